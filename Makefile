@@ -1,0 +1,61 @@
+# Two commands do everything on a machine with Python 3.11 or later: make demo, make test.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SOURCES := circuits verifier prover service
+CHECKED := $(SOURCES) tests examples benchmarks docs
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format constraints train bench clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/base ## Compile, prove, verify and refuse, with a real model, in under two minutes.
+	$(BIN)/zkinfer demo
+
+test: $(VENV)/dev ## Run every test; long ones are listed at the end.
+	$(BIN)/python -m pytest --durations=15
+
+check: $(VENV)/dev ## Style, types, import rules, generated files.
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/mypy $(SOURCES) benchmarks
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+format: $(VENV)/dev ## Put the code into the house style.
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+constraints: ## Pin today's versions of everything in constraints.txt.
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip --disable-pip-version-check install --quiet '.[dev,train]'
+	build/constraints/bin/python -m pip --disable-pip-version-check freeze --exclude zkinfer > constraints.txt
+
+train: $(VENV)/train ## Train the demo's model again and measure it.
+	$(BIN)/python examples/digits/train.py
+
+bench: $(VENV)/dev ## Measure against the plain engine and write docs/benchmarks.md.
+	$(BIN)/python benchmarks/engine.py
+
+clean: ## Remove the virtual environment and all caches.
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "zkinfer needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/base
+
+$(VENV)/train: $(VENV)/dev
+	$(PIP) --editable '.[dev,train]'
+	@touch $@

@@ -1,0 +1,67 @@
+"""ONNX models to circuits: load, normalise, tune, compile, keys, trusted setups, and the seam to proving engines.
+
+Names are loaded when they are first used: a child process that parses a hostile model, or an auditor's script, pays
+for nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.compiling import Compiled, CompileOptions, compile_model
+    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.data import read_inputs, read_samples
+    from zkinfer.circuits.digest import Digest
+    from zkinfer.circuits.engines import production_engines
+    from zkinfer.circuits.errors import ZkinferError
+    from zkinfer.circuits.home import Home
+    from zkinfer.circuits.models import inspect_model
+    from zkinfer.circuits.setups import SetupStore
+    from zkinfer.circuits.tensors import TensorSpec
+
+__all__ = [
+    "Circuit",
+    "CompileOptions",
+    "Compiled",
+    "Context",
+    "Digest",
+    "Home",
+    "SetupStore",
+    "TensorSpec",
+    "ZkinferError",
+    "compile_model",
+    "inspect_model",
+    "production_engines",
+    "read_inputs",
+    "read_samples",
+]
+
+_HOMES = {
+    "Circuit": "circuit",
+    "CompileOptions": "compiling",
+    "Compiled": "compiling",
+    "Context": "context",
+    "Digest": "digest",
+    "Home": "home",
+    "SetupStore": "setups",
+    "TensorSpec": "tensors",
+    "ZkinferError": "errors",
+    "compile_model": "compiling",
+    "inspect_model": "models",
+    "production_engines": "engines",
+    "read_inputs": "data",
+    "read_samples": "data",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is exported
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

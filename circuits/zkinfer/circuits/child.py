@@ -1,0 +1,257 @@
+"""Run one function in a fresh, limited, killable process.
+
+Parsers of hostile files and proving engines hold the interpreter lock, panic, and can eat all memory. Here such a
+call costs at most its limits: `run` starts a new interpreter (never a fork) in its own session with a scrubbed
+environment, bounds its memory, processor time and wall time, and kills it with its descendants when the caller
+leaves. If the caller itself is killed, the kernel kills the child.
+
+Request and answer are JSON. The child's answer is data from a process that read hostile input: it is size-capped
+and never unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits import errors
+from zkinfer.circuits.errors import (
+    EngineCrashedError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    ZkinferError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_ANSWER_BYTES = 1 << 28
+_STDERR_TAIL = 4096
+_OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
+_KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one child may use: wall-clock seconds, and bytes of address space (None: no bound)."""
+
+    seconds: float = 3600.0
+    memory: int | None = None
+
+    @classmethod
+    def for_parsing(cls) -> Limits:
+        """Limits for reading an untrusted model."""
+        return cls(seconds=60.0, memory=4 << 30)
+
+    @classmethod
+    def for_engine(cls) -> Limits:
+        """Limits for proving: an hour and nine tenths of the machine's memory."""
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return cls(seconds=3600.0, memory=physical * 9 // 10)
+
+
+def run(
+    function: str,
+    arguments: dict[str, Any],
+    *,
+    limits: Limits,
+    progress: Callable[[float], None] | None = None,
+) -> Any:  # noqa: ANN401 - any JSON value
+    """Call `module:function(**arguments)` in a child and return its JSON answer.
+
+    Args:
+        function: dotted module and function name, `zkinfer.circuits.engines.ezkl_calls:prove`.
+        arguments: JSON values; bulk data travels in files named by them.
+        limits: what the child may use.
+        progress: called with a fraction 0..1 whenever the child reports one.
+
+    Raises:
+        ZkinferError: the same error, by name, that the function raised.
+        EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died.
+    """
+    with _started() as (process, answer_fd):
+        deadline = time.monotonic() + limits.seconds
+        request = {"function": function, "arguments": arguments, "memory": limits.memory}
+        assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
+        with contextlib.suppress(BrokenPipeError):  # it died already: the exit status says why
+            process.stdin.write(json.dumps(request).encode())
+            process.stdin.close()
+        answer, noise = _read_until_end(process, answer_fd, deadline, progress)
+        status = _wait(process, deadline)
+    if answer is None:
+        raise _death(status, noise)
+    if "error" in answer:
+        raise _revive(answer["error"])
+    return answer["value"]
+
+
+@contextlib.contextmanager
+def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    read_end, write_end = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "zkinfer.circuits.child", str(write_end), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(write_end,),
+            start_new_session=True,
+            env=_environment(),
+        )
+    except OSError as err:
+        os.close(read_end)
+        raise EngineCrashedError(f"No process could be started: {err.strerror}.") from err
+    finally:
+        os.close(write_end)
+    try:
+        yield process, read_end
+    finally:
+        os.close(read_end)
+        _kill(process)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    # A home that does not exist: engines must not read or fill caches of their own.
+    return kept | {
+        "HOME": "/nonexistent",
+        "PYTHONWARNINGS": "ignore",
+        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+    }
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> int:
+    try:
+        return process.wait(max(1.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as err:
+        raise _late() from err
+
+
+def _late() -> EngineTimeoutError:
+    return EngineTimeoutError(
+        "The engine exceeded its time limit and was stopped.", "Try a smaller model, or allow more time."
+    )
+
+
+def _read_until_end(
+    process: subprocess.Popen[bytes],
+    answer_fd: int,
+    deadline: float,
+    progress: Callable[[float], None] | None,
+) -> tuple[dict[str, Any] | None, str]:
+    assert process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
+    received = bytearray()
+    noise = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(answer_fd, selectors.EVENT_READ, received)
+        selector.register(process.stderr, selectors.EVENT_READ, noise)
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise _late()
+            for key, _ in ready:
+                chunk = os.read(key.fd, 1 << 16)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                key.data.extend(chunk)
+            _report_progress(received, progress)
+            del noise[:-_STDERR_TAIL]
+            if len(received) > MAX_ANSWER_BYTES:
+                raise EngineCrashedError("The engine's answer is larger than any answer can be.")
+    return (json.loads(received) if received else None), noise.decode(errors="replace")
+
+
+def _report_progress(received: bytearray, progress: Callable[[float], None] | None) -> None:
+    """Take complete `progress` lines off the front; the answer is the one line without a newline."""
+    while (end := received.find(b"\n")) >= 0:
+        fraction = float(received[:end])
+        del received[: end + 1]
+        if progress is not None:
+            progress(fraction)
+
+
+def _death(status: int, noise: str) -> EngineError:
+    last = noise.strip().splitlines()[-1:] or [""]
+    if status == -signal.SIGKILL or any(sign in noise for sign in _OUT_OF_MEMORY):
+        return EngineMemoryError(
+            "The engine ran out of memory or was killed by the system.",
+            "Use a machine with more memory or a smaller model.",
+        )
+    if status == -signal.SIGXCPU:
+        return EngineTimeoutError("The engine used up its processor time.", "Try a smaller model.")
+    return EngineCrashedError(f"The engine stopped unexpectedly (status {status}): {last[0][:300]}".strip())
+
+
+def _revive(error: dict[str, str]) -> ZkinferError:
+    kind = getattr(errors, str(error.get("type")), None)
+    if not (isinstance(kind, type) and issubclass(kind, ZkinferError)):
+        kind = EngineCrashedError
+    return kind(str(error.get("cause")), str(error.get("cure")))
+
+
+# --- the child's side -------------------------------------------------------------------------------------------
+
+
+def report(fraction: float) -> None:
+    """Tell the parent how far the work is (0..1); call it from inside a function that `run` started."""
+    os.write(_answer_fd(), f"{fraction:.4f}\n".encode())
+
+
+def _answer_fd() -> int:
+    return int(sys.argv[1])
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only this side needs it
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        sys.exit("the parent is gone")
+
+
+def _limit(memory: int | None) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the witness
+    os.umask(0o077)
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _main() -> None:
+    _die_with(int(sys.argv[2]))
+    request = json.load(sys.stdin)
+    _limit(request["memory"])
+    module, _, name = request["function"].partition(":")
+    try:
+        value = getattr(importlib.import_module(module), name)(**request["arguments"])
+        answer: dict[str, Any] = {"value": value}
+    except ZkinferError as err:
+        answer = {"error": {"type": type(err).__name__, "cause": err.cause, "cure": err.cure}}
+    with os.fdopen(_answer_fd(), "w") as out:
+        json.dump(answer, out)
+
+
+if __name__ == "__main__":
+    _main()

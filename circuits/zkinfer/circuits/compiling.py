@@ -1,0 +1,223 @@
+"""From an ONNX file to a circuit folder: tune, build, make keys, judge, prove once, publish."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.assembly import Assembly, assemble
+from zkinfer.circuits.circuit import MANIFEST, MODEL, Circuit
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.digest import Digest, sha256_file
+from zkinfer.circuits.engines.base import TuneRequest
+from zkinfer.circuits.errors import EngineError, SetupError
+from zkinfer.circuits.fidelity import measure
+from zkinfer.circuits.keycache import keep_proving_key
+from zkinfer.circuits.manifest import FidelityReport, KeySizes, Manifest
+from zkinfer.circuits.models import inspect_model, normalise_model
+from zkinfer.circuits.recipe import INSECURE_DEV
+from zkinfer.circuits.samples import gather
+from zkinfer.circuits.scratch import private_directory, staged_folder
+from zkinfer.circuits.setups import MAX_DEV_LOG_ROWS
+from zkinfer.circuits.stages import NOBODY, Observer, Stages
+from zkinfer.circuits.tensors import quantise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zkinfer.circuits.engines.base import Engine, Program, Progress, RunArguments
+    from zkinfer.circuits.home import Home
+    from zkinfer.circuits.models import NormalisedModel
+    from zkinfer.circuits.samples import Samples
+    from zkinfer.circuits.setups import TrustedSetup
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """What the owner decides.
+
+    Args:
+        dimensions: sizes of symbolic dimensions of the model, by name.
+        setup: a ceremony's name; None takes the largest setup of a real ceremony that the user has.
+        run_arguments: of a published recipe, to make the same circuit again; None tunes.
+        min_agreement: share of calibration samples whose answer must stay the same, 0..1.
+        max_error: the 99th percentile of the error must stay below this fraction of the output's range.
+    """
+
+    dimensions: Mapping[str, int] = field(default_factory=dict)
+    setup: str | None = None
+    run_arguments: RunArguments | None = None
+    min_agreement: float = 0.99
+    max_error: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The new circuit and the seconds that each stage took."""
+
+    circuit: Circuit
+    timings: dict[str, float]
+
+
+def compile_model(
+    model: Path,
+    out: Path,
+    *,
+    engine: Engine,
+    home: Home,
+    calibration: Path | None = None,
+    options: CompileOptions | None = None,
+    observer: Observer = NOBODY,
+) -> Compiled:
+    """Compile an ONNX file into the circuit folder `out`, and keep its proving key in the user's cache.
+
+    Nothing is left behind where it fails or is killed; `out` appears complete or not at all.
+
+    Args:
+        model: the ONNX file.
+        out: the folder to make; must not exist.
+        engine: the proving system.
+        home: the user's trusted setups and caches.
+        calibration: samples of the model's real inputs; None takes random numbers and says so in the manifest.
+        options: see CompileOptions.
+        observer: is told about stages and estimates.
+
+    Raises:
+        ModelError, DataError: the model or the samples cannot be used.
+        SetupError: no trusted setup of the size that the model needs.
+        EngineError: no settings within the budget, or the engine failed.
+        InputError: `out` exists or cannot be written.
+    """
+    chosen = options or CompileOptions()
+    stages = Stages(observer)
+    home.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with staged_folder(out) as staging, private_directory(home.keys) as scratch:
+        # From here on one private copy is the model, whatever happens to the caller's file meanwhile.
+        copy, key = staging / MODEL, scratch / "key"
+        with stages.stage("inspect"):
+            network = scratch / "network.onnx"
+            normal = _normalise(model, copy, network, chosen)
+            tuning, judging = gather(copy, normal.inputs, calibration)
+        with stages.stage("tune") as progress:
+            request = _tune_request(network, normal, tuning, chosen, home)
+            arguments = chosen.run_arguments or engine.tune(request, progress=progress)
+            program = _trial(engine, request, arguments, scratch, observer)
+        with stages.stage("setup") as progress:
+            setup = _setup_for(program, chosen, home, progress)
+        with stages.stage("keys"):
+            made = assemble(
+                copy,
+                staging,
+                engine=engine,
+                run_arguments=arguments,
+                setup=setup,
+                dimensions=chosen.dimensions,
+                proving_key=key,
+            )
+        with stages.stage("judge"):
+            fidelity = _judge(engine, made, judging)
+        with stages.stage("prove"):
+            _prove_once(engine, made, setup, key, judging)
+        manifest = _manifest(made, normal, fidelity, staging)
+        (staging / MANIFEST).write_bytes(manifest.to_bytes())
+        _make_readable(staging)
+        keep_proving_key(key, Digest.parse(manifest.keys.proving_key), home.keys)
+    return Compiled(Circuit.open(out), stages.seconds)
+
+
+def _normalise(model: Path, copy: Path, network: Path, options: CompileOptions) -> NormalisedModel:
+    inspect_model(model)  # refuses what is no model before anything is copied
+    copy.write_bytes(model.read_bytes())
+    return normalise_model(copy, network, dimensions=options.dimensions)
+
+
+def _trial(engine: Engine, request: TuneRequest, arguments: RunArguments, scratch: Path, observer: Observer) -> Program:
+    """Build once without keys, to know the size, and so the setup and the cost, before the long work."""
+    trial = scratch / "trial"
+    trial.mkdir()
+    program = engine.build(request.network, request.inputs, request.outputs, arguments, trial)
+    estimate = engine.estimate(program)
+    observer.note(
+        f"{program.rows:,} rows in 2^{program.log_rows}: keys in about {estimate.setup_seconds:.0f} s, "
+        f"a proof in about {estimate.prove_seconds:.1f} s, {estimate.memory_bytes / 2**30:.1f} GB of memory, "
+        f"a proving key of {estimate.proving_key_bytes / 1e6:.0f} MB"
+    )
+    return program
+
+
+def _tune_request(
+    network: Path, normal: NormalisedModel, tuning: Samples, options: CompileOptions, home: Home
+) -> TuneRequest:
+    return TuneRequest(
+        network=network,
+        inputs=normal.inputs,
+        outputs=normal.outputs,
+        samples=tuning.inputs,
+        reference=tuning.outputs,
+        agreement=options.min_agreement,
+        max_error=options.max_error,
+        max_log_rows=_largest(options, home),
+    )
+
+
+def _largest(options: CompileOptions, home: Home) -> int:
+    if options.setup == INSECURE_DEV:
+        return MAX_DEV_LOG_ROWS
+    sizes = [
+        setup.k for setup in home.setups.list() if not setup.is_insecure_dev and options.setup in (None, setup.ceremony)
+    ]
+    if not sizes:
+        raise SetupError(
+            "There is no trusted setup to compile with.",
+            "Run `zkinfer setup fetch 15` or `zkinfer setup import FILE`; "
+            "to try things out only, use --setup insecure-dev.",
+        )
+    return max(sizes)
+
+
+def _setup_for(program: Program, options: CompileOptions, home: Home, progress: Progress) -> TrustedSetup:
+    if options.setup == INSECURE_DEV:
+        return home.setups.insecure_dev(program.log_rows, progress)
+    return home.setups.find(program.log_rows, options.setup)
+
+
+def _judge(engine: Engine, made: Assembly, judging: Samples) -> FidelityReport:
+    batch = [
+        [quantise(judging.inputs[spec.name][i], spec) for spec in made.program.inputs] for i in range(len(judging))
+    ]
+    answers = engine.forward(made.folder, made.program, batch)
+    return FidelityReport(data=judging.kind, **asdict(measure(made.program.outputs, answers, judging.outputs)))
+
+
+def _prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:
+    """A circuit is published only after a proof of it has held."""
+    inputs = [quantise(judging.inputs[spec.name][0], spec) for spec in made.program.inputs]
+    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, Context.offline().limbs)
+    if len(proof.data) != made.keys.proof_bytes:
+        raise EngineError(f"A proof has {len(proof.data)} bytes where the keys say {made.keys.proof_bytes}.")
+    engine.verify(made.folder, made.program, setup.path, proof)
+
+
+def _make_readable(folder: Path) -> None:
+    """A circuit is handed to others; only its proving key, which lies elsewhere, is the user's own."""
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def _manifest(made: Assembly, normal: NormalisedModel, fidelity: FidelityReport, staging: Path) -> Manifest:
+    return Manifest(
+        identity=made.identity,
+        recipe=made.recipe,
+        program=made.program,
+        keys=KeySizes(
+            proving_key=str(made.keys.proving_key),
+            proving_key_bytes=made.keys.proving_key_bytes,
+            verifying_key_bytes=made.keys.verifying_key_bytes,
+            proof_bytes=made.keys.proof_bytes,
+        ),
+        fidelity=fidelity,
+        parameters=normal.summary.parameters,
+        operators=dict(normal.summary.operators),
+        files={path.name: str(sha256_file(path)) for path in sorted(staging.iterdir())},
+    )

@@ -1,0 +1,63 @@
+"""Digests that carry their algorithm."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+from Crypto.Hash import keccak
+
+from zkinfer.circuits.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Algorithm = Literal["sha256", "keccak256"]
+_TEXT = re.compile(r"(sha256|keccak256):([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A 32-byte digest and the algorithm that made it, written `sha256:<64 lower-case hex digits>`."""
+
+    algorithm: Algorithm
+    value: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.value) != 32:
+            raise InputError(f"A {self.algorithm} digest has 32 bytes, not {len(self.value)}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the written form; raises InputError for anything else, upper-case digits included."""
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise InputError(f"{text[:80]!r} is not a digest.", "Write it as sha256:<64 lower-case hex digits>.")
+        algorithm: Algorithm = "sha256" if match[1] == "sha256" else "keccak256"
+        return cls(algorithm, bytes.fromhex(match[2]))
+
+    @property
+    def hex(self) -> str:
+        """The 64 hex digits without the algorithm."""
+        return self.value.hex()
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+def sha256(data: bytes) -> Digest:
+    """Hash bytes with SHA-256."""
+    return Digest("sha256", hashlib.sha256(data).digest())
+
+
+def sha256_file(path: Path) -> Digest:
+    """Hash a file with SHA-256 without holding it in memory."""
+    with path.open("rb") as file:
+        return Digest("sha256", hashlib.file_digest(file, "sha256").digest())
+
+
+def keccak256(data: bytes) -> Digest:
+    """Hash bytes with Ethereum's Keccak-256 (not NIST SHA3-256)."""
+    return Digest("keccak256", keccak.new(digest_bits=256, data=data).digest())

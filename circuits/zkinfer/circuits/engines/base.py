@@ -1,0 +1,195 @@
+"""The seam between zkinfer and a proving system.
+
+Nothing outside `zkinfer.circuits.engines` knows how a proof is made: not the files of an engine, not its keys, not
+its settings. An engine takes a network (a normalised ONNX file whose first input is the context) and integers, and
+gives integers and proof bytes. What it says is checked by its callers wherever that is possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.digest import Digest
+
+    Progress = Callable[[float], None]
+    Tensors = Mapping[str, NDArray[np.generic]]
+
+RunArguments = dict[str, Any]
+"""An engine's own choices for one network, as JSON. Published, so that anyone can rebuild the verifying key."""
+
+
+class Slot(BaseModel):
+    """A run of consecutive instances of a proof that belong together.
+
+    `role` says what they are; `name` is the tensor's, or `ctx`. A hashed tensor has one instance: its digest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    role: Literal["context", "input", "output"]
+    name: str
+    start: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1)]
+    hashed: bool = False
+
+
+class Program(BaseModel):
+    """What an engine made of a network; a function of the network and the run arguments alone.
+
+    `rows` is the number of rows the computation takes and `log_rows` the power of two that holds it;
+    `integer_limit` is the magnitude that every value must stay below.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    slots: tuple[Slot, ...]
+    rows: Annotated[int, Field(ge=0)]
+    log_rows: Annotated[int, Field(ge=0, le=28)]
+    integer_limit: Annotated[int, Field(ge=1)]
+
+    @property
+    def instance_count(self) -> int:
+        """Number of public values of a proof."""
+        return sum(slot.count for slot in self.slots)
+
+
+def slots_in_order(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> tuple[Slot, ...]:
+    """The plain layout of an all-public circuit: context, inputs, outputs."""
+    slots, start = [Slot(role="context", name="ctx", start=0, count=LIMBS)], LIMBS
+    for role, specs in (("input", inputs), ("output", outputs)):
+        for spec in specs:
+            slots.append(Slot.model_validate({"role": role, "name": spec.name, "start": start, "count": spec.size}))
+            start += spec.size
+    return tuple(slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What key generation yields: the digest that names the circuit, and sizes in bytes.
+
+    `proof_bytes` is the exact length of every proof under these keys; `proving_key` is None where none was kept.
+    """
+
+    verifying_key_digest: Digest
+    verifying_key_bytes: int
+    proving_key: Digest | None
+    proving_key_bytes: int
+    proof_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Proof bytes and the instances (field elements, in transcript order) that they speak about."""
+
+    data: bytes
+    instances: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Rough cost before work starts: seconds of wall time on this machine, bytes of memory and keys."""
+
+    setup_seconds: float
+    prove_seconds: float
+    memory_bytes: int
+    proving_key_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TuneRequest:
+    """What an engine needs to choose run arguments.
+
+    `samples` holds calibration inputs by name, [N, *shape]; `reference` the float model's outputs for them.
+    `agreement` is the share of samples whose largest output must stay the same, `max_error` the largest allowed
+    difference relative to the reference's own range; `max_log_rows` the largest trusted setup at hand.
+    """
+
+    network: Path
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    samples: Tensors
+    reference: Tensors
+    agreement: float
+    max_error: float
+    max_log_rows: int
+
+
+class Engine(Protocol):
+    """A proving system. All calls may take long, and raise EngineError when the engine fails."""
+
+    @property
+    def id(self) -> str:
+        """Name and version, `ezkl/23.0.5`: part of a circuit's identity."""
+        ...
+
+    @property
+    def production(self) -> bool:
+        """Whether its proofs prove anything; callers refuse an engine that says no unless told otherwise."""
+        ...
+
+    def check_run_arguments(self, run_arguments: RunArguments) -> None:
+        """Raise EngineError unless they are known, complete, within bounds, and bind the model's weights."""
+        ...
+
+    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> RunArguments:
+        """Choose the cheapest run arguments that keep the budget; deterministic for the same request."""
+        ...
+
+    def build(
+        self,
+        network: Path,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        run_arguments: RunArguments,
+        folder: Path,
+    ) -> Program:
+        """Write the program files of a network into `folder`; the same arguments give the same files."""
+        ...
+
+    def estimate(self, program: Program) -> Estimate:
+        """Predict the cost of key generation and proving."""
+        ...
+
+    def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
+        """Add the verifying key to `folder` and, unless None, write the proving key to a file of its own."""
+        ...
+
+    def forward(
+        self, folder: Path, program: Program, batch: Sequence[Sequence[Sequence[int]]]
+    ) -> list[list[list[int]]]:
+        """The circuit's own answers: for every sample (integers by input) the integers by output.
+
+        Raises RangeError where a value leaves the range that the circuit can represent.
+        """
+        ...
+
+    def prove(
+        self,
+        folder: Path,
+        program: Program,
+        setup: Path,
+        proving_key: Path,
+        inputs: Sequence[Sequence[int]],
+        context: Sequence[int],
+    ) -> Proof:
+        """Prove one inference and verify the proof before returning it."""
+        ...
+
+    def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:
+        """Return if the proof holds under the verifying key in `folder`; raise ProofRejectedError if not."""
+        ...

@@ -1,0 +1,87 @@
+"""Run arguments of the ezkl engine: which exist, which are safe, and how rows follow from them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zkinfer.circuits import canonical
+from zkinfer.circuits.errors import EngineError
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.engines.base import RunArguments
+
+RESERVED_ROWS = 12  # blinding factors and rows that the proof system keeps for itself, rounded up
+MAX_LOG_ROWS = 24
+
+
+class EzklArguments(BaseModel):
+    """The settings of ezkl that decide a circuit.
+
+    Everything that would weaken it is a constant here: weights are fixed columns, so that the verifying key binds
+    them; range checks of inputs and outputs stay on; Freivalds' algorithm stays off, since it is not audited.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    input_scale: Annotated[int, Field(ge=0, le=20)]
+    param_scale: Annotated[int, Field(ge=0, le=20)]
+    decomp_base: Annotated[int, Field(ge=2, le=1 << 16)]
+    decomp_legs: Annotated[int, Field(ge=1, le=8)]
+    lookup_range: tuple[int, int]
+    logrows: Annotated[int, Field(ge=6, le=MAX_LOG_ROWS)]
+    num_inner_cols: Annotated[int, Field(ge=1, le=16)] = 2
+    scale_rebase_multiplier: Annotated[int, Field(ge=1, le=16)] = 1
+    input_visibility: Literal["public"] = "public"
+    output_visibility: Literal["public"] = "public"
+    param_visibility: Literal["fixed"] = "fixed"
+    disable_freivalds: Literal[True] = True
+    ignore_range_check_inputs_outputs: Literal[False] = False
+    bounded_log_lookup: Literal[False] = False
+    rebase_frac_zero_constants: Literal[False] = False
+    check_mode: Literal["unsafe"] = "unsafe"  # a debugging aid of the engine, not a property of the circuit
+
+    @classmethod
+    def parse(cls, run_arguments: RunArguments) -> EzklArguments:
+        """Validate published run arguments; raises EngineError where one is missing, unknown or unsafe."""
+        try:
+            parsed = cls.model_validate_json(canonical.dump(run_arguments))
+        except ValidationError as err:
+            first = err.errors()[0]
+            where = ascii(".".join(str(part) for part in first["loc"])[:80])
+            raise EngineError(f"Run argument {where} is not acceptable: {first['msg']}.") from err
+        if set(run_arguments) != set(cls.model_fields):
+            missing = sorted(set(cls.model_fields) - set(run_arguments))
+            raise EngineError(f"Run arguments are incomplete: {', '.join(missing)}.")
+        low, high = parsed.lookup_range
+        if not -(1 << 24) <= low <= 0 <= high <= 1 << 24:
+            raise EngineError("Run argument lookup_range must enclose zero within 2^24.")
+        return parsed
+
+    def to_run_arguments(self) -> RunArguments:
+        """The JSON form that is published."""
+        dumped: dict[str, Any] = self.model_dump(mode="json")
+        return dumped
+
+    def without_lookups(self) -> EzklArguments:
+        """The same for a program that has no lookup tables."""
+        return self.model_copy(update={"lookup_range": (0, 0)})
+
+    @property
+    def integer_limit(self) -> int:
+        """Every range-checked value stays below base^legs in magnitude."""
+        limit: int = self.decomp_base**self.decomp_legs
+        return min(limit, 1 << 126)
+
+
+def log_rows_needed(settings: dict[str, Any], arguments: EzklArguments) -> int:
+    """The power of two that holds a program in one block of columns, so that nothing spills into a second."""
+    low, high = arguments.lookup_range
+    lookups = high - low + 1 if settings["required_lookups"] else 0
+    ranges = [upper - lower + 1 for lower, upper in settings["required_range_checks"]]
+    instances = sum(math.prod(shape) for shape in settings["model_instance_shapes"])
+    tables = [settings["total_dynamic_col_size"], settings["total_shuffle_col_size"], settings["total_const_size"]]
+    rows: int = max([int(settings["num_rows"]), lookups, instances, *ranges, *tables]) + RESERVED_ROWS
+    return max(6, (rows - 1).bit_length())

@@ -1,0 +1,185 @@
+"""The child's side of the ezkl engine: the only module that imports ezkl.
+
+Every function here is called by `zkinfer.circuits.child.run`, in a process of its own, with JSON arguments and a
+JSON answer. Witnesses and proofs never touch a file system: they pass to the engine through anonymous memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ezkl
+
+from zkinfer.circuits.child import report
+from zkinfer.circuits.engines.ezkl_vka import read_vka
+from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError
+from zkinfer.circuits.field import MODULUS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_SETTINGS, _COMPILED, _VK, _VKA = "settings.json", "network.ezkl", "vk.key", "vka.bin"
+# What the engine logs, and then raises as "General synthesis error", when a value does not fit its range checks
+# or lookup tables.
+_OUT_OF_RANGE = ("is too large to be represented", "out of range", "outside of the lookup", "lookup range")
+
+
+class _Heard(logging.Handler):
+    """Keeps the engine's last warnings in memory; nothing of them is printed, since they may quote inputs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines = [*self.lines[-19:], record.getMessage()]
+
+
+_heard = _Heard()
+logging.basicConfig(level=logging.WARNING, handlers=[_heard], force=True)
+
+
+def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any]]:
+    """The engine's settings for each of several run arguments."""
+    return [_settings(network, arguments, Path(folder, _SETTINGS)) for arguments in options]
+
+
+def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Generate settings and compile; returns the settings."""
+    path = Path(folder, _SETTINGS)
+    settings = _settings(network, arguments, path)
+    _call(lambda: ezkl.compile_circuit(network, Path(folder, _COMPILED), path))
+    return settings
+
+
+def _settings(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any]:
+    run_args = ezkl.PyRunArgs()
+    for name, value in arguments.items():
+        setattr(run_args, name, tuple(value) if isinstance(value, list) else value)
+    _call(lambda: ezkl.gen_settings(network, path, run_args))
+    settings: dict[str, Any] = json.loads(path.read_bytes())
+    # The engine writes hash sets in random order and a time; both would change the verifying key or the file.
+    settings["required_lookups"].sort(key=lambda item: json.dumps(item, sort_keys=True))
+    settings["required_range_checks"].sort()
+    settings["timestamp"] = 0
+    path.write_text(json.dumps(settings, sort_keys=True))
+    return settings
+
+
+def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any]:
+    """Generate both keys and the verifying key artefact (VKA); returns what the VKA says."""
+    where = Path(folder)
+    pk = where / "discarded.pk" if proving_key is None else Path(proving_key)
+    _call(lambda: ezkl.setup(where / _COMPILED, where / _VK, pk, setup, None, disable_selector_compression=False))
+    if proving_key is None:
+        pk.unlink()
+    _call(lambda: asyncio.run(_make_vka(where, setup)))
+    vka = read_vka((where / _VKA).read_bytes())
+    return {"digest": vka.digest.hex, "proof_bytes": vka.proof_bytes, "vk_bytes": (where / _VK).stat().st_size}
+
+
+async def _make_vka(where: Path, setup: str) -> None:
+    await ezkl.create_evm_vka(where / _VK, where / _SETTINGS, where / _VKA, setup)
+
+
+def forward(folder: str, batch: list[list[list[int]]]) -> dict[str, Any]:
+    """Run the circuit's forward pass over samples; returns outputs as integers and the extremes of lookups."""
+    outputs, lows, highs = [], [0], [0]
+    for done, sample in enumerate(batch, 1):
+        witness = _witness(folder, sample)
+        outputs.append([[_signed(word) for word in tensor] for tensor in witness["outputs"]])
+        lows.append(int(witness["min_lookup_inputs"]))
+        highs.append(int(witness["max_lookup_inputs"]))
+        report(done / len(batch))
+    return {"outputs": outputs, "lookup_low": min(lows), "lookup_high": max(highs)}
+
+
+def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
+    """Witness, prove, verify: the engine may return a proof that does not hold, without an error."""
+    witness = _witness(folder, inputs)
+    report(0.1)
+    with _in_memory(json.dumps(witness)) as witness_path:
+        proof = _call(lambda: ezkl.prove(witness_path, Path(folder, _COMPILED), proving_key, None, setup))
+    report(0.95)
+    columns = proof["instances"]
+    if len(columns) != 1:
+        raise EngineError(f"The engine gave {len(columns)} columns of public values instead of one.")
+    data, instances = proof["proof"].removeprefix("0x"), [_element(word) for word in columns[0]]
+    verify(folder, setup, data, instances)
+    return {"proof": data, "instances": instances}
+
+
+def verify(folder: str, setup: str, proof: str, instances: list[int]) -> None:
+    """Check a proof under the verifying key in the folder."""
+    document = {
+        "instances": [[_word(element) for element in instances]],
+        "proof": list(bytes.fromhex(proof)),
+        "hex_proof": "0x" + proof,
+        "protocol": None,
+        "split": None,
+        "pretty_public_inputs": None,
+    }
+    where = Path(folder)
+    with _in_memory(json.dumps(document)) as path:
+        try:
+            held = ezkl.verify(path, where / _SETTINGS, where / _VK, setup, reduced_srs=False)
+        except RuntimeError as err:
+            raise ProofRejectedError(f"The proof does not hold: {_last(err)}.") from err
+    if held is not True:
+        raise ProofRejectedError("The proof does not hold.")
+
+
+def _witness(folder: str, inputs: list[list[int]]) -> dict[str, Any]:
+    data = {"input_data": [[_word(value % MODULUS) for value in tensor] for tensor in inputs]}
+    with _in_memory(json.dumps(data)) as path:
+        witness: dict[str, Any] = _call(lambda: ezkl.gen_witness(path, Path(folder, _COMPILED), None, None, None))
+    return witness
+
+
+def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the engine returns
+    """One call of the engine, its errors translated."""
+    _heard.lines.clear()
+    try:
+        return engine_call()
+    except RuntimeError as err:
+        heard = " ".join(_heard.lines)
+        if any(sign in heard or sign in str(err) for sign in _OUT_OF_RANGE):
+            raise RangeError(
+                "A value of this inference does not fit the range that the circuit was compiled for.",
+                "Check the input's magnitude, or compile again with calibration data that covers it.",
+            ) from err
+        raise EngineError(f"ezkl: {_last(err)}.") from err
+
+
+def _last(err: RuntimeError) -> str:
+    return str(err).strip().removesuffix(".")[-300:]
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    descriptor = os.memfd_create("zkinfer", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(descriptor), "w") as file:
+            file.write(text)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _word(element: int) -> str:
+    return element.to_bytes(32, "little").hex()
+
+
+def _element(word: str) -> int:
+    return int.from_bytes(bytes.fromhex(word), "little")
+
+
+def _signed(word: str) -> int:
+    element = _element(word)
+    return element if element <= MODULUS // 2 else element - MODULUS

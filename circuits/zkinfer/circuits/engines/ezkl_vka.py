@@ -1,0 +1,55 @@
+"""Reading the verifying key artefact (VKA) of ezkl: the words from which its EVM verifier checks a proof.
+
+Its digest, keccak256 over the words, names a circuit on and off chain: the words commit to the constraints, the
+fixed columns (so the weights), the trusted setup, the number of rows and of public values. The layout follows the
+list of constants of the generator of ezkl's reusable verifier; a file is a little-endian count of words, then words
+of 32 bytes, big-endian.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.digest import keccak256
+from zkinfer.circuits.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkinfer.circuits.digest import Digest
+
+_INSTANCES, _EVALUATIONS, _LOG_ROWS, _PHASES = 2, 3, 5, 33
+_OPENING_POINTS = 2  # W and W' of the batch opening
+_POINT, _SCALAR = 64, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Vka:
+    """What a VKA says: its digest, the instance count, log2 of the rows, and the exact length of a proof."""
+
+    digest: Digest
+    instance_count: int
+    log_rows: int
+    proof_bytes: int
+
+
+def read_vka(data: bytes) -> Vka:
+    """Read a VKA file; raises EngineError where its length or its constants make no sense."""
+    count = int.from_bytes(data[:8], "little")
+    if len(data) != 8 + 32 * count or count <= _PHASES:
+        raise EngineError("The engine's verifying key artefact has another layout than expected.")
+    words = [int.from_bytes(data[8 + 32 * i : 40 + 32 * i], "big") for i in range(count)]
+    return Vka(keccak256(data[8:]), words[_INSTANCES], words[_LOG_ROWS], _proof_bytes(words))
+
+
+def _proof_bytes(words: Sequence[int]) -> int:
+    """Commitments of every phase, all evaluations, and the opening."""
+    packed = words[_PHASES]
+    following, group, commitments = packed & 0xFF, packed >> 8, 0
+    for place in range(following):
+        while group:  # 16 bits of length in bytes, then 8 bits that count challenges
+            commitments += group & 0xFFFF
+            group >>= 24
+        group = words[_PHASES + place + 1]
+    return commitments + words[_EVALUATIONS] * _SCALAR + _OPENING_POINTS * _POINT

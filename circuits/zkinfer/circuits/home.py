@@ -1,0 +1,44 @@
+"""Where zkinfer keeps what belongs to the user: trusted setups, proving keys, rebuilt verifying keys."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from zkinfer.circuits.setups import SetupStore
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One directory of this user; everything under it but `setups` is a cache and may be removed at any time.
+
+    `setup_search` are further directories that hold trusted setups, read but never written.
+    """
+
+    root: Path
+    setup_search: tuple[Path, ...] = ()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """`ZKINFER_HOME`, else `zkinfer` in the user's cache; `ZKINFER_SETUP_PATH` lists further directories."""
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        root = Path(os.environ.get("ZKINFER_HOME") or Path(cache, "zkinfer"))
+        search = os.environ.get("ZKINFER_SETUP_PATH", "").split(os.pathsep)
+        return cls(root, tuple(Path(entry) for entry in search if entry))
+
+    @property
+    def setups(self) -> SetupStore:
+        """Trusted setups."""
+        return SetupStore(self.root / "setups", search=self.setup_search)
+
+    @property
+    def keys(self) -> Path:
+        """Proving keys, by digest."""
+        return self.root / "keys"
+
+    @property
+    def rebuilt(self) -> Path:
+        """What verifiers rebuilt from ONNX files and recipes."""
+        return self.root / "rebuilt"

@@ -1,0 +1,148 @@
+"""Small helpers to read and write ONNX graphs. Imported in the child only."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+E = onnx.TensorProto
+DTYPES: dict[int, str] = {
+    E.FLOAT: "float32",
+    E.UINT8: "uint8",
+    E.INT8: "int8",
+    E.UINT16: "uint16",
+    E.INT16: "int16",
+    E.INT32: "int32",
+    E.INT64: "int64",
+    E.BOOL: "bool",
+    E.FLOAT16: "float16",
+    E.DOUBLE: "float64",
+    E.UINT32: "uint32",
+}
+FLOATS = frozenset({E.FLOAT, E.FLOAT16, E.DOUBLE})
+
+Dim = int | str
+
+
+def copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    """An independent copy."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    return result
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """The version of the default operator domain; 0 where the model declares none."""
+    return max((entry.version for entry in model.opset_import if is_default(entry.domain)), default=0)
+
+
+def is_default(domain: str) -> bool:
+    """Whether this is the domain of the ONNX standard."""
+    return domain in ("", "ai.onnx")
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Attribute values by name."""
+    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+
+
+def shape_of(info: onnx.ValueInfoProto) -> tuple[Dim, ...] | None:
+    """Dimensions of a declared value: a size, a name, or `?`; None where even the rank is unknown."""
+    tensor = info.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    return tuple(_dim(entry) for entry in tensor.shape.dim)
+
+
+def _dim(entry: onnx.TensorShapeProto.Dimension) -> Dim:
+    if entry.HasField("dim_value"):
+        return entry.dim_value
+    return entry.dim_param or "?"
+
+
+def static_shape(info: onnx.ValueInfoProto | None) -> tuple[int, ...] | None:
+    """Dimensions of a value if all are known sizes, else None."""
+    shape = shape_of(info) if info is not None else None
+    if shape is None:
+        return None
+    sizes = tuple(size for size in shape if isinstance(size, int) and size >= 0)
+    return sizes if len(sizes) == len(shape) else None
+
+
+def values(graph: onnx.GraphProto) -> dict[str, onnx.ValueInfoProto]:
+    """Every declared or inferred value by name."""
+    return {info.name: info for group in (graph.value_info, graph.output, graph.input) for info in group}
+
+
+def replace_all(field: Any, items: Iterable[Any]) -> None:  # noqa: ANN401 - any repeated field
+    """Make a repeated field hold exactly these messages."""
+    kept = list(items)
+    del field[:]
+    field.extend(kept)
+
+
+def constant(name: str, array: NDArray[Any]) -> onnx.TensorProto:
+    """An initializer; raw little-endian bytes, so that equal arrays have equal bytes."""
+    return numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+
+
+def elements(shape: Sequence[int]) -> int:
+    """Number of elements."""
+    return math.prod(shape)
+
+
+class Facts:
+    """What one model says about its values, for rewriting: constants, types and shapes, and names in use."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.opset = opset(model)
+        self.outputs = {port.name for port in model.graph.output}
+        self.inputs = {port.name for port in model.graph.input}
+        self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._values = values(model.graph)
+        self.used = {name for node in model.graph.node for name in node.input if name} | self.outputs
+        self._names = set(self._values) | set(self.constants) | self.used
+        self.producers = {name: node for node in model.graph.node for name in node.output if name}
+        self.added: list[onnx.TensorProto] = []
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """A constant's value, or None for what depends on an input."""
+        tensor = self.constants.get(name)
+        return None if tensor is None else numpy_helper.to_array(tensor)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """A value's shape where it is fully known."""
+        if name in self.constants:
+            return tuple(self.constants[name].dims)
+        return static_shape(self._values.get(name))
+
+    def dtype(self, name: str) -> int:
+        """A value's ONNX element type; 0 where unknown."""
+        if name in self.constants:
+            return int(self.constants[name].data_type)
+        info = self._values.get(name)
+        kind: int = info.type.tensor_type.elem_type if info is not None else 0
+        return kind
+
+    def fresh(self, base: str) -> str:
+        """A new value name, the same for the same model."""
+        count = 0
+        while (name := f"{base}.zk{count}") in self._names:
+            count += 1
+        self._names.add(name)
+        return name
+
+    def new_constant(self, base: str, array: NDArray[Any]) -> str:
+        """Add an initializer and return its name."""
+        name = self.fresh(base)
+        self.added.append(constant(name, array))
+        return name

@@ -1,0 +1,69 @@
+"""What is known about a model: plain values that travel from the child to the caller as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
+
+from zkinfer.circuits.digest import Digest
+from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.tensors import TensorSpec
+
+CONTEXT_INPUT = "ctx"
+CONTEXT_OUTPUT = "ctx_out"
+NORMALISER = "zkinfer-normal/1"
+
+
+def _digest(value: object) -> Digest:
+    if isinstance(value, Digest):
+        return value
+    try:
+        return Digest.parse(str(value))
+    except InputError as err:  # pydantic collects ValueErrors only
+        raise ValueError(err.cause) from err
+
+
+DigestField = Annotated[Digest, PlainValidator(_digest), PlainSerializer(str)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Port(_Value):
+    """An input or output as the file declares it; a dimension without a size is its name, or `?`."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class ModelSummary(_Value):
+    """What a model file holds.
+
+    `macs` estimates the multiply-accumulates of Gemm, MatMul and Conv with every symbolic dimension at 1.
+    `problems` lists why `normalise_model` would refuse it, as far as reading alone can tell.
+    """
+
+    sha256: DigestField
+    bytes: int
+    opset: int
+    producer: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    operators: dict[str, int]
+    nodes: int
+    parameters: int
+    macs: int
+    problems: tuple[str, ...]
+
+
+class NormalisedModel(_Value):
+    """The normal form of a model: its digest and its ports, the context input and output not among them."""
+
+    sha256: DigestField
+    normaliser: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    summary: ModelSummary

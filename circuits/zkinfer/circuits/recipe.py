@@ -1,0 +1,64 @@
+"""How a circuit was made from an ONNX file, and the names that follow from it.
+
+A recipe and the ONNX file give the verifying key, on any machine and any day. That is what lets an auditor who
+trusts nobody rebuild it: the recipe travels in the manifest of a circuit and in every attestation.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from zkinfer.circuits.digest import Digest, keccak256
+
+Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Keccak256 = Annotated[str, Field(pattern=r"^keccak256:[0-9a-f]{64}$")]
+INSECURE_DEV = "insecure-dev"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class SetupIdentity(_Value):
+    """A trusted setup: its ceremony's name and the digest of its tau*G2 (128 bytes).
+
+    The file and its size are not part of it: a larger file of the same ceremony serves a smaller circuit.
+    """
+
+    ceremony: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    tau_g2: Sha256
+
+    @property
+    def is_insecure_dev(self) -> bool:
+        """Whether anybody can forge proofs under it, because its secret is public."""
+        return self.ceremony == INSECURE_DEV
+
+
+class Recipe(_Value):
+    """All that is needed beside the ONNX file to make the verifying key again.
+
+    `dimensions` are the sizes given to symbolic dimensions, `run_arguments` the engine's own settings.
+    """
+
+    engine: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}/[0-9a-z.+-]{1,32}$")]
+    normaliser: Annotated[str, Field(pattern=r"^[a-z-]{1,32}/[0-9]{1,6}$")]
+    dimensions: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(max_length=16)]
+    run_arguments: Annotated[dict[str, Any], Field(max_length=64)]
+    setup: SetupIdentity
+
+
+class CircuitIdentity(_Value):
+    """The digests that name a circuit: of the ONNX file, of its normalised form, and of the verifying key."""
+
+    model: Sha256
+    network: Sha256
+    verifying_key: Keccak256
+
+    @property
+    def model_id(self) -> str:
+        """keccak256(abi.encode(sha256(model.onnx), verifying key digest)) as 0x and 64 hex digits."""
+        words = Digest.parse(self.model).value + Digest.parse(self.verifying_key).value
+        return "0x" + keccak256(words).hex

@@ -1,0 +1,115 @@
+"""Private directories that do not outlive the process that made them, and folders published in one step.
+
+A witness holds every input of an inference, and a half-written circuit is worse than none. A `finally` clause does
+not run after SIGKILL, so each directory has a janitor: a shell that waits on a pipe which only this process
+holds open, and removes the directory when the kernel closes it, however the process ended.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# `trap` makes the janitor deaf to the Ctrl-C and hang-up that its parent may receive; the second attempt is for
+# a child of the dead process that was still writing during the first.
+_JANITOR = 'trap "" INT HUP TERM; read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
+
+
+@contextmanager
+def private_directory(parent: Path | None = None) -> Iterator[Path]:
+    """A new directory with mode 0700, removed at exit and also after SIGKILL.
+
+    Args:
+        parent: where to make it; None takes memory-backed storage where the system has it, so that secrets do
+            not reach a disk.
+    """
+    where = parent if parent is not None else _volatile_parent()
+    with _janitor_for(Path(tempfile.mkdtemp(prefix=".zkinfer-", dir=where))) as path:
+        yield path
+
+
+@contextmanager
+def _janitor_for(path: Path) -> Iterator[Path]:
+    janitor = subprocess.Popen(
+        ["/bin/sh", "-c", _JANITOR, "zkinfer-janitor", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        close_fds=True,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd="/",
+    )
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        janitor.communicate()  # closes the pipe and waits
+
+
+def _volatile_parent() -> str | None:
+    shm = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory 0700
+    return str(shm) if shm.is_dir() and os.access(shm, os.W_OK | os.X_OK) else None
+
+
+@contextmanager
+def staged_folder(target: Path, *, lost_race_is_fine: bool = False) -> Iterator[Path]:
+    """A private directory beside `target` that becomes `target` when the block ends without an error.
+
+    Args:
+        target: the folder to publish; must not exist.
+        lost_race_is_fine: in a cache of equal results, keep the folder that another process published meanwhile.
+
+    Raises:
+        InputError: `target` exists already, or its parent cannot be written.
+    """
+    refuse_existing(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with private_directory(target.parent) as path:
+            content = path / "content"
+            content.mkdir()
+            yield content
+            _sync_tree(content)
+            if lost_race_is_fine and target.exists():
+                return
+            refuse_existing(target)
+            content.rename(target)
+    except PermissionError as err:
+        raise InputError(f"{err.filename} cannot be written: permission denied.") from err
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise InputError where `target` exists: nothing is ever overwritten silently."""
+    if target.exists() or target.is_symlink():
+        raise InputError(f"{target} exists already.", "Choose another --out, or remove it first.")
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file so that a reader sees either nothing new or all of it, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with private_directory(path.parent) as scratch:
+        part = scratch / "part"
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

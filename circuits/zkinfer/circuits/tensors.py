@@ -1,0 +1,76 @@
+"""Tensors as circuits see them: named, shaped, and stored as integers at a power-of-two scale."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from zkinfer.circuits.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Visibility = Literal["public", "hashed", "private"]
+DType = Literal["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "float16", "float32", "float64"]
+MAX_RANK = 8
+MAX_ELEMENTS = 1 << 22
+
+
+class TensorSpec(BaseModel):
+    """One input or output of a circuit.
+
+    `scale` is the number of fractional bits: the circuit holds round(x * 2^scale). `dtype` is the model's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    dtype: DType
+    shape: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_ELEMENTS)], ...], Field(max_length=MAX_RANK)]
+    scale: Annotated[int, Field(ge=-64, le=64)] = 0
+    visibility: Visibility = "public"
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the model computes with fractions here."""
+        return self.dtype.startswith("float")
+
+    def describe(self) -> str:
+        """Short text for messages: `image float32[1, 64]`."""
+        return f"{self.name} {self.dtype}{list(self.shape)}"
+
+
+def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
+    """Integers that the circuit takes for `array`, row-major: round half to even of x * 2^scale.
+
+    Raises:
+        DataError: another shape than the spec's, or NaN or infinities.
+    """
+    if array.shape != spec.shape:
+        raise DataError(f"Tensor {spec.name!r} has shape {list(array.shape)}, not {list(spec.shape)}.")
+    values = array.astype(np.float64).ravel()
+    if not np.isfinite(values).all():
+        at = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise DataError(
+            f"Tensor {spec.name!r} holds {values[at]} at element {at}.", "Circuits take finite numbers only."
+        )
+    return [int(value) for value in np.rint(np.ldexp(values, spec.scale)).tolist()]
+
+
+def dequantise(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:
+    """Array of the spec's shape: float64 for fractional tensors (exact below 2^53), int64 for the others."""
+    if len(integers) != spec.size:
+        raise DataError(f"Tensor {spec.name!r} needs {spec.size} values, not {len(integers)}.")
+    if spec.is_float or spec.scale:
+        return np.ldexp(np.array(integers, dtype=np.float64), -spec.scale).reshape(spec.shape)
+    return np.array(integers, dtype=np.int64).reshape(spec.shape)
