@@ -1,0 +1,209 @@
+"""Write one bad attestation for every reason of refusal: `python -m tests.assets.make_refusals`.
+
+Keys and times are fixed, so the same code writes the same bytes; a test holds the stored files to that. The index
+says for each file which error refuses it, under which policy. Left out is only the oversized file, which a test
+makes in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.unit.verifier import forge
+
+from zkinfer.circuits import field
+from zkinfer.circuits.scratch import write_atomically
+from zkinfer.verifier.codec import from_base64, to_base64
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).parent / "refusals"
+P = "predicate"
+DEV = {"unsafeAcceptDevSetup": True}
+BY_OWNER = {"signedBy": [forge.OWNER.public.fingerprint]}
+BY_P256 = {"signedBy": [forge.P256.public.fingerprint]}
+
+
+class Case(NamedTuple):
+    """A file, the error that refuses it, and what its message says."""
+
+    name: str
+    error: str
+    message: str
+    data: bytes
+    rules: list = [BY_OWNER, DEV]  # noqa: RUF012 - never changed
+    expected_inputs: dict | None = None
+
+
+class Forger:
+    """Makes the cases from one honest attestation."""
+
+    def __init__(self, workshop: forge.Workshop) -> None:
+        self.workshop = workshop
+        self.good = workshop.attest()
+        self.document = forge.statement(self.good)
+        self.other = forge.statement(workshop.attest(x=forge.OTHER_X, context=forge.OTHER_CONTEXT))[P]
+
+    def all(self) -> list[Case]:
+        parts = (self.forms, self.trust, self.circuits, self.values, self.signatures, self.policies)
+        return [case for part in parts for case in part()]
+
+    def changed(self, *path, to) -> bytes:
+        """The honest statement with one field replaced, signed by the owner's own key: only the proof can tell."""
+        return forge.signed(forge.at(self.document, path, to if callable(to) else lambda _: to), forge.OWNER)
+
+    def forms(self) -> Iterator[Case]:
+        data, payload = self.good.to_bytes(), self.good.envelope.payload
+        doubled = payload.replace(b'"createdAt"', b'"createdAt":"2020-01-01T00:00:00Z","createdAt"', 1)
+        twice = forge.Envelope(doubled, self.good.envelope.keyid, forge.OWNER.sign(doubled)).to_bytes()
+        unsigned = forge.canonical.dump(json.loads(data) | {"signatures": []})
+        name = "MalformedAttestationError"
+        yield Case("duplicate-key", name, "'createdAt' twice", twice)
+        yield Case("final-newline", name, "not in canonical form", data + b"\n")
+        yield Case("indented", name, "not in canonical form", json.dumps(json.loads(data), indent=2).encode())
+        yield Case("truncated", name, "not JSON", data[:-1])
+        yield Case("deeply-nested", name, "nested deeper than 32 levels", b"[" * 5000)
+        yield Case("missing-signature", name, "signatures", unsigned)
+        yield Case("base64-without-padding", name, "not base64", data.replace(b'=="}]', b'"}]'))
+        yield Case("unknown-field", name, "note", self.changed(P, to=lambda value: value | {"note": ""}))
+        later = "urn:zkinfer:predicate:inference:v2"
+        yield Case("later-version", "UnsupportedVersionError", "version 'v2'", self.changed("predicateType", to=later))
+
+    def trust(self) -> Iterator[Case]:
+        recipe = (P, "recipe")
+        normaliser = self.changed(*recipe, "normaliser", to="zkinfer-normal/999")
+        yield Case("later-normaliser", "UnsupportedVersionError", "normaliser zkinfer-normal/999", normaliser)
+        engine = self.changed(*recipe, "engine", to="fake/2")
+        yield Case("unknown-engine", "UntrustedEngineError", "fake/2; this verifier has fake/1", engine)
+        party = self.changed(*recipe, "setup", "ceremony", to="my-party")
+        yield Case("unknown-ceremony", "UntrustedSetupError", "my-party is not accepted", party)
+        hermez = self.changed(*recipe, "setup", "ceremony", to="hermez")
+        yield Case("dev-setup-renamed", "UntrustedSetupError", "another tau*G2", hermez)
+        yield Case("dev-setup", "InsecureDevSetupError", "anybody can forge", self.good.to_bytes(), [BY_OWNER])
+        other = self.workshop.attest(model=self.workshop.other_model).to_bytes()
+        yield Case("other-model", "UnknownModelError", "Give the file itself", other)
+
+    def circuits(self) -> Iterator[Case]:
+        arguments = (P, "recipe", "runArguments")
+        unknown = self.changed(*arguments, to={"scale": 8, "check": False})
+        yield Case("unknown-run-argument", "UnusableRecipeError", "refuses the recipe's run arguments", unknown)
+        dimension = self.changed(P, "recipe", "dimensions", to={"batch": 2})
+        yield Case("unknown-dimension", "UnusableRecipeError", "does not fit the ONNX file", dimension)
+        coarse = self.changed(*arguments, "scale", to=1)
+        yield Case("other-run-argument", "CircuitMismatchError", "another verifying key", coarse)
+        key = self.changed(P, "circuit", "verifyingKey", to="keccak256:" + "0" * 64)
+        yield Case("other-verifying-key", "CircuitMismatchError", "another verifying key", key)
+        network = self.changed(P, "circuit", "network", to="sha256:" + "0" * 64)
+        yield Case("other-network", "CircuitMismatchError", "another network digest", network)
+        model_id = self.changed(P, "circuit", "modelId", to="0x" + "00" * 32)
+        yield Case("other-model-id", "CircuitMismatchError", "another model id", model_id)
+        yield Case("other-rows", "CircuitMismatchError", "another number of rows", self.changed(P, "logRows", to=2))
+        scale = self.changed(P, "outputs", 0, "scale", to=0)
+        yield Case("other-output-scale", "CircuitMismatchError", "another list of outputs", scale)
+
+    def values(self) -> Iterator[Case]:
+        words = (P, "instances")
+        yield Case(
+            "extra-instance", "InstanceCountError", "has 11", self.changed(*words, to=lambda old: [*old, old[0]])
+        )
+        yield Case("missing-instance", "InstanceCountError", "has 9", self.changed(*words, to=lambda old: old[:-1]))
+        twin = self.changed(*words, 5, to=lambda word: f"0x{int(word, 16) + field.MODULUS:064x}")
+        yield Case("instance-plus-modulus", "NonCanonicalInstanceError", "not below the field modulus", twin)
+        cut = self.changed(P, "proof", to=lambda text: to_base64(from_base64(text, "")[:-1]))
+        yield Case("truncated-proof", "ProofLengthError", "has 31 bytes", cut)
+        long = self.changed(P, "proof", to=lambda text: to_base64(from_base64(text, "") + b"\x00"))
+        yield Case("extended-proof", "ProofLengthError", "has 33 bytes", long)
+        zero = self.changed(P, "proof", to=to_base64(bytes(32)))
+        yield Case("zero-proof", "InvalidProofError", "does not hold", zero)
+        foreign = self.changed(P, "proof", to=self.other["proof"])
+        yield Case("proof-of-another-inference", "InvalidProofError", "does not hold", foreign)
+        swapped = self.changed(*words, to=lambda old: [*old[:5], old[6], old[5], *old[7:]])
+        yield Case("swapped-instances", "InvalidProofError", "does not hold", swapped)
+        better = self.changed(*words, 8, to=field.to_word(field.encode(1000)))
+        yield Case("other-output", "InvalidProofError", "does not hold", better)
+        wrapped = forge.with_instance(self.workshop, self.document, 8, field.encode(1 << 100))
+        yield Case("wrapped-output", "ValueRangeError", "holds integers below", forge.signed(wrapped, forge.OWNER))
+        subject = self.changed("subject", 0, "digest", "sha256", to="0" * 64)
+        yield Case("other-subject", "OutputMismatchError", "not that of the proven output", subject)
+        yield Case(
+            "other-input",
+            "InputMismatchError",
+            "another value of the input 'x'",
+            self.good.to_bytes(),
+            expected_inputs={"x": forge.OTHER_X.tolist()},
+        )
+        context = self.changed(P, "context", to=self.other["context"])
+        yield Case("other-context", "ContextMismatchError", "another request", context)
+
+    def signatures(self) -> Iterator[Case]:
+        envelope, name = self.good.envelope, "SignatureError"
+        forged = forge.Envelope(envelope.payload, envelope.keyid, forge.ATTACKER.sign(envelope.signed_bytes))
+        yield Case("forged-signature", name, "does not fit the key", forged.to_bytes())
+        yield Case("foreign-signature", name, "keyid is not", forge.signed(self.document, forge.ATTACKER))
+        empty = forge.Envelope(envelope.payload, envelope.keyid, b"")
+        yield Case("empty-signature", name, "has 0 bytes", empty.to_bytes())
+        older = forge.at(self.document, (P, "createdAt"), lambda _: "2026-11-21T12:00:01Z")
+        redated = forge.Envelope(forge.canonical.dump(older), envelope.keyid, envelope.signature)
+        yield Case("redated", name, "altered after it was signed", redated.to_bytes())
+        second = self.workshop.attest(key=forge.P256).envelope
+        high = forge.Envelope(second.payload, second.keyid, forge.high_s(second.signature))
+        yield Case("high-s", name, "its s is high", high.to_bytes(), [BY_P256, DEV])
+        key = self.changed(P, "signer", "publicKey", to=to_base64(forge.OWNER.public.der + b"\x00"))
+        yield Case("padded-public-key", name, "public key", key)
+
+    def policies(self) -> Iterator[Case]:
+        name, good = "PolicyRefusedError", self.good.to_bytes()
+        yield Case("signed-by-an-attacker", name, "does not name", forge.signed(forge.taken_over(self.document)))
+        ephemeral = self.workshop.attest(ephemeral=True).to_bytes()
+        yield Case("ephemeral-key", name, "ephemeral key", ephemeral)
+        old = self.workshop.attest(created_at=forge.NOW - timedelta(days=2)).to_bytes()
+        yield Case("old", name, "older than", old, [BY_OWNER, {"notOlderThanSeconds": 3600}, DEV])
+        future = self.workshop.attest(created_at=forge.NOW + timedelta(minutes=6)).to_bytes()
+        yield Case("future", name, "in the future", future, [BY_OWNER, {"notOlderThanSeconds": 3600}, DEV])
+        past = forge.CONTEXT.model_copy(update={"expiry": int(forge.NOW.timestamp()) - 1})
+        expired = self.workshop.attest(context=past).to_bytes()
+        yield Case("expired", name, "expired", expired, [{"notExpired": True}, DEV])
+        replay = [{"contextIs": {"requestId": "0x" + "22" * 32}}, DEV]
+        yield Case("replayed", name, "request_id", good, replay)
+        yield Case("empty-policy", "EmptyPolicyError", "requires nothing", good, [DEV])
+
+
+def generate(workshop: forge.Workshop) -> dict[str, bytes]:
+    """Every file of the folder, by name."""
+    forger = Forger(workshop)
+    cases = forger.all()
+    files = {f"{case.name}.json": case.data for case in cases}
+    entries = [
+        {
+            "file": f"{case.name}.json",
+            "error": case.error,
+            "message": case.message,
+            "policy": {"version": 1, "allOf": case.rules},
+            **({} if case.expected_inputs is None else {"expectedInputs": case.expected_inputs}),
+        }
+        for case in cases
+    ]
+    index = {"now": forge.NOW.isoformat(), "accepted": "accepted.json", "model": "tiny.onnx", "refused": entries}
+    return files | {
+        "accepted.json": forger.good.to_bytes(),
+        "tiny.onnx": workshop.model.read_bytes(),
+        "index.json": json.dumps(index, indent=1).encode() + b"\n",
+    }
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = generate(forge.Workshop(Path(folder)))
+    for stale in FOLDER.glob("*"):
+        stale.unlink()
+    for name, data in files.items():
+        write_atomically(FOLDER / name, data)
+
+
+if __name__ == "__main__":
+    main()

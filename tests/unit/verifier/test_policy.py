@@ -1,0 +1,191 @@
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from tests.unit.verifier.forge import ATTACKER, CONTEXT, EXPIRY, NOW, OWNER
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.verifier import (
+    AllOf,
+    AnyOf,
+    ContextIs,
+    EmptyPolicyError,
+    ModelFileIs,
+    ModelIs,
+    NotExpired,
+    NotOlderThan,
+    PolicyRefusedError,
+    SetupIs,
+    SignedBy,
+    UnsafeAcceptDevSetup,
+)
+from zkinfer.verifier.policy import accepts_dev_setup
+
+ZERO = "sha256:" + "0" * 64
+YES = SetupIs("insecure-dev")
+NO = SetupIs("hermez")
+DEV = UnsafeAcceptDevSetup()
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def inference(workshop, good):
+    return workshop.verify(good)
+
+
+def changed(inference, **changes):
+    """Policies only read; so any object with the attributes will do."""
+    names = ("model_id", "identity", "recipe", "context", "signer", "ephemeral", "created_at")
+    return SimpleNamespace(**({name: getattr(inference, name) for name in names} | changes))
+
+
+def test_met_requirements_return(inference):
+    policies = [
+        ModelIs(inference.model_id),
+        ModelFileIs(inference.identity.model),
+        SignedBy(ATTACKER.public.fingerprint, OWNER.public.fingerprint),
+        NotOlderThan(timedelta(hours=1)),
+        NotExpired(),
+        SetupIs("insecure-dev"),
+        ContextIs(
+            chain_id=31337, consumer=CONTEXT.consumer, request_id=CONTEXT.request_id, requester=CONTEXT.requester
+        ),
+    ]
+    AllOf(*policies, AnyOf(NO, *policies)).check(inference, NOW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (ModelIs("0x" + "00" * 32), "The model id is 0x"),
+        (ModelFileIs(ZERO), "The ONNX file is sha256:"),
+        (SignedBy(ATTACKER.public.fingerprint), "whom the policy does not name"),
+        (SetupIs("hermez"), "The trusted setup is insecure-dev, not hermez"),
+        (ContextIs(chain_id=0), "made for the chain_id 31337, not 0"),
+        (ContextIs(consumer="0x" + "00" * 20), "made for the consumer 0xc0c0"),
+        (ContextIs(request_id="0x" + "00" * 32), "made for the request_id 0x1111"),
+        (ContextIs(requester="0x" + "00" * 20), "made for the requester 0xaaaa"),
+        (ContextIs(chain_id=31337, requester="0x" + "00" * 20), "requester"),
+    ],
+)
+def test_unmet_requirement_is_refused(inference, policy, message):
+    with pytest.raises(PolicyRefusedError, match=message):
+        policy.check(inference, NOW)
+
+
+@pytest.mark.parametrize("make", [AllOf, AnyOf, SignedBy, ContextIs, lambda: AllOf(DEV), lambda: AllOf(DEV, DEV)])
+def test_empty_policy_is_refused(make):
+    with pytest.raises(EmptyPolicyError, match="requires nothing"):
+        make()
+
+
+def test_permission_alone_is_refused(inference):
+    with pytest.raises(EmptyPolicyError, match="This UnsafeAcceptDevSetup requires nothing"):
+        DEV.check(inference, NOW)
+
+
+def test_permission_meets_no_alternative(inference):
+    with pytest.raises(PolicyRefusedError, match=r"\(1\) This UnsafeAcceptDevSetup requires nothing\. \(2\)"):
+        AnyOf(DEV, NO).check(inference, NOW)
+
+
+def test_all_of_stops_at_the_first_refusal(inference):
+    with pytest.raises(PolicyRefusedError, match="not hermez"):
+        AllOf(YES, NO, ModelIs("0x" + "00" * 32)).check(inference, NOW)
+
+
+def test_any_of_lists_every_reason(inference):
+    with pytest.raises(PolicyRefusedError, match=r"\(1\) The trusted setup .* \(2\) The ONNX file"):
+        AnyOf(NO, ModelFileIs(ZERO)).check(inference, NOW)
+
+
+def test_any_of_takes_the_one_that_is_met(inference):
+    AnyOf(NO, YES).check(inference, NOW)
+
+
+def test_error_inside_any_of_is_not_taken_for_a_refusal(inference):
+    with pytest.raises(AttributeError, match="check"):
+        AnyOf("not a policy", YES).check(inference, NOW)
+
+
+def test_ephemeral_key_never_counts(inference):
+    with pytest.raises(PolicyRefusedError, match="ephemeral key, which names nobody"):
+        SignedBy(OWNER.public.fingerprint).check(changed(inference, ephemeral=True), NOW)
+
+
+@pytest.mark.parametrize(("later", "refused"), [(3600 * SECOND, False), (3601 * SECOND, True)])
+def test_age_is_counted_to_the_second(inference, later, refused):
+    if not refused:
+        NotOlderThan(timedelta(hours=1)).check(inference, NOW + later)
+        return
+    with pytest.raises(PolicyRefusedError, match=r"older than 1:00:00. Ask for a new one"):
+        NotOlderThan(timedelta(hours=1)).check(inference, NOW + later)
+
+
+def test_small_clock_skew_is_tolerated(inference):
+    NotOlderThan(timedelta(hours=1)).check(inference, NOW - timedelta(minutes=5))
+
+
+def test_date_in_the_future_is_refused(inference):
+    with pytest.raises(PolicyRefusedError, match=r"in the future. Check both clocks"):
+        NotOlderThan(timedelta(hours=1)).check(inference, NOW - timedelta(minutes=5, seconds=1))
+
+
+def test_request_expires_after_its_last_second(inference):
+    last = NOW + (EXPIRY - int(NOW.timestamp())) * SECOND
+    NotExpired().check(inference, last)
+    with pytest.raises(PolicyRefusedError, match="The request expired"):
+        NotExpired().check(inference, last + SECOND)
+
+
+def test_request_without_expiry_does_not_expire(inference):
+    endless = CONTEXT.model_copy(update={"expiry": 0})
+    NotExpired().check(changed(inference, context=endless), NOW + timedelta(days=10_000))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ModelIs("0x" + "AA" * 32),
+        lambda: ModelIs("aa" * 32),
+        lambda: ModelFileIs("0" * 64),
+        lambda: ModelFileIs("keccak256:" + "0" * 64),
+        lambda: SignedBy(OWNER.public.fingerprint, "me"),
+        lambda: SignedBy(OWNER.public.fingerprint + "\n"),
+        lambda: ContextIs(consumer="0x" + "C0" * 20),
+        lambda: ContextIs(request_id="0x1"),
+    ],
+)
+def test_misspelt_value_is_refused_at_once(make):
+    with pytest.raises(InputError, match="Write it in lower-case hex, in full"):
+        make()
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(seconds=-1)])
+def test_age_that_is_none_is_refused(age):
+    with pytest.raises(InputError, match="must be positive"):
+        NotOlderThan(age)
+
+
+@pytest.mark.parametrize(
+    ("policy", "accepts"),
+    [
+        (DEV, True),
+        (AllOf(YES, DEV), True),
+        (AllOf(AllOf(YES, DEV), YES), True),
+        (AllOf(YES), False),
+        (AnyOf(DEV, YES), False),
+        (AllOf(YES, AnyOf(DEV, YES)), False),
+        (AnyOf(AllOf(YES, DEV)), False),
+        (YES, False),
+    ],
+)
+def test_dev_setup_needs_a_permission_that_always_applies(policy, accepts):
+    assert accepts_dev_setup(policy) is accepts
+
+
+def test_policies_are_values():
+    assert AllOf(YES, SignedBy(ZERO)) == AllOf(YES, SignedBy(ZERO))
+    assert len({AnyOf(NO), AnyOf(NO), AnyOf(YES)}) == 2
+    with pytest.raises(AttributeError, match="policies"):
+        AllOf(YES).policies = ()

@@ -1,0 +1,102 @@
+import pytest
+
+from zkinfer.circuits.digest import sha256, sha256_file
+from zkinfer.circuits.errors import InputError, SetupError
+from zkinfer.circuits.recipe import SetupIdentity
+from zkinfer.circuits.setups import HERMEZ, SetupStore
+from zkinfer.circuits.setups.ceremonies import by_name
+from zkinfer.verifier import REAL_CEREMONIES, Trusted, UnknownModelError, UntrustedEngineError, UntrustedSetupError
+
+ZERO = "sha256:" + "0" * 64
+
+
+def identity(ceremony, tau_g2=ZERO):
+    return SetupIdentity(ceremony=ceremony, tau_g2=tau_g2)
+
+
+def test_real_ceremonies_are_accepted_and_insecure_dev_is_not():
+    assert frozenset({"perpetual-powers-of-tau", "hermez"}) <= REAL_CEREMONIES
+    assert "insecure-dev" not in REAL_CEREMONIES
+
+
+def test_insecure_dev_cannot_be_accepted_as_a_ceremony(workshop):
+    trusted = workshop.trusting(workshop.model, ceremonies=["hermez", "insecure-dev"])
+    assert trusted.ceremonies == {"hermez"}
+
+
+def test_model_is_found_by_its_digest(workshop):
+    trusted = workshop.trusting(workshop.other_model, workshop.model)
+    assert trusted.model(str(sha256_file(workshop.model))) == workshop.model
+
+
+def test_unknown_model_is_refused(workshop):
+    with pytest.raises(UnknownModelError, match="one byte of difference makes another model"):
+        workshop.trusted.model(ZERO)
+
+
+def test_missing_model_is_the_callers_mistake(workshop, tmp_path):
+    with pytest.raises(InputError, match="Check the path of the model"):
+        workshop.trusting(tmp_path / "missing.onnx")
+
+
+def test_engine_that_proves_nothing_is_refused(workshop):
+    trusted = workshop.trusting(workshop.model, unsafe_accept_fake_engine=False)
+    with pytest.raises(UntrustedEngineError, match="fake/1 proves nothing"):
+        trusted.engine("fake/1")
+
+
+@pytest.mark.parametrize("name", ["fake/2", "ezkl/23.0.5", ""])
+def test_unknown_engine_is_refused(workshop, name):
+    with pytest.raises(UntrustedEngineError, match="this verifier has fake/1"):
+        workshop.trusted.engine(name)
+
+
+def test_engines_default_to_those_of_production(workshop, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.engines.production_engines", lambda: {"real/1": workshop.engine})
+    trusted = Trusted.of([], workshop.setups, workshop.folder / "cache")
+    assert set(trusted.engines) == {"real/1"}
+    assert trusted.ceremonies == REAL_CEREMONIES
+
+
+def test_unknown_ceremony_is_refused(workshop):
+    with pytest.raises(UntrustedSetupError, match="my-party is not accepted; accepted are hermez, perpetual"):
+        workshop.trusted.setup(identity("my-party"), 3)
+
+
+def test_ceremony_that_was_not_chosen_is_refused(workshop):
+    trusted = workshop.trusting(workshop.model, ceremonies=["perpetual-powers-of-tau"])
+    with pytest.raises(UntrustedSetupError, match="hermez is not accepted; accepted are perpetual-powers-of-tau"):
+        trusted.setup(identity("hermez"), 3)
+
+
+@pytest.mark.parametrize("ceremony", ["hermez", "insecure-dev"])
+def test_ceremony_with_another_tau_is_refused(workshop, ceremony):
+    with pytest.raises(UntrustedSetupError, match=r"but another tau\*G2 than that ceremony's"):
+        workshop.trusted.setup(identity(ceremony), 3)
+
+
+def test_setup_the_auditor_lacks_is_named_with_its_cure(tmp_path):
+    trusted = Trusted.of([], SetupStore(tmp_path), tmp_path / "cache", engines={})
+    tau = str(sha256(by_name(HERMEZ).tau_g2))
+    with pytest.raises(SetupError, match=r"No setup of hermez with k = 3.*zkinfer setup fetch 3"):
+        trusted.setup(SetupIdentity(ceremony="hermez", tau_g2=tau), 3)
+
+
+def test_dev_setup_the_auditor_lacks_is_made(document, tmp_path):
+    trusted = Trusted.of([], SetupStore(tmp_path), tmp_path / "cache", engines={})
+    made = trusted.setup(SetupIdentity.model_validate(document["predicate"]["recipe"]["setup"]), 3)
+    assert (made.ceremony, made.k) == ("insecure-dev", 3)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_cache_that_others_can_write_is_refused(workshop, tmp_path, mode):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(mode)
+    with pytest.raises(InputError, match=r"Others can write to the cache .* chmod go-w"):
+        Trusted.of([workshop.model], workshop.setups, cache, engines={})
+
+
+def test_cache_that_cannot_exist_is_refused(workshop):
+    with pytest.raises(InputError, match="cannot be used: Not a directory"):
+        Trusted.of([], workshop.setups, workshop.model / "cache", engines={})

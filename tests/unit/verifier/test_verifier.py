@@ -1,0 +1,269 @@
+import shutil
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from tests.unit.verifier import forge
+
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.errors import (
+    CircuitError,
+    DataError,
+    EngineCrashedError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    SetupError,
+)
+from zkinfer.verifier import (
+    AllOf,
+    AnyOf,
+    CircuitMismatchError,
+    ContextIs,
+    EmptyPolicyError,
+    InputMismatchError,
+    InsecureDevSetupError,
+    MalformedAttestationError,
+    NotExpired,
+    NotOlderThan,
+    PolicyRefusedError,
+    ProofLengthError,
+    RefusedError,
+    SetupIs,
+    SignedBy,
+    Trusted,
+    UnknownModelError,
+    UnsafeAcceptDevSetup,
+    UntrustedEngineError,
+    UntrustedSetupError,
+    UnusableRecipeError,
+    Verifier,
+)
+from zkinfer.verifier.steps import TITLES
+
+DEV = UnsafeAcceptDevSetup()
+
+
+class Broken:
+    """The fake engine, failing in one call."""
+
+    id, production = "fake/1", True
+
+    def __init__(self, engine, call, error):
+        self._engine, self._call, self._error = engine, call, error
+
+    def __getattr__(self, name):
+        return self._fail if name == self._call else getattr(self._engine, name)
+
+    def _fail(self, *_args, **_options):
+        raise self._error
+
+
+def test_honest_attestation_is_verified(workshop, good):
+    inference = workshop.verify(good)
+    assert inference.outputs["y"].tolist() == [[-0.125, -1.0]]
+    assert inference.inputs["x"].tolist() == forge.X.tolist()
+    assert inference.model_id == inference.identity.model_id
+    assert inference.context == forge.CONTEXT
+    assert (inference.signer, inference.ephemeral) == (forge.OWNER.public.fingerprint, False)
+    assert inference.created_at == forge.NOW
+    assert inference.attestation_digest == sha256(good.to_bytes())
+    assert not inference.on_expected_input
+
+
+def test_bytes_and_attestation_are_verified_alike(workshop, good):
+    assert workshop.verify(good.to_bytes()).attestation_digest == workshop.verify(good).attestation_digest
+
+
+def test_p256_attestation_is_verified(workshop):
+    policy = AllOf(SignedBy(forge.P256.public.fingerprint), DEV)
+    assert workshop.verify(workshop.attest(key=forge.P256), policy).signer == forge.P256.public.fingerprint
+
+
+def test_every_step_is_reported_in_order(workshop, good):
+    seen = []
+    workshop.verify(good, observer=seen.append)
+    assert [step.number for step in seen] == list(range(1, 13))
+    assert [step.title for step in seen] == list(TITLES)
+    assert [step.status for step in seen] == ["passed"] * 11 + ["skipped"]
+
+
+def test_refused_step_is_reported_and_carried(workshop, document):
+    seen = []
+    short = forge.signed(forge.at(document, ("predicate", "proof"), lambda _: "AAAA"), forge.OWNER)
+    with pytest.raises(ProofLengthError, match="has 3 bytes; this circuit's proofs have 32") as caught:
+        workshop.verify(short, observer=seen.append)
+    assert [step.status for step in seen] == ["passed"] * 5 + ["failed"] + ["not_reached"] * 6
+    assert caught.value.step == seen[5]
+    assert seen[5].detail == str(caught.value)
+
+
+def test_garbage_is_refused_in_the_first_step(workshop):
+    with pytest.raises(MalformedAttestationError, match="not JSON") as caught:
+        workshop.verify(b"garbage")
+    assert caught.value.step.number == 1
+
+
+# --- the insecure setup
+
+
+@pytest.mark.parametrize("policy", [SetupIs("insecure-dev"), AnyOf(DEV, NotExpired()), AllOf(AnyOf(DEV, NotExpired()))])
+def test_dev_setup_without_permission_is_refused_before_any_work(workshop, good, policy):
+    untouched = Verifier(trusted=Trusted.of([], None, workshop.folder / "cache", engines={}))
+    with pytest.raises(InsecureDevSetupError, match="anybody can forge") as caught:
+        untouched.verify(good, policy)
+    assert caught.value.step.number == 2
+
+
+def test_permission_alone_is_refused(workshop, good):
+    with pytest.raises(EmptyPolicyError, match="UnsafeAcceptDevSetup requires nothing"):
+        workshop.verify(good, DEV)
+
+
+def test_dev_setup_under_the_name_of_a_real_ceremony_is_refused(workshop, document):
+    path = ("predicate", "recipe", "setup", "ceremony")
+    renamed = forge.signed(forge.at(document, path, lambda _: "hermez"), forge.OWNER)
+    with pytest.raises(UntrustedSetupError, match=r"hermez, but another tau\*G2"):
+        workshop.verify(renamed, NotExpired())
+
+
+def test_rows_beyond_every_setup_file_are_not_accepted(workshop, document):
+    grown = forge.signed(forge.at(document, ("predicate", "logRows"), lambda _: 24), forge.OWNER)
+    with pytest.raises(SetupError, match="insecure-dev setup of 2\\^24 powers would take too long"):
+        workshop.verify(grown)
+
+
+# --- engines
+
+
+def test_fake_engine_is_refused_unless_asked_for(workshop, good):
+    trusted = workshop.trusting(workshop.model, unsafe_accept_fake_engine=False)
+    with pytest.raises(UntrustedEngineError, match="anybody can make its proofs"):
+        Verifier(trusted=trusted).verify(good, forge.POLICY)
+
+
+def test_production_engines_do_not_know_the_fake_one(workshop, good):
+    with pytest.raises(UntrustedEngineError, match="made with the engine fake/1"):
+        Verifier(trusted=workshop.trusting(workshop.model, engines={})).verify(good, forge.POLICY)
+
+
+@pytest.mark.parametrize("call", ["build", "make_keys", "verify"])
+@pytest.mark.parametrize("kind", [EngineCrashedError, EngineTimeoutError, EngineMemoryError])
+def test_engine_that_fails_gives_no_verdict(workshop, good, tmp_path, call, kind):
+    broken = Broken(workshop.engine, call, kind("It broke."))
+    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache", engines={"fake/1": broken})
+    seen = []
+    with pytest.raises(kind, match="It broke"):
+        Verifier(trusted=trusted).verify(good, forge.POLICY, observer=seen.append)
+    assert [step.status for step in seen].count("failed") == 1
+
+
+def test_control_characters_in_a_complaint_are_not_passed_on(workshop, good):
+    broken = Broken(workshop.engine, "check_run_arguments", EngineError("No argument \x1b[2J."))
+    trusted = workshop.trusting(workshop.model, engines={"fake/1": broken})
+    with pytest.raises(UnusableRecipeError, match=r"run arguments\. No argument \?\[2J"):
+        Verifier(trusted=trusted).verify(good, forge.POLICY)
+
+
+def test_engine_of_another_verifying_key_is_refused(workshop, good, tmp_path):
+    class Other(Broken):
+        def make_keys(self, folder, setup, proving_key):
+            (folder / "program.json").write_bytes(b"another version of the engine")
+            return self._engine.make_keys(folder, setup, proving_key)
+
+    engines = {"fake/1": Other(workshop.engine, None, None)}
+    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache", engines=engines)
+    with pytest.raises(CircuitMismatchError, match="another verifying key, model id than the attestation"):
+        Verifier(trusted=trusted).verify(good, forge.POLICY)
+
+
+# --- the model and its cache
+
+
+def test_attestation_of_another_model_is_refused(workshop):
+    with pytest.raises(UnknownModelError, match="Give the file itself"):
+        workshop.verify(workshop.attest(model=workshop.other_model))
+
+
+def test_proof_under_another_models_key_is_refused(workshop, good):
+    """The auditor has both models; the proof of one is shown as the other's."""
+    both = Verifier(trusted=workshop.trusting(workshop.model, workshop.other_model), clock=lambda: forge.NOW)
+    other = forge.statement(workshop.attest(model=workshop.other_model))
+    disguised = forge.at(forge.statement(good), ("predicate", "circuit"), lambda _: other["predicate"]["circuit"])
+    with pytest.raises(RefusedError, match="does not hold for these public values"):
+        both.verify(forge.signed(disguised, forge.OWNER), forge.POLICY)
+
+
+def test_altered_cache_is_noticed(workshop, good, tmp_path):
+    shutil.copytree(workshop.folder / "cache", tmp_path / "cache")
+    for key in (tmp_path / "cache").glob("*/vk"):
+        key.write_bytes(b"\x00" * 32)
+    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache")
+    with pytest.raises(CircuitError, match=r"was changed. Remove .* and verify again"):
+        Verifier(trusted=trusted).verify(good, forge.POLICY)
+
+
+# --- the expected input
+
+
+def test_expected_input_is_confirmed(workshop, good):
+    assert workshop.verify(good, expected_inputs={"x": forge.X}).on_expected_input
+
+
+def test_expected_input_may_have_another_float_type(workshop, good):
+    assert workshop.verify(good, expected_inputs={"x": forge.X.astype(np.float64)}).on_expected_input
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({"x": forge.OTHER_X}, "another value of the input 'x'"),
+        ({"x": forge.X + np.float32(2**-8)}, "another value of the input 'x'"),
+        ({"x": forge.X.reshape(3)}, r"about an input x float32\[1, 3\]; the expected one has the shape \[3\]"),
+        ({"x": np.array([[1e300, 0, 0]])}, "another value|holds inf"),
+        ({}, r"inputs are \['x'\]; expected were \[\]"),
+        ({"x": forge.X, "z": forge.X}, "Name every input"),
+        ({"z": forge.X}, "Name every input"),
+    ],
+)
+def test_other_input_is_refused(workshop, good, expected, message):
+    with pytest.raises((InputMismatchError, DataError), match=message):
+        workshop.verify(good, expected_inputs=expected)
+
+
+def test_expected_input_of_nan_is_the_callers_mistake(workshop, good):
+    with pytest.raises(DataError, match="holds nan"):
+        workshop.verify(good, expected_inputs={"x": forge.X * np.float32("nan")})
+
+
+# --- replay and time
+
+
+def test_replay_for_another_request_is_refused(workshop, good):
+    policy = AllOf(ContextIs(request_id="0x" + "22" * 32), DEV)
+    with pytest.raises(PolicyRefusedError, match="made for the request_id 0x1111") as caught:
+        workshop.verify(good, policy)
+    assert caught.value.step.number == 11
+
+
+def test_expired_request_is_refused(workshop, good):
+    late = workshop.verifier(forge.NOW + timedelta(hours=2))
+    with pytest.raises(PolicyRefusedError, match="The request expired"):
+        late.verify(good, AllOf(NotExpired(), DEV))
+
+
+def test_old_attestation_is_refused(workshop, good):
+    late = workshop.verifier(forge.NOW + timedelta(hours=2))
+    with pytest.raises(PolicyRefusedError, match="older than 1:00:00"):
+        late.verify(good, AllOf(NotOlderThan(timedelta(hours=1)), DEV))
+
+
+def test_ephemeral_signer_is_refused_by_name(workshop):
+    with pytest.raises(PolicyRefusedError, match="ephemeral key"):
+        workshop.verify(workshop.attest(ephemeral=True))
+
+
+def test_clock_defaults_to_now(workshop, good):
+    verifier = Verifier(trusted=workshop.trusted)
+    with pytest.raises(PolicyRefusedError, match=r"older than|in the future"):
+        verifier.verify(good, AllOf(NotOlderThan(timedelta(microseconds=1)), DEV))

@@ -1,0 +1,149 @@
+"""The attestation file: made here, read here, and trusted nowhere but in `Verifier`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from zkinfer.circuits import field
+from zkinfer.circuits.digest import Digest, sha256
+from zkinfer.circuits.errors import InputError
+from zkinfer.verifier.codec import from_base64, to_base64
+from zkinfer.verifier.dsse import MAX_BYTES, PAYLOAD_TYPE, Envelope, pre_authentication_encoding, refuse_oversized
+from zkinfer.verifier.statement import (
+    CircuitClaim,
+    OutputDigest,
+    Predicate,
+    Signer,
+    Statement,
+    Subject,
+    output_digest,
+    write_time,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.engines.base import Program, Proof
+    from zkinfer.circuits.recipe import CircuitIdentity, Recipe
+    from zkinfer.verifier import signing
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A well-formed attestation: a claim that somebody made. Nothing in it was checked.
+
+    Make one with `create`, or read one with `from_bytes` or `read`; hand it to `Verifier.verify` to learn whether
+    it is true.
+    """
+
+    envelope: Envelope
+    statement: Statement
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        identity: CircuitIdentity,
+        recipe: Recipe,
+        program: Program,
+        proof: Proof,
+        context: Context,
+        key: signing.Signer,
+        ephemeral: bool,
+        created_at: datetime,
+    ) -> Self:
+        """State one proven inference and sign the statement.
+
+        Args:
+            identity: the circuit's digests.
+            recipe: how the circuit was made.
+            program: what the engine made of it.
+            proof: the proof and its public values, taken as they are: verify the attestation before release.
+            context: the request that the proof was made for.
+            key: signs.
+            ephemeral: say in the statement that the key was made for this once and names nobody.
+            created_at: with a time zone; kept to the second.
+        """
+        outputs = [slot for slot in program.slots if slot.role == "output"]
+        words = [word for slot in outputs for word in proof.instances[slot.start : slot.start + slot.count]]
+        predicate = Predicate(
+            circuit=CircuitClaim(**identity.model_dump(), claimed_model_id=identity.model_id),
+            recipe=recipe,
+            log_rows=program.log_rows,
+            inputs=program.inputs,
+            outputs=program.outputs,
+            instances=tuple(field.to_word(instance) for instance in proof.instances),
+            proof=to_base64(proof.data),
+            context=context,
+            created_at=write_time(created_at),
+            signer=Signer(algorithm=key.public.algorithm, public_key=to_base64(key.public.der), ephemeral=ephemeral),
+        )
+        subject = Subject(digest=OutputDigest(sha256=output_digest(words)))
+        return cls._signed(Statement(subject=(subject,), predicate=predicate), key)
+
+    @classmethod
+    def _signed(cls, statement: Statement, key: signing.Signer) -> Self:
+        payload = statement.to_bytes()
+        signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+        return cls(Envelope(payload, key.public.fingerprint, signature), statement)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the bytes that `to_bytes` writes, and no others.
+
+        Raises:
+            AttestationTooLargeError, UnsupportedVersionError, MalformedAttestationError: see there.
+        """
+        envelope = Envelope.from_bytes(data)
+        statement = Statement.from_bytes(envelope.payload)
+        from_base64(statement.predicate.proof, "proof")
+        from_base64(statement.predicate.signer.public_key, "public key")
+        return cls(envelope, statement)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file; raises InputError as `read_attestation`, and RefusedError as `from_bytes`."""
+        return cls.from_bytes(read_attestation(path))
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return self.envelope.to_bytes()
+
+    @property
+    def predicate(self) -> Predicate:
+        """What is claimed about the inference."""
+        return self.statement.predicate
+
+    @property
+    def proof(self) -> bytes:
+        """The claimed proof."""
+        return from_base64(self.predicate.proof, "proof")
+
+    @property
+    def signer_key(self) -> bytes:
+        """The DER encoding of the public key that the attestation names."""
+        return from_base64(self.predicate.signer.public_key, "public key")
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the file's content."""
+        return sha256(self.to_bytes())
+
+
+def read_attestation(path: Path) -> bytes:
+    """The bytes of an attestation file, and no more of them than an attestation can have.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+        AttestationTooLargeError: it is larger than any attestation.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as err:
+        raise InputError(f"{path} cannot be read: {err.strerror}.", "Check the path of the attestation.") from err
+    refuse_oversized(len(data))
+    return data

@@ -1,0 +1,131 @@
+"""Keys in files: PKCS#8 PEM for signing keys, SubjectPublicKeyInfo PEM for public ones."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.verifier.errors import KeyFileError, SignatureError
+from zkinfer.verifier.signing import PublicKey, SigningKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+_MAX_BYTES = 1 << 16
+
+
+def save_signing_key(
+    key: SigningKey, path: Path, *, passphrase: bytes | None = None, unsafe_unencrypted: bool = False
+) -> None:
+    """Write a new file with mode 0600, encrypted under the passphrase.
+
+    Args:
+        key: the key.
+        path: must not exist.
+        passphrase: not empty.
+        unsafe_unencrypted: write the key in the clear; then there must be no passphrase.
+
+    Raises:
+        KeyFileError: the file exists or cannot be written, or passphrase and `unsafe_unencrypted` do not fit.
+    """
+    if bool(passphrase) == unsafe_unencrypted:
+        raise KeyFileError(
+            "A signing key is written encrypted.", "Give a passphrase, or else say unsafe_unencrypted; not both."
+        )
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        encryption = serialization.BestAvailableEncryption(passphrase)
+    _write_new(path, key.to_pem(encryption), mode=0o600)
+
+
+def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:
+    """Read a signing key.
+
+    Raises:
+        KeyFileError: the file is missing, readable by others, no signing key, of another kind, or the passphrase
+            is wrong, missing or too much.
+    """
+    private = _decrypt(_read(path, private=True), passphrase or None, path)
+    if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
+        raise KeyFileError(f"{path} holds another kind of key.", "Use Ed25519 or P-256.")
+    try:
+        return SigningKey(private)
+    except InputError as err:
+        raise KeyFileError(f"{path} cannot be used. {err.cause}", err.cure) from err
+
+
+def save_public_key(key: PublicKey, path: Path) -> None:
+    """Write a public key to a new file; raises KeyFileError if it exists or cannot be written."""
+    loaded = serialization.load_der_public_key(key.der)
+    pem = loaded.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    _write_new(path, pem, mode=0o644)
+
+
+def load_public_key(path: Path) -> PublicKey:
+    """Read a public key; raises KeyFileError if the file is missing or holds anything else."""
+    pem = _read(path, private=False)
+    try:
+        loaded = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as err:
+        raise KeyFileError(f"{path} is not a public key in PEM.", "A signing key is another file.") from err
+    try:
+        return PublicKey(
+            loaded.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        )
+    except SignatureError as err:
+        raise KeyFileError(f"{path} holds another kind of key.", "Use Ed25519 or P-256.") from err
+
+
+def _decrypt(pem: bytes, passphrase: bytes | None, path: Path) -> PrivateKeyTypes:
+    try:
+        return serialization.load_pem_private_key(pem, passphrase)
+    except TypeError as err:  # cryptography's word for a passphrase too few or too many
+        missing = passphrase is None
+        raise KeyFileError(
+            f"{path} is encrypted." if missing else f"{path} is not encrypted.",
+            "Give its passphrase." if missing else "Give no passphrase.",
+        ) from err
+    except (ValueError, UnsupportedAlgorithm) as err:
+        raise KeyFileError(
+            f"{path} cannot be read as a signing key.", "The passphrase is wrong, or the file is damaged or not a key."
+        ) from err
+
+
+def _write_new(path: Path, data: bytes, *, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as err:
+        raise KeyFileError(f"{path} exists already.", "Keys are never overwritten; choose another name.") from err
+    except OSError as err:
+        raise KeyFileError(f"{path} cannot be written: {err.strerror}.") from err
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            data = file.read(_MAX_BYTES + 1) if stat.S_ISREG(status.st_mode) else b""
+    except OSError as err:
+        raise KeyFileError(f"{path} cannot be read: {err.strerror}.") from err
+    if not 0 < len(data) <= _MAX_BYTES:
+        raise KeyFileError(f"{path} is not a key file.")
+    if private and status.st_mode & 0o077:
+        raise KeyFileError(f"{path} can be read by other users.", f"Run: chmod 600 {path}")
+    return data
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    """Open so that a named pipe in place of a key does not stop the program."""
+    return os.open(name, flags | os.O_NONBLOCK)

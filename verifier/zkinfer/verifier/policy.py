@@ -1,0 +1,231 @@
+"""What a caller requires of a proven inference.
+
+A policy is asked last, when everything else holds. It raises or it returns; an empty one refuses, because nothing
+must not mean yes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.verifier.errors import EmptyPolicyError, PolicyRefusedError
+
+if TYPE_CHECKING:
+    from zkinfer.verifier.inference import VerifiedInference
+
+CLOCK_SKEW = timedelta(minutes=5)
+_WORD = re.compile(r"0x[0-9a-f]{64}")
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class Policy(Protocol):
+    """A requirement."""
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:
+        """Return if the inference meets the requirement at this time; raise PolicyRefusedError if not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UnsafeAcceptDevSetup:
+    """Accept proofs under `insecure-dev`, which anybody can forge. For tests and demonstrations.
+
+    A permission rather than a requirement: put it beside requirements, in the policy itself or in its `AllOf`.
+    Inside an `AnyOf` it permits nothing.
+    """
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Refuse: alone, it requires nothing."""
+        raise _empty("UnsafeAcceptDevSetup")
+
+
+@dataclass(frozen=True, init=False, slots=True)
+class AllOf:
+    """All of these; raises EmptyPolicyError when made of nothing, or of permissions only."""
+
+    policies: tuple[Policy, ...]
+
+    def __init__(self, *policies: Policy) -> None:
+        object.__setattr__(self, "policies", policies)
+        if not self._requirements:
+            raise _empty("AllOf")
+
+    @property
+    def _requirements(self) -> list[Policy]:
+        return [policy for policy in self.policies if not isinstance(policy, UnsafeAcceptDevSetup)]
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:
+        """Ask one after the other; the first refusal stands."""
+        for policy in self._requirements:
+            policy.check(inference, now)
+
+
+@dataclass(frozen=True, init=False, slots=True)
+class AnyOf:
+    """At least one of these; raises EmptyPolicyError when made of nothing."""
+
+    policies: tuple[Policy, ...]
+
+    def __init__(self, *policies: Policy) -> None:
+        object.__setattr__(self, "policies", policies)
+        if not policies:
+            raise _empty("AnyOf")
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:
+        """Ask one after the other until one is met; the refusal lists all reasons."""
+        reasons = []
+        for policy in self.policies:
+            try:
+                policy.check(inference, now)
+            except PolicyRefusedError as err:
+                reasons.append(err.cause)
+            else:
+                return
+        listed = " ".join(f"({number}) {reason}" for number, reason in enumerate(reasons, 1))
+        raise PolicyRefusedError(f"None of the alternatives is met: {listed}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIs:
+    """This circuit: the ONNX file as quantised, under its setup and engine. The strongest way to name a model."""
+
+    model_id: str
+
+    def __post_init__(self) -> None:
+        _require(_WORD, self.model_id, "model id")
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Compare the rebuilt model id."""
+        if inference.model_id != self.model_id:
+            raise PolicyRefusedError(f"The model id is {inference.model_id}, not {self.model_id}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFileIs:
+    """This ONNX file, in whatever circuit. The prover chooses the quantisation, and may choose a useless one."""
+
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _require(_SHA256, self.sha256, "digest")
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Compare the digest of the ONNX file that the circuit was rebuilt from."""
+        if inference.identity.model != self.sha256:
+            raise PolicyRefusedError(f"The ONNX file is {inference.identity.model}, not {self.sha256}.")
+
+
+@dataclass(frozen=True, init=False, slots=True)
+class SignedBy:
+    """Signed by one of these keys, given as fingerprints. A key declared ephemeral never counts."""
+
+    fingerprints: frozenset[str]
+
+    def __init__(self, *fingerprints: str) -> None:
+        object.__setattr__(self, "fingerprints", frozenset(fingerprints))
+        if not fingerprints:
+            raise _empty("SignedBy")
+        for fingerprint in fingerprints:
+            _require(_SHA256, fingerprint, "key fingerprint")
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Compare the fingerprint of the key whose signature was checked."""
+        if inference.ephemeral:
+            raise PolicyRefusedError("The attestation was signed with an ephemeral key, which names nobody.")
+        if inference.signer not in self.fingerprints:
+            raise PolicyRefusedError(f"The signer is {inference.signer}, whom the policy does not name.")
+
+
+@dataclass(frozen=True, slots=True)
+class NotOlderThan:
+    """Signed at most this long ago. The time is the signer's word: worth something beside `SignedBy` only."""
+
+    age: timedelta
+
+    def __post_init__(self) -> None:
+        if self.age <= timedelta(0):
+            raise InputError("The age of NotOlderThan must be positive.")
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:
+        """Compare with the clock; a date more than `CLOCK_SKEW` ahead is refused too."""
+        if inference.created_at > now + CLOCK_SKEW:
+            raise PolicyRefusedError(
+                f"The attestation is dated {inference.created_at.isoformat()}, in the future.", "Check both clocks."
+            )
+        if now - inference.created_at > self.age:
+            raise PolicyRefusedError(f"The attestation is older than {self.age}.", "Ask for a new one.")
+
+
+@dataclass(frozen=True, slots=True)
+class NotExpired:
+    """The request's own expiry has not passed; a request without one does not expire."""
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:
+        """Compare with the clock, in seconds; the last second still counts."""
+        expiry = inference.context.expiry
+        if expiry and int(now.timestamp()) > expiry:
+            raise PolicyRefusedError("The request expired before now.", "Ask for a new proof.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextIs:
+    """Made for this request: those of the fields that are given must be equal. Raises EmptyPolicyError for none."""
+
+    chain_id: int | None = None
+    consumer: str | None = None
+    request_id: str | None = None
+    requester: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self._required:
+            raise _empty("ContextIs")
+        for address in (self.consumer, self.requester):
+            _require(_ADDRESS, address, "address")
+        _require(_WORD, self.request_id, "request id")
+
+    @property
+    def _required(self) -> dict[str, object]:
+        names = ("chain_id", "consumer", "request_id", "requester")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Compare field by field."""
+        for name, wanted in self._required.items():
+            found = getattr(inference.context, name)
+            if found != wanted:
+                raise PolicyRefusedError(f"The proof was made for the {name} {found}, not {wanted}.")
+
+
+@dataclass(frozen=True, slots=True)
+class SetupIs:
+    """Proven under this ceremony."""
+
+    ceremony: str
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Compare the ceremony's name."""
+        found = inference.recipe.setup.ceremony
+        if found != self.ceremony:
+            raise PolicyRefusedError(f"The trusted setup is {found}, not {self.ceremony}.")
+
+
+def accepts_dev_setup(policy: Policy) -> bool:
+    """Whether a policy says `UnsafeAcceptDevSetup`, itself or in an `AllOf` that always applies."""
+    if isinstance(policy, AllOf):
+        return any(accepts_dev_setup(part) for part in policy.policies)
+    return isinstance(policy, UnsafeAcceptDevSetup)
+
+
+def _empty(name: str) -> EmptyPolicyError:
+    return EmptyPolicyError(f"This {name} requires nothing.", "A policy must name a model, a signer or a request.")
+
+
+def _require(pattern: re.Pattern[str], text: str | None, what: str) -> None:
+    """A misspelt value would only ever refuse; better to say so at once."""
+    if text is not None and pattern.fullmatch(text) is None:
+        raise InputError(f"{text[:80]!r} is not a {what}.", "Write it in lower-case hex, in full.")

@@ -1,0 +1,145 @@
+"""The verifier: an attestation, what we trust and what the caller requires in; a verified inference out.
+
+The steps, in an order where each may rely on those before it, and nothing costly is done for a hopeless file:
+
+ 1. parse strictly; known version
+ 2. engine, normaliser and trusted setup accepted; `insecure-dev` only where the policy says so
+ 3. the ONNX file of the claimed digest is one of our own
+ 4. rebuild the verifying key from that file and the published recipe; compare digests and tensors
+ 5. as many public values as the circuit has, each canonical
+ 6. exact proof length
+ 7. the proof itself
+ 8. decode the values ourselves; the subject is the output; optionally, the inputs are the expected ones
+ 9. the context is the one in the public values
+10. the signature is by the key that the statement names
+11. the caller's policy
+12. the chain's record: not here, for this verifier is offline; whoever has a chain's address asks it afterwards
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.verifier import checks
+from zkinfer.verifier.attestation import Attestation
+from zkinfer.verifier.checklist import Checklist
+from zkinfer.verifier.inference import SEAL, VerifiedInference
+from zkinfer.verifier.statement import read_time
+from zkinfer.verifier.steps import CHAIN_RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.assembly import Rebuilt
+    from zkinfer.verifier.checks import Integers
+    from zkinfer.verifier.policy import Policy
+    from zkinfer.verifier.signing import PublicKey
+    from zkinfer.verifier.steps import Step
+    from zkinfer.verifier.trust import Trusted
+
+
+class Verifier:
+    """Checks attestations offline.
+
+    Args:
+        trusted: models, setups and engines.
+        clock: tells the time, with a zone; for the policy only.
+    """
+
+    def __init__(self, *, trusted: Trusted, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._trusted = trusted
+        self._clock = clock
+
+    def verify(
+        self,
+        attestation: Attestation | bytes,
+        policy: Policy,
+        *,
+        expected_inputs: Mapping[str, NDArray[np.generic]] | None = None,
+        observer: Callable[[Step], None] | None = None,
+    ) -> VerifiedInference:
+        """Return the inference if all of the numbered steps pass.
+
+        Args:
+            attestation: the file's bytes, or what was read from them; read again strictly in either case.
+            policy: what the caller requires of a proven inference.
+            expected_inputs: if given, the proof must be about exactly these inputs.
+            observer: told about each step, in order; all steps are reported also when one fails.
+
+        Raises:
+            RefusedError: the attestation is refused; the class says why and `step` where.
+            SetupError: the trusted setup is an accepted one, but the auditor lacks the file.
+            EngineError, CircuitError: the engine or the cache failed, so that there is no verdict.
+            DataError: the expected inputs hold NaN or infinities.
+        """
+        steps = Checklist(observer)
+        trusted = self._trusted
+        with steps.step(1) as details:
+            data = attestation if isinstance(attestation, bytes) else attestation.to_bytes()
+            claim = Attestation.from_bytes(data)
+            predicate, recipe = claim.predicate, claim.predicate.recipe
+            details.append(str(claim.digest))
+        with steps.step(2) as details:
+            checks.dev_setup_allowed(recipe, policy)
+            engine = trusted.engine(recipe.engine)
+            checks.normaliser_known(recipe)
+            setup = trusted.setup(recipe.setup, predicate.log_rows)
+            details += [recipe.engine, recipe.setup.ceremony]
+        with steps.step(3) as details:
+            model = trusted.model(predicate.circuit.model)
+            details.append(predicate.circuit.model)
+        with steps.step(4) as details:
+            circuit = checks.rebuilt_circuit(predicate, model, engine=engine, setup=setup, cache=trusted.cache)
+            program = circuit.program
+            details.append(f"model id {circuit.identity.model_id}")
+        with steps.step(5) as details:
+            values = checks.instances(predicate, program)
+            details.append(str(len(values)))
+        with steps.step(6) as details:
+            proof = Proof(checks.proof_of_length(claim.proof, circuit.proof_bytes), values)
+            details.append(f"{len(proof.data)} bytes")
+        with steps.step(7):
+            checks.proof_holds(engine, circuit, setup, proof)
+        with steps.step(8) as details:
+            inputs = checks.public_integers(program, values, "input")
+            outputs = checks.public_integers(program, values, "output")
+            checks.subject_is_output(claim.statement.output_digest, program, values)
+            if expected_inputs is not None:
+                checks.input_expected(program, inputs, expected_inputs)
+            details.append("input not compared" if expected_inputs is None else "on the expected input")
+        with steps.step(9):
+            checks.context_is_proven(predicate.context, program, values)
+        with steps.step(10) as details:
+            key = checks.signer(claim)
+            details.append(key.fingerprint)
+        with steps.step(11):
+            inference = _inference(claim, circuit, inputs, outputs, key, expected_inputs is not None)
+            policy.check(inference, self._clock())
+        steps.skip(CHAIN_RECORD, "offline")
+        return inference
+
+
+def _inference(
+    claim: Attestation, circuit: Rebuilt, inputs: Integers, outputs: Integers, key: PublicKey, expected: bool
+) -> VerifiedInference:
+    """What steps (1) to (10) established."""
+    predicate = claim.predicate
+    return VerifiedInference(
+        model_id=circuit.identity.model_id,
+        identity=circuit.identity,
+        recipe=predicate.recipe,
+        inputs=checks.tensors(circuit.program.inputs, inputs),
+        outputs=checks.tensors(circuit.program.outputs, outputs),
+        context=predicate.context,
+        signer=key.fingerprint,
+        ephemeral=predicate.signer.ephemeral,
+        created_at=read_time(predicate.created_at),
+        attestation_digest=claim.digest,
+        on_expected_input=expected,
+        seal=SEAL,
+    )
