@@ -1,0 +1,146 @@
+"""Proving one inference."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.data import conform
+from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.errors import CircuitError, DataError, EngineError, SetupError
+from zkinfer.circuits.field import encode
+from zkinfer.circuits.keycache import proving_key_for
+from zkinfer.circuits.stages import NOBODY, Observer, Stages
+from zkinfer.circuits.tensors import quantise
+from zkinfer.verifier import Attestation, SigningKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.engines.base import Engine, Proof
+    from zkinfer.circuits.home import Home
+    from zkinfer.circuits.setups import TrustedSetup
+
+    Inputs = Mapping[str, NDArray[np.generic]]
+
+
+class Prover:
+    """Answers with attestations.
+
+    Args:
+        home: trusted setups and proving keys of this user.
+        key: signs the attestations; None makes a new key for each, which says nothing about who proved.
+        engines: proving systems by id; the default is those whose proofs mean something.
+        clock: the time written into attestations, UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        key: SigningKey | None = None,
+        engines: Mapping[str, Engine] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._home = home
+        self._key = key
+        self._engines = production_engines() if engines is None else engines
+        self._clock = clock
+
+    def prove(
+        self,
+        circuit: Circuit,
+        inputs: Inputs,
+        context: Context | None = None,
+        *,
+        observer: Observer = NOBODY,
+        timings: dict[str, float] | None = None,
+    ) -> Attestation:
+        """Run the circuit on one inference and prove the answer.
+
+        The witness, which holds all inputs, exists only in the memory of a child process. The engine checks its own
+        proof, and the public values of that proof are compared with this inference, before anything is signed.
+
+        Args:
+            circuit: an opened circuit.
+            inputs: arrays by name; see `zkinfer.circuits.data.conform` for the shapes that are taken.
+            context: what the proof is for; None makes an offline one with a fresh request id.
+            observer: is told about stages.
+            timings: receives the seconds of each stage.
+
+        Raises:
+            DataError: a missing or unknown input, a wrong shape or dtype, NaN.
+            RangeError: a value leaves the range of the circuit.
+            CircuitError, SetupError: the keys or the setup of this circuit cannot be had.
+            EngineError: the engine failed, or proved something else.
+        """
+        stages = Stages(observer, {} if timings is None else timings)
+        purpose = context or Context.offline()
+        integers = _integers(circuit, inputs)
+        with stages.stage("keys"):
+            engine = self._engine_of(circuit)
+            setup = self._setup_of(circuit)
+            key = proving_key_for(circuit, engine, setup.path, self._home.keys)
+        with stages.stage("prove"):
+            program = circuit.manifest.program
+            proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.limbs)
+            _require_same_statement(proof, integers, purpose, circuit)
+        return Attestation.create(
+            identity=circuit.manifest.identity,
+            recipe=circuit.manifest.recipe,
+            program=program,
+            proof=proof,
+            context=purpose,
+            key=self._key or SigningKey.ephemeral(),
+            ephemeral=self._key is None,
+            created_at=self._clock(),
+        )
+
+    def _engine_of(self, circuit: Circuit) -> Engine:
+        wanted = circuit.manifest.recipe.engine
+        if wanted not in self._engines:
+            have = ", ".join(sorted(self._engines))
+            raise CircuitError(
+                f"The circuit was made for the engine {wanted}; here is {have}.",
+                "Install that version, or compile the model again.",
+            )
+        return self._engines[wanted]
+
+    def _setup_of(self, circuit: Circuit) -> TrustedSetup:
+        wanted = circuit.manifest.recipe.setup
+        log_rows = circuit.manifest.program.log_rows
+        if wanted.is_insecure_dev:
+            setup = self._home.setups.insecure_dev(log_rows)
+        else:
+            setup = self._home.setups.find(log_rows, wanted.ceremony)
+        if setup.identity["tauG2"] != wanted.tau_g2:
+            raise SetupError(f"The circuit's setup calls itself {wanted.ceremony} but is another one.")
+        return setup
+
+
+def _integers(circuit: Circuit, inputs: Inputs) -> list[list[int]]:
+    specs = circuit.manifest.program.inputs
+    wanted = ", ".join(spec.describe() for spec in specs)
+    for name in [*(spec.name for spec in specs if spec.name not in inputs)]:
+        raise DataError(f"The input {name!r} is missing.", f"The model takes {wanted}.")
+    for name in [*(name for name in inputs if name not in {spec.name for spec in specs})]:
+        raise DataError(f"The model has no input {name!r}.", f"It takes {wanted}.")
+    return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
+
+
+def _require_same_statement(
+    proof: Proof, integers: Sequence[Sequence[int]], context: Context, circuit: Circuit
+) -> None:
+    """The engine's answer is data from outside: what it proved must be about this inference."""
+    given = [*context.limbs, *(value for tensor in integers for value in tensor)]
+    if list(proof.instances[: len(given)]) != [encode(value) for value in given]:
+        raise EngineError("The engine proved other public values than it was given.")
+    if len(proof.instances) != circuit.manifest.program.instance_count:
+        raise EngineError("The engine proved another number of public values than the program has.")
+    if len(proof.data) != circuit.manifest.keys.proof_bytes:
+        raise EngineError("The engine made a proof of another length than its keys call for.")

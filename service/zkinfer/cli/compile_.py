@@ -1,0 +1,131 @@
+"""zkinfer compile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
+from zkinfer.cli.options import AsJson, Model
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.compiling import Compiled
+    from zkinfer.circuits.manifest import Manifest
+
+
+def compile_command(
+    model: Model,
+    out: Annotated[Path, typer.Option(help="The circuit folder to make; must not exist.", show_default=False)],
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Samples of real inputs (.npz, .json, .csv). Half of them choose the settings, half judge them; "
+            "without them random numbers do both, and the circuit says so."
+        ),
+    ] = None,
+    setup: Annotated[
+        str | None,
+        typer.Option(help="The ceremony to use. Default: the largest real one at hand. `insecure-dev` is for tests."),
+    ] = None,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic dimension; repeatable.")
+    ] = None,
+    min_agreement: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of samples whose answer must stay the same.")
+    ] = 0.99,
+    max_error: Annotated[
+        float, typer.Option(min=0, help="Largest error (99th percentile), as a fraction of the output's range.")
+    ] = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Turn an ONNX model into a circuit: a folder that provers serve and auditors check.
+
+    Chooses the cheapest settings that keep the model's accuracy, makes the keys, measures the circuit's own answers
+    against the float model's, and proves one inference before it publishes the folder.
+
+    Example: zkinfer compile digits.onnx --calibration images.npz --out digits.circuit
+    """
+    with failing_politely(as_json=as_json):
+        from zkinfer.circuits.compiling import CompileOptions, compile_model
+        from zkinfer.circuits.engines import production_engines
+        from zkinfer.circuits.home import Home
+
+        options = CompileOptions(
+            dimensions=parse_dimensions(dim or []), setup=setup, min_agreement=min_agreement, max_error=max_error
+        )
+        engine = next(iter(production_engines().values()))
+        with progress_display(quiet=as_json) as display:
+            compiled = compile_model(
+                model,
+                out,
+                engine=engine,
+                home=Home.from_environment(),
+                calibration=calibration,
+                options=options,
+                observer=display,
+            )
+        show(compiled)
+        if as_json:
+            answer(report(compiled))
+
+
+def parse_dimensions(pairs: list[str]) -> dict[str, int]:
+    """`["batch=1"]` as a dictionary; raises typer.BadParameter for anything else."""
+    sizes = {}
+    for pair in pairs:
+        name, equals, size = pair.partition("=")
+        if not (name and equals and size.isdecimal() and int(size) > 0):
+            raise typer.BadParameter(f"{pair!r} is not NAME=SIZE with a size of at least 1", param_hint="--dim")
+        sizes[name] = int(size)
+    return sizes
+
+
+def show(compiled: Compiled) -> None:
+    """A table of what was made."""
+    circuit, manifest = compiled.circuit, compiled.circuit.manifest
+    say(f"[green]✓[/] {plain(circuit.folder)} in {sum(compiled.timings.values()):.1f} s")
+    console.print(manifest_table(manifest))
+    warn_about_setup(manifest.recipe.setup.is_insecure_dev)
+
+
+def warn_about_setup(insecure: bool) -> None:
+    """Say in red that proofs under a development setup prove nothing."""
+    if insecure:
+        say("[bold red]insecure-dev:[/] the secret of this setup is public, so anybody can forge proofs under it.")
+
+
+def manifest_table(manifest: Manifest) -> Table:
+    """Identity, cost and fidelity of a circuit."""
+    fidelity, program, keys = manifest.fidelity, manifest.program, manifest.keys
+    rows = {
+        "model id": manifest.identity.model_id,
+        "circuit": manifest.digest,
+        "ONNX file": manifest.identity.model,
+        "verifying key": manifest.identity.verifying_key,
+        "engine": manifest.recipe.engine,
+        "trusted setup": manifest.recipe.setup.ceremony,
+        "inputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.inputs),
+        "outputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.outputs),
+        "size": f"{manifest.parameters:,} parameters, {program.rows:,} rows in 2^{program.log_rows}",
+        "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
+        f"proof {keys.proof_bytes:,} bytes",
+        "fidelity": f"{fidelity.agreement:.1%} same answers, error {fidelity.error_p50:.2%} (median), "
+        f"{fidelity.error_p99:.2%} (99th percentile) on {fidelity.samples} {fidelity.data} samples",
+    }
+    return facts_table(rows)
+
+
+def report(compiled: Compiled) -> dict[str, Any]:
+    """The JSON form."""
+    manifest = compiled.circuit.manifest
+    return {
+        "ok": True,
+        "circuit": str(compiled.circuit.folder),
+        "circuitDigest": str(manifest.digest),
+        "modelId": manifest.identity.model_id,
+        "manifest": manifest.model_dump(mode="json", by_alias=True),
+        "timings": compiled.timings,
+    }

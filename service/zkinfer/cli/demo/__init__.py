@@ -1,0 +1,1 @@
+"""The demo: a real model from ONNX file to refused forgeries, on one machine."""

@@ -1,0 +1,80 @@
+"""Five ways to lie with an attestation. The forger signs with a key of their own wherever that helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits import field
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.verifier import Attestation, SigningKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Forgery:
+    """What was done, and the file that came of it."""
+
+    title: str
+    data: bytes
+
+
+def forge(honest: Attestation, circuit: Circuit) -> Iterator[Forgery]:
+    """Tamper with an honest attestation of `circuit` in five ways."""
+    claim = honest.predicate
+    proof = Proof(honest.proof, tuple(field.from_word(word) for word in claim.instances))
+    forger = _Forger(circuit, claim.context)
+    yield Forgery("another answer: 0 made the likeliest", forger.sign(proof=_with_better_zero(proof, circuit)))
+    yield Forgery("one bit of the proof flipped", forger.sign(proof=_with_flipped_bit(proof)))
+    yield Forgery("replayed for another request", forger.sign(proof=proof, context=Context.offline()))
+    yield Forgery("said to be of another model", forger.sign(proof=proof, model=sha256(b"another model")))
+    yield Forgery("backdated, with the old signature", _backdated(honest))
+
+
+class _Forger:
+    def __init__(self, circuit: Circuit, context: Context) -> None:
+        self._manifest = circuit.manifest
+        self._context = context
+        self._key = SigningKey.generate()
+
+    def sign(self, *, proof: Proof, context: Context | None = None, model: Digest | None = None) -> bytes:
+        identity = self._manifest.identity
+        if model is not None:
+            identity = identity.model_copy(update={"model": str(model)})
+        return Attestation.create(
+            identity=identity,
+            recipe=self._manifest.recipe,
+            program=self._manifest.program,
+            proof=proof,
+            context=context or self._context,
+            key=self._key,
+            ephemeral=False,
+            created_at=datetime.now(UTC),
+        ).to_bytes()
+
+
+def _with_better_zero(proof: Proof, circuit: Circuit) -> Proof:
+    first_output = next(slot.start for slot in circuit.manifest.program.slots if slot.role == "output")
+    instances = [*proof.instances]
+    instances[first_output] = field.encode(12_345)
+    return replace(proof, instances=tuple(instances))
+
+
+def _with_flipped_bit(proof: Proof) -> Proof:
+    data = bytearray(proof.data)
+    data[len(data) // 2] ^= 1
+    return replace(proof, data=bytes(data))
+
+
+def _backdated(honest: Attestation) -> bytes:
+    written = honest.predicate.created_at
+    payload = honest.statement.to_bytes().replace(written.encode(), f"2020{written[4:]}".encode())
+    return replace(honest.envelope, payload=payload).to_bytes()

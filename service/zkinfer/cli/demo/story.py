@@ -1,0 +1,196 @@
+"""The demo's chapters, in order: compile, prove, verify, refuse, sum up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zkinfer.circuits import canonical
+from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.home import Home
+from zkinfer.circuits.recipe import INSECURE_DEV
+from zkinfer.circuits.scratch import private_directory
+from zkinfer.circuits.stages import Stages
+from zkinfer.cli.compile_ import manifest_table, warn_about_setup
+from zkinfer.cli.console import console, facts_table, plain, say
+from zkinfer.cli.demo.accuracy import measure_accuracy
+from zkinfer.cli.demo.forgeries import forge
+from zkinfer.cli.demo.pictures import beside, draw
+from zkinfer.prover import Prover
+from zkinfer.verifier import (
+    AllOf,
+    Attestation,
+    ModelIs,
+    Policy,
+    RefusedError,
+    SignedBy,
+    SigningKey,
+    Trusted,
+    UnsafeAcceptDevSetup,
+    Verifier,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.compiling import Compiled
+    from zkinfer.cli.console import ProgressDisplay
+    from zkinfer.cli.demo.accuracy import Accuracy
+    from zkinfer.verifier import VerifiedInference
+
+DIGITS = Path(__file__).parent / "digits"
+MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"
+_ENOUGH = 11  # log2 of the rows that the demo's circuit can do with
+
+
+class Story:
+    """Tells the story once.
+
+    Args:
+        folder: an existing empty folder for the circuit and the attestations.
+        home: trusted setups and caches of the prover.
+        setup: a ceremony's name; None takes a real one where it is at hand.
+        display: shows progress.
+    """
+
+    def __init__(self, *, folder: Path, home: Home, setup: str | None, display: ProgressDisplay) -> None:
+        self._folder = folder
+        self._home = home
+        self._setup = setup or _best_setup(home)
+        self._display = display
+        self._engine = next(iter(production_engines().values()))
+        self._key = SigningKey.generate()
+        self._seconds: dict[str, float] = {}
+
+    def tell(self) -> dict[str, Any]:
+        """All chapters; returns the closing table as JSON. Raises RuntimeError if a forgery were accepted."""
+        for file in (MODEL, CALIBRATION, HELD_OUT):
+            shutil.copy(file, self._folder)
+        compiled = self._compile()
+        with np.load(HELD_OUT, allow_pickle=False) as data:
+            images, labels = data["image"][:3], data["label"][:3]
+        attestations = self._prove(compiled, images)
+        with private_directory() as auditor:
+            verifier = self._auditor(auditor)
+            self._verify(verifier, compiled, attestations, images, labels.tolist())
+            refusals = self._refuse(verifier, compiled, attestations[0])
+        accuracy = self._measure(compiled)
+        return self._sum_up(compiled, accuracy, refusals)
+
+    def _compile(self) -> Compiled:
+        _chapter(1, "The model's owner compiles an ONNX file into a circuit")
+        options = CompileOptions(setup=self._setup)
+        compiled = compile_model(
+            MODEL,
+            self._folder / "digits.circuit",
+            engine=self._engine,
+            home=self._home,
+            calibration=CALIBRATION,
+            options=options,
+            observer=self._display,
+        )
+        console.print(manifest_table(compiled.circuit.manifest))
+        warn_about_setup(self._setup == INSECURE_DEV)
+        return compiled
+
+    def _prove(self, compiled: Compiled, images: NDArray[np.generic]) -> list[Attestation]:
+        _chapter(2, "A prover answers for three images it has never seen, each with a proof")
+        prover = Prover(home=self._home, key=self._key)
+        attestations, times = [], []
+        for number, image in enumerate(images, 1):
+            stages = Stages(self._display)
+            with stages.stage(f"proof {number}"):
+                attestation = prover.prove(compiled.circuit, {"image": image})
+            times.append(stages.seconds[f"proof {number}"])
+            (self._folder / f"image-{number}.json").write_bytes(canonical.dump({"image": image.tolist()}))
+            (self._folder / f"answer-{number}.json").write_bytes(attestation.to_bytes())
+            attestations.append(attestation)
+        self._seconds["prove"] = median(times)
+        for line in beside([draw(image) for image in images]):
+            say(f"  {line}")
+        return attestations
+
+    def _auditor(self, root: Path) -> Verifier:
+        """An auditor of their own: nothing is shared with the prover but the ONNX file and the trusted setups."""
+        cache = root / "rebuilt"
+        return Verifier(trusted=Trusted.of([MODEL], self._home.setups, cache))
+
+    def _policy(self, *rules: Policy) -> Policy:
+        return AllOf(*rules, UnsafeAcceptDevSetup()) if self._setup == INSECURE_DEV else AllOf(*rules)
+
+    def _verify(
+        self,
+        verifier: Verifier,
+        compiled: Compiled,
+        attestations: list[Attestation],
+        images: NDArray[np.generic],
+        labels: list[int],
+    ) -> None:
+        _chapter(3, "An auditor rebuilds the circuit from the ONNX file and checks the three answers")
+        policy = self._policy(ModelIs(compiled.circuit.model_id), SignedBy(self._key.public.fingerprint))
+        for number, (attestation, image, label) in enumerate(zip(attestations, images, labels, strict=True), 1):
+            stages = Stages(self._display)
+            with stages.stage(f"check {number}"):
+                inference = verifier.verify(attestation.to_bytes(), policy, expected_inputs={"image": image})
+            name = "verify, first time" if number == 1 else "verify"
+            self._seconds[name] = stages.seconds[f"check {number}"]
+            say(f"[green]✓[/] answer-{number}.json: the digit is {_digit(inference)} (label {label})")
+
+    def _refuse(self, verifier: Verifier, compiled: Compiled, honest: Attestation) -> dict[str, str]:
+        _chapter(4, "A forger tampers with the first answer in five ways")
+        policy = AllOf(
+            *([UnsafeAcceptDevSetup()] if self._setup == INSECURE_DEV else []), ModelIs(compiled.circuit.model_id)
+        )
+        refusals = {}
+        for number, forgery in enumerate(forge(honest, compiled.circuit), 1):
+            (self._folder / f"forgery-{number}.json").write_bytes(forgery.data)
+            try:
+                verifier.verify(forgery.data, policy)
+            except RefusedError as err:
+                refusals[forgery.title] = type(err).__name__
+                say(f"[bold red]✗[/] {forgery.title}: {plain(err.cause)}")
+            else:
+                raise RuntimeError(f"A forgery was accepted: {forgery.title}. Please report this.")
+        return refusals
+
+    def _measure(self, compiled: Compiled) -> Accuracy:
+        with Stages(self._display).stage("accuracy"):
+            return measure_accuracy(compiled.circuit, self._engine, HELD_OUT)
+
+    def _sum_up(self, compiled: Compiled, accuracy: Accuracy, refusals: dict[str, str]) -> dict[str, Any]:
+        _chapter(5, "What it costs")
+        manifest = compiled.circuit.manifest
+        facts: dict[str, Any] = {
+            "accuracy, float model": f"{accuracy.float_accuracy:.2%} of {accuracy.images} unseen images",
+            "accuracy, circuit": f"{accuracy.circuit_accuracy:.2%}",
+            "trusted setup": manifest.recipe.setup.ceremony,
+            "k (log2 of rows), rows used": f"{manifest.program.log_rows}, {manifest.program.rows:,}",
+            "proving key": f"{manifest.keys.proving_key_bytes / 1e6:.1f} MB",
+            "verifying key": f"{manifest.keys.verifying_key_bytes / 1e3:.1f} kB",
+            "proof": f"{manifest.keys.proof_bytes:,} bytes",
+            "compile": f"{sum(compiled.timings.values()):.1f} s",
+            **{name: f"{seconds:.2f} s" for name, seconds in self._seconds.items()},
+            "forgeries refused": f"{len(refusals)} of 5",
+        }
+        console.print(facts_table(facts))
+        timings = {"compile": sum(compiled.timings.values()), **self._seconds}
+        return {"ok": True, "facts": facts, "refusals": refusals, "timings": timings}
+
+
+def _best_setup(home: Home) -> str | None:
+    """None where a real ceremony's file is large enough, so that compile takes it; else the dev setup."""
+    real = [setup for setup in home.setups.list() if not setup.is_insecure_dev and setup.k >= _ENOUGH]
+    return None if real else INSECURE_DEV
+
+
+def _chapter(number: int, title: str) -> None:
+    say(f"\n[bold]{number}. {title}[/]")
+
+
+def _digit(inference: VerifiedInference) -> int:
+    return int(np.argmax(inference.outputs["logits"]))

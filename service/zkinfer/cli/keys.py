@@ -1,0 +1,68 @@
+"""zkinfer keys: the keys that sign attestations."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zkinfer.cli.console import answer, failing_politely, plain, say
+from zkinfer.cli.options import AsJson, PassphraseFile, read_passphrase
+
+app = typer.Typer(no_args_is_help=True, help="Make and show the keys that sign attestations.")
+
+
+class Algorithm(StrEnum):
+    """Kinds of signing key."""
+
+    ED25519 = "ed25519"
+    P256 = "ecdsa-p256"
+
+
+@app.command("new")
+def new(
+    out: Annotated[Path, typer.Option(help="The private key file to make; OUT.pub holds the public key.")],
+    algorithm: Annotated[Algorithm, typer.Option(help="The kind of key.")] = Algorithm.ED25519,
+    passphrase_file: PassphraseFile = None,
+    unsafe_unencrypted: Annotated[
+        bool, typer.Option("--unsafe-unencrypted", help="Write the private key without a passphrase.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a signing key: an encrypted private key file, and a public key to give to auditors.
+
+    Example: zkinfer keys new --out prover.key
+    """
+    with failing_politely(as_json=as_json):
+        from zkinfer.circuits.scratch import refuse_existing
+        from zkinfer.verifier import SigningKey, save_public_key, save_signing_key
+
+        public = out.with_name(out.name + ".pub")
+        refuse_existing(out)
+        refuse_existing(public)
+        passphrase = None if unsafe_unencrypted else read_passphrase(passphrase_file, confirm=True)
+        key = SigningKey.generate(algorithm.value)
+        save_signing_key(key, out, passphrase=passphrase, unsafe_unencrypted=unsafe_unencrypted)
+        save_public_key(key.public, public)
+        say(f"[green]✓[/] {plain(out)} (keep it) and {plain(public)} (publish it)")
+        say(f"  fingerprint {key.public.fingerprint}")
+        if as_json:
+            answer(
+                {"ok": True, "privateKey": str(out), "publicKey": str(public), "fingerprint": key.public.fingerprint}
+            )
+
+
+@app.command("show")
+def show(
+    path: Annotated[Path, typer.Argument(metavar="KEY.pub", help="A public key file.")], as_json: AsJson = False
+) -> None:
+    """Show a public key's kind and fingerprint, as policies name it."""
+    with failing_politely(as_json=as_json):
+        from zkinfer.verifier import load_public_key
+
+        key = load_public_key(path)
+        say(f"{key.algorithm}  {key.fingerprint}")
+        if as_json:
+            answer({"ok": True, "algorithm": key.algorithm, "fingerprint": key.fingerprint})

@@ -1,0 +1,57 @@
+"""The entry point: one command per file, loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from zkinfer.cli import compile_, inspect_, keys, prove, setup, verify
+from zkinfer.cli.demo import command as demo
+
+app = typer.Typer(
+    name="zkinfer",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Verifiable inference: compile an ONNX model into a circuit, prove what it answers, check such proofs.\n\n"
+        "Start with `zkinfer demo`, which shows the whole story in under two minutes."
+    ),
+    epilog="Exit codes: 0 done or accepted, 1 refused or failed (the reason is printed), 2 wrong usage.",
+)
+app.command("compile")(compile_.compile_command)
+app.command("prove")(prove.prove_command)
+app.command("verify")(verify.verify_command)
+app.command("inspect")(inspect_.inspect_command)
+app.add_typer(setup.app, name="setup")
+app.add_typer(keys.app, name="keys")
+app.command("demo")(demo.demo_command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"zkinfer {version('zkinfer')} (engine: ezkl {version('ezkl')})")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command; never shows a traceback for what a user did."""
+    try:
+        app()
+    except BrokenPipeError:  # the reader of stdout has gone: `zkinfer ... --json | head`
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,121 @@
+"""zkinfer prove."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zkinfer.cli.compile_ import warn_about_setup
+from zkinfer.cli.console import answer, failing_politely, plain, progress_display, say
+from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.context import Context
+    from zkinfer.verifier import Attestation, SigningKey
+
+
+def prove_command(
+    circuit: CircuitFolder,
+    input_: Annotated[
+        Path, typer.Option("--input", help="One inference: .npz, .json or .csv, by input name.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The attestation to write; must not exist.", show_default=False)],
+    key: Annotated[
+        Path | None, typer.Option(help="Sign with this key (`zkinfer keys new`). Default: a key made for this once.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    chain_id: Annotated[int, typer.Option(min=0, help="The chain that the proof is for; 0 for none.")] = 0,
+    consumer: Annotated[str, typer.Option(help="Address of the consuming contract.")] = "0x" + "0" * 40,
+    request_id: Annotated[str | None, typer.Option(help="32 bytes as 0x...; default: a random one.")] = None,
+    requester: Annotated[str, typer.Option(help="Address of who asked.")] = "0x" + "0" * 40,
+    expiry: Annotated[int, typer.Option(min=0, help="Unix time when the request expires; 0 for never.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Run a circuit on one input and prove its answer, for one request.
+
+    The result is an attestation: a JSON file that anybody can check with `zkinfer verify` and the ONNX file.
+
+    Example: zkinfer prove digits.circuit --input image.json --out answer.json
+    """
+    with failing_politely(as_json=as_json):
+        from zkinfer.circuits.circuit import Circuit
+        from zkinfer.circuits.data import read_inputs
+        from zkinfer.circuits.home import Home
+        from zkinfer.circuits.scratch import refuse_existing, write_atomically
+        from zkinfer.prover import Prover
+
+        refuse_existing(out)
+        context = make_context(chain_id, consumer, request_id, requester, expiry)
+        signing_key = None if key is None else _load_key(key, passphrase_file)
+        timings: dict[str, float] = {}
+        with progress_display(quiet=as_json) as display:
+            opened = Circuit.open(circuit)
+            inputs = read_inputs(input_, opened.manifest.program.inputs)
+            prover = Prover(home=Home.from_environment(), key=signing_key)
+            attestation = prover.prove(opened, inputs, context, observer=display, timings=timings)
+        write_atomically(out, attestation.to_bytes())
+        show(attestation, out, timings)
+        if as_json:
+            answer(report(attestation, out, timings))
+
+
+def make_context(chain_id: int, consumer: str, request_id: str | None, requester: str, expiry: int) -> Context:
+    """The request's five fields; raises typer.BadParameter where one is misspelt or already past."""
+    from pydantic import ValidationError
+
+    from zkinfer.circuits.context import Context
+
+    if expiry and expiry <= time.time():
+        raise typer.BadParameter(f"{expiry} has passed already", param_hint="--expiry")
+    fields = {
+        "chainId": chain_id,
+        "consumer": consumer.lower(),
+        "requestId": Context.offline().request_id if request_id is None else request_id.lower(),
+        "requester": requester.lower(),
+        "expiry": expiry,
+    }
+    try:
+        return Context.model_validate(fields)
+    except ValidationError as err:
+        first = err.errors()[0]
+        raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']}") from err
+
+
+def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
+    from zkinfer.verifier import load_signing_key
+
+    return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False))
+
+
+def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None:
+    """What was proven, in a few lines."""
+    from zkinfer.verifier import claimed_tensors
+
+    predicate = attestation.predicate
+    say(f"[green]✓[/] {plain(out)} in {sum(timings.values()):.1f} s: {len(attestation.proof):,} bytes of proof")
+    for name, values in claimed_tensors(attestation.predicate, "output").items():
+        say(f"  {plain(name)} = {plain(values.tolist())}")
+    say(f"  [dim]request {plain(predicate.context.request_id)}[/]")
+    if predicate.signer.ephemeral:
+        say("  [dim]signed with a key made for this once, which says nothing about who proved; see --key[/]")
+    warn_about_setup(predicate.recipe.setup.is_insecure_dev)
+
+
+def report(attestation: Attestation, out: Path, timings: dict[str, float]) -> dict[str, Any]:
+    """The JSON form."""
+    from zkinfer.verifier import claimed_tensors
+
+    predicate = attestation.predicate
+    return {
+        "ok": True,
+        "attestation": str(out),
+        "attestationDigest": str(attestation.digest),
+        "modelId": predicate.circuit.claimed_model_id,
+        "outputs": {name: values.tolist() for name, values in claimed_tensors(attestation.predicate, "output").items()},
+        "context": predicate.context.model_dump(mode="json", by_alias=True),
+        "signer": attestation.envelope.keyid,
+        "timings": timings,
+    }

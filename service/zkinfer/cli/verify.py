@@ -1,0 +1,227 @@
+"""zkinfer verify."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zkinfer.cli.console import answer, describe, failing_politely, plain, progress_display, say
+from zkinfer.cli.options import AsJson, AttestationFile
+
+if TYPE_CHECKING:
+    from zkinfer.verifier import Policy, RefusedError, Step, Trusted, VerifiedInference
+
+_MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]–[/]", "not_reached": "[dim]·[/]"}
+
+
+@dataclass(slots=True)
+class Requirements:
+    """What the caller asks of the attestation, as given on the command line."""
+
+    model: Path
+    circuit: Path | None
+    policy: Path | None
+    input_: Path | None
+    signer: list[Path]
+    request_id: str | None
+    unsafe_accept_dev_setup: bool
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The steps as they are reported, and what came of them."""
+
+    steps: list[Step] = field(default_factory=list)
+    inference: VerifiedInference | None = None
+    refusal: RefusedError | None = None
+    seconds: float = 0.0
+
+    def status(self, *numbers: int) -> str:
+        """The worst status among these steps; a step that nobody reported was not reached."""
+        reported: dict[int, str] = {step.number: step.status for step in self.steps}
+        found = {reported.get(number, "not_reached") for number in numbers}
+        return next((status for status in ("failed", "not_reached", "skipped") if status in found), "passed")
+
+
+def verify_command(
+    attestation: AttestationFile,
+    model: Annotated[Path, typer.Option(help="Your own copy of the ONNX file.", show_default=False)],
+    circuit: Annotated[
+        Path | None, typer.Option(help="Require this very circuit, and so its quantisation; a circuit folder.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Further requirements, as JSON; see docs/policies.md.")] = None,
+    input_: Annotated[Path | None, typer.Option("--input", help="Require that the answer is for this input.")] = None,
+    signer: Annotated[
+        list[Path] | None, typer.Option(metavar="KEY.pub", help="Require a signature by one of these keys; repeatable.")
+    ] = None,
+    request_id: Annotated[str | None, typer.Option(help="Require that the proof is for this request (0x...).")] = None,
+    unsafe_accept_dev_setup: Annotated[
+        bool,
+        typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anybody can forge."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check an attestation offline: accepted, or refused with the reason.
+
+    Rebuilds the verifying key from your ONNX file and the settings that the attestation publishes, so nothing
+    that the prover says is taken on trust. The first check of a model takes as long as making its keys; later ones
+    take less than a second.
+
+    Example: zkinfer verify answer.json --model digits.onnx --input image.json
+    """
+    wanted = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup)
+    with failing_politely(as_json=as_json):
+        with progress_display(quiet=as_json) as display:
+            display.progress("verify", 0.0)
+            verdict = _judge(attestation, wanted)
+        show(verdict, wanted)
+        if as_json:
+            answer(report(verdict))
+    if verdict.refusal is not None:
+        raise typer.Exit(1)
+
+
+def _judge(path: Path, wanted: Requirements) -> Verdict:
+    from zkinfer.circuits.home import Home
+    from zkinfer.verifier import RefusedError, Trusted, Verifier, read_attestation
+
+    home, verdict = Home.from_environment(), Verdict()
+    trusted = Trusted.of([wanted.model], home.setups, home.rebuilt)
+    policy = make_policy(trusted, wanted)
+    start = time.perf_counter()
+    try:
+        data = read_attestation(path)
+        expected = None if wanted.input_ is None else _expected_inputs(wanted.input_, data)
+        verdict.inference = Verifier(trusted=trusted).verify(
+            data, policy, expected_inputs=expected, observer=verdict.steps.append
+        )
+    except RefusedError as err:
+        verdict.refusal = err
+    verdict.seconds = round(time.perf_counter() - start, 4)
+    return verdict
+
+
+def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
+    """All that the command line asks for; the model's file always, and that the request has not expired."""
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.errors import InputError
+    from zkinfer.verifier import (
+        AllOf,
+        ContextIs,
+        ModelFileIs,
+        ModelIs,
+        NotExpired,
+        SignedBy,
+        UnsafeAcceptDevSetup,
+        load_policy,
+        load_public_key,
+    )
+
+    rules: list[Policy] = [ModelFileIs(str(digest)) for digest in trusted.models]
+    rules.append(NotExpired())
+    if wanted.circuit is not None:
+        rules.append(ModelIs(Circuit.open(wanted.circuit).model_id))
+    if wanted.signer:
+        rules.append(SignedBy(*(load_public_key(path).fingerprint for path in wanted.signer)))
+    if wanted.request_id is not None:
+        rules.append(ContextIs(request_id=wanted.request_id.lower()))
+    if wanted.unsafe_accept_dev_setup:
+        rules.append(UnsafeAcceptDevSetup())
+    if wanted.policy is not None:
+        try:
+            rules.append(load_policy(wanted.policy.read_bytes()))
+        except OSError as err:
+            raise InputError(f"{wanted.policy} cannot be read: {(err.strerror or 'error').lower()}.") from err
+    return AllOf(*rules)
+
+
+def _expected_inputs(path: Path, data: bytes) -> dict[str, Any] | None:
+    """The input file in the shapes that the attestation claims, which the verifier checks later on."""
+    from zkinfer.circuits.data import read_inputs
+    from zkinfer.verifier import Attestation, RefusedError
+
+    try:
+        specs = Attestation.from_bytes(data).predicate.inputs
+    except RefusedError:  # the verifier will say so, at its first step
+        return None
+    return dict(read_inputs(path, specs))
+
+
+def show(verdict: Verdict, wanted: Requirements) -> None:
+    """The numbered checklist, then what it means."""
+    for step in verdict.steps:
+        detail = f"  [dim]{plain(step.detail)}[/]" if step.detail and step.status != "failed" else ""
+        say(f"{_MARKS[step.status]} {step.number:2}. {step.title}{detail}")
+    for line in meaning(verdict, wanted):
+        say(line)
+    if verdict.refusal is None:
+        say(f"[bold green]accepted[/] in {verdict.seconds:.2f} s")
+        _show_answer(verdict)
+        return
+    say(f"[bold red]refused:[/] {plain(verdict.refusal.cause)}")
+    if verdict.refusal.cure:
+        say(f"         {plain(verdict.refusal.cure)}")
+
+
+def meaning(verdict: Verdict, wanted: Requirements) -> list[str]:
+    """The four questions an auditor has, answered separately."""
+    circuit = "" if wanted.circuit else "in the prover's settings; see --circuit"
+    inputs = "" if wanted.input_ else "not compared; give --input"
+    request = "" if wanted.request_id else "as the file says; give --request-id"
+    return [
+        _line(verdict.status(5, 6, 7), "proof valid"),
+        _line(verdict.status(3, 4), "of this model", circuit),
+        _line(_unless_passed(verdict.status(8), inputs), "on this input", inputs),
+        _line(_unless_passed(verdict.status(9, 11), request), "in this context", request),
+    ]
+
+
+def _unless_passed(status: str, remark: str) -> str:
+    """A check that passed says little where the caller gave nothing to compare with."""
+    return "skipped" if status == "passed" and remark else status
+
+
+def _line(status: str, claim: str, remark: str = "") -> str:
+    return f"{_MARKS[status]} {claim}" + (f"  [dim]{remark}[/]" if remark else "")
+
+
+def _show_answer(verdict: Verdict) -> None:
+    inference = verdict.inference
+    if inference is None:
+        return
+    for name, values in inference.outputs.items():
+        say(f"  {plain(name)} = {plain(values.tolist())}")
+    signer = "nobody in particular (a key made for this once)" if inference.ephemeral else inference.signer
+    say(f"  [dim]signed by {plain(signer)}, {inference.created_at:%Y-%m-%d %H:%M:%S} UTC[/]")
+    if inference.recipe.setup.is_insecure_dev:
+        say("[bold red]insecure-dev:[/] anybody can forge such proofs; accepted because you asked for it.")
+
+
+def report(verdict: Verdict) -> dict[str, Any]:
+    """The JSON form."""
+    steps = [
+        {"number": step.number, "title": step.title, "status": step.status, "detail": step.detail}
+        for step in verdict.steps
+    ]
+    document: dict[str, Any] = {"ok": verdict.refusal is None, "steps": steps, "timings": {"verify": verdict.seconds}}
+    if verdict.refusal is not None:
+        document["error"] = describe(verdict.refusal)
+    if verdict.inference is not None:
+        inference = verdict.inference
+        document |= {
+            "modelId": inference.model_id,
+            "identity": inference.identity.model_dump(mode="json", by_alias=True),
+            "attestationDigest": str(inference.attestation_digest),
+            "inputs": {name: values.tolist() for name, values in inference.inputs.items()},
+            "outputs": {name: values.tolist() for name, values in inference.outputs.items()},
+            "context": inference.context.model_dump(mode="json", by_alias=True),
+            "signer": inference.signer,
+            "ephemeral": inference.ephemeral,
+            "onExpectedInput": inference.on_expected_input,
+            "setup": inference.recipe.setup.ceremony,
+        }
+    return document
