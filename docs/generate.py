@@ -1,0 +1,77 @@
+"""Write the documents that follow from the code: docs/operators.md and docs/cli.md.
+
+python docs/generate.py           write them
+python docs/generate.py --check   exit 1 where one is out of date
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from zkinfer.circuits.models import operators
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
+
+INTRODUCTION = """\
+Opsets 7 and later are read; what needs it is converted. `zkinfer inspect MODEL.onnx` tells which operators of a model
+are in the way. Some are taken in certain forms only (dilated convolutions are not); then `zkinfer compile` says so.
+"""
+
+
+def main() -> None:
+    documents = {"operators.md": operators_page(), "cli.md": cli_page()}
+    stale = [name for name, text in documents.items() if not _is(DOCS / name, text)]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            sys.exit(f"out of date: {', '.join(stale)}; run python docs/generate.py")
+        return
+    for name in stale:
+        (DOCS / name).write_text(documents[name])
+        print(f"wrote docs/{name}")
+
+
+def operators_page() -> str:
+    """Which ONNX operators can be compiled, and what to do about the others."""
+    parts = [
+        "# Operators\n",
+        NOTE,
+        INTRODUCTION,
+        "## Compiled\n\nEach was run through the engine and compared with the float answer.\n",
+        _list(operators.SUPPORTED),
+        "## Rewritten first\n",
+        _list(operators.COMPOSITE | operators.REWRITTEN),
+        "## On constants only\n\nFine in the shape arithmetic that exporters write; not on the model's input.\n",
+        _list(operators.CONSTANT_ONLY),
+        "## Refused\n\n| operator | why: it | cure |\n| --- | --- | --- |",
+    ]
+    rows = [f"| {name} | {why} | {cure} |" for name, (why, cure) in sorted(operators.REFUSED.items())]
+    return "\n".join([*parts, *rows]) + "\n"
+
+
+def cli_page() -> str:
+    """The help of every command, as typer's own documentation tool writes it."""
+    made = subprocess.run(
+        [sys.executable, "-m", "typer", "zkinfer.cli.main", "utils", "docs", "--name", "zkinfer"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": "120", "NO_COLOR": "1"},
+    )
+    title, _, rest = made.stdout.strip().partition("\n")
+    return f"# The command line\n\n{NOTE}\n#{title}\n{rest}\n"
+
+
+def _list(names: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) + "\n"
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
+if __name__ == "__main__":
+    main()
