@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from zkinfer.circuits.errors import SetupError
+from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
-    """Give the name of a file on the same disk as `path`, to write and then to rename; leftovers are removed.
+    """Give the name of a file on the same disk as `path`, to write and then to rename; leftovers are removed, also after a kill.
 
     Raises:
         SetupError: the folder is missing or not writable, or the disk is full.
     """
-    with writing_to(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        yield Path(folder) / path.name
+    with writing_to(path), private_directory(path.parent) as folder:
+        yield folder / path.name
 
 
 @contextmanager
