@@ -89,11 +89,9 @@ def run(
             process.stdin.close()
         answer, noise = _read_until_end(process, answer_fd, deadline, progress)
         status = _wait(process, deadline)
-    if answer is None:
+    if not answer:
         raise _death(status, noise)
-    if "error" in answer:
-        raise _revive(answer["error"])
-    return answer["value"]
+    return _opened(answer)
 
 
 @contextlib.contextmanager
@@ -159,7 +157,7 @@ def _read_until_end(
     answer_fd: int,
     deadline: float,
     progress: Callable[[float], None] | None,
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[bytes, str]:
     assert process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
     received = bytearray()
     noise = bytearray()
@@ -179,16 +177,30 @@ def _read_until_end(
             del noise[:-_STDERR_TAIL]
             if len(received) > MAX_ANSWER_BYTES:
                 raise EngineCrashedError("The engine's answer is larger than any answer can be.")
-    return (json.loads(received) if received else None), noise.decode(errors="replace")
+    return bytes(received), noise.decode(errors="replace")
 
 
 def _report_progress(received: bytearray, progress: Callable[[float], None] | None) -> None:
     """Take complete `progress` lines off the front; the answer is the one line without a newline."""
     while (end := received.find(b"\n")) >= 0:
-        fraction = float(received[:end])
+        with contextlib.suppress(ValueError):  # nothing that a child says may break its parent
+            fraction = float(received[:end])
+            if progress is not None:
+                progress(fraction)
         del received[: end + 1]
-        if progress is not None:
-            progress(fraction)
+
+
+def _opened(answer: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The value in an answer; raises the error in it, or EngineCrashedError where it is no answer."""
+    try:
+        document = json.loads(answer)
+    except (ValueError, RecursionError) as err:
+        raise EngineCrashedError("The engine's process gave something that is no answer.") from err
+    if isinstance(document, dict) and "value" in document:
+        return document["value"]
+    if isinstance(document, dict) and isinstance(document.get("error"), dict):
+        raise _revive(document["error"])
+    raise EngineCrashedError("The engine's process gave something that is no answer.")
 
 
 def _death(status: int, noise: str) -> EngineError:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
-    """Give the name of a file on the same disk as `path`, to write and then to rename; leftovers are removed, also after a kill.
+    """Give the name of a file on the same disk as `path`, to write and then to rename.
+
+    What is left of it is removed, also after a kill.
 
     Raises:
         SetupError: the folder is missing or not writable, or the disk is full.
