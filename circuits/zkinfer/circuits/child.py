@@ -15,6 +15,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import resource
 import selectors
 import signal
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 1 << 28
 _STDERR_TAIL = 4096
+_FRACTION = re.compile(rb"[01]\.\d{4}")
 _OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
 
@@ -183,11 +185,10 @@ def _read_until_end(
 def _report_progress(received: bytearray, progress: Callable[[float], None] | None) -> None:
     """Take complete `progress` lines off the front; the answer is the one line without a newline."""
     while (end := received.find(b"\n")) >= 0:
-        with contextlib.suppress(ValueError):  # nothing that a child says may break its parent
-            fraction = float(received[:end])
-            if progress is not None:
-                progress(fraction)
+        line = bytes(received[:end])
         del received[: end + 1]
+        if progress is not None and _FRACTION.fullmatch(line):
+            progress(float(line))
 
 
 def _opened(answer: bytes) -> Any:  # noqa: ANN401 - any JSON value
