@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine, Keys, RunArguments
     from zkinfer.circuits.setups import TrustedSetup
+    from zkinfer.circuits.tensors import Visibility
 
 MAX_PROGRAM_BYTES = 1 << 22
 _RECORD = "rebuilt.json"
@@ -45,6 +46,7 @@ def assemble(
     run_arguments: RunArguments,
     setup: TrustedSetup,
     dimensions: Mapping[str, int],
+    input_visibility: Visibility = "public",
     proving_key: Path | None = None,
 ) -> Assembly:
     """Normalise, build and make keys in `folder`.
@@ -56,6 +58,7 @@ def assemble(
         run_arguments: the engine's settings; checked by the engine.
         setup: a trusted setup at least as large as the program.
         dimensions: sizes of symbolic dimensions, by name.
+        input_visibility: what a proof tells of the inputs.
         proving_key: where to write the proving key; None where only the verifying key is wanted.
 
     Raises:
@@ -63,12 +66,13 @@ def assemble(
     """
     engine.check_run_arguments(run_arguments)
     network = folder / "network.onnx"
-    normal = normalise_model(model, network, dimensions=dimensions)
+    normal = normalise_model(model, network, dimensions=dimensions, input_visibility=input_visibility)
     program = engine.build(network, normal.inputs, normal.outputs, run_arguments, folder)
     keys = engine.make_keys(folder, setup.path, proving_key)
     recipe = Recipe(
         engine=engine.id,
         normaliser=NORMALISER,
+        input_visibility=input_visibility,
         dimensions=dict(dimensions),
         run_arguments=run_arguments,
         setup=SetupIdentity(**setup.identity),
@@ -128,6 +132,7 @@ def _fill(entry: Path, model: Path, recipe: Recipe, *, engine: Engine, setup: Tr
             run_arguments=recipe.run_arguments,
             setup=setup,
             dimensions=recipe.dimensions,
+            input_visibility=recipe.input_visibility,
         )
         record = _Record(
             files={path.name: str(sha256_file(path)) for path in sorted(staging.iterdir())},

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
 import re
 import resource
@@ -22,7 +23,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import errors
@@ -46,7 +47,10 @@ _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one child may use: wall-clock seconds, and bytes of address space (None: no bound)."""
+    """What one child may use: wall-clock seconds, and bytes of address space (None: no bound).
+
+    Processor time is bounded to the same seconds on every core.
+    """
 
     seconds: float = 3600.0
     memory: int | None = None
@@ -84,7 +88,7 @@ def run(
     """
     with _started() as (process, answer_fd):
         deadline = time.monotonic() + limits.seconds
-        request = {"function": function, "arguments": arguments, "memory": limits.memory}
+        request = {"function": function, "arguments": arguments, **asdict(limits)}
         assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
         with contextlib.suppress(BrokenPipeError):  # it died already: the exit status says why
             process.stdin.write(json.dumps(request).encode())
@@ -245,7 +249,9 @@ def _die_with(parent: int) -> None:
         sys.exit("the parent is gone")
 
 
-def _limit(memory: int | None) -> None:
+def _limit(seconds: float, memory: int | None) -> None:
+    processor_seconds = math.ceil(seconds * (os.cpu_count() or 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the witness
     os.umask(0o077)
     if memory is not None:
@@ -255,7 +261,7 @@ def _limit(memory: int | None) -> None:
 def _main() -> None:
     _die_with(int(sys.argv[2]))
     request = json.load(sys.stdin)
-    _limit(request["memory"])
+    _limit(request["seconds"], request["memory"])
     module, _, name = request["function"].partition(":")
     try:
         value = getattr(importlib.import_module(module), name)(**request["arguments"])

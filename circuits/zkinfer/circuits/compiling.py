@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.models import NormalisedModel
     from zkinfer.circuits.samples import Samples
     from zkinfer.circuits.setups import TrustedSetup
+    from zkinfer.circuits.tensors import Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class CompileOptions:
 
     Args:
         dimensions: sizes of symbolic dimensions of the model, by name.
+        input_visibility: what a proof tells of the inputs: `public` them, `hashed` a digest of each (who can guess
+            an input can confirm the guess), `private` nothing.
         setup: a ceremony's name; None takes the largest setup of a real ceremony that the user has.
         run_arguments: of a published recipe, to make the same circuit again; None tunes.
         min_agreement: share of calibration samples whose answer must stay the same, 0..1.
@@ -46,6 +49,7 @@ class CompileOptions:
     """
 
     dimensions: Mapping[str, int] = field(default_factory=dict)
+    input_visibility: Visibility = "public"
     setup: str | None = None
     run_arguments: RunArguments | None = None
     min_agreement: float = 0.99
@@ -113,6 +117,7 @@ def compile_model(
                 run_arguments=arguments,
                 setup=setup,
                 dimensions=chosen.dimensions,
+                input_visibility=chosen.input_visibility,
                 proving_key=key,
             )
         with stages.stage("judge"):
@@ -129,7 +134,7 @@ def compile_model(
 def _normalise(model: Path, copy: Path, network: Path, options: CompileOptions) -> NormalisedModel:
     inspect_model(model)  # refuses what is no model before anything is copied
     copy.write_bytes(model.read_bytes())
-    return normalise_model(copy, network, dimensions=options.dimensions)
+    return normalise_model(copy, network, dimensions=options.dimensions, input_visibility=options.input_visibility)
 
 
 def _trial(engine: Engine, request: TuneRequest, arguments: RunArguments, scratch: Path, observer: Observer) -> Program:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from zkinfer.circuits.digest import Digest, keccak256
+from zkinfer.circuits.tensors import Visibility
 
 Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Keccak256 = Annotated[str, Field(pattern=r"^keccak256:[0-9a-f]{64}$")]
@@ -40,11 +41,13 @@ class SetupIdentity(_Value):
 class Recipe(_Value):
     """All that is needed beside the ONNX file to make the verifying key again.
 
-    `dimensions` are the sizes given to symbolic dimensions, `run_arguments` the engine's own settings.
+    `input_visibility` says what a proof tells of the inputs: themselves, a digest of each, or nothing. `dimensions`
+    are the sizes given to symbolic dimensions, `run_arguments` the engine's own settings.
     """
 
     engine: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}/[0-9a-z.+-]{1,32}$")]
     normaliser: Annotated[str, Field(pattern=r"^[a-z-]{1,32}/[0-9]{1,6}$")]
+    input_visibility: Visibility
     dimensions: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(max_length=16)]
     run_arguments: Annotated[dict[str, Any], Field(max_length=64)]
     setup: SetupIdentity

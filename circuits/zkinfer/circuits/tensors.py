@@ -68,9 +68,15 @@ def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
 
 
 def dequantise(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:
-    """Array of the spec's shape: float64 for fractional tensors (exact below 2^53), int64 for the others."""
+    """Array of the spec's shape: float64 for fractional tensors (exact below 2^53), int64 for the others.
+
+    Raises:
+        DataError: another number of values than the spec's, or an integer beyond 64 bits.
+    """
     if len(integers) != spec.size:
         raise DataError(f"Tensor {spec.name!r} needs {spec.size} values, not {len(integers)}.")
     if spec.is_float or spec.scale:
         return np.ldexp(np.array(integers, dtype=np.float64), -spec.scale).reshape(spec.shape)
+    if any(not -(1 << 63) <= integer < 1 << 63 for integer in integers):
+        raise DataError(f"A value of tensor {spec.name!r} does not fit 64 bits.")
     return np.array(integers, dtype=np.int64).reshape(spec.shape)

@@ -89,7 +89,7 @@ class Prover:
         with stages.stage("prove"):
             program = circuit.manifest.program
             proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.limbs)
-            _require_same_statement(proof, integers, purpose, circuit)
+            _require_same_statement(proof, integers, purpose, circuit, engine)
         return Attestation.create(
             identity=circuit.manifest.identity,
             recipe=circuit.manifest.recipe,
@@ -126,21 +126,29 @@ class Prover:
 def _integers(circuit: Circuit, inputs: Inputs) -> list[list[int]]:
     specs = circuit.manifest.program.inputs
     wanted = ", ".join(spec.describe() for spec in specs)
-    for name in [*(spec.name for spec in specs if spec.name not in inputs)]:
-        raise DataError(f"The input {name!r} is missing.", f"The model takes {wanted}.")
-    for name in [*(name for name in inputs if name not in {spec.name for spec in specs})]:
-        raise DataError(f"The model has no input {name!r}.", f"It takes {wanted}.")
+    names = [spec.name for spec in specs]
+    if missing := [name for name in names if name not in inputs]:
+        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {wanted}.")
+    if unknown := [name for name in inputs if name not in names]:
+        raise DataError(f"The model has no input {unknown[0]!r}.", f"It takes {wanted}.")
     return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
 
 
 def _require_same_statement(
-    proof: Proof, integers: Sequence[Sequence[int]], context: Context, circuit: Circuit
+    proof: Proof, integers: Sequence[Sequence[int]], context: Context, circuit: Circuit, engine: Engine
 ) -> None:
     """The engine's answer is data from outside: what it proved must be about this inference."""
-    given = [*context.limbs, *(value for tensor in integers for value in tensor)]
-    if list(proof.instances[: len(given)]) != [encode(value) for value in given]:
-        raise EngineError("The engine proved other public values than it was given.")
-    if len(proof.instances) != circuit.manifest.program.instance_count:
+    program = circuit.manifest.program
+    if len(proof.instances) != program.instance_count:
         raise EngineError("The engine proved another number of public values than the program has.")
     if len(proof.data) != circuit.manifest.keys.proof_bytes:
         raise EngineError("The engine made a proof of another length than its keys call for.")
+    given: dict[str, Sequence[int]] = {"ctx": context.limbs}
+    given |= {spec.name: tensor for spec, tensor in zip(program.inputs, integers, strict=True)}
+    for slot in program.slots:
+        if slot.role == "output":
+            continue
+        values = given["ctx" if slot.role != "input" else slot.name]
+        wanted = [engine.commit(values)] if slot.hashed else [encode(value) for value in values]
+        if list(proof.instances[slot.start : slot.start + slot.count]) != wanted:
+            raise EngineError("The engine proved other public values than it was given.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,14 @@ from zkinfer.cli.options import AsJson, Model
 if TYPE_CHECKING:
     from zkinfer.circuits.compiling import Compiled
     from zkinfer.circuits.manifest import Manifest
+
+
+class InputVisibility(StrEnum):
+    """What a proof tells of the inputs."""
+
+    PUBLIC = "public"
+    HASHED = "hashed"
+    PRIVATE = "private"
 
 
 def compile_command(
@@ -30,6 +39,13 @@ def compile_command(
         str | None,
         typer.Option(help="The ceremony to use. Default: the largest real one at hand. `insecure-dev` is for tests."),
     ] = None,
+    inputs: Annotated[
+        InputVisibility,
+        typer.Option(
+            help="What a proof tells of the inputs: themselves, a digest of each (who can guess an input can confirm "
+            "the guess), or nothing."
+        ),
+    ] = InputVisibility.PUBLIC,
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic dimension; repeatable.")
     ] = None,
@@ -54,7 +70,11 @@ def compile_command(
         from zkinfer.circuits.home import Home
 
         options = CompileOptions(
-            dimensions=parse_dimensions(dim or []), setup=setup, min_agreement=min_agreement, max_error=max_error
+            dimensions=parse_dimensions(dim or []),
+            input_visibility=inputs.value,
+            setup=setup,
+            min_agreement=min_agreement,
+            max_error=max_error,
         )
         engine = next(iter(production_engines().values()))
         with progress_display(quiet=as_json) as display:
@@ -107,7 +127,7 @@ def manifest_table(manifest: Manifest) -> Table:
         "verifying key": manifest.identity.verifying_key,
         "engine": manifest.recipe.engine,
         "trusted setup": manifest.recipe.setup.ceremony,
-        "inputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.inputs),
+        "inputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}, {spec.visibility}" for spec in program.inputs),
         "outputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.outputs),
         "size": f"{manifest.parameters:,} parameters, {program.rows:,} rows in 2^{program.log_rows}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "

@@ -20,7 +20,7 @@ app = typer.Typer(
         "Verifiable inference: compile an ONNX model into a circuit, prove what it answers, check such proofs.\n\n"
         "Start with `zkinfer demo`, which shows the whole story in under two minutes."
     ),
-    epilog="Exit codes: 0 done or accepted, 1 refused or failed (the reason is printed), 2 wrong usage.",
+    epilog="Exit codes: 0 accepted or done, 1 refused or failed (the reason is printed), 2 usage, 130 interrupted.",
 )
 app.command("compile")(compile_.compile_command)
 app.command("prove")(prove.prove_command)

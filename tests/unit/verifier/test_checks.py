@@ -4,6 +4,7 @@ import pytest
 from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.base import Program, Slot, slots_in_order
+from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.verifier import checks
 from zkinfer.verifier.errors import ContextMismatchError, InputMismatchError, ValueRangeError
@@ -25,14 +26,8 @@ def program(*inputs, slots=None):
     )
 
 
-HASHED = program(
-    SECRET,
-    slots=(
-        Slot(role="context", name="ctx", start=0, count=5),
-        Slot(role="input", name="secret", start=5, count=1, hashed=True),
-        Slot(role="output", name="label", start=6, count=1),
-    ),
-)
+HASHED = program(SECRET)
+ENGINE = FakeEngine()
 
 
 def values(*integers):
@@ -57,25 +52,40 @@ def test_element_that_is_no_integer_is_refused(element):
         checks.public_integers(program(PIXELS), [*values(1, 2), element], "output")
 
 
+def hashed_values(*integers):
+    """The digests of the context and of the input, the output, the context."""
+    return [1, ENGINE.commit(integers), field.encode(7), *values()]
+
+
 def test_hashed_tensor_is_not_decoded():
-    assert checks.public_integers(HASHED, values(1 << 100, 7), "input") == {}
-    assert checks.public_integers(HASHED, values(1 << 100, 7), "output") == {"label": [7]}
+    assert checks.public_integers(HASHED, hashed_values(8, -24), "input") == {}
+    assert checks.public_integers(HASHED, hashed_values(8, -24), "output") == {"label": [7]}
 
 
-def test_hashed_input_cannot_be_confirmed():
-    with pytest.raises(InputMismatchError, match="'secret' is hashed, so it cannot be compared"):
-        checks.input_expected(HASHED, {}, {"secret": np.zeros(2)})
+def test_hashed_input_is_confirmed_by_its_digest():
+    checks.input_expected(ENGINE, HASHED, hashed_values(8, -24), {"secret": np.array([0.5, -1.5])})
+
+
+def test_hashed_input_of_another_value_is_refused():
+    with pytest.raises(InputMismatchError, match="another value of the input 'secret'"):
+        checks.input_expected(ENGINE, HASHED, hashed_values(8, -24), {"secret": np.array([0.5, -1.4])})
+
+
+def test_private_input_cannot_be_confirmed():
+    private = program(SECRET.model_copy(update={"visibility": "private"}))
+    with pytest.raises(InputMismatchError, match="'secret' is private, so it cannot be compared"):
+        checks.input_expected(ENGINE, private, [field.encode(7), *values()], {"secret": np.zeros(2)})
 
 
 @pytest.mark.parametrize("expected", [[1, 2], np.array([1.0, 2.0]), np.array([1, 2], np.uint8)])
 def test_integer_input_is_confirmed(expected):
-    checks.input_expected(program(PIXELS), {"pixels": [1, 2]}, {"pixels": np.asarray(expected)})
+    checks.input_expected(ENGINE, program(PIXELS), values(1, 2, 7), {"pixels": np.asarray(expected)})
 
 
 @pytest.mark.parametrize("expected", [[1.4, 2.0], [257, 2], [-255, 2], [float("nan"), 2]])
 def test_expected_value_that_the_type_cannot_hold_is_refused(expected):
     with pytest.raises(InputMismatchError, match="takes uint8; the expected values are no such numbers"):
-        checks.input_expected(program(PIXELS), {"pixels": [1, 2]}, {"pixels": np.array(expected)})
+        checks.input_expected(ENGINE, program(PIXELS), values(1, 2, 7), {"pixels": np.array(expected)})
 
 
 def test_tensors_have_the_models_units():

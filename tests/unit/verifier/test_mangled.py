@@ -22,6 +22,7 @@ LEAVES = {
     (P, "circuit", "verifyingKey"): errors.CircuitMismatchError,
     (P, "recipe", "engine"): errors.UntrustedEngineError,
     (P, "recipe", "normaliser"): errors.UnsupportedVersionError,
+    (P, "recipe", "inputVisibility"): errors.MalformedAttestationError,
     (P, "recipe", "runArguments", "scale"): errors.CircuitMismatchError,
     (P, "recipe", "setup", "ceremony"): errors.UntrustedSetupError,
     (P, "recipe", "setup", "tauG2"): errors.UntrustedSetupError,
@@ -270,3 +271,10 @@ def test_algorithm_of_another_key_is_refused(workshop, document):
     changed = forge.at(document, (P, "signer", "algorithm"), lambda _: "ecdsa-p256")
     with pytest.raises(errors.SignatureError, match="names ecdsa-p256 for a key of another kind"):
         workshop.verify(forge.signed(changed, forge.OWNER))
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_recipe_of_another_visibility_is_another_circuit(workshop, document, visibility):
+    changed = forge.at(forge.taken_over(document), (P, "recipe", "inputVisibility"), lambda _: visibility)
+    with pytest.raises(errors.CircuitMismatchError, match=r"another .*network digest.*list of inputs"):
+        workshop.verify(forge.signed(changed))

@@ -60,7 +60,8 @@ def dev_setup_allowed(recipe: Recipe, policy: Policy) -> None:
     if recipe.setup.is_insecure_dev and not accepts_dev_setup(policy):
         raise InsecureDevSetupError(
             "The proof was made under insecure-dev, a setup for tests: anybody can forge such proofs.",
-            "Ask for one under a real ceremony; for a demonstration, add UnsafeAcceptDevSetup to the policy.",
+            "Ask for one under a real ceremony; for a demonstration, add UnsafeAcceptDevSetup to the policy "
+            "(--unsafe-accept-dev-setup).",
         )
 
 
@@ -185,13 +186,14 @@ def subject_is_output(claimed: str, program: Program, values: Sequence[int]) -> 
         )
 
 
-def input_expected(program: Program, found: Integers, expected: Arrays) -> None:
-    """Step (8): the proof is about these inputs: all of the circuit's, each public, each the same when quantised.
+def input_expected(engine: Engine, program: Program, values: Sequence[int], expected: Arrays) -> None:
+    """Step (8): the proof is about these inputs: all of the circuit's, each the same when quantised.
 
-    Arrays are first brought to the model's own dtype, as they are for the model itself.
+    Arrays are first brought to the model's own dtype, as they are for the model itself. Of a hashed input the
+    digest is compared.
 
     Raises:
-        InputMismatchError: a name, a shape or a value differs, or an input is not public and cannot be compared.
+        InputMismatchError: a name, a shape or a value differs, or an input is private and cannot be compared.
         DataError: an expected array holds NaN or infinities.
     """
     names = {spec.name for spec in program.inputs}
@@ -199,10 +201,14 @@ def input_expected(program: Program, found: Integers, expected: Arrays) -> None:
         raise InputMismatchError(
             f"The circuit's inputs are {sorted(names)}; expected were {sorted(expected)}.", "Name every input."
         )
+    slots = {slot.name: slot for slot in program.slots if slot.role == "input"}
     for spec in program.inputs:
-        if spec.name not in found:
+        slot = slots.get(spec.name)
+        if slot is None:
             raise InputMismatchError(f"The input {spec.name!r} is {spec.visibility}, so it cannot be compared.")
-        if list(found[spec.name]) != _quantised(expected[spec.name], spec):
+        integers = _quantised(expected[spec.name], spec)
+        wanted = [engine.commit(integers)] if slot.hashed else [field.encode(integer) for integer in integers]
+        if list(values[slot.start : slot.start + slot.count]) != wanted:
             raise InputMismatchError(
                 f"The proof is about another value of the input {spec.name!r} than the expected one.",
                 "The request was answered for somebody else's input.",

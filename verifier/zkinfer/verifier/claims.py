@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> dict[str, NDArray[np.generic]]:
-    """The claimed inputs or outputs by name, in the model's own units.
+    """The claimed inputs or outputs by name, in the model's own units; hashed and private ones are left out.
 
     Nothing here is verified: use `Verifier.verify` to rely on a value.
 
@@ -39,7 +39,7 @@ def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> d
                 specs[slot.name],
             )
             for slot in slots
-            if slot.role == role
+            if slot.role == role and not slot.hashed
         }
     except InputError as err:
         raise MalformedAttestationError(f"A public value is no circuit integer. {err.cause}") from err

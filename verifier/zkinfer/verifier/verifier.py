@@ -110,7 +110,7 @@ class Verifier:
             outputs = checks.public_integers(program, values, "output")
             checks.subject_is_output(claim.statement.output_digest, program, values)
             if expected_inputs is not None:
-                checks.input_expected(program, inputs, expected_inputs)
+                checks.input_expected(engine, program, values, expected_inputs)
             details.append("input not compared" if expected_inputs is None else "on the expected input")
         with steps.step(9):
             checks.context_is_proven(predicate.context, program, values)

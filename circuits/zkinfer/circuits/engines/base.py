@@ -34,12 +34,13 @@ RunArguments = dict[str, Any]
 class Slot(BaseModel):
     """A run of consecutive instances of a proof that belong together.
 
-    `role` says what they are; `name` is the tensor's, or `ctx`. A hashed tensor has one instance: its digest.
+    `role` says what they are; `name` is the tensor's, or `ctx`. A hashed tensor has one instance: its digest. A
+    `context-digest` is the digest of the context, which an engine that hashes all inputs publishes besides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    role: Literal["context", "input", "output"]
+    role: Literal["context", "context-digest", "input", "output"]
     name: str
     start: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1)]
@@ -50,7 +51,7 @@ class Program(BaseModel):
     """What an engine made of a network; a function of the network and the run arguments alone.
 
     `rows` is the number of rows the computation takes and `log_rows` the power of two that holds it;
-    `integer_limit` is the magnitude that every value must stay below.
+    `integer_limit` is the magnitude that every value must stay below; no tensor holds wider integers than 64 bits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -60,7 +61,7 @@ class Program(BaseModel):
     slots: tuple[Slot, ...]
     rows: Annotated[int, Field(ge=0)]
     log_rows: Annotated[int, Field(ge=0, le=28)]
-    integer_limit: Annotated[int, Field(ge=1)]
+    integer_limit: Annotated[int, Field(ge=1, le=1 << 63)]
 
     @property
     def instance_count(self) -> int:
@@ -69,12 +70,25 @@ class Program(BaseModel):
 
 
 def slots_in_order(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> tuple[Slot, ...]:
-    """The plain layout of an all-public circuit: context, inputs, outputs."""
-    slots, start = [Slot(role="context", name="ctx", start=0, count=LIMBS)], LIMBS
-    for role, specs in (("input", inputs), ("output", outputs)):
-        for spec in specs:
-            slots.append(Slot.model_validate({"role": role, "name": spec.name, "start": start, "count": spec.size}))
-            start += spec.size
+    """The layout of the public values; all inputs have one visibility.
+
+    Public inputs: context, inputs, outputs. Hashed: digests of the context and of each input, outputs, context.
+    Private: outputs, context.
+    """
+    context, answers = ("context", "ctx", LIMBS), [("output", spec.name, spec.size) for spec in outputs]
+    given = {
+        "public": [context, *(("input", spec.name, spec.size) for spec in inputs), *answers],
+        "hashed": [("context-digest", "ctx", 1), *(("input", spec.name, 1) for spec in inputs), *answers, context],
+        "private": [*answers, context],
+    }
+    visibility = inputs[0].visibility
+    slots, start = [], 0
+    for role, name, count in given[visibility]:
+        hashed = visibility == "hashed" and role in ("context-digest", "input")
+        slots.append(
+            Slot.model_validate({"role": role, "name": name, "start": start, "count": count, "hashed": hashed})
+        )
+        start += count
     return tuple(slots)
 
 
@@ -188,6 +202,10 @@ class Engine(Protocol):
         context: Sequence[int],
     ) -> Proof:
         """Prove one inference and verify the proof before returning it."""
+        ...
+
+    def commit(self, integers: Sequence[int]) -> int:
+        """The instance that stands for a hashed tensor of these integers."""
         ...
 
     def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:

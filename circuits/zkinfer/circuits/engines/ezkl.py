@@ -58,6 +58,8 @@ class EzklEngine:
     ) -> Program:
         """Write `settings.json` and `network.ezkl`."""
         arguments = EzklArguments.parse(run_arguments)
+        if any(spec.visibility != arguments.input_visibility for spec in inputs):
+            raise EngineError("The run arguments publish inputs in another way than the recipe says.")
         built = self._process.build(network, inputs, outputs, arguments, folder)
         return Program(
             inputs=built.inputs,
@@ -100,7 +102,7 @@ class EzklEngine:
         self, folder: Path, program: Program, batch: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[list[int]]]:
         """Run the forward pass of the circuit on a batch, in one child."""
-        outputs = self._process.forward(folder, batch).outputs
+        outputs = self._process.forward(folder, batch, len(program.outputs)).outputs
         sizes = [spec.size for spec in program.outputs]
         if any([len(tensor) for tensor in sample] != sizes for sample in outputs):
             raise EngineError("The engine's answers have other sizes than the model's outputs.")
@@ -126,6 +128,11 @@ class EzklEngine:
         if len(answer["instances"]) != program.instance_count:
             raise EngineError("The engine proved another number of public values than the program has.")
         return Proof(bytes.fromhex(answer["proof"]), tuple(answer["instances"]))
+
+    def commit(self, integers: Sequence[int]) -> int:
+        """The Poseidon hash that ezkl publishes for a hashed tensor."""
+        element: int = self._process.call("poseidon", integers=list(integers))
+        return element
 
     def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:  # noqa: ARG002
         """Check the pairing equation; count, range and length are the caller's, since the engine is lax there."""

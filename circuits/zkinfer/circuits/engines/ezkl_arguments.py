@@ -34,7 +34,7 @@ class EzklArguments(BaseModel):
     logrows: Annotated[int, Field(ge=6, le=MAX_LOG_ROWS)]
     num_inner_cols: Annotated[int, Field(ge=1, le=16)] = 2
     scale_rebase_multiplier: Annotated[int, Field(ge=1, le=16)] = 1
-    input_visibility: Literal["public"] = "public"
+    input_visibility: Literal["public", "hashed", "private"] = "public"
     output_visibility: Literal["public"] = "public"
     param_visibility: Literal["fixed"] = "fixed"
     disable_freivalds: Literal[True] = True
@@ -73,7 +73,7 @@ class EzklArguments(BaseModel):
     def integer_limit(self) -> int:
         """Every range-checked value stays below base^legs in magnitude."""
         limit: int = self.decomp_base**self.decomp_legs
-        return min(limit, 1 << 126)
+        return min(limit, 1 << 63)
 
 
 def log_rows_needed(settings: dict[str, Any], arguments: EzklArguments) -> int:
@@ -81,7 +81,17 @@ def log_rows_needed(settings: dict[str, Any], arguments: EzklArguments) -> int:
     low, high = arguments.lookup_range
     lookups = high - low + 1 if settings["required_lookups"] else 0
     ranges = [upper - lower + 1 for lower, upper in settings["required_range_checks"]]
-    instances = sum(math.prod(shape) for shape in settings["model_instance_shapes"])
     tables = [settings["total_dynamic_col_size"], settings["total_shuffle_col_size"], settings["total_const_size"]]
-    rows: int = max([int(settings["num_rows"]), lookups, instances, *ranges, *tables]) + RESERVED_ROWS
-    return max(6, (rows - 1).bit_length())
+    rows = max([int(settings["num_rows"]), lookups, *ranges, *tables])
+    return max(_log_rows(rows), log_rows_least(settings))
+
+
+def log_rows_least(settings: dict[str, Any]) -> int:
+    """The smallest power of two for what no second block of columns can hold: public values, and hashing of inputs."""
+    instances = sum(math.prod(shape) for shape in settings["model_instance_shapes"])
+    hashing, digests = settings["module_sizes"]["poseidon"]
+    return max(_log_rows(instances + sum(digests)), _log_rows(hashing))
+
+
+def _log_rows(rows: int) -> int:
+    return max(6, (rows + RESERVED_ROWS - 1).bit_length())

@@ -88,12 +88,15 @@ async def _make_vka(where: Path, setup: str) -> None:
     await ezkl.create_evm_vka(where / _VK, where / _SETTINGS, where / _VKA, setup)
 
 
-def forward(folder: str, batch: list[list[list[int]]]) -> dict[str, Any]:
-    """Run the circuit's forward pass over samples; returns outputs as integers and the extremes of lookups."""
+def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> dict[str, Any]:
+    """Run the circuit's forward pass over samples; returns outputs as integers and the extremes of lookups.
+
+    Outputs beyond those that are wanted repeat the context.
+    """
     outputs, lows, highs = [], [0], [0]
     for done, sample in enumerate(batch, 1):
         witness = _witness(folder, sample)
-        outputs.append([[_signed(word) for word in tensor] for tensor in witness["outputs"]])
+        outputs.append([[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]])
         lows.append(int(witness["min_lookup_inputs"]))
         highs.append(int(witness["max_lookup_inputs"]))
         report(done / len(batch))
@@ -133,6 +136,12 @@ def verify(folder: str, setup: str, proof: str, instances: list[int]) -> None:
             raise ProofRejectedError(f"The proof does not hold: {_last(err)}.") from err
     if held is not True:
         raise ProofRejectedError("The proof does not hold.")
+
+
+def poseidon(integers: list[int]) -> int:
+    """The hash that stands for a hashed tensor."""
+    words: list[str] = _call(lambda: ezkl.poseidon_hash([_word(value % MODULUS) for value in integers]))
+    return _element(words[0])
 
 
 def _witness(folder: str, inputs: list[list[int]]) -> dict[str, Any]:

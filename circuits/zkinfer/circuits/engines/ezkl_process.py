@@ -75,21 +75,29 @@ class EzklProcess:
             arguments=arguments.to_run_arguments(),
             folder=str(folder.resolve()),
         )
-        sizes = [LIMBS, *(spec.size for spec in (*inputs, *outputs))]
-        if sizes != [math.prod(shape) for shape in settings["model_instance_shapes"]]:
+        public = [spec.size for spec in outputs]
+        if arguments.input_visibility == "public":
+            public = [LIMBS, *(spec.size for spec in inputs), *public]
+        else:  # then the context is repeated as the last output
+            public = [*public, LIMBS]
+        if public != [math.prod(shape) for shape in settings["model_instance_shapes"]]:
             raise EngineError("The engine sees tensors of other sizes than the model has.")
         return Built(
             _with_scales(inputs, settings["model_input_scales"][1:]),
-            _with_scales(outputs, settings["model_output_scales"]),
+            _with_scales(outputs, settings["model_output_scales"][: len(outputs)]),
             settings,
         )
 
     def forward(
-        self, folder: Path, batch: Sequence[Sequence[Sequence[int]]], progress: Progress | None = None
+        self,
+        folder: Path,
+        batch: Sequence[Sequence[Sequence[int]]],
+        outputs: int,
+        progress: Progress | None = None,
     ) -> Forward:
-        """Run the forward pass on every sample; the context is zero there, since it changes no output."""
+        """The first `outputs` outputs for every sample; the context is zero there, since it changes none of them."""
         samples = [[[0] * LIMBS, *(list(tensor) for tensor in sample)] for sample in batch]
-        answer = self.call("forward", progress, folder=str(folder.resolve()), batch=samples)
+        answer = self.call("forward", progress, folder=str(folder.resolve()), batch=samples, outputs_wanted=outputs)
         return Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"])
 
     def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON

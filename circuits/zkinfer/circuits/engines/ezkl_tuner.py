@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits.engines.ezkl_arguments import RESERVED_ROWS, EzklArguments, log_rows_needed
+from zkinfer.circuits.engines.ezkl_arguments import RESERVED_ROWS, EzklArguments, log_rows_least, log_rows_needed
 from zkinfer.circuits.errors import EngineError, RangeError, UnsupportedModelError
 from zkinfer.circuits.fidelity import measure
 from zkinfer.circuits.scratch import private_directory
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Progress, RunArguments, TuneRequest
     from zkinfer.circuits.engines.ezkl_process import EzklProcess, Forward
     from zkinfer.circuits.fidelity import Fidelity
+    from zkinfer.circuits.tensors import Visibility
 
 _SCALES = (7, 9, 11, 13)
 _BASES = (512, 1024, 4096, 16384)
@@ -54,39 +55,48 @@ def _try_scale(process: EzklProcess, request: TuneRequest, scale: int) -> tuple[
         built = process.build(request.network, request.inputs, request.outputs, arguments, folder)
         count = len(next(iter(request.samples.values())))
         batch = [[quantise(request.samples[spec.name][i], spec) for spec in built.inputs] for i in range(count)]
-        answer = process.forward(folder, batch)
+        answer = process.forward(folder, batch, len(request.outputs))
     fidelity = measure(built.outputs, answer.outputs, request.reference)
     return _fit_lookups(arguments, answer, request, built.settings), fidelity
 
 
 def _cheapest(process: EzklProcess, request: TuneRequest, scale: int, folder: Path) -> EzklArguments:
     """Among the bases, the one whose program takes the fewest rows as a power of two, then the fewest rows."""
-    candidates = list(_decompositions(scale))
+    candidates = list(_decompositions(scale, request.inputs[0].visibility))
     found = process.settings(request.network, candidates, folder)
     sizes = [
         (log_rows_needed(settings, arguments.without_lookups()), int(settings["num_rows"]), place)
         for place, (settings, arguments) in enumerate(zip(found, candidates, strict=True))
     ]
-    log_rows, _, place = min(sizes)
-    return candidates[place].model_copy(update={"logrows": _affordable(log_rows, request)})
+    _, _, place = min(sizes)
+    chosen = candidates[place]
+    return chosen.model_copy(update={"logrows": _affordable(found[place], chosen.without_lookups(), request)})
 
 
-def _decompositions(scale: int) -> Iterator[EzklArguments]:
+def _decompositions(scale: int, visibility: Visibility) -> Iterator[EzklArguments]:
     for base in _BASES:
         bits = base.bit_length() - 1
         legs = -(-(2 * scale + _HEADROOM_BITS) // bits)
         yield EzklArguments(
-            input_scale=scale, param_scale=scale, decomp_base=base, decomp_legs=legs, lookup_range=_WIDE, logrows=17
+            input_scale=scale,
+            param_scale=scale,
+            decomp_base=base,
+            decomp_legs=legs,
+            lookup_range=_WIDE,
+            logrows=17,
+            input_visibility=visibility,
         )
 
 
-def _affordable(log_rows: int, request: TuneRequest) -> int:
-    if log_rows > request.max_log_rows + _MAX_BLOCKS_BITS:
+def _affordable(settings: dict[str, Any], arguments: EzklArguments, request: TuneRequest) -> int:
+    """One block of columns where the setup at hand allows, else more blocks of fewer rows."""
+    wanted, least, largest = log_rows_needed(settings, arguments), log_rows_least(settings), request.max_log_rows
+    if least > largest or wanted > largest + _MAX_BLOCKS_BITS:
         raise UnsupportedModelError(
-            f"The model needs 2^{log_rows} rows, and the largest trusted setup at hand has 2^{request.max_log_rows}.",
-            f"Run `zkinfer setup fetch {log_rows}`, or use a smaller model.",
+            f"The model needs 2^{wanted} rows, and the largest trusted setup at hand has 2^{largest}.",
+            f"Run `zkinfer setup fetch {wanted}`, or use a smaller model.",
         )
-    return min(log_rows, request.max_log_rows)
+    return min(wanted, largest)
 
 
 def _fit_lookups(
@@ -97,6 +107,6 @@ def _fit_lookups(
         return arguments.without_lookups()
     low, high = _MARGIN * seen.lookup_low, _MARGIN * seen.lookup_high
     needed = arguments.model_copy(update={"lookup_range": (low, high)})
-    log_rows = _affordable(log_rows_needed(settings, needed), request)
+    log_rows = _affordable(settings, needed, request)
     spare = max(0, (1 << log_rows) - RESERVED_ROWS - 1 - (high - low)) // 2
     return needed.model_copy(update={"logrows": log_rows, "lookup_range": (low - spare, high + spare)})

@@ -19,10 +19,10 @@ from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError
 from zkinfer.circuits.tensors import TensorSpec, dequantise, quantise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Progress, TuneRequest
+    from zkinfer.circuits.engines.base import Progress, Slot, TuneRequest
 
 _LIMIT = 1 << 30
 
@@ -115,9 +115,20 @@ class FakeEngine:
     ) -> Proof:
         """Digest the key and the instances."""
         outputs = self._forward_one(folder, program, inputs)
-        values = [*context, *(value for tensor in (*inputs, *outputs) for value in tensor)]
-        instances = tuple(field.encode(value) for value in values)
+        integers = {("context", "ctx"): context, ("context-digest", "ctx"): context}
+        integers |= {("input", spec.name): tensor for spec, tensor in zip(program.inputs, inputs, strict=True)}
+        integers |= {("output", spec.name): tensor for spec, tensor in zip(program.outputs, outputs, strict=True)}
+        instances = tuple(value for slot in program.slots for value in self._values(slot, integers))
         return Proof(_binding(proving_key.read_bytes(), instances), instances)
+
+    def _values(self, slot: Slot, integers: Mapping[tuple[str, str], Sequence[int]]) -> list[int]:
+        tensor = integers[slot.role, slot.name]
+        return [self.commit(tensor)] if slot.hashed else [field.encode(value) for value in tensor]
+
+    def commit(self, integers: Sequence[int]) -> int:
+        """SHA-256 of the integers, below the field's modulus."""
+        digest = hashlib.sha256(b"fake commitment" + repr(list(integers)).encode()).digest()
+        return int.from_bytes(digest, "big") % field.MODULUS
 
     def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:  # noqa: ARG002
         """Compare the digest."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from zkinfer.circuits.tensors import Visibility
+
 MAX_FILE_BYTES = 256 << 20
 _PARSING = Limits.for_parsing()
 _INSIDE = "zkinfer.circuits.models.inside"
@@ -41,7 +43,7 @@ def normalise_model(
     out: Path,
     *,
     dimensions: Mapping[str, int] | None = None,
-    context_output: bool = False,
+    input_visibility: Visibility = "public",
     limits: Limits = _PARSING,
 ) -> NormalisedModel:
     """Write the normal form of a model: the same file and dimensions always give the same bytes.
@@ -50,7 +52,8 @@ def normalise_model(
         path: the untrusted ONNX file.
         out: where the normal form goes; replaced if it exists.
         dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
-        context_output: also append an output that repeats the context input.
+        input_visibility: given to the inputs' specs; unless public, an output that repeats the context input is
+            appended, for a circuit publishes nothing of its inputs then.
         limits: what the child may use.
 
     Raises:
@@ -65,13 +68,14 @@ def normalise_model(
     with private_directory(out.parent) as scratch:
         draft = scratch / "model.onnx"
         arguments: dict[str, Any] = {"path": str(path.absolute()), "digest": str(digest), "out": str(draft.absolute())}
-        arguments |= {"dimensions": sizes, "context_output": context_output}
+        arguments |= {"dimensions": sizes, "context_output": input_visibility != "public"}
         answer = _received(NormalisedModel, child.run(f"{_INSIDE}:normalise", arguments, limits=limits))
         if sha256_file(draft) != answer.sha256:
             raise EngineCrashedError("The normalised model on disk is not the one the child reported.")
         draft.chmod(0o644)
         draft.replace(out)
-    return answer
+    inputs = tuple(spec.model_copy(update={"visibility": input_visibility}) for spec in answer.inputs)
+    return answer.model_copy(update={"inputs": inputs})
 
 
 def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING) -> None:

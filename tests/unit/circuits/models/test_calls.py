@@ -55,7 +55,7 @@ def test_inspect_unsupported_model_lists_the_problems(model, saved):
 
 def test_normalise_puts_the_context_first_and_reports_the_file(dense, saved, tmp_path):
     out = tmp_path / "new" / "normal.onnx"
-    answer = normalise_model(saved(dense), out, context_output=True)
+    answer = normalise_model(saved(dense), out, input_visibility="private")
     graph = onnx.load(out).graph
     assert [port.name for port in graph.input] == ["ctx", "x"]
     assert [port.name for port in graph.output] == ["y", "ctx_out"]

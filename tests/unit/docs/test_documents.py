@@ -1,0 +1,108 @@
+"""The documents say what is so: links lead somewhere, examples load, names exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from zkinfer.circuits import errors as circuit_errors
+from zkinfer.verifier import errors as verifier_errors
+from zkinfer.verifier import load_policy
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), ROOT / "NOTICE", *(ROOT / "docs").rglob("*.md")])
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/policies.md").read_text(), re.MULTILINE | re.DOTALL)
+ERRORS = {
+    name: kind
+    for module in (circuit_errors, verifier_errors)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, circuit_errors.ZkinferError)
+}
+ERROR_PAGE = (ROOT / "docs/errors.md").read_text()
+BUILTIN = {"TypeError", "ValueError"}
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of a document as a link names them."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", document.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(document: Path) -> list[str]:
+    broken = []
+    for link in LINK.findall(FENCE.sub("", document.read_text())):
+        path, _, anchor = link.partition("#")
+        target = document if not path else document.parent / path
+        if not link.startswith(("https://", "http://")) and (
+            not target.exists() or (anchor and anchor not in anchors(target))
+        ):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_links_of_a_document_lead_somewhere(document):
+    assert broken_links(document) == []
+
+
+def test_link_to_nowhere_is_noticed(tmp_path):
+    (tmp_path / "a.md").write_text("# A b\n[1](b.md) [2](#a-b) [3](#c) [4](https://example.org/x)\n")
+    assert broken_links(tmp_path / "a.md") == ["b.md", "#c"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_document_names_no_path_of_a_machine(document):
+    assert re.findall(r"(?<![\w.~-])/(?:work|root|home)\b\S*", document.read_text()) == []
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_policy_example_loads(policy):
+    load_policy(policy.encode())
+
+
+def test_policies_page_has_examples():
+    assert len(POLICIES) >= 3
+
+
+def test_error_class_named_on_the_errors_page_exists():
+    assert set(re.findall(r"\b[A-Z]\w*Error\b", ERROR_PAGE)) - BUILTIN <= set(ERRORS)
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_error_class_has_a_place_in_the_tree_and_a_row(name):
+    tree = FENCE.search(ERROR_PAGE)[0]
+    assert re.search(rf"^\W*{name}\b", tree, re.MULTILINE)
+    assert re.search(rf"^\| `{name}` \|", ERROR_PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(set(ERRORS) - {"ZkinferError"}))
+def test_tree_of_errors_is_that_of_the_classes(name):
+    lines = FENCE.search(ERROR_PAGE)[0].splitlines()
+    depths = {re.search(r"\w+", line)[0]: re.search(r"\w", line).start() for line in lines if "Error" in line}
+    parents = [other for other in list(depths)[: list(depths).index(name)] if depths[other] < depths[name]]
+    assert parents[-1] == ERRORS[name].__base__.__name__
+
+
+def table_column(page: str, column: int) -> set[str]:
+    """The code words in one column of all tables of a page."""
+    rows = [line.split("|") for line in (ROOT / page).read_text().splitlines() if line.startswith("| ")]
+    return {word for row in rows if len(row) > column for word in re.findall(r"`(\w+)`", row[column])}
+
+
+def test_rules_of_the_table_are_those_that_load():
+    with pytest.raises(verifier_errors.PolicyFileError) as caught:
+        load_policy(b'{"version":1,"allOf":[{"noRule":true}]}')
+    assert table_column("docs/policies.md", 1) == set(re.findall(r"\b[a-z]\w+[A-Z]\w+", caught.value.cure))
+
+
+def test_refusals_of_the_steps_are_all_there_are():
+    refusals = {name for name, kind in ERRORS.items() if issubclass(kind, verifier_errors.RefusedError)}
+    assert table_column("docs/attestation.md", 3) == refusals - {"RefusedError", "EmptyPolicyError"}
+
+
+def test_decisions_are_all_in_the_index():
+    index = (ROOT / "docs/README.md").read_text()
+    assert [path.name for path in (ROOT / "docs/decisions").glob("*.md") if f"decisions/{path.name}" not in index] == []
