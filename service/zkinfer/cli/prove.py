@@ -80,8 +80,11 @@ def make_context(chain_id: int, consumer: str, request_id: str | None, requester
     try:
         return Context.model_validate(fields)
     except ValidationError as err:
-        first = err.errors()[0]
-        raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']}") from err
+        name = str(err.errors()[0]["loc"][0])
+        form = {"requestId": "0x and 64 hex digits", "chainId": "a number below 2^256"}.get(
+            name, "0x and 40 hex digits"
+        )
+        raise typer.BadParameter(f"{name} must be {form}") from err
 
 
 def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:

@@ -13,7 +13,7 @@ from zkinfer.cli.console import answer, describe, failing_politely, plain, progr
 from zkinfer.cli.options import AsJson, AttestationFile
 
 if TYPE_CHECKING:
-    from zkinfer.verifier import Policy, RefusedError, Step, Trusted, VerifiedInference
+    from zkinfer.verifier import Attestation, Policy, RefusedError, Step, Trusted, VerifiedInference
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]–[/]", "not_reached": "[dim]·[/]"}
 
@@ -38,6 +38,7 @@ class Verdict:
     steps: list[Step] = field(default_factory=list)
     inference: VerifiedInference | None = None
     refusal: RefusedError | None = None
+    claimed_request: str = ""
     seconds: float = 0.0
 
     def status(self, *numbers: int) -> str:
@@ -95,7 +96,10 @@ def _judge(path: Path, wanted: Requirements) -> Verdict:
     start = time.perf_counter()
     try:
         data = read_attestation(path)
-        expected = None if wanted.input_ is None else _expected_inputs(wanted.input_, data)
+        claim = _well_formed(data)
+        if claim is not None:
+            verdict.claimed_request = claim.predicate.context.request_id
+        expected = None if claim is None or wanted.input_ is None else _expected_inputs(wanted.input_, claim)
         verdict.inference = Verifier(trusted=trusted).verify(
             data, policy, expected_inputs=expected, observer=verdict.steps.append
         )
@@ -139,16 +143,21 @@ def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
     return AllOf(*rules)
 
 
-def _expected_inputs(path: Path, data: bytes) -> dict[str, Any] | None:
-    """The input file in the shapes that the attestation claims, which the verifier checks later on."""
-    from zkinfer.circuits.data import read_inputs
+def _well_formed(data: bytes) -> Attestation | None:
+    """What the file claims; None where the verifier will refuse it at its first step."""
     from zkinfer.verifier import Attestation, RefusedError
 
     try:
-        specs = Attestation.from_bytes(data).predicate.inputs
-    except RefusedError:  # the verifier will say so, at its first step
+        return Attestation.from_bytes(data)
+    except RefusedError:
         return None
-    return dict(read_inputs(path, specs))
+
+
+def _expected_inputs(path: Path, claim: Attestation) -> dict[str, Any]:
+    """The input file in the shapes that the attestation claims, which the verifier checks later on."""
+    from zkinfer.circuits.data import read_inputs
+
+    return dict(read_inputs(path, claim.predicate.inputs))
 
 
 def show(verdict: Verdict, wanted: Requirements) -> None:
@@ -176,8 +185,13 @@ def meaning(verdict: Verdict, wanted: Requirements) -> list[str]:
         _line(verdict.status(5, 6, 7), "proof valid"),
         _line(verdict.status(3, 4), "of this model", circuit),
         _line(_unless_passed(verdict.status(8), inputs), "on this input", inputs),
-        _line(_unless_passed(verdict.status(9, 11), request), "in this context", request),
+        _line(_unless_passed(_context_status(verdict, wanted), request), "in this context", request),
     ]
+
+
+def _context_status(verdict: Verdict, wanted: Requirements) -> str:
+    other = wanted.request_id is not None and wanted.request_id.lower() != verdict.claimed_request
+    return "failed" if other else verdict.status(9)
 
 
 def _unless_passed(status: str, remark: str) -> str:
