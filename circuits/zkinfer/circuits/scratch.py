@@ -20,6 +20,7 @@ from zkinfer.circuits.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ENOUGH = 1 << 30
 # `trap` makes the janitor deaf to the Ctrl-C and hang-up that its parent may receive; the second attempt is for
 # a child of the dead process that was still writing during the first.
 _JANITOR = 'trap "" INT HUP TERM; read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
@@ -58,8 +59,10 @@ def _janitor_for(path: Path) -> Iterator[Path]:
 
 
 def _volatile_parent() -> str | None:
+    """Shared memory, unless there is none, or so little (as in many containers) that it may not be enough."""
     shm = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory 0700
-    return str(shm) if shm.is_dir() and os.access(shm, os.W_OK | os.X_OK) else None
+    usable = shm.is_dir() and os.access(shm, os.W_OK | os.X_OK) and shutil.disk_usage(shm).free >= _ENOUGH
+    return str(shm) if usable else None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -56,6 +56,15 @@ def describe(error: ZkinferError) -> dict[str, str]:
     return {"type": type(error).__name__, "cause": error.cause, "cure": error.cure}
 
 
+def _fail(cause: str, kind: str, cure: str = "", *, as_json: bool) -> NoReturn:
+    if as_json:
+        answer({"ok": False, "error": {"type": kind, "cause": cause, "cure": cure}})
+    say(f"[bold red]error:[/] {plain(cause)}")
+    if cure:
+        say(f"       {plain(cure)}")
+    raise typer.Exit(REFUSED) from None
+
+
 @contextmanager
 def failing_politely(*, as_json: bool) -> Iterator[None]:
     """Turn zkinfer's errors into a sentence (or an object) and exit code 1; Ctrl-C into 130."""
@@ -64,12 +73,9 @@ def failing_politely(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except ZkinferError as err:
-        if as_json:
-            answer({"ok": False, "error": describe(err)})
-        say(f"[bold red]error:[/] {plain(err.cause)}")
-        if err.cure:
-            say(f"       {plain(err.cure)}")
-        raise typer.Exit(REFUSED) from None
+        _fail(err.cause, type(err).__name__, err.cure, as_json=as_json)
+    except OSError as err:  # what no package foresaw: a full disk, a folder that vanished
+        _fail(f"{err.filename or 'The system'}: {err.strerror or err}.", type(err).__name__, as_json=as_json)
     except KeyboardInterrupt:
         say("[bold red]interrupted[/]; nothing was left behind.")
         raise typer.Exit(INTERRUPTED) from None
