@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.engines.base import Program
-from zkinfer.circuits.errors import CircuitError, JsonError, UnsupportedModelError
+from zkinfer.circuits.errors import CircuitError, JsonError, ModelError, UnsupportedModelError
 from zkinfer.circuits.models import NORMALISER, model_digest, normalise_model
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, SetupIdentity, Sha256
 from zkinfer.circuits.scratch import staged_folder
@@ -115,14 +115,15 @@ def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup,
             f"The recipe names the normaliser {recipe.normaliser}; this version has {NORMALISER}.",
             "Verify with the version of zkinfer that made it, or ask for a new attestation.",
         )
-    key = {"model": str(model_digest(model)), "recipe": recipe.model_dump(mode="json", by_alias=True)}
+    digest = str(model_digest(model))
+    key = {"model": digest, "recipe": recipe.model_dump(mode="json", by_alias=True)}
     entry = cache / sha256(canonical.dump(key)).hex
     if not entry.exists():
-        _fill(entry, model, recipe, engine=engine, setup=setup)
+        _fill(entry, model, digest, recipe, engine=engine, setup=setup)
     return _read(entry)
 
 
-def _fill(entry: Path, model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup) -> None:
+def _fill(entry: Path, model: Path, digest: str, recipe: Recipe, *, engine: Engine, setup: TrustedSetup) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with staged_folder(entry, lost_race_is_fine=True) as staging:
         made = assemble(
@@ -134,6 +135,8 @@ def _fill(entry: Path, model: Path, recipe: Recipe, *, engine: Engine, setup: Tr
             dimensions=recipe.dimensions,
             input_visibility=recipe.input_visibility,
         )
+        if made.identity.model != digest:
+            raise ModelError(f"{model} changed while it was read.", "Nothing else may write to it; verify again.")
         record = _Record(
             files={path.name: str(sha256_file(path)) for path in sorted(staging.iterdir())},
             identity=made.identity,

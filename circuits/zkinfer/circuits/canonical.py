@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from zkinfer.circuits.errors import JsonError
@@ -72,8 +73,7 @@ def _unique(what: str) -> Any:  # noqa: ANN401 - a hook for json.loads
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(items)
         if len(result) != len(items):
-            names = [name for name, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = Counter(name for name, _ in items).most_common(1)[0][0]
             raise JsonError(f"The {what} holds the key {twice[:80]!r} twice in one object.")
         return result
 

@@ -97,7 +97,7 @@ def run(
         status = _wait(process, deadline)
     if not answer:
         raise _death(status, noise)
-    return _opened(answer)
+    return _opened(answer, status, noise)
 
 
 @contextlib.contextmanager
@@ -195,11 +195,13 @@ def _report_progress(received: bytearray, progress: Callable[[float], None] | No
             progress(float(line))
 
 
-def _opened(answer: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def _opened(answer: bytes, status: int, noise: str) -> Any:  # noqa: ANN401 - any JSON value
     """The value in an answer; raises the error in it, or EngineCrashedError where it is no answer."""
     try:
         document = json.loads(answer)
     except (ValueError, RecursionError) as err:
+        if status:  # it died in the middle of answering
+            raise _death(status, noise) from err
         raise EngineCrashedError("The engine's process gave something that is no answer.") from err
     if isinstance(document, dict) and "value" in document:
         return document["value"]

@@ -20,6 +20,7 @@ from zkinfer.circuits.samples import gather
 from zkinfer.circuits.scratch import private_directory, staged_folder
 from zkinfer.circuits.setups import MAX_DEV_LOG_ROWS
 from zkinfer.circuits.stages import NOBODY, Observer, Stages
+from zkinfer.circuits.statement import require_statement
 from zkinfer.circuits.tensors import quantise
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.samples import Samples
     from zkinfer.circuits.setups import TrustedSetup
     from zkinfer.circuits.tensors import Visibility
+_KEY, _NETWORK = "key", "network.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,45 +95,64 @@ def compile_model(
         EngineError: no settings within the budget, or the engine failed.
         InputError: `out` exists or cannot be written.
     """
-    chosen = options or CompileOptions()
-    stages = Stages(observer)
+    work = _Compilation(engine, home, options or CompileOptions(), Stages(observer))
     home.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with staged_folder(out) as staging, private_directory(home.keys) as scratch:
-        # From here on one private copy is the model, whatever happens to the caller's file meanwhile.
-        copy, key = staging / MODEL, scratch / "key"
-        with stages.stage("inspect"):
-            network = scratch / "network.onnx"
-            normal = _normalise(model, copy, network, chosen)
-            tuning, judging = gather(copy, normal.inputs, calibration)
-        with stages.stage("tune") as progress:
-            request = _tune_request(network, normal, tuning, chosen, home)
-            arguments = chosen.run_arguments or engine.tune(request, progress=progress)
-            program = _trial(engine, request, arguments, scratch, observer)
-        with stages.stage("setup") as progress:
-            setup = _setup_for(program, chosen, home, progress)
-        with stages.stage("keys"):
-            made = assemble(
-                copy,
-                staging,
-                engine=engine,
-                run_arguments=arguments,
-                setup=setup,
-                dimensions=chosen.dimensions,
-                input_visibility=chosen.input_visibility,
-                proving_key=key,
-            )
-        with stages.stage("judge"):
-            fidelity = _judge(engine, made, judging)
-        with stages.stage("prove"):
-            _prove_once(engine, made, setup, key, judging)
+    with private_directory(home.keys) as scratch:
+        with staged_folder(out) as staging:
+            manifest = work.compile_into(staging, scratch, model, calibration)
+        keep_proving_key(scratch / _KEY, Digest.parse(manifest.keys.proving_key), home.keys)
+    return Compiled(Circuit.open(out), work.stages.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compilation:
+    """What all stages of one compilation share."""
+
+    engine: Engine
+    home: Home
+    options: CompileOptions
+    stages: Stages
+
+    def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> Manifest:
+        """Fill `staging` with a circuit, and leave its proving key in `scratch`."""
+        stage = self.stages.stage
+        with stage("inspect"):
+            normal = _normalise(model, staging / MODEL, scratch / _NETWORK, self.options)
+            tuning, judging = gather(staging / MODEL, normal.inputs, calibration)
+        with stage("tune") as progress:
+            request = _tune_request(scratch / _NETWORK, normal, tuning, self.options, self.home)
+            arguments = self.options.run_arguments
+            if arguments is None:
+                arguments = self.engine.tune(request, progress=progress)
+            program = _trial(self.engine, request, arguments, scratch, self.stages.observer)
+        with stage("setup") as progress:
+            setup = _setup_for(program, self.options, self.home, progress)
+        with stage("keys"):
+            made = self._assemble(staging, scratch, arguments, setup)
+        with stage("judge"):
+            fidelity = _judge(self.engine, made, judging)
+        with stage("prove"):
+            _prove_once(self.engine, made, setup, scratch / _KEY, judging)
         manifest = _manifest(made, normal, fidelity, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        keep_proving_key(key, Digest.parse(manifest.keys.proving_key), home.keys)
-    return Compiled(Circuit.open(out), stages.seconds)
+        return manifest
+
+    def _assemble(self, staging: Path, scratch: Path, arguments: RunArguments, setup: TrustedSetup) -> Assembly:
+        return assemble(
+            staging / MODEL,
+            staging,
+            engine=self.engine,
+            run_arguments=arguments,
+            setup=setup,
+            dimensions=self.options.dimensions,
+            input_visibility=self.options.input_visibility,
+            proving_key=scratch / _KEY,
+        )
 
 
 def _normalise(model: Path, copy: Path, network: Path, options: CompileOptions) -> NormalisedModel:
+    """From here on one private copy is the model, whatever happens to the caller's file meanwhile."""
     inspect_model(model)  # refuses what is no model before anything is copied
     copy.write_bytes(model.read_bytes())
     return normalise_model(copy, network, dimensions=options.dimensions, input_visibility=options.input_visibility)
@@ -192,15 +213,25 @@ def _judge(engine: Engine, made: Assembly, judging: Samples) -> FidelityReport:
         [quantise(judging.inputs[spec.name][i], spec) for spec in made.program.inputs] for i in range(len(judging))
     ]
     answers = engine.forward(made.folder, made.program, batch)
+    sizes = [spec.size for spec in made.program.outputs]
+    if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
+        raise EngineError("The engine's answers are of another number or size than the samples call for.")
     return FidelityReport(data=judging.kind, **asdict(measure(made.program.outputs, answers, judging.outputs)))
 
 
 def _prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:
     """A circuit is published only after a proof of it has held."""
     inputs = [quantise(judging.inputs[spec.name][0], spec) for spec in made.program.inputs]
-    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, Context.offline().limbs)
-    if len(proof.data) != made.keys.proof_bytes:
-        raise EngineError(f"A proof has {len(proof.data)} bytes where the keys say {made.keys.proof_bytes}.")
+    context = Context.offline()
+    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.limbs)
+    require_statement(
+        proof,
+        engine=engine,
+        program=made.program,
+        proof_bytes=made.keys.proof_bytes,
+        inputs=inputs,
+        context=context,
+    )
     engine.verify(made.folder, made.program, setup.path, proof)
 
 

@@ -7,18 +7,15 @@ input]}`; .csv one inference per line, the numbers of all tensors in order, with
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zkinfer.circuits import canonical
+from zkinfer.circuits import formats
 from zkinfer.circuits.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,9 +23,6 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
 
     Array = NDArray[np.generic]
-
-MAX_BYTES = 1 << 28
-MAX_VALUES = 1 << 24
 
 
 def read_inputs(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
@@ -45,6 +39,8 @@ def read_inputs(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
         DataError: no such file, another format, a missing or unknown name, a wrong shape or dtype, NaN.
     """
     arrays = _read(path, specs)
+    if path.suffix.lower() == ".csv":  # a table of one line is one inference
+        arrays = {name: array[0] if len(array) == 1 else array for name, array in arrays.items()}
     return {spec.name: conform(arrays[spec.name], spec) for spec in specs}
 
 
@@ -96,15 +92,15 @@ def _typed(array: Array, spec: TensorSpec) -> Array:
 
 
 def _read(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    readers: dict[str, Callable[[bytes, Sequence[TensorSpec]], Mapping[str, Array]]] = {
-        ".npz": _read_npz,
-        ".json": _read_json,
-        ".csv": _read_csv,
+    readers: dict[str, Callable[[bytes], dict[str, Array]]] = {
+        ".npz": formats.from_npz,
+        ".json": lambda data: formats.from_json(data, specs),
+        ".csv": lambda data: formats.from_csv(data, specs),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path} is of no known format.", "Give a .npz, .json or .csv file.")
-    arrays = dict(reader(_bytes_of(path), specs))
+    arrays = reader(_bytes_of(path))
     expected = ", ".join(spec.describe() for spec in specs)
     for spec in specs:
         if spec.name not in arrays:
@@ -117,71 +113,8 @@ def _read(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB.")
+        if path.stat().st_size > formats.MAX_BYTES:
+            raise DataError(f"{path} is larger than {formats.MAX_BYTES >> 20} MiB.")
         return path.read_bytes()
     except OSError as err:
         raise DataError(f"{path} cannot be read: {(err.strerror or 'error').lower()}.") from err
-
-
-def _read_npz(data: bytes, specs: Sequence[TensorSpec]) -> Mapping[str, Array]:  # noqa: ARG001 - one signature
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                raise DataError(f"The arrays unpack to more than {MAX_BYTES >> 20} MiB.")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as err:
-        raise DataError(f"The file is no .npz of plain arrays: {err}.") from err
-
-
-def _read_json(data: bytes, specs: Sequence[TensorSpec]) -> Mapping[str, Array]:
-    document = canonical.load(data, max_bytes=MAX_BYTES, what="input file", max_values=MAX_VALUES)
-    if not isinstance(document, dict):
-        raise DataError("The input file is no JSON object.", "Write {input name: nested lists of numbers}.")
-    if "input_data" in document and "input_data" not in {spec.name for spec in specs}:
-        flat = document["input_data"]
-        if not isinstance(flat, list) or len(flat) != len(specs):
-            raise DataError(f"input_data must be {len(specs)} lists, one per input.")
-        document = {spec.name: values for spec, values in zip(specs, flat, strict=True)}
-    return {name: _array(name, value) for name, value in document.items()}
-
-
-def _array(name: str, value: Any) -> Array:  # noqa: ANN401 - any JSON value
-    try:
-        array = np.asarray(value)
-    except ValueError as err:
-        raise DataError(f"Input {name!r} is not a regular nest of lists.") from err
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"Input {name!r} holds something other than numbers, or numbers beyond 64 bits.")
-    return array
-
-
-def _read_csv(data: bytes, specs: Sequence[TensorSpec]) -> Mapping[str, Array]:
-    try:
-        lines = [line for line in csv.reader(io.StringIO(data.decode("utf-8-sig"))) if line]
-        if lines and not _is_number(lines[0][0]):
-            lines = lines[1:]
-        table = np.array([[float(cell) for cell in line] for line in lines])
-    except (UnicodeDecodeError, ValueError, csv.Error) as err:
-        raise DataError(f"The file is no table of numbers: {err}.") from err
-    width = sum(spec.size for spec in specs)
-    if table.ndim != 2 or table.shape[1] != width:
-        raise DataError(f"A line of the table must hold {width} numbers, the elements of all inputs in order.")
-    parts = np.split(table, np.cumsum([spec.size for spec in specs])[:-1], axis=1)
-    return {spec.name: _column(part, spec) for spec, part in zip(specs, parts, strict=True)}
-
-
-def _column(part: NDArray[np.float64], spec: TensorSpec) -> Array:
-    """A table knows floats only: whole numbers become integers where the model wants them."""
-    whole = not spec.is_float and bool((part == np.rint(part)).all())
-    typed: Array = part.astype(np.int64).astype(bool if spec.dtype == "bool" else np.int64) if whole else part
-    return typed[0] if len(typed) == 1 else typed
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -14,6 +14,8 @@ from zkinfer.circuits.errors import CircuitError, JsonError
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, Sha256
 
 MAX_BYTES = 1 << 22
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0)]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
@@ -25,9 +27,9 @@ class KeySizes(_Part):
     """Sizes in bytes, and the digest by which the proving key is found again; it does not lie in the folder."""
 
     proving_key: Sha256
-    proving_key_bytes: int
-    verifying_key_bytes: int
-    proof_bytes: int
+    proving_key_bytes: Count
+    verifying_key_bytes: Count
+    proof_bytes: Count
 
 
 class FidelityReport(_Part):
@@ -38,11 +40,11 @@ class FidelityReport(_Part):
     """
 
     data: Literal["held-out", "calibration", "synthetic"]
-    samples: int
-    agreement: float
-    error_p50: float
-    error_p99: float
-    error_max: float
+    samples: Annotated[int, Field(ge=1)]
+    agreement: Annotated[float, Field(ge=0, le=1)]
+    error_p50: Share
+    error_p99: Share
+    error_max: Share
 
 
 class Manifest(_Part):
@@ -55,8 +57,8 @@ class Manifest(_Part):
     program: Program
     keys: KeySizes
     fidelity: FidelityReport
-    parameters: int
-    operators: dict[str, int]
+    parameters: Count
+    operators: dict[str, Count]
     files: dict[FileName, Sha256]
 
     def to_bytes(self) -> bytes:
@@ -80,4 +82,6 @@ def parse_manifest(data: bytes) -> Manifest:
         first = err.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CircuitError(f"The manifest is not valid at {where}: {first['msg']}.") from err
+    if manifest.to_bytes() != data:
+        raise CircuitError("The manifest spells a field in another way than it is written.")
     return manifest

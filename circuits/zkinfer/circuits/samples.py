@@ -9,6 +9,7 @@ import numpy as np
 
 from zkinfer.circuits.data import read_samples
 from zkinfer.circuits.errors import ModelError
+from zkinfer.circuits.formats import from_npz, to_npz
 from zkinfer.circuits.models import evaluate
 from zkinfer.circuits.scratch import private_directory
 
@@ -77,10 +78,9 @@ def _answered(
 ) -> Samples:
     inputs = {name: array[rows] for name, array in samples.inputs.items()}
     with private_directory() as scratch:
-        np.savez(scratch / "in.npz", allow_pickle=False, **inputs)
+        to_npz(scratch / "in.npz", inputs)
         evaluate(model, scratch / "in.npz", scratch / "out.npz")
-        with np.load(scratch / "out.npz", allow_pickle=False) as answers:
-            outputs = {name: answers[name] for name in answers.files}
+        outputs = from_npz((scratch / "out.npz").read_bytes())
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(f"The model itself answers NaN or infinity in output {name!r} for a calibration sample.")

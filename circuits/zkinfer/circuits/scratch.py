@@ -7,11 +7,12 @@ holds open, and removes the directory when the kernel closes it, however the pro
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ def private_directory(parent: Path | None = None) -> Iterator[Path]:
             not reach a disk.
     """
     where = parent if parent is not None else _volatile_parent()
-    with _janitor_for(Path(tempfile.mkdtemp(prefix=".zkinfer-", dir=where))) as path:
+    # Absolute, since the janitor runs elsewhere.
+    with _janitor_for(Path(tempfile.mkdtemp(prefix=".zkinfer-", dir=where)).absolute()) as path:
         yield path
 
 
@@ -77,30 +79,47 @@ def staged_folder(target: Path, *, lost_race_is_fine: bool = False) -> Iterator[
         InputError: `target` exists already, or its parent cannot be written.
     """
     refuse_existing(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with private_directory(target.parent) as path:
-            content = path / "content"
+    with ExitStack() as cleanup:
+        with _writing(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            content = cleanup.enter_context(private_directory(target.parent)) / "content"
             content.mkdir()
-            yield content
-            _sync_tree(content)
-            if lost_race_is_fine and target.exists():
-                return
-            refuse_existing(target)
+        yield content
+        _sync_tree(content)
+        _publish(content, target, lost_race_is_fine=lost_race_is_fine)
+
+
+def _publish(content: Path, target: Path, *, lost_race_is_fine: bool) -> None:
+    """Give a folder its name, which nobody else may have taken: a folder is never renamed over a full one."""
+    try:
+        if not os.path.lexists(target):
             content.rename(target)
-    except PermissionError as err:
-        raise InputError(f"{err.filename} cannot be written: permission denied.") from err
+            return
+    except OSError as err:
+        if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise InputError(f"{target} cannot be written: {(err.strerror or 'error').lower()}.") from err
+    if not lost_race_is_fine:
+        refuse_existing(target)
+
+
+@contextmanager
+def _writing(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise InputError(f"{where} cannot be written: {(err.strerror or 'error').lower()}.") from err
 
 
 def refuse_existing(target: Path) -> None:
     """Raise InputError where `target` exists: nothing is ever overwritten silently."""
-    if target.exists() or target.is_symlink():
+    if os.path.lexists(target):
         raise InputError(f"{target} exists already.", "Choose another --out, or remove it first.")
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that a reader sees either nothing new or all of it, also after a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with private_directory(path.parent) as scratch:
         part = scratch / "part"
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

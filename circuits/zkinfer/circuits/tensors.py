@@ -58,13 +58,16 @@ def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
     """
     if array.shape != spec.shape:
         raise DataError(f"Tensor {spec.name!r} has shape {list(array.shape)}, not {list(spec.shape)}.")
-    values = array.astype(np.float64).ravel()
+    if array.dtype.kind in "iub" and not spec.scale:
+        return [int(value) for value in array.ravel().tolist()]  # exactly, beyond 2^53 too
+    with np.errstate(over="ignore"):
+        values = np.ldexp(array.astype(np.float64).ravel(), spec.scale)
     if not np.isfinite(values).all():
         at = int(np.flatnonzero(~np.isfinite(values))[0])
         raise DataError(
             f"Tensor {spec.name!r} holds {values[at]} at element {at}.", "Circuits take finite numbers only."
         )
-    return [int(value) for value in np.rint(np.ldexp(values, spec.scale)).tolist()]
+    return [int(value) for value in np.rint(values).tolist()]
 
 
 def dequantise(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:

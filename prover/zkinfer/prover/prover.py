@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.data import conform
 from zkinfer.circuits.engines import production_engines
-from zkinfer.circuits.errors import CircuitError, DataError, EngineError, SetupError
-from zkinfer.circuits.field import encode
+from zkinfer.circuits.errors import CircuitError, DataError, SetupError
 from zkinfer.circuits.keycache import proving_key_for
 from zkinfer.circuits.stages import NOBODY, Observer, Stages
+from zkinfer.circuits.statement import require_statement
 from zkinfer.circuits.tensors import quantise
 from zkinfer.verifier import Attestation, SigningKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from zkinfer.circuits.circuit import Circuit
-    from zkinfer.circuits.engines.base import Engine, Proof
+    from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.setups import TrustedSetup
 
@@ -89,7 +89,14 @@ class Prover:
         with stages.stage("prove"):
             program = circuit.manifest.program
             proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.limbs)
-            _require_same_statement(proof, integers, purpose, circuit, engine)
+            require_statement(
+                proof,
+                engine=engine,
+                program=program,
+                proof_bytes=circuit.manifest.keys.proof_bytes,
+                inputs=integers,
+                context=purpose,
+            )
         return Attestation.create(
             identity=circuit.manifest.identity,
             recipe=circuit.manifest.recipe,
@@ -132,23 +139,3 @@ def _integers(circuit: Circuit, inputs: Inputs) -> list[list[int]]:
     if unknown := [name for name in inputs if name not in names]:
         raise DataError(f"The model has no input {unknown[0]!r}.", f"It takes {wanted}.")
     return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
-
-
-def _require_same_statement(
-    proof: Proof, integers: Sequence[Sequence[int]], context: Context, circuit: Circuit, engine: Engine
-) -> None:
-    """The engine's answer is data from outside: what it proved must be about this inference."""
-    program = circuit.manifest.program
-    if len(proof.instances) != program.instance_count:
-        raise EngineError("The engine proved another number of public values than the program has.")
-    if len(proof.data) != circuit.manifest.keys.proof_bytes:
-        raise EngineError("The engine made a proof of another length than its keys call for.")
-    given: dict[str, Sequence[int]] = {"ctx": context.limbs}
-    given |= {spec.name: tensor for spec, tensor in zip(program.inputs, integers, strict=True)}
-    for slot in program.slots:
-        if slot.role == "output":
-            continue
-        values = given["ctx" if slot.role != "input" else slot.name]
-        wanted = [engine.commit(values)] if slot.hashed else [encode(value) for value in values]
-        if list(proof.instances[slot.start : slot.start + slot.count]) != wanted:
-            raise EngineError("The engine proved other public values than it was given.")

@@ -44,7 +44,7 @@ class Verdict:
     def status(self, *numbers: int) -> str:
         """The worst status among these steps; a step that nobody reported was not reached."""
         reported: dict[int, str] = {step.number: step.status for step in self.steps}
-        found = {reported.get(number, "not_reached") for number in numbers}
+        found = {reported.get(number, "not_reached") for number in numbers} or {"not_reached"}
         return next((status for status in ("failed", "not_reached", "skipped") if status in found), "passed")
 
 
@@ -221,7 +221,11 @@ def report(verdict: Verdict) -> dict[str, Any]:
         {"number": step.number, "title": step.title, "status": step.status, "detail": step.detail}
         for step in verdict.steps
     ]
-    document: dict[str, Any] = {"ok": verdict.refusal is None, "steps": steps, "timings": {"verify": verdict.seconds}}
+    document: dict[str, Any] = {
+        "ok": verdict.inference is not None,
+        "steps": steps,
+        "timings": {"verify": verdict.seconds},
+    }
     if verdict.refusal is not None:
         document["error"] = describe(verdict.refusal)
     if verdict.inference is not None:

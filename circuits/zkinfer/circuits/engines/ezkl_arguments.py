@@ -47,14 +47,22 @@ class EzklArguments(BaseModel):
     def parse(cls, run_arguments: RunArguments) -> EzklArguments:
         """Validate published run arguments; raises EngineError where one is missing, unknown or unsafe."""
         try:
-            parsed = cls.model_validate_json(canonical.dump(run_arguments))
+            given = canonical.dump(run_arguments)
+            parsed = cls.model_validate_json(given)
         except ValidationError as err:
             first = err.errors()[0]
             where = ascii(".".join(str(part) for part in first["loc"])[:80])
             raise EngineError(f"Run argument {where} is not acceptable: {first['msg']}.") from err
+        except (TypeError, ValueError) as err:
+            raise EngineError("Run arguments are no JSON.") from err
         if set(run_arguments) != set(cls.model_fields):
             missing = sorted(set(cls.model_fields) - set(run_arguments))
             raise EngineError(f"Run arguments are incomplete: {', '.join(missing)}.")
+        switches = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, bool)}
+        if odd := [name for name, switch in switches.items() if run_arguments[name] is not switch]:
+            raise EngineError(f"Run argument {odd[0]} must be {switches[odd[0]]}.")
+        if canonical.dump(parsed.to_run_arguments()) != given:
+            raise EngineError("A run argument is spelt in another way than it is written.")
         low, high = parsed.lookup_range
         if not -(1 << 24) <= low <= 0 <= high <= 1 << 24:
             raise EngineError("Run argument lookup_range must enclose zero within 2^24.")

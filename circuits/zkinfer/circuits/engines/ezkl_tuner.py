@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits.engines.ezkl_arguments import RESERVED_ROWS, EzklArguments, log_rows_least, log_rows_needed
+from zkinfer.circuits.engines.ezkl_arguments import (
+    MAX_LOG_ROWS,
+    RESERVED_ROWS,
+    EzklArguments,
+    log_rows_least,
+    log_rows_needed,
+)
 from zkinfer.circuits.errors import EngineError, RangeError, UnsupportedModelError
 from zkinfer.circuits.fidelity import measure
 from zkinfer.circuits.scratch import private_directory
@@ -90,7 +96,11 @@ def _decompositions(scale: int, visibility: Visibility) -> Iterator[EzklArgument
 
 def _affordable(settings: dict[str, Any], arguments: EzklArguments, request: TuneRequest) -> int:
     """One block of columns where the setup at hand allows, else more blocks of fewer rows."""
-    wanted, least, largest = log_rows_needed(settings, arguments), log_rows_least(settings), request.max_log_rows
+    wanted, least, largest = (
+        log_rows_needed(settings, arguments),
+        log_rows_least(settings),
+        min(request.max_log_rows, MAX_LOG_ROWS),
+    )
     if least > largest or wanted > largest + _MAX_BLOCKS_BITS:
         raise UnsupportedModelError(
             f"The model needs 2^{wanted} rows, and the largest trusted setup at hand has 2^{largest}.",

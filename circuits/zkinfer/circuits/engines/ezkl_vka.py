@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _INSTANCES, _EVALUATIONS, _LOG_ROWS, _PHASES = 2, 3, 5, 33
 _OPENING_POINTS = 2  # W and W' of the batch opening
 _POINT, _SCALAR = 64, 32
+_MANY, _MAX_LOG_ROWS = 1 << 20, 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ def read_vka(data: bytes) -> Vka:
     if len(data) != 8 + 32 * count or count <= _PHASES:
         raise EngineError("The engine's verifying key artefact has another layout than expected.")
     words = [int.from_bytes(data[8 + 32 * i : 40 + 32 * i], "big") for i in range(count)]
+    counts = (words[_INSTANCES], words[_EVALUATIONS])
+    if max(counts) > _MANY or words[_LOG_ROWS] > _MAX_LOG_ROWS or (words[_PHASES] & 0xFF) >= count - _PHASES:
+        raise EngineError("The engine's verifying key artefact holds constants that no circuit has.")
     return Vka(keccak256(data[8:]), words[_INSTANCES], words[_LOG_ROWS], _proof_bytes(words))
 
 

@@ -108,7 +108,7 @@ class FakeEngine:
         self,
         folder: Path,
         program: Program,
-        setup: Path,  # noqa: ARG002 - part of the seam
+        setup: Path,
         proving_key: Path,
         inputs: Sequence[Sequence[int]],
         context: Sequence[int],
@@ -119,7 +119,9 @@ class FakeEngine:
         integers |= {("input", spec.name): tensor for spec, tensor in zip(program.inputs, inputs, strict=True)}
         integers |= {("output", spec.name): tensor for spec, tensor in zip(program.outputs, outputs, strict=True)}
         instances = tuple(value for slot in program.slots for value in self._values(slot, integers))
-        return Proof(_binding(proving_key.read_bytes(), instances), instances)
+        proof = Proof(_binding(proving_key.read_bytes(), instances), instances)
+        self.verify(folder, program, setup, proof)
+        return proof
 
     def _values(self, slot: Slot, integers: Mapping[tuple[str, str], Sequence[int]]) -> list[int]:
         tensor = integers[slot.role, slot.name]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.formats import from_npz, to_npz
 from zkinfer.circuits.models.foreign import Session
 from zkinfer.circuits.models.graphs import DTYPES, shape_of
 
@@ -26,21 +26,12 @@ def answers(model: onnx.ModelProto, samples: Path, out: Path) -> None:
     Raises:
         DataError: the samples have other names, shapes or types than the model's inputs.
     """
-    arrays = _fitting(_read(samples), model)
+    arrays = _fitting(from_npz(samples.read_bytes()), model)
     count = len(next(iter(arrays.values())))
     session = Session(model)
     rows = [session.run({name: array[number] for name, array in arrays.items()}) for number in range(count)]
     results = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    with out.open("wb") as file:
-        np.savez(file, allow_pickle=False, **results)
-
-
-def _read(samples: Path) -> Arrays:
-    try:
-        with samples.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as err:
-        raise DataError(f"{samples.name} is not an .npz file of plain arrays.", "Write it with numpy.savez.") from err
+    to_npz(out, results)
 
 
 def _fitting(arrays: Arrays, model: onnx.ModelProto) -> Arrays:

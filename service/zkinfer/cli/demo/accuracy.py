@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zkinfer.circuits.circuit import MODEL, Circuit
+from zkinfer.circuits.formats import to_npz
 from zkinfer.circuits.models import evaluate
 from zkinfer.circuits.scratch import private_directory
 from zkinfer.circuits.tensors import quantise
@@ -33,7 +34,7 @@ def measure_accuracy(circuit: Circuit, engine: Engine, labelled: Path) -> Accura
     with np.load(labelled, allow_pickle=False) as arrays:
         images, labels = arrays[spec.name], arrays["label"]
     with private_directory() as scratch:
-        np.savez(scratch / "in.npz", allow_pickle=False, **{spec.name: images})
+        to_npz(scratch / "in.npz", {spec.name: images})
         evaluate(circuit.folder / MODEL, scratch / "in.npz", scratch / "out.npz")
         with np.load(scratch / "out.npz", allow_pickle=False) as answers:
             floats = answers[output.name].reshape(len(labels), -1)

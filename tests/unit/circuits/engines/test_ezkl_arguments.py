@@ -1,0 +1,189 @@
+import pytest
+
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments, log_rows_least, log_rows_needed
+from zkinfer.circuits.errors import EngineError
+
+GOOD = EzklArguments(
+    input_scale=7, param_scale=7, decomp_base=512, decomp_legs=3, lookup_range=(-10, 20), logrows=12
+).to_run_arguments()
+SETTINGS = {
+    "required_lookups": [],
+    "required_range_checks": [],
+    "model_instance_shapes": [[1, 5], [1, 3], [1, 2]],
+    "total_dynamic_col_size": 0,
+    "total_shuffle_col_size": 0,
+    "total_const_size": 0,
+    "module_sizes": {"poseidon": [0, [0]]},
+    "num_rows": 10,
+}
+
+
+def parse(**changes):
+    return EzklArguments.parse(GOOD | changes)
+
+
+def needed(lookup_range=(0, 0), **changes):
+    return log_rows_needed(SETTINGS | changes, parse(lookup_range=list(lookup_range)))
+
+
+def test_published_form_is_pinned():
+    assert GOOD == {
+        "input_scale": 7,
+        "param_scale": 7,
+        "decomp_base": 512,
+        "decomp_legs": 3,
+        "lookup_range": [-10, 20],
+        "logrows": 12,
+        "num_inner_cols": 2,
+        "scale_rebase_multiplier": 1,
+        "input_visibility": "public",
+        "output_visibility": "public",
+        "param_visibility": "fixed",
+        "disable_freivalds": True,
+        "ignore_range_check_inputs_outputs": False,
+        "bounded_log_lookup": False,
+        "rebase_frac_zero_constants": False,
+        "check_mode": "unsafe",
+    }
+
+
+def test_published_form_is_read_back_as_itself():
+    assert EzklArguments.parse(GOOD).to_run_arguments() == GOOD
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("param_visibility", value) for value in ("private", "public", "hashed", "Fixed", None)),
+        *(("output_visibility", value) for value in ("private", "hashed", "fixed", None)),
+        *(("input_visibility", value) for value in ("fixed", "encrypted", "Public", "", None)),
+        *(("ignore_range_check_inputs_outputs", value) for value in (True, "false", None)),
+        *(("disable_freivalds", value) for value in (False, "true", None)),
+        *(("bounded_log_lookup", value) for value in (True, None)),
+        *(("rebase_frac_zero_constants", value) for value in (True, None)),
+        *(("check_mode", value) for value in ("safe", "", None)),
+    ],
+)
+def test_argument_that_would_weaken_the_circuit_is_refused(name, value):
+    with pytest.raises(EngineError, match=f"Run argument '?{name}'? is not acceptable"):
+        parse(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("disable_freivalds", 1),
+        ("ignore_range_check_inputs_outputs", 0),
+        ("bounded_log_lookup", 0),
+        ("rebase_frac_zero_constants", 0.0),
+    ],
+)
+def test_number_for_a_truth_value_is_refused(name, value):
+    with pytest.raises(EngineError, match=name):
+        parse(**{name: value})
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_missing_argument_is_refused_even_if_it_has_a_default(name):
+    rest = {key: value for key, value in GOOD.items() if key != name}
+    with pytest.raises(EngineError, match=f"Run argument '?{name}'? is not acceptable|are incomplete: {name}"):
+        EzklArguments.parse(rest)
+
+
+@pytest.mark.parametrize("name", ["variables", "epsilon", "commitment", "Logrows", "", "a\nb", "x" * 10_000])
+def test_unknown_argument_is_refused(name):
+    with pytest.raises(EngineError, match="is not acceptable: Extra inputs are not permitted") as refusal:
+        parse(**{name: 1})
+    assert len(str(refusal.value)) < 300
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("input_scale", 0, 20),
+        ("param_scale", 0, 20),
+        ("decomp_base", 2, 1 << 16),
+        ("logrows", 6, 24),
+        ("num_inner_cols", 1, 16),
+        ("scale_rebase_multiplier", 1, 16),
+    ],
+)
+def test_number_is_taken_at_its_bounds_and_refused_beyond(name, low, high):
+    others = {"decomp_legs": 3}
+    for value in (low, high):
+        assert getattr(parse(**others | {name: value}), name) == value
+    for value in (low - 1, high + 1, float(low), str(low), True, None):
+        with pytest.raises(EngineError, match=name):
+            parse(**{name: value})
+
+
+@pytest.mark.parametrize("legs", [0, 9, -1, 1.0])
+def test_number_of_legs_out_of_bounds_is_refused(legs):
+    with pytest.raises(EngineError, match="decomp_legs"):
+        parse(decomp_legs=legs)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[-(1 << 24) - 1, 0], [0, (1 << 24) + 1], [1, 2], [-2, -1], [2, -2], [0], [0, 0, 0], [0.0, 1.0], "0", None, 3],
+    ids=str,
+)
+def test_lookup_range_of_another_form_is_refused(value):
+    with pytest.raises(EngineError, match="lookup_range"):
+        parse(lookup_range=value)
+
+
+@pytest.mark.parametrize("value", [[0, 0], [-(1 << 24), 1 << 24], [0, 1], [-1, 0]])
+def test_lookup_range_within_bounds_is_taken(value):
+    assert list(parse(lookup_range=value).lookup_range) == value
+
+
+def test_without_lookups_has_an_empty_range():
+    assert parse().without_lookups().lookup_range == (0, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"7", {1, 2}], ids=repr)
+def test_argument_that_is_no_json_is_refused(value):
+    with pytest.raises(EngineError, match=r"input_scale|JSON"):
+        parse(input_scale=value)
+
+
+@pytest.mark.parametrize(("base", "legs", "limit"), [(512, 3, 1 << 27), (2, 1, 2), (1024, 2, 1 << 20)])
+def test_integer_limit_is_base_to_the_legs(base, legs, limit):
+    assert parse(decomp_base=base, decomp_legs=legs).integer_limit == limit
+
+
+@pytest.mark.parametrize(
+    ("rows", "log_rows"), [(0, 6), (52, 6), (53, 7), (116, 7), (117, 8), ((1 << 20) - 12, 20), ((1 << 20) - 11, 21)]
+)
+def test_log_rows_leave_twelve_rows_for_the_proof_system(rows, log_rows):
+    assert needed(num_rows=rows) == log_rows
+
+
+@pytest.mark.parametrize("name", ["total_dynamic_col_size", "total_shuffle_col_size", "total_const_size"])
+def test_log_rows_hold_every_table(name):
+    assert needed(**{name: 1 << 10}) == 11
+
+
+def test_log_rows_hold_range_checks_and_instances():
+    assert needed(required_range_checks=[[-1, 1], [0, 1023]]) == 11
+    assert needed(model_instance_shapes=[[1, 5], [32, 32]]) == 11
+    assert needed(model_instance_shapes=[[1, 500], [1, 500]]) == 10
+
+
+def test_log_rows_count_the_lookup_range_only_where_there_are_lookups():
+    assert needed((-512, 511)) == 6
+    assert needed((-512, 511), required_lookups=["sigmoid"]) == 11
+    assert needed((-500, 511), required_lookups=["sigmoid"]) == 10
+
+
+def test_log_rows_hold_the_hashing_of_inputs():
+    assert needed(module_sizes={"poseidon": [2000, [1]]}) == 11
+    assert needed(module_sizes={"poseidon": [10, [60, 60]]}) == 8
+
+
+def test_log_rows_least_are_what_no_second_block_can_hold():
+    assert log_rows_least(SETTINGS | {"num_rows": 1 << 20}) == 6
+    assert log_rows_least(SETTINGS | {"model_instance_shapes": [[1, 1000]]}) == 10
+    assert log_rows_least(SETTINGS | {"module_sizes": {"poseidon": [2000, [1]]}}) == 11

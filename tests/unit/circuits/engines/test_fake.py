@@ -1,0 +1,214 @@
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from zkinfer.circuits import field
+from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.errors import DataError, EngineError, ProofRejectedError, RangeError
+from zkinfer.circuits.models import normalise_model
+from zkinfer.circuits.tensors import TensorSpec
+
+FAKE = FakeEngine()
+CONTEXT = [1, 2, 3, 4, 5]
+INPUTS = [[128, -320, 512]]  # 0.5, -1.25, 2.0 at scale 8
+patiently = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def setup(dev_home):
+    return dev_home.setups.find(3, "insecure-dev").path
+
+
+@pytest.fixture
+def key(folder, setup, tmp_path):
+    FAKE.make_keys(folder, setup, tmp_path / "key")
+    return tmp_path / "key"
+
+
+@pytest.fixture
+def program(compiled):
+    return compiled.manifest.program
+
+
+@pytest.fixture
+def proof(folder, program, setup, key):
+    return FAKE.prove(folder, program, setup, key, INPUTS, CONTEXT)
+
+
+def refused(folder, program, setup, proof):
+    with pytest.raises(ProofRejectedError, match="does not hold for these public values under this verifying key"):
+        FAKE.verify(folder, program, setup, proof)
+
+
+# --- it is a fake
+
+
+def test_fake_says_that_it_proves_nothing():
+    assert FAKE.production is False
+    assert FAKE.id == "fake/1"
+
+
+def test_fake_is_not_among_the_production_engines():
+    engines = production_engines()
+    assert "fake/1" not in engines
+    assert not any(isinstance(engine, FakeEngine) for engine in engines.values())
+
+
+# --- it binds
+
+
+def test_honest_proof_holds_and_says_what_was_computed(folder, program, setup, proof):
+    FAKE.verify(folder, program, setup, proof)
+    wanted = [*CONTEXT, *INPUTS[0], -32, -256]
+    assert [field.decode(instance) for instance in proof.instances] == wanted
+    assert len(proof.data) == 32
+
+
+def test_forward_and_prove_agree(folder, program, proof):
+    [[answer]] = FAKE.forward(folder, program, [INPUTS])
+    assert [field.decode(instance) for instance in proof.instances[-2:]] == answer
+
+
+@patiently
+@given(place=st.integers(0, 31), bit=st.integers(0, 7))
+def test_proof_with_any_bit_changed_is_refused(folder, program, setup, proof, place, bit):
+    data = bytearray(proof.data)
+    data[place] ^= 1 << bit
+    refused(folder, program, setup, Proof(bytes(data), proof.instances))
+
+
+@patiently
+@given(data=st.binary(max_size=64))
+def test_proof_of_any_other_bytes_is_refused(folder, program, setup, proof, data):
+    if data != proof.data:
+        refused(folder, program, setup, Proof(data, proof.instances))
+
+
+@patiently
+@given(place=st.integers(0, 9), value=st.integers(0, field.MODULUS - 1))
+def test_proof_for_any_other_instance_is_refused(folder, program, setup, proof, place, value):
+    changed = (*proof.instances[:place], value, *proof.instances[place + 1 :])
+    if changed != proof.instances:
+        refused(folder, program, setup, Proof(proof.data, changed))
+
+
+@patiently
+@given(place=st.integers(0, 9))
+def test_proof_for_a_second_spelling_of_an_instance_is_refused(folder, program, setup, proof, place):
+    changed = (*proof.instances[:place], proof.instances[place] + field.MODULUS, *proof.instances[place + 1 :])
+    refused(folder, program, setup, Proof(proof.data, changed))
+
+
+@pytest.mark.parametrize("change", [lambda i: i[:-1], lambda i: (*i, 0), lambda i: i[::-1], lambda i: ()])
+def test_proof_for_more_fewer_or_other_instances_is_refused(folder, program, setup, proof, change):
+    refused(folder, program, setup, Proof(proof.data, change(proof.instances)))
+
+
+@pytest.mark.parametrize("name", ["network.onnx", "program.json"])
+def test_key_binds_network_and_run_arguments(folder, program, setup, proof, name):
+    with (folder / name).open("ab") as file:
+        file.write(b" ")
+    FAKE.make_keys(folder, setup, None)
+    refused(folder, program, setup, proof)
+
+
+def test_key_binds_the_setups_tau(folder, program, setup, proof, tmp_path):
+    data = bytearray(setup.read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "other").write_bytes(data)
+    FAKE.make_keys(folder, tmp_path / "other", None)
+    refused(folder, program, setup, proof)
+
+
+def test_keys_are_the_same_every_time_and_for_every_size_of_the_setup(folder, dev_home, tmp_path):
+    sizes = [dev_home.setups.find(k, "insecure-dev").path for k in (3, 4, 5)]
+    keys = {FAKE.make_keys(folder, path, tmp_path / "key") for path in (*sizes, *sizes)}
+    assert len(keys) == 1
+
+
+def test_keys_without_a_proving_key_say_so(folder, setup):
+    keys = FAKE.make_keys(folder, setup, None)
+    assert (keys.proving_key, keys.proving_key_bytes, keys.proof_bytes) == (None, 0, 32)
+
+
+def test_prove_with_another_key_is_refused(folder, program, setup, tmp_path):
+    (tmp_path / "other").write_bytes(b"\0" * 32)
+    with pytest.raises(EngineError, match="does not hold"):
+        FAKE.prove(folder, program, setup, tmp_path / "other", INPUTS, CONTEXT)
+
+
+# --- hashed and private inputs
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_input_that_is_not_public_does_not_appear_but_is_bound(tiny, setup, tmp_path, in_process, visibility):
+    network = tmp_path / "network.onnx"
+    normal = normalise_model(tiny, network, input_visibility=visibility)
+    program = FAKE.build(network, normal.inputs, normal.outputs, {"scale": 8}, tmp_path)
+    FAKE.make_keys(tmp_path, setup, tmp_path / "key")
+    proof = FAKE.prove(tmp_path, program, setup, tmp_path / "key", INPUTS, CONTEXT)
+    assert len(proof.instances) == program.instance_count
+    assert not {field.encode(value) for value in INPUTS[0]} & set(proof.instances)
+    assert (FAKE.commit(INPUTS[0]) in proof.instances) == (visibility == "hashed")
+    assert proof.instances[-5:] == tuple(CONTEXT)
+
+
+@given(st.lists(st.integers(-100, 100)), st.lists(st.integers(-100, 100)))
+def test_commitments_of_different_tensors_differ(first, second):
+    assert 0 <= FAKE.commit(first) < field.MODULUS
+    assert (FAKE.commit(first) == FAKE.commit(second)) == (first == second)
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"scale": -1}, {"scale": 17}, {"scale": True}, {"scale": 8.0}, {"scale": "8"}, {"scale": None},
+     {"scale": 8, "more": 1}, {"Scale": 8}],
+    ids=str,
+)  # fmt: skip
+def test_run_arguments_of_another_form_are_refused(tmp_path, arguments):
+    for call in (FAKE.check_run_arguments, lambda given: FAKE.build(tmp_path / "n", [], [], given, tmp_path)):
+        with pytest.raises(EngineError, match=r"one integer, scale, in 0\.\.16"):
+            call(arguments)
+
+
+@pytest.mark.parametrize("scale", [0, 16])
+def test_run_arguments_at_the_bounds_are_taken(scale):
+    FAKE.check_run_arguments({"scale": scale})
+
+
+@pytest.mark.parametrize("value", [1 << 30, -(1 << 30), 1 << 200])
+def test_input_that_leaves_the_range_is_refused(folder, program, setup, key, value):
+    for call in (
+        lambda: FAKE.forward(folder, program, [[[value, 0, 0]]]),
+        lambda: FAKE.prove(folder, program, setup, key, [[value, 0, 0]], CONTEXT),
+    ):
+        with pytest.raises(RangeError, match="Input 'x' leaves the range of the circuit"):
+            call()
+
+
+def test_input_of_another_size_is_refused(folder, program):
+    with pytest.raises(DataError, match="needs 3 values, not 2"):
+        FAKE.forward(folder, program, [[[1, 2]]])
+
+
+def test_build_writes_the_same_files_every_time(tiny, tmp_path, in_process):
+    normal = normalise_model(tiny, tmp_path / "network.onnx")
+    written = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        FAKE.build(tmp_path / "network.onnx", normal.inputs, normal.outputs, {"scale": 8}, tmp_path / name)
+        written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert written[0] == written[1]
+    assert set(written[0]) == {"network.onnx", "program.json"}
+
+
+def test_integer_tensors_keep_scale_zero(tmp_path):
+    (tmp_path / "network").write_bytes(b"")
+    specs = [TensorSpec(name="n", dtype="int8", shape=(2,)), TensorSpec(name="x", dtype="float32", shape=(2,))]
+    program = FAKE.build(tmp_path / "network", specs, specs, {"scale": 9}, tmp_path)
+    assert [spec.scale for spec in program.inputs] == [0, 9]

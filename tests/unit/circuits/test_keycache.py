@@ -1,0 +1,95 @@
+import stat
+
+import pytest
+from tests.unit.circuits.making import engine_with, everything_under, rewritten
+
+from zkinfer.circuits import Circuit
+from zkinfer.circuits.digest import Digest, sha256, sha256_file
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.errors import CircuitError
+from zkinfer.circuits.keycache import keep_proving_key, proving_key_for
+
+
+@pytest.fixture
+def setup(dev_home):
+    return dev_home.setups.find(3, "insecure-dev").path
+
+
+@pytest.fixture
+def wanted(circuit):
+    return Digest.parse(circuit.manifest.keys.proving_key)
+
+
+def never(*_):
+    pytest.fail("keys were made again")
+
+
+def test_key_is_made_once_and_kept_by_its_digest(circuit, setup, wanted, tmp_path):
+    cache = tmp_path / "keys"
+    key = proving_key_for(circuit, FakeEngine(), setup, cache)
+    assert key == cache / wanted.hex
+    assert sha256_file(key) == wanted
+    assert proving_key_for(circuit, engine_with(make_keys=never), setup, cache) == key
+
+
+def test_cache_and_key_are_the_users_alone(circuit, setup, tmp_path):
+    key = proving_key_for(circuit, FakeEngine(), setup, tmp_path / "keys")
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+    assert everything_under(tmp_path / "keys") == {key.name}
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 32, b"\0" * 64])
+def test_damaged_key_is_made_again(circuit, setup, wanted, tmp_path, damage):
+    (tmp_path / wanted.hex).write_bytes(damage)
+    assert sha256_file(proving_key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
+
+
+def test_link_to_another_file_is_replaced_and_not_written_through(circuit, setup, wanted, tmp_path):
+    (tmp_path / "other").write_bytes(b"other")
+    (tmp_path / wanted.hex).symlink_to("other")
+    assert sha256_file(proving_key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
+    assert (tmp_path / "other").read_bytes() == b"other"
+
+
+def test_engine_that_makes_another_key_is_refused_and_nothing_kept(circuit, setup, tmp_path):
+    def other(folder, setup, proving_key):
+        (folder / "program.json").write_bytes(b"another version of the engine")
+        return FakeEngine().make_keys(folder, setup, proving_key)
+
+    with pytest.raises(
+        CircuitError, match=r"another proving key than the circuit's manifest names\. The circuit was made"
+    ):
+        proving_key_for(circuit, engine_with(make_keys=other), setup, tmp_path / "keys")
+    assert everything_under(tmp_path / "keys") == set()
+
+
+def test_setup_of_another_tau_gives_another_key_and_is_refused(circuit, tmp_path):
+    (tmp_path / "setup").write_bytes(b"\x01" * 256)
+    with pytest.raises(CircuitError, match="another proving key"):
+        proving_key_for(circuit, FakeEngine(), tmp_path / "setup", tmp_path / "keys")
+
+
+def test_larger_setup_of_the_same_tau_serves(circuit, dev_home, wanted, tmp_path):
+    larger = dev_home.setups.find(5, "insecure-dev").path
+    assert sha256_file(proving_key_for(circuit, FakeEngine(), larger, tmp_path)) == wanted
+
+
+def test_circuit_that_names_another_key_is_refused(folder, setup, tmp_path):
+    rewritten(folder, lambda document: document["keys"].update(provingKey="sha256:" + "00" * 32))
+    with pytest.raises(CircuitError, match="another proving key"):
+        proving_key_for(Circuit.open(folder), FakeEngine(), setup, tmp_path / "keys")
+
+
+def test_keys_are_made_in_a_copy_and_leave_the_circuit_alone(circuit, setup, tmp_path):
+    proving_key_for(circuit, FakeEngine(), setup, tmp_path / "keys")
+    assert Circuit.open(circuit.folder).digest == circuit.digest
+
+
+def test_keep_moves_the_key_and_replaces_what_was_there(tmp_path):
+    digest = sha256(b"key")
+    (tmp_path / "made").write_bytes(b"key")
+    (tmp_path / digest.hex).write_bytes(b"half a k")
+    kept = keep_proving_key(tmp_path / "made", digest, tmp_path)
+    assert kept.read_bytes() == b"key"
+    assert everything_under(tmp_path) == {digest.hex}

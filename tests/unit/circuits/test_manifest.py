@@ -1,0 +1,164 @@
+import json
+
+import pytest
+from tests.unit.circuits.making import DOCUMENT, at, places, with_value, without
+
+from zkinfer.circuits import canonical
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.errors import CircuitError
+from zkinfer.circuits.manifest import parse_manifest
+
+DATA = canonical.dump(DOCUMENT)
+ALL = list(places(DOCUMENT))
+FREE = {("recipe", "runArguments", "scale")}  # the engine's own, and checked by it
+NAMED = {("files", "model.onnx"), ("files", "vk"), ("operators", "Gemm"), ("recipe", "dimensions", "N")}
+HAVE_A_DEFAULT = {"format", "hashed", "scale", "visibility"}
+FIELDS = [path for path in ALL if isinstance(path[-1], str) and path not in FREE | NAMED]
+OPEN = {"files", "operators", "dimensions", "runArguments"}  # whose keys are names of something
+OBJECTS = [(), *(path for path in ALL if isinstance(at(DOCUMENT, path), dict) and path[-1] not in OPEN)]
+INTEGERS = [path for path in ALL if type(at(DOCUMENT, path)) is int and path not in FREE]
+
+
+def parse(document):
+    return parse_manifest(canonical.dump(document))
+
+
+def name(path):
+    return ".".join(map(str, path))
+
+
+def test_manifest_is_written_as_it_was_read():
+    assert parse_manifest(DATA).to_bytes() == DATA
+
+
+def test_digest_is_that_of_the_file():
+    assert parse_manifest(DATA).digest == sha256(DATA)
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path not in FREE], ids=name)
+def test_manifest_with_null_anywhere_is_refused(path):
+    with pytest.raises(CircuitError, match="The manifest is not valid at"):
+        parse(with_value(DOCUMENT, path, None))
+
+
+@pytest.mark.parametrize("path", [path for path in FIELDS if path[-1] not in HAVE_A_DEFAULT], ids=name)
+def test_manifest_without_a_field_is_refused(path):
+    with pytest.raises(CircuitError, match="Field required"):
+        parse(without(DOCUMENT, path))
+
+
+@pytest.mark.parametrize("path", [path for path in FIELDS if path[-1] in HAVE_A_DEFAULT], ids=name)
+def test_manifest_that_leaves_a_field_to_its_default_is_refused(path):
+    with pytest.raises(CircuitError, match="manifest"):
+        parse(without(DOCUMENT, path))
+
+
+def test_manifest_with_an_integer_for_a_float_is_refused():
+    with pytest.raises(CircuitError, match="manifest"):
+        parse(with_value(DOCUMENT, ("fidelity", "agreement"), 1))
+
+
+def test_manifest_with_a_field_under_its_python_name_is_refused():
+    renamed = with_value(without(DOCUMENT, ("fidelity", "errorMax")), ("fidelity", "error_max"), 0.5)
+    with pytest.raises(CircuitError, match="manifest"):
+        parse(renamed)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in OBJECTS if path[-1:] not in [("operators",), ("dimensions",), ("runArguments",)]],
+    ids=name,
+)
+def test_manifest_with_another_field_is_refused(path):
+    with pytest.raises(CircuitError, match="The manifest is not valid at"):
+        parse(with_value(DOCUMENT, (*path, "Comment"), "hello"))
+
+
+@pytest.mark.parametrize("path", INTEGERS, ids=name)
+@pytest.mark.parametrize("value", [1.5, "1", True, []], ids=repr)
+def test_manifest_with_something_else_for_an_integer_is_refused(path, value):
+    with pytest.raises(CircuitError, match="The manifest is not valid at"):
+        parse(with_value(DOCUMENT, path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("format",), "zkinfer-circuit/2"),
+        (("fidelity", "data"), "real"),
+        (("fidelity", "samples"), "16"),
+        (("identity", "model"), "sha256:" + "AB" * 32),
+        (("identity", "verifyingKey"), "sha256:" + "44" * 32),
+        (("keys", "provingKey"), "55" * 32),
+        (("recipe", "inputVisibility"), "secret"),
+        (("files",), {"../vk": "sha256:" + "22" * 32}),
+        (("files",), {"a/b": "sha256:" + "22" * 32}),
+        (("files",), {"": "sha256:" + "22" * 32}),
+        (("files",), {".hidden": "sha256:" + "22" * 32}),
+        (("files",), {"VK": "sha256:" + "22" * 32}),
+        (("files",), {"a" * 65: "sha256:" + "22" * 32}),
+        (("files",), {"vk\n": "sha256:" + "22" * 32}),
+        (("program", "log_rows"), 29),
+        (("program", "log_rows"), -1),
+        (("program", "integer_limit"), 0),
+        (("program", "slots", 0, "role"), "secret"),
+        (("program", "slots", 0, "count"), 0),
+        (("program", "slots", 0, "start"), -1),
+        (("program", "inputs", 0, "shape"), [0]),
+        (("program", "inputs", 0, "dtype"), "string"),
+    ],
+)  # fmt: skip
+def test_manifest_with_a_field_out_of_its_form_is_refused(path, value):
+    with pytest.raises(CircuitError, match=f"The manifest is not valid at {path[0]}"):
+        parse(with_value(DOCUMENT, path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("keys", "proofBytes"), -1),
+        (("keys", "provingKeyBytes"), -1),
+        (("keys", "verifyingKeyBytes"), -1),
+        (("parameters",), -1),
+        (("operators", "Gemm"), -1),
+        (("fidelity", "samples"), 0),
+        (("fidelity", "agreement"), 1.5),
+        (("fidelity", "errorMax"), -0.5),
+    ],
+)
+def test_manifest_with_an_impossible_number_is_refused(path, value):
+    with pytest.raises(CircuitError, match=path[-1]):
+        parse(with_value(DOCUMENT, path, value))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "The manifest is not JSON"),
+        (b"{}", "not valid at fidelity: Field required|not valid at identity: Field required"),
+        (b"[]", "The manifest is not valid"),
+        (DATA + b"\n", "not in canonical form"),
+        (DATA.replace(b",", b", "), "not in canonical form"),
+        (json.dumps(dict(reversed(DOCUMENT.items())), separators=(",", ":")).encode(), "not in canonical form"),
+        (DATA.replace(b'"samples":16', b'"samples":16,"samples":16'), "the key 'samples' twice"),
+        (DATA.replace(b"0.5", b"NaN"), "holds NaN"),
+        (DATA.replace(b"0.5", b"1e999"), "overflows"),
+        (b"\xef\xbb\xbf" + DATA, "BOM"),
+        (DATA.replace(b"Gemm", b"\xff"), "not UTF-8"),
+        (DATA[:-1], "not JSON"),
+        (b" " * (1 << 22) + DATA, "over the limit of 4,194,304"),
+    ],
+    ids=range(13),
+)
+def test_manifest_of_another_spelling_is_refused(data, message):
+    with pytest.raises(CircuitError, match=message):
+        parse_manifest(data)
+
+
+@pytest.mark.parametrize("path", [path for path in FIELDS if isinstance(at(DOCUMENT, path), int | float)], ids=name)
+def test_digest_changes_with_every_number(path):
+    number = at(DOCUMENT, path)
+    changed = with_value(
+        DOCUMENT, path, not number if number is False else number / 2 if isinstance(number, float) else number + 1
+    )
+    assert parse(changed).digest != sha256(DATA)

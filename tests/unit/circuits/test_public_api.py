@@ -1,0 +1,82 @@
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zkinfer.circuits
+from zkinfer.circuits import errors
+
+HEAVY = {"torch", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "google.protobuf"}
+ROOT = Path(__file__).resolve().parents[3]
+SOURCES = ["circuits", "verifier", "prover", "service"]
+
+
+@pytest.mark.parametrize("name", zkinfer.circuits.__all__)
+def test_every_public_name_is_importable_and_documented(name):
+    value = getattr(zkinfer.circuits, name)
+    assert value.__name__ == name
+    assert value.__doc__
+
+
+def test_all_is_what_the_package_shows():
+    assert dir(zkinfer.circuits) == sorted(zkinfer.circuits.__all__)
+    assert sorted(zkinfer.circuits._HOMES) == sorted(set(zkinfer.circuits.__all__))
+
+
+def test_star_import_gives_exactly_all():
+    names = {}
+    exec("from zkinfer.circuits import *", names)
+    assert set(names) - {"__builtins__"} == set(zkinfer.circuits.__all__)
+
+
+@pytest.mark.parametrize("name", ["FakeEngine", "FakeEngines", "numpy", "_answer"])
+def test_other_name_is_refused(name):
+    with pytest.raises(AttributeError, match=f"'zkinfer.circuits' has no attribute '{name}'"):
+        getattr(zkinfer.circuits, name)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "circuits",
+        "circuits.child",
+        "circuits.compiling",
+        "circuits.assembly",
+        "circuits.engines.fake",
+        "circuits.engines.ezkl",
+    ],
+)
+def test_import_loads_nothing_heavy(module):
+    code = f"import sys, zkinfer.{module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_namespace_package_has_no_init(source):
+    assert not (ROOT / source / "zkinfer" / "__init__.py").exists()
+    assert not (ROOT / source / "__init__.py").exists()
+
+
+def test_namespace_spans_the_source_roots():
+    spanned = {Path(path).resolve() for path in importlib.import_module("zkinfer").__path__}
+    assert {ROOT / source / "zkinfer" for source in SOURCES} <= spanned
+
+
+@pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])
+def test_error_has_one_sentence_and_hangs_from_the_root(name):
+    kind = getattr(errors, name)
+    assert issubclass(kind, errors.ZkinferError)
+    assert kind.__doc__.strip().count(".") == 1
+
+
+def test_error_says_cause_and_cure():
+    assert str(errors.InputError("It is wrong.", "Put it right.")) == "It is wrong. Put it right."
+    assert str(errors.InputError("It is wrong.")) == "It is wrong."
+
+
+def test_errors_are_all_there_is_in_the_module():
+    assert all(inspect.isclass(value) for name, value in vars(errors).items() if not name.startswith("_"))

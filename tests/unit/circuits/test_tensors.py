@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.tensors import MAX_ELEMENTS, TensorSpec, dequantise, quantise
+
+SCALES = st.integers(-16, 24)
+
+
+def spec(shape=(1, 2), dtype="float32", scale=0, **others):
+    return TensorSpec(name="x", dtype=dtype, shape=shape, scale=scale, **others)
+
+
+def one(value, scale=0, dtype="float64"):
+    return quantise(np.array([value], dtype=dtype), spec((1,), dtype, scale))[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "integer"),
+    [(0.5, 0), (1.5, 2), (2.5, 2), (3.5, 4), (-0.5, 0), (-1.5, -2), (-2.5, -2), (0.49, 0), (0.51, 1), (-0.0, 0)],
+)
+def test_quantise_halves_go_to_the_even_neighbour(value, integer):
+    assert one(value) == integer
+
+
+@pytest.mark.parametrize(
+    ("value", "scale", "integer"),
+    [(1.0, 8, 256), (0.3, 4, 5), (6.0, -1, 3), (5.0, -1, 2), (7.0, -2, 2), (-1e-9, 20, 0)],
+)
+def test_quantise_scales_by_a_power_of_two(value, scale, integer):
+    assert one(value, scale) == integer
+
+
+def test_quantise_is_row_major_and_gives_plain_integers():
+    integers = quantise(np.array([[1.0, 2.0], [3.0, 4.0]], order="F"), spec((2, 2), scale=1))
+    assert integers == [2, 4, 6, 8]
+    assert {type(integer) for integer in integers} == {int}
+
+
+def test_quantise_scalar_and_bool_tensors():
+    assert quantise(np.array(2.0), spec((), scale=3)) == [16]
+    assert quantise(np.array([True, False]), spec((2,), "bool")) == [1, 0]
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (1, 2, 1), (1, 3), ()])
+def test_quantise_another_shape_is_refused(shape):
+    with pytest.raises(DataError, match=r"Tensor 'x' has shape \[.*\], not \[1, 2\]"):
+        quantise(np.zeros(shape), spec())
+
+
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_quantise_number_that_is_not_finite_is_refused(value, shown):
+    with pytest.raises(DataError, match=f"holds {shown} at element 1. Circuits take finite numbers only"):
+        quantise(np.array([[0.0, value]]), spec())
+
+
+def test_quantise_value_that_overflows_when_scaled_is_refused():
+    with pytest.raises(DataError, match="'x'"):
+        one(1e308, scale=8)
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**53) - 1])
+def test_quantise_large_integer_is_exact(value):
+    assert one(value, dtype="int64") == value
+
+
+@given(st.lists(st.integers(-(2**53), 2**53), min_size=2, max_size=2), SCALES)
+def test_dequantise_then_quantise_is_the_identity(integers, scale):
+    wanted = spec(dtype="float64", scale=scale)
+    assert quantise(dequantise(integers, wanted), wanted) == integers
+
+
+@given(st.floats(-1e6, 1e6), SCALES)
+def test_quantise_then_dequantise_is_within_half_a_step(value, scale):
+    wanted = spec((1,), "float64", scale)
+    back = dequantise([one(value, scale)], wanted)
+    assert abs(float(back[0]) - value) <= 2.0 ** -(scale + 1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "kind"), [("float32", 8, "float64"), ("float16", 0, "float64"), ("int8", 0, "int64")]
+)
+def test_dequantise_gives_shape_and_kind(dtype, scale, kind):
+    array = dequantise([1, -2], spec((2, 1), dtype, scale))
+    assert (array.shape, array.dtype.name) == ((2, 1), kind)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_dequantise_another_number_of_values_is_refused(count):
+    with pytest.raises(DataError, match=f"needs 2 values, not {count}"):
+        dequantise([0] * count, spec())
+
+
+def test_dequantise_integer_beyond_64_bits_is_refused():
+    with pytest.raises(DataError, match="'x'"):
+        dequantise([2**63, 0], spec(dtype="int64"))
+
+
+def test_describe_names_type_and_shape():
+    assert spec((1, 64)).describe() == "x float32[1, 64]"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"name": "n" * 257},
+        {"name": 1},
+        {"dtype": "complex64"},
+        {"dtype": "uint64"},
+        {"shape": (0,)},
+        {"shape": (-1,)},
+        {"shape": (1,) * 9},
+        {"shape": (MAX_ELEMENTS + 1,)},
+        {"shape": (True,)},
+        {"shape": ("N",)},
+        {"scale": 65},
+        {"scale": -65},
+        {"scale": 1.0},
+        {"visibility": "secret"},
+        {"strides": (1,)},
+    ],
+    ids=str,
+)
+def test_spec_out_of_bounds_is_refused(change):
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        TensorSpec(**{"name": "x", "dtype": "float32", "shape": (1,)} | change)

@@ -1,0 +1,94 @@
+"""Values from the command line, turned into ours."""
+
+import time
+
+import pytest
+import typer
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.cli.compile_ import parse_dimensions
+from zkinfer.cli.options import read_passphrase
+from zkinfer.cli.prove import make_context
+
+NOBODY = "0x" + "0" * 40
+WORD = "0x" + "ab" * 32
+
+
+def test_dimensions_are_names_with_sizes():
+    assert parse_dimensions(["batch=1", "time=16"]) == {"batch": 1, "time": 16}
+    assert parse_dimensions([]) == {}
+
+
+@pytest.mark.parametrize(
+    "pair", ["", "batch", "batch=", "=1", "batch=0", "batch=-1", "batch=1.5", "batch=x", "batch= 1", "a=1=2"]
+)
+def test_dimension_that_is_none_is_wrong_usage(pair):
+    with pytest.raises(typer.BadParameter, match="is not NAME=SIZE"):
+        parse_dimensions([pair])
+
+
+def test_dimension_in_other_digits_is_wrong_usage_or_a_number():
+    assert parse_dimensions(["batch=٣"]) == {"batch": 3}
+
+
+def test_dimension_with_superscript_is_wrong_usage():
+    with pytest.raises(typer.BadParameter, match="is not NAME=SIZE"):
+        parse_dimensions(["batch=²"])
+
+
+def test_context_without_a_request_has_a_fresh_one():
+    first, second = (make_context(0, NOBODY, None, NOBODY, 0) for _ in range(2))
+    assert first.request_id != second.request_id
+
+
+def test_context_takes_any_case_and_keeps_every_field():
+    expiry = int(time.time()) + 100
+    context = make_context(5, "0x" + "AB" * 20, WORD.upper().replace("0X", "0x"), "0x" + "cD" * 20, expiry)
+    assert (context.chain_id, context.consumer, context.request_id) == (5, "0x" + "ab" * 20, WORD)
+    assert (context.requester, context.expiry) == ("0x" + "cd" * 20, expiry)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (-1, NOBODY, WORD, NOBODY, 0),
+        (1 << 256, NOBODY, WORD, NOBODY, 0),
+        (0, "0x12", WORD, NOBODY, 0),
+        (0, NOBODY[2:], WORD, NOBODY, 0),
+        (0, NOBODY + "\n", WORD, NOBODY, 0),
+        (0, NOBODY, WORD[:-1], NOBODY, 0),
+        (0, NOBODY, WORD + "0", NOBODY, 0),
+        (0, NOBODY, "0x" + "zz" * 32, NOBODY, 0),
+        (0, NOBODY, WORD, "nobody", 0),
+        (0, NOBODY, WORD, NOBODY, 1 << 64),
+    ],
+)
+def test_context_that_is_misspelt_is_wrong_usage(fields):
+    with pytest.raises(typer.BadParameter):
+        make_context(*fields)
+
+
+@pytest.mark.parametrize("expiry", [1, 1_600_000_000])
+def test_context_that_has_expired_is_wrong_usage(expiry):
+    with pytest.raises(typer.BadParameter, match="has passed already"):
+        make_context(0, NOBODY, WORD, NOBODY, expiry)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"), [(b"secret\n", b"secret"), (b"a b \r\nx", b"a b "), (b"\xc3\xa4", b"\xc3\xa4")]
+)
+def test_passphrase_is_the_first_line_as_it_is(tmp_path, content, wanted):
+    (tmp_path / "p").write_bytes(content)
+    assert read_passphrase(tmp_path / "p", confirm=False) == wanted
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\r\nsecret"])
+def test_passphrase_file_without_one_is_refused(tmp_path, content):
+    (tmp_path / "p").write_bytes(content)
+    with pytest.raises(InputError, match="holds no passphrase"):
+        read_passphrase(tmp_path / "p", confirm=False)
+
+
+def test_missing_passphrase_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: no such file"):
+        read_passphrase(tmp_path / "p", confirm=False)

@@ -1,0 +1,104 @@
+"""What --help says, and that asking costs nothing."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from zkinfer.cli.main import app
+
+HEAVY = ("numpy", "onnx", "onnxruntime", "ezkl", "torch", "grpc", "web3", "pydantic", "cryptography", "py_ecc")
+
+
+def leaves(command, path=()):
+    if hasattr(command, "commands"):
+        for name, below in command.commands.items():
+            yield from leaves(below, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+COMMANDS = dict(leaves(get_command(app)))
+
+
+def test_commands_are_those_of_the_first_release():
+    assert {"compile", "prove", "verify", "inspect", "demo", "keys new", "keys show"} <= set(COMMANDS)
+    assert {"setup list", "setup import", "setup fetch", "setup check"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_help_with_its_arguments(name):
+    outcome = CliRunner().invoke(app, [*name.split(), "--help"])
+    assert outcome.exit_code == 0
+    assert "Usage:" in outcome.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_and_argument_says_what_it_is_for(name):
+    silent = [parameter.name for parameter in COMMANDS[name].params if not getattr(parameter, "help", None)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_begins_with_a_sentence(name):
+    first = COMMANDS[name].help.strip().partition("\n\n")[0]
+    assert first[0].isupper()
+    assert first.rstrip().endswith((".", "`."))
+
+
+@pytest.mark.parametrize("name", ["compile", "prove", "verify", "demo", "inspect", "keys new"])
+def test_example_in_the_help_names_real_options(name):
+    example = COMMANDS[name].help.partition("Example: ")[2].split()
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    assert example[: 1 + len(name.split())] == ["zkinfer", *name.split()]
+    assert {word for word in example if word.startswith("--")} <= options
+
+
+def test_dangerous_options_say_unsafe_and_have_no_short_form():
+    flags = [option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts]
+    assert {flag for flag in flags if "unsafe" in flag} == {"--unsafe-accept-dev-setup", "--unsafe-unencrypted"}
+    assert all(flag.startswith("--unsafe-") for flag in flags if "unsafe" in flag)
+
+
+def test_no_option_takes_a_secret():
+    names = {parameter.name for command in COMMANDS.values() for parameter in command.params}
+    assert not names & {"passphrase", "password", "private_key", "secret"}
+
+
+def test_import_of_the_command_loads_no_heavy_package():
+    code = "import sys, zkinfer.cli.main; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not set(done.stdout.split()) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["compile"],
+        ["compile", "m.onnx"],
+        ["compile", "m.onnx", "--out", "c", "--min-agreement", "2"],
+        ["compile", "m.onnx", "--out", "c", "--max-error", "-1"],
+        ["compile", "m.onnx", "--out", "c", "--unknown"],
+        ["prove", "c"],
+        ["prove", "c", "--input", "i", "--out", "o", "--chain-id", "x"],
+        ["prove", "c", "--input", "i", "--out", "o", "--expiry", "-5"],
+        ["verify", "a"],
+        ["verify", "a", "--model"],
+        ["keys", "new"],
+        ["keys", "new", "--out", "k", "--algorithm", "rsa"],
+        ["setup", "fetch", "0"],
+        ["setup", "fetch", "many"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments):
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_no_arguments_show_the_help():
+    outcome = CliRunner().invoke(app, [])
+    assert "Usage:" in outcome.output
+    assert isinstance(app, typer.Typer)

@@ -1,0 +1,259 @@
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from tests.unit.circuits import making
+from tests.unit.circuits.making import X, engine_failing_at, engine_with, everything_under, rewritten
+
+from zkinfer.circuits import Circuit, Context, Home, compile_model, field
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.errors import CircuitError, DataError, EngineError, RangeError, SetupError
+from zkinfer.prover import Prover
+from zkinfer.verifier import AllOf, ModelFileIs, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
+
+FAKE = FakeEngine()
+OWNER = SigningKey(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
+NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+REQUEST = Context(chainId=31337, requestId="0x" + "11" * 32)
+
+pytestmark = pytest.mark.usefixtures("in_process")
+
+
+@pytest.fixture
+def prove(made):
+    """Prove with this engine; further options go to the prover, arguments to the inference."""
+
+    def call(inputs=None, context=None, *, engine=FAKE, circuit=None, home=made.home, **options):
+        prover = Prover(home=home, engines={"fake/1": engine}, clock=lambda: NOON, **options)
+        return prover.prove(circuit or made.circuit, {"x": X} if inputs is None else inputs, context)
+
+    return call
+
+
+@pytest.fixture
+def verify(made):
+    """An auditor who has the model and trusts nothing else."""
+    trusted = Trusted.of(
+        [made.model],
+        made.home.setups,
+        made.folder / "cache",
+        engines={"fake/1": FAKE},
+        unsafe_accept_fake_engine=True,
+    )
+    policy = AllOf(ModelFileIs(made.circuit.manifest.identity.model), UnsafeAcceptDevSetup())
+    return lambda attestation, **options: Verifier(trusted=trusted).verify(attestation, policy, **options)
+
+
+def lying(change):
+    """An engine whose proofs are changed on the way out."""
+    return engine_with(prove=lambda *arguments: change(FAKE.prove(*arguments)))
+
+
+# --- what is proven
+
+
+def test_attestation_is_verified_by_a_stranger(prove, verify):
+    inference = verify(prove().to_bytes(), expected_inputs={"x": X})
+    assert inference.on_expected_input
+    assert inference.inputs["x"].tolist() == X.tolist()
+    assert inference.outputs["y"] == pytest.approx(X @ [[1, -1], [0.5, 2], [-0.25, 1]] + [0.5, 0], abs=1 / 256)
+
+
+@pytest.mark.parametrize("x", [X, X[0], X.astype(np.float64), X.ravel(), np.array([[1, 2, 3]])], ids=str)
+def test_input_in_any_acceptable_form_is_proven(prove, verify, x):
+    assert verify(prove({"x": x})).inputs["x"].ravel().tolist() == np.ravel(x).tolist()
+
+
+def test_context_is_the_one_asked_for(prove, verify):
+    assert verify(prove(context=REQUEST)).context == REQUEST
+
+
+def test_context_without_a_request_is_fresh_each_time(prove, verify):
+    first, second = verify(prove()).context, verify(prove()).context
+    assert first.request_id != second.request_id
+    assert first.chain_id == 0
+
+
+def test_attestation_of_a_known_key_names_it(prove, verify):
+    inference = verify(prove(key=OWNER))
+    assert (inference.signer, inference.ephemeral) == (OWNER.public.fingerprint, False)
+
+
+def test_attestation_without_a_key_is_ephemeral_and_signed_by_a_new_one(prove, verify):
+    first, second = verify(prove()), verify(prove())
+    assert first.ephemeral
+    assert first.signer != second.signer
+
+
+def test_time_is_that_of_the_clock(prove, verify):
+    assert verify(prove()).created_at == NOON
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_inputs_that_are_not_public_stay_out_of_the_attestation(made, prove, verify, tmp_path, visibility):
+    options = replace(making.DEV, input_visibility=visibility)
+    out = tmp_path / "circuit"
+    circuit = compile_model(made.model, out, engine=FAKE, home=made.home, options=options).circuit
+    attestation = prove(circuit=circuit, context=REQUEST)
+    words = {field.to_word(field.encode(value)) for value in (128, -320, 512)}
+    assert words.isdisjoint(attestation.predicate.instances)
+    assert verify(attestation).inputs == {}
+
+
+# --- where it is proven
+
+
+def test_timings_and_observer_are_told_the_stages(made):
+    seen, timings = [], {}
+
+    class Observer:
+        def progress(self, stage, fraction):
+            seen.append((stage, fraction))
+
+    prover = Prover(home=made.home, engines={"fake/1": FAKE})
+    prover.prove(made.circuit, {"x": X}, observer=Observer(), timings=timings)
+    assert seen == [("keys", 0.0), ("keys", 1.0), ("prove", 0.0), ("prove", 1.0)]
+    assert set(timings) == {"keys", "prove"}
+
+
+def test_proving_leaves_nothing_but_the_key(prove, made, tmp_path, monkeypatch):
+    (tmp_path / "memory").mkdir()
+    monkeypatch.setattr("zkinfer.circuits.scratch._volatile_parent", lambda: str(tmp_path / "memory"))
+    shutil.copytree(made.home.root / "setups", tmp_path / "home" / "setups")
+    prove(home=Home(tmp_path / "home"))
+    key = made.circuit.manifest.keys.proving_key.removeprefix("sha256:")
+    assert everything_under(tmp_path / "home" / "keys") == {key}
+    assert everything_under(tmp_path / "memory") == set()
+
+
+def test_failed_proof_leaves_nothing(prove, made, tmp_path):
+    shutil.copytree(made.home.root / "setups", tmp_path / "home" / "setups")
+    with pytest.raises(EngineError, match="It broke at make_keys"):
+        prove(home=Home(tmp_path / "home"), engine=engine_failing_at("make_keys"))
+    assert everything_under(tmp_path / "home" / "keys") == set()
+
+
+# --- inputs
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, r"The input 'x' is missing\. The model takes x float32\[1, 3\]"),
+        ({"X": X}, "The input 'x' is missing"),
+        ({"x": X, "y": X}, r"The model has no input 'y'\. It takes x float32\[1, 3\]"),
+        ({"x": X, "ctx": X}, "no input 'ctx'"),
+        ({"x": X[:, :2]}, r"has shape \[1, 2\]"),
+        ({"x": np.repeat(X, 2, axis=0)}, r"has shape \[2, 3\]"),
+        ({"x": np.array([["a", "b", "c"]])}, "has dtype <U1"),
+        ({"x": X.astype(object)}, "has dtype object"),
+        ({"x": X.astype(complex)}, "has dtype complex128"),
+        ({"x": X * np.float32("nan")}, "holds NaN or infinity"),
+        ({"x": np.array([[0, 0, 1e300]])}, "does not fit float32"),
+    ],
+    ids=range(11),
+)
+def test_input_that_does_not_fit_is_refused_before_the_engine_runs(prove, inputs, message):
+    with pytest.raises(DataError, match=message):
+        prove(inputs, engine=engine_failing_at("prove"))
+
+
+@pytest.mark.parametrize("value", [2.0**22, -(2.0**22), 3e38])
+def test_input_that_leaves_the_range_is_refused(prove, value):
+    with pytest.raises(RangeError, match="'x' leaves the range of the circuit"):
+        prove({"x": np.array([[0, 0, value]], dtype=np.float32)})
+
+
+# --- engines and setups
+
+
+def test_circuit_of_another_engine_is_refused(made):
+    with pytest.raises(CircuitError, match=r"made for the engine fake/1; here is ezkl/.*compile the model again"):
+        Prover(home=made.home).prove(made.circuit, {"x": X})
+
+
+@pytest.mark.parametrize("call", ["prove", "make_keys"])
+def test_engine_that_fails_is_passed_on(prove, made, tmp_path, call):
+    shutil.copytree(made.home.root / "setups", tmp_path / "home" / "setups")
+    with pytest.raises(EngineError, match=f"It broke at {call}"):
+        prove(engine=engine_failing_at(call), home=Home(tmp_path / "home"))
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_engine_that_proves_another_context_or_input_is_refused(prove, place):
+    def change(proof):
+        instances = [*proof.instances]
+        instances[place] ^= 1
+        return Proof(proof.data, tuple(instances))
+
+    with pytest.raises(EngineError, match="proved other public values than it was given"):
+        prove(engine=lying(change))
+
+
+def test_engine_that_proves_another_inference_soundly_is_refused(prove):
+    def other(folder, program, setup, key, inputs, context):
+        return FAKE.prove(folder, program, setup, key, [[0, 0, 0]], context)
+
+    with pytest.raises(EngineError, match="other public values"):
+        prove(engine=engine_with(prove=other))
+
+
+def test_engine_that_spells_a_value_in_another_way_is_refused(prove):
+    def change(proof):
+        return Proof(proof.data, (proof.instances[0] + field.MODULUS, *proof.instances[1:]))
+
+    with pytest.raises(EngineError, match="other public values"):
+        prove(engine=lying(change))
+
+
+@pytest.mark.parametrize("change", [lambda i: i[:-1], lambda i: (*i, 0), lambda i: ()])
+def test_engine_that_proves_another_number_of_values_is_refused(prove, change):
+    with pytest.raises(EngineError, match=r"another number of public values|other public values"):
+        prove(engine=lying(lambda proof: Proof(proof.data, change(proof.instances))))
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0", lambda data: b""])
+def test_engine_that_makes_a_proof_of_another_length_is_refused(prove, change):
+    with pytest.raises(EngineError, match=r"A proof has .* bytes where the keys say 32"):
+        prove(engine=lying(lambda proof: Proof(change(proof.data), proof.instances)))
+
+
+def test_circuit_whose_setup_only_calls_itself_so_is_refused(prove, made, tmp_path):
+    folder = shutil.copytree(made.circuit.folder, tmp_path / "circuit")
+    rewritten(folder, lambda document: document["recipe"]["setup"].update(tauG2="sha256:" + "00" * 32))
+    with pytest.raises(SetupError, match="calls itself insecure-dev but is another one"):
+        prove(circuit=Circuit.open(folder))
+
+
+@pytest.mark.parametrize("ceremony", ["hermez", "perpetual-powers-of-tau"])
+def test_circuit_whose_setup_is_not_here_is_refused(prove, made, tmp_path, ceremony):
+    folder = shutil.copytree(made.circuit.folder, tmp_path / "circuit")
+    rewritten(folder, lambda document: document["recipe"]["setup"].update(ceremony=ceremony))
+    with pytest.raises(SetupError, match=f"No setup of {ceremony} with k = 3 or more"):
+        prove(circuit=Circuit.open(folder), home=Home(tmp_path / "home"))
+
+
+def test_circuit_whose_keys_are_of_another_engine_version_is_refused(prove, made, tmp_path):
+    folder = shutil.copytree(made.circuit.folder, tmp_path / "circuit")
+    rewritten(folder, lambda document: document["keys"].update(provingKey="sha256:" + "00" * 32))
+    with pytest.raises(
+        CircuitError, match=r"another proving key than the circuit's manifest names\..*compile the model"
+    ):
+        prove(circuit=Circuit.open(folder))
+
+
+def test_damaged_proving_key_is_made_again(prove, verify, made, tmp_path):
+    shutil.copytree(made.home.root, tmp_path / "home")
+    for key in (tmp_path / "home" / "keys").iterdir():
+        key.write_bytes(b"\0" * 32)
+    assert verify(prove(home=Home(tmp_path / "home"))).outputs["y"].shape == (1, 2)
+
+
+@pytest.mark.parametrize("value", [field.MODULUS, 1 << 200, 1 << 40])
+def test_engine_that_proves_an_impossible_output_is_refused(prove, value):
+    with pytest.raises(EngineError, match=r"output|public value"):
+        prove(engine=lying(lambda proof: Proof(proof.data, (*proof.instances[:-1], value))))
