@@ -88,9 +88,10 @@ def make_context(chain_id: int, consumer: str, request_id: str | None, requester
 
 
 def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
-    from zkinfer.verifier import load_signing_key
+    from zkinfer.verifier import is_encrypted, load_signing_key
 
-    return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False))
+    wanted = passphrase_file is not None or is_encrypted(path)
+    return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False) if wanted else None)
 
 
 def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None:

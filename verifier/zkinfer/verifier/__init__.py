@@ -29,7 +29,7 @@ from zkinfer.verifier.errors import (
     ValueRangeError,
 )
 from zkinfer.verifier.inference import VerifiedInference
-from zkinfer.verifier.keyfiles import load_public_key, load_signing_key, save_public_key, save_signing_key
+from zkinfer.verifier.keyfiles import is_encrypted, load_public_key, load_signing_key, save_public_key, save_signing_key
 from zkinfer.verifier.policy import (
     AllOf,
     AnyOf,
@@ -100,6 +100,7 @@ __all__ = [
     "VerifiedInference",
     "Verifier",
     "claimed_tensors",
+    "is_encrypted",
     "load_policy",
     "load_public_key",
     "load_signing_key",

@@ -62,6 +62,11 @@ def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningK
         raise KeyFileError(f"{path} cannot be used. {err.cause}", err.cure) from err
 
 
+def is_encrypted(path: Path) -> bool:
+    """Whether a signing key needs a passphrase; raises KeyFileError as `load_signing_key` for an unusable file."""
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in _read(path, private=True)
+
+
 def save_public_key(key: PublicKey, path: Path) -> None:
     """Write a public key to a new file; raises KeyFileError if it exists or cannot be written."""
     loaded = serialization.load_der_public_key(key.der)

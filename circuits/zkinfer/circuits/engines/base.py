@@ -172,7 +172,10 @@ class Engine(Protocol):
         run_arguments: RunArguments,
         folder: Path,
     ) -> Program:
-        """Write the program files of a network into `folder`; the same arguments give the same files."""
+        """Write the program files of a network into `folder`, the network among them as `network.onnx`.
+
+        The same arguments give the same files.
+        """
         ...
 
     def estimate(self, program: Program) -> Estimate:

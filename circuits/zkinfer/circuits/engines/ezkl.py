@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # columns; seconds per row and block; resident memory as a multiple of the proving key.
 _KEY_PER_ROW, _KEY_PER_BLOCK_ROW = 1400, 2700
 _SETUP_SECONDS_PER_ROW, _PROVE_SECONDS_PER_ROW = 1.2e-4, 1.5e-4
+_LEAST_PATIENCE, _PATIENCE = 60.0, 30.0
 _MEMORY_PER_KEY, _BASE_MEMORY = 2.5, 150 << 20
 
 
@@ -56,7 +57,7 @@ class EzklEngine:
         run_arguments: RunArguments,
         folder: Path,
     ) -> Program:
-        """Write `settings.json` and `network.ezkl`."""
+        """Write `network.onnx` and `settings.json`."""
         arguments = EzklArguments.parse(run_arguments)
         if any(spec.visibility != arguments.input_visibility for spec in inputs):
             raise EngineError("The run arguments publish inputs in another way than the recipe says.")
@@ -114,7 +115,9 @@ class EzklEngine:
         context: Sequence[int],
     ) -> Proof:
         """Witness, proof and the engine's own check of it, in one child."""
-        answer = self._process.call(
+        # The engine's threads have been seen to wait for each other for ever, so time is bounded by what it may take.
+        patience = _LEAST_PATIENCE + _PATIENCE * self.estimate(program).prove_seconds
+        answer = self._process.within(patience).call(
             "prove",
             folder=str(folder.resolve()),
             setup=str(setup.resolve()),

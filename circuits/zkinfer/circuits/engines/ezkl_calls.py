@@ -24,10 +24,13 @@ from zkinfer.circuits.field import MODULUS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_SETTINGS, _COMPILED, _VK, _VKA = "settings.json", "network.ezkl", "vk.key", "vka.bin"
-# What the engine logs, and then raises as "General synthesis error", when a value does not fit its range checks
-# or lookup tables.
-_OUT_OF_RANGE = ("is too large to be represented", "out of range", "outside of the lookup", "lookup range")
+_NETWORK, _SETTINGS, _VK, _VKA = "network.onnx", "settings.json", "vk.key", "vka.bin"
+# What the engine logs, and then raises as "General synthesis error", when a value does not fit its range checks.
+_SIGNS_OF_RANGE = ("is too large to be represented", "out of range")
+_OUT_OF_RANGE = (
+    "A value of this inference does not fit the range that the circuit was compiled for.",
+    "Check the input's magnitude, or compile again with calibration data that covers it.",
+)
 
 
 class _Heard(logging.Handler):
@@ -51,11 +54,8 @@ def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> lis
 
 
 def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any]:
-    """Generate settings and compile; returns the settings."""
-    path = Path(folder, _SETTINGS)
-    settings = _settings(network, arguments, path)
-    _call(lambda: ezkl.compile_circuit(network, Path(folder, _COMPILED), path))
-    return settings
+    """Write the settings of a program; returns them."""
+    return _settings(network, arguments, Path(folder, _SETTINGS))
 
 
 def _settings(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -76,7 +76,8 @@ def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any
     """Generate both keys and the verifying key artefact (VKA); returns what the VKA says."""
     where = Path(folder)
     pk = where / "discarded.pk" if proving_key is None else Path(proving_key)
-    _call(lambda: ezkl.setup(where / _COMPILED, where / _VK, pk, setup, None, disable_selector_compression=False))
+    with _compiled(folder) as compiled:
+        _call(lambda: ezkl.setup(compiled, where / _VK, pk, setup, None, disable_selector_compression=False))
     if proving_key is None:
         pk.unlink()
     _call(lambda: asyncio.run(_make_vka(where, setup)))
@@ -94,21 +95,23 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
     Outputs beyond those that are wanted repeat the context.
     """
     outputs, lows, highs = [], [0], [0]
-    for done, sample in enumerate(batch, 1):
-        witness = _witness(folder, sample)
-        outputs.append([[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]])
-        lows.append(int(witness["min_lookup_inputs"]))
-        highs.append(int(witness["max_lookup_inputs"]))
-        report(done / len(batch))
+    with _compiled(folder) as compiled:
+        for done, sample in enumerate(batch, 1):
+            witness = _witness(folder, compiled, sample)
+            outputs.append([[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]])
+            lows.append(int(witness["min_lookup_inputs"]))
+            highs.append(int(witness["max_lookup_inputs"]))
+            report(done / len(batch))
     return {"outputs": outputs, "lookup_low": min(lows), "lookup_high": max(highs)}
 
 
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
     """Witness, prove, verify: the engine may return a proof that does not hold, without an error."""
-    witness = _witness(folder, inputs)
-    report(0.1)
-    with _in_memory(json.dumps(witness)) as witness_path:
-        proof = _call(lambda: ezkl.prove(witness_path, Path(folder, _COMPILED), proving_key, None, setup))
+    with _compiled(folder) as compiled:
+        witness = _witness(folder, compiled, inputs)
+        report(0.1)
+        with _in_memory(json.dumps(witness)) as witness_path:
+            proof = _call(lambda: ezkl.prove(witness_path, compiled, proving_key, None, setup))
     report(0.95)
     columns = proof["instances"]
     if len(columns) != 1:
@@ -144,11 +147,34 @@ def poseidon(integers: list[int]) -> int:
     return _element(words[0])
 
 
-def _witness(folder: str, inputs: list[list[int]]) -> dict[str, Any]:
+@contextmanager
+def _compiled(folder: str) -> Iterator[str]:
+    """The program in the engine's own form, made anew each time and kept in memory.
+
+    That takes milliseconds; and the engine writes it in the random order of hash maps, so that a file of it would
+    be another one each time.
+    """
+    with _in_memory("") as path:
+        _call(lambda: ezkl.compile_circuit(Path(folder, _NETWORK), path, Path(folder, _SETTINGS)))
+        yield path
+
+
+def _witness(folder: str, compiled: str, inputs: list[list[int]]) -> dict[str, Any]:
     data = {"input_data": [[_word(value % MODULUS) for value in tensor] for tensor in inputs]}
     with _in_memory(json.dumps(data)) as path:
-        witness: dict[str, Any] = _call(lambda: ezkl.gen_witness(path, Path(folder, _COMPILED), None, None, None))
+        witness: dict[str, Any] = _call(lambda: ezkl.gen_witness(path, compiled, None, None, None))
+    _require_lookups_in_range(folder, witness)
     return witness
+
+
+def _require_lookups_in_range(folder: str, witness: dict[str, Any]) -> None:
+    """The forward pass does not look at the tables; proving does, and may then hang instead of failing."""
+    settings = json.loads(Path(folder, _SETTINGS).read_bytes())
+    low, high = settings["run_args"]["lookup_range"]
+    if settings["required_lookups"] and not (
+        low <= int(witness["min_lookup_inputs"]) and int(witness["max_lookup_inputs"]) <= high
+    ):
+        raise RangeError(*_OUT_OF_RANGE)
 
 
 def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the engine returns
@@ -158,11 +184,8 @@ def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the
         return engine_call()
     except RuntimeError as err:
         heard = " ".join(_heard.lines)
-        if any(sign in heard or sign in str(err) for sign in _OUT_OF_RANGE):
-            raise RangeError(
-                "A value of this inference does not fit the range that the circuit was compiled for.",
-                "Check the input's magnitude, or compile again with calibration data that covers it.",
-            ) from err
+        if any(sign in heard or sign in str(err) for sign in _SIGNS_OF_RANGE):
+            raise RangeError(*_OUT_OF_RANGE) from err
         raise EngineError(f"ezkl: {_last(err)}.") from err
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import child
@@ -68,10 +69,13 @@ class EzklProcess:
         arguments: EzklArguments,
         folder: Path,
     ) -> Built:
-        """Write settings and compiled network to `folder`; raises EngineError where tensors differ from ours."""
+        """Write network and settings to `folder`; raises EngineError where tensors differ from ours."""
+        own = folder / "network.onnx"
+        if own != network:
+            shutil.copyfile(network, own)
         settings = self.call(
             "build",
-            network=str(network.resolve()),
+            network=str(own.resolve()),
             arguments=arguments.to_run_arguments(),
             folder=str(folder.resolve()),
         )
@@ -103,6 +107,10 @@ class EzklProcess:
     def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
         """Run a function of `ezkl_calls` in a child."""
         return child.run(_CALLS + name, arguments, limits=self.limits, progress=progress)
+
+    def within(self, seconds: float) -> EzklProcess:
+        """The same with less time."""
+        return EzklProcess(replace(self.limits, seconds=min(self.limits.seconds, seconds)))
 
 
 def _with_scales(specs: Sequence[TensorSpec], scales: Sequence[int]) -> tuple[TensorSpec, ...]:
