@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.engines.base import Program
-from zkinfer.circuits.errors import CircuitError, JsonError, ModelError, UnsupportedModelError
+from zkinfer.circuits.errors import CircuitError, EngineError, JsonError, ModelError, UnsupportedModelError
 from zkinfer.circuits.models import NORMALISER, model_digest, normalise_model
+from zkinfer.circuits.owned import own_directory, refuse_shared
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, SetupIdentity, Sha256
 from zkinfer.circuits.scratch import staged_folder
 
@@ -68,6 +69,8 @@ def assemble(
     network = folder / "network.onnx"
     normal = normalise_model(model, network, dimensions=dimensions, input_visibility=input_visibility)
     program = engine.build(network, normal.inputs, normal.outputs, run_arguments, folder)
+    if program.log_rows > setup.k:
+        raise EngineError(f"The program has 2^{program.log_rows} rows, and the setup only 2^{setup.k} powers.")
     keys = engine.make_keys(folder, setup.path, proving_key)
     recipe = Recipe(
         engine=engine.id,
@@ -109,6 +112,7 @@ def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup,
     Raises:
         UnsupportedModelError: the recipe was made by a normaliser that this version does not have.
         ModelError, EngineError, CircuitError: as the model, the engine or a damaged cache entry refuse.
+        InputError: others can write to the cache.
     """
     if recipe.normaliser != NORMALISER:
         raise UnsupportedModelError(
@@ -117,14 +121,13 @@ def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup,
         )
     digest = str(model_digest(model))
     key = {"model": digest, "recipe": recipe.model_dump(mode="json", by_alias=True)}
-    entry = cache / sha256(canonical.dump(key)).hex
+    entry = own_directory(cache) / sha256(canonical.dump(key)).hex
     if not entry.exists():
         _fill(entry, model, digest, recipe, engine=engine, setup=setup)
     return _read(entry)
 
 
 def _fill(entry: Path, model: Path, digest: str, recipe: Recipe, *, engine: Engine, setup: TrustedSetup) -> None:
-    entry.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with staged_folder(entry, lost_race_is_fine=True) as staging:
         made = assemble(
             model,
@@ -159,6 +162,7 @@ class _Record(BaseModel):
 
 def _read(entry: Path) -> Rebuilt:
     cure = f"Remove {entry} and verify again."
+    refuse_shared(entry)
     try:
         data = (entry / _RECORD).read_bytes()
         canonical.load_canonical(data, max_bytes=MAX_PROGRAM_BYTES, what="cache entry")

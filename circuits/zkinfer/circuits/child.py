@@ -61,10 +61,18 @@ class Limits:
         return cls(seconds=60.0, memory=4 << 30)
 
     @classmethod
+    def for_verifying(cls) -> Limits:
+        """Limits for rebuilding and checking what a stranger published: ten minutes and half of the memory."""
+        return cls(seconds=600.0, memory=_physical_memory() // 2)
+
+    @classmethod
     def for_engine(cls) -> Limits:
         """Limits for proving: an hour and nine tenths of the machine's memory."""
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return cls(seconds=3600.0, memory=physical * 9 // 10)
+        return cls(seconds=3600.0, memory=_physical_memory() * 9 // 10)
+
+
+def _physical_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def run(

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.assembly import Assembly, assemble
 from zkinfer.circuits.circuit import MANIFEST, MODEL, Circuit
 from zkinfer.circuits.context import Context
-from zkinfer.circuits.digest import Digest, sha256_file
+from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import TuneRequest
 from zkinfer.circuits.errors import EngineError, SetupError
 from zkinfer.circuits.fidelity import measure
 from zkinfer.circuits.keycache import keep_proving_key
 from zkinfer.circuits.manifest import FidelityReport, KeySizes, Manifest
 from zkinfer.circuits.models import inspect_model, normalise_model
+from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.samples import gather
 from zkinfer.circuits.scratch import private_directory, staged_folder
@@ -96,11 +97,10 @@ def compile_model(
         InputError: `out` exists or cannot be written.
     """
     work = _Compilation(engine, home, options or CompileOptions(), Stages(observer))
-    home.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with private_directory(home.keys) as scratch:
+    with private_directory(own_directory(home.keys)) as scratch:
         with staged_folder(out) as staging:
             manifest = work.compile_into(staging, scratch, model, calibration)
-        keep_proving_key(scratch / _KEY, Digest.parse(manifest.keys.proving_key), home.keys)
+        keep_proving_key(scratch / _KEY, manifest.digest, home.keys)
     return Compiled(Circuit.open(out), work.stages.seconds)
 
 

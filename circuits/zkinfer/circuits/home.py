@@ -35,7 +35,7 @@ class Home:
 
     @property
     def keys(self) -> Path:
-        """Proving keys, by digest."""
+        """Proving keys, by circuit digest."""
         return self.root / "keys"
 
     @property

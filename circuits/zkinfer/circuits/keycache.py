@@ -1,11 +1,19 @@
-"""Proving keys, kept by digest outside the circuit folder: they are large, and can be made again from it."""
+"""Proving keys, kept outside the circuit folder: they are large, and can be made again from it.
+
+A key is kept under the digest of its circuit. It is there only if this user compiled that circuit, or rebuilt it from
+its ONNX file and found it to be what it says; so a key in the cache also vouches for the folder. Without that, a
+stranger's folder could hold a program of another model, which publishes what its manifest calls private.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zkinfer.circuits.assembly import assemble
+from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest, sha256_file
 from zkinfer.circuits.errors import CircuitError
+from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
@@ -13,17 +21,16 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.setups import TrustedSetup
 
 
-def keep_proving_key(made: Path, digest: Digest, cache: Path) -> Path:
+def keep_proving_key(made: Path, circuit: Digest, cache: Path) -> Path:
     """Move a fresh proving key into the cache; atomic, so that a reader never sees a part of one."""
-    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    kept = cache / digest.hex
     made.chmod(0o600)
-    return made.replace(kept)
+    return made.replace(own_directory(cache) / circuit.hex)
 
 
-def proving_key_for(circuit: Circuit, engine: Engine, setup: Path, cache: Path) -> Path:
+def proving_key_for(circuit: Circuit, engine: Engine, setup: TrustedSetup, cache: Path) -> Path:
     """The circuit's proving key, from the cache or generated again.
 
     Args:
@@ -33,22 +40,35 @@ def proving_key_for(circuit: Circuit, engine: Engine, setup: Path, cache: Path) 
         cache: the user's directory of keys.
 
     Raises:
-        CircuitError: the engine now generates other keys than the manifest names.
+        CircuitError: rebuilding it from its own ONNX file and recipe gives another circuit or other keys.
     """
     wanted = Digest.parse(circuit.manifest.keys.proving_key)
-    kept = cache / wanted.hex
+    kept = own_directory(cache) / circuit.digest.hex
     if kept.is_file() and sha256_file(kept) == wanted:
         return kept
-    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     with private_directory(cache) as scratch:
-        program = scratch / "program"
-        program.mkdir()
-        for name in circuit.manifest.files:
-            (program / name).write_bytes((circuit.folder / name).read_bytes())
-        keys = engine.make_keys(program, setup, scratch / "key")
-        if keys.proving_key != wanted:
-            raise CircuitError(
-                "Key generation gave another proving key than the circuit's manifest names.",
-                "The circuit was made with another version of the engine: compile the model again.",
-            )
-        return keep_proving_key(scratch / "key", wanted, cache)
+        _make_again(circuit, engine, setup, scratch)
+        return keep_proving_key(scratch / "key", circuit.digest, cache)
+
+
+def _make_again(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> None:
+    manifest, folder = circuit.manifest, scratch / "program"
+    folder.mkdir()
+    made = assemble(
+        circuit.folder / MODEL,
+        folder,
+        engine=engine,
+        run_arguments=manifest.recipe.run_arguments,
+        setup=setup,
+        dimensions=manifest.recipe.dimensions,
+        input_visibility=manifest.recipe.input_visibility,
+        proving_key=scratch / "key",
+    )
+    files = {path.name: str(sha256_file(path)) for path in folder.iterdir()}
+    claimed = {name: digest for name, digest in manifest.files.items() if name != MODEL}
+    same = made.identity == manifest.identity and made.program == manifest.program and files == claimed
+    if not same or str(made.keys.proving_key) != manifest.keys.proving_key:
+        raise CircuitError(
+            f"{circuit.folder} is not what its own ONNX file and recipe give.",
+            "It was made with another version, or forged: compile the model again.",
+        )

@@ -45,6 +45,16 @@ class TensorSpec(BaseModel):
         """Whether the model computes with fractions here."""
         return self.dtype.startswith("float")
 
+    @property
+    def integer_range(self) -> tuple[int, int]:
+        """The least and the largest integer that the circuit may hold here: for integers, those of the dtype."""
+        if self.is_float:
+            return -(1 << 63), (1 << 63) - 1
+        if self.dtype == "bool":
+            return 0, 1
+        limits = np.iinfo(self.dtype)
+        return int(limits.min), int(limits.max)
+
     def describe(self) -> str:
         """Short text for messages: `image float32[1, 64]`."""
         return f"{self.name} {self.dtype}{list(self.shape)}"

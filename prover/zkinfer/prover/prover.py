@@ -85,7 +85,7 @@ class Prover:
         with stages.stage("keys"):
             engine = self._engine_of(circuit)
             setup = self._setup_of(circuit)
-            key = proving_key_for(circuit, engine, setup.path, self._home.keys)
+            key = proving_key_for(circuit, engine, setup, self._home.keys)
         with stages.stage("prove"):
             program = circuit.manifest.program
             proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.limbs)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.errors import ZkinferError
 
 REFUSED, INTERRUPTED = 1, 130
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str) -> None:

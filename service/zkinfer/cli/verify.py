@@ -136,10 +136,9 @@ def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
     if wanted.unsafe_accept_dev_setup:
         rules.append(UnsafeAcceptDevSetup())
     if wanted.policy is not None:
-        try:
-            rules.append(load_policy(wanted.policy.read_bytes()))
-        except OSError as err:
-            raise InputError(f"{wanted.policy} cannot be read: {(err.strerror or 'error').lower()}.") from err
+        if not wanted.policy.is_file():
+            raise InputError(f"The policy {wanted.policy} is not a file.", "Check its path.")
+        rules.append(load_policy(wanted.policy.read_bytes()))
     return AllOf(*rules)
 
 

@@ -1,4 +1,5 @@
 import stat
+from dataclasses import replace
 
 import pytest
 from tests.unit.circuits.making import engine_with, everything_under, rewritten
@@ -12,7 +13,7 @@ from zkinfer.circuits.keycache import keep_proving_key, proving_key_for
 
 @pytest.fixture
 def setup(dev_home):
-    return dev_home.setups.find(3, "insecure-dev").path
+    return dev_home.setups.find(3, "insecure-dev")
 
 
 @pytest.fixture
@@ -24,10 +25,10 @@ def never(*_):
     pytest.fail("keys were made again")
 
 
-def test_key_is_made_once_and_kept_by_its_digest(circuit, setup, wanted, tmp_path):
+def test_key_is_made_once_and_kept_by_the_circuits_digest(circuit, setup, wanted, tmp_path):
     cache = tmp_path / "keys"
     key = proving_key_for(circuit, FakeEngine(), setup, cache)
-    assert key == cache / wanted.hex
+    assert key == cache / circuit.digest.hex
     assert sha256_file(key) == wanted
     assert proving_key_for(circuit, engine_with(make_keys=never), setup, cache) == key
 
@@ -41,15 +42,18 @@ def test_cache_and_key_are_the_users_alone(circuit, setup, tmp_path):
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 32, b"\0" * 64])
 def test_damaged_key_is_made_again(circuit, setup, wanted, tmp_path, damage):
-    (tmp_path / wanted.hex).write_bytes(damage)
+    (tmp_path / circuit.digest.hex).write_bytes(damage)
     assert sha256_file(proving_key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
 
 
 def test_link_to_another_file_is_replaced_and_not_written_through(circuit, setup, wanted, tmp_path):
     (tmp_path / "other").write_bytes(b"other")
-    (tmp_path / wanted.hex).symlink_to("other")
+    (tmp_path / circuit.digest.hex).symlink_to("other")
     assert sha256_file(proving_key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
     assert (tmp_path / "other").read_bytes() == b"other"
+
+
+FORGED = r"is not what its own ONNX file and recipe give\. It was made with another version, or forged"
 
 
 def test_engine_that_makes_another_key_is_refused_and_nothing_kept(circuit, setup, tmp_path):
@@ -57,27 +61,33 @@ def test_engine_that_makes_another_key_is_refused_and_nothing_kept(circuit, setu
         (folder / "program.json").write_bytes(b"another version of the engine")
         return FakeEngine().make_keys(folder, setup, proving_key)
 
-    with pytest.raises(
-        CircuitError, match=r"another proving key than the circuit's manifest names\. The circuit was made"
-    ):
+    with pytest.raises(CircuitError, match=FORGED):
         proving_key_for(circuit, engine_with(make_keys=other), setup, tmp_path / "keys")
     assert everything_under(tmp_path / "keys") == set()
 
 
-def test_setup_of_another_tau_gives_another_key_and_is_refused(circuit, tmp_path):
+def test_setup_of_another_tau_gives_another_key_and_is_refused(circuit, setup, tmp_path):
     (tmp_path / "setup").write_bytes(b"\x01" * 256)
-    with pytest.raises(CircuitError, match="another proving key"):
-        proving_key_for(circuit, FakeEngine(), tmp_path / "setup", tmp_path / "keys")
+    with pytest.raises(CircuitError, match=FORGED):
+        proving_key_for(circuit, FakeEngine(), replace(setup, path=tmp_path / "setup"), tmp_path / "keys")
+
+
+def test_folder_with_the_program_of_another_model_is_refused(folder, setup, tmp_path):
+    """It would publish what its manifest calls private: the key in the cache vouches for the whole folder."""
+    (folder / "program.json").write_bytes(b'{"scale":3}')
+    rewritten(folder, lambda document: document["files"].update({"program.json": str(sha256(b'{"scale":3}'))}))
+    with pytest.raises(CircuitError, match=FORGED):
+        proving_key_for(Circuit.open(folder), FakeEngine(), setup, tmp_path / "keys")
 
 
 def test_larger_setup_of_the_same_tau_serves(circuit, dev_home, wanted, tmp_path):
-    larger = dev_home.setups.find(5, "insecure-dev").path
+    larger = dev_home.setups.find(5, "insecure-dev")
     assert sha256_file(proving_key_for(circuit, FakeEngine(), larger, tmp_path)) == wanted
 
 
 def test_circuit_that_names_another_key_is_refused(folder, setup, tmp_path):
     rewritten(folder, lambda document: document["keys"].update(provingKey="sha256:" + "00" * 32))
-    with pytest.raises(CircuitError, match="another proving key"):
+    with pytest.raises(CircuitError, match=FORGED):
         proving_key_for(Circuit.open(folder), FakeEngine(), setup, tmp_path / "keys")
 
 

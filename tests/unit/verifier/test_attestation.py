@@ -44,7 +44,7 @@ def test_missing_file_is_the_callers_mistake(tmp_path):
 
 
 def test_folder_is_the_callers_mistake(tmp_path):
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="is not a regular file"):
         Attestation.read(tmp_path)
 
 

@@ -97,9 +97,17 @@ def test_wrong_rule_is_refused(rule, message):
         load(rule)
 
 
-@pytest.mark.parametrize("rule", [{"modelIs": "0x1"}, {"notOlderThanSeconds": 0}, {"contextIs": {"consumer": "0x1"}}])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"modelIs": "0x1"},
+        {"notOlderThanSeconds": 0},
+        {"notOlderThanSeconds": -(10**24)},
+        {"contextIs": {"consumer": "0x1"}},
+    ],
+)
 def test_misspelt_argument_is_refused(rule):
-    with pytest.raises(InputError, match=r"Write it in lower-case hex|must be positive"):
+    with pytest.raises(InputError, match=r"Write it in lower-case hex|is no age"):
         load(rule)
 
 

@@ -140,6 +140,8 @@ def read_attestation(path: Path) -> bytes:
         InputError: there is no such file, or it cannot be read.
         AttestationTooLargeError: it is larger than any attestation.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a regular file.", "Check the path of the attestation.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

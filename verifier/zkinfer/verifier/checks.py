@@ -156,23 +156,29 @@ def proof_holds(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Pr
 
 def public_integers(program: Program, values: Sequence[int], role: Literal["input", "output"]) -> Integers:
     """Step (8): the integers of every tensor that is public, by name; raises ValueRangeError."""
+    specs = {spec.name: spec for spec in (program.inputs if role == "input" else program.outputs)}
     return {
-        slot.name: [_integer(value, slot.name, program) for value in values[slot.start : slot.start + slot.count]]
+        slot.name: [
+            _integer(value, specs[slot.name], program) for value in values[slot.start : slot.start + slot.count]
+        ]
         for slot in program.slots
         if slot.role == role and not slot.hashed
     }
 
 
-def _integer(value: int, name: str, program: Program) -> int:
+def _integer(value: int, spec: TensorSpec, program: Program) -> int:
     try:
         integer = field.decode(value)
     except InputError as err:
-        raise ValueRangeError(f"A value of {name!r} is no circuit integer. {err.cause}") from err
+        raise ValueRangeError(f"A value of {spec.name!r} is no circuit integer. {err.cause}") from err
     if abs(integer) >= program.integer_limit:
         raise ValueRangeError(
-            f"A value of {name!r} is {integer}; this circuit holds integers below {program.integer_limit}.",
+            f"A value of {spec.name!r} is {integer}; this circuit holds integers below {program.integer_limit}.",
             "The value wrapped around or was altered.",
         )
+    low, high = spec.integer_range
+    if not low <= integer <= high:
+        raise ValueRangeError(f"A value of {spec.name!r} is {integer}, which is no {spec.dtype}.", "It was altered.")
     return integer
 
 

@@ -84,7 +84,7 @@ def _signed_by(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
 
 
 def _age(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
-    if _typed(value, int, "a whole number of seconds") > _MAX_SECONDS:
+    if not 0 < _typed(value, int, "a whole number of seconds") <= _MAX_SECONDS:
         raise PolicyFileError("The age in notOlderThanSeconds is no age.")
     return NotOlderThan(timedelta(seconds=value))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
-from zkinfer.circuits.digest import Digest, sha256, sha256_file
-from zkinfer.circuits.errors import InputError, SetupError
+from zkinfer.circuits.child import Limits
+from zkinfer.circuits.digest import Digest, sha256
+from zkinfer.circuits.errors import SetupError
+from zkinfer.circuits.models import model_digest
+from zkinfer.circuits.owned import refuse_shared
 from zkinfer.circuits.setups import CEREMONIES, INSECURE_DEV, MAX_DEV_LOG_ROWS
 from zkinfer.verifier.errors import UnknownModelError, UntrustedEngineError, UntrustedSetupError
 
@@ -61,9 +62,9 @@ class Trusted:
         Raises:
             InputError: a model cannot be read, or others can write to the cache.
         """
-        _refuse_shared_cache(cache)
+        refuse_shared(cache)
         return cls(
-            models=MappingProxyType({_digest(path): path for path in models}),
+            models=MappingProxyType({model_digest(path): path for path in models}),
             setups=setups,
             cache=cache,
             engines=MappingProxyType(dict(_production_engines() if engines is None else engines)),
@@ -125,14 +126,7 @@ class Trusted:
 def _production_engines() -> Mapping[str, Engine]:
     from zkinfer.circuits.engines import production_engines  # noqa: PLC0415 - an auditor may hand over their own
 
-    return production_engines()
-
-
-def _digest(path: Path) -> Digest:
-    try:
-        return sha256_file(path)
-    except OSError as err:
-        raise InputError(f"{path} cannot be read: {err.strerror}.", "Check the path of the model.") from err
+    return production_engines(Limits.for_verifying())
 
 
 def _refuse_other_tau(claimed: SetupIdentity) -> None:
@@ -141,18 +135,4 @@ def _refuse_other_tau(claimed: SetupIdentity) -> None:
         raise UntrustedSetupError(
             f"The attestation names the trusted setup {claimed.ceremony}, but another tau*G2 than that ceremony's.",
             "It was altered, or the setup was made by somebody else.",
-        )
-
-
-def _refuse_shared_cache(cache: Path) -> None:
-    """A stranger who can write there could put a verifying key of theirs in place of the rebuilt one."""
-    try:
-        status = cache.stat()
-    except FileNotFoundError:
-        return
-    except OSError as err:
-        raise InputError(f"The cache {cache} cannot be used: {err.strerror}.") from err
-    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise InputError(
-            f"Others can write to the cache {cache}.", f"Choose a folder of your own, or run: chmod go-w {cache}"
         )

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zkinfer.circuits.child import Limits
     from zkinfer.circuits.engines.base import Engine
 
 __all__ = ["production_engines"]
 
 
-def production_engines() -> dict[str, Engine]:
-    """The engines whose proofs mean something, by id."""
+def production_engines(limits: Limits | None = None) -> dict[str, Engine]:
+    """The engines whose proofs mean something, by id.
+
+    Args:
+        limits: what a call of theirs may use; None is for proving one's own circuits.
+    """
     # Not on top: the children that call an engine import this package too, and must start fast.
     from zkinfer.circuits.engines.ezkl import EzklEngine  # noqa: PLC0415
 
-    ezkl = EzklEngine()
+    ezkl = EzklEngine(limits)
     return {ezkl.id: ezkl}

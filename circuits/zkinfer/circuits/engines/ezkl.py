@@ -9,7 +9,7 @@ from zkinfer.circuits import child
 from zkinfer.circuits.digest import Digest, sha256_file
 from zkinfer.circuits.engines import ezkl_tuner
 from zkinfer.circuits.engines.base import Estimate, Keys, Program, Proof, RunArguments, slots_in_order
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.engines.ezkl_arguments import MAX_BLOCK_BITS, EzklArguments, log_rows_least, log_rows_needed
 from zkinfer.circuits.engines.ezkl_process import EzklProcess
 from zkinfer.circuits.errors import EngineError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.engines.base import Progress, TuneRequest
+    from zkinfer.circuits.engines.ezkl_process import Built
     from zkinfer.circuits.tensors import TensorSpec
 
 # Measured on two cores (see docs/benchmarks.md): bytes of proving key per row, for the program and per block of
@@ -62,6 +63,7 @@ class EzklEngine:
         if any(spec.visibility != arguments.input_visibility for spec in inputs):
             raise EngineError("The run arguments publish inputs in another way than the recipe says.")
         built = self._process.build(network, inputs, outputs, arguments, folder)
+        _refuse_misfit(built, arguments)
         return Program(
             inputs=built.inputs,
             outputs=built.outputs,
@@ -142,3 +144,13 @@ class EzklEngine:
             proof=proof.data.hex(),
             instances=list(proof.instances),
         )
+
+
+def _refuse_misfit(built: Built, arguments: EzklArguments) -> None:
+    """Refuse a program that its arguments were not made for: one circuit must not have several recipes."""
+    if not built.uses_lookups and arguments.lookup_range != (0, 0):
+        raise EngineError("Run argument lookup_range is for lookup tables, and the program has none.")
+    if log_rows_needed(built.settings, arguments) > arguments.logrows + MAX_BLOCK_BITS:
+        raise EngineError(f"The program does not fit four blocks of 2^{arguments.logrows} rows.")
+    if log_rows_least(built.settings) > arguments.logrows:
+        raise EngineError(f"The public values, or the hashing of inputs, do not fit 2^{arguments.logrows} rows.")

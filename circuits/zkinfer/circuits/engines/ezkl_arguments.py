@@ -15,25 +15,28 @@ if TYPE_CHECKING:
 
 RESERVED_ROWS = 12  # blinding factors and rows that the proof system keeps for itself, rounded up
 MAX_LOG_ROWS = 24
+MAX_BLOCK_BITS = 2  # a program may spread over up to four blocks of columns
 
 
 class EzklArguments(BaseModel):
     """The settings of ezkl that decide a circuit.
 
     Everything that would weaken it is a constant here: weights are fixed columns, so that the verifying key binds
-    them; range checks of inputs and outputs stay on; Freivalds' algorithm stays off, since it is not audited.
+    them; range checks of inputs and outputs stay on; every product is brought back to its scale, and so range-checked,
+    at once (otherwise hidden inputs can be chosen whose products wrap around the field); Freivalds' algorithm stays
+    off, since it is not audited.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    input_scale: Annotated[int, Field(ge=0, le=20)]
-    param_scale: Annotated[int, Field(ge=0, le=20)]
+    input_scale: Annotated[int, Field(ge=1, le=20)]
+    param_scale: Annotated[int, Field(ge=1, le=20)]
     decomp_base: Annotated[int, Field(ge=2, le=1 << 16)]
     decomp_legs: Annotated[int, Field(ge=1, le=8)]
     lookup_range: tuple[int, int]
     logrows: Annotated[int, Field(ge=6, le=MAX_LOG_ROWS)]
     num_inner_cols: Annotated[int, Field(ge=1, le=16)] = 2
-    scale_rebase_multiplier: Annotated[int, Field(ge=1, le=16)] = 1
+    scale_rebase_multiplier: Literal[1] = 1
     input_visibility: Literal["public", "hashed", "private"] = "public"
     output_visibility: Literal["public"] = "public"
     param_visibility: Literal["fixed"] = "fixed"
@@ -63,10 +66,22 @@ class EzklArguments(BaseModel):
             raise EngineError(f"Run argument {odd[0]} must be {switches[odd[0]]}.")
         if canonical.dump(parsed.to_run_arguments()) != given:
             raise EngineError("A run argument is spelt in another way than it is written.")
-        low, high = parsed.lookup_range
-        if not -(1 << 24) <= low <= 0 <= high <= 1 << 24:
-            raise EngineError("Run argument lookup_range must enclose zero within 2^24.")
+        parsed._refuse_extremes()
         return parsed
+
+    def _refuse_extremes(self) -> None:
+        """Refuse what is unsound, or costs an auditor hours: tables that need many blocks of columns.
+
+        Values stay below 2^63, so that sums of products stay far from the field's 2^254.
+        """
+        low, high = self.lookup_range
+        if not low <= 0 <= high:
+            raise EngineError("Run argument lookup_range must enclose zero.")
+        if self.integer_limit > 1 << 63:
+            raise EngineError("Run arguments decomp_base and decomp_legs reach beyond 63 bits.")
+        largest = 1 << (self.logrows + MAX_BLOCK_BITS)
+        if max(self.decomp_base, high - low + 1) + RESERVED_ROWS > largest:
+            raise EngineError(f"Run arguments ask for tables that do not fit four blocks of 2^{self.logrows} rows.")
 
     def to_run_arguments(self) -> RunArguments:
         """The JSON form that is published."""
@@ -81,7 +96,7 @@ class EzklArguments(BaseModel):
     def integer_limit(self) -> int:
         """Every range-checked value stays below base^legs in magnitude."""
         limit: int = self.decomp_base**self.decomp_legs
-        return min(limit, 1 << 63)
+        return limit
 
 
 def log_rows_needed(settings: dict[str, Any], arguments: EzklArguments) -> int:

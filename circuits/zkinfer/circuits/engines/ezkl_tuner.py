@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl_arguments import (
+    MAX_BLOCK_BITS,
     MAX_LOG_ROWS,
     RESERVED_ROWS,
     EzklArguments,
@@ -34,7 +35,6 @@ _BASES = (512, 1024, 4096, 16384)
 _HEADROOM_BITS = 13  # of an intermediate value above its two scales: 8,192 before a range check fails
 _WIDE = (-(1 << 20), 1 << 20)
 _MARGIN = 2  # lookup tables reach this many times further than calibration did
-_MAX_BLOCKS_BITS = 2  # with a setup too small for one block, up to four blocks of columns
 
 
 def tune(process: EzklProcess, request: TuneRequest, progress: Progress) -> RunArguments:
@@ -101,7 +101,7 @@ def _affordable(settings: dict[str, Any], arguments: EzklArguments, request: Tun
         log_rows_least(settings),
         min(request.max_log_rows, MAX_LOG_ROWS),
     )
-    if least > largest or wanted > largest + _MAX_BLOCKS_BITS:
+    if least > largest or wanted > largest + MAX_BLOCK_BITS:
         raise UnsupportedModelError(
             f"The model needs 2^{wanted} rows, and the largest trusted setup at hand has 2^{largest}.",
             f"Run `zkinfer setup fetch {wanted}`, or use a smaller model.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zkinfer.circuits.tensors import Visibility
+    from zkinfer.circuits.tensors import TensorSpec, Visibility
 
 MAX_FILE_BYTES = 256 << 20
 _PARSING = Limits.for_parsing()
@@ -74,6 +74,8 @@ def normalise_model(
             raise EngineCrashedError("The normalised model on disk is not the one the child reported.")
         draft.chmod(0o644)
         draft.replace(out)
+    if input_visibility != "public":
+        _refuse_hidden_integers(answer.inputs)
     inputs = tuple(spec.model_copy(update={"visibility": input_visibility}) for spec in answer.inputs)
     return answer.model_copy(update={"inputs": inputs})
 
@@ -102,6 +104,15 @@ def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING)
         arguments |= {"samples": str(samples.absolute()), "out": str(draft.absolute())}
         child.run(f"{_INSIDE}:evaluate", arguments, limits=limits)
         draft.replace(out)
+
+
+def _refuse_hidden_integers(inputs: tuple[TensorSpec, ...]) -> None:
+    """No part of a circuit holds an integer to its dtype's range; a verifier does, where it can see it."""
+    if odd := [spec for spec in inputs if not spec.is_float and spec.dtype != "bool"]:
+        raise UnsupportedModelError(
+            f"The input {odd[0].describe()} cannot be hashed or private: nothing would hold it to its type's range.",
+            "Let the model take float32, or publish the inputs.",
+        )
 
 
 def model_digest(path: Path) -> Digest:

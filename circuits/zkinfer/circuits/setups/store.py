@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import InputError, SetupError
+from zkinfer.circuits.owned import refuse_shared
 from zkinfer.circuits.setups import ceremonies
 from zkinfer.circuits.setups.atomic import atomic_file, flush_to_disk, scratch_beside, writing_to
 from zkinfer.circuits.setups.check import hash_setup, identify_setup, peek_setup
@@ -49,6 +50,7 @@ class SetupStore:
     Args:
         home: made at the first write, readable by the user alone.
         search: more folders; files in them count when their digest is in a ceremony's table, whatever their names.
+            A file that is used is copied to `home` first.
     """
 
     def __init__(self, home: Path, *, search: Sequence[Path] = ()) -> None:
@@ -69,12 +71,13 @@ class SetupStore:
 
         Raises:
             SetupError: there is none, or the one that fits is damaged.
+            InputError: others can write to the home folder.
         """
         require_k(k)
         wanted = ceremonies.real_names() if ceremony is None else (ceremonies.by_name(ceremony).name,)
         for candidate in self._candidates():
             if candidate.k >= k and candidate.ceremony in wanted and (setup := _open(candidate)) is not None:
-                return setup
+                return self._own_copy(setup) if candidate.foreign else setup
         raise _missing(k, ceremony)
 
     def stored(self, ceremony: str, k: int) -> TrustedSetup | None:
@@ -92,12 +95,15 @@ class SetupStore:
         Raises:
             SetupError: the file is refused, changes while it is copied, or cannot be copied.
         """
-        found = identify_setup(path, progress=progress)
+        return self._own_copy(identify_setup(path, progress=progress))
+
+    def _own_copy(self, found: TrustedSetup) -> TrustedSetup:
+        """A copy in the home folder: nobody can put another file in its place between the check and the use."""
         target = self.path_for(found.ceremony, found.k)
         self._make_home()
         if not target.exists():
             with scratch_beside(target) as scratch:
-                _copy(path, scratch, found.sha256)
+                _copy(found.path, scratch, found.sha256)
                 _install(scratch, target, found)
         _record(target, found)
         return _open_own(target, ceremonies.by_name(found.ceremony), found.k)
@@ -149,6 +155,7 @@ class SetupStore:
     def _make_home(self) -> None:
         with writing_to(self.home):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_shared(self.home)
 
     def _candidates(self) -> Sequence[_Candidate]:
         return sorted([*_own(self.home), *(each for folder in self._search for each in _foreign(folder))])

@@ -55,7 +55,7 @@ def test_add_refused_file_leaves_no_trace(home, tmp_path):
 
 
 def test_add_file_that_changes_meanwhile_is_refused(home, dev_files, monkeypatch):
-    found = store.identify_setup(dev_files[4])
+    found = replace(store.identify_setup(dev_files[4]), path=dev_files[3])
     monkeypatch.setattr(store, "identify_setup", lambda path, progress: found)
     with pytest.raises(SetupError, match="changed while it was copied"):
         SetupStore(home).add(dev_files[3])
@@ -122,8 +122,9 @@ def test_find_absent_insecure_dev_names_its_own_cure(home):
 
 def test_find_in_a_search_folder_goes_by_content(home, library, rehearsal):
     kept = SetupStore(home, search=[library])
-    assert kept.find(3).path == library / "powers of two to the 3"
+    assert kept.list()[0].path == library / "powers of two to the 3"
     assert [setup.k for setup in kept.list()] == [3, 4]  # k = 5 is in no table
+    assert kept.find(3).path == home / "rehearsal-3.srs"  # a copy: what is used is what was hashed
 
 
 def test_find_prefers_home_to_a_search_folder(home, library, dev_files, rehearsal):
@@ -226,4 +227,5 @@ def test_home_that_cannot_be_made_is_refused(tmp_path, dev_files):
 def test_find_real_file_of_the_shared_folder(home, real_file):
     path = real_file("hermez-raw-11")
     found = SetupStore(home, search=[path.parent]).find(9)
-    assert (found.ceremony, found.k, found.path) == ("hermez", 11, path)
+    assert (found.ceremony, found.k, found.path) == ("hermez", 11, home / "hermez-11.srs")
+    assert found.path.read_bytes() == path.read_bytes()
