@@ -52,6 +52,12 @@ def test_element_that_is_no_integer_is_refused(element):
         checks.public_integers(program(PIXELS), [*values(1, 2), element], "output")
 
 
+@pytest.mark.parametrize("integers", [(-1, 2), (1, 256), (-400, 0)])
+def test_integer_that_its_type_cannot_hold_is_refused(integers):
+    with pytest.raises(ValueRangeError, match="which is no uint8"):
+        checks.public_integers(program(PIXELS), values(*integers, 7), "input")
+
+
 def hashed_values(*integers):
     """The digests of the context and of the input, the output, the context."""
     return [1, ENGINE.commit(integers), field.encode(7), *values()]

@@ -158,3 +158,10 @@ def test_answer_about_another_file_is_refused(dense, saved, tmp_path, monkeypatc
     monkeypatch.setattr(child, "run", lie)
     with pytest.raises(EngineCrashedError, match="not the one the child reported"):
         normalise_model(saved(dense), tmp_path / "o.onnx")
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_hidden_integer_input_is_refused(model, saved, tmp_path, visibility):
+    path = saved(model("a = Cast<to=1>(x) y = Relu(a)", "uint8[1,4] x"))
+    with pytest.raises(UnsupportedModelError, match="cannot be hashed or private: nothing would hold it"):
+        normalise_model(path, tmp_path / "normal.onnx", input_visibility=visibility)
