@@ -280,6 +280,7 @@ def _main() -> None:
         answer = {"error": {"type": type(err).__name__, "cause": err.cause, "cure": err.cure}}
     with os.fdopen(_answer_fd(), "w") as out:
         json.dump(answer, out)
+    os._exit(0)  # the answer is out: threads of an engine, which may crash or hang at the end, are not waited for
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def conform(array: Array, spec: TensorSpec) -> Array:
 
 def _stack(array: Array, spec: TensorSpec) -> Array:
     typed = _typed(array, spec)
-    if typed.shape == spec.shape and spec.shape[:1] == (1,):
+    alone = typed.shape == spec.shape and spec.shape[:1] == (1,)
+    if alone or (typed.shape == (spec.size,) and spec.size > 1):  # one sample, as it is or flat
         return typed.reshape(1, *spec.shape)
     per_sample = typed.shape[1:]
     acceptable = (spec.shape, spec.shape[1:] if spec.shape[:1] == (1,) else None, (spec.size,))

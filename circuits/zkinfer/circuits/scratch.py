@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ENOUGH = 1 << 30
+_LONGEST_NAME = 255
 # `trap` makes the janitor deaf to the Ctrl-C and hang-up that its parent may receive; the second attempt is for
 # a child of the dead process that was still writing during the first.
 _JANITOR = 'trap "" INT HUP TERM; read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
@@ -79,6 +80,8 @@ def staged_folder(target: Path, *, lost_race_is_fine: bool = False) -> Iterator[
         InputError: `target` exists already, or its parent cannot be written.
     """
     refuse_existing(target)
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        raise InputError(f"A name of more than {_LONGEST_NAME} bytes cannot be written.", "Choose a shorter --out.")
     with ExitStack() as cleanup:
         with _writing(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)

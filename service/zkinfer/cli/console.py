@@ -77,6 +77,8 @@ def failing_politely(*, as_json: bool) -> Iterator[None]:
     except OSError as err:  # what no package foresaw: a full disk, a folder that vanished
         _fail(f"{err.filename or 'The system'}: {err.strerror or err}.", type(err).__name__, as_json=as_json)
     except KeyboardInterrupt:
+        if as_json:
+            answer({"ok": False, "error": {"type": "Interrupted", "cause": "The command was interrupted.", "cure": ""}})
         say("[bold red]interrupted[/]; nothing was left behind.")
         raise typer.Exit(INTERRUPTED) from None
 

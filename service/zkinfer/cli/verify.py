@@ -189,8 +189,9 @@ def meaning(verdict: Verdict, wanted: Requirements) -> list[str]:
 
 
 def _context_status(verdict: Verdict, wanted: Requirements) -> str:
-    other = wanted.request_id is not None and wanted.request_id.lower() != verdict.claimed_request
-    return "failed" if other else verdict.status(9)
+    if wanted.request_id is not None and verdict.claimed_request not in ("", wanted.request_id.lower()):
+        return "failed"
+    return verdict.status(9)
 
 
 def _unless_passed(status: str, remark: str) -> str:

@@ -148,7 +148,12 @@ def test_read_samples_of_different_counts_is_refused(write):
         read_samples(write({"x": np.zeros((3, 3)), "n": np.zeros((2, 2), int)}, ".npz"), [X, N])
 
 
-@pytest.mark.parametrize("shape", [(3,), (0, 3), (2, 4), (2, 2, 3), ()])
+@pytest.mark.parametrize("shape", [(3,), (1, 3)])
+def test_read_samples_of_a_single_sample_is_one_of_it(write, shape):
+    assert read_samples(write({"x": np.zeros(shape)}, ".npz"), [X])["x"].shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("shape", [(2,), (0, 3), (2, 4), (2, 2, 3), ()])
 def test_read_samples_of_another_shape_is_refused(write, shape):
     with pytest.raises(DataError, match=r"Samples of 'x' have shape.*Give \[N, ...\] with one x float32\[1, 3\]"):
         read_samples(write({"x": np.zeros(shape)}, ".npz"), [X])

@@ -1,0 +1,55 @@
+import json
+import shutil
+
+import pytest
+from tests.e2e.shell import Shell
+from tests.integration import bench
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A folder of this run, shared with the integration tests."""
+    return tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture(scope="session")
+def home(base):
+    return bench.home_in(base)
+
+
+@pytest.fixture(scope="session")
+def digits(base):
+    """The folder of the compiled demo model."""
+    return bench.digits_circuit(base).folder
+
+
+@pytest.fixture
+def shell(home, tmp_path):
+    """A user in an empty folder of their own, whose home has the setup and keys of the demo's circuit."""
+    return Shell(home.root, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def answered(base, home, digits):
+    """Two answers to the first image: for no request, and signed for request 0x11.. by `prover.key`."""
+    folder = base / "answered"
+    folder.mkdir()
+    for number in (0, 1):
+        picture = {"image": bench.image(number)["image"].tolist()}
+        (folder / f"image-{number}.json").write_text(json.dumps(picture))
+    (folder / "passphrase").write_text("correct horse\n")
+    shell = Shell(home.root, folder)
+    for name in ("prover", "stranger"):
+        assert shell("keys", "new", "--out", f"{name}.key", "--passphrase-file", "passphrase").status == 0
+    prove = ("prove", digits, "--input", "image-0.json")
+    assert shell(*prove, "--out", "offline.json").status == 0
+    signed = ("--key", "prover.key", "--passphrase-file", "passphrase", "--request-id", "0x" + "11" * 32)
+    assert shell(*prove, "--out", "signed.json", *signed).status == 0
+    return folder
+
+
+@pytest.fixture
+def workplace(shell, answered):
+    """A copy of `answered` as the current folder of `shell`."""
+    shutil.copytree(answered, shell.folder, dirs_exist_ok=True)
+    return shell

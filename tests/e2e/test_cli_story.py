@@ -1,0 +1,374 @@
+import json
+import re
+import time
+
+import onnx
+import pytest
+from onnx import parser
+from tests.e2e.shell import Shell
+from tests.integration import bench
+
+ESCAPE = "\x1b"
+REQUEST = "0x" + "11" * 32
+DEV = "--unsafe-accept-dev-setup"
+
+
+def verify(shell, name, *options):
+    return shell("verify", name, "--model", bench.MODEL, "--json", *options)
+
+
+def steps_of(outcome):
+    return {step["number"]: step["status"] for step in outcome.document["steps"]}
+
+
+@pytest.fixture(scope="module")
+def compiled(base, home):
+    """The demo's model, compiled by the command."""
+    shell = Shell(home.root, base)
+    arguments = ("compile", bench.MODEL, "--calibration", bench.CALIBRATION, "--setup", "insecure-dev")
+    return shell(*arguments, "--out", "by-command.circuit", "--json"), base / "by-command.circuit"
+
+
+# --- compile
+
+
+def test_compile_prints_one_object_with_digests_and_timings(compiled):
+    outcome, folder = compiled
+    assert outcome.status == 0
+    document = outcome.document
+    assert document["ok"] is True
+    assert document["circuitDigest"].startswith("sha256:")
+    assert set(document["timings"]) == {"inspect", "tune", "setup", "keys", "judge", "prove"}
+    assert document["manifest"] == json.loads((folder / "manifest.json").read_bytes())
+
+
+def test_compile_speaks_to_people_on_stderr_and_warns_of_the_dev_setup(compiled):
+    outcome, _ = compiled
+    assert "same answers" in outcome.stderr
+    assert "anybody can forge proofs" in outcome.sentence
+    assert ESCAPE not in outcome.stderr
+
+
+def test_compile_by_command_and_by_library_give_the_same_model_id(compiled, digits):
+    manifest = json.loads((digits / "manifest.json").read_bytes())
+    assert compiled[0].document["manifest"]["identity"] == manifest["identity"]
+
+
+def test_compile_into_an_existing_folder_is_refused_at_once(shell, digits):
+    outcome = shell("compile", bench.MODEL, "--setup", "insecure-dev", "--out", digits, "--json")
+    assert outcome.status == 1
+    assert "exists already" in outcome.document["error"]["cause"]
+
+
+def test_compile_without_a_setup_says_how_to_get_one(shell):
+    outcome = shell("compile", bench.MODEL, "--out", "c")
+    assert (outcome.status, outcome.stdout) == (1, "")
+    assert "setup fetch" in outcome.sentence
+    assert not (shell.folder / "c").exists()
+
+
+# --- prove
+
+
+def test_prove_prints_one_object_and_writes_the_attestation(workplace, digits):
+    outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "new.json", "--json")
+    assert outcome.status == 0
+    assert set(outcome.document["timings"]) == {"keys", "prove"}
+    assert len(outcome.document["outputs"]["logits"][0]) == 10
+    assert (workplace.folder / "new.json").stat().st_size > 3000
+
+
+def test_prove_onto_an_existing_file_is_refused_and_leaves_it(workplace, digits):
+    before = (workplace.folder / "offline.json").read_bytes()
+    outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "offline.json")
+    assert outcome.status == 1
+    assert "exists already" in outcome.sentence
+    assert (workplace.folder / "offline.json").read_bytes() == before
+
+
+def test_prove_without_json_leaves_stdout_empty(workplace, digits):
+    outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "quiet.json", NO_COLOR="1")
+    assert (outcome.status, outcome.stdout) == (0, "")
+    assert "logits" in outcome.stderr
+
+
+# --- verify
+
+
+def test_verify_accepts_an_honest_answer_and_reports_every_step(workplace):
+    outcome = verify(workplace, "offline.json", DEV, "--input", "image-0.json")
+    assert outcome.status == 0
+    assert steps_of(outcome) == dict.fromkeys(range(1, 12), "passed") | {12: "skipped"}
+    assert outcome.document["ephemeral"] is True
+    assert outcome.document["onExpectedInput"] is True
+
+
+def test_verify_without_permission_refuses_the_dev_setup(workplace):
+    outcome = verify(workplace, "offline.json")
+    assert outcome.status == 1
+    assert outcome.document["error"]["type"] == "InsecureDevSetupError"
+    assert steps_of(outcome)[2] == "failed"
+    assert set(steps_of(outcome).values()) == {"passed", "failed", "not_reached"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "step"),
+    [
+        (("--input", "image-1.json"), "InputMismatchError", 8),
+        (("--signer", "stranger.key.pub"), "PolicyRefusedError", 11),
+        (("--request-id", "0x" + "22" * 32), "PolicyRefusedError", 11),
+    ],
+)
+def test_verify_refuses_what_the_caller_did_not_ask_for(workplace, options, error, step):
+    outcome = verify(workplace, "signed.json", DEV, *options)
+    assert outcome.status == 1
+    assert outcome.document["ok"] is False
+    assert outcome.document["error"]["type"] == error
+    assert steps_of(outcome)[step] == "failed"
+
+
+def test_verify_accepts_the_asked_signer_request_and_circuit(workplace, digits):
+    wanted = ("--signer", "prover.key.pub", "--request-id", REQUEST, "--circuit", digits, "--input", "image-0.json")
+    outcome = verify(workplace, "signed.json", DEV, *wanted)
+    assert outcome.status == 0
+    assert (outcome.document["ephemeral"], outcome.document["context"]["requestId"]) == (False, REQUEST)
+    assert all(mark in outcome.stderr for mark in ("✓ proof valid", "✓ of this model", "✓ on this input"))
+
+
+def test_verify_refuses_a_signature_made_for_once_where_a_signer_is_required(workplace):
+    outcome = verify(workplace, "offline.json", DEV, "--signer", "prover.key.pub")
+    assert outcome.document["error"]["type"] == "PolicyRefusedError"
+
+
+def test_verify_says_what_it_did_not_compare(workplace):
+    outcome = workplace("verify", "offline.json", "--model", bench.MODEL, DEV)
+    assert outcome.status == 0
+    assert "– on this input not compared" in outcome.sentence
+    assert "– in this context as the file says" in outcome.sentence
+
+
+def test_verify_with_another_model_is_refused(workplace, digits):
+    (workplace.folder / "other.onnx").write_bytes(bench.MODEL.read_bytes() + b"\x00")
+    outcome = workplace("verify", "offline.json", "--model", "other.onnx", DEV, "--json")
+    assert outcome.document["error"]["type"] == "UnknownModelError"
+
+
+def test_verify_with_the_circuit_of_another_quantisation_is_refused(workplace, tiny_circuit):
+    outcome = verify(workplace, "offline.json", DEV, "--circuit", tiny_circuit)
+    assert outcome.status == 1
+    assert outcome.document["error"]["type"] == "PolicyRefusedError"
+
+
+@pytest.fixture(scope="module")
+def tiny_circuit(base, home):
+    """The circuit of another model, which compiles in a few seconds."""
+    text = '<ir_version: 8, opset_import: ["": 17]> g (float[1,2] x) => (float[1,2] y) { y = Relu(x) }'
+    onnx.save(parser.parse_model(text), base / "tiny.onnx")
+    outcome = Shell(home.root, base)("compile", "tiny.onnx", "--setup", "insecure-dev", "--out", "tiny.circuit")
+    assert outcome.status == 0, outcome.stderr
+    return base / "tiny.circuit"
+
+
+@pytest.mark.parametrize(("lifetime", "status"), [(4, 1), (3600, 0)])
+def test_expired_request_is_refused_and_a_live_one_is_not(workplace, digits, lifetime, status):
+    expiry = int(time.time()) + lifetime
+    assert workplace("prove", digits, "--input", "image-0.json", "--out", "brief.json", "--expiry", expiry).status == 0
+    if status:
+        time.sleep(max(0.0, expiry + 1 - time.time()))
+    outcome = verify(workplace, "brief.json", DEV)
+    assert outcome.status == status
+    assert bool(status) == ("expired" in outcome.document.get("error", {}).get("cause", ""))
+
+
+def test_request_that_has_expired_already_is_wrong_usage(workplace, digits):
+    outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "late.json", "--expiry", 1_600_000_000)
+    assert outcome.status == 2
+    assert "passed already" in outcome.sentence
+
+
+# --- policies
+
+
+def policy(shell, *rules):
+    (shell.folder / "policy.json").write_text(json.dumps({"version": 1, "allOf": list(rules)}))
+    return "--policy", "policy.json"
+
+
+def test_policy_file_that_is_met_accepts(workplace):
+    options = policy(workplace, {"notOlderThanSeconds": 86400}, {"unsafeAcceptDevSetup": True})
+    assert verify(workplace, "signed.json", *options).status == 0
+
+
+def test_policy_file_that_is_not_met_refuses(workplace):
+    outcome = verify(workplace, "signed.json", DEV, *policy(workplace, {"modelIs": "0x" + "00" * 32}))
+    assert outcome.document["error"]["type"] == "PolicyRefusedError"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', '{"version": 2, "allOf": []}', "not json"])
+def test_policy_file_that_is_none_fails(workplace, text):
+    (workplace.folder / "policy.json").write_text(text)
+    outcome = verify(workplace, "signed.json", DEV, "--policy", "policy.json")
+    assert outcome.status == 1
+    assert outcome.document["ok"] is False
+
+
+def test_empty_policy_file_does_not_mean_yes(workplace):
+    outcome = verify(workplace, "signed.json", DEV, *policy(workplace))
+    assert outcome.status == 1
+    assert outcome.document["error"]["type"] == "EmptyPolicyError"
+
+
+# --- keys
+
+
+def test_new_key_is_private_encrypted_and_shown_by_its_fingerprint(workplace):
+    made = workplace(
+        "keys", "new", "--out", "k", "--algorithm", "ecdsa-p256", "--passphrase-file", "passphrase", "--json"
+    )
+    shown = workplace("keys", "show", "k.pub", "--json")
+    assert (made.status, shown.status) == (0, 0)
+    assert shown.document == {"ok": True, "algorithm": "ecdsa-p256", "fingerprint": made.document["fingerprint"]}
+    assert b"ENCRYPTED" in (workplace.folder / "k").read_bytes()
+    assert (workplace.folder / "k").stat().st_mode & 0o777 == 0o600
+
+
+def test_key_is_never_overwritten(workplace):
+    before = (workplace.folder / "prover.key").read_bytes()
+    outcome = workplace("keys", "new", "--out", "prover.key", "--passphrase-file", "passphrase")
+    assert outcome.status == 1
+    assert (workplace.folder / "prover.key").read_bytes() == before
+
+
+def test_new_key_without_a_passphrase_is_not_made_where_nobody_can_be_asked(shell):
+    outcome = shell("keys", "new", "--out", "k")
+    assert outcome.status == 1
+    assert list(shell.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\nsecond line\n"])
+def test_empty_passphrase_file_is_refused(shell, content):
+    (shell.folder / "empty").write_text(content)
+    outcome = shell("keys", "new", "--out", "k", "--passphrase-file", "empty")
+    assert outcome.status == 1
+    assert "holds no passphrase" in outcome.sentence
+    assert not (shell.folder / "k").exists()
+
+
+def prove_with_key(shell, digits, key, passphrase="passphrase"):
+    arguments = ("--input", "image-0.json", "--out", "keyed.json", "--key", key, "--passphrase-file", passphrase)
+    return shell("prove", digits, *arguments, "--json")
+
+
+def test_wrong_passphrase_is_refused_before_proving(workplace, digits):
+    (workplace.folder / "wrong").write_text("battery staple\n")
+    outcome = prove_with_key(workplace, digits, "prover.key", "wrong")
+    assert outcome.document["error"]["type"] == "KeyFileError"
+    assert not (workplace.folder / "keyed.json").exists()
+
+
+def test_key_that_others_can_read_is_refused(workplace, digits):
+    (workplace.folder / "prover.key").chmod(0o640)
+    outcome = prove_with_key(workplace, digits, "prover.key")
+    assert "can be read by other users" in outcome.document["error"]["cause"]
+
+
+def test_public_key_cannot_sign(workplace, digits):
+    (workplace.folder / "prover.key.pub").chmod(0o600)
+    assert prove_with_key(workplace, digits, "prover.key.pub").document["error"]["type"] == "KeyFileError"
+
+
+def test_unencrypted_key_with_a_passphrase_is_refused(workplace, digits):
+    assert workplace("keys", "new", "--out", "bare.key", "--unsafe-unencrypted").status == 0
+    outcome = prove_with_key(workplace, digits, "bare.key")
+    assert "is not encrypted" in outcome.document["error"]["cause"]
+
+
+def test_unencrypted_key_signs_without_a_passphrase(workplace, digits):
+    assert workplace("keys", "new", "--out", "bare.key", "--unsafe-unencrypted").status == 0
+    outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "bare.json", "--key", "bare.key")
+    assert outcome.status == 0
+
+
+# --- inspect and setup
+
+
+def test_inspect_shows_a_circuit_an_attestation_and_a_model(workplace, digits):
+    kinds = [workplace("inspect", path, "--json").document["kind"] for path in (digits, "signed.json", bench.MODEL)]
+    assert kinds == ["circuit", "attestation", "model"]
+
+
+def test_inspect_says_that_it_checks_no_proof(workplace):
+    assert "none of them checked" in workplace("inspect", "signed.json").sentence
+
+
+def test_setup_list_names_the_dev_setup(shell, home, digits):
+    outcome = shell("setup", "list", "--json")
+    assert outcome.status == 0
+    assert {"insecure-dev"} <= {setup["ceremony"] for setup in outcome.document["setups"]}
+
+
+def test_setup_check_and_import_take_a_sound_file(home, digits, tmp_path):
+    newcomer = Shell(tmp_path / "new home", tmp_path)
+    file = home.setups.insecure_dev(6).path
+    checked = newcomer("setup", "check", file, "--json")
+    imported = newcomer("setup", "import", file, "--json")
+    assert (checked.status, imported.status) == (0, 0)
+    assert checked.document["sha256"] == imported.document["sha256"]
+    assert newcomer("setup", "list", "--json").document["setups"][0]["k"] == 6
+
+
+@pytest.mark.parametrize("command", ["check", "import"])
+def test_setup_with_one_changed_byte_is_refused(home, digits, tmp_path, command):
+    data = bytearray(home.setups.insecure_dev(6).path.read_bytes())
+    data[4 + 64 * 20 + 5] ^= 1
+    (tmp_path / "bad.srs").write_bytes(data)
+    outcome = Shell(tmp_path / "new home", tmp_path)("setup", command, "bad.srs", "--json")
+    assert outcome.status == 1
+    assert outcome.document["error"]["type"] == "SetupError"
+
+
+# --- how it speaks
+
+
+def test_no_color_and_forced_color_are_obeyed(workplace):
+    arguments = ("verify", "offline.json", "--model", bench.MODEL, DEV)
+    plain, coloured = workplace(*arguments, NO_COLOR="1", FORCE_COLOR="1"), workplace(*arguments, FORCE_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain.stderr)
+    assert ESCAPE in coloured.stderr
+
+
+def test_output_without_a_terminal_has_no_escape_codes(workplace):
+    outcome = workplace("verify", "offline.json", "--model", bench.MODEL, DEV)
+    assert ESCAPE not in outcome.stderr + outcome.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compile",),
+        ("prove", "c"),
+        ("verify", "a.json"),
+        ("verify", "a.json", "--model"),
+        ("nonsense",),
+        ("prove", "c", "--input", "i.json", "--out", "o.json", "--chain-id", "-1"),
+        ("keys", "new", "--out", "k", "--algorithm", "rsa"),
+        ("setup", "fetch", "99"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_so_on_stderr(shell, arguments):
+    outcome = shell(*arguments)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert "Error" in outcome.stderr
+
+
+def test_version_names_the_engine(shell):
+    outcome = shell("--version")
+    assert outcome.status == 0
+    assert re.fullmatch(r"zkinfer \S+ \(engine: ezkl \S+\)\n", outcome.stdout)
+
+
+def test_reader_that_goes_away_causes_no_traceback(workplace):
+    with workplace.start("inspect", "signed.json", "--json") as process:
+        process.stdout.close()
+        stderr = process.stderr.read()
+    assert "Traceback" not in stderr

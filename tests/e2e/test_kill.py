@@ -1,0 +1,304 @@
+"""A command that dies at any moment leaves neither results nor secrets nor processes."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+from tests.e2e.shell import SHM, Shell, nothing_left, running, soon
+from tests.integration import bench
+
+from zkinfer.circuits import Circuit
+
+COMPILE_MOMENTS, PROVE_MOMENTS = 12, 8
+COMPILE = ("compile", bench.MODEL, "--calibration", bench.CALIBRATION, "--setup", "insecure-dev", "--out")
+
+
+@pytest.fixture(scope="module")
+def killed_home(base):
+    """A home of its own, with the setup at hand, so that nothing of other tests lies there."""
+    home = base / "killed home"
+    (home / "setups").mkdir(parents=True)
+    bench.Home(home).setups.insecure_dev(12)
+    return home
+
+
+@pytest.fixture(scope="module")
+def durations(base, killed_home, digits, answered):
+    """Seconds that a whole compile and a whole prove take here; also fills the cache of keys."""
+    folder = base / "durations"
+    folder.mkdir()
+    shell = Shell(killed_home, folder)
+    compile_seconds = seconds(shell, *COMPILE, folder / "out")
+    prove = ("prove", digits, "--input", answered / "image-0.json", "--out")
+    return compile_seconds, min(seconds(shell, *prove, f"{number}.json") for number in range(3))
+
+
+def seconds(shell, *arguments):
+    start = time.monotonic()
+    assert shell(*arguments).status == 0
+    return time.monotonic() - start
+
+
+@pytest.fixture
+def compiling(tmp_path):
+    """The arguments of a compile into the folder of `killed`."""
+    return *COMPILE, tmp_path / "out"
+
+
+@pytest.fixture
+def proving(digits, answered, tmp_path):
+    """The arguments of a prove into the folder of `killed`."""
+    return "prove", digits, "--input", answered / "image-0.json", "--out", tmp_path / "a.json"
+
+
+@pytest.fixture
+def killed(killed_home, tmp_path):
+    return Shell(killed_home, tmp_path)
+
+
+def stopped(shell, arguments, after, signal_):
+    """Start a command and send it a signal; returns its status and what it said, once nothing of it is left.
+
+    `after` is a number of seconds; None waits until the engine is at work.
+    """
+    before = shell.leftovers()
+    with shell.start(*arguments) as process:
+        if after is None:
+            assert soon(lambda: running(process.pid))
+        else:
+            time.sleep(after)
+        os.kill(process.pid, signal_)
+        _, stderr = process.communicate(timeout=30)
+    assert nothing_left(shell, process, before)
+    return process.returncode, stderr
+
+
+def unfinished(shell):
+    """Nothing is in the folder, and nothing but keys and setups in the home."""
+    assert list(shell.folder.iterdir()) == []
+    assert {path.name for path in shell.home.iterdir()} <= {"keys", "setups", "rebuilt"}
+    assert all(len(path.name) == 64 for path in (shell.home / "keys").iterdir())
+    assert {path.suffix for path in (shell.home / "setups").iterdir()} <= {".srs", ".sha256"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(COMPILE_MOMENTS))
+def test_compile_killed_at_any_moment_leaves_nothing(killed, compiling, durations, moment):
+    after = durations[0] * (moment + 0.5) / (COMPILE_MOMENTS + 1)
+    status, _ = stopped(killed, compiling, after, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    unfinished(killed)
+
+
+def test_compile_into_a_relative_folder_killed_leaves_nothing(killed, durations):
+    status, _ = stopped(killed, (*COMPILE, "out"), durations[0] * 0.5, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    unfinished(killed)
+
+
+@pytest.mark.parametrize("moment", range(PROVE_MOMENTS))
+def test_prove_killed_at_any_moment_leaves_nothing(killed, proving, durations, moment):
+    status, _ = stopped(killed, proving, durations[1] * (moment + 0.5) / (PROVE_MOMENTS + 1), signal.SIGKILL)
+    assert status in (-signal.SIGKILL, 0)
+    if status:
+        unfinished(killed)
+    else:  # a machine that is faster now than it was: then the answer is whole
+        assert bench.Attestation.read(killed.folder / "a.json")
+
+
+def test_compile_and_prove_after_the_kills_succeed(killed, proving, compiling, durations, answered):
+    assert killed(*compiling).status == 0
+    assert killed(*proving).status == 0
+    assert killed("prove", "out", "--input", answered / "image-0.json", "--out", "b.json").status == 0
+    assert not running(os.getpid())
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_compile_interrupted_says_so_and_leaves_nothing(killed, compiling, durations, share):
+    status, stderr = stopped(killed, compiling, durations[0] * share, signal.SIGINT)
+    assert status == 130
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    unfinished(killed)
+
+
+def test_prove_interrupted_says_so_and_leaves_nothing(killed, proving, durations):
+    status, stderr = stopped(killed, proving, None, signal.SIGINT)
+    assert (status, "Traceback" in stderr) == (130, False)
+    unfinished(killed)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.75])
+def test_compile_terminated_leaves_nothing(killed, compiling, durations, share):
+    status, stderr = stopped(killed, compiling, durations[0] * share, signal.SIGTERM)
+    assert status in (-signal.SIGTERM, 143)
+    assert "Traceback" not in stderr
+    unfinished(killed)
+
+
+def test_prove_terminated_leaves_nothing(killed, proving, durations):
+    status, stderr = stopped(killed, proving, None, signal.SIGTERM)
+    assert status in (-signal.SIGTERM, 143)
+    assert "Traceback" not in stderr
+    unfinished(killed)
+
+
+def test_interrupt_of_the_whole_terminal_leaves_nothing(killed, compiling, durations):
+    """Ctrl-C goes to every process of the terminal's group."""
+    before = killed.leftovers()
+    with killed.start(*compiling) as process:
+        time.sleep(durations[0] * 0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert nothing_left(killed, process, before)
+    unfinished(killed)
+
+
+# --- the input, which must not reach a disk
+
+
+MARKER = (np.random.default_rng(77).integers(20, 108, 64) / 128).astype(np.float32)
+
+
+def spellings():
+    """The bytes that would show that the marker was written, in any form that a witness or an input takes."""
+    integers = [round(float(value) * 128) for value in MARKER]
+    yield MARKER[:4].tobytes()
+    yield MARKER[:4].astype(np.float64).tobytes()
+    yield np.array(integers[:4], np.int64).tobytes()
+    for separator in (",", ", "):
+        yield separator.join(str(float(value)) for value in MARKER[:4]).encode()
+        yield separator.join(map(str, integers[:6])).encode()
+    for byteorder in ("big", "little"):
+        words = [value.to_bytes(32, byteorder) for value in integers[:2]]
+        yield b"".join(words)
+        for between in ('","', '", "', '","0x', '", "0x'):
+            yield between.join(word.hex() for word in words).encode()
+
+
+class Watch(threading.Thread):
+    """Reads every file in some folders, again and again, and notes those that hold the marker."""
+
+    def __init__(self, *folders):
+        super().__init__(daemon=True)
+        self.folders, self.seen, self.found, self.rounds = folders, {}, set(), 0
+        self.patterns, self.over = list(spellings()), threading.Event()
+
+    def run(self):
+        while not self.over.is_set():
+            self.look()
+            time.sleep(0.01)
+
+    def look(self):
+        for folder in self.folders:
+            for parent, _, names in os.walk(folder):
+                for name in names:
+                    self.read(os.path.join(parent, name))  # noqa: PTH118 - called often
+        self.rounds += 1
+
+    def read(self, path):
+        try:
+            status = os.stat(path)  # noqa: PTH116 - called often
+            if self.seen.get(path) == (status.st_mtime_ns, status.st_size):
+                return
+            with open(path, "rb") as file:  # noqa: PTH123 - called often
+                data = file.read()
+        except OSError:
+            return
+        self.seen[path] = status.st_mtime_ns, status.st_size
+        if any(pattern in data for pattern in self.patterns):
+            self.found.add(path)
+
+
+@pytest.fixture
+def watched(killed, durations, tmp_path_factory):
+    """A secret input and a thread that looks for it wherever the command could write."""
+    secret, temporary = tmp_path_factory.mktemp("secret"), tmp_path_factory.mktemp("temporary")
+    np.savez(secret / "input.npz", image=MARKER.reshape(1, 64))
+    watch = Watch(killed.folder, killed.home, temporary, SHM)
+    watch.look()
+    watch.start()
+    yield secret / "input.npz", temporary, watch
+    watch.over.set()
+    watch.join()
+    watch.look()
+
+
+def prove_secret(shell, digits, watched, out="a.json"):
+    path, temporary, _ = watched
+    return shell.start("prove", digits, "--input", path, "--out", out, TMPDIR=str(temporary), RUST_LOG="trace")
+
+
+def test_watch_notices_the_marker_where_it_is_written(watched, killed):
+    (killed.folder / "leak").write_text(json.dumps({"image": MARKER.tolist()}))
+    assert soon(lambda: watched[2].found == {str(killed.folder / "leak")})
+
+
+def test_input_reaches_no_file_but_the_attestation(killed, digits, watched):
+    with prove_secret(killed, digits, watched) as process:
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    watched[2].look()
+    assert watched[2].rounds > 3
+    allowed = {str(killed.folder / "a.json")} | {
+        path for path in watched[2].found if "/.zkinfer-" in path and "part" in path
+    }
+    assert watched[2].found <= allowed
+    assert not any(pattern in (stdout + stderr).encode() for pattern in spellings())
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.8])
+def test_input_reaches_no_file_when_prove_is_killed(killed, digits, watched, durations, share):
+    with prove_secret(killed, digits, watched) as process:
+        time.sleep(durations[1] * share)
+        process.kill()
+        process.communicate(timeout=30)
+    watched[2].look()
+    assert watched[2].found <= {str(killed.folder / "a.json")}
+
+
+def test_input_is_neither_in_arguments_nor_environment_of_a_child(killed, digits, watched):
+    texts = []
+    with prove_secret(killed, digits, watched) as process:
+        while process.poll() is None:
+            texts += [_told(pid) for pid in running(process.pid)]
+        process.communicate(timeout=30)
+    assert texts
+    assert not any(pattern in text for pattern in spellings() for text in texts)
+
+
+def _told(pid):
+    try:
+        done = subprocess.run(
+            ["cat", f"/proc/{pid}/cmdline", f"/proc/{pid}/environ"], capture_output=True, check=False, timeout=10
+        )
+    except OSError:
+        return b""
+    return done.stdout
+
+
+# --- caches that were spoilt
+
+
+def test_half_written_proving_key_in_the_cache_is_made_again(killed, proving, durations, digits):
+    key = killed.home / "keys" / Circuit.open(digits).digest.hex
+    whole = key.read_bytes()
+    key.write_bytes(whole[:1000])
+    assert killed(*proving).status == 0
+    assert key.read_bytes() == whole
+
+
+def test_changed_rebuilt_circuit_is_no_verdict(killed, durations, answered):
+    verify = ("verify", answered / "signed.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup", "--json")
+    assert killed(*verify).status == 0
+    (rebuilt,) = (killed.home / "rebuilt").glob("*/vk.key")
+    rebuilt.write_bytes(rebuilt.read_bytes()[:-1])
+    outcome = killed(*verify)
+    assert outcome.status == 1
+    assert outcome.document["error"]["type"] == "CircuitError"

@@ -1,0 +1,147 @@
+"""README.md, executed as a reader would."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from tests.e2e.shell import PROGRAM, Shell
+from tests.integration import bench
+
+README = (bench.REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+CONSOLE = [line for block in blocks("console") for line in block.splitlines() if line.strip()]
+MAKE = [line for line in CONSOLE if line.startswith("make ")]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """A newcomer: an empty home, an empty folder."""
+    return Shell(tmp_path_factory.mktemp("newcomer"), tmp_path_factory.mktemp("readme"))
+
+
+@pytest.fixture(scope="module")
+def followed(reader):
+    """The console lines, in one shell, and then the folder that the reader stands in."""
+    lines = ["set -eu", *(line for line in CONSOLE if line not in MAKE), "pwd > ../stands-here"]
+    environment = reader.environment | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lines)],
+        cwd=reader.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr
+    return done, (reader.folder / "stands-here").read_text().strip()
+
+
+def test_readme_has_the_blocks_that_are_run_here():
+    assert len(CONSOLE) >= 6
+    assert len(blocks("python")) == 1
+    assert set(re.findall(r"^```(\w+)", README, re.MULTILINE)) == {"console", "python"}
+
+
+def test_readme_make_lines_are_targets():
+    targets = set(re.findall(r"^([a-z]+):", (bench.REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert MAKE
+    assert {line.removeprefix("make ") for line in MAKE} <= targets
+
+
+@pytest.mark.slow
+def test_readme_console_lines_succeed_and_accept(followed):
+    done, _ = followed
+    assert "accepted" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_readme_python_runs_where_the_console_lines_end(followed, reader):
+    _, folder = followed
+    done = subprocess.run(
+        [sys.executable, "-c", blocks("python")[0]],
+        cwd=folder,
+        env=reader.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\d\n", done.stdout)
+
+
+def test_help_names_every_command_of_the_readme(reader):
+    used = set(
+        re.findall(r"zkinfer ([a-z]+)(?: ([a-z]+)\b)?", " ".join(re.findall(r"`([^`]+)`", README)) + "\n".join(CONSOLE))
+    )
+    known = reader("--help").stdout
+    assert used
+    assert all(re.search(rf"\b{command}\b", known) for command, _ in used)
+
+
+def test_help_names_every_option_of_the_readme(reader):
+    for line in CONSOLE:
+        words = shlex.split(line)
+        if words[0] == "zkinfer":
+            text = reader(words[1], "--help", COLUMNS="200").stdout
+            assert all(word in text for word in words if word.startswith("--"))
+
+
+def test_readme_links_to_its_own_files_are_relative():
+    links = re.findall(r"\]\((?!https://)([^)]+)\)", README)
+    assert links
+    assert not any(link.startswith("/") for link in links)
+
+
+# --- demo
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    shell = Shell(tmp_path_factory.mktemp("demo-home"), tmp_path_factory.mktemp("demo"))
+    return shell("demo", "--json", timeout=400), shell
+
+
+def percentage(text):
+    return float(text.partition("%")[0])
+
+
+@pytest.mark.slow
+def test_demo_refuses_five_forgeries_and_keeps_the_accuracy(demo):
+    outcome, _ = demo
+    assert outcome.status == 0, outcome.stderr
+    facts = outcome.document["facts"]
+    assert len(outcome.document["refusals"]) == 5
+    assert percentage(facts["accuracy, float model"]) >= 96
+    assert abs(percentage(facts["accuracy, circuit"]) - percentage(facts["accuracy, float model"])) <= 0.5
+
+
+@pytest.mark.slow
+def test_demo_refuses_each_forgery_for_its_own_reason(demo):
+    reasons = list(demo[0].document["refusals"].values())
+    assert len(set(reasons)) >= 4
+    assert "SignatureError" in reasons
+    assert "RefusedError" not in reasons
+
+
+@pytest.mark.slow
+def test_demo_leaves_nothing_but_its_caches(demo):
+    _, shell = demo
+    assert list(shell.folder.iterdir()) == []
+    assert not [path for path in shell.leftovers() if shell.home in path.parents]
+
+
+@pytest.mark.slow
+def test_demo_says_that_its_setup_is_for_tests(demo):
+    assert "anybody can forge proofs" in demo[0].sentence

@@ -1,0 +1,97 @@
+"""What the tests of the real engine share: the demo's model, one compiled circuit, optional assets."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from zkinfer.circuits import Circuit, Home
+from zkinfer.circuits.assembly import assemble
+from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.digest import sha256_file
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.verifier import AllOf, Attestation, ModelIs, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DIGITS = REPOSITORY / "service/zkinfer/cli/demo/digits"
+MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"
+SHARED = REPOSITORY.parent / "shared"
+_NAMED = [Path(name) for name in os.environ.get("ZKINFER_SETUP_PATH", "").split(os.pathsep) if name]
+SETUP_FOLDERS = tuple(folder for folder in (SHARED / "srs", *_NAMED) if folder.is_dir())
+CONTEXT = Context.model_validate({"requestId": "0x" + "5a" * 32})
+# Fixed, so that the keys of this model under insecure-dev can be pinned.
+GOLDEN_ARGUMENTS = EzklArguments(
+    input_scale=7, param_scale=7, decomp_base=512, decomp_legs=3, lookup_range=(0, 0), logrows=12
+).to_run_arguments()
+
+
+def home_in(base):
+    return Home(base / "home")
+
+
+def image(number):
+    with np.load(HELD_OUT, allow_pickle=False) as data:
+        return {"image": data["image"][number]}
+
+
+def digits_circuit(base):
+    """The demo's model, compiled once for all tests of this run."""
+    folder = base / "digits.circuit"
+    if not folder.exists():
+        options = CompileOptions(setup="insecure-dev")
+        compile_model(MODEL, folder, engine=EzklEngine(), home=home_in(base), calibration=CALIBRATION, options=options)
+    return Circuit.open(folder)
+
+
+def verifier_of(home, *models):
+    return Verifier(trusted=Trusted.of(models, home.setups, home.rebuilt))
+
+
+def policy_of(circuit):
+    return AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
+
+
+def attacker_signs(circuit, proof, context=CONTEXT):
+    """An attestation of whatever the attacker likes, flawlessly signed with a key of their own."""
+    return Attestation.create(
+        identity=circuit.manifest.identity,
+        recipe=circuit.manifest.recipe,
+        program=circuit.manifest.program,
+        proof=proof,
+        context=context,
+        key=SigningKey.generate(),
+        ephemeral=False,
+        created_at=datetime.now(UTC),
+    )
+
+
+def proof_of(attestation):
+    return Proof(attestation.proof, tuple(int(word, 16) for word in attestation.predicate.instances))
+
+
+def rebuild_golden(folder, home):
+    """Print the digests of all that follows from the model and the golden arguments; runs in a process of its own."""
+    folder = Path(folder)
+    made = assemble(
+        MODEL,
+        folder,
+        engine=EzklEngine(),
+        run_arguments=GOLDEN_ARGUMENTS,
+        setup=Home(Path(home)).setups.insecure_dev(12),
+        dimensions={},
+        proving_key=folder.parent / f"{folder.name}.pk",
+    )
+    files = {path.name: str(sha256_file(path)) for path in sorted(folder.iterdir())}
+    answer = {
+        "vk": made.identity.verifying_key,
+        "modelId": made.identity.model_id,
+        "pk": str(made.keys.proving_key),
+        "files": files,
+    }
+    sys.stdout.write(json.dumps(answer))

@@ -1,0 +1,291 @@
+import asyncio
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import parser
+from tests.integration import bench
+
+from zkinfer.circuits.child import Limits
+from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.errors import (
+    DataError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    RangeError,
+)
+from zkinfer.circuits.tensors import quantise
+from zkinfer.prover import Prover
+
+GOLDEN_KEY = "keccak256:9166a78120cc3dd47f7da7a684167886b211ed546bc4e7f44153d40c0508c47b"
+GOLDEN_MODEL_ID = "0x758c834514d414b23527b26d4e837f4cb2f6ed8e0e8d767455263de95ec2ec04"
+CALIBRATED_TO_ONE = np.random.default_rng(1).uniform(-1, 1, (16, 1, 4)).astype(np.float32)
+
+
+def rebuilt(folder, home, seed):
+    folder.mkdir()
+    code = "import sys; from tests.integration import bench; bench.rebuild_golden(*sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder, home.root],
+        env=os.environ | {"PYTHONHASHSEED": seed},
+        cwd=bench.REPOSITORY,
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def golden(base, home, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("golden")
+    return [rebuilt(folder / seed, home, seed) for seed in ("1", "2")]
+
+
+@pytest.fixture(scope="module")
+def tuned_again(home, digits, tmp_path_factory):
+    """What `digits` is, made once more."""
+    return compile_model(
+        bench.MODEL,
+        tmp_path_factory.mktemp("again") / "digits.circuit",
+        engine=EzklEngine(),
+        home=home,
+        calibration=bench.CALIBRATION,
+        options=CompileOptions(setup="insecure-dev"),
+    ).circuit
+
+
+@pytest.fixture(scope="module")
+def sigmoid(home, tmp_path_factory):
+    """A lookup table calibrated on -1..1 only, so that other inputs leave it; the engine may take ten seconds."""
+    folder = tmp_path_factory.mktemp("sigmoid")
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17]> g (float[1,4] x) => (float[1,4] y) { y = Sigmoid(x) }'
+    )
+    onnx.save(model, folder / "sigmoid.onnx")
+    np.savez(folder / "samples.npz", x=CALIBRATED_TO_ONE)
+    options = CompileOptions(setup="insecure-dev")
+    return compile_model(
+        folder / "sigmoid.onnx",
+        folder / "circuit",
+        engine=EzklEngine(),
+        home=home,
+        calibration=folder / "samples.npz",
+        options=options,
+    ).circuit
+
+
+@pytest.fixture
+def copied(digits, tmp_path):
+    """The digits circuit's files and proving key, to be damaged."""
+    for path in digits.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def impatient(home, seconds=15):
+    engine = EzklEngine(Limits(seconds=seconds))
+    return Prover(home=home, engines={engine.id: engine})
+
+
+def proving_key(home, circuit):
+    return home.keys / circuit.digest.hex
+
+
+def prove_in(folder, home, circuit, *, key=None, number=0, engine=None):
+    program = circuit.manifest.program
+    return (engine or EzklEngine(Limits(seconds=30))).prove(
+        folder,
+        program,
+        home.setups.insecure_dev(12).path,
+        key or proving_key(home, circuit),
+        [quantise(bench.image(number)["image"], program.inputs[0])],
+        bench.CONTEXT.limbs,
+    )
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "cut":
+        data = data[: len(data) // 2]
+    elif how == "flipped":
+        data[len(data) // 2] ^= 0xFF
+    elif how == "garbage":
+        data = bytearray(os.urandom(64))
+    else:
+        data = bytearray()
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+# --- the same circuit everywhere
+
+
+def test_golden_model_has_the_pinned_verifying_key_and_model_id(golden):
+    assert golden[0]["vk"] == GOLDEN_KEY
+    assert golden[0]["modelId"] == GOLDEN_MODEL_ID
+
+
+def test_two_processes_with_other_hash_seeds_make_the_same_files_and_keys(golden):
+    assert golden[0] == golden[1]
+    assert set(golden[0]["files"]) == {"network.onnx", "settings.json", "vk.key", "vka.bin"}
+
+
+def test_model_compiled_twice_has_the_same_circuit_digest(digits, tuned_again):
+    assert tuned_again.manifest == digits.manifest
+    assert tuned_again.digest == digits.digest
+
+
+def test_verifying_key_of_the_engine_is_the_one_the_circuit_names(digits):
+    import ezkl  # noqa: PLC0415 - nothing else in the tests may need it
+
+    assert digits.manifest.recipe.engine == f"ezkl/{ezkl.__version__}"
+
+
+# --- values that do not fit
+
+
+@pytest.mark.parametrize("value", [1e7, -1e7, 1e15, -1e30])
+def test_input_beyond_the_range_checks_is_refused(home, digits, value):
+    picture = bench.image(0)
+    picture["image"][0, 0] = value
+    with pytest.raises(RangeError, match="does not fit the range"):
+        impatient(home).prove(digits, picture)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_input_that_is_no_number_is_refused_without_the_engine(home, digits, value):
+    picture = bench.image(0)
+    picture["image"][0, 0] = value
+    with pytest.raises(DataError, match="NaN or infinity"):
+        Prover(home=home, engines={}).prove(digits, picture)
+
+
+@pytest.mark.parametrize("value", [-3.5, 0.25, 3.5])
+def test_lookup_within_its_table_answers_like_the_float_model(home, sigmoid, value):
+    answer = bench.verifier_of(home, sigmoid.folder / "model.onnx").verify(
+        impatient(home).prove(sigmoid, {"x": np.full((1, 4), value)}), bench.policy_of(sigmoid)
+    )
+    assert answer.outputs["y"] == pytest.approx(1 / (1 + np.exp(-value)), abs=0.02)
+
+
+@pytest.mark.parametrize("value", [-10.0, 1e6])
+def test_lookup_beyond_its_table_is_never_proven(home, sigmoid, value):
+    with pytest.raises(EngineError):
+        impatient(home, seconds=4).prove(sigmoid, {"x": np.full((1, 4), value)})
+
+
+@pytest.mark.parametrize("value", [10.0])
+def test_lookup_beyond_its_table_is_a_range_error(home, sigmoid, value):
+    with pytest.raises(RangeError):
+        impatient(home, seconds=4).prove(sigmoid, {"x": np.full((1, 4), value)})
+
+
+def test_forward_pass_beyond_the_table_is_a_range_error(sigmoid):
+    program = sigmoid.manifest.program
+    with pytest.raises(RangeError):
+        EzklEngine().forward(sigmoid.folder, program, [[quantise(np.full((1, 4), 1e6), program.inputs[0])]])
+
+
+# --- damaged files
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "garbage", "empty"])
+@pytest.mark.parametrize("name", ["network.onnx", "settings.json", "vk.key"])
+def test_damaged_program_file_never_verifies_another_answer(home, digits, honest, copied, name, how):
+    """Circuit.open refuses such a folder; here the engine is handed it directly."""
+    damage(copied / name, how)
+    proof = bench.proof_of(honest)
+    wrong = Proof(proof.data, (*proof.instances[:-1], proof.instances[-1] ^ 1))
+    with pytest.raises(EngineError):
+        EzklEngine(Limits(seconds=30)).verify(copied, digits.manifest.program, home.setups.insecure_dev(12).path, wrong)
+
+
+@pytest.mark.parametrize("how", ["cut", "garbage", "empty"])
+def test_damaged_network_is_an_engine_error(home, digits, copied, how):
+    damage(copied / "network.onnx", how)
+    with pytest.raises(EngineError):
+        prove_in(copied, home, digits)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "garbage", "empty"])
+def test_damaged_proving_key_is_an_engine_error(home, digits, copied, how):
+    key = copied / "proving.key"
+    key.write_bytes(proving_key(home, digits).read_bytes())
+    damage(key, how)
+    with pytest.raises(EngineError):
+        prove_in(digits.folder, home, digits, key=key)
+
+
+@pytest.mark.parametrize("how", ["cut", "garbage", "empty"])
+def test_damaged_verifying_key_is_an_engine_error(home, digits, honest, copied, how):
+    damage(copied / "vk.key", how)
+    with pytest.raises(EngineError):
+        EzklEngine(Limits(seconds=30)).verify(
+            copied, digits.manifest.program, home.setups.insecure_dev(12).path, bench.proof_of(honest)
+        )
+
+
+# --- limits, panics, surroundings
+
+
+def test_too_little_memory_is_a_memory_error(home, digits):
+    with pytest.raises(EngineMemoryError, match="ran out of memory"):
+        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=30, memory=200 << 20)))
+
+
+def test_too_little_time_is_a_timeout_error(home, digits):
+    with pytest.raises(EngineTimeoutError, match="time limit"):
+        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=0.6)))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 3072, bytes(3072), b"\x00" * 31])
+def test_malformed_proof_is_an_engine_error(home, digits, honest, data):
+    proof = Proof(data, bench.proof_of(honest).instances)
+    with pytest.raises(EngineError):
+        EzklEngine(Limits(seconds=30)).verify(
+            digits.folder, digits.manifest.program, home.setups.insecure_dev(12).path, proof
+        )
+
+
+@pytest.mark.parametrize("element", [1 << 255, (1 << 256) - 1, -1, 1 << 256])
+def test_malformed_public_value_is_an_engine_error(home, digits, honest, element):
+    proof = bench.proof_of(honest)
+    with pytest.raises(EngineError):
+        EzklEngine(Limits(seconds=30)).verify(
+            digits.folder,
+            digits.manifest.program,
+            home.setups.insecure_dev(12).path,
+            Proof(proof.data, (element, *proof.instances[1:])),
+        )
+
+
+def test_hostile_environment_changes_nothing_and_prints_no_value(home, digits, monkeypatch, capfd):
+    hostile = {"EZKL_REPO_PATH": "/nonexistent", "EZKL_DISABLE_SELECTOR_COMPRESSION": "true", "RUST_LOG": "trace"}
+    hostile |= {
+        "ENABLE_ICICLE_GPU": "true",
+        "RUST_BACKTRACE": "full",
+        "PYTHONPATH": "/nonexistent",
+        "EZKL_LOG": "trace",
+    }
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, value)
+    proof = prove_in(digits.folder, home, digits)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+    attestation = bench.attacker_signs(digits, proof)
+    assert bench.verifier_of(home, bench.MODEL).verify(attestation, bench.policy_of(digits))
+
+
+def test_proof_leaves_the_callers_event_loop_alone(home, digits):
+    async def inside():
+        return prove_in(digits.folder, home, digits)
+
+    assert asyncio.run(inside()).data
