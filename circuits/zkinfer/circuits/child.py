@@ -180,7 +180,7 @@ def _read_until_end(
         selector.register(process.stderr, selectors.EVENT_READ, noise)
         while selector.get_map():
             ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
+            if not ready or time.monotonic() > deadline:  # a child may chatter past its time
                 raise _late()
             for key, _ in ready:
                 chunk = os.read(key.fd, 1 << 16)

@@ -16,6 +16,7 @@ from zkinfer.circuits.tensors import Visibility
 
 Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Keccak256 = Annotated[str, Field(pattern=r"^keccak256:[0-9a-f]{64}$")]
+DimensionName = Annotated[str, Field(min_length=1, max_length=256)]
 INSECURE_DEV = "insecure-dev"
 
 
@@ -48,7 +49,7 @@ class Recipe(_Value):
     engine: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}/[0-9a-z.+-]{1,32}$")]
     normaliser: Annotated[str, Field(pattern=r"^[a-z-]{1,32}/[0-9]{1,6}$")]
     input_visibility: Visibility
-    dimensions: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(max_length=16)]
+    dimensions: Annotated[dict[DimensionName, Annotated[int, Field(ge=1)]], Field(max_length=16)]
     run_arguments: Annotated[dict[str, Any], Field(max_length=64)]
     setup: SetupIdentity
 

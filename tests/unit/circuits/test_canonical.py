@@ -1,7 +1,6 @@
 import contextlib
 import subprocess
 import sys
-import time
 
 import pytest
 from hypothesis import given
@@ -140,12 +139,10 @@ def test_load_canonical_keeps_integers_and_floats_apart():
     assert [type(read_canonical(data)) for data in (b"1", b"1.0")] == [int, float]
 
 
-def test_load_duplicate_in_a_large_object_is_found_quickly():
-    keys = ",".join(f'"{number:04}":0' for number in range(7000))
-    start = time.perf_counter()
-    with pytest.raises(JsonError, match="'6999' twice"):
-        read(f'{{{keys},"6999":0}}'.encode())
-    assert time.perf_counter() - start < 0.1
+def test_load_duplicate_at_the_end_of_a_large_object_is_named():
+    keys = ",".join(f'"{number:06}":0' for number in range(90_000))
+    with pytest.raises(JsonError, match="'089999' twice"):
+        read(f'{{{keys},"089999":0}}'.encode())
 
 
 # Alone, the interpreter's limit stops the parser. py_ecc raises that limit to 100,000 when it is imported, and then

@@ -112,6 +112,10 @@ class Facts:
         self.used = {name for node in model.graph.node for name in node.input if name} | self.outputs
         self._names = set(self._values) | set(self.constants) | self.used
         self.producers = {name: node for node in model.graph.node for name in node.output if name}
+        self.readers: dict[str, set[str]] = {}  # operators that read a value
+        for node in model.graph.node:
+            for name in node.input:
+                self.readers.setdefault(name, set()).add(node.op_type)
         self.added: list[onnx.TensorProto] = []
 
     def array(self, name: str) -> NDArray[Any] | None:

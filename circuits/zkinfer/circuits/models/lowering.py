@@ -1,7 +1,8 @@
 """Rewrite what the engine refuses or answers wrongly into what it computes well.
 
-Each rule takes one node and returns the nodes that replace it, or None to leave it. Every rule keeps the function that
-is computed; the equivalence check at the end of normalising would notice one that does not. Imported in the child only.
+Each rule, here and in `repairs`, takes one node and returns the nodes that replace it, or None to leave it. Every rule
+keeps the function that is computed; the equivalence check at the end of normalising would notice one that does not.
+Imported in the child only.
 """
 
 from __future__ import annotations
@@ -12,15 +13,11 @@ import numpy as np
 import onnx
 from onnx import defs, helper
 
-from zkinfer.circuits.models import foreign, operators, shapes
+from zkinfer.circuits.models import foreign, operators, repairs, shapes
 from zkinfer.circuits.models.graphs import DTYPES, FLOATS, Facts, attributes, copy, opset, replace_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
-
-    Rule = Callable[[onnx.NodeProto, Facts], list[onnx.NodeProto] | None]
 
 _BOOL = onnx.TensorProto.BOOL
 
@@ -55,9 +52,12 @@ def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _lowered(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
-    rule = _RULES.get(node.op_type)
-    result = rule(node, facts) if rule is not None else None
-    return [node] if result is None else result
+    for rules in (repairs.RULES, _RULES):
+        rule = rules.get(node.op_type)
+        result = rule(node, facts) if rule is not None else None
+        if result is not None:
+            return result
+    return [node]
 
 
 def _cast_like(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
@@ -192,7 +192,7 @@ def _dropout(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     return [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, repairs.Rule] = {
     "AveragePool": _strides,
     "Cast": _cast,
     "CastLike": _cast_like,
