@@ -1,0 +1,117 @@
+"""Circuits that hide their inputs, with the real engine: what a proof tells, and what it still binds."""
+
+import pytest
+from tests.integration import bench
+
+from zkinfer.circuits import CompileOptions, Context, Home, compile_model
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.field import MODULUS, to_word
+from zkinfer.circuits.tensors import quantise
+from zkinfer.prover import Prover
+from zkinfer.verifier import (
+    CircuitMismatchError,
+    ContextMismatchError,
+    InputMismatchError,
+    InvalidProofError,
+    claimed_tensors,
+)
+
+OTHER_REQUEST = Context.model_validate({"requestId": "0x" + "a5" * 32})
+
+
+@pytest.fixture(scope="session", params=["hashed", "private"])
+def hidden(request, base, home):
+    """The demo's model compiled so that proofs do not show the image."""
+    options = CompileOptions(setup="insecure-dev", input_visibility=request.param)
+    engine, folder = EzklEngine(), base / f"{request.param}.circuit"
+    return compile_model(
+        bench.MODEL, folder, engine=engine, home=home, calibration=bench.CALIBRATION, options=options
+    ).circuit
+
+
+@pytest.fixture(scope="session")
+def attestation(hidden, home):
+    return Prover(home=home).prove(hidden, bench.image(0), bench.CONTEXT)
+
+
+@pytest.fixture
+def verifier(home):
+    return bench.verifier_of(home, bench.MODEL)
+
+
+def visibility(circuit):
+    return circuit.manifest.recipe.input_visibility
+
+
+def tampered(attestation, place, change):
+    proof = bench.proof_of(attestation)
+    values = [*proof.instances]
+    values[place] = change(values[place])
+    return Proof(proof.data, tuple(values))
+
+
+def test_hidden_input_is_proven_and_verified(hidden, attestation, verifier, digits, home):
+    inference = verifier.verify(attestation, bench.policy_of(hidden))
+    shown = Prover(home=home).prove(digits, bench.image(0))
+    assert inference.inputs == {}
+    assert inference.outputs["logits"].tolist() == claimed_tensors(shown.predicate, "output")["logits"].tolist()
+
+
+def test_attestation_holds_no_value_of_the_hidden_image(hidden, attestation):
+    spec = hidden.manifest.program.inputs[0]
+    pixels = {to_word(value % MODULUS) for value in quantise(bench.image(0)["image"], spec) if value}
+    assert pixels.isdisjoint(attestation.predicate.instances)
+    assert claimed_tensors(attestation.predicate, "input") == {}
+
+
+def test_expected_input_is_compared_by_its_digest_or_not_at_all(hidden, attestation, verifier):
+    policy = bench.policy_of(hidden)
+    if visibility(hidden) == "hashed":
+        assert verifier.verify(attestation, policy, expected_inputs=bench.image(0)).on_expected_input
+    else:
+        with pytest.raises(InputMismatchError, match="'image' is private, so it cannot be compared"):
+            verifier.verify(attestation, policy, expected_inputs=bench.image(0))
+
+
+def test_other_expected_input_is_refused(hidden, attestation, verifier):
+    with pytest.raises(InputMismatchError, match="'image'"):
+        verifier.verify(attestation, bench.policy_of(hidden), expected_inputs=bench.image(1))
+
+
+def test_replay_for_another_request_is_refused(hidden, attestation, verifier):
+    forged = bench.attacker_signs(hidden, bench.proof_of(attestation), OTHER_REQUEST)
+    with pytest.raises(ContextMismatchError, match="made for another request"):
+        verifier.verify(forged, bench.policy_of(hidden))
+
+
+def test_every_public_value_of_a_hidden_circuit_is_bound(hidden, attestation, verifier):
+    for place in range(len(attestation.predicate.instances)):
+        forged = bench.attacker_signs(hidden, tampered(attestation, place, lambda value: (value + 1) % MODULUS))
+        with pytest.raises(InvalidProofError, match="does not hold"):
+            verifier.verify(forged, bench.policy_of(hidden))
+
+
+def test_proof_of_a_hidden_circuit_is_none_of_the_open_one(hidden, attestation, verifier, digits):
+    forged = bench.attacker_signs(digits, bench.proof_of(attestation))
+    with pytest.raises(Exception, match=r"public values|length") as refusal:
+        verifier.verify(forged, bench.policy_of(digits))
+    assert refusal.type.__name__ in ("InstanceCountError", "ProofLengthError")
+
+
+def test_recipe_that_claims_open_inputs_is_another_circuit(hidden, attestation, verifier):
+    """The claim that this is a circuit with public inputs is checked by building one."""
+    manifest = hidden.manifest
+    arguments = manifest.recipe.run_arguments | {"input_visibility": "public"}
+    recipe = manifest.recipe.model_copy(update={"input_visibility": "public", "run_arguments": arguments})
+    lying = type(hidden)(hidden.folder, manifest.model_copy(update={"recipe": recipe}))
+    with pytest.raises(CircuitMismatchError, match="verifying key"):
+        verifier.verify(bench.attacker_signs(lying, bench.proof_of(attestation)), bench.policy_of(hidden))
+
+
+def test_circuit_of_a_stranger_is_rebuilt_before_it_sees_an_input(hidden, tmp_path):
+    """A home without keys knows nothing of the folder, and proves only after it was found to be what it says."""
+    stranger = Home(tmp_path / "home")
+    attestation = Prover(home=stranger).prove(hidden, bench.image(2))
+    assert bench.verifier_of(stranger, bench.MODEL).verify(attestation, bench.policy_of(hidden)).inputs == {}
+    assert [key.name for key in (stranger.keys).iterdir()] == [hidden.digest.hex]
