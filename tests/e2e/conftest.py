@@ -7,12 +7,6 @@ from tests.integration import bench
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory):
-    """A folder of this run, shared with the integration tests."""
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture(scope="session")
 def home(base):
     return bench.home_in(base)
 

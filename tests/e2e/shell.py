@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.waiting import eventually
 
 PROGRAM = Path(sys.executable).with_name("zkinfer")
 SHM = Path("/dev/shm")
@@ -95,17 +96,7 @@ def _arguments(process):
         return []
 
 
-def soon(condition, seconds=6.0):
-    """Whether the condition comes true within these seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def nothing_left(shell, process, before):
     """Whether all private folders and children of a process are gone, soon after its end."""
     mine = shell.leftovers() - before
-    return soon(lambda: not mine & shell.leftovers()) and soon(lambda: not running(process.pid))
+    return eventually(lambda: not mine & shell.leftovers(), 6.0) and eventually(lambda: not running(process.pid), 6.0)

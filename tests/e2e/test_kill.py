@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from tests.e2e.shell import SHM, Shell, nothing_left, running, soon
+from tests.e2e.shell import SHM, Shell, nothing_left, running
 from tests.integration import bench
+from tests.waiting import eventually
 
 from zkinfer.circuits import Circuit
 
@@ -69,7 +70,7 @@ def stopped(shell, arguments, after, signal_):
     before = shell.leftovers()
     with shell.start(*arguments) as process:
         if after is None:
-            assert soon(lambda: running(process.pid))
+            assert eventually(lambda: running(process.pid), 6.0)
         else:
             time.sleep(after)
         os.kill(process.pid, signal_)
@@ -237,7 +238,7 @@ def prove_secret(shell, digits, watched, out="a.json"):
 
 def test_watch_notices_the_marker_where_it_is_written(watched, killed):
     (killed.folder / "leak").write_text(json.dumps({"image": MARKER.tolist()}))
-    assert soon(lambda: watched[2].found == {str(killed.folder / "leak")})
+    assert eventually(lambda: watched[2].found == {str(killed.folder / "leak")}, 6.0)
 
 
 def test_input_reaches_no_file_but_the_attestation(killed, digits, watched):

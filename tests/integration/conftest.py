@@ -6,12 +6,6 @@ from zkinfer.prover import Prover
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory):
-    """A folder of this run, shared with the end-to-end tests."""
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture(scope="session")
 def home(base):
     return bench.home_in(base)
 

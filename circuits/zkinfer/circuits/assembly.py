@@ -86,6 +86,28 @@ def assemble(
     return Assembly(folder, recipe, identity, program, keys)
 
 
+def assemble_again(
+    model: Path,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    engine: Engine,
+    setup: TrustedSetup,
+    proving_key: Path | None = None,
+) -> Assembly:
+    """`assemble` as a recipe says; the caller compares the result with what is claimed."""
+    return assemble(
+        model,
+        folder,
+        engine=engine,
+        run_arguments=recipe.run_arguments,
+        setup=setup,
+        dimensions=recipe.dimensions,
+        input_visibility=recipe.input_visibility,
+        proving_key=proving_key,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """What an auditor rebuilt from an ONNX file and a recipe; `folder` holds the engine's verifying files."""
@@ -129,15 +151,7 @@ def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup,
 
 def _fill(entry: Path, model: Path, digest: str, recipe: Recipe, *, engine: Engine, setup: TrustedSetup) -> None:
     with staged_folder(entry, lost_race_is_fine=True) as staging:
-        made = assemble(
-            model,
-            staging,
-            engine=engine,
-            run_arguments=recipe.run_arguments,
-            setup=setup,
-            dimensions=recipe.dimensions,
-            input_visibility=recipe.input_visibility,
-        )
+        made = assemble_again(model, staging, recipe, engine=engine, setup=setup)
         if made.identity.model != digest:
             raise ModelError(f"{model} changed while it was read.", "Nothing else may write to it; verify again.")
         record = _Record(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.errors import CircuitError
 from zkinfer.circuits.manifest import Manifest, parse_manifest
+from zkinfer.circuits.oserrors import why
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ class Circuit:
                 f"{folder} is no circuit: it has no {MANIFEST}.", "Make one with `zkinfer compile MODEL.onnx`."
             ) from err
         except OSError as err:
-            raise CircuitError(f"{folder} cannot be read: {(err.strerror or 'error').lower()}.") from err
+            raise CircuitError(f"{folder} cannot be read: {why(err)}.") from err
         found = {path.name for path in folder.iterdir()} - {MANIFEST}
         if odd := sorted(found ^ set(manifest.files)):
             raise CircuitError(f"{folder} and its manifest disagree about {odd[0]}.", "Copy the circuit again.")

@@ -22,13 +22,13 @@ from zkinfer.circuits.scratch import private_directory, staged_folder
 from zkinfer.circuits.setups import MAX_DEV_LOG_ROWS
 from zkinfer.circuits.stages import NOBODY, Observer, Stages
 from zkinfer.circuits.statement import require_statement
-from zkinfer.circuits.tensors import quantise
+from zkinfer.circuits.tensors import quantise_batch, quantise_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Engine, Program, Progress, RunArguments
+    from zkinfer.circuits.engines.base import Engine, Program, RunArguments
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.models import NormalisedModel
     from zkinfer.circuits.samples import Samples
@@ -126,7 +126,7 @@ class _Compilation:
                 arguments = self.engine.tune(request, progress=progress)
             program = _trial(self.engine, request, arguments, scratch, self.stages.observer)
         with stage("setup") as progress:
-            setup = _setup_for(program, self.options, self.home, progress)
+            setup = self.home.setups.serving(program.log_rows, self.options.setup, progress)
         with stage("keys"):
             made = self._assemble(staging, scratch, arguments, setup)
         with stage("judge"):
@@ -202,16 +202,8 @@ def _largest(options: CompileOptions, home: Home) -> int:
     return max(sizes)
 
 
-def _setup_for(program: Program, options: CompileOptions, home: Home, progress: Progress) -> TrustedSetup:
-    if options.setup == INSECURE_DEV:
-        return home.setups.insecure_dev(program.log_rows, progress)
-    return home.setups.find(program.log_rows, options.setup)
-
-
 def _judge(engine: Engine, made: Assembly, judging: Samples) -> FidelityReport:
-    batch = [
-        [quantise(judging.inputs[spec.name][i], spec) for spec in made.program.inputs] for i in range(len(judging))
-    ]
+    batch = quantise_batch(judging.inputs, made.program.inputs)
     answers = engine.forward(made.folder, made.program, batch)
     sizes = [spec.size for spec in made.program.outputs]
     if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
@@ -221,7 +213,7 @@ def _judge(engine: Engine, made: Assembly, judging: Samples) -> FidelityReport:
 
 def _prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:
     """A circuit is published only after a proof of it has held."""
-    inputs = [quantise(judging.inputs[spec.name][0], spec) for spec in made.program.inputs]
+    inputs = quantise_sample(judging.one(0), made.program.inputs)
     context = Context.offline()
     proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.limbs)
     require_statement(

@@ -13,6 +13,7 @@ import numpy as np
 
 from zkinfer.circuits import formats
 from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.oserrors import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,10 +58,15 @@ def read_samples(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
 def conform(array: Array, spec: TensorSpec) -> Array:
     """Bring one tensor to the spec: a leading dimension of 1 may be left out, or the tensor be given flat."""
     typed = _typed(array, spec)
-    acceptable = (spec.shape, spec.shape[1:] if spec.shape[:1] == (1,) else None, (spec.size,))
-    if typed.shape not in acceptable:
+    if typed.shape not in _shapes(spec):
         raise DataError(f"Input {spec.name!r} has shape {list(array.shape)}.", f"The model takes {spec.describe()}.")
     return typed.reshape(spec.shape)
+
+
+def _shapes(spec: TensorSpec) -> set[tuple[int, ...]]:
+    """As the spec says, without a leading dimension of 1, or flat."""
+    bare = {spec.shape[1:]} if spec.shape[:1] == (1,) else set()
+    return {spec.shape, (spec.size,), *bare}
 
 
 def _stack(array: Array, spec: TensorSpec) -> Array:
@@ -68,9 +74,7 @@ def _stack(array: Array, spec: TensorSpec) -> Array:
     alone = typed.shape == spec.shape and spec.shape[:1] == (1,)
     if alone or (typed.shape == (spec.size,) and spec.size > 1):  # one sample, as it is or flat
         return typed.reshape(1, *spec.shape)
-    per_sample = typed.shape[1:]
-    acceptable = (spec.shape, spec.shape[1:] if spec.shape[:1] == (1,) else None, (spec.size,))
-    if not typed.ndim or not len(typed) or per_sample not in acceptable:
+    if not typed.ndim or not len(typed) or typed.shape[1:] not in _shapes(spec):
         raise DataError(
             f"Samples of {spec.name!r} have shape {list(array.shape)}.",
             f"Give [N, ...] with one {spec.describe()} per sample.",
@@ -118,4 +122,4 @@ def _bytes_of(path: Path) -> bytes:
             raise DataError(f"{path} is larger than {formats.MAX_BYTES >> 20} MiB.")
         return path.read_bytes()
     except OSError as err:
-        raise DataError(f"{path} cannot be read: {(err.strerror or 'error').lower()}.") from err
+        raise DataError(f"{path} cannot be read: {why(err)}.") from err

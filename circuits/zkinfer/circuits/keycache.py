@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.assembly import assemble
+from zkinfer.circuits.assembly import assemble_again
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest, sha256_file
 from zkinfer.circuits.errors import CircuitError
@@ -54,15 +54,8 @@ def proving_key_for(circuit: Circuit, engine: Engine, setup: TrustedSetup, cache
 def _make_again(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> None:
     manifest, folder = circuit.manifest, scratch / "program"
     folder.mkdir()
-    made = assemble(
-        circuit.folder / MODEL,
-        folder,
-        engine=engine,
-        run_arguments=manifest.recipe.run_arguments,
-        setup=setup,
-        dimensions=manifest.recipe.dimensions,
-        input_visibility=manifest.recipe.input_visibility,
-        proving_key=scratch / "key",
+    made = assemble_again(
+        circuit.folder / MODEL, folder, manifest.recipe, engine=engine, setup=setup, proving_key=scratch / "key"
     )
     files = {path.name: str(sha256_file(path)) for path in folder.iterdir()}
     claimed = {name: digest for name, digest in manifest.files.items() if name != MODEL}

@@ -11,6 +11,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.oserrors import why
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def own_directory(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as err:
-        raise InputError(f"{path} cannot be made: {(err.strerror or 'error').lower()}.") from err
+        raise InputError(f"{path} cannot be made: {why(err)}.") from err
     refuse_shared(path)
     return path
 
@@ -41,7 +42,7 @@ def refuse_shared(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as err:
-        raise InputError(f"{path} cannot be used: {(err.strerror or 'error').lower()}.") from err
+        raise InputError(f"{path} cannot be used: {why(err)}.") from err
     if not stat.S_ISDIR(own.st_mode) or own.st_uid != os.geteuid() or own.st_mode & _OTHERS:
         raise InputError(
             f"Others can write to {path}, or it is no directory of yours.",

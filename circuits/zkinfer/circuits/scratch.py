@@ -14,9 +14,10 @@ import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.oserrors import why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ def _publish(content: Path, target: Path, *, lost_race_is_fine: bool) -> None:
             return
     except OSError as err:
         if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise InputError(f"{target} cannot be written: {(err.strerror or 'error').lower()}.") from err
+            raise InputError(f"{target} cannot be written: {why(err)}.") from err
     if not lost_race_is_fine:
         refuse_existing(target)
 
@@ -110,7 +111,7 @@ def _writing(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        raise InputError(f"{where} cannot be written: {(err.strerror or 'error').lower()}.") from err
+        raise InputError(f"{where} cannot be written: {why(err)}.") from err
 
 
 def refuse_existing(target: Path) -> None:
@@ -128,9 +129,14 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            flush_to_disk(file)
         part.replace(path)
+
+
+def flush_to_disk(file: BinaryIO) -> None:
+    """Wait until what was written would survive a power cut."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _sync_tree(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from zkinfer.circuits.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,6 +78,17 @@ def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
             f"Tensor {spec.name!r} holds {values[at]} at element {at}.", "Circuits take finite numbers only."
         )
     return [int(value) for value in np.rint(values).tolist()]
+
+
+def quantise_sample(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorSpec]) -> list[list[int]]:
+    """The integers of one inference, in the order of the specs; raises DataError as `quantise`."""
+    return [quantise(arrays[spec.name], spec) for spec in specs]
+
+
+def quantise_batch(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorSpec]) -> list[list[list[int]]]:
+    """The same for N inferences, whose arrays are [N, *shape]."""
+    count = len(arrays[specs[0].name])
+    return [quantise_sample({name: array[i] for name, array in arrays.items()}, specs) for i in range(count)]
 
 
 def dequantise(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:

@@ -120,11 +120,7 @@ class Prover:
 
     def _setup_of(self, circuit: Circuit) -> TrustedSetup:
         wanted = circuit.manifest.recipe.setup
-        log_rows = circuit.manifest.program.log_rows
-        if wanted.is_insecure_dev:
-            setup = self._home.setups.insecure_dev(log_rows)
-        else:
-            setup = self._home.setups.find(log_rows, wanted.ceremony)
+        setup = self._home.setups.serving(circuit.manifest.program.log_rows, wanted.ceremony)
         if setup.identity["tauG2"] != wanted.tau_g2:
             raise SetupError(f"The circuit's setup calls itself {wanted.ceremony} but is another one.")
         return setup

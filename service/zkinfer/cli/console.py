@@ -53,15 +53,19 @@ def answer(document: Mapping[str, Any]) -> None:
 
 def describe(error: ZkinferError) -> dict[str, str]:
     """An error as JSON."""
-    return {"type": type(error).__name__, "cause": error.cause, "cure": error.cure}
+    return _described(type(error).__name__, error.cause, error.cure)
 
 
-def _fail(cause: str, kind: str, cure: str = "", *, as_json: bool) -> NoReturn:
+def _described(kind: str, cause: str, cure: str = "") -> dict[str, str]:
+    return {"type": kind, "cause": cause, "cure": cure}
+
+
+def _fail(error: dict[str, str], *, as_json: bool) -> NoReturn:
     if as_json:
-        answer({"ok": False, "error": {"type": kind, "cause": cause, "cure": cure}})
-    say(f"[bold red]error:[/] {plain(cause)}")
-    if cure:
-        say(f"       {plain(cure)}")
+        answer({"ok": False, "error": error})
+    say(f"[bold red]error:[/] {plain(error['cause'])}")
+    if error["cure"]:
+        say(f"       {plain(error['cure'])}")
     raise typer.Exit(REFUSED) from None
 
 
@@ -73,12 +77,13 @@ def failing_politely(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except ZkinferError as err:
-        _fail(err.cause, type(err).__name__, err.cure, as_json=as_json)
+        _fail(describe(err), as_json=as_json)
     except OSError as err:  # what no package foresaw: a full disk, a folder that vanished
-        _fail(f"{err.filename or 'The system'}: {err.strerror or err}.", type(err).__name__, as_json=as_json)
+        cause = f"{err.filename or 'The system'}: {err.strerror or err}."
+        _fail(_described(type(err).__name__, cause), as_json=as_json)
     except KeyboardInterrupt:
         if as_json:
-            answer({"ok": False, "error": {"type": "Interrupted", "cause": "The command was interrupted.", "cure": ""}})
+            answer({"ok": False, "error": _described("Interrupted", "The command was interrupted.")})
         say("[bold red]interrupted[/]; nothing was left behind.")
         raise typer.Exit(INTERRUPTED) from None
 

@@ -25,11 +25,12 @@ def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:
         text: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
         return text.encode()
     from zkinfer.circuits.errors import InputError
+    from zkinfer.circuits.oserrors import why
 
     try:
         lines = path.read_bytes().splitlines()
     except OSError as err:
-        raise InputError(f"{path} cannot be read: {(err.strerror or 'error').lower()}.") from err
+        raise InputError(f"{path} cannot be read: {why(err)}.") from err
     if not lines or not lines[0]:
         raise InputError(f"{path} holds no passphrase.", "Write it on the first line.")
     return lines[0]

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.unit.circuits.making import eventually, is_alive
+from tests.unit.circuits.making import is_alive
+from tests.waiting import eventually
 
 from zkinfer.circuits import child
 from zkinfer.circuits.child import Limits

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.circuits.making import eventually, everything_under
+from tests.unit.circuits.making import everything_under
+from tests.waiting import eventually
 
 from zkinfer.circuits import scratch
 from zkinfer.circuits.errors import InputError

@@ -95,9 +95,10 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
     Outputs beyond those that are wanted repeat the context.
     """
     outputs, lows, highs = [], [0], [0]
+    settings = _read_settings(folder)
     with _compiled(folder) as compiled:
         for done, sample in enumerate(batch, 1):
-            witness = _witness(folder, compiled, sample)
+            witness = _witness(settings, compiled, sample)
             outputs.append([[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]])
             lows.append(int(witness["min_lookup_inputs"]))
             highs.append(int(witness["max_lookup_inputs"]))
@@ -108,7 +109,7 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
     """Witness, prove, verify: the engine may return a proof that does not hold, without an error."""
     with _compiled(folder) as compiled:
-        witness = _witness(folder, compiled, inputs)
+        witness = _witness(_read_settings(folder), compiled, inputs)
         report(0.1)
         with _in_memory(json.dumps(witness)) as witness_path:
             proof = _call(lambda: ezkl.prove(witness_path, compiled, proving_key, None, setup))
@@ -159,17 +160,21 @@ def _compiled(folder: str) -> Iterator[str]:
         yield path
 
 
-def _witness(folder: str, compiled: str, inputs: list[list[int]]) -> dict[str, Any]:
+def _read_settings(folder: str) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(Path(folder, _SETTINGS).read_bytes())
+    return settings
+
+
+def _witness(settings: dict[str, Any], compiled: str, inputs: list[list[int]]) -> dict[str, Any]:
     data = {"input_data": [[_word(value % MODULUS) for value in tensor] for tensor in inputs]}
     with _in_memory(json.dumps(data)) as path:
         witness: dict[str, Any] = _call(lambda: ezkl.gen_witness(path, compiled, None, None, None))
-    _require_lookups_in_range(folder, witness)
+    _require_lookups_in_range(settings, witness)
     return witness
 
 
-def _require_lookups_in_range(folder: str, witness: dict[str, Any]) -> None:
+def _require_lookups_in_range(settings: dict[str, Any], witness: dict[str, Any]) -> None:
     """The forward pass does not look at the tables; proving does, and may then hang instead of failing."""
-    settings = json.loads(Path(folder, _SETTINGS).read_bytes())
     low, high = settings["run_args"]["lookup_range"]
     if settings["required_lookups"] and not (
         low <= int(witness["min_lookup_inputs"]) and int(witness["max_lookup_inputs"]) <= high

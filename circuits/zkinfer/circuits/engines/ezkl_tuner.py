@@ -19,7 +19,7 @@ from zkinfer.circuits.engines.ezkl_arguments import (
 from zkinfer.circuits.errors import EngineError, RangeError, UnsupportedModelError
 from zkinfer.circuits.fidelity import measure
 from zkinfer.circuits.scratch import private_directory
-from zkinfer.circuits.tensors import quantise
+from zkinfer.circuits.tensors import quantise_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +59,7 @@ def _try_scale(process: EzklProcess, request: TuneRequest, scale: int) -> tuple[
     with private_directory() as folder:
         arguments = _cheapest(process, request, scale, folder)
         built = process.build(request.network, request.inputs, request.outputs, arguments, folder)
-        count = len(next(iter(request.samples.values())))
-        batch = [[quantise(request.samples[spec.name][i], spec) for spec in built.inputs] for i in range(count)]
+        batch = quantise_batch(request.samples, built.inputs)
         answer = process.forward(folder, batch, len(request.outputs))
     fidelity = measure(built.outputs, answer.outputs, request.reference)
     return _fit_lookups(arguments, answer, request, built.settings), fidelity

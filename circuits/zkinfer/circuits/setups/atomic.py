@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from zkinfer.circuits.errors import SetupError
-from zkinfer.circuits.scratch import private_directory
+from zkinfer.circuits.scratch import flush_to_disk, private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +34,6 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             flush_to_disk(file)
         scratch.replace(path)
-
-
-def flush_to_disk(file: BinaryIO) -> None:
-    """Wait until what was written would survive a power cut."""
-    file.flush()
-    os.fsync(file.fileno())
 
 
 @contextmanager

@@ -15,8 +15,9 @@ import urllib.request
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zkinfer.circuits.errors import SetupError
+from zkinfer.circuits.scratch import flush_to_disk
 from zkinfer.circuits.setups import ceremonies
-from zkinfer.circuits.setups.atomic import flush_to_disk, writing_to
+from zkinfer.circuits.setups.atomic import writing_to
 from zkinfer.circuits.setups.check import hash_setup
 from zkinfer.circuits.setups.points import file_size, require_k
 

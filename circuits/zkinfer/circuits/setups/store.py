@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import InputError, SetupError
 from zkinfer.circuits.owned import refuse_shared
+from zkinfer.circuits.scratch import flush_to_disk
 from zkinfer.circuits.setups import ceremonies
-from zkinfer.circuits.setups.atomic import atomic_file, flush_to_disk, scratch_beside, writing_to
+from zkinfer.circuits.setups.atomic import atomic_file, scratch_beside, writing_to
 from zkinfer.circuits.setups.check import hash_setup, identify_setup, peek_setup
 from zkinfer.circuits.setups.dev import generate_insecure_dev
 from zkinfer.circuits.setups.points import require_k
@@ -79,6 +80,12 @@ class SetupStore:
             if candidate.k >= k and candidate.ceremony in wanted and (setup := _open(candidate)) is not None:
                 return self._own_copy(setup) if candidate.foreign else setup
         raise _missing(k, ceremony)
+
+    def serving(self, k: int, ceremony: str | None = None, progress: Progress | None = None) -> TrustedSetup:
+        """`find`; but `insecure-dev`, asked for by name, is made where it is missing. Raises as those two."""
+        if ceremony == ceremonies.INSECURE_DEV:
+            return self.insecure_dev(k, progress)
+        return self.find(k, ceremony)
 
     def stored(self, ceremony: str, k: int) -> TrustedSetup | None:
         """The home folder's file of exactly that ceremony and k, or None; raises SetupError if it is damaged."""

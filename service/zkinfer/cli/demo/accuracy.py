@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zkinfer.circuits.circuit import MODEL, Circuit
-from zkinfer.circuits.formats import to_npz
+from zkinfer.circuits.formats import from_npz, to_npz
 from zkinfer.circuits.models import evaluate
 from zkinfer.circuits.scratch import private_directory
-from zkinfer.circuits.tensors import quantise
+from zkinfer.circuits.tensors import quantise_batch
 
 if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine
@@ -36,9 +36,8 @@ def measure_accuracy(circuit: Circuit, engine: Engine, labelled: Path) -> Accura
     with private_directory() as scratch:
         to_npz(scratch / "in.npz", {spec.name: images})
         evaluate(circuit.folder / MODEL, scratch / "in.npz", scratch / "out.npz")
-        with np.load(scratch / "out.npz", allow_pickle=False) as answers:
-            floats = answers[output.name].reshape(len(labels), -1)
-    integers = engine.forward(circuit.folder, program, [[quantise(image, spec)] for image in images])
+        floats = from_npz((scratch / "out.npz").read_bytes())[output.name].reshape(len(labels), -1)
+    integers = engine.forward(circuit.folder, program, quantise_batch({spec.name: images}, [spec]))
     exact = np.array([sample[0] for sample in integers])
     return Accuracy(
         len(labels),

@@ -143,9 +143,7 @@ class Story:
 
     def _refuse(self, verifier: Verifier, compiled: Compiled, honest: Attestation) -> dict[str, str]:
         _chapter(4, "A forger tampers with the first answer in five ways")
-        policy = AllOf(
-            *([UnsafeAcceptDevSetup()] if self._setup == INSECURE_DEV else []), ModelIs(compiled.circuit.model_id)
-        )
+        policy = self._policy(ModelIs(compiled.circuit.model_id))
         refusals = {}
         for number, forgery in enumerate(forge(honest, compiled.circuit), 1):
             (self._folder / f"forgery-{number}.json").write_bytes(forgery.data)
