@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines import production_engines
     from zkinfer.circuits.errors import ZkinferError
+    from zkinfer.circuits.fidelity import Budget
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.models import inspect_model
     from zkinfer.circuits.setups import SetupStore
     from zkinfer.circuits.tensors import TensorSpec
 
 __all__ = [
+    "Budget",
     "Circuit",
     "CompileOptions",
     "Compiled",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Budget": "fidelity",
     "Circuit": "circuit",
     "CompileOptions": "compiling",
     "Compiled": "compiling",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.assembly import Assembly, assemble
@@ -10,9 +10,10 @@ from zkinfer.circuits.circuit import MANIFEST, MODEL, Circuit
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import TuneRequest
-from zkinfer.circuits.errors import EngineError, SetupError
-from zkinfer.circuits.fidelity import measure
+from zkinfer.circuits.errors import EngineError, InputError, SetupError
+from zkinfer.circuits.fidelity import Budget, measure
 from zkinfer.circuits.keycache import keep_proving_key
+from zkinfer.circuits.labels import LabelSource
 from zkinfer.circuits.manifest import FidelityReport, KeySizes, Manifest
 from zkinfer.circuits.models import inspect_model, normalise_model
 from zkinfer.circuits.owned import own_directory
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.engines.base import Engine, Program, RunArguments
+    from zkinfer.circuits.fidelity import Fidelity
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.models import NormalisedModel
     from zkinfer.circuits.samples import Samples
@@ -47,24 +49,29 @@ class CompileOptions:
             an input can confirm the guess), `private` nothing.
         setup: a ceremony's name; None takes the largest setup of a real ceremony that the user has.
         run_arguments: of a published recipe, to make the same circuit again; None tunes.
-        min_agreement: share of calibration samples whose answer must stay the same, 0..1.
-        max_error: the 99th percentile of the error must stay below this fraction of the output's range.
+        budget: what the circuit may lose against the float model, on the samples that choose the settings.
+        labels: `NAME` or `NAME=OUTPUT`: the array of the calibration file that holds each sample's true class, and
+            the output that gives it.
     """
 
     dimensions: Mapping[str, int] = field(default_factory=dict)
     input_visibility: Visibility = "public"
     setup: str | None = None
     run_arguments: RunArguments | None = None
-    min_agreement: float = 0.99
-    max_error: float = 0.05
+    budget: Budget = field(default_factory=Budget)
+    labels: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The new circuit and the seconds that each stage took."""
+    """The new circuit and the seconds that each stage took.
+
+    `shortfall` says what the samples that judge miss of the budget, which others have met; empty if nothing.
+    """
 
     circuit: Circuit
     timings: dict[str, float]
+    shortfall: str = ""
 
 
 def compile_model(
@@ -94,14 +101,22 @@ def compile_model(
         ModelError, DataError: the model or the samples cannot be used.
         SetupError: no trusted setup of the size that the model needs.
         EngineError: no settings within the budget, or the engine failed.
-        InputError: `out` exists or cannot be written.
+        InputError: `out` exists or cannot be written; labels, or a budget that needs them, without what they need.
     """
+    _refuse_without_labels(options or CompileOptions(), calibration)
     work = _Compilation(engine, home, options or CompileOptions(), Stages(observer))
     with private_directory(own_directory(home.keys)) as scratch:
         with staged_folder(out) as staging:
-            manifest = work.compile_into(staging, scratch, model, calibration)
+            manifest, shortfall = work.compile_into(staging, scratch, model, calibration)
         keep_proving_key(scratch / _KEY, manifest.digest, home.keys)
-    return Compiled(Circuit.open(out), work.stages.seconds)
+    return Compiled(Circuit.open(out), work.stages.seconds, shortfall)
+
+
+def _refuse_without_labels(options: CompileOptions, calibration: Path | None) -> None:
+    if options.labels is not None and calibration is None:
+        raise InputError("Labels belong to calibration samples, and there are none.", "Give --calibration.")
+    if options.budget.max_accuracy_drop is not None and options.labels is None:
+        raise InputError("A drop of the accuracy is measured on labels, and there are none.", "Give --labels.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +128,13 @@ class _Compilation:
     options: CompileOptions
     stages: Stages
 
-    def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> Manifest:
-        """Fill `staging` with a circuit, and leave its proving key in `scratch`."""
+    def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> tuple[Manifest, str]:
+        """Fill `staging` with a circuit, leave its proving key in `scratch`, and say what the budget misses."""
         stage = self.stages.stage
         with stage("inspect"):
             normal = _normalise(model, staging / MODEL, scratch / _NETWORK, self.options)
-            tuning, judging = gather(staging / MODEL, normal.inputs, calibration)
+            labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
+            tuning, judging = gather(staging / MODEL, normal.inputs, normal.outputs, calibration, labels)
         with stage("tune") as progress:
             request = _tune_request(scratch / _NETWORK, normal, tuning, self.options, self.home)
             arguments = self.options.run_arguments
@@ -131,12 +147,13 @@ class _Compilation:
             made = self._assemble(staging, scratch, arguments, setup)
         with stage("judge"):
             fidelity = _judge(self.engine, made, judging)
+            shortfall = self.options.budget.shortfall(fidelity)
         with stage("prove"):
             _prove_once(self.engine, made, setup, scratch / _KEY, judging)
-        manifest = _manifest(made, normal, fidelity, staging)
+        manifest = _manifest(made, normal, FidelityReport.of(fidelity, judging.kind), staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        return manifest
+        return manifest, shortfall
 
     def _assemble(self, staging: Path, scratch: Path, arguments: RunArguments, setup: TrustedSetup) -> Assembly:
         return assemble(
@@ -181,9 +198,9 @@ def _tune_request(
         outputs=normal.outputs,
         samples=tuning.inputs,
         reference=tuning.outputs,
-        agreement=options.min_agreement,
-        max_error=options.max_error,
+        budget=options.budget,
         max_log_rows=_largest(options, home),
+        labels=tuning.labels,
     )
 
 
@@ -202,13 +219,13 @@ def _largest(options: CompileOptions, home: Home) -> int:
     return max(sizes)
 
 
-def _judge(engine: Engine, made: Assembly, judging: Samples) -> FidelityReport:
+def _judge(engine: Engine, made: Assembly, judging: Samples) -> Fidelity:
     batch = quantise_batch(judging.inputs, made.program.inputs)
     answers = engine.forward(made.folder, made.program, batch)
     sizes = [spec.size for spec in made.program.outputs]
     if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
         raise EngineError("The engine's answers are of another number or size than the samples call for.")
-    return FidelityReport(data=judging.kind, **asdict(measure(made.program.outputs, answers, judging.outputs)))
+    return measure(made.program.outputs, answers, judging.outputs, labels=judging.labels, indices=judging.indices)
 
 
 def _prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:

@@ -1,8 +1,9 @@
 """Reading tensors from the files people have: .npz, .json and .csv.
 
-A file is either one inference (`read_inputs`) or many (`read_samples`). Formats: .npz holds an array per tensor
-name; .json an object of nested lists by name, or the form of ezkl's examples, `{"input_data": [flat list per
-input]}`; .csv one inference per line, the numbers of all tensors in order, with or without a line of names on top.
+A file is either one inference (`read_inputs`) or many (`read_samples`), perhaps with labels. Formats: .npz holds an
+array per tensor name; .json an object of nested lists by name, or the form of ezkl's examples, `{"input_data": [flat
+list per input]}`; .csv one inference per line, the numbers of all tensors in order, with or without a line of names on
+top.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.oserrors import why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,7 +48,28 @@ def read_inputs(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
 
 def read_samples(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
     """Read N inferences: by name, arrays [N, *shape]. Raises DataError as `read_inputs` does."""
-    arrays = _read(path, specs)
+    return _stacked(path, _read(path, specs), specs)
+
+
+def read_labelled_samples(path: Path, specs: Sequence[TensorSpec], label: str) -> tuple[dict[str, Array], Array]:
+    """The same, and the array (in a .csv: the column) named `label`: as it is, but with as many entries as samples.
+
+    Raises DataError as `read_inputs` does, and where the labels are missing, too few or too many, or an input.
+    """
+    if label in {spec.name for spec in specs}:
+        raise DataError(f"{label!r} is an input of the model.", "Labels are an array of their own.")
+    arrays = _read(path, specs, label)
+    samples, labels = _stacked(path, arrays, specs), arrays[label]
+    count = len(next(iter(samples.values())))
+    if labels.shape[:1] != (count,):
+        raise DataError(
+            f"{path} holds {count} samples, and labels {label!r} of shape {list(labels.shape)}.",
+            "Give one class per sample.",
+        )
+    return samples, labels
+
+
+def _stacked(path: Path, arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> dict[str, Array]:
     stacked = {spec.name: _stack(arrays[spec.name], spec) for spec in specs}
     counts = {name: len(array) for name, array in stacked.items()}
     if len(set(counts.values())) != 1:
@@ -96,24 +118,32 @@ def _typed(array: Array, spec: TensorSpec) -> Array:
     return cast
 
 
-def _read(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
+def _read(path: Path, specs: Sequence[TensorSpec], label: str | None = None) -> dict[str, Array]:
     readers: dict[str, Callable[[bytes], dict[str, Array]]] = {
         ".npz": formats.from_npz,
-        ".json": lambda data: formats.from_json(data, specs),
-        ".csv": lambda data: formats.from_csv(data, specs),
+        ".json": lambda data: formats.from_json(data, specs, label),
+        ".csv": lambda data: formats.from_csv(data, specs, label),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path} is of no known format.", "Give a .npz, .json or .csv file.")
     arrays = reader(_bytes_of(path))
+    _refuse_other_names(path, arrays, specs, label)
+    return arrays
+
+
+def _refuse_other_names(
+    path: Path, arrays: Mapping[str, Array], specs: Sequence[TensorSpec], label: str | None
+) -> None:
     expected = ", ".join(spec.describe() for spec in specs)
     for spec in specs:
         if spec.name not in arrays:
             raise DataError(f"{path} does not hold the input {spec.name!r}.", f"The model takes {expected}.")
-    unknown = sorted(set(arrays) - {spec.name for spec in specs})
+    if label is not None and label not in arrays:
+        raise DataError(f"{path} does not hold the labels {label!r}.", "In a .csv, a line of names must name a column.")
+    unknown = sorted(set(arrays) - {spec.name for spec in specs} - {label})
     if unknown:
         raise DataError(f"{path} holds {unknown[0]!r}, which is no input.", f"The model takes {expected}.")
-    return arrays
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -1,20 +1,57 @@
-"""How close a circuit's answers are to the float model's: measured on given samples, with the count attached."""
+"""How close a circuit's answers are to the float model's, and how close its owner wants them.
+
+An error is the absolute difference of one output number. A *relative* error is that, divided by the largest magnitude
+that the float model gives in the same output over all samples: 0.01 is 1 % of the output's range.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.tensors import dequantise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from zkinfer.circuits.labels import Labels
     from zkinfer.circuits.tensors import TensorSpec
+
+    Floats = NDArray[np.float64]
+
+ERROR_EDGES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
+"""Where the bins of every histogram of relative errors meet: half decades. The outer two bins are open."""
+MAX_WORST = 5
+_TINY = 1e-9  # the range of an output of zeros
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """The shares of samples whose true class the float model and the circuit give in `output`."""
+
+    output: str
+    model: float
+    circuit: float
+
+    @property
+    def drop(self) -> float:
+        """What the circuit loses; negative where it gains."""
+        return self.model - self.circuit
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A sample, counted from 0 as it lies in the data file, its largest relative error, and whether it agrees."""
+
+    sample: int
+    error: float
+    same_answer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,38 +59,171 @@ class Fidelity:
     """Agreement of circuit and float model over `samples` inferences.
 
     `agreement` is the share of samples in which every output of several numbers has its largest number at the
-    same place, and every integer output is equal. `error_p50`, `error_p99` and `error_max` are quantiles of the
-    absolute difference, relative to the largest magnitude of the float output over all samples.
+    same place, and every integer output is equal. `error_p50` to `error_max` are quantiles of the relative errors of
+    all output numbers, and `histogram` counts them between the `ERROR_EDGES`. `absolute_max` is the largest
+    difference of all, in the output's own units. `worst` holds at most `MAX_WORST` samples, those with another answer
+    first, then by error; none without any error. `accuracy` is None where there are no labels.
     """
 
     samples: int
     agreement: float
     error_p50: float
+    error_p90: float
     error_p99: float
     error_max: float
+    absolute_max: float
+    histogram: tuple[int, ...]
+    worst: tuple[Worst, ...] = ()
+    accuracy: Accuracy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a circuit may lose against the float model; all of it holds at once.
+
+    Args:
+        min_agreement: share of samples whose answer must stay the same, 0..1.
+        max_error: most that the 99th percentile of the relative errors may be, 0..1.
+        max_absolute_error: most that any output number may differ, in the output's own units.
+        max_accuracy_drop: most that the share of samples with the true class may fall, 0..1; needs labels.
+
+    Raises:
+        InputError: a share beyond 0..1, or an error that is negative or no number.
+    """
+
+    min_agreement: float = 0.99
+    max_error: float = 0.05
+    max_absolute_error: float | None = None
+    max_accuracy_drop: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("min_agreement", "max_error", "max_accuracy_drop"):
+            _refuse_beyond(name, getattr(self, name), 1.0)
+        _refuse_beyond("max_absolute_error", self.max_absolute_error, math.inf)
+
+    def met_by(self, fidelity: Fidelity) -> bool:
+        """Whether nothing is missed."""
+        return not self.shortfall(fidelity)
+
+    def shortfall(self, fidelity: Fidelity) -> str:
+        """All that is missed, in one sentence; empty where the budget is met."""
+        missed = "; ".join(self._missed(fidelity))
+        return f"{missed[0].upper()}{missed[1:]}." if missed else ""
+
+    def _missed(self, found: Fidelity) -> Iterator[str]:
+        if found.agreement < self.min_agreement:
+            yield f"{_percent(found.agreement)} of the answers stay the same, and {_percent(self.min_agreement)} must"
+        if found.error_p99 > self.max_error:
+            error, most = _percent(found.error_p99), _percent(self.max_error)
+            yield f"the error is {error} of the range (99th percentile), and {most} is allowed"
+        if self.max_absolute_error is not None and found.absolute_max > self.max_absolute_error:
+            yield f"an output differs by {found.absolute_max:.4g}, and {self.max_absolute_error:.4g} is allowed"
+        if self.max_accuracy_drop is not None:
+            yield from self._missed_accuracy(found.accuracy, self.max_accuracy_drop)
+
+    def _missed_accuracy(self, accuracy: Accuracy | None, most: float) -> Iterator[str]:
+        if accuracy is None:
+            yield "the accuracy is unknown without labels"
+        elif accuracy.drop > most + _TINY:  # a difference of two shares is exact to the last bits only
+            fall = f"from {_percent(accuracy.model)} to {_percent(accuracy.circuit)}"
+            yield f"the accuracy falls {fall}, and {_percent(most)} less is allowed"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"
+
+
+def _refuse_beyond(name: str, value: float | None, most: float) -> None:
+    if value is not None and not (0 <= value <= most and math.isfinite(value)):
+        allowed = "a share between 0 and 1" if most == 1 else "a finite number, 0 or more"
+        raise InputError(f"The budget's {name} must be {allowed}, not {value}.")
 
 
 def measure(
     outputs: Sequence[TensorSpec],
     answers: Sequence[Sequence[Sequence[int]]],
     reference: Mapping[str, NDArray[np.generic]],
+    *,
+    labels: Labels | None = None,
+    indices: Sequence[int] | None = None,
 ) -> Fidelity:
-    """Compare a circuit's integers (per sample, per output) with the float model's arrays [N, *shape]."""
-    agree = np.ones(len(answers), dtype=bool)
-    errors = []
-    for place, spec in enumerate(outputs):
-        circuit = np.stack([dequantise(sample[place], spec).ravel() for sample in answers]).astype(np.float64)
-        wanted = reference[spec.name].reshape(circuit.shape).astype(np.float64)
-        agree &= _same_answer(circuit, wanted, spec)
-        errors.append(np.abs(circuit - wanted) / max(float(np.abs(wanted).max()), 1e-9))
-    flat = np.concatenate([error.ravel() for error in errors])
-    p50, p99 = np.quantile(flat, [0.5, 0.99])
-    return Fidelity(len(answers), float(agree.mean()), float(p50), float(p99), float(flat.max()))
+    """Compare a circuit's integers (per sample, per output) with the float model's arrays [N, *shape].
+
+    Args:
+        outputs: the circuit's outputs, in the order of the answers.
+        answers: at least one sample.
+        reference: by the outputs' names.
+        labels: the true classes of these samples.
+        indices: where the samples lie in the data file; None counts them as they come.
+    """
+    columns = [_column(place, spec, answers, reference[spec.name]) for place, spec in enumerate(outputs)]
+    agree = np.logical_and.reduce([column.same_answer() for column in columns])
+    relative = np.concatenate([column.relative_errors() for column in columns], axis=1)
+    p50, p90, p99 = np.quantile(relative, [0.5, 0.9, 0.99])
+    return Fidelity(
+        samples=len(answers),
+        agreement=float(agree.mean()),
+        error_p50=float(p50),
+        error_p90=float(p90),
+        error_p99=float(p99),
+        error_max=float(relative.max()),
+        absolute_max=max(float(column.errors().max()) for column in columns),
+        histogram=_histogram(relative),
+        worst=_worst(relative.max(axis=1), agree, range(len(answers)) if indices is None else indices),
+        accuracy=None if labels is None else _accuracy(columns, labels),
+    )
 
 
-def _same_answer(circuit: NDArray[np.float64], wanted: NDArray[np.float64], spec: TensorSpec) -> NDArray[np.bool_]:
-    if not spec.is_float:
-        return np.asarray((circuit == wanted).all(axis=1))
-    if spec.size == 1:
-        return np.ones(len(circuit), dtype=bool)
-    return np.asarray(circuit.argmax(axis=1) == wanted.argmax(axis=1))
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One output of all samples, [N, size]: what the circuit gives and what the float model gives."""
+
+    spec: TensorSpec
+    circuit: NDArray[np.generic]
+    wanted: NDArray[np.generic]
+
+    def errors(self) -> Floats:
+        """Absolute differences."""
+        return np.abs(self.circuit.astype(np.float64) - self.wanted.astype(np.float64))
+
+    def relative_errors(self) -> Floats:
+        """The same as fractions of the range."""
+        return self.errors() / max(float(np.abs(self.wanted.astype(np.float64)).max()), _TINY)
+
+    def same_answer(self) -> NDArray[np.bool_]:
+        """Per sample; a single float has no answer that could be another."""
+        if not self.spec.is_float:
+            return np.asarray((self.circuit == self.wanted).all(axis=1))
+        return np.asarray(self.circuit.argmax(axis=1) == self.wanted.argmax(axis=1))
+
+    def accuracy(self, classes: NDArray[np.int64]) -> Accuracy:
+        """Shares of samples of which each gives the true class."""
+        shares = [float((_classes(values, self.spec) == classes).mean()) for values in (self.wanted, self.circuit)]
+        return Accuracy(self.spec.name, *shares)
+
+
+def _column(
+    place: int, spec: TensorSpec, answers: Sequence[Sequence[Sequence[int]]], wanted: NDArray[np.generic]
+) -> _Column:
+    circuit = np.stack([dequantise(sample[place], spec).ravel() for sample in answers])
+    return _Column(spec, circuit, wanted.reshape(circuit.shape))
+
+
+def _classes(values: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.generic]:
+    return np.asarray(values.argmax(axis=1)) if spec.is_float else values[:, 0]
+
+
+def _accuracy(columns: Sequence[_Column], labels: Labels) -> Accuracy:
+    [column] = [column for column in columns if column.spec.name == labels.output]
+    return column.accuracy(labels.classes)
+
+
+def _histogram(relative: Floats) -> tuple[int, ...]:
+    bins = np.searchsorted(ERROR_EDGES, relative.ravel(), side="right")
+    return tuple(np.bincount(bins, minlength=len(ERROR_EDGES) + 1).tolist())
+
+
+def _worst(errors: Floats, agree: NDArray[np.bool_], indices: Sequence[int]) -> tuple[Worst, ...]:
+    order = np.lexsort((-errors, agree))[:MAX_WORST]
+    found = [Worst(int(indices[at]), float(errors[at]), bool(agree[at])) for at in order]
+    return tuple(one for one in found if one.error > 0)

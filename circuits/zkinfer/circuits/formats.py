@@ -63,8 +63,11 @@ def _member(data: bytes) -> Array:
     return array
 
 
-def from_json(data: bytes, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """Nested lists by name, or ezkl's `{"input_data": [flat list per input]}`; raises DataError."""
+def from_json(data: bytes, specs: Sequence[TensorSpec], label: str | None = None) -> dict[str, Array]:
+    """Nested lists by name, or ezkl's `{"input_data": [flat list per input]}`; raises DataError.
+
+    Of what stands beside `input_data` only `label` is read.
+    """
     try:
         document = canonical.load(data, max_bytes=MAX_BYTES, what="input file", max_values=MAX_VALUES)
     except JsonError as err:
@@ -75,7 +78,8 @@ def from_json(data: bytes, specs: Sequence[TensorSpec]) -> dict[str, Array]:
         flat = document["input_data"]
         if not isinstance(flat, list) or len(flat) != len(specs):
             raise DataError(f"input_data must be {len(specs)} lists, one per input.")
-        document = {spec.name: values for spec, values in zip(specs, flat, strict=True)}
+        beside = {label: document[label]} if label in document else {}
+        document = beside | {spec.name: values for spec, values in zip(specs, flat, strict=True)}
     return {name: _array(name, value) for name, value in document.items()}
 
 
@@ -89,18 +93,37 @@ def _array(name: str, value: Any) -> Array:  # noqa: ANN401 - any JSON value
     return array
 
 
-def from_csv(data: bytes, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """One sample per line, [N, elements] by name; raises DataError. Above may stand one line without any number."""
+def from_csv(data: bytes, specs: Sequence[TensorSpec], label: str | None = None) -> dict[str, Array]:
+    """One sample per line, [N, elements] by name; raises DataError.
+
+    Above may stand one line of names; it must where a column, wherever it is, holds the labels and not an input.
+    """
     try:
         lines = [line for line in csv.reader(io.StringIO(data.decode("utf-8-sig"))) if line]
-        if lines and not any(_is_number(cell) for cell in lines[0]):
-            lines = lines[1:]
-        table = np.array([[float(cell) for cell in line] for line in lines])
+        names = _names(lines, label)
+        table = np.array([[float(cell) for cell in line] for line in (lines[1:] if names else lines)])
     except (UnicodeDecodeError, ValueError, csv.Error) as err:
         raise DataError(f"The file is no table of numbers: {err}.") from err
-    width = sum(spec.size for spec in specs)
-    if table.ndim != 2 or table.shape[1] != width:
+    width, beside = sum(spec.size for spec in specs), names.count(label)
+    if table.ndim != 2 or table.shape[1] != width + beside:
         raise DataError(f"A line of the table must hold {width} numbers, the elements of all inputs in order.")
+    if label is None or not beside:
+        return _split(table, specs)
+    at = names.index(label)
+    return {label: _whole(table[:, at])} | _split(np.delete(table, at, axis=1), specs)
+
+
+def _names(lines: Sequence[list[str]], label: str | None) -> list[str | None]:
+    """The line of names, empty where there is none: it holds no number, or the name of the labels."""
+    if not lines:
+        return []
+    first: list[str | None] = [cell.strip() for cell in lines[0]]
+    if first.count(label) > 1:
+        raise DataError(f"The table has two columns named {label!r}.")
+    return first if label in first or not any(_is_number(cell) for cell in lines[0]) else []
+
+
+def _split(table: NDArray[np.float64], specs: Sequence[TensorSpec]) -> dict[str, Array]:
     parts = np.split(table, np.cumsum([spec.size for spec in specs])[:-1], axis=1)
     return {spec.name: _column(part, spec) for spec, part in zip(specs, parts, strict=True)}
 
@@ -109,9 +132,12 @@ def _column(part: NDArray[np.float64], spec: TensorSpec) -> Array:
     """A table knows floats only: whole numbers become integers, and 0 and 1 booleans, where the model wants them."""
     if spec.dtype == "bool" and np.isin(part, (0.0, 1.0)).all():
         return part.astype(bool)
-    if not spec.is_float and spec.dtype != "bool" and ((part == np.rint(part)) & (np.abs(part) < _EXACT)).all():
-        return part.astype(np.int64)
-    return part
+    return part if spec.is_float or spec.dtype == "bool" else _whole(part)
+
+
+def _whole(part: NDArray[np.float64]) -> Array:
+    """As integers, where all of them are."""
+    return part.astype(np.int64) if ((part == np.rint(part)) & (np.abs(part) < _EXACT)).all() else part
 
 
 def _is_number(cell: str) -> bool:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.engines.base import Program
 from zkinfer.circuits.errors import CircuitError, JsonError
+from zkinfer.circuits.fidelity import ERROR_EDGES, MAX_WORST
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, Sha256
 
+if TYPE_CHECKING:
+    from zkinfer.circuits.fidelity import Fidelity, Worst
+
 MAX_BYTES = 1 << 22
+_DIGITS = 3  # of an error: the float model's last bits may differ between machines, and digests should not
 Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ErrorSize = Annotated[float, Field(ge=0)]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
@@ -32,19 +39,80 @@ class KeySizes(_Part):
     proof_bytes: Count
 
 
+class AccuracyReport(_Part):
+    """Shares of samples whose true class the float model and the circuit give in `output`."""
+
+    output: str
+    model: Share
+    circuit: Share
+
+
+class WorstSample(_Part):
+    """A sample's place in the data file, from 0, its largest error, and whether its answer is the float model's."""
+
+    sample: Count
+    error: ErrorSize
+    same_answer: bool
+
+    @classmethod
+    def of(cls, one: Worst) -> WorstSample:
+        """As the manifest has it."""
+        return cls(sample=one.sample, error=_rounded(one.error), same_answer=one.same_answer)
+
+
+class ErrorHistogram(_Part):
+    """How many output numbers have an error below the first edge, between each two, and from the last on."""
+
+    edges: Annotated[tuple[ErrorSize, ...], Field(min_length=1, max_length=64)]
+    counts: tuple[Count, ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.counts) != len(self.edges) + 1 or list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("a histogram has ascending edges, and one count more than edges")
+        return self
+
+
 class FidelityReport(_Part):
-    """Circuit against float model on `samples` inferences.
+    """Circuit against float model on `samples` inferences; see `zkinfer.circuits.fidelity.Fidelity`.
 
     `data` says where they come from: `held-out` samples took no part in choosing the settings, `calibration`
-    samples did, `synthetic` ones are random numbers and say little. Errors are fractions of the output's range.
+    samples did, `synthetic` ones are random numbers and say little. Errors are fractions of the output's range, but
+    for `absolute_max`, and have three significant digits.
     """
 
     data: Literal["held-out", "calibration", "synthetic"]
     samples: Annotated[int, Field(ge=1)]
-    agreement: Annotated[float, Field(ge=0, le=1)]
-    error_p50: Share
-    error_p99: Share
-    error_max: Share
+    agreement: Share
+    error_p50: ErrorSize
+    error_p90: ErrorSize
+    error_p99: ErrorSize
+    error_max: ErrorSize
+    absolute_max: ErrorSize
+    error_histogram: ErrorHistogram
+    worst: Annotated[tuple[WorstSample, ...], Field(max_length=MAX_WORST)]
+    accuracy: AccuracyReport | None
+
+    @classmethod
+    def of(cls, found: Fidelity, data: Literal["held-out", "calibration", "synthetic"]) -> FidelityReport:
+        """The report of a measurement."""
+        return cls(
+            data=data,
+            samples=found.samples,
+            agreement=found.agreement,
+            error_p50=_rounded(found.error_p50),
+            error_p90=_rounded(found.error_p90),
+            error_p99=_rounded(found.error_p99),
+            error_max=_rounded(found.error_max),
+            absolute_max=_rounded(found.absolute_max),
+            error_histogram=ErrorHistogram(edges=ERROR_EDGES, counts=found.histogram),
+            worst=tuple(WorstSample.of(one) for one in found.worst),
+            accuracy=None if found.accuracy is None else AccuracyReport.model_validate(asdict(found.accuracy)),
+        )
+
+
+def _rounded(error: float) -> float:
+    return float(f"{error:.{_DIGITS}g}")
 
 
 class Manifest(_Part):

@@ -1,4 +1,9 @@
-"""The samples a circuit is tuned on and judged by, with the float model's answers to them."""
+"""The samples a circuit is tuned on and judged by, with the float model's answers to them.
+
+What judges must not have chosen. So samples alternate between the two, those that judge lose every copy of one that
+tunes, and where more are given than are used, the used ones are spread over the whole file: data files are often
+sorted by class.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from zkinfer.circuits.data import read_samples
+from zkinfer.circuits.data import read_labelled_samples, read_samples
 from zkinfer.circuits.errors import ModelError
 from zkinfer.circuits.formats import from_npz, to_npz
 from zkinfer.circuits.models import evaluate
@@ -19,9 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zkinfer.circuits.labels import Labels, LabelSource
     from zkinfer.circuits.tensors import TensorSpec
 
     Arrays = Mapping[str, NDArray[np.generic]]
+    Rows = NDArray[np.intp]
+    Kind = Literal["held-out", "calibration", "synthetic"]
 
 _MAX_TUNING, _MAX_JUDGING, _SYNTHETIC = 64, 256, 32
 _ENOUGH_TO_HOLD_OUT = 4
@@ -29,54 +37,85 @@ _ENOUGH_TO_HOLD_OUT = 4
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Inputs and float outputs by name, [N, *shape]; `kind` is what a fidelity report calls them."""
+    """Inputs and float outputs by name, [N, *shape]; `kind` is what a fidelity report calls them.
+
+    `indices` says where each lies in the data file, counted from 0; `labels` are their true classes, if known.
+    """
 
     inputs: Arrays
     outputs: Arrays
-    kind: Literal["held-out", "calibration", "synthetic"]
+    kind: Kind
+    indices: tuple[int, ...]
+    labels: Labels | None = None
 
     def __len__(self) -> int:
-        return len(next(iter(self.inputs.values())))
+        return len(self.indices)
 
     def one(self, index: int) -> dict[str, NDArray[np.generic]]:
         """The inputs of one sample."""
         return {name: array[index] for name, array in self.inputs.items()}
 
 
-def gather(model: Path, specs: Sequence[TensorSpec], data: Path | None) -> tuple[Samples, Samples]:
+def gather(
+    model: Path,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    data: Path | None,
+    labels: LabelSource | None = None,
+) -> tuple[Samples, Samples]:
     """Samples to tune on and samples to judge by: the odd ones are held out where there are enough.
 
     Args:
         model: the owner's ONNX file, for the float answers.
-        specs: its inputs.
+        inputs: its inputs.
+        outputs: its outputs.
         data: a file for `read_samples`; None makes random numbers from a fixed seed, labelled synthetic.
+        labels: where in `data` the true classes are; None is without.
 
     Raises:
         DataError, ModelError: the file does not fit the model, or the model gives NaN for it.
     """
+    given, known = _read(inputs, outputs, data, labels)
+    tuning, judging = _split(given)
+    kind: Kind = "synthetic" if data is None else "calibration"
+    held_out: Kind = kind if data is None or judging is tuning else "held-out"
+    return _answered(model, given, known, tuning, kind), _answered(model, given, known, judging, held_out)
+
+
+def _read(
+    inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], data: Path | None, source: LabelSource | None
+) -> tuple[Arrays, Labels | None]:
     if data is None:
-        samples = Samples(_synthetic(specs), {}, "synthetic")
-    else:
-        samples = Samples(read_samples(data, specs), {}, "calibration")
-    count = len(samples)
-    if count < _ENOUGH_TO_HOLD_OUT:
-        tuning = judging = np.arange(count)
-    else:
-        tuning, judging = np.arange(0, count, 2)[:_MAX_TUNING], np.arange(1, count, 2)[:_MAX_JUDGING]
-    held_out = data is not None and count >= _ENOUGH_TO_HOLD_OUT
-    return (
-        _answered(model, samples, tuning, samples.kind),
-        _answered(model, samples, judging, "held-out" if held_out else samples.kind),
-    )
+        return _synthetic(inputs), None
+    if source is None:
+        return read_samples(data, inputs), None
+    arrays, classes = read_labelled_samples(data, inputs, source.array)
+    return arrays, source.labels(classes, outputs)
 
 
-def _answered(
-    model: Path,
-    samples: Samples,
-    rows: NDArray[np.intp],
-    kind: Literal["held-out", "calibration", "synthetic"],
-) -> Samples:
-    inputs = {name: array[rows] for name, array in samples.inputs.items()}
+def _split(arrays: Arrays) -> tuple[Rows, Rows]:
+    """Rows to tune on and rows to judge by; one and the same where none can be held out."""
+    rows = np.arange(len(next(iter(arrays.values()))))
+    if len(rows) < _ENOUGH_TO_HOLD_OUT:
+        return rows, rows
+    tuning = _spread(rows[::2], _MAX_TUNING)
+    seen = {_content(arrays, row) for row in tuning}
+    fresh = [row for row in rows[1::2] if _content(arrays, row) not in seen]
+    return (tuning, _spread(np.array(fresh), _MAX_JUDGING)) if fresh else (tuning, tuning)
+
+
+def _spread(rows: Rows, most: int) -> Rows:
+    """At most so many, from everywhere."""
+    taken = min(len(rows), most)
+    return rows[np.arange(taken) * len(rows) // taken]
+
+
+def _content(arrays: Arrays, row: np.intp) -> bytes:
+    return b"".join(array[row].tobytes() for array in arrays.values())
+
+
+def _answered(model: Path, given: Arrays, labels: Labels | None, rows: Rows, kind: Kind) -> Samples:
+    inputs = {name: array[rows] for name, array in given.items()}
     with private_directory() as scratch:
         to_npz(scratch / "in.npz", inputs)
         evaluate(model, scratch / "in.npz", scratch / "out.npz")
@@ -84,7 +123,7 @@ def _answered(
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(f"The model itself answers NaN or infinity in output {name!r} for a calibration sample.")
-    return Samples(inputs, outputs, kind)
+    return Samples(inputs, outputs, kind, tuple(rows.tolist()), None if labels is None else labels.of(rows))
 
 
 def _synthetic(specs: Sequence[TensorSpec]) -> Arrays:

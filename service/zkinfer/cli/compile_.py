@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from zkinfer.cli import fidelity_view
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
-from zkinfer.cli.options import AsJson, Model
+from zkinfer.cli.options import AsJson, Model, parse_amount, parse_share
 
 if TYPE_CHECKING:
     from zkinfer.circuits.compiling import Compiled
@@ -49,12 +50,40 @@ def compile_command(
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic dimension; repeatable.")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=OUTPUT]",
+            help="Array (in a .csv: column) of the calibration file with the true class of each sample. OUTPUT gives "
+            "the class; default: an integer output, else the first with a number per class.",
+        ),
+    ] = None,
     min_agreement: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of samples whose answer must stay the same.")
+        float,
+        typer.Option(parser=parse_share, metavar="SHARE", help="Share of samples whose answer must stay the same."),
     ] = 0.99,
     max_error: Annotated[
-        float, typer.Option(min=0, help="Largest error (99th percentile), as a fraction of the output's range.")
+        float,
+        typer.Option(
+            parser=parse_share,
+            metavar="SHARE",
+            help="Largest error (99th percentile), as a share of the output's range.",
+        ),
     ] = 0.05,
+    max_absolute_error: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_amount, metavar="NUMBER", help="Largest difference of any output number, in its own units."
+        ),
+    ] = None,
+    max_accuracy_drop: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_share,
+            metavar="SHARE",
+            help="Most that the accuracy may fall, such as 0.5%: share of samples with the true class. Needs --labels.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn an ONNX model into a circuit: a folder that provers serve and auditors check.
@@ -67,14 +96,16 @@ def compile_command(
     with failing_politely(as_json=as_json):
         from zkinfer.circuits.compiling import CompileOptions, compile_model
         from zkinfer.circuits.engines import production_engines
+        from zkinfer.circuits.fidelity import Budget
         from zkinfer.circuits.home import Home
 
+        refuse_incomplete(calibration, labels, max_accuracy_drop)
         options = CompileOptions(
             dimensions=parse_dimensions(dim or []),
             input_visibility=inputs.value,
             setup=setup,
-            min_agreement=min_agreement,
-            max_error=max_error,
+            budget=Budget(min_agreement, max_error, max_absolute_error, max_accuracy_drop),
+            labels=labels,
         )
         engine = next(iter(production_engines().values()))
         with progress_display(quiet=as_json) as display:
@@ -103,11 +134,23 @@ def parse_dimensions(pairs: list[str]) -> dict[str, int]:
     return sizes
 
 
+def refuse_incomplete(calibration: Path | None, labels: str | None, max_accuracy_drop: float | None) -> None:
+    """Raise typer.BadParameter where an option lacks the one it builds on."""
+    if labels is not None and calibration is None:
+        raise typer.BadParameter("labels belong to samples: give --calibration too", param_hint="--labels")
+    if max_accuracy_drop is not None and labels is None:
+        raise typer.BadParameter("accuracy is measured on labels: give --labels too", param_hint="--max-accuracy-drop")
+
+
 def show(compiled: Compiled) -> None:
     """A table of what was made."""
     circuit, manifest = compiled.circuit, compiled.circuit.manifest
     say(f"[green]✓[/] {plain(circuit.folder)} in {sum(compiled.timings.values()):.1f} s")
     console.print(manifest_table(manifest))
+    if manifest.fidelity.data != "held-out":
+        say(f"fidelity {fidelity_view.provenance(manifest.fidelity)}")
+    if compiled.shortfall:
+        say(f"[yellow]over budget[/] on the samples that judge: {plain(compiled.shortfall)}")
     warn_about_setup(manifest.recipe.setup.is_insecure_dev)
 
 
@@ -117,9 +160,9 @@ def warn_about_setup(insecure: bool) -> None:
         say("[bold red]insecure-dev:[/] the secret of this setup is public, so anybody can forge proofs under it.")
 
 
-def manifest_table(manifest: Manifest) -> Table:
-    """Identity, cost and fidelity of a circuit."""
-    fidelity, program, keys = manifest.fidelity, manifest.program, manifest.keys
+def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
+    """Identity and cost of a circuit, and its fidelity in short unless it follows at length."""
+    program, keys = manifest.program, manifest.keys
     rows = {
         "model id": manifest.identity.model_id,
         "circuit": manifest.digest,
@@ -132,10 +175,9 @@ def manifest_table(manifest: Manifest) -> Table:
         "size": f"{manifest.parameters:,} parameters, {program.rows:,} rows in 2^{program.log_rows}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",
-        "fidelity": f"{fidelity.agreement:.1%} same answers, error {fidelity.error_p50:.2%} (median), "
-        f"{fidelity.error_p99:.2%} (99th percentile) on {fidelity.samples} {fidelity.data} samples",
     }
-    return facts_table(rows)
+    in_short = {"fidelity": fidelity_view.in_short(manifest.fidelity)} if fidelity else {}
+    return facts_table(rows | in_short)
 
 
 def report(compiled: Compiled) -> dict[str, Any]:
@@ -147,5 +189,6 @@ def report(compiled: Compiled) -> dict[str, Any]:
         "circuitDigest": str(manifest.digest),
         "modelId": manifest.identity.model_id,
         "manifest": manifest.model_dump(mode="json", by_alias=True),
+        "overBudget": compiled.shortfall,
         "timings": compiled.timings,
     }

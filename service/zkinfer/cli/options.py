@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,30 @@ PassphraseFile = Annotated[
         "--passphrase-file", help="Read the key's passphrase from a file; otherwise it is asked for on the terminal."
     ),
 ]
+
+
+def parse_share(text: object) -> float:
+    """`0.5%` and `0.005` as 0.005; raises typer.BadParameter for what is no share between nothing and all."""
+    word = str(text).strip()
+    whole = 100 if word.endswith("%") else 1
+    try:
+        number = Decimal(word.removesuffix("%"))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not (number.is_finite() and 0 <= number <= whole):
+        raise typer.BadParameter(f"{word!r} is no share: write it as 0.5% or 0.005, between 0 and 100%")
+    return float(number / whole)
+
+
+def parse_amount(text: object) -> float:
+    """A finite number that is not negative; raises typer.BadParameter for any other."""
+    try:
+        number = float(str(text))
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise typer.BadParameter(f"{str(text)!r} is no amount: write a number, 0 or more")
+    return number
 
 
 def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:

@@ -25,12 +25,17 @@ X = np.array([[0.5, -1.25, 2.0]], dtype=np.float32)
 # The manifest of no circuit that exists; every kind of field occurs, none at its default alone.
 DOCUMENT = {
     "fidelity": {
+        "absoluteMax": 1.5,
+        "accuracy": {"circuit": 0.75, "model": 0.875, "output": "y"},
         "agreement": 1.0,
         "data": "held-out",
+        "errorHistogram": {"counts": [20, 10, 2], "edges": [0.125, 0.25]},
         "errorMax": 0.5,
-        "errorP50": 0.125,
+        "errorP50": 0.0625,
+        "errorP90": 0.125,
         "errorP99": 0.25,
         "samples": 16,
+        "worst": [{"error": 0.5, "sameAnswer": False, "sample": 7}],
     },
     "files": {"model.onnx": "sha256:" + "11" * 32, "vk": "sha256:" + "22" * 32},
     "format": "zkinfer-circuit/1",

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.circuits import making
 from tests.unit.circuits.making import DEV, engine_failing_at, engine_with, everything_under
 
-from zkinfer.circuits import Circuit, CompileOptions, Home, compile_model
+from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -46,6 +46,14 @@ def build(tiny, own_home, memory, tmp_path, in_process):
         return compile_model(arguments.pop("model"), arguments.pop("out"), **arguments)
 
     return call
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Forty samples, all labelled as the first class."""
+    inputs = np.random.default_rng(1).normal(size=(40, 1, 3))
+    np.savez(tmp_path / "samples.npz", x=inputs, label=np.zeros(40, int))
+    return tmp_path / "samples.npz"
 
 
 @pytest.fixture
@@ -169,11 +177,58 @@ def test_compile_hands_samples_and_budget_to_the_engine(build, tmp_path):
         requests.append(request)
         return {"scale": 8}
 
-    build(engine=engine_with(tune=tune), options=replace(DEV, min_agreement=0.5, max_error=0.25))
+    build(engine=engine_with(tune=tune), options=replace(DEV, budget=Budget(0.5, 0.25)))
     [request] = requests
-    assert (request.agreement, request.max_error, request.max_log_rows) == (0.5, 0.25, 17)
+    assert (request.budget, request.labels, request.max_log_rows) == (Budget(0.5, 0.25), None, 17)
     assert request.samples["x"].shape == (16, 1, 3)
     assert request.reference["y"].shape == (16, 1, 2)
+
+
+def test_compile_names_the_worst_samples_by_their_place_in_the_file(build, samples):
+    places = {
+        one.sample
+        for one in build(calibration=samples, options=replace(DEV, labels="label")).circuit.manifest.fidelity.worst
+    }
+    assert places
+    assert places <= set(range(1, 40, 2))
+
+
+def test_compile_with_labels_hands_them_to_the_engine_and_reports_the_accuracy(build, samples):
+    requests = []
+
+    def tune(request, *, progress):
+        requests.append(request)
+        return {"scale": 8}
+
+    options = replace(DEV, labels="label", budget=Budget(max_accuracy_drop=0))
+    fidelity = build(engine=engine_with(tune=tune), calibration=samples, options=options).circuit.manifest.fidelity
+    assert (requests[0].labels.output, requests[0].labels.classes.tolist()) == ("y", [0] * 20)
+    assert fidelity.accuracy.output == "y"
+    assert 0 < fidelity.accuracy.model == fidelity.accuracy.circuit < 1
+
+
+def test_compile_whose_held_out_samples_miss_the_budget_says_so(build, samples):
+    options = replace(DEV, labels="label")
+    made = build(calibration=samples, options=replace(options, budget=Budget(max_error=0)))
+    assert "The error is" in made.shortfall
+    assert build(calibration=samples, options=options, out=samples.parent / "other").shortfall == ""
+
+
+def test_compile_for_an_accuracy_without_labels_is_refused_before_the_work(build, samples, leaves_nothing):
+    with pytest.raises(InputError, match=r"measured on labels, and there are none\. Give --labels"):
+        build(calibration=samples, options=replace(DEV, budget=Budget(max_accuracy_drop=0.5)))
+    leaves_nothing()
+
+
+def test_compile_with_labels_of_no_samples_is_refused_before_the_work(build, leaves_nothing):
+    with pytest.raises(InputError, match="Labels belong to calibration samples"):
+        build(options=replace(DEV, labels="label"))
+    leaves_nothing()
+
+
+def test_compile_with_labels_that_the_file_lacks_is_refused(build, samples):
+    with pytest.raises(DataError, match="does not hold the labels 'y'"):
+        build(calibration=samples, options=replace(DEV, labels="y"))
 
 
 def test_compile_tells_the_observer_about_every_stage(build):

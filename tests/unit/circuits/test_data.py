@@ -433,3 +433,75 @@ def test_csv_and_json_of_any_bytes_are_read_or_refused_in_the_tree(tmp_path_fact
         path.write_bytes(content)
         with pytest.raises((DataError, DataError)):
             read_inputs(path, [X])
+
+
+# --- labels
+
+
+LABELLED = {"x": [[0, 1, 2], [3, 4, 5]], "label": [7, 9]}
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        ({name: np.array(values) for name, values in LABELLED.items()}, ".npz"),
+        (LABELLED, ".json"),
+        ({"input_data": [LABELLED["x"]], "label": [7, 9], "output_data": []}, ".json"),
+        ("a,b,c,label\n0,1,2,7\n3,4,5,9\n", ".csv"),
+        ("a, label ,b,c\n0,7,1,2\n3,9,4,5\n", ".csv"),
+        ("label,0,1,2\n7,0,1,2\n9,3,4,5\n", ".csv"),
+    ],
+    ids=str,
+)
+def test_labels_are_read_beside_the_inputs(write, content, suffix):
+    arrays, labels = data.read_labelled_samples(write(content, suffix), [X], "label")
+    assert {name: array.tolist() for name, array in arrays.items()} == {"x": [[[0, 1, 2]], [[3, 4, 5]]]}
+    assert (labels.dtype.kind, labels.tolist()) == ("i", [7, 9])
+
+
+def test_csv_labels_that_are_fractions_stay_fractions(write):
+    _, labels = data.read_labelled_samples(write("a,b,c,label\n0,1,2,0.5\n", ".csv"), [X], "label")
+    assert labels.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        ({"x": np.zeros((2, 3))}, ".npz"),
+        ({"x": [[0, 1, 2]]}, ".json"),
+        ({"input_data": [[0, 1, 2]]}, ".json"),
+        ("a,b,c\n0,1,2\n", ".csv"),
+        ("0,1,2\n", ".csv"),
+    ],
+    ids=str,
+)
+def test_labels_that_are_not_there_are_refused(write, content, suffix):
+    with pytest.raises(DataError, match="does not hold the labels 'label'"):
+        data.read_labelled_samples(write(content, suffix), [X], "label")
+
+
+@pytest.mark.parametrize("labels", [[1], [1, 2, 3], [], 5])
+def test_labels_of_another_number_than_the_samples_are_refused(write, labels):
+    with pytest.raises(DataError, match=r"holds 2 samples, and labels 'label' of shape \["):
+        data.read_labelled_samples(write({"x": LABELLED["x"], "label": np.array(labels)}, ".npz"), [X], "label")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_other_array_beside_the_labels_is_refused(write, suffix):
+    with pytest.raises(DataError, match="holds 'y', which is no input"):
+        data.read_labelled_samples(write(LABELLED | {"y": [1, 2]}, suffix), [X], "label")
+
+
+def test_csv_with_two_columns_of_labels_is_refused(write):
+    with pytest.raises(DataError, match="two columns named 'label'"):
+        data.read_labelled_samples(write("a,b,label,label\n0,1,2,3\n", ".csv"), [X], "label")
+
+
+def test_csv_with_a_column_too_many_beside_the_labels_is_refused(write):
+    with pytest.raises(DataError, match="must hold 3 numbers"):
+        data.read_labelled_samples(write("a,b,c,d,label\n0,1,2,3,4\n", ".csv"), [X], "label")
+
+
+def test_input_is_no_label(write):
+    with pytest.raises(DataError, match="'x' is an input of the model"):
+        data.read_labelled_samples(write({"x": [[0, 1, 2]]}, ".json"), [X], "x")

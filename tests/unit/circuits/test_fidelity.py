@@ -1,56 +1,210 @@
+import math
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from zkinfer.circuits.fidelity import Fidelity, measure
+from zkinfer.circuits import Budget
+from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.fidelity import ERROR_EDGES, MAX_WORST, Accuracy, Fidelity, Worst, measure
+from zkinfer.circuits.labels import Labels
 from zkinfer.circuits.tensors import TensorSpec
+
+PERFECT = Fidelity(4, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, (4, *[0] * len(ERROR_EDGES)))
 
 
 def spec(name="y", size=2, dtype="float32", scale=0):
     return TensorSpec(name=name, dtype=dtype, shape=(1, size), scale=scale)
 
 
-def reference(*rows, name="y"):
-    return {name: np.array(rows, dtype=np.float64)[:, None, :]}
+def reference(*rows, name="y", dtype=np.float64):
+    return {name: np.array(rows, dtype=dtype)[:, None, :]}
+
+
+def found(**figures):
+    """A perfect result, but for these figures."""
+    return Fidelity(**{name: getattr(PERFECT, name) for name in Fidelity.__slots__} | figures)
+
+
+# --- agreement and errors
 
 
 def test_equal_answers_agree_without_error():
-    found = measure([spec(scale=2)], [[[4, 8]], [[-4, 0]]], reference([1, 2], [-1, 0]))
-    assert found == Fidelity(samples=2, agreement=1.0, error_p50=0.0, error_p99=0.0, error_max=0.0)
+    perfect = measure([spec(scale=2)], [[[4, 8]], [[-4, 0]]], reference([1, 2], [-1, 0]))
+    assert perfect == found(samples=2)
 
 
 def test_error_is_relative_to_the_largest_magnitude_of_all_samples():
-    found = measure([spec()], [[[1, 2]], [[-3, 0]]], reference([1, 2], [-4, 0]))
-    assert found == Fidelity(2, 1.0, error_p50=0.0, error_p99=pytest.approx(0.2425), error_max=0.25)
+    measured = measure([spec()], [[[1, 2]], [[-3, 0]]], reference([1, 2], [-4, 0]))
+    assert (measured.error_p50, measured.error_max, measured.absolute_max) == (0.0, 0.25, 1.0)
+    assert (measured.error_p90, measured.error_p99) == (pytest.approx(0.175), pytest.approx(0.2425))
+
+
+def test_largest_absolute_error_is_that_of_any_output():
+    measured = measure(
+        [spec("a"), spec("b")], [[[1, 0], [100, 7]]], reference([1, 0], name="a") | reference([100, 0], name="b")
+    )
+    assert (measured.absolute_max, measured.error_max) == (7.0, 0.07)
 
 
 def test_agreement_is_the_share_of_equal_places_of_the_largest():
-    found = measure([spec(size=3)], [[[5, 1, 2]], [[1, 5, 2]], [[0, 1, 2]], [[3, 2, 1]]], reference(*[[9, 1, 2]] * 4))
-    assert found.agreement == 0.5
+    answers = [[[5, 1, 2]], [[1, 5, 2]], [[0, 1, 2]], [[3, 2, 1]]]
+    assert measure([spec(size=3)], answers, reference(*[[9, 1, 2]] * 4)).agreement == 0.5
 
 
 def test_quantiles_are_over_all_numbers():
     answers = [[[value, 0]] for value in range(100)]
-    found = measure([spec()], answers, reference(*[[0, 100]] * 100))
-    assert (found.samples, found.error_p50, found.error_max) == (100, pytest.approx(0.995), 1.0)
+    measured = measure([spec()], answers, reference(*[[0, 100]] * 100))
+    assert (measured.samples, measured.error_p50, measured.error_max) == (100, pytest.approx(0.995), 1.0)
 
 
 def test_single_number_always_agrees_and_is_judged_by_its_error():
-    found = measure([spec(size=1)], [[[1]], [[2]]], reference([-1], [2]))
-    assert (found.agreement, found.error_max) == (1.0, 1.0)
+    measured = measure([spec(size=1)], [[[1]], [[2]]], reference([-1], [2]))
+    assert (measured.agreement, measured.error_max) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(("answer", "agreement"), [([3, 1], 1.0), ([3, 2], 0.0), ([4, 1], 0.0)])
 def test_integer_output_agrees_only_when_all_of_it_is_equal(answer, agreement):
-    assert measure([spec(dtype="int64")], [[answer]], reference([3, 1])).agreement == agreement
+    assert measure([spec(dtype="int64")], [[answer]], reference([3, 1], dtype=np.int64)).agreement == agreement
+
+
+def test_integers_that_differ_beyond_the_precision_of_a_float_do_not_agree():
+    big = 1 << 60
+    measured = measure([spec(size=1, dtype="int64")], [[[big + 1]]], reference([big], dtype=np.int64))
+    assert measured.agreement == 0.0
 
 
 def test_sample_agrees_only_when_every_output_does():
     outputs = [spec("y"), spec("label", 1, "int64")]
     wanted = reference([1, 0], [1, 0], [0, 1]) | reference([7], [7], [7], name="label")
-    found = measure(outputs, [[[1, 0], [7]], [[1, 0], [8]], [[1, 0], [7]]], wanted)
-    assert found.agreement == pytest.approx(1 / 3)
+    measured = measure(outputs, [[[1, 0], [7]], [[1, 0], [8]], [[1, 0], [7]]], wanted)
+    assert measured.agreement == pytest.approx(1 / 3)
 
 
 def test_output_of_zeros_does_not_divide_by_zero():
     assert measure([spec()], [[[0, 0]]], reference([0, 0])).error_max == 0.0
     assert measure([spec()], [[[1, 0]]], reference([0, 0])).error_max == pytest.approx(1e9)
+
+
+# --- histogram and worst samples
+
+
+def test_histogram_counts_an_error_from_its_lower_edge_on():
+    answers = [[[value]] for value in (1000, 999, 998, 900, 0)]
+    measured = measure([spec(size=1)], answers, reference(*[[1000]] * 5))
+    counts = dict(zip((0.0, *ERROR_EDGES), measured.histogram, strict=True))
+    assert {edge: count for edge, count in counts.items() if count} == {0.0: 1, 1e-3: 2, 1e-1: 1, 1.0: 1}
+
+
+@given(st.lists(st.lists(st.integers(-(2**40), 2**40), min_size=2, max_size=2), min_size=1, max_size=20))
+def test_figures_of_any_answers_are_in_order_and_count_everything(answers):
+    measured = measure([spec()], [[row] for row in answers], reference(*[[1, 1000]] * len(answers)))
+    assert sum(measured.histogram) == 2 * len(answers)
+    quantiles = [measured.error_p50, measured.error_p90, measured.error_p99, measured.error_max]
+    assert quantiles == sorted(quantiles)
+    assert len(measured.worst) <= min(MAX_WORST, len(answers))
+
+
+def test_worst_samples_are_those_with_another_answer_and_then_by_error():
+    answers = [[[9, 0]], [[10, 0]], [[4, 5]], [[10, 5]], [[10, 1]]]
+    measured = measure([spec()], answers, reference(*[[10, 0]] * 5))
+    assert [one.sample for one in measured.worst] == [2, 3, 0, 4]
+    assert measured.worst[:2] == (Worst(2, 0.6, False), Worst(3, 0.5, True))
+
+
+def test_worst_samples_are_named_by_their_place_in_the_file():
+    measured = measure([spec()], [[[9, 0]], [[10, 1]]], reference(*[[10, 0]] * 2), indices=(17, 4))
+    assert [one.sample for one in measured.worst] == [17, 4]
+
+
+def test_worst_samples_are_few():
+    measured = measure([spec()], [[[value, 0]] for value in range(50)], reference(*[[100, 0]] * 50))
+    assert [one.sample for one in measured.worst] == [0, 1, 2, 3, 4]
+
+
+# --- accuracy
+
+
+def test_accuracy_of_scores_is_the_place_of_the_largest():
+    labels = Labels("y", np.array([1, 1, 0, 0]))
+    measured = measure(
+        [spec()], [[[1, 0]], [[0, 1]], [[1, 0]], [[0, 1]]], reference(*[[0, 1]] * 3, [1, 0]), labels=labels
+    )
+    assert measured.accuracy == Accuracy("y", model=0.75, circuit=0.5)
+    assert measured.accuracy.drop == 0.25
+
+
+def test_accuracy_of_an_integer_output_is_its_equality():
+    labels = Labels("class", np.array([7, -1]))
+    outputs, wanted = (
+        [spec(), spec("class", 1, "int64")],
+        reference([1, 0], [1, 0]) | {"class": np.array([[[7]], [[7]]])},
+    )
+    measured = measure(outputs, [[[0, 1], [7]], [[0, 1], [-1]]], wanted, labels=labels)
+    assert measured.accuracy == Accuracy("class", model=0.5, circuit=1.0)
+
+
+def test_without_labels_there_is_no_accuracy():
+    assert measure([spec()], [[[0, 1]]], reference([0, 1])).accuracy is None
+
+
+# --- the budget
+
+
+@pytest.mark.parametrize(
+    ("budget", "figures", "missed"),
+    [
+        (Budget(min_agreement=0.99), {"agreement": 0.98}, r"^98% of the answers stay the same, and 99% must\.$"),
+        (Budget(min_agreement=1), {"agreement": 0.9996}, "99.96% of the answers"),
+        (Budget(max_error=0.01), {"error_p99": 0.02}, r"^The error is 2% of the range.*and 1% is allowed\.$"),
+        (
+            Budget(max_absolute_error=0.5),
+            {"absolute_max": 0.75},
+            r"^An output differs by 0\.75, and 0\.5 is allowed\.$",
+        ),
+        (
+            Budget(max_accuracy_drop=0.005),
+            {"accuracy": Accuracy("y", 0.9, 0.89)},
+            r"^The accuracy falls from 90% to 89%, and 0\.5% less is allowed\.$",
+        ),
+        (Budget(max_accuracy_drop=1), {}, "unknown without labels"),
+    ],
+)
+def test_budget_that_is_missed_says_by_what(budget, figures, missed):
+    assert not budget.met_by(found(**figures))
+    assert re.search(missed, budget.shortfall(found(**figures)))
+
+
+@pytest.mark.parametrize(
+    ("budget", "figures"),
+    [
+        (Budget(), {}),
+        (Budget(min_agreement=0.98), {"agreement": 0.98}),
+        (Budget(max_error=0.02), {"error_p99": 0.02, "error_max": 1.0, "absolute_max": 1e9}),
+        (Budget(max_absolute_error=0.5), {"absolute_max": 0.5}),
+        (Budget(max_accuracy_drop=0.005), {"accuracy": Accuracy("y", 0.9, 0.895)}),
+        (Budget(max_accuracy_drop=0), {"accuracy": Accuracy("y", 0.9, 0.95)}),
+    ],
+)
+def test_budget_that_is_just_met_misses_nothing(budget, figures):
+    assert budget.met_by(found(**figures))
+    assert budget.shortfall(found(**figures)) == ""
+
+
+def test_budget_that_is_missed_twice_says_both_in_one_sentence():
+    assert Budget().shortfall(found(agreement=0.5, error_p99=0.5)).count(";") == 1
+
+
+@pytest.mark.parametrize("name", ["min_agreement", "max_error", "max_accuracy_drop"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, 50, math.nan, math.inf])
+def test_budget_beyond_a_share_is_refused(name, value):
+    with pytest.raises(InputError, match=f"{name} must be a share between 0 and 1, not"):
+        Budget(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_budget_of_no_finite_amount_is_refused(value):
+    with pytest.raises(InputError, match="max_absolute_error must be a finite number, 0 or more"):
+        Budget(max_absolute_error=value)

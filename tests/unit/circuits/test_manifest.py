@@ -6,11 +6,13 @@ from tests.unit.circuits.making import DOCUMENT, at, places, with_value, without
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import CircuitError
-from zkinfer.circuits.manifest import parse_manifest
+from zkinfer.circuits.fidelity import ERROR_EDGES, Fidelity, Worst
+from zkinfer.circuits.manifest import FidelityReport, parse_manifest
 
 DATA = canonical.dump(DOCUMENT)
 ALL = list(places(DOCUMENT))
 FREE = {("recipe", "runArguments", "scale")}  # the engine's own, and checked by it
+NULLABLE = {("fidelity", "accuracy")}
 NAMED = {("files", "model.onnx"), ("files", "vk"), ("operators", "Gemm"), ("recipe", "dimensions", "N")}
 HAVE_A_DEFAULT = {"format", "hashed", "scale", "visibility"}
 FIELDS = [path for path in ALL if isinstance(path[-1], str) and path not in FREE | NAMED]
@@ -35,7 +37,7 @@ def test_digest_is_that_of_the_file():
     assert parse_manifest(DATA).digest == sha256(DATA)
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if path not in FREE], ids=name)
+@pytest.mark.parametrize("path", [path for path in ALL if path not in FREE | NULLABLE], ids=name)
 def test_manifest_with_null_anywhere_is_refused(path):
     with pytest.raises(CircuitError, match="The manifest is not valid at"):
         parse(with_value(DOCUMENT, path, None))
@@ -86,6 +88,12 @@ def test_manifest_with_something_else_for_an_integer_is_refused(path, value):
     [
         (("format",), "zkinfer-circuit/2"),
         (("fidelity", "data"), "real"),
+        (("fidelity", "errorHistogram", "counts"), [20, 10]),
+        (("fidelity", "errorHistogram", "edges"), [0.25, 0.125]),
+        (("fidelity", "errorHistogram", "edges"), [0.25, 0.25]),
+        (("fidelity", "worst"), [{"error": 0.5, "sameAnswer": True, "sample": 7}] * 6),
+        (("fidelity", "worst", 0, "sameAnswer"), 1),
+        (("fidelity", "accuracy", "output"), 0),
         (("fidelity", "samples"), "16"),
         (("identity", "model"), "sha256:" + "AB" * 32),
         (("identity", "verifyingKey"), "sha256:" + "44" * 32),
@@ -124,6 +132,8 @@ def test_manifest_with_a_field_out_of_its_form_is_refused(path, value):
         (("fidelity", "samples"), 0),
         (("fidelity", "agreement"), 1.5),
         (("fidelity", "errorMax"), -0.5),
+        (("fidelity", "absoluteMax"), -0.5),
+        (("fidelity", "accuracy", "model"), 1.5),
     ],
 )
 def test_manifest_with_an_impossible_number_is_refused(path, value):
@@ -153,6 +163,19 @@ def test_manifest_with_an_impossible_number_is_refused(path, value):
 def test_manifest_of_another_spelling_is_refused(data, message):
     with pytest.raises(CircuitError, match=message):
         parse_manifest(data)
+
+
+def test_manifest_without_accuracy_is_read():
+    assert parse(with_value(DOCUMENT, ("fidelity", "accuracy"), None)).fidelity.accuracy is None
+
+
+def test_report_of_a_measurement_has_three_digits_of_each_error_and_every_digit_of_a_share():
+    counts = (1, *[0] * len(ERROR_EDGES))
+    found = Fidelity(3, 2 / 3, 0.0123456, 0.1, 0.2, 2.34567, 12345.6, counts, (Worst(5, 1 / 3, True),))
+    report = FidelityReport.of(found, "held-out")
+    assert (report.agreement, report.error_p50, report.error_max) == (2 / 3, 0.0123, 2.35)
+    assert (report.absolute_max, report.worst[0].error) == (12300.0, 0.333)
+    assert (report.error_histogram.counts, report.error_histogram.edges) == (counts, ERROR_EDGES)
 
 
 @pytest.mark.parametrize("path", [path for path in FIELDS if isinstance(at(DOCUMENT, path), int | float)], ids=name)

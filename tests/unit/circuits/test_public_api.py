@@ -9,7 +9,7 @@ import pytest
 import zkinfer.circuits
 from zkinfer.circuits import errors
 
-HEAVY = {"torch", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "google.protobuf"}
+HEAVY = {"torch", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "matplotlib", "google.protobuf"}
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ["circuits", "verifier", "prover", "service"]
 

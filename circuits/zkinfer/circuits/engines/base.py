@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.digest import Digest
+    from zkinfer.circuits.fidelity import Budget
+    from zkinfer.circuits.labels import Labels
 
     Progress = Callable[[float], None]
     Tensors = Mapping[str, NDArray[np.generic]]
@@ -129,8 +131,8 @@ class TuneRequest:
     """What an engine needs to choose run arguments.
 
     `samples` holds calibration inputs by name, [N, *shape]; `reference` the float model's outputs for them.
-    `agreement` is the share of samples whose largest output must stay the same, `max_error` the largest allowed
-    difference relative to the reference's own range; `max_log_rows` the largest trusted setup at hand.
+    `labels` are their true classes, if known. `budget` is what may be lost; `max_log_rows` is the largest trusted
+    setup at hand.
     """
 
     network: Path
@@ -138,9 +140,9 @@ class TuneRequest:
     outputs: tuple[TensorSpec, ...]
     samples: Tensors
     reference: Tensors
-    agreement: float
-    max_error: float
+    budget: Budget
     max_log_rows: int
+    labels: Labels | None = None
 
 
 class Engine(Protocol):

@@ -46,12 +46,13 @@ def tune(process: EzklProcess, request: TuneRequest, progress: Progress) -> RunA
             arguments, fidelity = _try_scale(process, request, scale)
         except RangeError:
             continue
-        if fidelity.agreement >= request.agreement and fidelity.error_p99 <= request.max_error:
+        if request.budget.met_by(fidelity):
             return arguments.to_run_arguments()
-        best = f"scale {scale}: agreement {fidelity.agreement:.1%}, error {fidelity.error_p99:.2%} of the range"
+        best = f"scale {scale}: {request.budget.shortfall(fidelity).removesuffix('.')}"
     raise EngineError(
         f"No settings keep the model's accuracy within the budget ({best}).",
-        "Allow a larger --max-error or a smaller --min-agreement, or give calibration data of the model's real kind.",
+        "Allow more: --min-agreement, --max-error, --max-absolute-error, --max-accuracy-drop; or give calibration data "
+        "of the model's real kind.",
     )
 
 
@@ -61,7 +62,7 @@ def _try_scale(process: EzklProcess, request: TuneRequest, scale: int) -> tuple[
         built = process.build(request.network, request.inputs, request.outputs, arguments, folder)
         batch = quantise_batch(request.samples, built.inputs)
         answer = process.forward(folder, batch, len(request.outputs))
-    fidelity = measure(built.outputs, answer.outputs, request.reference)
+    fidelity = measure(built.outputs, answer.outputs, request.reference, labels=request.labels)
     return _fit_lookups(arguments, answer, request, built.settings), fidelity
 
 

@@ -10,6 +10,8 @@ from zkinfer.circuits.engines.base import TuneRequest
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.engines.ezkl_process import Built, Forward
 from zkinfer.circuits.errors import EngineError, RangeError, UnsupportedModelError
+from zkinfer.circuits.fidelity import Budget
+from zkinfer.circuits.labels import Labels
 from zkinfer.circuits.tensors import TensorSpec
 
 X = np.array([[[1.0, -1.0]], [[0.25, 0.75]]])
@@ -31,7 +33,7 @@ def spec(name):
 
 def request(**changes):
     usual = {"network": Path("network"), "inputs": (spec("x"),), "outputs": (spec("y"),), "samples": {"x": X}}
-    usual |= {"reference": {"y": X}, "agreement": 1.0, "max_error": 0.01, "max_log_rows": 15}
+    usual |= {"reference": {"y": X}, "budget": Budget(1.0, 0.01), "max_log_rows": 15}
     return TuneRequest(**usual | changes)
 
 
@@ -88,8 +90,19 @@ def test_result_is_the_same_every_time():
 
 def test_no_scale_within_the_budget_is_refused_with_the_last():
     process = Process(error=dict.fromkeys((7, 9, 11, 13), 1 << 13))
-    with pytest.raises(EngineError, match=r"No settings keep.*\(scale 13: agreement 100\.0%, error 100\.00%"):
+    with pytest.raises(EngineError, match=r"No settings keep.*\(scale 13: The error is 100% of the range"):
         tuned(process)
+
+
+def test_budget_for_the_accuracy_is_kept_with_the_labels():
+    changes = {"labels": Labels("y", np.array([0, 1])), "budget": Budget(0, 1, max_accuracy_drop=0)}
+    assert tuned(Process(), **changes)["input_scale"] == 7
+
+
+def test_no_scale_that_keeps_the_absolute_error_is_refused_with_the_last():
+    process = Process(error=dict.fromkeys((7, 9, 11, 13), 1 << 12))
+    with pytest.raises(EngineError, match=r"scale 13: An output differs by 0\.5, and 0\.25 is allowed\)"):
+        tuned(process, budget=Budget(0, 1, max_absolute_error=0.25))
 
 
 def test_no_scale_that_runs_is_refused():

@@ -1,0 +1,102 @@
+"""A fidelity report on a terminal: one line for a table, or all of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from zkinfer.cli.console import console, facts_table, plain, say
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.manifest import ErrorHistogram, FidelityReport
+
+_BAR = 30
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def in_short(report: FidelityReport) -> str:
+    """Agreement, error and accuracy in one line."""
+    accuracy = report.accuracy
+    labelled = "" if accuracy is None else f", accuracy {accuracy.circuit:.1%} (float: {accuracy.model:.1%})"
+    return (
+        f"{report.agreement:.1%} same answers{labelled}, error {report.error_p50:.2%} (median), "
+        f"{report.error_p99:.2%} (99th percentile) on {report.samples} {report.data} samples"
+    )
+
+
+def provenance(report: FidelityReport) -> str:
+    """What was measured on, in plain words; rich markup, in colour where it is a warning."""
+    count = "1 sample" if report.samples == 1 else f"{report.samples} samples"
+    if report.data == "held-out":
+        return f"measured on {count} that did not choose the settings"
+    if report.data == "calibration":
+        return (
+            f"[yellow]measured on {count} that chose the settings too[/]: too few, or too alike, to hold some out; "
+            "expect worse"
+        )
+    return f"[yellow]measured on {count} of random numbers[/], which say little about real inputs; give --calibration"
+
+
+def show_fidelity(report: FidelityReport) -> None:
+    """All of a report."""
+    say(f"\n[bold]fidelity[/], {provenance(report)}")
+    console.print(facts_table(_figures(report)))
+    say("\n[dim]errors, as shares of the output's range, and how many output numbers have them[/]")
+    console.print(_histogram_table(report.error_histogram))
+    if report.worst and report.data != "synthetic":
+        say("\n[dim]worst samples, counted from 0 as they lie in the data file[/]")
+        console.print(_worst_table(report))
+
+
+def _figures(report: FidelityReport) -> dict[str, str]:
+    figures = {
+        "same answer": f"{report.agreement:.2%} of samples",
+        "error": f"{_share(report.error_p50)} median, {_share(report.error_p90)} at 90%, "
+        f"{_share(report.error_p99)} at 99%, {_share(report.error_max)} at most",
+        "absolute error": f"{report.absolute_max:.3g} at most, in the output's own units",
+    }
+    if report.accuracy is not None:
+        accuracy = report.accuracy
+        figures["accuracy"] = f"{accuracy.model:.2%} float, {accuracy.circuit:.2%} circuit, by output {accuracy.output}"
+    return figures
+
+
+def _histogram_table(histogram: ErrorHistogram) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, min_width=_BAR)
+    table.add_column(justify="right", no_wrap=True)
+    rows = list(zip(_bin_names(histogram.edges), histogram.counts, strict=True))
+    filled = [place for place, (_, count) in enumerate(rows) if count] or [0]
+    most = max(1, *histogram.counts)
+    for name, count in rows[filled[0] : filled[-1] + 1]:
+        table.add_row(name, bar(count / most), f"{count:,}")
+    return table
+
+
+def _bin_names(edges: tuple[float, ...]) -> list[str]:
+    between = [f"{_share(low)} to {_share(high)}" for low, high in pairwise(edges)]
+    return [f"below {_share(edges[0])}", *between, f"from {_share(edges[-1])}"]
+
+
+def bar(share: float) -> str:
+    """A bar of at most 30 cells; whatever is not nothing is seen."""
+    eighths = max(round(share * _BAR * 8), 1 if share else 0)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _worst_table(report: FidelityReport) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("sample", justify="right")
+    table.add_column("largest error", justify="right")
+    table.add_column("answer")
+    for one in report.worst:
+        table.add_row(plain(one.sample), _share(one.error), "the same" if one.same_answer else "[yellow]another[/]")
+    return table
+
+
+def _share(value: float) -> str:
+    """A share in percent, to three digits."""
+    return f"{100 * value:.3g}%"
