@@ -8,26 +8,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from zkinfer.cli import fidelity_view
 from zkinfer.cli.compile_ import manifest_table, warn_about_setup
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from zkinfer.circuits.manifest import FidelityReport
     from zkinfer.circuits.models import ModelSummary
     from zkinfer.verifier import Attestation
 
 
 def inspect_command(
     path: Annotated[Path, typer.Argument(metavar="ATT.json|CIRCUIT|MODEL.onnx", help="What to look at.")],
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the errors of a circuit into this file (.png or .svg)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what an attestation, a circuit or a model says about itself. Checks no proof: see `zkinfer verify`.
 
-    Example: zkinfer inspect digits.circuit
+    Example: zkinfer inspect digits.circuit --picture errors.png
     """
     with failing_politely(as_json=as_json):
+        if picture is not None and not path.is_dir():
+            raise typer.BadParameter("only a circuit's errors can be drawn", param_hint="--picture")
         if path.is_dir():
-            document = _circuit(path)
+            document = _circuit(path, picture)
         elif path.suffix.lower() == ".json":
             document = _attestation(path)
         else:
@@ -36,15 +44,25 @@ def inspect_command(
             answer({"ok": True, **document})
 
 
-def _circuit(path: Path) -> dict[str, Any]:
+def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
     from zkinfer.circuits.circuit import Circuit
 
     circuit = Circuit.open(path)
     say(f"circuit {plain(path)}: every file is the one its manifest names")
-    console.print(manifest_table(circuit.manifest))
+    console.print(manifest_table(circuit.manifest, fidelity=False))
+    fidelity_view.show_fidelity(circuit.manifest.fidelity)
     warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
+    if picture is not None:
+        _draw(circuit.manifest.fidelity, picture)
     manifest = circuit.manifest.model_dump(mode="json", by_alias=True)
     return {"kind": "circuit", "circuitDigest": str(circuit.digest), "modelId": circuit.model_id, "manifest": manifest}
+
+
+def _draw(report: FidelityReport, picture: Path) -> None:
+    from zkinfer.circuits.pictures import draw_errors
+
+    draw_errors(report, picture)
+    say(f"[green]✓[/] {plain(picture)}")
 
 
 def _attestation(path: Path) -> dict[str, Any]:

@@ -1,13 +1,18 @@
 """Values from the command line, turned into ours."""
 
+import inspect
 import time
+from dataclasses import fields
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from zkinfer.circuits import Budget
 from zkinfer.circuits.errors import InputError
-from zkinfer.cli.compile_ import parse_dimensions
-from zkinfer.cli.options import read_passphrase
+from zkinfer.cli.compile_ import compile_command, parse_dimensions
+from zkinfer.cli.main import app
+from zkinfer.cli.options import parse_amount, parse_share, read_passphrase
 from zkinfer.cli.prove import make_context
 
 NOBODY = "0x" + "0" * 40
@@ -34,6 +39,68 @@ def test_dimension_in_other_digits_is_wrong_usage_or_a_number():
 def test_dimension_with_superscript_is_wrong_usage():
     with pytest.raises(typer.BadParameter, match="is not NAME=SIZE"):
         parse_dimensions(["batch=²"])
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("0.5%", 0.005),
+        ("0.005", 0.005),
+        ("99.9%", 0.999),
+        ("100%", 1),
+        ("1", 1),
+        ("0", 0),
+        (" 5 % ", 0.05),
+        (0.99, 0.99),
+    ],
+)
+def test_share_is_a_percentage_or_a_fraction(text, share):
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize(
+    "text", ["50", "1.5", "101%", "-1%", "-0.1", "nan", "inf", "nan%", "", "%", "x", "5%%", "1e9999999", "9e9999999%"]
+)
+def test_share_beyond_nothing_and_all_is_wrong_usage(text):
+    with pytest.raises(typer.BadParameter, match=r"is no share: write it as 0\.5% or 0\.005"):
+        parse_share(text)
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e999", "5%", "", "x"])
+def test_amount_that_is_none_is_wrong_usage(text):
+    with pytest.raises(typer.BadParameter, match="is no amount"):
+        parse_amount(text)
+
+
+def test_amount_is_a_number_from_0_on():
+    assert (parse_amount("0.25"), parse_amount("0"), parse_amount("1e3")) == (0.25, 0.0, 1000.0)
+
+
+def test_budget_of_the_command_is_that_of_the_package():
+    defaults = {name: one.default for name, one in inspect.signature(compile_command).parameters.items()}
+    assert Budget(*(defaults[one.name] for one in fields(Budget))) == Budget()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--labels", "y"], "labels belong to samples: give --calibration too"),
+        (["--max-accuracy-drop", "1%", "--calibration", "a.npz"], "give --labels too"),
+        (["--max-error", "50"], "'50' is no share"),
+        (["--min-agreement", "-1%"], "'-1%' is no share"),
+        (["--max-absolute-error", "-1"], "'-1' is no amount"),
+    ],
+)
+def test_budget_that_makes_no_sense_is_wrong_usage(arguments, message):
+    outcome = CliRunner().invoke(app, ["compile", "m.onnx", "--out", "c", *arguments], env={"COLUMNS": "200"})
+    assert outcome.exit_code == 2
+    assert message in outcome.output
+
+
+def test_picture_of_what_is_no_circuit_is_wrong_usage():
+    outcome = CliRunner().invoke(app, ["inspect", "m.onnx", "--picture", "a.png"], env={"COLUMNS": "200"})
+    assert outcome.exit_code == 2
+    assert "only a circuit's errors can be drawn" in outcome.output
 
 
 def test_context_without_a_request_has_a_fresh_one():
