@@ -49,6 +49,16 @@ def test_compile_speaks_to_people_on_stderr_and_warns_of_the_dev_setup(compiled)
     assert ESCAPE not in outcome.stderr
 
 
+def test_compile_for_an_accuracy_reports_it_on_samples_that_chose_nothing(shell):
+    options = ("--calibration", bench.HELD_OUT, "--labels", "label=logits", "--max-accuracy-drop", "1%")
+    outcome = shell("compile", bench.MODEL, *options, "--setup", "insecure-dev", "--out", "c", "--json")
+    assert outcome.status == 0
+    fidelity = outcome.document["manifest"]["fidelity"]
+    assert (fidelity["data"], fidelity["accuracy"]["output"]) == ("held-out", "logits")
+    assert all(one["sample"] % 2 == 1 for one in fidelity["worst"])
+    assert re.search(r"accuracy \d+\.\d% \(float: \d+\.\d%\)", outcome.sentence)
+
+
 def test_compile_by_command_and_by_library_give_the_same_model_id(compiled, digits):
     manifest = json.loads((digits / "manifest.json").read_bytes())
     assert compiled[0].document["manifest"]["identity"] == manifest["identity"]
@@ -295,6 +305,21 @@ def test_unencrypted_key_signs_without_a_passphrase(workplace, digits):
 def test_inspect_shows_a_circuit_an_attestation_and_a_model(workplace, digits):
     kinds = [workplace("inspect", path, "--json").document["kind"] for path in (digits, "signed.json", bench.MODEL)]
     assert kinds == ["circuit", "attestation", "model"]
+
+
+def test_inspect_shows_the_fidelity_of_a_circuit_and_draws_it(workplace, digits):
+    outcome = workplace("inspect", digits, "--picture", "errors.png", "--json")
+    assert outcome.document["manifest"]["fidelity"]["data"] == "held-out"
+    assert "measured on 64 samples that did not choose the settings" in outcome.sentence
+    assert "worst samples" in outcome.sentence
+    assert (workplace.folder / "errors.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_inspect_draws_into_no_file_of_another_kind(workplace, digits):
+    outcome = workplace("inspect", digits, "--picture", "errors.jpg", "--json")
+    assert outcome.status == 1
+    assert "neither in .png nor in .svg" in outcome.document["error"]["cause"]
+    assert not (workplace.folder / "errors.jpg").exists()
 
 
 def test_inspect_says_that_it_checks_no_proof(workplace):

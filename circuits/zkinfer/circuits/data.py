@@ -140,10 +140,16 @@ def _refuse_other_names(
         if spec.name not in arrays:
             raise DataError(f"{path} does not hold the input {spec.name!r}.", f"The model takes {expected}.")
     if label is not None and label not in arrays:
-        raise DataError(f"{path} does not hold the labels {label!r}.", "In a .csv, a line of names must name a column.")
+        raise DataError(f"{path} does not hold the labels {label!r}.", _where_labels_are(path, arrays))
     unknown = sorted(set(arrays) - {spec.name for spec in specs} - {label})
     if unknown:
         raise DataError(f"{path} holds {unknown[0]!r}, which is no input.", f"The model takes {expected}.")
+
+
+def _where_labels_are(path: Path, arrays: Mapping[str, Array]) -> str:
+    if path.suffix.lower() == ".csv":
+        return "The first line must name the columns, and one of them so."
+    return f"It holds {', '.join(map(repr, sorted(arrays)))}."
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -42,7 +42,7 @@ class KeySizes(_Part):
 class AccuracyReport(_Part):
     """Shares of samples whose true class the float model and the circuit give in `output`."""
 
-    output: str
+    output: Annotated[str, Field(min_length=1, max_length=256)]
     model: Share
     circuit: Share
 
@@ -63,8 +63,8 @@ class WorstSample(_Part):
 class ErrorHistogram(_Part):
     """How many output numbers have an error below the first edge, between each two, and from the last on."""
 
-    edges: Annotated[tuple[ErrorSize, ...], Field(min_length=1, max_length=64)]
-    counts: tuple[Count, ...]
+    edges: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=64)]
+    counts: tuple[Annotated[int, Field(ge=0, le=1 << 53)], ...]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

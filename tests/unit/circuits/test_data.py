@@ -480,6 +480,15 @@ def test_labels_that_are_not_there_are_refused(write, content, suffix):
         data.read_labelled_samples(write(content, suffix), [X], "label")
 
 
+@pytest.mark.parametrize(
+    ("content", "suffix", "cure"),
+    [({"x": [[0, 1, 2]], "y": [1]}, ".json", r"It holds 'x', 'y'\."), ("0,1,2\n", ".csv", "first line must name")],
+)
+def test_missing_labels_are_refused_with_where_they_could_be(write, content, suffix, cure):
+    with pytest.raises(DataError, match=cure):
+        data.read_labelled_samples(write(content, suffix), [X], "label")
+
+
 @pytest.mark.parametrize("labels", [[1], [1, 2, 3], [], 5])
 def test_labels_of_another_number_than_the_samples_are_refused(write, labels):
     with pytest.raises(DataError, match=r"holds 2 samples, and labels 'label' of shape \["):
