@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.oserrors import why
 from zkinfer.circuits.scratch import write_atomically
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def draw_errors(report: FidelityReport, out: Path) -> None:
     """Write the distribution of a circuit's errors to a .png or .svg, in place of what is there.
 
     Raises:
-        InputError: another suffix, matplotlib is not installed, or the folder cannot be made.
+        InputError: another suffix, matplotlib is not installed, or the file cannot be written.
     """
     edges, counts = report.error_histogram.edges, report.error_histogram.counts
     shown = _filled(counts)
@@ -137,7 +138,10 @@ def _picture(out: Path) -> Iterator[Axes]:
         yield axes
         drawn = io.BytesIO()
         figure.savefig(drawn, format=suffix[1:], metadata=_METADATA[suffix])
-    write_atomically(out, drawn.getvalue())
+    try:
+        write_atomically(out, drawn.getvalue())
+    except OSError as err:
+        raise InputError(f"{out} cannot be written: {why(err)}.") from err
 
 
 def _title(axes: Axes, title: str, below: str) -> None:

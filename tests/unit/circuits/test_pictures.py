@@ -59,6 +59,14 @@ def test_file_of_another_name_is_refused(tmp_path, draw, name):
 
 
 @both
+def test_file_that_cannot_be_written_is_refused(tmp_path, draw):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(InputError, match=r"a\.png cannot be written: is a directory"):
+        draw(tmp_path / "a.png")
+    assert everything_under(tmp_path) == {"a.png"}
+
+
+@both
 def test_without_matplotlib_the_cure_is_named(tmp_path, monkeypatch, draw):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"need matplotlib.*pip install 'zkinfer\[pictures\]'"):
