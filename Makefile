@@ -8,7 +8,7 @@ SOURCES := circuits verifier prover service
 CHECKED := $(SOURCES) tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format constraints train bench clean
+.PHONY: help demo test check format constraints train bench coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,14 +32,17 @@ format: $(VENV)/dev ## Put the code into the house style.
 
 constraints: ## Pin today's versions of everything in constraints.txt.
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip --disable-pip-version-check install --quiet '.[dev,train]'
-	build/constraints/bin/python -m pip --disable-pip-version-check freeze --exclude zkinfer > constraints.txt
+	build/constraints/bin/python -m pip --disable-pip-version-check install --quiet '.[dev,torch,train]'
+	build/constraints/bin/python -m pip --disable-pip-version-check freeze --exclude zkinfer | sed 's/+cpu$$//' > constraints.txt
 
 train: $(VENV)/train ## Train the demo's model again and measure it.
 	$(BIN)/python examples/digits/train.py
 
 bench: $(VENV)/dev ## Measure against the plain engine and write docs/benchmarks.md.
 	$(BIN)/python benchmarks/engine.py
+
+coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/coverage.md; minutes.
+	$(BIN)/python docs/coverage.py
 
 clean: ## Remove the virtual environment and all caches.
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -53,7 +56,7 @@ $(VENV)/base: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev,torch]'
 	@touch $@ $(VENV)/base
 
 $(VENV)/train: $(VENV)/dev

@@ -44,6 +44,8 @@ def operators_page() -> str:
         _list(operators.SUPPORTED),
         "## Rewritten first\n",
         _list(operators.COMPOSITE | operators.REWRITTEN),
+        "## Classical models\n\nOf the domain `ai.onnx.ml`, turned into tensor arithmetic first.\n",
+        _list(operators.CLASSICAL),
         "## On constants only\n\nFine in the shape arithmetic that exporters write; not on the model's input.\n",
         _list(operators.CONSTANT_ONLY),
         "## Refused\n\n| operator | why: it | cure |\n| --- | --- | --- |",

@@ -50,16 +50,20 @@ def golden(base, home, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tuned_again(home, digits, tmp_path_factory):
-    """What `digits` is, made once more."""
-    return compile_model(
-        bench.MODEL,
-        tmp_path_factory.mktemp("again") / "digits.circuit",
-        engine=EzklEngine(),
-        home=home,
-        calibration=bench.CALIBRATION,
-        options=CompileOptions(setup="insecure-dev"),
-    ).circuit
+def tuned_twice(home, tmp_path_factory):
+    """The demo's model, compiled two times."""
+
+    def compiled(name):
+        return compile_model(
+            bench.MODEL,
+            tmp_path_factory.mktemp(name) / "digits.circuit",
+            engine=EzklEngine(),
+            home=home,
+            calibration=bench.CALIBRATION,
+            options=CompileOptions(setup="insecure-dev"),
+        ).circuit
+
+    return compiled("once"), compiled("again")
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +142,10 @@ def test_two_processes_with_other_hash_seeds_make_the_same_files_and_keys(golden
     assert set(golden[0]["files"]) == {"network.onnx", "settings.json", "vk.key", "vka.bin"}
 
 
-def test_model_compiled_twice_has_the_same_circuit_digest(digits, tuned_again):
-    assert tuned_again.manifest == digits.manifest
-    assert tuned_again.digest == digits.digest
+def test_model_tuned_twice_has_the_same_circuit_digest(tuned_twice):
+    first, second = tuned_twice
+    assert first.manifest == second.manifest
+    assert first.digest == second.digest
 
 
 def test_verifying_key_of_the_engine_is_the_one_the_circuit_names(digits):
@@ -152,10 +157,10 @@ def test_verifying_key_of_the_engine_is_the_one_the_circuit_names(digits):
 # --- values that do not fit
 
 
-@pytest.mark.parametrize("value", [1e7, -1e7, 1e15, -1e30])
-def test_input_beyond_the_range_checks_is_refused(home, digits, value):
-    picture = bench.image(0)
-    picture["image"][0, 0] = value
+@pytest.mark.parametrize("factor", [1, -1, 1e6, -1e20])
+def test_input_beyond_the_range_checks_is_refused(home, digits, factor):
+    picture, program = bench.image(0), digits.manifest.program
+    picture["image"][0, 0] = factor * (program.integer_limit >> program.inputs[0].scale)
     with pytest.raises(RangeError, match="does not fit the range"):
         impatient(home).prove(digits, picture)
 
@@ -168,7 +173,7 @@ def test_input_that_is_no_number_is_refused_without_the_engine(home, digits, val
         Prover(home=home, engines={}).prove(digits, picture)
 
 
-@pytest.mark.parametrize("value", [-3.5, 0.25, 3.5])
+@pytest.mark.parametrize("value", [-1.9, 0.25, 1.9])
 def test_lookup_within_its_table_answers_like_the_float_model(home, sigmoid, value):
     answer = bench.verifier_of(home, sigmoid.folder / "model.onnx").verify(
         impatient(home).prove(sigmoid, {"x": np.full((1, 4), value)}), bench.policy_of(sigmoid)
@@ -238,7 +243,7 @@ def test_damaged_verifying_key_is_an_engine_error(home, digits, honest, copied, 
 
 def test_too_little_memory_is_a_memory_error(home, digits):
     with pytest.raises(EngineMemoryError, match="ran out of memory"):
-        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=30, memory=200 << 20)))
+        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=30, memory=140 << 20)))
 
 
 def test_too_little_time_is_a_timeout_error(home, digits):

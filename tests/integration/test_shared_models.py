@@ -61,7 +61,7 @@ def assert_close(found, wanted):
 @pytest.mark.parametrize("name", MODELS)
 def test_shared_model_is_proven_and_answers_like_onnxruntime(home, tmp_path, name):
     model, data = files_of(name)
-    options = CompileOptions(setup="insecure-dev")
+    options = CompileOptions(setup="insecure-dev", effort="quick")
     circuit = compile_model(
         model,
         tmp_path / "circuit",
@@ -81,7 +81,7 @@ def test_shared_model_is_proven_and_answers_like_onnxruntime(home, tmp_path, nam
 def test_model_under_a_real_ceremony_needs_no_unsafe_word(real_home, tmp_path, name):
     model, data = (bench.MODEL, None) if name == "digits" else files_of(name)
     calibration = like(data, model, tmp_path) if data else bench.CALIBRATION
-    options = CompileOptions(setup="hermez")
+    options = CompileOptions(setup="hermez", effort="quick")
     circuit = compile_model(
         model, tmp_path / "circuit", engine=EzklEngine(), home=real_home, calibration=calibration, options=options
     ).circuit

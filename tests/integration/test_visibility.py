@@ -23,7 +23,8 @@ OTHER_REQUEST = Context.model_validate({"requestId": "0x" + "a5" * 32})
 @pytest.fixture(scope="session", params=["hashed", "private"])
 def hidden(request, base, home):
     """The demo's model compiled so that proofs do not show the image."""
-    options = CompileOptions(setup="insecure-dev", input_visibility=request.param)
+    arguments = bench.GOLDEN_ARGUMENTS | {"input_visibility": request.param}
+    options = CompileOptions(setup="insecure-dev", input_visibility=request.param, run_arguments=arguments)
     engine, folder = EzklEngine(), base / f"{request.param}.circuit"
     return compile_model(
         bench.MODEL, folder, engine=engine, home=home, calibration=bench.CALIBRATION, options=options

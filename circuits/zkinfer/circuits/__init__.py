@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines import production_engines
     from zkinfer.circuits.errors import ZkinferError
+    from zkinfer.circuits.exporting import Exported, export_torch
     from zkinfer.circuits.fidelity import Budget
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.models import inspect_model
@@ -30,11 +31,13 @@ __all__ = [
     "Compiled",
     "Context",
     "Digest",
+    "Exported",
     "Home",
     "SetupStore",
     "TensorSpec",
     "ZkinferError",
     "compile_model",
+    "export_torch",
     "inspect_model",
     "production_engines",
     "read_inputs",
@@ -48,11 +51,13 @@ _HOMES = {
     "Compiled": "compiling",
     "Context": "context",
     "Digest": "digest",
+    "Exported": "exporting",
     "Home": "home",
     "SetupStore": "setups",
     "TensorSpec": "tensors",
     "ZkinferError": "errors",
     "compile_model": "compiling",
+    "export_torch": "exporting",
     "inspect_model": "models",
     "production_engines": "engines",
     "read_inputs": "data",

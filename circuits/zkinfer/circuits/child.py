@@ -26,7 +26,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits import errors
+from zkinfer.circuits import errors, machine
 from zkinfer.circuits.errors import (
     EngineCrashedError,
     EngineError,
@@ -62,17 +62,13 @@ class Limits:
 
     @classmethod
     def for_verifying(cls) -> Limits:
-        """Limits for rebuilding and checking what a stranger published: ten minutes and half of the memory."""
-        return cls(seconds=600.0, memory=_physical_memory() // 2)
+        """Limits for rebuilding and checking what a stranger published: ten minutes and half of the free memory."""
+        return cls(seconds=600.0, memory=machine.available_memory() // 2)
 
     @classmethod
     def for_engine(cls) -> Limits:
-        """Limits for proving: an hour and nine tenths of the machine's memory."""
-        return cls(seconds=3600.0, memory=_physical_memory() * 9 // 10)
-
-
-def _physical_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        """Limits for proving: an hour and nine tenths of the free memory, so that no other process is killed for it."""
+        return cls(seconds=3600.0, memory=machine.available_memory() * 9 // 10)
 
 
 def run(

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.assembly import Assembly, assemble
 from zkinfer.circuits.circuit import MANIFEST, MODEL, Circuit
 from zkinfer.circuits.context import Context
+from zkinfer.circuits.cost import REFERENCE_SPEED, refuse_too_costly
 from zkinfer.circuits.digest import sha256_file
-from zkinfer.circuits.engines.base import TuneRequest
+from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import EngineError, InputError, SetupError
 from zkinfer.circuits.fidelity import Budget, measure
 from zkinfer.circuits.keycache import keep_proving_key
 from zkinfer.circuits.labels import LabelSource
-from zkinfer.circuits.manifest import FidelityReport, KeySizes, Manifest
+from zkinfer.circuits.machine import available_memory
+from zkinfer.circuits.manifest import CostReport, FidelityReport, KeySizes, Manifest, rounded
 from zkinfer.circuits.models import inspect_model, normalise_model
 from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.samples import gather
 from zkinfer.circuits.scratch import private_directory, staged_folder
 from zkinfer.circuits.setups import MAX_DEV_LOG_ROWS
+from zkinfer.circuits.speeds import known_speed, measured_speed
 from zkinfer.circuits.stages import NOBODY, Observer, Stages
 from zkinfer.circuits.statement import require_statement
 from zkinfer.circuits.tensors import quantise_batch, quantise_sample
@@ -29,13 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Engine, Program, RunArguments
+    from zkinfer.circuits.cost import Cost, Objective, Speed
+    from zkinfer.circuits.engines.base import Effort, Engine, Option, Program, Progress, RunArguments
     from zkinfer.circuits.fidelity import Fidelity
     from zkinfer.circuits.home import Home
-    from zkinfer.circuits.models import NormalisedModel
+    from zkinfer.circuits.models import NormalisedModel, Workload
     from zkinfer.circuits.samples import Samples
     from zkinfer.circuits.setups import TrustedSetup
     from zkinfer.circuits.tensors import Visibility
+_WORTH_A_WORD = 5.0  # seconds of proving
 _KEY, _NETWORK = "key", "network.onnx"
 
 
@@ -52,6 +57,9 @@ class CompileOptions:
         budget: what the circuit may lose against the float model, on the samples that choose the settings.
         labels: `NAME` or `NAME=OUTPUT`: the array of the calibration file that holds each sample's true class, and
             the output that gives it.
+        objective: what to make small: the time of a proof, the gas of checking it on chain, or the peak of memory.
+        effort: how long to search for it.
+        max_memory: bytes that making keys and proving may take; None allows what the machine has free.
     """
 
     dimensions: Mapping[str, int] = field(default_factory=dict)
@@ -60,17 +68,24 @@ class CompileOptions:
     run_arguments: RunArguments | None = None
     budget: Budget = field(default_factory=Budget)
     labels: str | None = None
+    objective: Objective = "latency"
+    effort: Effort = "normal"
+    max_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """The new circuit and the seconds that each stage took.
 
-    `shortfall` says what the samples that judge miss of the budget, which others have met; empty if nothing.
+    `cost` is predicted, for this machine. `options` are the settings that were weighed, for the trade-off curve; empty
+    where run arguments were given. `shortfall` says what the samples that judge miss of the budget, which others have
+    met; empty if nothing.
     """
 
     circuit: Circuit
     timings: dict[str, float]
+    cost: Cost
+    options: tuple[Option, ...] = ()
     shortfall: str = ""
 
 
@@ -100,6 +115,7 @@ def compile_model(
     Raises:
         ModelError, DataError: the model or the samples cannot be used.
         SetupError: no trusted setup of the size that the model needs.
+        TooCostlyError: proving would take more memory than it may.
         EngineError: no settings within the budget, or the engine failed.
         InputError: `out` exists or cannot be written; labels, or a budget that needs them, without what they need.
     """
@@ -107,9 +123,15 @@ def compile_model(
     work = _Compilation(engine, home, options or CompileOptions(), Stages(observer))
     with private_directory(own_directory(home.keys)) as scratch:
         with staged_folder(out) as staging:
-            manifest, shortfall = work.compile_into(staging, scratch, model, calibration)
-        keep_proving_key(scratch / _KEY, manifest.digest, home.keys)
-    return Compiled(Circuit.open(out), work.stages.seconds, shortfall)
+            made = work.compile_into(staging, scratch, model, calibration)
+        keep_proving_key(scratch / _KEY, made.manifest.digest, home.keys)
+    return Compiled(
+        circuit=Circuit.open(out),
+        timings=work.stages.seconds,
+        cost=made.cost,
+        options=made.tuned.options,
+        shortfall=made.shortfall,
+    )
 
 
 def _refuse_without_labels(options: CompileOptions, calibration: Path | None) -> None:
@@ -117,6 +139,16 @@ def _refuse_without_labels(options: CompileOptions, calibration: Path | None) ->
         raise InputError("Labels belong to calibration samples, and there are none.", "Give --calibration.")
     if options.budget.max_accuracy_drop is not None and options.labels is None:
         raise InputError("A drop of the accuracy is measured on labels, and there are none.", "Give --labels.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a compilation found out on the way."""
+
+    manifest: Manifest
+    tuned: Tuned
+    cost: Cost
+    shortfall: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,32 +160,112 @@ class _Compilation:
     options: CompileOptions
     stages: Stages
 
-    def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> tuple[Manifest, str]:
-        """Fill `staging` with a circuit, leave its proving key in `scratch`, and say what the budget misses."""
+    def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> _Made:
+        """Fill `staging` with a circuit and leave its proving key in `scratch`."""
         stage = self.stages.stage
         with stage("inspect"):
-            normal = _normalise(model, staging / MODEL, scratch / _NETWORK, self.options)
+            normal = self._normalise(model, staging / MODEL, scratch / _NETWORK)
             labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
             tuning, judging = gather(staging / MODEL, normal.inputs, normal.outputs, calibration, labels)
+        speed = self._speed()
         with stage("tune") as progress:
-            request = _tune_request(scratch / _NETWORK, normal, tuning, self.options, self.home)
-            arguments = self.options.run_arguments
-            if arguments is None:
-                arguments = self.engine.tune(request, progress=progress)
-            program = _trial(self.engine, request, arguments, scratch, self.stages.observer)
+            request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
+            tuned = self._tuned(request, progress)
+            program, cost = self._trial(request, tuned.run_arguments, scratch / "trial")
         with stage("setup") as progress:
             setup = self.home.setups.serving(program.log_rows, self.options.setup, progress)
+            cost = self._cost_under(setup, program, cost, scratch / "trial", speed)
         with stage("keys"):
-            made = self._assemble(staging, scratch, arguments, setup)
+            made = self._assemble(staging, scratch, tuned.run_arguments, setup)
         with stage("judge"):
-            fidelity = _judge(self.engine, made, judging)
+            fidelity, headroom = _judge(self.engine, made, judging)
             shortfall = self.options.budget.shortfall(fidelity)
         with stage("prove"):
             _prove_once(self.engine, made, setup, scratch / _KEY, judging)
-        manifest = _manifest(made, normal, FidelityReport.of(fidelity, judging.kind), staging)
+        report = FidelityReport.of(fidelity, judging.kind)
+        manifest = _manifest(made, normal, report, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        return manifest, shortfall
+        return _Made(manifest, tuned, cost, shortfall)
+
+    def _cost_under(self, setup: TrustedSetup, program: Program, cost: Cost, folder: Path, speed: Speed) -> Cost:
+        """What a larger setup than the circuit needs adds to every proof, and what would help."""
+        if setup.k <= program.log_rows:
+            return cost
+        shrunk = self.engine.work(folder, setup.k).at(speed)
+        more = shrunk.prove_seconds - cost.prove_seconds
+        if more > 0:
+            self.stages.observer.note(
+                f"the trusted setup at hand has 2^{setup.k} rows; cutting it down takes {more:.1f} s of each proof; "
+                f"`zkinfer setup fetch {program.log_rows}` gets one of the right size"
+            )
+        return shrunk
+
+    @property
+    def _max_memory(self) -> int:
+        given = self.options.max_memory
+        return available_memory() if given is None else given
+
+    def _normalise(self, model: Path, copy: Path, network: Path) -> NormalisedModel:
+        """From here on one private copy is the model, whatever happens to the caller's file meanwhile.
+
+        What can be no circuit is refused before the long work of normalising it, and again by its normal form.
+        """
+        self._refuse_hopeless(inspect_model(model).workload)
+        copy.write_bytes(model.read_bytes())
+        options = self.options
+        normal = normalise_model(
+            copy, network, dimensions=options.dimensions, input_visibility=options.input_visibility
+        )
+        self._refuse_hopeless(normal.workload)
+        return normal
+
+    def _refuse_hopeless(self, workload: Workload) -> None:
+        speed = known_speed(self.engine, self.home) or REFERENCE_SPEED
+        refuse_too_costly(self.engine.least_work(workload).at(speed), self._max_memory, workload)
+
+    def _speed(self) -> Speed:
+        """Measured once per machine; the stage is shown only then."""
+        speed = known_speed(self.engine, self.home)
+        if speed is None:
+            with self.stages.stage("calibrate") as progress:
+                speed = measured_speed(self.engine, self.home, progress)
+        return speed
+
+    def _tune_request(self, network: Path, normal: NormalisedModel, tuning: Samples, speed: Speed) -> TuneRequest:
+        return TuneRequest(
+            network=network,
+            inputs=normal.inputs,
+            outputs=normal.outputs,
+            samples=tuning.inputs,
+            reference=tuning.outputs,
+            budget=self.options.budget,
+            max_log_rows=_largest(self.options, self.home),
+            max_memory=self._max_memory,
+            workload=normal.workload,
+            labels=tuning.labels,
+            objective=self.options.objective,
+            effort=self.options.effort,
+            speed=speed,
+        )
+
+    def _tuned(self, request: TuneRequest, progress: Progress) -> Tuned:
+        if self.options.run_arguments is not None:
+            return Tuned(self.options.run_arguments, ())
+        cost = self.engine.survey(request).at(request.speed)
+        refuse_too_costly(cost, request.max_memory, request.workload)
+        if cost.prove_seconds > _WORTH_A_WORD:
+            self.stages.observer.note(f"a large model: {cost.describe()}, give or take; now searching for the best")
+        return self.engine.tune(request, progress=progress)
+
+    def _trial(self, request: TuneRequest, arguments: RunArguments, folder: Path) -> tuple[Program, Cost]:
+        """Build once without keys, to know the size, and so the setup and the cost, before the long work."""
+        folder.mkdir()
+        program = self.engine.build(request.network, request.inputs, request.outputs, arguments, folder)
+        cost = self.engine.work(folder).at(request.speed)
+        refuse_too_costly(cost, request.max_memory, request.workload)
+        self.stages.observer.note(f"{program.rows:,} rows in 2^{program.log_rows}: {cost.describe()}")
+        return program, cost
 
     def _assemble(self, staging: Path, scratch: Path, arguments: RunArguments, setup: TrustedSetup) -> Assembly:
         return assemble(
@@ -166,42 +278,6 @@ class _Compilation:
             input_visibility=self.options.input_visibility,
             proving_key=scratch / _KEY,
         )
-
-
-def _normalise(model: Path, copy: Path, network: Path, options: CompileOptions) -> NormalisedModel:
-    """From here on one private copy is the model, whatever happens to the caller's file meanwhile."""
-    inspect_model(model)  # refuses what is no model before anything is copied
-    copy.write_bytes(model.read_bytes())
-    return normalise_model(copy, network, dimensions=options.dimensions, input_visibility=options.input_visibility)
-
-
-def _trial(engine: Engine, request: TuneRequest, arguments: RunArguments, scratch: Path, observer: Observer) -> Program:
-    """Build once without keys, to know the size, and so the setup and the cost, before the long work."""
-    trial = scratch / "trial"
-    trial.mkdir()
-    program = engine.build(request.network, request.inputs, request.outputs, arguments, trial)
-    estimate = engine.estimate(program)
-    observer.note(
-        f"{program.rows:,} rows in 2^{program.log_rows}: keys in about {estimate.setup_seconds:.0f} s, "
-        f"a proof in about {estimate.prove_seconds:.1f} s, {estimate.memory_bytes / 2**30:.1f} GB of memory, "
-        f"a proving key of {estimate.proving_key_bytes / 1e6:.0f} MB"
-    )
-    return program
-
-
-def _tune_request(
-    network: Path, normal: NormalisedModel, tuning: Samples, options: CompileOptions, home: Home
-) -> TuneRequest:
-    return TuneRequest(
-        network=network,
-        inputs=normal.inputs,
-        outputs=normal.outputs,
-        samples=tuning.inputs,
-        reference=tuning.outputs,
-        budget=options.budget,
-        max_log_rows=_largest(options, home),
-        labels=tuning.labels,
-    )
 
 
 def _largest(options: CompileOptions, home: Home) -> int:
@@ -219,13 +295,16 @@ def _largest(options: CompileOptions, home: Home) -> int:
     return max(sizes)
 
 
-def _judge(engine: Engine, made: Assembly, judging: Samples) -> Fidelity:
+def _judge(engine: Engine, made: Assembly, judging: Samples) -> tuple[Fidelity, float]:
+    """Fidelity and headroom on the samples that judge."""
     batch = quantise_batch(judging.inputs, made.program.inputs)
     answers = engine.forward(made.folder, made.program, batch)
     sizes = [spec.size for spec in made.program.outputs]
     if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
         raise EngineError("The engine's answers are of another number or size than the samples call for.")
-    return measure(made.program.outputs, answers, judging.outputs, labels=judging.labels, indices=judging.indices)
+    headroom = engine.headroom(made.folder, made.recipe.run_arguments, batch)
+    outputs = made.program.outputs
+    return measure(outputs, answers, judging.outputs, labels=judging.labels, indices=judging.indices), headroom
 
 
 def _prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:
@@ -250,7 +329,9 @@ def _make_readable(folder: Path) -> None:
         path.chmod(0o644)
 
 
-def _manifest(made: Assembly, normal: NormalisedModel, fidelity: FidelityReport, staging: Path) -> Manifest:
+def _manifest(
+    made: Assembly, normal: NormalisedModel, fidelity: FidelityReport, headroom: float, cost: Cost, staging: Path
+) -> Manifest:
     return Manifest(
         identity=made.identity,
         recipe=made.recipe,
@@ -262,6 +343,8 @@ def _manifest(made: Assembly, normal: NormalisedModel, fidelity: FidelityReport,
             proof_bytes=made.keys.proof_bytes,
         ),
         fidelity=fidelity,
+        headroom=rounded(headroom),
+        cost=CostReport(memory_bytes=cost.work.memory_bytes, gas=cost.work.gas),
         parameters=normal.summary.parameters,
         operators=dict(normal.summary.operators),
         files={path.name: str(sha256_file(path)) for path in sorted(staging.iterdir())},

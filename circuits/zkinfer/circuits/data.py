@@ -15,14 +15,13 @@ import numpy as np
 from zkinfer.circuits import formats
 from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.oserrors import why
+from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from zkinfer.circuits.tensors import TensorSpec
 
     Array = NDArray[np.generic]
 
@@ -44,6 +43,23 @@ def read_inputs(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
     if path.suffix.lower() == ".csv":  # a table of one line is one inference
         arrays = {name: array[0] if len(array) == 1 else array for name, array in arrays.items()}
     return {spec.name: conform(arrays[spec.name], spec) for spec in specs}
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
+    """Read the arrays of an .npz or .json file as they are, whatever their shapes.
+
+    Args:
+        path: the file; its suffix names the format. A .csv has no shapes: `read_inputs` takes one.
+        names: what the lists without names in a file of ezkl's form are called.
+
+    Raises:
+        DataError: no such file, or another format.
+    """
+    if path.suffix.lower() == ".npz":
+        return formats.from_npz(_bytes_of(path))
+    if path.suffix.lower() == ".json":
+        return formats.from_json(_bytes_of(path), [TensorSpec(name=name, dtype="float32", shape=()) for name in names])
+    raise DataError(f"{path} does not tell the shapes of its tensors.", "Give a .npz or .json file, or the shapes too.")
 
 
 def read_samples(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:

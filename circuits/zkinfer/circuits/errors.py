@@ -35,6 +35,10 @@ class UnsupportedModelError(ModelError):
     """The ONNX file is sound but asks for something no circuit can take; the message names the cure."""
 
 
+class TooCostlyError(ModelError):
+    """The circuit of this model would take more memory than it may; the message has the numbers and the layers."""
+
+
 class DataError(InputError):
     """Input, calibration or label data has the wrong name, shape, dtype or values."""
 

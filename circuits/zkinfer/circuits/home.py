@@ -39,6 +39,11 @@ class Home:
         return self.root / "keys"
 
     @property
+    def speeds(self) -> Path:
+        """How fast this machine is, by engine."""
+        return self.root / "speeds"
+
+    @property
     def rebuilt(self) -> Path:
         """What verifiers rebuilt from ONNX files and recipes."""
         return self.root / "rebuilt"

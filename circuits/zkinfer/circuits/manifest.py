@@ -57,7 +57,7 @@ class WorstSample(_Part):
     @classmethod
     def of(cls, one: Worst) -> WorstSample:
         """As the manifest has it."""
-        return cls(sample=one.sample, error=_rounded(one.error), same_answer=one.same_answer)
+        return cls(sample=one.sample, error=rounded(one.error), same_answer=one.same_answer)
 
 
 class ErrorHistogram(_Part):
@@ -100,24 +100,39 @@ class FidelityReport(_Part):
             data=data,
             samples=found.samples,
             agreement=found.agreement,
-            error_p50=_rounded(found.error_p50),
-            error_p90=_rounded(found.error_p90),
-            error_p99=_rounded(found.error_p99),
-            error_max=_rounded(found.error_max),
-            absolute_max=_rounded(found.absolute_max),
+            error_p50=rounded(found.error_p50),
+            error_p90=rounded(found.error_p90),
+            error_p99=rounded(found.error_p99),
+            error_max=rounded(found.error_max),
+            absolute_max=rounded(found.absolute_max),
             error_histogram=ErrorHistogram(edges=ERROR_EDGES, counts=found.histogram),
             worst=tuple(WorstSample.of(one) for one in found.worst),
             accuracy=None if found.accuracy is None else AccuracyReport.model_validate(asdict(found.accuracy)),
         )
 
 
-def _rounded(error: float) -> float:
-    return float(f"{error:.{_DIGITS}g}")
+def rounded(number: float) -> float:
+    """To as many digits as two machines agree on."""
+    return float(f"{number:.{_DIGITS}g}")
+
+
+class CostReport(_Part):
+    """What the circuit costs on every machine: peak memory of key generation and proving, gas to check a proof.
+
+    Predicted. Seconds differ between machines and are not here.
+    """
+
+    memory_bytes: Count
+    gas: Count
 
 
 class Manifest(_Part):
-    """Everything a circuit folder says about itself. It holds no time and no name of a machine, so that the same
-    model, data and options give the same manifest, and with it the same circuit digest."""
+    """Everything a circuit folder says about itself.
+
+    `headroom` says how many times larger than in the samples that judged it an integer of the circuit may be before
+    proving refuses the input. There is no time here and no name of a machine, so that the same model, data and
+    options give the same manifest, and with it the same circuit digest.
+    """
 
     format: Literal["zkinfer-circuit/1"] = "zkinfer-circuit/1"
     identity: CircuitIdentity
@@ -125,6 +140,8 @@ class Manifest(_Part):
     program: Program
     keys: KeySizes
     fidelity: FidelityReport
+    headroom: Annotated[float, Field(ge=1, le=2.0**64)]
+    cost: CostReport
     parameters: Count
     operators: dict[str, Count]
     files: dict[FileName, Sha256]

@@ -114,10 +114,10 @@ def _writing(where: Path) -> Iterator[None]:
         raise InputError(f"{where} cannot be written: {why(err)}.") from err
 
 
-def refuse_existing(target: Path) -> None:
+def refuse_existing(target: Path, *, cure: str = "Choose another --out, or remove it first.") -> None:
     """Raise InputError where `target` exists: nothing is ever overwritten silently."""
     if os.path.lexists(target):
-        raise InputError(f"{target} exists already.", "Choose another --out, or remove it first.")
+        raise InputError(f"{target} exists already.", cure)
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli import fidelity_view
+from zkinfer.cli import cost_view, fidelity_view
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
-from zkinfer.cli.options import AsJson, Model, parse_amount, parse_share
+from zkinfer.cli.options import AsJson, Model, parse_amount, parse_share, parse_size
 
 if TYPE_CHECKING:
     from zkinfer.circuits.compiling import Compiled
@@ -24,6 +24,22 @@ class InputVisibility(StrEnum):
     PUBLIC = "public"
     HASHED = "hashed"
     PRIVATE = "private"
+
+
+class Objective(StrEnum):
+    """What a circuit is chosen for."""
+
+    LATENCY = "latency"
+    GAS = "gas"
+    MEMORY = "memory"
+
+
+class Effort(StrEnum):
+    """How much of the space of settings is searched."""
+
+    QUICK = "quick"
+    NORMAL = "normal"
+    MAX = "max"
 
 
 def compile_command(
@@ -84,6 +100,26 @@ def compile_command(
             help="Most that the accuracy may fall, such as 0.5%: share of samples with the true class. Needs --labels.",
         ),
     ] = None,
+    objective: Annotated[
+        Objective,
+        typer.Option(
+            help="What to make small: the time of a proof (up to a third is given for less gas), the gas of checking "
+            "it on chain, or the peak of memory."
+        ),
+    ] = Objective.LATENCY,
+    effort: Annotated[Effort, typer.Option(help="How long to search for it.")] = Effort.NORMAL,
+    max_memory: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_size,
+            metavar="SIZE",
+            help="Refuse a circuit that takes more, such as 4GB. Default: what the machine has free.",
+        ),
+    ] = None,
+    trade_off: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the settings that were weighed into this file (.png or .svg)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn an ONNX model into a circuit: a folder that provers serve and auditors check.
@@ -106,6 +142,9 @@ def compile_command(
             setup=setup,
             budget=Budget(min_agreement, max_error, max_absolute_error, max_accuracy_drop),
             labels=labels,
+            objective=objective.value,
+            effort=effort.value,
+            max_memory=max_memory,
         )
         engine = next(iter(production_engines().values()))
         with progress_display(quiet=as_json) as display:
@@ -119,6 +158,8 @@ def compile_command(
                 observer=display,
             )
         show(compiled)
+        if trade_off is not None:
+            cost_view.draw(compiled.options, trade_off)
         if as_json:
             answer(report(compiled))
 
@@ -147,6 +188,7 @@ def show(compiled: Compiled) -> None:
     circuit, manifest = compiled.circuit, compiled.circuit.manifest
     say(f"[green]✓[/] {plain(circuit.folder)} in {sum(compiled.timings.values()):.1f} s")
     console.print(manifest_table(manifest))
+    cost_view.show_trade_off(compiled.options)
     if manifest.fidelity.data != "held-out":
         say(f"fidelity {fidelity_view.provenance(manifest.fidelity)}")
     if compiled.shortfall:
@@ -162,6 +204,8 @@ def warn_about_setup(insecure: bool) -> None:
 
 def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
     """Identity and cost of a circuit, and its fidelity in short unless it follows at length."""
+    from zkinfer.circuits.cost import size
+
     program, keys = manifest.program, manifest.keys
     rows = {
         "model id": manifest.identity.model_id,
@@ -175,6 +219,8 @@ def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
         "size": f"{manifest.parameters:,} parameters, {program.rows:,} rows in 2^{program.log_rows}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",
+        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain",
+        "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the samples that judged",
     }
     in_short = {"fidelity": fidelity_view.in_short(manifest.fidelity)} if fidelity else {}
     return facts_table(rows | in_short)
@@ -189,6 +235,8 @@ def report(compiled: Compiled) -> dict[str, Any]:
         "circuitDigest": str(manifest.digest),
         "modelId": manifest.identity.model_id,
         "manifest": manifest.model_dump(mode="json", by_alias=True),
+        "cost": cost_view.cost_report(compiled.cost),
+        "tradeOff": cost_view.trade_off_report(compiled.options),
         "overBudget": compiled.shortfall,
         "timings": compiled.timings,
     }

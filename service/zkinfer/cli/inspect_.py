@@ -105,7 +105,8 @@ def _model(path: Path) -> dict[str, Any]:
     from zkinfer.circuits.models import inspect_model
 
     summary = inspect_model(path)
-    say(f"model {plain(path)}: {summary.parameters:,} parameters, about {summary.macs:,} multiplications")
+    multiplications = summary.workload.multiplications
+    say(f"model {plain(path)}: {summary.parameters:,} parameters, about {multiplications:,} multiplications")
     console.print(_model_table(summary))
     for problem in summary.problems:
         say(f"[yellow]![/] {plain(problem)}")

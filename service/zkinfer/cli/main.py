@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli import compile_, inspect_, keys, prove, setup, verify
+from zkinfer.cli import calibrate, compile_, export, inspect_, keys, prove, setup, verify
 from zkinfer.cli.demo import command as demo
 
 app = typer.Typer(
@@ -22,9 +22,11 @@ app = typer.Typer(
     ),
     epilog="Exit codes: 0 accepted or done, 1 refused or failed (the reason is printed), 2 usage, 130 interrupted.",
 )
+app.command("export")(export.export_command)
 app.command("compile")(compile_.compile_command)
 app.command("prove")(prove.prove_command)
 app.command("verify")(verify.verify_command)
+app.command("calibrate")(calibrate.calibrate_command)
 app.command("inspect")(inspect_.inspect_command)
 app.add_typer(setup.app, name="setup")
 app.add_typer(keys.app, name="keys")

@@ -45,6 +45,24 @@ def parse_amount(text: object) -> float:
     return number
 
 
+def parse_size(text: object) -> int:
+    """Bytes: `4GB`, `500 MB`, `2GiB` or a plain number; raises typer.BadParameter for any other."""
+    word = str(text).strip().replace(" ", "")
+    number = word.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = _UNITS.get(word[len(number) :].lower())
+    try:
+        count = Decimal(number) * (unit or 1)
+    except InvalidOperation:
+        count = Decimal("NaN")
+    if unit is None or not (count.is_finite() and count >= 1):
+        raise typer.BadParameter(f"{word!r} is no size: write it as 500MB or 4GB")
+    return int(count)
+
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_UNITS |= {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
+
+
 def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:
     """The passphrase from a file (its first line) or from the terminal; never from the command line."""
     if path is None:

@@ -24,6 +24,8 @@ DEV = CompileOptions(setup="insecure-dev")
 X = np.array([[0.5, -1.25, 2.0]], dtype=np.float32)
 # The manifest of no circuit that exists; every kind of field occurs, none at its default alone.
 DOCUMENT = {
+    "headroom": 16.0,
+    "cost": {"memoryBytes": 60_000_000, "gas": 500_000},
     "fidelity": {
         "absoluteMax": 1.5,
         "accuracy": {"circuit": 0.75, "model": 0.875, "output": "y"},

@@ -89,9 +89,9 @@ def test_rebuild_with_anything_else_is_another_entry(again, recipe, entry, tmp_p
 
 
 def test_rebuild_with_another_normaliser_is_refused(again, recipe):
-    other = recipe.model_copy(update={"normaliser": "zkinfer-normal/2"})
+    other = recipe.model_copy(update={"normaliser": "zkinfer-normal/1"})
     with pytest.raises(
-        UnsupportedModelError, match=r"names the normaliser zkinfer-normal/2; this version has.*new attest"
+        UnsupportedModelError, match=r"names the normaliser zkinfer-normal/1; this version has.*new attest"
     ):
         again(recipe=other)
 

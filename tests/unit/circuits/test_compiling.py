@@ -9,8 +9,9 @@ from tests.unit.circuits import making
 from tests.unit.circuits.making import DEV, engine_failing_at, engine_with, everything_under
 
 from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model
+from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.digest import sha256_file
-from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.base import Option, Proof, Tuned
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import (
     DataError,
@@ -19,10 +20,13 @@ from zkinfer.circuits.errors import (
     ModelError,
     ProofRejectedError,
     SetupError,
+    TooCostlyError,
     UnsupportedModelError,
 )
+from zkinfer.circuits.fidelity import Fidelity
 
 FAKE = FakeEngine()
+TUNED = Tuned({"scale": 8}, ())
 
 
 class Recorder:
@@ -58,12 +62,12 @@ def samples(tmp_path):
 
 @pytest.fixture
 def leaves_nothing(tmp_path, own_home):
-    """Check that there is nothing but setups, an empty folder of keys, and what was there before."""
+    """Check that there is nothing new but setups, an empty folder of keys, and how fast the engine is."""
     before = everything_under(tmp_path)
 
     def check(*also):
         left = {path for path in everything_under(tmp_path) - before if not path.startswith("home/setups/")}
-        assert left - {"memory", "home/keys"} == set(also)
+        assert left - {"memory", "home/keys", "home/speeds", "home/speeds/fake-1.json"} == set(also)
 
     return check
 
@@ -71,7 +75,7 @@ def leaves_nothing(tmp_path, own_home):
 def test_compile_through_real_children_publishes_a_circuit(tiny, own_home, tmp_path):
     made = compile_model(tiny, tmp_path / "out", engine=FAKE, home=own_home, options=DEV)
     assert made.circuit == Circuit.open(tmp_path / "out")
-    assert set(made.timings) == {"inspect", "tune", "setup", "keys", "judge", "prove"}
+    assert set(made.timings) == {"inspect", "calibrate", "tune", "setup", "keys", "judge", "prove"}
 
 
 def test_compile_publishes_a_complete_folder_that_others_may_read(build, tiny, tmp_path):
@@ -175,7 +179,7 @@ def test_compile_hands_samples_and_budget_to_the_engine(build, tmp_path):
 
     def tune(request, *, progress):
         requests.append(request)
-        return {"scale": 8}
+        return TUNED
 
     build(engine=engine_with(tune=tune), options=replace(DEV, budget=Budget(0.5, 0.25)))
     [request] = requests
@@ -198,7 +202,7 @@ def test_compile_with_labels_hands_them_to_the_engine_and_reports_the_accuracy(b
 
     def tune(request, *, progress):
         requests.append(request)
-        return {"scale": 8}
+        return TUNED
 
     options = replace(DEV, labels="label", budget=Budget(max_accuracy_drop=0))
     fidelity = build(engine=engine_with(tune=tune), calibration=samples, options=options).circuit.manifest.fidelity
@@ -235,9 +239,9 @@ def test_compile_tells_the_observer_about_every_stage(build):
     recorder = Recorder()
     build(observer=recorder)
     ended = [stage for stage, fraction in recorder.stages if fraction == 1.0]
-    assert ended == ["inspect", "tune", "setup", "keys", "judge", "prove"]
+    assert ended == ["inspect", "calibrate", "tune", "setup", "keys", "judge", "prove"]
     [note] = recorder.notes
-    assert note.startswith("5 rows in 2^3: keys in about 0 s, a proof in about 0.0 s")
+    assert note.startswith("5 rows in 2^3: keys in about 0 s, a proof in about 0 s, ")
 
 
 # --- refusals
@@ -251,7 +255,19 @@ def test_compile_over_something_is_refused_before_the_work(build, tmp_path, kind
 
 
 @pytest.mark.parametrize(
-    "call", ["check_run_arguments", "tune", "build", "estimate", "make_keys", "forward", "prove", "verify"]
+    "call",
+    [
+        "check_run_arguments",
+        "least_work",
+        "measure_speed",
+        "tune",
+        "build",
+        "work",
+        "make_keys",
+        "forward",
+        "prove",
+        "verify",
+    ],
 )
 def test_compile_that_fails_anywhere_leaves_nothing(build, leaves_nothing, call):
     with pytest.raises(EngineError, match=f"It broke at {call}"):
@@ -279,12 +295,76 @@ def test_compile_without_a_setup_is_refused_with_every_cure(build, tmp_path, lea
         build(home=Home(tmp_path / "empty"), options=None)
     for cure in ("zkinfer setup fetch 15", "zkinfer setup import FILE", "--setup insecure-dev"):
         assert cure in refusal.value.cure
-    leaves_nothing("empty", "empty/keys")
+    leaves_nothing("empty", "empty/keys", "empty/speeds", "empty/speeds/fake-1.json")
 
 
 def test_compile_never_takes_insecure_dev_unless_named(build):
     with pytest.raises(SetupError, match="no trusted setup to compile with"):
         build(options=CompileOptions())
+
+
+# --- what it costs
+
+
+def costly(memory_bytes):
+    return replace(FAKE.work(None), prove=60.0, memory_bytes=memory_bytes)
+
+
+def test_compile_measures_the_machine_once(build, tmp_path):
+    build(out=tmp_path / "first")
+    assert "calibrate" not in build(out=tmp_path / "second", engine=engine_failing_at("measure_speed")).timings
+
+
+def test_compile_predicts_the_cost_for_this_machine(build):
+    engine = engine_with(work=lambda _: costly(5), measure_speed=lambda *_, **__: Speed(1.0, 1.0, 2.0, 0.5))
+    cost = build(engine=engine).cost
+    assert (cost.work.memory_bytes, cost.prove_seconds) == (5, 32.0)
+
+
+def test_compile_reports_what_the_engine_weighed(build):
+    fidelity = Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ())
+    option = Option("scale 8", None, fidelity, within_budget=True, chosen=True)
+    made = build(engine=engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,))))
+    assert made.options == (option,)
+
+
+def test_compile_with_run_arguments_weighs_nothing(build):
+    made = build(options=replace(DEV, run_arguments={"scale": 8}))
+    assert made.options == ()
+
+
+def test_compile_hands_objective_effort_and_limits_to_the_engine(build):
+    requests = []
+
+    def tune(request, *, progress):
+        requests.append(request)
+        return TUNED
+
+    options = replace(DEV, objective="gas", effort="quick", max_memory=1 << 30)
+    build(engine=engine_with(tune=tune), options=options)
+    assert (requests[0].objective, requests[0].effort, requests[0].max_memory) == ("gas", "quick", 1 << 30)
+    assert requests[0].workload.multiplications == 6
+
+
+def test_compile_of_a_hopeless_model_is_refused_before_it_is_normalised(build, leaves_nothing, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compiling.normalise_model", None)
+    with pytest.raises(TooCostlyError, match=r"about 9 GB.*8 bytes may be used.*most are in: Gemm y \(6, "):
+        build(engine=engine_with(least_work=lambda _: costly(9 * 10**9)), options=replace(DEV, max_memory=8))
+    leaves_nothing()
+
+
+def test_compile_of_too_large_a_circuit_is_refused_before_there_are_keys(build, leaves_nothing, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compiling.assemble", None)
+    with pytest.raises(TooCostlyError, match=r"about 9 bytes of memory.*8 bytes may be used"):
+        build(engine=engine_with(work=lambda _: costly(9)), options=replace(DEV, max_memory=8))
+    leaves_nothing()
+
+
+def test_compile_without_a_limit_allows_the_memory_that_is_free(build, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compiling.available_memory", lambda: 8)
+    with pytest.raises(TooCostlyError, match="8 bytes may be used"):
+        build(engine=engine_with(work=lambda _: costly(9)))
+    assert build(engine=engine_with(work=lambda _: costly(8))).cost.work.memory_bytes == 8
 
 
 @pytest.mark.parametrize("name", ["hermez", "aztec"])
@@ -373,7 +453,7 @@ def test_compile_with_a_model_that_changes_meanwhile_uses_its_copy(build, tiny, 
 
     def tune(request, *, progress):
         making.write_model(model, bias=0.75)
-        return {"scale": 8}
+        return TUNED
 
     circuit = build(model=model, engine=engine_with(tune=tune)).circuit
     assert circuit.manifest.identity.model == str(sha256_file(tiny))

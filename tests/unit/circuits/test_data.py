@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkinfer.circuits import data, formats, read_inputs, read_samples
+from zkinfer.circuits.data import read_arrays
 from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -514,3 +515,23 @@ def test_csv_with_a_column_too_many_beside_the_labels_is_refused(write):
 def test_input_is_no_label(write):
     with pytest.raises(DataError, match="'x' is an input of the model"):
         data.read_labelled_samples(write({"x": [[0, 1, 2]]}, ".json"), [X], "x")
+
+
+# --- arrays of any shape
+
+
+def test_arrays_are_read_as_they_are(tmp_path):
+    (tmp_path / "in.json").write_text('{"a": [[1, 2]], "b": 0.5}')
+    arrays = read_arrays(tmp_path / "in.json", [])
+    assert (arrays["a"].shape, arrays["b"].shape) == ((1, 2), ())
+
+
+def test_arrays_without_names_take_those_given(tmp_path):
+    (tmp_path / "in.json").write_text('{"input_data": [[1, 2], [3]]}')
+    assert list(read_arrays(tmp_path / "in.json", ["x", "y"])) == ["x", "y"]
+
+
+def test_table_tells_no_shapes(tmp_path):
+    (tmp_path / "in.csv").write_text("1,2\n")
+    with pytest.raises(DataError, match="does not tell the shapes"):
+        read_arrays(tmp_path / "in.csv", ["x"])

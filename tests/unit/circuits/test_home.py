@@ -42,8 +42,8 @@ def test_from_environment_search_path_lists_folders(environment, value, found):
 
 def test_home_keeps_everything_under_its_root(tmp_path):
     home = Home(tmp_path)
-    assert (home.keys, home.rebuilt, home.setups.home) == tuple(
-        tmp_path / name for name in ("keys", "rebuilt", "setups")
+    assert (home.keys, home.rebuilt, home.setups.home, home.speeds) == tuple(
+        tmp_path / name for name in ("keys", "rebuilt", "setups", "speeds")
     )
     assert list(tmp_path.iterdir()) == []
 

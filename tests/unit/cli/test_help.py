@@ -25,7 +25,7 @@ COMMANDS = dict(leaves(get_command(app)))
 
 
 def test_commands_are_those_of_the_first_release():
-    assert {"compile", "prove", "verify", "inspect", "demo", "keys new", "keys show"} <= set(COMMANDS)
+    assert {"export", "compile", "prove", "verify", "inspect", "demo", "keys new", "keys show"} <= set(COMMANDS)
     assert {"setup list", "setup import", "setup fetch", "setup check"} <= set(COMMANDS)
 
 
@@ -49,7 +49,7 @@ def test_every_command_begins_with_a_sentence(name):
     assert first.rstrip().endswith((".", "`."))
 
 
-@pytest.mark.parametrize("name", ["compile", "prove", "verify", "demo", "inspect", "keys new"])
+@pytest.mark.parametrize("name", ["export", "compile", "prove", "verify", "demo", "inspect", "keys new"])
 def test_example_in_the_help_names_real_options(name):
     example = COMMANDS[name].help.partition("Example: ")[2].split()
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}

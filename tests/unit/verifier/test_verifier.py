@@ -158,6 +158,14 @@ def test_engine_that_fails_gives_no_verdict(workshop, good, tmp_path, call, kind
     assert [step.status for step in seen].count("failed") == 1
 
 
+@pytest.mark.parametrize("call", ["build", "make_keys"])
+def test_recipe_that_the_engine_cannot_follow_is_refused(workshop, good, tmp_path, call):
+    broken = Broken(workshop.engine, call, EngineError("The program does not fit four blocks."))
+    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache", engines={"fake/1": broken})
+    with pytest.raises(UnusableRecipeError, match=r"recipe does not fit.*four blocks"):
+        Verifier(trusted=trusted).verify(good, forge.POLICY)
+
+
 def test_control_characters_in_a_complaint_are_not_passed_on(workshop, good):
     broken = Broken(workshop.engine, "check_run_arguments", EngineError("No argument \x1b[2J."))
     trusted = workshop.trusting(workshop.model, engines={"fake/1": broken})

@@ -13,7 +13,16 @@ import numpy as np
 
 from zkinfer.circuits import field
 from zkinfer.circuits.assembly import Rebuilt, rebuild
-from zkinfer.circuits.errors import EngineError, InputError, ModelError, ProofRejectedError, ZkinferError
+from zkinfer.circuits.errors import (
+    EngineCrashedError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    InputError,
+    ModelError,
+    ProofRejectedError,
+    ZkinferError,
+)
 from zkinfer.circuits.models import NORMALISER
 from zkinfer.circuits.tensors import dequantise, quantise
 from zkinfer.verifier.errors import (
@@ -80,8 +89,8 @@ def rebuilt_circuit(predicate: Predicate, model: Path, *, engine: Engine, setup:
     Raises:
         UnusableRecipeError: the recipe's settings do not fit the model or the engine.
         CircuitMismatchError: what was rebuilt is another circuit.
-        EngineError, CircuitError, InputError: the engine or the cache failed, which says nothing about the
-            attestation.
+        EngineCrashedError, EngineMemoryError, EngineTimeoutError, CircuitError, InputError: the engine or the cache
+            failed, which says nothing about the attestation.
     """
     recipe = predicate.recipe
     try:
@@ -90,7 +99,9 @@ def rebuilt_circuit(predicate: Predicate, model: Path, *, engine: Engine, setup:
         raise UnusableRecipeError("The engine refuses the recipe's run arguments. " + _plain(err), err.cure) from err
     try:
         rebuilt = rebuild(model, recipe, engine=engine, setup=setup, cache=cache)
-    except ModelError as err:
+    except (EngineCrashedError, EngineMemoryError, EngineTimeoutError):  # of this machine, not of the recipe
+        raise
+    except (EngineError, ModelError) as err:
         raise UnusableRecipeError("The recipe does not fit the ONNX file. " + _plain(err), err.cure) from err
     _same_circuit(predicate, rebuilt)
     return rebuilt

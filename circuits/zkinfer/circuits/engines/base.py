@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.cost import REFERENCE_SPEED
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zkinfer.circuits.cost import Cost, Objective, Speed, Work
     from zkinfer.circuits.digest import Digest
-    from zkinfer.circuits.fidelity import Budget
+    from zkinfer.circuits.fidelity import Budget, Fidelity
     from zkinfer.circuits.labels import Labels
+    from zkinfer.circuits.models import Workload
 
     Progress = Callable[[float], None]
     Tensors = Mapping[str, NDArray[np.generic]]
 
+Effort = Literal["quick", "normal", "max"]
+"""How much of the space of settings a tuner searches."""
 RunArguments = dict[str, Any]
 """An engine's own choices for one network, as JSON. Published, so that anyone can rebuild the verifying key."""
 
@@ -117,22 +122,12 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """Rough cost before work starts: seconds of wall time on this machine, bytes of memory and keys."""
-
-    setup_seconds: float
-    prove_seconds: float
-    memory_bytes: int
-    proving_key_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class TuneRequest:
     """What an engine needs to choose run arguments.
 
     `samples` holds calibration inputs by name, [N, *shape]; `reference` the float model's outputs for them.
     `labels` are their true classes, if known. `budget` is what may be lost; `max_log_rows` is the largest trusted
-    setup at hand.
+    setup at hand, `max_memory` the bytes that proving may take. `speed` turns work into seconds, for people only.
     """
 
     network: Path
@@ -142,7 +137,31 @@ class TuneRequest:
     reference: Tensors
     budget: Budget
     max_log_rows: int
+    max_memory: int
+    workload: Workload
     labels: Labels | None = None
+    objective: Objective = "latency"
+    effort: Effort = "normal"
+    speed: Speed = REFERENCE_SPEED
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice that a tuner weighed: what it would cost (None where that was not worth knowing) and lose."""
+
+    name: str
+    cost: Cost | None
+    fidelity: Fidelity
+    within_budget: bool
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a tuner chose, and what it chose from."""
+
+    run_arguments: RunArguments
+    options: tuple[Option, ...]
 
 
 class Engine(Protocol):
@@ -162,8 +181,30 @@ class Engine(Protocol):
         """Raise EngineError unless they are known, complete, within bounds, and bind the model's weights."""
         ...
 
-    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> RunArguments:
-        """Choose the cheapest run arguments that keep the budget; deterministic for the same request."""
+    def least_work(self, workload: Workload) -> Work:
+        """A lower bound of what any circuit of this size takes; it costs nothing to ask."""
+        ...
+
+    def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
+        """Measure this machine with small circuits; `setup` gives a trusted setup for a power of two of rows."""
+        ...
+
+    def survey(self, request: TuneRequest) -> Work:
+        """About the least work that a circuit of this network takes: quick, for an estimate before the long search.
+
+        Raises:
+            UnsupportedModelError: the trusted setups at hand are too small.
+        """
+        ...
+
+    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
+        """Choose the cheapest run arguments that keep the budget; the same for the same request on every machine.
+
+        Raises:
+            EngineError: nothing keeps the budget.
+            UnsupportedModelError: the trusted setups at hand are too small.
+            TooCostlyError: the cheapest circuit takes more memory than it may.
+        """
         ...
 
     def build(
@@ -180,8 +221,11 @@ class Engine(Protocol):
         """
         ...
 
-    def estimate(self, program: Program) -> Estimate:
-        """Predict the cost of key generation and proving."""
+    def work(self, folder: Path, setup_log_rows: int | None = None) -> Work:
+        """Predict what key generation and proving take, for the program in `folder`.
+
+        `setup_log_rows` is the size of the trusted setup, where it may be larger than the program needs.
+        """
         ...
 
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
@@ -194,6 +238,13 @@ class Engine(Protocol):
         """The circuit's own answers: for every sample (integers by input) the integers by output.
 
         Raises RangeError where a value leaves the range that the circuit can represent.
+        """
+        ...
+
+    def headroom(self, folder: Path, run_arguments: RunArguments, batch: Sequence[Sequence[Sequence[int]]]) -> float:
+        """How many times larger than in these samples an integer may be before proving refuses the input; 1 or more.
+
+        Raises RangeError where a sample leaves the range.
         """
         ...
 

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import child
 from zkinfer.circuits.digest import Digest, sha256_file
-from zkinfer.circuits.engines import ezkl_tuner
-from zkinfer.circuits.engines.base import Estimate, Keys, Program, Proof, RunArguments, slots_in_order
-from zkinfer.circuits.engines.ezkl_arguments import MAX_BLOCK_BITS, EzklArguments, log_rows_least, log_rows_needed
+from zkinfer.circuits.engines import ezkl_fitting, ezkl_tuner
+from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, slots_in_order
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.engines.ezkl_cost import least_work, with_shrinking, work_of
+from zkinfer.circuits.engines.ezkl_layout import layout_as_built, layout_of, log_rows_least
 from zkinfer.circuits.engines.ezkl_process import EzklProcess
+from zkinfer.circuits.engines.ezkl_speed import measure_speed
 from zkinfer.circuits.errors import EngineError
+from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Progress, TuneRequest
+    from zkinfer.circuits.cost import Speed, Work
+    from zkinfer.circuits.engines.base import Progress, Tuned, TuneRequest
     from zkinfer.circuits.engines.ezkl_process import Built
+    from zkinfer.circuits.models import Workload
     from zkinfer.circuits.tensors import TensorSpec
 
-# Measured on two cores (see docs/benchmarks.md): bytes of proving key per row, for the program and per block of
-# columns; seconds per row and block; resident memory as a multiple of the proving key.
-_KEY_PER_ROW, _KEY_PER_BLOCK_ROW = 1400, 2700
-_SETUP_SECONDS_PER_ROW, _PROVE_SECONDS_PER_ROW = 1.2e-4, 1.5e-4
 _LEAST_PATIENCE, _PATIENCE = 60.0, 30.0
-_MEMORY_PER_KEY, _BASE_MEMORY = 2.5, 150 << 20
+_LEAST_SAMPLES, _SAMPLED_ROWS = 4, 150_000
 
 
 class EzklEngine:
@@ -46,7 +49,19 @@ class EzklEngine:
         """Raise EngineError unless the arguments are complete, within bounds, and bind the weights."""
         EzklArguments.parse(run_arguments)
 
-    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> RunArguments:
+    def least_work(self, workload: Workload) -> Work:
+        """Every multiplication takes a place in a column, and nothing is free."""
+        return least_work(workload.multiplications)
+
+    def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
+        """See `ezkl_speed`."""
+        return measure_speed(self, setup, progress or (lambda _: None))
+
+    def survey(self, request: TuneRequest) -> Work:
+        """From the engine's settings under typical arguments; see `ezkl_fitting`."""
+        return ezkl_fitting.survey(self._process, request)
+
+    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
         """Find the cheapest arguments within the budget; see `ezkl_tuner`."""
         return ezkl_tuner.tune(self._process, request, progress or (lambda _: None))
 
@@ -73,17 +88,16 @@ class EzklEngine:
             integer_limit=arguments.integer_limit,
         )
 
-    def estimate(self, program: Program) -> Estimate:
-        """From the number of rows and of blocks of columns that the program spreads over."""
-        rows = 1 << program.log_rows
-        blocks = -(-program.rows // rows)
-        key = rows * (_KEY_PER_ROW + _KEY_PER_BLOCK_ROW * blocks)
-        return Estimate(
-            setup_seconds=0.2 + _SETUP_SECONDS_PER_ROW * rows * blocks,
-            prove_seconds=0.2 + _PROVE_SECONDS_PER_ROW * rows * blocks,
-            memory_bytes=_BASE_MEMORY + int(_MEMORY_PER_KEY * key),
-            proving_key_bytes=key,
-        )
+    def work(self, folder: Path, setup_log_rows: int | None = None) -> Work:
+        """From the layout of the columns; see `ezkl_cost`."""
+        layout = layout_as_built(self._settings(folder))
+        larger = setup_log_rows is not None and setup_log_rows > layout.log_rows
+        return with_shrinking(work_of(layout), layout) if larger else work_of(layout)
+
+    @staticmethod
+    def _settings(folder: Path) -> dict[str, Any]:
+        settings: dict[str, Any] = json.loads((folder / "settings.json").read_bytes())
+        return settings
 
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
         """Write `vk.key` and `vka.bin` to the folder, and the proving key where it is wanted."""
@@ -107,6 +121,19 @@ class EzklEngine:
         """Run the forward pass of the circuit on a batch, in one child."""
         return self._process.forward(folder, batch, len(program.outputs)).outputs
 
+    def headroom(self, folder: Path, run_arguments: RunArguments, batch: Sequence[Sequence[Sequence[int]]]) -> float:
+        """Of what is decomposed and of what is looked up, the less; at most as many samples as take seconds."""
+        arguments = EzklArguments.parse(run_arguments)
+        settings = self._settings(folder)
+        some = batch[: max(_LEAST_SAMPLES, _SAMPLED_ROWS // max(1, settings["num_rows"]))]
+        with private_directory() as scratch:
+            bits = self._process.bits_needed(folder / "network.onnx", arguments, some, scratch)
+        seen = self._process.forward(folder, some, len(settings["model_output_scales"]))
+        low, high = arguments.lookup_range
+        ends = [(low, seen.lookup_low), (high, seen.lookup_high)] if settings["required_lookups"] else []
+        reached = [end / extreme for end, extreme in ends if extreme]
+        return float(min([arguments.integer_limit / 2**bits, *reached]))
+
     def prove(
         self,
         folder: Path,
@@ -118,7 +145,7 @@ class EzklEngine:
     ) -> Proof:
         """Witness, proof and the engine's own check of it, in one child."""
         # The engine's threads have been seen to wait for each other for ever, so time is bounded by what it may take.
-        patience = _LEAST_PATIENCE + _PATIENCE * self.estimate(program).prove_seconds
+        patience = _LEAST_PATIENCE + _PATIENCE * self.work(folder).prove
         answer = self._process.within(patience).call(
             "prove",
             folder=str(folder.resolve()),
@@ -150,7 +177,7 @@ def _refuse_misfit(built: Built, arguments: EzklArguments) -> None:
     """Refuse a program that its arguments were not made for: one circuit must not have several recipes."""
     if not built.uses_lookups and arguments.lookup_range != (0, 0):
         raise EngineError("Run argument lookup_range is for lookup tables, and the program has none.")
-    if log_rows_needed(built.settings, arguments) > arguments.logrows + MAX_BLOCK_BITS:
+    if not layout_of(built.settings, arguments).fits():
         raise EngineError(f"The program does not fit four blocks of 2^{arguments.logrows} rows.")
     if log_rows_least(built.settings) > arguments.logrows:
         raise EngineError(f"The public values, or the hashing of inputs, do not fit 2^{arguments.logrows} rows.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,18 +12,24 @@ from zkinfer.circuits.errors import EngineError
 if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import RunArguments
 
-RESERVED_ROWS = 12  # blinding factors and rows that the proof system keeps for itself, rounded up
-MAX_LOG_ROWS = 24
-MAX_BLOCK_BITS = 2  # a program may spread over up to four blocks of columns
+RESERVED_ROWS = 16  # blinding factors and rows that the proof system keeps for itself, rounded up
+MIN_LOG_ROWS, MAX_LOG_ROWS = 6, 24
+INNER_COLUMNS = (2, 1, 3, 4)  # of one block, that are worth a try
+MAX_BLOCKS = 4  # of columns that a program, or parts that a table, may spread over
+
+
+def reach_of(multiplier: int) -> int:
+    """How many bits a decomposition may reach under this `scale_rebase_multiplier`."""
+    return 63 if multiplier == 1 else 96 // multiplier
 
 
 class EzklArguments(BaseModel):
     """The settings of ezkl that decide a circuit.
 
     Everything that would weaken it is a constant here: weights are fixed columns, so that the verifying key binds
-    them; range checks of inputs and outputs stay on; every product is brought back to its scale, and so range-checked,
-    at once (otherwise hidden inputs can be chosen whose products wrap around the field); Freivalds' algorithm stays
-    off, since it is not audited.
+    them; range checks of inputs and outputs stay on; Freivalds' algorithm stays off, since it is not audited. Products
+    are brought back to a scale, and so range-checked, when their scale exceeds `scale_rebase_multiplier` times the
+    common one; `ezkl_soundness` shows for each network that nothing wraps around the field before that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -34,9 +39,9 @@ class EzklArguments(BaseModel):
     decomp_base: Annotated[int, Field(ge=2, le=1 << 16)]
     decomp_legs: Annotated[int, Field(ge=1, le=8)]
     lookup_range: tuple[int, int]
-    logrows: Annotated[int, Field(ge=6, le=MAX_LOG_ROWS)]
+    logrows: Annotated[int, Field(ge=MIN_LOG_ROWS, le=MAX_LOG_ROWS)]
     num_inner_cols: Annotated[int, Field(ge=1, le=16)] = 2
-    scale_rebase_multiplier: Literal[1] = 1
+    scale_rebase_multiplier: Annotated[int, Field(ge=1, le=3)] = 1
     input_visibility: Literal["public", "hashed", "private"] = "public"
     output_visibility: Literal["public"] = "public"
     param_visibility: Literal["fixed"] = "fixed"
@@ -72,16 +77,18 @@ class EzklArguments(BaseModel):
     def _refuse_extremes(self) -> None:
         """Refuse what is unsound, or costs an auditor hours: tables that need many blocks of columns.
 
-        Values stay below 2^63, so that sums of products stay far from the field's 2^254.
+        Checked values stay below 2^63; where several of them meet in a product before the next check, that many
+        stay below 2^96 together. What a network makes of them is for `ezkl_soundness` to bound.
         """
         low, high = self.lookup_range
         if not low <= 0 <= high:
             raise EngineError("Run argument lookup_range must enclose zero.")
         if self.integer_limit > 1 << 63:
             raise EngineError("Run arguments decomp_base and decomp_legs reach beyond 63 bits.")
-        largest = 1 << (self.logrows + MAX_BLOCK_BITS)
-        if max(self.decomp_base, high - low + 1) + RESERVED_ROWS > largest:
+        if max(self.decomp_base, high - low + 1) > MAX_BLOCKS * (self.rows - RESERVED_ROWS):
             raise EngineError(f"Run arguments ask for tables that do not fit four blocks of 2^{self.logrows} rows.")
+        if self.integer_limit > 1 << reach_of(self.scale_rebase_multiplier):
+            raise EngineError("Run arguments decomp_base and decomp_legs reach too far for scale_rebase_multiplier.")
 
     def to_run_arguments(self) -> RunArguments:
         """The JSON form that is published."""
@@ -93,28 +100,12 @@ class EzklArguments(BaseModel):
         return self.model_copy(update={"lookup_range": (0, 0)})
 
     @property
+    def rows(self) -> int:
+        """Rows of every column."""
+        return 1 << self.logrows
+
+    @property
     def integer_limit(self) -> int:
         """Every range-checked value stays below base^legs in magnitude."""
         limit: int = self.decomp_base**self.decomp_legs
         return limit
-
-
-def log_rows_needed(settings: dict[str, Any], arguments: EzklArguments) -> int:
-    """The power of two that holds a program in one block of columns, so that nothing spills into a second."""
-    low, high = arguments.lookup_range
-    lookups = high - low + 1 if settings["required_lookups"] else 0
-    ranges = [upper - lower + 1 for lower, upper in settings["required_range_checks"]]
-    tables = [settings["total_dynamic_col_size"], settings["total_shuffle_col_size"], settings["total_const_size"]]
-    rows = max([int(settings["num_rows"]), lookups, *ranges, *tables])
-    return max(_log_rows(rows), log_rows_least(settings))
-
-
-def log_rows_least(settings: dict[str, Any]) -> int:
-    """The smallest power of two for what no second block of columns can hold: public values, and hashing of inputs."""
-    instances = sum(math.prod(shape) for shape in settings["model_instance_shapes"])
-    hashing, digests = settings["module_sizes"]["poseidon"]
-    return max(_log_rows(instances + sum(digests)), _log_rows(hashing))
-
-
-def _log_rows(rows: int) -> int:
-    return max(6, (rows + RESERVED_ROWS - 1).bit_length())

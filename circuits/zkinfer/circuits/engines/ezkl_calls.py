@@ -6,10 +6,10 @@ JSON answer. Witnesses and proofs never touch a file system: they pass to the en
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import ezkl
 
 from zkinfer.circuits.child import report
-from zkinfer.circuits.engines.ezkl_vka import read_vka
-from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError
+from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 from zkinfer.circuits.field import MODULUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_MOST_BITS = 60
 _NETWORK, _SETTINGS, _VK, _VKA = "network.onnx", "settings.json", "vk.key", "vka.bin"
 # What the engine logs, and then raises as "General synthesis error", when a value does not fit its range checks.
 _SIGNS_OF_RANGE = ("is too large to be represented", "out of range")
@@ -48,14 +48,55 @@ _heard = _Heard()
 logging.basicConfig(level=logging.WARNING, handlers=[_heard], force=True)
 
 
-def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any]]:
-    """The engine's settings for each of several run arguments."""
-    return [_settings(network, arguments, Path(folder, _SETTINGS)) for arguments in options]
+def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
+    """The engine's settings for each of several run arguments; None where it has none."""
+    return [_settings_or_none(network, arguments, Path(folder, _SETTINGS)) for arguments in options]
+
+
+def sound_settings(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
+    """The same, with None also where values could wrap around the field."""
+    return [
+        _settings_or_none(network, arguments, Path(folder, _SETTINGS)) if _is_sound(network, arguments) else None
+        for arguments in options
+    ]
+
+
+def _settings_or_none(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any] | None:
+    """The engine says of too few rows, and of constants out of range, no more than that synthesis failed."""
+    try:
+        return _settings(network, arguments, path)
+    except EngineError:
+        return None
 
 
 def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any]:
     """Write the settings of a program; returns them."""
+    _refuse_overflow(network, arguments)
     return _settings(network, arguments, Path(folder, _SETTINGS))
+
+
+def try_out(
+    network: str, arguments: dict[str, Any], batch: list[list[list[int]]], outputs_wanted: int, folder: str
+) -> dict[str, Any]:
+    """Settings and forward pass, for arguments that no proof will be made under."""
+    settings = _settings(network, arguments, Path(folder, _SETTINGS))
+    shutil.copyfile(network, Path(folder, _NETWORK))
+    return forward(folder, batch, outputs_wanted) | {"settings": settings}
+
+
+def _is_sound(network: str, arguments: dict[str, Any]) -> bool:
+    try:
+        _refuse_overflow(network, arguments)
+    except UnsupportedModelError:
+        return False
+    return True
+
+
+def _refuse_overflow(network: str, arguments: dict[str, Any]) -> None:
+    from zkinfer.circuits.engines.ezkl_arguments import EzklArguments  # noqa: PLC0415 - proving starts without it
+    from zkinfer.circuits.engines.ezkl_soundness import refuse_overflow  # noqa: PLC0415
+
+    refuse_overflow(Path(network), EzklArguments.parse(arguments))
 
 
 def _settings(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -74,6 +115,10 @@ def _settings(network: str, arguments: dict[str, Any], path: Path) -> dict[str, 
 
 def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any]:
     """Generate both keys and the verifying key artefact (VKA); returns what the VKA says."""
+    import asyncio  # noqa: PLC0415 - proving, which is done most, starts faster without
+
+    from zkinfer.circuits.engines.ezkl_vka import read_vka  # noqa: PLC0415
+
     where = Path(folder)
     pk = where / "discarded.pk" if proving_key is None else Path(proving_key)
     with _compiled(folder) as compiled:
@@ -106,6 +151,43 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
     return {"outputs": outputs, "lookup_low": min(lows), "lookup_high": max(highs)}
 
 
+def bits_needed(network: str, arguments: dict[str, Any], batch: list[list[list[int]]], folder: str) -> int:
+    """The fewest bits that hold every integer which the circuit decomposes for these samples.
+
+    The engine does not report them, but refuses what does not fit. So the first sample is tried with single digits of
+    several widths, by halving, and every further one is given another bit where it needs it.
+    """
+    low, high = 1, _MOST_BITS
+    while low < high:
+        middle = (low + high) // 2
+        fits = _count_fitting(network, arguments, middle, batch[:1], folder) == 1
+        low, high = (low, middle) if fits else (middle + 1, high)
+    held = 0
+    while (held := held + _count_fitting(network, arguments, low, batch[held:], folder)) < len(batch):
+        low += 1
+    return low
+
+
+def _count_fitting(
+    network: str, arguments: dict[str, Any], bits: int, batch: list[list[list[int]]], folder: str
+) -> int:
+    """How many samples, from the first on, need no more than these bits; raises RangeError beyond what can be held."""
+    if bits > _MOST_BITS:
+        raise RangeError(*_OUT_OF_RANGE)
+    path = Path(folder, "narrow.json")
+    settings = _settings_or_none(network, arguments | {"decomp_base": 1 << bits, "decomp_legs": 1}, path)
+    if settings is None:
+        return 0
+    with _in_memory("") as compiled:
+        _call(lambda: ezkl.compile_circuit(Path(network), compiled, path))
+        for done, sample in enumerate(batch):
+            try:
+                _witness(settings, compiled, sample)
+            except RangeError:
+                return done
+    return len(batch)
+
+
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
     """Witness, prove, verify: the engine may return a proof that does not hold, without an error."""
     with _compiled(folder) as compiled:
@@ -135,7 +217,9 @@ def verify(folder: str, setup: str, proof: str, instances: list[int]) -> None:
     where = Path(folder)
     with _in_memory(json.dumps(document)) as path:
         try:
-            held = ezkl.verify(path, where / _SETTINGS, where / _VK, setup, reduced_srs=False)
+            # Of a larger setup the engine would make one of the circuit's size, which takes longer than a proof;
+            # reduced, it takes the few points that verifying needs.
+            held = ezkl.verify(path, where / _SETTINGS, where / _VK, setup, reduced_srs=True)
         except RuntimeError as err:
             raise ProofRejectedError(f"The proof does not hold: {_last(err)}.") from err
     if held is not True:

@@ -51,10 +51,22 @@ class EzklProcess:
 
     limits: child.Limits
 
-    def settings(self, network: Path, options: Sequence[EzklArguments], folder: Path) -> list[dict[str, Any]]:
-        """The engine's settings for each of these arguments, in one child; `folder` is for its scratch files."""
-        settings: list[dict[str, Any]] = self.call(
-            "settings_of",
+    def settings(self, network: Path, options: Sequence[EzklArguments], folder: Path) -> list[dict[str, Any] | None]:
+        """The engine's settings for each of these arguments, in one child; `folder` is for its scratch files.
+
+        None stands for arguments under which values could wrap around the field.
+        """
+        return self._settings("sound_settings", network, options, folder)
+
+    def sketch(self, network: Path, options: Sequence[EzklArguments], folder: Path) -> list[dict[str, Any] | None]:
+        """The same without looking at what could wrap around: to compare sizes, which is quicker."""
+        return self._settings("settings_of", network, options, folder)
+
+    def _settings(
+        self, name: str, network: Path, options: Sequence[EzklArguments], folder: Path
+    ) -> list[dict[str, Any] | None]:
+        settings: list[dict[str, Any] | None] = self.call(
+            name,
             network=str(network.resolve()),
             options=[arguments.to_run_arguments() for arguments in options],
             folder=str(folder.resolve()),
@@ -69,7 +81,12 @@ class EzklProcess:
         arguments: EzklArguments,
         folder: Path,
     ) -> Built:
-        """Write network and settings to `folder`; raises EngineError where tensors differ from ours."""
+        """Write network and settings to `folder`.
+
+        Raises:
+            EngineError: tensors differ from ours.
+            UnsupportedModelError: values could wrap around the field.
+        """
         own = folder / "network.onnx"
         if own != network:
             shutil.copyfile(network, own)
@@ -79,18 +96,34 @@ class EzklProcess:
             arguments=arguments.to_run_arguments(),
             folder=str(folder.resolve()),
         )
-        public = [spec.size for spec in outputs]
-        if arguments.input_visibility == "public":
-            public = [LIMBS, *(spec.size for spec in inputs), *public]
-        else:  # then the context is repeated as the last output
-            public = [*public, LIMBS]
-        if public != [math.prod(shape) for shape in settings["model_instance_shapes"]]:
-            raise EngineError("The engine sees tensors of other sizes than the model has.")
-        return Built(
-            _with_scales(inputs, settings["model_input_scales"][1:]),
-            _with_scales(outputs, settings["model_output_scales"][: len(outputs)]),
-            settings,
+        return _built(settings, inputs, outputs, arguments)
+
+    def try_out(
+        self,
+        network: Path,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        arguments: EzklArguments,
+        batch: Sequence[Sequence[Sequence[int]]],
+        folder: Path,
+    ) -> tuple[Built, Forward]:
+        """`build` and `forward` in one child, under arguments that need not be sound for proofs.
+
+        Raises:
+            EngineError: as `build`, or the engine takes the inputs at other scales than the arguments say.
+        """
+        answer = self.call(
+            "try_out",
+            network=str(network.resolve()),
+            arguments=arguments.to_run_arguments(),
+            batch=_with_empty_context(batch),
+            outputs_wanted=len(outputs),
+            folder=str(folder.resolve()),
         )
+        built = _built(answer["settings"], inputs, outputs, arguments)
+        if any(spec.scale != (arguments.input_scale if spec.is_float else 0) for spec in built.inputs):
+            raise EngineError("The engine takes inputs at other scales than it was told.")
+        return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"])
 
     def forward(
         self,
@@ -100,9 +133,27 @@ class EzklProcess:
         progress: Progress | None = None,
     ) -> Forward:
         """The first `outputs` outputs for every sample; the context is zero there, since it changes none of them."""
-        samples = [[[0] * LIMBS, *(list(tensor) for tensor in sample)] for sample in batch]
-        answer = self.call("forward", progress, folder=str(folder.resolve()), batch=samples, outputs_wanted=outputs)
+        answer = self.call(
+            "forward",
+            progress,
+            folder=str(folder.resolve()),
+            batch=_with_empty_context(batch),
+            outputs_wanted=outputs,
+        )
         return Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"])
+
+    def bits_needed(
+        self, network: Path, arguments: EzklArguments, batch: Sequence[Sequence[Sequence[int]]], folder: Path
+    ) -> int:
+        """The fewest bits that hold the magnitude of every integer that the circuit decomposes for these samples."""
+        bits: int = self.call(
+            "bits_needed",
+            network=str(network.resolve()),
+            arguments=arguments.to_run_arguments(),
+            batch=_with_empty_context(batch),
+            folder=str(folder.resolve()),
+        )
+        return bits
 
     def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
         """Run a function of `ezkl_calls` in a child."""
@@ -111,6 +162,28 @@ class EzklProcess:
     def within(self, seconds: float) -> EzklProcess:
         """The same with less time."""
         return EzklProcess(replace(self.limits, seconds=min(self.limits.seconds, seconds)))
+
+
+def _built(
+    settings: dict[str, Any], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], arguments: EzklArguments
+) -> Built:
+    """What the engine's settings say of the tensors; raises EngineError where they differ from ours."""
+    public = [spec.size for spec in outputs]
+    if arguments.input_visibility == "public":
+        public = [LIMBS, *(spec.size for spec in inputs), *public]
+    else:  # then the context is repeated as the last output
+        public = [*public, LIMBS]
+    if public != [math.prod(shape) for shape in settings["model_instance_shapes"]]:
+        raise EngineError("The engine sees tensors of other sizes than the model has.")
+    return Built(
+        _with_scales(inputs, settings["model_input_scales"][1:]),
+        _with_scales(outputs, settings["model_output_scales"][: len(outputs)]),
+        settings,
+    )
+
+
+def _with_empty_context(batch: Sequence[Sequence[Sequence[int]]]) -> list[list[list[int]]]:
+    return [[[0] * LIMBS, *(list(tensor) for tensor in sample)] for sample in batch]
 
 
 def _with_scales(specs: Sequence[TensorSpec], scales: Sequence[int]) -> tuple[TensorSpec, ...]:

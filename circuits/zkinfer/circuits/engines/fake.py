@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkinfer.circuits import canonical, field
+from zkinfer.circuits.cost import Speed, Work
 from zkinfer.circuits.digest import keccak256, sha256_file
-from zkinfer.circuits.engines.base import Estimate, Keys, Program, Proof, RunArguments, slots_in_order
+from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, Tuned, slots_in_order
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError
 from zkinfer.circuits.tensors import TensorSpec, dequantise, quantise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from zkinfer.circuits.engines.base import Progress, Slot, TuneRequest
+    from zkinfer.circuits.models import Workload
 
 _LIMIT = 1 << 30
+_NO_WORK = Work(keys=0.0, prove=0.0, memory_bytes=0, proving_key_bytes=32, proof_bytes=32, gas=0)
 
 
 class FakeEngine:
@@ -39,9 +42,21 @@ class FakeEngine:
         if set(run_arguments) != {"scale"} or type(scale) is not int or not 0 <= scale <= 16:
             raise EngineError("The fake engine's run arguments are one integer, scale, in 0..16.")
 
-    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> RunArguments:  # noqa: ARG002
+    def least_work(self, workload: Workload) -> Work:  # noqa: ARG002 - the cost is nothing for all
+        """Nothing at all."""
+        return _NO_WORK
+
+    def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:  # noqa: ARG002
+        """No machine is slow at nothing."""
+        return Speed(0.0, 0.0, 0.0, 0.0)
+
+    def survey(self, request: TuneRequest) -> Work:  # noqa: ARG002
+        """Nothing at all."""
+        return _NO_WORK
+
+    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:  # noqa: ARG002
         """Choose scale 8, whatever the request."""
-        return {"scale": 8}
+        return Tuned({"scale": 8}, ())
 
     def build(
         self,
@@ -66,9 +81,9 @@ class FakeEngine:
             integer_limit=_LIMIT,
         )
 
-    def estimate(self, program: Program) -> Estimate:  # noqa: ARG002 - the cost is nothing for all
+    def work(self, folder: Path, setup_log_rows: int | None = None) -> Work:  # noqa: ARG002 - nothing for all
         """Nothing at all."""
-        return Estimate(setup_seconds=0.0, prove_seconds=0.0, memory_bytes=0, proving_key_bytes=32)
+        return _NO_WORK
 
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
         """The verifying key is a digest of the program and the setup's last point, tau*G2; so is the proving key."""
@@ -103,6 +118,16 @@ class FakeEngine:
             quantise(np.asarray(answer).reshape(spec.shape), spec)
             for spec, answer in zip(program.outputs, answers, strict=True)
         ]
+
+    def headroom(
+        self,
+        folder: Path,  # noqa: ARG002
+        run_arguments: RunArguments,  # noqa: ARG002
+        batch: Sequence[Sequence[Sequence[int]]],
+    ) -> float:
+        """Of the inputs alone."""
+        largest = max((abs(value) for sample in batch for tensor in sample for value in tensor), default=1)
+        return _LIMIT / max(1, largest)
 
     def prove(
         self,

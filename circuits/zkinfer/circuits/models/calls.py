@@ -10,7 +10,7 @@ from zkinfer.circuits import child
 from zkinfer.circuits.child import Limits
 from zkinfer.circuits.digest import Digest, sha256_file
 from zkinfer.circuits.errors import DataError, EngineCrashedError, ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.models.summary import ModelSummary, NormalisedModel
+from zkinfer.circuits.models.summary import ModelSummary, NormalisedModel, Objection, Objections
 from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def normalise_model(
         out: where the normal form goes; replaced if it exists.
         dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
         input_visibility: given to the inputs' specs; unless public, an output that repeats the context input is
-            appended, for a circuit publishes nothing of its inputs then.
+            appended, for a circuit publishes nothing of its inputs then; hashed float inputs are range-checked.
         limits: what the child may use.
 
     Raises:
@@ -68,7 +68,7 @@ def normalise_model(
     with private_directory(out.parent) as scratch:
         draft = scratch / "model.onnx"
         arguments: dict[str, Any] = {"path": str(path.absolute()), "digest": str(digest), "out": str(draft.absolute())}
-        arguments |= {"dimensions": sizes, "context_output": input_visibility != "public"}
+        arguments |= {"dimensions": sizes, "input_visibility": input_visibility}
         answer = _received(NormalisedModel, child.run(f"{_INSIDE}:normalise", arguments, limits=limits))
         if sha256_file(draft) != answer.sha256:
             raise EngineCrashedError("The normalised model on disk is not the one the child reported.")
@@ -78,6 +78,19 @@ def normalise_model(
         _refuse_hidden_integers(answer.inputs)
     inputs = tuple(spec.model_copy(update={"visibility": input_visibility}) for spec in answer.inputs)
     return answer.model_copy(update={"inputs": inputs})
+
+
+def objections(path: Path, *, limits: Limits = _PARSING) -> tuple[Objection, ...]:
+    """Every node that `normalise_model` would refuse the model for, where that names the first one only.
+
+    Nodes that no circuit has hide those that are used in a wrong way: what reads them cannot be simplified.
+
+    Raises:
+        ModelError, EngineError: as `normalise_model`, for what is not about one node.
+    """
+    digest = model_digest(path)
+    arguments = {"path": str(path.absolute()), "digest": str(digest)}
+    return _received(Objections, child.run(f"{_INSIDE}:objections", arguments, limits=limits)).found
 
 
 def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING) -> None:
@@ -107,10 +120,11 @@ def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING)
 
 
 def _refuse_hidden_integers(inputs: tuple[TensorSpec, ...]) -> None:
-    """No part of a circuit holds an integer to its dtype's range; a verifier does, where it can see it."""
-    if odd := [spec for spec in inputs if not spec.is_float and spec.dtype != "bool"]:
+    """No part of a circuit holds an integer or a bool to its dtype's range; a verifier does, where it can see it."""
+    if odd := [spec for spec in inputs if not spec.is_float]:
+        held = "0 and 1" if odd[0].dtype == "bool" else "its type's range"
         raise UnsupportedModelError(
-            f"The input {odd[0].describe()} cannot be hashed or private: nothing would hold it to its type's range.",
+            f"The input {odd[0].describe()} cannot be hashed or private: nothing would hold it to {held}.",
             "Let the model take float32, or publish the inputs.",
         )
 

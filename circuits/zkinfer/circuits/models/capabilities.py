@@ -20,13 +20,13 @@ from zkinfer.circuits.models.repairs import not_negative, padded
 from zkinfer.circuits.models.screening import label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Check = Callable[[onnx.NodeProto, Facts], str | None]
 
 # Inputs, by position, that say how to compute, not on what: a circuit has one fixed form.
 _FORM = {
-    "Clip": (1, 2), "CumSum": (1,), "Expand": (1,), "OneHot": (1, 2), "Pad": (1, 2, 3), "Reshape": (1,),
+    "Clip": (1, 2), "CumSum": (1,), "Expand": (1,), "Pad": (1, 2, 3), "Reshape": (1,),
     "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "TopK": (1,), "Unsqueeze": (1,),
 }  # fmt: skip
 _ARITHMETIC = operators.words(
@@ -55,22 +55,28 @@ _CURES = {
     _INTERPOLATES: 'Use mode="nearest", coordinate_transformation_mode="asymmetric" and nearest_mode="floor".',
     _SCALES: "Enlarge by whole numbers, or use AveragePool to make smaller.",
     _BACKWARDS: "Use Slice and Concat around a plain CumSum.",
-    _MERGES: "Use OneHot with MatMul, or Add, instead of a reduction.",
+    _MERGES: "Compare indices by Equal and use MatMul, or Add, instead of a reduction.",
 }
 
 
 def refuse_unsupported(model: onnx.ModelProto) -> None:
     """Raise UnsupportedModelError for the first node that the engine could not take."""
+    for _, problem in unsupported(model):
+        raise problem
+
+
+def unsupported(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, UnsupportedModelError]]:
+    """Every node that the engine could not take, and why."""
     facts = Facts(model)
     for node in model.graph.node:
         refused = operators.remaining(node.op_type)
         if refused is not None:
-            raise UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
+            yield node, UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
+            continue
         wrong = _free_form(node, facts) or _wraps(node, facts) or _special(node, facts)
         if wrong is not None:
-            raise UnsupportedModelError(
-                f"{node.op_type} {label(node)} {wrong}, which no circuit can take.", _CURES.get(wrong, _PLAIN)
-            )
+            cause = f"{node.op_type} {label(node)} {wrong}, which no circuit can take."
+            yield node, UnsupportedModelError(cause, _CURES.get(wrong, _PLAIN))
 
 
 def _free_form(node: onnx.NodeProto, facts: Facts) -> str | None:
@@ -190,8 +196,7 @@ def _scatter(node: onnx.NodeProto, facts: Facts) -> str | None:
 
 
 def _index(node: onnx.NodeProto, facts: Facts) -> str | None:
-    place = 0 if node.op_type == "OneHot" else 1
-    source = facts.producers.get(node.input[place])
+    source = facts.producers.get(node.input[1])
     if source is not None and source.op_type == "Cast" and facts.dtype(source.input[0]) in FLOATS:
         return "takes indices computed from fractions"
     return None
@@ -238,7 +243,7 @@ _CHECKS: dict[str, Check] = {
     "ArgMax": _extreme, "ArgMin": _extreme, "AveragePool": _pool, "BatchNormalization": _batch, "Cast": _cast,
     "Conv": _convolution, "ConvTranspose": _transposed, "CumSum": _cumulative, "Div": _division, "GRU": _recurrent,
     "Gather": _index, "GatherElements": _index, "GatherND": _deep_index, "Identity": _copy, "LSTM": _recurrent,
-    "MaxPool": _pool, "OneHot": _index, "Pad": _pad, "Pow": _power, "RNN": _recurrent, "ReduceL2": _whole_result,
+    "MaxPool": _pool, "Pad": _pad, "Pow": _power, "RNN": _recurrent, "ReduceL2": _whole_result,
     "ReduceLogSum": _whole_result, "ReduceLogSumExp": _whole_result, "ReduceMean": _whole_result, "Resize": _resize,
     "ScatterElements": _scatter, "ScatterND": _scatter, "TopK": _top,
 }  # fmt: skip

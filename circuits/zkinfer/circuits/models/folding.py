@@ -30,7 +30,7 @@ EXACT = words(
     """
     Abs Add And Cast Ceil Clip Compress Concat ConstantOfShape DepthToSpace Div Equal Expand EyeLike Flatten Floor
     Gather GatherElements GatherND Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mul Neg NonZero Not
-    OneHot Or Pad Range Reciprocal Relu Reshape Round Scatter ScatterElements ScatterND Sign Slice SpaceToDepth
+    Or Pad Range Reciprocal Relu Reshape Round Scatter ScatterElements ScatterND Sign Slice SpaceToDepth
     Split Sqrt Squeeze Sub Tile Transpose Trilu Unsqueeze Where Xor
     """
 )

@@ -113,9 +113,11 @@ class Facts:
         self._names = set(self._values) | set(self.constants) | self.used
         self.producers = {name: node for node in model.graph.node for name in node.output if name}
         self.readers: dict[str, set[str]] = {}  # operators that read a value
+        self.consumers: dict[str, list[onnx.NodeProto]] = {}  # nodes that read a value, once for each time
         for node in model.graph.node:
             for name in node.input:
                 self.readers.setdefault(name, set()).add(node.op_type)
+                self.consumers.setdefault(name, []).append(node)
         self.added: list[onnx.TensorProto] = []
 
     def array(self, name: str) -> NDArray[Any] | None:
@@ -136,6 +138,11 @@ class Facts:
         info = self._values.get(name)
         kind: int = info.type.tensor_type.elem_type if info is not None else 0
         return kind
+
+    def only_reader(self, name: str) -> onnx.NodeProto | None:
+        """The one node that reads a value, once; None where there are others, or it is an output of the model."""
+        found = self.consumers.get(name, [])
+        return found[0] if len(found) == 1 and name not in self.outputs else None
 
     def fresh(self, base: str) -> str:
         """A new value name, the same for the same model."""

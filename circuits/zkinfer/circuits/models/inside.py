@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,25 +10,34 @@ from onnx import helper
 
 from zkinfer.circuits.context import LIMBS
 from zkinfer.circuits.digest import Digest, sha256
-from zkinfer.circuits.errors import ModelTooLargeError
 from zkinfer.circuits.models import capabilities, foreign, shapes
+from zkinfer.circuits.models.classical import without_classical
+from zkinfer.circuits.models.counting import workload
 from zkinfer.circuits.models.describing import describe
 from zkinfer.circuits.models.equivalence import refuse_difference
-from zkinfer.circuits.models.folding import folded
-from zkinfer.circuits.models.loading import MAX_NODES, load
-from zkinfer.circuits.models.lowering import lowered, with_plain_operators
-from zkinfer.circuits.models.pruning import port, pruned, seed, serialised, tidied
+from zkinfer.circuits.models.exports import as_tensors
+from zkinfer.circuits.models.guarding import with_guards
+from zkinfer.circuits.models.loading import load
+from zkinfer.circuits.models.lowering import with_plain_operators
+from zkinfer.circuits.models.passes import simplified, steps
+from zkinfer.circuits.models.probing import probes
+from zkinfer.circuits.models.pruning import port, seed, serialised, tidied
 from zkinfer.circuits.models.reference import answers
-from zkinfer.circuits.models.screening import screen
-from zkinfer.circuits.models.summary import CONTEXT_INPUT, CONTEXT_OUTPUT, NORMALISER, NormalisedModel
+from zkinfer.circuits.models.screening import refused_nodes, screen
+from zkinfer.circuits.models.summary import (
+    CONTEXT_INPUT,
+    CONTEXT_OUTPUT,
+    NORMALISER,
+    NormalisedModel,
+    Objection,
+    Objections,
+)
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import onnx
-
-_MAX_ROUNDS = 20
 
 
 def inspect(path: str, digest: str) -> str:
@@ -37,67 +47,87 @@ def inspect(path: str, digest: str) -> str:
     return describe(model, Digest.parse(digest), file.stat().st_size).model_dump_json()
 
 
-def normalise(path: str, digest: str, out: str, dimensions: dict[str, int], context_output: bool) -> str:
+def normalise(path: str, digest: str, out: str, dimensions: dict[str, int], input_visibility: str) -> str:
     """See `zkinfer.circuits.models.normalise_model`; the answer is a NormalisedModel as JSON."""
     file, identity = Path(path), Digest.parse(digest)
     original = load(file, identity)
-    normal, inputs, outputs = normal_form(original, dimensions, seed(identity.value))
-    data = serialised(with_context(normal, output=context_output))
+    hashed, public = input_visibility == "hashed", input_visibility == "public"
+    normal, inputs, outputs = normal_form(original, dimensions, seed(identity.value), guarded=hashed)
+    data = serialised(with_context(normal, output=not public))
     Path(out).write_bytes(data)
     answer = NormalisedModel(
         sha256=sha256(data),
         normaliser=NORMALISER,
         inputs=tuple(inputs),
         outputs=tuple(outputs),
+        workload=workload(shapes.inferred(normal)),
         summary=describe(original, identity, file.stat().st_size),
     )
     return answer.model_dump_json()
 
 
+def objections(path: str, digest: str) -> str:
+    """See `zkinfer.circuits.models.objections`; the answer is an Objections as JSON."""
+    original = as_tensors(load(Path(path), Digest.parse(digest)))
+    found = list(refused_nodes(original.graph))
+    if not found:
+        screen(original)
+        foreign.check(original)
+        *_, simple = settled(original, {})
+        found = list(capabilities.unsupported(simple))
+    listed = (
+        Objection(node=node.name or next(iter(node.output), ""), cause=problem.cause, cure=problem.cure)
+        for node, problem in found
+    )
+    return Objections(found=tuple(listed)).model_dump_json()
+
+
 def evaluate(path: str, digest: str, samples: str, out: str) -> None:
     """See `zkinfer.circuits.models.evaluate`."""
-    model = load(Path(path), Digest.parse(digest))
+    model = as_tensors(load(Path(path), Digest.parse(digest)))
     screen(model)
     answers(shapes.without_constant_inputs(model), Path(samples), Path(out))
 
 
 def normal_form(
-    original: onnx.ModelProto, dimensions: Mapping[str, int], seed_: int
+    original: onnx.ModelProto, dimensions: Mapping[str, int], seed_: int, *, guarded: bool = False
 ) -> tuple[onnx.ModelProto, list[TensorSpec], list[TensorSpec]]:
     """The normal form of a parsed model, without the context, and its inputs and outputs.
 
-    (1) refuse what no circuit can take; (2) settle shapes and opset; (3) fold, rewrite and prune until nothing
-    changes; (4) refuse what the engine could not take; (5) strip; (6) check with onnx and against the original.
+    With `guarded` the circuit range-checks its inputs itself, as those must that are hashed.
+
+    (1) refuse what no circuit can take; (2) settle shapes, turn classical models into tensor arithmetic, settle the
+    opset; (3) fold, rewrite, optimise and prune until nothing changes; (4) refuse what the engine could not take;
+    (5) strip, and guard inputs; (6) check with onnx and against the original.
     """
-    screen(original)  # (1)
-    foreign.check(original)
-    fixed = shapes.with_fixed_shapes(shapes.without_constant_inputs(original), dimensions)  # (2)
-    simple = simplified(shapes.with_supported_opset(with_plain_operators(fixed)))  # (3)
+    readable = as_tensors(original)
+    screen(readable)  # (1)
+    foreign.check(readable)
+    fixed, converted, simple = settled(readable, dimensions)  # (2) (3)
     capabilities.refuse_unsupported(simple)  # (4)
     inputs, outputs = shapes.specs(simple)
     normal = tidied(simple, inputs, outputs)  # (5)
+    if guarded:
+        normal = with_guards(normal, inputs)
     foreign.check(normal)  # (6)
-    refuse_difference(fixed, normal, inputs, seed_)
+    refuse_difference(
+        fixed,
+        normal,
+        inputs,
+        seed_,
+        lambda: chain([("opset", converted)], steps(converted)),
+        probes(fixed, inputs, seed_),
+    )
     return normal, inputs, outputs
 
 
-def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Fold, rewrite and prune until nothing changes: each step can reveal shapes and constants to the others."""
-    before = b""
-    for _ in range(_MAX_ROUNDS):
-        model = pruned(lowered(folded(shapes.inferred(model))))
-        if len(model.graph.node) > MAX_NODES:
-            raise ModelTooLargeError("The model grows too large when it is rewritten.", "Use a smaller model.")
-        after = form(model)
-        if after == before:
-            break
-        before = after
-    return shapes.inferred(model)
-
-
-def form(model: onnx.ModelProto) -> bytes:
-    """What the nodes are and how they hang together, without the weights."""
-    return b"".join(node.SerializeToString(deterministic=True) for node in model.graph.node)
+def settled(
+    original: onnx.ModelProto, dimensions: Mapping[str, int]
+) -> tuple[onnx.ModelProto, onnx.ModelProto, onnx.ModelProto]:
+    """The model with a size for every dimension, the same in plain operators, and that rewritten by all passes."""
+    fixed = shapes.with_fixed_shapes(shapes.without_constant_inputs(original), dimensions)
+    converted = shapes.with_supported_opset(with_plain_operators(without_classical(fixed)))
+    return fixed, converted, simplified(converted)
 
 
 def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:

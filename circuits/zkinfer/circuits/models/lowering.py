@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import defs, helper
 
-from zkinfer.circuits.models import foreign, operators, repairs, shapes
+from zkinfer.circuits.models import activations, foreign, operators, repairs, shapes
 from zkinfer.circuits.models.graphs import DTYPES, FLOATS, Facts, attributes, copy, opset, replace_all
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ _MAX_REPEATS = 1024
 def _max(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     """The engine takes the minimum with a constant tensor, but not the maximum: max(x, c) = -min(-x, -c)."""
     tensors = [name for name in node.input if (array := facts.array(name)) is not None and array.size > 1]
-    if len(node.input) != 2 or not tensors or facts.dtype(tensors[0]) not in FLOATS:
+    if len(node.input) != 2 or not tensors or facts.dtype(tensors[0]) not in FLOATS or activations.bends(node, facts):
         return None
     negated = [facts.fresh(node.output[0]) for _ in node.input]
     least = facts.fresh(node.output[0])

@@ -20,15 +20,15 @@ SUPPORTED = words(
     Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast Ceil Celu Clip
     Concat Conv ConvTranspose Cos Cosh CumSum DepthToSpace Div Einsum Elu Equal Erf Exp Expand Flatten Floor GRU
     Gather GatherElements GatherND Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish
-    Hardmax Identity InstanceNormalization LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul
-    Max MaxPool Mean Min Mul Neg Not OneHot Or PRelu Pad Pow RNN Reciprocal ReduceL1 ReduceL2 ReduceLogSum
+    Identity InstanceNormalization LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul
+    Max MaxPool Mean Min Mul Neg Not Or PRelu Pad Pow RNN Reciprocal ReduceL1 ReduceL2 ReduceLogSum
     ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round
     ScatterElements ScatterND Selu Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split
     Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu TopK Transpose Unsqueeze Where Xor
     """
 )
 # Expanded into the nodes that the ONNX standard defines them with.
-COMPOSITE = words("Gelu GroupNormalization MeanVarianceNormalization Mish RMSNormalization Swish")
+COMPOSITE = words("Gelu MeanVarianceNormalization Mish RMSNormalization Swish")
 # Replaced by the normaliser itself.
 REWRITTEN = words("CastLike Constant Dropout Tile")
 # Fine where every input is constant: then the normaliser computes them.
@@ -38,9 +38,16 @@ CONSTANT_ONLY = words(
     Range Scatter Shape Size Trilu
     """
 )
+# Of the domain ai.onnx.ml: turned into plain operators by `classical`, or gone already (ZipMap).
+CLASSICAL = words(
+    """
+    ArrayFeatureExtractor Imputer LinearClassifier LinearRegressor Normalizer Scaler TreeEnsemble
+    TreeEnsembleClassifier TreeEnsembleRegressor ZipMap
+    """
+)
 
 _UNROLL = "Unroll it: export by tracing with fixed shapes (torch: dynamo=False and no data-dependent branches)."
-_TREES = "Convert the ensemble to tensor operators with hummingbird-ml, then export that to ONNX."
+_CLASSICAL_CURE = "Use trees or linear models, or convert to torch with hummingbird-ml and export that to ONNX."
 _FLOAT = "Export the float model: zkinfer quantises it itself."
 _RANDOM = "Export in evaluation mode (torch: model.eval()), or feed the noise as an input."
 _TEXT = "Turn text into numbers before the model."
@@ -62,6 +69,14 @@ _GROUPS: dict[str, tuple[str, str]] = {
     "Optional OptionalGetElement OptionalHasElement": ("works on optional values", _PLAIN),
     "Upsample": ("is an old form of Resize", _RESIZE),
     "ImageDecoder": ("decodes image files", "Decode images before the model."),
+    "GroupNormalization": (
+        "makes the engine panic",
+        "Use InstanceNormalization, LayerNormalization or BatchNormalization.",
+    ),
+    "Hardmax OneHot": (
+        "has a result that the engine lets a prover choose",
+        "Compare the indices (for Hardmax those of ArgMax) with 0, 1, 2, ... by Equal, and choose with Where.",
+    ),
     "GlobalLpPool LpNormalization LpPool": ("is a norm that the engine computes wrongly or not at all", _PLAIN),
 }
 REFUSED = {name: why for names, why in _GROUPS.items() for name in names.split()}
@@ -87,9 +102,13 @@ def remaining(operator: str) -> tuple[str, str] | None:
     return f"Operator {operator} is used in a way that cannot be rewritten for a circuit.", _simplify(operator)
 
 
-def _foreign(operator: str, domain: str) -> tuple[str, str]:
-    if domain.startswith("ai.onnx.ml"):
-        return f"Operator {operator} of {domain} is classical machine learning, not tensor arithmetic.", _TREES
+def _foreign(operator: str, domain: str) -> tuple[str, str] | None:
+    if domain == "ai.onnx.ml":
+        return (
+            None
+            if operator in CLASSICAL
+            else (f"Operator {operator} of {domain} is none that circuits support.", _CLASSICAL_CURE)
+        )
     return f"Operator {operator} belongs to the custom domain {domain[:80]!r}.", (
         "Export with standard ONNX operators only (domain ai.onnx)."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.models import operators
+from zkinfer.circuits.models import exports, operators
 from zkinfer.circuits.models.graphs import DTYPES, is_default, opset, shape_of
 from zkinfer.circuits.models.loading import MAX_NAME
 from zkinfer.circuits.models.summary import CONTEXT_INPUT, CONTEXT_OUTPUT
@@ -32,7 +32,7 @@ def problems(model: onnx.ModelProto) -> Iterator[ModelError]:
     """Reasons to refuse the model that reading it shows, in a fixed order."""
     yield from _parts(model)
     yield from _opset(model)
-    yield from _operators(model.graph)
+    yield from (problem for _, problem in refused_nodes(model.graph))
     yield from _names(model.graph)
     yield from _ports(model.graph)
 
@@ -62,15 +62,18 @@ def _opset(model: onnx.ModelProto) -> Iterator[ModelError]:
         )
 
 
-def _operators(graph: onnx.GraphProto) -> Iterator[ModelError]:
+def refused_nodes(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, ModelError]]:
+    """Every node that no model may hold, and why."""
     for node in graph.node:
         refused = operators.refusal(node.op_type[:80], node.domain)
         if refused is not None:
-            yield UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
+            yield node, UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
         elif any(entry.HasField("g") or entry.graphs for entry in node.attribute):
-            yield UnsupportedModelError(f"Node {label(node)} holds a graph of its own.", _EXPORT)
+            yield node, UnsupportedModelError(f"Node {label(node)} holds a graph of its own.", _EXPORT)
         elif any(entry.ref_attr_name for entry in node.attribute):
-            yield ModelError(f"Node {label(node)} refers to a function's attribute outside of one.", _EXPORT)
+            yield node, ModelError(f"Node {label(node)} refers to a function's attribute outside of one.", _EXPORT)
+        elif exports.is_classical(node):
+            yield from ((node, problem) for problem in exports.problems(node, label(node)))
 
 
 def label(node: onnx.NodeProto) -> str:

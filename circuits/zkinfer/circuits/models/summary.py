@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.models.workload import Workload
 from zkinfer.circuits.tensors import TensorSpec
 
 CONTEXT_INPUT = "ctx"
 CONTEXT_OUTPUT = "ctx_out"
-NORMALISER = "zkinfer-normal/1"
+NORMALISER = "zkinfer-normal/2"
 
 
 def _digest(value: object) -> Digest:
@@ -42,7 +43,7 @@ class Port(_Value):
 class ModelSummary(_Value):
     """What a model file holds.
 
-    `macs` estimates the multiply-accumulates of Gemm, MatMul and Conv with every symbolic dimension at 1.
+    `workload` is counted with every symbolic dimension at 1.
     `problems` lists why `normalise_model` would refuse it, as far as reading alone can tell.
     """
 
@@ -55,15 +56,33 @@ class ModelSummary(_Value):
     operators: dict[str, int]
     nodes: int
     parameters: int
-    macs: int
+    workload: Workload
     problems: tuple[str, ...]
 
 
 class NormalisedModel(_Value):
-    """The normal form of a model: its digest and its ports, the context input and output not among them."""
+    """The normal form of a model: its digest and its ports, the context input and output not among them.
+
+    `workload` counts what the normal form computes.
+    """
 
     sha256: DigestField
     normaliser: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    workload: Workload
     summary: ModelSummary
+
+
+class Objection(_Value):
+    """Why no circuit can take one node: the node's name (or a value it computes), the cause and the cure."""
+
+    node: str
+    cause: str
+    cure: str
+
+
+class Objections(_Value):
+    """All that stands in the way of a model, in the order of its nodes."""
+
+    found: tuple[Objection, ...]

@@ -1,153 +1,255 @@
-"""The tuner with a process that answers at once. What ezkl itself does is for the integration tests."""
-
-from pathlib import Path
+"""The search, with a process that answers at once. What ezkl itself does is for the integration tests."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.circuits.engines.answering import Process, request
 
+from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.engines import ezkl_tuner
-from zkinfer.circuits.engines.base import TuneRequest
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
-from zkinfer.circuits.engines.ezkl_process import Built, Forward
-from zkinfer.circuits.errors import EngineError, RangeError, UnsupportedModelError
+from zkinfer.circuits.errors import EngineError, TooCostlyError, UnsupportedModelError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.labels import Labels
-from zkinfer.circuits.tensors import TensorSpec
+from zkinfer.circuits.models import Workload
 
-X = np.array([[[1.0, -1.0]], [[0.25, 0.75]]])
-SETTINGS = {
-    "required_lookups": [],
-    "required_range_checks": [],
-    "model_instance_shapes": [[1, 5], [1, 2], [1, 2]],
-    "total_dynamic_col_size": 0,
-    "total_shuffle_col_size": 0,
-    "total_const_size": 0,
-    "module_sizes": {"poseidon": [0, [0]]},
-    "num_rows": 1000,
-}
+WRONG_BELOW_NINE = dict.fromkeys(range(2, 9), 100)
+ALWAYS_WRONG = dict.fromkeys(range(2, 15), 1 << 14)
 
 
-def spec(name):
-    return TensorSpec(name=name, dtype="float32", shape=(1, 2))
-
-
-def request(**changes):
-    usual = {"network": Path("network"), "inputs": (spec("x"),), "outputs": (spec("y"),), "samples": {"x": X}}
-    usual |= {"reference": {"y": X}, "budget": Budget(1.0, 0.01), "max_log_rows": 15}
-    return TuneRequest(**usual | changes)
-
-
-class Process:
-    """Computes y = x at the asked scale; `error` says by how much it is wrong at which scale."""
-
-    def __init__(self, *, error=None, rows=None, settings=None, lookups=(0, 0)):
-        self.error, self.rows, self.lookups = error or {}, rows or {}, lookups
-        self.changes = settings or {}
-        self.tried = []
-
-    def _settings(self, arguments):
-        rows = self.rows.get(arguments.decomp_base, SETTINGS["num_rows"])
-        return SETTINGS | {"num_rows": rows} | self.changes
-
-    def settings(self, network, options, folder):
-        return [self._settings(arguments) for arguments in options]
-
-    def build(self, network, inputs, outputs, arguments, folder):
-        self.tried.append(arguments.input_scale)
-        scaled = [(one.model_copy(update={"scale": arguments.input_scale}),) for one in (*inputs, *outputs)]
-        return Built(*scaled, self._settings(arguments))
-
-    def forward(self, folder, batch, *_):
-        wrong = self.error.get(self.tried[-1], 0)
-        if wrong is None:
-            raise RangeError("A value left the range.")
-        outputs = [[[value + wrong for value in tensor] for tensor in sample] for sample in batch]
-        return Forward(outputs, *self.lookups)
+def wide(arguments):
+    """Integers that grow with every factor that may meet unscaled."""
+    return 8 + arguments.input_scale + arguments.scale_rebase_multiplier * arguments.param_scale
 
 
 def tuned(process, **changes):
     return ezkl_tuner.tune(process, request(**changes), lambda _: None)
 
 
-def test_first_scale_that_keeps_the_budget_is_taken():
-    process = Process(error={7: 100, 9: 100})
-    assert tuned(process)["input_scale"] == 11
-    assert process.tried == [7, 9, 11]
+def chosen(process, **changes):
+    return EzklArguments.parse(tuned(process, **changes).run_arguments)
 
 
-def test_scale_at_which_a_value_leaves_the_range_is_passed_over():
-    assert tuned(Process(error={7: None}))["param_scale"] == 9
+# --- the budget
 
 
 def test_result_is_what_the_engine_accepts():
-    arguments = tuned(Process())
+    arguments = tuned(Process()).run_arguments
     assert EzklArguments.parse(arguments).to_run_arguments() == arguments
 
 
-def test_result_is_the_same_every_time():
-    assert tuned(Process()) == tuned(Process())
+@pytest.mark.parametrize("effort", ["quick", "normal", "max"])
+@pytest.mark.parametrize("least", [2, 5, 7, 8, 11, 14])
+def test_scales_keep_the_budget(effort, least):
+    process = Process(error=dict.fromkeys(range(2, least), 100), bits=wide, digits=5000)
+    assert chosen(process, effort=effort).input_scale >= least
 
 
-def test_no_scale_within_the_budget_is_refused_with_the_last():
-    process = Process(error=dict.fromkeys((7, 9, 11, 13), 1 << 13))
-    with pytest.raises(EngineError, match=r"No settings keep.*\(scale 13: The error is 100% of the range"):
-        tuned(process)
+@settings(deadline=None, max_examples=20)
+@given(least=st.integers(2, 14), multipliers=st.integers(1, 3), digits=st.integers(0, 5000))
+def test_option_that_is_chosen_keeps_the_budget(least, multipliers, digits):
+    process = Process(error=dict.fromkeys(range(2, least), 100), bits=wide, digits=digits)
+    [option] = [option for option in tuned(process).options if option.chosen]
+    assert option.within_budget
+    assert option.fidelity.error_p99 <= 0.01
+
+
+def test_scale_at_which_a_value_leaves_the_range_is_passed_over():
+    assert chosen(Process(error=dict.fromkeys(range(2, 9)))).input_scale >= 9
 
 
 def test_budget_for_the_accuracy_is_kept_with_the_labels():
     changes = {"labels": Labels("y", np.array([0, 1])), "budget": Budget(0, 1, max_accuracy_drop=0)}
-    assert tuned(Process(), **changes)["input_scale"] == 7
+    [option] = [option for option in tuned(Process(), **changes).options if option.chosen]
+    assert option.fidelity.accuracy.drop == 0
 
 
-def test_no_scale_that_keeps_the_absolute_error_is_refused_with_the_last():
-    process = Process(error=dict.fromkeys((7, 9, 11, 13), 1 << 12))
-    with pytest.raises(EngineError, match=r"scale 13: An output differs by 0\.5, and 0\.25 is allowed\)"):
+def test_nothing_within_the_budget_is_refused_with_the_nearest():
+    process = Process(error=ALWAYS_WRONG | {11: 60})
+    message = r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of the .* allowed\)\."
+    with pytest.raises(EngineError, match=message) as refusal:
+        tuned(process)
+    assert "--max-error" in refusal.value.cure
+
+
+def test_absolute_error_that_is_never_kept_is_refused():
+    process = Process(error=dict.fromkeys(range(2, 15), 1 << 13))
+    with pytest.raises(EngineError, match=r"An output differs by 0\.5, and 0\.25 is allowed\)"):
         tuned(process, budget=Budget(0, 1, max_absolute_error=0.25))
 
 
-def test_no_scale_that_runs_is_refused():
-    with pytest.raises(EngineError, match="none could run"):
-        tuned(Process(error=dict.fromkeys((7, 9, 11, 13))))
+def test_nothing_that_runs_is_refused():
+    with pytest.raises(EngineError, match="every attempt left the range of integers"):
+        tuned(Process(error=dict.fromkeys(range(2, 15))))
 
 
-def test_base_of_the_fewest_rows_is_taken():
-    assert tuned(Process(rows={512: 9000, 1024: 5000, 4096: 600, 16384: 17000}))["decomp_base"] == 4096
+def test_nothing_sound_is_refused():
+    with pytest.raises(EngineError, match=r"No settings keep.*no sound circuit holds it"):
+        tuned(Process(unsound=lambda arguments: True))
 
 
-@pytest.mark.parametrize(("scale", "error"), [(7, {}), (13, {7: None, 9: None, 11: None})])
-def test_decomposition_has_headroom_above_two_scales(scale, error):
-    arguments = EzklArguments.parse(tuned(Process(error=error)))
-    assert arguments.integer_limit >= 1 << (2 * scale + 13)
+def test_rescaling_that_is_unsound_gives_way_to_one_that_is():
+    process = Process(unsound=lambda arguments: arguments.scale_rebase_multiplier > 1)
+    assert chosen(process).scale_rebase_multiplier == 1
 
 
-def test_program_without_lookups_gets_no_lookup_range():
-    assert tuned(Process(lookups=(-5, 5)))["lookup_range"] == [0, 0]
+# --- the cheapest
 
 
-@pytest.mark.parametrize("seen", [(-300, 700), (0, 0), (0, 5000), (-1, 0)])
-def test_lookup_range_covers_twice_what_was_seen_and_fits_the_rows(seen):
-    arguments = tuned(Process(lookups=seen, settings={"required_lookups": ["sigmoid"]}))
-    low, high = arguments["lookup_range"]
-    assert low <= 2 * seen[0] <= 0 <= 2 * seen[1] <= high
-    assert high - low + 1 + 12 <= 1 << arguments["logrows"]
+def test_cheapest_of_all_options_is_chosen():
+    found = tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000))
+    costs = [option.cost.work.prove for option in found.options if option.cost is not None]
+    [best] = [option.cost.work.prove for option in found.options if option.chosen]
+    assert best <= 1.33 * min(costs)
+
+
+@pytest.mark.parametrize("objective", ["gas", "memory"])
+def test_objective_decides_what_is_least(objective):
+    process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    found = tuned(process, objective=objective)
+    costs = [option.cost.work.by(objective) for option in found.options if option.cost is not None]
+    [best] = [option.cost.work.by(objective) for option in found.options if option.chosen]
+    assert best <= 1.02 * min(costs)
+
+
+def test_gas_objective_never_has_more_gas_than_latency():
+    process = Process(bits=wide, products=30_000)
+    [fast], [thrifty] = (
+        [option.cost.work.gas for option in tuned(process, objective=objective).options if option.chosen]
+        for objective in ("latency", "gas")
+    )
+    assert thrifty <= fast
+
+
+def test_rescaling_that_costs_more_is_not_taken():
+    """A late rescaling makes integers wider, and so their digits more; here it saves nothing."""
+    process = Process(bits=lambda arguments: 8 + 18 * arguments.scale_rebase_multiplier, digits=200_000)
+    assert chosen(process).scale_rebase_multiplier == 1
+
+
+def test_where_the_context_alone_asks_for_the_range_nothing_else_is_tried():
+    process = Process(bits=lambda arguments: 10)
+    tuned(process, effort="quick")
+    assert {multiplier for _, _, multiplier in process.tried} == {3}
+
+
+def test_same_request_gives_the_same_result():
+    def again():
+        return tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000))
+
+    assert again() == again()
+
+
+def test_speed_of_the_machine_changes_nothing_but_the_seconds():
+    slow, fast = (
+        tuned(Process(bits=wide, digits=5000), speed=Speed(rate, rate, rate, rate), effort="quick")
+        for rate in (10.0, 0.1)
+    )
+    assert slow.run_arguments == fast.run_arguments
+    assert slow.options[-1].cost.prove_seconds > 50 * fast.options[-1].cost.prove_seconds
+
+
+def test_range_reaches_four_times_beyond_calibration():
+    process = Process(bits=wide)
+    arguments = EzklArguments.parse(tuned(process).run_arguments)
+    assert arguments.integer_limit >= 4 << wide(arguments)
+
+
+# --- effort
+
+
+def test_more_effort_tries_more():
+    counts = []
+    for effort in ("quick", "normal", "max"):
+        process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+        tuned(process, effort=effort)
+        counts.append(len(process.tried))
+    assert counts[0] < counts[1] <= counts[2]
+
+
+def test_more_effort_never_costs_more():
+    works = []
+    for effort in ("quick", "normal", "max"):
+        options = tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000), effort=effort).options
+        works += [option.cost.work.prove for option in options if option.chosen]
+    assert works[2] <= 1.33 * works[1] <= 1.33**2 * works[0]
+
+
+@pytest.mark.parametrize("effort", ["", "fast", None])
+def test_unknown_effort_is_refused(effort):
+    with pytest.raises(KeyError, match=repr(effort)):
+        tuned(Process(), effort=effort)
+
+
+def test_no_scales_are_tried_twice():
+    process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    tuned(process, effort="max")
+    assert len(process.tried) == len(set(process.tried))
+
+
+def test_large_model_is_tried_on_fewer_samples():
+    samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
+    process = Process(products=10_000)
+    given = {"samples": {"x": samples}, "reference": {"y": samples}, "labels": Labels("y", np.zeros(100, int))}
+    tuned(process, workload=Workload(multiplications=10_000, elements=0, heaviest=()), **given)
+    assert {len(batch) for batch in process.batches} == {30}
+
+
+def test_very_large_model_is_tried_on_eight_samples():
+    samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
+    process = Process(products=10_000)
+    vast = Workload(multiplications=10**7, elements=0, heaviest=())
+    tuned(process, workload=vast, samples={"x": samples}, reference={"y": samples})
+    assert {len(batch) for batch in process.batches} == {8}
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal", "max"])
+def test_progress_goes_up(effort):
+    seen = []
+    ezkl_tuner.tune(Process(bits=wide, error=WRONG_BELOW_NINE), request(effort=effort), seen.append)
+    assert seen == sorted(seen)
+    assert all(0 <= fraction < 1 for fraction in seen)
+
+
+# --- what was weighed
+
+
+def test_options_are_all_that_ran():
+    process = Process(bits=wide, error=WRONG_BELOW_NINE | {8: None}, digits=5000)
+    options = tuned(process).options
+    assert len(options) == len([scales for scales in process.tried if scales[0] != 8])
+    assert sum(option.chosen for option in options) == 1
+
+
+def test_option_beyond_the_budget_has_no_cost():
+    options = tuned(Process(bits=wide, error=WRONG_BELOW_NINE)).options
+    beyond = [option for option in options if not option.within_budget]
+    assert beyond
+    assert all(option.cost is None and not option.chosen for option in beyond)
+
+
+# --- limits
+
+
+def test_too_costly_model_is_refused_with_numbers_and_layers():
+    message = r"would take about \S+ GB of memory.*1 MB may be used.*most are in: Gemm dense \(900, 90%\)"
+    with pytest.raises(TooCostlyError, match=message) as refusal:
+        tuned(Process(products=300_000), max_memory=1_000_000)
+    assert "--max-memory" in refusal.value.cure
+
+
+def test_memory_limit_makes_a_smaller_circuit():
+    process = Process(products=300_000)
+    least = next(option for option in tuned(process, objective="memory").options if option.chosen).cost.work
+    found = next(option for option in tuned(process, max_memory=least.memory_bytes).options if option.chosen)
+    assert found.cost.work.memory_bytes <= least.memory_bytes
 
 
 def test_model_too_large_for_every_setup_is_refused_with_the_cure():
-    with pytest.raises(UnsupportedModelError, match=r"needs 2\^20 rows.*has 2\^15.*Run `zkinfer setup fetch 20`"):
-        tuned(Process(settings={"num_rows": 1 << 19}))
-
-
-def test_model_a_little_too_large_takes_several_blocks():
-    assert tuned(Process(settings={"num_rows": 1 << 16}))["logrows"] == 15
+    with pytest.raises(UnsupportedModelError, match=r"has 2\^12\. Run `zkinfer setup fetch 1\d`"):
+        tuned(Process(products=300_000), max_log_rows=12)
 
 
 def test_result_for_a_very_large_setup_is_what_the_engine_accepts():
-    arguments = tuned(Process(settings={"num_rows": 1 << 25}), max_log_rows=26)
-    EzklArguments.parse(arguments)
-
-
-def test_progress_goes_up():
-    seen = []
-    ezkl_tuner.tune(Process(error={7: 100}), request(), seen.append)
-    assert seen == sorted(seen)
-    assert all(0 <= fraction < 1 for fraction in seen)
+    assert chosen(Process(products=1 << 24), max_log_rows=28).logrows <= 24

@@ -7,7 +7,7 @@ from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import DataError, EngineError, ProofRejectedError, RangeError
-from zkinfer.circuits.models import normalise_model
+from zkinfer.circuits.models import Workload, normalise_model
 from zkinfer.circuits.tensors import TensorSpec
 
 FAKE = FakeEngine()
@@ -54,6 +54,20 @@ def test_fake_is_not_among_the_production_engines():
     engines = production_engines()
     assert "fake/1" not in engines
     assert not any(isinstance(engine, FakeEngine) for engine in engines.values())
+
+
+def test_fake_costs_nothing_anywhere(folder):
+    speed = FAKE.measure_speed(lambda _: folder)
+    load = Workload(multiplications=1 << 60, elements=0, heaviest=())
+    assert FAKE.least_work(load) == FAKE.work(folder)
+    cost = FAKE.work(folder).at(speed)
+    assert (cost.keys_seconds, cost.prove_seconds, cost.work.memory_bytes, cost.work.gas) == (0, 0, 0, 0)
+
+
+def test_fake_chooses_what_it_accepts():
+    tuned = FAKE.tune(None)
+    FAKE.check_run_arguments(tuned.run_arguments)
+    assert tuned.options == ()
 
 
 # --- it binds

@@ -21,7 +21,7 @@ from zkinfer.circuits.errors import (
     ModelTooLargeError,
     UnsupportedModelError,
 )
-from zkinfer.circuits.models import calls, evaluate, inspect_model, normalise_model
+from zkinfer.circuits.models import calls, evaluate, inspect_model, normalise_model, objections
 
 SHARED = Path(__file__).parents[5] / "shared" / "models"
 NAMES = ("1l_mlp", "1l_softmax", "4l_relu_conv_fc", "accuracy", "lstm", "xgboost")
@@ -44,7 +44,7 @@ def test_inspect_dense_describes_it(dense, saved):
     assert summary.sha256 == sha256_file(path)
     assert summary.inputs[0].shape == ("N", 3)
     assert (summary.operators, summary.nodes) == ({"Gemm": 1, "Relu": 1}, 2)
-    assert (summary.parameters, summary.macs, summary.opset) == (8, 6, 17)
+    assert (summary.parameters, summary.workload.multiplications, summary.opset) == (8, 6, 17)
     assert summary.problems == ()
 
 
@@ -88,7 +88,7 @@ def test_normalise_shared_model_succeeds(name, tmp_path):
     if not path.is_file():
         pytest.skip(f"{path} is absent")
     answer = normalise_model(path, tmp_path / "normal.onnx")
-    assert answer.normaliser == "zkinfer-normal/1"
+    assert answer.normaliser == "zkinfer-normal/2"
     assert all(spec.shape[0] == 1 for spec in answer.inputs)
 
 
@@ -165,3 +165,48 @@ def test_hidden_integer_input_is_refused(model, saved, tmp_path, visibility):
     path = saved(model("a = Cast<to=1>(x) y = Relu(a)", "uint8[1,4] x"))
     with pytest.raises(UnsupportedModelError, match="cannot be hashed or private: nothing would hold it"):
         normalise_model(path, tmp_path / "normal.onnx", input_visibility=visibility)
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_hidden_bool_input_is_refused(model, saved, tmp_path, visibility):
+    path = saved(model("y = Cast<to=1>(x)", "bool[1,4] x"))
+    with pytest.raises(UnsupportedModelError, match="nothing would hold it to 0 and 1") as refusal:
+        normalise_model(path, tmp_path / "normal.onnx", input_visibility=visibility)
+    assert "take float32, or publish" in refusal.value.cure
+
+
+def test_public_bool_input_is_taken(model, saved, tmp_path):
+    path = saved(model("y = Cast<to=1>(x)", "bool[1,4] x"))
+    assert normalise_model(path, tmp_path / "normal.onnx").inputs[0].dtype == "bool"
+
+
+@pytest.mark.parametrize(("visibility", "guards"), [("hashed", ["Less", "Where"]), ("private", []), ("public", [])])
+def test_only_hashed_inputs_are_guarded(dense, saved, tmp_path, visibility, guards):
+    normalise_model(saved(dense), tmp_path / "normal.onnx", input_visibility=visibility)
+    nodes = onnx.load(tmp_path / "normal.onnx").graph.node
+    assert [node.op_type for node in nodes if node.op_type in ("Less", "Where")] == guards
+    readers = {node.op_type for node in nodes if "x" in node.input}
+    assert readers == ({*guards} or {nodes[0].op_type})
+
+
+@pytest.mark.parametrize("name", ["OneHot", "Hardmax"])
+def test_operator_whose_result_is_not_bound_is_refused(model, saved, tmp_path, name):
+    path = saved(model(f"y = {name}(x)" if name == "Hardmax" else "y = OneHot(x, x, x)"))
+    with pytest.raises(UnsupportedModelError, match=f"Operator {name} has a result that the engine lets a prover"):
+        normalise_model(path, tmp_path / "normal.onnx")
+
+
+def test_objections_name_every_node_that_is_used_wrongly(model, saved):
+    body = "a = CumSum<reverse=1>(x, z) y = CumSum<exclusive=1>(a, z)"
+    found = objections(saved(model(body, constants="<int64 z = {1}>")))
+    assert [one.node for one in found] == ["a", "y"]
+    assert all("starts elsewhere" in one.cause and one.cure for one in found)
+
+
+def test_objections_name_every_operator_that_no_circuit_has(model, saved):
+    found = objections(saved(model("a = RandomNormalLike(x) b = LpNormalization(a) y = Relu(b)")))
+    assert [one.node for one in found] == ["a", "b"]
+
+
+def test_objections_of_a_good_model_are_none(dense, saved):
+    assert objections(saved(dense)) == ()

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper, parser
 
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.models import equivalence, folding, inside, shapes
+from zkinfer.circuits.models import equivalence, folding, passes, shapes
 from zkinfer.circuits.models.equivalence import refuse_difference
 from zkinfer.circuits.models.loading import parse
 from zkinfer.circuits.models.pruning import serialised
 
 CONV = "<float[2,1,2,2] w = {1.,2.,3.,4.,-1.,-2.,-3.,-4.}>"
-ROW = "<float[1,4] c = {0.5,-1.0,2.0,0.25}>"
+ROW = "<float[1,4] c = {0.5,-1.0,2.0,0.25}, float[1,4] far = {0.5,-1.0,200.0,0.25}>"
 
 
 def ports(field):
@@ -150,7 +150,7 @@ def test_composite_operator_is_expanded(operator, opset, model, normal, kinds):
         ("y = Cast<to=7>(x)", "int64[1,4] y", {"Sign", "Abs", "Floor", "Mul", "Cast"}),
         ("y = Cast<to=9>(x)", "bool[1,4] y", {"Equal", "Not"}),
         ("f = Floor(x) y = Cast<to=7>(f)", "int64[1,4] y", {"Floor", "Cast"}),
-        ("y = Max(x, c)", "float[1,4] y", {"Neg", "Min"}),
+        ("y = Max(x, far)", "float[1,4] y", {"Neg", "Min"}),
         ("t = Constant<value_ints=[2,3]>() y = Tile(x, t)", "float[2,12] y", {"Concat"}),
         ("y = CastLike(x, c)", "float[1,4] y", {"Identity"}),
     ],
@@ -320,7 +320,7 @@ def test_agreement_takes_nan_for_nan_only():
 
 
 def test_rewriting_that_explodes_is_refused(model, normal, monkeypatch):
-    monkeypatch.setattr(inside, "MAX_NODES", 3)
+    monkeypatch.setattr(passes, "MAX_NODES", 3)
     with pytest.raises(ModelTooLargeError, match="grows too large"):
         normal(model("y = Cast<to=7>(x)", outputs="int64[1,4] y"))
 

@@ -25,7 +25,9 @@ NEGATIVE = np.linspace(-7.5, -0.125, 16)
 MIXED = [-3.0, -1.0, 0.5, 0.75, 1.0, 6.0]
 CONSTANTS = """<float[1,6] half = {0.5,0.5,0.5,0.5,0.5,0.5}, float[1,6] odd = {0.5,-1.0,0.5,1.0,1.0,1.0},
     float one = {1.0}, int64[3] i = {-1,0,-3}, int64[1,3] j = {-6,-1,2}, int64[2,1] k = {-1,-6}, int64[2] rows = {6,1},
-    int64 three = {3}, float less = {-1.0}, float less2 = {-2.0}>"""
+    int64 three = {3}, float less = {-1.0}, float less2 = {-2.0},
+    float[1,6] mask = {0.0,1.0,1.0,0.0,1.0,1.0}, float little = {0.0039}, float third = {0.3},
+    float[6,2] w = {1.0,-1.0,0.5,0.25,-2.0,1.5,0.75,1.0,-0.5,0.5,1.0,0.25}>"""
 
 
 def _engine_answer(normalised, feed, folder, arguments):
@@ -63,6 +65,20 @@ def _engine_answer(normalised, feed, folder, arguments):
         ("y = LogSoftmax(x)", ROW, "float[1,6] y", 17, LOOKUPS),
         ("y = LogSoftmax<axis=1>(x)", ROW, "float[1,6] y", 18, LOOKUPS),
         ("m = Max(x, odd, one) y = Relu(m)", ROW, "float[1,6] y", 17, {}),
+        ("y = Clip(x, less, one)", ROW, "float[1,6] y", 17, {}),
+        ("y = Min(x, odd)", ROW, "float[1,6] y", 17, {}),
+        ("y = PRelu(x, half)", ROW, "float[1,6] y", 17, {}),
+        ("y = HardSigmoid(x)", ROW, "float[1,6] y", 17, {}),
+        ("y = Elu(x)", ROW, "float[1,6] y", 17, LOOKUPS),
+        ("y = Selu(x)", ROW, "float[1,6] y", 17, LOOKUPS),
+        ("y = Mul(x, mask)", ROW, "float[1,6] y", 17, {}),
+        ("h = Mul(x, less2) y = Sub(h, one)", ROW, "float[1,6] y", 17, {}),
+        ("h = Mul(x, little) s = Add(h, odd) y = MatMul(s, w)", ROW, "float[1,2] y", 17, {}),
+        ("h = Mul(x, little) y = Gemm(h, w)", ROW, "float[1,2] y", 17, {}),
+        ("h = MatMul(x, w) g = Mul(h, little) y = Relu(g)", ROW, "float[1,2] y", 17, {}),
+        ("h = MatMul(x, w) g = Mul(h, little) y = Add(g, one)", ROW, "float[1,2] y", 17, {}),
+        ("h = MatMul(x, w) d = Mul(h, third) s = Sigmoid(d) y = Mul(h, s)", ROW, "float[1,2] y", 17, LOOKUPS),
+        ("y = LayerNormalization(x, odd, half)", ROW, "float[1,6] y", 17, {}),
     ],
 )
 def test_rewritten_form_is_computed_well(body, inputs, outputs, opset, arguments, model, tmp_path):
@@ -114,8 +130,8 @@ def test_indices_from_the_start_are_left(model, normal):
         ("y = ReduceL2<axes=[1]>(x)", "int64[1,6] x", "int64[1,1] y", "rounds a fraction"),
         ("y = CumSum<exclusive=1>(x, axis)", ROW, "float[1,6] y", "starts elsewhere.*Slice"),
         ("y = CumSum<reverse=1>(x, axis)", ROW, "float[1,6] y", "starts elsewhere.*Slice"),
-        ('y = ScatterElements<axis=1, reduction="add">(r, x, u)', "int64[1,2] x", "float[1,4] y", "merges.*OneHot"),
-        ('y = ScatterND<reduction="mul">(s, x, v)', "int64[2,1] x", "float[4] y", "merges.*OneHot"),
+        ('y = ScatterElements<axis=1, reduction="add">(r, x, u)', "int64[1,2] x", "float[1,4] y", "merges.*Equal"),
+        ('y = ScatterND<reduction="mul">(s, x, v)', "int64[2,1] x", "float[4] y", "merges.*Equal"),
         ("a, b = TopK<axis=1, sorted=0>(x, two) y = Relu(a)", ROW, "float[1,2] y", "order of its values"),
         ("y = GatherND(x, deep)", "float[2,3,2] x", "float[1] y", "more than two axes"),
         ("y = Add(x, x)", "uint8[1,6] x", "uint8[1,6] y", "wrap around.*Cast to int64"),

@@ -19,7 +19,7 @@ def test_sound_model_has_no_problems(dense):
         ("Loop", "tracing"), ("If", "tracing"), ("Scan", "tracing"), ("RandomNormal", "evaluation mode"),
         ("StringNormalizer", "numbers"), ("QuantizeLinear", "float model"), ("NonMaxSuppression", "fixed"),
         ("SequenceAt", "Split"), ("Upsample", "opset_version=17"), ("Det", "docs/operators.md"),
-        ("Nonsense", "docs/operators.md"),
+        ("Nonsense", "docs/operators.md"), ("GroupNormalization", "LayerNormalization"),
     ],
 )  # fmt: skip
 def test_operator_no_circuit_takes_is_refused_with_a_cure(dense, operator, cure):
@@ -29,9 +29,9 @@ def test_operator_no_circuit_takes_is_refused_with_a_cure(dense, operator, cure)
         screen(dense)
 
 
-def test_tree_ensemble_is_refused_with_hummingbird_as_cure(dense):
+def test_support_vector_machine_is_refused_with_hummingbird_as_cure(dense):
     dense.graph.node[1].domain = "ai.onnx.ml"
-    dense.graph.node[1].op_type = "TreeEnsembleClassifier"
+    dense.graph.node[1].op_type = "SVMClassifier"
     with pytest.raises(UnsupportedModelError, match="hummingbird"):
         screen(dense)
 

@@ -1,0 +1,187 @@
+"""The two ways to prove a model that the benchmark compares: the plain engine, and zkinfer. One process for each.
+
+    python benchmarks/contestants.py plain|accurate|zkinfer|faithful MODEL.onnx SAMPLES.npz FOLDER PROOFS
+
+prepares FOLDER unless it is prepared, proves the first sample PROOFS times, and prints one JSON object: seconds of
+each proof and check, peak memory, sizes, and how close the answers to the samples are to the float model's.
+"Plain" is ezkl as its own documentation uses it: gen_settings with default arguments, calibrate_settings, compile,
+setup, gen_witness, prove, verify ("accurate" calibrates for accuracy instead of resources). zkinfer is measured as its
+user calls it: `Prover.prove` and `Verifier.verify`; "faithful" asks for an error as small as the plain engine's.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ezkl
+import numpy as np
+
+from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model, production_engines
+from zkinfer.circuits.tensors import dequantise, quantise_batch
+from zkinfer.prover import Prover
+from zkinfer.verifier import AllOf, ModelIs, Trusted, UnsafeAcceptDevSetup, Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Array = np.ndarray[Any, Any]
+
+_CALIBRATING = 16
+_BUDGETS = {"zkinfer": Budget(), "faithful": Budget(max_error=0.0002)}
+
+
+def main() -> None:
+    kind, model, samples, folder, proofs = sys.argv[1:]
+    [(name, inputs)] = np.load(samples).items()
+    where = Path(folder)
+    where.mkdir(parents=True, exist_ok=True)
+    make = {"plain": plain, "accurate": plain, "zkinfer": zkinfer, "faithful": zkinfer}[kind]
+    call, check, answers, facts = make(Path(model), name, inputs, where, kind)
+    times = [(seconds(call), seconds(check)) for _ in range(int(proofs))]
+    memory = peak_memory()
+    import onnxruntime  # noqa: PLC0415 - not in the memory that is measured
+
+    wanted = onnxruntime.InferenceSession(model).run(None, {name: inputs})[0].reshape(len(inputs), -1)
+    print(
+        json.dumps(
+            facts
+            | fidelity(answers, wanted)
+            | {"prove": [prove for prove, _ in times], "verify": [verify for _, verify in times]}
+            | memory
+        )
+    )
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def peak_memory() -> dict[str, int]:
+    """Bytes: of the largest process, and of the largest child."""
+    own, child = (resource.getrusage(one).ru_maxrss << 10 for one in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {"memory": max(own, child), "child": child}
+
+
+def fidelity(answers: Array, wanted: Array) -> dict[str, float]:
+    """Answers are for the last samples, [N, outputs]."""
+    wanted = wanted[-len(answers) :]
+    error = np.abs(answers - wanted) / np.abs(wanted).max()
+    same = float((answers.argmax(axis=1) == wanted.argmax(axis=1)).mean())
+    return {"agreement": same, "error_p99": float(np.quantile(error, 0.99))}
+
+
+def plain(model: Path, _: str, inputs: Array, folder: Path, kind: str) -> tuple[Any, Any, Array, dict[str, Any]]:
+    files = ("settings", "compiled", "srs", "vk", "pk", "input", "witness", "proof", "calibration", "facts")
+    path = {one: str(folder / one) for one in files}
+    if not Path(path["facts"]).exists():
+        prepare_plain(model, inputs, path, "accuracy" if kind == "accurate" else "resources")
+    write_input(path["input"], inputs[:1])
+
+    def call() -> None:
+        ezkl.gen_witness(path["input"], path["compiled"], path["witness"], None, None)
+        ezkl.prove(path["witness"], path["compiled"], path["pk"], path["proof"], path["srs"])
+
+    def check() -> None:
+        ezkl.verify(path["proof"], path["settings"], path["vk"], path["srs"], reduced_srs=False)
+
+    facts = json.loads(Path(path["facts"]).read_text())
+    return call, check, plain_answers(path, inputs[-_CALIBRATING:], folder / "one"), facts
+
+
+def prepare_plain(model: Path, inputs: Array, path: dict[str, str], target: str) -> None:
+    arguments = ezkl.PyRunArgs()
+    visible = {"input_visibility": "public", "output_visibility": "public", "param_visibility": "fixed"}
+    for one, value in visible.items():
+        setattr(arguments, one, value)
+    arguments.variables = [("batch", 1)]  # type: ignore[attr-defined]  # missing in its stubs
+    network = str(model)
+    write_input(path["calibration"], inputs[:_CALIBRATING])
+    start = time.perf_counter()
+    ezkl.gen_settings(network, path["settings"], arguments)
+    ezkl.calibrate_settings(path["calibration"], network, path["settings"], target, 2.0, None, [1], None)
+    ezkl.compile_circuit(network, path["compiled"], path["settings"])
+    settings = json.loads(Path(path["settings"]).read_text())
+    ezkl.gen_srs(path["srs"], settings["run_args"]["logrows"])
+    ezkl.setup(path["compiled"], path["vk"], path["pk"], path["srs"], None, disable_selector_compression=False)
+    facts = {
+        "compile": time.perf_counter() - start,
+        "log_rows": settings["run_args"]["logrows"],
+        "rows": settings["num_rows"],
+        "key": Path(path["pk"]).stat().st_size,
+    }
+    write_input(path["input"], inputs[:1])
+    ezkl.gen_witness(path["input"], path["compiled"], path["witness"], None, None)
+    ezkl.prove(path["witness"], path["compiled"], path["pk"], path["proof"], path["srs"])
+    facts["proof"] = len(json.loads(Path(path["proof"]).read_text())["proof"])
+    Path(path["facts"]).write_text(json.dumps(facts))
+
+
+def write_input(path: str, samples: Array) -> None:
+    Path(path).write_text(json.dumps({"input_data": [samples.ravel().tolist()]}))
+
+
+def plain_answers(path: dict[str, str], inputs: Array, scratch: Path) -> Array:
+    scale = json.loads(Path(path["settings"]).read_text())["model_output_scales"][0]
+    answers = []
+    for sample in inputs:
+        write_input(str(scratch), sample)
+        ezkl.gen_witness(str(scratch), path["compiled"], str(scratch) + ".out", None, None)
+        words = json.loads(Path(str(scratch) + ".out").read_text())["outputs"][0]
+        answers.append([ezkl.felt_to_float(word, scale) for word in words])
+    return np.array(answers)
+
+
+def zkinfer(model: Path, name: str, inputs: Array, folder: Path, kind: str) -> tuple[Any, Any, Array, dict[str, Any]]:
+    home = Home(folder / "home")
+    engine = next(iter(production_engines().values()))
+    if not (folder / "circuit").exists():
+        half_of_them_choose: dict[str, Any] = {name: inputs[: 2 * _CALIBRATING]}
+        np.savez(folder / "calibration.npz", **half_of_them_choose)
+        made = compile_model(
+            model,
+            folder / "circuit",
+            engine=engine,
+            home=home,
+            calibration=folder / "calibration.npz",
+            options=CompileOptions(setup="insecure-dev", budget=_BUDGETS[kind]),
+        )
+        predicted = {"seconds": made.cost.prove_seconds, "memory": made.cost.work.memory_bytes}
+        facts = {"compile": sum(made.timings.values()), "predicted": predicted}
+        (folder / "facts").write_text(json.dumps(facts))
+    circuit = Circuit.open(folder / "circuit")
+    manifest, prover = circuit.manifest, Prover(home=home)
+    [spec] = manifest.program.inputs
+    one = {name: inputs[0].reshape(spec.shape)}
+    attestation = prover.prove(circuit, one).to_bytes()
+    verifier = Verifier(trusted=Trusted.of([model], home.setups, home.rebuilt))
+    policy = AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
+    program = manifest.program
+    judging = inputs[-_CALIBRATING:].reshape(_CALIBRATING, *spec.shape)
+    batch = quantise_batch({spec.name: judging}, program.inputs)
+    answers = [
+        dequantise(outputs[0], program.outputs[0]).ravel() for outputs in engine.forward(circuit.folder, program, batch)
+    ]
+    facts = json.loads((folder / "facts").read_text()) | {
+        "log_rows": program.log_rows,
+        "rows": program.rows,
+        "key": manifest.keys.proving_key_bytes,
+        "proof": manifest.keys.proof_bytes,
+        "gas": manifest.cost.gas,
+    }
+    return (
+        lambda: prover.prove(circuit, one),
+        lambda: verifier.verify(attestation, policy, expected_inputs=one),
+        np.array(answers),
+        facts,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What a circuit costs, in the same terms for every engine, and which costs are refused before they are paid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from zkinfer.circuits.errors import TooCostlyError
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.models import Workload
+
+Objective = Literal["latency", "gas", "memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast one machine is with one engine: `seconds = start + rate * work`, measured once (see `speeds`)."""
+
+    keys_start: float
+    keys_rate: float
+    prove_start: float
+    prove_rate: float
+
+
+REFERENCE_SPEED = Speed(keys_start=0.2, keys_rate=0.6, prove_start=0.1, prove_rate=0.6)
+"""Two cores of the machine on which the engines' units of work were fitted; for bounds, not for promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The part of a cost that is the same on every machine.
+
+    `keys` and `prove` are in an engine's own unit, about one second of one core; `memory_bytes` is the peak of either;
+    `gas` is for one transaction that checks a proof on an EVM chain.
+    """
+
+    keys: float
+    prove: float
+    memory_bytes: int
+    proving_key_bytes: int
+    proof_bytes: int
+    gas: int
+
+    def at(self, speed: Speed) -> Cost:
+        """The same with the seconds of wall time that it takes on a machine."""
+        return Cost(
+            work=self,
+            keys_seconds=speed.keys_start + speed.keys_rate * self.keys,
+            prove_seconds=speed.prove_start + speed.prove_rate * self.prove,
+        )
+
+    def by(self, objective: Objective) -> float:
+        """What an objective wants small."""
+        return {"latency": self.prove, "gas": float(self.gas), "memory": float(self.memory_bytes)}[objective]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Predicted cost on one machine: work, and seconds of wall time for the keys (once) and for each proof."""
+
+    work: Work
+    keys_seconds: float
+    prove_seconds: float
+
+    def describe(self) -> str:
+        """One line for a person."""
+        work = self.work
+        return (
+            f"keys in about {duration(self.keys_seconds)}, a proof in about {duration(self.prove_seconds)}, "
+            f"{size(work.memory_bytes)} of memory, a proving key of {size(work.proving_key_bytes)}, "
+            f"proofs of {work.proof_bytes:,} bytes, about {work.gas:,} gas to verify one on chain"
+        )
+
+
+def refuse_too_costly(cost: Cost, max_memory: int, workload: Workload) -> None:
+    """Raise TooCostlyError where a circuit would need more memory than it may have.
+
+    Args:
+        cost: predicted.
+        max_memory: bytes.
+        workload: names the layers that cost most.
+    """
+    if cost.work.memory_bytes <= max_memory:
+        return
+    raise TooCostlyError(
+        f"Proving this model would take about {size(cost.work.memory_bytes)} of memory and "
+        f"{duration(cost.prove_seconds)} for each proof (keys: {duration(cost.keys_seconds)}); "
+        f"{size(max_memory)} may be used. {workload.costliest_layers()}",
+        "Make those layers smaller (fewer channels, larger strides, earlier pooling, a smaller input), or prove on a "
+        "machine with more memory; --max-memory sets the limit, --objective memory looks for the smallest circuit.",
+    )
+
+
+def size(count: float) -> str:
+    """Bytes for a person."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:,.3g} {name}" if count < 999.5 * unit else f"{count / unit:,.0f} {name}"
+    return f"{count:.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person."""
+    for unit, name in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:,.0f} {name}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

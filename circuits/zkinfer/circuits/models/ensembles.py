@@ -1,0 +1,275 @@
+"""Read tree ensembles off the attributes of ONNX's operators, checked to be trees. Imported in the child only.
+
+The attributes come from a stranger: a cycle among nodes would never end, a missing child would be nobody's. What
+passes here is a forest of finite size in which every node is reached exactly once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import numpy_helper
+
+from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Attributes = Mapping[str, Any]
+
+MAX_TREE_NODES = 1 << 17
+MAX_DEPTH = 64
+MAX_WEIGHTS = 1 << 22
+_EXPORT = "Export the model again."
+# Each test as a comparison that decides, and whether its truth leads to the child for "false". A missing value (NaN)
+# is the only other case, and none reaches a circuit: quantising refuses it.
+_TESTS = {
+    "BRANCH_LEQ": ("Greater", True),
+    "BRANCH_LT": ("Less", False),
+    "BRANCH_GTE": ("Less", True),
+    "BRANCH_GT": ("Greater", False),
+    "BRANCH_EQ": ("Equal", False),
+    "BRANCH_NEQ": ("Equal", True),
+}
+_NUMBERED = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Trees as arrays over their branches.
+
+    Branch b goes to `children[b, 0]` where `comparisons[b]`(x[features[b]], thresholds[b]) holds, else to
+    `children[b, 1]`. A child, or root, below zero is a leaf: row `~child` of `leaves`, one column per score.
+    """
+
+    features: NDArray[np.int64]
+    thresholds: NDArray[np.float32]
+    comparisons: tuple[str, ...]
+    children: NDArray[np.int64]
+    roots: NDArray[np.int64]
+    leaves: NDArray[np.float32]
+
+
+def read_forest(given: Attributes, weights: str, scores: int, features: int) -> Forest:
+    """The forest of a TreeEnsembleClassifier or TreeEnsembleRegressor.
+
+    Args:
+        given: the operator's attributes.
+        weights: the prefix of the leaves' attributes, `class` or `target`.
+        scores: how many scores there are.
+        features: how many columns the input has.
+
+    Raises:
+        ModelError: the attributes describe no forest.
+        ModelTooLargeError: too many nodes, or too deep.
+        UnsupportedModelError: a kind of test that no circuit has.
+    """
+    nodes = _Nodes(given)
+    order = nodes.walked()
+    branches, leaves = ([place for place in order if nodes.is_leaf(place) is leaf] for leaf in (False, True))
+    number = {place: row for row, place in enumerate(branches)} | {place: ~row for row, place in enumerate(leaves)}
+    tests = [_test(nodes.modes[place]) for place in branches]
+    pairs = [nodes.children(place)[::-1] if swapped else nodes.children(place) for place, (_, swapped) in
+             zip(branches, tests, strict=True)]  # fmt: skip
+    return _checked(
+        Forest(
+            features=np.array([nodes.features[place] for place in branches], dtype=np.int64),
+            thresholds=nodes.values[branches],
+            comparisons=tuple(comparison for comparison, _ in tests),
+            children=np.array([[number[child] for child in pair] for pair in pairs], dtype=np.int64).reshape(-1, 2),
+            roots=np.array([number[place] for place in nodes.roots], dtype=np.int64),
+            leaves=_leaves(given, weights, scores, {nodes.key(place): ~number[place] for place in leaves}),
+        ),
+        features,
+    )
+
+
+def read_flat_forest(given: Attributes, scores: int, features: int) -> Forest:
+    """The forest of a TreeEnsemble (ai.onnx.ml 5), whose attributes are closer to arrays; raises as `read_forest`."""
+    modes = [_numbered(int(mode)) for mode in _tensor(given, "nodes_modes").tolist()]
+    names = ("nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids", "nodes_trueleafs", "nodes_falseleafs")
+    columns = [_integers(given, name) for name in names]
+    thresholds = _finite(_tensor(given, "nodes_splits"), "nodes_splits")
+    _same_length([modes, thresholds, *columns], "nodes_")
+    ids, values = _integers(given, "leaf_targetids"), _finite(_tensor(given, "leaf_weights"), "leaf_weights")
+    _same_length([ids, values], "leaf_")
+    tests = [_test(mode) for mode in modes]
+    leaves = _no_weights(len(ids), scores)
+    for row, (column, value) in enumerate(zip(ids, values, strict=True)):
+        leaves[row, _within(column, scores, "a score")] = value
+    pairs = [
+        [_child(child, leaf, len(modes), len(ids)) for child, leaf in ((yes, yes_leaf), (no, no_leaf))]
+        for yes, no, yes_leaf, no_leaf in zip(*columns[1:], strict=True)
+    ]
+    children = [pair[::-1] if swapped else pair for pair, (_, swapped) in zip(pairs, tests, strict=True)]
+    roots = [_within(root, len(modes), "a root") for root in _integers(given, "tree_roots")]
+    _walk(roots, len(modes), lambda place: [child for child in children[place] if child >= 0])
+    forest = Forest(
+        features=np.array(columns[0], dtype=np.int64),
+        thresholds=thresholds,
+        comparisons=tuple(comparison for comparison, _ in tests),
+        children=np.array(children, dtype=np.int64).reshape(-1, 2),
+        roots=np.array(roots, dtype=np.int64),
+        leaves=leaves,
+    )
+    return _checked(forest, features)
+
+
+class _Nodes:
+    """The lists of the older operators, in which a node is named by its tree and its number there."""
+
+    def __init__(self, given: Attributes) -> None:
+        names = ("treeids", "nodeids", "featureids", "truenodeids", "falsenodeids")
+        self._trees, self._numbers, self.features, self._yes, self._no = (
+            _integers(given, f"nodes_{name}") for name in names
+        )
+        self.modes: list[str] = [mode.decode("ascii", "replace") for mode in given.get("nodes_modes", [])]
+        self.values = _floats(given, "nodes_values")
+        _same_length(
+            [self._trees, self._numbers, self.features, self._yes, self._no, self.modes, self.values], "nodes_"
+        )
+        keys = list(zip(self._trees, self._numbers, strict=True))
+        self._places = {key: place for place, key in enumerate(keys)}
+        if len(self._places) != len(keys):
+            raise ModelError("A tree ensemble names two nodes alike.", _EXPORT)
+        first = {tree: place for place, tree in reversed(list(enumerate(self._trees)))}
+        self.roots = sorted(first.values())
+
+    def key(self, place: int) -> tuple[int, int]:
+        return self._trees[place], self._numbers[place]
+
+    def is_leaf(self, place: int) -> bool:
+        return self.modes[place] == "LEAF"
+
+    def children(self, place: int) -> list[int]:
+        tree = self._trees[place]
+        found = [self._places.get((tree, number)) for number in (self._yes[place], self._no[place])]
+        if None in found:
+            raise ModelError(f"A tree ensemble's node {self.key(place)} has a child that does not exist.", _EXPORT)
+        return [child for child in found if child is not None]
+
+    def walked(self) -> list[int]:
+        return _walk(self.roots, len(self.modes), lambda place: [] if self.is_leaf(place) else self.children(place))
+
+
+def _walk(roots: Sequence[int], count: int, below: Callable[[int], list[int]]) -> list[int]:
+    """Every node in the order of its depth; raises unless each is reached exactly once."""
+    seen: set[int] = set()
+    order: list[int] = []
+    level, depth = list(roots), 0
+    while level:
+        if depth > MAX_DEPTH:
+            raise ModelTooLargeError(f"A tree is deeper than {MAX_DEPTH} tests.", "Limit its depth (max_depth).")
+        if len(set(level)) != len(level) or not seen.isdisjoint(level):
+            raise ModelError("A tree ensemble holds no trees: a node is reached twice.", _EXPORT)
+        seen.update(level)
+        order += level
+        level, depth = [child for place in level for child in below(place)], depth + 1
+    if len(seen) != count:
+        raise ModelError("A tree ensemble holds nodes that are in no tree.", _EXPORT)
+    return order
+
+
+def _leaves(given: Attributes, weights: str, scores: int, rows: dict[tuple[int, int], int]) -> NDArray[np.float32]:
+    trees, numbers, ids = (_integers(given, f"{weights}_{name}") for name in ("treeids", "nodeids", "ids"))
+    values = _floats(given, f"{weights}_weights")
+    _same_length([trees, numbers, ids, values], f"{weights}_")
+    result = _no_weights(len(rows), scores)
+    seen = set()
+    for tree, number, column, value in zip(trees, numbers, ids, values, strict=True):
+        row = rows.get((tree, number))
+        if row is None or (row, column) in seen:
+            raise ModelError(f"A tree ensemble gives {(tree, number)} a weight that is no leaf's, or two.", _EXPORT)
+        seen.add((row, column))
+        result[row, _within(column, scores, "a score")] = value
+    return result
+
+
+def _no_weights(leaves: int, scores: int) -> NDArray[np.float32]:
+    if leaves * scores > MAX_WEIGHTS:
+        raise ModelTooLargeError(
+            f"A tree ensemble has {leaves:,} leaves for {scores:,} scores.", "Train fewer or smaller trees."
+        )
+    return np.zeros((leaves, scores), dtype=np.float32)
+
+
+def _checked(forest: Forest, features: int) -> Forest:
+    for feature in forest.features.tolist():
+        _within(feature, features, "a column of the input")
+    if not len(forest.features):
+        raise UnsupportedModelError("A tree ensemble tests nothing: it answers always the same.", "Train it again.")
+    return forest
+
+
+def _test(mode: str) -> tuple[str, bool]:
+    if mode not in _TESTS:
+        raise UnsupportedModelError(
+            f"A tree tests by {mode[:40]!r}, which no circuit has.", "Train without categorical sets, and export again."
+        )
+    return _TESTS[mode]
+
+
+def _numbered(mode: int) -> str:
+    return _NUMBERED[mode] if 0 <= mode < len(_NUMBERED) else f"mode {mode}"
+
+
+def _child(child: int, is_leaf: int, branches: int, leaves: int) -> int:
+    if is_leaf:
+        return ~_within(child, leaves, "a leaf")
+    return _within(child, branches, "a node")
+
+
+def _within(number: int, count: int, what: str) -> int:
+    if not 0 <= number < count:
+        raise ModelError(f"A tree ensemble names {what} {number}, and there are {count}.", _EXPORT)
+    return number
+
+
+def _same_length(lists: Sequence[Any], prefix: str) -> None:
+    sizes = {len(one) for one in lists}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ModelError(f"A tree ensemble's lists {prefix}... are missing or of different lengths.", _EXPORT)
+    if max(sizes) > MAX_TREE_NODES:
+        raise ModelTooLargeError(
+            f"A tree ensemble has more than {MAX_TREE_NODES:,} nodes.", "Train fewer or smaller trees."
+        )
+
+
+def _integers(given: Attributes, name: str) -> list[int]:
+    return [int(value) for value in given.get(name, [])]
+
+
+def _floats(given: Attributes, name: str) -> NDArray[np.float32]:
+    """A list of numbers, which newer operators may hold as a tensor of doubles."""
+    if f"{name}_as_tensor" in given:
+        return _finite(_tensor(given, f"{name}_as_tensor"), name)
+    return _finite(np.array(given.get(name, []), dtype=np.float64), name)
+
+
+def _tensor(given: Attributes, name: str) -> NDArray[Any]:
+    if name not in given:
+        raise ModelError(f"A tree ensemble lacks {name}.", _EXPORT)
+    return numpy_helper.to_array(given[name]).ravel()
+
+
+def _finite(values: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Rounded to float32, as the input is: rounding is monotonic, so that what was not above does not get above."""
+    with np.errstate(over="ignore"):
+        result = values.astype(np.float32)
+    if not np.isfinite(result).all():
+        raise ModelError(f"A tree ensemble's {name} hold NaN or infinity.", "Circuits take finite numbers only.")
+    return result
+
+
+def base_values(given: Attributes, scores: int) -> NDArray[np.float32]:
+    """What is added to each score; zeros where the model gives none."""
+    found = _floats(given, "base_values")
+    if not len(found):
+        return np.zeros(scores, dtype=np.float32)
+    if len(found) != scores:
+        raise ModelError(f"A tree ensemble has {len(found)} base values for {scores} scores.", _EXPORT)
+    return found

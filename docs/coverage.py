@@ -1,0 +1,256 @@
+"""Measure what works, and at which cost, and write docs/coverage.md; takes some minutes.
+
+    python docs/coverage.py
+
+The models are those of tests/assets/zoo, compiled under insecure-dev. Each operator is put alone into a small graph;
+what the engine's range checks of the graph's inputs and outputs take is subtracted from its rows.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from generate import INTRODUCTION, NOTE
+from onnx import parser
+
+from zkinfer.circuits import CompileOptions, Home, child, compile_model, production_engines
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.engines.ezkl_process import EzklProcess
+from zkinfer.circuits.errors import ZkinferError
+from zkinfer.circuits.models import inside, inspect_model, operators
+from zkinfer.circuits.models.pruning import serialised
+from zkinfer.prover import Prover
+
+ROOT = Path(__file__).parents[1]
+ZOO = ROOT / "tests/assets/zoo"
+ARGUMENTS = EzklArguments(
+    input_scale=7, param_scale=7, decomp_base=1024, decomp_legs=3, lookup_range=(-16384, 16384), logrows=17
+)
+IMAGE, HALVES = "float[1,2,4,4] x", "float[1,2,2,2] y"
+# Operators that the default opset of these graphs, 18, does not have.
+LATER = {"Gelu": 20, "RMSNormalization": 23, "Swish": 24}
+# Graphs of one operator where `y = Operator(x)` on float[1,16] is none: nodes, then inputs and outputs if they differ.
+TWO = "float[1,16] x, float[1,16] x2"
+COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+ENLARGED = 'mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"'
+FORMS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum"), ("y = {}(x, x2)", TWO)),
+    **dict.fromkeys(("And", "Or", "Xor"), ("g = Greater(x, c) h = Less(x, c) y = {}(g, h)", "", "bool[1,16] y")),
+    **dict.fromkeys(COMPARISONS, ("y = {}(x, c)", "", "bool[1,16] y")),
+    **dict.fromkeys(("ArgMax", "ArgMin"), ("y = {}<axis=1>(x)", "", "int64[1,1] y")),
+    **dict.fromkeys(("AveragePool", "MaxPool"), ("y = {}<kernel_shape=[2,2], strides=[2,2]>(x)", IMAGE, HALVES)),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), ("y = {}(x)", IMAGE, "float[1,2,1,1] y")),
+    **{name: (f"y = {name}<hidden_size=2>(x, w{gates}, r{gates})", "float[4,1,4] x", "float[4,1,1,2] y")
+       for name, gates in (("GRU", 3), ("LSTM", 4), ("RNN", 1))},
+    "CastLike": ("y = CastLike(x, c)",),
+    "Constant": ("n = Constant<value_float=0.5>() y = Add(x, n)",),
+    "MeanVarianceNormalization": ("y = MeanVarianceNormalization(x)", IMAGE, "float[1,2,4,4] y"),
+    "RMSNormalization": ("y = RMSNormalization(x, c)",),
+    "Tile": ("y = Tile(x, reps)", "", "float[1,32] y"),
+    "BatchNormalization": ("y = BatchNormalization(x, p, p, p, p)", IMAGE, "float[1,2,4,4] y"),
+    "Cast": ("y = Cast<to=7>(x)", "", "int64[1,16] y"),
+    "Clip": ("y = Clip(x, low, high)",),
+    "Concat": ("y = Concat<axis=1>(x, x2)", "float[1,16] x, float[1,16] x2", "float[1,32] y"),
+    "Conv": ("y = Conv(x, k)", IMAGE, "float[1,2,2,2] y"),
+    "ConvTranspose": ("y = ConvTranspose(x, k)", IMAGE, "float[1,2,6,6] y"),
+    "CumSum": ("y = CumSum(x, one)",),
+    "DepthToSpace": ("y = DepthToSpace<blocksize=2>(x)", "float[1,4,2,2] x", "float[1,1,4,4] y"),
+    "Einsum": ('y = Einsum<equation="ij,ij->i">(x, x2)', "float[1,16] x, float[1,16] x2", "float[1] y"),
+    "Expand": ("y = Expand(x, s2)", "", "float[2,16] y"),
+    "Gather": ("y = Gather<axis=1>(x, i)", "int64[1,4] i, float[1,16] x", "float[1,1,4] y"),
+    "GatherElements": ("y = GatherElements<axis=1>(x, i)", "int64[1,4] i, float[1,16] x", "float[1,4] y"),
+    "GatherND": ("y = GatherND(x, i)", "int64[4,2] i, float[2,8] x", "float[4] y"),
+    "Gemm": ("y = Gemm(x, m, b)", "", "float[1,2] y"),
+    "InstanceNormalization": ("y = InstanceNormalization(x, p, p)", IMAGE, "float[1,2,4,4] y"),
+    "LayerNormalization": ("y = LayerNormalization(x, c, c)",),
+    "MatMul": ("y = MatMul(x, m)", "", "float[1,2] y"),
+    "Not": ("g = Greater(x, c) y = Not(g)", "", "bool[1,16] y"),
+    "PRelu": ("y = PRelu(x, c)",),
+    "Pad": ("y = Pad(x, pads)", "", "float[1,18] y"),
+    "Pow": ("y = Pow(x, two)",),
+    "Reshape": ("y = Reshape(x, s3)", "", "float[4,4] y"),
+    "Resize": (f"y = Resize<{ENLARGED}>(x, , scales)", IMAGE, "float[1,2,8,8] y"),
+    "ScatterElements": ("y = ScatterElements<axis=1>(x, i, u)", "int64[1,2] i, float[1,16] x, float[1,2] u"),
+    "ScatterND": ("y = ScatterND(x, i, u)", "int64[2,2] i, float[2,8] x, float[2] u", "float[2,8] y"),
+    "Slice": ("y = Slice(x, one1, four1, one1)", "", "float[1,3] y"),
+    "SpaceToDepth": ("y = SpaceToDepth<blocksize=2>(x)", "float[1,1,4,4] x", "float[1,4,2,2] y"),
+    "Split": ("y, z = Split<axis=1, num_outputs=2>(x)", "", "float[1,8] y, float[1,8] z"),
+    "Squeeze": ("y = Squeeze(x, zero1)", "", "float[16] y"),
+    "TopK": ("y, z = TopK<axis=1>(x, two1)", "", "float[1,2] y"),
+    "Transpose": ("y = Transpose(x)", "", "float[16,1] y"),
+    "Unsqueeze": ("y = Unsqueeze(x, one1)", "", "float[1,1,16] y"),
+    "Where": ("g = Greater(x, c) y = Where(g, x, c)",),
+}  # fmt: skip
+
+
+def _constant(kind: str, shape: str, name: str, values: list[float]) -> str:
+    return f"{kind}{shape} {name} = {{{','.join(str(value) for value in values)}}}"
+
+
+def _weights(count: int) -> list[float]:
+    return [round(0.05 * (place % 9 - 4) + 0.01, 3) for place in range(count)]
+
+
+ABOUT = f"""\
+# Coverage
+
+{NOTE.replace("generate.py", "coverage.py")}
+## Models
+
+One small model per kind, trained on data that come with scikit-learn, compiled under `insecure-dev` and proven once.
+Agreement and error compare the circuit with the float model on samples that chose no setting; seconds are those of one
+proof on {os.cpu_count()} cores, its own check included. Repeat with `make coverage`.
+
+| model | exporter | opset | operators | outcome | agreement | error p99 | rows | k | proof, s | key, MB | proof, B |
+| --- | --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+BY_OPERATOR = """\
+Rows are per element of the output, in a small graph at scale 7 and decomposition base 1,024; the engine's checks of
+inputs and outputs are not counted, and neither are lookup tables.
+
+| operator | outcome | rows | why refused |
+| --- | --- | ---: | --- |"""
+CONSTANTS = ", ".join(
+    [
+        _constant("float", "[1,16]", "c", _weights(16)),
+        _constant("float", "[16,2]", "m", _weights(32)),
+        _constant("float", "[2]", "b", [0.5, -0.5]),
+        _constant("float", "[2]", "p", [0.5, 1.5]),
+        _constant("float", "[2,2,3,3]", "k", _weights(36)),
+        *(_constant("float", f"[1,{2 * gates},4]", f"w{gates}", _weights(8 * gates)) for gates in (1, 3, 4)),
+        *(_constant("float", f"[1,{2 * gates},2]", f"r{gates}", _weights(4 * gates)) for gates in (1, 3, 4)),
+        _constant("float", "[2]", "pair", [0, 1]),
+        _constant("float", "[4]", "scales", [1, 1, 2, 2]),
+        *(_constant("float", "", name, [value]) for name, value in (("low", -1), ("high", 1), ("two", 2))),
+        *(_constant("int64", "", name, [value]) for name, value in (("one", 1), ("four", 4))),
+        *(_constant("int64", "[1]", f"{name}1", [value]) for name, value in
+          (("zero", 0), ("one", 1), ("two", 2), ("four", 4), ("sixteen", 16))),
+        *(_constant("int64", f"[{len(values)}]", name, values) for name, values in
+          (("s2", [2, 16]), ("s3", [4, 4]), ("s16", [1, 16]), ("s32", [1, 32]), ("pads", [0, 1, 0, 1]),
+           ("reps", [1, 2]))),
+    ]
+)  # fmt: skip
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = [model_row(path, Path(scratch)) for path in sorted(ZOO.glob("*.onnx"))]
+        text = page(rows, operator_rows(Path(scratch)))
+    (ROOT / "docs/coverage.md").write_text(text)
+
+
+def model_row(path: Path, scratch: Path) -> str:
+    """One line of the first table."""
+    summary = inspect_model(path)
+    kinds = ", ".join(f"{name} {count}" for name, count in summary.operators.items())
+    head = f"| {path.stem} | {summary.producer} | {summary.opset} | {kinds} |"
+    sys.stderr.write(f"{path.stem}\n")
+    try:
+        return f"{head} {measured(path, scratch)} |"
+    except ZkinferError as err:
+        return f"{head} refused: {err.cause} | | | | | | | |"
+
+
+def measured(path: Path, scratch: Path) -> str:
+    """Compile, prove, and say what came of it."""
+    home, engine = Home(scratch / "home"), next(iter(production_engines().values()))
+    samples = path.with_suffix(".npz")
+    options = CompileOptions(setup="insecure-dev")
+    made = compile_model(path, scratch / path.stem, engine=engine, home=home, calibration=samples, options=options)
+    with np.load(samples) as arrays:
+        inputs = {name: arrays[name][0] for name in arrays}
+    start = time.perf_counter()
+    Prover(home=home).prove(made.circuit, inputs)
+    seconds, manifest = time.perf_counter() - start, made.circuit.manifest
+    figures = (
+        "compiled", f"{manifest.fidelity.agreement:.1%}", f"{manifest.fidelity.error_p99:.2%}",
+        f"{manifest.program.rows:,}", str(manifest.program.log_rows), f"{seconds:.1f}",
+        f"{manifest.keys.proving_key_bytes / 1e6:.0f}", f"{manifest.keys.proof_bytes:,}",
+    )  # fmt: skip
+    return " | ".join(figures)
+
+
+def operator_rows(scratch: Path) -> dict[str, str]:
+    """Rows per element of the output, by operator."""
+    process = EzklProcess(child.Limits.for_engine())
+    free = Free.measured(process, scratch)
+    compared = {
+        test: free.beyond(rows_of(process, f"y = {test}(x, c)", "", "bool[1,16] y", scratch)) / 16
+        for test in ("Greater", "Less")
+    }
+    found = {}
+    for name in sorted(operators.SUPPORTED | operators.COMPOSITE | operators.REWRITTEN):
+        body, inputs, outputs = (*FORMS.get(name, ()), "", "", "")[:3]
+        try:
+            graph = rows_of(process, (body or "y = {}(x)").format(name), inputs, outputs, scratch)
+        except ZkinferError as err:
+            found[name] = f"not measured: {err.cause[:80]}"
+        else:
+            tested = sum(16 * compared[test] for test in compared if f"{test}(x, c)" in body and test != name)
+            found[name] = f"{max(0.0, free.beyond(graph) - tested) / graph.results:.1f}"
+    return found
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Rows of a graph, and the elements of its inputs and outputs."""
+
+    rows: int
+    given: int
+    results: int
+
+
+@dataclass(frozen=True)
+class Free:
+    """What a graph takes whose operator takes nothing."""
+
+    constant: float
+    given: float
+    results: float
+
+    @classmethod
+    def measured(cls, process: EzklProcess, scratch: Path) -> Free:
+        """From graphs that only rearrange, and one that adds, where two elements take one row."""
+        graphs = (("y = Reshape(x, s16)", ""), ("y = Add(x, x2)", TWO), ("y = Reshape(x, s32)", "float[1,32] x"))
+        small, added, large = (rows_of(process, body, inputs, "", scratch).rows for body, inputs in graphs)
+        given = (added - 8 - small) / 16
+        results = (large - small) / 16 - given
+        return cls(small - 16 * given - 16 * results, given, results)
+
+    def beyond(self, graph: Graph) -> float:
+        """The rows that are left for the operator."""
+        return graph.rows - self.constant - self.given * graph.given - self.results * graph.results
+
+
+def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch: Path) -> Graph:
+    """Normalise a graph and count."""
+    ports = f"({inputs or 'float[1,16] x'}) => ({outputs or 'float[1,16] y'})"
+    opset = next((version for name, version in LATER.items() if f"= {name}" in body), 18)
+    text = f'<ir_version: 8, opset_import: ["": {opset}]> g {ports} <{CONSTANTS}> {{ {body} }}'
+    normal, given, results = inside.normal_form(parser.parse_model(text), {}, 7)
+    network = scratch / "network.onnx"
+    network.write_bytes(serialised(inside.with_context(normal, output=False)))
+    settings = process.settings(network, [ARGUMENTS], scratch)[0]
+    return Graph(int(settings["num_rows"]), sum(spec.size for spec in given), sum(spec.size for spec in results))
+
+
+def page(models: list[str], rows: dict[str, str]) -> str:
+    """The document."""
+    kinds = [
+        *((name, "compiled", "") for name in operators.SUPPORTED),
+        *((name, "rewritten", "") for name in operators.COMPOSITE | operators.REWRITTEN),
+        *((name, "on constants only", "") for name in operators.CONSTANT_ONLY),
+        *((f"ai.onnx.ml.{name}", "rewritten", "") for name in operators.CLASSICAL),
+        *((name, "refused", f"it {why}; {cure}") for name, (why, cure) in operators.REFUSED.items()),
+    ]
+    table = [f"| {name} | {kind} | {rows.get(name, '')} | {why} |" for name, kind, why in sorted(kinds)]
+    return "\n".join([ABOUT, *models, "", f"## Operators\n\n{INTRODUCTION}", BY_OPERATOR, *table, ""])
+
+
+if __name__ == "__main__":
+    main()

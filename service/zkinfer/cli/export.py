@@ -1,0 +1,213 @@
+"""zkinfer export."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from contextlib import contextmanager, redirect_stdout
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
+from zkinfer.cli.options import AsJson
+from zkinfer.cli.targets import find, foreign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zkinfer.circuits.exporting import Exported
+    from zkinfer.circuits.models import Port
+    from zkinfer.circuits.tensors import TensorSpec
+
+_SHAPE = re.compile(r"(?P<name>[^=]+)=(?P<sizes>\d+(,\d+)*)(:(?P<dtype>\w+))?", re.ASCII)
+
+
+class ExporterName(StrEnum):
+    """torch's exporters."""
+
+    DYNAMO = "dynamo"
+    TORCHSCRIPT = "torchscript"
+
+
+def export_command(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:CALLABLE",
+            help="What makes the torch module, as net:make_model for make_model in net.py. It returns a "
+            "torch.nn.Module, or one with example inputs. Your code runs in this process.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.", show_default=False)],
+    example: Annotated[
+        Path | None,
+        typer.Option(help="Example inputs by name (.npz, .json; .csv with --shape).", show_default=False),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SIZES[:TYPE]",
+            help="Shape of an input, as image=1,64 or tokens=1,16:int64; random numbers are the example. Repeatable.",
+        ),
+    ] = None,
+    exporter: Annotated[
+        ExporterName, typer.Option(help="torch's exporter: its own choice, or the older tracer.")
+    ] = ExporterName.DYNAMO,
+    dynamic_batch: Annotated[
+        bool, typer.Option("--dynamic-batch", help="Leave the first size of every input open; a circuit takes 1.")
+    ] = False,
+    input_name: Annotated[
+        list[str] | None, typer.Option(help="Names of the inputs, in order. Default: the parameters of forward.")
+    ] = None,
+    output_name: Annotated[
+        list[str] | None, typer.Option(help="Names of the outputs, in order. Default: keys, or output, output_0, ...")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a torch module as an ONNX file that `zkinfer compile` takes.
+
+    The file's answers are compared with torch's. Steps that no circuit can take are named with their module.
+
+    Example: zkinfer export net:make_model --shape image=1,64 --out model.onnx
+    """
+    with failing_politely(as_json=as_json), _stdout_kept_clean():
+        from zkinfer.circuits.exporting import export_torch, load
+
+        specs = [parse_shape(text) for text in shape or []]
+        load()  # says so where torch is missing, before the user's module does
+        module, given = made(find(target), target)
+        inputs = _inputs(module, given, example, specs, input_name or [])
+        with progress_display(quiet=as_json) as display:
+            exported = export_torch(
+                module,
+                inputs,
+                out,
+                exporter=exporter.value,
+                dynamic_batch=dynamic_batch,
+                input_names=input_name or (),
+                output_names=output_name or (),
+                overwrite=force,
+                observer=display,
+            )
+        show(exported)
+    if as_json:
+        answer(report(exported))
+
+
+@contextmanager
+def _stdout_kept_clean() -> Iterator[None]:
+    """Stdout is for --json alone: what the user's code prints goes to stderr; torch's library, nowhere."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # what C++ has buffered would come out at the end of the process
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def parse_shape(text: str) -> TensorSpec:
+    """`image=1,64` or `tokens=1,16:int64` as a spec; raises typer.BadParameter for anything else."""
+    from pydantic import ValidationError
+
+    from zkinfer.circuits.tensors import TensorSpec
+
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not NAME=SIZES[:TYPE], as image=1,64", param_hint="--shape")
+    sizes = tuple(map(int, match["sizes"].split(",")))
+    try:
+        return TensorSpec.model_validate({"name": match["name"], "dtype": match["dtype"] or "float32", "shape": sizes})
+    except ValidationError as err:
+        raise typer.BadParameter(f"{text!r}: {err.errors()[0]['msg']}", param_hint="--shape") from err
+
+
+def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - whatever the user named
+    """The torch module that a callable makes, and the example inputs that come with it, or None.
+
+    Raises:
+        InputError: it is no callable, raises an exception, or returns something else.
+    """
+    from zkinfer.circuits.errors import InputError
+    from zkinfer.circuits.exporting import load
+
+    kind = load().nn.Module
+    if isinstance(found, kind):
+        return found, None
+    if not callable(found):
+        raise InputError(f"{target} is an object of type {type(found).__name__}, which cannot be called.", _RETURN)
+    with foreign(f"Calling {target} fails"):
+        result = found()
+    if isinstance(result, kind):
+        return result, None
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], kind):
+        return result
+    raise InputError(f"{target} returns an object of type {type(result).__name__}.", _RETURN)
+
+
+_RETURN = "Let it be a function that returns a torch.nn.Module, or a pair of one and its example inputs."
+
+
+def _inputs(module: Any, given: object, example: Path | None, specs: list[TensorSpec], names: list[str]) -> object:  # noqa: ANN401
+    """The example inputs: from a file, else random ones of the shapes, else those that came with the module."""
+    from zkinfer.circuits.data import read_arrays, read_inputs
+    from zkinfer.circuits.errors import InputError
+    from zkinfer.circuits.exporting import forward_inputs, random_inputs
+
+    if example is not None:
+        return read_inputs(example, specs) if specs else read_arrays(example, names or forward_inputs(module))
+    if specs:
+        return random_inputs(specs)
+    if given is None:
+        wanted = " ".join(f"--shape {name}=1,..." for name in forward_inputs(module))
+        raise InputError("The inputs of the module are not known.", f"Give --example FILE, or {wanted}")
+    return given
+
+
+def show(exported: Exported) -> None:
+    """What was written, in a few lines."""
+    summary = exported.summary
+    rows = {
+        "ONNX file": exported.sha256,
+        "exporter": f"{exported.exporter} of torch {exported.torch}, opset {exported.opset}",
+        "inputs": ", ".join(map(_described, summary.inputs)),
+        "outputs": ", ".join(map(_described, summary.outputs)),
+        "size": f"{summary.parameters:,} parameters, {summary.nodes:,} nodes, {summary.bytes:,} bytes",
+        "compared": f"with torch on {exported.compared} inputs; largest difference {exported.largest_difference:.2g}",
+    }
+    say(f"[green]✓[/] {plain(exported.path)} in {sum(exported.timings.values()):.1f} s: every operator can be compiled")
+    console.print(facts_table(rows))
+
+
+def _described(port: Port) -> str:
+    return f"{port.name} {port.dtype}[{', '.join(map(str, port.shape))}]"
+
+
+def report(exported: Exported) -> dict[str, Any]:
+    """The JSON form."""
+    summary = exported.summary
+    return {
+        "ok": True,
+        "path": str(exported.path),
+        "sha256": str(exported.sha256),
+        "exporter": exported.exporter,
+        "torch": exported.torch,
+        "opset": exported.opset,
+        "inputs": [port.model_dump(mode="json") for port in summary.inputs],
+        "outputs": [port.model_dump(mode="json") for port in summary.outputs],
+        "parameters": summary.parameters,
+        "compared": exported.compared,
+        "largestDifference": exported.largest_difference,
+        "timings": exported.timings,
+    }

@@ -1,0 +1,126 @@
+"""Witnesses that wrap around the field, with the real engine: no proof of them, or no circuit to prove them with."""
+
+import json
+
+import ezkl
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper, parser
+
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.engines import ezkl_calls
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.errors import EngineError, ProofRejectedError, UnsupportedModelError
+from zkinfer.circuits.field import MODULUS
+from zkinfer.circuits.models import inside
+
+LOG_ROWS = 10
+TRIPLE = "g (float[1,2] x) => (float[1,2] y) <float c = {3.0}> { y = Mul(x, c) }"
+# Three times this is 1000 in the field, and no number in range is a third of 1000.
+THIRD = 1000 * pow(3, -1, MODULUS) % MODULUS
+CUBES = "p = Mul(a, b) q = Mul(p, c)"
+BIAS = f"""g (float[1,8] a, float[1,8] b, float[1,8] c, float[1,2] x) => (float[1,8] y)
+<float[2,8] w = {{0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0}}> {{ {CUBES} h = Gemm(x, w, q) d = Mul(h, h) y = Mul(d, d) }}"""
+SQUARES = """g (float[1,12] a, float[1,12] b) => (float[1,1] y)
+{ x = Mul(a, b) s = Mul(x, x) y = ReduceMean<keepdims = 1, axes = [1]>(s) }"""
+ROOT = """g (float[1,300] a, float[1,300] b, float[300,1] c) => (float[1,1] y)
+{ p = Mul(a, b) s = MatMul(p, c) y = Sqrt(s) }"""
+SHIFT = f"""g (float[1,80] a, float[1,80] b, float[1,80] c, float[1,1] d) => (float[1,1] y)
+<float k = {{1.3234889800848443e-23}}, int64[1] ax = {{1}}>
+{{ {CUBES} s = ReduceSum<keepdims = 1>(q, ax) z = Mul(d, k) y = Add(s, z) }}"""
+EXPONENTIALS = """g (float[1,4] a, float[1,4] b, float[1,4] x) => (float[1,4] y)
+{ s = Exp(a) t = Exp(b) u = Mul(s, t) y = Mul(u, x) }"""
+FUSED = f"""g (float[1,1,6] a, float[1,1,6] b, float[1,1,6] c) => (float[1,1,1] y)
+<float k = {{1.8889465931478581e22}}> {{ {CUBES} v = Conv(q, w) y = Mul(v, k) }}"""
+KERNEL = np.array([2.0**45] * 3 + [2.0**-68] * 3, np.float32).reshape(1, 1, 6)
+
+
+def arguments(visibility="private", **changes):
+    plain = {"input_scale": 7, "param_scale": 7, "decomp_base": 512, "decomp_legs": 3, "lookup_range": (0, 0)}
+    return EzklArguments(**plain | {"logrows": LOG_ROWS, "input_visibility": visibility} | changes)
+
+
+def word(number):
+    return (number % MODULUS).to_bytes(32, "little").hex()
+
+
+class Forger:
+    """A circuit, and proofs for whatever the attacker writes into the witness."""
+
+    def __init__(self, folder, setup, visibility, *, normalised):
+        self.folder, self.setup, self.normalised, self.visibility = str(folder), str(setup), normalised, visibility
+        model, network = folder / "model.onnx", folder / "network.onnx"
+        onnx.save(parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {TRIPLE}'), model)
+        network.write_bytes(model.read_bytes())
+        if normalised:
+            inside.normalise(str(model), str(sha256(model.read_bytes())), str(network), {}, visibility)
+        self.settings = ezkl_calls.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
+        ezkl_calls.make_keys(self.folder, self.setup, f"{self.folder}/pk")
+
+    def witness(self, compiled, honest, told, claimed):
+        context = [[0] * 5] if self.normalised else []
+        witness = ezkl_calls._witness(self.settings, compiled, [*context, honest])
+        witness["inputs"][-1] = [word(number) for number in told]
+        witness["outputs"][0] = [word(number) for number in claimed]
+        if self.visibility == "hashed":
+            hashes = [ezkl.poseidon_hash(tensor)[0] for tensor in witness["inputs"]]
+            witness["processed_inputs"]["poseidon_hash"] = hashes
+        return witness | {"pretty_elements": None}
+
+    def prove(self, honest, told, claimed):
+        """Raises EngineError where there is no proof, ProofRejectedError where it does not hold."""
+        with ezkl_calls._compiled(self.folder) as compiled:
+            witness = self.witness(compiled, honest, told, claimed)
+            with ezkl_calls._in_memory(json.dumps(witness)) as path:
+                proof = ezkl_calls._call(lambda: ezkl.prove(path, compiled, f"{self.folder}/pk", None, self.setup))
+        instances = [ezkl_calls._element(text) for text in proof["instances"][0]]
+        ezkl_calls.verify(self.folder, self.setup, proof["proof"].removeprefix("0x"), instances)
+        return instances
+
+
+@pytest.fixture
+def forger(home, tmp_path):
+    def make(visibility, *, normalised=True):
+        return Forger(tmp_path, home.setups.insecure_dev(LOG_ROWS).path, visibility, normalised=normalised)
+
+    return make
+
+
+def test_hashed_input_that_no_number_has_is_proven_without_the_guard(forger):
+    """What the guard is for: the engine alone proves that three times a number in range is anything one likes."""
+    instances = forger("hashed", normalised=False).prove([128, 128], [THIRD, 128], [1000, 384])
+    assert instances[-2:] == [1000, 384]
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_hidden_input_that_no_number_has_is_not_proven(forger, visibility):
+    made = forger(visibility)
+    assert 384 in made.prove([128, -128], [128, -128], [384, -384])
+    with pytest.raises((EngineError, ProofRejectedError)):
+        made.prove([128, 128], [THIRD, 128], [1000, 384])
+
+
+WIDE = {"decomp_base": 512, "decomp_legs": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        pytest.param(BIAS, WIDE | {"scale_rebase_multiplier": 3}, id="bias at a smaller scale"),
+        pytest.param(SHIFT, WIDE | {"scale_rebase_multiplier": 3}, id="scales far apart"),
+        pytest.param(SQUARES, WIDE | {"scale_rebase_multiplier": 2}, id="merged mean of squares"),
+        pytest.param(ROOT, WIDE | {"scale_rebase_multiplier": 3, "input_scale": 20, "param_scale": 20}, id="root"),
+        pytest.param(FUSED, WIDE | {"scale_rebase_multiplier": 3}, id="merged factor of a convolution"),
+        pytest.param(EXPONENTIALS, {"scale_rebase_multiplier": 3}, id="exponentials"),
+    ],
+)
+def test_circuit_whose_values_can_wrap_around_is_not_built(text, changes, tmp_path, monkeypatch):
+    """Even where run arguments could reach that far."""
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}')
+    if text is FUSED:
+        model.graph.initializer.append(numpy_helper.from_array(KERNEL, "w"))
+    onnx.save(model, tmp_path / "network.onnx")
+    monkeypatch.setattr(EzklArguments, "_refuse_extremes", lambda _: None)
+    with pytest.raises(UnsupportedModelError, match="beyond the field"):
+        ezkl_calls.build(str(tmp_path / "network.onnx"), arguments(**changes).to_run_arguments(), str(tmp_path))

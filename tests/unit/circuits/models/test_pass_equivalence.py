@@ -1,0 +1,39 @@
+"""Every pass, alone and with the others, against onnxruntime on graphs that hypothesis makes up."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from tests.unit.circuits.models.random_graphs import random_graphs
+
+from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.models import inside, passes, shapes
+from zkinfer.circuits.models.equivalence import difference, samples
+from zkinfer.circuits.models.graphs import copy
+from zkinfer.circuits.models.pruning import pruned, serialised
+
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.parametrize("name", passes.PASSES)
+@FEW
+@given(model=random_graphs())
+def test_pass_alone_keeps_the_answers(name, model):
+    before = passes.settled(copy(model))
+    inputs, outputs = shapes.specs(before)
+    after = copy(before)
+    while passes.PASSES[name](after):
+        after = shapes.inferred(pruned(after))
+    assert shapes.specs(after) == (inputs, outputs)
+    assert difference(model, after, samples(inputs, 7)) is None
+
+
+@FEW
+@given(model=random_graphs())
+def test_passes_together_keep_the_answers_and_find_nothing_more_to_do(model):
+    try:
+        normal = inside.normal_form(model, {}, 7)[0]
+    except UnsupportedModelError:  # two outputs that are one value
+        reject()
+    again = inside.normal_form(normal, {}, 7)[0]
+    assert serialised(again) == serialised(normal)

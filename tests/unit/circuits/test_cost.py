@@ -1,0 +1,124 @@
+import dataclasses
+
+import pytest
+
+from zkinfer.circuits.cost import REFERENCE_SPEED, Speed, Work, duration, refuse_too_costly, size
+from zkinfer.circuits.errors import InputError, ModelError, TooCostlyError
+from zkinfer.circuits.models import Layer, Workload
+
+WORK = Work(
+    keys=100.0, prove=200.0, memory_bytes=3 << 30, proving_key_bytes=1_500_000_000, proof_bytes=3072, gas=550_000
+)
+SPEED = Speed(keys_start=1.0, keys_rate=0.5, prove_start=2.0, prove_rate=0.25)
+LAYER = Layer(name="conv1", operator="Conv", multiplications=75, elements=10)
+WORKLOAD = Workload(multiplications=75, elements=25, heaviest=(LAYER,))
+
+
+def test_seconds_are_a_start_and_a_rate_for_each_unit_of_work():
+    cost = WORK.at(SPEED)
+    assert (cost.keys_seconds, cost.prove_seconds) == (51.0, 52.0)
+    assert cost.work == WORK
+
+
+def test_faster_machine_takes_less_for_the_same_work():
+    faster = dataclasses.replace(REFERENCE_SPEED, prove_rate=REFERENCE_SPEED.prove_rate / 2)
+    assert WORK.at(faster).prove_seconds < WORK.at(REFERENCE_SPEED).prove_seconds
+
+
+@pytest.mark.parametrize(("objective", "value"), [("latency", 200.0), ("gas", 550_000.0), ("memory", 3.0 * (1 << 30))])
+def test_objective_names_what_is_to_be_small(objective, value):
+    assert WORK.by(objective) == value
+
+
+@pytest.mark.parametrize("objective", ["", "time", "Latency", None])
+def test_unknown_objective_is_refused(objective):
+    with pytest.raises(KeyError, match=repr(objective)):
+        WORK.by(objective)
+
+
+@pytest.mark.parametrize("name", ["keys", "gas"])
+def test_work_cannot_be_changed(name):
+    with pytest.raises(dataclasses.FrozenInstanceError, match=name):
+        setattr(WORK, name, 0)
+
+
+def test_cost_is_described_in_one_line():
+    assert WORK.at(SPEED).describe() == (
+        "keys in about 51 s, a proof in about 52 s, 3.22 GB of memory, a proving key of 1.5 GB, "
+        "proofs of 3,072 bytes, about 550,000 gas to verify one on chain"
+    )
+
+
+# --- refused before it is paid
+
+
+@pytest.mark.parametrize("allowed", [3 << 30, (3 << 30) + 1, 1 << 60])
+def test_circuit_within_the_memory_is_not_refused(allowed):
+    assert refuse_too_costly(WORK.at(SPEED), allowed, WORKLOAD) is None
+
+
+@pytest.mark.parametrize("allowed", [0, 1, (3 << 30) - 1])
+def test_circuit_beyond_the_memory_is_refused(allowed):
+    with pytest.raises(TooCostlyError, match=r"about 3\.22 GB of memory"):
+        refuse_too_costly(WORK.at(SPEED), allowed, WORKLOAD)
+
+
+def test_refusal_has_the_numbers_and_the_layers():
+    with pytest.raises(TooCostlyError, match="would take") as refusal:
+        refuse_too_costly(WORK.at(SPEED), 2_000_000_000, WORKLOAD)
+    assert refusal.value.cause == (
+        "Proving this model would take about 3.22 GB of memory and 52 s for each proof (keys: 51 s); "
+        "2 GB may be used. Of its 75 multiplications most are in: Conv conv1 (75, 75%)."
+    )
+
+
+def test_refusal_says_what_to_do():
+    with pytest.raises(TooCostlyError, match="may be used") as refusal:
+        refuse_too_costly(WORK.at(SPEED), 1, WORKLOAD)
+    for cure in ("fewer channels", "more memory", "--max-memory", "--objective memory"):
+        assert cure in refusal.value.cure
+
+
+def test_refusal_is_about_the_model_that_the_caller_gave():
+    assert issubclass(TooCostlyError, ModelError)
+    assert issubclass(TooCostlyError, InputError)
+
+
+# --- for a person
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (1_234_567, "1.23 MB"),
+        (999_400, "999 kB"),
+        (999_600, "1,000 kB"),
+        (45_600_000_000, "45.6 GB"),
+        (7e12, "7 TB"),
+        (123_456e12, "123,456 TB"),
+    ],
+)
+def test_size_is_told_with_three_digits(count, text):
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.123, "0.12 s"),
+        (9.94, "9.9 s"),
+        (10, "10 s"),
+        (119, "119 s"),
+        (120, "2 minutes"),
+        (7199, "120 minutes"),
+        (7200, "2 hours"),
+        (172_800, "2 days"),
+        (86_400 * 5000, "5,000 days"),
+    ],
+)
+def test_duration_is_told_in_the_unit_that_suits(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,141 @@
+import json
+import stat
+
+import pytest
+from tests.unit.circuits.making import engine_failing_at, engine_with
+
+from zkinfer.circuits import Home, machine
+from zkinfer.circuits.cost import Speed
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.errors import EngineError, InputError
+from zkinfer.circuits.speeds import known_speed, measured_speed
+
+SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0)
+ENGINE = engine_with(measure_speed=lambda *_, **__: SPEED)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def kept(home):
+    """The file that holds a measured speed."""
+    measured_speed(ENGINE, home)
+    [path] = home.speeds.iterdir()
+    return path
+
+
+def rewritten(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes))
+
+
+def test_nothing_is_known_at_first(home):
+    assert known_speed(ENGINE, home) is None
+
+
+def test_measured_speed_is_known_from_then_on(home):
+    assert measured_speed(ENGINE, home) == SPEED
+    assert known_speed(ENGINE, home) == SPEED
+
+
+def test_speed_measured_anew_takes_the_place_of_the_old(home, kept):
+    other = Speed(0.0, 1.0, 0.0, 1.0)
+    measured_speed(engine_with(measure_speed=lambda *_, **__: other), home)
+    assert known_speed(ENGINE, home) == other
+
+
+def test_file_says_engine_and_machine(kept):
+    document = json.loads(kept.read_bytes())
+    assert document == {
+        "format": "zkinfer-speed/1",
+        "engine": "fake/1",
+        "machine": machine.fingerprint(),
+        "speed": {"keys_start": 0.5, "keys_rate": 0.25, "prove_start": 0.125, "prove_rate": 2.0},
+    }
+    assert kept.name == "fake-1.json"
+
+
+def test_folder_is_the_users_own(home, kept):
+    assert stat.S_IMODE(home.speeds.stat().st_mode) == 0o700
+
+
+def test_other_engine_is_not_known(home, kept):
+    engine = FakeEngine()
+    engine.id = "fake/2"
+    assert known_speed(engine, home) is None
+
+
+def test_engine_whose_name_makes_the_same_file_is_not_known(home, kept):
+    engine = FakeEngine()
+    engine.id = "fake-1"
+    assert known_speed(engine, home) is None
+
+
+def test_other_machine_is_not_known(home, kept, monkeypatch):
+    monkeypatch.setattr(machine, "fingerprint", lambda: "Abacus 9000, 3 cores")
+    assert known_speed(ENGINE, home) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": "zkinfer-speed/1"}'])
+def test_damaged_file_is_of_no_use(home, kept, text):
+    kept.write_text(text)
+    assert known_speed(ENGINE, home) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "zkinfer-speed/2"},
+        {"engine": 1},
+        {"machine": None},
+        {"more": 1},
+        {"speed": None},
+        {"speed": {"keys_start": 0.5}},
+        {"speed": {"keys_start": "0", "keys_rate": 1.0, "prove_start": 0.0, "prove_rate": 1.0}},
+    ],
+    ids=str,
+)
+def test_file_of_another_form_is_of_no_use(home, kept, change):
+    rewritten(kept, **change)
+    assert known_speed(ENGINE, home) is None
+
+
+def test_damaged_file_is_written_anew(home, kept):
+    kept.write_bytes(b"\xff")
+    measured_speed(ENGINE, home)
+    assert known_speed(ENGINE, home) == SPEED
+
+
+def test_engine_is_given_development_setups_and_the_progress(home):
+    given = []
+
+    def measure(setup, *, progress):
+        progress(0.5)
+        given.append(setup(3))
+        return SPEED
+
+    measured_speed(engine_with(measure_speed=measure), home, given.append)
+    assert given == [0.5, home.setups.find(3, "insecure-dev").path]
+
+
+def test_engine_that_fails_leaves_nothing_known(home):
+    with pytest.raises(EngineError, match="It broke at measure_speed"):
+        measured_speed(engine_failing_at("measure_speed"), home)
+    assert known_speed(ENGINE, home) is None
+
+
+@pytest.mark.parametrize("call", [known_speed, measured_speed])
+def test_folder_that_others_can_write_to_is_refused(home, call):
+    home.speeds.mkdir(mode=0o700)
+    home.speeds.chmod(0o777)
+    with pytest.raises(InputError, match="speeds"):
+        call(ENGINE, home)
+
+
+@pytest.mark.parametrize("call", [known_speed, measured_speed])
+def test_file_in_place_of_the_folder_is_refused(home, call):
+    home.speeds.write_text("")
+    with pytest.raises(InputError, match="cannot be made"):
+        call(ENGINE, home)
