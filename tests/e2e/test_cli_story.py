@@ -8,6 +8,9 @@ from onnx import parser
 from tests.e2e.shell import Shell
 from tests.integration import bench
 
+from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.engines.ezkl import EzklEngine
+
 ESCAPE = "\x1b"
 REQUEST = "0x" + "11" * 32
 DEV = "--unsafe-accept-dev-setup"
@@ -59,9 +62,16 @@ def test_compile_for_an_accuracy_reports_it_on_samples_that_chose_nothing(shell)
     assert re.search(r"accuracy \d+\.\d% \(float: \d+\.\d%\)", outcome.sentence)
 
 
-def test_compile_by_command_and_by_library_give_the_same_model_id(compiled, digits):
-    manifest = json.loads((digits / "manifest.json").read_bytes())
-    assert compiled[0].document["manifest"]["identity"] == manifest["identity"]
+def test_compile_by_command_and_by_library_give_the_same_circuit(compiled, home, tmp_path):
+    made = compile_model(
+        bench.MODEL,
+        tmp_path / "circuit",
+        engine=EzklEngine(),
+        home=home,
+        calibration=bench.CALIBRATION,
+        options=CompileOptions(setup="insecure-dev"),
+    )
+    assert compiled[0].document["circuitDigest"] == str(made.circuit.digest)
 
 
 def test_compile_into_an_existing_folder_is_refused_at_once(shell, digits):
