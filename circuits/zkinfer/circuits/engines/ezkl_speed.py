@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine, Progress
 
 _PROOFS = 3
-_SIZES = ((8, 9), (96, 12))  # width of a dense layer, and log2 of the rows that hold it
+_SIZES = ((8, 9), (40, 11))  # width of a dense layer, and log2 of the rows that hold it
 _BITS = 7
 _LEAST_RATE = 1e-3  # of a machine a thousand times faster, where a busy moment made the small one seem slow
 _CONTEXT = (0, 0, 0, 0, 0)

@@ -39,8 +39,8 @@ class Effort:
 
 
 EFFORTS = {
-    "quick": Effort((3, 1), 0, 50_000),
-    "normal": Effort((3, 2, 1), 3, 150_000),
+    "quick": Effort((3, 1), 0, 30_000),
+    "normal": Effort((3, 2, 1), 3, 60_000),
     "max": Effort((3, 2, 1), 40, 4_000_000),
 }
 _LEAST_SAMPLES = 8

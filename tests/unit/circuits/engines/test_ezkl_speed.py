@@ -86,7 +86,7 @@ def test_circuits_are_such_as_the_engine_accepts(measured):
     _, engine = measured()
     assert [(one.logrows, one.num_inner_cols, one.scale_rebase_multiplier) for one in engine.built] == [
         (9, 2, 2),
-        (12, 2, 2),
+        (11, 2, 2),
     ]
 
 
@@ -98,7 +98,7 @@ def test_setups_are_asked_for_by_the_rows_of_the_circuits(dev_home):
         return dev_home.setups.find(3, "insecure-dev").path
 
     measure_speed(Timed((1.0, 2.0), (1.0,) * 6), setup, lambda _: None)
-    assert asked == [9, 12]
+    assert asked == [9, 11]
 
 
 def test_progress_goes_up_and_stays_below_one(measured):
