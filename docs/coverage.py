@@ -235,7 +235,7 @@ def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch:
     normal, given, results = inside.normal_form(parser.parse_model(text), {}, 7)
     network = scratch / "network.onnx"
     network.write_bytes(serialised(inside.with_context(normal, output=False)))
-    settings = process.settings(network, [ARGUMENTS], scratch)[0]
+    settings = process.build(network, given, results, ARGUMENTS, scratch).settings
     return Graph(int(settings["num_rows"]), sum(spec.size for spec in given), sum(spec.size for spec in results))
 
 

@@ -128,11 +128,12 @@ class EzklEngine:
         some = batch[: max(_LEAST_SAMPLES, _SAMPLED_ROWS // max(1, settings["num_rows"]))]
         with private_directory() as scratch:
             bits = self._process.bits_needed(folder / "network.onnx", arguments, some, scratch)
+        room = float(arguments.integer_limit / 2**bits)
+        if not settings["required_lookups"]:  # then a forward pass would tell nothing more
+            return room
         seen = self._process.forward(folder, some, len(settings["model_output_scales"]))
-        low, high = arguments.lookup_range
-        ends = [(low, seen.lookup_low), (high, seen.lookup_high)] if settings["required_lookups"] else []
-        reached = [end / extreme for end, extreme in ends if extreme]
-        return float(min([arguments.integer_limit / 2**bits, *reached]))
+        ends = zip(arguments.lookup_range, (seen.lookup_low, seen.lookup_high), strict=True)
+        return float(min([room, *(end / extreme for end, extreme in ends if extreme)]))
 
     def prove(
         self,
