@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ModelTooLargeError
-from zkinfer.circuits.models import activations, algebra, factors, layout, ordering, shapes, sharing, shifts
+from zkinfer.circuits.models import activations, algebra, batches, factors, layout, ordering, shapes, sharing, shifts
 from zkinfer.circuits.models.folding import folded
 from zkinfer.circuits.models.loading import MAX_NODES
 from zkinfer.circuits.models.lowering import lowered
@@ -46,6 +46,7 @@ PASSES: dict[str, Pass] = {
     "factors": _rules(factors.RULES),
     "bent lines": _rules(activations.BENT),
     "cheaper products": _rules(ordering.PRODUCTS),
+    "batch axes": _rules(batches.RULES),
 }
 
 
