@@ -18,6 +18,7 @@ from onnx import numpy_helper
 
 from zkinfer.circuits.engines.ezkl_bounds import MAX_SHIFT, Rules, Step
 from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.models.graphs import elements, static_shape, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,8 +34,11 @@ _OF_OPERANDS = frozenset({"Mean", "Sum"})  # element by element, of any number o
 
 
 def refuse_overflow(network: Path, arguments: EzklArguments) -> None:
-    """Raise UnsupportedModelError where a value could reach the size of the field before it is range-checked."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load(network)).graph
+    """Raise UnsupportedModelError where a value could reach the size of the field before it is range-checked.
+
+    So it does where that cannot be told, since a tensor has no shape that follows from the graph.
+    """
+    graph = onnx.shape_inference.infer_shapes(onnx.load(network), data_prop=True).graph
     rules = Rules(arguments)
     known: dict[str, Bound] = {port.name: rules.input(port) for port in graph.input}
     constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in graph.initializer}
@@ -59,12 +63,21 @@ def _steps(
     graph: onnx.GraphProto, constants: dict[str, NDArray[np.float64]], known: dict[str, Bound]
 ) -> Iterator[Step]:
     """Every node with its operands, whose bounds the caller notes in `known` as it goes."""
-    sizes = {port.name: _elements(port) for port in (*graph.input, *graph.value_info, *graph.output)}
-    sizes |= {name: array.size for name, array in constants.items()}
+    shapes = {name: static_shape(port) for name, port in values(graph).items()}
+    shapes |= {name: array.shape for name, array in constants.items()}
     for node in graph.node:
         names = [name for name in node.input if name]
         operands, arrays = tuple(known[name] for name in names), tuple(constants.get(name) for name in names)
-        yield Step(node, operands, arrays, _terms(node, [sizes[name] for name in names]))
+        yield Step(node, operands, arrays, _terms(node, [_size(node, name, shapes.get(name)) for name in names]))
+
+
+def _size(node: onnx.NodeProto, name: str, shape: tuple[int, ...] | None) -> int:
+    if shape is None:
+        raise UnsupportedModelError(
+            f"{node.op_type} {node.output[0][:80]!r} reads {name[:80]!r}, whose shape does not follow from the graph.",
+            "Rewrite the model so that every shape is fixed.",
+        )
+    return elements(shape)
 
 
 def _terms(node: onnx.NodeProto, counts: Sequence[int]) -> float:
@@ -72,7 +85,3 @@ def _terms(node: onnx.NodeProto, counts: Sequence[int]) -> float:
     if node.op_type in _OF_OPERANDS:
         return math.log2(1 + len(counts))
     return math.log2(1 + (math.prod(counts) if node.op_type == "Einsum" else max(counts, default=1)))
-
-
-def _elements(port: onnx.ValueInfoProto) -> int:
-    return math.prod(dim.dim_value for dim in port.type.tensor_type.shape.dim)

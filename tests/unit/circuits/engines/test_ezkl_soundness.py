@@ -210,6 +210,25 @@ def test_weights_that_are_no_number_are_refused(tmp_path):
         refuse_overflow(tmp_path / "network.onnx", arguments())
 
 
+@pytest.mark.parametrize("shape", [None, ["N", 2], ["", 2], [-1, 2]])
+def test_tensor_without_a_fixed_shape_is_refused(tmp_path, shape):
+    """How many values a sum has is then unknown."""
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
+    ports.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+    node = helper.make_node("ReduceSum", ["x"], ["y"])
+    graph = helper.make_graph([node], "g", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "network.onnx")
+    with pytest.raises(UnsupportedModelError, match="ReduceSum 'y' reads 'x', whose shape does not follow"):
+        refuse_overflow(tmp_path / "network.onnx", arguments())
+
+
+def test_shape_that_depends_on_values_is_refused(check):
+    body = "found = NonZero(x) rows = Transpose(found) some = GatherND(x, rows) y = ReduceSum<keepdims=0>(some)"
+    with pytest.raises(UnsupportedModelError, match="whose shape does not follow from the graph") as refusal:
+        check(body, outputs="float y")
+    assert "every shape is fixed" in refusal.value.cure
+
+
 # --- what the engine does beside the plain arithmetic
 
 
