@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zkinfer.circuits import machine
 from zkinfer.circuits.cost import Speed
+from zkinfer.circuits.errors import EngineError, InputError
+from zkinfer.circuits.oserrors import why
 from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.scratch import write_atomically
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine, Progress
     from zkinfer.circuits.home import Home
+
+_SLOWEST = 1e6  # seconds for a unit of work, which takes about one; NaN is not below it
 
 
 class _Kept(BaseModel):
@@ -34,7 +39,13 @@ def known_speed(engine: Engine, home: Home) -> Speed | None:
         kept = _Kept.model_validate_json(_path(engine, home).read_bytes())
     except (OSError, ValidationError):
         return None
-    return kept.speed if (kept.engine, kept.machine) == (engine.id, machine.fingerprint()) else None
+    fits = (kept.engine, kept.machine) == (engine.id, machine.fingerprint()) and _is_possible(kept.speed)
+    return kept.speed if fits else None
+
+
+def _is_possible(speed: Speed) -> bool:
+    """Whether a machine could be so; an edited file may say anything."""
+    return all(0 <= seconds < _SLOWEST for seconds in astuple(speed))
 
 
 def measured_speed(engine: Engine, home: Home, progress: Progress | None = None) -> Speed:
@@ -42,11 +53,19 @@ def measured_speed(engine: Engine, home: Home, progress: Progress | None = None)
 
     Raises:
         SetupError: no development setup can be made.
-        EngineError: the engine failed.
+        EngineError: the engine failed, or measured what cannot be.
+        InputError: the result cannot be kept.
     """
     speed = engine.measure_speed(lambda log_rows: home.setups.serving(log_rows, INSECURE_DEV).path, progress=progress)
-    kept = _Kept(engine=engine.id, machine=machine.fingerprint(), speed=speed)
-    write_atomically(_path(engine, home), kept.model_dump_json(indent=2).encode())
+    if not _is_possible(speed):
+        raise EngineError(
+            f"Engine {engine.id} measured an impossible speed: {speed}.", "Run `zkinfer calibrate` again."
+        )
+    kept, path = _Kept(engine=engine.id, machine=machine.fingerprint(), speed=speed), _path(engine, home)
+    try:
+        write_atomically(path, kept.model_dump_json(indent=2).encode())
+    except OSError as err:
+        raise InputError(f"{path} cannot be written: {why(err)}.") from err
     return speed
 
 

@@ -1,5 +1,7 @@
 import json
+import math
 import stat
+from dataclasses import asdict, fields, replace
 
 import pytest
 from tests.unit.circuits.making import engine_failing_at, engine_with
@@ -100,6 +102,35 @@ def test_damaged_file_is_of_no_use(home, kept, text):
 def test_file_of_another_form_is_of_no_use(home, kept, change):
     rewritten(kept, **change)
     assert known_speed(ENGINE, home) is None
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Speed)])
+@pytest.mark.parametrize("number", [-1.0, -0.001, math.nan, math.inf, -math.inf, 1e6, 1e308])
+def test_file_with_an_impossible_number_is_of_no_use(home, kept, name, number):
+    rewritten(kept, speed=asdict(SPEED) | {name: number})
+    assert known_speed(ENGINE, home) is None
+
+
+def test_file_that_says_work_takes_no_time_is_believed(home, kept):
+    """So it is with an engine that proves nothing."""
+    rewritten(kept, speed=dict.fromkeys(asdict(SPEED), 0.0))
+    assert known_speed(ENGINE, home) == Speed(0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("number", [-1.0, math.nan, math.inf])
+def test_engine_that_measures_the_impossible_leaves_nothing_known(home, number):
+    engine = engine_with(measure_speed=lambda *_, **__: replace(SPEED, prove_rate=number))
+    with pytest.raises(EngineError, match="fake/1 measured an impossible speed"):
+        measured_speed(engine, home)
+    assert known_speed(ENGINE, home) is None
+
+
+def test_folder_in_place_of_the_file_is_refused_when_it_is_to_be_written(home, kept):
+    kept.unlink()
+    (kept / "more").mkdir(parents=True)
+    assert known_speed(ENGINE, home) is None
+    with pytest.raises(InputError, match=r"fake-1\.json cannot be written"):
+        measured_speed(ENGINE, home)
 
 
 def test_damaged_file_is_written_anew(home, kept):
