@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
-_LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """How one version of the kernel's control groups says what the processes of a group may use together.
+
+    controller: in /proc/self/cgroup; folder: of its groups; cache: the entry of `memory.stat` with the bytes that the
+    kernel gives back when they are needed, though it counts them as used.
+    """
+
+    controller: str
+    folder: str
+    limit: str
+    usage: str
+    cache: str
 
 
-def available_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int:
-    """Bytes that a new process can use before the kernel runs out: of the machine, or of its container if less."""
-    free = [physical_memory(), _number_after("MemAvailable:", meminfo, 1024)]
-    for limit, usage in _LIMITS:
-        allowed, used = _number(cgroup / limit), _number(cgroup / usage)
-        if allowed is not None and used is not None:
-            free.append(max(0, allowed - used))
+_VERSIONS = (
+    _Groups("", "", "memory.max", "memory.current", "inactive_file "),
+    _Groups("memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "),
+)
+
+
+def available_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that a new process can use before the kernel runs out: of the machine, or of its control groups if less."""
+    free = [physical_memory(), _number_after("MemAvailable:", proc / "meminfo", 1024)]
+    for version in _VERSIONS:
+        free += [_free(folder, version) for folder in _folders(proc / "self/cgroup", groups, version)]
     return min(count for count in free if count is not None)
 
 
@@ -36,6 +53,32 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _folders(membership: Path, groups: Path, version: _Groups) -> list[Path]:
+    """Of this process's group and of those around it, since each has a limit of its own.
+
+    Within a container the path may be the host's, and not be there; the outermost group is the container's own then.
+    """
+    outermost = groups / version.folder
+    inner = outermost / _path(membership, version.controller)
+    return [inner, *(folder for folder in inner.parents if folder.is_relative_to(outermost))]
+
+
+def _path(membership: Path, controller: str) -> str:
+    for line in _lines(membership):
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if controller in controllers.split(",") and ".." not in Path(path).parts:  # that is outside of what we see
+            return path.lstrip("/")
+    return ""
+
+
+def _free(folder: Path, version: _Groups) -> int | None:
+    allowed, used = _number(folder / version.limit), _number(folder / version.usage)
+    if allowed is None or used is None:
+        return None
+    reclaimable = _number_after(version.cache, folder / "memory.stat", 1) or 0
+    return max(0, allowed - max(0, used - reclaimable))
 
 
 def _number_after(name: str, path: Path, unit: int) -> int | None:

@@ -11,12 +11,15 @@ GB = 1 << 30
 def here(tmp_path):
     """A machine whose files say what they are told to say."""
 
-    def write(**files):
-        for name, text in files.items():
-            path = tmp_path / name.replace("__", "/").replace("_DOT_", ".")
+    def write(meminfo=None, group=None, **files):
+        told = {"proc/meminfo": meminfo, "proc/self/cgroup": group}
+        told |= {f"groups/{name.replace('__', '/').replace('_DOT_', '.')}": text for name, text in files.items()}
+        for name, text in told.items():
+            path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return machine.available_memory(tmp_path / "meminfo", tmp_path)
+            if text is not None:
+                path.write_text(text)
+        return machine.available_memory(tmp_path / "proc", tmp_path / "groups")
 
     return write
 
@@ -71,9 +74,83 @@ def test_missing_files_are_ignored(here):
     assert here() == 8 * GB
 
 
-def test_file_that_is_no_text_is_ignored(here, tmp_path):
-    (tmp_path / "meminfo").write_bytes(b"\xff\xfe\x00")
+@pytest.mark.parametrize("name", ["meminfo", "self/cgroup"])
+def test_file_that_is_no_text_is_ignored(here, tmp_path, name):
+    path = tmp_path / "proc" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\xff\xfe\x00")
     assert here() == 8 * GB
+
+
+# --- control groups within others
+
+
+def limits(folder, limit, usage, stat=None, *, older=False):
+    """Files of one group."""
+    names = ("limit_in_bytes", "usage_in_bytes") if older else ("max", "current")
+    told = zip((*names, "stat"), (limit, usage, stat), strict=True)
+    return {f"{folder}__memory_DOT_{name}": str(text) for name, text in told if text is not None}
+
+
+@pytest.mark.parametrize("narrow", ["a", "a__b", "a__b__c"])
+def test_group_of_the_process_and_those_around_it_all_count(here, narrow):
+    wide = {name: text for folder in ("a", "a__b", "a__b__c") for name, text in limits(folder, 7 * GB, GB).items()}
+    assert here(meminfo(8 << 20), "0::/a/b/c\n", **(wide | limits(narrow, 3 * GB, GB))) == 2 * GB
+
+
+def test_group_of_another_process_does_not_count(here):
+    assert here(meminfo(8 << 20), "0::/a/b\n", **limits("a__c", GB, 0), **limits("ab", GB, 0)) == 8 * GB
+
+
+def test_older_group_of_the_process_counts(here):
+    group = "9:cpu,cpuacct:/x\n4:hugetlb,memory:/a:b\n0::/\n"
+    assert here(meminfo(8 << 20), group, **limits("memory__a:b", 3 * GB, GB, older=True)) == 2 * GB
+
+
+def test_older_group_of_another_controller_does_not_count(here):
+    assert here(meminfo(8 << 20), "4:cpu:/a\n", **limits("memory__a", GB, 0, older=True)) == 8 * GB
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_group_that_is_not_to_be_seen_leaves_the_outermost(here, older):
+    """So it is in a container that is told the host's path."""
+    folder, group = ("memory__", "4:memory:/docker/1f\n") if older else ("", "0::/docker/1f\n")
+    told = {name.replace("x__", folder): text for name, text in limits("x", 3 * GB, GB, older=older).items()}
+    assert here(meminfo(8 << 20), group, **told) == 2 * GB
+
+
+@pytest.mark.parametrize("path", ["/../a", "/a/../../b", ".."])
+def test_path_that_leads_out_is_not_followed(here, tmp_path, path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "memory.max").write_text("1")
+        (tmp_path / name / "memory.current").write_text("0")
+    assert here(meminfo(8 << 20), f"0::{path}\n") == 8 * GB
+
+
+@pytest.mark.parametrize("group", ["", "\n", "0", "0:", ":::", "memory", "no colons at all"])
+def test_membership_that_says_nothing_leaves_the_outermost(here, group):
+    told = {"memory_DOT_max": str(3 * GB), "memory_DOT_current": str(GB)}
+    assert here(meminfo(8 << 20), group, **told) == 2 * GB
+
+
+def test_cache_that_the_kernel_gives_back_is_free(here):
+    stat = f"anon {GB}\nfile {GB}\ninactive_file {GB // 2}\nactive_file {GB // 2}\n"
+    assert here(meminfo(8 << 20), "0::/a\n", **limits("a", 3 * GB, 2 * GB, stat)) == 3 * GB // 2
+
+
+def test_cache_of_the_older_kind_counts_that_of_the_groups_within(here):
+    stat = f"inactive_file 7\ntotal_inactive_file {GB}\n"
+    assert here(meminfo(8 << 20), "4:memory:/a\n", **limits("memory__a", 3 * GB, 2 * GB, stat, older=True)) == 2 * GB
+
+
+@pytest.mark.parametrize("stat", ["", "inactive_file\n", "inactive_file -1\n", "inactive_file many\n", "file 5\n"])
+def test_cache_without_a_number_is_in_use(here, stat):
+    assert here(meminfo(8 << 20), "0::/a\n", **limits("a", 3 * GB, 2 * GB, stat)) == GB
+
+
+def test_cache_larger_than_the_use_frees_no_more_than_the_limit(here):
+    assert here(meminfo(8 << 20), "0::/a\n", **limits("a", 3 * GB, GB, f"inactive_file {5 * GB}\n")) == 3 * GB
 
 
 def test_this_machine_has_some_memory_and_no_more_than_all(monkeypatch):
