@@ -3,7 +3,7 @@
 A circuit computes with elements of a field of 254 bits, a model with integers. They agree while every integer stays
 below half of the modulus. Inputs, and every value that the engine compares, looks up or brings back to its scale, are
 range-checked. Between two checks values grow by sums and products. So a bound on the size of every value follows from
-the graph by interval arithmetic on bits (`ezkl_bounds`); a network whose bound reaches the field is refused. That
+the graph by interval arithmetic on bits (`ezkl_growth`); a network whose bound reaches the field is refused. That
 hidden inputs are checked too is the work of the normaliser (`models.guarding`). Imported in the child only.
 """
 
@@ -16,7 +16,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from zkinfer.circuits.engines.ezkl_bounds import MAX_SHIFT, Rules, Step
+from zkinfer.circuits.engines.ezkl_bounds import MAX_SHIFT, Step
+from zkinfer.circuits.engines.ezkl_growth import Rules
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.models.graphs import elements, static_shape, values
 
