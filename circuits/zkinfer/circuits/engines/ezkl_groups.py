@@ -28,5 +28,5 @@ BOUNDED = words("Acos Asin Atan Cos Erf Sigmoid Sin Tanh")  # looked up, of no m
 UNBOUNDED = words("Acosh Atanh Cosh Exp Log Sinh Tan")  # as wide as a table holds
 GENTLE = words("Asinh HardSwish")
 EXPONENTIAL = words("Celu Elu LogSoftmax ReduceLogSum ReduceLogSumExp Selu Softplus")
-ROOTED = words("InstanceNormalization LayerNormalization ReduceL2")
+ROOTED = words("InstanceNormalization LayerNormalization")
 RECURRENT = words("GRU LSTM RNN")

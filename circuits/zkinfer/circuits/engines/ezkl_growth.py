@@ -116,6 +116,7 @@ class Rules:
             "BatchNormalization": self._normalised,
             "Pow": self._power,
             "Reciprocal": lambda step: self._inverted(step.operands[0]),
+            "ReduceL2": self._norm,
             "ReduceProd": self._product_of_all,
             "ReduceSumSquare": self._squares,
             "Softmax": self._shares,
@@ -133,8 +134,15 @@ class Rules:
         return before, Bound(self._checked, operand.scale, operand.top)
 
     def _squares(self, step: Step) -> tuple[float, Bound]:
+        """The sum comes after the squares are brought back, and is not checked."""
         operand = step.operands[0]
-        return self._back(2 * operand.bits + step.terms, 2 * operand.scale, 2 * operand.top)
+        _, square = self._back(2 * operand.bits, 2 * operand.scale, 2 * operand.top)
+        return 2 * operand.bits + step.terms, replace(square, bits=square.bits + step.terms)
+
+    def _norm(self, step: Step) -> tuple[float, Bound]:
+        """Squares, their sum, and its root: the engine's reader makes three operators of it."""
+        bits, squares = self._squares(step)
+        return max(bits, self._root(squares)), replace(squares, bits=self._checked)
 
     def _product_of_all(self, step: Step) -> tuple[float, Bound]:
         bits = 2**step.terms * step.operands[0].bits

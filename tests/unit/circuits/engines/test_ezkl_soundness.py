@@ -12,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 from zkinfer.circuits.engines import ezkl_soundness
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.engines.ezkl_bounds import Step
+from zkinfer.circuits.engines.ezkl_growth import Rules
 from zkinfer.circuits.engines.ezkl_soundness import FIELD_BITS, refuse_overflow
 from zkinfer.circuits.errors import UnsupportedModelError
 
@@ -299,6 +301,45 @@ def test_rounding_is_no_check(check, node):
 def test_root_multiplies_by_the_scale(check):
     check(f"{chain(10).replace('y =', 'q =')} y = Sqrt(q)", scale=7)
     refused(check, f"{chain(10).replace('y =', 'q =')} y = Sqrt(q)", scale=20)
+
+
+# --- sums of squares and their roots
+
+
+@pytest.mark.parametrize(("multiplier", "bits"), [(1, 60), (2, 48), (3, 32)])
+def test_norm_is_taken_whatever_the_range(check, multiplier, bits):
+    check("s = ReduceL2<axes=[1]>(x) y = Div(x, s)", multiplier=multiplier, bits=bits)
+
+
+def test_norm_of_what_was_not_checked_is_refused(check):
+    body = f"{chain(5).replace('y =', 'c =')} y = ReduceL2<axes=[1]>(c)"
+    check(body, outputs="float[1,1] y", bits=16)
+    refused(check, body, outputs="float[1,1] y", bits=20)
+
+
+@pytest.mark.parametrize(("multiplier", "reached"), [(1, 2 * (20 + 2)), (2, 2 * (2 * 20 + 2))])
+def test_sum_of_squares_is_larger_than_what_was_checked(check, multiplier, reached):
+    """Four squares, checked or not, and then the square of their sum."""
+    body, changes = "s = ReduceSumSquare<axes=[1]>(x) y = Mul(s, s)", {"multiplier": multiplier, "bits": 20}
+    with mock.patch.object(ezkl_soundness, "FIELD_BITS", reached - 0.01):
+        refused(check, body, outputs="float[1,1] y", **changes)
+    with mock.patch.object(ezkl_soundness, "FIELD_BITS", reached + 1.0):
+        check(body, outputs="float[1,1] y", **changes)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(multiplier=st.integers(1, 3), bits=st.sampled_from([8, 20, 32]), scale=st.integers(1, 20))
+def test_norm_is_bounded_like_the_operators_that_it_is_made_of(multiplier, bits, scale):
+    given = arguments(bits=bits, multiplier=multiplier, scale=scale)
+    rules, port = Rules(given), helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])
+    operand = rules.input(port)
+
+    def applied(kind, operand):
+        return rules.apply(Step(helper.make_node(kind, ["x"], ["y"]), (operand,), (None,), 2.0))
+
+    squared, squares = applied("ReduceSumSquare", operand)
+    rooted, root = applied("Sqrt", squares)
+    assert applied("ReduceL2", operand) == (max(squared, rooted), root)
 
 
 # --- integers in random graphs
