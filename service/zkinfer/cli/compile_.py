@@ -2,124 +2,37 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 
+from zkinfer.cli import compile_options as given
 from zkinfer.cli import cost_view, fidelity_view
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
-from zkinfer.cli.options import AsJson, Model, parse_amount, parse_share, parse_size
+from zkinfer.cli.options import AsJson, Model
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.compiling import Compiled
+    from zkinfer.circuits.compiling import Compiled, CompileOptions
     from zkinfer.circuits.manifest import Manifest
-
-
-class InputVisibility(StrEnum):
-    """What a proof tells of the inputs."""
-
-    PUBLIC = "public"
-    HASHED = "hashed"
-    PRIVATE = "private"
-
-
-class Objective(StrEnum):
-    """What a circuit is chosen for."""
-
-    LATENCY = "latency"
-    GAS = "gas"
-    MEMORY = "memory"
-
-
-class Effort(StrEnum):
-    """How much of the space of settings is searched."""
-
-    QUICK = "quick"
-    NORMAL = "normal"
-    MAX = "max"
 
 
 def compile_command(
     model: Model,
-    out: Annotated[Path, typer.Option(help="The circuit folder to make; must not exist.", show_default=False)],
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            help="Samples of real inputs (.npz, .json, .csv). Half of them choose the settings, half judge them; "
-            "without them random numbers do both, and the circuit says so."
-        ),
-    ] = None,
-    setup: Annotated[
-        str | None,
-        typer.Option(help="The ceremony to use. Default: the largest real one at hand. `insecure-dev` is for tests."),
-    ] = None,
-    inputs: Annotated[
-        InputVisibility,
-        typer.Option(
-            help="What a proof tells of the inputs: themselves, a digest of each (who can guess an input can confirm "
-            "the guess), or nothing."
-        ),
-    ] = InputVisibility.PUBLIC,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic dimension; repeatable.")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME[=OUTPUT]",
-            help="Array (in a .csv: column) of the calibration file with the true class of each sample. OUTPUT gives "
-            "the class; default: an integer output, else the first with a number per class.",
-        ),
-    ] = None,
-    min_agreement: Annotated[
-        float,
-        typer.Option(parser=parse_share, metavar="SHARE", help="Share of samples whose answer must stay the same."),
-    ] = 0.99,
-    max_error: Annotated[
-        float,
-        typer.Option(
-            parser=parse_share,
-            metavar="SHARE",
-            help="Largest error (99th percentile), as a share of the output's range.",
-        ),
-    ] = 0.05,
-    max_absolute_error: Annotated[
-        float | None,
-        typer.Option(
-            parser=parse_amount, metavar="NUMBER", help="Largest difference of any output number, in its own units."
-        ),
-    ] = None,
-    max_accuracy_drop: Annotated[
-        float | None,
-        typer.Option(
-            parser=parse_share,
-            metavar="SHARE",
-            help="Most that the accuracy may fall, such as 0.5%: share of samples with the true class. Needs --labels.",
-        ),
-    ] = None,
-    objective: Annotated[
-        Objective,
-        typer.Option(
-            help="What to make small: the time of a proof (up to a third is given for less gas), the gas of checking "
-            "it on chain, or the peak of memory."
-        ),
-    ] = Objective.LATENCY,
-    effort: Annotated[Effort, typer.Option(help="How long to search for it.")] = Effort.NORMAL,
-    max_memory: Annotated[
-        int | None,
-        typer.Option(
-            parser=parse_size,
-            metavar="SIZE",
-            help="Refuse a circuit that takes more, such as 4GB. Default: what the machine has free.",
-        ),
-    ] = None,
-    trade_off: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png", help="Draw the settings that were weighed into this file (.png or .svg)."),
-    ] = None,
+    out: given.NewCircuit,
+    calibration: given.Calibration = None,
+    setup: given.Ceremony = None,
+    inputs: given.Inputs = given.InputVisibility.PUBLIC,
+    dim: given.Dimensions = None,
+    labels: given.Labels = None,
+    min_agreement: given.MinAgreement = 0.99,
+    max_error: given.MaxError = 0.05,
+    max_absolute_error: given.MaxAbsoluteError = None,
+    max_accuracy_drop: given.MaxAccuracyDrop = None,
+    objective: given.Wanted = given.Objective.LATENCY,
+    effort: given.Search = given.Effort.NORMAL,
+    max_memory: given.MaxMemory = None,
+    trade_off: given.TradeOff = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn an ONNX model into a circuit: a folder that provers serve and auditors check.
@@ -130,14 +43,12 @@ def compile_command(
     Example: zkinfer compile digits.onnx --calibration images.npz --out digits.circuit
     """
     with failing_politely(as_json=as_json):
-        from zkinfer.circuits.compiling import CompileOptions, compile_model
-        from zkinfer.circuits.engines import production_engines
+        from zkinfer.circuits.compiling import CompileOptions
         from zkinfer.circuits.fidelity import Budget
-        from zkinfer.circuits.home import Home
 
-        refuse_incomplete(calibration, labels, max_accuracy_drop)
+        given.refuse_incomplete(calibration, labels, max_accuracy_drop)
         options = CompileOptions(
-            dimensions=parse_dimensions(dim or []),
+            dimensions=given.parse_dimensions(dim or []),
             input_visibility=inputs.value,
             setup=setup,
             budget=Budget(min_agreement, max_error, max_absolute_error, max_accuracy_drop),
@@ -146,17 +57,7 @@ def compile_command(
             effort=effort.value,
             max_memory=max_memory,
         )
-        engine = next(iter(production_engines().values()))
-        with progress_display(quiet=as_json) as display:
-            compiled = compile_model(
-                model,
-                out,
-                engine=engine,
-                home=Home.from_environment(),
-                calibration=calibration,
-                options=options,
-                observer=display,
-            )
+        compiled = _compiled(model, out, calibration, options, quiet=as_json)
         show(compiled)
         if trade_off is not None:
             cost_view.draw(compiled.options, trade_off)
@@ -164,23 +65,16 @@ def compile_command(
             answer(report(compiled))
 
 
-def parse_dimensions(pairs: list[str]) -> dict[str, int]:
-    """`["batch=1"]` as a dictionary; raises typer.BadParameter for anything else."""
-    sizes = {}
-    for pair in pairs:
-        name, equals, size = pair.partition("=")
-        if not (name and equals and size.isdecimal() and int(size) > 0):
-            raise typer.BadParameter(f"{pair!r} is not NAME=SIZE with a size of at least 1", param_hint="--dim")
-        sizes[name] = int(size)
-    return sizes
+def _compiled(model: Path, out: Path, calibration: Path | None, options: CompileOptions, *, quiet: bool) -> Compiled:
+    from zkinfer.circuits.compiling import compile_model
+    from zkinfer.circuits.engines import production_engines
+    from zkinfer.circuits.home import Home
 
-
-def refuse_incomplete(calibration: Path | None, labels: str | None, max_accuracy_drop: float | None) -> None:
-    """Raise typer.BadParameter where an option lacks the one it builds on."""
-    if labels is not None and calibration is None:
-        raise typer.BadParameter("labels belong to samples: give --calibration too", param_hint="--labels")
-    if max_accuracy_drop is not None and labels is None:
-        raise typer.BadParameter("accuracy is measured on labels: give --labels too", param_hint="--max-accuracy-drop")
+    engine, home = next(iter(production_engines().values())), Home.from_environment()
+    with progress_display(quiet=quiet) as display:
+        return compile_model(
+            model, out, engine=engine, home=home, calibration=calibration, options=options, observer=display
+        )
 
 
 def show(compiled: Compiled) -> None:
