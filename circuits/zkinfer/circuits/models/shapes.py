@@ -136,13 +136,15 @@ def specs(model: onnx.ModelProto) -> tuple[list[TensorSpec], list[TensorSpec]]:
 
 
 def _spec(name: str, facts: Facts) -> TensorSpec:
-    shape, dtype = facts.shape(name), DTYPES.get(facts.dtype(name))
-    if shape is None or dtype is None:
+    shape, kind = facts.shape(name), facts.dtype(name)
+    if shape is None or not kind:
         raise UnsupportedModelError(
             f"The shape of {name[:80]!r} depends on the input.", "Rewrite the model so that every shape is fixed."
         )
+    if kind not in DTYPES:
+        raise UnsupportedModelError(f"{name[:80]!r} has an element type no circuit has.", "Cast it to float or int64.")
     if 0 in shape or len(shape) > MAX_RANK:
         raise ModelError(f"{name[:80]!r} has the impossible shape {list(shape)}.", "Export the model again.")
     if elements(shape) > MAX_ELEMENTS:
         raise ModelTooLargeError(f"{name[:80]!r} has {elements(shape):,} elements.", "Use a smaller model.")
-    return TensorSpec.model_validate({"name": name, "dtype": dtype, "shape": shape})
+    return TensorSpec.model_validate({"name": name, "dtype": DTYPES[kind], "shape": shape})
