@@ -13,7 +13,7 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.cli.compile_ import compile_command
 from zkinfer.cli.compile_options import parse_dimensions
 from zkinfer.cli.main import app
-from zkinfer.cli.options import parse_amount, parse_share, read_passphrase
+from zkinfer.cli.options import parse_amount, parse_share, parse_size, read_passphrase
 from zkinfer.cli.prove import make_context
 
 NOBODY = "0x" + "0" * 40
@@ -77,6 +77,31 @@ def test_amount_is_a_number_from_0_on():
     assert (parse_amount("0.25"), parse_amount("0"), parse_amount("1e3")) == (0.25, 0.0, 1000.0)
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("1", 1),
+        ("4GB", 4 * 10**9),
+        ("500 MB", 500 * 10**6),
+        ("2GiB", 2 << 30),
+        ("1.5kb", 1500),
+        ("0.5KiB", 512),
+        (" 1 tb ", 10**12),
+        (1024, 1024),
+    ],
+)
+def test_size_is_a_number_with_or_without_a_unit(text, count):
+    assert parse_size(text) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0.4", "-1GB", "GB", "4XB", "4G", "nanGB", "inf", "1e3GBGB", "4GB4", "4,5GB", "0x10", "½GB"]
+)
+def test_size_that_is_none_is_wrong_usage(text):
+    with pytest.raises(typer.BadParameter, match="is no size: write it as 500MB or 4GB"):
+        parse_size(text)
+
+
 def test_budget_of_the_command_is_that_of_the_package():
     defaults = {name: one.default for name, one in inspect.signature(compile_command).parameters.items()}
     assert Budget(*(defaults[one.name] for one in fields(Budget))) == Budget()
@@ -90,6 +115,11 @@ def test_budget_of_the_command_is_that_of_the_package():
         (["--max-error", "50"], "'50' is no share"),
         (["--min-agreement", "-1%"], "'-1%' is no share"),
         (["--max-absolute-error", "-1"], "'-1' is no amount"),
+        (["--max-memory", "much"], "'much' is no size"),
+        (["--dim", "N"], "'N' is not NAME=SIZE"),
+        (["--inputs", "secret"], "is not one of"),
+        (["--objective", "beauty"], "is not one of"),
+        (["--effort", "heroic"], "is not one of"),
     ],
 )
 def test_budget_that_makes_no_sense_is_wrong_usage(arguments, message):

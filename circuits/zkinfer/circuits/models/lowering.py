@@ -126,11 +126,21 @@ def _counted(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     plain = not given.get("count_include_pad") and any(given.get("pads", []))
     if not plain or shape is None or dtype not in FLOATS or given.get("ceil_mode") or "dilations" in given:
         return None
+    if _is_overpadded(given):
+        return None
     factor = facts.new_constant(node.output[0], _window_factor(given, shape[2:]).astype(DTYPES[dtype]))
     mean = facts.fresh(node.output[0])
     given |= {"count_include_pad": 1, "strides": given.get("strides", [1] * (len(shape) - 2))}
     pool = helper.make_node("AveragePool", node.input, [mean], **given)
     return [pool, helper.make_node("Mul", [mean, factor], node.output)]
+
+
+def _is_overpadded(given: dict[str, list[int]]) -> bool:
+    """Whether a window sees nothing but padding, or there is more padding than anybody means."""
+    return any(
+        pad >= min(size, repairs.MAX_PADDING)
+        for pad, size in zip(given["pads"], 2 * given["kernel_shape"], strict=True)
+    )
 
 
 def _window_factor(given: dict[str, list[int]], sizes: tuple[int, ...]) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ _KEEP_SIGN = words(
 )
 # What reads the result of Equal well; every other reader takes its 1 for 2^-scale.
 _READ_EQUAL = words("And Not Or Where Xor")
-_MAX_PADDING = 1 << 20
+MAX_PADDING = 1 << 20
 
 
 def padded(given: dict[str, Any]) -> bool:
@@ -72,7 +72,7 @@ def largest(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     value, result = node.input[0], []
     for axis, size in enumerate(shape[2:], start=2):
         before, after = _padding(given, axis - 2, len(shape) - 2, size)
-        if max(before, after) >= min(given["kernel_shape"][axis - 2], _MAX_PADDING):
+        if max(before, after) >= min(given["kernel_shape"][axis - 2], MAX_PADDING):
             return None  # a window would see nothing but padding
         if before or after:
             places = np.clip(np.arange(-before, size + after), 0, size - 1)

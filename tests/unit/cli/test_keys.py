@@ -1,0 +1,74 @@
+"""`zkinfer keys`, in this process: what it writes, and what it does not overwrite."""
+
+import json
+import stat
+
+import pytest
+from typer.testing import CliRunner
+
+from zkinfer.cli.main import app
+
+OPEN = "--unsafe-unencrypted"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, ["keys", *arguments], env={"COLUMNS": "200"})
+
+
+def made(run, *arguments):
+    outcome = run("new", "--out", "a.key", *arguments, "--json")
+    assert outcome.exit_code == 0
+    return json.loads(outcome.stdout)
+
+
+@pytest.mark.parametrize("algorithm", ["ed25519", "ecdsa-p256"])
+def test_key_is_shown_with_the_fingerprint_it_was_made_with(run, tmp_path, algorithm):
+    new = made(run, OPEN, "--algorithm", algorithm)
+    shown = json.loads(run("show", "a.key.pub", "--json").stdout)
+    assert (shown["fingerprint"], shown["algorithm"]) == (new["fingerprint"], algorithm)
+    assert stat.S_IMODE((tmp_path / "a.key").stat().st_mode) == 0o600
+
+
+def test_passphrase_encrypts_the_private_key(run, tmp_path):
+    (tmp_path / "passphrase").write_text("a long one\n")
+    made(run, "--passphrase-file", "passphrase")
+    assert b"ENCRYPTED" in (tmp_path / "a.key").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.key", "a.key.pub"])
+def test_key_that_is_there_is_never_overwritten(run, tmp_path, name):
+    (tmp_path / name).write_text("precious")
+    outcome = run("new", "--out", "a.key", OPEN)
+    assert outcome.exit_code == 1
+    assert "error:" in outcome.stderr
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "precious"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_empty_passphrase_makes_no_key(run, tmp_path, content):
+    (tmp_path / "passphrase").write_bytes(content)
+    outcome = run("new", "--out", "a.key", "--passphrase-file", "passphrase")
+    assert (outcome.exit_code, "holds no passphrase" in outcome.stderr) == (1, True)
+    assert not (tmp_path / "a.key").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"odd", b"\xff\xfe", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
+)
+def test_file_that_is_no_public_key_is_refused(run, tmp_path, content):
+    (tmp_path / "odd.pub").write_bytes(content)
+    outcome = run("show", "odd.pub", "--json")
+    assert outcome.exit_code == 1
+    assert json.loads(outcome.stdout)["ok"] is False
+
+
+def test_private_key_is_not_shown_as_a_public_one(run):
+    made(run, OPEN)
+    assert run("show", "a.key").exit_code == 1
+
+
+def test_missing_key_is_refused(run):
+    outcome = run("show", "nothing.pub")
+    assert (outcome.exit_code, "nothing.pub" in outcome.stderr) == (1, True)
