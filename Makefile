@@ -17,7 +17,8 @@ demo: $(VENV)/base ## Compile, prove, verify and refuse, with a real model, in u
 	$(BIN)/zkinfer demo
 
 test: $(VENV)/dev ## Run every test; long ones are listed at the end.
-	$(BIN)/python -m pytest --durations=15
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not alone" --durations=15
+	$(BIN)/python -m pytest -m alone --durations=5
 
 check: $(VENV)/dev ## Style, types, import rules, generated files.
 	$(BIN)/ruff format --check $(CHECKED)

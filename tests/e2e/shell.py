@@ -72,8 +72,8 @@ class Shell:
         return Outcome(process.returncode, stdout, stderr)
 
     def leftovers(self):
-        """Private folders in any place where the command makes some."""
-        places = (self.folder, self.home, self.home / "keys", self.home / "rebuilt", self.home / "setups", SHM)
+        """Private folders in any place of this user's where the command makes some."""
+        places = (self.folder, self.home, self.home / "keys", self.home / "rebuilt", self.home / "setups")
         hidden = (path for place in places if place.is_dir() for path in place.iterdir())
         return {path for path in hidden if path.name.startswith((".zkinfer-", ".writing-"))}
 
@@ -99,4 +99,9 @@ def _arguments(process):
 def nothing_left(shell, process, before):
     """Whether all private folders and children of a process are gone, soon after its end."""
     mine = shell.leftovers() - before
-    return eventually(lambda: not mine & shell.leftovers(), 6.0) and eventually(lambda: not running(process.pid), 6.0)
+    shared = f".zkinfer-{process.pid}-*"
+    return (
+        eventually(lambda: not mine & shell.leftovers(), 6.0)
+        and eventually(lambda: not list(SHM.glob(shared)), 6.0)
+        and eventually(lambda: not running(process.pid), 6.0)
+    )

@@ -15,6 +15,8 @@ from tests.waiting import eventually
 
 from zkinfer.circuits import Circuit
 
+pytestmark = pytest.mark.alone
+
 COMPILE_MOMENTS, PROVE_MOMENTS = 8, 5
 COMPILE = ("compile", bench.MODEL, "--calibration", bench.CALIBRATION, "--setup", "insecure-dev")
 COMPILE += ("--effort", "quick", "--out")

@@ -39,7 +39,8 @@ def private_directory(parent: Path | None = None) -> Iterator[Path]:
     """
     where = parent if parent is not None else _volatile_parent()
     # Absolute, since the janitor runs elsewhere.
-    with _janitor_for(Path(tempfile.mkdtemp(prefix=".zkinfer-", dir=where)).absolute()) as path:
+    name = f".zkinfer-{os.getpid()}-"  # says whose it is, where processes share a place
+    with _janitor_for(Path(tempfile.mkdtemp(prefix=name, dir=where)).absolute()) as path:
         yield path
 
 
