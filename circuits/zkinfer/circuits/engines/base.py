@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from zkinfer.circuits.context import LIMBS
-from zkinfer.circuits.cost import REFERENCE_SPEED
+from zkinfer.circuits.cost import REFERENCE_SPEED, Cost
+from zkinfer.circuits.fidelity import Fidelity  # noqa: TC001 - pydantic reads `Option`
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.cost import Cost, Objective, Speed, Work
+    from zkinfer.circuits.cost import Objective, Speed, Work
     from zkinfer.circuits.digest import Digest
-    from zkinfer.circuits.fidelity import Budget, Fidelity
+    from zkinfer.circuits.fidelity import Budget
     from zkinfer.circuits.labels import Labels
     from zkinfer.circuits.models import Workload
 

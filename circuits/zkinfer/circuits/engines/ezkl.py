@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import child
 from zkinfer.circuits.digest import Digest, sha256_file
-from zkinfer.circuits.engines import ezkl_fitting, ezkl_tuner
+from zkinfer.circuits.engines import ezkl_fitting
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, slots_in_order
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.engines.ezkl_cost import least_work, with_shrinking, work_of
@@ -63,7 +63,7 @@ class EzklEngine:
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
         """Find the cheapest arguments within the budget; see `ezkl_tuner`."""
-        return ezkl_tuner.tune(self._process, request, progress or (lambda _: None))
+        return self._process.tune(request, progress or (lambda _: None))
 
     def build(
         self,

@@ -9,28 +9,24 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ezkl
 
 from zkinfer.circuits.child import report
+from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE, narrowest
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 from zkinfer.circuits.field import MODULUS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-_MOST_BITS = 60
 _NETWORK, _SETTINGS, _VK, _VKA = "network.onnx", "settings.json", "vk.key", "vka.bin"
 # What the engine logs, and then raises as "General synthesis error", when a value does not fit its range checks.
 _SIGNS_OF_RANGE = ("is too large to be represented", "out of range")
-_OUT_OF_RANGE = (
-    "A value of this inference does not fit the range that the circuit was compiled for.",
-    "Check the input's magnitude, or compile again with calibration data that covers it.",
-)
 
 
 class _Heard(logging.Handler):
@@ -76,12 +72,20 @@ def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any
 
 
 def try_out(
-    network: str, arguments: dict[str, Any], batch: list[list[list[int]]], outputs_wanted: int, folder: str
+    network: str,
+    arguments: dict[str, Any],
+    batch: list[list[list[int]]],
+    outputs_wanted: int,
+    likely_bits: int,
+    folder: str,
 ) -> dict[str, Any]:
-    """Settings and forward pass, for arguments that no proof will be made under."""
+    """Settings, answers as of `forward` and bits as of `bits_needed`, for arguments that no proof is made under.
+
+    The decomposition changes no answer, so that one pass over the samples gives both.
+    """
     settings = _settings(network, arguments, Path(folder, _SETTINGS))
-    shutil.copyfile(network, Path(folder, _NETWORK))
-    return forward(folder, batch, outputs_wanted) | {"settings": settings}
+    bits, answers = _narrowest(network, arguments, batch, outputs_wanted, likely_bits, folder)
+    return _joined(answers) | {"settings": settings, "bits": bits}
 
 
 def _is_sound(network: str, arguments: dict[str, Any]) -> bool:
@@ -139,53 +143,73 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
 
     Outputs beyond those that are wanted repeat the context.
     """
-    outputs, lows, highs = [], [0], [0]
-    settings = _read_settings(folder)
+    answers, settings = [], _read_settings(folder)
     with _compiled(folder) as compiled:
         for done, sample in enumerate(batch, 1):
-            witness = _witness(settings, compiled, sample)
-            outputs.append([[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]])
-            lows.append(int(witness["min_lookup_inputs"]))
-            highs.append(int(witness["max_lookup_inputs"]))
+            answers.append(_answer(_witness(settings, compiled, sample), outputs_wanted))
             report(done / len(batch))
-    return {"outputs": outputs, "lookup_low": min(lows), "lookup_high": max(highs)}
+    return _joined(answers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is kept of a witness: outputs as integers, and the least and largest argument of a lookup."""
+
+    outputs: list[list[int]]
+    low: int
+    high: int
+
+
+def _answer(witness: dict[str, Any], outputs_wanted: int) -> _Answer:
+    outputs = [[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
+    return _Answer(outputs, int(witness["min_lookup_inputs"]), int(witness["max_lookup_inputs"]))
+
+
+def _joined(answers: list[_Answer]) -> dict[str, Any]:
+    return {
+        "outputs": [answer.outputs for answer in answers],
+        "lookup_low": min([0, *(answer.low for answer in answers)]),
+        "lookup_high": max([0, *(answer.high for answer in answers)]),
+    }
 
 
 def bits_needed(network: str, arguments: dict[str, Any], batch: list[list[list[int]]], folder: str) -> int:
-    """The fewest bits that hold every integer which the circuit decomposes for these samples.
-
-    The engine does not report them, but refuses what does not fit. So the first sample is tried with single digits of
-    several widths, by halving, and every further one is given another bit where it needs it.
-    """
-    low, high = 1, _MOST_BITS
-    while low < high:
-        middle = (low + high) // 2
-        fits = _count_fitting(network, arguments, middle, batch[:1], folder) == 1
-        low, high = (low, middle) if fits else (middle + 1, high)
-    held = 0
-    while (held := held + _count_fitting(network, arguments, low, batch[held:], folder)) < len(batch):
-        low += 1
-    return low
+    """The fewest bits that hold every integer which the circuit decomposes for these samples."""
+    return _narrowest(network, arguments, batch, 0, 0, folder)[0]
 
 
-def _count_fitting(
-    network: str, arguments: dict[str, Any], bits: int, batch: list[list[list[int]]], folder: str
-) -> int:
-    """How many samples, from the first on, need no more than these bits; raises RangeError beyond what can be held."""
-    if bits > _MOST_BITS:
-        raise RangeError(*_OUT_OF_RANGE)
-    path = Path(folder, "narrow.json")
-    settings = _settings_or_none(network, arguments | {"decomp_base": 1 << bits, "decomp_legs": 1}, path)
+def _narrowest(
+    network: str,
+    arguments: dict[str, Any],
+    batch: list[list[list[int]]],
+    outputs_wanted: int,
+    likely_bits: int,
+    folder: str,
+) -> tuple[int, list[_Answer]]:
+    def fitting(bits: int, samples: Sequence[list[list[int]]]) -> list[_Answer]:
+        single_digit = arguments | {"decomp_base": 1 << bits, "decomp_legs": 1}
+        return _fitting(network, single_digit, samples, outputs_wanted, Path(folder, "narrow.json"))
+
+    return narrowest(batch, fitting, likely_bits)
+
+
+def _fitting(
+    network: str, arguments: dict[str, Any], batch: Sequence[list[list[int]]], outputs_wanted: int, path: Path
+) -> list[_Answer]:
+    """The answers to those samples, from the first on, whose values fit these arguments."""
+    settings, answers = _settings_or_none(network, arguments, path), list[_Answer]()
     if settings is None:
-        return 0
+        return answers
     with _in_memory("") as compiled:
         _call(lambda: ezkl.compile_circuit(Path(network), compiled, path))
-        for done, sample in enumerate(batch):
+        for sample in batch:
             try:
-                _witness(settings, compiled, sample)
+                witness = _computed(compiled, sample)
             except RangeError:
-                return done
-    return len(batch)
+                break
+            _require_lookups_in_range(settings, witness)
+            answers.append(_answer(witness, outputs_wanted))
+    return answers
 
 
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
@@ -250,10 +274,15 @@ def _read_settings(folder: str) -> dict[str, Any]:
 
 
 def _witness(settings: dict[str, Any], compiled: str, inputs: list[list[int]]) -> dict[str, Any]:
+    witness = _computed(compiled, inputs)
+    _require_lookups_in_range(settings, witness)
+    return witness
+
+
+def _computed(compiled: str, inputs: list[list[int]]) -> dict[str, Any]:
     data = {"input_data": [[_word(value % MODULUS) for value in tensor] for tensor in inputs]}
     with _in_memory(json.dumps(data)) as path:
         witness: dict[str, Any] = _call(lambda: ezkl.gen_witness(path, compiled, None, None, None))
-    _require_lookups_in_range(settings, witness)
     return witness
 
 
@@ -263,7 +292,7 @@ def _require_lookups_in_range(settings: dict[str, Any], witness: dict[str, Any])
     if settings["required_lookups"] and not (
         low <= int(witness["min_lookup_inputs"]) and int(witness["max_lookup_inputs"]) <= high
     ):
-        raise RangeError(*_OUT_OF_RANGE)
+        raise RangeError(*OUT_OF_RANGE)
 
 
 def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the engine returns
@@ -274,7 +303,7 @@ def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the
     except RuntimeError as err:
         heard = " ".join(_heard.lines)
         if any(sign in heard or sign in str(err) for sign in _SIGNS_OF_RANGE):
-            raise RangeError(*_OUT_OF_RANGE) from err
+            raise RangeError(*OUT_OF_RANGE) from err
         raise EngineError(f"ezkl: {_last(err)}.") from err
 
 

@@ -29,6 +29,7 @@ from zkinfer.circuits.scratch import private_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import Any
 
     from zkinfer.circuits.cost import Objective, Work
     from zkinfer.circuits.engines.base import TuneRequest
@@ -41,6 +42,7 @@ _WELCOME_BITS = 6  # and further where that costs nothing
 _LOOKUP_MARGIN = 2  # lookup tables reach this many times further than calibration did
 _MAX_BASE, _MAX_LEGS = 1 << 16, 8
 _FINALISTS = 2
+_FEWEST = 0.7  # of what a sketch assigns: with another number of inner columns it can be less
 _TYPICAL = Scales(7, 7, 3)
 _NEARLY = {"latency": 1.33, "gas": 1.02, "memory": 1.02}  # of the best price: what counts as just as good
 
@@ -59,6 +61,21 @@ class Fitted:
         return float(self.arguments.integer_limit) / 2.0**self.trial.bits
 
 
+@dataclass(frozen=True, slots=True)
+class _Sketch:
+    """A layout on paper: of the settings that the engine has for as many legs, under these arguments."""
+
+    settings: dict[str, Any]
+    arguments: EzklArguments
+    work: Work
+
+    @property
+    def floor(self) -> Work:
+        """What the engine's own layout can hardly fall below."""
+        fewer = self.settings | {"total_assignments": int(_FEWEST * self.settings["total_assignments"])}
+        return work_of(layout_of(fewer, self.arguments))
+
+
 def fit(process: EzklProcess, request: TuneRequest, trial: Trial) -> Fitted | None:
     """The best arguments for these scales; None where no sound circuit holds them.
 
@@ -70,15 +87,34 @@ def fit(process: EzklProcess, request: TuneRequest, trial: Trial) -> Fitted | No
     """
     candidates = list(_candidates(request, trial.scales, trial.bits, _lookups(trial)))
     with private_directory() as folder:
-        sketched = _sketched(process, request, candidates, folder)
-        best = _best_of_each_size(sketched, request)
-        exact = process.settings(request.network, best, folder)
-    found = [
-        Fitted(trial, arguments, work_of(layout_of(settings, arguments)))
-        for arguments, settings in zip(best, exact, strict=True)
-        if settings is not None and layout_of(settings, arguments).fits()
-    ]
-    return cheapest(found, request)
+        sketches = _sketched(process, request, candidates, folder)
+        return cheapest(_laid_out(process, request, trial, sketches, folder), request)
+
+
+def _laid_out(
+    process: EzklProcess,
+    request: TuneRequest,
+    trial: Trial,
+    sketches: Sequence[_Sketch],
+    folder: Path,
+) -> list[Fitted]:
+    """Of the best few of each size, the cheapest as the engine itself lays them out."""
+    found: list[Fitted] = []
+    for sketch in _best_of_each_size(sketches, request):
+        if _is_beaten(sketch, cheapest(found, request), request):
+            continue
+        [settings] = process.settings(request.network, [sketch.arguments], folder)
+        if settings is not None and (layout := layout_of(settings, sketch.arguments)).fits():
+            found.append(Fitted(trial, sketch.arguments, work_of(layout)))
+    return found
+
+
+def _is_beaten(sketch: _Sketch, best: Fitted | None, request: TuneRequest) -> bool:
+    """Whether a circuit cannot be nearly as cheap as the best one so far, so that the engine need not be asked."""
+    if best is None:
+        return False
+    objective = _objective(best.work, request)
+    return sketch.floor.by(objective) > _NEARLY[objective] * best.work.by(objective)
 
 
 def survey(process: EzklProcess, request: TuneRequest) -> Work:
@@ -89,10 +125,10 @@ def survey(process: EzklProcess, request: TuneRequest) -> Work:
     """
     candidates = list(_candidates(request, _TYPICAL, 0, None))
     with private_directory() as folder:
-        sketched = _sketched(process, request, candidates, folder)
-    if not sketched:
+        sketches = _sketched(process, request, candidates, folder)
+    if not sketches:
         raise EngineError("The engine can make no circuit of this network.")
-    return min((work for _, work in sketched), key=lambda work: _price(work, request))
+    return min((sketch.work for sketch in sketches), key=lambda work: _price(work, request))
 
 
 def price(fitted: Fitted, request: TuneRequest) -> tuple[bool, float]:
@@ -101,8 +137,11 @@ def price(fitted: Fitted, request: TuneRequest) -> tuple[bool, float]:
 
 
 def _price(work: Work, request: TuneRequest) -> tuple[bool, float]:
-    too_large = work.memory_bytes > request.max_memory
-    return too_large, work.by("memory" if too_large else request.objective)
+    return work.memory_bytes > request.max_memory, work.by(_objective(work, request))
+
+
+def _objective(work: Work, request: TuneRequest) -> Objective:
+    return "memory" if work.memory_bytes > request.max_memory else request.objective
 
 
 def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
@@ -116,12 +155,12 @@ def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
     return min(near, key=lambda one: (one.work.by(second), one.trial.fidelity.error_p99, -one.headroom))
 
 
-def _best_of_each_size(sketched: Sequence[tuple[EzklArguments, Work]], request: TuneRequest) -> list[EzklArguments]:
+def _best_of_each_size(sketches: Sequence[_Sketch], request: TuneRequest) -> list[_Sketch]:
     """For every number of rows the best few: with too few rows the engine refuses some programs that seem to fit."""
-    by_size: dict[int, list[tuple[EzklArguments, Work]]] = {}
-    for sketch in sorted(sketched, key=lambda sketch: _price(sketch[1], request)):
-        by_size.setdefault(sketch[0].logrows, []).append(sketch)
-    return [arguments for sketches in by_size.values() for arguments, _ in sketches[:_FINALISTS]]
+    by_size: dict[int, list[_Sketch]] = {}
+    for sketch in sorted(sketches, key=lambda sketch: _price(sketch.work, request)):
+        by_size.setdefault(sketch.arguments.logrows, []).append(sketch)
+    return [sketch for same in by_size.values() for sketch in same[:_FINALISTS]]
 
 
 def _candidates(
@@ -176,23 +215,24 @@ def _lookup_range(seen: tuple[int, int], log_rows: int) -> tuple[int, int]:
 
 def _sketched(
     process: EzklProcess, request: TuneRequest, candidates: Sequence[EzklArguments], folder: Path
-) -> list[tuple[EzklArguments, Work]]:
+) -> list[_Sketch]:
     """Layouts on paper: what is assigned depends on the legs, and hardly on the number of inner columns."""
     legs = {arguments.decomp_legs: _for_sketch(arguments) for arguments in candidates}
     guides = dict(zip(legs, process.sketch(request.network, list(legs.values()), folder), strict=True))
     fitting = [
-        (arguments, layout_of(settings, arguments))
+        _Sketch(settings, arguments, work_of(layout))
         for arguments in candidates
-        if (settings := guides[arguments.decomp_legs]) is not None and log_rows_least(settings) <= arguments.logrows
+        if (settings := guides[arguments.decomp_legs]) is not None
+        and log_rows_least(settings) <= arguments.logrows
+        and (layout := layout_of(settings, arguments)).fits()
     ]
-    fitting = [(arguments, layout) for arguments, layout in fitting if layout.fits()]
-    needed = min((arguments.logrows for arguments, _ in fitting), default=0)
+    needed = min((sketch.arguments.logrows for sketch in fitting), default=0)
     if needed > request.max_log_rows:
         raise UnsupportedModelError(
             f"The model needs 2^{needed} rows, and the largest trusted setup at hand has 2^{request.max_log_rows}.",
             f"Run `zkinfer setup fetch {needed}`, or use a smaller model.",
         )
-    return [(one, work_of(layout)) for one, layout in fitting if one.logrows <= request.max_log_rows]
+    return [sketch for sketch in fitting if sketch.arguments.logrows <= request.max_log_rows]
 
 
 def _for_sketch(arguments: EzklArguments) -> EzklArguments:

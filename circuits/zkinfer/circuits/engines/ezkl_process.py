@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import child
 from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.engines.ezkl_wire import packed, received
 from zkinfer.circuits.errors import EngineError
+from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Progress
+    from zkinfer.circuits.engines.base import Progress, Tuned, TuneRequest
     from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
     from zkinfer.circuits.tensors import TensorSpec
 
 _CALLS = "zkinfer.circuits.engines.ezkl_calls:"
+_SEARCH = "zkinfer.circuits.engines.ezkl_inside:tune"
+_CALLS_OF_A_SEARCH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,10 @@ class EzklProcess:
         arguments: EzklArguments,
         batch: Sequence[Sequence[Sequence[int]]],
         folder: Path,
-    ) -> tuple[Built, Forward]:
-        """`build` and `forward` in one child, under arguments that need not be sound for proofs.
+        *,
+        likely_bits: int = 0,
+    ) -> tuple[Built, Forward, int]:
+        """`build`, `forward` and `bits_needed` in one, under arguments that need not be sound for proofs.
 
         Raises:
             EngineError: as `build`, or the engine takes the inputs at other scales than the arguments say.
@@ -118,12 +124,13 @@ class EzklProcess:
             arguments=arguments.to_run_arguments(),
             batch=_with_empty_context(batch),
             outputs_wanted=len(outputs),
+            likely_bits=likely_bits,
             folder=str(folder.resolve()),
         )
         built = _built(answer["settings"], inputs, outputs, arguments)
         if any(spec.scale != (arguments.input_scale if spec.is_float else 0) for spec in built.inputs):
             raise EngineError("The engine takes inputs at other scales than it was told.")
-        return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"])
+        return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"]), answer["bits"]
 
     def forward(
         self,
@@ -154,6 +161,13 @@ class EzklProcess:
             folder=str(folder.resolve()),
         )
         return bits
+
+    def tune(self, request: TuneRequest, progress: Progress) -> Tuned:
+        """See `ezkl_tuner`: the whole search in one child, which may take longer than a single call."""
+        limits = replace(self.limits, seconds=_CALLS_OF_A_SEARCH * self.limits.seconds)
+        with private_directory() as folder:
+            arguments = {"request": packed(request, folder)}
+            return received(child.run(_SEARCH, arguments, limits=limits, progress=progress))
 
     def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
         """Run a function of `ezkl_calls` in a child."""

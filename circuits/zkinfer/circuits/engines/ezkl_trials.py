@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
@@ -39,7 +39,7 @@ class Scales:
 class Trial:
     """What scales did on the calibration samples.
 
-    `bits` hold every integer that was seen (0: not measured yet); `lookups` are the extremes that functions were
+    `bits` hold every integer that was seen; `lookups` are the extremes that functions were
     asked for; `settings` the engine's own.
     """
 
@@ -48,6 +48,11 @@ class Trial:
     bits: int
     lookups: tuple[int, int]
     settings: dict[str, Any]
+
+    def bits_at(self, scales: Scales) -> int:
+        """A guess for scales with the same multiplier: the widest integer is a product of so many factors."""
+        growth = scales.input + scales.param - self.scales.input - self.scales.param
+        return self.bits + scales.multiplier * growth // 2
 
 
 def wide_arguments(scales: Scales, request: TuneRequest) -> EzklArguments:
@@ -64,34 +69,31 @@ def wide_arguments(scales: Scales, request: TuneRequest) -> EzklArguments:
     )
 
 
-def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales) -> Trial | None:
-    """Run the circuit's forward pass on the calibration samples; None where a value leaves even the widest range."""
+def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales, likely_bits: int = 0) -> Trial | None:
+    """Run the circuit's forward pass on the calibration samples; None where a value leaves even the widest range.
+
+    A good guess of the bits that this takes saves time; a bad one changes nothing.
+    """
     with private_directory() as folder:
         try:
-            built, answer = process.try_out(
+            built, answer, bits = process.try_out(
                 request.network,
                 request.inputs,
                 request.outputs,
                 wide_arguments(scales, request),
                 _integers(request, scales),
                 folder,
+                likely_bits=likely_bits,
             )
         except RangeError:
             return None
     return Trial(
         scales=scales,
         fidelity=measure(built.outputs, answer.outputs, request.reference, labels=request.labels),
-        bits=0,
+        bits=bits,
         lookups=(answer.lookup_low, answer.lookup_high),
         settings=built.settings,
     )
-
-
-def with_bits(process: EzklProcess, request: TuneRequest, trial: Trial) -> Trial:
-    """The same with the number of bits that hold every integer of the calibration samples."""
-    with private_directory() as folder:
-        wide, batch = wide_arguments(trial.scales, request), _integers(request, trial.scales)
-        return replace(trial, bits=process.bits_needed(request.network, wide, batch, folder))
 
 
 def _integers(request: TuneRequest, scales: Scales) -> list[list[list[int]]]:

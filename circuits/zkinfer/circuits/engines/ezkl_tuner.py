@@ -17,7 +17,7 @@ import numpy as np
 from zkinfer.circuits.cost import refuse_too_costly
 from zkinfer.circuits.engines.base import Option, Tuned
 from zkinfer.circuits.engines.ezkl_fitting import HEADROOM_BITS, LEAST_BITS, Fitted, cheapest, fit
-from zkinfer.circuits.engines.ezkl_trials import Scales, Trial, try_scales, with_bits
+from zkinfer.circuits.engines.ezkl_trials import Scales, Trial, try_scales
 from zkinfer.circuits.errors import EngineError
 
 if TYPE_CHECKING:
@@ -147,13 +147,18 @@ class _Search:
 
     def _try(self, scales: Scales) -> Trial | None:
         if scales not in self.tried:
-            self.tried[scales] = try_scales(self.process, self.request, scales)
+            self.tried[scales] = try_scales(self.process, self.request, scales, self._likely_bits(scales))
         return self.tried[scales]
+
+    def _likely_bits(self, scales: Scales) -> int:
+        """As the last trial that rescaled as late suggests; 0 where there was none."""
+        trials = (trial for trial in reversed(self.tried.values()) if trial is not None)
+        return next((trial.bits_at(scales) for trial in trials if trial.scales.multiplier == scales.multiplier), 0)
 
     def _fit(self, scales: Scales) -> Fitted | None:
         trial = self.tried[scales]
         if trial is not None and scales not in self.fitted:
-            self.fitted[scales] = fit(self.process, self.request, with_bits(self.process, self.request, trial))
+            self.fitted[scales] = fit(self.process, self.request, trial)
         return self.fitted[scales]
 
     def _keeps(self, trial: Trial | None) -> bool:

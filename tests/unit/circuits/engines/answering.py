@@ -51,7 +51,7 @@ class Process:
     ):
         self.error, self.bits, self.products, self.digits = error or {}, bits, products, digits
         self.lookups, self.unsound, self.changes = lookups, unsound, settings
-        self.tried, self.batches, self.measured, self.exact = [], [], [], []
+        self.tried, self.batches, self.guesses, self.exact = [], [], [], []
 
     def _settings(self, arguments):
         usual = {
@@ -77,17 +77,15 @@ class Process:
         self.exact.append(list(options))
         return [None if self.unsound(arguments) else self._settings(arguments) for arguments in options]
 
-    def try_out(self, network, inputs, outputs, arguments, batch, folder):
+    def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
         self.tried.append((arguments.input_scale, arguments.param_scale, arguments.scale_rebase_multiplier))
         self.batches.append(batch)
+        self.guesses.append(likely_bits)
         wrong = self.error.get(arguments.input_scale, 0)
         if wrong is None:
             raise RangeError("A value left the range.")
         answers = [[[value + wrong for value in tensor] for tensor in sample] for sample in batch]
         scaled = [tuple(one.model_copy(update={"scale": arguments.input_scale}) for one in inputs) for _ in range(2)]
         scaled[1] = tuple(one.model_copy(update={"scale": arguments.input_scale}) for one in outputs)
-        return Built(*scaled, self._settings(arguments)), Forward(answers, *(self.lookups or (0, 0)))
-
-    def bits_needed(self, network, arguments, batch, folder):
-        self.measured.append(arguments)
-        return self.bits(arguments)
+        answer = Forward(answers, *(self.lookups or (0, 0)))
+        return Built(*scaled, self._settings(arguments)), answer, self.bits(arguments)

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.circuits.engines.measured import circuits_with, layout_measured, name_of
 from tests.unit.circuits.engines.test_ezkl_layout import SMALL, layouts
@@ -65,6 +65,7 @@ def test_least_work_is_less_than_any_circuit_took(circuit):
     assert least.prove <= 1.3 * measured["prove_seconds"]
 
 
+@settings(deadline=None)
 @given(layout=layouts)
 def test_least_work_is_less_than_that_of_any_layout_that_holds_as_much(layout):
     """Every program has the range checks of a sign and of digits, and the context among its public values."""

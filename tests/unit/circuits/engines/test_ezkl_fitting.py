@@ -10,7 +10,7 @@ from zkinfer.circuits.context import LIMB_BITS
 from zkinfer.circuits.engines import ezkl_fitting
 from zkinfer.circuits.engines.ezkl_arguments import MAX_BLOCKS, RESERVED_ROWS, EzklArguments
 from zkinfer.circuits.engines.ezkl_fitting import HEADROOM_BITS, cheapest, fit, price
-from zkinfer.circuits.engines.ezkl_trials import Scales, try_scales, with_bits
+from zkinfer.circuits.engines.ezkl_trials import Scales, try_scales
 from zkinfer.circuits.errors import UnsupportedModelError
 
 GB = 1 << 30
@@ -18,7 +18,7 @@ GB = 1 << 30
 
 def fitted(process=None, multiplier=1, **changes):
     process, asked = process or Process(), request(**changes)
-    return fit(process, asked, with_bits(process, asked, try_scales(process, asked, Scales(7, 7, multiplier))))
+    return fit(process, asked, try_scales(process, asked, Scales(7, 7, multiplier)))
 
 
 def needing(bits, **changes):
@@ -146,12 +146,40 @@ def test_nothing_sound_is_no_circuit():
     assert fitted(Process(unsound=lambda arguments: True)) is None
 
 
-def test_engine_is_asked_about_a_few_of_each_size_only():
-    process = Process()
+def test_engine_is_asked_about_few_of_each_size_and_one_at_a_time():
+    process = Process(unsound=lambda arguments: True)
     fitted(process)
-    [asked] = process.exact
-    sizes = [arguments.logrows for arguments in asked]
+    sizes = [arguments.logrows for [arguments] in process.exact]
     assert max(sizes.count(log_rows) for log_rows in sizes) == 2
+
+
+class Sparing(Process):
+    """Assigns less than was sketched where there are other than two inner columns."""
+
+    def __init__(self, share, **changes):
+        super().__init__(**changes)
+        self.share = share
+
+    def _settings(self, arguments):
+        shape = super()._settings(arguments)
+        share = 1 if arguments.num_inner_cols == 2 else self.share
+        return shape | {"total_assignments": int(share * shape["total_assignments"])}
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    share=st.floats(0.71, 1.2),
+    bits=st.integers(10, 40),
+    products=st.integers(100, 200_000),
+    objective=st.sampled_from(["latency", "gas", "memory"]),
+)
+def test_circuits_that_the_engine_is_not_asked_about_would_not_have_been_chosen(share, bits, products, objective):
+    few, all_ = (Sparing(share, bits=lambda _: bits, products=products) for _ in range(2))
+    thrifty = fitted(few, objective=objective)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ezkl_fitting, "_is_beaten", lambda *_: False)
+        assert fitted(all_, objective=objective) == thrifty
+    assert len(few.exact) < len(all_.exact)
 
 
 def test_of_nothing_nothing_is_cheapest():

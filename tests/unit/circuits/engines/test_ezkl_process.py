@@ -4,16 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.circuits.engines.answering import spec
+from tests.unit.circuits.engines.answering import request, spec
 
 from zkinfer.circuits import child
 from zkinfer.circuits.child import Limits
+from zkinfer.circuits.engines.base import Tuned
 from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.engines.ezkl_cost import least_work, work_of
 from zkinfer.circuits.engines.ezkl_layout import layout_as_built
 from zkinfer.circuits.engines.ezkl_process import EzklProcess
-from zkinfer.circuits.errors import EngineError, EngineTimeoutError
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError
 from zkinfer.circuits.models import Workload
 
 ARGUMENTS = EzklArguments(input_scale=7, param_scale=6, decomp_base=512, decomp_legs=3, lookup_range=(0, 0), logrows=10)
@@ -34,6 +35,7 @@ SETTINGS = {
     "num_shuffles": 0,
     "module_sizes": {"poseidon": [0, [0]]},
 }
+TRIED = {"settings": SETTINGS, "outputs": [[[5, 6]]], "lookup_low": -1, "lookup_high": 2, "bits": 23}
 
 
 @pytest.fixture
@@ -102,8 +104,9 @@ def test_program_whose_inputs_are_not_public_repeats_the_context(answered, netwo
 
 
 def test_trial_gives_program_and_answers(answered, network):
-    asked = answered({"settings": SETTINGS, "outputs": [[[5, 6]]], "lookup_low": -1, "lookup_high": 2})
-    built, forward = tried(network)
+    asked = answered(TRIED)
+    built, forward, bits = tried(network)
+    assert bits == 23
     assert built.settings == SETTINGS
     assert (forward.outputs, forward.lookup_low, forward.lookup_high) == ([[[5, 6]]], -1, 2)
     assert asked[0][1]["batch"] == [[[0, 0, 0, 0, 0], [1, 2]]]
@@ -111,7 +114,7 @@ def test_trial_gives_program_and_answers(answered, network):
 
 def test_inputs_at_other_scales_than_were_asked_for_are_refused(answered, network):
     settings = SETTINGS | {"model_input_scales": [7, 8]}
-    answered({"settings": settings, "outputs": [[[5, 6]]], "lookup_low": 0, "lookup_high": 0})
+    answered(TRIED | {"settings": settings})
     with pytest.raises(EngineError, match="takes inputs at other scales than it was told"):
         tried(network)
 
@@ -130,6 +133,23 @@ def test_bits_are_asked_for_with_an_empty_context(answered, network):
     asked = answered(23)
     assert PROCESS.bits_needed(network, ARGUMENTS, [[[1, 2]]], network.parent) == 23
     assert asked[0][1]["batch"] == [[[0, 0, 0, 0, 0], [1, 2]]]
+
+
+# --- the search
+
+
+def test_search_is_one_call_with_more_time_than_others(answered):
+    asked = answered({"run_arguments": {"logrows": 10}, "options": []})
+    assert PROCESS.tune(request(), lambda _: None) == Tuned({"logrows": 10}, ())
+    [(name, arguments, limits)] = asked
+    assert (name, arguments["request"]["effort"]) == ("tune", "normal")
+    assert limits.seconds > PROCESS.limits.seconds
+
+
+def test_search_that_answers_something_else_is_refused(answered):
+    answered({"run_arguments": {}})
+    with pytest.raises(EngineCrashedError, match="wrong form"):
+        PROCESS.tune(request(), lambda _: None)
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(5.0, 5.0), (600.0, 60)])

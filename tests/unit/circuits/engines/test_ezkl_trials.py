@@ -3,7 +3,7 @@ import pytest
 from tests.unit.circuits.engines.answering import Process, request, spec
 
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
-from zkinfer.circuits.engines.ezkl_trials import Scales, try_scales, wide_arguments, with_bits
+from zkinfer.circuits.engines.ezkl_trials import Scales, try_scales, wide_arguments
 from zkinfer.circuits.errors import DataError, EngineError
 from zkinfer.circuits.labels import Labels
 
@@ -50,7 +50,7 @@ def test_integer_inputs_have_no_scale():
 def test_trial_without_an_error_is_faithful():
     trial = try_scales(Process(), request(), SEVEN)
     assert (trial.scales, trial.fidelity.error_max, trial.fidelity.agreement) == (SEVEN, 0.0, 1.0)
-    assert (trial.bits, trial.lookups) == (0, (0, 0))
+    assert (trial.bits, trial.lookups) == (18, (0, 0))
 
 
 def test_trial_with_an_error_says_how_large_it_is():
@@ -76,7 +76,7 @@ def test_value_beyond_the_widest_range_is_no_trial():
 def test_engine_that_fails_is_no_answer():
     process = Process()
 
-    def fail(*_):
+    def fail(*_, **__):
         raise EngineError("It broke.")
 
     process.try_out = fail
@@ -90,9 +90,13 @@ def test_samples_that_are_no_numbers_are_refused(value):
         try_scales(Process(), request(samples={"x": np.array([[[1.0, value]]])}), SEVEN)
 
 
-def test_bits_are_measured_at_the_same_scales():
-    process, asked = Process(bits=lambda arguments: 23), request()
-    trial = try_scales(process, asked, SEVEN)
-    measured = with_bits(process, asked, trial)
-    assert (measured.bits, measured.fidelity, measured.settings) == (23, trial.fidelity, trial.settings)
-    assert process.measured == [wide_arguments(SEVEN, asked)]
+def test_trial_has_the_bits_that_were_needed_whatever_the_guess():
+    process = Process(bits=lambda arguments: 23)
+    assert [try_scales(process, request(), SEVEN, guess).bits for guess in (0, 99)] == [23, 23]
+    assert process.guesses == [0, 99]
+
+
+@pytest.mark.parametrize(("scales", "bits"), [((7, 7), 18), ((8, 8), 20), ((6, 7), 17), ((2, 2), 8), ((14, 14), 32)])
+def test_guess_grows_with_as_many_factors_as_may_meet(scales, bits):
+    trial = try_scales(Process(), request(), SEVEN)
+    assert trial.bits_at(Scales(*scales, 2)) == bits

@@ -188,6 +188,14 @@ def test_no_scales_are_tried_twice():
     assert len(process.tried) == len(set(process.tried))
 
 
+def test_bits_are_guessed_from_the_last_trial_that_rescales_as_late():
+    process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    tuned(process, effort="max")
+    first = [multiplier for _, _, multiplier in process.tried]
+    blind = [place for place, guess in enumerate(process.guesses) if guess == 0]
+    assert blind == [first.index(multiplier) for multiplier in (3, 2, 1)]
+
+
 def test_large_model_is_tried_on_fewer_samples():
     samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
     process = Process(products=10_000)
