@@ -1,10 +1,11 @@
-"""How fast this machine is with ezkl: two small circuits, keys and proofs, timed once."""
+"""How fast this machine is with ezkl: one small circuit, its keys and proofs, timed once.
+
+Other programs make a measurement longer and never shorter, so the least of several is taken.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,81 +19,66 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from zkinfer.circuits.cost import Work
-    from zkinfer.circuits.engines.base import Engine, Progress
+    from zkinfer.circuits.engines.base import Engine, Program, Progress
 
-_PROOFS = 3
-_SIZES = ((8, 9), (40, 11))  # width of a dense layer, and log2 of the rows that hold it
-_BITS = 7
-_LEAST_RATE = 1e-3  # of a machine a thousand times faster, where a busy moment made the small one seem slow
+_REPEATS = 2
+_WIDTH, _LOG_ROWS = 38, 11  # a dense layer, and the rows that it fills
+_LEAST_RATE = 1e-3  # of a machine a thousand times faster, where a busy moment made the start seem slow
 _CONTEXT = (0, 0, 0, 0, 0)
+_ARGUMENTS = EzklArguments(
+    input_scale=7,
+    param_scale=7,
+    scale_rebase_multiplier=2,
+    decomp_base=1 << (_LOG_ROWS - 1),
+    decomp_legs=3,
+    lookup_range=(0, 0),
+    logrows=_LOG_ROWS,
+).to_run_arguments()
 
 
 def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progress) -> Speed:
-    """Make the keys of two circuits once and prove each of them several times; takes a few seconds."""
-    small, large = (
-        _timed(engine, width, setup(log_rows), log_rows, progress, done / len(_SIZES))
-        for done, (width, log_rows) in enumerate(_SIZES)
-    )
-    keys_start, keys_rate = _line((small.work.keys, small.keys), (large.work.keys, large.keys))
-    prove_start, prove_rate = _line((small.work.prove, small.prove), (large.work.prove, large.prove))
-    return Speed(keys_start, keys_rate, prove_start, prove_rate)
-
-
-@dataclass(frozen=True, slots=True)
-class _Timed:
-    """Predicted work, and measured seconds for the keys and (median) for a proof."""
-
-    work: Work
-    keys: float
-    prove: float
-
-
-def _line(low: tuple[float, float], high: tuple[float, float]) -> tuple[float, float]:
-    """Start and rate of the line through two points (work, seconds); neither is negative."""
-    rate = max(_LEAST_RATE, (high[1] - low[1]) / (high[0] - low[0]))
-    return max(0.0, low[1] - rate * low[0]), rate
-
-
-def _timed(engine: Engine, width: int, setup: Path, log_rows: int, progress: Progress, done: float) -> _Timed:
+    """Time what a call takes that does next to nothing, then keys and proofs of one circuit; takes a few seconds."""
+    start = _least_seconds(lambda: engine.commit([0]))
+    progress(0.2)
     with private_directory() as folder:
-        network, spec = folder / "network.onnx", TensorSpec(name="x", dtype="float32", shape=(1, width))
-        _write_dense(network, width)
-        answer = spec.model_copy(update={"name": "y"})
-        program = engine.build(network, [spec], [answer], _arguments(log_rows), folder)
-        start = time.perf_counter()
-        engine.make_keys(folder, setup, folder / "pk")
-        keys = time.perf_counter() - start
-        proofs = []
-        for count in range(_PROOFS):
-            progress(done + 0.5 * (1 + count) / (1 + _PROOFS))
-            start = time.perf_counter()
-            engine.prove(folder, program, setup, folder / "pk", [[1] * width], _CONTEXT)
-            proofs.append(time.perf_counter() - start)
-        return _Timed(engine.work(folder), keys, median(proofs))
+        program, trusted, key = _built(engine, folder), setup(_LOG_ROWS), folder / "pk"
+        work = engine.work(folder)
+        progress(0.4)
+        keys = _seconds(lambda: engine.make_keys(folder, trusted, key))
+        progress(0.6)
+        prove = _least_seconds(lambda: engine.prove(folder, program, trusted, key, [[1] * _WIDTH], _CONTEXT))
+    return Speed(start, _rate(keys - start, work.keys), start, _rate(prove - start, work.prove))
 
 
-def _arguments(log_rows: int) -> dict[str, object]:
-    return EzklArguments(
-        input_scale=_BITS,
-        param_scale=_BITS,
-        scale_rebase_multiplier=2,
-        decomp_base=1 << (log_rows - 1),
-        decomp_legs=4 if log_rows < 10 else 3,
-        lookup_range=(0, 0),
-        logrows=log_rows,
-    ).to_run_arguments()
+def _least_seconds(call: Callable[[], object]) -> float:
+    return min(_seconds(call) for _ in range(_REPEATS))
 
 
-def _write_dense(path: Path, width: int) -> None:
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _rate(seconds: float, work: float) -> float:
+    return max(_LEAST_RATE, seconds / work)
+
+
+def _built(engine: Engine, folder: Path) -> Program:
+    network, spec = folder / "network.onnx", TensorSpec(name="x", dtype="float32", shape=(1, _WIDTH))
+    _write_dense(network)
+    return engine.build(network, [spec], [spec.model_copy(update={"name": "y"})], _ARGUMENTS, folder)
+
+
+def _write_dense(path: Path) -> None:
     """One dense layer with a rectifier, the context before its input as in every network."""
     import onnx  # noqa: PLC0415 - heavy; the package must import light
     from onnx import helper, numpy_helper  # noqa: PLC0415
 
-    weights = np.linspace(-1, 1, width * width, dtype=np.float32).reshape(width, width) / width
+    weights = np.linspace(-1, 1, _WIDTH**2, dtype=np.float32).reshape(_WIDTH, _WIDTH) / _WIDTH
     ports = [
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, size])
-        for name, size in (("ctx", len(_CONTEXT)), ("x", width), ("y", width))
+        for name, size in (("ctx", len(_CONTEXT)), ("x", _WIDTH), ("y", _WIDTH))
     ]
     nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["y"])]
     graph = helper.make_graph(nodes, "dense", ports[:2], ports[2:], [numpy_helper.from_array(weights, "w")])
