@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,8 @@ from zkinfer.circuits.engines import ezkl_fitting
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, slots_in_order
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.engines.ezkl_cost import least_work, with_shrinking, work_of
-from zkinfer.circuits.engines.ezkl_layout import layout_as_built, layout_of, log_rows_least
+from zkinfer.circuits.engines.ezkl_files import NETWORK, damaged, read_settings
+from zkinfer.circuits.engines.ezkl_layout import is_complete, layout_as_built, layout_of, log_rows_least
 from zkinfer.circuits.engines.ezkl_process import EzklProcess
 from zkinfer.circuits.engines.ezkl_speed import measure_speed
 from zkinfer.circuits.errors import EngineError
@@ -96,7 +96,9 @@ class EzklEngine:
 
     @staticmethod
     def _settings(folder: Path) -> dict[str, Any]:
-        settings: dict[str, Any] = json.loads((folder / "settings.json").read_bytes())
+        settings = read_settings(folder)
+        if not is_complete(settings):
+            raise damaged(folder)
         return settings
 
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
@@ -127,7 +129,7 @@ class EzklEngine:
         settings = self._settings(folder)
         some = batch[: max(_LEAST_SAMPLES, _SAMPLED_ROWS // max(1, settings["num_rows"]))]
         with private_directory() as scratch:
-            bits = self._process.bits_needed(folder / "network.onnx", arguments, some, scratch)
+            bits = self._process.bits_needed(folder / NETWORK, arguments, some, scratch)
         room = float(arguments.integer_limit / 2**bits)
         if not settings["required_lookups"]:  # then a forward pass would tell nothing more
             return room

@@ -95,10 +95,6 @@ class EzklArguments(BaseModel):
         dumped: dict[str, Any] = self.model_dump(mode="json")
         return dumped
 
-    def without_lookups(self) -> EzklArguments:
-        """The same for a program that has no lookup tables."""
-        return self.model_copy(update={"lookup_range": (0, 0)})
-
     @property
     def rows(self) -> int:
         """Rows of every column."""

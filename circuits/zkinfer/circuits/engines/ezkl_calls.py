@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import ezkl
 
 from zkinfer.circuits.child import report
+from zkinfer.circuits.engines.ezkl_files import NETWORK, SETTINGS, VK, VKA, read_settings
 from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE, narrowest
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 from zkinfer.circuits.field import MODULUS
@@ -24,7 +25,6 @@ from zkinfer.circuits.field import MODULUS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_NETWORK, _SETTINGS, _VK, _VKA = "network.onnx", "settings.json", "vk.key", "vka.bin"
 # What the engine logs, and then raises as "General synthesis error", when a value does not fit its range checks.
 _SIGNS_OF_RANGE = ("is too large to be represented", "out of range")
 
@@ -46,13 +46,13 @@ logging.basicConfig(level=logging.WARNING, handlers=[_heard], force=True)
 
 def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
     """The engine's settings for each of several run arguments; None where it has none."""
-    return [_settings_or_none(network, arguments, Path(folder, _SETTINGS)) for arguments in options]
+    return [_settings_or_none(network, arguments, Path(folder, SETTINGS)) for arguments in options]
 
 
 def sound_settings(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
     """The same, with None also where values could wrap around the field."""
     return [
-        _settings_or_none(network, arguments, Path(folder, _SETTINGS)) if _is_sound(network, arguments) else None
+        _settings_or_none(network, arguments, Path(folder, SETTINGS)) if _is_sound(network, arguments) else None
         for arguments in options
     ]
 
@@ -68,7 +68,7 @@ def _settings_or_none(network: str, arguments: dict[str, Any], path: Path) -> di
 def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any]:
     """Write the settings of a program; returns them."""
     _refuse_overflow(network, arguments)
-    return _settings(network, arguments, Path(folder, _SETTINGS))
+    return _settings(network, arguments, Path(folder, SETTINGS))
 
 
 def try_out(
@@ -83,7 +83,7 @@ def try_out(
 
     The decomposition changes no answer, so that one pass over the samples gives both.
     """
-    settings = _settings(network, arguments, Path(folder, _SETTINGS))
+    settings = _settings(network, arguments, Path(folder, SETTINGS))
     bits, answers = _narrowest(network, arguments, batch, outputs_wanted, likely_bits, folder)
     return _joined(answers) | {"settings": settings, "bits": bits}
 
@@ -126,16 +126,20 @@ def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any
     where = Path(folder)
     pk = where / "discarded.pk" if proving_key is None else Path(proving_key)
     with _compiled(folder) as compiled:
-        _call(lambda: ezkl.setup(compiled, where / _VK, pk, setup, None, disable_selector_compression=False))
+        _call(lambda: ezkl.setup(compiled, where / VK, pk, setup, None, disable_selector_compression=False))
     if proving_key is None:
         pk.unlink()
     _call(lambda: asyncio.run(_make_vka(where, setup)))
-    vka = read_vka((where / _VKA).read_bytes())
-    return {"digest": vka.digest.hex, "proof_bytes": vka.proof_bytes, "vk_bytes": (where / _VK).stat().st_size}
+    vka = read_vka((where / VKA).read_bytes())
+    return {
+        "digest": vka.digest.hex,
+        "proof_bytes": vka.proof_bytes,
+        "vk_bytes": (where / VK).stat().st_size,
+    }
 
 
 async def _make_vka(where: Path, setup: str) -> None:
-    await ezkl.create_evm_vka(where / _VK, where / _SETTINGS, where / _VKA, setup)
+    await ezkl.create_evm_vka(where / VK, where / SETTINGS, where / VKA, setup)
 
 
 def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> dict[str, Any]:
@@ -143,7 +147,7 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
 
     Outputs beyond those that are wanted repeat the context.
     """
-    answers, settings = [], _read_settings(folder)
+    answers, settings = [], read_settings(Path(folder))
     with _compiled(folder) as compiled:
         for done, sample in enumerate(batch, 1):
             answers.append(_answer(_witness(settings, compiled, sample), outputs_wanted))
@@ -215,7 +219,7 @@ def _fitting(
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
     """Witness, prove, verify: the engine may return a proof that does not hold, without an error."""
     with _compiled(folder) as compiled:
-        witness = _witness(_read_settings(folder), compiled, inputs)
+        witness = _witness(read_settings(Path(folder)), compiled, inputs)
         report(0.1)
         with _in_memory(json.dumps(witness)) as witness_path:
             proof = _call(lambda: ezkl.prove(witness_path, compiled, proving_key, None, setup))
@@ -243,7 +247,7 @@ def verify(folder: str, setup: str, proof: str, instances: list[int]) -> None:
         try:
             # Of a larger setup the engine would make one of the circuit's size, which takes longer than a proof;
             # reduced, it takes the few points that verifying needs.
-            held = ezkl.verify(path, where / _SETTINGS, where / _VK, setup, reduced_srs=True)
+            held = ezkl.verify(path, where / SETTINGS, where / VK, setup, reduced_srs=True)
         except RuntimeError as err:
             raise ProofRejectedError(f"The proof does not hold: {_last(err)}.") from err
     if held is not True:
@@ -264,13 +268,8 @@ def _compiled(folder: str) -> Iterator[str]:
     be another one each time.
     """
     with _in_memory("") as path:
-        _call(lambda: ezkl.compile_circuit(Path(folder, _NETWORK), path, Path(folder, _SETTINGS)))
+        _call(lambda: ezkl.compile_circuit(Path(folder, NETWORK), path, Path(folder, SETTINGS)))
         yield path
-
-
-def _read_settings(folder: str) -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads(Path(folder, _SETTINGS).read_bytes())
-    return settings
 
 
 def _witness(settings: dict[str, Any], compiled: str, inputs: list[list[int]]) -> dict[str, Any]:

@@ -10,12 +10,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from zkinfer.circuits.engines.ezkl_arguments import MAX_BLOCKS, MIN_LOG_ROWS, RESERVED_ROWS, EzklArguments
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zkinfer.circuits.engines.ezkl_arguments import (
+    MAX_BLOCKS,
+    MAX_LOG_ROWS,
+    MIN_LOG_ROWS,
+    RESERVED_ROWS,
+    EzklArguments,
+)
 
 _POINT, _SCALAR = 64, 32  # bytes of a commitment and of an evaluation in a proof, and of a field element in a key
 _OPENING_POINTS = 2
+_Count = Annotated[int, Field(ge=0)]
+_Range = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,41 @@ class Layout:
     def fits(self) -> bool:
         """Whether program and tables stay within the blocks that are worth their cost."""
         return max(self.blocks, self.constants, *self.range_parts, self.function_parts) <= MAX_BLOCKS
+
+
+class _RunArgs(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    decomp_base: Annotated[int, Field(ge=2)]
+    logrows: Annotated[int, Field(ge=MIN_LOG_ROWS, le=MAX_LOG_ROWS)]
+    num_inner_cols: Annotated[int, Field(ge=1, le=16)]
+    lookup_range: _Range
+
+
+class _Settings(BaseModel):
+    """What is read of the settings of a finished program; the engine writes more."""
+
+    model_config = ConfigDict(strict=True)
+
+    run_args: _RunArgs
+    required_lookups: list[Any]
+    required_range_checks: list[_Range]
+    total_assignments: _Count
+    total_const_size: _Count
+    num_rows: _Count
+    num_shuffles: _Count
+    num_dynamic_lookups: _Count
+    model_instance_shapes: list[list[_Count]]
+    model_output_scales: list[int]
+
+
+def is_complete(settings: dict[str, Any]) -> bool:
+    """Whether settings that come from a file are such as the engine writes."""
+    try:
+        _Settings.model_validate(settings)
+    except ValidationError:
+        return False
+    return True
 
 
 def layout_as_built(settings: dict[str, Any]) -> Layout:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import child
 from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.engines.ezkl_files import NETWORK
 from zkinfer.circuits.engines.ezkl_wire import packed, received
 from zkinfer.circuits.errors import EngineError
 from zkinfer.circuits.scratch import private_directory
@@ -91,7 +92,7 @@ class EzklProcess:
             EngineError: tensors differ from ours.
             UnsupportedModelError: values could wrap around the field.
         """
-        own = folder / "network.onnx"
+        own = folder / NETWORK
         if own != network:
             shutil.copyfile(network, own)
         settings = self.call(

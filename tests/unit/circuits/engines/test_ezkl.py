@@ -4,13 +4,13 @@ import json
 
 import pytest
 from tests.unit.circuits.engines.answering import spec
-from tests.unit.circuits.engines.test_ezkl_process import SETTINGS
+from tests.unit.circuits.engines.test_ezkl_process import ARGUMENTS, SETTINGS
 
 from zkinfer.circuits import child
 from zkinfer.circuits.child import Limits
 from zkinfer.circuits.engines.base import Program, Proof, slots_in_order
 from zkinfer.circuits.engines.ezkl import EzklEngine
-from zkinfer.circuits.errors import EngineError, EngineTimeoutError, ProofRejectedError
+from zkinfer.circuits.errors import CircuitError, EngineError, EngineTimeoutError, ProofRejectedError
 
 ENGINE = EzklEngine(Limits(seconds=3600))
 INPUTS, OUTPUTS = (spec("x"),), (spec("y"),)
@@ -71,16 +71,41 @@ def test_child_that_fails_is_no_proof(proving, error):
         proving(error("It failed."))
 
 
-def test_folder_without_settings_is_no_circuit_of_this_engine(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"settings\.json"):
-        ENGINE.work(tmp_path)
+USES = {
+    "work": ENGINE.work,
+    "prove": lambda folder: ENGINE.prove(folder, PROGRAM, folder, folder, [[1, 2]], [0] * 5),
+    "headroom": lambda folder: ENGINE.headroom(folder, ARGUMENTS.to_run_arguments(), [[[1, 2]]]),
+}
+every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
+
+
+@every_use
+def test_folder_without_settings_is_no_circuit_of_this_engine(tmp_path, use):
+    with pytest.raises(CircuitError, match=r"settings\.json is missing, damaged"):
+        use(tmp_path)
+
+
+@every_use
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b"7", b"[" * 100_000], ids=lambda data: repr(data[:9]))
+def test_settings_that_are_no_json_are_a_damaged_circuit(tmp_path, use, data):
+    (tmp_path / "settings.json").write_bytes(data)
+    with pytest.raises(CircuitError, match="missing, damaged or not the engine's"):
+        use(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["run_args", "num_shuffles", "total_assignments", "model_instance_shapes"])
-def test_settings_that_lack_something_have_no_work(tmp_path, name):
-    rest = {key: value for key, value in SETTINGS.items() if key != name}
-    (tmp_path / "settings.json").write_text(json.dumps(rest))
-    with pytest.raises(KeyError, match=name):
+@pytest.mark.parametrize("value", ["missing", None, "7", -1, [[-1]], {}], ids=repr)
+def test_settings_that_lack_something_have_no_work(tmp_path, name, value):
+    rest = {key: kept for key, kept in SETTINGS.items() if key != name}
+    (tmp_path / "settings.json").write_text(json.dumps(rest if value == "missing" else rest | {name: value}))
+    with pytest.raises(CircuitError, match="missing, damaged or not the engine's"):
+        ENGINE.work(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"logrows": 1 << 40}, {"logrows": 4}, {"num_inner_cols": 0}, {"lookup_range": [1]}])
+def test_settings_of_a_circuit_that_cannot_be_have_no_work(tmp_path, change):
+    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS | {"run_args": SETTINGS["run_args"] | change}))
+    with pytest.raises(CircuitError, match="missing, damaged or not the engine's"):
         ENGINE.work(tmp_path)
 
 

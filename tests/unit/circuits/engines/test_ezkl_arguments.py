@@ -145,10 +145,6 @@ def test_lookup_range_within_bounds_is_taken(value):
     assert list(parse(lookup_range=value).lookup_range) == value
 
 
-def test_without_lookups_has_an_empty_range():
-    assert parse().without_lookups().lookup_range == (0, 0)
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), b"7", {1, 2}], ids=repr)
 def test_argument_that_is_no_json_is_refused(value):
     with pytest.raises(EngineError, match=r"input_scale|JSON"):
