@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
+    from zkinfer.circuits.engines.base import Option
     from zkinfer.circuits.manifest import FidelityReport
 
 _BLUE, _ORANGE, _GREY = "#1f5f99", "#d9730d", "#5f5f5f"
@@ -48,21 +48,6 @@ _BESIDE: list[_Beside] = [
 _BESIDE += [(16, up, "left", "center") for far in (18, 32, 46, 60, 74, 88, 102) for up in (far, -far)]
 _BESIDE += [(-right, up, "right", base) for right, up, _, base in _BESIDE[4:]]
 _LEADER = {"arrowstyle": "-", "color": _GREY, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 5}
-
-
-@dataclass(frozen=True, slots=True)
-class TradeOffPoint:
-    """One choice of settings: what a proof takes, in seconds, and how good its answers are.
-
-    `error_p99` is the 99th percentile of the relative errors, `agreement` the share of samples with the same answer.
-    """
-
-    name: str
-    prove_seconds: float
-    error_p99: float
-    agreement: float
-    within_budget: bool
-    chosen: bool
 
 
 def draw_errors(report: FidelityReport, out: Path) -> None:
@@ -91,19 +76,20 @@ def draw_errors(report: FidelityReport, out: Path) -> None:
         _title(axes, "Errors of the circuit", f"{_quality(report)}\nmeasured on {samples} {_KINDS[report.data]}")
 
 
-def draw_trade_off(points: Sequence[TradeOffPoint], out: Path) -> None:
+def draw_trade_off(options: Sequence[Option], out: Path) -> None:
     """Write cost against error of several settings to a .png or .svg, in place of what is there.
 
-    Both axes are logarithmic; settings without any error lie on the lower edge.
+    Both axes are logarithmic; settings without any error lie on the lower edge, and those without a cost nowhere.
 
     Raises:
-        InputError: no points, a cost that is not positive, a negative or endless number, or see `draw_errors`.
+        InputError: no option has a cost, a number that is negative or endless, a cost of 0, or see `draw_errors`.
     """
+    points = [option for option in options if option.cost is not None]
     if not points or not all(_is_drawable(point) for point in points):
         raise InputError("A trade-off needs points, with a finite cost above 0 and a finite error of 0 or more.")
     seconds = [point.prove_seconds for point in points]
-    least = min((point.error_p99 for point in points if point.error_p99), default=1e-3)
-    errors = [max(point.error_p99, least / 3) for point in points]
+    least = min((point.fidelity.error_p99 for point in points if point.fidelity.error_p99), default=1e-3)
+    errors = [max(point.fidelity.error_p99, least / 3) for point in points]
     with _picture(out) as axes:
         axes.set(xscale="log", yscale="log", xlim=_around(seconds, 1.6), ylim=_around(errors, 1.5))
         _write_plain_ticks(axes)
@@ -187,9 +173,9 @@ def _quality(report: FidelityReport) -> str:
 # --- trade-off
 
 
-def _is_drawable(point: TradeOffPoint) -> bool:
-    numbers = (point.prove_seconds, point.error_p99, point.agreement)
-    return all(map(math.isfinite, numbers)) and point.prove_seconds > 0 and point.error_p99 >= 0
+def _is_drawable(point: Option) -> bool:
+    numbers = (point.prove_seconds, point.fidelity.error_p99, point.fidelity.agreement)
+    return all(map(math.isfinite, numbers)) and point.prove_seconds > 0 and point.fidelity.error_p99 >= 0
 
 
 def _around(values: Sequence[float], margin: float) -> tuple[float, float]:
@@ -208,7 +194,7 @@ def _write_plain_ticks(axes: Axes) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _, text=text: text(value)))
 
 
-def _marker(point: TradeOffPoint) -> dict[str, Any]:
+def _marker(point: Option) -> dict[str, Any]:
     colour = _ORANGE if point.chosen else _BLUE
     return {
         "marker": "o",
@@ -220,7 +206,7 @@ def _marker(point: TradeOffPoint) -> dict[str, Any]:
     }
 
 
-def _explain(axes: Axes, points: Sequence[TradeOffPoint]) -> None:
+def _explain(axes: Axes, points: Sequence[Option]) -> None:
     """A legend of the kinds of points that occur."""
     kinds = {(point.within_budget, point.chosen): point for point in points}
     for (within, chosen), point in sorted(kinds.items(), reverse=True):
@@ -229,7 +215,7 @@ def _explain(axes: Axes, points: Sequence[TradeOffPoint]) -> None:
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=len(kinds), frameon=False)
 
 
-def _label(axes: Axes, points: Sequence[TradeOffPoint], errors: Sequence[float]) -> None:
+def _label(axes: Axes, points: Sequence[Option], errors: Sequence[float]) -> None:
     """Name every point where its name covers nothing, or as little as can be."""
     axes.figure.canvas.draw()  # so that everything has a place
     taken = [_box_of_marker(axes, point.prove_seconds, error) for point, error in zip(points, errors, strict=True)]
@@ -243,11 +229,11 @@ def _label(axes: Axes, points: Sequence[TradeOffPoint], errors: Sequence[float])
         _annotation(axes, point, error, _BESIDE[best])
 
 
-def _annotation(axes: Axes, point: TradeOffPoint, error: float, beside: _Beside) -> Annotation:
+def _annotation(axes: Axes, point: Option, error: float, beside: _Beside) -> Annotation:
     right, up, side, base = beside
-    exact = "" if point.error_p99 else ", no error"
+    exact = "" if point.fidelity.error_p99 else ", no error"
     return axes.annotate(
-        f"{point.name} ({point.agreement:.1%}{exact})",
+        f"{point.name} ({point.fidelity.agreement:.1%}{exact})",
         (point.prove_seconds, error),
         (right, up),
         textcoords="offset points",

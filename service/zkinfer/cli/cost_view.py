@@ -39,21 +39,9 @@ def show_trade_off(options: Sequence[Option]) -> None:
 
 def draw(options: Sequence[Option], picture: Path) -> None:
     """Draw the same into a file (.png or .svg)."""
-    from zkinfer.circuits.pictures import TradeOffPoint, draw_trade_off
+    from zkinfer.circuits.pictures import draw_trade_off
 
-    points = [
-        TradeOffPoint(
-            name=option.name,
-            prove_seconds=option.cost.prove_seconds,
-            error_p99=option.fidelity.error_p99,
-            agreement=option.fidelity.agreement,
-            within_budget=option.within_budget,
-            chosen=option.chosen,
-        )
-        for option in options
-        if option.cost is not None
-    ]
-    draw_trade_off(points, picture)
+    draw_trade_off(options, picture)
     say(f"[green]✓[/] {plain(picture)}")
 
 

@@ -2,23 +2,32 @@
 
 import json
 import sys
-from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 from tests.unit.circuits.making import DOCUMENT, everything_under
 
+from zkinfer.circuits.cost import Cost, Work
+from zkinfer.circuits.engines.base import Option
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.fidelity import Fidelity
 from zkinfer.circuits.manifest import ErrorHistogram, FidelityReport
-from zkinfer.circuits.pictures import TradeOffPoint, draw_errors, draw_trade_off
+from zkinfer.circuits.pictures import draw_errors, draw_trade_off
 
 REPORT = FidelityReport.model_validate_json(json.dumps(DOCUMENT["fidelity"]))
-POINT = TradeOffPoint("scale 7", 0.2, 0.02, 0.985, within_budget=False, chosen=False)
-POINTS = [POINT, replace(POINT, name="scale 9", prove_seconds=0.4, error_p99=0.004, within_budget=True, chosen=True)]
+
+
+def option(name="scale 7", prove_seconds=0.2, error_p99=0.02, **changes):
+    cost = Cost(Work(1.0, 1.0, 1, 1, 1, 1), 0.1, prove_seconds)
+    fidelity = Fidelity(9, 0.985, 0.001, 0.01, error_p99, 0.1, 0.5, ())
+    return Option(**{"cost": cost, "within_budget": False, "chosen": False} | changes, name=name, fidelity=fidelity)
+
+
+OPTIONS = [option(), option("scale 9", 0.4, 0.004, within_budget=True, chosen=True), option(cost=None)]
 PNG = b"\x89PNG\r\n\x1a\n"
 DRAWN = {
     "errors": lambda out: draw_errors(REPORT, out),
-    "trade-off": lambda out: draw_trade_off(POINTS, out),
+    "trade-off": lambda out: draw_trade_off(OPTIONS, out),
 }
 both = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 
@@ -82,17 +91,17 @@ def test_errors_of_any_distribution_are_drawn(tmp_path, counts):
 
 
 def test_name_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path):
-    draw_trade_off([replace(POINT, name=r"$\frac{$")], tmp_path / "a.png")
+    draw_trade_off([option(r"$\frac{$")], tmp_path / "a.png")
     assert (tmp_path / "a.png").exists()
 
 
 @pytest.mark.parametrize(
     "points",
     [
-        [POINT],
-        [replace(POINT, error_p99=0.0)],
-        [replace(POINT, name=f"scale {number}") for number in range(30)],
-        [replace(POINT, prove_seconds=1e-6, error_p99=1e-12), replace(POINT, prove_seconds=1e6, error_p99=1e3)],
+        [option()],
+        [option(error_p99=0.0)],
+        [option(f"scale {number}") for number in range(30)],
+        [option(prove_seconds=1e-6, error_p99=1e-12), option(prove_seconds=1e6, error_p99=1e3)],
     ],
     ids=["one", "without error", "all in one place", "far apart"],
 )
@@ -105,9 +114,10 @@ def test_points_wherever_they_lie_are_drawn(tmp_path, points):
                                     {"error_p99": float("nan")}])  # fmt: skip
 def test_point_that_has_no_place_is_refused(tmp_path, change):
     with pytest.raises(InputError, match="A trade-off needs points, with a finite cost above 0"):
-        draw_trade_off([POINT, replace(POINT, **change)], tmp_path / "a.png")
+        draw_trade_off([option(), option(**change)], tmp_path / "a.png")
 
 
-def test_no_points_are_refused(tmp_path):
+@pytest.mark.parametrize("options", [[], [option(cost=None)]], ids=["nothing", "without a cost"])
+def test_no_points_are_refused(tmp_path, options):
     with pytest.raises(InputError, match="A trade-off needs points"):
-        draw_trade_off([], tmp_path / "a.png")
+        draw_trade_off(options, tmp_path / "a.png")

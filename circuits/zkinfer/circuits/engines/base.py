@@ -7,6 +7,7 @@ gives integers and proof bytes. What it says is checked by its callers wherever 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -155,6 +156,11 @@ class Option:
     fidelity: Fidelity
     within_budget: bool
     chosen: bool
+
+    @property
+    def prove_seconds(self) -> float:
+        """Predicted for a proof; infinity where nothing was."""
+        return math.inf if self.cost is None else self.cost.prove_seconds
 
 
 @dataclass(frozen=True, slots=True)
