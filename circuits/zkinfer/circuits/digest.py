@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
-from Crypto.Hash import keccak
-
 from zkinfer.circuits.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,4 +58,6 @@ def sha256_file(path: Path) -> Digest:
 
 def keccak256(data: bytes) -> Digest:
     """Hash bytes with Ethereum's Keccak-256 (not NIST SHA3-256)."""
+    from Crypto.Hash import keccak  # noqa: PLC0415 - slow to load, and most children hash with SHA-256 only
+
     return Digest("keccak256", keccak.new(digest_bits=256, data=data).digest())
