@@ -1,6 +1,7 @@
 """How fast this machine is with ezkl: one small circuit, its keys and proofs, timed once.
 
-Other programs make a measurement longer and never shorter, so the least of several is taken.
+Keys and proofs are made of the same sums and transforms, so one rate holds for both; what the keys took beyond it is
+their start. Other programs make a measurement longer and never shorter, so the least of several is taken.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progre
         keys = _seconds(lambda: engine.make_keys(folder, trusted, key))
         progress(0.6)
         prove = _least_seconds(lambda: engine.prove(folder, program, trusted, key, [[1] * _WIDTH], _CONTEXT))
-    return Speed(start, _rate(keys - start, work.keys), start, _rate(prove - start, work.prove))
+    rate = max(_LEAST_RATE, (prove - start) / work.prove)
+    return Speed(max(0.0, keys - rate * work.keys), rate, start, rate)
 
 
 def _least_seconds(call: Callable[[], object]) -> float:
@@ -58,10 +60,6 @@ def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def _rate(seconds: float, work: float) -> float:
-    return max(_LEAST_RATE, seconds / work)
 
 
 def _built(engine: Engine, folder: Path) -> Program:

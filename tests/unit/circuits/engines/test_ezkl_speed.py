@@ -4,11 +4,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.unit.circuits.making import engine_failing_at
 
-from zkinfer.circuits.engines import ezkl_speed
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.engines.ezkl_speed import measure_speed
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -53,10 +50,15 @@ def measured(dev_home, monkeypatch):
     return call
 
 
-def test_rate_is_what_remains_after_the_start(measured):
+def test_rate_is_what_remains_of_a_proof_after_the_start(measured):
     speed, _ = measured()
-    assert (speed.keys_start, speed.keys_rate) == pytest.approx((1.0, 0.5))
     assert (speed.prove_start, speed.prove_rate) == pytest.approx((1.0, 0.1))
+
+
+@pytest.mark.parametrize(("keys", "start"), [(6.0, 5.0), (1.5, 0.5), (0.5, 0.0)])
+def test_keys_have_the_rate_of_proofs_and_what_is_left_is_their_start(measured, keys, start):
+    speed, _ = measured(keys=keys)
+    assert (speed.keys_start, speed.keys_rate) == pytest.approx((start, 0.1))
 
 
 @pytest.mark.parametrize("busy", [{"starts": (99.0, 1.0)}, {"starts": (1.0, 9.0)}, {"proofs": (99.0, 3.0)}])
@@ -67,11 +69,6 @@ def test_call_that_took_unusually_long_is_left_out(measured, busy):
 def test_circuit_that_seemed_to_take_no_time_leaves_a_small_rate(measured):
     speed, _ = measured(starts=(9.0, 9.0))
     assert (speed.keys_rate, speed.prove_rate) == (1e-3, 1e-3)
-
-
-@given(seconds=st.floats(-1e6, 1e6), work=st.floats(1e-3, 1e6))
-def test_rate_is_never_negative_or_nothing(seconds, work):
-    assert ezkl_speed._rate(seconds, work) > 0
 
 
 def test_circuit_is_such_as_the_engine_accepts(measured):
