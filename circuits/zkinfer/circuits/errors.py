@@ -2,8 +2,9 @@
 
 Every error says its `cause` (what is wrong) and, where there is one, its `cure` (what to do about it).
 Classes are cut by who can act: the caller (`InputError`), the operator of trusted setups (`SetupError`),
-the owner of a circuit folder (`CircuitError`), whoever runs the engine (`EngineError`). The verifier's
-refusals (`zkinfer.verifier.errors`) hang from the same root.
+the owner of a circuit folder (`CircuitError`), whoever runs the engine (`EngineError`), whoever asks for proofs
+(`JobError`), the operator of the disk and the database (`StoreError`). The verifier's refusals
+(`zkinfer.verifier.errors`) hang from the same root.
 """
 
 
@@ -77,3 +78,55 @@ class ProofRejectedError(EngineError):
 
 class RangeError(EngineError):
     """A value left the range the circuit can represent; no sound proof exists for this input."""
+
+
+class StoppedError(ZkinferError):
+    """Whoever asked for the work stopped it; nobody's fault."""
+
+
+class JobError(ZkinferError):
+    """A job cannot be taken, or is not in a state for what was asked."""
+
+
+class UnknownJobError(JobError):
+    """There is no job of this id, or none any more."""
+
+
+class RequestConflictError(JobError):
+    """The request id was used before, for something else."""
+
+
+class DeadlinePassedError(JobError):
+    """The proof would be worthless before it is begun."""
+
+
+class JobStateError(JobError):
+    """The job is not in a state in which this can be done."""
+
+
+class LeaseLostError(JobError):
+    """The job is no longer this worker's: it was given to another, finished, or deleted."""
+
+
+class QueueFullError(JobError):
+    """As many jobs wait as may; `retry_after` says in how many seconds there may be room."""
+
+    def __init__(self, cause: str, cure: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(cause, cure)
+        self.retry_after = retry_after
+
+
+class QuotaExceededError(QueueFullError):
+    """This owner has as many unfinished jobs as one may have."""
+
+
+class StoreError(ZkinferError):
+    """The database or the folder of artefacts cannot be used; nothing was done by halves."""
+
+
+class ArtefactMissingError(StoreError):
+    """An artefact was never put, or was removed meanwhile."""
+
+
+class ArtefactDamagedError(StoreError):
+    """An artefact is not what its name says."""

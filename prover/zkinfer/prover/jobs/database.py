@@ -1,0 +1,232 @@
+"""One database, embedded or a server: transactions that take turns, and errors in our own words.
+
+Every writer takes the same lock first, in SQLite the database's own and in PostgreSQL an advisory one, so what a
+transaction reads stays true until it ends. Threads of one process that write at the same time share one transaction
+and one wait for the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import sqlalchemy
+from sqlalchemy import event, exc, insert, select
+from sqlalchemy.engine import URL, make_url
+
+from zkinfer.circuits.errors import InputError, StoreError, ZkinferError
+from zkinfer.circuits.oserrors import why
+from zkinfer.circuits.owned import own_directory
+from zkinfer.prover.jobs import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+_WRITING = "zkinfer_writing"
+_LOCK = 0x7A6B696E666572  # "zkinfer"
+_MOST_AT_ONCE = 64
+_POSTGRES = "postgresql+psycopg"
+_FORMS = "Write sqlite:////path/to/jobs.db or postgresql+psycopg://user@host/database."
+
+
+class Database:
+    """Use `opened`."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._arrival = threading.Lock()
+        self._turn = threading.Lock()
+        self._waiting: list[_Entry[Any]] = []
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one moment and changes nothing; raises StoreError."""
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """What `work` gives, once all that it wrote is on the disk.
+
+        Raises:
+            StoreError: nothing was written.
+            ZkinferError: what `work` raised; nothing of it was written.
+        """
+        entry = _Entry(work)
+        with self._arrival:
+            self._waiting.append(entry)
+        with self._turn:
+            if not entry.tried:
+                self._commit_together(self._next_batch())
+        return entry.outcome()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    def _next_batch(self) -> list[_Entry[Any]]:
+        with self._arrival:
+            batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+        return batch
+
+    def _commit_together(self, batch: list[_Entry[Any]]) -> None:
+        for entry in batch:
+            entry.tried = True
+        try:
+            with self._translated(), self._engine.connect() as plain:
+                connection = plain.execution_options(**{_WRITING: True})
+                with connection.begin():
+                    for entry in batch:
+                        entry.run(connection)
+        except StoreError as err:
+            for entry in batch:
+                entry.failed = err
+        else:
+            for entry in batch:
+                entry.committed = True
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.DBAPIError, exc.TimeoutError) as err:
+            raise _in_our_words(self._name, err) from err
+
+
+class _Entry(Generic[T]):
+    """One caller's share of a transaction."""
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self._work = work
+        self._result: list[T] = []
+        self.tried = False
+        self.committed = False
+        self.failed: ZkinferError | None = None
+
+    def run(self, connection: Connection) -> None:
+        """Do the work; what fails is undone without disturbing the others."""
+        try:
+            with connection.begin_nested():
+                self._result.append(self._work(connection))
+        except ZkinferError as err:
+            self.failed = err
+
+    def outcome(self) -> T:
+        """The result, or the error."""
+        if self.failed is not None:
+            raise self.failed
+        if not self.committed:
+            raise StoreError("The transaction was abandoned.", "Try again.")
+        return self._result[0]
+
+
+def opened(url: str, *, busy_seconds: float = 10.0) -> Database:
+    """Open a database and make its tables where there are none.
+
+    Args:
+        url: as SQLAlchemy has them; SQLite in a file, or PostgreSQL through psycopg.
+        busy_seconds: how long to wait for a writer of another process.
+
+    Raises:
+        StoreError: it cannot be opened, is no such database, or was written by a newer version of zkinfer.
+    """
+    parsed = _parsed(url)
+    engine = (
+        _sqlite(parsed, busy_seconds) if parsed.drivername.startswith("sqlite") else _postgres(parsed, busy_seconds)
+    )
+    database = Database(engine, parsed.render_as_string(hide_password=True))
+    database.write(_prepare)
+    return database
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as err:
+        raise StoreError("The address of the database cannot be read.", _FORMS) from err
+    in_file = parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:")
+    if not in_file and parsed.drivername != _POSTGRES:
+        raise StoreError(f"{parsed.drivername} is no database that keeps jobs.", _FORMS)
+    return parsed
+
+
+def _sqlite(url: URL, busy_seconds: float) -> Engine:
+    path = Path(url.database or "").absolute()
+    try:
+        own_directory(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its journal gets the same rights
+    except InputError as err:
+        raise StoreError(err.cause, err.cure) from err
+    except OSError as err:
+        raise StoreError(f"{path} cannot be opened: {why(err)}.", "Check the path and its rights.") from err
+    engine = sqlalchemy.create_engine(url.set(database=str(path)), connect_args={"timeout": busy_seconds})
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
+        connection.isolation_level = None  # we say where transactions begin
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get(_WRITING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: URL, busy_seconds: float) -> Engine:
+    wait = round(busy_seconds * 1000)
+    # A host that vanishes within a transaction must not keep everybody else out for hours.
+    options = f"-c lock_timeout={wait} -c idle_in_transaction_session_timeout=15000 -c synchronous_commit=on"
+    arguments = {"connect_timeout": 10, "options": options, "tcp_user_timeout": 15_000}
+    try:
+        engine = sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    except ModuleNotFoundError as err:
+        raise StoreError("psycopg is not installed.", "Run: pip install 'zkinfer[postgres]'") from err
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(_WRITING):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+    return engine
+
+
+def _prepare(connection: Connection) -> None:
+    schema.metadata.create_all(connection)
+    found = connection.scalar(select(schema.state.c.schema_version))
+    if found is None:
+        connection.execute(insert(schema.state).values(id=1, schema_version=schema.SCHEMA_VERSION, revision=0))
+    elif found > schema.SCHEMA_VERSION:
+        raise StoreError(
+            f"The database of jobs has the form {found}; this version of zkinfer knows {schema.SCHEMA_VERSION}.",
+            "A newer version wrote it: update zkinfer, or name another database.",
+        )
+
+
+_CURES = (
+    ("full", "The disk or the database is full.", "Make room; jobs go on by themselves."),
+    ("no space", "The disk of the database is full.", "Make room; jobs go on by themselves."),
+    ("locked", "Another process keeps the database locked.", "Find it, and stop it."),
+    ("lock timeout", "Another process keeps the database locked.", "Find it, and stop it."),
+    ("readonly", "The database cannot be written.", "Check the rights of the file and its folder."),
+    ("read-only", "The database cannot be written.", "It is a standby, or its disk is read-only."),
+    ("not a database", "This file is no database.", "Name another, or restore it from a copy."),
+    ("malformed", "The database is damaged.", "Restore it from a copy."),
+)
+
+
+def _in_our_words(name: str, err: Exception) -> StoreError:
+    said = str(getattr(err, "orig", None) or err).strip().splitlines()
+    first = said[0] if said else type(err).__name__
+    for sign, cause, cure in _CURES:
+        if sign in first.lower():
+            return StoreError(f"{cause} ({name}: {first})", cure)
+    return StoreError(f"The database {name} failed: {first}.", "Check that it runs and can be reached.")

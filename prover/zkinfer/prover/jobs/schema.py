@@ -1,0 +1,112 @@
+"""The tables. Times are integers: microseconds since 1970, UTC, the same in every database.
+
+A change of these tables needs a new `SCHEMA_VERSION`, and a way from the last one in `database`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from zkinfer.prover.jobs.values import UNFINISHED, JobState
+
+SCHEMA_VERSION = 1
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under this name
+
+metadata = MetaData()
+
+# One row: the version of these tables, and the number of changes so far.
+state = Table(
+    "zkinfer_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+# When an owner was last given a worker, as a revision: the longest ago comes next.
+owners = Table(
+    "zkinfer_owners",
+    metadata,
+    Column("owner", String(256), primary_key=True),
+    Column("served", BigInteger, nullable=False, index=True),
+)
+
+jobs = Table(
+    "zkinfer_jobs",
+    metadata,
+    Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("owner", String(256), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("circuit", String(80), nullable=False),
+    Column("model_id", String(80), nullable=False),
+    Column("inputs", String(80), nullable=False, index=True),
+    Column("inputs_kept", Boolean, nullable=False),
+    Column("outputs", String(80), nullable=False),
+    Column("context", Text, nullable=False),
+    Column("random_request_id", Boolean, nullable=False),
+    Column("request_id", String(256)),
+    Column("content", String(80), nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("deadline", BigInteger),
+    Column("state", String(16), CheckConstraint(f"state IN {tuple(map(str, JobState))}"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("passed_over", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("lease_seconds", Float, nullable=False),
+    Column("worker", String(256)),
+    Column("host", String(256)),
+    Column("progress", Float, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("not_before", BigInteger),
+    Column("reason", String(64)),
+    Column("cause", Text),
+    Column("cure", Text),
+    Column("attestation", String(80), index=True),
+    Column("attestation_bytes", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number is never given twice, also after the last job was deleted
+)
+
+unfinished = jobs.c.state.in_([str(one) for one in UNFINISHED])
+_same_request = jobs.c.request_id.is_not(None)
+_same_content = jobs.c.request_id.is_(None) & jobs.c.state.in_([str(one) for one in UNFINISHED])
+
+Index("zkinfer_jobs_queue", jobs.c.owner, jobs.c.state, jobs.c.number)
+Index("zkinfer_jobs_state", jobs.c.state, jobs.c.finished_at)
+Index("zkinfer_jobs_worker", jobs.c.worker)
+Index(
+    "zkinfer_jobs_request",
+    jobs.c.owner,
+    jobs.c.request_id,
+    unique=True,
+    sqlite_where=_same_request,
+    postgresql_where=_same_request,
+)
+Index(
+    "zkinfer_jobs_content",
+    jobs.c.owner,
+    jobs.c.content,
+    unique=True,
+    sqlite_where=_same_content,
+    postgresql_where=_same_content,
+)

@@ -1,0 +1,336 @@
+"""The queue of jobs, in a database that survives whatever is killed.
+
+What `submit` returned is on the disk. A job is worked on under a lease, whose fence grows with every claim: nobody
+changes a job with an old one. So each job ends once, however many workers believe that it is theirs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from zkinfer.circuits.digest import Digest
+from zkinfer.prover.jobs import claiming, ending, reading, submitting, sweeping
+from zkinfer.prover.jobs.changing import row_of
+from zkinfer.prover.jobs.database import opened
+from zkinfer.prover.jobs.rows import job_of
+from zkinfer.prover.jobs.values import JobState, Patience, Swept
+from zkinfer.prover.jobs.watching import ClockWatch, LeaseWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from sqlalchemy import Connection
+
+    from zkinfer.prover.artefacts import ArtefactStore
+    from zkinfer.prover.jobs.database import Database
+    from zkinfer.prover.jobs.values import (
+        Changes,
+        Counts,
+        Failure,
+        Job,
+        JobRequest,
+        Lease,
+        Page,
+        QueueLimits,
+        Submission,
+    )
+    from zkinfer.prover.jobs.watching import Sign
+
+_ORPHANS_EVERY = 600.0
+
+
+class JobStore:
+    """Jobs and their artefacts. Threads may share one; processes open one each. Use `open`.
+
+    All methods raise StoreError where the database or the disk cannot be used; then nothing was changed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        artefacts: ArtefactStore,
+        *,
+        patience: Patience,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self.artefacts = artefacts
+        self._patience = patience
+        self._clock = clock
+        self._monotonic = monotonic
+        self._leases = LeaseWatch()
+        self._clock_watch = ClockWatch()
+        self._sweeping = threading.Lock()
+        self._orphans_at = monotonic()
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        artefacts: ArtefactStore,
+        *,
+        patience: Patience | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        busy_seconds: float = 10.0,
+    ) -> Self:
+        """Open the queue; its tables are made where there are none.
+
+        Args:
+            url: `sqlite:////path/to/jobs.db`, or `postgresql+psycopg://user@host/database`.
+            artefacts: where inputs and attestations lie; every process of one queue must see the same.
+            patience: how often jobs are tried, and how long they are kept.
+            clock: the time of day, UTC. It may be set back and forth: no lease hangs on it.
+            monotonic: seconds, for what must not hang on the time of day.
+            busy_seconds: how long to wait for a writer of another process.
+        """
+        database = opened(url, busy_seconds=busy_seconds)
+        return cls(database, artefacts, patience=patience or Patience(), clock=clock, monotonic=monotonic)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    # --- whoever asks
+
+    def submit(self, request: JobRequest, limits: QueueLimits) -> Submission:
+        """Take a job on, or find the one that stands for the same request; it is on the disk when this returns.
+
+        The same owner and request id give the same job whatever its state. Without a request id, the same owner,
+        circuit, inputs and context give the same job while it is unfinished.
+
+        Raises:
+            RequestConflictError: the request id stands for something else.
+            QueueFullError, QuotaExceededError: too many jobs; `retry_after` says when to ask again.
+            TooCostlyError: predicted to take more than the limits allow.
+            DeadlinePassedError: the deadline is in the past.
+            ArtefactMissingError: the inputs are not there, or not any more; put them (again) and submit again.
+        """
+        now = self._clock()
+        submitting.refuse_beforehand(request, limits, self.artefacts, now)
+        return self._database.write(
+            lambda connection: submitting.submit(connection, request, limits, self.artefacts, now)
+        )
+
+    def get(self, job_id: str) -> Job:
+        """A job as it is now; raises UnknownJobError."""
+        with self._database.reading() as connection:
+            return job_of(row_of(connection, job_id))
+
+    def page(
+        self,
+        *,
+        owner: str | None = None,
+        states: Collection[JobState] = (),
+        model: str | None = None,
+        size: int = 100,
+        token: str = "",
+    ) -> Page:
+        """Jobs, newest first: of this owner, in one of these states, of this model, where these are given.
+
+        Args:
+            owner: None for all.
+            states: empty for all.
+            model: None for all.
+            size: at most 1000.
+            token: from the page before; empty for the first. Raises InputError for any other.
+        """
+        with self._database.reading() as connection:
+            return reading.page(connection, owner=owner, states=states, model=model, size=size, token=token)
+
+    def position(self, job: Job) -> int:
+        """How many waiting jobs will start before this one; 0 for the next, and for one that does not wait."""
+        if job.state != JobState.QUEUED:
+            return 0
+        with self._database.reading() as connection:
+            return reading.position(connection, job)
+
+    def changes(self, after: int = 0, *, size: int = 256) -> Changes:
+        """The jobs that changed after a revision, oldest change first. One who asks again and again misses no end.
+
+        A job that changed twice is there once, as it is now; deleted ones are not.
+        """
+        with self._database.reading() as connection:
+            return reading.changes(connection, after, size)
+
+    def revision(self) -> int:
+        """The number of the latest change, to follow `changes` from now on."""
+        with self._database.reading() as connection:
+            return reading.revision(connection)
+
+    def counts(self) -> Counts:
+        """How many jobs there are, for whoever watches."""
+        with self._database.reading() as connection:
+            return reading.counts(connection, self._clock())
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job: at once while it waits; a running one is asked to stop; a finished one stays as it is.
+
+        Raises UnknownJobError.
+        """
+        job = self._database.write(lambda connection: ending.cancel(connection, job_id, self._clock()))
+        self._collect_inputs(job)
+        return job
+
+    def retry(self, job_id: str) -> Job:
+        """Put a failed job back into the queue, with all its attempts before it.
+
+        Raises:
+            UnknownJobError: see `get`.
+            JobStateError: it did not fail, its inputs are gone, or the same was asked again since.
+        """
+        return self._database.write(lambda connection: ending.retry(connection, job_id, self.artefacts, self._clock()))
+
+    def delete(self, job_id: str) -> None:
+        """Forget a finished job and its attestation; raises UnknownJobError, JobStateError."""
+        job = self._database.write(lambda connection: ending.forget(connection, job_id))
+        self._collect([job.request.inputs, *([job.attestation] if job.attestation else [])])
+
+    # --- whoever works
+
+    def claim(self, worker: str, *, lease_seconds: float, memory_bytes: int | None = None) -> Lease | None:
+        """Take the next job, or None where there is nothing to do now.
+
+        The owner who was served longest ago comes first, then the oldest job. A job that does not fit into memory
+        beside those that run is passed over, but not for ever.
+
+        Args:
+            worker: `host/name`, a name that no other process has or had.
+            lease_seconds: after so long without `renew` the job is given to another.
+            memory_bytes: what the predictions for all jobs that run on this host may add up to; None for no bound.
+        """
+        now, host = self._clock(), claiming.host_of(worker)
+        with self._database.reading() as connection:  # without a writer's lock, since most often there is nothing
+            if claiming.choose(connection, host, memory_bytes, self._patience, now)[0] is None:
+                return None
+        return self._database.write(
+            lambda connection: claiming.claim(
+                connection,
+                worker,
+                lease_seconds=lease_seconds,
+                memory_bytes=memory_bytes,
+                patience=self._patience,
+                now=now,
+            )
+        )
+
+    def renew(self, lease: Lease, *, state: JobState = JobState.PROVING, progress: float = 0.0) -> bool:
+        """Say that the work goes on; True where its owner wants it cancelled. Raises LeaseLostError."""
+        return self._database.write(lambda connection: claiming.renew(connection, lease, state, progress))
+
+    def succeed(self, lease: Lease, attestation: Digest, size: int) -> None:
+        """Finish a job with its attestation, which was put before. To say it twice is as good as once.
+
+        Raises LeaseLostError, ArtefactMissingError.
+        """
+        self._database.write(
+            lambda connection: ending.succeed(connection, lease, attestation, size, self.artefacts, self._clock())
+        )
+        self._collect([lease.job.request.inputs])
+
+    def fail(self, lease: Lease, failure: Failure, *, retry: bool) -> None:
+        """Finish a job with a failure, or have it tried again after a pause, as often as patience goes.
+
+        The reason EXPIRED ends it as EXPIRED. Raises LeaseLostError.
+        """
+        self._database.write(
+            lambda connection: ending.fail(connection, lease, failure, self._patience, self._clock(), retry=retry)
+        )
+        self._collect([lease.job.request.inputs])
+
+    def cancelled(self, lease: Lease) -> None:
+        """Say that the work was stopped because its owner wanted that; raises LeaseLostError."""
+        self._database.write(lambda connection: ending.end_cancelled(connection, lease, self._clock()))
+        self._collect([lease.job.request.inputs])
+
+    def give_back(self, lease: Lease) -> None:
+        """Put the job back into the queue as if it had not been begun; raises LeaseLostError."""
+        self._database.write(lambda connection: ending.give_back(connection, lease, self._patience, self._clock()))
+
+    def release(self, worker: str, *, blamed: bool = True) -> int:
+        """End the leases of a worker that is dead, at once; how many there were.
+
+        Args:
+            worker: its name.
+            blamed: the job may have killed it, so it counts among the failures and waits before its next try.
+        """
+        return self._database.write(
+            lambda connection: ending.release(connection, worker, self._patience, self._clock(), blamed=blamed)
+        )
+
+    def holders(self, host: str) -> list[str]:
+        """The workers of a host that hold leases, alive or not."""
+        with self._database.reading() as connection:
+            return claiming.holders(connection, host)
+
+    # --- whoever keeps order
+
+    def sweep(self) -> Swept:
+        """End the leases of workers that fell silent, expire, and remove what was kept long enough.
+
+        To be called every second or so, by one thread of each server. A lease is over when this object saw no
+        heartbeat for its length. While the clock is not to be trusted, nothing is expired or removed.
+        """
+        with self._sweeping:
+            now, monotonic = self._clock(), self._monotonic()
+            requeued, failed = self._end_lapsed(now, monotonic)
+            if not self._clock_watch.trustworthy(now, monotonic):
+                return Swept(requeued, failed)
+            expired = self._expire(now)
+            forgotten, removed = self._forget(now)
+            removed += self._collect(self._idle_inputs(now)) + self._remove_orphans(now, monotonic)
+            return Swept(requeued, failed, expired, forgotten, removed)
+
+    def _end_lapsed(self, now: datetime, monotonic: float) -> tuple[int, int]:
+        with self._database.reading() as connection:
+            lapsed = self._leases.lapsed(sweeping.signs(connection), monotonic)
+        ends = [self._database.write(partial(self._lapse, sign, now)) for sign in lapsed]
+        return ends.count(JobState.QUEUED), ends.count(JobState.FAILED)
+
+    def _lapse(self, sign: Sign, now: datetime, connection: Connection) -> JobState | None:
+        return ending.lapse(connection, sign.job_id, sign.fence, self._patience, now)
+
+    def _expire(self, now: datetime) -> int:
+        with self._database.reading() as connection:
+            if not sweeping.past_deadline(connection, now):
+                return 0
+        return self._database.write(lambda connection: sweeping.expire(connection, now))
+
+    def _forget(self, now: datetime) -> tuple[int, int]:
+        with self._database.reading() as connection:
+            if not sweeping.outlived(connection, self._patience, now):
+                return 0, 0
+        rows = self._database.write(lambda connection: sweeping.forget(connection, self._patience, now))
+        names = {name for row in rows for name in (row.inputs, row.attestation) if name}
+        return len(rows), self._collect([Digest.parse(name) for name in names])
+
+    def _idle_inputs(self, now: datetime) -> list[Digest]:
+        with self._database.reading() as connection:
+            return sweeping.idle_inputs(connection, self._patience, now)
+
+    def _remove_orphans(self, now: datetime, monotonic: float) -> int:
+        """Files that no job names: of a server that was killed between putting and submitting."""
+        if monotonic < self._orphans_at:
+            return 0
+        self._orphans_at = monotonic + _ORPHANS_EVERY
+        old = self.artefacts.older_than(self._patience.orphans, now.timestamp())
+        with self._database.reading() as connection:
+            orphans = [digest for digest in old if not sweeping.is_named(connection, digest)]
+        return self._collect(orphans)
+
+    def _collect_inputs(self, job: Job) -> None:
+        if job.state.final:
+            self._collect([job.request.inputs])
+
+    def _collect(self, digests: Collection[Digest]) -> int:
+        """Remove those that no job needs. Whoever is killed before it is done leaves it to the next sweep."""
+        now = self._clock()
+        return sum(self._database.write(partial(self._collect_one, digest, now)) for digest in digests)
+
+    def _collect_one(self, digest: Digest, now: datetime, connection: Connection) -> bool:
+        return sweeping.collect(connection, digest, self.artefacts, self._patience, now)

@@ -1,0 +1,1 @@
+"""Worker processes that turn jobs into attestations, and the pool that keeps them alive."""
