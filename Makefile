@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SOURCES := circuits verifier prover service
-CHECKED := $(SOURCES) tests examples benchmarks docs
+CHECKED := $(SOURCES) proto tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format constraints train bench coverage clean
+.PHONY: help demo test check stubs format constraints train bench coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ check: $(VENV)/dev ## Style, types, import rules, generated files.
 	$(BIN)/mypy $(SOURCES) benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python proto/generate.py --check
+
+stubs: $(VENV)/dev ## Write the Python stubs of our gRPC interface.
+	$(BIN)/python proto/generate.py
 
 format: $(VENV)/dev ## Put the code into the house style.
 	$(BIN)/ruff check --fix $(CHECKED)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from generate import INTRODUCTION, NOTE
 from onnx import parser
 
+from generate import INTRODUCTION, NOTE
 from zkinfer.circuits import CompileOptions, Home, child, compile_model, production_engines
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.engines.ezkl_process import EzklProcess

@@ -11,7 +11,7 @@ from zkinfer.circuits import errors
 
 HEAVY = {"torch", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "matplotlib", "google.protobuf"}
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = ["circuits", "verifier", "prover", "service"]
+SOURCES = ["circuits", "verifier", "prover", "service", "proto"]
 
 
 @pytest.mark.parametrize("name", zkinfer.circuits.__all__)

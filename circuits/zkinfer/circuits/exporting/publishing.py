@@ -83,7 +83,8 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-    for named in (*graph.input, *graph.output, *graph.initializer):
+    everything: list[onnx.ValueInfoProto | onnx.TensorProto] = [*graph.input, *graph.output, *graph.initializer]
+    for named in everything:
         named.name = names.get(named.name, named.name)
 
 

@@ -49,7 +49,7 @@ def _guard(name: str, guarded: str) -> tuple[onnx.NodeProto, onnx.NodeProto]:
 def _unused(graph: onnx.GraphProto) -> str:
     """A prefix that no name of the graph has."""
     names = [name for node in graph.node for name in (*node.input, *node.output)]
-    names += [port.name for port in (*graph.input, *graph.output, *graph.initializer)]
+    names += [port.name for port in (*graph.input, *graph.output)] + [tensor.name for tensor in graph.initializer]
     prefix = "guarded"
     while any(name.startswith(prefix) for name in names):
         prefix += "_"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
