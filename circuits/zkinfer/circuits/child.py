@@ -34,6 +34,7 @@ from zkinfer.circuits.errors import (
     EngineTimeoutError,
     ZkinferError,
 )
+from zkinfer.circuits.stopping import stop_descriptor, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,7 +90,9 @@ def run(
     Raises:
         ZkinferError: the same error, by name, that the function raised.
         EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died.
+        StoppedError: the caller's `stoppable` block was told to stop.
     """
+    oom_kills = machine.oom_kills()
     with _started() as (process, answer_fd):
         deadline = time.monotonic() + limits.seconds
         request = {"function": function, "arguments": arguments, **asdict(limits)}
@@ -99,9 +102,9 @@ def run(
             process.stdin.close()
         answer, noise = _read_until_end(process, answer_fd, deadline, progress)
         status = _wait(process, deadline)
-    if not answer:
-        raise _death(status, noise)
-    return _opened(answer, status, noise)
+    if answer:
+        return _opened(answer, status, noise, oom_kills)
+    raise _death(status, noise, oom_kills)
 
 
 @contextlib.contextmanager
@@ -171,17 +174,24 @@ def _read_until_end(
     assert process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
     received = bytearray()
     noise = bytearray()
+    open_ends = {answer_fd, process.stderr.fileno()}
     with selectors.DefaultSelector() as selector:
         selector.register(answer_fd, selectors.EVENT_READ, received)
         selector.register(process.stderr, selectors.EVENT_READ, noise)
-        while selector.get_map():
+        stop = stop_descriptor()
+        if stop is not None:
+            selector.register(stop, selectors.EVENT_READ)
+        while open_ends:
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready or time.monotonic() > deadline:  # a child may chatter past its time
                 raise _late()
             for key, _ in ready:
+                if key.fd == stop:
+                    raise stopped()
                 chunk = os.read(key.fd, 1 << 16)
                 if not chunk:
                     selector.unregister(key.fileobj)
+                    open_ends.discard(key.fd)
                 key.data.extend(chunk)
             _report_progress(received, progress)
             del noise[:-_STDERR_TAIL]
@@ -199,13 +209,13 @@ def _report_progress(received: bytearray, progress: Callable[[float], None] | No
             progress(float(line))
 
 
-def _opened(answer: bytes, status: int, noise: str) -> Any:  # noqa: ANN401 - any JSON value
+def _opened(answer: bytes, status: int, noise: str, oom_kills: int | None) -> Any:  # noqa: ANN401 - any JSON value
     """The value in an answer; raises the error in it, or EngineCrashedError where it is no answer."""
     try:
         document = json.loads(answer)
     except (ValueError, RecursionError) as err:
         if status:  # it died in the middle of answering
-            raise _death(status, noise) from err
+            raise _death(status, noise, oom_kills) from err
         raise EngineCrashedError("The engine's process gave something that is no answer.") from err
     if isinstance(document, dict) and "value" in document:
         return document["value"]
@@ -214,16 +224,26 @@ def _opened(answer: bytes, status: int, noise: str) -> Any:  # noqa: ANN401 - an
     raise EngineCrashedError("The engine's process gave something that is no answer.")
 
 
-def _death(status: int, noise: str) -> EngineError:
+def _death(status: int, noise: str, oom_kills: int | None) -> EngineError:
+    """What an exit status means; `oom_kills` is what `machine.oom_kills` said when the child was started."""
     last = noise.strip().splitlines()[-1:] or [""]
-    if status == -signal.SIGKILL or any(sign in noise for sign in _OUT_OF_MEMORY):
+    killed = status == -signal.SIGKILL
+    if (killed and _kernel_killed_since(oom_kills)) or any(sign in noise for sign in _OUT_OF_MEMORY):
         return EngineMemoryError(
             "The engine ran out of memory or was killed by the system.",
             "Use a machine with more memory or a smaller model.",
         )
+    if killed:
+        return EngineCrashedError("The engine was killed by another process, not for want of memory.", "Try again.")
     if status == -signal.SIGXCPU:
         return EngineTimeoutError("The engine used up its processor time.", "Try a smaller model.")
     return EngineCrashedError(f"The engine stopped unexpectedly (status {status}): {last[0][:300]}".strip())
+
+
+def _kernel_killed_since(oom_kills: int | None) -> bool:
+    """Whether the kernel killed something for want of memory meanwhile, or does not count such kills."""
+    now = machine.oom_kills()
+    return oom_kills is None or now is None or now > oom_kills
 
 
 def _revive(error: dict[str, str]) -> ZkinferError:

@@ -42,6 +42,26 @@ def physical_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def oom_kills(
+    own: Path = Path("/proc/self/cgroup"), cgroup: Path = _CGROUP, vmstat: Path = Path("/proc/vmstat")
+) -> int | None:
+    """How many processes the kernel has killed for want of memory: of our container, or of the machine.
+
+    A process that dies by SIGKILL while this number grows ran out of memory; one that does not was killed by somebody.
+    None where the kernel does not count.
+    """
+    for line in _lines(own):
+        _, controllers, group = [*line.split(":", 2), "", ""][:3]
+        counters = {
+            "": cgroup / group[1:] / "memory.events",
+            "memory": cgroup / f"memory{group}" / "memory.oom_control",
+        }
+        count = _number_after("oom_kill ", counters[controllers], 1) if controllers in counters else None
+        if count is not None:
+            return count
+    return _number_after("oom_kill ", vmstat, 1)
+
+
 def fingerprint(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """A name that changes when measured speeds no longer hold: the processor and the cores we may use."""
     model = next((line for line in _lines(cpuinfo) if line.startswith("model name")), platform.machine())

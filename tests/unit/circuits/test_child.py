@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from zkinfer.circuits.errors import (
     EngineTimeoutError,
     InputError,
     ModelTooLargeError,
+    StoppedError,
 )
+from zkinfer.circuits.stopping import StopSignal, stoppable
 
 SHORT = Limits(seconds=20.0)
 
@@ -126,8 +129,8 @@ def test_function_whose_value_is_no_json_is_a_crash():
         child.run("builtins:set", {}, limits=SHORT)
 
 
-def test_child_killed_while_it_answers_counts_as_out_of_memory():
-    with pytest.raises(EngineMemoryError, match="killed by the system"):
+def test_child_killed_while_it_answers_is_a_crash():
+    with pytest.raises(EngineCrashedError, match="killed by another process, not for want of memory"):
         execute("import os, sys; os.write(int(sys.argv[1]), b'{\"value\": [1, 2'); os.kill(os.getpid(), 9)")
 
 
@@ -180,9 +183,20 @@ def test_child_that_allocates_past_its_memory_is_stopped():
         execute("bytearray(1 << 33)", limits=Limits(seconds=20, memory=1 << 30))
 
 
-def test_child_killed_by_the_system_counts_as_out_of_memory():
-    with pytest.raises(EngineMemoryError, match="killed by the system"):
-        execute("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_child_killed_by_somebody_is_a_crash():
+    with pytest.raises(EngineCrashedError, match=r"killed by another process, not for want of memory\. Try again"):
+        execute(KILLED)
+
+
+@pytest.mark.parametrize("kills", [(0, 1), (7, 9), (None, None)])
+def test_child_killed_while_the_kernel_kills_for_memory_ran_out_of_it(monkeypatch, kills):
+    told = iter(kills)
+    monkeypatch.setattr(child.machine, "oom_kills", lambda: next(told))
+    with pytest.raises(EngineMemoryError, match="ran out of memory or was killed by the system"):
+        execute(KILLED)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +234,39 @@ def limit_in_child(name):
 @pytest.mark.parametrize(("name", "limit"), [("RLIMIT_CORE", 0), ("RLIMIT_AS", 2 << 30)])
 def test_child_cannot_raise_its_limits(name, limit):
     assert limit_in_child(name) == (limit, limit)
+
+
+# --- stopped from outside
+
+
+@pytest.fixture
+def stop():
+    signal = StopSignal()
+    yield signal
+    signal.close()
+
+
+def test_child_is_killed_when_its_caller_is_told_to_stop(stop, tmp_path):
+    threading.Timer(0.5, stop.set).start()
+    pid = tmp_path / "pid"
+    sleep = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    with stoppable(stop), pytest.raises(StoppedError, match="stopped before it was done"):
+        execute(sleep, limits=Limits(seconds=60))
+    assert not pid.exists() or not is_alive(int(pid.read_text()))
+
+
+def test_child_is_not_begun_when_the_caller_was_told_to_stop_before(stop):
+    stop.set()
+    stop.set()
+    with stoppable(stop), pytest.raises(StoppedError, match="stopped before"):
+        execute("import time; time.sleep(60)")
+
+
+def test_child_that_nobody_stops_answers_as_ever(stop):
+    with stoppable(stop):
+        assert child.run("ast:literal_eval", {"node_or_string": "7"}, limits=SHORT) == 7
+    stop.set()
+    assert child.run("ast:literal_eval", {"node_or_string": "8"}, limits=SHORT) == 8
 
 
 # --- environment

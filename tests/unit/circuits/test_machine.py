@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -193,3 +194,45 @@ def test_cores_where_nothing_is_bound_are_those_of_the_machine(monkeypatch, coun
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert machine.cores() == cores
+
+
+# --- kills by the kernel
+
+
+@pytest.fixture
+def counters(tmp_path):
+    """A machine that has killed for want of memory: what it counts, in files by name."""
+
+    def read(group, **files):
+        (tmp_path / "own").write_text(group)
+        (tmp_path / "vmstat").write_text("nr_free_pages 12\noom_kill 7\n")
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("_DOT_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return machine.oom_kills(tmp_path / "own", tmp_path, tmp_path / "vmstat")
+
+    return read
+
+
+def test_kills_of_the_own_container_are_counted(counters):
+    assert counters("0::/a/b\n", a__b__memory_DOT_events="low 0\noom 5\noom_kill 3\n") == 3
+
+
+def test_kills_of_a_container_of_the_older_kind_are_counted(counters):
+    text = "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"
+    assert counters("9:cpu:/x\n4:memory:/a\n0::/\n", memory__a__memory_DOT_oom_control=text) == 4
+
+
+@pytest.mark.parametrize("group", ["0::/\n", "", "garbage\n", "4:memory:/gone\n"])
+def test_kills_of_the_machine_count_where_the_container_counts_none(counters, group):
+    assert counters(group) == 7
+
+
+def test_machine_that_does_not_count_kills_says_so(tmp_path):
+    assert machine.oom_kills(tmp_path / "own", tmp_path, tmp_path / "vmstat") is None
+
+
+@pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="not Linux")
+def test_this_machine_counts_kills():
+    assert machine.oom_kills() >= 0

@@ -83,8 +83,8 @@ class Database:
                 connection = plain.execution_options(**{_WRITING: True})
                 with connection.begin():
                     for entry in batch:
-                        entry.run(connection)
-        except StoreError as err:
+                        entry.run(connection, alone=len(batch) == 1)
+        except ZkinferError as err:
             for entry in batch:
                 entry.failed = err
         else:
@@ -109,8 +109,11 @@ class _Entry(Generic[T]):
         self.committed = False
         self.failed: ZkinferError | None = None
 
-    def run(self, connection: Connection) -> None:
-        """Do the work; what fails is undone without disturbing the others."""
+    def run(self, connection: Connection, *, alone: bool) -> None:
+        """Do the work. What fails is undone without disturbing the others, if there are any."""
+        if alone:
+            self._result.append(self._work(connection))
+            return
         try:
             with connection.begin_nested():
                 self._result.append(self._work(connection))

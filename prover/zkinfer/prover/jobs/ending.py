@@ -8,10 +8,10 @@ from sqlalchemy import delete, select
 
 from zkinfer.circuits.errors import JobStateError
 from zkinfer.prover.artefacts import missing
-from zkinfer.prover.jobs.changing import change, row_of, running
-from zkinfer.prover.jobs.claiming import held, lost
+from zkinfer.prover.jobs.changing import HELD, change, row_of
+from zkinfer.prover.jobs.claiming import held
 from zkinfer.prover.jobs.rows import job_of, seconds_in_ticks, ticks
-from zkinfer.prover.jobs.schema import jobs, unfinished
+from zkinfer.prover.jobs.schema import jobs, running, unfinished
 from zkinfer.prover.jobs.values import Failure, Job, JobState
 
 if TYPE_CHECKING:
@@ -37,10 +37,16 @@ def succeed(
     """See `JobStore.succeed`."""
     if not artefacts.has(attestation):
         raise missing(attestation)
-    kept = {"attestation": str(attestation), "attestation_bytes": size, "reason": None, "cause": None, "cure": None}
-    row = change(connection, *held(lease), **_ended(JobState.SUCCEEDED, now), **kept)
-    if row is None and not _said_before(connection, lease, attestation):
-        raise lost(lease)
+    if _said_before(connection, lease, attestation):
+        return
+    kept: dict[str, Any] = {
+        "attestation": str(attestation),
+        "attestation_bytes": size,
+        "reason": None,
+        "cause": None,
+        "cure": None,
+    }
+    change(connection, held(connection, lease), **_ended(JobState.SUCCEEDED, now), **kept)
 
 
 def _said_before(connection: Connection, lease: Lease, attestation: Digest) -> bool:
@@ -53,7 +59,7 @@ def fail(
     connection: Connection, lease: Lease, failure: Failure, patience: Patience, now: datetime, *, retry: bool
 ) -> None:
     """See `JobStore.fail`."""
-    row = _held(connection, lease)
+    row = held(connection, lease)
     if retry:
         _again(connection, row, failure, patience, now, blamed=True)
     else:
@@ -62,12 +68,12 @@ def fail(
 
 def end_cancelled(connection: Connection, lease: Lease, now: datetime) -> None:
     """See `JobStore.cancelled`."""
-    _end(connection, _held(connection, lease), JobState.CANCELLED, now)
+    _end(connection, held(connection, lease), JobState.CANCELLED, now)
 
 
 def give_back(connection: Connection, lease: Lease, patience: Patience, now: datetime) -> None:
     """See `JobStore.give_back`."""
-    _again(connection, _held(connection, lease), None, patience, now, blamed=False, counted=False)
+    _again(connection, held(connection, lease), None, patience, now, blamed=False, counted=False)
 
 
 def release(connection: Connection, worker: str, patience: Patience, now: datetime, *, blamed: bool) -> int:
@@ -80,8 +86,7 @@ def release(connection: Connection, worker: str, patience: Patience, now: dateti
 
 def lapse(connection: Connection, job_id: str, fence: int, patience: Patience, now: datetime) -> JobState | None:
     """End a lease that nobody renewed; the state the job is in then, None where it is not that lease's any more."""
-    still = (jobs.c.id == job_id, jobs.c.fence == fence, running)
-    row = connection.execute(select(jobs).where(*still)).one_or_none()
+    row = connection.execute(HELD, {"id": job_id, "fence": fence}).one_or_none()
     return None if row is None else _again(connection, row, DIED, patience, now, blamed=False).state
 
 
@@ -128,13 +133,6 @@ def forget(connection: Connection, job_id: str) -> Job:
 def expire(connection: Connection, row: Row[Any], now: datetime) -> None:
     """End a job whose deadline has passed, also one that runs: its worker is fenced out."""
     _end(connection, row, JobState.EXPIRED, now, TOO_LATE)
-
-
-def _held(connection: Connection, lease: Lease) -> Row[Any]:
-    row = connection.execute(select(jobs).where(*held(lease))).one_or_none()
-    if row is None:
-        raise lost(lease)
-    return row
 
 
 def _again(
@@ -191,6 +189,4 @@ def _why(failure: Failure) -> dict[str, str]:
 
 
 def _changed(connection: Connection, row: Row[Any], **values: Any) -> Job:  # noqa: ANN401 - columns
-    changed = change(connection, jobs.c.number == row.number, **values)
-    assert changed is not None  # noqa: S101 - for the type checker: it was read under the same lock
-    return job_of(changed)
+    return job_of(change(connection, row, **values))

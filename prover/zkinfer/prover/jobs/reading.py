@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from zkinfer.circuits.errors import InputError
-from zkinfer.prover.jobs.changing import running
 from zkinfer.prover.jobs.rows import job_of, ticks
-from zkinfer.prover.jobs.schema import jobs, owners, state
+from zkinfer.prover.jobs.schema import jobs, owners, queued, running, state
 from zkinfer.prover.jobs.values import Changes, Counts, Job, JobState, Page
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 LARGEST_PAGE = 1000
-_QUEUED = jobs.c.state == str(JobState.QUEUED)
 
 
 def page(
@@ -55,12 +53,12 @@ def _number_in(token: str) -> int:
 def position(connection: Connection, job: Job) -> int:
     """See `JobStore.position`."""
     mine = connection.scalar(select(owners.c.served).where(owners.c.owner == job.request.owner)) or 0
-    rank = select(func.count()).where(_QUEUED, jobs.c.owner == job.request.owner, jobs.c.number < job.number)
+    rank = select(func.count()).where(queued, jobs.c.owner == job.request.owner, jobs.c.number < job.number)
     before_me = connection.scalar(rank) or 0
     lines = (
         select(owners.c.owner, owners.c.served, func.count())
         .join(jobs, jobs.c.owner == owners.c.owner)
-        .where(_QUEUED)
+        .where(queued)
         .group_by(owners.c.owner, owners.c.served)
     )
     total = before_me
@@ -81,7 +79,7 @@ def changes(connection: Connection, after: int, size: int) -> Changes:
 def counts(connection: Connection, now: datetime) -> Counts:
     """See `JobStore.counts`."""
     grouped = select(jobs.c.model, jobs.c.state, func.count()).group_by(jobs.c.model, jobs.c.state)
-    oldest = connection.scalar(select(func.min(jobs.c.created_at)).where(_QUEUED))
+    oldest = connection.scalar(select(func.min(jobs.c.created_at)).where(queued))
     memory = connection.scalar(select(func.sum(jobs.c.memory_bytes)).where(running))
     return Counts(
         {(model, JobState(state)): count for model, state, count in connection.execute(grouped)},

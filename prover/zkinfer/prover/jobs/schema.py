@@ -17,9 +17,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
+    or_,
 )
 
-from zkinfer.prover.jobs.values import UNFINISHED, JobState
+from zkinfer.prover.jobs.values import RUNNING, JobState
 
 SCHEMA_VERSION = 1
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under this name
@@ -87,9 +89,11 @@ jobs = Table(
     sqlite_autoincrement=True,  # a number is never given twice, also after the last job was deleted
 )
 
-unfinished = jobs.c.state.in_([str(one) for one in UNFINISHED])
+queued = jobs.c.state == str(JobState.QUEUED)
+running = or_(*(jobs.c.state == str(one) for one in RUNNING))
+unfinished = or_(queued, running)
 _same_request = jobs.c.request_id.is_not(None)
-_same_content = jobs.c.request_id.is_(None) & jobs.c.state.in_([str(one) for one in UNFINISHED])
+_same_content = and_(jobs.c.request_id.is_(None), unfinished)
 
 Index("zkinfer_jobs_queue", jobs.c.owner, jobs.c.state, jobs.c.number)
 Index("zkinfer_jobs_state", jobs.c.state, jobs.c.finished_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import BindParameter, bindparam, func, insert, select
 
 from zkinfer.circuits.cost import duration, size
 from zkinfer.circuits.errors import (
@@ -17,9 +17,9 @@ from zkinfer.circuits.errors import (
     TooCostlyError,
 )
 from zkinfer.prover.artefacts import missing
-from zkinfer.prover.jobs.changing import next_revision, running
+from zkinfer.prover.jobs.changing import next_revision
 from zkinfer.prover.jobs.rows import job_of, request_columns, ticks
-from zkinfer.prover.jobs.schema import jobs, owners, unfinished
+from zkinfer.prover.jobs.schema import jobs, owners, queued, running, unfinished
 from zkinfer.prover.jobs.values import JobState, Submission
 
 if TYPE_CHECKING:
@@ -31,6 +31,19 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs.values import JobRequest, QueueLimits
 
 _LONGEST_WAIT = 60.0
+_OWNER: BindParameter[Any] = bindparam("owner")
+_WITH_ID = select(jobs).where(jobs.c.owner == _OWNER, jobs.c.request_id == bindparam("request_id"))
+_WITH_CONTENT = select(jobs).where(
+    jobs.c.owner == _OWNER, jobs.c.content == bindparam("content"), jobs.c.request_id.is_(None), unfinished
+)
+_LOAD = select(
+    select(func.count()).select_from(jobs).where(queued).scalar_subquery().label("queued"),
+    select(func.count()).select_from(jobs).where(jobs.c.owner == _OWNER, unfinished).scalar_subquery().label("mine"),
+    select(owners.c.owner).where(owners.c.owner == _OWNER).scalar_subquery().label("known"),
+)
+_TYPICAL = select(func.avg(jobs.c.seconds), func.count().filter(running)).where(unfinished)
+_NEW_OWNER = insert(owners).values(owner=_OWNER, served=0)
+_NEW_JOB = insert(jobs).returning(*jobs.c)
 
 
 def refuse_beforehand(request: JobRequest, limits: QueueLimits, artefacts: ArtefactStore, now: datetime) -> None:
@@ -60,20 +73,22 @@ def submit(
     """See `JobStore.submit`."""
     if (row := _same(connection, request)) is not None:
         return Submission(job_of(row), created=False)
-    _refuse_where_full(connection, request, limits)
+    load = connection.execute(_LOAD, {"owner": request.owner}).one()
+    _refuse_where_full(connection, load.queued, load.mine, limits)
     if not artefacts.has(request.inputs):  # looked at under the lock under which they are removed
         raise missing(request.inputs)
-    _know_owner(connection, request.owner)
+    if load.known is None:
+        connection.execute(_NEW_OWNER, {"owner": request.owner})
     return Submission(job_of(_insert(connection, request, now)), created=True)
 
 
 def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:
-    mine = select(jobs).where(jobs.c.owner == request.owner)
+    content = str(request.content)
     if request.request_id is None:
-        asked = (jobs.c.content == str(request.content), jobs.c.request_id.is_(None), unfinished)
-        return connection.execute(mine.where(*asked)).one_or_none()
-    row = connection.execute(mine.where(jobs.c.request_id == request.request_id)).one_or_none()
-    if row is not None and row.content != str(request.content):
+        return connection.execute(_WITH_CONTENT, {"owner": request.owner, "content": content}).one_or_none()
+    asked = {"owner": request.owner, "request_id": request.request_id}
+    row = connection.execute(_WITH_ID, asked).one_or_none()
+    if row is not None and row.content != content:
         raise RequestConflictError(
             f"The request id {request.request_id[:128]!r} was used before, for another input, model or context.",
             "Use a new request id for a new request.",
@@ -81,14 +96,11 @@ def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:
     return row
 
 
-def _refuse_where_full(connection: Connection, request: JobRequest, limits: QueueLimits) -> None:
-    is_queued = jobs.c.state == str(JobState.QUEUED)
-    queued = connection.scalar(select(func.count()).where(is_queued)) or 0
-    if queued >= limits.queued:
+def _refuse_where_full(connection: Connection, waiting: int, mine: int, limits: QueueLimits) -> None:
+    if waiting >= limits.queued:
         raise QueueFullError(
-            f"{queued:,} jobs wait already.", "Try again later.", retry_after=_seconds_until_room(connection)
+            f"{waiting:,} jobs wait already.", "Try again later.", retry_after=_seconds_until_room(connection)
         )
-    mine = connection.scalar(select(func.count()).where(jobs.c.owner == request.owner, unfinished)) or 0
     if mine >= limits.per_owner:
         raise QuotaExceededError(
             f"{mine:,} of your jobs are unfinished; no more are allowed.",
@@ -99,16 +111,8 @@ def _refuse_where_full(connection: Connection, request: JobRequest, limits: Queu
 
 def _seconds_until_room(connection: Connection) -> float:
     """About when the next job ends: the typical time of one, divided among those that run."""
-    typical, busy = connection.execute(
-        select(func.avg(jobs.c.seconds), func.count().filter(running)).where(unfinished)
-    ).one()
+    typical, busy = connection.execute(_TYPICAL).one()
     return float(min(_LONGEST_WAIT, max(1.0, (typical or 0.0) / max(1, busy))))
-
-
-def _know_owner(connection: Connection, owner: str) -> None:
-    known = connection.scalar(select(owners.c.owner).where(owners.c.owner == owner))
-    if known is None:
-        connection.execute(insert(owners).values(owner=owner, served=0))
 
 
 def _insert(connection: Connection, request: JobRequest, now: datetime) -> Row[Any]:
@@ -123,5 +127,4 @@ def _insert(connection: Connection, request: JobRequest, now: datetime) -> Row[A
         "cancel_requested": False,
         **dict.fromkeys(("attempt", "failures", "passed_over", "fence", "beat", "attestation_bytes"), 0),
     }
-    query = insert(jobs).values(**request_columns(request), **values).returning(*jobs.c)
-    return connection.execute(query).one()
+    return connection.execute(_NEW_JOB, {**request_columns(request), **values}).one()

@@ -8,9 +8,8 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.prover.jobs import ending
-from zkinfer.prover.jobs.changing import running
 from zkinfer.prover.jobs.rows import seconds_in_ticks, ticks
-from zkinfer.prover.jobs.schema import jobs, owners, unfinished
+from zkinfer.prover.jobs.schema import jobs, owners, running, unfinished
 from zkinfer.prover.jobs.values import JobState
 from zkinfer.prover.jobs.watching import Sign
 
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
     from zkinfer.prover.artefacts import ArtefactStore
     from zkinfer.prover.jobs.values import Patience
 
+_SIGNS = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).where(running)
 AT_ONCE = 200  # what one transaction takes on, so that others do not wait long
 
 
 def signs(connection: Connection) -> list[Sign]:
     """The leases that are held."""
-    query = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).where(running)
-    return [Sign(*row) for row in connection.execute(query)]
+    return [Sign(*row) for row in connection.execute(_SIGNS)]
 
 
 def past_deadline(connection: Connection, now: datetime) -> list[Row[Any]]:
