@@ -17,33 +17,22 @@ import json
 import math
 import os
 import re
-import resource
 import selectors
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits import errors, machine
-from zkinfer.circuits.errors import (
-    EngineCrashedError,
-    EngineError,
-    EngineMemoryError,
-    EngineTimeoutError,
-    ZkinferError,
-)
+from zkinfer.circuits import machine, processes
+from zkinfer.circuits.errors import EngineCrashedError, EngineError
 from zkinfer.circuits.stopping import stop_descriptor, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_ANSWER_BYTES = 1 << 28
-_STDERR_TAIL = 4096
 _FRACTION = re.compile(rb"[01]\.\d{4}")
-_OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
-_KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,65 +93,24 @@ def run(
         status = _wait(process, deadline)
     if answer:
         return _opened(answer, status, noise, oom_kills)
-    raise _death(status, noise, oom_kills)
+    raise processes.death(status, noise, oom_kills)
 
 
 @contextlib.contextmanager
 def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    read_end, write_end = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "zkinfer.circuits.child", str(write_end), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=(write_end,),
-            start_new_session=True,
-            env=_environment(),
-        )
-    except OSError as err:
-        os.close(read_end)
-        raise EngineCrashedError(f"No process could be started: {err.strerror}.") from err
-    finally:
-        os.close(write_end)
+    process, read_end = processes.start(__name__)
     try:
         yield process, read_end
     finally:
         os.close(read_end)
-        _kill(process)
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    # A home that does not exist: engines must not read or fill caches of their own.
-    return kept | {
-        "HOME": "/nonexistent",
-        "PYTHONWARNINGS": "ignore",
-        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
-    }
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdin, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+        processes.kill(process)
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> int:
     try:
         return process.wait(max(1.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as err:
-        raise _late() from err
-
-
-def _late() -> EngineTimeoutError:
-    return EngineTimeoutError(
-        "The engine exceeded its time limit and was stopped.", "Try a smaller model, or allow more time."
-    )
+        raise processes.late() from err
 
 
 def _read_until_end(
@@ -184,7 +132,7 @@ def _read_until_end(
         while open_ends:
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready or time.monotonic() > deadline:  # a child may chatter past its time
-                raise _late()
+                raise processes.late()
             for key, _ in ready:
                 if key.fd == stop:
                     raise stopped()
@@ -194,7 +142,7 @@ def _read_until_end(
                     open_ends.discard(key.fd)
                 key.data.extend(chunk)
             _report_progress(received, progress)
-            del noise[:-_STDERR_TAIL]
+            del noise[: -processes.STDERR_TAIL]
             if len(received) > MAX_ANSWER_BYTES:
                 raise EngineCrashedError("The engine's answer is larger than any answer can be.")
     return bytes(received), noise.decode(errors="replace")
@@ -210,47 +158,10 @@ def _report_progress(received: bytearray, progress: Callable[[float], None] | No
 
 
 def _opened(answer: bytes, status: int, noise: str, oom_kills: int | None) -> Any:  # noqa: ANN401 - any JSON value
-    """The value in an answer; raises the error in it, or EngineCrashedError where it is no answer."""
-    try:
-        document = json.loads(answer)
-    except (ValueError, RecursionError) as err:
-        if status:  # it died in the middle of answering
-            raise _death(status, noise, oom_kills) from err
-        raise EngineCrashedError("The engine's process gave something that is no answer.") from err
-    if isinstance(document, dict) and "value" in document:
-        return document["value"]
-    if isinstance(document, dict) and isinstance(document.get("error"), dict):
-        raise _revive(document["error"])
-    raise EngineCrashedError("The engine's process gave something that is no answer.")
+    def no_answer(_: Exception) -> EngineError:  # one that died in the middle of answering is dead
+        return processes.death(status, noise, oom_kills) if status else processes.nonsense()
 
-
-def _death(status: int, noise: str, oom_kills: int | None) -> EngineError:
-    """What an exit status means; `oom_kills` is what `machine.oom_kills` said when the child was started."""
-    last = noise.strip().splitlines()[-1:] or [""]
-    killed = status == -signal.SIGKILL
-    if (killed and _kernel_killed_since(oom_kills)) or any(sign in noise for sign in _OUT_OF_MEMORY):
-        return EngineMemoryError(
-            "The engine ran out of memory or was killed by the system.",
-            "Use a machine with more memory or a smaller model.",
-        )
-    if killed:
-        return EngineCrashedError("The engine was killed by another process, not for want of memory.", "Try again.")
-    if status == -signal.SIGXCPU:
-        return EngineTimeoutError("The engine used up its processor time.", "Try a smaller model.")
-    return EngineCrashedError(f"The engine stopped unexpectedly (status {status}): {last[0][:300]}".strip())
-
-
-def _kernel_killed_since(oom_kills: int | None) -> bool:
-    """Whether the kernel killed something for want of memory meanwhile, or does not count such kills."""
-    now = machine.oom_kills()
-    return oom_kills is None or now is None or now > oom_kills
-
-
-def _revive(error: dict[str, str]) -> ZkinferError:
-    kind = getattr(errors, str(error.get("type")), None)
-    if not (isinstance(kind, type) and issubclass(kind, ZkinferError)):
-        kind = EngineCrashedError
-    return kind(str(error.get("cause")), str(error.get("cure")))
+    return processes.value_in(answer, no_answer)
 
 
 # --- the child's side -------------------------------------------------------------------------------------------
@@ -258,44 +169,17 @@ def _revive(error: dict[str, str]) -> ZkinferError:
 
 def report(fraction: float) -> None:
     """Tell the parent how far the work is (0..1); call it from inside a function that `run` started."""
-    os.write(_answer_fd(), f"{fraction:.4f}\n".encode())
-
-
-def _answer_fd() -> int:
-    return int(sys.argv[1])
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - only this side needs it
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
-    if os.getppid() != parent:
-        sys.exit("the parent is gone")
-
-
-def _limit(seconds: float, memory: int | None) -> None:
-    processor_seconds = math.ceil(seconds * (os.cpu_count() or 1))
-    resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the witness
-    os.umask(0o077)
-    if memory is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    os.write(processes.answer_fd(), f"{fraction:.4f}\n".encode())
 
 
 def _main() -> None:
-    _die_with(int(sys.argv[2]))
+    processes.die_with_parent()
     request = json.load(sys.stdin)
-    _limit(request["seconds"], request["memory"])
+    processes.limit(math.ceil(request["seconds"] * (os.cpu_count() or 1)), request["memory"])
     module, _, name = request["function"].partition(":")
-    try:
-        value = getattr(importlib.import_module(module), name)(**request["arguments"])
-        answer: dict[str, Any] = {"value": value}
-    except ZkinferError as err:
-        answer = {"error": {"type": type(err).__name__, "cause": err.cause, "cure": err.cure}}
-    with os.fdopen(_answer_fd(), "w") as out:
-        json.dump(answer, out)
+    answer = processes.answer_of(lambda: getattr(importlib.import_module(module), name)(**request["arguments"]))
+    with os.fdopen(processes.answer_fd(), "wb") as out:
+        out.write(answer)
     os._exit(0)  # the answer is out: threads of an engine, which may crash or hang at the end, are not waited for
 
 

@@ -171,6 +171,32 @@ class Tuned:
     options: tuple[Option, ...]
 
 
+class ForwardSession(Protocol):
+    """A program held ready for one forward pass after the other. It belongs to the thread that opened it."""
+
+    def forward(self, sample: Sequence[Sequence[int]]) -> list[list[int]]:
+        """The circuit's own answer: for integers by input the integers by output.
+
+        Raises:
+            RangeError: a value leaves the range that the circuit can represent; the session goes on.
+            EngineError: the engine failed; `usable` tells whether the session goes on.
+        """
+        ...
+
+    @property
+    def usable(self) -> bool:
+        """Whether it makes sense to ask again."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once; the one call that another thread may make."""
+        ...
+
+    def close(self) -> None:
+        """Free what belongs to it; does nothing the second time."""
+        ...
+
+
 class Engine(Protocol):
     """A proving system. All calls may take long, and raise EngineError when the engine fails."""
 
@@ -245,6 +271,13 @@ class Engine(Protocol):
         """The circuit's own answers: for every sample (integers by input) the integers by output.
 
         Raises RangeError where a value leaves the range that the circuit can represent.
+        """
+        ...
+
+    def session(self, folder: Path, program: Program) -> ForwardSession:
+        """Hold a program ready, to answer many times what `forward` answers once; whoever opens it closes it.
+
+        The folder is read while it opens, and not afterwards.
         """
         ...
 

@@ -14,6 +14,7 @@ from zkinfer.circuits.engines.ezkl_cost import least_work, with_shrinking, work_
 from zkinfer.circuits.engines.ezkl_files import NETWORK, damaged, read_settings
 from zkinfer.circuits.engines.ezkl_layout import is_complete, layout_as_built, layout_of, log_rows_least
 from zkinfer.circuits.engines.ezkl_process import EzklProcess
+from zkinfer.circuits.engines.ezkl_sessions import EzklSession
 from zkinfer.circuits.engines.ezkl_speed import measure_speed
 from zkinfer.circuits.errors import EngineError
 from zkinfer.circuits.scratch import private_directory
@@ -38,7 +39,8 @@ class EzklEngine:
     production = True
 
     def __init__(self, limits: child.Limits | None = None) -> None:
-        self._process = EzklProcess(limits or child.Limits.for_engine())
+        self._limits = limits or child.Limits.for_engine()
+        self._process = EzklProcess(self._limits)
 
     @property
     def id(self) -> str:
@@ -122,6 +124,10 @@ class EzklEngine:
     ) -> list[list[list[int]]]:
         """Run the forward pass of the circuit on a batch, in one child."""
         return self._process.forward(folder, batch, len(program.outputs)).outputs
+
+    def session(self, folder: Path, program: Program) -> EzklSession:
+        """A child that keeps the program compiled; see `ezkl_sessions`."""
+        return EzklSession(folder, program, self._limits)
 
     def headroom(self, folder: Path, run_arguments: RunArguments, batch: Sequence[Sequence[Sequence[int]]]) -> float:
         """Of what is decomposed and of what is looked up, the less; at most as many samples as take seconds."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ class _Heard(logging.Handler):
 
 
 _heard = _Heard()
+_held = ExitStack()  # what a session keeps until its process ends
 logging.basicConfig(level=logging.WARNING, handlers=[_heard], force=True)
 
 
@@ -258,6 +259,22 @@ def poseidon(integers: list[int]) -> int:
     """The hash that stands for a hashed tensor."""
     words: list[str] = _call(lambda: ezkl.poseidon_hash([_word(value % MODULUS) for value in integers]))
     return _element(words[0])
+
+
+def open_forward(folder: str, outputs_wanted: int, one_core: bool) -> Callable[[list[list[int]]], list[list[int]]]:
+    """What a session answers with: the program stays compiled in memory."""
+    from zkinfer.circuits.engines.cores import on_one_core  # noqa: PLC0415 - only sessions need it
+
+    if one_core:
+        os.environ["RAYON_NUM_THREADS"] = "1"  # read when the engine first computes
+    settings, compiled = _read_settings(folder), _held.enter_context(_compiled(folder))
+
+    def forward_once(sample: list[list[int]]) -> list[list[int]]:
+        with on_one_core() if one_core else nullcontext():
+            witness = _witness(settings, compiled, sample)
+        return [[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
+
+    return forward_once
 
 
 @contextmanager

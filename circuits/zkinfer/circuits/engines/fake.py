@@ -16,7 +16,7 @@ from zkinfer.circuits import canonical, field
 from zkinfer.circuits.cost import Speed, Work
 from zkinfer.circuits.digest import keccak256, sha256_file
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, Tuned, slots_in_order
-from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, ProofRejectedError, RangeError
 from zkinfer.circuits.tensors import TensorSpec, dequantise, quantise
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ class FakeEngine:
         """Evaluate the network in floating point and round."""
         return [self._forward_one(folder, program, sample) for sample in batch]
 
+    def session(self, folder: Path, program: Program) -> FakeSession:
+        """The same, one by one."""
+        return FakeSession(self, folder, program)
+
     def _forward_one(self, folder: Path, program: Program, sample: Sequence[Sequence[int]]) -> list[list[int]]:
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - heavy; the package must import light
 
@@ -161,6 +165,28 @@ class FakeEngine:
         """Compare the digest."""
         if proof.data != _binding((folder / "vk").read_bytes(), proof.instances):
             raise ProofRejectedError("The proof does not hold for these public values under this verifying key.")
+
+
+class FakeSession:
+    """Answers in this process, until it is closed or killed."""
+
+    def __init__(self, engine: FakeEngine, folder: Path, program: Program) -> None:
+        self._engine, self._folder, self._program = engine, folder, program
+        self.usable = True
+
+    def forward(self, sample: Sequence[Sequence[int]]) -> list[list[int]]:
+        """As the engine does."""
+        if not self.usable:
+            raise EngineCrashedError("The session with the engine is over.", "Open another one.")
+        return self._engine.forward(self._folder, self._program, [sample])[0]
+
+    def kill(self) -> None:
+        """Answer no more."""
+        self.usable = False
+
+    def close(self) -> None:
+        """Answer no more."""
+        self.usable = False
 
 
 def _binding(key: bytes, instances: Sequence[int]) -> bytes:

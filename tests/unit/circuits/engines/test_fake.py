@@ -6,7 +6,7 @@ from zkinfer.circuits import field
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.errors import DataError, EngineError, ProofRejectedError, RangeError
+from zkinfer.circuits.errors import DataError, EngineCrashedError, EngineError, ProofRejectedError, RangeError
 from zkinfer.circuits.models import Workload, normalise_model
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -226,3 +226,21 @@ def test_integer_tensors_keep_scale_zero(tmp_path):
     specs = [TensorSpec(name="n", dtype="int8", shape=(2,)), TensorSpec(name="x", dtype="float32", shape=(2,))]
     program = FAKE.build(tmp_path / "network", specs, specs, {"scale": 9}, tmp_path)
     assert [spec.scale for spec in program.inputs] == [0, 9]
+
+
+# --- sessions
+
+
+def test_session_answers_what_the_engine_answers(compiled):
+    program = compiled.manifest.program
+    session = FAKE.session(compiled.folder, program)
+    assert [session.forward(INPUTS)] == FAKE.forward(compiled.folder, program, [INPUTS])
+
+
+@pytest.mark.parametrize("end", ["kill", "close"])
+def test_session_that_ended_answers_no_more(compiled, end):
+    session = FAKE.session(compiled.folder, compiled.manifest.program)
+    getattr(session, end)()
+    assert not session.usable
+    with pytest.raises(EngineCrashedError, match="session with the engine is over"):
+        session.forward([[0, 0, 0]])

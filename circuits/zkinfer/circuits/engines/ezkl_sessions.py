@@ -1,0 +1,63 @@
+"""The ezkl engine held ready for forward passes, in a child that keeps the program compiled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.errors import EngineCrashedError
+from zkinfer.circuits.sessions import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zkinfer.circuits.child import Limits
+    from zkinfer.circuits.engines.base import Program
+
+_OPEN = "zkinfer.circuits.engines.ezkl_calls:open_forward"
+_FEW_ROWS = 1 << 16
+_LEAST_PATIENCE, _ROWS_PER_SECOND = 60.0, 10_000
+
+
+class EzklSession:
+    """One program, one child.
+
+    Small programs are held to one core: see `cores`. Larger ones gain more from several.
+    """
+
+    def __init__(self, folder: Path, program: Program, limits: Limits) -> None:
+        self._sizes = [spec.size for spec in program.outputs]
+        # The engine's threads have been seen to wait for each other for ever.
+        patience = _LEAST_PATIENCE + program.rows / _ROWS_PER_SECOND
+        self._session = Session(
+            _OPEN,
+            {
+                "folder": str(folder.resolve()),
+                "outputs_wanted": len(program.outputs),
+                "one_core": program.rows <= _FEW_ROWS,
+            },
+            limits=replace(limits, seconds=min(limits.seconds, patience)),
+        )
+
+    def forward(self, sample: Sequence[Sequence[int]]) -> list[list[int]]:
+        """With an empty context, which changes no answer."""
+        tensors = [[0] * LIMBS, *(list(tensor) for tensor in sample)]
+        outputs: list[list[int]] = self._session.ask(sample=tensors)
+        if [len(tensor) for tensor in outputs] != self._sizes:
+            raise EngineCrashedError("The engine answered with tensors of other sizes than the program has.")
+        return outputs
+
+    @property
+    def usable(self) -> bool:
+        """As the child's session is."""
+        return self._session.usable
+
+    def kill(self) -> None:
+        """Kill the child."""
+        self._session.kill()
+
+    def close(self) -> None:
+        """Kill the child and free what belongs to it."""
+        self._session.close()

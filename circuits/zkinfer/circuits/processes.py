@@ -1,0 +1,178 @@
+"""Limited processes of our own: how they are started, bound to their caller, killed, and what their end means.
+
+What a child answers is data from a process that may have read hostile input: it is never unpickled, and an error in
+it becomes one of ours by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits import errors, machine
+from zkinfer.circuits.errors import (
+    EngineCrashedError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    ZkinferError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STDERR_TAIL = 4096
+_OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
+_KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
+
+
+def start(module: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Run a module in a fresh interpreter and session; returns it and the descriptor that its answers come from.
+
+    The module finds the descriptor to answer to, and the process to die with, in `sys.argv[1:3]`.
+
+    Raises:
+        EngineCrashedError: no process could be started.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", module, str(write_end), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(write_end,),
+            start_new_session=True,
+            env=_environment(),
+        )
+    except OSError as err:
+        os.close(read_end)
+        raise EngineCrashedError(f"No process could be started: {err.strerror}.") from err
+    finally:
+        os.close(write_end)
+    return process, read_end
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    # A home that does not exist: engines must not read or fill caches of their own.
+    return kept | {
+        "HOME": "/nonexistent",
+        "PYTHONWARNINGS": "ignore",
+        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+    }
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that `start` started, with its descendants, and wait for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def late() -> EngineTimeoutError:
+    """The error of a child that exceeded its time."""
+    return EngineTimeoutError(
+        "The engine exceeded its time limit and was stopped.", "Try a smaller model, or allow more time."
+    )
+
+
+def value_in(answer: bytes | bytearray, no_answer: Callable[[Exception], EngineError]) -> Any:  # noqa: ANN401 - JSON
+    """The value in an answer; raises the error in it, `no_answer` if it is no JSON, EngineCrashedError if no answer."""
+    try:
+        document = json.loads(answer)
+    except (ValueError, RecursionError) as err:
+        raise no_answer(err) from err
+    if isinstance(document, dict) and "value" in document:
+        return document["value"]
+    if isinstance(document, dict) and isinstance(document.get("error"), dict):
+        raise _revive(document["error"])
+    raise nonsense()
+
+
+def nonsense() -> EngineCrashedError:
+    """The error of a child whose answer is none."""
+    return EngineCrashedError("The engine's process gave something that is no answer.")
+
+
+def death(status: int, noise: str, oom_kills: int | None) -> EngineError:
+    """What the end of a child means.
+
+    Args:
+        status: its exit status.
+        noise: the end of what it wrote to stderr.
+        oom_kills: what `machine.oom_kills` said when it was started.
+    """
+    last = noise.strip().splitlines()[-1:] or [""]
+    killed = status == -signal.SIGKILL
+    if (killed and _kernel_killed_since(oom_kills)) or any(sign in noise for sign in _OUT_OF_MEMORY):
+        return EngineMemoryError(
+            "The engine ran out of memory or was killed by the system.",
+            "Use a machine with more memory or a smaller model.",
+        )
+    if killed:
+        return EngineCrashedError("The engine was killed by another process, not for want of memory.", "Try again.")
+    if status == -signal.SIGXCPU:
+        return EngineTimeoutError("The engine used up its processor time.", "Try a smaller model.")
+    return EngineCrashedError(f"The engine stopped unexpectedly (status {status}): {last[0][:300]}".strip())
+
+
+def _kernel_killed_since(oom_kills: int | None) -> bool:
+    """Whether the kernel killed something for want of memory meanwhile, or does not count such kills."""
+    now = machine.oom_kills()
+    return oom_kills is None or now is None or now > oom_kills
+
+
+def _revive(error: dict[str, str]) -> ZkinferError:
+    kind = getattr(errors, str(error.get("type")), None)
+    if not (isinstance(kind, type) and issubclass(kind, ZkinferError)):
+        kind = EngineCrashedError
+    return kind(str(error.get("cause")), str(error.get("cure")))
+
+
+# --- the child's side -------------------------------------------------------------------------------------------
+
+
+def answer_of(call: Callable[[], Any]) -> bytes:
+    """The value of a call, or the error that it raises, as a JSON document for `value_in`."""
+    try:
+        answer: dict[str, Any] = {"value": call()}
+    except ZkinferError as err:
+        answer = {"error": {"type": type(err).__name__, "cause": err.cause, "cure": err.cure}}
+    return json.dumps(answer).encode()
+
+
+def answer_fd() -> int:
+    """Where this child answers to."""
+    return int(sys.argv[1])
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the thread that started it ends."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only this side needs it
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
+    if os.getppid() != int(sys.argv[2]):
+        sys.exit("the parent is gone")
+
+
+def limit(processor_seconds: int | None, memory: int | None) -> None:
+    """Bound this process for good; its files are its user's alone, and it leaves no core file."""
+    if processor_seconds is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the witness
+    os.umask(0o077)
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

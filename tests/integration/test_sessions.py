@@ -1,0 +1,61 @@
+"""The real engine held ready: what its session answers, refuses and leaves behind."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests.integration import bench
+from tests.unit.circuits.making import is_alive
+from tests.waiting import eventually
+
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, RangeError
+from zkinfer.circuits.tensors import quantise_sample
+
+
+@pytest.fixture
+def session(digits):
+    session = EzklEngine().session(digits.folder, digits.manifest.program)
+    yield session
+    session.close()
+
+
+def integers(digits, number):
+    return quantise_sample(bench.image(number), digits.manifest.program.inputs)
+
+
+def test_session_answers_what_the_engine_answers(digits, session):
+    samples = [integers(digits, number) for number in range(3)]
+    expected = EzklEngine().forward(digits.folder, digits.manifest.program, samples)
+    assert [session.forward(sample) for sample in samples] == expected
+
+
+def test_session_goes_on_after_a_value_out_of_range(digits, session):
+    good = integers(digits, 0)
+    before = session.forward(good)
+    with pytest.raises(RangeError, match="does not fit the range"):
+        session.forward([[1 << 40] * 64])
+    assert session.usable
+    assert session.forward(good) == before
+
+
+def test_session_whose_child_was_killed_says_so(digits, session):
+    os.kill(session._session._process.pid, signal.SIGKILL)
+    with pytest.raises(EngineCrashedError, match="killed by another process"):
+        session.forward(integers(digits, 0))
+    assert not session.usable
+
+
+def test_sample_of_another_size_does_not_reach_an_answer(digits, session):
+    with pytest.raises(EngineError, match="Cannot reshape tensor of length 63"):
+        session.forward([[0] * 63])
+
+
+def test_session_writes_no_file_and_leaves_no_process(digits, session, tmp_path):
+    pid = session._session._process.pid
+    session.forward(integers(digits, 0))
+    opened = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    assert all(name.startswith(("pipe:", "/dev/null", "/memfd:")) for name in opened)
+    session.close()
+    assert eventually(lambda: not is_alive(pid))
