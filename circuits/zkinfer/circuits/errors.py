@@ -130,3 +130,23 @@ class ArtefactMissingError(StoreError):
 
 class ArtefactDamagedError(StoreError):
     """An artefact is not what its name says."""
+
+
+class RepositoryError(ZkinferError):
+    """The folder of models that are served cannot be read."""
+
+
+class ModelNotFoundError(RepositoryError):
+    """No model, or no version of it, has this name here."""
+
+
+class ModelUnavailableError(RepositoryError):
+    """The model is here and cannot be served; its owner must act."""
+
+
+class BusyError(ZkinferError):
+    """As many requests wait for an answer as may; `retry_after` says in how many seconds there may be room."""
+
+    def __init__(self, cause: str, cure: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(cause, cure)
+        self.retry_after = retry_after
