@@ -207,7 +207,7 @@ class ProofMetadata(_message.Message):
     progress: _builtins.float
     """From 0 to 1, of the present attempt."""
     queue_position: _builtins.int
-    """How many proofs start before this one, while it is queued."""
+    """How many proofs start before this one, while it is queued; absent in lists."""
     attempt: _builtins.int
     """The present or last attempt, from 1; 0 before the first."""
     cancel_requested: _builtins.bool
@@ -244,7 +244,7 @@ class ProofMetadata(_message.Message):
         request_id: _builtins.str = ...,
         state: Global___ProofState.ValueType = ...,
         progress: _builtins.float = ...,
-        queue_position: _builtins.int = ...,
+        queue_position: _builtins.int | None = ...,
         attempt: _builtins.int = ...,
         cancel_requested: _builtins.bool = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
@@ -253,11 +253,13 @@ class ProofMetadata(_message.Message):
         estimated_end_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "create_time", b"create_time", "end_time", b"end_time", "estimated_end_time", b"estimated_end_time", "expire_time", b"expire_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "context", b"context", "create_time", b"create_time", "end_time", b"end_time", "estimated_end_time", b"estimated_end_time", "expire_time", b"expire_time", "queue_position", b"queue_position", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "circuit_digest", b"circuit_digest", "context", b"context", "create_time", b"create_time", "end_time", b"end_time", "estimated_end_time", b"estimated_end_time", "expire_time", b"expire_time", "model", b"model", "model_id", b"model_id", "outputs_digest", b"outputs_digest", "progress", b"progress", "queue_position", b"queue_position", "request_id", b"request_id", "start_time", b"start_time", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "attempt", b"attempt", "cancel_requested", b"cancel_requested", "circuit_digest", b"circuit_digest", "context", b"context", "create_time", b"create_time", "end_time", b"end_time", "estimated_end_time", b"estimated_end_time", "expire_time", b"expire_time", "model", b"model", "model_id", b"model_id", "outputs_digest", b"outputs_digest", "progress", b"progress", "queue_position", b"queue_position", "request_id", b"request_id", "start_time", b"start_time", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__queue_position: _TypeAlias = _typing.Literal["queue_position"]  # noqa: Y015
+    _WhichOneofArgType__queue_position: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_position) -> _WhichOneofReturnType__queue_position | None: ...
 
 Global___ProofMetadata: _TypeAlias = ProofMetadata  # noqa: Y015
 

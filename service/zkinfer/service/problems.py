@@ -1,0 +1,166 @@
+"""Errors as a caller over gRPC sees them: a `google.rpc.Status` with details, and a sentence that stands alone.
+
+Many clients keep only code and sentence, so the sentence has it all. What may name files of this machine or hold
+what a model computed is replaced by a sentence that does not; the log has the rest under the request's id.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import code_pb2
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, QuotaFailure, RequestInfo, ResourceInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from zkinfer.circuits import errors as domain
+from zkinfer.service import errors as service
+from zkinfer.verifier.errors import EmptyPolicyError, KeyFileError, PolicyFileError, RefusedError
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+DOMAIN = "zkinfer"
+_MAX_SENTENCE = 1500  # details and sentence travel in headers, of which clients take about 8 kB
+_HIDDEN = "Its operator finds the reason in the server's log"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one class of errors, and what hangs below it, is told to a caller.
+
+    Args:
+        code: of `google.rpc.Code`.
+        instead: a sentence in place of the error's own, which may name files; empty for its own.
+        field: of the request, where the error does not say one.
+        retry_after: seconds, where trying again helps and the error does not say when.
+    """
+
+    code: code_pb2.Code
+    instead: str = ""
+    field: str = ""
+    retry_after: float | None = None
+
+
+_RULES: dict[type[Exception], Rule] = {
+    domain.ZkinferError: Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}."),
+    domain.InputError: Rule(code_pb2.INVALID_ARGUMENT),
+    domain.ModelError: Rule(code_pb2.FAILED_PRECONDITION, f"The server cannot use this model. {_HIDDEN}."),
+    domain.SetupError: Rule(code_pb2.FAILED_PRECONDITION, f"The server lacks the trusted setup. {_HIDDEN}."),
+    domain.CircuitError: Rule(code_pb2.FAILED_PRECONDITION, f"The server cannot use this circuit. {_HIDDEN}."),
+    domain.EngineError: Rule(code_pb2.INTERNAL, f"The proving engine failed. {_HIDDEN}."),
+    domain.EngineCrashedError: Rule(code_pb2.UNAVAILABLE, "The engine's process died. Try again.", retry_after=1.0),
+    domain.EngineMemoryError: Rule(
+        code_pb2.RESOURCE_EXHAUSTED, "The engine ran out of memory on this server.", retry_after=30.0
+    ),
+    domain.RangeError: Rule(code_pb2.INVALID_ARGUMENT, field="inputs"),
+    domain.StoppedError: Rule(code_pb2.CANCELLED),
+    domain.JobError: Rule(code_pb2.FAILED_PRECONDITION),
+    domain.UnknownJobError: Rule(code_pb2.NOT_FOUND),
+    domain.RequestConflictError: Rule(code_pb2.ALREADY_EXISTS, field="request_id"),
+    domain.DeadlinePassedError: Rule(code_pb2.INVALID_ARGUMENT, field="context.expiry"),
+    domain.LeaseLostError: Rule(code_pb2.ABORTED),
+    domain.QueueFullError: Rule(code_pb2.RESOURCE_EXHAUSTED),
+    domain.TooCostlyError: Rule(code_pb2.FAILED_PRECONDITION),
+    domain.StoreError: Rule(
+        code_pb2.UNAVAILABLE, f"The server cannot keep jobs at the moment. {_HIDDEN}.", retry_after=5.0
+    ),
+    KeyFileError: Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}."),
+    PolicyFileError: Rule(code_pb2.INVALID_ARGUMENT, field="policy"),
+    RefusedError: Rule(code_pb2.INVALID_ARGUMENT, field="attestation"),
+    EmptyPolicyError: Rule(code_pb2.INVALID_ARGUMENT, field="policy"),
+    service.TokenFileError: Rule(
+        code_pb2.UNAVAILABLE, f"The server cannot read its tokens. {_HIDDEN}.", retry_after=5.0
+    ),
+    service.ServiceError: Rule(code_pb2.INTERNAL),
+    service.UnauthenticatedError: Rule(code_pb2.UNAUTHENTICATED),
+    service.ForbiddenError: Rule(code_pb2.PERMISSION_DENIED),
+    service.UnknownOperationError: Rule(code_pb2.NOT_FOUND),
+    service.NotReadyError: Rule(code_pb2.FAILED_PRECONDITION),
+    service.TooManyRequestsError: Rule(code_pb2.RESOURCE_EXHAUSTED),
+}
+_UNFORESEEN = Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}.")
+_FAILURES = {
+    "RANGE": code_pb2.INVALID_ARGUMENT,
+    "OUT_OF_MEMORY": code_pb2.RESOURCE_EXHAUSTED,
+    "TIMEOUT": code_pb2.DEADLINE_EXCEEDED,
+    "EXPIRED": code_pb2.DEADLINE_EXCEEDED,
+    "CANCELLED": code_pb2.CANCELLED,
+    "OUTPUTS_DIFFER": code_pb2.DATA_LOSS,
+    "CIRCUIT_GONE": code_pb2.FAILED_PRECONDITION,
+    "ENGINE_CRASHED": code_pb2.INTERNAL,
+    "ATTEMPTS_EXHAUSTED": code_pb2.INTERNAL,
+}
+
+
+def status_of(err: BaseException, request_id: str = "") -> Status:
+    """What a caller is told of an error: code, sentence, and the details that fit."""
+    rule = rule_of(err)
+    status = Status(code=rule.code, message=_sentence(err, rule, request_id))
+    for detail in _details(err, rule, request_id):
+        status.details.add().Pack(detail)
+    return status
+
+
+def failure_status(reason: str, cause: str, cure: str) -> Status:
+    """Why a job failed, as an operation's error. Sentences of reasons that are not known here are not passed on."""
+    code = _FAILURES.get(reason)
+    sentence = f"{cause} {cure}".strip() if code is not None else f"The proof could not be made. {_HIDDEN}."
+    status = Status(code=code_pb2.INTERNAL if code is None else code, message=sentence[:_MAX_SENTENCE])
+    status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
+    return status
+
+
+def rule_of(err: BaseException) -> Rule:
+    """The rule of the nearest class that has one."""
+    kinds = err.kind.__mro__ if isinstance(err, service.BadFieldError) else type(err).__mro__
+    return next((_RULES[kind] for kind in kinds if kind in _RULES), _UNFORESEEN)
+
+
+def reason_of(err: BaseException) -> str:
+    """The stable name of an error: its class in UPPER_SNAKE; `INTERNAL` for what is none of zkinfer's."""
+    if not isinstance(err, domain.ZkinferError):
+        return "INTERNAL"
+    kind = err.kind if isinstance(err, service.BadFieldError) else type(err)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).upper()
+
+
+def _sentence(err: BaseException, rule: Rule, request_id: str) -> str:
+    if rule.instead or not isinstance(err, domain.ZkinferError):
+        known = f" (request {request_id})" if request_id else ""
+        return rule.instead.removesuffix(".") + known + "."
+    at = f"{err.field}: " if isinstance(err, service.BadFieldError) else ""
+    return (at + str(err))[:_MAX_SENTENCE]
+
+
+def _details(err: BaseException, rule: Rule, request_id: str) -> list[Message]:
+    details: list[Message] = [ErrorInfo(reason=reason_of(err), domain=DOMAIN, metadata=_metadata(err))]
+    if field := getattr(err, "field", rule.field):
+        violation = BadRequest.FieldViolation(field=field, description=_sentence(err, rule, ""), reason=reason_of(err))
+        details.append(BadRequest(field_violations=[violation]))
+    if (seconds := getattr(err, "retry_after", rule.retry_after)) is not None:
+        details.append(RetryInfo(retry_delay=_duration(seconds)))
+    if isinstance(err, domain.QuotaExceededError):
+        violated = QuotaFailure.Violation(subject="identity", description=err.cause)
+        details.append(QuotaFailure(violations=[violated]))
+    if isinstance(err, service.UnknownOperationError):
+        resource = ResourceInfo(resource_type="google.longrunning.Operation", resource_name=err.name[:200])
+        details.append(resource)
+    if request_id:
+        details.append(RequestInfo(request_id=request_id))
+    return details
+
+
+def _metadata(err: BaseException) -> dict[str, str]:
+    """The step of the verification that refused an attestation."""
+    if isinstance(err, RefusedError) and err.step is not None:
+        return {"step": str(err.step.number), "title": err.step.title}
+    return {}
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromMilliseconds(round(seconds * 1000))
+    return duration
