@@ -1,0 +1,45 @@
+"""Where a server listens: `host:port`, `[address]:port` or `unix:/path`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from zkinfer.service.errors import SettingsError
+
+_HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A place to listen; `port` is 0 for any that is free, and for a socket in the file system."""
+
+    text: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the written form; raises SettingsError."""
+        if text.startswith("unix:") and len(text) > len("unix:"):
+            return cls(text, "", 0)
+        match = _HOST_PORT.fullmatch(text)
+        if match is None or int(match["port"]) > 65_535:
+            raise SettingsError(f"{text!r:.120} is no address.", "Write host:port, [address]:port or unix:/path.")
+        return cls(text, match["six"] or match["host"], int(match["port"]))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        if not self.host or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def with_port(self, port: int) -> str:
+        """The same with the port that was found free."""
+        return f"{self.text.rpartition(':')[0]}:{port}" if self.host else self.text

@@ -1,0 +1,150 @@
+from pathlib import Path
+
+import pytest
+
+from zkinfer.service.addresses import Address
+from zkinfer.service.errors import SettingsError
+from zkinfer.service.settings import load_settings
+from zkinfer.service.tokens import TokenFile
+
+OPTIONS = {"repository": Path("models")}
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in ("ZKINFER_HOME", "ZKINFER_SETUP_PATH"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+
+def written(folder, text):
+    path = folder / "zkinfer.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_are_local_and_lie_in_the_users_state(tmp_path):
+    settings = load_settings(OPTIONS)
+    assert settings.address.is_local
+    assert settings.state == tmp_path / "state" / "zkinfer"
+    assert settings.store_url == f"sqlite:///{tmp_path}/state/zkinfer/jobs.sqlite"
+    assert settings.token_file == tmp_path / "state" / "zkinfer" / "tokens.json"
+    assert not settings.reflection
+
+
+def test_option_counts_before_variable_before_file(tmp_path, monkeypatch):
+    file = written(tmp_path, 'listen = "127.0.0.1:1"\nreload_seconds = 9\n[limits]\npage_size = 1\nwait_seconds = 1\n')
+    monkeypatch.setenv("ZKINFER_LISTEN", "127.0.0.1:2")
+    monkeypatch.setenv("ZKINFER_LIMITS__PAGE_SIZE", "2")
+    settings = load_settings({**OPTIONS, "listen": "127.0.0.1:3"}, file)
+    assert settings.listen == "127.0.0.1:3"
+    assert (settings.limits.page_size, settings.limits.wait_seconds) == (2, 1)
+    assert settings.reload_seconds == 9
+
+
+def test_sizes_are_read_as_people_write_them(tmp_path):
+    file = written(tmp_path, '[limits]\nmessage_bytes = "16MiB"\n[proving]\nmemory = "2GB"\n')
+    settings = load_settings(OPTIONS, file)
+    assert (settings.limits.message_bytes, settings.proving.memory) == (16 << 20, 2_000_000_000)
+
+
+def test_password_of_the_database_is_not_shown():
+    settings = load_settings({**OPTIONS, "store": "postgresql+psycopg://u:hunter2@host/db"})
+    assert "hunter2" not in repr(settings)
+    assert settings.store_url == "postgresql+psycopg://u:hunter2@host/db"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense = 1", "no setting nonsense"),
+        ("[limits]\nnonsense = 1", r"no setting limits\.nonsense"),
+        ("[limits]\npage_size = 0", r"limits\.page_size is not right"),
+        ('[log]\nlevel = "loud"', r"log\.level is not right"),
+        ("listen = 5", "listen is not right"),
+        ("listen", "is not TOML"),
+        ('[tls]\ncertificate = "c"', "certificate and tls.key belong together"),
+        ('[tls]\nclient_ca = "c"', "client_ca needs tls.certificate"),
+        ("[tls.subjects.a]", "subjects needs tls.client_ca"),
+        ('listen = "nowhere"', "is no address"),
+        ('metrics = "0.0.0.0:9"', "others could read the metrics"),
+    ],
+)
+def test_setting_that_is_not_right_is_refused(tmp_path, text, message):
+    with pytest.raises(SettingsError, match=message):
+        load_settings(OPTIONS, written(tmp_path, text))
+
+
+def test_wrong_value_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("ZKINFER_QUEUE__QUEUED", "hunter2")
+    with pytest.raises(SettingsError, match=r"queue\.queued is not right") as caught:
+        load_settings(OPTIONS)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_variable_that_is_no_setting_is_refused(monkeypatch):
+    monkeypatch.setenv("ZKINFER_LISTN", "x")
+    with pytest.raises(SettingsError, match=r"ZKINFER_LISTN is no setting\. Did you mean ZKINFER_LISTEN\?"):
+        load_settings(OPTIONS)
+
+
+def test_repository_is_needed():
+    with pytest.raises(SettingsError, match="repository is missing"):
+        load_settings({})
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read: no such file"):
+        load_settings(OPTIONS, tmp_path / "none.toml")
+
+
+# --- doors that stay shut unless somebody says so
+
+
+def test_listening_for_others_in_the_clear_is_refused():
+    with pytest.raises(SettingsError, match=r"others could read along.*--insecure-no-tls"):
+        load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "insecure_anonymous": True})
+
+
+def test_listening_for_others_without_names_is_refused():
+    with pytest.raises(SettingsError, match=r"anybody could call.*--insecure-anonymous"):
+        load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "insecure_no_tls": True})
+
+
+def test_listening_for_others_with_tokens_and_certificate_is_fine(tmp_path):
+    TokenFile(tmp_path / "tokens.json").new("alice")
+    tls = {"certificate": tmp_path / "c", "key": tmp_path / "k"}
+    load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "tls": tls, "tokens": tmp_path / "tokens.json"})
+
+
+def test_listening_for_others_with_everything_spelt_out_is_fine():
+    load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "insecure_no_tls": True, "insecure_anonymous": True})
+
+
+def test_file_of_tokens_that_was_named_must_be_there(tmp_path):
+    with pytest.raises(SettingsError, match="no file of tokens"):
+        load_settings({**OPTIONS, "tokens": tmp_path / "none.json"})
+
+
+# --- addresses
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:1", "localhost:0", "[::1]:8001", "unix:/run/zkinfer", "127.9.9.9:80"])
+def test_address_of_this_machine_is_local(text):
+    assert Address.parse(text).is_local
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:1", "[::]:1", "example.org:1", "10.0.0.1:1", "localhost.example.org:1"])
+def test_address_of_others_is_not_local(text):
+    assert not Address.parse(text).is_local
+
+
+@pytest.mark.parametrize("text", ["", "8001", ":8001", "host", "host:", "host:99999", "::1:80", "unix:", "http://a:1"])
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(SettingsError, match="is no address"):
+        Address.parse(text)
+
+
+def test_address_with_the_port_that_was_found():
+    assert Address.parse("[::1]:0").with_port(7) == "[::1]:7"
+    assert Address.parse("unix:/s").with_port(1) == "unix:/s"
