@@ -1,0 +1,149 @@
+"""What Prometheus may ask: calls, answers, the queue, proofs and how they ended; never by caller or request."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+
+from zkinfer.circuits.errors import StoreError
+from zkinfer.service.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.core import Metric
+
+    from zkinfer.prover.jobs import Counts, Job
+    from zkinfer.service.addresses import Address
+
+_CALLS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_PROOFS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+
+
+class Metrics:
+    """The numbers of one server, in a registry of their own.
+
+    Args:
+        counts: asked at every scrape; None where this server has no queue.
+    """
+
+    def __init__(self, counts: Callable[[], Counts] | None = None) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("zkinfer_build", "Version of zkinfer.", registry=self.registry).info({"version": version("zkinfer")})
+        self._calls = Counter("zkinfer_requests_total", "Calls by outcome.", ["method", "code"], registry=self.registry)
+        self._seconds = Histogram(
+            "zkinfer_request_duration_seconds",
+            "From the first byte of a call to its last.",
+            ["method"],
+            buckets=_CALLS,
+            registry=self.registry,
+        )
+        self._in_flight = Gauge("zkinfer_requests_in_flight", "Calls being served.", registry=self.registry)
+        self._answers = Histogram(
+            "zkinfer_inference_duration_seconds",
+            "The circuit's own forward pass, waiting included.",
+            ["model", "version"],
+            buckets=_CALLS,
+            registry=self.registry,
+        )
+        self._proofs = Histogram(
+            "zkinfer_proof_duration_seconds",
+            "From the start of the last attempt to the checked attestation.",
+            ["model", "version"],
+            buckets=_PROOFS,
+            registry=self.registry,
+        )
+        self._waits = Histogram(
+            "zkinfer_proof_wait_seconds",
+            "From the acknowledgement to the start of the last attempt.",
+            ["model", "version"],
+            buckets=_PROOFS,
+            registry=self.registry,
+        )
+        self._ends = Counter(
+            "zkinfer_proofs_ended_total",
+            "Proof jobs that ended, by outcome; a failed one by its reason.",
+            ["model", "version", "outcome"],
+            registry=self.registry,
+        )
+        self._ready = Gauge(
+            "zkinfer_model_ready", "Whether a version answers and proves.", ["model", "version"], registry=self.registry
+        )
+        if counts is not None:
+            self.registry.register(_Queue(counts))
+
+    def call_began(self) -> None:
+        """Count a call that is being served."""
+        self._in_flight.inc()
+
+    def call_ended(self, method: str, code: str, seconds: float) -> None:
+        """Count a call that was served. The method must be one that exists."""
+        self._in_flight.dec()
+        self._calls.labels(method, code).inc()
+        self._seconds.labels(method).observe(seconds)
+
+    def answered(self, model: str, model_version: str, seconds: float) -> None:
+        """Count an answer. The model must be one of the repository's."""
+        self._answers.labels(model, model_version).observe(seconds)
+
+    def job_ended(self, job: Job) -> None:
+        """Count a job that became final."""
+        labels = (job.request.model, job.request.version)
+        self._ends.labels(*labels, job.failure.reason if job.failure else str(job.state)).inc()
+        if job.started_at is None or job.finished_at is None:
+            return
+        self._waits.labels(*labels).observe(max(0.0, (job.started_at - job.created_at).total_seconds()))
+        if job.attestation is not None:
+            self._proofs.labels(*labels).observe(max(0.0, (job.finished_at - job.started_at).total_seconds()))
+
+    def models(self, ready: dict[tuple[str, str], bool]) -> None:
+        """Replace what is known of the repository, by name and version."""
+        self._ready.clear()
+        for (model, model_version), is_ready in ready.items():
+            self._ready.labels(model, model_version).set(is_ready)
+
+    def serve(self, address: Address) -> Callable[[], None]:
+        """Answer over HTTP; the function that is returned ends it. Raises SettingsError where that port is taken."""
+        try:
+            server, thread = start_http_server(address.port, address.host, self.registry)
+        except OSError as err:
+            raise SettingsError(f"Metrics cannot be served at {address.text}: {err.strerror}.") from err
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return stop
+
+
+class _Queue:
+    """The queue as it is at the moment of a scrape."""
+
+    def __init__(self, counts: Callable[[], Counts]) -> None:
+        self._counts = counts
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering does not ask the store."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges; none while the store cannot be asked."""
+        try:
+            counts = self._counts()
+        except StoreError:
+            return
+        jobs = GaugeMetricFamily("zkinfer_jobs", "Proof jobs by model and state.", labels=["model", "state"])
+        for (model, state), count in counts.by_model.items():
+            jobs.add_metric([model, str(state)], count)
+        yield jobs
+        yield GaugeMetricFamily(
+            "zkinfer_queue_oldest_seconds", "Age of the oldest job that waits.", counts.oldest_queued_seconds
+        )
+        yield GaugeMetricFamily(
+            "zkinfer_running_memory_bytes", "Memory predicted for the proofs being made.", counts.running_memory_bytes
+        )

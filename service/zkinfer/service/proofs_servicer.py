@@ -1,0 +1,116 @@
+"""zkinfer.v1.Proofs: ask for a proof, fetch an attestation, check one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.errors import ArtefactMissingError, DataError
+from zkinfer.service.contexts import context_message
+from zkinfer.service.errors import NotReadyError, UnknownOperationError, blaming
+from zkinfer.service.identity import caller
+from zkinfer.service.operations import timestamp
+from zkinfer.service.tensors import arrays_of, messages_of
+from zkinfer.v1 import proofs_pb2
+from zkinfer.v1.proofs_pb2_grpc import ProofsServicer as Base
+from zkinfer.verifier import MAX_BYTES, load_policy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from grpc import aio
+
+    from zkinfer.circuits.digest import Digest
+    from zkinfer.prover.artefacts import ArtefactStore
+    from zkinfer.prover.jobs import Job
+    from zkinfer.service.identity import Identity
+    from zkinfer.service.operations import OperationsServicer
+    from zkinfer.service.verifying import Verdict, Verifications
+
+PIECE = 256 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofsServicer(Base):
+    """See proto/zkinfer/v1/proofs.proto.
+
+    Args:
+        operations: knows whose job is whose.
+        artefacts: where attestations lie.
+        verifications: checks attestations.
+        models: the ONNX files that an identity may use, by digest.
+    """
+
+    operations: OperationsServicer
+    artefacts: ArtefactStore
+    verifications: Verifications
+    models: Callable[[Identity], Mapping[Digest, Path]]
+
+    async def GetAttestation(
+        self,
+        request: proofs_pb2.GetAttestationRequest,
+        context: aio.ServicerContext[object, object],
+    ) -> AsyncIterator[proofs_pb2.GetAttestationResponse]:
+        """The attestation in pieces, from an offset on."""
+        with blaming("operation"):
+            job = await self.operations.own_job(request.operation)
+        digest = _digest_of(job)
+        data = await asyncio.to_thread(self._read, request.operation, digest)
+        if not 0 <= request.offset < len(data):
+            with blaming("offset"):
+                raise DataError(f"The attestation has {len(data):,} bytes.", "Begin at 0.")
+        for offset in range(request.offset, len(data), PIECE):
+            piece = data[offset : offset + PIECE]
+            yield proofs_pb2.GetAttestationResponse(digest=str(digest), size=len(data), offset=offset, data=piece)
+
+    def _read(self, name: str, digest: Digest) -> bytes:
+        try:
+            return self.artefacts.get(digest, MAX_BYTES)
+        except ArtefactMissingError as err:  # deleted since the job was read
+            raise UnknownOperationError(name) from err
+
+    async def VerifyAttestation(
+        self,
+        request: proofs_pb2.VerifyAttestationRequest,
+        context: aio.ServicerContext[object, object],
+    ) -> proofs_pb2.VerifyAttestationResponse:
+        """What was verified; a refusal is an error."""
+        with blaming("policy"):
+            policy = load_policy(request.policy.encode())
+        expected = arrays_of(request.expected_inputs, "expected_inputs") if request.expected_inputs else None
+        verdict = await self.verifications.verify(request.attestation, policy, self.models(caller()), expected)
+        return _response(verdict)
+
+
+def _digest_of(job: Job) -> Digest:
+    """Of the attestation; raises NotReadyError where there is none."""
+    if job.attestation is not None:
+        return job.attestation
+    if job.state.final:
+        raise NotReadyError(f"There is no attestation: the proof is {job.state}.", "GetOperation has the reason.")
+    raise NotReadyError(f"There is no attestation yet: the proof is {job.state}.", "WaitOperation waits for it.")
+
+
+def _response(verdict: Verdict) -> proofs_pb2.VerifyAttestationResponse:
+    inference = verdict.inference
+    steps = [
+        proofs_pb2.VerificationStep(number=step.number, title=step.title, status=step.status, detail=step.detail)
+        for step in verdict.steps
+    ]
+    return proofs_pb2.VerifyAttestationResponse(
+        model_id=inference.model_id,
+        model_digest=inference.identity.model,
+        verifying_key=inference.identity.verifying_key,
+        attestation_digest=str(inference.attestation_digest),
+        inputs=messages_of(inference.inputs),
+        outputs=messages_of(inference.outputs),
+        context=context_message(inference.context),
+        signer=inference.signer,
+        ephemeral=inference.ephemeral,
+        create_time=timestamp(inference.created_at),
+        setup=inference.recipe.setup.ceremony,
+        on_expected_input=inference.on_expected_input,
+        steps=steps,
+    )

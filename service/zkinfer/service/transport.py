@@ -1,0 +1,100 @@
+"""The gRPC server itself: its limits, its certificates, where it listens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc import aio
+
+from zkinfer.circuits.oserrors import why
+from zkinfer.service.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zkinfer.service.interception import Interceptor
+    from zkinfer.service.settings import Settings, Tls
+
+_HEADER_BYTES = 16 << 10
+
+
+def make_server(settings: Settings, interceptor: Interceptor) -> aio.Server:
+    """A server that listens nowhere yet."""
+    return aio.server(
+        interceptors=[interceptor],
+        options=_options(settings),
+        maximum_concurrent_rpcs=settings.limits.concurrent_calls,
+    )
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.limits.message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", _HEADER_BYTES),
+        ("grpc.max_concurrent_streams", settings.limits.concurrent_calls),
+        ("grpc.so_reuseport", 0),  # otherwise a second server on the same port would quietly take half of the calls
+        ("grpc.keepalive_time_ms", 60_000),  # a caller that vanished is noticed within 80 seconds
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 3),
+    ]
+
+
+def listen(server: aio.Server, settings: Settings) -> str:
+    """Bind the server's address and return it, with the port that was found; raises SettingsError."""
+    address, tls = settings.address, settings.tls
+    try:
+        port = (
+            server.add_secure_port(address.text, _credentials(tls))
+            if tls.certificate
+            else server.add_insecure_port(address.text)
+        )
+    except RuntimeError as err:
+        raise SettingsError(f"{address.text} cannot be listened at.", "It is in use, or not an address here.") from err
+    return address.with_port(port)
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    """Certificates that are read again when they change, so that they can be renewed without a restart."""
+    source = _Certificates(tls)
+    return grpc.dynamic_ssl_server_credentials(
+        source.read(),
+        source.fetch,  # type: ignore[arg-type] # None is for no change, says grpc's documentation
+        require_client_authentication=tls.client_ca is not None,
+    )
+
+
+class _Certificates:
+    """The files of `Tls`; what cannot be read any more leaves the last good ones in place."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._paths = [path for path in (tls.key, tls.certificate, tls.client_ca) if path]
+        self._mark: tuple[int, ...] = ()
+
+    def read(self) -> grpc.ServerCertificateConfiguration:
+        """As they are now; raises SettingsError."""
+        self._mark = self._marks()
+        key, certificate, *authority = [_read(path) for path in self._paths]
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
+
+    def fetch(self) -> grpc.ServerCertificateConfiguration | None:
+        """Asked by gRPC at every handshake; None for no change."""
+        try:
+            return self.read() if self._marks() != self._mark else None
+        except SettingsError:
+            return None
+
+    def _marks(self) -> tuple[int, ...]:
+        try:
+            return tuple(path.stat().st_mtime_ns for path in self._paths)
+        except OSError as err:
+            raise SettingsError(f"{err.filename} cannot be read: {why(err)}.") from err
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise SettingsError(f"{path} cannot be read: {why(err)}.") from err

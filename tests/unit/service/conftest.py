@@ -1,0 +1,52 @@
+"""A circuit of the fake engine, a queue of jobs, and a server in this process with the real interceptor."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import structlog
+from tests.unit.circuits import making
+from tests.unit.service import serving
+
+from zkinfer.circuits import Home, compile_model
+from zkinfer.circuits.engines.fake import FakeEngine
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A home, a model and its circuit, made once."""
+    folder = tmp_path_factory.mktemp("service")
+    home, model = Home(folder / "home"), making.write_model(folder / "tiny.onnx")
+    with pytest.MonkeyPatch.context() as patch:
+        making.without_children(patch)
+        circuit = compile_model(model, folder / "circuit", engine=FakeEngine(), home=home, options=making.DEV).circuit
+    return SimpleNamespace(folder=folder, home=home, model=model, circuit=circuit)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    making.without_children(monkeypatch)
+
+
+@pytest.fixture
+def desk(made, tmp_path, in_process):
+    """A queue, and somebody who works it off by hand."""
+    with serving.desk(made, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def served(desk):
+    """The desk's server, with a channel for anybody."""
+    async with serving.served(desk) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def own_logging():
+    """What a test configures ends with it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()

@@ -1,0 +1,196 @@
+"""GetAttestation and VerifyAttestation, over the wire."""
+
+import asyncio
+import json
+import threading
+
+import grpc
+import numpy as np
+import pytest
+from grpc import aio
+from tests.unit.circuits.making import X
+from tests.unit.service import serving
+from tests.unit.service.serving import bearer, details
+
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.service import proofs_servicer
+from zkinfer.service.identity import Rights
+from zkinfer.service.operations import name_of
+from zkinfer.service.tensors import arrays_of, messages_of
+from zkinfer.service.verifying import Verifications
+from zkinfer.v1.proofs_pb2 import GetAttestationRequest, VerifyAttestationRequest
+from zkinfer.verifier import Attestation
+
+
+async def pieces(served, job, offset=0, **options):
+    request = GetAttestationRequest(operation=name_of(job.id), offset=offset)
+    return [piece async for piece in served.proofs.GetAttestation(request, **options)]
+
+
+def policy(made, *more):
+    return json.dumps(
+        {"version": 1, "allOf": [{"modelIs": made.circuit.model_id}, {"unsafeAcceptDevSetup": True}, *more]}
+    )
+
+
+@pytest.fixture
+async def proven(served):
+    served.desk.submit()
+    return served.desk.prove()
+
+
+@pytest.fixture
+def attestation(served, proven):
+    return served.desk.artefacts.get(proven.attestation, 1 << 24)
+
+
+async def test_attestation_comes_in_pieces(served, proven, attestation, monkeypatch):
+    monkeypatch.setattr(proofs_servicer, "PIECE", 100)
+    found = await pieces(served, proven)
+    assert b"".join(piece.data for piece in found) == attestation
+    assert [piece.offset for piece in found] == list(range(0, len(attestation), 100))
+    assert {(piece.digest, piece.size) for piece in found} == {(str(proven.attestation), len(attestation))}
+
+
+async def test_broken_download_is_resumed(served, proven, attestation):
+    found = await pieces(served, proven, offset=1000)
+    assert b"".join(piece.data for piece in found) == attestation[1000:]
+
+
+@pytest.mark.parametrize("offset", [-1, 1 << 40])
+async def test_offset_outside_is_refused(served, proven, offset):
+    with pytest.raises(aio.AioRpcError, match="Begin at 0") as caught:
+        await pieces(served, proven, offset=offset)
+    assert details(caught.value)["BadRequest"].field_violations[0].field == "offset"
+
+
+async def test_attestation_that_is_not_ready_is_refused(served):
+    job = served.desk.submit()
+    with pytest.raises(aio.AioRpcError, match="no attestation yet: the proof is QUEUED") as caught:
+        await pieces(served, job)
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_attestation_of_a_cancelled_proof_is_refused(served):
+    job = served.desk.submit()
+    served.desk.store.cancel(job.id)
+    with pytest.raises(aio.AioRpcError, match="no attestation: the proof is CANCELLED"):
+        await pieces(served, job)
+
+
+async def test_foreign_attestation_is_not_found(served, proven):
+    _, token = served.desk.gate.tokens.new("bob")
+    with pytest.raises(aio.AioRpcError) as caught:
+        await pieces(served, proven, metadata=bearer(token))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_attestation_damaged_on_disk_is_not_served(served, proven):
+    path = served.desk.artefacts.root / proven.attestation.hex
+    path.write_bytes(path.read_bytes()[:-1] + b" ")
+    with pytest.raises(aio.AioRpcError) as caught:
+        await pieces(served, proven)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert str(served.desk.folder) not in caught.value.details()
+
+
+# --- verifying
+
+
+async def verified(served, attestation, rules, expected=None, **options):
+    tensors = messages_of(expected) if expected else []
+    request = VerifyAttestationRequest(attestation=attestation, policy=rules, expected_inputs=tensors)
+    return await served.proofs.VerifyAttestation(request, **options)
+
+
+async def test_good_attestation_is_verified(served, proven, attestation):
+    found = await verified(served, attestation, policy(served.desk.made), {"x": X})
+    assert found.model_id == served.desk.made.circuit.model_id
+    assert found.on_expected_input
+    assert found.context.request_id == proven.request.context.request_id
+    assert found.setup == "insecure-dev"
+    assert arrays_of(found.inputs, "inputs")["x"].tolist() == X.tolist()
+    assert arrays_of(found.outputs, "outputs")["y"].shape == (1, 2)
+    assert [step.status for step in found.steps] == ["passed"] * 11 + ["skipped"]
+
+
+async def test_altered_attestation_is_refused_with_step_and_reason(served, attestation):
+    at = attestation.index(b'"payload":"') + 300
+    changed = attestation[:at] + (b"A" if attestation[at : at + 1] != b"A" else b"B") + attestation[at + 1 :]
+    with pytest.raises(aio.AioRpcError) as caught:
+        await verified(served, changed, policy(served.desk.made))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    found = details(caught.value)
+    assert int(found["ErrorInfo"].metadata["step"]) >= 1
+    assert found["BadRequest"].field_violations[0].field == "attestation"
+
+
+async def test_other_input_is_refused(served, attestation):
+    with pytest.raises(aio.AioRpcError, match="another value of the input 'x'") as caught:
+        await verified(served, attestation, policy(served.desk.made), {"x": X + np.float32(1)})
+    assert details(caught.value)["ErrorInfo"].reason == "INPUT_MISMATCH"
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("", "The policy is not JSON"),
+        ("{}", "A policy is an object"),
+        ('{"version": 1, "allOf": []}', "requires nothing"),
+        ('{"version": 1, "allOf": [{"colourIs": "red"}]}', "no rule"),
+    ],
+)
+async def test_policy_that_is_none_is_refused(served, attestation, rules, message):
+    with pytest.raises(aio.AioRpcError, match=message) as caught:
+        await verified(served, attestation, rules)
+    assert details(caught.value)["BadRequest"].field_violations[0].field == "policy"
+
+
+async def test_dev_setup_is_refused_unless_the_policy_says_so(served, attestation):
+    rules = json.dumps({"version": 1, "allOf": [{"modelIs": served.desk.made.circuit.model_id}]})
+    with pytest.raises(aio.AioRpcError) as caught:
+        await verified(served, attestation, rules)
+    assert details(caught.value)["ErrorInfo"].reason == "INSECURE_DEV_SETUP"
+
+
+async def test_model_that_the_caller_may_not_use_is_unknown_to_them(served, attestation):
+    _, token = served.desk.gate.tokens.new("bob", rights=Rights(models=frozenset({"other"})))
+    with pytest.raises(aio.AioRpcError) as caught:
+        await verified(served, attestation, policy(served.desk.made), metadata=bearer(token))
+    assert details(caught.value)["ErrorInfo"].reason == "UNKNOWN_MODEL"
+    assert Attestation.from_bytes(attestation).predicate.circuit.model in caught.value.details()
+
+
+async def test_oversized_message_is_refused(desk):
+    settings = desk.settings.model_copy(
+        update={"limits": desk.settings.limits.model_copy(update={"message_bytes": 1 << 16})}
+    )
+    desk.settings = settings
+    async with serving.served(desk) as served:
+        with pytest.raises(aio.AioRpcError) as caught:
+            await verified(served, bytes(1 << 17), "{}")
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_more_verifications_than_allowed_are_told_to_come_again(desk):
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(FakeEngine):
+        def verify(self, *arguments):
+            entered.set()
+            assert leave.wait(30)
+            super().verify(*arguments)
+
+    desk.submit()
+    attestation = desk.artefacts.get(desk.prove().attestation, 1 << 24)
+    desk.verifications = Verifications(desk.made.home, engines={"fake/1": Slow()})
+    async with serving.served(desk) as served:
+        first = verified(served, attestation, policy(desk.made))
+        first = asyncio.ensure_future(first)
+        await asyncio.to_thread(entered.wait, 30)
+        with pytest.raises(aio.AioRpcError) as caught:
+            await verified(served, attestation, policy(desk.made))
+        leave.set()
+        assert (await first).model_id
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert details(caught.value)["RetryInfo"].retry_delay.seconds == 5

@@ -1,0 +1,182 @@
+"""What runs around every kind of call."""
+
+import asyncio
+import json
+
+import grpc
+import pytest
+from grpc import aio
+from tests.unit.service import serving
+from tests.unit.service.serving import details
+
+from zkinfer.circuits.errors import DataError
+from zkinfer.service.identity import caller
+from zkinfer.service.logs import configure
+from zkinfer.service.settings import Log
+
+MARKER = "31337-marker"
+
+
+def text(value: str) -> str:
+    return value
+
+
+async def one(request, context):
+    return f"{caller().name}:{request.decode()}".encode()
+
+
+async def many(request, context):
+    for word in request.split():
+        yield word
+
+
+async def collected(requests, context):
+    return b" ".join([request async for request in requests])
+
+
+async def echoed(requests, context):
+    async for request in requests:
+        yield request
+
+
+async def written(request, context):
+    for word in request.split():
+        await context.write(word)
+
+
+def at_once(request, context):
+    return request
+
+
+async def refusing(request, context):
+    raise DataError(f"It is wrong: {request.decode()}.")
+
+
+async def breaking(request, context):
+    raise RuntimeError(request.decode())
+
+
+async def breaking_late(request, context):
+    yield b"first"
+    raise RuntimeError(request.decode())
+
+
+async def aborting(request, context):
+    await context.abort(grpc.StatusCode.ABORTED, "own words")
+
+
+async def hanging(request, context):
+    await asyncio.sleep(60)
+
+
+UNARY = {
+    "One": one,
+    "AtOnce": at_once,
+    "Refusing": refusing,
+    "Breaking": breaking,
+    "Aborting": aborting,
+    "Hanging": hanging,
+}
+STREAM = {"Many": many, "Written": written, "BreakingLate": breaking_late}
+
+
+def handlers(desk, server):
+    found = {name: grpc.unary_unary_rpc_method_handler(call) for name, call in UNARY.items()}
+    found |= {name: grpc.unary_stream_rpc_method_handler(call) for name, call in STREAM.items()}
+    found |= {"Collected": grpc.stream_unary_rpc_method_handler(collected)}
+    found |= {"Echoed": grpc.stream_stream_rpc_method_handler(echoed)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Calls", found),))
+
+
+@pytest.fixture
+async def calls(desk):
+    async with serving.served(desk, register=handlers) as served:
+        yield served
+
+
+@pytest.fixture
+def logged(capsys):
+    configure(Log())
+    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+
+
+async def settled(calls):
+    """Wait until the server has done with every call: it answers first and logs then."""
+    while calls.desk.metrics.registry.get_sample_value("zkinfer_requests_in_flight"):
+        await asyncio.sleep(0.01)
+
+
+async def words():
+    for word in (b"a", b"b"):
+        yield word
+
+
+async def test_every_kind_of_call_is_served(calls):
+    channel = calls.channel
+    assert await channel.unary_unary("/test.Calls/One")(b"a") == b"anonymous:a"
+    assert await channel.unary_unary("/test.Calls/AtOnce")(b"a") == b"a"
+    assert [word async for word in channel.unary_stream("/test.Calls/Many")(b"a b")] == [b"a", b"b"]
+    assert [word async for word in channel.unary_stream("/test.Calls/Written")(b"a b")] == [b"a", b"b"]
+    assert await channel.stream_unary("/test.Calls/Collected")(words()) == b"a b"
+    assert [word async for word in channel.stream_stream("/test.Calls/Echoed")(words())] == [b"a", b"b"]
+
+
+async def test_method_that_does_not_exist_is_unimplemented(calls):
+    with pytest.raises(aio.AioRpcError) as caught:
+        await calls.channel.unary_unary("/test.Calls/None")(b"")
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_error_of_ours_is_told_with_details(calls):
+    with pytest.raises(aio.AioRpcError, match="It is wrong: x") as caught:
+        await calls.channel.unary_unary("/test.Calls/Refusing")(b"x")
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert details(caught.value)["ErrorInfo"].reason == "DATA"
+
+
+@pytest.mark.parametrize("name", ["Breaking", "BreakingLate"])
+async def test_unforeseen_error_says_nothing_but_where_to_look(calls, logged, name):
+    stub = calls.channel.unary_stream if name in STREAM else calls.channel.unary_unary
+    call = stub(f"/test.Calls/{name}")(MARKER.encode(), metadata=(("x-request-id", "r-1"),))
+    with pytest.raises(aio.AioRpcError) as caught:
+        _ = [word async for word in call] if name in STREAM else await call
+    assert caught.value.code() == grpc.StatusCode.INTERNAL
+    assert MARKER not in str(caught.value)
+    assert "r-1" in caught.value.details()
+    [failure] = [line for line in logged() if line["event"] == "failed"]
+    assert (failure["request_id"], failure["error"]) == ("r-1", "RuntimeError")
+    assert "test_interception.py" in failure["place"]
+    assert MARKER not in json.dumps(failure)
+
+
+async def test_refusal_is_logged_without_what_was_sent(calls, logged):
+    with pytest.raises(aio.AioRpcError):
+        await calls.channel.unary_unary("/test.Calls/Refusing")(MARKER.encode())
+    await settled(calls)
+    lines = logged()
+    assert {line["event"] for line in lines} == {"refused", "call"}
+    assert MARKER not in json.dumps(lines)
+
+
+async def test_own_words_of_a_servicer_pass(calls):
+    with pytest.raises(aio.AioRpcError, match="own words") as caught:
+        await calls.channel.unary_unary("/test.Calls/Aborting")(b"")
+    assert caught.value.code() == grpc.StatusCode.ABORTED
+
+
+async def test_every_call_is_counted_and_logged_with_its_outcome(calls, logged):
+    hanging_call = calls.channel.unary_unary("/test.Calls/Hanging")(b"")
+    await calls.channel.unary_unary("/test.Calls/One")(b"")
+    for name in ("Refusing", "Breaking", "Aborting"):
+        with pytest.raises(aio.AioRpcError):
+            await calls.channel.unary_unary(f"/test.Calls/{name}")(b"")
+    hanging_call.cancel()
+    await settled(calls)
+    outcomes = {line["method"].rpartition("/")[2]: line["code"] for line in logged() if line["event"] == "call"}
+    expected = {"One": "OK", "Refusing": "INVALID_ARGUMENT", "Breaking": "INTERNAL", "Aborting": "ABORTED"}
+    assert outcomes == expected | {"Hanging": "CANCELLED"}
+    registry = calls.desk.metrics.registry
+    for name, code in outcomes.items():
+        labels = {"method": f"/test.Calls/{name}", "code": code}
+        assert registry.get_sample_value("zkinfer_requests_total", labels) == 1
+    assert registry.get_sample_value("zkinfer_requests_in_flight") == 0

@@ -1,0 +1,90 @@
+import json
+import logging
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zkinfer.circuits.errors import DataError
+from zkinfer.service.logs import configure, described, harmless, log
+from zkinfer.service.settings import Log
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_line_is_one_json_object(capsys):
+    configure(Log())
+    log.info("call", method="/a/B", seconds=0.5)
+    [line] = lines(capsys)
+    assert (line["event"], line["level"], line["method"], line["seconds"]) == ("call", "info", "/a/B", 0.5)
+    assert line["timestamp"].endswith("Z")
+
+
+def test_level_is_kept(capsys):
+    configure(Log(level="warning"))
+    log.info("quiet")
+    log.warning("loud")
+    assert [line["event"] for line in lines(capsys)] == ["loud"]
+
+
+def test_text_is_for_people(capsys):
+    configure(Log(format="text"))
+    log.info("call", method="/a/B")
+    assert "call" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "value", [np.arange(3), [1.5, 2.5], {"x": 31337}, b"31337", (1,)], ids=lambda v: type(v).__name__
+)
+def test_what_is_no_word_or_number_is_named_by_kind(value):
+    assert harmless(None, "", {"event": "e", "inputs": value})["inputs"] == f"<{type(value).__name__}>"
+
+
+@pytest.mark.parametrize("text", ["zki_0123456789ab_" + "a1" * 32, "Bearer abc.def", "authorization: bearer secret"])
+def test_token_is_taken_out(text):
+    found = harmless(None, "", {"event": f"before {text} after"})["event"]
+    assert found.startswith("before")
+    assert "<token>" in found
+    assert not any(secret in found for secret in ("a1a1", "abc.def", "secret"))
+
+
+def test_long_text_is_cut():
+    assert len(harmless(None, "", {"event": "x" * 10_000})["event"]) == 600
+
+
+def test_error_of_ours_is_described_in_words():
+    assert described(DataError("It is wrong.", "Fix it.")) == {
+        "error": "DataError",
+        "cause": "It is wrong.",
+        "cure": "Fix it.",
+    }
+
+
+def test_foreign_error_is_described_by_kind_and_place():
+    try:
+        int("31337 secret")
+    except ValueError as err:
+        found = described(err)
+    assert found["error"] == "ValueError"
+    assert "test_logs.py" in found["place"]
+    assert "31337" not in json.dumps(found)
+
+
+def test_lines_of_pythons_own_logging_keep_known_fields_only(capsys):
+    configure(Log())
+    logging.getLogger("zkinfer.prover").warning("worker died", extra={"worker": "h/1", "inputs": [31337]})
+    [line] = lines(capsys)
+    assert (line["event"], line["level"], line["worker"]) == ("worker died", "warning", "h/1")
+    assert "inputs" not in line
+
+
+def test_line_that_cannot_be_written_fails_nobody(monkeypatch):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        configure(Log())
+        log.info("lost")
+        with suppress(OSError):
+            full.close()

@@ -1,0 +1,282 @@
+"""google.longrunning.Operations, over the wire."""
+
+import asyncio
+
+import grpc
+import pytest
+from google.longrunning import operations_proto_pb2 as operations_pb2
+from google.protobuf.duration_pb2 import Duration
+from grpc import aio
+from tests.unit.service.serving import bearer, details
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.prover.jobs import Failure, JobState
+from zkinfer.service.operations import name_of
+from zkinfer.service.operations.filters import read_filter
+from zkinfer.v1.values_pb2 import Proof, ProofMetadata, ProofState
+
+
+def named(job):
+    return name_of(job.id)
+
+
+async def got(served, job, **options):
+    return await served.operations.GetOperation(operations_pb2.GetOperationRequest(name=named(job)), **options)
+
+
+async def awaited(served, job, seconds, **options):
+    request = operations_pb2.WaitOperationRequest(name=named(job), timeout=Duration(seconds=seconds))
+    return await served.operations.WaitOperation(request, **options)
+
+
+async def listed(served, **options):
+    return await served.operations.ListOperations(operations_pb2.ListOperationsRequest(**options))
+
+
+def metadata(operation) -> ProofMetadata:
+    found = ProofMetadata()
+    assert operation.metadata.Unpack(found)
+    return found
+
+
+async def test_waiting_job_has_a_place_and_an_estimate(served):
+    served.desk.submit()
+    second = served.desk.submit(request_id="mine")
+    operation = await got(served, second)
+    found = metadata(operation)
+    assert (operation.name, operation.done) == (named(second), False)
+    assert (found.state, found.queue_position, found.attempt) == (ProofState.PROOF_STATE_QUEUED, 1, 0)
+    assert (found.model, found.version, found.request_id) == ("tiny", "1", "mine")
+    assert found.context.request_id == second.request.context.request_id
+    assert 3 <= found.estimated_end_time.ToDatetime().timestamp() - found.create_time.ToDatetime().timestamp() <= 30
+
+
+async def test_job_being_proven_says_so(served):
+    job = served.desk.submit()
+    served.desk.store.renew(served.desk.claim(), progress=0.5)
+    found = metadata(await got(served, job))
+    assert (found.state, found.progress, found.attempt) == (ProofState.PROOF_STATE_PROVING, 0.5, 1)
+    assert not found.HasField("queue_position")
+
+
+async def test_finished_job_names_its_attestation(served):
+    served.desk.submit()
+    job = served.desk.prove()
+    operation, proof = await got(served, job), Proof()
+    assert operation.done
+    assert operation.response.Unpack(proof)
+    assert (proof.operation, proof.attestation_digest) == (named(job), str(job.attestation))
+    assert proof.attestation_size == job.attestation_bytes
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "sentence"),
+    [
+        ("RANGE", grpc.StatusCode.INVALID_ARGUMENT, "It leaves the range. Check it."),
+        ("SETUP", grpc.StatusCode.INTERNAL, "The proof could not be made."),
+    ],
+)
+async def test_failed_job_has_an_error(served, reason, code, sentence):
+    job = served.desk.submit()
+    served.desk.store.fail(
+        served.desk.claim(), Failure(reason=reason, cause="It leaves the range.", cure="Check it."), retry=False
+    )
+    operation = await got(served, job)
+    assert operation.done
+    assert operation.error.code == code.value[0]
+    assert operation.error.message.startswith(sentence)
+
+
+async def test_cancelled_job_has_an_error(served):
+    job = served.desk.submit()
+    await served.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=named(job)))
+    operation = await got(served, job)
+    assert operation.error.code == grpc.StatusCode.CANCELLED.value[0]
+
+
+async def test_cancelling_a_job_at_work_is_asked_for(served):
+    job = served.desk.submit()
+    lease = served.desk.claim()
+    await served.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=named(job)))
+    assert metadata(await got(served, job)).cancel_requested
+    assert served.desk.store.renew(lease)
+
+
+async def test_cancelling_a_finished_job_changes_nothing(served):
+    served.desk.submit()
+    job = served.desk.prove()
+    await served.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=named(job)))
+    assert (await got(served, job)).HasField("response")
+
+
+# --- waiting
+
+
+async def test_wait_returns_when_the_job_ends(served):
+    job = served.desk.submit()
+    waiting = asyncio.ensure_future(awaited(served, job, 30))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await asyncio.to_thread(served.desk.prove)
+    assert (await waiting).HasField("response")
+
+
+async def test_many_waits_end_together(served):
+    jobs = [served.desk.submit() for _ in range(4)]
+    waiting = [asyncio.ensure_future(awaited(served, job, 30)) for job in jobs for _ in range(5)]
+    await asyncio.sleep(0.05)
+    for job in jobs:
+        served.desk.store.cancel(job.id)
+    assert all(operation.done for operation in await asyncio.gather(*waiting))
+
+
+async def test_wait_that_is_over_returns_the_job_as_it_is(served):
+    job = served.desk.submit()
+    assert not (await awaited(served, job, 0)).done
+
+
+async def test_wait_is_capped_by_the_server(served):
+    job = served.desk.submit()
+    assert not (await asyncio.wait_for(awaited(served, job, 10_000), 10)).done
+
+
+async def test_wait_answers_before_the_callers_deadline(served):
+    job = served.desk.submit()
+    assert not (await awaited(served, job, 60, timeout=0.8)).done
+
+
+async def test_caller_who_leaves_does_not_end_the_job(served):
+    job = served.desk.submit()
+    call = served.operations.WaitOperation(operations_pb2.WaitOperationRequest(name=named(job)))
+    await asyncio.sleep(0.05)
+    call.cancel()
+    assert not (await got(served, job)).done
+
+
+# --- lists
+
+
+async def test_list_comes_in_pages_newest_first(served):
+    names = [named(served.desk.submit()) for _ in range(7)]
+    first = await listed(served)
+    second = await listed(served, page_token=first.next_page_token)
+    third = await listed(served, page_token=second.next_page_token)
+    pages = [[operation.name for operation in page.operations] for page in (first, second, third)]
+    assert pages == [names[6:3:-1], names[3:0:-1], names[:1]]
+    assert third.next_page_token == ""
+
+
+async def test_list_is_filtered(served):
+    done, waiting = served.desk.submit(), served.desk.submit(model="other")
+    served.desk.store.cancel(done.id)
+    assert [found.name for found in (await listed(served, filter="done = true")).operations] == [named(done)]
+    assert [found.name for found in (await listed(served, filter='model = "other"')).operations] == [named(waiting)]
+    assert not (await listed(served, filter="state = QUEUED AND model = tiny")).operations
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [({"filter": "colour = red"}, "filter"), ({"page_token": "x"}, "page_token")],
+)
+async def test_list_that_cannot_be_understood_is_refused(served, request_, field):
+    with pytest.raises(aio.AioRpcError) as caught:
+        await listed(served, **request_)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert details(caught.value)["BadRequest"].field_violations[0].field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "states", "model"),
+    [
+        ("", (), None),
+        ("  ", (), None),
+        ("state=QUEUED", (JobState.QUEUED,), None),
+        ("done = false", (JobState.QUEUED, JobState.PROVING, JobState.VERIFYING), None),
+        ('model = "a b" AND done=false AND state = "PROVING"', (JobState.PROVING,), "a b"),
+    ],
+)
+def test_filter_says_what_is_wanted(text, states, model):
+    found = read_filter(text)
+    assert (found.states, found.model) == (states, model)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("state", "no term"),
+        ("state = QUEUED OR state = PROVING", "no term"),
+        ("state = QUEUED AND", "no term"),
+        ("state = QUEUED AND state = FAILED", "one too many"),
+        ("state = LOUD", "'LOUD' is no state.*Known are QUEUED"),
+        ("done = maybe", "true or false"),
+        ("done = true AND state = QUEUED", "No state is both"),
+        ("x" * 600, "more than 512 characters"),
+    ],
+)
+def test_filter_that_is_none_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        read_filter(text)
+
+
+# --- whose
+
+
+@pytest.mark.parametrize(
+    "name", ["", "operations/proofs/", "operations/proofs/none", "proofs/1", "operations/proofs/a/b", "x" * 999]
+)
+async def test_unknown_operation_is_not_found(served, name):
+    with pytest.raises(aio.AioRpcError, match="no operation") as caught:
+        await served.operations.GetOperation(operations_pb2.GetOperationRequest(name=name))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    assert details(caught.value)["ErrorInfo"].reason == "UNKNOWN_OPERATION"
+
+
+@pytest.mark.parametrize("call", ["GetOperation", "WaitOperation", "CancelOperation", "DeleteOperation"])
+async def test_foreign_job_looks_like_none(served, call):
+    served.desk.submit(owner="alice")
+    [job] = served.desk.store.page(owner="alice").jobs
+    _, token = served.desk.gate.tokens.new("bob")
+    request = getattr(operations_pb2, f"{call}Request")(name=named(job))
+    with pytest.raises(aio.AioRpcError) as foreign:
+        await getattr(served.operations, call)(request, metadata=bearer(token))
+    served.desk.store.cancel(job.id)
+    served.desk.store.delete(job.id)
+    with pytest.raises(aio.AioRpcError) as missing:
+        await getattr(served.operations, call)(request, metadata=bearer(token))
+    assert (foreign.value.code(), foreign.value.details()) == (missing.value.code(), missing.value.details())
+
+
+async def test_list_holds_ones_own_jobs_only(served):
+    served.desk.submit(owner="alice")
+    served.desk.submit(owner="bob")
+    _, token = served.desk.gate.tokens.new("alice")
+    found = await served.operations.ListOperations(operations_pb2.ListOperationsRequest(), metadata=bearer(token))
+    assert len(found.operations) == 1
+
+
+async def test_new_token_of_the_same_name_sees_the_jobs_of_the_old(served):
+    job = served.desk.submit(owner="alice")
+    grant, _ = served.desk.gate.tokens.new("alice")
+    _, second = served.desk.gate.tokens.new("alice")
+    served.desk.gate.tokens.revoke(grant.id)
+    assert (await got(served, job, metadata=bearer(second))).name == named(job)
+
+
+# --- deleting
+
+
+async def test_deleted_operation_is_gone_with_its_attestation(served):
+    served.desk.submit()
+    job = served.desk.prove()
+    await served.operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=named(job)))
+    with pytest.raises(aio.AioRpcError, match="no operation"):
+        await got(served, job)
+    assert not served.desk.artefacts.has(job.attestation)
+
+
+async def test_unfinished_operation_is_not_deleted(served):
+    job = served.desk.submit()
+    with pytest.raises(aio.AioRpcError) as caught:
+        await served.operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=named(job)))
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert details(caught.value)["ErrorInfo"].reason == "JOB_STATE"
