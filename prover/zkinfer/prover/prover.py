@@ -6,27 +6,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.context import Context
-from zkinfer.circuits.data import conform
 from zkinfer.circuits.engines import production_engines
-from zkinfer.circuits.errors import CircuitError, DataError, SetupError
+from zkinfer.circuits.errors import CircuitError, SetupError
 from zkinfer.circuits.keycache import proving_key_for
 from zkinfer.circuits.stages import NOBODY, Observer, Stages
 from zkinfer.circuits.statement import require_statement
-from zkinfer.circuits.tensors import quantise
+from zkinfer.prover.inputs import integers_of
 from zkinfer.verifier import Attestation, SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.setups import TrustedSetup
-
-    Inputs = Mapping[str, NDArray[np.generic]]
+    from zkinfer.prover.inputs import Inputs
 
 
 class Prover:
@@ -81,7 +76,7 @@ class Prover:
         """
         stages = Stages(observer, {} if timings is None else timings)
         purpose = context or Context.offline()
-        integers = _integers(circuit, inputs)
+        integers = integers_of(inputs, circuit.manifest.program.inputs)
         with stages.stage("keys"):
             engine = self._engine_of(circuit)
             setup = self._setup_of(circuit)
@@ -124,14 +119,3 @@ class Prover:
         if setup.identity["tauG2"] != wanted.tau_g2:
             raise SetupError(f"The circuit's setup calls itself {wanted.ceremony} but is another one.")
         return setup
-
-
-def _integers(circuit: Circuit, inputs: Inputs) -> list[list[int]]:
-    specs = circuit.manifest.program.inputs
-    wanted = ", ".join(spec.describe() for spec in specs)
-    names = [spec.name for spec in specs]
-    if missing := [name for name in names if name not in inputs]:
-        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {wanted}.")
-    if unknown := [name for name in inputs if name not in names]:
-        raise DataError(f"The model has no input {unknown[0]!r}.", f"It takes {wanted}.")
-    return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]

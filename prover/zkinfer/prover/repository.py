@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
 
@@ -56,6 +57,8 @@ class ModelVersion:
     version: str
     circuit: Circuit
     engine: Engine
+    digest: Digest
+    model_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,8 @@ class ModelRepository:
         if reason:
             entry = IndexEntry(name, version, ModelState.UNAVAILABLE, reason, detail or reason)
             return replace(place, entry=entry, checked_at=now)
-        model = ModelVersion(name, version, circuit, self._engines[circuit.manifest.recipe.engine])
+        engine = self._engines[circuit.manifest.recipe.engine]
+        model = ModelVersion(name, version, circuit, engine, circuit.digest, circuit.model_id)
         return replace(place, entry=IndexEntry(name, version, ModelState.READY), model=model, checked_at=now)
 
     def _obstacle(self, circuit: Circuit) -> tuple[str, str]:

@@ -147,7 +147,7 @@ def test_circuit_of_an_engine_that_is_not_here_is_reported(place):
 
 
 def test_folder_of_models_that_is_not_there_is_refused(place, tmp_path):
-    with pytest.raises(RepositoryError, match="cannot be read. Make it"):
+    with pytest.raises(RepositoryError, match=r"cannot be read\. Make it"):
         ModelRepository(tmp_path / "none", home=place.home, engines=ENGINES)
 
 

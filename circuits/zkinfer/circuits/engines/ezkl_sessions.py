@@ -44,9 +44,9 @@ class EzklSession:
     def forward(self, sample: Sequence[Sequence[int]]) -> list[list[int]]:
         """With an empty context, which changes no answer."""
         tensors = [[0] * LIMBS, *(list(tensor) for tensor in sample)]
-        outputs: list[list[int]] = self._session.ask(sample=tensors)
-        if [len(tensor) for tensor in outputs] != self._sizes:
-            raise EngineCrashedError("The engine answered with tensors of other sizes than the program has.")
+        outputs = self._session.ask(sample=tensors)
+        if not isinstance(outputs, list) or [_size(tensor) for tensor in outputs] != self._sizes:
+            raise EngineCrashedError("The engine answered with other tensors than the program has.")
         return outputs
 
     @property
@@ -61,3 +61,10 @@ class EzklSession:
     def close(self) -> None:
         """Kill the child and free what belongs to it."""
         self._session.close()
+
+
+def _size(tensor: object) -> int | None:
+    """How many integers it has; None for anything else."""
+    if not isinstance(tensor, list) or not all(type(value) is int for value in tensor):
+        return None
+    return len(tensor)

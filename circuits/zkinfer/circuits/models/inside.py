@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnx import helper
 
@@ -16,6 +16,7 @@ from zkinfer.circuits.models.counting import workload
 from zkinfer.circuits.models.describing import describe
 from zkinfer.circuits.models.equivalence import refuse_difference
 from zkinfer.circuits.models.exports import as_tensors
+from zkinfer.circuits.models.floats import read, written
 from zkinfer.circuits.models.guarding import with_guards
 from zkinfer.circuits.models.loading import load
 from zkinfer.circuits.models.lowering import with_plain_operators
@@ -35,7 +36,7 @@ from zkinfer.circuits.models.summary import (
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import onnx
 
@@ -87,6 +88,19 @@ def evaluate(path: str, digest: str, samples: str, out: str) -> None:
     model = as_tensors(load(Path(path), Digest.parse(digest)))
     screen(model)
     answers(shapes.without_constant_inputs(model), Path(samples), Path(out))
+
+
+def open_floats(path: str, digest: str) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
+    """What a `zkinfer.circuits.models.floats.FloatSession` answers with."""
+    model = as_tensors(load(Path(path), Digest.parse(digest)))
+    screen(model)
+    session = foreign.Session(shapes.without_constant_inputs(model))
+
+    def answer(inputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        outputs = session.run({name: read(array) for name, array in inputs.items()})
+        return {name: written(array) for name, array in outputs.items()}
+
+    return answer
 
 
 def normal_form(
