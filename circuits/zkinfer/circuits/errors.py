@@ -76,6 +76,10 @@ class ProofRejectedError(EngineError):
     """The engine says this proof does not verify."""
 
 
+class AnswerMismatchError(EngineError):
+    """The proof is sound, but about another answer than the one that was given."""
+
+
 class RangeError(EngineError):
     """A value left the range the circuit can represent; no sound proof exists for this input."""
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.setups import TrustedSetup
 
+    _FileMark = tuple[int, ...]
+
 
 def keep_proving_key(made: Path, circuit: Digest, cache: Path) -> Path:
     """Move a fresh proving key into the cache; atomic, so that a reader never sees a part of one."""
@@ -49,6 +51,32 @@ def proving_key_for(circuit: Circuit, engine: Engine, setup: TrustedSetup, cache
     with private_directory(cache) as scratch:
         _make_again(circuit, engine, setup, scratch)
         return keep_proving_key(scratch / "key", circuit.digest, cache)
+
+
+class KeyRing:
+    """Proving keys that this process has checked: one of gigabytes is hashed once, and again if its file changed."""
+
+    def __init__(self) -> None:
+        self._checked: dict[tuple[Path, Digest], _FileMark] = {}
+
+    def key_for(self, circuit: Circuit, engine: Engine, setup: TrustedSetup, cache: Path) -> Path:
+        """As `proving_key_for`."""
+        name = (cache, circuit.digest)
+        kept = cache / circuit.digest.hex
+        if name in self._checked and _mark(kept) == self._checked[name]:
+            return kept
+        found = proving_key_for(circuit, engine, setup, cache)
+        self._checked[name] = _mark(found)
+        return found
+
+
+def _mark(path: Path) -> _FileMark:
+    """What changes when somebody writes to a file or puts another in its place."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return ()
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _make_again(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> None:

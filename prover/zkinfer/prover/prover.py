@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines import production_engines
-from zkinfer.circuits.errors import CircuitError, SetupError
-from zkinfer.circuits.keycache import proving_key_for
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.errors import AnswerMismatchError, CircuitError, SetupError
+from zkinfer.circuits.keycache import KeyRing
 from zkinfer.circuits.stages import NOBODY, Observer, Stages
 from zkinfer.circuits.statement import require_statement
 from zkinfer.prover.inputs import integers_of
-from zkinfer.verifier import Attestation, SigningKey
+from zkinfer.prover.integers import integers_digest
+from zkinfer.verifier import Attestation, ContextMismatchError, SigningKey, checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.setups import TrustedSetup
@@ -46,6 +49,7 @@ class Prover:
         self._key = key
         self._engines = production_engines() if engines is None else engines
         self._clock = clock
+        self._keys = KeyRing()
 
     def prove(
         self,
@@ -74,13 +78,25 @@ class Prover:
             CircuitError, SetupError: the keys or the setup of this circuit cannot be had.
             EngineError: the engine failed, or proved something else.
         """
+        integers = integers_of(inputs, circuit.manifest.program.inputs)
+        return self.prove_integers(circuit, integers, context, observer=observer, timings=timings)
+
+    def prove_integers(
+        self,
+        circuit: Circuit,
+        integers: Sequence[Sequence[int]],
+        context: Context | None = None,
+        *,
+        observer: Observer = NOBODY,
+        timings: dict[str, float] | None = None,
+    ) -> Attestation:
+        """The same for inputs that were quantised before: the integers of each input, in the program's order."""
         stages = Stages(observer, {} if timings is None else timings)
         purpose = context or Context.offline()
-        integers = integers_of(inputs, circuit.manifest.program.inputs)
         with stages.stage("keys"):
             engine = self._engine_of(circuit)
             setup = self._setup_of(circuit)
-            key = proving_key_for(circuit, engine, setup, self._home.keys)
+            key = self._keys.key_for(circuit, engine, setup, self._home.keys)
         with stages.stage("prove"):
             program = circuit.manifest.program
             proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.limbs)
@@ -102,6 +118,35 @@ class Prover:
             ephemeral=self._key is None,
             created_at=self._clock(),
         )
+
+    def check(self, circuit: Circuit, attestation: bytes, context: Context, outputs: Digest) -> None:
+        """Look at an attestation of this circuit as its readers will, before it is given out.
+
+        The verifying key is the one in the circuit's folder, for which the proving key vouches; nothing is rebuilt.
+
+        Args:
+            circuit: an opened circuit.
+            attestation: the bytes that would be given out.
+            context: what it must be for.
+            outputs: `integers_digest` of the answer that it must be about.
+
+        Raises:
+            RefusedError: it is malformed, for another request, or wrongly signed.
+            AnswerMismatchError: it is about another answer.
+            ProofRejectedError: the proof does not hold.
+        """
+        claim, program = Attestation.from_bytes(attestation), circuit.manifest.program
+        values = checks.instances(claim.predicate, program)
+        proof = Proof(checks.proof_of_length(claim.proof, circuit.manifest.keys.proof_bytes), values)
+        self._engine_of(circuit).verify(circuit.folder, program, self._setup_of(circuit).path, proof)
+        answer = checks.public_integers(program, values, "output")
+        if integers_digest([answer[spec.name] for spec in program.outputs]) != outputs:
+            raise AnswerMismatchError("The proof is about another answer than was given for this request.")
+        checks.subject_is_output(claim.statement.output_digest, program, values)
+        checks.context_is_proven(context, program, values)
+        if claim.predicate.context != context:
+            raise ContextMismatchError("The attestation names another request than it was made for.")
+        checks.signer(claim)
 
     def _engine_of(self, circuit: Circuit) -> Engine:
         wanted = circuit.manifest.recipe.engine

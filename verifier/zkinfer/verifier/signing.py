@@ -113,6 +113,17 @@ class SigningKey:
         """Make a key to be used once: it keeps the file whole and names nobody."""
         return cls.generate()
 
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        """Read what `to_pem` wrote without encryption, for a process of one's own; raises InputError."""
+        try:
+            private = serialization.load_pem_private_key(pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as err:
+            raise InputError("This is no unencrypted signing key in PEM.") from err
+        if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
+            raise InputError("This is another kind of key.", "Use Ed25519 or P-256.")
+        return cls(private)
+
     def sign(self, data: bytes) -> bytes:
         """Sign bytes: 64 bytes for both algorithms."""
         if isinstance(self._private, ed25519.Ed25519PrivateKey):

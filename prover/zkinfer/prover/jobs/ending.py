@@ -28,7 +28,6 @@ DIED = Failure(reason="WORKER_DIED", cause="The worker died while it proved.")
 TOO_LATE = Failure(
     reason=EXPIRED, cause="The deadline passed before the proof was done.", cure="Ask again, with a later one."
 )
-_RETRIABLE = (JobState.FAILED,)
 
 
 def succeed(
@@ -39,14 +38,8 @@ def succeed(
         raise missing(attestation)
     if _said_before(connection, lease, attestation):
         return
-    kept: dict[str, Any] = {
-        "attestation": str(attestation),
-        "attestation_bytes": size,
-        "reason": None,
-        "cause": None,
-        "cure": None,
-    }
-    change(connection, held(connection, lease), **_ended(JobState.SUCCEEDED, now), **kept)
+    kept = {"attestation": str(attestation), "attestation_bytes": size}
+    change(connection, held(connection, lease), **{**_ended(JobState.SUCCEEDED, now), **kept})
 
 
 def _said_before(connection: Connection, lease: Lease, attestation: Digest) -> bool:
@@ -104,7 +97,7 @@ def cancel(connection: Connection, job_id: str, now: datetime) -> Job:
 def retry(connection: Connection, job_id: str, artefacts: ArtefactStore, now: datetime) -> Job:
     """See `JobStore.retry`."""
     row = row_of(connection, job_id)
-    if JobState(row.state) not in _RETRIABLE:
+    if row.state != JobState.FAILED:
         raise JobStateError(f"The job is {row.state}; only one that FAILED can be retried.")
     if row.deadline is not None and row.deadline <= ticks(now):
         raise JobStateError("The job's deadline has passed.", "Ask again, with a later one.")
@@ -176,12 +169,13 @@ def _exhausted(row: Row[Any], failure: Failure | None) -> Failure:
 
 
 def _end(connection: Connection, row: Row[Any], state: JobState, now: datetime, failure: Failure | None = None) -> Job:
-    return _changed(connection, row, **_ended(state, now), **({} if failure is None else _why(failure)))
+    return _changed(connection, row, **{**_ended(state, now), **({} if failure is None else _why(failure))})
 
 
 def _ended(state: JobState, now: datetime) -> dict[str, Any]:
     done = {"progress": 1.0} if state == JobState.SUCCEEDED else {}
-    return {"state": str(state), "finished_at": ticks(now), "not_before": None, **done}
+    forgiven = {} if state == JobState.FAILED else dict.fromkeys(("reason", "cause", "cure"))
+    return {"state": str(state), "finished_at": ticks(now), "not_before": None, **forgiven, **done}
 
 
 def _why(failure: Failure) -> dict[str, str]:

@@ -1,0 +1,105 @@
+"""While the main thread proves, a second one says that it does, and stops it where it should not go on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from zkinfer.circuits.errors import LeaseLostError, StoreError
+from zkinfer.circuits.stopping import StopSignal
+from zkinfer.prover.jobs.values import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from zkinfer.prover.jobs.store import JobStore
+    from zkinfer.prover.jobs.values import Lease
+
+_LOG = logging.getLogger(__name__)
+_MOST_OF_IT = 0.95
+
+
+class Stop(StrEnum):
+    """Why work on a job was stopped."""
+
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    LOST = "LOST"
+    DRAINING = "DRAINING"
+
+
+class Heartbeat:
+    """Renews one lease in a thread of its own while its block runs; `stop` is set when the work must end.
+
+    Args:
+        store: the queue.
+        lease: the job.
+        seconds: between two heartbeats.
+        out_of_grace: whether this process was told to end, and the time for that is over.
+        seconds_left: until the job's deadline; None for none. By the monotonic clock from here on.
+        pulse: called with every heartbeat.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        lease: Lease,
+        *,
+        seconds: float,
+        out_of_grace: Callable[[], bool],
+        seconds_left: float | None,
+        pulse: Callable[[], None],
+    ) -> None:
+        self.stop = StopSignal()
+        self.reason: Stop | None = None
+        self.state = JobState.PROVING
+        self._store = store
+        self._lease = lease
+        self._seconds = seconds
+        self._out_of_grace = out_of_grace
+        self._pulse = pulse
+        self._began = time.monotonic()
+        self._deadline = None if seconds_left is None else self._began + seconds_left
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None) -> None:
+        self._done.set()
+        self._thread.join()
+        self.stop.close()
+
+    @property
+    def progress(self) -> float:
+        """By the prediction, for people."""
+        predicted = max(self._lease.job.request.seconds, 0.001)
+        return min(_MOST_OF_IT, (time.monotonic() - self._began) / predicted)
+
+    def _run(self) -> None:
+        while not self._done.wait(self._seconds):
+            self._pulse()
+            reason = self._beat()
+            if reason is not None and self.reason is None:
+                self.reason = reason
+                self.stop.set()
+
+    def _beat(self) -> Stop | None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return Stop.EXPIRED
+        if self._out_of_grace():
+            return Stop.DRAINING
+        try:
+            unwanted = self._store.renew(self._lease, state=self.state, progress=self.progress)
+        except LeaseLostError:
+            return Stop.LOST
+        except StoreError as err:  # perhaps it comes back; if not, the lease ends by itself
+            _LOG.warning("heartbeat not written: %s", err, extra={"job": self._lease.job.id})
+            return None
+        return Stop.CANCELLED if unwanted else None

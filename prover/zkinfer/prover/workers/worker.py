@@ -1,0 +1,108 @@
+"""A worker process: `python -m zkinfer.prover.workers.worker`, with its settings on stdin.
+
+It dies with the process that started it. Its stdout is a pulse: silence means that it hangs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.child import Limits
+from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.errors import ZkinferError
+from zkinfer.circuits.home import Home
+from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.jobs.store import JobStore
+from zkinfer.prover.prover import Prover
+from zkinfer.prover.workers.identity import worker_name
+from zkinfer.prover.workers.logs import log_to_stderr
+from zkinfer.prover.workers.loop import Worker
+from zkinfer.prover.workers.settings import WorkerSettings
+from zkinfer.verifier import SigningKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zkinfer.circuits.engines.base import Engine
+
+_LOG = logging.getLogger(__name__)
+_LOWEST = 19
+
+
+def serve(settings: WorkerSettings, *, engines: Mapping[str, Engine] | None = None) -> None:
+    """Work in this process until SIGTERM.
+
+    Args:
+        settings: see there.
+        engines: proving systems by id; the default is those whose proofs mean something. No setting reaches it.
+    """
+    if settings.yielding:
+        _yield_processors()
+    store = JobStore.open(
+        settings.database.get_secret_value(), ArtefactStore(Path(settings.artefacts)), patience=settings.patience
+    )
+    name = worker_name(settings.host, os.getpid())
+    worker = Worker(name, store, _prover(settings, engines), settings, _pulse)
+    signal.signal(signal.SIGTERM, lambda *_: worker.drain())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which tells us what it wants
+    worker.run()
+    store.close()
+
+
+def _prover(settings: WorkerSettings, engines: Mapping[str, Engine] | None) -> Prover:
+    home = Home(Path(settings.home), tuple(Path(folder) for folder in settings.setup_search))
+    pem = settings.signing_key
+    key = None if pem is None else SigningKey.from_pem(pem.get_secret_value().encode())
+    limits = replace(Limits.for_engine(), seconds=settings.job_seconds)
+    return Prover(home=home, key=key, engines=production_engines(limits) if engines is None else engines)
+
+
+def _yield_processors() -> None:
+    """Run, with all children, only while nobody else wants to: answers come before proofs."""
+    if hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            return
+    os.nice(_LOWEST)
+
+
+def _pulse() -> None:
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), b".")
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process when the thread that started it ends."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        sys.exit("the parent is gone")
+
+
+def main() -> None:
+    """What `python -m` runs."""
+    run_here()
+
+
+def run_here(*, engines: Mapping[str, Engine] | None = None) -> None:
+    """Be a worker of the process that started this one; see `serve`."""
+    die_with(int(sys.argv[1]))
+    log_to_stderr()
+    try:
+        serve(WorkerSettings.from_bytes(sys.stdin.buffer.read()), engines=engines)
+    except ZkinferError as err:
+        _LOG.error("worker cannot work: %s", err)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
