@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The ONNX file.", show_default=False)]
 CircuitFolder = Annotated[Path, typer.Argument(metavar="CIRCUIT", help="A folder that `zkinfer compile` made.")]
 AttestationFile = Annotated[Path, typer.Argument(metavar="ATT.json", help="A file that `zkinfer prove` made.")]
+StateFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        envvar="ZKINFER_STATE",
+        help="Folder of jobs, attestations and tokens. Default: zkinfer in XDG_STATE_HOME or ~/.local/state.",
+    ),
+]
 PassphraseFile = Annotated[
     Path | None,
     typer.Option(
@@ -78,3 +87,21 @@ def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:
     if not lines or not lines[0]:
         raise InputError(f"{path} holds no passphrase.", "Write it on the first line.")
     return lines[0]
+
+
+def parse_period(text: object) -> timedelta:
+    """`90s`, `15m`, `12h`, `30d` or `52w`; raises typer.BadParameter for any other."""
+    word = str(text).strip()
+    number, unit = word[:-1], _PERIODS.get(word[-1:])
+    if unit is None or not (number.isascii() and number.isdecimal() and 0 < int(number) <= 100_000):
+        raise typer.BadParameter(f"{word!r} is no period: write it as 12h, 30d or 52w")
+    return int(number) * unit
+
+
+_PERIODS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}

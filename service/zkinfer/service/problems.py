@@ -67,6 +67,12 @@ _RULES: dict[type[Exception], Rule] = {
     domain.StoreError: Rule(
         code_pb2.UNAVAILABLE, f"The server cannot keep jobs at the moment. {_HIDDEN}.", retry_after=5.0
     ),
+    domain.RepositoryError: Rule(
+        code_pb2.UNAVAILABLE, f"The server cannot read its models. {_HIDDEN}.", retry_after=5.0
+    ),
+    domain.ModelNotFoundError: Rule(code_pb2.NOT_FOUND),
+    domain.ModelUnavailableError: Rule(code_pb2.UNAVAILABLE),
+    domain.BusyError: Rule(code_pb2.RESOURCE_EXHAUSTED),
     KeyFileError: Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}."),
     PolicyFileError: Rule(code_pb2.INVALID_ARGUMENT, field="policy"),
     RefusedError: Rule(code_pb2.INVALID_ARGUMENT, field="attestation"),

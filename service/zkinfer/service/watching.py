@@ -32,12 +32,13 @@ class Watch:
     def __init__(self, store: JobStore, interval: float = 0.1) -> None:
         self._store = store
         self._interval = interval
-        self._waiting: dict[str, set[asyncio.Queue[Job | ZkinferError]]] = {}
+        self._waiting: dict[str, set[asyncio.Queue[Job | ZkinferError | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
+        self._closed = False
 
     async def final(self, job_id: str, timeout: float | None) -> Job:
-        """The job as soon as it is final, or as it is when `timeout` seconds have passed.
+        """The job as soon as it is final, or as it is when `timeout` seconds have passed or the server ends.
 
         Raises:
             UnknownJobError: there is no such job.
@@ -54,16 +55,25 @@ class Watch:
             pass
         return job
 
+    def close(self) -> None:
+        """Let everybody go who waits: the server ends, and they can wait at the next one."""
+        self._closed = True
+        for queues in self._waiting.values():
+            for queue in queues:
+                queue.put_nowait(None)
+
     async def changes(self, job_id: str) -> AsyncGenerator[Job]:
-        """The job as it is, and again whenever it changed; ends after its final state. Raises as `final`."""
-        queue: asyncio.Queue[Job | ZkinferError] = asyncio.Queue()
+        """The job as it is, and again when it changed, to its final state or the server's end. Raises as `final`."""
+        queue: asyncio.Queue[Job | ZkinferError | None] = asyncio.Queue()
         self._waiting.setdefault(job_id, set()).add(queue)
         try:
             await self._start()
             job = await asyncio.to_thread(self._store.get, job_id)
             yield job
-            while not job.state.final:
+            while not job.state.final and not self._closed:
                 news = await queue.get()
+                if news is None:
+                    return
                 if isinstance(news, ZkinferError):
                     raise news
                 if news.revision > job.revision:
@@ -72,7 +82,7 @@ class Watch:
         finally:
             self._forget(job_id, queue)
 
-    def _forget(self, job_id: str, queue: asyncio.Queue[Job | ZkinferError]) -> None:
+    def _forget(self, job_id: str, queue: asyncio.Queue[Job | ZkinferError | None]) -> None:
         self._waiting[job_id].discard(queue)
         if not self._waiting[job_id]:
             del self._waiting[job_id]

@@ -1,0 +1,137 @@
+"""zkinfer tokens: who may call the server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from zkinfer.cli.console import answer, console, failing_politely, plain, say
+from zkinfer.cli.options import AsJson, StateFolder, parse_period
+
+if TYPE_CHECKING:
+    from zkinfer.service.tokens import Grant, TokenFile
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Bearer tokens of a server's callers. A running server heeds every change at the next call.",
+)
+File = Annotated[Path | None, typer.Option("--tokens", help="File of tokens; default: the one in the state folder.")]
+
+
+@app.command("new")
+def new(
+    name: Annotated[
+        str, typer.Argument(help="Whose token: lower-case letters, digits and . _ @ -. Jobs belong to this name.")
+    ],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Allow this model only; repeatable. Default: all.")
+    ] = None,
+    expires_in: Annotated[
+        timedelta | None, typer.Option(parser=parse_period, metavar="PERIOD", help="12h, 30d or 52w; default: never.")
+    ] = None,
+    unfinished_jobs: Annotated[
+        int | None, typer.Option(min=0, help="Proofs that may be unfinished at a time; default: the server's.")
+    ] = None,
+    calls_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Calls per second; default: the server's.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the token to this file, of yours alone, instead of showing it.")
+    ] = None,
+    state: StateFolder = None,
+    tokens: File = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and show it, this once: the server keeps a hash.
+
+    The first token ends anonymous calls. Callers send it as the metadata `authorization: Bearer TOKEN`.
+
+    Example: zkinfer tokens new alice --model digits --expires-in 30d
+    """
+    with failing_politely(as_json=as_json):
+        from zkinfer.circuits.scratch import refuse_existing, write_atomically
+        from zkinfer.service.identity import Rights
+
+        if out is not None:
+            refuse_existing(out)
+        file = _file(state, tokens)
+        rights = Rights(
+            models=frozenset(model) if model else None,
+            unfinished_jobs=unfinished_jobs,
+            calls_per_second=calls_per_second,
+        )
+        grant, token = file.new(name, rights=rights, expires=_moment(expires_in))
+        if out is not None:
+            write_atomically(out, token.encode() + b"\n", mode=0o600)
+        say(f"[green]✓[/] token {grant.id} for {plain(grant.name)}, in {plain(file.path)}")
+        if out is not None:
+            say(f"  {plain(out)} holds it")
+        elif not as_json:
+            say(f"  {token}\n  [dim]It is not shown again.[/]")
+        if as_json:
+            answer({"ok": True, **_report(grant), **({} if out else {"token": token})})
+
+
+@app.command("list")
+def list_tokens(state: StateFolder = None, tokens: File = None, as_json: AsJson = False) -> None:
+    """List the tokens, without their secrets."""
+    with failing_politely(as_json=as_json):
+        grants = _file(state, tokens).list()
+        if grants:
+            console.print(_table(grants))
+        else:
+            say("No tokens: on this machine, anybody may call. Make one with [bold]zkinfer tokens new NAME[/].")
+        if as_json:
+            answer({"ok": True, "tokens": [_report(grant) for grant in grants]})
+
+
+@app.command("revoke")
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `zkinfer tokens list` shows it.")],
+    state: StateFolder = None,
+    tokens: File = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a token; a running server refuses it from its next call on."""
+    with failing_politely(as_json=as_json):
+        grant = _file(state, tokens).revoke(token_id)
+        say(f"[green]✓[/] token {grant.id} of {plain(grant.name)} is revoked")
+        if as_json:
+            answer({"ok": True, **_report(grant)})
+
+
+def _file(state: Path | None, tokens: Path | None) -> TokenFile:
+    from zkinfer.circuits.owned import own_directory
+    from zkinfer.service.settings import default_state
+    from zkinfer.service.tokens import TokenFile
+
+    if tokens is not None:
+        return TokenFile(tokens)
+    return TokenFile(own_directory(state or default_state()) / "tokens.json")
+
+
+def _moment(period: timedelta | None) -> datetime | None:
+    return None if period is None else (datetime.now(UTC) + period).replace(microsecond=0)
+
+
+def _table(grants: tuple[Grant, ...]) -> Table:
+    table = Table("id", "name", "models", "expires", "unfinished jobs", "calls per second", box=None)
+    table.columns[0].no_wrap = True
+    for grant in grants:
+        table.add_row(
+            grant.id,
+            plain(grant.name),
+            "all" if grant.models is None else plain(", ".join(grant.models)),
+            f"{grant.expires:%Y-%m-%d %H:%M}" if grant.expires else "never",
+            "" if grant.unfinished_jobs is None else str(grant.unfinished_jobs),
+            "" if grant.calls_per_second is None else f"{grant.calls_per_second:g}",
+        )
+    return table
+
+
+def _report(grant: Grant) -> dict[str, Any]:
+    return grant.model_dump(mode="json", by_alias=True, exclude={"sha256"})
