@@ -33,7 +33,7 @@ log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("zkinfer")
 def configure(settings: Log) -> None:
     """Set up logging for this process; called by the command, never on import."""
     render: Any = structlog.processors.JSONRenderer()
-    if settings.format == "text":
+    if settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty()):
         render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_no_exception)
     structlog.configure(
         processors=[

@@ -48,6 +48,12 @@ class ProofsServicer(Base):
     verifications: Verifications
     models: Callable[[Identity], Mapping[Digest, Path]]
 
+    async def CreateProof(
+        self, request: proofs_pb2.CreateProofRequest, context: aio.ServicerContext[object, object]
+    ) -> proofs_pb2.CreateProofResponse:
+        """Not yet."""
+        raise NotImplementedError
+
     async def GetAttestation(
         self,
         request: proofs_pb2.GetAttestationRequest,

@@ -107,10 +107,10 @@ class Proving(_Group):
 
 
 class Log(_Group):
-    """`json` is one object per line on stderr; `text` is for people."""
+    """`json` is one object per line on stderr; `text` is for people, and `auto` is that on a terminal."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "text"] = "json"
+    format: Literal["auto", "json", "text"] = "auto"
 
 
 class Telemetry(_Group):

@@ -1,0 +1,142 @@
+"""The parts of one server, opened from its settings and closed in reverse order."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import NoEncryption
+from pydantic import SecretStr
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.oserrors import why
+from zkinfer.prover.answering import Answers
+from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.jobs import JobStore
+from zkinfer.prover.repository import ModelRepository
+from zkinfer.prover.workers import WorkerPool, WorkerSettings, this_host
+from zkinfer.service.capacity import Capacity, patience_of
+from zkinfer.service.errors import SettingsError
+from zkinfer.service.metrics import Metrics
+from zkinfer.service.predictions import Predictions
+from zkinfer.service.state import locked_state
+from zkinfer.service.verifying import Verifications
+from zkinfer.verifier import is_encrypted, load_signing_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.home import Home
+    from zkinfer.service.settings import Proving, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that answers, proves and remembers."""
+
+    settings: Settings
+    home: Home
+    capacity: Capacity
+    repository: ModelRepository
+    answers: Answers
+    artefacts: ArtefactStore
+    store: JobStore
+    workers: WorkerPool | None
+    verifications: Verifications
+    predictions: Predictions
+    metrics: Metrics
+
+
+@contextmanager
+def opened_parts(
+    settings: Settings,
+    home: Home,
+    *,
+    engines: Mapping[str, Engine] | None = None,
+    worker_command: Sequence[str] | None = None,
+) -> Iterator[Parts]:
+    """Open everything; workers are not started yet.
+
+    Args:
+        settings: of the server.
+        home: setups, keys and what was rebuilt.
+        engines: by id; None for those whose proofs mean something. No setting reaches it.
+        worker_command: what runs as a worker, where those engines need another.
+
+    Raises:
+        StateInUseError: another server uses the state folder.
+        InputError, RepositoryError, StoreError: something cannot be opened.
+    """
+    capacity = Capacity.of(settings)
+    with ExitStack() as stack:
+        stack.enter_context(locked_state(settings.state))
+        repository = ModelRepository(settings.repository, home=home, engines=engines)
+        artefacts = ArtefactStore(settings.state / "artefacts")
+        store = JobStore.open(settings.store_url, artefacts, patience=patience_of(settings))
+        stack.callback(store.close)
+        answers = Answers()
+        stack.callback(answers.close)
+        verifications = Verifications(home, at_a_time=settings.limits.concurrent_verifications, engines=engines)
+        stack.callback(verifications.close)
+        yield Parts(
+            settings=settings,
+            home=home,
+            capacity=capacity,
+            repository=repository,
+            answers=answers,
+            artefacts=artefacts,
+            store=store,
+            workers=_pool(settings, home, capacity, store, worker_command),
+            verifications=verifications,
+            predictions=Predictions(home),
+            metrics=Metrics(store.counts),
+        )
+
+
+def _pool(
+    settings: Settings, home: Home, capacity: Capacity, store: JobStore, command: Sequence[str] | None
+) -> WorkerPool | None:
+    if not capacity.workers:
+        return None
+    told = _worker_settings(settings, home, capacity)
+    if command is None:
+        return WorkerPool(store, told, size=capacity.workers)
+    return WorkerPool(store, told, size=capacity.workers, command=command)
+
+
+def _worker_settings(settings: Settings, home: Home, capacity: Capacity) -> WorkerSettings:
+    return WorkerSettings(
+        database=SecretStr(settings.store_url),
+        artefacts=str((settings.state / "artefacts").absolute()),
+        repository=str(settings.repository.absolute()),
+        home=str(home.root.absolute()),
+        setup_search=tuple(str(folder.absolute()) for folder in home.setup_search),
+        host=this_host(),
+        signing_key=_signing_key(settings.proving),
+        memory_bytes=capacity.memory_bytes,
+        grace_seconds=settings.proving.grace_seconds,
+        patience=patience_of(settings),
+    )
+
+
+def _signing_key(proving: Proving) -> SecretStr | None:
+    """The key in the clear, for the pipe to the workers; raises KeyFileError, SettingsError."""
+    if proving.key is None:
+        return None
+    passphrase = _passphrase(proving) if is_encrypted(proving.key) else None
+    key = load_signing_key(proving.key, passphrase=passphrase)
+    return SecretStr(key.to_pem(NoEncryption()).decode())
+
+
+def _passphrase(proving: Proving) -> bytes:
+    if proving.passphrase_file is None:
+        raise SettingsError(f"{proving.key} is encrypted.", "Set proving.passphrase_file: a server cannot ask.")
+    try:
+        lines = proving.passphrase_file.read_bytes().splitlines()
+    except OSError as err:
+        raise SettingsError(f"{proving.passphrase_file} cannot be read: {why(err)}.") from err
+    if not lines or not lines[0]:
+        raise InputError(f"{proving.passphrase_file} holds no passphrase.", "Write it on the first line.")
+    return lines[0]

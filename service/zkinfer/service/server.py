@@ -1,0 +1,184 @@
+"""One server, from its settings to its last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from google.longrunning.operations_pb2_grpc import add_OperationsServicer_to_server
+from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from zkinfer.circuits.circuit import MODEL
+from zkinfer.circuits.digest import Digest
+from zkinfer.service.addresses import Address
+from zkinfer.service.arounds import authenticated, explained, observed, request_id
+from zkinfer.service.auth import Gate
+from zkinfer.service.interception import Interceptor
+from zkinfer.service.logs import log
+from zkinfer.service.models_servicer import ModelsServicer
+from zkinfer.service.operations import Estimates, OperationsServicer
+from zkinfer.service.parts import opened_parts
+from zkinfer.service.proofs_servicer import ProofsServicer
+from zkinfer.service.rates import Rates
+from zkinfer.service.telemetry import tracing
+from zkinfer.service.tending import Tending
+from zkinfer.service.tokens import TokenFile
+from zkinfer.service.transport import listen, make_server
+from zkinfer.service.watching import Watch
+from zkinfer.v1.models_pb2_grpc import add_ModelsServicer_to_server
+from zkinfer.v1.proofs_pb2_grpc import add_ProofsServicer_to_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from grpc import aio
+
+    from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.home import Home
+    from zkinfer.service.identity import Identity
+    from zkinfer.service.interception import Around
+    from zkinfer.service.parts import Parts
+    from zkinfer.service.settings import Settings
+
+OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
+HEALTH = "grpc.health.v1.Health"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers: where, and with what."""
+
+    address: str
+    parts: Parts
+
+
+async def serve(
+    settings: Settings,
+    home: Home,
+    *,
+    started: Callable[[Running], None],
+    engines: Mapping[str, Engine] | None = None,
+    worker_command: Sequence[str] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then end what is under way; a second signal ends it at once.
+
+    Args:
+        settings: of the server.
+        home: setups and keys.
+        started: told once calls are answered.
+        engines: see `opened_parts`; so is `worker_command`.
+
+    Raises:
+        ZkinferError: it cannot start.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(settings, home, engines=engines, worker_command=worker_command) as server:
+        started(server)
+        await stopping.wait()
+        log.info("stopping")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    home: Home,
+    *,
+    engines: Mapping[str, Engine] | None = None,
+    worker_command: Sequence[str] | None = None,
+) -> AsyncIterator[Running]:
+    """A server that answers as long as the block runs, and is drained at its end; see `serve`."""
+    async with AsyncExitStack() as stack:
+        parts = stack.enter_context(opened_parts(settings, home, engines=engines, worker_command=worker_command))
+        watch, health = Watch(parts.store), health_aio.HealthServicer()
+        server = make_server(settings, Interceptor(request_id, *_arounds(parts, stack)))
+        _register(server, parts, watch, health)
+        stack.push_async_callback(_drain, server, parts, watch, health)
+        tending = Tending(parts, health, proving=(OPERATIONS, PROOFS), answering=(MODELS,))
+        address = listen(server, settings)
+        if settings.metrics:
+            stack.callback(parts.metrics.serve(Address.parse(settings.metrics)))
+        if parts.workers:
+            parts.workers.start()
+        await tending.take_over_models()
+        await server.start()
+        for work in (tending.watch_models(), tending.follow_jobs()):
+            stack.push_async_callback(_ended, asyncio.create_task(work))
+        yield Running(address, parts)
+
+
+def _arounds(parts: Parts, stack: AsyncExitStack) -> list[Around]:
+    """What runs around every call, outermost first."""
+    settings = parts.settings
+    subjects = settings.tls.subjects
+    gate = Gate(
+        tokens=TokenFile(settings.token_file),
+        certificates=settings.tls.client_ca is not None,
+        subjects=None if subjects is None else {name: subject.rights for name, subject in subjects.items()},
+        local=settings.address.is_local,
+        anonymous=settings.insecure_anonymous,
+    )
+    traced: list[Around] = []
+    if settings.telemetry.endpoint:
+        around, flush = tracing(settings.telemetry)
+        stack.callback(flush)
+        traced.append(around)
+    rates = Rates(settings.limits.calls_per_second)
+    return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates)]
+
+
+def _register(server: aio.Server, parts: Parts, watch: Watch, health: health_aio.HealthServicer) -> None:
+    limits = parts.settings.limits
+    operations = OperationsServicer(
+        store=parts.store,
+        watch=watch,
+        estimates=Estimates(parts.capacity.workers),
+        longest_wait=limits.wait_seconds,
+        page_size=limits.page_size,
+    )
+    proofs = ProofsServicer(
+        operations=operations,
+        artefacts=parts.artefacts,
+        verifications=parts.verifications,
+        models=lambda identity: _model_files(parts, identity),
+    )
+    models = ModelsServicer(repository=parts.repository, predictions=parts.predictions, page_size=limits.page_size)
+    add_OperationsServicer_to_server(operations, server)
+    add_ProofsServicer_to_server(proofs, server)
+    add_ModelsServicer_to_server(models, server)
+    add_HealthServicer_to_server(health, server)
+    if parts.settings.reflection:
+        names = (OPERATIONS, PROOFS, MODELS, HEALTH, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+
+
+def _model_files(parts: Parts, identity: Identity) -> Mapping[Digest, Path]:
+    """The ONNX files that an identity may have attestations checked against."""
+    names = {entry.name for entry in parts.repository.index() if identity.rights.may_use(entry.name)}
+    circuits = [model.circuit for name in names for model in parts.repository.versions(name)]
+    return {Digest.parse(circuit.manifest.identity.model): circuit.folder / MODEL for circuit in circuits}
+
+
+async def _drain(server: aio.Server, parts: Parts, watch: Watch, health: health_aio.HealthServicer) -> None:
+    """Take no more calls, let go of those who wait, and give the others and the workers time to end."""
+    await health.enter_graceful_shutdown()
+    watch.close()
+    ending = [server.stop(parts.settings.proving.grace_seconds)]
+    if parts.workers:
+        ending.append(asyncio.to_thread(parts.workers.drain))
+    await asyncio.gather(*ending)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
