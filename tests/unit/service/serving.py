@@ -130,8 +130,8 @@ def servicers(desk: Desk, server: aio.Server) -> None:
 
 
 @asynccontextmanager
-async def served(desk: Desk, credentials: grpc.ChannelCredentials | None = None, register=servicers):
-    arounds = (observed(desk.metrics), explained(), authenticated(desk.gate, desk.rates))
+async def served(desk: Desk, credentials: grpc.ChannelCredentials | None = None, register=servicers, traced=()):
+    arounds = (*traced, observed(desk.metrics), explained(), authenticated(desk.gate, desk.rates))
     server = make_server(desk.settings, Interceptor(request_id, *arounds))
     register(desk, server)
     address = listen(server, desk.settings)

@@ -1,0 +1,257 @@
+"""A whole server in this process, with workers that prove nothing in processes of their own."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from google.longrunning import operations_proto_pb2 as operations_pb2
+from google.longrunning.operations_pb2_grpc import OperationsStub
+from google.protobuf.duration_pb2 import Duration
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import generate_latest
+from tests.unit.prover import fake_worker
+from tests.unit.service import serving
+
+from zkinfer.circuits.errors import RepositoryError
+from zkinfer.circuits.tensors import quantise_sample
+from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.service import server as module
+from zkinfer.service.errors import StateInUseError
+from zkinfer.service.logs import configure
+from zkinfer.service.server import running, serve
+from zkinfer.service.settings import Log, Proving, Settings, Telemetry
+from zkinfer.service.telemetry import tracing
+from zkinfer.service.tokens import TokenFile
+from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
+from zkinfer.v1.models_pb2_grpc import ModelsStub
+
+COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+OPTIONS = {"engines": serving.ENGINES, "worker_command": COMMAND}
+
+
+@pytest.fixture
+def settings(made, tmp_path):
+    models = tmp_path / "models"
+    shutil.copytree(made.circuit.folder, models / "tiny" / "1")
+    proving = Proving(workers=0, grace_seconds=0.5, memory=1 << 30)
+    return Settings(
+        repository=models, listen="127.0.0.1:0", state=tmp_path / "state", reload_seconds=0.05, proving=proving
+    )
+
+
+def changed(settings, **changes):
+    return settings.model_copy(update=changes)
+
+
+async def eventually(happened, seconds=20):
+    async with asyncio.timeout(seconds):
+        while not await happened():
+            await asyncio.sleep(0.02)
+
+
+def submitted(desk, x):
+    """A job about this input, as an answer would have made it."""
+    program = desk.made.circuit.manifest.program
+    integers = quantise_sample({"x": x}, program.inputs)
+    [answered] = serving.ENGINES["fake/1"].forward(desk.made.circuit.folder, program, [integers])
+    inputs = desk.artefacts.put(integers_to_bytes(integers))
+    return desk.submit(inputs=inputs, outputs=integers_digest(answered))
+
+
+def desk_of(server, made):
+    """The queue of a running server, to put jobs into."""
+    parts = server.parts
+    return serving.Desk(made, parts.settings.state, parts.artefacts, parts.store, parts.settings, None, None)
+
+
+async def health(channel, service=""):
+    stub = health_pb2_grpc.HealthStub(channel)
+    return (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+
+
+async def models(channel, **options):
+    return (await ModelsStub(channel).ListModels(ListModelsRequest(**options))).models
+
+
+async def test_job_is_proven_and_its_attestation_served(settings, made):
+    settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
+        request = operations_pb2.WaitOperationRequest(name=f"operations/proofs/{job.id}", timeout=Duration(seconds=60))
+        operation = await OperationsStub(channel).WaitOperation(request)
+        labels = {"model": "tiny", "version": "1", "outcome": "SUCCEEDED"}
+
+        async def counted():
+            return server.parts.metrics.registry.get_sample_value("zkinfer_proofs_ended_total", labels) == 1
+
+        assert operation.HasField("response"), operation.error.message
+        await eventually(counted)
+
+
+async def test_restart_goes_on_with_what_waited(settings, made):
+    async with running(settings, made.home, **OPTIONS) as server:
+        job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
+    settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
+    async with running(settings, made.home, **OPTIONS) as server:
+        assert (await module.Watch(server.parts.store).final(job.id, 60)).state == "SUCCEEDED"
+
+
+async def test_models_are_listed_with_cost_and_fidelity_in_pages(settings, made):
+    (settings.repository / "broken" / "1").mkdir(parents=True)
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        broken, tiny = await models(channel)
+        first = await ModelsStub(channel).ListModels(ListModelsRequest(page_size=1))
+        [second] = await models(channel, page_size=1, page_token=first.next_page_token)
+    assert (broken.state, broken.model_id) == (MODEL_STATE_UNAVAILABLE, "")
+    assert str(settings.repository) not in broken.reason
+    assert (tiny.state, tiny.newest, tiny.model_id) == (MODEL_STATE_READY, True, made.circuit.model_id)
+    assert (tiny.inputs[0].name, tiny.inputs[0].datatype, list(tiny.inputs[0].shape)) == ("x", "FP32", [1, 3])
+    assert tiny.cost.gas == made.circuit.manifest.cost.gas
+    assert tiny.fidelity.samples == made.circuit.manifest.fidelity.samples
+    assert (first.models[0].name, second.name) == ("broken", "tiny")
+
+
+async def test_page_token_that_is_none_is_refused(settings, made):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        with pytest.raises(aio.AioRpcError, match="no page token"):
+            await models(channel, page_token="-1")
+
+
+async def test_model_that_comes_while_the_server_runs_is_served(settings, made):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        shutil.copytree(made.circuit.folder, settings.repository / "second" / "1")
+
+        async def listed():
+            return "second" in [model.name for model in await models(channel) if model.state == MODEL_STATE_READY]
+
+        await eventually(listed)
+
+
+async def test_health_is_told_for_each_service(settings, made):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        services = ("", "zkinfer.v1.Proofs", "zkinfer.v1.Models", "google.longrunning.Operations")
+        assert [await health(channel, service) for service in services] == [SERVING] * 4
+        with pytest.raises(aio.AioRpcError) as caught:
+            await health(channel, "none")
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+        shutil.rmtree(settings.repository / "tiny")
+
+        async def ill():
+            return await health(channel, "zkinfer.v1.Models") == NOT_SERVING
+
+        await eventually(ill)
+
+
+async def test_health_is_told_without_a_token_and_nothing_else(settings, made):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        TokenFile(settings.token_file).new("alice")
+        assert await health(channel) == SERVING
+        with pytest.raises(aio.AioRpcError) as caught:
+            await models(channel)
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def services_by_reflection(channel):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    answers = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
+    return {service.name for answer in answers for service in answer.list_services_response.service}
+
+
+async def test_reflection_is_off_unless_asked_for(settings, made):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        with pytest.raises(aio.AioRpcError) as caught:
+            await services_by_reflection(channel)
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    settings = changed(settings, reflection=True)
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        assert {"zkinfer.v1.Proofs", "google.longrunning.Operations"} <= await services_by_reflection(channel)
+
+
+async def test_second_server_on_the_same_state_is_refused(settings, made):
+    async with running(settings, made.home, **OPTIONS):
+        with pytest.raises(StateInUseError, match=f"process id {os.getpid()}"):
+            async with running(settings, made.home, **OPTIONS):
+                pass
+
+
+async def test_repository_that_is_not_there_stops_the_start_and_frees_the_state(settings, made, tmp_path):
+    with pytest.raises(RepositoryError, match="cannot be read"):
+        async with running(changed(settings, repository=tmp_path / "none"), made.home, **OPTIONS):
+            pass
+    async with running(settings, made.home, **OPTIONS):
+        pass
+
+
+async def test_drain_lets_waiting_callers_go(settings, made):
+    async with running(settings, made.home, **OPTIONS) as server:
+        channel = aio.insecure_channel(server.address)
+        job = submitted(desk_of(server, made), np.zeros((1, 3), dtype=np.float32))
+        request = operations_pb2.WaitOperationRequest(name=f"operations/proofs/{job.id}", timeout=Duration(seconds=60))
+        waiting = asyncio.ensure_future(OperationsStub(channel).WaitOperation(request))
+        await asyncio.sleep(0.1)
+    assert not (await asyncio.wait_for(waiting, 5)).done
+    await channel.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_ends_the_server(settings, made, number):
+    seen = []
+
+    def started(server):
+        seen.append(server.address)
+        os.kill(os.getpid(), number)
+
+    await asyncio.wait_for(serve(settings, made.home, started=started, **OPTIONS), 30)
+    assert seen
+
+
+async def test_calls_are_traced_without_what_was_said(desk):
+    exporter = InMemorySpanExporter()
+    around, flush = tracing(Telemetry(endpoint="unused"), exporter)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with serving.served(desk, traced=[around]) as served:
+        request = operations_pb2.GetOperationRequest(name="31337-marker")
+        with pytest.raises(aio.AioRpcError):
+            await served.operations.GetOperation(request, metadata=(("traceparent", parent),))
+    flush()
+    [span] = exporter.get_finished_spans()
+    assert span.name == "google.longrunning.Operations/GetOperation"
+    assert format(span.context.trace_id, "032x") == "0af7651916cd43dd8448eb211c80319c"
+    assert span.attributes["rpc.grpc.status_code"] == grpc.StatusCode.NOT_FOUND.value[0]
+    assert "31337" not in span.to_json()
+
+
+async def test_marker_input_and_token_are_in_no_log_and_no_metric(settings, made, capsys):
+    configure(Log(format="json"))
+    settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
+    marker = np.array([[0.0, 31337.25, 31337.25]], dtype=np.float32)
+    _, token = TokenFile(settings.token_file).new("alice")
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        job = submitted(desk_of(server, made), marker)
+        await module.Watch(server.parts.store).final(job.id, 60)
+        await OperationsStub(channel).ListOperations(
+            operations_pb2.ListOperationsRequest(), metadata=serving.bearer(token)
+        )
+        with pytest.raises(aio.AioRpcError):
+            await OperationsStub(channel).ListOperations(
+                operations_pb2.ListOperationsRequest(), metadata=serving.bearer(token[:-1] + "x")
+            )
+        numbers = generate_latest(server.parts.metrics.registry).decode()
+    said = capsys.readouterr()
+    integers = str(round(31337.25 * 2 ** made.circuit.manifest.program.inputs[0].scale))
+    for text in (said.err, said.out, numbers):
+        assert not any(secret in text for secret in ("31337", integers, token[-64:-1], token))
+    assert '"caller": "alice"' in said.err
+    assert [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
