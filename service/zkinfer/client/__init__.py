@@ -1,1 +1,23 @@
 """The client: answers at once, attestations that were verified here. Needs the extra `client`."""
+
+from zkinfer.client.asynchronous import AsyncClient, AsyncHandle
+from zkinfer.client.connection import Connection
+from zkinfer.client.errors import AnswerMismatchError, CallError, ClientError, ProofFailedError, StillProvingError
+from zkinfer.client.sync import Client, Handle
+from zkinfer.client.values import Inference, Progress, VerifiedAttestation
+
+__all__ = [
+    "AnswerMismatchError",
+    "AsyncClient",
+    "AsyncHandle",
+    "CallError",
+    "Client",
+    "ClientError",
+    "Connection",
+    "Handle",
+    "Inference",
+    "Progress",
+    "ProofFailedError",
+    "StillProvingError",
+    "VerifiedAttestation",
+]

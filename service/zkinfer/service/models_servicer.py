@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 from zkinfer.circuits.errors import InputError, ModelNotFoundError, ModelUnavailableError
+from zkinfer.client.tensors import datatype_of
 from zkinfer.prover.repository import ModelState
 from zkinfer.service.errors import blaming
 from zkinfer.service.identity import caller
-from zkinfer.service.tensors import datatype_of
 from zkinfer.v1 import models_pb2, values_pb2
 from zkinfer.v1.models_pb2_grpc import ModelsServicer as Base
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ArtefactMissingError, DataError
+from zkinfer.client.tensors import messages_of
 from zkinfer.service.contexts import context_message
 from zkinfer.service.errors import NotReadyError, UnknownOperationError, blaming
 from zkinfer.service.identity import caller
 from zkinfer.service.operations import timestamp
-from zkinfer.service.tensors import arrays_of, messages_of
+from zkinfer.service.tensors import arrays_of
 from zkinfer.v1 import proofs_pb2
 from zkinfer.v1.proofs_pb2_grpc import ProofsServicer as Base
 from zkinfer.verifier import MAX_BYTES, load_policy

@@ -1,81 +1,32 @@
-"""Arrays on the wire of zkinfer.v1: a name, a datatype, a shape and little-endian bytes."""
+"""Tensors of a request, with the place of what is wrong."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK
+from zkinfer.client.tensors import array_of
 from zkinfer.service.errors import blaming
-from zkinfer.v1 import values_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    Array = NDArray[np.generic]
-
-DTYPES = {
-    "BOOL": "?",
-    "INT8": "<i1",
-    "INT16": "<i2",
-    "INT32": "<i4",
-    "INT64": "<i8",
-    "UINT8": "<u1",
-    "UINT16": "<u2",
-    "UINT32": "<u4",
-    "UINT64": "<u8",
-    "FP16": "<f2",
-    "FP32": "<f4",
-    "FP64": "<f8",
-}
-_NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
+    from zkinfer.v1 import values_pb2
 
 
-def datatype_of(dtype: str) -> str:
-    """The protocol's name of one of numpy's types."""
-    return _NAMES[np.dtype(dtype)]
-
-
-def arrays_of(tensors: Iterable[values_pb2.Tensor], field: str) -> dict[str, Array]:
+def arrays_of(tensors: Iterable[values_pb2.Tensor], field: str) -> dict[str, NDArray[np.generic]]:
     """Arrays by name.
 
     Raises:
-        BadFieldError: a name twice, an unknown datatype, a shape out of bounds, or other bytes than it needs.
+        BadFieldError: a name twice, or whatever `array_of` refuses.
     """
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, NDArray[np.generic]] = {}
     for place, tensor in enumerate(tensors):
         with blaming(f"{field}[{place}]"):
             if tensor.name in arrays:
                 raise DataError(f"The tensor {tensor.name!r:.80} is there twice.")
-            arrays[tensor.name] = _array(tensor)
+            arrays[tensor.name] = array_of(tensor)
     return arrays
-
-
-def _array(tensor: values_pb2.Tensor) -> Array:
-    code = DTYPES.get(tensor.datatype)
-    if code is None:
-        raise DataError(f"{tensor.datatype!r:.40} is no datatype.", f"Known are {', '.join(DTYPES)}.")
-    if len(tensor.shape) > MAX_RANK or any(not 0 <= extent <= MAX_ELEMENTS for extent in tensor.shape):
-        raise DataError("The shape is out of bounds.", f"Up to {MAX_RANK} dimensions and {MAX_ELEMENTS:,} elements.")
-    wanted = math.prod(tensor.shape) * np.dtype(code).itemsize
-    if len(tensor.data) != wanted:
-        raise DataError(f"There are {len(tensor.data):,} bytes; shape and datatype need {wanted:,}.")
-    if code == "?" and tensor.data.strip(b"\0\1"):
-        raise DataError("A BOOL is the byte 0 or 1.")
-    return np.frombuffer(tensor.data, dtype=code).reshape(tuple(tensor.shape))
-
-
-def messages_of(arrays: Mapping[str, Array]) -> list[values_pb2.Tensor]:
-    """Tensors for arrays by name."""
-    return [_message(name, array) for name, array in arrays.items()]
-
-
-def _message(name: str, array: Array) -> values_pb2.Tensor:
-    datatype = datatype_of(array.dtype.name)
-    data = np.ascontiguousarray(array, dtype=DTYPES[datatype]).tobytes()
-    return values_pb2.Tensor(name=name, datatype=datatype, shape=array.shape, data=data)

@@ -13,10 +13,11 @@ from tests.unit.service import serving
 from tests.unit.service.serving import bearer, details
 
 from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.client.tensors import messages_of
 from zkinfer.service import proofs_servicer
 from zkinfer.service.identity import Rights
 from zkinfer.service.operations import name_of
-from zkinfer.service.tensors import arrays_of, messages_of
+from zkinfer.service.tensors import arrays_of
 from zkinfer.service.verifying import Verifications
 from zkinfer.v1.proofs_pb2 import GetAttestationRequest, VerifyAttestationRequest
 from zkinfer.verifier import Attestation

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from zkinfer.client.tensors import DTYPES, messages_of
 from zkinfer.service.errors import BadFieldError
-from zkinfer.service.tensors import DTYPES, arrays_of, messages_of
+from zkinfer.service.tensors import arrays_of
 from zkinfer.v1.values_pb2 import Tensor
 
 FLOAT = {"name": "x", "datatype": "FP32", "shape": [2], "data": bytes(8)}

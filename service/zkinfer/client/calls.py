@@ -1,0 +1,52 @@
+"""gRPC's errors as ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.rpc import error_details_pb2, status_pb2
+
+from zkinfer.client.errors import CallError
+
+if TYPE_CHECKING:
+    import grpc
+
+_DETAILS = "grpc-status-details-bin"
+_HELP = {
+    "UNAVAILABLE": "Check the address, whether the server runs, and whether it wants TLS.",
+    "UNAUTHENTICATED": "",
+    "DEADLINE_EXCEEDED": "The server took longer than the call may.",
+}
+
+
+def call_error(err: grpc.RpcError) -> CallError:
+    """What a failed call means, with the details that the server gave."""
+    failed: Any = err  # both kinds of channel raise what is an error and a call in one
+    code, said = failed.code().name, failed.details() or ""
+    status = _status(failed)
+    info, retry, request = (
+        _detail(status, kind)
+        for kind in (error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo, error_details_pb2.RequestInfo)
+    )
+    help_ = "" if info else _HELP.get(code, "")
+    return CallError(
+        f"{said} {help_}".strip() or f"The call ended with {code}.",
+        code=code,
+        reason=info.reason if info else "",
+        retry_after=retry.retry_delay.ToMilliseconds() / 1000 if retry else None,
+        request_id=request.request_id if request else "",
+    )
+
+
+def _status(failed: Any) -> Any:  # noqa: ANN401 - of grpc, untyped
+    found = [value for key, value in failed.trailing_metadata() or () if key == _DETAILS]
+    return status_pb2.Status.FromString(found[0]) if found else status_pb2.Status()
+
+
+def _detail(status: Any, kind: type[Any]) -> Any:  # noqa: ANN401
+    """The detail of a kind; None where there is none."""
+    for packed in status.details:
+        detail = kind()
+        if packed.Unpack(detail):
+            return detail
+    return None
