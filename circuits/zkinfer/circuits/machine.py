@@ -13,7 +13,7 @@ class _Groups:
     """How one version of the kernel's control groups says what the processes of a group may use together.
 
     controller: in /proc/self/cgroup; folder: of its groups; cache: the entry of `memory.stat` with the bytes that the
-    kernel gives back when they are needed, though it counts them as used.
+    kernel gives back when they are needed, though it counts them as used; events: where it counts what it killed.
     """
 
     controller: str
@@ -21,11 +21,19 @@ class _Groups:
     limit: str
     usage: str
     cache: str
+    events: str
 
 
 _VERSIONS = (
-    _Groups("", "", "memory.max", "memory.current", "inactive_file "),
-    _Groups("memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "),
+    _Groups("", "", "memory.max", "memory.current", "inactive_file ", "memory.events"),
+    _Groups(
+        "memory",
+        "memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file ",
+        "memory.oom_control",
+    ),
 )
 
 
@@ -42,24 +50,17 @@ def physical_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def oom_kills(
-    own: Path = Path("/proc/self/cgroup"), cgroup: Path = _CGROUP, vmstat: Path = Path("/proc/vmstat")
-) -> int | None:
-    """How many processes the kernel has killed for want of memory: of our container, or of the machine.
+def oom_kills(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """How many processes the kernel has killed for want of memory: of our control group, or of the machine.
 
     A process that dies by SIGKILL while this number grows ran out of memory; one that does not was killed by somebody.
     None where the kernel does not count.
     """
-    for line in _lines(own):
-        _, controllers, group = [*line.split(":", 2), "", ""][:3]
-        counters = {
-            "": cgroup / group[1:] / "memory.events",
-            "memory": cgroup / f"memory{group}" / "memory.oom_control",
-        }
-        count = _number_after("oom_kill ", counters[controllers], 1) if controllers in counters else None
-        if count is not None:
-            return count
-    return _number_after("oom_kill ", vmstat, 1)
+    for version in _VERSIONS:
+        for folder in _folders(proc / "self/cgroup", groups, version):
+            if (count := _number_after("oom_kill ", folder / version.events, 1)) is not None:
+                return count
+    return _number_after("oom_kill ", proc / "vmstat", 1)
 
 
 def fingerprint(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -204,13 +204,13 @@ def counters(tmp_path):
     """A machine that has killed for want of memory: what it counts, in files by name."""
 
     def read(group, **files):
-        (tmp_path / "own").write_text(group)
-        (tmp_path / "vmstat").write_text("nr_free_pages 12\noom_kill 7\n")
-        for name, text in files.items():
-            path = tmp_path / name.replace("__", "/").replace("_DOT_", ".")
+        told = {"proc/self/cgroup": group, "proc/vmstat": "nr_free_pages 12\noom_kill 7\n"}
+        told |= {f"groups/{name.replace('__', '/').replace('_DOT_', '.')}": text for name, text in files.items()}
+        for name, text in told.items():
+            path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return machine.oom_kills(tmp_path / "own", tmp_path, tmp_path / "vmstat")
+        return machine.oom_kills(tmp_path / "proc", tmp_path / "groups")
 
     return read
 
@@ -230,7 +230,7 @@ def test_kills_of_the_machine_count_where_the_container_counts_none(counters, gr
 
 
 def test_machine_that_does_not_count_kills_says_so(tmp_path):
-    assert machine.oom_kills(tmp_path / "own", tmp_path, tmp_path / "vmstat") is None
+    assert machine.oom_kills(tmp_path / "proc", tmp_path / "groups") is None
 
 
 @pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="not Linux")

@@ -267,7 +267,7 @@ def open_forward(folder: str, outputs_wanted: int, one_core: bool) -> Callable[[
 
     if one_core:
         os.environ["RAYON_NUM_THREADS"] = "1"  # read when the engine first computes
-    settings, compiled = _read_settings(folder), _held.enter_context(_compiled(folder))
+    settings, compiled = read_settings(Path(folder)), _held.enter_context(_compiled(folder))
 
     def forward_once(sample: list[list[int]]) -> list[list[int]]:
         with on_one_core() if one_core else nullcontext():
