@@ -1,0 +1,82 @@
+"""The files for operators hold what they promise, as far as this can be told without a machine to put them on."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zkinfer.service.errors import SettingsError
+from zkinfer.service.settings import load_settings
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+PROGRAM = "/opt/zkinfer/bin/zkinfer"
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """The unit, with a program that is there."""
+    text = (DEPLOY / "zkinfer.service").read_text()
+    assert f"ExecStart={PROGRAM} serve " in text
+    path = tmp_path / "zkinfer.service"
+    path.write_text(text.replace(PROGRAM, str(Path(sys.executable).with_name("zkinfer"))))
+    return path
+
+
+def analyzed(*arguments):
+    return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@needs_systemd
+def test_unit_is_one_that_systemd_takes_without_a_word(unit):
+    done = analyzed("verify", unit)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_unit_with_a_misspelt_setting_is_told(unit):
+    unit.write_text(unit.read_text().replace("KillMode=mixed", "KillModes=mixed"))
+    assert "KillModes" in analyzed("verify", unit).stderr
+
+
+@needs_systemd
+def test_unit_leaves_little_of_the_machine_open(unit):
+    """systemd's own measure: 10 is a service that may do everything."""
+    assert analyzed("security", "--offline=true", "--threshold=25", unit).returncode == 0
+
+
+def linted(path):
+    linter = Path(sys.executable).with_name("hadolint")
+    return subprocess.run([linter, "--no-color", path], capture_output=True, text=True, check=False)
+
+
+def test_containerfile_is_linted_without_a_word():
+    done = linted(DEPLOY / "Containerfile")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_containerfile_that_runs_as_root_is_told(tmp_path):
+    bad = tmp_path / "Containerfile"
+    bad.write_text((DEPLOY / "Containerfile").read_text().replace("USER 10001", "USER root"))
+    assert "DL3002" in linted(bad).stdout
+
+
+def test_settings_file_is_understood(tmp_path):
+    (tmp_path / "tokens").write_text("")
+    settings = load_settings({"tokens": tmp_path / "tokens"}, DEPLOY / "serve.toml")
+    assert settings.tls.certificate == Path("/etc/zkinfer/tls/server.pem")
+    assert settings.proving.grace_seconds < 60  # what the unit waits
+
+
+def test_settings_file_before_the_first_token_is_refused():
+    with pytest.raises(SettingsError, match="anybody could call"):
+        load_settings({}, DEPLOY / "serve.toml")
+
+
+def test_settings_file_with_an_unknown_name_is_refused(tmp_path):
+    path = tmp_path / "serve.toml"
+    path.write_text((DEPLOY / "serve.toml").read_text().replace("per_owner", "per_user"))
+    with pytest.raises(SettingsError, match="per_user"):
+        load_settings({}, path)
