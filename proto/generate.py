@@ -1,4 +1,4 @@
-"""Write the Python stubs of proto/zkinfer/v1.
+"""Write the Python stubs of proto/zkinfer/v1, and the descriptors and types of proto/zkinfer/oip.
 
 python proto/generate.py           write them
 python proto/generate.py --check   exit 1 where one is out of date
@@ -14,11 +14,20 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import code_pb2
 from grpc_tools import protoc
 
 PROTO = Path(__file__).parent
 PACKAGE = Path("zkinfer", "v1")
+OPEN_INFERENCE = Path("zkinfer", "oip", "inference.proto")
+# What zkinfer.oip.messages has beside the messages.
+ADDED = b"""
+from google.protobuf.descriptor_pool import DescriptorPool as _DescriptorPool
+
+POOL: _DescriptorPool
+SERVICE: _descriptor.ServiceDescriptor
+"""
 TOOLS = "1.81."
 # The Python package of Google's common files has these under other names; its descriptor pool keeps the true one.
 OPERATIONS = Path("google", "longrunning")
@@ -29,36 +38,52 @@ def main() -> None:
     if not version("grpcio-tools").startswith(TOOLS):
         sys.exit(f"grpcio-tools is {version('grpcio-tools')}; the stubs are made by {TOOLS}x.")
     with TemporaryDirectory() as folder:
-        made = generated(Path(folder))
+        made = generated(Path(folder)) | inference(Path(folder))
     stale = [name for name, text in made.items() if _read(name) != text]
-    left = sorted({path.name for path in (PROTO / PACKAGE).glob("*_pb2*")} - set(made))
+    left = sorted({f"{PACKAGE}/{path.name}" for path in (PROTO / PACKAGE).glob("*_pb2*")} - set(made))
     if "--check" in sys.argv[1:]:
         if stale or left:
             sys.exit(f"out of date: {', '.join(stale + left)}; run python proto/generate.py")
         return
     for name in stale:
-        (PROTO / PACKAGE / name).write_bytes(made[name])
-        print(f"wrote proto/{PACKAGE}/{name}")
+        (PROTO / name).write_bytes(made[name])
+        print(f"wrote proto/{name}")
     for name in left:
-        (PROTO / PACKAGE / name).unlink()
+        (PROTO / name).unlink()
 
 
 def generated(folder: Path) -> dict[str, bytes]:
-    """The stubs by file name, made in an empty folder."""
+    """The stubs by path, made in an empty folder."""
     common, renamed, out = Path(code_pb2.__file__).parents[2], folder / "renamed", folder / "out"
     (renamed / OPERATIONS).mkdir(parents=True)
     out.mkdir()
     declared = (common / OPERATIONS / "operations_proto.proto").read_bytes()
     (renamed / OPERATIONS / "operations.proto").write_bytes(declared)
     _compile([PROTO, renamed, common], out)
-    return {path.name: path.read_bytes().replace(IMPORT, TYPED) for path in sorted((out / PACKAGE).iterdir())}
+    stubs = sorted((out / PACKAGE).iterdir())
+    return {f"{PACKAGE}/{path.name}": path.read_bytes().replace(IMPORT, TYPED) for path in stubs}
+
+
+def inference(folder: Path) -> dict[str, bytes]:
+    """Of the Open Inference Protocol: the descriptor of its one file, and the types of what is read from it."""
+    descriptors = folder / "inference.binpb"
+    outputs = [f"--descriptor_set_out={descriptors}", f"--plugin=protoc-gen-mypy={_plugin('mypy')}"]
+    outputs += [f"--mypy_out=quiet:{folder}"]
+    if protoc.main(["protoc", f"-I{PROTO}", *outputs, str(OPEN_INFERENCE)]):
+        sys.exit("protoc failed")
+    (declared,) = FileDescriptorSet.FromString(descriptors.read_bytes()).file
+    types = (folder / OPEN_INFERENCE).with_name("inference_pb2.pyi").read_bytes()
+    of = OPEN_INFERENCE.parent
+    return {
+        f"{of}/inference.binpb": declared.SerializeToString(deterministic=True),
+        f"{of}/messages.pyi": types + ADDED,
+    }
 
 
 def _compile(sources: list[Path], out: Path) -> None:
     names = [f"{PACKAGE}/{path.name}" for path in sorted((PROTO / PACKAGE).glob("*.proto"))]
     includes = [f"-I{folder}" for folder in (*sources, files("grpc_tools") / "_proto")]
-    here = Path(sys.executable).parent
-    plugins = [f"--plugin=protoc-gen-{name}={here}/protoc-gen-{name}" for name in ("mypy", "mypy_grpc")]
+    plugins = [f"--plugin=protoc-gen-{name}={_plugin(name)}" for name in ("mypy", "mypy_grpc")]
     outputs = [f"--{name}_out={out}" for name in ("python", "grpc_python")]
     outputs += [f"--{name}_out=quiet:{out}" for name in ("mypy", "mypy_grpc")]
     failed = protoc.main(["protoc", *includes, *plugins, *outputs, *names])
@@ -66,8 +91,12 @@ def _compile(sources: list[Path], out: Path) -> None:
         sys.exit("protoc failed")
 
 
+def _plugin(name: str) -> Path:
+    return Path(sys.executable).parent / f"protoc-gen-{name}"
+
+
 def _read(name: str) -> bytes | None:
-    path = PROTO / PACKAGE / name
+    path = PROTO / name
     return path.read_bytes() if path.exists() else None
 
 

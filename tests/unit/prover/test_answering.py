@@ -97,12 +97,23 @@ def test_sessions_are_kept_between_requests(answers, made):
     assert 1 <= len(opened) <= 2
 
 
+class Slow:
+    """Answers when it is told to end."""
+
+    usable = True
+
+    def __init__(self):
+        self._ended = threading.Event()
+        self.kill = self.close = self._ended.set
+
+    def forward(self, sample):
+        self._ended.wait(20)
+        return [[0, 0]]
+
+
 def test_too_many_requests_are_refused(made):
     engine = FakeEngine()
-    hold = threading.Event()
-    engine.session = lambda *_: SimpleNamespace(
-        usable=True, forward=lambda _: hold.wait(20) or [[0, 0]], kill=hold.set, close=lambda: None
-    )
+    engine.session = lambda *_: Slow()
     answers, model = Answers(sessions=1, waiting=1), version_of(made.circuit, engine)
     for _ in range(2):
         answers.forward(model, [[0, 0, 0]])
