@@ -53,6 +53,10 @@ class NotReadyError(ServiceError):
     """There is no attestation yet, or there will never be one."""
 
 
+class ProofPendingError(ServiceError):
+    """The caller waited for a proof as long as they may, and it goes on."""
+
+
 class StateInUseError(ServiceError):
     """Another server uses the folder of state."""
 

@@ -85,6 +85,7 @@ _RULES: dict[type[Exception], Rule] = {
     service.ForbiddenError: Rule(code_pb2.PERMISSION_DENIED),
     service.UnknownOperationError: Rule(code_pb2.NOT_FOUND),
     service.NotReadyError: Rule(code_pb2.FAILED_PRECONDITION),
+    service.ProofPendingError: Rule(code_pb2.DEADLINE_EXCEEDED),
     service.TooManyRequestsError: Rule(code_pb2.RESOURCE_EXHAUSTED),
 }
 _UNFORESEEN = Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}.")
@@ -101,8 +102,18 @@ _FAILURES = {
 }
 
 
+class ProofFailedError(service.ServiceError):
+    """The proof that the caller waits for will not be; `status` says why, as the operation's error does."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
 def status_of(err: BaseException, request_id: str = "") -> Status:
     """What a caller is told of an error: code, sentence, and the details that fit."""
+    if isinstance(err, ProofFailedError):
+        return err.status
     rule = rule_of(err)
     status = Status(code=rule.code, message=_sentence(err, rule, request_id))
     for detail in _details(err, rule, request_id):

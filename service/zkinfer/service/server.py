@@ -18,9 +18,13 @@ from zkinfer.circuits.digest import Digest
 from zkinfer.service.addresses import Address
 from zkinfer.service.arounds import authenticated, explained, observed, request_id
 from zkinfer.service.auth import Gate
+from zkinfer.service.capacity import limits_for
+from zkinfer.service.intake import Intake
 from zkinfer.service.interception import Interceptor
 from zkinfer.service.logs import log
 from zkinfer.service.models_servicer import ModelsServicer
+from zkinfer.service.oip import INFERENCE, Attesting, InferenceServicer
+from zkinfer.service.oip import register as register_inference
 from zkinfer.service.operations import Estimates, OperationsServicer
 from zkinfer.service.parts import opened_parts
 from zkinfer.service.proofs_servicer import ProofsServicer
@@ -103,8 +107,9 @@ async def running(
         watch, health = Watch(parts.store), health_aio.HealthServicer()
         server = make_server(settings, Interceptor(request_id, *_arounds(parts, stack)))
         _register(server, parts, watch, health)
+        _register_inference(server, parts, watch, stack)
         stack.push_async_callback(_drain, server, parts, watch, health)
-        tending = Tending(parts, health, proving=(OPERATIONS, PROOFS), answering=(MODELS,))
+        tending = Tending(parts, health, proving=(OPERATIONS, PROOFS), answering=(MODELS, INFERENCE))
         address = listen(server, settings)
         if settings.metrics:
             stack.callback(parts.metrics.serve(Address.parse(settings.metrics)))
@@ -160,6 +165,19 @@ def _register(server: aio.Server, parts: Parts, watch: Watch, health: health_aio
     if parts.settings.reflection:
         names = (OPERATIONS, PROOFS, MODELS, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
+
+
+def _register_inference(server: aio.Server, parts: Parts, watch: Watch, stack: AsyncExitStack) -> None:
+    intake = Intake(
+        answers=parts.answers,
+        store=parts.store,
+        predictions=parts.predictions,
+        limits=lambda identity: limits_for(identity, parts.settings, parts.capacity),
+    )
+    stack.callback(intake.close)
+    attesting = Attesting(watch, parts.artefacts)
+    servicer = InferenceServicer(repository=parts.repository, intake=intake, attesting=attesting, metrics=parts.metrics)
+    register_inference(servicer, server)
 
 
 def _model_files(parts: Parts, identity: Identity) -> Mapping[Digest, Path]:

@@ -52,7 +52,7 @@ def operation_of(job: Job, estimates: Estimates, position: int | None = None) ->
     if job.state == JobState.SUCCEEDED:
         operation.response.Pack(_proof(job))
     elif job.state.final:
-        operation.error.CopyFrom(_error(job))
+        operation.error.CopyFrom(error_of(job))
     return operation
 
 
@@ -98,7 +98,8 @@ def _proof(job: Job) -> values_pb2.Proof:
     )
 
 
-def _error(job: Job) -> Status:
+def error_of(job: Job) -> Status:
+    """Why a job that is final has no attestation."""
     if job.state == JobState.CANCELLED:
         return failure_status("CANCELLED", "The proof was cancelled.", "")
     if job.state == JobState.EXPIRED:

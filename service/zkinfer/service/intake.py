@@ -1,0 +1,205 @@
+"""Taking on: an answer now and, unless none is wanted, a job that will prove it, which is on the disk by then."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from zkinfer.circuits.context import NOBODY, Context
+from zkinfer.circuits.data import conform
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.errors import ArtefactMissingError
+from zkinfer.prover.inputs import integers_of
+from zkinfer.prover.integers import integers_to_bytes
+from zkinfer.prover.jobs import JobRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkinfer.circuits.digest import Digest
+    from zkinfer.prover.answering import Answer, Answers, Arrays
+    from zkinfer.prover.inputs import Inputs
+    from zkinfer.prover.jobs import Job, JobStore, QueueLimits, Submission
+    from zkinfer.prover.repository import ModelVersion
+    from zkinfer.service.identity import Identity
+    from zkinfer.service.predictions import Predictions
+
+Mode = Literal["none", "async", "sync"]
+AnswerT = TypeVar("AnswerT")
+ArgumentsT = TypeVarTuple("ArgumentsT")
+_WORD = re.compile(r"0x[0-9a-f]{64}")
+_FEW_ELEMENTS = 1 << 12
+_LAST_SECOND = 253_402_300_799  # of the year 9999: later than that is never
+_THREADS = 8
+
+
+class ProofRequest(BaseModel):
+    """Whether a proof of an answer is wanted, and what it is for; see `zkinfer.circuits.context.Context`.
+
+    `request_id` is the caller's name for the request: the same one twice gives the same job. Written as 0x and 64 hex
+    digits, it is also the context's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    mode: Mode = "async"
+    request_id: str | None = None
+    chain_id: int = 0
+    consumer: str = NOBODY
+    requester: str = NOBODY
+    expiry: int = 0
+    floats: bool = False
+
+    @property
+    def names_word(self) -> bool:
+        """Whether the context's request id is the caller's."""
+        return self.request_id is not None and _WORD.fullmatch(self.request_id) is not None
+
+    def context(self) -> Context:
+        """What the proof is for, with a fresh random request id where the caller gave none."""
+        word = self.request_id if self.names_word else Context.offline().request_id
+        fields = {"chainId": self.chain_id, "consumer": self.consumer, "requester": self.requester}
+        return Context.model_validate(fields | {"requestId": word, "expiry": self.expiry})
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the proof is worthless; None where the request does not expire."""
+        if not 0 < self.expiry <= _LAST_SECOND:
+            return None
+        return datetime.fromtimestamp(self.expiry, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was taken on: the answer, the float model's beside it if asked for, and the job if one is wanted.
+
+    `inputs_digest` names the integers of the inputs.
+    """
+
+    answer: Answer
+    inputs_digest: Digest
+    floats: Arrays | None
+    job: Job | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The inputs as the circuit takes them, and as a job keeps them."""
+
+    integers: list[list[int]]
+    data: bytes
+    digest: Digest
+
+    @classmethod
+    def of(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
+        integers = integers_of(inputs, model.circuit.manifest.program.inputs)
+        data = integers_to_bytes(integers)
+        return cls(integers, data, sha256(data))
+
+
+class Intake:
+    """Answers, and takes jobs on. Belongs to one event loop.
+
+    Args:
+        answers: sessions with the engines.
+        store: of jobs.
+        predictions: of what proofs take here.
+        limits: what is taken on of an identity.
+    """
+
+    def __init__(
+        self, *, answers: Answers, store: JobStore, predictions: Predictions, limits: Callable[[Identity], QueueLimits]
+    ) -> None:
+        self._answers = answers
+        self._store = store
+        self._predictions = predictions
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake")
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._threads.shutdown()
+
+    async def accept(self, identity: Identity, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Accepted:
+        """Answer; the job, if one is wanted, is on the disk when this returns, and outlives the call.
+
+        Args:
+            identity: who asks; the job is theirs.
+            model: of the repository.
+            inputs: arrays by name.
+            request: whether a proof is wanted, and for what.
+
+        Raises:
+            ForbiddenError: the identity may not use the model.
+            DataError, RangeError: the inputs do not fit the model, or leave its range.
+            BusyError, QueueFullError, QuotaExceededError: too much waits already.
+            RequestConflictError: the request id stands for something else.
+            TooCostlyError, DeadlinePassedError: nobody would prove it.
+            EngineError, ModelUnavailableError, StoreError: it cannot be done here and now.
+        """
+        identity.require_model(model.name)
+        prepared = await self._prepared(model, inputs)
+        # The inputs are written while the answer is computed.
+        answer, floats, _ = await asyncio.gather(
+            asyncio.wrap_future(self._answers.forward(model, prepared.integers)),
+            self._floats(model, inputs) if request.floats else _nothing(),
+            self._in_thread(self._store.artefacts.put, prepared.data) if request.mode != "none" else _nothing(),
+        )
+        if request.mode == "none":
+            return Accepted(answer, prepared.digest, floats, None)
+        submission = await self._in_thread(self._submit, identity, model, prepared, answer, request)
+        return Accepted(answer, prepared.digest, floats, submission.job)
+
+    async def _prepared(self, model: ModelVersion, inputs: Inputs) -> _Prepared:
+        """Small inputs at once: a change of threads takes longer."""
+        if sum(array.size for array in inputs.values()) <= _FEW_ELEMENTS:
+            return _Prepared.of(model, inputs)
+        return await self._in_thread(_Prepared.of, model, inputs)
+
+    async def _floats(self, model: ModelVersion, inputs: Inputs) -> Arrays:
+        specs = model.circuit.manifest.program.inputs
+        conformed = {spec.name: conform(inputs[spec.name], spec) for spec in specs}
+        return await asyncio.wrap_future(self._answers.floats(model, conformed))
+
+    def _submit(
+        self, identity: Identity, model: ModelVersion, prepared: _Prepared, answer: Answer, request: ProofRequest
+    ) -> Submission:
+        job, limits = self._job_request(identity, model, prepared, answer, request), self._limits(identity)
+        try:
+            return self._store.submit(job, limits)
+        except ArtefactMissingError:  # the last job with the same inputs ended, and took them along
+            self._store.artefacts.put(prepared.data)
+        return self._store.submit(job, limits)
+
+    def _job_request(
+        self, identity: Identity, model: ModelVersion, prepared: _Prepared, answer: Answer, request: ProofRequest
+    ) -> JobRequest:
+        prediction = self._predictions.of(model)
+        return JobRequest(
+            owner=identity.name,
+            model=model.name,
+            version=model.version,
+            circuit=model.digest,
+            model_id=model.model_id,
+            inputs=prepared.digest,
+            outputs=answer.outputs_digest,
+            context=request.context(),
+            random_request_id=not request.names_word,
+            request_id=request.request_id,
+            memory_bytes=prediction.memory_bytes,
+            seconds=prediction.seconds,
+            deadline=request.deadline,
+        )
+
+    async def _in_thread(self, call: Callable[[*ArgumentsT], AnswerT], *arguments: *ArgumentsT) -> AnswerT:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+
+async def _nothing() -> None:
+    return None

@@ -1,0 +1,35 @@
+"""The Open Inference Protocol v2 over gRPC, in the dialect that Triton's clients speak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+
+from zkinfer.oip.messages import SERVICE
+from zkinfer.service.oip.attesting import Attesting
+from zkinfer.service.oip.servicer import InferenceServicer
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor
+    from grpc import aio
+
+__all__ = ["INFERENCE", "Attesting", "InferenceServicer", "register"]
+
+INFERENCE = SERVICE.full_name
+
+
+def register(servicer: InferenceServicer, server: aio.Server) -> None:
+    """Let a server answer the protocol's calls. Calls that zkinfer does not serve are unknown methods."""
+    handlers = {method.name: _handler(servicer, method) for method in SERVICE.methods}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(INFERENCE, handlers),))
+
+
+def _handler(servicer: InferenceServicer, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
+    make = grpc.stream_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+    return make(
+        getattr(servicer, method.name),
+        request_deserializer=GetMessageClass(method.input_type).FromString,
+        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+    )

@@ -1,0 +1,269 @@
+"""inference.GRPCInferenceService: answers at once, and the proof where and when the caller wants it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits.errors import DataError, ZkinferError
+from zkinfer.oip import messages
+from zkinfer.prover.repository import ModelState
+from zkinfer.service.errors import blaming
+from zkinfer.service.identity import caller
+from zkinfer.service.logs import described, log
+from zkinfer.service.oip.describing import model_config, model_metadata, server_metadata
+from zkinfer.service.oip.inputs import arrays_of
+from zkinfer.service.oip.outputs import (
+    ATTESTATION,
+    FLOAT_SUFFIX,
+    add_attestation,
+    add_output,
+    add_outputs,
+    wanted_outputs,
+)
+from zkinfer.service.oip.parameters import proof_request
+from zkinfer.service.oip.statistics import Statistics, Times
+from zkinfer.service.oip.streams import merged
+from zkinfer.service.operations.names import name_of
+from zkinfer.service.problems import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+
+    from grpc import aio
+
+    from zkinfer.oip.messages import (
+        ModelConfigRequest,
+        ModelConfigResponse,
+        ModelInferRequest,
+        ModelInferResponse,
+        ModelMetadataRequest,
+        ModelMetadataResponse,
+        ModelReadyRequest,
+        ModelReadyResponse,
+        ModelStatisticsRequest,
+        ModelStatisticsResponse,
+        ModelStreamInferResponse,
+        RepositoryIndexRequest,
+        RepositoryIndexResponse,
+        ServerLiveRequest,
+        ServerLiveResponse,
+        ServerMetadataRequest,
+        ServerMetadataResponse,
+        ServerReadyRequest,
+        ServerReadyResponse,
+    )
+    from zkinfer.prover.repository import ModelRepository, ModelVersion
+    from zkinfer.service.intake import Accepted, Intake, ProofRequest
+    from zkinfer.service.metrics import Metrics
+    from zkinfer.service.oip.attesting import Attesting
+
+    Context = aio.ServicerContext[Any, Any]
+
+_FINAL = "triton_final_response"
+_STREAMED_AT_ONCE = 64
+_MAX_ID = 1024
+_MARGIN = 0.2  # seconds before the caller's deadline, to answer rather than to be cut off
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A request that was read and answered: the response so far, and what is still owed."""
+
+    model: ModelVersion
+    wanted: list[str]
+    asked: ProofRequest
+    accepted: Accepted
+    response: ModelInferResponse
+
+    @property
+    def attested(self) -> bool:
+        """Whether the caller waits for the attestation before anything else."""
+        return self.asked.mode == "sync" or ATTESTATION in self.wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceServicer:
+    """The calls of proto/zkinfer/oip/inference.proto.
+
+    Args:
+        repository: of models.
+        intake: answers and takes jobs on.
+        attesting: waits for attestations.
+        metrics: are told of answers.
+        ready: whether the server takes calls; it does not while it is drained.
+        longest_wait: seconds that a call may wait for an attestation; None for as long as its deadline allows.
+    """
+
+    repository: ModelRepository
+    intake: Intake
+    attesting: Attesting
+    metrics: Metrics
+    ready: Callable[[], bool] = lambda: True
+    longest_wait: float | None = None
+    statistics: Statistics = field(default_factory=Statistics)
+
+    async def ServerLive(self, request: ServerLiveRequest, context: Context) -> ServerLiveResponse:
+        """Whoever answers is alive."""
+        return messages.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, request: ServerReadyRequest, context: Context) -> ServerReadyResponse:
+        """Whether calls are taken."""
+        return messages.ServerReadyResponse(ready=self.ready())
+
+    async def ModelReady(self, request: ModelReadyRequest, context: Context) -> ModelReadyResponse:
+        """Whether a version answers; one that does not exist, or that the caller may not use, does not."""
+        states = {(entry.name, entry.version): entry.state for entry in self.repository.index()}
+        if request.version:
+            found = states.get((request.name, request.version)) == ModelState.READY
+        else:
+            found = bool(self.repository.versions(request.name))
+        return messages.ModelReadyResponse(ready=found and caller().rights.may_use(request.name))
+
+    async def ServerMetadata(self, request: ServerMetadataRequest, context: Context) -> ServerMetadataResponse:
+        """Name, version, extensions."""
+        return server_metadata()
+
+    async def ModelMetadata(self, request: ModelMetadataRequest, context: Context) -> ModelMetadataResponse:
+        """Inputs and outputs."""
+        model = self._model(request.name, request.version)
+        return model_metadata(model, self.repository.versions(model.name))
+
+    async def ModelConfig(self, request: ModelConfigRequest, context: Context) -> ModelConfigResponse:
+        """The same in Triton's words, and the model's identity."""
+        return messages.ModelConfigResponse(config=model_config(self._model(request.name, request.version)))
+
+    async def ModelStatistics(self, request: ModelStatisticsRequest, context: Context) -> ModelStatisticsResponse:
+        """Of one version, of all versions of a model, or of all that the caller may use."""
+        if request.name and request.version:
+            found = [self._model(request.name, request.version)]
+        elif request.name:
+            found = list(self.repository.versions(self._model(request.name, "").name))
+        else:
+            names = sorted({entry.name for entry in self.repository.index() if caller().rights.may_use(entry.name)})
+            found = [model for name in names for model in self.repository.versions(name)]
+        return messages.ModelStatisticsResponse(model_stats=[self.statistics.of(model) for model in found])
+
+    async def RepositoryIndex(self, request: RepositoryIndexRequest, context: Context) -> RepositoryIndexResponse:
+        """All versions that the caller may use; broken ones with the reason."""
+        entries = [entry for entry in self.repository.index() if caller().rights.may_use(entry.name)]
+        kind = messages.RepositoryIndexResponse.ModelIndex
+        listed = [
+            kind(name=entry.name, version=entry.version, state=str(entry.state), reason=entry.reason)
+            for entry in entries
+            if entry.state == ModelState.READY or not request.ready
+        ]
+        return messages.RepositoryIndexResponse(models=listed)
+
+    async def ModelInfer(self, request: ModelInferRequest, context: Context) -> ModelInferResponse:
+        """The answer; with the attestation where the caller waits for it."""
+        served = await self._served(request)
+        if served.attested:
+            left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
+            await self._attest(served.response, served, None if left is None else max(0.0, left - _MARGIN))
+        return served.response
+
+    async def ModelStreamInfer(
+        self, requests: AsyncIterable[ModelInferRequest], context: Context
+    ) -> AsyncGenerator[ModelStreamInferResponse]:
+        """For each request the tensors at once and the attestation when it is ready, in two responses of one id."""
+        async for response in merged(requests, self._streamed, at_once=_STREAMED_AT_ONCE):
+            yield response
+
+    async def _streamed(self, request: ModelInferRequest) -> AsyncGenerator[ModelStreamInferResponse]:
+        """An error ends this request, not the stream."""
+        try:
+            served = await self._served(request)
+            async for response in self._answers(served):
+                yield messages.ModelStreamInferResponse(infer_response=response)
+        except ZkinferError as err:
+            log.warning("refused in a stream", **described(err))
+            failed = messages.ModelInferResponse(model_name=request.model_name[:_MAX_ID], id=request.id[:_MAX_ID])
+            failed.parameters[_FINAL].bool_param = True
+            yield messages.ModelStreamInferResponse(error_message=status_of(err).message, infer_response=failed)
+
+    async def _answers(self, served: _Served) -> AsyncGenerator[ModelInferResponse]:
+        first = served.response
+        if served.accepted.job is not None and not served.attested:
+            first.parameters[_FINAL].bool_param = False
+            yield first
+            second = messages.ModelInferResponse(
+                model_name=first.model_name, model_version=first.model_version, id=first.id
+            )
+            second.parameters.MergeFrom(first.parameters)
+            first = second
+        if served.accepted.job is not None:
+            await self._attest(first, served, None)
+        first.parameters[_FINAL].bool_param = True
+        yield first
+
+    async def _attest(self, response: ModelInferResponse, served: _Served, seconds: float | None) -> None:
+        """Put the attestation into a response."""
+        assert served.accepted.job is not None  # noqa: S101 - for the type checker: `_read` saw to it
+        waits = [wait for wait in (seconds, self.longest_wait) if wait is not None]
+        attestation = await self.attesting.attestation(served.accepted.job, min(waits, default=None))
+        add_attestation(response, attestation)
+        response.parameters["zkinfer_state"].string_param = "SUCCEEDED"
+
+    async def _served(self, request: ModelInferRequest) -> _Served:
+        model = self._model(request.model_name, request.model_version)
+        began = time.perf_counter()
+        try:
+            return await self._inferred(request, model, began)
+        except ZkinferError:
+            self.statistics.failed(model, time.perf_counter() - began)
+            raise
+
+    async def _inferred(self, request: ModelInferRequest, model: ModelVersion, began: float) -> _Served:
+        program = model.circuit.manifest.program
+        with blaming("id"):
+            if len(request.id) > _MAX_ID:
+                raise DataError(f"An id has at most {_MAX_ID} characters.")
+        wanted = wanted_outputs(request, program.outputs)
+        asked = proof_request(request.parameters)
+        if ATTESTATION in wanted and asked.mode == "none":
+            with blaming("outputs"):
+                raise DataError(f"{ATTESTATION} is asked for, and zkinfer_proof_mode is none.", "Leave one away.")
+        arrays = arrays_of(request, program.inputs)
+        read = time.perf_counter()
+        accepted = await self.intake.accept(caller(), model, arrays, asked)
+        answered = time.perf_counter()
+        response = _response(request, model, wanted, accepted)
+        done = time.perf_counter()
+        answer = accepted.answer
+        self.metrics.answered(model.name, model.version, answered - read)
+        self.statistics.succeeded(
+            model, Times(read - began, answer.waited, answer.computed, done - answered, done - began)
+        )
+        return _Served(model, wanted, asked, accepted, response)
+
+    def _model(self, name: str, version: str) -> ModelVersion:
+        """A model that the caller may use; raises ForbiddenError before it tells whether there is one."""
+        caller().require_model(name)
+        return self.repository.find(name, version)
+
+
+def _response(
+    request: ModelInferRequest, model: ModelVersion, wanted: list[str], accepted: Accepted
+) -> ModelInferResponse:
+    response = messages.ModelInferResponse(model_name=model.name, model_version=model.version, id=request.id)
+    told = {
+        "zkinfer_model_id": model.model_id,
+        "zkinfer_circuit": str(model.digest),
+        "zkinfer_verifying_key": model.circuit.manifest.identity.verifying_key,
+        "zkinfer_inputs": str(accepted.inputs_digest),
+        "zkinfer_outputs": str(accepted.answer.outputs_digest),
+    }
+    if accepted.job is not None:
+        told |= {
+            "zkinfer_operation": name_of(accepted.job.id),
+            "zkinfer_state": str(accepted.job.state),
+            "zkinfer_context_request_id": accepted.job.request.context.request_id,
+        }
+    for name, value in told.items():
+        response.parameters[name].string_param = value
+    add_outputs(response, accepted.answer.outputs, wanted)
+    for name, array in (accepted.floats or {}).items():
+        add_output(response, name + FLOAT_SUFFIX, array)
+    return response

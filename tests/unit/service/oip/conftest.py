@@ -1,0 +1,54 @@
+"""A whole server with the fake engine, and an unmodified tritonclient in the same process."""
+
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import tritonclient.grpc as triton
+from tests.unit.circuits import making
+from tests.unit.prover import fake_worker
+from tests.unit.service import serving
+from tests.unit.service.threaded import threaded
+
+from zkinfer.service.settings import Limits, Proving, Settings
+
+COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
+
+
+@pytest.fixture(scope="session")
+def server(made, tmp_path_factory):
+    """`tiny` 1 and 2, and `broken` 1; one worker."""
+    folder = tmp_path_factory.mktemp("oip")
+    models = folder / "models"
+    for version in ("1", "2"):
+        shutil.copytree(made.circuit.folder, models / "tiny" / version)
+    (shutil.copytree(made.circuit.folder, models / "broken" / "1") / "network.onnx").write_bytes(b"")
+    settings = Settings(
+        repository=models,
+        listen="127.0.0.1:0",
+        state=folder / "state",
+        proving=Proving(workers=1, grace_seconds=1.0, memory=1 << 30),
+        limits=Limits(message_bytes=8 << 20),
+    )
+    with threaded(settings, made.home, engines=serving.ENGINES, worker_command=COMMAND) as running:
+        yield SimpleNamespace(address=running.address, parts=running.parts, made=made)
+
+
+@pytest.fixture
+def client(server):
+    with triton.InferenceServerClient(server.address) as client:
+        yield client
+
+
+@pytest.fixture
+def tensor():
+    """Makes the input `x` of a request."""
+
+    def make(array=making.X, name="x", datatype="FP32"):
+        given = triton.InferInput(name, list(array.shape), datatype)
+        given.set_data_from_numpy(array)
+        return given
+
+    return make

@@ -1,0 +1,79 @@
+import asyncio
+
+import pytest
+
+from zkinfer.service.oip.streams import merged
+
+
+async def given(*items):
+    for item in items:
+        yield item
+
+
+async def twice(item):
+    yield item
+    await asyncio.sleep(0)
+    yield item * 10
+
+
+async def test_answers_to_all_requests_come_out():
+    found = [answer async for answer in merged(given(1, 2, 3), twice, at_once=2)]
+    assert sorted(found) == [1, 2, 3, 10, 20, 30]
+
+
+async def test_stream_without_requests_ends():
+    assert [answer async for answer in merged(given(), twice, at_once=1)] == []
+
+
+async def test_slow_request_does_not_hold_the_others():
+    release = asyncio.Event()
+
+    async def answers_to(item):
+        if item == "slow":
+            await release.wait()
+        yield item
+        if item == "last":
+            release.set()
+
+    found = [answer async for answer in merged(given("slow", "quick", "last"), answers_to, at_once=3)]
+    assert found == ["quick", "last", "slow"]
+
+
+async def test_requests_are_read_only_as_fast_as_answers_are_taken():
+    read = []
+
+    async def many():
+        for number in range(1000):
+            read.append(number)
+            yield number
+
+    answers = merged(many(), twice, at_once=2)
+    await anext(answers)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(read) < 10
+    await answers.aclose()
+
+
+async def test_error_of_one_ends_the_stream():
+    async def failing(item):
+        yield item
+        raise ValueError("a bug")
+
+    with pytest.raises(ExceptionGroup, match="unhandled errors"):
+        _ = [answer async for answer in merged(given(1), failing, at_once=1)]
+
+
+async def test_stream_that_is_closed_leaves_no_task():
+    before = asyncio.all_tasks()
+
+    async def endless(item):
+        while True:
+            yield item
+
+    answers = merged(given(1, 2), endless, at_once=2)
+    await anext(answers)
+    await answers.aclose()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
