@@ -88,6 +88,19 @@ def failing_politely(*, as_json: bool) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+@contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Say how to install what an import in the block lacks; raises InputError."""
+    from zkinfer.circuits.errors import InputError
+
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        if (err.name or "").startswith("zkinfer"):
+            raise
+        raise InputError(f"This needs {err.name}, which is not installed.", f"pip install 'zkinfer[{extra}]'") from err
+
+
 class ProgressDisplay:
     """Shows the stages of one command as bars, with the seconds that each has taken."""
 

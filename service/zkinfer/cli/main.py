@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli import calibrate, compile_, export, inspect_, keys, prove, serve, setup, tokens, verify
+from zkinfer.cli import calibrate, compile_, export, inspect_, jobs, keys, prove, serve, setup, tokens, verify
 from zkinfer.cli.demo import command as demo
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("inspect")(inspect_.inspect_command)
 app.command("serve")(serve.serve_command)
 app.add_typer(setup.app, name="setup")
 app.add_typer(keys.app, name="keys")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")
 app.command("demo")(demo.demo_command)
 

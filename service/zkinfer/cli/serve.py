@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import answer, console, failing_politely, plain, say
+from zkinfer.cli.console import answer, console, failing_politely, needing, plain, say
 from zkinfer.cli.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
@@ -80,9 +80,11 @@ def serve_command(
         import asyncio
 
         from zkinfer.circuits.home import Home
-        from zkinfer.service.logs import configure
-        from zkinfer.service.server import serve
-        from zkinfer.service.settings import load_settings
+
+        with needing("serve"):
+            from zkinfer.service.logs import configure
+            from zkinfer.service.server import serve
+            from zkinfer.service.settings import load_settings
 
         settings = load_settings(_only_given(given), config)
         configure(settings.log)

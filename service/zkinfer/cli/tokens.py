@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import answer, console, failing_politely, plain, say
+from zkinfer.cli.console import answer, console, failing_politely, needing, plain, say
 from zkinfer.cli.options import AsJson, StateFolder, parse_period
 
 if TYPE_CHECKING:
@@ -106,9 +106,10 @@ def revoke(
 
 def _file(state: Path | None, tokens: Path | None) -> TokenFile:
     from zkinfer.circuits.owned import own_directory
-    from zkinfer.service.settings import default_state
-    from zkinfer.service.tokens import TokenFile
 
+    with needing("serve"):
+        from zkinfer.service.settings import default_state
+        from zkinfer.service.tokens import TokenFile
     if tokens is not None:
         return TokenFile(tokens)
     return TokenFile(own_directory(state or default_state()) / "tokens.json")

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     import grpc
 
 _DETAILS = "grpc-status-details-bin"
-_HELP = {
-    "UNAVAILABLE": "Check the address, whether the server runs, and whether it wants TLS.",
-    "UNAUTHENTICATED": "",
-    "DEADLINE_EXCEEDED": "The server took longer than the call may.",
+_WITHOUT_SERVER = {
+    "UNAVAILABLE": ("The server cannot be reached", "Check the address, whether it runs, and whether it wants TLS."),
+    "DEADLINE_EXCEEDED": ("The server did not answer in time", "Try again, with more time."),
 }
 
 
@@ -28,9 +27,10 @@ def call_error(err: grpc.RpcError) -> CallError:
         _detail(status, kind)
         for kind in (error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo, error_details_pb2.RequestInfo)
     )
-    help_ = "" if info else _HELP.get(code, "")
+    known = _WITHOUT_SERVER.get(code) if info is None else None
     return CallError(
-        f"{said} {help_}".strip() or f"The call ended with {code}.",
+        f"{known[0]}: {said}." if known else said or f"The call ended with {code}.",
+        known[1] if known else "",
         code=code,
         reason=info.reason if info else "",
         retry_after=retry.retry_delay.ToMilliseconds() / 1000 if retry else None,

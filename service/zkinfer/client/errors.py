@@ -15,6 +15,7 @@ class CallError(ClientError):
 
     Args:
         cause: what the server says, or the connection.
+        cure: where the server could not say one.
         code: of gRPC, `NOT_FOUND`.
         reason: the server's stable name of the error, `UNKNOWN_OPERATION`; empty where it gave none.
         retry_after: seconds in which trying again may help, if the server says so.
@@ -22,9 +23,16 @@ class CallError(ClientError):
     """
 
     def __init__(
-        self, cause: str, *, code: str, reason: str = "", retry_after: float | None = None, request_id: str = ""
+        self,
+        cause: str,
+        cure: str = "",
+        *,
+        code: str,
+        reason: str = "",
+        retry_after: float | None = None,
+        request_id: str = "",
     ) -> None:
-        super().__init__(cause)
+        super().__init__(cause, cure)
         self.code = code
         self.reason = reason
         self.retry_after = retry_after

@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     @property
     def store_url(self) -> str:
         """The database of jobs."""
-        return self.store.get_secret_value() if self.store else f"sqlite:///{self.state.absolute() / 'jobs.sqlite'}"
+        return store_url(self.state, self.store.get_secret_value() if self.store else None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -195,6 +195,11 @@ class Settings(BaseSettings):
         if self.tls.subjects is not None and not self.tls.client_ca:
             raise ValueError("tls.subjects needs tls.client_ca")
         return self
+
+
+def store_url(state: Path, url: str | None) -> str:
+    """The database of jobs: the one that is named, else SQLite in the state folder."""
+    return url or f"sqlite:///{state.absolute() / 'jobs.sqlite'}"
 
 
 def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Settings:

@@ -10,7 +10,20 @@ from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
 
-HEAVY = ("numpy", "onnx", "onnxruntime", "ezkl", "torch", "grpc", "web3", "pydantic", "cryptography", "py_ecc")
+HEAVY = (
+    "sqlalchemy",
+    "structlog",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "ezkl",
+    "torch",
+    "grpc",
+    "web3",
+    "pydantic",
+    "cryptography",
+    "py_ecc",
+)
 
 
 def leaves(command, path=()):
@@ -27,6 +40,16 @@ COMMANDS = dict(leaves(get_command(app)))
 def test_commands_are_those_of_the_first_release():
     assert {"export", "compile", "prove", "verify", "inspect", "demo", "keys new", "keys show"} <= set(COMMANDS)
     assert {"setup list", "setup import", "setup fetch", "setup check"} <= set(COMMANDS)
+
+
+def test_commands_of_the_server_are_there():
+    assert {"serve", "tokens new", "tokens list", "tokens revoke"} <= set(COMMANDS)
+    assert {"jobs list", "jobs show", "jobs cancel", "jobs retry", "jobs delete"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name.partition(" ")[0] in ("serve", "tokens", "jobs")])
+def test_commands_of_the_server_can_answer_in_json(name):
+    assert "--json" in {option for parameter in COMMANDS[name].params for option in parameter.opts}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -49,7 +72,10 @@ def test_every_command_begins_with_a_sentence(name):
     assert first.rstrip().endswith((".", "`."))
 
 
-@pytest.mark.parametrize("name", ["export", "compile", "prove", "verify", "demo", "inspect", "keys new"])
+@pytest.mark.parametrize(
+    "name",
+    [*["export", "compile", "prove", "verify", "demo", "inspect", "serve"], "keys new", "tokens new", "jobs list"],
+)
 def test_example_in_the_help_names_real_options(name):
     example = COMMANDS[name].help.partition("Example: ")[2].split()
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
@@ -61,6 +87,7 @@ def test_dangerous_options_say_unsafe_and_have_no_short_form():
     flags = [option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts]
     assert {flag for flag in flags if "unsafe" in flag} == {"--unsafe-accept-dev-setup", "--unsafe-unencrypted"}
     assert all(flag.startswith("--unsafe-") for flag in flags if "unsafe" in flag)
+    assert {flag for flag in flags if "insecure" in flag} == {"--insecure-no-tls", "--insecure-anonymous"}
 
 
 def test_no_option_takes_a_secret():
@@ -92,6 +119,12 @@ def test_import_of_the_command_loads_no_heavy_package():
         ["keys", "new", "--out", "k", "--algorithm", "rsa"],
         ["setup", "fetch", "0"],
         ["setup", "fetch", "many"],
+        ["serve", "--workers", "-1"],
+        ["tokens", "new"],
+        ["tokens", "new", "alice", "--expires-in", "3 years"],
+        ["tokens", "new", "alice", "--unfinished-jobs", "-1"],
+        ["jobs", "show"],
+        ["jobs", "list", "--most", "0"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments):

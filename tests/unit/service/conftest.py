@@ -10,6 +10,8 @@ from tests.unit.service import serving
 
 from zkinfer.circuits import Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.service.logs import configure
+from zkinfer.service.settings import Log
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,7 @@ def own_logging():
     """What a test configures ends with it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    configure(Log(format="json"))
     yield
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()

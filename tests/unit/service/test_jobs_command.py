@@ -1,0 +1,105 @@
+"""zkinfer jobs, over the state folder and over the wire."""
+
+import asyncio
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from zkinfer.cli.main import app
+from zkinfer.prover.jobs import Failure
+from zkinfer.service.tokens import TokenFile
+
+
+def invoked(*arguments):
+    outcome = CliRunner().invoke(app, ["jobs", *arguments, "--json"])
+    return outcome.exit_code, json.loads(outcome.stdout)
+
+
+@pytest.fixture
+def jobs(desk):
+    return lambda *arguments: invoked(*arguments, "--state", str(desk.folder))
+
+
+@pytest.fixture
+def remote(served):
+    async def call(*arguments):
+        return await asyncio.to_thread(invoked, *arguments, "--server", served.address)
+
+    return call
+
+
+def test_list_has_everybodys_jobs_newest_first(desk, jobs):
+    ids = [desk.submit(owner=owner).id for owner in ("alice", "bob")]
+    code, report = jobs("list")
+    assert code == 0
+    assert [(job["id"], job["owner"]) for job in report["jobs"]] == [(ids[1], "bob"), (ids[0], "alice")]
+
+
+def test_list_is_filtered_and_bounded(desk, jobs):
+    done = desk.submit()
+    desk.store.cancel(done.id)
+    desk.submit(model="other")
+    desk.submit(model="other")
+    assert [job["id"] for job in jobs("list", "--status", "cancelled")[1]["jobs"]] == [done.id]
+    assert len(jobs("list", "--model", "other")[1]["jobs"]) == 2
+    assert len(jobs("list", "--most", "1")[1]["jobs"]) == 1
+
+
+def test_state_that_is_none_is_refused(jobs):
+    code, report = jobs("list", "--status", "loud")
+    assert code == 1
+    assert "'LOUD' is no state" in report["error"]["cause"]
+
+
+def test_show_says_place_and_failure(desk, jobs):
+    first, second = desk.submit(), desk.submit()
+    assert jobs("show", second.id)[1]["queuePosition"] == 1
+    desk.store.fail(desk.claim(), Failure(reason="RANGE", cause="It leaves.", cure="Check."), retry=False)
+    assert jobs("show", f"operations/proofs/{first.id}")[1]["error"] == "RANGE: It leaves. Check."
+
+
+def test_job_is_cancelled_retried_and_deleted(desk, jobs):
+    job = desk.submit()
+    desk.store.fail(desk.claim(), Failure(reason="ENGINE", cause="It broke."), retry=False)
+    assert jobs("retry", job.id)[1]["state"] == "QUEUED"
+    assert jobs("cancel", job.id)[1]["state"] == "CANCELLED"
+    assert jobs("delete", job.id) == (0, {"ok": True, "id": job.id})
+    assert jobs("show", job.id)[0] == 1
+
+
+def test_unfinished_job_is_not_deleted(desk, jobs):
+    code, report = jobs("delete", desk.submit().id)
+    assert (code, report["error"]["type"]) == (1, "JobStateError")
+
+
+def test_folder_without_a_queue_is_refused(tmp_path):
+    code, report = invoked("list", "--state", str(tmp_path))
+    assert code == 1
+    assert "no state folder of a server" in report["error"]["cause"]
+
+
+async def test_ones_own_jobs_are_managed_over_the_wire(served, remote):
+    job, foreign = served.desk.submit(), served.desk.submit(owner="bob")
+    assert [found["id"] for found in (await remote("list"))[1]["jobs"]] == [job.id]
+    assert (await remote("show", job.id))[1]["queuePosition"] == 0
+    assert (await remote("cancel", job.id))[1]["state"] == "CANCELLED"
+    assert (await remote("delete", job.id))[0] == 0
+    code, report = await remote("show", foreign.id)
+    assert (code, report["error"]["type"]) == (1, "CallError")
+
+
+async def test_token_comes_from_a_file(served, remote, tmp_path):
+    job = served.desk.submit(owner="alice")
+    _, token = TokenFile(served.desk.gate.tokens.path).new("alice")
+    (tmp_path / "token").write_text(token + "\n")
+    assert [found["id"] for found in (await remote("list", "--token-file", str(tmp_path / "token")))[1]["jobs"]] == [
+        job.id
+    ]
+    assert (await remote("list"))[0] == 1
+
+
+def test_server_that_is_not_there_is_told():
+    code, report = invoked("list", "--server", "127.0.0.1:1")
+    assert code == 1
+    assert "cannot be reached" in report["error"]["cause"]
