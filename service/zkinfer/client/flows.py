@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _OPERATIONS, _PROOFS = "/google.longrunning.Operations/", "/zkinfer.v1.Proofs/"
 _ONE_WAIT = 60.0
 _ONE_CALL = 30.0
-_MARGIN = 10.0  # for the answer to a long wait to come back
+_MARGIN = 10.0  # for the answer to come back, also when the time has just passed
 
 
 def asking(
@@ -130,8 +130,9 @@ def _fetching(operation: str, patience: Patience) -> Flow[bytes]:
     while not pieces.complete:
         request = proofs_pb2.GetAttestationRequest(operation=operation, offset=len(pieces.data))
         answer = proofs_pb2.GetAttestationResponse
+        seconds = max(_MARGIN, patience.bounded(_ONE_WAIT))
         try:
-            yield Download(_PROOFS + "GetAttestation", request, answer, pieces.take, patience.bounded(_ONE_WAIT))
+            yield Download(_PROOFS + "GetAttestation", request, answer, pieces.take, seconds)
         except CallError as err:
             if not _may_pass(err) or patience.over:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.errors import InputError, ZkinferError
+from zkinfer.circuits.errors import InputError, ModelError, ZkinferError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +71,15 @@ class TooManyRequestsError(ServiceError):
 
 @contextmanager
 def blaming(field: str) -> Iterator[None]:
-    """Say which field of the request an InputError is about; a field inside is put behind this one."""
+    """Say which field of the request an InputError is about; a field inside is put behind this one.
+
+    A ModelError is about what the server has, so it passes as it is.
+    """
     try:
         yield
     except BadFieldError as err:
         raise BadFieldError(f"{field}.{err.field}", err.cause, err.cure, err.kind) from err
+    except ModelError:
+        raise
     except InputError as err:
         raise BadFieldError(field, err.cause, err.cure, type(err)) from err

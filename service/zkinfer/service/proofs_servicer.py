@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ArtefactMissingError, DataError
 from zkinfer.client.tensors import messages_of
-from zkinfer.service.contexts import context_message
+from zkinfer.service.contexts import context_message, proof_request
 from zkinfer.service.errors import NotReadyError, UnknownOperationError, blaming
 from zkinfer.service.identity import caller
 from zkinfer.service.operations import timestamp
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from zkinfer.circuits.digest import Digest
     from zkinfer.prover.artefacts import ArtefactStore
     from zkinfer.prover.jobs import Job
+    from zkinfer.prover.repository import ModelRepository
     from zkinfer.service.identity import Identity
+    from zkinfer.service.intake import Intake
+    from zkinfer.service.metrics import Metrics
     from zkinfer.service.operations import OperationsServicer
     from zkinfer.service.verifying import Verdict, Verifications
 
@@ -42,18 +46,38 @@ class ProofsServicer(Base):
         artefacts: where attestations lie.
         verifications: checks attestations.
         models: the ONNX files that an identity may use, by digest.
+        repository: of models.
+        intake: answers, and takes jobs on.
+        metrics: are told of answers.
     """
 
     operations: OperationsServicer
     artefacts: ArtefactStore
     verifications: Verifications
     models: Callable[[Identity], Mapping[Digest, Path]]
+    repository: ModelRepository
+    intake: Intake
+    metrics: Metrics
 
     async def CreateProof(
         self, request: proofs_pb2.CreateProofRequest, context: aio.ServicerContext[object, object]
     ) -> proofs_pb2.CreateProofResponse:
-        """Not yet."""
-        raise NotImplementedError
+        """The answer, and the operation that proves it, which is on the disk by now."""
+        who = caller()
+        with blaming("model"):
+            if not request.model:
+                raise DataError("No model is named.", "ListModels lists those there are.")
+        who.require_model(request.model)
+        model = self.repository.find(request.model, request.version)
+        asked = proof_request(request)
+        arrays = arrays_of(request.inputs, "inputs")
+        began = time.perf_counter()
+        with blaming("inputs"):
+            accepted = await self.intake.accept(who, model, arrays, asked)
+        self.metrics.answered(model.name, model.version, time.perf_counter() - began)
+        assert accepted.job is not None  # noqa: S101 - for the type checker: a proof is always wanted here
+        operation = await self.operations.shown(accepted.job)
+        return proofs_pb2.CreateProofResponse(operation=operation, outputs=messages_of(accepted.answer.outputs))
 
     async def GetAttestation(
         self,

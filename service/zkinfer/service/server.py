@@ -106,8 +106,10 @@ async def running(
         parts = stack.enter_context(opened_parts(settings, home, engines=engines, worker_command=worker_command))
         watch, health = Watch(parts.store), health_aio.HealthServicer()
         server = make_server(settings, Interceptor(request_id, *_arounds(parts, stack)))
-        _register(server, parts, watch, health)
-        _register_inference(server, parts, watch, stack)
+        intake = _intake(parts)
+        stack.callback(intake.close)
+        _register(server, parts, watch, intake, health)
+        _register_inference(server, parts, watch, intake)
         stack.push_async_callback(_drain, server, parts, watch, health)
         tending = Tending(parts, health, proving=(OPERATIONS, PROOFS), answering=(MODELS, INFERENCE))
         address = listen(server, settings)
@@ -142,7 +144,9 @@ def _arounds(parts: Parts, stack: AsyncExitStack) -> list[Around]:
     return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates)]
 
 
-def _register(server: aio.Server, parts: Parts, watch: Watch, health: health_aio.HealthServicer) -> None:
+def _register(
+    server: aio.Server, parts: Parts, watch: Watch, intake: Intake, health: health_aio.HealthServicer
+) -> None:
     limits = parts.settings.limits
     operations = OperationsServicer(
         store=parts.store,
@@ -156,6 +160,9 @@ def _register(server: aio.Server, parts: Parts, watch: Watch, health: health_aio
         artefacts=parts.artefacts,
         verifications=parts.verifications,
         models=lambda identity: _model_files(parts, identity),
+        repository=parts.repository,
+        intake=intake,
+        metrics=parts.metrics,
     )
     models = ModelsServicer(repository=parts.repository, predictions=parts.predictions, page_size=limits.page_size)
     add_OperationsServicer_to_server(operations, server)
@@ -167,14 +174,16 @@ def _register(server: aio.Server, parts: Parts, watch: Watch, health: health_aio
         reflection.enable_server_reflection(names, server)
 
 
-def _register_inference(server: aio.Server, parts: Parts, watch: Watch, stack: AsyncExitStack) -> None:
-    intake = Intake(
+def _intake(parts: Parts) -> Intake:
+    return Intake(
         answers=parts.answers,
         store=parts.store,
         predictions=parts.predictions,
         limits=lambda identity: limits_for(identity, parts.settings, parts.capacity),
     )
-    stack.callback(intake.close)
+
+
+def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake) -> None:
     attesting = Attesting(watch, parts.artefacts)
     servicer = InferenceServicer(repository=parts.repository, intake=intake, attesting=attesting, metrics=parts.metrics)
     register_inference(servicer, server)

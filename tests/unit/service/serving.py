@@ -123,7 +123,13 @@ class Served:
 def servicers(desk: Desk, server: aio.Server) -> None:
     operations = OperationsServicer(store=desk.store, watch=Watch(desk.store, 0.01), longest_wait=2.0, page_size=3)
     proofs = ProofsServicer(
-        operations=operations, artefacts=desk.artefacts, verifications=desk.verifications, models=desk.models
+        operations=operations,
+        artefacts=desk.artefacts,
+        verifications=desk.verifications,
+        models=desk.models,
+        repository=None,
+        intake=None,
+        metrics=desk.metrics,
     )
     add_OperationsServicer_to_server(operations, server)
     add_ProofsServicer_to_server(proofs, server)

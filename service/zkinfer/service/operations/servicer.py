@@ -51,7 +51,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
         self, request: operations_pb2.GetOperationRequest, context: aio.ServicerContext[object, object]
     ) -> Operation:
         """How an operation is now."""
-        return await self._shown(await self.own_job(request.name))
+        return await self.shown(await self.own_job(request.name))
 
     async def WaitOperation(
         self, request: operations_pb2.WaitOperationRequest, context: aio.ServicerContext[object, object]
@@ -61,7 +61,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
         wanted = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else self.longest_wait
         left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
         seconds = min(wanted, self.longest_wait, *([] if left is None else [left - _MARGIN]))
-        return await self._shown(await self.watch.final(job.id, max(0.0, seconds)))
+        return await self.shown(await self.watch.final(job.id, max(0.0, seconds)))
 
     async def ListOperations(
         self, request: operations_pb2.ListOperationsRequest, context: aio.ServicerContext[object, object]
@@ -105,6 +105,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
             raise UnknownOperationError(name)
         return job
 
-    async def _shown(self, job: Job) -> Operation:
+    async def shown(self, job: Job) -> Operation:
+        """A job as an operation, with its place in the queue."""
         position = await asyncio.to_thread(self.store.position, job) if job.state == JobState.QUEUED else None
         return operation_of(job, self.estimates, position)

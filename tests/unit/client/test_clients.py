@@ -1,0 +1,371 @@
+"""The client against a whole server."""
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from zkinfer.circuits import Context
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.errors import DataError, InputError
+from zkinfer.client import (
+    AnswerMismatchError,
+    AsyncClient,
+    CallError,
+    Client,
+    ClientError,
+    ProofFailedError,
+    StillProvingError,
+)
+from zkinfer.service import proofs_servicer
+from zkinfer.service.tokens import TokenFile
+from zkinfer.verifier import (
+    AllOf,
+    InputMismatchError,
+    MalformedAttestationError,
+    ModelIs,
+    PolicyRefusedError,
+    RefusedError,
+    UnsafeAcceptDevSetup,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+X = np.array([[0.0, -1.25, 2.0]], dtype=np.float32)
+SLOW = np.array([[4.0, 0.0, 0.0]], dtype=np.float32)  # seconds that the fake worker takes
+PURPOSE = Context(chainId=31337, consumer="0x" + "ab" * 20, requestId="0x" + "11" * 32, expiry=4_000_000_000)
+
+
+async def test_answer_comes_at_once_and_its_attestation_is_verified_here(client, made):
+    inference = await client.infer("tiny", {"x": X})
+    found = await inference.handle.attestation(made.verifier, made.policy, timeout=60)
+    assert inference.outputs["y"].tolist() == (X @ [[1, -1], [0.5, 2], [-0.25, 1]] + [0.5, 0]).tolist()
+    assert inference.outputs["y"].dtype == np.float32
+    assert found.inference.outputs["y"].tolist() == inference.outputs["y"].tolist()
+    assert found.inference.on_expected_input
+    assert found.inference.context == inference.handle.context
+
+
+async def test_the_same_for_threads(server, made, tmp_path):
+    def story():
+        with Client(server.address) as client:
+            inference = client.infer("tiny", {"x": X}, context=PURPOSE)
+            found = inference.handle.attestation(made.verifier, made.policy, timeout=60)
+            found.save(tmp_path / "attestation.json")
+            state = inference.handle.state()
+            inference.handle.cancel()
+            listed = [one.operation for one in client.list("done = true")]
+            client.delete(state.operation)
+            left = [one.operation for one in client.list()]
+            return found, state, listed, left
+
+    found, state, listed, left = await asyncio.to_thread(story)
+    assert found.inference.context == PURPOSE
+    assert (tmp_path / "attestation.json").read_bytes() == found.data
+    assert (state.state, state.done, state.attempt, state.model, state.version) == ("SUCCEEDED", True, 1, "tiny", "1")
+    assert state.attestation_digest == str(found.inference.attestation_digest)
+    assert state.operation in listed
+    assert state.operation not in left
+
+
+async def test_saved_attestation_overwrites_nothing(client, made, tmp_path):
+    found = await (await client.infer("tiny", {"x": X})).handle.attestation(made.verifier, made.policy, timeout=60)
+    found.save(tmp_path / "a.json")
+    with pytest.raises(InputError, match="exists already"):
+        found.save(tmp_path / "a.json")
+
+
+# --- the same request
+
+
+async def test_same_request_is_the_same_proof_in_another_client(client, server):
+    first = await client.infer("tiny", {"x": X}, request_id="order-6", context=PURPOSE)
+    async with AsyncClient(server.address) as other:
+        second = await other.infer("tiny", {"x": X}, request_id="order-6", context=PURPOSE)
+    assert second.handle.operation == first.handle.operation
+
+
+async def test_request_without_a_name_is_a_new_one_each_time(client):
+    first, second = [await client.infer("tiny", {"x": X}) for _ in range(2)]
+    assert first.handle.operation != second.handle.operation
+
+
+async def test_name_that_stands_for_something_else_is_refused(client):
+    await client.infer("tiny", {"x": X}, request_id="order-7", context=PURPOSE)
+    with pytest.raises(CallError) as caught:
+        await client.infer("tiny", {"x": X + 1}, request_id="order-7", context=PURPOSE)
+    assert (caught.value.code, caught.value.reason) == ("ALREADY_EXISTS", "REQUEST_CONFLICT")
+
+
+async def test_word_as_a_name_is_the_contexts_too(client):
+    inference = await client.infer("tiny", {"x": X}, request_id="0x" + "22" * 32)
+    assert inference.handle.context.request_id == "0x" + "22" * 32
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("order-7", "context must be given too"), ("", "1 to 128"), ("a\nb", "1 to 128")]
+)
+async def test_name_that_would_not_make_it_the_same_request_is_refused(client, name, message):
+    with pytest.raises(InputError, match=message):
+        await client.infer("tiny", {"x": X}, request_id=name)
+
+
+# --- what the server refuses
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "code", "reason"),
+    [
+        ("none", {"x": X}, "NOT_FOUND", "MODEL_NOT_FOUND"),
+        ("", {"x": X}, "INVALID_ARGUMENT", "DATA"),
+        ("tiny", {}, "INVALID_ARGUMENT", "DATA"),
+        ("tiny", {"y": X}, "INVALID_ARGUMENT", "DATA"),
+        ("tiny", {"x": X[:, :2]}, "INVALID_ARGUMENT", "DATA"),
+        ("tiny", {"x": X * np.float32("nan")}, "INVALID_ARGUMENT", "DATA"),
+        ("tiny", {"x": X * np.float32(1e30)}, "INVALID_ARGUMENT", "RANGE"),
+    ],
+)
+async def test_request_that_does_not_fit_is_refused_and_no_proof_begun(client, model, inputs, code, reason):
+    before = [one.operation for one in await client.list()]
+    with pytest.raises(CallError) as caught:
+        await client.infer(model, inputs)
+    assert (caught.value.code, caught.value.reason) == (code, reason)
+    assert caught.value.request_id
+    assert [one.operation for one in await client.list()] == before
+
+
+async def test_context_that_expired_is_refused(client):
+    with pytest.raises(CallError) as caught:
+        await client.infer("tiny", {"x": X}, context=Context(requestId="0x" + "33" * 32, expiry=1))
+    assert caught.value.reason == "DEADLINE_PASSED"
+
+
+async def test_array_that_cannot_be_sent_is_refused_here(client):
+    with pytest.raises(DataError, match="Arrays of complex128 cannot be sent"):
+        await client.infer("tiny", {"x": X.astype(complex)})
+
+
+async def test_foreign_operation_is_not_found(client):
+    with pytest.raises(CallError, match="no operation") as caught:
+        await client.state("operations/proofs/none")
+    assert caught.value.code == "NOT_FOUND"
+
+
+async def test_server_that_is_not_there_is_told_when_the_time_is_over(made):
+    async with AsyncClient("127.0.0.1:1") as client:
+        with pytest.raises(CallError, match=r"cannot be reached.*Check the address") as caught:
+            await client.infer("tiny", {"x": X}, timeout=0.5)
+    assert caught.value.code == "UNAVAILABLE"
+
+
+# --- no proof
+
+
+async def test_cancelled_proof_is_told(client, made):
+    handle = (await client.infer("tiny", {"x": SLOW})).handle
+    await handle.cancel()
+    with pytest.raises(ProofFailedError, match="was cancelled") as caught:
+        await handle.attestation(made.verifier, made.policy, timeout=60)
+    assert (caught.value.code, caught.value.reason) == ("CANCELLED", "CANCELLED")
+    assert (await handle.state()).state == "CANCELLED"
+
+
+async def test_patience_that_is_over_leaves_the_proof_alone(client, made):
+    handle = (await client.infer("tiny", {"x": SLOW})).handle
+    with pytest.raises(StillProvingError, match="not done in time"):
+        await handle.attestation(made.verifier, made.policy, timeout=0.3)
+    assert not (await handle.state()).done
+    await handle.cancel()
+
+
+# --- connections that break
+
+
+async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(client, made, monkeypatch):
+    exchange, download, breaks = AsyncClient._exchange, AsyncClient._download, {"wait": 2, "get": 3}
+    monkeypatch.setattr(proofs_servicer, "PIECE", 1000)
+
+    def broken(which):
+        breaks[which] -= 1
+        raise CallError("It is gone for a moment.", code="UNAVAILABLE")
+
+    async def flaky_exchange(self, step):
+        if step.method.endswith("WaitOperation") and breaks["wait"]:
+            broken("wait")
+        return await exchange(self, step)
+
+    async def flaky_download(self, step):
+        def take(piece):
+            step.take(piece)
+            if breaks["get"]:
+                broken("get")
+
+        await download(self, replace(step, take=take))
+
+    monkeypatch.setattr(AsyncClient, "_exchange", flaky_exchange)
+    monkeypatch.setattr(AsyncClient, "_download", flaky_download)
+    handle = (await client.infer("tiny", {"x": X})).handle
+    found = await handle.attestation(made.verifier, made.policy, timeout=60)
+    assert found.inference.on_expected_input
+    assert breaks == {"wait": 0, "get": 0}
+
+
+# --- servers that lie
+
+
+@pytest.fixture
+def lying(monkeypatch):
+    """Change what a server says, on its way to the client."""
+    exchange, download = AsyncClient._exchange, AsyncClient._download
+
+    def about(method, change):
+        async def exchanged(self, step):
+            answer = await exchange(self, step)
+            if step.method.endswith(method):
+                change(answer)
+            return answer
+
+        async def downloaded(self, step):
+            def take(piece):
+                if step.method.endswith(method):
+                    change(piece)
+                step.take(piece)
+
+            await download(self, replace(step, take=take))
+
+        monkeypatch.setattr(AsyncClient, "_exchange", exchanged)
+        monkeypatch.setattr(AsyncClient, "_download", downloaded)
+
+    return about
+
+
+async def attested(client, made, policy=None, **options):
+    handle = (await client.infer("tiny", {"x": X}, **options)).handle
+    return await handle.attestation(made.verifier, policy or made.policy, timeout=60)
+
+
+def another_number(response):
+    array = np.frombuffer(response.outputs[0].data, dtype="<f4").copy()
+    array[0] += 1 / 256
+    response.outputs[0].data = array.tobytes()
+
+
+def another_type(response):
+    response.outputs[0].datatype = "INT32"
+
+
+def another_name(response):
+    response.outputs[0].name = "z"
+
+
+def nothing(response):
+    del response.outputs[:]
+
+
+@pytest.mark.parametrize("change", [another_number, another_type, another_name, nothing])
+async def test_answer_that_is_not_the_proven_one_is_refused(client, made, lying, change):
+    lying("CreateProof", change)
+    with pytest.raises(AnswerMismatchError, match="answered"):
+        await attested(client, made)
+
+
+async def test_proof_of_another_input_is_refused(client, made, lying):
+    other = await client.infer("tiny", {"x": X + 1})
+
+    def swapped(response):
+        response.operation.name = other.handle.operation
+
+    lying("CreateProof", swapped)
+    with pytest.raises(RefusedError) as caught:
+        await attested(client, made)
+    assert isinstance(caught.value, InputMismatchError | PolicyRefusedError)
+
+
+async def test_proof_of_another_request_is_refused(client, made, lying):
+    other = await client.infer("tiny", {"x": X}, context=PURPOSE)
+
+    def swapped(response):
+        response.operation.name = other.handle.operation
+
+    lying("CreateProof", swapped)
+    with pytest.raises(PolicyRefusedError, match=r"made for the .*chain_id|request"):
+        await attested(client, made)
+
+
+async def test_proof_with_another_expiry_is_refused(client, made, lying):
+    other = await client.infer("tiny", {"x": X}, context=PURPOSE.model_copy(update={"expiry": 0}), request_id="other")
+
+    def swapped(response):
+        response.operation.name = other.handle.operation
+
+    lying("CreateProof", swapped)
+    with pytest.raises(PolicyRefusedError, match="another request than the one that was sent"):
+        await attested(client, made, context=PURPOSE)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda data: data[:-1], MalformedAttestationError),
+        (lambda data: b"{}", MalformedAttestationError),
+        (lambda data: data[:400] + data[404:400:-1] + data[404:], RefusedError),
+    ],
+    ids=["cut", "empty", "altered"],
+)
+async def test_altered_attestation_is_refused(client, made, lying, change, error):
+    def altered(piece):
+        piece.data = change(piece.data)
+        piece.digest, piece.size = str(sha256(piece.data)), len(piece.data)
+
+    lying("GetAttestation", altered)
+    with pytest.raises(error):
+        await attested(client, made)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda piece: setattr(piece, "digest", "sha256:" + "00" * 32), "damaged on its way"),
+        (lambda piece: setattr(piece, "offset", 5), "do not fit together"),
+        (lambda piece: setattr(piece, "size", 1 << 40), "more than an attestation can have"),
+        (lambda piece: setattr(piece, "size", 5), "do not fit together"),
+        (lambda piece: setattr(piece, "data", b""), "do not fit together"),
+        (lambda piece: setattr(piece, "size", piece.size + 1), "before its end"),
+    ],
+    ids=["digest", "offset", "huge", "small", "empty", "short"],
+)
+async def test_pieces_that_do_not_fit_are_refused(client, made, lying, change, message):
+    lying("GetAttestation", change)
+    with pytest.raises(ClientError, match=message):
+        await attested(client, made)
+
+
+async def test_policy_of_the_caller_counts(client, made):
+    policy = AllOf(ModelIs("0x" + "00" * 32), UnsafeAcceptDevSetup())
+    with pytest.raises(PolicyRefusedError, match="model id is"):
+        await attested(client, made, policy)
+
+
+async def test_operation_that_is_done_with_nothing_does_not_pass_for_proven(client, made, lying):
+    def done(operation):
+        operation.done = True
+
+    lying("WaitOperation", done)
+    handle = (await client.infer("tiny", {"x": SLOW})).handle
+    with pytest.raises(CallError, match="no attestation yet"):
+        await handle.attestation(made.verifier, made.policy, timeout=0.3)
+    await handle.cancel()
+
+
+# --- who calls
+
+
+async def test_token_is_sent(server):
+    _, token = TokenFile(server.parts.settings.token_file).new("alice")
+    async with AsyncClient(server.address, token=token) as client:
+        assert await client.list() == []
+    async with AsyncClient(server.address) as client:
+        with pytest.raises(CallError) as caught:
+            await client.list()
+    server.parts.settings.token_file.unlink()
+    assert caught.value.code == "UNAUTHENTICATED"

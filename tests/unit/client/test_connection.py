@@ -1,0 +1,35 @@
+import pytest
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.client import Connection
+
+
+@pytest.mark.parametrize(
+    "target", ["example.org:443", "10.0.0.1:1", "dns:///example.org", "localhost.example.org:1", ""]
+)
+def test_token_is_not_sent_in_the_clear_to_others(target):
+    with pytest.raises(InputError, match="in the clear"):
+        Connection(target=target, token="secret")
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        ("localhost:1", {}),
+        ("127.0.0.1:1", {}),
+        ("[::1]:1", {}),
+        ("unix:/run/z", {}),
+        ("example.org:443", {"tls": True}),
+        ("example.org:443", {"root_certificates": b"pem"}),
+        ("example.org:443", {"insecure_send_token": True}),
+    ],
+)
+def test_token_is_sent_where_nobody_reads_along_or_that_was_said(target, options):
+    connection = Connection(target=target, token="secret", **options)
+    assert connection.metadata == (("authorization", "Bearer secret"),)
+    assert "secret" not in repr(connection)
+
+
+def test_key_without_its_certificate_is_refused():
+    with pytest.raises(InputError, match="belong together"):
+        Connection(target="localhost:1", private_key=b"pem")
