@@ -301,7 +301,8 @@ def _written(moment: Any) -> str | None:  # noqa: ANN401 - a datetime or None
 
 def _table(jobs: Sequence[Fields]) -> Table:
     table = Table("job", "owner", "model", "state", "attempt", "made", "error", box=None)
-    table.columns[0].no_wrap = True
+    for column in table.columns[:1] + table.columns[3:6]:
+        column.no_wrap = True
     for fields in jobs:
         table.add_row(
             fields["id"],
@@ -309,7 +310,7 @@ def _table(jobs: Sequence[Fields]) -> Table:
             plain(f"{fields['model']}/{fields['version']}"),
             fields["state"],
             str(fields["attempt"]),
-            fields["createdAt"] or "",
+            (fields["createdAt"] or "")[5:16].replace("T", " "),
             plain(fields["error"]),
         )
     return table

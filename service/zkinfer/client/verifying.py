@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zkinfer.circuits.data import conform
+from zkinfer.circuits.errors import DataError
 from zkinfer.client.errors import AnswerMismatchError
-from zkinfer.verifier import AllOf, Attestation, ContextIs, PolicyRefusedError
+from zkinfer.verifier import AllOf, Attestation, ContextIs, InputMismatchError, PolicyRefusedError
 
 if TYPE_CHECKING:
     from zkinfer.client.values import Arrays, Asked
@@ -35,12 +37,22 @@ def verified(
         request_id=context.request_id,
         requester=context.requester,
     )
-    expected = None if unsafe_skip_inputs else asked.inputs
+    claim = Attestation.from_bytes(data)
+    expected = None if unsafe_skip_inputs else _in_the_shapes_claimed(asked.inputs, claim)
     inference = verifier.verify(data, AllOf(policy, purpose), expected_inputs=expected)
     if inference.context != context:
         raise PolicyRefusedError("The proof was made for another request than the one that was sent.")
-    _same_outputs(Attestation.from_bytes(data), inference.outputs, asked.outputs)
+    _same_outputs(claim, inference.outputs, asked.outputs)
     return inference
+
+
+def _in_the_shapes_claimed(inputs: Arrays, claim: Attestation) -> Arrays:
+    """Servers take a flat array, or one without a leading 1; the verifier compares exact shapes, and checks them."""
+    specs = {spec.name: spec for spec in claim.predicate.inputs}
+    try:
+        return {name: conform(array, specs[name]) if name in specs else array for name, array in inputs.items()}
+    except DataError as err:
+        raise InputMismatchError(f"The proof is about other inputs than those that were sent. {err.cause}") from err
 
 
 def _same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) -> None:

@@ -68,6 +68,12 @@ async def test_the_same_for_threads(server, made, tmp_path):
     assert state.operation not in left
 
 
+@pytest.mark.parametrize("x", [X[0], X.astype(np.float64), X.ravel()], ids=["bare", "wide", "flat"])
+async def test_input_in_any_form_that_the_server_takes_is_compared(client, made, x):
+    handle = (await client.infer("tiny", {"x": x})).handle
+    assert (await handle.attestation(made.verifier, made.policy, timeout=60)).inference.on_expected_input
+
+
 async def test_saved_attestation_overwrites_nothing(client, made, tmp_path):
     found = await (await client.infer("tiny", {"x": X})).handle.attestation(made.verifier, made.policy, timeout=60)
     found.save(tmp_path / "a.json")

@@ -1,0 +1,134 @@
+"""`zkinfer serve` as a process of its own, with the real engine: a backend's story from the token to the file."""
+
+import json
+import shutil
+import signal
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from tests.integration import bench
+
+from zkinfer.circuits.circuit import Circuit
+from zkinfer.client import AsyncClient, CallError, Client
+from zkinfer.verifier import AllOf, ModelIs, SignedBy, Trusted, UnsafeAcceptDevSetup, Verifier, load_public_key
+
+MARKER = 0.7178539  # no other pixel of the tests has this value
+
+
+@pytest.fixture
+def models(shell, digits):
+    shutil.copytree(digits, shell.folder / "models" / "digits" / "1")
+    return shell.folder / "models"
+
+
+def serving(shell, models, *options):
+    return shell.start(
+        "serve",
+        "--repository",
+        models,
+        "--listen",
+        "127.0.0.1:0",
+        "--state",
+        shell.folder / "state",
+        "--json",
+        *options,
+    )
+
+
+def report_of(process):
+    """The object that is printed once calls are answered."""
+    lines = []
+    while not lines or lines[-1] != "}\n":
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        lines.append(line)
+    return json.loads("".join(lines))
+
+
+@contextmanager
+def served(shell, models, *options):
+    with serving(shell, models, *options) as process:
+        try:
+            yield report_of(process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.said = process.communicate(timeout=60)[1]
+
+
+@pytest.fixture
+def auditor(home, digits, shell):
+    circuit = Circuit.open(digits)
+    trusted = Trusted.of([bench.MODEL], home.setups, home.rebuilt)
+    return Verifier(trusted=trusted), AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
+
+
+def test_backend_gets_answers_at_once_and_a_file_that_an_auditor_accepts(shell, models, auditor):
+    assert shell("keys", "new", "--out", "prover.key", "--unsafe-unencrypted").status == 0
+    token = shell("tokens", "new", "backend", "--model", "digits", "--state", "state", "--json").document["token"]
+    image = bench.image(0)["image"]
+    verifier, policy = auditor
+    signed = AllOf(policy, SignedBy(load_public_key(shell.folder / "prover.key.pub").fingerprint))
+    with served(shell, models, "--key", "prover.key") as report:
+        with Client(report["address"], token=token) as client:
+            inference = client.infer("digits", {"image": image})
+            found = inference.handle.attestation(verifier, signed, timeout=120)
+            found.save(shell.folder / "answer.json")
+        with Client(report["address"]) as stranger, pytest.raises(CallError, match="no token"):
+            stranger.infer("digits", {"image": image})
+        listed = shell("jobs", "list", "--state", "state", "--json").document["jobs"]
+    (shell.folder / "image.json").write_text(json.dumps({"image": image.tolist()}))
+    accepted = shell(
+        "verify", "answer.json", "--model", bench.MODEL, "--input", "image.json", "--unsafe-accept-dev-setup", "--json"
+    )
+    assert report["models"] == [{"name": "digits", "version": "1", "state": "READY", "reason": ""}]
+    assert found.inference.outputs["logits"].argmax() == inference.outputs["logits"].argmax()
+    assert [(job["owner"], job["state"]) for job in listed] == [("backend", "SUCCEEDED")]
+    assert accepted.document["ok"]
+
+
+async def test_what_waits_is_proven_after_a_restart_and_a_marker_is_nowhere_but_in_the_files(shell, models, auditor):
+    image = bench.image(0)["image"].copy()
+    image.ravel()[0] = np.float32(MARKER)
+    with served(shell, models, "--workers", "0") as report:
+        async with AsyncClient(report["address"]) as client:
+            asked = await client.infer("digits", {"image": image}, request_id="0x" + "77" * 32)
+    with serving(shell, models, "--metrics", "127.0.0.1:0") as process:
+        async with AsyncClient(report_of(process)["address"]) as client:
+            again = await client.infer("digits", {"image": image}, request_id="0x" + "77" * 32)
+            found = await again.handle.attestation(*auditor, timeout=120)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+    assert again.handle.operation == asked.handle.operation
+    assert found.inference.on_expected_input
+    assert str(MARKER)[:7] not in said
+    assert process.returncode == 0
+
+
+def test_second_server_on_the_same_state_is_refused(shell, models):
+    with served(shell, models, "--workers", "0"):
+        refused = shell("serve", "--repository", models, "--listen", "127.0.0.1:0", "--state", "state")
+    assert refused.status == 1
+    assert "uses" in refused.sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--listen", "0.0.0.0:0"), "others could read along"),
+        (("--listen", "0.0.0.0:0", "--insecure-no-tls"), "anybody could call"),
+        (("--repository", "none"), "cannot be read"),
+        (("--tokens", "none.json"), "no file of tokens"),
+        (("--key", "none.key"), "none.key cannot be read"),
+        (("--tls-certificate", "none.pem"), "belong together"),
+        (("--metrics", "0.0.0.0:9"), "others could read the metrics"),
+        (("--config", "none.toml"), "none.toml cannot be read"),
+        (("--log-format", "loud"), "log.format is not right"),
+    ],
+    ids=range(9),
+)
+def test_server_that_should_not_start_says_why(shell, models, options, message):
+    refused = shell("serve", "--repository", models, "--state", shell.folder / "state", *options)
+    assert refused.status == 1
+    assert message in refused.sentence
+    assert "Traceback" not in refused.stderr
