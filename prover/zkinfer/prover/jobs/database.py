@@ -144,7 +144,11 @@ def opened(url: str, *, busy_seconds: float = 10.0) -> Database:
         _sqlite(parsed, busy_seconds) if parsed.drivername.startswith("sqlite") else _postgres(parsed, busy_seconds)
     )
     database = Database(engine, parsed.render_as_string(hide_password=True))
-    database.write(_prepare)
+    try:
+        database.write(_prepare)
+    except ZkinferError:
+        database.close()
+        raise
     return database
 
 

@@ -69,12 +69,10 @@ def give_back(connection: Connection, lease: Lease, patience: Patience, now: dat
     _again(connection, held(connection, lease), None, patience, now, blamed=False, counted=False)
 
 
-def release(connection: Connection, worker: str, patience: Patience, now: datetime, *, blamed: bool) -> int:
-    """See `JobStore.release`."""
+def release(connection: Connection, worker: str, patience: Patience, now: datetime, *, blamed: bool) -> list[Job]:
+    """See `JobStore.release`; what became of the jobs."""
     rows = connection.execute(select(jobs).where(jobs.c.worker == worker, running)).all()
-    for row in rows:
-        _again(connection, row, DIED, patience, now, blamed=blamed)
-    return len(rows)
+    return [_again(connection, row, DIED, patience, now, blamed=blamed) for row in rows]
 
 
 def lapse(connection: Connection, job_id: str, fence: int, patience: Patience, now: datetime) -> JobState | None:
@@ -105,7 +103,8 @@ def retry(connection: Connection, job_id: str, artefacts: ArtefactStore, now: da
         raise JobStateError("The inputs of the job were removed already.", "Ask again.")
     if row.request_id is None and (twin := _twin(connection, row)) is not None:
         raise JobStateError(f"The same was asked again since, as the job {twin}.", "Wait for that one.")
-    values = {"attempt": 0, "failures": 0, "passed_over": 0, "progress": 0.0, "finished_at": None, "worker": None}
+    values: dict[str, Any] = dict.fromkeys(("attempt", "failures", "passed_over", "progress"), 0)
+    values |= dict.fromkeys(("finished_at", "worker", "reason", "cause", "cure"))
     return _changed(connection, row, state=str(JobState.QUEUED), cancel_requested=False, not_before=None, **values)
 
 

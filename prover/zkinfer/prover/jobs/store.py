@@ -174,7 +174,8 @@ class JobStore:
         Raises UnknownJobError.
         """
         job = self._database.write(lambda connection: ending.cancel(connection, job_id, self._clock()))
-        self._collect_inputs(job)
+        if job.state.final:
+            self._collect([job.request.inputs])
         return job
 
     def retry(self, job_id: str) -> Job:
@@ -259,9 +260,11 @@ class JobStore:
             worker: its name.
             blamed: the job may have killed it, so it counts among the failures and waits before its next try.
         """
-        return self._database.write(
+        released = self._database.write(
             lambda connection: ending.release(connection, worker, self._patience, self._clock(), blamed=blamed)
         )
+        self._collect([job.request.inputs for job in released if job.state.final])
+        return len(released)
 
     def holders(self, host: str) -> list[str]:
         """The workers of a host that hold leases, alive or not."""
@@ -322,10 +325,6 @@ class JobStore:
         with self._database.reading() as connection:
             orphans = [digest for digest in old if not sweeping.is_named(connection, digest)]
         return self._collect(orphans)
-
-    def _collect_inputs(self, job: Job) -> None:
-        if job.state.final:
-            self._collect([job.request.inputs])
 
     def _collect(self, digests: Collection[Digest]) -> int:
         """Remove those that no job needs. Whoever is killed before it is done leaves it to the next sweep."""

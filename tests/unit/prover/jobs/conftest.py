@@ -1,0 +1,44 @@
+"""The same tests on every database that is there."""
+
+import os
+
+import pytest
+from tests.unit.prover import postgres
+from tests.unit.prover.queue import PATIENCE, Queue
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """A server, or the reason why there is none."""
+    if named := os.environ.get("ZKINFER_TEST_POSTGRES"):
+        yield named
+        return
+    if postgres.programs() is None:
+        pytest.skip("no PostgreSQL: ZKINFER_TEST_POSTGRES names none, and initdb is not installed")
+    url, stop = postgres.start()
+    yield url
+    stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path):
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/queue/jobs.db"
+    return postgres.emptied(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def queue(url, tmp_path, request):
+    """A queue; its patience may be given by `indirect` parametrisation."""
+    opened = Queue(url, tmp_path, getattr(request, "param", PATIENCE))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def embedded(tmp_path):
+    """A queue in a file, for what does not differ between databases."""
+    opened = Queue(f"sqlite:///{tmp_path}/queue/jobs.db", tmp_path)
+    yield opened
+    opened.close()

@@ -1,0 +1,225 @@
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import update
+from tests.unit.prover.queue import LIMITS, Queue
+
+from zkinfer.circuits.errors import QuotaExceededError, StoreError
+from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.jobs import JobState, JobStore, QueueLimits
+from zkinfer.prover.jobs.database import opened
+from zkinfer.prover.jobs.schema import SCHEMA_VERSION, state
+
+
+def file_of(queue):
+    return queue.folder / "queue" / "jobs.db"
+
+
+def opened_again(queue, **options):
+    return JobStore.open(queue.url, queue.artefacts, **options)
+
+
+# --- opening
+
+
+def test_database_and_its_journals_are_their_owners_alone(embedded):
+    embedded.submit()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in file_of(embedded).parent.iterdir()}
+    assert modes == {"jobs.db": 0o600, "jobs.db-shm": 0o600, "jobs.db-wal": 0o600}
+    assert file_of(embedded).parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_commits_wait_for_the_disk(embedded):
+    with embedded.store._database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://user@host/x", "sqlite://", "sqlite:///:memory:", "postgresql://user@host/x", "sqlite+aiosqlite:///x"],
+)
+def test_database_of_another_kind_is_refused(tmp_path, url):
+    with pytest.raises(StoreError, match=r"is no database that keeps jobs\. Write sqlite:////path"):
+        JobStore.open(url, ArtefactStore(tmp_path / "artefacts"))
+
+
+@pytest.mark.parametrize("url", ["", "jobs.db", "://"])
+def test_address_that_is_none_is_refused(tmp_path, url):
+    with pytest.raises(StoreError, match="cannot be read"):
+        JobStore.open(url, ArtefactStore(tmp_path / "artefacts"))
+
+
+def test_address_in_a_message_has_no_password(tmp_path):
+    url = "postgresql+psycopg://ann:geheim@127.0.0.1:1/jobs"
+    with pytest.raises(StoreError, match="failed") as caught:
+        JobStore.open(url, ArtefactStore(tmp_path / "artefacts"))
+    assert "geheim" not in str(caught.value)
+    assert "ann" in str(caught.value)
+
+
+def test_driver_that_is_missing_is_named_with_its_cure(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    with pytest.raises(StoreError, match=r"psycopg is not installed.*zkinfer\[postgres\]"):
+        opened("postgresql+psycopg://ann@127.0.0.1:1/jobs")
+
+
+def test_database_of_a_newer_version_is_refused(queue):
+    newer = update(state).values(schema_version=SCHEMA_VERSION + 1)
+    queue.store._database.write(lambda connection: connection.execute(newer))
+    with pytest.raises(StoreError, match=r"has the form 2; this version of zkinfer knows 1.*update zkinfer"):
+        opened_again(queue)
+
+
+def test_many_who_open_an_empty_database_at_once_make_it_once(url, tmp_path):
+    artefacts = ArtefactStore(tmp_path / "artefacts")
+    with ThreadPoolExecutor(8) as threads:
+        stores = [*threads.map(lambda _: JobStore.open(url, artefacts), range(8))]
+    assert [store.revision() for store in stores] == [0] * 8
+    for store in stores:
+        store.close()
+
+
+# --- trouble
+
+
+def test_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "jobs.db").write_bytes(b"certainly no database " * 100)
+    with pytest.raises(StoreError, match=r"This file is no database.*restore it"):
+        Queue(f"sqlite:///{tmp_path}/jobs.db", tmp_path)
+
+
+def test_folder_that_others_can_write_to_is_refused(tmp_path):
+    (tmp_path / "open").mkdir(mode=0o777)
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(StoreError, match="Others can write to"):
+        Queue(f"sqlite:///{tmp_path}/open/jobs.db", tmp_path)
+
+
+def test_folder_in_the_place_of_a_database_is_refused(tmp_path):
+    (tmp_path / "jobs.db").mkdir()
+    with pytest.raises(StoreError, match="cannot be opened: is a directory"):
+        Queue(f"sqlite:///{tmp_path}/jobs.db", tmp_path)
+
+
+@pytest.fixture
+def locked(embedded):
+    """A queue whose database another process has locked."""
+    store = opened_again(embedded, busy_seconds=0.1)
+    request = embedded.request()
+    other = sqlite3.connect(file_of(embedded), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield store, request, other
+    other.close()
+    store.close()
+
+
+def test_locked_database_is_an_error_and_nothing_is_taken(locked):
+    store, request, other = locked
+    with pytest.raises(StoreError, match="keeps the database locked"):
+        store.submit(request, LIMITS)
+    assert store.page().jobs == ()
+    other.execute("ROLLBACK")
+    assert store.submit(request, LIMITS).created
+
+
+def test_full_database_is_an_error_and_nothing_is_taken(embedded):
+    many = QueueLimits(disk_reserve_bytes=0, queued=10_000, per_owner=10_000)
+
+    def bound(pages):
+        with embedded.store._database.reading() as connection:
+            return connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar()
+
+    def submit_many():
+        for _ in range(1000):
+            embedded.submit(limits=many)
+
+    bound(1)  # it is larger already, and so may not grow
+    with pytest.raises(StoreError, match=r"is full.*Make room; jobs go on by themselves"):
+        submit_many()
+    taken = len(embedded.store.page(size=1000).jobs)
+    bound(1_000_000)
+    embedded.submit(limits=many)
+    assert len(embedded.store.page(size=1000).jobs) == taken + 1
+
+
+def test_database_that_may_not_be_written_is_an_error(embedded):
+    with embedded.store._database.reading() as connection:
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+    with pytest.raises(StoreError, match="cannot be written"):
+        embedded.submit()
+
+
+def test_database_that_was_removed_under_us_is_an_error(embedded):
+    embedded.store.close()
+    file_of(embedded).unlink()
+    with pytest.raises(StoreError, match="failed: no such table"):
+        embedded.store.page()
+
+
+def test_server_that_goes_away_is_an_error_and_then_is_found_again(queue):
+    if queue.url.startswith("sqlite"):
+        pytest.skip("no server")
+    job = queue.submit()
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+    )
+    other = queue.again()
+    with other.store._database.reading() as connection:
+        connection.exec_driver_sql(kill)
+    assert queue.store.get(job.id) == job
+
+
+# --- writers at once
+
+
+def test_threads_that_submit_at_once_lose_nothing(queue):
+    requests = [queue.request(f"owner {n % 4}") for n in range(80)]
+    with ThreadPoolExecutor(8) as threads:
+        jobs = [*threads.map(lambda request: queue.store.submit(request, LIMITS).job, requests)]
+    assert len({job.id for job in jobs}) == len({job.number for job in jobs}) == 80
+    assert queue.store.counts().of(JobState.QUEUED) == 80
+
+
+def test_threads_that_ask_the_same_at_once_get_one_job(queue):
+    requests = [queue.request(inputs="x") for _ in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        made = [*threads.map(lambda request: queue.store.submit(request, LIMITS), requests)]
+    assert len({one.job.id for one in made}) == 1
+    assert [one.created for one in made].count(True) == 1
+
+
+def test_threads_that_claim_at_once_get_different_jobs(queue):
+    others = [queue, queue.again(), queue.again()]
+    for _ in range(24):
+        queue.submit()
+    with ThreadPoolExecutor(6) as threads:
+        leases = [*threads.map(lambda n: others[n % 3].claim(f"host/{n}"), range(30))]
+    taken = [lease.job.id for lease in leases if lease is not None]
+    assert len(taken) == len(set(taken)) == 24
+
+
+def test_one_that_fails_in_a_shared_transaction_disturbs_no_other(queue):
+    """They are made to share one: the first holds the turn until all have arrived."""
+    limits = QueueLimits(per_owner=1, disk_reserve_bytes=0)
+    requests = [queue.request("ann") for _ in range(4)] + [queue.request(f"bob {n}") for n in range(4)]
+    outcomes, database = [], queue.store._database
+
+    def submit(request):
+        try:
+            outcomes.append(queue.store.submit(request, limits).job.request.owner)
+        except QuotaExceededError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=submit, args=(request,)) for request in requests]
+    with database._turn:
+        for thread in threads:
+            thread.start()
+        while len(database._waiting) < len(threads):
+            pass
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["ann", "bob 0", "bob 1", "bob 2", "bob 3", *["refused"] * 3]
+    assert len(queue.store.page().jobs) == 5

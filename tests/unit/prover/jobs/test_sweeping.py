@@ -1,0 +1,198 @@
+import os
+from datetime import timedelta
+
+import pytest
+from tests.unit.prover.queue import LIMITS, NOON
+
+from zkinfer.circuits.errors import ArtefactMissingError, JobStateError, LeaseLostError, UnknownJobError
+from zkinfer.prover.jobs import Failure, JobState, Patience, Swept
+
+FAILURE = Failure(reason="RANGE", cause="Too large.")
+NO_INPUTS_OF_FAILED = [Patience(failed_inputs=0)]
+
+
+def ended(queue, how, **fields):
+    """A job that came to this end."""
+    job = queue.submit(**fields)
+    if how == "CANCELLED":
+        return queue.store.cancel(job.id)
+    lease = queue.claim()
+    queue.succeed(lease) if how == "SUCCEEDED" else queue.store.fail(lease, FAILURE, retry=False)
+    return queue.store.get(job.id)
+
+
+def test_sweep_of_a_tidy_queue_does_nothing(queue):
+    queue.submit()
+    assert queue.store.sweep() == Swept()
+
+
+# --- inputs
+
+
+@pytest.mark.parametrize("how", ["SUCCEEDED", "CANCELLED"])
+def test_inputs_are_removed_when_the_job_ends(queue, how):
+    assert not queue.has_inputs(ended(queue, how))
+
+
+def test_inputs_stay_while_another_job_needs_them(queue):
+    waiting = queue.submit("bob", inputs="x")
+    queue.claim()
+    job = ended(queue, "CANCELLED", inputs="x")
+    assert queue.has_inputs(job)
+    queue.store.cancel(waiting.id)
+    queue.store.release("host/1")
+    assert not queue.has_inputs(waiting)
+
+
+def test_inputs_of_a_failed_job_are_kept_for_a_while(queue):
+    job = ended(queue, "FAILED")
+    queue.clock.wait(99)
+    queue.store.sweep()
+    assert queue.has_inputs(job)
+    queue.clock.wait(2)
+    assert queue.store.sweep().artefacts == 1
+    assert not queue.has_inputs(job)
+
+
+@pytest.mark.parametrize("queue", NO_INPUTS_OF_FAILED, indirect=True)
+def test_inputs_of_a_failed_job_are_removed_at_once_where_none_are_to_be_kept(queue):
+    assert not queue.has_inputs(ended(queue, "FAILED"))
+
+
+def test_inputs_left_by_a_killed_server_are_removed_by_the_next_sweep(queue, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(type(queue.store), "_collect", lambda *_: 0)
+        job = ended(queue, "SUCCEEDED")
+    assert queue.has_inputs(job)
+    assert queue.store.sweep().artefacts == 1
+    assert not queue.has_inputs(job)
+
+
+def test_inputs_that_were_removed_meanwhile_are_asked_for_again(queue):
+    request = queue.request(inputs="x")
+    ended(queue, "CANCELLED", inputs="x")
+    with pytest.raises(ArtefactMissingError, match="put it again"):
+        queue.store.submit(request, LIMITS)
+    assert queue.store.submit(queue.request(inputs="x"), LIMITS).created
+
+
+# --- what nobody names
+
+
+def aged(queue, path, seconds):
+    then = queue.clock.now.timestamp() - seconds
+    os.utime(path, (then, then))
+
+
+def test_artefact_that_was_put_and_never_submitted_is_removed_in_time(queue):
+    digest = queue.artefacts.put(b"orphan")
+    (queue.artefacts.root / ".part-0123").write_bytes(b"half of")
+    for path in queue.artefacts.root.iterdir():
+        aged(queue, path, 400)
+    queue.store.sweep()
+    assert queue.artefacts.has(digest)
+    queue.clock.wait(700)
+    assert queue.store.sweep().artefacts == 1
+    assert list(queue.artefacts.root.iterdir()) == []
+
+
+def test_artefacts_that_jobs_name_are_no_orphans(queue):
+    done = ended(queue, "SUCCEEDED")
+    waiting = queue.submit()
+    for path in queue.artefacts.root.iterdir():
+        aged(queue, path, 900)
+    queue.clock.wait(700)
+    assert queue.store.sweep() == Swept()
+    assert queue.has_inputs(waiting)
+    assert queue.artefacts.has(done.attestation)
+
+
+# --- what was kept long enough
+
+
+def test_finished_jobs_are_forgotten_in_time(queue):
+    jobs = [ended(queue, how) for how in ("SUCCEEDED", "FAILED", "CANCELLED")]
+    waiting = queue.submit()
+    queue.clock.wait(999)
+    queue.store.sweep()
+    assert len(queue.store.page().jobs) == 4
+    queue.clock.wait(2)
+    assert queue.store.sweep().forgotten == 3
+    assert [job.id for job in queue.store.page().jobs] == [waiting.id]
+    assert len(list(queue.artefacts.root.iterdir())) == 1
+    with pytest.raises(UnknownJobError, match="forgotten after its time"):
+        queue.store.get(jobs[0].id)
+
+
+def test_clock_that_jumps_ahead_forgets_nothing_until_it_stays_there(queue):
+    job = ended(queue, "SUCCEEDED")
+    queue.store.sweep()
+    queue.clock.jump(10_000)
+    for _ in range(9):
+        assert queue.store.sweep() == Swept()
+        queue.clock.wait(60)
+    queue.clock.jump(-10_000)
+    queue.clock.wait(60)
+    queue.store.sweep()
+    assert queue.state(job) == "SUCCEEDED"
+
+
+def test_clock_that_stays_ahead_is_believed_in_the_end(queue):
+    ended(queue, "SUCCEEDED")
+    queue.store.sweep()
+    queue.clock.jump(10_000)
+    queue.store.sweep()
+    queue.clock.wait(601)
+    assert queue.store.sweep().forgotten == 1
+
+
+# --- deadlines
+
+
+def test_waiting_job_past_its_deadline_expires(queue):
+    job = queue.submit(deadline=NOON + timedelta(seconds=5))
+    queue.clock.wait(5)
+    assert queue.claim() is None
+    assert queue.store.sweep().expired == 1
+    expired = queue.store.get(job.id)
+    assert (expired.state, expired.failure.reason) == ("EXPIRED", "EXPIRED")
+    assert not queue.has_inputs(job)
+
+
+def test_running_job_past_its_deadline_expires_and_its_worker_is_told(queue):
+    queue.submit(deadline=NOON + timedelta(seconds=5))
+    lease = queue.claim()
+    queue.clock.wait(6)
+    queue.store.sweep()
+    with pytest.raises(LeaseLostError, match="no longer"):
+        queue.succeed(lease)
+    assert queue.state(lease.job) == "EXPIRED"
+
+
+def test_worker_may_say_that_the_deadline_passed(queue):
+    queue.submit()
+    lease = queue.claim()
+    queue.store.fail(lease, Failure(reason="EXPIRED", cause="Too late."), retry=False)
+    assert queue.state(lease.job) == "EXPIRED"
+
+
+def test_expired_job_cannot_be_retried(queue):
+    job = queue.submit(deadline=NOON + timedelta(seconds=5))
+    queue.clock.wait(5)
+    queue.store.sweep()
+    with pytest.raises(JobStateError, match="The job is EXPIRED"):
+        queue.store.retry(job.id)
+
+
+# --- several sweepers
+
+
+def test_two_sweepers_end_a_lease_once(queue):
+    job = queue.submit()
+    other = queue.again()
+    queue.claim()
+    for store in (queue.store, other.store):
+        store.sweep()
+    queue.clock.wait(11)
+    assert [queue.store.sweep().requeued, other.store.sweep().requeued] == [1, 0]
+    assert queue.state(job) == JobState.QUEUED
