@@ -8,12 +8,31 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.unit.circuits import making
 from tests.unit.circuits.making import X, engine_failing_at, engine_with, everything_under, rewritten
 
-from zkinfer.circuits import Circuit, Context, Home, compile_model, field
+from zkinfer.circuits import Circuit, Context, Digest, Home, compile_model, field, keycache
+from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.errors import CircuitError, DataError, EngineError, RangeError, SetupError
+from zkinfer.circuits.errors import (
+    AnswerMismatchError,
+    CircuitError,
+    DataError,
+    EngineError,
+    ProofRejectedError,
+    RangeError,
+    SetupError,
+)
 from zkinfer.prover import Prover
-from zkinfer.verifier import AllOf, ModelFileIs, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
+from zkinfer.prover.integers import integers_digest
+from zkinfer.verifier import (
+    AllOf,
+    ContextMismatchError,
+    ModelFileIs,
+    RefusedError,
+    SigningKey,
+    Trusted,
+    UnsafeAcceptDevSetup,
+    Verifier,
+)
 
 FAKE = FakeEngine()
 OWNER = SigningKey(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
@@ -254,3 +273,68 @@ def test_damaged_proving_key_is_made_again(prove, verify, made, tmp_path):
 def test_engine_that_proves_an_impossible_output_is_refused(prove, value):
     with pytest.raises(EngineError, match=r"output|public value"):
         prove(engine=lying(lambda proof: Proof(proof.data, (*proof.instances[:-1], value))))
+
+
+# --- integers, and looking at what was made
+
+
+@pytest.fixture
+def prover(made):
+    return Prover(home=made.home, engines={"fake/1": FAKE}, clock=lambda: NOON, key=OWNER)
+
+
+INTEGERS = [[128, -320, 512]]  # of X, at scale 8
+
+
+@pytest.fixture
+def answer(made):
+    return integers_digest(FAKE.forward(made.circuit.folder, made.circuit.manifest.program, [INTEGERS])[0])
+
+
+def test_proof_of_integers_is_that_of_the_inputs(prover, made):
+    assert prover.prove_integers(made.circuit, INTEGERS, REQUEST) == prover.prove(made.circuit, {"x": X}, REQUEST)
+
+
+def test_attestation_that_was_just_made_passes_its_check(prover, made, answer):
+    prover.check(made.circuit, prover.prove_integers(made.circuit, INTEGERS, REQUEST).to_bytes(), REQUEST, answer)
+
+
+def test_attestation_of_another_answer_is_noticed(prover, made, answer):
+    other = prover.prove_integers(made.circuit, [[0, 0, 0]], REQUEST).to_bytes()
+    with pytest.raises(AnswerMismatchError, match="another answer than was given"):
+        prover.check(made.circuit, other, REQUEST, answer)
+
+
+def test_attestation_for_another_request_is_noticed(prover, made, answer):
+    other = prover.prove_integers(made.circuit, INTEGERS).to_bytes()
+    with pytest.raises(ContextMismatchError, match="another request"):
+        prover.check(made.circuit, other, REQUEST, answer)
+
+
+def test_attestation_whose_proof_does_not_hold_is_noticed(prover, made, answer):
+    broken = Prover(home=made.home, engines={"fake/1": lying(lambda proof: Proof(bytes(32), proof.instances))})
+    with pytest.raises(ProofRejectedError, match="does not hold"):
+        prover.check(made.circuit, broken.prove(made.circuit, {"x": X}, REQUEST).to_bytes(), REQUEST, answer)
+
+
+@pytest.mark.parametrize("place", [10, 100, 500])
+def test_attestation_that_was_damaged_is_noticed(prover, made, answer, place):
+    data = bytearray(prover.prove_integers(made.circuit, INTEGERS, REQUEST).to_bytes())
+    data[place] ^= 1
+    with pytest.raises(RefusedError):
+        prover.check(made.circuit, bytes(data), REQUEST, answer)
+
+
+def test_proving_key_is_hashed_once_and_again_when_its_file_changes(made, tmp_path, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(keycache, "sha256_file", lambda path: hashed.append(path) or sha256_file(path))
+    shutil.copytree(made.home.root, tmp_path / "home")
+    home = Home(tmp_path / "home")
+    prover = Prover(home=home, engines={"fake/1": FAKE})
+    for _ in range(3):
+        prover.prove(made.circuit, {"x": X})
+    assert len(hashed) == 1
+    key = home.keys / made.circuit.digest.hex
+    key.write_bytes(b"\0" * 32)
+    prover.prove(made.circuit, {"x": X})
+    assert sha256_file(key) == Digest.parse(made.circuit.manifest.keys.proving_key)

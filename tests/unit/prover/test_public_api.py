@@ -4,14 +4,22 @@ import sys
 import pytest
 
 import zkinfer.prover
+import zkinfer.prover.jobs
+import zkinfer.prover.workers
 
-HEAVY = {"torch", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "google.protobuf"}
+HEAVY = {"torch", "sqlalchemy", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "google.protobuf"}
 
 
 def test_all_is_the_prover_alone():
     public = {name for name, value in vars(zkinfer.prover).items() if getattr(value, "__module__", None)}
     assert zkinfer.prover.__all__ == ["Prover"]
     assert {name for name in public if not name.startswith("_")} == {"Prover"}
+
+
+@pytest.mark.parametrize("package", [zkinfer.prover.jobs, zkinfer.prover.workers])
+def test_all_of_a_package_is_sorted_and_there(package):
+    assert package.__all__ == sorted(package.__all__)
+    assert all(hasattr(package, name) for name in package.__all__)
 
 
 @pytest.mark.parametrize("module", ["zkinfer.prover", "zkinfer.prover.prover"])
