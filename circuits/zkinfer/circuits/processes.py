@@ -158,13 +158,18 @@ def answer_fd() -> int:
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process when the thread that started it ends."""
+    """Let the kernel kill this process, which `start` started, when the thread that did ends."""
+    die_with(int(sys.argv[2]))
+
+
+def die_with(parent: int) -> None:
+    """The same for a process that was told its parent's id in another way."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - only this side needs it
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
-    if os.getppid() != int(sys.argv[2]):
+    if os.getppid() != parent:
         sys.exit("the parent is gone")
 
 

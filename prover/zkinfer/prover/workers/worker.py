@@ -6,7 +6,6 @@ It dies with the process that started it. Its stdout is a pulse: silence means t
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from zkinfer.circuits.child import Limits
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.circuits.home import Home
+from zkinfer.circuits.processes import die_with
 from zkinfer.prover.artefacts import ArtefactStore
 from zkinfer.prover.jobs.store import JobStore
 from zkinfer.prover.prover import Prover
@@ -77,15 +77,6 @@ def _yield_processors() -> None:
 def _pulse() -> None:
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b".")
-
-
-def die_with(parent: int) -> None:
-    """Let the kernel kill this process when the thread that started it ends."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
-    if os.getppid() != parent:
-        sys.exit("the parent is gone")
 
 
 def main() -> None:
