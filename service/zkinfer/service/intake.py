@@ -145,10 +145,13 @@ class Intake:
         """
         identity.require_model(model.name)
         prepared = await self._prepared(model, inputs)
-        # The inputs are written while the answer is computed.
+        answering = asyncio.wrap_future(self._answers.forward(model, prepared.integers))
+        if request.mode == "none" and not request.floats:
+            return Accepted(await answering, prepared.digest, None, None)
         answer, floats, _ = await asyncio.gather(
-            asyncio.wrap_future(self._answers.forward(model, prepared.integers)),
+            answering,
             self._floats(model, inputs) if request.floats else _nothing(),
+            # Written while the answer is computed.
             self._in_thread(self._store.artefacts.put, prepared.data) if request.mode != "none" else _nothing(),
         )
         if request.mode == "none":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
 HEALTH = "grpc.health.v1.Health"
+_SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ async def serve(
     Raises:
         ZkinferError: it cannot start.
     """
+    # Every answer passes from a thread to the loop and back; whoever is handed one should not wait for 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
