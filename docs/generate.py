@@ -1,4 +1,4 @@
-"""Write the documents that follow from the code: docs/operators.md and docs/cli.md.
+"""Write the documents that follow from the code: docs/operators.md, docs/settings.md and docs/cli.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is out of date
@@ -6,12 +6,21 @@ python docs/generate.py --check   exit 1 where one is out of date
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from zkinfer.circuits.models import operators
+from zkinfer.service.settings import Settings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
@@ -22,8 +31,16 @@ are in the way. Some are taken in certain forms only (dilated convolutions are n
 """
 
 
+SETTINGS_INTRODUCTION = """\
+An option of `zkinfer serve` counts before an environment variable, a variable before the TOML file that `--config`
+names, the file before the default. The variable of a setting is its name in capitals behind `ZKINFER_`, with two
+underscores for a dot: `ZKINFER_LISTEN`, `ZKINFER_TLS__KEY`. What is not known is refused. Sizes may be written as
+`"2GB"` or `"512MiB"`; times are in seconds.
+"""
+
+
 def main() -> None:
-    documents = {"operators.md": operators_page(), "cli.md": cli_page()}
+    documents = {"operators.md": operators_page(), "settings.md": settings_page(), "cli.md": cli_page()}
     stale = [name for name, text in documents.items() if not _is(DOCS / name, text)]
     if "--check" in sys.argv[1:]:
         if stale:
@@ -52,6 +69,37 @@ def operators_page() -> str:
     ]
     rows = [f"| {name} | {why} | {cure} |" for name, (why, cure) in sorted(operators.REFUSED.items())]
     return "\n".join([*parts, *rows]) + "\n"
+
+
+def settings_page() -> str:
+    """What `zkinfer serve` can be told, by group."""
+    groups = {name: field for name, field in Settings.model_fields.items() if _is_group(field.annotation)}
+    alone = {name: field for name, field in Settings.model_fields.items() if name not in groups}
+    parts = ["# Settings of the server\n", NOTE, SETTINGS_INTRODUCTION, _settings_table(alone, "")]
+    for name, field in groups.items():
+        about = " ".join(inspect.cleandoc(field.annotation.__doc__).split())
+        parts += [f"## {name}\n\n{about}\n", _settings_table(field.annotation.model_fields, f"{name}.")]
+    return "\n".join(parts)
+
+
+def _is_group(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _settings_table(fields: dict[str, FieldInfo], prefix: str) -> str:
+    rows = ["| setting | default | what |", "| --- | --- | --- |"]
+    for name, field in fields.items():
+        about = " ".join((field.description or "").split())
+        rows.append(f"| `{prefix}{name}` | {_default(field)} | {about} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    if field.default is None or field.default_factory is not None:
+        return ""
+    return f"`{json.dumps(field.default)}`"
 
 
 def cli_page() -> str:

@@ -82,9 +82,9 @@ def serve_command(
         from zkinfer.circuits.home import Home
 
         with needing("serve"):
+            from zkinfer.service.loading import load_settings
             from zkinfer.service.logs import configure
             from zkinfer.service.server import serve
-            from zkinfer.service.settings import load_settings
 
         settings = load_settings(_only_given(given), config)
         configure(settings.log)

@@ -12,13 +12,14 @@ from zkinfer.circuits.errors import StoreError
 from zkinfer.service.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client.core import Metric
 
     from zkinfer.prover.jobs import Counts, Job
     from zkinfer.service.addresses import Address
 
+_MODEL = ("model", "version")
 _CALLS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _PROOFS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
@@ -34,47 +35,27 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         Info("zkinfer_build", "Version of zkinfer.", registry=self.registry).info({"version": version("zkinfer")})
-        self._calls = Counter("zkinfer_requests_total", "Calls by outcome.", ["method", "code"], registry=self.registry)
-        self._seconds = Histogram(
-            "zkinfer_request_duration_seconds",
-            "From the first byte of a call to its last.",
-            ["method"],
-            buckets=_CALLS,
-            registry=self.registry,
-        )
+        self._calls = self._counter("requests", "Calls by outcome.", "method", "code")
+        self._seconds = self._histogram("request", "From the first byte of a call to its last.", _CALLS, "method")
         self._in_flight = Gauge("zkinfer_requests_in_flight", "Calls being served.", registry=self.registry)
-        self._answers = Histogram(
-            "zkinfer_inference_duration_seconds",
-            "The circuit's own forward pass, waiting included.",
-            ["model", "version"],
-            buckets=_CALLS,
-            registry=self.registry,
-        )
-        self._proofs = Histogram(
-            "zkinfer_proof_duration_seconds",
-            "From the start of the last attempt to the checked attestation.",
-            ["model", "version"],
-            buckets=_PROOFS,
-            registry=self.registry,
-        )
-        self._waits = Histogram(
-            "zkinfer_proof_wait_seconds",
-            "From the acknowledgement to the start of the last attempt.",
-            ["model", "version"],
-            buckets=_PROOFS,
-            registry=self.registry,
-        )
-        self._ends = Counter(
-            "zkinfer_proofs_ended_total",
-            "Proof jobs that ended, by outcome; a failed one by its reason.",
-            ["model", "version", "outcome"],
-            registry=self.registry,
-        )
-        self._ready = Gauge(
-            "zkinfer_model_ready", "Whether a version answers and proves.", ["model", "version"], registry=self.registry
-        )
+        about = "The circuit's own forward pass, waiting included."
+        self._answers = self._histogram("inference", about, _CALLS, *_MODEL)
+        about = "From the start of the last attempt to the checked attestation."
+        self._proofs = self._histogram("proof", about, _PROOFS, *_MODEL)
+        about = "From the acknowledgement of a proof to the start of its last attempt."
+        self._waits = self._histogram("proof_wait", about, _PROOFS, *_MODEL)
+        about = "Proof jobs that ended, by outcome; a failed one by its reason."
+        self._ends = self._counter("proofs_ended", about, *_MODEL, "outcome")
+        about = "Whether a version answers and proves."
+        self._ready = Gauge("zkinfer_model_ready", about, _MODEL, registry=self.registry)
         if counts is not None:
             self.registry.register(_Queue(counts))
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"zkinfer_{name}_total", about, labels, registry=self.registry)
+
+    def _histogram(self, name: str, about: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(f"zkinfer_{name}_duration_seconds", about, labels, buckets=buckets, registry=self.registry)
 
     def call_began(self) -> None:
         """Count a call that is being served."""

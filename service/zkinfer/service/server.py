@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from google.longrunning.operations_pb2_grpc import add_OperationsServicer_to_server
 from grpc_health.v1.health import aio as health_aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from grpc_reflection.v1alpha import reflection
 
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest
@@ -30,6 +29,7 @@ from zkinfer.service.operations import Estimates, OperationsServicer
 from zkinfer.service.parts import opened_parts
 from zkinfer.service.proofs_servicer import ProofsServicer
 from zkinfer.service.rates import Rates
+from zkinfer.service.reflecting import reflect
 from zkinfer.service.telemetry import tracing
 from zkinfer.service.tending import Tending
 from zkinfer.service.tokens import TokenFile
@@ -157,6 +157,7 @@ def _register(
         watch=watch,
         estimates=Estimates(parts.capacity.workers),
         longest_wait=limits.wait_seconds,
+        most_waits=limits.concurrent_calls // 2,
         page_size=limits.page_size,
     )
     proofs = ProofsServicer(
@@ -174,8 +175,7 @@ def _register(
     add_ModelsServicer_to_server(models, server)
     add_HealthServicer_to_server(health, server)
     if parts.settings.reflection:
-        names = (OPERATIONS, PROOFS, MODELS, HEALTH, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        reflect((OPERATIONS, PROOFS, MODELS, INFERENCE, HEALTH), server)
 
 
 def _intake(parts: Parts) -> Intake:
@@ -189,7 +189,13 @@ def _intake(parts: Parts) -> Intake:
 
 def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake) -> None:
     attesting = Attesting(watch, parts.artefacts)
-    servicer = InferenceServicer(repository=parts.repository, intake=intake, attesting=attesting, metrics=parts.metrics)
+    servicer = InferenceServicer(
+        repository=parts.repository,
+        intake=intake,
+        attesting=attesting,
+        metrics=parts.metrics,
+        ready=lambda: not watch.closed,
+    )
     register_inference(servicer, server)
 
 

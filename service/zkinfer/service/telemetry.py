@@ -29,27 +29,19 @@ def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable
     """
     try:
         from opentelemetry import propagate, trace  # noqa: PLC0415 - an extra
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ModuleNotFoundError as err:
-        raise SettingsError("Traces need packages that are not installed.", "pip install 'zkinfer[telemetry]'") from err
-    resource = Resource.create({"service.name": "zkinfer", "service.version": version("zkinfer")})
-    provider = TracerProvider(resource=resource)
-    exporter = exporter or OTLPSpanExporter(endpoint=settings.endpoint, insecure=settings.insecure)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+        raise _missing() from err
+    provider = _provider(settings, exporter)
     tracer = provider.get_tracer("zkinfer")
 
     @asynccontextmanager
     async def around(call: Call) -> AsyncIterator[None]:
-        carrier = {key: value for key, value in call.metadata if isinstance(value, str)}
-        attributes = {"rpc.system.name": "grpc", "rpc.method": call.method.lstrip("/")}
+        method = call.method.lstrip("/")
         with tracer.start_as_current_span(
-            call.method.lstrip("/"),
-            context=propagate.extract(carrier),
+            method,
+            context=propagate.extract({key: value for key, value in call.metadata if isinstance(value, str)}),
             kind=trace.SpanKind.SERVER,
-            attributes=attributes,
+            attributes={"rpc.system.name": "grpc", "rpc.method": method},
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -59,7 +51,26 @@ def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable
                 span.set_status(trace.StatusCode.ERROR)
                 raise
             finally:
-                code = call.problem.code if call.problem else 0
-                span.set_attribute("rpc.grpc.status_code", code)
+                span.set_attribute("rpc.grpc.status_code", call.problem.code if call.problem else 0)
 
     return around, provider.shutdown
+
+
+def _provider(settings: Telemetry, exporter: Any) -> Any:  # noqa: ANN401
+    """Collects spans and sends them in batches."""
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ModuleNotFoundError as err:
+        raise _missing() from err
+    resource = Resource.create({"service.name": "zkinfer", "service.version": version("zkinfer")})
+    provider = TracerProvider(resource=resource)
+    sent_to = exporter or OTLPSpanExporter(endpoint=settings.endpoint, insecure=settings.insecure)
+    provider.add_span_processor(BatchSpanProcessor(sent_to))
+    return provider
+
+
+def _missing() -> SettingsError:
+    return SettingsError("Traces need packages that are not installed.", "pip install 'zkinfer[telemetry]'")

@@ -35,7 +35,7 @@ class Watch:
         self._waiting: dict[str, set[asyncio.Queue[Job | ZkinferError | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
-        self._closed = False
+        self.closed = False
 
     async def final(self, job_id: str, timeout: float | None) -> Job:
         """The job as soon as it is final, or as it is when `timeout` seconds have passed or the server ends.
@@ -57,7 +57,7 @@ class Watch:
 
     def close(self) -> None:
         """Let everybody go who waits: the server ends, and they can wait at the next one."""
-        self._closed = True
+        self.closed = True
         for queues in self._waiting.values():
             for queue in queues:
                 queue.put_nowait(None)
@@ -70,7 +70,7 @@ class Watch:
             await self._start()
             job = await asyncio.to_thread(self._store.get, job_id)
             yield job
-            while not job.state.final and not self._closed:
+            while not job.state.final and not self.closed:
                 news = await queue.get()
                 if news is None:
                     return

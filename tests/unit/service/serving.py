@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs import Job
 
 ENGINES = {"fake/1": FakeEngine()}
+MOST_WAITS = 100
 _NUMBERS = itertools.count(1)
 
 
@@ -121,7 +122,9 @@ class Served:
 
 
 def servicers(desk: Desk, server: aio.Server) -> None:
-    operations = OperationsServicer(store=desk.store, watch=Watch(desk.store, 0.01), longest_wait=2.0, page_size=3)
+    operations = OperationsServicer(
+        store=desk.store, watch=Watch(desk.store, 0.01), longest_wait=2.0, most_waits=MOST_WAITS, page_size=3
+    )
     proofs = ProofsServicer(
         operations=operations,
         artefacts=desk.artefacts,

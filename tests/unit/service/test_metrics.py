@@ -37,7 +37,7 @@ def test_finished_proof_is_timed(desk):
     desk.metrics.job_ended(desk.prove())
     assert value(desk.metrics, "zkinfer_proofs_ended_total", **TINY, outcome="SUCCEEDED") == 1
     assert value(desk.metrics, "zkinfer_proof_duration_seconds_count", **TINY) == 1
-    assert value(desk.metrics, "zkinfer_proof_wait_seconds_count", **TINY) == 1
+    assert value(desk.metrics, "zkinfer_proof_wait_duration_seconds_count", **TINY) == 1
 
 
 def test_failure_is_counted_by_reason(desk):

@@ -7,6 +7,7 @@ import pytest
 from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
+from tests.unit.service import serving
 from tests.unit.service.serving import bearer, details
 
 from zkinfer.circuits.errors import InputError
@@ -133,6 +134,18 @@ async def test_many_waits_end_together(served):
 async def test_wait_that_is_over_returns_the_job_as_it_is(served):
     job = served.desk.submit()
     assert not (await awaited(served, job, 0)).done
+
+
+async def test_wait_beyond_those_that_may_wait_is_answered_at_once(desk, monkeypatch):
+    monkeypatch.setattr(serving, "MOST_WAITS", 1)
+    async with serving.served(desk) as served:
+        job = desk.submit()
+        first = asyncio.ensure_future(awaited(served, job, 60))
+        await asyncio.sleep(0.1)
+        assert not (await asyncio.wait_for(awaited(served, job, 60), 1.5)).done
+        assert not first.done()
+        desk.store.cancel(job.id)
+        assert (await first).done
 
 
 async def test_wait_is_capped_by_the_server(served):

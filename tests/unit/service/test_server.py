@@ -24,9 +24,11 @@ from tests.unit.service import serving
 
 from zkinfer.circuits.errors import RepositoryError
 from zkinfer.circuits.tensors import quantise_sample
+from zkinfer.client.tensors import messages_of
 from zkinfer.prover.integers import integers_digest, integers_to_bytes
 from zkinfer.service import server as module
 from zkinfer.service.errors import StateInUseError
+from zkinfer.service.identity import Rights
 from zkinfer.service.logs import configure
 from zkinfer.service.server import running, serve
 from zkinfer.service.settings import Log, Proving, Settings, Telemetry
@@ -34,6 +36,9 @@ from zkinfer.service.telemetry import tracing
 from zkinfer.service.tokens import TokenFile
 from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
 from zkinfer.v1.models_pb2_grpc import ModelsStub
+from zkinfer.v1.proofs_pb2 import CreateProofRequest
+from zkinfer.v1.proofs_pb2_grpc import ProofsStub
+from zkinfer.v1.values_pb2 import Context
 
 COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -138,10 +143,70 @@ async def test_model_that_comes_while_the_server_runs_is_served(settings, made):
         await eventually(listed)
 
 
+def asking(x, **changes):
+    [tensor] = messages_of({"x": np.array([x], dtype=np.float32)})
+    return CreateProofRequest(**{"model": "tiny", "inputs": [tensor]} | changes)
+
+
+async def test_rights_and_quota_of_a_token_count(settings, made):
+    rights = Rights(models=frozenset({"tiny"}), unfinished_jobs=1)
+    _, token = TokenFile(settings.state / "tokens.json").new("alice", rights=rights)
+    _, other = TokenFile(settings.state / "tokens.json").new("bob", rights=Rights(models=frozenset({"other"})))
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        create = ProofsStub(channel).CreateProof
+        assert (await create(asking([1, 2, 3]), metadata=serving.bearer(token))).operation.name
+        with pytest.raises(aio.AioRpcError) as quota:
+            await create(asking([1, 2, 4]), metadata=serving.bearer(token))
+        with pytest.raises(aio.AioRpcError) as rights:
+            await create(asking([1, 2, 3]), metadata=serving.bearer(other))
+        listed = await ModelsStub(channel).ListModels(ListModelsRequest(), metadata=serving.bearer(other))
+    assert quota.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert {"QuotaFailure", "RetryInfo"} <= set(serving.details(quota.value))
+    assert rights.value.code() == grpc.StatusCode.PERMISSION_DENIED
+    assert not listed.models
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"context": Context(chain_id="x")}, "context.chain_id"),
+        ({"context": Context(chain_id=str(1 << 256))}, "context.chain_id"),
+        ({"context": Context(consumer="0xAB")}, "context.consumer"),
+        ({"context": Context(requester="0x" + "AB" * 20)}, "context.requester"),
+        ({"context": Context(request_id="0x1")}, "context.request_id"),
+        ({"request_id": "x" * 129}, "request_id"),
+        ({"request_id": "a\nb"}, "request_id"),
+        ({"inputs": []}, "inputs"),
+        ({"model": ""}, "model"),
+    ],
+    ids=range(9),
+)
+async def test_proof_that_cannot_be_asked_for_is_refused_by_field(settings, made, changes, field):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        with pytest.raises(aio.AioRpcError) as caught:
+            await ProofsStub(channel).CreateProof(asking([1, 2, 3], **changes))
+        assert server.parts.store.page().jobs == ()
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert serving.details(caught.value)["BadRequest"].field_violations[0].field == field
+
+
+async def test_context_and_key_of_a_proof_are_two_things(settings, made):
+    word = "0x" + "77" * 32
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        create = ProofsStub(channel).CreateProof
+        await create(asking([1, 2, 3], request_id="order-7", context=Context(request_id=word, chain_id="5")))
+        await create(asking([1, 2, 3], request_id="order-7", context=Context(request_id=word, chain_id="5")))
+        await create(asking([1, 2, 3], request_id=word))
+        second, first = server.parts.store.page().jobs
+    assert (first.request.request_id, first.request.context.request_id) == ("order-7", word)
+    assert first.request.context.chain_id == 5
+    assert (second.request.request_id, second.request.context.request_id) == (word, word)
+
+
 async def test_health_is_told_for_each_service(settings, made):
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
-        services = ("", "zkinfer.v1.Proofs", "zkinfer.v1.Models", "google.longrunning.Operations")
-        assert [await health(channel, service) for service in services] == [SERVING] * 4
+        services = ("", "zkinfer.v1.Proofs", "zkinfer.v1.Models", "google.longrunning.Operations", module.INFERENCE)
+        assert [await health(channel, service) for service in services] == [SERVING] * 5
         with pytest.raises(aio.AioRpcError) as caught:
             await health(channel, "none")
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
@@ -169,6 +234,13 @@ async def services_by_reflection(channel):
     return {service.name for answer in answers for service in answer.list_services_response.service}
 
 
+async def declared_by_reflection(channel, symbol):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+    [answer] = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
+    return answer.file_descriptor_response.file_descriptor_proto
+
+
 async def test_reflection_is_off_unless_asked_for(settings, made):
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         with pytest.raises(aio.AioRpcError) as caught:
@@ -176,7 +248,10 @@ async def test_reflection_is_off_unless_asked_for(settings, made):
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
     settings = changed(settings, reflection=True)
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
-        assert {"zkinfer.v1.Proofs", "google.longrunning.Operations"} <= await services_by_reflection(channel)
+        found = await services_by_reflection(channel)
+        assert {"zkinfer.v1.Proofs", "google.longrunning.Operations", "inference.GRPCInferenceService"} <= found
+        for symbol in sorted(found):
+            assert await declared_by_reflection(channel, symbol)
 
 
 async def test_second_server_on_the_same_state_is_refused(settings, made):

@@ -38,6 +38,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
         watch: of the same store.
         estimates: of when jobs end.
         longest_wait: seconds that one call may wait.
+        most_waits: calls that may wait at a time; more are answered at once, so that waiting leaves room for others.
         page_size: most operations of one page.
     """
 
@@ -45,7 +46,9 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
     watch: Watch
     estimates: Estimates = field(default_factory=Estimates)
     longest_wait: float = 60.0
+    most_waits: int = 128
     page_size: int = 100
+    _waiting: set[object] = field(default_factory=set)
 
     async def GetOperation(
         self, request: operations_pb2.GetOperationRequest, context: aio.ServicerContext[object, object]
@@ -61,7 +64,13 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
         wanted = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else self.longest_wait
         left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
         seconds = min(wanted, self.longest_wait, *([] if left is None else [left - _MARGIN]))
-        return await self.shown(await self.watch.final(job.id, max(0.0, seconds)))
+        if len(self._waiting) >= self.most_waits:
+            return await self.shown(job)
+        self._waiting.add(context)
+        try:
+            return await self.shown(await self.watch.final(job.id, max(0.0, seconds)))
+        finally:
+            self._waiting.discard(context)
 
     async def ListOperations(
         self, request: operations_pb2.ListOperationsRequest, context: aio.ServicerContext[object, object]
