@@ -2,12 +2,11 @@
 
 from zkinfer.client.asynchronous import AsyncClient, AsyncHandle
 from zkinfer.client.connection import Connection
-from zkinfer.client.errors import AnswerMismatchError, CallError, ClientError, ProofFailedError, StillProvingError
+from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
 from zkinfer.client.sync import Client, Handle
 from zkinfer.client.values import Inference, Progress, VerifiedAttestation
 
 __all__ = [
-    "AnswerMismatchError",
     "AsyncClient",
     "AsyncHandle",
     "CallError",
@@ -19,5 +18,6 @@ __all__ = [
     "Progress",
     "ProofFailedError",
     "StillProvingError",
+    "UnprovenAnswerError",
     "VerifiedAttestation",
 ]

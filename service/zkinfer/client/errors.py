@@ -52,5 +52,5 @@ class StillProvingError(ClientError):
     """The time that the caller gave is over and the proof is not there yet; asking again goes on waiting."""
 
 
-class AnswerMismatchError(RefusedError):
+class UnprovenAnswerError(RefusedError):
     """The attestation holds, but is about another answer than the one that was given."""

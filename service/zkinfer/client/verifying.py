@@ -8,7 +8,7 @@ import numpy as np
 
 from zkinfer.circuits.data import conform
 from zkinfer.circuits.errors import DataError
-from zkinfer.client.errors import AnswerMismatchError
+from zkinfer.client.errors import UnprovenAnswerError
 from zkinfer.verifier import AllOf, Attestation, ContextIs, InputMismatchError, PolicyRefusedError
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def _same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) -> None:
     dtypes = {spec.name: spec.dtype for spec in claim.predicate.outputs}  # compared with the circuit in step 4
     given = {name: array.dtype.name for name, array in answered.items()}
     if given != dtypes:
-        raise AnswerMismatchError("The proof is about other outputs than those that were answered.")
+        raise UnprovenAnswerError("The proof is about other outputs than those that were answered.")
     for name, array in answered.items():
         with np.errstate(over="ignore"):
             wanted = proven[name].astype(array.dtype)
         if not np.array_equal(wanted, array):
-            raise AnswerMismatchError(
+            raise UnprovenAnswerError(
                 f"The proof is about another value of the output {name!r} than the one that was answered.",
                 "Do not rely on the answer.",
             )

@@ -10,13 +10,13 @@ from zkinfer.circuits import Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import DataError, InputError
 from zkinfer.client import (
-    AnswerMismatchError,
     AsyncClient,
     CallError,
     Client,
     ClientError,
     ProofFailedError,
     StillProvingError,
+    UnprovenAnswerError,
 )
 from zkinfer.service import proofs_servicer
 from zkinfer.service.tokens import TokenFile
@@ -271,7 +271,7 @@ def nothing(response):
 @pytest.mark.parametrize("change", [another_number, another_type, another_name, nothing])
 async def test_answer_that_is_not_the_proven_one_is_refused(client, made, lying, change):
     lying("CreateProof", change)
-    with pytest.raises(AnswerMismatchError, match="answered"):
+    with pytest.raises(UnprovenAnswerError, match="answered"):
         await attested(client, made)
 
 

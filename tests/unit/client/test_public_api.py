@@ -7,7 +7,7 @@ import zkinfer.client
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.client import errors
 
-SERVERS = {"sqlalchemy", "structlog", "prometheus_client", "pydantic_settings", "grpc_health", "grpc_status"}
+SERVERS = {"sqlalchemy", "structlog", "prometheus_client", "pydantic_settings"}
 
 
 @pytest.mark.parametrize("name", zkinfer.client.__all__)
