@@ -87,13 +87,13 @@ def test_worker_that_is_stopped_loses_its_job_and_finishes_nothing(shop, tmp_pat
 
 
 def test_worker_that_hangs_is_killed_and_replaced(shop, tmp_path, monkeypatch):
-    monkeypatch.setattr("zkinfer.prover.workers.pool._LONGEST_SILENCE", 0.5)
-    desk = Desk(shop, tmp_path, lease_seconds=1.5)
+    monkeypatch.setattr("zkinfer.prover.workers.pool._LONGEST_SILENCE", 3.0)
+    desk = Desk(shop, tmp_path, lease_seconds=6.0)
     pool = desk.pool()
     assert desk.ended(desk.submit()).state == "SUCCEEDED"
     hanging = pool.pids[0]
     os.kill(hanging, signal.SIGSTOP)
-    assert eventually(lambda: not is_alive(hanging), 20)
+    assert eventually(lambda: not is_alive(hanging), 30)
     assert desk.ended(desk.submit()).state == "SUCCEEDED"
     desk.close()
 
