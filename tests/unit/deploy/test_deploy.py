@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zkinfer.service.errors import SettingsError
-from zkinfer.service.settings import load_settings
+from zkinfer.service.loading import load_settings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 PROGRAM = "/opt/zkinfer/bin/zkinfer"

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from zkinfer.circuits import errors as circuit_errors
+from zkinfer.client import errors as client_errors
+from zkinfer.service import errors as service_errors
 from zkinfer.verifier import errors as verifier_errors
 from zkinfer.verifier import load_policy
 
@@ -17,7 +19,7 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/policies.md").read_text(), re.MULTILINE | re.DOTALL)
 ERRORS = {
     name: kind
-    for module in (circuit_errors, verifier_errors)
+    for module in (circuit_errors, verifier_errors, service_errors, client_errors)
     for name, kind in vars(module).items()
     if isinstance(kind, type) and issubclass(kind, circuit_errors.ZkinferError)
 }
@@ -99,7 +101,8 @@ def test_rules_of_the_table_are_those_that_load():
 
 
 def test_refusals_of_the_steps_are_all_there_are():
-    refusals = {name for name, kind in ERRORS.items() if issubclass(kind, verifier_errors.RefusedError)}
+    theirs = {name for name in vars(verifier_errors) if name in ERRORS}
+    refusals = {name for name in theirs if issubclass(ERRORS[name], verifier_errors.RefusedError)}
     assert table_column("docs/attestation.md", 3) == refusals - {"RefusedError", "EmptyPolicyError"}
 
 
