@@ -119,6 +119,22 @@ class EzklEngine:
             proof_bytes=answer["proof_bytes"],
         )
 
+    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool) -> str:
+        """The Solidity source that the engine generates: of a verifier for all circuits, or of one for this circuit.
+
+        It trusts the encoding of its calldata too much; `zkinfer.contracts.patching` mends that.
+        """
+        with private_directory() as scratch:
+            out = scratch / "verifier.sol"
+            self._process.call(
+                "evm_verifier",
+                folder=str(folder.resolve()),
+                setup=str(setup.resolve()),
+                reusable=not dedicated,
+                out=str(out.resolve()),
+            )
+            return out.read_text()
+
     def forward(
         self, folder: Path, program: Program, batch: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[list[int]]]:

@@ -143,6 +143,24 @@ async def _make_vka(where: Path, setup: str) -> None:
     await ezkl.create_evm_vka(where / VK, where / SETTINGS, where / VKA, setup)
 
 
+def evm_verifier(folder: str, setup: str, reusable: bool, out: str) -> None:
+    """Write the Solidity source of a verifier to `out`: for every circuit, or for the one in the folder."""
+    import asyncio  # noqa: PLC0415
+
+    # Having written the source, the engine goes on to fetch a compiler, which we neither want nor need: it fails.
+    os.environ.update(dict.fromkeys(("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"))
+    try:
+        asyncio.run(_make_verifier(Path(folder), setup, reusable, Path(out)))
+    except RuntimeError as err:
+        if not Path(out).is_file():
+            raise EngineError(f"ezkl: {_last(err)}.") from err
+
+
+async def _make_verifier(where: Path, setup: str, reusable: bool, out: Path) -> None:
+    abi = out.with_suffix(".abi")
+    await ezkl.create_evm_verifier(where / _VK, where / _SETTINGS, out, abi, setup, reusable)
+
+
 def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> dict[str, Any]:
     """Run the circuit's forward pass over samples; returns outputs as integers and the extremes of lookups.
 

@@ -1,0 +1,178 @@
+"""Compile the contracts, and write what Python ships: ABI, byte code, code hashes, storage layouts.
+
+python contracts/build.py           write contracts/zkinfer/contracts/artefacts/
+python contracts/build.py --check   make everything again; exit 1 where a file differs
+
+It takes node and what `npm ci` installs, and the engine: the verifier for all circuits is generated, patched and
+compiled here, and its code hash is pinned in src/verifiers/GeneratedVerifier.sol. The source that the engine
+generates is kept in build/, not in the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import canary
+
+from zkinfer.circuits.digest import keccak256
+from zkinfer.contracts.patching import patch_dedicated, patch_reusable
+
+HERE = Path(__file__).resolve().parent
+ARTEFACTS = HERE / "zkinfer/contracts/artefacts"
+PINNED = HERE / "src/verifiers/GeneratedVerifier.sol"
+TIMELOCK = "@openzeppelin/contracts/governance/TimelockController.sol"
+SHIPPED = (
+    "DedicatedHalo2Adapter",
+    "DigitLock",
+    "ERC7992Adapter",
+    "ERC8004Validator",
+    "EmergencyStop",
+    "InferenceLedger",
+    "LedgerResolver",
+    "ModelRegistry",
+    "ReusableHalo2Adapter",
+    "TimelockController",
+    "VerifierRouter",
+)
+GENERATED = "Halo2VerifierReusable"
+# The optimiser's number hardly matters for hand-written assembly, and the IR pipeline cannot take the dedicated one.
+GENERATED_SETTINGS = {"evmVersion": "cancun", "optimizer": {"enabled": True, "runs": 200}}
+_AST_ID = re.compile(r"(?<=\))\d+(?=_storage)")
+
+
+def main() -> None:
+    if shutil.which("node") is None or not (HERE / "node_modules/solc").is_dir():
+        sys.exit("node and its packages are missing: install node, then run npm ci in contracts/")
+    made = canary.make()
+    files = {ARTEFACTS / "canary.json": made.document}
+    source = patch_reusable(made.verifier)
+    (HERE / "build").mkdir(exist_ok=True)
+    (HERE / f"build/{GENERATED}.sol").write_text(source)
+    verifier = compile_generated(source)
+    files[ARTEFACTS / f"{GENERATED}.json"] = dump(verifier)
+    files[PINNED] = pinned_in(PINNED.read_text(), verifier["codeHash"])
+    if not finish({PINNED: files[PINNED]}):  # before the compiler reads it
+        sys.exit("out of date: the pinned code hash; run python contracts/build.py")
+    files |= {ARTEFACTS / f"{name}.json": dump(artefact) for name, artefact in compile_project().items()}
+    if not finish(files):
+        sys.exit("run python contracts/build.py")
+
+
+def finish(files: dict[Path, str]) -> bool:
+    """Write the files that differ, or with --check only name them; whether all is well."""
+    checking = "--check" in sys.argv[1:]
+    stale = [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
+    for path in stale:
+        print("out of date:" if checking else "wrote", path.relative_to(HERE))
+        if not checking:
+            path.write_text(files[path])
+    return not (stale and checking)
+
+
+def compile_generated(source: str, name: str = GENERATED) -> dict[str, Any]:
+    """The artefact of a generated verifier."""
+    output = run_compiler({f"{name}.sol": {"content": source}}, GENERATED_SETTINGS)
+    return artefact_of(name, output["contracts"][f"{name}.sol"][name])
+
+
+def compile_dedicated(source: str) -> dict[str, Any]:
+    """The artefact of the verifier of one circuit, from the source that the engine generated."""
+    return compile_generated(patch_dedicated(source), "Halo2Verifier")
+
+
+def compile_project() -> dict[str, dict[str, Any]]:
+    """The artefacts of all contracts that are shipped, compiled as foundry.toml says."""
+    profile = tomllib.loads((HERE / "foundry.toml").read_text())["profile"]["default"]
+    paths = sorted((HERE / "src").rglob("*.sol"))
+    sources: dict[str, Any] = {str(path.relative_to(HERE)): {"content": path.read_text()} for path in paths}
+    sources[f"node_modules/{TIMELOCK}"] = {"content": (HERE / "node_modules" / TIMELOCK).read_text()}
+    settings = {
+        "evmVersion": profile["evm_version"],
+        "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
+        "remappings": profile["remappings"],
+    }
+    output = run_compiler(sources, settings)
+    found = {name: one for unit in output["contracts"].values() for name, one in unit.items()}
+    return {name: artefact_of(name, found[name]) for name in SHIPPED}
+
+
+def run_compiler(sources: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """One run of the compiler; exits with its message where it fails."""
+    wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode", "storageLayout"]
+    metadata = {"bytecodeHash": "none", "appendCBOR": False}
+    request = {
+        "language": "Solidity",
+        "sources": sources,
+        "settings": {**settings, "metadata": metadata, "outputSelection": {"*": {"*": wanted}}},
+    }
+    done = subprocess.run(
+        ["node", str(HERE / "solc.js")],  # noqa: S607 - whichever node there is
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    output: dict[str, Any] = json.loads(done.stdout)
+    failed = [error["formattedMessage"] for error in output.get("errors", []) if error["severity"] == "error"]
+    if failed:
+        sys.exit("\n".join(failed))
+    return output
+
+
+def artefact_of(name: str, compiled: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a compiled contract.
+
+    `immutables` are the places (start, length) of the deployed code that the constructor fills in; they are zero in
+    `deployedBytecode`, of which `codeHash` is the keccak256.
+    """
+    deployed = compiled["evm"]["deployedBytecode"]
+    places = {(one["start"], one["length"]) for each in deployed["immutableReferences"].values() for one in each}
+    return {
+        "contract": name,
+        "abi": sorted(compiled["abi"], key=lambda item: json.dumps(item, sort_keys=True)),
+        "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
+        "deployedBytecode": "0x" + deployed["object"],
+        "immutables": [list(place) for place in sorted(places)],
+        "codeHash": "0x" + keccak256(bytes.fromhex(deployed["object"])).hex,
+        "storage": storage_of(compiled["storageLayout"]),
+    }
+
+
+def storage_of(layout: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where every state variable lies; members of structs follow with places of their own, relative to the struct."""
+    types: dict[str, Any] = layout["types"] or {}
+    found = [variable(one, types) for one in layout["storage"]]
+    for kind in sorted(types, key=lambda name: _AST_ID.sub("", name)):
+        for member in types[kind].get("members", []):
+            found.append({"in": types[kind]["label"], **variable(member, types)})
+    return found
+
+
+def variable(one: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
+    """A variable's name, place and type."""
+    kind = types[one["type"]]
+    return {"name": one["label"], "slot": int(one["slot"]), "offset": one["offset"], "type": kind["label"]}
+
+
+def pinned_in(source: str, code_hash: str) -> str:
+    """The Solidity file that pins the generated verifier, with this hash in it."""
+    text, count = re.subn(r"(CODE_HASH =\s+)0x[0-9a-f]+;", rf"\g<1>{code_hash};", source)
+    if count != 1:
+        sys.exit(f"{PINNED.name} does not hold one code hash")
+    return text
+
+
+def dump(document: dict[str, Any]) -> str:
+    """Compact JSON that is the same for the same contract."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+if __name__ == "__main__":
+    main()

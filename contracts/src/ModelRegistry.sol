@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {IInferenceVerifier, KeyFacts} from "./interfaces/IInferenceVerifier.sol";
+import {IModelRegistry, Model, Program, Registration, Status} from "./interfaces/IModelRegistry.sol";
+import {IVerifierRouter} from "./interfaces/IVerifierRouter.sol";
+import {CodeStore} from "./libraries/CodeStore.sol";
+import {Setups} from "./libraries/Setups.sol";
+import {SlotOrder, Visibility} from "./libraries/Slots.sol";
+
+/// @title Which model is which
+/// @notice What binds a model never changes once it is registered. It has no administrator: nobody but its owner has
+/// any power over a listing. Which setups are trusted is part of the code.
+contract ModelRegistry is IModelRegistry, IERC165 {
+    /// @dev What checking a proof takes comes first and is packed: three words are read for it.
+    struct Listing {
+        Program program;
+        bytes32 modelId;
+        bytes32 onnxDigest;
+        bytes32 setup;
+        address publisher;
+        Visibility visibility;
+        address owner;
+        address pendingOwner;
+        string uri;
+    }
+
+    /// @notice Where verifiers are found.
+    IVerifierRouter public immutable ROUTER;
+    /// @notice Whether this is a deployment for tests, which takes the setup `insecure-dev`, under which anybody can
+    /// forge proofs.
+    bool public immutable TEST_DEPLOYMENT;
+
+    mapping(bytes32 listing => Listing) private _listings;
+
+    modifier onlyOwnerOf(bytes32 listing) {
+        if (_existing(listing).owner != msg.sender) revert NotOwner(listing, msg.sender);
+        _;
+    }
+
+    /// @param router Where verifiers are found.
+    /// @param testDeployment Whether `insecure-dev` is taken.
+    constructor(IVerifierRouter router, bool testDeployment) {
+        ROUTER = router;
+        TEST_DEPLOYMENT = testDeployment;
+    }
+
+    /// @inheritdoc IModelRegistry
+    function register(Registration calldata registration, bytes32[] calldata key)
+        external
+        override
+        returns (bytes32 listing)
+    {
+        bytes32 keyDigest = CodeStore.digest(key);
+        bytes32 modelId = keccak256(abi.encode(registration.onnxDigest, keyDigest));
+        listing = listingOf(modelId, msg.sender);
+        Listing storage entry = _listings[listing];
+        if (entry.program.status != Status.Unknown) revert AlreadyRegistered(listing);
+        // Everything is written before the verifier is called.
+        entry.program = Program({
+            status: Status.Active,
+            selector: registration.selector,
+            slots: SlotOrder.from(registration.visibility, registration.inputs, registration.outputs),
+            key: CodeStore.write(key),
+            fee: registration.fee,
+            keyDigest: keyDigest
+        });
+        entry.modelId = modelId;
+        entry.onnxDigest = registration.onnxDigest;
+        (entry.publisher, entry.owner) = (msg.sender, msg.sender);
+        entry.visibility = registration.visibility;
+        entry.uri = registration.uri;
+        entry.setup = _prepare(entry.program);
+        emit ModelRegistered(listing, modelId, msg.sender, keyDigest, entry.program.key, entry.setup, registration);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function deprecate(bytes32 listing, bytes32 successor) external override onlyOwnerOf(listing) {
+        if (successor != 0) _existing(successor);
+        _advance(listing, Status.Deprecated, successor);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function revoke(bytes32 listing) external override onlyOwnerOf(listing) {
+        _advance(listing, Status.Revoked, 0);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function setFee(bytes32 listing, uint96 fee) external override onlyOwnerOf(listing) {
+        _listings[listing].program.fee = fee;
+        emit FeeChanged(listing, fee);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function setUri(bytes32 listing, string calldata uri) external override onlyOwnerOf(listing) {
+        _listings[listing].uri = uri;
+        emit UriChanged(listing, uri);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function offerOwnership(bytes32 listing, address newOwner) external override onlyOwnerOf(listing) {
+        _listings[listing].pendingOwner = newOwner;
+        emit OwnershipOffered(listing, msg.sender, newOwner);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function acceptOwnership(bytes32 listing) external override {
+        Listing storage entry = _existing(listing);
+        if (entry.pendingOwner != msg.sender) revert NotPendingOwner(listing, msg.sender);
+        emit OwnershipTransferred(listing, entry.owner, msg.sender);
+        entry.owner = msg.sender;
+        entry.pendingOwner = address(0);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function modelOf(bytes32 listing) external view override returns (Model memory) {
+        Listing storage entry = _existing(listing);
+        Program memory program = entry.program;
+        return Model({
+            modelId: entry.modelId,
+            onnxDigest: entry.onnxDigest,
+            keyDigest: program.keyDigest,
+            key: program.key,
+            setup: entry.setup,
+            selector: program.selector,
+            visibility: entry.visibility,
+            slots: program.slots,
+            status: program.status,
+            publisher: entry.publisher,
+            owner: entry.owner,
+            pendingOwner: entry.pendingOwner,
+            fee: program.fee,
+            uri: entry.uri
+        });
+    }
+
+    /// @inheritdoc IModelRegistry
+    function programOf(bytes32 listing) external view override returns (Program memory) {
+        return _existing(listing).program;
+    }
+
+    /// @inheritdoc IModelRegistry
+    function ownerOf(bytes32 listing) external view override returns (address) {
+        return _existing(listing).owner;
+    }
+
+    /// @inheritdoc IERC165
+    function supportsInterface(bytes4 interfaceId) external pure override returns (bool) {
+        return interfaceId == type(IERC165).interfaceId || interfaceId == type(IModelRegistry).interfaceId;
+    }
+
+    /// @inheritdoc IModelRegistry
+    function listingOf(bytes32 modelId, address publisher) public pure override returns (bytes32) {
+        return keccak256(abi.encode(modelId, publisher));
+    }
+
+    /// @dev Steps: (1) a verifier of this proving system is routed and runs; (2) it reads the key, and names it by the
+    /// same digest; (3) the key has as many public values as the publisher says; (4) its setup is trusted.
+    function _prepare(Program memory program) private returns (bytes32) {
+        // (1)
+        IInferenceVerifier verifier = ROUTER.verifierOf(program.selector);
+        verifier.prepare(program.key);
+        // (2)
+        KeyFacts memory facts = verifier.inspect(program.key);
+        if (facts.digest != program.keyDigest) revert KeyDigestMismatch(program.keyDigest, facts.digest);
+        // (3)
+        if (facts.instanceCount != program.slots.instanceCount) {
+            revert SlotsMismatch(facts.instanceCount, program.slots.instanceCount);
+        }
+        // (4)
+        _requireTrusted(facts.setup);
+        return facts.setup;
+    }
+
+    function _advance(bytes32 listing, Status wanted, bytes32 successor) private {
+        Program storage program = _listings[listing].program;
+        if (wanted <= program.status) revert StatusNeverReturns(program.status, wanted);
+        program.status = wanted;
+        emit StatusChanged(listing, wanted, successor);
+    }
+
+    function _requireTrusted(bytes32 setup) private view {
+        if (setup == Setups.INSECURE_DEV) {
+            if (!TEST_DEPLOYMENT) revert InsecureSetup();
+        } else if (setup != Setups.HERMEZ && setup != Setups.PERPETUAL_POWERS_OF_TAU) {
+            revert UntrustedSetup(setup);
+        }
+    }
+
+    function _existing(bytes32 listing) private view returns (Listing storage entry) {
+        entry = _listings[listing];
+        if (entry.program.status == Status.Unknown) revert UnknownListing(listing);
+    }
+}

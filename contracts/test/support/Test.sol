@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @notice The cheatcodes of forge that these tests use.
+interface Vm {
+    struct Log {
+        bytes32[] topics;
+        bytes data;
+        address emitter;
+    }
+
+    function assertEq(uint256 left, uint256 right) external pure;
+    function assertEq(uint256 left, uint256 right, string calldata why) external pure;
+    function assertEq(int256 left, int256 right) external pure;
+    function assertEq(bytes32 left, bytes32 right) external pure;
+    function assertEq(bytes32 left, bytes32 right, string calldata why) external pure;
+    function assertEq(address left, address right) external pure;
+    function assertEq(bool left, bool right) external pure;
+    function assertEq(string calldata left, string calldata right) external pure;
+    function assertEq(bytes calldata left, bytes calldata right) external pure;
+    function assertLe(uint256 left, uint256 right) external pure;
+    function assertTrue(bool condition) external pure;
+    function assertFalse(bool condition) external pure;
+    function assertFalse(bool condition, string calldata why) external pure;
+    function assume(bool condition) external pure;
+    function chainId(uint256 id) external;
+    function deal(address account, uint256 balance) external;
+    function etch(address target, bytes calldata code) external;
+    function expectEmit(address emitter) external;
+    function expectRevert(bytes4 selector) external;
+    function expectRevert(bytes calldata data) external;
+    function getCode(string calldata name) external view returns (bytes memory);
+    function getRecordedLogs() external returns (Log[] memory);
+    function parseJsonAddress(string calldata json, string calldata key) external pure returns (address);
+    function parseJsonBool(string calldata json, string calldata key) external pure returns (bool);
+    function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
+    function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
+    function parseJsonBytes32Array(string calldata json, string calldata key) external pure returns (bytes32[] memory);
+    function parseJsonInt(string calldata json, string calldata key) external pure returns (int256);
+    function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
+    function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
+    function prank(address sender) external;
+    function readFile(string calldata path) external view returns (string memory);
+    function recordLogs() external;
+    function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
+    function startPrank(address sender) external;
+    function stopPrank() external;
+    function toString(uint256 value) external pure returns (string memory);
+    function warp(uint256 time) external;
+}
+
+/// @notice What every test inherits.
+abstract contract Test {
+    Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    /// @dev How forge knows a test contract.
+    bool public constant IS_TEST = true;
+
+    address internal constant ALICE = address(0xa11ce);
+    address internal constant BOB = address(0xb0b);
+    address internal constant MALLORY = address(0xbad);
+
+    /// @dev Put a contract at an address of our choice, its constructor run there.
+    function deployAt(address where, bytes memory creation) internal {
+        vm.etch(where, creation);
+        (bool success, bytes memory code) = where.call("");
+        require(success, "the constructor reverted");
+        vm.etch(where, code);
+    }
+
+    function create(bytes memory creation) internal returns (address made) {
+        assembly ("memory-safe") {
+            made := create(0, add(creation, 0x20), mload(creation))
+        }
+        require(made != address(0), "the constructor reverted");
+    }
+
+    /// @dev `path` is below the artefacts that Python ships.
+    function artefact(string memory path) internal view returns (string memory) {
+        return vm.readFile(string.concat("zkinfer/contracts/artefacts/", path, ".json"));
+    }
+
+    function vectors(string memory path) internal view returns (string memory) {
+        return vm.readFile(string.concat("../tests/vectors/chain/", path, ".json"));
+    }
+
+    function wordsOf(bytes memory packed) internal pure returns (bytes32[] memory words) {
+        words = new bytes32[](packed.length / 32);
+        for (uint256 i = 0; i < words.length; ++i) {
+            assembly ("memory-safe") {
+                mstore(add(add(words, 0x20), shl(5, i)), mload(add(add(packed, 0x20), shl(5, i))))
+            }
+        }
+    }
+
+    function slice(uint256[] memory values, uint256 start, uint256 count) internal pure returns (uint256[] memory) {
+        uint256[] memory some = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            some[i] = values[start + i];
+        }
+        return some;
+    }
+
+    function copyOf(bytes memory data) internal pure returns (bytes memory) {
+        return abi.encodePacked(data);
+    }
+
+    function copyOf(uint256[] memory values) internal pure returns (uint256[] memory) {
+        return slice(values, 0, values.length);
+    }
+
+    function readWord(bytes memory data, uint256 place) internal pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(add(add(data, 0x20), shl(5, place)))
+        }
+    }
+
+    function writeWord(bytes memory data, uint256 place, uint256 word) internal pure {
+        assembly ("memory-safe") {
+            mstore(add(add(data, 0x20), shl(5, place)), word)
+        }
+    }
+
+    /// @dev The same call, its dynamic argument under head `place` reached in an identical copy at the end.
+    function shifted(bytes memory call_, uint256 place, uint256 size) internal pure returns (bytes memory probe) {
+        uint256 head = 4 + 32 * place;
+        uint256 offset;
+        assembly ("memory-safe") {
+            offset := mload(add(add(call_, 0x20), head))
+        }
+        probe = new bytes(call_.length + 32 + size);
+        for (uint256 i = 0; i < call_.length; ++i) {
+            probe[i] = call_[i];
+        }
+        for (uint256 i = 0; i < 32 + size; ++i) {
+            probe[call_.length + i] = call_[4 + offset + i];
+        }
+        uint256 moved = call_.length - 4;
+        assembly ("memory-safe") {
+            mstore(add(add(probe, 0x20), head), moved)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {PublicValues} from "../../src/libraries/PublicValues.sol";
+import {Test} from "../support/Test.sol";
+
+contract PublicValuesTest is Test {
+    int256 private constant LIMIT = 2 ** 127;
+
+    function decode(uint256 word) external pure returns (int256) {
+        return PublicValues.decode(word);
+    }
+
+    function decodeBounded(uint256 word, uint256 limit) external pure returns (int256) {
+        return PublicValues.decodeBounded(word, limit);
+    }
+
+    function encode(int256 value) external pure returns (uint256) {
+        return PublicValues.encode(value);
+    }
+
+    function isAtLeast(int256 value, uint8 scale, int256 numerator, uint256 denominator) external pure returns (bool) {
+        return PublicValues.isAtLeast(value, scale, numerator, denominator);
+    }
+
+    function toDecimals(int256 value, uint8 scale, uint8 places) external pure returns (int256) {
+        return PublicValues.toDecimals(value, scale, places);
+    }
+
+    function argmax(int256[] memory values) external pure returns (uint256) {
+        return PublicValues.argmax(values);
+    }
+
+    function commitment(uint256[] calldata words) external pure returns (bytes32) {
+        return PublicValues.commitment(words);
+    }
+
+    function decodeAll(uint256[] calldata words) external pure returns (int256[] memory) {
+        return PublicValues.decodeAll(words);
+    }
+
+    function test_decode_vectors_agreeWithPython() external {
+        string memory json = vectors("values");
+        for (uint256 i = 0; i < 21; ++i) {
+            string memory at_ = string.concat(".decoding[", vm.toString(i), "]");
+            uint256 word = vm.parseJsonUint(json, string.concat(at_, ".word"));
+            if (vm.parseJsonBool(json, string.concat(at_, ".ok"))) {
+                vm.assertEq(this.decode(word), vm.parseJsonInt(json, string.concat(at_, ".value")));
+            } else {
+                bytes4 expected = word >= PublicValues.MODULUS
+                    ? PublicValues.NotCanonical.selector
+                    : PublicValues.NotAnInteger.selector;
+                vm.expectRevert(abi.encodeWithSelector(expected, word));
+                this.decode(word);
+            }
+        }
+    }
+
+    function test_toDecimals_vectors_agreeWithPython() external view {
+        string memory json = vectors("values");
+        for (uint256 i = 0; i < 8; ++i) {
+            string memory at_ = string.concat(".decimals[", vm.toString(i), "]");
+            int256 value = vm.parseJsonInt(json, string.concat(at_, ".value"));
+            uint8 scale = uint8(vm.parseJsonUint(json, string.concat(at_, ".scale")));
+            uint8 places = uint8(vm.parseJsonUint(json, string.concat(at_, ".decimals")));
+            vm.assertEq(this.toDecimals(value, scale, places), vm.parseJsonInt(json, string.concat(at_, ".result")));
+        }
+    }
+
+    function testFuzz_encode_everyInteger_comesBack(int128 value) external view {
+        vm.assume(value > type(int128).min);
+        vm.assertEq(this.decode(this.encode(value)), value);
+    }
+
+    function testFuzz_decode_everyWord_hasOneForm(uint256 word) external view {
+        try this.decode(word) returns (int256 value) {
+            vm.assertEq(this.encode(value), word);
+        } catch {
+            vm.assertTrue(word >= 2 ** 127 && word <= PublicValues.MODULUS - 2 ** 127 || word >= PublicValues.MODULUS);
+        }
+    }
+
+    function testFuzz_decodeAll_words_areDecodedInOrder(uint120[3] memory some) external view {
+        uint256[] memory words = new uint256[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            words[i] = this.encode(-int256(uint256(some[i])));
+        }
+        int256[] memory values = this.decodeAll(words);
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.assertEq(values[i], -int256(uint256(some[i])));
+        }
+    }
+
+    function test_encode_ofTooLarge_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(PublicValues.OutOfBounds.selector, LIMIT, uint256(LIMIT)));
+        this.encode(LIMIT);
+    }
+
+    function test_encode_ofTooSmall_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(PublicValues.OutOfBounds.selector, type(int256).min, uint256(LIMIT)));
+        this.encode(type(int256).min);
+    }
+
+    function test_decodeBounded_belowLimit_passes() external view {
+        vm.assertEq(this.decodeBounded(PublicValues.MODULUS - 99, 100), -99);
+    }
+
+    function test_decodeBounded_atLimit_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(PublicValues.OutOfBounds.selector, int256(-100), uint256(100)));
+        this.decodeBounded(PublicValues.MODULUS - 100, 100);
+    }
+
+    function test_isAtLeast_negativeNumbers_areSmaller() external view {
+        vm.assertFalse(this.isAtLeast(-1, 0, 0, 1));
+        vm.assertTrue(this.isAtLeast(-2, 1, -1, 1));
+        vm.assertFalse(this.isAtLeast(-3, 1, -1, 1));
+    }
+
+    /// @dev Against long division, which rounds towards minus infinity.
+    function testFuzz_isAtLeast_everyPair_comparesExactly(int128 value, uint8 scale, int128 numerator, uint96 below)
+        external
+        view
+    {
+        vm.assume(value > type(int128).min && numerator > type(int128).min && below > 0);
+        scale %= 65;
+        int256 wanted = int256(numerator) << scale;
+        int256 least = wanted / int256(uint256(below));
+        if (wanted > 0 && wanted % int256(uint256(below)) != 0) ++least;
+        vm.assertEq(this.isAtLeast(value, scale, numerator, below), int256(value) >= least);
+    }
+
+    function test_isAtLeast_withoutDenominator_reverts() external {
+        vm.expectRevert(PublicValues.NotComparable.selector);
+        this.isAtLeast(1, 0, 1, 0);
+    }
+
+    function test_isAtLeast_withLargeDenominator_reverts() external {
+        vm.expectRevert(PublicValues.NotComparable.selector);
+        this.isAtLeast(1, 0, 1, 2 ** 96 + 1);
+    }
+
+    function test_isAtLeast_withLargeScale_reverts() external {
+        vm.expectRevert(PublicValues.NotComparable.selector);
+        this.isAtLeast(1, 65, 1, 1);
+    }
+
+    function test_isAtLeast_withLargeNumber_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(PublicValues.OutOfBounds.selector, LIMIT, uint256(LIMIT)));
+        this.isAtLeast(1, 0, LIMIT, 1);
+    }
+
+    function test_toDecimals_withManyDecimals_reverts() external {
+        vm.expectRevert(PublicValues.NotComparable.selector);
+        this.toDecimals(1, 0, 19);
+    }
+
+    function test_argmax_ofEquals_isTheFirst() external view {
+        int256[] memory values = new int256[](4);
+        (values[0], values[1], values[2], values[3]) = (-5, 7, 7, -9);
+        vm.assertEq(this.argmax(values), 1);
+    }
+
+    function test_argmax_ofNothing_reverts() external {
+        vm.expectRevert(PublicValues.NoValues.selector);
+        this.argmax(new int256[](0));
+    }
+
+    function testFuzz_commitment_isHashOfWords(uint256[] calldata words) external view {
+        vm.assertEq(this.commitment(words), keccak256(abi.encodePacked(words)));
+    }
+}

@@ -1,0 +1,339 @@
+"""Write what pytest and forge both read: `python -m tests.vectors.make_chain [--values]`.
+
+`values.json` holds contexts, model ids, request ids, layouts and decoded public values, computed by the Python side;
+both sides are compared with it, and a test makes it again. `digits.json` holds real proofs of the demo's model and
+one of the canary, for contracts at fixed addresses. They need a file of the hermez ceremony, and minutes; each run
+writes other proofs, so `--values` leaves them as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from zkinfer.circuits import Circuit, Home, field
+from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.engines.base import slots_in_order
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.recipe import CircuitIdentity
+from zkinfer.circuits.setups.ceremonies import CEREMONIES
+from zkinfer.circuits.setups.curve import FIELD as Q
+from zkinfer.circuits.tensors import TensorSpec, quantise
+from zkinfer.contracts.requests import ANY_INPUT, Request, commitment, listing_of
+from zkinfer.prover import Prover
+from zkinfer.verifier.codec import from_base64
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+VALUES, DIGITS = HERE / "chain/values.json", HERE / "chain/digits.json"
+sys.path.insert(0, str(REPOSITORY / "contracts"))
+
+CHAIN_ID = 31337
+EXPIRY = 2_000_000_000
+ARGUMENTS = EzklArguments(
+    input_scale=4,
+    param_scale=4,
+    decomp_base=1024,
+    decomp_legs=3,
+    lookup_range=(0, 0),
+    logrows=11,
+    num_inner_cols=3,
+    scale_rebase_multiplier=3,
+).to_run_arguments()
+BATCH = 10
+
+
+def address(number: int) -> str:
+    """An address that no key is known of."""
+    return f"0x{0x2AF0000000000000000000000000000000000000 + number:040x}"
+
+
+LEDGER, CONSUMER, REQUESTER, PROVER, PUBLISHER, LOCK, ADAPTER = (address(number) for number in range(1, 8))
+OWNER_FEE, PROVER_FEE = 10**15, 2 * 10**15
+
+
+def main() -> None:
+    VALUES.write_text(dump(values()))
+    if "--values" not in sys.argv[1:]:
+        DIGITS.write_text(dump(digits()))
+
+
+def dump(document) -> str:
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def values() -> dict:
+    return {
+        "contexts": [context_case(seed) for seed in range(8)],
+        "decoding": [decoding_case(element) for element in elements()],
+        "decimals": [decimals_case(*case) for case in decimals()],
+        "layouts": [layout_case(*case) for case in layouts()],
+        "models": [model_case(seed) for seed in range(4)],
+        "requests": [request_case(seed) for seed in range(4)],
+        "setups": {ceremony.name: setup_case(ceremony) for ceremony in CEREMONIES},
+    }
+
+
+def word(number: int) -> str:
+    return f"0x{number % 2**256:064x}"
+
+
+def mixed(seed: int, index: int, bits: int) -> int:
+    """Numbers that look random and never change."""
+    return int.from_bytes(bytes.fromhex(commitment([seed, index])[2:]), "big") >> (256 - bits)
+
+
+def context_case(seed: int) -> dict:
+    context = context_of(
+        mixed(seed, 0, 256 if seed else 32),
+        f"0x{mixed(seed, 1, 160):040x}",
+        word(mixed(seed, 2, 256)),
+        f"0x{mixed(seed, 3, 160):040x}",
+        mixed(seed, 4, 64),
+    )
+    numbers = {"chainId": word(context.chain_id), "expiry": word(context.expiry)}
+    return {**context.model_dump(by_alias=True), **numbers, "limbs": list(context.limbs)}
+
+
+def context_of(chain_id: int, consumer: str, request_id: str, requester: str, expiry: int) -> Context:
+    fields = {"chainId": chain_id, "consumer": consumer, "requestId": request_id}
+    return Context.model_validate({**fields, "requester": requester, "expiry": expiry})
+
+
+def elements() -> list[int]:
+    half, p = 1 << 127, field.MODULUS
+    edges = [0, 1, half - 1, half, half + 1, p - half, p - half + 1, p - 1, p, p + 1, 2**256 - 1, p // 2, p // 2 + 1]
+    return edges + [mixed(seed, 0, 127) for seed in range(4)] + [p - mixed(seed, 1, 127) for seed in range(4)]
+
+
+def decoding_case(element: int) -> dict:
+    try:
+        return {"word": word(element), "ok": True, "value": str(field.decode(element))}
+    except field.InputError:
+        return {"word": word(element), "ok": False, "value": "0"}
+
+
+def decimals() -> list[tuple[int, int, int]]:
+    return [
+        (0, 0, 0),
+        (1, 12, 18),
+        (-1, 12, 18),
+        (-1, 1, 0),
+        (-5, 2, 1),
+        (12345, 7, 6),
+        (-12345, 7, 6),
+        (2**127 - 1, 64, 18),
+    ]
+
+
+def decimals_case(value: int, scale: int, places: int) -> dict:
+    return {"value": str(value), "scale": scale, "decimals": places, "result": str(value * 10**places >> scale)}
+
+
+def layouts() -> list[tuple[str, int, int]]:
+    return [("public", 64, 10), ("public", 1, 1), ("hashed", 2, 3), ("private", 0, 4)]
+
+
+def layout_case(visibility: str, inputs: int, outputs: int) -> dict:
+    """The engine's own order, seen from the contract."""
+    sizes = [inputs] if visibility == "public" else [7] * max(inputs, 1)
+    tensors = tuple(spec(f"x{i}", size, visibility) for i, size in enumerate(sizes))
+    slots = slots_in_order(tensors, (spec("y", outputs, "public"),))
+    start = {slot.role: slot.start for slot in reversed(slots)}
+    return {
+        "visibility": ["public", "hashed", "private"].index(visibility),
+        "inputs": inputs,
+        "outputs": outputs,
+        "contextAt": start["context"],
+        "inputAt": start.get("input", 0),
+        "outputAt": start["output"],
+        "instanceCount": sum(slot.count for slot in slots),
+    }
+
+
+def spec(name: str, size: int, visibility: str) -> TensorSpec:
+    return TensorSpec(name=name, dtype="float32", shape=(size,), scale=4, visibility=visibility)
+
+
+def model_case(seed: int) -> dict:
+    onnx, key = word(mixed(seed, 0, 256)), word(mixed(seed, 1, 256))
+    identity = CircuitIdentity(
+        model=f"sha256:{onnx[2:]}", network=f"sha256:{onnx[2:]}", verifying_key=f"keccak256:{key[2:]}"
+    )
+    publisher = f"0x{mixed(seed, 2, 160):040x}"
+    return {
+        "onnxDigest": onnx,
+        "keyDigest": key,
+        "publisher": publisher,
+        "modelId": identity.model_id,
+        "listing": listing_of(identity.model_id, publisher),
+    }
+
+
+def request_case(seed: int) -> dict:
+    request = Request(
+        listing=word(mixed(seed, 0, 256)),
+        input_commitment=word(mixed(seed, 1, 256)) if seed else ANY_INPUT,
+        consumer=f"0x{mixed(seed, 2, 160):040x}",
+        requester=f"0x{mixed(seed, 3, 160):040x}",
+        expiry=mixed(seed, 4, 64),
+        prover=f"0x{mixed(seed, 5, 160):040x}",
+        prover_fee=mixed(seed, 6, 96),
+        refund_to=f"0x{mixed(seed, 7, 160):040x}",
+        owner_fee=mixed(seed, 8, 96),
+        salt=word(mixed(seed, 9, 256)),
+    )
+    return {**fields_of(request), "id": request.id(CHAIN_ID, LEDGER)}
+
+
+def fields_of(request: Request) -> dict:
+    """As the contract names them; numbers as words, so that no JSON reader rounds them."""
+    return {
+        "listing": request.listing,
+        "inputCommitment": request.input_commitment,
+        "consumer": request.consumer,
+        "requester": request.requester,
+        "expiry": word(request.expiry),
+        "prover": request.prover,
+        "proverFee": word(request.prover_fee),
+        "refundTo": request.refund_to,
+        "ownerFee": word(request.owner_fee),
+        "salt": request.salt,
+    }
+
+
+def setup_case(ceremony) -> dict:
+    """tau*G2 and its negative, as four words each, as EIP-197 and as a verifying key write them."""
+    tau = [int.from_bytes(ceremony.tau_g2[i : i + 32], "big") for i in range(0, 128, 32)]
+    return {
+        "id": "0x" + sha256(ceremony.tau_g2).hex,
+        "negated": [word(number) for number in (tau[0], tau[1], Q - tau[2], Q - tau[3])],
+    }
+
+
+def digits() -> dict:
+    """Real proofs, each for a request of a contract at a fixed address."""
+    import build
+    import canary
+
+    with tempfile.TemporaryDirectory() as scratch:
+        base = Path(scratch)
+        home = Home(base / "home", setup_search=canary.setup_folders())
+        circuit = digits_circuit(base, home)
+        maker = Maker(circuit, home)
+        setup = home.setups.serving(circuit.manifest.program.log_rows, "hermez")
+        source = EzklEngine().evm_verifier(circuit.folder, setup.path, dedicated=True)
+        (base / "canary").mkdir()
+        watched = canary.compiled(base / "canary", "hermez")
+        return {
+            "chainId": CHAIN_ID,
+            "addresses": {
+                "ledger": LEDGER,
+                "consumer": CONSUMER,
+                "requester": REQUESTER,
+                "prover": PROVER,
+                "publisher": PUBLISHER,
+                "lock": LOCK,
+                "adapter": ADAPTER,
+            },
+            "model": maker.model(),
+            "dedicated": build.compile_dedicated(source)["bytecode"],
+            "batch": [maker.case(number, CONSUMER, REQUESTER) for number in range(BATCH)],
+            "lock": maker.case(0, LOCK, LOCK),
+            "caller": maker.for_caller(1),
+            "canary": canary_case(watched, home),
+        }
+
+
+def digits_circuit(base: Path, home: Home) -> Circuit:
+    folder = REPOSITORY / "service/zkinfer/cli/demo/digits"
+    options = CompileOptions(setup="hermez", run_arguments=ARGUMENTS)
+    calibration = folder / "calibration.npz"
+    compile_model(
+        folder / "digits.onnx",
+        base / "digits",
+        engine=EzklEngine(),
+        home=home,
+        calibration=calibration,
+        options=options,
+    )
+    return Circuit.open(base / "digits")
+
+
+class Maker:
+    """Makes requests and proofs of one circuit."""
+
+    def __init__(self, circuit: Circuit, home: Home) -> None:
+        self.circuit = circuit
+        self.prover = Prover(home=home)
+        self.words = (circuit.folder / "vka.bin").read_bytes()[8:]
+        self.listing = listing_of(circuit.model_id, PUBLISHER)
+        self.slots = {slot.role: slot for slot in circuit.manifest.program.slots}
+        with np.load(REPOSITORY / "service/zkinfer/cli/demo/digits/held-out.npz") as data:
+            self.images = data["image"]
+
+    def model(self) -> dict:
+        identity = self.circuit.manifest.identity
+        return {
+            "key": "0x" + self.words.hex(),
+            "keyDigest": "0x" + identity.verifying_key.removeprefix("keccak256:"),
+            "onnxDigest": "0x" + identity.model.removeprefix("sha256:"),
+            "modelId": self.circuit.model_id,
+            "listing": self.listing,
+            "inputs": self.slots["input"].count,
+            "outputs": self.slots["output"].count,
+        }
+
+    def case(self, number: int, consumer: str, requester: str) -> dict:
+        """A request with fees about one image, and a proof of the answer."""
+        request = Request(
+            listing=self.listing,
+            input_commitment=self.commitment(number),
+            consumer=consumer,
+            requester=requester,
+            expiry=EXPIRY,
+            prover=PROVER,
+            prover_fee=PROVER_FEE,
+            refund_to=REQUESTER,
+            owner_fee=OWNER_FEE,
+            salt=word(number),
+        )
+        request_id = request.id(CHAIN_ID, LEDGER)
+        context = context_of(CHAIN_ID, consumer, request_id, requester, EXPIRY)
+        return {"request": fields_of(request), "id": request_id, **self.proven(number, context)}
+
+    def for_caller(self, number: int) -> dict:
+        """A proof for a caller of the ERC-7992 adapter."""
+        asked = commitment([int(self.listing, 16), int(self.commitment(number), 16)])
+        context = context_of(CHAIN_ID, ADAPTER, asked, REQUESTER, 0)
+        return {"inputCommitment": self.commitment(number), **self.proven(number, context)}
+
+    def commitment(self, number: int) -> str:
+        integers = quantise(self.images[number], self.circuit.manifest.program.inputs[0])
+        return commitment(field.encode(integer) for integer in integers)
+
+    def proven(self, number: int, context: Context) -> dict:
+        return proven(self.prover.prove(self.circuit, {"image": self.images[number]}, context))
+
+
+def proven(attestation) -> dict:
+    predicate = attestation.statement.predicate
+    proof = from_base64(predicate.proof, "proof")
+    return {"proof": "0x" + proof.hex(), "instances": list(predicate.instances)}
+
+
+def canary_case(circuit: Circuit, home: Home) -> dict:
+    """A true answer of the canary: max(-3, 0)."""
+    context = context_of(0, address(0), word(1), address(0), 0)
+    return proven(Prover(home=home).prove(circuit, {"x": np.array([-3.0], dtype=np.float32)}, context))
+
+
+if __name__ == "__main__":
+    main()
