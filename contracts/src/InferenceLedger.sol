@@ -115,7 +115,7 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
     {
         id = idOf(question);
         // Digests are stored for what is recorded only, so an equal one says that it is.
-        if (_entries[id].outputDigest != PublicValues.commitment(outputs)) revert NotRecorded(id);
+        if (_entries[id].outputDigest != bytes26(PublicValues.commitment(outputs))) revert NotRecorded(id);
     }
 
     /// @inheritdoc IERC165
@@ -141,8 +141,8 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
     {
         Program memory program = REGISTRY.programOf(question.listing);
         // (1)
-        Entry storage entry = _entries[id];
-        if (entry.state != State.Open) _open(id, entry.state, question, program);
+        State state = _entries[id].state;
+        if (state != State.Open) _open(id, state, question, program);
         // (2)
         if (block.timestamp > question.expiry) revert Expired(question.expiry);
         // (3)
@@ -150,14 +150,11 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
         // (4)
         uint256[] calldata outputs =
             Statements.check(ROUTER, program, _contextOf(id, question), question.inputCommitment, proof, instances);
-        // (5)
-        entry.state = State.Recorded;
-        entry.recordedAt = uint64(block.timestamp);
-        // (6)
-        entry.outputDigest = PublicValues.commitment(outputs);
+        // (5) and (6)
+        _entries[id] = Entry(State.Recorded, uint40(block.timestamp), bytes26(PublicValues.commitment(outputs)));
         // (7)
         if (question.proverFee != 0) _credits[question.prover] += question.proverFee;
-        if (question.ownerFee != 0) _credits[REGISTRY.ownerOf(question.listing)] += question.ownerFee;
+        if (question.ownerFee != 0) _credits[program.owner] += question.ownerFee;
         // (8)
         emit Recorded(id, question.listing, question.consumer, msg.sender, outputs);
     }

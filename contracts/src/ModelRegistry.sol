@@ -7,21 +7,27 @@ import {IModelRegistry, Model, Program, Registration, Status} from "./interfaces
 import {IVerifierRouter} from "./interfaces/IVerifierRouter.sol";
 import {CodeStore} from "./libraries/CodeStore.sol";
 import {Setups} from "./libraries/Setups.sol";
-import {SlotOrder, Visibility} from "./libraries/Slots.sol";
+import {SlotOrder, Slots, Visibility} from "./libraries/Slots.sol";
 
 /// @title Which model is which
 /// @notice What binds a model never changes once it is registered. It has no administrator: nobody but its owner has
 /// any power over a listing. Which setups are trusted is part of the code.
 contract ModelRegistry is IModelRegistry, IERC165 {
-    /// @dev What checking a proof takes comes first and is packed: three words are read for it.
+    /// @dev The first three words are all that recording an answer takes.
     struct Listing {
-        Program program;
+        Status status;
+        bytes4 selector;
+        address owner;
+        Visibility visibility;
+        uint24 inputs;
+        uint24 outputs;
+        address key;
+        uint96 fee;
+        bytes32 keyDigest;
         bytes32 modelId;
         bytes32 onnxDigest;
         bytes32 setup;
         address publisher;
-        Visibility visibility;
-        address owner;
         address pendingOwner;
         string uri;
     }
@@ -56,23 +62,24 @@ contract ModelRegistry is IModelRegistry, IERC165 {
         bytes32 modelId = keccak256(abi.encode(registration.onnxDigest, keyDigest));
         listing = listingOf(modelId, msg.sender);
         Listing storage entry = _listings[listing];
-        if (entry.program.status != Status.Unknown) revert AlreadyRegistered(listing);
-        // Everything is written before the verifier is called.
-        entry.program = Program({
-            status: Status.Active,
-            selector: registration.selector,
-            slots: SlotOrder.from(registration.visibility, registration.inputs, registration.outputs),
-            key: CodeStore.write(key),
-            fee: registration.fee,
-            keyDigest: keyDigest
-        });
+        if (entry.status != Status.Unknown) revert AlreadyRegistered(listing);
+        Slots memory slots = SlotOrder.from(registration.visibility, registration.inputs, registration.outputs);
+        // Everything but the setup, which the verifier reads, is written before the verifier is called.
+        entry.status = Status.Active;
+        entry.selector = registration.selector;
+        entry.owner = msg.sender;
+        entry.visibility = registration.visibility;
+        entry.inputs = uint24(registration.inputs); // both are at most SlotOrder.MOST
+        entry.outputs = uint24(registration.outputs);
+        entry.key = CodeStore.write(key);
+        entry.fee = registration.fee;
+        entry.keyDigest = keyDigest;
         entry.modelId = modelId;
         entry.onnxDigest = registration.onnxDigest;
-        (entry.publisher, entry.owner) = (msg.sender, msg.sender);
-        entry.visibility = registration.visibility;
+        entry.publisher = msg.sender;
         entry.uri = registration.uri;
-        entry.setup = _prepare(entry.program);
-        emit ModelRegistered(listing, modelId, msg.sender, keyDigest, entry.program.key, entry.setup, registration);
+        entry.setup = _prepare(registration.selector, entry.key, keyDigest, slots.instanceCount);
+        emit ModelRegistered(listing, modelId, msg.sender, keyDigest, entry.key, entry.setup, registration);
     }
 
     /// @inheritdoc IModelRegistry
@@ -88,7 +95,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
 
     /// @inheritdoc IModelRegistry
     function setFee(bytes32 listing, uint96 fee) external override onlyOwnerOf(listing) {
-        _listings[listing].program.fee = fee;
+        _listings[listing].fee = fee;
         emit FeeChanged(listing, fee);
     }
 
@@ -116,28 +123,36 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     /// @inheritdoc IModelRegistry
     function modelOf(bytes32 listing) external view override returns (Model memory) {
         Listing storage entry = _existing(listing);
-        Program memory program = entry.program;
         return Model({
             modelId: entry.modelId,
             onnxDigest: entry.onnxDigest,
-            keyDigest: program.keyDigest,
-            key: program.key,
+            keyDigest: entry.keyDigest,
+            key: entry.key,
             setup: entry.setup,
-            selector: program.selector,
+            selector: entry.selector,
             visibility: entry.visibility,
-            slots: program.slots,
-            status: program.status,
+            slots: SlotOrder.from(entry.visibility, entry.inputs, entry.outputs),
+            status: entry.status,
             publisher: entry.publisher,
             owner: entry.owner,
             pendingOwner: entry.pendingOwner,
-            fee: program.fee,
+            fee: entry.fee,
             uri: entry.uri
         });
     }
 
     /// @inheritdoc IModelRegistry
     function programOf(bytes32 listing) external view override returns (Program memory) {
-        return _existing(listing).program;
+        Listing storage entry = _existing(listing);
+        return Program({
+            status: entry.status,
+            selector: entry.selector,
+            owner: entry.owner,
+            slots: SlotOrder.from(entry.visibility, entry.inputs, entry.outputs),
+            key: entry.key,
+            fee: entry.fee,
+            keyDigest: entry.keyDigest
+        });
     }
 
     /// @inheritdoc IModelRegistry
@@ -157,26 +172,27 @@ contract ModelRegistry is IModelRegistry, IERC165 {
 
     /// @dev Steps: (1) a verifier of this proving system is routed and runs; (2) it reads the key, and names it by the
     /// same digest; (3) the key has as many public values as the publisher says; (4) its setup is trusted.
-    function _prepare(Program memory program) private returns (bytes32) {
+    function _prepare(bytes4 selector, address key, bytes32 keyDigest, uint256 instanceCount)
+        private
+        returns (bytes32)
+    {
         // (1)
-        IInferenceVerifier verifier = ROUTER.verifierOf(program.selector);
-        verifier.prepare(program.key);
+        IInferenceVerifier verifier = ROUTER.verifierOf(selector);
+        verifier.prepare(key);
         // (2)
-        KeyFacts memory facts = verifier.inspect(program.key);
-        if (facts.digest != program.keyDigest) revert KeyDigestMismatch(program.keyDigest, facts.digest);
+        KeyFacts memory facts = verifier.inspect(key);
+        if (facts.digest != keyDigest) revert KeyDigestMismatch(keyDigest, facts.digest);
         // (3)
-        if (facts.instanceCount != program.slots.instanceCount) {
-            revert SlotsMismatch(facts.instanceCount, program.slots.instanceCount);
-        }
+        if (facts.instanceCount != instanceCount) revert SlotsMismatch(facts.instanceCount, instanceCount);
         // (4)
         _requireTrusted(facts.setup);
         return facts.setup;
     }
 
     function _advance(bytes32 listing, Status wanted, bytes32 successor) private {
-        Program storage program = _listings[listing].program;
-        if (wanted <= program.status) revert StatusNeverReturns(program.status, wanted);
-        program.status = wanted;
+        Listing storage entry = _listings[listing];
+        if (wanted <= entry.status) revert StatusNeverReturns(entry.status, wanted);
+        entry.status = wanted;
         emit StatusChanged(listing, wanted, successor);
     }
 
@@ -190,6 +206,6 @@ contract ModelRegistry is IModelRegistry, IERC165 {
 
     function _existing(bytes32 listing) private view returns (Listing storage entry) {
         entry = _listings[listing];
-        if (entry.program.status == Status.Unknown) revert UnknownListing(listing);
+        if (entry.status == Status.Unknown) revert UnknownListing(listing);
     }
 }

@@ -35,14 +35,15 @@ enum State {
     Refunded
 }
 
-/// @notice What is stored of a request.
+/// @notice What is stored of a request, in one word.
 /// @param state Where it is in its life.
 /// @param recordedAt When the answer was recorded, in Unix seconds.
-/// @param outputDigest keccak256 over the outputs' public values as words.
+/// @param outputDigest The first 208 bits of the keccak256 over the outputs' public values as words; two lists of
+/// outputs with the same ones take 2^104 hashes to find.
 struct Entry {
     State state;
-    uint64 recordedAt;
-    bytes32 outputDigest;
+    uint40 recordedAt;
+    bytes26 outputDigest;
 }
 
 /// @title Proven answers, each recorded once

@@ -48,10 +48,11 @@ struct Model {
     string uri;
 }
 
-/// @notice The part of a model that checking a proof takes.
+/// @notice The part of a model that recording an answer takes. Three words of storage hold it.
 struct Program {
     Status status;
     bytes4 selector;
+    address owner;
     Slots slots;
     address key;
     uint96 fee;
@@ -147,7 +148,7 @@ interface IModelRegistry {
     /// @param listing The listing.
     function modelOf(bytes32 listing) external view returns (Model memory model);
 
-    /// @notice What checking a proof takes; reverts where there is no such listing.
+    /// @notice What recording an answer takes; reverts where there is no such listing.
     /// @param listing The listing.
     function programOf(bytes32 listing) external view returns (Program memory program);
 

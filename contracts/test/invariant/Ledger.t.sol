@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {Entry, Request, State} from "../../src/interfaces/IInferenceLedger.sol";
+import {Status} from "../../src/interfaces/IModelRegistry.sol";
+import {System} from "../support/System.sol";
+
+/// @notice Does what anybody may do, in any order, and keeps its own books. Every call that must fail is tried too.
+contract Actor is System {
+    Request[] public questions;
+    uint256 public paidIn;
+    uint256 public paidOut;
+    uint256 public consumed;
+    bool public stopped;
+    bool public forged;
+    mapping(bytes32 id => bytes26) public digestOf;
+    mapping(bytes32 id => uint40) public timeOf;
+    mapping(bytes32 id => bool) public over;
+
+    function request(uint96 proverFee, uint32 patience, bool toMallory) external {
+        Request memory asked = question(questions.length);
+        asked.proverFee = proverFee;
+        asked.expiry = uint64(block.timestamp + patience % 2 hours);
+        if (toMallory) asked.prover = MALLORY;
+        if (registry.programOf(listing).status != Status.Active) return;
+        ask(asked);
+        questions.push(asked);
+        paidIn += fees(asked);
+    }
+
+    function record(uint256 which) external {
+        if (questions.length == 0) return;
+        Request memory asked = questions[which % questions.length];
+        uint256[] memory values = instancesFor(asked);
+        values[7] = which % 1000;
+        bytes memory proof = prove(values);
+        try ledger.record(asked, proof, values) returns (bytes32 id) {
+            forged = forged || over[id] || stopped || block.timestamp > asked.expiry;
+            over[id] = true;
+            ++consumed;
+            digestOf[id] = ledger.entryOf(id).outputDigest;
+            timeOf[id] = ledger.entryOf(id).recordedAt;
+        } catch {}
+    }
+
+    function forge(uint256 which, bytes calldata proof) external {
+        if (questions.length == 0) return;
+        Request memory asked = questions[which % questions.length];
+        try ledger.record(asked, proof, instancesFor(asked)) {
+            forged = true;
+        } catch {}
+    }
+
+    function refund(uint256 which) external {
+        if (questions.length == 0) return;
+        try ledger.refund(questions[which % questions.length]) returns (bytes32 id) {
+            forged = forged || over[id];
+            over[id] = true;
+            ++consumed;
+        } catch {}
+    }
+
+    function withdraw(uint256 who, address to) external {
+        address[4] memory accounts = [PROVER, MALLORY, PUBLISHER, BOB];
+        if (to.code.length != 0 || uint160(to) < 0x10000 || to == address(vm)) to = ALICE;
+        uint256 before_ = to.balance;
+        vm.prank(accounts[who % 4]);
+        try ledger.withdraw(payable(to)) returns (uint256 amount) {
+            forged = forged || to.balance - before_ != amount;
+            paidOut += amount;
+        } catch {}
+    }
+
+    function wait(uint16 time) external {
+        vm.warp(block.timestamp + time);
+    }
+
+    function changeModel(uint8 chance) external {
+        vm.startPrank(PUBLISHER);
+        if (chance == 7 && registry.programOf(listing).status == Status.Active) registry.deprecate(listing, 0);
+        if (chance == 8 && registry.programOf(listing).status != Status.Revoked) registry.revoke(listing);
+        vm.stopPrank();
+    }
+
+    function stopVerifier(uint8 chance) external {
+        if (chance != 9 || stopped) return;
+        vm.prank(GUARDIAN);
+        stop.stop();
+        stopped = true;
+    }
+
+    function stillStopped() external view returns (bool) {
+        return stop.stopped() == stopped && stop.live() != stopped;
+    }
+
+    function count() external view returns (uint256) {
+        return questions.length;
+    }
+
+    function credits() external view returns (uint256) {
+        return ledger.creditOf(PROVER) + ledger.creditOf(MALLORY) + ledger.creditOf(PUBLISHER) + ledger.creditOf(BOB);
+    }
+
+    function escrow() external view returns (uint256 held) {
+        for (uint256 i = 0; i < questions.length; ++i) {
+            if (ledger.entryOf(ledger.idOf(questions[i])).state == State.Open) held += fees(questions[i]);
+        }
+    }
+
+    function balance() external view returns (uint256) {
+        return address(ledger).balance;
+    }
+
+    function unchanged() external view returns (bool) {
+        for (uint256 i = 0; i < questions.length; ++i) {
+            bytes32 id = ledger.idOf(questions[i]);
+            Entry memory entry = ledger.entryOf(id);
+            bool isOver = entry.state == State.Recorded || entry.state == State.Refunded;
+            if (isOver != over[id] || entry.outputDigest != digestOf[id] || entry.recordedAt != timeOf[id]) {
+                return false;
+            }
+        }
+        return true;
+    }
+}
+
+/// @notice What holds after any calls, in any order.
+contract LedgerInvariants is System {
+    Actor private actor;
+
+    function setUp() public override {
+        actor = new Actor();
+        actor.setUp();
+    }
+
+    function targetContracts() external view returns (address[] memory contracts) {
+        contracts = new address[](1);
+        contracts[0] = address(actor);
+    }
+
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    function targetSelectors() external view returns (FuzzSelector[] memory wanted) {
+        bytes4[] memory selectors = new bytes4[](8);
+        selectors[0] = Actor.request.selector;
+        selectors[1] = Actor.record.selector;
+        selectors[2] = Actor.forge.selector;
+        selectors[3] = Actor.refund.selector;
+        selectors[4] = Actor.withdraw.selector;
+        selectors[5] = Actor.wait.selector;
+        selectors[6] = Actor.changeModel.selector;
+        selectors[7] = Actor.stopVerifier.selector;
+        wanted = new FuzzSelector[](1);
+        wanted[0] = FuzzSelector(address(actor), selectors);
+    }
+
+    /// @dev That the actor gets somewhere at all.
+    function test_actor_recordsRefundsAndWithdraws() external {
+        actor.request(5, 3600, false);
+        actor.request(6, 0, true);
+        actor.record(0);
+        vm.warp(block.timestamp + 1);
+        actor.refund(1);
+        actor.withdraw(0, ALICE);
+        vm.assertEq(actor.consumed(), 2);
+        vm.assertEq(actor.paidOut(), 5);
+    }
+
+    function invariant_valueIn_isValueOut() external view {
+        vm.assertEq(actor.paidIn(), actor.paidOut() + actor.balance());
+        vm.assertEq(actor.balance(), actor.credits() + actor.escrow());
+    }
+
+    function invariant_requests_areConsumedOnce() external view {
+        vm.assertLe(actor.consumed(), actor.count());
+        vm.assertFalse(actor.forged());
+    }
+
+    function invariant_records_neverChange() external view {
+        vm.assertTrue(actor.unchanged());
+    }
+
+    function invariant_stopped_meansStopped() external view {
+        vm.assertTrue(actor.stillStopped());
+    }
+}

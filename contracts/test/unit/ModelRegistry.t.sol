@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {ModelRegistry} from "../../src/ModelRegistry.sol";
+import {KeyFacts} from "../../src/interfaces/IInferenceVerifier.sol";
+import {IModelRegistry, Model, Program, Registration, Status} from "../../src/interfaces/IModelRegistry.sol";
+import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
+import {CodeStore} from "../../src/libraries/CodeStore.sol";
+import {Setups} from "../../src/libraries/Setups.sol";
+import {SlotOrder, Visibility} from "../../src/libraries/Slots.sol";
+import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
+import {System} from "../support/System.sol";
+
+contract ModelRegistryTest is System {
+    function test_register_keepsEverything() external view {
+        Model memory model = registry.modelOf(listing);
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.assertEq(model.modelId, keccak256(abi.encode(wanted.onnxDigest, keyDigest)));
+        vm.assertEq(model.onnxDigest, wanted.onnxDigest);
+        vm.assertEq(model.keyDigest, CodeStore.digest(bindingKey(COUNT, Setups.HERMEZ)));
+        vm.assertEq(abi.encode(CodeStore.read(model.key)), abi.encode(bindingKey(COUNT, Setups.HERMEZ)));
+        vm.assertEq(model.setup, Setups.HERMEZ);
+        vm.assertEq(bytes32(model.selector), bytes32(wanted.selector));
+        vm.assertEq(uint256(model.visibility), uint256(Visibility.Public));
+        vm.assertEq(uint256(model.status), uint256(Status.Active));
+        vm.assertEq(model.publisher, PUBLISHER);
+        vm.assertEq(model.owner, PUBLISHER);
+        vm.assertEq(model.pendingOwner, address(0));
+        vm.assertEq(model.fee, OWNER_FEE);
+        vm.assertEq(model.uri, wanted.uri);
+        vm.assertEq(model.slots.instanceCount, COUNT);
+        vm.assertEq(registry.listingOf(model.modelId, PUBLISHER), listing);
+        vm.assertEq(registry.ownerOf(listing), PUBLISHER);
+    }
+
+    function test_register_emitsEverything() external {
+        Registration memory wanted = registration(Visibility.Private, 0, 2);
+        bytes32[] memory key = bindingKey(7, Setups.PERPETUAL_POWERS_OF_TAU);
+        bytes32 digest = CodeStore.digest(key);
+        bytes32 modelId = keccak256(abi.encode(wanted.onnxDigest, digest));
+        bytes32 hash = keccak256(
+            abi.encodePacked(bytes1(0xff), address(registry), bytes32(0), keccak256(CodeStore.initCode(key)))
+        );
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.ModelRegistered(
+            registry.listingOf(modelId, ALICE),
+            modelId,
+            ALICE,
+            digest,
+            address(uint160(uint256(hash))),
+            Setups.PERPETUAL_POWERS_OF_TAU,
+            wanted
+        );
+        vm.prank(ALICE);
+        registry.register(wanted, key);
+    }
+
+    function test_register_twiceByOnePublisher_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.AlreadyRegistered.selector, listing));
+        vm.prank(PUBLISHER);
+        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
+    /// @dev Whoever copies a registration from a pending transaction gets a listing of their own, and takes none.
+    function test_register_copiedByAnother_changesNothingForThePublisher() external {
+        Registration memory wanted = registration(Visibility.Public, 3, 1);
+        vm.prank(MALLORY);
+        bytes32 copied = registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        vm.assertTrue(copied != listing);
+        vm.assertEq(registry.programOf(listing).slots.outputAt, 7);
+        vm.assertEq(registry.programOf(copied).key, registry.programOf(listing).key);
+        vm.assertEq(registry.ownerOf(listing), PUBLISHER);
+    }
+
+    function test_register_otherCount_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 3);
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.SlotsMismatch.selector, COUNT, COUNT + 1));
+        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
+    function test_register_impossibleSlots_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 0);
+        vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
+        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
+    function test_register_insecureDev_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.expectRevert(IModelRegistry.InsecureSetup.selector);
+        registry.register(wanted, bindingKey(COUNT, Setups.INSECURE_DEV));
+    }
+
+    function test_register_insecureDevInATestDeployment_passes() external {
+        ModelRegistry lax = new ModelRegistry(router, true);
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        bytes32 made = lax.register(wanted, bindingKey(COUNT, Setups.INSECURE_DEV));
+        vm.assertEq(lax.modelOf(made).setup, Setups.INSECURE_DEV);
+    }
+
+    function testFuzz_register_unknownSetup_reverts(bytes32 setup) external {
+        vm.assume(setup != Setups.HERMEZ && setup != Setups.PERPETUAL_POWERS_OF_TAU && setup != Setups.INSECURE_DEV);
+        ModelRegistry lax = new ModelRegistry(router, true);
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UntrustedSetup.selector, setup));
+        lax.register(wanted, bindingKey(COUNT, setup));
+    }
+
+    function test_register_unknownSelector_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        wanted.selector = "new";
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SelectorUnknown.selector, bytes4("new")));
+        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
+    function test_register_withAStoppedVerifier_reverts() external {
+        vm.prank(GUARDIAN);
+        stop.stop();
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.expectRevert(EmergencyStop.Stopped.selector);
+        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
+    function test_register_emptyKey_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.expectRevert(abi.encodeWithSelector(CodeStore.SizeOutOfRange.selector, 0));
+        registry.register(wanted, new bytes32[](0));
+    }
+
+    function test_register_keyThatTheVerifierNamesOtherwise_reverts() external {
+        bytes32[] memory key = bindingKey(COUNT, Setups.HERMEZ);
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.etch(address(binding), address(new OtherDigest()).code);
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.KeyDigestMismatch.selector, keyDigest, bytes32("other")));
+        registry.register(wanted, key);
+    }
+
+    function test_deprecate_thenRevoke_isOneWay() external {
+        vm.startPrank(PUBLISHER);
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.StatusChanged(listing, Status.Deprecated, 0);
+        registry.deprecate(listing, 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IModelRegistry.StatusNeverReturns.selector, Status.Deprecated, Status.Deprecated)
+        );
+        registry.deprecate(listing, 0);
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.StatusChanged(listing, Status.Revoked, 0);
+        registry.revoke(listing);
+        vm.expectRevert(
+            abi.encodeWithSelector(IModelRegistry.StatusNeverReturns.selector, Status.Revoked, Status.Deprecated)
+        );
+        registry.deprecate(listing, 0);
+    }
+
+    function test_deprecate_withSuccessor_namesIt() external {
+        bytes32 next = registerModel(Visibility.Public, 3, 2);
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.StatusChanged(listing, Status.Deprecated, next);
+        vm.prank(PUBLISHER);
+        registry.deprecate(listing, next);
+    }
+
+    function test_deprecate_withUnknownSuccessor_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UnknownListing.selector, bytes32("none")));
+        vm.prank(PUBLISHER);
+        registry.deprecate(listing, "none");
+    }
+
+    function test_changes_byAnybodyElse_revert() external {
+        bytes memory expected = abi.encodeWithSelector(IModelRegistry.NotOwner.selector, listing, MALLORY);
+        vm.startPrank(MALLORY);
+        vm.expectRevert(expected);
+        registry.deprecate(listing, 0);
+        vm.expectRevert(expected);
+        registry.revoke(listing);
+        vm.expectRevert(expected);
+        registry.setFee(listing, 0);
+        vm.expectRevert(expected);
+        registry.setUri(listing, "");
+        vm.expectRevert(expected);
+        registry.offerOwnership(listing, MALLORY);
+    }
+
+    function test_setFee_changesAndEmits() external {
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.FeeChanged(listing, 99);
+        vm.prank(PUBLISHER);
+        registry.setFee(listing, 99);
+        vm.assertEq(registry.programOf(listing).fee, 99);
+    }
+
+    function test_setUri_changesAndEmits() external {
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.UriChanged(listing, "ipfs://more");
+        vm.prank(PUBLISHER);
+        registry.setUri(listing, "ipfs://more");
+        vm.assertEq(registry.modelOf(listing).uri, "ipfs://more");
+    }
+
+    function test_changes_leaveWhatBindsTheModel() external {
+        Program memory before_ = registry.programOf(listing);
+        vm.startPrank(PUBLISHER);
+        registry.setFee(listing, 99);
+        registry.setUri(listing, "");
+        registry.deprecate(listing, 0);
+        Program memory after_ = registry.programOf(listing);
+        vm.assertEq(after_.keyDigest, before_.keyDigest);
+        vm.assertEq(after_.key, before_.key);
+        vm.assertEq(abi.encode(after_.slots), abi.encode(before_.slots));
+        vm.assertEq(bytes32(after_.selector), bytes32(before_.selector));
+    }
+
+    function test_ownership_changesInTwoSteps() external {
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.OwnershipOffered(listing, PUBLISHER, BOB);
+        vm.prank(PUBLISHER);
+        registry.offerOwnership(listing, BOB);
+        vm.assertEq(registry.ownerOf(listing), PUBLISHER);
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.OwnershipTransferred(listing, PUBLISHER, BOB);
+        vm.prank(BOB);
+        registry.acceptOwnership(listing);
+        vm.assertEq(registry.ownerOf(listing), BOB);
+        vm.assertEq(registry.modelOf(listing).publisher, PUBLISHER);
+    }
+
+    function test_acceptOwnership_notOffered_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.NotPendingOwner.selector, listing, MALLORY));
+        vm.prank(MALLORY);
+        registry.acceptOwnership(listing);
+    }
+
+    function test_acceptOwnership_takenBack_reverts() external {
+        vm.startPrank(PUBLISHER);
+        registry.offerOwnership(listing, BOB);
+        registry.offerOwnership(listing, address(0));
+        vm.stopPrank();
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.NotPendingOwner.selector, listing, BOB));
+        vm.prank(BOB);
+        registry.acceptOwnership(listing);
+    }
+
+    function testFuzz_readers_unknownListing_revert(bytes32 unknown) external {
+        vm.assume(unknown != listing);
+        bytes memory expected = abi.encodeWithSelector(IModelRegistry.UnknownListing.selector, unknown);
+        vm.expectRevert(expected);
+        registry.modelOf(unknown);
+        vm.expectRevert(expected);
+        registry.programOf(unknown);
+        vm.expectRevert(expected);
+        registry.ownerOf(unknown);
+        vm.expectRevert(expected);
+        registry.acceptOwnership(unknown);
+        vm.expectRevert(expected);
+        registry.revoke(unknown);
+    }
+
+    function test_supportsInterface_saysWhat() external view {
+        vm.assertTrue(registry.supportsInterface(type(IERC165).interfaceId));
+        vm.assertTrue(registry.supportsInterface(type(IModelRegistry).interfaceId));
+        vm.assertFalse(registry.supportsInterface(0xffffffff));
+    }
+}
+
+/// @notice Names every key by another digest than its hash.
+contract OtherDigest {
+    function prepare(address) external {}
+
+    function inspect(address) external pure returns (KeyFacts memory facts) {
+        facts.digest = "other";
+    }
+}
