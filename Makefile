@@ -4,14 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-SOURCES := circuits verifier prover service
+SOURCES := circuits verifier prover service contracts
 CHECKED := $(SOURCES) proto tests examples benchmarks docs
 
+NODE := contracts/node_modules
+FORGE := node_modules/.bin/forge
+HAS_NODE := $(shell command -v npm 2> /dev/null)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stubs format constraints train bench coverage clean
+.PHONY: help demo test check stubs format contracts contracts-test contracts-nightly constraints train bench coverage clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/base ## Compile, prove, verify and refuse, with a real model, in under two minutes.
 	$(BIN)/zkinfer demo
@@ -35,6 +39,22 @@ format: $(VENV)/dev ## Put the code into the house style.
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
 
+contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and write what Python ships. Needs node.
+	$(BIN)/python contracts/build.py
+
+contracts-test: $(VENV)/dev ## Format, lint and test the contracts, compare the artefacts. Skipped where there is no node.
+ifdef HAS_NODE
+	$(MAKE) --no-print-directory $(NODE)/.package-lock.json
+	cd contracts && $(FORGE) fmt --check && $(FORGE) test
+	$(BIN)/python contracts/build.py --check
+	git diff --exit-code --stat -- contracts/snapshots
+else
+	@echo 'skipped: forge and the comparison of artefacts, because there is no npm here; pytest runs the rest'
+endif
+
+contracts-nightly: $(NODE)/.package-lock.json ## The contracts with 100,000 runs of each fuzz test; an hour or more.
+	cd contracts && FOUNDRY_PROFILE=nightly $(FORGE) test
+
 constraints: ## Pin today's versions of everything in constraints.txt.
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip --disable-pip-version-check install --quiet '.[dev,torch,train]'
@@ -50,7 +70,11 @@ coverage: $(VENV)/dev ## Measure every kind of model and every operator, and wri
 	$(BIN)/python docs/coverage.py
 
 clean: ## Remove the virtual environment and all caches.
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis contracts/build $(NODE)
+
+$(NODE)/.package-lock.json: contracts/package-lock.json
+	cd contracts && npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "zkinfer needs Python 3.11 or later")'

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import canary
-
 from zkinfer.circuits.digest import keccak256
 from zkinfer.contracts.patching import patch_dedicated, patch_reusable
 
@@ -48,6 +47,7 @@ _AST_ID = re.compile(r"(?<=\))\d+(?=_storage)")
 
 
 def main() -> None:
+    """Make everything; write it, or compare it."""
     if shutil.which("node") is None or not (HERE / "node_modules/solc").is_dir():
         sys.exit("node and its packages are missing: install node, then run npm ci in contracts/")
     made = canary.make()
@@ -150,8 +150,8 @@ def storage_of(layout: dict[str, Any]) -> list[dict[str, Any]]:
     types: dict[str, Any] = layout["types"] or {}
     found = [variable(one, types) for one in layout["storage"]]
     for kind in sorted(types, key=lambda name: _AST_ID.sub("", name)):
-        for member in types[kind].get("members", []):
-            found.append({"in": types[kind]["label"], **variable(member, types)})
+        members = types[kind].get("members", [])
+        found.extend({"in": types[kind]["label"], **variable(member, types)} for member in members)
     return found
 
 

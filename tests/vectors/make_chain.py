@@ -32,8 +32,11 @@ from zkinfer.verifier.codec import from_base64
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-VALUES, DIGITS = HERE / "chain/values.json", HERE / "chain/digits.json"
 sys.path.insert(0, str(REPOSITORY / "contracts"))
+import build  # noqa: E402 - scripts beside the contracts, in no package
+import canary  # noqa: E402
+
+VALUES, DIGITS = HERE / "chain/values.json", HERE / "chain/digits.json"
 
 CHAIN_ID = 31337
 EXPIRY = 2_000_000_000
@@ -209,6 +212,22 @@ def fields_of(request: Request) -> dict:
     }
 
 
+def request_of(fields: dict) -> Request:
+    """The request that `fields_of` wrote."""
+    return Request(
+        listing=fields["listing"],
+        input_commitment=fields["inputCommitment"],
+        consumer=fields["consumer"],
+        requester=fields["requester"],
+        expiry=int(fields["expiry"], 16),
+        prover=fields["prover"],
+        prover_fee=int(fields["proverFee"], 16),
+        refund_to=fields["refundTo"],
+        owner_fee=int(fields["ownerFee"], 16),
+        salt=fields["salt"],
+    )
+
+
 def setup_case(ceremony) -> dict:
     """tau*G2 and its negative, as four words each, as EIP-197 and as a verifying key write them."""
     tau = [int.from_bytes(ceremony.tau_g2[i : i + 32], "big") for i in range(0, 128, 32)]
@@ -220,9 +239,6 @@ def setup_case(ceremony) -> dict:
 
 def digits() -> dict:
     """Real proofs, each for a request of a contract at a fixed address."""
-    import build
-    import canary
-
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
         home = Home(base / "home", setup_search=canary.setup_folders())

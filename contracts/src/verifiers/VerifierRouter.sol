@@ -20,18 +20,20 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
     mapping(bytes4 selector => Route) private _routes;
 
     /// @param timelock Who adds and removes verifiers.
-    constructor(address timelock) Ownable(timelock) {}
+    /// @param first The verifiers to begin with, each under the selector that it names.
+    constructor(address timelock, IInferenceVerifier[] memory first) Ownable(timelock) {
+        for (uint256 i = 0; i < first.length; ++i) {
+            _add(first[i].selector(), first[i]);
+        }
+    }
 
     /// @notice Add a proving system; only the owner may.
     /// @param selector Its selector, which was never used before.
     /// @param verifier Its verifier, inside an emergency stop.
     function addVerifier(bytes4 selector, IInferenceVerifier verifier) external onlyOwner {
-        if (selector == 0) revert SelectorUnknown(selector);
-        if (address(_routes[selector].verifier) != address(0)) revert SelectorInUse(selector);
         bytes4 actual = verifier.selector();
         if (actual != selector) revert SelectorMismatch(selector, actual);
-        _routes[selector].verifier = verifier;
-        emit VerifierAdded(selector, address(verifier));
+        _add(selector, verifier);
     }
 
     /// @notice Remove a proving system for ever; only the owner may.
@@ -69,5 +71,12 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
         if (route.removed) revert SelectorRemoved(selector);
         if (address(route.verifier) == address(0)) revert SelectorUnknown(selector);
         return route.verifier;
+    }
+
+    function _add(bytes4 selector, IInferenceVerifier verifier) private {
+        if (selector == 0) revert SelectorUnknown(selector);
+        if (address(_routes[selector].verifier) != address(0)) revert SelectorInUse(selector);
+        _routes[selector].verifier = verifier;
+        emit VerifierAdded(selector, address(verifier));
     }
 }

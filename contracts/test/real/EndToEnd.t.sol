@@ -39,7 +39,7 @@ contract EndToEndTest is RealProofs {
         canary = CodeStore.write(wordsOf(vm.parseJsonBytes(artefact("canary"), ".key")));
         adapter.prepare(canary);
         stop = new EmergencyStop(adapter, ALICE, canary, vm.parseJsonBytes32(artefact("canary"), ".keyDigest"));
-        router = new VerifierRouter(address(this));
+        router = new VerifierRouter(address(this), new IInferenceVerifier[](0));
         router.addVerifier(adapter.selector(), stop);
         deploy(adapter.selector());
     }

@@ -40,10 +40,9 @@ abstract contract System is Test {
         vm.warp(NOW);
         binding = new BindingVerifier();
         stop = new EmergencyStop(binding, GUARDIAN, address(0), 0);
-        router = new VerifierRouter(TIMELOCK);
-        bytes4 selector = binding.selector();
-        vm.prank(TIMELOCK);
-        router.addVerifier(selector, IInferenceVerifier(stop));
+        IInferenceVerifier[] memory first = new IInferenceVerifier[](1);
+        first[0] = stop;
+        router = new VerifierRouter(TIMELOCK, first);
         registry = new ModelRegistry(router, false);
         ledger = new InferenceLedger(registry, router);
         listing = registerModel(Visibility.Public, 2, 2);

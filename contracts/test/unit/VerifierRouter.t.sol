@@ -15,7 +15,7 @@ contract VerifierRouterTest is System {
     bytes4 private constant SELECTOR = bytes4(keccak256("binding-v1"));
 
     function test_addVerifier_emits() external {
-        VerifierRouter other = new VerifierRouter(ALICE);
+        VerifierRouter other = new VerifierRouter(ALICE, none());
         vm.expectEmit(address(other));
         emit IVerifierRouter.VerifierAdded(SELECTOR, address(binding));
         vm.prank(ALICE);
@@ -49,6 +49,7 @@ contract VerifierRouterTest is System {
     }
 
     function test_addVerifier_underZero_reverts() external {
+        vm.etch(address(binding), address(new Nameless()).code);
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SelectorUnknown.selector, bytes4(0)));
         vm.prank(TIMELOCK);
         router.addVerifier(0, binding);
@@ -134,11 +135,18 @@ contract VerifierRouterTest is System {
         vm.assertFalse(router.supportsInterface(0xffffffff));
     }
 
+    function test_constructor_sameSelectorTwice_reverts() external {
+        IInferenceVerifier[] memory twice = new IInferenceVerifier[](2);
+        (twice[0], twice[1]) = (binding, stop);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SelectorInUse.selector, SELECTOR));
+        new VerifierRouter(TIMELOCK, twice);
+    }
+
     function test_timelock_addsOnlyAfterItsDelay() external {
         address[] memory one = new address[](1);
         one[0] = ALICE;
         TimelockController timelock = new TimelockController(2 days, one, one, address(0));
-        VerifierRouter slow = new VerifierRouter(address(timelock));
+        VerifierRouter slow = new VerifierRouter(address(timelock), none());
         bytes memory add = abi.encodeCall(VerifierRouter.addVerifier, (SELECTOR, binding));
         vm.startPrank(ALICE);
         timelock.schedule(address(slow), 0, add, 0, 0, 2 days);
@@ -155,5 +163,16 @@ contract VerifierRouterTest is System {
         vm.warp(block.timestamp + 1);
         timelock.execute(address(slow), 0, add, 0, 0);
         vm.assertEq(address(slow.verifierOf(SELECTOR)), address(binding));
+    }
+
+    function none() private pure returns (IInferenceVerifier[] memory) {
+        return new IInferenceVerifier[](0);
+    }
+}
+
+/// @notice A verifier that names no proving system.
+contract Nameless {
+    function selector() external pure returns (bytes4) {
+        return 0;
     }
 }

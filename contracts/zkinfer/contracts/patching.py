@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from zkinfer.contracts.errors import PatchError
+
 REUSABLE_ANCHOR: Final = "success := and(success, eq(sub(instance_cptr, 0xa4), proof.length))\n"
 DEDICATED_ANCHOR: Final = "let num_instances := mload(NUM_INSTANCES_MPTR)\n"
 _CONTRACTS: Final = {REUSABLE_ANCHOR: "contract Halo2VerifierReusable {", DEDICATED_ANCHOR: "contract Halo2Verifier {"}
@@ -18,10 +20,6 @@ _ASSERTIONS: Final = """\
                 success := and(success, eq(proof.offset, {proof}))
                 success := and(success, eq(instances.offset, add({instances}, proof.length)))
 """
-
-
-class PatchError(Exception):
-    """The generated source is not the one that the patch was written for."""
 
 
 def patch_reusable(source: str) -> str:
@@ -37,5 +35,8 @@ def patch_dedicated(source: str) -> str:
 def _patch(source: str, anchor: str, assertions: str) -> str:
     for text in (_CONTRACTS[anchor], anchor):
         if source.count(text) != 1:
-            raise PatchError(f"{text.strip()!r} is in the generated source {source.count(text)} times instead of once.")
+            raise PatchError(
+                f"The generated source holds {text.strip()!r} {source.count(text)} times instead of once.",
+                "The engine writes another verifier than this version of zkinfer knows how to mend.",
+            )
     return source.replace(anchor, anchor + assertions)

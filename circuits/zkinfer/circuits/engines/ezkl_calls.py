@@ -158,7 +158,7 @@ def evm_verifier(folder: str, setup: str, reusable: bool, out: str) -> None:
 
 async def _make_verifier(where: Path, setup: str, reusable: bool, out: Path) -> None:
     abi = out.with_suffix(".abi")
-    await ezkl.create_evm_verifier(where / _VK, where / _SETTINGS, out, abi, setup, reusable)
+    await ezkl.create_evm_verifier(where / VK, where / SETTINGS, out, abi, setup, reusable)
 
 
 def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zkinfer.contracts
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.setups.ceremonies import CEREMONIES
+from zkinfer.contracts import errors
+
+CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"
+HEAVY = {"torch", "grpc", "web3", "eth_abi", "onnx", "onnxruntime", "ezkl", "numpy", "pydantic"}
+
+
+def test_all_is_what_the_package_imports():
+    public = {
+        name
+        for name, value in vars(zkinfer.contracts).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert set(zkinfer.contracts.__all__) == public
+
+
+def test_import_loads_nothing_heavy():
+    code = "import sys, zkinfer.contracts; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])
+def test_error_has_one_sentence_and_hangs_from_the_root(name):
+    kind = getattr(errors, name)
+    assert issubclass(kind, errors.ChainError)
+    assert kind.__doc__.strip().count(".") == 1 or name == "ChainError"
+
+
+@pytest.mark.parametrize("ceremony", CEREMONIES, ids=lambda ceremony: ceremony.name)
+def test_solidity_knows_the_same_ceremonies(ceremony):
+    source = (CONTRACTS / "src/libraries/Setups.sol").read_text()
+    name = ceremony.name.upper().replace("-", "_")
+    assert re.search(rf"{name} =\s+0x{sha256(ceremony.tau_g2).hex};", source)
+
+
+def test_pinned_code_hash_is_the_shipped_verifiers():
+    source = (CONTRACTS / "src/verifiers/GeneratedVerifier.sol").read_text()
+    assert zkinfer.contracts.load("Halo2VerifierReusable").code_hash in source
+
+
+@pytest.mark.parametrize("path", sorted((CONTRACTS / "src").rglob("*.sol")), ids=lambda path: path.name)
+def test_every_external_function_has_a_contract_in_words(path):
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"    function \w+\(", line):
+            text = " ".join(lines[number : number + 12]).split("{")[0].split(";")[0]
+            if " external" in text or " public" in text:
+                assert any(above.strip().startswith("///") for above in lines[number - 2 : number]), (path, number)
+
+
+def test_custom_errors_only():
+    for path in (CONTRACTS / "src").rglob("*.sol"):
+        assert not re.search(r"\brequire\(|revert\(\"|assert\(", path.read_text()), path

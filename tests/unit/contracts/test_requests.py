@@ -1,0 +1,64 @@
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkinfer.contracts import ANY_INPUT, Request, commitment, listing_of
+from zkinfer.contracts.hashing import keccak256, words
+
+LEDGER = "0x" + "11" * 20
+REQUEST = Request(
+    listing="0x" + "01" * 32,
+    input_commitment=ANY_INPUT,
+    consumer="0x" + "02" * 20,
+    requester="0x" + "03" * 20,
+    expiry=4,
+    prover="0x" + "05" * 20,
+    prover_fee=6,
+    refund_to="0x" + "07" * 20,
+    owner_fee=8,
+    salt="0x" + "09" * 32,
+)
+
+
+def test_any_input_is_stable():
+    assert "0x" + keccak256(b"zkinfer.any-input").hex() == ANY_INPUT
+
+
+def test_fees_are_summed():
+    assert REQUEST.fees == 14
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Request)])
+def test_every_field_counts_for_the_id(name):
+    value = getattr(REQUEST, name)
+    other = value + 1 if isinstance(value, int) else "0x" + "ee" * (len(value) // 2 - 1)
+    assert replace(REQUEST, **{name: other}).id(1, LEDGER) != REQUEST.id(1, LEDGER)
+
+
+def test_chain_and_ledger_count_for_the_id():
+    ids = {REQUEST.id(1, LEDGER), REQUEST.id(2, LEDGER), REQUEST.id(1, REQUEST.prover)}
+    assert len(ids) == 3
+
+
+def test_listing_depends_on_the_publisher():
+    model = "0x" + "01" * 32
+    assert listing_of(model, LEDGER) != listing_of(model, REQUEST.prover)
+
+
+@given(st.lists(st.integers(0, 2**256 - 1), max_size=8))
+def test_commitment_is_the_hash_of_words(values):
+    assert commitment(values) == "0x" + keccak256(b"".join(value.to_bytes(32, "big") for value in values)).hex()
+
+
+@pytest.mark.parametrize("value", [-1, 2**256])
+def test_number_beyond_a_word_is_refused(value):
+    with pytest.raises(ValueError, match="does not fit a word"):
+        words([value])
+
+
+@pytest.mark.parametrize("value", ["0x", "0x11", b"\0" * 31, "0x" + "11" * 33])
+def test_bytes_that_are_no_address_or_word_are_refused(value):
+    with pytest.raises(ValueError, match="an address has 20 bytes and a word 32"):
+        words([value])

@@ -1,0 +1,30 @@
+"""What forge reads is what the Python side says; forge compares it with the contracts."""
+
+import json
+
+from tests.vectors import make_chain
+
+from zkinfer.circuits.digest import keccak256
+from zkinfer.contracts import listing_of
+
+
+def test_stored_values_are_made_anew():
+    assert make_chain.VALUES.read_text() == make_chain.dump(make_chain.values())
+
+
+def test_stored_proofs_are_of_the_stored_requests():
+    stored = json.loads(make_chain.DIGITS.read_text())
+    model, limbs = stored["model"], 5
+    assert listing_of(model["modelId"], stored["addresses"]["publisher"]) == model["listing"]
+    for case in [*stored["batch"], stored["lock"]]:
+        request = make_chain.request_of(case["request"])
+        assert request.id(stored["chainId"], stored["addresses"]["ledger"]) == case["id"]
+        context = make_chain.context_of(
+            stored["chainId"], request.consumer, case["id"], request.requester, request.expiry
+        )
+        assert [int(word, 16) for word in case["instances"][:limbs]] == list(context.limbs)
+
+
+def test_stored_key_is_the_one_named():
+    model = json.loads(make_chain.DIGITS.read_text())["model"]
+    assert "0x" + keccak256(bytes.fromhex(model["key"][2:])).hex == model["keyDigest"]
