@@ -73,7 +73,7 @@ clean: ## Remove the virtual environment and all caches.
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis contracts/build $(NODE)
 
 $(NODE)/.package-lock.json: contracts/package-lock.json
-	cd contracts && npm ci --no-audit --no-fund --ignore-scripts
+	cd contracts && npm install --no-save --no-audit --no-fund --ignore-scripts  # not ci: it wants the binaries of every system
 	@touch $@
 
 $(BIN)/python:
