@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from zkinfer.circuits.errors import JobStateError
 from zkinfer.prover.artefacts import missing
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs.values import Lease, Patience
 
 EXHAUSTED, EXPIRED = "ATTEMPTS_EXHAUSTED", "EXPIRED"
+_SAID = select(jobs.c.number).where(
+    jobs.c.id == bindparam("id"),
+    jobs.c.fence == bindparam("fence"),
+    jobs.c.attestation == bindparam("attestation"),
+)
+_HELD_BY = select(jobs).where(jobs.c.worker == bindparam("worker"), running)
 DIED = Failure(reason="WORKER_DIED", cause="The worker died while it proved.")
 TOO_LATE = Failure(
     reason=EXPIRED, cause="The deadline passed before the proof was done.", cure="Ask again, with a later one."
@@ -44,8 +50,8 @@ def succeed(
 
 def _said_before(connection: Connection, lease: Lease, attestation: Digest) -> bool:
     """Whether this very lease finished the job so, and only did not hear of it."""
-    same = (jobs.c.fence == lease.fence, jobs.c.attestation == str(attestation))
-    return connection.scalar(select(jobs.c.number).where(jobs.c.id == lease.job.id, *same)) is not None
+    said = {"id": lease.job.id, "fence": lease.fence, "attestation": str(attestation)}
+    return connection.scalar(_SAID, said) is not None
 
 
 def fail(
@@ -71,7 +77,7 @@ def give_back(connection: Connection, lease: Lease, patience: Patience, now: dat
 
 def release(connection: Connection, worker: str, patience: Patience, now: datetime, *, blamed: bool) -> list[Job]:
     """See `JobStore.release`; what became of the jobs."""
-    rows = connection.execute(select(jobs).where(jobs.c.worker == worker, running)).all()
+    rows = connection.execute(_HELD_BY, {"worker": worker}).all()
     return [_again(connection, row, DIED, patience, now, blamed=blamed) for row in rows]
 
 

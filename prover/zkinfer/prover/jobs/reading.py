@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.prover.jobs.rows import job_of, ticks
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 LARGEST_PAGE = 1000
+_NEXT = jobs.c.revision > bindparam("after")
+_CHANGES = select(jobs).where(_NEXT).order_by(jobs.c.revision).limit(bindparam("size"))
+_BY_MODEL = select(jobs.c.model, jobs.c.state, func.count()).group_by(jobs.c.model, jobs.c.state)
+_OLDEST = select(func.min(jobs.c.created_at)).where(queued)
+_MEMORY = select(func.sum(jobs.c.memory_bytes)).where(running)
+_SERVED = select(owners.c.served).where(owners.c.owner == bindparam("owner"))
+_BEFORE_ME = select(func.count()).where(queued, jobs.c.owner == bindparam("owner"), jobs.c.number < bindparam("mine"))
+_LINES = (
+    select(owners.c.owner, owners.c.served, func.count())
+    .join(jobs, jobs.c.owner == owners.c.owner)
+    .where(queued)
+    .group_by(owners.c.owner, owners.c.served)
+)
 
 
 def page(
@@ -52,39 +65,28 @@ def _number_in(token: str) -> int:
 
 def position(connection: Connection, job: Job) -> int:
     """See `JobStore.position`."""
-    mine = connection.scalar(select(owners.c.served).where(owners.c.owner == job.request.owner)) or 0
-    rank = select(func.count()).where(queued, jobs.c.owner == job.request.owner, jobs.c.number < job.number)
-    before_me = connection.scalar(rank) or 0
-    lines = (
-        select(owners.c.owner, owners.c.served, func.count())
-        .join(jobs, jobs.c.owner == owners.c.owner)
-        .where(queued)
-        .group_by(owners.c.owner, owners.c.served)
-    )
-    total = before_me
-    for owner, served, count in connection.execute(lines):
-        if owner != job.request.owner:
-            ahead_of_me = (served, owner) < (mine, job.request.owner)
-            total += min(count, before_me + ahead_of_me)
-    return total
+    me = job.request.owner
+    mine = connection.scalar(_SERVED, {"owner": me}) or 0
+    before_me = int(connection.scalar(_BEFORE_ME, {"owner": me, "mine": job.number}) or 0)
+    lines = connection.execute(_LINES)
+    others = [(int(count), (served, owner) < (mine, me)) for owner, served, count in lines if owner != me]
+    # In each round, every owner gets one turn: whoever was served before me has one more before mine.
+    return before_me + sum(min(count, before_me + is_ahead) for count, is_ahead in others)
 
 
 def changes(connection: Connection, after: int, size: int) -> Changes:
     """See `JobStore.changes`."""
-    query = select(jobs).where(jobs.c.revision > after).order_by(jobs.c.revision).limit(size)
-    found = tuple(job_of(row) for row in connection.execute(query))
+    found = tuple(job_of(row) for row in connection.execute(_CHANGES, {"after": after, "size": size}))
     return Changes(found, found[-1].revision if found else after)
 
 
 def counts(connection: Connection, now: datetime) -> Counts:
     """See `JobStore.counts`."""
-    grouped = select(jobs.c.model, jobs.c.state, func.count()).group_by(jobs.c.model, jobs.c.state)
-    oldest = connection.scalar(select(func.min(jobs.c.created_at)).where(queued))
-    memory = connection.scalar(select(func.sum(jobs.c.memory_bytes)).where(running))
+    oldest = connection.scalar(_OLDEST)
     return Counts(
-        {(model, JobState(state)): count for model, state, count in connection.execute(grouped)},
+        {(model, JobState(state)): count for model, state, count in connection.execute(_BY_MODEL)},
         0.0 if oldest is None else max(0.0, (ticks(now) - oldest) / 1e6),
-        int(memory or 0),
+        int(connection.scalar(_MEMORY) or 0),
     )
 
 

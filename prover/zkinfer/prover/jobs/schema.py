@@ -96,7 +96,9 @@ _same_request = jobs.c.request_id.is_not(None)
 _same_content = and_(jobs.c.request_id.is_(None), unfinished)
 
 Index("zkinfer_jobs_queue", jobs.c.owner, jobs.c.state, jobs.c.number)
-Index("zkinfer_jobs_state", jobs.c.state, jobs.c.finished_at)
+Index("zkinfer_jobs_state", jobs.c.state, jobs.c.model)
+Index("zkinfer_jobs_finished", jobs.c.finished_at)
+Index("zkinfer_jobs_kept", jobs.c.inputs_kept, jobs.c.state)
 Index("zkinfer_jobs_worker", jobs.c.worker)
 Index(
     "zkinfer_jobs_request",

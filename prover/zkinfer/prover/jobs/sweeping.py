@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, or_, select, update
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.prover.jobs import ending
@@ -16,13 +16,26 @@ from zkinfer.prover.jobs.watching import Sign
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection, Row
 
     from zkinfer.prover.artefacts import ArtefactStore
     from zkinfer.prover.jobs.values import Patience
 
-_SIGNS = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).where(running)
 AT_ONCE = 200  # what one transaction takes on, so that others do not wait long
+_NOW: BindParameter[Any] = bindparam("now")
+_BEFORE: BindParameter[Any] = bindparam("before")
+_NAME: BindParameter[Any] = bindparam("name")
+_SIGNS = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).where(running)
+_PAST = select(jobs).where(unfinished, jobs.c.deadline <= _NOW).limit(AT_ONCE)
+_OUTLIVED = select(jobs).where(jobs.c.finished_at < _BEFORE).limit(AT_ONCE)
+_HAS_ONE = select(jobs.c.number).where(jobs.c.owner == owners.c.owner).exists()
+_WITHOUT_JOBS = delete(owners).where(~_HAS_ONE)
+_FORGOTTEN = delete(jobs).where(jobs.c.number == bindparam("number_"))
+# Jobs that will not read their inputs again. A failed one may, if it is retried in time.
+_NEEDLESS = (jobs.c.inputs_kept, ~unfinished, or_(jobs.c.state != str(JobState.FAILED), jobs.c.finished_at <= _BEFORE))
+_IDLE = select(jobs.c.inputs).where(*_NEEDLESS).limit(AT_ONCE)
+_NOT_KEPT = update(jobs).where(jobs.c.inputs == _NAME, *_NEEDLESS).values(inputs_kept=False)
+_USED = select(jobs.c.number).where(or_(and_(jobs.c.inputs == _NAME, jobs.c.inputs_kept), jobs.c.attestation == _NAME))
 
 
 def signs(connection: Connection) -> list[Sign]:
@@ -32,8 +45,7 @@ def signs(connection: Connection) -> list[Sign]:
 
 def past_deadline(connection: Connection, now: datetime) -> list[Row[Any]]:
     """Unfinished jobs whose proof would be worthless."""
-    query = select(jobs).where(unfinished, jobs.c.deadline.is_not(None), jobs.c.deadline <= ticks(now))
-    return [*connection.execute(query.limit(AT_ONCE))]
+    return [*connection.execute(_PAST, {"now": ticks(now)})]
 
 
 def expire(connection: Connection, now: datetime) -> int:
@@ -46,23 +58,22 @@ def expire(connection: Connection, now: datetime) -> int:
 
 def outlived(connection: Connection, patience: Patience, now: datetime) -> list[Row[Any]]:
     """Finished jobs that were kept as long as they should be."""
-    query = select(jobs).where(~unfinished, jobs.c.finished_at < _ago(patience.finished, now))
-    return [*connection.execute(query.limit(AT_ONCE))]
+    return [*connection.execute(_OUTLIVED, {"before": _ago(patience.finished, now)})]
 
 
 def forget(connection: Connection, patience: Patience, now: datetime) -> list[Row[Any]]:
     """Forget them, and the owners who have no job left; the rows that were."""
     rows = outlived(connection, patience, now)
-    connection.execute(delete(jobs).where(jobs.c.number.in_([row.number for row in rows])))
-    has_one = select(jobs.c.number).where(jobs.c.owner == owners.c.owner).exists()
-    connection.execute(delete(owners).where(~has_one))
+    for row in rows:
+        connection.execute(_FORGOTTEN, {"number_": row.number})
+    connection.execute(_WITHOUT_JOBS)
     return rows
 
 
 def idle_inputs(connection: Connection, patience: Patience, now: datetime) -> list[Digest]:
     """Inputs that are kept though no job needs them."""
-    query = select(jobs.c.inputs).distinct().where(jobs.c.inputs_kept, _needless(patience, now))
-    return [Digest.parse(row.inputs) for row in connection.execute(query.limit(AT_ONCE))]
+    rows = connection.execute(_IDLE, {"before": _ago(patience.failed_inputs, now)})
+    return [Digest.parse(name) for name in {row.inputs for row in rows}]
 
 
 def collect(
@@ -72,22 +83,13 @@ def collect(
 
     Under the lock of a writer: a job that is submitted meanwhile either is seen here, or finds the artefact gone.
     """
-    idle = (jobs.c.inputs == str(digest), jobs.c.inputs_kept, _needless(patience, now))
-    connection.execute(update(jobs).where(*idle).values(inputs_kept=False))
+    connection.execute(_NOT_KEPT, {"name": str(digest), "before": _ago(patience.failed_inputs, now)})
     return not is_named(connection, digest) and artefacts.delete(digest)
 
 
 def is_named(connection: Connection, digest: Digest) -> bool:
     """Whether a job needs an artefact."""
-    name = str(digest)
-    uses = or_(and_(jobs.c.inputs == name, jobs.c.inputs_kept), jobs.c.attestation == name)
-    return connection.scalar(select(jobs.c.number).where(uses).limit(1)) is not None
-
-
-def _needless(patience: Patience, now: datetime) -> ColumnElement[bool]:
-    """Jobs that will not read their inputs again. A failed one may, if it is retried in time."""
-    failed = jobs.c.state == str(JobState.FAILED)
-    return ~unfinished & (~failed | (jobs.c.finished_at <= _ago(patience.failed_inputs, now)))
+    return connection.execute(_USED, {"name": str(digest)}).first() is not None
 
 
 def _ago(seconds: float, now: datetime) -> int:

@@ -1,0 +1,210 @@
+"""How fast the queue of jobs is, and how soon work goes on after a kill.
+
+    python benchmarks/jobs.py [postgresql+psycopg://...]      prints a table
+
+Rates are of one process, in SQLite with a wait for the disk in each commit; beside them stands what a bare commit of
+one row takes there, since that is the disk's doing. Delays are medians of real workers with the demo's circuit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zkinfer.circuits import Context, Home, compile_model
+from zkinfer.circuits.compiling import CompileOptions
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.tensors import quantise
+from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.prover.jobs import JobRequest, JobState, JobStore, QueueLimits
+from zkinfer.prover.workers import WorkerPool, WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkinfer.circuits import Circuit
+    from zkinfer.prover.jobs import Job
+
+DIGITS = Path(__file__).parents[1] / "service/zkinfer/cli/demo/digits"
+COUNT, THREADS, KILLS = 400, 8, 5
+NO_LIMITS = QueueLimits(queued=10**9, per_owner=10**9)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A folder with a repository that holds version 1 of `digits`, and the integers of one image and its answer."""
+
+    folder: Path
+    circuit: Circuit
+    image: list[int]
+    answer: list[list[int]]
+
+    @classmethod
+    def opened(cls, folder: Path) -> Shop:
+        """Compile the demo's model."""
+        target = folder / "repository" / "digits" / "1"
+        target.parent.mkdir(parents=True)
+        engine = EzklEngine()
+        options = CompileOptions(setup="insecure-dev")
+        made = compile_model(
+            DIGITS / "digits.onnx",
+            target,
+            engine=engine,
+            home=Home(folder / "home"),
+            calibration=DIGITS / "calibration.npz",
+            options=options,
+        ).circuit
+        with np.load(DIGITS / "held-out.npz", allow_pickle=False) as data:
+            image = quantise(data["image"][0], made.manifest.program.inputs[0])
+        return cls(folder, made, image, engine.forward(made.folder, made.manifest.program, [[image]])[0])
+
+    def request(self, artefacts: ArtefactStore, owner: str = "ann") -> JobRequest:
+        """Prove this image, for a request of its own."""
+        return JobRequest(
+            owner=owner,
+            model="digits",
+            version="1",
+            circuit=self.circuit.digest,
+            model_id=self.circuit.model_id,
+            inputs=artefacts.put(integers_to_bytes([self.image])),
+            outputs=integers_digest(self.answer),
+            context=Context.offline(),
+        )
+
+
+def rate(count: int, call: Callable[[], object]) -> float:
+    """Calls a second."""
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return count / (time.perf_counter() - start)
+
+
+def bare_commits(folder: Path) -> float:
+    """Commits a second of one row of a thousand bytes."""
+    connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("CREATE TABLE bare (content)")
+
+    def commit() -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO bare VALUES (?)", ("x" * 1000,))
+        connection.execute("COMMIT")
+
+    return rate(COUNT, commit)
+
+
+def rates(url: str, folder: Path) -> dict[str, float]:
+    """What one queue does in a second."""
+    artefacts = ArtefactStore(folder / "artefacts")
+    store = JobStore.open(url, artefacts)
+    inputs, answer = artefacts.put(b"inputs"), sha256(b"answer")
+
+    def request(owner: str) -> JobRequest:
+        return JobRequest(
+            owner=owner,
+            model="m",
+            version="1",
+            circuit=answer,
+            model_id="0x",
+            inputs=inputs,
+            outputs=answer,
+            context=Context.offline(),
+        )
+
+    def submit(number: int) -> object:
+        return store.submit(request(f"owner {number % THREADS}"), NO_LIMITS)
+
+    def claim() -> object:
+        return store.claim("host/1", lease_seconds=60)
+
+    found = {"submits, one at a time": rate(COUNT, lambda: submit(0))}
+    start = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(submit, range(COUNT)))
+    found[f"submits, {THREADS} at a time"] = COUNT / (time.perf_counter() - start)
+    found["claims"] = rate(COUNT, claim)
+    while claim() is not None:
+        pass
+    found["looks into an empty queue"] = rate(COUNT, claim)
+    store.close()
+    return found
+
+
+def delays(shop: Shop) -> dict[str, float]:
+    """Seconds from one event to the next, with two real workers."""
+    url, artefacts = f"sqlite:///{shop.folder}/queue/jobs.db", ArtefactStore(shop.folder / "artefacts")
+    settings = WorkerSettings(
+        database=url,  # type: ignore[arg-type] # pydantic makes the secret of it
+        artefacts=str(artefacts.root),
+        repository=str(shop.folder / "repository"),
+        home=str(shop.folder / "home"),
+        host="bench",
+    )
+    store = JobStore.open(url, artefacts)
+    pool = WorkerPool(store, settings, size=2)
+    pool.start()
+
+    def submit() -> Job:
+        return store.submit(shop.request(artefacts), NO_LIMITS).job
+
+    def until(job: Job, happened: Callable[[Job], bool]) -> float:
+        start = time.perf_counter()
+        while not happened(store.get(job.id)):
+            time.sleep(0.002)
+        return time.perf_counter() - start
+
+    def after_kill() -> tuple[float, float]:
+        job = submit()
+        until(job, lambda now: now.state == JobState.PROVING)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(str(store.get(job.id).worker).split(".")[-2]), signal.SIGKILL)
+        again = until(job, lambda now: now.attempt == 2 or now.state.final)
+        return again, again + until(job, lambda now: now.state.final)
+
+    until(submit(), lambda now: now.state.final)
+    woken = [until(submit(), lambda now: now.state != JobState.QUEUED) for _ in range(KILLS)]
+    time.sleep(2)
+    whole = [until(submit(), lambda now: now.state.final) for _ in range(KILLS)]
+    kills = [after_kill() for _ in range(KILLS)]
+    pool.drain()
+    store.close()
+    return {
+        "submitted to begun, workers idle": median(woken),
+        "submitted to attestation": median(whole),
+        "worker killed to begun again": median(again for again, _ in kills),
+        "worker killed to attestation": median(done for _, done in kills),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print(f"{bare_commits(folder):8.0f} /s  bare commits of one row")
+        for what, figure in rates(f"sqlite:///{folder}/rates/jobs.db", folder).items():
+            print(f"{figure:8.0f} /s  {what} (SQLite)")
+        for url in sys.argv[1:]:
+            for what, figure in rates(url, folder).items():
+                print(f"{figure:8.0f} /s  {what} (PostgreSQL)")
+        for what, figure in delays(Shop.opened(folder)).items():
+            print(f"{figure:8.2f} s   {what}")
+
+
+if __name__ == "__main__":
+    main()

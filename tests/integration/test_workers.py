@@ -1,0 +1,139 @@
+"""Real workers with the real engine: nothing stands between a job and its attestation but kills."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from tests.integration import bench
+
+from zkinfer.circuits import Context
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.tensors import quantise
+from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.prover.jobs import JobRequest, JobState, JobStore, QueueLimits
+from zkinfer.prover.workers import WorkerPool, WorkerSettings
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+class Desk:
+    """The demo's circuit in a repository, a queue, and one worker as a server starts it."""
+
+    def __init__(self, folder, home, circuit):
+        (folder / "repository" / "digits").mkdir(parents=True)
+        (folder / "repository" / "digits" / "1").symlink_to(circuit.folder)
+        self.circuit, self.artefacts = circuit, ArtefactStore(folder / "artefacts")
+        self.settings = WorkerSettings(
+            database=f"sqlite:///{folder}/queue/jobs.db",
+            artefacts=str(self.artefacts.root),
+            repository=str(folder / "repository"),
+            home=str(home.root),
+            host="host",
+            beat_seconds=0.2,
+        )
+        self.store = JobStore.open(self.settings.database.get_secret_value(), self.artefacts)
+        self.pool = WorkerPool(self.store, self.settings, size=1)
+
+    def submit(self, number):
+        program = self.circuit.manifest.program
+        image = np.asarray(bench.image(number)["image"]).reshape(program.inputs[0].shape)
+        integers = [quantise(image, program.inputs[0])]
+        answer = EzklEngine().forward(self.circuit.folder, program, [integers])[0]
+        request = JobRequest(
+            owner="ann",
+            model="digits",
+            version="1",
+            circuit=self.circuit.digest,
+            model_id=self.circuit.model_id,
+            inputs=self.artefacts.put(integers_to_bytes(integers)),
+            outputs=integers_digest(answer),
+            context=Context.offline(),
+        )
+        return self.store.submit(request, QueueLimits()).job
+
+    def until(self, job, happened):
+        deadline = time.monotonic() + 120
+        while not happened(found := self.store.get(job.id)):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path, home, digits):
+    opened = Desk(tmp_path, home, digits)
+    opened.pool.start()
+    yield opened
+    opened.pool.drain()
+    opened.store.close()
+
+
+def test_job_ends_in_an_attestation_whatever_is_killed(desk, home, digits):
+    job = desk.submit(0)
+    begun = desk.until(job, lambda found: found.state == JobState.PROVING)
+    worker = psutil.Process(int(begun.worker.split(".")[-2]))
+    engine = worker.children(recursive=True)
+    os.kill(worker.pid, signal.SIGKILL)
+    done = desk.until(job, lambda found: found.state.final)
+    assert (done.state, done.attempt) == ("SUCCEEDED", 2)
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in engine)
+    data = desk.artefacts.get(done.attestation, done.attestation_bytes)
+    verifier = bench.verifier_of(home, bench.MODEL)
+    assert verifier.verify(data, bench.policy_of(digits)).context == job.request.context
+
+
+def test_cancelled_proof_is_stopped_at_once(desk):
+    job = desk.submit(1)
+    begun = desk.until(job, lambda found: found.state == JobState.PROVING)
+    desk.store.cancel(job.id)
+    assert desk.until(job, lambda found: found.state.final).state in ("CANCELLED", "SUCCEEDED")
+    worker = psutil.Process(int(begun.worker.split(".")[-2]))
+    assert [child for child in worker.children() if child.status() != psutil.STATUS_ZOMBIE] == []
+
+
+# --- a real want of memory
+
+HOG = """
+    import os, sys
+    from zkinfer.circuits import child
+    from zkinfer.circuits.errors import EngineError
+    open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
+    hog = {"stmt": "x = bytearray(1 << 30); x[::4096] = b'1' * (1 << 18)", "number": 1}
+    try:
+        child.run("timeit:timeit", hog, limits=child.Limits(seconds=60))
+    except EngineError as err:
+        print(type(err).__name__)
+"""
+
+
+@pytest.fixture
+def small_group():
+    """A control group of 300 MB, where one may make them."""
+    older = CGROUP / "memory"
+    group = (older if older.is_dir() else CGROUP) / f"zkinfer-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if older.is_dir() else "memory.max")).write_text(str(300 << 20))
+    except OSError as err:
+        pytest.skip(f"no control group can be made: {err.strerror}")
+    yield group
+    group.rmdir()
+
+
+def test_child_that_the_kernel_kills_for_memory_ran_out_of_it(small_group):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(HOG), small_group],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    assert done.stdout == "EngineMemoryError\n"
