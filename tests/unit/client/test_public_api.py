@@ -23,7 +23,7 @@ def test_client_needs_nothing_that_servers_need():
     code = "import sys, zkinfer.client; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert SERVERS.isdisjoint(loaded)
-    assert not [name for name in loaded if name.startswith(("zkinfer.service", "zkinfer.prover", "zkinfer.cli"))]
+    assert not [name for name in loaded if name.startswith(("zkinfer.service", "zkinfer.prover", "zkinfer.cli."))]
 
 
 @pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])

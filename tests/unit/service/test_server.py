@@ -234,6 +234,15 @@ async def services_by_reflection(channel):
     return {service.name for answer in answers for service in answer.list_services_response.service}
 
 
+async def test_repository_that_goes_away_is_survived(settings, made, capsys):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        settings.repository.rename(settings.repository.with_name("gone"))
+        await asyncio.sleep(0.2)
+        assert [model.name for model in await models(channel)] == ["tiny"]
+        settings.repository.with_name("gone").rename(settings.repository)
+    assert '"error": "RepositoryError"' in capsys.readouterr().err
+
+
 async def declared_by_reflection(channel, symbol):
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
