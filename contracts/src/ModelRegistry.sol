@@ -156,6 +156,11 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     }
 
     /// @inheritdoc IModelRegistry
+    function statusOf(bytes32 listing) external view override returns (Status) {
+        return _listings[listing].status;
+    }
+
+    /// @inheritdoc IModelRegistry
     function ownerOf(bytes32 listing) external view override returns (address) {
         return _existing(listing).owner;
     }

@@ -152,6 +152,10 @@ interface IModelRegistry {
     /// @param listing The listing.
     function programOf(bytes32 listing) external view returns (Program memory program);
 
+    /// @notice How far a listing may be relied on; Unknown where there is none.
+    /// @param listing The listing.
+    function statusOf(bytes32 listing) external view returns (Status status);
+
     /// @notice Who owns a listing; reverts where there is none.
     /// @param listing The listing.
     function ownerOf(bytes32 listing) external view returns (address owner);

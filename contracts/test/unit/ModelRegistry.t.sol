@@ -136,6 +136,11 @@ contract ModelRegistryTest is System {
         registry.register(wanted, key);
     }
 
+    function test_statusOf_unknownListing_isUnknown() external view {
+        vm.assertEq(uint256(registry.statusOf(listing)), uint256(Status.Active));
+        vm.assertEq(uint256(registry.statusOf("none")), uint256(Status.Unknown));
+    }
+
     function test_deprecate_thenRevoke_isOneWay() external {
         vm.startPrank(PUBLISHER);
         vm.expectEmit(address(registry));

@@ -27,3 +27,19 @@ class CodeMismatchError(ChainError):
 
 class PatchError(ChainError):
     """The source that the engine generated is not the one that the patch was written for."""
+
+
+class RpcError(ChainError):
+    """The node cannot be reached, or what it answers makes no sense."""
+
+
+class RevertedError(ChainError):
+    """A contract refused; the message names its reason."""
+
+
+class TransactionFailedError(ChainError):
+    """A transaction was not sent, or no block took it."""
+
+
+class DeploymentError(ChainError):
+    """A deployment is incomplete, or not what its address book says."""

@@ -1,0 +1,190 @@
+"""Putting the contracts on a chain, at addresses that follow from what they are.
+
+Each is created through the factory that most chains have at one address, with CREATE2: its address is a hash of its
+code and arguments. So to deploy twice changes nothing, and what lies at an address is what was meant to lie there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from zkinfer.contracts.chain import constructor_data
+from zkinfer.contracts.errors import DeploymentError
+from zkinfer.contracts.hashing import keccak256, words
+from zkinfer.contracts.loading import key_store_code, load, load_canary
+from zkinfer.contracts.requests import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.loading import ContractName
+
+FACTORY: Final = "0x4e59b44847b379578588920ca78fbf26c0b4956c"
+"""Arachnid's deterministic deployment proxy: calldata is a salt and creation code."""
+_FACTORY_CODE_HASH: Final = "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"
+# Signed once, by a key that nobody has: the same transaction makes the factory on every chain.
+_FACTORY_MAKER: Final = "0x3fab184622dc19b6109349b94811493bf2a45362"
+_FACTORY_MAKER_NEEDS: Final = 10**16
+_FACTORY_TRANSACTION: Final = (
+    "f8a58085174876e800830186a08080b853604580600e600039806000f350fe"
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b"
+    "8082525050506014600cf31ba0" + "22" * 32 + "a0" + "22" * 32
+)
+SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
+REGISTERED_KEYS: Final = 0  # the slot of the generated verifier's map of keys
+CANARY_KEY: Final = "CanaryKey"
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """Who may do what, on one deployment.
+
+    Args:
+        guardian: may stop the verifier, for ever.
+        proposers: may schedule and cancel changes of the router at the timelock, and execute them when due.
+        delay: seconds that such a change waits.
+        test: whether models under `insecure-dev`, whose proofs anybody can forge, may be registered.
+    """
+
+    guardian: str
+    proposers: tuple[str, ...]
+    delay: int = 2 * 24 * 3600
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One contract of a deployment: its code with arguments, and the address that follows."""
+
+    name: str
+    creation: bytes
+    salt: bytes
+
+    @property
+    def address(self) -> str:
+        """Where CREATE2 puts it."""
+        origin = bytes.fromhex(FACTORY[2:])
+        return "0x" + keccak256(b"\xff" + origin + self.salt + keccak256(self.creation))[12:].hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All contracts of a deployment, in the order in which they are created."""
+
+    governance: Governance
+    parts: tuple[Part, ...]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Addresses by name."""
+        return {part.name: part.address for part in self.parts}
+
+
+def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
+    """What a deployment under this governance consists of; the same on every chain."""
+    parts: dict[str, Part] = {}
+
+    def add(name: ContractName, *arguments: object) -> str:
+        parts[name] = Part(name, constructor_data(name, arguments), salt)
+        return parts[name].address
+
+    canary = load_canary()
+    parts[CANARY_KEY] = Part(CANARY_KEY, key_store_code(canary.key), salt)
+    adapter = add("ReusableHalo2Adapter", add("Halo2VerifierReusable"))
+    digest = bytes.fromhex(canary.key_digest[2:])
+    stop = add("EmergencyStop", adapter, governance.guardian, parts[CANARY_KEY].address, digest)
+    proposers = list(governance.proposers)
+    timelock = add("TimelockController", governance.delay, proposers, proposers, NOBODY)
+    router = add("VerifierRouter", timelock, [stop])
+    registry = add("ModelRegistry", router, governance.test)
+    add("InferenceLedger", registry, router)
+    add("ERC7992Adapter", registry, router)
+    return Plan(governance, tuple(parts.values()))
+
+
+def deploy(chain: Chain, wanted: Plan, on_part: Callable[[str, str, bool], None] = lambda *_: None) -> list[str]:
+    """Create what is missing, and return the names of what was created: none where all was there.
+
+    `on_part` is told of each part: name, address, and whether it is created now.
+
+    Raises:
+        DeploymentError: the factory is another contract, or the code that came to lie somewhere is not ours.
+        ChainError: the chain refused; what was created before stays, and to deploy again goes on there.
+    """
+    _ensure_factory(chain)
+    made = []
+    for part in wanted.parts:
+        missing = not chain.code(part.address)
+        on_part(part.name, part.address, missing)
+        if missing:
+            chain.send(FACTORY, part.salt + part.creation)
+            made.append(part.name)
+    _prepare_canary(chain, wanted.addresses)
+    verify_deployment(chain, wanted)
+    return made
+
+
+def verify_deployment(chain: Chain, wanted: Plan) -> None:
+    """Return if every part lies on the chain as planned and nothing was stopped; raise DeploymentError if not.
+
+    An address is a hash of code and arguments, so that code at the address says what the constructor was given. What
+    can change after that is asked: owners, delay, route, stop, the registered canary.
+    """
+    at = wanted.addresses
+    for part in wanted.parts:
+        _require_part(chain, part)
+    selector, digest = SELECTOR, load_canary().key_digest
+    expected: list[tuple[str, object, object]] = [
+        ("the router's owner", at["TimelockController"], chain.read("VerifierRouter", at["VerifierRouter"], "owner")),
+        ("the guardian", wanted.governance.guardian.lower(), chain.read("EmergencyStop", at["EmergencyStop"], "owner")),
+        (
+            "the timelock's delay",
+            wanted.governance.delay,
+            chain.read("TimelockController", at["TimelockController"], "getMinDelay"),
+        ),
+        (
+            "the route",
+            at["EmergencyStop"],
+            chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", selector),
+        ),
+        ("whether the verifier runs", True, chain.read("EmergencyStop", at["EmergencyStop"], "live")),
+        ("the ledger's chain", chain.id, chain.read("InferenceLedger", at["InferenceLedger"], "HOME_CHAIN")),
+        ("the canary's key", 1, _registered(chain, at["Halo2VerifierReusable"], digest)),
+    ]
+    for what, planned, found in expected:
+        if found != planned:
+            raise DeploymentError(f"On chain {chain.id} {what} is {found!r} instead of {planned!r}.")
+
+
+def _require_part(chain: Chain, part: Part) -> None:
+    code = chain.code(part.address)
+    if not code:
+        raise DeploymentError(f"There is no {part.name} at {part.address} on chain {chain.id}.", "Deploy first.")
+    if part.name == CANARY_KEY:
+        if code != b"\0" + load_canary().key:
+            raise DeploymentError(f"What lies at {part.address} is not the canary's key.")
+        return
+    load(part.name).require_code(code)
+
+
+def _prepare_canary(chain: Chain, at: dict[str, str]) -> None:
+    if not _registered(chain, at["Halo2VerifierReusable"], load_canary().key_digest):
+        chain.write("ReusableHalo2Adapter", at["ReusableHalo2Adapter"], "prepare", at[CANARY_KEY])
+
+
+def _registered(chain: Chain, verifier: str, digest: str) -> int:
+    return chain.storage(verifier, int.from_bytes(keccak256(words([digest, REGISTERED_KEYS])), "big"))
+
+
+def _ensure_factory(chain: Chain) -> None:
+    if not chain.code(FACTORY):
+        if chain.balance(_FACTORY_MAKER) < _FACTORY_MAKER_NEEDS:
+            chain.send(_FACTORY_MAKER, value=_FACTORY_MAKER_NEEDS)
+        chain.publish(bytes.fromhex(_FACTORY_TRANSACTION))
+    if keccak256(chain.code(FACTORY)).hex() != _FACTORY_CODE_HASH:
+        raise DeploymentError(
+            f"There is no deployment factory at {FACTORY} on chain {chain.id}, or another contract.",
+            "Chains that take only transactions with a chain id need their operator to put it there.",
+        )

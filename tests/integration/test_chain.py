@@ -1,0 +1,191 @@
+"""The contracts with real proofs, on an embedded EVM, and on anvil where npm installed it."""
+
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+from eth_account import Account
+from tests.integration import bench
+from web3 import HTTPProvider, Web3
+
+from zkinfer.circuits import field
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.tensors import quantise
+from zkinfer.contracts import CONTRACTS, Request, commitment, load, patch_dedicated, patch_reusable
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.client import Ledger, Registration, Registry
+from zkinfer.contracts.deploying import Governance, deploy, plan, verify_deployment
+from zkinfer.contracts.embedded import embedded_chain
+from zkinfer.contracts.errors import DeploymentError, RevertedError
+from zkinfer.prover import Prover
+from zkinfer.verifier.codec import from_base64
+
+ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
+ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+PROVER = "0x" + "77" * 20
+CONSUMER = "0x" + "cc" * 20
+GAS = 8_000_000  # an estimate would run the pairing a dozen times
+
+
+@pytest.fixture(scope="module", params=["embedded", "anvil"])
+def chain(request):
+    if request.param == "embedded":
+        yield embedded_chain()
+        return
+    if not ANVIL.exists() or shutil.which("node") is None:
+        pytest.skip("no anvil: install node and run npm ci in contracts/")
+    yield from anvil()
+
+
+def anvil():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([ANVIL, "--port", str(port), "--silent"])
+    web3 = Web3(HTTPProvider(f"http://127.0.0.1:{port}"))
+    try:
+        while not web3.is_connected():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield Chain(web3, Account.from_key(ANVIL_KEY))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def planned(chain):
+    return plan(Governance(chain.address, (chain.address,), delay=60, test=True))
+
+
+@pytest.fixture(scope="module")
+def deployed(chain, planned):
+    deploy(chain, planned)
+    return planned.addresses
+
+
+@pytest.fixture(scope="module")
+def registration(digits):
+    slots = {slot.role: slot for slot in digits.manifest.program.slots}
+    return Registration(
+        onnx_digest="0x" + digits.manifest.identity.model.removeprefix("sha256:"),
+        key=(digits.folder / "vka.bin").read_bytes()[8:],
+        visibility="public",
+        inputs=slots["input"].count,
+        outputs=slots["output"].count,
+    )
+
+
+@pytest.fixture(scope="module")
+def listing(chain, deployed, registration):
+    return Registry(chain, deployed["ModelRegistry"]).register(registration)
+
+
+@pytest.fixture(scope="module")
+def ledger(chain, deployed):
+    return Ledger(chain, deployed["InferenceLedger"])
+
+
+@pytest.fixture(scope="module")
+def asked(chain, digits, listing):
+    spec = digits.manifest.program.inputs[0]
+    pixels = quantise(bench.image(0)["image"], spec)
+    return Request(
+        listing=listing,
+        input_commitment=commitment(field.encode(pixel) for pixel in pixels),
+        consumer=CONSUMER,
+        requester=chain.address,
+        expiry=chain.time() + 10_000,
+        prover=PROVER,
+        prover_fee=1000,
+        refund_to=chain.address,
+    )
+
+
+@pytest.fixture(scope="module")
+def answer(chain, home, digits, ledger, asked):
+    """A proof made for this request, and its public values."""
+    context = Context.model_validate(
+        {
+            "chainId": chain.id,
+            "consumer": asked.consumer,
+            "requestId": ledger.request(asked),
+            "requester": asked.requester,
+            "expiry": asked.expiry,
+        }
+    )
+    predicate = Prover(home=home).prove(digits, bench.image(0), context).statement.predicate
+    return from_base64(predicate.proof, "proof"), [int(word, 16) for word in predicate.instances]
+
+
+def test_deploying_again_changes_nothing(chain, deployed, planned):
+    assert deploy(chain, planned) == []
+
+
+def test_every_part_lies_where_it_was_planned(chain, deployed):
+    for name in set(deployed) & set(CONTRACTS):
+        load(name).require_code(chain.code(deployed[name]))
+
+
+def test_other_governance_is_another_deployment(chain, deployed, planned):
+    other = plan(replace(planned.governance, guardian=CONSUMER))
+    assert other.addresses["InferenceLedger"] != deployed["InferenceLedger"]
+    with pytest.raises(DeploymentError, match=r"There is no EmergencyStop at .* Deploy first"):
+        verify_deployment(chain, other)
+
+
+def test_insecure_setup_is_refused_by_a_production_registry(chain, registration):
+    strict = plan(Governance(chain.address, (chain.address,), delay=60))
+    deploy(chain, strict)
+    with pytest.raises(RevertedError, match=r"refused: InsecureSetup\(\)"):
+        Registry(chain, strict.addresses["ModelRegistry"]).register(registration)
+
+
+def test_registering_again_changes_nothing(chain, deployed, registration, listing):
+    registry = Registry(chain, deployed["ModelRegistry"])
+    assert registry.register(registration) == listing
+    assert registry.status(listing) == "active"
+
+
+def test_changed_answer_is_refused(ledger, asked, answer):
+    proof, instances = answer
+    with pytest.raises(RevertedError, match="ProofRejected"):
+        ledger.record(asked, proof, [*instances[:-1], (instances[-1] + 1) % field.MODULUS], gas=GAS)
+    assert ledger.entry(ledger.id_of(asked)).state == "open"
+
+
+def test_answer_to_another_request_is_refused(ledger, asked, answer):
+    other = replace(asked, salt="0x" + "01" * 32)
+    ledger.request(other)
+    with pytest.raises(RevertedError, match="ContextMismatch"):
+        ledger.record(other, *answer, gas=GAS)
+
+
+def test_honest_answer_is_recorded_once_and_paid_once(chain, ledger, asked, answer):
+    ledger.record(asked, *answer, gas=GAS)
+    entry = ledger.entry(ledger.id_of(asked))
+    digest = commitment(answer[1][-10:])
+    assert (entry.state, entry.output_digest) == ("recorded", digest[: 2 + 52])
+    assert entry.recorded_at == chain.time()
+    assert ledger.record(asked, *answer) is None
+    assert ledger.credit(PROVER) == asked.prover_fee
+    with pytest.raises(RevertedError, match="NotOpen"):
+        chain.write("InferenceLedger", ledger.address, "refund", _abi(asked))
+
+
+def test_engine_writes_one_verifier_for_all_circuits(home, digits):
+    setup = home.setups.serving(digits.manifest.program.log_rows, "insecure-dev").path
+    engine = EzklEngine()
+    source = engine.evm_verifier(digits.folder, setup, dedicated=False)
+    assert patch_reusable(source).startswith("// SPDX-License-Identifier: MIT")
+    dedicated = engine.evm_verifier(digits.folder, setup, dedicated=True)
+    assert len(patch_dedicated(dedicated).splitlines()) == len(dedicated.splitlines()) + 3
+
+
+def _abi(request):
+    fields = (getattr(request, name) for name in type(request).__slots__)
+    return tuple(bytes.fromhex(one[2:]) if isinstance(one, str) and len(one) == 66 else one for one in fields)
