@@ -13,6 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import errors, machine
@@ -25,10 +26,11 @@ from zkinfer.circuits.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 STDERR_TAIL = 4096
 _OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
+_YIELDING: ContextVar[bool] = ContextVar("zkinfer_yielding", default=False)
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
 
 
@@ -56,7 +58,30 @@ def start(module: str) -> tuple[subprocess.Popen[bytes], int]:
         raise EngineCrashedError(f"No process could be started: {err.strerror}.") from err
     finally:
         os.close(write_end)
+    if _YIELDING.get():
+        _yield_processors(process.pid)
     return process, read_end
+
+
+@contextlib.contextmanager
+def yielding() -> Iterator[None]:
+    """In this block and thread, what `start` starts runs only while nobody else wants the processors.
+
+    This process itself does not yield: it may hold a lock that others wait for.
+    """
+    token = _YIELDING.set(True)
+    try:
+        yield
+    finally:
+        _YIELDING.reset(token)
+
+
+def _yield_processors(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+        else:
+            os.setpriority(os.PRIO_PROCESS, pid, 19)
 
 
 def _environment() -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.circuits.making import is_alive
 from tests.waiting import eventually
 
-from zkinfer.circuits import child
+from zkinfer.circuits import child, processes
 from zkinfer.circuits.child import Limits
 from zkinfer.circuits.errors import (
     EngineCrashedError,
@@ -267,6 +267,22 @@ def test_child_that_nobody_stops_answers_as_ever(stop):
         assert child.run("ast:literal_eval", {"node_or_string": "7"}, limits=SHORT) == 7
     stop.set()
     assert child.run("ast:literal_eval", {"node_or_string": "8"}, limits=SHORT) == 8
+
+
+# --- yielding
+
+
+def policy_of_a_child():
+    with pytest.raises(EngineCrashedError) as caught:
+        execute("import os; raise ValueError(os.sched_getscheduler(0))")
+    return int(str(caught.value).rpartition(" ")[2])
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
+def test_child_yields_the_processors_where_it_should_and_only_there():
+    with processes.yielding():
+        assert policy_of_a_child() == os.SCHED_IDLE
+    assert policy_of_a_child() == os.sched_getscheduler(0)
 
 
 # --- environment

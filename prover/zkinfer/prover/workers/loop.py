@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import select
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.circuit import Circuit
 from zkinfer.circuits.errors import CircuitError, LeaseLostError, StoppedError, StoreError, ZkinferError
+from zkinfer.circuits.processes import yielding
 from zkinfer.circuits.stopping import StopSignal, stoppable
 from zkinfer.prover.integers import MAX_BYTES, integers_from_bytes
 from zkinfer.prover.jobs.ending import TOO_LATE
@@ -123,7 +125,7 @@ class Worker:
         return lambda: self._store.give_back(lease)  # of a lost lease, this says only what is so already
 
     def _attested(self, request: JobRequest, heart: Heartbeat) -> bytes:
-        with stoppable(heart.stop):
+        with stoppable(heart.stop), yielding() if self._settings.yielding else nullcontext():
             circuit = self._circuit_of(request)
             integers = integers_from_bytes(self._store.artefacts.get(request.inputs, MAX_BYTES))
             data = self._prover.prove_integers(circuit, integers, request.context).to_bytes()

@@ -32,7 +32,7 @@ class WorkerSettings(BaseModel):
         beat_seconds: time between heartbeats, and so until a cancelled proof is stopped.
         poll_seconds: time between two looks into an empty queue.
         grace_seconds: how long a job may go on after SIGTERM; then it is given back.
-        yielding: leave the processors to whoever else wants them.
+        yielding: the engine leaves the processors to whoever else wants them, so that answers come before proofs.
         patience: see `JobStore.open`.
     """
 
@@ -47,7 +47,7 @@ class WorkerSettings(BaseModel):
     signing_key: SecretStr | None = None
     memory_bytes: Annotated[int, Field(gt=0)] | None = None
     job_seconds: Seconds = 3600.0
-    lease_seconds: Seconds = 15.0
+    lease_seconds: Seconds = 30.0
     beat_seconds: Seconds = 1.0
     poll_seconds: Seconds = 0.05
     grace_seconds: Annotated[float, Field(ge=0)] = 30.0

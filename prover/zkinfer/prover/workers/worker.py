@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine
 
 _LOG = logging.getLogger(__name__)
-_LOWEST = 19
 
 
 def serve(settings: WorkerSettings, *, engines: Mapping[str, Engine] | None = None) -> None:
@@ -44,8 +43,6 @@ def serve(settings: WorkerSettings, *, engines: Mapping[str, Engine] | None = No
         settings: see there.
         engines: proving systems by id; the default is those whose proofs mean something. No setting reaches it.
     """
-    if settings.yielding:
-        _yield_processors()
     store = JobStore.open(
         settings.database.get_secret_value(), ArtefactStore(Path(settings.artefacts)), patience=settings.patience
     )
@@ -63,15 +60,6 @@ def _prover(settings: WorkerSettings, engines: Mapping[str, Engine] | None) -> P
     key = None if pem is None else SigningKey.from_pem(pem.get_secret_value().encode())
     limits = replace(Limits.for_engine(), seconds=settings.job_seconds)
     return Prover(home=home, key=key, engines=production_engines(limits) if engines is None else engines)
-
-
-def _yield_processors() -> None:
-    """Run, with all children, only while nobody else wants to: answers come before proofs."""
-    if hasattr(os, "SCHED_IDLE"):
-        with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            return
-    os.nice(_LOWEST)
 
 
 def _pulse() -> None:

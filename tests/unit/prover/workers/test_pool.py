@@ -197,11 +197,11 @@ def test_worker_of_a_parent_that_is_gone_ends(desk):
 # --- what it tells
 
 
-def test_worker_yields_the_processors_to_others(desk):
-    pool = desk.pool()
-    assert desk.ended(desk.submit()).state == "SUCCEEDED"
-    policy = os.sched_getscheduler(pool.pids[0])
-    assert policy == os.SCHED_IDLE or psutil.Process(pool.pids[0]).nice() == 19
+def test_engine_yields_the_processors_and_the_worker_who_holds_locks_does_not(desk):
+    desk.pool()
+    worker = pid_of(desk.begun(desk.submit(LONG)))
+    assert eventually(lambda: [os.sched_getscheduler(pid) for pid in children_of(worker)] == [os.SCHED_IDLE])
+    assert os.sched_getscheduler(worker) == os.SCHED_OTHER
 
 
 def test_secrets_are_in_no_command_line_and_no_environment(shop, tmp_path):
