@@ -16,12 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from zkinfer.circuits import Circuit, Home, field
-from zkinfer.circuits.compiling import CompileOptions, compile_model
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines.base import slots_in_order
 from zkinfer.circuits.engines.ezkl import EzklEngine
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.recipe import CircuitIdentity
 from zkinfer.circuits.setups.ceremonies import CEREMONIES
 from zkinfer.circuits.setups.curve import FIELD as Q
@@ -35,21 +33,12 @@ REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(REPOSITORY / "contracts"))
 import build  # noqa: E402 - scripts beside the contracts, in no package
 import canary  # noqa: E402
+from digits import DEMO, digits_circuit  # noqa: E402
 
 VALUES, DIGITS = HERE / "chain/values.json", HERE / "chain/digits.json"
 
 CHAIN_ID = 31337
 EXPIRY = 2_000_000_000
-ARGUMENTS = EzklArguments(
-    input_scale=4,
-    param_scale=4,
-    decomp_base=1024,
-    decomp_legs=3,
-    lookup_range=(0, 0),
-    logrows=11,
-    num_inner_cols=3,
-    scale_rebase_multiplier=3,
-).to_run_arguments()
 BATCH = 10
 
 
@@ -65,7 +54,7 @@ OWNER_FEE, PROVER_FEE = 10**15, 2 * 10**15
 def main() -> None:
     VALUES.write_text(dump(values()))
     if "--values" not in sys.argv[1:]:
-        DIGITS.write_text(dump(digits()))
+        DIGITS.write_text(dump(proofs()))
 
 
 def dump(document) -> str:
@@ -237,7 +226,7 @@ def setup_case(ceremony) -> dict:
     }
 
 
-def digits() -> dict:
+def proofs() -> dict:
     """Real proofs, each for a request of a contract at a fixed address."""
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
@@ -268,21 +257,6 @@ def digits() -> dict:
         }
 
 
-def digits_circuit(base: Path, home: Home) -> Circuit:
-    folder = REPOSITORY / "service/zkinfer/cli/demo/digits"
-    options = CompileOptions(setup="hermez", run_arguments=ARGUMENTS)
-    calibration = folder / "calibration.npz"
-    compile_model(
-        folder / "digits.onnx",
-        base / "digits",
-        engine=EzklEngine(),
-        home=home,
-        calibration=calibration,
-        options=options,
-    )
-    return Circuit.open(base / "digits")
-
-
 class Maker:
     """Makes requests and proofs of one circuit."""
 
@@ -292,7 +266,7 @@ class Maker:
         self.words = (circuit.folder / "vka.bin").read_bytes()[8:]
         self.listing = listing_of(circuit.model_id, PUBLISHER)
         self.slots = {slot.role: slot for slot in circuit.manifest.program.slots}
-        with np.load(REPOSITORY / "service/zkinfer/cli/demo/digits/held-out.npz") as data:
+        with np.load(DEMO / "held-out.npz") as data:
             self.images = data["image"]
 
     def model(self) -> dict:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eth_account import Account
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import TransactionFailed
+from eth_utils.exceptions import ValidationError
 from web3 import EthereumTesterProvider, Web3
 
 from zkinfer.contracts.chain import Chain
@@ -18,7 +19,8 @@ from zkinfer.contracts.chain import Chain
 if TYPE_CHECKING:
     from web3.types import RPCEndpoint, RPCResponse
 
-_REVERTED = 3  # the code of a JSON-RPC error for a call that reverted
+# Codes of JSON-RPC errors: for a call that reverted, and for a transaction that was not even tried.
+_REVERTED, _REFUSED = 3, -32000
 
 
 class _Provider(EthereumTesterProvider):
@@ -28,8 +30,9 @@ class _Provider(EthereumTesterProvider):
         try:
             return super().make_request(method, params)
         except TransactionFailed as err:
-            error = {"code": _REVERTED, "message": "execution reverted", "data": "0x" + _data_of(str(err)).hex()}
-            return {"jsonrpc": "2.0", "id": 0, "error": error}  # type: ignore[typeddict-item]
+            return _error(_REVERTED, "execution reverted", data="0x" + _data_of(str(err)).hex())
+        except ValidationError as err:
+            return _error(_REFUSED, str(err))
 
 
 def embedded_chain(account: int = 0) -> Chain:
@@ -37,6 +40,10 @@ def embedded_chain(account: int = 0) -> Chain:
     tester = EthereumTester(PyEVMBackend())
     key = tester.backend.account_keys[account].to_bytes()
     return Chain(Web3(_Provider(tester)), Account.from_key(key))
+
+
+def _error(code: int, message: str, **more: str) -> RPCResponse:
+    return {"jsonrpc": "2.0", "id": 0, "error": {"code": code, "message": message, **more}}  # type: ignore[typeddict-item]
 
 
 def _data_of(message: str) -> bytes:

@@ -1,0 +1,232 @@
+"""What recording an answer costs in gas, on anvil, step by step: `python benchmarks/gas.py` writes docs/gas.md.
+
+Needs node, what `npm ci` installs in contracts/, and a file of the hermez ceremony: a folder in ZKINFER_SETUP_PATH, or
+../shared/srs beside the checkout. Every figure is the gas of a whole transaction, with its calldata and its 21,000.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from eth_account import Account
+from web3 import HTTPProvider, Web3
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "contracts"))
+import build  # noqa: E402 - scripts beside the contracts, in no package
+import canary  # noqa: E402
+from digits import DEMO, digits_circuit  # noqa: E402
+from zkinfer.circuits import Circuit, Home, field  # noqa: E402
+from zkinfer.circuits.context import Context  # noqa: E402
+from zkinfer.circuits.engines.ezkl import EzklEngine  # noqa: E402
+from zkinfer.circuits.tensors import quantise  # noqa: E402
+from zkinfer.contracts import Request, commitment  # noqa: E402
+from zkinfer.contracts.chain import Chain, call_data, constructor_data, function_named  # noqa: E402
+from zkinfer.contracts.client import Ledger, Registration, Registry  # noqa: E402
+from zkinfer.contracts.deploying import FACTORY, SELECTOR, Governance, Plan, deploy, plan  # noqa: E402
+from zkinfer.contracts.requests import NOBODY  # noqa: E402
+from zkinfer.prover import Prover  # noqa: E402
+from zkinfer.verifier.codec import from_base64  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = ROOT / "docs/gas.md"
+KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first, known to everybody
+BATCH = 10
+GAS = 15_000_000
+DEDICATED = {
+    "type": "function",
+    "name": "verifyProof",
+    "inputs": [{"name": "proof", "type": "bytes"}, {"name": "instances", "type": "uint256[]"}],
+}
+HEAD = """\
+<!-- Written by benchmarks/gas.py; do not edit. -->
+# Gas
+
+The demo's digits model ({instances} public values, proofs of {proof} bytes, a verifying key of {key} bytes) on
+anvil with the rules of the Prague fork. Every figure is the gas of a whole transaction. *Bare* is a call of the
+generated verifier itself, from an account: it shows that some proof holds, and nothing about whom it is for.
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A request, a proof of its answer, and the proof's public values."""
+
+    request: Request
+    proof: bytes
+    instances: list[int]
+
+
+class Bench:
+    """One deployment on a fresh anvil, with the model registered under both kinds of verifiers."""
+
+    def __init__(self, chain: Chain, home: Home, circuit: Circuit) -> None:
+        self.chain, self.home, self.circuit = chain, home, circuit
+        self.key = (circuit.folder / "vka.bin").read_bytes()[8:]
+        self.parts: Plan = plan(Governance(chain.address, (chain.address,), delay=0))
+        deploy(chain, self.parts)
+        self.at = self.parts.addresses
+        self.ledger = Ledger(chain, self.at["InferenceLedger"])
+        with np.load(DEMO / "held-out.npz") as data:
+            self.images = data["image"]
+
+    def registration(self, selector: bytes = SELECTOR) -> Registration:
+        """Of the model, under the verifier of this selector."""
+        slots = {slot.role: slot for slot in self.circuit.manifest.program.slots}
+        digest = "0x" + self.circuit.manifest.identity.model.removeprefix("sha256:")
+        counts = slots["input"].count, slots["output"].count
+        return Registration(digest, self.key, "public", *counts, fee=1000, selector=selector)
+
+    def answers(self, ledger: Ledger, listing: str, count: int) -> list[Answer]:
+        """Open requests, with fees for a prover and an owner who were paid before, but for the first."""
+        return [self.answer(ledger, listing, number) for number in range(count)]
+
+    def answer(self, ledger: Ledger, listing: str, number: int) -> Answer:
+        """Ask about an image and prove the answer."""
+        pixels = quantise(self.images[number], self.circuit.manifest.program.inputs[0])
+        request = Request(
+            listing=listing,
+            input_commitment=commitment(field.encode(pixel) for pixel in pixels),
+            consumer="0x" + "cc" * 20,
+            requester=self.chain.address,
+            expiry=self.chain.time() + 100_000,
+            prover="0x" + "77" * 20,
+            prover_fee=1000,
+            refund_to=self.chain.address,
+            owner_fee=1000,
+            salt=f"0x{number:064x}",
+        )
+        fields = {"chainId": self.chain.id, "consumer": request.consumer, "requestId": ledger.request(request)}
+        context = Context.model_validate({**fields, "requester": request.requester, "expiry": request.expiry})
+        attestation = Prover(home=self.home).prove(self.circuit, {"image": self.images[number]}, context)
+        predicate = attestation.statement.predicate
+        return Answer(request, from_base64(predicate.proof, "proof"), [int(word, 16) for word in predicate.instances])
+
+    def create(self, code: bytes) -> str:
+        """Create a contract through the factory, at whatever address."""
+        part = replace(self.parts.parts[0], creation=code)
+        self.chain.send(FACTORY, part.salt + code)
+        return part.address
+
+    def gas(self, to: str, data: bytes) -> int:
+        """Of a transaction; it must succeed."""
+        return int(self.chain.send(to, data, gas=GAS)["gasUsed"])
+
+
+def main() -> None:
+    """Measure, print and write."""
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Home(Path(scratch) / "home", setup_search=canary.setup_folders())
+        circuit = digits_circuit(Path(scratch), home)
+        for chain in anvil():
+            page = measure(Bench(chain, home, circuit))
+    print(page)
+    PAGE.write_text(page)
+
+
+def anvil() -> Iterator[Chain]:
+    """A fresh chain, ended afterwards."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(ROOT / "contracts/node_modules/.bin/anvil"), "--port", str(port), "--silent", "--hardfork", "prague"]
+    process = subprocess.Popen(command)
+    web3 = Web3(HTTPProvider(f"http://127.0.0.1:{port}"))
+    try:
+        while not web3.is_connected():
+            time.sleep(0.05)
+        yield Chain(web3, Account.from_key(KEY))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(bench: Bench) -> str:
+    """The page."""
+    listing = Registry(bench.chain, bench.at["ModelRegistry"]).register(bench.registration())
+    answers = bench.answers(bench.ledger, listing, BATCH + 2)
+    steps, bare = shared_steps(bench, answers[0])
+    first = record(bench.ledger, answers[0])
+    steps.append(("ledger, recording a first answer", first))
+    steps.append(("ledger, where prover and owner have credit already", record(bench.ledger, answers[1])))
+    batch = bench.ledger.record_batch([(one.request, one.proof, one.instances) for one in answers[2:]], gas=GAS)
+    each = int(batch["gasUsed"]) // BATCH
+    steps.append((f"ledger, each of {BATCH} answers in a batch", each))
+    own, own_bare = dedicated_steps(bench)
+    proof, key = f"{len(answers[0].proof):,}", f"{len(bench.key):,}"
+    parts = [HEAD.format(instances=len(answers[0].instances), proof=proof, key=key)]
+    parts.append("## The verifier for all circuits, its key in the code of a contract\n\n" + table(steps, bare))
+    parts.append("## A verifier for this model alone (`--dedicated`)\n\n" + table(own, own_bare))
+    return "\n".join(parts)
+
+
+def shared_steps(bench: Bench, answer: Answer) -> tuple[list[tuple[str, int]], int]:
+    """Every layer called by itself."""
+    words = [bench.key[i : i + 32] for i in range(0, len(bench.key), 32)]
+    verify = function_named("Halo2VerifierReusable", "verifyProof")
+    bare = bench.gas(bench.at["Halo2VerifierReusable"], call_data(verify, (answer.proof, answer.instances, words)))
+    steps = [("bare, with the key as calldata", bare)]
+    layers = [("adapter", "ReusableHalo2Adapter"), ("emergency stop", "EmergencyStop")]
+    program = bench.chain.read("ModelRegistry", bench.at["ModelRegistry"], "programOf", word(answer.request.listing))
+    key, digest, selector = program[4], program[6], program[1]
+    for title, name in layers:
+        data = call_data(function_named("EmergencyStop", "verify"), (digest, key, answer.proof, answer.instances))
+        steps.append((title, bench.gas(bench.at[name], data)))
+    entry = function_named("VerifierRouter", "verify")
+    data = call_data(entry, (selector, digest, key, answer.proof, answer.instances))
+    steps.append(("router", bench.gas(bench.at["VerifierRouter"], data)))
+    return steps, bare
+
+
+def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
+    """The same for a verifier generated for this circuit, behind a registry and a ledger of its own."""
+    setup = bench.home.setups.serving(bench.circuit.manifest.program.log_rows, "hermez")
+    source = EzklEngine().evm_verifier(bench.circuit.folder, setup.path, dedicated=True)
+    compiled = build.compile_dedicated(source)
+    halo2 = bench.create(bytes.fromhex(compiled["bytecode"][2:]))
+    digest = word(bench.circuit.manifest.identity.verifying_key.removeprefix("keccak256:"))
+    adapter = bench.create(constructor_data("DedicatedHalo2Adapter", (halo2, word(compiled["codeHash"]), digest)))
+    stop = bench.create(constructor_data("EmergencyStop", (adapter, bench.chain.address, NOBODY, bytes(32))))
+    router = bench.create(constructor_data("VerifierRouter", (bench.chain.address, [stop])))
+    registry = bench.create(constructor_data("ModelRegistry", (router, False)))
+    ledger = Ledger(bench.chain, bench.create(constructor_data("InferenceLedger", (registry, router))))
+    selector = bench.chain.read("DedicatedHalo2Adapter", adapter, "selector")
+    listing = Registry(bench.chain, registry).register(bench.registration(selector))
+    answers = bench.answers(ledger, listing, 2)
+    bare = bench.gas(halo2, call_data(DEDICATED, (answers[0].proof, answers[0].instances)))
+    steps = [("bare", bare), ("ledger, recording a first answer", record(ledger, answers[0]))]
+    steps.append(("ledger, where prover and owner have credit already", record(ledger, answers[1])))
+    return steps, bare
+
+
+def record(ledger: Ledger, answer: Answer) -> int:
+    """Gas of recording one answer."""
+    receipt = ledger.record(answer.request, answer.proof, answer.instances, gas=GAS)
+    if receipt is None:
+        sys.exit("it was recorded before")
+    return int(receipt["gasUsed"])
+
+
+def table(steps: list[tuple[str, int]], bare: int) -> str:
+    """Gas by step, and how much more than bare."""
+    rows = [f"| {title} | {gas:,} | {gas - bare:+,} |" for title, gas in steps]
+    return "\n".join(["| transaction | gas | more than bare |", "| --- | ---: | ---: |", *rows, ""])
+
+
+def word(text: str) -> bytes:
+    """32 bytes from hex."""
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The demo's model, compiled as its stored proofs and the figures of gas want it: cheap to check on a chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zkinfer.circuits import Circuit, Home
+from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+
+DEMO = Path(__file__).resolve().parents[1] / "service/zkinfer/cli/demo/digits"
+ARGUMENTS = EzklArguments(
+    input_scale=4,
+    param_scale=4,
+    decomp_base=1024,
+    decomp_legs=3,
+    lookup_range=(0, 0),
+    logrows=11,
+    num_inner_cols=3,
+    scale_rebase_multiplier=3,
+).to_run_arguments()
+
+
+def digits_circuit(base: Path, home: Home) -> Circuit:
+    """Compile it below `base`, under the setup of a real ceremony that `home` finds."""
+    options = CompileOptions(setup="hermez", run_arguments=ARGUMENTS)
+    calibration = DEMO / "calibration.npz"
+    engine = EzklEngine()
+    compile_model(
+        DEMO / "digits.onnx", base / "digits", engine=engine, home=home, calibration=calibration, options=options
+    )
+    return Circuit.open(base / "digits")
