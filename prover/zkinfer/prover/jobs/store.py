@@ -6,25 +6,21 @@ changes a job with an old one. So each job ends once, however many workers belie
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from zkinfer.circuits.digest import Digest
-from zkinfer.prover.jobs import claiming, ending, reading, submitting, sweeping
+from zkinfer.prover.jobs import claiming, ending, reading, submitting
 from zkinfer.prover.jobs.changing import row_of
 from zkinfer.prover.jobs.database import opened
+from zkinfer.prover.jobs.keeping import Keeper
 from zkinfer.prover.jobs.rows import job_of
-from zkinfer.prover.jobs.values import JobState, Patience, Swept
-from zkinfer.prover.jobs.watching import ClockWatch, LeaseWatch
+from zkinfer.prover.jobs.values import JobState, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sqlalchemy import Connection
-
+    from zkinfer.circuits.digest import Digest
     from zkinfer.prover.artefacts import ArtefactStore
     from zkinfer.prover.jobs.database import Database
     from zkinfer.prover.jobs.values import (
@@ -37,10 +33,8 @@ if TYPE_CHECKING:
         Page,
         QueueLimits,
         Submission,
+        Swept,
     )
-    from zkinfer.prover.jobs.watching import Sign
-
-_ORPHANS_EVERY = 600.0
 
 
 class JobStore:
@@ -62,11 +56,7 @@ class JobStore:
         self.artefacts = artefacts
         self._patience = patience
         self._clock = clock
-        self._monotonic = monotonic
-        self._leases = LeaseWatch()
-        self._clock_watch = ClockWatch()
-        self._sweeping = threading.Lock()
-        self._orphans_at = monotonic()
+        self._keeper = Keeper(database, artefacts, patience=patience, clock=clock, monotonic=monotonic)
 
     @classmethod
     def open(
@@ -98,23 +88,29 @@ class JobStore:
 
     # --- whoever asks
 
-    def submit(self, request: JobRequest, limits: QueueLimits) -> Submission:
+    def submit(self, request: JobRequest, limits: QueueLimits, *, inputs: bytes | None = None) -> Submission:
         """Take a job on, or find the one that stands for the same request; it is on the disk when this returns.
 
         The same owner and request id give the same job whatever its state. Without a request id, the same owner,
         circuit, inputs and context give the same job while it is unfinished.
+
+        Args:
+            request: what is to be proven; its inputs were put into the artefacts before.
+            limits: what is taken on.
+            inputs: their bytes, to put them again where the last job with the same inputs ended meanwhile, and took
+                them along.
 
         Raises:
             RequestConflictError: the request id stands for something else.
             QueueFullError, QuotaExceededError: too many jobs; `retry_after` says when to ask again.
             TooCostlyError: predicted to take more than the limits allow.
             DeadlinePassedError: the deadline is in the past.
-            ArtefactMissingError: the inputs are not there, or not any more; put them (again) and submit again.
+            ArtefactMissingError: the inputs are not there, or not any more, and were not given.
         """
         now = self._clock()
         submitting.refuse_beforehand(request, limits, self.artefacts, now)
         return self._database.write(
-            lambda connection: submitting.submit(connection, request, limits, self.artefacts, now)
+            lambda connection: submitting.submit(connection, request, limits, self.artefacts, now, inputs)
         )
 
     def get(self, job_id: str) -> Job:
@@ -175,7 +171,7 @@ class JobStore:
         """
         job = self._database.write(lambda connection: ending.cancel(connection, job_id, self._clock()))
         if job.state.final:
-            self._collect([job.request.inputs])
+            self._keeper.collect([job.request.inputs])
         return job
 
     def retry(self, job_id: str) -> Job:
@@ -190,7 +186,7 @@ class JobStore:
     def delete(self, job_id: str) -> None:
         """Forget a finished job and its attestation; raises UnknownJobError, JobStateError."""
         job = self._database.write(lambda connection: ending.forget(connection, job_id))
-        self._collect([job.request.inputs, *([job.attestation] if job.attestation else [])])
+        self._keeper.collect([job.request.inputs, *([job.attestation] if job.attestation else [])])
 
     # --- whoever works
 
@@ -232,7 +228,7 @@ class JobStore:
         self._database.write(
             lambda connection: ending.succeed(connection, lease, attestation, size, self.artefacts, self._clock())
         )
-        self._collect([lease.job.request.inputs])
+        self._keeper.collect([lease.job.request.inputs])
 
     def fail(self, lease: Lease, failure: Failure, *, retry: bool) -> None:
         """Finish a job with a failure, or have it tried again after a pause, as often as patience goes.
@@ -242,12 +238,12 @@ class JobStore:
         self._database.write(
             lambda connection: ending.fail(connection, lease, failure, self._patience, self._clock(), retry=retry)
         )
-        self._collect([lease.job.request.inputs])
+        self._keeper.collect([lease.job.request.inputs])
 
     def cancelled(self, lease: Lease) -> None:
         """Say that the work was stopped because its owner wanted that; raises LeaseLostError."""
         self._database.write(lambda connection: ending.end_cancelled(connection, lease, self._clock()))
-        self._collect([lease.job.request.inputs])
+        self._keeper.collect([lease.job.request.inputs])
 
     def give_back(self, lease: Lease) -> None:
         """Put the job back into the queue as if it had not been begun; raises LeaseLostError."""
@@ -263,7 +259,7 @@ class JobStore:
         released = self._database.write(
             lambda connection: ending.release(connection, worker, self._patience, self._clock(), blamed=blamed)
         )
-        self._collect([job.request.inputs for job in released if job.state.final])
+        self._keeper.collect([job.request.inputs for job in released if job.state.final])
         return len(released)
 
     def holders(self, host: str) -> list[str]:
@@ -279,57 +275,4 @@ class JobStore:
         To be called every second or so, by one thread of each server. A lease is over when this object saw no
         heartbeat for its length. While the clock is not to be trusted, nothing is expired or removed.
         """
-        with self._sweeping:
-            now, monotonic = self._clock(), self._monotonic()
-            requeued, failed = self._end_lapsed(now, monotonic)
-            if not self._clock_watch.trustworthy(now, monotonic):
-                return Swept(requeued, failed)
-            expired = self._expire(now)
-            forgotten, removed = self._forget(now)
-            removed += self._collect(self._idle_inputs(now)) + self._remove_orphans(now, monotonic)
-            return Swept(requeued, failed, expired, forgotten, removed)
-
-    def _end_lapsed(self, now: datetime, monotonic: float) -> tuple[int, int]:
-        with self._database.reading() as connection:
-            lapsed = self._leases.lapsed(sweeping.signs(connection), monotonic)
-        ends = [self._database.write(partial(self._lapse, sign, now)) for sign in lapsed]
-        return ends.count(JobState.QUEUED), ends.count(JobState.FAILED)
-
-    def _lapse(self, sign: Sign, now: datetime, connection: Connection) -> JobState | None:
-        return ending.lapse(connection, sign.job_id, sign.fence, self._patience, now)
-
-    def _expire(self, now: datetime) -> int:
-        with self._database.reading() as connection:
-            if not sweeping.past_deadline(connection, now):
-                return 0
-        return self._database.write(lambda connection: sweeping.expire(connection, now))
-
-    def _forget(self, now: datetime) -> tuple[int, int]:
-        with self._database.reading() as connection:
-            if not sweeping.outlived(connection, self._patience, now):
-                return 0, 0
-        rows = self._database.write(lambda connection: sweeping.forget(connection, self._patience, now))
-        names = {name for row in rows for name in (row.inputs, row.attestation) if name}
-        return len(rows), self._collect([Digest.parse(name) for name in names])
-
-    def _idle_inputs(self, now: datetime) -> list[Digest]:
-        with self._database.reading() as connection:
-            return sweeping.idle_inputs(connection, self._patience, now)
-
-    def _remove_orphans(self, now: datetime, monotonic: float) -> int:
-        """Files that no job names: of a server that was killed between putting and submitting."""
-        if monotonic < self._orphans_at:
-            return 0
-        self._orphans_at = monotonic + _ORPHANS_EVERY
-        old = self.artefacts.older_than(self._patience.orphans, now.timestamp())
-        with self._database.reading() as connection:
-            orphans = [digest for digest in old if not sweeping.is_named(connection, digest)]
-        return self._collect(orphans)
-
-    def _collect(self, digests: Collection[Digest]) -> int:
-        """Remove those that no job needs. Whoever is killed before it is done leaves it to the next sweep."""
-        now = self._clock()
-        return sum(self._database.write(partial(self._collect_one, digest, now)) for digest in digests)
-
-    def _collect_one(self, digest: Digest, now: datetime, connection: Connection) -> bool:
-        return sweeping.collect(connection, digest, self.artefacts, self._patience, now)
+        return self._keeper.sweep()

@@ -68,14 +68,20 @@ def refuse_beforehand(request: JobRequest, limits: QueueLimits, artefacts: Artef
 
 
 def submit(
-    connection: Connection, request: JobRequest, limits: QueueLimits, artefacts: ArtefactStore, now: datetime
+    connection: Connection,
+    request: JobRequest,
+    limits: QueueLimits,
+    artefacts: ArtefactStore,
+    now: datetime,
+    inputs: bytes | None,
 ) -> Submission:
     """See `JobStore.submit`."""
     if (row := _same(connection, request)) is not None:
         return Submission(job_of(row), created=False)
     load = connection.execute(_LOAD, {"owner": request.owner}).one()
     _refuse_where_full(connection, load.queued, load.mine, limits)
-    if not artefacts.has(request.inputs):  # looked at under the lock under which they are removed
+    # Looked at under the lock under which they are removed.
+    if not artefacts.has(request.inputs) and (inputs is None or artefacts.put(inputs) != request.inputs):
         raise missing(request.inputs)
     if load.known is None:
         connection.execute(_NEW_OWNER, {"owner": request.owner})

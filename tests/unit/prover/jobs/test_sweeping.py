@@ -61,7 +61,7 @@ def test_inputs_of_a_failed_job_are_removed_at_once_where_none_are_to_be_kept(qu
 
 def test_inputs_left_by_a_killed_server_are_removed_by_the_next_sweep(queue, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(type(queue.store), "_collect", lambda *_: 0)
+        patch.setattr("zkinfer.prover.jobs.keeping.Keeper.collect", lambda *_: 0)
         job = ended(queue, "SUCCEEDED")
     assert queue.has_inputs(job)
     assert queue.store.sweep().artefacts == 1
@@ -74,6 +74,20 @@ def test_inputs_that_were_removed_meanwhile_are_asked_for_again(queue):
     with pytest.raises(ArtefactMissingError, match="put it again"):
         queue.store.submit(request, LIMITS)
     assert queue.store.submit(queue.request(inputs="x"), LIMITS).created
+
+
+def test_inputs_that_were_removed_meanwhile_are_put_again_where_they_are_given(queue):
+    request = queue.request(inputs="x")
+    ended(queue, "CANCELLED", inputs="x")
+    job = queue.store.submit(request, LIMITS, inputs=b"x").job
+    assert queue.has_inputs(job)
+
+
+def test_other_inputs_than_the_request_names_do_not_do(queue):
+    request = queue.request(inputs="x")
+    ended(queue, "CANCELLED", inputs="x")
+    with pytest.raises(ArtefactMissingError, match="There is no artefact"):
+        queue.store.submit(request, LIMITS, inputs=b"y")
 
 
 # --- what nobody names
