@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+from tests.e2e.serving import Server, compile_small_model
 from tests.e2e.shell import Shell
 from tests.integration import bench
 
@@ -47,3 +48,17 @@ def workplace(shell, answered):
     """A copy of `answered` as the current folder of `shell`."""
     shutil.copytree(answered, shell.folder, dirs_exist_ok=True)
     return shell
+
+
+@pytest.fixture(scope="session")
+def models(base, home):
+    """A repository with one small model, as version 1; the ONNX file lies beside it."""
+    return compile_small_model(base / "small", home.root)
+
+
+@pytest.fixture
+def server(models, home, tmp_path):
+    """A server that was not started yet; whatever runs at the end is killed."""
+    one = Server(tmp_path, models, home.root)
+    yield one
+    one.__exit__(None, None, None)

@@ -1,0 +1,129 @@
+"""What is left of acknowledged jobs when processes are killed at random: the account of `make reliability`.
+
+    python -m benchmarks.reliability [--jobs N] [--kills N] [--seed N]     prints and writes docs/reliability.md
+
+One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from xml.etree import ElementTree as XML
+
+from benchmarks.engine import described
+from tests.e2e.campaign import ROLES, Campaign
+from tests.e2e.ledger import Verdict, audit
+from tests.e2e.serving import MODEL, Server, channel_to, compile_small_model
+
+ROOT = Path(__file__).parents[1]
+INTRODUCTION = """\
+# Reliability
+
+A job that `zkinfer serve` acknowledged ends in an attestation, a clear failure or a cancellation, whatever is killed.
+This page is that sentence, tried out: real server processes with the real engine on a small model (4-16-3), and
+callers who ask for proofs while the server, its workers, their engines and the sessions that answer get `kill -9` at
+random moments; one kill in seven follows at once upon another. A killed server is started again on the same folders.
+Afterwards every acknowledged job is asked for, and its attestation verified from the ONNX file as an auditor would,
+against the inputs that were sent and the answer that was given.
+
+*Lost* is a job that is unknown or has no end. A *duplicate* is a request with two jobs, or a job whose attestation
+ever changed. *Recovery* is the time from a kill until answers are given and every worker proves again; it includes
+starting the server where that was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a campaign came to."""
+
+    campaign: Campaign
+    verdict: Verdict
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32))
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = held(Path(scratch), asked.seed, asked.jobs, asked.kills)
+        faults = others(Path(scratch) / "faults.xml")
+    text = page(outcome, faults)
+    (ROOT / "docs/reliability.md").write_text(text)
+    print(text)
+    if outcome.verdict.faults or any(word == "failed" for _, word in faults):
+        sys.exit("\n".join(["not as it should be:", *outcome.verdict.faults[:20]]))
+
+
+def held(scratch: Path, seed: int, jobs: int, kills: int) -> Outcome:
+    """One campaign, audited."""
+    home, folder = scratch / "home", scratch / "server"
+    folder.mkdir()
+    models = compile_small_model(scratch / "small", home)
+    with Server(folder, models, home, ("--workers", "2")) as server:
+        campaign, began = Campaign(server, seed, jobs, kills), time.monotonic()
+        campaign.run()
+        seconds = time.monotonic() - began
+        with channel_to(server) as channel:
+            verdict = audit(channel, campaign.ledger, models / MODEL / "1", home)
+        server.stop()
+    return Outcome(campaign, verdict, seconds)
+
+
+def others(report: Path) -> list[tuple[str, str]]:
+    """Every other fault, by the sentence that is its test's name, and whether it was held, skipped or failed."""
+    tests = ("tests/e2e/test_faults.py", "-k", "not campaign", f"--junitxml={report}", "-q", "-p", "no:cacheprovider")
+    subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=ROOT, check=False, stdout=sys.stderr)
+    found = []
+    for case in XML.parse(report).iter("testcase"):
+        kinds = {child.tag for child in case}
+        word = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "held"
+        found.append((case.attrib["name"].removeprefix("test_").replace("_", " "), word))
+    return found
+
+
+def page(outcome: Outcome, faults: list[tuple[str, str]]) -> str:
+    campaign, verdict = outcome.campaign, outcome.verdict
+    command = f"python -m benchmarks.reliability --jobs {campaign.jobs} --kills {campaign.kills} --seed {campaign.seed}"
+    figures = (
+        ("acknowledged", verdict.acknowledged),
+        ("finished, attestation verified", verdict.attested),
+        ("failed, with a reason", verdict.failed),
+        ("lost", verdict.lost),
+        ("duplicates", verdict.duplicates),
+    )
+    lines = [INTRODUCTION, "", f"{outcome.seconds:,.0f} seconds on {described()}; `make reliability`, which ran", ""]
+    lines += ["```", command, "```", "", "| jobs | |", "| --- | ---: |"]
+    lines += [f"| {name} | {number:,} |" for name, number in figures]
+    lines += ["", "| kill -9 of | kills | recovery, median | longest |", "| --- | ---: | ---: | ---: |"]
+    lines += [row(campaign, f"the {role}", (role,)) for role in ROLES]
+    lines += [row(campaign, "all", ROLES), "", "Kills that another one followed at once count, without a recovery."]
+    lines += ["Meanwhile callers met these errors, tried again, and were served: " + met(campaign) + ".", ""]
+    lines += ["## Other faults", "", "| fault, and what is to hold | |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| {name} | {word} |" for name, word in faults)]) + "\n"
+
+
+def row(campaign: Campaign, title: str, roles: tuple[str, ...]) -> str:
+    kills = [kill for kill in campaign.done if kill.role in roles]
+    times = [kill.recovery for kill in kills if kill.recovery is not None]
+    shown = f"{median(times):.1f} s | {max(times):.1f} s" if times else " | "
+    return f"| {title} | {len(kills)} | {shown} |"
+
+
+def met(campaign: Campaign) -> str:
+    codes = campaign.ledger.codes.most_common()
+    return ", ".join(f"{code.removeprefix('StatusCode.')} {count:,} times" for code, count in codes) or "none"
+
+
+if __name__ == "__main__":
+    main()

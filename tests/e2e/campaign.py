@@ -1,0 +1,241 @@
+"""A campaign against a server: callers ask for proofs while its processes are killed at random moments.
+
+Everything random follows from one seed, but for the moments at which the machine gets round to it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+from tests.e2e.ledger import Acknowledged, Ledger, look
+from tests.e2e.serving import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of
+from tritonclient.utils import InferenceServerException
+
+from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.jobs import JobState, JobStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import tritonclient.grpc as triton
+    from tests.e2e.serving import Relative, Server
+
+ROLES = ("server", "worker", "engine", "session")
+_WEIGHTS = (35, 30, 25, 10)
+_RUNNING = (JobState.PROVING, JobState.VERIFYING)
+_LATE = {"StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED", "None"}
+_FULL = "StatusCode.RESOURCE_EXHAUSTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill -9, and how many seconds later everything was at work again; None where the next kill came first."""
+
+    role: str
+    recovery: float | None
+
+
+@dataclass(slots=True)
+class Campaign:
+    """Use `run`.
+
+    Args:
+        server: that runs already, with workers.
+        seed: of everything random.
+        jobs: to be acknowledged, at least.
+        kills: at least.
+        workers: that the server has.
+        callers: threads that ask for proofs.
+        backlog: acknowledged jobs that may be unfinished before the callers pause.
+        patience: seconds within which everything must be at work again after a kill.
+    """
+
+    server: Server
+    seed: int
+    jobs: int
+    kills: int
+    workers: int = 2
+    callers: int = 3
+    backlog: int = 20
+    patience: float = 60.0
+    ledger: Ledger = field(default_factory=Ledger)
+    done: list[Kill] = field(default_factory=list)
+    answered_at: float = 0.0
+    over: threading.Event = field(default_factory=threading.Event)
+    errors: list[BaseException] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Ask, kill, restart; then wait until the end of every job was seen."""
+        random_ = random.Random(self.seed)
+        works = (self._probe, self._observe, *(self._caller(number) for number in range(self.callers)))
+        with self._store() as store, self._threads(*works):
+            self._until(lambda: len(self.ledger.acknowledged) >= min(self.jobs, self.workers + 2))
+            while len(self.done) < self.kills:
+                self._kill_one(random_, store)
+                self._check()
+            self._until(lambda: len(self.ledger.acknowledged) >= self.jobs, 2.0 * self.jobs)
+        self._until(lambda: not self._look() and self.ledger.unfinished() == 0, 10.0 * self.backlog)
+
+    # --- killing
+
+    def _kill_one(self, random_: random.Random, store: JobStore) -> None:
+        time.sleep(random_.uniform(0.05, 1.5))
+        role = random_.choices(ROLES, _WEIGHTS)[0]
+        at_once = random_.random() < 0.15  # another one follows before anything recovered
+        victim = self._victim(role, random_)
+        if victim is None:
+            return
+        moment, began = datetime.now(UTC), time.monotonic()
+        if role == "server":
+            self._kill_server()
+        elif not kill_process(victim.pid):
+            return
+        if at_once:
+            self.done.append(Kill(role, None))
+            return
+        restarted = victim.parent if role == "engine" else None
+        self._until(lambda: self.answered_at > began and self._at_work(store, moment, restarted))
+        self.done.append(Kill(role, time.monotonic() - began))
+
+    def _victim(self, role: str, random_: random.Random) -> Relative | None:
+        if role == "server":
+            return next(iter(self.server.relatives("worker")), None)
+        found = self.server.relatives(role)
+        return random_.choice(found) if found else None
+
+    def _kill_server(self) -> None:
+        orphans = self.server.relatives()
+        self.server.kill()
+        self.server.start()
+        left = [one for one in orphans if alive(one.pid)]
+        if left:
+            self.ledger.contradictions.append(f"processes outlived their server: {left}")
+
+    def _at_work(self, store: JobStore, moment: datetime, restarted: int | None) -> bool:
+        """Whether every worker holds a job; the one whose engine was killed, a job that began after that."""
+        pids = {one.pid for one in self.server.relatives("worker")}
+        running = store.page(states=_RUNNING).jobs
+        holders = {int((job.worker or "..0.").split(".")[2]): job.started_at for job in running}
+        began = holders.get(restarted or 0, moment)
+        return len(pids) == self.workers and pids <= holders.keys() and (began is None or began >= moment)
+
+    @contextmanager
+    def _store(self) -> Iterator[JobStore]:
+        """A look into the queue beside the server's own: who holds which job is told to no caller."""
+        state = self.server.state
+        store = JobStore.open(f"sqlite:///{state / 'jobs.sqlite'}", ArtefactStore(state / "artefacts"))
+        try:
+            yield store
+        finally:
+            store.close()
+
+    # --- asking
+
+    def _caller(self, number: int) -> Callable[[], None]:
+        def call() -> None:
+            random_ = random.Random(f"{self.seed} {number}")
+            with client_of(self.server) as client:
+                while not self.over.is_set():
+                    if self.ledger.unfinished() >= self.backlog:
+                        time.sleep(0.05)
+                    else:
+                        self._ask(client, random_)
+
+        return call
+
+    def _ask(self, client: triton.InferenceServerClient, random_: random.Random) -> None:
+        """One inference, asked until it is acknowledged; some again after that."""
+        inputs = np.array([[random_.uniform(-1, 1) for _ in range(4)]], np.float32)
+        request_id = f"order {random_.getrandbits(64):x}" if random_.random() < 0.75 else None
+        first = self._insist(client, inputs, request_id)
+        if first is not None and request_id and random_.random() < 0.2:
+            second = self._insist(client, inputs, request_id)
+            if second is not None:
+                self.ledger.repeated(first, second)
+
+    def _insist(self, client: triton.InferenceServerClient, inputs: Any, request_id: str | None) -> str | None:
+        parameters = {"zkinfer_request_id": request_id} if request_id else {}
+        while not self.over.is_set():
+            result = self._try(lambda: client.infer(MODEL, given(inputs), parameters=parameters, client_timeout=20))
+            if result is not None:
+                told = parameters_of(result)
+                outputs = result.as_numpy("y").copy()
+                self.ledger.acknowledge(Acknowledged(told["zkinfer_operation"], request_id, inputs, outputs, told))
+                return told["zkinfer_operation"]
+            time.sleep(0.05)
+        return None
+
+    def _try(self, call: Callable[[], triton.InferResult]) -> triton.InferResult | None:
+        try:
+            return call()
+        except InferenceServerException as err:
+            code = str(err.status())
+            self.ledger.codes[code] += 1
+            if code not in _LATE | {_FULL}:
+                self.ledger.contradictions.append(f"{code}: {err.message()}")
+            return None
+
+    def _probe(self) -> None:
+        """Ask for an answer without a proof, again and again, to see when there are answers."""
+        with client_of(self.server) as client:
+            while not self.over.is_set():
+                began, parameters = time.monotonic(), {"zkinfer_proof_mode": "none"}
+                tensors = given([0.1, 0.2, 0.3, 0.4])
+                if self._try(lambda: client.infer(MODEL, tensors, parameters=parameters, client_timeout=20)):  # noqa: B023
+                    self.answered_at = began
+                time.sleep(0.05)
+
+    def _observe(self) -> None:
+        while not self.over.wait(1.0):
+            self._look()
+
+    def _look(self) -> bool:
+        """Note what is done; whether the server could not be asked."""
+        with channel_to(self.server) as channel:
+            try:
+                look(channel, self.ledger)
+            except grpc.RpcError as err:
+                self.ledger.codes[str(err.code())] += 1
+                return True
+        return False
+
+    # --- threads
+
+    @contextmanager
+    def _threads(self, *works: Callable[[], None]) -> Iterator[None]:
+        threads = [threading.Thread(target=self._guarded, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self.over.set()
+            for thread in threads:
+                thread.join()
+        self._check()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as err:  # noqa: BLE001 - raised in the thread that runs the campaign
+            self.errors.append(err)
+
+    def _check(self) -> None:
+        if self.errors:
+            raise self.errors[0]
+
+    def _until(self, happened: Callable[[], bool], seconds: float = 0.0) -> None:
+        deadline = time.monotonic() + max(self.patience, seconds)
+        while not happened():
+            self._check()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"seed {self.seed}: not in time; {len(self.done)} kills; {self.server.tail()}")
+            time.sleep(0.02)

@@ -1,0 +1,241 @@
+"""Whatever is killed, what was acknowledged is finished, once. `make reliability` is the long form."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import sqlite3
+import time
+
+import grpc
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from google.longrunning.operations_pb2_grpc import OperationsStub
+from google.longrunning.operations_proto_pb2 import CancelOperationRequest, GetOperationRequest, WaitOperationRequest
+from tests.e2e.campaign import Campaign
+from tests.e2e.faults import clock_moved, clock_shim, filled, tmpfs_wrapper
+from tests.e2e.ledger import audit, ending_of, metadata_of, operations
+from tests.e2e.serving import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of, until
+from tritonclient.utils import InferenceServerException
+
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
+INPUT = (0.1, 0.2, 0.3, 0.4)
+
+
+def asked(client, values=INPUT, **parameters):
+    """The operation that proves one inference."""
+    result = client.infer(MODEL, given(values), parameters=parameters, client_timeout=30)
+    return parameters_of(result)["zkinfer_operation"]
+
+
+def awaited(server, name, seconds=90):
+    """An operation as it is in the end."""
+    found = []
+
+    def done():
+        with channel_to(server) as channel, contextlib.suppress(grpc.RpcError):
+            found.append(OperationsStub(channel).GetOperation(GetOperationRequest(name=name), timeout=5))
+        return bool(found) and found[-1].done
+
+    until(done, seconds, pause=0.2)
+    return found[-1]
+
+
+def test_campaign_of_kills_loses_nothing_and_finishes_nothing_twice(server, models, home):
+    server.options = ("--workers", "2")
+    with server:
+        campaign = Campaign(server, seed=20, jobs=20, kills=6)
+        campaign.run()
+        with channel_to(server) as channel:
+            verdict = audit(channel, campaign.ledger, models / MODEL / "1", home.root)
+        assert verdict.faults == []
+        assert (verdict.lost, verdict.duplicates, verdict.failed) == (0, 0, 0)
+        assert verdict.attested == verdict.acknowledged >= 20
+        mine = [one.pid for one in server.relatives()]
+        assert server.stop() == 0
+    assert not any(alive(pid) for pid in mine)
+    assert list((server.state / "artefacts").glob(".part-*")) == []
+    with sqlite3.connect(server.state / "jobs.sqlite") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_everything_of_a_server_that_is_killed_ends_with_it(server):
+    with server, client_of(server) as client:
+        asked(client)
+        until(lambda: server.relatives("engine") != [], 60)
+        mine = [one.pid for one in server.relatives()]
+        server.kill()
+        until(lambda: not any(alive(pid) for pid in mine), 20)
+
+
+def test_job_whose_worker_is_killed_each_time_fails_with_a_reason(server):
+    with server, client_of(server) as client:
+        name = asked(client)
+
+        def killed_enough():
+            for one in server.relatives("engine"):
+                kill_process(one.pid)
+            with channel_to(server) as channel:
+                return OperationsStub(channel).GetOperation(GetOperationRequest(name=name), timeout=30).done
+
+        until(killed_enough, 120)
+        ending = ending_of(awaited(server, name))
+        assert "begun" in ending
+        assert "never finished" in ending
+        assert client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "none"}) is not None
+
+
+# --- a disk that is full
+
+
+def test_full_disk_refuses_new_jobs_keeps_answering_and_finishes_the_old_ones(server):
+    server.folder.joinpath("state").mkdir(mode=0o700)
+    server.wrapper = tmpfs_wrapper(server.state, megabytes=96)
+    with server, client_of(server) as client:
+        taken = [asked(client, (0.1, 0.2, 0.3, number / 10)) for number in range(3)]
+        with filled(server) as room:
+            with pytest.raises(InferenceServerException, match=r"UNAVAILABLE.*cannot keep jobs at the moment"):
+                asked(client, (0.9, 0.2, 0.3, 0.4))
+            assert re.search("disk is nearly full|No space left", server.tail())
+            assert client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "none"}) is not None
+            room()
+        for name in taken:
+            assert ending_of(awaited(server, name)).startswith("sha256:")
+        assert asked(client, (0.9, 0.2, 0.3, 0.4))
+
+
+# --- callers who are slow, vanish or send nonsense
+
+
+def test_callers_who_connect_and_say_nothing_do_not_keep_others_out(server):
+    with server, contextlib.ExitStack() as stack:
+        for number in range(300):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            if number % 2:
+                one.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04")
+        with client_of(server) as client:
+            assert asked(client)
+
+
+def test_caller_who_vanishes_leaves_the_job_running(server):
+    with server:
+        with client_of(server) as client:
+            call = client.async_infer(MODEL, given(INPUT), callback=lambda result, error: None)
+            call.cancel()
+            client.start_stream(lambda result, error: None)
+            client.async_stream_infer(MODEL, given((0.5, 0.5, 0.5, 0.5)))
+            with channel_to(server) as channel:
+                until(lambda: any(True for _ in operations(channel)), 30)
+            client.stop_stream(cancel_requests=True)
+        with channel_to(server) as channel:
+            for operation in list(operations(channel)):
+                assert ending_of(awaited(server, operation.name)).startswith("sha256:")
+
+
+def test_nonsense_on_the_port_is_survived(server):
+    random = np.random.default_rng(5)
+    with server, client_of(server) as client:
+        for head in (b"", b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+            for _ in range(20):
+                with socket.create_connection(("127.0.0.1", server.port)) as one, contextlib.suppress(OSError):
+                    one.sendall(head + random.bytes(4000))
+        with channel_to(server) as channel:
+            call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            for _ in range(50):
+                with contextlib.suppress(grpc.RpcError):
+                    call(random.bytes(500), timeout=10)
+        assert client.is_server_ready()
+        assert asked(client)
+
+
+def test_callers_who_do_not_read_their_streams_do_not_keep_others_out(server):
+    """Each sends a thousand requests and takes no answer, so that the answers pile up."""
+    with server, contextlib.ExitStack() as stack, client_of(server) as client:
+        before = resident(server)
+        for _ in range(3):
+            channel = stack.enter_context(channel_to(server))
+            call = channel.stream_stream(
+                "/inference.GRPCInferenceService/ModelStreamInfer",
+                request_serializer=lambda message: message.SerializeToString(),
+            )
+            message = triton._utils._get_inference_request(
+                model_name=MODEL,
+                inputs=given(INPUT),
+                model_version="",
+                request_id="",
+                outputs=None,
+                sequence_id=0,
+                sequence_start=False,
+                sequence_end=False,
+                priority=0,
+                timeout=None,
+                parameters={"zkinfer_proof_mode": "none"},
+            )
+            call(iter([message] * 1000))
+        time.sleep(2)
+        assert asked(client)
+        assert resident(server) < before + (150 << 20)
+
+
+def resident(server):
+    """Bytes of memory that the server itself holds."""
+    with open(f"/proc/{server.pid}/statm") as file:  # noqa: PTH123 - no file of ours
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# --- a clock that jumps
+
+
+@pytest.mark.parametrize("days", [400, -400])
+def test_clock_that_jumps_ends_no_job_and_begins_none_twice(server, days, tmp_path):
+    shim, clock = clock_shim(tmp_path)
+    server.variables = {"LD_PRELOAD": str(shim), "CLOCK_OFFSET_FILE": str(clock)}
+    with server, client_of(server) as client:
+        names = [asked(client, (0.1, 0.2, 0.3, number / 10)) for number in range(4)]
+        until(lambda: server.relatives("engine") != [], 60)
+        clock_moved(clock, days * 86_400)
+        endings = [ending_of(awaited(server, name)) for name in names]
+        assert all(ending.startswith("sha256:") for ending in endings)
+        with channel_to(server) as channel:
+            assert {metadata_of(one).attempt for one in operations(channel)} == {1}
+        assert awaited(server, asked(client, (0.5, 0.5, 0.5, 0.5)))
+
+
+# --- cancelling, and ending in good order
+
+
+def test_cancelled_proof_is_stopped_and_its_engine_killed(server):
+    with server, client_of(server) as client, channel_to(server) as channel:
+        name = asked(client)
+        until(lambda: server.relatives("engine") != [], 60)
+        OperationsStub(channel).CancelOperation(CancelOperationRequest(name=name))
+        assert "cancelled" in ending_of(awaited(server, name))
+        until(lambda: server.relatives("engine") == [], 20)
+
+
+def test_term_in_the_midst_of_work_ends_cleanly_and_the_rest_is_done_later(server):
+    server.options = ("--workers", "1")
+    with server, client_of(server) as client:
+        names = [asked(client, (0.1, 0.2, 0.3, number / 10)) for number in range(6)]
+        until(lambda: server.relatives("engine") != [], 60)
+        mine = [one.pid for one in server.relatives()]
+        assert server.stop() == 0
+        assert not any(alive(pid) for pid in mine)
+        server.start()
+        assert all(ending_of(awaited(server, name)).startswith("sha256:") for name in names)
+
+
+def test_stopped_server_that_goes_on_finds_its_jobs_unharmed(server):
+    """SIGSTOP for longer than any heartbeat is late: to those outside, a server on a machine that hung."""
+    with server, client_of(server) as client, channel_to(server) as channel:
+        name = asked(client)
+        everyone = [server.pid, *(one.pid for one in server.relatives())]
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in everyone:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            time.sleep(3 if number == signal.SIGSTOP else 0)
+        waited = OperationsStub(channel).WaitOperation(WaitOperationRequest(name=name), timeout=90)
+        assert ending_of(waited).startswith("sha256:")
