@@ -1,0 +1,209 @@
+"""How soon `zkinfer serve` answers: idle, beside proofs, and when ten times too much is asked.
+
+    python -m benchmarks.service [REQUESTS]     prints and writes docs/service-benchmarks.md
+
+A real server and unmodified clients in processes of their own, all on this machine; the digits model (64-32-10).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tritonclient.grpc as triton
+
+from benchmarks.engine import described
+from benchmarks.overload import Overload, overloaded
+from tests.e2e.serving import PROGRAM, Server, client_of, environment, until
+from zkinfer.circuits import Circuit
+from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.engines import ezkl_calls, production_engines
+from zkinfer.prover.inputs import integers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ROOT = Path(__file__).parents[1]
+DIGITS = ROOT / "service/zkinfer/cli/demo/digits"
+NO_PROOF = {"zkinfer_proof_mode": "none"}
+CLIENTS, CORES = 8, 2
+INTRODUCTION = """\
+# How soon the service answers
+
+Single requests of the digits model (64-32-10) over loopback, in milliseconds: a real `zkinfer serve`, unmodified
+tritonclients in processes of their own, everything on one machine, so that clients and proofs take their share of it.
+*Bare* is the engine's forward pass and nothing else, in the process that measures. *Session* adds the limited child
+that answers live in. The others are whole calls; with *async* a proof job is on the disk before the answer leaves.
+"""
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds of each of many requests."""
+
+    title: str
+    seconds: list[float] = field(default_factory=list)
+
+    def at(self, share: float) -> float:
+        """A quantile, in milliseconds."""
+        return float(np.quantile(self.seconds, share)) * 1000
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["client"]:
+        return client(*sys.argv[2:])
+    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        models, home = compiled(folder)
+        circuit = Circuit.open(models / "digits/1")
+        times = [*bare(circuit, requests), *idle(folder, models, home, requests), *busy(folder, models, home, requests)]
+        flood = overloaded(server_in(folder / "flood", models, home), image(0))
+    text = page(times, flood)
+    (ROOT / "docs/service-benchmarks.md").write_text(text)
+    print(text)
+    return None
+
+
+def compiled(folder: Path) -> tuple[Path, Path]:
+    models, home = folder / "models", folder / "home"
+    (models / "digits").mkdir(parents=True)
+    options = ("--calibration", DIGITS / "calibration.npz", "--setup", "insecure-dev", "--out", models / "digits/1")
+    command = [str(PROGRAM), "compile", str(DIGITS / "digits.onnx"), *map(str, options)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(home))
+    return models, home
+
+
+def server_in(folder: Path, models: Path, home: Path, workers: int = 1, **limits: int) -> Server:
+    folder.mkdir()
+    variables = {f"ZKINFER_{name.upper()}": str(value) for name, value in limits.items()}
+    return Server(folder, models, home, ("--workers", str(workers)), variables)
+
+
+def image(number: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    found: np.ndarray[Any, np.dtype[np.float32]] = np.load(DIGITS / "held-out.npz")["image"][number].astype(np.float32)
+    return found
+
+
+def timed(title: str, calls: Iterable[Callable[[], object]]) -> Times:
+    """Each call once; the first ten are not counted."""
+    times = Times(title)
+    for call in calls:
+        began = time.perf_counter()
+        call()
+        times.seconds.append(time.perf_counter() - began)
+    return Times(title, times.seconds[10:])
+
+
+# --- without a server
+
+
+def bare(circuit: Circuit, requests: int) -> list[Times]:
+    program = circuit.manifest.program
+    sample = integers_of({"image": image(0)}, program.inputs)
+    forward = ezkl_calls.open_forward(str(circuit.folder), len(program.outputs), one_core=True)
+    tensors = [[0] * LIMBS, *sample]
+    found = timed("bare forward pass", [lambda: forward(tensors)] * (requests + 10))
+    [engine] = production_engines().values()
+    with closing(engine.session(circuit.folder, program)) as session:
+        return [found, timed("session", [lambda: session.forward(sample)] * (requests + 10))]
+
+
+# --- a server with nothing else to do
+
+
+def idle(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
+    with server_in(folder / "idle", models, home, 0, queue__per_owner=10_000, queue__queued=10_000) as server:
+        address = server.address
+        found = [Times("idle, none", clients(address, 1, requests, "none")[0])]
+        return [*found, Times("idle, async", clients(address, 1, requests, "async")[0])]
+
+
+# --- a server whose cores are all proving
+
+
+def busy(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
+    with server_in(folder / "busy", models, home, CORES, queue__per_owner=10_000, queue__queued=10_000) as server:
+        with client_of(server) as one:
+            for number in range(200):
+                infer(one, number, "async")
+        until(lambda: len(server.relatives("engine")) == CORES, 60)
+        alone = clients(server.address, 1, requests, "none")
+        found = [Times(f"{CORES} proofs, 1 client", alone[0])]
+        together = clients(server.address, CLIENTS, requests // 2, "none")
+        found.append(Times(f"{CORES} proofs, {CLIENTS} clients", [one for each in together for one in each]))
+        paced = clients(server.address, CLIENTS, requests // 8, "none", pause=0.2)
+        found.append(Times(f"{CORES} proofs, {CLIENTS} clients, 5 a second each", [one for each in paced for one in each]))
+        assert server.relatives("engine"), "the proofs ended before the measurement"
+    return found
+
+
+def clients(address: str, number: int, requests: int, mode: str, pause: float = 0.0) -> list[list[float]]:
+    """The times of several clients that ask at once, each in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.service", "client", address, str(requests), mode, str(pause)]
+    running = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for _ in range(number)
+    ]
+    for one in running:  # they wait for each other, so that nobody is measured while others still start
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in running:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    return [json.loads(one.communicate()[0]) for one in running]
+
+
+def client(address: str, requests: str, mode: str, pause: str) -> None:
+    """One of these processes."""
+    with triton.InferenceServerClient(address) as one:
+        infer(one, 0, "none")
+        print("ready", flush=True)
+        sys.stdin.readline()
+
+        def calls() -> Iterable[Callable[[], object]]:
+            for number in range(int(requests) + 10):
+                time.sleep(float(pause))
+                yield lambda number=number: infer(one, number, mode)  # type: ignore[misc]
+
+        print(json.dumps(timed("", calls()).seconds))
+
+
+def infer(one: triton.InferenceServerClient, number: int, mode: str) -> None:
+    tensor = triton.InferInput("image", list(image(0).shape), "FP32")
+    tensor.set_data_from_numpy(_IMAGES[number % len(_IMAGES)])
+    one.infer("digits", [tensor], parameters={"zkinfer_proof_mode": mode, "zkinfer_request_id": f"{time.time_ns()}"})
+
+
+_IMAGES = [image(number) for number in range(32)]
+
+
+def page(times: list[Times], flood: Overload) -> str:
+    head = [INTRODUCTION, f"On {described()}; repeat with `make bench-service`.", ""]
+    table = ["| | requests | p50 | p99 |", "| --- | ---: | ---: | ---: |"]
+    table += [f"| {one.title} | {len(one.seconds):,} | {one.at(0.5):.1f} | {one.at(0.99):.1f} |" for one in times]
+    return "\n".join([*head, *table, "", *verdicts({one.title: one for one in times}), "", *flood.lines()]) + "\n"
+
+
+def verdicts(times: dict[str, Times]) -> list[str]:
+    """What was aimed at, and what was reached."""
+    floor = times["bare forward pass"].at(0.5)
+    quiet, loaded = times["idle, none"].at(0.5), times[f"{CORES} proofs, {CLIENTS} clients"].at(0.5)
+    return [
+        f"Aimed at when idle: the bare pass plus 5 ms, {floor + 5:.1f} ms; reached {quiet:.1f} ms. Aimed at with "
+        f"{CLIENTS} clients while {CORES} cores prove: three times that, {3 * (floor + 5):.1f} ms; "
+        f"reached {loaded:.1f} ms.",
+    ]
+
+
+if __name__ == "__main__":
+    main()
