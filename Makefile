@@ -12,7 +12,7 @@ FORGE := node_modules/.bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stubs format contracts contracts-test contracts-nightly constraints train bench coverage clean
+.PHONY: help demo test check stubs format contracts contracts-test contracts-nightly constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ train: $(VENV)/train ## Train the demo's model again and measure it.
 
 bench: $(VENV)/dev ## Measure against the plain engine and write docs/benchmarks.md.
 	$(BIN)/python benchmarks/engine.py
+
+bench-service: $(VENV)/dev ## Measure how soon the service answers, and write docs/service-benchmarks.md; minutes.
+	$(BIN)/python -m benchmarks.service
+
+reliability: $(VENV)/dev ## Kill servers at random under load, account for every job, and write docs/reliability.md; minutes.
+	$(BIN)/python -m benchmarks.reliability
 
 coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/coverage.md; minutes.
 	$(BIN)/python docs/coverage.py

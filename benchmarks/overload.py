@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import numpy as np
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from tritonclient.grpc import service_pb2, service_pb2_grpc
-
 from tests.e2e.ledger import metadata_of, operations
 from tests.e2e.serving import channel_to, until
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
+    import numpy as np
     from tests.e2e.serving import Server
 
 QUEUED, SECONDS, CALLERS = 20, 30.0, 8
@@ -112,12 +111,10 @@ def _request(image: np.ndarray[Any, np.dtype[np.float32]]) -> Any:  # noqa: ANN4
     return request
 
 
-def _advises(err: grpc.RpcError) -> bool:
+def _advises(err: Any) -> bool:  # noqa: ANN401 - its methods are those of a call, which types do not say
     """Whether the error says when to come back."""
-    status = Status()
-    for key, value in err.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            status.ParseFromString(value)
+    status, trailing = Status(), dict(err.trailing_metadata() or ())
+    status.ParseFromString(trailing.get("grpc-status-details-bin", b""))
     return any(detail.Is(RetryInfo.DESCRIPTOR) for detail in status.details)
 
 

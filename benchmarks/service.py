@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tritonclient.grpc as triton
-
 from benchmarks.engine import described
 from benchmarks.overload import Overload, overloaded
 from tests.e2e.serving import PROGRAM, Server, client_of, environment, until
+
 from zkinfer.circuits import Circuit
 from zkinfer.circuits.context import LIMBS
 from zkinfer.circuits.engines import ezkl_calls, production_engines
@@ -141,7 +141,9 @@ def busy(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
         together = clients(server.address, CLIENTS, requests // 2, "none")
         found.append(Times(f"{CORES} proofs, {CLIENTS} clients", [one for each in together for one in each]))
         paced = clients(server.address, CLIENTS, requests // 8, "none", pause=0.2)
-        found.append(Times(f"{CORES} proofs, {CLIENTS} clients, 5 a second each", [one for each in paced for one in each]))
+        found.append(
+            Times(f"{CORES} proofs, {CLIENTS} clients, 5 a second each", [one for each in paced for one in each])
+        )
         assert server.relatives("engine"), "the proofs ended before the measurement"
     return found
 
@@ -191,18 +193,18 @@ def page(times: list[Times], flood: Overload) -> str:
     head = [INTRODUCTION, f"On {described()}; repeat with `make bench-service`.", ""]
     table = ["| | requests | p50 | p99 |", "| --- | ---: | ---: | ---: |"]
     table += [f"| {one.title} | {len(one.seconds):,} | {one.at(0.5):.1f} | {one.at(0.99):.1f} |" for one in times]
-    return "\n".join([*head, *table, "", *verdicts({one.title: one for one in times}), "", *flood.lines()]) + "\n"
+    return "\n".join([*head, *table, "", verdict({one.title: one for one in times}), "", *flood.lines()]) + "\n"
 
 
-def verdicts(times: dict[str, Times]) -> list[str]:
+def verdict(times: dict[str, Times]) -> str:
     """What was aimed at, and what was reached."""
     floor = times["bare forward pass"].at(0.5)
     quiet, loaded = times["idle, none"].at(0.5), times[f"{CORES} proofs, {CLIENTS} clients"].at(0.5)
-    return [
+    return (
         f"Aimed at when idle: the bare pass plus 5 ms, {floor + 5:.1f} ms; reached {quiet:.1f} ms. Aimed at with "
         f"{CLIENTS} clients while {CORES} cores prove: three times that, {3 * (floor + 5):.1f} ms; "
-        f"reached {loaded:.1f} ms.",
-    ]
+        f"reached {loaded:.1f} ms."
+    )
 
 
 if __name__ == "__main__":
