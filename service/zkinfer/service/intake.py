@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 from zkinfer.circuits.context import NOBODY, Context
 from zkinfer.circuits.data import conform
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.errors import ArtefactMissingError
 from zkinfer.prover.inputs import integers_of
 from zkinfer.prover.integers import integers_to_bytes
 from zkinfer.prover.jobs import JobRequest
@@ -174,11 +173,8 @@ class Intake:
         self, identity: Identity, model: ModelVersion, prepared: _Prepared, answer: Answer, request: ProofRequest
     ) -> Submission:
         job, limits = self._job_request(identity, model, prepared, answer, request), self._limits(identity)
-        try:
-            return self._store.submit(job, limits)
-        except ArtefactMissingError:  # the last job with the same inputs ended, and took them along
-            self._store.artefacts.put(prepared.data)
-        return self._store.submit(job, limits)
+        # The last job with the same inputs may have ended since they were written, and taken them along.
+        return self._store.submit(job, limits, inputs=prepared.data)
 
     def _job_request(
         self, identity: Identity, model: ModelVersion, prepared: _Prepared, answer: Answer, request: ProofRequest
