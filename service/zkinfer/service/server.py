@@ -194,7 +194,7 @@ def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: 
         intake=intake,
         attesting=attesting,
         metrics=parts.metrics,
-        ready=lambda: not watch.closed,
+        ending=watch.ending,
     )
     register_inference(servicer, server)
 

@@ -27,6 +27,8 @@ class Watch:
     Args:
         store: of jobs.
         interval: seconds between two questions.
+
+    `ending` is set by `close`.
     """
 
     def __init__(self, store: JobStore, interval: float = 0.1) -> None:
@@ -35,7 +37,7 @@ class Watch:
         self._waiting: dict[str, set[asyncio.Queue[Job | ZkinferError | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
-        self.closed = False
+        self.ending = asyncio.Event()
 
     async def final(self, job_id: str, timeout: float | None) -> Job:
         """The job as soon as it is final, or as it is when `timeout` seconds have passed or the server ends.
@@ -57,7 +59,7 @@ class Watch:
 
     def close(self) -> None:
         """Let everybody go who waits: the server ends, and they can wait at the next one."""
-        self.closed = True
+        self.ending.set()
         for queues in self._waiting.values():
             for queue in queues:
                 queue.put_nowait(None)
@@ -70,7 +72,7 @@ class Watch:
             await self._start()
             job = await asyncio.to_thread(self._store.get, job_id)
             yield job
-            while not job.state.final and not self.closed:
+            while not job.state.final and not self.ending.is_set():
                 news = await queue.get()
                 if news is None:
                     return

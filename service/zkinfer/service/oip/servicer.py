@@ -24,12 +24,13 @@ from zkinfer.service.oip.outputs import (
 )
 from zkinfer.service.oip.parameters import proof_request
 from zkinfer.service.oip.statistics import Statistics, Times
-from zkinfer.service.oip.streams import merged
+from zkinfer.service.oip.streams import merged, taken_until
 from zkinfer.service.operations.names import name_of
 from zkinfer.service.problems import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+    import asyncio
+    from collections.abc import AsyncGenerator, AsyncIterable
 
     from grpc import aio
 
@@ -92,7 +93,7 @@ class InferenceServicer:
         intake: answers and takes jobs on.
         attesting: waits for attestations.
         metrics: are told of answers.
-        ready: whether the server takes calls; it does not while it is drained.
+        ending: set when the server is drained: then it is not ready, and reads no further requests of streams.
         longest_wait: seconds that a call may wait for an attestation; None for as long as its deadline allows.
     """
 
@@ -100,7 +101,7 @@ class InferenceServicer:
     intake: Intake
     attesting: Attesting
     metrics: Metrics
-    ready: Callable[[], bool] = lambda: True
+    ending: asyncio.Event
     longest_wait: float | None = None
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -110,7 +111,7 @@ class InferenceServicer:
 
     async def ServerReady(self, request: ServerReadyRequest, context: Context) -> ServerReadyResponse:
         """Whether calls are taken."""
-        return messages.ServerReadyResponse(ready=self.ready())
+        return messages.ServerReadyResponse(ready=not self.ending.is_set())
 
     async def ModelReady(self, request: ModelReadyRequest, context: Context) -> ModelReadyResponse:
         """Whether a version answers; one that does not exist, or that the caller may not use, does not."""
@@ -168,7 +169,8 @@ class InferenceServicer:
         self, requests: AsyncIterable[ModelInferRequest], context: Context
     ) -> AsyncGenerator[ModelStreamInferResponse]:
         """For each request the tensors at once and the attestation when it is ready, in two responses of one id."""
-        async for response in merged(requests, self._streamed, at_once=_STREAMED_AT_ONCE):
+        taken = taken_until(self.ending, requests)
+        async for response in merged(taken, self._streamed, at_once=_STREAMED_AT_ONCE):
             yield response
 
     async def _streamed(self, request: ModelInferRequest) -> AsyncGenerator[ModelStreamInferResponse]:

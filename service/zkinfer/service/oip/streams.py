@@ -12,6 +12,27 @@ RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
 
 
+async def taken_until(ending: asyncio.Event, requests: AsyncIterable[RequestT]) -> AsyncGenerator[RequestT]:
+    """The requests that come before an event: a caller may keep a stream open for ever, and say nothing."""
+    source = aiter(requests)
+
+    async def following() -> RequestT | None:
+        return await anext(source, None)
+
+    ended = asyncio.create_task(ending.wait())
+    coming = asyncio.create_task(following())
+    try:
+        while True:
+            await asyncio.wait((coming, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done() or (request := coming.result()) is None:
+                return
+            yield request
+            coming = asyncio.create_task(following())
+    finally:
+        ended.cancel()
+        coming.cancel()
+
+
 async def merged(
     requests: AsyncIterable[RequestT], answers_to: Callable[[RequestT], AsyncGenerator[AnswerT]], *, at_once: int
 ) -> AsyncGenerator[AnswerT]:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from zkinfer.service.oip.streams import merged
+from zkinfer.service.oip.streams import merged, taken_until
 
 
 async def given(*items):
@@ -77,3 +77,32 @@ async def test_stream_that_is_closed_leaves_no_task():
     for _ in range(10):
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+# --- a server that ends
+
+
+async def test_requests_are_taken_to_their_end():
+    assert [one async for one in taken_until(asyncio.Event(), given(1, 2, 3))] == [1, 2, 3]
+
+
+async def test_requests_that_never_come_are_not_waited_for_when_the_server_ends():
+    async def silent():
+        yield 1
+        await asyncio.Event().wait()
+        yield 2
+
+    ending, found = asyncio.Event(), []
+    async for one in taken_until(ending, silent()):
+        found.append(one)
+        asyncio.get_running_loop().call_later(0.01, ending.set)
+    assert found == [1]
+
+
+async def test_error_while_requests_are_read_is_not_swallowed():
+    async def broken():
+        yield 1
+        raise ValueError("torn")
+
+    with pytest.raises(ValueError, match="torn"):
+        _ = [one async for one in taken_until(asyncio.Event(), broken())]
