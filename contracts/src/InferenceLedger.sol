@@ -88,6 +88,7 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
 
     /// @inheritdoc IInferenceLedger
     function withdraw(address payable to) external override returns (uint256 amount) {
+        if (to == address(0)) revert AddressMissing("to");
         amount = _credits[msg.sender];
         if (amount == 0) revert NothingToWithdraw();
         _credits[msg.sender] = 0;

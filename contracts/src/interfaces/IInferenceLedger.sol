@@ -62,7 +62,7 @@ interface IInferenceLedger {
 
     /// @notice Only the requester named in a request can open it.
     error NotRequester(address requester, address caller);
-    /// @notice A request needs an address in this field.
+    /// @notice An address is needed here.
     error AddressMissing(string field);
     /// @notice The value sent is not the sum of both fees.
     error WrongValue(uint256 expected, uint256 actual);

@@ -229,6 +229,14 @@ contract LedgerRequestsTest is System {
         ledger.withdraw(payable(BOB));
     }
 
+    function test_withdraw_toNobody_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "to"));
+        vm.prank(PROVER);
+        ledger.withdraw(payable(address(0)));
+    }
+
     function test_withdraw_toARefusingContract_revertsAndKeepsTheCredit() external {
         ask(question(0));
         answer(question(0));
