@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
@@ -14,12 +15,14 @@ from pydantic import BaseModel, ConfigDict
 from zkinfer.circuits.context import NOBODY, Context
 from zkinfer.circuits.data import conform
 from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.errors import StoreError
 from zkinfer.prover.inputs import integers_of
 from zkinfer.prover.integers import integers_to_bytes
 from zkinfer.prover.jobs import JobRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from zkinfer.circuits.digest import Digest
     from zkinfer.prover.answering import Answer, Answers, Arrays
@@ -147,16 +150,30 @@ class Intake:
         answering = asyncio.wrap_future(self._answers.forward(model, prepared.integers))
         if request.mode == "none" and not request.floats:
             return Accepted(await answering, prepared.digest, None, None)
-        answer, floats, _ = await asyncio.gather(
-            answering,
-            self._floats(model, inputs) if request.floats else _nothing(),
-            # Written while the answer is computed.
-            self._in_thread(self._store.artefacts.put, prepared.data) if request.mode != "none" else _nothing(),
-        )
+        floating = self._floats(model, inputs) if request.floats else _nothing()
         if request.mode == "none":
+            answer, floats = await asyncio.gather(answering, floating)
             return Accepted(answer, prepared.digest, floats, None)
-        submission = await self._in_thread(self._submit, identity, model, prepared, answer, request)
+        with self._spooled(prepared) as writing:  # while the answer is computed
+            answer, floats, _ = await asyncio.gather(answering, floating, asyncio.wrap_future(writing))
+            submission = await self._in_thread(self._submit, identity, model, prepared, answer, request)
         return Accepted(answer, prepared.digest, floats, submission.job)
+
+    @contextmanager
+    def _spooled(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
+        """Inputs on their way to the disk. They are removed where no job comes of it: refused, failed, caller gone."""
+        writing = self._threads.submit(self._store.artefacts.put, prepared.data)
+        try:
+            yield writing
+        except BaseException:
+            with suppress(RuntimeError):  # the server ends; the next one finds them
+                self._threads.submit(self._unspool, writing, prepared.digest)
+            raise
+
+    def _unspool(self, writing: Future[Digest], inputs: Digest) -> None:
+        wait((writing,))
+        with suppress(StoreError):  # then they are found later, as those of a server that was killed
+            self._store.discard(inputs)
 
     async def _prepared(self, model: ModelVersion, inputs: Inputs) -> _Prepared:
         """Small inputs at once: a change of threads takes longer."""

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime
 
 import numpy as np
@@ -5,7 +6,14 @@ import pytest
 from tests.unit.circuits.making import X
 
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.errors import DataError, QueueFullError, RangeError, RequestConflictError, StoreError
+from zkinfer.circuits.errors import (
+    DataError,
+    QueueFullError,
+    QuotaExceededError,
+    RangeError,
+    RequestConflictError,
+    StoreError,
+)
 from zkinfer.prover.answering import Answers
 from zkinfer.prover.integers import integers_digest, integers_from_bytes
 from zkinfer.prover.jobs import JobState, QueueLimits
@@ -150,3 +158,45 @@ async def test_disk_that_takes_nothing_gives_no_answer(intake, model, desk, monk
     with pytest.raises(StoreError, match="The disk is full"):
         await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
     assert jobs(desk) == ()
+
+
+# --- what is left of a request of which no job comes
+
+
+def spooled(desk):
+    return sorted(path.name for path in desk.artefacts.root.iterdir())
+
+
+async def test_request_that_is_refused_leaves_no_input(intake_with, model, desk):
+    intake = intake_with(per_owner=1)
+    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    with pytest.raises(QuotaExceededError):
+        await intake.accept(ANONYMOUS, model, {"x": X * 0.5}, ProofRequest())
+    intake.close()
+    assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
+
+
+async def test_refused_request_takes_no_input_from_a_job_that_needs_it(intake_with, model, desk):
+    intake = intake_with(per_owner=1)
+    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="one"))
+    with pytest.raises(QuotaExceededError):
+        await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="two"))
+    intake.close()
+    assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
+
+
+async def test_request_whose_answer_fails_leaves_no_input(intake, model, desk):
+    with pytest.raises(RangeError):
+        await intake.accept(ANONYMOUS, model, {"x": X * 1e12}, ProofRequest())
+    intake.close()
+    assert spooled(desk) == []
+
+
+async def test_caller_who_leaves_before_the_answer_leaves_no_input(intake, model, desk):
+    asking = asyncio.create_task(intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest()))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    intake.close()
+    assert spooled(desk) == []

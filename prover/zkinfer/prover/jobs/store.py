@@ -113,6 +113,10 @@ class JobStore:
             lambda connection: submitting.submit(connection, request, limits, self.artefacts, now, inputs)
         )
 
+    def discard(self, inputs: Digest) -> None:
+        """Remove inputs that were put for a job that was not taken on; those that some job needs stay."""
+        self._keeper.collect([inputs])
+
     def get(self, job_id: str) -> Job:
         """A job as it is now; raises UnknownJobError."""
         with self._database.reading() as connection:
