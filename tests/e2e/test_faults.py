@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sqlite3
+import threading
 import time
 
 import grpc
@@ -177,6 +178,45 @@ def test_callers_who_do_not_read_their_streams_do_not_keep_others_out(server):
         time.sleep(2)
         assert asked(client)
         assert resident(server) < before + (150 << 20)
+
+
+@contextlib.contextmanager
+def idle_streams(server, number):
+    """So many streams in which nothing is ever asked."""
+    channel, asleep = channel_to(server), threading.Event()
+
+    def nothing():
+        asleep.wait()
+        yield b""
+
+    stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+    calls = [stream(nothing()) for _ in range(number)]
+    yield calls
+    asleep.set()
+    channel.close()
+
+
+def test_idle_streams_of_one_caller_do_not_keep_others_out(server):
+    with server, client_of(server) as client, idle_streams(server, 200), idle_streams(server, 200):
+        time.sleep(2)
+        for _ in range(5):
+            assert client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "none"}, client_timeout=20)
+        with client_of(server) as another:
+            assert another.is_server_live()
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 25  # less than the grace, which is for those who are being served
+
+
+def test_inputs_of_refused_requests_are_not_left_on_the_disk(server):
+    server.options, server.variables = ("--workers", "0"), {"ZKINFER_QUEUE__PER_OWNER": "2"}
+    with server, client_of(server) as client:
+        for number in range(2):
+            asked(client, (0.1, 0.2, 0.3, number / 10))
+        for number in range(2, 8):
+            with pytest.raises(InferenceServerException, match="RESOURCE_EXHAUSTED"):
+                asked(client, (0.1, 0.2, 0.3, number / 10))
+        until(lambda: len(list((server.state / "artefacts").iterdir())) == 2, 20)
 
 
 def resident(server):

@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import grpc
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from zkinfer.service.auth import Gate
     from zkinfer.service.interception import Around, Call
+    from zkinfer.service.lingering import Lingering
     from zkinfer.service.metrics import Metrics
     from zkinfer.service.rates import Rates
 
@@ -80,6 +81,17 @@ def authenticated(gate: Gate, rates: Rates) -> Around:
             identity.enter(found)
             call.caller = found.name
         yield
+
+    return around
+
+
+def bounded(lingering: Lingering) -> Around:
+    """Refuse a stream where there are too many already."""
+
+    @asynccontextmanager
+    async def around(call: Call) -> AsyncIterator[None]:
+        with lingering.one() if call.streams else nullcontext():
+            yield
 
     return around
 

@@ -30,7 +30,10 @@ _MAKERS: Mapping[tuple[bool, bool], Any] = {
 
 @dataclass(slots=True)
 class Call:
-    """One call while it is served: `/service/method`, its context, who calls, and, once it failed, with what."""
+    """One call while it is served: `/service/method`, its context, who calls, and, once it failed, with what.
+
+    One that `streams` lasts as long as its caller likes.
+    """
 
     method: str
     context: aio.ServicerContext[Any, Any]
@@ -38,6 +41,7 @@ class Call:
     problem: Status | None = None
     caller: str = ""
     metadata: tuple[tuple[str, str | bytes], ...] = field(default=())
+    streams: bool = False
 
 
 class Interceptor(aio.ServerInterceptor):
@@ -72,7 +76,7 @@ class Interceptor(aio.ServerInterceptor):
 
     def _single(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
         async def serve(request: object, context: aio.ServicerContext[Any, Any]) -> object:
-            async with self._entered(method, context):
+            async with self._entered(method, context, streams=False):
                 answer = behaviour(request, context)
                 return await answer if inspect.isawaitable(answer) else answer
 
@@ -80,7 +84,7 @@ class Interceptor(aio.ServerInterceptor):
 
     def _streaming(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
         async def serve(request: object, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[object]:
-            async with self._entered(method, context):
+            async with self._entered(method, context, streams=True):
                 answers = behaviour(request, context)
                 if inspect.isawaitable(answers):  # a servicer that writes to its context
                     await answers
@@ -90,12 +94,10 @@ class Interceptor(aio.ServerInterceptor):
 
         return serve
 
-    def _entered(self, method: str, context: aio.ServicerContext[Any, Any]) -> AsyncExitStack:
-        return _Entered(self._arounds, self._call(method, context))
-
-    def _call(self, method: str, context: aio.ServicerContext[Any, Any]) -> Call:
+    def _entered(self, method: str, context: aio.ServicerContext[Any, Any], *, streams: bool) -> AsyncExitStack:
         metadata = tuple(context.invocation_metadata() or ())
-        return Call(method, context, self._new_id(metadata), metadata=metadata)
+        call = Call(method, context, self._new_id(metadata), metadata=metadata, streams=streams)
+        return _Entered(self._arounds, call)
 
 
 class _Entered(AsyncExitStack):

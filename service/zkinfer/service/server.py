@@ -16,11 +16,12 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest
 from zkinfer.service.addresses import Address
-from zkinfer.service.arounds import authenticated, explained, observed, request_id
+from zkinfer.service.arounds import authenticated, bounded, explained, observed, request_id
 from zkinfer.service.auth import Gate
 from zkinfer.service.capacity import limits_for
 from zkinfer.service.intake import Intake
 from zkinfer.service.interception import Interceptor
+from zkinfer.service.lingering import Lingering
 from zkinfer.service.logs import log
 from zkinfer.service.models_servicer import ModelsServicer
 from zkinfer.service.oip import INFERENCE, Attesting, InferenceServicer
@@ -109,11 +110,12 @@ async def running(
     async with AsyncExitStack() as stack:
         parts = stack.enter_context(opened_parts(settings, home, engines=engines, worker_command=worker_command))
         watch, health = Watch(parts.store), health_aio.HealthServicer()
-        server = make_server(settings, Interceptor(request_id, *_arounds(parts, stack)))
+        lingering = Lingering(settings.limits.concurrent_calls // 2)
+        server = make_server(settings, Interceptor(request_id, *_arounds(parts, lingering, stack)))
         intake = _intake(parts)
         stack.callback(intake.close)
-        _register(server, parts, watch, intake, health)
-        _register_inference(server, parts, watch, intake)
+        _register(server, parts, watch, intake, lingering, health)
+        _register_inference(server, parts, watch, intake, lingering)
         stack.push_async_callback(_drain, server, parts, watch, health)
         tending = Tending(parts, health, proving=(OPERATIONS, PROOFS), answering=(MODELS, INFERENCE))
         address = listen(server, settings)
@@ -128,7 +130,7 @@ async def running(
         yield Running(address, parts)
 
 
-def _arounds(parts: Parts, stack: AsyncExitStack) -> list[Around]:
+def _arounds(parts: Parts, lingering: Lingering, stack: AsyncExitStack) -> list[Around]:
     """What runs around every call, outermost first."""
     settings = parts.settings
     subjects = settings.tls.subjects
@@ -145,11 +147,16 @@ def _arounds(parts: Parts, stack: AsyncExitStack) -> list[Around]:
         stack.callback(flush)
         traced.append(around)
     rates = Rates(settings.limits.calls_per_second)
-    return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates)]
+    return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates), bounded(lingering)]
 
 
 def _register(
-    server: aio.Server, parts: Parts, watch: Watch, intake: Intake, health: health_aio.HealthServicer
+    server: aio.Server,
+    parts: Parts,
+    watch: Watch,
+    intake: Intake,
+    lingering: Lingering,
+    health: health_aio.HealthServicer,
 ) -> None:
     limits = parts.settings.limits
     operations = OperationsServicer(
@@ -157,7 +164,7 @@ def _register(
         watch=watch,
         estimates=Estimates(parts.capacity.workers),
         longest_wait=limits.wait_seconds,
-        most_waits=limits.concurrent_calls // 2,
+        lingering=lingering,
         page_size=limits.page_size,
     )
     proofs = ProofsServicer(
@@ -187,7 +194,7 @@ def _intake(parts: Parts) -> Intake:
     )
 
 
-def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake) -> None:
+def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake, lingering: Lingering) -> None:
     attesting = Attesting(watch, parts.artefacts)
     servicer = InferenceServicer(
         repository=parts.repository,
@@ -195,6 +202,7 @@ def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: 
         attesting=attesting,
         metrics=parts.metrics,
         ending=watch.ending,
+        lingering=lingering,
     )
     register_inference(servicer, server)
 

@@ -73,7 +73,7 @@ class Limits(_Group):
     message_bytes: Annotated[ByteSize, Field(ge=1 << 16)] = ByteSize(20 << 20)
     """Largest message that is read."""
     concurrent_calls: Annotated[int, Field(ge=2)] = 256
-    """Calls served at a time; more are refused. At most half of them may be waiting for proofs."""
+    """Calls served at a time; more are refused. At most half of them may be streams, or wait for proofs."""
     calls_per_second: Seconds | None = None
     """Of one identity, averaged; a second's worth may come at once. No limit, if left out."""
     concurrent_verifications: Count = 1

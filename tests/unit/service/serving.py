@@ -23,6 +23,7 @@ from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits
 from zkinfer.service.arounds import authenticated, explained, observed, request_id
 from zkinfer.service.auth import Gate
 from zkinfer.service.interception import Interceptor
+from zkinfer.service.lingering import Lingering
 from zkinfer.service.metrics import Metrics
 from zkinfer.service.operations import OperationsServicer
 from zkinfer.service.proofs_servicer import ProofsServicer
@@ -123,7 +124,7 @@ class Served:
 
 def servicers(desk: Desk, server: aio.Server) -> None:
     operations = OperationsServicer(
-        store=desk.store, watch=Watch(desk.store, 0.01), longest_wait=2.0, most_waits=MOST_WAITS, page_size=3
+        store=desk.store, watch=Watch(desk.store, 0.01), longest_wait=2.0, lingering=Lingering(MOST_WAITS), page_size=3
     )
     proofs = ProofsServicer(
         operations=operations,

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from zkinfer.prover.repository import ModelRepository, ModelVersion
     from zkinfer.service.intake import Accepted, Intake, ProofRequest
+    from zkinfer.service.lingering import Lingering
     from zkinfer.service.metrics import Metrics
     from zkinfer.service.oip.attesting import Attesting
 
@@ -94,6 +95,7 @@ class InferenceServicer:
         attesting: waits for attestations.
         metrics: are told of answers.
         ending: set when the server is drained: then it is not ready, and reads no further requests of streams.
+        lingering: callers who wait for an attestation.
         longest_wait: seconds that a call may wait for an attestation; None for as long as its deadline allows.
     """
 
@@ -102,6 +104,7 @@ class InferenceServicer:
     attesting: Attesting
     metrics: Metrics
     ending: asyncio.Event
+    lingering: Lingering
     longest_wait: float | None = None
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -162,7 +165,8 @@ class InferenceServicer:
         served = await self._served(request)
         if served.attested:
             left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
-            await self._attest(served.response, served, None if left is None else max(0.0, left - _MARGIN))
+            with self.lingering.one():
+                await self._attest(served.response, served, None if left is None else max(0.0, left - _MARGIN))
         return served.response
 
     async def ModelStreamInfer(

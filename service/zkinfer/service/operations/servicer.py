@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from grpc import aio
 
     from zkinfer.prover.jobs import Job, JobStore
+    from zkinfer.service.lingering import Lingering
     from zkinfer.service.watching import Watch
 
 _MARGIN = 0.2  # seconds before the caller's deadline, to answer rather than to be cut off
@@ -36,19 +37,18 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
     Args:
         store: of jobs.
         watch: of the same store.
+        lingering: callers who wait; where there are too many, one more is answered at once.
         estimates: of when jobs end.
         longest_wait: seconds that one call may wait.
-        most_waits: calls that may wait at a time; more are answered at once, so that waiting leaves room for others.
         page_size: most operations of one page.
     """
 
     store: JobStore
     watch: Watch
+    lingering: Lingering
     estimates: Estimates = field(default_factory=Estimates)
     longest_wait: float = 60.0
-    most_waits: int = 128
     page_size: int = 100
-    _waiting: set[object] = field(default_factory=set)
 
     async def GetOperation(
         self, request: operations_pb2.GetOperationRequest, context: aio.ServicerContext[object, object]
@@ -64,13 +64,10 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
         wanted = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else self.longest_wait
         left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
         seconds = min(wanted, self.longest_wait, *([] if left is None else [left - _MARGIN]))
-        if len(self._waiting) >= self.most_waits:
+        if self.lingering.is_full:
             return await self.shown(job)
-        self._waiting.add(context)
-        try:
+        with self.lingering.one():
             return await self.shown(await self.watch.final(job.id, max(0.0, seconds)))
-        finally:
-            self._waiting.discard(context)
 
     async def ListOperations(
         self, request: operations_pb2.ListOperationsRequest, context: aio.ServicerContext[object, object]
