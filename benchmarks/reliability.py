@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from xml.etree import ElementTree as ET
 
-from benchmarks.engine import described
+from benchmarks.service import loaded
 from tests.e2e.campaign import ROLES, Campaign
 from tests.e2e.ledger import Verdict, audit
 from tests.e2e.serving import MODEL, Server, channel_to, compile_small_model
@@ -102,7 +102,7 @@ def page(outcome: Outcome, faults: list[tuple[str, str]]) -> str:
         ("lost", verdict.lost),
         ("duplicates", verdict.duplicates),
     )
-    lines = [INTRODUCTION, "", f"{outcome.seconds:,.0f} seconds on {described()}; `make reliability`, which ran", ""]
+    lines = [INTRODUCTION, "", f"{outcome.seconds:,.0f} seconds on {loaded()}; `make reliability`, which ran", ""]
     lines += ["```", command, "```", "", "| jobs | |", "| --- | ---: |"]
     lines += [f"| {name} | {number:,} |" for name, number in figures]
     lines += ["", "| kill -9 of | kills | recovery, median | longest |", "| --- | ---: | ---: | ---: |"]

@@ -8,6 +8,7 @@ A real server and unmodified clients in processes of their own, all on this mach
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -190,10 +191,15 @@ _IMAGES = [image(number) for number in range(32)]
 
 
 def page(times: list[Times], flood: Overload) -> str:
-    head = [INTRODUCTION, f"On {described()}; repeat with `make bench-service`.", ""]
+    head = [INTRODUCTION, f"On {loaded()}; repeat with `make bench-service`.", ""]
     table = ["| | requests | p50 | p99 |", "| --- | ---: | ---: | ---: |"]
     table += [f"| {one.title} | {len(one.seconds):,} | {one.at(0.5):.1f} | {one.at(0.99):.1f} |" for one in times]
     return "\n".join([*head, *table, "", verdict({one.title: one for one in times}), "", *flood.lines()]) + "\n"
+
+
+def loaded() -> str:
+    """This machine, and how busy it was in the last quarter of an hour: what else runs shows in every figure here."""
+    return f"{described()}, load average {os.getloadavg()[2]:.1f}"
 
 
 def verdict(times: dict[str, Times]) -> str:
