@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import errors, machine
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STDERR_TAIL = 4096
+_NICEST = 19
 _OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
 _YIELDING: ContextVar[bool] = ContextVar("zkinfer_yielding", default=False)
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
@@ -77,11 +79,14 @@ def yielding() -> Iterator[None]:
 
 
 def _yield_processors(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with contextlib.suppress(OSError):
         if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
         else:
-            os.setpriority(os.PRIO_PROCESS, pid, 19)
+            os.setpriority(os.PRIO_PROCESS, pid, _NICEST)
+    # A kernel that shares the processors out by sessions (sched(7), autogroup) compares priorities only within one.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICEST))
 
 
 def _environment() -> dict[str, str]:

@@ -272,17 +272,25 @@ def test_child_that_nobody_stops_answers_as_ever(stop):
 # --- yielding
 
 
-def policy_of_a_child():
+def said_by_a_child(expression):
     with pytest.raises(EngineCrashedError) as caught:
-        execute("import os; raise ValueError(os.sched_getscheduler(0))")
-    return int(str(caught.value).rpartition(" ")[2])
+        execute(f"import os; from pathlib import Path; raise ValueError({expression})")
+    return str(caught.value).rpartition("ValueError: ")[2]
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
 def test_child_yields_the_processors_where_it_should_and_only_there():
     with processes.yielding():
-        assert policy_of_a_child() == os.SCHED_IDLE
-    assert policy_of_a_child() == os.sched_getscheduler(0)
+        assert said_by_a_child("os.sched_getscheduler(0)") == str(os.SCHED_IDLE)
+    assert said_by_a_child("os.sched_getscheduler(0)") == str(os.sched_getscheduler(0))
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="processors are not shared out by sessions here")
+def test_session_of_a_yielding_child_yields_to_other_sessions():
+    own = "Path('/proc/self/autogroup').read_text().split()[2]"
+    with processes.yielding():
+        assert said_by_a_child(own) == "19"
+    assert said_by_a_child(own) == "0"
 
 
 # --- environment
