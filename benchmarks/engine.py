@@ -65,7 +65,7 @@ MODELS = (
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     with tempfile.TemporaryDirectory() as scratch:
         results = [(model, measured(model, Path(scratch, str(place)), runs)) for place, model in enumerate(MODELS)]
     text = page(results, runs)

@@ -145,14 +145,19 @@ def _objective(work: Work, request: TuneRequest) -> Objective:
 
 
 def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
-    """Of those that cost nearly as little as the best: the least gas (or time), the most faithful, the widest."""
+    """Of those that cost nearly as little as the best one; then the most faithful, the widest.
+
+    Among these a part less of gas (or time, where gas is the objective) is worth as large a part more of the objective.
+    """
     if not found:
         return None
     too_large, least = min(price(fitted, request) for fitted in found)
     first: Objective = "memory" if too_large else request.objective
     near = [fitted for fitted in found if price(fitted, request) <= (too_large, least * _NEARLY[first])]
     second: Objective = "gas" if first == "latency" else "latency"
-    return min(near, key=lambda one: (one.work.by(second), one.trial.fidelity.error_p99, -one.headroom))
+    return min(
+        near, key=lambda one: (one.work.by(first) * one.work.by(second), one.trial.fidelity.error_p99, -one.headroom)
+    )
 
 
 def _best_of_each_size(sketches: Sequence[_Sketch], request: TuneRequest) -> list[_Sketch]:

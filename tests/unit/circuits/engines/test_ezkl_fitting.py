@@ -186,15 +186,24 @@ def test_of_nothing_nothing_is_cheapest():
     assert cheapest([], request()) is None
 
 
-def test_equal_prices_are_decided_by_gas_then_error_then_headroom():
+def priced(found, prove, gas):
+    return replace(found, work=replace(found.work, prove=prove * found.work.prove, gas=int(gas * found.work.gas)))
+
+
+def test_equal_prices_are_decided_by_error_then_headroom():
     found = fitted()
-    thrifty = replace(found, work=replace(found.work, prove=1.2 * found.work.prove, gas=found.work.gas - 1))
     wider = replace(found, arguments=found.arguments.model_copy(update={"decomp_legs": 5}))
     closer = replace(found, trial=replace(found.trial, fidelity=replace(found.trial.fidelity, error_p99=-1.0)))
-    assert cheapest([found, thrifty], request()) is thrifty
     assert cheapest([found, wider], request()) is wider
     assert cheapest([found, wider, closer], request()) is closer
-    assert cheapest([found, wider, closer, thrifty], request()) is thrifty
+    assert cheapest([found, wider, closer, priced(found, 1.2, 0.8)], request()).work.prove > found.work.prove
+
+
+@pytest.mark.parametrize(("prove", "gas", "taken"), [(1.2, 0.8, True), (1.3, 0.5, True), (1.2, 0.9, False)])
+def test_gas_is_bought_with_time_where_it_falls_by_a_larger_part(prove, gas, taken):
+    found = fitted()
+    thrifty = priced(found, prove, gas)
+    assert cheapest([found, thrifty], request()) is (thrifty if taken else found)
 
 
 def test_much_dearer_circuit_is_not_taken_for_its_gas():
