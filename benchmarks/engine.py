@@ -31,7 +31,7 @@ INTRODUCTION = """\
 Models through zkinfer and through the plain engine, as its own documentation uses it: default arguments, calibrated for
 resources or for accuracy. Weights are trained for the digits and random (from a fixed seed) elsewhere; 16 samples that
 calibrated nothing judge the fidelity. zkinfer is compiled with its default budget (error below 5 % of the output's
-range); for "faithful" the budget is eight tenths of the plain engine's error, since other samples choose than judge.
+range); for "faithful" the budget is six tenths of the plain engine's error, since other samples choose than judge.
 zkinfer's figures include what the plain calls do not do: starting a limited child, the context input, the check of its
 own proof, the signature; and, to verify, the whole checklist."""
 PREDICTIONS = """\
@@ -89,7 +89,7 @@ def measured(model: Model, folder: Path, runs: int) -> dict[str, dict[str, Any]]
     for _ in range(1 + (model.rounds or runs)):
         found: dict[str, dict[str, Any]] = {}
         for kind in kinds:
-            error = 0.8 * found["plain"]["error_p99"] if kind == "faithful" else None
+            error = 0.6 * found["plain"]["error_p99"] if kind == "faithful" else None
             found[kind] = run(kind, network, samples, folder / kind, model.proofs, error)
         rounds.append(found)
     return {
