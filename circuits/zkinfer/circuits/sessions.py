@@ -70,11 +70,10 @@ class Session:
         self._selector.register(self._errors, selectors.EVENT_READ)
         self._noise = bytearray()
         self._open = True
-        try:
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(self.close)
             self._exchange({"function": function, "arguments": arguments, "memory": limits.memory})
-        except BaseException:
-            self.close()
-            raise
+            undoing.pop_all()
 
     def ask(self, **request: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Let the handler answer a request.
@@ -118,15 +117,20 @@ class Session:
 
     def _exchange(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
         deadline = time.monotonic() + self._seconds
-        try:
-            self._send(json.dumps(request).encode(), deadline)
-            return processes.value_in(self._received(deadline), lambda _: processes.nonsense())
-        except BaseException as err:
+        with contextlib.ExitStack() as undoing:
             # What the handler refuses leaves it able to go on. After anything else, nobody knows any more which answer
             # is to which request.
-            if not isinstance(err, ZkinferError) or isinstance(err, _ENDS):
-                self.close()
-            raise
+            undoing.callback(self.close)
+            try:
+                self._send(json.dumps(request).encode(), deadline)
+                value = processes.value_in(self._received(deadline), lambda _: processes.nonsense())
+            except _ENDS:
+                raise
+            except ZkinferError:
+                undoing.pop_all()
+                raise
+            undoing.pop_all()
+        return value
 
     def _send(self, message: bytes, deadline: float) -> None:
         rest = memoryview(len(message).to_bytes(_LENGTH, "little") + message)

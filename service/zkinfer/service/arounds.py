@@ -102,18 +102,16 @@ def observed(metrics: Metrics) -> Around:
     @asynccontextmanager
     async def around(call: Call) -> AsyncIterator[None]:
         structlog.contextvars.bind_contextvars(request_id=call.id)
-        began, code = time.monotonic(), "OK"
+        began, code = time.monotonic(), ""
         metrics.call_began()
         try:
             yield
+            code = "OK"
         except asyncio.CancelledError:
             code = "CANCELLED"
             raise
-        except BaseException:
-            code = _outcome(call)
-            raise
         finally:
-            seconds = time.monotonic() - began
+            seconds, code = time.monotonic() - began, code or _outcome(call)
             metrics.call_ended(call.method, code, seconds)
             say = log.debug if call.method in OPEN_METHODS else log.info
             say("call", method=call.method, code=code, seconds=round(seconds, 4), caller=call.caller)

@@ -40,6 +40,10 @@ class ForbiddenError(ServiceError):
     """The caller may not do this."""
 
 
+class UnknownMethodError(ServiceError):
+    """No method of this name is served."""
+
+
 class UnknownOperationError(ServiceError):
     """There is no such operation, or it is another's."""
 

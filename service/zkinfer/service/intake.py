@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
@@ -163,12 +163,14 @@ class Intake:
     def _spooled(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
         """Inputs on their way to the disk. They are removed where no job comes of it: refused, failed, caller gone."""
         writing = self._threads.submit(self._store.artefacts.put, prepared.data)
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(self._unspool_later, writing, prepared.digest)
             yield writing
-        except BaseException:
-            with suppress(RuntimeError):  # the server ends; the next one finds them
-                self._threads.submit(self._unspool, writing, prepared.digest)
-            raise
+            undoing.pop_all()
+
+    def _unspool_later(self, writing: Future[Digest], inputs: Digest) -> None:
+        with suppress(RuntimeError):  # the server ends; the next one finds them
+            self._threads.submit(self._unspool, writing, inputs)
 
     def _unspool(self, writing: Future[Digest], inputs: Digest) -> None:
         wait((writing,))

@@ -83,6 +83,7 @@ _RULES: dict[type[Exception], Rule] = {
     service.ServiceError: Rule(code_pb2.INTERNAL),
     service.UnauthenticatedError: Rule(code_pb2.UNAUTHENTICATED),
     service.ForbiddenError: Rule(code_pb2.PERMISSION_DENIED),
+    service.UnknownMethodError: Rule(code_pb2.UNIMPLEMENTED),
     service.UnknownOperationError: Rule(code_pb2.NOT_FOUND),
     service.NotReadyError: Rule(code_pb2.FAILED_PRECONDITION),
     service.ProofPendingError: Rule(code_pb2.DEADLINE_EXCEEDED),

@@ -45,12 +45,12 @@ def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
+            status = trace.StatusCode.ERROR
             try:
                 yield
-            except BaseException:
-                span.set_status(trace.StatusCode.ERROR)
-                raise
+                status = trace.StatusCode.UNSET
             finally:
+                span.set_status(status)
                 span.set_attribute("rpc.grpc.status_code", call.problem.code if call.problem else 0)
 
     return around, provider.shutdown

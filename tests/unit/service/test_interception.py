@@ -6,6 +6,7 @@ import json
 import grpc
 import pytest
 from grpc import aio
+from prometheus_client import generate_latest
 from tests.unit.service import serving
 from tests.unit.service.serving import details
 
@@ -13,6 +14,7 @@ from zkinfer.circuits.errors import DataError
 from zkinfer.service.identity import caller
 from zkinfer.service.logs import configure
 from zkinfer.service.settings import Log
+from zkinfer.v1.models_pb2 import ListModelsRequest
 
 MARKER = "31337-marker"
 
@@ -69,6 +71,14 @@ async def hanging(request, context):
     await asyncio.sleep(60)
 
 
+NOTED = []
+
+
+def noted(data):
+    NOTED.append(len(data))
+    return data
+
+
 UNARY = {
     "One": one,
     "AtOnce": at_once,
@@ -84,6 +94,10 @@ def handlers(desk, server):
     found = {name: grpc.unary_unary_rpc_method_handler(call) for name, call in UNARY.items()}
     found |= {name: grpc.unary_stream_rpc_method_handler(call) for name, call in STREAM.items()}
     found |= {"Collected": grpc.stream_unary_rpc_method_handler(collected)}
+    found |= {"Noted": grpc.unary_unary_rpc_method_handler(one, request_deserializer=noted)}
+    found |= {"Typed": grpc.unary_unary_rpc_method_handler(one, request_deserializer=ListModelsRequest.FromString)}
+    typed = grpc.stream_stream_rpc_method_handler(echoed, request_deserializer=ListModelsRequest.FromString)
+    found |= {"TypedStream": typed}
     found |= {"Echoed": grpc.stream_stream_rpc_method_handler(echoed)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Calls", found),))
 
@@ -122,9 +136,51 @@ async def test_every_kind_of_call_is_served(calls):
 
 
 async def test_method_that_does_not_exist_is_unimplemented(calls):
-    with pytest.raises(aio.AioRpcError) as caught:
+    with pytest.raises(aio.AioRpcError, match=r"There is no method '/test\.Calls/None'") as caught:
         await calls.channel.unary_unary("/test.Calls/None")(b"")
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert details(caught.value)["ErrorInfo"].reason == "UNKNOWN_METHOD"
+
+
+async def test_names_that_callers_make_up_are_in_no_metric_and_no_log(calls, logged):
+    for number in range(5):
+        with pytest.raises(aio.AioRpcError):
+            await calls.channel.unary_unary(f"/test.Calls/{MARKER}-{number}")(b"")
+    await settled(calls)
+    assert MARKER not in generate_latest(calls.desk.metrics.registry).decode()
+    assert MARKER not in json.dumps(logged())
+
+
+# --- requests that are not read
+
+
+async def test_request_of_a_caller_who_is_refused_is_never_read(calls):
+    calls.desk.gate.tokens.new("alice")
+    with pytest.raises(aio.AioRpcError) as caught:
+        await calls.channel.unary_unary("/test.Calls/Noted")(bytes(10 << 20))
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert NOTED == []
+
+
+@pytest.mark.parametrize("name", ["Typed", "TypedStream"])
+async def test_request_that_is_no_message_is_refused_with_a_reason(calls, name):
+    call = calls.channel.stream_stream(f"/test.Calls/{name}")(iter([b"\xff\xff"]))
+    with pytest.raises(aio.AioRpcError, match="no message of the kind") as caught:
+        await call.read()
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert details(caught.value)["ErrorInfo"].reason == "DATA"
+
+
+async def test_call_without_its_request_is_refused(calls):
+    with pytest.raises(aio.AioRpcError, match="has no request"):
+        await calls.channel.stream_unary("/test.Calls/One")(iter(()))
+
+
+async def test_message_that_unpacks_to_more_than_is_read_is_refused(calls):
+    packed = calls.channel.unary_unary("/test.Calls/One")(bytes(24 << 20), compression=grpc.Compression.Gzip)
+    with pytest.raises(aio.AioRpcError, match="larger than max") as caught:
+        await packed
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_error_of_ours_is_told_with_details(calls):

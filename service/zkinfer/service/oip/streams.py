@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from zkinfer.circuits.errors import ZkinferError
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
@@ -39,37 +41,57 @@ async def merged(
     """The answers to all requests, each as soon as it is there.
 
     Args:
-        requests: read only as fast as they are served.
+        requests: read only as fast as they are served. An error of ours in them ends the stream after the answers to
+            those before it.
         answers_to: the answers to one; an error ends the stream.
         at_once: how many requests are served at a time, and how many answers wait to be taken.
     """
     waiting: asyncio.Queue[AnswerT | None] = asyncio.Queue(at_once)
-    free = asyncio.Semaphore(at_once)
 
     async def serve(request: RequestT) -> None:
-        try:
-            async for answer in answers_to(request):
-                await waiting.put(answer)
-        finally:
-            free.release()
+        async for answer in answers_to(request):
+            await waiting.put(answer)
 
-    async def read() -> None:
-        try:
-            async with asyncio.TaskGroup() as serving:
-                async for request in requests:
-                    await free.acquire()
-                    serving.create_task(serve(request))
-        except asyncio.CancelledError:  # then nobody takes what comes
-            raise
-        except BaseException:
-            await waiting.put(None)
-            raise
-        await waiting.put(None)
-
-    reading = asyncio.create_task(read())
+    reading = asyncio.create_task(_ended_with_none(waiting, _served(requests, serve, at_once)))
     try:
         while (answer := await waiting.get()) is not None:
             yield answer
         await reading
     finally:
         reading.cancel()
+
+
+async def _served(
+    requests: AsyncIterable[RequestT], serve: Callable[[RequestT], Awaitable[None]], at_once: int
+) -> None:
+    """Serve them all; an error in the requests comes up when those before it were served."""
+    free, torn = asyncio.Semaphore(at_once), None
+
+    async def one(request: RequestT) -> None:
+        try:
+            await serve(request)
+        finally:
+            free.release()
+
+    async with asyncio.TaskGroup() as serving:
+        try:
+            async for request in requests:
+                await free.acquire()
+                serving.create_task(one(request))
+        except ZkinferError as err:
+            torn = err
+    if torn is not None:
+        raise torn
+
+
+async def _ended_with_none(waiting: asyncio.Queue[AnswerT | None], work: Awaitable[None]) -> None:
+    """Do the work and put None behind what it put, unless this is cancelled: then nobody takes what comes."""
+    cancelled = False
+    try:
+        await work
+    except asyncio.CancelledError:
+        cancelled = True
+        raise
+    finally:
+        if not cancelled:
+            await waiting.put(None)

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from zkinfer.circuits.errors import DataError
 from zkinfer.service.oip.streams import merged, taken_until
 
 
@@ -62,6 +63,17 @@ async def test_error_of_one_ends_the_stream():
 
     with pytest.raises(ExceptionGroup, match="unhandled errors"):
         _ = [answer async for answer in merged(given(1), failing, at_once=1)]
+
+
+async def test_request_that_cannot_be_read_ends_the_stream_after_the_answers_to_those_before():
+    async def torn():
+        yield 1
+        raise DataError("It is no message.")
+
+    answers = merged(torn(), twice, at_once=1)
+    assert [await anext(answers), await anext(answers)] == [1, 10]
+    with pytest.raises(DataError, match="no message"):
+        await anext(answers)
 
 
 async def test_stream_that_is_closed_leaves_no_task():

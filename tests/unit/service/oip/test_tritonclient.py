@@ -131,7 +131,7 @@ def test_broken_model_is_unavailable_and_says_why(client):
     ],
 )
 def test_calls_that_are_not_served_are_unimplemented(client, call):
-    refused(lambda: call(client), "UNIMPLEMENTED", "Method not found")
+    refused(lambda: call(client), "UNIMPLEMENTED", "There is no method")
 
 
 # --- answers
