@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 import grpc
 import structlog
-from google.rpc import code_pb2
 from grpc import aio
 
 from zkinfer.service import identity, problems
 from zkinfer.service.auth import OPEN_METHODS
-from zkinfer.service.logs import described, log
+from zkinfer.service.errors import TooManyRequestsError
+from zkinfer.service.logs import log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from zkinfer.service.auth import Gate
+    from zkinfer.service.identity import Identity
     from zkinfer.service.interception import Around, Call
     from zkinfer.service.lingering import Lingering
     from zkinfer.service.metrics import Metrics
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 REQUEST_ID = "x-request-id"
 _DETAILS = "grpc-status-details-bin"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_OURS = (code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.FAILED_PRECONDITION, code_pb2.DATA_LOSS)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -51,7 +51,7 @@ def explained() -> Around:
             raise
         except Exception as err:  # noqa: BLE001 - the last place to keep an exception's text from the caller
             call.problem = problems.status_of(err, call.id)
-            _note(call, err)
+            problems.note(err, method=call.method, caller=call.caller)
             await call.context.abort(
                 _CODES[call.problem.code],
                 call.problem.message,
@@ -61,37 +61,48 @@ def explained() -> Around:
     return around
 
 
-def _note(call: Call, err: BaseException) -> None:
-    """What the caller did wrong is theirs, and may quote what they sent; what is wrong here is told in full."""
-    if call.problem is not None and call.problem.code in _OURS:
-        log.error("failed", method=call.method, caller=call.caller, **described(err))
-    else:
-        log.info("refused", method=call.method, caller=call.caller, error=type(err).__name__)
-
-
 def authenticated(gate: Gate, rates: Rates) -> Around:
-    """Refuse callers who are nobody, or come too often; the others are `identity.caller()` from here on."""
+    """Refuse callers who are nobody, or come too often; the others are `identity.caller()` from here on.
+
+    A call counts once; where it has many requests in it, each of them counts in its place.
+    """
 
     @asynccontextmanager
     async def around(call: Call) -> AsyncIterator[None]:
         if call.method not in OPEN_METHODS:
             names = call.context.auth_context().get("x509_common_name", ())
-            found = gate.identify(call.metadata, names)
-            rates.count(found)
-            identity.enter(found)
+
+            def again() -> Identity:
+                found = gate.identify(call.metadata, names)
+                rates.count(found)
+                return found
+
+            found = gate.identify(call.metadata, names) if call.asks else again()
+            identity.enter(found, again)
             call.caller = found.name
         yield
 
     return around
 
 
-def bounded(lingering: Lingering) -> Around:
-    """Refuse a stream where there are too many already."""
+def bounded(lingering: Lingering, most: int) -> Around:
+    """Refuse a call where as many are served already, and a stream where too many are open, of all or of its caller.
+
+    What a load balancer asks is answered however much there is to do.
+    """
+    served = 0
 
     @asynccontextmanager
     async def around(call: Call) -> AsyncIterator[None]:
-        with lingering.one() if call.streams else nullcontext():
-            yield
+        nonlocal served
+        if served >= most and call.method not in OPEN_METHODS:
+            raise TooManyRequestsError("The server serves as many calls as it may.", "Try again in a moment.")
+        served += 1
+        try:
+            with lingering.one(call.caller) if call.streams else nullcontext():
+                yield
+        finally:
+            served -= 1
 
     return around
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.service.errors import ForbiddenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")
 
@@ -48,6 +52,7 @@ class Identity:
 
 ANONYMOUS = Identity(name="anonymous")
 _CALLER: ContextVar[Identity] = ContextVar("caller", default=ANONYMOUS)
+_AGAIN: ContextVar[Callable[[], Identity] | None] = ContextVar("caller again", default=None)
 
 
 def caller() -> Identity:
@@ -55,9 +60,20 @@ def caller() -> Identity:
     return _CALLER.get()
 
 
-def enter(identity: Identity) -> None:
-    """From here on, in this call, `caller` is this one."""
+def enter(identity: Identity, again: Callable[[], Identity] | None = None) -> None:
+    """From here on, in this call, `caller` is this one; `again` finds out once more who it is."""
     _CALLER.set(identity)
+    _AGAIN.set(again)
+
+
+def enter_again() -> None:
+    """The next request of a stream: its caller may have lost their rights since it was opened, or come too often.
+
+    Raises whatever `again` raises.
+    """
+    again = _AGAIN.get()
+    if again is not None:
+        _CALLER.set(again())
 
 
 def identity_name(text: str) -> str:

@@ -1,7 +1,12 @@
-"""Calls that stay open for long, kept to a share of all: they must leave room for those that are answered at once."""
+"""Calls that stay open for long, kept to a share of all: they must leave room for those that are answered at once.
+
+Nor may one caller take the whole share: each may hold as many as are still free. Alone, that is half; the more there
+are who hold many, the less each gets, and whoever comes last finds room.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,24 +27,24 @@ class Lingering:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._open = 0
+        self._open: Counter[str] = Counter()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether one more would be too many."""
-        return self._open >= self._most
+    def is_full(self, caller: str) -> bool:
+        """Whether one more of this caller would be too many."""
+        return self._open[caller] >= self._most - self._open.total()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """One more while the block runs; raises TooManyRequestsError where that is too many."""
-        if self.is_full:
+    def one(self, caller: str) -> Iterator[None]:
+        """One more of a caller while the block runs; raises TooManyRequestsError where that is too many."""
+        if self.is_full(caller):
             raise TooManyRequestsError(
                 "Too many callers keep a stream open or wait for a proof.",
                 "Close a stream, or ask for the operation from time to time.",
                 _AGAIN_AFTER,
             )
-        self._open += 1
+        self._open[caller] += 1
         try:
             yield
         finally:
-            self._open -= 1
+            self._open[caller] -= 1
+            self._open += Counter()  # forgets who holds none

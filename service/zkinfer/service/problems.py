@@ -17,6 +17,7 @@ from google.rpc.status_pb2 import Status
 
 from zkinfer.circuits import errors as domain
 from zkinfer.service import errors as service
+from zkinfer.service.logs import described, log
 from zkinfer.verifier.errors import EmptyPolicyError, KeyFileError, PolicyFileError, RefusedError
 
 if TYPE_CHECKING:
@@ -89,18 +90,23 @@ _RULES: dict[type[Exception], Rule] = {
     service.ProofPendingError: Rule(code_pb2.DEADLINE_EXCEEDED),
     service.TooManyRequestsError: Rule(code_pb2.RESOURCE_EXHAUSTED),
 }
+_OURS = (code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.FAILED_PRECONDITION, code_pb2.DATA_LOSS)
 _UNFORESEEN = Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}.")
 _FAILURES = {
-    "RANGE": code_pb2.INVALID_ARGUMENT,
-    "OUT_OF_MEMORY": code_pb2.RESOURCE_EXHAUSTED,
-    "TIMEOUT": code_pb2.DEADLINE_EXCEEDED,
-    "EXPIRED": code_pb2.DEADLINE_EXCEEDED,
-    "CANCELLED": code_pb2.CANCELLED,
-    "OUTPUTS_DIFFER": code_pb2.DATA_LOSS,
-    "CIRCUIT_GONE": code_pb2.FAILED_PRECONDITION,
-    "ENGINE_CRASHED": code_pb2.INTERNAL,
-    "ATTEMPTS_EXHAUSTED": code_pb2.INTERNAL,
+    "RANGE": Rule(code_pb2.INVALID_ARGUMENT),
+    "OUT_OF_MEMORY": Rule(code_pb2.RESOURCE_EXHAUSTED),
+    "TIMEOUT": Rule(code_pb2.DEADLINE_EXCEEDED),
+    "EXPIRED": Rule(code_pb2.DEADLINE_EXCEEDED),
+    "CANCELLED": Rule(code_pb2.CANCELLED),
+    "OUTPUTS_DIFFER": Rule(code_pb2.DATA_LOSS),
+    "CIRCUIT_GONE": Rule(
+        code_pb2.FAILED_PRECONDITION, "The circuit that answered is no longer served. Ask for a new answer."
+    ),
+    "ATTEMPTS_EXHAUSTED": Rule(
+        code_pb2.INTERNAL, "The proof was begun as often as it may be, and never finished. Ask again later."
+    ),
 }
+_NO_PROOF = Rule(code_pb2.INTERNAL, f"The proof could not be made. {_HIDDEN}.")
 
 
 class ProofFailedError(service.ServiceError):
@@ -122,11 +128,22 @@ def status_of(err: BaseException, request_id: str = "") -> Status:
     return status
 
 
+def note(err: BaseException, **facts: str) -> None:
+    """Put an error that a caller was told into the log.
+
+    What the caller did wrong is theirs, and may quote what they sent; what is wrong here is told in full.
+    """
+    if rule_of(err).code in _OURS:
+        log.error("failed", **facts, **described(err))
+    else:
+        log.info("refused", **facts, error=type(err).__name__)
+
+
 def failure_status(reason: str, cause: str, cure: str) -> Status:
-    """Why a job failed, as an operation's error. Sentences of reasons that are not known here are not passed on."""
-    code = _FAILURES.get(reason)
-    sentence = f"{cause} {cure}".strip() if code is not None else f"The proof could not be made. {_HIDDEN}."
-    status = Status(code=code_pb2.INTERNAL if code is None else code, message=sentence[:_MAX_SENTENCE])
+    """Why a job failed, as an operation's error. Sentences that may name files of this machine are replaced."""
+    rule = _FAILURES.get(reason, _NO_PROOF)
+    sentence = rule.instead or f"{cause} {cure}".strip()
+    status = Status(code=rule.code, message=sentence[:_MAX_SENTENCE])
     status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
     return status
 

@@ -147,7 +147,8 @@ def _arounds(parts: Parts, lingering: Lingering, stack: AsyncExitStack) -> list[
         stack.callback(flush)
         traced.append(around)
     rates = Rates(settings.limits.calls_per_second)
-    return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates), bounded(lingering)]
+    inside = bounded(lingering, settings.limits.concurrent_calls)
+    return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates), inside]
 
 
 def _register(

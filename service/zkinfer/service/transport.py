@@ -24,7 +24,8 @@ def make_server(settings: Settings, interceptor: Interceptor) -> aio.Server:
     return aio.server(
         interceptors=[interceptor],
         options=_options(settings),
-        maximum_concurrent_rpcs=settings.limits.concurrent_calls,
+        # gRPC refuses without a word of when to come again, and load balancers too: we do it first.
+        maximum_concurrent_rpcs=2 * settings.limits.concurrent_calls,
     )
 
 

@@ -20,7 +20,7 @@ from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import Prover
 from zkinfer.prover.artefacts import ArtefactStore
 from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits
-from zkinfer.service.arounds import authenticated, explained, observed, request_id
+from zkinfer.service.arounds import authenticated, bounded, explained, observed, request_id
 from zkinfer.service.auth import Gate
 from zkinfer.service.interception import Interceptor
 from zkinfer.service.lingering import Lingering
@@ -59,6 +59,7 @@ class Desk:
     verifications: Verifications
     metrics: Metrics = field(default_factory=Metrics)
     rates: Rates = field(default_factory=lambda: Rates(None))
+    most_calls: int = 100
 
     def submit(self, *, owner="anonymous", limits=None, **changes) -> Job:
         """A job of its own, whatever was submitted before."""
@@ -141,7 +142,8 @@ def servicers(desk: Desk, server: aio.Server) -> None:
 
 @asynccontextmanager
 async def served(desk: Desk, credentials: grpc.ChannelCredentials | None = None, register=servicers, traced=()):
-    arounds = (*traced, observed(desk.metrics), explained(), authenticated(desk.gate, desk.rates))
+    inside = bounded(Lingering(MOST_WAITS), desk.most_calls)
+    arounds = (*traced, observed(desk.metrics), explained(), authenticated(desk.gate, desk.rates), inside)
     server = make_server(desk.settings, Interceptor(request_id, *arounds))
     register(desk, server)
     address = listen(server, desk.settings)

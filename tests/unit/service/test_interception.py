@@ -6,6 +6,9 @@ import json
 import grpc
 import pytest
 from grpc import aio
+from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub, add_HealthServicer_to_server
 from prometheus_client import generate_latest
 from tests.unit.service import serving
 from tests.unit.service.serving import details
@@ -149,6 +152,26 @@ async def test_names_that_callers_make_up_are_in_no_metric_and_no_log(calls, log
     await settled(calls)
     assert MARKER not in generate_latest(calls.desk.metrics.registry).decode()
     assert MARKER not in json.dumps(logged())
+
+
+async def test_call_beyond_the_bound_is_told_when_to_come_again_and_health_is_still_told(desk):
+    desk.most_calls = 1
+
+    def both(desk, server):
+        handlers(desk, server)
+        add_HealthServicer_to_server(health_aio.HealthServicer(), server)
+
+    async with serving.served(desk, register=both) as calls:
+        hanging_call = calls.channel.unary_unary("/test.Calls/Hanging")(b"")
+        while not desk.metrics.registry.get_sample_value("zkinfer_requests_in_flight"):
+            await asyncio.sleep(0.01)
+        with pytest.raises(aio.AioRpcError, match="as many calls as it may") as caught:
+            await calls.channel.unary_unary("/test.Calls/One")(b"")
+        health = await HealthStub(calls.channel).Check(HealthCheckRequest())
+        hanging_call.cancel()
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "RetryInfo" in details(caught.value)
+    assert health.status == HealthCheckResponse.SERVING
 
 
 # --- requests that are not read

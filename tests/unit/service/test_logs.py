@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.errors import DataError, EngineError
 from zkinfer.service.logs import configure, described, harmless, log
 from zkinfer.service.settings import Log
 
@@ -53,6 +53,29 @@ def test_token_is_taken_out(text):
 
 def test_long_text_is_cut():
     assert len(harmless(None, "", {"event": "x" * 10_000})["event"]) == 600
+
+
+def test_line_cannot_be_broken_or_coloured_by_what_is_in_it(capsys):
+    configure(Log(format="text"))
+    log.info("call", caller="a\nfatal: all is lost\x1b[2J\u202e")
+    [line] = capsys.readouterr().err.splitlines()
+    assert "a?fatal: all is lost?[2J?" in line
+
+
+def test_what_an_engine_says_is_told_without_its_numbers():
+    assert described(EngineError("ezkl: value -0.7178 at row 12."))["cause"] == "ezkl: value -#.# at row #."
+
+
+def test_exception_in_pythons_own_logging_is_described_and_not_quoted(capsys):
+    configure(Log())
+    try:
+        int("31337 secret")
+    except ValueError as err:
+        said = f"Task exception was never retrieved\nfuture: {err!r}"
+        logging.getLogger("asyncio").exception(said)
+    [line] = lines(capsys)
+    assert (line["event"], line["error"]) == ("Task exception was never retrieved", "ValueError")
+    assert "31337" not in json.dumps(line)
 
 
 def test_error_of_ours_is_described_in_words():

@@ -13,6 +13,8 @@ from zkinfer.circuits.errors import (
     TooCostlyError,
     ZkinferError,
 )
+from zkinfer.prover.jobs.ending import DIED, EXHAUSTED
+from zkinfer.prover.workers.failures import REASONS
 from zkinfer.service import errors as service
 from zkinfer.service.errors import BadFieldError, UnknownOperationError, blaming
 from zkinfer.service.problems import failure_status, reason_of, status_of
@@ -155,8 +157,10 @@ def test_failure_of_a_known_reason_is_told():
     assert (status.code, status.message) == (code_pb2.INVALID_ARGUMENT, "A value leaves the range. Check the input.")
 
 
-def test_failure_of_another_reason_keeps_its_sentence_inside():
-    status = failure_status("SETUP", f"{SECRET} is damaged.", "")
-    assert status.code == code_pb2.INTERNAL
-    assert SECRET not in status.message
-    assert details(status)["ErrorInfo"].reason == "SETUP"
+@pytest.mark.parametrize("reason", [*REASONS, EXHAUSTED, DIED.reason])
+def test_failure_that_may_name_files_keeps_its_sentence_inside(reason):
+    kinds = {"RANGE", "OUT_OF_MEMORY", "TIMEOUT", "OUTPUTS_DIFFER"}  # of our own words only
+    status = failure_status(reason, f"{SECRET} is damaged.", "")
+    assert (SECRET in status.message) == (reason in kinds)
+    assert details(status)["ErrorInfo"].reason == reason
+    assert status.message.endswith(".")

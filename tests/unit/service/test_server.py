@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -25,6 +26,7 @@ from tests.unit.service import serving
 from zkinfer.circuits.errors import RepositoryError
 from zkinfer.circuits.tensors import quantise_sample
 from zkinfer.client.tensors import messages_of
+from zkinfer.oip import messages
 from zkinfer.prover.integers import integers_digest, integers_to_bytes
 from zkinfer.service import server as module
 from zkinfer.service.errors import StateInUseError
@@ -164,6 +166,59 @@ async def test_rights_and_quota_of_a_token_count(settings, made):
     assert {"QuotaFailure", "RetryInfo"} <= set(serving.details(quota.value))
     assert rights.value.code() == grpc.StatusCode.PERMISSION_DENIED
     assert not listed.models
+
+
+# --- streams of requests
+
+
+@asynccontextmanager
+async def conversation(server, token):
+    """Asks in one stream, and is told the answer or the error."""
+    async with aio.insecure_channel(server.address) as channel:
+        stream = channel.stream_stream(
+            f"/{module.INFERENCE}/ModelStreamInfer",
+            request_serializer=messages.ModelInferRequest.SerializeToString,
+            response_deserializer=messages.ModelStreamInferResponse.FromString,
+        )(metadata=serving.bearer(token))
+
+        async def ask(*values, name="x"):
+            request = messages.ModelInferRequest(model_name="tiny")
+            request.inputs.add(name=name, datatype="FP32", shape=[1, 3]).contents.fp32_contents.extend(values)
+            request.parameters["zkinfer_proof_mode"].string_param = "none"
+            await stream.write(request)
+            return await stream.read()
+
+        yield ask
+        await stream.done_writing()
+
+
+async def test_token_revoked_while_a_stream_is_open_ends_what_it_allowed(settings, made):
+    tokens = TokenFile(settings.state / "tokens.json")
+    grant, token = tokens.new("alice")
+    async with running(settings, made.home, **OPTIONS) as server, conversation(server, token) as ask:
+        assert not (await ask(1, 2, 3)).error_message
+        tokens.revoke(grant.id)
+        refused = await ask(1, 2, 3)
+    assert "revoked" in refused.error_message
+    assert not refused.infer_response.outputs
+
+
+async def test_each_request_of_a_stream_counts_as_a_call(settings, made):
+    _, token = TokenFile(settings.state / "tokens.json").new("alice", rights=Rights(calls_per_second=2.0))
+    async with running(settings, made.home, **OPTIONS) as server, conversation(server, token) as ask:
+        told = [(await ask(1, 2, 3)).error_message for _ in range(10)]
+    assert told[:2] == ["", ""]
+    assert "2 calls per second" in "".join(told)
+
+
+async def test_refusal_in_a_stream_is_logged_without_what_was_sent(settings, made, capsys):
+    configure(Log())
+    _, token = TokenFile(settings.state / "tokens.json").new("alice")
+    async with running(settings, made.home, **OPTIONS) as server, conversation(server, token) as ask:
+        assert "31337-marker" in (await ask(1, 2, 3, name="31337-marker")).error_message
+    said = capsys.readouterr().err
+    assert "refused" in said
+    assert "31337-marker" not in said
 
 
 @pytest.mark.parametrize(

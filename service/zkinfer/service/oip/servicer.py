@@ -10,8 +10,7 @@ from zkinfer.circuits.errors import DataError, ZkinferError
 from zkinfer.oip import messages
 from zkinfer.prover.repository import ModelState
 from zkinfer.service.errors import blaming
-from zkinfer.service.identity import caller
-from zkinfer.service.logs import described, log
+from zkinfer.service.identity import caller, enter_again
 from zkinfer.service.oip.describing import model_config, model_metadata, server_metadata
 from zkinfer.service.oip.inputs import arrays_of
 from zkinfer.service.oip.outputs import (
@@ -26,7 +25,7 @@ from zkinfer.service.oip.parameters import proof_request
 from zkinfer.service.oip.statistics import Statistics, Times
 from zkinfer.service.oip.streams import merged, taken_until
 from zkinfer.service.operations.names import name_of
-from zkinfer.service.problems import status_of
+from zkinfer.service.problems import note, status_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -165,7 +164,7 @@ class InferenceServicer:
         served = await self._served(request)
         if served.attested:
             left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
-            with self.lingering.one():
+            with self.lingering.one(caller().name):
                 await self._attest(served.response, served, None if left is None else max(0.0, left - _MARGIN))
         return served.response
 
@@ -180,11 +179,12 @@ class InferenceServicer:
     async def _streamed(self, request: ModelInferRequest) -> AsyncGenerator[ModelStreamInferResponse]:
         """An error ends this request, not the stream."""
         try:
+            enter_again()
             served = await self._served(request)
             async for response in self._answers(served):
                 yield messages.ModelStreamInferResponse(infer_response=response)
         except ZkinferError as err:
-            log.warning("refused in a stream", **described(err))
+            note(err, where="in a stream")
             failed = messages.ModelInferResponse(model_name=request.model_name[:_MAX_ID], id=request.id[:_MAX_ID])
             failed.parameters[_FINAL].bool_param = True
             yield messages.ModelStreamInferResponse(error_message=status_of(err).message, infer_response=failed)

@@ -64,9 +64,9 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
         wanted = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else self.longest_wait
         left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
         seconds = min(wanted, self.longest_wait, *([] if left is None else [left - _MARGIN]))
-        if self.lingering.is_full:
+        if self.lingering.is_full(caller().name):
             return await self.shown(job)
-        with self.lingering.one():
+        with self.lingering.one(caller().name):
             return await self.shown(await self.watch.final(job.id, max(0.0, seconds)))
 
     async def ListOperations(
