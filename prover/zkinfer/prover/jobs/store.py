@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+from zkinfer.circuits.errors import ZkinferError
 from zkinfer.prover.jobs import claiming, ending, reading, submitting
 from zkinfer.prover.jobs.changing import row_of
 from zkinfer.prover.jobs.database import opened
@@ -108,10 +109,19 @@ class JobStore:
             ArtefactMissingError: the inputs are not there, or not any more, and were not given.
         """
         now = self._clock()
-        submitting.refuse_beforehand(request, limits, self.artefacts, now)
+        try:
+            submitting.refuse_beforehand(request, limits, self.artefacts, now)
+        except ZkinferError:
+            if (known := self._known(request)) is None:  # what was taken on is not refused when it is asked again
+                raise
+            return known
         return self._database.write(
             lambda connection: submitting.submit(connection, request, limits, self.artefacts, now, inputs)
         )
+
+    def _known(self, request: JobRequest) -> Submission | None:
+        with self._database.reading() as connection:
+            return submitting.known(connection, request)
 
     def discard(self, inputs: Digest) -> None:
         """Remove inputs that were put for a job that was not taken on; those that some job needs stay."""

@@ -76,8 +76,8 @@ def submit(
     inputs: bytes | None,
 ) -> Submission:
     """See `JobStore.submit`."""
-    if (row := _same(connection, request)) is not None:
-        return Submission(job_of(row), created=False)
+    if (same := known(connection, request)) is not None:
+        return same
     load = connection.execute(_LOAD, {"owner": request.owner}).one()
     _refuse_where_full(connection, load.queued, load.mine, limits)
     # Looked at under the lock under which they are removed.
@@ -86,6 +86,12 @@ def submit(
     if load.known is None:
         connection.execute(_NEW_OWNER, {"owner": request.owner})
     return Submission(job_of(_insert(connection, request, now)), created=True)
+
+
+def known(connection: Connection, request: JobRequest) -> Submission | None:
+    """The job that stands for the same request already; raises RequestConflictError."""
+    row = _same(connection, request)
+    return None if row is None else Submission(job_of(row), created=False)
 
 
 def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:

@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, and_, bindparam, delete, or_, select, upda
 from zkinfer.circuits.digest import Digest
 from zkinfer.prover.jobs import ending
 from zkinfer.prover.jobs.rows import seconds_in_ticks, ticks
-from zkinfer.prover.jobs.schema import jobs, owners, running, unfinished
+from zkinfer.prover.jobs.schema import jobs, owners, queued, running, unfinished
 from zkinfer.prover.jobs.values import JobState
 from zkinfer.prover.jobs.watching import Sign
 
@@ -29,7 +29,11 @@ _SIGNS = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).wher
 _PAST = select(jobs).where(unfinished, jobs.c.deadline <= _NOW).limit(AT_ONCE)
 _OUTLIVED = select(jobs).where(jobs.c.finished_at < _BEFORE).limit(AT_ONCE)
 _HAS_ONE = select(jobs.c.number).where(jobs.c.owner == owners.c.owner).exists()
-_WITHOUT_JOBS = delete(owners).where(~_HAS_ONE)
+_OTHERS = owners.alias()
+_WAITS = select(jobs.c.number).where(jobs.c.owner == _OTHERS.c.owner, queued).exists()
+_BEHIND = select(_OTHERS.c.owner).where(_OTHERS.c.served < owners.c.served, _WAITS).correlate(owners).exists()
+# An owner who is forgotten is a newcomer next time, who goes first: not while others wait who were served before.
+_WITHOUT_JOBS = delete(owners).where(~_HAS_ONE, ~_BEHIND)
 _FORGOTTEN = delete(jobs).where(jobs.c.number == bindparam("number_"))
 # Jobs that will not read their inputs again. A failed one may, if it is retried in time.
 _NEEDLESS = (jobs.c.inputs_kept, ~unfinished, or_(jobs.c.state != str(JobState.FAILED), jobs.c.finished_at <= _BEFORE))

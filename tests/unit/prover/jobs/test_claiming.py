@@ -49,6 +49,24 @@ def test_newcomer_waits_for_one_turn_only(queue):
     assert owners_in_order(queue, 2) == ["bob", "ann"]
 
 
+def test_owner_who_deletes_what_is_done_does_not_become_a_newcomer_again(queue):
+    queue.submit("old")
+    queue.succeed(queue.claim())
+    for owner in ("ann", "bob", "bob", "cid", "cid"):
+        queue.submit(owner)
+    queue.clock.wait(queue.patience.finished + 1)  # so that the first sweep has something to forget
+    served = []
+    for _ in range(5):
+        lease = queue.claim()
+        served.append(lease.job.request.owner)
+        queue.succeed(lease, lease.job.id.encode())
+        if served[-1] == "ann":
+            queue.store.delete(lease.job.id)
+            queue.store.sweep()
+            queue.submit("ann")
+    assert served == ["ann", "bob", "cid", "ann", "bob"]
+
+
 @pytest.mark.parametrize("owners", ["aab", "abab", "aaabbc", "abcabc", "cba"])
 def test_position_is_the_number_of_jobs_that_start_before(queue, owners):
     jobs = [queue.submit(owner) for owner in owners]

@@ -106,6 +106,15 @@ def test_request_asked_twice_is_found_also_where_the_queue_is_full(queue):
     assert queue.submit(inputs="x", limits=limits(queued=1, per_owner=1)).id == first.id
 
 
+@pytest.mark.parametrize("obstacle", ["deadline", "disk", "memory"])
+def test_request_asked_twice_is_found_also_where_it_would_not_be_taken_on_any_more(queue, obstacle):
+    asked = {"inputs": "x", "request_id": "a", "memory_bytes": 1000, "deadline": NOON + timedelta(seconds=5)}
+    first = queue.submit(**asked)
+    bounds = {"disk": {"disk_reserve_bytes": 1 << 60}, "memory": {"memory_bytes": 10}}.get(obstacle, {})
+    queue.clock.wait(6 if obstacle == "deadline" else 0)
+    assert queue.submit(limits=limits(**bounds), **asked).id == first.id
+
+
 # --- too many, too large, too late
 
 
