@@ -34,7 +34,8 @@ class Gate:
     Args:
         tokens: the file of tokens.
         certificates: whether every connection has shown a certificate of our own authority.
-        subjects: rights by common name; None takes every such certificate, with all rights.
+        subjects: rights by common name; None takes every such certificate, with all rights. Where there are some,
+            a token lets nobody in whose certificate is not among them; it says more exactly who calls.
         local: whether only this machine can call; then anybody may, as long as there is no file of tokens.
         anonymous: let in everybody who shows nothing.
     """
@@ -57,10 +58,11 @@ class Gate:
             TokenFileError: see `TokenFile.identify`.
         """
         given = [str(value) for key, value in metadata if key == "authorization"]
+        if self.certificates and (self.subjects is not None or not given):
+            shown = self._by_certificate([name.decode("utf-8", "replace") for name in names])
+            return self._by_token(given) if given else shown
         if given:
             return self._by_token(given)
-        if self.certificates:
-            return self._by_certificate([name.decode("utf-8", "replace") for name in names])
         if self.anonymous or (self.local and not self.tokens.path.exists()):
             return ANONYMOUS
         raise UnauthenticatedError("The call has no token.", "Send the metadata authorization: Bearer <token>.")

@@ -76,9 +76,14 @@ def enter_again() -> None:
         _CALLER.set(again())
 
 
+def is_identity_name(text: str) -> bool:
+    """Whether somebody who proves who they are can have this name."""
+    return NAME.fullmatch(text) is not None and text != ANONYMOUS.name
+
+
 def identity_name(text: str) -> str:
     """A name as it is kept; raises InputError for what is none, or is taken by those who prove nothing."""
-    if NAME.fullmatch(text) is None or text == ANONYMOUS.name:
+    if not is_identity_name(text):
         raise InputError(
             f"{text!r:.80} is no name for an identity.",
             "Use up to 64 lower-case letters, digits and . _ @ -, beginning and ending with a letter or digit.",

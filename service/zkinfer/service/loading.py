@@ -68,6 +68,8 @@ def _refuse_open_doors(settings: Settings) -> None:
         )
     if settings.tokens is not None and not settings.tokens.exists():
         raise SettingsError(f"There is no file of tokens {settings.tokens}.", "Make a token: `zkinfer tokens new`.")
+    if settings.metrics and not Address.parse(settings.metrics).host:
+        raise SettingsError("Metrics are asked for over HTTP, not at a socket.", "Write host:port.")
     if settings.metrics and not (Address.parse(settings.metrics).is_local or settings.insecure_metrics):
         raise SettingsError(
             f"At {settings.metrics}, others could read the metrics.",

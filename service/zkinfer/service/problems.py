@@ -68,6 +68,7 @@ _RULES: dict[type[Exception], Rule] = {
     domain.StoreError: Rule(
         code_pb2.UNAVAILABLE, f"The server cannot keep jobs at the moment. {_HIDDEN}.", retry_after=5.0
     ),
+    domain.ArtefactDamagedError: Rule(code_pb2.DATA_LOSS, f"What the server kept was damaged. {_HIDDEN}."),
     domain.RepositoryError: Rule(
         code_pb2.UNAVAILABLE, f"The server cannot read its models. {_HIDDEN}.", retry_after=5.0
     ),

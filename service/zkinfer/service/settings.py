@@ -15,7 +15,7 @@ from pydantic_settings import (
 )
 
 from zkinfer.service.addresses import Address
-from zkinfer.service.identity import Rights
+from zkinfer.service.identity import Rights, is_identity_name
 
 PREFIX, DELIMITER = "ZKINFER_", "__"
 Seconds = Annotated[float, Field(gt=0)]
@@ -64,7 +64,7 @@ class Tls(_Group):
     """Authority of callers' certificates: every caller must show one, and is known by its common name."""
     subjects: dict[str, Subject] | None = None
     """Common names that are let in, with what each may do (`models`, `unfinished_jobs`, `calls_per_second`); all, if
-    left out."""
+    left out. A token says more exactly who calls, and does not help a certificate that is not let in."""
 
 
 class Limits(_Group):
@@ -73,7 +73,8 @@ class Limits(_Group):
     message_bytes: Annotated[ByteSize, Field(ge=1 << 16)] = ByteSize(20 << 20)
     """Largest message that is read."""
     concurrent_calls: Annotated[int, Field(ge=2)] = 256
-    """Calls served at a time; more are refused. At most half of them may be streams, or wait for proofs."""
+    """Calls served at a time; more are refused. At most half of them may be streams, or wait for proofs; of these, one
+    identity has no more than are still free."""
     calls_per_second: Seconds | None = None
     """Of one identity, averaged; a second's worth may come at once. No limit, if left out."""
     concurrent_verifications: Count = 1
@@ -211,4 +212,6 @@ class Settings(BaseSettings):
             raise ValueError("tls.client_ca needs tls.certificate and tls.key")
         if self.tls.subjects is not None and not self.tls.client_ca:
             raise ValueError("tls.subjects needs tls.client_ca")
+        if odd := [name for name in self.tls.subjects or () if not is_identity_name(name)]:
+            raise ValueError(f"tls.subjects: {odd[0]!r:.80} can be no caller's name")
         return self

@@ -76,8 +76,9 @@ class _Certificates:
 
     def read(self) -> grpc.ServerCertificateConfiguration:
         """As they are now; raises SettingsError."""
-        self._mark = self._marks()
+        marks = self._marks()
         key, certificate, *authority = [_read(path) for path in self._paths]
+        self._mark = marks
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
 
     def fetch(self) -> grpc.ServerCertificateConfiguration | None:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.child import Limits
 from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.errors import CircuitError, InputError
+from zkinfer.circuits.owned import own_directory
+from zkinfer.circuits.processes import yielding
 from zkinfer.service.errors import TooManyRequestsError
 from zkinfer.verifier import REAL_CEREMONIES, Trusted, Verifier
 
@@ -37,7 +40,7 @@ class Verdict:
 
 
 class Verifications:
-    """Verifies in threads of its own; the engine's part runs in killable children.
+    """Verifies in threads of its own; the engine's part runs in killable children, and yields to answers.
 
     Args:
         home: trusted setups, and the cache of what was rebuilt.
@@ -98,12 +101,22 @@ class Verifications:
             ceremonies=REAL_CEREMONIES,
             unsafe_accept_fake_engine=self._fake,
         )
+        _require_own(self._home.rebuilt)
         steps: list[Step] = []
-        inference = Verifier(trusted=trusted).verify(
-            attestation, policy, expected_inputs=expected_inputs, observer=steps.append
-        )
+        with yielding():
+            inference = Verifier(trusted=trusted).verify(
+                attestation, policy, expected_inputs=expected_inputs, observer=steps.append
+            )
         return Verdict(inference, tuple(steps))
 
     def close(self) -> None:
         """Begin nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _require_own(cache: Path) -> None:
+    """A cache that cannot be trusted is no fault of the caller, who is not told where it lies."""
+    try:
+        own_directory(cache)
+    except InputError as err:
+        raise CircuitError(err.cause, err.cure) from err

@@ -27,13 +27,15 @@ class Watch:
     Args:
         store: of jobs.
         interval: seconds between two questions.
+        look_again: seconds without news after which a job is looked for.
 
     `ending` is set by `close`.
     """
 
-    def __init__(self, store: JobStore, interval: float = 0.1) -> None:
+    def __init__(self, store: JobStore, interval: float = 0.1, look_again: float = 10.0) -> None:
         self._store = store
         self._interval = interval
+        self._look_again = look_again
         self._waiting: dict[str, set[asyncio.Queue[Job | ZkinferError | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -73,7 +75,7 @@ class Watch:
             job = await asyncio.to_thread(self._store.get, job_id)
             yield job
             while not job.state.final and not self.ending.is_set():
-                news = await queue.get()
+                news = await self._news(job_id, queue)
                 if news is None:
                     return
                 if isinstance(news, ZkinferError):
@@ -83,6 +85,13 @@ class Watch:
                     yield job
         finally:
             self._forget(job_id, queue)
+
+    async def _news(self, job_id: str, queue: asyncio.Queue[Job | ZkinferError | None]) -> Job | ZkinferError | None:
+        """What comes next; now and then the job as it is, since one that is deleted changes no more."""
+        try:
+            return await asyncio.wait_for(queue.get(), self._look_again)
+        except TimeoutError:
+            return await asyncio.to_thread(self._store.get, job_id)
 
     def _forget(self, job_id: str, queue: asyncio.Queue[Job | ZkinferError | None]) -> None:
         self._waiting[job_id].discard(queue)

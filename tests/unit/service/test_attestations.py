@@ -12,6 +12,7 @@ from tests.unit.circuits.making import X
 from tests.unit.service import serving
 from tests.unit.service.serving import bearer, details
 
+from zkinfer.circuits import processes
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.client.tensors import messages_of
 from zkinfer.service import proofs_servicer
@@ -20,7 +21,7 @@ from zkinfer.service.operations import name_of
 from zkinfer.service.tensors import arrays_of
 from zkinfer.service.verifying import Verifications
 from zkinfer.v1.proofs_pb2 import GetAttestationRequest, VerifyAttestationRequest
-from zkinfer.verifier import Attestation
+from zkinfer.verifier import Attestation, checks
 
 
 async def pieces(served, job, offset=0, **options):
@@ -91,7 +92,8 @@ async def test_attestation_damaged_on_disk_is_not_served(served, proven):
     path.write_bytes(path.read_bytes()[:-1] + b" ")
     with pytest.raises(aio.AioRpcError) as caught:
         await pieces(served, proven)
-    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert caught.value.code() == grpc.StatusCode.DATA_LOSS
+    assert "RetryInfo" not in details(caught.value)
     assert str(served.desk.folder) not in caught.value.details()
 
 
@@ -124,6 +126,31 @@ async def test_altered_attestation_is_refused_with_step_and_reason(served, attes
     found = details(caught.value)
     assert int(found["ErrorInfo"].metadata["step"]) >= 1
     assert found["BadRequest"].field_violations[0].field == "attestation"
+
+
+async def test_cache_that_others_can_write_to_is_the_servers_fault_and_is_not_named(served, attestation):
+    cache = served.desk.made.home.rebuilt
+    cache.mkdir(exist_ok=True)
+    cache.chmod(0o777)
+    try:
+        with pytest.raises(aio.AioRpcError) as caught:
+            await verified(served, attestation, policy(served.desk.made))
+    finally:
+        cache.chmod(0o700)
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert str(cache) not in str(caught.value)
+
+
+async def test_engine_of_a_verification_yields_to_answers(served, attestation, monkeypatch):
+    seen, rebuild = [], checks.rebuild
+
+    def seeing(*given, **named):
+        seen.append(processes._YIELDING.get())
+        return rebuild(*given, **named)
+
+    monkeypatch.setattr(checks, "rebuild", seeing)
+    await verified(served, attestation, policy(served.desk.made))
+    assert seen == [True]
 
 
 async def test_other_input_is_refused(served, attestation):

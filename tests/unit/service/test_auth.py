@@ -72,6 +72,14 @@ def test_only_listed_subjects_come_in_where_there_is_a_list(tokens):
         gate.identify([], [b"b"])
 
 
+def test_token_does_not_help_a_certificate_that_is_not_listed(tokens):
+    _, token = tokens.new("alice")
+    gate = Gate(tokens=tokens, certificates=True, subjects={"backend": Rights()})
+    with pytest.raises(UnauthenticatedError, match="certificate of other"):
+        gate.identify(header(f"Bearer {token}"), [b"other"])
+    assert gate.identify(header(f"Bearer {token}"), [b"backend"]).name == "alice"
+
+
 def test_token_counts_before_the_certificate(tokens):
     _, token = tokens.new("alice")
     assert Gate(tokens=tokens, certificates=True).identify(header(f"Bearer {token}"), [b"backend"]).name == "alice"

@@ -224,6 +224,7 @@ def test_filter_says_what_is_wanted(text, states, model):
         ("done = maybe", "true or false"),
         ("done = true AND state = QUEUED", "No state is both"),
         ("x" * 600, "more than 512 characters"),
+        ('model = "a\0"', "is no term of a filter"),
     ],
 )
 def test_filter_that_is_none_is_refused(text, message):

@@ -66,7 +66,12 @@ def test_password_of_the_database_is_not_shown():
         ('[tls]\ncertificate = "c"', "certificate and tls.key belong together"),
         ('[tls]\nclient_ca = "c"', "client_ca needs tls.certificate"),
         ("[tls.subjects.a]", "subjects needs tls.client_ca"),
+        (
+            'tls = {certificate = "c", key = "k", client_ca = "a", subjects = {Bob = {}}}',
+            "'Bob' can be no caller's name",
+        ),
         ('listen = "nowhere"', "is no address"),
+        ('metrics = "unix:/run/metrics"', "not at a socket"),
         ('metrics = "0.0.0.0:9"', "others could read the metrics"),
     ],
 )

@@ -24,6 +24,11 @@ def test_array_survives_the_wire(array):
     assert found.tobytes() == array.tobytes()
 
 
+def test_more_tensors_than_any_model_takes_are_refused_before_they_are_read():
+    with pytest.raises(BadFieldError, match="1,000 tensors"):
+        arrays_of([Tensor(name=str(number)) for number in range(1000)], "inputs")
+
+
 def test_array_of_the_other_byte_order_is_turned():
     [message] = messages_of({"x": np.array([1], dtype=">i4")})
     assert message.data == b"\1\0\0\0"

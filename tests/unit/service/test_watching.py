@@ -73,6 +73,16 @@ async def test_many_changes_at_once_are_all_told(desk, watch):
     assert {str(job.state) for job in await asyncio.gather(*waiting)} == {"CANCELLED"}
 
 
+async def test_job_that_is_deleted_while_somebody_waits_is_unknown(desk):
+    watch, job = Watch(desk.store, 0.5, look_again=0.7), desk.submit()
+    waiting = asyncio.ensure_future(watch.final(job.id, None))
+    await asyncio.sleep(0.1)
+    desk.store.cancel(job.id)
+    desk.store.delete(job.id)  # before the next question
+    with pytest.raises(UnknownJobError):
+        await asyncio.wait_for(waiting, 10)
+
+
 async def test_end_of_the_server_lets_everybody_go(desk, watch):
     waiting = [asyncio.ensure_future(watch.final(desk.submit().id, None)) for _ in range(3)]
     await asyncio.sleep(0.05)

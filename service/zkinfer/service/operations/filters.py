@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zkinfer.circuits.errors import InputError
 from zkinfer.prover.jobs import JobState
 
-_TERM = re.compile(r'\s*(?P<name>[a-z]+)\s*=\s*(?:"(?P<quoted>[^"\\]*)"|(?P<bare>[A-Za-z0-9_.-]+))\s*')
+_TERM = re.compile(r'\s*(?P<name>[a-z]+)\s*=\s*(?:"(?P<quoted>[^"\\\x00]*)"|(?P<bare>[A-Za-z0-9_.-]+))\s*')
 _MAX_TEXT = 512
 _HELP = 'Join terms with AND: state = QUEUED, done = true, model = "name".'
 
