@@ -203,11 +203,16 @@ def die_with(parent: int) -> None:
         sys.exit("the parent is gone")
 
 
+def leave_no_core() -> None:
+    """Bind this process and its children to leave no core file: it would hold inputs and the witness."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def limit(processor_seconds: int | None, memory: int | None) -> None:
     """Bound this process for good; its files are its user's alone, and it leaves no core file."""
     if processor_seconds is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the witness
+    leave_no_core()
     os.umask(0o077)
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

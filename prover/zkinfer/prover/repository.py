@@ -173,7 +173,8 @@ class ModelRepository:
 
     def _place(self, name: str, version: str) -> _Place:
         if _NAME.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
-            return _unavailable(name, version, "It is no readable folder NAME/VERSION, where VERSION is 1, 2, 3, ...")
+            reason = "It is no readable folder NAME/VERSION, where VERSION is 1, 2, 3, ..."
+            return _unavailable(_printable(name), _printable(version), reason)
         folder = (self.root / name / version).resolve()  # a link may lead elsewhere by the time a session opens
         place, signature = self._places.get((name, version)), _signature(folder)
         if place is None or place.signature != signature:
@@ -246,6 +247,11 @@ def _opened(name: str, version: str, folder: Path) -> _Place:
 
 def _unavailable(name: str, version: str, reason: str, detail: str = "") -> _Place:
     return _Place(IndexEntry(name, version, ModelState.UNAVAILABLE, reason, detail or reason))
+
+
+def _printable(name: str) -> str:
+    """A name as it can be sent and shown, whatever bytes it has on the disk."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _spelt(entry: IndexEntry) -> str:

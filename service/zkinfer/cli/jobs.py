@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zkinfer.cli.desks import Desk, Fields
+    from zkinfer.client.connection import Options
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +31,22 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the operat
 Store = Annotated[str | None, typer.Option(envvar="ZKINFER_STORE", help="Database, if not SQLite in the state folder.")]
 Server = Annotated[str | None, typer.Option(metavar="ADDR", help="Ask this server, host:port, instead of the folder.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with your bearer token, for --server.")]
+Tls = Annotated[bool, typer.Option("--tls", help="Use TLS, trusting the system's authorities.")]
 RootCertificates = Annotated[Path | None, typer.Option(help="Use TLS, trusting these authorities (PEM).")]
+Certificate = Annotated[Path | None, typer.Option(help="Your certificate chain (PEM), for a server that asks for it.")]
+Key = Annotated[Path | None, typer.Option(help="Its private key (PEM).")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """How a server is reached, as it was said."""
+
+    server: str | None = None
+    token_file: Path | None = None
+    tls: bool = False
+    tls_roots: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
 
 
 @app.command("list")
@@ -41,14 +58,18 @@ def list_jobs(
     store: Store = None,
     server: Server = None,
     token_file: TokenFile = None,
+    tls: Tls = False,
     tls_roots: RootCertificates = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first.
 
     Example: zkinfer jobs list --status FAILED
     """
-    with failing_politely(as_json=as_json), _desk(state, store, server, token_file, tls_roots) as desk:
+    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
         jobs = desk.list(status.upper() if status else None, model, most)
         if jobs:
             console.print(_table(jobs))
@@ -65,11 +86,15 @@ def show(
     store: Store = None,
     server: Server = None,
     token_file: TokenFile = None,
+    tls: Tls = False,
     tls_roots: RootCertificates = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one job: what is proven, how far it is, why it failed."""
-    with failing_politely(as_json=as_json), _desk(state, store, server, token_file, tls_roots) as desk:
+    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
         fields = desk.show(_job_id(job))
         console.print(facts_table({name: value for name, value in fields.items() if value not in (None, "")}))
         if as_json:
@@ -83,11 +108,15 @@ def cancel(
     store: Store = None,
     server: Server = None,
     token_file: TokenFile = None,
+    tls: Tls = False,
     tls_roots: RootCertificates = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Cancel a job: at once while it waits, within seconds while it is proven."""
-    with failing_politely(as_json=as_json), _desk(state, store, server, token_file, tls_roots) as desk:
+    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
         desk.cancel(_job_id(job))
         _now(desk, job, as_json=as_json)
 
@@ -100,7 +129,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Put a failed job back into the queue; its inputs are kept for a day."""
-    with failing_politely(as_json=as_json), _desk(state, store, None, None, None) as desk:
+    with failing_politely(as_json=as_json), _desk(state, store, _Door()) as desk:
         desk.retry(_job_id(job))
         _now(desk, job, as_json=as_json)
 
@@ -112,11 +141,15 @@ def delete(
     store: Store = None,
     server: Server = None,
     token_file: TokenFile = None,
+    tls: Tls = False,
     tls_roots: RootCertificates = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Forget a finished job and its attestation."""
-    with failing_politely(as_json=as_json), _desk(state, store, server, token_file, tls_roots) as desk:
+    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
         desk.delete(_job_id(job))
         say(f"[green]✓[/] {plain(_job_id(job))} is forgotten")
         if as_json:
@@ -124,10 +157,9 @@ def delete(
 
 
 @contextmanager
-def _desk(
-    state: Path | None, store: str | None, server: str | None, token_file: Path | None, tls_roots: Path | None
-) -> Iterator[Desk]:
-    if server is None:
+def _desk(state: Path | None, store: str | None, door: _Door) -> Iterator[Desk]:
+    if door.server is None:
+        _refuse_without_server(door)
         with needing("serve"):
             from zkinfer.service.queues import opened_queue
             from zkinfer.service.settings import default_state
@@ -136,10 +168,26 @@ def _desk(
         return
     with needing("client"):
         from zkinfer.client import Client
-    token = None if token_file is None else _read(token_file).decode("ascii", "replace").strip()
-    roots = None if tls_roots is None else _read(tls_roots)
-    with Client(server, token=token, root_certificates=roots) as client:
+    with Client(door.server, **_options(door)) as client:
         yield RemoteDesk(client)
+
+
+def _refuse_without_server(door: _Door) -> None:
+    """What would have no effect was meant to have one."""
+    from zkinfer.circuits.errors import InputError
+
+    if door != _Door():
+        raise InputError("Tokens and certificates are for a server that is called.", "Say which, with --server.")
+
+
+def _options(door: _Door) -> Options:
+    return {
+        "token": None if door.token_file is None else _read(door.token_file).decode("ascii", "replace").strip(),
+        "tls": door.tls,
+        "root_certificates": None if door.tls_roots is None else _read(door.tls_roots),
+        "private_key": None if door.tls_key is None else _read(door.tls_key),
+        "certificate_chain": None if door.tls_certificate is None else _read(door.tls_certificate),
+    }
 
 
 def _read(path: Path) -> bytes:

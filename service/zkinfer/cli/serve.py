@@ -82,12 +82,14 @@ def serve_command(
         from zkinfer.circuits.home import Home
 
         with needing("serve"):
+            from zkinfer.circuits.processes import leave_no_core
             from zkinfer.service.loading import load_settings
             from zkinfer.service.logs import configure
             from zkinfer.service.server import serve
 
         settings = load_settings(_only_given(given), config)
         configure(settings.log)
+        leave_no_core()
 
         def started(server: Running) -> None:
             show(server)

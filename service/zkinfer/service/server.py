@@ -126,7 +126,7 @@ async def running(
         await tending.take_over_models()
         await server.start()
         for work in (tending.watch_models(), tending.follow_jobs()):
-            stack.push_async_callback(_ended, asyncio.create_task(work))
+            stack.push_async_callback(_ended, tending.begin(work))
         yield Running(address, parts)
 
 

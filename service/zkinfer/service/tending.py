@@ -13,7 +13,7 @@ from zkinfer.prover.repository import ModelState
 from zkinfer.service.logs import described, log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
     from concurrent.futures import Future
 
     from grpc_health.v1.health import aio as health_aio
@@ -45,6 +45,21 @@ class Tending:
         self._proving = proving
         self._answering = answering
         self._known: dict[tuple[str, str], IndexEntry] = {}
+        self._is_whole = True
+        self._telling: asyncio.Task[None] | None = None
+
+    def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Do one of the tasks below in the background. One that breaks, which is a bug, makes the server unhealthy."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._broken)
+        return task
+
+    def _broken(self, task: asyncio.Task[None]) -> None:
+        err = None if task.cancelled() else task.exception()
+        if err is not None:
+            self._is_whole = False
+            log.error("a task of the server broke", **described(err))
+            self._telling = asyncio.create_task(self._tell_health())
 
     async def watch_models(self) -> None:
         """Look at the repository now and then, for ever."""
@@ -116,7 +131,7 @@ class Tending:
 
     async def _tell_health(self) -> None:
         workers = self._parts.workers
-        proves = workers is None or workers.is_alive
+        proves = self._is_whole and (workers is None or workers.is_alive)
         answers = any(entry.state == ModelState.READY for entry in self._known.values())
         await self._health.set("", _SERVING if proves else _NOT_SERVING)
         for name in self._proving:

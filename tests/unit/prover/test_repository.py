@@ -126,6 +126,16 @@ def test_version_that_is_no_positive_number_is_reported(place, version):
     assert set(listed(opened(place))) == expected
 
 
+@pytest.mark.parametrize("name", [b"ti\xff", b"a\nb", b"\x1b[2J"])
+def test_name_that_cannot_be_sent_or_shown_is_reported_in_one_that_can(place, name):
+    os.makedirs(os.fsencode(place.root) + b"/" + name + b"/1")  # noqa: PTH103 - bytes
+    odd, tiny = opened(place).index()
+    assert odd.state == "UNAVAILABLE"
+    assert odd.name.isprintable()
+    assert odd.name.encode()
+    assert tiny.state == "READY"
+
+
 def test_circuit_a_level_too_high_is_reported(place, made):
     shutil.copytree(made.circuit.folder, place.root / "high")
     entry = opened(place).index()[0]

@@ -3,11 +3,16 @@
 import asyncio
 import json
 
+import grpc
 import pytest
+from tests.unit.service import serving
+from tests.unit.service.certificates import Authority
 from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
 from zkinfer.prover.jobs import Failure
+from zkinfer.service.auth import Gate
+from zkinfer.service.settings import Tls
 from zkinfer.service.tokens import TokenFile
 
 
@@ -97,6 +102,31 @@ async def test_token_comes_from_a_file(served, remote, tmp_path):
         job.id
     ]
     assert (await remote("list"))[0] == 1
+
+
+async def test_server_that_asks_for_certificates_is_reached_with_one(desk, tmp_path):
+    authority = Authority()
+    files = authority.write(tmp_path)
+    desk.settings = desk.settings.model_copy(update={"tls": Tls(**files)})
+    desk.gate = Gate(tokens=desk.gate.tokens, certificates=True)
+    key, certificate = authority.issue("backend-1")
+    (tmp_path / "mine.key").write_bytes(key)
+    (tmp_path / "mine.pem").write_bytes(certificate)
+    job = desk.submit(owner="backend-1")
+    mine = ("--tls-certificate", str(tmp_path / "mine.pem"), "--tls-key", str(tmp_path / "mine.key"))
+    async with serving.served(desk, grpc.ssl_channel_credentials(authority.certificate)) as served:
+        address = served.address.replace("127.0.0.1", "localhost")
+        roots = ("--server", address, "--tls-roots", str(files["client_ca"]))
+        code, report = await asyncio.to_thread(invoked, "list", *roots, *mine)
+        alone, refusal = await asyncio.to_thread(invoked, "list", *roots, *mine[:2])
+    assert (code, [found["id"] for found in report["jobs"]]) == (0, [job.id])
+    assert (alone, "belong together" in refusal["error"]["cause"]) == (1, True)
+
+
+def test_token_without_a_server_is_refused(jobs, tmp_path):
+    code, report = jobs("list", "--token-file", str(tmp_path / "token"))
+    assert code == 1
+    assert "--server" in report["error"]["cure"]
 
 
 def test_server_that_is_not_there_is_told():

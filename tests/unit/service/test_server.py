@@ -273,6 +273,24 @@ async def test_health_is_told_for_each_service(settings, made):
         await eventually(ill)
 
 
+async def test_task_of_the_server_that_breaks_is_logged_and_makes_it_unhealthy(settings, made, monkeypatch, capsys):
+    configure(Log())
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+
+        def broken():
+            raise RuntimeError("31337 secret")
+
+        monkeypatch.setattr(server.parts.repository, "index", broken)
+
+        async def ill():
+            return await health(channel) == NOT_SERVING
+
+        await eventually(ill)
+    said = capsys.readouterr().err
+    assert "a task of the server broke" in said
+    assert "31337" not in said
+
+
 async def test_health_is_told_without_a_token_and_nothing_else(settings, made):
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         TokenFile(settings.token_file).new("alice")

@@ -18,7 +18,7 @@ from zkinfer.circuits.child import Limits
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.circuits.home import Home
-from zkinfer.circuits.processes import die_with
+from zkinfer.circuits.processes import die_with, leave_no_core
 from zkinfer.prover.artefacts import ArtefactStore
 from zkinfer.prover.jobs.store import JobStore
 from zkinfer.prover.prover import Prover
@@ -75,6 +75,7 @@ def main() -> None:
 def run_here(*, engines: Mapping[str, Engine] | None = None) -> None:
     """Be a worker of the process that started this one; see `serve`."""
     die_with(int(sys.argv[1]))
+    leave_no_core()
     log_to_stderr()
     try:
         serve(WorkerSettings.from_bytes(sys.stdin.buffer.read()), engines=engines)

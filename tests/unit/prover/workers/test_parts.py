@@ -154,7 +154,17 @@ def test_log_line_holds_the_known_fields_and_no_others():
     assert "inputs" not in FIELDS
 
 
-def test_log_line_of_a_bug_has_its_traceback():
+def test_log_line_of_a_bug_has_its_place_and_not_its_text():
     error = ValueError("no such luck")
     record = logging.makeLogRecord({"msg": "oops", "exc_info": (ValueError, error, None)})
-    assert "no such luck" in json.loads(JsonLines().format(record))["traceback"]
+    line = json.loads(JsonLines().format(record))
+    assert "no such luck" not in json.dumps(line)
+    assert line["error"]
+
+
+def test_worker_that_breaks_says_where_and_not_over_what():
+    code = "import zkinfer.prover.workers.logs as logs; logs.log_to_stderr(); int('31337 secret')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    line = json.loads(ended.stderr)
+    assert (ended.returncode, line["event"], line["error"]) == (1, "the worker broke", "ValueError")
+    assert "31337" not in ended.stderr
