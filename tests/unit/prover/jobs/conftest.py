@@ -14,7 +14,7 @@ def postgres_url():
         yield named
         return
     if postgres.programs() is None:
-        pytest.skip("no PostgreSQL: ZKINFER_TEST_POSTGRES names none, and initdb is not installed")
+        pytest.skip("no PostgreSQL: ZKINFER_TEST_POSTGRES names none, and neither initdb nor its package is installed")
     url, stop = postgres.start()
     yield url
     stop()

@@ -159,9 +159,8 @@ def test_database_that_was_removed_under_us_is_an_error(embedded):
         embedded.store.page()
 
 
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
 def test_server_that_goes_away_is_an_error_and_then_is_found_again(queue):
-    if queue.url.startswith("sqlite"):
-        pytest.skip("no server")
     job = queue.submit()
     kill = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
