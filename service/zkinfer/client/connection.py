@@ -48,7 +48,8 @@ class Connection:
         insecure_send_token: send the token in the clear.
 
     Raises:
-        InputError: a token would go in the clear, or key and chain do not come together.
+        InputError: the target is a URL or has no port, a token would go in the clear, or key and chain do not come
+            together.
     """
 
     target: str
@@ -66,6 +67,8 @@ class Connection:
             raise InputError(
                 f"The token would be sent in the clear to {self.target}.", "Use TLS, or say insecure_send_token."
             )
+        if ":" not in self.target or self.target.startswith(("http:", "https:")):  # gRPC would look elsewhere
+            raise InputError(f"{self.target!r:.120} is no address of a server.", "Write host:port or unix:/path.")
 
     @property
     def encrypted(self) -> bool:

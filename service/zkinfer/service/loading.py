@@ -47,7 +47,7 @@ def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Setti
     try:
         settings = _FromFile(**options)
     except (ValidationError, SettingsSourceError) as err:
-        raise SettingsError(_complaint(err), "docs/settings.md lists the settings.") from err
+        raise SettingsError(_complaint(err), _cure(err)) from err
     _refuse_open_doors(settings)
     return settings
 
@@ -102,6 +102,15 @@ def _refuse_unreadable(file: Path) -> None:
         raise SettingsError(f"{file} cannot be read: {why(err)}.") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise SettingsError(f"{file} is not TOML: {err}.") from err
+
+
+def _cure(err: ValidationError | SettingsSourceError) -> str:
+    missing = (
+        [one["loc"] for one in err.errors() if one["type"] == "missing"] if isinstance(err, ValidationError) else []
+    )
+    if ("repository",) in missing:
+        return "Name the folder of models with --repository, or in the file of --config."
+    return "docs/settings.md lists the settings."
 
 
 def _complaint(err: ValidationError | SettingsSourceError) -> str:

@@ -76,7 +76,8 @@ class Tending:
         entries = {(entry.name, entry.version): entry for entry in self._parts.repository.index()}
         for place, entry in entries.items():
             if self._known.get(place) != entry:
-                log.info("model", model=entry.name, version=entry.version, state=str(entry.state), reason=entry.detail)
+                say = log.info if entry.state == ModelState.READY else log.warning
+                say("model", model=entry.name, version=entry.version, state=str(entry.state), reason=entry.detail)
         for name, version in self._known.keys() - entries.keys():
             log.info("model", model=name, version=version, state="REMOVED")
         self._parts.metrics.models({place: entry.state == ModelState.READY for place, entry in entries.items()})

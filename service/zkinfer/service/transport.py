@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 
 import grpc
@@ -71,6 +72,7 @@ class _Certificates:
     """The files of `Tls`; what cannot be read any more leaves the last good ones in place."""
 
     def __init__(self, tls: Tls) -> None:
+        self._tls = tls
         self._paths = [path for path in (tls.key, tls.certificate, tls.client_ca) if path]
         self._mark: tuple[int, ...] = ()
 
@@ -78,6 +80,7 @@ class _Certificates:
         """As they are now; raises SettingsError."""
         marks = self._marks()
         key, certificate, *authority = [_read(path) for path in self._paths]
+        _refuse_useless(self._tls)
         self._mark = marks
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
 
@@ -93,6 +96,24 @@ class _Certificates:
             return tuple(path.stat().st_mtime_ns for path in self._paths)
         except OSError as err:
             raise SettingsError(f"{err.filename} cannot be read: {why(err)}.") from err
+
+
+def _refuse_useless(tls: Tls) -> None:
+    """gRPC would only say that it cannot listen."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(str(tls.certificate), str(tls.key), password=lambda: "")
+    except (ssl.SSLError, ValueError) as err:
+        raise SettingsError(
+            f"{tls.certificate} and {tls.key} are no certificate and the key to it.",
+            "Both are PEM, and the key is not encrypted.",
+        ) from err
+    if tls.client_ca is None:
+        return
+    try:
+        context.load_verify_locations(str(tls.client_ca))
+    except ssl.SSLError as err:
+        raise SettingsError(f"{tls.client_ca} holds no certificate of an authority.", "It is PEM.") from err
 
 
 def _read(path: Path) -> bytes:

@@ -33,3 +33,9 @@ def test_token_is_sent_where_nobody_reads_along_or_that_was_said(target, options
 def test_key_without_its_certificate_is_refused():
     with pytest.raises(InputError, match="belong together"):
         Connection(target="localhost:1", private_key=b"pem")
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:8001", "https://example.org", "localhost", "127.0.0.1", ""])
+def test_target_that_is_a_url_or_has_no_port_is_refused(target):
+    with pytest.raises(InputError, match="is no address of a server"):
+        Connection(target=target)

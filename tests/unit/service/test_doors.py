@@ -140,6 +140,18 @@ async def test_certificate_that_cannot_be_read_stops_the_start(desk, tmp_path):
         listen(aio.server(), desk.settings)
 
 
+@pytest.mark.parametrize("damaged", ["certificate", "key", "client_ca", "pair"])
+async def test_certificate_that_is_none_stops_the_start_and_is_named(desk, tmp_path, damaged):
+    files = Authority().write(tmp_path)
+    if damaged == "pair":
+        files["key"].write_bytes(Authority().issue("server")[0])
+    else:
+        files[damaged].write_text("none")
+    with_tls(desk, **files)
+    with pytest.raises(SettingsError, match=r"are no certificate and the key|no certificate of an authority"):
+        listen(aio.server(), desk.settings)
+
+
 async def test_port_in_use_stops_the_start(served):
     settings = served.desk.settings.model_copy(update={"listen": served.address})
     with pytest.raises(SettingsError, match="cannot be listened at"):

@@ -94,7 +94,7 @@ def test_variable_that_is_no_setting_is_refused(monkeypatch):
 
 
 def test_repository_is_needed():
-    with pytest.raises(SettingsError, match="repository is missing"):
+    with pytest.raises(SettingsError, match=r"repository is missing.*--repository"):
         load_settings({})
 
 
