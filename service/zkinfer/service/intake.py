@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.answering import Answer, Answers, Arrays
     from zkinfer.prover.inputs import Inputs
     from zkinfer.prover.jobs import Job, JobStore, QueueLimits, Submission
-    from zkinfer.prover.repository import ModelVersion
+    from zkinfer.prover.repository import ModelRepository, ModelVersion
     from zkinfer.service.identity import Identity
     from zkinfer.service.predictions import Predictions
 
@@ -127,6 +127,27 @@ class Intake:
     def close(self) -> None:
         """Wait for what is being written."""
         self._threads.shutdown()
+
+    async def model_for(
+        self, identity: Identity, repository: ModelRepository, name: str, version: str, request_id: str | None
+    ) -> ModelVersion:
+        """The version that a request means.
+
+        The newest where none is named; but for a request that was made before, the one that answered it then, so that
+        it is the same request after a newer version has come.
+
+        Raises:
+            ModelNotFoundError, ModelUnavailableError: see `ModelRepository.find`.
+            StoreError: the store cannot be asked.
+        """
+        found = repository.find(name, version)
+        if version or not request_id or len(repository.versions(name)) == 1:
+            return found
+        job = await self._in_thread(self._store.of_request, identity.name, request_id)
+        if job is None or job.request.model != name:
+            return found
+        same = (one for one in repository.versions(name) if one.digest == job.request.circuit)
+        return next((one for one in same if one.version == job.request.version), found)
 
     async def accept(self, identity: Identity, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Accepted:
         """Answer; the job, if one is wanted, is on the disk when this returns, and outlives the call.

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.cost import REFERENCE_SPEED
-from zkinfer.circuits.errors import EngineError
+from zkinfer.circuits.errors import EngineError, InputError
 from zkinfer.circuits.speeds import known_speed
 
 if TYPE_CHECKING:
+    from zkinfer.circuits.cost import Speed
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.home import Home
     from zkinfer.prover.repository import ModelVersion
@@ -44,10 +45,17 @@ class Predictions:
 
     def _predicted(self, model: ModelVersion) -> Prediction:
         manifest = model.circuit.manifest
-        speed = known_speed(model.engine, self._home)
+        speed = self._speed(model)
         try:
             work = model.engine.work(model.circuit.folder)
         except EngineError:
             return Prediction(manifest.cost.memory_bytes, 0.0, measured=False)
         cost = work.at(speed or REFERENCE_SPEED)
         return Prediction(manifest.cost.memory_bytes, cost.prove_seconds, measured=speed is not None)
+
+    def _speed(self, model: ModelVersion) -> Speed | None:
+        """What was measured here; a file that others could have written is as good as none."""
+        try:
+            return known_speed(model.engine, self._home)
+        except InputError:
+            return None

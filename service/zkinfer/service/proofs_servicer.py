@@ -68,8 +68,8 @@ class ProofsServicer(Base):
             if not request.model:
                 raise DataError("No model is named.", "ListModels lists those there are.")
         who.require_model(request.model)
-        model = self.repository.find(request.model, request.version)
         asked = proof_request(request)
+        model = await self.intake.model_for(who, self.repository, request.model, request.version, asked.request_id)
         arrays = arrays_of(request.inputs, "inputs")
         began = time.perf_counter()
         with blaming("inputs"):

@@ -20,9 +20,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import generate_latest
+from tests.unit.circuits import making
 from tests.unit.prover import fake_worker
 from tests.unit.service import serving
 
+from zkinfer.circuits import compile_model
 from zkinfer.circuits.errors import RepositoryError
 from zkinfer.circuits.tensors import quantise_sample
 from zkinfer.client.tensors import messages_of
@@ -55,6 +57,16 @@ def settings(made, tmp_path):
     return Settings(
         repository=models, listen="127.0.0.1:0", state=tmp_path / "state", reload_seconds=0.05, proving=proving
     )
+
+
+@pytest.fixture
+def other_circuit(made, tmp_path, monkeypatch):
+    """The folder of a circuit of the same shape as `made`'s."""
+    with monkeypatch.context() as patch:
+        making.without_children(patch)
+        model = making.write_model(tmp_path / "other.onnx", bias=0.25)
+        made_of = {"engine": serving.ENGINES["fake/1"], "home": made.home, "options": making.DEV}
+        return compile_model(model, tmp_path / "other", **made_of).circuit.folder
 
 
 def changed(settings, **changes):
@@ -256,6 +268,25 @@ async def test_context_and_key_of_a_proof_are_two_things(settings, made):
     assert (first.request.request_id, first.request.context.request_id) == ("order-7", word)
     assert first.request.context.chain_id == 5
     assert (second.request.request_id, second.request.context.request_id) == (word, word)
+
+
+async def test_request_that_was_made_before_is_the_same_after_a_newer_version_has_come(settings, made, other_circuit):
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        create = ProofsStub(channel).CreateProof
+        first = (await create(asking([1, 2, 3], request_id="order-7"))).operation.name
+        shutil.copytree(other_circuit, settings.repository / "tiny" / "2")
+
+        async def newer():
+            return len(server.parts.repository.versions("tiny")) == 2
+
+        await eventually(newer)
+        again = (await create(asking([1, 2, 3], request_id="order-7"))).operation.name
+        other = (await create(asking([1, 2, 3], request_id="order-8"))).operation.name
+        with pytest.raises(aio.AioRpcError, match="used before"):
+            await create(asking([1, 2, 3], request_id="order-7", version="2"))
+        used = [job.request.version for job in server.parts.store.page().jobs]
+    assert (again, used) == (first, ["2", "1"])
+    assert other != first
 
 
 async def test_health_is_told_for_each_service(settings, made):

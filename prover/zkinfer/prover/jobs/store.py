@@ -132,6 +132,11 @@ class JobStore:
         with self._database.reading() as connection:
             return job_of(row_of(connection, job_id))
 
+    def of_request(self, owner: str, request_id: str) -> Job | None:
+        """The job that an owner's request id stands for."""
+        with self._database.reading() as connection:
+            return submitting.of_request(connection, owner, request_id)
+
     def page(
         self,
         *,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from zkinfer.prover.artefacts import ArtefactStore
-    from zkinfer.prover.jobs.values import JobRequest, QueueLimits
+    from zkinfer.prover.jobs.values import Job, JobRequest, QueueLimits
 
 _LONGEST_WAIT = 60.0
 _OWNER: BindParameter[Any] = bindparam("owner")
@@ -92,6 +92,12 @@ def known(connection: Connection, request: JobRequest) -> Submission | None:
     """The job that stands for the same request already; raises RequestConflictError."""
     row = _same(connection, request)
     return None if row is None else Submission(job_of(row), created=False)
+
+
+def of_request(connection: Connection, owner: str, request_id: str) -> Job | None:
+    """See `JobStore.of_request`."""
+    row = connection.execute(_WITH_ID, {"owner": owner, "request_id": request_id}).one_or_none()
+    return None if row is None else job_of(row)
 
 
 def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:

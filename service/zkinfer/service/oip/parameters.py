@@ -47,6 +47,16 @@ def proof_request(parameters: Mapping[str, InferParameter]) -> ProofRequest:
         raise BadFieldError("parameters", f"The proof's context is not valid: {err.errors()[0]['msg']}.") from err
 
 
+def request_id_in(parameters: Mapping[str, InferParameter]) -> str | None:
+    """The idempotency key, before anything else is read; None where there is none, or it is not acceptable."""
+    if "zkinfer_request_id" not in parameters:
+        return None
+    try:
+        return _request_id(_value(parameters["zkinfer_request_id"]))
+    except DataError:
+        return None
+
+
 def _value(parameter: InferParameter) -> object:
     choice = parameter.WhichOneof("parameter_choice")
     return None if choice is None else getattr(parameter, choice)

@@ -21,7 +21,7 @@ from zkinfer.service.oip.outputs import (
     add_outputs,
     wanted_outputs,
 )
-from zkinfer.service.oip.parameters import proof_request
+from zkinfer.service.oip.parameters import proof_request, request_id_in
 from zkinfer.service.oip.statistics import Statistics, Times
 from zkinfer.service.oip.streams import merged, taken_until
 from zkinfer.service.operations.names import name_of
@@ -213,7 +213,10 @@ class InferenceServicer:
         response.parameters["zkinfer_state"].string_param = "SUCCEEDED"
 
     async def _served(self, request: ModelInferRequest) -> _Served:
-        model = self._model(request.model_name, request.model_version)
+        caller().require_model(request.model_name)
+        model = await self.intake.model_for(
+            caller(), self.repository, request.model_name, request.model_version, request_id_in(request.parameters)
+        )
         began = time.perf_counter()
         try:
             return await self._inferred(request, model, began)
