@@ -11,7 +11,7 @@ import urllib.request
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from tests.e2e.serving import MODEL, Server, client_of, given, parameters_of, until
+from tests.e2e.serving import MODEL, Server, alive, client_of, given, parameters_of, until
 from tests.e2e.shell import SHM, Shell
 from tritonclient.utils import InferenceServerException
 
@@ -173,7 +173,8 @@ def test_jobs_are_listed_shown_cancelled_and_deleted(models, home, tmp_path):
 def test_term_lets_those_who_are_served_end_and_those_who_wait_go(models, home, tmp_path):
     with Server(tmp_path, models, home.root, ("--workers", "1")) as server, client_of(server) as client:
         answers = queue.Queue()
-        client.infer(MODEL, given(INPUT))  # so that a job runs while the others wait
+        for number in range(6):  # so that a job runs while the others wait
+            client.infer(MODEL, given((number / 8, 0.5, 0.5, 0.5)))
         client.start_stream(lambda result, error: answers.put((result, error)))
         client.async_stream_infer(MODEL, given((0.5, 0.5, 0.5, 0.5)))
         taken, error = answers.get(timeout=30)
@@ -253,6 +254,27 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
     assert not any(pattern in numbers + server.log.read_bytes() for pattern in spelt)
     private = {path for path in seen if path.is_relative_to(SHM)}
     assert seen - private <= spooled
+
+
+def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_is_cancelled(
+    models, home, tmp_path, spelt
+):
+    server = Server(tmp_path, models, home.root, ("--workers", "1"))
+    shell, watched = Shell(home.root, tmp_path), (tmp_path, home.root)
+    with server, client_of(server) as client:
+        name = parameters_of(client.infer(MODEL, given(MARKER)))["zkinfer_operation"]
+        until(lambda: server.relatives("engine") != [], 60)
+        mine = [one.pid for one in server.relatives()]
+        server.kill()
+        until(lambda: not any(alive(pid) for pid in mine), 20)
+        until(lambda: places_of(spelt, *SHM.glob(f".zkinfer-{server.pid}-*")) == set(), 20)
+        assert {path.parent.name for path in places_of(spelt, *watched)} == {"artefacts"}
+        server.options = ("--workers", "0")
+        server.start()
+        assert shell("jobs", "cancel", name, "--state", server.state).status == 0
+        assert places_of(spelt, *watched) == set()
+        numbers = numbers_of(server).encode()
+    assert not any(pattern in numbers + server.log.read_bytes() for pattern in spelt)
 
 
 def test_scan_finds_the_marker_where_it_is_written(tmp_path, spelt):
