@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.digest import Digest, sha256
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_PART = ".part-"
+_PART, _IDENTITY = ".part-", ".identity"
 _NAME = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -99,6 +99,18 @@ class ArtefactStore:
             if name.startswith(_PART):
                 (self.root / name).unlink(missing_ok=True)
         return [Digest("sha256", bytes.fromhex(name)) for name in names if _NAME.fullmatch(name)]
+
+    def identity(self) -> str:
+        """A random name of this folder, kept beside it from the first time on."""
+        path = self.root.with_name(self.root.name + _IDENTITY)
+        with self._translated("written"):
+            if not path.exists():
+                part = path.with_name(_PART + secrets.token_hex(8))
+                part.write_text(secrets.token_hex(16))
+                with suppress(FileExistsError):  # another process was faster
+                    path.hardlink_to(part)
+                part.unlink()
+            return path.read_text()
 
     def free_bytes(self) -> int:
         """Room on the disk."""

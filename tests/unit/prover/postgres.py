@@ -62,5 +62,5 @@ def start():
 def emptied(url):
     """The same server without our tables."""
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
-        connection.execute("DROP TABLE IF EXISTS zkinfer_jobs, zkinfer_owners, zkinfer_state")
+        connection.execute("DROP TABLE IF EXISTS zkinfer_jobs, zkinfer_owners, zkinfer_place, zkinfer_state")
     return url

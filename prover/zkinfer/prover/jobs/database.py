@@ -70,6 +70,26 @@ class Database:
         """Give all connections back."""
         self._engine.dispose()
 
+    @property
+    def is_server(self) -> bool:
+        """Whether other machines may reach it."""
+        return self._engine.dialect.name != "sqlite"
+
+    def bind(self, artefacts: str) -> None:
+        """Make sure that its jobs name files of this folder of artefacts; raises StoreError."""
+
+        def work(connection: Connection) -> None:
+            found = connection.scalar(select(schema.place.c.artefacts))
+            if found is None:
+                connection.execute(insert(schema.place).values(id=1, artefacts=artefacts))
+            elif found != artefacts:
+                raise StoreError(
+                    f"The jobs of the database {self._name} have their files in another state folder than this.",
+                    "One database is for one state folder: name another database, or move the folder along with it.",
+                )
+
+        self.write(work)
+
     def _next_batch(self) -> list[_Entry[Any]]:
         with self._arrival:
             batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
@@ -129,15 +149,17 @@ class _Entry(Generic[T]):
         return self._result[0]
 
 
-def opened(url: str, *, busy_seconds: float = 10.0) -> Database:
+def opened(url: str, *, busy_seconds: float = 10.0, place: Callable[[], str] | None = None) -> Database:
     """Open a database and make its tables where there are none.
 
     Args:
         url: as SQLAlchemy has them; SQLite in a file, or PostgreSQL through psycopg.
         busy_seconds: how long to wait for a writer of another process.
+        place: names the folder where its jobs have their files; asked where other machines may reach the database.
 
     Raises:
-        StoreError: it cannot be opened, is no such database, or was written by a newer version of zkinfer.
+        StoreError: it cannot be opened, is no such database, was written by a newer version of zkinfer, or is for jobs
+            whose files are elsewhere.
     """
     parsed = _parsed(url)
     engine = (
@@ -146,6 +168,8 @@ def opened(url: str, *, busy_seconds: float = 10.0) -> Database:
     database = Database(engine, parsed.render_as_string(hide_password=True))
     try:
         database.write(_prepare)
+        if place is not None and database.is_server:
+            database.bind(place())
     except ZkinferError:
         database.close()
         raise

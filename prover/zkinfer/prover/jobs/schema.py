@@ -37,6 +37,14 @@ state = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+# One row, in a database that more than one machine can reach: which folder of artefacts its jobs name files of.
+place = Table(
+    "zkinfer_place",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("artefacts", String(64), nullable=False),
+)
+
 # When an owner was last given a worker, as a revision: the longest ago comes next.
 owners = Table(
     "zkinfer_owners",

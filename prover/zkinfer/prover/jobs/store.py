@@ -79,8 +79,11 @@ class JobStore:
             clock: the time of day, UTC. It may be set back and forth: no lease hangs on it.
             monotonic: seconds, for what must not hang on the time of day.
             busy_seconds: how long to wait for a writer of another process.
+
+        Raises:
+            StoreError: see `opened`; or the jobs of this database have their artefacts in another folder.
         """
-        database = opened(url, busy_seconds=busy_seconds)
+        database = opened(url, busy_seconds=busy_seconds, place=artefacts.identity)
         return cls(database, artefacts, patience=patience or Patience(), clock=clock, monotonic=monotonic)
 
     def close(self) -> None:

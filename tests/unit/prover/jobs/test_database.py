@@ -37,6 +37,14 @@ def test_commits_wait_for_the_disk(embedded):
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_path):
+    queue.submit()
+    assert queue.again().store.counts().of(JobState.QUEUED) == 1
+    with pytest.raises(StoreError, match=r"in another state folder.*One database is for one state folder"):
+        JobStore.open(queue.url, ArtefactStore(tmp_path / "elsewhere"))
+
+
 @pytest.mark.parametrize(
     "url",
     ["mysql://user@host/x", "sqlite://", "sqlite:///:memory:", "postgresql://user@host/x", "sqlite+aiosqlite:///x"],
