@@ -28,10 +28,10 @@ from zkinfer.circuits import Circuit, Home, field  # noqa: E402
 from zkinfer.circuits.context import Context  # noqa: E402
 from zkinfer.circuits.engines.ezkl import EzklEngine  # noqa: E402
 from zkinfer.circuits.tensors import quantise  # noqa: E402
-from zkinfer.contracts import Request, commitment  # noqa: E402
+from zkinfer.contracts import SELECTOR, Registration, Request, commitment  # noqa: E402
 from zkinfer.contracts.chain import Chain, call_data, constructor_data, function_named  # noqa: E402
-from zkinfer.contracts.client import Ledger, Registration, Registry  # noqa: E402
-from zkinfer.contracts.deploying import FACTORY, SELECTOR, Governance, Plan, deploy, plan  # noqa: E402
+from zkinfer.contracts.client import Ledger, Registry  # noqa: E402
+from zkinfer.contracts.deploying import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
 from zkinfer.contracts.requests import NOBODY  # noqa: E402
 from zkinfer.prover import Prover  # noqa: E402
 from zkinfer.verifier.codec import from_base64  # noqa: E402

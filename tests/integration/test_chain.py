@@ -15,9 +15,9 @@ from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.circuits.tensors import quantise
-from zkinfer.contracts import CONTRACTS, Request, commitment, load, patch_dedicated, patch_reusable
+from zkinfer.contracts import CONTRACTS, Registration, Request, commitment, load, patch_dedicated, patch_reusable
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.client import Ledger, Registration, Registry
+from zkinfer.contracts.client import Ledger, Registry
 from zkinfer.contracts.deploying import Governance, deploy, plan, verify_deployment
 from zkinfer.contracts.embedded import embedded_chain
 from zkinfer.contracts.errors import DeploymentError, RevertedError

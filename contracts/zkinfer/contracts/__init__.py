@@ -3,12 +3,14 @@
 from zkinfer.contracts.errors import ArtefactError, ChainError, CodeMismatchError, PatchError
 from zkinfer.contracts.loading import CONTRACTS, Artefact, Canary, ContractName, key_store_code, load, load_canary
 from zkinfer.contracts.patching import patch_dedicated, patch_reusable
+from zkinfer.contracts.registration import SELECTOR, Registration
 from zkinfer.contracts.requests import ANY_INPUT, NOBODY, Request, commitment, listing_of
 
 __all__ = [
     "ANY_INPUT",
     "CONTRACTS",
     "NOBODY",
+    "SELECTOR",
     "Artefact",
     "ArtefactError",
     "Canary",
@@ -16,6 +18,7 @@ __all__ = [
     "CodeMismatchError",
     "ContractName",
     "PatchError",
+    "Registration",
     "Request",
     "commitment",
     "key_store_code",

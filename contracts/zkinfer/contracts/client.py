@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from zkinfer.contracts.deploying import SELECTOR
 from zkinfer.contracts.errors import RpcError
-from zkinfer.contracts.hashing import keccak256, words
 from zkinfer.contracts.requests import listing_of
 
 if TYPE_CHECKING:
@@ -16,36 +14,14 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.registration import Registration, Visibility
     from zkinfer.contracts.requests import Request
 
-Visibility = Literal["public", "hashed", "private"]
 Status = Literal["unknown", "active", "deprecated", "revoked"]
 State = Literal["none", "open", "recorded", "refunded"]
 _VISIBILITIES: Final[tuple[Visibility, ...]] = ("public", "hashed", "private")
 _STATUSES: Final[tuple[Status, ...]] = ("unknown", "active", "deprecated", "revoked")
 _STATES: Final[tuple[State, ...]] = ("none", "open", "recorded", "refunded")
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What a publisher says of a model; `key` are the words of its verifying key, `fee` is in wei.
-
-    `inputs` and `outputs` are numbers of public values, as in IModelRegistry.sol.
-    """
-
-    onnx_digest: str
-    key: bytes
-    visibility: Visibility
-    inputs: int
-    outputs: int
-    fee: int = 0
-    uri: str = ""
-    selector: bytes = SELECTOR
-
-    @property
-    def model_id(self) -> str:
-        """keccak256(abi.encode(sha256 of the ONNX file, digest of the verifying key))."""
-        return "0x" + keccak256(words([self.onnx_digest, keccak256(self.key)])).hex()
 
 
 @dataclass(frozen=True, slots=True)

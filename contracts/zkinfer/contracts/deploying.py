@@ -13,6 +13,7 @@ from zkinfer.contracts.chain import constructor_data
 from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.hashing import keccak256, words
 from zkinfer.contracts.loading import key_store_code, load, load_canary
+from zkinfer.contracts.registration import SELECTOR
 from zkinfer.contracts.requests import NOBODY
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _FACTORY_TRANSACTION: Final = (
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b"
     "8082525050506014600cf31ba0" + "22" * 32 + "a0" + "22" * 32
 )
-SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
 REGISTERED_KEYS: Final = 0  # the slot of the generated verifier's map of keys
 CANARY_KEY: Final = "CanaryKey"
 

@@ -11,12 +11,14 @@ from zkinfer.circuits.engines import ezkl_fitting
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, slots_in_order
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
 from zkinfer.circuits.engines.ezkl_cost import least_work, with_shrinking, work_of
-from zkinfer.circuits.engines.ezkl_files import NETWORK, damaged, read_settings
+from zkinfer.circuits.engines.ezkl_files import NETWORK, VKA, damaged, read_settings
 from zkinfer.circuits.engines.ezkl_layout import is_complete, layout_as_built, layout_of, log_rows_least
 from zkinfer.circuits.engines.ezkl_process import EzklProcess
 from zkinfer.circuits.engines.ezkl_sessions import EzklSession
 from zkinfer.circuits.engines.ezkl_speed import measure_speed
+from zkinfer.circuits.engines.ezkl_vka import read_vka
 from zkinfer.circuits.errors import EngineError
+from zkinfer.circuits.oserrors import why
 from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
@@ -134,6 +136,16 @@ class EzklEngine:
                 out=str(out.resolve()),
             )
             return out.read_text()
+
+    @staticmethod
+    def evm_key(folder: Path) -> bytes:
+        """The words of the verifying key, as a verifier on a chain takes them; raises EngineError where damaged."""
+        try:
+            data = (folder / VKA).read_bytes()
+        except OSError as err:
+            raise EngineError(f"{folder / VKA} cannot be read: {why(err)}.") from err
+        read_vka(data)
+        return data[8:]
 
     def forward(
         self, folder: Path, program: Program, batch: Sequence[Sequence[Sequence[int]]]

@@ -1,0 +1,35 @@
+"""What a publisher says of a model; needs no chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from zkinfer.contracts.hashing import keccak256, words
+
+SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
+"""The proving system, as the router knows it."""
+
+Visibility = Literal["public", "hashed", "private"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a publisher says of a model; `key` are the words of its verifying key, `fee` is in wei.
+
+    `inputs` and `outputs` are numbers of public values, as in IModelRegistry.sol.
+    """
+
+    onnx_digest: str
+    key: bytes
+    visibility: Visibility
+    inputs: int
+    outputs: int
+    fee: int = 0
+    uri: str = ""
+    selector: bytes = SELECTOR
+
+    @property
+    def model_id(self) -> str:
+        """keccak256(abi.encode(sha256 of the ONNX file, digest of the verifying key))."""
+        return "0x" + keccak256(words([self.onnx_digest, keccak256(self.key)])).hex()
