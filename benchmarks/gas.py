@@ -29,7 +29,8 @@ from zkinfer.circuits.context import Context  # noqa: E402
 from zkinfer.circuits.engines.ezkl import EzklEngine  # noqa: E402
 from zkinfer.circuits.tensors import quantise  # noqa: E402
 from zkinfer.contracts import SELECTOR, Registration, Request, commitment  # noqa: E402
-from zkinfer.contracts.chain import Chain, call_data, constructor_data, function_named  # noqa: E402
+from zkinfer.contracts.abi import call_data, constructor_data, function_named  # noqa: E402
+from zkinfer.contracts.chain import Chain  # noqa: E402
 from zkinfer.contracts.client import Ledger, Registry  # noqa: E402
 from zkinfer.contracts.deploying import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
 from zkinfer.contracts.requests import NOBODY  # noqa: E402
@@ -38,6 +39,8 @@ from zkinfer.verifier.codec import from_base64  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from web3.types import TxReceipt
 
 PAGE = ROOT / "docs/gas.md"
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first, known to everybody
@@ -120,7 +123,7 @@ class Bench:
 
     def gas(self, to: str, data: bytes) -> int:
         """Of a transaction; it must succeed."""
-        return int(self.chain.send(to, data, gas=GAS)["gasUsed"])
+        return used(self.chain.send(to, data, gas=GAS))
 
 
 def main() -> None:
@@ -160,7 +163,7 @@ def measure(bench: Bench) -> str:
     steps.append(("ledger, recording a first answer", first))
     steps.append(("ledger, where prover and owner have credit already", record(bench.ledger, answers[1])))
     batch = bench.ledger.record_batch([(one.request, one.proof, one.instances) for one in answers[2:]], gas=GAS)
-    each = int(batch["gasUsed"]) // BATCH
+    each = used(batch) // BATCH
     steps.append((f"ledger, each of {BATCH} answers in a batch", each))
     own, own_bare = dedicated_steps(bench)
     proof, key = f"{len(answers[0].proof):,}", f"{len(bench.key):,}"
@@ -211,9 +214,13 @@ def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
 
 def record(ledger: Ledger, answer: Answer) -> int:
     """Gas of recording one answer."""
-    receipt = ledger.record(answer.request, answer.proof, answer.instances, gas=GAS)
+    return used(ledger.record(answer.request, answer.proof, answer.instances, gas=GAS))
+
+
+def used(receipt: TxReceipt | None) -> int:
+    """Gas of a transaction that was sent."""
     if receipt is None:
-        sys.exit("it was recorded before")
+        sys.exit("it was done before")
     return int(receipt["gasUsed"])
 
 

@@ -1,4 +1,12 @@
-"""The contracts of zkinfer, compiled, and what Python must compute as they do. Needs no chain, no node, no compiler."""
+"""The contracts of zkinfer, compiled, and what Python must compute as they do. Needs no chain, no node, no compiler.
+
+What talks to a chain needs the extra `chain`, and is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from zkinfer.contracts.errors import ArtefactError, ChainError, CodeMismatchError, PatchError
 from zkinfer.contracts.loading import CONTRACTS, Artefact, Canary, ContractName, key_store_code, load, load_canary
@@ -6,25 +14,75 @@ from zkinfer.contracts.patching import patch_dedicated, patch_reusable
 from zkinfer.contracts.registration import SELECTOR, Registration
 from zkinfer.contracts.requests import ANY_INPUT, NOBODY, Request, commitment, listing_of
 
+if TYPE_CHECKING:
+    from zkinfer.contracts.book import AddressBook
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.client import Ledger, Registry
+    from zkinfer.contracts.deploying import Governance, deploy, plan, verify_deployment
+    from zkinfer.contracts.fees import Limits
+    from zkinfer.contracts.nodes import connect
+    from zkinfer.contracts.signers import RemoteSigner, load_keystore
+
 __all__ = [
     "ANY_INPUT",
     "CONTRACTS",
     "NOBODY",
     "SELECTOR",
+    "AddressBook",
     "Artefact",
     "ArtefactError",
     "Canary",
+    "Chain",
     "ChainError",
     "CodeMismatchError",
     "ContractName",
+    "Governance",
+    "Ledger",
+    "Limits",
     "PatchError",
     "Registration",
+    "Registry",
+    "RemoteSigner",
     "Request",
     "commitment",
+    "connect",
+    "deploy",
     "key_store_code",
     "listing_of",
     "load",
     "load_canary",
+    "load_keystore",
     "patch_dedicated",
     "patch_reusable",
+    "plan",
+    "verify_deployment",
 ]
+
+_HOMES = {
+    "AddressBook": "book",
+    "Chain": "chain",
+    "Governance": "deploying",
+    "Ledger": "client",
+    "Limits": "fees",
+    "Registry": "client",
+    "RemoteSigner": "signers",
+    "connect": "nodes",
+    "deploy": "deploying",
+    "load_keystore": "signers",
+    "plan": "deploying",
+    "verify_deployment": "deploying",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is exported
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as err:
+        raise ModuleNotFoundError(f"{name} needs {err.name}: pip install 'zkinfer[chain]'", name=err.name) from err
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -1,86 +1,96 @@
-"""One account on one chain: calls, transactions, and what a contract said when it refused.
+"""One account on one chain: calls and transactions.
 
-This needs the extra `chain`. Nothing here keeps a private key longer than the account object that the caller made.
+This needs the extra `chain`. Nothing here keeps a private key longer than the signer that the caller made.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
-from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
 
-from zkinfer.contracts.errors import RevertedError, RpcError, TransactionFailedError
-from zkinfer.contracts.hashing import keccak256
-from zkinfer.contracts.loading import CONTRACTS, load
+from zkinfer.contracts.abi import call_data, decoded, function_named
+from zkinfer.contracts.errors import RevertedError, RpcError, TransactionFailedError, WrongChainError
+from zkinfer.contracts.fees import Limits
+from zkinfer.contracts.nodes import asking
+from zkinfer.contracts.sending import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from eth_account.signers.local import LocalAccount
     from web3 import Web3
     from web3.types import TxReceipt
 
     from zkinfer.contracts.loading import ContractName
-
-_GWEI: Final = 10**9
-_GAS_MARGIN: Final = (5, 4)
-_BYTES: Final = ("bytes", "string")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a transaction may cost and how long to wait for it: wei for each unit of gas, seconds, blocks."""
-
-    max_fee: int = 200 * _GWEI
-    max_tip: int = 2 * _GWEI
-    timeout: float = 180.0
-    confirmations: int = 1
+    from zkinfer.contracts.sending import Quote
+    from zkinfer.contracts.signers import Signer
 
 
 class Chain:
     """A web3 connection, and the account that pays.
 
     Args:
-        web3: the connection.
-        account: signs and pays; None for reading only.
-        limits: what transactions may cost.
+        web3: the connection; see `zkinfer.contracts.nodes.connect`.
+        signer: signs and pays; None for reading only. An account of eth_account is one.
+        limits: what transactions may cost, and how long to wait for them.
+        rehearsal: send nothing; what would be sent is put into `quotes`.
     """
 
-    def __init__(self, web3: Web3, account: LocalAccount | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, web3: Web3, signer: Signer | None = None, limits: Limits | None = None, *, rehearsal: bool = False
+    ) -> None:
         self._web3 = web3
-        self._account = account
+        self._signer = signer
         self._limits = limits or Limits()
+        self._rehearsal = rehearsal
+        self._id: int | None = None
+        self._sending: Sender | None = None
+        self.quotes: list[Quote] = []
 
     @property
     def id(self) -> int:
-        """The chain id that the node answers with."""
-        return int(self._web3.eth.chain_id)
+        """The chain id that the node answered with when it was first asked; what is signed is for this one."""
+        if self._id is None:
+            with asking(self._web3):
+                self._id = int(self._web3.eth.chain_id)
+        return self._id
+
+    def require_id(self, wanted: int) -> None:
+        """Raise WrongChainError where the node is on another chain."""
+        if self.id != wanted:
+            raise WrongChainError(
+                f"The node is on chain {self.id}, and what it is asked about lies on chain {wanted}.", "Check --rpc."
+            )
 
     @property
     def address(self) -> str:
         """The paying account, in lower case; raises TransactionFailedError where there is none."""
-        return str(self._signer().address).lower()
+        return str(self._account().address).lower()
+
+    @property
+    def sends(self) -> bool:
+        """Whether transactions are sent, or rehearsed."""
+        return not self._rehearsal
 
     def code(self, address: str) -> bytes:
         """The code that lies at an address."""
-        return bytes(self._web3.eth.get_code(_address(address)))
+        with asking(self._web3):
+            return bytes(self._web3.eth.get_code(_address(address)))
 
     def balance(self, address: str) -> int:
         """The balance of an account, in wei."""
-        return int(self._web3.eth.get_balance(_address(address)))
+        with asking(self._web3):
+            return int(self._web3.eth.get_balance(_address(address)))
 
     def storage(self, address: str, slot: int) -> int:
         """A word of a contract's storage."""
-        return int.from_bytes(self._web3.eth.get_storage_at(_address(address), slot), "big")
+        with asking(self._web3):
+            return int.from_bytes(self._web3.eth.get_storage_at(_address(address), slot), "big")
 
     def time(self) -> int:
         """The time of the latest block, in Unix seconds."""
-        return int(self._web3.eth.get_block("latest")["timestamp"])
+        with asking(self._web3):
+            return int(self._web3.eth.get_block("latest")["timestamp"])
 
     def read(self, contract: ContractName, address: str, name: str, *arguments: object) -> Any:  # noqa: ANN401 - any ABI value
         """Call a view function; one result is given as it is, several as a tuple.
@@ -91,12 +101,10 @@ class Chain:
         """
         entry = function_named(contract, name)
         answer = self._simulate({"to": _address(address), "data": call_data(entry, arguments)})
-        types = [type_of(one) for one in entry["outputs"]]
         try:
-            values = decode(types, answer)
-        except DecodingError as err:
-            raise RpcError(f"{contract} at {address} gave no answer to {name}.", "Is it another contract?") from err
-        return values[0] if len(values) == 1 else values
+            return decoded(entry, answer)
+        except RpcError as err:
+            raise RpcError(f"{contract} at {address} gave no answer to {name}.", err.cure) from err
 
     def write(
         self,
@@ -106,137 +114,79 @@ class Chain:
         *arguments: object,
         value: int = 0,
         gas: int | None = None,
-    ) -> TxReceipt:
+    ) -> TxReceipt | None:
         """Send a transaction that calls a function, and wait for it; see `send`."""
         return self.send(address, call_data(function_named(contract, name), arguments), value=value, gas=gas)
 
-    def send(self, to: str, data: bytes = b"", *, value: int = 0, gas: int | None = None) -> TxReceipt:
-        """Send a transaction and wait until it has the confirmations that are wanted.
+    def send(self, to: str, data: bytes = b"", *, value: int = 0, gas: int | None = None) -> TxReceipt | None:
+        """Send a transaction and wait until it has its confirmations; None in a rehearsal, which only quotes it.
 
-        Without `gas` the node estimates it, so that a transaction which would revert is not sent.
+        Without `gas` the node estimates it, so that a transaction which would revert is not sent. Fees are raised
+        within the limits while no block takes it.
 
         Raises:
             RevertedError: the contract refused, before sending or in the block.
-            TransactionFailedError: there is no account, fees are above the limits, or time ran out.
+            FeeLimitError: it would cost more than it may, or than the account has.
+            TransactionFailedError: there is no account, or time ran out.
+            SignerError: the signer refused, or signed something else.
             RpcError: the node failed.
         """
-        signer = self._signer()
-        transaction: dict[str, Any] = {"to": _address(to), "data": data, "value": value}
-        transaction |= {"from": signer.address, "chainId": self.id, **self._fees()}
-        try:
-            transaction["nonce"] = self._web3.eth.get_transaction_count(signer.address, "pending")
-            transaction["gas"] = gas if gas is not None else self._estimate(transaction)
-            signed = signer.sign_transaction({key: one for key, one in transaction.items() if key != "from"})
-            receipt = self._web3.eth.wait_for_transaction_receipt(
-                self._web3.eth.send_raw_transaction(signed.raw_transaction), timeout=self._limits.timeout
-            )
-        except ContractLogicError as err:
-            raise RevertedError(reason_of(err.data)) from err
-        except TimeExhausted as err:
-            raise TransactionFailedError(f"No block took the transaction within {self._limits.timeout:.0f} s.") from err
-        except Web3Exception as err:
-            raise RpcError(f"The node refused: {str(err)[:300]}.") from err
+        if self._rehearsal:
+            self.quotes.append(self._sender().quote(_address(to), data, value, gas))
+            return None
+        receipt = self._sender().send(_address(to), data, value, gas)
         if receipt["status"] != 1:
-            self._simulate({key: transaction[key] for key in ("from", "to", "data", "value")})
+            self._simulate({"from": self._account().address, "to": _address(to), "data": data, "value": value})
             raise RevertedError("The transaction reverted; the same call now would not.")
         return receipt
 
+    def ensure(self, done: Callable[[], bool], send: Callable[[], TxReceipt | None]) -> TxReceipt | None:
+        """Send what makes `done` true, unless it is: None then.
+
+        What a transaction did is asked of the chain, before and after: an earlier run, or somebody else, may have done
+        the same, and a block that was given may be taken back.
+
+        Raises as `send`, and TransactionFailedError where it is still not done.
+        """
+        if done():
+            return None
+        if not self._rehearsal:
+            self._sender().settle()
+            if done():
+                return None
+        try:
+            receipt = send()
+        except (RevertedError, TransactionFailedError):
+            if done():
+                return None
+            raise
+        if not self._rehearsal and not done():
+            raise TransactionFailedError("The chain took the transaction and does not show what it did.", "Try again.")
+        return receipt
+
+    def quote(self, to: str, data: bytes = b"", *, value: int = 0, gas: int | None = None) -> Quote:
+        """What a transaction would cost now; raises as `send`."""
+        return self._sender().quote(_address(to), data, value, gas)
+
     def publish(self, raw: bytes) -> TxReceipt:
         """Send a transaction that somebody else signed, and wait for it; raises RpcError where the node refuses."""
-        try:
+        with asking(self._web3):
             sent = self._web3.eth.send_raw_transaction(raw)
             return self._web3.eth.wait_for_transaction_receipt(sent, timeout=self._limits.timeout)
-        except Web3Exception as err:
-            raise RpcError(f"The node refused: {str(err)[:300]}.") from err
 
-    def _signer(self) -> LocalAccount:
-        if self._account is None:
+    def _account(self) -> Signer:
+        if self._signer is None:
             raise TransactionFailedError("There is no account to pay with.", "Give a key.")
-        return self._account
+        return self._signer
 
-    def _fees(self) -> dict[str, int]:
-        base = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
-        if base > self._limits.max_fee:
-            raise TransactionFailedError(
-                f"Gas costs {base / _GWEI:.3g} gwei, above the limit of {self._limits.max_fee / _GWEI:.3g}.",
-                "Wait, or raise the limit.",
-            )
-        tip = min(self._limits.max_tip, self._limits.max_fee - base)
-        return {"maxFeePerGas": min(2 * base + tip, self._limits.max_fee), "maxPriorityFeePerGas": tip}
-
-    def _estimate(self, transaction: dict[str, Any]) -> int:
-        times, by = _GAS_MARGIN
-        return int(self._web3.eth.estimate_gas(transaction)) * times // by  # type: ignore[arg-type]
+    def _sender(self) -> Sender:
+        if self._sending is None:
+            self._sending = Sender(self._web3, self._account(), self._limits, self.id)
+        return self._sending
 
     def _simulate(self, transaction: dict[str, Any]) -> bytes:
-        try:
+        with asking(self._web3):
             return bytes(self._web3.eth.call(transaction))  # type: ignore[arg-type]
-        except ContractLogicError as err:
-            raise RevertedError(reason_of(err.data)) from err
-        except Web3Exception as err:
-            raise RpcError(f"The node refused: {str(err)[:300]}.") from err
-
-
-def function_named(contract: ContractName, name: str) -> dict[str, Any]:
-    """The ABI entry of a function; raises KeyError where there is none, or several."""
-    found = [one for one in load(contract).abi if one["type"] == "function" and one["name"] == name]
-    if len(found) != 1:
-        raise KeyError(f"{contract} has {len(found)} functions named {name}")
-    return found[0]
-
-
-def type_of(entry: dict[str, Any]) -> str:
-    """The canonical type of an argument, tuples written out."""
-    kind = str(entry["type"])
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(type_of(one) for one in entry['components'])}){kind.removeprefix('tuple')}"
-
-
-def signature_of(entry: dict[str, Any]) -> str:
-    """Name and types of a function or an error."""
-    return f"{entry['name']}({','.join(type_of(one) for one in entry['inputs'])})"
-
-
-def call_data(entry: dict[str, Any], arguments: Sequence[Any]) -> bytes:
-    """The calldata of a call, in the one canonical encoding."""
-    return keccak256(signature_of(entry).encode())[:4] + encode([type_of(one) for one in entry["inputs"]], arguments)
-
-
-def constructor_data(contract: ContractName, arguments: Sequence[Any]) -> bytes:
-    """The creation code of a contract with the arguments of its constructor."""
-    entries = [one for one in load(contract).abi if one["type"] == "constructor"]
-    types = [type_of(one) for one in entries[0]["inputs"]] if entries else []
-    return load(contract).creation + encode(types, arguments)
-
-
-def reason_of(data: object) -> str:
-    """What a revert says, by the errors of our contracts."""
-    raw = _raw(data)
-    entry = _errors().get(raw[:4])
-    if entry is None:
-        return f"The contract refused without a reason that is known: 0x{raw.hex()[:72]}."
-    try:
-        values = decode([type_of(one) for one in entry["inputs"]], raw[4:])
-    except DecodingError:
-        values = ()
-    told = ", ".join(
-        f"{one['name']} = {'0x' + value.hex() if isinstance(value, bytes) else value}"
-        for one, value in zip(entry["inputs"], values, strict=False)
-    )
-    return f"The contract refused: {entry['name']}({told})."
-
-
-@cache
-def _errors() -> dict[bytes, dict[str, Any]]:
-    entries = [one for name in CONTRACTS for one in load(name).abi if one["type"] == "error"]
-    return {keccak256(signature_of(one).encode())[:4]: one for one in entries}
-
-
-def _raw(data: object) -> bytes:
-    if isinstance(data, bytes):
-        return data
-    return bytes.fromhex(data.removeprefix("0x")) if isinstance(data, str) else b""
 
 
 def _address(text: str) -> Any:  # noqa: ANN401 - web3 wants its own type of checksummed text

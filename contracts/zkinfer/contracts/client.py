@@ -46,8 +46,6 @@ class Registry:
         Raises RevertedError where the registry refuses: among others a setup that is not trusted.
         """
         listing = listing_of(registration.model_id, self._chain.address)
-        if self.status(listing) != "unknown":
-            return listing
         said = (
             _bytes(registration.onnx_digest),
             registration.selector,
@@ -58,7 +56,10 @@ class Registry:
             registration.uri,
         )
         key = [registration.key[i : i + 32] for i in range(0, len(registration.key), 32)]
-        self._chain.write("ModelRegistry", self.address, "register", said, key)
+        self._chain.ensure(
+            lambda: self.status(listing) != "unknown",
+            lambda: self._chain.write("ModelRegistry", self.address, "register", said, key),
+        )
         return listing
 
     def status(self, listing: str) -> Status:
@@ -66,11 +67,15 @@ class Registry:
         number: int = self._chain.read("ModelRegistry", self.address, "statusOf", _bytes(listing))
         return _STATUSES[number]
 
-    def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt:
+    def model_id(self, listing: str) -> str:
+        """The model of a listing; raises RevertedError where there is none."""
+        return "0x" + bytes(self._chain.read("ModelRegistry", self.address, "modelOf", _bytes(listing))[0]).hex()
+
+    def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
         """Ask for no more answers of a model."""
         return self._chain.write("ModelRegistry", self.address, "deprecate", _bytes(listing), _bytes(successor))
 
-    def revoke(self, listing: str) -> TxReceipt:
+    def revoke(self, listing: str) -> TxReceipt | None:
         """Let nothing of a model be recorded any more."""
         return self._chain.write("ModelRegistry", self.address, "revoke", _bytes(listing))
 
@@ -91,37 +96,47 @@ class Ledger:
         return own
 
     def request(self, request: Request) -> str:
-        """Open a request and put its fees into escrow; returns its id."""
+        """Open a request and put its fees into escrow, unless that was done before; returns its id."""
         request_id = self.id_of(request)
-        self._chain.write("InferenceLedger", self.address, "request", _tuple(request), value=request.fees)
+        self._chain.ensure(
+            lambda: self.entry(request_id).state != "none",
+            lambda: self._write("request", _tuple(request), value=request.fees),
+        )
         return request_id
 
     def record(
         self, request: Request, proof: bytes, instances: Sequence[int], *, gas: int | None = None
     ) -> TxReceipt | None:
         """Record a proven answer; None where it is recorded already, so that to post twice changes nothing."""
-        if self.entry(self.id_of(request)).state == "recorded":
-            return None
-        arguments = (_tuple(request), proof, list(instances))
-        return self._chain.write("InferenceLedger", self.address, "record", *arguments, gas=gas)
+        request_id, arguments = self.id_of(request), (_tuple(request), proof, list(instances))
+        return self._chain.ensure(
+            lambda: self.entry(request_id).state == "recorded", lambda: self._write("record", *arguments, gas=gas)
+        )
 
     def record_batch(
         self, answers: Sequence[tuple[Request, bytes, Sequence[int]]], *, gas: int | None = None
-    ) -> TxReceipt:
-        """Record several answers in one transaction; what is recorded already is passed over."""
+    ) -> TxReceipt | None:
+        """Record several answers in one transaction; what is recorded already is passed over, None if all of it is."""
+        ids = [self.id_of(request) for request, _, _ in answers]
         requests = [_tuple(request) for request, _, _ in answers]
         proofs = [proof for _, proof, _ in answers]
         instances = [list(values) for _, _, values in answers]
         arguments = (requests, proofs, instances)
-        return self._chain.write("InferenceLedger", self.address, "recordBatch", *arguments, gas=gas)
+        return self._chain.ensure(
+            lambda: all(self.entry(one).state == "recorded" for one in ids),
+            lambda: self._write("recordBatch", *arguments, gas=gas),
+        )
 
-    def refund(self, request: Request) -> TxReceipt:
-        """Credit the fees of a request without an answer to its `refund_to`."""
-        return self._chain.write("InferenceLedger", self.address, "refund", _tuple(request))
+    def refund(self, request: Request) -> TxReceipt | None:
+        """Credit the fees of a request without an answer to its `refund_to`; None where that was done before."""
+        request_id = self.id_of(request)
+        return self._chain.ensure(
+            lambda: self.entry(request_id).state == "refunded", lambda: self._write("refund", _tuple(request))
+        )
 
-    def withdraw(self, to: str) -> TxReceipt:
-        """Take out what is credited to the paying account."""
-        return self._chain.write("InferenceLedger", self.address, "withdraw", to)
+    def withdraw(self, to: str) -> TxReceipt | None:
+        """Take out what is credited to the paying account; None where that is nothing."""
+        return self._chain.ensure(lambda: self.credit(self._chain.address) == 0, lambda: self._write("withdraw", to))
 
     def credit(self, account: str) -> int:
         """What an account can take out, in wei."""
@@ -132,6 +147,27 @@ class Ledger:
         """What is stored of a request."""
         state, time, digest = self._chain.read("InferenceLedger", self.address, "entryOf", _bytes(request_id))
         return Entry(_STATES[state], time, "0x" + digest.hex())
+
+    def _write(self, name: str, *arguments: object, value: int = 0, gas: int | None = None) -> TxReceipt | None:
+        return self._chain.write("InferenceLedger", self.address, name, *arguments, value=value, gas=gas)
+
+
+class EmergencyStop:
+    """The stop at an address: once used, nothing that needs its verifier is recorded any more."""
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self._chain = chain
+        self.address = address
+
+    def live(self) -> bool:
+        """Whether the verifier runs."""
+        return bool(self._chain.read("EmergencyStop", self.address, "live"))
+
+    def stop(self) -> TxReceipt | None:
+        """Stop for ever, as the guardian; None where it is stopped already."""
+        return self._chain.ensure(
+            lambda: not self.live(), lambda: self._chain.write("EmergencyStop", self.address, "stop")
+        )
 
 
 def _tuple(request: Request) -> tuple[Any, ...]:

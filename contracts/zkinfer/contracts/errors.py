@@ -33,12 +33,28 @@ class RpcError(ChainError):
     """The node cannot be reached, or what it answers makes no sense."""
 
 
+class WrongChainError(ChainError):
+    """The node is on another chain than the one that was meant."""
+
+
+class SignerError(ChainError):
+    """The key of an account cannot be had, or what was signed is not what was asked."""
+
+
 class RevertedError(ChainError):
     """A contract refused; the message names its reason."""
 
 
 class TransactionFailedError(ChainError):
     """A transaction was not sent, or no block took it."""
+
+
+class FeeLimitError(TransactionFailedError):
+    """A transaction would cost more than it may, or than the account has."""
+
+
+class AddressBookError(ChainError):
+    """The file that says where a deployment lies is missing, or is not one."""
 
 
 class DeploymentError(ChainError):

@@ -2,9 +2,11 @@ import pytest
 from eth_abi.abi import encode
 from eth_account import Account
 
-from zkinfer.contracts.chain import Chain, Limits, call_data, constructor_data, function_named, reason_of, signature_of
+from zkinfer.contracts.abi import call_data, constructor_data, function_named, reason_of, signature_of
+from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.embedded import embedded_chain
-from zkinfer.contracts.errors import RevertedError, RpcError, TransactionFailedError
+from zkinfer.contracts.errors import FeeLimitError, RevertedError, RpcError, TransactionFailedError
+from zkinfer.contracts.fees import Limits
 from zkinfer.contracts.hashing import keccak256
 from zkinfer.contracts.loading import load
 
@@ -20,7 +22,7 @@ def chain():
 @pytest.fixture(scope="module")
 def router(chain):
     code = constructor_data("VerifierRouter", (chain.address, []))
-    sent = chain._web3.eth.send_transaction({"from": chain._account.address, "data": code})
+    sent = chain._web3.eth.send_transaction({"from": chain._signer.address, "data": code})
     return chain._web3.eth.wait_for_transaction_receipt(sent)["contractAddress"]
 
 
@@ -45,10 +47,10 @@ def test_write_changes_the_chain(chain, router):
 
 
 def test_write_that_reverts_is_not_sent(chain, router):
-    before = chain._web3.eth.get_transaction_count(chain._account.address)
+    before = chain._web3.eth.get_transaction_count(chain._signer.address)
     with pytest.raises(RevertedError, match="SelectorUnknown"):
         chain.write("VerifierRouter", router, "removeVerifier", b"\1\2\3\4")
-    assert chain._web3.eth.get_transaction_count(chain._account.address) == before
+    assert chain._web3.eth.get_transaction_count(chain._signer.address) == before
 
 
 def test_write_that_reverts_in_a_block_names_the_error(chain, router):
@@ -62,20 +64,20 @@ def test_send_without_account_is_refused(chain):
 
 
 def test_send_above_the_fee_limit_is_refused(chain):
-    careful = Chain(chain._web3, chain._account, Limits(max_fee=1))
+    careful = Chain(chain._web3, chain._signer, Limits(max_fee=1))
     with pytest.raises(TransactionFailedError, match="above the limit"):
         careful.send(GUARDIAN)
 
 
 def test_send_without_money_is_refused(chain):
     poor = Chain(chain._web3, Account.from_key("0x" + "11" * 32))
-    with pytest.raises(RpcError, match="The node refused"):
+    with pytest.raises(FeeLimitError, match="has 0 ether"):
         poor.send(GUARDIAN, value=1, gas=21_000)
 
 
 def test_send_pays_no_more_than_the_limits(chain):
     limits = Limits(max_tip=7)
-    receipt = Chain(chain._web3, chain._account, limits).send(GUARDIAN, value=1)
+    receipt = Chain(chain._web3, chain._signer, limits).send(GUARDIAN, value=1)
     sent = chain._web3.eth.get_transaction(receipt["transactionHash"])
     assert sent["maxPriorityFeePerGas"] == 7
     assert sent["maxFeePerGas"] <= limits.max_fee

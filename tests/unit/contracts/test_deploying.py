@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploying import (
     CANARY_KEY,
     FACTORY,
@@ -124,3 +125,21 @@ def test_only_the_guardian_stops(chain):
     deploy(chain, wanted)
     with pytest.raises(RevertedError, match="OwnableUnauthorizedAccount"):
         chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "stop")
+
+
+def test_rehearsal_quotes_all_and_creates_nothing(planned):
+    chain = embedded_chain()
+    rehearsal = Chain(chain._web3, chain._signer, rehearsal=True)
+    assert deploy(rehearsal, planned) == [part.name for part in planned.parts]
+    assert len(rehearsal.quotes) == len(planned.parts) + 2  # the factory's maker, and the canary
+    assert not chain.code(planned.addresses["InferenceLedger"])
+
+
+def test_rehearsal_quotes_no_less_gas_than_creating_takes(planned):
+    chain = embedded_chain()
+    quoted = sum(part.gas for part in planned.parts)
+    before = chain._web3.eth.block_number
+    deploy(chain, planned)
+    blocks = range(before + 1, chain._web3.eth.block_number + 1)
+    used = sum(chain._web3.eth.get_block(number)["gasUsed"] for number in blocks)
+    assert used <= quoted + 500_000 <= 1.5 * used

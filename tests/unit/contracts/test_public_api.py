@@ -16,12 +16,27 @@ HEAVY = {"torch", "grpc", "web3", "eth_abi", "onnx", "onnxruntime", "ezkl", "num
 
 
 def test_all_is_what_the_package_imports():
-    public = {
-        name
-        for name, value in vars(zkinfer.contracts).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
-    }
-    assert set(zkinfer.contracts.__all__) == public
+    names = dir(zkinfer.contracts)
+    assert sorted(zkinfer.contracts.__all__) == names
+    at_once = {name for name in vars(zkinfer.contracts) if not name.startswith("_")}
+    public = {name for name in at_once if not inspect.ismodule(getattr(zkinfer.contracts, name))}
+    assert public - set(names) <= {"Any", "TYPE_CHECKING", "annotations", "import_module"}
+
+
+@pytest.mark.parametrize("name", zkinfer.contracts.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(zkinfer.contracts, name) is not None
+
+
+def test_unknown_name_is_refused():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        zkinfer.contracts.nothing  # noqa: B018 - to look is the test
+
+
+def test_missing_extra_is_named():
+    code = "import sys; sys.modules['web3'] = None; import zkinfer.contracts; zkinfer.contracts.connect"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+    assert "connect needs web3: pip install 'zkinfer[chain]'" in told
 
 
 def test_import_loads_nothing_heavy():

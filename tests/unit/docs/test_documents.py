@@ -7,6 +7,7 @@ import pytest
 
 from zkinfer.circuits import errors as circuit_errors
 from zkinfer.client import errors as client_errors
+from zkinfer.contracts import errors as chain_errors
 from zkinfer.service import errors as service_errors
 from zkinfer.verifier import errors as verifier_errors
 from zkinfer.verifier import load_policy
@@ -19,10 +20,11 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/policies.md").read_text(), re.MULTILINE | re.DOTALL)
 ERRORS = {
     name: kind
-    for module in (circuit_errors, verifier_errors, service_errors, client_errors)
+    for module in (circuit_errors, verifier_errors, service_errors, client_errors, chain_errors)
     for name, kind in vars(module).items()
-    if isinstance(kind, type) and issubclass(kind, circuit_errors.ZkinferError)
+    if isinstance(kind, type) and issubclass(kind, (circuit_errors.ZkinferError, chain_errors.ChainError))
 }
+ROOTS = {"ZkinferError", "ChainError"}
 ERROR_PAGE = (ROOT / "docs/errors.md").read_text()
 BUILTIN = {"TypeError", "ValueError"}
 
@@ -80,7 +82,7 @@ def test_error_class_has_a_place_in_the_tree_and_a_row(name):
     assert re.search(rf"^\| `{name}` \|", ERROR_PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(set(ERRORS) - {"ZkinferError"}))
+@pytest.mark.parametrize("name", sorted(set(ERRORS) - ROOTS))
 def test_tree_of_errors_is_that_of_the_classes(name):
     lines = FENCE.search(ERROR_PAGE)[0].splitlines()
     depths = {re.search(r"\w+", line)[0]: re.search(r"\w", line).start() for line in lines if "Error" in line}

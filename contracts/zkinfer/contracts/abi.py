@@ -1,0 +1,89 @@
+"""What is sent to a contract, and what it said when it refused. Needs the extra `chain`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+
+from zkinfer.contracts.errors import RpcError
+from zkinfer.contracts.hashing import keccak256
+from zkinfer.contracts.loading import CONTRACTS, load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkinfer.contracts.loading import ContractName
+
+
+def function_named(contract: ContractName, name: str) -> dict[str, Any]:
+    """The ABI entry of a function; raises KeyError where there is none, or several."""
+    found = [one for one in load(contract).abi if one["type"] == "function" and one["name"] == name]
+    if len(found) != 1:
+        raise KeyError(f"{contract} has {len(found)} functions named {name}")
+    return found[0]
+
+
+def type_of(entry: dict[str, Any]) -> str:
+    """The canonical type of an argument, tuples written out."""
+    kind = str(entry["type"])
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(type_of(one) for one in entry['components'])}){kind.removeprefix('tuple')}"
+
+
+def signature_of(entry: dict[str, Any]) -> str:
+    """Name and types of a function or an error."""
+    return f"{entry['name']}({','.join(type_of(one) for one in entry['inputs'])})"
+
+
+def call_data(entry: dict[str, Any], arguments: Sequence[Any]) -> bytes:
+    """The calldata of a call, in the one canonical encoding."""
+    return keccak256(signature_of(entry).encode())[:4] + encode([type_of(one) for one in entry["inputs"]], arguments)
+
+
+def constructor_data(contract: ContractName, arguments: Sequence[Any]) -> bytes:
+    """The creation code of a contract with the arguments of its constructor."""
+    entries = [one for one in load(contract).abi if one["type"] == "constructor"]
+    types = [type_of(one) for one in entries[0]["inputs"]] if entries else []
+    return load(contract).creation + encode(types, arguments)
+
+
+def reason_of(data: object) -> str:
+    """What a revert says, by the errors of our contracts."""
+    raw = _raw(data)
+    entry = _errors().get(raw[:4])
+    if entry is None:
+        return f"The contract refused without a reason that is known: 0x{raw.hex()[:72]}."
+    try:
+        values = decode([type_of(one) for one in entry["inputs"]], raw[4:])
+    except DecodingError:
+        values = ()
+    told = ", ".join(
+        f"{one['name']} = {'0x' + value.hex() if isinstance(value, bytes) else value}"
+        for one, value in zip(entry["inputs"], values, strict=False)
+    )
+    return f"The contract refused: {entry['name']}({told})."
+
+
+@cache
+def _errors() -> dict[bytes, dict[str, Any]]:
+    entries = [one for name in CONTRACTS for one in load(name).abi if one["type"] == "error"]
+    return {keccak256(signature_of(one).encode())[:4]: one for one in entries}
+
+
+def _raw(data: object) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    return bytes.fromhex(data.removeprefix("0x")) if isinstance(data, str) else b""
+
+
+def decoded(entry: dict[str, Any], answer: bytes) -> Any:  # noqa: ANN401 - any ABI value
+    """What a view function returned: one result as it is, several as a tuple; raises RpcError where it is no answer."""
+    try:
+        values = decode([type_of(one) for one in entry["outputs"]], answer)
+    except DecodingError as err:
+        raise RpcError(f"There was no answer to {entry['name']}.", "Is it another contract?") from err
+    return values[0] if len(values) == 1 else values

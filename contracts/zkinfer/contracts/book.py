@@ -1,0 +1,171 @@
+"""The address book: where the contracts of a deployment lie on one chain, and under which governance.
+
+A file for each chain, in canonical JSON: sorted, without spaces. All of it follows from governance and salt, so a file
+that says anything else is refused; whether the chain agrees, `verify_deployment` finds out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from zkinfer.contracts.deploying import CANARY_KEY, Governance, Plan, plan
+from zkinfer.contracts.errors import AddressBookError
+from zkinfer.contracts.hashing import keccak256
+from zkinfer.contracts.loading import load, load_canary
+
+FORMAT: Final = "zkinfer-deployment/1"
+_MAX_BYTES: Final = 1 << 16
+_ADDRESS, _WORD = re.compile(r"0x[0-9a-f]{40}"), re.compile(r"0x[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddressBook:
+    """One deployment on one chain."""
+
+    chain_id: int
+    governance: Governance
+    salt: bytes = bytes(32)
+
+    @property
+    def plan(self) -> Plan:
+        """What it consists of."""
+        return plan(self.governance, self.salt)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Addresses by name."""
+        return self.plan.addresses
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        wanted = self.plan
+        document = {
+            "format": FORMAT,
+            "chainId": self.chain_id,
+            "governance": {**asdict(self.governance), "proposers": list(self.governance.proposers)},
+            "salt": "0x" + self.salt.hex(),
+            "addresses": wanted.addresses,
+            "codeHashes": {part.name: _code_hash(part.name) for part in wanted.parts},
+        }
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` writes.
+
+        Raises AddressBookError, which names the field, for anything else: also for addresses that do not follow from
+        the governance, as those of another version of the contracts.
+        """
+        document = _object(data, "address book")
+        if document.get("format") != FORMAT:
+            raise AddressBookError("The file is no address book.", "`zkinfer chain deploy` writes one.")
+        chain_id, salt = document.get("chainId"), document.get("salt")
+        if not isinstance(chain_id, int) or isinstance(chain_id, bool) or chain_id < 1:
+            raise _wrong("chainId")
+        if not isinstance(salt, str) or not _WORD.fullmatch(salt):
+            raise _wrong("salt")
+        book = cls(chain_id, _governance(document.get("governance")), bytes.fromhex(salt[2:]))
+        book._require(document)
+        if book.to_bytes() != data:
+            raise AddressBookError("The address book is not in canonical form, or holds more than it may.")
+        return book
+
+    def _require(self, document: dict[str, Any]) -> None:
+        wanted = json.loads(self.to_bytes())
+        for name in ("addresses", "codeHashes"):
+            if document.get(name) != wanted[name]:
+                raise AddressBookError(
+                    f"The {name} in the address book are not those of these contracts under this governance.",
+                    "It was altered, or is of another version of zkinfer.",
+                )
+
+
+def read_book(path: Path) -> AddressBook:
+    """Read a file; raises AddressBookError where there is none, or as `AddressBook.from_bytes`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as err:
+        raise AddressBookError(
+            f"{path} cannot be read: {(err.strerror or 'error').lower()}.",
+            "Run `zkinfer chain deploy`, or give the file of a deployment with --deployment.",
+        ) from err
+    if len(data) > _MAX_BYTES:
+        raise AddressBookError(f"{path} is too large for an address book.")
+    return AddressBook.from_bytes(data)
+
+
+def write_book(book: AddressBook, path: Path) -> None:
+    """Write a file, whole or not at all; raises AddressBookError where another deployment stands there."""
+    data = book.to_bytes()
+    if path.exists():
+        if read_book(path) == book:
+            return
+        raise AddressBookError(
+            f"{path} names another deployment on chain {book.chain_id}.",
+            "Give another file with --deployment, or remove this one.",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _put(path, data)
+    except OSError as err:
+        raise AddressBookError(f"{path} cannot be written: {(err.strerror or 'error').lower()}.") from err
+
+
+def _put(path: Path, data: bytes) -> None:
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).chmod(0o644)
+        Path(part).replace(path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _governance(found: object) -> Governance:
+    fields = found if isinstance(found, dict) else {}
+    guardian, proposers = fields.get("guardian"), fields.get("proposers")
+    if not _is_address(guardian):
+        raise _wrong("governance.guardian")
+    if not isinstance(proposers, list) or not all(_is_address(one) for one in proposers):
+        raise _wrong("governance.proposers")
+    delay, test = fields.get("delay"), fields.get("test")
+    if not isinstance(delay, int) or isinstance(delay, bool) or delay < 0:
+        raise _wrong("governance.delay")
+    if not isinstance(test, bool):
+        raise _wrong("governance.test")
+    return Governance(str(guardian), tuple(proposers), delay, test)
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and _ADDRESS.fullmatch(value) is not None
+
+
+def _object(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except ValueError as err:
+        raise AddressBookError(f"The {what} is not JSON.") from err
+    if not isinstance(document, dict):
+        raise AddressBookError(f"The {what} is no JSON object.")
+    return document
+
+
+def _wrong(name: str) -> AddressBookError:
+    return AddressBookError(f"The field {name} of the address book is missing or wrong.", "It was altered.")
+
+
+def _code_hash(name: str) -> str:
+    """Of the code before its immutables are filled in; of the canary's key, which is code as it is."""
+    if name == CANARY_KEY:
+        return "0x" + keccak256(b"\0" + load_canary().key).hex()
+    return load(name).code_hash

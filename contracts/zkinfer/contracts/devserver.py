@@ -1,0 +1,108 @@
+"""An embedded chain for other processes of this machine: JSON-RPC over HTTP, at 127.0.0.1 alone.
+
+A page in a browser can send requests to ports of its own machine. So what comes with an `Origin`, for another `Host`,
+or as anything but JSON is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from zkinfer.contracts.embedded import embedded_web3
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from web3.types import RPCEndpoint
+
+ADDRESS: Final = "127.0.0.1"
+_MOST_BYTES: Final = 1 << 22
+_PARSE, _INVALID, _FAILED = -32700, -32600, -32602
+
+
+class DevServer(HTTPServer):
+    """Serves one fresh embedded chain, one request after the other. Binds when it is made; see `serve_forever`."""
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__((ADDRESS, port), _Handler)
+        self._web3 = embedded_web3()
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{ADDRESS}:{self.server_port}"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which it may be called."""
+        return tuple(f"{name}:{self.server_port}" for name in (ADDRESS, "localhost"))
+
+    def answer(self, request: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON from outside
+        """The response to one request of JSON-RPC."""
+        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+            return _error(None, _INVALID, "no request of JSON-RPC")
+        onion = self._web3.middleware_onion
+        ask = self._web3.provider.request_func(self._web3, cast("Any", onion))
+        try:
+            response = ask(cast("RPCEndpoint", request["method"]), request.get("params", []))
+        except (KeyError, TypeError, ValueError) as err:
+            return _error(request.get("id"), _FAILED, f"the chain cannot do this: {type(err).__name__} {err}"[:300])
+        return {**_wired(response), "jsonrpc": "2.0", "id": request.get("id")}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: DevServer
+    timeout = 30.0
+
+    def do_POST(self) -> None:
+        """Answer one request, or a list of them."""
+        if (refusal := self._refusal()) is not None:
+            self.send_error(*refusal)
+            return
+        try:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        except ValueError:
+            self._reply(_error(None, _PARSE, "not JSON"))
+            return
+        self._reply(
+            [self.server.answer(one) for one in asked] if isinstance(asked, list) else self.server.answer(asked)
+        )
+
+    def _refusal(self) -> tuple[int, str] | None:
+        length, kind = self.headers.get("Content-Length", ""), self.headers.get_content_type()
+        if self.headers.get("Host") not in self.server.hosts or "Origin" in self.headers:
+            return 403, "for programs of this machine only"
+        if kind != "application/json":
+            return 415, "send application/json"
+        if not (length.isascii() and length.isdecimal() and int(length) <= _MOST_BYTES):
+            return 413, "too large, or of no known length"
+        return None
+
+    def _reply(self, document: Any) -> None:  # noqa: ANN401 - any JSON value
+        data = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as the base class has it
+        """Nothing: requests hold calldata, and nobody reads them here."""
+
+
+def _error(request_id: object, code: int, message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
+
+
+def _wired(value: Any) -> Any:  # noqa: ANN401 - what the tester gives
+    """As JSON-RPC writes it: numbers and bytes in hex."""
+    if isinstance(value, dict) or hasattr(value, "items"):
+        mapping: Mapping[str, Any] = value
+        return {name: one if name == "code" else _wired(one) for name, one in mapping.items()}
+    if isinstance(value, (list, tuple)):
+        return [_wired(one) for one in value]
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return hex(value) if isinstance(value, int) and not isinstance(value, bool) else value

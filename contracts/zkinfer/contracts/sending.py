@@ -1,0 +1,246 @@
+"""One transaction after the other, from one account, each seen through until it has its confirmations.
+
+A chain may take back blocks that it gave, and may leave a transaction lying for ever. So until the confirmations are
+there, all transactions that were signed with one nonce are watched: at most one of them is ever taken. None taken in
+time is sent again with higher fees; one that was taken and is gone is sent again as it was.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from web3.exceptions import TransactionNotFound
+
+from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
+from zkinfer.contracts.fees import Fees, Limits, in_ether, offered, raised
+from zkinfer.contracts.nodes import asking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from web3 import Web3
+    from web3.types import TxReceipt
+
+    from zkinfer.contracts.signers import Signer
+
+_GAS_MARGIN: Final = (5, 4)
+_LEAST_GAS: Final = 21_000
+_POLL: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a transaction would cost: gas, as the node estimates it with a margin, and the most in wei."""
+
+    gas: int
+    fees: Fees
+    value: int
+
+    @property
+    def cost(self) -> int:
+        """The most that it takes from the account, in wei."""
+        return self.gas * self.fees.most + self.value
+
+
+@dataclass(slots=True)
+class _Flight:
+    """All that was signed with one nonce, and when it was last moved."""
+
+    transaction: dict[str, Any]
+    fees: Fees
+    began: float
+    moved: float
+    versions: dict[bytes, bytes] = field(default_factory=dict)
+    seen: bool = False
+
+    @property
+    def nonce(self) -> int:
+        return int(self.transaction["nonce"])
+
+
+class Sender:
+    """Sends for one account.
+
+    Args:
+        web3: the connection.
+        signer: signs and pays.
+        limits: what transactions may cost, how long to wait.
+        chain_id: what is signed; a node of another chain refuses it.
+        clock, sleep: of the machine.
+    """
+
+    def __init__(
+        self,
+        web3: Web3,
+        signer: Signer,
+        limits: Limits,
+        chain_id: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._web3 = web3
+        self._signer = signer
+        self._limits = limits
+        self._chain_id = chain_id
+        self._clock, self._sleep = clock, sleep
+        self._spent = 0
+
+    def settle(self) -> int:
+        """Wait until no transaction of the account is on its way, and return the next nonce.
+
+        One may be left from a run that was interrupted, and may do what is about to be done.
+
+        Raises TransactionFailedError where one stays.
+        """
+        began = self._clock()
+        while True:
+            taken, known = self._count("latest"), self._count("pending")
+            if known <= taken:
+                return taken
+            if self._clock() - began > self._limits.timeout:
+                raise TransactionFailedError(
+                    f"{known - taken} transactions of {self._signer.address} wait already, from nonce {taken} on.",
+                    "Wait until a block takes them, or replace them with a wallet.",
+                )
+            self._sleep(_POLL)
+
+    def quote(self, to: str, data: bytes, value: int, gas: int | None) -> Quote:
+        """What it would cost now.
+
+        Raises:
+            RevertedError: it would revert.
+            FeeLimitError: it costs more than it may, or than the account has.
+            RpcError: the node failed.
+        """
+        fees = self._fees()
+        self._require_affordable(Quote(gas or _LEAST_GAS, fees, value))
+        quote = Quote(gas or self._estimate(to, data, value), fees, value)
+        self._require_affordable(quote)
+        return quote
+
+    def send(self, to: str, data: bytes, value: int, gas: int | None) -> TxReceipt:
+        """Send, and wait for the confirmations; the receipt may be of a transaction that reverted.
+
+        Raises as `quote` and `settle`, and TransactionFailedError where time ran out.
+        """
+        nonce = self.settle()
+        quote = self.quote(to, data, value, gas)
+        transaction = {"type": 2, "chainId": self._chain_id, "nonce": nonce, "to": to, "value": value, "data": data}
+        now = self._clock()
+        flight = _Flight({**transaction, "gas": quote.gas}, quote.fees, now, now)
+        self._submit(flight)
+        receipt = self._see_through(flight)
+        self._spent += value + int(receipt["gasUsed"]) * int(receipt.get("effectiveGasPrice", flight.fees.most))
+        return receipt
+
+    def _see_through(self, flight: _Flight) -> TxReceipt:
+        while True:
+            taken = self._count("latest")
+            receipt = self._receipt(flight)
+            if receipt is not None and self._is_confirmed(receipt):
+                return receipt
+            if receipt is not None:
+                flight.seen = True
+            elif flight.seen:
+                self._send_again(flight)
+            elif taken > flight.nonce and self._receipt(flight) is None:
+                raise TransactionFailedError(
+                    f"Another transaction of {self._signer.address} took nonce {flight.nonce}.",
+                    "Let one program at a time send for an account.",
+                )
+            elif self._clock() - flight.moved >= self._limits.resubmit_after:
+                self._raise_fees(flight)
+            self._require_time(flight)
+            self._sleep(_POLL)
+
+    def _submit(self, flight: _Flight) -> None:
+        signed = self._signer.sign_transaction({**flight.transaction, **flight.fees.fields})
+        raw = bytes(signed.raw_transaction)
+        with asking(self._web3):
+            flight.versions[bytes(self._web3.eth.send_raw_transaction(raw))] = raw
+
+    def _send_again(self, flight: _Flight) -> None:
+        """The chain took its block back. The node may still know the transaction, and says so by refusing it."""
+        flight.seen, flight.moved = False, self._clock()
+        try:
+            with asking(self._web3):
+                self._web3.eth.send_raw_transaction(list(flight.versions.values())[-1])
+        except RpcError:
+            return
+
+    def _raise_fees(self, flight: _Flight) -> None:
+        """Offer more, if that is allowed; the node may have taken the last one this moment, and refuse."""
+        flight.moved = self._clock()
+        before, higher = flight.fees, raised(flight.fees, self._fees(), self._limits)
+        gas, value = flight.transaction["gas"], flight.transaction["value"]
+        if higher is None or not self._is_affordable(Quote(gas, higher, value)):
+            return
+        flight.fees = higher
+        try:
+            self._submit(flight)
+        except RpcError:
+            flight.fees = before
+
+    def _receipt(self, flight: _Flight) -> TxReceipt | None:
+        for known in flight.versions:
+            try:
+                with asking(self._web3):
+                    return self._web3.eth.get_transaction_receipt(known)  # type: ignore[arg-type]
+            except TransactionNotFound:
+                continue
+        return None
+
+    def _is_confirmed(self, receipt: TxReceipt) -> bool:
+        with asking(self._web3):
+            height = int(self._web3.eth.block_number)
+        return height - int(receipt["blockNumber"]) + 1 >= self._limits.confirmations
+
+    def _require_time(self, flight: _Flight) -> None:
+        if self._clock() - flight.began <= self._limits.timeout:
+            return
+        waits = "has too few confirmations" if flight.seen else "was taken by no block"
+        raise TransactionFailedError(
+            f"The transaction of nonce {flight.nonce} {waits} after {self._limits.timeout:.0f} s.",
+            "It may still come; to do the same again changes nothing that is done. Raise the limits if fees are high.",
+        )
+
+    def _count(self, block: str) -> int:
+        with asking(self._web3):
+            return int(self._web3.eth.get_transaction_count(self._signer.address, block))  # type: ignore[arg-type]
+
+    def _fees(self) -> Fees:
+        with asking(self._web3):
+            base = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+            tip = int(self._web3.eth.max_priority_fee)
+        return offered(base, tip, self._limits)
+
+    def _estimate(self, to: str, data: bytes, value: int) -> int:
+        times, by = _GAS_MARGIN
+        with asking(self._web3):
+            asked = {"from": self._signer.address, "to": to, "data": data, "value": value}
+            return int(self._web3.eth.estimate_gas(asked)) * times // by  # type: ignore[arg-type]
+
+    def _require_affordable(self, quote: Quote) -> None:
+        if not self._is_within(quote):
+            raise FeeLimitError(
+                f"This would cost up to {in_ether(self._spent + quote.cost)}, what was spent before included.",
+                "Raise the limit on the cost, or wait until gas is cheaper.",
+            )
+        if (has := self._balance()) < quote.cost:
+            raise FeeLimitError(
+                f"{self._signer.address} has {in_ether(has)}; the transaction may take {in_ether(quote.cost)}.",
+                "Send coin to the account.",
+            )
+
+    def _is_affordable(self, quote: Quote) -> bool:
+        return self._is_within(quote) and quote.cost <= self._balance()
+
+    def _is_within(self, quote: Quote) -> bool:
+        return self._limits.max_cost is None or self._spent + quote.cost <= self._limits.max_cost
+
+    def _balance(self) -> int:
+        with asking(self._web3):
+            return int(self._web3.eth.get_balance(self._signer.address))

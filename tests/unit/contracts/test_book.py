@@ -1,0 +1,94 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from zkinfer.contracts.book import AddressBook, read_book, write_book
+from zkinfer.contracts.deploying import Governance, plan
+from zkinfer.contracts.errors import AddressBookError
+
+GUARDIAN, PROPOSER = "0x" + "9a" * 20, "0x" + "b0" * 20
+BOOK = AddressBook(31337, Governance(GUARDIAN, (PROPOSER, GUARDIAN), delay=60, test=True), b"\7" * 32)
+
+
+def edited(**changes):
+    return json.dumps(json.loads(BOOK.to_bytes()) | changes, sort_keys=True, separators=(",", ":")).encode()
+
+
+def governed(**changes):
+    return edited(governance=json.loads(BOOK.to_bytes())["governance"] | changes)
+
+
+def test_book_survives_its_file(tmp_path):
+    write_book(BOOK, tmp_path / "deep/31337.json")
+    assert read_book(tmp_path / "deep/31337.json") == BOOK
+
+
+def test_book_names_the_addresses_of_its_plan():
+    document = json.loads(BOOK.to_bytes())
+    assert document["addresses"] == plan(BOOK.governance, BOOK.salt).addresses == BOOK.addresses
+    assert set(document["codeHashes"]) == set(BOOK.addresses)
+
+
+def test_writing_again_changes_nothing(tmp_path):
+    path = tmp_path / "31337.json"
+    write_book(BOOK, path)
+    before = path.stat().st_mtime_ns
+    write_book(BOOK, path)
+    assert path.stat().st_mtime_ns == before
+    assert [one.name for one in tmp_path.iterdir()] == ["31337.json"]
+
+
+def test_another_deployment_is_not_overwritten(tmp_path):
+    path = tmp_path / "31337.json"
+    write_book(BOOK, path)
+    with pytest.raises(AddressBookError, match=r"names another deployment on chain 31337.*--deployment"):
+        write_book(replace(BOOK, salt=bytes(32)), path)
+    assert read_book(path) == BOOK
+
+
+@pytest.mark.parametrize("folder", ["file/31337.json"])
+def test_folder_that_cannot_be_made_is_told(tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AddressBookError, match="cannot be written: "):
+        write_book(BOOK, tmp_path / folder)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[]", "no JSON object"),
+        (b"{}", "no address book"),
+        (edited(format="zkinfer-deployment/2"), "no address book"),
+        (edited(chainId="1"), "field chainId"),
+        (edited(chainId=True), "field chainId"),
+        (edited(salt="0x00"), "field salt"),
+        (governed(guardian="0x" + "9A" * 20), "field governance.guardian"),
+        (governed(proposers=[]), "addresses in the address book are not those"),
+        (governed(proposers=GUARDIAN), "field governance.proposers"),
+        (governed(delay=-1), "field governance.delay"),
+        (governed(test=0), "field governance.test"),
+        (governed(test=False), "addresses in the address book are not those"),
+        (governed(colour="red"), "holds more than it may"),
+        (edited(addresses={}), "addresses in the address book are not those"),
+        (edited(codeHashes={}), "codeHashes in the address book are not those"),
+        (edited(colour="red"), "holds more than it may"),
+        (BOOK.to_bytes() + b"\n", "canonical form"),
+    ],
+)
+def test_anything_else_is_refused(data, what):
+    with pytest.raises(AddressBookError, match=what):
+        AddressBook.from_bytes(data)
+
+
+def test_missing_file_is_told(tmp_path):
+    with pytest.raises(AddressBookError, match=r"no such file.*Run `zkinfer chain deploy`"):
+        read_book(tmp_path / "1.json")
+
+
+def test_huge_file_is_refused(tmp_path):
+    (tmp_path / "1.json").write_bytes(b" " * 70_000)
+    with pytest.raises(AddressBookError, match="too large"):
+        read_book(tmp_path / "1.json")
