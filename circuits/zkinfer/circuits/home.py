@@ -1,4 +1,4 @@
-"""Where zkinfer keeps what belongs to the user: trusted setups, proving keys, rebuilt verifying keys."""
+"""Where zkinfer keeps what belongs to the user: trusted setups, proving keys, rebuilt verifying keys, address books."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zkinfer.circuits.setups import SetupStore
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One directory of this user; everything under it but `setups` is a cache and may be removed at any time.
+    """One directory of this user; everything under it but `setups` and `deployments` is a cache and may be removed.
 
     `setup_search` are further directories that hold trusted setups, read but never written.
     """
@@ -42,6 +42,11 @@ class Home:
     def speeds(self) -> Path:
         """How fast this machine is, by engine."""
         return self.root / "speeds"
+
+    @property
+    def deployments(self) -> Path:
+        """Address books of deployments, by chain id."""
+        return self.root / "deployments"
 
     @property
     def rebuilt(self) -> Path:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from zkinfer.contracts.loading import ContractName
-    from zkinfer.contracts.sending import Quote
+    from zkinfer.contracts.sending import Quote, Sent
     from zkinfer.contracts.signers import Signer
 
 
@@ -71,6 +71,11 @@ class Chain:
     def sends(self) -> bool:
         """Whether transactions are sent, or rehearsed."""
         return not self._rehearsal
+
+    @property
+    def sent(self) -> list[Sent]:
+        """What was sent, in order."""
+        return [] if self._sending is None else self._sending.sent
 
     def code(self, address: str) -> bytes:
         """The code that lies at an address."""

@@ -71,6 +71,10 @@ class Registry:
         """The model of a listing; raises RevertedError where there is none."""
         return "0x" + bytes(self._chain.read("ModelRegistry", self.address, "modelOf", _bytes(listing))[0]).hex()
 
+    def fee(self, listing: str) -> int:
+        """What an answer costs at least, in wei; raises RevertedError where there is no such listing."""
+        return int(self._chain.read("ModelRegistry", self.address, "programOf", _bytes(listing))[5])
+
     def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
         """Ask for no more answers of a model."""
         return self._chain.write("ModelRegistry", self.address, "deprecate", _bytes(listing), _bytes(successor))

@@ -7,6 +7,7 @@ or as anything but JSON is refused.
 from __future__ import annotations
 
 import json
+import socket
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 ADDRESS: Final = "127.0.0.1"
 _MOST_BYTES: Final = 1 << 22
 _PARSE, _INVALID, _FAILED = -32700, -32600, -32602
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])
 
 
 class DevServer(HTTPServer):

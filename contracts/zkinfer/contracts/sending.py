@@ -44,6 +44,25 @@ class Quote:
         return self.gas * self.fees.most + self.value
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction that a block took: its hash, the block, and what it cost in wei, with what it carried."""
+
+    transaction: str
+    block: int
+    gas: int
+    cost: int
+
+    @classmethod
+    def of(cls, receipt: TxReceipt, fees: Fees, value: int) -> Sent:
+        """What a receipt says; a reverted transaction carried nothing."""
+        gas, price = int(receipt["gasUsed"]), int(receipt.get("effectiveGasPrice", fees.most))
+        carried = value if receipt["status"] == 1 else 0
+        return cls(
+            "0x" + bytes(receipt["transactionHash"]).hex(), int(receipt["blockNumber"]), gas, gas * price + carried
+        )
+
+
 @dataclass(slots=True)
 class _Flight:
     """All that was signed with one nonce, and when it was last moved."""
@@ -86,7 +105,11 @@ class Sender:
         self._limits = limits
         self._chain_id = chain_id
         self._clock, self._sleep = clock, sleep
-        self._spent = 0
+        self.sent: list[Sent] = []
+
+    @property
+    def _spent(self) -> int:
+        return sum(one.cost for one in self.sent)
 
     def settle(self) -> int:
         """Wait until no transaction of the account is on its way, and return the next nonce.
@@ -133,7 +156,7 @@ class Sender:
         flight = _Flight({**transaction, "gas": quote.gas}, quote.fees, now, now)
         self._submit(flight)
         receipt = self._see_through(flight)
-        self._spent += value + int(receipt["gasUsed"]) * int(receipt.get("effectiveGasPrice", flight.fees.most))
+        self.sent.append(Sent.of(receipt, flight.fees, value))
         return receipt
 
     def _see_through(self, flight: _Flight) -> TxReceipt:

@@ -7,6 +7,7 @@ nothing. Colour follows NO_COLOR and the terminal.
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zkinfer.circuits.errors import ZkinferError
+    from zkinfer.contracts import ChainError
 
 REFUSED, INTERRUPTED = 1, 130
 console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
@@ -51,7 +53,7 @@ def answer(document: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(document, indent=2))
 
 
-def describe(error: ZkinferError) -> dict[str, str]:
+def describe(error: ZkinferError | ChainError) -> dict[str, str]:
     """An error as JSON."""
     return _described(type(error).__name__, error.cause, error.cure)
 
@@ -72,11 +74,9 @@ def _fail(error: dict[str, str], *, as_json: bool) -> NoReturn:
 @contextmanager
 def failing_politely(*, as_json: bool) -> Iterator[None]:
     """Turn zkinfer's errors into a sentence (or an object) and exit code 1; Ctrl-C into 130."""
-    from zkinfer.circuits.errors import ZkinferError
-
     try:
         yield
-    except ZkinferError as err:
+    except _known_errors() as err:
         _fail(describe(err), as_json=as_json)
     except OSError as err:  # what no package foresaw: a full disk, a folder that vanished
         cause = f"{err.filename or 'The system'}: {err.strerror or err}."
@@ -86,6 +86,17 @@ def failing_politely(*, as_json: bool) -> Iterator[None]:
             answer({"ok": False, "error": _described("Interrupted", "The command was interrupted.")})
         say("[bold red]interrupted[/]; nothing was left behind.")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _known_errors() -> tuple[type[ZkinferError | ChainError], ...]:
+    """The roots of our errors; asked once there is one, and those of chains only where chains are spoken to."""
+    from zkinfer.circuits.errors import ZkinferError
+
+    if "zkinfer.contracts.errors" not in sys.modules:
+        return (ZkinferError,)
+    from zkinfer.contracts import ChainError
+
+    return (ZkinferError, ChainError)
 
 
 @contextmanager

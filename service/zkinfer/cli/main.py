@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zkinfer.cli import calibrate, compile_, export, inspect_, jobs, keys, prove, serve, setup, tokens, verify
+from zkinfer.cli.chain import command as chain
 from zkinfer.cli.demo import command as demo
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(keys.app, name="keys")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(chain.app, name="chain")
 app.command("demo")(demo.demo_command)
 
 

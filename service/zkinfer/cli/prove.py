@@ -32,6 +32,10 @@ def prove_command(
     request_id: Annotated[str | None, typer.Option(help="32 bytes as 0x...; default: a random one.")] = None,
     requester: Annotated[str, typer.Option(help="Address of who asked.")] = "0x" + "0" * 40,
     expiry: Annotated[int, typer.Option(min=0, help="Unix time when the request expires; 0 for never.")] = 0,
+    request: Annotated[
+        Path | None,
+        typer.Option(help="Prove for this request of a chain (`zkinfer chain request`), instead of the five above."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a circuit on one input and prove its answer, for one request.
@@ -48,7 +52,8 @@ def prove_command(
         from zkinfer.prover import Prover
 
         refuse_existing(out)
-        context = make_context(chain_id, consumer, request_id, requester, expiry)
+        fields = (chain_id, consumer, request_id, requester, expiry)
+        context = make_context(*fields) if request is None else _context_of(request, fields)
         signing_key = None if key is None else _load_key(key, passphrase_file)
         timings: dict[str, float] = {}
         with progress_display(quiet=as_json) as display:
@@ -85,6 +90,15 @@ def make_context(chain_id: int, consumer: str, request_id: str | None, requester
             name, "0x and 40 hex digits"
         )
         raise typer.BadParameter(f"{name} must be {form}") from err
+
+
+def _context_of(request: Path, given: tuple[int, str, str | None, str, int]) -> Context:
+    """The context of a request file, beside which no field may be given."""
+    from zkinfer.chain import read_request
+
+    if given != (0, "0x" + "0" * 40, None, "0x" + "0" * 40, 0):
+        raise typer.BadParameter("--request says what the other fields of the context are; leave them out")
+    return read_request(request).context
 
 
 def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:

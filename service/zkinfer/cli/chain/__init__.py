@@ -1,0 +1,1 @@
+"""zkinfer chain: deploy the contracts, register models, ask, post answers."""

@@ -1,0 +1,126 @@
+"""From options to a chain, an account that pays, and a deployment that was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from zkinfer.cli.console import needing
+from zkinfer.cli.options import read_passphrase
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zkinfer.cli.chain.options import Connection, Payment
+    from zkinfer.contracts.book import AddressBook
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.client import EmergencyStop, Ledger, Registry
+    from zkinfer.contracts.signers import Signer
+
+DEFAULT_RPC = "http://127.0.0.1:8545"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployment whose contracts lie where the address book says."""
+
+    chain: Chain
+    book: AddressBook
+
+    @property
+    def registry(self) -> Registry:
+        """Which model is which."""
+        from zkinfer.contracts.client import Registry
+
+        return Registry(self.chain, self.book.addresses["ModelRegistry"])
+
+    @property
+    def ledger(self) -> Ledger:
+        """Requests and answers."""
+        from zkinfer.contracts.client import Ledger
+
+        return Ledger(self.chain, self.book.addresses["InferenceLedger"])
+
+    @property
+    def stop(self) -> EmergencyStop:
+        """The emergency stop."""
+        from zkinfer.contracts.client import EmergencyStop
+
+        return EmergencyStop(self.chain, self.book.addresses["EmergencyStop"])
+
+
+def open_chain(to: Connection, paid: Payment | None = None) -> Chain:
+    """A connection to the chain, with an account where somebody is to pay.
+
+    Raises ChainError where the node or the signer cannot be used, typer.BadParameter for options that contradict
+    each other.
+    """
+    with needing("chain"):
+        from zkinfer.contracts.chain import Chain
+        from zkinfer.contracts.fees import Limits
+        from zkinfer.contracts.nodes import connect, is_loopback, parse_url
+    url = rpc_url(to)
+    web3 = connect(url)
+    if paid is None:
+        return Chain(web3)
+    limits = Limits(
+        max_fee=paid.max_fee,
+        max_tip=paid.max_tip,
+        max_cost=paid.max_cost,
+        timeout=paid.timeout,
+        resubmit_after=paid.resubmit_after,
+        confirmations=paid.confirmations or (1 if is_loopback(parse_url(url)) else 3),
+    )
+    return Chain(web3, _signer(paid, Chain(web3).id), limits, rehearsal=paid.dry_run)
+
+
+def rpc_url(to: Connection) -> str:
+    """The node's URL, from a file where one is named; raises InputError where it cannot be read."""
+    if to.rpc_file is None:
+        return to.rpc or DEFAULT_RPC
+    return read_passphrase(to.rpc_file, confirm=False).decode("utf-8", "replace").strip()
+
+
+def book_path(to: Connection, chain_id: int) -> Path:
+    """Where the address book of a chain is: the file that is given, else the one in the user's home."""
+    from zkinfer.circuits.home import Home
+
+    return to.deployment or Home.from_environment().deployments / f"{chain_id}.json"
+
+
+def open_deployment(chain: Chain, to: Connection, *, whole: bool = True) -> Deployed:
+    """The deployment that the address book names, compared with the chain.
+
+    Args:
+        chain: where it lies.
+        to: names the address book.
+        whole: of a file that was given, compare also who governs and that nothing was stopped.
+
+    Raises AddressBookError, WrongChainError, DeploymentError or CodeMismatchError.
+    """
+    from zkinfer.contracts.book import read_book
+    from zkinfer.contracts.deploying import verify_code, verify_deployment
+
+    book = read_book(book_path(to, chain.id))
+    chain.require_id(book.chain_id)
+    check = verify_deployment if whole and to.deployment is not None else verify_code
+    check(chain, book.plan)
+    return Deployed(chain, book)
+
+
+def _signer(paid: Payment, chain_id: int) -> Signer:
+    from zkinfer.contracts.signers import RemoteSigner, load_keystore, unsafe_dev_account
+
+    ways = {"--keystore": paid.keystore, "--signer": paid.signer, "--unsafe-dev-account": paid.unsafe_dev_account}
+    if len(given := [name for name, value in ways.items() if value is not None]) != 1:
+        said = " and ".join(given) + " are too many" if given else "nothing says who pays"
+        raise typer.BadParameter(f"{said}: give --keystore FILE, or --signer URL with --account")
+    if paid.keystore is not None:
+        return load_keystore(paid.keystore, read_passphrase(paid.passphrase_file, confirm=False))
+    if paid.unsafe_dev_account is not None:
+        return unsafe_dev_account(paid.unsafe_dev_account, chain_id)
+    if paid.signer is None or paid.account is None:
+        raise typer.BadParameter("--signer needs --account, the address that is to sign")
+    return RemoteSigner(paid.signer, paid.account)

@@ -1,0 +1,183 @@
+"""zkinfer chain request, open, refund, withdraw."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zkinfer.cli.chain.access import Deployed, open_chain, open_deployment
+from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_coin
+from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
+from zkinfer.cli.console import answer, failing_politely, plain, say
+from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
+
+if TYPE_CHECKING:
+    from zkinfer.chain import PlacedRequest
+
+RequestFile = Annotated[
+    Path, typer.Argument(metavar="REQUEST.json", help="A file that `zkinfer chain request` made.", show_default=False)
+]
+_NOTHING = "0x" + "00" * 20
+
+
+@expanded
+def request_command(
+    circuit: CircuitFolder,
+    out: Annotated[Path, typer.Option(help="The request to write; must not exist.", show_default=False)],
+    to: Connection,
+    paid: Payment,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="Ask about this input: .npz, .json or .csv, by input name.")
+    ] = None,
+    any_input: Annotated[bool, typer.Option("--any-input", help="Let the prover choose the input.")] = False,
+    publisher: Annotated[
+        str | None,
+        typer.Option(parser=parse_address, metavar="ADDRESS", help="Who registered the circuit. Default: you."),
+    ] = None,
+    consumer: Annotated[
+        str | None,
+        typer.Option(parser=parse_address, metavar="ADDRESS", help="The contract that will act. Default: you."),
+    ] = None,
+    expires_in: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_period, metavar="PERIOD", help="How long an answer is taken: 12h, 30d. Default: 1d."),
+    ] = None,
+    prover: Annotated[
+        str, typer.Option(parser=parse_address, metavar="ADDRESS", help="Who is paid the prover's fee.")
+    ] = _NOTHING,
+    prover_fee: Annotated[
+        int, typer.Option(parser=parse_coin, metavar="AMOUNT", help="What the prover is paid for a valid proof.")
+    ] = 0,
+    owner_fee: Annotated[
+        int | None,
+        typer.Option(parser=parse_coin, metavar="AMOUNT", help="What the owner is paid. Default: the listing's fee."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a model on a chain, and put the fees into escrow; the file that results says what is to be proven.
+
+    The file is written before anything is sent: should the sending fail, `zkinfer chain open` goes on with it.
+
+    Example: zkinfer chain request digits.circuit --input image.json --out request.json --keystore me.json
+    """
+    if any_input == (input_ is not None):
+        raise typer.BadParameter("ask about one input with --input FILE, or about any with --any-input")
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to, paid)
+        deployed = open_deployment(chain, to)
+        from zkinfer.chain import PlacedRequest, request_for
+        from zkinfer.circuits.circuit import Circuit
+        from zkinfer.circuits.data import read_inputs
+        from zkinfer.circuits.scratch import refuse_existing, write_atomically
+        from zkinfer.contracts import listing_of
+
+        refuse_existing(out)
+        opened = Circuit.open(circuit)
+        listing = listing_of(opened.model_id, publisher or chain.address)
+        inputs = None if input_ is None else read_inputs(input_, opened.manifest.program.inputs)
+        request = request_for(
+            opened,
+            inputs,
+            listing=listing,
+            consumer=consumer or chain.address,
+            requester=chain.address,
+            expiry=max(chain.time(), int(time.time())) + int((expires_in or timedelta(days=1)).total_seconds()),
+            prover=prover,
+            prover_fee=prover_fee,
+            owner_fee=deployed.registry.fee(listing) if owner_fee is None else owner_fee,
+        )
+        placed = PlacedRequest(request, chain.id, deployed.ledger.address)
+        data = placed.to_bytes()
+        if chain.sends:
+            write_atomically(out, data)
+        _open(deployed, placed, out, as_json=as_json)
+
+
+@expanded
+def open_command(request: RequestFile, to: Connection, paid: Payment, as_json: AsJson = False) -> None:
+    """Open a request that lies in a file, and put its fees into escrow; to do it again changes nothing.
+
+    Example: zkinfer chain open request.json --keystore me.json
+    """
+    with failing_politely(as_json=as_json):
+        deployed = open_deployment(open_chain(to, paid), to)
+        _open(deployed, placed_at(deployed, request), request, as_json=as_json)
+
+
+@expanded
+def refund_command(request: RequestFile, to: Connection, paid: Payment, as_json: AsJson = False) -> None:
+    """Credit the fees of a request without an answer to whom it names; anybody may, once it expired.
+
+    Example: zkinfer chain refund request.json --keystore me.json
+    """
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to, paid)
+        deployed = open_deployment(chain, to, whole=False)
+        placed = placed_at(deployed, request)
+        deployed.ledger.refund(placed.request)
+        _end(deployed, f"the fees of {placed.id} are credited to {placed.request.refund_to}")
+        if as_json:
+            answer({"ok": True, "request": placed.id, "refundTo": placed.request.refund_to, **sending(chain)})
+
+
+@expanded
+def withdraw_command(
+    to: Connection,
+    paid: Payment,
+    receiver: Annotated[
+        str | None, typer.Option("--to", parser=parse_address, metavar="ADDRESS", help="Who receives it. Default: you.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take out what the ledger has credited to your account.
+
+    Example: zkinfer chain withdraw --keystore me.json
+    """
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to, paid)
+        deployed = open_deployment(chain, to, whole=False)
+        from zkinfer.contracts.fees import in_ether
+
+        credit, taker = deployed.ledger.credit(chain.address), receiver or chain.address
+        deployed.ledger.withdraw(taker)
+        _end(deployed, f"{in_ether(credit)} to {taker}" if credit else "there was nothing to withdraw")
+        if as_json:
+            answer({"ok": True, "amount": str(credit), "to": taker, **sending(chain)})
+
+
+def placed_at(deployed: Deployed, path: Path) -> PlacedRequest:
+    """A request of this deployment's ledger; raises InputError for another's."""
+    from zkinfer.chain import read_request
+    from zkinfer.circuits.errors import InputError
+
+    placed = read_request(path)
+    deployed.chain.require_id(placed.chain_id)
+    if placed.ledger != deployed.ledger.address:
+        raise InputError(
+            f"{path} is for the ledger at {placed.ledger}; this deployment's is at {deployed.ledger.address}.",
+            "Give the address book of that deployment with --deployment.",
+        )
+    return placed
+
+
+def _open(deployed: Deployed, placed: PlacedRequest, path: Path, *, as_json: bool) -> None:
+    chain = deployed.chain
+    deployed.ledger.request(placed.request)
+    _end(deployed, f"request {placed.id}" + ("" if chain.sent else ", opened before"))
+    if chain.sends:
+        say(f"  {plain(path)}: prove it with [bold]zkinfer prove ... --request {plain(path)}[/]")
+    if as_json:
+        report = {"ok": True, "request": placed.id, "file": str(path), "fees": str(placed.request.fees)}
+        answer({**report, "expiry": placed.request.expiry, **sending(chain)})
+
+
+def _end(deployed: Deployed, done: str) -> None:
+    if not deployed.chain.sends:
+        show_dry_run(deployed.chain)
+        return
+    say(f"[green]✓[/] {plain(done)}")
+    show_sent(deployed.chain)

@@ -1,0 +1,26 @@
+"""The group `zkinfer chain`."""
+
+from __future__ import annotations
+
+import typer
+
+from zkinfer.cli.chain import asking, dev, governing, models, posting
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Contracts that rely on proven answers: deploy them, register models, ask, post answers. Keys come from an "
+        "encrypted keystore or a remote signer; everything that sends can be tried with --dry-run."
+    ),
+)
+app.command("dev")(dev.dev_command)
+app.command("deploy")(governing.deploy_command)
+app.command("verify-deployment")(governing.verify_command)
+app.command("register")(models.register_command)
+app.command("request")(asking.request_command)
+app.command("open")(asking.open_command)
+app.command("post")(posting.post_command)
+app.command("status")(models.status_command)
+app.command("refund")(asking.refund_command)
+app.command("withdraw")(asking.withdraw_command)
+app.command("stop")(governing.stop_command)

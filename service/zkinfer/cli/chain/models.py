@@ -1,0 +1,119 @@
+"""zkinfer chain register, status."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zkinfer.cli.chain.access import open_chain, open_deployment
+from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_coin, parse_word
+from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
+from zkinfer.cli.console import answer, console, facts_table, failing_politely, say
+from zkinfer.cli.options import AsJson, CircuitFolder
+
+if TYPE_CHECKING:
+    from zkinfer.cli.chain.access import Deployed
+
+
+@expanded
+def register_command(
+    circuit: CircuitFolder,
+    to: Connection,
+    paid: Payment,
+    fee: Annotated[
+        int, typer.Option(parser=parse_coin, metavar="AMOUNT", help="What an answer costs at least, for you.")
+    ] = 0,
+    uri: Annotated[str, typer.Option(help="Where to read more: the ONNX file, the manifest, terms.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Register a circuit under your account; the listing that results is what consumers pin.
+
+    To register again changes nothing. A circuit under insecure-dev is taken by test deployments only.
+
+    Example: zkinfer chain register digits.circuit --keystore me.json --fee 0.001ether
+    """
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to, paid)
+        deployed = open_deployment(chain, to)
+        from zkinfer.chain import registration_of
+        from zkinfer.circuits.circuit import Circuit
+
+        registration = registration_of(Circuit.open(circuit), fee, uri)
+        listing = deployed.registry.register(registration)
+        if chain.sends:
+            say(f"[green]✓[/] listing {listing}" + ("" if chain.sent else ", registered before"))
+            show_sent(chain)
+        else:
+            say(f"listing {listing}")
+            show_dry_run(chain)
+        if as_json:
+            report = {"ok": True, "listing": listing, "modelId": registration.model_id, "publisher": chain.address}
+            answer({**report, **sending(chain)})
+
+
+@expanded
+def status_command(
+    to: Connection,
+    listing: Annotated[str | None, typer.Option(parser=parse_word, metavar="WORD", help="Show this listing.")] = None,
+    request: Annotated[Path | None, typer.Option(help="Show this request; a file of `zkinfer chain request`.")] = None,
+    credit_of: Annotated[
+        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="Show what this account can withdraw.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a deployment and whether it runs; and a listing, a request, a credit, where one is named.
+
+    Example: zkinfer chain status --request request.json
+    """
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to)
+        deployed = open_deployment(chain, to, whole=False)
+        report = _deployment(deployed)
+        report |= {} if listing is None else _listing(deployed, listing)
+        report |= {} if request is None else _request(deployed, request)
+        report |= {} if credit_of is None else {"credit": str(deployed.ledger.credit(credit_of))}
+        console.print(facts_table(report))
+        if as_json:
+            answer({"ok": True, **report})
+
+
+def _deployment(deployed: Deployed) -> dict[str, Any]:
+    from zkinfer.contracts.deploying import verify_deployment
+    from zkinfer.contracts.errors import DeploymentError
+
+    try:
+        verify_deployment(deployed.chain, deployed.book.plan)
+        state = "as planned"
+    except DeploymentError as err:
+        state = err.cause
+    return {
+        "chainId": deployed.chain.id,
+        "blockTime": f"{datetime.fromtimestamp(deployed.chain.time(), UTC):%Y-%m-%d %H:%M:%SZ}",
+        "deployment": state,
+        "runs": deployed.stop.live(),
+        "ledger": deployed.ledger.address,
+        "registry": deployed.registry.address,
+    }
+
+
+def _listing(deployed: Deployed, listing: str) -> dict[str, Any]:
+    status = deployed.registry.status(listing)
+    if status == "unknown":
+        return {"listing": listing, "status": status}
+    registry = deployed.registry
+    found = {"listing": listing, "status": status, "modelId": registry.model_id(listing)}
+    return {**found, "fee": str(registry.fee(listing))}
+
+
+def _request(deployed: Deployed, path: Path) -> dict[str, Any]:
+    from zkinfer.cli.chain.asking import placed_at
+
+    placed = placed_at(deployed, path)
+    entry = deployed.ledger.entry(placed.id)
+    found: dict[str, Any] = {"request": placed.id, "state": entry.state, "expiry": placed.request.expiry}
+    if entry.state == "recorded":
+        found |= {"recordedAt": entry.recorded_at, "outputDigest": entry.output_digest}
+    return found
