@@ -27,13 +27,13 @@ _REVERTED, _REFUSED = 3, -32000
 
 
 class _Provider(EthereumTesterProvider):
-    """Answers a call that reverted as nodes do; the tester raises an exception with the data's `repr` in its text."""
+    """Answers a call that reverted as nodes do."""
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:  # noqa: ANN401 - as web3 has it
         try:
             return super().make_request(method, params)
         except TransactionFailed as err:
-            return _error(_REVERTED, "execution reverted", data="0x" + _data_of(str(err)).hex())
+            return _error(_REVERTED, "execution reverted", data="0x" + _data_of(err).hex())
         except (ValidationError, NotPossible, BlockNotFound) as err:
             return _error(_REFUSED, str(err))
 
@@ -72,8 +72,15 @@ def _error(code: int, message: str, **more: str) -> RPCResponse:
     return {"jsonrpc": "2.0", "id": 0, "error": {"code": code, "message": message, **more}}  # type: ignore[typeddict-item]
 
 
-def _data_of(message: str) -> bytes:
-    text = message.removeprefix("execution reverted: ")
+def _data_of(err: TransactionFailed) -> bytes:
+    """What the contract gave when it refused; the provider writes it anew, and loses all but the text in it."""
+    said = (err.__context__ or err).args[0]
+    said = said.args[0] if isinstance(said, Exception) else said
+    return said if isinstance(said, bytes) else _literal(str(said))
+
+
+def _literal(text: str) -> bytes:
+    """Calls give the data as Python writes it."""
     try:
         data = ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -4,6 +4,7 @@ from eth_account import Account
 
 from zkinfer.contracts.abi import call_data, constructor_data, function_named, reason_of, signature_of
 from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploying import Governance, deploy, plan
 from zkinfer.contracts.embedded import embedded_chain
 from zkinfer.contracts.errors import FeeLimitError, RevertedError, RpcError, TransactionFailedError
 from zkinfer.contracts.fees import Limits
@@ -51,6 +52,14 @@ def test_write_that_reverts_is_not_sent(chain, router):
     with pytest.raises(RevertedError, match="SelectorUnknown"):
         chain.write("VerifierRouter", router, "removeVerifier", b"\1\2\3\4")
     assert chain._web3.eth.get_transaction_count(chain._signer.address) == before
+
+
+def test_write_that_reverts_with_text_names_the_error(chain):
+    wanted = plan(Governance(GUARDIAN, (GUARDIAN,), delay=60))
+    deploy(chain, wanted)
+    for gas in (None, 100_000):  # in the estimate, and in a block
+        with pytest.raises(RevertedError, match=r"refused: AddressMissing\(field = to\)"):
+            chain.write("InferenceLedger", wanted.addresses["InferenceLedger"], "withdraw", NOBODY, gas=gas)
 
 
 def test_write_that_reverts_in_a_block_names_the_error(chain, router):

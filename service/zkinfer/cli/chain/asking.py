@@ -66,6 +66,8 @@ def request_command(
     """
     if any_input == (input_ is not None):
         raise typer.BadParameter("ask about one input with --input FILE, or about any with --any-input")
+    if prover_fee and prover == _NOTHING:
+        raise typer.BadParameter("name who is paid the prover's fee: --prover ADDRESS")
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)

@@ -1,0 +1,280 @@
+"""Contracts by the command, from an empty chain to a recorded answer, as a user goes about it."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from tests.e2e.shell import Shell
+from tests.integration import bench
+
+ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
+FOREVER = "0x" + "ab" * 20
+POOR = "--unsafe-dev-account", "9"
+
+
+class Chain:
+    """A running `zkinfer chain dev`, and a user who pays with the keystore that it wrote."""
+
+    def __init__(self, shell, *options):
+        self.shell = shell
+        self.process = shell.start("chain", "dev", "--port", "0", "--out", "keys", "--json", *options)
+        self.start = json.loads(self._first_object())
+        keys = {"keystore": "--keystore", "passphraseFile": "--passphrase-file"}
+        self.pays = [word for name, option in keys.items() for word in (option, self.start[name])]
+
+    def _first_object(self):
+        text = ""
+        for line in self.process.stdout:
+            text += line
+            if line.startswith("}"):
+                break
+        return text
+
+    def __call__(self, *arguments, pays=None, **options):
+        arguments = ["chain", *arguments, *(self.pays if pays is None else pays), "--json"]
+        return self.shell(*arguments, ZKINFER_RPC_URL=self.start["rpc"], timeout=600, **options)
+
+    def sees(self, *arguments):
+        return self(*arguments, pays=())
+
+    def end(self, number=signal.SIGINT):
+        os.killpg(self.process.pid, number)
+        _, told = self.process.communicate(timeout=60)
+        return self.process.returncode, told
+
+
+def evm_options(evm):
+    if evm == "anvil":
+        if not ANVIL.exists() or shutil.which("node") is None:
+            pytest.skip("no anvil: install node and run npm ci in contracts/")
+        return ("--evm", "anvil", "--anvil", str(ANVIL))
+    return ("--evm", "embedded")
+
+
+@pytest.fixture(scope="module", params=["embedded", "anvil"])
+def chain(request, home, base):
+    options = evm_options(request.param)
+    folder = base / f"chain-{request.param}"
+    folder.mkdir()
+    for number in (0, 1):
+        (folder / f"image-{number}.json").write_text(json.dumps({"image": bench.image(number)["image"].tolist()}))
+    running = Chain(Shell(home.root, folder, str(folder)), *options)
+    yield running
+    running.end(signal.SIGTERM)
+
+
+def book_of(chain):
+    return Path(chain.shell.home, "deployments", f"{chain.deployed['chainId']}.json")
+
+
+@pytest.fixture(scope="module")
+def deployed(chain):
+    """One command on a fresh chain."""
+    shutil.rmtree(Path(chain.shell.home, "deployments"), ignore_errors=True)
+    outcome = chain("deploy", "--test")
+    assert outcome.status == 0, outcome.stderr
+    chain.deployed = outcome.document
+    return chain
+
+
+@pytest.fixture(scope="module")
+def registered(deployed, digits):
+    outcome = deployed("register", digits, "--fee", "5gwei", "--uri", "https://example.org")
+    assert outcome.status == 0, outcome.stderr
+    return outcome.document["listing"]
+
+
+def asked(chain, digits, number, *options):
+    """A request about an image, and a proof that answers it."""
+    request, answer = f"request-{number}.json", f"answer-{number}.json"
+    picture = ("--input", f"image-{number}.json")
+    outcome = chain("request", digits, *picture, "--out", request, *options)
+    assert outcome.status == 0, outcome.stderr
+    proven = chain.shell("prove", digits, *picture, "--request", request, "--out", answer, timeout=600)
+    assert proven.status == 0, proven.stderr
+    return request, answer, outcome.document
+
+
+@pytest.fixture(scope="module")
+def answered(deployed, registered, digits):
+    return asked(deployed, digits, 0, "--prover", deployed.start["account"], "--prover-fee", "7gwei")
+
+
+@pytest.fixture(scope="module")
+def posted(deployed, answered):
+    request, answer, _ = answered
+    outcome = deployed("post", answer, "--request", request)
+    assert outcome.status == 0, outcome.stderr
+    return outcome.document
+
+
+def test_dry_run_of_a_deployment_sends_nothing(deployed):
+    outcome = deployed("deploy", "--test", "--salt", "0x" + "01" * 32, "--dry-run")
+    assert outcome.status == 0
+    assert len(outcome.document["created"]) == 9
+    assert all(int(one["maxCost"]) > 0 for one in outcome.document["transactions"])
+    assert "nothing was sent" in outcome.sentence
+    again = deployed("deploy", "--test", "--salt", "0x" + "01" * 32, "--dry-run")
+    assert again.document["created"] == outcome.document["created"]
+
+
+def test_deploying_again_changes_nothing(deployed):
+    book = book_of(deployed)
+    before = book.read_bytes()
+    for options in (("--test",), ()):
+        outcome = deployed("deploy", *options)
+        assert (outcome.status, outcome.document["created"], outcome.document["transactions"]) == (0, [], [])
+    assert book.read_bytes() == before
+
+
+def test_another_deployment_needs_another_file(deployed):
+    outcome = deployed("deploy", "--guardian", FOREVER)
+    assert outcome.status == 1
+    assert outcome.document["error"]["type"] == "AddressBookError"
+
+
+def test_deployment_is_verified_by_whoever_has_the_file(deployed):
+    outcome = deployed.sees("verify-deployment", "--deployment", str(book_of(deployed)))
+    assert outcome.status == 0
+    assert outcome.document["addresses"] == deployed.deployed["addresses"]
+
+
+def test_altered_file_of_a_deployment_is_refused(deployed):
+    document = json.loads(book_of(deployed).read_bytes())
+    document["addresses"]["InferenceLedger"] = FOREVER
+    altered = deployed.shell.folder / "altered.json"
+    altered.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")))
+    outcome = deployed.sees("verify-deployment", "--deployment", str(altered))
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "AddressBookError")
+
+
+def test_registering_again_changes_nothing(deployed, registered, digits):
+    outcome = deployed("register", digits)
+    assert (outcome.document["listing"], outcome.document["transactions"]) == (registered, [])
+
+
+def test_request_file_is_what_the_chain_holds(deployed, answered):
+    request, _, made = answered
+    outcome = deployed.sees("status", "--request", request)
+    assert outcome.status == 0
+    assert outcome.document["request"] == made["request"]
+    assert made["fees"] == str(12 * 10**9)  # the listing's and the prover's
+
+
+def test_opening_again_changes_nothing(deployed, answered):
+    outcome = deployed("open", answered[0])
+    assert (outcome.status, outcome.document["transactions"]) == (0, [])
+
+
+def test_refund_before_the_expiry_is_refused(deployed, digits, registered):
+    made = deployed("request", digits, "--any-input", "--out", "early.json")
+    assert made.status == 0, made.stderr
+    outcome = deployed("refund", "early.json")
+    assert outcome.status == 1
+    assert "NotRefundable" in outcome.document["error"]["cause"]
+
+
+def test_answer_is_recorded_and_posting_again_changes_nothing(deployed, answered, posted):
+    request, answer, made = answered
+    record = posted["records"][0]
+    assert (record["request"], record["state"], record["recordedBefore"]) == (made["request"], "recorded", False)
+    again = deployed("post", answer, "--request", request)
+    assert (again.status, again.document["transactions"]) == (0, [])
+    assert again.document["records"][0] == {**record, "recordedBefore": True}
+    status = deployed.sees("status", "--request", request)
+    assert (status.document["state"], status.document["outputDigest"]) == ("recorded", record["outputDigest"])
+
+
+def test_answer_to_another_request_is_refused_before_anything_is_sent(deployed, answered, posted):
+    request, _, _ = answered
+    outcome = deployed("post", "stray.json", "--request", request)
+    assert outcome.status == 1
+    stray = deployed.shell.folder / "stray.json"
+    stray.write_bytes((deployed.shell.folder / answered[1]).read_bytes())
+    outcome = deployed("post", "stray.json", "--request", "early.json")
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "InputError")
+    assert "which is not given" in outcome.document["error"]["cause"]
+
+
+def test_several_answers_are_posted_in_one_transaction(deployed, digits, answered, posted):
+    second, proof, _ = asked(deployed, digits, 1)
+    both = ("--request", answered[0], "--request", second)
+    rehearsed = deployed("post", proof, answered[1], *both, "--dry-run")
+    assert [one["state"] for one in rehearsed.document["records"]] == ["open", "recorded"]
+    outcome = deployed("post", proof, answered[1], *both)
+    assert outcome.status == 0, outcome.stderr
+    assert [one["state"] for one in outcome.document["records"]] == ["recorded", "recorded"]
+    assert [one["recordedBefore"] for one in outcome.document["records"]] == [False, True]
+    assert len(outcome.document["transactions"]) == 1
+
+
+def test_fees_are_withdrawn_once(deployed, posted):
+    account = deployed.start["account"]
+    credit = int(deployed.sees("status", "--credit-of", account).document["credit"])
+    assert credit >= 12 * 10**9
+    outcome = deployed("withdraw", "--to", FOREVER)
+    assert (outcome.status, outcome.document["amount"]) == (0, str(credit))
+    again = deployed("withdraw", "--to", FOREVER)
+    assert (again.status, again.document["amount"], again.document["transactions"]) == (0, "0", [])
+
+
+def test_account_without_money_is_told(deployed, digits):
+    outcome = deployed("register", digits, "--max-cost", "1gwei", pays=POOR)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "FeeLimitError")
+    assert "Raise the limit" in outcome.document["error"]["cure"]
+
+
+def test_keystore_that_others_can_read_is_refused(deployed):
+    shutil.copy(deployed.shell.folder / deployed.start["keystore"], deployed.shell.folder / "open.json")
+    (deployed.shell.folder / "open.json").chmod(0o644)
+    pays = ("--keystore", "open.json", "--passphrase-file", deployed.start["passphraseFile"])
+    outcome = deployed("deploy", "--test", pays=pays)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "SignerError")
+    assert "chmod" in outcome.document["error"]["cure"]
+
+
+@pytest.mark.parametrize(
+    ("pays", "said"),
+    [((), "nothing says who pays"), (("--unsafe-dev-account", "0", "--signer", "https://a"), "are too many")],
+)
+def test_who_pays_must_be_said_once(deployed, pays, said):
+    outcome = deployed("deploy", pays=pays)
+    assert outcome.status == 2
+    assert said in outcome.sentence
+
+
+def test_node_that_is_not_there_is_told_without_its_secrets(deployed):
+    outcome = deployed.shell("chain", "status", "--rpc", "http://user:hunter2@127.0.0.1:1/key", "--json", timeout=120)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "RpcError")
+    assert "hunter2" not in outcome.stdout + outcome.stderr
+
+
+def test_stop_is_not_sent_unless_it_is_meant_and_then_for_ever(deployed, posted, answered):
+    refused = deployed("stop")
+    assert refused.status == 1
+    assert deployed.sees("status").document["runs"] is True
+    rehearsed = deployed("stop", "--dry-run")
+    assert rehearsed.document["dryRun"] is True
+    stopped = deployed("stop", "--yes")
+    assert stopped.status == 0, stopped.stderr
+    again = deployed("stop", "--yes")
+    assert (again.document["stoppedBefore"], again.document["transactions"]) == (True, [])
+    status = deployed.sees("status").document
+    assert status["runs"] is False
+    assert "whether the verifier runs" in status["deployment"]
+    refund = deployed("refund", "early.json")
+    assert refund.status == 0, refund.stderr
+    verified = deployed.sees("verify-deployment")
+    assert (verified.status, verified.document["error"]["type"]) == (1, "DeploymentError")
+
+
+def test_interrupted_chain_ends_in_good_order(home, tmp_path):
+    chain = Chain(Shell(home.root, tmp_path), "--evm", "embedded")
+    status, told = chain.end()
+    assert status == 0
+    assert "the chain has ended" in told
+    for name in ("account.json", "passphrase"):
+        assert (tmp_path / "keys" / name).stat().st_mode & 0o077 == 0
