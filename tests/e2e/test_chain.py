@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from tests.e2e.shell import Shell
+from tests.e2e.shell import PROGRAM, Shell
 from tests.integration import bench
 
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
+PAGE = (bench.REPOSITORY / "docs/contracts.md").read_text(encoding="utf-8")
 FOREVER = "0x" + "ab" * 20
 POOR = "--unsafe-dev-account", "9"
 
@@ -269,6 +272,38 @@ def test_stop_is_not_sent_unless_it_is_meant_and_then_for_ever(deployed, posted,
     assert refund.status == 0, refund.stderr
     verified = deployed.sees("verify-deployment")
     assert (verified.status, verified.document["error"]["type"]) == (1, "DeploymentError")
+
+
+@pytest.mark.slow
+def test_console_lines_of_the_page_succeed(home, digits, tmp_path):
+    (first, then) = re.findall(r"^```console\n(zkinfer chain .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert first == "zkinfer chain dev\n"
+    shutil.copytree(digits, tmp_path / "digits.circuit")
+    (tmp_path / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
+    chain = Chain(Shell(home.root, tmp_path), "--evm", "embedded")
+    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
+    variables = {"PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"], "ZKINFER_DEPLOYMENT": "deployment.json"}
+    try:
+        for _ in range(2):  # as the page says, each can be repeated
+            lines = ["set -eu", *then.splitlines()]
+            done = subprocess.run(
+                ["bash", "-c", "\n".join(lines)],
+                cwd=tmp_path,
+                env=chain.shell.environment | variables,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=500,
+            )
+            assert done.returncode == 0, done.stderr
+            assert "recorded" in done.stderr
+            then = "\n".join(
+                line for line in then.splitlines() if line.startswith(("zkinfer chain d", "zkinfer chain p"))
+            )
+    finally:
+        chain.end()
+    assert "all was there" in done.stderr
+    assert "recorded before" in done.stderr
 
 
 def test_interrupted_chain_ends_in_good_order(home, tmp_path):

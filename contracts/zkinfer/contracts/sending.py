@@ -186,7 +186,7 @@ class Sender:
             flight.versions[bytes(self._web3.eth.send_raw_transaction(raw))] = raw
 
     def _send_again(self, flight: _Flight) -> None:
-        """The chain took its block back. The node may still know the transaction, and says so by refusing it."""
+        """Send it as it was. The node may still know the transaction, and says so by refusing it."""
         flight.seen, flight.moved = False, self._clock()
         try:
             with asking(self._web3):
@@ -200,6 +200,7 @@ class Sender:
         before, higher = flight.fees, raised(flight.fees, self._fees(), self._limits)
         gas, value = flight.transaction["gas"], flight.transaction["value"]
         if higher is None or not self._is_affordable(Quote(gas, higher, value)):
+            self._send_again(flight)  # nodes forget what waits for long
             return
         flight.fees = higher
         try:

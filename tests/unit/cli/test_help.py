@@ -47,8 +47,22 @@ def test_commands_of_the_server_are_there():
     assert {"jobs list", "jobs show", "jobs cancel", "jobs retry", "jobs delete"} <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name.partition(" ")[0] in ("serve", "tokens", "jobs")])
-def test_commands_of_the_server_can_answer_in_json(name):
+def test_commands_of_the_chain_are_there():
+    first = {"chain dev", "chain deploy", "chain verify-deployment", "chain register", "chain status", "chain stop"}
+    assert first | {"chain request", "chain open", "chain post", "chain refund", "chain withdraw"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name.startswith("chain ")))
+def test_command_of_the_chain_that_pays_can_be_rehearsed(name):
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    assert ("--keystore" in options) == ("--dry-run" in options) == ("--max-cost" in options)
+    assert not options & {"--key", "--private-key", "--mnemonic"}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name.partition(" ")[0] in ("serve", "tokens", "jobs", "chain")]
+)
+def test_commands_of_the_server_and_the_chain_can_answer_in_json(name):
     assert "--json" in {option for parameter in COMMANDS[name].params for option in parameter.opts}
 
 
@@ -74,7 +88,11 @@ def test_every_command_begins_with_a_sentence(name):
 
 @pytest.mark.parametrize(
     "name",
-    [*["export", "compile", "prove", "verify", "demo", "inspect", "serve"], "keys new", "tokens new", "jobs list"],
+    [
+        *["export", "compile", "prove", "verify", "demo", "inspect", "serve"],
+        *["keys new", "tokens new", "jobs list"],
+        *sorted(name for name in COMMANDS if name.startswith("chain ")),
+    ],
 )
 def test_example_in_the_help_names_real_options(name):
     example = COMMANDS[name].help.partition("Example: ")[2].split()
@@ -85,7 +103,11 @@ def test_example_in_the_help_names_real_options(name):
 
 def test_dangerous_options_say_unsafe_and_have_no_short_form():
     flags = [option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts]
-    assert {flag for flag in flags if "unsafe" in flag} == {"--unsafe-accept-dev-setup", "--unsafe-unencrypted"}
+    assert {flag for flag in flags if "unsafe" in flag} == {
+        "--unsafe-accept-dev-setup",
+        "--unsafe-dev-account",
+        "--unsafe-unencrypted",
+    }
     assert all(flag.startswith("--unsafe-") for flag in flags if "unsafe" in flag)
     assert {flag for flag in flags if "insecure" in flag} == {"--insecure-no-tls", "--insecure-anonymous"}
 
@@ -125,6 +147,15 @@ def test_import_of_the_command_loads_no_heavy_package():
         ["tokens", "new", "alice", "--unfinished-jobs", "-1"],
         ["jobs", "show"],
         ["jobs", "list", "--most", "0"],
+        ["chain", "deploy", "--guardian", "0x12"],
+        ["chain", "deploy", "--max-fee", "20"],
+        ["chain", "deploy", "--salt", "0x" + "0g" * 32],
+        ["chain", "deploy", "--unsafe-dev-account", "10"],
+        ["chain", "request", "c", "--out", "r"],
+        ["chain", "request", "c", "--out", "r", "--input", "i", "--any-input"],
+        ["chain", "request", "c", "--out", "r", "--any-input", "--prover-fee", "1gwei"],
+        ["chain", "post", "a"],
+        ["chain", "dev", "--port", "65536"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments):

@@ -58,7 +58,15 @@ def test_stuck_transaction_is_never_raised_above_the_limits():
     limits = Limits(max_fee=22 * GWEI, max_tip=GWEI, timeout=300, resubmit_after=45)
     with pytest.raises(TransactionFailedError, match=r"nonce 0 was taken by no block after 300 s.*may still come"):
         chain_of(node, limits).send(TO)
-    assert len(node.sent) == 1
+    assert {fields["maxFeePerGas"] for fields in node.sent} == {21 * GWEI}
+
+
+def test_transaction_that_a_node_forgets_is_sent_again_as_it_was():
+    node = FakeNode(base=10 * GWEI)
+    limits = Limits(max_fee=22 * GWEI, max_tip=GWEI, timeout=300, resubmit_after=45)
+    at(node, (10, lambda node: node.pool.clear()), (60, FakeNode.mine))
+    assert chain_of(node, limits).send(TO)["status"] == 1
+    assert len(node.sent) == 2
 
 
 def test_earlier_version_that_a_block_takes_after_all_is_found():

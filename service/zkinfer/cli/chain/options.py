@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -13,6 +13,7 @@ import typer
 
 from zkinfer.cli.options import PassphraseFile
 
+_EXACT = Context(prec=80)  # the usual 28 digits are fewer than an amount of wei may have
 _COINS = {"wei": 1, "gwei": 10**9, "ether": 10**18}
 
 
@@ -24,7 +25,7 @@ def parse_coin(text: object) -> int:
     number = word.rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = _COINS.get(word[len(number) :], 1 if word == "0" else None)
     try:
-        wei = Decimal(number) * (unit or 1)
+        wei = _EXACT.multiply(Decimal(number), Decimal(unit or 1))
     except InvalidOperation:
         wei = Decimal("NaN")
     if unit is None or not (wei.is_finite() and wei >= 0 and wei == wei.to_integral_value() and wei < 1 << 96):
