@@ -9,13 +9,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 from tests.e2e.shell import PROGRAM, Shell
 from tests.integration import bench
+
+from zkinfer.contracts.signers import encrypted
 
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 PAGE = (bench.REPOSITORY / "docs/contracts.md").read_text(encoding="utf-8")
 FOREVER = "0x" + "ab" * 20
-POOR = "--unsafe-dev-account", "9"
+OTHER = "--unsafe-dev-account", "9"
 
 
 class Chain:
@@ -134,9 +137,11 @@ def test_deploying_again_changes_nothing(deployed):
 
 
 def test_another_deployment_needs_another_file(deployed):
+    before = deployed.sees("status").document["blockTime"]
     outcome = deployed("deploy", "--guardian", FOREVER)
     assert outcome.status == 1
     assert outcome.document["error"]["type"] == "AddressBookError"
+    assert deployed.sees("status").document["blockTime"] == before  # nothing was sent
 
 
 def test_deployment_is_verified_by_whoever_has_the_file(deployed):
@@ -224,10 +229,20 @@ def test_fees_are_withdrawn_once(deployed, posted):
     assert (again.status, again.document["amount"], again.document["transactions"]) == (0, "0", [])
 
 
-def test_account_without_money_is_told(deployed, digits):
-    outcome = deployed("register", digits, "--max-cost", "1gwei", pays=POOR)
+def test_cost_above_the_limit_is_refused(deployed, digits):
+    outcome = deployed("register", digits, "--max-cost", "1gwei", pays=OTHER)
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "FeeLimitError")
     assert "Raise the limit" in outcome.document["error"]["cure"]
+
+
+def test_account_without_money_is_told(deployed, digits):
+    keystore = deployed.shell.folder / "poor.json"
+    keystore.write_bytes(encrypted(Account.create(), b"development", iterations=2))
+    keystore.chmod(0o600)
+    pays = ("--keystore", str(keystore), "--passphrase-file", deployed.start["passphraseFile"])
+    outcome = deployed("register", digits, pays=pays)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "FeeLimitError")
+    assert "Send coin" in outcome.document["error"]["cure"]
 
 
 def test_keystore_that_others_can_read_is_refused(deployed):

@@ -101,19 +101,25 @@ def read_book(path: Path) -> AddressBook:
     return AddressBook.from_bytes(data)
 
 
-def write_book(book: AddressBook, path: Path) -> None:
-    """Write a file, whole or not at all; raises AddressBookError where another deployment stands there."""
-    data = book.to_bytes()
-    if path.exists():
-        if read_book(path) == book:
-            return
+def holds(path: Path, book: AddressBook) -> bool:
+    """Whether a file is this address book; raises AddressBookError where it is another, or none."""
+    if not path.exists():
+        return False
+    if read_book(path) != book:
         raise AddressBookError(
             f"{path} names another deployment on chain {book.chain_id}.",
             "Give another file with --deployment, or remove this one.",
         )
+    return True
+
+
+def write_book(book: AddressBook, path: Path) -> None:
+    """Write a file, whole or not at all; raises AddressBookError where another deployment stands there."""
+    if holds(path, book):
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _put(path, data)
+        _put(path, book.to_bytes())
     except OSError as err:
         raise AddressBookError(f"{path} cannot be written: {(err.strerror or 'error').lower()}.") from err
 

@@ -87,7 +87,13 @@ def asking(web3: Web3) -> Iterator[None]:
         raise RevertedError(reason_of(err.data)) from err
     except Web3Exception as err:
         raise RpcError(f"The node refused: {_without_url(str(err), web3)[:_LONGEST]}.") from err
-    except (RequestException, ValueError) as err:  # no connection; or an answer that is not JSON
+    except (
+        RequestException,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as err:  # no connection, no such answer
         where = _url_of(web3)
         host = shown(where) if where else "the chain"
         raise RpcError(f"{host} does not answer as a node does ({type(err).__name__}).", "Check --rpc.") from None

@@ -70,6 +70,14 @@ def test_nothing_is_logged(caplog, monkeypatch):
     assert not [record for record in caplog.records if "HTTP" in record.name]
 
 
+@pytest.mark.parametrize("block", [{}, {"timestamp": None}, 7])
+def test_answer_of_another_shape_is_told(block):
+    node = FakeNode()
+    node.eth_getBlockByNumber = lambda *_: block
+    with pytest.raises(RpcError, match="does not answer as a node does"):
+        Chain(Web3(node)).time()
+
+
 def test_other_chain_is_refused():
     with pytest.raises(WrongChainError, match=r"The node is on chain 31337, and .* on chain 1"):
         Chain(Web3(FakeNode())).require_id(1)

@@ -57,11 +57,12 @@ def deploy_command(
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
-        from zkinfer.contracts.book import write_book
+        from zkinfer.contracts.book import holds, write_book
         from zkinfer.contracts.deploying import deploy
 
         path = book_path(to, chain.id)
         book = _wanted(chain, path, guardian, proposer, delay or timedelta(days=2), test=test, salt=salt)
+        holds(path, book)  # or there would be two deployments, and a file for one
         with progress_display(quiet=as_json) as display:
             parts = len(book.plan.parts)
             done: list[str] = []

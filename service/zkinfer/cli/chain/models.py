@@ -94,6 +94,8 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
         "blockTime": f"{datetime.fromtimestamp(deployed.chain.time(), UTC):%Y-%m-%d %H:%M:%SZ}",
         "deployment": state,
         "runs": deployed.stop.live(),
+        "guardian": deployed.book.governance.guardian,
+        "test": deployed.book.governance.test,
         "ledger": deployed.ledger.address,
         "registry": deployed.registry.address,
     }
