@@ -118,13 +118,14 @@ def posted(deployed, answered):
 
 
 def test_dry_run_of_a_deployment_sends_nothing(deployed):
-    outcome = deployed("deploy", "--test", "--salt", "0x" + "01" * 32, "--dry-run")
-    assert outcome.status == 0
+    another = ("deploy", "--test", "--salt", "0x" + "01" * 32, "--deployment", "another.json", "--dry-run")
+    outcome = deployed(*another)
+    assert outcome.status == 0, outcome.stderr
     assert len(outcome.document["created"]) == 9
     assert all(int(one["maxCost"]) > 0 for one in outcome.document["transactions"])
     assert "nothing was sent" in outcome.sentence
-    again = deployed("deploy", "--test", "--salt", "0x" + "01" * 32, "--dry-run")
-    assert again.document["created"] == outcome.document["created"]
+    assert deployed(*another).document["created"] == outcome.document["created"]
+    assert not (deployed.shell.folder / "another.json").exists()
 
 
 def test_deploying_again_changes_nothing(deployed):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT: Final = 120.0
 _LONGEST: Final = 300
+# No connection; or an answer that is not JSON, or of another shape than web3 takes apart.
+_NO_ANSWER: Final = (RequestException, ValueError, LookupError, TypeError, AttributeError)
 _SILENT: Final = logging.Logger("silent", logging.CRITICAL + 1)
 
 
@@ -87,13 +89,7 @@ def asking(web3: Web3) -> Iterator[None]:
         raise RevertedError(reason_of(err.data)) from err
     except Web3Exception as err:
         raise RpcError(f"The node refused: {_without_url(str(err), web3)[:_LONGEST]}.") from err
-    except (
-        RequestException,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as err:  # no connection, no such answer
+    except _NO_ANSWER as err:
         where = _url_of(web3)
         host = shown(where) if where else "the chain"
         raise RpcError(f"{host} does not answer as a node does ({type(err).__name__}).", "Check --rpc.") from None
