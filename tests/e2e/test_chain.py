@@ -197,13 +197,12 @@ def test_answer_is_recorded_and_posting_again_changes_nothing(deployed, answered
     assert (status.document["state"], status.document["outputDigest"]) == ("recorded", record["outputDigest"])
 
 
-def test_answer_to_another_request_is_refused_before_anything_is_sent(deployed, answered, posted):
-    request, _, _ = answered
-    outcome = deployed("post", "stray.json", "--request", request)
-    assert outcome.status == 1
+def test_answer_to_another_request_is_refused_before_anything_is_sent(deployed, digits, answered, posted):
+    other = "other.json"
+    assert deployed("request", digits, "--any-input", "--out", other).status == 0
     stray = deployed.shell.folder / "stray.json"
     stray.write_bytes((deployed.shell.folder / answered[1]).read_bytes())
-    outcome = deployed("post", "stray.json", "--request", "early.json")
+    outcome = deployed("post", "stray.json", "--request", other)
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "InputError")
     assert "which is not given" in outcome.document["error"]["cause"]
 

@@ -147,6 +147,7 @@ def test_import_of_the_command_loads_no_heavy_package():
         ["tokens", "new", "alice", "--unfinished-jobs", "-1"],
         ["jobs", "show"],
         ["jobs", "list", "--most", "0"],
+        ["prove", "c", "--input", "i", "--out", "o", "--request", "r", "--chain-id", "1"],
         ["chain", "deploy", "--guardian", "0x12"],
         ["chain", "deploy", "--max-fee", "20"],
         ["chain", "deploy", "--salt", "0x" + "0g" * 32],

@@ -80,7 +80,13 @@ def rpc_url(to: Connection) -> str:
     """The node's URL, from a file where one is named; raises InputError where it cannot be read."""
     if to.rpc_file is None:
         return to.rpc or DEFAULT_RPC
-    return read_passphrase(to.rpc_file, confirm=False).decode("utf-8", "replace").strip()
+    from zkinfer.circuits.errors import InputError
+    from zkinfer.circuits.oserrors import why
+
+    try:
+        return to.rpc_file.read_bytes().decode("utf-8", "replace").strip()
+    except OSError as err:
+        raise InputError(f"{to.rpc_file} cannot be read: {why(err)}.", "Check --rpc-file.") from err
 
 
 def book_path(to: Connection, chain_id: int) -> Path:

@@ -69,34 +69,59 @@ def request_command(
     if prover_fee and prover == _NOTHING:
         raise typer.BadParameter("name who is paid the prover's fee: --prover ADDRESS")
     with failing_politely(as_json=as_json):
-        chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to)
-        from zkinfer.chain import PlacedRequest, request_for
-        from zkinfer.circuits.circuit import Circuit
-        from zkinfer.circuits.data import read_inputs
+        deployed = open_deployment(open_chain(to, paid), to)
         from zkinfer.circuits.scratch import refuse_existing, write_atomically
-        from zkinfer.contracts import listing_of
 
         refuse_existing(out)
-        opened = Circuit.open(circuit)
-        listing = listing_of(opened.model_id, publisher or chain.address)
-        inputs = None if input_ is None else read_inputs(input_, opened.manifest.program.inputs)
-        request = request_for(
-            opened,
-            inputs,
-            listing=listing,
-            consumer=consumer or chain.address,
-            requester=chain.address,
-            expiry=max(chain.time(), int(time.time())) + int((expires_in or timedelta(days=1)).total_seconds()),
+        placed = _placed(
+            deployed,
+            circuit,
+            input_,
+            publisher,
+            consumer,
+            expires_in or timedelta(days=1),
             prover=prover,
             prover_fee=prover_fee,
-            owner_fee=deployed.registry.fee(listing) if owner_fee is None else owner_fee,
+            owner_fee=owner_fee,
         )
-        placed = PlacedRequest(request, chain.id, deployed.ledger.address)
         data = placed.to_bytes()
-        if chain.sends:
+        if deployed.chain.sends:
             write_atomically(out, data)
         _open(deployed, placed, out, as_json=as_json)
+
+
+def _placed(
+    deployed: Deployed,
+    circuit: Path,
+    input_: Path | None,
+    publisher: str | None,
+    consumer: str | None,
+    lasts: timedelta,
+    *,
+    prover: str,
+    prover_fee: int,
+    owner_fee: int | None,
+) -> PlacedRequest:
+    """The request, in the name of the paying account; raises as `request_for`."""
+    from zkinfer.chain import PlacedRequest, request_for
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.data import read_inputs
+    from zkinfer.contracts import listing_of
+
+    chain, opened = deployed.chain, Circuit.open(circuit)
+    listing = listing_of(opened.model_id, publisher or chain.address)
+    request = request_for(
+        opened,
+        None if input_ is None else read_inputs(input_, opened.manifest.program.inputs),
+        listing=listing,
+        consumer=consumer or chain.address,
+        requester=chain.address,
+        expiry=max(chain.time(), int(time.time())) + int(lasts.total_seconds()),
+        prover=prover,
+        prover_fee=prover_fee,
+        owner_fee=deployed.registry.fee(listing) if owner_fee is None else owner_fee,
+    )
+    return PlacedRequest(request, chain.id, deployed.ledger.address)
 
 
 @expanded
