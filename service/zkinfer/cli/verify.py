@@ -11,6 +11,16 @@ import typer
 
 from zkinfer.cli.console import answer, describe, failing_politely, plain, progress_display, say
 from zkinfer.cli.options import AsJson, AttestationFile
+from zkinfer.cli.verify_chain import (
+    ChainWanted,
+    Confirmations,
+    DeploymentFile,
+    LedgerAddress,
+    RequestFile,
+    Rpc,
+    RpcFile,
+    record_of,
+)
 
 if TYPE_CHECKING:
     from zkinfer.verifier import Attestation, Policy, RefusedError, Step, Trusted, VerifiedInference
@@ -29,6 +39,7 @@ class Requirements:
     signer: list[Path]
     request_id: str | None
     unsafe_accept_dev_setup: bool
+    chain: ChainWanted = field(default_factory=ChainWanted)
 
 
 @dataclass(slots=True)
@@ -64,9 +75,15 @@ def verify_command(
         bool,
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anybody can forge."),
     ] = False,
+    rpc: Rpc = None,
+    rpc_file: RpcFile = None,
+    ledger: LedgerAddress = None,
+    deployment: DeploymentFile = None,
+    request: RequestFile = None,
+    confirmations: Confirmations = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check an attestation offline: accepted, or refused with the reason.
+    """Check an attestation: accepted, or refused with the reason. Offline, unless you ask for a chain's record.
 
     Rebuilds the verifying key from your ONNX file and the settings that the attestation publishes, so nothing
     that the prover says is taken on trust. The first check of a model takes as long as making its keys; later ones
@@ -74,7 +91,8 @@ def verify_command(
 
     Example: zkinfer verify answer.json --model digits.onnx --input image.json
     """
-    wanted = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup)
+    chain = ChainWanted(rpc, rpc_file, ledger, deployment, request, confirmations)
+    wanted = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup, chain)
     with failing_politely(as_json=as_json):
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
@@ -92,7 +110,7 @@ def _judge(path: Path, wanted: Requirements) -> Verdict:
 
     home, verdict = Home.from_environment(), Verdict()
     trusted = Trusted.of([wanted.model], home.setups, home.rebuilt)
-    policy = make_policy(trusted, wanted)
+    policy, record = make_policy(trusted, wanted), record_of(wanted.chain)
     start = time.perf_counter()
     try:
         data = read_attestation(path)
@@ -101,7 +119,7 @@ def _judge(path: Path, wanted: Requirements) -> Verdict:
             verdict.claimed_request = claim.predicate.context.request_id
         expected = None if claim is None or wanted.input_ is None else _expected_inputs(wanted.input_, claim)
         verdict.inference = Verifier(trusted=trusted).verify(
-            data, policy, expected_inputs=expected, observer=verdict.steps.append
+            data, policy, expected_inputs=expected, record=record, observer=verdict.steps.append
         )
     except RefusedError as err:
         verdict.refusal = err
@@ -176,7 +194,7 @@ def show(verdict: Verdict, wanted: Requirements) -> None:
 
 
 def meaning(verdict: Verdict, wanted: Requirements) -> list[str]:
-    """The four questions an auditor has, answered separately."""
+    """The questions an auditor has, answered separately; the last one where it was asked."""
     circuit = "" if wanted.circuit else "in the prover's settings; see --circuit"
     inputs = "" if wanted.input_ else "not compared; give --input"
     request = "" if wanted.request_id else "as the file says; give --request-id"
@@ -185,6 +203,7 @@ def meaning(verdict: Verdict, wanted: Requirements) -> list[str]:
         _line(verdict.status(3, 4), "of this model", circuit),
         _line(_unless_passed(verdict.status(8), inputs), "on this input", inputs),
         _line(_unless_passed(_context_status(verdict, wanted), request), "in this context", request),
+        *([_line(verdict.status(12), "on record on the chain")] if wanted.chain.asked else []),
     ]
 
 

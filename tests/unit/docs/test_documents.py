@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from zkinfer.chain import errors as record_errors
 from zkinfer.circuits import errors as circuit_errors
 from zkinfer.client import errors as client_errors
 from zkinfer.contracts import errors as chain_errors
@@ -20,7 +21,7 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/policies.md").read_text(), re.MULTILINE | re.DOTALL)
 ERRORS = {
     name: kind
-    for module in (circuit_errors, verifier_errors, service_errors, client_errors, chain_errors)
+    for module in (circuit_errors, verifier_errors, service_errors, client_errors, chain_errors, record_errors)
     for name, kind in vars(module).items()
     if isinstance(kind, type) and issubclass(kind, (circuit_errors.ZkinferError, chain_errors.ChainError))
 }
@@ -103,7 +104,7 @@ def test_rules_of_the_table_are_those_that_load():
 
 
 def test_refusals_of_the_steps_are_all_there_are():
-    theirs = {name for name in vars(verifier_errors) if name in ERRORS}
+    theirs = {name for module in (verifier_errors, record_errors) for name in vars(module) if name in ERRORS}
     refusals = {name for name in theirs if issubclass(ERRORS[name], verifier_errors.RefusedError)}
     assert table_column("docs/attestation.md", 3) == refusals - {"RefusedError", "EmptyPolicyError"}
 

@@ -275,3 +275,41 @@ def test_clock_defaults_to_now(workshop, good):
     verifier = Verifier(trusted=workshop.trusted)
     with pytest.raises(PolicyRefusedError, match=r"older than|in the future"):
         verifier.verify(good, AllOf(NotOlderThan(timedelta(microseconds=1)), DEV))
+
+
+class Record:
+    """A chain that has everything on record, or refuses."""
+
+    def __init__(self, refusal=None):
+        self.refusal, self.asked = refusal, []
+
+    def agree(self, answer):
+        self.asked.append(answer)
+        if self.refusal is not None:
+            raise self.refusal
+        return "block 7"
+
+
+def test_record_is_asked_about_the_proven_answer(workshop, good):
+    record, steps = Record(), []
+    inference = workshop.verify(good, record=record, observer=steps.append)
+    (asked,) = record.asked
+    words = [int(word, 16) for word in good.predicate.instances]
+    assert (asked.context, asked.model_id) == (forge.CONTEXT, inference.model_id)
+    assert (asked.inputs, asked.outputs) == (tuple(words[5:8]), tuple(words[8:]))
+    assert (steps[-1].number, steps[-1].status, steps[-1].detail) == (12, "passed", "block 7")
+
+
+def test_record_that_refuses_fails_the_last_step(workshop, good):
+    steps = []
+    with pytest.raises(RefusedError, match="Not on record") as caught:
+        workshop.verify(good, record=Record(RefusedError("Not on record.")), observer=steps.append)
+    assert caught.value.step.number == 12
+    assert [step.status for step in steps] == ["passed"] * 11 + ["failed"]
+
+
+def test_record_is_not_asked_about_what_is_refused(workshop, good):
+    record = Record()
+    with pytest.raises(PolicyRefusedError, match="signer"):
+        workshop.verify(good, AllOf(SignedBy("sha256:" + "0" * 64), DEV), record=record)
+    assert record.asked == []

@@ -44,6 +44,7 @@ from zkinfer.verifier.policy import (
     UnsafeAcceptDevSetup,
 )
 from zkinfer.verifier.policyfile import load_policy
+from zkinfer.verifier.record import ChainRecord, ProvenAnswer
 from zkinfer.verifier.signing import PublicKey, Signer, SigningKey
 from zkinfer.verifier.statement import PREDICATE_TYPE, Predicate, Statement
 from zkinfer.verifier.steps import Step
@@ -58,6 +59,7 @@ __all__ = [
     "AnyOf",
     "Attestation",
     "AttestationTooLargeError",
+    "ChainRecord",
     "CircuitMismatchError",
     "ContextIs",
     "ContextMismatchError",
@@ -80,6 +82,7 @@ __all__ = [
     "PolicyRefusedError",
     "Predicate",
     "ProofLengthError",
+    "ProvenAnswer",
     "PublicKey",
     "RefusedError",
     "SetupIs",

@@ -13,7 +13,7 @@ The steps, in an order where each may rely on those before it, and nothing costl
  9. the context is the one in the public values
 10. the signature is by the key that the statement names
 11. the caller's policy
-12. the chain's record: not here, for this verifier is offline; whoever has a chain's address asks it afterwards
+12. the chain's record, if the caller brings one to ask: this verifier itself is offline
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from zkinfer.verifier import checks
 from zkinfer.verifier.attestation import Attestation
 from zkinfer.verifier.checklist import Checklist
 from zkinfer.verifier.inference import SEAL, VerifiedInference
+from zkinfer.verifier.record import ProvenAnswer
 from zkinfer.verifier.statement import read_time
 from zkinfer.verifier.steps import CHAIN_RECORD
 
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.assembly import Rebuilt
+    from zkinfer.circuits.engines.base import Program
     from zkinfer.verifier.checks import Integers
     from zkinfer.verifier.policy import Policy
+    from zkinfer.verifier.record import ChainRecord
     from zkinfer.verifier.signing import PublicKey
     from zkinfer.verifier.steps import Step
     from zkinfer.verifier.trust import Trusted
@@ -61,6 +64,7 @@ class Verifier:
         policy: Policy,
         *,
         expected_inputs: Mapping[str, NDArray[np.generic]] | None = None,
+        record: ChainRecord | None = None,
         observer: Callable[[Step], None] | None = None,
     ) -> VerifiedInference:
         """Return the inference if all of the numbered steps pass.
@@ -69,6 +73,7 @@ class Verifier:
             attestation: the file's bytes, or what was read from them; read again strictly in either case.
             policy: what the caller requires of a proven inference.
             expected_inputs: if given, the proof must be about exactly these inputs.
+            record: if given, it must agree that a chain has this answer on record.
             observer: told about each step, in order; all steps are reported also when one fails.
 
         Raises:
@@ -120,8 +125,26 @@ class Verifier:
         with steps.step(11):
             inference = _inference(claim, circuit, inputs, outputs, key, expected_inputs is not None)
             policy.check(inference, self._clock())
-        steps.skip(CHAIN_RECORD, "offline")
+        if record is None:
+            steps.skip(CHAIN_RECORD, "offline")
+        else:
+            with steps.step(CHAIN_RECORD) as details:
+                details.append(record.agree(_answer(inference, program, values)))
         return inference
+
+
+def _answer(inference: VerifiedInference, program: Program, values: tuple[int, ...]) -> ProvenAnswer:
+    """What step (12) asks about: the field elements of inputs and outputs, as they were proven."""
+    of_role = {
+        role: tuple(
+            value
+            for slot in program.slots
+            if slot.role == role
+            for value in values[slot.start : slot.start + slot.count]
+        )
+        for role in ("input", "output")
+    }
+    return ProvenAnswer(inference.context, inference.model_id, of_role["input"], of_role["output"])
 
 
 def _inference(

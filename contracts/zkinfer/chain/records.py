@@ -1,0 +1,218 @@
+"""Step 12 of a verification: the chain has this very answer on record.
+
+The steps, after all that the verifier established offline:
+
+(1) the node is on the chain that the proof was made for
+(2) what lies at the ledger's address is our ledger, and it relies on a registry and a router of ours; where the caller
+    names a whole deployment, all of its contracts are ours
+(3) it has an answer to the request on record, with these outputs
+(4) and had it in the last block that counts
+(5) the request, whose hash is its id, is the one that the proof was made for, and asked this model
+(6) about this input, unless it left the input to the prover
+
+The address of the ledger is the caller's to choose. What is not checked is who governs it, and whether its verifier was
+stopped since: the proof was verified here already, and `verify_deployment` checks the rest.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Self
+
+from zkinfer.chain.blocks import Blocks
+from zkinfer.chain.errors import (
+    LedgerError,
+    NodeError,
+    NotFinalError,
+    NotRecordedError,
+    OtherChainError,
+    RecordMismatchError,
+)
+from zkinfer.contracts import ANY_INPUT, ChainError, CodeMismatchError, commitment, load
+from zkinfer.contracts.book import read_book
+from zkinfer.contracts.client import Ledger, Registry
+from zkinfer.contracts.deploying import verify_code
+from zkinfer.contracts.errors import AddressBookError, DeploymentError
+from zkinfer.contracts.nodes import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from zkinfer.contracts import ContractName, Request
+    from zkinfer.contracts.book import AddressBook
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.client import Entry
+    from zkinfer.verifier import ProvenAnswer
+
+_DIGEST: Final = 2 + 2 * 26  # hex digits of an output's digest that a ledger keeps, after 0x
+
+
+class LedgerRecord:
+    """The records of one ledger, for `Verifier.verify`.
+
+    Args:
+        blocks: of the ledger's chain.
+        ledger: its address, in lower case; or the address book of its deployment, of which then all code is compared.
+        confirmations: how many blocks must lie upon the record; None asks for a block that the chain calls final.
+        request: the request, if the caller has it; else the node is asked for the ledger's log of it.
+    """
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        ledger: str | AddressBook,
+        *,
+        confirmations: int | None = None,
+        request: Request | None = None,
+    ) -> None:
+        self._blocks = blocks
+        self._book = None if isinstance(ledger, str) else ledger
+        self._ledger = ledger if isinstance(ledger, str) else ledger.addresses["InferenceLedger"]
+        self._confirmations = confirmations
+        self._request = request
+
+    @classmethod
+    def over(
+        cls, url: str, ledger: str | Path, *, confirmations: int | None = None, request: Request | None = None
+    ) -> Self:
+        """The same, by the URL of a node, and the ledger's address or the file of its address book.
+
+        Nothing is asked of the node yet.
+
+        Raises:
+            NodeError: the URL is not one of a node.
+            LedgerError: the file is missing, altered or another version's.
+        """
+        with _translated():
+            known = ledger if isinstance(ledger, str) else read_book(ledger)
+            return cls(Blocks(connect(url)), known, confirmations=confirmations, request=request)
+
+    def agree(self, answer: ProvenAnswer) -> str:
+        """Where and when this answer was recorded.
+
+        Raises:
+            OtherChainError, NotRecordedError, NotFinalError, RecordMismatchError: see there.
+            LedgerError: there is no ledger of ours at the address.
+            NodeError: the node failed.
+        """
+        with _translated():
+            chain = self._blocks.latest()
+            _same_chain(chain, answer)  # (1)
+            registry = self._registry(chain)  # (2)
+            entry = _recorded(chain, self._ledger, answer)  # (3)
+            block = self._settled(answer)  # (4)
+            request = self._asked(chain, answer, block)
+            _same_context(request, answer)  # (5)
+            _same_model(chain, registry, request, answer)
+            _same_input(request, answer)  # (6)
+        when = f"{datetime.fromtimestamp(entry.recorded_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"on chain {answer.context.chain_id} by {self._ledger}, {when}, seen at block {block}"
+
+    def _registry(self, chain: Chain) -> str:
+        if self._book is not None:
+            if self._book.chain_id != chain.id:
+                raise LedgerError(
+                    f"The deployment is one of chain {self._book.chain_id}; the node is on chain {chain.id}.",
+                    "Give the file of that chain's deployment.",
+                )
+            verify_code(chain, self._book.plan)
+        return _registry_of(chain, self._ledger)
+
+    def _settled(self, answer: ProvenAnswer) -> int:
+        block = self._blocks.settled(self._confirmations)
+        then = self._blocks.at(block)
+        deployed = then.code(self._ledger)
+        if not deployed or Ledger(then, self._ledger).entry(answer.context.request_id).state != "recorded":
+            raise NotFinalError(
+                f"The answer is on record, but was not yet at block {block}, the last one that counts.", "Wait a while."
+            )
+        return block
+
+    def _asked(self, chain: Chain, answer: ProvenAnswer, block: int) -> Request:
+        """The request itself; that it is the one of the id is what its hash says, whoever told it."""
+        wanted = answer.context.request_id
+        request = self._request or self._blocks.request(self._ledger, wanted, block)
+        if request is None:
+            raise NodeError("The node has no log of the request.", "Ask one that keeps all logs, or give the request.")
+        if request.id(chain.read("InferenceLedger", self._ledger, "HOME_CHAIN"), self._ledger) != wanted:
+            raise RecordMismatchError(
+                f"The proof is about the request {wanted}, and that is not the id of the request which was given.",
+                "Give the request that the prover answered.",
+            )
+        return request
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of `zkinfer.contracts` as this package's own: they hang from another root."""
+    try:
+        yield
+    except (AddressBookError, CodeMismatchError, DeploymentError) as err:
+        raise LedgerError(err.cause, err.cure) from err
+    except ChainError as err:
+        raise NodeError(err.cause, err.cure) from err
+
+
+def _same_chain(chain: Chain, answer: ProvenAnswer) -> None:
+    wanted, found = answer.context.chain_id, chain.id
+    if wanted != found:
+        made = f"for a request on chain {wanted}" if wanted else "without a chain"
+        raise OtherChainError(f"The proof was made {made}; the node is on chain {found}.", "Ask a node of that chain.")
+
+
+def _registry_of(chain: Chain, ledger: str) -> str:
+    """The ledger's registry. A ledger's code names its registry and router, which never change."""
+    _require_code(chain, "InferenceLedger", ledger)
+    registry: str = chain.read("InferenceLedger", ledger, "REGISTRY")
+    router: str = chain.read("InferenceLedger", ledger, "ROUTER")
+    _require_code(chain, "ModelRegistry", registry)
+    _require_code(chain, "VerifierRouter", router)
+    if chain.read("ModelRegistry", registry, "ROUTER") != router:
+        raise LedgerError(f"The ledger at {ledger} and its registry rely on different routers.")
+    return registry
+
+
+def _require_code(chain: Chain, name: ContractName, address: str) -> None:
+    code = chain.code(address)
+    if not code:
+        raise LedgerError(f"There is no {name} at {address}: nothing lies there.", "Check address and chain.")
+    load(name).require_code(code)
+
+
+def _recorded(chain: Chain, ledger: str, answer: ProvenAnswer) -> Entry:
+    entry = Ledger(chain, ledger).entry(answer.context.request_id)
+    if entry.state != "recorded":
+        found = {"none": "has no such request", "open": "still waits for an answer", "refunded": "gave the fees back"}
+        raise NotRecordedError(
+            f"No answer to the request {answer.context.request_id} is on record: the ledger {found[entry.state]}.",
+            "Is it another ledger's request? If it is open, post the answer.",
+        )
+    if entry.output_digest != commitment(answer.outputs)[:_DIGEST]:
+        raise RecordMismatchError("The ledger has other outputs on record for this request.", "Do not rely on it.")
+    return entry
+
+
+def _same_context(request: Request, answer: ProvenAnswer) -> None:
+    """The id is compared already; the ledger takes no proof for another consumer, requester or expiry."""
+    context = answer.context
+    if (request.consumer, request.requester, request.expiry) != (context.consumer, context.requester, context.expiry):
+        raise RecordMismatchError(
+            "The proof was made for another consumer, requester or expiry than the request names.",
+            "It is not the proof that was recorded; do not rely on it.",
+        )
+
+
+def _same_model(chain: Chain, registry: str, request: Request, answer: ProvenAnswer) -> None:
+    found = Registry(chain, registry).model_id(request.listing)
+    if found != answer.model_id:
+        raise RecordMismatchError(
+            f"The request asked the model {found}; the proof is of {answer.model_id}.",
+            "The recorded answer is another model's.",
+        )
+
+
+def _same_input(request: Request, answer: ProvenAnswer) -> None:
+    if request.input_commitment not in (ANY_INPUT, commitment(answer.inputs)):
+        raise RecordMismatchError("The request was about another input than the proof.", "Do not rely on it.")
