@@ -17,7 +17,7 @@ HAS_NODE := $(shell command -v npm 2> /dev/null)
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/base ## Compile, prove, verify and refuse, with a real model, in under two minutes.
+demo: $(VENV)/demo ## Compile, prove, verify, refuse and act on a chain, with a real model, in under two minutes.
 	$(BIN)/zkinfer demo
 
 test: $(VENV)/dev ## Run every test; long ones are listed at the end.
@@ -86,13 +86,13 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "zkinfer needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/base: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable .
+$(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[chain-dev]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[dev,torch]'
-	@touch $@ $(VENV)/base
+	@touch $@ $(VENV)/demo
 
 $(VENV)/train: $(VENV)/dev
 	$(PIP) --editable '.[dev,train]'

@@ -145,3 +145,24 @@ def test_demo_leaves_nothing_but_its_caches(demo):
 @pytest.mark.slow
 def test_demo_says_that_its_setup_is_for_tests(demo):
     assert "anybody can forge proofs" in demo[0].sentence
+
+
+@pytest.mark.slow
+def test_demo_ends_with_a_contract_that_acted_and_a_prover_who_was_paid(demo):
+    chain = demo[0].document["chain"]
+    assert chain["winner"] == chain["player"]
+    assert chain["proverCredit"] == 2 * 10**15
+    assert all(gas > 21_000 for gas in chain["gas"].values())
+
+
+@pytest.mark.slow
+def test_demo_contracts_refuse_forgeries_and_replays_by_name(demo):
+    refusals = list(demo[0].document["chain"]["refusals"].values())
+    names = [re.search(r"refused: (\w+)\(", cause)[1] for cause in refusals]
+    assert names == ["ContextMismatch", "ProofRejected", "NotOpen", "AlreadyAnswered"]
+
+
+@pytest.mark.slow
+def test_demo_under_insecure_dev_says_that_its_deployment_is_for_tests(demo):
+    assert demo[0].document["chain"]["testDeployment"] is True
+    assert "a test deployment" in demo[0].sentence

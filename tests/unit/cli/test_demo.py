@@ -1,8 +1,13 @@
+import sys
+
 import numpy as np
 import pytest
+from rich.console import Console
 
+from zkinfer.circuits import Home
+from zkinfer.cli.demo.onchain import gas_table, shortened
 from zkinfer.cli.demo.pictures import beside, draw
-from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL
+from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story
 
 
 def test_picture_has_a_line_for_every_row_of_pixels():
@@ -33,3 +38,26 @@ def test_demo_ships_its_model_and_images_no_pixel_twice():
         seen = {image.tobytes() for image in known["image"]}
         assert not any(image.tobytes() in seen for image in unseen["image"])
     assert MODEL.stat().st_size < 20_000
+
+
+def test_demo_without_a_library_for_chains_says_so_and_goes_on(monkeypatch, tmp_path, capfd):
+    monkeypatch.delitem(sys.modules, "zkinfer.cli.demo.onchain")
+    monkeypatch.delitem(sys.modules, "zkinfer.contracts.embedded", raising=False)
+    monkeypatch.setitem(sys.modules, "eth_tester", None)
+    story = Story(folder=tmp_path, home=Home(tmp_path), setup="insecure-dev", display=None)
+    assert story._on_chain(None, None, 7, None) is None
+    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith(" ")]
+    assert len(said) == 1
+    assert "needs eth_tester, which is not installed. pip install 'zkinfer[chain-dev]'" in said[0]
+
+
+def test_gas_table_has_a_line_for_every_step():
+    console = Console(width=60, record=True, file=sys.stderr)
+    console.print(gas_table({"ask": 1_234_567, "act": 89}))
+    lines = [line.split() for line in console.export_text().splitlines()]
+    assert lines == [["step", "gas"], ["ask", "1,234,567"], ["act", "89"]]
+
+
+def test_reason_of_a_contract_is_shown_without_most_of_its_hashes():
+    assert shortened(f"NotOpen(id = 0x{'ab' * 32}, state = 2)") == "NotOpen(id = 0xabababab…, state = 2)"
+    assert shortened(f"NotOwner(0x{'ab' * 20})") == f"NotOwner(0x{'ab' * 20})"

@@ -25,9 +25,10 @@ def demo_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the whole story: compile a digit classifier, prove, verify, and refuse five forgeries.
+    """Show the whole story: compile a digit classifier, prove, verify, refuse forgeries, act on an answer on a chain.
 
-    Takes well under two minutes on two cores and needs no network.
+    Takes well under two minutes on two cores and needs no network. The chain is inside this process; the chapter on it
+    is left out where the extra chain-dev is not installed.
 
     Example: zkinfer demo --keep my-demo
     """

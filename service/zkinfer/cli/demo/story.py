@@ -1,4 +1,4 @@
-"""The demo's chapters, in order: compile, prove, verify, refuse, sum up."""
+"""The demo's chapters, in order: compile, prove, verify, refuse, act on a chain, sum up."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import numpy as np
 from zkinfer.circuits import canonical
 from zkinfer.circuits.compiling import CompileOptions, compile_model
 from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.home import Home
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.scratch import private_directory
 from zkinfer.circuits.stages import Stages
 from zkinfer.cli.compile_ import manifest_table, warn_about_setup
-from zkinfer.cli.console import console, facts_table, plain, say
+from zkinfer.cli.console import console, facts_table, needing, plain, say
 from zkinfer.cli.demo.accuracy import measure_accuracy
 from zkinfer.cli.demo.forgeries import forge
 from zkinfer.cli.demo.pictures import beside, draw
@@ -79,8 +80,9 @@ class Story:
             verifier = self._auditor(auditor)
             self._verify(verifier, compiled, attestations, images, labels.tolist())
             refusals = self._refuse(verifier, compiled, attestations[0])
+        chain = self._on_chain(compiled, images[0], int(labels[0]), attestations[0])
         accuracy = self._measure(compiled)
-        return self._sum_up(compiled, accuracy, refusals)
+        return {**self._sum_up(compiled, accuracy, refusals), "chain": chain}
 
     def _compile(self) -> Compiled:
         _chapter(1, "The model's owner compiles an ONNX file into a circuit")
@@ -156,12 +158,30 @@ class Story:
                 raise RuntimeError(f"A forgery was accepted: {forgery.title}. Please report this.")
         return refusals
 
+    def _on_chain(
+        self, compiled: Compiled, image: NDArray[np.generic], digit: int, other: Attestation
+    ) -> dict[str, Any] | None:
+        """The chapter's facts; None where the libraries for it are not installed, which is no failure."""
+        _chapter(5, "A contract asks, and acts on the answer")
+        try:
+            with needing("chain-dev"):
+                from zkinfer.cli.demo.onchain import OnChain
+        except InputError as err:
+            say(f"  left out: {plain(err)}")
+            return None
+        stages = Stages(self._display)
+        with stages.stage("chain"):
+            prover = Prover(home=self._home, key=self._key)
+            facts = OnChain(compiled.circuit, prover, self._engine).tell(image, digit, other)
+        self._seconds["chain"] = stages.seconds["chain"]
+        return facts
+
     def _measure(self, compiled: Compiled) -> Accuracy:
         with Stages(self._display).stage("accuracy"):
             return measure_accuracy(compiled.circuit, self._engine, HELD_OUT)
 
     def _sum_up(self, compiled: Compiled, accuracy: Accuracy, refusals: dict[str, str]) -> dict[str, Any]:
-        _chapter(5, "What it costs")
+        _chapter(6, "What it costs")
         manifest = compiled.circuit.manifest
         facts: dict[str, Any] = {
             "accuracy, float model": f"{accuracy.float_accuracy:.2%} of {accuracy.images} unseen images",
