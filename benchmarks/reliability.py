@@ -2,7 +2,8 @@
 
     python -m benchmarks.reliability [--jobs N] [--kills N] [--seed N]     prints and writes docs/reliability.md
 
-One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`.
+One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`. The page's section
+on bad proofs is written by `benchmarks.bad_proofs`, and kept.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from xml.etree import ElementTree as ET
 
+from benchmarks.bad_proofs import section_of, with_section
 from benchmarks.service import loaded
 from tests.e2e.campaign import ROLES, Campaign
 from tests.e2e.ledger import Verdict, audit
@@ -59,7 +61,8 @@ def main() -> None:
         outcome = held(Path(scratch), asked.seed, asked.jobs, asked.kills)
         faults = others(Path(scratch) / "faults.xml")
     text = page(outcome, faults)
-    (ROOT / "docs/reliability.md").write_text(text)
+    target = ROOT / "docs/reliability.md"
+    target.write_text(with_section(text, section_of(target.read_text())))
     print(text)
     if outcome.verdict.faults or any(word == "failed" for _, word in faults):
         sys.exit("\n".join(["not as it should be:", *outcome.verdict.faults[:20]]))

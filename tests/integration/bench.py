@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkinfer.circuits import Circuit, Home
 from zkinfer.circuits.assembly import assemble
@@ -31,16 +32,16 @@ GOLDEN_ARGUMENTS = EzklArguments(
 ).to_run_arguments()
 
 
-def home_in(base):
+def home_in(base: Path) -> Home:
     return Home(base / "home")
 
 
-def image(number):
+def image(number: int) -> dict[str, NDArray[np.generic]]:
     with np.load(HELD_OUT, allow_pickle=False) as data:
         return {"image": data["image"][number]}
 
 
-def digits_circuit(base):
+def digits_circuit(base: Path) -> Circuit:
     """The demo's model, compiled once for all tests of this run, under arguments that no better tuner changes."""
     folder = base / "digits.circuit"
     if not folder.exists():
@@ -49,15 +50,15 @@ def digits_circuit(base):
     return Circuit.open(folder)
 
 
-def verifier_of(home, *models):
+def verifier_of(home: Home, *models: Path) -> Verifier:
     return Verifier(trusted=Trusted.of(models, home.setups, home.rebuilt))
 
 
-def policy_of(circuit):
+def policy_of(circuit: Circuit) -> AllOf:
     return AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
 
 
-def attacker_signs(circuit, proof, context=CONTEXT):
+def attacker_signs(circuit: Circuit, proof: Proof, context: Context = CONTEXT) -> Attestation:
     """An attestation of whatever the attacker likes, flawlessly signed with a key of their own."""
     return Attestation.create(
         identity=circuit.manifest.identity,
@@ -71,23 +72,23 @@ def attacker_signs(circuit, proof, context=CONTEXT):
     )
 
 
-def proof_of(attestation):
+def proof_of(attestation: Attestation) -> Proof:
     return Proof(attestation.proof, tuple(int(word, 16) for word in attestation.predicate.instances))
 
 
-def rebuild_golden(folder, home):
+def rebuild_golden(folder: str, home: str) -> None:
     """Print the digests of all that follows from the model and the golden arguments; runs in a process of its own."""
-    folder = Path(folder)
+    target = Path(folder)
     made = assemble(
         MODEL,
-        folder,
+        target,
         engine=EzklEngine(),
         run_arguments=GOLDEN_ARGUMENTS,
         setup=Home(Path(home)).setups.insecure_dev(12),
         dimensions={},
-        proving_key=folder.parent / f"{folder.name}.pk",
+        proving_key=target.parent / f"{target.name}.pk",
     )
-    files = {path.name: str(sha256_file(path)) for path in sorted(folder.iterdir())}
+    files = {path.name: str(sha256_file(path)) for path in sorted(target.iterdir())}
     answer = {
         "vk": made.identity.verifying_key,
         "modelId": made.identity.model_id,

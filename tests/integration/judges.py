@@ -1,0 +1,118 @@
+"""Two judges of proofs: the verifier, and the contracts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from tests.integration import bench
+
+from zkinfer.chain import registration_of
+from zkinfer.circuits import field
+from zkinfer.contracts import SELECTOR
+from zkinfer.contracts.client import Registry
+from zkinfer.contracts.deploying import Governance, deploy, plan
+from zkinfer.contracts.errors import RevertedError
+from zkinfer.verifier import RefusedError, Verifier
+
+if TYPE_CHECKING:
+    from tests.integration.corpus import Cases
+
+    from zkinfer.circuits import Circuit, Home
+    from zkinfer.circuits.engines.base import Proof
+    from zkinfer.contracts.chain import Chain
+
+Verdicts = dict[str, str]
+# What the engine says to many proofs, asked in one process that has nothing else to do.
+_ENGINE: Final = """
+import json, sys
+from zkinfer.circuits.engines import ezkl_calls
+from zkinfer.circuits.errors import ProofRejectedError
+folder, setup, cases = json.load(sys.stdin)
+verdicts = {}
+for name, (proof, instances) in cases.items():
+    try:
+        ezkl_calls.verify(folder, setup, proof, instances)
+        verdicts[name] = "accepted"
+    except ProofRejectedError:
+        verdicts[name] = "refused"
+    except BaseException as err:
+        verdicts[name] = type(err).__name__
+json.dump(verdicts, sys.stdout)
+"""
+
+
+class Auditor:
+    """The verifier: its own steps for what has another shape than the circuit's proofs, the engine for the rest.
+
+    The verifier hands nothing to the engine that has another shape; so that this shows, what has goes through all of
+    it, in an attestation that the attacker signs.
+    """
+
+    def __init__(self, home: Home, circuit: Circuit) -> None:
+        self._home = home
+        self._circuit = circuit
+        self._verifier: Verifier = bench.verifier_of(home, bench.MODEL)
+
+    def verdicts(self, cases: Cases) -> Verdicts:
+        """`accepted`, `refused`, or the name of what went wrong, for every case."""
+        shaped = {name: proof for name, proof in cases.items() if self._is_shaped(proof)}
+        others = {name: proof for name, proof in cases.items() if name not in shaped}
+        return {**self._by_engine(shaped), **{name: self._by_steps(proof) for name, proof in others.items()}}
+
+    def _is_shaped(self, proof: Proof) -> bool:
+        manifest = self._circuit.manifest
+        return (
+            len(proof.data) == manifest.keys.proof_bytes
+            and len(proof.instances) == manifest.program.instance_count
+            and all(value < field.MODULUS for value in proof.instances)
+        )
+
+    def _by_engine(self, cases: Cases) -> Verdicts:
+        spoken = {name: (proof.data.hex(), proof.instances) for name, proof in cases.items()}
+        setup = self._home.setups.insecure_dev(self._circuit.manifest.program.log_rows)
+        done = subprocess.run(
+            [sys.executable, "-c", _ENGINE],
+            input=json.dumps([str(self._circuit.folder), str(setup.path), spoken]),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        found: Verdicts = json.loads(done.stdout)
+        return found
+
+    def _by_steps(self, proof: Proof) -> str:
+        attestation = bench.attacker_signs(self._circuit, proof)
+        try:
+            self._verifier.verify(attestation.to_bytes(), bench.policy_of(self._circuit))
+        except RefusedError:
+            return "refused"
+        return "accepted"
+
+
+class Contracts:
+    """The contracts on a chain, asked as the ledger asks: router, emergency stop, adapter, generated verifier."""
+
+    def __init__(self, chain: Chain, circuit: Circuit) -> None:
+        parts = plan(Governance(chain.address, (chain.address,), delay=60, test=True))
+        deploy(chain, parts)
+        at = parts.addresses
+        listing = Registry(chain, at["ModelRegistry"]).register(registration_of(circuit))
+        program = chain.read("ModelRegistry", at["ModelRegistry"], "programOf", bytes.fromhex(listing[2:]))
+        self._chain, self._router = chain, at["VerifierRouter"]
+        self._key, self._digest = program[4], program[6]
+
+    def verdicts(self, cases: Cases) -> Verdicts:
+        """`accepted`, `refused`, or what else the contract said, for every case."""
+        return {name: self._verdict(proof) for name, proof in cases.items()}
+
+    def _verdict(self, proof: Proof) -> str:
+        arguments = (SELECTOR, self._digest, self._key, proof.data, list(proof.instances))
+        try:
+            self._chain.read("VerifierRouter", self._router, "verify", *arguments)
+        except RevertedError as err:
+            return "refused" if err.cause == "The contract refused: ProofRejected()." else err.cause
+        return "accepted"
