@@ -46,6 +46,7 @@ contracts-test: $(VENV)/dev ## Format, lint and test the contracts, compare the 
 ifdef HAS_NODE
 	$(MAKE) --no-print-directory $(NODE)/.package-lock.json
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
+	ZKINFER_TEST_NPM=1 $(BIN)/python -m pytest --quiet tests/e2e/test_own_contract.py
 	$(BIN)/python contracts/build.py --check
 	git diff --exit-code --stat -- contracts/snapshots
 else
