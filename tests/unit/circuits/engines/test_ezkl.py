@@ -113,3 +113,11 @@ def test_settings_of_a_circuit_that_cannot_be_have_no_work(tmp_path, change):
 def test_run_arguments_of_another_engine_are_refused(arguments):
     with pytest.raises(EngineError, match="is not acceptable"):
         ENGINE.check_run_arguments(arguments)
+
+
+def test_key_for_a_chain_that_is_missing_or_damaged_is_refused(tmp_path):
+    with pytest.raises(EngineError, match=r"vka\.bin cannot be read: no such file"):
+        EzklEngine.evm_key(tmp_path)
+    (tmp_path / "vka.bin").write_bytes(b"\1")
+    with pytest.raises(EngineError, match="another layout than expected"):
+        EzklEngine.evm_key(tmp_path)
