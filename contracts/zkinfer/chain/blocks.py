@@ -55,7 +55,7 @@ class Blocks:
         try:
             with asking(self._web3):
                 return int(self._web3.eth.get_block("finalized")["number"])
-        except (RpcError, KeyError) as err:
+        except RpcError as err:
             raise RpcError(
                 "The node names no final block of its chain.", "Say how many blocks are enough: --confirmations NUMBER."
             ) from err

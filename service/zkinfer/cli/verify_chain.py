@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zkinfer.cli.chain.access import rpc_url
+from zkinfer.cli.chain.options import Connection
 from zkinfer.cli.console import needing
-from zkinfer.cli.options import read_passphrase
 
 if TYPE_CHECKING:
     from zkinfer.verifier import ChainRecord
@@ -78,9 +79,7 @@ class ChainWanted:
     @property
     def url(self) -> str | None:
         """The node's URL, which may hold a secret; raises InputError for a file that cannot be read."""
-        if self.rpc_file is None:
-            return self.rpc
-        return read_passphrase(self.rpc_file, confirm=False).decode("utf-8", "replace").strip()
+        return rpc_url(Connection(self.rpc, self.rpc_file)) if self.asked else None
 
     def _refuse_idle(self) -> None:
         for name in ("ledger", "deployment", "request", "confirmations"):
