@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _GAS_MARGIN: Final = (5, 4)
 _LEAST_GAS: Final = 21_000
 _POLL: Final = 0.5
+_GRACE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class _Flight:
     moved: float
     versions: dict[bytes, bytes] = field(default_factory=dict)
     seen: bool = False
+    overtaken: float | None = None
 
     @property
     def nonce(self) -> int:
@@ -166,18 +168,25 @@ class Sender:
             if receipt is not None and self._is_confirmed(receipt):
                 return receipt
             if receipt is not None:
-                flight.seen = True
+                flight.seen, flight.overtaken = True, None
             elif flight.seen:
                 self._send_again(flight)
-            elif taken > flight.nonce and self._receipt(flight) is None:
-                raise TransactionFailedError(
-                    f"Another transaction of {self._signer.address} took nonce {flight.nonce}.",
-                    "Let one program at a time send for an account.",
-                )
+            elif taken > flight.nonce:
+                self._require_ours(flight)
             elif self._clock() - flight.moved >= self._limits.resubmit_after:
                 self._raise_fees(flight)
             self._require_time(flight)
             self._sleep(_POLL)
+
+    def _require_ours(self, flight: _Flight) -> None:
+        """A node may show for a while that a nonce was used, and not yet by which transaction."""
+        now = self._clock()
+        flight.overtaken = now if flight.overtaken is None else flight.overtaken
+        if now - flight.overtaken >= _GRACE:
+            raise TransactionFailedError(
+                f"Another transaction of {self._signer.address} took nonce {flight.nonce}.",
+                "Let one program at a time send for an account.",
+            )
 
     def _submit(self, flight: _Flight) -> None:
         signed = self._signer.sign_transaction({**flight.transaction, **flight.fees.fields})

@@ -117,6 +117,20 @@ def test_nonce_that_another_program_took_is_told():
         chain_of(node).send(TO)
 
 
+def test_receipt_that_is_shown_later_than_the_nonce_is_waited_for():
+    node, late = FakeNode(), {}
+
+    def mine_unseen(node):
+        node.mine()
+        late.update(node.mined)
+        node.mined.clear()
+
+    at(node, (1, mine_unseen), (6, lambda node: node.mined.update(late)))
+    assert chain_of(node).send(TO)["status"] == 1
+    assert node.now >= 6
+    assert len(node.sent) == 1
+
+
 def test_transactions_that_wait_from_before_are_waited_for():
     node = FakeNode()
     node.foreign = 2
