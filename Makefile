@@ -12,7 +12,7 @@ FORGE := node_modules/.bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stubs format contracts contracts-test contracts-nightly constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test check stubs format contracts contracts-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,13 @@ endif
 
 contracts-nightly: $(NODE)/.package-lock.json ## The contracts with 100,000 runs of each fuzz test; an hour or more.
 	cd contracts && FOUNDRY_PROFILE=nightly $(FORGE) test
+
+contracts-report: $(NODE)/.package-lock.json ## Which lines of the contracts are tested, and what slither says of them; minutes.
+	cd contracts && $(FORGE) coverage --report summary --no-match-coverage 'test/|node_modules'
+	$(PYTHON) -m venv build/slither
+	build/slither/bin/python -m pip --disable-pip-version-check install --quiet slither-analyzer==0.11.6
+	cd contracts && PATH="$(CURDIR)/$(NODE)/.bin:$$PATH" ../build/slither/bin/slither . --foundry-compile-all --fail-none \
+		--filter-paths 'node_modules|test' --exclude-informational --exclude-optimization
 
 constraints: ## Pin today's versions of everything in constraints.txt.
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints

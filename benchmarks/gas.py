@@ -1,7 +1,8 @@
 """What recording an answer costs in gas, on anvil, step by step: `python benchmarks/gas.py` writes docs/gas.md.
 
-Needs node, what `npm ci` installs in contracts/, and a file of the hermez ceremony: a folder in ZKINFER_SETUP_PATH, or
-../shared/srs beside the checkout. Every figure is the gas of a whole transaction, with its calldata and its 21,000.
+Needs node, what `make contracts` installs in contracts/, and a file of the hermez ceremony: a folder in
+ZKINFER_SETUP_PATH, or ../shared/srs beside the checkout. Every figure is the gas of a whole transaction, with its
+calldata and its 21,000.
 """
 
 from __future__ import annotations

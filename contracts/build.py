@@ -3,7 +3,7 @@
 python contracts/build.py           write contracts/zkinfer/contracts/artefacts/
 python contracts/build.py --check   make everything again; exit 1 where a file differs
 
-It takes node and what `npm ci` installs, and the engine: the verifier for all circuits is generated, patched and
+It takes node and what `npm install` installs, and the engine: the verifier for all circuits is generated, patched and
 compiled here, and its code hash is pinned in src/verifiers/GeneratedVerifier.sol. The source that the engine
 generates is kept in build/, not in the repository.
 """
@@ -49,7 +49,7 @@ _AST_ID = re.compile(r"(?<=\))\d+(?=_storage)")
 def main() -> None:
     """Make everything; write it, or compare it."""
     if shutil.which("node") is None or not (HERE / "node_modules/solc").is_dir():
-        sys.exit("node and its packages are missing: install node, then run npm ci in contracts/")
+        sys.exit("node and its packages are missing: install node, then run npm install in contracts/")
     made = canary.make()
     files = {ARTEFACTS / "canary.json": made.document}
     source = patch_reusable(made.verifier)

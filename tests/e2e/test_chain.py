@@ -55,7 +55,7 @@ class Chain:
 def evm_options(evm):
     if evm == "anvil":
         if not ANVIL.exists() or shutil.which("node") is None:
-            pytest.skip("no anvil: install node and run npm ci in contracts/")
+            pytest.skip("no anvil: install node and run npm install in contracts/")
         return ("--evm", "anvil", "--anvil", str(ANVIL))
     return ("--evm", "embedded")
 

@@ -13,7 +13,7 @@ ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 @pytest.fixture(scope="module")
 def rows(home, digits, honest, other):
     if not ANVIL.exists() or shutil.which("node") is None:
-        pytest.skip("no anvil: install node and run npm ci in contracts/")
+        pytest.skip("no anvil: install node and run npm install in contracts/")
     for chain in bad_proofs.anvil():
         judges = Auditor(home, digits), Contracts(chain, digits)
         found = bad_proofs.tally(*judges, bench.proof_of(honest), bench.proof_of(other))

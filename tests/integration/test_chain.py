@@ -37,7 +37,7 @@ def chain(request):
         yield embedded_chain()
         return
     if not ANVIL.exists() or shutil.which("node") is None:
-        pytest.skip("no anvil: install node and run npm ci in contracts/")
+        pytest.skip("no anvil: install node and run npm install in contracts/")
     yield from anvil()
 
 

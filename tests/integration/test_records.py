@@ -34,7 +34,7 @@ def chain(request):
         yield from embedded()
         return
     if not ANVIL.exists() or shutil.which("node") is None:
-        pytest.skip("no anvil: install node and run npm ci in contracts/")
+        pytest.skip("no anvil: install node and run npm install in contracts/")
     yield from anvil()
 
 

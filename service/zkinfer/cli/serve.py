@@ -77,26 +77,30 @@ def serve_command(
         "log": {"format": log_format},
     }
     with failing_politely(as_json=as_json):
-        import asyncio
+        _serve(_only_given(given), config, as_json=as_json)
 
-        from zkinfer.circuits.home import Home
 
-        with needing("serve"):
-            from zkinfer.circuits.processes import leave_no_core
-            from zkinfer.service.loading import load_settings
-            from zkinfer.service.logs import configure
-            from zkinfer.service.server import serve
+def _serve(given: dict[str, Any], config: Path | None, *, as_json: bool) -> None:
+    import asyncio
 
-        settings = load_settings(_only_given(given), config)
-        configure(settings.log)
-        leave_no_core()
+    from zkinfer.circuits.home import Home
 
-        def started(server: Running) -> None:
-            show(server)
-            if as_json:
-                answer(report(server))
+    with needing("serve"):
+        from zkinfer.circuits.processes import leave_no_core
+        from zkinfer.service.loading import load_settings
+        from zkinfer.service.logs import configure
+        from zkinfer.service.server import serve
 
-        asyncio.run(serve(settings, Home.from_environment(), started=started))
+    settings = load_settings(given, config)
+    configure(settings.log)
+    leave_no_core()
+
+    def started(server: Running) -> None:
+        show(server)
+        if as_json:
+            answer(report(server))
+
+    asyncio.run(serve(settings, Home.from_environment(), started=started))
 
 
 def _only_given(options: dict[str, Any]) -> dict[str, Any]:
