@@ -43,7 +43,7 @@ class Parts:
     answers: Answers
     artefacts: ArtefactStore
     store: JobStore
-    workers: WorkerPool | None
+    workers: WorkerPool
     verifications: Verifications
     predictions: Predictions
     metrics: Metrics
@@ -97,9 +97,8 @@ def opened_parts(
 
 def _pool(
     settings: Settings, home: Home, capacity: Capacity, store: JobStore, command: Sequence[str] | None
-) -> WorkerPool | None:
-    if not capacity.workers:
-        return None
+) -> WorkerPool:
+    """Also a server without workers keeps the queue in order."""
     told = _worker_settings(settings, home, capacity)
     if command is None:
         return WorkerPool(store, told, size=capacity.workers)

@@ -121,8 +121,7 @@ async def running(
         address = listen(server, settings)
         if settings.metrics:
             stack.callback(parts.metrics.serve(Address.parse(settings.metrics)))
-        if parts.workers:
-            parts.workers.start()
+        parts.workers.start()
         await tending.take_over_models()
         await server.start()
         for work in (tending.watch_models(), tending.follow_jobs()):
@@ -219,10 +218,7 @@ async def _drain(server: aio.Server, parts: Parts, watch: Watch, health: health_
     """Take no more calls, let go of those who wait, and give the others and the workers time to end."""
     await health.enter_graceful_shutdown()
     watch.close()
-    ending = [server.stop(parts.settings.proving.grace_seconds)]
-    if parts.workers:
-        ending.append(asyncio.to_thread(parts.workers.drain))
-    await asyncio.gather(*ending)
+    await asyncio.gather(server.stop(parts.settings.proving.grace_seconds), asyncio.to_thread(parts.workers.drain))
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -131,8 +131,7 @@ class Tending:
         log.info("job", job=job.id, model=job.request.model, state=str(job.state), attempt=job.attempt, reason=reason)
 
     async def _tell_health(self) -> None:
-        workers = self._parts.workers
-        proves = self._is_whole and (workers is None or workers.is_alive)
+        proves = self._is_whole and self._parts.workers.is_alive
         answers = any(entry.state == ModelState.READY for entry in self._known.values())
         await self._health.set("", _SERVING if proves else _NOT_SERVING)
         for name in self._proving:

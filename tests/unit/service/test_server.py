@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ from zkinfer.circuits.tensors import quantise_sample
 from zkinfer.client.tensors import messages_of
 from zkinfer.oip import messages
 from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.prover.workers import this_host
+from zkinfer.prover.workers.identity import worker_name
 from zkinfer.service import server as module
 from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights
@@ -124,6 +127,17 @@ async def test_restart_goes_on_with_what_waited(settings, made):
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
     async with running(settings, made.home, **OPTIONS) as server:
         assert (await module.Watch(server.parts.store).final(job.id, 60)).state == "SUCCEEDED"
+
+
+async def test_server_without_workers_gives_back_what_a_killed_one_held(settings, made):
+    with subprocess.Popen(["sleep", "60"]) as gone:
+        name = worker_name(this_host(), gone.pid)
+        gone.kill()
+    async with running(settings, made.home, **OPTIONS) as server:
+        job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
+        server.parts.store.claim(name, lease_seconds=600)
+        server.parts.store.cancel(job.id)
+        assert (await module.Watch(server.parts.store).final(job.id, 20)).state == "CANCELLED"
 
 
 async def test_models_are_listed_with_cost_and_fidelity_in_pages(settings, made):

@@ -161,6 +161,18 @@ def test_leases_of_living_workers_of_another_server_stay(desk):
     assert desk.store.counts().of(JobState.PROVING) == 1
 
 
+def test_lease_of_a_dead_worker_ends_where_the_pool_has_no_workers(desk):
+    job = desk.submit()
+    with subprocess.Popen(["sleep", "60"]) as gone:
+        desk.store.claim(worker_name("host", gone.pid), lease_seconds=60)
+        desk.store.cancel(job.id)
+        desk.pool(0)
+        time.sleep(1.5)
+        assert desk.store.get(job.id).state == "PROVING"
+        gone.kill()
+    assert desk.ended(job).state == "CANCELLED"
+
+
 # --- workers that cannot start
 
 
