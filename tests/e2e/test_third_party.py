@@ -208,15 +208,23 @@ def spelt(models):
     return patterns
 
 
-def places_of(patterns, *folders):
-    """The files that hold the marker now."""
+def places_of(patterns, *folders, read=None):
+    """The files that hold the marker now. `read` remembers large ones, which are read again only if they changed."""
     found = set()
     for folder in folders:
         for path in folder.rglob("*"):
             with contextlib.suppress(OSError):
-                if path.is_file() and any(pattern in path.read_bytes() for pattern in patterns):
-                    found.add(path)
+                if path.is_file() and has_changed(path, {} if read is None else read):
+                    data = path.read_bytes()
+                    found |= {path for pattern in patterns if pattern in data}
     return found
+
+
+def has_changed(path, read):
+    status = path.stat()
+    state = (status.st_ino, status.st_size, status.st_mtime_ns)
+    before, read[path] = read.get(path), state
+    return status.st_size < 1 << 20 or before != state
 
 
 def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_its_attestation(
@@ -226,11 +234,11 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
     temporary.mkdir()
     server = Server(tmp_path, models, home.root, ("--workers", "0"), {"TMPDIR": str(temporary)})
     watched = (server.folder, home.root)
-    seen, over = set(), threading.Event()
+    seen, read, over = set(), {}, threading.Event()
 
     def look():
         while not over.wait(0.02):
-            seen.update(places_of(spelt, *watched, *SHM.glob(".zkinfer-*")))
+            seen.update(places_of(spelt, *watched, *SHM.glob(".zkinfer-*"), read=read))
 
     with server, client_of(server) as client:
         client.infer(MODEL, given(MARKER), parameters=NO_PROOF | {"zkinfer_float": True})
