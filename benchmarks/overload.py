@@ -119,8 +119,11 @@ def _advises(err: Any) -> bool:  # noqa: ANN401 - its methods are those of a cal
 
 
 def _look_at_the_order(channel: grpc.Channel, found: Overload) -> None:
-    """One worker and one caller: proofs begin in the order in which they were taken on, one right after the other."""
-    jobs = sorted((metadata_of(one) for one in operations(channel)), key=lambda job: job.create_time.ToNanoseconds())
+    """One worker and one caller: proofs begin in the order in which they were taken on, one right after the other.
+
+    That order is the list's, newest first. Two jobs of one moment may be taken on in another order than they came in.
+    """
+    jobs = [metadata_of(one) for one in operations(channel)][::-1]
     begun = [job.start_time.ToNanoseconds() for job in jobs]
     found.out_of_order = sum(1 for earlier, later in pairwise(begun) if later < earlier)
     gaps = [

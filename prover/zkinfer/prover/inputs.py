@@ -29,10 +29,13 @@ def integers_of(inputs: Inputs, specs: Sequence[TensorSpec]) -> list[list[int]]:
     Raises:
         DataError: a missing or unknown input, a wrong shape or dtype, NaN.
     """
-    wanted = ", ".join(spec.describe() for spec in specs)
     names = [spec.name for spec in specs]
     if missing := [name for name in names if name not in inputs]:
-        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {wanted}.")
+        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {_described(specs)}.")
     if unknown := [name for name in inputs if name not in names]:
-        raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {wanted}.")
+        raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {_described(specs)}.")
     return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
+
+
+def _described(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(spec.describe() for spec in specs)

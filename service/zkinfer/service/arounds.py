@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -125,7 +126,8 @@ def observed(metrics: Metrics) -> Around:
             seconds, code = time.monotonic() - began, code or _outcome(call)
             metrics.call_ended(call.method, code, seconds)
             say = log.debug if call.method in OPEN_METHODS else log.info
-            say("call", method=call.method, code=code, seconds=round(seconds, 4), caller=call.caller)
+            line = partial(say, "call", method=call.method, code=code, seconds=round(seconds, 4), caller=call.caller)
+            asyncio.get_running_loop().call_soon(line)  # when the answer is on its way
 
     return around
 
