@@ -10,6 +10,7 @@ thread must live as long as the session; `kill` alone may be called from another
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -212,6 +213,7 @@ def _main() -> None:
     processes.limit(None, opening["memory"])
     handlers: list[Handler] = []
     _reply(processes.answer_of(lambda: handlers.append(_handler(opening))))
+    gc.freeze()  # what was loaded stays: no request need pay for looking through it again
     while handlers and (request := _next_request()) is not None:
         _reply(processes.answer_of(lambda: handlers[0](**request)))
     os._exit(0)  # threads of an engine are not waited for

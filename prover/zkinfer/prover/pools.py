@@ -1,19 +1,20 @@
-"""A few threads that each hold one session with an engine, and share the work.
+"""A few threads and as many sessions with an engine, which share the work.
 
-The child of a session dies with the thread that opened it, so each session belongs to one thread for good. One that
-died is opened again by the next piece of work; where it died under a piece of work, that is done once more.
+The child of a session dies with the thread that opened it, so the threads live as long as the pool. A session that died
+is opened again by the next piece of work; where it died under a piece of work, that is done once more.
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from zkinfer.circuits.errors import BusyError, EngineCrashedError, ModelUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
 
@@ -42,7 +43,7 @@ class SessionPool(Generic[SessionT]):
     """Sessions of one kind, opened as they are needed.
 
     Args:
-        open_session: opens one; called in the thread that keeps it.
+        open_session: opens one; called in a thread that outlives it.
         size: most sessions.
         waiting: most pieces of work that wait for one.
         name: of the threads.
@@ -52,9 +53,9 @@ class SessionPool(Generic[SessionT]):
         self._open_session = open_session
         self._most = size + waiting
         self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
-        self._own = threading.local()
         self._lock = threading.Lock()
         self._sessions: set[SessionT] = set()
+        self._free: list[SessionT] = []
         self._unfinished = 0
         self._closed = False
 
@@ -64,7 +65,7 @@ class SessionPool(Generic[SessionT]):
         return self._unfinished
 
     def submit(self, work: Callable[[SessionT], AnswerT]) -> Future[AnswerT]:
-        """Do a piece of work with a session, in its thread. A future that is cancelled in time is never begun.
+        """Do a piece of work with a session that nobody else uses meanwhile. A future cancelled in time is never begun.
 
         Raises:
             BusyError: too much waits already.
@@ -96,34 +97,54 @@ class SessionPool(Generic[SessionT]):
             self._unfinished -= 1
 
     def _do(self, work: Callable[[SessionT], AnswerT]) -> AnswerT:
-        session = self._session()
-        try:
+        with self._session() as session:
+            try:
+                return work(session)
+            except EngineCrashedError as err:
+                if self._closed:
+                    raise _closed() from err
+                if session.usable:
+                    raise
+        with self._session() as session:
             return work(session)
-        except EngineCrashedError as err:
-            if self._closed:
-                raise _closed() from err
-            if session.usable:
-                raise
-        return work(self._session())
 
-    def _session(self) -> SessionT:
-        """The session of this thread, a new one where it died."""
-        session: SessionT | None = getattr(self._own, "session", None)
-        if session is not None and (self._closed or not session.usable):
-            self._own.session = None
+    @contextmanager
+    def _session(self) -> Iterator[SessionT]:
+        """One that nobody uses, or a new one where there is none; it is free again afterwards, unless it died."""
+        session = self._taken() or self._opened()
+        try:
+            yield session
+        finally:
+            self._put_back(session)
+
+    def _taken(self) -> SessionT | None:
+        """The one that was used last: what it needs is still in the processor's caches."""
+        while True:
             with self._lock:
-                self._sessions.discard(session)
-            session.close()
-            session = None
-        if self._closed:
-            raise _closed()
-        if session is None:
-            session = self._own.session = self._open_session()
-            with self._lock:
-                self._sessions.add(session)
-                if self._closed:  # while it opened: `close` has not seen it, and waits for this thread
+                if self._closed:
                     raise _closed()
+                if not self._free:
+                    return None
+                session = self._free.pop()
+            if session.usable:
+                return session
+            self._put_back(session)
+
+    def _opened(self) -> SessionT:
+        session = self._open_session()
+        with self._lock:
+            self._sessions.add(session)
+            if self._closed:  # while it opened: `close` has not seen it, and waits for this thread
+                raise _closed()
         return session
+
+    def _put_back(self, session: SessionT) -> None:
+        with self._lock:
+            if session.usable:
+                self._free.append(session)
+                return
+            self._sessions.discard(session)
+        session.close()
 
 
 def _closed() -> ModelUnavailableError:

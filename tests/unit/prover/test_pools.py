@@ -67,10 +67,28 @@ def test_sessions_are_opened_when_they_are_needed(pool_of, opened):
     assert len(opened) == 1
 
 
-def test_session_is_used_by_the_thread_that_opened_it_alone(pool_of):
-    pool = pool_of()
-    seen = [pool.submit(lambda session: (session.thread, threading.get_ident())) for _ in range(6)]
-    assert all(len(set(future.result(5))) == 1 for future in seen)
+def test_session_is_never_used_by_two_threads_at_once(pool_of):
+    pool, users, seen = pool_of(size=2, waiting=40), {}, []
+
+    def work(session):
+        seen.append(users.setdefault(session, threading.Lock()).acquire(blocking=False))
+        threading.Event().wait(0.001)
+        users[session].release()
+
+    for future in [pool.submit(work) for _ in range(40)]:
+        future.result(5)
+    assert all(seen)
+
+
+def test_session_that_was_used_last_is_used_next(pool_of, opened):
+    pool, release = pool_of(size=2), threading.Event()
+    (begun, first), (_, _second) = hold(pool, release), hold(pool, release)
+    assert begun.wait(5)
+    assert eventually(lambda: len(opened) == 2)
+    release.set()
+    first.result(5)
+    assert eventually(lambda: pool.unfinished == 0)
+    assert len({pool.submit(lambda session: session).result(5) for _ in range(8)}) == 1
 
 
 def test_two_pieces_of_work_are_done_at_once(pool_of, opened):
