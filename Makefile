@@ -8,7 +8,8 @@ SOURCES := circuits verifier prover service contracts
 CHECKED := $(SOURCES) proto tests examples benchmarks docs
 
 NODE := contracts/node_modules
-FORGE := node_modules/.bin/forge
+# Not npm's wrapper around it, which ends with 0 even where tests fail.
+FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
 
 .DEFAULT_GOAL := help
