@@ -3,12 +3,17 @@ pragma solidity ^0.8.24;
 
 import {IInferenceLedger, Request, State} from "./interfaces/IInferenceLedger.sol";
 import {Program} from "./interfaces/IModelRegistry.sol";
+import {Canonical} from "./libraries/Canonical.sol";
 import {PublicValues} from "./libraries/PublicValues.sol";
 
 /// @title What a contract inherits to act on answers of one model
 /// @notice `_ask` opens a request in this contract's name. `_answer` takes a proof of the answer, records it unless
 /// somebody else did already, and gives the numbers; once for each request. Keep what you need to know about a request
-/// under its id. Do not act on an id that you did not ask: `_answer` refuses those.
+/// under its id. Do not act on an id that you did not ask: `_answer` refuses those. It refuses too what was recorded
+/// before the model was revoked or its verifier stopped: that may be forged.
+/// The last units of the numbers are the prover's: where a circuit divides, its constraints take the floor as well as
+/// the ceiling, and what follows multiplies that unit. So act on a number only with a margin around the threshold, and
+/// on the largest of several only where it leads by one: see PublicValues.argmaxWithMargin.
 abstract contract InferenceConsumer {
     /// @notice Where answers are recorded.
     IInferenceLedger public immutable LEDGER;
@@ -69,6 +74,8 @@ abstract contract InferenceConsumer {
     }
 
     /// @notice Take the proven answer to a request of this contract.
+    /// @dev The external function that calls this has exactly these three parameters: whatever lies elsewhere in the
+    /// calldata is refused.
     /// @param question The request.
     /// @param proof The proof; not looked at where the answer is recorded already.
     /// @param instances The public values of the proof.
@@ -78,6 +85,7 @@ abstract contract InferenceConsumer {
         internal
         returns (bytes32 id, int256[] memory outputs)
     {
+        Canonical.require_(proof, instances, 0x180);
         if (question.requester != address(this) || question.listing != LISTING) revert ForeignQuestion();
         if (instances.length < _OUTPUT_END) revert TooFewInstances(_OUTPUT_END, instances.length);
         id = LEDGER.idOf(question);
@@ -86,7 +94,7 @@ abstract contract InferenceConsumer {
         // A request that was never asked must not be opened here, in this contract's name.
         if (LEDGER.entryOf(id).state == State.Open) LEDGER.record(question, proof, instances);
         uint256[] calldata words = instances[_OUTPUT_AT:_OUTPUT_END];
-        LEDGER.requireRecorded(question, words);
+        LEDGER.requireSound(question, words);
         outputs = PublicValues.decodeAll(words);
     }
 }

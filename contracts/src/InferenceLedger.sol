@@ -68,7 +68,9 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
         _requireCanonical(questions, proofs, instances);
         for (uint256 i = 0; i < count; ++i) {
             bytes32 id = idOf(questions[i]);
-            if (_entries[id].state == State.Recorded) continue;
+            // Anybody may have ended one of the requests first; what was never opened is an error of the caller's.
+            State state = _entries[id].state;
+            if (state > State.Open || (state == State.Open && block.timestamp > questions[i].expiry)) continue;
             _record(id, questions[i], proofs[i], instances[i]);
             ++recorded;
         }
@@ -79,7 +81,9 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
         id = idOf(question);
         State state = _entries[id].state;
         if (state != State.Open) revert NotOpen(id, state);
-        if (block.timestamp <= question.expiry && _canBeRecorded(question.listing)) revert NotRefundable(id);
+        if (block.timestamp <= question.expiry && ROUTER.isLive(REGISTRY.programOf(question.listing).selector)) {
+            revert NotRefundable(id);
+        }
         _entries[id].state = State.Refunded;
         uint256 fees = _fees(question);
         _credits[question.refundTo] += fees;
@@ -108,15 +112,16 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
     }
 
     /// @inheritdoc IInferenceLedger
-    function requireRecorded(Request calldata question, uint256[] calldata outputs)
+    function requireSound(Request calldata question, uint256[] calldata outputs)
         external
         view
         override
         returns (bytes32 id)
     {
-        id = idOf(question);
-        // Digests are stored for what is recorded only, so an equal one says that it is.
-        if (_entries[id].outputDigest != bytes26(PublicValues.commitment(outputs))) revert NotRecorded(id);
+        id = requireRecorded(question, outputs);
+        Program memory program = REGISTRY.programOf(question.listing);
+        if (program.status == Status.Revoked) revert ModelRevoked(question.listing);
+        if (!ROUTER.isLive(program.selector)) revert VerifierNotLive(program.selector);
     }
 
     /// @inheritdoc IERC165
@@ -130,13 +135,26 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
     }
 
     /// @inheritdoc IInferenceLedger
+    function requireRecorded(Request calldata question, uint256[] calldata outputs)
+        public
+        view
+        override
+        returns (bytes32 id)
+    {
+        id = idOf(question);
+        // Digests are stored for what is recorded only, so an equal one says that it is.
+        if (_entries[id].outputDigest != bytes26(PublicValues.commitment(outputs))) revert NotRecorded(id);
+    }
+
+    /// @inheritdoc IInferenceLedger
     function contextOf(Request calldata question) external view override returns (bytes32) {
         return _contextOf(idOf(question), question);
     }
 
     /// @dev Steps: (1) the request is open, or its requester posts it without fees; (2) it has not expired; (3) the
-    /// model was not revoked; (4) the proof shows the model's answer to this request (see Statements.check). Only then
-    /// (5) the request is consumed, (6) the answer stored, (7) the fees credited and (8) all of it told.
+    /// proof shows the model's answer to this request (see Statements.check). Only then (4) the fees
+    /// are credited, (5) the request is consumed, the answer stored, and all of it told. If the model was revoked
+    /// meanwhile, the owner's fee goes back, and no answer is stored.
     function _record(bytes32 id, Request calldata question, bytes calldata proof, uint256[] calldata instances)
         private
     {
@@ -147,16 +165,19 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
         // (2)
         if (block.timestamp > question.expiry) revert Expired(question.expiry);
         // (3)
-        if (program.status == Status.Revoked) revert ModelRevoked(question.listing);
-        // (4)
         uint256[] calldata outputs =
             Statements.check(ROUTER, program, _contextOf(id, question), question.inputCommitment, proof, instances);
-        // (5) and (6)
-        _entries[id] = Entry(State.Recorded, uint40(block.timestamp), bytes26(PublicValues.commitment(outputs)));
-        // (7)
+        // (4)
+        bool revoked = program.status == Status.Revoked;
         if (question.proverFee != 0) _credits[question.prover] += question.proverFee;
-        if (question.ownerFee != 0) _credits[program.owner] += question.ownerFee;
-        // (8)
+        if (question.ownerFee != 0) _credits[revoked ? question.refundTo : program.owner] += question.ownerFee;
+        // (5)
+        if (revoked) {
+            _entries[id].state = State.Paid;
+            emit PaidUnrecorded(id, question.listing, question.consumer, msg.sender);
+            return;
+        }
+        _entries[id] = Entry(State.Recorded, uint40(block.timestamp), bytes26(PublicValues.commitment(outputs)));
         emit Recorded(id, question.listing, question.consumer, msg.sender, outputs);
     }
 
@@ -170,12 +191,6 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
 
     function _contextOf(bytes32 id, Request calldata question) private view returns (bytes32) {
         return Contexts.digest(block.chainid, question.consumer, id, question.requester, question.expiry);
-    }
-
-    /// @dev Whether an open request can still get an answer, whatever the time.
-    function _canBeRecorded(bytes32 listing) private view returns (bool) {
-        Program memory program = REGISTRY.programOf(listing);
-        return program.status != Status.Revoked && ROUTER.isLive(program.selector);
     }
 
     function _requireSensible(Request calldata question, Program memory program) private view {

@@ -60,7 +60,14 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     {
         bytes32 keyDigest = CodeStore.digest(key);
         bytes32 modelId = keccak256(abi.encode(registration.onnxDigest, keyDigest));
-        listing = listingOf(modelId, msg.sender);
+        listing = listingOf(
+            modelId,
+            msg.sender,
+            registration.selector,
+            registration.visibility,
+            registration.inputs,
+            registration.outputs
+        );
         Listing storage entry = _listings[listing];
         if (entry.status != Status.Unknown) revert AlreadyRegistered(listing);
         Slots memory slots = SlotOrder.from(registration.visibility, registration.inputs, registration.outputs);
@@ -171,8 +178,15 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     }
 
     /// @inheritdoc IModelRegistry
-    function listingOf(bytes32 modelId, address publisher) public pure override returns (bytes32) {
-        return keccak256(abi.encode(modelId, publisher));
+    function listingOf(
+        bytes32 modelId,
+        address publisher,
+        bytes4 selector,
+        Visibility visibility,
+        uint32 inputs,
+        uint32 outputs
+    ) public pure override returns (bytes32) {
+        return keccak256(abi.encode(modelId, publisher, selector, visibility, inputs, outputs));
     }
 
     /// @dev Steps: (1) a verifier of this proving system is routed and runs; (2) it reads the key, and names it by the

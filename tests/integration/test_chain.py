@@ -15,7 +15,16 @@ from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.circuits.tensors import quantise
-from zkinfer.contracts import CONTRACTS, Registration, Request, commitment, load, patch_dedicated, patch_reusable
+from zkinfer.contracts import (
+    ANY_INPUT,
+    CONTRACTS,
+    Registration,
+    Request,
+    commitment,
+    load,
+    patch_dedicated,
+    patch_reusable,
+)
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.client import Ledger, Registry
 from zkinfer.contracts.deploying import Governance, deploy, plan, verify_deployment
@@ -108,7 +117,11 @@ def asked(chain, digits, listing):
 
 @pytest.fixture(scope="module")
 def answer(chain, home, digits, ledger, asked):
-    """A proof made for this request, and its public values."""
+    return answer_to(asked, chain, home, digits, ledger)
+
+
+def answer_to(asked, chain, home, digits, ledger):
+    """A proof made for this request, which is opened, and its public values."""
     context = Context.model_validate(
         {
             "chainId": chain.id,
@@ -175,6 +188,35 @@ def test_honest_answer_is_recorded_once_and_paid_once(chain, ledger, asked, answ
     assert ledger.credit(PROVER) == asked.prover_fee
     with pytest.raises(RevertedError, match="NotOpen"):
         chain.write("InferenceLedger", ledger.address, "refund", _abi(asked))
+
+
+def test_same_model_in_another_layout_is_another_listing(chain, deployed, registration, listing):
+    registry = Registry(chain, deployed["ModelRegistry"])
+    other = registry.register(in_another_layout(registration))
+    assert other != listing
+    assert registry.model_id(other) == registry.model_id(listing)
+
+
+def test_answer_after_a_revocation_pays_its_prover_and_is_not_recorded(
+    chain, home, digits, deployed, ledger, registration, asked
+):
+    registry = Registry(chain, deployed["ModelRegistry"])
+    listing = registry.register(in_another_layout(registration))
+    mine, before = replace(asked, listing=listing, input_commitment=ANY_INPUT), ledger.credit(PROVER)
+    answer = answer_to(mine, chain, home, digits, ledger)
+    registry.revoke(listing)
+    with pytest.raises(RevertedError, match="NotRefundable"):
+        ledger.refund(mine)
+    ledger.record(mine, *answer, gas=GAS)
+    entry = ledger.entry(ledger.id_of(mine))
+    assert (entry.state, entry.recorded_at, int(entry.output_digest, 16)) == ("paid", 0, 0)
+    assert ledger.credit(PROVER) == before + mine.prover_fee
+    assert ledger.record(mine, *answer) is None
+    assert ledger.record_batch([(mine, *answer)]) is None
+
+
+def in_another_layout(registration):
+    return replace(registration, inputs=registration.inputs - 1, outputs=registration.outputs + 1)
 
 
 def test_engine_writes_one_verifier_for_all_circuits(home, digits):

@@ -11,19 +11,23 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from zkinfer.chain import registration_of
 from zkinfer.circuits import Circuit, Home, field
 from zkinfer.circuits.context import Context
-from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.digest import keccak256, sha256
 from zkinfer.circuits.engines.base import slots_in_order
 from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.circuits.recipe import CircuitIdentity
 from zkinfer.circuits.setups.ceremonies import CEREMONIES
 from zkinfer.circuits.setups.curve import FIELD as Q
 from zkinfer.circuits.tensors import TensorSpec, quantise
+from zkinfer.contracts.hashing import words
+from zkinfer.contracts.registration import VISIBILITIES, Registration
 from zkinfer.contracts.requests import ANY_INPUT, Request, commitment, listing_of
 from zkinfer.prover import Prover
 from zkinfer.verifier.codec import from_base64
@@ -140,7 +144,7 @@ def layout_case(visibility: str, inputs: int, outputs: int) -> dict:
     slots = slots_in_order(tensors, (spec("y", outputs, "public"),))
     start = {slot.role: slot.start for slot in reversed(slots)}
     return {
-        "visibility": ["public", "hashed", "private"].index(visibility),
+        "visibility": VISIBILITIES.index(visibility),
         "inputs": inputs,
         "outputs": outputs,
         "contextAt": start["context"],
@@ -155,17 +159,24 @@ def spec(name: str, size: int, visibility: str) -> TensorSpec:
 
 
 def model_case(seed: int) -> dict:
-    onnx, key = word(mixed(seed, 0, 256)), word(mixed(seed, 1, 256))
+    onnx, key = word(mixed(seed, 0, 256)), words([mixed(seed, 1, 256)])
+    digest = keccak256(key).hex
     identity = CircuitIdentity(
-        model=f"sha256:{onnx[2:]}", network=f"sha256:{onnx[2:]}", verifying_key=f"keccak256:{key[2:]}"
+        model=f"sha256:{onnx[2:]}", network=f"sha256:{onnx[2:]}", verifying_key=f"keccak256:{digest}"
     )
-    publisher = f"0x{mixed(seed, 2, 160):040x}"
+    publisher, selector = f"0x{mixed(seed, 2, 160):040x}", mixed(seed, 3, 32).to_bytes(4, "big")
+    visibility, inputs, outputs = VISIBILITIES[seed % 3], mixed(seed, 4, 16), mixed(seed, 5, 16)
+    registration = Registration(onnx, key, visibility, inputs, outputs, selector=selector)
     return {
         "onnxDigest": onnx,
-        "keyDigest": key,
+        "keyDigest": f"0x{digest}",
         "publisher": publisher,
+        "selector": "0x" + selector.ljust(32, b"\0").hex(),
+        "visibility": seed % 3,
+        "inputs": inputs,
+        "outputs": outputs,
         "modelId": identity.model_id,
-        "listing": listing_of(identity.model_id, publisher),
+        "listing": listing_of(registration, publisher),
     }
 
 
@@ -251,6 +262,7 @@ def proofs() -> dict:
             "model": maker.model(),
             "dedicated": build.compile_dedicated(source)["bytecode"],
             "batch": [maker.case(number, CONSUMER, REQUESTER) for number in range(BATCH)],
+            "onDedicated": maker.case(0, CONSUMER, REQUESTER, maker.dedicated),
             "lock": maker.case(0, LOCK, LOCK),
             "caller": maker.for_caller(1),
             "canary": canary_case(watched, home),
@@ -263,28 +275,29 @@ class Maker:
     def __init__(self, circuit: Circuit, home: Home) -> None:
         self.circuit = circuit
         self.prover = Prover(home=home)
-        self.words = (circuit.folder / "vka.bin").read_bytes()[8:]
-        self.listing = listing_of(circuit.model_id, PUBLISHER)
-        self.slots = {slot.role: slot for slot in circuit.manifest.program.slots}
+        self.registration = registration_of(circuit)
+        self.listing = listing_of(self.registration, PUBLISHER)
+        selector = dedicated_selector(self.registration.key)
+        self.dedicated = listing_of(replace(self.registration, selector=selector), PUBLISHER)
         with np.load(DEMO / "held-out.npz") as data:
             self.images = data["image"]
 
     def model(self) -> dict:
         identity = self.circuit.manifest.identity
         return {
-            "key": "0x" + self.words.hex(),
+            "key": "0x" + self.registration.key.hex(),
             "keyDigest": "0x" + identity.verifying_key.removeprefix("keccak256:"),
             "onnxDigest": "0x" + identity.model.removeprefix("sha256:"),
             "modelId": self.circuit.model_id,
             "listing": self.listing,
-            "inputs": self.slots["input"].count,
-            "outputs": self.slots["output"].count,
+            "inputs": self.registration.inputs,
+            "outputs": self.registration.outputs,
         }
 
-    def case(self, number: int, consumer: str, requester: str) -> dict:
+    def case(self, number: int, consumer: str, requester: str, listing: str | None = None) -> dict:
         """A request with fees about one image, and a proof of the answer."""
         request = Request(
-            listing=self.listing,
+            listing=listing or self.listing,
             input_commitment=self.commitment(number),
             consumer=consumer,
             requester=requester,
@@ -311,6 +324,13 @@ class Maker:
 
     def proven(self, number: int, context: Context) -> dict:
         return proven(self.prover.prove(self.circuit, {"image": self.images[number]}, context))
+
+
+def dedicated_selector(key: bytes) -> bytes:
+    """As DedicatedHalo2Adapter computes it: of abi.encode(name, digest of the key)."""
+    name = b"ezkl-23.0.5-halo2-kzg-bn254-dedicated-v1"
+    encoded = words([64, keccak256(key).value, len(name)]) + name.ljust(64, b"\0")
+    return keccak256(encoded).value[:4]
 
 
 def proven(attestation) -> dict:

@@ -33,6 +33,7 @@ contract ERC7992Adapter is IERC7992Verifier, IERC7992Models, IERC165 {
         external
         override
     {
+        Canonical.requirePair(output, proof, 0x80);
         (bytes memory inner, uint256[] memory instances) = abi.decode(proof, (bytes, uint256[]));
         if (keccak256(abi.encode(inner, instances)) != keccak256(proof)) revert Canonical.NonCanonicalCalldata();
         // Encoded anew, so that nothing of the caller's encoding gets any further.

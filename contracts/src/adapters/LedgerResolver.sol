@@ -5,9 +5,10 @@ import {Attestation, ISchemaResolver} from "../interfaces/IEAS.sol";
 import {IInferenceLedger, Request} from "../interfaces/IInferenceLedger.sol";
 
 /// @title A resolver for the Ethereum Attestation Service: what is attested was proven
-/// @notice Under a schema with this resolver an attestation exists only if the ledger has recorded exactly these
-/// outputs for exactly this request, and its recipient is who asked. `data` is abi.encode(question, outputs). Who
-/// attests may revoke, which says nothing about the proof.
+/// @notice Under a schema with this resolver an attestation exists only if the ledger had recorded exactly these
+/// outputs of one model for exactly this request, neither model nor verifier was taken back when it was made, and its
+/// recipient is who asked. `data` is abi.encode(question, outputs), nothing else. Who attests may revoke, which says
+/// nothing about the proof; a later stop revokes nothing here, so ask the ledger's requireSound before acting.
 contract LedgerResolver is ISchemaResolver {
     /// @notice The schema to register with this resolver.
     string public constant SCHEMA =
@@ -17,11 +18,17 @@ contract LedgerResolver is ISchemaResolver {
     IInferenceLedger public immutable LEDGER;
     /// @notice The attestation service.
     address public immutable EAS;
+    /// @notice The one model whose answers are attested.
+    bytes32 public immutable LISTING;
 
     /// @notice Only the attestation service asks.
     error NotEAS(address caller);
     /// @notice The recipient must be who asked the model.
     error WrongRecipient(address expected, address actual);
+    /// @notice The answer is another model's.
+    error ForeignListing(bytes32 listing);
+    /// @notice The data is not the one encoding of a request and outputs.
+    error NonCanonicalData();
     /// @notice Nothing is paid here.
     error ValueRefused();
 
@@ -33,9 +40,11 @@ contract LedgerResolver is ISchemaResolver {
 
     /// @param ledger Where answers are recorded.
     /// @param eas The attestation service.
-    constructor(IInferenceLedger ledger, address eas) {
+    /// @param listing The one model whose answers are attested.
+    constructor(IInferenceLedger ledger, address eas, bytes32 listing) {
         LEDGER = ledger;
         EAS = eas;
+        LISTING = listing;
     }
 
     /// @inheritdoc ISchemaResolver
@@ -75,9 +84,11 @@ contract LedgerResolver is ISchemaResolver {
 
     function _requireProven(Attestation calldata attestation) private view {
         (Request memory question, uint256[] memory outputs) = abi.decode(attestation.data, (Request, uint256[]));
+        if (keccak256(abi.encode(question, outputs)) != keccak256(attestation.data)) revert NonCanonicalData();
+        if (question.listing != LISTING) revert ForeignListing(question.listing);
         if (attestation.recipient != question.requester) {
             revert WrongRecipient(question.requester, attestation.recipient);
         }
-        LEDGER.requireRecorded(question, outputs);
+        LEDGER.requireSound(question, outputs);
     }
 }

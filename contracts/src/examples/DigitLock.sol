@@ -5,23 +5,29 @@ import {InferenceConsumer} from "../InferenceConsumer.sol";
 import {IInferenceLedger, Request} from "../interfaces/IInferenceLedger.sol";
 import {PublicValues} from "../libraries/PublicValues.sol";
 
-/// @title A lock that opens for the first picture which the model reads as the right digit
+/// @title A lock that opens for the first picture which the model clearly reads as the right digit
 contract DigitLock is InferenceConsumer {
     /// @notice The digit that opens the lock.
     uint256 public immutable DIGIT;
+    /// @notice By how much the digit's score must lead: more than a prover can move scores by rounding.
+    uint256 public immutable MARGIN;
     /// @notice Who opened it.
     address public winner;
     /// @notice Who showed a picture, by request.
     mapping(bytes32 id => address) public playerOf;
 
     /// @notice A picture was read.
-    event Read(address indexed player, uint256 digit);
+    event Read(address indexed player, uint256 digit, bool clear);
 
     /// @param ledger Where answers are recorded.
     /// @param listing The model that reads digits.
     /// @param digit The digit that opens the lock.
-    constructor(IInferenceLedger ledger, bytes32 listing, uint256 digit) InferenceConsumer(ledger, listing) {
+    /// @param margin By how much its score must lead, in units of the model's output.
+    constructor(IInferenceLedger ledger, bytes32 listing, uint256 digit, uint256 margin)
+        InferenceConsumer(ledger, listing)
+    {
         DIGIT = digit;
+        MARGIN = margin;
     }
 
     /// @notice Show a picture; the value pays for reading it.
@@ -38,8 +44,8 @@ contract DigitLock is InferenceConsumer {
     /// @param instances Its public values.
     function settle(Request calldata question, bytes calldata proof, uint256[] calldata instances) external {
         (bytes32 id, int256[] memory scores) = _answer(question, proof, instances);
-        uint256 digit = PublicValues.argmax(scores);
-        if (digit == DIGIT && winner == address(0)) winner = playerOf[id];
-        emit Read(playerOf[id], digit);
+        (uint256 digit, bool clear) = PublicValues.argmaxWithMargin(scores, MARGIN);
+        if (clear && digit == DIGIT && winner == address(0)) winner = playerOf[id];
+        emit Read(playerOf[id], digit, clear);
     }
 }

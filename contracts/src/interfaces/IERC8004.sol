@@ -16,4 +16,18 @@ interface IERC8004Validation {
         bytes32 responseHash,
         string calldata tag
     ) external;
+
+    /// @notice Who is to validate a request, and the agent that asked; more follows that is not read here.
+    /// @param requestHash The request.
+    function getValidationStatus(bytes32 requestHash) external view returns (address validator, uint256 agentId);
+
+    /// @notice The registry that agents are numbered in.
+    function getIdentityRegistry() external view returns (address identityRegistry);
+}
+
+/// @title The registry of agents of the draft ERC-8004, an ERC-721
+interface IERC8004Identity {
+    /// @notice Who owns an agent; reverts where there is none.
+    /// @param agentId The agent.
+    function ownerOf(uint256 agentId) external view returns (address owner);
 }

@@ -27,12 +27,14 @@ struct Request {
     bytes32 salt;
 }
 
-/// @notice The life of a request: None, Open, then either Recorded or Refunded, both for ever.
+/// @notice The life of a request: None, Open, then one of Recorded, Refunded and Paid, each for ever.
+/// @dev Paid: the answer was proven after the model was revoked, so its prover was paid and nothing recorded.
 enum State {
     None,
     Open,
     Recorded,
-    Refunded
+    Refunded,
+    Paid
 }
 
 /// @notice What is stored of a request, in one word.
@@ -55,6 +57,9 @@ interface IInferenceLedger {
     event Recorded(
         bytes32 indexed id, bytes32 indexed listing, address indexed consumer, address poster, uint256[] outputs
     );
+    /// @notice An answer was proven after the model was revoked: the prover was paid, the owner's fee went back to
+    /// `refundTo`, and nothing was recorded.
+    event PaidUnrecorded(bytes32 indexed id, bytes32 indexed listing, address indexed consumer, address poster);
     /// @notice The fees of a request without an answer were credited back.
     event Refunded(bytes32 indexed id, address indexed refundTo, uint256 amount);
     /// @notice An account took what was credited to it.
@@ -70,8 +75,10 @@ interface IInferenceLedger {
     error FeeTooLow(uint256 asked, uint256 offered);
     /// @notice The model takes no more requests.
     error ModelNotActive(bytes32 listing);
-    /// @notice The model was revoked.
+    /// @notice The model was revoked, so its answers are not to be acted on.
     error ModelRevoked(bytes32 listing);
+    /// @notice The verifier that accepted the answer was stopped or removed, so it is not to be acted on.
+    error VerifierNotLive(bytes4 selector);
     /// @notice A commitment to the input is missing; see ANY_INPUT.
     error InputCommitmentMissing();
     /// @notice A proof of this model tells nothing of its inputs, so only ANY_INPUT can be asked.
@@ -82,7 +89,7 @@ interface IInferenceLedger {
     error AlreadyRequested(bytes32 id);
     /// @notice The request is not open.
     error NotOpen(bytes32 id, State state);
-    /// @notice Fees are given back only after the expiry, or once no answer can be recorded any more.
+    /// @notice Fees are given back only after the expiry, or once no proof can be accepted any more.
     error NotRefundable(bytes32 id);
     /// @notice A batch names as many requests as proofs and lists of public values, and at least one.
     error BatchMismatch();
@@ -99,7 +106,9 @@ interface IInferenceLedger {
     function request(Request calldata question) external payable returns (bytes32 id);
 
     /// @notice Record a proven answer; anybody may post it, and the prover that the request names is paid.
-    /// @dev A request that was never opened can be recorded by its requester alone, if it holds no fees.
+    /// @dev A request that was never opened can be recorded by its requester alone, if it holds no fees. Where the model
+    /// was revoked since it was asked, the prover is paid all the same, so that no owner can take an answer and not pay
+    /// for it; nothing is recorded then.
     /// @param question The request.
     /// @param proof The proof.
     /// @param instances The proof's public values.
@@ -108,18 +117,18 @@ interface IInferenceLedger {
         external
         returns (bytes32 id);
 
-    /// @notice Record several answers. What is recorded already is passed over, so that nobody can spoil a batch by
-    /// posting a part of it first; any other failure reverts all.
+    /// @notice Record several answers. What is over already (recorded, refunded, paid) or has expired is passed over,
+    /// so that nobody can spoil a batch by ending one of its requests first; any other failure reverts all.
     /// @param questions The requests.
     /// @param proofs Their proofs.
     /// @param instances The proofs' public values.
-    /// @return recorded How many were recorded by this call.
+    /// @return recorded How many were recorded, or paid, by this call.
     function recordBatch(Request[] calldata questions, bytes[] calldata proofs, uint256[][] calldata instances)
         external
         returns (uint256 recorded);
 
-    /// @notice Credit the fees of an open request to `refundTo`; anybody may, after the expiry, or once the model was
-    /// revoked or its verifier stopped or removed.
+    /// @notice Credit the fees of an open request to `refundTo`; anybody may, after the expiry, or once the model's
+    /// verifier was stopped or removed. A revocation opens no way round a prover who is at work.
     /// @param question The request.
     /// @return id The request's id.
     function refund(Request calldata question) external returns (bytes32 id);
@@ -149,7 +158,16 @@ interface IInferenceLedger {
     /// @param id The request's id.
     function entryOf(bytes32 id) external view returns (Entry memory entry);
 
+    /// @notice Return if exactly these outputs may be acted on now: they were recorded for this request, and neither was
+    /// the model revoked since, nor the verifier that accepted them stopped or removed. Revert if not.
+    /// @dev What was recorded before a stop may have been forged by the very bug that it was stopped for.
+    /// @param question The request.
+    /// @param outputs The outputs' public values.
+    /// @return id The request's id.
+    function requireSound(Request calldata question, uint256[] calldata outputs) external view returns (bytes32 id);
+
     /// @notice Return if exactly these outputs were recorded for this request; revert with NotRecorded if not.
+    /// @dev It tells history, and goes on doing so after a stop or a revocation. To act on an answer ask requireSound.
     /// @param question The request.
     /// @param outputs The outputs' public values.
     /// @return id The request's id.

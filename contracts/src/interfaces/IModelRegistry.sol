@@ -4,7 +4,8 @@ pragma solidity ^0.8.24;
 import {Slots, Visibility} from "../libraries/Slots.sol";
 
 /// @notice How far a model may be relied on. It only ever grows.
-/// @dev Active: may be asked and recorded. Deprecated: what was asked may still be recorded. Revoked: neither.
+/// @dev Active: may be asked and recorded. Deprecated: what was asked may still be recorded. Revoked: neither, and what
+/// was recorded before is not to be acted on any more.
 enum Status {
     Unknown,
     Active,
@@ -60,10 +61,15 @@ struct Program {
 }
 
 /// @title Which model is which
-/// @notice A listing is one publisher's registration of one model: keccak256(abi.encode(modelId, publisher)). So
-/// nobody can take a name before its publisher does, and a consumer that pins a listing relies on that publisher for
-/// two things that no contract can check: that the key was made from the ONNX file, and where inputs end and outputs
-/// begin. Everybody else can check both, with the file: `zkinfer chain verify-deployment`.
+/// @notice A listing is one publisher's registration of one model. Its name is a hash of all that never changes: the
+/// model, the publisher, the selector, and the layout of public values. So nobody can take a name before its publisher
+/// does; and where a verifier is stopped, or a layout was wrong, the publisher lists the same model again, under the
+/// sound verifier's selector or the right layout, and names the new listing as the successor.
+/// A consumer that pins a listing relies on its publisher for two things that no contract can check: that the key was
+/// made from the ONNX file, and where inputs end and outputs begin. Checking a key for its form, its number of values
+/// and its setup catches mistakes of the honest; a key can be crafted that passes, and accepts any answer. That harms
+/// whoever relies on that listing, and nobody else. Everybody can check both with the file before pinning:
+/// `zkinfer chain verify-listing`.
 interface IModelRegistry {
     /// @notice A model was registered.
     event ModelRegistered(
@@ -86,7 +92,7 @@ interface IModelRegistry {
     /// @notice The new owner accepted.
     event OwnershipTransferred(bytes32 indexed listing, address indexed owner, address indexed newOwner);
 
-    /// @notice The publisher has registered this model already.
+    /// @notice The publisher has registered this model already, under this selector and in this layout.
     error AlreadyRegistered(bytes32 listing);
     /// @notice There is no such listing.
     error UnknownListing(bytes32 listing);
@@ -116,7 +122,8 @@ interface IModelRegistry {
     /// @param successor The listing to use instead, or zero.
     function deprecate(bytes32 listing, bytes32 successor) external;
 
-    /// @notice Let nothing of this model be recorded any more; fees of open requests can be taken back at once.
+    /// @notice Let nothing of this model be recorded, or acted on, any more. A proof for a request that is open still
+    /// earns its prover the fee; where none comes, fees go back after the expiry.
     /// @param listing The caller's listing.
     function revoke(bytes32 listing) external;
 
@@ -142,7 +149,18 @@ interface IModelRegistry {
     /// @notice The name of a publisher's registration of a model.
     /// @param modelId keccak256(abi.encode(sha256 of the ONNX file, digest of the verifying key)).
     /// @param publisher Who registered it.
-    function listingOf(bytes32 modelId, address publisher) external pure returns (bytes32 listing);
+    /// @param selector The proving system.
+    /// @param visibility What a proof tells of the inputs.
+    /// @param inputs How many public values the inputs take.
+    /// @param outputs How many the outputs take.
+    function listingOf(
+        bytes32 modelId,
+        address publisher,
+        bytes4 selector,
+        Visibility visibility,
+        uint32 inputs,
+        uint32 outputs
+    ) external pure returns (bytes32 listing);
 
     /// @notice All that is known of a listing; reverts where there is none.
     /// @param listing The listing.

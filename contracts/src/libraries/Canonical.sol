@@ -14,13 +14,23 @@ library Canonical {
     /// @param instances Its public values.
     /// @param head How many bytes the heads of all arguments take.
     function require_(bytes calldata proof, uint256[] calldata instances, uint256 head) internal pure {
-        bool same;
+        uint256 place;
         assembly ("memory-safe") {
-            let start := add(head, 0x24) // after the selector and the proof's length
-            let next := add(add(start, and(add(proof.length, 0x1f), not(0x1f))), 0x20)
-            same := and(eq(proof.offset, start), eq(instances.offset, next))
+            place := instances.offset
         }
-        if (!same) revert NonCanonicalCalldata();
+        _requireFollowing(proof, place, head);
+    }
+
+    /// @notice Require that two byte strings are the only dynamic arguments, one after the other.
+    /// @param first The first.
+    /// @param second The second.
+    /// @param head How many bytes the heads of all arguments take.
+    function requirePair(bytes calldata first, bytes calldata second, uint256 head) internal pure {
+        uint256 place;
+        assembly ("memory-safe") {
+            place := second.offset
+        }
+        _requireFollowing(first, place, head);
     }
 
     /// @notice Require the same of lists of proofs and of public values that follow a list of static values.
@@ -45,6 +55,16 @@ library Canonical {
                 same := and(same, eq(calldataload(add(instances.offset, i)), next))
                 next := add(next, shl(5, add(calldataload(add(instances.offset, next)), 1)))
             }
+        }
+        if (!same) revert NonCanonicalCalldata();
+    }
+
+    function _requireFollowing(bytes calldata first, uint256 place, uint256 head) private pure {
+        bool same;
+        assembly ("memory-safe") {
+            let start := add(head, 0x24) // after the selector and the first one's length
+            let next := add(add(start, and(add(first.length, 0x1f), not(0x1f))), 0x20)
+            same := and(eq(first.offset, start), eq(place, next))
         }
         if (!same) revert NonCanonicalCalldata();
     }

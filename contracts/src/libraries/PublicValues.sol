@@ -5,6 +5,8 @@ pragma solidity ^0.8.24;
 /// @notice Circuits compute on signed integers of less than 127 bits, which stand for real numbers times a power of
 /// two, the scale. In a proof a negative integer -n is the field element r - n. Compare integers, never field
 /// elements: as a field element every negative number is larger than every positive one.
+/// The last units of an answer are the prover's choice: a circuit takes the floor of a division as well as its ceiling.
+/// So keep a margin around whatever you compare with.
 /// @dev Decoding is the same as in zkinfer.circuits.field; shared vectors hold both to it.
 library PublicValues {
     /// @notice The order of the scalar field of BN254.
@@ -97,7 +99,27 @@ library PublicValues {
         return (value * int256(10 ** uint256(decimals))) >> scale;
     }
 
-    /// @notice Where the largest value is; of equal ones the first, as numpy and onnxruntime have it.
+    /// @notice Where the largest value is, and whether it leads by a margin: whether the prover's choice of rounding
+    /// could not have made another one the largest.
+    /// @param values The integers; one at least.
+    /// @param margin How many units the largest must be above every other.
+    /// @return place Where the largest value is; of equal ones the first.
+    /// @return clear Whether every other value is at least `margin` below it. Do not act on `place` where it is not.
+    function argmaxWithMargin(int256[] memory values, uint256 margin)
+        internal
+        pure
+        returns (uint256 place, bool clear)
+    {
+        place = argmax(values);
+        for (uint256 i = 0; i < values.length; ++i) {
+            encode(values[i]); // so that the difference cannot overflow
+            if (i != place && uint256(values[place] - values[i]) < margin) return (place, false);
+        }
+        return (place, true);
+    }
+
+    /// @notice Where the largest value is; of equal ones the first, as numpy and onnxruntime have it. Where a prover may
+    /// gain by it, use argmaxWithMargin.
     /// @param values The integers; one at least.
     function argmax(int256[] memory values) internal pure returns (uint256 place) {
         if (values.length == 0) revert NoValues();

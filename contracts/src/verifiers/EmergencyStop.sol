@@ -34,6 +34,8 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
     error NotImpossible();
     /// @notice The canary has one input and one output, and its key the digest that was named.
     error NotACanary();
+    /// @notice Without a guardian nobody could stop the verifier in time.
+    error RenouncingRefused();
 
     /// @param verifier The verifier to watch.
     /// @param guardian Who may stop it without a proof.
@@ -95,6 +97,11 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
     /// @inheritdoc IInferenceVerifier
     function selector() external view override returns (bytes4) {
         return VERIFIER.selector();
+    }
+
+    /// @notice Refused; hand the ownership over instead.
+    function renounceOwnership() public pure override {
+        revert RenouncingRefused();
     }
 
     function _stop(bool proven) private {

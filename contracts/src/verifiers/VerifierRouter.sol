@@ -19,6 +19,9 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
 
     mapping(bytes4 selector => Route) private _routes;
 
+    /// @notice Without an owner no verifier could be added or removed any more.
+    error RenouncingRefused();
+
     /// @param timelock Who adds and removes verifiers.
     /// @param first The verifiers to begin with, each under the selector that it names.
     constructor(address timelock, IInferenceVerifier[] memory first) Ownable(timelock) {
@@ -63,6 +66,11 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
     /// @inheritdoc IERC165
     function supportsInterface(bytes4 interfaceId) external pure override returns (bool) {
         return interfaceId == type(IERC165).interfaceId || interfaceId == type(IVerifierRouter).interfaceId;
+    }
+
+    /// @notice Refused; hand the ownership over instead.
+    function renounceOwnership() public pure override {
+        revert RenouncingRefused();
     }
 
     /// @inheritdoc IVerifierRouter

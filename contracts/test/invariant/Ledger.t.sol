@@ -38,6 +38,8 @@ contract Actor is System {
             forged = forged || over[id] || stopped || block.timestamp > asked.expiry;
             over[id] = true;
             ++consumed;
+            bool revoked = registry.statusOf(listing) == Status.Revoked;
+            forged = forged || (ledger.entryOf(id).state == State.Paid) != revoked;
             digestOf[id] = ledger.entryOf(id).outputDigest;
             timeOf[id] = ledger.entryOf(id).recordedAt;
         } catch {}
@@ -115,7 +117,7 @@ contract Actor is System {
         for (uint256 i = 0; i < questions.length; ++i) {
             bytes32 id = ledger.idOf(questions[i]);
             Entry memory entry = ledger.entryOf(id);
-            bool isOver = entry.state == State.Recorded || entry.state == State.Refunded;
+            bool isOver = entry.state == State.Recorded || entry.state == State.Refunded || entry.state == State.Paid;
             if (isOver != over[id] || entry.outputDigest != digestOf[id] || entry.recordedAt != timeOf[id]) {
                 return false;
             }

@@ -23,6 +23,7 @@ import {RealProofs} from "../support/RealProofs.sol";
 contract EndToEndTest is RealProofs {
     uint256 private constant NOW = 1_999_996_400; // an hour before the requests expire
     uint96 private constant FEE = 1e15;
+    uint256 private constant MARGIN = 1 << 10; // a quarter, at the circuit's scale of 12
 
     address private publisher;
     EmergencyStop private stop;
@@ -88,17 +89,26 @@ contract EndToEndTest is RealProofs {
         router.verify(dedicated.selector(), keyDigest, key, proof, instances);
     }
 
-    function test_register_dedicatedVerifier_isAnotherListingsRoute() external {
+    /// @dev The same publisher, model and key: where a verifier is stopped, this is the way on.
+    function test_register_again_afterTheStop_isRecordedUnderAnotherVerifier() external {
+        vm.prank(ALICE);
+        stop.stop();
         (, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        publisher = BOB;
         bytes32 second = register(dedicated.selector());
+        vm.assertTrue(second != listing);
         vm.assertEq(bytes32(registry.programOf(second).selector), bytes32(dedicated.selector()));
+        vm.prank(publisher);
+        registry.deprecate(listing, second);
+        Request memory question = askAt(".onDedicated");
+        vm.assertEq(question.listing, second);
+        (proof, instances) = proofAt(".onDedicated");
+        ledger.record(question, proof, instances);
     }
 
     function test_digitLock_realProof_opensForThePlayer() external {
         deployAt(
             addressOf("lock"),
-            abi.encodePacked(type(DigitLock).creationCode, abi.encode(ledger, listing, digitOfLock()))
+            abi.encodePacked(type(DigitLock).creationCode, abi.encode(ledger, listing, digitOfLock(), MARGIN))
         );
         DigitLock lock = DigitLock(addressOf("lock"));
         Request memory question = questionAt(".lock");
@@ -191,8 +201,9 @@ contract EndToEndTest is RealProofs {
     /// forge-config: default.isolate = true
     function test_gas_dedicated() external {
         (, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        deploy(dedicated.selector());
-        Request memory question = ask(0);
+        register(dedicated.selector());
+        Request memory question = askAt(".onDedicated");
+        (proof, instances) = proofAt(".onDedicated");
         ledger.record(question, proof, instances);
         vm.snapshotGasLastCall("ledger", "record, dedicated verifier");
     }
@@ -214,7 +225,11 @@ contract EndToEndTest is RealProofs {
     }
 
     function ask(uint256 number) private returns (Request memory question) {
-        question = questionAt(string.concat(".batch[", vm.toString(number), "]"));
+        return askAt(string.concat(".batch[", vm.toString(number), "]"));
+    }
+
+    function askAt(string memory path) private returns (Request memory question) {
+        question = questionAt(path);
         vm.deal(question.requester, 1 ether);
         vm.prank(question.requester);
         ledger.request{value: uint256(question.proverFee) + question.ownerFee}(question);

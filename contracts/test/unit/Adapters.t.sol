@@ -10,18 +10,40 @@ import {IERC7992Verifier, ModelCommitment} from "../../src/interfaces/IERC7992.s
 import {IERC8004Validation} from "../../src/interfaces/IERC8004.sol";
 import {IInferenceLedger, Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
-import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
+import {IModelRegistry, Registration} from "../../src/interfaces/IModelRegistry.sol";
 import {Canonical} from "../../src/libraries/Canonical.sol";
 import {Contexts} from "../../src/libraries/Contexts.sol";
+import {Setups} from "../../src/libraries/Setups.sol";
+import {Visibility} from "../../src/libraries/Slots.sol";
 import {Statements} from "../../src/libraries/Statements.sol";
 import {System} from "../support/System.sol";
 
-/// @notice What the validation registry keeps.
+/// @notice The registries of agents and of validations, as far as a validator sees them.
 contract Validations is IERC8004Validation {
     mapping(bytes32 hash => uint8) public responseOf;
     mapping(bytes32 hash => bytes32) public hashOf;
     mapping(bytes32 hash => address) public validatorOf;
     mapping(bytes32 hash => string) public tagOf;
+    mapping(bytes32 hash => uint256) public agentOf;
+    mapping(uint256 agentId => address) public ownerOf;
+
+    /// @dev An agent of the caller's.
+    function join(uint256 agentId) external {
+        ownerOf[agentId] = msg.sender;
+    }
+
+    function validationRequest(address validator, uint256 agentId, string calldata, bytes32 requestHash) external {
+        require(ownerOf[agentId] == msg.sender, "not the agent's owner");
+        (validatorOf[requestHash], agentOf[requestHash]) = (validator, agentId);
+    }
+
+    function getValidationStatus(bytes32 requestHash) external view returns (address, uint256) {
+        return (validatorOf[requestHash], agentOf[requestHash]);
+    }
+
+    function getIdentityRegistry() external view returns (address) {
+        return address(this);
+    }
 
     function validationResponse(
         bytes32 requestHash,
@@ -30,29 +52,79 @@ contract Validations is IERC8004Validation {
         bytes32 responseHash,
         string calldata tag
     ) external {
+        require(validatorOf[requestHash] == msg.sender, "not the validator");
         (responseOf[requestHash], hashOf[requestHash]) = (response, responseHash);
-        (validatorOf[requestHash], tagOf[requestHash]) = (msg.sender, tag);
+        tagOf[requestHash] = tag;
     }
 }
 
 contract ERC8004ValidatorTest is System {
+    uint256 private constant AGENT = 7;
+    uint256 private constant THIEF = 8;
     Validations private validations;
     ERC8004Validator private validator;
 
     function setUp() public override {
         super.setUp();
         validations = new Validations();
-        validator = new ERC8004Validator(ledger, validations);
+        validator = new ERC8004Validator(ledger, validations, listing);
+        vm.prank(PROVER);
+        validations.join(AGENT);
+        vm.prank(MALLORY);
+        validations.join(THIEF);
     }
 
     function test_respond_recorded_answersHundred() external {
         bytes32 id = ask(question(0));
         answer(question(0));
+        want(PROVER, AGENT, id);
         validator.respond(question(0), answers());
         vm.assertEq(validations.responseOf(id), 100);
         vm.assertEq(validations.hashOf(id), keccak256(abi.encodePacked(answers())));
         vm.assertEq(validations.validatorOf(id), address(validator));
         vm.assertEq(validations.tagOf(id), "zkinfer-v1");
+    }
+
+    /// @dev Mallory's agent names an answer that another proved as its own work.
+    function test_respond_agentOfAnother_reverts() external {
+        bytes32 id = ask(question(0));
+        answer(question(0));
+        want(MALLORY, THIEF, id);
+        vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.NotTheAgentsProof.selector, THIEF, MALLORY, PROVER));
+        vm.prank(MALLORY);
+        validator.respond(question(0), answers());
+        vm.assertEq(validations.responseOf(id), 0);
+    }
+
+    function test_respond_neverWanted_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.NotTheAgentsProof.selector, 0, address(0), PROVER));
+        validator.respond(question(0), answers());
+    }
+
+    /// @dev Mallory registers a model with a key of her making, which accepts what she likes.
+    function test_respond_anotherModel_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.prank(MALLORY);
+        bytes32 other = registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        Request memory asked = question(0);
+        (asked.listing, asked.prover) = (other, MALLORY);
+        bytes32 id = ask(asked);
+        answer(asked);
+        want(MALLORY, THIEF, id);
+        vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.ForeignListing.selector, other));
+        validator.respond(asked, answers());
+    }
+
+    function test_respond_recordedBeforeTheStop_reverts() external {
+        bytes32 id = ask(question(0));
+        answer(question(0));
+        want(PROVER, AGENT, id);
+        vm.prank(GUARDIAN);
+        stop.stop();
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector()));
+        validator.respond(question(0), answers());
     }
 
     function test_respond_notRecorded_reverts() external {
@@ -67,6 +139,11 @@ contract ERC8004ValidatorTest is System {
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
         validator.respond(question(0), new uint256[](2));
     }
+
+    function want(address owner, uint256 agentId, bytes32 id) private {
+        vm.prank(owner);
+        validations.validationRequest(address(validator), agentId, "", id);
+    }
 }
 
 contract LedgerResolverTest is System {
@@ -75,7 +152,7 @@ contract LedgerResolverTest is System {
 
     function setUp() public override {
         super.setUp();
-        resolver = new LedgerResolver(ledger, EAS);
+        resolver = new LedgerResolver(ledger, EAS, listing);
         vm.deal(EAS, 1 ether);
     }
 
@@ -91,6 +168,58 @@ contract LedgerResolverTest is System {
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
         vm.prank(EAS);
         resolver.attest(attestation(question(0), answers()));
+    }
+
+    function test_attest_anotherModel_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.prank(MALLORY);
+        bytes32 other = registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        Request memory asked = question(0);
+        asked.listing = other;
+        ask(asked);
+        answer(asked);
+        refuses(attestation(asked, answers()), abi.encodeWithSelector(LedgerResolver.ForeignListing.selector, other));
+    }
+
+    function test_attest_trailingData_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        Attestation memory made = attestation(question(0), answers());
+        made.data = abi.encodePacked(made.data, bytes32(0));
+        refuses(made, abi.encodeWithSelector(LedgerResolver.NonCanonicalData.selector));
+    }
+
+    /// @dev The outputs reached in an identical copy at the end.
+    function test_attest_shiftedOutputs_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        Attestation memory made = attestation(question(0), answers());
+        bytes memory moved = shifted(abi.encodePacked(bytes4(0), made.data), 10, 64);
+        made.data = new bytes(moved.length - 4);
+        for (uint256 i = 0; i < made.data.length; ++i) {
+            made.data[i] = moved[4 + i];
+        }
+        (, uint256[] memory outputs) = abi.decode(made.data, (Request, uint256[]));
+        vm.assertEq(outputs[1], 41);
+        refuses(made, abi.encodeWithSelector(LedgerResolver.NonCanonicalData.selector));
+    }
+
+    function test_attest_recordedBeforeTheStop_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        vm.prank(GUARDIAN);
+        stop.stop();
+        bytes memory why = abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector());
+        refuses(attestation(question(0), answers()), why);
+    }
+
+    function test_attest_recordedBeforeTheRevocation_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        bytes memory why = abi.encodeWithSelector(IInferenceLedger.ModelRevoked.selector, listing);
+        refuses(attestation(question(0), answers()), why);
     }
 
     function test_attest_toAnother_reverts() external {
@@ -140,6 +269,12 @@ contract LedgerResolverTest is System {
     function test_revoke_byAnybodyElse_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(LedgerResolver.NotEAS.selector, address(this)));
         resolver.revoke(attestation(question(0), answers()));
+    }
+
+    function refuses(Attestation memory made, bytes memory why) private {
+        vm.expectRevert(why);
+        vm.prank(EAS);
+        resolver.attest(made);
     }
 
     function attestation(Request memory asked, uint256[] memory values) private pure returns (Attestation memory made) {
@@ -228,6 +363,17 @@ contract ERC7992AdapterTest is System {
         vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
     }
 
+    function test_verifyInference_shiftedArguments_reverts() external {
+        bytes memory output = abi.encodePacked(answers());
+        bytes memory call_ =
+            abi.encodeCall(IERC7992Verifier.verifyInference, (modelId, commitment, output, proofFor(ALICE)));
+        refusesCall(shifted(call_, 2, 64));
+        refusesCall(shifted(call_, 3, proofFor(ALICE).length));
+        vm.prank(ALICE);
+        (bool success,) = address(erc).call(call_);
+        vm.assertTrue(success);
+    }
+
     function test_getModel_saysWhatTheRegistrySays() external view {
         (ModelCommitment memory found, bool deprecated, address owner) = erc.getModel(modelId);
         vm.assertEq(found.modelHash, sha256("model"));
@@ -260,6 +406,13 @@ contract ERC7992AdapterTest is System {
     function proofFor(address caller) private view returns (bytes memory) {
         uint256[] memory public_ = values(caller);
         return abi.encode(prove(public_), public_);
+    }
+
+    function refusesCall(bytes memory call_) private {
+        vm.prank(ALICE);
+        (bool success, bytes memory why) = address(erc).call(call_);
+        vm.assertFalse(success);
+        vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
     }
 
     function refuses(address caller, bytes memory proof, bytes memory why) private {

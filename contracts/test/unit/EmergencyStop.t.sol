@@ -139,6 +139,13 @@ contract EmergencyStopTest is Test {
         new EmergencyStop(inner, ALICE, pointer, CodeStore.digest(key));
     }
 
+    function test_renounceOwnership_byTheGuardian_reverts() external {
+        vm.expectRevert(EmergencyStop.RenouncingRefused.selector);
+        vm.prank(ALICE);
+        stop.renounceOwnership();
+        vm.assertEq(stop.owner(), ALICE);
+    }
+
     function test_guardian_changesInTwoSteps() external {
         vm.prank(ALICE);
         stop.transferOwnership(BOB);

@@ -62,7 +62,7 @@ contract IdentifiersTest is Test {
             vm.assertEq(keccak256(abi.encode(onnx, digest)), modelId);
             address publisher = vm.parseJsonAddress(json, key("models", i, "publisher"));
             bytes32 listing = vm.parseJsonBytes32(json, key("models", i, "listing"));
-            vm.assertEq(registry.listingOf(modelId, publisher), listing);
+            vm.assertEq(listingAt(registry, i, modelId, publisher), listing);
         }
     }
 
@@ -119,6 +119,21 @@ contract IdentifiersTest is Test {
     function test_slots_tooManyOutputs_revert() external {
         vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
         this.slotsFrom(Visibility.Public, 1, type(uint32).max);
+    }
+
+    function listingAt(ModelRegistry registry, uint256 i, bytes32 modelId, address publisher)
+        private
+        view
+        returns (bytes32)
+    {
+        return registry.listingOf(
+            modelId,
+            publisher,
+            bytes4(vm.parseJsonBytes32(json, key("models", i, "selector"))),
+            Visibility(number("models", i, "visibility")),
+            uint32(number("models", i, "inputs")),
+            uint32(number("models", i, "outputs"))
+        );
     }
 
     function contextAt(uint256 i) private view returns (bytes32) {

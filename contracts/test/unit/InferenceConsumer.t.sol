@@ -4,31 +4,100 @@ pragma solidity ^0.8.24;
 import {InferenceConsumer} from "../../src/InferenceConsumer.sol";
 import {DigitLock} from "../../src/examples/DigitLock.sol";
 import {IInferenceLedger, Request, State} from "../../src/interfaces/IInferenceLedger.sol";
+import {Canonical} from "../../src/libraries/Canonical.sol";
 import {System} from "../support/System.sol";
 
 contract InferenceConsumerTest is System {
+    uint256 private constant MARGIN = 10;
+
     DigitLock private lock;
 
     function setUp() public override {
         super.setUp();
-        lock = new DigitLock(ledger, listing, 1); // of the outputs 40 and 41 the second is larger
+        lock = new DigitLock(ledger, listing, 1, MARGIN);
     }
 
     function test_settle_rightAnswer_opens() external {
         play(PROVER_FEE + OWNER_FEE);
         vm.expectEmit(address(lock));
-        emit DigitLock.Read(ALICE, 1);
+        emit DigitLock.Read(ALICE, 1, true);
         settle(asked(0, PROVER_FEE));
         vm.assertEq(lock.winner(), ALICE);
         vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
         vm.assertEq(ledger.creditOf(PUBLISHER), OWNER_FEE);
     }
 
+    /// @dev The right digit leads, but by no more than a prover can give it.
+    function test_settle_leadWithinTheMargin_opensNothing() external {
+        play(PROVER_FEE + OWNER_FEE);
+        uint256[] memory values = leadingBy(asked(0, PROVER_FEE), MARGIN - 1);
+        bytes memory proof = prove(values);
+        vm.expectEmit(address(lock));
+        emit DigitLock.Read(ALICE, 1, false);
+        lock.settle(asked(0, PROVER_FEE), proof, values);
+        vm.assertEq(lock.winner(), address(0));
+    }
+
+    /// @dev The record may have been forged by the bug that the verifier was stopped for.
+    function test_settle_recordedBeforeTheStop_reverts() external {
+        play(PROVER_FEE + OWNER_FEE);
+        recordFor(asked(0, PROVER_FEE));
+        vm.prank(GUARDIAN);
+        stop.stop();
+        refuses(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector()));
+    }
+
+    function test_settle_recordedBeforeTheVerifierWasRemoved_reverts() external {
+        play(PROVER_FEE + OWNER_FEE);
+        recordFor(asked(0, PROVER_FEE));
+        bytes4 selector = binding.selector();
+        vm.prank(TIMELOCK);
+        router.removeVerifier(selector);
+        refuses(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, selector));
+    }
+
+    function test_settle_recordedBeforeTheRevocation_reverts() external {
+        play(PROVER_FEE + OWNER_FEE);
+        recordFor(asked(0, PROVER_FEE));
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        refuses(abi.encodeWithSelector(IInferenceLedger.ModelRevoked.selector, listing));
+    }
+
+    /// @dev The prover is paid, and the lock does not act.
+    function test_settle_provenAfterTheRevocation_reverts() external {
+        bytes32 id = play(PROVER_FEE + OWNER_FEE);
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        refuses(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
+        recordFor(asked(0, PROVER_FEE));
+        vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
+        refuses(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
+    }
+
+    function test_settle_deprecated_opens() external {
+        play(PROVER_FEE + OWNER_FEE);
+        vm.prank(PUBLISHER);
+        registry.deprecate(listing, 0);
+        settle(asked(0, PROVER_FEE));
+        vm.assertEq(lock.winner(), ALICE);
+    }
+
+    function test_settle_shiftedArguments_reverts() external {
+        play(PROVER_FEE + OWNER_FEE);
+        uint256[] memory values = leadingBy(asked(0, PROVER_FEE), MARGIN);
+        bytes memory call_ = abi.encodeCall(DigitLock.settle, (asked(0, PROVER_FEE), prove(values), values));
+        refusesCall(shifted(call_, 10, 32));
+        refusesCall(shifted(call_, 11, 32 * COUNT));
+        (bool success,) = address(lock).call(call_);
+        vm.assertTrue(success);
+    }
+
     /// @dev Whoever records the answer first spoils nothing: the lock takes it from the ledger.
     function test_settle_recordedByAnother_opens() external {
         play(PROVER_FEE + OWNER_FEE);
         Request memory question_ = asked(0, PROVER_FEE);
-        uint256[] memory values = instancesFor(question_);
+        uint256[] memory values = leadingBy(question_, MARGIN);
         bytes memory proof = prove(values);
         vm.prank(MALLORY);
         ledger.record(question_, proof, values);
@@ -120,7 +189,32 @@ contract InferenceConsumerTest is System {
     }
 
     function settle(Request memory question_) private {
-        uint256[] memory values = instancesFor(question_);
+        uint256[] memory values = leadingBy(question_, MARGIN);
         lock.settle(question_, prove(values), values);
+    }
+
+    function leadingBy(Request memory question_, uint256 margin) private view returns (uint256[] memory values) {
+        values = instancesFor(question_);
+        values[8] = values[7] + margin;
+    }
+
+    function recordFor(Request memory question_) private {
+        uint256[] memory values = leadingBy(question_, MARGIN);
+        ledger.record(question_, prove(values), values);
+    }
+
+    function refuses(bytes memory why) private {
+        uint256[] memory values = leadingBy(asked(0, PROVER_FEE), MARGIN);
+        Request memory question_ = asked(0, PROVER_FEE);
+        bytes memory proof = prove(values);
+        vm.expectRevert(why);
+        lock.settle(question_, proof, values);
+        vm.assertEq(lock.winner(), address(0));
+    }
+
+    function refusesCall(bytes memory call_) private {
+        (bool success, bytes memory why) = address(lock).call(call_);
+        vm.assertFalse(success);
+        vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
     }
 }

@@ -90,12 +90,53 @@ contract LedgerRecordsTest is System {
         answer(question(0));
     }
 
-    function test_record_ofRevokedModel_reverts() external {
+    /// @dev The prover did the work, so no revocation takes the fee; the owner gets nothing for such an answer.
+    function test_record_ofModelRevokedMeanwhile_paysTheProverAndRecordsNothing() external {
+        bytes32 id = ask(question(0));
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        vm.expectEmit(address(ledger));
+        emit IInferenceLedger.PaidUnrecorded(id, listing, CONSUMER, address(this));
+        answer(question(0));
+        Entry memory entry = ledger.entryOf(id);
+        vm.assertEq(uint256(entry.state), uint256(State.Paid));
+        vm.assertEq(entry.recordedAt, 0);
+        vm.assertEq(entry.outputDigest, bytes26(0));
+        vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
+        vm.assertEq(ledger.creditOf(PUBLISHER), 0);
+        vm.assertEq(ledger.creditOf(BOB), OWNER_FEE);
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
+        ledger.requireRecorded(question(0), answers());
+    }
+
+    function test_record_ofModelRevokedMeanwhile_twice_reverts() external {
         ask(question(0));
         vm.prank(PUBLISHER);
         registry.revoke(listing);
-        bytes memory why = abi.encodeWithSelector(IInferenceLedger.ModelRevoked.selector, listing);
-        refuses(question(0), instancesFor(question(0)), why);
+        answer(question(0));
+        refuses(question(0), instancesFor(question(0)), notOpen(question(0), State.Paid));
+    }
+
+    function test_record_ofModelRevokedMeanwhile_badProof_reverts() external {
+        ask(question(0));
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        uint256[] memory values = instancesFor(question(0));
+        vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
+        ledger.record(question(0), "bad", values);
+    }
+
+    function test_record_atOnceOfARevokedModel_reverts() external {
+        vm.startPrank(PUBLISHER);
+        registry.setFee(listing, 0);
+        registry.revoke(listing);
+        vm.stopPrank();
+        Request memory asked = freeQuestion(0);
+        uint256[] memory values = instancesFor(asked);
+        bytes memory proof = prove(values);
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.ModelNotActive.selector, listing));
+        vm.prank(ALICE);
+        ledger.record(asked, proof, values);
     }
 
     function test_record_withAStoppedVerifier_reverts() external {
@@ -280,6 +321,59 @@ contract LedgerRecordsTest is System {
         ledger.requireRecorded(question(0), new uint256[](0));
     }
 
+    function test_requireSound_recorded_passes() external {
+        bytes32 id = ask(question(0));
+        answer(question(0));
+        vm.assertEq(ledger.requireSound(question(0), answers()), id);
+        vm.prank(PUBLISHER);
+        registry.deprecate(listing, 0);
+        vm.assertEq(ledger.requireSound(question(0), answers()), id);
+    }
+
+    function test_requireSound_notRecorded_reverts() external {
+        bytes32 id = ask(question(0));
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
+        ledger.requireSound(question(0), answers());
+    }
+
+    function test_requireSound_otherOutputs_reverts() external {
+        bytes32 id = ask(question(0));
+        answer(question(0));
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
+        ledger.requireSound(question(0), new uint256[](2));
+    }
+
+    /// @dev What was recorded stays on record; but nobody is to act on it any more.
+    function test_requireSound_stopped_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        vm.prank(GUARDIAN);
+        stop.stop();
+        ledger.requireRecorded(question(0), answers());
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector()));
+        ledger.requireSound(question(0), answers());
+    }
+
+    function test_requireSound_removed_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        bytes4 selector = binding.selector();
+        vm.prank(TIMELOCK);
+        router.removeVerifier(selector);
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, selector));
+        ledger.requireSound(question(0), answers());
+    }
+
+    function test_requireSound_revoked_reverts() external {
+        ask(question(0));
+        answer(question(0));
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        ledger.requireRecorded(question(0), answers());
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.ModelRevoked.selector, listing));
+        ledger.requireSound(question(0), answers());
+    }
+
     function test_recordBatch_goodProofs_areRecorded() external {
         (Request[] memory asked, bytes[] memory proofs, uint256[][] memory values) = batch(3);
         vm.assertEq(ledger.recordBatch(asked, proofs, values), 3);
@@ -295,6 +389,49 @@ contract LedgerRecordsTest is System {
         answer(asked[1]);
         vm.assertEq(ledger.recordBatch(asked, proofs, values), 2);
         vm.assertEq(ledger.creditOf(PROVER), 3 * uint256(PROVER_FEE));
+    }
+
+    /// @dev Nor does taking fees back, once a request has expired.
+    function test_recordBatch_withOneRefunded_recordsTheRest() external {
+        (Request[] memory asked, bytes[] memory proofs, uint256[][] memory values) = batchWithOneThatExpired();
+        ledger.refund(asked[1]);
+        vm.assertEq(ledger.recordBatch(asked, proofs, values), 2);
+        vm.assertEq(uint256(ledger.entryOf(ledger.idOf(asked[1])).state), uint256(State.Refunded));
+    }
+
+    function test_recordBatch_withOneExpired_recordsTheRest() external {
+        (Request[] memory asked, bytes[] memory proofs, uint256[][] memory values) = batchWithOneThatExpired();
+        vm.assertEq(ledger.recordBatch(asked, proofs, values), 2);
+        vm.assertEq(uint256(ledger.entryOf(ledger.idOf(asked[1])).state), uint256(State.Open));
+        vm.assertEq(ledger.creditOf(PROVER), 2 * uint256(PROVER_FEE));
+    }
+
+    function test_recordBatch_withOneModelRevoked_recordsTheRestAndPaysForAll() external {
+        (Request[] memory asked, bytes[] memory proofs, uint256[][] memory values) = batch(2);
+        bytes32 first = listing;
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.prank(MALLORY);
+        asked[1].listing = registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        ask(asked[1]);
+        values[1] = instancesFor(asked[1]);
+        proofs[1] = prove(values[1]);
+        vm.prank(MALLORY);
+        registry.revoke(asked[1].listing);
+        vm.assertEq(ledger.recordBatch(asked, proofs, values), 2);
+        vm.assertEq(asked[0].listing, first);
+        ledger.requireSound(asked[0], answers());
+        vm.assertEq(uint256(ledger.entryOf(ledger.idOf(asked[1])).state), uint256(State.Paid));
+        vm.assertEq(ledger.creditOf(PROVER), 2 * uint256(PROVER_FEE));
+        vm.assertEq(ledger.creditOf(MALLORY), 0);
+        vm.assertEq(ledger.recordBatch(asked, proofs, values), 0);
+    }
+
+    function test_recordBatch_oneNeverAsked_revertsAll() external {
+        (Request[] memory asked, bytes[] memory proofs, uint256[][] memory values) = batch(2);
+        asked[1].salt = "never";
+        bytes memory why = notOpen(asked[1], State.None);
+        vm.expectRevert(why);
+        ledger.recordBatch(asked, proofs, values);
     }
 
     function test_recordBatch_sameRequestTwice_isRecordedOnce() external {
@@ -362,6 +499,18 @@ contract LedgerRecordsTest is System {
             values[i] = instancesFor(asked[i]);
             proofs[i] = prove(values[i]);
         }
+    }
+
+    function batchWithOneThatExpired()
+        private
+        returns (Request[] memory asked, bytes[] memory proofs, uint256[][] memory values)
+    {
+        (asked, proofs, values) = batch(3);
+        asked[1].expiry = uint64(NOW + 1);
+        ask(asked[1]);
+        values[1] = instancesFor(asked[1]);
+        proofs[1] = prove(values[1]);
+        vm.warp(NOW + 2);
     }
 
     function readWordAt(bytes memory data, uint256 place) private pure returns (uint256 word) {

@@ -174,12 +174,26 @@ contract LedgerRequestsTest is System {
         ledger.refund(question(0));
     }
 
-    function test_refund_ofRevokedModel_needsNoWaiting() external {
-        ask(question(0));
+    /// @dev Owner and requester together cannot take the fee from under a proof that waits to be included.
+    function test_refund_ofRevokedModel_mustWait() external {
+        bytes32 id = ask(question(0));
         vm.prank(PUBLISHER);
         registry.revoke(listing);
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRefundable.selector, id));
+        ledger.refund(question(0));
+        vm.warp(question(0).expiry + 1);
         ledger.refund(question(0));
         vm.assertEq(ledger.creditOf(BOB), fees(question(0)));
+    }
+
+    function test_refund_paid_reverts() external {
+        bytes32 id = ask(question(0));
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        answer(question(0));
+        vm.warp(question(0).expiry + 1);
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotOpen.selector, id, State.Paid));
+        ledger.refund(question(0));
     }
 
     function test_refund_ofDeprecatedModel_mustWait() external {

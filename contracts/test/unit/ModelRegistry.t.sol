@@ -10,6 +10,7 @@ import {CodeStore} from "../../src/libraries/CodeStore.sol";
 import {Setups} from "../../src/libraries/Setups.sol";
 import {SlotOrder, Visibility} from "../../src/libraries/Slots.sol";
 import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
+import {BindingVerifier} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
 contract ModelRegistryTest is System {
@@ -30,7 +31,7 @@ contract ModelRegistryTest is System {
         vm.assertEq(model.fee, OWNER_FEE);
         vm.assertEq(model.uri, wanted.uri);
         vm.assertEq(model.slots.instanceCount, COUNT);
-        vm.assertEq(registry.listingOf(model.modelId, PUBLISHER), listing);
+        vm.assertEq(registry.listingOf(model.modelId, PUBLISHER, wanted.selector, Visibility.Public, 2, 2), listing);
         vm.assertEq(registry.ownerOf(listing), PUBLISHER);
     }
 
@@ -44,7 +45,7 @@ contract ModelRegistryTest is System {
         );
         vm.expectEmit(address(registry));
         emit IModelRegistry.ModelRegistered(
-            registry.listingOf(modelId, ALICE),
+            registry.listingOf(modelId, ALICE, wanted.selector, Visibility.Private, 0, 2),
             modelId,
             ALICE,
             digest,
@@ -72,6 +73,63 @@ contract ModelRegistryTest is System {
         vm.assertEq(registry.programOf(listing).slots.outputAt, 7);
         vm.assertEq(registry.programOf(copied).key, registry.programOf(listing).key);
         vm.assertEq(registry.ownerOf(listing), PUBLISHER);
+    }
+
+    /// @dev A stopped verifier ends a listing, not the model: its publisher lists it again under the sound one.
+    function test_register_again_underTheNextSelector_isAListingOfItsOwn() external {
+        vm.prank(GUARDIAN);
+        stop.stop();
+        bytes32 next = registerUnder(routeNext());
+        vm.assertTrue(next != listing);
+        vm.assertEq(registry.modelOf(next).modelId, registry.modelOf(listing).modelId);
+        vm.prank(PUBLISHER);
+        registry.deprecate(listing, next);
+        vm.assertEq(uint256(registry.statusOf(next)), uint256(Status.Active));
+    }
+
+    function test_register_again_afterTheSelectorWasRemoved_isAListingOfItsOwn() external {
+        bytes4 removed = binding.selector();
+        vm.prank(TIMELOCK);
+        router.removeVerifier(removed);
+        vm.assertTrue(registerUnder(routeNext()) != listing);
+    }
+
+    /// @dev Who got the layout wrong lists the same key in the right one.
+    function test_register_again_inAnotherLayout_isAListingOfItsOwn() external {
+        bytes32 next = registerModel(Visibility.Public, 3, 1);
+        vm.assertTrue(next != listing);
+        vm.assertEq(registry.programOf(next).keyDigest, keyDigest);
+        vm.assertEq(registry.programOf(next).slots.outputAt, 8);
+        vm.assertEq(registry.programOf(listing).slots.outputAt, 7);
+    }
+
+    function test_register_again_withOtherFeeAndUri_reverts() external {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        (wanted.fee, wanted.uri) = (0, "ipfs://other");
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.AlreadyRegistered.selector, listing));
+        vm.prank(PUBLISHER);
+        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
+    function test_register_again_onceRevoked_reverts() external {
+        vm.prank(PUBLISHER);
+        registry.revoke(listing);
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.AlreadyRegistered.selector, listing));
+        vm.prank(PUBLISHER);
+        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
+    function testFuzz_listingOf_everyPart_counts(bytes32 modelId, address publisher, bytes4 selector) external view {
+        bytes32 one = registry.listingOf(modelId, publisher, selector, Visibility.Public, 2, 3);
+        vm.assertTrue(one != registry.listingOf(~modelId, publisher, selector, Visibility.Public, 2, 3));
+        vm.assertTrue(
+            one != registry.listingOf(modelId, address(~uint160(publisher)), selector, Visibility.Public, 2, 3)
+        );
+        vm.assertTrue(one != registry.listingOf(modelId, publisher, ~selector, Visibility.Public, 2, 3));
+        vm.assertTrue(one != registry.listingOf(modelId, publisher, selector, Visibility.Hashed, 2, 3));
+        vm.assertTrue(one != registry.listingOf(modelId, publisher, selector, Visibility.Public, 3, 3));
+        vm.assertTrue(one != registry.listingOf(modelId, publisher, selector, Visibility.Public, 2, 2));
     }
 
     function test_register_otherCount_reverts() external {
@@ -262,10 +320,31 @@ contract ModelRegistryTest is System {
         registry.revoke(unknown);
     }
 
+    function routeNext() private returns (bytes4 selector) {
+        NextVerifier next = new NextVerifier();
+        selector = next.selector();
+        vm.prank(TIMELOCK);
+        router.addVerifier(selector, next);
+    }
+
+    function registerUnder(bytes4 selector) private returns (bytes32) {
+        Registration memory wanted = registration(Visibility.Public, 2, 2);
+        wanted.selector = selector;
+        vm.prank(PUBLISHER);
+        return registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+    }
+
     function test_supportsInterface_saysWhat() external view {
         vm.assertTrue(registry.supportsInterface(type(IERC165).interfaceId));
         vm.assertTrue(registry.supportsInterface(type(IModelRegistry).interfaceId));
         vm.assertFalse(registry.supportsInterface(0xffffffff));
+    }
+}
+
+/// @notice The same proving system, made anew.
+contract NextVerifier is BindingVerifier {
+    function selector() external pure override returns (bytes4) {
+        return bytes4(keccak256("binding-v2"));
     }
 }
 

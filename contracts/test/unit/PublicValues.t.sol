@@ -31,6 +31,10 @@ contract PublicValuesTest is Test {
         return PublicValues.argmax(values);
     }
 
+    function argmaxWithMargin(int256[] memory values, uint256 margin) external pure returns (uint256, bool) {
+        return PublicValues.argmaxWithMargin(values, margin);
+    }
+
     function commitment(uint256[] calldata words) external pure returns (bytes32) {
         return PublicValues.commitment(words);
     }
@@ -163,6 +167,60 @@ contract PublicValuesTest is Test {
     function test_argmax_ofNothing_reverts() external {
         vm.expectRevert(PublicValues.NoValues.selector);
         this.argmax(new int256[](0));
+    }
+
+    function test_argmaxWithMargin_leadOfTheMargin_isClear() external view {
+        (uint256 place, bool clear) = this.argmaxWithMargin(three(-5, 7, 3), 4);
+        vm.assertEq(place, 1);
+        vm.assertTrue(clear);
+    }
+
+    function test_argmaxWithMargin_leadBelowTheMargin_isNotClear() external view {
+        (uint256 place, bool clear) = this.argmaxWithMargin(three(7, -5, 3), 5);
+        vm.assertEq(place, 0);
+        vm.assertFalse(clear);
+        (, clear) = this.argmaxWithMargin(three(-5, 3, 7), 5);
+        vm.assertFalse(clear);
+    }
+
+    function test_argmaxWithMargin_ofEquals_isNotClear() external view {
+        (uint256 place, bool clear) = this.argmaxWithMargin(three(7, 0, 7), 1);
+        vm.assertEq(place, 0);
+        vm.assertFalse(clear);
+    }
+
+    function test_argmaxWithMargin_ofOne_isClear() external view {
+        (uint256 place, bool clear) = this.argmaxWithMargin(new int256[](1), type(uint256).max);
+        vm.assertEq(place, 0);
+        vm.assertTrue(clear);
+    }
+
+    function test_argmaxWithMargin_ofNothing_reverts() external {
+        vm.expectRevert(PublicValues.NoValues.selector);
+        this.argmaxWithMargin(new int256[](0), 1);
+    }
+
+    function test_argmaxWithMargin_beyondAnyCircuit_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(PublicValues.OutOfBounds.selector, -LIMIT, uint256(LIMIT)));
+        this.argmaxWithMargin(three(0, -LIMIT, 0), 1);
+    }
+
+    function testFuzz_argmaxWithMargin_clear_meansThatNoMoveChangesIt(int64[4] memory from, uint32 margin, uint8 which)
+        external
+        view
+    {
+        int256[] memory values = new int256[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            values[i] = from[i];
+        }
+        (uint256 place, bool clear) = this.argmaxWithMargin(values, uint256(margin) + 1);
+        values[which % 4] += int256(uint256(margin)); // whatever a prover may add to one of them
+        if (clear) vm.assertEq(this.argmax(values), place);
+    }
+
+    function three(int256 a, int256 b, int256 c) private pure returns (int256[] memory values) {
+        values = new int256[](3);
+        (values[0], values[1], values[2]) = (a, b, c);
     }
 
     function testFuzz_commitment_isHashOfWords(uint256[] calldata words) external view {

@@ -118,6 +118,13 @@ contract VerifierRouterTest is System {
         vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
     }
 
+    function test_renounceOwnership_byTheOwner_reverts() external {
+        vm.expectRevert(VerifierRouter.RenouncingRefused.selector);
+        vm.prank(TIMELOCK);
+        router.renounceOwnership();
+        vm.assertEq(router.owner(), TIMELOCK);
+    }
+
     function test_isLive_unknown_isFalse() external view {
         vm.assertFalse(router.isLive("new"));
     }

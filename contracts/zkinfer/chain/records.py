@@ -184,7 +184,12 @@ def _require_code(chain: Chain, name: ContractName, address: str) -> None:
 def _recorded(chain: Chain, ledger: str, answer: ProvenAnswer) -> Entry:
     entry = Ledger(chain, ledger).entry(answer.context.request_id)
     if entry.state != "recorded":
-        found = {"none": "has no such request", "open": "still waits for an answer", "refunded": "gave the fees back"}
+        found = {
+            "none": "has no such request",
+            "open": "still waits for an answer",
+            "refunded": "gave the fees back",
+            "paid": "paid the prover, but the model was revoked before",
+        }
         raise NotRecordedError(
             f"No answer to the request {answer.context.request_id} is on record: the ledger {found[entry.state]}.",
             "Is it another ledger's request? If it is open, post the answer.",

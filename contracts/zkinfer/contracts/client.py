@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from zkinfer.contracts.errors import RpcError
+from zkinfer.contracts.registration import VISIBILITIES
 from zkinfer.contracts.requests import listing_of
 
 if TYPE_CHECKING:
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.registration import Registration, Visibility
+    from zkinfer.contracts.registration import Registration
     from zkinfer.contracts.requests import Request
 
 Status = Literal["unknown", "active", "deprecated", "revoked"]
-State = Literal["none", "open", "recorded", "refunded"]
-_VISIBILITIES: Final[tuple[Visibility, ...]] = ("public", "hashed", "private")
+State = Literal["none", "open", "recorded", "refunded", "paid"]
 _STATUSES: Final[tuple[Status, ...]] = ("unknown", "active", "deprecated", "revoked")
-_STATES: Final[tuple[State, ...]] = ("none", "open", "recorded", "refunded")
+_STATES: Final[tuple[State, ...]] = ("none", "open", "recorded", "refunded", "paid")
+_TAKEN: Final = ("recorded", "paid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,11 @@ class Registry:
 
         Raises RevertedError where the registry refuses: among others a setup that is not trusted.
         """
-        listing = listing_of(registration.model_id, self._chain.address)
+        listing = listing_of(registration, self._chain.address)
         said = (
             _bytes(registration.onnx_digest),
             registration.selector,
-            _VISIBILITIES.index(registration.visibility),
+            VISIBILITIES.index(registration.visibility),
             registration.inputs,
             registration.outputs,
             registration.fee,
@@ -80,7 +81,7 @@ class Registry:
         return self._chain.write("ModelRegistry", self.address, "deprecate", _bytes(listing), _bytes(successor))
 
     def revoke(self, listing: str) -> TxReceipt | None:
-        """Let nothing of a model be recorded any more."""
+        """Let nothing of a model be recorded, or acted on, any more."""
         return self._chain.write("ModelRegistry", self.address, "revoke", _bytes(listing))
 
 
@@ -111,23 +112,30 @@ class Ledger:
     def record(
         self, request: Request, proof: bytes, instances: Sequence[int], *, gas: int | None = None
     ) -> TxReceipt | None:
-        """Record a proven answer; None where it is recorded already, so that to post twice changes nothing."""
+        """Record a proven answer; None where that was done before, so that to post twice changes nothing.
+
+        Where the model was revoked after it was asked, the prover is paid and nothing recorded: the state is `paid`.
+        """
         request_id, arguments = self.id_of(request), (_tuple(request), proof, list(instances))
         return self._chain.ensure(
-            lambda: self.entry(request_id).state == "recorded", lambda: self._write("record", *arguments, gas=gas)
+            lambda: self.entry(request_id).state in _TAKEN, lambda: self._write("record", *arguments, gas=gas)
         )
 
     def record_batch(
         self, answers: Sequence[tuple[Request, bytes, Sequence[int]]], *, gas: int | None = None
     ) -> TxReceipt | None:
-        """Record several answers in one transaction; what is recorded already is passed over, None if all of it is."""
+        """Record several answers in one transaction; what is recorded already is passed over, None if all of it is.
+
+        The contract passes over what was refunded or has expired too. Then TransactionFailedError is raised, with the
+        rest recorded.
+        """
         ids = [self.id_of(request) for request, _, _ in answers]
         requests = [_tuple(request) for request, _, _ in answers]
         proofs = [proof for _, proof, _ in answers]
         instances = [list(values) for _, _, values in answers]
         arguments = (requests, proofs, instances)
         return self._chain.ensure(
-            lambda: all(self.entry(one).state == "recorded" for one in ids),
+            lambda: all(self.entry(one).state in _TAKEN for one in ids),
             lambda: self._write("recordBatch", *arguments, gas=gas),
         )
 

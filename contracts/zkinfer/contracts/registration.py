@@ -11,6 +11,8 @@ SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
 """The proving system, as the router knows it."""
 
 Visibility = Literal["public", "hashed", "private"]
+VISIBILITIES: Final[tuple[Visibility, ...]] = ("public", "hashed", "private")
+"""In the order of the enum in Slots.sol."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,12 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
 
 from zkinfer.contracts.hashing import keccak256, words
+from zkinfer.contracts.registration import VISIBILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from zkinfer.contracts.registration import Registration
 
 ANY_INPUT: Final = "0x" + keccak256(b"zkinfer.any-input").hex()
 NOBODY: Final = "0x" + "00" * 20
@@ -42,9 +45,14 @@ class Request:
         return "0x" + keccak256(words([chain_id, ledger, *astuple(self)])).hex()
 
 
-def listing_of(model_id: str, publisher: str) -> str:
-    """The name under which a publisher's registration of a model is asked and recorded."""
-    return "0x" + keccak256(words([model_id, publisher])).hex()
+def listing_of(registration: Registration, publisher: str) -> str:
+    """The name under which a publisher's registration of a model is asked and recorded.
+
+    Of the registration it names what never changes: the model, the selector and the layout; not fee and URI.
+    """
+    selector, visibility = registration.selector.ljust(32, b"\0"), VISIBILITIES.index(registration.visibility)
+    counts = (registration.inputs, registration.outputs)
+    return "0x" + keccak256(words([registration.model_id, publisher, selector, visibility, *counts])).hex()
 
 
 def commitment(instances: Iterable[int]) -> str:

@@ -29,7 +29,7 @@ REQUEST = Request(
     requester="0x" + "c0" * 20,
     expiry=2_000_000_000,
 )
-STATES = ["none", "open", "recorded", "refunded"]
+STATES = ["none", "open", "recorded", "refunded", "paid"]
 
 
 def answer_to(request, **changes):
@@ -143,7 +143,13 @@ def test_ledger_and_registry_with_different_routers_are_no_deployment():
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [("none", "no such request"), ("open", "still waits"), ("refunded", "gave the fees back")]
+    ("state", "said"),
+    [
+        ("none", "no such request"),
+        ("open", "still waits"),
+        ("refunded", "gave the fees back"),
+        ("paid", "the model was revoked before"),
+    ],
 )
 def test_request_without_an_answer_is_not_recorded(state, said):
     blocks = FakeBlocks()

@@ -15,6 +15,7 @@ from zkinfer.contracts.deploying import (
 )
 from zkinfer.contracts.embedded import embedded_chain
 from zkinfer.contracts.errors import DeploymentError, RevertedError
+from zkinfer.contracts.signers import unsafe_dev_account
 
 GUARDIAN = "0x" + "9a" * 20
 PROPOSER = "0x" + "b0" * 20
@@ -104,11 +105,21 @@ def test_offered_guardian_is_not_yet_a_change_but_an_accepted_one_is(planned):
     wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
     deploy(chain, wanted)
     stop = wanted.addresses["EmergencyStop"]
-    chain.write("EmergencyStop", stop, "transferOwnership", GUARDIAN)
+    other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
+    chain.write("EmergencyStop", stop, "transferOwnership", other.address)
     verify_deployment(chain, wanted)
-    chain.write("EmergencyStop", stop, "renounceOwnership")
-    with pytest.raises(DeploymentError, match="the guardian is '0x0000"):
+    other.write("EmergencyStop", stop, "acceptOwnership")
+    with pytest.raises(DeploymentError, match=f"the guardian is '{other.address}"):
         verify_deployment(chain, wanted)
+
+
+def test_guardian_cannot_renounce():
+    chain = embedded_chain()
+    wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
+    deploy(chain, wanted)
+    with pytest.raises(RevertedError, match="RenouncingRefused"):
+        chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "renounceOwnership")
+    verify_deployment(chain, wanted)
 
 
 def test_stopped_verifier_is_noticed():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.contracts import ANY_INPUT, Request, commitment, listing_of
+from zkinfer.contracts import ANY_INPUT, Registration, Request, commitment, listing_of
 from zkinfer.contracts.hashing import keccak256, words
 
 LEDGER = "0x" + "11" * 20
@@ -20,6 +20,8 @@ REQUEST = Request(
     owner_fee=8,
     salt="0x" + "09" * 32,
 )
+
+REGISTRATION = Registration("0x" + "01" * 32, b"\2" * 32, "public", inputs=2, outputs=1)
 
 
 def test_any_input_is_stable():
@@ -43,8 +45,27 @@ def test_chain_and_ledger_count_for_the_id():
 
 
 def test_listing_depends_on_the_publisher():
-    model = "0x" + "01" * 32
-    assert listing_of(model, LEDGER) != listing_of(model, REQUEST.prover)
+    assert listing_of(REGISTRATION, LEDGER) != listing_of(REGISTRATION, REQUEST.prover)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"onnx_digest": "0x" + "02" * 32},
+        {"key": b"\3" * 32},
+        {"selector": b"next"},
+        {"visibility": "hashed"},
+        {"inputs": 3},
+        {"outputs": 2},
+    ],
+)
+def test_everything_that_binds_a_model_counts_for_its_listing(changed):
+    assert listing_of(replace(REGISTRATION, **changed), LEDGER) != listing_of(REGISTRATION, LEDGER)
+
+
+@pytest.mark.parametrize("changed", [{"fee": 7}, {"uri": "ipfs://other"}])
+def test_what_may_change_does_not_count_for_the_listing(changed):
+    assert listing_of(replace(REGISTRATION, **changed), LEDGER) == listing_of(REGISTRATION, LEDGER)
 
 
 @given(st.lists(st.integers(0, 2**256 - 1), max_size=8))

@@ -1,11 +1,12 @@
 """What forge reads is what the Python side says; forge compares it with the contracts."""
 
 import json
+from dataclasses import replace
 
 from tests.vectors import make_chain
 
 from zkinfer.circuits.digest import keccak256
-from zkinfer.contracts import listing_of
+from zkinfer.contracts import Registration, listing_of
 
 
 def test_stored_values_are_made_anew():
@@ -15,8 +16,15 @@ def test_stored_values_are_made_anew():
 def test_stored_proofs_are_of_the_stored_requests():
     stored = json.loads(make_chain.DIGITS.read_text())
     model, limbs = stored["model"], 5
-    assert listing_of(model["modelId"], stored["addresses"]["publisher"]) == model["listing"]
-    for case in [*stored["batch"], stored["lock"]]:
+    registration = Registration(
+        model["onnxDigest"], bytes.fromhex(model["key"][2:]), "public", model["inputs"], model["outputs"]
+    )
+    dedicated = replace(registration, selector=make_chain.dedicated_selector(registration.key))
+    publisher = stored["addresses"]["publisher"]
+    assert registration.model_id == model["modelId"]
+    assert listing_of(registration, publisher) == model["listing"] == stored["lock"]["request"]["listing"]
+    assert listing_of(dedicated, publisher) == stored["onDedicated"]["request"]["listing"]
+    for case in [*stored["batch"], stored["lock"], stored["onDedicated"]]:
         request = make_chain.request_of(case["request"])
         assert request.id(stored["chainId"], stored["addresses"]["ledger"]) == case["id"]
         context = make_chain.context_of(

@@ -103,13 +103,13 @@ def _placed(
     owner_fee: int | None,
 ) -> PlacedRequest:
     """The request, in the name of the paying account; raises as `request_for`."""
-    from zkinfer.chain import PlacedRequest, request_for
+    from zkinfer.chain import PlacedRequest, registration_of, request_for
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.data import read_inputs
     from zkinfer.contracts import listing_of
 
     chain, opened = deployed.chain, Circuit.open(circuit)
-    listing = listing_of(opened.model_id, publisher or chain.address)
+    listing = listing_of(registration_of(opened), publisher or chain.address)
     request = request_for(
         opened,
         None if input_ is None else read_inputs(input_, opened.manifest.program.inputs),

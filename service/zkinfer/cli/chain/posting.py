@@ -101,8 +101,9 @@ def _post(deployed: Deployed, answers: Sequence[Answer]) -> None:
 def _show(deployed: Deployed, before: Mapping[str, str]) -> None:
     for request, state in before.items():
         entry = deployed.ledger.entry(request)
-        said = "recorded before" if state == "recorded" else "recorded"
-        say(f"[green]✓[/] {plain(request)} {said}, outputs {plain(entry.output_digest)}")
+        said = f"{entry.state} before" if state == entry.state else entry.state
+        found = f"outputs {entry.output_digest}" if entry.state == "recorded" else "but the model was revoked"
+        say(f"[green]✓[/] {plain(request)} {plain(said)}, {plain(found)}")
     show_sent(deployed.chain)
 
 

@@ -22,9 +22,9 @@ class DigitLock:
         self.address = address
 
     @classmethod
-    def create(cls, chain: Chain, ledger: str, listing: str, digit: int) -> Self:
-        """A new lock, which relies on a ledger and one listing."""
-        code = constructor_data("DigitLock", (ledger, bytes.fromhex(listing[2:]), digit))
+    def create(cls, chain: Chain, ledger: str, listing: str, digit: int, margin: int) -> Self:
+        """A new lock, which relies on a ledger and one listing; scores must lead by `margin` units to open it."""
+        code = constructor_data("DigitLock", (ledger, bytes.fromhex(listing[2:]), digit, margin))
         part = Part("DigitLock", code, bytes(32))
         chain.send(FACTORY, part.salt + part.creation)
         return cls(part.address)

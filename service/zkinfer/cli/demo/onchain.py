@@ -116,7 +116,8 @@ class OnChain:
         )
         self._meter.read("register the model")
         ledger = parts.addresses["InferenceLedger"]
-        lock = DigitLock.create(self._owner, ledger, listing, digit)
+        quarter = 1 << self._circuit.manifest.program.outputs[0].scale >> 2  # far beyond what rounding can move
+        lock = DigitLock.create(self._owner, ledger, listing, digit, quarter)
         self._meter.read("deploy the lock")
         _done(f"the model is registered; a lock that opens for a {digit} relies on it")
         return Scene(Ledger(self._poster, ledger), lock, listing)
