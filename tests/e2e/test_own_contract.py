@@ -53,4 +53,4 @@ def test_lines_of_the_page_end_with_tests_that_pass(tmp_path):
         timeout=400,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed; 0 failed" in done.stdout
+    assert "5 passed; 0 failed" in done.stdout

@@ -5,10 +5,12 @@ import {InferenceConsumer} from "zkinfer/src/InferenceConsumer.sol";
 import {IInferenceLedger, Request} from "zkinfer/src/interfaces/IInferenceLedger.sol";
 import {PublicValues} from "zkinfer/src/libraries/PublicValues.sol";
 
-/// @title A desk that gives credit to whom the model scores at three quarters or better
+/// @title A desk that gives credit to whom the model scores clearly at three quarters or better
 contract CreditDesk is InferenceConsumer {
     /// @notice The scale of the model's output, from its manifest: the score is the integer over 2^SCALE.
     uint8 public constant SCALE = 5;
+    /// @notice What a score must have above the threshold: more than a prover can move it by rounding.
+    int256 public constant MARGIN = 2;
     mapping(bytes32 id => address) public applicantOf;
     mapping(address applicant => bool) public hasCredit;
 
@@ -22,6 +24,6 @@ contract CreditDesk is InferenceConsumer {
 
     function decide(Request calldata question, bytes calldata proof, uint256[] calldata instances) external {
         (bytes32 id, int256[] memory scores) = _answer(question, proof, instances);
-        if (PublicValues.isAtLeast(scores[0], SCALE, 3, 4)) hasCredit[applicantOf[id]] = true;
+        if (PublicValues.isAtLeast(scores[0] - MARGIN, SCALE, 3, 4)) hasCredit[applicantOf[id]] = true;
     }
 }

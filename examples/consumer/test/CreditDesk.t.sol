@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {CreditDesk} from "../src/CreditDesk.sol";
 import {InferenceConsumer} from "zkinfer/src/InferenceConsumer.sol";
 import {IInferenceVerifier} from "zkinfer/src/interfaces/IInferenceVerifier.sol";
-import {Request} from "zkinfer/src/interfaces/IInferenceLedger.sol";
+import {IInferenceLedger, Request} from "zkinfer/src/interfaces/IInferenceLedger.sol";
 import {System} from "zkinfer/test/support/System.sol";
 
 /// @notice `System` deploys registry, ledger and a model of two inputs and two outputs. Its verifier takes proofs that
@@ -21,14 +21,15 @@ contract CreditDeskTest is System {
 
     function test_decide_goodScore_givesCredit() external {
         Request memory asked = applyAsAlice();
-        uint256[] memory values = withScore(asked, 24); // 24/32 is three quarters
+        uint256[] memory values = withScore(asked, 26); // 24/32 is three quarters, and two units of margin
         desk.decide(asked, prove(values), values);
         vm.assertTrue(desk.hasCredit(ALICE));
     }
 
-    function test_decide_lowScore_givesNothing() external {
+    /// @dev A score that the prover's choice of rounding may have lifted over the threshold.
+    function test_decide_scoreWithinTheMargin_givesNothing() external {
         Request memory asked = applyAsAlice();
-        uint256[] memory values = withScore(asked, 23);
+        uint256[] memory values = withScore(asked, 25);
         desk.decide(asked, prove(values), values);
         vm.assertFalse(desk.hasCredit(ALICE));
     }
@@ -36,14 +37,26 @@ contract CreditDeskTest is System {
     function test_decide_scoreChangedAfterProving_reverts() external {
         Request memory asked = applyAsAlice();
         bytes memory proof = prove(withScore(asked, 23));
-        uint256[] memory values = withScore(asked, 24);
+        uint256[] memory values = withScore(asked, 26);
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
         desk.decide(asked, proof, values);
     }
 
+    /// @dev What was recorded before the verifier was stopped may be forged.
+    function test_decide_recordedBeforeTheStop_reverts() external {
+        Request memory asked = applyAsAlice();
+        uint256[] memory values = withScore(asked, 26);
+        ledger.record(asked, prove(values), values);
+        vm.prank(GUARDIAN);
+        stop.stop();
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector()));
+        desk.decide(asked, "", values);
+        vm.assertFalse(desk.hasCredit(ALICE));
+    }
+
     function test_decide_twice_reverts() external {
         Request memory asked = applyAsAlice();
-        uint256[] memory values = withScore(asked, 24);
+        uint256[] memory values = withScore(asked, 26);
         bytes memory proof = prove(values);
         desk.decide(asked, proof, values);
         bytes32 id = ledger.idOf(asked);
