@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,12 +16,35 @@ Objective = Literal["latency", "gas", "memory"]
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast one machine is with one engine: `seconds = start + rate * work`, measured once (see `speeds`)."""
+    """How fast one machine is with one engine, measured once (see `speeds`): `seconds = start + rate * work`.
+
+    Large circuits keep several cores busier than small ones. The rates hold up to a `small` amount of work; from a
+    `large` one on they are `gain` times as much, and between the two they go with the logarithm of the work.
+    """
 
     keys_start: float
     keys_rate: float
     prove_start: float
     prove_rate: float
+    small: float = 1.0
+    large: float = 1.0
+    gain: float = 1.0
+
+    def keys_seconds(self, work: float) -> float:
+        """Wall time that the keys take, whose work is given."""
+        return self.keys_start + self.keys_rate * self.share(work) * work
+
+    def prove_seconds(self, work: float) -> float:
+        """Wall time that a proof takes, whose work is given."""
+        return self.prove_start + self.prove_rate * self.share(work) * work
+
+    def share(self, work: float) -> float:
+        """What of the small circuits' rate a unit of so much work takes."""
+        if work <= self.small:
+            return 1.0
+        if work >= self.large:
+            return self.gain
+        return 1.0 + (self.gain - 1.0) * math.log(work / self.small) / math.log(self.large / self.small)
 
 
 REFERENCE_SPEED = Speed(keys_start=0.2, keys_rate=0.6, prove_start=0.1, prove_rate=0.6)
@@ -46,8 +70,8 @@ class Work:
         """The same with the seconds of wall time that it takes on a machine."""
         return Cost(
             work=self,
-            keys_seconds=speed.keys_start + speed.keys_rate * self.keys,
-            prove_seconds=speed.prove_start + speed.prove_rate * self.prove,
+            keys_seconds=speed.keys_seconds(self.keys),
+            prove_seconds=speed.prove_seconds(self.prove),
         )
 
     def by(self, objective: Objective) -> float:

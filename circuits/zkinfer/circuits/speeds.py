@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine, Progress
     from zkinfer.circuits.home import Home
 
-_SLOWEST = 1e6  # seconds for a unit of work, which takes about one; NaN is not below it
+_SLOWEST = 1e6  # seconds for a unit of work, which takes about one, and units of what is measured; NaN is not below it
 
 
 class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format: Literal["zkinfer-speed/1"] = "zkinfer-speed/1"
+    format: Literal["zkinfer-speed/2"] = "zkinfer-speed/2"
     engine: str
     machine: str
     speed: Speed
@@ -45,11 +45,11 @@ def known_speed(engine: Engine, home: Home) -> Speed | None:
 
 def _is_possible(speed: Speed) -> bool:
     """Whether a machine could be so; an edited file may say anything."""
-    return all(0 <= seconds < _SLOWEST for seconds in astuple(speed))
+    return all(0 <= number < _SLOWEST for number in astuple(speed)) and 0 < speed.small <= speed.large
 
 
 def measured_speed(engine: Engine, home: Home, progress: Progress | None = None) -> Speed:
-    """Measure this machine anew, which takes a few seconds, and keep the result.
+    """Measure this machine anew, which takes some seconds, and keep the result.
 
     Raises:
         SetupError: no development setup can be made.

@@ -1,6 +1,8 @@
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zkinfer.circuits.cost import REFERENCE_SPEED, Speed, Work, duration, refuse_too_costly, size
 from zkinfer.circuits.errors import InputError, ModelError, TooCostlyError
@@ -23,6 +25,24 @@ def test_seconds_are_a_start_and_a_rate_for_each_unit_of_work():
 def test_faster_machine_takes_less_for_the_same_work():
     faster = dataclasses.replace(REFERENCE_SPEED, prove_rate=REFERENCE_SPEED.prove_rate / 2)
     assert WORK.at(faster).prove_seconds < WORK.at(REFERENCE_SPEED).prove_seconds
+
+
+TWO_SIZES = Speed(1.0, 0.5, 2.0, 0.25, small=1.0, large=100.0, gain=0.5)
+
+
+@pytest.mark.parametrize(
+    ("work", "share"), [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (10.0, 0.75), (100.0, 0.5), (1e9, 0.5)]
+)
+def test_rate_goes_with_the_logarithm_of_the_work_and_holds_beyond_both_ends(work, share):
+    assert TWO_SIZES.share(work) == pytest.approx(share)
+    assert TWO_SIZES.prove_seconds(work) == pytest.approx(2.0 + 0.25 * share * work)
+    assert TWO_SIZES.keys_seconds(work) == pytest.approx(1.0 + 0.5 * share * work)
+
+
+@given(works=st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)).map(sorted))
+def test_more_work_never_takes_less_time(works):
+    less, more = (TWO_SIZES.prove_seconds(work) for work in works)
+    assert less <= more
 
 
 @pytest.mark.parametrize(("objective", "value"), [("latency", 200.0), ("gas", 550_000.0), ("memory", 3.0 * (1 << 30))])

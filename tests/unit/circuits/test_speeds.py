@@ -12,7 +12,7 @@ from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineError, InputError
 from zkinfer.circuits.speeds import known_speed, measured_speed
 
-SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0)
+SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0, small=0.5, large=8.0, gain=0.75)
 ENGINE = engine_with(measure_speed=lambda *_, **__: SPEED)
 
 
@@ -51,10 +51,10 @@ def test_speed_measured_anew_takes_the_place_of_the_old(home, kept):
 def test_file_says_engine_and_machine(kept):
     document = json.loads(kept.read_bytes())
     assert document == {
-        "format": "zkinfer-speed/1",
+        "format": "zkinfer-speed/2",
         "engine": "fake/1",
         "machine": machine.fingerprint(),
-        "speed": {"keys_start": 0.5, "keys_rate": 0.25, "prove_start": 0.125, "prove_rate": 2.0},
+        "speed": asdict(SPEED),
     }
     assert kept.name == "fake-1.json"
 
@@ -80,7 +80,7 @@ def test_other_machine_is_not_known(home, kept, monkeypatch):
     assert known_speed(ENGINE, home) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": "zkinfer-speed/1"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": "zkinfer-speed/2"}'])
 def test_damaged_file_is_of_no_use(home, kept, text):
     kept.write_text(text)
     assert known_speed(ENGINE, home) is None
@@ -89,7 +89,8 @@ def test_damaged_file_is_of_no_use(home, kept, text):
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "zkinfer-speed/2"},
+        {"format": "zkinfer-speed/1"},
+        {"format": "zkinfer-speed/3"},
         {"engine": 1},
         {"machine": None},
         {"more": 1},
@@ -111,9 +112,23 @@ def test_file_with_an_impossible_number_is_of_no_use(home, kept, name, number):
     assert known_speed(ENGINE, home) is None
 
 
+def test_file_of_the_format_before_is_measured_again(home, kept):
+    old = {"keys_start": 0.5, "keys_rate": 0.25, "prove_start": 0.125, "prove_rate": 2.0}
+    rewritten(kept, format="zkinfer-speed/1", speed=old)
+    assert known_speed(ENGINE, home) is None
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"small": 0.0}, {"small": 8.5}, {"large": 0.25}, {"small": 0.0, "large": 0.0}], ids=str
+)
+def test_file_with_sizes_that_cannot_be_is_of_no_use(home, kept, sizes):
+    rewritten(kept, speed=asdict(SPEED) | sizes)
+    assert known_speed(ENGINE, home) is None
+
+
 def test_file_that_says_work_takes_no_time_is_believed(home, kept):
     """So it is with an engine that proves nothing."""
-    rewritten(kept, speed=dict.fromkeys(asdict(SPEED), 0.0))
+    rewritten(kept, speed=asdict(Speed(0.0, 0.0, 0.0, 0.0)))
     assert known_speed(ENGINE, home) == Speed(0.0, 0.0, 0.0, 0.0)
 
 

@@ -1,12 +1,15 @@
-"""How fast this machine is with ezkl: one small circuit, its keys and proofs, timed once.
+"""How fast this machine is with ezkl: a small and a large circuit, keys and proofs of each, timed in turns.
 
-Keys and proofs are made of the same sums and transforms, so one rate holds for both; what the keys took beyond it is
-their start. Other programs make a measurement longer and never shorter, so the least of several is taken.
+Two sizes, since small circuits leave cores idle that large ones use; how many depends on the machine. Keys and proofs
+are made of the same sums and transforms, so the same rates hold for both; what the small circuit's keys took beyond
+that is their start. Other programs make a measurement longer and never shorter, so the least of several is taken; in
+turns, so that a busy moment does not fall on one size only.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,38 +25,45 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine, Program, Progress
 
-_REPEATS = 2
-_WIDTH, _LOG_ROWS = 38, 11  # a dense layer, and the rows that it fills
+_ROUNDS = 3
+_SMALL, _LARGE = (10, 22), (14, 150)  # log2 of rows, and the width of a dense layer that fills them
 _LEAST_RATE = 1e-3  # of a machine a thousand times faster, where a busy moment made the start seem slow
 _CONTEXT = (0, 0, 0, 0, 0)
-_ARGUMENTS = EzklArguments(
-    input_scale=7,
-    param_scale=7,
-    scale_rebase_multiplier=2,
-    decomp_base=1 << (_LOG_ROWS - 1),
-    decomp_legs=3,
-    lookup_range=(0, 0),
-    logrows=_LOG_ROWS,
-).to_run_arguments()
+
+
+@dataclass(frozen=True, slots=True)
+class _Circuit:
+    """A circuit that is there to be timed."""
+
+    engine: Engine
+    folder: Path
+    setup: Path
+    program: Program
+    width: int
+
+    def make_keys(self) -> None:
+        self.engine.make_keys(self.folder, self.setup, self.folder / "pk")
+
+    def prove(self) -> None:
+        sample = [[1] * self.width]
+        self.engine.prove(self.folder, self.program, self.setup, self.folder / "pk", sample, _CONTEXT)
 
 
 def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progress) -> Speed:
-    """Time what a call takes that does next to nothing, then keys and proofs of one circuit; takes a few seconds."""
-    start = _least_seconds(lambda: engine.commit([0]))
-    progress(0.2)
+    """Time a call that does next to nothing, and keys and proofs of two circuits; takes about fifteen seconds."""
     with private_directory() as folder:
-        program, trusted, key = _built(engine, folder), setup(_LOG_ROWS), folder / "pk"
-        work = engine.work(folder)
-        progress(0.4)
-        keys = _seconds(lambda: engine.make_keys(folder, trusted, key))
-        progress(0.6)
-        prove = _least_seconds(lambda: engine.prove(folder, program, trusted, key, [[1] * _WIDTH], _CONTEXT))
-    rate = max(_LEAST_RATE, (prove - start) / work.prove)
-    return Speed(max(0.0, keys - rate * work.keys), rate, start, rate)
-
-
-def _least_seconds(call: Callable[[], object]) -> float:
-    return min(_seconds(call) for _ in range(_REPEATS))
+        small, large = (_built(engine, folder / str(size[0]), setup, *size) for size in (_SMALL, _LARGE))
+        progress(0.1)
+        keys, _ = (_seconds(circuit.make_keys) for circuit in (small, large))
+        rounds = []
+        for done in range(_ROUNDS):
+            progress(0.3 + 0.7 * done / _ROUNDS)
+            rounds.append([_seconds(call) for call in (lambda: engine.commit([0]), small.prove, large.prove)])
+        works = [engine.work(circuit.folder) for circuit in (small, large)]
+    start, *proofs = (min(times) for times in zip(*rounds, strict=True))
+    low, high = (max(_LEAST_RATE, (proof - start) / work.prove) for proof, work in zip(proofs, works, strict=True))
+    least, most = works[0].prove, works[1].prove
+    return Speed(max(0.0, keys - low * works[0].keys), low, start, low, small=least, large=most, gain=high / low)
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -62,21 +72,36 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _built(engine: Engine, folder: Path) -> Program:
-    network, spec = folder / "network.onnx", TensorSpec(name="x", dtype="float32", shape=(1, _WIDTH))
-    _write_dense(network)
-    return engine.build(network, [spec], [spec.model_copy(update={"name": "y"})], _ARGUMENTS, folder)
+def _built(engine: Engine, folder: Path, setup: Callable[[int], Path], log_rows: int, width: int) -> _Circuit:
+    folder.mkdir()
+    network, spec = folder / "network.onnx", TensorSpec(name="x", dtype="float32", shape=(1, width))
+    _write_dense(network, width)
+    arguments = _arguments(log_rows).to_run_arguments()
+    program = engine.build(network, [spec], [spec.model_copy(update={"name": "y"})], arguments, folder)
+    return _Circuit(engine, folder, setup(log_rows), program, width)
 
 
-def _write_dense(path: Path) -> None:
+def _arguments(log_rows: int) -> EzklArguments:
+    return EzklArguments(
+        input_scale=7,
+        param_scale=7,
+        scale_rebase_multiplier=2,
+        decomp_base=1 << (log_rows - 1),
+        decomp_legs=3,
+        lookup_range=(0, 0),
+        logrows=log_rows,
+    )
+
+
+def _write_dense(path: Path, width: int) -> None:
     """One dense layer with a rectifier, the context before its input as in every network."""
     import onnx  # noqa: PLC0415 - heavy; the package must import light
     from onnx import helper, numpy_helper  # noqa: PLC0415
 
-    weights = np.linspace(-1, 1, _WIDTH**2, dtype=np.float32).reshape(_WIDTH, _WIDTH) / _WIDTH
+    weights = np.linspace(-1, 1, width**2, dtype=np.float32).reshape(width, width) / width
     ports = [
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, size])
-        for name, size in (("ctx", len(_CONTEXT)), ("x", _WIDTH), ("y", _WIDTH))
+        for name, size in (("ctx", len(_CONTEXT)), ("x", width), ("y", width))
     ]
     nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["y"])]
     graph = helper.make_graph(nodes, "dense", ports[:2], ports[2:], [numpy_helper.from_array(weights, "w")])
