@@ -73,7 +73,7 @@ train: $(VENV)/train ## Train the demo's model again and measure it.
 	$(BIN)/python examples/digits/train.py
 
 bench: $(VENV)/dev ## Measure against the plain engine and write docs/benchmarks.md.
-	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python -m benchmarks.engine
 
 bench-service: $(VENV)/dev ## Measure how soon the service answers, and write docs/service-benchmarks.md; minutes.
 	$(BIN)/python -m benchmarks.service

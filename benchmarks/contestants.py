@@ -1,9 +1,10 @@
 """The two ways to prove a model that the benchmark compares: the plain engine, and zkinfer. One process for each.
 
-    python benchmarks/contestants.py plain|accurate|zkinfer|faithful MODEL.onnx SAMPLES.npz FOLDER PROOFS [MAX_ERROR]
+    python benchmarks/contestants.py KIND MODEL.onnx SAMPLES.npz FOLDER HOME PROOFS [MAX_ERROR]
 
 prepares FOLDER unless it is prepared, proves the first sample PROOFS times, and prints one JSON object: seconds of
-each proof and check, peak memory, sizes, and how close the answers to the samples are to the float model's.
+each proof and check, peak memory (of the preparation too), sizes, and how close the answers to the samples are to the
+float model's. KIND is plain or accurate, zkinfer or faithful.
 "Plain" is ezkl as its own documentation uses it: gen_settings with default arguments, calibrate_settings, compile,
 setup, gen_witness, prove, verify ("accurate" calibrates for accuracy instead of resources). zkinfer is measured as its
 user calls it: `Prover.prove` and `Verifier.verify`; "faithful" has MAX_ERROR for its budget, the plain engine's error.
@@ -35,7 +36,7 @@ _CALIBRATING = 16
 
 
 def main() -> None:
-    kind, model, samples, folder, proofs, *max_error = sys.argv[1:]
+    kind, model, samples, folder, home, proofs, *max_error = sys.argv[1:]
     [(name, inputs)] = np.load(samples).items()
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,7 @@ def main() -> None:
         call, check, answers, facts = plain(Path(model), inputs, where, kind)
     else:
         budget = Budget(max_error=float(max_error[0])) if kind == "faithful" else Budget()
-        call, check, answers, facts = zkinfer(Path(model), name, inputs, where, budget)
+        call, check, answers, facts = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget)
     times = [(seconds(call), seconds(check)) for _ in range(int(proofs))]
     memory = peak_memory()
     import onnxruntime  # noqa: PLC0415 - not in the memory that is measured
@@ -114,6 +115,7 @@ def prepare_plain(model: Path, inputs: Array, path: dict[str, str], target: str)
     ezkl.setup(path["compiled"], path["vk"], path["pk"], path["srs"], None, disable_selector_compression=False)
     facts = {
         "compile": time.perf_counter() - start,
+        "compile_memory": peak_memory()["memory"],
         "log_rows": settings["run_args"]["logrows"],
         "rows": settings["num_rows"],
         "key": Path(path["pk"]).stat().st_size,
@@ -141,9 +143,8 @@ def plain_answers(path: dict[str, str], inputs: Array, scratch: Path) -> Array:
 
 
 def zkinfer(
-    model: Path, name: str, inputs: Array, folder: Path, budget: Budget
+    model: Path, name: str, inputs: Array, folder: Path, home: Home, budget: Budget
 ) -> tuple[Any, Any, Array, dict[str, Any]]:
-    home = Home(folder / "home")
     engine = next(iter(production_engines().values()))
     if not (folder / "circuit").exists():
         half_of_them_choose: dict[str, Any] = {name: inputs[: 2 * _CALIBRATING]}
@@ -157,7 +158,11 @@ def zkinfer(
             options=CompileOptions(setup="insecure-dev", budget=budget),
         )
         predicted = {"seconds": made.cost.prove_seconds, "memory": made.cost.work.memory_bytes}
-        facts = {"compile": sum(made.timings.values()), "predicted": predicted}
+        facts = {
+            "compile": sum(made.timings.values()),
+            "compile_memory": peak_memory()["memory"],
+            "predicted": predicted,
+        }
         (folder / "facts").write_text(json.dumps(facts))
     circuit = Circuit.open(folder / "circuit")
     manifest, prover = circuit.manifest, Prover(home=home)

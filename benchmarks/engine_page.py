@@ -1,0 +1,102 @@
+"""docs/benchmarks.md, from what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.promises import OWN, TITLES, broken_promises
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.networks import Model
+
+    Found = dict[str, dict[str, Any]]
+
+INTRODUCTION = """\
+# Benchmarks
+
+Models through zkinfer and through the plain engine, as its own documentation uses it: default arguments, calibrated for
+resources or for accuracy. Weights are trained for the digits and random (from a fixed seed) elsewhere; 16 samples that
+calibrated nothing judge the fidelity. zkinfer is compiled with its default budget (error below 5 % of the output's
+range); for "faithful" the budget is six tenths of the plain engine's error, since other samples choose than judge.
+zkinfer's figures include what the plain calls do not do: starting a limited child, the context input, the check of its
+own proof, the signature; and, to verify, the whole checklist. *Compile* makes the keys too, and zkinfer's search and
+proves once; its memory is the peak of all that. The machine is calibrated once, before everything.
+"""
+PREDICTIONS = """\
+## Predicted against measured
+
+What `zkinfer compile` said a proof would take before it made any key, on this machine, and what it took.
+
+| model | rows | log2 | seconds: predicted | measured | ratio | memory: predicted | measured | ratio |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+CLOSE = 0.3
+ROWS = (
+    ("prove, s", "prove", 1),
+    ("verify, s", "verify", 1),
+    ("compile, s", "compile", 1),
+    ("peak memory of a proof, MB", "memory", 1e6),
+    ("peak memory of compile, MB", "compile_memory", 1e6),
+    ("proving key, MB", "key", 1e6),
+    ("proof, bytes", "proof", 1),
+    ("log2 of rows", "log_rows", 1),
+    ("same answers, %", "agreement", 0.01),
+    ("error (99th percentile), %", "error_p99", 0.01),
+)
+NOT_COMPARED = ("agreement", "error_p99", "log_rows")
+
+
+def page(results: list[tuple[Model, Found]], machine: str) -> str:
+    lines = [INTRODUCTION, f"Measured on {machine}.", "Repeat with `make bench`.", ""]
+    for model, found in results:
+        if len(model.kinds) > 1:
+            lines += table(model, found)
+    return "\n".join([*lines, *promised(results), "", *predictions(results)]) + "\n"
+
+
+def table(model: Model, found: Found) -> list[str]:
+    own = [kind for kind in found if kind in OWN]
+    pairs = [(rival, kind) for kind in own for rival in found if rival not in OWN]
+    heads = [TITLES[kind] for kind in found] + [f"{TITLES[rival]} / {TITLES[kind]}" for rival, kind in pairs]
+    lines = [f"## {model.name}", "", counted(model), "", f"| | {' | '.join(heads)} |"]
+    lines.append("| --- " + "| ---: " * len(heads) + "|")
+    for title, what, unit in ROWS:
+        cells = [f"{found[kind][what] / unit:,.4g}" for kind in found]
+        cells += ["" if what in NOT_COMPARED else ratio(found[rival][what], found[kind][what]) for rival, kind in pairs]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def counted(model: Model) -> str:
+    rounds = "One round" if model.rounds == 1 else f"Medians of {model.rounds} alternating rounds"
+    return f"{rounds} of {model.proofs} proof{'s' * (model.proofs > 1)} each."
+
+
+def promised(results: list[tuple[Model, Found]]) -> list[str]:
+    broken = broken_promises(results)
+    return ["## Promises", "", *(f"- {one}" for one in broken or ["All are kept (`benchmarks/promises.py`)."])]
+
+
+def predictions(results: list[tuple[Model, Found]]) -> list[str]:
+    rows, times, memories = [], [], []
+    for model, found in results:
+        for kind in (kind for kind in found if kind in OWN):
+            own, told = found[kind], found[kind]["predicted"]
+            times.append(told["seconds"] / own["prove"])
+            memories.append(told["memory"] / own["child"])
+            rows.append(
+                f"| {model.name}, {TITLES[kind]} | {own['rows']:,} | {own['log_rows']} | {told['seconds']:.2f} | "
+                f"{own['prove']:.2f} | {times[-1]:.2f} | {told['memory'] / 1e6:,.0f} MB | "
+                f"{own['child'] / 1e6:,.0f} MB | {memories[-1]:.2f} |"
+            )
+    summary = f"Within {CLOSE:.0%}: {close(times)} of {len(times)} times, {close(memories)} of {len(memories)} peaks."
+    return [PREDICTIONS, *rows, "", summary]
+
+
+def close(ratios: Iterable[float]) -> int:
+    return sum(abs(ratio - 1) <= CLOSE for ratio in ratios)
+
+
+def ratio(theirs: float, own: float) -> str:
+    return f"{theirs / own:.2f}" if own else ""
