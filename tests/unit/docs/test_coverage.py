@@ -3,11 +3,22 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from zkinfer.circuits import Budget
 from zkinfer.circuits.models import operators
 
 REPOSITORY = Path(__file__).parents[3]
 TEXT = (REPOSITORY / "docs/coverage.md").read_text()
 FIRST = {row[1] for row in re.finditer(r"^\| ([\w.]+) \|", TEXT, re.MULTILINE)}
+# Model, outcome up to its reason, agreement, error.
+ROW = re.compile(r"^\| (\w+) \|.*\| (compiled|over budget)[^|]*\| ([\d.]+)% \| ([\d.]+)% \|", re.MULTILINE)
+MEASURED = ROW.findall(TEXT)
+
+
+def is_over_budget(agreement, error):
+    budget = Budget()
+    return float(agreement) / 100 < budget.min_agreement or float(error) / 100 > budget.max_error
 
 
 def test_every_stored_model_has_its_line():
@@ -21,3 +32,13 @@ def test_every_known_operator_has_its_line():
 
 def test_nothing_is_left_unmeasured():
     assert "not measured" not in TEXT
+
+
+@pytest.mark.parametrize(("model", "outcome", "agreement", "error"), MEASURED, ids=[row[0] for row in MEASURED])
+def test_model_that_misses_the_budget_and_no_other_is_said_to(model, outcome, agreement, error):
+    assert (outcome == "over budget") == is_over_budget(agreement, error)
+
+
+def test_every_model_that_is_not_refused_has_its_figures():
+    stored = {path.stem for path in (REPOSITORY / "tests/assets/zoo").glob("*.onnx")}
+    assert {row[0] for row in MEASURED} == {name for name in stored if not name.startswith("refused")}
