@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine, Program, Progress
 
 _ROUNDS = 3
-_SMALL, _LARGE = (10, 22), (14, 150)  # log2 of rows, and the width of a dense layer that fills them
+_SMALL, _LARGE = (10, 22), (13, 98)  # log2 of rows, and the width of a dense layer that fills them
 _LEAST_RATE = 1e-3  # of a machine a thousand times faster, where a busy moment made the start seem slow
 _CONTEXT = (0, 0, 0, 0, 0)
 

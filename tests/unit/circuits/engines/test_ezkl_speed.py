@@ -19,7 +19,7 @@ class Timed(FakeEngine):
     """One unit of work for the keys of the small circuit and two for a proof; a hundred times as much for the large."""
 
     def __init__(self, starts, keys, small, large):
-        self.starts, self.keys, self.proofs = iter(starts), keys, {"10": iter(small), "14": iter(large)}
+        self.starts, self.keys, self.proofs = iter(starts), keys, {"10": iter(small), "13": iter(large)}
         self.built, self.proven, self.now = [], [], 0.0
 
     def build(self, network, inputs, outputs, run_arguments, folder):
@@ -91,7 +91,7 @@ def test_call_that_took_unusually_long_is_left_out(measured, busy):
 
 
 def test_sizes_are_measured_in_turns(measured):
-    assert measured()[1].proven == ["10", "14"] * 3
+    assert measured()[1].proven == ["10", "13"] * 3
 
 
 def test_circuit_that_seemed_to_take_no_time_leaves_a_small_rate(measured):
@@ -101,7 +101,7 @@ def test_circuit_that_seemed_to_take_no_time_leaves_a_small_rate(measured):
 
 def test_circuits_are_such_as_the_engine_accepts(measured):
     small, large = measured()[1].built
-    assert (small.logrows, large.logrows) == (10, 14)
+    assert (small.logrows, large.logrows) == (10, 13)
     assert {(one.num_inner_cols, one.scale_rebase_multiplier) for one in (small, large)} == {(2, 2)}
 
 
@@ -113,7 +113,7 @@ def test_setup_is_asked_for_by_the_rows_of_the_circuits(dev_home):
         return dev_home.setups.find(3, "insecure-dev").path
 
     measure_speed(Timed((0.0,) * 3, 1.0, (1.0,) * 3, (1.0,) * 3), setup, lambda _: None)
-    assert asked == [10, 14]
+    assert asked == [10, 13]
 
 
 def test_progress_goes_up_and_stays_below_one(measured):
