@@ -67,8 +67,12 @@ def is_safe(parts: SplitResult) -> bool:
 
 
 def is_loopback(parts: SplitResult) -> bool:
-    """Whether the URL is of this machine."""
-    return parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
+    """Whether the URL is of this machine: `localhost`, or an address, not a name that looks like one."""
+    host = parts.hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def shown(url: str) -> str:

@@ -15,6 +15,7 @@ from web3.exceptions import TransactionNotFound
 
 from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
 from zkinfer.contracts.fees import Fees, Limits, in_ether, offered, raised
+from zkinfer.contracts.hashing import keccak256
 from zkinfer.contracts.nodes import asking
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ class Sent:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What was signed, and what it offers."""
+
+    raw: bytes
+    fees: Fees
+
+
 @dataclass(slots=True)
 class _Flight:
     """All that was signed with one nonce, and when it was last moved."""
@@ -72,13 +81,18 @@ class _Flight:
     fees: Fees
     began: float
     moved: float
-    versions: dict[bytes, bytes] = field(default_factory=dict)
+    versions: dict[bytes, _Version] = field(default_factory=dict)
     seen: bool = False
     overtaken: float | None = None
 
     @property
     def nonce(self) -> int:
         return int(self.transaction["nonce"])
+
+    def fees_of(self, receipt: TxReceipt) -> Fees:
+        """What the version that was taken offered."""
+        taken = self.versions.get(bytes(receipt["transactionHash"]))
+        return self.fees if taken is None else taken.fees
 
 
 class Sender:
@@ -158,7 +172,7 @@ class Sender:
         flight = _Flight({**transaction, "gas": quote.gas}, quote.fees, now, now)
         self._submit(flight)
         receipt = self._see_through(flight)
-        self.sent.append(Sent.of(receipt, flight.fees, value))
+        self.sent.append(Sent.of(receipt, flight.fees_of(receipt), value))
         return receipt
 
     def _see_through(self, flight: _Flight) -> TxReceipt:
@@ -189,24 +203,31 @@ class Sender:
             )
 
     def _submit(self, flight: _Flight) -> None:
+        """Sign and send. It is watched from before it is sent: an answer that is lost does not say that it was not."""
         signed = self._signer.sign_transaction({**flight.transaction, **flight.fees.fields})
         raw = bytes(signed.raw_transaction)
+        name = keccak256(raw)
+        flight.versions[name] = _Version(raw, flight.fees)
         with asking(self._web3):
-            flight.versions[bytes(self._web3.eth.send_raw_transaction(raw))] = raw
+            answered = bytes(self._web3.eth.send_raw_transaction(raw))
+        if answered != name:
+            raise RpcError(
+                f"The node was sent the transaction 0x{name.hex()} and names another one.", "Use another node."
+            )
 
     def _send_again(self, flight: _Flight) -> None:
         """Send it as it was. The node may still know the transaction, and says so by refusing it."""
         flight.seen, flight.moved = False, self._clock()
         try:
             with asking(self._web3):
-                self._web3.eth.send_raw_transaction(list(flight.versions.values())[-1])
+                self._web3.eth.send_raw_transaction(list(flight.versions.values())[-1].raw)
         except RpcError:
             return
 
     def _raise_fees(self, flight: _Flight) -> None:
         """Offer more, if that is allowed; the node may have taken the last one this moment, and refuse."""
         flight.moved = self._clock()
-        before, higher = flight.fees, raised(flight.fees, self._fees(), self._limits)
+        higher = raised(flight.fees, self._fees(), self._limits)
         gas, value = flight.transaction["gas"], flight.transaction["value"]
         if higher is None or not self._is_affordable(Quote(gas, higher, value)):
             self._send_again(flight)  # nodes forget what waits for long
@@ -215,7 +236,7 @@ class Sender:
         try:
             self._submit(flight)
         except RpcError:
-            flight.fees = before
+            return
 
     def _receipt(self, flight: _Flight) -> TxReceipt | None:
         for known in flight.versions:

@@ -5,7 +5,7 @@ from web3 import Web3
 
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import RpcError, WrongChainError
-from zkinfer.contracts.nodes import connect, shown
+from zkinfer.contracts.nodes import connect, is_loopback, parse_url, shown
 
 SECRET = "https://user:hunter2@mainnet.example:8443/v3/0123456789?key=hunter3"
 
@@ -25,6 +25,28 @@ def test_url_in_the_clear_is_refused_without_its_path(url):
     with pytest.raises(RpcError, match="is not encrypted") as refused:
         connect(url)
     assert "key" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://127.3.2.1", True),
+        ("http://[::1]", True),
+        ("http://localhost", True),
+        ("http://127.evil.example", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("http://192.168.1.5", False),
+    ],
+)
+def test_only_addresses_of_this_machine_are_its_own(url, own):
+    assert is_loopback(parse_url(url)) is own
+
+
+def test_name_that_looks_like_an_address_of_this_machine_is_refused():
+    with pytest.raises(RpcError, match="is not encrypted"):
+        connect("http://127.evil.example:8545")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8545", "http://anvil:8545", "http://192.168.1.5", SECRET])

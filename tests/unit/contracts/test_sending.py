@@ -1,5 +1,5 @@
 import pytest
-from tests.unit.contracts.fakenode import ACCOUNT, TO, FakeNode, chain_of
+from tests.unit.contracts.fakenode import ACCOUNT, TO, FakeNode, RefusedError, chain_of
 
 from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
 from zkinfer.contracts.fees import ETHER, GWEI, Limits
@@ -80,6 +80,49 @@ def test_earlier_version_that_a_block_takes_after_all_is_found():
     at(node, (1, lambda node: seen.append(node.pool[0][0])), (60, mine_the_first))
     assert chain_of(node, LIMITS).send(TO)["transactionHash"] == seen[0]
     assert len(node.sent) == 2
+
+
+def test_node_that_names_another_transaction_is_not_believed():
+    node = FakeNode()
+    take = node.eth_sendRawTransaction
+
+    def lie(raw):
+        take(raw)
+        return "0x" + "ab" * 32
+
+    node.eth_sendRawTransaction = lie
+    with pytest.raises(RpcError, match=r"was sent the transaction 0x\w{64} and names another one"):
+        chain_of(node).send(TO)
+
+
+def test_raise_whose_answer_is_lost_is_watched_and_counted():
+    node = FakeNode(base=10 * GWEI)
+    take = node.eth_sendRawTransaction
+
+    def take_silently(raw):
+        take(raw)
+        raise RefusedError("timeout")
+
+    at(node, (10, lambda node: setattr(node, "eth_sendRawTransaction", take_silently)), (60, FakeNode.mine))
+    chain = chain_of(node, LIMITS)
+    receipt = chain.send(TO, value=5)
+    assert len(node.sent) == 2
+    assert receipt["status"] == 1
+    assert chain.sent[0].transaction == "0x" + next(iter(node.mined)).hex()
+    assert chain.sent[0].cost == 21_000 * 10 * GWEI + 5
+
+
+def test_raise_that_is_refused_goes_further_the_next_time():
+    node = FakeNode(base=10 * GWEI)
+    at(
+        node,
+        (10, lambda node: setattr(node, "refusal", "busy")),
+        (50, lambda node: setattr(node, "refusal", None)),
+        (100, FakeNode.mine),
+    )
+    assert chain_of(node, LIMITS).send(TO)["status"] == 1
+    assert len(node.sent) == 2
+    assert node.sent[1]["maxFeePerGas"] * 64 >= node.sent[0]["maxFeePerGas"] * 81
 
 
 def test_confirmations_are_awaited():
