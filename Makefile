@@ -24,6 +24,9 @@ demo: $(VENV)/demo ## Compile, prove, verify, refuse and act on a chain, with a 
 test: $(VENV)/dev ## Run every test; long ones are listed at the end.
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not alone" --durations=15
 	$(BIN)/python -m pytest -m alone --durations=5
+ifndef HAS_NODE
+	@echo 'skipped: forge and the parts on anvil, because there is no npm here; see make contracts-test'
+endif
 
 check: $(VENV)/dev ## Style, types, import rules, generated files.
 	$(BIN)/ruff format --check $(CHECKED)
