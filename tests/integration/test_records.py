@@ -77,7 +77,7 @@ def attested(chain, home, digits, ledger, asked):
 def verify(chain, home, digits, ledger):
     """Verify an attestation, and ask the ledger."""
 
-    def verified(attestation, confirmations=0):
+    def verified(attestation, confirmations=1):
         record, steps = LedgerRecord(Blocks(chain._web3), ledger.address, confirmations=confirmations), []
         verifier = bench.verifier_of(home, bench.MODEL)
         verifier.verify(attestation, bench.policy_of(digits), record=record, observer=steps.append)
@@ -107,9 +107,9 @@ def test_recorded_answer_is_on_record(chain, verify, ledger, asked, attested):
 
 def test_recorded_answer_waits_for_its_confirmations(chain, verify, attested):
     with pytest.raises(NotFinalError, match="not yet at block"):
-        verify(attested, confirmations=1)
+        verify(attested, confirmations=2)
     chain.send(CONSUMER, value=1)
-    assert verify(attested, confirmations=1).status == "passed"
+    assert verify(attested, confirmations=2).status == "passed"
 
 
 def test_proof_of_another_picture_for_the_same_request_is_not_what_is_on_record(
@@ -123,7 +123,7 @@ def test_proof_of_another_picture_for_the_same_request_is_not_what_is_on_record(
 def test_command_asks_the_chain_and_keeps_the_address_to_itself(chain, home, ledger, attested, tmp_path):
     url = str(chain._web3.provider.endpoint_uri)
     (tmp_path / "answer.json").write_bytes(attested.to_bytes())
-    asking = ("--rpc", url.replace("://", "://me:5ec4e7@"), "--ledger", ledger.address, "--confirmations", "0")
+    asking = ("--rpc", url.replace("://", "://me:5ec4e7@"), "--ledger", ledger.address, "--confirmations", "1")
     command = ("verify", "answer.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup", *asking, "--json")
     done = subprocess.run(
         [Path(sys.executable).with_name("zkinfer"), *command],

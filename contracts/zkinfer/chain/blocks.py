@@ -33,11 +33,14 @@ class Blocks:
         return Chain(web3)
 
     def settled(self, confirmations: int | None) -> int:
-        """The last block with this many blocks upon it; for None, the last one that the chain calls final."""
+        """The last block that has this many confirmations, itself included; for None, the last final one of the chain.
+
+        So the latest block has one, as where a transaction is waited for.
+        """
         if confirmations is None:
             return self._final()
         with asking(self._web3):
-            return max(0, int(self._web3.eth.block_number) - confirmations)
+            return max(0, int(self._web3.eth.block_number) - confirmations + 1)
 
     def request(self, ledger: str, request_id: str, until: int) -> Request | None:
         """The request of this id as the ledger told it, up to a block; None where the node has no log of it."""

@@ -55,7 +55,8 @@ class LedgerRecord:
     Args:
         blocks: of the ledger's chain.
         ledger: its address, in lower case; or the address book of its deployment, of which then all code is compared.
-        confirmations: how many blocks must lie upon the record; None asks for a block that the chain calls final.
+        confirmations: how many blocks the record must have, its own included; None asks for one that the chain calls
+            final.
         request: the request, if the caller has it; else the node is asked for the ledger's log of it.
     """
 

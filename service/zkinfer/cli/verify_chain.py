@@ -43,7 +43,9 @@ RequestFile = Annotated[
 Confirmations = Annotated[
     int | None,
     typer.Option(
-        min=0, help="How many blocks must lie upon the record, with --rpc. Default: the chain must call it final."
+        min=1,
+        help="How many blocks the record must have, its own included, with --rpc. Default: the chain must call it "
+        "final.",
     ),
 ]
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")

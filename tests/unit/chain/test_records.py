@@ -55,7 +55,7 @@ class FakeBlocks:
         return FakeChain(self, block)
 
     def settled(self, confirmations):
-        return self.final if confirmations is None else self.head - confirmations
+        return self.final if confirmations is None else self.head - confirmations + 1
 
     def request(self, ledger, request_id, until):
         assert until <= self.head
@@ -169,7 +169,7 @@ def test_record_is_final_only_below_the_last_block_that_counts():
     assert agree(FakeBlocks(depth=4))
 
 
-@pytest.mark.parametrize(("depth", "confirmations", "final"), [(0, 0, True), (3, 3, True), (2, 3, False)])
+@pytest.mark.parametrize(("depth", "confirmations", "final"), [(0, 1, True), (3, 4, True), (2, 4, False)])
 def test_record_is_final_after_the_confirmations_that_are_wanted(depth, confirmations, final):
     if final:
         assert agree(FakeBlocks(depth=depth), confirmations=confirmations)

@@ -40,7 +40,7 @@ def test_node_named_twice_is_refused():
         ("--ledger", {"ledger": LEDGER}),
         ("--deployment", {"deployment": Path("d")}),
         ("--request", {"request": Path("r")}),
-        ("--confirmations", {"confirmations": 0}),
+        ("--confirmations", {"confirmations": 1}),
     ],
 )
 def test_option_about_a_chain_without_a_node_is_refused(option, given):

@@ -119,7 +119,10 @@ class Payment:
         ),
     ] = None
     confirmations: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Blocks to wait for. Default: 1 on this machine, 3 elsewhere.")
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="Blocks to wait for, its own included. Default: 1 on this machine, 3 elsewhere."
+        ),
     ] = None
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each transaction.")] = 600.0
     resubmit_after: Annotated[
