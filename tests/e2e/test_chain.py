@@ -160,9 +160,37 @@ def test_altered_file_of_a_deployment_is_refused(deployed):
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "AddressBookError")
 
 
-def test_registering_again_changes_nothing(deployed, registered, digits):
-    outcome = deployed("register", digits)
+def test_registering_again_changes_nothing_and_with_another_fee_is_refused(deployed, registered, digits):
+    outcome = deployed("register", digits, "--fee", "5gwei", "--uri", "https://example.org")
     assert (outcome.document["listing"], outcome.document["transactions"]) == (registered, [])
+    other = deployed("register", digits, "--uri", "https://example.org")
+    assert (other.status, other.document["error"]["type"]) == (1, "AlreadyRegisteredError")
+    assert "its fee is 5000000000 instead of 0" in other.document["error"]["cause"]
+
+
+def test_listing_is_verified_with_the_model(deployed, registered, digits):
+    asked = ("verify-listing", registered, "--model", str(bench.MODEL), "--circuit", digits)
+    outcome = deployed.sees(*asked, "--unsafe-accept-dev-setup")
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.document["said"]["status"] == "active"
+    status = deployed.sees("status", "--listing", registered).document
+    assert (status["setup"], status["visibility"], status["outputs"]) == ("insecure-dev", "public", 10)
+    refused = deployed.sees(*asked)
+    assert (refused.status, refused.document["error"]["type"]) == (1, "ListingError")
+
+
+def test_only_the_owner_changes_a_fee(deployed, registered):
+    refused = deployed("fee", registered, "1gwei", pays=OTHER)
+    assert (refused.status, refused.document["error"]["type"]) == (1, "RevertedError")
+    assert deployed("fee", registered, "5gwei").document["transactions"] == []
+    assert deployed("revoke", registered).status == 1  # nobody typed that it is meant
+    assert deployed.sees("status", "--listing", registered).document["status"] == "active"
+
+
+def test_delay_of_a_deployment_is_not_changed_by_deploying(deployed):
+    outcome = deployed("deploy", "--delay", "7d")
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "AddressBookError")
+    assert "updateDelay" in outcome.document["error"]["cure"]
 
 
 def test_request_file_is_what_the_chain_holds(deployed, answered):

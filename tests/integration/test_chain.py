@@ -11,6 +11,8 @@ from eth_account import Account
 from tests.integration import bench
 from web3 import HTTPProvider, Web3
 
+from zkinfer.chain.errors import ListingError
+from zkinfer.chain.listings import verify_listing
 from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.ezkl import EzklEngine
@@ -25,11 +27,13 @@ from zkinfer.contracts import (
     patch_dedicated,
     patch_reusable,
 )
+from zkinfer.contracts.book import AddressBook
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.client import Ledger, Registry
-from zkinfer.contracts.deploying import Governance, deploy, plan, verify_deployment
+from zkinfer.contracts.deploying import Governance, deploy, plan
 from zkinfer.contracts.embedded import embedded_chain
 from zkinfer.contracts.errors import DeploymentError, RevertedError
+from zkinfer.contracts.powers import verify_deployment
 from zkinfer.prover import Prover
 from zkinfer.verifier.codec import from_base64
 
@@ -162,6 +166,21 @@ def test_registering_again_changes_nothing(chain, deployed, registration, listin
     registry = Registry(chain, deployed["ModelRegistry"])
     assert registry.register(registration) == listing
     assert registry.status(listing) == "active"
+
+
+def test_listing_is_verified_with_the_model_and_a_made_up_key_is_not(
+    chain, home, digits, deployed, planned, registration, listing
+):
+    book = AddressBook(chain.id, planned.governance)
+    checked = (digits, bench.MODEL, home)
+    found = verify_listing(chain, book, listing, *checked, unsafe_accept_dev_setup=True)
+    assert found.model_id == digits.model_id
+    with pytest.raises(ListingError, match="insecure-dev"):
+        verify_listing(chain, book, listing, *checked)
+    crafted = replace(registration, key=registration.key[:-32] + bytes(31) + b"\7")
+    taken = Registry(chain, deployed["ModelRegistry"]).register(crafted)
+    with pytest.raises(ListingError, match="the model id is"):
+        verify_listing(chain, book, taken, *checked, unsafe_accept_dev_setup=True)
 
 
 def test_changed_answer_is_refused(ledger, asked, answer):

@@ -12,6 +12,10 @@ class LedgerError(ZkinferError):
     """What lies at the ledger's address is not a ledger of this version, so that its records say nothing."""
 
 
+class ListingError(ZkinferError):
+    """A listing is not of the circuit that it is said to be of, or may not be relied on."""
+
+
 class OtherChainError(RefusedError):
     """The proof was made for a request on another chain than the one that was asked."""
 

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from zkinfer.contracts.book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.client import Ledger, Registry
-    from zkinfer.contracts.deploying import Governance, deploy, plan, verify_deployment
+    from zkinfer.contracts.deploying import Governance, deploy, plan
     from zkinfer.contracts.fees import Limits
     from zkinfer.contracts.nodes import connect
+    from zkinfer.contracts.powers import Powers, verify_deployment
     from zkinfer.contracts.signers import RemoteSigner, load_keystore
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Ledger",
     "Limits",
     "PatchError",
+    "Powers",
     "Registration",
     "Registry",
     "RemoteSigner",
@@ -64,13 +66,14 @@ _HOMES = {
     "Governance": "deploying",
     "Ledger": "client",
     "Limits": "fees",
+    "Powers": "powers",
     "Registry": "client",
     "RemoteSigner": "signers",
     "connect": "nodes",
     "deploy": "deploying",
     "load_keystore": "signers",
     "plan": "deploying",
-    "verify_deployment": "deploying",
+    "verify_deployment": "powers",
 }
 
 

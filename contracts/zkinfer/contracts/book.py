@@ -1,7 +1,9 @@
 """The address book: where the contracts of a deployment lie on one chain, and under which governance.
 
-A file for each chain, in canonical JSON: sorted, without spaces. All of it follows from governance and salt, so a file
-that says anything else is refused; whether the chain agrees, `verify_deployment` finds out.
+A file for each chain, in canonical JSON: sorted, without spaces. Governance and salt are what the constructors were
+given; all addresses follow from them, so a file that says anything else is refused. Whether the chain agrees,
+`verify_deployment` finds out. Where power changed hands since, `accepted` says who may have it, as whoever keeps the
+file agreed to.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,6 +20,7 @@ from zkinfer.contracts.deploying import CANARY_KEY, Governance, Plan, plan
 from zkinfer.contracts.errors import AddressBookError
 from zkinfer.contracts.hashing import keccak256
 from zkinfer.contracts.loading import load, load_canary
+from zkinfer.contracts.powers import POWERS, Powers
 
 FORMAT: Final = "zkinfer-deployment/1"
 _MAX_BYTES: Final = 1 << 16
@@ -31,6 +34,7 @@ class AddressBook:
     chain_id: int
     governance: Governance
     salt: bytes = bytes(32)
+    accepted: Powers | None = None
 
     @property
     def plan(self) -> Plan:
@@ -53,6 +57,8 @@ class AddressBook:
             "addresses": wanted.addresses,
             "codeHashes": {part.name: _code_hash(part.name) for part in wanted.parts},
         }
+        if self.accepted is not None:
+            document["accepted"] = asdict(self.accepted)
         return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -70,7 +76,8 @@ class AddressBook:
             raise _wrong("chainId")
         if not isinstance(salt, str) or not _WORD.fullmatch(salt):
             raise _wrong("salt")
-        book = cls(chain_id, _governance(document.get("governance")), bytes.fromhex(salt[2:]))
+        accepted = _powers(document["accepted"]) if "accepted" in document else None
+        book = cls(chain_id, _governance(document.get("governance")), bytes.fromhex(salt[2:]), accepted)
         book._require(document)
         if book.to_bytes() != data:
             raise AddressBookError("The address book is not in canonical form, or holds more than it may.")
@@ -102,10 +109,10 @@ def read_book(path: Path) -> AddressBook:
 
 
 def holds(path: Path, book: AddressBook) -> bool:
-    """Whether a file is this address book; raises AddressBookError where it is another, or none."""
+    """Whether a file is of this deployment, whoever governs it; raises AddressBookError for another's, or none."""
     if not path.exists():
         return False
-    if read_book(path) != book:
+    if replace(read_book(path), accepted=book.accepted) != book:
         raise AddressBookError(
             f"{path} names another deployment on chain {book.chain_id}.",
             "Give another file with --deployment, or remove this one.",
@@ -114,9 +121,22 @@ def holds(path: Path, book: AddressBook) -> bool:
 
 
 def write_book(book: AddressBook, path: Path) -> None:
-    """Write a file, whole or not at all; raises AddressBookError where another deployment stands there."""
-    if holds(path, book):
-        return
+    """Write a file, whole or not at all; raises AddressBookError where another deployment stands there.
+
+    One that is there keeps whom it accepts.
+    """
+    if not holds(path, book):
+        _write(book, path)
+
+
+def accept_powers(book: AddressBook, path: Path, powers: Powers) -> None:
+    """Write down who governs a deployment now; raises AddressBookError where another deployment stands there."""
+    accepting = replace(book, accepted=None if powers == Powers.planned(book.plan) else powers)
+    holds(path, accepting)
+    _write(accepting, path)
+
+
+def _write(book: AddressBook, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _put(path, book.to_bytes())
@@ -150,6 +170,23 @@ def _governance(found: object) -> Governance:
     if not isinstance(test, bool):
         raise _wrong("governance.test")
     return Governance(str(guardian), tuple(proposers), delay, test)
+
+
+def _powers(found: object) -> Powers:
+    given = found if isinstance(found, dict) else {}
+    delay = given.get("delay")
+    if not isinstance(delay, int) or isinstance(delay, bool) or delay < 0:
+        raise _wrong("accepted.delay")
+    for name in ("guardian", "router_owner"):
+        if not _is_address(given.get(name)):
+            raise _wrong(f"accepted.{name}")
+    lists = {name: given.get(name) for name in ("proposers", "executors", "cancellers", "admins")}
+    for name, accounts in lists.items():
+        if not isinstance(accounts, list) or not all(_is_address(one) for one in accounts):
+            raise _wrong(f"accepted.{name}")
+    if set(given) != set(POWERS):
+        raise _wrong("accepted")
+    return Powers(**{**given, **{name: tuple(accounts or ()) for name, accounts in lists.items()}})
 
 
 def _is_address(value: object) -> bool:

@@ -97,6 +97,17 @@ class Chain:
         with asking(self._web3):
             return int(self._web3.eth.get_block("latest")["timestamp"])
 
+    def logs(self, address: str, topics: list[bytes]) -> list[list[bytes]]:
+        """The topics of all logs of a contract that begin with these; raises RpcError where the node lacks old ones."""
+        wanted: Any = {
+            "address": _address(address),
+            "fromBlock": 0,
+            "toBlock": "latest",
+            "topics": ["0x" + one.hex() for one in topics],
+        }
+        with asking(self._web3):
+            return [[bytes(one) for one in log["topics"]] for log in self._web3.eth.get_logs(wanted)]
+
     def read(self, contract: ContractName, address: str, name: str, *arguments: object) -> Any:  # noqa: ANN401 - any ABI value
         """Call a view function; one result is given as it is, several as a tuple.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from zkinfer.contracts.errors import RpcError
-from zkinfer.contracts.registration import VISIBILITIES
+from zkinfer.contracts.abi import call_data, function_named
+from zkinfer.contracts.batching import Weight, packed
+from zkinfer.contracts.errors import RpcError, TransactionFailedError
+from zkinfer.contracts.listing import STATUSES, VISIBILITIES, Listing
 from zkinfer.contracts.requests import listing_of
 
 if TYPE_CHECKING:
@@ -15,12 +17,13 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.listing import Status
     from zkinfer.contracts.registration import Registration
     from zkinfer.contracts.requests import Request
 
-Status = Literal["unknown", "active", "deprecated", "revoked"]
+    Posted = tuple[Request, bytes, Sequence[int]]
+
 State = Literal["none", "open", "recorded", "refunded", "paid"]
-_STATUSES: Final[tuple[Status, ...]] = ("unknown", "active", "deprecated", "revoked")
 _STATES: Final[tuple[State, ...]] = ("none", "open", "recorded", "refunded", "paid")
 _TAKEN: Final = ("recorded", "paid")
 
@@ -44,7 +47,9 @@ class Registry:
     def register(self, registration: Registration) -> str:
         """Register a model for the paying account, unless it did so before; returns the listing.
 
-        Raises RevertedError where the registry refuses: among others a setup that is not trusted.
+        Raises:
+            RevertedError: the registry refuses, among others a setup that is not trusted.
+            AlreadyRegisteredError: it is listed, and not like this: revoked, or with another fee.
         """
         listing = listing_of(registration, self._chain.address)
         said = (
@@ -59,14 +64,20 @@ class Registry:
         key = [registration.key[i : i + 32] for i in range(0, len(registration.key), 32)]
         self._chain.ensure(
             lambda: self.status(listing) != "unknown",
-            lambda: self._chain.write("ModelRegistry", self.address, "register", said, key),
+            lambda: self._write("register", said, key),
         )
+        if self.status(listing) != "unknown":  # as after a rehearsal
+            self.listing(listing).require(registration)
         return listing
+
+    def listing(self, listing: str) -> Listing:
+        """All that the registry says of a listing; raises RevertedError where there is none."""
+        return Listing.of(self._chain.read("ModelRegistry", self.address, "modelOf", _bytes(listing)))
 
     def status(self, listing: str) -> Status:
         """How far a listing may be relied on; `unknown` where there is none."""
         number: int = self._chain.read("ModelRegistry", self.address, "statusOf", _bytes(listing))
-        return _STATUSES[number]
+        return STATUSES[number]
 
     def model_id(self, listing: str) -> str:
         """The model of a listing; raises RevertedError where there is none."""
@@ -77,12 +88,27 @@ class Registry:
         return int(self._chain.read("ModelRegistry", self.address, "programOf", _bytes(listing))[5])
 
     def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
-        """Ask for no more answers of a model."""
-        return self._chain.write("ModelRegistry", self.address, "deprecate", _bytes(listing), _bytes(successor))
+        """Ask for no more answers of a model, as its owner; None where it is deprecated already.
+
+        Raises RevertedError where it is revoked, or the paying account is not its owner.
+        """
+        return self._chain.ensure(
+            lambda: self.status(listing) == "deprecated",
+            lambda: self._write("deprecate", _bytes(listing), _bytes(successor)),
+        )
 
     def revoke(self, listing: str) -> TxReceipt | None:
-        """Let nothing of a model be recorded, or acted on, any more."""
-        return self._chain.write("ModelRegistry", self.address, "revoke", _bytes(listing))
+        """Let nothing of a model be recorded, or acted on, any more, as its owner; None where it is revoked already."""
+        return self._chain.ensure(
+            lambda: self.status(listing) == "revoked", lambda: self._write("revoke", _bytes(listing))
+        )
+
+    def set_fee(self, listing: str, fee: int) -> TxReceipt | None:
+        """Change what an answer costs at least, in wei, as its owner; None where it costs that already."""
+        return self._chain.ensure(lambda: self.fee(listing) == fee, lambda: self._write("setFee", _bytes(listing), fee))
+
+    def _write(self, name: str, *arguments: object) -> TxReceipt | None:
+        return self._chain.write("ModelRegistry", self.address, name, *arguments)
 
 
 class Ledger:
@@ -101,10 +127,13 @@ class Ledger:
         return own
 
     def request(self, request: Request) -> str:
-        """Open a request and put its fees into escrow, unless that was done before; returns its id."""
+        """Open a request and put its fees into escrow, unless that was done before; returns its id.
+
+        Raises TransactionFailedError where its fees were given back: such a request stays closed.
+        """
         request_id = self.id_of(request)
         self._chain.ensure(
-            lambda: self.entry(request_id).state != "none",
+            lambda: self._was_opened(request_id),
             lambda: self._write("request", _tuple(request), value=request.fees),
         )
         return request_id
@@ -121,23 +150,34 @@ class Ledger:
             lambda: self.entry(request_id).state in _TAKEN, lambda: self._write("record", *arguments, gas=gas)
         )
 
-    def record_batch(
-        self, answers: Sequence[tuple[Request, bytes, Sequence[int]]], *, gas: int | None = None
-    ) -> TxReceipt | None:
+    def record_batch(self, answers: Sequence[Posted], *, gas: int | None = None) -> TxReceipt | None:
         """Record several answers in one transaction; what is recorded already is passed over, None if all of it is.
 
-        The contract passes over what was refunded or has expired too. Then TransactionFailedError is raised, with the
-        rest recorded.
+        How many one transaction takes, `in_batches` says. The contract passes over what was refunded or has expired
+        too. Then TransactionFailedError is raised, with the rest recorded.
         """
         ids = [self.id_of(request) for request, _, _ in answers]
-        requests = [_tuple(request) for request, _, _ in answers]
-        proofs = [proof for _, proof, _ in answers]
-        instances = [list(values) for _, _, values in answers]
-        arguments = (requests, proofs, instances)
         return self._chain.ensure(
             lambda: all(self.entry(one).state in _TAKEN for one in ids),
-            lambda: self._write("recordBatch", *arguments, gas=gas),
+            lambda: self._write("recordBatch", *_batch(answers), gas=gas),
         )
+
+    def in_batches(self, answers: Sequence[Posted]) -> list[list[Posted]]:
+        """Answers as `record_batch` takes them, each list within what one transaction may take and nodes accept.
+
+        Gas is estimated once for each model, since it is the same for all its answers.
+
+        Raises as `Chain.quote`: among others RevertedError for an answer that the ledger refuses.
+        """
+        gas: dict[str, int] = {}
+        weighed = []
+        for answer in answers:
+            data = call_data(function_named("InferenceLedger", "recordBatch"), _batch([answer]))
+            listing = answer[0].listing
+            if listing not in gas:
+                gas[listing] = self._chain.quote(self.address, data).gas
+            weighed.append((answer, Weight(gas[listing], len(data))))
+        return packed(weighed)
 
     def refund(self, request: Request) -> TxReceipt | None:
         """Credit the fees of a request without an answer to its `refund_to`; None where that was done before."""
@@ -160,6 +200,14 @@ class Ledger:
         state, time, digest = self._chain.read("InferenceLedger", self.address, "entryOf", _bytes(request_id))
         return Entry(_STATES[state], time, "0x" + digest.hex())
 
+    def _was_opened(self, request_id: str) -> bool:
+        state = self.entry(request_id).state
+        if state == "refunded":
+            raise TransactionFailedError(
+                f"The fees of the request {request_id} were given back; it is closed for ever.", "Make a new request."
+            )
+        return state != "none"
+
     def _write(self, name: str, *arguments: object, value: int = 0, gas: int | None = None) -> TxReceipt | None:
         return self._chain.write("InferenceLedger", self.address, name, *arguments, value=value, gas=gas)
 
@@ -175,11 +223,21 @@ class EmergencyStop:
         """Whether the verifier runs."""
         return bool(self._chain.read("EmergencyStop", self.address, "live"))
 
+    def guardian(self) -> str:
+        """Who may stop it."""
+        return str(self._chain.read("EmergencyStop", self.address, "owner"))
+
     def stop(self) -> TxReceipt | None:
         """Stop for ever, as the guardian; None where it is stopped already."""
         return self._chain.ensure(
             lambda: not self.live(), lambda: self._chain.write("EmergencyStop", self.address, "stop")
         )
+
+
+def _batch(answers: Sequence[Posted]) -> tuple[list[Any], list[bytes], list[list[int]]]:
+    """The arguments of `recordBatch`."""
+    requests = [_tuple(request) for request, _, _ in answers]
+    return requests, [proof for _, proof, _ in answers], [list(values) for _, _, values in answers]
 
 
 def _tuple(request: Request) -> tuple[Any, ...]:

@@ -53,6 +53,10 @@ class FeeLimitError(TransactionFailedError):
     """A transaction would cost more than it may, or than the account has."""
 
 
+class AlreadyRegisteredError(ChainError):
+    """The publisher registered this model before, and not as it is to be registered now."""
+
+
 class AddressBookError(ChainError):
     """The file that says where a deployment lies is missing, or is not one."""
 

@@ -106,6 +106,7 @@ def test_dangerous_options_say_unsafe_and_have_no_short_form():
     assert {flag for flag in flags if "unsafe" in flag} == {
         "--unsafe-accept-dev-setup",
         "--unsafe-dev-account",
+        "--unsafe-governance",
         "--unsafe-unencrypted",
     }
     assert all(flag.startswith("--unsafe-") for flag in flags if "unsafe" in flag)

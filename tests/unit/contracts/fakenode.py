@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
@@ -112,6 +114,15 @@ class FakeNode(BaseProvider):
         self.now += seconds
         while self.events and self.events[0][0] <= self.now:
             self.events.pop(0)[1](self)
+
+
+@contextmanager
+def unchanged(chain):
+    """What happens to an embedded chain in the block is taken back: to deploy anew takes seconds."""
+    make = chain._web3.provider.make_request
+    snapshot = make("evm_snapshot", [])["result"]
+    yield chain
+    make("evm_revert", [snapshot])
 
 
 class RefusedError(Exception):

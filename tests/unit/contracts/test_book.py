@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from zkinfer.contracts.book import AddressBook, read_book, write_book
+from zkinfer.contracts.book import AddressBook, accept_powers, read_book, write_book
 from zkinfer.contracts.deploying import Governance, plan
 from zkinfer.contracts.errors import AddressBookError
+from zkinfer.contracts.powers import Powers
 
 GUARDIAN, PROPOSER = "0x" + "9a" * 20, "0x" + "b0" * 20
 BOOK = AddressBook(31337, Governance(GUARDIAN, (PROPOSER, GUARDIAN), delay=60, test=True), b"\7" * 32)
@@ -22,6 +23,47 @@ def governed(**changes):
 def test_book_survives_its_file(tmp_path):
     write_book(BOOK, tmp_path / "deep/31337.json")
     assert read_book(tmp_path / "deep/31337.json") == BOOK
+
+
+def test_powers_that_are_accepted_are_kept_until_they_are_the_planned_again(tmp_path):
+    path, planned = tmp_path / "31337.json", Powers.planned(BOOK.plan)
+    accept_powers(BOOK, path, replace(planned, guardian=PROPOSER, admins=()))
+    write_book(BOOK, path)
+    assert read_book(path) == replace(BOOK, accepted=replace(planned, guardian=PROPOSER, admins=()))
+    accept_powers(BOOK, path, planned)
+    assert read_book(path) == BOOK
+
+
+def test_powers_over_another_deployment_are_not_written(tmp_path):
+    path = tmp_path / "31337.json"
+    write_book(BOOK, path)
+    with pytest.raises(AddressBookError, match="names another deployment"):
+        accept_powers(replace(BOOK, salt=bytes(32)), path, Powers.planned(BOOK.plan))
+    assert read_book(path) == BOOK
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"guardian": "0x1"}, "accepted.guardian"),
+        ({"router_owner": None}, "accepted.router_owner"),
+        ({"delay": True}, "accepted.delay"),
+        ({"delay": -1}, "accepted.delay"),
+        ({"proposers": PROPOSER}, "accepted.proposers"),
+        ({"admins": ["0x1"]}, "accepted.admins"),
+        ({"colour": "red"}, "accepted of"),
+    ],
+)
+def test_powers_that_are_none_are_refused(change, what):
+    known = json.loads(replace(BOOK, accepted=Powers.planned(BOOK.plan)).to_bytes())["accepted"]
+    with pytest.raises(AddressBookError, match=f"field {what}"):
+        AddressBook.from_bytes(edited(accepted=known | change))
+
+
+@pytest.mark.parametrize("accepted", [None, [], "all"])
+def test_powers_of_another_kind_are_refused(accepted):
+    with pytest.raises(AddressBookError, match=r"field accepted\."):
+        AddressBook.from_bytes(edited(accepted=accepted))
 
 
 def test_book_names_the_addresses_of_its_plan():

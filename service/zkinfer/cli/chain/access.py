@@ -96,22 +96,24 @@ def book_path(to: Connection, chain_id: int) -> Path:
     return to.deployment or Home.from_environment().deployments / f"{chain_id}.json"
 
 
-def open_deployment(chain: Chain, to: Connection, *, whole: bool = True) -> Deployed:
-    """The deployment that the address book names, compared with the chain.
+def open_deployment(chain: Chain, to: Connection, *, running: bool = True) -> Deployed:
+    """The deployment that the address book names, compared with the chain: its code, and that it verifies proofs.
+
+    Who governs it is not compared, for that changes by rule; `zkinfer chain verify-deployment` does.
 
     Args:
         chain: where it lies.
         to: names the address book.
-        whole: of a file that was given, compare also who governs and that nothing was stopped.
+        running: compare also the route, and that nothing was stopped.
 
     Raises AddressBookError, WrongChainError, DeploymentError or CodeMismatchError.
     """
     from zkinfer.contracts.book import read_book
-    from zkinfer.contracts.deploying import verify_code, verify_deployment
+    from zkinfer.contracts.deploying import verify_code, verify_running
 
     book = read_book(book_path(to, chain.id))
     chain.require_id(book.chain_id)
-    check = verify_deployment if whole and to.deployment is not None else verify_code
+    check = verify_running if running else verify_code
     check(chain, book.plan)
     return Deployed(chain, book)
 

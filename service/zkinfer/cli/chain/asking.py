@@ -143,7 +143,7 @@ def refund_command(request: RequestFile, to: Connection, paid: Payment, as_json:
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to, whole=False)
+        deployed = open_deployment(chain, to, running=False)
         placed = placed_at(deployed, request)
         deployed.ledger.refund(placed.request)
         _end(deployed, f"the fees of {placed.id} are credited to {placed.request.refund_to}")
@@ -166,7 +166,7 @@ def withdraw_command(
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to, whole=False)
+        deployed = open_deployment(chain, to, running=False)
         from zkinfer.contracts.fees import in_ether
 
         credit, taker = deployed.ledger.credit(chain.address), receiver or chain.address

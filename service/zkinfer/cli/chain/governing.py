@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zkinfer.cli.chain.access import book_path, open_chain, open_deployment
+from zkinfer.cli.chain.listings import confirm
 from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_word
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from zkinfer.contracts.book import AddressBook
     from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.deploying import Governance
+    from zkinfer.contracts.powers import Governed
 
 _NO_SALT = "0x" + "00" * 32
 
@@ -39,6 +43,10 @@ def deploy_command(
         timedelta | None,
         typer.Option(parser=parse_period, metavar="PERIOD", help="How long such a change waits. Default: 2d."),
     ] = None,
+    unsafe_governance: Annotated[
+        bool,
+        typer.Option("--unsafe-governance", help="Let changes wait for nothing, or the guardian propose them too."),
+    ] = False,
     test: Annotated[
         bool,
         typer.Option("--test", help="Take models under insecure-dev, whose proofs anybody can forge."),
@@ -61,7 +69,9 @@ def deploy_command(
         from zkinfer.contracts.deploying import deploy
 
         path = book_path(to, chain.id)
-        book = _wanted(chain, path, guardian, proposer, delay or timedelta(days=2), test=test, salt=salt)
+        book = _wanted(chain, path, guardian, proposer, delay, test=test, salt=salt)
+        if not unsafe_governance:
+            _require_sound(chain, book.governance)
         holds(path, book)  # or there would be two deployments, and a file for one
         with progress_display(quiet=as_json) as display:
             parts = len(book.plan.parts)
@@ -85,7 +95,7 @@ def _wanted(
     path: Path,
     guardian: str | None,
     proposers: list[str] | None,
-    delay: timedelta,
+    delay: timedelta | None,
     *,
     test: bool,
     salt: str,
@@ -98,12 +108,36 @@ def _wanted(
     if path.exists() and not (guardian or proposers or test or salt != _NO_SALT):
         book = read_book(path)
         chain.require_id(book.chain_id)
+        _require_same_delay(path, book, delay)
         return book
     if not (guardian and proposers) and chain.id not in DEV_CHAINS:
         raise typer.BadParameter("name who governs: --guardian ADDRESS and --proposer ADDRESS, two that are kept apart")
-    own = chain.address
-    governance = Governance(guardian or own, tuple(proposers or [own]), int(delay.total_seconds()), test)
+    own, waits = chain.address, timedelta(days=2) if delay is None else delay
+    governance = Governance(guardian or own, tuple(proposers or [own]), int(waits.total_seconds()), test)
     return AddressBook(chain.id, governance, bytes.fromhex(salt[2:]))
+
+
+def _require_same_delay(path: Path, book: AddressBook, delay: timedelta | None) -> None:
+    from zkinfer.contracts.errors import AddressBookError
+
+    planned = timedelta(seconds=book.governance.delay)
+    if delay not in (None, planned):
+        raise AddressBookError(
+            f"The deployment of {path} was made with a delay of {planned}, not of {delay}.",
+            "Its timelock alone can change that (updateDelay). Another deployment needs another --deployment FILE.",
+        )
+
+
+def _require_sound(chain: Chain, governance: Governance) -> None:
+    """On a chain of real worth, changes wait, and whoever stops is not who changes; raises typer.BadParameter."""
+    from zkinfer.contracts.signers import DEV_CHAINS
+
+    if chain.id in DEV_CHAINS:
+        return
+    if governance.delay == 0:
+        raise typer.BadParameter("with a delay of nothing, routes change before anybody sees it; --unsafe-governance")
+    if governance.guardian in governance.proposers:
+        raise typer.BadParameter("the guardian is to stop what proposers do, so it is none; --unsafe-governance")
 
 
 def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str]) -> None:
@@ -120,41 +154,55 @@ def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str])
 
 
 @expanded
-def verify_command(to: Connection, as_json: AsJson = False) -> None:
-    """Compare a deployment with the chain: code, owners, delay, route, and that nothing was stopped.
+def verify_command(
+    to: Connection,
+    accept_governance: Annotated[
+        bool,
+        typer.Option(
+            "--accept-governance",
+            help="Write down in the address book who governs now, as what is expected from now on.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a deployment with the chain: code, route, that nothing was stopped, and who governs it.
+
+    Who holds the timelock's roles is read from the chain, with its logs, so the node must keep old ones.
 
     Example: zkinfer chain verify-deployment --rpc https://... --deployment 1.json
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to)
-        from zkinfer.contracts.book import read_book
-        from zkinfer.contracts.deploying import verify_deployment
+        from zkinfer.contracts.book import accept_powers, read_book
+        from zkinfer.contracts.deploying import verify_running
+        from zkinfer.contracts.powers import governed, verify_deployment
 
-        book = read_book(book_path(to, chain.id))
+        path = book_path(to, chain.id)
+        book = read_book(path)
         chain.require_id(book.chain_id)
-        verify_deployment(chain, book.plan)
-        console.print(facts_table(_facts(book)))
-        say(f"[bold green]as planned[/] on chain {chain.id}")
+        if accept_governance:
+            verify_running(chain, book.plan)
+            found = governed(chain, book.plan)
+            accept_powers(book, path, found.powers)
+        else:
+            found = verify_deployment(chain, book.plan, book.accepted)
+        _show_verified(chain, book, found, path if accept_governance else None)
         if as_json:
-            answer({"ok": True, "chainId": chain.id, **_report(book)})
+            report = {"ok": True, "chainId": chain.id, "addresses": book.addresses, "test": book.governance.test}
+            answer({**report, **asdict(found.powers), "offeredTo": found.offers})
 
 
-def _facts(book: AddressBook) -> dict[str, object]:
-    governance = book.governance
-    delay = timedelta(seconds=governance.delay)
-    governed = {"guardian": governance.guardian, "proposers": ", ".join(governance.proposers), "delay": delay}
-    return {**book.addresses, **governed, "test deployment": "yes" if governance.test else "no"}
-
-
-def _report(book: AddressBook) -> dict[str, Any]:
-    governance = book.governance
-    return {
-        "addresses": book.addresses,
-        "guardian": governance.guardian,
-        "proposers": list(governance.proposers),
-        "delay": governance.delay,
-        "test": governance.test,
-    }
+def _show_verified(chain: Chain, book: AddressBook, found: Governed, accepted: Path | None) -> None:
+    powers, delay = found.powers, timedelta(seconds=found.powers.delay)
+    lists = {name: ", ".join(accounts) for name, accounts in asdict(powers).items() if isinstance(accounts, tuple)}
+    facts = {"guardian": powers.guardian, "router's owner": powers.router_owner, "delay": delay, **lists}
+    console.print(facts_table({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"}))
+    for name, account in found.offers.items():
+        say(f"[bold yellow]offered:[/] {name.replace('_', ' ')} to {account}, who need only accept")
+    if accepted is None:
+        say(f"[bold green]as {'accepted' if book.accepted else 'planned'}[/] on chain {chain.id}")
+    else:
+        say(f"[green]✓[/] who governs on chain {chain.id} is written down in {plain(accepted)}")
 
 
 @expanded
@@ -172,9 +220,9 @@ def stop_command(
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to, whole=False)
+        deployed = open_deployment(chain, to, running=False)
         if (live := deployed.stop.live()) and chain.sends and not yes:
-            _confirm(chain.id)
+            confirm(f"stop {chain.id}", "nothing that needs this verifier will be recorded any more.")
         deployed.stop.stop()
         if live and not chain.sends:
             show_dry_run(chain)
@@ -183,11 +231,3 @@ def stop_command(
             show_sent(chain)
         if as_json:
             answer({"ok": True, "chainId": chain.id, "stoppedBefore": not live, **sending(chain)})
-
-
-def _confirm(chain_id: int) -> None:
-    say("[bold red]This cannot be undone:[/] nothing that needs this verifier will be recorded any more.")
-    wanted = f"stop {chain_id}"
-    if typer.prompt(f"Type '{wanted}' to go on", err=True) != wanted:
-        say("nothing was sent")
-        raise typer.Exit(1)

@@ -31,7 +31,8 @@ def register_command(
 ) -> None:
     """Register a circuit under your account; the listing that results is what consumers pin.
 
-    To register again changes nothing. A circuit under insecure-dev is taken by test deployments only.
+    To register again changes nothing; with another fee or URI than before it is refused. A circuit under insecure-dev
+    is taken by test deployments only.
 
     Example: zkinfer chain register digits.circuit --keystore me.json --fee 0.001ether
     """
@@ -70,7 +71,7 @@ def status_command(
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to)
-        deployed = open_deployment(chain, to, whole=False)
+        deployed = open_deployment(chain, to, running=False)
         report = _deployment(deployed)
         report |= {} if listing is None else _listing(deployed, listing)
         report |= {} if request is None else _request(deployed, request)
@@ -81,11 +82,11 @@ def status_command(
 
 
 def _deployment(deployed: Deployed) -> dict[str, Any]:
-    from zkinfer.contracts.deploying import verify_deployment
+    from zkinfer.contracts.deploying import verify_running
     from zkinfer.contracts.errors import DeploymentError
 
     try:
-        verify_deployment(deployed.chain, deployed.book.plan)
+        verify_running(deployed.chain, deployed.book.plan)
         state = "as planned"
     except DeploymentError as err:
         state = err.cause
@@ -94,7 +95,7 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
         "blockTime": f"{datetime.fromtimestamp(deployed.chain.time(), UTC):%Y-%m-%d %H:%M:%SZ}",
         "deployment": state,
         "runs": deployed.stop.live(),
-        "guardian": deployed.book.governance.guardian,
+        "guardian": deployed.stop.guardian(),
         "test": deployed.book.governance.test,
         "ledger": deployed.ledger.address,
         "registry": deployed.registry.address,
@@ -102,12 +103,32 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
 
 
 def _listing(deployed: Deployed, listing: str) -> dict[str, Any]:
-    status = deployed.registry.status(listing)
-    if status == "unknown":
-        return {"listing": listing, "status": status}
-    registry = deployed.registry
-    found = {"listing": listing, "status": status, "modelId": registry.model_id(listing)}
-    return {**found, "fee": str(registry.fee(listing))}
+    if deployed.registry.status(listing) == "unknown":
+        return {"listing": listing, "status": "unknown"}
+    found = deployed.registry.listing(listing)
+    return {
+        "listing": listing,
+        "status": found.status,
+        "modelId": found.model_id,
+        "publisher": found.publisher,
+        "owner": found.owner,
+        "keyDigest": found.key_digest,
+        "setup": _setup_named(found.setup),
+        "selector": found.selector,
+        "visibility": found.visibility,
+        "inputs": found.inputs,
+        "outputs": found.outputs,
+        "fee": str(found.fee),
+        "uri": found.uri,
+    }
+
+
+def _setup_named(digest: str) -> str:
+    from zkinfer.circuits.digest import sha256
+    from zkinfer.circuits.setups import CEREMONIES
+
+    names = {"0x" + sha256(one.tau_g2).hex: one.name for one in CEREMONIES}
+    return names.get(digest, digest)
 
 
 def _request(deployed: Deployed, path: Path) -> dict[str, Any]:

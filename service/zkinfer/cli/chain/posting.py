@@ -35,7 +35,7 @@ def post_command(
     paid: Payment,
     as_json: AsJson = False,
 ) -> None:
-    """Record proven answers on a chain, several in one transaction; to post again changes nothing.
+    """Record proven answers on a chain, as many in one transaction as fit; to post again changes nothing.
 
     What can be compared without a chain is compared first, then the transaction is tried, then it is sent.
 
@@ -47,7 +47,7 @@ def post_command(
         placed = {one.id: one for one in (placed_at(deployed, path) for path in request)}
         answers = {found.id: found_answer for found, found_answer in _matched(deployed, attestation, placed)}
         before = {one: deployed.ledger.entry(one).state for one in answers}
-        _post(deployed, list(answers.values()))
+        _post(deployed, [one for name, one in answers.items() if before[name] != "recorded"])
         if chain.sends:
             _show(deployed, before)
         else:
@@ -92,10 +92,12 @@ def _require_model(deployed: Deployed, attested: Attestation, asked: PlacedReque
 
 
 def _post(deployed: Deployed, answers: Sequence[Answer]) -> None:
-    if len(answers) == 1:
-        deployed.ledger.record(answers[0].request, answers[0].proof, answers[0].instances)
-    else:
-        deployed.ledger.record_batch([(one.request, one.proof, one.instances) for one in answers])
+    posted = [(one.request, one.proof, one.instances) for one in answers]
+    for batch in deployed.ledger.in_batches(posted) if len(posted) > 1 else [posted]:
+        if len(batch) == 1:
+            deployed.ledger.record(*batch[0])
+        elif batch:
+            deployed.ledger.record_batch(batch)
 
 
 def _show(deployed: Deployed, before: Mapping[str, str]) -> None:

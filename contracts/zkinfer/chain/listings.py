@@ -1,0 +1,151 @@
+"""Whether a listing is of the circuit that its publisher shows.
+
+A registry compares counts and the setup, and cannot know more: a key that was made up passes. So whoever relies on a
+listing makes the key again, from the ONNX file and the circuit's recipe, and compares. The checks, in order:
+
+(1) the listing exists and is active
+(2) the circuit is one of an accepted engine and setup, and this ONNX file under its recipe gives it again
+(3) the listing has its model id, and the digest of this very key
+(4) the words of the key that lie on the chain are these
+(5) it tells of the inputs what the circuit does, and has as many public values for inputs and outputs
+(6) it names the circuit's setup
+(7) its proofs go to the deployment's verifier, and that runs
+
+Nothing that the circuit's folder holds is trusted, beyond what is published as its recipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from zkinfer.chain.errors import ListingError
+from zkinfer.circuits.assembly import rebuild
+from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.contracts.client import EmergencyStop, Registry
+from zkinfer.contracts.registration import SELECTOR
+from zkinfer.verifier import Trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from zkinfer.circuits.assembly import Rebuilt
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.home import Home
+    from zkinfer.contracts.book import AddressBook
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.listing import Listing
+
+_HINT: Final = "Do not rely on this listing, unless its publisher shows another circuit that it is of."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that the listing says, and what it must say."""
+
+    what: str
+    found: object
+    wanted: object
+
+    def require(self) -> None:
+        """Raise ListingError where they differ."""
+        if self.found != self.wanted:
+            raise ListingError(f"On the chain, {self.what} is {self.found}; it must be {self.wanted}.", _HINT)
+
+
+def rebuilt_circuit(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_dev_setup: bool = False) -> Rebuilt:
+    """Check (2): the circuit, made again from one's own ONNX file. Takes as long as making keys, the first time.
+
+    Raises:
+        ListingError: it is under insecure-dev, or what was made is another circuit.
+        UntrustedEngineError, UntrustedSetupError: see there.
+        ZkinferError: it could not be made again.
+    """
+    recipe, identity = circuit.manifest.recipe, circuit.manifest.identity
+    if recipe.setup.is_insecure_dev and not unsafe_accept_dev_setup:
+        raise ListingError(
+            f"{circuit.folder} is under insecure-dev, a setup for tests: anybody can forge its proofs.",
+            "Rely on a circuit under a real ceremony; for a trial, give --unsafe-accept-dev-setup.",
+        )
+    trusted = Trusted.of([model], home.setups, home.rebuilt)
+    engine, setup = trusted.engine(recipe.engine), trusted.setup(recipe.setup, circuit.manifest.program.log_rows)
+    engine.check_run_arguments(recipe.run_arguments)
+    made = rebuild(model, recipe, engine=engine, setup=setup, cache=trusted.cache)
+    if made.identity != identity:
+        raise ListingError(
+            f"{model} under the recipe of {circuit.folder} gives the model {made.identity.model_id}; "
+            f"the circuit says {identity.model_id}.",
+            "It is of another ONNX file, or was altered.",
+        )
+    return made
+
+
+def verify_listing(
+    chain: Chain,
+    book: AddressBook,
+    listing: str,
+    circuit: Circuit,
+    model: Path,
+    home: Home,
+    *,
+    unsafe_accept_dev_setup: bool = False,
+    observer: Callable[[Check], None] = lambda _: None,
+) -> Listing:
+    """Return what the registry says of a listing if all checks pass, in the module's order.
+
+    Args:
+        chain: where it is registered.
+        book: the deployment, whose code the caller has compared with the chain.
+        listing: its name.
+        circuit: the circuit that it is said to be of.
+        model: one's own copy of the ONNX file.
+        home: setups, and where rebuilt circuits are kept.
+        unsafe_accept_dev_setup: take a circuit whose proofs anybody can forge.
+        observer: told of each check that passed.
+
+    Raises:
+        ListingError: the first check that failed.
+        ZkinferError: as `rebuilt_circuit`.
+        ChainError: the node failed.
+    """
+    registry = Registry(chain, book.addresses["ModelRegistry"])
+
+    def settle(check: Check) -> None:
+        check.require()
+        observer(check)
+
+    settle(Check("the status", registry.status(listing), "active"))  # (1)
+    found = registry.listing(listing)
+    made = rebuilt_circuit(circuit, model, home, unsafe_accept_dev_setup=unsafe_accept_dev_setup)  # (2)
+    for check in _said(chain, found, made, circuit):  # (3) to (6)
+        settle(check)
+    for check in _verified(chain, book, found):  # (7)
+        settle(check)
+    return found
+
+
+def _said(chain: Chain, found: Listing, made: Rebuilt, circuit: Circuit) -> Iterator[Check]:
+    identity, program = made.identity, made.program
+    counts = {role: sum(slot.count for slot in program.slots if slot.role == role) for role in ("input", "output")}
+    yield Check("the SHA-256 of the ONNX file", found.onnx_digest, _hex(identity.model))
+    yield Check("the model id", found.model_id, identity.model_id)
+    yield Check("the digest of the verifying key", found.key_digest, _hex(identity.verifying_key))
+    words = chain.code(found.key) == b"\0" + EzklEngine.evm_key(made.folder)
+    yield Check("whether the stored key is the rebuilt one", words, True)
+    yield Check("the visibility of the inputs", found.visibility, program.inputs[0].visibility)
+    yield Check("the number of public input values", found.inputs, counts["input"])
+    yield Check("the number of public output values", found.outputs, counts["output"])
+    yield Check("the trusted setup", found.setup, _hex(circuit.manifest.recipe.setup.tau_g2))
+
+
+def _verified(chain: Chain, book: AddressBook, found: Listing) -> Iterator[Check]:
+    at, selector = book.addresses, "0x" + SELECTOR.hex()
+    yield Check("the proving system", found.selector, selector)
+    route = chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SELECTOR)
+    yield Check("the verifier of its proofs", route, at["EmergencyStop"])
+    yield Check("whether the verifier runs", EmergencyStop(chain, at["EmergencyStop"]).live(), True)
+
+
+def _hex(digest: str) -> str:
+    return "0x" + digest.partition(":")[2]

@@ -1,0 +1,132 @@
+from dataclasses import replace
+
+import pytest
+from tests.unit.contracts.fakenode import unchanged
+
+from zkinfer.contracts import Registration, Request, commitment, load_canary
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.client import EmergencyStop, Ledger, Registry
+from zkinfer.contracts.deploying import Governance, deploy, plan
+from zkinfer.contracts.embedded import embedded_chain
+from zkinfer.contracts.errors import AlreadyRegisteredError, RevertedError, TransactionFailedError
+from zkinfer.contracts.signers import unsafe_dev_account
+
+CANARY = Registration(
+    onnx_digest="0x" + "ab" * 32,
+    key=load_canary().key,
+    visibility="public",
+    inputs=1,
+    outputs=1,
+    fee=5,
+    uri="https://example.org",
+)
+
+
+@pytest.fixture(scope="module")
+def base():
+    chain = embedded_chain()
+    wanted = plan(Governance(chain.address, ("0x" + "b0" * 20,), delay=60))
+    deploy(chain, wanted)
+    return chain, wanted.addresses
+
+
+@pytest.fixture
+def chain(base):
+    with unchanged(base[0]):
+        yield base[0]
+
+
+@pytest.fixture
+def deployed(base):
+    return base[1]
+
+
+@pytest.fixture
+def registry(chain, deployed):
+    return Registry(chain, deployed["ModelRegistry"])
+
+
+@pytest.fixture
+def listing(registry):
+    return registry.register(CANARY)
+
+
+def test_listing_says_what_was_registered(registry, listing, chain):
+    found = registry.listing(listing)
+    assert found.model_id == CANARY.model_id
+    assert (found.onnx_digest, found.key_digest) == (CANARY.onnx_digest, load_canary().key_digest)
+    assert (found.setup, found.selector) == (load_canary().setup, "0x" + CANARY.selector.hex())
+    assert (found.visibility, found.inputs, found.outputs) == ("public", 1, 1)
+    assert (found.status, found.fee, found.uri) == ("active", 5, "https://example.org")
+    assert found.publisher == found.owner == chain.address
+    assert chain.code(found.key) == b"\0" + CANARY.key
+
+
+def test_registering_again_changes_nothing_and_otherwise_is_refused(registry, listing, chain):
+    before = chain._web3.eth.block_number
+    assert registry.register(CANARY) == listing
+    for change in ({"fee": 6}, {"uri": ""}):
+        (name,) = change
+        with pytest.raises(AlreadyRegisteredError, match=f"its {name} is .* instead of .*owner"):
+            registry.register(replace(CANARY, **change))
+    assert chain._web3.eth.block_number == before
+
+
+@pytest.mark.parametrize("status", ["deprecated", "revoked"])
+def test_registering_what_is_not_active_any_more_is_refused(registry, listing, status):
+    {"deprecated": registry.deprecate, "revoked": registry.revoke}[status](listing)
+    with pytest.raises(AlreadyRegisteredError, match=f"was registered before, and is {status}"):
+        registry.register(CANARY)
+
+
+def test_owner_does_each_thing_once(registry, listing, chain):
+    for _ in range(2):
+        registry.set_fee(listing, 7)
+    assert registry.fee(listing) == 7
+    registry.deprecate(listing)
+    registry.revoke(listing)
+    before = chain._web3.eth.block_number
+    assert registry.revoke(listing) is None
+    assert chain._web3.eth.block_number == before
+
+
+def test_revoked_listing_is_not_deprecated(registry, listing):
+    registry.revoke(listing)
+    with pytest.raises(RevertedError, match="StatusNeverReturns"):
+        registry.deprecate(listing)
+
+
+@pytest.mark.parametrize("act", [Registry.revoke, Registry.deprecate, lambda registry, of: registry.set_fee(of, 9)])
+def test_others_have_no_power_over_a_listing(listing, chain, deployed, act):
+    other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
+    with pytest.raises(RevertedError, match="NotOwner"):
+        act(Registry(other, deployed["ModelRegistry"]), listing)
+
+
+def test_listing_that_is_not_there_is_refused(registry):
+    assert registry.status("0x" + "00" * 32) == "unknown"
+    with pytest.raises(RevertedError, match="UnknownListing"):
+        registry.listing("0x" + "00" * 32)
+
+
+def test_refunded_request_is_not_opened_again(chain, deployed, registry, listing):
+    ledger = Ledger(chain, deployed["InferenceLedger"])
+    request = Request(
+        listing=listing,
+        input_commitment=commitment([1]),
+        consumer=chain.address,
+        requester=chain.address,
+        expiry=chain.time() + 3600,
+        refund_to=chain.address,
+        owner_fee=5,
+    )
+    opened = ledger.request(request)
+    assert ledger.request(request) == opened
+    registry.revoke(listing)
+    ledger.refund(request)
+    with pytest.raises(TransactionFailedError, match=r"were given back; it is closed.*Make a new request"):
+        ledger.request(request)
+
+
+def test_guardian_is_asked_of_the_chain(chain, deployed):
+    assert EmergencyStop(chain, deployed["EmergencyStop"]).guardian() == chain.address
