@@ -187,6 +187,17 @@ def test_only_the_owner_changes_a_fee(deployed, registered):
     assert deployed.sees("status", "--listing", registered).document["status"] == "active"
 
 
+def test_route_is_scheduled_once_and_waits(deployed):
+    remove = ("route", "remove", "0x01020304")
+    shown = deployed.sees(*remove, "--show").document
+    assert (shown["state"], shown["transactions"], set(shown["calls"])) == ("unset", [], {"schedule", "execute"})
+    first, again = deployed(*remove).document, deployed(*remove).document
+    assert [one["state"] for one in (first, again)] == ["waiting", "waiting"]
+    assert [len(one["transactions"]) for one in (first, again)] == [1, 0]
+    refused = deployed("route", "add", "0x01020304", FOREVER)
+    assert (refused.status, refused.document["error"]["type"]) == (1, "DeploymentError")
+
+
 def test_delay_of_a_deployment_is_not_changed_by_deploying(deployed):
     outcome = deployed("deploy", "--delay", "7d")
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "AddressBookError")

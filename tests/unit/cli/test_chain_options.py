@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.cli.chain import access
-from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_coin, parse_word
+from zkinfer.cli.chain.options import (
+    Connection,
+    Payment,
+    expanded,
+    parse_address,
+    parse_coin,
+    parse_selector,
+    parse_word,
+)
 from zkinfer.contracts.errors import SignerError
 
 ADDRESS = "0x" + "aB" * 20
@@ -38,6 +46,13 @@ def test_every_amount_of_wei_is_read(wei):
 def test_addresses_and_words_are_read_in_lower_case():
     assert parse_address(f" {ADDRESS} ") == ADDRESS.lower()
     assert parse_word("0x" + "AB" * 32) == "0x" + "ab" * 32
+
+
+@pytest.mark.parametrize("text", ["", "0x010203", "0x0102030405", "01020304", "0x0102030g"])
+def test_selector_that_is_none_is_refused(text):
+    assert parse_selector("0x0102030A") == "0x0102030a"
+    with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
+        parse_selector(text)
 
 
 @pytest.mark.parametrize("text", ["", "0x", "ab" * 21, "0x" + "ab" * 19, "0x" + "ab" * 21, "0x" + "zz" * 20])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.chain import asking, dev, governing, listings, models, posting
+from zkinfer.cli.chain import asking, dev, governing, listings, models, posting, routes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,4 +27,5 @@ app.command("withdraw")(asking.withdraw_command)
 app.command("fee")(listings.fee_command)
 app.command("deprecate")(listings.deprecate_command)
 app.command("revoke")(listings.revoke_command)
+app.add_typer(routes.app, name="route")
 app.command("stop")(governing.stop_command)

@@ -43,6 +43,11 @@ def parse_word(text: object) -> str:
     return _hex(text, 64)
 
 
+def parse_selector(text: object) -> str:
+    """4 bytes in lower-case hex; raises typer.BadParameter for what is none."""
+    return _hex(text, 8)
+
+
 def _hex(text: object, digits: int) -> str:
     word = str(text).strip().lower()
     if not (len(word) == 2 + digits and word.startswith("0x") and set(word[2:]) <= set("0123456789abcdef")):

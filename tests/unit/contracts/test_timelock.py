@@ -1,0 +1,84 @@
+import pytest
+from tests.unit.contracts.fakenode import unchanged
+
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploying import SELECTOR, Governance, deploy, plan
+from zkinfer.contracts.embedded import embedded_chain
+from zkinfer.contracts.errors import RevertedError
+from zkinfer.contracts.signers import unsafe_dev_account
+from zkinfer.contracts.timelock import Timelock, route_added, route_removed
+
+DELAY = 60
+
+
+@pytest.fixture(scope="module")
+def base():
+    chain = embedded_chain()
+    wanted = plan(Governance(chain.address, (chain.address,), delay=DELAY))
+    deploy(chain, wanted)
+    return chain, wanted.addresses
+
+
+@pytest.fixture
+def chain(base):
+    with unchanged(base[0]):
+        yield base[0]
+
+
+@pytest.fixture
+def removal(base):
+    return route_removed(base[1]["VerifierRouter"], SELECTOR)
+
+
+@pytest.fixture
+def timelock(chain, base):
+    return Timelock(chain, base[1]["TimelockController"])
+
+
+def wait(chain):
+    chain._web3.provider.ethereum_tester.time_travel(chain.time() + DELAY + 1)
+
+
+def test_route_ends_after_the_delay_and_not_before(base, chain, timelock, removal):
+    assert timelock.state(removal) == "unset"
+    timelock.schedule(removal)
+    assert (timelock.state(removal), timelock.due(removal)) == ("waiting", chain.time() + DELAY)
+    with pytest.raises(RevertedError, match="TimelockUnexpectedOperationState"):
+        timelock.execute(removal)
+    wait(chain)
+    timelock.execute(removal)
+    assert timelock.state(removal) == "done"
+    with pytest.raises(RevertedError, match="Selector"):
+        chain.read("VerifierRouter", base[1]["VerifierRouter"], "verifierOf", SELECTOR)
+
+
+def test_each_step_is_sent_once(chain, timelock, removal):
+    timelock.schedule(removal)
+    assert timelock.schedule(removal) is None
+    wait(chain)
+    timelock.execute(removal)
+    assert timelock.execute(removal) is None
+    assert timelock.schedule(removal) is None
+
+
+def test_used_selector_is_not_routed_again(base, chain, timelock):
+    again = route_added(base[1]["VerifierRouter"], SELECTOR, base[1]["EmergencyStop"])
+    timelock.schedule(again)
+    wait(chain)
+    with pytest.raises(RevertedError, match="Selector"):
+        timelock.execute(again)
+
+
+@pytest.mark.parametrize("step", [Timelock.schedule, Timelock.execute])
+def test_others_have_no_power(base, chain, timelock, removal, step):
+    if step is Timelock.execute:
+        timelock.schedule(removal)
+        wait(chain)
+    other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
+    with pytest.raises(RevertedError, match="AccessControlUnauthorizedAccount"):
+        step(Timelock(other, timelock.address), removal)
+
+
+def test_operation_is_named_by_what_it_does(base, timelock, removal):
+    other = route_removed(base[1]["VerifierRouter"], b"\1\2\3\4")
+    assert timelock.id_of(removal) != timelock.id_of(other)
