@@ -20,12 +20,12 @@ import re
 import selectors
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import machine, processes
 from zkinfer.circuits.errors import EngineCrashedError, EngineError
+from zkinfer.circuits.patience import Patience
 from zkinfer.circuits.stopping import stop_descriptor, stopped
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ _FRACTION = re.compile(rb"[01]\.\d{4}")
 class Limits:
     """What one child may use: wall-clock seconds, and bytes of address space (None: no bound).
 
-    Processor time is bounded to the same seconds on every core.
+    Processor time is bounded to the same seconds on every core. Where the child yields, that is the bound, and the
+    wall clock is read as `Patience` says.
     """
 
     seconds: float = 3600.0
@@ -83,14 +84,14 @@ def run(
     """
     oom_kills = machine.oom_kills()
     with _started() as (process, answer_fd):
-        deadline = time.monotonic() + limits.seconds
+        patience = Patience(process.pid, limits.seconds, yields=processes.yields())
         request = {"function": function, "arguments": arguments, **asdict(limits)}
         assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
         with contextlib.suppress(BrokenPipeError):  # it died already: the exit status says why
             process.stdin.write(json.dumps(request).encode())
             process.stdin.close()
-        answer, noise = _read_until_end(process, answer_fd, deadline, progress)
-        status = _wait(process, deadline)
+        answer, noise = _read_until_end(process, answer_fd, patience, progress)
+        status = _wait(process, patience)
     if answer:
         return _opened(answer, status, noise, oom_kills)
     raise processes.death(status, noise, oom_kills)
@@ -106,17 +107,18 @@ def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         processes.kill(process)
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float) -> int:
-    try:
-        return process.wait(max(1.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired as err:
-        raise processes.late() from err
+def _wait(process: subprocess.Popen[bytes], patience: Patience) -> int:
+    while True:
+        try:
+            return process.wait(max(1.0, patience.left()))
+        except subprocess.TimeoutExpired:
+            patience.require()
 
 
 def _read_until_end(
     process: subprocess.Popen[bytes],
     answer_fd: int,
-    deadline: float,
+    patience: Patience,
     progress: Callable[[float], None] | None,
 ) -> tuple[bytes, str]:
     assert process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
@@ -130,9 +132,8 @@ def _read_until_end(
         if stop is not None:
             selector.register(stop, selectors.EVENT_READ)
         while open_ends:
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready or time.monotonic() > deadline:  # a child may chatter past its time
-                raise processes.late()
+            ready = selector.select(patience.left())
+            patience.require()  # whatever was read: a child may chatter past its time
             for key, _ in ready:
                 if key.fd == stop:
                     raise stopped()

@@ -13,7 +13,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STDERR_TAIL = 4096
+SHARE_NICENESS = 10  # a tenth of what others get
 _NICEST = 19
 _OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
 _YIELDING: ContextVar[bool] = ContextVar("zkinfer_yielding", default=False)
@@ -67,7 +70,7 @@ def start(module: str) -> tuple[subprocess.Popen[bytes], int]:
 
 @contextlib.contextmanager
 def yielding() -> Iterator[None]:
-    """In this block and thread, what `start` starts runs only while nobody else wants the processors.
+    """In this block and thread, what `start` starts leaves the processors to others, until `lift`.
 
     This process itself does not yield: it may hold a lock that others wait for.
     """
@@ -78,15 +81,54 @@ def yielding() -> Iterator[None]:
         _YIELDING.reset(token)
 
 
+def yields() -> bool:
+    """Whether what `start` starts now yields."""
+    return _YIELDING.get()
+
+
 def _yield_processors(pid: int) -> None:
     with contextlib.suppress(OSError):
-        if hasattr(os, "SCHED_IDLE"):
+        os.setpriority(os.PRIO_PROCESS, pid, SHARE_NICENESS)
+        if can_lift():
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-        else:
-            os.setpriority(os.PRIO_PROCESS, pid, _NICEST)
-    # A kernel that shares the processors out by sessions (sched(7), autogroup) compares priorities only within one.
+    _yield_to_sessions(pid, _NICEST if can_lift() else SHARE_NICENESS)
+
+
+def lift(pid: int) -> None:
+    """Give a process that yielded for long a share of the processors, the smaller one, whoever else wants them."""
+    if can_lift():
+        with contextlib.suppress(OSError):  # it or one of its threads is just ending
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+    _yield_to_sessions(pid, SHARE_NICENESS)
+
+
+@cache
+def can_lift() -> bool:
+    """Whether what was begun with nothing but what others leave may have more later.
+
+    Rights, limits (RLIMIT_NICE) and containers have a say in it, so it is tried, in a thread that ends with the trial.
+    Where it may not, it is begun with its share: what can never be lifted could starve.
+    """
+    came_back = []
+
+    def trial() -> None:
+        with contextlib.suppress(OSError, AttributeError):  # not Linux
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SHARE_NICENESS)
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            came_back.append(True)
+
+    thread = threading.Thread(target=trial)
+    thread.start()
+    thread.join()
+    return bool(came_back)
+
+
+def _yield_to_sessions(pid: int, niceness: int) -> None:
+    """A kernel that shares the processors out by sessions (sched(7), autogroup) compares priorities only within one."""
     with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(str(_NICEST))
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def _environment() -> dict[str, str]:

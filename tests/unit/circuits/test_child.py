@@ -278,18 +278,48 @@ def said_by_a_child(expression):
     return str(caught.value).rpartition("ValueError: ")[2]
 
 
+@pytest.fixture(params=[True, False], ids=["that can be lifted", "that cannot"])
+def liftable(request, monkeypatch):
+    """With the rights to lift a child again, and without."""
+    if request.param and not processes.can_lift():
+        pytest.skip("needs the right to leave SCHED_IDLE")
+    monkeypatch.setattr(processes, "can_lift", lambda: request.param)
+    return request.param
+
+
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
-def test_child_yields_the_processors_where_it_should_and_only_there():
+def test_child_yields_the_processors_where_it_should_and_only_there(liftable):
     with processes.yielding():
-        assert said_by_a_child("os.sched_getscheduler(0)") == str(os.SCHED_IDLE)
+        scheduler = os.SCHED_IDLE if liftable else os.sched_getscheduler(0)
+        assert said_by_a_child("os.sched_getscheduler(0), os.nice(0)") == f"({scheduler}, 10)"
     assert said_by_a_child("os.sched_getscheduler(0)") == str(os.sched_getscheduler(0))
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
+def test_child_that_is_lifted_has_its_share_in_all_its_threads(liftable):
+    with processes.yielding():
+        process, answers = processes.start("zkinfer.circuits.child")
+    try:
+        processes.lift(process.pid)
+        threads = [int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir()]
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
+    finally:
+        processes.kill(process)
+        os.close(answers)
+    processes.lift(process.pid)  # which is gone
+
+
+def test_child_that_hangs_while_it_yields_is_killed():
+    with processes.yielding(), pytest.raises(EngineCrashedError, match="did nothing for too long"):
+        execute("import time; time.sleep(60)", limits=Limits(seconds=1.5))
+
+
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="processors are not shared out by sessions here")
-def test_session_of_a_yielding_child_yields_to_other_sessions():
+def test_session_of_a_yielding_child_yields_to_other_sessions(liftable):
     own = "Path('/proc/self/autogroup').read_text().split()[2]"
     with processes.yielding():
-        assert said_by_a_child(own) == "19"
+        assert said_by_a_child(own) == ("19" if liftable else "10")
     assert said_by_a_child(own) == "0"
 
 
