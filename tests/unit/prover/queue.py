@@ -11,7 +11,9 @@ NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 CIRCUIT = sha256(b"circuit")
 REQUEST_ID = "0x" + "11" * 32
 LIMITS = QueueLimits(disk_reserve_bytes=0)
-PATIENCE = Patience(backoff=1.0, longest_backoff=60.0, finished=1000.0, failed_inputs=100.0, orphans=500.0)
+PATIENCE = Patience(
+    backoff=1.0, longest_backoff=60.0, finished=1000.0, failed_inputs=100.0, orphans=500.0, settling=0.0
+)
 
 
 class Clock:

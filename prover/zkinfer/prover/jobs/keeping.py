@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from zkinfer.prover.jobs.watching import ClockWatch, LeaseWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs.values import Patience
     from zkinfer.prover.jobs.watching import Sign
 
-_ORPHANS_EVERY = 600.0
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+_ORPHANS_EVERY, _NOTE_CLOCK_EVERY = 600.0, 300.0
 
 
 class Keeper:
-    """See `JobStore.sweep`. It remembers what it saw of leases and clocks, and nothing that a restart would miss."""
+    """See `JobStore.sweep`. It remembers what it saw of leases and clocks, and nothing that a restart would miss.
+
+    When the clock was last believed is in the database: whoever starts with one far ahead of that waits longer.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,8 @@ class Keeper:
         self._clock = clock
         self._monotonic = monotonic
         self._leases = LeaseWatch()
-        self._clock_watch = ClockWatch()
+        self._clock_watch: ClockWatch | None = None
+        self._note_clock_at = 0.0
         self._sweeping = threading.Lock()
         self._orphans_at = monotonic()
 
@@ -52,12 +57,24 @@ class Keeper:
         with self._sweeping:
             now, monotonic = self._clock(), self._monotonic()
             requeued, failed = self._end_lapsed(now, monotonic)
-            if not self._clock_watch.trustworthy(now, monotonic):
-                return Swept(requeued, failed)
+            if not self._trusts(now, monotonic):  # what needs no clock is done
+                return Swept(requeued, failed, artefacts=self.collect(self._idle_inputs(_LONG_AGO)))
             expired = self._expire(now)
             forgotten, removed = self._forget(now)
             removed += self.collect(self._idle_inputs(now)) + self._remove_orphans(now, monotonic)
             return Swept(requeued, failed, expired, forgotten, removed)
+
+    def _trusts(self, now: datetime, monotonic: float) -> bool:
+        """Whether the time of day is what it seems; if so, that is kept for the next start."""
+        if self._clock_watch is None:
+            with self._database.reading() as connection:
+                self._clock_watch = ClockWatch(self._patience.settling, sweeping.clock_seen(connection))
+        if not self._clock_watch.trustworthy(now, monotonic):
+            return False
+        if monotonic >= self._note_clock_at:
+            self._database.write(lambda connection: sweeping.note_clock(connection, now))
+            self._note_clock_at = monotonic + _NOTE_CLOCK_EVERY
+        return True
 
     def _end_lapsed(self, now: datetime, monotonic: float) -> tuple[int, int]:
         with self._database.reading() as connection:
@@ -87,14 +104,14 @@ class Keeper:
             return sweeping.idle_inputs(connection, self._patience, now)
 
     def _remove_orphans(self, now: datetime, monotonic: float) -> int:
-        """Files that no job names: of a server that was killed between putting and submitting."""
+        """Files that no job names: of a server that was killed between putting and submitting. The rest comes next."""
         if monotonic < self._orphans_at:
             return 0
-        self._orphans_at = monotonic + _ORPHANS_EVERY
         old = self._artefacts.older_than(self._patience.orphans, now.timestamp())
         with self._database.reading() as connection:
-            orphans = [digest for digest in old if not sweeping.is_named(connection, digest)]
-        return self.collect(orphans)
+            orphans = sweeping.unnamed(connection, old)
+        self._orphans_at = monotonic if len(orphans) > sweeping.AT_ONCE else monotonic + _ORPHANS_EVERY
+        return self.collect(orphans[: sweeping.AT_ONCE])
 
     def collect(self, digests: Collection[Digest]) -> int:
         """Remove those that no job needs. Whoever is killed before it is done leaves it to the next sweep."""

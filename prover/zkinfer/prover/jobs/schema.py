@@ -1,6 +1,7 @@
 """The tables. Times are integers: microseconds since 1970, UTC, the same in every database.
 
-A change of these tables needs a new `SCHEMA_VERSION`, and a way from the last one in `database`.
+A change of a table needs a new `SCHEMA_VERSION`, and a way from the last one in `database`. A new table does not: it is
+made where it is missing, and who does not know it leaves it alone.
 """
 
 from __future__ import annotations
@@ -43,6 +44,14 @@ place = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("artefacts", String(64), nullable=False),
+)
+
+# One row: when the time of day was last believed.
+clock = Table(
+    "zkinfer_clock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seen", BigInteger, nullable=False),
 )
 
 # When an owner was last given a worker, as a revision: the longest ago comes next.

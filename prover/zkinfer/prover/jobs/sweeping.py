@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BindParameter, and_, bindparam, delete, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, insert, or_, select, union, update
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.prover.jobs import ending
-from zkinfer.prover.jobs.rows import seconds_in_ticks, ticks
-from zkinfer.prover.jobs.schema import jobs, owners, queued, running, unfinished
+from zkinfer.prover.jobs.rows import moment, seconds_in_ticks, ticks
+from zkinfer.prover.jobs.schema import clock, jobs, owners, queued, running, unfinished
 from zkinfer.prover.jobs.values import JobState
 from zkinfer.prover.jobs.watching import Sign
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -40,6 +41,11 @@ _NEEDLESS = (jobs.c.inputs_kept, ~unfinished, or_(jobs.c.state != str(JobState.F
 _IDLE = select(jobs.c.inputs).where(*_NEEDLESS).limit(AT_ONCE)
 _NOT_KEPT = update(jobs).where(jobs.c.inputs == _NAME, *_NEEDLESS).values(inputs_kept=False)
 _USED = select(jobs.c.number).where(or_(and_(jobs.c.inputs == _NAME, jobs.c.inputs_kept), jobs.c.attestation == _NAME))
+_NAMES: BindParameter[Any] = bindparam("names", expanding=True)
+_NAMED = union(
+    select(jobs.c.inputs).where(jobs.c.inputs.in_(_NAMES), jobs.c.inputs_kept),
+    select(jobs.c.attestation).where(jobs.c.attestation.in_(_NAMES)),
+)
 
 
 def signs(connection: Connection) -> list[Sign]:
@@ -94,6 +100,27 @@ def collect(
 def is_named(connection: Connection, digest: Digest) -> bool:
     """Whether a job needs an artefact."""
     return connection.execute(_USED, {"name": str(digest)}).first() is not None
+
+
+def unnamed(connection: Connection, digests: Sequence[Digest]) -> list[Digest]:
+    """Those that no job needs."""
+    named: set[str] = set()
+    for start in range(0, len(digests), AT_ONCE):
+        names = [str(digest) for digest in digests[start : start + AT_ONCE]]
+        named.update(connection.scalars(_NAMED, {"names": names}))
+    return [digest for digest in digests if str(digest) not in named]
+
+
+def clock_seen(connection: Connection) -> float | None:
+    """When the time of day was last believed, in Unix seconds; None for never."""
+    seen = connection.scalar(select(clock.c.seen))
+    return None if seen is None else moment(seen).timestamp()
+
+
+def note_clock(connection: Connection, now: datetime) -> None:
+    """Keep that it is believed now."""
+    if connection.execute(update(clock).values(seen=ticks(now))).rowcount == 0:
+        connection.execute(insert(clock).values(id=1, seen=ticks(now)))
 
 
 def _ago(seconds: float, now: datetime) -> int:

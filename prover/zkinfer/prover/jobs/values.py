@@ -199,6 +199,8 @@ class Patience:
         finished: how long a finished job and its attestation are kept.
         failed_inputs: how long the inputs of a failed job are kept, so that it can be retried; 0 keeps none.
         orphans: age from which a file that no job names is removed.
+        settling: how long the clock must run evenly before anything expires or is removed; six times that where it is
+            more than an hour ahead of when it was last believed.
     """
 
     failures: int = 5
@@ -208,6 +210,7 @@ class Patience:
     finished: float = 30 * 86_400.0
     failed_inputs: float = 86_400.0
     orphans: float = 3600.0
+    settling: float = 600.0
 
     def pause(self, failures: int) -> float:
         """Seconds before a job is tried again that failed so many times."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _SLACK = 30.0
-_SETTLING = 600.0
+_AHEAD = 3600.0
+_SIXFOLD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,30 @@ class LeaseWatch:
 
 
 class ClockWatch:
-    """Notices that the time of day was set, by comparing it with the monotonic clock."""
+    """Notices that the time of day was set, or was wrong at the start, by comparing it with what else is known.
 
-    def __init__(self) -> None:
+    Args:
+        settling: seconds that the clock must run evenly, after the first look as after every jump.
+        last_seen: the latest time that an earlier watcher believed, in Unix seconds; None where there was none.
+    """
+
+    def __init__(self, settling: float, last_seen: float | None) -> None:
+        self._settling = settling
+        self._last_seen = last_seen
         self._offset: float | None = None
         self._settled_at = 0.0
 
     def trustworthy(self, now: datetime, monotonic: float) -> bool:
-        """Whether the clock ran evenly for the last ten minutes, or as long as it was watched."""
+        """Whether the clock ran evenly for long enough."""
         offset = now.timestamp() - monotonic
-        if self._offset is not None and abs(offset - self._offset) > _SLACK:
-            self._settled_at = monotonic + _SETTLING
+        if self._offset is None:
+            self._settled_at = monotonic + self._at_first(now.timestamp())
+        elif abs(offset - self._offset) > _SLACK:
+            self._settled_at = monotonic + self._settling
         self._offset = offset
         return monotonic >= self._settled_at
+
+    def _at_first(self, now: float) -> float:
+        """A machine that was off for long looks like one whose clock is not set yet: time will tell."""
+        ahead = self._last_seen is not None and now - self._last_seen > _AHEAD
+        return self._settling * _SIXFOLD if ahead else self._settling

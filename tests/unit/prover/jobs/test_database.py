@@ -8,9 +8,9 @@ from tests.unit.prover.queue import LIMITS, Queue
 
 from zkinfer.circuits.errors import QuotaExceededError, StoreError
 from zkinfer.prover.artefacts import ArtefactStore
-from zkinfer.prover.jobs import JobState, JobStore, QueueLimits
+from zkinfer.prover.jobs import JobState, JobStore, QueueLimits, sweeping
 from zkinfer.prover.jobs.database import opened
-from zkinfer.prover.jobs.schema import SCHEMA_VERSION, state
+from zkinfer.prover.jobs.schema import SCHEMA_VERSION, clock, state
 
 
 def file_of(queue):
@@ -72,6 +72,16 @@ def test_driver_that_is_missing_is_named_with_its_cure(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"psycopg is not installed.*zkinfer\[postgres\]"):
         opened("postgresql+psycopg://ann@127.0.0.1:1/jobs")
+
+
+def test_database_from_before_clocks_were_noted_gets_its_table(queue):
+    job = queue.submit()
+    queue.store._database.write(clock.drop)
+    restarted = queue.again()
+    restarted.store.sweep()
+    assert restarted.state(job) == JobState.QUEUED
+    with restarted.store._database.reading() as connection:
+        assert sweeping.clock_seen(connection) == queue.clock.now.timestamp()
 
 
 def test_database_of_a_newer_version_is_refused(queue):

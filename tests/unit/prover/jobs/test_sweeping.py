@@ -1,14 +1,16 @@
 import os
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.prover.queue import LIMITS, NOON
+from tests.unit.prover.queue import LIMITS, NOON, PATIENCE
 
 from zkinfer.circuits.errors import ArtefactMissingError, JobStateError, LeaseLostError, UnknownJobError
-from zkinfer.prover.jobs import Failure, JobState, Patience, Swept
+from zkinfer.prover.jobs import Failure, JobState, Swept, sweeping
 
 FAILURE = Failure(reason="RANGE", cause="Too large.")
-NO_INPUTS_OF_FAILED = [Patience(failed_inputs=0)]
+NO_INPUTS_OF_FAILED = [replace(PATIENCE, failed_inputs=0)]
+SETTLING = [replace(PATIENCE, settling=600.0)]
 
 
 def ended(queue, how, **fields):
@@ -110,6 +112,18 @@ def test_artefact_that_was_put_and_never_submitted_is_removed_in_time(queue):
     assert list(queue.artefacts.root.iterdir()) == []
 
 
+def test_many_orphans_are_removed_some_at_a_time(queue, monkeypatch):
+    monkeypatch.setattr(sweeping, "AT_ONCE", 2)
+    waiting = queue.submit()
+    for number in range(5):
+        queue.artefacts.put(f"orphan {number}".encode())
+    for path in queue.artefacts.root.iterdir():
+        aged(queue, path, 900)
+    queue.clock.wait(700)
+    assert [queue.store.sweep().artefacts for _ in range(4)] == [2, 2, 1, 0]
+    assert queue.has_inputs(waiting)
+
+
 def test_artefacts_that_jobs_name_are_no_orphans(queue):
     done = ended(queue, "SUCCEEDED")
     waiting = queue.submit()
@@ -138,9 +152,20 @@ def test_finished_jobs_are_forgotten_in_time(queue):
         queue.store.get(jobs[0].id)
 
 
-def test_clock_that_jumps_ahead_forgets_nothing_until_it_stays_there(queue):
-    job = ended(queue, "SUCCEEDED")
+# --- clocks that are wrong
+
+
+def settled(queue):
+    """The queue, once its clock is believed."""
     queue.store.sweep()
+    queue.clock.wait(600)
+    queue.store.sweep()
+
+
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_clock_that_jumps_ahead_forgets_nothing_until_it_stays_there(queue):
+    settled(queue)
+    job = ended(queue, "SUCCEEDED")
     queue.clock.jump(10_000)
     for _ in range(9):
         assert queue.store.sweep() == Swept()
@@ -151,13 +176,76 @@ def test_clock_that_jumps_ahead_forgets_nothing_until_it_stays_there(queue):
     assert queue.state(job) == "SUCCEEDED"
 
 
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
 def test_clock_that_stays_ahead_is_believed_in_the_end(queue):
+    settled(queue)
     ended(queue, "SUCCEEDED")
-    queue.store.sweep()
     queue.clock.jump(10_000)
     queue.store.sweep()
     queue.clock.wait(601)
     assert queue.store.sweep().forgotten == 1
+
+
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_clock_of_a_start_is_watched_before_anything_expires_or_is_forgotten(queue):
+    old = ended(queue, "SUCCEEDED")
+    queue.submit(deadline=NOON + timedelta(seconds=5))
+    queue.clock.jump(2000)
+    assert queue.store.sweep() == Swept()
+    queue.clock.wait(599)
+    assert queue.store.sweep() == Swept()
+    assert queue.artefacts.has(old.attestation)
+    queue.clock.wait(1)
+    swept = queue.store.sweep()
+    assert (swept.expired, swept.forgotten) == (1, 1)
+
+
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_clock_of_a_start_that_is_put_right_forgets_nothing(queue):
+    job = ended(queue, "SUCCEEDED")
+    settled(queue)
+    restarted = queue.again()
+    queue.clock.jump(400 * 86_400)
+    for _ in range(50):
+        assert restarted.store.sweep() == Swept()
+        queue.clock.wait(60)
+    queue.clock.jump(-400 * 86_400)
+    assert restarted.store.sweep() == Swept()
+    assert restarted.state(job) == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_start_after_a_long_time_believes_its_clock_after_an_hour(queue):
+    ended(queue, "SUCCEEDED")
+    settled(queue)
+    restarted = queue.again()
+    queue.clock.jump(7 * 86_400)
+    assert restarted.store.sweep() == Swept()
+    queue.clock.wait(3600)
+    assert restarted.store.sweep().forgotten == 1
+
+
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_start_with_a_wrong_clock_does_not_make_the_next_one_believe_it(queue):
+    job = ended(queue, "SUCCEEDED")
+    settled(queue)
+    queue.clock.jump(400 * 86_400)
+    for _ in range(3):
+        restarted = queue.again()
+        restarted.store.sweep()
+        queue.clock.wait(1800)
+        assert restarted.store.sweep() == Swept()
+    assert restarted.state(job) == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_inputs_that_nobody_needs_are_removed_whatever_the_clock_says(queue, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("zkinfer.prover.jobs.keeping.Keeper.collect", lambda *_: 0)
+        done, failed = ended(queue, "SUCCEEDED"), ended(queue, "FAILED")
+    queue.clock.jump(400 * 86_400)
+    assert queue.store.sweep() == Swept(artefacts=1)
+    assert (queue.has_inputs(done), queue.has_inputs(failed)) == (False, True)
 
 
 # --- deadlines
