@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.circuit import MANIFEST, Circuit
@@ -29,7 +31,6 @@ from zkinfer.circuits.oserrors import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
@@ -166,7 +167,7 @@ class ModelRepository:
             raise RepositoryError(f"The folder of models {self.root} cannot be read.", "Make it, or check its rights.")
         for name in names:
             versions = _subfolders(self.root / name)
-            if versions is None or (self.root / name / MANIFEST).exists():  # a circuit, a level too high
+            if versions is None or _is_there(self.root / name / MANIFEST):  # a circuit, a level too high
                 yield name, ""
             else:
                 yield from ((name, version) for version in versions)
@@ -175,7 +176,8 @@ class ModelRepository:
         if _NAME.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
             reason = "It is no readable folder NAME/VERSION, where VERSION is 1, 2, 3, ..."
             return _unavailable(_printable(name), _printable(version), reason)
-        folder = (self.root / name / version).resolve()  # a link may lead elsewhere by the time a session opens
+        # A link may lead elsewhere by the time a session opens. `Path.resolve` breaks over one that leads in a circle.
+        folder = Path(os.path.realpath(self.root / name / version))
         place, signature = self._places.get((name, version)), _signature(folder)
         if place is None or place.signature != signature:
             place = replace(_opened(name, version, folder), signature=signature)
@@ -207,8 +209,9 @@ class ModelRepository:
         if setup.identity["tauG2"] != manifest.recipe.setup.tau_g2:
             return "Its trusted setup is another than the one of that name.", ""
         key = self._home.keys / circuit.digest.hex  # its content is checked by whoever proves
-        if not key.is_file():
-            return "Its proving key is not here.", f"{key} is missing: `zkinfer prove` makes it from the circuit."
+        if not _is_there(key):
+            how = f"{key} is missing: `zkinfer keys make {circuit.folder}` makes it."
+            return "Its proving key is not here; `zkinfer keys make` makes it.", how
         return "", ""
 
 
@@ -217,12 +220,27 @@ def _seen(places: Mapping[tuple[str, str], _Place]) -> list[tuple[IndexEntry, Ci
 
 
 def _subfolders(folder: Path) -> list[str] | None:
-    """None where it cannot be read."""
+    """With what cannot be looked at, so that it is reported; None where the folder itself cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _may_be_folder(entry))
     except OSError:
         return None
+
+
+def _may_be_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle, or into a folder that is closed
+        return True
+
+
+def _is_there(file: Path) -> bool:
+    """Whether it can be reached; not where its folder is closed."""
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _signature(folder: Path) -> Signature:

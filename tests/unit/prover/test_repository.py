@@ -1,5 +1,6 @@
 import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -143,6 +144,70 @@ def test_circuit_a_level_too_high_is_reported(place, made):
     assert "NAME/VERSION" in entry.reason
 
 
+def circle(path):
+    """A link that leads to itself."""
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(("where", "version"), [("odd", ""), ("odd/1", "1"), ("tiny/2", "2")])
+def test_link_that_leads_in_a_circle_is_reported_and_stops_nothing_else(place, where, version):
+    circle(place.root / where)
+    repository = opened(place)
+    states = {(name, number): state for name, number, state in listed(repository)}
+    assert states == {(where.partition("/")[0], version): "UNAVAILABLE", ("tiny", "1"): "READY"}
+    assert not repository.reload()
+    assert repository.find("tiny").version == "1"
+    with pytest.raises(ModelUnavailableError, match=r"is not available: .*(cannot be read|no readable folder)"):
+        repository.find(where.partition("/")[0], version)
+
+
+def test_link_that_led_in_a_circle_is_served_once_it_does_not(place, made):
+    circle(place.root / "tiny/2")
+    repository = opened(place)
+    (place.root / "tiny/2").unlink()
+    (place.root / "tiny/2").symlink_to(made.circuit.folder)
+    assert repository.reload()
+    assert repository.find("tiny").version == "2"
+
+
+def closed(monkeypatch, folder):
+    """Let a folder be listed, and nothing in it be reached, as without the right to enter it; root may always."""
+    stat = Path.stat
+
+    def refusing(path, **options):
+        if folder in path.parents:
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+
+
+def test_folder_of_a_model_that_cannot_be_entered_stops_no_other(place, monkeypatch):
+    place.put("also", "1")
+    closed(monkeypatch, place.root / "also")
+    monkeypatch.setattr(module.Circuit, "open", lambda folder: open_or_refuse(folder, place.root / "also"))
+    repository = opened(place)
+    assert listed(repository) == [("also", "1", "UNAVAILABLE"), ("tiny", "1", "READY")]
+    with pytest.raises(ModelUnavailableError, match=r"also/1 cannot be read: permission denied"):
+        repository.find("also")
+
+
+OPEN = module.Circuit.open
+
+
+def open_or_refuse(folder, refused):
+    if refused in folder.parents:
+        raise PermissionError(13, "Permission denied")
+    return OPEN(folder)
+
+
+def test_folder_of_keys_that_cannot_be_entered_is_reported(place, monkeypatch):
+    closed(monkeypatch, place.home.keys)
+    (entry,) = opened(place).index()
+    assert entry.reason == "Its proving key is not here; `zkinfer keys make` makes it."
+
+
 def test_hidden_folders_and_loose_files_are_left_alone(place):
     place.put(".staging", "1")
     place.put("tiny", ".2.part")
@@ -254,7 +319,7 @@ def without_keys(place, tmp_path):
 def test_circuit_without_its_proving_key_is_unavailable_until_the_key_is_there(place, made, tmp_path):
     home, now = without_keys(place, tmp_path), [0.0]
     repository = opened(place, home=home, clock=lambda: now[0])
-    assert repository.index()[0].reason == "Its proving key is not here."
+    assert repository.index()[0].reason == "Its proving key is not here; `zkinfer keys make` makes it."
     shutil.copytree(place.home.keys, home.keys)
     repository.reload()
     assert listed(repository) == [("tiny", "1", "UNAVAILABLE")]  # looked for a moment ago
