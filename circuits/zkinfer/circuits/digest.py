@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal, Self
 from zkinfer.circuits.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Algorithm = Literal["sha256", "keccak256"]
+_CHUNK = 1 << 20
 _TEXT = re.compile(r"(sha256|keccak256):([0-9a-f]{64})")
 
 
@@ -50,10 +52,14 @@ def sha256(data: bytes) -> Digest:
     return Digest("sha256", hashlib.sha256(data).digest())
 
 
-def sha256_file(path: Path) -> Digest:
-    """Hash a file with SHA-256 without holding it in memory."""
+def sha256_file(path: Path, beat: Callable[[], object] = lambda: None) -> Digest:
+    """Hash a file with SHA-256 without holding it in memory; `beat` is called many times a second meanwhile."""
+    state = hashlib.sha256()
     with path.open("rb") as file:
-        return Digest("sha256", hashlib.file_digest(file, "sha256").digest())
+        while chunk := file.read(_CHUNK):
+            state.update(chunk)
+            beat()
+    return Digest("sha256", state.digest())
 
 
 def keccak256(data: bytes) -> Digest:

@@ -17,6 +17,7 @@ from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from zkinfer.circuits.circuit import Circuit
@@ -68,6 +69,21 @@ class KeyRing:
         found = proving_key_for(circuit, engine, setup, cache)
         self._checked[name] = _mark(found)
         return found
+
+    def warm(self, circuit: Circuit, cache: Path, beat: Callable[[], object]) -> bool:
+        """Check the key that is in the cache, so that `key_for` need not; whether it is there and the right one.
+
+        It is in the page cache then too. None is made. `beat` is called many times a second meanwhile.
+        """
+        kept = cache / circuit.digest.hex
+        try:
+            before = _mark(kept)
+            right = str(sha256_file(kept, beat)) == circuit.manifest.keys.proving_key
+        except OSError:  # it is not there, or cannot be read: whoever needs it is told
+            return False
+        if right:
+            self._checked[(cache, circuit.digest)] = before
+        return right
 
 
 def _mark(path: Path) -> _FileMark:

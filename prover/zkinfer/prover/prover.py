@@ -18,6 +18,7 @@ from zkinfer.verifier import Attestation, ContextMismatchError, SigningKey, chec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.digest import Digest
@@ -118,6 +119,23 @@ class Prover:
             ephemeral=self._key is None,
             created_at=self._clock(),
         )
+
+    def make_key(self, circuit: Circuit, *, observer: Observer = NOBODY) -> Path:
+        """The circuit's proving key in the cache of this user, made where it is missing or damaged.
+
+        Raises:
+            CircuitError, SetupError: the key or the setup of this circuit cannot be had.
+            EngineError: the engine failed.
+        """
+        with Stages(observer, {}).stage("keys"):
+            return self._keys.key_for(circuit, self._engine_of(circuit), self._setup_of(circuit), self._home.keys)
+
+    def warm(self, circuit: Circuit, beat: Callable[[], object]) -> bool:
+        """Read and check the circuit's proving key before it is needed; whether it is there. None is made.
+
+        `beat` is called many times a second meanwhile.
+        """
+        return self._keys.warm(circuit, self._home.keys, beat)
 
     def check(self, circuit: Circuit, attestation: bytes, context: Context, outputs: Digest) -> None:
         """Look at an attestation of this circuit as its readers will, before it is given out.

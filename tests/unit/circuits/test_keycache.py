@@ -8,7 +8,7 @@ from zkinfer.circuits import Circuit
 from zkinfer.circuits.digest import Digest, sha256, sha256_file
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import CircuitError
-from zkinfer.circuits.keycache import keep_proving_key, proving_key_for
+from zkinfer.circuits.keycache import KeyRing, keep_proving_key, proving_key_for
 
 
 @pytest.fixture
@@ -103,3 +103,32 @@ def test_keep_moves_the_key_and_replaces_what_was_there(tmp_path):
     kept = keep_proving_key(tmp_path / "made", digest, tmp_path)
     assert kept.read_bytes() == b"key"
     assert everything_under(tmp_path) == {digest.hex}
+
+
+# --- keys that are warmed
+
+
+def test_key_that_was_warmed_is_not_hashed_again(circuit, setup, tmp_path, monkeypatch):
+    proving_key_for(circuit, FakeEngine(), setup, tmp_path)
+    ring, beats = KeyRing(), []
+    assert ring.warm(circuit, tmp_path, lambda: beats.append(1))
+    assert beats == [1]
+    monkeypatch.setattr("zkinfer.circuits.keycache.sha256_file", never)
+    assert ring.key_for(circuit, engine_with(make_keys=never), setup, tmp_path) == tmp_path / circuit.digest.hex
+
+
+@pytest.mark.parametrize("content", [None, b"", b"damaged"])
+def test_key_that_is_missing_or_damaged_is_not_warmed_and_none_is_made(circuit, setup, wanted, tmp_path, content):
+    ring, path = KeyRing(), tmp_path / circuit.digest.hex
+    if content is not None:
+        path.write_bytes(content)
+    assert not ring.warm(circuit, tmp_path, lambda: None)
+    assert (path.read_bytes() if path.exists() else None) == content
+    assert sha256_file(ring.key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
+
+
+def test_key_that_was_changed_after_it_was_warmed_is_made_again(circuit, setup, wanted, tmp_path):
+    ring, path = KeyRing(), proving_key_for(circuit, FakeEngine(), setup, tmp_path)
+    assert ring.warm(circuit, tmp_path, lambda: None)
+    path.write_bytes(b"forged")
+    assert sha256_file(ring.key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted

@@ -1,4 +1,4 @@
-"""What a worker tells the log: one JSON object a line, of names and numbers, never of values.
+"""What a worker tells the log: lines as its server writes them, of names and numbers, never of values.
 
 A formatter that writes only fields it knows cannot be made to write a tensor.
 """
@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 import traceback
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,19 +20,31 @@ FIELDS = ("worker", "job", "model", "attempt", "reason", "seconds")
 
 
 class JsonLines(logging.Formatter):
-    """Time, level and event, and those of the known fields that a record has."""
+    """One JSON object a line: event, those of the known fields that a record has, level and time."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; of an exception, which is a bug's, its kind and its place, since its text may quote a value."""
-        line: dict[str, object] = {
-            "time": round(record.created, 3),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
-        if record.exc_info and record.exc_info[1] is not None:
-            line |= _described(record.exc_info[1])
-        return json.dumps(line)
+        return json.dumps(_line_of(record))
+
+
+class TextLines(logging.Formatter):
+    """The same for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line = _line_of(record)
+        time, level, event = (line.pop(name) for name in ("timestamp", "level", "event"))
+        text = f"{time} [{level:<9}] {event:<30} {' '.join(f'{name}={value}' for name, value in line.items())}".rstrip()
+        return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _line_of(record: logging.LogRecord) -> dict[str, object]:
+    line: dict[str, object] = {"event": record.getMessage()}
+    line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+    if record.exc_info and record.exc_info[1] is not None:
+        line |= _described(record.exc_info[1])
+    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return line | {"level": record.levelname.lower(), "timestamp": time}
 
 
 def _described(err: BaseException) -> dict[str, str]:
@@ -40,11 +53,11 @@ def _described(err: BaseException) -> dict[str, str]:
     return {"error": type(err).__name__, "place": place}
 
 
-def log_to_stderr() -> None:
-    """Set up the log of a process of our own."""
+def log_to_stderr(level: str = "info", form: str = "json") -> None:
+    """Set up the log of a process of our own; levels and forms are those of `WorkerSettings`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    handler.setFormatter(TextLines() if form == "text" else JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     sys.excepthook = _unforeseen
     threading.excepthook = lambda caught: _unforeseen(caught.exc_type, caught.exc_value, caught.exc_traceback)
 

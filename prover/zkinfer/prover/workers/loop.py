@@ -41,16 +41,24 @@ class Worker:
         prover: makes attestations.
         settings: see there.
         pulse: called now and then, to show that this process is alive.
+        idle: called when no job waits; whether it did something, so that the queue is looked at again at once.
     """
 
     def __init__(
-        self, name: str, store: JobStore, prover: Prover, settings: WorkerSettings, pulse: Callable[[], None]
+        self,
+        name: str,
+        store: JobStore,
+        prover: Prover,
+        settings: WorkerSettings,
+        pulse: Callable[[], None],
+        idle: Callable[[], bool] = lambda: False,
     ) -> None:
         self._name = name
         self._store = store
         self._prover = prover
         self._settings = settings
         self._pulse = pulse
+        self._idle = idle
         self._draining = StopSignal()
         self._drain_until: float | None = None
 
@@ -79,7 +87,7 @@ class Worker:
         except StoreError as err:
             _LOG.warning("no job can be taken: %s", err, extra={"worker": self._name})
             lease, pause = None, _AFTER_TROUBLE
-        if lease is None:
+        if lease is None and not self._idle():
             self._wait(pause)
         return lease
 

@@ -6,7 +6,7 @@ Some of it is secret, so it goes through a pipe and never into a command line.
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -27,13 +27,15 @@ class WorkerSettings(BaseModel):
         host: the first half of the worker's name.
         signing_key: PKCS#8 PEM in the clear; None signs each attestation with a key of its own.
         memory_bytes: what the predictions for all jobs that run on this host may add up to.
-        job_seconds: how long one call of the engine may take.
+        job_seconds: how long one call of the engine may take; see `Limits`.
         lease_seconds: see `JobStore.claim`.
         beat_seconds: time between heartbeats, and so until a cancelled proof is stopped.
         poll_seconds: time between two looks into an empty queue.
         grace_seconds: how long a job may go on after SIGTERM; then it is given back.
         yielding: the engine leaves the processors to whoever else wants them, so that answers come before proofs.
         patience: see `JobStore.open`.
+        log_level: the least that is logged.
+        log_format: `json` is one object per line, `text` is for people.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,8 @@ class WorkerSettings(BaseModel):
     grace_seconds: Annotated[float, Field(ge=0)] = 30.0
     yielding: bool = True
     patience: Patience = Patience()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
 
     def to_bytes(self) -> bytes:
         """For the pipe: with the secrets."""

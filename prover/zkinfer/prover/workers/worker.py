@@ -26,6 +26,7 @@ from zkinfer.prover.workers.identity import worker_name
 from zkinfer.prover.workers.logs import log_to_stderr
 from zkinfer.prover.workers.loop import Worker
 from zkinfer.prover.workers.settings import WorkerSettings
+from zkinfer.prover.workers.warming import Warming
 from zkinfer.verifier import SigningKey
 
 if TYPE_CHECKING:
@@ -46,16 +47,21 @@ def serve(settings: WorkerSettings, *, engines: Mapping[str, Engine] | None = No
     store = JobStore.open(
         settings.database.get_secret_value(), ArtefactStore(Path(settings.artefacts)), patience=settings.patience
     )
-    name = worker_name(settings.host, os.getpid())
-    worker = Worker(name, store, _prover(settings, engines), settings, _pulse)
+    name, home = worker_name(settings.host, os.getpid()), _home(settings)
+    prover = _prover(settings, home, engines)
+    warming = Warming(Path(settings.repository), home, prover, engines=engines, beat=_pulse)
+    worker = Worker(name, store, prover, settings, _pulse, warming.one)
     signal.signal(signal.SIGTERM, lambda *_: worker.drain())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which tells us what it wants
     worker.run()
     store.close()
 
 
-def _prover(settings: WorkerSettings, engines: Mapping[str, Engine] | None) -> Prover:
-    home = Home(Path(settings.home), tuple(Path(folder) for folder in settings.setup_search))
+def _home(settings: WorkerSettings) -> Home:
+    return Home(Path(settings.home), tuple(Path(folder) for folder in settings.setup_search))
+
+
+def _prover(settings: WorkerSettings, home: Home, engines: Mapping[str, Engine] | None) -> Prover:
     pem = settings.signing_key
     key = None if pem is None else SigningKey.from_pem(pem.get_secret_value().encode())
     limits = replace(Limits.for_engine(), seconds=settings.job_seconds)
@@ -77,8 +83,10 @@ def run_here(*, engines: Mapping[str, Engine] | None = None) -> None:
     die_with(int(sys.argv[1]))
     leave_no_core()
     log_to_stderr()
+    settings = WorkerSettings.from_bytes(sys.stdin.buffer.read())
+    log_to_stderr(settings.log_level, settings.log_format)
     try:
-        serve(WorkerSettings.from_bytes(sys.stdin.buffer.read()), engines=engines)
+        serve(settings, engines=engines)
     except ZkinferError as err:
         _LOG.error("worker cannot work: %s", err)
         sys.exit(1)

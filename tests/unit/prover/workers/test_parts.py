@@ -15,7 +15,7 @@ from zkinfer.prover.jobs import Patience
 from zkinfer.prover.workers import WorkerSettings, this_host
 from zkinfer.prover.workers.failures import REASONS, meaning
 from zkinfer.prover.workers.identity import is_dead, worker_name
-from zkinfer.prover.workers.logs import FIELDS, JsonLines
+from zkinfer.prover.workers.logs import FIELDS, JsonLines, TextLines
 from zkinfer.verifier import SignatureError, SigningKey
 
 PLACES = {"artefacts": "/a", "repository": "/r", "home": "/h", "host": "host"}
@@ -84,7 +84,15 @@ def test_settings_do_not_show_their_secrets():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"host": "a/b"}, {"host": ""}, {"lease_seconds": 0}, {"memory_bytes": 0}, {"engine": "fake/1"}, {"home": None}],
+    [
+        {"host": "a/b"},
+        {"host": ""},
+        {"lease_seconds": 0},
+        {"memory_bytes": 0},
+        {"engine": "fake/1"},
+        {"home": None},
+        {"log_level": "loud"},
+    ],
     ids=str,
 )
 def test_settings_that_are_none_are_refused(wrong):
@@ -149,9 +157,28 @@ def test_reasons_are_words_that_machines_read():
 def test_log_line_holds_the_known_fields_and_no_others():
     record = logging.makeLogRecord({"msg": "job left", "levelname": "INFO", "job": "7", "inputs": [1, 2, 3]})
     line = json.loads(JsonLines().format(record))
-    assert set(line) == {"time", "level", "event", "job"}
+    assert set(line) == {"timestamp", "level", "event", "job"}
     assert (line["event"], line["job"]) == ("job left", "7")
     assert "inputs" not in FIELDS
+
+
+def test_log_line_for_people_says_the_same_on_one_line():
+    values = {"msg": "job \x1b[2Jleft\nsecret", "levelname": "INFO", "job": "7", "created": 0.5, "inputs": [31337]}
+    line = TextLines().format(logging.makeLogRecord(values))
+    assert line.startswith("1970-01-01T00:00:00.500000Z [info     ] job ?[2Jleft?secret")
+    assert line.endswith(" job=7")
+    assert "31337" not in line
+
+
+@pytest.mark.parametrize(("level", "form", "said"), [("info", "text", "[info     ] told"), ("warning", "json", "")])
+def test_log_is_as_the_settings_say(level, form, said):
+    code = (
+        "import logging, zkinfer.prover.workers.logs as logs\n"
+        f"logs.log_to_stderr({level!r}, {form!r}); logging.getLogger('x').info('told')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said in ended.stderr
+    assert bool(ended.stderr) == bool(said)
 
 
 def test_log_line_of_a_bug_has_its_place_and_not_its_text():
