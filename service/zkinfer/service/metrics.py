@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from zkinfer.circuits.errors import StoreError
 from zkinfer.service.errors import SettingsError
+from zkinfer.service.memory import memory_by_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from zkinfer.prover.jobs import Counts, Job
+    from zkinfer.prover.workers import WorkerPool
     from zkinfer.service.addresses import Address
 
 _MODEL = ("model", "version")
@@ -28,10 +31,11 @@ class Metrics:
     """The numbers of one server, in a registry of their own.
 
     Args:
-        counts: asked at every scrape; None where this server has no queue.
+        counts: of the queue, asked at every scrape; None where this server has none.
+        workers: the pool, asked likewise.
     """
 
-    def __init__(self, counts: Callable[[], Counts] | None = None) -> None:
+    def __init__(self, counts: Callable[[], Counts] | None = None, workers: WorkerPool | None = None) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         Info("zkinfer_build", "Version of zkinfer.", registry=self.registry).info({"version": version("zkinfer")})
@@ -50,6 +54,8 @@ class Metrics:
         self._ready = Gauge("zkinfer_model_ready", about, _MODEL, registry=self.registry)
         if counts is not None:
             self.registry.register(_Queue(counts))
+        if workers is not None:
+            self.registry.register(_Processes(workers))
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"zkinfer_{name}_total", about, labels, registry=self.registry)
@@ -128,3 +134,28 @@ class _Queue:
         yield GaugeMetricFamily(
             "zkinfer_running_memory_bytes", "Memory predicted for the proofs being made.", counts.running_memory_bytes
         )
+
+
+class _Processes:
+    """The server's processes at the moment of a scrape."""
+
+    def __init__(self, workers: WorkerPool) -> None:
+        self._workers = workers
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering asks nobody."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges."""
+        about = "Worker processes: those that work, and those that should and do not."
+        workers = GaugeMetricFamily("zkinfer_workers", about, labels=["state"])
+        working = self._workers.working
+        workers.add_metric(["working"], working)
+        workers.add_metric(["missing"], max(0, self._workers.size - working))
+        yield workers
+        about = "Resident memory of the server's processes by role: sessions answer, engines prove."
+        memory = GaugeMetricFamily("zkinfer_process_memory_bytes", about, labels=["role"])
+        for role, size in memory_by_role(os.getpid()).items():
+            memory.add_metric([role], size)
+        yield memory

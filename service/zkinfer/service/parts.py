@@ -80,6 +80,7 @@ def opened_parts(
         stack.callback(answers.close)
         verifications = Verifications(home, at_a_time=settings.limits.concurrent_verifications, engines=engines)
         stack.callback(verifications.close)
+        workers = _pool(settings, home, capacity, store, worker_command)
         yield Parts(
             settings=settings,
             home=home,
@@ -88,10 +89,10 @@ def opened_parts(
             answers=answers,
             artefacts=artefacts,
             store=store,
-            workers=_pool(settings, home, capacity, store, worker_command),
+            workers=workers,
             verifications=verifications,
             predictions=Predictions(home),
-            metrics=Metrics(store.counts),
+            metrics=Metrics(store.counts, workers),
         )
 
 

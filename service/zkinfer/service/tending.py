@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from grpc_health.v1 import health_pb2
 
-from zkinfer.circuits.errors import BusyError, RepositoryError, StoreError, ZkinferError
+from zkinfer.circuits.errors import BusyError, StoreError, ZkinferError
 from zkinfer.prover.repository import ModelState
 from zkinfer.service.logs import described, log
 
@@ -46,6 +46,7 @@ class Tending:
         self._answering = answering
         self._known: dict[tuple[str, str], IndexEntry] = {}
         self._is_whole = True
+        self._proves = True
         self._telling: asyncio.Task[None] | None = None
 
     def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -62,13 +63,18 @@ class Tending:
             self._telling = asyncio.create_task(self._tell_health())
 
     async def watch_models(self) -> None:
-        """Look at the repository now and then, for ever."""
+        """Look at the repository now and then, for ever: what goes wrong once is told, and tried again."""
         while True:
             await asyncio.sleep(self._parts.settings.reload_seconds)
             try:
-                await asyncio.to_thread(self._parts.repository.reload)
-            except RepositoryError as err:
+                await self._look_at_models()
+            except ZkinferError as err:
                 log.error("repository", **described(err))
+
+    async def _look_at_models(self) -> None:
+        try:
+            await asyncio.to_thread(self._parts.repository.reload)
+        finally:  # health is told also where they cannot be looked at
             await self.take_over_models()
 
     async def take_over_models(self) -> None:
@@ -131,9 +137,14 @@ class Tending:
         log.info("job", job=job.id, model=job.request.model, state=str(job.state), attempt=job.attempt, reason=reason)
 
     async def _tell_health(self) -> None:
-        proves = self._is_whole and self._parts.workers.is_alive
+        """Of the whole, only what a new start would mend: a full disk is no reason for one."""
+        whole = self._is_whole and self._parts.workers.is_alive
+        proves = whole and self._parts.workers.proves
         answers = any(entry.state == ModelState.READY for entry in self._known.values())
-        await self._health.set("", _SERVING if proves else _NOT_SERVING)
+        if proves != self._proves:
+            (log.info if proves else log.error)("proofs", state="SERVING" if proves else "NOT_SERVING")
+        self._proves = proves
+        await self._health.set("", _SERVING if whole else _NOT_SERVING)
         for name in self._proving:
             await self._health.set(name, _SERVING if proves else _NOT_SERVING)
         for name in self._answering:

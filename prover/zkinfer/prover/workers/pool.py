@@ -30,6 +30,7 @@ _SWEEP_EVERY = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_SILENCE = 60.0
 _AFTER_GRACE = 5.0
+_MANY = 3
 
 
 class WorkerPool:
@@ -52,6 +53,7 @@ class WorkerPool:
         self._workers: list[WorkerProcess] = []
         self._dead: list[tuple[str, bool]] = []
         self._stillborn = 0
+        self._troubles = 0
         self._not_before = 0.0
         self._sweep_at = 0.0
         self._ending = threading.Event()
@@ -69,13 +71,32 @@ class WorkerPool:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the pool does its work; if not while it should, the server is not healthy."""
+        """Whether the pool itself runs; if not while it should, the server must be started again."""
         return self._thread.is_alive()
+
+    @property
+    def proves(self) -> bool:
+        """Whether jobs get on: not while every worker dies before its first job, or the queue cannot be kept in order.
+
+        Of these, one or two may pass; the pool tries again either way. One without workers leaves jobs to others.
+        """
+        barren = self._size > 0 and self._stillborn >= _MANY and not self.working
+        return self.is_alive and not barren and self._troubles < _MANY
+
+    @property
+    def size(self) -> int:
+        """How many workers there should be."""
+        return self._size
+
+    @property
+    def working(self) -> int:
+        """How many run and have shown that they are alive."""
+        return sum(worker.began_work and worker.exit_status() is None for worker in [*self._workers])
 
     @property
     def pids(self) -> list[int]:
         """Of the workers that run."""
-        return [worker.pid for worker in self._workers if worker.exit_status() is None]
+        return [worker.pid for worker in [*self._workers] if worker.exit_status() is None]
 
     def _run(self) -> None:
         while not self._ending.wait(_TICK):
@@ -121,8 +142,8 @@ class WorkerPool:
         self._workers.append(WorkerProcess(self._settings, self._command))
 
     def _keep_order(self) -> None:
-        self._did(self._release_strangers)
-        self._did(self._sweep)
+        done = [self._did(self._release_strangers), self._did(self._sweep)]
+        self._troubles = 0 if all(done) else self._troubles + 1
 
     def _release_strangers(self) -> None:
         """Leases of workers that another server on this host left when it was killed."""

@@ -15,6 +15,7 @@ from tests.unit.prover.workers.conftest import COMMAND, Desk
 from tests.waiting import eventually
 
 from zkinfer.circuits.errors import StoreError
+from zkinfer.circuits.processes import can_lift
 from zkinfer.prover.jobs import JobState, Swept
 from zkinfer.prover.workers import WorkerPool
 from zkinfer.prover.workers.identity import worker_name
@@ -185,6 +186,23 @@ def test_worker_that_does_not_start_is_not_tried_without_pause(desk, monkeypatch
     time.sleep(1.5)
     assert 1 <= len(started) <= 3
     assert pool.is_alive
+    assert pool.working == 0
+
+
+def test_pool_whose_workers_all_die_at_birth_says_so(desk, monkeypatch):
+    monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_PAUSE", 0.01)
+    pool = desk.pool(command=("/bin/true",))
+    assert pool.proves
+    assert eventually(lambda: not pool.proves, 30)
+    assert pool.is_alive
+
+
+def test_pool_that_is_to_have_no_workers_is_well(desk):
+    pool = desk.pool(0)
+    time.sleep(0.3)
+    assert (pool.proves, pool.working, pool.size) == (True, 0, 0)
+    pool.drain()
+    assert not pool.proves
 
 
 def test_program_that_does_not_exist_is_an_error(desk):
@@ -209,11 +227,15 @@ def test_worker_of_a_parent_that_is_gone_ends(desk):
 # --- what it tells
 
 
-def test_engine_yields_the_processors_and_the_worker_who_holds_locks_does_not(desk):
+def test_engine_yields_the_processors_and_the_worker_who_holds_locks_does_not(shop, tmp_path):
+    desk = Desk(shop, tmp_path, yielding=True)
     desk.pool()
     worker = pid_of(desk.begun(desk.submit(LONG)))
-    assert eventually(lambda: [os.sched_getscheduler(pid) for pid in children_of(worker)] == [os.SCHED_IDLE])
+    assert eventually(lambda: [os.getpriority(os.PRIO_PROCESS, pid) for pid in children_of(worker)] == [10])
+    scheduler = os.SCHED_IDLE if can_lift() else os.SCHED_OTHER
+    assert eventually(lambda: [os.sched_getscheduler(pid) for pid in children_of(worker)] == [scheduler])
     assert os.sched_getscheduler(worker) == os.SCHED_OTHER
+    desk.close()
 
 
 def test_secrets_are_in_no_command_line_and_no_environment(shop, tmp_path):
@@ -233,6 +255,6 @@ def test_full_disk_under_the_pool_does_not_end_it(desk, monkeypatch):
     monkeypatch.setattr(desk.store, "holders", full)
     pool = desk.pool()
     assert desk.ended(desk.submit()).state == "SUCCEEDED"
-    time.sleep(1.2)
+    assert eventually(lambda: not pool.proves, 30)
     assert pool.is_alive
     monkeypatch.setattr(desk.store, "sweep", Swept)
