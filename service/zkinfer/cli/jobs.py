@@ -17,6 +17,7 @@ from zkinfer.cli.options import AsJson, StateFolder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from zkinfer.circuits.errors import InputError
     from zkinfer.cli.desks import Desk, Fields
     from zkinfer.client.connection import Options
 
@@ -29,12 +30,24 @@ app = typer.Typer(
 )
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the operation's name.", show_default=False)]
 Store = Annotated[str | None, typer.Option(envvar="ZKINFER_STORE", help="Database, if not SQLite in the state folder.")]
+Config = Annotated[
+    Path | None, typer.Option(help="Settings of the server, TOML, which say where its folder and its database are.")
+]
 Server = Annotated[str | None, typer.Option(metavar="ADDR", help="Ask this server, host:port, instead of the folder.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with your bearer token, for --server.")]
 Tls = Annotated[bool, typer.Option("--tls", help="Use TLS, trusting the system's authorities.")]
 RootCertificates = Annotated[Path | None, typer.Option(help="Use TLS, trusting these authorities (PEM).")]
 Certificate = Annotated[Path | None, typer.Option(help="Your certificate chain (PEM), for a server that asks for it.")]
 Key = Annotated[Path | None, typer.Option(help="Its private key (PEM).")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Where a server on this machine keeps its jobs, as it was said."""
+
+    state: Path | None
+    store: str | None
+    config: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ def list_jobs(
     most: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     state: StateFolder = None,
     store: Store = None,
+    config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     tls: Tls = False,
@@ -69,7 +83,7 @@ def list_jobs(
     Example: zkinfer jobs list --status FAILED
     """
     door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
+    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
         jobs = desk.list(status.upper() if status else None, model, most)
         if jobs:
             console.print(_table(jobs))
@@ -84,6 +98,7 @@ def show(
     job: JobId,
     state: StateFolder = None,
     store: Store = None,
+    config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     tls: Tls = False,
@@ -94,7 +109,7 @@ def show(
 ) -> None:
     """Show one job: what is proven, how far it is, why it failed."""
     door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
+    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
         fields = desk.show(_job_id(job))
         console.print(facts_table({name: value for name, value in fields.items() if value not in (None, "")}))
         if as_json:
@@ -106,6 +121,7 @@ def cancel(
     job: JobId,
     state: StateFolder = None,
     store: Store = None,
+    config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     tls: Tls = False,
@@ -116,7 +132,7 @@ def cancel(
 ) -> None:
     """Cancel a job: at once while it waits, within seconds while it is proven."""
     door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
+    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
         desk.cancel(_job_id(job))
         _now(desk, job, as_json=as_json)
 
@@ -126,10 +142,11 @@ def retry(
     job: JobId,
     state: StateFolder = None,
     store: Store = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a failed job back into the queue; its inputs are kept for a day."""
-    with failing_politely(as_json=as_json), _desk(state, store, _Door()) as desk:
+    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), _Door()) as desk:
         desk.retry(_job_id(job))
         _now(desk, job, as_json=as_json)
 
@@ -139,6 +156,7 @@ def delete(
     job: JobId,
     state: StateFolder = None,
     store: Store = None,
+    config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     tls: Tls = False,
@@ -149,7 +167,7 @@ def delete(
 ) -> None:
     """Forget a finished job and its attestation."""
     door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(state, store, door) as desk:
+    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
         desk.delete(_job_id(job))
         say(f"[green]✓[/] {plain(_job_id(job))} is forgotten")
         if as_json:
@@ -157,27 +175,43 @@ def delete(
 
 
 @contextmanager
-def _desk(state: Path | None, store: str | None, door: _Door) -> Iterator[Desk]:
+def _desk(folder: _Folder, door: _Door) -> Iterator[Desk]:
     if door.server is None:
         _refuse_without_server(door)
         with needing("serve"):
             from zkinfer.service.queues import opened_queue
-            from zkinfer.service.settings import default_state
-        with opened_queue(state or default_state(), store) as found:
+        with opened_queue(*_places(folder)) as found:
             yield LocalDesk(found)
         return
+    if folder.config is not None:
+        raise _useless("The server's settings are for one on this machine.", "Leave --config or --server out.")
     with needing("client"):
         from zkinfer.client import Client
     with Client(door.server, **_options(door)) as client:
         yield RemoteDesk(client)
 
 
+def _places(folder: _Folder) -> tuple[Path, str | None]:
+    """The state folder, and the database if it is not in there: as said, else as the server's settings say."""
+    from zkinfer.service.loading import load_places
+    from zkinfer.service.settings import default_state
+
+    if folder.config is None:
+        return folder.state or default_state(), folder.store
+    said = {"state": folder.state, "store": folder.store}
+    return load_places({name: value for name, value in said.items() if value is not None}, folder.config)
+
+
 def _refuse_without_server(door: _Door) -> None:
+    if door != _Door():
+        raise _useless("Tokens and certificates are for a server that is called.", "Say which, with --server.")
+
+
+def _useless(cause: str, cure: str) -> InputError:
     """What would have no effect was meant to have one."""
     from zkinfer.circuits.errors import InputError
 
-    if door != _Door():
-        raise InputError("Tokens and certificates are for a server that is called.", "Say which, with --server.")
+    return InputError(cause, cure)
 
 
 def _options(door: _Door) -> Options:

@@ -1,4 +1,4 @@
-"""zkinfer keys: the keys that sign attestations."""
+"""zkinfer keys: the keys that sign attestations, and those that proofs are made with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli.console import answer, failing_politely, plain, say
-from zkinfer.cli.options import AsJson, PassphraseFile, read_passphrase
+from zkinfer.cli.console import answer, failing_politely, plain, progress_display, say
+from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
-app = typer.Typer(no_args_is_help=True, help="Make and show the keys that sign attestations.")
+app = typer.Typer(no_args_is_help=True, help="Keys that sign attestations, and keys that proofs are made with.")
 
 
 class Algorithm(StrEnum):
@@ -66,3 +66,27 @@ def show(
         say(f"{key.algorithm}  {key.fingerprint}")
         if as_json:
             answer({"ok": True, "algorithm": key.algorithm, "fingerprint": key.fingerprint})
+
+
+@app.command("make")
+def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
+    """Make a circuit's proving key where it is missing: so `zkinfer serve` serves a circuit that came from elsewhere.
+
+    It is kept in the user's home of zkinfer; make it as the user who serves. The circuit is rebuilt from its ONNX file
+    and recipe, and must come out as it is.
+
+    Example: zkinfer keys make models/digits/1
+    """
+    with failing_politely(as_json=as_json):
+        from zkinfer.circuits.circuit import Circuit
+        from zkinfer.circuits.cost import size
+        from zkinfer.circuits.home import Home
+        from zkinfer.prover import Prover
+
+        with progress_display(quiet=as_json) as display:
+            opened = Circuit.open(circuit)
+            path = Prover(home=Home.from_environment()).make_key(opened, observer=display)
+        length = path.stat().st_size
+        say(f"[green]✓[/] {plain(path)}, {size(length)}")
+        if as_json:
+            answer({"ok": True, "circuit": str(opened.digest), "provingKey": str(path), "bytes": length})

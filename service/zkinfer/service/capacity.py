@@ -38,10 +38,11 @@ def limits_for(identity: Identity, settings: Settings, capacity: Capacity) -> Qu
         queued=settings.queue.queued,
         per_owner=settings.queue.per_owner if own is None else own,
         memory_bytes=min(capacity.memory_bytes, settings.queue.proof_memory or capacity.memory_bytes),
-        seconds=settings.queue.proof_seconds,
+        seconds=min(settings.proving.job_seconds, settings.queue.proof_seconds or settings.proving.job_seconds),
     )
 
 
 def patience_of(settings: Settings) -> Patience:
     """How often jobs are tried, and how long they are kept."""
-    return Patience(failures=settings.queue.attempts, finished=settings.queue.keep_days * _DAY)
+    queue = settings.queue
+    return Patience(failures=queue.attempts, attempts=queue.begun, finished=queue.keep_days * _DAY)

@@ -37,6 +37,24 @@ def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Setti
     Raises:
         SettingsError: a setting is unknown, missing, of the wrong kind, or would leave the server open unasked.
     """
+    settings = _read(options, file)
+    _refuse_open_doors(settings)
+    return settings
+
+
+def load_places(options: Mapping[str, Any], file: Path) -> tuple[Path, str | None]:
+    """The state folder and the database that a server with this file has, for who manages its jobs.
+
+    What the file lacks may be an option of that server: neither models nor tokens need to be there.
+
+    Raises:
+        SettingsError: as `load_settings`, but for doors that are open.
+    """
+    settings = _read({"repository": ".", **options}, file)
+    return settings.state, settings.store.get_secret_value() if settings.store else None
+
+
+def _read(options: Mapping[str, Any], file: Path | None) -> Settings:
     _refuse_unknown_variables(os.environ)
     if file is not None:
         _refuse_unreadable(file)
@@ -45,11 +63,9 @@ def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Setti
         model_config = SettingsConfigDict(toml_file=file)
 
     try:
-        settings = _FromFile(**options)
+        return _FromFile(**options)
     except (ValidationError, SettingsSourceError) as err:
         raise SettingsError(_complaint(err), _cure(err)) from err
-    _refuse_open_doors(settings)
-    return settings
 
 
 def _refuse_open_doors(settings: Settings) -> None:

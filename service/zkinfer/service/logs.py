@@ -12,7 +12,7 @@ import re
 import sys
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -35,7 +35,7 @@ log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("zkinfer")
 def configure(settings: Log) -> None:
     """Set up logging for this process; called by the command, never on import."""
     render: Any = structlog.processors.JSONRenderer()
-    if settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty()):
+    if format_of(settings) == "text":
         render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_no_exception)
     structlog.configure(
         processors=[
@@ -49,6 +49,13 @@ def configure(settings: Log) -> None:
         logger_factory=_Lines,
     )
     logging.basicConfig(level=settings.level.upper(), handlers=[_Foreign()], force=True)
+
+
+def format_of(settings: Log) -> Literal["json", "text"]:
+    """The form of each line, here and in the processes that share this stderr."""
+    if settings.format == "auto":
+        return "text" if sys.stderr.isatty() else "json"
+    return settings.format
 
 
 class _Foreign(logging.Handler):

@@ -18,6 +18,7 @@ from zkinfer.prover.repository import ModelRepository
 from zkinfer.prover.workers import WorkerPool, WorkerSettings, this_host
 from zkinfer.service.capacity import Capacity, patience_of
 from zkinfer.service.errors import SettingsError
+from zkinfer.service.logs import format_of
 from zkinfer.service.metrics import Metrics
 from zkinfer.service.predictions import Predictions
 from zkinfer.service.state import locked_state
@@ -116,7 +117,11 @@ def _worker_settings(settings: Settings, home: Home, capacity: Capacity) -> Work
         host=this_host(),
         signing_key=_signing_key(settings.proving),
         memory_bytes=capacity.memory_bytes,
+        job_seconds=settings.proving.job_seconds,
+        lease_seconds=settings.proving.lease_seconds,
         grace_seconds=settings.proving.grace_seconds,
+        log_level=settings.log.level,
+        log_format=format_of(settings.log),
         patience=patience_of(settings),
     )
 

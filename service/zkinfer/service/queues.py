@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.errors import InputError
 from zkinfer.prover.artefacts import ArtefactStore
 from zkinfer.prover.jobs import JobState, JobStore
-from zkinfer.service.settings import store_url
+from zkinfer.service.settings import embedded_store, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +28,16 @@ def opened_queue(state: Path, url: str | None) -> Iterator[JobStore]:
         url: of the database; None for SQLite in the folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none; none is made.
         StoreError: it cannot be opened.
     """
     if not (state / "artefacts").is_dir():
         raise InputError(f"{state} is no state folder of a server.", "Give the one of `zkinfer serve` with --state.")
+    if url is None and not embedded_store(state).exists():
+        raise InputError(
+            f"{state} holds no jobs: its server keeps them in another database.",
+            "Give the settings of the server with --config, or name the database with --store.",
+        )
     store = JobStore.open(store_url(state, url), ArtefactStore(state / "artefacts"))
     try:
         yield store

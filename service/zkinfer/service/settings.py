@@ -27,9 +27,14 @@ def default_state() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "zkinfer")
 
 
+def embedded_store(state: Path) -> Path:
+    """The file of jobs in a state folder, where no other database is named."""
+    return state.absolute() / "jobs.sqlite"
+
+
 def store_url(state: Path, url: str | None) -> str:
     """The database of jobs: the one that is named, else SQLite in the state folder."""
-    return url or f"sqlite:///{state.absolute() / 'jobs.sqlite'}"
+    return url or f"sqlite:///{embedded_store(state)}"
 
 
 class _Group(BaseModel):
@@ -98,6 +103,8 @@ class Queue(_Group):
     """Largest predicted memory of a proof; `proving.memory`, if left out."""
     attempts: Count = 5
     """Times that the engine may die over one job."""
+    begun: Count = 20
+    """Times that one job may be begun for whatever reason, a killed server included."""
     keep_days: Annotated[float, Field(gt=0)] = 30.0
     """How long a finished job and its attestation are kept."""
 
@@ -111,8 +118,13 @@ class Proving(_Group):
     """Memory that all proofs together may take; 80% of what is free at the start, if left out."""
     key: Path | None = None
     """Signs attestations (`zkinfer keys new`); each is signed by a key made for it alone, if left out."""
+    job_seconds: Seconds = 3600.0
+    """Longest time that the engine may take over one proof, had it the processors to itself. A proof that is predicted
+    to take longer is not taken on."""
     passphrase_file: Path | None = None
     """Holds the key's passphrase on its first line."""
+    lease_seconds: Annotated[float, Field(ge=3)] = 30.0
+    """How long a worker may give no sign of life before its job is given to another."""
     grace_seconds: Annotated[float, Field(ge=0)] = 30.0
     """How long calls and proofs under way may go on when the server ends."""
 

@@ -4,8 +4,12 @@ import json
 import stat
 
 import pytest
+from tests.unit.circuits import making
 from typer.testing import CliRunner
 
+from zkinfer.circuits import Home, compile_model
+from zkinfer.circuits.digest import sha256_file
+from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.cli.main import app
 
 OPEN = "--unsafe-unencrypted"
@@ -72,3 +76,49 @@ def test_private_key_is_not_shown_as_a_public_one(run):
 def test_missing_key_is_refused(run):
     outcome = run("show", "nothing.pub")
     assert (outcome.exit_code, "nothing.pub" in outcome.stderr) == (1, True)
+
+
+# --- proving keys
+
+
+@pytest.fixture
+def circuit(tmp_path, monkeypatch):
+    """A circuit of the fake engine as it comes to another machine: without its proving key."""
+    home, model = Home(tmp_path / "home"), making.write_model(tmp_path / "tiny.onnx")
+    making.without_children(monkeypatch)
+    monkeypatch.setenv("ZKINFER_HOME", str(home.root))
+    monkeypatch.setattr("zkinfer.prover.prover.production_engines", lambda: {FakeEngine.id: FakeEngine()})
+    found = compile_model(model, tmp_path / "circuit", engine=FakeEngine(), home=home, options=making.DEV).circuit
+    (home.keys / found.digest.hex).unlink()
+    return found
+
+
+def test_proving_key_is_made_where_the_server_looks_for_it(run, circuit, tmp_path):
+    outcome = run("make", "circuit", "--json")
+    key = tmp_path / "home/keys" / circuit.digest.hex
+    report = {"ok": True, "circuit": str(circuit.digest), "provingKey": str(key), "bytes": key.stat().st_size}
+    assert json.loads(outcome.stdout) == report
+    assert str(sha256_file(key)) == circuit.manifest.keys.proving_key
+
+
+def test_proving_key_that_is_there_is_left_alone(run, circuit, tmp_path):
+    run("make", "circuit")
+    key = tmp_path / "home/keys" / circuit.digest.hex
+    before = key.stat().st_mtime_ns
+    outcome = run("make", "circuit")
+    assert (outcome.exit_code, circuit.digest.hex in outcome.stderr.replace("\n", "")) == (0, True)
+    assert key.stat().st_mtime_ns == before
+
+
+def test_proving_key_of_a_circuit_that_was_changed_is_refused(run, circuit, tmp_path):
+    (tmp_path / "circuit/network.onnx").write_bytes(b"other")
+    outcome = run("make", "circuit", "--json")
+    assert (outcome.exit_code, json.loads(outcome.stdout)["error"]["type"]) == (1, "CircuitError")
+    assert list((tmp_path / "home/keys").iterdir()) == []
+
+
+def test_proving_key_of_a_circuit_that_its_model_does_not_give_is_refused(run, circuit, tmp_path):
+    making.rewritten(tmp_path / "circuit", lambda document: document["keys"].update(provingKey="sha256:" + "0" * 64))
+    outcome = run("make", "circuit", "--json")
+    assert "is not what its own ONNX file and recipe give" in json.loads(outcome.stdout)["error"]["cause"]
+    assert list((tmp_path / "home/keys").iterdir()) == []

@@ -84,6 +84,48 @@ def test_folder_without_a_queue_is_refused(tmp_path):
     assert "no state folder of a server" in report["error"]["cause"]
 
 
+@pytest.fixture
+def elsewhere(desk, tmp_path):
+    """The desk's state folder as one whose jobs are in another database, and that database."""
+    state = tmp_path / "served"
+    for folder in (state, state / "artefacts"):
+        folder.mkdir(mode=0o700)
+    return state, f"sqlite:///{desk.folder}/jobs.sqlite"
+
+
+def test_folder_whose_jobs_are_in_another_database_is_refused_and_left_alone(elsewhere):
+    state, _ = elsewhere
+    code, report = invoked("list", "--state", str(state))
+    assert code == 1
+    assert "keeps them in another database" in report["error"]["cause"]
+    assert "--config" in report["error"]["cure"]
+    assert [path.name for path in state.iterdir()] == ["artefacts"]
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8001", "0.0.0.0:8001"])
+def test_settings_of_the_server_say_where_the_jobs_are(desk, elsewhere, tmp_path, listen):
+    state, url = elsewhere
+    job = desk.submit()
+    config = tmp_path / "serve.toml"
+    config.write_text(f'listen = "{listen}"\nstate = "{state}"\nstore = "{url}"\n')
+    code, report = invoked("show", job.id, "--config", str(config))
+    assert (code, report["id"]) == (0, job.id)
+    assert invoked("list", "--config", str(config), "--state", str(state / "none"))[0] == 1
+
+
+def test_settings_that_are_none_are_refused(tmp_path):
+    config = tmp_path / "serve.toml"
+    config.write_text('stat = "/x"\n')
+    assert "no setting stat" in invoked("list", "--config", str(config))[1]["error"]["cause"]
+    assert "cannot be read" in invoked("list", "--config", str(tmp_path / "none"))[1]["error"]["cause"]
+
+
+def test_settings_beside_a_server_are_refused(tmp_path):
+    code, report = invoked("list", "--server", "127.0.0.1:1", "--config", str(tmp_path / "serve.toml"))
+    assert code == 1
+    assert "for one on this machine" in report["error"]["cause"]
+
+
 async def test_ones_own_jobs_are_managed_over_the_wire(served, remote):
     job, foreign = served.desk.submit(), served.desk.submit(owner="bob")
     assert [found["id"] for found in (await remote("list"))[1]["jobs"]] == [job.id]

@@ -26,7 +26,7 @@ from tests.unit.prover import fake_worker
 from tests.unit.service import serving
 
 from zkinfer.circuits import compile_model
-from zkinfer.circuits.errors import RepositoryError
+from zkinfer.circuits.errors import CircuitError, EngineError, RepositoryError, StoreError
 from zkinfer.circuits.tensors import quantise_sample
 from zkinfer.client.tensors import messages_of
 from zkinfer.oip import messages
@@ -38,7 +38,7 @@ from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights
 from zkinfer.service.logs import configure
 from zkinfer.service.server import running, serve
-from zkinfer.service.settings import Log, Proving, Settings, Telemetry
+from zkinfer.service.settings import Log, Proving, Queue, Settings, Telemetry
 from zkinfer.service.telemetry import tracing
 from zkinfer.service.tokens import TokenFile
 from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
@@ -334,6 +334,87 @@ async def test_task_of_the_server_that_breaks_is_logged_and_makes_it_unhealthy(s
     said = capsys.readouterr().err
     assert "a task of the server broke" in said
     assert "31337" not in said
+
+
+async def test_round_of_the_models_that_fails_is_told_and_the_next_one_counts(settings, made, monkeypatch, capsys):
+    configure(Log())
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        failing = [EngineError("It broke."), CircuitError("Gone.")]
+        keep = server.parts.answers.keep
+
+        def kept(models):
+            if failing:
+                raise failing.pop(0)
+            keep(models)
+
+        monkeypatch.setattr(server.parts.answers, "keep", kept)
+        shutil.copytree(made.circuit.folder, settings.repository / "second" / "1")
+
+        async def listed():
+            return not failing and "second" in [model.name for model in await models(channel)]
+
+        await eventually(listed)
+        assert await health(channel) == SERVING
+    assert '"error": "EngineError"' in capsys.readouterr().err
+
+
+NO_WORKER = (sys.executable, "-c", "raise SystemExit(3)")
+
+
+async def test_proofs_are_not_served_where_no_worker_lives(settings, made, monkeypatch):
+    monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_PAUSE", 0.01)
+    settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
+    options = {**OPTIONS, "worker_command": NO_WORKER}
+    async with running(settings, made.home, **options) as server, aio.insecure_channel(server.address) as channel:
+
+        async def ill():
+            return await health(channel, "zkinfer.v1.Proofs") == NOT_SERVING
+
+        await eventually(ill)
+        assert await health(channel, "google.longrunning.Operations") == NOT_SERVING
+        assert [await health(channel, service) for service in ("", module.INFERENCE)] == [SERVING] * 2
+        numbers = generate_latest(server.parts.metrics.registry).decode()
+    assert 'zkinfer_workers{state="working"} 0.0' in numbers
+    assert 'zkinfer_workers{state="missing"} 1.0' in numbers
+
+
+async def test_proofs_are_served_again_when_the_queue_can_be_kept_again(settings, made, monkeypatch):
+    monkeypatch.setattr("zkinfer.prover.workers.pool._SWEEP_EVERY", 0.05)
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+
+        def full():
+            raise StoreError("The disk is full.")
+
+        async def proofs(state):
+            return await health(channel, "zkinfer.v1.Proofs") == state
+
+        with monkeypatch.context() as patch:
+            patch.setattr(server.parts.store, "sweep", full)
+            await eventually(lambda: proofs(NOT_SERVING))
+            assert await health(channel) == SERVING
+        await eventually(lambda: proofs(SERVING))
+
+
+async def test_workers_are_told_what_the_settings_say(settings, made):
+    proving = Proving(workers=0, job_seconds=7.0, lease_seconds=5.0, memory=1 << 30)
+    settings = changed(settings, proving=proving, log=Log(level="warning", format="text"), queue=Queue(begun=3))
+    async with running(settings, made.home, **OPTIONS) as server:
+        told = server.parts.workers._settings
+    assert (told.job_seconds, told.lease_seconds, told.patience.attempts) == (7.0, 5.0, 3)
+    assert (told.log_level, told.log_format) == ("warning", "text")
+
+
+async def test_workers_and_memory_of_all_processes_are_shown(settings, made):
+    settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
+    async with running(settings, made.home, **OPTIONS) as server:
+
+        async def works():
+            return server.parts.workers.working == 1
+
+        await eventually(works)
+        numbers = generate_latest(server.parts.metrics.registry).decode()
+    assert 'zkinfer_workers{state="missing"} 0.0' in numbers
+    assert 'zkinfer_process_memory_bytes{role="server"}' in numbers
 
 
 async def test_health_is_told_without_a_token_and_nothing_else(settings, made):

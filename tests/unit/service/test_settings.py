@@ -58,6 +58,8 @@ def test_password_of_the_database_is_not_shown():
     ("text", "message"),
     [
         ("nonsense = 1", "no setting nonsense"),
+        ("[proving]\nlease_seconds = 1", "proving.lease_seconds is not right"),
+        ("[queue]\nbegun = 0", "queue.begun is not right"),
         ("[limits]\nnonsense = 1", r"no setting limits\.nonsense"),
         ("[limits]\npage_size = 0", r"limits\.page_size is not right"),
         ('[log]\nlevel = "loud"', r"log\.level is not right"),
