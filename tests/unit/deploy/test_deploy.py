@@ -1,12 +1,17 @@
 """The files for operators hold what they promise, as far as this can be told without a machine to put them on."""
 
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from zkinfer.circuits import processes
+from zkinfer.cli.main import app
 from zkinfer.service.errors import SettingsError
 from zkinfer.service.loading import load_settings
 
@@ -33,6 +38,60 @@ def analyzed(*arguments):
 def test_unit_is_one_that_systemd_takes_without_a_word(unit):
     done = analyzed("verify", unit)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_unit_lets_proofs_be_lifted():
+    """RLIMIT_NICE must allow the niceness that `zkinfer.circuits.processes` lifts to."""
+    assert "LimitNICE=+10" in (DEPLOY / "zkinfer.service").read_text()
+    assert processes.SHARE_NICENESS == 10
+
+
+def commands_in(name):
+    """The commands of `zkinfer` that the comments of a file show, without the program."""
+    text = "\n".join(
+        line.removeprefix("#").strip() for line in (DEPLOY / name).read_text().splitlines() if line[:1] == "#"
+    )
+    shown = re.findall(
+        r"^(?:as_zkinfer|in-zkinfer|podman run .* zkinfer) (.*)$", text.replace("\\\n", " "), re.MULTILINE
+    )
+    return [shlex.split(command) for command in shown]
+
+
+@pytest.mark.parametrize("name", ["zkinfer.service", "Containerfile"])
+def test_commands_that_are_shown_exist(name):
+    commands = [command for command in commands_in(name) if not command[0].startswith("--")]
+    assert {tuple(command[:2]) for command in commands} >= {("setup", "fetch"), ("keys", "make"), ("tokens", "new")}
+    for command in commands:
+        assert CliRunner().invoke(app, [*command[:2], "--help"]).exit_code == 0
+        known = CliRunner().invoke(app, [*command[:2], "--help"], env={"COLUMNS": "200"}).stdout
+        assert all(word in known for word in command if word.startswith("--"))
+
+
+@pytest.fixture
+def container(monkeypatch, tmp_path):
+    """The environment of the container, with a state folder that is there."""
+    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    for name, value in re.findall(r"(ZKINFER_\w+)=(\S+)", re.search("^ENV (.*)$", text, re.MULTILINE)[1]):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ZKINFER_STATE", str(tmp_path))
+    return tmp_path
+
+
+def test_container_refuses_to_start_in_the_clear(container):
+    with pytest.raises(SettingsError, match="others could read along"):
+        load_settings({})
+
+
+def test_container_starts_as_is_shown(container):
+    secured, open_ = (command for command in commands_in("Containerfile") if command[0].startswith("--"))
+    assert open_ == ["--insecure-no-tls", "--insecure-anonymous"]
+    assert load_settings({"insecure_no_tls": True, "insecure_anonymous": True}).listen == "0.0.0.0:8001"
+    assert secured[::2] == ["--tls-certificate", "--tls-key"]
+    tls = {"certificate": Path(secured[1]), "key": Path(secured[3])}
+    with pytest.raises(SettingsError, match="anybody could call"):
+        load_settings({"tls": tls})
+    (container / "tokens.json").write_text("")
+    assert load_settings({"tls": tls}).log.format == "json"
 
 
 @needs_systemd
