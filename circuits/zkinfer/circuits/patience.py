@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOOK = 1.0
-_YIELDS_FOR = 30.0
+_YIELDS_FOR = 10.0
 _SLOWER = 10.0
 
 
@@ -32,7 +32,7 @@ class Patience:
 
     One that does not yield may take `seconds`. One that yields may find the processors busy with others: it may take
     ten times that, but must not go for `seconds` without using a processor at all. So that it can, it is lifted
-    when it has yielded for half a minute.
+    when it has yielded for ten seconds.
 
     Args:
         pid: of the child.

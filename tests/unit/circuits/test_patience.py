@@ -83,7 +83,7 @@ def test_child_that_yields_and_hangs_is_as_one_that_died(child):
 
 def test_child_that_yielded_for_long_is_lifted(child, lifted):
     patient = child.waited_for()
-    child.goes_on(29, 0.01)
+    child.goes_on(9, 0.01)
     patient.require()
     assert lifted == []
     child.goes_on(1, 0.01)
