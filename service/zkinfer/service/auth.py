@@ -36,7 +36,7 @@ class Gate:
         certificates: whether every connection has shown a certificate of our own authority.
         subjects: rights by common name; None takes every such certificate, with all rights. Where there are some,
             a token lets nobody in whose certificate is not among them; it says more exactly who calls.
-        local: whether only this machine can call; then anybody may, as long as there is no file of tokens.
+        local: whether only this machine can call; then anybody may, as long as there never was a file of tokens.
         anonymous: let in everybody who shows nothing.
     """
 
@@ -55,7 +55,7 @@ class Gate:
 
         Raises:
             UnauthenticatedError: nobody that is known.
-            TokenFileError: see `TokenFile.identify`.
+            TokenFileError: see `TokenFile.identify`, and `TokenFile.exists`.
         """
         given = [str(value) for key, value in metadata if key == "authorization"]
         if self.certificates and (self.subjects is not None or not given):
@@ -63,7 +63,7 @@ class Gate:
             return self._by_token(given) if given else shown
         if given:
             return self._by_token(given)
-        if self.anonymous or (self.local and not self.tokens.path.exists()):
+        if self.anonymous or (self.local and not self.tokens.exists()):
             return ANONYMOUS
         raise UnauthenticatedError("The call has no token.", "Send the metadata authorization: Bearer <token>.")
 

@@ -82,6 +82,8 @@ class _Read:
 class TokenFile:
     """A file of tokens. Reading is cheap as long as it does not change.
 
+    One that was there and is gone is no file without tokens: everybody would be somebody again when it comes back.
+
     Args:
         path: need not exist; then there are no tokens.
         clock: tells the time, with a zone.
@@ -91,6 +93,11 @@ class TokenFile:
         self.path = path
         self._clock = clock
         self._read: _Read | None = None
+        self._was_there = False
+
+    def exists(self) -> bool:
+        """Whether there is a file, or there never was one here; raises TokenFileError where it is gone."""
+        return self._look() is not None
 
     def identify(self, token: str) -> Identity | None:
         """Whose token this is; None for an unknown, revoked, expired or malformed one.
@@ -149,12 +156,19 @@ class TokenFile:
 
     def _grants(self) -> dict[str, Grant]:
         read = self._read
-        mark = _mark(self.path)
+        mark = self._look()
         if mark is None:
             return {}
         if read is None or read.mark != mark:
             read = self._read = _Read(mark, _parse(self.path))
         return read.grants
+
+    def _look(self) -> tuple[int, ...] | None:
+        mark = _mark(self.path)
+        if mark is None and self._was_there:
+            raise TokenFileError(f"{self.path} is gone.", "Put it back, or start the server again without it.")
+        self._was_there = mark is not None
+        return mark
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Grant]]:
@@ -165,6 +179,7 @@ class TokenFile:
             document = _Document(tokens=tuple(grants.values()))
             data = canonical.dump(document.model_dump(mode="json", by_alias=True))
             write_atomically(self.path, data, mode=0o600)
+            self._was_there = True
 
 
 def _hash(token: str) -> str:

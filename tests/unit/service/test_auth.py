@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkinfer.service.auth import Gate
-from zkinfer.service.errors import ForbiddenError, TooManyRequestsError, UnauthenticatedError
+from zkinfer.service.errors import ForbiddenError, TokenFileError, TooManyRequestsError, UnauthenticatedError
 from zkinfer.service.identity import ANONYMOUS, Identity, Rights
 from zkinfer.service.rates import Rates
 from zkinfer.service.tokens import TokenFile
@@ -48,6 +48,16 @@ def test_local_caller_is_anonymous_until_the_first_token_is_made(tokens):
     tokens.new("alice")
     with pytest.raises(UnauthenticatedError, match="no token"):
         gate.identify([], ())
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["token", "nobody"])
+def test_nobody_comes_in_while_the_file_of_tokens_is_gone(tokens, known):
+    gate, (_, token) = Gate(tokens=tokens, local=True), tokens.new("alice")
+    kept = tokens.path.rename(tokens.path.with_name("kept"))
+    with pytest.raises(TokenFileError, match=r"is gone\. Put it back"):
+        gate.identify(header(f"Bearer {token}") if known else [], ())
+    kept.rename(tokens.path)
+    assert gate.identify(header(f"Bearer {token}"), ()).name == "alice"
 
 
 def test_anonymous_where_that_was_said(tokens):
