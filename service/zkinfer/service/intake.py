@@ -6,10 +6,11 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
 
+import structlog
 from pydantic import BaseModel, ConfigDict
 
 from zkinfer.circuits.context import NOBODY, Context
@@ -39,6 +40,7 @@ _WORD = re.compile(r"0x[0-9a-f]{64}")
 _FEW_ELEMENTS = 1 << 12
 _LAST_SECOND = 253_402_300_799  # of the year 9999: later than that is never
 _THREADS = 8
+_NO_OUTPUTS = sha256(b"")
 
 
 class ProofRequest(BaseModel):
@@ -168,17 +170,26 @@ class Intake:
         """
         identity.require_model(model.name)
         prepared = await self._prepared(model, inputs)
-        answering = asyncio.wrap_future(self._answers.forward(model, prepared.integers))
-        if request.mode == "none" and not request.floats:
-            return Accepted(await answering, prepared.digest, None, None)
-        floating = self._floats(model, inputs) if request.floats else _nothing()
         if request.mode == "none":
-            answer, floats = await asyncio.gather(answering, floating)
+            answer, floats = await self._answered(model, inputs, prepared, request)
             return Accepted(answer, prepared.digest, floats, None)
+        wanted = await self._in_thread(self._wanted, identity, model, prepared, request)
         with self._spooled(prepared) as writing:  # while the answer is computed
-            answer, floats, _ = await asyncio.gather(answering, floating, asyncio.wrap_future(writing))
-            submission = await self._in_thread(self._submit, identity, model, prepared, answer, request)
+            (answer, floats), _ = await asyncio.gather(
+                self._answered(model, inputs, prepared, request), asyncio.wrap_future(writing)
+            )
+            submission = await self._in_thread(self._submit, identity, wanted, answer, prepared.data)
+        structlog.contextvars.bind_contextvars(job=submission.job.id)
         return Accepted(answer, prepared.digest, floats, submission.job)
+
+    async def _answered(
+        self, model: ModelVersion, inputs: Inputs, prepared: _Prepared, request: ProofRequest
+    ) -> tuple[Answer, Arrays | None]:
+        answering = asyncio.wrap_future(self._answers.forward(model, prepared.integers))
+        if not request.floats:
+            return await answering, None
+        answer, floats = await asyncio.gather(answering, self._floats(model, inputs))
+        return answer, floats
 
     @contextmanager
     def _spooled(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
@@ -209,15 +220,21 @@ class Intake:
         conformed = {spec.name: conform(inputs[spec.name], spec) for spec in specs}
         return await asyncio.wrap_future(self._answers.floats(model, conformed))
 
-    def _submit(
-        self, identity: Identity, model: ModelVersion, prepared: _Prepared, answer: Answer, request: ProofRequest
-    ) -> Submission:
-        job, limits = self._job_request(identity, model, prepared, answer, request), self._limits(identity)
+    def _wanted(
+        self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest
+    ) -> JobRequest:
+        """What is to be proven, without its outputs; refused here, before anything is computed, if it would be then."""
+        wanted = self._job_request(identity, model, prepared, request)
+        self._store.refuse(wanted, self._limits(identity))
+        return wanted
+
+    def _submit(self, identity: Identity, wanted: JobRequest, answer: Answer, inputs: bytes) -> Submission:
+        answered = replace(wanted, outputs=answer.outputs_digest)
         # The last job with the same inputs may have ended since they were written, and taken them along.
-        return self._store.submit(job, limits, inputs=prepared.data)
+        return self._store.submit(answered, self._limits(identity), inputs=inputs)
 
     def _job_request(
-        self, identity: Identity, model: ModelVersion, prepared: _Prepared, answer: Answer, request: ProofRequest
+        self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest
     ) -> JobRequest:
         prediction = self._predictions.of(model)
         return JobRequest(
@@ -227,7 +244,7 @@ class Intake:
             circuit=model.digest,
             model_id=model.model_id,
             inputs=prepared.digest,
-            outputs=answer.outputs_digest,
+            outputs=_NO_OUTPUTS,
             context=request.context(),
             random_request_id=not request.names_word,
             request_id=request.request_id,
@@ -238,7 +255,3 @@ class Intake:
 
     async def _in_thread(self, call: Callable[[*ArgumentsT], AnswerT], *arguments: *ArgumentsT) -> AnswerT:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
-
-
-async def _nothing() -> None:
-    return None

@@ -139,6 +139,23 @@ async def test_full_queue_is_refused_before_anything_is_promised(intake_with, mo
     assert len(jobs(desk)) == 1
 
 
+@pytest.mark.parametrize(
+    ("limits", "error"), [({"queued": 0}, QueueFullError), ({"per_owner": 0}, QuotaExceededError)], ids=["queue", "own"]
+)
+async def test_proof_that_is_refused_costs_no_answer(intake_with, model, monkeypatch, limits, error):
+    asked = []
+    monkeypatch.setattr(Answers, "forward", lambda *given: asked.append(given))
+    with pytest.raises(error):
+        await intake_with(**limits).accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    assert asked == []
+
+
+async def test_request_that_was_taken_on_is_answered_again_where_no_other_would_be(intake_with, model):
+    intake, asked = intake_with(per_owner=1), ProofRequest(request_id="order 66")
+    first, second = [await intake.accept(ANONYMOUS, model, {"x": X}, asked) for _ in range(2)]
+    assert first.job.id == second.job.id
+
+
 async def test_answer_alone_is_given_when_the_queue_is_full(intake_with, model):
     assert (await intake_with(queued=0).accept(ANONYMOUS, model, {"x": X}, NONE)).answer
 

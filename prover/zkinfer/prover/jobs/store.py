@@ -122,6 +122,16 @@ class JobStore:
             lambda connection: submitting.submit(connection, request, limits, self.artefacts, now, inputs)
         )
 
+    def refuse(self, request: JobRequest, limits: QueueLimits) -> None:
+        """Raise what `submit` would raise now, before anybody works for a request that is not taken on.
+
+        Nothing is promised: `submit` decides. What the request says of its outputs, and its inputs, is not looked at.
+        """
+        with self._database.reading() as connection:
+            if submitting.known(connection, request) is None:
+                submitting.refuse_beforehand(request, limits, self.artefacts, self._clock())
+                submitting.refuse_where_full(connection, request.owner, limits)
+
     def _known(self, request: JobRequest) -> Submission | None:
         with self._database.reading() as connection:
             return submitting.known(connection, request)

@@ -67,6 +67,22 @@ def refuse_beforehand(request: JobRequest, limits: QueueLimits, artefacts: Artef
         raise StoreError("The disk is nearly full: no new job is taken.", "Make room; what was taken goes on.")
 
 
+def refuse_where_full(connection: Connection, owner: str, limits: QueueLimits) -> bool:
+    """What the queue has no room for, or of this owner; whether it knows them."""
+    load = connection.execute(_LOAD, {"owner": owner}).one()
+    if load.queued >= limits.queued:
+        raise QueueFullError(
+            f"{load.queued:,} jobs wait already.", "Try again later.", retry_after=_seconds_until_room(connection)
+        )
+    if load.mine >= limits.per_owner:
+        raise QuotaExceededError(
+            f"{load.mine:,} of your jobs are unfinished; no more are allowed.",
+            "Wait until some are done, or cancel them.",
+            retry_after=_seconds_until_room(connection),
+        )
+    return load.known is not None
+
+
 def submit(
     connection: Connection,
     request: JobRequest,
@@ -78,12 +94,11 @@ def submit(
     """See `JobStore.submit`."""
     if (same := known(connection, request)) is not None:
         return same
-    load = connection.execute(_LOAD, {"owner": request.owner}).one()
-    _refuse_where_full(connection, load.queued, load.mine, limits)
+    owner_is_known = refuse_where_full(connection, request.owner, limits)
     # Looked at under the lock under which they are removed.
     if not artefacts.has(request.inputs) and (inputs is None or artefacts.put(inputs) != request.inputs):
         raise missing(request.inputs)
-    if load.known is None:
+    if not owner_is_known:
         connection.execute(_NEW_OWNER, {"owner": request.owner})
     return Submission(job_of(_insert(connection, request, now)), created=True)
 
@@ -112,19 +127,6 @@ def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:
             "Use a new request id for a new request.",
         )
     return row
-
-
-def _refuse_where_full(connection: Connection, waiting: int, mine: int, limits: QueueLimits) -> None:
-    if waiting >= limits.queued:
-        raise QueueFullError(
-            f"{waiting:,} jobs wait already.", "Try again later.", retry_after=_seconds_until_room(connection)
-        )
-    if mine >= limits.per_owner:
-        raise QuotaExceededError(
-            f"{mine:,} of your jobs are unfinished; no more are allowed.",
-            "Wait until some are done, or cancel them.",
-            retry_after=_seconds_until_room(connection),
-        )
 
 
 def _seconds_until_room(connection: Connection) -> float:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -113,6 +114,35 @@ def test_request_asked_twice_is_found_also_where_it_would_not_be_taken_on_any_mo
     bounds = {"disk": {"disk_reserve_bytes": 1 << 60}, "memory": {"memory_bytes": 10}}.get(obstacle, {})
     queue.clock.wait(6 if obstacle == "deadline" else 0)
     assert queue.submit(limits=limits(**bounds), **asked).id == first.id
+
+
+@pytest.mark.parametrize("other", [{}, {"request_id": "a"}])
+def test_request_asked_twice_is_not_refused_beforehand(queue, other):
+    queue.submit(inputs="x", **other)
+    request = replace(queue.request(inputs="x", **other), outputs=sha256(b""))
+    queue.store.refuse(request, limits(queued=1, per_owner=1, memory_bytes=0, disk_reserve_bytes=1 << 60))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "error"),
+    [
+        ({"queued": 1}, QueueFullError),
+        ({"per_owner": 1}, QuotaExceededError),
+        ({"memory_bytes": 10}, TooCostlyError),
+        ({"disk_reserve_bytes": 1 << 60}, StoreError),
+    ],
+)
+def test_request_that_would_not_be_taken_on_is_refused_beforehand(queue, bounds, error):
+    queue.submit()
+    with pytest.raises(error):
+        queue.store.refuse(queue.request(memory_bytes=1000), limits(**bounds))
+
+
+def test_request_id_of_something_else_is_refused_beforehand(queue):
+    queue.submit(inputs="x", request_id="a")
+    with pytest.raises(RequestConflictError, match="'a' was used before"):
+        queue.store.refuse(queue.request(inputs="y", request_id="a"), LIMITS)
+    assert queue.store.counts().of(JobState.QUEUED) == 1
 
 
 # --- too many, too large, too late
