@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -186,4 +188,6 @@ def _read(entry: Path) -> Rebuilt:
         raise CircuitError(f"The cache entry {entry} is damaged or of another version.", cure) from err
     if changed:
         raise CircuitError(f"The cached file {entry / changed[0]} was changed.", cure)
+    with suppress(OSError):
+        os.utime(entry)  # whoever tidies the cache keeps what is used
     return Rebuilt(entry, record.identity, record.program, record.proof_bytes)

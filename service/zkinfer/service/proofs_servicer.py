@@ -111,7 +111,8 @@ class ProofsServicer(Base):
         with blaming("policy"):
             policy = load_policy(request.policy.encode())
         expected = arrays_of(request.expected_inputs, "expected_inputs") if request.expected_inputs else None
-        verdict = await self.verifications.verify(request.attestation, policy, self.models(caller()), expected)
+        who = caller()
+        verdict = await self.verifications.verify(who.name, request.attestation, policy, self.models(who), expected)
         return _response(verdict)
 
 

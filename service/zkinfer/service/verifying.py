@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,8 @@ from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import CircuitError, InputError
 from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.processes import yielding
+from zkinfer.circuits.scratch import private_directory
+from zkinfer.circuits.stopping import StopSignal, stoppable
 from zkinfer.service.errors import TooManyRequestsError
 from zkinfer.verifier import REAL_CEREMONIES, Trusted, Verifier
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from zkinfer.verifier import Policy, Step, VerifiedInference
 
 _BUSY_SECONDS = 5.0
+_ENTRY = "[0-9a-f]" * 64
+_MOST_ENTRIES, _MOST_BYTES = 1000, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,45 +51,49 @@ class Verifications:
 
     Args:
         home: trusted setups, and the cache of what was rebuilt.
-        at_a_time: more are refused; nobody waits in line.
+        at_a_time: more are refused, and a second one of the same caller; nobody waits in line.
         engines: by id; None for those whose proofs mean something.
     """
 
-    def __init__(self, home: Home, *, at_a_time: int = 1, engines: Mapping[str, Engine] | None = None) -> None:
+    def __init__(self, home: Home, *, at_a_time: int = 2, engines: Mapping[str, Engine] | None = None) -> None:
         self._home = home
         self._at_a_time = at_a_time
         self._engines = production_engines(Limits.for_verifying()) if engines is None else engines
         self._fake = any(not engine.production for engine in self._engines.values())
         self._threads = ThreadPoolExecutor(at_a_time, thread_name_prefix="verify")
-        self._running = 0
+        self._running: set[str] = set()
+        self._stop = StopSignal()
 
     async def verify(
         self,
+        caller: str,
         attestation: bytes,
         policy: Policy,
         models: Mapping[Digest, Path],
         expected_inputs: Mapping[str, NDArray[np.generic]] | None,
     ) -> Verdict:
-        """Verify as `zkinfer.verifier.Verifier` does, with these ONNX files by digest.
+        """Verify for a caller as `zkinfer.verifier.Verifier` does, with these ONNX files by digest.
 
         A caller who leaves does not end it, so that leaving and coming again gains nothing.
 
         Raises:
-            TooManyRequestsError: as many are under way as may be.
+            TooManyRequestsError: as many are under way as may be, or one of this caller.
             ZkinferError: whatever the verifier raises.
         """
-        if self._running >= self._at_a_time:
+        if caller in self._running or len(self._running) >= self._at_a_time:
             raise TooManyRequestsError(
-                "The server verifies as many attestations as it may.", "Try again soon.", _BUSY_SECONDS
+                "The server verifies as many attestations as it may, of all callers or of one.",
+                "Try again soon.",
+                _BUSY_SECONDS,
             )
-        self._running += 1
+        self._running.add(caller)
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._threads, self._verify, attestation, policy, models, expected_inputs)
-        done.add_done_callback(self._ended)
+        done.add_done_callback(partial(self._ended, caller))
         return await asyncio.shield(done)
 
-    def _ended(self, done: asyncio.Future[Verdict]) -> None:
-        self._running -= 1
+    def _ended(self, caller: str, done: asyncio.Future[Verdict]) -> None:
+        self._running.discard(caller)
         if not done.cancelled():
             done.exception()  # looked at, should nobody be left to hear it
 
@@ -103,15 +114,20 @@ class Verifications:
         )
         _require_own(self._home.rebuilt)
         steps: list[Step] = []
-        with yielding():
-            inference = Verifier(trusted=trusted).verify(
-                attestation, policy, expected_inputs=expected_inputs, observer=steps.append
-            )
+        try:
+            with stoppable(self._stop), yielding():
+                inference = Verifier(trusted=trusted).verify(
+                    attestation, policy, expected_inputs=expected_inputs, observer=steps.append
+                )
+        finally:
+            _forget_oldest(self._home.rebuilt)  # a refused one was rebuilt too
         return Verdict(inference, tuple(steps))
 
     def close(self) -> None:
-        """Begin nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Begin nothing more, and stop what is under way."""
+        self._stop.set()
+        self._threads.shutdown(cancel_futures=True)
+        self._stop.close()
 
 
 def _require_own(cache: Path) -> None:
@@ -120,3 +136,22 @@ def _require_own(cache: Path) -> None:
         own_directory(cache)
     except InputError as err:
         raise CircuitError(err.cause, err.cure) from err
+
+
+def _forget_oldest(cache: Path) -> None:
+    """Remove what was used longest ago, beyond a number and a size: callers fill the cache, and nobody empties it."""
+    with suppress(OSError):  # whoever verifies next finds out what is wrong with it
+        if old := _beyond(sorted(cache.glob(_ENTRY), key=lambda entry: entry.stat().st_mtime_ns, reverse=True)):
+            with private_directory(cache) as leaving:
+                for entry in old:
+                    entry.rename(leaving / entry.name)
+
+
+def _beyond(entries: list[Path]) -> list[Path]:
+    """Those after the number, or the size, that is kept."""
+    sizes = accumulate(sum(file.stat().st_size for file in entry.iterdir()) for entry in entries)
+    return [
+        entry
+        for number, (entry, size) in enumerate(zip(entries, sizes, strict=True), 1)
+        if number > _MOST_ENTRIES or size > _MOST_BYTES
+    ]

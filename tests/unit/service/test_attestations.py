@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import select
 import threading
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
@@ -14,8 +17,9 @@ from tests.unit.service.serving import bearer, details
 
 from zkinfer.circuits import processes
 from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.stopping import StopSignal, stop_descriptor, stopped
 from zkinfer.client.tensors import messages_of
-from zkinfer.service import proofs_servicer
+from zkinfer.service import proofs_servicer, verifying
 from zkinfer.service.identity import Rights
 from zkinfer.service.operations import name_of
 from zkinfer.service.tensors import arrays_of
@@ -200,25 +204,86 @@ async def test_oversized_message_is_refused(desk):
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_more_verifications_than_allowed_are_told_to_come_again(desk):
-    entered, leave = threading.Event(), threading.Event()
+class Slow(FakeEngine):
+    """Verifies until it is let go, or told to stop."""
 
-    class Slow(FakeEngine):
-        def verify(self, *arguments):
-            entered.set()
-            assert leave.wait(30)
-            super().verify(*arguments)
+    def __init__(self):
+        self.entered, self.leave = threading.Semaphore(0), StopSignal()
 
+    def verify(self, *arguments):
+        self.entered.release()
+        ready, _, _ = select.select([self.leave.descriptor, stop_descriptor()], [], [], 60)
+        if self.leave.descriptor not in ready:
+            raise stopped()
+        super().verify(*arguments)
+
+
+@pytest.fixture
+async def slow(desk):
+    """A server where verifications take their time, how many of these names run there, and an attestation."""
     desk.submit()
     attestation = desk.artefacts.get(desk.prove().attestation, 1 << 24)
-    desk.verifications = Verifications(desk.made.home, engines={"fake/1": Slow()})
+    engine = Slow()
+    desk.verifications = Verifications(desk.made.home, at_a_time=2, engines={"fake/1": engine})
+
+    async def begun(served, **options):
+        call = asyncio.ensure_future(verified(served, attestation, policy(desk.made), **options))
+        await asyncio.to_thread(engine.entered.acquire)
+        return call
+
     async with serving.served(desk) as served:
-        first = verified(served, attestation, policy(desk.made))
-        first = asyncio.ensure_future(first)
-        await asyncio.to_thread(entered.wait, 30)
-        with pytest.raises(aio.AioRpcError) as caught:
-            await verified(served, attestation, policy(desk.made))
-        leave.set()
-        assert (await first).model_id
-    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert details(caught.value)["RetryInfo"].retry_delay.seconds == 5
+        yield SimpleNamespace(served=served, attestation=attestation, engine=engine, begun=begun)
+    desk.verifications.close()
+    engine.leave.close()
+
+
+async def test_second_verification_of_one_caller_is_told_to_come_again_and_anothers_is_served(slow, desk):
+    ann, bob, eve = (bearer(desk.gate.tokens.new(name)[1]) for name in ("ann", "bob", "eve"))
+    calls = [await slow.begun(slow.served, metadata=ann)]
+    with pytest.raises(aio.AioRpcError, match="of all callers or of one") as same:
+        await verified(slow.served, slow.attestation, policy(desk.made), metadata=ann)
+    calls.append(await slow.begun(slow.served, metadata=bob))
+    with pytest.raises(aio.AioRpcError) as third:
+        await verified(slow.served, slow.attestation, policy(desk.made), metadata=eve)
+    slow.engine.leave.set()
+    assert all([(await call).model_id for call in calls])
+    for refused in (same, third):
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert details(refused.value)["RetryInfo"].retry_delay.seconds == 5
+
+
+async def test_verification_is_stopped_when_the_server_ends(slow, desk):
+    call = await slow.begun(slow.served)
+    await asyncio.to_thread(desk.verifications.close)
+    with pytest.raises(aio.AioRpcError, match="stopped before it was done"):
+        await call
+    desk.verifications = Verifications(desk.made.home)
+
+
+# --- the cache of what was rebuilt
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["accepted", "refused"])
+async def test_what_was_used_longest_ago_is_forgotten(served, attestation, monkeypatch, refused):
+    monkeypatch.setattr(verifying, "_MOST_ENTRIES", 2)
+    cache = served.desk.made.home.rebuilt
+    for number in range(3):
+        (cache / f"{number:064x}").mkdir(parents=True)
+        os.utime(cache / f"{number:064x}", (number, number))
+    if refused:
+        with pytest.raises(aio.AioRpcError):
+            await verified(served, attestation, policy(served.desk.made), {"x": X + np.float32(1)})
+    else:
+        await verified(served, attestation, policy(served.desk.made))
+    left = {path.name for path in cache.iterdir()}
+    assert len(left) == 2
+    assert f"{2:064x}" in left
+    (cache / f"{2:064x}").rmdir()
+
+
+async def test_no_more_is_kept_than_a_number_of_bytes(served, attestation, monkeypatch):
+    await verified(served, attestation, policy(served.desk.made))
+    assert any(served.desk.made.home.rebuilt.iterdir())
+    monkeypatch.setattr(verifying, "_MOST_BYTES", 0)
+    await verified(served, attestation, policy(served.desk.made))
+    assert not any(served.desk.made.home.rebuilt.iterdir())
