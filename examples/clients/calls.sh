@@ -3,6 +3,7 @@
 #
 #     sh calls.sh [HOST:PORT] [MODEL] < inputs.json
 #
+# The last call needs a server with --reflection, which tells grpcurl what google.longrunning.Operations is.
 # inputs.json is the list of input tensors: [{"name": "image", "datatype": "FP32", "shape": [1, 64],
 # "contents": {"fp32_contents": [...]}}]. With TLS and a token, leave -plaintext away and add
 # -H "authorization: Bearer $ZKINFER_TOKEN".
@@ -17,6 +18,5 @@ answer=$(ask zkinfer/oip/inference.proto "{\"model_name\": \"$model\", \"inputs\
     inference.GRPCInferenceService/ModelInfer)
 printf '%s\n' "$answer"
 operation=$(printf '%s' "$answer" | sed -n '/zkinfer_operation/,/}/s/.*"stringParam": "\([^"]*\)".*/\1/p')
-# The well-known protocol comes with the server's reflection (--reflection), or with googleapis' own files.
 grpcurl -plaintext -d "{\"name\": \"$operation\", \"timeout\": \"60s\"}" "$target" \
     google.longrunning.Operations/WaitOperation

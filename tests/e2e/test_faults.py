@@ -18,8 +18,19 @@ from google.longrunning.operations_proto_pb2 import CancelOperationRequest, GetO
 from tests.e2e.campaign import Campaign
 from tests.e2e.faults import clock_moved, clock_shim, filled, tmpfs_wrapper
 from tests.e2e.ledger import audit, ending_of, metadata_of, operations
-from tests.e2e.serving import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of, until
+from tests.e2e.serving import (
+    MODEL,
+    alive,
+    channel_to,
+    client_of,
+    given,
+    kill_process,
+    parameters_of,
+    until,
+)
 from tritonclient.utils import InferenceServerException
+
+from zkinfer.service.tokens import TokenFile
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
 INPUT = (0.1, 0.2, 0.3, 0.4)
@@ -180,20 +191,83 @@ def test_callers_who_do_not_read_their_streams_do_not_keep_others_out(server):
         assert resident(server) < before + (150 << 20)
 
 
+INFER, STREAM = (f"/inference.GRPCInferenceService/Model{kind}" for kind in ("Infer", "StreamInfer"))
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
+NO_PROOF = {"zkinfer_proof_mode": "none"}
+
+
 @contextlib.contextmanager
-def idle_streams(server, number):
-    """So many streams in which nothing is ever asked."""
-    channel, asleep = channel_to(server), threading.Event()
+def half_open(server, number, method, token=""):
+    """So many calls on one connection, in which nothing is ever asked."""
+    own_connection = [("grpc.use_local_subchannel_pool", 1)]
+    channel, asleep = grpc.insecure_channel(server.address, options=own_connection), threading.Event()
 
     def nothing():
         asleep.wait()
         yield b""
 
-    stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
-    calls = [stream(nothing()) for _ in range(number)]
+    metadata = [("authorization", f"Bearer {token}")] if token else None
+    calls = [channel.stream_stream(method)(nothing(), metadata=metadata) for _ in range(number)]
     yield calls
     asleep.set()
     channel.close()
+
+
+def idle_streams(server, number):
+    """So many streams in which nothing is ever asked."""
+    return half_open(server, number, STREAM)
+
+
+def refusals(calls):
+    """The codes of those calls that are over by now; each says when to come again."""
+    over = [call for call in calls if not call.is_active()]
+    details = [dict(call.trailing_metadata()).get("grpc-status-details-bin", b"") for call in over]
+    assert [call for call, told in zip(over, details, strict=True) if b"RetryInfo" not in told] == []
+    return [call.code().name for call in over]
+
+
+def tokens_of(server, *names):
+    """A token for each name; from now on nobody is served without one."""
+    file = TokenFile(server.state / "tokens.json")
+    return [file.new(name)[1] for name in names]
+
+
+def test_nobodys_calls_without_a_request_keep_nobody_out(server):
+    """Anybody may ask for the server's health: of such calls, 600 send nothing, on three connections."""
+    [token] = tokens_of(server, "alice")
+    with server, contextlib.ExitStack() as stack, client_of(server) as client:
+        checks = [call for _ in range(3) for call in stack.enter_context(half_open(server, 200, CHECK))]
+        watches = stack.enter_context(half_open(server, 100, WATCH))
+        until(lambda: len(refusals(checks)) > 500, 30, pause=0.2)
+        for _ in range(5):
+            assert client.is_server_live()
+            assert answered(client, token)
+        until(lambda: len(refusals(checks + watches)) == 700, 30, pause=0.2)
+        assert set(refusals(checks)) == {"DEADLINE_EXCEEDED"}
+        assert set(refusals(watches)) == {"DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
+
+
+def test_calls_without_a_request_of_one_caller_do_not_keep_another_out(server):
+    alice, bob = tokens_of(server, "alice", "bob")
+    with server, client_of(server) as client, half_open(server, 260, INFER, alice) as calls:
+        until(lambda: len(refusals(calls)) > 100, 30, pause=0.2)
+        for _ in range(5):
+            assert answered(client, bob)
+        assert set(refusals(calls)) == {"RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+        until(lambda: answered_again(client, alice), 30, pause=0.2)
+
+
+def answered(client, token):
+    """An answer, without a proof, to a caller who has a token."""
+    headers = {"authorization": f"Bearer {token}"}
+    return client.infer(MODEL, given(INPUT), parameters=NO_PROOF, headers=headers, client_timeout=20)
+
+
+def answered_again(client, token):
+    """Whether who was refused for too many calls is served by now."""
+    with contextlib.suppress(InferenceServerException):
+        return answered(client, token) is not None
+    return False
 
 
 def test_idle_streams_of_one_caller_do_not_keep_others_out(server):

@@ -16,7 +16,6 @@ from grpc import aio
 
 from zkinfer.service import identity, problems
 from zkinfer.service.auth import OPEN_METHODS
-from zkinfer.service.errors import TooManyRequestsError
 from zkinfer.service.logs import log
 
 if TYPE_CHECKING:
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from zkinfer.service.auth import Gate
     from zkinfer.service.identity import Identity
     from zkinfer.service.interception import Around, Call
-    from zkinfer.service.lingering import Lingering
     from zkinfer.service.metrics import Metrics
     from zkinfer.service.rates import Rates
+    from zkinfer.service.shares import Shares
 
 REQUEST_ID = "x-request-id"
 _DETAILS = "grpc-status-details-bin"
@@ -48,7 +47,7 @@ def explained() -> Around:
     async def around(call: Call) -> AsyncIterator[None]:
         try:
             yield
-        except (asyncio.CancelledError, GeneratorExit, aio.AbortError):
+        except aio.AbortError:
             raise
         except Exception as err:  # noqa: BLE001 - the last place to keep an exception's text from the caller
             call.problem = problems.status_of(err, call.id)
@@ -86,44 +85,42 @@ def authenticated(gate: Gate, rates: Rates) -> Around:
     return around
 
 
-def bounded(lingering: Lingering, most: int) -> Around:
-    """Refuse a call where as many are served already, and a stream where too many are open, of all or of its caller.
+def bounded(calls: Shares, lingering: Shares, watchers: Shares) -> Around:
+    """Refuse a call where as many are served already, of all or of its caller; streams are `lingering` as well.
 
-    What a load balancer asks is answered however much there is to do.
+    What a load balancer asks is answered however much there is to do; only of those who watch, some are refused.
     """
-    served = 0
 
     @asynccontextmanager
     async def around(call: Call) -> AsyncIterator[None]:
-        nonlocal served
-        if served >= most and call.method not in OPEN_METHODS:
-            raise TooManyRequestsError("The server serves as many calls as it may.", "Try again in a moment.")
-        served += 1
-        try:
-            with lingering.one(call.caller) if call.streams else nullcontext():
+        if call.method in OPEN_METHODS:
+            with watchers.one("") if call.streams else nullcontext():
                 yield
-        finally:
-            served -= 1
+            return
+        with calls.one(call.caller), lingering.one(call.caller) if call.streams else nullcontext():
+            yield
 
     return around
 
 
 def observed(metrics: Metrics) -> Around:
-    """Count and log every call: method, caller, outcome, time; never what was said."""
+    """Count and log every call: method, caller, outcome, time; never what was said. Its caller is told its id."""
 
     @asynccontextmanager
     async def around(call: Call) -> AsyncIterator[None]:
         structlog.contextvars.bind_contextvars(request_id=call.id)
-        began, code = time.monotonic(), ""
+        call.context.set_trailing_metadata(((REQUEST_ID, call.id),))
+        began = time.monotonic()
         metrics.call_began()
         try:
             yield
-            code = "OK"
+            call.code = "OK"
         except asyncio.CancelledError:
-            code = "CANCELLED"
+            call.code = "CANCELLED"
             raise
         finally:
-            seconds, code = time.monotonic() - began, code or _outcome(call)
+            seconds, code = time.monotonic() - began, call.code or _outcome(call)
+            call.code = code
             metrics.call_ended(call.method, code, seconds)
             say = log.debug if call.method in OPEN_METHODS else log.info
             line = partial(say, "call", method=call.method, code=code, seconds=round(seconds, 4), caller=call.caller)

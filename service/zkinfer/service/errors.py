@@ -73,6 +73,10 @@ class TooManyRequestsError(ServiceError):
         self.retry_after = retry_after
 
 
+class LateRequestError(ServiceError):
+    """The request of a call did not come in time."""
+
+
 @contextmanager
 def blaming(field: str) -> Iterator[None]:
     """Say which field of the request an InputError is about; a field inside is put behind this one.

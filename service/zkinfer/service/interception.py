@@ -6,23 +6,23 @@ A request is read when that code was entered: who is refused at the door sends n
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc import aio
 
-from zkinfer.circuits.errors import DataError
 from zkinfer.service.errors import UnknownMethodError
+from zkinfer.service.reading import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from google.rpc.status_pb2 import Status
+
+    from zkinfer.service.reading import Reading
 
     Handler = grpc.RpcMethodHandler[Any, Any]
     Around = Callable[["Call"], AbstractAsyncContextManager[None]]
@@ -34,7 +34,8 @@ UNKNOWN = "/unknown"
 
 @dataclass(slots=True)
 class Call:
-    """One call while it is served: `/service/method`, its context, who calls, and, once it failed, with what.
+    """One call while it is served: `/service/method`, its context, who calls; its code once it ended, and the problem
+    if it failed with one of ours.
 
     One that `streams` lasts as long as its caller likes; one that `asks` has any number of requests in it.
     """
@@ -43,6 +44,7 @@ class Call:
     context: aio.ServicerContext[Any, Any]
     id: str
     problem: Status | None = None
+    code: str = ""
     caller: str = ""
     metadata: tuple[tuple[str, str | bytes], ...] = field(default=())
     streams: bool = False
@@ -50,15 +52,19 @@ class Call:
 
 
 class Interceptor(aio.ServerInterceptor):
-    """Puts context managers around every call, the first outermost.
+    """Puts context managers around every call, the first outermost; inside them its request is read.
 
     Args:
         new_id: gives a request's id from its metadata.
+        reading: of calls that have one request.
         arounds: entered in this order in the call's own task, so that context variables set there hold for the call.
     """
 
-    def __init__(self, new_id: Callable[[tuple[tuple[str, str | bytes], ...]], str], *arounds: Around) -> None:
+    def __init__(
+        self, new_id: Callable[[tuple[tuple[str, str | bytes], ...]], str], reading: Reading, *arounds: Around
+    ) -> None:
         self._new_id = new_id
+        self._reading = reading
         self._arounds = arounds
 
     async def intercept_service(
@@ -73,24 +79,23 @@ class Interceptor(aio.ServerInterceptor):
         return self._wrapped(handler, handler_call_details.method)
 
     def _wrapped(self, handler: Any, method: str) -> Handler:  # noqa: ANN401 - of grpc, untyped
+        """A handler that is told of the call before its request is read: so grpc takes it for one of a stream."""
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        read = _read if handler.request_streaming else _only
-        enter = partial(self._entered, method, streams=handler.response_streaming, asks=handler.request_streaming)
-        wrap = _streaming if handler.response_streaming else _single
-        make: Any = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.stream_unary_rpc_method_handler
-        )
-        made = make(wrap(behaviour, read, enter), handler.request_deserializer, handler.response_serializer)
-        return cast("Handler", made)
+        streams, asks = handler.response_streaming, handler.request_streaming
+        answered = _written if streams else _returned
 
-    def _entered(
-        self, method: str, context: aio.ServicerContext[Any, Any], *, streams: bool, asks: bool
-    ) -> AsyncExitStack:
+        async def serve(_requests: object, context: aio.ServicerContext[Any, Any]) -> object:
+            call = self._call(method, context, streams=streams, asks=asks)
+            async with _Entered(self._arounds, call):
+                asked = Requests(context) if asks else await self._reading.request(context, call.caller)
+                return await answered(behaviour(asked, context), context)
+
+        make: Any = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
+        return cast("Handler", make(serve, handler.request_deserializer, handler.response_serializer))
+
+    def _call(self, method: str, context: aio.ServicerContext[Any, Any], *, streams: bool, asks: bool) -> Call:
         metadata = tuple(context.invocation_metadata() or ())
-        call = Call(method, context, self._new_id(metadata), metadata=metadata, streams=streams, asks=asks)
-        return _Entered(self._arounds, call)
+        return Call(method, context, self._new_id(metadata), metadata=metadata, streams=streams, asks=asks)
 
 
 def _unknown(method: str) -> Callable[..., Any]:
@@ -100,52 +105,19 @@ def _unknown(method: str) -> Callable[..., Any]:
     return serve
 
 
-def _single(behaviour: Callable[..., Any], read: Callable[..., Any], enter: Callable[..., Any]) -> Callable[..., Any]:
-    """What serves a call with one answer."""
-
-    async def serve(requests: AsyncIterable[object], context: aio.ServicerContext[Any, Any]) -> object:
-        async with enter(context):
-            answer = behaviour(await _had(read(requests)), context)
-            return await answer if inspect.isawaitable(answer) else answer
-
-    return serve
+async def _returned(answer: Any, _context: object) -> object:  # noqa: ANN401 - a message, or what will be one
+    """The answer of a call that has one."""
+    return await answer if inspect.isawaitable(answer) else answer
 
 
-def _streaming(
-    behaviour: Callable[..., Any], read: Callable[..., Any], enter: Callable[..., Any]
-) -> Callable[..., Any]:
-    """What serves a call with a stream of answers."""
-
-    async def serve(requests: AsyncIterable[object], context: aio.ServicerContext[Any, Any]) -> AsyncIterator[object]:
-        async with enter(context):
-            answers = behaviour(await _had(read(requests)), context)
-            if inspect.isawaitable(answers):  # a servicer that writes to its context
-                await answers
-                return
-            async for answer in answers:
-                yield answer
-
-    return serve
-
-
-async def _had(given: Any) -> Any:  # noqa: ANN401 - a message, or a stream of them
-    return await given if inspect.isawaitable(given) else given
-
-
-async def _only(requests: AsyncIterable[object]) -> object:
-    """The request of a call that has one; raises DataError where it cannot be read."""
-    async for request in _read(requests):
-        return request
-    raise DataError("The call has no request.")
-
-
-async def _read(requests: AsyncIterable[object]) -> AsyncIterator[object]:
-    """The requests; raises DataError for one that cannot be read."""
-    try:
-        async for request in requests:
-            yield request
-    except DecodeError as err:
-        raise DataError("The request is no message of the kind that this method takes.") from err
+async def _written(answers: Any, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: ANN401
+    """Send a stream of answers, in the call's own task: when the caller leaves, it ends where it stands."""
+    if inspect.isawaitable(answers):  # a servicer that writes to its context
+        await answers
+        return
+    async with aclosing(answers):
+        async for answer in answers:
+            await context.write(answer)
 
 
 class _Entered(AsyncExitStack):

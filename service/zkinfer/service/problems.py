@@ -89,6 +89,7 @@ _RULES: dict[type[Exception], Rule] = {
     service.UnknownOperationError: Rule(code_pb2.NOT_FOUND),
     service.NotReadyError: Rule(code_pb2.FAILED_PRECONDITION),
     service.ProofPendingError: Rule(code_pb2.DEADLINE_EXCEEDED),
+    service.LateRequestError: Rule(code_pb2.DEADLINE_EXCEEDED, retry_after=1.0),
     service.TooManyRequestsError: Rule(code_pb2.RESOURCE_EXHAUSTED),
 }
 _OURS = (code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.FAILED_PRECONDITION, code_pb2.DATA_LOSS)

@@ -21,7 +21,6 @@ from zkinfer.service.auth import Gate
 from zkinfer.service.capacity import limits_for
 from zkinfer.service.intake import Intake
 from zkinfer.service.interception import Interceptor
-from zkinfer.service.lingering import Lingering
 from zkinfer.service.logs import log
 from zkinfer.service.models_servicer import ModelsServicer
 from zkinfer.service.oip import INFERENCE, Attesting, InferenceServicer
@@ -30,7 +29,9 @@ from zkinfer.service.operations import Estimates, OperationsServicer
 from zkinfer.service.parts import opened_parts
 from zkinfer.service.proofs_servicer import ProofsServicer
 from zkinfer.service.rates import Rates
+from zkinfer.service.reading import Reading
 from zkinfer.service.reflecting import reflect
+from zkinfer.service.shares import Shares, too_many_calls, too_many_linger, too_many_watchers
 from zkinfer.service.telemetry import tracing
 from zkinfer.service.tending import Tending
 from zkinfer.service.tokens import TokenFile
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
 HEALTH = "grpc.health.v1.Health"
 _SWITCH_SECONDS = 0.0005
+_WATCHERS = 64  # places; half of them are taken, since nobody has a name there
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,9 @@ async def running(
     async with AsyncExitStack() as stack:
         parts = stack.enter_context(opened_parts(settings, home, engines=engines, worker_command=worker_command))
         watch, health = Watch(parts.store), health_aio.HealthServicer()
-        lingering = Lingering(settings.limits.concurrent_calls // 2)
-        server = make_server(settings, Interceptor(request_id, *_arounds(parts, lingering, stack)))
+        lingering = Shares(settings.limits.concurrent_calls // 2, too_many_linger)
+        reading = Reading(settings.limits.read_seconds)
+        server = make_server(settings, Interceptor(request_id, reading, *_arounds(parts, lingering, stack)))
         intake = _intake(parts)
         stack.callback(intake.close)
         _register(server, parts, watch, intake, lingering, health)
@@ -129,12 +132,14 @@ async def running(
         yield Running(address, parts)
 
 
-def _arounds(parts: Parts, lingering: Lingering, stack: AsyncExitStack) -> list[Around]:
+def _arounds(parts: Parts, lingering: Shares, stack: AsyncExitStack) -> list[Around]:
     """What runs around every call, outermost first."""
     settings = parts.settings
     subjects = settings.tls.subjects
+    tokens = TokenFile(settings.token_file)
+    tokens.exists()  # looked at now, so that nobody is let in without a token when it goes before the first call
     gate = Gate(
-        tokens=TokenFile(settings.token_file),
+        tokens=tokens,
         certificates=settings.tls.client_ca is not None,
         subjects=None if subjects is None else {name: subject.rights for name, subject in subjects.items()},
         local=settings.address.is_local,
@@ -146,7 +151,8 @@ def _arounds(parts: Parts, lingering: Lingering, stack: AsyncExitStack) -> list[
         stack.callback(flush)
         traced.append(around)
     rates = Rates(settings.limits.calls_per_second)
-    inside = bounded(lingering, settings.limits.concurrent_calls)
+    calls = Shares(settings.limits.concurrent_calls, too_many_calls)
+    inside = bounded(calls, lingering, Shares(_WATCHERS, too_many_watchers))
     return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates), inside]
 
 
@@ -155,7 +161,7 @@ def _register(
     parts: Parts,
     watch: Watch,
     intake: Intake,
-    lingering: Lingering,
+    lingering: Shares,
     health: health_aio.HealthServicer,
 ) -> None:
     limits = parts.settings.limits
@@ -194,7 +200,7 @@ def _intake(parts: Parts) -> Intake:
     )
 
 
-def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake, lingering: Lingering) -> None:
+def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake, lingering: Shares) -> None:
     attesting = Attesting(watch, parts.artefacts)
     servicer = InferenceServicer(
         repository=parts.repository,

@@ -78,12 +78,15 @@ class Limits(_Group):
     message_bytes: Annotated[ByteSize, Field(ge=1 << 16)] = ByteSize(20 << 20)
     """Largest message that is read."""
     concurrent_calls: Annotated[int, Field(ge=2)] = 256
-    """Calls served at a time; more are refused. At most half of them may be streams, or wait for proofs; of these, one
-    identity has no more than are still free."""
+    """Calls served at a time; more are refused. At most half of them may be streams, or wait for proofs. Of both, one
+    identity has no more than are still free: half, where it is alone. Questions about the server's health are not
+    counted."""
+    read_seconds: Seconds = 10.0
+    """Longest time that the request of a call may take to arrive; requests of streams may come at any time."""
     calls_per_second: Seconds | None = None
     """Of one identity, averaged; a second's worth may come at once. No limit, if left out."""
-    concurrent_verifications: Count = 1
-    """Attestations verified at a time for callers; more are refused."""
+    concurrent_verifications: Count = 2
+    """Attestations verified at a time, one of each caller; more are refused."""
     wait_seconds: Seconds = 60.0
     """Longest time that one WaitOperation waits."""
     page_size: Annotated[int, Field(ge=1, le=1000)] = 100

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
 from zkinfer.service.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable[[], None]]:  # noqa: ANN401 - of an extra
-    """What traces every call, and what sends the last traces before the process ends.
+    """What traces every call that is `observed` inside it, and what sends the last traces before the process ends.
 
     A span has the method and the outcome; never what was said. The caller's own trace is continued.
 
@@ -45,13 +47,12 @@ def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            status = trace.StatusCode.ERROR
             try:
                 yield
-                status = trace.StatusCode.UNSET
             finally:
-                span.set_status(status)
-                span.set_attribute("rpc.grpc.status_code", call.problem.code if call.problem else 0)
+                code = grpc.StatusCode[call.code]
+                span.set_status(trace.StatusCode.UNSET if code is grpc.StatusCode.OK else trace.StatusCode.ERROR)
+                span.set_attribute("rpc.grpc.status_code", code.value[0])
 
     return around, provider.shutdown
 

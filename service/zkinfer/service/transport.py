@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zkinfer.service.settings import Settings, Tls
 
 _HEADER_BYTES = 16 << 10
+_BEING_REFUSED = 1000  # calls at a time
 
 
 def make_server(settings: Settings, interceptor: Interceptor) -> aio.Server:
@@ -25,8 +26,8 @@ def make_server(settings: Settings, interceptor: Interceptor) -> aio.Server:
     return aio.server(
         interceptors=[interceptor],
         options=_options(settings),
-        # gRPC refuses without a word of when to come again, and load balancers too: we do it first.
-        maximum_concurrent_rpcs=2 * settings.limits.concurrent_calls,
+        # gRPC refuses without a word of when to come again, and load balancers too: we do it first, long before.
+        maximum_concurrent_rpcs=_BEING_REFUSED + 4 * settings.limits.concurrent_calls,
     )
 
 

@@ -23,12 +23,13 @@ from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits
 from zkinfer.service.arounds import authenticated, bounded, explained, observed, request_id
 from zkinfer.service.auth import Gate
 from zkinfer.service.interception import Interceptor
-from zkinfer.service.lingering import Lingering
 from zkinfer.service.metrics import Metrics
 from zkinfer.service.operations import OperationsServicer
 from zkinfer.service.proofs_servicer import ProofsServicer
 from zkinfer.service.rates import Rates
+from zkinfer.service.reading import Reading
 from zkinfer.service.settings import Settings
+from zkinfer.service.shares import Shares, too_many_calls, too_many_linger, too_many_watchers
 from zkinfer.service.tokens import TokenFile
 from zkinfer.service.transport import listen, make_server
 from zkinfer.service.verifying import Verifications
@@ -60,6 +61,8 @@ class Desk:
     metrics: Metrics = field(default_factory=Metrics)
     rates: Rates = field(default_factory=lambda: Rates(None))
     most_calls: int = 100
+    most_watchers: int = 100
+    read_seconds: float = 30.0
 
     def submit(self, *, owner="anonymous", limits=None, **changes) -> Job:
         """A job of its own, whatever was submitted before."""
@@ -123,9 +126,13 @@ class Served:
         return ProofsStub(self.channel)
 
 
+def lingering():
+    return Shares(MOST_WAITS, too_many_linger)
+
+
 def servicers(desk: Desk, server: aio.Server) -> None:
     operations = OperationsServicer(
-        store=desk.store, watch=Watch(desk.store, 0.01), longest_wait=2.0, lingering=Lingering(MOST_WAITS), page_size=3
+        store=desk.store, watch=Watch(desk.store, 0.01), longest_wait=2.0, lingering=lingering(), page_size=3
     )
     proofs = ProofsServicer(
         operations=operations,
@@ -142,9 +149,10 @@ def servicers(desk: Desk, server: aio.Server) -> None:
 
 @asynccontextmanager
 async def served(desk: Desk, credentials: grpc.ChannelCredentials | None = None, register=servicers, traced=()):
-    inside = bounded(Lingering(MOST_WAITS), desk.most_calls)
+    calls, watchers = Shares(desk.most_calls, too_many_calls), Shares(desk.most_watchers, too_many_watchers)
+    inside = bounded(calls, lingering(), watchers)
     arounds = (*traced, observed(desk.metrics), explained(), authenticated(desk.gate, desk.rates), inside)
-    server = make_server(desk.settings, Interceptor(request_id, *arounds))
+    server = make_server(desk.settings, Interceptor(request_id, Reading(desk.read_seconds), *arounds))
     register(desk, server)
     address = listen(server, desk.settings)
     await server.start()

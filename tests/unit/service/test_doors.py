@@ -71,6 +71,12 @@ async def test_request_id_of_the_caller_comes_back(served):
     assert details(caught.value)["RequestInfo"].request_id == "mine-1"
 
 
+async def test_request_id_comes_back_from_a_call_that_succeeds(served):
+    call = listed(served, metadata=(("x-request-id", "mine-1"),))
+    await call
+    assert dict(await call.trailing_metadata())["x-request-id"] == "mine-1"
+
+
 async def test_request_id_that_could_break_a_log_is_replaced(served):
     request = operations_pb2.GetOperationRequest(name="none")
     with pytest.raises(aio.AioRpcError) as caught:

@@ -38,7 +38,7 @@ from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights
 from zkinfer.service.logs import configure
 from zkinfer.service.server import running, serve
-from zkinfer.service.settings import Log, Proving, Queue, Settings, Telemetry
+from zkinfer.service.settings import Limits, Log, Proving, Queue, Settings, Telemetry
 from zkinfer.service.telemetry import tracing
 from zkinfer.service.tokens import TokenFile
 from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
@@ -194,6 +194,26 @@ async def test_rights_and_quota_of_a_token_count(settings, made):
     assert not listed.models
 
 
+async def test_file_of_tokens_that_goes_while_the_server_runs_lets_nobody_in(settings, made):
+    TokenFile(settings.token_file).new("alice")
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        settings.token_file.unlink()
+        with pytest.raises(aio.AioRpcError) as caught:
+            await models(channel)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert "RetryInfo" in serving.details(caught.value)
+    assert str(settings.state) not in caught.value.details()
+
+
+async def test_line_of_a_call_names_the_job_that_came_of_it(settings, made, capsys):
+    configure(Log(format="json"))
+    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        created = await ProofsStub(channel).CreateProof(asking([1, 2, 3]))
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    [line] = [line for line in lines if line.get("method", "").endswith("CreateProof")]
+    assert f"operations/proofs/{line['job']}" == created.operation.name
+
+
 # --- streams of requests
 
 
@@ -205,7 +225,7 @@ async def conversation(server, token):
             f"/{module.INFERENCE}/ModelStreamInfer",
             request_serializer=messages.ModelInferRequest.SerializeToString,
             response_deserializer=messages.ModelStreamInferResponse.FromString,
-        )(metadata=serving.bearer(token))
+        )(metadata=serving.bearer(token) if token else None)
 
         async def ask(*values, name="x"):
             request = messages.ModelInferRequest(model_name="tiny")
@@ -216,6 +236,20 @@ async def conversation(server, token):
 
         yield ask
         await stream.done_writing()
+
+
+async def test_caller_for_whom_there_is_no_place_to_wait_leaves_no_job(settings, made):
+    settings = changed(settings, limits=Limits(concurrent_calls=4))
+    async with running(settings, made.home, **OPTIONS) as server, conversation(server, "") as ask:
+        await ask(1, 2, 3)  # its stream has the one place that a caller may have here
+        request = messages.ModelInferRequest(model_name="tiny")
+        request.inputs.add(name="x", datatype="FP32", shape=[1, 3]).contents.fp32_contents.extend((1, 2, 3))
+        request.parameters["zkinfer_proof_mode"].string_param = "sync"
+        async with aio.insecure_channel(server.address) as channel:
+            with pytest.raises(aio.AioRpcError, match="keep a stream open or wait") as caught:
+                await channel.unary_unary(f"/{module.INFERENCE}/ModelInfer")(request.SerializeToString())
+        assert server.parts.store.page().jobs == ()
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_token_revoked_while_a_stream_is_open_ends_what_it_allowed(settings, made):
@@ -500,20 +534,52 @@ async def test_signal_ends_the_server(settings, made, number):
     assert seen
 
 
-async def test_calls_are_traced_without_what_was_said(desk):
+@pytest.fixture
+async def traced(desk):
+    """A server, and a function that ends the tracing and gives the one span."""
     exporter = InMemorySpanExporter()
     around, flush = tracing(Telemetry(endpoint="unused"), exporter)
-    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    def span():
+        flush()
+        [found] = exporter.get_finished_spans()
+        return found
+
     async with serving.served(desk, traced=[around]) as served:
-        request = operations_pb2.GetOperationRequest(name="31337-marker")
-        with pytest.raises(aio.AioRpcError):
-            await served.operations.GetOperation(request, metadata=(("traceparent", parent),))
-    flush()
-    [span] = exporter.get_finished_spans()
-    assert span.name == "google.longrunning.Operations/GetOperation"
-    assert format(span.context.trace_id, "032x") == "0af7651916cd43dd8448eb211c80319c"
-    assert span.attributes["rpc.grpc.status_code"] == grpc.StatusCode.NOT_FOUND.value[0]
-    assert "31337" not in span.to_json()
+        yield served, span
+
+
+async def test_calls_are_traced_without_what_was_said(traced):
+    served, span = traced
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    request = operations_pb2.GetOperationRequest(name="31337-marker")
+    with pytest.raises(aio.AioRpcError):
+        await served.operations.GetOperation(request, metadata=(("traceparent", parent),))
+    found = span()
+    assert found.name == "google.longrunning.Operations/GetOperation"
+    assert format(found.context.trace_id, "032x") == "0af7651916cd43dd8448eb211c80319c"
+    assert found.attributes["rpc.grpc.status_code"] == grpc.StatusCode.NOT_FOUND.value[0]
+    assert "31337" not in found.to_json()
+
+
+async def test_call_that_was_cancelled_is_traced_as_such(traced):
+    served, span = traced
+    job = served.desk.submit()
+    request = operations_pb2.WaitOperationRequest(name=f"operations/proofs/{job.id}", timeout=Duration(seconds=60))
+    waiting = served.operations.WaitOperation(request)
+    in_flight = served.desk.metrics.registry.get_sample_value
+
+    async def is_served():
+        return in_flight("zkinfer_requests_in_flight") == 1
+
+    await eventually(is_served)
+    waiting.cancel()
+
+    async def is_over():
+        return in_flight("zkinfer_requests_in_flight") == 0
+
+    await eventually(is_over)
+    assert span().attributes["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
 
 
 async def test_marker_input_and_token_are_in_no_log_and_no_metric(settings, made, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +57,9 @@ if TYPE_CHECKING:
     )
     from zkinfer.prover.repository import ModelRepository, ModelVersion
     from zkinfer.service.intake import Accepted, Intake, ProofRequest
-    from zkinfer.service.lingering import Lingering
     from zkinfer.service.metrics import Metrics
     from zkinfer.service.oip.attesting import Attesting
+    from zkinfer.service.shares import Shares
 
     Context = aio.ServicerContext[Any, Any]
 
@@ -103,7 +104,7 @@ class InferenceServicer:
     attesting: Attesting
     metrics: Metrics
     ending: asyncio.Event
-    lingering: Lingering
+    lingering: Shares
     longest_wait: float | None = None
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -161,10 +162,10 @@ class InferenceServicer:
 
     async def ModelInfer(self, request: ModelInferRequest, context: Context) -> ModelInferResponse:
         """The answer; with the attestation where the caller waits for it."""
-        served = await self._served(request)
-        if served.attested:
-            left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
-            with self.lingering.one(caller().name):
+        with ExitStack() as place:
+            served = await self._served(request, place)
+            if served.attested:
+                left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
                 await self._attest(served.response, served, None if left is None else max(0.0, left - _MARGIN))
         return served.response
 
@@ -212,19 +213,22 @@ class InferenceServicer:
         add_attestation(response, attestation)
         response.parameters["zkinfer_state"].string_param = "SUCCEEDED"
 
-    async def _served(self, request: ModelInferRequest) -> _Served:
+    async def _served(self, request: ModelInferRequest, place: ExitStack | None = None) -> _Served:
+        """The answer to a request. Who is to wait for its proof holds a `place` before it is taken on."""
         caller().require_model(request.model_name)
         model = await self.intake.model_for(
             caller(), self.repository, request.model_name, request.model_version, request_id_in(request.parameters)
         )
         began = time.perf_counter()
         try:
-            return await self._inferred(request, model, began)
+            return await self._inferred(request, model, began, place)
         except ZkinferError:
             self.statistics.failed(model, time.perf_counter() - began)
             raise
 
-    async def _inferred(self, request: ModelInferRequest, model: ModelVersion, began: float) -> _Served:
+    async def _inferred(
+        self, request: ModelInferRequest, model: ModelVersion, began: float, place: ExitStack | None
+    ) -> _Served:
         program = model.circuit.manifest.program
         with blaming("id"):
             if len(request.id) > _MAX_ID:
@@ -235,6 +239,8 @@ class InferenceServicer:
             with blaming("outputs"):
                 raise DataError(f"{ATTESTATION} is asked for, and zkinfer_proof_mode is none.", "Leave one away.")
         arrays = arrays_of(request, program.inputs)
+        if place is not None and (asked.mode == "sync" or ATTESTATION in wanted):
+            place.enter_context(self.lingering.one(caller().name))
         read = time.perf_counter()
         accepted = await self.intake.accept(caller(), model, arrays, asked)
         answered = time.perf_counter()

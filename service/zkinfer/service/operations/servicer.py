@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from grpc import aio
 
     from zkinfer.prover.jobs import Job, JobStore
-    from zkinfer.service.lingering import Lingering
+    from zkinfer.service.shares import Shares
     from zkinfer.service.watching import Watch
 
 _MARGIN = 0.2  # seconds before the caller's deadline, to answer rather than to be cut off
@@ -45,7 +45,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
 
     store: JobStore
     watch: Watch
-    lingering: Lingering
+    lingering: Shares
     estimates: Estimates = field(default_factory=Estimates)
     longest_wait: float = 60.0
     page_size: int = 100
