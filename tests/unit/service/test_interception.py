@@ -1,7 +1,9 @@
 """What runs around every kind of call."""
 
 import asyncio
+import gc
 import json
+import sys
 
 import grpc
 import pytest
@@ -49,6 +51,11 @@ async def written(request, context):
         await context.write(word)
 
 
+async def endless(request, context):
+    while True:
+        yield b"word"
+
+
 def at_once(request, context):
     return request
 
@@ -90,7 +97,7 @@ UNARY = {
     "Aborting": aborting,
     "Hanging": hanging,
 }
-STREAM = {"Many": many, "Written": written, "BreakingLate": breaking_late}
+STREAM = {"Many": many, "Written": written, "BreakingLate": breaking_late, "Endless": endless}
 
 
 def handlers(desk, server):
@@ -137,6 +144,21 @@ async def test_every_kind_of_call_is_served(calls):
     assert [word async for word in channel.unary_stream("/test.Calls/Written")(b"a b")] == [b"a", b"b"]
     assert await channel.stream_unary("/test.Calls/Collected")(words()) == b"a b"
     assert [word async for word in channel.stream_stream("/test.Calls/Echoed")(words())] == [b"a", b"b"]
+
+
+async def test_no_generator_is_left_to_the_loop_to_close(calls):
+    hooks, left = sys.get_asyncgen_hooks(), []
+    sys.set_asyncgen_hooks(finalizer=left.append)
+    try:
+        await calls.channel.unary_unary("/test.Calls/One")(b"a")
+        leaving = calls.channel.unary_stream("/test.Calls/Endless")(b"")
+        await leaving.read()
+        leaving.cancel()
+        await settled(calls)
+        gc.collect()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert left == []
 
 
 async def test_method_that_does_not_exist_is_unimplemented(calls):
