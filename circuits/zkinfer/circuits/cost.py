@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from zkinfer.circuits.errors import TooCostlyError
+from zkinfer.circuits.errors import EngineMemoryError, EngineTimeoutError, TooCostlyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zkinfer.circuits.models import Workload
 
 Objective = Literal["latency", "gas", "memory"]
+
+
+_CURE = (
+    "Make those layers smaller (fewer channels, larger strides, earlier pooling, a smaller input), or prove on a "
+    "machine with more memory; --max-memory sets the limit, --objective memory looks for the smallest circuit."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,23 @@ class Cost:
         )
 
 
+@contextmanager
+def refusing_exhaustion(max_memory: int, workload: Workload) -> Iterator[None]:
+    """In this block a process that runs out of memory or time before there is a cost means a model that is too costly.
+
+    Raises:
+        TooCostlyError: with the limit, and what the model computes.
+    """
+    try:
+        yield
+    except (EngineMemoryError, EngineTimeoutError) as err:
+        raise TooCostlyError(
+            f"Already laying this model out takes more memory or time than it may: {err.cause} "
+            f"{size(max_memory)} may be used. {workload.costliest_layers()}".strip(),
+            _CURE,
+        ) from err
+
+
 def refuse_too_costly(cost: Cost, max_memory: int, workload: Workload) -> None:
     """Raise TooCostlyError where a circuit would need more memory than it may have.
 
@@ -111,8 +137,7 @@ def refuse_too_costly(cost: Cost, max_memory: int, workload: Workload) -> None:
         f"Proving this model would take about {size(cost.work.memory_bytes)} of memory and "
         f"{duration(cost.prove_seconds)} for each proof (keys: {duration(cost.keys_seconds)}); "
         f"{size(max_memory)} may be used. {workload.costliest_layers()}",
-        "Make those layers smaller (fewer channels, larger strides, earlier pooling, a smaller input), or prove on a "
-        "machine with more memory; --max-memory sets the limit, --objective memory looks for the smallest circuit.",
+        _CURE,
     )
 
 

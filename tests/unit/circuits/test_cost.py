@@ -4,8 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.circuits.cost import REFERENCE_SPEED, Speed, Work, duration, refuse_too_costly, size
-from zkinfer.circuits.errors import InputError, ModelError, TooCostlyError
+from zkinfer.circuits.cost import (
+    REFERENCE_SPEED,
+    Speed,
+    Work,
+    duration,
+    refuse_too_costly,
+    refusing_exhaustion,
+    size,
+)
+from zkinfer.circuits.errors import (
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    InputError,
+    ModelError,
+    TooCostlyError,
+)
 from zkinfer.circuits.models import Layer, Workload
 
 WORK = Work(
@@ -88,7 +103,8 @@ def test_refusal_has_the_numbers_and_the_layers():
         refuse_too_costly(WORK.at(SPEED), 2_000_000_000, WORKLOAD)
     assert refusal.value.cause == (
         "Proving this model would take about 3.22 GB of memory and 52 s for each proof (keys: 51 s); "
-        "2 GB may be used. Of its 75 multiplications most are in: Conv conv1 (75, 75%)."
+        "2 GB may be used. Of its 75 multiplications and 25 results of other operations most are in: "
+        "Conv conv1 (75, 75%)."
     )
 
 
@@ -102,6 +118,19 @@ def test_refusal_says_what_to_do():
 def test_refusal_is_about_the_model_that_the_caller_gave():
     assert issubclass(TooCostlyError, ModelError)
     assert issubclass(TooCostlyError, InputError)
+
+
+@pytest.mark.parametrize("error", [EngineMemoryError, EngineTimeoutError])
+def test_process_that_runs_out_means_a_model_that_is_too_costly(error):
+    message = r"It ran out\. 2 GB may be used\. .*Conv conv1"
+    with pytest.raises(TooCostlyError, match=message) as refusal, refusing_exhaustion(2_000_000_000, WORKLOAD):
+        raise error("It ran out.")
+    assert "--max-memory" in refusal.value.cure
+
+
+def test_other_failures_stay_what_they_are():
+    with pytest.raises(EngineError, match="It broke"), refusing_exhaustion(1, WORKLOAD):
+        raise EngineError("It broke.")
 
 
 # --- for a person

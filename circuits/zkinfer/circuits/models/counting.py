@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.models.graphs import Facts, attributes, elements
 from zkinfer.circuits.models.workload import Layer, Workload
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import onnx
 
 _HEAVIEST = 8
 _MOVES = frozenset({"Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"})
-_MOVES |= {"Cast", "Expand", "Unsqueeze"}
+_MOVES |= {"BatchNormalization", "Cast", "Dropout", "Expand", "Pad", "Shape", "Tile", "Unsqueeze"}
+_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
+_REDUCTIONS = frozenset({"ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool"})
 
 
 def workload(model: onnx.ModelProto) -> Workload:
-    """Of a model with inferred shapes; nodes of unknown shape count nothing, nor do those that only move values."""
+    """Of a model with inferred shapes.
+
+    Nodes of unknown shape count nothing, nor do those that only move values or may be folded into others, that depend
+    on no input, or whose results nobody reads. So no circuit of the model computes less.
+    """
     facts = Facts(model)
-    layers = [_layer(node, facts) for node in model.graph.node if node.op_type not in _MOVES]
+    layers = [_layer(node, facts) for node in _needed(model.graph) if node.op_type not in _MOVES]
     return Workload(
         multiplications=sum(layer.multiplications for layer in layers),
         elements=sum(layer.elements for layer in layers),
@@ -26,20 +36,41 @@ def workload(model: onnx.ModelProto) -> Workload:
     )
 
 
+def _needed(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Nodes between the inputs and the outputs."""
+    constants = {tensor.name for tensor in graph.initializer}
+    varying = {port.name for port in graph.input} - constants
+    for node in graph.node:
+        if varying.intersection(node.input):
+            varying.update(name for name in node.output if name)
+    wanted = {port.name for port in graph.output}
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            wanted.update(name for name in node.input if name)
+    return (node for node in graph.node if all(known.intersection(node.output) for known in (varying, wanted)))
+
+
 def _layer(node: onnx.NodeProto, facts: Facts) -> Layer:
-    shape = facts.shape(node.output[0])
+    reduced = node.op_type.startswith("Reduce") or node.op_type in _REDUCTIONS
+    shapes = [facts.shape(name) for name in ([*node.output, node.input[0]] if reduced else node.output) if name]
     return Layer(
-        name=(node.name or node.output[0])[:80],
+        name=(node.name or next(name for name in node.output if name))[:80],
         operator=node.op_type[:80],
         multiplications=multiplications(node, facts),
-        elements=0 if shape is None else elements(shape),
+        elements=max((elements(shape) for shape in shapes if shape is not None), default=0),
     )
 
 
 def multiplications(node: onnx.NodeProto, facts: Facts) -> int:
-    """Multiply-accumulates of Conv, ConvTranspose, Gemm and MatMul; 0 for the others and for unknown shapes."""
-    if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
-        return 0
+    """Multiply-accumulates of convolutions, matrix products and recurrences; 0 for the others and unknown shapes."""
+    if node.op_type in _RECURRENT:
+        return _recurrent(node, facts)
+    if node.op_type == "Einsum":
+        return _einsum(node, facts)
+    return _product(node, facts) if node.op_type in _PRODUCTS else 0
+
+
+def _product(node: onnx.NodeProto, facts: Facts) -> int:
     out, left, right = (facts.shape(name) for name in (node.output[0], node.input[0], node.input[1]))
     if out is None or not left or not right:
         return 0
@@ -48,3 +79,26 @@ def multiplications(node: onnx.NodeProto, facts: Facts) -> int:
     if node.op_type == "ConvTranspose":
         return elements(left) * elements(right[1:])
     return elements(out) * left[0 if attributes(node).get("transA") else -1]
+
+
+def _recurrent(node: onnx.NodeProto, facts: Facts) -> int:
+    """Each step multiplies the input and the state with all of their weights."""
+    values, *weights = (facts.shape(name) for name in node.input[:3])
+    if values is None or len(values) != 3 or any(shape is None for shape in weights):
+        return 0
+    return elements(values[:2]) * sum(elements(shape) for shape in weights if shape is not None)
+
+
+def _einsum(node: onnx.NodeProto, facts: Facts) -> int:
+    """One for each choice of all indices; of other than two operands, which may meet in pairs, nothing is known."""
+    equation = attributes(node).get("equation", b"").decode(errors="replace").replace(" ", "")
+    terms, shapes = equation.partition("->")[0].split(","), [facts.shape(name) for name in node.input]
+    if len(terms) != 2 or len(shapes) != 2 or "." in equation:
+        return 0
+    if any(shape is None or len(term) != len(shape) for term, shape in zip(terms, shapes, strict=True)):
+        return 0
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        for index, size in zip(term, shape or (), strict=True):
+            sizes[index] = max(size, sizes.get(index, 0))
+    return math.prod(sizes.values())

@@ -98,7 +98,11 @@ def _check_tensors(model: onnx.ModelProto) -> None:
         check_tensor(tensor)
         total += elements(tensor.dims)
         if count > MAX_TENSORS or total > MAX_TOTAL_ELEMENTS:
-            raise ModelTooLargeError("The model's constants together exceed the limit.", _smaller())
+            raise ModelTooLargeError(
+                f"The model's constants together exceed the limit: the first {count:,} have {total:,} elements, and at "
+                f"most {MAX_TENSORS:,} with {MAX_TOTAL_ELEMENTS:,} are read.",
+                _smaller(),
+            )
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

@@ -32,6 +32,11 @@ class Workload(BaseModel):
     elements: int
     heaviest: tuple[Layer, ...]
 
+    @property
+    def places(self) -> int:
+        """In a circuit, that the model takes at least."""
+        return max(self.multiplications, self.elements)
+
     def costliest_layers(self) -> str:
         """One sentence naming the heaviest layers and their shares; empty where nothing weighs anything."""
         total = self.multiplications + self.elements
@@ -42,4 +47,6 @@ class Workload(BaseModel):
         ]
         if not named:
             return ""
-        return f"Of its {self.multiplications:,} multiplications most are in: {', '.join(named)}."
+        kinds = (("multiplications", self.multiplications), ("results of other operations", self.elements))
+        work = " and ".join(f"{count:,} {kind}" for kind, count in kinds if count)
+        return f"Of its {work} most are in: {', '.join(named)}."

@@ -22,6 +22,8 @@ def counted(model):
         ("y = Conv<group=2>(x, w)", "1,2,5,5", "4,1,3,3", "1,4,3,3", 36 * 9),
         ("y = Conv<strides=[2,2]>(x, w)", "1,2,5,5", "3,2,3,3", "1,3,2,2", 12 * 18),
         ("y = ConvTranspose(x, w)", "1,2,3,3", "2,3,3,3", "1,3,5,5", 18 * 27),
+        ('y = Einsum<equation="ij, jk -> ik">(x, w)', "2,4", "4,3", "2,3", 24),
+        ('y = Einsum<equation="bij,bij->b">(x, w)', "2,3,4", "2,3,4", "2", 24),
     ],
 )
 def test_multiplications_of_a_layer(counted, body, x, w, y, count):
@@ -69,3 +71,40 @@ def test_names_are_cut(counted):
 def test_unknown_shapes_count_nothing(model, inputs):
     load = workload(model("y = MatMul(x, w)", inputs, "float[A,B] y"))
     assert (load.multiplications, load.elements) == (0, 0)
+
+
+@pytest.mark.parametrize(("name", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+def test_recurrence_multiplies_in_every_step(counted, name, gates):
+    inputs = f"float[7,1,5] x, float[1,{gates * 2},5] w, float[1,{gates * 2},2] r"
+    load = counted(f"y = {name}<hidden_size=2>(x, w, r)", inputs, "float[7,1,1,2] y")
+    assert load.multiplications == 7 * gates * 2 * (5 + 2)
+    assert load.elements == 14
+
+
+@pytest.mark.parametrize("equation", ["...i,...i->...", "ij,jk,kl->il", "ij,jk", "ij->i", "", "i,jk->i"])
+def test_einsum_that_is_no_plain_product_of_two_counts_what_is_known(model, equation):
+    load = workload(model(f'y = Einsum<equation="{equation}">(x, w)', "float[2,4] x, float[4,3] w", "float[2,3] y"))
+    assert load.multiplications == (24 if equation == "ij,jk" else 0)
+
+
+@pytest.mark.parametrize("inputs", ["float[N,1,5] x", "float x"])
+def test_recurrence_of_unknown_length_counts_nothing(model, inputs):
+    given = f"{inputs}, float[1,2,5] w, float[1,2,2] r"
+    assert workload(model("y = RNN<hidden_size=2>(x, w, r)", given, "float[A,1,1,2] y")).multiplications == 0
+
+
+def test_reduction_reads_all_that_it_is_given(counted):
+    load = counted("y = ReduceMax<keepdims=0>(x)", "float[1,4] x", "float y")
+    assert load.elements == 4
+
+
+def test_what_depends_on_no_input_counts_nothing(counted):
+    load = counted(
+        "c = Constant<value_floats=[1.0,2.0]>() d = Sigmoid(c) y = Add(x, d)", "float[1,2] x", "float[1,2] y"
+    )
+    assert [layer.operator for layer in load.heaviest] == ["Add"]
+
+
+def test_what_nobody_reads_counts_nothing(counted):
+    load = counted("unread = Sigmoid(x) y = Relu(x)")
+    assert [layer.operator for layer in load.heaviest] == ["Relu"]

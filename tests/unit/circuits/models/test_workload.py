@@ -25,7 +25,20 @@ def test_layer_weighs_its_products_or_its_results(multiplications, elements, wei
 
 def test_costliest_layers_are_named_with_their_shares():
     text = workload(layer(9000, 500, "conv1"), layer(0, 500, "act", "Relu")).costliest_layers()
-    assert text == "Of its 9,000 multiplications most are in: Conv conv1 (9,000, 90%), Relu act (500, 5%)."
+    assert text == (
+        "Of its 9,000 multiplications and 1,000 results of other operations most are in: "
+        "Conv conv1 (9,000, 90%), Relu act (500, 5%)."
+    )
+
+
+def test_model_without_multiplications_speaks_of_none():
+    text = workload(layer(0, 500, "act", "Relu")).costliest_layers()
+    assert text == "Of its 500 results of other operations most are in: Relu act (500, 100%)."
+
+
+@pytest.mark.parametrize(("multiplications", "elements", "places"), [(9, 4, 9), (0, 4, 4), (0, 0, 0)])
+def test_model_takes_a_place_for_every_product_or_result(multiplications, elements, places):
+    assert workload(layer(multiplications, elements)).places == places
 
 
 def test_costliest_layers_are_at_most_five():
