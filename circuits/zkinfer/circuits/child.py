@@ -20,7 +20,7 @@ import re
 import selectors
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import machine, processes
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_ANSWER_BYTES = 1 << 28
+PARSING = 1_800_000_000  # bytes of address space for reading an untrusted model
+MAPPED = 1 << 29  # bytes of address space that libraries and stacks take, and hardly fill
 _FRACTION = re.compile(rb"[01]\.\d{4}")
 
 
@@ -48,8 +50,8 @@ class Limits:
 
     @classmethod
     def for_parsing(cls) -> Limits:
-        """Limits for reading an untrusted model."""
-        return cls(seconds=60.0, memory=4 << 30)
+        """Limits for reading an untrusted model: a minute, and with its caller less than 2 GB."""
+        return cls(seconds=60.0, memory=PARSING)
 
     @classmethod
     def for_verifying(cls) -> Limits:
@@ -58,8 +60,13 @@ class Limits:
 
     @classmethod
     def for_engine(cls) -> Limits:
-        """Limits for proving: an hour and nine tenths of the free memory, so that no other process is killed for it."""
-        return cls(seconds=3600.0, memory=machine.available_memory() * 9 // 10)
+        """Limits for proving: an hour and what memory may be used."""
+        return cls(seconds=3600.0).within(machine.usable_memory())
+
+    def within(self, memory: int) -> Limits:
+        """The same with address space for so many bytes of memory, if that is less."""
+        space = memory + MAPPED
+        return replace(self, memory=space if self.memory is None else min(self.memory, space))
 
 
 def run(

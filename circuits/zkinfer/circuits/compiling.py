@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.assembly import Assembly, assemble
+from zkinfer.circuits.child import PARSING, Limits
 from zkinfer.circuits.circuit import MANIFEST, MODEL, Circuit
-from zkinfer.circuits.context import Context
-from zkinfer.circuits.cost import REFERENCE_SPEED, refuse_too_costly
+from zkinfer.circuits.cost import REFERENCE_SPEED, refuse_too_costly, refusing_exhaustion
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Tuned, TuneRequest
-from zkinfer.circuits.errors import EngineError, InputError, SetupError
-from zkinfer.circuits.fidelity import Budget, measure
+from zkinfer.circuits.errors import BudgetError, EngineError, InputError, SetupError
+from zkinfer.circuits.fidelity import Budget
+from zkinfer.circuits.judging import judge, prove_once
 from zkinfer.circuits.keycache import keep_proving_key
 from zkinfer.circuits.labels import LabelSource
-from zkinfer.circuits.machine import available_memory
-from zkinfer.circuits.manifest import CostReport, FidelityReport, KeySizes, Manifest, rounded
-from zkinfer.circuits.models import inspect_model, normalise_model
+from zkinfer.circuits.machine import usable_memory
+from zkinfer.circuits.manifest import ChoiceReport, CostReport, FidelityReport, KeySizes, Manifest, rounded
+from zkinfer.circuits.models import Workload, inspect_model, normalise_model
 from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.samples import gather
@@ -25,23 +27,23 @@ from zkinfer.circuits.scratch import private_directory, staged_folder
 from zkinfer.circuits.setups import MAX_DEV_LOG_ROWS
 from zkinfer.circuits.speeds import known_speed, measured_speed
 from zkinfer.circuits.stages import NOBODY, Observer, Stages
-from zkinfer.circuits.statement import require_statement
-from zkinfer.circuits.tensors import quantise_batch, quantise_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from zkinfer.circuits.cost import Cost, Objective, Speed
     from zkinfer.circuits.engines.base import Effort, Engine, Option, Program, Progress, RunArguments
     from zkinfer.circuits.fidelity import Fidelity
     from zkinfer.circuits.home import Home
-    from zkinfer.circuits.models import NormalisedModel, Workload
+    from zkinfer.circuits.models import NormalisedModel
     from zkinfer.circuits.samples import Samples
     from zkinfer.circuits.setups import TrustedSetup
     from zkinfer.circuits.tensors import Visibility
 _WORTH_A_WORD = 5.0  # seconds of proving
 _KEY, _NETWORK = "key", "network.onnx"
+_UNKNOWN = Workload(multiplications=0, elements=0, heaviest=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,16 @@ class CompileOptions:
         dimensions: sizes of symbolic dimensions of the model, by name.
         input_visibility: what a proof tells of the inputs: `public` them, `hashed` a digest of each (who can guess
             an input can confirm the guess), `private` nothing.
-        setup: a ceremony's name; None takes the largest setup of a real ceremony that the user has.
+        setup: a ceremony's name; None takes the smallest setup of a real ceremony at hand that serves.
         run_arguments: of a published recipe, to make the same circuit again; None tunes.
         budget: what the circuit may lose against the float model, on the samples that choose the settings.
         labels: `NAME` or `NAME=OUTPUT`: the array of the calibration file that holds each sample's true class, and
             the output that gives it.
         objective: what to make small: the time of a proof, the gas of checking it on chain, or the peak of memory.
         effort: how long to search for it.
-        max_memory: bytes that making keys and proving may take; None allows what the machine has free.
+        max_memory: bytes that compiling and proving may take, which steers the choice too. None, or more, allows what
+            the machine can give; that refuses what is too large, and chooses nothing.
+        strict: refuse a circuit that misses the budget on the samples that judge, before there are keys.
     """
 
     dimensions: Mapping[str, int] = field(default_factory=dict)
@@ -71,6 +75,7 @@ class CompileOptions:
     objective: Objective = "latency"
     effort: Effort = "normal"
     max_memory: int | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +120,15 @@ def compile_model(
     Raises:
         ModelError, DataError: the model or the samples cannot be used.
         SetupError: no trusted setup of the size that the model needs.
-        TooCostlyError: proving would take more memory than it may.
-        EngineError: no settings within the budget, or the engine failed.
+        TooCostlyError: compiling or proving would take more memory than it may.
+        BudgetError: no settings within the budget; with `strict`, also none on the samples that judge.
+        EngineError: the engine failed.
         InputError: `out` exists or cannot be written; labels, or a budget that needs them, without what they need.
     """
-    _refuse_without_labels(options or CompileOptions(), calibration)
-    work = _Compilation(engine, home, options or CompileOptions(), Stages(observer))
+    options = options or CompileOptions()
+    _refuse_without_labels(options, calibration)
+    memory = min(usable_memory(), sys.maxsize if options.max_memory is None else options.max_memory)
+    work = _Compilation(engine.within(memory), home, options, Stages(observer), memory)
     with private_directory(own_directory(home.keys)) as scratch:
         with staged_folder(out) as staging:
             made = work.compile_into(staging, scratch, model, calibration)
@@ -159,31 +167,34 @@ class _Compilation:
     home: Home
     options: CompileOptions
     stages: Stages
+    memory: int
 
     def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> _Made:
         """Fill `staging` with a circuit and leave its proving key in `scratch`."""
         stage = self.stages.stage
         with stage("inspect"):
             normal = self._normalise(model, staging / MODEL, scratch / _NETWORK)
-            labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
-            tuning, judging = gather(staging / MODEL, normal.inputs, normal.outputs, calibration, labels)
+            tuning, judging = self._samples(staging / MODEL, normal, calibration)
         speed = self._speed()
         with stage("tune") as progress:
             request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
             tuned = self._tuned(request, progress)
             program, cost = self._trial(request, tuned.run_arguments, scratch / "trial")
+        with stage("judge"):
+            fidelity, headroom = judge(self.engine, scratch / "trial", program, tuned.run_arguments, judging)
+            shortfall = self._shortfall(fidelity, tuned)
         with stage("setup") as progress:
             setup = self.home.setups.serving(program.log_rows, self.options.setup, progress)
             cost = self._cost_under(setup, program, cost, scratch / "trial", speed)
         with stage("keys"):
             made = self._assemble(staging, scratch, tuned.run_arguments, setup)
-        with stage("judge"):
-            fidelity, headroom = _judge(self.engine, made, judging)
-            shortfall = self.options.budget.shortfall(fidelity)
+            if made.program != program:
+                raise EngineError("The engine made another program of the same network the second time.")
         with stage("prove"):
-            _prove_once(self.engine, made, setup, scratch / _KEY, judging)
+            prove_once(self.engine, made, setup, scratch / _KEY, judging)
         report = FidelityReport.of(fidelity, judging.kind)
-        manifest = _manifest(made, normal, report, headroom, cost, staging)
+        choice = ChoiceReport.of(self.options.budget, samples=len(tuning), kept=not shortfall)
+        manifest = _manifest(made, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
         return _Made(manifest, tuned, cost, shortfall)
@@ -195,34 +206,60 @@ class _Compilation:
         shrunk = self.engine.work(folder, setup.k).at(speed)
         more = shrunk.prove_seconds - cost.prove_seconds
         if more > 0:
+            cure = f"; `zkinfer setup fetch {program.log_rows}` gets one of the right size"
             self.stages.observer.note(
-                f"the trusted setup at hand has 2^{setup.k} rows; cutting it down takes {more:.1f} s of each proof; "
-                f"`zkinfer setup fetch {program.log_rows}` gets one of the right size"
+                f"the trusted setup at hand has 2^{setup.k} rows; cutting it down takes {more:.1f} s of each proof"
+                + ("" if setup.is_insecure_dev else cure)
             )
         return shrunk
 
+    def _shortfall(self, fidelity: Fidelity, tuned: Tuned) -> str:
+        """What the samples that judge miss. They choose nothing, not even the next best: that would be choosing."""
+        missed = self.options.budget.shortfall(fidelity)
+        if missed and self.options.strict:
+            raise BudgetError(
+                f"The circuit misses the budget on the samples that judge. {missed}",
+                "Give more calibration samples, which then choose with a smaller error, or ask for more than you need.",
+                tuned.options,
+            )
+        return missed
+
+    def _samples(self, model: Path, normal: NormalisedModel, calibration: Path | None) -> tuple[Samples, Samples]:
+        labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
+        with self._reading(normal.workload):
+            return gather(model, normal.inputs, normal.outputs, calibration, labels, limits=self._parsing)
+
     @property
-    def _max_memory(self) -> int:
-        given = self.options.max_memory
-        return available_memory() if given is None else given
+    def _parsing(self) -> Limits:
+        return Limits.for_parsing().within(self.memory)
+
+    def _reading(self, workload: Workload) -> AbstractContextManager[None]:
+        return refusing_exhaustion(min(PARSING, self.memory), workload)
 
     def _normalise(self, model: Path, copy: Path, network: Path) -> NormalisedModel:
         """From here on one private copy is the model, whatever happens to the caller's file meanwhile.
 
         What can be no circuit is refused before the long work of normalising it, and again by its normal form.
         """
-        self._refuse_hopeless(inspect_model(model).workload)
+        with self._reading(_UNKNOWN):
+            workload = inspect_model(model, limits=self._parsing).workload
+        self._refuse_hopeless(workload)
         copy.write_bytes(model.read_bytes())
         options = self.options
-        normal = normalise_model(
-            copy, network, dimensions=options.dimensions, input_visibility=options.input_visibility
-        )
+        with self._reading(workload):
+            normal = normalise_model(
+                copy,
+                network,
+                dimensions=options.dimensions,
+                input_visibility=options.input_visibility,
+                limits=self._parsing,
+            )
         self._refuse_hopeless(normal.workload)
         return normal
 
     def _refuse_hopeless(self, workload: Workload) -> None:
         speed = known_speed(self.engine, self.home) or REFERENCE_SPEED
-        refuse_too_costly(self.engine.least_work(workload).at(speed), self._max_memory, workload)
+        refuse_too_costly(self.engine.least_work(workload).at(speed), self.memory, workload)
 
     def _speed(self) -> Speed:
         """Measured once per machine; the stage is shown only then."""
@@ -241,7 +278,7 @@ class _Compilation:
             reference=tuning.outputs,
             budget=self.options.budget,
             max_log_rows=_largest(self.options, self.home),
-            max_memory=self._max_memory,
+            max_memory=self.options.max_memory,
             workload=normal.workload,
             labels=tuning.labels,
             objective=self.options.objective,
@@ -252,18 +289,20 @@ class _Compilation:
     def _tuned(self, request: TuneRequest, progress: Progress) -> Tuned:
         if self.options.run_arguments is not None:
             return Tuned(self.options.run_arguments, ())
-        cost = self.engine.survey(request).at(request.speed)
-        refuse_too_costly(cost, request.max_memory, request.workload)
+        with refusing_exhaustion(self.memory, request.workload):
+            cost = self.engine.survey(request).at(request.speed)
+        refuse_too_costly(cost, self.memory, request.workload)
         if cost.prove_seconds > _WORTH_A_WORD:
             self.stages.observer.note(f"a large model: {cost.describe()}, give or take; now searching for the best")
-        return self.engine.tune(request, progress=progress)
+        with refusing_exhaustion(self.memory, request.workload):
+            return self.engine.tune(request, progress=progress)
 
     def _trial(self, request: TuneRequest, arguments: RunArguments, folder: Path) -> tuple[Program, Cost]:
         """Build once without keys, to know the size, and so the setup and the cost, before the long work."""
         folder.mkdir()
         program = self.engine.build(request.network, request.inputs, request.outputs, arguments, folder)
         cost = self.engine.work(folder).at(request.speed)
-        refuse_too_costly(cost, request.max_memory, request.workload)
+        refuse_too_costly(cost, self.memory, request.workload)
         self.stages.observer.note(f"{program.rows:,} rows in 2^{program.log_rows}: {cost.describe()}")
         return program, cost
 
@@ -295,34 +334,6 @@ def _largest(options: CompileOptions, home: Home) -> int:
     return max(sizes)
 
 
-def _judge(engine: Engine, made: Assembly, judging: Samples) -> tuple[Fidelity, float]:
-    """Fidelity and headroom on the samples that judge."""
-    batch = quantise_batch(judging.inputs, made.program.inputs)
-    answers = engine.forward(made.folder, made.program, batch)
-    sizes = [spec.size for spec in made.program.outputs]
-    if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
-        raise EngineError("The engine's answers are of another number or size than the samples call for.")
-    headroom = engine.headroom(made.folder, made.recipe.run_arguments, batch)
-    outputs = made.program.outputs
-    return measure(outputs, answers, judging.outputs, labels=judging.labels, indices=judging.indices), headroom
-
-
-def _prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:
-    """A circuit is published only after a proof of it has held."""
-    inputs = quantise_sample(judging.one(0), made.program.inputs)
-    context = Context.offline()
-    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.limbs)
-    require_statement(
-        proof,
-        engine=engine,
-        program=made.program,
-        proof_bytes=made.keys.proof_bytes,
-        inputs=inputs,
-        context=context,
-    )
-    engine.verify(made.folder, made.program, setup.path, proof)
-
-
 def _make_readable(folder: Path) -> None:
     """A circuit is handed to others; only its proving key, which lies elsewhere, is the user's own."""
     for path in folder.iterdir():
@@ -330,7 +341,13 @@ def _make_readable(folder: Path) -> None:
 
 
 def _manifest(
-    made: Assembly, normal: NormalisedModel, fidelity: FidelityReport, headroom: float, cost: Cost, staging: Path
+    made: Assembly,
+    normal: NormalisedModel,
+    fidelity: FidelityReport,
+    choice: ChoiceReport,
+    headroom: float,
+    cost: Cost,
+    staging: Path,
 ) -> Manifest:
     return Manifest(
         identity=made.identity,
@@ -343,6 +360,7 @@ def _manifest(
             proof_bytes=made.keys.proof_bytes,
         ),
         fidelity=fidelity,
+        choice=choice,
         headroom=rounded(headroom),
         cost=CostReport(memory_bytes=cost.work.memory_bytes, gas=cost.work.gas),
         parameters=normal.summary.parameters,

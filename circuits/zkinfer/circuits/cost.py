@@ -117,7 +117,7 @@ def refusing_exhaustion(max_memory: int, workload: Workload) -> Iterator[None]:
         yield
     except (EngineMemoryError, EngineTimeoutError) as err:
         raise TooCostlyError(
-            f"Already laying this model out takes more memory or time than it may: {err.cause} "
+            f"Already reading or laying out this model takes more memory or time than it may: {err.cause} "
             f"{size(max_memory)} may be used. {workload.costliest_layers()}".strip(),
             _CURE,
         ) from err

@@ -7,6 +7,8 @@ the owner of a circuit folder (`CircuitError`), whoever runs the engine (`Engine
 (`zkinfer.verifier.errors`) hang from the same root.
 """
 
+from typing import Any
+
 
 class ZkinferError(Exception):
     """Root of all errors of zkinfer."""
@@ -82,6 +84,14 @@ class AnswerMismatchError(EngineError):
 
 class RangeError(EngineError):
     """A value left the range the circuit can represent; no sound proof exists for this input."""
+
+
+class BudgetError(EngineError):
+    """No circuit, or not the one that was made, keeps the model's accuracy; `options` were weighed, if any."""
+
+    def __init__(self, cause: str, cure: str = "", options: tuple[Any, ...] = ()) -> None:
+        super().__init__(cause, cure)
+        self.options = options
 
 
 class StoppedError(ZkinferError):

@@ -101,6 +101,21 @@ class Budget:
             _refuse_beyond(name, getattr(self, name), 1.0)
         _refuse_beyond("max_absolute_error", self.max_absolute_error, math.inf)
 
+    def with_margin(self, samples: int) -> Budget:
+        """What to hold the samples that choose to, so that others keep the budget: the fewer, the less is allowed.
+
+        Of every loss a share of sqrt(samples) / (2 + sqrt(samples)): half with 4 samples, four fifths with 64. A rule
+        that allows all goes on allowing it.
+        """
+        share = math.sqrt(samples) / (2 + math.sqrt(samples))
+        drop, absolute = self.max_accuracy_drop, self.max_absolute_error
+        return Budget(
+            min_agreement=1 - _part(share, 1 - self.min_agreement),
+            max_error=_part(share, self.max_error),
+            max_absolute_error=None if absolute is None else share * absolute,
+            max_accuracy_drop=None if drop is None else _part(share, drop),
+        )
+
     def met_by(self, fidelity: Fidelity) -> bool:
         """Whether nothing is missed."""
         return not self.shortfall(fidelity)
@@ -127,6 +142,10 @@ class Budget:
         elif accuracy.drop > most + _TINY:  # a difference of two shares is exact to the last bits only
             fall = f"from {_percent(accuracy.model)} to {_percent(accuracy.circuit)}"
             yield f"the accuracy falls {fall}, and {_percent(most)} less is allowed"
+
+
+def _part(share: float, allowed: float) -> float:
+    return share * allowed if allowed < 1 else allowed
 
 
 def _percent(share: float) -> str:

@@ -16,7 +16,7 @@ from zkinfer.circuits.fidelity import ERROR_EDGES, MAX_WORST
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, Sha256
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.fidelity import Fidelity, Worst
+    from zkinfer.circuits.fidelity import Budget, Fidelity, Worst
 
 MAX_BYTES = 1 << 22
 _DIGITS = 3  # of an error: the float model's last bits may differ between machines, and digests should not
@@ -116,6 +116,25 @@ def rounded(number: float) -> float:
     return float(f"{number:.{_DIGITS}g}")
 
 
+class ChoiceReport(_Part):
+    """What the settings were chosen by: how many samples, the budget of losses, and whether it is kept.
+
+    `kept` is about the samples of the fidelity report. Those that choose keep the budget with a margin.
+    """
+
+    samples: Annotated[int, Field(ge=1)]
+    min_agreement: Share
+    max_error: Share
+    max_absolute_error: ErrorSize | None
+    max_accuracy_drop: Share | None
+    kept: bool
+
+    @classmethod
+    def of(cls, budget: Budget, *, samples: int, kept: bool) -> ChoiceReport:
+        """As the manifest has it."""
+        return cls(samples=samples, kept=kept, **asdict(budget))
+
+
 class CostReport(_Part):
     """What the circuit costs on every machine: peak memory of key generation and proving, gas to check a proof.
 
@@ -130,8 +149,8 @@ class Manifest(_Part):
     """Everything a circuit folder says about itself.
 
     `headroom` says how many times larger than in the samples that judged it an integer of the circuit may be before
-    proving refuses the input. There is no time here and no name of a machine, so that the same model, data and
-    options give the same manifest, and with it the same circuit digest.
+    proving refuses the input. `choice` is missing in circuits of older versions. There is no time here and no name of a
+    machine, so that the same model, data and options give the same manifest, and with it the same circuit digest.
     """
 
     format: Literal["zkinfer-circuit/1"] = "zkinfer-circuit/1"
@@ -142,13 +161,17 @@ class Manifest(_Part):
     fidelity: FidelityReport
     headroom: Annotated[float, Field(ge=1, le=2.0**64)]
     cost: CostReport
+    choice: ChoiceReport | None = None
     parameters: Count
     operators: dict[str, Count]
     files: dict[FileName, Sha256]
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return canonical.dump(self.model_dump(mode="json", by_alias=True))
+        document = self.model_dump(mode="json", by_alias=True)
+        if self.choice is None:
+            del document["choice"]
+        return canonical.dump(document)
 
     @property
     def digest(self) -> Digest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _BLUE, _ORANGE, _GREY = "#1f5f99", "#d9730d", "#5f5f5f"
 _MOST_LABELS = 8
+_LACKING = ("Pictures need matplotlib.", "Run pip install 'zkinfer[pictures]'.")
 _METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
 _KINDS = {
     "held-out": "that did not choose the settings",
@@ -103,6 +105,16 @@ def draw_trade_off(options: Sequence[Option], out: Path) -> None:
         _label(axes, points, errors)
 
 
+def refuse_undrawable(out: Path) -> None:
+    """Before the work whose result is to be drawn: raise InputError where no picture can be written under this name."""
+    if out.suffix.lower() not in _METADATA:
+        raise InputError(f"{out} cannot be drawn: it ends neither in .png nor in .svg.", "Choose another name.")
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"{out} cannot be written: there is no such folder.", "Make it first.")
+    if find_spec("matplotlib") is None:
+        raise InputError(*_LACKING)
+
+
 @contextmanager
 def _picture(out: Path) -> Iterator[Axes]:
     """Axes to draw on; what is drawn is written when the block ends."""
@@ -114,7 +126,7 @@ def _picture(out: Path) -> Iterator[Axes]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as err:
-        raise InputError("Pictures need matplotlib.", "Run pip install 'zkinfer[pictures]'.") from err
+        raise InputError(*_LACKING) from err
     with style.context(["default", {"svg.hashsalt": "zkinfer", "font.size": 11}]):
         figure = Figure(figsize=(8.5, 5), dpi=150, layout="constrained")
         FigureCanvasAgg(figure)

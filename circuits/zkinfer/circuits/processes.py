@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 STDERR_TAIL = 4096
 SHARE_NICENESS = 10  # a tenth of what others get
 _NICEST = 19
-_OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory")
+_OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory", "failed to map")
 _YIELDING: ContextVar[bool] = ContextVar("zkinfer_yielding", default=False)
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from zkinfer.circuits.child import Limits
 from zkinfer.circuits.data import read_labelled_samples, read_samples
 from zkinfer.circuits.errors import ModelError
 from zkinfer.circuits.formats import from_npz, to_npz
@@ -62,6 +63,8 @@ def gather(
     outputs: Sequence[TensorSpec],
     data: Path | None,
     labels: LabelSource | None = None,
+    *,
+    limits: Limits | None = None,
 ) -> tuple[Samples, Samples]:
     """Samples to tune on and samples to judge by: the odd ones are held out where there are enough.
 
@@ -71,6 +74,7 @@ def gather(
         outputs: its outputs.
         data: a file for `read_samples`; None makes random numbers from a fixed seed, labelled synthetic.
         labels: where in `data` the true classes are; None is without.
+        limits: of the child that runs the model; None takes those for parsing.
 
     Raises:
         DataError, ModelError: the file does not fit the model, or the model gives NaN for it.
@@ -79,7 +83,9 @@ def gather(
     tuning, judging = _split(given)
     kind: Kind = "synthetic" if data is None else "calibration"
     held_out: Kind = kind if data is None or judging is tuning else "held-out"
-    return _answered(model, given, known, tuning, kind), _answered(model, given, known, judging, held_out)
+    within = limits or Limits.for_parsing()
+    chosen = _answered(model, given, known, tuning, kind, within)
+    return chosen, _answered(model, given, known, judging, held_out, within)
 
 
 def _read(
@@ -114,11 +120,11 @@ def _content(arrays: Arrays, row: np.intp) -> bytes:
     return b"".join(array[row].tobytes() for array in arrays.values())
 
 
-def _answered(model: Path, given: Arrays, labels: Labels | None, rows: Rows, kind: Kind) -> Samples:
+def _answered(model: Path, given: Arrays, labels: Labels | None, rows: Rows, kind: Kind, limits: Limits) -> Samples:
     inputs = {name: array[rows] for name, array in given.items()}
     with private_directory() as scratch:
         to_npz(scratch / "in.npz", inputs)
-        evaluate(model, scratch / "in.npz", scratch / "out.npz")
+        evaluate(model, scratch / "in.npz", scratch / "out.npz", limits=limits)
         outputs = from_npz((scratch / "out.npz").read_bytes())
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():

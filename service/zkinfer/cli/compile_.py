@@ -32,6 +32,7 @@ def compile_command(
     objective: given.Wanted = given.Objective.LATENCY,
     effort: given.Search = given.Effort.NORMAL,
     max_memory: given.MaxMemory = None,
+    strict: given.Strict = False,
     trade_off: given.TradeOff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,6 +48,8 @@ def compile_command(
         from zkinfer.circuits.fidelity import Budget
 
         given.refuse_incomplete(calibration, labels, max_accuracy_drop)
+        if trade_off is not None:
+            cost_view.refuse_undrawable(trade_off)
         options = CompileOptions(
             dimensions=given.parse_dimensions(dim or []),
             input_visibility=inputs.value,
@@ -56,8 +59,10 @@ def compile_command(
             objective=objective.value,
             effort=effort.value,
             max_memory=max_memory,
+            strict=strict,
         )
-        compiled = _compiled(model, out, calibration, options, quiet=as_json)
+        with cost_view.showing_what_missed(trade_off):
+            compiled = _compiled(model, out, calibration, options, quiet=as_json)
         show(compiled)
         if trade_off is not None:
             cost_view.draw(compiled.options, trade_off)
@@ -113,9 +118,12 @@ def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
         "size": f"{manifest.parameters:,} parameters, {program.rows:,} rows in 2^{program.log_rows}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",
-        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain",
+        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain by "
+        "a bare dedicated verifier",
         "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the samples that judged",
     }
+    if manifest.choice is not None:
+        rows["chosen by"] = fidelity_view.choice_in_short(manifest.choice)
     in_short = {"fidelity": fidelity_view.in_short(manifest.fidelity)} if fidelity else {}
     return facts_table(rows | in_short)
 

@@ -45,7 +45,10 @@ Calibration = Annotated[
 ]
 Ceremony = Annotated[
     str | None,
-    typer.Option(help="The ceremony to use. Default: the largest real one at hand. `insecure-dev` is for tests."),
+    typer.Option(
+        help="The ceremony to use. Default: the smallest setup of a real one at hand that is large enough. "
+        "`insecure-dev` is for tests."
+    ),
 ]
 Inputs = Annotated[
     InputVisibility,
@@ -104,7 +107,14 @@ MaxMemory = Annotated[
     typer.Option(
         parser=parse_size,
         metavar="SIZE",
-        help="Refuse a circuit that takes more, such as 4GB. Default: what the machine has free.",
+        help="Look for a circuit that takes no more, such as 4GB, and refuse the model if there is none. Beyond nine "
+        "tenths of the free memory every circuit is refused.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Refuse a circuit that misses the budget on the samples that judge. Default: publish and tell."
     ),
 ]
 TradeOff = Annotated[

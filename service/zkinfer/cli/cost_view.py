@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -9,7 +10,7 @@ from rich.table import Table
 from zkinfer.cli.console import console, plain, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from zkinfer.circuits.cost import Cost
@@ -18,23 +19,49 @@ if TYPE_CHECKING:
 
 def show_trade_off(options: Sequence[Option]) -> None:
     """A table of the settings worth choosing among, cheapest first; nothing where there was no choice."""
+    worthy = [option for option in options if option.chosen or not _is_beaten(option, options)]
+    if len(worthy) >= 2:
+        console.print(_table("settings that keep the budget (predicted cost)", sorted(worthy, key=_seconds)))
+
+
+@contextmanager
+def showing_what_missed(picture: Path | None) -> Iterator[None]:
+    """Where a budget is missed in this block, show and draw what was weighed: to choose another by."""
+    from zkinfer.circuits.errors import BudgetError
+
+    try:
+        yield
+    except BudgetError as err:
+        if err.options:
+            console.print(_table("settings that were weighed (predicted cost)", sorted(err.options, key=_error)))
+        if picture is not None and any(option.cost is not None for option in err.options):
+            draw(err.options, picture)
+        raise
+
+
+def refuse_undrawable(picture: Path) -> None:
+    """Before the work: raise InputError where the picture could not be drawn after it."""
+    from zkinfer.circuits import pictures
+
+    pictures.refuse_undrawable(picture)
+
+
+def _table(title: str, options: Sequence[Option]) -> Table:
     from zkinfer.circuits.cost import size
 
-    worthy = [option for option in options if option.chosen or not _is_beaten(option, options)]
-    if len(worthy) < 2:
-        return
-    table = Table(title="settings that keep the budget (predicted cost)", title_justify="left", box=None)
+    table = Table(title=title, title_justify="left", box=None)
     for name, justify in (("", "left"), ("settings", "left"), ("proof", "right"), ("memory", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich wants literals
     for name in ("gas", "same answers", "error (99%)"):
         table.add_column(name, justify="right")
-    for option in sorted(worthy, key=_seconds):
-        assert option.cost is not None  # noqa: S101 - for the type checker
-        work, fidelity = option.cost.work, option.fidelity
-        row = [f"{option.cost.prove_seconds:.2f} s", size(work.memory_bytes), f"{work.gas:,}"]
+    for option in options:
+        cost, fidelity = option.cost, option.fidelity
+        row = ["", "", ""]
+        if cost is not None:
+            row = [f"{cost.prove_seconds:.2f} s", size(cost.work.memory_bytes), f"{cost.work.gas:,}"]
         row += [f"{fidelity.agreement:.1%}", f"{fidelity.error_p99:.2%}"]
         table.add_row("→" if option.chosen else "", plain(option.name), *row, style="bold" if option.chosen else None)
-    console.print(table)
+    return table
 
 
 def draw(options: Sequence[Option], picture: Path) -> None:
@@ -63,6 +90,7 @@ def trade_off_report(options: Sequence[Option]) -> list[dict[str, Any]]:
         {
             "settings": option.name,
             "cost": None if option.cost is None else cost_report(option.cost),
+            "samples": option.fidelity.samples,
             "agreement": option.fidelity.agreement,
             "errorP99": option.fidelity.error_p99,
             "withinBudget": option.within_budget,
@@ -86,6 +114,10 @@ def _is_beaten(option: Option, options: Sequence[Option]) -> bool:
 def _figures(option: Option) -> tuple[float, float, float]:
     gas = option.cost.work.gas if option.cost is not None else 0
     return round(_seconds(option), 3), gas, round(option.fidelity.error_p99, 4)
+
+
+def _error(option: Option) -> tuple[float, float]:
+    return -option.fidelity.agreement, option.fidelity.error_p99
 
 
 def _seconds(option: Option) -> float:

@@ -10,7 +10,7 @@ from rich.table import Table
 from zkinfer.cli.console import console, facts_table, plain, say
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.manifest import ErrorHistogram, FidelityReport
+    from zkinfer.circuits.manifest import ChoiceReport, ErrorHistogram, FidelityReport
 
 _BAR = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -24,6 +24,18 @@ def in_short(report: FidelityReport) -> str:
         f"{report.agreement:.1%} same answers{labelled}, error {report.error_p50:.2%} (median), "
         f"{report.error_p99:.2%} (99th percentile) on {report.samples} {report.data} samples"
     )
+
+
+def choice_in_short(choice: ChoiceReport) -> str:
+    """What the settings were chosen by, and whether the samples that judge keep it; rich markup."""
+    rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}"]
+    if choice.max_absolute_error is not None:
+        rules.append(f"absolute error at most {choice.max_absolute_error:.4g}")
+    if choice.max_accuracy_drop is not None:
+        rules.append(f"accuracy at most {_share(choice.max_accuracy_drop)} less")
+    samples = "1 sample" if choice.samples == 1 else f"{choice.samples} samples"
+    kept = "kept" if choice.kept else "[yellow]missed[/]"
+    return f"{samples}; budget {kept} on those that judge: {', '.join(rules)}"
 
 
 def provenance(report: FidelityReport) -> str:

@@ -26,6 +26,14 @@ X = np.array([[0.5, -1.25, 2.0]], dtype=np.float32)
 DOCUMENT = {
     "headroom": 16.0,
     "cost": {"memoryBytes": 60_000_000, "gas": 500_000},
+    "choice": {
+        "kept": False,
+        "maxAbsoluteError": 0.5,
+        "maxAccuracyDrop": 0.25,
+        "maxError": 0.05,
+        "minAgreement": 0.99,
+        "samples": 16,
+    },
     "fidelity": {
         "absoluteMax": 1.5,
         "accuracy": {"circuit": 0.75, "model": 0.875, "output": "y"},

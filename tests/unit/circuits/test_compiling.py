@@ -14,11 +14,15 @@ from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Option, Proof, Tuned
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import (
+    BudgetError,
     DataError,
     EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
     InputError,
     ModelError,
     ProofRejectedError,
+    RangeError,
     SetupError,
     TooCostlyError,
     UnsupportedModelError,
@@ -27,6 +31,7 @@ from zkinfer.circuits.fidelity import Fidelity
 
 FAKE = FakeEngine()
 TUNED = Tuned({"scale": 8}, ())
+LABELLED = replace(DEV, labels="label")
 
 
 class Recorder:
@@ -75,7 +80,7 @@ def leaves_nothing(tmp_path, own_home):
 def test_compile_through_real_children_publishes_a_circuit(tiny, own_home, tmp_path):
     made = compile_model(tiny, tmp_path / "out", engine=FAKE, home=own_home, options=DEV)
     assert made.circuit == Circuit.open(tmp_path / "out")
-    assert set(made.timings) == {"inspect", "calibrate", "tune", "setup", "keys", "judge", "prove"}
+    assert set(made.timings) == {"inspect", "calibrate", "tune", "judge", "setup", "keys", "prove"}
 
 
 def test_compile_publishes_a_complete_folder_that_others_may_read(build, tiny, tmp_path):
@@ -218,6 +223,49 @@ def test_compile_whose_held_out_samples_miss_the_budget_says_so(build, samples):
     assert build(calibration=samples, options=options, out=samples.parent / "other").shortfall == ""
 
 
+@pytest.mark.parametrize(("budget", "kept"), [(Budget(), True), (Budget(max_error=0), False)])
+def test_compile_says_in_the_manifest_how_it_chose_and_whether_that_is_kept(build, samples, budget, kept):
+    choice = build(calibration=samples, options=replace(LABELLED, budget=budget)).circuit.manifest.choice
+    assert (choice.samples, choice.min_agreement, choice.max_error, choice.kept) == (20, 0.99, budget.max_error, kept)
+
+
+def test_strict_compile_whose_held_out_samples_miss_the_budget_is_refused_before_keys(build, samples, leaves_nothing):
+    option = Option("scale 8", None, Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ()), within_budget=True, chosen=True)
+    engine = engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,)), make_keys=None)
+    options = replace(LABELLED, budget=Budget(max_error=0), strict=True)
+    with pytest.raises(BudgetError, match=r"on the samples that judge\. The error is") as refusal:
+        build(engine=engine, calibration=samples, options=options)
+    assert refusal.value.options == (option,)
+    leaves_nothing()
+
+
+def test_strict_compile_within_the_budget_is_the_same_circuit(build, samples):
+    first = build(calibration=samples, options=LABELLED).circuit
+    again = build(calibration=samples, options=replace(LABELLED, strict=True), out=samples.parent / "b").circuit
+    assert first.digest == again.digest
+
+
+def test_compile_whose_held_out_samples_leave_the_range_is_refused_before_keys(build, leaves_nothing):
+    def forward(*_):
+        raise RangeError("A value leaves the range.")
+
+    with pytest.raises(RangeError, match=r"A sample that judges leaves the range.*Give more calibration samples"):
+        build(engine=engine_with(forward=forward, make_keys=None))
+    leaves_nothing()
+
+
+def test_compile_with_an_engine_that_builds_another_program_for_the_keys_is_refused(build, leaves_nothing):
+    built = []
+
+    def once_more(*arguments):
+        built.append(FAKE.build(*arguments))
+        return built[-1].model_copy(update={"rows": len(built)})
+
+    with pytest.raises(EngineError, match="another program of the same network the second time"):
+        build(engine=engine_with(build=once_more))
+    leaves_nothing()
+
+
 def test_compile_for_an_accuracy_without_labels_is_refused_before_the_work(build, samples, leaves_nothing):
     with pytest.raises(InputError, match=r"measured on labels, and there are none\. Give --labels"):
         build(calibration=samples, options=replace(DEV, budget=Budget(max_accuracy_drop=0.5)))
@@ -239,7 +287,7 @@ def test_compile_tells_the_observer_about_every_stage(build):
     recorder = Recorder()
     build(observer=recorder)
     ended = [stage for stage, fraction in recorder.stages if fraction == 1.0]
-    assert ended == ["inspect", "calibrate", "tune", "setup", "keys", "judge", "prove"]
+    assert ended == ["inspect", "calibrate", "tune", "judge", "setup", "keys", "prove"]
     [note] = recorder.notes
     assert note.startswith("5 rows in 2^3: keys in about 0 s, a proof in about 0 s, ")
 
@@ -353,6 +401,55 @@ def test_compile_of_a_hopeless_model_is_refused_before_it_is_normalised(build, l
     leaves_nothing()
 
 
+@pytest.mark.parametrize("limit", [8, None])
+def test_compile_lets_nothing_take_more_than_it_may(build, monkeypatch, limit):
+    monkeypatch.setattr("zkinfer.circuits.compiling.usable_memory", lambda: 9)
+    engine, limits = engine_with(), []
+    engine.within = lambda memory: limits.append(memory) or engine
+    build(engine=engine, options=replace(DEV, max_memory=limit))
+    assert limits == [limit or 9]
+
+
+def test_compile_with_a_limit_beyond_the_machine_is_held_to_the_machine(build, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compiling.usable_memory", lambda: 8)
+    with pytest.raises(TooCostlyError, match="8 bytes may be used"):
+        build(engine=engine_with(work=lambda _: costly(9)), options=replace(DEV, max_memory=1 << 50))
+
+
+def test_compile_without_a_limit_leaves_the_choice_to_the_other_figures(build):
+    requests = []
+
+    def tune(request, *, progress):
+        requests.append(request)
+        return TUNED
+
+    build(engine=engine_with(tune=tune))
+    assert requests[0].max_memory is None
+
+
+@pytest.mark.parametrize("call", ["survey", "tune"])
+@pytest.mark.parametrize("error", [EngineMemoryError, EngineTimeoutError])
+def test_compile_that_runs_out_before_there_is_a_cost_is_refused_with_numbers(build, leaves_nothing, call, error):
+    def fail(*_, **__):
+        raise error("It ran out.")
+
+    with pytest.raises(TooCostlyError, match=r"It ran out\. 1 GB may be used\. Of its 6 multi.*: Gemm y"):
+        build(engine=engine_with(**{call: fail}), options=replace(DEV, max_memory=10**9))
+    leaves_nothing()
+
+
+@pytest.mark.parametrize(
+    ("step", "named"), [("inspect_model", ""), ("normalise_model", "Gemm y"), ("gather", "Gemm y")]
+)
+def test_compile_that_runs_out_while_it_reads_the_model_is_refused_with_the_limit(build, monkeypatch, step, named):
+    def fail(*_, **__):
+        raise EngineMemoryError("It ran out.")
+
+    monkeypatch.setattr(f"zkinfer.circuits.compiling.{step}", fail)
+    with pytest.raises(TooCostlyError, match=rf"It ran out\. 1\.8 GB may be used\..*{named}"):
+        build(options=replace(DEV, max_memory=None))
+
+
 def test_compile_of_too_large_a_circuit_is_refused_before_there_are_keys(build, leaves_nothing, monkeypatch):
     monkeypatch.setattr("zkinfer.circuits.compiling.assemble", None)
     with pytest.raises(TooCostlyError, match=r"about 9 bytes of memory.*8 bytes may be used"):
@@ -361,7 +458,7 @@ def test_compile_of_too_large_a_circuit_is_refused_before_there_are_keys(build, 
 
 
 def test_compile_without_a_limit_allows_the_memory_that_is_free(build, monkeypatch):
-    monkeypatch.setattr("zkinfer.circuits.compiling.available_memory", lambda: 8)
+    monkeypatch.setattr("zkinfer.circuits.compiling.usable_memory", lambda: 8)
     with pytest.raises(TooCostlyError, match="8 bytes may be used"):
         build(engine=engine_with(work=lambda _: costly(9)))
     assert build(engine=engine_with(work=lambda _: costly(8))).cost.work.memory_bytes == 8

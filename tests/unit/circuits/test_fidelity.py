@@ -208,3 +208,33 @@ def test_budget_beyond_a_share_is_refused(name, value):
 def test_budget_of_no_finite_amount_is_refused(value):
     with pytest.raises(InputError, match="max_absolute_error must be a finite number, 0 or more"):
         Budget(max_absolute_error=value)
+
+
+# --- a margin for few samples
+
+
+@pytest.mark.parametrize(("samples", "part"), [(1, 1 / 3), (4, 0.5), (64, 0.8)])
+def test_fewer_samples_allow_less_of_every_loss(samples, part):
+    tighter = Budget(0.9, 0.05, 2.0, 0.01).with_margin(samples)
+    assert (tighter.min_agreement, tighter.max_error) == (pytest.approx(1 - 0.1 * part), pytest.approx(0.05 * part))
+    assert (tighter.max_absolute_error, tighter.max_accuracy_drop) == (
+        pytest.approx(2 * part),
+        pytest.approx(0.01 * part),
+    )
+
+
+@pytest.mark.parametrize("budget", [Budget(0, 1, None, 1), Budget(1, 0, 0, 0)])
+def test_rule_that_allows_all_or_nothing_needs_no_margin(budget):
+    assert budget.with_margin(4) == budget
+
+
+@given(samples=st.integers(1, 10_000), allowed=st.floats(0, 1), error=st.floats(0, 1))
+def test_what_keeps_the_margin_keeps_the_budget(samples, allowed, error):
+    budget = Budget(0, allowed)
+    assert budget.met_by(found(error_p99=error)) >= budget.with_margin(samples).met_by(found(error_p99=error))
+
+
+def test_error_between_margin_and_budget_is_refused_to_few_samples():
+    budget = Budget(0, 0.05)
+    assert budget.shortfall(found(error_p99=0.03)) == ""
+    assert "2.5% is allowed" in budget.with_margin(4).shortfall(found(error_p99=0.03))

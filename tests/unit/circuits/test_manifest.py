@@ -12,7 +12,8 @@ from zkinfer.circuits.manifest import FidelityReport, parse_manifest
 DATA = canonical.dump(DOCUMENT)
 ALL = list(places(DOCUMENT))
 FREE = {("recipe", "runArguments", "scale")}  # the engine's own, and checked by it
-NULLABLE = {("fidelity", "accuracy")}
+NULLABLE = {("fidelity", "accuracy"), ("choice", "maxAbsoluteError"), ("choice", "maxAccuracyDrop")}
+OPTIONAL = ("choice",)  # which older circuits lack
 NAMED = {("files", "model.onnx"), ("files", "vk"), ("operators", "Gemm"), ("recipe", "dimensions", "N")}
 HAVE_A_DEFAULT = {"format", "hashed", "scale", "visibility"}
 FIELDS = [path for path in ALL if isinstance(path[-1], str) and path not in FREE | NAMED]
@@ -37,13 +38,32 @@ def test_digest_is_that_of_the_file():
     assert parse_manifest(DATA).digest == sha256(DATA)
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if path not in FREE | NULLABLE], ids=name)
+@pytest.mark.parametrize("path", [path for path in ALL if path not in FREE | NULLABLE | {OPTIONAL}], ids=name)
 def test_manifest_with_null_anywhere_is_refused(path):
     with pytest.raises(CircuitError, match="The manifest is not valid at"):
         parse(with_value(DOCUMENT, path, None))
 
 
-@pytest.mark.parametrize("path", [path for path in FIELDS if path[-1] not in HAVE_A_DEFAULT], ids=name)
+def test_manifest_of_an_older_version_lacks_the_choice_and_keeps_its_bytes():
+    older = canonical.dump(without(DOCUMENT, OPTIONAL))
+    assert parse_manifest(older).choice is None
+    assert parse_manifest(older).to_bytes() == older
+
+
+def test_manifest_with_null_for_its_choice_is_refused():
+    with pytest.raises(CircuitError, match="in another way than it is written"):
+        parse(with_value(DOCUMENT, OPTIONAL, None))
+
+
+@pytest.mark.parametrize("samples", [0, -1])
+def test_choice_by_no_samples_is_refused(samples):
+    with pytest.raises(CircuitError, match=r"not valid at choice\.samples"):
+        parse(with_value(DOCUMENT, ("choice", "samples"), samples))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FIELDS if path[-1] not in HAVE_A_DEFAULT and path != OPTIONAL], ids=name
+)
 def test_manifest_without_a_field_is_refused(path):
     with pytest.raises(CircuitError, match="Field required"):
         parse(without(DOCUMENT, path))

@@ -12,7 +12,7 @@ from zkinfer.circuits.engines.base import Option
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.fidelity import Fidelity
 from zkinfer.circuits.manifest import ErrorHistogram, FidelityReport
-from zkinfer.circuits.pictures import draw_errors, draw_trade_off
+from zkinfer.circuits.pictures import draw_errors, draw_trade_off, refuse_undrawable
 
 REPORT = FidelityReport.model_validate_json(json.dumps(DOCUMENT["fidelity"]))
 
@@ -121,3 +121,25 @@ def test_point_that_has_no_place_is_refused(tmp_path, change):
 def test_no_points_are_refused(tmp_path, options):
     with pytest.raises(InputError, match="A trade-off needs points"):
         draw_trade_off(options, tmp_path / "a.png")
+
+
+# --- before the work
+
+
+def test_picture_that_can_be_drawn_is_not_refused(tmp_path):
+    refuse_undrawable(tmp_path / "a.svg")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("a.pdf", "ends neither in"), ("a", "ends neither in"), ("b/a.png", "no such folder")]
+)
+def test_picture_that_could_not_be_written_is_refused_before_the_work(tmp_path, name, message):
+    with pytest.raises(InputError, match=message):
+        refuse_undrawable(tmp_path / name)
+
+
+def test_picture_without_matplotlib_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.pictures.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"need matplotlib.*zkinfer\[pictures\]"):
+        refuse_undrawable(tmp_path / "a.png")

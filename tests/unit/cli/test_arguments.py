@@ -128,6 +128,14 @@ def test_budget_that_makes_no_sense_is_wrong_usage(arguments, message):
     assert message in outcome.output
 
 
+@pytest.mark.parametrize(("picture", "message"), [("a.jpg", "ends neither in"), ("none/a.png", "no such folder")])
+def test_trade_off_that_could_not_be_drawn_is_refused_before_the_model_is_read(picture, message):
+    arguments = ["compile", "missing.onnx", "--out", "c", "--trade-off", picture]
+    outcome = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert outcome.exit_code == 1
+    assert message in outcome.output
+
+
 def test_picture_of_what_is_no_circuit_is_wrong_usage():
     outcome = CliRunner().invoke(app, ["inspect", "m.onnx", "--picture", "a.png"], env={"COLUMNS": "200"})
     assert outcome.exit_code == 2

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from zkinfer.circuits.cost import Speed, Work
 from zkinfer.circuits.engines.base import Option
-from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.errors import BudgetError, EngineError, InputError
 from zkinfer.circuits.fidelity import Fidelity
 from zkinfer.cli import cost_view
 
@@ -83,3 +83,39 @@ def test_picture_of_no_costs_is_refused(tmp_path, options):
 def test_picture_of_an_impossible_cost_is_refused(tmp_path, seconds):
     with pytest.raises(InputError, match="a finite cost above 0"):
         cost_view.draw([option("odd", seconds)], tmp_path / "a.png")
+
+
+# --- where nothing keeps the budget
+
+
+@pytest.fixture
+def missed(monkeypatch, tmp_path):
+    """What a person reads, and whether there is a picture, when an error ends the search."""
+
+    def run(error):
+        screen = Console(file=io.StringIO(), width=120, highlight=False)
+        monkeypatch.setattr(cost_view, "console", screen)
+        monkeypatch.setattr(cost_view, "say", screen.print)
+        with pytest.raises(type(error), match="No settings"), cost_view.showing_what_missed(tmp_path / "a.png"):
+            raise error
+        return screen.file.getvalue(), (tmp_path / "a.png").exists()
+
+    return run
+
+
+def test_missed_budget_shows_and_draws_what_was_weighed_the_nearest_first(missed):
+    options = (option("far", 1.0, 0.5), option("free", error=0.4, costly=False), option("near", 2.0, 0.1))
+    text, drawn = missed(BudgetError("No settings keep it.", "", options))
+    assert text.index("near") < text.index("free") < text.index("far")
+    assert drawn
+
+
+def test_missed_budget_without_a_cost_is_shown_and_not_drawn(missed):
+    text, drawn = missed(BudgetError("No settings keep it.", "", (option("dear", costly=False),)))
+    assert "dear" in text
+    assert not drawn
+
+
+@pytest.mark.parametrize("error", [BudgetError("No settings keep it."), EngineError("No settings.")])
+def test_nothing_is_shown_where_nothing_was_weighed(missed, error):
+    assert missed(error) == ("", False)

@@ -5,9 +5,9 @@ import pytest
 from rich.console import Console
 from tests.unit.circuits.making import DOCUMENT, with_value
 
-from zkinfer.circuits.manifest import FidelityReport
+from zkinfer.circuits.manifest import ChoiceReport, FidelityReport
 from zkinfer.cli import fidelity_view
-from zkinfer.cli.fidelity_view import bar, in_short, provenance, show_fidelity
+from zkinfer.cli.fidelity_view import bar, choice_in_short, in_short, provenance, show_fidelity
 
 
 def report(**changes):
@@ -104,3 +104,32 @@ def test_output_name_of_a_hostile_circuit_does_nothing(shown):
 )
 def test_bar_is_as_long_as_the_share_and_shows_whatever_there_is(share, drawn):
     assert bar(share) == drawn
+
+
+# --- what chose
+
+
+def choice(**changes):
+    return ChoiceReport.model_validate_json(json.dumps(DOCUMENT["choice"] | changes))
+
+
+def test_choice_names_samples_and_every_rule_of_the_budget():
+    text = choice_in_short(choice(kept=True))
+    assert text == (
+        "16 samples; budget kept on those that judge: at least 99% same answers, error at most 5%, "
+        "absolute error at most 0.5, accuracy at most 25% less"
+    )
+
+
+def test_choice_without_a_rule_does_not_name_it():
+    text = choice_in_short(choice(maxAbsoluteError=None, maxAccuracyDrop=None))
+    assert "absolute" not in text
+    assert "accuracy" not in text
+
+
+def test_budget_that_is_missed_is_said_in_colour():
+    assert "budget [yellow]missed[/] on those" in choice_in_short(choice())
+
+
+def test_choice_by_one_sample_is_no_samples():
+    assert choice_in_short(choice(samples=1)).startswith("1 sample; ")

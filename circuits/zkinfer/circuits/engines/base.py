@@ -129,7 +129,8 @@ class TuneRequest:
 
     `samples` holds calibration inputs by name, [N, *shape]; `reference` the float model's outputs for them.
     `labels` are their true classes, if known. `budget` is what may be lost; `max_log_rows` is the largest trusted
-    setup at hand, `max_memory` the bytes that proving may take. `speed` turns work into seconds, for people only.
+    setup at hand. `max_memory` is the bytes that its owner wants proving to take at most, and steers the choice; None
+    leaves it to the other figures. `speed` turns work into seconds, for people only.
     """
 
     network: Path
@@ -139,7 +140,7 @@ class TuneRequest:
     reference: Tensors
     budget: Budget
     max_log_rows: int
-    max_memory: int
+    max_memory: int | None
     workload: Workload
     labels: Labels | None = None
     objective: Objective = "latency"
@@ -210,6 +211,10 @@ class Engine(Protocol):
         """Whether its proofs prove anything; callers refuse an engine that says no unless told otherwise."""
         ...
 
+    def within(self, memory: int) -> Engine:
+        """The same engine, none of whose processes takes more than so many bytes."""
+        ...
+
     def check_run_arguments(self, run_arguments: RunArguments) -> None:
         """Raise EngineError unless they are known, complete, within bounds, and bind the model's weights."""
         ...
@@ -233,8 +238,10 @@ class Engine(Protocol):
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
         """Choose the cheapest run arguments that keep the budget; the same for the same request on every machine.
 
+        All samples measure what is chosen; the budget is held to with a margin for their number.
+
         Raises:
-            EngineError: nothing keeps the budget.
+            BudgetError: nothing keeps the budget.
             UnsupportedModelError: the trusted setups at hand are too small.
             TooCostlyError: the cheapest circuit takes more memory than it may.
         """

@@ -49,13 +49,17 @@ class EzklEngine:
         """`ezkl/` and the installed version."""
         return f"ezkl/{version('ezkl')}"
 
+    def within(self, memory: int) -> EzklEngine:
+        """The same with children that take at most so many bytes."""
+        return EzklEngine(self._limits.within(memory))
+
     def check_run_arguments(self, run_arguments: RunArguments) -> None:
         """Raise EngineError unless the arguments are complete, within bounds, and bind the weights."""
         EzklArguments.parse(run_arguments)
 
     def least_work(self, workload: Workload) -> Work:
-        """Every multiplication takes a place in a column, and nothing is free."""
-        return least_work(workload.multiplications)
+        """Every multiplication takes a place in a column, and so does every result of anything else."""
+        return least_work(workload.places)
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
         """See `ezkl_speed`."""

@@ -8,7 +8,7 @@ and double the rows. All sensible combinations are laid out on paper, the best f
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.context import LIMB_BITS as CONTEXT_BITS
@@ -27,7 +27,7 @@ from zkinfer.circuits.errors import EngineError, UnsupportedModelError
 from zkinfer.circuits.scratch import private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -54,6 +54,10 @@ class Fitted:
     trial: Trial
     arguments: EzklArguments
     work: Work
+    columns: int
+
+    def __str__(self) -> str:
+        return f"{self.trial.scales}, 2^{self.arguments.logrows} x {self.columns}"
 
     @property
     def headroom(self) -> float:
@@ -76,8 +80,8 @@ class _Sketch:
         return work_of(layout_of(fewer, self.arguments))
 
 
-def fit(process: EzklProcess, request: TuneRequest, trial: Trial) -> Fitted | None:
-    """The best arguments for these scales; None where no sound circuit holds them.
+def fit(process: EzklProcess, request: TuneRequest, trial: Trial, objectives: Iterable[Objective] = ()) -> list[Fitted]:
+    """The best arguments for these scales, by the request's objective or by each of several; none where none is sound.
 
     Where every circuit needs more memory than the request allows, the one that needs least is returned, for the
     caller to refuse with its numbers.
@@ -86,9 +90,15 @@ def fit(process: EzklProcess, request: TuneRequest, trial: Trial) -> Fitted | No
         UnsupportedModelError: the trusted setups at hand are too small.
     """
     candidates = list(_candidates(request, trial.scales, trial.bits, _lookups(trial)))
+    found: dict[EzklArguments, Fitted] = {}
     with private_directory() as folder:
         sketches = _sketched(process, request, candidates, folder)
-        return cheapest(_laid_out(process, request, trial, sketches, folder), request)
+        for objective in objectives or (request.objective,):
+            asked = replace(request, objective=objective)
+            best = cheapest(_laid_out(process, asked, trial, sketches, folder), asked)
+            if best is not None:
+                found.setdefault(best.arguments, best)
+    return list(found.values())
 
 
 def _laid_out(
@@ -105,7 +115,7 @@ def _laid_out(
             continue
         [settings] = process.settings(request.network, [sketch.arguments], folder)
         if settings is not None and (layout := layout_of(settings, sketch.arguments)).fits():
-            found.append(Fitted(trial, sketch.arguments, work_of(layout)))
+            found.append(Fitted(trial, sketch.arguments, work_of(layout), layout.columns))
     return found
 
 
@@ -137,11 +147,16 @@ def price(fitted: Fitted, request: TuneRequest) -> tuple[bool, float]:
 
 
 def _price(work: Work, request: TuneRequest) -> tuple[bool, float]:
-    return work.memory_bytes > request.max_memory, work.by(_objective(work, request))
+    return _is_too_large(work, request), work.by(_objective(work, request))
 
 
 def _objective(work: Work, request: TuneRequest) -> Objective:
-    return "memory" if work.memory_bytes > request.max_memory else request.objective
+    return "memory" if _is_too_large(work, request) else request.objective
+
+
+def _is_too_large(work: Work, request: TuneRequest) -> bool:
+    """By what the user asked for; what happens to be free decides nothing, or no compilation could be repeated."""
+    return request.max_memory is not None and work.memory_bytes > request.max_memory
 
 
 def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
@@ -235,7 +250,8 @@ def _sketched(
     if needed > request.max_log_rows:
         raise UnsupportedModelError(
             f"The model needs 2^{needed} rows, and the largest trusted setup at hand has 2^{request.max_log_rows}.",
-            f"Run `zkinfer setup fetch {needed}`, or use a smaller model.",
+            f"Run `zkinfer setup fetch {needed}` and compile with a real ceremony (insecure-dev goes no further), or "
+            "use a smaller model.",
         )
     return [sketch for sketch in fitting if sketch.arguments.logrows <= request.max_log_rows]
 

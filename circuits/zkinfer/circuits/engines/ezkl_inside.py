@@ -15,7 +15,7 @@ from zkinfer.circuits.engines.ezkl_wire import answered, unpacked
 
 def tune(request: dict[str, Any]) -> dict[str, Any]:
     """See `ezkl_tuner.tune`; request and answer are those of `ezkl_wire`."""
-    return answered(ezkl_tuner.tune(_Here(child.Limits()), unpacked(request), child.report))
+    return answered(lambda: ezkl_tuner.tune(_Here(child.Limits()), unpacked(request), child.report))
 
 
 class _Here(EzklProcess):

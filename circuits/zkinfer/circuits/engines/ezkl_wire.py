@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from zkinfer.circuits.cost import Speed
-from zkinfer.circuits.engines.base import Tuned, TuneRequest
-from zkinfer.circuits.errors import EngineCrashedError
+from zkinfer.circuits.engines.base import Option, Tuned, TuneRequest
+from zkinfer.circuits.errors import BudgetError, EngineCrashedError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.formats import from_npz, to_npz
 from zkinfer.circuits.labels import Labels
@@ -19,9 +19,19 @@ from zkinfer.circuits.models import Workload
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zkinfer.circuits.engines.base import Tensors
 
-_TUNED = TypeAdapter(Tuned)
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    cause: str
+    cure: str
+    options: tuple[Option, ...]
+
+
+_ANSWER: TypeAdapter[Tuned | _Missed] = TypeAdapter(Tuned | _Missed)
 _AS_THEY_ARE = ("max_log_rows", "max_memory", "objective", "effort")
 
 
@@ -63,14 +73,24 @@ def _filed(arrays: Tensors, path: Path) -> str:
     return str(path.resolve())
 
 
-def answered(tuned: Tuned) -> dict[str, Any]:
-    """The result as JSON."""
-    return asdict(tuned)
+def answered(search: Callable[[], Tuned]) -> dict[str, Any]:
+    """The result of a search as JSON, or that it found none, with what it weighed."""
+    try:
+        return asdict(search())
+    except BudgetError as err:
+        return asdict(_Missed(err.cause, err.cure, err.options))
 
 
 def received(answer: object) -> Tuned:
-    """The result again; raises EngineCrashedError where the child's answer is none."""
+    """The result again; raises EngineCrashedError where the child's answer is none.
+
+    Raises:
+        BudgetError: the search found none.
+    """
     try:
-        return _TUNED.validate_python(answer)
+        found = _ANSWER.validate_python(answer)
     except ValidationError as err:
         raise EngineCrashedError("The search for settings gave an answer of the wrong form.") from err
+    if isinstance(found, _Missed):
+        raise BudgetError(found.cause, found.cure, found.options)
+    return found

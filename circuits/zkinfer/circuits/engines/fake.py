@@ -36,6 +36,10 @@ class FakeEngine:
     id = "fake/1"
     production = False
 
+    def within(self, memory: int) -> FakeEngine:  # noqa: ARG002 - it takes none
+        """Itself."""
+        return self
+
     def check_run_arguments(self, run_arguments: RunArguments) -> None:
         """Accept `{"scale": n}` with n in 0..16."""
         scale = run_arguments.get("scale")

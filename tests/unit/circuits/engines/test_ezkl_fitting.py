@@ -18,7 +18,12 @@ GB = 1 << 30
 
 def fitted(process=None, multiplier=1, **changes):
     process, asked = process or Process(), request(**changes)
-    return fit(process, asked, try_scales(process, asked, Scales(7, 7, multiplier)))
+    return next(iter(fit(process, asked, try_scales(process, asked, Scales(7, 7, multiplier)))), None)
+
+
+def layouts(objectives, **changes):
+    process, asked = Process(products=300_000), request(**changes)
+    return fit(process, asked, try_scales(process, asked, Scales(7, 7, 1)), objectives)
 
 
 def needing(bits, **changes):
@@ -258,6 +263,26 @@ def test_limit_below_every_circuit_gives_the_one_that_needs_least():
     assert (
         fitted(process, max_memory=1).work.memory_bytes <= 1.02 * fitted(process, objective="memory").work.memory_bytes
     )
+
+
+def test_every_objective_that_is_asked_for_gets_its_layout_and_none_twice():
+    found = layouts(("latency", "gas", "memory", "gas"))
+    assert len({one.arguments for one in found}) == len(found) > 1
+    assert (
+        min(one.work.memory_bytes for one in found)
+        <= 1.02 * fitted(Process(products=300_000), objective="memory").work.memory_bytes
+    )
+
+
+def test_layout_is_named_by_scales_rows_and_columns():
+    [found] = layouts(("memory",))
+    assert str(found) == f"scales 7/7, rescaled at 1x, 2^{found.arguments.logrows} x {found.columns}"
+    assert found.columns % found.arguments.num_inner_cols == 0
+
+
+def test_without_a_limit_no_circuit_is_too_large():
+    asked = request(max_memory=None)
+    assert price(fitted(), asked) == (False, fitted().work.prove)
 
 
 def test_price_puts_every_circuit_that_fits_before_any_that_does_not():

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.circuits.engines.answering import request, spec
 
 from zkinfer.circuits import child
-from zkinfer.circuits.child import Limits
+from zkinfer.circuits.child import MAPPED, Limits
 from zkinfer.circuits.engines.base import Tuned
 from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
@@ -201,6 +201,14 @@ def test_inputs_of_another_visibility_than_the_arguments_say_are_refused(answere
 def test_work_is_that_of_the_settings_in_the_folder(tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     assert EzklEngine().work(tmp_path) == work_of(layout_as_built(SETTINGS))
+
+
+@pytest.mark.parametrize(("own", "given", "least"), [(1 << 40, 8, 8 + MAPPED), (9, 10, 9), (None, 8, 8 + MAPPED)])
+def test_engine_within_a_limit_holds_its_children_to_the_less_of_both(answered, network, own, given, least):
+    asked = answered(SETTINGS)
+    engine = EzklEngine(Limits(memory=own)).within(given)
+    engine.build(network, [spec("x")], [spec("y")], ARGUMENTS.to_run_arguments(), network.parent)
+    assert {limits.memory for _, _, limits in asked} == {least}
 
 
 def test_least_work_counts_multiplications():

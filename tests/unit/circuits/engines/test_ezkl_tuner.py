@@ -9,7 +9,7 @@ from tests.unit.circuits.engines.answering import Process, request
 from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.engines import ezkl_tuner
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
-from zkinfer.circuits.errors import EngineError, TooCostlyError, UnsupportedModelError
+from zkinfer.circuits.errors import BudgetError, TooCostlyError, UnsupportedModelError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.labels import Labels
 from zkinfer.circuits.models import Workload
@@ -67,25 +67,38 @@ def test_budget_for_the_accuracy_is_kept_with_the_labels():
 
 def test_nothing_within_the_budget_is_refused_with_the_nearest():
     process = Process(error=ALWAYS_WRONG | {11: 60})
-    message = r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of the .* allowed\)\."
-    with pytest.raises(EngineError, match=message) as refusal:
+    message = (
+        r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of .*, since only 2 samples choose\)\."
+    )
+    with pytest.raises(BudgetError, match=message) as refusal:
         tuned(process)
     assert "--max-error" in refusal.value.cure
 
 
+def test_nothing_within_the_budget_is_refused_with_what_the_nearest_would_cost():
+    process = Process(error=ALWAYS_WRONG | {11: 60})
+    with pytest.raises(BudgetError, match="No settings keep") as refusal:
+        tuned(process)
+    nearest, *others = refusal.value.options
+    assert nearest.name.startswith("scales 11/11")
+    assert nearest.cost is not None
+    assert others
+    assert not any(option.chosen or option.within_budget for option in refusal.value.options)
+
+
 def test_absolute_error_that_is_never_kept_is_refused():
     process = Process(error=dict.fromkeys(range(2, 15), 1 << 13))
-    with pytest.raises(EngineError, match=r"An output differs by 0\.5, and 0\.25 is allowed\)"):
+    with pytest.raises(BudgetError, match=r"An output differs by 0\.5, and 0\.1036 is allowed, with a margin"):
         tuned(process, budget=Budget(0, 1, max_absolute_error=0.25))
 
 
 def test_nothing_that_runs_is_refused():
-    with pytest.raises(EngineError, match="every attempt left the range of integers"):
+    with pytest.raises(BudgetError, match="every attempt left the range of integers"):
         tuned(Process(error=dict.fromkeys(range(2, 15))))
 
 
 def test_nothing_sound_is_refused():
-    with pytest.raises(EngineError, match=r"No settings keep.*no sound circuit holds it"):
+    with pytest.raises(BudgetError, match=r"No settings keep.*no sound circuit holds it"):
         tuned(Process(unsound=lambda arguments: True))
 
 
@@ -201,15 +214,65 @@ def test_large_model_is_tried_on_fewer_samples():
     process = Process(products=10_000)
     given = {"samples": {"x": samples}, "reference": {"y": samples}, "labels": Labels("y", np.zeros(100, int))}
     tuned(process, workload=Workload(multiplications=10_000, elements=0, heaviest=()), **given)
-    assert {len(batch) for batch in process.batches} == {12}
+    assert {len(batch) for batch in process.batches[:-1]} == {12}
+    assert len(process.batches[-1]) == 100
 
 
-def test_very_large_model_is_tried_on_eight_samples():
+def test_very_large_model_is_tried_on_eight_samples_and_what_wins_is_measured_on_all():
     samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
     process = Process(products=10_000)
     vast = Workload(multiplications=10**7, elements=0, heaviest=())
     tuned(process, workload=vast, samples={"x": samples}, reference={"y": samples})
-    assert {len(batch) for batch in process.batches} == {8}
+    assert [len(batch) for batch in process.batches[-2:]] == [8, 100]
+
+
+def hundred(wrong_below):
+    """A process that is wrong on the last of a hundred samples only, below some scale, and a request for it."""
+    samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
+    samples[-1] = [[0.5, 0.25]]
+    vast = Workload(multiplications=10**7, elements=0, heaviest=())
+    process = LastIsWrong(bits=wide, digits=5000)
+    process.below = wrong_below
+    return process, {"workload": vast, "samples": {"x": samples}, "reference": {"y": samples}}
+
+
+class LastIsWrong(Process):
+    def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
+        built, answer, bits = super().try_out(
+            network, inputs, outputs, arguments, batch, folder, likely_bits=likely_bits
+        )
+        if len(batch) == 100 and arguments.input_scale < self.below:
+            answer.outputs[-1][0][1] += 1 << arguments.input_scale
+        return built, answer, bits + (len(batch) == 100)
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal"])
+@pytest.mark.parametrize("below", [5, 9, 14])
+def test_scales_that_some_of_all_samples_do_not_keep_give_way_to_larger_ones(effort, below):
+    process, asked = hundred(below)
+    found = tuned(process, effort=effort, **asked)
+    assert EzklArguments.parse(found.run_arguments).input_scale >= below
+    [option] = [option for option in found.options if option.chosen]
+    assert (option.fidelity.samples, option.fidelity.agreement) == (100, 1.0)
+
+
+def test_range_holds_what_all_samples_need():
+    process, asked = hundred(0)
+    arguments = EzklArguments.parse(tuned(process, **asked).run_arguments)
+    assert arguments.integer_limit >= 4 << (wide(arguments) + 1)
+
+
+def test_budget_that_some_of_all_samples_never_keep_is_refused():
+    process, asked = hundred(15)
+    with pytest.raises(BudgetError, match=r"99% of the answers stay the same.*since only 100 samples choose"):
+        tuned(process, **asked)
+
+
+def test_error_without_the_margin_for_few_samples_is_refused():
+    every_scale_errs = {scale: round(0.008 * 2**scale) for scale in range(7, 15)}
+    process = Process(error=dict.fromkeys(range(2, 7), 100) | every_scale_errs)
+    with pytest.raises(BudgetError, match="with a margin, since only 2 samples choose"):
+        tuned(process)
 
 
 @pytest.mark.parametrize("effort", ["quick", "normal", "max"])
@@ -226,8 +289,20 @@ def test_progress_goes_up(effort):
 def test_options_are_all_that_ran():
     process = Process(bits=wide, error=WRONG_BELOW_NINE | {8: None}, digits=5000)
     options = tuned(process).options
-    assert len(options) == len([scales for scales in process.tried if scales[0] != 8])
+    ran = len([scales for scales in process.tried if scales[0] != 8])
+    assert len({option.name.partition(", 2^")[0] for option in options}) == ran
     assert sum(option.chosen for option in options) == 1
+
+
+def test_options_show_what_other_objectives_would_take_of_the_same_scales():
+    options = tuned(Process(bits=wide, products=30_000)).options
+    [chosen] = [option for option in options if option.chosen]
+    scales, _, layout = chosen.name.partition(", 2^")
+    others = [option for option in options if option.name.startswith(scales) and not option.chosen]
+    assert others
+    assert {option.fidelity for option in others} == {chosen.fidelity}
+    assert layout not in {option.name.partition(", 2^")[2] for option in others}
+    assert min(option.cost.work.gas for option in options if option.cost) <= chosen.cost.work.gas
 
 
 def test_option_beyond_the_budget_has_no_cost():
@@ -245,6 +320,10 @@ def test_too_costly_model_is_refused_with_numbers_and_layers():
     with pytest.raises(TooCostlyError, match=message) as refusal:
         tuned(Process(products=300_000), max_memory=1_000_000)
     assert "--max-memory" in refusal.value.cure
+
+
+def test_circuit_is_not_refused_for_its_memory_without_a_limit():
+    assert chosen(Process(products=300_000), max_memory=None).logrows > 10
 
 
 def test_memory_limit_makes_a_smaller_circuit():

@@ -6,11 +6,11 @@ from tests.unit.circuits.engines.answering import Process, request, spec
 
 from zkinfer.circuits.engines import ezkl_tuner
 from zkinfer.circuits.engines.ezkl_wire import answered, packed, received, unpacked
-from zkinfer.circuits.errors import EngineCrashedError
+from zkinfer.circuits.errors import BudgetError, EngineCrashedError, RangeError
 from zkinfer.circuits.labels import Labels
 
 TUNED = ezkl_tuner.tune(Process(error=dict.fromkeys(range(2, 9), 100)), request(), lambda _: None)
-ANSWER = json.loads(json.dumps(answered(TUNED)))
+ANSWER = json.loads(json.dumps(answered(lambda: TUNED)))
 OPTION = ANSWER["options"][-1]
 
 
@@ -60,3 +60,27 @@ def test_result_arrives_as_it_was_found():
 def test_answer_of_another_form_is_refused(answer):
     with pytest.raises(EngineCrashedError, match="answer of the wrong form"):
         received(answer)
+
+
+def missing():
+    raise BudgetError("None keeps it.", "Allow more.", TUNED.options)
+
+
+def test_search_that_found_none_arrives_as_that_with_what_it_weighed():
+    with pytest.raises(BudgetError, match=r"None keeps it\. Allow more") as refusal:
+        received(json.loads(json.dumps(answered(missing))))
+    assert refusal.value.options == TUNED.options
+
+
+def test_search_that_failed_is_no_answer():
+    def fail():
+        raise RangeError("It broke.")
+
+    with pytest.raises(RangeError, match="It broke"):
+        answered(fail)
+
+
+@pytest.mark.parametrize("change", [{"options": None}, {"cause": 7}, {"options": [OPTION | {"cost": 1}]}], ids=str)
+def test_missed_budget_of_another_form_is_refused(change):
+    with pytest.raises(EngineCrashedError, match="wrong form"):
+        received(json.loads(json.dumps(answered(missing))) | change)
