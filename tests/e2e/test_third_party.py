@@ -1,19 +1,25 @@
 """Somebody else's client, somebody else's machine: tritonclient against `zkinfer serve`, then `zkinfer verify`."""
 
+import base64
 import contextlib
 import json
+import os
 import queue
 import re
 import shutil
 import threading
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from tests.e2e.serving import MODEL, Server, alive, client_of, given, parameters_of, until
+from tests.e2e.serving import MODEL, Server, alive, client_of, compile_small_model, given, parameters_of, until
 from tests.e2e.shell import SHM, Shell
 from tritonclient.utils import InferenceServerException
+
+from zkinfer.circuits import Circuit
+from zkinfer.circuits.field import MODULUS
 
 INPUT = (0.25, -0.5, 0.75, 0.125)
 NO_PROOF = {"zkinfer_proof_mode": "none"}
@@ -193,31 +199,51 @@ def test_term_lets_those_who_are_served_end_and_those_who_wait_go(models, home, 
 
 
 MARKER = np.array([0.71875, -0.28125, 0.53125, -0.90625], np.float32)
+PAYLOAD, PROOF = (re.compile(rb'"%s":"([A-Za-z0-9+/]+=*)"' % name) for name in (b"payload", b"proof"))
+WRITTEN = [(between, prefix) for between in (",", ", ") for prefix in ("", "0x")]
 
 
 @pytest.fixture(scope="module")
 def spelt(models):
-    """The bytes that would show that the marker was written, in any form that an input or a witness takes."""
-    from zkinfer.circuits import Circuit  # noqa: PLC0415 - only this test opens it here
+    return spellings(models)
 
+
+def spellings(models):
+    """The bytes that would show that the marker was written, in any form that an input, a witness or a proof takes."""
     [spec] = Circuit.open(models / MODEL / "1").manifest.program.inputs
     integers = [round(float(value) * 2**spec.scale) for value in MARKER]
     patterns = [MARKER.tobytes(), MARKER.astype(np.float64).tobytes(), np.array(integers, np.int64).tobytes()]
     patterns += [between.join(map(str, integers)).encode() for between in (",", ", ")]
     patterns += [between.join(str(float(value)) for value in MARKER).encode() for between in (",", ", ")]
+    for order in ("big", "little"):
+        words = [(integer % MODULUS).to_bytes(32, order) for integer in integers]
+        patterns.append(b"".join(words))
+        patterns += [f'"{between}"{prefix}'.join(word.hex() for word in words).encode() for between, prefix in WRITTEN]
     return patterns
+
+
+def unpacked(data):
+    """A file's bytes, and those that an attestation has in base64."""
+    payloads = [base64.b64decode(payload) for payload in PAYLOAD.findall(data)]
+    proofs = [base64.b64decode(proof) for payload in payloads for proof in PROOF.findall(payload)]
+    return b"\0".join([data, *payloads, *proofs])
 
 
 def places_of(patterns, *folders, read=None):
     """The files that hold the marker now. `read` remembers large ones, which are read again only if they changed."""
     found = set()
     for folder in folders:
-        for path in folder.rglob("*"):
+        for path in files_below(folder):
             with contextlib.suppress(OSError):
-                if path.is_file() and has_changed(path, {} if read is None else read):
-                    data = path.read_bytes()
+                if has_changed(path, {} if read is None else read):
+                    data = unpacked(path.read_bytes())
                     found |= {path for pattern in patterns if pattern in data}
     return found
+
+
+def files_below(folder):
+    """The files in a folder, whatever goes meanwhile."""
+    return (Path(root, name) for root, _, names in os.walk(folder) for name in names if Path(root, name).is_file())
 
 
 def has_changed(path, read):
@@ -258,10 +284,10 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
         assert shown["state"] == "SUCCEEDED"
         assert server.stop() == 0
     left = places_of(spelt, *watched) | {one for one in server.state.rglob("*") if one in spooled and one.exists()}
-    assert left == set()  # an attestation holds its integers inside the signed payload, which is base64
+    assert left == {server.state / "artefacts" / shown["attestation"].removeprefix("sha256:")}
     assert not any(pattern in numbers + server.log.read_bytes() for pattern in spelt)
     private = {path for path in seen if path.is_relative_to(SHM)}
-    assert seen - private <= spooled
+    assert seen - private <= spooled | left
 
 
 def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_is_cancelled(
@@ -285,6 +311,26 @@ def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_i
     assert not any(pattern in numbers + server.log.read_bytes() for pattern in spelt)
 
 
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_marker_that_is_not_public_is_in_no_attestation(home, tmp_path, visibility):
+    models = compile_small_model(tmp_path / "made", home.root, "--inputs", visibility)
+    patterns = spellings(models)
+    with Server(tmp_path, models, home.root, ("--workers", "1")) as server, client_of(server) as client:
+        result = client.infer(MODEL, given(MARKER), parameters={"zkinfer_proof_mode": "sync"}, client_timeout=90)
+        (attestation,) = result.as_numpy("zkinfer_attestation")
+        until(lambda: places_of(patterns, tmp_path, home.root) == set(), 20)  # the job's input goes when it ends
+        assert server.stop() == 0
+    assert b'"visibility":"%s"' % visibility.encode() in unpacked(attestation)
+    assert not any(pattern in unpacked(attestation) for pattern in patterns)
+
+
 def test_scan_finds_the_marker_where_it_is_written(tmp_path, spelt):
     (tmp_path / "leak").write_text(json.dumps({"x": [MARKER.tolist()]}))
+    assert places_of(spelt, tmp_path) == {tmp_path / "leak"}
+
+
+def test_scan_looks_into_an_attestation(tmp_path, spelt):
+    proof = base64.b64encode(MARKER.tobytes()).decode()
+    payload = base64.b64encode(json.dumps({"proof": proof}, separators=(",", ":")).encode()).decode()
+    (tmp_path / "leak").write_text(json.dumps({"payload": payload}, separators=(",", ":")))
     assert places_of(spelt, tmp_path) == {tmp_path / "leak"}
