@@ -71,4 +71,10 @@ def test_broken_promises_stand_on_the_page():
 
 
 def test_kept_promises_are_said_to_be():
-    assert "All are kept" in shown()
+    assert "models that both proved: 1." in shown()
+
+
+def test_page_without_a_rival_says_that_nothing_was_tested():
+    text = page([(Model("alone", (4, 16, 3), kinds=("zkinfer",)), {"zkinfer": FACTS | TOLD})], "Abacus 9000")
+    assert "None was tested" in text
+    assert "kept" not in text
