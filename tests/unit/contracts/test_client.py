@@ -9,6 +9,8 @@ from zkinfer.contracts.client import EmergencyStop, Ledger, Registry
 from zkinfer.contracts.deploying import Governance, deploy, plan
 from zkinfer.contracts.embedded import embedded_chain
 from zkinfer.contracts.errors import AlreadyRegisteredError, RevertedError, TransactionFailedError
+from zkinfer.contracts.fees import Fees
+from zkinfer.contracts.sending import Quote
 from zkinfer.contracts.signers import unsafe_dev_account
 
 CANARY = Registration(
@@ -126,6 +128,46 @@ def test_refunded_request_is_not_opened_again(chain, deployed, registry, listing
     ledger.refund(request)
     with pytest.raises(TransactionFailedError, match=r"were given back; it is closed.*Make a new request"):
         ledger.request(request)
+
+
+class Pricing:
+    """A chain on which an answer of a model takes as much gas as it says."""
+
+    def __init__(self, **gas):
+        self.gas, self.asked = {f"0x{name * 64}": amount for name, amount in gas.items()}, []
+
+    def quote(self, _, data):
+        found = [name for name in self.gas if bytes.fromhex(name[2:]) in data]
+        self.asked.append(found[0])
+        return Quote(self.gas[found[0]], Fees(1, 1), 0)
+
+
+def answer_to(model, number, proof=b"proof"):
+    nobody = "0x" + "00" * 20
+    return Request("0x" + model * 64, commitment([number]), nobody, nobody, number), proof, [number]
+
+
+def test_answers_beyond_the_gas_of_one_transaction_go_into_two():
+    chain = Pricing(a=900_000, b=8_000_000)
+    answers = [answer_to("a", number) for number in range(19)] + [answer_to("b", 19)]
+    batches = Ledger(chain, "0x" + "1e" * 20).in_batches(answers)
+    assert [len(batch) for batch in batches] == [18, 2]
+    assert [one for batch in batches for one in batch] == answers
+    assert len(chain.asked) == 2  # once for each model
+
+
+def test_answers_beyond_the_bytes_of_one_transaction_go_into_two():
+    answers = [answer_to("a", number, bytes(50_000)) for number in range(3)]
+    assert [len(one) for one in Ledger(Pricing(a=1), "0x" + "1e" * 20).in_batches(answers)] == [2, 1]
+
+
+def test_answer_that_the_ledger_refuses_is_told_before_any_batch_is_sent():
+    class Refusing(Pricing):
+        def quote(self, *_):
+            raise RevertedError("The contract refused: ProofRejected().")
+
+    with pytest.raises(RevertedError, match="ProofRejected"):
+        Ledger(Refusing(), "0x" + "1e" * 20).in_batches([answer_to("a", 1)])
 
 
 def test_guardian_is_asked_of_the_chain(chain, deployed):
