@@ -168,7 +168,7 @@ def measure(bench: Bench) -> str:
     proof, key = f"{len(answers[0].proof):,}", f"{len(bench.key):,}"
     parts = [HEAD.format(instances=len(answers[0].instances), proof=proof, key=key)]
     parts.append("## The verifier for all circuits, its key in the code of a contract\n\n" + table(steps, bare))
-    parts.append("## A verifier for this model alone (`--dedicated`)\n\n" + table(own, own_bare))
+    parts.append("## A verifier for this model alone (`DedicatedHalo2Adapter`)\n\n" + table(own, own_bare))
     return "\n".join(parts)
 
 
