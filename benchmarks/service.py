@@ -37,14 +37,16 @@ ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "service/zkinfer/cli/demo/digits"
 BARE = "bare"
 CLIENTS, CORES, PACE, TURNS = 8, 2, 5, 8
+PAUSE = 0.005
 INTRODUCTION = """\
 # How soon the service answers
 
 Single requests of the digits model (64-32-10) over loopback, in milliseconds: a real `zkinfer serve`, unmodified
 tritonclients in processes of their own, everything on one machine, so that clients and proofs take their share of it.
-*Bare* is the engine's forward pass and nothing else, in the process that measures; *8 at once* are that many of these
-processes. *Session* adds the limited child that answers live in. The others are whole calls; with *async* a proof job
-is on the disk before the answer leaves. Clients ask again as soon as they are answered, unless a pace is given.
+*Bare* is the engine's forward pass and nothing else, in the process that measures, again and again or *after* a pause,
+such as an engine has between two calls; *8 at once* are that many of these processes. *Session* adds the limited child
+that answers live in. The others are whole calls; with *async* a proof job is on the disk before the answer leaves.
+Clients ask again as soon as they are answered, unless a pace is given.
 """
 
 
@@ -123,13 +125,15 @@ def bare(circuit: Circuit, requests: int) -> list[Times]:
 
 
 def idle(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
-    bare, none, later = Times("bare forward pass"), Times("idle, none"), Times("idle, async")
+    bare, rested = Times("bare forward pass"), Times(f"bare, after {PAUSE * 1000:.0f} ms")
+    none, later = Times("idle, none"), Times("idle, async")
     with server_in(folder / "idle", models, home, 0, queue__per_owner=10_000, queue__queued=10_000) as server:
         for _ in range(TURNS):
             bare.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE)[0]
+            rested.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE, pause=PAUSE)[0]
             none.seconds += clients(server.address, 1, requests // TURNS, "none")[0]
             later.seconds += clients(server.address, 1, requests // TURNS, "async")[0]
-    return [bare, none, later]
+    return [bare, rested, none, later]
 
 
 # --- a server whose cores are all proving

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
 
 import structlog
@@ -22,7 +23,7 @@ from zkinfer.prover.integers import integers_to_bytes
 from zkinfer.prover.jobs import JobRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from concurrent.futures import Future
 
     from zkinfer.circuits.digest import Digest
@@ -92,19 +93,23 @@ class Accepted:
     job: Job | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Prepared:
-    """The inputs as the circuit takes them, and as a job keeps them."""
+    """The inputs as the circuit takes them and, made when it is asked for, as a job keeps them."""
 
     integers: list[list[int]]
-    data: bytes
-    digest: Digest
 
     @classmethod
     def of(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
-        integers = integers_of(inputs, model.circuit.manifest.program.inputs)
-        data = integers_to_bytes(integers)
-        return cls(integers, data, sha256(data))
+        return cls(integers_of(inputs, model.circuit.manifest.program.inputs))
+
+    @cached_property
+    def data(self) -> bytes:
+        return integers_to_bytes(self.integers)
+
+    @cached_property
+    def digest(self) -> Digest:
+        return sha256(self.data)
 
 
 class Intake:
@@ -171,25 +176,26 @@ class Intake:
         identity.require_model(model.name)
         prepared = await self._prepared(model, inputs)
         if request.mode == "none":
-            answer, floats = await self._answered(model, inputs, prepared, request)
-            return Accepted(answer, prepared.digest, floats, None)
+            answering = self._answering(model, inputs, prepared, request)
+            digest = prepared.digest  # while the engine computes
+            answer, floats = await answering
+            return Accepted(answer, digest, floats, None)
         wanted = await self._in_thread(self._wanted, identity, model, prepared, request)
         with self._spooled(prepared) as writing:  # while the answer is computed
             (answer, floats), _ = await asyncio.gather(
-                self._answered(model, inputs, prepared, request), asyncio.wrap_future(writing)
+                self._answering(model, inputs, prepared, request), asyncio.wrap_future(writing)
             )
             submission = await self._in_thread(self._submit, identity, wanted, answer, prepared.data)
         structlog.contextvars.bind_contextvars(job=submission.job.id)
         return Accepted(answer, prepared.digest, floats, submission.job)
 
-    async def _answered(
+    def _answering(
         self, model: ModelVersion, inputs: Inputs, prepared: _Prepared, request: ProofRequest
-    ) -> tuple[Answer, Arrays | None]:
+    ) -> Awaitable[tuple[Answer, Arrays | None]]:
+        """The circuit's answer and, if it is wanted, the float model's: begun when this returns."""
         answering = asyncio.wrap_future(self._answers.forward(model, prepared.integers))
-        if not request.floats:
-            return await answering, None
-        answer, floats = await asyncio.gather(answering, self._floats(model, inputs))
-        return answer, floats
+        floating = self._floats(model, inputs) if request.floats else None
+        return _both(answering, floating)
 
     @contextmanager
     def _spooled(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
@@ -210,10 +216,12 @@ class Intake:
             self._store.discard(inputs)
 
     async def _prepared(self, model: ModelVersion, inputs: Inputs) -> _Prepared:
-        """Small inputs at once: a change of threads takes longer."""
+        """Small inputs at once: a change of threads takes longer. Large ones with all that takes time."""
         if sum(array.size for array in inputs.values()) <= _FEW_ELEMENTS:
             return _Prepared.of(model, inputs)
-        return await self._in_thread(_Prepared.of, model, inputs)
+        prepared = await self._in_thread(_Prepared.of, model, inputs)
+        await self._in_thread(lambda: prepared.digest)
+        return prepared
 
     async def _floats(self, model: ModelVersion, inputs: Inputs) -> Arrays:
         specs = model.circuit.manifest.program.inputs
@@ -255,3 +263,10 @@ class Intake:
 
     async def _in_thread(self, call: Callable[[*ArgumentsT], AnswerT], *arguments: *ArgumentsT) -> AnswerT:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+
+async def _both(first: Awaitable[Answer], second: Awaitable[Arrays] | None) -> tuple[Answer, Arrays | None]:
+    if second is None:
+        return await first, None
+    answer, floats = await asyncio.gather(first, second)
+    return answer, floats

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -93,6 +94,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with running(settings, home, engines=engines, worker_command=worker_command) as server:
+        gc.freeze()  # what a server is made of stays: no call need wait while it is searched for garbage
         started(server)
         await stopping.wait()
         log.info("stopping")
