@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from zkinfer.circuits.context import NOBODY, Context
 from zkinfer.circuits.data import conform
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.errors import StoreError
+from zkinfer.circuits.errors import QueueFullError, QuotaExceededError, StoreError, TooCostlyError
 from zkinfer.prover.inputs import integers_of
 from zkinfer.prover.integers import integers_to_bytes
 from zkinfer.prover.jobs import JobRequest
@@ -41,6 +42,7 @@ _WORD = re.compile(r"0x[0-9a-f]{64}")
 _FEW_ELEMENTS = 1 << 12
 _LAST_SECOND = 253_402_300_799  # of the year 9999: later than that is never
 _THREADS = 8
+_WARY_SECONDS = 5.0
 _NO_OUTPUTS = sha256(b"")
 
 
@@ -129,6 +131,7 @@ class Intake:
         self._store = store
         self._predictions = predictions
         self._limits = limits
+        self._wary_until = 0.0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake")
 
     def close(self) -> None:
@@ -180,12 +183,13 @@ class Intake:
             digest = prepared.digest  # while the engine computes
             answer, floats = await answering
             return Accepted(answer, digest, floats, None)
-        wanted = await self._in_thread(self._wanted, identity, model, prepared, request)
+        if time.monotonic() < self._wary_until:
+            await self._in_thread(self._refuse, identity, model, prepared, request)
         with self._spooled(prepared) as writing:  # while the answer is computed
             (answer, floats), _ = await asyncio.gather(
                 self._answering(model, inputs, prepared, request), asyncio.wrap_future(writing)
             )
-            submission = await self._in_thread(self._submit, identity, wanted, answer, prepared.data)
+            submission = await self._in_thread(self._submit, identity, model, prepared, request, answer)
         structlog.contextvars.bind_contextvars(job=submission.job.id)
         return Accepted(answer, prepared.digest, floats, submission.job)
 
@@ -228,21 +232,34 @@ class Intake:
         conformed = {spec.name: conform(inputs[spec.name], spec) for spec in specs}
         return await asyncio.wrap_future(self._answers.floats(model, conformed))
 
-    def _wanted(
-        self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest
-    ) -> JobRequest:
-        """What is to be proven, without its outputs; refused here, before anything is computed, if it would be then."""
-        wanted = self._job_request(identity, model, prepared, request)
-        self._store.refuse(wanted, self._limits(identity))
-        return wanted
+    def _refuse(self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest) -> None:
+        """Raise before anything is computed, where `_submit` would raise afterwards."""
+        with self._wary():
+            wanted = self._job_request(identity, model, prepared, request, _NO_OUTPUTS)
+            self._store.refuse(wanted, self._limits(identity))
 
-    def _submit(self, identity: Identity, wanted: JobRequest, answer: Answer, inputs: bytes) -> Submission:
-        answered = replace(wanted, outputs=answer.outputs_digest)
-        # The last job with the same inputs may have ended since they were written, and taken them along.
-        return self._store.submit(answered, self._limits(identity), inputs=inputs)
+    def _submit(
+        self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest, answer: Answer
+    ) -> Submission:
+        with self._wary():
+            wanted = self._job_request(identity, model, prepared, request, answer.outputs_digest)
+            # The last job with the same inputs may have ended since they were written, and taken them along.
+            return self._store.submit(wanted, self._limits(identity), inputs=prepared.data)
+
+    @contextmanager
+    def _wary(self) -> Iterator[None]:
+        """Where one request is refused, more will be: those of the next seconds are looked at before they are answered.
+
+        A flood then costs no passes of the engine, and whoever asks where there is room does not wait for two looks.
+        """
+        try:
+            yield
+        except (QueueFullError, QuotaExceededError, TooCostlyError):
+            self._wary_until = time.monotonic() + _WARY_SECONDS
+            raise
 
     def _job_request(
-        self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest
+        self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest, outputs: Digest
     ) -> JobRequest:
         prediction = self._predictions.of(model)
         return JobRequest(
@@ -252,7 +269,7 @@ class Intake:
             circuit=model.digest,
             model_id=model.model_id,
             inputs=prepared.digest,
-            outputs=_NO_OUTPUTS,
+            outputs=outputs,
             context=request.context(),
             random_request_id=not request.names_word,
             request_id=request.request_id,

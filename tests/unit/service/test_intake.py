@@ -142,12 +142,15 @@ async def test_full_queue_is_refused_before_anything_is_promised(intake_with, mo
 @pytest.mark.parametrize(
     ("limits", "error"), [({"queued": 0}, QueueFullError), ({"per_owner": 0}, QuotaExceededError)], ids=["queue", "own"]
 )
-async def test_proof_that_is_refused_costs_no_answer(intake_with, model, monkeypatch, limits, error):
-    asked = []
-    monkeypatch.setattr(Answers, "forward", lambda *given: asked.append(given))
-    with pytest.raises(error):
-        await intake_with(**limits).accept(ANONYMOUS, model, {"x": X}, ProofRequest())
-    assert asked == []
+async def test_proofs_that_are_refused_one_after_another_cost_no_answers(
+    intake_with, model, monkeypatch, limits, error
+):
+    intake, asked, forward = intake_with(**limits), [], Answers.forward
+    monkeypatch.setattr(Answers, "forward", lambda *given: asked.append(given) or forward(*given))
+    for _ in range(5):
+        with pytest.raises(error):
+            await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    assert len(asked) == 1  # the first, when nobody knew yet
 
 
 async def test_request_that_was_taken_on_is_answered_again_where_no_other_would_be(intake_with, model):
