@@ -138,6 +138,7 @@ def _environment() -> dict[str, str]:
         "HOME": "/nonexistent",
         "PYTHONWARNINGS": "ignore",
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "OPENBLAS_NUM_THREADS": "1",  # each of them takes 40 MB of address space, which is bounded
     }
 
 

@@ -24,7 +24,7 @@ from zkinfer.prover.integers import integers_to_bytes
 from zkinfer.prover.jobs import JobRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from zkinfer.circuits.digest import Digest
@@ -179,27 +179,31 @@ class Intake:
         identity.require_model(model.name)
         prepared = await self._prepared(model, inputs)
         if request.mode == "none":
-            answering = self._answering(model, inputs, prepared, request)
-            digest = prepared.digest  # while the engine computes
-            answer, floats = await answering
-            return Accepted(answer, digest, floats, None)
+            return await self._unproven(model, inputs, prepared, request)
         if time.monotonic() < self._wary_until:
             await self._in_thread(self._refuse, identity, model, prepared, request)
         with self._spooled(prepared) as writing:  # while the answer is computed
-            (answer, floats), _ = await asyncio.gather(
-                self._answering(model, inputs, prepared, request), asyncio.wrap_future(writing)
+            answer, floats, _ = await asyncio.gather(
+                self._answering(model, prepared), self._floats(model, inputs, request), asyncio.wrap_future(writing)
             )
             submission = await self._in_thread(self._submit, identity, model, prepared, request, answer)
         structlog.contextvars.bind_contextvars(job=submission.job.id)
         return Accepted(answer, prepared.digest, floats, submission.job)
 
-    def _answering(
+    async def _unproven(
         self, model: ModelVersion, inputs: Inputs, prepared: _Prepared, request: ProofRequest
-    ) -> Awaitable[tuple[Answer, Arrays | None]]:
-        """The circuit's answer and, if it is wanted, the float model's: begun when this returns."""
-        answering = asyncio.wrap_future(self._answers.forward(model, prepared.integers))
-        floating = self._floats(model, inputs) if request.floats else None
-        return _both(answering, floating)
+    ) -> Accepted:
+        """Without detours: most callers want the answer and nothing else."""
+        answering = self._answering(model, prepared)
+        digest = prepared.digest  # while the engine computes
+        if not request.floats:
+            return Accepted(await answering, digest, None, None)
+        answer, floats = await asyncio.gather(answering, self._floats(model, inputs, request))
+        return Accepted(answer, digest, floats, None)
+
+    def _answering(self, model: ModelVersion, prepared: _Prepared) -> asyncio.Future[Answer]:
+        """Begun when this returns."""
+        return asyncio.wrap_future(self._answers.forward(model, prepared.integers))
 
     @contextmanager
     def _spooled(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
@@ -227,7 +231,10 @@ class Intake:
         await self._in_thread(lambda: prepared.digest)
         return prepared
 
-    async def _floats(self, model: ModelVersion, inputs: Inputs) -> Arrays:
+    async def _floats(self, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Arrays | None:
+        """The float model's answer, if it is wanted."""
+        if not request.floats:
+            return None
         specs = model.circuit.manifest.program.inputs
         conformed = {spec.name: conform(inputs[spec.name], spec) for spec in specs}
         return await asyncio.wrap_future(self._answers.floats(model, conformed))
@@ -280,10 +287,3 @@ class Intake:
 
     async def _in_thread(self, call: Callable[[*ArgumentsT], AnswerT], *arguments: *ArgumentsT) -> AnswerT:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
-
-
-async def _both(first: Awaitable[Answer], second: Awaitable[Arrays] | None) -> tuple[Answer, Arrays | None]:
-    if second is None:
-        return await first, None
-    answer, floats = await asyncio.gather(first, second)
-    return answer, floats

@@ -332,7 +332,10 @@ def test_environment_of_the_caller_is_not_inherited(monkeypatch, name):
     assert child.run("os:getenv", {"key": name}, limits=SHORT) is None
 
 
-@pytest.mark.parametrize(("name", "value"), [("HOME", "/nonexistent"), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HOME", "/nonexistent"), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp"), ("OPENBLAS_NUM_THREADS", "1")],
+)
 def test_environment_holds_what_the_engine_needs(monkeypatch, name, value):
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("TMPDIR", "/tmp")

@@ -8,6 +8,7 @@ turns, so that a busy moment does not fall on one size only.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,7 +64,8 @@ def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progre
     start, *proofs = (min(times) for times in zip(*rounds, strict=True))
     low, high = (max(_LEAST_RATE, (proof - start) / work.prove) for proof, work in zip(proofs, works, strict=True))
     least, most = works[0].prove, works[1].prove
-    return Speed(max(0.0, keys - low * works[0].keys), low, start, low, small=least, large=most, gain=high / low)
+    gain = max(high / low, 1 / (1 + math.log(most / least)))  # below that, more work would take less time
+    return Speed(max(0.0, keys - low * works[0].keys), low, start, low, small=least, large=most, gain=gain)
 
 
 def _seconds(call: Callable[[], object]) -> float:

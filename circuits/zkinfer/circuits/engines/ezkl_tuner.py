@@ -10,6 +10,7 @@ compared in work, never in seconds, so that every machine chooses the same circu
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from zkinfer.circuits.cost import refuse_too_costly
 from zkinfer.circuits.engines.base import Option, Tuned
 from zkinfer.circuits.engines.ezkl_fitting import HEADROOM_BITS, LEAST_BITS, Fitted, cheapest, fit
 from zkinfer.circuits.engines.ezkl_trials import Scales, Trial, try_scales
-from zkinfer.circuits.errors import BudgetError
+from zkinfer.circuits.errors import BudgetError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,7 @@ class _Search:
     tried: dict[Scales, Trial | None] = field(default_factory=dict)
     fitted: dict[Scales, Fitted | None] = field(default_factory=dict)
     measured: set[Scales] = field(default_factory=set)
+    too_large: UnsupportedModelError | None = None
 
     def run(self) -> None:
         """Fill `tried` and `fitted`, from a part of the samples."""
@@ -100,10 +102,12 @@ class _Search:
                 return
 
     def confirmed(self) -> Fitted:
-        """The cheapest of all that keep the budget on all samples; raises BudgetError where none does."""
+        """The cheapest of all that keep the budget on all samples, and fit the trusted setups; raises as `tune`."""
         while (best := self._best()) is not None and not self._is_measured(best.trial.scales):
             self.progress(1 - 0.2 * 0.8 ** len(self.measured))
             self._measure_anew(best.trial.scales)
+        if best is None and self.too_large is not None:
+            raise self.too_large
         if best is None:
             raise BudgetError(self._why_none(), _CURE, tuple(self._nearest_options()))
         return best
@@ -190,8 +194,14 @@ class _Search:
     def _fit(self, scales: Scales) -> Fitted | None:
         trial = self.tried[scales]
         if trial is not None and scales not in self.fitted:
-            self.fitted[scales] = next(iter(fit(self.process, self.request, trial)), None)
+            try:
+                self.fitted[scales] = self._layout(trial)
+            except UnsupportedModelError as err:  # others may need fewer rows
+                self.fitted[scales], self.too_large = None, err
         return self.fitted[scales]
+
+    def _layout(self, trial: Trial) -> Fitted | None:
+        return next(iter(fit(self.process, self.request, trial)), None)
 
     def _keeps(self, trial: Trial | None) -> bool:
         return trial is not None and self.budget.met_by(trial.fidelity)
@@ -212,8 +222,11 @@ class _Search:
     def _nearest_options(self) -> Iterator[Option]:
         """What the nearest would cost, so that their owner can choose another budget."""
         for place, trial in enumerate(self._nearest()):
-            fitted = fit(self.process, self.request, trial) if place < _PRICED else []
-            yield self._option(trial, next(iter(fitted), None))
+            fitted = None
+            if place < _PRICED:
+                with suppress(UnsupportedModelError):  # the budget is what is to be told of
+                    fitted = self._layout(trial)
+            yield self._option(trial, fitted)
 
 
 def _count(request: TuneRequest) -> int:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _HEAVIEST = 8
 _MOVES = frozenset({"Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"})
-_MOVES |= {"BatchNormalization", "Cast", "Dropout", "Expand", "Pad", "Shape", "Tile", "Unsqueeze"}
+_MOVES |= {"BatchNormalization", "Cast", "CastLike", "DepthToSpace", "Dropout", "Expand", "Pad", "Resize", "Shape"}
+_MOVES |= {"SpaceToDepth", "Tile", "Unsqueeze"}
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 _REDUCTIONS = frozenset({"ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool"})

@@ -86,6 +86,18 @@ def test_nothing_within_the_budget_is_refused_with_what_the_nearest_would_cost()
     assert not any(option.chosen or option.within_budget for option in refusal.value.options)
 
 
+def test_nothing_within_the_budget_is_told_of_also_where_the_nearest_fits_no_setup():
+    process = Process(products=300_000, error=ALWAYS_WRONG | {11: 60})
+    with pytest.raises(BudgetError, match="No settings keep") as refusal:
+        tuned(process, max_log_rows=12)
+    assert all(option.cost is None for option in refusal.value.options)
+
+
+def test_settings_that_fit_no_setup_give_way_to_those_that_do():
+    most = chosen(Process(error=WRONG_BELOW_NINE)).logrows
+    assert chosen(Process(error=WRONG_BELOW_NINE), max_log_rows=most).logrows == most
+
+
 def test_absolute_error_that_is_never_kept_is_refused():
     process = Process(error=dict.fromkeys(range(2, 15), 1 << 13))
     with pytest.raises(BudgetError, match=r"An output differs by 0\.5, and 0\.1036 is allowed, with a margin"):

@@ -52,7 +52,9 @@ def test_heaviest_are_at_most_eight(counted):
     assert load.elements == 12 * 4
 
 
-@pytest.mark.parametrize("body", ["y = Identity(x)", "y = Transpose<perm=[0,1]>(x)", "y = Cast<to=1>(x)"])
+@pytest.mark.parametrize(
+    "body", ["y = Identity(x)", "y = Transpose<perm=[0,1]>(x)", "y = Cast<to=1>(x)", "y = CastLike(x, x)"]
+)
 def test_values_that_only_move_weigh_nothing(counted, body):
     load = counted(body)
     assert (load.multiplications, load.elements, load.heaviest) == (0, 0, ())
