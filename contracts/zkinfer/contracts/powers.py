@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Final, Self
 
 from zkinfer.contracts.deploying import verify_running
-from zkinfer.contracts.errors import DeploymentError
+from zkinfer.contracts.errors import DeploymentError, RpcError
 from zkinfer.contracts.hashing import keccak256
 from zkinfer.contracts.requests import NOBODY
 
@@ -95,11 +95,12 @@ def governed(chain: Chain, plan: Plan) -> Governed:
 
     Who holds the timelock's roles is asked of everybody to whom the logs say that one was ever given.
 
-    Raises RpcError where the node fails, or keeps no logs that are this old.
+    Raises RpcError where the node fails, or does not show the logs of the deployment itself, silently or not.
     """
     at = plan.addresses
     stop, router, timelock = (at[name] for name in ("EmergencyStop", "VerifierRouter", "TimelockController"))
-    holders = {name: _holders(chain, timelock, role, plan) for name, role in _ROLES.items()}
+    planned = asdict(Powers.planned(plan))
+    holders = {name: _holders(chain, timelock, planned[name], role) for name, role in _ROLES.items()}
     powers = Powers(
         guardian=chain.read("EmergencyStop", stop, "owner"),
         router_owner=chain.read("VerifierRouter", router, "owner"),
@@ -135,12 +136,19 @@ def verify_deployment(chain: Chain, wanted: Plan, accepted: Powers | None = None
     return found
 
 
-def _holders(chain: Chain, timelock: str, role: bytes, plan: Plan) -> tuple[str, ...]:
-    """Who holds a role: of those planned, and of those that logs name, so that a forgotten log hides no planned one."""
+def _holders(chain: Chain, timelock: str, planned: tuple[str, ...], role: bytes) -> tuple[str, ...]:
+    """Who holds a role, of all to whom logs say that it was given.
+
+    The constructor logged those planned: a node that does not show these keeps no old logs, and may hide others.
+    """
     logs = chain.logs(timelock, [_GRANTED, role])
     given = {"0x" + topics[2][-20:].hex() for topics in logs if len(topics) == 4}
-    asked = given | {*Powers.planned(plan).proposers, plan.governance.guardian.lower(), timelock, NOBODY}
-    holds = [one for one in asked if chain.read("TimelockController", timelock, "hasRole", role, one)]
+    if missing := set(planned) - given:
+        raise RpcError(
+            f"The node shows no log of the role that {min(missing)} was given when the timelock was deployed.",
+            "Ask one that keeps all logs.",
+        )
+    holds = [one for one in given if chain.read("TimelockController", timelock, "hasRole", role, one)]
     return tuple(sorted(holds))
 
 

@@ -102,6 +102,15 @@ def test_node_without_logs_gives_no_verdict(monkeypatch, chain, wanted):
         verify_deployment(chain, wanted)
 
 
-def test_forgotten_log_hides_no_planned_holder(monkeypatch, chain, wanted):
+def test_node_that_silently_lacks_logs_gives_no_verdict(monkeypatch, chain, wanted):
     monkeypatch.setattr(chain, "logs", lambda *_: [])
-    assert verify_deployment(chain, wanted).powers == Powers.planned(wanted)
+    with pytest.raises(RpcError, match=r"no log of the role that 0x[0-9a-f]{40} was given.*one that keeps all logs"):
+        verify_deployment(chain, wanted)
+
+
+@pytest.mark.parametrize("role", ["PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", None])
+def test_node_that_lacks_one_log_of_the_deployment_gives_no_verdict(monkeypatch, chain, wanted, role):
+    lost, logs = bytes(32) if role is None else keccak256(role.encode()), chain.logs
+    monkeypatch.setattr(chain, "logs", lambda at, topics: [] if topics[1] == lost else logs(at, topics))
+    with pytest.raises(RpcError, match="shows no log of the role"):
+        governed(chain, wanted)
