@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 State = Literal["none", "open", "recorded", "refunded", "paid"]
 _STATES: Final[tuple[State, ...]] = ("none", "open", "recorded", "refunded", "paid")
-_TAKEN: Final = ("recorded", "paid")
+Ended = Literal["recorded", "refunded", "paid", "expired"]
+TAKEN: Final = ("recorded", "paid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ class Ledger:
     def request(self, request: Request) -> str:
         """Open a request and put its fees into escrow, unless that was done before; returns its id.
 
-        Raises TransactionFailedError where its fees were given back: such a request stays closed.
+        Raises TransactionFailedError where its fees were given back, or its prover paid after a revocation: such a
+        request stays closed.
         """
         request_id = self.id_of(request)
         self._chain.ensure(
@@ -147,36 +149,40 @@ class Ledger:
         """
         request_id, arguments = self.id_of(request), (_tuple(request), proof, list(instances))
         return self._chain.ensure(
-            lambda: self.entry(request_id).state in _TAKEN, lambda: self._write("record", *arguments, gas=gas)
+            lambda: self.entry(request_id).state in TAKEN, lambda: self._write("record", *arguments, gas=gas)
         )
 
-    def record_batch(self, answers: Sequence[Posted], *, gas: int | None = None) -> TxReceipt | None:
-        """Record several answers in one transaction; what is recorded already is passed over, None if all of it is.
+    def ended(self, request: Request) -> Ended | None:
+        """Why no answer is recorded any more; None where one can be, also to a request that was not opened yet."""
+        return self._ended(request, self._chain.time())
 
-        How many one transaction takes, `in_batches` says. The contract passes over what was refunded or has expired
-        too. Then TransactionFailedError is raised, with the rest recorded.
+    def record_batch(self, answers: Sequence[Posted], *, gas: int | None = None) -> TxReceipt | None:
+        """Record in one transaction those of several answers whose requests are not `ended`; None where all are.
+
+        How many one transaction takes, `in_batches` says. Where somebody else ends a request first, the contract passes
+        its answer over and records the rest, so ask `ended` afterwards what became of each.
         """
-        ids = [self.id_of(request) for request, _, _ in answers]
         return self._chain.ensure(
-            lambda: all(self.entry(one).state in _TAKEN for one in ids),
-            lambda: self._write("recordBatch", *_batch(answers), gas=gas),
+            lambda: not self._left(answers),
+            lambda: self._write("recordBatch", *_batch(self._left(answers)), gas=gas),
         )
 
     def in_batches(self, answers: Sequence[Posted]) -> list[list[Posted]]:
         """Answers as `record_batch` takes them, each list within what one transaction may take and nodes accept.
 
-        Gas is estimated once for each model, since it is the same for all its answers.
+        Those whose requests are `ended` are left out: no estimate would be true of them. Gas is estimated once for each
+        model, with fees and without, since it is the same for all such answers.
 
         Raises as `Chain.quote`: among others RevertedError for an answer that the ledger refuses.
         """
-        gas: dict[str, int] = {}
+        gas: dict[tuple[str, bool, bool], int] = {}
         weighed = []
-        for answer in answers:
+        for answer in self._left(answers):
             data = call_data(function_named("InferenceLedger", "recordBatch"), _batch([answer]))
-            listing = answer[0].listing
-            if listing not in gas:
-                gas[listing] = self._chain.quote(self.address, data).gas
-            weighed.append((answer, Weight(gas[listing], len(data))))
+            kind = (answer[0].listing, answer[0].prover_fee > 0, answer[0].owner_fee > 0)
+            if kind not in gas:
+                gas[kind] = self._chain.quote(self.address, data).gas
+            weighed.append((answer, Weight(gas[kind], len(data))))
         return packed(weighed)
 
     def refund(self, request: Request) -> TxReceipt | None:
@@ -200,11 +206,25 @@ class Ledger:
         state, time, digest = self._chain.read("InferenceLedger", self.address, "entryOf", _bytes(request_id))
         return Entry(_STATES[state], time, "0x" + digest.hex())
 
+    def _left(self, answers: Sequence[Posted]) -> list[Posted]:
+        now = self._chain.time()
+        return [answer for answer in answers if self._ended(answer[0], now) is None]
+
+    def _ended(self, request: Request, now: int) -> Ended | None:
+        state = self.entry(self.id_of(request)).state
+        if state == "open":
+            return "expired" if now > request.expiry else None
+        return None if state == "none" else state
+
     def _was_opened(self, request_id: str) -> bool:
         state = self.entry(request_id).state
-        if state == "refunded":
+        closed = {
+            "refunded": "its fees were given back",
+            "paid": "its prover was paid, but the model was revoked before",
+        }
+        if state in closed:
             raise TransactionFailedError(
-                f"The fees of the request {request_id} were given back; it is closed for ever.", "Make a new request."
+                f"The request {request_id} is closed for ever: {closed[state]}.", "Make a new request."
             )
         return state != "none"
 

@@ -111,7 +111,7 @@ def test_listing_that_is_not_there_is_refused(registry):
         registry.listing("0x" + "00" * 32)
 
 
-def test_refunded_request_is_not_opened_again(chain, deployed, registry, listing):
+def test_refunded_request_is_not_opened_again(chain, deployed, listing):
     ledger = Ledger(chain, deployed["InferenceLedger"])
     request = Request(
         listing=listing,
@@ -124,33 +124,62 @@ def test_refunded_request_is_not_opened_again(chain, deployed, registry, listing
     )
     opened = ledger.request(request)
     assert ledger.request(request) == opened
-    registry.revoke(listing)
+    EmergencyStop(chain, deployed["EmergencyStop"]).stop()
     ledger.refund(request)
-    with pytest.raises(TransactionFailedError, match=r"were given back; it is closed.*Make a new request"):
+    assert (ledger.ended(request), ledger.in_batches([(request, b"", [])])) == ("refunded", [])
+    with pytest.raises(TransactionFailedError, match=r"is closed for ever: its fees were given back.*Make a new"):
         ledger.request(request)
 
 
+LEDGER = "0x" + "1e" * 20
+STATES = ["none", "open", "recorded", "refunded", "paid"]
+
+
 class Pricing:
-    """A chain on which an answer of a model takes as much gas as it says."""
+    """A chain on which an answer of a model takes as much gas as it says, and all requests are open."""
 
     def __init__(self, **gas):
         self.gas, self.asked = {f"0x{name * 64}": amount for name, amount in gas.items()}, []
+        self.states, self.written, self.refusal = {}, [], None
+
+    def time(self):
+        return 1000
 
     def quote(self, _, data):
         found = [name for name in self.gas if bytes.fromhex(name[2:]) in data]
-        self.asked.append(found[0])
+        self.asked.append(data)
         return Quote(self.gas[found[0]], Fees(1, 1), 0)
 
+    def read(self, _contract, _address, name, *given):
+        if name == "entryOf":
+            return STATES.index(self.states.get("0x" + given[0].hex(), "open")), 0, bytes(26)
+        return 1 if name == "HOME_CHAIN" else bytes.fromhex(of_tuple(given[0]).id(1, LEDGER)[2:])
 
-def answer_to(model, number, proof=b"proof"):
+    def ensure(self, done, send):
+        return None if done() else send()
+
+    def write(self, _contract, _address, name, requests, *_, **options):
+        self.written.append((name, [of_tuple(one) for one in requests]))
+        if self.refusal:
+            raise self.refusal
+        self.states |= {of_tuple(one).id(1, LEDGER): "recorded" for one in requests}
+        return {"status": 1}
+
+
+def of_tuple(fields):
+    return Request(*("0x" + one.hex() if isinstance(one, bytes) else one for one in fields))
+
+
+def answer_to(model, number, proof=b"proof", **changes):
     nobody = "0x" + "00" * 20
-    return Request("0x" + model * 64, commitment([number]), nobody, nobody, number), proof, [number]
+    request = Request("0x" + model * 64, commitment([number]), nobody, nobody, 1000 + number)
+    return replace(request, **changes), proof, [number]
 
 
 def test_answers_beyond_the_gas_of_one_transaction_go_into_two():
     chain = Pricing(a=900_000, b=8_000_000)
     answers = [answer_to("a", number) for number in range(19)] + [answer_to("b", 19)]
-    batches = Ledger(chain, "0x" + "1e" * 20).in_batches(answers)
+    batches = Ledger(chain, LEDGER).in_batches(answers)
     assert [len(batch) for batch in batches] == [18, 2]
     assert [one for batch in batches for one in batch] == answers
     assert len(chain.asked) == 2  # once for each model
@@ -158,7 +187,13 @@ def test_answers_beyond_the_gas_of_one_transaction_go_into_two():
 
 def test_answers_beyond_the_bytes_of_one_transaction_go_into_two():
     answers = [answer_to("a", number, bytes(50_000)) for number in range(3)]
-    assert [len(one) for one in Ledger(Pricing(a=1), "0x" + "1e" * 20).in_batches(answers)] == [2, 1]
+    assert [len(one) for one in Ledger(Pricing(a=1), LEDGER).in_batches(answers)] == [2, 1]
+
+
+def test_answer_with_fees_is_weighed_apart_from_one_without():
+    chain = Pricing(a=1)
+    Ledger(chain, LEDGER).in_batches([answer_to("a", 1), answer_to("a", 2, prover_fee=1), answer_to("a", 3)])
+    assert len(chain.asked) == 2
 
 
 def test_answer_that_the_ledger_refuses_is_told_before_any_batch_is_sent():
@@ -167,7 +202,60 @@ def test_answer_that_the_ledger_refuses_is_told_before_any_batch_is_sent():
             raise RevertedError("The contract refused: ProofRejected().")
 
     with pytest.raises(RevertedError, match="ProofRejected"):
-        Ledger(Refusing(), "0x" + "1e" * 20).in_batches([answer_to("a", 1)])
+        Ledger(Refusing(), LEDGER).in_batches([answer_to("a", 1)])
+
+
+def among_ended(chain):
+    """Two answers that can be recorded, among one of each kind that cannot."""
+    ended = {"expired": answer_to("a", 0, expiry=999)}
+    for number, state in enumerate(["recorded", "refunded", "paid"], 1):
+        ended[state] = answer_to("a", number)
+        chain.states[ended[state][0].id(1, LEDGER)] = state
+    return ended, [answer_to("a", 4), answer_to("a", 5)]
+
+
+def test_ended_requests_are_told_apart():
+    chain = Pricing(a=1)
+    ended, (one, other) = among_ended(chain)
+    chain.states[other[0].id(1, LEDGER)] = "none"
+    ledger = Ledger(chain, LEDGER)
+    assert {state: ledger.ended(answer[0]) for state, answer in ended.items()} == {state: state for state in ended}
+    assert ledger.ended(one[0]) is ledger.ended(other[0]) is ledger.ended(answer_to("a", 0)[0]) is None
+
+
+def test_answers_to_ended_requests_are_neither_weighed_nor_sent():
+    chain = Pricing(a=1)
+    ended, left = among_ended(chain)
+    ledger, answers = Ledger(chain, LEDGER), [*ended.values(), *left]
+    assert ledger.in_batches(answers) == [left]
+    assert bytes.fromhex(left[0][0].input_commitment[2:]) in chain.asked[0]  # no estimate of what is passed over
+    assert ledger.record_batch(answers) == {"status": 1}
+    assert chain.written == [("recordBatch", [request for request, _, _ in left])]
+    assert ledger.record_batch(answers) is None
+
+
+def test_batch_of_ended_requests_only_sends_nothing():
+    chain = Pricing(a=1)
+    ended, _ = among_ended(chain)
+    ledger = Ledger(chain, LEDGER)
+    assert ledger.in_batches([*ended.values()]) == []
+    assert ledger.record_batch([*ended.values()]) is None
+    assert chain.written == chain.asked == []
+
+
+def test_batch_that_the_ledger_refuses_is_an_error_though_others_ended():
+    chain = Pricing(a=1)
+    ended, left = among_ended(chain)
+    chain.refusal = RevertedError("The contract refused: ProofRejected().")
+    with pytest.raises(RevertedError, match="ProofRejected"):
+        Ledger(chain, LEDGER).record_batch([*ended.values(), *left])
+
+
+def test_request_whose_prover_was_paid_after_a_revocation_is_not_opened_again():
+    chain = Pricing(a=1)
+    ended, _ = among_ended(chain)
+    with pytest.raises(TransactionFailedError, match="closed for ever: its prover was paid, but the model was revoked"):
+        Ledger(chain, LEDGER).request(ended["paid"][0])
 
 
 def test_guardian_is_asked_of_the_chain(chain, deployed):

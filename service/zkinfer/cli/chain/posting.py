@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from zkinfer.chain import Answer, PlacedRequest
     from zkinfer.cli.chain.access import Deployed
+    from zkinfer.contracts.errors import RevertedError
     from zkinfer.verifier import Attestation
+
+_OUTCOMES = {"recorded": "outputs {}", "paid": "but the model was revoked"}
 
 
 @expanded
@@ -37,7 +40,8 @@ def post_command(
 ) -> None:
     """Record proven answers on a chain, as many in one transaction as fit; to post again changes nothing.
 
-    What can be compared without a chain is compared first, then the transaction is tried, then it is sent.
+    What can be compared without a chain is compared first, then the transaction is tried, then it is sent. Answers to
+    requests that were refunded or have expired are left out and named at the end, as an error; the rest is recorded.
 
     Example: zkinfer chain post answer.json --request request.json --keystore me.json
     """
@@ -47,11 +51,12 @@ def post_command(
         placed = {one.id: one for one in (placed_at(deployed, path) for path in request)}
         answers = {found.id: found_answer for found, found_answer in _matched(deployed, attestation, placed)}
         before = {one: deployed.ledger.entry(one).state for one in answers}
-        _post(deployed, [one for name, one in answers.items() if before[name] != "recorded"])
+        refused = _post(deployed, list(answers.values()))
         if chain.sends:
             _show(deployed, before)
         else:
             show_dry_run(chain)
+        _require_all(deployed, answers, refused)
         if as_json:
             answer({"ok": True, "records": _report(deployed, before), **sending(chain)})
 
@@ -91,20 +96,47 @@ def _require_model(deployed: Deployed, attested: Attestation, asked: PlacedReque
         )
 
 
-def _post(deployed: Deployed, answers: Sequence[Answer]) -> None:
-    posted = [(one.request, one.proof, one.instances) for one in answers]
-    for batch in deployed.ledger.in_batches(posted) if len(posted) > 1 else [posted]:
-        if len(batch) == 1:
-            deployed.ledger.record(*batch[0])
-        elif batch:
-            deployed.ledger.record_batch(batch)
+def _post(deployed: Deployed, answers: Sequence[Answer]) -> RevertedError | None:
+    """Try every batch, whatever becomes of the others; the first refusal, if there was one."""
+    from zkinfer.contracts.errors import RevertedError
+
+    ledger, refused = deployed.ledger, None
+    left = [(one.request, one.proof, one.instances) for one in answers if ledger.ended(one.request) is None]
+    for batch in ledger.in_batches(left) if len(left) > 1 else [[one] for one in left]:
+        try:
+            if len(batch) == 1:
+                ledger.record(*batch[0])
+            else:
+                ledger.record_batch(batch)
+        except RevertedError as err:
+            refused = refused or err
+    return refused
+
+
+def _require_all(deployed: Deployed, answers: Mapping[str, Answer], refused: RevertedError | None) -> None:
+    """Raise what was refused, or TransactionFailedError that names the answers which nobody can record any more."""
+    from zkinfer.contracts.client import TAKEN
+    from zkinfer.contracts.errors import TransactionFailedError
+
+    ended = {name: deployed.ledger.ended(one.request) for name, one in answers.items()}
+    missed = [f"{name} ({how})" for name, how in ended.items() if how is not None and how not in TAKEN]
+    if refused is not None:
+        raise refused
+    if missed:
+        raise TransactionFailedError(
+            f"No answer is taken any more to {', '.join(missed)}; of the others each was tried.",
+            "Make a new request where an answer is still wanted.",
+        )
 
 
 def _show(deployed: Deployed, before: Mapping[str, str]) -> None:
     for request, state in before.items():
         entry = deployed.ledger.entry(request)
+        if entry.state not in _OUTCOMES:
+            say(f"[yellow]![/] {plain(request)} not recorded")
+            continue
         said = f"{entry.state} before" if state == entry.state else entry.state
-        found = f"outputs {entry.output_digest}" if entry.state == "recorded" else "but the model was revoked"
+        found = _OUTCOMES[entry.state].format(entry.output_digest)
         say(f"[green]✓[/] {plain(request)} {plain(said)}, {plain(found)}")
     show_sent(deployed.chain)
 
