@@ -29,4 +29,4 @@ class NotFinalError(RefusedError):
 
 
 class RecordMismatchError(RefusedError):
-    """The ledger has another answer to this request on record, or one of another model or about another input."""
+    """The ledger has another answer on record, of another model, about another input, or one that is unsound since."""

@@ -9,9 +9,9 @@ The steps, after all that the verifier established offline:
 (4) and had it in the last block that counts
 (5) the request, whose hash is its id, is the one that the proof was made for, and asked this model
 (6) about this input, unless it left the input to the prover
+(7) and contracts still act on it: its listing was not revoked since, nor its verifier stopped or removed
 
-The address of the ledger is the caller's to choose. What is not checked is who governs it, and whether its verifier was
-stopped since: the proof was verified here already, and `verify_deployment` checks the rest.
+The address of the ledger is the caller's to choose. What is not checked is who governs it; `verify_deployment` does.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ class LedgerRecord:
             _same_context(request, answer)  # (5)
             _same_model(chain, registry, request, answer)
             _same_input(request, answer)  # (6)
+            _still_sound(chain, registry, request)  # (7)
         when = f"{datetime.fromtimestamp(entry.recorded_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
         return f"on chain {answer.context.chain_id} by {self._ledger}, {when}, seen at block {block}"
 
@@ -222,3 +223,18 @@ def _same_model(chain: Chain, registry: str, request: Request, answer: ProvenAns
 def _same_input(request: Request, answer: ProvenAnswer) -> None:
     if request.input_commitment not in (ANY_INPUT, commitment(answer.inputs)):
         raise RecordMismatchError("The request was about another input than the proof.", "Do not rely on it.")
+
+
+def _still_sound(chain: Chain, registry: str, request: Request) -> None:
+    """What `requireSound` of the ledger refuses now, whatever it was when the answer was recorded."""
+    at = Registry(chain, registry)
+    if at.status(request.listing) == "revoked":
+        raise RecordMismatchError(
+            f"The answer is on record, but its listing {request.listing} was revoked: no contract acts on it any more.",
+            "Do not rely on it; ask the listing's owner why.",
+        )
+    if not at.runs(request.listing):
+        raise RecordMismatchError(
+            "The answer is on record, but the verifier of its listing was stopped or removed: it may be forged.",
+            "Do not rely on it; ask again under a listing with a sound verifier.",
+        )

@@ -88,6 +88,19 @@ class Registry:
         """What an answer costs at least, in wei; raises RevertedError where there is no such listing."""
         return int(self._chain.read("ModelRegistry", self.address, "programOf", _bytes(listing))[5])
 
+    def runs(self, listing: str) -> bool:
+        """Whether a listing's verifier accepts proofs: neither stopped nor its route removed.
+
+        Raises RevertedError where there is no such listing.
+        """
+        program = self._chain.read("ModelRegistry", self.address, "programOf", _bytes(listing))
+        return self.routes(bytes(program[1]))
+
+    def routes(self, selector: bytes) -> bool:
+        """Whether proofs under a selector can be accepted; False where it is unknown, removed or stopped."""
+        router = self._chain.read("ModelRegistry", self.address, "ROUTER")
+        return bool(self._chain.read("VerifierRouter", router, "isLive", selector))
+
     def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
         """Ask for no more answers of a model, as its owner; None where it is deprecated already.
 

@@ -16,6 +16,8 @@ from zkinfer.contracts import ANY_INPUT, Request, commitment, load, load_canary
 from zkinfer.contracts.book import AddressBook
 from zkinfer.contracts.deploying import Governance
 from zkinfer.contracts.errors import RpcError
+from zkinfer.contracts.listing import STATUSES
+from zkinfer.contracts.registration import SELECTOR
 from zkinfer.verifier import ProvenAnswer, RefusedError
 
 CHAIN = 31337
@@ -47,6 +49,7 @@ class FakeBlocks:
         self.codes = {LEDGER: "InferenceLedger", REGISTRY: "ModelRegistry", ROUTER: "VerifierRouter"}
         self.state, self.outputs, self.model = "recorded", OUTPUTS, MODEL
         self.id, self.registrys_router, self.deployed_at = CHAIN, ROUTER, 1
+        self.status, self.live = "active", True
 
     def latest(self):
         return FakeChain(self, self.head)
@@ -78,6 +81,9 @@ class FakeChain:
             "REGISTRY": lambda: REGISTRY,
             "ROUTER": lambda: ROUTER if contract == "InferenceLedger" else self.blocks.registrys_router,
             "modelOf": lambda listing: (bytes.fromhex(self.blocks.model[2:]), listing),
+            "statusOf": lambda listing: STATUSES.index(self.blocks.status),
+            "programOf": lambda listing: (STATUSES.index(self.blocks.status), SELECTOR),
+            "isLive": lambda selector: selector == SELECTOR and self.blocks.live,
             "entryOf": lambda request_id: self.entry(),
         }
         return answers[name](*arguments)
@@ -221,6 +227,26 @@ def test_answer_of_another_model_on_record_is_a_mismatch():
 def test_answer_about_another_input_on_record_is_a_mismatch():
     with pytest.raises(RecordMismatchError, match="about another input"):
         agree(FakeBlocks(), answer_to(REQUEST, inputs=(5, 7)))
+
+
+def test_answer_of_a_listing_that_was_revoked_since_is_refused():
+    blocks = FakeBlocks()
+    blocks.status = "revoked"
+    with pytest.raises(RecordMismatchError, match=f"its listing {REQUEST.listing} was revoked: no contract acts on it"):
+        agree(blocks)
+
+
+def test_answer_whose_verifier_was_stopped_since_is_refused():
+    blocks = FakeBlocks()
+    blocks.live = False
+    with pytest.raises(RecordMismatchError, match=r"was stopped or removed: it may be forged.*ask again"):
+        agree(blocks)
+
+
+def test_answer_of_a_listing_that_was_deprecated_since_agrees():
+    blocks = FakeBlocks()
+    blocks.status = "deprecated"
+    assert agree(blocks)
 
 
 def test_node_that_fails_gives_no_verdict(monkeypatch):
