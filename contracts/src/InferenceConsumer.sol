@@ -12,8 +12,11 @@ import {PublicValues} from "./libraries/PublicValues.sol";
 /// under its id. Do not act on an id that you did not ask: `_answer` refuses those. It refuses too what was recorded
 /// before the model was revoked or its verifier stopped: that may be forged.
 /// The last units of the numbers are the prover's: where a circuit divides, its constraints take the floor as well as
-/// the ceiling, and what follows multiplies that unit. So act on a number only with a margin around the threshold, and
-/// on the largest of several only where it leads by one: see PublicValues.argmaxWithMargin.
+/// the ceiling, and what follows multiplies that unit. So act on a number only where it is away from the threshold by
+/// more than it can be moved, and on the largest of several only where it leads by more than the difference of two can
+/// be moved: see PublicValues.argmaxWithMargin.
+/// The owner of the listing can revoke it between a record and `_answer`, which then reverts for ever. So give an exit
+/// to whoever waits for an answer beyond the expiry, and let requests expire soon.
 abstract contract InferenceConsumer {
     /// @notice Where answers are recorded.
     IInferenceLedger public immutable LEDGER;

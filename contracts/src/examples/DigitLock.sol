@@ -9,7 +9,8 @@ import {PublicValues} from "../libraries/PublicValues.sol";
 contract DigitLock is InferenceConsumer {
     /// @notice The digit that opens the lock.
     uint256 public immutable DIGIT;
-    /// @notice By how much the digit's score must lead: more than a prover can move scores by rounding.
+    /// @notice By how much the digit's score must lead: more than a prover can move the difference of two scores by
+    /// rounding, which raises one and lowers the other.
     uint256 public immutable MARGIN;
     /// @notice Who opened it.
     address public winner;

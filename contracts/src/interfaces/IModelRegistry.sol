@@ -70,6 +70,8 @@ struct Program {
 /// and its setup catches mistakes of the honest; a key can be crafted that passes, and accepts any answer. That harms
 /// whoever relies on that listing, and nobody else. Everybody can check both with the file before pinning:
 /// `zkinfer chain verify-listing`.
+/// It relies on the listing's owner for a third: not to revoke after an answer was recorded and before it was acted on,
+/// which makes requireSound refuse that answer for ever; an owner who is the prover too can collect fees even then.
 interface IModelRegistry {
     /// @notice A model was registered.
     event ModelRegistered(

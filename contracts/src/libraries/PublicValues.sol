@@ -99,10 +99,12 @@ library PublicValues {
         return (value * int256(10 ** uint256(decimals))) >> scale;
     }
 
-    /// @notice Where the largest value is, and whether it leads by a margin: whether the prover's choice of rounding
-    /// could not have made another one the largest.
+    /// @notice Where the largest value is, and whether it leads by a margin. Rounding is the prover's choice: it can
+    /// raise one value and lower another at once. Where it moves no difference of two by `margin` or more, it has not
+    /// made another one the largest.
     /// @param values The integers; one at least.
-    /// @param margin How many units the largest must be above every other.
+    /// @param margin How many units the largest must be above every other: it bounds how far the difference of two
+    /// values moves, which may be twice as far as one value does.
     /// @return place Where the largest value is; of equal ones the first.
     /// @return clear Whether every other value is at least `margin` below it. Do not act on `place` where it is not.
     function argmaxWithMargin(int256[] memory values, uint256 margin)

@@ -3,8 +3,7 @@ pragma solidity ^0.8.24;
 
 /// @title Trusted setups, each named by the SHA-256 of its tau*G2, as in a circuit's manifest
 /// @dev The same as zkinfer.circuits.setups.ceremonies; a test compares them. A key holds -tau*G2, from which a
-/// verifier makes this digest. So a key that was made as it should be cannot claim another setup than the one it uses.
-/// Of a key that was crafted, the digest says nothing: such a key may lead the verifier past these words.
+/// verifier makes this digest. The check binds honest keys only.
 library Setups {
     /// @notice Perpetual Powers of Tau, 71 contributions.
     bytes32 internal constant PERPETUAL_POWERS_OF_TAU =

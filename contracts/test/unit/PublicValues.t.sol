@@ -205,16 +205,19 @@ contract PublicValuesTest is Test {
         this.argmaxWithMargin(three(0, -LIMIT, 0), 1);
     }
 
-    function testFuzz_argmaxWithMargin_clear_meansThatNoMoveChangesIt(int64[4] memory from, uint32 margin, uint8 which)
+    function testFuzz_argmaxWithMargin_clear_meansThatNoMovesChangeIt(int64[4] memory from, uint32 most, uint8 signs)
         external
         view
     {
+        int256 move = int256(uint256(most));
         int256[] memory values = new int256[](4);
         for (uint256 i = 0; i < 4; ++i) {
             values[i] = from[i];
         }
-        (uint256 place, bool clear) = this.argmaxWithMargin(values, uint256(margin) + 1);
-        values[which % 4] += int256(uint256(margin)); // whatever a prover may add to one of them
+        (uint256 place, bool clear) = this.argmaxWithMargin(values, 2 * uint256(most) + 1);
+        for (uint256 i = 0; i < 4; ++i) {
+            values[i] += (signs >> i) & 1 == 0 ? move : -move; // a prover may raise some and lower others at once
+        }
         if (clear) vm.assertEq(this.argmax(values), place);
     }
 

@@ -9,7 +9,8 @@ import {PublicValues} from "zkinfer/src/libraries/PublicValues.sol";
 contract CreditDesk is InferenceConsumer {
     /// @notice The scale of the model's output, from its manifest: the score is the integer over 2^SCALE.
     uint8 public constant SCALE = 5;
-    /// @notice What a score must have above the threshold: more than a prover can move it by rounding.
+    /// @notice What a score must have above the threshold. Two units are an example: compute yours from the weights of
+    /// your model, as docs/contracts.md says.
     int256 public constant MARGIN = 2;
     mapping(bytes32 id => address) public applicantOf;
     mapping(address applicant => bool) public hasCredit;
