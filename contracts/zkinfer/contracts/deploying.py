@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from zkinfer.contracts.abi import constructor_data
-from zkinfer.contracts.errors import DeploymentError
+from zkinfer.contracts.errors import DeploymentError, RevertedError
 from zkinfer.contracts.hashing import keccak256, words
 from zkinfer.contracts.loading import key_store_code, load, load_canary
 from zkinfer.contracts.registration import SELECTOR
@@ -153,7 +153,7 @@ def verify_running(chain: Chain, wanted: Plan) -> None:
     """
     verify_code(chain, wanted)
     at, digest = wanted.addresses, load_canary().key_digest
-    route = chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SELECTOR)
+    route = _route(chain, at["VerifierRouter"])
     expected: list[tuple[str, object, object]] = [
         ("the route", at["EmergencyStop"], route),
         ("whether the verifier runs", True, chain.read("EmergencyStop", at["EmergencyStop"], "live")),
@@ -177,8 +177,18 @@ def _require_not_stopped(chain: Chain, wanted: Plan) -> None:
     if chain.code(stop) and not chain.read("EmergencyStop", stop, "live"):
         raise DeploymentError(
             f"The verifier at {stop} on chain {chain.id} was stopped, for ever; nothing that relies on it can work.",
-            "Deploy a sound verifier: with the version of zkinfer that mends it, or under another --salt.",
+            "Deploy a version of zkinfer that mends it; another --salt creates the same code, and the same fault.",
         )
+
+
+def _route(chain: Chain, router: str) -> str:
+    try:
+        return str(chain.read("VerifierRouter", router, "verifierOf", SELECTOR))
+    except RevertedError as err:  # the constructor made it
+        raise DeploymentError(
+            f"On chain {chain.id} the route of 0x{SELECTOR.hex()} was removed, for ever.",
+            "Register under the selector of a sound verifier, or deploy with the version of zkinfer that has one.",
+        ) from err
 
 
 def _require_part(chain: Chain, part: Part) -> None:

@@ -117,7 +117,7 @@ def test_stopped_verifier_is_noticed():
         verify_running(chain, wanted)
     before = chain._web3.eth.block_number
     for again in (wanted, plan(Governance(chain.address, (GUARDIAN,), test=True))):
-        with pytest.raises(DeploymentError, match=r"was stopped, for ever.*another --salt"):
+        with pytest.raises(DeploymentError, match=r"was stopped, for ever.*another --salt creates the same"):
             deploy(chain, again)
     assert chain._web3.eth.block_number == before  # nothing was created
 

@@ -2,9 +2,10 @@ import pytest
 from tests.unit.contracts.fakenode import unchanged
 
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploying import SELECTOR, Governance, deploy, plan
+from zkinfer.contracts.client import Registry
+from zkinfer.contracts.deploying import SELECTOR, Governance, deploy, plan, verify_running
 from zkinfer.contracts.embedded import embedded_chain
-from zkinfer.contracts.errors import RevertedError
+from zkinfer.contracts.errors import DeploymentError, RevertedError
 from zkinfer.contracts.signers import unsafe_dev_account
 from zkinfer.contracts.timelock import Timelock, route_added, route_removed
 
@@ -50,6 +51,9 @@ def test_route_ends_after_the_delay_and_not_before(base, chain, timelock, remova
     assert timelock.state(removal) == "done"
     with pytest.raises(RevertedError, match="Selector"):
         chain.read("VerifierRouter", base[1]["VerifierRouter"], "verifierOf", SELECTOR)
+    with pytest.raises(DeploymentError, match=r"the route of 0x[0-9a-f]{8} was removed, for ever"):
+        verify_running(chain, plan(Governance(chain.address, (chain.address,), delay=DELAY)))
+    assert Registry(chain, base[1]["ModelRegistry"]).routes(SELECTOR) is False
 
 
 def test_each_step_is_sent_once(chain, timelock, removal):

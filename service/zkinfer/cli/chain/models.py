@@ -87,7 +87,7 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
 
     try:
         verify_running(deployed.chain, deployed.book.plan)
-        state = "as planned"
+        state = "code and route as planned"
     except DeploymentError as err:
         state = err.cause
     return {
