@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from zkinfer.contracts.abi import call_data, function_named
 from zkinfer.contracts.batching import Weight, packed
 from zkinfer.contracts.errors import RpcError, TransactionFailedError
-from zkinfer.contracts.listing import STATUSES, VISIBILITIES, Listing
+from zkinfer.contracts.listing import STATUSES, Listing
+from zkinfer.contracts.registration import VISIBILITIES
 from zkinfer.contracts.requests import listing_of
 
 if TYPE_CHECKING:
@@ -104,8 +105,14 @@ class Registry:
     def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
         """Ask for no more answers of a model, as its owner; None where it is deprecated already.
 
-        Raises RevertedError where it is revoked, or the paying account is not its owner.
+        Raises RevertedError where it is revoked, or the paying account is not its owner; TransactionFailedError where a
+        successor is named and it is deprecated already: a successor is named once.
         """
+        if int(successor, 16) and self.status(listing) == "deprecated":
+            raise TransactionFailedError(
+                f"The listing {listing} was deprecated before; a successor cannot be named any more.",
+                "Tell its consumers by other means, or leave the successor out.",
+            )
         return self._chain.ensure(
             lambda: self.status(listing) == "deprecated",
             lambda: self._write("deprecate", _bytes(listing), _bytes(successor)),

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from zkinfer.contracts.errors import AlreadyRegisteredError
+from zkinfer.contracts.registration import VISIBILITIES
 
 if TYPE_CHECKING:
     from zkinfer.contracts.registration import Registration, Visibility
 
 Status = Literal["unknown", "active", "deprecated", "revoked"]
 STATUSES: Final[tuple[Status, ...]] = ("unknown", "active", "deprecated", "revoked")
-VISIBILITIES: Final[tuple[Visibility, ...]] = ("public", "hashed", "private")
 
 
 @dataclass(frozen=True, slots=True)

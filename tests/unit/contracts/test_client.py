@@ -92,6 +92,13 @@ def test_owner_does_each_thing_once(registry, listing, chain):
     assert chain._web3.eth.block_number == before
 
 
+def test_successor_is_named_with_the_deprecation_or_never(registry, listing):
+    registry.deprecate(listing)
+    assert registry.deprecate(listing) is None
+    with pytest.raises(TransactionFailedError, match="was deprecated before; a successor cannot be named"):
+        registry.deprecate(listing, "0x" + "ef" * 32)
+
+
 def test_revoked_listing_is_not_deprecated(registry, listing):
     registry.revoke(listing)
     with pytest.raises(RevertedError, match="StatusNeverReturns"):

@@ -102,7 +102,10 @@ def revoke_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: revoke.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let nothing of a model be recorded any more, for ever, as the listing's owner; open fees can be taken back.
+    """Let nothing of a model be recorded, or acted on, any more, for ever, as the listing's owner.
+
+    Open fees come back once their requests have expired, or at once where the verifier is stopped; until then a proof
+    still earns its prover's fee.
 
     Example: zkinfer chain revoke 0x... --keystore me.json
     """
