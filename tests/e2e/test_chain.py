@@ -191,7 +191,8 @@ def test_route_is_scheduled_once_and_waits(deployed):
     remove = ("route", "remove", "0x01020304")
     shown = deployed.sees(*remove, "--show").document
     assert (shown["state"], shown["transactions"], set(shown["calls"])) == ("unset", [], {"schedule", "execute"})
-    first, again = deployed(*remove).document, deployed(*remove).document
+    assert deployed(*remove).status == 1  # nobody typed that it is meant
+    first, again = deployed(*remove, "--yes").document, deployed(*remove, "--yes").document
     assert [one["state"] for one in (first, again)] == ["waiting", "waiting"]
     assert [len(one["transactions"]) for one in (first, again)] == [1, 0]
     refused = deployed("route", "add", "0x01020304", FOREVER)

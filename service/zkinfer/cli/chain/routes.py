@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zkinfer.cli.chain.access import open_chain, open_deployment
+from zkinfer.cli.chain.listings import confirm
 from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_selector
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, say
@@ -15,6 +16,7 @@ from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
     from zkinfer.cli.chain.access import Deployed
+    from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.timelock import Operation, Timelock
 
 app = typer.Typer(no_args_is_help=True, help="Change which verifier proofs go to, by the timelock.")
@@ -45,11 +47,9 @@ def add_command(
     """
     with failing_politely(as_json=as_json):
         deployed = open_deployment(open_chain(to, None if show else paid), to, running=False)
-        from zkinfer.contracts.errors import DeploymentError
         from zkinfer.contracts.timelock import route_added
 
-        if not deployed.chain.code(verifier):
-            raise DeploymentError(f"There is no contract at {verifier}.", "Deploy the verifier and its stop first.")
+        _require_verifier(deployed.chain, selector, verifier)
         operation = route_added(deployed.book.addresses["VerifierRouter"], bytes.fromhex(selector[2:]), verifier)
         _advance(deployed, operation, show=show, as_json=as_json)
 
@@ -57,7 +57,12 @@ def add_command(
 @app.command("remove")
 @expanded
 def remove_command(
-    selector: SelectorName, to: Connection, paid: Payment, show: Show = False, as_json: AsJson = False
+    selector: SelectorName,
+    to: Connection,
+    paid: Payment,
+    show: Show = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: remove.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """End the route of a selector, for ever. Schedules it; once it is due, the same command executes.
 
@@ -67,8 +72,23 @@ def remove_command(
         deployed = open_deployment(open_chain(to, None if show else paid), to, running=False)
         from zkinfer.contracts.timelock import route_removed
 
+        if deployed.chain.sends and not (show or yes):
+            confirm(f"remove {selector}", "nothing that needs this route will be recorded any more, once it is done.")
         operation = route_removed(deployed.book.addresses["VerifierRouter"], bytes.fromhex(selector[2:]))
         _advance(deployed, operation, show=show, as_json=as_json)
+
+
+def _require_verifier(chain: Chain, selector: str, verifier: str) -> None:
+    """Refuse now what the router would refuse after the delay, or what would make a route that is dead."""
+    from zkinfer.contracts.errors import DeploymentError
+
+    if not chain.code(verifier):
+        raise DeploymentError(f"There is no contract at {verifier}.", "Deploy the verifier and its stop first.")
+    found = "0x" + bytes(chain.read("EmergencyStop", verifier, "selector")).hex()
+    if found != selector:
+        raise DeploymentError(f"The verifier at {verifier} is one of {found}, not of {selector}.", "Name its selector.")
+    if not chain.read("EmergencyStop", verifier, "live"):
+        raise DeploymentError(f"The verifier at {verifier} was stopped, for ever.", "Route to one that runs.")
 
 
 def _advance(deployed: Deployed, operation: Operation, *, show: bool, as_json: bool) -> None:
