@@ -203,7 +203,10 @@ class Sender:
             )
 
     def _submit(self, flight: _Flight) -> None:
-        """Sign and send. It is watched from before it is sent: an answer that is lost does not say that it was not."""
+        """Sign and send. It is watched from before it is sent: an answer that is lost does not say that it was not.
+
+        RpcError of the first one ends the sending; should it lie at the node after all, `settle` of the next waits.
+        """
         signed = self._signer.sign_transaction({**flight.transaction, **flight.fees.fields})
         raw = bytes(signed.raw_transaction)
         name = keccak256(raw)
