@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.assembly import assemble_again
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest, sha256_file
-from zkinfer.circuits.errors import CircuitError
+from zkinfer.circuits.errors import CircuitError, InputError
 from zkinfer.circuits.owned import own_directory
 from zkinfer.circuits.scratch import private_directory
 
@@ -64,7 +64,7 @@ class KeyRing:
         """As `proving_key_for`."""
         name = (cache, circuit.digest)
         kept = cache / circuit.digest.hex
-        if name in self._checked and _mark(kept) == self._checked[name]:
+        if name in self._checked and _mark(own_directory(cache) / kept.name) == self._checked[name]:
             return kept
         found = proving_key_for(circuit, engine, setup, cache)
         self._checked[name] = _mark(found)
@@ -73,13 +73,14 @@ class KeyRing:
     def warm(self, circuit: Circuit, cache: Path, beat: Callable[[], object]) -> bool:
         """Check the key that is in the cache, so that `key_for` need not; whether it is there and the right one.
 
-        It is in the page cache then too. None is made. `beat` is called many times a second meanwhile.
+        It is in the page cache then too. None is made, and none is right in a folder that others can write to.
+        `beat` is called many times a second meanwhile.
         """
-        kept = cache / circuit.digest.hex
         try:
+            kept = own_directory(cache) / circuit.digest.hex
             before = _mark(kept)
             right = str(sha256_file(kept, beat)) == circuit.manifest.keys.proving_key
-        except OSError:  # it is not there, or cannot be read: whoever needs it is told
+        except (InputError, OSError):  # it is not there, cannot be read or trusted: whoever needs it is told
             return False
         if right:
             self._checked[(cache, circuit.digest)] = before

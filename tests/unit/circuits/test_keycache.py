@@ -7,7 +7,7 @@ from tests.unit.circuits.making import engine_with, everything_under, rewritten
 from zkinfer.circuits import Circuit
 from zkinfer.circuits.digest import Digest, sha256, sha256_file
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.errors import CircuitError
+from zkinfer.circuits.errors import CircuitError, InputError
 from zkinfer.circuits.keycache import KeyRing, keep_proving_key, proving_key_for
 
 
@@ -132,3 +132,13 @@ def test_key_that_was_changed_after_it_was_warmed_is_made_again(circuit, setup, 
     assert ring.warm(circuit, tmp_path, lambda: None)
     path.write_bytes(b"forged")
     assert sha256_file(ring.key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
+
+
+def test_cache_that_others_can_write_to_warms_nothing_and_is_refused_even_after_it_was_warmed(circuit, setup, tmp_path):
+    ring, cache = KeyRing(), tmp_path / "keys"
+    proving_key_for(circuit, FakeEngine(), setup, cache)
+    assert ring.warm(circuit, cache, lambda: None)
+    cache.chmod(0o777)
+    assert not KeyRing().warm(circuit, cache, never)
+    with pytest.raises(InputError, match="keys"):
+        ring.key_for(circuit, FakeEngine(), setup, cache)
