@@ -19,7 +19,7 @@ _ROLES = {
 def memory_by_role(root: int, proc: Path = Path("/proc")) -> dict[str, int]:
     """Resident bytes of a process, `server`, and of those below it; what they share counts for each.
 
-    Sessions answer, engines prove. Empty where the kernel does not tell.
+    Sessions answer, engines prove and verify. Empty where the kernel does not tell.
     """
     seen = {pid: (parent, resident) for pid, parent, resident in _processes(proc)}
     if root not in seen:

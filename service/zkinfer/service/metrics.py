@@ -154,7 +154,7 @@ class _Processes:
         workers.add_metric(["working"], working)
         workers.add_metric(["missing"], max(0, self._workers.size - working))
         yield workers
-        about = "Resident memory of the server's processes by role: sessions answer, engines prove."
+        about = "Resident memory of the server's processes by role: sessions answer, engines prove and verify."
         memory = GaugeMetricFamily("zkinfer_process_memory_bytes", about, labels=["role"])
         for role, size in memory_by_role(os.getpid()).items():
             memory.add_metric([role], size)

@@ -101,7 +101,7 @@ class Queue(_Group):
     per_owner: Count = 100
     """Unfinished jobs that one identity may have."""
     proof_seconds: Seconds | None = None
-    """Longest predicted time of a proof; no limit, if left out."""
+    """Longest predicted time of a proof; `proving.job_seconds`, if that is less or this left out."""
     proof_memory: ByteSize | None = None
     """Largest predicted memory of a proof; `proving.memory`, if left out."""
     attempts: Count = 5
