@@ -61,7 +61,7 @@ class Keeper:
                 return Swept(requeued, failed, artefacts=self.collect(self._idle_inputs(_LONG_AGO)))
             expired = self._expire(now)
             forgotten, removed = self._forget(now)
-            removed += self.collect(self._idle_inputs(now)) + self._remove_orphans(now, monotonic)
+            removed += self.collect(self._idle_inputs(now), now) + self._remove_orphans(now, monotonic)
             return Swept(requeued, failed, expired, forgotten, removed)
 
     def _trusts(self, now: datetime, monotonic: float) -> bool:
@@ -97,7 +97,7 @@ class Keeper:
                 return 0, 0
         rows = self._database.write(lambda connection: sweeping.forget(connection, self._patience, now))
         names = {name for row in rows for name in (row.inputs, row.attestation) if name}
-        return len(rows), self.collect([Digest.parse(name) for name in names])
+        return len(rows), self.collect([Digest.parse(name) for name in names], now)
 
     def _idle_inputs(self, now: datetime) -> list[Digest]:
         with self._database.reading() as connection:
@@ -111,11 +111,13 @@ class Keeper:
         with self._database.reading() as connection:
             orphans = sweeping.unnamed(connection, old)
         self._orphans_at = monotonic if len(orphans) > sweeping.AT_ONCE else monotonic + _ORPHANS_EVERY
-        return self.collect(orphans[: sweeping.AT_ONCE])
+        return self.collect(orphans[: sweeping.AT_ONCE], now)
 
-    def collect(self, digests: Collection[Digest]) -> int:
-        """Remove those that no job needs. Whoever is killed before it is done leaves it to the next sweep."""
-        now = self._clock()
+    def collect(self, digests: Collection[Digest], now: datetime = _LONG_AGO) -> int:
+        """Remove those that no job needs. Whoever is killed before it is done leaves it to the next sweep.
+
+        A failed job needs its inputs until `now` says that they are old: a time of day to be given where it is trusted.
+        """
         return sum(self._database.write(partial(self._collect_one, digest, now)) for digest in digests)
 
     def _collect_one(self, digest: Digest, now: datetime, connection: Connection) -> bool:

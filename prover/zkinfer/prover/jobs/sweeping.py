@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.artefacts import ArtefactStore
     from zkinfer.prover.jobs.values import Patience
 
+_EVER = 1 << 62  # ticks: later than any time of day
 AT_ONCE = 200  # what one transaction takes on, so that others do not wait long
 _NOW: BindParameter[Any] = bindparam("now")
 _BEFORE: BindParameter[Any] = bindparam("before")
@@ -82,7 +83,7 @@ def forget(connection: Connection, patience: Patience, now: datetime) -> list[Ro
 
 def idle_inputs(connection: Connection, patience: Patience, now: datetime) -> list[Digest]:
     """Inputs that are kept though no job needs them."""
-    rows = connection.execute(_IDLE, {"before": _ago(patience.failed_inputs, now)})
+    rows = connection.execute(_IDLE, {"before": _failed_before(patience, now)})
     return [Digest.parse(name) for name in {row.inputs for row in rows}]
 
 
@@ -93,7 +94,7 @@ def collect(
 
     Under the lock of a writer: a job that is submitted meanwhile either is seen here, or finds the artefact gone.
     """
-    connection.execute(_NOT_KEPT, {"name": str(digest), "before": _ago(patience.failed_inputs, now)})
+    connection.execute(_NOT_KEPT, {"name": str(digest), "before": _failed_before(patience, now)})
     return not is_named(connection, digest) and artefacts.delete(digest)
 
 
@@ -121,6 +122,11 @@ def note_clock(connection: Connection, now: datetime) -> None:
     """Keep that it is believed now."""
     if connection.execute(update(clock).values(seen=ticks(now))).rowcount == 0:
         connection.execute(insert(clock).values(id=1, seen=ticks(now)))
+
+
+def _failed_before(patience: Patience, now: datetime) -> int:
+    """When those jobs failed whose inputs are kept no longer; where none are kept, that needs no clock."""
+    return _ago(patience.failed_inputs, now) if patience.failed_inputs > 0 else _EVER
 
 
 def _ago(seconds: float, now: datetime) -> int:

@@ -248,6 +248,28 @@ def test_inputs_that_nobody_needs_are_removed_whatever_the_clock_says(queue, mon
     assert (queue.has_inputs(done), queue.has_inputs(failed)) == (False, True)
 
 
+@pytest.mark.parametrize("how", ["SUCCEEDED", "CANCELLED"])
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_failed_job_that_shares_inputs_with_one_that_ends_can_be_retried_whatever_the_clock_says(queue, how):
+    failed = ended(queue, "FAILED", inputs="x")
+    queue.clock.jump(400 * 86_400)
+    ended(queue, how, inputs="x")
+    queue.store.sweep()
+    assert queue.has_inputs(failed)
+    assert queue.store.retry(failed.id).state == "QUEUED"
+
+
+@pytest.mark.parametrize("queue", SETTLING, indirect=True)
+def test_failed_job_that_shares_idle_inputs_keeps_them_in_a_sweep_that_trusts_no_clock(queue, monkeypatch):
+    failed = ended(queue, "FAILED", inputs="x")
+    with monkeypatch.context() as patch:
+        patch.setattr("zkinfer.prover.jobs.keeping.Keeper.collect", lambda *_: 0)
+        ended(queue, "SUCCEEDED", inputs="x")
+    queue.clock.jump(400 * 86_400)
+    assert queue.store.sweep() == Swept()
+    assert queue.store.retry(failed.id).state == "QUEUED"
+
+
 # --- deadlines
 
 
