@@ -120,7 +120,8 @@ class Verifications:
                     attestation, policy, expected_inputs=expected_inputs, observer=steps.append
                 )
         finally:
-            _forget_oldest(self._home.rebuilt)  # a refused one was rebuilt too
+            if len(self._running) <= 1:  # else the other may be using what would go; it forgets for both
+                _forget_oldest(self._home.rebuilt)  # a refused one was rebuilt too
         return Verdict(inference, tuple(steps))
 
     def close(self) -> None:
@@ -148,10 +149,10 @@ def _forget_oldest(cache: Path) -> None:
 
 
 def _beyond(entries: list[Path]) -> list[Path]:
-    """Those after the number, or the size, that is kept."""
+    """Those after the number, or the size, that is kept; never the newest."""
     sizes = accumulate(sum(file.stat().st_size for file in entry.iterdir()) for entry in entries)
     return [
         entry
         for number, (entry, size) in enumerate(zip(entries, sizes, strict=True), 1)
-        if number > _MOST_ENTRIES or size > _MOST_BYTES
+        if number > 1 and (number > _MOST_ENTRIES or size > _MOST_BYTES)
     ]

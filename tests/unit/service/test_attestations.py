@@ -281,9 +281,21 @@ async def test_what_was_used_longest_ago_is_forgotten(served, attestation, monke
     (cache / f"{2:064x}").rmdir()
 
 
-async def test_no_more_is_kept_than_a_number_of_bytes(served, attestation, monkeypatch):
-    await verified(served, attestation, policy(served.desk.made))
-    assert any(served.desk.made.home.rebuilt.iterdir())
+async def test_no_more_is_kept_than_a_number_of_bytes_and_the_newest(served, attestation, monkeypatch):
+    cache = served.desk.made.home.rebuilt
+    (cache / f"{0:064x}").mkdir(parents=True)
+    os.utime(cache / f"{0:064x}", (0, 0))
     monkeypatch.setattr(verifying, "_MOST_BYTES", 0)
     await verified(served, attestation, policy(served.desk.made))
-    assert not any(served.desk.made.home.rebuilt.iterdir())
+    (left,) = cache.iterdir()
+    assert left.name != f"{0:064x}"
+
+
+async def test_nothing_is_forgotten_while_another_verification_may_use_it(served, attestation, monkeypatch):
+    old = served.desk.made.home.rebuilt / f"{0:064x}"
+    old.mkdir(parents=True)
+    monkeypatch.setattr(verifying, "_MOST_ENTRIES", 0)
+    monkeypatch.setattr(served.desk.verifications, "_running", {"bob"})
+    await verified(served, attestation, policy(served.desk.made))
+    assert old.exists()
+    old.rmdir()
