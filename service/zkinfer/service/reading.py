@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _AT_ONCE = 32  # times the largest message is what one caller can make the server keep for long
-_IN_A_CROWD = 1.0  # seconds
+_IN_A_CROWD = 0.5  # of the time that one alone has
 
 
 class Reading:
     """Reads the requests of calls that have one each. Belongs to one event loop.
 
-    Whoever sends the request with the call is served, however many send none: where one caller's requests are late in
-    greater number, only the newest have all the time. Those who ask about the server's health are one caller here.
+    Whoever sends the request soon after the call is served, however many send none: where many requests of one caller
+    are on their way, only the newest have all the time, and the others half of it. Those who ask about the server's
+    health are one caller here.
 
     Args:
         seconds: how long a request may take to arrive.
@@ -56,7 +57,7 @@ class Reading:
         """One more of a caller; where it is one too many, the oldest has little time left."""
         now, unread = asyncio.get_running_loop().time(), self._unread.setdefault(caller, OrderedDict())
         if len(unread) >= _AT_ONCE:
-            _hurry(*unread.popitem(last=False))
+            _hurry(*unread.popitem(last=False), self._seconds * _IN_A_CROWD)
         unread[limit] = now
         try:
             yield
@@ -64,9 +65,9 @@ class Reading:
             unread.pop(limit, None)
 
 
-def _hurry(limit: asyncio.Timeout, began: float) -> None:
+def _hurry(limit: asyncio.Timeout, began: float, seconds: float) -> None:
     if not limit.expired():
-        limit.reschedule(min(limit.when() or began, began + _IN_A_CROWD))
+        limit.reschedule(min(limit.when() or began, began + seconds))
 
 
 class Requests:
