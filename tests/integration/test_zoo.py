@@ -27,6 +27,7 @@ OVER_BUDGET = {
     "sklearn_normalizer": 0.09,
     "softmax": 0.08,
     "xgboost_binary": 0.6,
+    "xgboost_classes": 0.25,
 }
 
 

@@ -49,11 +49,9 @@ class Speed:
 
     def share(self, work: float) -> float:
         """What of the small circuits' rate a unit of so much work takes."""
-        if work <= self.small:
-            return 1.0
-        if work >= self.large:
-            return self.gain
-        return 1.0 + (self.gain - 1.0) * math.log(work / self.small) / math.log(self.large / self.small)
+        if self.small < work < self.large:
+            return 1.0 + (self.gain - 1.0) * math.log(work / self.small) / math.log(self.large / self.small)
+        return self.gain if work >= self.large else 1.0
 
 
 REFERENCE_SPEED = Speed(keys_start=0.2, keys_rate=0.6, prove_start=0.1, prove_rate=0.6)

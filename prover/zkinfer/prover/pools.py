@@ -105,13 +105,13 @@ class SessionPool(Generic[SessionT]):
                     raise _closed() from err
                 if session.usable:
                     raise
-        with self._session() as session:
+        with self._session(fresh=True) as session:  # whatever killed that one may have killed the others too
             return work(session)
 
     @contextmanager
-    def _session(self) -> Iterator[SessionT]:
+    def _session(self, *, fresh: bool = False) -> Iterator[SessionT]:
         """One that nobody uses, or a new one where there is none; it is free again afterwards, unless it died."""
-        session = self._taken() or self._opened()
+        session = (None if fresh else self._taken()) or self._opened()
         try:
             yield session
         finally:

@@ -141,6 +141,20 @@ def test_session_that_died_is_opened_again_and_the_work_done(pool_of, opened):
     assert opened[0].closed
 
 
+def test_work_is_done_where_all_sessions_died_unnoticed(pool_of, opened):
+    pool, both, dead = pool_of(size=2), threading.Barrier(2), []
+    for future in [pool.submit(lambda _: both.wait(10)) for _ in range(2)]:
+        future.result(10)
+    dead.extend(opened)
+
+    def work(session):
+        if session in dead:
+            session.die()
+        return "done"
+
+    assert pool.submit(work).result(5) == "done"
+
+
 def test_work_that_kills_every_session_fails_after_the_second(pool_of, opened):
     pool = pool_of(size=1)
     with pytest.raises(EngineCrashedError, match="It died"):
