@@ -36,7 +36,7 @@ MODELS = (
     Model("dense 4-16-3", (4, 16, 3), kinds=ALL, faster=10),
     Model("digits 64-32-10", kinds=ALL, faster=5),
     Model("dense 784-64-10", (784, 64, 10)),
-    Model("convolution 28x28", (784, 10), channels=(6, 12), rounds=2, proofs=2),
+    Model("convolution 28x28", (784, 10), channels=(6, 12), rounds=1, proofs=2),
     Model("dense 784-700-10", (784, 700, 10), rounds=1, proofs=1, kinds=("zkinfer",)),
 )
 
