@@ -19,7 +19,7 @@ INTRODUCTION = """\
 Models through zkinfer and through the plain engine, as its own documentation uses it: default arguments, calibrated for
 resources or for accuracy. Weights are trained for the digits and random (from a fixed seed) elsewhere; 16 samples that
 calibrated nothing judge the fidelity. zkinfer is compiled with its default budget (error below 5 % of the output's
-range); for "faithful" the budget is eight tenths of the plain engine's error, since other samples choose than judge.
+range); "faithful" keeps eight tenths of the plain engine's error on the samples that choose, since others judge.
 zkinfer's figures include what the plain calls do not do: starting a limited child, the context input, the check of its
 own proof, the signature; and, to verify, the whole checklist. *Compile* makes the keys too, and zkinfer's search and
 proves once; its memory is the peak of all that. The machine is calibrated once, before everything.
