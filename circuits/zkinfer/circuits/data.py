@@ -15,7 +15,7 @@ import numpy as np
 from zkinfer.circuits import formats
 from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.oserrors import why
-from zkinfer.circuits.tensors import TensorSpec
+from zkinfer.circuits.tensors import TensorSpec, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -151,7 +151,7 @@ def _read(path: Path, specs: Sequence[TensorSpec], label: str | None = None) -> 
 def _refuse_other_names(
     path: Path, arrays: Mapping[str, Array], specs: Sequence[TensorSpec], label: str | None
 ) -> None:
-    expected = ", ".join(spec.describe() for spec in specs)
+    expected = described(specs)
     for spec in specs:
         if spec.name not in arrays:
             raise DataError(f"{path} does not hold the input {spec.name!r}.", f"The model takes {expected}.")

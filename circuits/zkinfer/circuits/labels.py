@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.tensors import described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +94,7 @@ def classifying_output(outputs: Sequence[TensorSpec], name: str | None = None) -
         return found[0]
     named = [spec for spec in outputs if spec.name == name]
     if not named:
-        known = ", ".join(spec.describe() for spec in outputs)
+        known = described(outputs)
         raise DataError(f"The model has no output {name!r} to compare labels with.", f"It has {known}.")
     if not (_is_class(named[0]) or _is_scores(named[0])):
         raise _no_class(named)
@@ -110,7 +111,7 @@ def _is_scores(spec: TensorSpec) -> bool:
 
 def _no_class(outputs: Sequence[TensorSpec]) -> DataError:
     """A single float means a class only with a threshold: 0 for a logit, 0.5 for a probability."""
-    found = ", ".join(spec.describe() for spec in outputs)
+    found = described(outputs)
     if any(spec.is_float and spec.size == 1 for spec in outputs):
         return DataError(
             f"A single number gives a class only with a threshold, which the model does not say: {found}.",

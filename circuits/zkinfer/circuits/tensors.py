@@ -60,6 +60,11 @@ class TensorSpec(BaseModel):
         return f"{self.name} {self.dtype}{list(self.shape)}"
 
 
+def described(specs: Sequence[TensorSpec]) -> str:
+    """Short text of several, for messages: `image float32[1, 64], mask bool[64]`."""
+    return ", ".join(spec.describe() for spec in specs)
+
+
 def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
     """Integers that the circuit takes for `array`, row-major: round half to even of x * 2^scale.
 

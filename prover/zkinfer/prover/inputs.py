@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.data import conform
 from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.tensors import quantise
+from zkinfer.circuits.tensors import described, quantise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,11 +31,7 @@ def integers_of(inputs: Inputs, specs: Sequence[TensorSpec]) -> list[list[int]]:
     """
     names = [spec.name for spec in specs]
     if missing := [name for name in names if name not in inputs]:
-        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {_described(specs)}.")
+        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {described(specs)}.")
     if unknown := [name for name in inputs if name not in names]:
-        raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {_described(specs)}.")
+        raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {described(specs)}.")
     return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
-
-
-def _described(specs: Sequence[TensorSpec]) -> str:
-    return ", ".join(spec.describe() for spec in specs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK
+from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK, described
 from zkinfer.service.errors import blaming
 from zkinfer.service.oip.datatypes import DATATYPES, datatype_named
 from zkinfer.service.oip.raw import from_raw
@@ -53,15 +53,14 @@ def arrays_of(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> dict[s
 
 
 def _refuse_other_names(names: Sequence[str], count: int, specs: Sequence[TensorSpec]) -> None:
-    wanted = ", ".join(spec.describe() for spec in specs)
     known = {spec.name for spec in specs}
     if unknown := [name for name in names if name not in known]:
-        raise DataError(f"The model has no input {unknown[0][:80]!r}.", f"It takes {wanted}.")
+        raise DataError(f"The model has no input {unknown[0][:80]!r}.", f"It takes {described(specs)}.")
     if twice := _repeated(names):
-        raise DataError(f"The input {twice!r} is there twice.", f"The model takes {wanted}.")
+        raise DataError(f"The input {twice!r} is there twice.", f"The model takes {described(specs)}.")
     if count != len(specs):
         absent = sorted(known - set(names))
-        raise DataError(f"The input {absent[0]!r} is missing.", f"The model takes {wanted}.")
+        raise DataError(f"The input {absent[0]!r} is missing.", f"The model takes {described(specs)}.")
 
 
 def _repeated(names: Iterable[str]) -> str | None:
