@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ezkl
 import numpy as np
 import tritonclient.grpc as triton
 from benchmarks.engine import described
@@ -27,7 +28,7 @@ from tests.e2e.serving import PROGRAM, Server, client_of, environment, until
 
 from zkinfer.circuits import Circuit
 from zkinfer.circuits.context import LIMBS
-from zkinfer.circuits.engines import ezkl_calls, production_engines
+from zkinfer.circuits.engines import production_engines
 from zkinfer.prover.inputs import integers_of
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ INTRODUCTION = """\
 
 Single requests of the digits model (64-32-10) over loopback, in milliseconds: a real `zkinfer serve`, unmodified
 tritonclients in processes of their own, everything on one machine, so that clients and proofs take their share of it.
-*Bare* is the engine's forward pass and nothing else, in the process that measures, again and again or *after* a pause,
-such as an engine has between two calls; *8 at once* are that many of these processes. *Session* adds the limited child
-that answers live in. The others are whole calls; with *async* a proof job is on the disk before the answer leaves.
+*Bare* is the plain engine's forward pass of the same circuit (`gen_witness`) and nothing else, in the process that
+measures, again and again or *after* a pause, such as an engine has between two calls; *8 at once* are that many of these
+processes. *Session* is ours: in a limited child, without the circuit's checks of what goes in and out, which are made
+outside. The others are whole calls; with *async* a proof job is on the disk before the answer leaves.
 Clients ask again as soon as they are answered, unless a pace is given.
 """
 
@@ -191,10 +193,12 @@ def client(target: str, requests: str, mode: str, pause: str) -> None:
 
 @contextmanager
 def forwarding(folder: str) -> Iterator[Callable[[int], object]]:
-    program = Circuit.open(Path(folder)).manifest.program
-    forward = ezkl_calls.open_forward(folder, len(program.outputs), one_core=True)
-    tensors = [[0] * LIMBS, *integers_of({"image": image(0)}, program.inputs)]
-    yield lambda _: forward(tensors)
+    """The engine as its own documentation uses it, with the circuit's program and one input in files."""
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled, given, found = (str(Path(scratch, name)) for name in ("compiled", "input.json", "witness.json"))
+        ezkl.compile_circuit(f"{folder}/network.onnx", compiled, f"{folder}/settings.json")
+        Path(given).write_text(json.dumps({"input_data": [[0] * LIMBS, image(0).ravel().tolist()]}))
+        yield lambda _: ezkl.gen_witness(given, compiled, found, None, None)
 
 
 @contextmanager

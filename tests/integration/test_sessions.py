@@ -40,6 +40,20 @@ def test_session_goes_on_after_a_value_out_of_range(digits, session):
     assert session.forward(good) == before
 
 
+@pytest.mark.parametrize("bits", [12, 18, 20, 22, 24, 29, 30, 31])
+def test_session_refuses_what_the_circuit_refuses(digits, session, bits):
+    """It does without the circuit's own checks of inputs and outputs."""
+    for edge in ((1 << bits) - 1, -(1 << bits)):
+        sample = [[edge, *integers(digits, 0)[0][1:]]]
+        try:
+            [expected] = EzklEngine().forward(digits.folder, digits.manifest.program, [sample])
+        except RangeError:
+            with pytest.raises(RangeError, match="does not fit the range"):
+                session.forward(sample)
+        else:
+            assert session.forward(sample) == expected
+
+
 def test_session_whose_child_was_killed_says_so(digits, session):
     os.kill(session._session._process.pid, signal.SIGKILL)
     with pytest.raises(EngineCrashedError, match="killed by another process"):
