@@ -98,6 +98,7 @@ class ModelRepository:
         home: where the trusted setups and proving keys are.
         engines: proving systems by id; the default is those whose proofs mean something.
         clock: seconds that only go forward.
+        beat: called before each version is looked at, for whoever must show signs of life meanwhile.
 
     Raises:
         RepositoryError: the folder cannot be read.
@@ -110,11 +111,13 @@ class ModelRepository:
         home: Home,
         engines: Mapping[str, Engine] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.root = root
         self._home = home
         self._engines = production_engines() if engines is None else engines
         self._clock = clock
+        self._beat = beat
         self._reloading = threading.Lock()
         self._places: dict[tuple[str, str], _Place] = {}
         self.reload()
@@ -173,6 +176,7 @@ class ModelRepository:
                 yield from ((name, version) for version in versions)
 
     def _place(self, name: str, version: str) -> _Place:
+        self._beat()
         if _NAME.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
             reason = "It is no readable folder NAME/VERSION, where VERSION is 1, 2, 3, ..."
             return _unavailable(_printable(name), _printable(version), reason)

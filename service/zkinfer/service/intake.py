@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,6 +104,12 @@ class _Prepared:
     @classmethod
     def of(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
         return cls(integers_of(inputs, model.circuit.manifest.program.inputs))
+
+    @classmethod
+    def whole(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
+        prepared = cls.of(model, inputs)
+        prepared.digest  # noqa: B018 - made now, and kept
+        return prepared
 
     @cached_property
     def data(self) -> bytes:
@@ -208,28 +214,25 @@ class Intake:
     @contextmanager
     def _spooled(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
         """Inputs on their way to the disk. They are removed where no job comes of it: refused, failed, caller gone."""
-        writing = self._threads.submit(self._store.artefacts.put, prepared.data)
+        writing = self._threads.submit(lambda: self._store.artefacts.put(prepared.data))
         with ExitStack() as undoing:
-            undoing.callback(self._unspool_later, writing, prepared.digest)
+            undoing.callback(self._unspool_later, writing)
             yield writing
             undoing.pop_all()
 
-    def _unspool_later(self, writing: Future[Digest], inputs: Digest) -> None:
+    def _unspool_later(self, writing: Future[Digest]) -> None:
         with suppress(RuntimeError):  # the server ends; the next one finds them
-            self._threads.submit(self._unspool, writing, inputs)
+            self._threads.submit(self._unspool, writing)
 
-    def _unspool(self, writing: Future[Digest], inputs: Digest) -> None:
-        wait((writing,))
-        with suppress(StoreError):  # then they are found later, as those of a server that was killed
-            self._store.discard(inputs)
+    def _unspool(self, writing: Future[Digest]) -> None:
+        with suppress(StoreError):  # nothing was written; or it is found later, as that of a server that was killed
+            self._store.discard(writing.result())
 
     async def _prepared(self, model: ModelVersion, inputs: Inputs) -> _Prepared:
         """Small inputs at once: a change of threads takes longer. Large ones with all that takes time."""
         if sum(array.size for array in inputs.values()) <= _FEW_ELEMENTS:
             return _Prepared.of(model, inputs)
-        prepared = await self._in_thread(_Prepared.of, model, inputs)
-        await self._in_thread(lambda: prepared.digest)
-        return prepared
+        return await self._in_thread(_Prepared.whole, model, inputs)
 
     async def _floats(self, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Arrays | None:
         """The float model's answer, if it is wanted."""

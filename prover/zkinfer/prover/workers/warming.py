@@ -31,7 +31,7 @@ class Warming:
         home: of setups and keys.
         prover: whose jobs are to find the keys checked.
         engines: as the prover's.
-        beat: called many times a second while a key is read.
+        beat: called many times a second while a key is read, and between the models that are looked at.
         clock: seconds that only go forward.
     """
 
@@ -73,7 +73,7 @@ class Warming:
     def _found(self) -> list[ModelVersion]:
         try:
             if self._repository is None:
-                self._repository = ModelRepository(self._root, home=self._home, engines=self._engines)
+                self._repository = ModelRepository(self._root, home=self._home, engines=self._engines, beat=self._beat)
             else:
                 self._repository.reload()
         except RepositoryError:  # the server says so

@@ -56,6 +56,14 @@ def test_key_that_is_missing_is_not_made(place):
     assert not place.key.exists()
 
 
+def test_folder_of_many_models_is_looked_at_with_signs_of_life(place):
+    for number in range(2, 7):
+        shutil.copytree(place.root / "tiny/1", place.root / f"tiny/{number}")
+    place.key.unlink()
+    assert not place.warming.one()
+    assert len(place.beats) == 6
+
+
 def test_key_that_is_damaged_is_left_for_the_job_which_makes_it_again(place, shop, hashed, in_process):
     place.key.write_bytes(b"damaged")
     assert place.warming.one()
