@@ -8,12 +8,13 @@ SOURCES := circuits verifier prover service contracts
 CHECKED := $(SOURCES) proto tests examples benchmarks docs
 
 NODE := contracts/node_modules
+NODE_CLIENT := examples/clients/node
 # Not npm's wrapper around it, which ends with 0 even where tests fail.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stubs format contracts contracts-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test check stubs format contracts contracts-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,14 @@ ifdef HAS_NODE
 	git diff --exit-code --stat -- contracts/snapshots
 else
 	@echo 'skipped: forge and the comparison of artefacts, because there is no npm here; pytest runs the rest'
+endif
+
+clients-test: $(VENV)/dev ## The client in TypeScript against a real server. Skipped where there is no node.
+ifdef HAS_NODE
+	cd $(NODE_CLIENT) && npm install --no-save --no-audit --no-fund --ignore-scripts
+	$(BIN)/python -m pytest --quiet tests/e2e/test_example_clients.py
+else
+	@echo 'skipped: the client in TypeScript, because there is no npm here'
 endif
 
 contracts-nightly: $(NODE)/.package-lock.json ## The contracts with 100,000 runs of each fuzz test; an hour or more.

@@ -78,7 +78,10 @@ def test_client_in_python_says_what_the_server_refuses(running, tmp_path):
     assert "There is not a model 'none' here" in done.stderr
 
 
-@pytest.mark.skipif(not (NODE / "node_modules").is_dir(), reason="npm install was not run in examples/clients/node")
+@pytest.mark.skipif(
+    not (NODE / "node_modules").is_dir(),
+    reason="npm install was not run in examples/clients/node; see make clients-test",
+)
 def test_client_in_typescript_prints_an_answer_and_keeps_its_attestation(running, home, models, tmp_path):
     place = tmp_path / "examples" / "clients" / "node"
     shutil.copytree(NODE, place, symlinks=True)
