@@ -45,9 +45,9 @@ INTRODUCTION = """\
 Single requests of the digits model (64-32-10) over loopback, in milliseconds: a real `zkinfer serve`, unmodified
 tritonclients in processes of their own, everything on one machine, so that clients and proofs take their share of it.
 *Bare* is the plain engine's forward pass of the same circuit (`gen_witness`) and nothing else, in the process that
-measures, again and again or *after* a pause, such as an engine has between two calls; *8 at once* are that many of these
-processes. *Session* is ours: in a limited child, without the circuit's checks of what goes in and out, which are made
-outside. The others are whole calls; with *async* a proof job is on the disk before the answer leaves.
+measures, again and again or *after* a pause, such as an engine has between two calls; *8 at once* are that many of
+these processes. *Session* is ours: in a limited child, without the circuit's checks of what goes in and out, which are
+made outside. The others are whole calls; with *async* a proof job is on the disk before the answer leaves.
 Clients ask again as soon as they are answered, unless a pace is given.
 """
 
