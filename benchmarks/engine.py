@@ -1,6 +1,7 @@
 """zkinfer against the plain engine, model by model: proving, verifying, memory, keys, proof, fidelity.
 
     python -m benchmarks.engine [--runs RUNS]            prints tables and writes docs/benchmarks.md
+    python -m benchmarks.engine --resume                 the same, with what an interrupted run has measured
     python -m benchmarks.engine --model "dense 4-16-3"   only this model; only prints
 
 See `contestants` for what is measured, and `promises` for what is promised. Contestants run alternately, each in
@@ -30,6 +31,7 @@ from zkinfer.circuits.speeds import measured_speed
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "service/zkinfer/cli/demo/digits"
+KEPT = ROOT / "build/benchmarks"
 SAMPLES = 48
 
 
@@ -42,7 +44,10 @@ def main() -> int:
         home = Path(scratch, "home")
         # Once, so that all predictions have the same speed of the machine.
         measured_speed(next(iter(production_engines().values())), Home(home))
-        results = [(model, measured(model, Path(scratch, str(place)), home)) for place, model in enumerate(models)]
+        results = [
+            (model, kept(model, given) or measured_now(model, Path(scratch, str(place)), home))
+            for place, model in enumerate(models)
+        ]
     text = page(results, described())
     print(text)
     if given.model is None:
@@ -55,8 +60,24 @@ def main() -> int:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--model", choices=[model.name for model in MODELS])
     return parser.parse_args()
+
+
+def kept(model: Model, given: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
+    """What an interrupted run measured of a model, on whatever machine that was."""
+    file = KEPT / f"{model.name}.json"
+    found: dict[str, dict[str, Any]] | None = json.loads(file.read_text()) if given.resume and file.exists() else None
+    return found
+
+
+def measured_now(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]]:
+    """Measured, and kept for a run that resumes this one."""
+    found = measured(model, folder, home)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{model.name}.json").write_text(json.dumps(found))
+    return found
 
 
 def measured(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]]:

@@ -189,7 +189,8 @@ class _Compilation:
         with stage("keys"):
             made = self._assemble(staging, scratch, tuned.run_arguments, setup)
             if made.program != program:
-                raise EngineError("The engine made another program of the same network the second time.")
+                what = _differing(program, made.program)
+                raise EngineError(f"The engine made another program of the same network the second time: {what}.")
         with stage("prove"):
             prove_once(self.engine, made, setup, scratch / _KEY, judging)
         report = FidelityReport.of(fidelity, judging.kind)
@@ -317,6 +318,11 @@ class _Compilation:
             input_visibility=self.options.input_visibility,
             proving_key=scratch / _KEY,
         )
+
+
+def _differing(one: Program, other: Program) -> str:
+    fields = (field for field in type(one).model_fields if getattr(one, field) != getattr(other, field))
+    return "; ".join(f"{field} {getattr(one, field)} and {getattr(other, field)}" for field in fields)
 
 
 def _largest(options: CompileOptions, home: Home) -> int:
