@@ -1,13 +1,17 @@
+import json
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
 from zkinfer.cli.demo.onchain import gas_table, shortened
 from zkinfer.cli.demo.pictures import beside, draw
 from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story
+from zkinfer.cli.main import app
 
 
 def test_picture_has_a_line_for_every_row_of_pixels():
@@ -61,3 +65,45 @@ def test_gas_table_has_a_line_for_every_step():
 def test_reason_of_a_contract_is_shown_without_most_of_its_hashes():
     assert shortened(f"NotOpen(id = 0x{'ab' * 32}, state = 2)") == "NotOpen(id = 0xabababab…, state = 2)"
     assert shortened(f"NotOwner(0x{'ab' * 20})") == f"NotOwner(0x{'ab' * 20})"
+
+
+class Told:
+    """A story that is over at once, and leaves a file as the real one does."""
+
+    folders: ClassVar = [None]
+
+    def __init__(self, *, folder, **_):
+        self.folders.append(folder)
+
+    def tell(self):
+        (self.folders[-1] / "digits.circuit").mkdir()
+        return {"ok": True}
+
+
+@pytest.fixture
+def demo(monkeypatch, tmp_path):
+    """The command with that story; says how it ended, and where the story was told."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("zkinfer.cli.demo.story.Story", Told)
+    return lambda *options: (CliRunner().invoke(app, ["demo", "--json", *options]), Told.folders[-1])
+
+
+def test_demo_leaves_no_folder_unless_it_is_to_keep_one(demo, tmp_path):
+    outcome, folder = demo()
+    assert (outcome.exit_code, json.loads(outcome.stdout)) == (0, {"ok": True})
+    assert not folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_keeps_what_it_is_to_keep(demo, tmp_path):
+    outcome, folder = demo("--keep", "mine")
+    assert (outcome.exit_code, folder.resolve()) == (0, tmp_path / "mine")
+    assert (folder / "digits.circuit").is_dir()
+
+
+def test_demo_is_told_into_no_folder_that_is_there(demo, tmp_path):
+    (tmp_path / "mine").mkdir()
+    outcome, _ = demo("--keep", "mine")
+    assert outcome.exit_code == 1
+    assert "exists already" in json.loads(outcome.stdout)["error"]["cause"]
+    assert list((tmp_path / "mine").iterdir()) == []

@@ -1,0 +1,42 @@
+import json
+from dataclasses import asdict
+
+import pytest
+from tests.unit.circuits.making import engine_failing_at, engine_with
+from typer.testing import CliRunner
+
+from zkinfer.circuits import Home, machine
+from zkinfer.circuits.cost import Speed
+from zkinfer.circuits.speeds import known_speed
+from zkinfer.cli.main import app
+
+SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0, small=0.5, large=8.0, gain=0.75)
+
+
+@pytest.fixture
+def calibrate(tmp_path, monkeypatch):
+    """The command, with an engine in place of those that the program has."""
+    monkeypatch.setenv("ZKINFER_HOME", str(tmp_path))
+
+    def call(engine):
+        monkeypatch.setattr("zkinfer.circuits.engines.production_engines", lambda: {engine.id: engine})
+        outcome = CliRunner().invoke(app, ["calibrate", "--json"])
+        return outcome.exit_code, json.loads(outcome.stdout), " ".join(outcome.stderr.split())
+
+    return call
+
+
+def test_calibrate_measures_and_keeps_the_speed(calibrate, tmp_path):
+    engine = engine_with(measure_speed=lambda *_, **__: SPEED)
+    status, document, said = calibrate(engine)
+    assert (status, document["engine"], document["machine"]) == (0, engine.id, machine.fingerprint())
+    assert document["speed"] == asdict(SPEED)
+    assert "2.00 s for each unit of work" in said
+    assert known_speed(engine, Home(tmp_path)) == SPEED
+
+
+def test_calibrate_with_an_engine_that_fails_keeps_nothing(calibrate, tmp_path):
+    engine = engine_failing_at("measure_speed")
+    status, document, _ = calibrate(engine)
+    assert (status, document["error"]["cause"]) == (1, "It broke at measure_speed.")
+    assert known_speed(engine, Home(tmp_path)) is None
