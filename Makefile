@@ -22,8 +22,9 @@ help: ## Show this list.
 demo: $(VENV)/demo ## Compile, prove, verify, refuse and act on a chain, with a real model, in under two minutes.
 	$(BIN)/zkinfer demo
 
+# In the order of their names: files of tests/e2e and tests/integration take longest, and so come first.
 test: $(VENV)/dev ## Run every test; long ones are listed at the end.
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not alone" --durations=15
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not alone" --durations=15
 	$(BIN)/python -m pytest -m alone --durations=5
 ifndef HAS_NODE
 	@echo 'skipped: forge and the parts on anvil, because there is no npm here; see make contracts-test'
@@ -47,7 +48,8 @@ format: $(VENV)/dev ## Put the code into the house style.
 contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and write what Python ships. Needs node.
 	$(BIN)/python contracts/build.py
 
-contracts-test: $(VENV)/dev ## Format, lint and test the contracts, compare the artefacts. Skipped where there is no node.
+contracts-# In the order of their names: files of tests/e2e and tests/integration take longest, and so come first.
+test: $(VENV)/dev ## Format, lint and test the contracts, compare the artefacts. Skipped where there is no node.
 ifdef HAS_NODE
 	$(MAKE) --no-print-directory $(NODE)/.package-lock.json
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
