@@ -48,8 +48,7 @@ format: $(VENV)/dev ## Put the code into the house style.
 contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and write what Python ships. Needs node.
 	$(BIN)/python contracts/build.py
 
-contracts-# In the order of their names: files of tests/e2e and tests/integration take longest, and so come first.
-test: $(VENV)/dev ## Format, lint and test the contracts, compare the artefacts. Skipped where there is no node.
+contracts-test: $(VENV)/dev ## Format, lint and test the contracts, compare the artefacts. Skipped where there is no node.
 ifdef HAS_NODE
 	$(MAKE) --no-print-directory $(NODE)/.package-lock.json
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test

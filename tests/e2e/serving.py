@@ -21,10 +21,16 @@ import numpy as np
 import onnx
 import tritonclient.grpc as triton
 from onnx import helper, numpy_helper
+from tests.integration import stored
+
+from zkinfer.circuits import Home, compile_model
+from zkinfer.circuits.engines.ezkl import EzklEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
+
+    from zkinfer.circuits.tensors import Visibility
 
 PROGRAM = Path(sys.executable).with_name("zkinfer")
 MODEL = "small"
@@ -238,8 +244,8 @@ def kill_process(pid: int) -> bool:
 # --- the model, which is proven in a fraction of a second
 
 
-def write_small_model(path: Path) -> None:
-    """A dense network of 4-16-3 with fixed random weights."""
+def write_small_model(folder: Path) -> tuple[Path, Path]:
+    """A dense network of 4-16-3 with fixed random weights, and samples for it."""
     random = np.random.default_rng(0)
 
     def weights(name: str, *shape: int) -> onnx.TensorProto:
@@ -253,22 +259,20 @@ def write_small_model(path: Path) -> None:
     ports = [helper.make_tensor_value_info(*port) for port in (("x", 1, [1, 4]), ("y", 1, [1, 3]))]
     constants = [weights("w0", 4, 16), weights("b0", 16), weights("w1", 16, 3), weights("b1", 3)]
     graph = helper.make_graph(nodes, "network", ports[:1], ports[1:], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-
-
-def compile_small_model(folder: Path, home: Path, *options: str, name: str = MODEL) -> Path:
-    """A repository in `folder` with the small model as version 1 of `name`; the ONNX file lies beside it."""
     model, samples = folder / "model.onnx", folder / "samples.npz"
-    if not model.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_small_model(model)
-        inputs: dict[str, Any] = {"x": np.random.default_rng(1).uniform(-1, 1, (16, 1, 4)).astype(np.float32)}
-        np.savez(samples, **inputs)
-    target = folder / "models" / name / "1"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+    inputs: dict[str, Any] = {"x": np.random.default_rng(1).uniform(-1, 1, (16, 1, 4)).astype(np.float32)}
+    np.savez(samples, **inputs)
+    return model, samples
+
+
+def compile_small_model(folder: Path, home: Path, visibility: Visibility = "public") -> Path:
+    """A repository in `folder`, which is new, with the small model as version 1; the ONNX file lies beside it."""
+    target = folder / "models" / MODEL / "1"
     target.parent.mkdir(parents=True)
-    made = ("compile", model, "--calibration", samples, "--setup", "insecure-dev", "--effort", "quick", "--out", target)
-    command = [str(PROGRAM), *map(str, made), *options]
-    subprocess.run(command, check=True, capture_output=True, env=environment(home))
+    model, samples = write_small_model(folder)
+    options = stored.options(f"small/{visibility}", visibility)
+    compile_model(model, target, engine=EzklEngine(), home=Home(home), calibration=samples, options=options)
     return folder / "models"
 
 

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from tests.e2e.serving import write_small_model
 from tests.e2e.shell import SHM, Shell, nothing_left, running
 from tests.integration import bench
 from tests.waiting import eventually
@@ -18,27 +19,32 @@ from zkinfer.circuits import Circuit
 pytestmark = pytest.mark.alone
 
 COMPILE_MOMENTS, PROVE_MOMENTS = 8, 5
-COMPILE = ("compile", bench.MODEL, "--calibration", bench.CALIBRATION, "--setup", "insecure-dev")
-COMPILE += ("--effort", "quick", "--out")
 
 
 @pytest.fixture(scope="module")
 def killed_home(base):
     """A home of its own, with the setup at hand, so that nothing of other tests lies there."""
-    home = base / "killed home"
-    (home / "setups").mkdir(parents=True)
-    bench.Home(home).setups.insecure_dev(12)
-    return home
+    home = bench.home_in(base / "killed home")
+    home.setups.insecure_dev(12)
+    return home.root
 
 
 @pytest.fixture(scope="module")
-def durations(base, killed_home, digits, answered):
+def small(base):
+    """The arguments of a compile, but for the folder to make: all the stages in a few seconds, the search too."""
+    folder = base / "to compile"
+    folder.mkdir()
+    model, samples = write_small_model(folder)
+    return "compile", model, "--calibration", samples, "--setup", "insecure-dev", "--effort", "quick", "--out"
+
+
+@pytest.fixture(scope="module")
+def durations(base, killed_home, small, digits, answered):
     """Seconds that a whole compile and a whole prove take here; also fills the cache of keys."""
     folder = base / "durations"
     folder.mkdir()
     shell = Shell(killed_home, folder)
-    assert shell("calibrate").status == 0  # which the first compile would do
-    compile_seconds = min(seconds(shell, *COMPILE, folder / f"out-{number}") for number in range(2))
+    compile_seconds = min(seconds(shell, *small, folder / f"out-{number}") for number in range(2))
     prove = ("prove", digits, "--input", answered / "image-0.json", "--out")
     return compile_seconds, min(seconds(shell, *prove, f"{number}.json") for number in range(3))
 
@@ -50,9 +56,9 @@ def seconds(shell, *arguments):
 
 
 @pytest.fixture
-def compiling(tmp_path):
+def compiling(small, tmp_path):
     """The arguments of a compile into the folder of `killed`."""
-    return *COMPILE, tmp_path / "out"
+    return *small, tmp_path / "out"
 
 
 @pytest.fixture
@@ -100,8 +106,8 @@ def test_compile_killed_at_any_moment_leaves_nothing(killed, compiling, duration
     unfinished(killed)
 
 
-def test_compile_into_a_relative_folder_killed_leaves_nothing(killed, durations):
-    status, _ = stopped(killed, (*COMPILE, "out"), durations[0] * 0.5, signal.SIGKILL)
+def test_compile_into_a_relative_folder_killed_leaves_nothing(killed, small, durations):
+    status, _ = stopped(killed, (*small, "out"), durations[0] * 0.5, signal.SIGKILL)
     assert status == -signal.SIGKILL
     unfinished(killed)
 
@@ -116,10 +122,11 @@ def test_prove_killed_at_any_moment_leaves_nothing(killed, proving, durations, m
         assert bench.Attestation.read(killed.folder / "a.json")
 
 
-def test_compile_and_prove_after_the_kills_succeed(killed, proving, compiling, durations, answered):
+def test_compile_and_prove_after_the_kills_succeed(killed, proving, compiling, durations):
     assert killed(*compiling).status == 0
     assert killed(*proving).status == 0
-    assert killed("prove", "out", "--input", answered / "image-0.json", "--out", "b.json").status == 0
+    (killed.folder / "x.json").write_text('{"x": [[0.5, -0.5, 0.25, 1.0]]}')
+    assert killed("prove", "out", "--input", "x.json", "--out", "b.json").status == 0
     assert not running(os.getpid())
 
 

@@ -8,6 +8,7 @@ import queue
 import re
 import shutil
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -230,7 +231,7 @@ def unpacked(data):
 
 
 def places_of(patterns, *folders, read=None):
-    """The files that hold the marker now. `read` remembers large ones, which are read again only if they changed."""
+    """The files that hold the marker now. `read` remembers them, so that they are read again only if they changed."""
     found = set()
     for folder in folders:
         for path in files_below(folder):
@@ -247,10 +248,11 @@ def files_below(folder):
 
 
 def has_changed(path, read):
+    """Whether it may hold what was not read. Times are coarse: one that was read soon after a change is read again."""
     status = path.stat()
     state = (status.st_ino, status.st_size, status.st_mtime_ns)
-    before, read[path] = read.get(path), state
-    return status.st_size < 1 << 20 or before != state
+    before, read[path] = read.get(path), (state, time.time())
+    return before is None or before[0] != state or before[1] < status.st_mtime + 1
 
 
 def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_its_attestation(
@@ -313,7 +315,7 @@ def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_i
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
 def test_marker_that_is_not_public_is_in_no_attestation(home, tmp_path, visibility):
-    models = compile_small_model(tmp_path / "made", home.root, "--inputs", visibility)
+    models = compile_small_model(tmp_path / "made", home.root, visibility)
     patterns = spellings(models)
     with Server(tmp_path, models, home.root, ("--workers", "1")) as server, client_of(server) as client:
         result = client.infer(MODEL, given(MARKER), parameters={"zkinfer_proof_mode": "sync"}, client_timeout=90)
@@ -327,6 +329,21 @@ def test_marker_that_is_not_public_is_in_no_attestation(home, tmp_path, visibili
 def test_scan_finds_the_marker_where_it_is_written(tmp_path, spelt):
     (tmp_path / "leak").write_text(json.dumps({"x": [MARKER.tolist()]}))
     assert places_of(spelt, tmp_path) == {tmp_path / "leak"}
+
+
+def test_scan_with_a_memory_finds_what_takes_the_place_of_as_many_bytes(tmp_path, spelt):
+    read, marker = {}, json.dumps(MARKER.tolist())
+    for text in (" " * len(marker), marker):
+        (tmp_path / "leak").write_text(text)
+        found = places_of(spelt, tmp_path, read=read)
+    assert found == {tmp_path / "leak"}
+
+
+def test_scan_with_a_memory_does_not_read_again_what_has_long_been_as_it_is(tmp_path):
+    (tmp_path / "old").touch()
+    os.utime(tmp_path / "old", (1, 1))
+    read = {}
+    assert [has_changed(tmp_path / "old", read) for _ in range(3)] == [True, False, False]
 
 
 def test_scan_looks_into_an_attestation(tmp_path, spelt):

@@ -50,23 +50,6 @@ def golden(base, home, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tuned_twice(home, tmp_path_factory):
-    """The demo's model, compiled two times."""
-
-    def compiled(name):
-        return compile_model(
-            bench.MODEL,
-            tmp_path_factory.mktemp(name) / "digits.circuit",
-            engine=EzklEngine(),
-            home=home,
-            calibration=bench.CALIBRATION,
-            options=CompileOptions(setup="insecure-dev"),
-        ).circuit
-
-    return compiled("once"), compiled("again")
-
-
-@pytest.fixture(scope="module")
 def sigmoid(home, tmp_path_factory):
     """A lookup table calibrated on -1..1 only, so that other inputs leave it; the engine may take ten seconds."""
     folder = tmp_path_factory.mktemp("sigmoid")
@@ -140,12 +123,6 @@ def test_golden_model_has_the_pinned_verifying_key_and_model_id(golden):
 def test_two_processes_with_other_hash_seeds_make_the_same_files_and_keys(golden):
     assert golden[0] == golden[1]
     assert set(golden[0]["files"]) == {"network.onnx", "settings.json", "vk.key", "vka.bin"}
-
-
-def test_model_tuned_twice_has_the_same_circuit_digest(tuned_twice):
-    first, second = tuned_twice
-    assert first.manifest == second.manifest
-    assert first.digest == second.digest
 
 
 def test_verifying_key_of_the_engine_is_the_one_the_circuit_names(digits):
