@@ -34,7 +34,9 @@ from zkinfer.contracts.abi import call_data, constructor_data, function_named  #
 from zkinfer.contracts.chain import Chain  # noqa: E402
 from zkinfer.contracts.client import Ledger, Registry  # noqa: E402
 from zkinfer.contracts.deploying import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
+from zkinfer.contracts.hashing import keccak256  # noqa: E402
 from zkinfer.contracts.requests import NOBODY  # noqa: E402
+from zkinfer.contracts.solc import Solc  # noqa: E402
 from zkinfer.prover import Prover  # noqa: E402
 from zkinfer.verifier.codec import from_base64  # noqa: E402
 
@@ -194,10 +196,10 @@ def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
     """The same for a verifier generated for this circuit, behind a registry and a ledger of its own."""
     setup = bench.home.setups.serving(bench.circuit.manifest.program.log_rows, "hermez")
     source = EzklEngine().evm_verifier(bench.circuit.folder, setup.path, dedicated=True)
-    compiled = build.compile_dedicated(source)
-    halo2 = bench.create(bytes.fromhex(compiled["bytecode"][2:]))
+    compiled = Solc.find(build.COMPILER).dedicated(source)
+    halo2 = bench.create(compiled.creation)
     digest = word(bench.circuit.manifest.identity.verifying_key.removeprefix("keccak256:"))
-    adapter = bench.create(constructor_data("DedicatedHalo2Adapter", (halo2, word(compiled["codeHash"]), digest)))
+    adapter = bench.create(constructor_data("DedicatedHalo2Adapter", (halo2, keccak256(compiled.deployed), digest)))
     stop = bench.create(constructor_data("EmergencyStop", (adapter, bench.chain.address, NOBODY, bytes(32))))
     router = bench.create(constructor_data("VerifierRouter", (bench.chain.address, [stop])))
     registry = bench.create(constructor_data("ModelRegistry", (router, False)))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -21,7 +20,9 @@ from typing import Any
 
 import canary
 from zkinfer.circuits.digest import keccak256
-from zkinfer.contracts.patching import patch_dedicated, patch_reusable
+from zkinfer.contracts.errors import CompilerError
+from zkinfer.contracts.patching import patch_reusable
+from zkinfer.contracts.solc import GENERATED_SETTINGS, Solc
 
 HERE = Path(__file__).resolve().parent
 ARTEFACTS = HERE / "zkinfer/contracts/artefacts"
@@ -41,8 +42,7 @@ SHIPPED = (
     "VerifierRouter",
 )
 GENERATED = "Halo2VerifierReusable"
-# The optimiser's number hardly matters for hand-written assembly, and the IR pipeline cannot take the dedicated one.
-GENERATED_SETTINGS = {"evmVersion": "cancun", "optimizer": {"enabled": True, "runs": 200}}
+COMPILER = HERE / "solc.js"
 _AST_ID = re.compile(r"(?<=\))\d+(?=_storage)")
 
 
@@ -76,54 +76,34 @@ def finish(files: dict[Path, str]) -> bool:
     return not (stale and checking)
 
 
-def compile_generated(source: str, name: str = GENERATED) -> dict[str, Any]:
-    """The artefact of a generated verifier."""
-    output = run_compiler({f"{name}.sol": {"content": source}}, GENERATED_SETTINGS)
-    return artefact_of(name, output["contracts"][f"{name}.sol"][name])
-
-
-def compile_dedicated(source: str) -> dict[str, Any]:
-    """The artefact of the verifier of one circuit, from the source that the engine generated."""
-    return compile_generated(patch_dedicated(source), "Halo2Verifier")
+def compile_generated(source: str) -> dict[str, Any]:
+    """The artefact of the generated verifier for all circuits."""
+    contracts = run_compiler({f"{GENERATED}.sol": source}, GENERATED_SETTINGS)
+    return artefact_of(GENERATED, contracts[f"{GENERATED}.sol"][GENERATED])
 
 
 def compile_project() -> dict[str, dict[str, Any]]:
     """The artefacts of all contracts that are shipped, compiled as foundry.toml says."""
     profile = tomllib.loads((HERE / "foundry.toml").read_text())["profile"]["default"]
     paths = sorted((HERE / "src").rglob("*.sol"))
-    sources: dict[str, Any] = {str(path.relative_to(HERE)): {"content": path.read_text()} for path in paths}
-    sources[f"node_modules/{TIMELOCK}"] = {"content": (HERE / "node_modules" / TIMELOCK).read_text()}
+    sources = {str(path.relative_to(HERE)): path.read_text() for path in paths}
+    sources[f"node_modules/{TIMELOCK}"] = (HERE / "node_modules" / TIMELOCK).read_text()
     settings = {
         "evmVersion": profile["evm_version"],
         "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
         "remappings": profile["remappings"],
     }
-    output = run_compiler(sources, settings)
-    found = {name: one for unit in output["contracts"].values() for name, one in unit.items()}
+    contracts = run_compiler(sources, settings)
+    found = {name: one for unit in contracts.values() for name, one in unit.items()}
     return {name: artefact_of(name, found[name]) for name in SHIPPED}
 
 
-def run_compiler(sources: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def run_compiler(sources: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
     """One run of the compiler; exits with its message where it fails."""
-    wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode", "storageLayout"]
-    metadata = {"bytecodeHash": "none", "appendCBOR": False}
-    request = {
-        "language": "Solidity",
-        "sources": sources,
-        "settings": {**settings, "metadata": metadata, "outputSelection": {"*": {"*": wanted}}},
-    }
-    done = subprocess.run(
-        ["node", str(HERE / "solc.js")],  # noqa: S607 - whichever node there is
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    output: dict[str, Any] = json.loads(done.stdout)
-    failed = [error["formattedMessage"] for error in output.get("errors", []) if error["severity"] == "error"]
-    if failed:
-        sys.exit("\n".join(failed))
-    return output
+    try:
+        return Solc.find(COMPILER).compile(sources, settings)
+    except CompilerError as err:
+        sys.exit(str(err))
 
 
 def artefact_of(name: str, compiled: dict[str, Any]) -> dict[str, Any]:

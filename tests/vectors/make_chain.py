@@ -27,8 +27,9 @@ from zkinfer.circuits.setups.ceremonies import CEREMONIES
 from zkinfer.circuits.setups.curve import FIELD as Q
 from zkinfer.circuits.tensors import TensorSpec, quantise
 from zkinfer.contracts.hashing import words
-from zkinfer.contracts.registration import VISIBILITIES, Registration
+from zkinfer.contracts.registration import VISIBILITIES, Registration, dedicated_selector
 from zkinfer.contracts.requests import ANY_INPUT, Request, commitment, listing_of
+from zkinfer.contracts.solc import Solc
 from zkinfer.prover import Prover
 from zkinfer.verifier.codec import from_base64
 
@@ -260,7 +261,7 @@ def proofs() -> dict:
                 "adapter": ADAPTER,
             },
             "model": maker.model(),
-            "dedicated": build.compile_dedicated(source)["bytecode"],
+            "dedicated": "0x" + Solc.find(build.COMPILER).dedicated(source).creation.hex(),
             "batch": [maker.case(number, CONSUMER, REQUESTER) for number in range(BATCH)],
             "onDedicated": maker.case(0, CONSUMER, REQUESTER, maker.dedicated),
             "lock": maker.case(0, LOCK, LOCK),
@@ -277,7 +278,7 @@ class Maker:
         self.prover = Prover(home=home)
         self.registration = registration_of(circuit)
         self.listing = listing_of(self.registration, PUBLISHER)
-        selector = dedicated_selector(self.registration.key)
+        selector = dedicated_selector(self.registration.key_digest)
         self.dedicated = listing_of(replace(self.registration, selector=selector), PUBLISHER)
         with np.load(DEMO / "held-out.npz") as data:
             self.images = data["image"]
@@ -324,13 +325,6 @@ class Maker:
 
     def proven(self, number: int, context: Context) -> dict:
         return proven(self.prover.prove(self.circuit, {"image": self.images[number]}, context))
-
-
-def dedicated_selector(key: bytes) -> bytes:
-    """As DedicatedHalo2Adapter computes it: of abi.encode(name, digest of the key)."""
-    name = b"ezkl-23.0.5-halo2-kzg-bn254-dedicated-v1"
-    encoded = words([64, keccak256(key).value, len(name)]) + name.ljust(64, b"\0")
-    return keccak256(encoded).value[:4]
 
 
 def proven(attestation) -> dict:

@@ -3,7 +3,7 @@
 A file for each chain, in canonical JSON: sorted, without spaces. Governance and salt are what the constructors were
 given; all addresses follow from them, so a file that says anything else is refused. Whether the chain agrees,
 `verify_deployment` finds out. Where power changed hands since, `accepted` says who may have it, as whoever keeps the
-file agreed to.
+file agreed to; `dedicated` are the verifiers of single circuits that were deployed since.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ import re
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from zkinfer.contracts.dedicated import DedicatedVerifier
 from zkinfer.contracts.deploying import CANARY_KEY, Governance, Plan, plan
 from zkinfer.contracts.errors import AddressBookError
 from zkinfer.contracts.hashing import keccak256
 from zkinfer.contracts.loading import load, load_canary
 from zkinfer.contracts.powers import POWERS, Powers
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Value = TypeVar("_Value")
 FORMAT: Final = "zkinfer-deployment/1"
 _MAX_BYTES: Final = 1 << 16
+_DEDICATED_WORDS: Final = ("key_digest", "creation_hash", "code_hash")
 _ADDRESS, _WORD = re.compile(r"0x[0-9a-f]{40}"), re.compile(r"0x[0-9a-f]{64}")
 
 
@@ -35,6 +41,7 @@ class AddressBook:
     governance: Governance
     salt: bytes = bytes(32)
     accepted: Powers | None = None
+    dedicated: tuple[DedicatedVerifier, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -45,6 +52,29 @@ class AddressBook:
     def addresses(self) -> dict[str, str]:
         """Addresses by name."""
         return self.plan.addresses
+
+    @property
+    def guardian(self) -> str:
+        """Who stops verifiers: the one that was planned, or was accepted since."""
+        return self.accepted.guardian if self.accepted else self.governance.guardian
+
+    def dedicated_at(self, selector: bytes) -> DedicatedVerifier | None:
+        """The verifier of one circuit that has this selector, if it is known."""
+        return next((one for one in self.dedicated if one.selector == selector), None)
+
+    def require_agreed(self, verifier: DedicatedVerifier) -> None:
+        """Raise AddressBookError where another verifier stands here for the same circuit."""
+        known = self.dedicated_at(verifier.selector)
+        if known is not None and replace(known, accepted=verifier.accepted) != verifier:
+            raise AddressBookError(
+                f"The address book names another verifier of this circuit, under 0x{verifier.selector.hex()}.",
+                "The engine or the compiler writes another one now; a selector is used once.",
+            )
+
+    def holding(self, *verifiers: DedicatedVerifier) -> Self:
+        """The same with these verifiers of single circuits, in place of those with their selectors."""
+        known = {one.selector: one for one in (*self.dedicated, *verifiers)}
+        return replace(self, dedicated=tuple(known[selector] for selector in sorted(known)))
 
     def to_bytes(self) -> bytes:
         """The file's content."""
@@ -59,6 +89,8 @@ class AddressBook:
         }
         if self.accepted is not None:
             document["accepted"] = asdict(self.accepted)
+        if self.dedicated:
+            document["dedicated"] = [_written(one) for one in self.dedicated]
         return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -78,6 +110,7 @@ class AddressBook:
             raise _wrong("salt")
         accepted = _powers(document["accepted"]) if "accepted" in document else None
         book = cls(chain_id, _governance(document.get("governance")), bytes.fromhex(salt[2:]), accepted)
+        book = book.holding(*_dedicated(document.get("dedicated", []), book.salt))
         book._require(document)
         if book.to_bytes() != data:
             raise AddressBookError("The address book is not in canonical form, or holds more than it may.")
@@ -112,7 +145,7 @@ def holds(path: Path, book: AddressBook) -> bool:
     """Whether a file is of this deployment, whoever governs it; raises AddressBookError for another's, or none."""
     if not path.exists():
         return False
-    if replace(read_book(path), accepted=book.accepted) != book:
+    if replace(read_book(path), accepted=book.accepted, dedicated=book.dedicated) != book:
         raise AddressBookError(
             f"{path} names another deployment on chain {book.chain_id}.",
             "Give another file with --deployment, or remove this one.",
@@ -123,17 +156,33 @@ def holds(path: Path, book: AddressBook) -> bool:
 def write_book(book: AddressBook, path: Path) -> None:
     """Write a file, whole or not at all; raises AddressBookError where another deployment stands there.
 
-    One that is there keeps whom it accepts.
+    One that is there keeps whom it accepts, and the verifiers of single circuits.
     """
     if not holds(path, book):
         _write(book, path)
 
 
-def accept_powers(book: AddressBook, path: Path, powers: Powers) -> None:
-    """Write down who governs a deployment now; raises AddressBookError where another deployment stands there."""
-    accepting = replace(book, accepted=None if powers == Powers.planned(book.plan) else powers)
+def accept_powers(book: AddressBook, path: Path, powers: Powers, guardians: Mapping[bytes, str] | None = None) -> None:
+    """Write down who governs a deployment now; raises AddressBookError where another deployment stands there.
+
+    `guardians` are those of verifiers of single circuits, by selector.
+    """
+    now = {one.selector: one.accepted or one.guardian for one in book.dedicated} | dict(guardians or {})
+    agreed = [replace(one, accepted=_unless(now[one.selector], one.guardian)) for one in book.dedicated]
+    accepting = replace(book.holding(*agreed), accepted=_unless(powers, Powers.planned(book.plan)))
     holds(path, accepting)
     _write(accepting, path)
+
+
+def keep_dedicated(path: Path, verifier: DedicatedVerifier) -> None:
+    """Write a verifier of one circuit into the file of its deployment, unless it stands there.
+
+    Raises AddressBookError where another one stands there for the same circuit.
+    """
+    book = read_book(path)
+    book.require_agreed(verifier)
+    if book.dedicated_at(verifier.selector) is None:
+        _write(book.holding(verifier), path)
 
 
 def _write(book: AddressBook, path: Path) -> None:
@@ -187,6 +236,30 @@ def _powers(found: object) -> Powers:
     if set(given) != set(POWERS):
         raise _wrong("accepted")
     return Powers(**{**given, **{name: tuple(accounts or ()) for name, accounts in lists.items()}})
+
+
+def _unless(found: _Value, planned: _Value) -> _Value | None:
+    return None if found == planned else found
+
+
+def _written(one: DedicatedVerifier) -> dict[str, Any]:
+    names = {name: getattr(one, name) for name in _DEDICATED_WORDS} | {"guardian": one.guardian}
+    accepted = {} if one.accepted is None else {"accepted": one.accepted}
+    return {**names, **accepted, "addresses": one.addresses, "selector": "0x" + one.selector.hex()}
+
+
+def _dedicated(found: object, salt: bytes) -> list[DedicatedVerifier]:
+    """What `_written` wrote; that nothing else stands there, the comparison of the whole finds out."""
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise _wrong("dedicated")
+    for one in found:
+        for name in _DEDICATED_WORDS:
+            if not isinstance(one.get(name), str) or not _WORD.fullmatch(one[name]):
+                raise _wrong(f"dedicated.{name}")
+        if not _is_address(one.get("guardian")) or not _is_address(one.get("accepted", one["guardian"])):
+            raise _wrong("dedicated.guardian")
+    names = (*_DEDICATED_WORDS, "guardian", "accepted")
+    return [DedicatedVerifier(**{name: one[name] for name in names if name in one}, salt=salt) for one in found]
 
 
 def _is_address(value: object) -> bool:

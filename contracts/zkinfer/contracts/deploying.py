@@ -17,10 +17,12 @@ from zkinfer.contracts.registration import SELECTOR
 from zkinfer.contracts.requests import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.loading import ContractName
+
+    OnPart = Callable[[str, str, bool], None]
 
 FACTORY: Final = "0x4e59b44847b379578588920ca78fbf26c0b4956c"
 """Arachnid's deterministic deployment proxy: calldata is a salt and creation code."""
@@ -37,6 +39,9 @@ _FACTORY_TRANSACTION: Final = (
 _CREATION_GAS, _GAS_OF_CODE, _PREPARE_GAS = 250_000, 200, 500_000
 REGISTERED_KEYS: Final = 0  # the slot of the generated verifier's map of keys
 CANARY_KEY: Final = "CanaryKey"
+RECOVERY: Final = (
+    "Use a listing under the selector of a verifier that runs, or deploy the version of zkinfer that has a sound one."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,11 @@ class Governance:
     test: bool = False
 
 
+def create2_address(salt: bytes, creation_hash: bytes) -> str:
+    """Where the factory puts the contract whose creation code, arguments included, has this hash."""
+    return "0x" + keccak256(b"\xff" + bytes.fromhex(FACTORY[2:]) + salt + creation_hash)[12:].hex()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One contract of a deployment: its code with arguments, and the address that follows."""
@@ -67,8 +77,7 @@ class Part:
     @property
     def address(self) -> str:
         """Where CREATE2 puts it."""
-        origin = bytes.fromhex(FACTORY[2:])
-        return "0x" + keccak256(b"\xff" + origin + self.salt + keccak256(self.creation))[12:].hex()
+        return create2_address(self.salt, keccak256(self.creation))
 
     @property
     def gas(self) -> int:
@@ -113,7 +122,7 @@ def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
     return Plan(governance, tuple(parts.values()))
 
 
-def deploy(chain: Chain, wanted: Plan, on_part: Callable[[str, str, bool], None] = lambda *_: None) -> list[str]:
+def deploy(chain: Chain, wanted: Plan, on_part: OnPart = lambda *_: None) -> list[str]:
     """Create what is missing, and return the names of what was created: none where all was there.
 
     `on_part` is told of each part: name, address, and whether it is created now.
@@ -130,13 +139,7 @@ def deploy(chain: Chain, wanted: Plan, on_part: Callable[[str, str, bool], None]
     """
     _require_not_stopped(chain, wanted)
     _ensure_factory(chain)
-    made = []
-    for part in wanted.parts:
-        missing = not chain.code(part.address)
-        on_part(part.name, part.address, missing)
-        if missing:
-            _create(chain, part)
-            made.append(part.name)
+    made = create_missing(chain, wanted.parts, on_part)
     _prepare_canary(chain, wanted.addresses)
     if chain.sends:
         verify_running(chain, wanted)
@@ -152,17 +155,32 @@ def verify_running(chain: Chain, wanted: Plan) -> None:
     Raises DeploymentError, which names the part, or CodeMismatchError.
     """
     verify_code(chain, wanted)
+    require_running(chain, wanted)
+
+
+def require_running(chain: Chain, wanted: Plan) -> None:
+    """Return if proofs are verified by the verifier for all circuits and can be; raise DeploymentError if not.
+
+    The caller has compared the code.
+    """
     at, digest = wanted.addresses, load_canary().key_digest
     route = _route(chain, at["VerifierRouter"])
-    expected: list[tuple[str, object, object]] = [
-        ("the route", at["EmergencyStop"], route),
-        ("whether the verifier runs", True, chain.read("EmergencyStop", at["EmergencyStop"], "live")),
-        ("the ledger's chain", chain.id, chain.read("InferenceLedger", at["InferenceLedger"], "HOME_CHAIN")),
-        ("the canary's key", 1, _registered(chain, at["Halo2VerifierReusable"], digest)),
+    require_home(chain, wanted)
+    expected: list[tuple[str, object, object, str]] = [
+        ("the route", at["EmergencyStop"], route, ""),
+        ("whether the verifier runs", True, chain.read("EmergencyStop", at["EmergencyStop"], "live"), RECOVERY),
+        ("the canary's key", 1, _registered(chain, at["Halo2VerifierReusable"], digest), "Deploy again."),
     ]
-    for what, planned, found in expected:
+    for what, planned, found, cure in expected:
         if found != planned:
-            raise DeploymentError(f"On chain {chain.id} {what} is {found!r} instead of {planned!r}.")
+            raise DeploymentError(f"On chain {chain.id} {what} is {found!r} instead of {planned!r}.", cure)
+
+
+def require_home(chain: Chain, wanted: Plan) -> None:
+    """Return if the ledger was deployed on this very chain, not before it split; raise DeploymentError if not."""
+    home = chain.read("InferenceLedger", wanted.addresses["InferenceLedger"], "HOME_CHAIN")
+    if home != chain.id:
+        raise DeploymentError(f"On chain {chain.id} the ledger's chain is {home!r} instead of {chain.id!r}.")
 
 
 def verify_code(chain: Chain, wanted: Plan) -> None:
@@ -187,19 +205,37 @@ def _route(chain: Chain, router: str) -> str:
     except RevertedError as err:  # the constructor made it
         raise DeploymentError(
             f"On chain {chain.id} the route of 0x{SELECTOR.hex()} was removed, for ever.",
-            "Register under the selector of a sound verifier, or deploy with the version of zkinfer that has one.",
+            RECOVERY,
         ) from err
 
 
-def _require_part(chain: Chain, part: Part) -> None:
-    code = chain.code(part.address)
+def require_there(chain: Chain, name: str, address: str) -> bytes:
+    """The code at an address; raises DeploymentError where there is none."""
+    code = chain.code(address)
     if not code:
-        raise DeploymentError(f"There is no {part.name} at {part.address} on chain {chain.id}.", "Deploy first.")
+        raise DeploymentError(f"There is no {name} at {address} on chain {chain.id}.", "Deploy first.")
+    return code
+
+
+def _require_part(chain: Chain, part: Part) -> None:
+    code = require_there(chain, part.name, part.address)
     if part.name == CANARY_KEY:
         if code != b"\0" + load_canary().key:
             raise DeploymentError(f"What lies at {part.address} is not the canary's key.")
         return
     load(part.name).require_code(code)
+
+
+def create_missing(chain: Chain, parts: Iterable[Part], on_part: OnPart) -> list[str]:
+    """Create those that are not there, in order, and return their names; see `deploy`."""
+    made = []
+    for part in parts:
+        missing = not chain.code(part.address)
+        on_part(part.name, part.address, missing)
+        if missing:
+            _create(chain, part)
+            made.append(part.name)
+    return made
 
 
 def _create(chain: Chain, part: Part) -> None:

@@ -29,6 +29,10 @@ class PatchError(ChainError):
     """The source that the engine generated is not the one that the patch was written for."""
 
 
+class CompilerError(ChainError):
+    """The Solidity compiler is missing, is of another version, or refuses a source."""
+
+
 class RpcError(ChainError):
     """The node cannot be reached, or what it answers makes no sense."""
 

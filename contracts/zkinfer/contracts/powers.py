@@ -127,6 +127,11 @@ def verify_deployment(chain: Chain, wanted: Plan, accepted: Powers | None = None
         RpcError: as `governed`.
     """
     verify_running(chain, wanted)
+    return verify_governance(chain, wanted, accepted)
+
+
+def verify_governance(chain: Chain, wanted: Plan, accepted: Powers | None = None) -> Governed:
+    """The same, of who governs only; the caller has compared the code."""
     found = governed(chain, wanted)
     if told := (accepted or Powers.planned(wanted)).difference(found.powers):
         raise DeploymentError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from zkinfer.contracts.abi import call_data, function_named
+from zkinfer.contracts.errors import TransactionFailedError
 
 if TYPE_CHECKING:
     from web3.types import TxReceipt
@@ -54,9 +55,10 @@ class Timelock:
         """The name of an operation, at every timelock."""
         return bytes(self._chain.read("TimelockController", self.address, "hashOperation", *operation.arguments))
 
-    def state(self, operation: Operation) -> OperationState:
-        """How far an operation is."""
-        number: int = self._chain.read("TimelockController", self.address, "getOperationState", self.id_of(operation))
+    def state(self, operation: Operation | bytes) -> OperationState:
+        """How far an operation is, or one that is named by its id."""
+        named = operation if isinstance(operation, bytes) else self.id_of(operation)
+        number: int = self._chain.read("TimelockController", self.address, "getOperationState", named)
         return _STATES[number]
 
     def due(self, operation: Operation) -> int:
@@ -70,6 +72,25 @@ class Timelock:
             "schedule": call_data(schedule, (*operation.arguments, self.delay())),
             "execute": call_data(execute, operation.arguments),
         }
+
+    def cancelling(self, named: bytes) -> bytes:
+        """The calldata that cancels an operation, for accounts that this program does not send for."""
+        return call_data(function_named("TimelockController", "cancel"), (named,))
+
+    def cancel(self, named: bytes) -> TxReceipt | None:
+        """Have a scheduled operation not be done, as a canceller; it can be scheduled anew. Raises as `Chain.send`.
+
+        Raises TransactionFailedError where it does not wait.
+        """
+        state = self.state(named)
+        if state not in ("waiting", "ready"):
+            told = "was executed already" if state == "done" else "was never scheduled, or is cancelled"
+            raise TransactionFailedError(
+                f"The operation 0x{named.hex()} {told}.", "`zkinfer chain route add` and `remove` print an operation."
+            )
+        return self._chain.ensure(
+            lambda: self.state(named) == "unset", lambda: self._chain.send(self.address, self.cancelling(named))
+        )
 
     def schedule(self, operation: Operation) -> TxReceipt | None:
         """Have it wait, as a proposer; None where it waits already, or is done. Raises as `Chain.send`."""

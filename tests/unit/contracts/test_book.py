@@ -3,13 +3,19 @@ from dataclasses import replace
 
 import pytest
 
-from zkinfer.contracts.book import AddressBook, accept_powers, read_book, write_book
+from zkinfer.contracts.book import AddressBook, accept_powers, keep_dedicated, read_book, write_book
+from zkinfer.contracts.dedicated import DedicatedVerifier
 from zkinfer.contracts.deploying import Governance, plan
 from zkinfer.contracts.errors import AddressBookError
 from zkinfer.contracts.powers import Powers
 
 GUARDIAN, PROPOSER = "0x" + "9a" * 20, "0x" + "b0" * 20
 BOOK = AddressBook(31337, Governance(GUARDIAN, (PROPOSER, GUARDIAN), delay=60, test=True), b"\7" * 32)
+
+
+ALONE = DedicatedVerifier("0x" + "1a" * 32, "0x" + "2a" * 32, "0x" + "3a" * 32, GUARDIAN, BOOK.salt)
+OTHER = replace(ALONE, key_digest="0x" + "4a" * 32)
+KNOWING = BOOK.holding(ALONE, OTHER)
 
 
 def edited(**changes):
@@ -58,6 +64,71 @@ def test_powers_that_are_none_are_refused(change, what):
     known = json.loads(replace(BOOK, accepted=Powers.planned(BOOK.plan)).to_bytes())["accepted"]
     with pytest.raises(AddressBookError, match=f"field {what}"):
         AddressBook.from_bytes(edited(accepted=known | change))
+
+
+def knowing(**changes):
+    (first, *others) = json.loads(KNOWING.to_bytes())["dedicated"]
+    return edited(dedicated=[first | changes, *others])
+
+
+def test_verifiers_of_single_circuits_are_kept_by_selector(tmp_path):
+    path = tmp_path / "31337.json"
+    write_book(BOOK, path)
+    for one in (OTHER, ALONE, OTHER):
+        keep_dedicated(path, one)
+    write_book(BOOK, path)  # keeps them too
+    assert read_book(path) == KNOWING == BOOK.holding(OTHER, ALONE)
+    assert KNOWING.dedicated_at(ALONE.selector) == ALONE
+    assert KNOWING.dedicated_at(b"\1\2\3\4") is None
+
+
+@pytest.mark.parametrize("change", [{"code_hash": "0x" + "5a" * 32}, {"guardian": PROPOSER}])
+def test_another_verifier_of_a_circuit_is_not_written(tmp_path, change):
+    path = tmp_path / "31337.json"
+    write_book(BOOK, path)
+    keep_dedicated(path, ALONE)
+    with pytest.raises(AddressBookError, match=f"another verifier of this circuit, under 0x{ALONE.selector.hex()}"):
+        keep_dedicated(path, replace(ALONE, **change))
+    assert read_book(path) == BOOK.holding(ALONE)
+
+
+def test_guardians_that_are_accepted_are_kept_until_they_are_the_first_again(tmp_path):
+    path, planned = tmp_path / "31337.json", Powers.planned(BOOK.plan)
+    accept_powers(KNOWING, path, planned, {ALONE.selector: PROPOSER})
+    agreed = read_book(path)
+    assert agreed == KNOWING.holding(replace(ALONE, accepted=PROPOSER))
+    keep_dedicated(path, ALONE)
+    accept_powers(agreed, path, planned)
+    assert read_book(path) == agreed
+    accept_powers(agreed, path, planned, {ALONE.selector: GUARDIAN})
+    assert read_book(path) == KNOWING
+
+
+def test_guardian_of_new_verifiers_is_the_accepted_one():
+    assert BOOK.guardian == GUARDIAN
+    assert replace(BOOK, accepted=replace(Powers.planned(BOOK.plan), guardian=PROPOSER)).guardian == PROPOSER
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (edited(dedicated={}), "field dedicated"),
+        (edited(dedicated=[1]), "field dedicated"),
+        (edited(dedicated=[]), "canonical form"),
+        (knowing(key_digest="0x1a"), "field dedicated.key_digest"),
+        (knowing(code_hash=None), "field dedicated.code_hash"),
+        (knowing(guardian="0x" + "9A" * 20), "field dedicated.guardian"),
+        (knowing(accepted=None), "field dedicated.guardian"),
+        (knowing(code_hash="0x" + "5a" * 32), "canonical form"),  # its addresses do not follow
+        (knowing(addresses={}), "canonical form"),
+        (knowing(colour="red"), "holds more than it may"),
+        (edited(dedicated=json.loads(KNOWING.to_bytes())["dedicated"][::-1]), "canonical form"),
+        (edited(dedicated=json.loads(BOOK.holding(ALONE).to_bytes())["dedicated"] * 2), "canonical form"),
+    ],
+)
+def test_verifiers_that_are_none_are_refused(data, what):
+    with pytest.raises(AddressBookError, match=what):
+        AddressBook.from_bytes(data)
 
 
 @pytest.mark.parametrize("accepted", [None, [], "all"])

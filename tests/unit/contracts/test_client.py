@@ -1,13 +1,11 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.contracts.fakenode import unchanged
+from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.contracts import Registration, Request, commitment, load_canary
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.client import EmergencyStop, Ledger, Registry
-from zkinfer.contracts.deploying import Governance, deploy, plan
-from zkinfer.contracts.embedded import embedded_chain
 from zkinfer.contracts.errors import AlreadyRegisteredError, RevertedError, TransactionFailedError
 from zkinfer.contracts.fees import Fees
 from zkinfer.contracts.sending import Quote
@@ -26,21 +24,12 @@ CANARY = Registration(
 
 @pytest.fixture(scope="module")
 def base():
-    chain = embedded_chain()
-    wanted = plan(Governance(chain.address, ("0x" + "b0" * 20,), delay=60))
-    deploy(chain, wanted)
-    return chain, wanted.addresses
-
-
-@pytest.fixture
-def chain(base):
-    with unchanged(base[0]):
-        yield base[0]
+    return deployed_chain()
 
 
 @pytest.fixture
 def deployed(base):
-    return base[1]
+    return base[1].addresses
 
 
 @pytest.fixture

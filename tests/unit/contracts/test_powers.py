@@ -2,11 +2,10 @@ from dataclasses import replace
 
 import pytest
 from eth_abi.abi import encode
-from tests.unit.contracts.fakenode import unchanged
+from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploying import Governance, deploy, plan
-from zkinfer.contracts.embedded import embedded_chain
+from zkinfer.contracts.deploying import deploy
 from zkinfer.contracts.errors import DeploymentError, RpcError
 from zkinfer.contracts.hashing import keccak256
 from zkinfer.contracts.powers import Powers, governed, verify_deployment
@@ -18,16 +17,8 @@ MALLORY = "0x" + "66" * 20
 @pytest.fixture(scope="module")
 def base():
     """A deployment whose timelock the paying account governs, with no delay."""
-    chain = embedded_chain()
-    wanted = plan(Governance(chain.address, (chain.address,), delay=0))
-    deploy(chain, wanted)
-    return chain, wanted
-
-
-@pytest.fixture
-def chain(base):
-    with unchanged(base[0]):
-        yield base[0]
+    chain, book = deployed_chain(delay=0)
+    return chain, book.plan
 
 
 @pytest.fixture

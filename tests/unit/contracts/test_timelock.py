@@ -1,11 +1,10 @@
 import pytest
-from tests.unit.contracts.fakenode import unchanged
+from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.client import Registry
-from zkinfer.contracts.deploying import SELECTOR, Governance, deploy, plan, verify_running
-from zkinfer.contracts.embedded import embedded_chain
-from zkinfer.contracts.errors import DeploymentError, RevertedError
+from zkinfer.contracts.deploying import SELECTOR, Governance, plan, verify_running
+from zkinfer.contracts.errors import DeploymentError, RevertedError, TransactionFailedError
 from zkinfer.contracts.signers import unsafe_dev_account
 from zkinfer.contracts.timelock import Timelock, route_added, route_removed
 
@@ -14,16 +13,8 @@ DELAY = 60
 
 @pytest.fixture(scope="module")
 def base():
-    chain = embedded_chain()
-    wanted = plan(Governance(chain.address, (chain.address,), delay=DELAY))
-    deploy(chain, wanted)
-    return chain, wanted.addresses
-
-
-@pytest.fixture
-def chain(base):
-    with unchanged(base[0]):
-        yield base[0]
+    chain, book = deployed_chain(DELAY)
+    return chain, book.addresses
 
 
 @pytest.fixture
@@ -81,6 +72,36 @@ def test_others_have_no_power(base, chain, timelock, removal, step):
     other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
     with pytest.raises(RevertedError, match="AccessControlUnauthorizedAccount"):
         step(Timelock(other, timelock.address), removal)
+
+
+def test_scheduled_operation_is_cancelled_and_can_be_scheduled_anew(chain, timelock, removal):
+    timelock.schedule(removal)
+    timelock.cancel(timelock.id_of(removal))
+    assert timelock.state(removal) == timelock.state(timelock.id_of(removal)) == "unset"
+    timelock.schedule(removal)
+    wait(chain)
+    timelock.cancel(timelock.id_of(removal))
+    with pytest.raises(RevertedError, match="TimelockUnexpectedOperationState"):
+        timelock.execute(removal)
+
+
+def test_operation_that_does_not_wait_is_not_cancelled(chain, timelock, removal):
+    named = timelock.id_of(removal)
+    with pytest.raises(TransactionFailedError, match=f"0x{named.hex()} was never scheduled, or is cancelled"):
+        timelock.cancel(named)
+    timelock.schedule(removal)
+    wait(chain)
+    timelock.execute(removal)
+    with pytest.raises(TransactionFailedError, match=f"0x{named.hex()} was executed already"):
+        timelock.cancel(named)
+
+
+def test_others_cancel_nothing(chain, timelock, removal):
+    timelock.schedule(removal)
+    other = Timelock(Chain(chain._web3, unsafe_dev_account(1, chain.id)), timelock.address)
+    with pytest.raises(RevertedError, match="AccessControlUnauthorizedAccount"):
+        other.cancel(timelock.id_of(removal))
+    assert timelock.state(removal) == "waiting"
 
 
 def test_operation_is_named_by_what_it_does(base, timelock, removal):

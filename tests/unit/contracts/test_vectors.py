@@ -7,6 +7,7 @@ from tests.vectors import make_chain
 
 from zkinfer.circuits.digest import keccak256
 from zkinfer.contracts import Registration, listing_of
+from zkinfer.contracts.registration import dedicated_selector
 
 
 def test_stored_values_are_made_anew():
@@ -19,7 +20,7 @@ def test_stored_proofs_are_of_the_stored_requests():
     registration = Registration(
         model["onnxDigest"], bytes.fromhex(model["key"][2:]), "public", model["inputs"], model["outputs"]
     )
-    dedicated = replace(registration, selector=make_chain.dedicated_selector(registration.key))
+    dedicated = replace(registration, selector=dedicated_selector(registration.key_digest))
     publisher = stored["addresses"]["publisher"]
     assert registration.model_id == model["modelId"]
     assert listing_of(registration, publisher) == model["listing"] == stored["lock"]["request"]["listing"]

@@ -1,0 +1,13 @@
+"""Deployments on chains of their own, for tests of what goes on there."""
+
+from zkinfer.contracts.book import AddressBook
+from zkinfer.contracts.deploying import Governance, deploy
+from zkinfer.contracts.embedded import embedded_chain
+
+
+def deployed_chain(delay=60):
+    """A fresh chain, and a deployment on it that the paying account governs; takes seconds."""
+    chain = embedded_chain()
+    book = AddressBook(chain.id, Governance(chain.address, (chain.address,), delay=delay))
+    deploy(chain, book.plan)
+    return chain, book
