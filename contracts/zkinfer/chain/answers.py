@@ -14,7 +14,7 @@ from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.circuits.errors import CircuitError, DataError
 from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts import ANY_INPUT, NOBODY, Request, commitment
-from zkinfer.contracts.registration import Registration
+from zkinfer.contracts.registration import SELECTOR, Registration
 from zkinfer.verifier import ContextMismatchError, InputMismatchError, InstanceCountError
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ class Answer:
     instances: list[int]
 
 
-def registration_of(circuit: Circuit, fee: int = 0, uri: str = "") -> Registration:
+def registration_of(circuit: Circuit, fee: int = 0, uri: str = "", selector: bytes = SELECTOR) -> Registration:
     """What a publisher says of a circuit.
 
     Args:
         circuit: an opened circuit.
         fee: what an answer costs at least, in wei.
         uri: where to read more.
+        selector: of the verifier of its proofs; by default the one for all circuits.
 
     Raises:
         CircuitError: no contract verifies proofs of this circuit's engine, or the key is not the manifest's.
@@ -66,6 +67,7 @@ def registration_of(circuit: Circuit, fee: int = 0, uri: str = "") -> Registrati
         outputs=sum(slot.count for slot in program.slots if slot.role == "output"),
         fee=fee,
         uri=uri,
+        selector=selector,
     )
     if registration.model_id != circuit.model_id:
         raise CircuitError(f"The verifying key in {circuit.folder} is not the one that its manifest names.")

@@ -9,7 +9,8 @@ listing makes the key again, from the ONNX file and the circuit's recipe, and co
 (4) the words of the key that lie on the chain are these
 (5) it tells of the inputs what the circuit does, and has as many public values for inputs and outputs
 (6) it names the circuit's setup
-(7) its proofs go to the deployment's verifier, and that runs
+(7) its proofs go to the deployment's verifier for all circuits, or to one for this circuit alone, and that runs; of the
+    latter, the code is generated from the rebuilt circuit and compiled again, and must be what lies on the chain
 
 Nothing that the circuit's folder holds is trusted, beyond what is published as its recipe.
 """
@@ -17,13 +18,19 @@ Nothing that the circuit's folder holds is trusted, beyond what is published as 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from zkinfer.chain.dedicated import generated_verifier
 from zkinfer.chain.errors import ListingError
 from zkinfer.circuits.assembly import rebuild
 from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.contracts.client import EmergencyStop, Registry
-from zkinfer.contracts.registration import SELECTOR
+from zkinfer.contracts.loading import load
+from zkinfer.contracts.registration import SELECTOR, dedicated_selector
+from zkinfer.contracts.requests import NOBODY
+from zkinfer.contracts.routing import route_of
+from zkinfer.contracts.solc import Solc, code_hash
 from zkinfer.verifier import Trusted
 
 if TYPE_CHECKING:
@@ -36,7 +43,10 @@ if TYPE_CHECKING:
     from zkinfer.contracts.book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.listing import Listing
+    from zkinfer.contracts.routing import Route
+    from zkinfer.contracts.solc import Generated
 
+_SHARED: Final = "0x" + SELECTOR.hex()
 _HINT: Final = "Do not rely on this listing, unless its publisher shows another circuit that it is of."
 
 
@@ -54,7 +64,7 @@ class Check:
             raise ListingError(f"On the chain, {self.what} is {self.found}; it must be {self.wanted}.", _HINT)
 
 
-def rebuilt_circuit(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_dev_setup: bool = False) -> Rebuilt:
+def circuit_made_again(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_dev_setup: bool = False) -> Rebuilt:
     """Check (2): the circuit, made again from one's own ONNX file. Takes as long as making keys, the first time.
 
     Raises:
@@ -70,7 +80,6 @@ def rebuilt_circuit(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_
         )
     trusted = Trusted.of([model], home.setups, home.rebuilt)
     engine, setup = trusted.engine(recipe.engine), trusted.setup(recipe.setup, circuit.manifest.program.log_rows)
-    engine.check_run_arguments(recipe.run_arguments)
     made = rebuild(model, recipe, engine=engine, setup=setup, cache=trusted.cache)
     if made.identity != identity:
         raise ListingError(
@@ -90,6 +99,7 @@ def verify_listing(
     home: Home,
     *,
     unsafe_accept_dev_setup: bool = False,
+    solc: Path | None = None,
     observer: Callable[[Check], None] = lambda _: None,
 ) -> Listing:
     """Return what the registry says of a listing if all checks pass, in the module's order.
@@ -102,11 +112,14 @@ def verify_listing(
         model: one's own copy of the ONNX file.
         home: setups, and where rebuilt circuits are kept.
         unsafe_accept_dev_setup: take a circuit whose proofs anybody can forge.
+        solc: the compiler, for a verifier of one circuit; by default the one on PATH.
         observer: told of each check that passed.
 
     Raises:
         ListingError: the first check that failed.
-        ZkinferError: as `rebuilt_circuit`.
+        ZkinferError: as `circuit_made_again`.
+        CompilerError: there is no compiler for the verifier of one circuit.
+        CodeMismatchError: its proofs go to contracts that are not of this version.
         ChainError: the node failed.
     """
     registry = Registry(chain, book.addresses["ModelRegistry"])
@@ -117,10 +130,17 @@ def verify_listing(
 
     settle(Check("the status", registry.status(listing), "active"))  # (1)
     found = registry.listing(listing)
-    made = rebuilt_circuit(circuit, model, home, unsafe_accept_dev_setup=unsafe_accept_dev_setup)  # (2)
+    compiler = None if found.selector == _SHARED else Solc.find(solc)  # to miss it later would cost minutes
+    made = circuit_made_again(circuit, model, home, unsafe_accept_dev_setup=unsafe_accept_dev_setup)  # (2)
     for check in _said(chain, found, made, circuit):  # (3) to (6)
         settle(check)
-    for check in _verified(chain, book, found):  # (7)
+    route = route_of(chain, book.addresses["VerifierRouter"], bytes.fromhex(found.selector[2:]))
+    if compiler is None:
+        verified = _shared(chain, book, found, route)
+    else:
+        generated = partial(generated_verifier, made.folder, circuit.manifest, home, compiler)
+        verified = _dedicated(chain, found, route, generated)
+    for check in verified:  # (7)
         settle(check)
     return found
 
@@ -139,12 +159,25 @@ def _said(chain: Chain, found: Listing, made: Rebuilt, circuit: Circuit) -> Iter
     yield Check("the trusted setup", found.setup, _hex(circuit.manifest.recipe.setup.tau_g2))
 
 
-def _verified(chain: Chain, book: AddressBook, found: Listing) -> Iterator[Check]:
-    at, selector = book.addresses, "0x" + SELECTOR.hex()
-    yield Check("the proving system", found.selector, selector)
-    route = chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SELECTOR)
-    yield Check("the verifier of its proofs", route, at["EmergencyStop"])
-    yield Check("whether the verifier runs", EmergencyStop(chain, at["EmergencyStop"]).live(), True)
+def _shared(chain: Chain, book: AddressBook, found: Listing, route: Route) -> Iterator[Check]:
+    stop = book.addresses["EmergencyStop"]
+    yield Check("the proving system", found.selector, _SHARED)
+    yield Check("the verifier of its proofs", route.verifier, stop)
+    yield Check("whether the verifier runs", EmergencyStop(chain, stop).live(), True)
+
+
+def _dedicated(chain: Chain, found: Listing, route: Route, generated: Callable[[], Generated]) -> Iterator[Check]:
+    """From the route to the generated code: each contract is ours by its code, and names the next."""
+    yield Check("the proving system", found.selector, "0x" + dedicated_selector(found.key_digest).hex())
+    yield Check("the state of its route", route.state, "live")
+    load("EmergencyStop").require_code(chain.code(route.verifier))
+    yield Check("the canary of its stop", chain.read("EmergencyStop", route.verifier, "CANARY"), NOBODY)
+    adapter = chain.read("EmergencyStop", route.verifier, "VERIFIER")
+    load("DedicatedHalo2Adapter").require_code(chain.code(adapter))
+    keyed = "0x" + chain.read("DedicatedHalo2Adapter", adapter, "KEY_DIGEST").hex()
+    yield Check("the key of its verifier", keyed, found.key_digest)
+    code = chain.code(chain.read("DedicatedHalo2Adapter", adapter, "HALO2"))
+    yield Check("the code of its verifier", code_hash(code), code_hash(generated().deployed))
 
 
 def _hex(digest: str) -> str:

@@ -2,16 +2,16 @@ from dataclasses import replace
 from types import SimpleNamespace as Fake
 
 import pytest
-from tests.unit.contracts.fakenode import unchanged
+from tests.unit.contracts import dedicated
+from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.chain import listings
 from zkinfer.chain.errors import ListingError
-from zkinfer.chain.listings import rebuilt_circuit, verify_listing
-from zkinfer.contracts import AddressBook, Governance, Registration, load_canary
+from zkinfer.chain.listings import circuit_made_again, verify_listing
+from zkinfer.contracts import Registration, load_canary
 from zkinfer.contracts.client import EmergencyStop, Registry
-from zkinfer.contracts.deploying import deploy
-from zkinfer.contracts.embedded import embedded_chain
-from zkinfer.contracts.hashing import keccak256
+from zkinfer.contracts.errors import CodeMismatchError, CompilerError
+from zkinfer.contracts.solc import Solc
 
 ONNX = "ab" * 32
 CANARY = Registration(onnx_digest="0x" + ONNX, key=load_canary().key, visibility="public", inputs=1, outputs=1)
@@ -19,16 +19,8 @@ CANARY = Registration(onnx_digest="0x" + ONNX, key=load_canary().key, visibility
 
 @pytest.fixture(scope="module")
 def base():
-    chain = embedded_chain()
-    book = AddressBook(chain.id, Governance(chain.address, ("0x" + "b0" * 20,), delay=60))
-    deploy(chain, book.plan)
+    chain, book = deployed_chain(delay=0)
     return chain, book, Registry(chain, book.addresses["ModelRegistry"]).register(CANARY)
-
-
-@pytest.fixture
-def chain(base):
-    with unchanged(base[0]):
-        yield base[0]
 
 
 @pytest.fixture
@@ -36,21 +28,29 @@ def registry(base):
     return Registry(base[0], base[1].addresses["ModelRegistry"])
 
 
+def made_of(registration, folder):
+    """What making a registered circuit again gives."""
+    key = registration.key
+    (folder / "vka.bin").write_bytes((len(key) // 32).to_bytes(8, "little") + key)
+    counts = {"context": 5, "input": registration.inputs, "output": registration.outputs}
+    return Fake(
+        folder=folder,
+        identity=Fake(
+            model=f"sha256:{registration.onnx_digest[2:]}",
+            verifying_key=f"keccak256:{registration.key_digest[2:]}",
+            model_id=registration.model_id,
+        ),
+        program=Fake(
+            slots=[Fake(role=role, count=count) for role, count in counts.items()],
+            inputs=[Fake(visibility="public")],
+            log_rows=11,
+        ),
+    )
+
+
 @pytest.fixture
 def made(tmp_path):
-    """What making the circuit of the canary again gives."""
-    key = CANARY.key
-    (tmp_path / "vka.bin").write_bytes((len(key) // 32).to_bytes(8, "little") + key)
-    slots = [Fake(role="context", count=5), Fake(role="input", count=1), Fake(role="output", count=1)]
-    return Fake(
-        folder=tmp_path,
-        identity=Fake(
-            model=f"sha256:{ONNX}",
-            verifying_key=f"keccak256:{keccak256(key).hex()}",
-            model_id=CANARY.model_id,
-        ),
-        program=Fake(slots=slots, inputs=[Fake(visibility="public")], log_rows=11),
-    )
+    return made_of(CANARY, tmp_path)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def check(monkeypatch, base, made):
         folder="canary.circuit",
         manifest=Fake(recipe=Fake(setup=Fake(tau_g2="sha256:" + load_canary().setup[2:], is_insecure_dev=False))),
     )
-    monkeypatch.setattr(listings, "rebuilt_circuit", lambda *_, **__: made)
+    monkeypatch.setattr(listings, "circuit_made_again", lambda *_, **__: made)
 
     def checked(listing=base[2]):
         passed = []
@@ -70,7 +70,7 @@ def check(monkeypatch, base, made):
     return checked
 
 
-def test_listing_of_the_rebuilt_circuit_passes_every_check(chain, check):
+def test_listing_of_the_circuit_made_again_passes_every_check(chain, check):
     assert len(check()) == 12
 
 
@@ -145,4 +145,84 @@ def test_circuit_under_insecure_dev_is_refused_before_it_is_made_again(check):
     check.circuit.manifest.recipe.setup.is_insecure_dev = True
     check.circuit.manifest.identity = None
     with pytest.raises(ListingError, match=r"anybody can forge its proofs.*--unsafe-accept-dev-setup"):
-        rebuilt_circuit(check.circuit, "model.onnx", "home")
+        circuit_made_again(check.circuit, "model.onnx", "home")
+
+
+class TestVerifierOfOneCircuit:
+    """Of the digits, whose verifier the stored vectors have."""
+
+    @pytest.fixture
+    def listing(self, chain, base, registry):
+        dedicated.routed(chain, base[1])
+        return registry.register(dedicated.REGISTRATION)
+
+    @pytest.fixture
+    def made(self, tmp_path):
+        return made_of(dedicated.REGISTRATION, tmp_path)
+
+    @pytest.fixture
+    def at(self, base):
+        return dedicated.wanted_in(base[1]).addresses
+
+    @pytest.fixture(autouse=True)
+    def generated(self, monkeypatch):
+        """What the engine and the compiler make, without them."""
+        monkeypatch.setattr(Solc, "find", lambda _: "solc")
+        monkeypatch.setattr(listings, "generated_verifier", lambda *_: dedicated.GENERATED)
+
+    def test_listing_passes_every_check(self, check, listing):
+        assert check(listing)[-5:] == [
+            "the proving system",
+            "the state of its route",
+            "the canary of its stop",
+            "the key of its verifier",
+            "the code of its verifier",
+        ]
+
+    def test_code_that_the_engine_does_not_write_is_refused(self, monkeypatch, check, listing):
+        monkeypatch.setattr(listings, "generated_verifier", lambda *_: Fake(deployed=b"\1"))
+        with pytest.raises(ListingError, match=r"the code of its verifier is 0x\w+; it must be 0x"):
+            check(listing)
+
+    def test_verifier_that_was_stopped_is_refused(self, chain, at, check, listing):
+        EmergencyStop(chain, at["EmergencyStop"]).stop()
+        with pytest.raises(ListingError, match="the state of its route is stopped; it must be live"):
+            check(listing)
+
+    @pytest.mark.parametrize(
+        ("name", "found", "told"),
+        [
+            ("CANARY", "0x" + "66" * 20, "the canary of its stop is 0x6666"),
+            ("KEY_DIGEST", b"\x66" * 32, "the key of its verifier is 0x6666"),
+            ("HALO2", "0x" + "66" * 20, "the code of its verifier is 0xc5d246"),  # of nothing
+        ],
+    )
+    def test_chain_of_contracts_that_ends_elsewhere_is_refused(
+        self, monkeypatch, chain, check, listing, name, found, told
+    ):
+        read = chain.read
+        monkeypatch.setattr(chain, "read", lambda *what: found if what[2] == name else read(*what))
+        with pytest.raises(ListingError, match=told):
+            check(listing)
+
+    @pytest.mark.parametrize("name", ["EmergencyStop", "DedicatedHalo2Adapter"])
+    def test_contract_on_the_way_that_is_not_ours_is_refused(self, monkeypatch, chain, at, check, listing, name):
+        code = chain.code
+        monkeypatch.setattr(chain, "code", lambda address: b"\1" if address == at[name] else code(address))
+        with pytest.raises(CodeMismatchError, match=f"not that of {name}"):
+            check(listing)
+
+    def test_selector_of_another_circuit_is_refused(self, monkeypatch, check, listing):
+        of = Registry.listing
+        monkeypatch.setattr(Registry, "listing", lambda *asked: replace(of(*asked), selector="0x01020304"))
+        with pytest.raises(ListingError, match="the proving system is 0x01020304; it must be 0x"):
+            check(listing)
+
+    def test_missing_compiler_is_told_before_the_circuit_is_made_again(self, monkeypatch, check, listing):
+        def missing(_):
+            raise CompilerError("It takes the Solidity compiler.")
+
+        monkeypatch.setattr(Solc, "find", missing)
+        monkeypatch.setattr(listings, "circuit_made_again", None)
+        with pytest.raises(CompilerError, match="takes the Solidity compiler"):
+            check(listing)
