@@ -13,8 +13,10 @@ from eth_account import Account
 from tests.e2e.shell import PROGRAM, Shell
 from tests.integration import bench
 
+from zkinfer.contracts.registration import SELECTOR
 from zkinfer.contracts.signers import encrypted
 
+SOLC = bench.REPOSITORY / "contracts/node_modules/.bin/solcjs"
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 PAGE = (bench.REPOSITORY / "docs/contracts.md").read_text(encoding="utf-8")
 FOREVER = "0x" + "ab" * 20
@@ -50,6 +52,13 @@ class Chain:
         os.killpg(self.process.pid, number)
         _, told = self.process.communicate(timeout=60)
         return self.process.returncode, told
+
+
+def compiler():
+    """The compiler of the contracts, as the command wants it."""
+    if not SOLC.exists() or shutil.which("node") is None:
+        pytest.skip("no Solidity compiler: install node and run npm install in contracts/")
+    return str(SOLC)
 
 
 def evm_options(evm):
@@ -188,7 +197,7 @@ def test_only_the_owner_changes_a_fee(deployed, registered):
 
 
 def test_route_is_scheduled_once_and_waits(deployed):
-    remove = ("route", "remove", "0x01020304")
+    remove = ("route", "remove", "0x" + SELECTOR.hex())
     shown = deployed.sees(*remove, "--show").document
     assert (shown["state"], shown["transactions"], set(shown["calls"])) == ("unset", [], {"schedule", "execute"})
     assert deployed(*remove).status == 1  # nobody typed that it is meant
@@ -197,6 +206,9 @@ def test_route_is_scheduled_once_and_waits(deployed):
     assert [len(one["transactions"]) for one in (first, again)] == [1, 0]
     refused = deployed("route", "add", "0x01020304", FOREVER)
     assert (refused.status, refused.document["error"]["type"]) == (1, "DeploymentError")
+    cancel = ("route", "cancel", first["operation"])
+    assert deployed(*cancel).document["state"] == "unset"
+    assert deployed(*cancel).status == 1
 
 
 def test_delay_of_a_deployment_is_not_changed_by_deploying(deployed):
@@ -329,36 +341,55 @@ def test_stop_is_not_sent_unless_it_is_meant_and_then_for_ever(deployed, posted,
     assert (verified.status, verified.document["error"]["type"]) == (1, "DeploymentError")
 
 
-@pytest.mark.slow
-def test_console_lines_of_the_page_succeed(home, digits, tmp_path):
-    (first, then) = re.findall(r"^```console\n(zkinfer chain .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert first == "zkinfer chain dev\n"
+def block_of_the_page(first):
+    """The lines of the block that begins with this command."""
+    (block,) = re.findall(rf"^```console\n({first} .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return block.splitlines()
+
+
+@pytest.fixture
+def reader(home, digits, tmp_path):
+    """Somebody who types the lines of the page, beside a chain for trials."""
     shutil.copytree(digits, tmp_path / "digits.circuit")
+    (tmp_path / "node_modules").symlink_to(SOLC.parents[1])
     (tmp_path / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
     chain = Chain(Shell(home.root, tmp_path), "--evm", "embedded")
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
     variables = {"PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"], "ZKINFER_DEPLOYMENT": "deployment.json"}
-    try:
-        for _ in range(2):  # as the page says, each can be repeated
-            lines = ["set -eu", *then.splitlines()]
-            done = subprocess.run(
-                ["bash", "-c", "\n".join(lines)],
-                cwd=tmp_path,
-                env=chain.shell.environment | variables,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=500,
-            )
-            assert done.returncode == 0, done.stderr
-            assert "recorded" in done.stderr
-            then = "\n".join(
-                line for line in then.splitlines() if line.startswith(("zkinfer chain d", "zkinfer chain p"))
-            )
-    finally:
-        chain.end()
-    assert "all was there" in done.stderr
-    assert "recorded before" in done.stderr
+
+    def typing(lines):
+        done = subprocess.run(
+            ["bash", "-c", "\n".join(["set -eu", *lines])],
+            cwd=tmp_path,
+            env=chain.shell.environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    yield typing
+    chain.end()
+
+
+@pytest.mark.slow
+def test_console_lines_of_the_page_succeed(reader):
+    lines = block_of_the_page("zkinfer chain deploy")
+    assert "recorded" in reader(lines)
+    again = reader([line for line in lines if line.startswith(("zkinfer chain d", "zkinfer chain p"))])
+    assert "all was there" in again
+    assert "recorded before" in again
+
+
+@pytest.mark.slow
+def test_lines_of_the_page_about_a_stop_end_with_a_record(reader):
+    compiler()
+    told = reader(block_of_the_page("export ZKINFER_DEPLOYMENT"))
+    assert "stopped on chain" in told
+    assert re.search(r"^state +recorded$", told, re.MULTILINE)
+    assert re.search(r"^verifierRuns +True$", told, re.MULTILINE)
 
 
 def test_interrupted_chain_ends_in_good_order(home, tmp_path):

@@ -15,6 +15,7 @@ from zkinfer.cli.chain.options import (
     parse_address,
     parse_coin,
     parse_selector,
+    parse_system,
     parse_word,
 )
 from zkinfer.contracts.errors import SignerError
@@ -53,6 +54,14 @@ def test_selector_that_is_none_is_refused(text):
     assert parse_selector("0x0102030A") == "0x0102030a"
     with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
         parse_selector(text)
+
+
+@pytest.mark.parametrize("text", ["", "own", "0x010203", "sharedx"])
+def test_verifier_is_named_by_a_word_or_a_selector(text):
+    words = ["shared", " Dedicated", "0x0102030A"]
+    assert [parse_system(word) for word in words] == ["shared", "dedicated", "0x0102030a"]
+    with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
+        parse_system(text)
 
 
 @pytest.mark.parametrize("text", ["", "0x", "ab" * 21, "0x" + "ab" * 19, "0x" + "ab" * 21, "0x" + "zz" * 20])

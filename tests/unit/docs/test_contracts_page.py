@@ -3,7 +3,15 @@
 import re
 from pathlib import Path
 
+from zkinfer.contracts.solc import SOLC_VERSION
+
 ROOT = Path(__file__).parents[3]
+
+
+def test_compiler_that_the_pages_name_is_the_pinned_one():
+    for name in ("contracts.md", "errors.md"):
+        named = re.findall(r"solc@([\d.]*\d)|compiler (\d[\d.]*\d)", (ROOT / "docs" / name).read_text())
+        assert {one or other for one, other in named} == {SOLC_VERSION}
 
 
 def test_shown_contract_is_the_source_without_comments():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,12 +11,14 @@ from zkinfer.cli.console import needing
 from zkinfer.cli.options import read_passphrase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from zkinfer.cli.chain.options import Connection, Payment
     from zkinfer.contracts.book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.client import EmergencyStop, Ledger, Registry
+    from zkinfer.contracts.registration import Registration
     from zkinfer.contracts.signers import Signer
 
 DEFAULT_RPC = "http://127.0.0.1:8545"
@@ -44,11 +46,27 @@ class Deployed:
         return Ledger(self.chain, self.book.addresses["InferenceLedger"])
 
     @property
+    def router(self) -> str:
+        """Which verifier is which; its address."""
+        return self.book.addresses["VerifierRouter"]
+
+    @property
     def stop(self) -> EmergencyStop:
-        """The emergency stop."""
+        """The emergency stop of the verifier for all circuits."""
         from zkinfer.contracts.client import EmergencyStop
 
         return EmergencyStop(self.chain, self.book.addresses["EmergencyStop"])
+
+    def require_live(self, selector: bytes) -> None:
+        """Return if proofs under a selector can be accepted; raise as `zkinfer.contracts.routing.require_live`."""
+        from zkinfer.contracts.routing import require_live
+
+        require_live(self.chain, self.book, selector)
+
+    def require_asked(self, listings: Iterable[str]) -> None:
+        """The same of the selectors of listings, as the registry has them; raises RevertedError for unknown ones."""
+        for selector in {self.registry.listing(one).selector for one in set(listings)}:
+            self.require_live(bytes.fromhex(selector[2:]))
 
 
 def open_chain(to: Connection, paid: Payment | None = None) -> Chain:
@@ -96,26 +114,32 @@ def book_path(to: Connection, chain_id: int) -> Path:
     return to.deployment or Home.from_environment().deployments / f"{chain_id}.json"
 
 
-def open_deployment(chain: Chain, to: Connection, *, running: bool = True) -> Deployed:
-    """The deployment that the address book names, compared with the chain: its code, and that it verifies proofs.
+def open_deployment(chain: Chain, to: Connection) -> Deployed:
+    """The deployment that the address book names, whose code was compared with the chain.
 
-    Who governs it is not compared, for that changes by rule; `zkinfer chain verify-deployment` does.
-
-    Args:
-        chain: where it lies.
-        to: names the address book.
-        running: compare also the route, and that nothing was stopped.
+    Whether it verifies proofs is asked by selector, see `Deployed.require_live`. Who governs it is not compared, for
+    that changes by rule; `zkinfer chain verify-deployment` does.
 
     Raises AddressBookError, WrongChainError, DeploymentError or CodeMismatchError.
     """
     from zkinfer.contracts.book import read_book
-    from zkinfer.contracts.deploying import verify_code, verify_running
+    from zkinfer.contracts.deploying import verify_code
 
     book = read_book(book_path(to, chain.id))
     chain.require_id(book.chain_id)
-    check = verify_running if running else verify_code
-    check(chain, book.plan)
+    verify_code(chain, book.plan)
     return Deployed(chain, book)
+
+
+def registered_as(circuit: Path, system: str, fee: int = 0, uri: str = "") -> Registration:
+    """What is registered of a circuit for the verifier that `--selector` names; raises CircuitError."""
+    from zkinfer.chain import registration_of
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.contracts.registration import SELECTOR, dedicated_selector
+
+    said = registration_of(Circuit.open(circuit), fee, uri)
+    named = {"shared": SELECTOR, "dedicated": dedicated_selector(said.key_digest)}
+    return replace(said, selector=named.get(system) or bytes.fromhex(system[2:]))
 
 
 def _signer(paid: Payment, chain_id: int) -> Signer:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.access import Deployed, open_chain, open_deployment
-from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_coin
+from zkinfer.cli.chain.access import Deployed, open_chain, open_deployment, registered_as
+from zkinfer.cli.chain.options import Connection, Payment, System, expanded, parse_address, parse_coin
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, failing_politely, plain, say
 from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
@@ -38,6 +38,7 @@ def request_command(
         str | None,
         typer.Option(parser=parse_address, metavar="ADDRESS", help="Who registered the circuit. Default: you."),
     ] = None,
+    selector: System = "shared",
     consumer: Annotated[
         str | None,
         typer.Option(parser=parse_address, metavar="ADDRESS", help="The contract that will act. Default: you."),
@@ -77,7 +78,7 @@ def request_command(
             deployed,
             circuit,
             input_,
-            publisher,
+            listing_asked(deployed, circuit, selector, publisher or deployed.chain.address),
             consumer,
             expires_in or timedelta(days=1),
             prover=prover,
@@ -94,7 +95,7 @@ def _placed(
     deployed: Deployed,
     circuit: Path,
     input_: Path | None,
-    publisher: str | None,
+    listing: str,
     consumer: str | None,
     lasts: timedelta,
     *,
@@ -103,13 +104,11 @@ def _placed(
     owner_fee: int | None,
 ) -> PlacedRequest:
     """The request, in the name of the paying account; raises as `request_for`."""
-    from zkinfer.chain import PlacedRequest, registration_of, request_for
+    from zkinfer.chain import PlacedRequest, request_for
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.data import read_inputs
-    from zkinfer.contracts import listing_of
 
     chain, opened = deployed.chain, Circuit.open(circuit)
-    listing = listing_of(registration_of(opened), publisher or chain.address)
     request = request_for(
         opened,
         None if input_ is None else read_inputs(input_, opened.manifest.program.inputs),
@@ -124,6 +123,22 @@ def _placed(
     return PlacedRequest(request, chain.id, deployed.ledger.address)
 
 
+def listing_asked(deployed: Deployed, circuit: Path, system: str, publisher: str) -> str:
+    """A publisher's listing of a circuit, whose verifier runs; raises InputError where it is not registered."""
+    from zkinfer.circuits.errors import InputError
+    from zkinfer.contracts import listing_of
+
+    registration = registered_as(circuit, system)
+    listing = listing_of(registration, publisher)
+    if deployed.registry.status(listing) == "unknown":
+        raise InputError(
+            f"{publisher} did not register {circuit} under the selector 0x{registration.selector.hex()}.",
+            "Name who did with --publisher, or its verifier with --selector; or register it: zkinfer chain register",
+        )
+    deployed.require_asked([listing])
+    return listing
+
+
 @expanded
 def open_command(request: RequestFile, to: Connection, paid: Payment, as_json: AsJson = False) -> None:
     """Open a request that lies in a file, and put its fees into escrow; to do it again changes nothing.
@@ -132,7 +147,9 @@ def open_command(request: RequestFile, to: Connection, paid: Payment, as_json: A
     """
     with failing_politely(as_json=as_json):
         deployed = open_deployment(open_chain(to, paid), to)
-        _open(deployed, placed_at(deployed, request), request, as_json=as_json)
+        placed = placed_at(deployed, request)
+        deployed.require_asked([placed.request.listing])
+        _open(deployed, placed, request, as_json=as_json)
 
 
 @expanded
@@ -143,7 +160,7 @@ def refund_command(request: RequestFile, to: Connection, paid: Payment, as_json:
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to, running=False)
+        deployed = open_deployment(chain, to)
         placed = placed_at(deployed, request)
         deployed.ledger.refund(placed.request)
         _end(deployed, f"the fees of {placed.id} are credited to {placed.request.refund_to}")
@@ -166,7 +183,7 @@ def withdraw_command(
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to, running=False)
+        deployed = open_deployment(chain, to)
         from zkinfer.contracts.fees import in_ether
 
         credit, taker = deployed.ledger.credit(chain.address), receiver or chain.address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.chain import asking, dev, governing, listings, models, posting, routes
+from zkinfer.cli.chain import asking, dev, governing, listings, models, posting, routes, verifiers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command("dev")(dev.dev_command)
 app.command("deploy")(governing.deploy_command)
 app.command("verify-deployment")(governing.verify_command)
+app.command("deploy-verifier")(verifiers.deploy_verifier_command)
 app.command("register")(models.register_command)
 app.command("verify-listing")(listings.verify_listing_command)
 app.command("request")(asking.request_command)

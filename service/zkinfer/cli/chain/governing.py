@@ -10,7 +10,8 @@ import typer
 
 from zkinfer.cli.chain.access import book_path, open_chain, open_deployment
 from zkinfer.cli.chain.listings import confirm
-from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_word
+from zkinfer.cli.chain.models import route_states
+from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_selector, parse_word
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
 from zkinfer.cli.options import AsJson, parse_period
@@ -18,12 +19,24 @@ from zkinfer.cli.options import AsJson, parse_period
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zkinfer.cli.chain.access import Deployed
     from zkinfer.contracts.book import AddressBook
     from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.client import EmergencyStop
     from zkinfer.contracts.deploying import Governance
     from zkinfer.contracts.powers import Governed
 
 _NO_SALT = "0x" + "00" * 32
+RouteName = Annotated[
+    str | None,
+    typer.Option(
+        "--selector",
+        parser=parse_selector,
+        metavar="SELECTOR",
+        help="Of another verifier. Default: the one for all circuits.",
+        show_default=False,
+    ),
+]
 
 
 @expanded
@@ -163,39 +176,50 @@ def verify_command(
             help="Write down in the address book who governs now, as what is expected from now on.",
         ),
     ] = False,
+    selector: RouteName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a deployment with the chain: code, route, that nothing was stopped, and who governs it.
+    """Compare a deployment with the chain: code, route, that its verifier runs, and who governs it.
 
+    With --selector, it is that verifier which must run. Of verifiers of single circuits that the address book names,
+    the code and who may stop them are compared too; whether such a code is of a circuit, `verify-listing` finds out.
     Who holds the timelock's roles is read from the chain, with its logs, so the node must keep old ones.
 
     Example: zkinfer chain verify-deployment --rpc https://... --deployment 1.json
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to)
-        from zkinfer.contracts.book import accept_powers, read_book
-        from zkinfer.contracts.deploying import verify_running
-        from zkinfer.contracts.powers import governed, verify_deployment
+        from zkinfer.contracts.book import accept_powers
+        from zkinfer.contracts.dedicated import guardian_of, require_guardian, verify_dedicated
+        from zkinfer.contracts.powers import governed, verify_governance
+        from zkinfer.contracts.registration import SELECTOR
 
-        path = book_path(to, chain.id)
-        book = read_book(path)
-        chain.require_id(book.chain_id)
+        deployed, path = open_deployment(chain, to), book_path(to, chain.id)
+        book = deployed.book
+        deployed.require_live(bytes.fromhex(selector[2:]) if selector else SELECTOR)
+        for one in book.dedicated:
+            verify_dedicated(chain, one)
+        asked = guardian_of if accept_governance else require_guardian
+        guardians = {one.selector: asked(chain, one) for one in book.dedicated}
         if accept_governance:
-            verify_running(chain, book.plan)
             found = governed(chain, book.plan)
-            accept_powers(book, path, found.powers)
+            accept_powers(book, path, found.powers, guardians)
         else:
-            found = verify_deployment(chain, book.plan, book.accepted)
-        _show_verified(chain, book, found, path if accept_governance else None)
+            found = verify_governance(chain, book.plan, book.accepted)
+        _show_verified(deployed, found, path if accept_governance else None)
         if as_json:
             report = {"ok": True, "chainId": chain.id, "addresses": book.addresses, "test": book.governance.test}
-            answer({**report, **asdict(found.powers), "offeredTo": found.offers})
+            stops = {"0x" + name.hex(): guardian for name, guardian in guardians.items()}
+            known = {"verifiers": route_states(deployed), "dedicatedGuardians": stops}
+            answer({**report, **known, **asdict(found.powers), "offeredTo": found.offers})
 
 
-def _show_verified(chain: Chain, book: AddressBook, found: Governed, accepted: Path | None) -> None:
+def _show_verified(deployed: Deployed, found: Governed, accepted: Path | None) -> None:
+    chain, book = deployed.chain, deployed.book
     powers, delay = found.powers, timedelta(seconds=found.powers.delay)
     lists = {name: ", ".join(accounts) for name, accounts in asdict(powers).items() if isinstance(accounts, tuple)}
     facts = {"guardian": powers.guardian, "router's owner": powers.router_owner, "delay": delay, **lists}
+    facts |= {f"verifier {selector}": state for selector, state in route_states(deployed).items()}
     console.print(facts_table({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"}))
     for name, account in found.offers.items():
         say(f"[bold yellow]offered:[/] {name.replace('_', ' ')} to {account}, who need only accept")
@@ -210,24 +234,43 @@ def stop_command(
     to: Connection,
     paid: Payment,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: stop.")] = False,
+    selector: RouteName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop the verifier of a deployment, for ever, as its guardian.
+    """Stop a verifier of a deployment, for ever, as its guardian.
 
-    Nothing is recorded any more, and open fees can be taken back at once. A sound verifier needs a new route.
+    Nothing that needs it is recorded any more, and open fees can be taken back at once. A sound verifier needs a new
+    route.
 
     Example: zkinfer chain stop --keystore guardian.json
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to, running=False)
-        if (live := deployed.stop.live()) and chain.sends and not yes:
-            confirm(f"stop {chain.id}", "nothing that needs this verifier will be recorded any more.")
-        deployed.stop.stop()
+        deployed = open_deployment(chain, to)
+        stop = _stop_of(deployed, selector)
+        if (live := stop.live()) and chain.sends and not yes:
+            confirm(f"stop {selector or chain.id}", "nothing that needs this verifier will be recorded any more.")
+        stop.stop()
         if live and not chain.sends:
             show_dry_run(chain)
         else:
             say(f"[bold red]stopped[/] on chain {chain.id}, for ever" + ("" if live else "; it was before"))
             show_sent(chain)
         if as_json:
-            answer({"ok": True, "chainId": chain.id, "stoppedBefore": not live, **sending(chain)})
+            answer({"ok": True, "chainId": chain.id, "stop": stop.address, "stoppedBefore": not live, **sending(chain)})
+
+
+def _stop_of(deployed: Deployed, selector: str | None) -> EmergencyStop:
+    """Where a verifier is stopped: at its route, or where the address book says; raises DeploymentError."""
+    from zkinfer.contracts.client import EmergencyStop
+    from zkinfer.contracts.errors import DeploymentError
+    from zkinfer.contracts.routing import route_of
+
+    if selector is None:
+        return deployed.stop
+    named = bytes.fromhex(selector[2:])
+    if (route := route_of(deployed.chain, deployed.router, named)).state != "unused":
+        return EmergencyStop(deployed.chain, route.verifier)
+    if (known := deployed.book.dedicated_at(named)) is not None:
+        return EmergencyStop(deployed.chain, known.addresses["EmergencyStop"])
+    raise DeploymentError(f"There is no verifier {selector} on chain {deployed.chain.id}.", "Check --selector.")

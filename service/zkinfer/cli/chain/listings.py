@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zkinfer.cli.chain.access import open_chain, open_deployment
-from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_coin, parse_word
+from zkinfer.cli.chain.options import Connection, Payment, SolcFile, expanded, parse_coin, parse_word
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, say
 from zkinfer.cli.options import AsJson
@@ -36,12 +36,14 @@ def verify_listing_command(
         bool,
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev, under which anybody can forge proofs."),
     ] = False,
+    solc: SolcFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that a listing is of your model, before a contract of yours relies on it.
 
     No contract can tell whether a key was made from a model: a key that was made up is registered like any other. So
     the key is made again from your ONNX file and the circuit's recipe, and compared with all that the chain holds.
+    Where proofs go to a verifier for this circuit alone, its code is made again too, which takes solc.
 
     Example: zkinfer chain verify-listing 0x... --model digits.onnx --circuit digits.circuit --deployment 1.json
     """
@@ -65,6 +67,7 @@ def verify_listing_command(
             model,
             Home.from_environment(),
             unsafe_accept_dev_setup=unsafe_accept_dev_setup,
+            solc=solc,
             observer=on_check,
         )
         console.print(facts_table({"publisher": found.publisher, "owner": found.owner, "fee": found.fee}))
@@ -89,7 +92,7 @@ def deprecate_command(
     Example: zkinfer chain deprecate 0x... --successor 0x... --keystore me.json
     """
     with failing_politely(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to, running=False)
+        deployed = open_deployment(open_chain(to, paid), to)
         deployed.registry.deprecate(listing, successor)
         _end(deployed, listing, "deprecated", as_json=as_json)
 
@@ -110,7 +113,7 @@ def revoke_command(
     Example: zkinfer chain revoke 0x... --keystore me.json
     """
     with failing_politely(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to, running=False)
+        deployed = open_deployment(open_chain(to, paid), to)
         if deployed.chain.sends and not yes and deployed.registry.status(listing) in ("active", "deprecated"):
             confirm(f"revoke {listing[:10]}", "nothing will be recorded under this listing any more.")
         deployed.registry.revoke(listing)
@@ -130,7 +133,7 @@ def fee_command(
     Example: zkinfer chain fee 0x... 0.001ether --keystore me.json
     """
     with failing_politely(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to, running=False)
+        deployed = open_deployment(open_chain(to, paid), to)
         deployed.registry.set_fee(listing, amount)
         from zkinfer.contracts.fees import in_ether
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.chain.access import open_chain, open_deployment
-from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_coin, parse_word
+from zkinfer.cli.chain.access import open_chain, open_deployment, registered_as
+from zkinfer.cli.chain.options import Connection, Payment, System, expanded, parse_address, parse_coin, parse_word
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, say
 from zkinfer.cli.options import AsJson, CircuitFolder
 
 if TYPE_CHECKING:
     from zkinfer.cli.chain.access import Deployed
+    from zkinfer.contracts.routing import RouteState
 
 
 @expanded
@@ -27,22 +28,21 @@ def register_command(
         int, typer.Option(parser=parse_coin, metavar="AMOUNT", help="What an answer costs at least, for you.")
     ] = 0,
     uri: Annotated[str, typer.Option(help="Where to read more: the ONNX file, the manifest, terms.")] = "",
+    selector: System = "shared",
     as_json: AsJson = False,
 ) -> None:
     """Register a circuit under your account; the listing that results is what consumers pin.
 
-    To register again changes nothing; with another fee or URI than before it is refused. A circuit under insecure-dev
-    is taken by test deployments only.
+    To register again changes nothing; with another fee or URI than before it is refused. Under another selector it is
+    another listing, whose proofs go to that verifier. A circuit under insecure-dev is taken by test deployments only.
 
     Example: zkinfer chain register digits.circuit --keystore me.json --fee 0.001ether
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
-        from zkinfer.chain import registration_of
-        from zkinfer.circuits.circuit import Circuit
-
-        registration = registration_of(Circuit.open(circuit), fee, uri)
+        registration = registered_as(circuit, selector, fee, uri)
+        deployed.require_live(registration.selector)
         listing = deployed.registry.register(registration)
         if chain.sends:
             say(f"[green]✓[/] listing {listing}" + ("" if chain.sent else ", registered before"))
@@ -52,7 +52,7 @@ def register_command(
             show_dry_run(chain)
         if as_json:
             report = {"ok": True, "listing": listing, "modelId": registration.model_id, "publisher": chain.address}
-            answer({**report, **sending(chain)})
+            answer({**report, "selector": "0x" + registration.selector.hex(), **sending(chain)})
 
 
 @expanded
@@ -65,28 +65,29 @@ def status_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a deployment and whether it runs; and a listing, a request, a credit, where one is named.
+    """Show a deployment and whether its verifiers run; and a listing, a request, a credit, where one is named.
 
     Example: zkinfer chain status --request request.json
     """
     with failing_politely(as_json=as_json):
         chain = open_chain(to)
-        deployed = open_deployment(chain, to, running=False)
+        deployed = open_deployment(chain, to)
         report = _deployment(deployed)
         report |= {} if listing is None else _listing(deployed, listing)
         report |= {} if request is None else _request(deployed, request)
         report |= {} if credit_of is None else {"credit": str(deployed.ledger.credit(credit_of))}
-        console.print(facts_table(report))
+        told = ", ".join(f"{selector} {state}" for selector, state in report["verifiers"].items())
+        console.print(facts_table({**report, "verifiers": told}))
         if as_json:
             answer({"ok": True, **report})
 
 
 def _deployment(deployed: Deployed) -> dict[str, Any]:
-    from zkinfer.contracts.deploying import verify_running
     from zkinfer.contracts.errors import DeploymentError
+    from zkinfer.contracts.registration import SELECTOR
 
     try:
-        verify_running(deployed.chain, deployed.book.plan)
+        deployed.require_live(SELECTOR)
         state = "code and route as planned"
     except DeploymentError as err:
         state = err.cause
@@ -95,6 +96,7 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
         "blockTime": f"{datetime.fromtimestamp(deployed.chain.time(), UTC):%Y-%m-%d %H:%M:%SZ}",
         "deployment": state,
         "runs": deployed.stop.live(),
+        "verifiers": route_states(deployed),
         "guardian": deployed.stop.guardian(),
         "test": deployed.book.governance.test,
         "ledger": deployed.ledger.address,
@@ -109,6 +111,7 @@ def _listing(deployed: Deployed, listing: str) -> dict[str, Any]:
     return {
         "listing": listing,
         "status": found.status,
+        "verifierRuns": deployed.registry.runs(listing),
         "modelId": found.model_id,
         "publisher": found.publisher,
         "owner": found.owner,
@@ -121,6 +124,15 @@ def _listing(deployed: Deployed, listing: str) -> dict[str, Any]:
         "fee": str(found.fee),
         "uri": found.uri,
     }
+
+
+def route_states(deployed: Deployed) -> dict[str, RouteState]:
+    """How the routes are of the verifiers that the address book knows, by selector."""
+    from zkinfer.contracts.registration import SELECTOR
+    from zkinfer.contracts.routing import route_of
+
+    selectors = (SELECTOR, *(one.selector for one in deployed.book.dedicated))
+    return {"0x" + one.hex(): route_of(deployed.chain, deployed.router, one).state for one in selectors}
 
 
 def _setup_named(digest: str) -> str:
@@ -137,6 +149,8 @@ def _request(deployed: Deployed, path: Path) -> dict[str, Any]:
     placed = placed_at(deployed, path)
     entry = deployed.ledger.entry(placed.id)
     found: dict[str, Any] = {"request": placed.id, "state": entry.state, "expiry": placed.request.expiry}
+    if deployed.registry.status(placed.request.listing) != "unknown":
+        found["verifierRuns"] = deployed.registry.runs(placed.request.listing)
     if entry.state == "recorded":
         found |= {"recordedAt": entry.recorded_at, "outputDigest": entry.output_digest}
     return found

@@ -48,11 +48,36 @@ def parse_selector(text: object) -> str:
     return _hex(text, 8)
 
 
+def parse_system(text: object) -> str:
+    """`shared`, `dedicated`, or a selector; raises typer.BadParameter for any other."""
+    word = str(text).strip().lower()
+    return word if word in ("shared", "dedicated") else parse_selector(word)
+
+
 def _hex(text: object, digits: int) -> str:
     word = str(text).strip().lower()
     if not (len(word) == 2 + digits and word.startswith("0x") and set(word[2:]) <= set("0123456789abcdef")):
         raise typer.BadParameter(f"{word[:80]!r} is not 0x and {digits} hex digits")
     return word
+
+
+System = Annotated[
+    str,
+    typer.Option(
+        "--selector",
+        parser=parse_system,
+        metavar="SELECTOR",
+        help="Of the verifier: shared is the one for all circuits, dedicated the one for this circuit alone; or 0x...",
+    ),
+]
+SolcFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="ZKINFER_SOLC",
+        help="The Solidity compiler, in the pinned version. Default: solc or solcjs, where PATH finds it.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

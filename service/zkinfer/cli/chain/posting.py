@@ -49,6 +49,7 @@ def post_command(
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
         placed = {one.id: one for one in (placed_at(deployed, path) for path in request)}
+        deployed.require_asked(one.request.listing for one in placed.values())
         answers = {found.id: found_answer for found, found_answer in _matched(deployed, attestation, placed)}
         before = {one: deployed.ledger.entry(one).state for one in answers}
         refused = _post(deployed, list(answers.values()))

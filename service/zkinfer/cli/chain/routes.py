@@ -1,15 +1,15 @@
-"""zkinfer chain route add, remove: what the timelock does to the router."""
+"""zkinfer chain route add, remove, cancel: what the timelock does to the router."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zkinfer.cli.chain.access import open_chain, open_deployment
 from zkinfer.cli.chain.listings import confirm
-from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_selector
+from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_selector, parse_word
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, say
 from zkinfer.cli.options import AsJson
@@ -17,7 +17,7 @@ from zkinfer.cli.options import AsJson
 if TYPE_CHECKING:
     from zkinfer.cli.chain.access import Deployed
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.timelock import Operation, Timelock
+    from zkinfer.contracts.timelock import Operation, OperationState, Timelock
 
 app = typer.Typer(no_args_is_help=True, help="Change which verifier proofs go to, by the timelock.")
 SelectorName = Annotated[
@@ -46,12 +46,15 @@ def add_command(
     Example: zkinfer chain route add 0x01020304 0x... --keystore proposer.json
     """
     with failing_politely(as_json=as_json):
-        deployed = open_deployment(open_chain(to, None if show else paid), to, running=False)
+        deployed = open_deployment(open_chain(to, None if show else paid), to)
         from zkinfer.contracts.timelock import route_added
 
         _require_verifier(deployed.chain, selector, verifier)
-        operation = route_added(deployed.book.addresses["VerifierRouter"], bytes.fromhex(selector[2:]), verifier)
-        _advance(deployed, operation, show=show, as_json=as_json)
+        named = bytes.fromhex(selector[2:])
+        done = is_routed(deployed, named, verifier)
+        report = advance(deployed, route_added(deployed.router, named, verifier), done=done, show=show)
+        if as_json:
+            answer({"ok": True, **report, **sending(deployed.chain)})
 
 
 @app.command("remove")
@@ -69,13 +72,82 @@ def remove_command(
     Example: zkinfer chain route remove 0x01020304 --keystore proposer.json
     """
     with failing_politely(as_json=as_json):
-        deployed = open_deployment(open_chain(to, None if show else paid), to, running=False)
+        deployed = open_deployment(open_chain(to, None if show else paid), to)
         from zkinfer.contracts.timelock import route_removed
 
-        if deployed.chain.sends and not (show or yes):
+        named = bytes.fromhex(selector[2:])
+        done = _is_removed(deployed, named)
+        if deployed.chain.sends and not (show or yes or done):
             confirm(f"remove {selector}", "nothing that needs this route will be recorded any more, once it is done.")
-        operation = route_removed(deployed.book.addresses["VerifierRouter"], bytes.fromhex(selector[2:]))
-        _advance(deployed, operation, show=show, as_json=as_json)
+        report = advance(deployed, route_removed(deployed.router, named), done=done, show=show)
+        if as_json:
+            answer({"ok": True, **report, **sending(deployed.chain)})
+
+
+@app.command("cancel")
+@expanded
+def cancel_command(
+    operation: Annotated[
+        str,
+        typer.Argument(
+            parser=parse_word, metavar="OPERATION", help="What `route add` or `remove` printed.", show_default=False
+        ),
+    ],
+    to: Connection,
+    paid: Payment,
+    show: Show = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have a change that was scheduled not be done, whoever scheduled it; as a proposer, who is a canceller too.
+
+    It can be scheduled anew, and then waits anew.
+
+    Example: zkinfer chain route cancel 0x... --keystore proposer.json
+    """
+    with failing_politely(as_json=as_json):
+        deployed = open_deployment(open_chain(to, None if show else paid), to)
+        chain, timelock, named = deployed.chain, _timelock(deployed), bytes.fromhex(operation[2:])
+        calls = {"cancel": "0x" + timelock.cancelling(named).hex()}
+        if not show:
+            timelock.cancel(named)
+        if show or not chain.sends:
+            console.print(facts_table({"timelock": timelock.address, **calls}))
+        if not chain.sends:
+            show_dry_run(chain)
+        elif not show:
+            say(f"[green]✓[/] cancelled: {operation}")
+        show_sent(chain)
+        if as_json:
+            report = {"timelock": timelock.address, "operation": operation, "state": timelock.state(named)}
+            answer({"ok": True, **report, "calls": calls, **sending(chain)})
+
+
+def is_routed(deployed: Deployed, selector: bytes, verifier: str) -> bool:
+    """Whether a selector leads to this verifier; raises DeploymentError where it leads elsewhere, or was removed."""
+    from zkinfer.contracts.routing import require_unused, route_of
+
+    route = route_of(deployed.chain, deployed.router, selector)
+    if route.state in ("live", "stopped") and route.verifier == verifier:
+        return True
+    require_unused(deployed.chain, deployed.router, selector)
+    return False
+
+
+def _is_removed(deployed: Deployed, selector: bytes) -> bool:
+    """Whether a route was removed; raises DeploymentError where there never was one."""
+    from zkinfer.contracts.errors import DeploymentError
+    from zkinfer.contracts.routing import route_of
+
+    state = route_of(deployed.chain, deployed.router, selector).state
+    if state == "unused":
+        raise DeploymentError(f"There is no route of 0x{selector.hex()} to remove.", "Check the selector.")
+    return state == "removed"
+
+
+def _timelock(deployed: Deployed) -> Timelock:
+    from zkinfer.contracts.timelock import Timelock
+
+    return Timelock(deployed.chain, deployed.book.addresses["TimelockController"])
 
 
 def _require_verifier(chain: Chain, selector: str, verifier: str) -> None:
@@ -91,30 +163,27 @@ def _require_verifier(chain: Chain, selector: str, verifier: str) -> None:
         raise DeploymentError(f"The verifier at {verifier} was stopped, for ever.", "Route to one that runs.")
 
 
-def _advance(deployed: Deployed, operation: Operation, *, show: bool, as_json: bool) -> None:
-    """Do what is next: schedule, wait, or execute."""
-    from zkinfer.contracts.timelock import Timelock
-
-    chain, timelock = deployed.chain, Timelock(deployed.chain, deployed.book.addresses["TimelockController"])
-    before, calls = timelock.state(operation), timelock.calls(operation)
+def advance(deployed: Deployed, operation: Operation, *, done: bool, show: bool) -> dict[str, Any]:
+    """Do what is next, unless all is done: schedule, wait, or execute; what became of it, as JSON has it."""
+    chain, timelock = deployed.chain, _timelock(deployed)
+    before = "done" if done else timelock.state(operation)
+    calls = {name: "0x" + data.hex() for name, data in timelock.calls(operation).items()}
     if not show and before == "unset":
         timelock.schedule(operation)
     elif not show and before == "ready":
         timelock.execute(operation)
-    named = {name: "0x" + data.hex() for name, data in calls.items()}
+    named = "0x" + timelock.id_of(operation).hex()
     if show or not chain.sends:
-        console.print(facts_table({"timelock": timelock.address, **named}))
+        console.print(facts_table({"timelock": timelock.address, **calls}))
     if not chain.sends:
         show_dry_run(chain)
-    say(_told(timelock, operation))
+    state = "done" if done else timelock.state(operation)
+    say(f"operation {named}: {_told(timelock, operation, state)}")
     show_sent(chain)
-    if as_json:
-        report = {"ok": True, "timelock": timelock.address, "operation": "0x" + timelock.id_of(operation).hex()}
-        answer({**report, "state": timelock.state(operation), "calls": named, **sending(chain)})
+    return {"timelock": timelock.address, "operation": named, "state": state, "calls": calls}
 
 
-def _told(timelock: Timelock, operation: Operation) -> str:
-    state = timelock.state(operation)
+def _told(timelock: Timelock, operation: Operation, state: OperationState) -> str:
     if state == "waiting":
         due = datetime.fromtimestamp(timelock.due(operation), UTC)
         return f"scheduled; can be executed from {due:%Y-%m-%d %H:%M:%SZ} on"
