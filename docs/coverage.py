@@ -9,6 +9,7 @@ what the engine's range checks of the graph's inputs and outputs take is subtrac
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -74,6 +75,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "PRelu": ("y = PRelu(x, c)",),
     "Pad": ("y = Pad(x, pads)", "", "float[1,18] y"),
     "Pow": ("y = Pow(x, two)",),
+    "ReduceProd": ("y = ReduceProd(x)", "float[1,2] x"),
     "Reshape": ("y = Reshape(x, s3)", "", "float[4,4] y"),
     "Resize": (f"y = Resize<{ENLARGED}>(x, , scales)", IMAGE, "float[1,2,8,8] y"),
     "ScatterElements": ("y = ScatterElements<axis=1>(x, i, u)", "int64[1,2] i, float[1,16] x, float[1,2] u"),
@@ -106,7 +108,8 @@ ABOUT = f"""\
 
 One small model per kind, trained on data that come with scikit-learn, compiled under `insecure-dev` and proven once.
 Agreement and error compare the circuit with the float model on samples that chose no setting; seconds are those of one
-proof on {machine.fingerprint()}, its own check included. Repeat with `make coverage`.
+proof on {machine.fingerprint()}, its own check included; the load average was {os.getloadavg()[2]:.1f}, and what else
+ran is in them. Repeat with `make coverage`.
 
 "Over budget" is a circuit that works but misses, on these samples, what the default budget asks for: the same answer
 for {BUDGET.min_agreement:.0%} of them, and an error (99th percentile) of at most {BUDGET.max_error:.0%} of the range.
