@@ -1,5 +1,7 @@
 """Every kind of model that is promised to work: compiled, proven and verified with the real engine, or refused."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 from tests.integration import bench, stored
@@ -7,7 +9,9 @@ from tests.integration import bench, stored
 from zkinfer.circuits import Budget, CompileOptions, compile_model
 from zkinfer.circuits.engines.ezkl import EzklEngine
 from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.tensors import dequantise
 from zkinfer.prover import Prover
+from zkinfer.prover.inputs import integers_of
 
 MODELS = sorted(path for path in stored.ZOO.glob("*.onnx") if not path.name.startswith("refused"))
 REFUSED = {
@@ -44,6 +48,14 @@ def compiled(model, folder, home, options=SEARCH):
     ).circuit
 
 
+def answers_of_a_session(circuit, inputs):
+    """By name; a session does without the circuit's own checks of inputs and outputs."""
+    program = circuit.manifest.program
+    with closing(EzklEngine().session(circuit.folder, program)) as session:
+        answered = session.forward(integers_of(inputs, program.inputs))
+    return {spec.name: dequantise(tensor, spec) for spec, tensor in zip(program.outputs, answered, strict=True)}
+
+
 def first_sample(model):
     with np.load(model.with_suffix(".npz"), allow_pickle=False) as samples:
         return {name: samples[name][0] for name in samples}
@@ -57,6 +69,8 @@ def test_zoo_model_is_compiled_proven_and_verified(model, home, tmp_path):
     attestation = Prover(home=home).prove(circuit, inputs)
     inference = bench.verifier_of(home, model).verify(attestation, bench.policy_of(circuit), expected_inputs=inputs)
     assert set(inference.outputs) == {spec.name for spec in circuit.manifest.program.outputs}
+    for name, answer in answers_of_a_session(circuit, inputs).items():
+        np.testing.assert_array_equal(answer, inference.outputs[name])
     assert circuit.manifest.fidelity.agreement >= 0.9
     assert circuit.manifest.fidelity.error_p99 <= OVER_BUDGET.get(model.stem, MAX_ERROR)
 
