@@ -13,13 +13,13 @@ from zkinfer.contracts.registration import SELECTOR
 SHARED = "0x" + SELECTOR.hex()
 
 
-@pytest.fixture(scope="module", params=["embedded", "anvil"])
-def chain(request, home, base, digits):
+@pytest.fixture(scope="module")
+def chain(home, base, digits):
     """A deployment on a chain of its own, with a listing of the digits and a request under it."""
-    solc, folder = compiler(), base / f"recovery-{request.param}"
+    solc, folder = compiler(), base / "recovery"
     folder.mkdir()
     (folder / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
-    running = Chain(Shell(home.root, folder, str(folder)), *evm_options(request.param))
+    running = Chain(Shell(home.root, folder, str(folder)), *evm_options("embedded"))
     running.book = ("--deployment", str(folder / "deployment.json"))
     running.solc = ("--solc", solc)
     done(running("deploy", "--test", "--delay", "1s", *running.book))
