@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from benchmarks.networks import MODELS, write
 from onnx import TensorProto, helper, numpy_helper, parser
 
 from zkinfer.circuits.engines.ezkl import EzklEngine
@@ -94,3 +95,26 @@ def test_convolutions_answer_like_onnxruntime(model, tmp_path, visibility):
     made = answers(model, tmp_path, visibility, {name: array[None] for name, array in sample.items()})
     far = {name: np.abs(made[name] - expected[name].reshape(-1)).max() for name in expected}
     assert {name: error for name, error in far.items() if error > NEAR} == {}
+
+
+def test_program_of_a_convolution_is_the_same_each_time(tmp_path):
+    """The engine counts its rows on several threads, if it may, and then they differ from run to run."""
+    model, network = tmp_path / "model.onnx", tmp_path / "network.onnx"
+    write(model, next(one for one in MODELS if one.channels))
+    normal = normalise_model(model, network)
+    arguments = EzklArguments(
+        input_scale=13,
+        param_scale=14,
+        decomp_base=4096,
+        decomp_legs=3,
+        lookup_range=(0, 0),
+        logrows=15,
+        scale_rebase_multiplier=2,
+    )
+    found = set()
+    for number in range(10):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        EzklEngine().build(network, normal.inputs, normal.outputs, arguments.to_run_arguments(), folder)
+        found.add((folder / "settings.json").read_bytes())
+    assert len(found) == 1

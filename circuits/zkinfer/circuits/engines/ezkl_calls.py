@@ -105,6 +105,8 @@ def _refuse_overflow(network: str, arguments: dict[str, Any]) -> None:
 
 
 def _settings(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any]:
+    # Read when the engine first computes. Several threads count a convolution's rows in a race, and come out one apart.
+    os.environ["RAYON_NUM_THREADS"] = "1"
     run_args = ezkl.PyRunArgs()
     for name, value in arguments.items():
         setattr(run_args, name, tuple(value) if isinstance(value, list) else value)
