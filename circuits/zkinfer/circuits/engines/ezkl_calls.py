@@ -289,7 +289,9 @@ _ARITHMETIC_ALONE = {
 }
 
 
-def open_forward(folder: str, outputs_wanted: int, one_core: bool) -> Callable[[list[list[int]]], list[list[int]]]:
+def open_forward(
+    folder: str, outputs_wanted: int, integer_limit: int, one_core: bool
+) -> Callable[[list[list[int]]], list[list[int]]]:
     """What a session answers with: the program stays compiled in memory, without what only a proof needs.
 
     Inputs and outputs that the circuit could not hold are refused here instead.
@@ -299,17 +301,15 @@ def open_forward(folder: str, outputs_wanted: int, one_core: bool) -> Callable[[
     if one_core:
         os.environ["RAYON_NUM_THREADS"] = "1"  # read when the engine first computes
     settings = read_settings(Path(folder))
-    arguments = settings["run_args"]
-    limit = arguments["decomp_base"] ** arguments["decomp_legs"]
-    with _in_memory(json.dumps(settings | {"run_args": arguments | _ARITHMETIC_ALONE})) as light:
+    with _in_memory(json.dumps(settings | {"run_args": settings["run_args"] | _ARITHMETIC_ALONE})) as light:
         compiled = _held.enter_context(_compiled(folder, light))
 
     def forward_once(sample: list[list[int]]) -> list[list[int]]:
-        _require_below(limit, sample)
+        _require_below(integer_limit, sample)
         with on_one_core() if one_core else nullcontext():
             witness = _witness(settings, compiled, sample)
-        outputs = [[_signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
-        _require_below(limit, outputs)
+        outputs = _answer(witness, outputs_wanted).outputs
+        _require_below(integer_limit, outputs)
         return outputs
 
     return forward_once

@@ -36,6 +36,7 @@ class EzklSession:
             {
                 "folder": str(folder.resolve()),
                 "outputs_wanted": len(program.outputs),
+                "integer_limit": program.integer_limit,
                 "one_core": program.rows <= _FEW_ROWS,
             },
             limits=replace(limits, seconds=min(limits.seconds, patience)),
