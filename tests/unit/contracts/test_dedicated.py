@@ -26,11 +26,6 @@ def base():
 
 
 @pytest.fixture
-def book(base):
-    return base[1]
-
-
-@pytest.fixture
 def wanted(book):
     return wanted_in(book)
 

@@ -18,11 +18,6 @@ def base():
 
 
 @pytest.fixture
-def book(base):
-    return base[1]
-
-
-@pytest.fixture
 def router(book):
     return book.addresses["VerifierRouter"]
 
