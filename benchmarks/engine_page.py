@@ -21,8 +21,9 @@ resources or for accuracy. Weights are trained for the digits and random (from a
 calibrated nothing judge the fidelity. zkinfer is compiled with its default budget (error below 5 % of the output's
 range); "faithful" keeps eight tenths of the plain engine's error on the samples that choose, since others judge.
 zkinfer's figures include what the plain calls do not do: starting a limited child, the context input, the check of its
-own proof, the signature; and, to verify, the whole checklist. *Compile* makes the keys too, and zkinfer's search and
-proves once; its memory is the peak of all that. The machine is calibrated once, before everything.
+own proof, the signature; and, to verify, the whole checklist. *Compile* makes the keys too; zkinfer's also searches and
+proves once, so that its memory is promised for all from the model to a proof. The machine is calibrated once, before
+everything.
 """
 PREDICTIONS = """\
 ## Predicted against measured
