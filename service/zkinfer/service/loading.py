@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_OTHERS = {"ZKINFER_HOME", "ZKINFER_SETUP_PATH"}
+# Of other commands: who runs a server may post its answers too.
+_OTHERS = {f"ZKINFER_{name}" for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE", "SOLC")}
 
 
 def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Settings:

@@ -9,6 +9,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
+from zkinfer.service.loading import load_settings
 
 HEAVY = (
     "sqlalchemy",
@@ -50,6 +51,15 @@ def test_commands_of_the_server_are_there():
 def test_commands_of_the_chain_are_there():
     first = {"chain dev", "chain deploy", "chain verify-deployment", "chain register", "chain status", "chain stop"}
     assert first | {"chain request", "chain open", "chain post", "chain refund", "chain withdraw"} <= set(COMMANDS)
+
+
+VARIABLES = {parameter.envvar for command in COMMANDS.values() for parameter in command.params} - {None}
+
+
+@pytest.mark.parametrize("variable", sorted(VARIABLES))
+def test_variable_of_another_command_does_not_keep_a_server_from_starting(variable, monkeypatch, tmp_path):
+    monkeypatch.setenv(variable, "/somewhere")
+    assert load_settings({"repository": tmp_path}).repository == tmp_path
 
 
 @pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name.startswith("chain ")))

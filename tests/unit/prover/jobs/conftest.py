@@ -1,23 +1,8 @@
 """The same tests on every database that is there."""
 
-import os
-
 import pytest
-from tests.unit.prover import postgres
+from tests import postgres
 from tests.unit.prover.queue import PATIENCE, Queue
-
-
-@pytest.fixture(scope="session")
-def postgres_url():
-    """A server, or the reason why there is none."""
-    if named := os.environ.get("ZKINFER_TEST_POSTGRES"):
-        yield named
-        return
-    if postgres.programs() is None:
-        pytest.skip("no PostgreSQL: ZKINFER_TEST_POSTGRES names none, and neither initdb nor its package is installed")
-    url, stop = postgres.start()
-    yield url
-    stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
