@@ -1,6 +1,6 @@
 """Witnesses that wrap around the field, with the real engine: no proof of them, or no circuit to prove them with."""
 
-import json
+from pathlib import Path
 
 import ezkl
 import numpy as np
@@ -9,8 +9,9 @@ import pytest
 from onnx import numpy_helper, parser
 
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.engines import ezkl_calls
+from zkinfer.circuits.engines import ezkl_bridge, ezkl_calls
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.engines.ezkl_files import NETWORK, SETTINGS
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, UnsupportedModelError
 from zkinfer.circuits.field import MODULUS
 from zkinfer.circuits.models import inside
@@ -55,12 +56,12 @@ class Forger:
         network.write_bytes(model.read_bytes())
         if normalised:
             inside.normalise(str(model), str(sha256(model.read_bytes())), str(network), {}, visibility)
-        self.settings = ezkl_calls.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
+        ezkl_calls.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
         ezkl_calls.make_keys(self.folder, self.setup, f"{self.folder}/pk")
 
-    def witness(self, compiled, honest, told, claimed):
+    def witness(self, program, honest, told, claimed):
         context = [[0] * 5] if self.normalised else []
-        witness = ezkl_calls._witness(self.settings, compiled, [*context, honest])
+        witness = ezkl_bridge.computed(program, [*context, honest])
         witness["inputs"][-1] = [word(number) for number in told]
         witness["outputs"][0] = [word(number) for number in claimed]
         if self.visibility == "hashed":
@@ -70,12 +71,11 @@ class Forger:
 
     def prove(self, honest, told, claimed):
         """Raises EngineError where there is no proof, ProofRejectedError where it does not hold."""
-        with ezkl_calls._compiled(self.folder) as compiled:
-            witness = self.witness(compiled, honest, told, claimed)
-            with ezkl_calls._in_memory(json.dumps(witness)) as path:
-                proof = ezkl_calls._call(lambda: ezkl.prove(path, compiled, f"{self.folder}/pk", None, self.setup))
-        instances = [ezkl_calls._element(text) for text in proof["instances"][0]]
-        ezkl_calls.verify(self.folder, self.setup, proof["proof"].removeprefix("0x"), instances)
+        network, settings = (Path(self.folder, name) for name in (NETWORK, SETTINGS))
+        with ezkl_bridge.compiled(network, settings) as program:
+            witness = self.witness(program, honest, told, claimed)
+            proof, instances = ezkl_bridge.proven(witness, program, f"{self.folder}/pk", self.setup)
+        ezkl_calls.verify(self.folder, self.setup, proof, instances)
         return instances
 
 
