@@ -33,6 +33,7 @@ A job that `zkinfer serve` acknowledged ends in an attestation, a clear failure 
 This page is that sentence, tried out: real server processes with the real engine on a small model (4-16-3), and
 callers who ask for proofs while the server, its workers, their engines and the sessions that answer get `kill -9` at
 random moments; one kill in seven follows at once upon another. A killed server is started again on the same folders.
+How often a job may be begun (`queue.begun`, `queue.attempts`) is set so that all kills may meet the same one.
 Afterwards every acknowledged job is asked for, and its attestation verified from the ONNX file as an auditor would,
 against the inputs that were sent and the answer that was given.
 
@@ -73,7 +74,9 @@ def held(scratch: Path, seed: int, jobs: int, kills: int) -> Outcome:
     home, folder = scratch / "home", scratch / "server"
     folder.mkdir()
     models = compile_small_model(scratch / "small", home)
-    with Server(folder, models, home, ("--workers", "2")) as server:
+    # Jobs are done in order, so that the oldest ones meet most of the kills.
+    patience = {f"ZKINFER_QUEUE__{bound}": str(2 * kills) for bound in ("BEGUN", "ATTEMPTS")}
+    with Server(folder, models, home, ("--workers", "2"), patience) as server:
         campaign, began = Campaign(server, seed, jobs, kills), time.monotonic()
         campaign.run()
         seconds = time.monotonic() - began

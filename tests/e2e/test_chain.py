@@ -19,6 +19,7 @@ from zkinfer.contracts.signers import encrypted
 SOLC = bench.REPOSITORY / "contracts/node_modules/.bin/solcjs"
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 PAGE = (bench.REPOSITORY / "docs/contracts.md").read_text(encoding="utf-8")
+EMBEDDED = "--evm", "embedded"
 FOREVER = "0x" + "ab" * 20
 OTHER = "--unsafe-dev-account", "9"
 
@@ -54,25 +55,23 @@ class Chain:
         return self.process.returncode, told
 
 
+def has_node(program):
+    """Whether a program of node's is installed, and node to run it."""
+    return program.exists() and shutil.which("node") is not None
+
+
 def compiler():
     """The compiler of the contracts, as the command wants it."""
-    if not SOLC.exists() or shutil.which("node") is None:
+    if not has_node(SOLC):
         pytest.skip("no Solidity compiler: install node and run npm install in contracts/")
     return str(SOLC)
 
 
-def evm_options(evm):
-    if evm == "anvil":
-        if not ANVIL.exists() or shutil.which("node") is None:
-            pytest.skip("no anvil: install node and run npm install in contracts/")
-        return ("--evm", "anvil", "--anvil", str(ANVIL))
-    return ("--evm", "embedded")
-
-
-@pytest.fixture(scope="module", params=["embedded", "anvil"])
-def chain(request, home, base):
-    options = evm_options(request.param)
-    folder = base / f"chain-{request.param}"
+@pytest.fixture(scope="module")
+def chain(home, base):
+    """On anvil, where it is installed: on the embedded EVM are the page's lines here, the demo and the recovery."""
+    options = ("--evm", "anvil", "--anvil", str(ANVIL)) if has_node(ANVIL) else EMBEDDED
+    folder = base / "chain"
     folder.mkdir()
     for number in (0, 1):
         (folder / f"image-{number}.json").write_text(json.dumps({"image": bench.image(number)["image"].tolist()}))
@@ -353,7 +352,7 @@ def reader(home, digits, tmp_path):
     shutil.copytree(digits, tmp_path / "digits.circuit")
     (tmp_path / "node_modules").symlink_to(SOLC.parents[1])
     (tmp_path / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
-    chain = Chain(Shell(home.root, tmp_path), "--evm", "embedded")
+    chain = Chain(Shell(home.root, tmp_path), *EMBEDDED)
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
     variables = {"PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"], "ZKINFER_DEPLOYMENT": "deployment.json"}
 
@@ -393,7 +392,7 @@ def test_lines_of_the_page_about_a_stop_end_with_a_record(reader):
 
 
 def test_interrupted_chain_ends_in_good_order(home, tmp_path):
-    chain = Chain(Shell(home.root, tmp_path), "--evm", "embedded")
+    chain = Chain(Shell(home.root, tmp_path), *EMBEDDED)
     status, told = chain.end()
     assert status == 0
     assert "the chain has ended" in told

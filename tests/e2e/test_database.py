@@ -28,7 +28,7 @@ def test_jobs_in_a_database_are_proven_after_their_server_was_killed(models, hom
         assert states_of(shell, url) == ["QUEUED"] * 3
         server.options = ("--workers", "1")
         server.start()
-        until(lambda: states_of(shell, url) == ["SUCCEEDED"] * 3, 90, pause=0.5)
+        until(lambda: states_of(shell, url) == ["SUCCEEDED"] * 3, 90, pause=2)
         again = parameters_of(client.infer(MODEL, given(VALUES[0])))["zkinfer_operation"]
         assert server.stop() == 0
     assert len(names) == 3

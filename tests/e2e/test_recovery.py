@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from tests.e2e.shell import Shell
-from tests.e2e.test_chain import Chain, compiler, evm_options
+from tests.e2e.test_chain import EMBEDDED, Chain, compiler
 from tests.integration import bench
 
 from zkinfer.contracts.registration import SELECTOR
@@ -19,7 +19,7 @@ def chain(home, base, digits):
     solc, folder = compiler(), base / "recovery"
     folder.mkdir()
     (folder / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
-    running = Chain(Shell(home.root, folder, str(folder)), *evm_options("embedded"))
+    running = Chain(Shell(home.root, folder, str(folder)), *EMBEDDED)
     running.book = ("--deployment", str(folder / "deployment.json"))
     running.solc = ("--solc", solc)
     done(running("deploy", "--test", "--delay", "1s", *running.book))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eth_typing import BlockNumber
-from web3 import Web3
 
 from zkinfer.chain.events import REQUESTED, request_in
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import RpcError
+from zkinfer.contracts.ethereum import Web3
 from zkinfer.contracts.nodes import asking
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import BlockNotFound, TransactionFailed
 from eth_tester.exceptions import ValidationError as NotPossible
 from eth_utils.exceptions import ValidationError
-from web3 import EthereumTesterProvider, Web3
 
 from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.ethereum import EthereumTesterProvider, Web3
 from zkinfer.contracts.signers import DEV_PATH, DEV_WORDS, unsafe_dev_account
 
 if TYPE_CHECKING:

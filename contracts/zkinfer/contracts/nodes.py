@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from requests.exceptions import RequestException
-from web3 import HTTPProvider, Web3
-from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
-from web3.middleware import ExtraDataToPOAMiddleware
 
 from zkinfer.contracts.abi import reason_of
 from zkinfer.contracts.errors import RevertedError, RpcError
+from zkinfer.contracts.ethereum import (
+    ContractLogicError,
+    ExtraDataToPOAMiddleware,
+    HTTPProvider,
+    TransactionNotFound,
+    Web3,
+    Web3Exception,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from web3.exceptions import TransactionNotFound
-
 from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
+from zkinfer.contracts.ethereum import TransactionNotFound
 from zkinfer.contracts.fees import Fees, Limits, in_ether, offered, raised
 from zkinfer.contracts.hashing import keccak256
 from zkinfer.contracts.nodes import asking

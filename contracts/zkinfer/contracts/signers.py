@@ -11,17 +11,14 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from eth_account import Account
-from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_keys.exceptions import BadSignature
 from eth_utils.address import is_address, to_checksum_address
 from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
 from rlp.exceptions import RLPException
-from web3 import Web3
-from web3.types import RPCEndpoint
 
 from zkinfer.contracts.errors import RpcError, SignerError
+from zkinfer.contracts.ethereum import Account, RPCEndpoint, TypedTransaction, Web3
 from zkinfer.contracts.nodes import Node, asking, is_loopback, parse_url, shown
 
 if TYPE_CHECKING:
