@@ -31,6 +31,8 @@ def _import_keyfile() -> None:
     sys.modules.update(absent)
     try:
         import_module("eth_keyfile")
+    except ModuleNotFoundError:
+        import_module("web3")  # is not there either, and is what was to be installed: this says so
     finally:
         for name in absent:
             del sys.modules[name]

@@ -81,9 +81,11 @@ def test_address_that_is_no_nodes_is_refused_and_not_repeated(url):
 
 
 def test_missing_library_is_named_with_its_cure(monkeypatch):
-    for module in ("zkinfer.chain.blocks", "zkinfer.chain.records"):
+    ours = ("zkinfer.chain.blocks", "zkinfer.chain.records", "zkinfer.contracts.nodes", "zkinfer.contracts.ethereum")
+    for module in ours:
         monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.setitem(sys.modules, "web3", None)
+    for module in ("web3", "eth_account", "eth_keyfile"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=r"needs web3, which is not installed\. pip install 'zkinfer\[chain\]'"):
         record_of(ChainWanted(URL, ledger=LEDGER))
 
