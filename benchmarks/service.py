@@ -118,8 +118,7 @@ def timed(title: str, calls: Iterable[Callable[[], object]]) -> Times:
 def bare(circuit: Circuit, requests: int) -> list[Times]:
     program = circuit.manifest.program
     sample = integers_of({"image": image(0)}, program.inputs)
-    together = clients(str(circuit.folder), CLIENTS, requests // 2, BARE)
-    found = [Times(f"bare, {CLIENTS} at once", [one for each in together for one in each])]
+    found = [Times(f"bare, {CLIENTS} at once", clients(str(circuit.folder), CLIENTS, requests // 2, BARE))]
     [engine] = production_engines().values()
     with closing(engine.session(circuit.folder, program)) as session:
         return [*found, timed("session", [lambda: session.forward(sample)] * (requests + 10))]
@@ -133,10 +132,10 @@ def idle(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
     none, later = Times("idle, none"), Times("idle, async")
     with server_in(folder / "idle", models, home, 0, queue__per_owner=10_000, queue__queued=10_000) as server:
         for _ in range(TURNS):
-            bare.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE)[0]
-            rested.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE, pause=PAUSE)[0]
-            none.seconds += clients(server.address, 1, requests // TURNS, "none")[0]
-            later.seconds += clients(server.address, 1, requests // TURNS, "async")[0]
+            bare.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE)
+            rested.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE, pause=PAUSE)
+            none.seconds += clients(server.address, 1, requests // TURNS, "none")
+            later.seconds += clients(server.address, 1, requests // TURNS, "async")
     return [bare, rested, none, later]
 
 
@@ -150,12 +149,12 @@ def busy(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
                 infer(one, number, "async")
         until(lambda: len(server.relatives("engine")) == CORES, 60)
         alone = clients(server.address, 1, requests, "none")
-        found = [Times(f"{CORES} proofs, 1 client", alone[0])]
+        found = [Times(f"{CORES} proofs, 1 client", alone)]
         together = clients(server.address, CLIENTS, requests // 2, "none")
-        found.append(Times(f"{CORES} proofs, {CLIENTS} clients", [one for each in together for one in each]))
+        found.append(Times(f"{CORES} proofs, {CLIENTS} clients", together))
         for pace in PACES:
             paced = clients(server.address, CLIENTS, requests // 8, "none", pace=pace)
-            found.append(Times(paced_title(pace), [one for each in paced for one in each]))
+            found.append(Times(paced_title(pace), paced))
         assert server.relatives("engine"), "the proofs ended before the measurement"
     return found
 
@@ -164,9 +163,7 @@ def paced_title(pace: int) -> str:
     return f"{CORES} proofs, {CLIENTS} clients, {pace} a second each"
 
 
-def clients(
-    address: str, number: int, requests: int, mode: str, pause: float = 0.0, pace: float = 0.0
-) -> list[list[float]]:
+def clients(address: str, number: int, requests: int, mode: str, pause: float = 0.0, pace: float = 0.0) -> list[float]:
     """The times of several clients at once, each in a process of its own; a pace is the mean of calls a second."""
     timing = [str(pause), str(pace)]
     command = [sys.executable, "-m", "benchmarks.service", "client", address, str(requests), mode, *timing]
@@ -181,7 +178,7 @@ def clients(
         assert one.stdin is not None
         one.stdin.write("go\n")
         one.stdin.flush()
-    return [json.loads(one.communicate()[0]) for one in running]
+    return [seconds for one in running for seconds in json.loads(one.communicate()[0])]
 
 
 def client(target: str, requests: str, mode: str, pause: str, pace: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import numpy as np
 from tests.e2e.ledger import Acknowledged, Ledger, look
-from tests.e2e.serving import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of
+from tests.e2e.serving import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of, until
 from tritonclient.utils import InferenceServerException
 
 from zkinfer.prover.artefacts import ArtefactStore
@@ -116,12 +116,10 @@ class Campaign:
         orphans = self.server.relatives()
         self.server.kill()
         self.server.start()
-        deadline = time.monotonic() + _LAST_BREATH
-        while left := [one for one in orphans if alive(one.pid)]:
-            if time.monotonic() > deadline:
-                self.ledger.contradictions.append(f"processes outlived their server: {left}")
-                return
-            time.sleep(0.02)
+        with suppress(AssertionError):
+            until(lambda: not any(alive(one.pid) for one in orphans), _LAST_BREATH)
+        if left := [one for one in orphans if alive(one.pid)]:
+            self.ledger.contradictions.append(f"processes outlived their server: {left}")
 
     def _at_work(self, store: JobStore, moment: datetime, restarted: int | None) -> bool:
         """Whether every worker holds a job; the one whose engine was killed, a job that began after that."""

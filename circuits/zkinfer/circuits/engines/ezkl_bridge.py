@@ -41,6 +41,11 @@ _heard = _Heard()
 logging.basicConfig(level=logging.WARNING, handlers=[_heard], force=True)
 
 
+def keep_to_one_thread() -> None:
+    """For good, and only before the engine first computes in this process: it looks once."""
+    os.environ["RAYON_NUM_THREADS"] = "1"
+
+
 # --- programs
 
 
@@ -50,8 +55,7 @@ def write_settings(network: str, arguments: dict[str, Any], path: Path) -> dict[
     Raises:
         EngineError: the engine has none: too few rows, constants out of range, an operator that it cannot take.
     """
-    # Read when the engine first computes. Several threads count a convolution's rows in a race, and come out one apart.
-    os.environ["RAYON_NUM_THREADS"] = "1"
+    keep_to_one_thread()  # several count a convolution's rows in a race, and come out one apart
     run_args = ezkl.PyRunArgs()
     for name, value in arguments.items():
         setattr(run_args, name, tuple(value) if isinstance(value, list) else value)

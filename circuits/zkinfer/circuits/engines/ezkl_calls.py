@@ -7,7 +7,6 @@ JSON answer.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +225,7 @@ def open_forward(
     from zkinfer.circuits.engines.cores import on_one_core  # noqa: PLC0415 - only sessions need it
 
     if one_core:
-        os.environ["RAYON_NUM_THREADS"] = "1"  # read when the engine first computes
+        bridge.keep_to_one_thread()
     settings = read_settings(Path(folder))
     with bridge.in_memory(json.dumps(settings | {"run_args": settings["run_args"] | _ARITHMETIC_ALONE})) as light:
         program = _held.enter_context(bridge.compiled(Path(folder, NETWORK), Path(light)))
