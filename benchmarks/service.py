@@ -41,6 +41,7 @@ BARE = "bare"
 CLIENTS, CORES, TURNS = 8, 2, 8
 PACES = (5, 10)  # calls a second
 PAUSE = 0.005
+TOGETHER = f"{CORES} proofs, {CLIENTS} clients"
 INTRODUCTION = """\
 # How soon the service answers
 
@@ -48,8 +49,8 @@ Single requests of the digits model (64-32-10) over loopback, in milliseconds: a
 tritonclients in processes of their own, everything on one machine, so that clients and proofs take their share of it.
 *Bare* is the plain engine's forward pass of the same circuit (`gen_witness`) and nothing else, in the process that
 measures, again and again or *after* a pause, such as an engine has between two calls; *8 at once* are that many of
-these processes. *Session* is ours: in a limited child, without the circuit's checks of what goes in and out, which are
-made outside. The others are whole calls; with *async* a proof job is on the disk before the answer leaves.
+these processes. *Session* is ours: the same integers by arithmetic, without a witness, in a limited child. The others
+are whole calls; with *async* a proof job is on the disk before the answer leaves.
 Clients ask again as soon as they are answered, unless a pace is given: that many calls a second, at random times.
 """
 
@@ -151,7 +152,7 @@ def busy(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
         alone = clients(server.address, 1, requests, "none")
         found = [Times(f"{CORES} proofs, 1 client", alone)]
         together = clients(server.address, CLIENTS, requests // 2, "none")
-        found.append(Times(f"{CORES} proofs, {CLIENTS} clients", together))
+        found.append(Times(TOGETHER, together))
         for pace in PACES:
             paced = clients(server.address, CLIENTS, requests // 8, "none", pace=pace)
             found.append(Times(paced_title(pace), paced))
@@ -160,7 +161,7 @@ def busy(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
 
 
 def paced_title(pace: int) -> str:
-    return f"{CORES} proofs, {CLIENTS} clients, {pace} a second each"
+    return f"{TOGETHER}, {pace} a second each"
 
 
 def clients(address: str, number: int, requests: int, mode: str, pause: float = 0.0, pace: float = 0.0) -> list[float]:
@@ -238,14 +239,12 @@ def loaded() -> str:
 def verdict(times: dict[str, Times]) -> str:
     """What was aimed at, and what was reached."""
     p50 = {title: found.at(0.5) for title, found in times.items()}
-    loaded, floor = f"{CORES} proofs, {CLIENTS} clients", p50["bare forward pass"]
-    quiet, together, without = p50["idle, none"], p50[loaded], p50[f"bare, {CLIENTS} at once"]
-    paced = "; ".join(f"{p50[paced_title(pace)]:.1f} ms at {CLIENTS * pace} requests a second" for pace in PACES)
+    floor, quiet, together = (p50[title] for title in ("bare forward pass", "idle, none", TOGETHER))
+    paced = ", ".join(f"{p50[paced_title(pace)]:.1f} ms at {CLIENTS * pace} requests a second" for pace in PACES)
     return (
         f"Aimed at when idle: the bare pass plus 5 ms, {floor + 5:.1f} ms; reached {quiet:.1f} ms. Aimed at with "
         f"{CLIENTS} clients while {CORES} cores prove: three times that, {3 * (floor + 5):.1f} ms; reached "
-        f"{paced}. {CLIENTS} clients that never pause wait for the cores: "
-        f"{together:.1f} ms, of which {without:.1f} ms are what the bare passes alone take, without service and proofs."
+        f"{together:.1f} ms with clients that never pause, {paced}."
     )
 
 

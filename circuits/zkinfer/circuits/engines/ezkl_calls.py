@@ -6,8 +6,6 @@ JSON answer.
 
 from __future__ import annotations
 
-import json
-from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +17,8 @@ from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE, narrowest
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
-
-_held = ExitStack()  # what a session keeps until its process ends
 
 
 def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
@@ -117,13 +113,13 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
     answers, settings = [], read_settings(Path(folder))
     with _program(Path(folder)) as program:
         for done, sample in enumerate(batch, 1):
-            answers.append(_answer(_witness(settings, program, sample), outputs_wanted))
+            answers.append(answer(settings, program, sample, outputs_wanted))
             report(done / len(batch))
     return _joined(answers)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
     """What is kept of a witness: outputs as integers, and the least and largest argument of a lookup."""
 
     outputs: list[list[int]]
@@ -131,16 +127,21 @@ class _Answer:
     high: int
 
 
-def _answer(witness: dict[str, Any], outputs_wanted: int) -> _Answer:
+def answer(settings: dict[str, Any], program: str, sample: list[list[int]], outputs_wanted: int) -> Answer:
+    """The engine's answer of a compiled program with these settings; raises RangeError where a value does not fit."""
+    return _kept(_witness(settings, program, sample), outputs_wanted)
+
+
+def _kept(witness: dict[str, Any], outputs_wanted: int) -> Answer:
     outputs = [[bridge.signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
-    return _Answer(outputs, int(witness["min_lookup_inputs"]), int(witness["max_lookup_inputs"]))
+    return Answer(outputs, int(witness["min_lookup_inputs"]), int(witness["max_lookup_inputs"]))
 
 
-def _joined(answers: list[_Answer]) -> dict[str, Any]:
+def _joined(answers: list[Answer]) -> dict[str, Any]:
     return {
-        "outputs": [answer.outputs for answer in answers],
-        "lookup_low": min([0, *(answer.low for answer in answers)]),
-        "lookup_high": max([0, *(answer.high for answer in answers)]),
+        "outputs": [one.outputs for one in answers],
+        "lookup_low": min([0, *(one.low for one in answers)]),
+        "lookup_high": max([0, *(one.high for one in answers)]),
     }
 
 
@@ -156,8 +157,8 @@ def _narrowest(
     outputs_wanted: int,
     likely_bits: int,
     folder: str,
-) -> tuple[int, list[_Answer]]:
-    def fitting(bits: int, samples: Sequence[list[list[int]]]) -> list[_Answer]:
+) -> tuple[int, list[Answer]]:
+    def fitting(bits: int, samples: Sequence[list[list[int]]]) -> list[Answer]:
         single_digit = arguments | {"decomp_base": 1 << bits, "decomp_legs": 1}
         return _fitting(network, single_digit, samples, outputs_wanted, Path(folder, "narrow.json"))
 
@@ -166,9 +167,9 @@ def _narrowest(
 
 def _fitting(
     network: str, arguments: dict[str, Any], batch: Sequence[list[list[int]]], outputs_wanted: int, path: Path
-) -> list[_Answer]:
+) -> list[Answer]:
     """The answers to those samples, from the first on, whose values fit these arguments."""
-    settings, answers = _settings_or_none(network, arguments, path), list[_Answer]()
+    settings, answers = _settings_or_none(network, arguments, path), list[Answer]()
     if settings is None:
         return answers
     with bridge.compiled(Path(network), path) as program:
@@ -178,7 +179,7 @@ def _fitting(
             except RangeError:
                 break
             _require_lookups_in_range(settings, witness)
-            answers.append(_answer(witness, outputs_wanted))
+            answers.append(_kept(witness, outputs_wanted))
     return answers
 
 
@@ -205,45 +206,6 @@ def verify(folder: str, setup: str, proof: str, instances: list[int]) -> None:
 def poseidon(integers: list[int]) -> int:
     """The hash that stands for a hashed tensor."""
     return bridge.poseidon_hash(integers)
-
-
-# What a circuit has besides its arithmetic: nothing of it changes an answer, and it takes a fourth of a forward pass.
-_ARITHMETIC_ALONE = {
-    "ignore_range_check_inputs_outputs": True,
-    "input_visibility": "Private",
-    "param_visibility": "Private",
-}
-
-
-def open_forward(
-    folder: str, outputs_wanted: int, integer_limit: int, one_core: bool
-) -> Callable[[list[list[int]]], list[list[int]]]:
-    """What a session answers with: the program stays compiled in memory, without what only a proof needs.
-
-    Inputs and outputs that the circuit could not hold are refused here instead.
-    """
-    from zkinfer.circuits.engines.cores import on_one_core  # noqa: PLC0415 - only sessions need it
-
-    if one_core:
-        bridge.keep_to_one_thread()
-    settings = read_settings(Path(folder))
-    with bridge.in_memory(json.dumps(settings | {"run_args": settings["run_args"] | _ARITHMETIC_ALONE})) as light:
-        program = _held.enter_context(bridge.compiled(Path(folder, NETWORK), Path(light)))
-
-    def forward_once(sample: list[list[int]]) -> list[list[int]]:
-        _require_below(integer_limit, sample)
-        with on_one_core() if one_core else nullcontext():
-            witness = _witness(settings, program, sample)
-        outputs = _answer(witness, outputs_wanted).outputs
-        _require_below(integer_limit, outputs)
-        return outputs
-
-    return forward_once
-
-
-def _require_below(limit: int, tensors: list[list[int]]) -> None:
-    if not all(-limit < value < limit for tensor in tensors for value in tensor):
-        raise RangeError(*OUT_OF_RANGE)
 
 
 def _program(folder: Path) -> AbstractContextManager[str]:

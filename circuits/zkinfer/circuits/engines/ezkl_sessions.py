@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.child import Limits
     from zkinfer.circuits.engines.base import Program
 
-_OPEN = "zkinfer.circuits.engines.ezkl_calls:open_forward"
+_OPEN = "zkinfer.circuits.engines.ezkl_forward:open_forward"
 _FEW_ROWS = 1 << 16
 _LEAST_PATIENCE, _ROWS_PER_SECOND = 60.0, 10_000
 

@@ -1,0 +1,121 @@
+"""What a session answers with: integer arithmetic where it knows the program, and the engine otherwise.
+
+Loaded in the child of a session only.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits.engines import ezkl_bridge as bridge
+from zkinfer.circuits.engines.cores import on_one_core
+from zkinfer.circuits.engines.ezkl_arithmetic import Arithmetic, TooLargeError
+from zkinfer.circuits.engines.ezkl_calls import answer
+from zkinfer.circuits.engines.ezkl_compiled import UnknownProgramError
+from zkinfer.circuits.engines.ezkl_files import NETWORK, read_settings
+from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE
+from zkinfer.circuits.errors import EngineError, RangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Tensors = list[list[int]]
+    Forward = Callable[[Tensors], Tensors]
+
+# What a circuit has besides its arithmetic: nothing of it changes an answer, and it takes a fourth of a forward pass.
+_ARITHMETIC_ALONE = {
+    "ignore_range_check_inputs_outputs": True,
+    "input_visibility": "Private",
+    "param_visibility": "Private",
+}
+_TRIED_BITS = (5, 9, 14)  # of the inputs that both ways are tried with
+_held = ExitStack()  # what a session keeps until its process ends
+
+
+def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core: bool) -> Forward:
+    """The program stays compiled in memory, without what only a proof needs.
+
+    Inputs and outputs that the circuit could not hold are refused here instead.
+    """
+    if one_core:
+        bridge.keep_to_one_thread()
+    settings = read_settings(Path(folder))
+    program = _held.enter_context(lightly_compiled(Path(folder), settings))
+
+    def by_engine(sample: Tensors) -> Tensors:
+        with on_one_core() if one_core else nullcontext():
+            return answer(settings, program, sample, outputs_wanted).outputs
+
+    computed = _soonest(Path(program).read_bytes(), settings["run_args"], outputs_wanted, by_engine)
+
+    def forward_once(sample: Tensors) -> Tensors:
+        _require_below(integer_limit, sample)
+        outputs = computed(sample)
+        _require_below(integer_limit, outputs)
+        return outputs
+
+    return forward_once
+
+
+@contextmanager
+def lightly_compiled(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
+    """The program of a circuit with nothing but its arithmetic, in memory; its path."""
+    text = json.dumps(settings | {"run_args": settings["run_args"] | _ARITHMETIC_ALONE})
+    with bridge.in_memory(text) as light, bridge.compiled(folder / NETWORK, Path(light)) as program:
+        yield program
+
+
+def _soonest(program: bytes, run_args: dict[str, Any], outputs_wanted: int, by_engine: Forward) -> Forward:
+    """The engine's forward pass, or a sooner one that was seen to give the same answers."""
+    try:
+        arithmetic = Arithmetic(program, run_args["decomp_base"] ** run_args["decomp_legs"])
+    except UnknownProgramError:
+        return by_engine
+    computed = sooner(arithmetic, by_engine, outputs_wanted)
+    require_agreement(computed, by_engine, arithmetic.input_sizes)
+    return computed
+
+
+def sooner(arithmetic: Arithmetic, by_engine: Forward, outputs_wanted: int) -> Forward:
+    """By arithmetic, as far as that holds the integers."""
+
+    def computed(sample: Tensors) -> Tensors:
+        try:
+            return arithmetic.forward(sample)[:outputs_wanted]
+        except TooLargeError:
+            return by_engine(sample)
+
+    return computed
+
+
+def require_agreement(computed: Forward, by_engine: Forward, sizes: list[int]) -> None:
+    """Both ways on a few samples, with inputs of these sizes: what is answered has to be what is proven.
+
+    Raises:
+        EngineError: they differ.
+    """
+    chance = random.Random(0)  # noqa: S311 - nothing depends on it being hard to guess
+    for bits in _TRIED_BITS:
+        sample = [[chance.randrange(-(1 << bits), 1 << bits) for _ in range(size)] for size in sizes]
+        if _outcome(computed, sample) != _outcome(by_engine, sample):
+            raise EngineError(
+                "The engine and zkinfer's own arithmetic answer differently for this program.",
+                "Please report it, with the model; another version of zkinfer may serve it.",
+            )
+
+
+def _outcome(forward: Forward, sample: Tensors) -> Tensors | None:
+    """The answer; None where the circuit has none."""
+    try:
+        return forward(sample)
+    except RangeError:
+        return None
+
+
+def _require_below(limit: int, tensors: Tensors) -> None:
+    if not all(-limit < value < limit for tensor in tensors for value in tensor):
+        raise RangeError(*OUT_OF_RANGE)

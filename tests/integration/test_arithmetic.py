@@ -1,0 +1,211 @@
+"""Answers of the integer arithmetic against those of the engine, on the same compiled programs."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from onnx import parser
+from tests.integration import stored
+
+from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.engines import ezkl_calls, ezkl_forward
+from zkinfer.circuits.engines.ezkl_arguments import EzklArguments, reach_of
+from zkinfer.circuits.engines.ezkl_arithmetic import Arithmetic, TooLargeError
+from zkinfer.circuits.engines.ezkl_compiled import UnknownProgramError
+from zkinfer.circuits.engines.ezkl_files import NETWORK, read_settings
+from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE
+from zkinfer.circuits.errors import EngineError, RangeError
+from zkinfer.circuits.models import inside
+from zkinfer.circuits.models.pruning import serialised
+
+ARGUMENTS = EzklArguments(
+    input_scale=7,
+    param_scale=7,
+    decomp_base=1 << 9,
+    decomp_legs=2,  # 18 bits, which large inputs leave
+    lookup_range=(0, 0),
+    logrows=15,
+)
+LARGEST_BITS = (4, 8, 11, 14, 17, 20, 26, 40, 61)
+ROW, IMAGE, SERIES = "float[2,3] x", "float[1,2,5,5] x", "float[1,2,6] x"
+CONSTANTS = """<float[2,3] c = {0.5,-1.0,0.25,2.0,-0.75,1.5}, float[3,2] w = {0.5,-0.25,1.0,0.125,-1.5,0.75},
+    float[2] bias = {0.5,-0.25}, float low = {-0.5}, float high = {0.75}, int64[2] i = {2,0}, int64[1] axis = {1},
+    int64[3] to = {2,1,3}, int64[3] shape = {2,2,3}, int64[4] pads = {0,1,1,0},
+    int64[1] one = {1}, int64[1] three = {3},
+    float[2,2,3,2] k = {1.0,-0.5,0.25,0.75,-1.0,0.5,0.125,-0.25,0.5,1.5,-0.75,0.25,
+                        0.5,0.25,-1.0,0.75,1.0,-0.5,0.25,0.5,-0.25,1.0,0.75,-1.5},
+    float[4,1,3,3] d = {1.0,-0.5,0.25,0.75,-1.0,0.5,0.125,-0.25,0.5,1.5,-0.75,0.25,0.5,0.25,-1.0,0.75,1.0,-0.5,
+                        0.25,0.5,-0.25,1.0,0.75,-1.5,0.5,-0.5,0.25,-0.75,1.0,0.5,1.25,-0.25,0.5,1.0,-0.5,0.75},
+    float[2,2,3] along = {0.5,-0.25,1.0,0.125,-1.5,0.75,0.5,1.0,-0.5,0.25,0.75,-1.0}>"""
+BODIES = {
+    "absolute": ("y = Abs(x)", ROW),
+    "average": ("y = AveragePool<kernel_shape=[2,3], strides=[2,1]>(x)", IMAGE),
+    "average_padded": ("y = AveragePool<kernel_shape=[2,2], pads=[1,1,0,0], count_include_pad=1>(x)", IMAGE),
+    "above": ("g = Greater(x, c) y = Cast<to=1>(g)", ROW),
+    "below": ("g = Less(x, c) y = Cast<to=1>(g)", ROW),
+    "concatenated": ("n = Neg(x) y = Concat<axis=1>(x, n, c)", ROW),
+    "convolved": ("y = Conv<strides=[2,1], pads=[1,0,1,1]>(x, k, bias)", IMAGE),
+    "convolved_along": ("y = Conv<strides=[2]>(x, along)", SERIES),
+    "convolved_apart": ("y = Conv<group=2, pads=[1,1,1,1]>(x, d)", IMAGE),
+    "dense": ("h = Gemm(x, w, bias) r = Relu(h) y = Gemm<transB=1>(r, w)", ROW),
+    "divided": ("t = Constant<value_float=3.0>() y = Div(x, t)", ROW),
+    "expanded": ("u = Unsqueeze(x, axis) y = Expand(u, shape)", ROW),
+    "gathered": ("y = Gather<axis=1>(x, i)", ROW),
+    "leaky": ("y = LeakyRelu<alpha=0.25>(x)", ROW),
+    "meaned": ("y = ReduceMean<keepdims=0>(x, axis)", ROW),
+    "moved": ("t = Transpose<perm=[2,0,1]>(x) y = Mul(t, t)", "float[2,3,2] x"),
+    "padded": ("p = Pad(x, pads) y = Add(p, p)", ROW),
+    "powered": ("t = Constant<value_float=3.0>() y = Pow(x, t)", ROW),
+    "reshaped": ("r = Reshape(x, to) y = Mul(r, r)", ROW),
+    "scaled": ("m = Mul(x, c) n = Mul(m, c) o = Mul(n, c) y = Sub(o, x)", ROW),
+    "sliced": ("y = Slice(x, one, three, axis)", ROW),
+    "summed": ("y = ReduceSum<keepdims=1>(x, axis)", ROW),
+    "at_least": ("g = GreaterOrEqual(x, c) y = Cast<to=1>(g)", ROW),
+    "at_most": ("g = LessOrEqual(x, c) y = Cast<to=1>(g)", ROW),
+}
+
+
+@contextmanager
+def both_ways(model, folder, arguments=ARGUMENTS):
+    """The arithmetic of a model's program, and the engine's own forward pass of it."""
+    normal, *_ = inside.normal_form(model, {}, 7)
+    (folder / NETWORK).write_bytes(serialised(inside.with_context(normal, output=False)))
+    ezkl_calls.build(str(folder / NETWORK), arguments.to_run_arguments(), str(folder))
+    made = read_settings(folder)
+    with ezkl_forward.lightly_compiled(folder, made) as program, open(program, "rb") as file:  # noqa: PTH123
+        arithmetic = Arithmetic(file.read(), arguments.integer_limit)
+        yield arithmetic, lambda sample: ezkl_calls.answer(made, program, sample, len(normal.graph.output)).outputs
+
+
+def graph_of(body, inputs):
+    return parser.parse_model(
+        f'<ir_version: 8, opset_import: ["": 18]> g ({inputs}) => (float y) {CONSTANTS} {{ {body} }}'
+    )
+
+
+def sample_of(arithmetic, bits, seed):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-(1 << bits), 1 << bits, size).tolist() for size in arithmetic.input_sizes]
+
+
+def outcome(forward, sample):
+    try:
+        return forward(sample)
+    except RangeError:
+        return "refused"
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_operator_answers_and_refuses_as_the_engine_does(name, tmp_path):
+    with both_ways(graph_of(*BODIES[name]), tmp_path) as (arithmetic, by_engine):
+        held = 0
+        for bits in LARGEST_BITS * 3:
+            sample = sample_of(arithmetic, bits, seed=held)
+            try:
+                found = outcome(arithmetic.forward, sample)
+            except TooLargeError:
+                assert bits >= 20
+                continue
+            assert found == outcome(by_engine, sample), sample
+            held += found != "refused"
+    assert held >= 6
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs"),
+    [
+        ("y = Sigmoid(x)", ROW),  # looked up
+        ("y = MaxPool<kernel_shape=[2,2]>(x)", IMAGE),
+        ("y = Softmax(x)", ROW),
+        ("s = Sign(x) y = Mul(s, x)", ROW),
+    ],
+)
+def test_operator_that_is_not_computed_here_is_left_to_the_engine(body, inputs, tmp_path):
+    with pytest.raises(UnknownProgramError), both_ways(graph_of(body, inputs), tmp_path):
+        pass
+
+
+COMPUTED = {
+    "batch_norm",
+    "conv_average",
+    "dense",
+    "dense_dynamic",
+    "leaky_relu",
+    "lightgbm_regressor",
+    "residual",
+    "sklearn_forest_binary",
+    "sklearn_forest_regressor",
+    "sklearn_linear",
+    "xgboost_regressor",
+}
+
+
+@pytest.mark.parametrize("name", sorted(COMPUTED))
+def test_model_answers_as_the_engine_does(name, tmp_path):
+    arguments = EzklArguments.parse(stored.found_once()[f"zoo/{name}"])
+    with both_ways(onnx.load(stored.ZOO / f"{name}.onnx"), tmp_path, arguments) as (arithmetic, by_engine):
+        for bits in range(4, 24):
+            sample = sample_of(arithmetic, bits, seed=bits)
+            assert outcome(arithmetic.forward, sample) == outcome(by_engine, sample)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    scales=st.tuples(st.integers(2, 14), st.integers(2, 14), st.integers(1, 3)),
+    decomposition=st.tuples(st.integers(2, 12), st.integers(1, 4)),
+    bits=st.integers(1, 30),
+    seed=st.integers(0, 1 << 20),
+)
+def test_network_answers_and_refuses_as_the_engine_does_under_any_arguments(
+    scales, decomposition, bits, seed, tmp_path
+):
+    """Scales say where products are divided, the decomposition what is refused."""
+    given_scale, param, multiplier = scales
+    base, legs = decomposition
+    assume(base * legs <= reach_of(multiplier))
+    arguments = EzklArguments(
+        input_scale=given_scale,
+        param_scale=param,
+        scale_rebase_multiplier=multiplier,
+        decomp_base=1 << base,
+        decomp_legs=legs,
+        lookup_range=(0, 0),
+        logrows=15,
+    )
+    with both_ways(graph_of(*BODIES["dense"]), tmp_path, arguments) as (arithmetic, by_engine):
+        sample = sample_of(arithmetic, bits, seed)
+        try:
+            found = outcome(arithmetic.forward, sample)
+        except TooLargeError:
+            assert bits + given_scale + param * 2 > 45
+        else:
+            assert found == outcome(by_engine, sample)
+
+
+SIZES = [2]
+
+
+def test_session_is_not_opened_where_both_ways_differ():
+    with pytest.raises(EngineError, match="answer differently"):
+        ezkl_forward.require_agreement(lambda _: [[1]], lambda _: [[2]], SIZES)
+
+
+def refusing(_):
+    raise RangeError(*OUT_OF_RANGE)
+
+
+def test_refusal_of_one_way_alone_is_a_difference():
+    ezkl_forward.require_agreement(refusing, refusing, SIZES)
+    with pytest.raises(EngineError, match="answer differently"):
+        ezkl_forward.require_agreement(lambda _: [[1]], refusing, SIZES)
+
+
+def test_integers_that_64_bits_do_not_hold_are_computed_by_the_engine(tmp_path):
+    with both_ways(graph_of("y = Add(x, x)", ROW), tmp_path) as (arithmetic, by_engine):
+        sample = [[0] * LIMBS, [1 << 61] * 6]
+        with pytest.raises(TooLargeError):
+            arithmetic.forward(sample)
+        assert ezkl_forward.sooner(arithmetic, by_engine, 1)(sample) == [[1 << 62] * 6]
