@@ -11,7 +11,8 @@ from onnx import parser
 from tests.integration import stored
 
 from zkinfer.circuits.context import LIMBS
-from zkinfer.circuits.engines import ezkl_calls, ezkl_forward
+from zkinfer.circuits.engines import ezkl_calls, ezkl_forward, ezkl_narrowing
+from zkinfer.circuits.engines.ezkl_answers import Answer, answer_of
 from zkinfer.circuits.engines.ezkl_arguments import EzklArguments, reach_of
 from zkinfer.circuits.engines.ezkl_arithmetic import Arithmetic, TooLargeError
 from zkinfer.circuits.engines.ezkl_compiled import UnknownProgramError
@@ -68,16 +69,31 @@ BODIES = {
 }
 
 
+class Ours:
+    """What a session makes of the arithmetic, without the engine to fall back on."""
+
+    def __init__(self, arithmetic, limit):
+        self.input_sizes = arithmetic.input_sizes
+        self.or_by = lambda other: ezkl_forward.sooner(arithmetic, other, limit, outputs_wanted=None)
+        self.forward = self.or_by(too_large)
+
+
+def too_large(_):
+    raise TooLargeError
+
+
 @contextmanager
 def both_ways(model, folder, arguments=ARGUMENTS):
-    """The arithmetic of a model's program, and the engine's own forward pass of it."""
+    """The forward pass of a model by arithmetic, and the engine's own, of the same program."""
     normal, *_ = inside.normal_form(model, {}, 7)
     (folder / NETWORK).write_bytes(serialised(inside.with_context(normal, output=False)))
     ezkl_calls.build(str(folder / NETWORK), arguments.to_run_arguments(), str(folder))
     made = read_settings(folder)
     with ezkl_forward.lightly_compiled(folder, made) as program, open(program, "rb") as file:  # noqa: PTH123
-        arithmetic = Arithmetic(file.read(), arguments.integer_limit)
-        yield arithmetic, lambda sample: ezkl_calls.answer(made, program, sample, len(normal.graph.output)).outputs
+        yield (
+            Ours(Arithmetic(file.read()), arguments.integer_limit),
+            lambda sample: answer_of(made, program, sample, len(normal.graph.output)).outputs,
+        )
 
 
 def graph_of(body, inputs):
@@ -204,8 +220,44 @@ def test_refusal_of_one_way_alone_is_a_difference():
 
 
 def test_integers_that_64_bits_do_not_hold_are_computed_by_the_engine(tmp_path):
-    with both_ways(graph_of("y = Add(x, x)", ROW), tmp_path) as (arithmetic, by_engine):
+    with both_ways(graph_of("y = Add(x, x)", ROW), tmp_path) as (ours, by_engine):
         sample = [[0] * LIMBS, [1 << 61] * 6]
         with pytest.raises(TooLargeError):
-            arithmetic.forward(sample)
-        assert ezkl_forward.sooner(arithmetic, by_engine, 1)(sample) == [[1 << 62] * 6]
+            ours.forward(sample)
+        assert ours.or_by(by_engine)(sample) == [[1 << 62] * 6]
+
+
+@pytest.mark.parametrize("name", ["conv_average", "dense", "sklearn_forest_regressor"])
+@pytest.mark.parametrize("multiplier", [1, 3])
+def test_bits_and_answers_are_found_as_the_engine_finds_them(name, multiplier, tmp_path, monkeypatch):
+    arguments = EzklArguments(
+        input_scale=6,
+        param_scale=7,
+        scale_rebase_multiplier=multiplier,
+        decomp_base=1 << 15,
+        decomp_legs=2,
+        lookup_range=(0, 0),
+        logrows=17,
+    )
+    with both_ways(onnx.load(stored.ZOO / f"{name}.onnx"), tmp_path, arguments) as (ours, _):
+        batch = [sample_of(ours, bits, seed=bits) for bits in (3, 9, 5)]
+
+    def found():
+        run_arguments = arguments.to_run_arguments()
+        return ezkl_calls.try_out(str(tmp_path / NETWORK), run_arguments, batch, 1, 0, str(tmp_path))
+
+    sooner = found()
+    monkeypatch.setattr(ezkl_narrowing, "_computed", lambda *_: [])
+    assert sooner == found()
+
+
+@pytest.mark.parametrize(("bits", "value"), [(0, 1), (-1, 0), (1, 0)])
+def test_arithmetic_of_another_mind_than_the_engine_is_not_believed(bits, value, tmp_path, monkeypatch):
+    with both_ways(graph_of(*BODIES["dense"]), tmp_path) as (ours, _):
+        batch = [sample_of(ours, 5, seed=1)]
+    call = (str(tmp_path / NETWORK), ARGUMENTS.to_run_arguments(), batch, 1, 0, str(tmp_path))
+    right = ezkl_calls.try_out(*call)
+    [[[first, *rest]]] = right["outputs"]
+    wrong = right["bits"] + bits, Answer([[first + value, *rest]], 0, 0)
+    monkeypatch.setattr(ezkl_narrowing, "_computed", lambda *_: [wrong])
+    assert ezkl_calls.try_out(*call) == right

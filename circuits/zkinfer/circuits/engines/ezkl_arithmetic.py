@@ -2,27 +2,27 @@
 
 The engine computes a witness: every element of every column, in a field of 254 bits. Who only wants the answer needs
 the integers behind it, and those follow from the compiled program alone (`ezkl_compiled`): each function here is what
-`circuit/ops/layouts.rs` says of the operator, and refuses what the circuit's range checks refuse. Programs and integers
+`circuit/ops/layouts.rs` says of the operator, and notes what the circuit's range checks look at. Programs and integers
 that this cannot hold are the engine's to compute; nothing here is a guess.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zkinfer.circuits.engines.ezkl_compiled import LARGEST, UnknownProgramError, read_compiled
-from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE
-from zkinfer.circuits.errors import EngineError, RangeError
+from zkinfer.circuits.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.engines.ezkl_compiled import Node, Operator
+    from zkinfer.circuits.engines.ezkl_compiled import Operator
 
     Integers = NDArray[np.int64]
     Rule = Callable[..., Integers]
@@ -35,78 +35,84 @@ class TooLargeError(Exception):
     """An integer does not fit the arithmetic here, which says nothing about the circuit."""
 
 
-class Arithmetic:
-    """The forward pass of one compiled program.
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The outputs of a forward pass, row-major, and the largest magnitude of what the circuit decomposes in it."""
 
-    Args:
-        program: as the engine compiled it.
-        limit: no integer that the circuit decomposes reaches this: the base to the power of the legs.
+    outputs: list[list[int]]
+    widest: int
+
+
+class Arithmetic:
+    """The forward pass of one compiled program. Threads may share it.
 
     Raises:
         UnknownProgramError: the program has operators that are not computed here.
     """
 
-    def __init__(self, program: bytes, limit: int) -> None:
+    def __init__(self, program: bytes) -> None:
         self._compiled = read_compiled(program)
-        self._limit = limit
-        for node in self._compiled.nodes.values():
-            _require_known(node.operator)
+        operators = [node.operator for node in self._compiled.nodes.values()]
+        for operator in operators:
+            _require_known(operator)
+        constants = [operator.arguments for operator in operators if operator.name == "Constant"]
+        self._widest_constant = max((_most(values) for values, checked in constants if checked), default=0)
 
     @property
     def input_sizes(self) -> list[int]:
         """How many integers each input has, in the engine's order."""
         return [math.prod(self._compiled.nodes[number].shape) for number in self._compiled.inputs]
 
-    def forward(self, inputs: Sequence[Sequence[int]]) -> list[list[int]]:
-        """The outputs, row-major, as are the inputs.
+    def forward(self, inputs: Sequence[Sequence[int]]) -> Pass:
+        """One pass over the inputs, which are row-major.
 
         Raises:
             EngineError: inputs of other sizes than the program has.
-            RangeError: an integer does not fit the circuit's range checks.
-            TooLargeError: one does not fit the arithmetic here.
+            TooLargeError: an integer does not fit the arithmetic here.
         """
         if [len(tensor) for tensor in inputs] != self.input_sizes:
             raise EngineError("The inputs have other sizes than those of the program.")
-        results: dict[int, Integers] = {}
         places = dict(zip(self._compiled.inputs, inputs, strict=True))
+        results: dict[int, Integers] = {}
+        widest = _Widest(self._widest_constant)
         for number, node in self._compiled.nodes.items():
-            name = node.operator.name
-            if name == "Input":
-                result = _held(places[number])
-            elif name == "Constant":
-                [result] = node.operator.arguments
-            else:
-                result = self._computed(node, [results[operand] for operand in node.operands])
-            results[number] = result.reshape(node.shape)
-        return [results[number].ravel().tolist() for number in self._compiled.outputs]
+            operands = [_held(places[number])] if number in places else [results[operand] for operand in node.operands]
+            results[number] = _computed(node.operator, operands, widest).reshape(node.shape)
+        return Pass([results[number].ravel().tolist() for number in self._compiled.outputs], widest.magnitude)
 
-    def _computed(self, node: Node, operands: list[Integers]) -> Integers:
-        operator = node.operator
-        if operator.factors:
-            operands = [_product(one, np.array(factor)) for one, factor in zip(operands, operator.factors, strict=True)]
-        if operator.name in _COMPARED:
-            operands = [_COMPARED[operator.name](*operands)]
-        if operator.name in _DECOMPOSED:
-            self._require_decomposable(*operands)
-        result = _RULES[operator.name](*operands, *operator.arguments)
-        return self._divided(result, operator.divisor)
 
-    def _divided(self, values: Integers, divisor: float) -> Integers:
-        """To the nearest integer, and of two as near to the one further from 0; the circuit compares both sides."""
-        if divisor == 1:
-            return values
-        _require(_most(values) < _EXACT)
-        exact = values / divisor
-        whole = np.trunc(exact)
-        up = np.abs(exact - whole) >= 0.5
-        quotient = (whole + np.copysign(up, exact)).astype(np.int64)
-        rest = np.abs(values - quotient * int(divisor))
-        self._require_decomposable(quotient, rest, int(divisor) - rest)
-        return quotient
+class _Widest:
+    """Notes what the circuit decomposes into digits, and so refuses where there are too few of them."""
 
-    def _require_decomposable(self, *values: Integers) -> None:
-        if max(map(_most, values)) >= self._limit:
-            raise RangeError(*OUT_OF_RANGE)
+    def __init__(self, magnitude: int) -> None:
+        self.magnitude = magnitude
+
+    def note(self, *decomposed: Integers) -> None:
+        self.magnitude = max(self.magnitude, *map(_most, decomposed))
+
+
+def _computed(operator: Operator, operands: list[Integers], widest: _Widest) -> Integers:
+    if operator.factors:
+        operands = [_product(one, np.array(factor)) for one, factor in zip(operands, operator.factors, strict=True)]
+    if operator.name in _COMPARED:
+        operands = [_COMPARED[operator.name](*operands)]
+    if operator.name in _DECOMPOSED or (operator.name == "Input" and operator.arguments[-1]):
+        widest.note(*operands)
+    return _divided(_RULES[operator.name](*operands, *operator.arguments), operator.divisor, widest)
+
+
+def _divided(values: Integers, divisor: float, widest: _Widest) -> Integers:
+    """To the nearest integer, and of two as near to the one further from 0; the circuit compares both sides."""
+    if divisor == 1:
+        return values
+    _require(_most(values) < _EXACT)
+    exact = values / divisor
+    whole = np.trunc(exact)
+    up = np.abs(exact - whole) >= 0.5
+    quotient = (whole + np.copysign(up, exact)).astype(np.int64)
+    rest = np.abs(values - quotient * int(divisor))
+    widest.note(quotient, rest, int(divisor) - rest)
+    return quotient
 
 
 def _require_known(operator: Operator) -> None:
@@ -251,10 +257,12 @@ _RULES: Mapping[str, Rule] = {
     "Abs": np.abs,
     "Add": _sum_of,
     "Concat": lambda *given: np.concatenate(given[:-1], axis=given[-1]),
+    "Constant": _unchanged,
     "Conv": _convolution,
     "Einsum": _einsum,
     "Gather": _taken,
     "Identity": _unchanged,
+    "Input": _unchanged,
     "LeakyReLU": lambda values, *_: np.maximum(values, 0),
     "MoveAxis": np.moveaxis,
     "Mult": _pairwise_product,

@@ -69,6 +69,14 @@ def write_settings(network: str, arguments: dict[str, Any], path: Path) -> dict[
     return settings
 
 
+def settings_or_none(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any] | None:
+    """The same, or None where the engine has none: it says no more than that synthesis failed, whatever the cause."""
+    try:
+        return write_settings(network, arguments, path)
+    except EngineError:
+        return None
+
+
 @contextmanager
 def compiled(network: Path, settings: Path) -> Iterator[str]:
     """The program in the engine's own form, made anew each time and kept in memory; its path.

@@ -6,40 +6,32 @@ JSON answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.child import report
 from zkinfer.circuits.engines import ezkl_bridge as bridge
+from zkinfer.circuits.engines.ezkl_answers import answer_of, witness_of
 from zkinfer.circuits.engines.ezkl_files import NETWORK, SETTINGS, VK, VKA, read_settings
-from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE, narrowest
-from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
+from zkinfer.circuits.errors import ProofRejectedError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from contextlib import AbstractContextManager
+
+    from zkinfer.circuits.engines.ezkl_answers import Answer
 
 
 def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
     """The engine's settings for each of several run arguments; None where it has none."""
-    return [_settings_or_none(network, arguments, Path(folder, SETTINGS)) for arguments in options]
+    return [bridge.settings_or_none(network, arguments, Path(folder, SETTINGS)) for arguments in options]
 
 
 def sound_settings(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
     """The same, with None also where values could wrap around the field."""
     return [
-        _settings_or_none(network, arguments, Path(folder, SETTINGS)) if _is_sound(network, arguments) else None
+        bridge.settings_or_none(network, arguments, Path(folder, SETTINGS)) if _is_sound(network, arguments) else None
         for arguments in options
     ]
-
-
-def _settings_or_none(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any] | None:
-    """The engine says of too few rows, and of constants out of range, no more than that synthesis failed."""
-    try:
-        return bridge.write_settings(network, arguments, path)
-    except EngineError:
-        return None
 
 
 def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -60,8 +52,11 @@ def try_out(
 
     The decomposition changes no answer, so that one pass over the samples gives both.
     """
-    settings = bridge.write_settings(network, arguments, Path(folder, SETTINGS))
-    bits, answers = _narrowest(network, arguments, batch, outputs_wanted, likely_bits, folder)
+    from zkinfer.circuits.engines.ezkl_narrowing import narrowed  # noqa: PLC0415 - proving starts without it
+
+    path = Path(folder, SETTINGS)
+    settings = bridge.write_settings(network, arguments, path)
+    bits, answers = narrowed(Path(network), arguments, batch, outputs_wanted, likely_bits, path)
     return _joined(answers) | {"settings": settings, "bits": bits}
 
 
@@ -113,28 +108,9 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
     answers, settings = [], read_settings(Path(folder))
     with _program(Path(folder)) as program:
         for done, sample in enumerate(batch, 1):
-            answers.append(answer(settings, program, sample, outputs_wanted))
+            answers.append(answer_of(settings, program, sample, outputs_wanted))
             report(done / len(batch))
     return _joined(answers)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is kept of a witness: outputs as integers, and the least and largest argument of a lookup."""
-
-    outputs: list[list[int]]
-    low: int
-    high: int
-
-
-def answer(settings: dict[str, Any], program: str, sample: list[list[int]], outputs_wanted: int) -> Answer:
-    """The engine's answer of a compiled program with these settings; raises RangeError where a value does not fit."""
-    return _kept(_witness(settings, program, sample), outputs_wanted)
-
-
-def _kept(witness: dict[str, Any], outputs_wanted: int) -> Answer:
-    outputs = [[bridge.signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
-    return Answer(outputs, int(witness["min_lookup_inputs"]), int(witness["max_lookup_inputs"]))
 
 
 def _joined(answers: list[Answer]) -> dict[str, Any]:
@@ -147,47 +123,18 @@ def _joined(answers: list[Answer]) -> dict[str, Any]:
 
 def bits_needed(network: str, arguments: dict[str, Any], batch: list[list[list[int]]], folder: str) -> int:
     """The fewest bits that hold every integer which the circuit decomposes for these samples."""
-    return _narrowest(network, arguments, batch, 0, 0, folder)[0]
+    from zkinfer.circuits.engines.ezkl_narrowing import narrowed  # noqa: PLC0415 - proving starts without it
 
-
-def _narrowest(
-    network: str,
-    arguments: dict[str, Any],
-    batch: list[list[list[int]]],
-    outputs_wanted: int,
-    likely_bits: int,
-    folder: str,
-) -> tuple[int, list[Answer]]:
-    def fitting(bits: int, samples: Sequence[list[list[int]]]) -> list[Answer]:
-        single_digit = arguments | {"decomp_base": 1 << bits, "decomp_legs": 1}
-        return _fitting(network, single_digit, samples, outputs_wanted, Path(folder, "narrow.json"))
-
-    return narrowest(batch, fitting, likely_bits)
-
-
-def _fitting(
-    network: str, arguments: dict[str, Any], batch: Sequence[list[list[int]]], outputs_wanted: int, path: Path
-) -> list[Answer]:
-    """The answers to those samples, from the first on, whose values fit these arguments."""
-    settings, answers = _settings_or_none(network, arguments, path), list[Answer]()
-    if settings is None:
-        return answers
-    with bridge.compiled(Path(network), path) as program:
-        for sample in batch:
-            try:
-                witness = bridge.computed(program, sample)
-            except RangeError:
-                break
-            _require_lookups_in_range(settings, witness)
-            answers.append(_kept(witness, outputs_wanted))
-    return answers
+    settings = Path(folder, SETTINGS)
+    bridge.write_settings(network, arguments, settings)
+    return narrowed(Path(network), arguments, batch, 0, 0, settings)[0]
 
 
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
     """Witness, prove, verify: the engine may return a proof that does not hold, without an error."""
     where = Path(folder)
     with _program(where) as program:
-        witness = _witness(read_settings(where), program, inputs)
+        witness = witness_of(read_settings(where), program, inputs)
         report(0.1)
         proof, instances = bridge.proven(witness, program, proving_key, setup)
     report(0.95)
@@ -211,18 +158,3 @@ def poseidon(integers: list[int]) -> int:
 def _program(folder: Path) -> AbstractContextManager[str]:
     """The compiled program of a circuit."""
     return bridge.compiled(folder / NETWORK, folder / SETTINGS)
-
-
-def _witness(settings: dict[str, Any], program: str, inputs: list[list[int]]) -> dict[str, Any]:
-    witness = bridge.computed(program, inputs)
-    _require_lookups_in_range(settings, witness)
-    return witness
-
-
-def _require_lookups_in_range(settings: dict[str, Any], witness: dict[str, Any]) -> None:
-    """The forward pass does not look at the tables; proving does, and may then hang instead of failing."""
-    low, high = settings["run_args"]["lookup_range"]
-    if settings["required_lookups"] and not (
-        low <= int(witness["min_lookup_inputs"]) and int(witness["max_lookup_inputs"]) <= high
-    ):
-        raise RangeError(*OUT_OF_RANGE)

@@ -36,6 +36,8 @@ class UnknownProgramError(Exception):
 class Operator:
     """What a node does, by the engine's name for it and with its arguments.
 
+    Inputs and constants are nodes too; the last argument of both is whether they are range-checked.
+
     Its operands are first multiplied by `factors`, where there are any, and its result is divided by `divisor`.
     """
 
@@ -175,16 +177,14 @@ def _tensor_of(values: Read) -> Read:
 def _constant(reader: _Reader) -> Operator:
     integers = _tensor_of(_elements)(reader)
     _tensor_of(lambda rest: np.frombuffer(rest.taken(4 * rest.natural()), np.float32))(reader)  # before quantisation
-    _flag(reader)  # whether it is range-checked
-    return Operator("Constant", (integers,))
+    return Operator("Constant", (integers, _flag(reader)))
 
 
 def _input(reader: _Reader) -> Operator:
     _integer(reader)  # its scale
     if _variant(reader) == 0:
         raise UnknownProgramError("It has truth values as inputs.")
-    _flag(reader)  # whether it is range-checked
-    return Operator("Input")
+    return Operator("Input", (_flag(reader),))
 
 
 _POLYNOMIAL: dict[int, tuple[str, tuple[Read, ...]]] = {
@@ -282,7 +282,9 @@ def _node(reader: _Reader) -> Node:
     operator = _operator(reader)
     _integer(reader)  # the scale of its result
     node = Node(operator, _outlets(reader), _naturals(reader))
-    _natural(reader), _natural(reader)  # its number again, and its uses
+    _natural(reader)  # its number again
+    if _natural(reader) == 1 and operator.name == "Constant":  # used once, it is no cell of its own
+        return replace(node, operator=replace(operator, arguments=(operator.arguments[0], False)))
     return node
 
 

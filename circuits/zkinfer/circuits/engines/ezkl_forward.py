@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines import ezkl_bridge as bridge
 from zkinfer.circuits.engines.cores import on_one_core
+from zkinfer.circuits.engines.ezkl_answers import answer_of
 from zkinfer.circuits.engines.ezkl_arithmetic import Arithmetic, TooLargeError
-from zkinfer.circuits.engines.ezkl_calls import answer
 from zkinfer.circuits.engines.ezkl_compiled import UnknownProgramError
 from zkinfer.circuits.engines.ezkl_files import NETWORK, read_settings
 from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE
@@ -48,7 +48,7 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
 
     def by_engine(sample: Tensors) -> Tensors:
         with on_one_core() if one_core else nullcontext():
-            return answer(settings, program, sample, outputs_wanted).outputs
+            return answer_of(settings, program, sample, outputs_wanted).outputs
 
     computed = _soonest(Path(program).read_bytes(), settings["run_args"], outputs_wanted, by_engine)
 
@@ -72,22 +72,25 @@ def lightly_compiled(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
 def _soonest(program: bytes, run_args: dict[str, Any], outputs_wanted: int, by_engine: Forward) -> Forward:
     """The engine's forward pass, or a sooner one that was seen to give the same answers."""
     try:
-        arithmetic = Arithmetic(program, run_args["decomp_base"] ** run_args["decomp_legs"])
+        arithmetic = Arithmetic(program)
     except UnknownProgramError:
         return by_engine
-    computed = sooner(arithmetic, by_engine, outputs_wanted)
+    computed = sooner(arithmetic, by_engine, run_args["decomp_base"] ** run_args["decomp_legs"], outputs_wanted)
     require_agreement(computed, by_engine, arithmetic.input_sizes)
     return computed
 
 
-def sooner(arithmetic: Arithmetic, by_engine: Forward, outputs_wanted: int) -> Forward:
-    """By arithmetic, as far as that holds the integers."""
+def sooner(arithmetic: Arithmetic, by_engine: Forward, limit: int, outputs_wanted: int) -> Forward:
+    """By arithmetic, as far as that holds the integers; what the circuit decomposes has to be below the limit."""
 
     def computed(sample: Tensors) -> Tensors:
         try:
-            return arithmetic.forward(sample)[:outputs_wanted]
+            found = arithmetic.forward(sample)
         except TooLargeError:
             return by_engine(sample)
+        if found.widest >= limit:
+            raise RangeError(*OUT_OF_RANGE)
+        return found.outputs[:outputs_wanted]
 
     return computed
 

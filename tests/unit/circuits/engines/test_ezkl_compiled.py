@@ -28,14 +28,14 @@ def outlets(*numbers):
     return many(*(struct.pack("<QQ", number, 0) for number in numbers))
 
 
-def node(number, operator, operands, shape):
+def node(number, operator, operands, shape, uses=1):
     return (
         struct.pack("<QI", number, NODE)
         + operator
         + struct.pack("<i", 7)
         + outlets(*operands)
         + naturals(*shape)
-        + struct.pack("<QQ", number, 1)
+        + struct.pack("<QQ", number, uses)
     )
 
 
@@ -50,10 +50,10 @@ def port(kind=FLOAT32):
     return struct.pack("<IiI?", INPUT, 7, kind, True)
 
 
-def program(*, values=(3, -4), kind=FLOAT32, operator=ADDITION, **change):
+def program(*, values=(3, -4), kind=FLOAT32, operator=ADDITION, uses=1, **change):
     nodes = [
         node(0, port(kind), (), (2,)),
-        node(1, constant(*values, **change), (), (2,)),
+        node(1, constant(*values, **change), (), (2,), uses),
         node(5, operator, (0, 1), (2,)),
     ]
     return many(*nodes) + naturals(0) + outlets(5)
@@ -64,13 +64,13 @@ def test_program_is_read():
     assert (read.inputs, read.outputs, list(read.nodes)) == ((0,), (5,), [0, 1, 5])
     assert [one.operator.name for one in read.nodes.values()] == ["Input", "Constant", "Add"]
     assert read.nodes[5].operands == (0, 1)
-    [values] = read.nodes[1].operator.arguments
+    values, _ = read.nodes[1].operator.arguments
     assert values.tolist() == [3, -4]
 
 
 @given(st.lists(st.integers(-LARGEST + 1, LARGEST - 1), min_size=2, max_size=2))
 def test_constants_are_the_integers_that_the_elements_stand_for(values):
-    [found] = read_compiled(program(values=values)).nodes[1].operator.arguments
+    found, _ = read_compiled(program(values=values)).nodes[1].operator.arguments
     assert found.dtype == np.int64
     assert found.tolist() == values
 
