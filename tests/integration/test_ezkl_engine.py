@@ -220,7 +220,7 @@ def test_damaged_verifying_key_is_an_engine_error(home, digits, honest, copied, 
 
 def test_too_little_memory_is_a_memory_error(home, digits):
     with pytest.raises(EngineMemoryError, match="ran out of memory"):
-        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=30, memory=140 << 20)))
+        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=30, memory=90 << 20)))
 
 
 def test_too_little_time_is_a_timeout_error(home, digits):
