@@ -46,22 +46,20 @@ class Pass:
 class Arithmetic:
     """The forward pass of one compiled program. Threads may share it.
 
+    `input_sizes` says how many integers each input has, in the engine's order.
+
     Raises:
         UnknownProgramError: the program has operators that are not computed here.
     """
 
     def __init__(self, program: bytes) -> None:
         self._compiled = read_compiled(program)
+        self.input_sizes = [math.prod(self._compiled.nodes[number].shape) for number in self._compiled.inputs]
         operators = [node.operator for node in self._compiled.nodes.values()]
         for operator in operators:
             _require_known(operator)
         constants = [operator.arguments for operator in operators if operator.name == "Constant"]
         self._widest_constant = max((_most(values) for values, checked in constants if checked), default=0)
-
-    @property
-    def input_sizes(self) -> list[int]:
-        """How many integers each input has, in the engine's order."""
-        return [math.prod(self._compiled.nodes[number].shape) for number in self._compiled.inputs]
 
     def forward(self, inputs: Sequence[Sequence[int]]) -> Pass:
         """One pass over the inputs, which are row-major.
@@ -163,6 +161,10 @@ def _sum_of(left: Integers, right: Integers) -> Integers:
     return left + right
 
 
+def _difference(left: Integers, right: Integers) -> Integers:
+    return _sum_of(left, -right)
+
+
 def _product(left: Integers, right: Integers) -> Integers:
     _require(_most(left) * _most(right) < LARGEST)
     return np.multiply(left, right)
@@ -246,10 +248,10 @@ def _taken(values: Integers, axis: int, places: Integers) -> Integers:
 
 
 _COMPARED: Mapping[str, Rule] = {  # the difference, which is compared with 0
-    "Greater": lambda left, right: _sum_of(left, -right),
-    "GreaterEqual": lambda left, right: _sum_of(left + 1, -right),
-    "Less": lambda left, right: _sum_of(right, -left),
-    "LessEqual": lambda left, right: _sum_of(right + 1, -left),
+    "Greater": _difference,
+    "GreaterEqual": lambda left, right: _difference(left + 1, right),
+    "Less": lambda left, right: _difference(right, left),
+    "LessEqual": lambda left, right: _difference(right + 1, left),
 }
 _DECOMPOSED = frozenset({"Abs", "LeakyReLU", *_COMPARED})
 _RULES: Mapping[str, Rule] = {
@@ -272,7 +274,7 @@ _RULES: Mapping[str, Rule] = {
     "Pow": _power,
     "Reshape": _unchanged,
     "Slice": _sliced,
-    "Sub": lambda left, right: _sum_of(left, -right),
+    "Sub": _difference,
     "Sum": _summed,
     "SumPool": _sum_pool,
 }

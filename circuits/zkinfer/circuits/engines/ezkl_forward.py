@@ -50,7 +50,7 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
         with on_one_core() if one_core else nullcontext():
             return answer_of(settings, program, sample, outputs_wanted).outputs
 
-    computed = _soonest(Path(program).read_bytes(), settings["run_args"], outputs_wanted, by_engine)
+    computed = _soonest(Path(program).read_bytes(), integer_limit, outputs_wanted, by_engine)
 
     def forward_once(sample: Tensors) -> Tensors:
         _require_below(integer_limit, sample)
@@ -69,13 +69,13 @@ def lightly_compiled(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
         yield program
 
 
-def _soonest(program: bytes, run_args: dict[str, Any], outputs_wanted: int, by_engine: Forward) -> Forward:
+def _soonest(program: bytes, integer_limit: int, outputs_wanted: int, by_engine: Forward) -> Forward:
     """The engine's forward pass, or a sooner one that was seen to give the same answers."""
     try:
         arithmetic = Arithmetic(program)
     except UnknownProgramError:
         return by_engine
-    computed = sooner(arithmetic, by_engine, run_args["decomp_base"] ** run_args["decomp_legs"], outputs_wanted)
+    computed = sooner(arithmetic, by_engine, integer_limit, outputs_wanted)
     require_agreement(computed, by_engine, arithmetic.input_sizes)
     return computed
 
