@@ -48,7 +48,7 @@ format: $(VENV)/dev ## Put the code into the house style.
 contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and write what Python ships. Needs node.
 	$(BIN)/python contracts/build.py
 
-contracts-test: $(VENV)/dev ## Format, lint and test the contracts, compare the artefacts. Skipped where there is no node.
+contracts-test: $(VENV)/dev ## Format, lint and test the contracts, compare the artifacts. Skipped where there is no node.
 ifdef HAS_NODE
 	$(MAKE) --no-print-directory $(NODE)/.package-lock.json
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
@@ -56,7 +56,7 @@ ifdef HAS_NODE
 	$(BIN)/python contracts/build.py --check
 	git diff --exit-code --stat -- contracts/snapshots
 else
-	@echo 'skipped: forge and the comparison of artefacts, because there is no npm here; pytest runs the rest'
+	@echo 'skipped: forge and the comparison of artifacts, because there is no npm here; pytest runs the rest'
 endif
 
 clients-test: $(VENV)/dev ## The client in TypeScript against a real server. Skipped where there is no node.

@@ -26,8 +26,9 @@ from benchmarks.engine_page import page
 from benchmarks.networks import MODELS, Model, write
 from benchmarks.promises import broken_promises
 
-from zkinfer.circuits import Home, machine, production_engines
-from zkinfer.circuits.speeds import measured_speed
+from zkinfer.circuits import Home, production_engines
+from zkinfer.circuits.sandbox import resources
+from zkinfer.circuits.speed import measured_speed
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "service/zkinfer/cli/demo/digits"
@@ -118,8 +119,8 @@ def run(kind: str, files: list[Path], model: Model, error: float | None) -> dict
 
 
 def described() -> str:
-    memory = machine.physical_memory() / 2**30
-    return f"{machine.fingerprint()} ({platform.machine()}), {memory:.0f} GB, Python {platform.python_version()}"
+    memory = resources.physical_memory() / 2**30
+    return f"{resources.fingerprint()} ({platform.machine()}), {memory:.0f} GB, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

@@ -27,18 +27,19 @@ import canary  # noqa: E402
 from digits import DEMO, digits_circuit  # noqa: E402
 from zkinfer.circuits import Circuit, Home, field  # noqa: E402
 from zkinfer.circuits.context import Context  # noqa: E402
-from zkinfer.circuits.engines.ezkl import EzklEngine  # noqa: E402
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine  # noqa: E402
 from zkinfer.circuits.tensors import quantise  # noqa: E402
 from zkinfer.contracts import SELECTOR, Registration, Request, commitment  # noqa: E402
 from zkinfer.contracts.abi import call_data, constructor_data, function_named  # noqa: E402
 from zkinfer.contracts.chain import Chain  # noqa: E402
-from zkinfer.contracts.client import Ledger, Registry  # noqa: E402
-from zkinfer.contracts.deploying import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
-from zkinfer.contracts.hashing import keccak256  # noqa: E402
+from zkinfer.contracts.deploy import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
+from zkinfer.contracts.ezkl.solc import Solc  # noqa: E402
+from zkinfer.contracts.keccak import keccak256  # noqa: E402
+from zkinfer.contracts.ledger import Ledger  # noqa: E402
+from zkinfer.contracts.registry import Registry  # noqa: E402
 from zkinfer.contracts.requests import NOBODY  # noqa: E402
-from zkinfer.contracts.solc import Solc  # noqa: E402
 from zkinfer.prover import Prover  # noqa: E402
-from zkinfer.verifier.codec import from_base64  # noqa: E402
+from zkinfer.verifier.encoding import from_base64  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

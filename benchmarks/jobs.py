@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zkinfer.circuits import Context, Home, compile_model
-from zkinfer.circuits.compiling import CompileOptions
+from zkinfer.circuits.compile import CompileOptions
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.tensors import quantise
-from zkinfer.prover.artefacts import ArtefactStore
-from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobRequest, JobState, JobStore, QueueLimits
+from zkinfer.prover.quantised_inputs import integers_digest, integers_to_bytes
 from zkinfer.prover.workers import WorkerPool, WorkerSettings
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Shop:
             image = quantise(data["image"][0], made.manifest.program.inputs[0])
         return cls(folder, made, image, engine.forward(made.folder, made.manifest.program, [[image]])[0])
 
-    def request(self, artefacts: ArtefactStore, owner: str = "ann") -> JobRequest:
+    def request(self, artifacts: ArtifactStore, owner: str = "ann") -> JobRequest:
         """Prove this image, for a request of its own."""
         return JobRequest(
             owner=owner,
@@ -80,7 +80,7 @@ class Shop:
             version="1",
             circuit=self.circuit.digest,
             model_id=self.circuit.model_id,
-            inputs=artefacts.put(integers_to_bytes([self.image])),
+            inputs=artifacts.put(integers_to_bytes([self.image])),
             outputs=integers_digest(self.answer),
             context=Context.offline(),
         )
@@ -111,9 +111,9 @@ def bare_commits(folder: Path) -> float:
 
 def rates(url: str, folder: Path) -> dict[str, float]:
     """What one queue does in a second."""
-    artefacts = ArtefactStore(folder / "artefacts")
-    store = JobStore.open(url, artefacts)
-    inputs, answer = artefacts.put(b"inputs"), sha256(b"answer")
+    artifacts = ArtifactStore(folder / "artifacts")
+    store = JobStore.open(url, artifacts)
+    inputs, answer = artifacts.put(b"inputs"), sha256(b"answer")
 
     def request(owner: str) -> JobRequest:
         return JobRequest(
@@ -148,20 +148,20 @@ def rates(url: str, folder: Path) -> dict[str, float]:
 
 def delays(shop: Shop) -> dict[str, float]:
     """Seconds from one event to the next, with two real workers."""
-    url, artefacts = f"sqlite:///{shop.folder}/queue/jobs.db", ArtefactStore(shop.folder / "artefacts")
+    url, artifacts = f"sqlite:///{shop.folder}/queue/jobs.db", ArtifactStore(shop.folder / "artifacts")
     settings = WorkerSettings(
         database=url,  # type: ignore[arg-type] # pydantic makes the secret of it
-        artefacts=str(artefacts.root),
+        artifacts=str(artifacts.root),
         repository=str(shop.folder / "repository"),
         home=str(shop.folder / "home"),
         host="bench",
     )
-    store = JobStore.open(url, artefacts)
+    store = JobStore.open(url, artifacts)
     pool = WorkerPool(store, settings, size=2)
     pool.start()
 
     def submit() -> Job:
-        return store.submit(shop.request(artefacts), NO_LIMITS, inputs=integers_to_bytes([shop.image])).job
+        return store.submit(shop.request(artifacts), NO_LIMITS, inputs=integers_to_bytes([shop.image])).job
 
     def until(job: Job, happened: Callable[[Job], bool]) -> float:
         start = time.perf_counter()

@@ -30,7 +30,7 @@ from tests.e2e.serving import PROGRAM, Server, client_of, environment, until
 from zkinfer.circuits import Circuit
 from zkinfer.circuits.context import LIMBS
 from zkinfer.circuits.engines import production_engines
-from zkinfer.prover.inputs import integers_of
+from zkinfer.prover.quantised_inputs import integers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,6 +1,6 @@
 """Compile the contracts, and write what Python ships: ABI, byte code, code hashes, storage layouts.
 
-python contracts/build.py           write contracts/zkinfer/contracts/artefacts/
+python contracts/build.py           write contracts/zkinfer/contracts/compiled/
 python contracts/build.py --check   make everything again; exit 1 where a file differs
 
 It takes node and what `npm install` installs, and the engine: the verifier for all circuits is generated, patched and
@@ -21,11 +21,11 @@ from typing import Any
 import canary
 from zkinfer.circuits.digest import keccak256
 from zkinfer.contracts.errors import CompilerError
-from zkinfer.contracts.patching import patch_reusable
-from zkinfer.contracts.solc import GENERATED_SETTINGS, Solc
+from zkinfer.contracts.ezkl.patch import patch_reusable
+from zkinfer.contracts.ezkl.solc import GENERATED_SETTINGS, Solc
 
 HERE = Path(__file__).resolve().parent
-ARTEFACTS = HERE / "zkinfer/contracts/artefacts"
+ARTIFACTS = HERE / "zkinfer/contracts/compiled"
 PINNED = HERE / "src/verifiers/GeneratedVerifier.sol"
 TIMELOCK = "@openzeppelin/contracts/governance/TimelockController.sol"
 SHIPPED = (
@@ -51,16 +51,16 @@ def main() -> None:
     if shutil.which("node") is None or not (HERE / "node_modules/solc").is_dir():
         sys.exit("node and its packages are missing: install node, then run npm install in contracts/")
     made = canary.make()
-    files = {ARTEFACTS / "canary.json": made.document}
+    files = {ARTIFACTS / "canary.json": made.document}
     source = patch_reusable(made.verifier)
     (HERE / "build").mkdir(exist_ok=True)
     (HERE / f"build/{GENERATED}.sol").write_text(source)
     verifier = compile_generated(source)
-    files[ARTEFACTS / f"{GENERATED}.json"] = dump(verifier)
+    files[ARTIFACTS / f"{GENERATED}.json"] = dump(verifier)
     files[PINNED] = pinned_in(PINNED.read_text(), verifier["codeHash"])
     if not finish({PINNED: files[PINNED]}):  # before the compiler reads it
         sys.exit("out of date: the pinned code hash; run python contracts/build.py")
-    files |= {ARTEFACTS / f"{name}.json": dump(artefact) for name, artefact in compile_project().items()}
+    files |= {ARTIFACTS / f"{name}.json": dump(artifact) for name, artifact in compile_project().items()}
     if not finish(files):
         sys.exit("run python contracts/build.py")
 
@@ -77,13 +77,13 @@ def finish(files: dict[Path, str]) -> bool:
 
 
 def compile_generated(source: str) -> dict[str, Any]:
-    """The artefact of the generated verifier for all circuits."""
+    """The artifact of the generated verifier for all circuits."""
     contracts = run_compiler({f"{GENERATED}.sol": source}, GENERATED_SETTINGS)
-    return artefact_of(GENERATED, contracts[f"{GENERATED}.sol"][GENERATED])
+    return artifact_of(GENERATED, contracts[f"{GENERATED}.sol"][GENERATED])
 
 
 def compile_project() -> dict[str, dict[str, Any]]:
-    """The artefacts of all contracts that are shipped, compiled as foundry.toml says."""
+    """The artifacts of all contracts that are shipped, compiled as foundry.toml says."""
     profile = tomllib.loads((HERE / "foundry.toml").read_text())["profile"]["default"]
     paths = sorted((HERE / "src").rglob("*.sol"))
     sources = {str(path.relative_to(HERE)): path.read_text() for path in paths}
@@ -95,7 +95,7 @@ def compile_project() -> dict[str, dict[str, Any]]:
     }
     contracts = run_compiler(sources, settings)
     found = {name: one for unit in contracts.values() for name, one in unit.items()}
-    return {name: artefact_of(name, found[name]) for name in SHIPPED}
+    return {name: artifact_of(name, found[name]) for name in SHIPPED}
 
 
 def run_compiler(sources: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def run_compiler(sources: dict[str, str], settings: dict[str, Any]) -> dict[str,
         sys.exit(str(err))
 
 
-def artefact_of(name: str, compiled: dict[str, Any]) -> dict[str, Any]:
+def artifact_of(name: str, compiled: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a compiled contract.
 
     `immutables` are the places (start, length) of the deployed code that the constructor fills in; they are zero in

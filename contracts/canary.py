@@ -1,7 +1,7 @@
 """The canary: the circuit of y = max(x, 0) for one number, whose answer a contract knows.
 
 Its verifying key is made under the setup of a real ceremony, so that nobody can forge a proof of it, and is part of
-the artefacts. Where no file of that ceremony is at hand (a folder in ZKINFER_SETUP_PATH, or ../shared/srs beside the
+the artifacts. Where no file of that ceremony is at hand (a folder in ZKINFER_SETUP_PATH, or ../shared/srs beside the
 checkout) the key is taken from there; everything else is made again.
 """
 
@@ -18,13 +18,13 @@ import onnx
 from onnx import TensorProto, helper
 
 from zkinfer.circuits import Circuit, Home
-from zkinfer.circuits.compiling import CompileOptions, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.compile import CompileOptions, compile_model
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.recipe import INSECURE_DEV
 
 HERE = Path(__file__).resolve().parent
-CANARY = HERE / "zkinfer/contracts/artefacts/canary.json"
+CANARY = HERE / "zkinfer/contracts/compiled/canary.json"
 CEREMONY = "hermez"
 ARGUMENTS = EzklArguments(
     input_scale=2, param_scale=2, decomp_base=128, decomp_legs=4, lookup_range=(0, 0), logrows=8, num_inner_cols=1
@@ -60,7 +60,7 @@ def compiled(base: Path, setup: str) -> Circuit:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The canary's artefact, and the source of the verifier for all circuits, which is the same for each."""
+    """The canary's artifact, and the source of the verifier for all circuits, which is the same for each."""
 
     document: str
     verifier: str

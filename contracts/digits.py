@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from zkinfer.circuits import Circuit, Home
-from zkinfer.circuits.compiling import CompileOptions, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
+from zkinfer.circuits.compile import CompileOptions, compile_model
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 
 DEMO = Path(__file__).resolve().parents[1] / "service/zkinfer/cli/demo/digits"
 ARGUMENTS = EzklArguments(

@@ -20,12 +20,14 @@ import numpy as np
 from onnx import parser
 
 from generate import INTRODUCTION, NOTE
-from zkinfer.circuits import Budget, Compiled, CompileOptions, Home, child, compile_model, machine, production_engines
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
-from zkinfer.circuits.engines.ezkl_process import EzklProcess
+from zkinfer.circuits import Budget, Compiled, CompileOptions, Home, compile_model, production_engines
+from zkinfer.circuits.engines.ezkl.client import EzklProcess
+from zkinfer.circuits.engines.ezkl.lowering import operators
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import ZkinferError
-from zkinfer.circuits.models import inside, inspect_model, operators
-from zkinfer.circuits.models.pruning import serialised
+from zkinfer.circuits.frontend import inspect_model, worker
+from zkinfer.circuits.frontend.prune import serialised
+from zkinfer.circuits.sandbox import child, resources
 from zkinfer.prover import Prover
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +110,7 @@ ABOUT = f"""\
 
 One small model per kind, trained on data that come with scikit-learn, compiled under `insecure-dev` and proven once.
 Agreement and error compare the circuit with the float model on samples that chose no setting; seconds are those of one
-proof on {machine.fingerprint()}, its own check included; the load average was {os.getloadavg()[2]:.1f}, and what else
+proof on {resources.fingerprint()}, its own check included; the load average was {os.getloadavg()[2]:.1f}, and what else
 ran is in them. Repeat with `make coverage`.
 
 "Over budget" is a circuit that works but misses, on these samples, what the default budget asks for: the same answer
@@ -247,9 +249,9 @@ def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch:
     ports = f"({inputs or 'float[1,16] x'}) => ({outputs or 'float[1,16] y'})"
     opset = next((version for name, version in LATER.items() if f"= {name}" in body), 18)
     text = f'<ir_version: 8, opset_import: ["": {opset}]> g {ports} <{CONSTANTS}> {{ {body} }}'
-    normal, given, results = inside.normal_form(parser.parse_model(text), {}, 7)
+    normal, given, results = worker.normal_form(parser.parse_model(text), {}, 7)
     network = scratch / "network.onnx"
-    network.write_bytes(serialised(inside.with_context(normal, output=False)))
+    network.write_bytes(serialised(worker.with_context(normal, output=False)))
     settings = process.build(network, given, results, ARGUMENTS, scratch).settings
     return Graph(int(settings["num_rows"]), sum(spec.size for spec in given), sum(spec.size for spec in results))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from zkinfer.circuits.models import operators
+from zkinfer.circuits.engines.ezkl.lowering import operators
 from zkinfer.service.settings import Settings
 
 if TYPE_CHECKING:

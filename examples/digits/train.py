@@ -22,10 +22,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
-from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.home import Home
-from zkinfer.cli.demo.accuracy import measure_accuracy
+from zkinfer.cli.demo.story import measure_accuracy
 
 FILES = Path(__file__).parents[2] / "service/zkinfer/cli/demo/digits"
 SEED, HIDDEN, HELD_OUT, CALIBRATION = 7, 32, 360, 128

@@ -17,7 +17,7 @@ from tests.e2e.serving import write_small_model
 from tests.integration import bench, stored
 
 from zkinfer.circuits import CompileOptions, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.tensors import Visibility
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tests.e2e.ledger import Acknowledged, Ledger, look
 from tests.e2e.serving import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of, until
 from tritonclient.utils import InferenceServerException
 
-from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobState, JobStore
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Campaign:
     def _store(self) -> Iterator[JobStore]:
         """A look into the queue beside the server's own: who holds which job is told to no caller."""
         state = self.server.state
-        store = JobStore.open(f"sqlite:///{state / 'jobs.sqlite'}", ArtefactStore(state / "artefacts"))
+        store = JobStore.open(f"sqlite:///{state / 'jobs.sqlite'}", ArtifactStore(state / "artifacts"))
         try:
             yield store
         finally:

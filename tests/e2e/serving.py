@@ -24,7 +24,7 @@ from onnx import helper, numpy_helper
 from tests.integration import stored
 
 from zkinfer.circuits import Home, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +43,8 @@ RECONNECTING = (
 )
 _ROLES = {
     "zkinfer.prover.workers.worker": "worker",
-    "zkinfer.circuits.sessions": "session",
-    "zkinfer.circuits.child": "engine",
+    "zkinfer.circuits.sandbox.session": "session",
+    "zkinfer.circuits.sandbox.child": "engine",
 }
 
 

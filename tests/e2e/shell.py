@@ -84,7 +84,7 @@ def running(parent):
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             arguments = _arguments(entry)
-            if b"zkinfer.circuits.child" in arguments and arguments[-1] == str(parent).encode():
+            if b"zkinfer.circuits.sandbox.child" in arguments and arguments[-1] == str(parent).encode():
                 found.append(int(entry.name))
     return found
 

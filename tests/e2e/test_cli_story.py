@@ -8,8 +8,8 @@ from onnx import parser
 from tests.e2e.shell import Shell
 from tests.integration import bench
 
-from zkinfer.circuits.compiling import CompileOptions, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.compile import CompileOptions, compile_model
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 
 ESCAPE = "\x1b"
 REQUEST = "0x" + "11" * 32

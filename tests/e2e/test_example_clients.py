@@ -6,13 +6,12 @@ import shutil
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from tests.e2e.serving import MODEL, Server
 from tests.e2e.shell import Shell
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / "examples" / "clients"
 NODE = CLIENTS / "node"
 # A stand-in for grpcurl: it notes what it is asked, and answers as grpcurl writes a ModelInferResponse.

@@ -68,7 +68,7 @@ def test_campaign_of_kills_loses_nothing_and_finishes_nothing_twice(server, mode
         mine = [one.pid for one in server.relatives()]
         assert server.stop() == 0
     assert not any(alive(pid) for pid in mine)
-    assert list((server.state / "artefacts").glob(".part-*")) == []
+    assert list((server.state / "artifacts").glob(".part-*")) == []
     with sqlite3.connect(server.state / "jobs.sqlite") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -294,7 +294,7 @@ def test_inputs_of_refused_requests_are_not_left_on_the_disk(server):
         for number in range(2, 8):
             with pytest.raises(InferenceServerException, match="RESOURCE_EXHAUSTED"):
                 asked(client, (0.1, 0.2, 0.3, number / 10))
-        until(lambda: len(list((server.state / "artefacts").iterdir())) == 2, 20)
+        until(lambda: len(list((server.state / "artifacts").iterdir())) == 2, 20)
 
 
 def resident(server):

@@ -273,7 +273,7 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
         assert places_of(spelt, *watched) == set()
         told = parameters_of(client.infer(MODEL, given(MARKER)))
         spooled = places_of(spelt, *watched)
-        assert {path.parent.name for path in spooled} == {"artefacts"}
+        assert {path.parent.name for path in spooled} == {"artifacts"}
         assert server.stop() == 0
         server.options = ("--workers", "1")
         server.start()
@@ -286,10 +286,10 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
         assert shown["state"] == "SUCCEEDED"
         assert server.stop() == 0
     left = places_of(spelt, *watched) | {one for one in server.state.rglob("*") if one in spooled and one.exists()}
-    assert left == {server.state / "artefacts" / shown["attestation"].removeprefix("sha256:")}
+    assert left == {server.state / "artifacts" / shown["attestation"].removeprefix("sha256:")}
     assert not any(pattern in numbers + server.log.read_bytes() for pattern in spelt)
     private = {path for path in seen if path.is_relative_to(SHM)}
-    unnamed = {path for path in seen if path.match("state/artefacts/.part-*")}  # before it has its name
+    unnamed = {path for path in seen if path.match("state/artifacts/.part-*")}  # before it has its name
     assert not any(path.exists() for path in unnamed)
     assert seen - private - unnamed <= spooled | left
 
@@ -306,7 +306,7 @@ def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_i
         server.kill()
         until(lambda: not any(alive(pid) for pid in mine), 20)
         until(lambda: places_of(spelt, *SHM.glob(f".zkinfer-{server.pid}-*")) == set(), 20)
-        assert {path.parent.name for path in places_of(spelt, *watched)} == {"artefacts"}
+        assert {path.parent.name for path in places_of(spelt, *watched)} == {"artifacts"}
         server.options = ("--workers", "0")
         server.start()
         assert shell("jobs", "cancel", name, "--state", server.state).status == 0

@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.paths import ROOT
 
 from zkinfer.circuits import Circuit, Home
-from zkinfer.circuits.assembly import assemble
-from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.build import assemble
+from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.cost import REFERENCE_SPEED, Speed
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Proof
-from zkinfer.circuits.engines.ezkl import EzklEngine
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
-from zkinfer.circuits.speeds import known_speed, measured_speed
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.speed import known_speed, measured_speed
 from zkinfer.verifier import AllOf, Attestation, ModelIs, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = ROOT
 DIGITS = REPOSITORY / "service/zkinfer/cli/demo/digits"
 MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"
 SHARED = REPOSITORY.parent / "shared"

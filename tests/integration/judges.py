@@ -12,9 +12,9 @@ from tests.integration import bench
 from zkinfer.chain import registration_of
 from zkinfer.circuits import field
 from zkinfer.contracts import SELECTOR
-from zkinfer.contracts.client import Registry
-from zkinfer.contracts.deploying import Governance, deploy, plan
+from zkinfer.contracts.deploy import Governance, deploy, plan
 from zkinfer.contracts.errors import RevertedError
+from zkinfer.contracts.registry import Registry
 from zkinfer.verifier import RefusedError, Verifier
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ COMPILE = """
 import json, resource, sys
 from pathlib import Path
 from zkinfer.circuits import CompileOptions, Home, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.errors import ZkinferError
 
 model, folder, memory = sys.argv[1:]

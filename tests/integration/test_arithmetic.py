@@ -11,16 +11,18 @@ from onnx import parser
 from tests.integration import stored
 
 from zkinfer.circuits.context import LIMBS
-from zkinfer.circuits.engines import ezkl_calls, ezkl_forward, ezkl_narrowing
-from zkinfer.circuits.engines.ezkl_answers import Answer, answer_of
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments, reach_of
-from zkinfer.circuits.engines.ezkl_arithmetic import Arithmetic, TooLargeError
-from zkinfer.circuits.engines.ezkl_compiled import UnknownProgramError
-from zkinfer.circuits.engines.ezkl_files import NETWORK, read_settings
-from zkinfer.circuits.engines.ezkl_widths import OUT_OF_RANGE
+from zkinfer.circuits.engines.ezkl import worker as ezkl_worker
+from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, read_settings
+from zkinfer.circuits.engines.ezkl.bit_width import OUT_OF_RANGE
+from zkinfer.circuits.engines.ezkl.forward import worker as forward_worker
+from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLargeError
+from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
+from zkinfer.circuits.engines.ezkl.forward.witness import Answer, answer_of
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, reach_of
+from zkinfer.circuits.engines.ezkl.tune import narrow
 from zkinfer.circuits.errors import EngineError, RangeError
-from zkinfer.circuits.models import inside
-from zkinfer.circuits.models.pruning import serialised
+from zkinfer.circuits.frontend import worker
+from zkinfer.circuits.frontend.prune import serialised
 
 ARGUMENTS = EzklArguments(
     input_scale=7,
@@ -74,7 +76,7 @@ class Ours:
 
     def __init__(self, arithmetic, limit):
         self.input_sizes = arithmetic.input_sizes
-        self.or_by = lambda other: ezkl_forward.sooner(arithmetic, other, limit, outputs_wanted=None)
+        self.or_by = lambda other: forward_worker.sooner(arithmetic, other, limit, outputs_wanted=None)
         self.forward = self.or_by(too_large)
 
 
@@ -85,11 +87,11 @@ def too_large(_):
 @contextmanager
 def both_ways(model, folder, arguments=ARGUMENTS):
     """The forward pass of a model by arithmetic, and the engine's own, of the same program."""
-    normal, *_ = inside.normal_form(model, {}, 7)
-    (folder / NETWORK).write_bytes(serialised(inside.with_context(normal, output=False)))
-    ezkl_calls.build(str(folder / NETWORK), arguments.to_run_arguments(), str(folder))
+    normal, *_ = worker.normal_form(model, {}, 7)
+    (folder / NETWORK).write_bytes(serialised(worker.with_context(normal, output=False)))
+    ezkl_worker.build(str(folder / NETWORK), arguments.to_run_arguments(), str(folder))
     made = read_settings(folder)
-    with ezkl_forward.lightly_compiled(folder, made) as program, open(program, "rb") as file:  # noqa: PTH123
+    with forward_worker.lightly_compiled(folder, made) as program, open(program, "rb") as file:  # noqa: PTH123
         yield (
             Ours(Arithmetic(file.read()), arguments.integer_limit),
             lambda sample: answer_of(made, program, sample, len(normal.graph.output)).outputs,
@@ -206,7 +208,7 @@ SIZES = [2]
 
 def test_session_is_not_opened_where_both_ways_differ():
     with pytest.raises(EngineError, match="answer differently"):
-        ezkl_forward.require_agreement(lambda _: [[1]], lambda _: [[2]], SIZES)
+        forward_worker.require_agreement(lambda _: [[1]], lambda _: [[2]], SIZES)
 
 
 def refusing(_):
@@ -214,9 +216,9 @@ def refusing(_):
 
 
 def test_refusal_of_one_way_alone_is_a_difference():
-    ezkl_forward.require_agreement(refusing, refusing, SIZES)
+    forward_worker.require_agreement(refusing, refusing, SIZES)
     with pytest.raises(EngineError, match="answer differently"):
-        ezkl_forward.require_agreement(lambda _: [[1]], refusing, SIZES)
+        forward_worker.require_agreement(lambda _: [[1]], refusing, SIZES)
 
 
 def test_integers_that_64_bits_do_not_hold_are_computed_by_the_engine(tmp_path):
@@ -244,10 +246,10 @@ def test_bits_and_answers_are_found_as_the_engine_finds_them(name, multiplier, t
 
     def found():
         run_arguments = arguments.to_run_arguments()
-        return ezkl_calls.try_out(str(tmp_path / NETWORK), run_arguments, batch, 1, 0, str(tmp_path))
+        return ezkl_worker.try_out(str(tmp_path / NETWORK), run_arguments, batch, 1, 0, str(tmp_path))
 
     sooner = found()
-    monkeypatch.setattr(ezkl_narrowing, "_computed", lambda *_: [])
+    monkeypatch.setattr(narrow, "_computed", lambda *_: [])
     assert sooner == found()
 
 
@@ -256,8 +258,8 @@ def test_arithmetic_of_another_mind_than_the_engine_is_not_believed(bits, value,
     with both_ways(graph_of(*BODIES["dense"]), tmp_path) as (ours, _):
         batch = [sample_of(ours, 5, seed=1)]
     call = (str(tmp_path / NETWORK), ARGUMENTS.to_run_arguments(), batch, 1, 0, str(tmp_path))
-    right = ezkl_calls.try_out(*call)
+    right = ezkl_worker.try_out(*call)
     [[[first, *rest]]] = right["outputs"]
     wrong = right["bits"] + bits, Answer([[first + value, *rest]], 0, 0)
-    monkeypatch.setattr(ezkl_narrowing, "_computed", lambda *_: [wrong])
-    assert ezkl_calls.try_out(*call) == right
+    monkeypatch.setattr(narrow, "_computed", lambda *_: [wrong])
+    assert ezkl_worker.try_out(*call) == right

@@ -15,7 +15,7 @@ from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import verify_listing
 from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts import (
     ANY_INPUT,
@@ -27,15 +27,16 @@ from zkinfer.contracts import (
     patch_dedicated,
     patch_reusable,
 )
-from zkinfer.contracts.book import AddressBook
+from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.client import Ledger, Registry
-from zkinfer.contracts.deploying import Governance, deploy, plan
-from zkinfer.contracts.embedded import embedded_chain
+from zkinfer.contracts.deploy import Governance, deploy, plan
+from zkinfer.contracts.devchain import embedded_chain
 from zkinfer.contracts.errors import DeploymentError, RevertedError
-from zkinfer.contracts.powers import verify_deployment
+from zkinfer.contracts.governance import verify_deployment
+from zkinfer.contracts.ledger import Ledger
+from zkinfer.contracts.registry import Registry
 from zkinfer.prover import Prover
-from zkinfer.verifier.codec import from_base64
+from zkinfer.verifier.encoding import from_base64
 
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"

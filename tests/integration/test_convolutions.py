@@ -7,9 +7,9 @@ import pytest
 from benchmarks.networks import MODELS, write
 from onnx import TensorProto, helper, numpy_helper, parser
 
-from zkinfer.circuits.engines.ezkl import EzklEngine
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
-from zkinfer.circuits.models import normalise_model
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.frontend import normalise_model
 from zkinfer.circuits.tensors import quantise_batch
 
 SCALE = 8

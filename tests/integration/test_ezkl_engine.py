@@ -10,10 +10,9 @@ import pytest
 from onnx import parser
 from tests.integration import bench
 
-from zkinfer.circuits.child import Limits
-from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines.base import Proof
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.errors import (
     DataError,
     EngineError,
@@ -21,6 +20,7 @@ from zkinfer.circuits.errors import (
     EngineTimeoutError,
     RangeError,
 )
+from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.tensors import quantise
 from zkinfer.prover import Prover
 

@@ -9,12 +9,13 @@ import pytest
 from onnx import numpy_helper, parser
 
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.engines import ezkl_bridge, ezkl_calls
-from zkinfer.circuits.engines.ezkl_arguments import EzklArguments
-from zkinfer.circuits.engines.ezkl_files import NETWORK, SETTINGS
+from zkinfer.circuits.engines.ezkl import bindings
+from zkinfer.circuits.engines.ezkl import worker as ezkl_worker
+from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, UnsupportedModelError
 from zkinfer.circuits.field import MODULUS
-from zkinfer.circuits.models import inside
+from zkinfer.circuits.frontend import worker
 
 LOG_ROWS = 10
 TRIPLE = "g (float[1,2] x) => (float[1,2] y) <float c = {3.0}> { y = Mul(x, c) }"
@@ -55,13 +56,13 @@ class Forger:
         onnx.save(parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {TRIPLE}'), model)
         network.write_bytes(model.read_bytes())
         if normalised:
-            inside.normalise(str(model), str(sha256(model.read_bytes())), str(network), {}, visibility)
-        ezkl_calls.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
-        ezkl_calls.make_keys(self.folder, self.setup, f"{self.folder}/pk")
+            worker.normalise(str(model), str(sha256(model.read_bytes())), str(network), {}, visibility)
+        ezkl_worker.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
+        ezkl_worker.make_keys(self.folder, self.setup, f"{self.folder}/pk")
 
     def witness(self, program, honest, told, claimed):
         context = [[0] * 5] if self.normalised else []
-        witness = ezkl_bridge.computed(program, [*context, honest])
+        witness = bindings.computed(program, [*context, honest])
         witness["inputs"][-1] = [word(number) for number in told]
         witness["outputs"][0] = [word(number) for number in claimed]
         if self.visibility == "hashed":
@@ -72,10 +73,10 @@ class Forger:
     def prove(self, honest, told, claimed):
         """Raises EngineError where there is no proof, ProofRejectedError where it does not hold."""
         network, settings = (Path(self.folder, name) for name in (NETWORK, SETTINGS))
-        with ezkl_bridge.compiled(network, settings) as program:
+        with bindings.compiled(network, settings) as program:
             witness = self.witness(program, honest, told, claimed)
-            proof, instances = ezkl_bridge.proven(witness, program, f"{self.folder}/pk", self.setup)
-        ezkl_calls.verify(self.folder, self.setup, proof, instances)
+            proof, instances = bindings.proven(witness, program, f"{self.folder}/pk", self.setup)
+        ezkl_worker.verify(self.folder, self.setup, proof, instances)
         return instances
 
 
@@ -123,4 +124,4 @@ def test_circuit_whose_values_can_wrap_around_is_not_built(text, changes, tmp_pa
     onnx.save(model, tmp_path / "network.onnx")
     monkeypatch.setattr(EzklArguments, "_refuse_extremes", lambda _: None)
     with pytest.raises(UnsupportedModelError, match="beyond the field"):
-        ezkl_calls.build(str(tmp_path / "network.onnx"), arguments(**changes).to_run_arguments(), str(tmp_path))
+        ezkl_worker.build(str(tmp_path / "network.onnx"), arguments(**changes).to_run_arguments(), str(tmp_path))

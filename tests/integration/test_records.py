@@ -12,14 +12,14 @@ from benchmarks.gas import anvil
 from tests.integration import bench
 
 from zkinfer.chain import answer_of, context_of, registration_of, request_for
-from zkinfer.chain.blocks import Blocks
 from zkinfer.chain.errors import NotFinalError, NotRecordedError, OtherChainError, RecordMismatchError
-from zkinfer.chain.records import LedgerRecord
+from zkinfer.chain.records import Blocks, LedgerRecord
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.client import Ledger, Registry
-from zkinfer.contracts.deploying import Governance, deploy, plan
-from zkinfer.contracts.devserver import DevServer
-from zkinfer.contracts.nodes import connect
+from zkinfer.contracts.deploy import Governance, deploy, plan
+from zkinfer.contracts.devchain import DevServer
+from zkinfer.contracts.ledger import Ledger
+from zkinfer.contracts.registry import Registry
+from zkinfer.contracts.rpc import connect
 from zkinfer.contracts.signers import unsafe_dev_account
 from zkinfer.prover import Prover
 

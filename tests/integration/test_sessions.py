@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.integration import bench
-from tests.unit.circuits.making import is_alive
+from tests.unit.circuits.factories import is_alive
 from tests.waiting import eventually
 
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.errors import EngineCrashedError, EngineError, RangeError
 from zkinfer.circuits.tensors import quantise_sample
 

@@ -6,8 +6,8 @@ import pytest
 from tests.integration import bench, stored
 
 from zkinfer.circuits import read_inputs
-from zkinfer.circuits.compiling import CompileOptions, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.compile import CompileOptions, compile_model
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.prover import Prover
 from zkinfer.verifier import AllOf, ModelIs, SetupIs, Trusted, Verifier
 

@@ -5,7 +5,7 @@ from tests.integration import bench
 
 from zkinfer.circuits import CompileOptions, Context, Home, compile_model
 from zkinfer.circuits.engines.base import Proof
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.field import MODULUS, to_word
 from zkinfer.circuits.tensors import quantise
 from zkinfer.prover import Prover

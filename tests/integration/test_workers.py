@@ -14,11 +14,11 @@ import pytest
 from tests.integration import bench
 
 from zkinfer.circuits import Context
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.tensors import quantise
-from zkinfer.prover.artefacts import ArtefactStore
-from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobRequest, JobState, JobStore, QueueLimits
+from zkinfer.prover.quantised_inputs import integers_digest, integers_to_bytes
 from zkinfer.prover.workers import WorkerPool, WorkerSettings
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -30,16 +30,16 @@ class Desk:
     def __init__(self, folder, home, circuit):
         (folder / "repository" / "digits").mkdir(parents=True)
         (folder / "repository" / "digits" / "1").symlink_to(circuit.folder)
-        self.circuit, self.artefacts = circuit, ArtefactStore(folder / "artefacts")
+        self.circuit, self.artifacts = circuit, ArtifactStore(folder / "artifacts")
         self.settings = WorkerSettings(
             database=f"sqlite:///{folder}/queue/jobs.db",
-            artefacts=str(self.artefacts.root),
+            artifacts=str(self.artifacts.root),
             repository=str(folder / "repository"),
             home=str(home.root),
             host="host",
             beat_seconds=0.2,
         )
-        self.store = JobStore.open(self.settings.database.get_secret_value(), self.artefacts)
+        self.store = JobStore.open(self.settings.database.get_secret_value(), self.artifacts)
         self.pool = WorkerPool(self.store, self.settings, size=1)
 
     def submit(self, number):
@@ -53,7 +53,7 @@ class Desk:
             version="1",
             circuit=self.circuit.digest,
             model_id=self.circuit.model_id,
-            inputs=self.artefacts.put(integers_to_bytes(integers)),
+            inputs=self.artifacts.put(integers_to_bytes(integers)),
             outputs=integers_digest(answer),
             context=Context.offline(),
         )
@@ -85,7 +85,7 @@ def test_job_ends_in_an_attestation_whatever_is_killed(desk, home, digits):
     done = desk.until(job, lambda found: found.state.final)
     assert (done.state, done.attempt) == ("SUCCEEDED", 2)
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in engine)
-    data = desk.artefacts.get(done.attestation, done.attestation_bytes)
+    data = desk.artifacts.get(done.attestation, done.attestation_bytes)
     verifier = bench.verifier_of(home, bench.MODEL)
     assert verifier.verify(data, bench.policy_of(digits)).context == job.request.context
 
@@ -103,7 +103,7 @@ def test_cancelled_proof_is_stopped_at_once(desk):
 
 HOG = """
     import os, sys
-    from zkinfer.circuits import child
+    from zkinfer.circuits.sandbox import child
     from zkinfer.circuits.errors import EngineError
     open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
     hog = {"stmt": "x = bytearray(1 << 30); x[::4096] = b'1' * (1 << 18)", "number": 1}

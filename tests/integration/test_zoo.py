@@ -7,11 +7,11 @@ import pytest
 from tests.integration import bench, stored
 
 from zkinfer.circuits import Budget, CompileOptions, compile_model
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.tensors import dequantise
 from zkinfer.prover import Prover
-from zkinfer.prover.inputs import integers_of
+from zkinfer.prover.quantised_inputs import integers_of
 
 MODELS = sorted(path for path in stored.ZOO.glob("*.onnx") if not path.name.startswith("refused"))
 REFUSED = {

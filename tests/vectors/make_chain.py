@@ -21,17 +21,17 @@ from zkinfer.circuits import Circuit, Home, field
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import keccak256, sha256
 from zkinfer.circuits.engines.base import slots_in_order
-from zkinfer.circuits.engines.ezkl import EzklEngine
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.recipe import CircuitIdentity
-from zkinfer.circuits.setups.ceremonies import CEREMONIES
-from zkinfer.circuits.setups.curve import FIELD as Q
+from zkinfer.circuits.srs.bn254 import FIELD as Q
+from zkinfer.circuits.srs.ceremonies import CEREMONIES
 from zkinfer.circuits.tensors import TensorSpec, quantise
-from zkinfer.contracts.hashing import words
+from zkinfer.contracts.ezkl.solc import Solc
+from zkinfer.contracts.keccak import words
 from zkinfer.contracts.registration import VISIBILITIES, Registration, dedicated_selector
 from zkinfer.contracts.requests import ANY_INPUT, Request, commitment, listing_of
-from zkinfer.contracts.solc import Solc
 from zkinfer.prover import Prover
-from zkinfer.verifier.codec import from_base64
+from zkinfer.verifier.encoding import from_base64
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zkinfer.circuits.circuit import Circuit
-    from zkinfer.circuits.compiling import Compiled, CompileOptions, compile_model
+    from zkinfer.circuits.compile import Compiled, CompileOptions, compile_model
     from zkinfer.circuits.context import Context
-    from zkinfer.circuits.data import read_inputs, read_samples
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines import production_engines
     from zkinfer.circuits.errors import ZkinferError
-    from zkinfer.circuits.exporting import Exported, export_torch
+    from zkinfer.circuits.export import Exported, export_torch
     from zkinfer.circuits.fidelity import Budget
+    from zkinfer.circuits.frontend import inspect_model
     from zkinfer.circuits.home import Home
-    from zkinfer.circuits.models import inspect_model
-    from zkinfer.circuits.setups import SetupStore
+    from zkinfer.circuits.srs import SetupStore
+    from zkinfer.circuits.tensor_files import read_inputs, read_samples
     from zkinfer.circuits.tensors import TensorSpec
 
 __all__ = [
@@ -47,21 +47,21 @@ __all__ = [
 _HOMES = {
     "Budget": "fidelity",
     "Circuit": "circuit",
-    "CompileOptions": "compiling",
-    "Compiled": "compiling",
+    "CompileOptions": "compile",
+    "Compiled": "compile",
     "Context": "context",
     "Digest": "digest",
-    "Exported": "exporting",
+    "Exported": "export",
     "Home": "home",
-    "SetupStore": "setups",
+    "SetupStore": "srs",
     "TensorSpec": "tensors",
     "ZkinferError": "errors",
-    "compile_model": "compiling",
-    "export_torch": "exporting",
-    "inspect_model": "models",
+    "compile_model": "compile",
+    "export_torch": "export",
+    "inspect_model": "frontend",
     "production_engines": "engines",
-    "read_inputs": "data",
-    "read_samples": "data",
+    "read_inputs": "tensor_files",
+    "read_samples": "tensor_files",
 }
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from zkinfer.circuits.digest import sha256_file
-from zkinfer.circuits.errors import CircuitError
+from zkinfer.circuits.errors import CircuitError, why
 from zkinfer.circuits.manifest import Manifest, parse_manifest
-from zkinfer.circuits.oserrors import why
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from zkinfer.circuits.errors import EngineMemoryError, EngineTimeoutError, TooCo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zkinfer.circuits.models import Workload
+    from zkinfer.circuits.frontend import Workload
 
 Objective = Literal["latency", "gas", "memory"]
 

@@ -10,6 +10,11 @@ the owner of a circuit folder (`CircuitError`), whoever runs the engine (`Engine
 from typing import Any
 
 
+def why(err: OSError) -> str:
+    """What the operating system said, as the end of a sentence: `permission denied`."""
+    return (err.strerror or "error").lower()
+
+
 class ZkinferError(Exception):
     """Root of all errors of zkinfer."""
 
@@ -96,71 +101,3 @@ class BudgetError(EngineError):
 
 class StoppedError(ZkinferError):
     """Whoever asked for the work stopped it; nobody's fault."""
-
-
-class JobError(ZkinferError):
-    """A job cannot be taken, or is not in a state for what was asked."""
-
-
-class UnknownJobError(JobError):
-    """There is no job of this id, or none any more."""
-
-
-class RequestConflictError(JobError):
-    """The request id was used before, for something else."""
-
-
-class DeadlinePassedError(JobError):
-    """The proof would be worthless before it is begun."""
-
-
-class JobStateError(JobError):
-    """The job is not in a state in which this can be done."""
-
-
-class LeaseLostError(JobError):
-    """The job is no longer this worker's: it was given to another, finished, or deleted."""
-
-
-class QueueFullError(JobError):
-    """As many jobs wait as may; `retry_after` says in how many seconds there may be room."""
-
-    def __init__(self, cause: str, cure: str = "", retry_after: float = 1.0) -> None:
-        super().__init__(cause, cure)
-        self.retry_after = retry_after
-
-
-class QuotaExceededError(QueueFullError):
-    """This owner has as many unfinished jobs as one may have."""
-
-
-class StoreError(ZkinferError):
-    """The database or the folder of artefacts cannot be used; nothing was done by halves."""
-
-
-class ArtefactMissingError(StoreError):
-    """An artefact was never put, or was removed meanwhile."""
-
-
-class ArtefactDamagedError(StoreError):
-    """An artefact is not what its name says."""
-
-
-class RepositoryError(ZkinferError):
-    """The folder of models that are served cannot be read."""
-
-
-class ModelNotFoundError(RepositoryError):
-    """No model, or no version of it, has this name here."""
-
-
-class ModelUnavailableError(RepositoryError):
-    """The model is here and cannot be served; its owner must act."""
-
-
-class BusyError(ZkinferError):
-    """As many requests wait for an answer as may; `retry_after` says in how many seconds there may be room."""
-
-    def __init__(self, cause: str, cure: str = "", retry_after: float = 1.0) -> None:
-        super().__init__(cause, cure)
-        self.retry_after = retry_after

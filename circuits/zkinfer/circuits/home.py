@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from zkinfer.circuits.setups import SetupStore
+from zkinfer.circuits.srs import SetupStore
 
 
 @dataclass(frozen=True, slots=True)

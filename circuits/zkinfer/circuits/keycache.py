@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.assembly import assemble_again
+from zkinfer.circuits.build import assemble_again
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest, sha256_file
 from zkinfer.circuits.errors import CircuitError, InputError
-from zkinfer.circuits.owned import own_directory
-from zkinfer.circuits.scratch import private_directory
+from zkinfer.circuits.storage import own_directory, private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.engines.base import Engine
-    from zkinfer.circuits.setups import TrustedSetup
+    from zkinfer.circuits.srs import TrustedSetup
 
     _FileMark = tuple[int, ...]
 

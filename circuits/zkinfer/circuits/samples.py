@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from zkinfer.circuits.child import Limits
-from zkinfer.circuits.data import read_labelled_samples, read_samples
 from zkinfer.circuits.errors import ModelError
-from zkinfer.circuits.formats import from_npz, to_npz
-from zkinfer.circuits.models import evaluate
-from zkinfer.circuits.scratch import private_directory
+from zkinfer.circuits.frontend import evaluate
+from zkinfer.circuits.sandbox.child import Limits
+from zkinfer.circuits.storage import private_directory
+from zkinfer.circuits.tensor_files import from_npz, read_labelled_samples, read_samples, to_npz
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

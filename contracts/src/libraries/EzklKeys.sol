@@ -4,8 +4,8 @@ pragma solidity ^0.8.24;
 import {KeyFacts} from "../interfaces/IInferenceVerifier.sol";
 import {CodeStore} from "./CodeStore.sol";
 
-/// @title Reading a verifying key artefact (VKA) of ezkl
-/// @dev The layout is that of zkinfer.circuits.engines.ezkl_vka.
+/// @title Reading a verifying key artifact (VKA) of ezkl
+/// @dev The layout is that of zkinfer.circuits.engines.ezkl.artifacts.
 library EzklKeys {
     uint256 private constant INSTANCES = 2;
     uint256 private constant EVALUATIONS = 3;

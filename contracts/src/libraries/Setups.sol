@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 /// @title Trusted setups, each named by the SHA-256 of its tau*G2, as in a circuit's manifest
-/// @dev The same as zkinfer.circuits.setups.ceremonies; a test compares them. A key holds -tau*G2, from which a
+/// @dev The same as zkinfer.circuits.srs.ceremonies; a test compares them. A key holds -tau*G2, from which a
 /// verifier makes this digest. The check binds honest keys only.
 library Setups {
     /// @notice Perpetual Powers of Tau, 71 contributions.

@@ -37,9 +37,9 @@ contract EndToEndTest is RealProofs {
         super.setUp();
         vm.warp(NOW);
         publisher = addressOf("publisher");
-        canary = CodeStore.write(wordsOf(vm.parseJsonBytes(artefact("canary"), ".key")));
+        canary = CodeStore.write(wordsOf(vm.parseJsonBytes(artifact("canary"), ".key")));
         adapter.prepare(canary);
-        stop = new EmergencyStop(adapter, ALICE, canary, vm.parseJsonBytes32(artefact("canary"), ".keyDigest"));
+        stop = new EmergencyStop(adapter, ALICE, canary, vm.parseJsonBytes32(artifact("canary"), ".keyDigest"));
         router = new VerifierRouter(address(this), new IInferenceVerifier[](0));
         router.addVerifier(adapter.selector(), stop);
         deploy(adapter.selector());

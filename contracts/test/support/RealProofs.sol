@@ -20,7 +20,7 @@ abstract contract RealProofs is Test {
     function setUp() public virtual {
         json = vectors("digits");
         vm.chainId(vm.parseJsonUint(json, ".chainId"));
-        halo2 = create(vm.parseJsonBytes(artefact("Halo2VerifierReusable"), ".bytecode"));
+        halo2 = create(vm.parseJsonBytes(artifact("Halo2VerifierReusable"), ".bytecode"));
         adapter = new ReusableHalo2Adapter(halo2);
         keyDigest = vm.parseJsonBytes32(json, ".model.keyDigest");
         key = CodeStore.write(words(".model.key"));

@@ -75,9 +75,9 @@ abstract contract Test {
         require(made != address(0), "the constructor reverted");
     }
 
-    /// @dev `path` is below the artefacts that Python ships.
-    function artefact(string memory path) internal view returns (string memory) {
-        return vm.readFile(string.concat("zkinfer/contracts/artefacts/", path, ".json"));
+    /// @dev `path` is below the artifacts that Python ships.
+    function artifact(string memory path) internal view returns (string memory) {
+        return vm.readFile(string.concat("zkinfer/contracts/compiled/", path, ".json"));
     }
 
     function vectors(string memory path) internal view returns (string memory) {

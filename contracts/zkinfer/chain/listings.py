@@ -21,30 +21,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from zkinfer.chain.dedicated import generated_verifier
 from zkinfer.chain.errors import ListingError
-from zkinfer.circuits.assembly import rebuild
-from zkinfer.circuits.engines.ezkl import EzklEngine
-from zkinfer.contracts.client import EmergencyStop, Registry
-from zkinfer.contracts.loading import load
+from zkinfer.chain.ezkl_verifier import generated_verifier
+from zkinfer.circuits.build import rebuild
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.contracts.artifacts import load
+from zkinfer.contracts.ezkl.solc import Solc, code_hash
 from zkinfer.contracts.registration import SELECTOR, dedicated_selector
+from zkinfer.contracts.registry import EmergencyStop, Registry
 from zkinfer.contracts.requests import NOBODY
-from zkinfer.contracts.routing import route_of
-from zkinfer.contracts.solc import Solc, code_hash
+from zkinfer.contracts.router import route_of
 from zkinfer.verifier import Trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from zkinfer.circuits.assembly import Rebuilt
+    from zkinfer.circuits.build import Rebuilt
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.home import Home
-    from zkinfer.contracts.book import AddressBook
+    from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.listing import Listing
-    from zkinfer.contracts.routing import Route
-    from zkinfer.contracts.solc import Generated
+    from zkinfer.contracts.ezkl.solc import Generated
+    from zkinfer.contracts.registration import Listing
+    from zkinfer.contracts.router import Route
 
 _SHARED: Final = "0x" + SELECTOR.hex()
 _HINT: Final = "Do not rely on this listing, unless its publisher shows another circuit that it is of."

@@ -18,9 +18,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from zkinfer.chain.blocks import Blocks
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_typing import BlockNumber
+
 from zkinfer.chain.errors import (
     LedgerError,
     NodeError,
@@ -29,22 +32,98 @@ from zkinfer.chain.errors import (
     OtherChainError,
     RecordMismatchError,
 )
-from zkinfer.contracts import ANY_INPUT, ChainError, CodeMismatchError, commitment, load
-from zkinfer.contracts.book import read_book
-from zkinfer.contracts.client import Ledger, Registry
-from zkinfer.contracts.deploying import verify_code
-from zkinfer.contracts.errors import AddressBookError, DeploymentError
-from zkinfer.contracts.nodes import connect
+from zkinfer.contracts import ANY_INPUT, ChainError, CodeMismatchError, Request, commitment, load
+from zkinfer.contracts.abi import signature_of, type_of
+from zkinfer.contracts.address_book import read_book
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploy import verify_code
+from zkinfer.contracts.errors import AddressBookError, DeploymentError, RpcError
+from zkinfer.contracts.ethereum import Web3
+from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.ledger import Ledger
+from zkinfer.contracts.registry import Registry
+from zkinfer.contracts.rpc import asking, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from zkinfer.contracts import ContractName, Request
-    from zkinfer.contracts.book import AddressBook
-    from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.client import Entry
+    from zkinfer.contracts import ContractName
+    from zkinfer.contracts.address_book import AddressBook
+    from zkinfer.contracts.ledger import Entry
     from zkinfer.verifier import ProvenAnswer
+
+
+def _event(name: str) -> dict[str, Any]:
+    return next(one for one in load("InferenceLedger").abi if one["type"] == "event" and one["name"] == name)
+
+
+_REQUESTED: Final = _event("Requested")
+REQUESTED: Final = keccak256(signature_of(_REQUESTED).encode())
+"""The first topic of the event that tells a request; the second is the request's id."""
+
+
+def request_in(log: Mapping[str, Any]) -> Request:
+    """The request that a log of `Requested` tells. Its hash must be compared: a node can make up a log.
+
+    Raises RpcError where the log holds no request.
+    """
+    types = [type_of(one) for one in _REQUESTED["inputs"] if not one["indexed"]]
+    try:
+        (fields,) = decode(types, bytes(log["data"]))
+    except DecodingError as err:
+        raise RpcError("The node's log of a request cannot be read.", "Is the ledger another version's?") from err
+    values: Iterator[Any] = (f"0x{one.hex()}" if isinstance(one, bytes) else one for one in fields)
+    return Request(*values)
+
+
+class Blocks:
+    """The blocks of the chain that a connection leads to; everything raises RpcError where the node fails."""
+
+    def __init__(self, web3: Web3) -> None:
+        self._web3 = web3
+
+    def latest(self) -> Chain:
+        """The chain as it is now."""
+        return Chain(self._web3)
+
+    def at(self, block: int) -> Chain:
+        """The chain as it was after a block."""
+        web3 = Web3(self._web3.provider)
+        web3.eth.default_block = BlockNumber(block)
+        return Chain(web3)
+
+    def settled(self, confirmations: int | None) -> int:
+        """The last block that has this many confirmations, itself included; for None, the last final one of the chain.
+
+        So the latest block has one, as where a transaction is waited for.
+        """
+        if confirmations is None:
+            return self._final()
+        with asking(self._web3):
+            return max(0, int(self._web3.eth.block_number) - confirmations + 1)
+
+    def request(self, ledger: str, request_id: str, until: int) -> Request | None:
+        """The request of this id as the ledger told it, up to a block; None where the node has no log of it."""
+        wanted: Any = {
+            "address": Web3.to_checksum_address(ledger),
+            "fromBlock": BlockNumber(0),
+            "toBlock": BlockNumber(until),
+            "topics": ["0x" + REQUESTED.hex(), request_id],
+        }
+        with asking(self._web3):
+            logs = self._web3.eth.get_logs(wanted)
+        return request_in(logs[0]) if logs else None
+
+    def _final(self) -> int:
+        try:
+            with asking(self._web3):
+                return int(self._web3.eth.get_block("finalized")["number"])
+        except RpcError as err:
+            raise RpcError(
+                "The node names no final block of its chain.", "Say how many blocks are enough: --confirmations NUMBER."
+            ) from err
+
 
 _DIGEST: Final = 2 + 2 * 26  # hex digits of an output's digest that a ledger keeps, after 0x
 

@@ -8,21 +8,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.contracts.errors import ArtefactError, ChainError, CodeMismatchError, PatchError
-from zkinfer.contracts.loading import CONTRACTS, Artefact, Canary, ContractName, key_store_code, load, load_canary
-from zkinfer.contracts.patching import patch_dedicated, patch_reusable
+from zkinfer.contracts.artifacts import CONTRACTS, Artifact, Canary, ContractName, key_store_code, load, load_canary
+from zkinfer.contracts.errors import ArtifactError, ChainError, CodeMismatchError, PatchError
+from zkinfer.contracts.ezkl.patch import patch_dedicated, patch_reusable
 from zkinfer.contracts.registration import SELECTOR, Registration
 from zkinfer.contracts.requests import ANY_INPUT, NOBODY, Request, commitment, listing_of
 
 if TYPE_CHECKING:
-    from zkinfer.contracts.book import AddressBook
+    from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.client import Ledger, Registry
-    from zkinfer.contracts.deploying import Governance, deploy, plan
-    from zkinfer.contracts.fees import Limits
-    from zkinfer.contracts.nodes import connect
-    from zkinfer.contracts.powers import Powers, verify_deployment
+    from zkinfer.contracts.deploy import Governance, deploy, plan
+    from zkinfer.contracts.governance import Powers, verify_deployment
+    from zkinfer.contracts.ledger import Ledger
+    from zkinfer.contracts.registry import Registry
+    from zkinfer.contracts.rpc import connect
     from zkinfer.contracts.signers import RemoteSigner, load_keystore
+    from zkinfer.contracts.transactions import Limits
 
 __all__ = [
     "ANY_INPUT",
@@ -30,8 +31,8 @@ __all__ = [
     "NOBODY",
     "SELECTOR",
     "AddressBook",
-    "Artefact",
-    "ArtefactError",
+    "Artifact",
+    "ArtifactError",
     "Canary",
     "Chain",
     "ChainError",
@@ -61,19 +62,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AddressBook": "book",
+    "AddressBook": "address_book",
     "Chain": "chain",
-    "Governance": "deploying",
-    "Ledger": "client",
-    "Limits": "fees",
-    "Powers": "powers",
-    "Registry": "client",
+    "Governance": "deploy",
+    "Ledger": "ledger",
+    "Limits": "transactions",
+    "Powers": "governance",
+    "Registry": "registry",
     "RemoteSigner": "signers",
-    "connect": "nodes",
-    "deploy": "deploying",
+    "connect": "rpc",
+    "deploy": "deploy",
     "load_keystore": "signers",
-    "plan": "deploying",
-    "verify_deployment": "powers",
+    "plan": "deploy",
+    "verify_deployment": "governance",
 }
 
 

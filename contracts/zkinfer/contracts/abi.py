@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 
+from zkinfer.contracts.artifacts import CONTRACTS, load
 from zkinfer.contracts.errors import RpcError
-from zkinfer.contracts.hashing import keccak256
-from zkinfer.contracts.loading import CONTRACTS, load
+from zkinfer.contracts.keccak import keccak256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkinfer.contracts.loading import ContractName
+    from zkinfer.contracts.artifacts import ContractName
 
 
 def function_named(contract: ContractName, name: str) -> dict[str, Any]:
@@ -24,6 +24,11 @@ def function_named(contract: ContractName, name: str) -> dict[str, Any]:
     if len(found) != 1:
         raise KeyError(f"{contract} has {len(found)} functions named {name}")
     return found[0]
+
+
+def hex_to_bytes(text: str) -> bytes:
+    """Bytes of 0x-prefixed hex, as the ABI encoder wants words."""
+    return bytes.fromhex(text.removeprefix("0x"))
 
 
 def type_of(entry: dict[str, Any]) -> str:

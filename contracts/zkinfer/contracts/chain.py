@@ -11,9 +11,8 @@ from eth_utils.address import to_checksum_address
 
 from zkinfer.contracts.abi import call_data, decoded, function_named
 from zkinfer.contracts.errors import RevertedError, RpcError, TransactionFailedError, WrongChainError
-from zkinfer.contracts.fees import Limits
-from zkinfer.contracts.nodes import asking
-from zkinfer.contracts.sending import Sender
+from zkinfer.contracts.rpc import asking
+from zkinfer.contracts.transactions import Limits, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
     from web3 import Web3
     from web3.types import TxReceipt
 
-    from zkinfer.contracts.loading import ContractName
-    from zkinfer.contracts.sending import Quote, Sent
+    from zkinfer.contracts.artifacts import ContractName
     from zkinfer.contracts.signers import Signer
+    from zkinfer.contracts.transactions import Quote, Sent
 
 
 class Chain:
     """A web3 connection, and the account that pays.
 
     Args:
-        web3: the connection; see `zkinfer.contracts.nodes.connect`.
+        web3: the connection; see `zkinfer.contracts.rpc.connect`.
         signer: signs and pays; None for reading only. An account of eth_account is one.
         limits: what transactions may cost, and how long to wait for them.
         rehearsal: send nothing; what would be sent is put into `quotes`.

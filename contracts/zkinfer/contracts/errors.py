@@ -17,8 +17,8 @@ class ChainError(Exception):
         return f"{self.cause} {self.cure}".strip()
 
 
-class ArtefactError(ChainError):
-    """An artefact is missing from the installation, or is not what was installed."""
+class ArtifactError(ChainError):
+    """An artifact is missing from the installation, or is not what was installed."""
 
 
 class CodeMismatchError(ChainError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
 
-from zkinfer.contracts.hashing import keccak256, words
+from zkinfer.contracts.keccak import keccak256, words
 from zkinfer.contracts.registration import VISIBILITIES
 
 if TYPE_CHECKING:

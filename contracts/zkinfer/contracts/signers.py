@@ -19,7 +19,7 @@ from rlp.exceptions import RLPException
 
 from zkinfer.contracts.errors import RpcError, SignerError
 from zkinfer.contracts.ethereum import Account, RPCEndpoint, TypedTransaction, Web3
-from zkinfer.contracts.nodes import Node, asking, is_loopback, parse_url, shown
+from zkinfer.contracts.rpc import Node, asking, is_loopback, parse_url, shown
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.proof_checks import require_statement
 from zkinfer.circuits.errors import AnswerMismatchError, CircuitError, SetupError
 from zkinfer.circuits.keycache import KeyRing
-from zkinfer.circuits.stages import NOBODY, Observer, Stages
-from zkinfer.circuits.statement import require_statement
-from zkinfer.prover.inputs import integers_of
-from zkinfer.prover.integers import integers_digest
+from zkinfer.circuits.progress import NOBODY, Observer, Stages
+from zkinfer.prover.quantised_inputs import integers_digest, integers_of
 from zkinfer.verifier import Attestation, ContextMismatchError, SigningKey, checks
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
-    from zkinfer.circuits.setups import TrustedSetup
-    from zkinfer.prover.inputs import Inputs
+    from zkinfer.circuits.srs import TrustedSetup
+    from zkinfer.prover.quantised_inputs import Inputs
 
 
 class Prover:
@@ -68,7 +67,7 @@ class Prover:
 
         Args:
             circuit: an opened circuit.
-            inputs: arrays by name; see `zkinfer.circuits.data.conform` for the shapes that are taken.
+            inputs: arrays by name; see `zkinfer.circuits.tensor_files.conform` for the shapes that are taken.
             context: what the proof is for; None makes an offline one with a fresh request id.
             observer: is told about stages.
             timings: receives the seconds of each stage.

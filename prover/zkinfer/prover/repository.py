@@ -19,15 +19,8 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.circuit import MANIFEST, Circuit
 from zkinfer.circuits.engines import production_engines
-from zkinfer.circuits.errors import (
-    CircuitError,
-    InputError,
-    ModelNotFoundError,
-    ModelUnavailableError,
-    RepositoryError,
-    SetupError,
-)
-from zkinfer.circuits.oserrors import why
+from zkinfer.circuits.errors import CircuitError, InputError, SetupError, why
+from zkinfer.prover.errors import ModelNotFoundError, ModelUnavailableError, RepositoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

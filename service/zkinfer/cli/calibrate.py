@@ -17,17 +17,17 @@ def calibrate_command(as_json: AsJson = False) -> None:
     with failing_politely(as_json=as_json):
         from dataclasses import asdict
 
-        from zkinfer.circuits import machine
         from zkinfer.circuits.engines import production_engines
         from zkinfer.circuits.home import Home
-        from zkinfer.circuits.speeds import measured_speed
+        from zkinfer.circuits.sandbox import resources
+        from zkinfer.circuits.speed import measured_speed
 
         engine = next(iter(production_engines().values()))
         with progress_display(quiet=as_json) as display:
             speed = measured_speed(
                 engine, Home.from_environment(), lambda fraction: display.progress("calibrate", fraction)
             )
-        say(f"[green]✓[/] measured {machine.fingerprint()} with {engine.id}")
+        say(f"[green]✓[/] measured {resources.fingerprint()} with {engine.id}")
         console.print(
             facts_table(
                 {
@@ -39,4 +39,4 @@ def calibrate_command(as_json: AsJson = False) -> None:
         )
         if as_json:
             measured = {name: round(seconds, 4) for name, seconds in asdict(speed).items()}
-            answer({"ok": True, "engine": engine.id, "machine": machine.fingerprint(), "speed": measured})
+            answer({"ok": True, "engine": engine.id, "machine": resources.fingerprint(), "speed": measured})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import re
 import sys
 from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,14 +17,80 @@ import typer
 
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
 from zkinfer.cli.options import AsJson
-from zkinfer.cli.targets import find, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zkinfer.circuits.exporting import Exported
-    from zkinfer.circuits.models import Port
+    from zkinfer.circuits.export import Exported
+    from zkinfer.circuits.frontend import Port
     from zkinfer.circuits.tensors import TensorSpec
+
+
+def find(target: str) -> Any:  # noqa: ANN401 - whatever the user named
+    """Import the module, from the current directory first, and look the attribute up; dots may lead into objects.
+
+    Raises:
+        InputError: no colon, no such module or attribute, or the module raises an exception.
+    """
+    from zkinfer.circuits.errors import InputError
+
+    module_name, colon, path = target.partition(":")
+    if not (colon and module_name and path):
+        raise InputError(f"{target!r} is not module:callable.", "For make_model in net.py, write net:make_model.")
+    if module_name.endswith(".py") or "/" in module_name:
+        name = Path(module_name).stem
+        raise InputError(f"{module_name!r} is a file, not a module.", f"From its folder, write {name}:{path}.")
+    module = _imported(module_name)
+    try:
+        return reduce(getattr, path.split("."), module)
+    except AttributeError as err:
+        raise InputError(f"Module {module_name!r} has no attribute {path!r}.", "Check the spelling.") from err
+
+
+def _imported(name: str) -> object:
+    from zkinfer.circuits.errors import InputError
+
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        with foreign(f"Importing {name!r} fails"):
+            return importlib.import_module(name)
+    except InputError as err:
+        missing = err.__cause__
+        if isinstance(missing, ModuleNotFoundError) and f"{name}.".startswith(f"{missing.name}."):
+            raise InputError(f"There is no module {name!r}.", f"Looked in {here} and on Python's path.") from missing
+        raise
+
+
+@contextmanager
+def foreign(what: str) -> Iterator[None]:
+    """Turn whatever the user's code raises into InputError: it can be anything, `sys.exit` included."""
+    from zkinfer.circuits.errors import InputError, ZkinferError
+
+    try:
+        yield
+    except ZkinferError:
+        raise
+    except (Exception, SystemExit) as err:
+        raise InputError(f"{what}: {_said(err)}", _place(err)) from err
+
+
+def _said(err: BaseException) -> str:
+    first = next(iter(str(err).splitlines()), "")[:300]
+    return f"{type(err).__name__}: {first}" if first else f"{type(err).__name__}."
+
+
+def _place(err: BaseException) -> str:
+    """The innermost line of the user's own code: of a file below the current directory."""
+    trace, found = err.__traceback__, ""
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if Path.cwd() in file.parents and "site-packages" not in file.parts:
+            found = f"At {file.relative_to(Path.cwd())}, line {trace.tb_lineno}."
+        trace = trace.tb_next
+    return found
+
 
 _SHAPE = re.compile(r"(?P<name>[^=]+)=(?P<sizes>\d+(,\d+)*)(:(?P<dtype>\w+))?", re.ASCII)
 
@@ -78,7 +146,7 @@ def export_command(
     Example: zkinfer export net:make_model --shape image=1,64 --out model.onnx
     """
     with failing_politely(as_json=as_json), _stdout_kept_clean():
-        from zkinfer.circuits.exporting import export_torch, load
+        from zkinfer.circuits.export import export_torch, load
 
         specs = [parse_shape(text) for text in shape or []]
         load()  # says so where torch is missing, before the user's module does
@@ -140,7 +208,7 @@ def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - whate
         InputError: it is no callable, raises an exception, or returns something else.
     """
     from zkinfer.circuits.errors import InputError
-    from zkinfer.circuits.exporting import load
+    from zkinfer.circuits.export import load
 
     kind = load().nn.Module
     if isinstance(found, kind):
@@ -161,9 +229,9 @@ _RETURN = "Let it be a function that returns a torch.nn.Module, or a pair of one
 
 def _inputs(module: Any, given: object, example: Path | None, specs: list[TensorSpec], names: list[str]) -> object:  # noqa: ANN401
     """The example inputs: from a file, else random ones of the shapes, else those that came with the module."""
-    from zkinfer.circuits.data import read_arrays, read_inputs
     from zkinfer.circuits.errors import InputError
-    from zkinfer.circuits.exporting import forward_inputs, random_inputs
+    from zkinfer.circuits.export import forward_inputs, random_inputs
+    from zkinfer.circuits.tensor_files import read_arrays, read_inputs
 
     if example is not None:
         return read_inputs(example, specs) if specs else read_arrays(example, names or forward_inputs(module))

@@ -11,14 +11,14 @@ import typer
 from rich.table import Table
 
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, needing, plain, say
-from zkinfer.cli.desks import PREFIX, LocalDesk, RemoteDesk
+from zkinfer.cli.job_backends import PREFIX, LocalDesk, RemoteDesk
 from zkinfer.cli.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zkinfer.circuits.errors import InputError
-    from zkinfer.cli.desks import Desk, Fields
+    from zkinfer.cli.job_backends import Desk, Fields
     from zkinfer.client.connection import Options
 
 app = typer.Typer(
@@ -179,7 +179,7 @@ def _desk(folder: _Folder, door: _Door) -> Iterator[Desk]:
     if door.server is None:
         _refuse_without_server(door)
         with needing("serve"):
-            from zkinfer.service.queues import opened_queue
+            from zkinfer.service.queue_admin import opened_queue
         with opened_queue(*_places(folder)) as found:
             yield LocalDesk(found)
         return
@@ -193,8 +193,7 @@ def _desk(folder: _Folder, door: _Door) -> Iterator[Desk]:
 
 def _places(folder: _Folder) -> tuple[Path, str | None]:
     """The state folder, and the database if it is not in there: as said, else as the server's settings say."""
-    from zkinfer.service.loading import load_places
-    from zkinfer.service.settings import default_state
+    from zkinfer.service.settings import default_state, load_places
 
     if folder.config is None:
         return folder.state or default_state(), folder.store
@@ -225,8 +224,7 @@ def _options(door: _Door) -> Options:
 
 
 def _read(path: Path) -> bytes:
-    from zkinfer.circuits.errors import InputError
-    from zkinfer.circuits.oserrors import why
+    from zkinfer.circuits.errors import InputError, why
 
     try:
         return path.read_bytes()

@@ -36,7 +36,7 @@ def new(
     Example: zkinfer keys new --out prover.key
     """
     with failing_politely(as_json=as_json):
-        from zkinfer.circuits.scratch import refuse_existing
+        from zkinfer.circuits.storage import refuse_existing
         from zkinfer.verifier import SigningKey, save_public_key, save_signing_key
 
         public = out.with_name(out.name + ".pub")

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli import calibrate, compile_, export, inspect_, jobs, keys, prove, serve, setup, tokens, verify
-from zkinfer.cli.chain import command as chain
+from zkinfer.cli import calibrate, export, inspect, jobs, keys, prove, serve, setup, tokens, verify
+from zkinfer.cli import compile as compile_
+from zkinfer.cli.chain import main as chain
 from zkinfer.cli.demo import command as demo
 
 app = typer.Typer(
@@ -28,7 +29,7 @@ app.command("compile")(compile_.compile_command)
 app.command("prove")(prove.prove_command)
 app.command("verify")(verify.verify_command)
 app.command("calibrate")(calibrate.calibrate_command)
-app.command("inspect")(inspect_.inspect_command)
+app.command("inspect")(inspect.inspect_command)
 app.command("serve")(serve.serve_command)
 app.add_typer(setup.app, name="setup")
 app.add_typer(keys.app, name="keys")

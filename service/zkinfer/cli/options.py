@@ -77,8 +77,7 @@ def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:
     if path is None:
         text: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
         return text.encode()
-    from zkinfer.circuits.errors import InputError
-    from zkinfer.circuits.oserrors import why
+    from zkinfer.circuits.errors import InputError, why
 
     try:
         lines = path.read_bytes().splitlines()

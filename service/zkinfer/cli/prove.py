@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.compile_ import warn_about_setup
+from zkinfer.cli.compile import warn_about_setup
 from zkinfer.cli.console import answer, failing_politely, plain, progress_display, say
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
@@ -46,9 +46,9 @@ def prove_command(
     """
     with failing_politely(as_json=as_json):
         from zkinfer.circuits.circuit import Circuit
-        from zkinfer.circuits.data import read_inputs
         from zkinfer.circuits.home import Home
-        from zkinfer.circuits.scratch import refuse_existing, write_atomically
+        from zkinfer.circuits.storage import refuse_existing, write_atomically
+        from zkinfer.circuits.tensor_files import read_inputs
         from zkinfer.prover import Prover
 
         refuse_existing(out)

@@ -86,10 +86,10 @@ def _serve(given: dict[str, Any], config: Path | None, *, as_json: bool) -> None
     from zkinfer.circuits.home import Home
 
     with needing("serve"):
-        from zkinfer.circuits.processes import leave_no_core
-        from zkinfer.service.loading import load_settings
+        from zkinfer.circuits.sandbox.processes import leave_no_core
         from zkinfer.service.logs import configure
         from zkinfer.service.server import serve
+        from zkinfer.service.settings import load_settings
 
     settings = load_settings(given, config)
     configure(settings.log)

@@ -12,7 +12,7 @@ from zkinfer.cli.console import answer, console, failing_politely, plain, progre
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.setups import TrustedSetup
+    from zkinfer.circuits.srs import TrustedSetup
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,7 +60,7 @@ def fetch(
     """
     with failing_politely(as_json=as_json):
         from zkinfer.circuits.home import Home
-        from zkinfer.circuits.setups import fetch_setup
+        from zkinfer.circuits.srs import fetch_setup
 
         say(f"{ceremony}, size {k}: {(128 << k) / 1e6:,.1f} MB")
         with progress_display(quiet=as_json) as display:
@@ -75,7 +75,7 @@ def fetch(
 def check(path: SetupFile, as_json: AsJson = False) -> None:
     """Check a file point by point, whatever its digest: on the curve, powers of one tau, Lagrange form, ceremony."""
     with failing_politely(as_json=as_json):
-        from zkinfer.circuits.setups import check_setup
+        from zkinfer.circuits.srs import check_setup
 
         with progress_display(quiet=as_json) as display:
             found = check_setup(path, progress=lambda done: display.progress("check", done))

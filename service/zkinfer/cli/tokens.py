@@ -53,7 +53,7 @@ def new(
     Example: zkinfer tokens new alice --model digits --expires-in 30d
     """
     with failing_politely(as_json=as_json):
-        from zkinfer.circuits.scratch import refuse_existing, write_atomically
+        from zkinfer.circuits.storage import refuse_existing, write_atomically
         from zkinfer.service.identity import Rights
 
         if out is not None:
@@ -105,7 +105,7 @@ def revoke(
 
 
 def _file(state: Path | None, tokens: Path | None) -> TokenFile:
-    from zkinfer.circuits.owned import own_directory
+    from zkinfer.circuits.storage import own_directory
 
     with needing("serve"):
         from zkinfer.service.settings import default_state

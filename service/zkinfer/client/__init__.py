@@ -1,6 +1,6 @@
 """The client: answers at once, attestations that were verified here. Needs the extra `client`."""
 
-from zkinfer.client.asynchronous import AsyncClient, AsyncHandle
+from zkinfer.client.aio import AsyncClient, AsyncHandle
 from zkinfer.client.connection import Connection
 from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
 from zkinfer.client.sync import Client, Handle

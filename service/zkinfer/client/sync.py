@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import grpc
 
-from zkinfer.client.calls import call_error
 from zkinfer.client.connection import Connection
-from zkinfer.client.errors import CallError
-from zkinfer.client.flows import asking, attesting, cancelling, deleting, listing, looking
-from zkinfer.client.requests import made_request
+from zkinfer.client.errors import CallError, call_error
+from zkinfer.client.protocol import asking, attesting, cancelling, deleting, listing, looking
 from zkinfer.client.steps import Download, Exchange, Pause
-from zkinfer.client.values import Inference
+from zkinfer.client.values import Inference, made_request
 
 if TYPE_CHECKING:
     from types import TracebackType

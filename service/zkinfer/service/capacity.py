@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits import machine
+from zkinfer.circuits.sandbox import resources
 from zkinfer.prover.jobs import Patience, QueueLimits
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Capacity:
     def of(cls, settings: Settings) -> Capacity:
         """As the settings say; where they do not, a worker for every two cores, since an engine uses several."""
         proving = settings.proving
-        workers = max(1, machine.cores() // 2) if proving.workers is None else proving.workers
-        return cls(workers, proving.memory or int(machine.available_memory() * _FOR_PROOFS))
+        workers = max(1, resources.cores() // 2) if proving.workers is None else proving.workers
+        return cls(workers, proving.memory or int(resources.available_memory() * _FOR_PROOFS))
 
 
 def limits_for(identity: Identity, settings: Settings, capacity: Capacity) -> QueueLimits:

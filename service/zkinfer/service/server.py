@@ -17,27 +17,24 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest
 from zkinfer.service.addresses import Address
-from zkinfer.service.arounds import authenticated, bounded, explained, observed, request_id
 from zkinfer.service.auth import Gate
+from zkinfer.service.background import Tending
 from zkinfer.service.capacity import limits_for
-from zkinfer.service.intake import Intake
-from zkinfer.service.interception import Interceptor
+from zkinfer.service.dependencies import opened_parts
+from zkinfer.service.interceptors import Interceptor, authenticated, bounded, explained, observed, request_id
+from zkinfer.service.job_events import Watch
+from zkinfer.service.limits import Rates, Shares, too_many_calls, too_many_linger, too_many_watchers
 from zkinfer.service.logs import log
-from zkinfer.service.models_servicer import ModelsServicer
 from zkinfer.service.oip import INFERENCE, Attesting, InferenceServicer
 from zkinfer.service.oip import register as register_inference
-from zkinfer.service.operations import Estimates, OperationsServicer
-from zkinfer.service.parts import opened_parts
-from zkinfer.service.proofs_servicer import ProofsServicer
-from zkinfer.service.rates import Rates
-from zkinfer.service.reading import Reading
-from zkinfer.service.reflecting import reflect
-from zkinfer.service.shares import Shares, too_many_calls, too_many_linger, too_many_watchers
-from zkinfer.service.telemetry import tracing
-from zkinfer.service.tending import Tending
+from zkinfer.service.request_reader import Reading
+from zkinfer.service.submission import Intake
 from zkinfer.service.tokens import TokenFile
-from zkinfer.service.transport import listen, make_server
-from zkinfer.service.watching import Watch
+from zkinfer.service.tracing import tracing
+from zkinfer.service.transport import listen, make_server, reflect
+from zkinfer.service.v1 import Estimates, OperationsServicer
+from zkinfer.service.v1.models import ModelsServicer
+from zkinfer.service.v1.proofs import ProofsServicer
 from zkinfer.v1.models_pb2_grpc import add_ModelsServicer_to_server
 from zkinfer.v1.proofs_pb2_grpc import add_ProofsServicer_to_server
 
@@ -49,9 +46,9 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
+    from zkinfer.service.dependencies import Parts
     from zkinfer.service.identity import Identity
-    from zkinfer.service.interception import Around
-    from zkinfer.service.parts import Parts
+    from zkinfer.service.interceptors import Around
     from zkinfer.service.settings import Settings
 
 OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
@@ -177,7 +174,7 @@ def _register(
     )
     proofs = ProofsServicer(
         operations=operations,
-        artefacts=parts.artefacts,
+        artifacts=parts.artifacts,
         verifications=parts.verifications,
         models=lambda identity: _model_files(parts, identity),
         repository=parts.repository,
@@ -203,7 +200,7 @@ def _intake(parts: Parts) -> Intake:
 
 
 def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake, lingering: Shares) -> None:
-    attesting = Attesting(watch, parts.artefacts)
+    attesting = Attesting(watch, parts.artifacts)
     servicer = InferenceServicer(
         repository=parts.repository,
         intake=intake,

@@ -23,9 +23,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic.alias_generators import to_camel
 
 from zkinfer.circuits import canonical
-from zkinfer.circuits.errors import JsonError
-from zkinfer.circuits.oserrors import why
-from zkinfer.circuits.scratch import write_atomically
+from zkinfer.circuits.errors import JsonError, why
+from zkinfer.circuits.storage import write_atomically
 from zkinfer.service.errors import TokenFileError
 from zkinfer.service.identity import Identity, Rights, identity_name
 

@@ -6,16 +6,58 @@ import ssl
 from typing import TYPE_CHECKING
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc import aio
+from grpc_reflection.v1alpha import reflection
 
-from zkinfer.circuits.oserrors import why
+from zkinfer.circuits.errors import why
+from zkinfer.oip import messages
 from zkinfer.service.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from zkinfer.service.interception import Interceptor
+    from google.protobuf.descriptor import FileDescriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
+
+    from zkinfer.service.interceptors import Interceptor
     from zkinfer.service.settings import Settings, Tls
+
+
+def reflect(services: Sequence[str], server: aio.Server) -> None:
+    """Let a server tell of these services, and of reflection itself.
+
+    The Open Inference Protocol lives in a pool of its own and the rest in the common one; reflection takes one pool,
+    so the files of both are put into a third.
+    """
+    names = (*services, reflection.SERVICE_NAME)
+    pool = descriptor_pool.DescriptorPool()
+    known: set[str] = set()
+    for name in names:
+        _add(_file_of(name), pool, known)
+    reflection.enable_server_reflection(names, server, pool=pool)
+
+
+def _file_of(service: str) -> FileDescriptor:
+    own = messages.SERVICE
+    if service == own.full_name:
+        return own.file
+    return descriptor_pool.Default().FindServiceByName(service).file
+
+
+def _add(file: FileDescriptor, pool: DescriptorPool, known: set[str]) -> None:
+    """A file behind all that it imports, each once."""
+    if file.name in known:
+        return
+    known.add(file.name)
+    for imported in file.dependencies:
+        _add(imported, pool, known)
+    proto = FileDescriptorProto()
+    file.CopyToProto(proto)
+    pool.Add(proto)
+
 
 _HEADER_BYTES = 16 << 10
 _BEING_REFUSED = 1000  # calls at a time

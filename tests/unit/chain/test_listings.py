@@ -2,16 +2,16 @@ from dataclasses import replace
 from types import SimpleNamespace as Fake
 
 import pytest
-from tests.unit.contracts import dedicated
 from tests.unit.contracts.deployed import deployed_chain
+from tests.unit.contracts.ezkl import dedicated
 
 from zkinfer.chain import listings
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import circuit_made_again, verify_listing
 from zkinfer.contracts import Registration, load_canary
-from zkinfer.contracts.client import EmergencyStop, Registry
 from zkinfer.contracts.errors import CodeMismatchError, CompilerError
-from zkinfer.contracts.solc import Solc
+from zkinfer.contracts.ezkl.solc import Solc
+from zkinfer.contracts.registry import EmergencyStop, Registry
 
 ONNX = "ab" * 32
 CANARY = Registration(onnx_digest="0x" + ONNX, key=load_canary().key, visibility="public", inputs=1, outputs=1)

@@ -1,7 +1,7 @@
 import shutil
 
 import pytest
-from tests.unit.circuits.making import rewritten
+from tests.unit.circuits.factories import rewritten
 
 from zkinfer.circuits import Circuit
 from zkinfer.circuits.digest import sha256_file

@@ -21,7 +21,7 @@ from zkinfer.circuits.errors import (
     ModelError,
     TooCostlyError,
 )
-from zkinfer.circuits.models import Layer, Workload
+from zkinfer.circuits.frontend import Layer, Workload
 
 WORK = Work(
     keys=100.0, prove=200.0, memory_bytes=3 << 30, proving_key_bytes=1_500_000_000, proof_bytes=3072, gas=550_000

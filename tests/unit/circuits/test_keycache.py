@@ -2,7 +2,7 @@ import stat
 from dataclasses import replace
 
 import pytest
-from tests.unit.circuits.making import engine_with, everything_under, rewritten
+from tests.unit.circuits.factories import engine_with, everything_under, rewritten
 
 from zkinfer.circuits import Circuit
 from zkinfer.circuits.digest import Digest, sha256, sha256_file

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from tests.unit.circuits.making import DOCUMENT, at, places, with_value, without
+from tests.unit.circuits.factories import DOCUMENT, at, places, with_value, without
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from pydantic import ValidationError
-from tests.unit.circuits.making import DOCUMENT, places, with_value, without
+from tests.unit.circuits.factories import DOCUMENT, places, with_value, without
 
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, SetupIdentity
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 
 from zkinfer.circuits import samples as module
 from zkinfer.circuits.errors import DataError, ModelError
@@ -124,11 +124,11 @@ def test_model_that_answers_infinity_is_refused(tiny, tmp_path):
 
 def test_scratch_files_are_gone_afterwards(tiny, write, memory):
     gather(tiny, X, Y, write(range(4)))
-    assert making.everything_under(memory) == set()
+    assert factories.everything_under(memory) == set()
 
 
 @pytest.mark.parametrize("name", ["file", "allow_pickle"])
 def test_input_may_have_any_name(tmp_path, name):
-    model = making.write_model(tmp_path / "model.onnx", input_name=name)
+    model = factories.write_model(tmp_path / "model.onnx", input_name=name)
     tuning, _ = gather(model, [TensorSpec(name=name, dtype="float32", shape=(1, 3))], Y, None)
     assert list(tuning.inputs) == [name]

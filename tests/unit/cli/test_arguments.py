@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 
 from zkinfer.circuits import Budget
 from zkinfer.circuits.errors import InputError
-from zkinfer.cli.compile_ import compile_command
-from zkinfer.cli.compile_options import parse_dimensions
+from zkinfer.cli.compile import compile_command, parse_dimensions
 from zkinfer.cli.main import app
 from zkinfer.cli.options import parse_amount, parse_share, parse_size, read_passphrase
 from zkinfer.cli.prove import make_context

@@ -2,12 +2,13 @@ import json
 from dataclasses import asdict
 
 import pytest
-from tests.unit.circuits.making import engine_failing_at, engine_with
+from tests.unit.circuits.factories import engine_failing_at, engine_with
 from typer.testing import CliRunner
 
-from zkinfer.circuits import Home, machine
+from zkinfer.circuits import Home
 from zkinfer.circuits.cost import Speed
-from zkinfer.circuits.speeds import known_speed
+from zkinfer.circuits.sandbox import resources
+from zkinfer.circuits.speed import known_speed
 from zkinfer.cli.main import app
 
 SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0, small=0.5, large=8.0, gain=0.75)
@@ -29,7 +30,7 @@ def calibrate(tmp_path, monkeypatch):
 def test_calibrate_measures_and_keeps_the_speed(calibrate, tmp_path):
     engine = engine_with(measure_speed=lambda *_, **__: SPEED)
     status, document, said = calibrate(engine)
-    assert (status, document["engine"], document["machine"]) == (0, engine.id, machine.fingerprint())
+    assert (status, document["engine"], document["machine"]) == (0, engine.id, resources.fingerprint())
     assert document["speed"] == asdict(SPEED)
     assert "2.00 s for each unit of work" in said
     assert known_speed(engine, Home(tmp_path)) == SPEED

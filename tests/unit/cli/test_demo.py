@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
 from zkinfer.cli.demo.onchain import gas_table, shortened
-from zkinfer.cli.demo.pictures import beside, draw
-from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story
+from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story, beside, draw
 from zkinfer.cli.main import app
 
 
@@ -46,7 +45,7 @@ def test_demo_ships_its_model_and_images_no_pixel_twice():
 
 def test_demo_without_a_library_for_chains_says_so_and_goes_on(monkeypatch, tmp_path, capfd):
     monkeypatch.delitem(sys.modules, "zkinfer.cli.demo.onchain")
-    monkeypatch.delitem(sys.modules, "zkinfer.contracts.embedded", raising=False)
+    monkeypatch.delitem(sys.modules, "zkinfer.contracts.devchain", raising=False)
     monkeypatch.setitem(sys.modules, "eth_tester", None)
     story = Story(folder=tmp_path, home=Home(tmp_path), setup="insecure-dev", display=None)
     assert story._on_chain(None, None, 7, None) is None

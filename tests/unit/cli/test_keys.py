@@ -4,7 +4,7 @@ import json
 import stat
 
 import pytest
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 from typer.testing import CliRunner
 
 from zkinfer.circuits import Home, compile_model
@@ -84,11 +84,11 @@ def test_missing_key_is_refused(run):
 @pytest.fixture
 def circuit(tmp_path, monkeypatch):
     """A circuit of the fake engine as it comes to another machine: without its proving key."""
-    home, model = Home(tmp_path / "home"), making.write_model(tmp_path / "tiny.onnx")
-    making.without_children(monkeypatch)
+    home, model = Home(tmp_path / "home"), factories.write_model(tmp_path / "tiny.onnx")
+    factories.without_children(monkeypatch)
     monkeypatch.setenv("ZKINFER_HOME", str(home.root))
     monkeypatch.setattr("zkinfer.prover.prover.production_engines", lambda: {FakeEngine.id: FakeEngine()})
-    found = compile_model(model, tmp_path / "circuit", engine=FakeEngine(), home=home, options=making.DEV).circuit
+    found = compile_model(model, tmp_path / "circuit", engine=FakeEngine(), home=home, options=factories.DEV).circuit
     (home.keys / found.digest.hex).unlink()
     return found
 
@@ -118,7 +118,7 @@ def test_proving_key_of_a_circuit_that_was_changed_is_refused(run, circuit, tmp_
 
 
 def test_proving_key_of_a_circuit_that_its_model_does_not_give_is_refused(run, circuit, tmp_path):
-    making.rewritten(tmp_path / "circuit", lambda document: document["keys"].update(provingKey="sha256:" + "0" * 64))
+    factories.rewritten(tmp_path / "circuit", lambda document: document["keys"].update(provingKey="sha256:" + "0" * 64))
     outcome = run("make", "circuit", "--json")
     assert "is not what its own ONNX file and recipe give" in json.loads(outcome.stdout)["error"]["cause"]
     assert list((tmp_path / "home/keys").iterdir()) == []

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 import structlog
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 from tests.unit.prover import fake_worker
 
 from zkinfer.circuits import Home, compile_model
@@ -27,10 +27,12 @@ COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
 def made(tmp_path_factory):
     """A home, a model, its circuit, and an auditor's verifier and policy, made once."""
     folder = tmp_path_factory.mktemp("client")
-    home, model = Home(folder / "home"), making.write_model(folder / "tiny.onnx")
+    home, model = Home(folder / "home"), factories.write_model(folder / "tiny.onnx")
     with pytest.MonkeyPatch.context() as patch:
-        making.without_children(patch)
-        circuit = compile_model(model, folder / "circuit", engine=FakeEngine(), home=home, options=making.DEV).circuit
+        factories.without_children(patch)
+        circuit = compile_model(
+            model, folder / "circuit", engine=FakeEngine(), home=home, options=factories.DEV
+        ).circuit
     trusted = Trusted.of([model], home.setups, folder / "cache", engines=ENGINES, unsafe_accept_fake_engine=True)
     policy = AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
     return SimpleNamespace(home=home, model=model, circuit=circuit, verifier=Verifier(trusted=trusted), policy=policy)
@@ -51,6 +53,6 @@ async def server(made, tmp_path_factory):
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(server, monkeypatch):
-    making.without_children(monkeypatch)
+    factories.without_children(monkeypatch)
     async with AsyncClient(server.address) as found:
         yield found

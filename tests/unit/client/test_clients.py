@@ -18,8 +18,8 @@ from zkinfer.client import (
     StillProvingError,
     UnprovenAnswerError,
 )
-from zkinfer.service import proofs_servicer
 from zkinfer.service.tokens import TokenFile
+from zkinfer.service.v1 import proofs
 from zkinfer.verifier import (
     AllOf,
     InputMismatchError,
@@ -189,7 +189,7 @@ async def test_patience_that_is_over_leaves_the_proof_alone(client, made):
 
 async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(client, made, monkeypatch):
     exchange, download, breaks = AsyncClient._exchange, AsyncClient._download, {"wait": 2, "get": 3}
-    monkeypatch.setattr(proofs_servicer, "PIECE", 1000)
+    monkeypatch.setattr(proofs, "PIECE", 1000)
 
     def broken(which):
         breaks[which] -= 1

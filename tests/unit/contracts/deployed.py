@@ -1,8 +1,8 @@
 """Deployments on chains of their own, for tests of what goes on there."""
 
-from zkinfer.contracts.book import AddressBook
-from zkinfer.contracts.deploying import Governance, deploy
-from zkinfer.contracts.embedded import embedded_chain
+from zkinfer.contracts.address_book import AddressBook
+from zkinfer.contracts.deploy import Governance, deploy
+from zkinfer.contracts.devchain import embedded_chain
 
 
 def deployed_chain(delay=60):

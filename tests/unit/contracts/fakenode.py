@@ -11,9 +11,8 @@ from web3 import Web3
 from web3.providers.base import BaseProvider
 
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.fees import GWEI, Limits
-from zkinfer.contracts.hashing import keccak256
-from zkinfer.contracts.sending import Sender
+from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.transactions import GWEI, Limits, Sender
 
 KEY = "0x" + "11" * 32
 ACCOUNT = Account.from_key(KEY)

@@ -3,13 +3,13 @@ from eth_abi.abi import encode
 from eth_account import Account
 
 from zkinfer.contracts.abi import call_data, constructor_data, function_named, reason_of, signature_of
+from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploying import Governance, deploy, plan
-from zkinfer.contracts.embedded import embedded_chain
+from zkinfer.contracts.deploy import Governance, deploy, plan
+from zkinfer.contracts.devchain import embedded_chain
 from zkinfer.contracts.errors import FeeLimitError, RevertedError, RpcError, TransactionFailedError
-from zkinfer.contracts.fees import Limits
-from zkinfer.contracts.hashing import keccak256
-from zkinfer.contracts.loading import load
+from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.transactions import Limits
 
 NOBODY = "0x" + "00" * 20
 GUARDIAN = "0x" + "9a" * 20

@@ -10,7 +10,7 @@ import pytest
 from zkinfer.contracts import ethereum
 
 KEY = (1 << 200).to_bytes(32, "big")
-REACHING = ("zkinfer.contracts.chain", "zkinfer.contracts.signers", "zkinfer.contracts.client", "zkinfer.chain.blocks")
+REACHING = ("zkinfer.contracts.chain", "zkinfer.contracts.signers", "zkinfer.contracts.ledger", "zkinfer.chain.records")
 
 
 @pytest.mark.parametrize("module", REACHING)

@@ -2,16 +2,16 @@ import inspect
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from tests.paths import ROOT
 
 import zkinfer.contracts
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.setups.ceremonies import CEREMONIES
+from zkinfer.circuits.srs.ceremonies import CEREMONIES
 from zkinfer.contracts import errors
 
-CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"
+CONTRACTS = ROOT / "contracts"
 HEAVY = {"torch", "grpc", "web3", "eth_abi", "onnx", "onnxruntime", "ezkl", "numpy", "pydantic"}
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkinfer.contracts import ANY_INPUT, Registration, Request, commitment, listing_of
-from zkinfer.contracts.hashing import keccak256, words
+from zkinfer.contracts.keccak import keccak256, words
 
 LEDGER = "0x" + "11" * 20
 REQUEST = Request(

@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.paths import ROOT
 from typer.testing import CliRunner
 
-from zkinfer.circuits import processes
+from zkinfer.circuits.sandbox import processes
 from zkinfer.cli.main import app
 from zkinfer.service.errors import SettingsError
-from zkinfer.service.loading import load_settings
+from zkinfer.service.settings import load_settings
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
+DEPLOY = ROOT / "deploy"
 PROGRAM = "/opt/zkinfer/bin/zkinfer"
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
@@ -41,7 +42,7 @@ def test_unit_is_one_that_systemd_takes_without_a_word(unit):
 
 
 def test_unit_lets_proofs_be_lifted():
-    """RLIMIT_NICE must allow the niceness that `zkinfer.circuits.processes` lifts to."""
+    """RLIMIT_NICE must allow the niceness that `zkinfer.circuits.sandbox.processes` lifts to."""
     assert "LimitNICE=+10" in (DEPLOY / "zkinfer.service").read_text()
     assert processes.SHARE_NICENESS == 10
 

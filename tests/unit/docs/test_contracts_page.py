@@ -1,11 +1,10 @@
 """The contract shown on the page is the one that is compiled and tested."""
 
 import re
-from pathlib import Path
 
-from zkinfer.contracts.solc import SOLC_VERSION
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
+from zkinfer.contracts.ezkl.solc import SOLC_VERSION
 
 
 def test_compiler_that_the_pages_name_is_the_pinned_one():

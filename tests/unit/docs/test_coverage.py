@@ -1,14 +1,14 @@
 """The coverage table is measured by hand; here, that it leaves nothing out."""
 
 import re
-from pathlib import Path
 
 import pytest
+from tests.paths import ROOT
 
 from zkinfer.circuits import Budget
-from zkinfer.circuits.models import operators
+from zkinfer.circuits.engines.ezkl.lowering import operators
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = ROOT
 TEXT = (REPOSITORY / "docs/coverage.md").read_text()
 FIRST = {row[1] for row in re.finditer(r"^\| ([\w.]+) \|", TEXT, re.MULTILINE)}
 # Model, outcome up to its reason, agreement, error.

@@ -4,16 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.paths import ROOT
 
 from zkinfer.chain import errors as record_errors
 from zkinfer.circuits import errors as circuit_errors
 from zkinfer.client import errors as client_errors
 from zkinfer.contracts import errors as chain_errors
+from zkinfer.prover import errors as prover_errors
 from zkinfer.service import errors as service_errors
 from zkinfer.verifier import errors as verifier_errors
 from zkinfer.verifier import load_policy
 
-ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), ROOT / "NOTICE", *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -21,7 +22,15 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/policies.md").read_text(), re.MULTILINE | re.DOTALL)
 ERRORS = {
     name: kind
-    for module in (circuit_errors, verifier_errors, service_errors, client_errors, chain_errors, record_errors)
+    for module in (
+        circuit_errors,
+        verifier_errors,
+        prover_errors,
+        service_errors,
+        client_errors,
+        chain_errors,
+        record_errors,
+    )
     for name, kind in vars(module).items()
     if isinstance(kind, type) and issubclass(kind, (circuit_errors.ZkinferError, chain_errors.ChainError))
 }

@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from tests.paths import ROOT
 
 from zkinfer.v1 import models_pb2, proofs_pb2, values_pb2
 
-ROOT = Path(__file__).resolve().parents[3]
 FILES = [models_pb2.DESCRIPTOR, proofs_pb2.DESCRIPTOR, values_pb2.DESCRIPTOR]
 MESSAGES = [message for file in FILES for message in file.message_types_by_name.values()]
 ENUMS = [enum for file in FILES for enum in file.enum_types_by_name.values()]

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 
 from zkinfer.circuits import Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -13,13 +13,15 @@ from zkinfer.circuits.engines.fake import FakeEngine
 def made(tmp_path_factory):
     """A home, a model and its circuit, made once."""
     folder = tmp_path_factory.mktemp("prover")
-    home, model = Home(folder / "home"), making.write_model(folder / "tiny.onnx")
+    home, model = Home(folder / "home"), factories.write_model(folder / "tiny.onnx")
     with pytest.MonkeyPatch.context() as patch:
-        making.without_children(patch)
-        circuit = compile_model(model, folder / "circuit", engine=FakeEngine(), home=home, options=making.DEV).circuit
+        factories.without_children(patch)
+        circuit = compile_model(
+            model, folder / "circuit", engine=FakeEngine(), home=home, options=factories.DEV
+        ).circuit
     return SimpleNamespace(folder=folder, home=home, model=model, circuit=circuit)
 
 
 @pytest.fixture
 def in_process(monkeypatch):
-    making.without_children(monkeypatch)
+    factories.without_children(monkeypatch)

@@ -6,9 +6,9 @@ How it proves is the first input's first number: below 0 the engine fails, above
 import os
 import signal
 
-from zkinfer.circuits import child
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineMemoryError
+from zkinfer.circuits.sandbox import child
 from zkinfer.prover.workers.worker import run_here
 
 CRASH, MEMORY, DIE = -1, -2, -3

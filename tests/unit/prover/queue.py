@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from zkinfer.circuits import Context
 from zkinfer.circuits.digest import sha256
-from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobRequest, JobStore, Patience, QueueLimits
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -36,9 +36,9 @@ class Queue:
 
     def __init__(self, url, folder, patience=PATIENCE, clock=None):
         self.url, self.folder, self.patience, self.clock = url, folder, patience, clock or Clock()
-        self.artefacts = ArtefactStore(folder / "artefacts")
+        self.artifacts = ArtifactStore(folder / "artifacts")
         self.store = JobStore.open(
-            url, self.artefacts, patience=patience, clock=lambda: self.clock.now, monotonic=lambda: self.clock.seconds
+            url, self.artifacts, patience=patience, clock=lambda: self.clock.now, monotonic=lambda: self.clock.seconds
         )
         self._count = 0
         self._others = []
@@ -62,7 +62,7 @@ class Queue:
             version=fields.pop("version", "1"),
             circuit=fields.pop("circuit", CIRCUIT),
             model_id="0x" + "22" * 32,
-            inputs=self.artefacts.put(data.encode()),
+            inputs=self.artifacts.put(data.encode()),
             outputs=sha256(b"outputs"),
             context=context or Context(requestId=REQUEST_ID),
             **fields,
@@ -75,10 +75,10 @@ class Queue:
         return self.store.claim(worker, lease_seconds=lease_seconds, memory_bytes=memory_bytes)
 
     def succeed(self, lease, data=b"attestation"):
-        self.store.succeed(lease, self.artefacts.put(data), len(data))
+        self.store.succeed(lease, self.artifacts.put(data), len(data))
 
     def state(self, job):
         return self.store.get(job.id).state
 
     def has_inputs(self, job):
-        return self.artefacts.has(job.request.inputs)
+        return self.artifacts.has(job.request.inputs)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from tests.unit.circuits import making
-from tests.unit.circuits.making import X, engine_failing_at, engine_with, everything_under, rewritten
+from tests.unit.circuits import factories
+from tests.unit.circuits.factories import X, engine_failing_at, engine_with, everything_under, rewritten
 
 from zkinfer.circuits import Circuit, Context, Digest, Home, compile_model, field, keycache
 from zkinfer.circuits.digest import sha256_file
@@ -22,7 +22,7 @@ from zkinfer.circuits.errors import (
     SetupError,
 )
 from zkinfer.prover import Prover
-from zkinfer.prover.integers import integers_digest
+from zkinfer.prover.quantised_inputs import integers_digest
 from zkinfer.verifier import (
     AllOf,
     ContextMismatchError,
@@ -114,7 +114,7 @@ def test_time_is_that_of_the_clock(prove, verify):
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
 def test_inputs_that_are_not_public_stay_out_of_the_attestation(made, prove, verify, tmp_path, visibility):
-    options = replace(making.DEV, input_visibility=visibility)
+    options = replace(factories.DEV, input_visibility=visibility)
     out = tmp_path / "circuit"
     circuit = compile_model(made.model, out, engine=FAKE, home=made.home, options=options).circuit
     attestation = prove(circuit=circuit, context=REQUEST)
@@ -141,7 +141,7 @@ def test_timings_and_observer_are_told_the_stages(made):
 
 def test_proving_leaves_nothing_but_the_key(prove, made, tmp_path, monkeypatch):
     (tmp_path / "memory").mkdir()
-    monkeypatch.setattr("zkinfer.circuits.scratch._volatile_parent", lambda: str(tmp_path / "memory"))
+    monkeypatch.setattr("zkinfer.circuits.storage._volatile_parent", lambda: str(tmp_path / "memory"))
     shutil.copytree(made.home.root / "setups", tmp_path / "home" / "setups")
     prove(home=Home(tmp_path / "home"))
     assert everything_under(tmp_path / "home" / "keys") == {made.circuit.digest.hex}

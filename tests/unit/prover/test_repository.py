@@ -4,12 +4,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 
 from zkinfer.circuits import Home
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.errors import ModelNotFoundError, ModelUnavailableError, RepositoryError
 from zkinfer.prover import repository as module
+from zkinfer.prover.errors import ModelNotFoundError, ModelUnavailableError, RepositoryError
 from zkinfer.prover.repository import ModelRepository
 
 ENGINES = {FakeEngine.id: FakeEngine()}
@@ -329,7 +329,7 @@ def test_circuit_without_its_proving_key_is_unavailable_until_the_key_is_there(p
 
 
 def test_circuit_whose_setup_is_of_another_secret_is_unavailable(place):
-    making.rewritten(
+    factories.rewritten(
         place.root / "tiny/1", lambda document: document["recipe"]["setup"].update(tauG2="sha256:" + "0" * 64)
     )
     (entry,) = opened(place).index()
@@ -337,7 +337,7 @@ def test_circuit_whose_setup_is_of_another_secret_is_unavailable(place):
 
 
 def test_circuit_of_a_setup_that_is_not_here_is_unavailable(place):
-    making.rewritten(place.root / "tiny/1", lambda document: document["recipe"]["setup"].update(ceremony="hermez"))
+    factories.rewritten(place.root / "tiny/1", lambda document: document["recipe"]["setup"].update(ceremony="hermez"))
     (entry,) = opened(place).index()
     assert entry.reason == "Its trusted setup cannot be used here."
     assert "hermez" in entry.detail

@@ -12,28 +12,26 @@ from google.longrunning.operations_pb2_grpc import OperationsStub, add_Operation
 from google.rpc import error_details_pb2
 from grpc import aio
 from grpc_status import rpc_status
-from tests.unit.circuits.making import X
+from tests.unit.circuits.factories import X
 
 from zkinfer.circuits import Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import Prover
-from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits
-from zkinfer.service.arounds import authenticated, bounded, explained, observed, request_id
 from zkinfer.service.auth import Gate
-from zkinfer.service.interception import Interceptor
+from zkinfer.service.interceptors import Interceptor, authenticated, bounded, explained, observed, request_id
+from zkinfer.service.job_events import Watch
+from zkinfer.service.limits import Rates, Shares, too_many_calls, too_many_linger, too_many_watchers
 from zkinfer.service.metrics import Metrics
-from zkinfer.service.operations import OperationsServicer
-from zkinfer.service.proofs_servicer import ProofsServicer
-from zkinfer.service.rates import Rates
-from zkinfer.service.reading import Reading
+from zkinfer.service.request_reader import Reading
 from zkinfer.service.settings import Settings
-from zkinfer.service.shares import Shares, too_many_calls, too_many_linger, too_many_watchers
 from zkinfer.service.tokens import TokenFile
 from zkinfer.service.transport import listen, make_server
-from zkinfer.service.verifying import Verifications
-from zkinfer.service.watching import Watch
+from zkinfer.service.v1 import OperationsServicer
+from zkinfer.service.v1.proofs import ProofsServicer
+from zkinfer.service.verification import Verifications
 from zkinfer.v1.proofs_pb2_grpc import ProofsStub, add_ProofsServicer_to_server
 
 if TYPE_CHECKING:
@@ -49,11 +47,11 @@ _NUMBERS = itertools.count(1)
 
 @dataclass
 class Desk:
-    """A queue of jobs, their artefacts, and the circuit that they are about."""
+    """A queue of jobs, their artifacts, and the circuit that they are about."""
 
     made: SimpleNamespace
     folder: Path
-    artefacts: ArtefactStore
+    artifacts: ArtifactStore
     store: JobStore
     settings: Settings
     gate: Gate
@@ -73,7 +71,7 @@ class Desk:
             version="1",
             circuit=circuit.digest,
             model_id=circuit.model_id,
-            inputs=self.artefacts.put(b"inputs"),
+            inputs=self.artifacts.put(b"inputs"),
             outputs=sha256(b"outputs"),
             context=Context(requestId=f"0x{next(_NUMBERS):064x}"),
             seconds=2.0,
@@ -88,7 +86,7 @@ class Desk:
         lease = self.claim()
         prover = Prover(home=self.made.home, engines=ENGINES)
         attestation = prover.prove(self.made.circuit, {"x": X}, lease.job.request.context).to_bytes()
-        self.store.succeed(lease, self.artefacts.put(attestation), len(attestation))
+        self.store.succeed(lease, self.artifacts.put(attestation), len(attestation))
         return self.store.get(lease.job.id)
 
     def models(self, identity):
@@ -97,13 +95,13 @@ class Desk:
 
 @contextmanager
 def desk(made, folder):
-    artefacts = ArtefactStore(folder / "artefacts")
-    store = JobStore.open(f"sqlite:///{folder / 'jobs.sqlite'}", artefacts)
+    artifacts = ArtifactStore(folder / "artifacts")
+    store = JobStore.open(f"sqlite:///{folder / 'jobs.sqlite'}", artifacts)
     settings = Settings(repository=folder, listen="127.0.0.1:0", state=folder)
     gate = Gate(tokens=TokenFile(folder / "tokens.json"), local=True)
     verifications = Verifications(made.home, engines=ENGINES)
     try:
-        yield Desk(made, folder, artefacts, store, settings, gate, verifications, Metrics(store.counts))
+        yield Desk(made, folder, artifacts, store, settings, gate, verifications, Metrics(store.counts))
     finally:
         verifications.close()
         store.close()
@@ -136,7 +134,7 @@ def servicers(desk: Desk, server: aio.Server) -> None:
     )
     proofs = ProofsServicer(
         operations=operations,
-        artefacts=desk.artefacts,
+        artifacts=desk.artifacts,
         verifications=desk.verifications,
         models=desk.models,
         repository=None,

@@ -11,19 +11,19 @@ import grpc
 import numpy as np
 import pytest
 from grpc import aio
-from tests.unit.circuits.making import X
+from tests.unit.circuits.factories import X
 from tests.unit.service import serving
 from tests.unit.service.serving import bearer, details
 
-from zkinfer.circuits import processes
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.stopping import StopSignal, stop_descriptor, stopped
+from zkinfer.circuits.sandbox import processes
+from zkinfer.circuits.sandbox.cancel import StopSignal, stop_descriptor, stopped
 from zkinfer.client.tensors import messages_of
-from zkinfer.service import proofs_servicer, verifying
+from zkinfer.service import verification
 from zkinfer.service.identity import Rights
-from zkinfer.service.operations import name_of
-from zkinfer.service.tensors import arrays_of
-from zkinfer.service.verifying import Verifications
+from zkinfer.service.v1 import name_of, proofs
+from zkinfer.service.v1.proofs import arrays_of
+from zkinfer.service.verification import Verifications
 from zkinfer.v1.proofs_pb2 import GetAttestationRequest, VerifyAttestationRequest
 from zkinfer.verifier import Attestation, checks
 
@@ -47,11 +47,11 @@ async def proven(served):
 
 @pytest.fixture
 def attestation(served, proven):
-    return served.desk.artefacts.get(proven.attestation, 1 << 24)
+    return served.desk.artifacts.get(proven.attestation, 1 << 24)
 
 
 async def test_attestation_comes_in_pieces(served, proven, attestation, monkeypatch):
-    monkeypatch.setattr(proofs_servicer, "PIECE", 100)
+    monkeypatch.setattr(proofs, "PIECE", 100)
     found = await pieces(served, proven)
     assert b"".join(piece.data for piece in found) == attestation
     assert [piece.offset for piece in found] == list(range(0, len(attestation), 100))
@@ -92,7 +92,7 @@ async def test_foreign_attestation_is_not_found(served, proven):
 
 
 async def test_attestation_damaged_on_disk_is_not_served(served, proven):
-    path = served.desk.artefacts.root / proven.attestation.hex
+    path = served.desk.artifacts.root / proven.attestation.hex
     path.write_bytes(path.read_bytes()[:-1] + b" ")
     with pytest.raises(aio.AioRpcError) as caught:
         await pieces(served, proven)
@@ -222,7 +222,7 @@ class Slow(FakeEngine):
 async def slow(desk):
     """A server where verifications take their time, how many of these names run there, and an attestation."""
     desk.submit()
-    attestation = desk.artefacts.get(desk.prove().attestation, 1 << 24)
+    attestation = desk.artifacts.get(desk.prove().attestation, 1 << 24)
     engine = Slow()
     desk.verifications = Verifications(desk.made.home, at_a_time=2, engines={"fake/1": engine})
 
@@ -265,7 +265,7 @@ async def test_verification_is_stopped_when_the_server_ends(slow, desk):
 
 @pytest.mark.parametrize("refused", [False, True], ids=["accepted", "refused"])
 async def test_what_was_used_longest_ago_is_forgotten(served, attestation, monkeypatch, refused):
-    monkeypatch.setattr(verifying, "_MOST_ENTRIES", 2)
+    monkeypatch.setattr(verification, "_MOST_ENTRIES", 2)
     cache = served.desk.made.home.rebuilt
     for number in range(3):
         (cache / f"{number:064x}").mkdir(parents=True)
@@ -285,7 +285,7 @@ async def test_no_more_is_kept_than_a_number_of_bytes_and_the_newest(served, att
     cache = served.desk.made.home.rebuilt
     (cache / f"{0:064x}").mkdir(parents=True)
     os.utime(cache / f"{0:064x}", (0, 0))
-    monkeypatch.setattr(verifying, "_MOST_BYTES", 0)
+    monkeypatch.setattr(verification, "_MOST_BYTES", 0)
     await verified(served, attestation, policy(served.desk.made))
     (left,) = cache.iterdir()
     assert left.name != f"{0:064x}"
@@ -294,7 +294,7 @@ async def test_no_more_is_kept_than_a_number_of_bytes_and_the_newest(served, att
 async def test_nothing_is_forgotten_while_another_verification_may_use_it(served, attestation, monkeypatch):
     old = served.desk.made.home.rebuilt / f"{0:064x}"
     old.mkdir(parents=True)
-    monkeypatch.setattr(verifying, "_MOST_ENTRIES", 0)
+    monkeypatch.setattr(verification, "_MOST_ENTRIES", 0)
     monkeypatch.setattr(served.desk.verifications, "_running", {"bob"})
     await verified(served, attestation, policy(served.desk.made))
     assert old.exists()

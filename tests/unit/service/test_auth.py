@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from zkinfer.service.auth import Gate
 from zkinfer.service.errors import ForbiddenError, TokenFileError, TooManyRequestsError, UnauthenticatedError
 from zkinfer.service.identity import ANONYMOUS, Identity, Rights
-from zkinfer.service.rates import Rates
+from zkinfer.service.limits import Rates
 from zkinfer.service.tokens import TokenFile
 
 

@@ -11,7 +11,7 @@ from tests.unit.service.serving import bearer, details
 from zkinfer.service.auth import Gate
 from zkinfer.service.errors import SettingsError
 from zkinfer.service.identity import Rights
-from zkinfer.service.rates import Rates
+from zkinfer.service.limits import Rates
 from zkinfer.service.settings import Tls
 from zkinfer.service.transport import listen
 

@@ -88,7 +88,7 @@ def test_folder_without_a_queue_is_refused(tmp_path):
 def elsewhere(desk, tmp_path):
     """The desk's state folder as one whose jobs are in another database, and that database."""
     state = tmp_path / "served"
-    for folder in (state, state / "artefacts"):
+    for folder in (state, state / "artifacts"):
         folder.mkdir(mode=0o700)
     return state, f"sqlite:///{desk.folder}/jobs.sqlite"
 
@@ -99,7 +99,7 @@ def test_folder_whose_jobs_are_in_another_database_is_refused_and_left_alone(els
     assert code == 1
     assert "keeps them in another database" in report["error"]["cause"]
     assert "--config" in report["error"]["cure"]
-    assert [path.name for path in state.iterdir()] == ["artefacts"]
+    assert [path.name for path in state.iterdir()] == ["artifacts"]
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:8001", "0.0.0.0:8001"])

@@ -12,8 +12,8 @@ from tests.unit.service.serving import bearer, details
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.prover.jobs import Failure, JobState
-from zkinfer.service.operations import name_of
-from zkinfer.service.operations.filters import read_filter
+from zkinfer.service.v1 import name_of
+from zkinfer.service.v1.filters import read_filter
 from zkinfer.v1.values_pb2 import Proof, ProofMetadata, ProofState
 
 
@@ -285,7 +285,7 @@ async def test_deleted_operation_is_gone_with_its_attestation(served):
     await served.operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=named(job)))
     with pytest.raises(aio.AioRpcError, match="no operation"):
         await got(served, job)
-    assert not served.desk.artefacts.has(job.attestation)
+    assert not served.desk.artifacts.has(job.attestation)
 
 
 async def test_unfinished_operation_is_not_deleted(served):

@@ -21,26 +21,27 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import generate_latest
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 from tests.unit.prover import fake_worker
 from tests.unit.service import serving
 
 from zkinfer.circuits import compile_model
-from zkinfer.circuits.errors import CircuitError, EngineError, RepositoryError, StoreError
+from zkinfer.circuits.errors import CircuitError, EngineError
 from zkinfer.circuits.tensors import quantise_sample
 from zkinfer.client.tensors import messages_of
 from zkinfer.oip import messages
-from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.prover.errors import RepositoryError, StoreError
+from zkinfer.prover.quantised_inputs import integers_digest, integers_to_bytes
 from zkinfer.prover.workers import this_host
-from zkinfer.prover.workers.identity import worker_name
+from zkinfer.prover.workers.worker_id import worker_name
 from zkinfer.service import server as module
 from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights
 from zkinfer.service.logs import configure
 from zkinfer.service.server import running, serve
 from zkinfer.service.settings import Limits, Log, Proving, Queue, Settings, Telemetry
-from zkinfer.service.telemetry import tracing
 from zkinfer.service.tokens import TokenFile
+from zkinfer.service.tracing import tracing
 from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
 from zkinfer.v1.models_pb2_grpc import ModelsStub
 from zkinfer.v1.proofs_pb2 import CreateProofRequest
@@ -66,9 +67,9 @@ def settings(made, tmp_path):
 def other_circuit(made, tmp_path, monkeypatch):
     """The folder of a circuit of the same shape as `made`'s."""
     with monkeypatch.context() as patch:
-        making.without_children(patch)
-        model = making.write_model(tmp_path / "other.onnx", bias=0.25)
-        made_of = {"engine": serving.ENGINES["fake/1"], "home": made.home, "options": making.DEV}
+        factories.without_children(patch)
+        model = factories.write_model(tmp_path / "other.onnx", bias=0.25)
+        made_of = {"engine": serving.ENGINES["fake/1"], "home": made.home, "options": factories.DEV}
         return compile_model(model, tmp_path / "other", **made_of).circuit.folder
 
 
@@ -87,14 +88,14 @@ def submitted(desk, x):
     program = desk.made.circuit.manifest.program
     integers = quantise_sample({"x": x}, program.inputs)
     [answered] = serving.ENGINES["fake/1"].forward(desk.made.circuit.folder, program, [integers])
-    inputs = desk.artefacts.put(integers_to_bytes(integers))
+    inputs = desk.artifacts.put(integers_to_bytes(integers))
     return desk.submit(inputs=inputs, outputs=integers_digest(answered))
 
 
 def desk_of(server, made):
     """The queue of a running server, to put jobs into."""
     parts = server.parts
-    return serving.Desk(made, parts.settings.state, parts.artefacts, parts.store, parts.settings, None, None)
+    return serving.Desk(made, parts.settings.state, parts.artifacts, parts.store, parts.settings, None, None)
 
 
 async def health(channel, service=""):

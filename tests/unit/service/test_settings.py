@@ -4,7 +4,7 @@ import pytest
 
 from zkinfer.service.addresses import Address
 from zkinfer.service.errors import SettingsError
-from zkinfer.service.loading import load_settings
+from zkinfer.service.settings import load_settings
 from zkinfer.service.tokens import TokenFile
 
 OPTIONS = {"repository": Path("models")}

@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from onnx import TensorProto, helper, numpy_helper
 
 from zkinfer.circuits import canonical, field
-from zkinfer.circuits.assembly import Assembly, assemble
+from zkinfer.circuits.build import Assembly, assemble
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.setups import SetupStore
+from zkinfer.circuits.srs import SetupStore
 from zkinfer.circuits.tensors import quantise
 from zkinfer.verifier import AllOf, Attestation, Envelope, SignedBy, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
-from zkinfer.verifier.codec import to_base64
 from zkinfer.verifier.dsse import PAYLOAD_TYPE, pre_authentication_encoding
+from zkinfer.verifier.encoding import to_base64
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,8 +3,8 @@ import pytest
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.errors import InputError, SetupError
 from zkinfer.circuits.recipe import SetupIdentity
-from zkinfer.circuits.setups import HERMEZ, SetupStore
-from zkinfer.circuits.setups.ceremonies import by_name
+from zkinfer.circuits.srs import HERMEZ, SetupStore
+from zkinfer.circuits.srs.ceremonies import by_name
 from zkinfer.verifier import REAL_CEREMONIES, Trusted, UnknownModelError, UntrustedEngineError, UntrustedSetupError
 
 ZERO = "sha256:" + "0" * 64

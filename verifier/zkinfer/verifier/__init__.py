@@ -1,7 +1,7 @@
 """Offline verification of attested inferences: no network, no prover, no parser of models in this process."""
 
 from zkinfer.verifier.attestation import Attestation, read_attestation
-from zkinfer.verifier.claims import claimed_tensors
+from zkinfer.verifier.chain_record import ChainRecord, ProvenAnswer
 from zkinfer.verifier.dsse import MAX_BYTES, Envelope
 from zkinfer.verifier.errors import (
     AttestationTooLargeError,
@@ -29,7 +29,13 @@ from zkinfer.verifier.errors import (
     ValueRangeError,
 )
 from zkinfer.verifier.inference import VerifiedInference
-from zkinfer.verifier.keyfiles import is_encrypted, load_public_key, load_signing_key, save_public_key, save_signing_key
+from zkinfer.verifier.key_files import (
+    is_encrypted,
+    load_public_key,
+    load_signing_key,
+    save_public_key,
+    save_signing_key,
+)
 from zkinfer.verifier.policy import (
     AllOf,
     AnyOf,
@@ -43,12 +49,12 @@ from zkinfer.verifier.policy import (
     SignedBy,
     UnsafeAcceptDevSetup,
 )
-from zkinfer.verifier.policyfile import load_policy
-from zkinfer.verifier.record import ChainRecord, ProvenAnswer
+from zkinfer.verifier.policy_file import load_policy
 from zkinfer.verifier.signing import PublicKey, Signer, SigningKey
 from zkinfer.verifier.statement import PREDICATE_TYPE, Predicate, Statement
 from zkinfer.verifier.steps import Step
 from zkinfer.verifier.trust import REAL_CEREMONIES, Trusted
+from zkinfer.verifier.unverified import claimed_tensors
 from zkinfer.verifier.verifier import Verifier
 
 __all__ = [

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 from zkinfer.circuits import field
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import InputError
-from zkinfer.verifier.codec import from_base64, to_base64
 from zkinfer.verifier.dsse import MAX_BYTES, PAYLOAD_TYPE, Envelope, pre_authentication_encoding, refuse_oversized
+from zkinfer.verifier.encoding import from_base64, to_base64
 from zkinfer.verifier.statement import (
     CircuitClaim,
     OutputDigest,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zkinfer.circuits import field
-from zkinfer.circuits.assembly import Rebuilt, rebuild
+from zkinfer.circuits.build import Rebuilt, rebuild
 from zkinfer.circuits.errors import (
     EngineCrashedError,
     EngineError,
@@ -23,7 +23,7 @@ from zkinfer.circuits.errors import (
     ProofRejectedError,
     ZkinferError,
 )
-from zkinfer.circuits.models import NORMALISER
+from zkinfer.circuits.frontend import NORMALISER
 from zkinfer.circuits.tensors import dequantise, quantise
 from zkinfer.verifier.errors import (
     CircuitMismatchError,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.context import Context
     from zkinfer.circuits.engines.base import Engine, Program, Proof
     from zkinfer.circuits.recipe import Recipe
-    from zkinfer.circuits.setups import TrustedSetup
+    from zkinfer.circuits.srs import TrustedSetup
     from zkinfer.circuits.tensors import TensorSpec
     from zkinfer.verifier.attestation import Attestation
     from zkinfer.verifier.policy import Policy

@@ -12,8 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zkinfer.verifier import documents
-from zkinfer.verifier.codec import from_base64, to_base64
+from zkinfer.verifier import encoding
+from zkinfer.verifier.encoding import from_base64, to_base64
 from zkinfer.verifier.errors import AttestationTooLargeError
 
 MAX_BYTES = 1 << 24
@@ -58,7 +58,7 @@ class Envelope:
         """Write the envelope as canonical JSON."""
         signature = {"keyid": self.keyid, "sig": to_base64(self.signature)}
         parts = {"payload": to_base64(self.payload), "payloadType": PAYLOAD_TYPE, "signatures": (signature,)}
-        return documents.write(_Document.model_validate(parts))
+        return encoding.write(_Document.model_validate(parts))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -69,8 +69,8 @@ class Envelope:
             MalformedAttestationError: any other byte string than the canonical one of some envelope.
         """
         refuse_oversized(len(data))
-        documents.load(data, what="attestation", max_bytes=MAX_BYTES)
-        document = documents.read(data, _Document, what="attestation")
+        encoding.load(data, what="attestation", max_bytes=MAX_BYTES)
+        document = encoding.read(data, _Document, what="attestation")
         [signature] = document.signatures
         return cls(
             from_base64(document.payload, "payload"),

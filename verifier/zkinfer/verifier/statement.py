@@ -17,7 +17,7 @@ from zkinfer.circuits.context import Context, Word
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe
 from zkinfer.circuits.tensors import TensorSpec
-from zkinfer.verifier import documents
+from zkinfer.verifier import encoding
 from zkinfer.verifier.dsse import MAX_BYTES
 from zkinfer.verifier.errors import MalformedAttestationError, UnsupportedVersionError
 
@@ -109,7 +109,7 @@ class Statement(_Claim):
 
     def to_bytes(self) -> bytes:
         """Write the statement as canonical JSON."""
-        return documents.write(self)
+        return encoding.write(self)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -119,8 +119,8 @@ class Statement(_Claim):
             UnsupportedVersionError: another version of this predicate.
             MalformedAttestationError: any other byte string than the canonical one of some statement.
         """
-        _refuse_other_version(documents.load(data, what="payload", max_bytes=MAX_BYTES))
-        return documents.read(data, cls, what="payload")
+        _refuse_other_version(encoding.load(data, what="payload", max_bytes=MAX_BYTES))
+        return encoding.read(data, cls, what="payload")
 
     @property
     def output_digest(self) -> str:

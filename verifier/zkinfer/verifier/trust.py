@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
-from zkinfer.circuits.child import Limits
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import SetupError
-from zkinfer.circuits.models import model_digest
-from zkinfer.circuits.owned import refuse_shared
-from zkinfer.circuits.setups import CEREMONIES, INSECURE_DEV, MAX_DEV_LOG_ROWS
+from zkinfer.circuits.frontend import model_digest
+from zkinfer.circuits.sandbox.child import Limits
+from zkinfer.circuits.srs import CEREMONIES, INSECURE_DEV, MAX_DEV_LOG_ROWS
+from zkinfer.circuits.storage import refuse_shared
 from zkinfer.verifier.errors import UnknownModelError, UntrustedEngineError, UntrustedSetupError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.recipe import SetupIdentity
-    from zkinfer.circuits.setups import SetupStore, TrustedSetup
+    from zkinfer.circuits.srs import SetupStore, TrustedSetup
 
 REAL_CEREMONIES = frozenset(ceremony.name for ceremony in CEREMONIES) - {INSECURE_DEV}
 """What is accepted unless the auditor says otherwise."""

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.verifier import checks
 from zkinfer.verifier.attestation import Attestation
-from zkinfer.verifier.checklist import Checklist
+from zkinfer.verifier.chain_record import ProvenAnswer
 from zkinfer.verifier.inference import SEAL, VerifiedInference
-from zkinfer.verifier.record import ProvenAnswer
 from zkinfer.verifier.statement import read_time
+from zkinfer.verifier.step_reporter import Checklist
 from zkinfer.verifier.steps import CHAIN_RECORD
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.assembly import Rebuilt
+    from zkinfer.circuits.build import Rebuilt
     from zkinfer.circuits.engines.base import Program
+    from zkinfer.verifier.chain_record import ChainRecord
     from zkinfer.verifier.checks import Integers
     from zkinfer.verifier.policy import Policy
-    from zkinfer.verifier.record import ChainRecord
     from zkinfer.verifier.signing import PublicKey
     from zkinfer.verifier.steps import Step
     from zkinfer.verifier.trust import Trusted

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.child import Limits
     from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.sandbox.child import Limits
 
 __all__ = ["production_engines"]
 
@@ -18,7 +18,7 @@ def production_engines(limits: Limits | None = None) -> dict[str, Engine]:
         limits: what a call of theirs may use; None is for proving one's own circuits.
     """
     # Not on top: the children that call an engine import this package too, and must start fast.
-    from zkinfer.circuits.engines.ezkl import EzklEngine  # noqa: PLC0415
+    from zkinfer.circuits.engines.ezkl.engine import EzklEngine  # noqa: PLC0415
 
     ezkl = EzklEngine(limits)
     return {ezkl.id: ezkl}

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.cost import Objective, Speed, Work
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.fidelity import Budget
+    from zkinfer.circuits.frontend import Workload
     from zkinfer.circuits.labels import Labels
-    from zkinfer.circuits.models import Workload
 
     Progress = Callable[[float], None]
     Tensors = Mapping[str, NDArray[np.generic]]

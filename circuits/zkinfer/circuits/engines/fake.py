@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.engines.base import Progress, Slot, TuneRequest
-    from zkinfer.circuits.models import Workload
+    from zkinfer.circuits.frontend import Workload
 
 _LIMIT = 1 << 30
 _NO_WORK = Work(keys=0.0, prove=0.0, memory_bytes=0, proving_key_bytes=32, proof_bytes=32, gas=0)

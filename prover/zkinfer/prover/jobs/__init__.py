@@ -1,7 +1,6 @@
 """Durable jobs: what was acknowledged is proven, fails clearly or is cancelled, whatever is killed meanwhile."""
 
-from zkinfer.prover.jobs.store import JobStore
-from zkinfer.prover.jobs.values import (
+from zkinfer.prover.jobs.job import (
     Changes,
     Counts,
     Failure,
@@ -15,6 +14,7 @@ from zkinfer.prover.jobs.values import (
     Submission,
     Swept,
 )
+from zkinfer.prover.jobs.store import JobStore
 
 __all__ = [
     "Changes",

@@ -17,9 +17,9 @@ import sqlalchemy
 from sqlalchemy import event, exc, insert, select
 from sqlalchemy.engine import URL, make_url
 
-from zkinfer.circuits.errors import InputError, StoreError, ZkinferError
-from zkinfer.circuits.oserrors import why
-from zkinfer.circuits.owned import own_directory
+from zkinfer.circuits.errors import InputError, ZkinferError, why
+from zkinfer.circuits.storage import own_directory
+from zkinfer.prover.errors import StoreError
 from zkinfer.prover.jobs import schema
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ class Database:
         """Whether other machines may reach it."""
         return self._engine.dialect.name != "sqlite"
 
-    def bind(self, artefacts: str) -> None:
-        """Make sure that its jobs name files of this folder of artefacts; raises StoreError."""
+    def bind(self, artifacts: str) -> None:
+        """Make sure that its jobs name files of this folder of artifacts; raises StoreError."""
 
         def work(connection: Connection) -> None:
-            found = connection.scalar(select(schema.place.c.artefacts))
+            found = connection.scalar(select(schema.place.c.artifacts))
             if found is None:
-                connection.execute(insert(schema.place).values(id=1, artefacts=artefacts))
-            elif found != artefacts:
+                connection.execute(insert(schema.place).values(id=1, artifacts=artifacts))
+            elif found != artifacts:
                 raise StoreError(
                     f"The jobs of the database {self._name} have their files in another state folder than this.",
                     "One database is for one state folder: name another database, or move the folder along with it.",

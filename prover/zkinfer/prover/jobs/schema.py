@@ -6,6 +6,9 @@ made where it is missing, and who does not know it leaves it alone.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -22,7 +25,96 @@ from sqlalchemy import (
     or_,
 )
 
-from zkinfer.prover.jobs.values import RUNNING, JobState
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.digest import Digest
+from zkinfer.prover.jobs.job import RUNNING, Failure, Job, JobRequest, JobState
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+
+
+def ticks(moment: datetime) -> int:
+    """Microseconds since 1970; of a time with a zone."""
+    return (moment - _EPOCH) // _TICK
+
+
+def seconds_in_ticks(seconds: float) -> int:
+    """A span of time as microseconds."""
+    return round(seconds * 1_000_000)
+
+
+def moment(count: int) -> datetime:
+    """The time of so many microseconds since 1970, in UTC."""
+    return _EPOCH + count * _TICK
+
+
+def _maybe(count: int | None) -> datetime | None:
+    return None if count is None else moment(count)
+
+
+def request_columns(request: JobRequest) -> dict[str, Any]:
+    """The columns that say what was asked."""
+    return {
+        "owner": request.owner,
+        "model": request.model,
+        "version": request.version,
+        "circuit": str(request.circuit),
+        "model_id": request.model_id,
+        "inputs": str(request.inputs),
+        "outputs": str(request.outputs),
+        "context": request.context.model_dump_json(by_alias=True),
+        "random_request_id": request.random_request_id,
+        "request_id": request.request_id,
+        "content": str(request.content),
+        "memory_bytes": request.memory_bytes,
+        "seconds": request.seconds,
+        "deadline": None if request.deadline is None else ticks(request.deadline),
+    }
+
+
+def job_of(row: Row[Any]) -> Job:
+    """The job in a row."""
+    return Job(
+        id=row.id,
+        number=row.number,
+        revision=row.revision,
+        request=_request_of(row),
+        state=JobState(row.state),
+        attempt=row.attempt,
+        progress=row.progress,
+        worker=row.worker,
+        created_at=moment(row.created_at),
+        started_at=_maybe(row.started_at),
+        finished_at=_maybe(row.finished_at),
+        not_before=_maybe(row.not_before),
+        failure=None if row.reason is None else Failure(reason=row.reason, cause=row.cause, cure=row.cure),
+        attestation=None if row.attestation is None else Digest.parse(row.attestation),
+        attestation_bytes=row.attestation_bytes,
+        cancel_requested=bool(row.cancel_requested),
+    )
+
+
+def _request_of(row: Row[Any]) -> JobRequest:
+    return JobRequest(
+        owner=row.owner,
+        model=row.model,
+        version=row.version,
+        circuit=Digest.parse(row.circuit),
+        model_id=row.model_id,
+        inputs=Digest.parse(row.inputs),
+        outputs=Digest.parse(row.outputs),
+        context=Context.model_validate_json(row.context),
+        random_request_id=bool(row.random_request_id),
+        request_id=row.request_id,
+        memory_bytes=row.memory_bytes,
+        seconds=row.seconds,
+        deadline=_maybe(row.deadline),
+    )
+
 
 SCHEMA_VERSION = 1
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under this name
@@ -38,12 +130,12 @@ state = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
-# One row, in a database that more than one machine can reach: which folder of artefacts its jobs name files of.
+# One row, in a database that more than one machine can reach: which folder of artifacts its jobs name files of.
 place = Table(
     "zkinfer_place",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("artefacts", String(64), nullable=False),
+    Column("artifacts", String(64), nullable=False),
 )
 
 # One row: when the time of day was last believed.

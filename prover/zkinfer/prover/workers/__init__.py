@@ -1,7 +1,7 @@
 """Worker processes that turn jobs into attestations, and the pool that keeps them alive."""
 
-from zkinfer.prover.workers.identity import this_host
+from zkinfer.prover.workers.config import WorkerSettings
 from zkinfer.prover.workers.pool import WorkerPool
-from zkinfer.prover.workers.settings import WorkerSettings
+from zkinfer.prover.workers.worker_id import this_host
 
 __all__ = ["WorkerPool", "WorkerSettings", "this_host"]

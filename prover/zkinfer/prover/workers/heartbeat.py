@@ -8,16 +8,16 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from zkinfer.circuits.errors import LeaseLostError, StoreError
-from zkinfer.circuits.stopping import StopSignal
-from zkinfer.prover.jobs.values import JobState
+from zkinfer.circuits.sandbox.cancel import StopSignal
+from zkinfer.prover.errors import LeaseLostError, StoreError
+from zkinfer.prover.jobs.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from zkinfer.prover.jobs.job import Lease
     from zkinfer.prover.jobs.store import JobStore
-    from zkinfer.prover.jobs.values import Lease
 
 _LOG = logging.getLogger(__name__)
 _MOST_OF_IT = 0.95

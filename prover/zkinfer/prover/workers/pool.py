@@ -13,16 +13,16 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.errors import StoreError
-from zkinfer.prover.jobs.values import Swept
-from zkinfer.prover.workers.identity import is_dead
+from zkinfer.prover.errors import StoreError
+from zkinfer.prover.jobs.job import Swept
 from zkinfer.prover.workers.process import COMMAND, WorkerProcess
+from zkinfer.prover.workers.worker_id import is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from zkinfer.prover.jobs.store import JobStore
-    from zkinfer.prover.workers.settings import WorkerSettings
+    from zkinfer.prover.workers.config import WorkerSettings
 
 _LOG = logging.getLogger(__name__)
 _TICK = 0.05

@@ -10,14 +10,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.errors import StoreError
-from zkinfer.circuits.oserrors import why
-from zkinfer.prover.workers.identity import worker_name
+from zkinfer.circuits.errors import why
+from zkinfer.prover.errors import StoreError
+from zkinfer.prover.workers.worker_id import worker_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkinfer.prover.workers.settings import WorkerSettings
+    from zkinfer.prover.workers.config import WorkerSettings
 
 COMMAND = (sys.executable, "-I", "-m", "zkinfer.prover.workers.worker")
 

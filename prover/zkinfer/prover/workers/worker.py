@@ -14,19 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.child import Limits
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.circuits.home import Home
-from zkinfer.circuits.processes import die_with, leave_no_core
-from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.circuits.sandbox.child import Limits
+from zkinfer.circuits.sandbox.processes import die_with, leave_no_core
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs.store import JobStore
 from zkinfer.prover.prover import Prover
-from zkinfer.prover.workers.identity import worker_name
+from zkinfer.prover.workers.config import WorkerSettings
+from zkinfer.prover.workers.job_loop import Worker
+from zkinfer.prover.workers.key_prefetch import Warming
 from zkinfer.prover.workers.logs import log_to_stderr
-from zkinfer.prover.workers.loop import Worker
-from zkinfer.prover.workers.settings import WorkerSettings
-from zkinfer.prover.workers.warming import Warming
+from zkinfer.prover.workers.worker_id import worker_name
 from zkinfer.verifier import SigningKey
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def serve(settings: WorkerSettings, *, engines: Mapping[str, Engine] | None = No
         engines: proving systems by id; the default is those whose proofs mean something. No setting reaches it.
     """
     store = JobStore.open(
-        settings.database.get_secret_value(), ArtefactStore(Path(settings.artefacts)), patience=settings.patience
+        settings.database.get_secret_value(), ArtifactStore(Path(settings.artifacts)), patience=settings.patience
     )
     name, home = worker_name(settings.host, os.getpid()), _home(settings)
     prover = _prover(settings, home, engines)

@@ -47,7 +47,7 @@ def dev_command(
     """
     with failing_politely(as_json=as_json):
         with needing("chain-dev"):
-            from zkinfer.contracts.devserver import DevServer
+            from zkinfer.contracts.devchain import DevServer
         program = _program(evm, anvil)
         with _ended_by_signals():
             if program is None:
@@ -69,7 +69,7 @@ def _program(evm: Evm, given: Path | None) -> str | None:
 
 
 def _run_anvil(program: str, port: int, out: Path, *, as_json: bool) -> None:
-    from zkinfer.contracts.devserver import free_port
+    from zkinfer.contracts.devchain import free_port
 
     port = port or free_port()
     with subprocess.Popen([program, "--port", str(port), "--host", "127.0.0.1", "--silent"]) as process:
@@ -85,7 +85,7 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
     import time
 
     from zkinfer.circuits.errors import InputError
-    from zkinfer.contracts.nodes import connect
+    from zkinfer.contracts.rpc import connect
 
     web3 = connect(url)
     while not web3.is_connected():
@@ -105,7 +105,7 @@ def _show(url: str, out: Path, evm: str, *, as_json: bool) -> None:
 
 
 def _write_keys(folder: Path) -> tuple[Path, Path, str]:
-    from zkinfer.circuits.scratch import write_atomically
+    from zkinfer.circuits.storage import write_atomically
     from zkinfer.contracts.signers import DEV_CHAINS, encrypted, unsafe_dev_account
 
     account = unsafe_dev_account(0, DEV_CHAINS[0])

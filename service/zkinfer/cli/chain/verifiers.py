@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.chain.access import book_path, open_chain, open_deployment
-from zkinfer.cli.chain.options import Connection, Payment, SolcFile, expanded
-from zkinfer.cli.chain.routes import advance, is_routed
-from zkinfer.cli.chain.views import sending
+from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment
+from zkinfer.cli.chain.models import confirm
+from zkinfer.cli.chain.options import Connection, Payment, SolcFile, expanded, parse_address, parse_selector, parse_word
+from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, say
 from zkinfer.cli.options import AsJson, CircuitFolder
 
@@ -17,10 +18,183 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.circuit import Circuit
-    from zkinfer.cli.chain.access import Deployed
-    from zkinfer.contracts.book import AddressBook
-    from zkinfer.contracts.dedicated import DedicatedVerifier
-    from zkinfer.contracts.solc import Generated
+    from zkinfer.cli.chain.connect import Deployed
+    from zkinfer.contracts.address_book import AddressBook
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
+    from zkinfer.contracts.ezkl.solc import Generated
+    from zkinfer.contracts.timelock import Operation, OperationState, Timelock
+
+
+app = typer.Typer(no_args_is_help=True, help="Change which verifier proofs go to, by the timelock.")
+SelectorName = Annotated[
+    str, typer.Argument(parser=parse_selector, metavar="SELECTOR", help="Of the proving system.", show_default=False)
+]
+Show = Annotated[
+    bool, typer.Option("--show", help="Send nothing and need no account: print the calls, for a multisig.")
+]
+
+
+@app.command("add")
+@expanded
+def add_command(
+    selector: SelectorName,
+    verifier: Annotated[
+        str,
+        typer.Argument(parser=parse_address, metavar="ADDRESS", help="The verifier's stop.", show_default=False),
+    ],
+    to: Connection,
+    paid: Payment,
+    show: Show = False,
+    as_json: AsJson = False,
+) -> None:
+    """Route a selector, which was never used, to a verifier. Schedules it; once it is due, the same command executes.
+
+    Example: zkinfer chain route add 0x01020304 0x... --keystore proposer.json
+    """
+    with failing_politely(as_json=as_json):
+        deployed = open_deployment(open_chain(to, None if show else paid), to)
+        from zkinfer.contracts.timelock import route_added
+
+        _require_verifier(deployed.chain, selector, verifier)
+        named = bytes.fromhex(selector[2:])
+        done = is_routed(deployed, named, verifier)
+        report = advance(deployed, route_added(deployed.router, named, verifier), done=done, show=show)
+        if as_json:
+            answer({"ok": True, **report, **sending(deployed.chain)})
+
+
+@app.command("remove")
+@expanded
+def remove_command(
+    selector: SelectorName,
+    to: Connection,
+    paid: Payment,
+    show: Show = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: remove.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """End the route of a selector, for ever. Schedules it; once it is due, the same command executes.
+
+    Example: zkinfer chain route remove 0x01020304 --keystore proposer.json
+    """
+    with failing_politely(as_json=as_json):
+        deployed = open_deployment(open_chain(to, None if show else paid), to)
+        from zkinfer.contracts.timelock import route_removed
+
+        named = bytes.fromhex(selector[2:])
+        done = _is_removed(deployed, named)
+        if deployed.chain.sends and not (show or yes or done):
+            confirm(f"remove {selector}", "nothing that needs this route will be recorded any more, once it is done.")
+        report = advance(deployed, route_removed(deployed.router, named), done=done, show=show)
+        if as_json:
+            answer({"ok": True, **report, **sending(deployed.chain)})
+
+
+@app.command("cancel")
+@expanded
+def cancel_command(
+    operation: Annotated[
+        str,
+        typer.Argument(
+            parser=parse_word, metavar="OPERATION", help="What `route add` or `remove` printed.", show_default=False
+        ),
+    ],
+    to: Connection,
+    paid: Payment,
+    show: Show = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have a change that was scheduled not be done, whoever scheduled it; as a proposer, who is a canceller too.
+
+    It can be scheduled anew, and then waits anew.
+
+    Example: zkinfer chain route cancel 0x... --keystore proposer.json
+    """
+    with failing_politely(as_json=as_json):
+        deployed = open_deployment(open_chain(to, None if show else paid), to)
+        chain, timelock, named = deployed.chain, _timelock(deployed), bytes.fromhex(operation[2:])
+        calls = {"cancel": "0x" + timelock.cancelling(named).hex()}
+        if not show:
+            timelock.cancel(named)
+        if show or not chain.sends:
+            console.print(facts_table({"timelock": timelock.address, **calls}))
+        if not chain.sends:
+            show_dry_run(chain)
+        elif not show:
+            say(f"[green]✓[/] cancelled: {operation}")
+        show_sent(chain)
+        if as_json:
+            report = {"timelock": timelock.address, "operation": operation, "state": timelock.state(named)}
+            answer({"ok": True, **report, "calls": calls, **sending(chain)})
+
+
+def is_routed(deployed: Deployed, selector: bytes, verifier: str) -> bool:
+    """Whether a selector leads to this verifier; raises DeploymentError where it leads elsewhere, or was removed."""
+    from zkinfer.contracts.router import require_unused, route_of
+
+    route = route_of(deployed.chain, deployed.router, selector)
+    if route.state in ("live", "stopped") and route.verifier == verifier:
+        return True
+    require_unused(deployed.chain, deployed.router, selector)
+    return False
+
+
+def _is_removed(deployed: Deployed, selector: bytes) -> bool:
+    """Whether a route was removed; raises DeploymentError where there never was one."""
+    from zkinfer.contracts.errors import DeploymentError
+    from zkinfer.contracts.router import route_of
+
+    state = route_of(deployed.chain, deployed.router, selector).state
+    if state == "unused":
+        raise DeploymentError(f"There is no route of 0x{selector.hex()} to remove.", "Check the selector.")
+    return state == "removed"
+
+
+def _timelock(deployed: Deployed) -> Timelock:
+    from zkinfer.contracts.timelock import Timelock
+
+    return Timelock(deployed.chain, deployed.book.addresses["TimelockController"])
+
+
+def _require_verifier(chain: Chain, selector: str, verifier: str) -> None:
+    """Refuse now what the router would refuse after the delay, or what would make a route that is dead."""
+    from zkinfer.contracts.errors import DeploymentError
+
+    if not chain.code(verifier):
+        raise DeploymentError(f"There is no contract at {verifier}.", "Deploy the verifier and its stop first.")
+    found = "0x" + bytes(chain.read("EmergencyStop", verifier, "selector")).hex()
+    if found != selector:
+        raise DeploymentError(f"The verifier at {verifier} is one of {found}, not of {selector}.", "Name its selector.")
+    if not chain.read("EmergencyStop", verifier, "live"):
+        raise DeploymentError(f"The verifier at {verifier} was stopped, for ever.", "Route to one that runs.")
+
+
+def advance(deployed: Deployed, operation: Operation, *, done: bool, show: bool) -> dict[str, Any]:
+    """Do what is next, unless all is done: schedule, wait, or execute; what became of it, as JSON has it."""
+    chain, timelock = deployed.chain, _timelock(deployed)
+    before = "done" if done else timelock.state(operation)
+    calls = {name: "0x" + data.hex() for name, data in timelock.calls(operation).items()}
+    if not show and before == "unset":
+        timelock.schedule(operation)
+    elif not show and before == "ready":
+        timelock.execute(operation)
+    named = "0x" + timelock.id_of(operation).hex()
+    if show or not chain.sends:
+        console.print(facts_table({"timelock": timelock.address, **calls}))
+    if not chain.sends:
+        show_dry_run(chain)
+    state = "done" if done else timelock.state(operation)
+    say(f"operation {named}: {_told(timelock, operation, state)}")
+    show_sent(chain)
+    return {"timelock": timelock.address, "operation": named, "state": state, "calls": calls}
+
+
+def _told(timelock: Timelock, operation: Operation, state: OperationState) -> str:
+    if state == "waiting":
+        due = datetime.fromtimestamp(timelock.due(operation), UTC)
+        return f"scheduled; can be executed from {due:%Y-%m-%d %H:%M:%SZ} on"
+    return {"unset": "not scheduled yet", "ready": "due; can be executed", "done": "[green]✓[/] done"}[state]
 
 
 @expanded
@@ -51,8 +225,8 @@ def deploy_verifier_command(
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
         from zkinfer.circuits.circuit import Circuit
-        from zkinfer.contracts.book import keep_dedicated
-        from zkinfer.contracts.dedicated import deploy_dedicated
+        from zkinfer.contracts.address_book import keep_dedicated
+        from zkinfer.contracts.ezkl.dedicated import deploy_dedicated
         from zkinfer.contracts.timelock import route_added
 
         opened = Circuit.open(circuit)
@@ -89,9 +263,9 @@ def _key_taken(deployed: Deployed, circuit: Circuit) -> str:
 
 
 def _generated(circuit: Circuit, solc: Path | None) -> Generated:
-    from zkinfer.chain.dedicated import generated_verifier
+    from zkinfer.chain.ezkl_verifier import generated_verifier
     from zkinfer.circuits.home import Home
-    from zkinfer.contracts.solc import Solc
+    from zkinfer.contracts.ezkl.solc import Solc
 
     compiler = Solc.find(solc)
     say("[dim]generating the verifier, and compiling it[/]")
@@ -100,7 +274,7 @@ def _generated(circuit: Circuit, solc: Path | None) -> Generated:
 
 def _wanted(book: AddressBook, key_digest: str, generated: Generated) -> DedicatedVerifier:
     """The verifier under the guardian that the address book names, once it names one; raises AddressBookError."""
-    from zkinfer.contracts.dedicated import DedicatedVerifier
+    from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
     from zkinfer.contracts.registration import dedicated_selector
 
     known = book.dedicated_at(dedicated_selector(key_digest))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def show_dry_run(chain: Chain) -> None:
     """Say what the transactions would cost."""
-    from zkinfer.contracts.fees import GWEI, in_ether
+    from zkinfer.contracts.transactions import GWEI, in_ether
 
     if not chain.quotes:
         say("[green]✓[/] nothing to send")
@@ -36,7 +36,7 @@ def sending(chain: Chain) -> dict[str, Any]:
 
 def show_sent(chain: Chain) -> None:
     """Say what was paid."""
-    from zkinfer.contracts.fees import in_ether
+    from zkinfer.contracts.transactions import in_ether
 
     if not chain.sent:
         return

@@ -45,7 +45,7 @@ def demo_command(
 
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
-    from zkinfer.circuits.scratch import private_directory, refuse_existing
+    from zkinfer.circuits.storage import private_directory, refuse_existing
 
     if keep is None:
         with private_directory() as path:

@@ -6,21 +6,23 @@ The chain lives in this process. Its accounts' keys are known to everybody, and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import astuple, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from rich.table import Table
 
 from zkinfer.chain import Answer, answer_of, context_of, registration_of
-from zkinfer.chain.answers import input_commitment
+from zkinfer.chain.records import REQUESTED, request_in
+from zkinfer.chain.requests import input_commitment
 from zkinfer.circuits import field as scalars
 from zkinfer.cli.console import console, plain, say
-from zkinfer.cli.demo.lock import DigitLock, abi_of
+from zkinfer.contracts.abi import constructor_data
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.client import Ledger, Registry
-from zkinfer.contracts.deploying import Governance, deploy, plan
-from zkinfer.contracts.embedded import embedded_web3
+from zkinfer.contracts.deploy import FACTORY, Governance, Part, deploy, plan
+from zkinfer.contracts.devchain import embedded_web3
 from zkinfer.contracts.errors import RevertedError
+from zkinfer.contracts.ledger import Ledger
+from zkinfer.contracts.registry import Registry
 from zkinfer.contracts.signers import unsafe_dev_account
 
 if TYPE_CHECKING:
@@ -28,11 +30,51 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from web3 import Web3
 
+    from zkinfer.chain import Answer
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.contracts import ContractName, Request
     from zkinfer.prover import Prover
     from zkinfer.verifier import Attestation
+
+
+class DigitLock:
+    """A lock that opens for the first picture which a model reads as the right digit."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    @classmethod
+    def create(cls, chain: Chain, ledger: str, listing: str, digit: int, margin: int) -> Self:
+        """A new lock, which relies on a ledger and one listing; scores must lead by `margin` units to open it."""
+        code = constructor_data("DigitLock", (ledger, bytes.fromhex(listing[2:]), digit, margin))
+        part = Part("DigitLock", code, bytes(32))
+        chain.send(FACTORY, part.salt + part.creation)
+        return cls(part.address)
+
+    def play(self, chain: Chain, picture: str, prover: str, value: int) -> Request:
+        """Show a picture by its commitment, and pay for its reading; returns the request that the lock makes of it."""
+        arguments = (bytes.fromhex(picture[2:]), prover)
+        receipt = chain.write("DigitLock", self.address, "play", *arguments, value=value)
+        logs = receipt["logs"] if receipt is not None else []
+        return next(request_in(log) for log in logs if bytes(log["topics"][0]) == REQUESTED)
+
+    def settle(self, chain: Chain, answer: Answer) -> None:
+        """Let the lock act on an answer that is on record."""
+        chain.write("DigitLock", self.address, "settle", *abi_of(answer))
+
+    def winner(self, chain: Chain) -> str:
+        """Who opened it; the zero address while it is shut."""
+        winner: str = chain.read("DigitLock", self.address, "winner")
+        return winner
+
+
+def abi_of(answer: Answer) -> tuple[Any, ...]:
+    """The arguments of `settle` and of the ledger's `record`."""
+    fields = astuple(answer.request)
+    words = (bytes.fromhex(one[2:]) if isinstance(one, str) and len(one) == 66 else one for one in fields)
+    return tuple(words), answer.proof, answer.instances
+
 
 OWNER_FEE: Final = 10**15
 PROVER_FEE: Final = 2 * 10**15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -10,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkinfer.circuits import canonical
-from zkinfer.circuits.compiling import CompileOptions, compile_model
+from zkinfer.circuits.circuit import Circuit
+from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.frontend import evaluate
 from zkinfer.circuits.home import Home
+from zkinfer.circuits.progress import Stages
 from zkinfer.circuits.recipe import INSECURE_DEV
-from zkinfer.circuits.scratch import private_directory
-from zkinfer.circuits.stages import Stages
-from zkinfer.cli.compile_ import manifest_table, warn_about_setup
+from zkinfer.circuits.storage import private_directory
+from zkinfer.circuits.tensor_files import from_npz, to_npz
+from zkinfer.circuits.tensors import quantise_batch
+from zkinfer.cli.compile import manifest_table, warn_about_setup
 from zkinfer.cli.console import console, facts_table, needing, plain, say
-from zkinfer.cli.demo.accuracy import measure_accuracy
 from zkinfer.cli.demo.forgeries import forge
-from zkinfer.cli.demo.pictures import beside, draw
 from zkinfer.prover import Prover
 from zkinfer.verifier import (
     AllOf,
@@ -39,10 +42,53 @@ from zkinfer.verifier import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.compiling import Compiled
+    from zkinfer.circuits.compile import Compiled
+    from zkinfer.circuits.engines.base import Engine
     from zkinfer.cli.console import ProgressDisplay
-    from zkinfer.cli.demo.accuracy import Accuracy
     from zkinfer.verifier import VerifiedInference
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Share of images whose largest output is the label's."""
+
+    images: int
+    float_accuracy: float
+    circuit_accuracy: float
+
+
+def measure_accuracy(circuit: Circuit, engine: Engine, labelled: Path) -> Accuracy:
+    """Run both on an .npz that holds the circuit's one input, [N, *shape], and `label`, [N]."""
+    program = circuit.manifest.program
+    (spec,), (output,) = program.inputs, program.outputs
+    with np.load(labelled, allow_pickle=False) as arrays:
+        images, labels = arrays[spec.name], arrays["label"]
+    with private_directory() as scratch:
+        to_npz(scratch / "in.npz", {spec.name: images})
+        evaluate(circuit.folder / "model.onnx", scratch / "in.npz", scratch / "out.npz")
+        floats = from_npz((scratch / "out.npz").read_bytes())[output.name].reshape(len(labels), -1)
+    integers = engine.forward(circuit.folder, program, quantise_batch({spec.name: images}, [spec]))
+    exact = np.array([sample[0] for sample in integers])
+    return Accuracy(
+        len(labels),
+        float((floats.argmax(axis=1) == labels).mean()),
+        float((exact.argmax(axis=1) == labels).mean()),
+    )
+
+
+_SHADES = " ░▒▓█"
+
+
+def draw(image: NDArray[np.generic]) -> list[str]:
+    """Lines of text for an image of 64 values in 0..1; every pixel is two characters wide."""
+    rows = image.reshape(8, 8).tolist()
+    return ["".join(_SHADES[round(pixel * (len(_SHADES) - 1))] * 2 for pixel in row) for row in rows]
+
+
+def beside(pictures: list[list[str]]) -> list[str]:
+    """Pictures next to each other."""
+    return ["   ".join(lines) for lines in zip(*pictures, strict=True)]
+
 
 DIGITS = Path(__file__).parent / "digits"
 MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"

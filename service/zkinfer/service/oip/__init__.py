@@ -8,8 +8,8 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 
 from zkinfer.oip.messages import SERVICE
-from zkinfer.service.oip.attesting import Attesting
 from zkinfer.service.oip.servicer import InferenceServicer
+from zkinfer.service.oip.streams import Attesting
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor

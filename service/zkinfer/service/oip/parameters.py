@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from zkinfer.circuits.errors import DataError
 from zkinfer.service.errors import BadFieldError, blaming
-from zkinfer.service.intake import Mode, ProofRequest
+from zkinfer.service.submission import Mode, ProofRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.errors import DataError, ZkinferError
 from zkinfer.oip import messages
 from zkinfer.prover.repository import ModelState
+from zkinfer.service.error_status import note, status_of
 from zkinfer.service.errors import blaming
 from zkinfer.service.identity import caller, enter_again
-from zkinfer.service.oip.describing import model_config, model_metadata, server_metadata
-from zkinfer.service.oip.inputs import arrays_of
-from zkinfer.service.oip.outputs import (
+from zkinfer.service.oip.metadata import model_config, model_metadata, server_metadata
+from zkinfer.service.oip.parameters import proof_request, request_id_in
+from zkinfer.service.oip.statistics import Statistics, Times
+from zkinfer.service.oip.streams import merged, taken_until
+from zkinfer.service.oip.tensors import (
     ATTESTATION,
     FLOAT_SUFFIX,
     add_attestation,
     add_output,
     add_outputs,
+    arrays_of,
     wanted_outputs,
 )
-from zkinfer.service.oip.parameters import proof_request, request_id_in
-from zkinfer.service.oip.statistics import Statistics, Times
-from zkinfer.service.oip.streams import merged, taken_until
-from zkinfer.service.operations.names import name_of
-from zkinfer.service.problems import note, status_of
+from zkinfer.service.v1.operation_messages import name_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,10 +56,10 @@ if TYPE_CHECKING:
         ServerReadyResponse,
     )
     from zkinfer.prover.repository import ModelRepository, ModelVersion
-    from zkinfer.service.intake import Accepted, Intake, ProofRequest
+    from zkinfer.service.limits import Shares
     from zkinfer.service.metrics import Metrics
-    from zkinfer.service.oip.attesting import Attesting
-    from zkinfer.service.shares import Shares
+    from zkinfer.service.oip.streams import Attesting
+    from zkinfer.service.submission import Accepted, Intake, ProofRequest
 
     Context = aio.ServicerContext[Any, Any]
 

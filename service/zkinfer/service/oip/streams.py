@@ -3,12 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from zkinfer.circuits.errors import ZkinferError
+from zkinfer.prover.jobs import JobState
+from zkinfer.service.error_status import ProofFailedError
+from zkinfer.service.errors import ProofPendingError
+from zkinfer.service.v1.operation_messages import error_of, name_of
+from zkinfer.verifier import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+
+    from zkinfer.prover.artifact_store import ArtifactStore
+    from zkinfer.prover.jobs import Job
+    from zkinfer.service.job_events import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Attesting:
+    """Follows jobs; when the caller leaves, the job goes on.
+
+    Args:
+        watch: of the store of jobs.
+        artifacts: where attestations lie.
+    """
+
+    watch: Watch
+    artifacts: ArtifactStore
+
+    async def attestation(self, job: Job, seconds: float | None) -> bytes:
+        """The attestation's file, as soon as it is there.
+
+        Args:
+            job: as it was taken on.
+            seconds: how long to wait; None for as long as it takes.
+
+        Raises:
+            ProofPendingError: it is not ready yet.
+            ProofFailedError: there will be none.
+            UnknownJobError, StoreError: it was deleted, or the store cannot be asked.
+        """
+        found = await self.watch.final(job.id, seconds)
+        if not found.state.final:
+            raise ProofPendingError(
+                f"The proof is not ready; it goes on as {name_of(found.id)}.", "WaitOperation waits for it."
+            )
+        if found.state != JobState.SUCCEEDED or found.attestation is None:
+            raise ProofFailedError(error_of(found))
+        return await asyncio.to_thread(self.artifacts.get, found.attestation, MAX_BYTES)
+
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")

@@ -7,7 +7,7 @@ from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import DataError, EngineCrashedError, EngineError, ProofRejectedError, RangeError
-from zkinfer.circuits.models import Workload, normalise_model
+from zkinfer.circuits.frontend import Workload, normalise_model
 from zkinfer.circuits.tensors import TensorSpec
 
 FAKE = FakeEngine()

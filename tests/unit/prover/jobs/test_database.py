@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import update
 from tests.unit.prover.queue import LIMITS, Queue
 
-from zkinfer.circuits.errors import QuotaExceededError, StoreError
-from zkinfer.prover.artefacts import ArtefactStore
-from zkinfer.prover.jobs import JobState, JobStore, QueueLimits, sweeping
+from zkinfer.prover.artifact_store import ArtifactStore
+from zkinfer.prover.errors import QuotaExceededError, StoreError
+from zkinfer.prover.jobs import JobState, JobStore, QueueLimits, reaper
 from zkinfer.prover.jobs.database import opened
 from zkinfer.prover.jobs.schema import SCHEMA_VERSION, clock, state
 
@@ -18,7 +18,7 @@ def file_of(queue):
 
 
 def opened_again(queue, **options):
-    return JobStore.open(queue.url, queue.artefacts, **options)
+    return JobStore.open(queue.url, queue.artifacts, **options)
 
 
 # --- opening
@@ -42,7 +42,7 @@ def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_pa
     queue.submit()
     assert queue.again().store.counts().of(JobState.QUEUED) == 1
     with pytest.raises(StoreError, match=r"in another state folder.*One database is for one state folder"):
-        JobStore.open(queue.url, ArtefactStore(tmp_path / "elsewhere"))
+        JobStore.open(queue.url, ArtifactStore(tmp_path / "elsewhere"))
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_pa
 )
 def test_database_of_another_kind_is_refused(tmp_path, url):
     with pytest.raises(StoreError, match=r"is no database that keeps jobs\. Write sqlite:////path"):
-        JobStore.open(url, ArtefactStore(tmp_path / "artefacts"))
+        JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
 
 
 @pytest.mark.parametrize("url", ["", "jobs.db", "://"])
 def test_address_that_is_none_is_refused(tmp_path, url):
     with pytest.raises(StoreError, match="cannot be read"):
-        JobStore.open(url, ArtefactStore(tmp_path / "artefacts"))
+        JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
 
 
 def test_address_in_a_message_has_no_password(tmp_path):
     url = "postgresql+psycopg://ann:geheim@127.0.0.1:1/jobs"
     with pytest.raises(StoreError, match="failed") as caught:
-        JobStore.open(url, ArtefactStore(tmp_path / "artefacts"))
+        JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
     assert "geheim" not in str(caught.value)
     assert "ann" in str(caught.value)
 
@@ -81,7 +81,7 @@ def test_database_from_before_clocks_were_noted_gets_its_table(queue):
     restarted.store.sweep()
     assert restarted.state(job) == JobState.QUEUED
     with restarted.store._database.reading() as connection:
-        assert sweeping.clock_seen(connection) == queue.clock.now.timestamp()
+        assert reaper.clock_seen(connection) == queue.clock.now.timestamp()
 
 
 def test_database_of_a_newer_version_is_refused(queue):
@@ -92,9 +92,9 @@ def test_database_of_a_newer_version_is_refused(queue):
 
 
 def test_many_who_open_an_empty_database_at_once_make_it_once(url, tmp_path):
-    artefacts = ArtefactStore(tmp_path / "artefacts")
+    artifacts = ArtifactStore(tmp_path / "artifacts")
     with ThreadPoolExecutor(8) as threads:
-        stores = [*threads.map(lambda _: JobStore.open(url, artefacts), range(8))]
+        stores = [*threads.map(lambda _: JobStore.open(url, artifacts), range(8))]
     assert [store.revision() for store in stores] == [0] * 8
     for store in stores:
         store.close()

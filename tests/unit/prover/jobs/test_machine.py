@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.unit.prover.queue import LIMITS, NOON, Queue
 
-from zkinfer.circuits.errors import JobStateError, LeaseLostError, UnknownJobError
+from zkinfer.prover.errors import JobStateError, LeaseLostError, UnknownJobError
 from zkinfer.prover.jobs import Failure, JobState, Patience
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of commits need no disk
@@ -152,7 +152,7 @@ class Jobs(RuleBasedStateMachine):
                 assert self.queue.has_inputs(job)
             assert (job.attestation is not None) == (job.state == JobState.SUCCEEDED)
             if job.attestation is not None:
-                assert self.queue.artefacts.has(job.attestation)
+                assert self.queue.artifacts.has(job.attestation)
 
     @invariant()
     def one_worker_at_most_holds_a_job(self):

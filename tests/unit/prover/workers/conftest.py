@@ -6,14 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 from tests.unit.prover import fake_worker
 
 from zkinfer.circuits import Context, Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.prover.artefacts import ArtefactStore
-from zkinfer.prover.integers import integers_digest, integers_to_bytes
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobRequest, JobStore, Patience, QueueLimits
+from zkinfer.prover.quantised_inputs import integers_digest, integers_to_bytes
 from zkinfer.prover.workers import WorkerPool, WorkerSettings
 
 COMMAND = (sys.executable, fake_worker.__file__)
@@ -25,10 +25,10 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
     home, repository = Home(folder / "home"), folder / "repository"
     (repository / "tiny").mkdir(parents=True)
-    model = making.write_model(folder / "tiny.onnx")
+    model = factories.write_model(folder / "tiny.onnx")
     with pytest.MonkeyPatch.context() as patch:
-        making.without_children(patch)
-        made = compile_model(model, repository / "tiny" / "1", engine=FakeEngine(), home=home, options=making.DEV)
+        factories.without_children(patch)
+        made = compile_model(model, repository / "tiny" / "1", engine=FakeEngine(), home=home, options=factories.DEV)
     return SimpleNamespace(folder=folder, home=home, repository=repository, model=model, circuit=made.circuit)
 
 
@@ -39,7 +39,7 @@ class Desk:
         self.shop = shop
         values = {
             "database": f"sqlite:///{folder}/queue/jobs.db",
-            "artefacts": str(folder / "artefacts"),
+            "artifacts": str(folder / "artifacts"),
             "repository": str(shop.repository),
             "home": str(shop.home.root),
             "host": "host",
@@ -49,9 +49,9 @@ class Desk:
             "yielding": False,  # or a machine that is busy with other things would fail tests
         }
         self.settings = WorkerSettings(**{**values, **options})
-        self.artefacts = ArtefactStore(Path(self.settings.artefacts))
+        self.artifacts = ArtifactStore(Path(self.settings.artifacts))
         self.store = JobStore.open(
-            self.settings.database.get_secret_value(), self.artefacts, patience=self.settings.patience
+            self.settings.database.get_secret_value(), self.artifacts, patience=self.settings.patience
         )
         self.pools = []
 
@@ -70,7 +70,7 @@ class Desk:
             "version": "1",
             "circuit": circuit.digest,
             "model_id": circuit.model_id,
-            "inputs": self.artefacts.put(integers_to_bytes(integers)),
+            "inputs": self.artifacts.put(integers_to_bytes(integers)),
             "outputs": outputs or integers_digest(answered),
             "context": Context.offline(),
         }

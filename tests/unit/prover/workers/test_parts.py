@@ -11,14 +11,15 @@ from cryptography.hazmat.primitives import serialization
 from pydantic import ValidationError
 
 from zkinfer.circuits import errors
+from zkinfer.prover import errors as prover_errors
 from zkinfer.prover.jobs import Patience
 from zkinfer.prover.workers import WorkerSettings, this_host
-from zkinfer.prover.workers.failures import REASONS, meaning
-from zkinfer.prover.workers.identity import is_dead, worker_name
+from zkinfer.prover.workers.job_loop import REASONS, meaning
 from zkinfer.prover.workers.logs import FIELDS, JsonLines, TextLines
+from zkinfer.prover.workers.worker_id import is_dead, worker_name
 from zkinfer.verifier import SignatureError, SigningKey
 
-PLACES = {"artefacts": "/a", "repository": "/r", "home": "/h", "host": "host"}
+PLACES = {"artifacts": "/a", "repository": "/r", "home": "/h", "host": "host"}
 
 
 def settings(**values):
@@ -136,8 +137,8 @@ def test_signing_key_that_is_encrypted_is_refused():
         (errors.ProofRejectedError, "ENGINE", False),
         (errors.SetupError, "SETUP", False),
         (errors.CircuitError, "CIRCUIT_GONE", False),
-        (errors.ArtefactMissingError, "INPUTS_GONE", False),
-        (errors.StoreError, "STORE", True),
+        (prover_errors.ArtifactMissingError, "INPUTS_GONE", False),
+        (prover_errors.StoreError, "STORE", True),
         (SignatureError, "NOT_VERIFIED", False),
         (errors.InputError, "OTHER", False),
     ],

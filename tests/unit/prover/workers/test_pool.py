@@ -9,17 +9,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.unit.circuits.making import is_alive
+from tests.unit.circuits.factories import is_alive
 from tests.unit.prover.fake_worker import DIE
 from tests.unit.prover.workers.conftest import COMMAND, Desk
 from tests.waiting import eventually
 
-from zkinfer.circuits.errors import StoreError
-from zkinfer.circuits.processes import can_lift
+from zkinfer.circuits.sandbox.processes import can_lift
+from zkinfer.prover.errors import StoreError
 from zkinfer.prover.jobs import JobState, Swept
 from zkinfer.prover.workers import WorkerPool
-from zkinfer.prover.workers.identity import worker_name
 from zkinfer.prover.workers.process import WorkerProcess
+from zkinfer.prover.workers.worker_id import worker_name
 
 LONG = 256 * 50
 
@@ -130,11 +130,11 @@ def test_pool_that_was_never_started_is_drained_at_once(desk):
 SERVER = """
 import sys, time
 from pathlib import Path
-from zkinfer.prover.artefacts import ArtefactStore
+from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobStore
 from zkinfer.prover.workers import WorkerPool, WorkerSettings
 settings = WorkerSettings.from_bytes(sys.stdin.buffer.read())
-store = JobStore.open(settings.database.get_secret_value(), ArtefactStore(Path(settings.artefacts)))
+store = JobStore.open(settings.database.get_secret_value(), ArtifactStore(Path(settings.artifacts)))
 WorkerPool(store, settings, size=2, command=sys.argv[1:]).start()
 time.sleep(120)
 """
@@ -211,7 +211,7 @@ def test_program_that_does_not_exist_is_an_error(desk):
 
 
 def test_worker_says_why_it_cannot_work(desk):
-    told = desk.settings.model_copy(update={"artefacts": "/proc/nothing"}).to_bytes()
+    told = desk.settings.model_copy(update={"artifacts": "/proc/nothing"}).to_bytes()
     ended = subprocess.run([*COMMAND, str(os.getpid())], input=told, capture_output=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert b'"event": "worker cannot work: /proc/nothing cannot be made' in ended.stderr

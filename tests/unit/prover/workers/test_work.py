@@ -30,7 +30,7 @@ def reason(office):
 def test_attestation_is_verified_by_a_stranger(office, shop, tmp_path):
     job = office.ended(office.submit())
     assert (job.state, job.progress, job.failure) == ("SUCCEEDED", 1.0, None)
-    data = office.artefacts.get(job.attestation, job.attestation_bytes)
+    data = office.artifacts.get(job.attestation, job.attestation_bytes)
     trusted = Trusted.of(
         [shop.model],
         shop.home.setups,
@@ -52,7 +52,7 @@ def test_jobs_are_all_done_by_both_workers(office):
 
 def test_inputs_are_gone_when_the_job_is_done(office):
     job = office.ended(office.submit(7))
-    assert eventually(lambda: not office.artefacts.has(job.request.inputs))
+    assert eventually(lambda: not office.artifacts.has(job.request.inputs))
 
 
 def test_running_job_that_is_cancelled_is_stopped(office):
@@ -91,7 +91,7 @@ def test_engine_without_memory_is_not_tried_again(office):
 
 def test_input_beyond_the_range_is_not_tried_again(office):
     data = json.dumps([[0, 1 << 40, 0]]).encode()
-    job = office.ended(office.submit(inputs=office.artefacts.put(data)))
+    job = office.ended(office.submit(inputs=office.artifacts.put(data)))
     assert (job.failure.reason, job.attempt) == ("RANGE", 1)
 
 
@@ -110,11 +110,11 @@ def test_circuit_that_is_not_the_one_that_answered_is_refused(reason, fields):
 
 @pytest.mark.parametrize("data", [b"{}", b"[[1.5]]", b"[1]", b"\xff"])
 def test_inputs_that_are_none_are_refused(office, reason, data):
-    assert reason(inputs=office.artefacts.put(data)) == "INPUTS_DAMAGED"
+    assert reason(inputs=office.artifacts.put(data)) == "INPUTS_DAMAGED"
 
 
 def test_inputs_that_were_changed_on_the_disk_are_refused(desk):
     job = desk.submit()
-    (desk.artefacts.root / job.request.inputs.hex).write_bytes(b"[[0,0,0]]")
+    (desk.artifacts.root / job.request.inputs.hex).write_bytes(b"[[0,0,0]]")
     desk.pool()
     assert desk.ended(job).failure.reason == "INPUTS_DAMAGED"

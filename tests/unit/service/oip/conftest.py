@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import tritonclient.grpc as triton
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 from tests.unit.prover import fake_worker
 from tests.unit.service import serving
 from tests.unit.service.threaded import threaded
@@ -46,7 +46,7 @@ def client(server):
 def tensor():
     """Makes the input `x` of a request."""
 
-    def make(array=making.X, name="x", datatype="FP32"):
+    def make(array=factories.X, name="x", datatype="FP32"):
         given = triton.InferInput(name, list(array.shape), datatype)
         given.set_data_from_numpy(array)
         return given

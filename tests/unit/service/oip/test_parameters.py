@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from zkinfer.circuits.context import NOBODY
 from zkinfer.oip.messages import InferParameter
 from zkinfer.service.errors import BadFieldError
-from zkinfer.service.intake import ProofRequest
 from zkinfer.service.oip.parameters import proof_request
+from zkinfer.service.submission import ProofRequest
 
 WORD = "0x" + "AB" * 32
 FIELDS = ["proof_mode", "request_id", "chain_id", "consumer", "requester", "expiry", "float"]

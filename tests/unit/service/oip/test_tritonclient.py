@@ -6,12 +6,12 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from tests.unit.circuits import making
+from tests.unit.circuits import factories
 from tests.waiting import eventually
 from tritonclient.utils import InferenceServerException
 
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.prover.integers import integers_digest
+from zkinfer.prover.quantised_inputs import integers_digest
 from zkinfer.verifier import Attestation
 
 Y = [[0.375, 0.0]]  # 0.5 - 0.625 - 0.5 + 0.5, ... rounded to 256ths
@@ -210,7 +210,7 @@ def test_many_clients_at_once_are_all_answered(client, tensor):
             "x",
             r"inputs\[0\]: Input 'x' has shape \[1, 4\]. The model takes x float32",
         ),
-        (making.X, "FP32", "z", "inputs: The model has no input 'z'. It takes x float32"),
+        (factories.X, "FP32", "z", "inputs: The model has no input 'z'. It takes x float32"),
         (np.array([[np.nan, 0, 0]], np.float32), "FP32", "x", "holds NaN or infinity. Circuits take finite numbers"),
         (np.array([[1e300, 0, 0]]), "FP64", "x", "A value of input 'x' does not fit float32"),
         (np.array([[b"a", b"b", b"c"]], object), "BYTES", "x", "Input 'x' is BYTES. The model takes"),
@@ -277,7 +277,7 @@ def proven(server, result):
     assert eventually(lambda: job_of(server, result).state.final, 30)
     job = job_of(server, result)
     assert str(job.state) == "SUCCEEDED", job.failure
-    return Attestation.from_bytes(server.parts.artefacts.get(job.attestation, 1 << 22))
+    return Attestation.from_bytes(server.parts.artifacts.get(job.attestation, 1 << 22))
 
 
 def test_answer_names_the_operation_that_proves_it(client, tensor, server):
@@ -302,7 +302,7 @@ def test_same_request_id_is_the_same_operation(client, tensor):
 def test_same_request_id_for_another_input_is_refused(client, tensor):
     asked = {"zkinfer_request_id": "order 67"}
     infer(client, tensor, asked)
-    refused(lambda: infer(client, tensor(making.X * 0.5), asked), "ALREADY_EXISTS", "request id")
+    refused(lambda: infer(client, tensor(factories.X * 0.5), asked), "ALREADY_EXISTS", "request id")
 
 
 @pytest.mark.parametrize("ask", ["mode", "output"])

@@ -1,0 +1,192 @@
+"""ONNX file and recipe in, program and verifying key out: the one path that provers and auditors share."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from zkinfer.circuits import canonical
+from zkinfer.circuits.digest import sha256, sha256_file
+from zkinfer.circuits.engines.base import Program
+from zkinfer.circuits.errors import CircuitError, EngineError, JsonError, ModelError, UnsupportedModelError
+from zkinfer.circuits.frontend import NORMALISER, model_digest, normalise_model
+from zkinfer.circuits.recipe import CircuitIdentity, Recipe, SetupIdentity, Sha256
+from zkinfer.circuits.storage import own_directory, refuse_shared, staged_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zkinfer.circuits.engines.base import Engine, Keys, RunArguments
+    from zkinfer.circuits.srs import TrustedSetup
+    from zkinfer.circuits.tensors import Visibility
+
+MAX_PROGRAM_BYTES = 1 << 22
+_RECORD = "rebuilt.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A program with its keys; `folder` holds the engine's files and `network.onnx`."""
+
+    folder: Path
+    recipe: Recipe
+    identity: CircuitIdentity
+    program: Program
+    keys: Keys
+
+
+def assemble(
+    model: Path,
+    folder: Path,
+    *,
+    engine: Engine,
+    run_arguments: RunArguments,
+    setup: TrustedSetup,
+    dimensions: Mapping[str, int],
+    input_visibility: Visibility = "public",
+    proving_key: Path | None = None,
+) -> Assembly:
+    """Normalise, build and make keys in `folder`.
+
+    Args:
+        model: the owner's ONNX file; read only in a limited child.
+        folder: an existing empty folder for the results.
+        engine: the proving system.
+        run_arguments: the engine's settings; checked by the engine.
+        setup: a trusted setup at least as large as the program.
+        dimensions: sizes of symbolic dimensions, by name.
+        input_visibility: what a proof tells of the inputs.
+        proving_key: where to write the proving key; None where only the verifying key is wanted.
+
+    Raises:
+        ModelError, EngineError: as the model or the engine refuse.
+    """
+    engine.check_run_arguments(run_arguments)
+    network = folder / "network.onnx"
+    normal = normalise_model(model, network, dimensions=dimensions, input_visibility=input_visibility)
+    program = engine.build(network, normal.inputs, normal.outputs, run_arguments, folder)
+    if program.log_rows > setup.k:
+        raise EngineError(f"The program has 2^{program.log_rows} rows, and the setup only 2^{setup.k} powers.")
+    keys = engine.make_keys(folder, setup.path, proving_key)
+    recipe = Recipe(
+        engine=engine.id,
+        normaliser=NORMALISER,
+        input_visibility=input_visibility,
+        dimensions=dict(dimensions),
+        run_arguments=run_arguments,
+        setup=SetupIdentity(**setup.identity),
+    )
+    identity = CircuitIdentity(
+        model=str(normal.summary.sha256), network=str(normal.sha256), verifying_key=str(keys.verifying_key_digest)
+    )
+    return Assembly(folder, recipe, identity, program, keys)
+
+
+def assemble_again(
+    model: Path,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    engine: Engine,
+    setup: TrustedSetup,
+    proving_key: Path | None = None,
+) -> Assembly:
+    """`assemble` as a recipe says; the caller compares the result with what is claimed."""
+    return assemble(
+        model,
+        folder,
+        engine=engine,
+        run_arguments=recipe.run_arguments,
+        setup=setup,
+        dimensions=recipe.dimensions,
+        input_visibility=recipe.input_visibility,
+        proving_key=proving_key,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What an auditor rebuilt from an ONNX file and a recipe; `folder` holds the engine's verifying files."""
+
+    folder: Path
+    identity: CircuitIdentity
+    program: Program
+    proof_bytes: int
+
+
+def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup, cache: Path) -> Rebuilt:
+    """Make the verifying key again, or take it from the cache if this very rebuild was done before.
+
+    Nothing in the recipe is trusted: it names settings, and the settings are used on the caller's own ONNX file
+    and trusted setup. The result is compared by the caller with what is claimed.
+
+    Args:
+        model: the auditor's own copy of the ONNX file.
+        recipe: as published in a manifest or attestation.
+        engine: the engine that the recipe names.
+        setup: the auditor's own copy of the trusted setup that the recipe names.
+        cache: a directory of this user; entries are named by all that determines them and checked when read.
+
+    Raises:
+        UnsupportedModelError: the recipe was made by a normaliser that this version does not have.
+        ModelError, EngineError, CircuitError: as the model, the engine or a damaged cache entry refuse.
+        InputError: others can write to the cache.
+    """
+    if recipe.normaliser != NORMALISER:
+        raise UnsupportedModelError(
+            f"The recipe names the normaliser {recipe.normaliser}; this version has {NORMALISER}.",
+            "Verify with the version of zkinfer that made it, or ask for a new attestation.",
+        )
+    digest = str(model_digest(model))
+    key = {"model": digest, "recipe": recipe.model_dump(mode="json", by_alias=True)}
+    entry = own_directory(cache) / sha256(canonical.dump(key)).hex
+    if not entry.exists():
+        _fill(entry, model, digest, recipe, engine=engine, setup=setup)
+    return _read(entry)
+
+
+def _fill(entry: Path, model: Path, digest: str, recipe: Recipe, *, engine: Engine, setup: TrustedSetup) -> None:
+    with staged_folder(entry, lost_race_is_fine=True) as staging:
+        made = assemble_again(model, staging, recipe, engine=engine, setup=setup)
+        if made.identity.model != digest:
+            raise ModelError(f"{model} changed while it was read.", "Nothing else may write to it; verify again.")
+        record = _Record(
+            files={path.name: str(sha256_file(path)) for path in sorted(staging.iterdir())},
+            identity=made.identity,
+            program=made.program,
+            proof_bytes=made.keys.proof_bytes,
+        )
+        (staging / _RECORD).write_bytes(canonical.dump(record.model_dump(mode="json", by_alias=True)))
+
+
+class _Record(BaseModel):
+    """What a cache entry says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    files: dict[str, Sha256]
+    identity: CircuitIdentity
+    program: Program
+    proof_bytes: int
+
+
+def _read(entry: Path) -> Rebuilt:
+    cure = f"Remove {entry} and verify again."
+    refuse_shared(entry)
+    try:
+        data = (entry / _RECORD).read_bytes()
+        canonical.load_canonical(data, max_bytes=MAX_PROGRAM_BYTES, what="cache entry")
+        record = _Record.model_validate_json(data)
+        changed = [name for name, digest in record.files.items() if str(sha256_file(entry / name)) != digest]
+    except (OSError, JsonError, ValidationError) as err:
+        raise CircuitError(f"The cache entry {entry} is damaged or of another version.", cure) from err
+    if changed:
+        raise CircuitError(f"The cached file {entry / changed[0]} was changed.", cure)
+    with suppress(OSError):
+        os.utime(entry)  # whoever tidies the cache keeps what is used
+    return Rebuilt(entry, record.identity, record.program, record.proof_bytes)

@@ -1,0 +1,1 @@
+"""The ezkl engine: Halo2 with KZG commitments over BN254."""

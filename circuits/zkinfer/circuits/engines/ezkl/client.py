@@ -1,0 +1,205 @@
+"""Talking to ezkl in a child process: one method per call, JSON both ways, sizes of the answers checked."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.engines.ezkl.artifacts import NETWORK
+from zkinfer.circuits.engines.ezkl.messages import packed, received
+from zkinfer.circuits.errors import EngineError
+from zkinfer.circuits.sandbox import child
+from zkinfer.circuits.storage import private_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zkinfer.circuits.engines.base import Progress, Tuned, TuneRequest
+    from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+    from zkinfer.circuits.tensors import TensorSpec
+
+_CALLS = "zkinfer.circuits.engines.ezkl.worker:"
+_SEARCH = "zkinfer.circuits.engines.ezkl.worker:tune"
+_CALLS_OF_A_SEARCH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A program's tensors at the scales that the engine chose for them, and the engine's own settings."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    settings: dict[str, Any]
+
+    @property
+    def uses_lookups(self) -> bool:
+        """Whether the program has lookup tables, whose range must be calibrated."""
+        return bool(self.settings["required_lookups"])
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Outputs as integers, per sample and output, and the extremes that lookup tables were asked for."""
+
+    outputs: list[list[list[int]]]
+    lookup_low: int
+    lookup_high: int
+
+
+@dataclass(frozen=True, slots=True)
+class EzklProcess:
+    """Calls of ezkl, each in a child of its own with these limits."""
+
+    limits: child.Limits
+
+    def settings(self, network: Path, options: Sequence[EzklArguments], folder: Path) -> list[dict[str, Any] | None]:
+        """The engine's settings for each of these arguments, in one child; `folder` is for its scratch files.
+
+        None stands for arguments under which values could wrap around the field.
+        """
+        return self._settings("sound_settings", network, options, folder)
+
+    def sketch(self, network: Path, options: Sequence[EzklArguments], folder: Path) -> list[dict[str, Any] | None]:
+        """The same without looking at what could wrap around: to compare sizes, which is quicker."""
+        return self._settings("settings_of", network, options, folder)
+
+    def _settings(
+        self, name: str, network: Path, options: Sequence[EzklArguments], folder: Path
+    ) -> list[dict[str, Any] | None]:
+        settings: list[dict[str, Any] | None] = self.call(
+            name,
+            network=str(network.resolve()),
+            options=[arguments.to_run_arguments() for arguments in options],
+            folder=str(folder.resolve()),
+        )
+        return settings
+
+    def build(
+        self,
+        network: Path,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        arguments: EzklArguments,
+        folder: Path,
+    ) -> Built:
+        """Write network and settings to `folder`.
+
+        Raises:
+            EngineError: tensors differ from ours.
+            UnsupportedModelError: values could wrap around the field.
+        """
+        own = folder / NETWORK
+        if own != network:
+            shutil.copyfile(network, own)
+        settings = self.call(
+            "build",
+            network=str(own.resolve()),
+            arguments=arguments.to_run_arguments(),
+            folder=str(folder.resolve()),
+        )
+        return _built(settings, inputs, outputs, arguments)
+
+    def try_out(
+        self,
+        network: Path,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        arguments: EzklArguments,
+        batch: Sequence[Sequence[Sequence[int]]],
+        folder: Path,
+        *,
+        likely_bits: int = 0,
+    ) -> tuple[Built, Forward, int]:
+        """`build`, `forward` and `bits_needed` in one, under arguments that need not be sound for proofs.
+
+        Raises:
+            EngineError: as `build`, or the engine takes the inputs at other scales than the arguments say.
+        """
+        answer = self.call(
+            "try_out",
+            network=str(network.resolve()),
+            arguments=arguments.to_run_arguments(),
+            batch=_with_empty_context(batch),
+            outputs_wanted=len(outputs),
+            likely_bits=likely_bits,
+            folder=str(folder.resolve()),
+        )
+        built = _built(answer["settings"], inputs, outputs, arguments)
+        if any(spec.scale != (arguments.input_scale if spec.is_float else 0) for spec in built.inputs):
+            raise EngineError("The engine takes inputs at other scales than it was told.")
+        return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"]), answer["bits"]
+
+    def forward(
+        self,
+        folder: Path,
+        batch: Sequence[Sequence[Sequence[int]]],
+        outputs: int,
+        progress: Progress | None = None,
+    ) -> Forward:
+        """The first `outputs` outputs for every sample; the context is zero there, since it changes none of them."""
+        answer = self.call(
+            "forward",
+            progress,
+            folder=str(folder.resolve()),
+            batch=_with_empty_context(batch),
+            outputs_wanted=outputs,
+        )
+        return Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"])
+
+    def bits_needed(
+        self, network: Path, arguments: EzklArguments, batch: Sequence[Sequence[Sequence[int]]], folder: Path
+    ) -> int:
+        """The fewest bits that hold the magnitude of every integer that the circuit decomposes for these samples."""
+        bits: int = self.call(
+            "bits_needed",
+            network=str(network.resolve()),
+            arguments=arguments.to_run_arguments(),
+            batch=_with_empty_context(batch),
+            folder=str(folder.resolve()),
+        )
+        return bits
+
+    def tune(self, request: TuneRequest, progress: Progress) -> Tuned:
+        """See `ezkl_tuner`: the whole search in one child, which may take longer than a single call."""
+        limits = replace(self.limits, seconds=_CALLS_OF_A_SEARCH * self.limits.seconds)
+        with private_directory() as folder:
+            arguments = {"request": packed(request, folder)}
+            return received(child.run(_SEARCH, arguments, limits=limits, progress=progress))
+
+    def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
+        """Run a function of `ezkl_calls` in a child."""
+        return child.run(_CALLS + name, arguments, limits=self.limits, progress=progress)
+
+    def within(self, seconds: float) -> EzklProcess:
+        """The same with less time."""
+        return EzklProcess(replace(self.limits, seconds=min(self.limits.seconds, seconds)))
+
+
+def _built(
+    settings: dict[str, Any], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], arguments: EzklArguments
+) -> Built:
+    """What the engine's settings say of the tensors; raises EngineError where they differ from ours."""
+    public = [spec.size for spec in outputs]
+    if arguments.input_visibility == "public":
+        public = [LIMBS, *(spec.size for spec in inputs), *public]
+    else:  # then the context is repeated as the last output
+        public = [*public, LIMBS]
+    if public != [math.prod(shape) for shape in settings["model_instance_shapes"]]:
+        raise EngineError("The engine sees tensors of other sizes than the model has.")
+    return Built(
+        _with_scales(inputs, settings["model_input_scales"][1:]),
+        _with_scales(outputs, settings["model_output_scales"][: len(outputs)]),
+        settings,
+    )
+
+
+def _with_empty_context(batch: Sequence[Sequence[Sequence[int]]]) -> list[list[list[int]]]:
+    return [[[0] * LIMBS, *(list(tensor) for tensor in sample)] for sample in batch]
+
+
+def _with_scales(specs: Sequence[TensorSpec], scales: Sequence[int]) -> tuple[TensorSpec, ...]:
+    return tuple(spec.model_copy(update={"scale": scale}) for spec, scale in zip(specs, scales, strict=True))

@@ -1,0 +1,108 @@
+"""What a layout costs with ezkl: work, memory, gas.
+
+Halo2's prover spends its time on multi-scalar multiplications, one for each commitment, and on the quotient, which
+is computed on the extended domain for every column. The coefficients were fitted to 45 circuits of 300 to 290,000
+rows and 1 to 9 inner columns, with lookups, sorting and tables in parts: seconds of one core on a 2.5 GHz server
+[measured; `benchmarks/engine.py` compares prediction and measurement anew]. Another machine is faster or slower by a
+factor, which `zkinfer.circuits.speed` measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.context import LIMBS
+from zkinfer.circuits.cost import Work
+from zkinfer.circuits.engines.ezkl.layout import Layout
+from zkinfer.circuits.engines.ezkl.run_args import INNER_COLUMNS, MAX_BLOCKS, MAX_LOG_ROWS, MIN_LOG_ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCALAR = 32
+_SHRINK_ROW = 2.0e-3
+_KEYS_START, _KEYS_DOMAIN, _KEYS_COLUMN = 0.126, 1.44e-6, 7.75e-6
+_PROVE_START, _PROVE_COMMITMENT, _PROVE_DOMAIN = 0.139, 1.676e-4, 1.119e-6
+_MEMORY_START, _MEMORY_KEY, _MEMORY_DOMAIN = 30 << 20, 1.80, 0.772
+_MEMORY_LEAST = 60 << 20
+
+
+def work_of(layout: Layout) -> Work:
+    """Work for the keys and for one proof of a circuit."""
+    return Work(
+        keys=_keys(layout),
+        prove=_prove(layout),
+        memory_bytes=_memory(layout),
+        proving_key_bytes=layout.proving_key_bytes,
+        proof_bytes=layout.proof_bytes,
+        gas=_gas(layout),
+    )
+
+
+def least_work(multiplications: int) -> Work:
+    """What no circuit with so many multiplications can be cheaper than, each respect by itself.
+
+    The least of all layouts whose columns hold them and nothing else, tables of one part apart.
+    """
+    works = [work_of(layout) for layout in _layouts_that_hold(multiplications)]
+    return Work(**{name: min(getattr(work, name) for work in works) for name in Work.__slots__})
+
+
+def _layouts_that_hold(multiplications: int) -> Iterator[Layout]:
+    """Beyond the largest number of rows the engine has none; blocks then go on growing, so that the bound does."""
+    for log_rows in range(MIN_LOG_ROWS, MAX_LOG_ROWS + 1):
+        for inner in INNER_COLUMNS:
+            blocks = max(1, -(-multiplications // (inner << log_rows)))
+            if blocks <= MAX_BLOCKS or log_rows == MAX_LOG_ROWS:
+                yield Layout(
+                    log_rows=log_rows,
+                    blocks=blocks,
+                    inner=inner,
+                    constants=1,
+                    range_parts=(1, 1),
+                    functions=0,
+                    function_parts=0,
+                    searches=0,
+                    instances=LIMBS,
+                )
+
+
+def with_shrinking(work: Work, layout: Layout) -> Work:
+    """The same under a larger trusted setup, of which the engine makes one of the circuit's size, every time anew."""
+    shrinking = _SHRINK_ROW * layout.rows
+    return replace(work, keys=work.keys + shrinking, prove=work.prove + shrinking)
+
+
+def _keys(layout: Layout) -> float:
+    columns = (layout.permuted + layout.fixed) * layout.rows
+    return _KEYS_START + (_KEYS_DOMAIN * layout.extension + _KEYS_COLUMN) * columns
+
+
+def _prove(layout: Layout) -> float:
+    """A multiplication of n points by n scalars takes n / log n additions (Pippenger)."""
+    commitments = layout.commitments * layout.rows / (layout.log_rows + 3)
+    domain = layout.extension * layout.rows * (_columns_of_the_quotient(layout) + layout.fixed)
+    return _PROVE_START + _PROVE_COMMITMENT * commitments + _PROVE_DOMAIN * domain
+
+
+def _memory(layout: Layout) -> int:
+    """The proving key is read into memory, and the columns of the witness stand beside it on the extended domain."""
+    domain = layout.extension * layout.rows * _columns_of_the_quotient(layout) * _SCALAR
+    return max(_MEMORY_LEAST, int(_MEMORY_START + _MEMORY_KEY * layout.proving_key_bytes + _MEMORY_DOMAIN * domain))
+
+
+def _columns_of_the_quotient(layout: Layout) -> int:
+    return layout.advice + 2 * layout.lookups + layout.permuted
+
+
+def _gas(layout: Layout) -> int:
+    """Of one transaction to a dedicated verifier contract, calldata included.
+
+    Its start, a pairing and three exponentiations; for every commitment that the opening combines a multiplication
+    and an addition on the curve, and its share of the arithmetic; calldata. Measured to within 3 % on 42 circuits
+    under the prices of the Osaka fork; earlier ones take 8,100 less.
+    """
+    combined = layout.commitments + layout.fixed + layout.permuted + 2
+    calldata = 1_021 * layout.commitments + 511 * layout.evaluations
+    return 149_200 + 7_750 * combined + calldata + 900 * layout.instances

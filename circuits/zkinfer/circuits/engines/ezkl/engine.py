@@ -1,0 +1,222 @@
+"""The ezkl engine, seen from zkinfer: every call runs in a killable child, and no answer is trusted unchecked."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits.digest import Digest, sha256_file
+from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, slots_in_order
+from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
+from zkinfer.circuits.engines.ezkl.benchmark import measure_speed
+from zkinfer.circuits.engines.ezkl.client import EzklProcess
+from zkinfer.circuits.engines.ezkl.cost import least_work, with_shrinking, work_of
+from zkinfer.circuits.engines.ezkl.forward.session import EzklSession
+from zkinfer.circuits.engines.ezkl.layout import is_complete, layout_as_built, layout_of, log_rows_least
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.engines.ezkl.tune import layout_search
+from zkinfer.circuits.errors import EngineError, why
+from zkinfer.circuits.sandbox import child
+from zkinfer.circuits.storage import private_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from zkinfer.circuits.cost import Speed, Work
+    from zkinfer.circuits.engines.base import Progress, Tuned, TuneRequest
+    from zkinfer.circuits.engines.ezkl.client import Built
+    from zkinfer.circuits.frontend import Workload
+    from zkinfer.circuits.tensors import TensorSpec
+
+_LEAST_PATIENCE, _PATIENCE = 60.0, 30.0
+_LEAST_SAMPLES, _SAMPLED_ROWS = 4, 150_000
+
+
+class EzklEngine:
+    """Halo2 with KZG commitments over BN254, as ezkl arranges it. Stateless."""
+
+    production = True
+
+    def __init__(self, limits: child.Limits | None = None) -> None:
+        self._limits = limits or child.Limits.for_engine()
+        self._process = EzklProcess(self._limits)
+
+    @property
+    def id(self) -> str:
+        """`ezkl/` and the installed version."""
+        return f"ezkl/{version('ezkl')}"
+
+    def within(self, memory: int) -> EzklEngine:
+        """The same with children that take at most so many bytes."""
+        return EzklEngine(self._limits.within(memory))
+
+    def check_run_arguments(self, run_arguments: RunArguments) -> None:
+        """Raise EngineError unless the arguments are complete, within bounds, and bind the weights."""
+        EzklArguments.parse(run_arguments)
+
+    def least_work(self, workload: Workload) -> Work:
+        """Every multiplication takes a place in a column, and so does every result of anything else."""
+        return least_work(workload.places)
+
+    def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
+        """See `ezkl_speed`."""
+        return measure_speed(self, setup, progress or (lambda _: None))
+
+    def survey(self, request: TuneRequest) -> Work:
+        """From the engine's settings under typical arguments; see `ezkl_fitting`."""
+        return layout_search.survey(self._process, request)
+
+    def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
+        """Find the cheapest arguments within the budget; see `ezkl_tuner`."""
+        return self._process.tune(request, progress or (lambda _: None))
+
+    def build(
+        self,
+        network: Path,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        run_arguments: RunArguments,
+        folder: Path,
+    ) -> Program:
+        """Write `network.onnx` and `settings.json`."""
+        arguments = EzklArguments.parse(run_arguments)
+        if any(spec.visibility != arguments.input_visibility for spec in inputs):
+            raise EngineError("The run arguments publish inputs in another way than the recipe says.")
+        built = self._process.build(network, inputs, outputs, arguments, folder)
+        _refuse_misfit(built, arguments)
+        return Program(
+            inputs=built.inputs,
+            outputs=built.outputs,
+            slots=slots_in_order(built.inputs, built.outputs),
+            rows=built.settings["num_rows"],
+            log_rows=arguments.logrows,
+            integer_limit=arguments.integer_limit,
+        )
+
+    def work(self, folder: Path, setup_log_rows: int | None = None) -> Work:
+        """From the layout of the columns; see `ezkl_cost`."""
+        layout = layout_as_built(self._settings(folder))
+        larger = setup_log_rows is not None and setup_log_rows > layout.log_rows
+        return with_shrinking(work_of(layout), layout) if larger else work_of(layout)
+
+    @staticmethod
+    def _settings(folder: Path) -> dict[str, Any]:
+        settings = read_settings(folder)
+        if not is_complete(settings):
+            raise damaged(folder)
+        return settings
+
+    def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
+        """Write `vk.key` and `vka.bin` to the folder, and the proving key where it is wanted."""
+        answer = self._process.call(
+            "make_keys",
+            folder=str(folder.resolve()),
+            setup=str(setup.resolve()),
+            proving_key=None if proving_key is None else str(proving_key.resolve()),
+        )
+        return Keys(
+            verifying_key_digest=Digest("keccak256", bytes.fromhex(answer["digest"])),
+            verifying_key_bytes=answer["vk_bytes"],
+            proving_key=None if proving_key is None else sha256_file(proving_key),
+            proving_key_bytes=0 if proving_key is None else proving_key.stat().st_size,
+            proof_bytes=answer["proof_bytes"],
+        )
+
+    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool) -> str:
+        """The Solidity source that the engine generates: of a verifier for all circuits, or of one for this circuit.
+
+        It trusts the encoding of its calldata too much; `zkinfer.contracts.ezkl.patch` mends that.
+        """
+        with private_directory() as scratch:
+            out = scratch / "verifier.sol"
+            self._process.call(
+                "evm_verifier",
+                folder=str(folder.resolve()),
+                setup=str(setup.resolve()),
+                reusable=not dedicated,
+                out=str(out.resolve()),
+            )
+            return out.read_text()
+
+    @staticmethod
+    def evm_key(folder: Path) -> bytes:
+        """The words of the verifying key, as a verifier on a chain takes them; raises EngineError where damaged."""
+        try:
+            data = (folder / VKA).read_bytes()
+        except OSError as err:
+            raise EngineError(f"{folder / VKA} cannot be read: {why(err)}.") from err
+        read_vka(data)
+        return data[8:]
+
+    def forward(
+        self, folder: Path, program: Program, batch: Sequence[Sequence[Sequence[int]]]
+    ) -> list[list[list[int]]]:
+        """Run the forward pass of the circuit on a batch, in one child."""
+        return self._process.forward(folder, batch, len(program.outputs)).outputs
+
+    def session(self, folder: Path, program: Program) -> EzklSession:
+        """A child that keeps the program compiled; see `ezkl_sessions`."""
+        return EzklSession(folder, program, self._limits)
+
+    def headroom(self, folder: Path, run_arguments: RunArguments, batch: Sequence[Sequence[Sequence[int]]]) -> float:
+        """Of what is decomposed and of what is looked up, the less; at most as many samples as take seconds."""
+        arguments = EzklArguments.parse(run_arguments)
+        settings = self._settings(folder)
+        some = batch[: max(_LEAST_SAMPLES, _SAMPLED_ROWS // max(1, settings["num_rows"]))]
+        with private_directory() as scratch:
+            bits = self._process.bits_needed(folder / NETWORK, arguments, some, scratch)
+        room = float(arguments.integer_limit / 2**bits)
+        if not settings["required_lookups"]:  # then a forward pass would tell nothing more
+            return room
+        seen = self._process.forward(folder, some, len(settings["model_output_scales"]))
+        ends = zip(arguments.lookup_range, (seen.lookup_low, seen.lookup_high), strict=True)
+        return float(min([room, *(end / extreme for end, extreme in ends if extreme)]))
+
+    def prove(
+        self,
+        folder: Path,
+        program: Program,
+        setup: Path,
+        proving_key: Path,
+        inputs: Sequence[Sequence[int]],
+        context: Sequence[int],
+    ) -> Proof:
+        """Witness, proof and the engine's own check of it, in one child."""
+        # The engine's threads have been seen to wait for each other for ever, so time is bounded by what it may take.
+        patience = _LEAST_PATIENCE + _PATIENCE * self.work(folder).prove
+        answer = self._process.within(patience).call(
+            "prove",
+            folder=str(folder.resolve()),
+            setup=str(setup.resolve()),
+            proving_key=str(proving_key.resolve()),
+            inputs=[list(context), *(list(tensor) for tensor in inputs)],
+        )
+        if len(answer["instances"]) != program.instance_count:
+            raise EngineError("The engine proved another number of public values than the program has.")
+        return Proof(bytes.fromhex(answer["proof"]), tuple(answer["instances"]))
+
+    def commit(self, integers: Sequence[int]) -> int:
+        """The Poseidon hash that ezkl publishes for a hashed tensor."""
+        element: int = self._process.call("poseidon", integers=list(integers))
+        return element
+
+    def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:  # noqa: ARG002
+        """Check the pairing equation; count, range and length are the caller's, since the engine is lax there."""
+        self._process.call(
+            "verify",
+            folder=str(folder.resolve()),
+            setup=str(setup.resolve()),
+            proof=proof.data.hex(),
+            instances=list(proof.instances),
+        )
+
+
+def _refuse_misfit(built: Built, arguments: EzklArguments) -> None:
+    """Refuse a program that its arguments were not made for: one circuit must not have several recipes."""
+    if not built.uses_lookups and arguments.lookup_range != (0, 0):
+        raise EngineError("Run argument lookup_range is for lookup tables, and the program has none.")
+    if not layout_of(built.settings, arguments).fits():
+        raise EngineError(f"The program does not fit four blocks of 2^{arguments.logrows} rows.")
+    if log_rows_least(built.settings) > arguments.logrows:
+        raise EngineError(f"The public values, or the hashing of inputs, do not fit 2^{arguments.logrows} rows.")

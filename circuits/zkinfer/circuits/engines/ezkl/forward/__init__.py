@@ -1,0 +1,1 @@
+"""ezkl's quantised forward pass, without a proof."""

@@ -1,0 +1,1 @@
+"""From the shared normal form to the graph that ezkl takes."""

@@ -1,0 +1,218 @@
+"""Rewrite what the engine refuses or answers wrongly into what it computes well.
+
+Each rule, here and in `repairs`, takes one node and returns the nodes that replace it, or None to leave it. Every rule
+keeps the function that is computed; the equivalence check at the end of normalising would notice one that does not.
+Imported in the child only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import defs, helper
+
+from zkinfer.circuits.engines.ezkl.lowering import activations, workarounds
+from zkinfer.circuits.frontend import runtime, shapes
+from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, copy, opset, replace_all
+from zkinfer.circuits.frontend.operators import COMPOSITE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BOOL = onnx.TensorProto.BOOL
+
+
+def with_plain_operators(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Expand composite operators (GELU and the like) into those that the standard defines them with."""
+    present = sorted({node.op_type for node in model.graph.node} & COMPOSITE)
+    return runtime.inline(shapes.inferred(_explicit(model)), present) if present else model
+
+
+def _explicit(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that spells out what inlining cannot guess: types of constants and defaults of composite operators."""
+    result = copy(model)
+    make = helper.make_tensor_value_info
+    result.graph.value_info.extend(make(one.name, one.data_type, one.dims) for one in result.graph.initializer)
+    for node in result.graph.node:
+        if node.op_type in COMPOSITE:
+            given = attributes(node)
+            schema = defs.get_schema(node.op_type, opset(model), "")
+            missing = [entry.default_value for name, entry in schema.attributes.items() if name not in given]
+            node.attribute.extend(value for value in missing if value.type != onnx.AttributeProto.UNDEFINED)
+    return result
+
+
+def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Apply the rules in place, once to every node; the model carries inferred shapes."""
+    facts = Facts(model)
+    nodes = [new for node in model.graph.node for new in _lowered(node, facts)]
+    replace_all(model.graph.node, nodes)
+    model.graph.initializer.extend(facts.added)
+    return model
+
+
+def _lowered(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
+    for rules in (workarounds.RULES, _RULES):
+        rule = rules.get(node.op_type)
+        result = rule(node, facts) if rule is not None else None
+        if result is not None:
+            return result
+    return [node]
+
+
+def _cast_like(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    target = facts.dtype(node.input[1])
+    return [helper.make_node("Cast", [node.input[0]], node.output, to=target)] if target else None
+
+
+def _cast(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The engine rounds where ONNX cuts off, and keeps fractions in booleans [measured]."""
+    source, target = facts.dtype(node.input[0]), attributes(node).get("to", 0)
+    if source == target:
+        return [helper.make_node("Identity", [node.input[0]], node.output)]
+    if target == _BOOL and source in DTYPES:
+        return _not_zero(node, facts, source)
+    if source in FLOATS and target not in FLOATS and not _whole(node.input[0], facts):
+        return _cut_off(node, facts)
+    return None
+
+
+def _not_zero(node: onnx.NodeProto, facts: Facts, source: int) -> list[onnx.NodeProto]:
+    zero = facts.new_constant("zero", np.zeros((), dtype=DTYPES[source]))
+    equal = facts.fresh(node.output[0])
+    return [helper.make_node("Equal", [node.input[0], zero], [equal]), helper.make_node("Not", [equal], node.output)]
+
+
+def _whole(name: str, facts: Facts) -> bool:
+    """Whether a value is known to have no fraction, as after `_cut_off`, which is applied once."""
+    node = facts.producers.get(name)
+    if node is not None and node.op_type == "Mul":
+        return all(_rounded(factor, facts) for factor in node.input)
+    return _rounded(name, facts)
+
+
+def _rounded(name: str, facts: Facts) -> bool:
+    node = facts.producers.get(name)
+    return node is not None and node.op_type in ("Ceil", "Floor", "Round", "Sign")
+
+
+def _cut_off(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
+    value = node.input[0]
+    sign, size, floor, whole = (facts.fresh(node.output[0]) for _ in range(4))
+    return [
+        helper.make_node("Sign", [value], [sign]),
+        helper.make_node("Abs", [value], [size]),
+        helper.make_node("Floor", [size], [floor]),
+        helper.make_node("Mul", [sign, floor], [whole]),
+        helper.make_node("Cast", [whole], node.output, to=attributes(node)["to"]),
+    ]
+
+
+def _strides(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The engine does not know that strides are 1 where none are given."""
+    if node.op_type == "AveragePool" and (rescaled := _counted(node, facts)):
+        return rescaled
+    shape = facts.shape(node.input[0])
+    if shape is None or "strides" in attributes(node):
+        return None
+    node.attribute.append(helper.make_attribute("strides", [1] * (len(shape) - 2)))
+    return [node]
+
+
+def _counted(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The engine always counts the padding in an average: scale each mean by how much of its window is real."""
+    given = attributes(node)
+    shape, dtype = facts.shape(node.input[0]), facts.dtype(node.input[0])
+    plain = not given.get("count_include_pad") and any(given.get("pads", []))
+    if not plain or shape is None or dtype not in FLOATS or given.get("ceil_mode") or "dilations" in given:
+        return None
+    if _is_overpadded(given):
+        return None
+    factor = facts.new_constant(node.output[0], _window_factor(given, shape[2:]).astype(DTYPES[dtype]))
+    mean = facts.fresh(node.output[0])
+    given |= {"count_include_pad": 1, "strides": given.get("strides", [1] * (len(shape) - 2))}
+    pool = helper.make_node("AveragePool", node.input, [mean], **given)
+    return [pool, helper.make_node("Mul", [mean, factor], node.output)]
+
+
+def _is_overpadded(given: dict[str, list[int]]) -> bool:
+    """Whether a window sees nothing but padding, or there is more padding than anybody means."""
+    return any(
+        pad >= min(size, workarounds.MAX_PADDING)
+        for pad, size in zip(given["pads"], 2 * given["kernel_shape"], strict=True)
+    )
+
+
+def _window_factor(given: dict[str, list[int]], sizes: tuple[int, ...]) -> NDArray[np.float64]:
+    factor = np.ones(())
+    rank = len(sizes)
+    for axis, size in enumerate(sizes):
+        kernel, before, after = given["kernel_shape"][axis], given["pads"][axis], given["pads"][rank + axis]
+        step = given.get("strides", [1] * rank)[axis]
+        starts = np.arange(-before, size + after - kernel + 1, step)
+        real = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
+        factor = np.multiply.outer(factor, kernel / np.maximum(real, 1))
+    return factor[None, None]
+
+
+def _tile(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    repeats = facts.array(node.input[1])
+    if repeats is None or int(repeats.max(initial=1)) > _MAX_REPEATS or int(repeats.min(initial=1)) < 1:
+        return None
+    value, result = node.input[0], []
+    for axis, count in enumerate(repeats.tolist()):
+        if count > 1:
+            joined = facts.fresh(node.output[0])
+            result.append(helper.make_node("Concat", [value] * count, [joined], axis=axis))
+            value = joined
+    return [*result, helper.make_node("Identity", [value], node.output)]
+
+
+_MAX_REPEATS = 1024
+
+
+def _max(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The engine takes the minimum with a constant tensor, but not the maximum: max(x, c) = -min(-x, -c)."""
+    tensors = [name for name in node.input if (array := facts.array(name)) is not None and array.size > 1]
+    if len(node.input) != 2 or not tensors or facts.dtype(tensors[0]) not in FLOATS or activations.bends(node, facts):
+        return None
+    negated = [facts.fresh(node.output[0]) for _ in node.input]
+    least = facts.fresh(node.output[0])
+    turned = [helper.make_node("Neg", [name], [new]) for name, new in zip(node.input, negated, strict=True)]
+    smaller = helper.make_node("Min", negated, [least])
+    return [*turned, smaller, helper.make_node("Neg", [least], node.output)]
+
+
+def _resize(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """Sizes to scales; the engine panics on sizes."""
+    sizes = facts.array(node.input[3]) if len(node.input) == 4 and node.input[3] else None
+    shape = facts.shape(node.input[0])
+    if sizes is None or not shape or len(sizes) != len(shape) or "axes" in attributes(node):
+        return None
+    scales = facts.new_constant(node.output[0], (sizes / np.array(shape)).astype(np.float32))
+    replace_all(node.input, [node.input[0], "", scales])
+    return [node]
+
+
+def _dropout(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    training = facts.array(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros((), dtype=bool)
+    mask_used = len(node.output) > 1 and node.output[1] in facts.used
+    if mask_used or training is None or training.any():
+        return None
+    return [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
+
+
+_RULES: dict[str, workarounds.Rule] = {
+    "AveragePool": _strides,
+    "Cast": _cast,
+    "CastLike": _cast_like,
+    "Conv": _strides,
+    "ConvTranspose": _strides,
+    "Dropout": _dropout,
+    "Max": _max,
+    "MaxPool": _strides,
+    "Resize": _resize,
+    "Tile": _tile,
+}

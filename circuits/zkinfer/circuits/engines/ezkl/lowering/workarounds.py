@@ -1,0 +1,192 @@
+"""Rewrite uses of operators that the engine computes wrongly, in silence, or panics on [all measured].
+
+The same kind of rules as in `lowering`, which applies them. Imported in the child only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import helper
+
+from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, replace_all
+from zkinfer.circuits.frontend.operators import words
+from zkinfer.circuits.frontend.passes.sign_analysis import not_negative, padded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import onnx
+
+    Nodes = list[onnx.NodeProto]
+    Rule = Callable[[onnx.NodeProto, Facts], Nodes | None]
+
+# What reads the result of Equal well; every other reader takes its 1 for 2^-scale.
+_READ_EQUAL = words("And Not Or Where Xor")
+MAX_PADDING = 1 << 20
+
+
+def largest(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine pads MaxPool with 0: repeat the edge instead, which every window on the padding holds anyway."""
+    given, shape = attributes(node), facts.shape(node.input[0])
+    if not padded(given) or shape is None or not_negative(node.input[0], facts):
+        return None
+    if given.get("ceil_mode") or _dilated(given) or any(name in facts.used for name in node.output[1:]):
+        return None
+    given.setdefault("strides", [1] * (len(shape) - 2))
+    value, result = node.input[0], []
+    for axis, size in enumerate(shape[2:], start=2):
+        before, after = _padding(given, axis - 2, len(shape) - 2, size)
+        if max(before, after) >= min(given["kernel_shape"][axis - 2], MAX_PADDING):
+            return None  # a window would see nothing but padding
+        if before or after:
+            places = np.clip(np.arange(-before, size + after), 0, size - 1)
+            index, wider = facts.new_constant(node.output[0], places), facts.fresh(node.output[0])
+            result.append(helper.make_node("Gather", [value, index], [wider], axis=axis))
+            value = wider
+    plain = {name: given[name] for name in ("kernel_shape", "strides")}
+    return [*result, helper.make_node("MaxPool", [value], [node.output[0]], **plain)]
+
+
+def _dilated(given: dict[str, Any]) -> bool:
+    return any(step != 1 for step in given.get("dilations", []))
+
+
+def _padding(given: dict[str, Any], axis: int, rank: int, size: int) -> tuple[int, int]:
+    """How many places a pool adds before and after one spatial axis."""
+    mode = given.get("auto_pad", b"NOTSET")
+    if mode == b"NOTSET":
+        return given["pads"][axis], given["pads"][rank + axis]
+    step, kernel = max(given["strides"][axis], 1), given["kernel_shape"][axis]
+    total = max((-(-size // step) - 1) * step + kernel - size, 0)
+    less = total // 2
+    return (less, total - less) if mode == b"SAME_UPPER" else (total - less, less)
+
+
+def counted_from_start(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine takes negative indices for 0: add the size to those that are known."""
+    indices, shape = facts.array(node.input[1]), facts.shape(node.input[0])
+    if indices is None or not shape or not (indices < 0).any():
+        return None
+    given = attributes(node)
+    if node.op_type == "GatherND":
+        first = given.get("batch_dims", 0)
+        sizes = np.array(shape[first : first + indices.shape[-1]])
+    else:
+        sizes = np.array(shape[given.get("axis", 0)])
+    whole = np.where(indices < 0, indices + sizes, indices).astype(indices.dtype)
+    replace_all(node.input, [node.input[0], facts.new_constant(node.output[0], whole)])
+    return [node]
+
+
+def equal(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine gives the result of Equal the scale of its inputs, though it is 0 or 1; Not gives it none."""
+    name = node.output[0]
+    if name not in facts.outputs and facts.readers.get(name, set()) <= _READ_EQUAL:
+        return None
+    same, other = facts.fresh(name), facts.fresh(name)
+    return [
+        helper.make_node("Equal", node.input, [same]),
+        helper.make_node("Not", [same], [other]),
+        helper.make_node("Not", [other], [name]),
+    ]
+
+
+def power(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine ignores exponents that are negative integers."""
+    exponent = facts.array(node.input[1])
+    if exponent is None or exponent.size != 1 or facts.dtype(node.input[0]) not in FLOATS:
+        return None
+    value, wanted = node.input[0], float(exponent.reshape(()))
+    if wanted not in (-1.0, -2.0) or exponent.ndim > len(facts.shape(value) or ()):
+        return None
+    if wanted == -1.0:
+        return [helper.make_node("Reciprocal", [value], node.output)]
+    square = facts.fresh(node.output[0])
+    return [
+        helper.make_node("Mul", [value, value], [square]),
+        helper.make_node("Reciprocal", [square], node.output),
+    ]
+
+
+def celu(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine forgets to multiply by alpha: celu(x) = alpha · elu(x / alpha)."""
+    alpha, dtype = attributes(node).get("alpha", 1.0), facts.dtype(node.input[0])
+    if alpha in (0.0, 1.0) or dtype not in FLOATS:
+        return None
+    down, up = (facts.new_constant("alpha", np.array(value, dtype=DTYPES[dtype])) for value in (1 / alpha, alpha))
+    small, bent = facts.fresh(node.output[0]), facts.fresh(node.output[0])
+    return [
+        helper.make_node("Mul", [node.input[0], down], [small]),
+        helper.make_node("Elu", [small], [bent]),
+        helper.make_node("Mul", [bent, up], node.output),
+    ]
+
+
+def softmax(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """Before opset 13 all axes from the given one on are one; the engine panics on several."""
+    shape = facts.shape(node.input[0])
+    if facts.opset >= 13 or not shape:
+        return None
+    axis = attributes(node).get("axis", 1) % len(shape)
+    if axis == len(shape) - 1:
+        return None
+    flat, soft = facts.fresh(node.output[0]), facts.fresh(node.output[0])
+    sizes = facts.new_constant(node.output[0], np.array(shape, dtype=np.int64))
+    return [
+        helper.make_node("Flatten", [node.input[0]], [flat], axis=axis),
+        helper.make_node(node.op_type, [flat], [soft], axis=1),
+        helper.make_node("Reshape", [soft, sizes], node.output),
+    ]
+
+
+def log_softmax(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine takes the logarithm of what was rounded to 0; with d = x - max(x) it is d - log(sum(exp(d)))."""
+    flattened = softmax(node, facts)
+    if flattened is not None:
+        return flattened
+    axis = attributes(node).get("axis", -1 if facts.opset >= 13 else 1)
+    value, (top, below, power_of, total, log) = node.input[0], (facts.fresh(node.output[0]) for _ in range(5))
+    return [
+        _reduction("ReduceMax", value, top, axis, facts),
+        helper.make_node("Sub", [value, top], [below]),
+        helper.make_node("Exp", [below], [power_of]),
+        _reduction("ReduceSum", power_of, total, axis, facts),
+        helper.make_node("Log", [total], [log]),
+        helper.make_node("Sub", [below, log], node.output),
+    ]
+
+
+def _reduction(kind: str, value: str, result: str, axis: int, facts: Facts) -> onnx.NodeProto:
+    """Over one axis, which later opsets take as an input."""
+    if facts.opset < (13 if kind == "ReduceSum" else 18):
+        return helper.make_node(kind, [value], [result], axes=[axis])
+    return helper.make_node(kind, [value, facts.new_constant(result, np.array([axis]))], [result])
+
+
+def maximum(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine takes no constant tensor among more than two values: take them two by two."""
+    tensors = [name for name in node.input if (array := facts.array(name)) is not None and array.size > 1]
+    if len(node.input) < 3 or not tensors:
+        return None
+    value, result = node.input[0], []
+    for place, other in enumerate(node.input[1:], start=2):
+        name = node.output[0] if place == len(node.input) else facts.fresh(node.output[0])
+        result.append(helper.make_node("Max", [value, other], [name]))
+        value = name
+    return result
+
+
+RULES: dict[str, Rule] = {
+    "Celu": celu,
+    "Equal": equal,
+    "Gather": counted_from_start,
+    "GatherElements": counted_from_start,
+    "GatherND": counted_from_start,
+    "LogSoftmax": log_softmax,
+    "Max": maximum,
+    "MaxPool": largest,
+    "Pow": power,
+    "Softmax": softmax,
+}

@@ -1,0 +1,88 @@
+"""Nothing a prover may choose can wrap around the field: checked for every network, from its graph alone.
+
+A circuit computes with elements of a field of 254 bits, a model with integers. They agree while every integer stays
+below half of the modulus. Inputs, and every value that the engine compares, looks up or brings back to its scale, are
+range-checked. Between two checks values grow by sums and products. So a bound on the size of every value follows from
+the graph by interval arithmetic on bits (`ezkl_growth`); a network whose bound reaches the field is refused. That
+hidden inputs are checked too is the work of the normaliser (`models.guarding`). Imported in the child only.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from zkinfer.circuits.engines.ezkl.bounds import MAX_SHIFT, Step
+from zkinfer.circuits.engines.ezkl.overflow_rules import Rules
+from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.frontend.graph import elements, static_shape, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.engines.ezkl.bounds import Bound
+    from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+
+FIELD_BITS = 240.0  # half of the modulus has 252; the rest is a margin for what the rules leave out
+_OF_OPERANDS = frozenset({"Mean", "Sum"})  # element by element, of any number of operands
+
+
+def refuse_overflow(network: Path, arguments: EzklArguments) -> None:
+    """Raise UnsupportedModelError where a value could reach the size of the field before it is range-checked.
+
+    So it does where that cannot be told, since a tensor has no shape that follows from the graph.
+    """
+    graph = onnx.shape_inference.infer_shapes(onnx.load(network), data_prop=True).graph
+    rules = Rules(arguments)
+    known: dict[str, Bound] = {port.name: rules.input(port) for port in graph.input}
+    constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in graph.initializer}
+    known |= {name: rules.constant(array) for name, array in constants.items()}
+    for step in _steps(graph, constants, known):
+        if not step.shift <= MAX_SHIFT:
+            raise _refusal(step.node, "brings together scales that are more than 63 bits apart")
+        bits, result = rules.apply(step)
+        if not bits <= FIELD_BITS:  # a bound that is no number is none
+            raise _refusal(step.node, f"could grow to 2^{bits:.0f} before it is range-checked")
+        known.update(dict.fromkeys(step.node.output, result))
+
+
+def _refusal(node: onnx.NodeProto, why: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"The result of {node.op_type} {node.output[0][:80]!r} {why}, beyond the field that proofs are made in.",
+        "Put an activation between long chains of products, or use smaller constants.",
+    )
+
+
+def _steps(
+    graph: onnx.GraphProto, constants: dict[str, NDArray[np.float64]], known: dict[str, Bound]
+) -> Iterator[Step]:
+    """Every node with its operands, whose bounds the caller notes in `known` as it goes."""
+    shapes = {name: static_shape(port) for name, port in values(graph).items()}
+    shapes |= {name: array.shape for name, array in constants.items()}
+    for node in graph.node:
+        names = [name for name in node.input if name]
+        operands, arrays = tuple(known[name] for name in names), tuple(constants.get(name) for name in names)
+        yield Step(node, operands, arrays, _terms(node, [_size(node, name, shapes.get(name)) for name in names]))
+
+
+def _size(node: onnx.NodeProto, name: str, shape: tuple[int, ...] | None) -> int:
+    if shape is None:
+        raise UnsupportedModelError(
+            f"{node.op_type} {node.output[0][:80]!r} reads {name[:80]!r}, whose shape does not follow from the graph.",
+            "Rewrite the model so that every shape is fixed.",
+        )
+    return elements(shape)
+
+
+def _terms(node: onnx.NodeProto, counts: Sequence[int]) -> float:
+    """log2 of how many values, or products, one element of a result can be the sum of."""
+    if node.op_type in _OF_OPERANDS:
+        return math.log2(1 + len(counts))
+    return math.log2(1 + (math.prod(counts) if node.op_type == "Einsum" else max(counts, default=1)))

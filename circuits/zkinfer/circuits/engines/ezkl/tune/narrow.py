@@ -1,0 +1,100 @@
+"""Answers to samples, and the fewest bits that hold what the circuit decomposes for them. Loaded in children only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits.engines.ezkl import bindings as bridge
+from zkinfer.circuits.engines.ezkl.bit_width import MOST_BITS, OUT_OF_RANGE, narrowest
+from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, Pass, TooLargeError
+from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
+from zkinfer.circuits.engines.ezkl.forward.witness import Answer, kept, require_lookups_in_range
+from zkinfer.circuits.errors import RangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    _Fitting = Callable[[int, Sequence[list[list[int]]]], list[Answer]]
+
+
+def narrowed(
+    network: Path,
+    arguments: dict[str, Any],
+    batch: list[list[list[int]]],
+    outputs_wanted: int,
+    likely_bits: int,
+    settings: Path,
+) -> tuple[int, list[Answer]]:
+    """The fewest bits, and the answers, which no decomposition changes.
+
+    By arithmetic where that is of one mind with the engine about the first sample; else the engine is asked for all.
+
+    Args:
+        network: the ONNX file.
+        arguments: run arguments.
+        batch: integers of samples, at least one.
+        outputs_wanted: outputs beyond those repeat the context.
+        likely_bits: a guess; a good one saves time, and a bad one changes nothing.
+        settings: the engine's own for these arguments; other files are written beside it.
+
+    Raises:
+        RangeError: a sample does not fit the most bits that can be held.
+    """
+
+    def fitting(bits: int, samples: Sequence[list[list[int]]]) -> list[Answer]:
+        single_digit = arguments | {"decomp_base": 1 << bits, "decomp_legs": 1}
+        return _fitting(network, single_digit, samples, outputs_wanted, settings.with_name("narrow.json"))
+
+    sooner = _computed(network, settings, batch, outputs_wanted)
+    if sooner and _confirms(fitting, batch[:1], sooner[0]):
+        bits = max(width for width, _ in sooner)
+        if bits > MOST_BITS:
+            raise RangeError(*OUT_OF_RANGE)
+        return bits, [answer for _, answer in sooner]
+    return narrowest(batch, fitting, likely_bits)
+
+
+def _computed(
+    network: Path, settings: Path, batch: list[list[list[int]]], outputs_wanted: int
+) -> list[tuple[int, Answer]]:
+    """Bits and answer of each sample by arithmetic; empty where it cannot tell."""
+    try:
+        with bridge.compiled(network, settings) as program:
+            arithmetic = Arithmetic(Path(program).read_bytes())
+        passes = [arithmetic.forward(sample) for sample in batch]
+    except (UnknownProgramError, TooLargeError):
+        return []
+    return [(_width(one), Answer(one.outputs[:outputs_wanted], 0, 0)) for one in passes]
+
+
+def _width(one: Pass) -> int:
+    """Outputs are range-checked too, as the statement that is proven has them."""
+    magnitudes = (abs(value) for tensor in one.outputs for value in tensor)
+    return max(1, max(one.widest, *magnitudes).bit_length())
+
+
+def _confirms(fitting: _Fitting, first: Sequence[list[list[int]]], expected: tuple[int, Answer]) -> bool:
+    """Whether the engine gives the first sample the same answer at so many bits, and none at fewer."""
+    bits, answer = expected
+    if bits > MOST_BITS or (bits > 1 and fitting(bits - 1, first)):
+        return False
+    return [one.outputs for one in fitting(bits, first)] == [answer.outputs]
+
+
+def _fitting(
+    network: Path, arguments: dict[str, Any], batch: Sequence[list[list[int]]], outputs_wanted: int, path: Path
+) -> list[Answer]:
+    """The answers to those samples, from the first on, whose values fit these arguments."""
+    settings, answers = bridge.settings_or_none(str(network), arguments, path), list[Answer]()
+    if settings is None:
+        return answers
+    with bridge.compiled(network, path) as program:
+        for sample in batch:
+            try:
+                witness = bridge.computed(program, sample)
+            except RangeError:
+                break
+            require_lookups_in_range(settings, witness)
+            answers.append(kept(witness, outputs_wanted))
+    return answers

@@ -1,0 +1,56 @@
+"""What a finished program is put to: the samples that judge it, and one proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.engines.proof_checks import require_statement
+from zkinfer.circuits.errors import EngineError, RangeError
+from zkinfer.circuits.fidelity import measure
+from zkinfer.circuits.tensors import quantise_batch, quantise_sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zkinfer.circuits.build import Assembly
+    from zkinfer.circuits.engines.base import Engine, Program, RunArguments
+    from zkinfer.circuits.fidelity import Fidelity
+    from zkinfer.circuits.samples import Samples
+    from zkinfer.circuits.srs import TrustedSetup
+
+
+def judge(
+    engine: Engine, folder: Path, program: Program, arguments: RunArguments, judging: Samples
+) -> tuple[Fidelity, float]:
+    """Fidelity and headroom on the samples that judge."""
+    batch = quantise_batch(judging.inputs, program.inputs)
+    try:
+        answers = engine.forward(folder, program, batch)
+        headroom = engine.headroom(folder, arguments, batch)
+    except RangeError as err:
+        raise RangeError(
+            "A sample that judges leaves the range that the samples which choose call for.",
+            "Give more calibration samples, in random order and of the model's real kind.",
+        ) from err
+    sizes = [spec.size for spec in program.outputs]
+    if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
+        raise EngineError("The engine's answers are of another number or size than the samples call for.")
+    outputs = program.outputs
+    return measure(outputs, answers, judging.outputs, labels=judging.labels, indices=judging.indices), headroom
+
+
+def prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:
+    """A circuit is published only after a proof of it has held."""
+    inputs = quantise_sample(judging.one(0), made.program.inputs)
+    context = Context.offline()
+    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.limbs)
+    require_statement(
+        proof,
+        engine=engine,
+        program=made.program,
+        proof_bytes=made.keys.proof_bytes,
+        inputs=inputs,
+        context=context,
+    )
+    engine.verify(made.folder, made.program, setup.path, proof)

@@ -1,0 +1,167 @@
+"""The caller's side: cheap checks on the file, then one limited child that parses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from zkinfer.circuits.digest import Digest, sha256_file
+from zkinfer.circuits.errors import DataError, EngineCrashedError, ModelError, ModelTooLargeError, UnsupportedModelError
+from zkinfer.circuits.frontend.summary import ModelSummary, NormalisedModel, Objection, Objections
+from zkinfer.circuits.sandbox import child
+from zkinfer.circuits.sandbox.child import Limits
+from zkinfer.circuits.storage import private_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zkinfer.circuits.tensors import TensorSpec, Visibility
+
+MAX_FILE_BYTES = 256 << 20
+_PARSING = Limits.for_parsing()
+_INSIDE = "zkinfer.circuits.frontend.worker"
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+
+def inspect_model(path: Path, *, limits: Limits = _PARSING) -> ModelSummary:
+    """Describe a model file without judging whether a circuit can take it (see `ModelSummary.problems`).
+
+    Raises:
+        ModelError: missing, empty, not ONNX, inconsistent.
+        ModelTooLargeError: the file, or a tensor it declares, exceeds a cap.
+        EngineError: the child was killed at a limit or died.
+    """
+    digest = model_digest(path)
+    arguments = {"path": str(path.absolute()), "digest": str(digest)}
+    return _received(ModelSummary, child.run(f"{_INSIDE}:inspect", arguments, limits=limits))
+
+
+def normalise_model(
+    path: Path,
+    out: Path,
+    *,
+    dimensions: Mapping[str, int] | None = None,
+    input_visibility: Visibility = "public",
+    limits: Limits = _PARSING,
+) -> NormalisedModel:
+    """Write the normal form of a model: the same file and dimensions always give the same bytes.
+
+    Args:
+        path: the untrusted ONNX file.
+        out: where the normal form goes; replaced if it exists.
+        dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
+        input_visibility: given to the inputs' specs; unless public, an output that repeats the context input is
+            appended, for a circuit publishes nothing of its inputs then; hashed float inputs are range-checked.
+        limits: what the child may use.
+
+    Raises:
+        ModelError: not ONNX, inconsistent, or its normal form computes something else.
+        UnsupportedModelError: sound, but no circuit can take it; the message names the cure.
+        ModelTooLargeError: the file, or a tensor it declares, exceeds a cap.
+        EngineError: the child was killed at a limit or died.
+    """
+    digest = model_digest(path)
+    sizes = _checked_dimensions(dimensions or {})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with private_directory(out.parent) as scratch:
+        draft = scratch / "model.onnx"
+        arguments: dict[str, Any] = {"path": str(path.absolute()), "digest": str(digest), "out": str(draft.absolute())}
+        arguments |= {"dimensions": sizes, "input_visibility": input_visibility}
+        answer = _received(NormalisedModel, child.run(f"{_INSIDE}:normalise", arguments, limits=limits))
+        if sha256_file(draft) != answer.sha256:
+            raise EngineCrashedError("The normalised model on disk is not the one the child reported.")
+        draft.chmod(0o644)
+        draft.replace(out)
+    if input_visibility != "public":
+        _refuse_hidden_integers(answer.inputs)
+    inputs = tuple(spec.model_copy(update={"visibility": input_visibility}) for spec in answer.inputs)
+    return answer.model_copy(update={"inputs": inputs})
+
+
+def objections(path: Path, *, limits: Limits = _PARSING) -> tuple[Objection, ...]:
+    """Every node that `normalise_model` would refuse the model for, where that names the first one only.
+
+    Nodes that no circuit has hide those that are used in a wrong way: what reads them cannot be simplified.
+
+    Raises:
+        ModelError, EngineError: as `normalise_model`, for what is not about one node.
+    """
+    digest = model_digest(path)
+    arguments = {"path": str(path.absolute()), "digest": str(digest)}
+    return _received(Objections, child.run(f"{_INSIDE}:objections", arguments, limits=limits)).found
+
+
+def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING) -> None:
+    """Run the original model in floating point on every sample: the reference that fidelity is measured against.
+
+    Args:
+        path: the untrusted ONNX file.
+        samples: npz with an array [N, *shape] for each input.
+        out: npz to write, with an array [N, *shape] for each output.
+        limits: what the child may use.
+
+    Raises:
+        ModelError: as `normalise_model`, or the model fails on a sample.
+        DataError: the samples have other names, shapes or types than the inputs.
+        EngineError: the child was killed at a limit or died.
+    """
+    digest = model_digest(path)
+    if not samples.is_file():
+        raise DataError(f"{samples} is not a file.", "Give an .npz file with one array for each input.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with private_directory(out.parent) as scratch:
+        draft = scratch / "answers.npz"
+        arguments = {"path": str(path.absolute()), "digest": str(digest)}
+        arguments |= {"samples": str(samples.absolute()), "out": str(draft.absolute())}
+        child.run(f"{_INSIDE}:evaluate", arguments, limits=limits)
+        draft.replace(out)
+
+
+def _refuse_hidden_integers(inputs: tuple[TensorSpec, ...]) -> None:
+    """No part of a circuit holds an integer or a bool to its dtype's range; a verifier does, where it can see it."""
+    if odd := [spec for spec in inputs if not spec.is_float]:
+        held = "0 and 1" if odd[0].dtype == "bool" else "its type's range"
+        raise UnsupportedModelError(
+            f"The input {odd[0].describe()} cannot be hashed or private: nothing would hold it to {held}.",
+            "Let the model take float32, or publish the inputs.",
+        )
+
+
+def model_digest(path: Path) -> Digest:
+    """SHA-256 of an ONNX file; raises ModelError where it cannot be read, is empty or exceeds the cap."""
+    if path.is_dir():
+        raise ModelError(f"{path} is a directory, not an ONNX file.", "Name the .onnx file inside it.")
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist or is not a regular file.", "Check the path of the ONNX file.")
+    _check_size(path, path.stat().st_size)
+    try:
+        return sha256_file(path)
+    except OSError as err:
+        raise ModelError(f"{path} cannot be read: {err.strerror}.", "Check its permissions.") from err
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size == 0:
+        raise ModelError(f"{path} is empty.", "Export or download the model again.")
+    if size > MAX_FILE_BYTES:
+        raise ModelTooLargeError(
+            f"{path} has {size:,} bytes, over the limit of {MAX_FILE_BYTES:,}.",
+            "A model this large cannot be proved; train a smaller one.",
+        )
+
+
+def _checked_dimensions(dimensions: Mapping[str, int]) -> dict[str, int]:
+    for name, size in dimensions.items():
+        if size < 1:
+            raise UnsupportedModelError(f"Dimension {name!r} cannot have size {size}.", "Sizes start at 1.")
+    return dict(dimensions)
+
+
+def _received(kind: type[_Answer], answer: object) -> _Answer:
+    """Read the child's answer: it may have been taken over by the file it parsed."""
+    try:
+        return kind.model_validate_json(str(answer))
+    except ValidationError as err:
+        raise EngineCrashedError("The model's reader gave an answer of the wrong form.") from err

@@ -1,0 +1,153 @@
+"""Compute what does not depend on the input, with results equal to the last bit on every machine.
+
+Only operators that numpy computes exactly are folded (moving data, integer arithmetic, single IEEE operations): exp or
+matmul may differ in the last bit between processors, and an auditor who normalises the same file must get the
+same bytes. The rest is left to the engine. Imported in the child only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from zkinfer.circuits.errors import ModelError, ModelTooLargeError
+from zkinfer.circuits.frontend import runtime
+from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, constant, elements, replace_all, static_shape
+from zkinfer.circuits.frontend.load import check_tensor
+from zkinfer.circuits.frontend.operators import words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MAX_FOLDED_ELEMENTS = 1 << 24
+MAX_TOTAL_FOLDED = 1 << 26
+EXACT = words(
+    """
+    Abs Add And Cast Ceil Clip Compress Concat ConstantOfShape DepthToSpace Div Equal Expand EyeLike Flatten Floor
+    Gather GatherElements GatherND Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mul Neg NonZero Not
+    Or Pad Range Reciprocal Relu Reshape Round Scatter ScatterElements ScatterND Sign Slice SpaceToDepth
+    Split Sqrt Squeeze Sub Tile Transpose Trilu Unsqueeze Where Xor
+    """
+)
+EXACT_ON_INTEGERS = words(
+    """
+    ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CumSum MatMul Mod ReduceMax ReduceMin
+    ReduceProd ReduceSum
+    """
+)
+# Their results are no larger than their input, though inference does not know the size.
+_BOUNDED = frozenset({"Compress", "NonZero"})
+_VALUES = ("value", "value_float", "value_floats", "value_int", "value_ints")
+
+
+def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Replace, in place, nodes on constants by their results; the model carries inferred shapes.
+
+    Raises:
+        ModelTooLargeError: the results together exceed the limit.
+        ModelError: a node fails, or a result is NaN or infinite.
+    """
+    facts = Facts(model)
+    kept, budget = [], MAX_TOTAL_FOLDED
+    for node in model.graph.node:
+        results = _results(node, facts)
+        if results is None:
+            kept.append(node)
+            continue
+        for tensor in results:
+            facts.constants[tensor.name] = tensor
+            model.graph.initializer.append(tensor)
+            budget -= elements(tensor.dims)
+        if budget < 0:
+            raise ModelTooLargeError("The model computes too many constants.", "Simplify it with onnxsim.")
+    replace_all(model.graph.node, kept)
+    return model
+
+
+def _results(node: onnx.NodeProto, facts: Facts) -> list[onnx.TensorProto] | None:
+    if node.op_type == "Constant":
+        return [_constant(node)]
+    if node.op_type in ("Shape", "Size"):
+        return _of_shape(node, facts.shape(node.input[0]))
+    tensors = [facts.constants.get(name) for name in node.input if name]
+    constants = [tensor for tensor in tensors if tensor is not None]
+    if len(constants) != len(tensors) or not _exact(node, constants) or not _small(node, constants, facts.opset):
+        return None
+    return _computed(node, constants, facts.opset)
+
+
+def _constant(node: onnx.NodeProto) -> onnx.TensorProto:
+    if len(node.attribute) != 1 or node.attribute[0].name not in _VALUES:
+        raise ModelError(f"The constant {node.output[0][:80]!r} holds no numbers.", "Export the model again.")
+    value: Any = helper.get_attribute_value(node.attribute[0])
+    if isinstance(value, onnx.TensorProto):
+        array = onnx.numpy_helper.to_array(value)
+    else:
+        array = np.array(value, dtype=np.float32 if "float" in node.attribute[0].name else np.int64)
+    return _finite(constant(node.output[0], array))
+
+
+def _finite(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    check_tensor(tensor)
+    return tensor
+
+
+def _of_shape(node: onnx.NodeProto, shape: tuple[int, ...] | None) -> list[onnx.TensorProto] | None:
+    if shape is None:
+        return None
+    bounds = {entry.name: entry.i for entry in node.attribute}
+    sizes = shape[bounds.get("start") : bounds.get("end")]
+    array = np.array(elements(shape) if node.op_type == "Size" else sizes, dtype=np.int64)
+    return [constant(node.output[0], array)]
+
+
+def _exact(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto]) -> bool:
+    if node.op_type == "Cast":
+        return _exact_cast(node, constants[0])
+    if node.op_type in EXACT_ON_INTEGERS:
+        return all(tensor.data_type not in FLOATS for tensor in constants)
+    return node.op_type in EXACT
+
+
+def _exact_cast(node: onnx.NodeProto, tensor: onnx.TensorProto) -> bool:
+    """Between numbers; fractions beyond the integers become what the processor likes, so they are not folded."""
+    target = next((entry.i for entry in node.attribute if entry.name == "to"), 0)
+    if target not in DTYPES:
+        return False
+    if target in FLOATS or tensor.data_type not in FLOATS or target == onnx.TensorProto.BOOL:
+        return True
+    limits = np.iinfo(DTYPES[target])
+    array = onnx.numpy_helper.to_array(tensor).astype(np.float64)
+    return bool((array > float(limits.min)).all() and (array < float(limits.max)).all())
+
+
+def _small(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> bool:
+    if node.op_type in _BOUNDED:
+        return all(elements(tensor.dims) <= MAX_FOLDED_ELEMENTS for tensor in constants)
+    sized = runtime.infer_shapes(_alone(node, constants, opset))
+    shapes = [static_shape(port) for port in sized.graph.output]
+    return all(shape is not None and elements(shape) <= MAX_FOLDED_ELEMENTS for shape in shapes)
+
+
+def _alone(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> onnx.ModelProto:
+    unique = list({tensor.name: tensor for tensor in constants}.values())
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+    graph = helper.make_graph([node], "one", [], outputs, unique)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def _computed(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> list[onnx.TensorProto]:
+    with np.errstate(all="ignore"):
+        arrays = runtime.reference(_alone(node, constants, opset))
+    names = [name for name in node.output if name]
+    return [_finite(constant(name, _little(array))) for name, array in zip(names, arrays, strict=True)]
+
+
+def _little(array: NDArray[Any]) -> NDArray[Any]:
+    result = np.asarray(array)
+    return result.astype(result.dtype.newbyteorder("<"))

@@ -1,0 +1,163 @@
+"""Strict reading of an ONNX file: nothing is allocated on a declaration's word. Imported in the child only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from zkinfer.circuits.digest import Digest, sha256
+from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
+from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, elements
+from zkinfer.circuits.tensors import MAX_RANK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from google.protobuf.message import Message
+
+MAX_NODES = 20_000
+MAX_TENSORS = 50_000
+MAX_TENSOR_ELEMENTS = 1 << 26
+MAX_TOTAL_ELEMENTS = 1 << 27
+MAX_NAME = 256
+_EXPORT = "Export the model to ONNX again."
+_INT32_FIELD = frozenset({"int32", "int16", "int8", "uint16", "uint8", "bool", "float16"})
+
+
+def load(path: Path, digest: Digest) -> onnx.ModelProto:
+    """Read and parse a file whose digest the caller took; see `parse`.
+
+    Raises:
+        ModelError: also when the file changed since.
+    """
+    data = path.read_bytes()
+    if sha256(data) != digest:
+        raise ModelError(f"{path.name} changed while it was read.", "Wait until it is written, then try again.")
+    return parse(data)
+
+
+def parse(data: bytes) -> onnx.ModelProto:
+    """Parse a model and check everything it declares against what it holds.
+
+    Raises:
+        ModelError: not ONNX, or a tensor's data is not what it declares, or is NaN or infinite.
+        ModelTooLargeError: too many nodes, tensors, elements or dimensions.
+        UnsupportedModelError: external data, sparse or quantised tensors, element types no circuit has.
+    """
+    model = _decoded(data)
+    if not model.ir_version or not model.HasField("graph") or not model.opset_import:
+        raise ModelError("The file is not an ONNX file: it holds no graph.", _EXPORT)
+    if len(model.graph.node) > MAX_NODES:
+        raise ModelTooLargeError(f"The model has {len(model.graph.node):,} nodes, over {MAX_NODES:,}.", _smaller())
+    _refuse_broken_text(model)
+    _refuse_sparse(model)
+    _check_tensors(model)
+    return model
+
+
+def _smaller() -> str:
+    return "Use a smaller model, or simplify it with onnxsim."
+
+
+def _decoded(data: bytes) -> onnx.ModelProto:
+    try:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
+    except DecodeError as err:
+        raise ModelError("The file is not an ONNX file: it does not parse, or was cut short.", _EXPORT) from err
+    return model
+
+
+def _refuse_broken_text(message: Message) -> None:
+    """Refuse names that are not UTF-8: protobuf hands those out as bytes, which no later step expects."""
+    for field, value in message.ListFields():
+        several = value if field.is_repeated else (value,)
+        if field.type == field.TYPE_STRING and not all(isinstance(one, str) for one in several):
+            raise ModelError("The file is not an ONNX file: it holds text that is not UTF-8.", _EXPORT)
+        if field.type == field.TYPE_MESSAGE:
+            for one in several:
+                _refuse_broken_text(one)
+
+
+def _refuse_sparse(model: onnx.ModelProto) -> None:
+    sparse = bool(model.graph.sparse_initializer) or any(
+        attribute.HasField("sparse_tensor") or attribute.sparse_tensors
+        for node in model.graph.node
+        for attribute in node.attribute
+    )
+    if sparse:
+        raise UnsupportedModelError("The model holds sparse tensors.", "Export dense weights.")
+
+
+def _check_tensors(model: onnx.ModelProto) -> None:
+    total = 0
+    for count, tensor in enumerate(_tensors(model), start=1):
+        check_tensor(tensor)
+        total += elements(tensor.dims)
+        if count > MAX_TENSORS or total > MAX_TOTAL_ELEMENTS:
+            raise ModelTooLargeError(
+                f"The model's constants together exceed the limit: the first {count:,} have {total:,} elements, and at "
+                f"most {MAX_TENSORS:,} with {MAX_TOTAL_ELEMENTS:,} are read.",
+                _smaller(),
+            )
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def check_tensor(tensor: onnx.TensorProto) -> None:
+    """Refuse a constant whose data is elsewhere, of another length than declared, huge, or not finite."""
+    name = f"Constant {tensor.name[:80]!r}"
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise UnsupportedModelError(
+            f"{name} lies in another file.", "Save the model as one file (onnx.save with save_as_external_data=False)."
+        )
+    if tensor.data_type not in DTYPES or tensor.HasField("segment"):
+        raise UnsupportedModelError(f"{name} has an element type no circuit has.", "Use float32, integers or bool.")
+    _check_dims(tensor, name)
+    _check_length(tensor, name)
+    _check_finite(tensor, name)
+
+
+def _check_dims(tensor: onnx.TensorProto, name: str) -> None:
+    if len(tensor.dims) > MAX_RANK or any(size < 0 for size in tensor.dims):
+        raise ModelError(f"{name} has impossible dimensions.", _EXPORT)
+    if elements(tensor.dims) > MAX_TENSOR_ELEMENTS:
+        raise ModelTooLargeError(
+            f"{name} declares {elements(tensor.dims):,} elements, over {MAX_TENSOR_ELEMENTS:,}.", _smaller()
+        )
+
+
+def _check_length(tensor: onnx.TensorProto, name: str) -> None:
+    dtype = DTYPES[tensor.data_type]
+    field = _field(dtype)
+    held = {"raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data"}
+    filled = {one for one in held if len(getattr(tensor, one))}
+    if "raw_data" in filled:
+        field, count = "raw_data", len(tensor.raw_data) / np.dtype(dtype).itemsize
+    else:
+        count = len(getattr(tensor, field))
+    if filled - {field} or count != elements(tensor.dims):
+        raise ModelError(f"{name} does not hold the data it declares.", _EXPORT)
+
+
+def _field(dtype: str) -> str:
+    if dtype in _INT32_FIELD:
+        return "int32_data"
+    return {"float32": "float_data", "float64": "double_data", "uint32": "uint64_data"}.get(dtype, "int64_data")
+
+
+def _check_finite(tensor: onnx.TensorProto, name: str) -> None:
+    if tensor.data_type not in FLOATS:
+        return
+    if not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
+        raise ModelError(f"{name} holds NaN or infinity.", "Circuits take finite numbers only; check the training.")

@@ -1,0 +1,169 @@
+"""A forest as tensor arithmetic, in few rows of a circuit. Imported in the child only.
+
+All trees are walked at once, level by level. `on` is 1 for the branch that an input comes by, else 0: a test splits
+it into `on * test` for one child and the rest for the other. In the end the leaves that are on pick their weights in
+one matrix product. Products with 0 and 1 are exact and keep their scale.
+
+What costs are comparisons [measured: 13 rows each, where all else takes about 1 per branch]. A level is tested in the
+cheaper of two ways: every test, though each only once in the whole forest (boosted stumps repeat themselves); or only
+the test that the input comes by, once per tree, where `sum(on * (x - threshold))` is what is compared (deep trees).
+
+Rounding is kind to tests: an input and a threshold are rounded to the same grid, so that equal ones stay equal and
+none changes places with another; only an input within one step of a threshold can take the other turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.frontend.graph import Draft
+    from zkinfer.circuits.frontend.ml.trees import Forest
+
+    Test = tuple[str, int, float]  # comparison, feature, threshold
+
+_COMPARISON_ROWS = 13
+_FLOAT, _INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The branches of one depth: row t, column w is the w-th of tree t, and -1 where a tree has fewer.
+
+    The children of a level are one long row: those of all true sides, those of all false sides, and a 0. `sources`
+    are the places of the branches in the row above; `leaf_places` those of the leaves in its own.
+    """
+
+    branches: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    leaves: list[int]
+    leaf_places: list[int]
+
+
+def scores_of(forest: Forest, value: str, bias: NDArray[np.float32], draft: Draft) -> str:
+    """Append the nodes that give bias plus the sums of the leaves' weights, [N, scores], for float32 [N, features]."""
+    levels = list(_levels(forest))
+    tests = _Tests(forest, value, levels, draft)
+    children, parts, rows = "", [], []
+    for level in levels:
+        children = _first_children(level, tests, draft) if not children else _children(level, children, tests, draft)
+        if level.leaves:
+            parts.append(draft.gathered(children, np.array(level.leaf_places)))
+            rows += level.leaves
+    single = forest.leaves[~forest.roots[forest.roots < 0]]  # trees of one leaf
+    # One after the other: numpy's own sum has another order on other processors.
+    weights, shift = draft.constant(forest.leaves[rows]), draft.constant(reduce(np.add, single, bias))
+    return draft.add("Gemm", draft.joined(parts), weights, shift)
+
+
+def _levels(forest: Forest) -> Iterator[_Level]:
+    trees = [[(root, 0)] for root in forest.roots.tolist() if root >= 0]
+    zero = 0
+    while trees:
+        width = max(len(tree) for tree in trees)
+        below = [list(_below(forest, tree, row, width, len(trees))) for row, tree in enumerate(trees)]
+        leaves = [(~child, place) for tree in below for child, place in tree if child < 0]
+        yield _Level(
+            branches=_table([[branch for branch, _ in tree] for tree in trees], width, -1),
+            sources=_table([[place for _, place in tree] for tree in trees], width, zero),
+            leaves=[leaf for leaf, _ in leaves],
+            leaf_places=[place for _, place in leaves],
+        )
+        zero = 2 * len(trees) * width
+        trees = [inner for tree in below if (inner := [pair for pair in tree if pair[0] >= 0])]
+
+
+def _below(
+    forest: Forest, tree: Sequence[tuple[int, int]], row: int, width: int, height: int
+) -> Iterator[tuple[int, int]]:
+    """The children of one tree's branches, with their places."""
+    for column, (branch, _) in enumerate(tree):
+        for side, child in enumerate(forest.children[branch].tolist()):
+            yield child, (side * height + row) * width + column
+
+
+def _table(rows: Sequence[Sequence[int]], width: int, filler: int) -> NDArray[np.int64]:
+    return np.array([[*row, *[filler] * (width - len(row))] for row in rows], dtype=np.int64)
+
+
+class _Tests:
+    """The results of tests: 1.0 where the comparison holds."""
+
+    def __init__(self, forest: Forest, value: str, levels: Iterable[_Level], draft: Draft) -> None:
+        self._forest, self._value, self._draft = forest, value, draft
+        shared = sorted({self._test(branch) for level in levels if not self._selects(level) for branch in _real(level)})
+        self._places = {test: place for place, test in enumerate(shared)}
+        self._held = draft.joined([self._compared(kind, shared) for kind in sorted({test[0] for test in shared})])
+        self._results = draft.cast(self._held, _FLOAT)
+
+    def of(self, level: _Level, on: str) -> str:
+        """For branches [T, W]: [N, T, 1, W], or [N, T, 1, 1], the one result that each tree needs."""
+        if self._selects(level):
+            return self._selected(level, on)
+        places = [[self._places.get(self._test(branch), 0) for branch in row] for row in level.branches.tolist()]
+        return self._draft.gathered(self._results, np.array(places)[:, None, :])
+
+    def of_roots(self, level: _Level) -> str:
+        """[N, T], as integers."""
+        places = [self._places[self._test(branch)] for branch in level.branches[:, 0].tolist()]
+        return self._draft.gathered(self._draft.cast(self._held, _INT64), np.array(places))
+
+    def _test(self, branch: int) -> Test:
+        forest = self._forest
+        return forest.comparisons[branch], int(forest.features[branch]), float(forest.thresholds[branch])
+
+    def _selects(self, level: _Level) -> bool:
+        tests = {self._test(branch) for branch in _real(level)}
+        height, width = level.branches.shape
+        one_kind = len({test[0] for test in tests}) == 1
+        return one_kind and width > 1 and _COMPARISON_ROWS * height + height * width < _COMPARISON_ROWS * len(tests)
+
+    def _compared(self, kind: str, tests: Iterable[Test]) -> str:
+        chosen = [test for test in tests if test[0] == kind]
+        values = self._draft.gathered(self._value, np.array([feature for _, feature, _ in chosen]))
+        thresholds = self._draft.constant(np.array([threshold for *_, threshold in chosen], dtype=np.float32))
+        return self._draft.add(kind, values, thresholds)
+
+    def _selected(self, level: _Level, on: str) -> str:
+        """Exact: only one product of a tree is not 0, and a float32 difference has the right sign."""
+        branches = level.branches[:, :, None]  # fillers read the last branch, and are multiplied by 0
+        values = self._draft.gathered(self._value, self._forest.features[branches])
+        thresholds = self._draft.constant(self._forest.thresholds[branches])
+        above = self._draft.add("MatMul", on, self._draft.add("Sub", values, thresholds))
+        kind = self._forest.comparisons[int(level.branches[0, 0])]
+        held = self._draft.add(kind, above, self._draft.constant(np.zeros((), dtype=np.float32)))
+        return self._draft.cast(held, _FLOAT)
+
+
+def _real(level: _Level) -> list[int]:
+    branches: list[int] = level.branches[level.branches >= 0].tolist()
+    return branches
+
+
+def _first_children(level: _Level, tests: _Tests, draft: Draft) -> str:
+    """1 - test in integers: a float 1 would have a scale, and so would all that is multiplied with it."""
+    test = tests.of_roots(level)
+    one = draft.constant(np.ones((), dtype=np.int64))
+    rest = draft.add("Sub", one, test)
+    return _row(draft.cast(test, _FLOAT), draft.cast(rest, _FLOAT), draft)
+
+
+def _children(level: _Level, above: str, tests: _Tests, draft: Draft) -> str:
+    on = draft.gathered(above, level.sources[:, None, :])
+    taken = draft.add("Mul", on, tests.of(level, on))
+    rest = draft.add("Sub", on, taken)
+    return _row(draft.add("Flatten", taken, axis=1), draft.add("Flatten", rest, axis=1), draft)
+
+
+def _row(taken: str, rest: str, draft: Draft) -> str:
+    some = draft.gathered(taken, np.zeros(1, dtype=np.int64))
+    return draft.joined([taken, rest, draft.add("Sub", some, some)])

@@ -1,0 +1,198 @@
+"""Linear models and what pipelines put before and after them, in plain operators. Imported in the child only.
+
+The same kind of rules as in `classical`, which applies them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from zkinfer.circuits.errors import ModelError, UnsupportedModelError
+from zkinfer.circuits.frontend.graph import Draft, Facts, attributes
+from zkinfer.circuits.frontend.ml import score_transforms
+from zkinfer.circuits.frontend.validate import label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.engines.ezkl.lowering.workarounds import Nodes
+
+_EXPORT = "Export the model again."
+_FLOAT = onnx.TensorProto.FLOAT
+_NORMS = {"L1": "ReduceL1", "L2": "ReduceL2"}
+
+
+def table(node: onnx.NodeProto, facts: Facts, draft: Draft) -> tuple[str, int] | None:
+    """The operator's input in float32, and its number of columns; None where its shape is not known."""
+    shape = facts.shape(node.input[0])
+    if shape is None:
+        return None
+    if len(shape) != 2:
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} takes a tensor of shape {list(shape)}, not rows of features.",
+            "Give it one row per sample.",
+        )
+    kind = facts.dtype(node.input[0])
+    return (node.input[0] if kind == _FLOAT else draft.cast(node.input[0], _FLOAT)), shape[1]
+
+
+def regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """LinearRegressor: x W + b."""
+    given, draft = attributes(node), Draft(facts, node.output[0])
+    score_transforms.transform_of(node, given, ("NONE",))
+    found = table(node, facts, draft)
+    if found is None:
+        return None
+    weights, shift = _coefficients(node, found[1], given.get("targets", 1))
+    draft.named(draft.add("Gemm", found[0], draft.constant(weights), draft.constant(shift)), node.output[0])
+    return draft.nodes
+
+
+def classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """LinearClassifier: the label and the transformed scores."""
+    given, draft = attributes(node), Draft(facts, node.output[0])
+    labels, targets = score_transforms.labels_of(node, given), len(given.get("intercepts", []))
+    found = table(node, facts, draft)
+    if found is None:
+        return None
+    if targets not in (1, len(labels)) or (targets == 1 and len(labels) != 2):
+        raise ModelError(f"LinearClassifier {label(node)} has {targets} intercepts for {len(labels)} classes.", _EXPORT)
+    transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if targets == 1 else 3])
+    weights, shift = _coefficients(node, found[1], targets)
+    if targets == 2 and transform == "LOGISTIC" and _mirrored(weights, shift):  # two sigmoids that add up to 1
+        weights, shift, targets = weights[:, 1:], shift[1:], 1
+    scores = draft.add("Gemm", found[0], draft.constant(weights), draft.constant(shift))
+    if targets == 1:
+        results = (
+            score_transforms.above(scores, 0.0, labels, draft),
+            score_transforms.both(scores, transform, draft, mirrored=False),
+        )
+    else:
+        results = (
+            score_transforms.highest(scores, labels, draft),
+            score_transforms.transformed(scores, transform, draft),
+        )
+    return finished(node, results, draft)
+
+
+def finished(node: onnx.NodeProto, results: tuple[str, str], draft: Draft) -> Nodes:
+    """Name label and scores as the classifier did; each may be left out."""
+    for name, result in zip(node.output, results, strict=False):
+        if name:
+            draft.named(result, name)
+    return draft.nodes
+
+
+def scaler(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """Scaler: (x - offset) * scale, for each feature or for all alike."""
+    given, draft = attributes(node), Draft(facts, node.output[0])
+    found = table(node, facts, draft)
+    if found is None:
+        return None
+    value, columns = found
+    for operator, name in (("Sub", "offset"), ("Mul", "scale")):
+        numbers = _numbers(node, given, name)
+        if len(numbers) not in (1, columns):
+            raise ModelError(f"Scaler {label(node)} has {len(numbers)} numbers for {columns} features.", _EXPORT)
+        value = draft.add(operator, value, draft.constant(numbers))
+    draft.named(value, node.output[0])
+    return draft.nodes
+
+
+def imputer(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """Imputer of missing values: nothing to do, since no input of a circuit is NaN."""
+    given = attributes(node)
+    replaced = given.get("replaced_value_float", 0.0)
+    if "replaced_value_int64" in given or not math.isnan(replaced):
+        raise UnsupportedModelError(
+            f"Imputer {label(node)} replaces a number, not missing values.", "Let NaN stand for missing values."
+        )
+    draft = Draft(facts, node.output[0])
+    draft.named(node.input[0], node.output[0])
+    return draft.nodes
+
+
+def normaliser(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """Normalizer: each row divided by its norm, where that is not 0; left as it is where its sum is known to be 1."""
+    norm = attributes(node).get("norm", b"MAX").decode("ascii", "replace")
+    if norm not in _NORMS:
+        raise UnsupportedModelError(
+            f"Normalizer {label(node)} divides by the norm {norm[:40]!r}, which no circuit has.", "Use L1 or L2."
+        )
+    draft = Draft(facts, node.output[0])
+    found = table(node, facts, draft)
+    if found is None:
+        return None
+    value, _ = found
+    if norm != "L1" or not _sums_to_one(node.input[0], facts):
+        size = draft.reduced(_NORMS[norm], value)
+        zero = draft.add("Not", draft.add("Greater", size, draft.constant(np.zeros((), dtype=np.float32))))
+        value = draft.add("Div", value, draft.add("Add", size, draft.cast(zero, _FLOAT)))
+    draft.named(value, node.output[0])
+    return draft.nodes
+
+
+def _sums_to_one(name: str, facts: Facts) -> bool:
+    """Whether the rows are a softmax, or a share and what is left of 1."""
+    node = _source(name, facts)
+    if node is None or node.op_type == "Softmax":
+        return node is not None
+    if node.op_type != "Concat" or len(node.input) != 2:
+        return False
+    rest = facts.producers.get(node.input[0])
+    if rest is None or rest.op_type != "Sub" or rest.input[1] != node.input[1]:
+        return False
+    share, one = _source(node.input[1], facts), facts.array(rest.input[0])
+    return share is not None and share.op_type == "Sigmoid" and one is not None and bool((one == 1).all())
+
+
+def _source(name: str, facts: Facts) -> onnx.NodeProto | None:
+    node = facts.producers.get(name)
+    while node is not None and node.op_type == "Identity":
+        node = facts.producers.get(node.input[0])
+    return node
+
+
+def extractor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """ArrayFeatureExtractor: the columns that the second input names; [C] is read as one row."""
+    shape, draft = facts.shape(node.input[0]), Draft(facts, node.output[0])
+    if shape is None:
+        return None
+    if len(shape) not in (1, 2):
+        raise UnsupportedModelError(f"ArrayFeatureExtractor {label(node)} takes {list(shape)}.", "Use Gather instead.")
+    row, flat = (draft.constant(np.array(sizes, dtype=np.int64)) for sizes in ((1, -1), (-1,)))
+    value = node.input[0] if len(shape) == 2 else draft.add("Reshape", node.input[0], row)
+    places = draft.add("Reshape", node.input[1], flat)
+    draft.named(draft.add("Gather", value, places, axis=1), node.output[0])
+    return draft.nodes
+
+
+def _mirrored(weights: NDArray[np.float32], shift: NDArray[np.float32]) -> bool:
+    return bool((weights[:, 0] == -weights[:, 1]).all() and shift[0] == -shift[1])
+
+
+def _coefficients(node: onnx.NodeProto, columns: int, targets: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The matrix [features, scores] and what is added."""
+    given = attributes(node)
+    weights = _numbers(node, given, "coefficients")
+    shift = _numbers(node, given, "intercepts") if "intercepts" in given else np.zeros(targets, dtype=np.float32)
+    if targets < 1 or len(weights) != targets * columns or len(shift) != targets:
+        raise ModelError(
+            f"{node.op_type} {label(node)} has {len(weights)} coefficients and {len(shift)} intercepts "
+            f"for {columns} features and {targets} scores.",
+            _EXPORT,
+        )
+    return np.ascontiguousarray(weights.reshape(targets, columns).T), shift
+
+
+def _numbers(node: onnx.NodeProto, given: Mapping[str, Any], name: str) -> NDArray[np.float32]:
+    found = np.array(given.get(name, []), dtype=np.float32)
+    if not np.isfinite(found).all():
+        raise ModelError(f"{node.op_type} {label(node)} has NaN or infinity in {name}.", _EXPORT)
+    return found

@@ -1,0 +1,169 @@
+"""Trees and linear models as their exporters write them, turned into plain operators. Imported in the child only.
+
+Each rule takes one operator of `ai.onnx.ml` and returns the nodes that replace it, or None as long as the shape of its
+input is not known. The result is compared with the owner's file, run as it is, like every other rewrite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from zkinfer.circuits.errors import ModelError, UnsupportedModelError
+from zkinfer.circuits.frontend import shapes
+from zkinfer.circuits.frontend.exporter_artifacts import DOMAIN, is_classical
+from zkinfer.circuits.frontend.graph import Draft, Facts, attributes, copy, replace_all
+from zkinfer.circuits.frontend.ml import linear_models, score_transforms, trees
+from zkinfer.circuits.frontend.ml.forest_graph import scores_of
+from zkinfer.circuits.frontend.validate import label
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.engines.ezkl.lowering.workarounds import Nodes, Rule
+    from zkinfer.circuits.frontend.ml.trees import Forest
+
+_FLOAT = onnx.TensorProto.FLOAT
+_MAX_SCORES = 1 << 12
+_MAX_ROUNDS = 20
+_EQUALITY_OPSET = 11
+
+
+def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which plain operators do what those of `ai.onnx.ml` did; the model itself where it has none.
+
+    Raises:
+        ModelError, ModelTooLargeError: attributes that contradict each other, or ask for too much.
+        UnsupportedModelError: a form that no circuit can take.
+    """
+    if not any(is_classical(node) for node in model.graph.node):
+        return model
+    result, rounds = copy(model), 0
+    while nodes := [node for node in result.graph.node if is_classical(node)]:
+        result, rounds = _replaced(shapes.inferred(result)), rounds + 1
+        if len(nodes) == sum(is_classical(node) for node in result.graph.node) or rounds > _MAX_ROUNDS:
+            raise UnsupportedModelError(
+                f"{nodes[0].op_type} {label(nodes[0])} takes a value of unknown shape, or ends a very long chain.",
+                "Export with fixed shapes.",
+            )
+    replace_all(result.opset_import, [entry for entry in result.opset_import if entry.domain != DOMAIN])
+    return result
+
+
+def _replaced(model: onnx.ModelProto) -> onnx.ModelProto:
+    """One round, from the inputs on: a rule sees only plain operators above its own."""
+    facts = Facts(model)
+    waiting = {name for node in model.graph.node if is_classical(node) for name in node.output}
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        rule = RULES.get(node.op_type) if is_classical(node) and waiting.isdisjoint(node.input) else None
+        new = rule(node, facts) if rule is not None else None
+        nodes += [node] if new is None else new
+    replace_all(model.graph.node, nodes)
+    model.graph.initializer.extend(facts.added)
+    return model
+
+
+def tree_regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """TreeEnsembleRegressor: the sums, or means over the trees, of the leaves' weights."""
+    given, draft = attributes(node), Draft(facts, node.output[0])
+    transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX"))
+    found = linear_models.table(node, facts, draft)
+    if found is None:
+        return None
+    count = _counted(node, given.get("n_targets", 1))
+    forest = trees.read_forest(given, "target", count, found[1])
+    return _regressed(
+        node, _aggregated(node, forest, given.get("aggregate_function", b"SUM")), found[0], transform, draft
+    )
+
+
+def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """TreeEnsemble of ai.onnx.ml 5, which is a regressor whose attributes are tensors."""
+    given, draft = attributes(node), Draft(facts, node.output[0])
+    found = linear_models.table(node, facts, draft)
+    if found is None:
+        return None
+    if given.get("post_transform", 0):
+        raise UnsupportedModelError(
+            f"TreeEnsemble {label(node)} transforms its scores.", "Export with ai.onnx.ml 3 instead."
+        )
+    forest = trees.read_flat_forest(given, _counted(node, given.get("n_targets", 1)), found[1])
+    aggregate = {0: b"AVERAGE", 1: b"SUM"}.get(given.get("aggregate_function", 1), b"MIN or MAX")
+    return _regressed(node, _aggregated(node, forest, aggregate), found[0], "NONE", draft)
+
+
+def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft) -> Nodes:
+    scores = _summed(node, forest, value, draft)
+    draft.named(score_transforms.transformed(scores, transform, draft), node.output[0])
+    return draft.nodes
+
+
+def _summed(node: onnx.NodeProto, forest: Forest, value: str, draft: Draft) -> str:
+    if "Equal" in forest.comparisons and draft.opset < _EQUALITY_OPSET:
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} tests for equality, and opset {draft.opset} cannot compare fractions so.",
+            "Export again with opset_version=17.",
+        )
+    return scores_of(forest, value, trees.base_values(attributes(node), forest.leaves.shape[1]), draft)
+
+
+def _aggregated(node: onnx.NodeProto, forest: Forest, function: bytes) -> Forest:
+    if function == b"SUM":
+        return forest
+    if function != b"AVERAGE":
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} takes the {function[:40]!r} of its trees, not their sum.",
+            "Use an ensemble that sums or averages.",
+        )
+    return replace(forest, leaves=(forest.leaves / np.float32(len(forest.roots))).astype(np.float32))
+
+
+def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """TreeEnsembleClassifier: the label and the transformed scores; two classes may share one score."""
+    given, draft = attributes(node), Draft(facts, node.output[0])
+    labels = score_transforms.labels_of(node, given)
+    found = linear_models.table(node, facts, draft)
+    if found is None:
+        return None
+    shared = len(labels) == 2
+    if shared and set(given.get("class_ids", [])) != {0}:
+        raise UnsupportedModelError(
+            f"TreeEnsembleClassifier {label(node)} scores two classes apart; runtimes disagree on what that means.",
+            "Let both classes share one score, as scikit-learn's, XGBoost's and LightGBM's exporters do.",
+        )
+    transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if shared else 3])
+    count = 1 if shared else _counted(node, len(labels))
+    forest = trees.read_forest(given, "class", count, found[1])
+    scores = _summed(node, forest, found[0], draft)
+    if not shared:
+        results = (
+            score_transforms.highest(scores, labels, draft),
+            score_transforms.transformed(scores, transform, draft),
+        )
+        return linear_models.finished(node, results, draft)
+    share = bool((forest.leaves >= 0).all())  # then the score is the second class's share, and 0.5 is the middle
+    label_ = score_transforms.above(scores, 0.5 if share else 0.0, labels, draft)
+    return linear_models.finished(
+        node, (label_, score_transforms.both(scores, transform, draft, mirrored=not share)), draft
+    )
+
+
+def _counted(node: onnx.NodeProto, count: int) -> int:
+    if not 1 <= count <= _MAX_SCORES:
+        raise ModelError(f"{node.op_type} {label(node)} has {count} scores.", "Export the model again.")
+    return int(count)
+
+
+RULES: dict[str, Rule] = {
+    "ArrayFeatureExtractor": linear_models.extractor,
+    "Imputer": linear_models.imputer,
+    "LinearClassifier": linear_models.classifier,
+    "LinearRegressor": linear_models.regressor,
+    "Normalizer": linear_models.normaliser,
+    "Scaler": linear_models.scaler,
+    "TreeEnsemble": tree_ensemble,
+    "TreeEnsembleClassifier": tree_classifier,
+    "TreeEnsembleRegressor": tree_regressor,
+}

@@ -1,0 +1,1 @@
+"""Graph rewrites that hold for every engine."""

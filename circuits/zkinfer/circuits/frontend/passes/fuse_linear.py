@@ -1,0 +1,207 @@
+"""Linear operators with constant weights: what becomes of them when results or operands are scaled or shifted.
+
+Weights are multiplied in float64, where such products are exact, and rounded once. Imported in the child only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from zkinfer.circuits.frontend.graph import attributes
+from zkinfer.circuits.frontend.passes.rewrite import factor, fits, floating, key, rounded, wide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.frontend.graph import Facts
+
+    Array = NDArray[Any]
+
+    from zkinfer.circuits.frontend.passes.rewrite import Edit, Rule
+
+
+def merge(node: onnx.NodeProto, facts: Facts) -> Edit | None:
+    """Add of a constant to a value that nothing else reads."""
+    found = factor(node, facts)
+    if found is None or facts.only_reader(found[0]) is None or not fits(found[1], facts.shape(found[0])):
+        return None
+    value, shift = found
+    source = facts.producers.get(value)
+    if source is None:
+        return None
+    merged = shifted(source, shift, facts) or together(source, shift, facts)
+    if merged is None:
+        return None
+    return {key(source): [merged], key(node): [helper.make_node("Identity", [value], node.output)]}
+
+
+RULES: dict[str, Rule] = {"Add": merge}
+
+
+_BIAS = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_MATRICES = frozenset({"Gemm", "MatMul"})
+
+
+def scaled(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto | None:
+    """The node whose result is multiplied by `scale`, by other weights; None where weights cannot do that."""
+    if node.op_type == "Mul":
+        return _product(node, scale, facts)
+    place, rank = _weights(node, facts), _rank(node.output[0], facts)
+    if place is None or rank is None:
+        return None
+    vector = along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
+    shaped = None if vector is None else _over_results(node, vector, place, facts)
+    if vector is None or shaped is None:
+        return None
+    changes = {place: lambda array: array * shaped}
+    if _biased(node):
+        spread = vector if node.op_type == "Gemm" else vector.reshape(-1)
+        changes[2] = lambda array: array * spread
+    return _changed(node, changes, facts)
+
+
+def fed(node: onnx.NodeProto, name: str, scale: Array, facts: Facts) -> onnx.NodeProto | None:
+    """The node that multiplies its operand `name` by `scale`, by other weights; None where weights cannot do that."""
+    place, rank = _weights(node, facts), _rank(name, facts)
+    if place is None or rank is None or name not in node.input[:2] or attributes(node).get("transA"):
+        return None
+    vector = along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
+    shaped = None if vector is None else _over_operands(node, vector, place, facts)
+    return None if shaped is None else _changed(node, {place: lambda array: array * shaped}, facts)
+
+
+def along(array: Array, rank: int, axis: int) -> NDArray[np.float64] | None:
+    """A constant that varies along one axis only, as a vector; None where it varies along others."""
+    if array.ndim > rank or any(
+        size != 1 for place, size in enumerate(array.shape, start=rank - array.ndim) if place != axis
+    ):
+        return None
+    return wide(array).reshape(-1)
+
+
+def _product(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto | None:
+    found = factor(node, facts)
+    shape = facts.shape(node.output[0])
+    if found is None or not fits(scale, shape):
+        return None
+    product = rounded(wide(found[1]) * wide(scale))
+    if product is None:
+        return None
+    return _with_inputs(node, [found[0], facts.new_constant(node.output[0], product)])
+
+
+def _weights(node: onnx.NodeProto, facts: Facts) -> int | None:
+    """Where the constant weights are; None for what has none, or has factors of its own."""
+    if node.op_type not in _CONVOLUTIONS | _MATRICES or not floating(facts, *node.input[:2]):
+        return None
+    held = [place for place, name in enumerate(node.input[:2]) if name in facts.constants]
+    if len(held) != 1 or (held == [0] and node.op_type != "MatMul"):
+        return None
+    given = attributes(node)
+    plain = given.get("alpha", 1.0) == 1.0 and given.get("beta", 1.0) == 1.0
+    settled = not _biased(node) or node.input[2] in facts.constants
+    return held[0] if plain and settled else None
+
+
+def _biased(node: onnx.NodeProto) -> bool:
+    return node.op_type in _BIAS and len(node.input) > 2 and bool(node.input[2])
+
+
+def _rank(name: str, facts: Facts) -> int | None:
+    shape = facts.shape(name)
+    return None if shape is None else len(shape)
+
+
+def _over_results(node: onnx.NodeProto, vector: Array, place: int, facts: Facts) -> Array | None:
+    """The factors of results, so shaped that the weights can be multiplied by them."""
+    dims = facts.constants[node.input[place]].dims
+    if vector.size == 1:
+        return vector.reshape(())
+    if node.op_type == "Conv":
+        return vector.reshape(-1, *[1] * (len(dims) - 1))
+    if node.op_type == "ConvTranspose":
+        return None if attributes(node).get("group", 1) != 1 else vector.reshape(-1, *[1] * (len(dims) - 2))
+    if place == 0 or len(dims) < 2:
+        return None
+    return vector[:, None] if attributes(node).get("transB") else vector
+
+
+def _over_operands(node: onnx.NodeProto, vector: Array, place: int, facts: Facts) -> Array | None:
+    """The factors of operands, so shaped that the weights can be multiplied by them."""
+    dims = facts.constants[node.input[place]].dims
+    if vector.size == 1:
+        return vector.reshape(())
+    if node.op_type == "Conv":
+        return None if attributes(node).get("group", 1) != 1 else vector.reshape(-1, *[1] * (len(dims) - 2))
+    if node.op_type == "ConvTranspose":
+        return vector.reshape(-1, *[1] * (len(dims) - 1))
+    if place == 0:
+        return None
+    return vector if len(dims) == 1 or attributes(node).get("transB") else vector[:, None]
+
+
+def _changed(node: onnx.NodeProto, changes: dict[int, Callable[[Array], Array]], facts: Facts) -> onnx.NodeProto | None:
+    inputs = list(node.input)
+    for place, change in changes.items():
+        array = facts.array(inputs[place])
+        result = None if array is None else rounded(change(wide(array)))
+        if result is None:
+            return None
+        inputs[place] = facts.new_constant(node.output[0], result)
+    return _with_inputs(node, inputs)
+
+
+def _with_inputs(node: onnx.NodeProto, inputs: list[str]) -> onnx.NodeProto:
+    result = onnx.NodeProto()
+    result.CopyFrom(node)
+    del result.input[:]
+    result.input.extend(inputs)
+    return result
+
+
+def shifted(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
+    """The node to whose result `shift` is added, by another bias; None where a bias cannot do that."""
+    rank = _rank(node.output[0], facts)
+    if node.op_type not in _BIAS or _weights(node, facts) is None or rank is None:
+        return None
+    vector = wide(shift) if node.op_type == "Gemm" else along(shift, rank, 1)
+    if vector is None or not fits(vector if node.op_type == "Gemm" else shift, facts.shape(node.output[0])):
+        return None
+    bias = facts.array(node.input[2]) if _biased(node) else None
+    total = _total(bias, vector) if bias is not None else rounded(_full(node, vector, facts))
+    if total is None:
+        return None
+    return _with_inputs(node, [*node.input[:2], facts.new_constant(node.output[0], total)])
+
+
+def _full(node: onnx.NodeProto, vector: Array, facts: Facts) -> Array:
+    """A convolution's bias has one number for each channel."""
+    shape = facts.shape(node.output[0]) or ()
+    return vector if node.op_type == "Gemm" else np.broadcast_to(vector, (shape[1],))
+
+
+def _total(first: Array, second: Array) -> NDArray[np.float32] | None:
+    """The sum of two shifts, where neither is so large that merging them changes what float32 cuts off."""
+    total, largest = wide(first) + wide(second), np.maximum(np.abs(first), np.abs(second))
+    if ((largest > _LARGE) & (np.abs(total) < largest / _LARGE)).any():
+        return None
+    return rounded(total)
+
+
+_LARGE = 64.0
+
+
+def together(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
+    """An addition of a constant, to whose result `shift` is added."""
+    found = factor(node, facts) if node.op_type == "Add" else None
+    total = None if found is None or not fits(shift, facts.shape(node.output[0])) else _total(found[1], shift)
+    if found is None or total is None:
+        return None
+    return _with_inputs(node, [found[0], facts.new_constant(node.output[0], total)])

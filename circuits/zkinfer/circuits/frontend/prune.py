@@ -1,0 +1,122 @@
+"""Take out what has no effect on the answer. Imported in the child only."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from zkinfer.circuits.frontend.graph import Facts, opset, replace_all
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.tensors import TensorSpec
+
+IR_VERSION = 8  # what the highest opset we write belongs to
+
+
+def pruned(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove, in place, identities, nodes nobody reads and constants nobody reads."""
+    _remove_identities(model)
+    _remove_unread(model.graph)
+    return model
+
+
+def _remove_identities(model: onnx.ModelProto) -> None:
+    """Readers of a copy read its source; where the copy is an output, the source takes its name."""
+    facts = Facts(model)
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        replace_all(node.input, [renamed.get(name, name) for name in node.input])
+        if node.op_type != "Identity" or not _removable(node, facts, renamed):
+            kept.append(node)
+        elif node.output[0] in facts.outputs:
+            renamed[node.input[0]] = node.output[0]
+        else:
+            renamed[node.output[0]] = node.input[0]
+    replace_all(model.graph.node, kept)
+    _rename(model.graph, {old: new for old, new in renamed.items() if new in facts.outputs})
+
+
+def _removable(node: onnx.NodeProto, facts: Facts, renamed: dict[str, str]) -> bool:
+    source, copy = node.input[0], node.output[0]
+    if copy not in facts.outputs:
+        return True
+    fixed = facts.inputs | facts.outputs | set(facts.constants) | set(renamed) | set(renamed.values())
+    return source not in fixed
+
+
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    for node in graph.node:
+        replace_all(node.input, [names.get(name, name) for name in node.input])
+        replace_all(node.output, [names.get(name, name) for name in node.output])
+
+
+def _remove_unread(graph: onnx.GraphProto) -> None:
+    read = {port.name for port in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if read.intersection(node.output):
+            kept.append(node)
+            read.update(node.input)
+    replace_all(graph.node, reversed(kept))
+    replace_all(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
+
+
+def tidied(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> onnx.ModelProto:
+    """The model without anything that does not compute: texts, metadata, names of tools, intermediate shapes.
+
+    Values other than inputs and outputs are numbered, so that neither an exporter's naming nor that of another
+    release of onnx's converter changes the bytes.
+    """
+    source = model.graph
+    names = _numbered(source, {spec.name for spec in (*inputs, *outputs)})
+    graph = onnx.GraphProto(name="model", node=[_bare(node, names) for node in source.node])
+    weights = {names[one.name]: one for one in source.initializer}
+    graph.initializer.extend(_plain(weights[name], name) for name in names.values() if name in weights)
+    graph.input.extend(port(spec) for spec in inputs)
+    graph.output.extend(port(spec) for spec in outputs)
+    opsets = [onnx.OperatorSetIdProto(domain="", version=opset(model))]
+    return onnx.ModelProto(ir_version=IR_VERSION, opset_import=opsets, graph=graph)
+
+
+def _numbered(graph: onnx.GraphProto, kept: set[str]) -> dict[str, str]:
+    """New names by old ones, in the order in which the nodes mention them."""
+    prefix = "v"
+    while any(name.startswith(prefix) for name in kept):
+        prefix += "_"
+    mentioned = [name for node in graph.node for name in (*node.input, *node.output)]
+    names = dict.fromkeys([*mentioned, *(port.name for port in graph.output)])
+    return {old: old if old in kept or not old else f"{prefix}{number}" for number, old in enumerate(names)}
+
+
+def _bare(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:
+    attributes = sorted(node.attribute, key=lambda entry: entry.name)
+    for entry in attributes:
+        entry.ClearField("doc_string")
+    inputs, outputs = ([names[name] for name in part] for part in (node.input, node.output))
+    return onnx.NodeProto(op_type=node.op_type, input=inputs, output=outputs, attribute=attributes)
+
+
+def _plain(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
+    array = onnx.numpy_helper.to_array(tensor)
+    return onnx.numpy_helper.from_array(array, name)
+
+
+def port(spec: TensorSpec) -> onnx.ValueInfoProto:
+    """The declaration of an input or output."""
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
+    return onnx.helper.make_tensor_value_info(spec.name, kind, spec.shape)
+
+
+def serialised(model: onnx.ModelProto) -> bytes:
+    """The one byte string of a model."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def seed(data: bytes) -> int:
+    """A number that follows from the bytes, for samples that anyone can draw again."""
+    return int.from_bytes(hashlib.sha256(data).digest()[:8])

@@ -1,0 +1,163 @@
+"""The seam to onnx and onnxruntime: their exceptions become ours here. Imported in the child only."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import checker, inliner, shape_inference, version_converter
+from onnx.reference import ReferenceEvaluator
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from zkinfer.circuits.errors import DataError, ModelError, ModelTooLargeError, UnsupportedModelError
+from zkinfer.circuits.frontend.graph import DTYPES, shape_of
+from zkinfer.circuits.tensor_files import from_npz, to_npz
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[Any]]
+
+
+def answers(model: onnx.ModelProto, samples: Path, out: Path) -> None:
+    """Write, for each output, an array [N, *shape] of the answers to N samples.
+
+    Raises:
+        DataError: the samples have other names, shapes or types than the model's inputs.
+    """
+    arrays = _fitting(from_npz(samples.read_bytes()), model)
+    count = len(next(iter(arrays.values())))
+    session = Session(model)
+    rows = [session.run({name: array[number] for name, array in arrays.items()}) for number in range(count)]
+    results = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    to_npz(out, results)
+
+
+def _fitting(arrays: Arrays, model: onnx.ModelProto) -> Arrays:
+    ports = {port.name: port for port in model.graph.input}
+    if set(arrays) != set(ports):
+        raise DataError(f"The samples are for {sorted(arrays)}, the model's inputs are {sorted(ports)}.")
+    if len({len(array) if array.ndim else 0 for array in arrays.values()} - {0}) != 1 or not all(
+        array.ndim and len(array) for array in arrays.values()
+    ):
+        raise DataError("The inputs do not have the same number of samples, at least one.")
+    return {name: _fit(array, ports[name]) for name, array in arrays.items()}
+
+
+def _fit(array: NDArray[Any], port: onnx.ValueInfoProto) -> NDArray[Any]:
+    wanted = np.dtype(DTYPES[port.type.tensor_type.elem_type])
+    shape = shape_of(port) or ()
+    sizes = array.shape[1:]
+    if len(shape) != len(sizes) or any(isinstance(a, int) and a != b for a, b in zip(shape, sizes, strict=True)):
+        raise DataError(f"Samples of {port.name!r} have shape {list(sizes)}, not {list(shape)}.")
+    if not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise DataError(f"Samples of {port.name!r} are {array.dtype}, not {wanted}.")
+    return array.astype(wanted)
+
+
+Tensors = dict[str, "NDArray[np.generic]"]
+_ONNX_FAILURES = (
+    checker.ValidationError,
+    shape_inference.InferenceError,
+    version_converter.ConvertError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    IndexError,
+)
+_ORT_FAILURES = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    ort_errors.EPFail,
+    RuntimeError,
+    ValueError,
+)
+
+
+@contextlib.contextmanager
+def _seam(failures: tuple[type[Exception], ...], kind: type[ModelError], cause: str, cure: str) -> Iterator[None]:
+    """Translate the exceptions of the one foreign call in the block."""
+    try:
+        yield
+    except MemoryError as err:
+        raise ModelTooLargeError(f"{cause}: it asks for more memory than is allowed.", "Use a smaller model.") from err
+    except failures as err:
+        raise kind(f"{cause}: {sentence(err)}", cure) from err
+
+
+def check(model: onnx.ModelProto) -> None:
+    """Run onnx's own checker."""
+    complete = onnx.ModelProto()
+    complete.CopyFrom(model)
+    for port in complete.graph.output:  # the checker asks for shapes that exporters may leave to inference
+        port.type.tensor_type.shape.SetInParent()
+    with _seam(_ONNX_FAILURES, ModelError, "The model is inconsistent", "Export it again."):
+        checker.check_model(complete)
+
+
+def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of the model with every shape that onnx can infer; contradictions raise ModelError."""
+    with _seam(_ONNX_FAILURES, ModelError, "The model's shapes do not fit together", "Export it again."):
+        return shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+
+
+def convert_opset(model: onnx.ModelProto, target: int) -> onnx.ModelProto:
+    """Convert the default domain's opset with onnx's converter."""
+    cause, cure = f"The model's opset cannot be brought to {target}", "Export it again with opset_version=17."
+    with _seam(_ONNX_FAILURES, UnsupportedModelError, cause, cure):
+        return version_converter.convert_version(model, target)
+
+
+def inline(model: onnx.ModelProto, operators: list[str]) -> onnx.ModelProto:
+    """Replace composite operators by the nodes that the ONNX standard defines them with."""
+    ids = [("", name) for name in operators]
+    with _seam(_ONNX_FAILURES, ModelError, "A composite operator cannot be expanded", "Export it again."):
+        return inliner.inline_selected_functions(model, ids, inline_schema_functions=True)
+
+
+def reference(model: onnx.ModelProto) -> list[NDArray[np.generic]]:
+    """Outputs of a model without inputs, computed by onnx's numpy reference."""
+    with _seam(_ONNX_FAILURES, ModelError, "A constant cannot be computed", "Export the model again."):
+        return list(ReferenceEvaluator(model).run(None, {}))
+
+
+class Session:
+    """One model in onnxruntime: one thread, no graph optimisation, so that what runs is what the file says."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 4
+        data = model.SerializeToString()
+        with _seam(_ORT_FAILURES, ModelError, "onnxruntime refuses the model", "Export it again."):
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self._outputs = [port.name for port in model.graph.output]
+
+    def run(self, feeds: Mapping[str, Any]) -> Tensors:
+        """Compute every output."""
+        with _seam(_ORT_FAILURES, ModelError, "The model fails on an input", "Check it with onnxruntime."):
+            values = self._session.run(self._outputs, dict(feeds))
+        return dict(zip(self._outputs, values, strict=True))
+
+
+def sentence(err: Exception) -> str:
+    """The first line of a foreign message that says something, short and without source locations."""
+    text = re.sub(r"\[(ONNXRuntimeError|ShapeInferenceError|TypeInferenceError)\]", " ", str(err))
+    text = re.sub(r"\S*/\S+\.(cc|h|cpp|py):\d+:?", " ", text)
+    text = re.sub(r"^\s*:?\s*\d+ : [A-Z_]+ : ", "", text)  # onnxruntime's number and name of the kind of failure
+    line = next((" ".join(line.split()) for line in text.splitlines() if line.strip(" :")), type(err).__name__)
+    line = "".join(letter if letter.isprintable() else "?" for letter in line).lstrip(" :")
+    return line[:240].rstrip(".") + "."

@@ -1,0 +1,150 @@
+"""Sizes for every dimension, and the opset: what must be settled before folding. Imported in the child only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
+from zkinfer.circuits.frontend import runtime
+from zkinfer.circuits.frontend.graph import DTYPES, Facts, copy, elements, is_default, opset, replace_all, static_shape
+from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+
+MAX_VALUE_ELEMENTS = 1 << 26
+LOWEST_TARGET, HIGHEST_TARGET = 9, 18
+
+
+def without_constant_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose inputs are only what a caller feeds: up to IR version 3 weights were listed there too."""
+    result = copy(model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    replace_all(result.graph.input, [port for port in result.graph.input if port.name not in constants])
+    # Inlining, converting and checking take such models as old; version 4 made the listing optional.
+    result.ir_version = max(result.ir_version, 4)
+    return result
+
+
+def with_fixed_shapes(model: onnx.ModelProto, dimensions: Mapping[str, int]) -> onnx.ModelProto:
+    """A copy whose inputs have sizes only; stale declarations of other shapes are dropped.
+
+    Raises:
+        UnsupportedModelError: a dimension other than the first has no size, and `dimensions` does not give it.
+    """
+    result = copy(model)
+    _refuse_unknown_names(result.graph, dimensions)
+    for port in result.graph.input:
+        for place, dim in enumerate(port.type.tensor_type.shape.dim):
+            if not dim.HasField("dim_value"):
+                dim.dim_value = _size(port.name, dim.dim_param, place, dimensions)
+        _check_size(port)
+    for port in result.graph.output:  # the declared sizes of outputs may name the dimensions just fixed
+        port.type.tensor_type.ClearField("shape")
+    del result.graph.value_info[:]
+    return result
+
+
+def _refuse_unknown_names(graph: onnx.GraphProto, dimensions: Mapping[str, int]) -> None:
+    named = {dim.dim_param for port in graph.input for dim in port.type.tensor_type.shape.dim}
+    for name in sorted(set(dimensions) - named):
+        raise UnsupportedModelError(
+            f"The model has no dimension named {name[:80]!r}.",
+            f"Its symbolic dimensions are: {', '.join(sorted(named - {''}))[:200] or 'none'}.",
+        )
+
+
+def _size(port: str, name: str, place: int, dimensions: Mapping[str, int]) -> int:
+    if name in dimensions:
+        return dimensions[name]
+    if place == 0:  # a batch: one proof is about one inference
+        return 1
+    if not name:
+        raise UnsupportedModelError(
+            f"Dimension {place} of input {port[:80]!r} has neither size nor name.", "Export with a fixed shape."
+        )
+    raise UnsupportedModelError(
+        f"Dimension {name[:80]!r} of input {port[:80]!r} has no size.", f"Give it one: --dim {name[:80]}=SIZE."
+    )
+
+
+def _check_size(port: onnx.ValueInfoProto) -> None:
+    shape = static_shape(port)
+    if shape is None or 0 in shape:
+        raise UnsupportedModelError(f"Input {port.name[:80]!r} has a dimension of size 0 or less.", "Export again.")
+    if elements(shape) > MAX_ELEMENTS:
+        raise ModelTooLargeError(
+            f"Input {port.name[:80]!r} has {elements(shape):,} elements, over {MAX_ELEMENTS:,}.",
+            "Make the input smaller.",
+        )
+
+
+def with_supported_opset(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model in an opset the engine's parser was tested with; unchanged where it is in one."""
+    target = min(max(opset(model), LOWEST_TARGET), HIGHEST_TARGET)
+    if target == opset(model):
+        return model
+    try:
+        return runtime.convert_opset(model, target)
+    except UnsupportedModelError as err:
+        return _renumbered(model, target, err)
+
+
+def _renumbered(model: onnx.ModelProto, target: int, failure: UnsupportedModelError) -> onnx.ModelProto:
+    """The same nodes under another opset number, where the checker finds them valid there.
+
+    The converter knows no way for many operators that did not change but for their list of types. Should the meaning
+    differ after all, the equivalence check refuses the model.
+    """
+    result = copy(model)
+    for entry in result.opset_import:
+        if is_default(entry.domain):
+            entry.version = target
+    try:
+        runtime.check(result)
+    except ModelError:
+        raise failure from None
+    return result
+
+
+def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with every inferable shape, none of them beyond what may be computed.
+
+    Raises:
+        ModelError: shapes contradict each other.
+        ModelTooLargeError: a value would be too large to compute.
+    """
+    result = runtime.infer_shapes(model)
+    for info in result.graph.value_info:
+        shape = static_shape(info)
+        if shape is not None and (len(shape) > MAX_RANK or elements(shape) > MAX_VALUE_ELEMENTS):
+            raise ModelTooLargeError(f"Value {info.name[:80]!r} has shape {list(shape)}.", "Use a smaller model.")
+    return result
+
+
+def specs(model: onnx.ModelProto) -> tuple[list[TensorSpec], list[TensorSpec]]:
+    """Inputs and outputs of a model with inferred shapes, as circuits see them.
+
+    Raises:
+        UnsupportedModelError: a shape or type is not known.
+    """
+    facts = Facts(model)
+    inputs = [_spec(port.name, facts) for port in model.graph.input]
+    return inputs, [_spec(port.name, facts) for port in model.graph.output]
+
+
+def _spec(name: str, facts: Facts) -> TensorSpec:
+    shape, kind = facts.shape(name), facts.dtype(name)
+    if shape is None or not kind:
+        raise UnsupportedModelError(
+            f"The shape of {name[:80]!r} depends on the input.", "Rewrite the model so that every shape is fixed."
+        )
+    if kind not in DTYPES:
+        raise UnsupportedModelError(f"{name[:80]!r} has an element type no circuit has.", "Cast it to float or int64.")
+    if 0 in shape or len(shape) > MAX_RANK:
+        raise ModelError(f"{name[:80]!r} has the impossible shape {list(shape)}.", "Export the model again.")
+    if elements(shape) > MAX_ELEMENTS:
+        raise ModelTooLargeError(f"{name[:80]!r} has {elements(shape):,} elements.", "Use a smaller model.")
+    return TensorSpec.model_validate({"name": name, "dtype": DTYPES[kind], "shape": shape})

@@ -1,0 +1,125 @@
+"""What a model may contain before anything is computed from it. Imported in the child only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.engines.ezkl.lowering import operators
+from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
+from zkinfer.circuits.frontend import exporter_artifacts
+from zkinfer.circuits.frontend.graph import DTYPES, is_default, opset, shape_of
+from zkinfer.circuits.frontend.load import MAX_NAME
+from zkinfer.circuits.frontend.summary import CONTEXT_INPUT, CONTEXT_OUTPUT
+from zkinfer.circuits.tensors import MAX_RANK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import onnx
+
+MIN_OPSET = 7
+MAX_OPSET = 26
+MAX_PORTS = 256
+_EXPORT = "Export the model again."
+
+
+def screen(model: onnx.ModelProto) -> None:
+    """Raise the first problem that `problems` finds."""
+    for problem in problems(model):
+        raise problem
+
+
+def problems(model: onnx.ModelProto) -> Iterator[ModelError]:
+    """Reasons to refuse the model that reading it shows, in a fixed order."""
+    yield from _parts(model)
+    yield from _opset(model)
+    yield from (problem for _, problem in refused_nodes(model.graph))
+    yield from _names(model.graph)
+    yield from _ports(model.graph)
+
+
+def _parts(model: onnx.ModelProto) -> Iterator[ModelError]:
+    if model.training_info:
+        yield UnsupportedModelError("The model holds training information.", "Export it for inference.")
+    if model.functions:
+        yield UnsupportedModelError(
+            f"The model defines its own function {model.functions[0].name[:80]!r}.",
+            "Inline functions before export (onnx.inliner, or torch's export with dynamo=False).",
+        )
+    if model.graph.quantization_annotation:
+        yield UnsupportedModelError("The model is annotated as quantised.", "Export the float model.")
+    if not model.graph.node:
+        yield ModelError("The model's graph is empty: it computes nothing.", _EXPORT)
+
+
+def _opset(model: onnx.ModelProto) -> Iterator[ModelError]:
+    versions = [entry.version for entry in model.opset_import if is_default(entry.domain)]
+    if len(versions) != 1:
+        yield ModelError("The model does not say which version of the ONNX operators it uses.", _EXPORT)
+    elif not MIN_OPSET <= opset(model) <= MAX_OPSET:
+        yield UnsupportedModelError(
+            f"The model uses opset {versions[0]}; {MIN_OPSET} to {MAX_OPSET} are understood.",
+            "Export it again with opset_version=17.",
+        )
+
+
+def refused_nodes(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, ModelError]]:
+    """Every node that no model may hold, and why."""
+    for node in graph.node:
+        refused = operators.refusal(node.op_type[:80], node.domain)
+        if refused is not None:
+            yield node, UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
+        elif any(entry.HasField("g") or entry.graphs for entry in node.attribute):
+            yield node, UnsupportedModelError(f"Node {label(node)} holds a graph of its own.", _EXPORT)
+        elif any(entry.ref_attr_name for entry in node.attribute):
+            yield node, ModelError(f"Node {label(node)} refers to a function's attribute outside of one.", _EXPORT)
+        elif exporter_artifacts.is_classical(node):
+            yield from ((node, problem) for problem in exporter_artifacts.problems(node, label(node)))
+
+
+def label(node: onnx.NodeProto) -> str:
+    """How messages name a node."""
+    return repr((node.name or next(iter(node.output), ""))[:80])
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[ModelError]:
+    inputs = [port.name for port in graph.input]
+    outputs = [port.name for port in graph.output]
+    constants = [tensor.name for tensor in graph.initializer]
+    computed = [name for node in graph.node for name in node.output if name]
+    for names in (outputs, [*computed, *constants], [*computed, *inputs]):
+        if len(set(names)) != len(names):
+            yield ModelError("The model uses one name for two values.", _EXPORT)
+    for name in (CONTEXT_INPUT, CONTEXT_OUTPUT):
+        if name in {*inputs, *computed, *constants}:
+            yield UnsupportedModelError(f"The name {name!r} is reserved for the context of a proof.", "Rename it.")
+    if set(outputs) & set(inputs):
+        both = min(set(outputs) & set(inputs))
+        yield UnsupportedModelError(f"Output {both[:80]!r} is an input, unchanged.", "Remove that output.")
+
+
+def _ports(graph: onnx.GraphProto) -> Iterator[ModelError]:
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [port for port in graph.input if port.name not in constants]
+    if not inputs or not graph.output:
+        yield ModelError(f"The model has no {'output' if inputs else 'input'}.", _EXPORT)
+    if max(len(inputs), len(graph.output)) > MAX_PORTS:
+        yield ModelTooLargeError(f"The model has more than {MAX_PORTS} inputs or outputs.", "Stack them.")
+    for port in inputs:
+        yield from _port(port)
+        if shape_of(port) is None:
+            yield UnsupportedModelError(f"Input {port.name[:80]!r} has no declared rank.", "Export with shapes.")
+    for port in graph.output:
+        yield from _port(port)
+
+
+def _port(port: onnx.ValueInfoProto) -> Iterator[ModelError]:
+    name = repr(port.name[:80])
+    if not port.name or len(port.name) > MAX_NAME or not port.name.isprintable():
+        yield ModelError(f"The port name {name} is empty, too long or not printable.", "Rename it.")
+    kind = port.type.WhichOneof("value")
+    declared = port.type.tensor_type.elem_type
+    if kind not in (None, "tensor_type") or (kind and declared and declared not in DTYPES):
+        yield UnsupportedModelError(f"{name} is not a tensor of numbers.", "Use float32, integers or bool.")
+    if len(shape_of(port) or ()) > MAX_RANK:
+        yield UnsupportedModelError(f"{name} has more than {MAX_RANK} dimensions.", "Flatten some of them.")

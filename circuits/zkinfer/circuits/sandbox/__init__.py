@@ -1,0 +1,1 @@
+"""Child processes with limits: run one function, or hold a session open."""

@@ -1,0 +1,195 @@
+"""Run one function in a fresh, limited, killable process.
+
+Parsers of hostile files and proving engines hold the interpreter lock, panic, and can eat all memory. Here such a
+call costs at most its limits: `run` starts a new interpreter (never a fork) in its own session with a scrubbed
+environment, bounds its memory, processor time and wall time, and kills it with its descendants when the caller
+leaves. If the caller itself is killed, the kernel kills the child.
+
+Request and answer are JSON. The child's answer is data from a process that read hostile input: it is size-capped
+and never unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import math
+import os
+import re
+import selectors
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits.errors import EngineCrashedError, EngineError
+from zkinfer.circuits.sandbox import processes, resources
+from zkinfer.circuits.sandbox.cancel import stop_descriptor, stopped
+from zkinfer.circuits.sandbox.deadline import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_ANSWER_BYTES = 1 << 28
+PARSING = 1_800_000_000  # bytes of address space for reading an untrusted model
+MAPPED = 1 << 29  # bytes of address space that libraries and stacks take, and hardly fill
+_FRACTION = re.compile(rb"[01]\.\d{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one child may use: wall-clock seconds, and bytes of address space (None: no bound).
+
+    Processor time is bounded to the same seconds on every core. Where the child yields, that is the bound, and the
+    wall clock is read as `Patience` says.
+    """
+
+    seconds: float = 3600.0
+    memory: int | None = None
+
+    @classmethod
+    def for_parsing(cls) -> Limits:
+        """Limits for reading an untrusted model: a minute, and with its caller less than 2 GB."""
+        return cls(seconds=60.0, memory=PARSING)
+
+    @classmethod
+    def for_verifying(cls) -> Limits:
+        """Limits for rebuilding and checking what a stranger published: ten minutes and half of the free memory."""
+        return cls(seconds=600.0, memory=resources.available_memory() // 2)
+
+    @classmethod
+    def for_engine(cls) -> Limits:
+        """Limits for proving: an hour and what memory may be used."""
+        return cls(seconds=3600.0).within(resources.usable_memory())
+
+    def within(self, memory: int) -> Limits:
+        """The same with address space for so many bytes of memory, if that is less."""
+        space = memory + MAPPED
+        return replace(self, memory=space if self.memory is None else min(self.memory, space))
+
+
+def run(
+    function: str,
+    arguments: dict[str, Any],
+    *,
+    limits: Limits,
+    progress: Callable[[float], None] | None = None,
+) -> Any:  # noqa: ANN401 - any JSON value
+    """Call `module:function(**arguments)` in a child and return its JSON answer.
+
+    Args:
+        function: dotted module and function name, `zkinfer.circuits.engines.ezkl.worker:prove`.
+        arguments: JSON values; bulk data travels in files named by them.
+        limits: what the child may use.
+        progress: called with a fraction 0..1 whenever the child reports one.
+
+    Raises:
+        ZkinferError: the same error, by name, that the function raised.
+        EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died.
+        StoppedError: the caller's `stoppable` block was told to stop.
+    """
+    oom_kills = resources.oom_kills()
+    with _started() as (process, answer_fd):
+        patience = Patience(process.pid, limits.seconds, yields=processes.yields())
+        request = {"function": function, "arguments": arguments, **asdict(limits)}
+        assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
+        with contextlib.suppress(BrokenPipeError):  # it died already: the exit status says why
+            process.stdin.write(json.dumps(request).encode())
+            process.stdin.close()
+        answer, noise = _read_until_end(process, answer_fd, patience, progress)
+        status = _wait(process, patience)
+    if answer:
+        return _opened(answer, status, noise, oom_kills)
+    raise processes.death(status, noise, oom_kills)
+
+
+@contextlib.contextmanager
+def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    process, read_end = processes.start(__name__)
+    try:
+        yield process, read_end
+    finally:
+        os.close(read_end)
+        processes.kill(process)
+
+
+def _wait(process: subprocess.Popen[bytes], patience: Patience) -> int:
+    while True:
+        try:
+            return process.wait(max(1.0, patience.left()))
+        except subprocess.TimeoutExpired:
+            patience.require()
+
+
+def _read_until_end(
+    process: subprocess.Popen[bytes],
+    answer_fd: int,
+    patience: Patience,
+    progress: Callable[[float], None] | None,
+) -> tuple[bytes, str]:
+    assert process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
+    received = bytearray()
+    noise = bytearray()
+    open_ends = {answer_fd, process.stderr.fileno()}
+    with selectors.DefaultSelector() as selector:
+        selector.register(answer_fd, selectors.EVENT_READ, received)
+        selector.register(process.stderr, selectors.EVENT_READ, noise)
+        stop = stop_descriptor()
+        if stop is not None:
+            selector.register(stop, selectors.EVENT_READ)
+        while open_ends:
+            ready = selector.select(patience.left())
+            patience.require()  # whatever was read: a child may chatter past its time
+            for key, _ in ready:
+                if key.fd == stop:
+                    raise stopped()
+                chunk = os.read(key.fd, 1 << 16)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                    open_ends.discard(key.fd)
+                key.data.extend(chunk)
+            _report_progress(received, progress)
+            del noise[: -processes.STDERR_TAIL]
+            if len(received) > MAX_ANSWER_BYTES:
+                raise EngineCrashedError("The engine's answer is larger than any answer can be.")
+    return bytes(received), noise.decode(errors="replace")
+
+
+def _report_progress(received: bytearray, progress: Callable[[float], None] | None) -> None:
+    """Take complete `progress` lines off the front; the answer is the one line without a newline."""
+    while (end := received.find(b"\n")) >= 0:
+        line = bytes(received[:end])
+        del received[: end + 1]
+        if progress is not None and _FRACTION.fullmatch(line):
+            progress(float(line))
+
+
+def _opened(answer: bytes, status: int, noise: str, oom_kills: int | None) -> Any:  # noqa: ANN401 - any JSON value
+    def no_answer(_: Exception) -> EngineError:  # one that died in the middle of answering is dead
+        return processes.death(status, noise, oom_kills) if status else processes.nonsense()
+
+    return processes.value_in(answer, no_answer)
+
+
+# --- the child's side -------------------------------------------------------------------------------------------
+
+
+def report(fraction: float) -> None:
+    """Tell the parent how far the work is (0..1); call it from inside a function that `run` started."""
+    os.write(processes.answer_fd(), f"{fraction:.4f}\n".encode())
+
+
+def _main() -> None:
+    processes.die_with_parent()
+    request = json.load(sys.stdin)
+    processes.limit(math.ceil(request["seconds"] * (os.cpu_count() or 1)), request["memory"])
+    module, _, name = request["function"].partition(":")
+    answer = processes.answer_of(lambda: getattr(importlib.import_module(module), name)(**request["arguments"]))
+    with os.fdopen(processes.answer_fd(), "wb") as out:
+        out.write(answer)
+    os._exit(0)  # the answer is out: threads of an engine, which may crash or hang at the end, are not waited for
+
+
+if __name__ == "__main__":
+    _main()

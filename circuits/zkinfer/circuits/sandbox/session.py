@@ -1,0 +1,244 @@
+"""A long-lived child process: opened once, called many times, with the limits of `zkinfer.circuits.sandbox.child`.
+
+Starting an interpreter and an engine takes longer than most forward passes. A session pays that once. Its messages
+are JSON after their length in four bytes; they pass through pipes, so that nothing of an inference reaches a disk.
+
+A session belongs to one thread at a time. The kernel kills the child when the *thread* that opened it ends, so that
+thread must live as long as the session; `kill` alone may be called from another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from zkinfer.circuits.errors import (
+    EngineCrashedError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    ZkinferError,
+)
+from zkinfer.circuits.sandbox import processes, resources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from zkinfer.circuits.sandbox.child import Limits
+
+    Handler = Callable[..., Any]
+
+MAX_MESSAGE_BYTES = 1 << 28
+_LENGTH = 4
+_CHUNK = 1 << 16
+_DYING = 2.0
+_ENDS = (EngineCrashedError, EngineMemoryError, EngineTimeoutError)
+
+
+class Session:
+    """A child in which `module:function(**arguments)` returned a handler that answers requests.
+
+    Args:
+        function: what opens the session; it returns a function of keyword arguments with a JSON value.
+        arguments: JSON values.
+        limits: seconds for opening and for each request, and memory; processor time is not bounded.
+
+    Raises:
+        ZkinferError: the same error, by name, that the function raised.
+        EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died.
+    """
+
+    def __init__(self, function: str, arguments: dict[str, Any], *, limits: Limits) -> None:
+        self._seconds, self._oom_kills = limits.seconds, resources.oom_kills()
+        self._process, self._answers = processes.start(__name__)
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
+        assert self._process.stderr is not None  # noqa: S101
+        self._requests, self._errors = self._process.stdin.fileno(), self._process.stderr.fileno()
+        os.set_blocking(self._errors, False)
+        os.set_blocking(self._requests, False)  # a child that does not read must not hold its caller
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._answers, selectors.EVENT_READ)
+        self._selector.register(self._errors, selectors.EVENT_READ)
+        self._noise = bytearray()
+        self._open = True
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(self.close)
+            self._exchange({"function": function, "arguments": arguments, "memory": limits.memory})
+            undoing.pop_all()
+
+    def ask(self, **request: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Let the handler answer a request.
+
+        After an error of the handler the session goes on. One that timed out, died or answered nonsense is closed.
+
+        Raises:
+            ZkinferError: the same error, by name, that the handler raised.
+            EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died, now or before.
+        """
+        if not self._open:
+            raise EngineCrashedError("The session with the engine is over.", "Open another one.")
+        return self._exchange(request)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it makes sense to ask again."""
+        return self._open
+
+    def kill(self) -> None:
+        """End the child at once, also from another thread; whoever waits for an answer gets an error."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill the child and free what belongs to it."""
+        if self._open:
+            self._open = False
+            self._selector.close()
+            os.close(self._answers)
+            processes.kill(self._process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _exchange(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+        deadline = time.monotonic() + self._seconds
+        with contextlib.ExitStack() as undoing:
+            # What the handler refuses leaves it able to go on. After anything else, nobody knows any more which answer
+            # is to which request.
+            undoing.callback(self.close)
+            try:
+                self._send(json.dumps(request).encode(), deadline)
+                value = processes.value_in(self._received(deadline), lambda _: processes.nonsense())
+            except _ENDS:
+                raise
+            except ZkinferError:
+                undoing.pop_all()
+                raise
+            undoing.pop_all()
+        return value
+
+    def _send(self, message: bytes, deadline: float) -> None:
+        rest = memoryview(len(message).to_bytes(_LENGTH, "little") + message)
+        while rest := rest[self._written(rest) :]:
+            self._selector.register(self._requests, selectors.EVENT_WRITE)
+            self._wait(deadline)
+            self._selector.unregister(self._requests)
+
+    def _written(self, data: memoryview) -> int:
+        try:
+            return os.write(self._requests, data)
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError as err:
+            raise self._death() from err
+
+    def _received(self, deadline: float) -> bytearray:
+        """One whole message, without its length."""
+        received = self._chunk(deadline)
+        while len(received) < _LENGTH:
+            received += self._chunk(deadline)
+        length = int.from_bytes(received[:_LENGTH], "little")
+        if length > MAX_MESSAGE_BYTES:
+            raise processes.nonsense()
+        del received[:_LENGTH]
+        while len(received) < length:
+            received += self._chunk(deadline)
+        if len(received) > length:  # more than it was asked
+            raise processes.nonsense()
+        return received
+
+    def _chunk(self, deadline: float) -> bytearray:
+        while self._answers not in self._wait(deadline):
+            pass
+        chunk = os.read(self._answers, _CHUNK)
+        if not chunk:
+            raise self._death()
+        return bytearray(chunk)
+
+    def _wait(self, deadline: float) -> list[int]:
+        """The descriptors that are ready; what the child writes to stderr is kept, for the case of its death."""
+        ready = [key.fd for key, _ in self._selector.select(max(0.0, deadline - time.monotonic()))]
+        if not ready or time.monotonic() > deadline:  # a child may chatter past its time
+            raise processes.late()
+        if self._errors in ready:
+            self._keep_noise()
+        return ready
+
+    def _keep_noise(self) -> bool:
+        """Take what there is; whether there was any."""
+        try:
+            chunk = os.read(self._errors, _CHUNK)
+        except BlockingIOError:
+            return False
+        self._noise += chunk
+        del self._noise[: -processes.STDERR_TAIL]
+        if not chunk and self._errors in self._selector.get_map():  # closed
+            self._selector.unregister(self._errors)
+        return bool(chunk)
+
+    def _death(self) -> EngineError:
+        """Why the child stopped answering."""
+        try:
+            status = self._process.wait(_DYING)
+        except subprocess.TimeoutExpired:  # it closed its pipe and goes on
+            return processes.nonsense()
+        while self._keep_noise():
+            pass
+        return processes.death(status, self._noise.decode(errors="replace"), self._oom_kills)
+
+
+# --- the child's side -------------------------------------------------------------------------------------------
+
+
+def _main() -> None:
+    processes.die_with_parent()
+    opening = _next_request()
+    assert opening is not None  # noqa: S101 - the parent sends one, or this process is dead
+    processes.limit(None, opening["memory"])
+    handlers: list[Handler] = []
+    _reply(processes.answer_of(lambda: handlers.append(_handler(opening))))
+    gc.freeze()  # what was loaded stays: no request need pay for looking through it again
+    while handlers and (request := _next_request()) is not None:
+        _reply(processes.answer_of(lambda: handlers[0](**request)))
+    os._exit(0)  # threads of an engine are not waited for
+
+
+def _handler(opening: dict[str, Any]) -> Handler:
+    module, _, name = opening["function"].partition(":")
+    handler: Handler = getattr(importlib.import_module(module), name)(**opening["arguments"])
+    return handler
+
+
+def _next_request() -> dict[str, Any] | None:
+    """None at the end."""
+    length = sys.stdin.buffer.read(_LENGTH)
+    if len(length) < _LENGTH:
+        return None
+    request: dict[str, Any] = json.loads(sys.stdin.buffer.read(int.from_bytes(length, "little")))
+    return request
+
+
+def _reply(message: bytes) -> None:
+    rest = memoryview(len(message).to_bytes(_LENGTH, "little") + message)
+    while rest:
+        rest = rest[os.write(processes.answer_fd(), rest) :]
+
+
+if __name__ == "__main__":
+    _main()

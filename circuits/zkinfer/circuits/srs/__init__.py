@@ -1,0 +1,33 @@
+"""Trusted setups: which ceremonies we know, how a file is checked, where files are kept and fetched from."""
+
+from zkinfer.circuits.srs.ceremonies import (
+    CEREMONIES,
+    HERMEZ,
+    INSECURE_DEV,
+    PERPETUAL_POWERS_OF_TAU,
+    Ceremony,
+    Progress,
+    SetupReport,
+    TrustedSetup,
+)
+from zkinfer.circuits.srs.check import check_setup, identify_setup
+from zkinfer.circuits.srs.download import fetch_setup
+from zkinfer.circuits.srs.insecure_dev import MAX_DEV_LOG_ROWS, generate_insecure_dev
+from zkinfer.circuits.srs.store import SetupStore
+
+__all__ = [
+    "CEREMONIES",
+    "HERMEZ",
+    "INSECURE_DEV",
+    "MAX_DEV_LOG_ROWS",
+    "PERPETUAL_POWERS_OF_TAU",
+    "Ceremony",
+    "Progress",
+    "SetupReport",
+    "SetupStore",
+    "TrustedSetup",
+    "check_setup",
+    "fetch_setup",
+    "generate_insecure_dev",
+    "identify_setup",
+]

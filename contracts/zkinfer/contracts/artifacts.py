@@ -1,0 +1,154 @@
+"""The compiled contracts that this version ships: what to deploy, how to call it, how to recognise it on a chain.
+
+The files are written by contracts/build.py from the sources, and compared with them in CI. Reading them needs neither
+node nor a compiler, nor any library for chains.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Literal, get_args
+
+from zkinfer.contracts.errors import ArtifactError, CodeMismatchError
+from zkinfer.contracts.keccak import keccak256
+
+ContractName = Literal[
+    "DedicatedHalo2Adapter",
+    "DigitLock",
+    "ERC7992Adapter",
+    "ERC8004Validator",
+    "EmergencyStop",
+    "Halo2VerifierReusable",
+    "InferenceLedger",
+    "LedgerResolver",
+    "ModelRegistry",
+    "ReusableHalo2Adapter",
+    "TimelockController",
+    "VerifierRouter",
+]
+CONTRACTS: Final[tuple[ContractName, ...]] = get_args(ContractName)
+_STORE_PREFIX, _STORE_CODE = b"\x61", bytes.fromhex("80600a3d393df3")
+_MOST_WORDS = 767
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A compiled contract.
+
+    `creation` is the code to deploy, to which the encoded arguments of the constructor are appended; `deployed` is
+    what then lies on the chain, but for the `immutables`, which are places (start, length) that the constructor fills
+    in and are zero here. `code_hash` is the keccak256 of `deployed`. `storage` says where each state variable lies.
+    """
+
+    name: ContractName
+    abi: list[dict[str, Any]]
+    creation: bytes
+    deployed: bytes
+    immutables: tuple[tuple[int, int], ...]
+    code_hash: str
+    storage: tuple[dict[str, Any], ...]
+
+    def require_code(self, code: bytes) -> None:
+        """Return if this is the code of this contract, whatever its immutables; raise CodeMismatchError if not.
+
+        What the immutables are must be asked for and compared by the caller: they name the contracts it relies on.
+        """
+        if self._masked(code) != self.deployed:
+            raise CodeMismatchError(
+                f"The code is not that of {self.name}: {len(code)} bytes, keccak256 0x{keccak256(code).hex()}.",
+                "It was deployed by another version of zkinfer, or is another contract.",
+            )
+
+    def _masked(self, code: bytes) -> bytes:
+        masked = bytearray(code)
+        for start, length in self.immutables:
+            if start + length <= len(masked):
+                masked[start : start + length] = bytes(length)
+        return bytes(masked)
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The circuit of y = max(x, 0), whose answer the emergency stop knows: its ONNX file and its verifying key.
+
+    `setup` is the SHA-256 of tau*G2 of the key's trusted setup; `run_arguments` are what to compile the file with, to
+    make the key again.
+    """
+
+    onnx: bytes
+    run_arguments: dict[str, Any]
+    key: bytes
+    key_digest: str
+    setup: str
+
+
+@cache
+def load(name: ContractName) -> Artifact:
+    """The artifact of a contract; raises ArtifactError where it is damaged or missing."""
+    document = _read(name)
+    try:
+        artifact = Artifact(
+            name=name,
+            abi=document["abi"],
+            creation=_bytes(document["bytecode"]),
+            deployed=_bytes(document["deployedBytecode"]),
+            immutables=tuple((start, length) for start, length in document["immutables"]),
+            code_hash=document["codeHash"],
+            storage=tuple(document["storage"]),
+        )
+    except (KeyError, TypeError, ValueError) as err:
+        raise _damaged(name) from err
+    if artifact.code_hash != "0x" + keccak256(artifact.deployed).hex():
+        raise _damaged(name)
+    return artifact
+
+
+@cache
+def load_canary() -> Canary:
+    """The canary; raises ArtifactError where it is damaged or missing."""
+    document = _read("canary")
+    try:
+        canary = Canary(
+            onnx=_bytes(document["onnx"]),
+            run_arguments=document["runArguments"],
+            key=_bytes(document["key"]),
+            key_digest=document["keyDigest"],
+            setup=document["setup"],
+        )
+    except (KeyError, TypeError, ValueError) as err:
+        raise _damaged("canary") from err
+    if canary.key_digest != "0x" + keccak256(canary.key).hex():
+        raise _damaged("canary")
+    return canary
+
+
+def key_store_code(key: bytes) -> bytes:
+    """The creation code of a contract whose code is a STOP byte and the words of a verifying key, as in CodeStore.sol.
+
+    Raises ArtifactError for anything but 1 to 767 words.
+    """
+    if len(key) % 32 or not 0 < len(key) <= 32 * _MOST_WORDS:
+        raise ArtifactError(f"A key of {len(key)} bytes does not fit into the code of a contract.")
+    return _STORE_PREFIX + (len(key) + 1).to_bytes(2, "big") + _STORE_CODE + b"\0" + key
+
+
+def _read(name: str) -> dict[str, Any]:
+    resource = files("zkinfer.contracts").joinpath("compiled", f"{name}.json")
+    try:
+        document = json.loads(resource.read_bytes())
+    except (OSError, ValueError) as err:
+        raise _damaged(name) from err
+    if not isinstance(document, dict):
+        raise _damaged(name)
+    return document
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def _damaged(name: str) -> ArtifactError:
+    return ArtifactError(f"The artifact {name[:80]!r} is missing or damaged.", "Install zkinfer again.")

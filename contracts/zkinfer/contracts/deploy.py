@@ -1,0 +1,274 @@
+"""Putting the contracts on a chain, at addresses that follow from what they are.
+
+Each is created through the factory that most chains have at one address, with CREATE2: its address is a hash of its
+code and arguments. So to deploy twice changes nothing, and what lies at an address is what was meant to lie there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from zkinfer.contracts.abi import constructor_data
+from zkinfer.contracts.artifacts import key_store_code, load, load_canary
+from zkinfer.contracts.errors import DeploymentError, RevertedError
+from zkinfer.contracts.keccak import keccak256, words
+from zkinfer.contracts.registration import SELECTOR
+from zkinfer.contracts.requests import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zkinfer.contracts.artifacts import ContractName
+    from zkinfer.contracts.chain import Chain
+
+    OnPart = Callable[[str, str, bool], None]
+
+FACTORY: Final = "0x4e59b44847b379578588920ca78fbf26c0b4956c"
+"""Arachnid's deterministic deployment proxy: calldata is a salt and creation code."""
+_FACTORY_CODE_HASH: Final = "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"
+# Signed once, by a key that nobody has: the same transaction makes the factory on every chain.
+_FACTORY_MAKER: Final = "0x3fab184622dc19b6109349b94811493bf2a45362"
+_FACTORY_MAKER_NEEDS: Final = 10**16
+_FACTORY_TRANSACTION: Final = (
+    "f8a58085174876e800830186a08080b853604580600e600039806000f350fe"
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b"
+    "8082525050506014600cf31ba0" + "22" * 32 + "a0" + "22" * 32
+)
+# A transaction (21,000) that creates (32,000), and what constructors store; then each byte of code.
+_CREATION_GAS, _GAS_OF_CODE, _PREPARE_GAS = 250_000, 200, 500_000
+REGISTERED_KEYS: Final = 0  # the slot of the generated verifier's map of keys
+CANARY_KEY: Final = "CanaryKey"
+RECOVERY: Final = (
+    "Use a listing under the selector of a verifier that runs, or deploy the version of zkinfer that has a sound one."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """Who may do what, on one deployment.
+
+    Args:
+        guardian: may stop the verifier, for ever.
+        proposers: may schedule and cancel changes of the router at the timelock, and execute them when due.
+        delay: seconds that such a change waits.
+        test: whether models under `insecure-dev`, whose proofs anybody can forge, may be registered.
+    """
+
+    guardian: str
+    proposers: tuple[str, ...]
+    delay: int = 2 * 24 * 3600
+    test: bool = False
+
+
+def create2_address(salt: bytes, creation_hash: bytes) -> str:
+    """Where the factory puts the contract whose creation code, arguments included, has this hash."""
+    return "0x" + keccak256(b"\xff" + bytes.fromhex(FACTORY[2:]) + salt + creation_hash)[12:].hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One contract of a deployment: its code with arguments, and the address that follows."""
+
+    name: str
+    creation: bytes
+    salt: bytes
+
+    @property
+    def address(self) -> str:
+        """Where CREATE2 puts it."""
+        return create2_address(self.salt, keccak256(self.creation))
+
+    @property
+    def gas(self) -> int:
+        """About what creating it takes, rather more than less: by its bytes, and some storage."""
+        zeros = self.creation.count(0)
+        sent = 4 * zeros + 16 * (len(self.creation) - zeros)
+        return _CREATION_GAS + sent + _GAS_OF_CODE * len(self.creation)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All contracts of a deployment, in the order in which they are created."""
+
+    governance: Governance
+    parts: tuple[Part, ...]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Addresses by name."""
+        return {part.name: part.address for part in self.parts}
+
+
+def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
+    """What a deployment under this governance consists of; the same on every chain."""
+    parts: dict[str, Part] = {}
+
+    def add(name: ContractName, *arguments: object) -> str:
+        parts[name] = Part(name, constructor_data(name, arguments), salt)
+        return parts[name].address
+
+    canary = load_canary()
+    parts[CANARY_KEY] = Part(CANARY_KEY, key_store_code(canary.key), salt)
+    adapter = add("ReusableHalo2Adapter", add("Halo2VerifierReusable"))
+    digest = bytes.fromhex(canary.key_digest[2:])
+    stop = add("EmergencyStop", adapter, governance.guardian, parts[CANARY_KEY].address, digest)
+    proposers = list(governance.proposers)
+    timelock = add("TimelockController", governance.delay, proposers, proposers, NOBODY)
+    router = add("VerifierRouter", timelock, [stop])
+    registry = add("ModelRegistry", router, governance.test)
+    add("InferenceLedger", registry, router)
+    add("ERC7992Adapter", registry, router)
+    return Plan(governance, tuple(parts.values()))
+
+
+def deploy(chain: Chain, wanted: Plan, on_part: OnPart = lambda *_: None) -> list[str]:
+    """Create what is missing, and return the names of what was created: none where all was there.
+
+    `on_part` is told of each part: name, address, and whether it is created now.
+
+    A chain that rehearses quotes what is missing, from the size of the code: what a constructor asks of the contracts
+    before it cannot be tried while they are missing.
+
+    Who governs what was there before is not looked at; see `verify_deployment`.
+
+    Raises:
+        DeploymentError: the factory is another contract, the code that came to lie somewhere is not ours, or what was
+            there before was stopped: then nothing is created.
+        ChainError: the chain refused; what was created before stays, and to deploy again goes on there.
+    """
+    _require_not_stopped(chain, wanted)
+    _ensure_factory(chain)
+    made = create_missing(chain, wanted.parts, on_part)
+    _prepare_canary(chain, wanted.addresses)
+    if chain.sends:
+        verify_running(chain, wanted)
+    return made
+
+
+def verify_running(chain: Chain, wanted: Plan) -> None:
+    """Return if every part lies on the chain as planned, proofs are verified by it and can be; raise if not.
+
+    An address is a hash of code and arguments, so that code at the address says what the constructor was given. Who
+    governs it since, `verify_deployment` finds out: that changes by rule, and changes no answer.
+
+    Raises DeploymentError, which names the part, or CodeMismatchError.
+    """
+    verify_code(chain, wanted)
+    require_running(chain, wanted)
+
+
+def require_running(chain: Chain, wanted: Plan) -> None:
+    """Return if proofs are verified by the verifier for all circuits and can be; raise DeploymentError if not.
+
+    The caller has compared the code.
+    """
+    at, digest = wanted.addresses, load_canary().key_digest
+    route = _route(chain, at["VerifierRouter"])
+    require_home(chain, wanted)
+    expected: list[tuple[str, object, object, str]] = [
+        ("the route", at["EmergencyStop"], route, ""),
+        ("whether the verifier runs", True, chain.read("EmergencyStop", at["EmergencyStop"], "live"), RECOVERY),
+        ("the canary's key", 1, _registered(chain, at["Halo2VerifierReusable"], digest), "Deploy again."),
+    ]
+    for what, planned, found, cure in expected:
+        if found != planned:
+            raise DeploymentError(f"On chain {chain.id} {what} is {found!r} instead of {planned!r}.", cure)
+
+
+def require_home(chain: Chain, wanted: Plan) -> None:
+    """Return if the ledger was deployed on this very chain, not before it split; raise DeploymentError if not."""
+    home = chain.read("InferenceLedger", wanted.addresses["InferenceLedger"], "HOME_CHAIN")
+    if home != chain.id:
+        raise DeploymentError(f"On chain {chain.id} the ledger's chain is {home!r} instead of {chain.id!r}.")
+
+
+def verify_code(chain: Chain, wanted: Plan) -> None:
+    """Return if every part lies on the chain as planned, stopped or not; raise DeploymentError if not."""
+    for part in wanted.parts:
+        _require_part(chain, part)
+
+
+def _require_not_stopped(chain: Chain, wanted: Plan) -> None:
+    """A stop follows from adapter, guardian and salt, so another deployment may have used, and stopped, this one."""
+    stop = wanted.addresses["EmergencyStop"]
+    if chain.code(stop) and not chain.read("EmergencyStop", stop, "live"):
+        raise DeploymentError(
+            f"The verifier at {stop} on chain {chain.id} was stopped, for ever; nothing that relies on it can work.",
+            "Deploy a version of zkinfer that mends it; another --salt creates the same code, and the same fault.",
+        )
+
+
+def _route(chain: Chain, router: str) -> str:
+    try:
+        return str(chain.read("VerifierRouter", router, "verifierOf", SELECTOR))
+    except RevertedError as err:  # the constructor made it
+        raise DeploymentError(
+            f"On chain {chain.id} the route of 0x{SELECTOR.hex()} was removed, for ever.",
+            RECOVERY,
+        ) from err
+
+
+def require_there(chain: Chain, name: str, address: str) -> bytes:
+    """The code at an address; raises DeploymentError where there is none."""
+    code = chain.code(address)
+    if not code:
+        raise DeploymentError(f"There is no {name} at {address} on chain {chain.id}.", "Deploy first.")
+    return code
+
+
+def _require_part(chain: Chain, part: Part) -> None:
+    code = require_there(chain, part.name, part.address)
+    if part.name == CANARY_KEY:
+        if code != b"\0" + load_canary().key:
+            raise DeploymentError(f"What lies at {part.address} is not the canary's key.")
+        return
+    load(part.name).require_code(code)
+
+
+def create_missing(chain: Chain, parts: Iterable[Part], on_part: OnPart) -> list[str]:
+    """Create those that are not there, in order, and return their names; see `deploy`."""
+    made = []
+    for part in parts:
+        missing = not chain.code(part.address)
+        on_part(part.name, part.address, missing)
+        if missing:
+            _create(chain, part)
+            made.append(part.name)
+    return made
+
+
+def _create(chain: Chain, part: Part) -> None:
+    gas = None if chain.sends else part.gas
+    chain.ensure(
+        lambda: bool(chain.code(part.address)), lambda: chain.send(FACTORY, part.salt + part.creation, gas=gas)
+    )
+
+
+def _prepare_canary(chain: Chain, at: dict[str, str]) -> None:
+    gas = None if chain.sends else _PREPARE_GAS
+    digest = load_canary().key_digest
+    chain.ensure(
+        lambda: bool(_registered(chain, at["Halo2VerifierReusable"], digest)),
+        lambda: chain.write("ReusableHalo2Adapter", at["ReusableHalo2Adapter"], "prepare", at[CANARY_KEY], gas=gas),
+    )
+
+
+def _registered(chain: Chain, verifier: str, digest: str) -> int:
+    return chain.storage(verifier, int.from_bytes(keccak256(words([digest, REGISTERED_KEYS])), "big"))
+
+
+def _ensure_factory(chain: Chain) -> None:
+    if not chain.code(FACTORY):
+        chain.ensure(
+            lambda: chain.balance(_FACTORY_MAKER) >= _FACTORY_MAKER_NEEDS,
+            lambda: chain.send(_FACTORY_MAKER, value=_FACTORY_MAKER_NEEDS),
+        )
+        if not chain.sends:
+            return
+        chain.publish(bytes.fromhex(_FACTORY_TRANSACTION))
+    if keccak256(chain.code(FACTORY)).hex() != _FACTORY_CODE_HASH:
+        raise DeploymentError(
+            f"There is no deployment factory at {FACTORY} on chain {chain.id}, or another contract.",
+            "Chains that take only transactions with a chain id need their operator to put it there.",
+        )

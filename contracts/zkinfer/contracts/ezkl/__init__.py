@@ -1,0 +1,1 @@
+"""What ezkl's Solidity verifiers need: patches, the compiler, dedicated verifiers."""

@@ -1,0 +1,138 @@
+"""The registry of models and the emergency stop of one deployment, in Python's types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.contracts.abi import hex_to_bytes
+from zkinfer.contracts.errors import TransactionFailedError
+from zkinfer.contracts.registration import STATUSES, VISIBILITIES, Listing
+from zkinfer.contracts.requests import listing_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from web3.types import TxReceipt
+
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.registration import Registration, Status
+    from zkinfer.contracts.requests import Request
+
+    Posted = tuple[Request, bytes, Sequence[int]]
+
+
+class Registry:
+    """The registry at an address."""
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self._chain = chain
+        self.address = address
+
+    def register(self, registration: Registration) -> str:
+        """Register a model for the paying account, unless it did so before; returns the listing.
+
+        Raises:
+            RevertedError: the registry refuses, among others a setup that is not trusted.
+            AlreadyRegisteredError: it is listed, and not like this: revoked, or with another fee.
+        """
+        listing = listing_of(registration, self._chain.address)
+        said = (
+            hex_to_bytes(registration.onnx_digest),
+            registration.selector,
+            VISIBILITIES.index(registration.visibility),
+            registration.inputs,
+            registration.outputs,
+            registration.fee,
+            registration.uri,
+        )
+        key = [registration.key[i : i + 32] for i in range(0, len(registration.key), 32)]
+        self._chain.ensure(
+            lambda: self.status(listing) != "unknown",
+            lambda: self._write("register", said, key),
+        )
+        if self.status(listing) != "unknown":  # as after a rehearsal
+            self.listing(listing).require(registration)
+        return listing
+
+    def listing(self, listing: str) -> Listing:
+        """All that the registry says of a listing; raises RevertedError where there is none."""
+        return Listing.of(self._chain.read("ModelRegistry", self.address, "modelOf", hex_to_bytes(listing)))
+
+    def status(self, listing: str) -> Status:
+        """How far a listing may be relied on; `unknown` where there is none."""
+        number: int = self._chain.read("ModelRegistry", self.address, "statusOf", hex_to_bytes(listing))
+        return STATUSES[number]
+
+    def model_id(self, listing: str) -> str:
+        """The model of a listing; raises RevertedError where there is none."""
+        return "0x" + bytes(self._chain.read("ModelRegistry", self.address, "modelOf", hex_to_bytes(listing))[0]).hex()
+
+    def fee(self, listing: str) -> int:
+        """What an answer costs at least, in wei; raises RevertedError where there is no such listing."""
+        return int(self._chain.read("ModelRegistry", self.address, "programOf", hex_to_bytes(listing))[5])
+
+    def runs(self, listing: str) -> bool:
+        """Whether a listing's verifier accepts proofs: neither stopped nor its route removed.
+
+        Raises RevertedError where there is no such listing.
+        """
+        program = self._chain.read("ModelRegistry", self.address, "programOf", hex_to_bytes(listing))
+        return self.routes(bytes(program[1]))
+
+    def routes(self, selector: bytes) -> bool:
+        """Whether proofs under a selector can be accepted; False where it is unknown, removed or stopped."""
+        router = self._chain.read("ModelRegistry", self.address, "ROUTER")
+        return bool(self._chain.read("VerifierRouter", router, "isLive", selector))
+
+    def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
+        """Ask for no more answers of a model, as its owner; None where it is deprecated already.
+
+        Raises RevertedError where it is revoked, or the paying account is not its owner; TransactionFailedError where a
+        successor is named and it is deprecated already: a successor is named once.
+        """
+        if int(successor, 16) and self.status(listing) == "deprecated":
+            raise TransactionFailedError(
+                f"The listing {listing} was deprecated before; a successor cannot be named any more.",
+                "Tell its consumers by other means, or leave the successor out.",
+            )
+        return self._chain.ensure(
+            lambda: self.status(listing) == "deprecated",
+            lambda: self._write("deprecate", hex_to_bytes(listing), hex_to_bytes(successor)),
+        )
+
+    def revoke(self, listing: str) -> TxReceipt | None:
+        """Let nothing of a model be recorded, or acted on, any more, as its owner; None where it is revoked already."""
+        return self._chain.ensure(
+            lambda: self.status(listing) == "revoked", lambda: self._write("revoke", hex_to_bytes(listing))
+        )
+
+    def set_fee(self, listing: str, fee: int) -> TxReceipt | None:
+        """Change what an answer costs at least, in wei, as its owner; None where it costs that already."""
+        return self._chain.ensure(
+            lambda: self.fee(listing) == fee, lambda: self._write("setFee", hex_to_bytes(listing), fee)
+        )
+
+    def _write(self, name: str, *arguments: object) -> TxReceipt | None:
+        return self._chain.write("ModelRegistry", self.address, name, *arguments)
+
+
+class EmergencyStop:
+    """The stop at an address: once used, nothing that needs its verifier is recorded any more."""
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self._chain = chain
+        self.address = address
+
+    def live(self) -> bool:
+        """Whether the verifier runs."""
+        return bool(self._chain.read("EmergencyStop", self.address, "live"))
+
+    def guardian(self) -> str:
+        """Who may stop it."""
+        return str(self._chain.read("EmergencyStop", self.address, "owner"))
+
+    def stop(self) -> TxReceipt | None:
+        """Stop for ever, as the guardian; None where it is stopped already."""
+        return self._chain.ensure(
+            lambda: not self.live(), lambda: self._chain.write("EmergencyStop", self.address, "stop")
+        )

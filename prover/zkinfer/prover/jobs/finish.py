@@ -1,0 +1,190 @@
+"""How jobs end, and how those that a dead worker left are begun again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, select
+
+from zkinfer.prover.artifact_store import missing
+from zkinfer.prover.errors import JobStateError
+from zkinfer.prover.jobs.job import Failure, Job, JobState
+from zkinfer.prover.jobs.leases import held
+from zkinfer.prover.jobs.query import HELD, change, row_of
+from zkinfer.prover.jobs.schema import job_of, jobs, running, seconds_in_ticks, ticks, unfinished
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row
+
+    from zkinfer.circuits.digest import Digest
+    from zkinfer.prover.artifact_store import ArtifactStore
+    from zkinfer.prover.jobs.job import Lease, Patience
+
+EXHAUSTED, EXPIRED = "ATTEMPTS_EXHAUSTED", "EXPIRED"
+_SAID = select(jobs.c.number).where(
+    jobs.c.id == bindparam("id"),
+    jobs.c.fence == bindparam("fence"),
+    jobs.c.attestation == bindparam("attestation"),
+)
+_HELD_BY = select(jobs).where(jobs.c.worker == bindparam("worker"), running)
+DIED = Failure(reason="WORKER_DIED", cause="The worker died while it proved.")
+TOO_LATE = Failure(
+    reason=EXPIRED, cause="The deadline passed before the proof was done.", cure="Ask again, with a later one."
+)
+
+
+def succeed(
+    connection: Connection, lease: Lease, attestation: Digest, size: int, artifacts: ArtifactStore, now: datetime
+) -> None:
+    """See `JobStore.succeed`."""
+    if not artifacts.has(attestation):
+        raise missing(attestation)
+    if _said_before(connection, lease, attestation):
+        return
+    kept = {"attestation": str(attestation), "attestation_bytes": size}
+    change(connection, held(connection, lease), **{**_ended(JobState.SUCCEEDED, now), **kept})
+
+
+def _said_before(connection: Connection, lease: Lease, attestation: Digest) -> bool:
+    """Whether this very lease finished the job so, and only did not hear of it."""
+    said = {"id": lease.job.id, "fence": lease.fence, "attestation": str(attestation)}
+    return connection.scalar(_SAID, said) is not None
+
+
+def fail(
+    connection: Connection, lease: Lease, failure: Failure, patience: Patience, now: datetime, *, retry: bool
+) -> None:
+    """See `JobStore.fail`."""
+    row = held(connection, lease)
+    if retry:
+        _again(connection, row, failure, patience, now, blamed=True)
+    else:
+        _end(connection, row, JobState.EXPIRED if failure.reason == EXPIRED else JobState.FAILED, now, failure)
+
+
+def end_cancelled(connection: Connection, lease: Lease, now: datetime) -> None:
+    """See `JobStore.cancelled`."""
+    _end(connection, held(connection, lease), JobState.CANCELLED, now)
+
+
+def give_back(connection: Connection, lease: Lease, patience: Patience, now: datetime) -> None:
+    """See `JobStore.give_back`."""
+    _again(connection, held(connection, lease), None, patience, now, blamed=False, counted=False)
+
+
+def release(connection: Connection, worker: str, patience: Patience, now: datetime, *, blamed: bool) -> list[Job]:
+    """See `JobStore.release`; what became of the jobs."""
+    rows = connection.execute(_HELD_BY, {"worker": worker}).all()
+    return [_again(connection, row, DIED, patience, now, blamed=blamed) for row in rows]
+
+
+def lapse(connection: Connection, job_id: str, fence: int, patience: Patience, now: datetime) -> JobState | None:
+    """End a lease that nobody renewed; the state the job is in then, None where it is not that lease's any more."""
+    row = connection.execute(HELD, {"id": job_id, "fence": fence}).one_or_none()
+    return None if row is None else _again(connection, row, DIED, patience, now, blamed=False).state
+
+
+def cancel(connection: Connection, job_id: str, now: datetime) -> Job:
+    """See `JobStore.cancel`."""
+    row = row_of(connection, job_id)
+    job = job_of(row)
+    if job.state == JobState.QUEUED:
+        return _end(connection, row, JobState.CANCELLED, now)
+    if job.state.running and not job.cancel_requested:
+        return _changed(connection, row, cancel_requested=True)
+    return job
+
+
+def retry(connection: Connection, job_id: str, artifacts: ArtifactStore, now: datetime) -> Job:
+    """See `JobStore.retry`."""
+    row = row_of(connection, job_id)
+    if row.state != JobState.FAILED:
+        raise JobStateError(f"The job is {row.state}; only one that FAILED can be retried.")
+    if row.deadline is not None and row.deadline <= ticks(now):
+        raise JobStateError("The job's deadline has passed.", "Ask again, with a later one.")
+    if not row.inputs_kept or not artifacts.has(job_of(row).request.inputs):
+        raise JobStateError("The inputs of the job were removed already.", "Ask again.")
+    if row.request_id is None and (twin := _twin(connection, row)) is not None:
+        raise JobStateError(f"The same was asked again since, as the job {twin}.", "Wait for that one.")
+    values: dict[str, Any] = dict.fromkeys(("attempt", "failures", "passed_over", "progress"), 0)
+    values |= dict.fromkeys(("finished_at", "worker", "reason", "cause", "cure"))
+    return _changed(connection, row, state=str(JobState.QUEUED), cancel_requested=False, not_before=None, **values)
+
+
+def _twin(connection: Connection, row: Row[Any]) -> str | None:
+    same = (jobs.c.owner == row.owner, jobs.c.content == row.content, jobs.c.request_id.is_(None), unfinished)
+    return connection.scalar(select(jobs.c.id).where(*same))
+
+
+def forget(connection: Connection, job_id: str) -> Job:
+    """See `JobStore.delete`."""
+    job = job_of(row_of(connection, job_id))
+    if not job.state.final:
+        raise JobStateError(f"The job is {job.state}; only a finished one can be deleted.", "Cancel it first.")
+    connection.execute(delete(jobs).where(jobs.c.id == job_id))
+    return job
+
+
+def expire(connection: Connection, row: Row[Any], now: datetime) -> None:
+    """End a job whose deadline has passed, also one that runs: its worker is fenced out."""
+    _end(connection, row, JobState.EXPIRED, now, TOO_LATE)
+
+
+def _again(
+    connection: Connection,
+    row: Row[Any],
+    failure: Failure | None,
+    patience: Patience,
+    now: datetime,
+    *,
+    blamed: bool,
+    counted: bool = True,
+) -> Job:
+    """Put a running job back into the queue, unless somebody wants it cancelled or it was tried often enough."""
+    if row.cancel_requested:
+        return _end(connection, row, JobState.CANCELLED, now)
+    failures = row.failures + blamed
+    if failures >= patience.failures or (counted and row.attempt >= patience.attempts):
+        return _end(connection, row, JobState.FAILED, now, _exhausted(row, failure))
+    pause = seconds_in_ticks(patience.pause(failures)) if blamed else 0
+    return _changed(
+        connection,
+        row,
+        state=str(JobState.QUEUED),
+        worker=None,
+        host=None,
+        failures=failures,
+        attempt=row.attempt if counted else row.attempt - 1,
+        progress=0.0,
+        not_before=ticks(now) + pause if pause else None,
+        **({} if failure is None else _why(failure)),
+    )
+
+
+def _exhausted(row: Row[Any], failure: Failure | None) -> Failure:
+    last = "" if failure is None else f" The last time: {failure.cause}"
+    return Failure(
+        reason=EXHAUSTED,
+        cause=f"The job was begun {row.attempt} times and never finished.{last}",
+        cure="Look into the server's log; then retry it.",
+    )
+
+
+def _end(connection: Connection, row: Row[Any], state: JobState, now: datetime, failure: Failure | None = None) -> Job:
+    return _changed(connection, row, **{**_ended(state, now), **({} if failure is None else _why(failure))})
+
+
+def _ended(state: JobState, now: datetime) -> dict[str, Any]:
+    done = {"progress": 1.0} if state == JobState.SUCCEEDED else {}
+    forgiven = {} if state == JobState.FAILED else dict.fromkeys(("reason", "cause", "cure"))
+    return {"state": str(state), "finished_at": ticks(now), "not_before": None, **forgiven, **done}
+
+
+def _why(failure: Failure) -> dict[str, str]:
+    return {"reason": failure.reason[:64], "cause": failure.cause[:2000], "cure": failure.cure[:2000]}
+
+
+def _changed(connection: Connection, row: Row[Any], **values: Any) -> Job:  # noqa: ANN401 - columns
+    return job_of(change(connection, row, **values))

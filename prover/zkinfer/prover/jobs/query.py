@@ -1,0 +1,128 @@
+"""Looking at jobs: one, pages of them, their places in the queue, what changed, how many there are."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BindParameter, bindparam, func, select, update
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.prover.errors import UnknownJobError
+from zkinfer.prover.jobs.job import Changes, Counts, Job, JobState, Page
+from zkinfer.prover.jobs.schema import job_of, jobs, owners, queued, running, state, ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row, Update
+
+
+HELD = select(jobs).where(jobs.c.id == bindparam("id"), jobs.c.fence == bindparam("fence"), running)
+_BY_ID = select(jobs).where(jobs.c.id == bindparam("id"))
+_COUNT_ON = update(state).values(revision=state.c.revision + 1).returning(state.c.revision)
+
+
+def next_revision(connection: Connection) -> int:
+    """A number larger than all that were given before."""
+    return int(connection.execute(_COUNT_ON).scalar_one())
+
+
+def change(connection: Connection, row: Row[Any], **values: Any) -> Row[Any]:  # noqa: ANN401 - columns
+    """Change columns of a job that was read in this transaction, and return what it is now."""
+    named = {f"new_{name}": value for name, value in values.items()}
+    given = {"number_": row.number, "new_revision": next_revision(connection), **named}
+    return connection.execute(_setting(tuple(values)), given).one()
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Update:
+    values: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in (*names, "revision")}
+    return update(jobs).where(jobs.c.number == bindparam("number_")).values(**values).returning(*jobs.c)
+
+
+def row_of(connection: Connection, job_id: str) -> Row[Any]:
+    """The row of a job; raises UnknownJobError."""
+    row = connection.execute(_BY_ID, {"id": job_id}).one_or_none()
+    if row is None:
+        raise UnknownJobError(f"There is no job {job_id[:80]!r}.", "It was deleted, or forgotten after its time.")
+    return row
+
+
+LARGEST_PAGE = 1000
+_NEXT = jobs.c.revision > bindparam("after")
+_CHANGES = select(jobs).where(_NEXT).order_by(jobs.c.revision).limit(bindparam("size"))
+_BY_MODEL = select(jobs.c.model, jobs.c.state, func.count()).group_by(jobs.c.model, jobs.c.state)
+_OLDEST = select(func.min(jobs.c.created_at)).where(queued)
+_MEMORY = select(func.sum(jobs.c.memory_bytes)).where(running)
+_SERVED = select(owners.c.served).where(owners.c.owner == bindparam("owner"))
+_BEFORE_ME = select(func.count()).where(queued, jobs.c.owner == bindparam("owner"), jobs.c.number < bindparam("mine"))
+_LINES = (
+    select(owners.c.owner, owners.c.served, func.count())
+    .join(jobs, jobs.c.owner == owners.c.owner)
+    .where(queued)
+    .group_by(owners.c.owner, owners.c.served)
+)
+
+
+def page(
+    connection: Connection,
+    *,
+    owner: str | None,
+    states: Collection[JobState],
+    model: str | None,
+    size: int,
+    token: str,
+) -> Page:
+    """See `JobStore.page`."""
+    size = max(1, min(size, LARGEST_PAGE))
+    query = select(jobs).order_by(jobs.c.number.desc()).limit(size + 1)
+    if owner is not None:
+        query = query.where(jobs.c.owner == owner)
+    if states:
+        query = query.where(jobs.c.state.in_([str(one) for one in states]))
+    if model is not None:
+        query = query.where(jobs.c.model == model)
+    if token:
+        query = query.where(jobs.c.number < _number_in(token))
+    found = [job_of(row) for row in connection.execute(query)]
+    return Page(tuple(found[:size]), str(found[size - 1].number) if len(found) > size else None)
+
+
+def _number_in(token: str) -> int:
+    if not (token.isascii() and token.isdecimal() and len(token) <= 18):
+        raise InputError(f"{token[:40]!r} is no page token.", "Give the one that came with the last page, or none.")
+    return int(token)
+
+
+def position(connection: Connection, job: Job) -> int:
+    """See `JobStore.position`."""
+    me = job.request.owner
+    mine = connection.scalar(_SERVED, {"owner": me}) or 0
+    before_me = int(connection.scalar(_BEFORE_ME, {"owner": me, "mine": job.number}) or 0)
+    lines = connection.execute(_LINES)
+    others = [(int(count), (served, owner) < (mine, me)) for owner, served, count in lines if owner != me]
+    # In each round, every owner gets one turn: whoever was served before me has one more before mine.
+    return before_me + sum(min(count, before_me + is_ahead) for count, is_ahead in others)
+
+
+def changes(connection: Connection, after: int, size: int) -> Changes:
+    """See `JobStore.changes`."""
+    found = tuple(job_of(row) for row in connection.execute(_CHANGES, {"after": after, "size": size}))
+    return Changes(found, found[-1].revision if found else after)
+
+
+def counts(connection: Connection, now: datetime) -> Counts:
+    """See `JobStore.counts`."""
+    oldest = connection.scalar(_OLDEST)
+    return Counts(
+        {(model, JobState(state)): count for model, state, count in connection.execute(_BY_MODEL)},
+        0.0 if oldest is None else max(0.0, (ticks(now) - oldest) / 1e6),
+        int(connection.scalar(_MEMORY) or 0),
+    )
+
+
+def revision(connection: Connection) -> int:
+    """See `JobStore.revision`."""
+    return int(connection.scalar(select(state.c.revision)) or 0)

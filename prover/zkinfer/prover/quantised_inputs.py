@@ -1,0 +1,71 @@
+"""The integers of one inference as bytes: what a job keeps of its inputs, and how an answer is named.
+
+Canonical JSON of one list for each tensor, in the program's order, row-major.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits import canonical
+from zkinfer.circuits.digest import Digest, sha256
+from zkinfer.circuits.errors import DataError, JsonError
+from zkinfer.circuits.tensor_files import conform
+from zkinfer.circuits.tensors import described, quantise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.tensors import TensorSpec
+
+    Inputs = Mapping[str, NDArray[np.generic]]
+
+
+def integers_of(inputs: Inputs, specs: Sequence[TensorSpec]) -> list[list[int]]:
+    """The integers of one inference, in the order of the specs.
+
+    Args:
+        inputs: arrays by name; see `zkinfer.circuits.tensor_files.conform` for the shapes that are taken.
+        specs: the inputs of the circuit's program.
+
+    Raises:
+        DataError: a missing or unknown input, a wrong shape or dtype, NaN.
+    """
+    names = [spec.name for spec in specs]
+    if missing := [name for name in names if name not in inputs]:
+        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {described(specs)}.")
+    if unknown := [name for name in inputs if name not in names]:
+        raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {described(specs)}.")
+    return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
+
+
+MAX_BYTES = 1 << 28
+_MAX_VALUES = 1 << 24
+
+
+def integers_to_bytes(tensors: Sequence[Sequence[int]]) -> bytes:
+    """One byte string for the same integers."""
+    return canonical.dump([list(tensor) for tensor in tensors])
+
+
+def integers_digest(tensors: Sequence[Sequence[int]]) -> Digest:
+    """SHA-256 of these bytes; an answer and a proof that have the same one agree in every value."""
+    return sha256(integers_to_bytes(tensors))
+
+
+def integers_from_bytes(data: bytes) -> list[list[int]]:
+    """Read them back; raises DataError for anything that `integers_to_bytes` does not write."""
+    try:
+        tensors = canonical.load(data, max_bytes=MAX_BYTES, what="list of integers", max_values=_MAX_VALUES)
+    except JsonError as err:
+        raise DataError(err.cause, err.cure) from err
+    if not isinstance(tensors, list) or not all(_is_tensor(tensor) for tensor in tensors):
+        raise DataError("These are not the integers of an inference.")
+    return tensors
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, list) and all(type(element) is int for element in value)

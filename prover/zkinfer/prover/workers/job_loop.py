@@ -1,0 +1,212 @@
+"""One worker: take a job, prove it, check the proof, keep it, and say how it ended; again and again."""
+
+from __future__ import annotations
+
+import logging
+import select
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.circuit import Circuit
+from zkinfer.circuits.errors import (
+    AnswerMismatchError,
+    CircuitError,
+    DataError,
+    EngineCrashedError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    RangeError,
+    SetupError,
+    StoppedError,
+    ZkinferError,
+)
+from zkinfer.circuits.sandbox.cancel import StopSignal, stoppable
+from zkinfer.circuits.sandbox.processes import yielding
+from zkinfer.prover.errors import ArtifactDamagedError, ArtifactMissingError, LeaseLostError, StoreError
+from zkinfer.prover.jobs.finish import TOO_LATE
+from zkinfer.prover.jobs.job import Failure, JobState
+from zkinfer.prover.quantised_inputs import MAX_BYTES, integers_from_bytes
+from zkinfer.prover.workers.heartbeat import Heartbeat, Stop
+from zkinfer.verifier import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkinfer.prover.jobs.job import JobRequest, Lease
+    from zkinfer.prover.jobs.store import JobStore
+    from zkinfer.prover.prover import Prover
+    from zkinfer.prover.workers.config import WorkerSettings
+
+
+# The first that fits counts. True: try again.
+_MEANINGS: tuple[tuple[type[ZkinferError], str, bool], ...] = (
+    (RangeError, "RANGE", False),
+    (EngineMemoryError, "OUT_OF_MEMORY", False),
+    (EngineTimeoutError, "TIMEOUT", False),
+    (EngineCrashedError, "ENGINE_CRASHED", True),
+    (AnswerMismatchError, "OUTPUTS_DIFFER", False),
+    (EngineError, "ENGINE", False),
+    (SetupError, "SETUP", False),
+    (CircuitError, "CIRCUIT_GONE", False),
+    (ArtifactMissingError, "INPUTS_GONE", False),
+    (ArtifactDamagedError, "INPUTS_DAMAGED", False),
+    (DataError, "INPUTS_DAMAGED", False),
+    (StoreError, "STORE", True),
+    (RefusedError, "NOT_VERIFIED", False),
+    (ZkinferError, "OTHER", False),
+)
+REASONS = tuple(dict.fromkeys(reason for _, reason, _ in _MEANINGS))
+
+
+def meaning(err: ZkinferError) -> tuple[Failure, bool]:
+    """The failure that an error is, and whether another attempt may help."""
+    reason, again = next((reason, again) for kind, reason, again in _MEANINGS if isinstance(err, kind))
+    return Failure(reason=reason, cause=err.cause, cure=err.cure), again
+
+
+_LOG = logging.getLogger(__name__)
+_AFTER_TROUBLE = 1.0
+
+
+class Worker:
+    """Works until it is told to drain.
+
+    Args:
+        name: of this process; see `identity`.
+        store: the queue.
+        prover: makes attestations.
+        settings: see there.
+        pulse: called now and then, to show that this process is alive.
+        idle: called when no job waits; whether it did something, so that the queue is looked at again at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: JobStore,
+        prover: Prover,
+        settings: WorkerSettings,
+        pulse: Callable[[], None],
+        idle: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._name = name
+        self._store = store
+        self._prover = prover
+        self._settings = settings
+        self._pulse = pulse
+        self._idle = idle
+        self._draining = StopSignal()
+        self._drain_until: float | None = None
+
+    def drain(self) -> None:
+        """Take no further job, and end after this one; safe to call from a signal handler."""
+        if self._drain_until is None:
+            self._drain_until = time.monotonic() + self._settings.grace_seconds
+        self._draining.set()
+
+    def run(self) -> None:
+        """Work until drained."""
+        while not self._draining.is_set():
+            self._pulse()
+            lease = self._claim()
+            if lease is not None:
+                self._work(lease)
+
+    def _claim(self) -> Lease | None:
+        pause = self._settings.poll_seconds
+        try:
+            lease = self._store.claim(
+                self._name,
+                lease_seconds=self._settings.lease_seconds,
+                memory_bytes=self._settings.memory_bytes,
+            )
+        except StoreError as err:
+            _LOG.warning("no job can be taken: %s", err, extra={"worker": self._name})
+            lease, pause = None, _AFTER_TROUBLE
+        if lease is None and not self._idle():
+            self._wait(pause)
+        return lease
+
+    def _wait(self, seconds: float) -> None:
+        select.select([self._draining.descriptor], [], [], seconds)
+
+    def _out_of_grace(self) -> bool:
+        return self._drain_until is not None and time.monotonic() >= self._drain_until
+
+    def _work(self, lease: Lease) -> None:
+        job, start = lease.job, time.monotonic()
+        with Heartbeat(
+            self._store,
+            lease,
+            seconds=self._settings.beat_seconds,
+            out_of_grace=self._out_of_grace,
+            seconds_left=_seconds_left(job.request),
+            pulse=self._pulse,
+        ) as heart:
+            end = self._ended(lease, heart)
+            self._insist(lease, end)
+        facts = {"job": job.id, "model": job.request.model, "attempt": job.attempt, "worker": self._name}
+        _LOG.info("job left", extra={**facts, "seconds": round(time.monotonic() - start, 3)})
+
+    def _ended(self, lease: Lease, heart: Heartbeat) -> Callable[[], None]:
+        """Do the work; what there is to tell the queue then."""
+        try:
+            data = self._attested(lease.job.request, heart)
+        except StoppedError:
+            return self._stopped(lease, heart.reason)
+        except ZkinferError as err:
+            failure, again = meaning(err)
+            # The reason alone: what an engine says may quote the values it was given.
+            _LOG.warning("job failed", extra={"job": lease.job.id, "reason": failure.reason})
+            return lambda: self._store.fail(lease, failure, retry=again)
+        return lambda: self._store.succeed(lease, self._store.artifacts.put(data), len(data))
+
+    def _stopped(self, lease: Lease, reason: Stop | None) -> Callable[[], None]:
+        if reason == Stop.CANCELLED:
+            return lambda: self._store.cancelled(lease)
+        if reason == Stop.EXPIRED:
+            return lambda: self._store.fail(lease, TOO_LATE, retry=False)
+        return lambda: self._store.give_back(lease)  # of a lost lease, this says only what is so already
+
+    def _attested(self, request: JobRequest, heart: Heartbeat) -> bytes:
+        with stoppable(heart.stop), yielding() if self._settings.yielding else nullcontext():
+            circuit = self._circuit_of(request)
+            integers = integers_from_bytes(self._store.artifacts.get(request.inputs, MAX_BYTES))
+            data = self._prover.prove_integers(circuit, integers, request.context).to_bytes()
+            heart.state = JobState.VERIFYING
+            self._prover.check(circuit, data, request.context, request.outputs)
+        return data
+
+    def _circuit_of(self, request: JobRequest) -> Circuit:
+        """The circuit that was asked for, hashed again: its folder may have been changed since the last job."""
+        for name in (request.model, request.version):
+            if Path(name).name != name or name in ("", ".", ".."):
+                raise CircuitError(f"{name[:80]!r} is no name in a repository.")
+        circuit = Circuit.open(Path(self._settings.repository) / request.model / request.version)
+        if circuit.digest != request.circuit:
+            raise CircuitError(
+                f"Version {request.version} of {request.model} is another circuit than the one that answered.",
+                "Put the circuit that answered back, and retry the job; new versions get a new number.",
+            )
+        return circuit
+
+    def _insist(self, lease: Lease, end: Callable[[], None]) -> None:
+        """Tell the queue how a job ended, if need be until the disk has room again."""
+        while True:
+            try:
+                return end()
+            except LeaseLostError as err:
+                return _LOG.warning("job lost: %s", err, extra={"job": lease.job.id})
+            except StoreError as err:
+                _LOG.warning("end of a job not written: %s", err, extra={"job": lease.job.id})
+            if self._out_of_grace():
+                return None  # the lease ends by itself
+            time.sleep(_AFTER_TROUBLE)
+
+
+def _seconds_left(request: JobRequest) -> float | None:
+    return None if request.deadline is None else (request.deadline - datetime.now(UTC)).total_seconds()

@@ -1,0 +1,275 @@
+"""zkinfer chain deploy, verify-deployment, stop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment
+from zkinfer.cli.chain.models import confirm, route_states
+from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_selector, parse_word
+from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
+from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
+from zkinfer.cli.options import AsJson, parse_period
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zkinfer.cli.chain.connect import Deployed
+    from zkinfer.contracts.address_book import AddressBook
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.deploy import Governance
+    from zkinfer.contracts.governance import Governed
+    from zkinfer.contracts.registry import EmergencyStop
+
+_NO_SALT = "0x" + "00" * 32
+RouteName = Annotated[
+    str | None,
+    typer.Option(
+        "--selector",
+        parser=parse_selector,
+        metavar="SELECTOR",
+        help="Of another verifier. Default: the one for all circuits.",
+        show_default=False,
+    ),
+]
+
+
+@expanded
+def deploy_command(
+    to: Connection,
+    paid: Payment,
+    guardian: Annotated[
+        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="May stop the verifier, for ever.")
+    ] = None,
+    proposer: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=parse_address, metavar="ADDRESS", help="May change routes to verifiers, after the delay; repeatable."
+        ),
+    ] = None,
+    delay: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_period, metavar="PERIOD", help="How long such a change waits. Default: 2d."),
+    ] = None,
+    unsafe_governance: Annotated[
+        bool,
+        typer.Option("--unsafe-governance", help="Let changes wait for nothing, or the guardian propose them too."),
+    ] = False,
+    test: Annotated[
+        bool,
+        typer.Option("--test", help="Take models under insecure-dev, whose proofs anybody can forge."),
+    ] = False,
+    salt: Annotated[
+        str, typer.Option(parser=parse_word, metavar="WORD", help="Any 32 bytes: another salt is another deployment.")
+    ] = _NO_SALT,
+    as_json: AsJson = False,
+) -> None:
+    """Put the contracts on a chain, and write their addresses into the address book.
+
+    Addresses follow from the code and the governance, so to deploy again creates what is missing and changes nothing
+    else. Where there is an address book already, its governance is taken unless another is given.
+
+    Example: zkinfer chain deploy --keystore me.json --guardian 0x... --proposer 0x...
+    """
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to, paid)
+        from zkinfer.contracts.address_book import holds, write_book
+        from zkinfer.contracts.deploy import deploy
+
+        path = book_path(to, chain.id)
+        book = _wanted(chain, path, guardian, proposer, delay, test=test, salt=salt)
+        if not unsafe_governance:
+            _require_sound(chain, book.governance)
+        holds(path, book)  # or there would be two deployments, and a file for one
+        with progress_display(quiet=as_json) as display:
+            parts = len(book.plan.parts)
+            done: list[str] = []
+
+            def on_part(name: str, _address: str, missing: bool) -> None:
+                done.append(name)
+                display.progress("deploy" if missing else "compare", len(done) / parts)
+
+            made = deploy(chain, book.plan, on_part)
+        if chain.sends:
+            write_book(book, path)
+        _show_deployed(chain, book, path, made)
+        if as_json:
+            report = {"ok": True, "chainId": chain.id, "created": made, "addresses": book.addresses}
+            answer({**report, "addressBook": str(path), **sending(chain)})
+
+
+def _wanted(
+    chain: Chain,
+    path: Path,
+    guardian: str | None,
+    proposers: list[str] | None,
+    delay: timedelta | None,
+    *,
+    test: bool,
+    salt: str,
+) -> AddressBook:
+    """The deployment that is asked for; on a chain of real worth, its governance must be named."""
+    from zkinfer.contracts.address_book import AddressBook, read_book
+    from zkinfer.contracts.deploy import Governance
+    from zkinfer.contracts.signers import DEV_CHAINS
+
+    if path.exists() and not (guardian or proposers or test or salt != _NO_SALT):
+        book = read_book(path)
+        chain.require_id(book.chain_id)
+        _require_same_delay(path, book, delay)
+        return book
+    if not (guardian and proposers) and chain.id not in DEV_CHAINS:
+        raise typer.BadParameter("name who governs: --guardian ADDRESS and --proposer ADDRESS, two that are kept apart")
+    own, waits = chain.address, timedelta(days=2) if delay is None else delay
+    governance = Governance(guardian or own, tuple(proposers or [own]), int(waits.total_seconds()), test)
+    return AddressBook(chain.id, governance, bytes.fromhex(salt[2:]))
+
+
+def _require_same_delay(path: Path, book: AddressBook, delay: timedelta | None) -> None:
+    from zkinfer.contracts.errors import AddressBookError
+
+    planned = timedelta(seconds=book.governance.delay)
+    if delay not in (None, planned):
+        raise AddressBookError(
+            f"The deployment of {path} was made with a delay of {planned}, not of {delay}.",
+            "Its timelock alone can change that (updateDelay). Another deployment needs another --deployment FILE.",
+        )
+
+
+def _require_sound(chain: Chain, governance: Governance) -> None:
+    """On a chain of real worth, changes wait, and whoever stops is not who changes; raises typer.BadParameter."""
+    from zkinfer.contracts.signers import DEV_CHAINS
+
+    if chain.id in DEV_CHAINS:
+        return
+    if governance.delay == 0:
+        raise typer.BadParameter("with a delay of nothing, routes change before anybody sees it; --unsafe-governance")
+    if governance.guardian in governance.proposers:
+        raise typer.BadParameter("the guardian is to stop what proposers do, so it is none; --unsafe-governance")
+
+
+def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str]) -> None:
+    if not chain.sends:
+        console.print(facts_table({name: address for name, address in book.addresses.items() if name in made}))
+        show_dry_run(chain)
+        return
+    console.print(facts_table(book.addresses))
+    what = f"{len(made)} contracts created" if made else "all was there, nothing was sent"
+    say(f"[green]✓[/] chain {chain.id}: {what}; {plain(path)}")
+    show_sent(chain)
+    if book.governance.test:
+        say("[bold red]test deployment:[/] it takes models whose proofs anybody can forge.")
+
+
+@expanded
+def verify_command(
+    to: Connection,
+    accept_governance: Annotated[
+        bool,
+        typer.Option(
+            "--accept-governance",
+            help="Write down in the address book who governs now, as what is expected from now on.",
+        ),
+    ] = False,
+    selector: RouteName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a deployment with the chain: code, route, that its verifier runs, and who governs it.
+
+    With --selector, it is that verifier which must run. Of verifiers of single circuits that the address book names,
+    the code and who may stop them are compared too; whether such a code is of a circuit, `verify-listing` finds out.
+    Who holds the timelock's roles is read from the chain, with its logs, so the node must keep old ones.
+
+    Example: zkinfer chain verify-deployment --rpc https://... --deployment 1.json
+    """
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to)
+        from zkinfer.contracts.address_book import accept_powers
+        from zkinfer.contracts.ezkl.dedicated import guardian_of, require_guardian, verify_dedicated
+        from zkinfer.contracts.governance import governed, verify_governance
+        from zkinfer.contracts.registration import SELECTOR
+
+        deployed, path = open_deployment(chain, to), book_path(to, chain.id)
+        book = deployed.book
+        deployed.require_live(bytes.fromhex(selector[2:]) if selector else SELECTOR)
+        for one in book.dedicated:
+            verify_dedicated(chain, one)
+        asked = guardian_of if accept_governance else require_guardian
+        guardians = {one.selector: asked(chain, one) for one in book.dedicated}
+        if accept_governance:
+            found = governed(chain, book.plan)
+            accept_powers(book, path, found.powers, guardians)
+        else:
+            found = verify_governance(chain, book.plan, book.accepted)
+        _show_verified(deployed, found, path if accept_governance else None)
+        if as_json:
+            report = {"ok": True, "chainId": chain.id, "addresses": book.addresses, "test": book.governance.test}
+            stops = {"0x" + name.hex(): guardian for name, guardian in guardians.items()}
+            known = {"verifiers": route_states(deployed), "dedicatedGuardians": stops}
+            answer({**report, **known, **asdict(found.powers), "offeredTo": found.offers})
+
+
+def _show_verified(deployed: Deployed, found: Governed, accepted: Path | None) -> None:
+    chain, book = deployed.chain, deployed.book
+    powers, delay = found.powers, timedelta(seconds=found.powers.delay)
+    lists = {name: ", ".join(accounts) for name, accounts in asdict(powers).items() if isinstance(accounts, tuple)}
+    facts = {"guardian": powers.guardian, "router's owner": powers.router_owner, "delay": delay, **lists}
+    facts |= {f"verifier {selector}": state for selector, state in route_states(deployed).items()}
+    console.print(facts_table({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"}))
+    for name, account in found.offers.items():
+        say(f"[bold yellow]offered:[/] {name.replace('_', ' ')} to {account}, who need only accept")
+    if accepted is None:
+        say(f"[bold green]as {'accepted' if book.accepted else 'planned'}[/] on chain {chain.id}")
+    else:
+        say(f"[green]✓[/] who governs on chain {chain.id} is written down in {plain(accepted)}")
+
+
+@expanded
+def stop_command(
+    to: Connection,
+    paid: Payment,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: stop.")] = False,
+    selector: RouteName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a verifier of a deployment, for ever, as its guardian.
+
+    Nothing that needs it is recorded any more, and open fees can be taken back at once. A sound verifier needs a new
+    route.
+
+    Example: zkinfer chain stop --keystore guardian.json
+    """
+    with failing_politely(as_json=as_json):
+        chain = open_chain(to, paid)
+        deployed = open_deployment(chain, to)
+        stop = _stop_of(deployed, selector)
+        if (live := stop.live()) and chain.sends and not yes:
+            confirm(f"stop {selector or chain.id}", "nothing that needs this verifier will be recorded any more.")
+        stop.stop()
+        if live and not chain.sends:
+            show_dry_run(chain)
+        else:
+            say(f"[bold red]stopped[/] on chain {chain.id}, for ever" + ("" if live else "; it was before"))
+            show_sent(chain)
+        if as_json:
+            answer({"ok": True, "chainId": chain.id, "stop": stop.address, "stoppedBefore": not live, **sending(chain)})
+
+
+def _stop_of(deployed: Deployed, selector: str | None) -> EmergencyStop:
+    """Where a verifier is stopped: at its route, or where the address book says; raises DeploymentError."""
+    from zkinfer.contracts.errors import DeploymentError
+    from zkinfer.contracts.registry import EmergencyStop
+    from zkinfer.contracts.router import route_of
+
+    if selector is None:
+        return deployed.stop
+    named = bytes.fromhex(selector[2:])
+    if (route := route_of(deployed.chain, deployed.router, named)).state != "unused":
+        return EmergencyStop(deployed.chain, route.verifier)
+    if (known := deployed.book.dedicated_at(named)) is not None:
+        return EmergencyStop(deployed.chain, known.addresses["EmergencyStop"])
+    raise DeploymentError(f"There is no verifier {selector} on chain {deployed.chain.id}.", "Check --selector.")

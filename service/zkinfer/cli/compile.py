@@ -1,0 +1,276 @@
+"""zkinfer compile."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from zkinfer.cli import report_views
+from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
+from zkinfer.cli.options import AsJson, Model, parse_amount, parse_share, parse_size
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.compile import Compiled, CompileOptions
+    from zkinfer.circuits.manifest import Manifest
+
+
+class InputVisibility(StrEnum):
+    """What a proof tells of the inputs."""
+
+    PUBLIC = "public"
+    HASHED = "hashed"
+    PRIVATE = "private"
+
+
+class Objective(StrEnum):
+    """What a circuit is chosen for."""
+
+    LATENCY = "latency"
+    GAS = "gas"
+    MEMORY = "memory"
+
+
+class Effort(StrEnum):
+    """How much of the space of settings is searched."""
+
+    QUICK = "quick"
+    NORMAL = "normal"
+    MAX = "max"
+
+
+NewCircuit = Annotated[Path, typer.Option(help="The circuit folder to make; must not exist.", show_default=False)]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        help="Samples of real inputs (.npz, .json, .csv). Half of them choose the settings, half judge them; "
+        "without them random numbers do both, and the circuit says so."
+    ),
+]
+Ceremony = Annotated[
+    str | None,
+    typer.Option(
+        help="The ceremony to use. Default: the smallest setup of a real one at hand that is large enough. "
+        "`insecure-dev` is for tests."
+    ),
+]
+Inputs = Annotated[
+    InputVisibility,
+    typer.Option(
+        help="What a proof tells of the inputs: themselves, a digest of each (who can guess an input can confirm "
+        "the guess), or nothing."
+    ),
+]
+Dimensions = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic dimension; repeatable.")
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[=OUTPUT]",
+        help="Array (in a .csv: column) of the calibration file with the true class of each sample. OUTPUT gives "
+        "the class; default: an integer output, else the first with a number per class.",
+    ),
+]
+MinAgreement = Annotated[
+    float,
+    typer.Option(parser=parse_share, metavar="SHARE", help="Share of samples whose answer must stay the same."),
+]
+MaxError = Annotated[
+    float,
+    typer.Option(
+        parser=parse_share,
+        metavar="SHARE",
+        help="Largest error (99th percentile), as a share of the output's range.",
+    ),
+]
+MaxAbsoluteError = Annotated[
+    float | None,
+    typer.Option(
+        parser=parse_amount, metavar="NUMBER", help="Largest difference of any output number, in its own units."
+    ),
+]
+MaxAccuracyDrop = Annotated[
+    float | None,
+    typer.Option(
+        parser=parse_share,
+        metavar="SHARE",
+        help="Most that the accuracy may fall, such as 0.5%: share of samples with the true class. Needs --labels.",
+    ),
+]
+Wanted = Annotated[
+    Objective,
+    typer.Option(
+        help="What to make small: the time of a proof (up to a third is given for less gas), the gas of checking "
+        "it on chain, or the peak of memory."
+    ),
+]
+Search = Annotated[Effort, typer.Option(help="How long to search for it.")]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        parser=parse_size,
+        metavar="SIZE",
+        help="Look for a circuit that takes no more, such as 4GB, and refuse the model if there is none. Beyond nine "
+        "tenths of the free memory every circuit is refused.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Refuse a circuit that misses the budget on the samples that judge. Default: publish and tell."
+    ),
+]
+TradeOff = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.png", help="Draw the settings that were weighed into this file (.png or .svg)."),
+]
+
+
+def parse_dimensions(pairs: list[str]) -> dict[str, int]:
+    """`["batch=1"]` as a dictionary; raises typer.BadParameter for anything else."""
+    sizes = {}
+    for pair in pairs:
+        name, equals, size = pair.partition("=")
+        if not (name and equals and size.isdecimal() and int(size) > 0):
+            raise typer.BadParameter(f"{pair!r} is not NAME=SIZE with a size of at least 1", param_hint="--dim")
+        sizes[name] = int(size)
+    return sizes
+
+
+def refuse_incomplete(calibration: Path | None, labels: str | None, max_accuracy_drop: float | None) -> None:
+    """Raise typer.BadParameter where an option lacks the one it builds on."""
+    if labels is not None and calibration is None:
+        raise typer.BadParameter("labels belong to samples: give --calibration too", param_hint="--labels")
+    if max_accuracy_drop is not None and labels is None:
+        raise typer.BadParameter("accuracy is measured on labels: give --labels too", param_hint="--max-accuracy-drop")
+
+
+def compile_command(
+    model: Model,
+    out: NewCircuit,
+    calibration: Calibration = None,
+    setup: Ceremony = None,
+    inputs: Inputs = InputVisibility.PUBLIC,
+    dim: Dimensions = None,
+    labels: Labels = None,
+    min_agreement: MinAgreement = 0.99,
+    max_error: MaxError = 0.05,
+    max_absolute_error: MaxAbsoluteError = None,
+    max_accuracy_drop: MaxAccuracyDrop = None,
+    objective: Wanted = Objective.LATENCY,
+    effort: Search = Effort.NORMAL,
+    max_memory: MaxMemory = None,
+    strict: Strict = False,
+    trade_off: TradeOff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn an ONNX model into a circuit: a folder that provers serve and auditors check.
+
+    Chooses the cheapest settings that keep the model's accuracy, makes the keys, measures the circuit's own answers
+    against the float model's, and proves one inference before it publishes the folder.
+
+    Example: zkinfer compile digits.onnx --calibration images.npz --out digits.circuit
+    """
+    with failing_politely(as_json=as_json):
+        from zkinfer.circuits.compile import CompileOptions
+        from zkinfer.circuits.fidelity import Budget
+
+        refuse_incomplete(calibration, labels, max_accuracy_drop)
+        if trade_off is not None:
+            report_views.refuse_undrawable(trade_off)
+        options = CompileOptions(
+            dimensions=parse_dimensions(dim or []),
+            input_visibility=inputs.value,
+            setup=setup,
+            budget=Budget(min_agreement, max_error, max_absolute_error, max_accuracy_drop),
+            labels=labels,
+            objective=objective.value,
+            effort=effort.value,
+            max_memory=max_memory,
+            strict=strict,
+        )
+        with report_views.showing_what_missed(trade_off):
+            compiled = _compiled(model, out, calibration, options, quiet=as_json)
+        show(compiled)
+        if trade_off is not None:
+            report_views.draw(compiled.options, trade_off)
+        if as_json:
+            answer(report(compiled))
+
+
+def _compiled(model: Path, out: Path, calibration: Path | None, options: CompileOptions, *, quiet: bool) -> Compiled:
+    from zkinfer.circuits.compile import compile_model
+    from zkinfer.circuits.engines import production_engines
+    from zkinfer.circuits.home import Home
+
+    engine, home = next(iter(production_engines().values())), Home.from_environment()
+    with progress_display(quiet=quiet) as display:
+        return compile_model(
+            model, out, engine=engine, home=home, calibration=calibration, options=options, observer=display
+        )
+
+
+def show(compiled: Compiled) -> None:
+    """A table of what was made."""
+    circuit, manifest = compiled.circuit, compiled.circuit.manifest
+    say(f"[green]✓[/] {plain(circuit.folder)} in {sum(compiled.timings.values()):.1f} s")
+    console.print(manifest_table(manifest))
+    report_views.show_trade_off(compiled.options)
+    if manifest.fidelity.data != "held-out":
+        say(f"fidelity {report_views.provenance(manifest.fidelity)}")
+    if compiled.shortfall:
+        say(f"[yellow]over budget[/] on the samples that judge: {plain(compiled.shortfall)}")
+    warn_about_setup(manifest.recipe.setup.is_insecure_dev)
+
+
+def warn_about_setup(insecure: bool) -> None:
+    """Say in red that proofs under a development setup prove nothing."""
+    if insecure:
+        say("[bold red]insecure-dev:[/] the secret of this setup is public, so anybody can forge proofs under it.")
+
+
+def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
+    """Identity and cost of a circuit, and its fidelity in short unless it follows at length."""
+    from zkinfer.circuits.cost import size
+
+    program, keys = manifest.program, manifest.keys
+    rows = {
+        "model id": manifest.identity.model_id,
+        "circuit": manifest.digest,
+        "ONNX file": manifest.identity.model,
+        "verifying key": manifest.identity.verifying_key,
+        "engine": manifest.recipe.engine,
+        "trusted setup": manifest.recipe.setup.ceremony,
+        "inputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}, {spec.visibility}" for spec in program.inputs),
+        "outputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.outputs),
+        "size": f"{manifest.parameters:,} parameters, {program.rows:,} rows in 2^{program.log_rows}",
+        "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
+        f"proof {keys.proof_bytes:,} bytes",
+        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain by "
+        "a bare dedicated verifier",
+        "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the samples that judged",
+    }
+    if manifest.choice is not None:
+        rows["chosen by"] = report_views.choice_in_short(manifest.choice)
+    in_short = {"fidelity": report_views.in_short(manifest.fidelity)} if fidelity else {}
+    return facts_table(rows | in_short)
+
+
+def report(compiled: Compiled) -> dict[str, Any]:
+    """The JSON form."""
+    manifest = compiled.circuit.manifest
+    return {
+        "ok": True,
+        "circuit": str(compiled.circuit.folder),
+        "circuitDigest": str(manifest.digest),
+        "modelId": manifest.identity.model_id,
+        "manifest": manifest.model_dump(mode="json", by_alias=True),
+        "cost": report_views.cost_report(compiled.cost),
+        "tradeOff": report_views.trade_off_report(compiled.options),
+        "overBudget": compiled.shortfall,
+        "timings": compiled.timings,
+    }

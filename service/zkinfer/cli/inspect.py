@@ -1,0 +1,131 @@
+"""zkinfer inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from zkinfer.cli import report_views
+from zkinfer.cli.compile import manifest_table, warn_about_setup
+from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, say
+from zkinfer.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from zkinfer.circuits.frontend import ModelSummary
+    from zkinfer.circuits.manifest import FidelityReport
+    from zkinfer.verifier import Attestation
+
+
+def inspect_command(
+    path: Annotated[Path, typer.Argument(metavar="ATT.json|CIRCUIT|MODEL.onnx", help="What to look at.")],
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the errors of a circuit into this file (.png or .svg)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an attestation, a circuit or a model says about itself. Checks no proof: see `zkinfer verify`.
+
+    Example: zkinfer inspect digits.circuit --picture errors.png
+    """
+    with failing_politely(as_json=as_json):
+        if picture is not None and not path.is_dir():
+            raise typer.BadParameter("only a circuit's errors can be drawn", param_hint="--picture")
+        if path.is_dir():
+            document = _circuit(path, picture)
+        elif path.suffix.lower() == ".json":
+            document = _attestation(path)
+        else:
+            document = _model(path)
+        if as_json:
+            answer({"ok": True, **document})
+
+
+def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
+    from zkinfer.circuits.circuit import Circuit
+
+    circuit = Circuit.open(path)
+    say(f"circuit {plain(path)}: every file is the one its manifest names")
+    console.print(manifest_table(circuit.manifest, fidelity=False))
+    report_views.show_fidelity(circuit.manifest.fidelity)
+    warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
+    if picture is not None:
+        _draw(circuit.manifest.fidelity, picture)
+    manifest = circuit.manifest.model_dump(mode="json", by_alias=True)
+    return {"kind": "circuit", "circuitDigest": str(circuit.digest), "modelId": circuit.model_id, "manifest": manifest}
+
+
+def _draw(report: FidelityReport, picture: Path) -> None:
+    from zkinfer.circuits.plots import draw_errors
+
+    draw_errors(report, picture)
+    say(f"[green]✓[/] {plain(picture)}")
+
+
+def _attestation(path: Path) -> dict[str, Any]:
+    from zkinfer.verifier import Attestation, claimed_tensors
+
+    claim = Attestation.read(path)
+    predicate = claim.predicate
+    say(f"attestation {plain(path)}: [bold]claims, none of them checked here[/]; see `zkinfer verify`")
+    console.print(_claims_table(claim))
+    for role in ("input", "output"):
+        for name, values in claimed_tensors(predicate, role).items():
+            say(f"  {role} {plain(name)} = {_shortened(values.ravel().tolist())}")
+    warn_about_setup(predicate.recipe.setup.is_insecure_dev)
+    return {
+        "kind": "attestation",
+        "attestationDigest": str(claim.digest),
+        "statement": claim.statement.model_dump(mode="json", by_alias=True),
+        "outputs": {name: values.tolist() for name, values in claimed_tensors(predicate, "output").items()},
+    }
+
+
+def _claims_table(claim: Attestation) -> Table:
+    predicate = claim.predicate
+    context, once = predicate.context, " (once)" if predicate.signer.ephemeral else ""
+    rows = {
+        "model id": predicate.circuit.claimed_model_id,
+        "ONNX file": predicate.circuit.model,
+        "verifying key": predicate.circuit.verifying_key,
+        "engine": predicate.recipe.engine,
+        "trusted setup": predicate.recipe.setup.ceremony,
+        "request": f"{context.request_id} by {context.requester}",
+        "for": f"chain {context.chain_id}, consumer {context.consumer}, expiry {context.expiry or 'never'}",
+        "signed": f"{claim.envelope.keyid} at {predicate.created_at}{once}",
+        "proof": f"{len(claim.proof):,} bytes, {len(predicate.instances)} public values",
+    }
+    return facts_table(rows)
+
+
+def _model(path: Path) -> dict[str, Any]:
+    from zkinfer.circuits.frontend import inspect_model
+
+    summary = inspect_model(path)
+    multiplications = summary.workload.multiplications
+    say(f"model {plain(path)}: {summary.parameters:,} parameters, about {multiplications:,} multiplications")
+    console.print(_model_table(summary))
+    for problem in summary.problems:
+        say(f"[yellow]![/] {plain(problem)}")
+    if not summary.problems:
+        say("[green]✓[/] every operator can be compiled")
+    return {"kind": "model", "model": summary.model_dump(mode="json")}
+
+
+def _model_table(summary: ModelSummary) -> Table:
+    rows = {
+        "ONNX file": summary.sha256,
+        "opset": f"{summary.opset} by {summary.producer or 'unknown'}",
+        "inputs": ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in summary.inputs),
+        "outputs": ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in summary.outputs),
+        "operators": ", ".join(f"{name} × {count}" for name, count in sorted(summary.operators.items())),
+    }
+    return facts_table(rows)
+
+
+def _shortened(values: list[float], most: int = 10) -> str:
+    shown = ", ".join(f"{value:g}" for value in values[:most])
+    return f"[{shown}{', …' if len(values) > most else ''}]".replace("[", r"\[")

@@ -1,0 +1,147 @@
+"""Where `zkinfer jobs` finds the jobs: in a server's own database, or over gRPC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from zkinfer.client import Client, Progress
+    from zkinfer.prover.jobs import Job, JobStore
+
+PREFIX = "operations/proofs/"
+Fields = dict[str, Any]
+
+
+class Desk(Protocol):
+    """Where the jobs are."""
+
+    def list(self, status: str | None, model: str | None, most: int) -> list[Fields]:
+        """Newest first."""
+        ...
+
+    def show(self, job_id: str) -> Fields:
+        """One job."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel one."""
+        ...
+
+    def retry(self, job_id: str) -> None:
+        """Try a failed one again."""
+        ...
+
+    def delete(self, job_id: str) -> None:
+        """Forget a finished one."""
+        ...
+
+
+class LocalDesk:
+    """Everybody's jobs, in the database itself."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    def list(self, status: str | None, model: str | None, most: int) -> list[Fields]:
+        """See `Desk`."""
+        from zkinfer.service.queue_admin import newest_jobs
+
+        return [_fields_of_job(job) for job in newest_jobs(self._store, status, model, most)]
+
+    def show(self, job_id: str) -> Fields:
+        """See `Desk`."""
+        job = self._store.get(job_id)
+        waits = job.state == "QUEUED"
+        return _fields_of_job(job) | {"queuePosition": self._store.position(job) if waits else None}
+
+    def cancel(self, job_id: str) -> None:
+        """See `Desk`."""
+        self._store.cancel(job_id)
+
+    def retry(self, job_id: str) -> None:
+        """See `Desk`."""
+        self._store.retry(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """See `Desk`."""
+        self._store.delete(job_id)
+
+
+class RemoteDesk:
+    """One's own jobs, on a server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self, status: str | None, model: str | None, most: int) -> list[Fields]:
+        """See `Desk`."""
+        terms = [f"state = {status}"] if status else []
+        terms += [f'model = "{model}"'] if model else []
+        return [_fields_of_progress(one) for one in self._client.list(" AND ".join(terms), most=most)]
+
+    def show(self, job_id: str) -> Fields:
+        """See `Desk`."""
+        return _fields_of_progress(self._client.state(PREFIX + job_id))
+
+    def cancel(self, job_id: str) -> None:
+        """See `Desk`."""
+        self._client.cancel(PREFIX + job_id)
+
+    def retry(self, job_id: str) -> NoReturn:
+        """Not over the wire."""
+        raise NotImplementedError(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """See `Desk`."""
+        self._client.delete(PREFIX + job_id)
+
+
+def _fields_of_job(job: Job) -> Fields:
+    request, failure = job.request, job.failure
+    return {
+        "id": job.id,
+        "owner": request.owner,
+        "model": request.model,
+        "version": request.version,
+        "modelId": request.model_id,
+        "state": str(job.state),
+        "done": job.state.final,
+        "progress": job.progress,
+        "queuePosition": None,
+        "attempt": job.attempt,
+        "cancelRequested": job.cancel_requested,
+        "requestId": request.request_id or "",
+        "createdAt": _written(job.created_at),
+        "startedAt": _written(job.started_at),
+        "finishedAt": _written(job.finished_at),
+        "error": f"{failure.reason}: {failure.cause} {failure.cure}".strip() if failure else "",
+        "attestation": str(job.attestation or ""),
+    }
+
+
+def _fields_of_progress(found: Progress) -> Fields:
+    return {
+        "id": found.operation.removeprefix(PREFIX),
+        "owner": "",
+        "model": found.model,
+        "version": found.version,
+        "modelId": found.model_id,
+        "state": found.state,
+        "done": found.done,
+        "progress": found.progress,
+        "queuePosition": found.queue_position,
+        "attempt": found.attempt,
+        "cancelRequested": found.cancel_requested,
+        "requestId": found.request_id,
+        "createdAt": _written(found.created_at),
+        "startedAt": _written(found.started_at),
+        "finishedAt": _written(found.finished_at),
+        "error": found.error,
+        "attestation": found.attestation_digest,
+    }
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,228 @@
+"""Showing what a circuit costs, and what else was weighed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from zkinfer.cli.console import console, facts_table, plain, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from zkinfer.circuits.cost import Cost
+    from zkinfer.circuits.engines.base import Option
+    from zkinfer.circuits.manifest import ChoiceReport, ErrorHistogram, FidelityReport
+
+
+_BAR = 30
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def in_short(report: FidelityReport) -> str:
+    """Agreement, error and accuracy in one line."""
+    accuracy = report.accuracy
+    labelled = "" if accuracy is None else f", accuracy {accuracy.circuit:.1%} (float: {accuracy.model:.1%})"
+    return (
+        f"{report.agreement:.1%} same answers{labelled}, error {report.error_p50:.2%} (median), "
+        f"{report.error_p99:.2%} (99th percentile) on {report.samples} {report.data} samples"
+    )
+
+
+def choice_in_short(choice: ChoiceReport) -> str:
+    """What the settings were chosen by, and whether the samples that judge keep it; rich markup."""
+    rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}"]
+    if choice.max_absolute_error is not None:
+        rules.append(f"absolute error at most {choice.max_absolute_error:.4g}")
+    if choice.max_accuracy_drop is not None:
+        rules.append(f"accuracy at most {_share(choice.max_accuracy_drop)} less")
+    samples = "1 sample" if choice.samples == 1 else f"{choice.samples} samples"
+    kept = "kept" if choice.kept else "[yellow]missed[/]"
+    return f"{samples}; budget {kept} on those that judge: {', '.join(rules)}"
+
+
+def provenance(report: FidelityReport) -> str:
+    """What was measured on, in plain words; rich markup, in colour where it is a warning."""
+    count = "1 sample" if report.samples == 1 else f"{report.samples} samples"
+    if report.data == "held-out":
+        return f"measured on {count} that did not choose the settings"
+    if report.data == "calibration":
+        return (
+            f"[yellow]measured on {count} that chose the settings too[/]: too few, or too alike, to hold some out; "
+            "expect worse"
+        )
+    return f"[yellow]measured on {count} of random numbers[/], which say little about real inputs; give --calibration"
+
+
+def show_fidelity(report: FidelityReport) -> None:
+    """All of a report."""
+    say(f"\n[bold]fidelity[/], {provenance(report)}")
+    console.print(facts_table(_fidelity_view_figures(report)))
+    say("\n[dim]errors, as shares of the output's range, and how many output numbers have them[/]")
+    console.print(_histogram_table(report.error_histogram))
+    if report.worst and report.data != "synthetic":
+        say("\n[dim]worst samples, counted from 0 as they lie in the data file[/]")
+        console.print(_worst_table(report))
+
+
+def _fidelity_view_figures(report: FidelityReport) -> dict[str, str]:
+    figures = {
+        "same answer": f"{report.agreement:.2%} of samples",
+        "error": f"{_share(report.error_p50)} median, {_share(report.error_p90)} at 90%, "
+        f"{_share(report.error_p99)} at 99%, {_share(report.error_max)} at most",
+        "absolute error": f"{report.absolute_max:.3g} at most, in the output's own units",
+    }
+    if report.accuracy is not None:
+        accuracy = report.accuracy
+        figures["accuracy"] = f"{accuracy.model:.2%} float, {accuracy.circuit:.2%} circuit, by output {accuracy.output}"
+    return figures
+
+
+def _histogram_table(histogram: ErrorHistogram) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, min_width=_BAR)
+    table.add_column(justify="right", no_wrap=True)
+    rows = list(zip(_bin_names(histogram.edges), histogram.counts, strict=True))
+    filled = [place for place, (_, count) in enumerate(rows) if count] or [0]
+    most = max(1, *histogram.counts)
+    for name, count in rows[filled[0] : filled[-1] + 1]:
+        table.add_row(name, bar(count / most), f"{count:,}")
+    return table
+
+
+def _bin_names(edges: tuple[float, ...]) -> list[str]:
+    between = [f"{_share(low)} to {_share(high)}" for low, high in pairwise(edges)]
+    return [f"below {_share(edges[0])}", *between, f"from {_share(edges[-1])}"]
+
+
+def bar(share: float) -> str:
+    """A bar of at most 30 cells; whatever is not nothing is seen."""
+    eighths = max(round(share * _BAR * 8), 1 if share else 0)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _worst_table(report: FidelityReport) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("sample", justify="right")
+    table.add_column("largest error", justify="right")
+    table.add_column("answer")
+    for one in report.worst:
+        table.add_row(plain(one.sample), _share(one.error), "the same" if one.same_answer else "[yellow]another[/]")
+    return table
+
+
+def _share(value: float) -> str:
+    """A share in percent, to three digits."""
+    return f"{100 * value:.3g}%"
+
+
+def show_trade_off(options: Sequence[Option]) -> None:
+    """A table of the settings worth choosing among, cheapest first; nothing where there was no choice."""
+    worthy = [option for option in options if option.chosen or not _is_beaten(option, options)]
+    if len(worthy) >= 2:
+        console.print(_table("settings that keep the budget (predicted cost)", sorted(worthy, key=_seconds)))
+
+
+@contextmanager
+def showing_what_missed(picture: Path | None) -> Iterator[None]:
+    """Where a budget is missed in this block, show and draw what was weighed: to choose another by."""
+    from zkinfer.circuits.errors import BudgetError
+
+    try:
+        yield
+    except BudgetError as err:
+        if err.options:
+            console.print(_table("settings that were weighed (predicted cost)", sorted(err.options, key=_error)))
+        if picture is not None and any(option.cost is not None for option in err.options):
+            draw(err.options, picture)
+        raise
+
+
+def refuse_undrawable(picture: Path) -> None:
+    """Before the work: raise InputError where the picture could not be drawn after it."""
+    from zkinfer.circuits import plots
+
+    plots.refuse_undrawable(picture)
+
+
+def _table(title: str, options: Sequence[Option]) -> Table:
+    from zkinfer.circuits.cost import size
+
+    table = Table(title=title, title_justify="left", box=None)
+    for name, justify in (("", "left"), ("settings", "left"), ("proof", "right"), ("memory", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich wants literals
+    for name in ("gas", "same answers", "error (99%)"):
+        table.add_column(name, justify="right")
+    for option in options:
+        cost, fidelity = option.cost, option.fidelity
+        row = ["", "", ""]
+        if cost is not None:
+            row = [f"{cost.prove_seconds:.2f} s", size(cost.work.memory_bytes), f"{cost.work.gas:,}"]
+        row += [f"{fidelity.agreement:.1%}", f"{fidelity.error_p99:.2%}"]
+        table.add_row("→" if option.chosen else "", plain(option.name), *row, style="bold" if option.chosen else None)
+    return table
+
+
+def draw(options: Sequence[Option], picture: Path) -> None:
+    """Draw the same into a file (.png or .svg)."""
+    from zkinfer.circuits.plots import draw_trade_off
+
+    draw_trade_off(options, picture)
+    say(f"[green]✓[/] {plain(picture)}")
+
+
+def cost_report(cost: Cost) -> dict[str, Any]:
+    """The JSON form of a predicted cost; seconds are this machine's."""
+    return {
+        "keysSeconds": round(cost.keys_seconds, 3),
+        "proveSeconds": round(cost.prove_seconds, 3),
+        "memoryBytes": cost.work.memory_bytes,
+        "provingKeyBytes": cost.work.proving_key_bytes,
+        "proofBytes": cost.work.proof_bytes,
+        "gas": cost.work.gas,
+    }
+
+
+def trade_off_report(options: Sequence[Option]) -> list[dict[str, Any]]:
+    """The JSON form of what was weighed; a cost is null where the budget was broken."""
+    return [
+        {
+            "settings": option.name,
+            "cost": None if option.cost is None else cost_report(option.cost),
+            "samples": option.fidelity.samples,
+            "agreement": option.fidelity.agreement,
+            "errorP99": option.fidelity.error_p99,
+            "withinBudget": option.within_budget,
+            "chosen": option.chosen,
+        }
+        for option in options
+    ]
+
+
+def _is_beaten(option: Option, options: Sequence[Option]) -> bool:
+    """Whether another is no dearer in time and gas and no less faithful, and better in one; or there is no cost."""
+    return option.cost is None or any(
+        other.cost is not None
+        and other is not option
+        and _figures(other) != _figures(option)
+        and all(theirs <= own for theirs, own in zip(_figures(other), _figures(option), strict=True))
+        for other in options
+    )
+
+
+def _figures(option: Option) -> tuple[float, float, float]:
+    gas = option.cost.work.gas if option.cost is not None else 0
+    return round(_seconds(option), 3), gas, round(option.fidelity.error_p99, 4)
+
+
+def _error(option: Option) -> tuple[float, float]:
+    return -option.fidelity.agreement, option.fidelity.error_p99
+
+
+def _seconds(option: Option) -> float:
+    return 0.0 if option.cost is None else option.cost.prove_seconds

@@ -1,0 +1,171 @@
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.unit.circuits.factories import DOCUMENT
+from tests.unit.verifier import forge
+
+from zkinfer.chain import answer_of, context_of, registration_of, request_for, require_answer
+from zkinfer.circuits import Circuit, canonical, field
+from zkinfer.circuits.context import Context
+from zkinfer.circuits.digest import keccak256
+from zkinfer.circuits.engines.base import slots_in_order
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.errors import CircuitError, DataError, InputError
+from zkinfer.circuits.manifest import parse_manifest
+from zkinfer.circuits.tensors import TensorSpec
+from zkinfer.contracts import ANY_INPUT, NOBODY, Request, commitment
+from zkinfer.verifier import ContextMismatchError, InputMismatchError, InstanceCountError
+
+CHAIN, LEDGER = 31337, "0x" + "1e" * 20
+CONSUMER, REQUESTER, LISTING = "0x" + "c0" * 20, "0x" + "aa" * 20, "0x" + "11" * 32
+# As long as a key's constants reach; the digest counts here, not what a verifier would make of it.
+WORDS = [0] * 33 + [1 << 8] + [7] * 6
+KEY = b"".join(word.to_bytes(32, "big") for word in WORDS)
+ASKED = {"listing": LISTING, "consumer": CONSUMER, "requester": REQUESTER, "expiry": 99}
+X = np.array([[0.5, -1.25, 2.0]], dtype=np.float32)
+
+
+def circuit(tmp_path, *, visibility="public", engine="ezkl/23.0.5", key=KEY):
+    """A circuit whose manifest was written by hand; nobody compares its files."""
+    document = copy.deepcopy(DOCUMENT)
+    specs = [TensorSpec(name=name, dtype="float32", shape=(1, 3), scale=8, visibility=visibility) for name in "xz"]
+    answer = TensorSpec(name="y", dtype="float32", shape=(1, 2), scale=8)
+    document["program"]["inputs"] = [spec.model_dump(mode="json") for spec in specs]
+    document["program"]["slots"] = [slot.model_dump(mode="json") for slot in slots_in_order(specs, [answer])]
+    document["recipe"] |= {"engine": engine, "inputVisibility": visibility}
+    document["identity"]["verifyingKey"] = "keccak256:" + keccak256(KEY).hex
+    (tmp_path / "vka.bin").write_bytes((len(key) // 32).to_bytes(8, "little") + key)
+    return Circuit(tmp_path, parse_manifest(canonical.dump(document)))
+
+
+@pytest.mark.parametrize(("visibility", "inputs"), [("public", 6), ("hashed", 2), ("private", 0)])
+def test_registration_counts_the_public_values_of_the_inputs(tmp_path, visibility, inputs):
+    made = circuit(tmp_path, visibility=visibility)
+    registration = registration_of(made, fee=7, uri="https://example.org")
+    assert (registration.visibility, registration.inputs, registration.outputs) == (visibility, inputs, 2)
+    assert (registration.fee, registration.uri, registration.key) == (7, "https://example.org", KEY)
+    assert registration.model_id == made.model_id
+
+
+def test_registration_of_another_engine_is_refused(tmp_path):
+    with pytest.raises(CircuitError, match=r"contracts verify proofs of ezkl/23.0.5; .* is of fake/1"):
+        registration_of(circuit(tmp_path, engine="fake/1"))
+
+
+def test_registration_with_another_key_is_refused(tmp_path):
+    with pytest.raises(CircuitError, match=r"verifying key in .* is not the one that its manifest names"):
+        registration_of(circuit(tmp_path, key=KEY[:-1] + b"\x08"))
+
+
+def test_request_commits_to_all_numbers_of_public_inputs_in_order(tmp_path):
+    request = request_for(circuit(tmp_path), {"z": 2 * X, "x": X}, **ASKED)
+    integers = [128, -320, 512, 256, -640, 1024]
+    assert request.input_commitment == commitment(field.encode(one) for one in integers)
+
+
+def test_request_commits_to_a_digest_for_each_hashed_tensor(tmp_path):
+    engine = FakeEngine()
+    request = request_for(circuit(tmp_path, visibility="hashed"), {"x": X, "z": X}, engine=engine, **ASKED)
+    assert request.input_commitment == commitment([engine.commit([128, -320, 512])] * 2)
+
+
+def test_request_without_inputs_asks_for_any(tmp_path):
+    request = request_for(circuit(tmp_path, visibility="private"), None, **ASKED)
+    assert (request.input_commitment, request.refund_to, request.prover) == (ANY_INPUT, REQUESTER, NOBODY)
+
+
+def test_requests_have_salts_of_their_own(tmp_path):
+    made = circuit(tmp_path)
+    assert request_for(made, None, **ASKED) != request_for(made, None, **ASKED)
+
+
+def test_request_with_private_inputs_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"tells nothing of its inputs.*Ask for any input"):
+        request_for(circuit(tmp_path, visibility="private"), {"x": X, "z": X}, **ASKED)
+
+
+@pytest.mark.parametrize("inputs", [{"x": X}, {"x": X, "z": X, "w": X}])
+def test_request_with_other_inputs_is_refused(tmp_path, inputs):
+    with pytest.raises(DataError, match="is missing, or the model has none"):
+        request_for(circuit(tmp_path), inputs, **ASKED)
+
+
+def test_context_of_a_request_names_its_id():
+    request = Request(LISTING, ANY_INPUT, CONSUMER, REQUESTER, 99)
+    context = context_of(request, CHAIN, LEDGER)
+    assert (context.chain_id, context.request_id) == (CHAIN, request.id(CHAIN, LEDGER))
+    assert (context.consumer, context.requester, context.expiry) == (CONSUMER, REQUESTER, 99)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    return forge.Workshop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def asked():
+    integers = (field.encode(one) for one in (128, -320, 512))
+    return Request(LISTING, commitment(integers), CONSUMER, REQUESTER, forge.EXPIRY)
+
+
+@pytest.fixture(scope="module")
+def attestation(shop, asked):
+    return shop.attest(context=context_of(asked, CHAIN, LEDGER))
+
+
+def test_answer_is_what_the_attestation_holds(attestation, asked):
+    answer = require_answer(attestation, asked, CHAIN, LEDGER)
+    assert answer == answer_of(attestation, asked)
+    assert answer.proof == attestation.proof
+    assert answer.instances[:5] == list(context_of(asked, CHAIN, LEDGER).limbs)
+
+
+def test_answer_to_any_input_is_taken(shop, asked):
+    asked = replace(asked, input_commitment=ANY_INPUT)
+    other = shop.attest(x=forge.OTHER_X, context=context_of(asked, CHAIN, LEDGER))
+    assert require_answer(other, asked, CHAIN, LEDGER).request == asked
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"salt": "0x" + "01" * 32}, "requestId"), ({"consumer": REQUESTER}, "consumer"), ({"expiry": 1}, "requestId")],
+)
+def test_answer_to_another_request_is_refused(attestation, asked, change, name):
+    with pytest.raises(ContextMismatchError, match=f"attestation's {name} is .*--request REQUEST.json"):
+        require_answer(attestation, replace(asked, **change), CHAIN, LEDGER)
+
+
+def test_answer_for_another_chain_is_refused(attestation, asked):
+    with pytest.raises(ContextMismatchError, match="chainId is 31337; the request asks for 1"):
+        require_answer(attestation, asked, 1, LEDGER)
+
+
+def test_answer_to_another_input_is_refused(shop, asked):
+    other = shop.attest(x=forge.OTHER_X, context=context_of(asked, CHAIN, LEDGER))
+    with pytest.raises(InputMismatchError, match="about another input"):
+        require_answer(other, asked, CHAIN, LEDGER)
+
+
+def edited(attestation, **changes):
+    predicate = attestation.predicate.model_copy(update=changes)
+    return replace(attestation, statement=attestation.statement.model_copy(update={"predicate": predicate}))
+
+
+def test_answer_with_one_value_less_is_refused(attestation, asked):
+    with pytest.raises(InstanceCountError, match="do not fit"):
+        require_answer(edited(attestation, instances=attestation.predicate.instances[:-1]), asked, CHAIN, LEDGER)
+
+
+def test_answer_with_a_value_beyond_the_modulus_is_refused(attestation, asked):
+    instances = ("0x" + "ff" * 32, *attestation.predicate.instances[1:])
+    with pytest.raises(InputError, match="not canonical"):
+        require_answer(edited(attestation, instances=instances), asked, CHAIN, LEDGER)
+
+
+def test_answer_whose_values_are_of_another_context_is_refused(shop, asked):
+    other = shop.attest(context=Context.offline())
+    claimed = edited(other, context=context_of(asked, CHAIN, LEDGER))
+    with pytest.raises(ContextMismatchError, match="another request than the attestation says"):
+        require_answer(claimed, asked, CHAIN, LEDGER)

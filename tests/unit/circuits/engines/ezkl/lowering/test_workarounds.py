@@ -1,0 +1,189 @@
+"""What the engine computes wrongly is rewritten, and then agrees with onnxruntime, or it is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.frontend import worker
+from zkinfer.circuits.frontend.prune import serialised
+from zkinfer.circuits.tensors import dequantise, quantise
+
+ARGUMENTS = {
+    "input_scale": 10, "param_scale": 10, "decomp_base": 1024, "decomp_legs": 5, "lookup_range": [0, 0], "logrows": 12,
+    "num_inner_cols": 2, "scale_rebase_multiplier": 1, "input_visibility": "public", "output_visibility": "public",
+    "param_visibility": "fixed", "disable_freivalds": True, "ignore_range_check_inputs_outputs": False,
+    "bounded_log_lookup": False, "rebase_frac_zero_constants": False, "check_mode": "unsafe",
+}  # fmt: skip
+LOOKUPS = {"lookup_range": [-16384, 16384], "logrows": 16}
+ROW, IMAGE = "float[1,6] x", "float[1,1,4,4] x"
+NEGATIVE = np.linspace(-7.5, -0.125, 16)
+MIXED = [-3.0, -1.0, 0.5, 0.75, 1.0, 6.0]
+CONSTANTS = """<float[1,6] half = {0.5,0.5,0.5,0.5,0.5,0.5}, float[1,6] odd = {0.5,-1.0,0.5,1.0,1.0,1.0},
+    float one = {1.0}, int64[3] i = {-1,0,-3}, int64[1,3] j = {-6,-1,2}, int64[2,1] k = {-1,-6}, int64[2] rows = {6,1},
+    int64 three = {3}, float less = {-1.0}, float less2 = {-2.0},
+    float[1,6] mask = {0.0,1.0,1.0,0.0,1.0,1.0}, float little = {0.0039}, float third = {0.3},
+    float[6,2] w = {1.0,-1.0,0.5,0.25,-2.0,1.5,0.75,1.0,-0.5,0.5,1.0,0.25}>"""
+
+
+def _engine_answer(normalised, feed, folder, arguments):
+    model, inputs, outputs = normalised
+    network = folder / "network.onnx"
+    network.write_bytes(serialised(worker.with_context(model, output=False)))
+    engine = EzklEngine()
+    program = engine.build(network, tuple(inputs), tuple(outputs), ARGUMENTS | arguments, folder)
+    answer = engine.forward(folder, program, [[quantise(feed, program.inputs[0])]])[0][0]
+    return dequantise(answer, program.outputs[0]).astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "outputs", "opset", "arguments"),
+    [
+        ("y = MaxPool<kernel_shape=[2,2], pads=[1,1,1,1], dilations=[1,1]>(x)", IMAGE, "float[1,1,5,5] y", 17, {}),
+        ("y = MaxPool<kernel_shape=[2,2], pads=[1,0,0,0], strides=[2,3]>(x)", IMAGE, "float[1,1,2,1] y", 17, {}),
+        ('y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER">(x)', IMAGE, "float[1,1,4,4] y", 17, {}),
+        ('y = MaxPool<kernel_shape=[2,2], auto_pad="SAME_LOWER">(x)', IMAGE, "float[1,1,4,4] y", 17, {}),
+        ("y = Gather<axis=1>(x, i)", ROW, "float[1,3] y", 17, {}),
+        ("y = GatherElements<axis=1>(x, j)", ROW, "float[1,3] y", 17, {}),
+        ("t = Reshape(x, rows) y = GatherND(t, k)", ROW, "float[2,1] y", 17, {}),
+        ("e = Equal(x, odd) y = Cast<to=1>(e)", ROW, "float[1,6] y", 17, {}),
+        ("e = Equal(x, odd) y = Cast<to=7>(e)", ROW, "int64[1,6] y", 17, {}),
+        ("y = Equal(x, odd)", ROW, "bool[1,6] y", 17, {}),
+        ("e = Equal(x, odd) l = Less(x, one) s = Equal(e, l) y = Cast<to=1>(s)", ROW, "float[1,6] y", 17, {}),
+        ("f = Floor(x) c = Cast<to=7>(f) e = Equal(c, three) y = Cast<to=1>(e)", ROW, "float[1,6] y", 17, {}),
+        ("y = Pow(x, less)", ROW, "float[1,6] y", 17, {}),
+        ("y = Pow(x, less2)", ROW, "float[1,6] y", 17, {}),
+        ("y = Celu<alpha=2.0>(x)", ROW, "float[1,6] y", 17, LOOKUPS),
+        ("t = Reshape(x, rows) y = Softmax(t)", ROW, "float[6,1] y", 11, LOOKUPS),
+        ("y = Softmax<axis=0>(x)", ROW, "float[1,6] y", 11, LOOKUPS),
+        ("y = Softmax<axis=1>(x)", IMAGE, "float[1,1,4,4] y", 9, LOOKUPS),
+        ("y = LogSoftmax<axis=1>(x)", IMAGE, "float[1,1,4,4] y", 11, LOOKUPS),
+        ("y = LogSoftmax(x)", ROW, "float[1,6] y", 17, LOOKUPS),
+        ("y = LogSoftmax<axis=1>(x)", ROW, "float[1,6] y", 18, LOOKUPS),
+        ("m = Max(x, odd, one) y = Relu(m)", ROW, "float[1,6] y", 17, {}),
+        ("y = Clip(x, less, one)", ROW, "float[1,6] y", 17, {}),
+        ("y = Min(x, odd)", ROW, "float[1,6] y", 17, {}),
+        ("y = PRelu(x, half)", ROW, "float[1,6] y", 17, {}),
+        ("y = HardSigmoid(x)", ROW, "float[1,6] y", 17, {}),
+        ("y = Elu(x)", ROW, "float[1,6] y", 17, LOOKUPS),
+        ("y = Selu(x)", ROW, "float[1,6] y", 17, LOOKUPS),
+        ("y = Mul(x, mask)", ROW, "float[1,6] y", 17, {}),
+        ("h = Mul(x, less2) y = Sub(h, one)", ROW, "float[1,6] y", 17, {}),
+        ("h = Mul(x, little) s = Add(h, odd) y = MatMul(s, w)", ROW, "float[1,2] y", 17, {}),
+        ("h = Mul(x, little) y = Gemm(h, w)", ROW, "float[1,2] y", 17, {}),
+        ("h = MatMul(x, w) g = Mul(h, little) y = Relu(g)", ROW, "float[1,2] y", 17, {}),
+        ("h = MatMul(x, w) g = Mul(h, little) y = Add(g, one)", ROW, "float[1,2] y", 17, {}),
+        ("h = MatMul(x, w) d = Mul(h, third) s = Sigmoid(d) y = Mul(h, s)", ROW, "float[1,2] y", 17, LOOKUPS),
+        ("y = LayerNormalization(x, odd, half)", ROW, "float[1,6] y", 17, {}),
+    ],
+)
+def test_rewritten_form_is_computed_well(body, inputs, outputs, opset, arguments, model, tmp_path):
+    original = model(body, inputs, outputs, CONSTANTS, opset)
+    feed = np.array(MIXED if inputs == ROW else NEGATIVE, np.float32).reshape((1, 6) if inputs == ROW else (1, 1, 4, 4))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    wanted = onnxruntime.InferenceSession(original.SerializeToString(), options).run(None, {"x": feed})[0]
+    found = _engine_answer(worker.normal_form(original, {}, 7), feed, tmp_path, arguments)
+    assert np.abs(found.reshape(wanted.shape) - wanted).max() <= 0.01 * max(1.0, np.abs(wanted.astype(float)).max())
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["Relu(x)", "Sigmoid(x)", "Abs(x)", "Clip(x, zero)", "MaxPool<kernel_shape=[1,1]>(r)", "Concat<axis=1>(r, r)"],
+)
+def test_maxpool_of_what_is_not_negative_keeps_its_padding(source, model, normal, kinds):
+    body = f"r = Relu(x) a = {source} y = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(a)"
+    assert "Gather" not in kinds(normal(model(body, IMAGE, "float[1,c,4,4] y", "<float zero = {0.0}>")))
+
+
+@pytest.mark.parametrize("source", ["Neg(x)", "Clip(x, low)", "Concat<axis=1>(r, x)", "Tanh(r)"])
+def test_maxpool_of_what_may_be_negative_does_not(source, model, normal, kinds):
+    body = f"r = Relu(x) a = {source} y = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(a)"
+    assert kinds(normal(model(body, IMAGE, "float[1,c,4,4] y", "<float low = {-1.0}>")))["Gather"] == 2
+
+
+def test_comparison_that_is_read_well_is_left(model, normal, kinds):
+    result = normal(model("e = Equal(x, half) y = Where(e, one, x)", ROW, "float[1,6] y", CONSTANTS))
+    assert kinds(result) == {"Equal": 1, "Where": 1}
+
+
+def test_softmax_of_the_last_axis_is_left(model, normal, kinds):
+    assert kinds(normal(model("y = Softmax<axis=1>(x)", ROW, "float[1,6] y", opset=11))) == {"Softmax": 1}
+
+
+def test_indices_from_the_start_are_left(model, normal):
+    result = normal(model("y = Gather<axis=1>(x, n)", ROW, "float[1,2] y", "<int64[2] n = {5,0}>"))
+    assert [numpy_helper.to_array(one).tolist() for one in result.graph.initializer] == [[5, 0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "outputs", "reason"),
+    [
+        ("y = Pow(x, e)", ROW, "float[1,6] y", "exponent.*Reciprocal"),
+        ("y = Pow(x, zero)", ROW, "float[1,6] y", "exponent.*Reciprocal"),
+        ("y = Pow(x, half)", "int64[1,6] x", "int64[1,6] y", "rounds a fraction"),
+        ("y = ReduceMean<axes=[1]>(x)", "int64[1,6] x", "int64[1,1] y", "rounds a fraction"),
+        ("y = ReduceL2<axes=[1]>(x)", "int64[1,6] x", "int64[1,1] y", "rounds a fraction"),
+        ("y = CumSum<exclusive=1>(x, axis)", ROW, "float[1,6] y", "starts elsewhere.*Slice"),
+        ("y = CumSum<reverse=1>(x, axis)", ROW, "float[1,6] y", "starts elsewhere.*Slice"),
+        ('y = ScatterElements<axis=1, reduction="add">(r, x, u)', "int64[1,2] x", "float[1,4] y", "merges.*Equal"),
+        ('y = ScatterND<reduction="mul">(s, x, v)', "int64[2,1] x", "float[4] y", "merges.*Equal"),
+        ("a, b = TopK<axis=1, sorted=0>(x, two) y = Relu(a)", ROW, "float[1,2] y", "order of its values"),
+        ("y = GatherND(x, deep)", "float[2,3,2] x", "float[1] y", "more than two axes"),
+        ("y = Add(x, x)", "uint8[1,6] x", "uint8[1,6] y", "wrap around.*Cast to int64"),
+        ("y = Mul(x, x)", "int32[1,6] x", "int32[1,6] y", "wrap around.*Cast to int64"),
+        ("a = Cast<to=6>(x) y = ReduceSum(a)", ROW, "int32[1,1] y", "wrap around.*Cast to int64"),
+        ("y = MatMul(x, w)", "int32[1,2] x", "int32[1,1] y", "wrap around.*Cast to int64"),
+        ("y = Cast<to=2>(x)", "int64[1,6] x", "uint8[1,6] y", "may not hold"),
+        ("y = Cast<to=12>(x)", "int32[1,6] x", "uint32[1,6] y", "may not hold"),
+    ],
+)
+def test_arithmetic_the_engine_gets_wrong_is_refused(body, inputs, outputs, reason, model, normal):
+    constants = """<float e = {-3.0}, float zero = {0.0}, float half = {0.5}, int64 axis = {1}, int64[1] two = {2},
+        float[1,4] r = {1.,2.,3.,4.}, float[1,2] u = {1.,2.}, float[4] s = {1.,2.,3.,4.}, float[2] v = {1.,2.},
+        int32[2,1] w = {1,2}, int64[1,3] deep = {1,2,1}>"""
+    with pytest.raises(UnsupportedModelError, match=reason):
+        normal(model(body, inputs, outputs, constants))
+
+
+@pytest.mark.parametrize("kind", [2, 6, 7])
+def test_integers_that_fit_can_be_cast(kind, model, normal, kinds):
+    body = f"a = ArgMax<axis=1>(x) c = Cast<to={kind}>(a) y = Cast<to=1>(c)"
+    assert kinds(normal(model(body, ROW, "float[1,1] y")))["ArgMax"] == 1
+
+
+@pytest.mark.parametrize("attribute", ["output_padding=[1,1]", "output_shape=[8,8]", "group=2"])
+def test_transposed_convolution_the_engine_gets_wrong_is_refused(attribute, model, normal):
+    weights = "<float[2,1,2,2] w = {1.,2.,3.,4.,5.,6.,7.,8.}>"
+    body = f"y = ConvTranspose<kernel_shape=[2,2], strides=[2,2], {attribute}>(x, w)"
+    with pytest.raises(UnsupportedModelError, match=r"size of its output|groups"):
+        normal(model(body, "float[1,2,4,4] x", "float[1,c,h,w] y", weights))
+
+
+@pytest.mark.parametrize(
+    ("places", "nearest", "scale", "fine"),
+    [
+        ("asymmetric", "floor", 3, True), ("asymmetric", "round_prefer_floor", 2, True),
+        ("half_pixel", "round_prefer_floor", 3, True), ("half_pixel", "round_prefer_ceil", 2, True),
+        ("asymmetric", "round_prefer_floor", 3, False), ("asymmetric", "ceil", 2, False),
+        ("half_pixel", "floor", 2, False), ("align_corners", "round_prefer_floor", 2, False),
+        ("half_pixel", "round_prefer_floor", 1.5, False), ("half_pixel", "round_prefer_floor", 0.5, False),
+    ],
+)  # fmt: skip
+def test_resize_only_repeats_values(places, nearest, scale, fine, model, normal, kinds):
+    body = f'y = Resize<coordinate_transformation_mode="{places}", nearest_mode="{nearest}">(x, , s)'
+    resized = model(body, IMAGE, "float[1,1,h,w] y", f"<float[4] s = {{1.0, 1.0, {float(scale)}, {float(scale)}}}>")
+    if fine:
+        assert kinds(normal(resized)) == {"Resize": 1}
+    else:
+        with pytest.raises(UnsupportedModelError, match=r"whole numbers|nearest_mode="):
+            normal(resized)
+
+
+def test_maxpool_of_nothing_but_padding_is_refused(model, normal):
+    with pytest.raises(UnsupportedModelError, match=r"negative values with 0.*Relu"):
+        normal(model("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", IMAGE, "float[1,1,h,w] y"))

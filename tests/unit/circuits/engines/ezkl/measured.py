@@ -1,0 +1,29 @@
+"""Circuits that were measured with raw ezkl 23.0.5: `tests/vectors/ezkl_costs.json`.
+
+Keys and proofs (51 circuits): sizes, seconds of processor time and peak bytes of the process, on two cores of a
+2.5 GHz server. Gas (42 circuits): one transaction to a dedicated verifier contract under the prices of the Osaka
+fork. A base is the one of the decomposition's range check.
+"""
+
+import json
+
+from tests.paths import VECTORS
+
+from zkinfer.circuits.engines.ezkl.layout import layout_as_built
+
+COSTS = VECTORS / "ezkl_costs.json"
+
+
+def circuits_with(measure, *, least=0):
+    """Those of which something was measured, and was at least so large, as parameters of a test."""
+    circuits = json.loads(COSTS.read_bytes())
+    return [circuit for circuit in circuits if circuit["measured"].get(measure, -1) >= least]
+
+
+def name_of(circuit):
+    arguments = circuit["arguments"]
+    return f"{circuit['name']}-2^{arguments['logrows']}x{arguments['num_inner_cols']}"
+
+
+def layout_measured(circuit):
+    return layout_as_built(circuit | {"run_args": circuit["arguments"]})

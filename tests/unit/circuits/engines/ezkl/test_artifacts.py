@@ -1,0 +1,97 @@
+import pytest
+from eth_utils import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkinfer.circuits.engines.ezkl.artifacts import read_vka
+from zkinfer.circuits.errors import EngineError
+
+
+def words(count=40, **places):
+    """`count` words, with these values at `w<place>`."""
+    made = [0] * count
+    for place, value in places.items():
+        made[int(place[1:])] = value
+    return made
+
+
+def written(made):
+    return len(made).to_bytes(8, "little") + b"".join(word.to_bytes(32, "big") for word in made)
+
+
+def group(*phases):
+    """Phases packed as ezkl does, the first in the lowest bits: 16 bits of length, then 8 that count challenges."""
+    return sum((length | challenges << 16) << 24 * place for place, (length, challenges) in enumerate(phases))
+
+
+GOOD = words(w2=10, w3=20, w5=12, w33=group((0x140, 1), (0x80, 2)) << 8 | 1)
+
+
+def test_vka_says_counts_and_the_length_of_a_proof():
+    vka = read_vka(written(GOOD))
+    assert (vka.instance_count, vka.log_rows) == (10, 12)
+    assert vka.proof_bytes == 0x140 + 0x80 + 20 * 32 + 2 * 64
+
+
+def test_digest_is_the_hash_of_the_words_without_the_count():
+    data = written(GOOD)
+    assert read_vka(data).digest.value == keccak(data[8:])
+
+
+def test_phases_go_on_in_the_following_words():
+    packed = group((0x40, 1)) << 8 | 3
+    made = words(w2=1, w3=0, w5=6, w33=packed, w34=group((0x80, 1), (0xC0, 0)), w35=group((0x100, 1)))
+    assert read_vka(written(made)).proof_bytes == 0x40 + 0x80 + 0xC0 + 0x100 + 128
+
+
+def test_phases_stop_where_their_count_says():
+    made = words(w33=group((0x40, 1)) << 8 | 1, w34=group((0x80, 1)))
+    assert read_vka(written(made)).proof_bytes == 0x40 + 128
+
+
+@given(st.integers(0, 39), st.integers(0, 255))
+def test_any_bit_of_any_word_changes_the_digest(place, bit):
+    changed = [word ^ (1 << bit) if number == place else word for number, word in enumerate(GOOD)]
+    if place not in (2, 3, 5, 33, 34):  # where other counts and lengths may be refused
+        assert read_vka(written(changed)).digest != read_vka(written(GOOD)).digest
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 7,
+        b"\0" * 8,
+        written(GOOD)[:-1],
+        written(GOOD)[:-32],
+        written(GOOD) + b"\0",
+        written(GOOD) + b"\0" * 32,
+        written(GOOD)[1:],
+        written(GOOD)[8:],
+        written(words(33)),
+        b"\xff" * 8 + written(GOOD)[8:],
+        len(GOOD).to_bytes(8, "big") + written(GOOD)[8:],
+    ],
+    ids=range(12),
+)
+def test_vka_of_another_length_is_refused(data):
+    with pytest.raises(EngineError, match="verifying key artifact has another layout than expected"):
+        read_vka(data)
+
+
+@pytest.mark.parametrize("following", [7, 255])
+def test_vka_that_announces_more_phases_than_it_has_is_refused(following):
+    with pytest.raises(EngineError, match=r"another layout|constants that no circuit has"):
+        read_vka(written(words(w33=following)))
+
+
+@pytest.mark.parametrize("change", [{"w2": 1 << 200}, {"w3": 1 << 200}, {"w5": 29}])
+def test_vka_whose_constants_make_no_sense_is_refused(change):
+    with pytest.raises(EngineError, match=r"another layout|constants that no circuit has"):
+        read_vka(written(words(w33=1, **change)))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_of_this_length_are_refused_in_the_tree(data):
+    with pytest.raises(EngineError, match=r"another layout|constants that no circuit has"):
+        read_vka(data)

@@ -1,0 +1,226 @@
+"""What is made of a child's answers; the child itself is replaced by one that says what it is told to."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.unit.circuits.engines.ezkl.compiled_programs import request, spec
+
+from zkinfer.circuits.engines.base import Tuned
+from zkinfer.circuits.engines.ezkl.client import EzklProcess
+from zkinfer.circuits.engines.ezkl.cost import least_work, work_of
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.ezkl.layout import layout_as_built
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError
+from zkinfer.circuits.frontend import Workload
+from zkinfer.circuits.sandbox import child
+from zkinfer.circuits.sandbox.child import MAPPED, Limits
+
+ARGUMENTS = EzklArguments(input_scale=7, param_scale=6, decomp_base=512, decomp_legs=3, lookup_range=(0, 0), logrows=10)
+PROCESS = EzklProcess(Limits(seconds=60))
+SETTINGS = {
+    "run_args": ARGUMENTS.to_run_arguments(),
+    "model_instance_shapes": [[1, 5], [1, 2], [1, 2]],
+    "model_input_scales": [7, 7],
+    "model_output_scales": [14, 7],
+    "num_rows": 800,
+    "required_lookups": [],
+    "required_range_checks": [[-1, 1], [0, 511]],
+    "total_assignments": 1600,
+    "total_const_size": 10,
+    "total_dynamic_col_size": 0,
+    "total_shuffle_col_size": 0,
+    "num_dynamic_lookups": 0,
+    "num_shuffles": 0,
+    "module_sizes": {"poseidon": [0, [0]]},
+}
+TRIED = {"settings": SETTINGS, "outputs": [[[5, 6]]], "lookup_low": -1, "lookup_high": 2, "bits": 23}
+
+
+@pytest.fixture
+def answered(monkeypatch):
+    """Let the child give this answer; what it is asked is recorded."""
+    asked = []
+
+    def answer_with(answer):
+        def run(function, arguments, *, limits, progress=None):
+            asked.append((function.partition(":")[2], arguments, limits))
+            return answer
+
+        monkeypatch.setattr(child, "run", run)
+        return asked
+
+    return answer_with
+
+
+@pytest.fixture
+def network(tmp_path):
+    (tmp_path / "network").write_bytes(b"onnx")
+    return tmp_path / "network"
+
+
+def build(network, arguments=ARGUMENTS, visibility="public"):
+    return PROCESS.build(network, [spec("x", visibility=visibility)], [spec("y")], arguments, network.parent)
+
+
+def tried(network):
+    return PROCESS.try_out(network, [spec("x")], [spec("y")], ARGUMENTS, [[[1, 2]]], network.parent)
+
+
+def built_by_the_engine(network, arguments=None, **changes):
+    given = ARGUMENTS.to_run_arguments() | (arguments or {})
+    return EzklEngine().build(network, [spec("x", **changes)], [spec("y")], given, network.parent)
+
+
+# --- what a program's tensors are
+
+
+def test_program_has_the_scales_of_the_engine(answered, network):
+    answered(SETTINGS)
+    built = build(network)
+    assert ([one.scale for one in built.inputs], [one.scale for one in built.outputs]) == ([7], [14])
+    assert not built.uses_lookups
+
+
+@pytest.mark.parametrize("shapes", [[], [[1, 5], [1, 2]], [[1, 5], [1, 3], [1, 2]], [[1, 2], [1, 5], [1, 2]]], ids=str)
+def test_tensors_of_other_sizes_are_refused(answered, network, shapes):
+    answered(SETTINGS | {"model_instance_shapes": shapes})
+    with pytest.raises(EngineError, match="tensors of other sizes than the model has"):
+        build(network)
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_program_whose_inputs_are_not_public_repeats_the_context(answered, network, visibility):
+    arguments = ARGUMENTS.model_copy(update={"input_visibility": visibility})
+    answered(SETTINGS | {"model_instance_shapes": [[1, 2], [1, 5]]})
+    assert build(network, arguments, visibility).inputs[0].scale == 7
+    answered(SETTINGS)
+    with pytest.raises(EngineError, match="tensors of other sizes"):
+        build(network, arguments, visibility)
+
+
+# --- trying scales out
+
+
+def test_trial_gives_program_and_answers(answered, network):
+    asked = answered(TRIED)
+    built, forward, bits = tried(network)
+    assert bits == 23
+    assert built.settings == SETTINGS
+    assert (forward.outputs, forward.lookup_low, forward.lookup_high) == ([[[5, 6]]], -1, 2)
+    assert asked[0][1]["batch"] == [[[0, 0, 0, 0, 0], [1, 2]]]
+
+
+def test_inputs_at_other_scales_than_were_asked_for_are_refused(answered, network):
+    settings = SETTINGS | {"model_input_scales": [7, 8]}
+    answered(TRIED | {"settings": settings})
+    with pytest.raises(EngineError, match="takes inputs at other scales than it was told"):
+        tried(network)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"), [(EzklProcess.settings, "sound_settings"), (EzklProcess.sketch, "settings_of")]
+)
+def test_only_settings_of_proofs_are_asked_to_be_sound(answered, network, call, name):
+    asked = answered([SETTINGS, None])
+    assert call(PROCESS, network, [ARGUMENTS, ARGUMENTS], network.parent) == [SETTINGS, None]
+    assert asked[0][0] == name
+    assert asked[0][1]["options"] == [ARGUMENTS.to_run_arguments()] * 2
+
+
+def test_bits_are_asked_for_with_an_empty_context(answered, network):
+    asked = answered(23)
+    assert PROCESS.bits_needed(network, ARGUMENTS, [[[1, 2]]], network.parent) == 23
+    assert asked[0][1]["batch"] == [[[0, 0, 0, 0, 0], [1, 2]]]
+
+
+# --- the search
+
+
+def test_search_is_one_call_with_more_time_than_others(answered):
+    asked = answered({"run_arguments": {"logrows": 10}, "options": []})
+    assert PROCESS.tune(request(), lambda _: None) == Tuned({"logrows": 10}, ())
+    [(name, arguments, limits)] = asked
+    assert (name, arguments["request"]["effort"]) == ("tune", "normal")
+    assert limits.seconds > PROCESS.limits.seconds
+
+
+def test_search_that_answers_something_else_is_refused(answered):
+    answered({"run_arguments": {}})
+    with pytest.raises(EngineCrashedError, match="wrong form"):
+        PROCESS.tune(request(), lambda _: None)
+
+
+@pytest.mark.parametrize(("seconds", "given"), [(5.0, 5.0), (600.0, 60)])
+def test_less_time_is_given_and_never_more(seconds, given):
+    assert PROCESS.within(seconds).limits.seconds == given
+
+
+# --- programs that do not fit their arguments
+
+
+def test_program_is_built_with_its_rows(answered, network):
+    answered(SETTINGS)
+    program = built_by_the_engine(network)
+    assert (program.rows, program.log_rows, program.integer_limit) == (800, 10, 1 << 27)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"total_assignments": 8065}, r"does not fit four blocks of 2\^10 rows"),
+        ({"total_const_size": 4033}, r"does not fit four blocks of 2\^10 rows"),
+        ({"module_sizes": {"poseidon": [1009, [1]]}}, r"hashing of inputs, do not fit 2\^10 rows"),
+        ({"total_shuffle_col_size": 1009}, r"do not fit 2\^10 rows"),
+    ],
+    ids=str,
+)
+def test_program_that_its_arguments_do_not_hold_is_refused(answered, network, change, message):
+    answered(SETTINGS | change)
+    with pytest.raises(EngineError, match=message):
+        built_by_the_engine(network)
+
+
+def test_lookup_range_of_a_program_without_lookups_is_refused(answered, network):
+    """One circuit must not have several recipes."""
+    answered(SETTINGS)
+    with pytest.raises(EngineError, match="lookup_range is for lookup tables, and the program has none"):
+        built_by_the_engine(network, {"lookup_range": [-1, 1]})
+    answered(SETTINGS | {"required_lookups": ["Sigmoid"]})
+    assert built_by_the_engine(network, {"lookup_range": [-1, 1]}).log_rows == 10
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_inputs_of_another_visibility_than_the_arguments_say_are_refused(answered, network, visibility):
+    answered(SETTINGS)
+    with pytest.raises(EngineError, match="publish inputs in another way than the recipe says"):
+        built_by_the_engine(network, visibility=visibility)
+
+
+def test_work_is_that_of_the_settings_in_the_folder(tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
+    assert EzklEngine().work(tmp_path) == work_of(layout_as_built(SETTINGS))
+
+
+@pytest.mark.parametrize(("own", "given", "least"), [(1 << 40, 8, 8 + MAPPED), (9, 10, 9), (None, 8, 8 + MAPPED)])
+def test_engine_within_a_limit_holds_its_children_to_the_less_of_both(answered, network, own, given, least):
+    asked = answered(SETTINGS)
+    engine = EzklEngine(Limits(memory=own)).within(given)
+    engine.build(network, [spec("x")], [spec("y")], ARGUMENTS.to_run_arguments(), network.parent)
+    assert {limits.memory for _, _, limits in asked} == {least}
+
+
+def test_least_work_counts_multiplications():
+    load = Workload(multiplications=5000, elements=1, heaviest=())
+    assert EzklEngine().least_work(load) == least_work(5000)
+
+
+@pytest.mark.parametrize("error", [EngineTimeoutError, EngineError])
+def test_child_that_fails_is_passed_on(monkeypatch, error):
+    def fail(*_, **__):
+        raise error("It took too long.")
+
+    monkeypatch.setattr(child, "run", fail)
+    with pytest.raises(error, match="It took too long"):
+        PROCESS.sketch(Path("network"), [ARGUMENTS], Path())

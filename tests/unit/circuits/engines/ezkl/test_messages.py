@@ -1,0 +1,86 @@
+import json
+
+import numpy as np
+import pytest
+from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request, spec
+
+from zkinfer.circuits.engines.ezkl.messages import answered, packed, received, unpacked
+from zkinfer.circuits.engines.ezkl.tune import search
+from zkinfer.circuits.errors import BudgetError, EngineCrashedError, RangeError
+from zkinfer.circuits.labels import Labels
+
+TUNED = search.tune(Process(error=dict.fromkeys(range(2, 9), 100)), request(), lambda _: None)
+ANSWER = json.loads(json.dumps(answered(lambda: TUNED)))
+OPTION = ANSWER["options"][-1]
+
+
+def sent(asked, folder):
+    return unpacked(json.loads(json.dumps(packed(asked, folder))))
+
+
+@pytest.mark.parametrize("labels", [None, Labels("y", np.array([0, 1]))])
+def test_request_arrives_as_it_was_sent(tmp_path, labels):
+    asked = request(labels=labels, inputs=(spec("x", visibility="hashed"),), objective="gas", effort="max")
+    found = sent(asked, tmp_path)
+    same = ("inputs", "outputs", "budget", "max_log_rows", "max_memory", "workload", "objective", "effort", "speed")
+    assert all(getattr(found, name) == getattr(asked, name) for name in same)
+    assert found.network == asked.network.resolve()
+    assert (found.labels and found.labels.classes.tolist()) == (labels and labels.classes.tolist())
+
+
+@pytest.mark.parametrize("name", ["x", "file", "../x", "a/b"])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_arrays_keep_names_types_and_bits(tmp_path, name, dtype):
+    array = np.array([[[0.1, 1.0]]]).astype(dtype)
+    found = sent(request(samples={name: array}, reference={name: array}), tmp_path)
+    for arrays in (found.samples, found.reference):
+        assert list(arrays) == [name]
+        assert arrays[name].dtype == array.dtype
+        assert arrays[name].tobytes() == array.tobytes()
+
+
+def test_result_arrives_as_it_was_found():
+    assert received(ANSWER) == TUNED
+    assert {option.cost is None for option in TUNED.options} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {},
+        ANSWER | {"options": None},
+        ANSWER | {"run_arguments": 7},
+        ANSWER | {"options": [OPTION | {"fidelity": {}}]},
+        ANSWER | {"options": [OPTION | {"cost": {"work": 1}}]},
+    ],
+    ids=str,
+)
+def test_answer_of_another_form_is_refused(answer):
+    with pytest.raises(EngineCrashedError, match="answer of the wrong form"):
+        received(answer)
+
+
+def missing():
+    raise BudgetError("None keeps it.", "Allow more.", TUNED.options)
+
+
+def test_search_that_found_none_arrives_as_that_with_what_it_weighed():
+    with pytest.raises(BudgetError, match=r"None keeps it\. Allow more") as refusal:
+        received(json.loads(json.dumps(answered(missing))))
+    assert refusal.value.options == TUNED.options
+
+
+def test_search_that_failed_is_no_answer():
+    def fail():
+        raise RangeError("It broke.")
+
+    with pytest.raises(RangeError, match="It broke"):
+        answered(fail)
+
+
+@pytest.mark.parametrize("change", [{"options": None}, {"cause": 7}, {"options": [OPTION | {"cost": 1}]}], ids=str)
+def test_missed_budget_of_another_form_is_refused(change):
+    with pytest.raises(EngineCrashedError, match="wrong form"):
+        received(json.loads(json.dumps(answered(missing))) | change)

@@ -1,0 +1,292 @@
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request
+
+from zkinfer.circuits.context import LIMB_BITS
+from zkinfer.circuits.engines.ezkl.run_args import MAX_BLOCKS, RESERVED_ROWS, EzklArguments
+from zkinfer.circuits.engines.ezkl.tune import layout_search
+from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, cheapest, fit, price
+from zkinfer.circuits.engines.ezkl.tune.trials import Scales, try_scales
+from zkinfer.circuits.errors import UnsupportedModelError
+
+GB = 1 << 30
+
+
+def fitted(process=None, multiplier=1, **changes):
+    process, asked = process or Process(), request(**changes)
+    return next(iter(fit(process, asked, try_scales(process, asked, Scales(7, 7, multiplier)))), None)
+
+
+def layouts(objectives, **changes):
+    process, asked = Process(products=300_000), request(**changes)
+    return fit(process, asked, try_scales(process, asked, Scales(7, 7, 1)), objectives)
+
+
+def needing(bits, **changes):
+    return Process(bits=lambda _: bits, **changes)
+
+
+# --- decomposition
+
+
+@settings(deadline=None, max_examples=30)
+@given(bits=st.integers(1, 60), products=st.integers(100, 1_000_000))
+def test_range_holds_what_was_seen_with_headroom_and_the_engine_accepts_it(bits, products):
+    found = fitted(needing(bits, products=products))
+    assert EzklArguments.parse(found.arguments.to_run_arguments()) == found.arguments
+    assert found.arguments.integer_limit >= 1 << max(bits + HEADROOM_BITS, LIMB_BITS)
+    assert found.arguments.integer_limit <= 1 << 63
+    assert found.arguments.decomp_base <= found.arguments.rows - RESERVED_ROWS
+    assert found.headroom == found.arguments.integer_limit / 2**bits
+
+
+@pytest.mark.parametrize("bits", [61, 63, 200])
+def test_range_beyond_62_bits_has_no_circuit(bits):
+    assert fitted(needing(bits)) is None
+
+
+@pytest.mark.parametrize(("multiplier", "bits"), [(2, 45), (3, 29)])
+def test_range_of_late_rescaling_ends_earlier(multiplier, bits):
+    """Several values that were checked meet in one product there."""
+    found = fitted(needing(bits), multiplier=multiplier)
+    assert EzklArguments.parse(found.arguments.to_run_arguments()) == found.arguments
+    assert fitted(needing(bits + 1), multiplier=multiplier) is None
+
+
+@pytest.mark.parametrize("log_rows", range(6, 21))
+@pytest.mark.parametrize("bits", [26, 27, 40, 61, 62])
+def test_decomposition_takes_the_fewest_legs_whose_table_fits_the_rows(bits, log_rows):
+    found = layout_search._decomposition(bits, log_rows, 63)
+    largest = min((1 << log_rows) - RESERVED_ROWS, 1 << 16)
+    if found is None:
+        assert largest**8 < 1 << bits
+        return
+    base, legs = found
+    assert base <= largest
+    assert 1 << bits <= base**legs <= 1 << 63
+    assert legs == 1 or largest ** (legs - 1) < 1 << bits
+
+
+def test_rows_for_fewer_than_two_digits_have_no_decomposition():
+    assert layout_search._decomposition(26, 4, 63) is None
+
+
+def test_context_alone_asks_for_its_own_range():
+    assert fitted(needing(3)).arguments.integer_limit >= 1 << LIMB_BITS
+
+
+# --- rows, columns, lookups
+
+
+@pytest.mark.parametrize("products", [500, 20_000, 900_000])
+def test_program_fits_into_the_blocks(products):
+    found = fitted(Process(products=products))
+    capacity = MAX_BLOCKS * found.arguments.num_inner_cols * (found.arguments.rows - RESERVED_ROWS)
+    assert products + 100 * found.arguments.decomp_legs <= capacity
+
+
+def test_larger_program_costs_more():
+    assert fitted(Process(products=100_000)).work.prove > fitted(Process(products=10_000)).work.prove
+
+
+def test_program_without_lookups_gets_no_lookup_range():
+    assert fitted().arguments.lookup_range == (0, 0)
+
+
+@pytest.mark.parametrize("seen", [(-300, 700), (0, 0), (0, 5000), (-1, 0), (-40_000, 3)])
+def test_lookup_range_covers_twice_what_was_seen_and_fills_the_rows(seen):
+    arguments = fitted(Process(lookups=seen)).arguments
+    low, high = arguments.lookup_range
+    assert low <= 2 * seen[0] <= 0 <= 2 * seen[1] <= high
+    usable = arguments.rows - RESERVED_ROWS
+    parts = -(-(high - low + 1) // usable)
+    assert parts == -(-(2 * seen[1] - 2 * seen[0] + 1) // usable)
+    assert parts * usable - (high - low + 1) < 2
+
+
+def test_inputs_keep_their_visibility():
+    asked = request()
+    hashed = tuple(one.model_copy(update={"visibility": "hashed"}) for one in asked.inputs)
+    assert fitted(inputs=hashed).arguments.input_visibility == "hashed"
+
+
+def test_public_values_fit_the_rows():
+    found = fitted(Process(model_instance_shapes=[[1, 5], [1, 30_000], [1, 2]]))
+    assert found.arguments.logrows == 15
+
+
+# --- which is cheapest
+
+
+@settings(deadline=None, max_examples=30)
+@given(bits=st.integers(10, 50), products=st.integers(100, 200_000), digits=st.integers(0, 20_000))
+def test_every_objective_gets_the_least_of_its_own(bits, products, digits):
+    process = needing(bits, products=products, digits=digits)
+    latency, gas, memory = (fitted(process, objective=name).work for name in ("latency", "gas", "memory"))
+    assert gas.gas <= 1.02 * min(latency.gas, memory.gas)
+    assert memory.memory_bytes <= 1.02 * min(latency.memory_bytes, gas.memory_bytes)
+    assert latency.prove <= 1.33 * min(gas.prove, memory.prove)
+
+
+def test_gas_is_bought_with_time_where_that_is_asked():
+    fast, thrifty = (fitted(Process(products=30_000), objective=name).work for name in ("latency", "gas"))
+    assert thrifty.gas < fast.gas
+    assert thrifty.prove > fast.prove
+
+
+def test_same_trial_gives_the_same_circuit():
+    assert fitted() == fitted()
+
+
+def test_unsound_circuits_are_passed_over():
+    found = fitted(Process(unsound=lambda arguments: arguments.decomp_legs < 4))
+    assert found.arguments.decomp_legs >= 4
+
+
+def test_nothing_sound_is_no_circuit():
+    assert fitted(Process(unsound=lambda arguments: True)) is None
+
+
+def test_engine_is_asked_about_few_of_each_size_and_one_at_a_time():
+    process = Process(unsound=lambda arguments: True)
+    fitted(process)
+    sizes = [arguments.logrows for [arguments] in process.exact]
+    assert max(sizes.count(log_rows) for log_rows in sizes) == 2
+
+
+class Sparing(Process):
+    """Assigns less than was sketched where there are other than two inner columns."""
+
+    def __init__(self, share, **changes):
+        super().__init__(**changes)
+        self.share = share
+
+    def _settings(self, arguments):
+        shape = super()._settings(arguments)
+        share = 1 if arguments.num_inner_cols == 2 else self.share
+        return shape | {"total_assignments": int(share * shape["total_assignments"])}
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    share=st.floats(0.71, 1.2),
+    bits=st.integers(10, 40),
+    products=st.integers(100, 200_000),
+    objective=st.sampled_from(["latency", "gas", "memory"]),
+)
+def test_circuits_that_the_engine_is_not_asked_about_would_not_have_been_chosen(share, bits, products, objective):
+    few, all_ = (Sparing(share, bits=lambda _: bits, products=products) for _ in range(2))
+    thrifty = fitted(few, objective=objective)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout_search, "_is_beaten", lambda *_: False)
+        assert fitted(all_, objective=objective) == thrifty
+    assert len(few.exact) < len(all_.exact)
+
+
+def test_of_nothing_nothing_is_cheapest():
+    assert cheapest([], request()) is None
+
+
+def priced(found, prove, gas):
+    return replace(found, work=replace(found.work, prove=prove * found.work.prove, gas=int(gas * found.work.gas)))
+
+
+def test_equal_prices_are_decided_by_error_then_headroom():
+    found = fitted()
+    wider = replace(found, arguments=found.arguments.model_copy(update={"decomp_legs": 5}))
+    closer = replace(found, trial=replace(found.trial, fidelity=replace(found.trial.fidelity, error_p99=-1.0)))
+    assert cheapest([found, wider], request()) is wider
+    assert cheapest([found, wider, closer], request()) is closer
+    assert cheapest([found, wider, closer, priced(found, 1.2, 0.8)], request()).work.prove > found.work.prove
+
+
+@pytest.mark.parametrize(("prove", "gas", "taken"), [(1.2, 0.8, True), (1.3, 0.5, True), (1.2, 0.9, False)])
+def test_gas_is_bought_with_time_where_it_falls_by_a_larger_part(prove, gas, taken):
+    found = fitted()
+    thrifty = priced(found, prove, gas)
+    assert cheapest([found, thrifty], request()) is (thrifty if taken else found)
+
+
+def test_much_dearer_circuit_is_not_taken_for_its_gas():
+    found = fitted()
+    dear = replace(found, work=replace(found.work, prove=2 * found.work.prove, gas=1))
+    assert cheapest([found, dear], request()) is found
+
+
+# --- limits
+
+
+@pytest.mark.parametrize("limit", [13, 14, 16])
+def test_largest_setup_is_respected(limit):
+    found = fitted(Process(products=50_000), max_log_rows=limit)
+    assert found.arguments.logrows <= limit
+
+
+def test_small_setup_makes_several_blocks():
+    found = fitted(Process(products=50_000), max_log_rows=13)
+    assert found.arguments.num_inner_cols * (found.arguments.rows - RESERVED_ROWS) < 50_000
+
+
+@pytest.mark.parametrize(("products", "needed"), [(300_000, 15), (3_000_000, 18)])
+def test_model_too_large_for_every_setup_is_refused_with_the_one_to_fetch(products, needed):
+    message = rf"needs 2\^{needed} rows, and the largest trusted setup at hand has 2\^12.*setup fetch {needed}`"
+    with pytest.raises(UnsupportedModelError, match=message):
+        fitted(Process(products=products), max_log_rows=12)
+
+
+def test_setup_that_the_refusal_names_is_large_enough():
+    process = Process(products=300_000)
+    with pytest.raises(UnsupportedModelError, match=r"needs 2\^15 rows"):
+        fitted(process, max_log_rows=14)
+    assert fitted(process, max_log_rows=15).arguments.logrows == 15
+
+
+def test_model_beyond_the_largest_circuit_has_none():
+    assert fitted(Process(products=1 << 30)) is None
+
+
+def test_memory_limit_prefers_the_small_circuit():
+    process = Process(products=300_000)
+    free = fitted(process, objective="latency").work
+    small = fitted(process, objective="memory").work
+    assert small.memory_bytes < free.memory_bytes
+    between = (small.memory_bytes + free.memory_bytes) // 2
+    assert fitted(process, max_memory=between).work.memory_bytes <= between
+
+
+def test_limit_below_every_circuit_gives_the_one_that_needs_least():
+    process = Process(products=300_000)
+    assert (
+        fitted(process, max_memory=1).work.memory_bytes <= 1.02 * fitted(process, objective="memory").work.memory_bytes
+    )
+
+
+def test_every_objective_that_is_asked_for_gets_its_layout_and_none_twice():
+    found = layouts(("latency", "gas", "memory", "gas"))
+    assert len({one.arguments for one in found}) == len(found) > 1
+    assert (
+        min(one.work.memory_bytes for one in found)
+        <= 1.02 * fitted(Process(products=300_000), objective="memory").work.memory_bytes
+    )
+
+
+def test_layout_is_named_by_scales_rows_and_columns():
+    [found] = layouts(("memory",))
+    assert str(found) == f"scales 7/7, rescaled at 1x, 2^{found.arguments.logrows} x {found.columns}"
+    assert found.columns % found.arguments.num_inner_cols == 0
+
+
+def test_without_a_limit_no_circuit_is_too_large():
+    asked = request(max_memory=None)
+    assert price(fitted(), asked) == (False, fitted().work.prove)
+
+
+def test_price_puts_every_circuit_that_fits_before_any_that_does_not():
+    found, limit = fitted(), request(max_memory=GB)
+    large = replace(found, work=replace(found.work, prove=0.001, memory_bytes=2 * GB))
+    assert price(found, limit) < price(large, limit)
+    assert math.isclose(price(large, limit)[1], 2 * GB)

@@ -1,0 +1,354 @@
+"""The search, with a process that answers at once. What ezkl itself does is for the integration tests."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request
+
+from zkinfer.circuits.cost import Speed
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.engines.ezkl.tune import search
+from zkinfer.circuits.errors import BudgetError, TooCostlyError, UnsupportedModelError
+from zkinfer.circuits.fidelity import Budget
+from zkinfer.circuits.frontend import Workload
+from zkinfer.circuits.labels import Labels
+
+WRONG_BELOW_NINE = dict.fromkeys(range(2, 9), 100)
+ALWAYS_WRONG = dict.fromkeys(range(2, 15), 1 << 14)
+
+
+def wide(arguments):
+    """Integers that grow with every factor that may meet unscaled."""
+    return 8 + arguments.input_scale + arguments.scale_rebase_multiplier * arguments.param_scale
+
+
+def tuned(process, **changes):
+    return search.tune(process, request(**changes), lambda _: None)
+
+
+def chosen(process, **changes):
+    return EzklArguments.parse(tuned(process, **changes).run_arguments)
+
+
+# --- the budget
+
+
+def test_result_is_what_the_engine_accepts():
+    arguments = tuned(Process()).run_arguments
+    assert EzklArguments.parse(arguments).to_run_arguments() == arguments
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal", "max"])
+@pytest.mark.parametrize("least", [2, 5, 7, 8, 11, 14])
+def test_scales_keep_the_budget(effort, least):
+    process = Process(error=dict.fromkeys(range(2, least), 100), bits=wide, digits=5000)
+    assert chosen(process, effort=effort).input_scale >= least
+
+
+@settings(deadline=None, max_examples=20)
+@given(least=st.integers(2, 14), multipliers=st.integers(1, 3), digits=st.integers(0, 5000))
+def test_option_that_is_chosen_keeps_the_budget(least, multipliers, digits):
+    process = Process(error=dict.fromkeys(range(2, least), 100), bits=wide, digits=digits)
+    [option] = [option for option in tuned(process).options if option.chosen]
+    assert option.within_budget
+    assert option.fidelity.error_p99 <= 0.01
+
+
+def test_scale_at_which_a_value_leaves_the_range_is_passed_over():
+    assert chosen(Process(error=dict.fromkeys(range(2, 9)))).input_scale >= 9
+
+
+def test_budget_for_the_accuracy_is_kept_with_the_labels():
+    changes = {"labels": Labels("y", np.array([0, 1])), "budget": Budget(0, 1, max_accuracy_drop=0)}
+    [option] = [option for option in tuned(Process(), **changes).options if option.chosen]
+    assert option.fidelity.accuracy.drop == 0
+
+
+def test_nothing_within_the_budget_is_refused_with_the_nearest():
+    process = Process(error=ALWAYS_WRONG | {11: 60})
+    message = (
+        r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of .*, since only 2 samples choose\)\."
+    )
+    with pytest.raises(BudgetError, match=message) as refusal:
+        tuned(process)
+    assert "--max-error" in refusal.value.cure
+
+
+def test_nothing_within_the_budget_is_refused_with_what_the_nearest_would_cost():
+    process = Process(error=ALWAYS_WRONG | {11: 60})
+    with pytest.raises(BudgetError, match="No settings keep") as refusal:
+        tuned(process)
+    nearest, *others = refusal.value.options
+    assert nearest.name.startswith("scales 11/11")
+    assert nearest.cost is not None
+    assert others
+    assert not any(option.chosen or option.within_budget for option in refusal.value.options)
+
+
+def test_nothing_within_the_budget_is_told_of_also_where_the_nearest_fits_no_setup():
+    process = Process(products=300_000, error=ALWAYS_WRONG | {11: 60})
+    with pytest.raises(BudgetError, match="No settings keep") as refusal:
+        tuned(process, max_log_rows=12)
+    assert all(option.cost is None for option in refusal.value.options)
+
+
+def test_settings_that_fit_no_setup_give_way_to_those_that_do():
+    most = chosen(Process(error=WRONG_BELOW_NINE)).logrows
+    assert chosen(Process(error=WRONG_BELOW_NINE), max_log_rows=most).logrows == most
+
+
+def test_absolute_error_that_is_never_kept_is_refused():
+    process = Process(error=dict.fromkeys(range(2, 15), 1 << 13))
+    with pytest.raises(BudgetError, match=r"An output differs by 0\.5, and 0\.1036 is allowed, with a margin"):
+        tuned(process, budget=Budget(0, 1, max_absolute_error=0.25))
+
+
+def test_nothing_that_runs_is_refused():
+    with pytest.raises(BudgetError, match="every attempt left the range of integers"):
+        tuned(Process(error=dict.fromkeys(range(2, 15))))
+
+
+def test_nothing_sound_is_refused():
+    with pytest.raises(BudgetError, match=r"No settings keep.*no sound circuit holds it"):
+        tuned(Process(unsound=lambda arguments: True))
+
+
+def test_rescaling_that_is_unsound_gives_way_to_one_that_is():
+    process = Process(unsound=lambda arguments: arguments.scale_rebase_multiplier > 1)
+    assert chosen(process).scale_rebase_multiplier == 1
+
+
+# --- the cheapest
+
+
+def test_cheapest_of_all_options_is_chosen():
+    found = tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000))
+    costs = [option.cost.work.prove for option in found.options if option.cost is not None]
+    [best] = [option.cost.work.prove for option in found.options if option.chosen]
+    assert best <= 1.33 * min(costs)
+
+
+@pytest.mark.parametrize("objective", ["gas", "memory"])
+def test_objective_decides_what_is_least(objective):
+    process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    found = tuned(process, objective=objective)
+    costs = [option.cost.work.by(objective) for option in found.options if option.cost is not None]
+    [best] = [option.cost.work.by(objective) for option in found.options if option.chosen]
+    assert best <= 1.02 * min(costs)
+
+
+def test_gas_objective_never_has_more_gas_than_latency():
+    process = Process(bits=wide, products=30_000)
+    [fast], [thrifty] = (
+        [option.cost.work.gas for option in tuned(process, objective=objective).options if option.chosen]
+        for objective in ("latency", "gas")
+    )
+    assert thrifty <= fast
+
+
+def test_rescaling_that_costs_more_is_not_taken():
+    """A late rescaling makes integers wider, and so their digits more; here it saves nothing."""
+    process = Process(bits=lambda arguments: 8 + 18 * arguments.scale_rebase_multiplier, digits=200_000)
+    assert chosen(process).scale_rebase_multiplier == 1
+
+
+def test_where_the_context_alone_asks_for_the_range_nothing_else_is_tried():
+    process = Process(bits=lambda arguments: 10)
+    tuned(process, effort="quick")
+    assert {multiplier for _, _, multiplier in process.tried} == {3}
+
+
+def test_same_request_gives_the_same_result():
+    def again():
+        return tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000))
+
+    assert again() == again()
+
+
+def test_speed_of_the_machine_changes_nothing_but_the_seconds():
+    slow, fast = (
+        tuned(Process(bits=wide, digits=5000), speed=Speed(rate, rate, rate, rate), effort="quick")
+        for rate in (10.0, 0.1)
+    )
+    assert slow.run_arguments == fast.run_arguments
+    assert slow.options[-1].cost.prove_seconds > 50 * fast.options[-1].cost.prove_seconds
+
+
+def test_range_reaches_four_times_beyond_calibration():
+    process = Process(bits=wide)
+    arguments = EzklArguments.parse(tuned(process).run_arguments)
+    assert arguments.integer_limit >= 4 << wide(arguments)
+
+
+# --- effort
+
+
+def test_more_effort_tries_more():
+    counts = []
+    for effort in ("quick", "normal", "max"):
+        process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+        tuned(process, effort=effort)
+        counts.append(len(process.tried))
+    assert counts[0] < counts[1] <= counts[2]
+
+
+def test_more_effort_never_costs_more():
+    works = []
+    for effort in ("quick", "normal", "max"):
+        options = tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000), effort=effort).options
+        works += [option.cost.work.prove for option in options if option.chosen]
+    assert works[2] <= 1.33 * works[1] <= 1.33**2 * works[0]
+
+
+@pytest.mark.parametrize("effort", ["", "fast", None])
+def test_unknown_effort_is_refused(effort):
+    with pytest.raises(KeyError, match=repr(effort)):
+        tuned(Process(), effort=effort)
+
+
+def test_no_scales_are_tried_twice():
+    process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    tuned(process, effort="max")
+    assert len(process.tried) == len(set(process.tried))
+
+
+def test_bits_are_guessed_from_the_last_trial_that_rescales_as_late():
+    process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    tuned(process, effort="max")
+    first = [multiplier for _, _, multiplier in process.tried]
+    blind = [place for place, guess in enumerate(process.guesses) if guess == 0]
+    assert blind == [first.index(multiplier) for multiplier in (3, 2, 1)]
+
+
+def test_large_model_is_tried_on_fewer_samples():
+    samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
+    process = Process(products=10_000)
+    given = {"samples": {"x": samples}, "reference": {"y": samples}, "labels": Labels("y", np.zeros(100, int))}
+    tuned(process, workload=Workload(multiplications=10_000, elements=0, heaviest=()), **given)
+    assert {len(batch) for batch in process.batches[:-1]} == {12}
+    assert len(process.batches[-1]) == 100
+
+
+def test_very_large_model_is_tried_on_eight_samples_and_what_wins_is_measured_on_all():
+    samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
+    process = Process(products=10_000)
+    vast = Workload(multiplications=10**7, elements=0, heaviest=())
+    tuned(process, workload=vast, samples={"x": samples}, reference={"y": samples})
+    assert [len(batch) for batch in process.batches[-2:]] == [8, 100]
+
+
+def hundred(wrong_below):
+    """A process that is wrong on the last of a hundred samples only, below some scale, and a request for it."""
+    samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
+    samples[-1] = [[0.5, 0.25]]
+    vast = Workload(multiplications=10**7, elements=0, heaviest=())
+    process = LastIsWrong(bits=wide, digits=5000)
+    process.below = wrong_below
+    return process, {"workload": vast, "samples": {"x": samples}, "reference": {"y": samples}}
+
+
+class LastIsWrong(Process):
+    def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
+        built, answer, bits = super().try_out(
+            network, inputs, outputs, arguments, batch, folder, likely_bits=likely_bits
+        )
+        if len(batch) == 100 and arguments.input_scale < self.below:
+            answer.outputs[-1][0][1] += 1 << arguments.input_scale
+        return built, answer, bits + (len(batch) == 100)
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal"])
+@pytest.mark.parametrize("below", [5, 9, 14])
+def test_scales_that_some_of_all_samples_do_not_keep_give_way_to_larger_ones(effort, below):
+    process, asked = hundred(below)
+    found = tuned(process, effort=effort, **asked)
+    assert EzklArguments.parse(found.run_arguments).input_scale >= below
+    [option] = [option for option in found.options if option.chosen]
+    assert (option.fidelity.samples, option.fidelity.agreement) == (100, 1.0)
+
+
+def test_range_holds_what_all_samples_need():
+    process, asked = hundred(0)
+    arguments = EzklArguments.parse(tuned(process, **asked).run_arguments)
+    assert arguments.integer_limit >= 4 << (wide(arguments) + 1)
+
+
+def test_budget_that_some_of_all_samples_never_keep_is_refused():
+    process, asked = hundred(15)
+    with pytest.raises(BudgetError, match=r"99% of the answers stay the same.*since only 100 samples choose"):
+        tuned(process, **asked)
+
+
+def test_error_without_the_margin_for_few_samples_is_refused():
+    every_scale_errs = {scale: round(0.008 * 2**scale) for scale in range(7, 15)}
+    process = Process(error=dict.fromkeys(range(2, 7), 100) | every_scale_errs)
+    with pytest.raises(BudgetError, match="with a margin, since only 2 samples choose"):
+        tuned(process)
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal", "max"])
+def test_progress_goes_up(effort):
+    seen = []
+    search.tune(Process(bits=wide, error=WRONG_BELOW_NINE), request(effort=effort), seen.append)
+    assert seen == sorted(seen)
+    assert all(0 <= fraction < 1 for fraction in seen)
+
+
+# --- what was weighed
+
+
+def test_options_are_all_that_ran():
+    process = Process(bits=wide, error=WRONG_BELOW_NINE | {8: None}, digits=5000)
+    options = tuned(process).options
+    ran = len([scales for scales in process.tried if scales[0] != 8])
+    assert len({option.name.partition(", 2^")[0] for option in options}) == ran
+    assert sum(option.chosen for option in options) == 1
+
+
+def test_options_show_what_other_objectives_would_take_of_the_same_scales():
+    options = tuned(Process(bits=wide, products=30_000)).options
+    [chosen] = [option for option in options if option.chosen]
+    scales, _, layout = chosen.name.partition(", 2^")
+    others = [option for option in options if option.name.startswith(scales) and not option.chosen]
+    assert others
+    assert {option.fidelity for option in others} == {chosen.fidelity}
+    assert layout not in {option.name.partition(", 2^")[2] for option in others}
+    assert min(option.cost.work.gas for option in options if option.cost) <= chosen.cost.work.gas
+
+
+def test_option_beyond_the_budget_has_no_cost():
+    options = tuned(Process(bits=wide, error=WRONG_BELOW_NINE)).options
+    beyond = [option for option in options if not option.within_budget]
+    assert beyond
+    assert all(option.cost is None and not option.chosen for option in beyond)
+
+
+# --- limits
+
+
+def test_too_costly_model_is_refused_with_numbers_and_layers():
+    message = r"would take about \S+ GB of memory.*1 MB may be used.*most are in: Gemm dense \(900, 90%\)"
+    with pytest.raises(TooCostlyError, match=message) as refusal:
+        tuned(Process(products=300_000), max_memory=1_000_000)
+    assert "--max-memory" in refusal.value.cure
+
+
+def test_circuit_is_not_refused_for_its_memory_without_a_limit():
+    assert chosen(Process(products=300_000), max_memory=None).logrows > 10
+
+
+def test_memory_limit_makes_a_smaller_circuit():
+    process = Process(products=300_000)
+    least = next(option for option in tuned(process, objective="memory").options if option.chosen).cost.work
+    found = next(option for option in tuned(process, max_memory=least.memory_bytes).options if option.chosen)
+    assert found.cost.work.memory_bytes <= least.memory_bytes
+
+
+def test_model_too_large_for_every_setup_is_refused_with_the_cure():
+    with pytest.raises(UnsupportedModelError, match=r"has 2\^12\. Run `zkinfer setup fetch 1\d`"):
+        tuned(Process(products=300_000), max_log_rows=12)
+
+
+def test_result_for_a_very_large_setup_is_what_the_engine_accepts():
+    assert chosen(Process(products=1 << 24), max_log_rows=28).logrows <= 24

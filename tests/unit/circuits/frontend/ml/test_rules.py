@@ -1,0 +1,204 @@
+"""Linear models and what pipelines put around them: the same answers as onnxruntime's, or a refusal."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+from tests.unit.circuits.frontend.ml import classic
+
+from zkinfer.circuits.errors import ModelError, UnsupportedModelError
+from zkinfer.circuits.frontend import worker
+from zkinfer.circuits.frontend.analyse import describe
+from zkinfer.circuits.frontend.validate import screen
+
+ROWS = np.array([[0.5, -1.25, 2.0], [0.0, 0.0, 0.0], [-3.0, 0.25, 0.5], [4.0, 4.0, -4.0]], dtype=np.float32)
+THREE = {"coefficients": [1.0, -2.0, 0.5, 0.25, 1.0, 3.0, -1.0, 0.0, 2.0], "intercepts": [0.5, 0.0, -0.25]}
+MIRRORED = {"coefficients": [-1.0, 2.0, -0.5, 1.0, -2.0, 0.5], "intercepts": [0.25, -0.25]}
+SOFTMAX = "SOFTMAX"
+ONE = {"coefficients": [1.0, -2.0, 0.5], "intercepts": [0.25]}
+LINEAR = {"coefficients": [1.0, -2.0, 0.5], "intercepts": [0.25], "targets": 1}
+
+
+def agree(model, normal):
+    pairs = zip(*(classic.answers(one, ROWS) for one in (model, normal(model, N=len(ROWS)))), strict=True)
+    return all(wanted.dtype == found.dtype and np.allclose(wanted, found, atol=1e-6) for wanted, found in pairs)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "labels"), [(THREE, [0, 1, 2]), (THREE, [4, 2, 9]), (MIRRORED, [0, 1]), (ONE, [0, 1]), (ONE, [5, -5])]
+)
+@pytest.mark.parametrize("transform", ["NONE", "LOGISTIC"])
+def test_linear_classifier_answers_as_in_onnxruntime(numbers, labels, transform, normal):
+    model = classic.classified("LinearClassifier", classlabels_ints=labels, post_transform=transform, **numbers)
+    assert agree(model, normal)
+
+
+def test_mirrored_scores_take_one_sigmoid_of_one_number(normal):
+    model = classic.classified("LinearClassifier", classlabels_ints=[0, 1], post_transform="LOGISTIC", **MIRRORED)
+    weights = {tensor.name: tensor.dims for tensor in normal(model).graph.initializer}
+    assert [3, 1] in [list(dims) for dims in weights.values()]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        classic.scored("LinearRegressor", **LINEAR),
+        classic.scored("LinearRegressor", coefficients=THREE["coefficients"], targets=3),
+        classic.scored("Scaler", offset=[1.0, 2.0, -0.5], scale=[0.5, 2.0, 1.0]),
+        classic.scored("Scaler", offset=[1.0], scale=[0.5]),
+        classic.scored("Normalizer", norm="L1"),
+        classic.scored("Normalizer", norm="L2"),
+        classic.scored("Imputer", imputed_value_floats=[1.0], replaced_value_float=float("nan")),
+    ],
+    ids=lambda model: model.graph.node[0].op_type,
+)  # fmt: skip
+def test_step_of_a_pipeline_computes_the_same(model, normal):
+    assert agree(model, normal)
+
+
+@pytest.mark.parametrize("opset", [9, 13, 18])
+def test_softmax_is_not_divided_by_its_sum(opset, normal, kinds):
+    nodes = [
+        classic.operator(
+            "LinearClassifier", ("label", "s"), classlabels_ints=[0, 1, 2], post_transform=SOFTMAX, **THREE
+        ),
+        classic.operator("Normalizer", inputs=("s",), norm="L1"),
+    ]
+    model = classic.graph(nodes, [classic.port("label", classic.INT64), classic.port("y")], opset=opset)
+    assert agree(model, normal)
+    assert "Div" not in kinds(normal(model))
+
+
+def test_sum_of_separate_sigmoids_is_divided(normal, kinds):
+    nodes = [
+        classic.operator(
+            "LinearClassifier", ("label", "s"), classlabels_ints=[0, 1, 2], post_transform="LOGISTIC", **THREE
+        ),
+        classic.operator("Normalizer", inputs=("s",), norm="L1"),
+    ]
+    assert kinds(normal(classic.graph(nodes, [classic.port("y")])))["Div"] == 1
+
+
+@pytest.mark.parametrize("classes", [[4, 2, 9], [0, 1, 2]])
+def test_label_is_looked_up_among_the_classes(classes, normal):
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["place"], axis=1),
+        classic.operator("ArrayFeatureExtractor", inputs=("classes", "place")),
+    ]
+    model = classic.graph(nodes, [classic.port("y", classic.INT64)])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(classes, dtype=np.int64), "classes"))
+    assert agree(model, normal)
+
+
+def test_columns_are_extracted(normal):
+    model = classic.graph([classic.operator("ArrayFeatureExtractor", inputs=("x", "places"))], [classic.port("y")])
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2, 0], dtype=np.int64), "places"))
+    assert agree(model, normal)
+
+
+def mapped(**changes):
+    model = classic.classified("LinearClassifier", classlabels_ints=[0, 1, 2], **THREE)
+    model.graph.node.append(classic.operator("ZipMap", ("maps",), ("y",), classlabels_int64s=[0, 1, 2], **changes))
+    kind = helper.make_map_type_proto(classic.INT64, helper.make_tensor_type_proto(classic.FLOAT, None))
+    del model.graph.output[1]
+    model.graph.output.append(helper.make_value_info("maps", helper.make_sequence_type_proto(kind)))
+    return model
+
+
+def test_map_of_scores_becomes_the_scores_in_the_order_of_the_classes(normal):
+    model = mapped()
+    wanted = [[row[label] for label in (0, 1, 2)] for row in classic.answers(model, ROWS)[1]]
+    assert np.allclose(classic.answers(normal(model, N=len(ROWS)), ROWS)[1], wanted, atol=1e-6)
+
+
+def test_map_is_reported_as_a_tensor_and_counted_as_an_operator(tmp_path):
+    model = mapped()
+    summary = describe(model, worker.Digest("sha256", bytes(32)), 1)
+    assert [port.dtype for port in summary.outputs] == ["int64", "float32"]
+    assert (summary.operators["ZipMap"], summary.problems) == (1, ())
+
+
+def test_map_with_several_outputs_is_refused():
+    model = mapped()
+    model.graph.node[1].output.append("more")
+    with pytest.raises(ModelError, match="not one input and one output"):
+        screen(worker.as_tensors(model))
+
+
+@pytest.mark.parametrize("opset", [0, 8, 20])
+def test_version_of_the_default_operators_is_settled(opset, normal):
+    """XGBoost's exporter names none, LightGBM's an old one, scikit-learn's may name one twice."""
+    model = classic.graph([classic.operator("LinearRegressor", **LINEAR)], [classic.port("y")], opset=opset)
+    model.opset_import.append(model.opset_import[-1])
+    assert agree(model, normal)
+
+
+def test_two_versions_of_the_default_operators_are_refused(normal):
+    model = classic.scored("LinearRegressor", **LINEAR)
+    model.opset_import.append(helper.make_opsetid("", 15))
+    with pytest.raises(ModelError, match="which version"):
+        normal(model)
+
+
+@pytest.mark.parametrize("name", ["LinearClassifier", "TreeEnsembleClassifier"])
+def test_words_for_labels_are_refused_with_advice(name, normal):
+    with pytest.raises(UnsupportedModelError, match=r"answers in words.*LabelEncoder"):
+        normal(classic.classified(name, classlabels_strings=["yes", "no"]))
+
+
+@pytest.mark.parametrize("name", ["SVMClassifier", "LabelEncoder", "OneHotEncoder", "Nonsense"])
+def test_other_classical_operator_is_refused_with_advice(name, normal):
+    with pytest.raises(UnsupportedModelError, match=f"{name}.*trees or linear models.*hummingbird"):
+        normal(classic.scored(name))
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (classic.scored("LinearRegressor", **LINEAR | {"coefficients": [1.0]}), "1 coefficients and 1 intercepts"),
+        (classic.scored("LinearRegressor", **LINEAR | {"intercepts": [1.0, 2.0]}), "2 intercepts"),
+        (classic.scored("LinearRegressor", **LINEAR | {"targets": -1}), "coefficients"),
+        (classic.scored("LinearRegressor", **LINEAR | {"targets": 1 << 60}), "coefficients"),
+        (classic.scored("LinearRegressor", **LINEAR | {"intercepts": [float("nan")]}), "NaN or infinity in intercepts"),
+        (classic.scored("LinearRegressor", **LINEAR, post_transform="SOFTMAX"), "SOFTMAX.*may be NONE"),
+        (classic.classified("LinearClassifier", classlabels_ints=[0], **ONE), "fewer than two classes"),
+        (classic.classified("LinearClassifier", classlabels_ints=[0, 1], **THREE), "3 intercepts for 2 classes"),
+        (classic.classified("LinearClassifier", classlabels_ints=[0, 1, 2], **ONE), "1 intercepts for 3 classes"),
+        (classic.classified("LinearClassifier", classlabels_ints=[0, 1], coefficients=[1.0]), "0 intercepts"),
+        (classic.classified("LinearClassifier", classlabels_ints=[0, 1], post_transform="SOFTMAX", **ONE), "SOFTMAX"),
+        (classic.classified("LinearClassifier", classlabels_ints=[0, 1], post_transform="PROBIT", **ONE), "PROBIT"),
+        (classic.scored("Scaler", offset=[0.0, 1.0], scale=[1.0]), "2 numbers for 3 features"),
+        (classic.scored("Scaler", offset=[0.0], scale=[float("inf")]), "NaN or infinity in scale"),
+        (classic.scored("Scaler", scale=[1.0]), "0 numbers for 3 features"),
+        (classic.scored("Normalizer", norm="MAX"), "norm 'MAX'.*Use L1 or L2"),
+        (classic.scored("Imputer", imputed_value_floats=[1.0], replaced_value_float=-1.0), "replaces a number"),
+        (classic.scored("Imputer", imputed_value_int64s=[1], replaced_value_int64=3), "replaces a number"),
+    ],
+)  # fmt: skip
+def test_attributes_that_make_no_sense_are_refused(model, reason, normal):
+    with pytest.raises(ModelError, match=reason):
+        normal(model)
+
+
+def test_value_of_unknown_shape_is_refused(normal):
+    model = classic.graph(
+        [helper.make_node("Compress", ["x", "keep"], ["some"], axis=1), classic.operator("Scaler", inputs=("some",),
+         offset=[0.0], scale=[1.0])],
+        [classic.port("y")],
+    )  # fmt: skip
+    model.graph.initializer.append(numpy_helper.from_array(np.array([True, False, True]), "keep"))
+    with pytest.raises(UnsupportedModelError, match="unknown shape"):
+        normal(model)
+
+
+def test_long_chain_is_refused_before_it_takes_minutes(normal):
+    names = ["x", *(f"s{number}" for number in range(40)), "y"]
+    nodes = [
+        classic.operator("Scaler", (after,), (before,), offset=[0.0], scale=[1.0])
+        for before, after in itertools.pairwise(names)
+    ]
+    with pytest.raises(UnsupportedModelError, match="very long chain"):
+        normal(classic.graph(nodes, [classic.port("y")]))

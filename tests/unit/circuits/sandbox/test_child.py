@@ -1,0 +1,407 @@
+"""`timeit:timeit` runs any statement in the child: the function that a hostile file could only wish for."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.circuits.factories import is_alive
+from tests.waiting import eventually
+
+from zkinfer.circuits.errors import (
+    EngineCrashedError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    InputError,
+    ModelTooLargeError,
+    StoppedError,
+)
+from zkinfer.circuits.sandbox import child, processes
+from zkinfer.circuits.sandbox.cancel import StopSignal, stoppable
+from zkinfer.circuits.sandbox.child import Limits
+
+SHORT = Limits(seconds=20.0)
+
+
+def execute(statement, *, limits=SHORT, progress=None):
+    return child.run("timeit:timeit", {"stmt": statement, "number": 1}, limits=limits, progress=progress)
+
+
+def answer_with(data, status=0):
+    """A child that was taken over writes these bytes and leaves."""
+    return execute(f"import os, sys; os.write(int(sys.argv[1]), {data!r}); os._exit({status})")
+
+
+# --- answers
+
+
+@pytest.mark.parametrize("value", [None, True, 2**70, -0.5, "é\n", [], {"a": [1, {"b": None}]}])
+def test_answer_comes_back_as_json(value):
+    assert child.run("ast:literal_eval", {"node_or_string": repr(value)}, limits=SHORT) == value
+
+
+def test_answer_of_many_megabytes_comes_back_whole():
+    text = "é" * 2_000_000
+    assert child.run("textwrap:dedent", {"text": text}, limits=SHORT) == text
+
+
+def test_request_of_many_megabytes_for_a_child_that_does_not_read_it_is_no_deadlock():
+    with pytest.raises(EngineCrashedError, match="No module named 'no_such_module'"):
+        child.run("no_such_module:f", {"bulk": "x" * 5_000_000}, limits=SHORT)
+
+
+def test_progress_is_reported_in_order():
+    seen = []
+    execute("from zkinfer.circuits.sandbox.child import report; report(0.25); report(1)", progress=seen.append)
+    assert seen == [0.25, 1.0]
+
+
+def test_progress_without_a_listener_is_dropped():
+    assert execute("from zkinfer.circuits.sandbox.child import report; report(0.5)") >= 0
+
+
+def test_print_of_the_function_does_not_disturb_the_answer(capfd):
+    assert execute("print('{}'); import sys; print('noise', file=sys.stderr)") >= 0
+    assert capfd.readouterr() == ("", "")
+
+
+# --- errors
+
+
+def test_error_of_the_function_comes_back_as_itself():
+    with pytest.raises(ModelTooLargeError) as caught:
+        execute("from zkinfer.circuits import errors; raise errors.ModelTooLargeError('Too large.', 'Shrink it.')")
+    assert (caught.value.cause, caught.value.cure) == ("Too large.", "Shrink it.")
+
+
+def test_refusal_of_our_own_function_comes_back_as_itself():
+    with pytest.raises(InputError, match="does not fit the 127 bits"):
+        child.run("zkinfer.circuits.field:encode", {"value": 1 << 127}, limits=SHORT)
+
+
+def test_error_of_another_package_comes_back_as_a_crash():
+    with pytest.raises(EngineCrashedError, match=r"status 1\): ValueError: no such luck"):
+        execute("raise ValueError('no such luck')")
+
+
+@pytest.mark.parametrize("name", ["ZkinferErrors", "Exception", "annotations", "__name__", "", None, 3])
+def test_error_of_an_unknown_class_comes_back_as_a_crash(name):
+    error = {"error": {"type": name, "cause": "Because.", "cure": ""}}
+    with pytest.raises(EngineCrashedError, match="Because"):
+        answer_with(json.dumps(error).encode())
+
+
+@pytest.mark.parametrize("function", ["no_such_module:f", "os:no_such_function", "os", ":", "time:sleep"])
+def test_function_that_cannot_be_called_is_a_crash(function):
+    with pytest.raises(EngineCrashedError, match=r"stopped unexpectedly \(status 1\)"):
+        child.run(function, {}, limits=SHORT)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"value": [1, 2',
+        b"[]",
+        b"5",
+        b"{}",
+        b"\xff",
+        b"x\n",
+        b"nan\n",
+        b"[]\n{}",
+        b'{"error": 3}',
+        b'["error"]',
+        b"[" * 200_000,
+    ],
+    ids=lambda data: data[:12].decode(errors="replace"),
+)
+def test_answer_of_another_form_is_a_crash(data):
+    with pytest.raises(EngineCrashedError, match=r"gave something that is no answer|stopped unexpectedly"):
+        answer_with(data)
+
+
+def test_function_whose_value_is_no_json_is_a_crash():
+    with pytest.raises(EngineCrashedError, match=r"no answer|not JSON serializable"):
+        child.run("builtins:set", {}, limits=SHORT)
+
+
+def test_child_killed_while_it_answers_is_a_crash():
+    with pytest.raises(EngineCrashedError, match="killed by another process, not for want of memory"):
+        execute("import os, sys; os.write(int(sys.argv[1]), b'{\"value\": [1, 2'); os.kill(os.getpid(), 9)")
+
+
+def test_answer_larger_than_any_answer_is_refused(monkeypatch):
+    monkeypatch.setattr(child, "MAX_ANSWER_BYTES", 1000)
+    with pytest.raises(EngineCrashedError, match="larger than any answer can be"):
+        child.run("textwrap:dedent", {"text": "x" * 100_000}, limits=SHORT)
+
+
+# --- limits
+
+
+def test_child_past_its_time_is_killed_soon():
+    start = time.monotonic()
+    with pytest.raises(EngineTimeoutError, match=r"exceeded its time limit and was stopped\. Try a smaller model"):
+        execute("import time; time.sleep(60)", limits=Limits(seconds=0.3))
+    assert time.monotonic() - start < 50
+
+
+@pytest.mark.parametrize("what", ["report(0.5)", "os.write(2, b'x' * 1000)"])
+def test_child_that_chatters_past_its_time_is_killed_soon(what):
+    talk = f"end = time.monotonic() + 60\nwhile time.monotonic() < end: {what}"
+    start = time.monotonic()
+    with pytest.raises(EngineTimeoutError, match="exceeded its time limit"):
+        execute(
+            f"import os, time; from zkinfer.circuits.sandbox.child import report\n{talk}\ntime.sleep(9)",
+            limits=Limits(0.3),
+        )
+    assert time.monotonic() - start < 50
+
+
+def test_child_that_closes_its_pipes_and_goes_on_is_killed():
+    start = time.monotonic()
+    with pytest.raises(EngineTimeoutError, match="time limit"):
+        execute("import os, time; os.closerange(1, 64); time.sleep(60)", limits=Limits(seconds=0.3))
+    assert time.monotonic() - start < 50
+
+
+def test_grandchildren_of_a_child_past_its_time_are_killed(tmp_path):
+    pid = tmp_path / "pid"
+    statement = f"import os; os.fork(); open({str(pid)!r}, 'a').write(f'{{os.getpid()}} '); import time; time.sleep(60)"
+    with pytest.raises(EngineTimeoutError, match="time limit"):
+        execute(statement, limits=Limits(seconds=0.5))
+    pids = [int(number) for number in pid.read_text().split()]
+    assert len(pids) == 2
+    assert eventually(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def test_child_that_allocates_past_its_memory_is_stopped():
+    with pytest.raises(EngineMemoryError, match=r"ran out of memory.*a machine with more memory"):
+        execute("bytearray(1 << 33)", limits=Limits(seconds=20, memory=1 << 30))
+
+
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_child_killed_by_somebody_is_a_crash():
+    with pytest.raises(EngineCrashedError, match=r"killed by another process, not for want of memory\. Try again"):
+        execute(KILLED)
+
+
+@pytest.mark.parametrize("kills", [(0, 1), (7, 9), (None, None)])
+def test_child_killed_while_the_kernel_kills_for_memory_ran_out_of_it(monkeypatch, kills):
+    told = iter(kills)
+    monkeypatch.setattr(child.resources, "oom_kills", lambda: next(told))
+    with pytest.raises(EngineMemoryError, match="ran out of memory or was killed by the system"):
+        execute(KILLED)
+
+
+@pytest.mark.parametrize(
+    ("statement", "status"),
+    [("os.abort()", "-6"), ("os._exit(3)", "3"), ("os._exit(0)", "0"), ("os.kill(os.getpid(), 11)", "-11")],
+)
+def test_child_that_dies_is_a_crash(statement, status):
+    with pytest.raises(EngineCrashedError, match=rf"stopped unexpectedly \(status {status}\)"):
+        execute(f"import os; {statement}")
+
+
+def test_message_of_a_crash_is_cut():
+    with pytest.raises(EngineCrashedError) as caught:
+        execute("raise ValueError('x' * 100_000)")
+    assert len(str(caught.value)) < 500
+
+
+def test_limits_of_parsing_and_of_the_engine_are_bounded():
+    for limits in (Limits.for_parsing(), Limits.for_engine()):
+        assert 0 < limits.seconds <= 3600
+        assert 1 << 30 < limits.memory < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_child_has_a_bound_on_processor_time():
+    assert limit_in_child("RLIMIT_CPU")[0] > 0
+
+
+def limit_in_child(name):
+    statement = f"import resource; raise ValueError(resource.getrlimit(resource.{name}))"
+    with pytest.raises(EngineCrashedError) as caught:
+        execute(statement, limits=Limits(seconds=20, memory=2 << 30))
+    return tuple(int(part) for part in str(caught.value).rpartition("(")[2].rstrip(").").split(","))
+
+
+@pytest.mark.parametrize(("name", "limit"), [("RLIMIT_CORE", 0), ("RLIMIT_AS", 2 << 30)])
+def test_child_cannot_raise_its_limits(name, limit):
+    assert limit_in_child(name) == (limit, limit)
+
+
+# --- stopped from outside
+
+
+@pytest.fixture
+def stop():
+    signal = StopSignal()
+    yield signal
+    signal.close()
+
+
+def test_child_is_killed_when_its_caller_is_told_to_stop(stop, tmp_path):
+    threading.Timer(0.5, stop.set).start()
+    pid = tmp_path / "pid"
+    sleep = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    with stoppable(stop), pytest.raises(StoppedError, match="stopped before it was done"):
+        execute(sleep, limits=Limits(seconds=60))
+    assert not pid.exists() or not is_alive(int(pid.read_text()))
+
+
+def test_child_is_not_begun_when_the_caller_was_told_to_stop_before(stop):
+    stop.set()
+    stop.set()
+    with stoppable(stop), pytest.raises(StoppedError, match="stopped before"):
+        execute("import time; time.sleep(60)")
+
+
+def test_child_that_nobody_stops_answers_as_ever(stop):
+    with stoppable(stop):
+        assert child.run("ast:literal_eval", {"node_or_string": "7"}, limits=SHORT) == 7
+    stop.set()
+    assert child.run("ast:literal_eval", {"node_or_string": "8"}, limits=SHORT) == 8
+
+
+# --- yielding
+
+
+def said_by_a_child(expression):
+    with pytest.raises(EngineCrashedError) as caught:
+        execute(f"import os; from pathlib import Path; raise ValueError({expression})")
+    return str(caught.value).rpartition("ValueError: ")[2]
+
+
+@pytest.fixture(params=[True, False], ids=["that can be lifted", "that cannot"])
+def liftable(request, monkeypatch):
+    """With the rights to lift a child again, and without."""
+    if request.param and not processes.can_lift():
+        pytest.skip("needs the right to leave SCHED_IDLE")
+    monkeypatch.setattr(processes, "can_lift", lambda: request.param)
+    return request.param
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
+def test_child_yields_the_processors_where_it_should_and_only_there(liftable):
+    with processes.yielding():
+        scheduler = os.SCHED_IDLE if liftable else os.sched_getscheduler(0)
+        assert said_by_a_child("os.sched_getscheduler(0), os.nice(0)") == f"({scheduler}, 10)"
+    assert said_by_a_child("os.sched_getscheduler(0)") == str(os.sched_getscheduler(0))
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
+def test_child_that_is_lifted_has_its_share_in_all_its_threads(liftable):
+    with processes.yielding():
+        process, answers = processes.start("zkinfer.circuits.sandbox.child")
+    try:
+        processes.lift(process.pid)
+        threads = [int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir()]
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
+    finally:
+        processes.kill(process)
+        os.close(answers)
+    processes.lift(process.pid)  # which is gone
+
+
+def test_child_that_hangs_while_it_yields_is_killed():
+    with processes.yielding(), pytest.raises(EngineCrashedError, match="did nothing for too long"):
+        execute("import time; time.sleep(60)", limits=Limits(seconds=1.5))
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="processors are not shared out by sessions here")
+def test_session_of_a_yielding_child_yields_to_other_sessions(liftable):
+    own = "Path('/proc/self/autogroup').read_text().split()[2]"
+    with processes.yielding():
+        assert said_by_a_child(own) == ("19" if liftable else "10")
+    assert said_by_a_child(own) == "0"
+
+
+# --- environment
+
+
+@pytest.mark.parametrize("name", ["EZKL_REPO_PATH", "RUST_LOG", "RUST_BACKTRACE", "PYTHONPATH", "LD_PRELOAD", "TOKEN"])
+def test_environment_of_the_caller_is_not_inherited(monkeypatch, name):
+    monkeypatch.setenv(name, "")
+    assert child.run("os:getenv", {"key": name}, limits=SHORT) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HOME", "/nonexistent"), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp"), ("OPENBLAS_NUM_THREADS", "1")],
+)
+def test_environment_holds_what_the_engine_needs(monkeypatch, name, value):
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    assert child.run("os:getenv", {"key": name}, limits=SHORT) == value
+
+
+def test_modules_beside_the_caller_are_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "textwrap.py").write_text("raise RuntimeError('hijacked')")
+    monkeypatch.chdir(tmp_path)
+    assert child.run("textwrap:dedent", {"text": "x"}, limits=SHORT) == "x"
+
+
+def test_files_of_the_child_are_the_users_alone(tmp_path):
+    execute(f"open({str(tmp_path / 'file')!r}, 'w').close()")
+    assert (tmp_path / "file").stat().st_mode & 0o077 == 0
+
+
+def test_descriptors_of_the_caller_are_not_inherited(tmp_path):
+    with (tmp_path / "secret").open("w") as secret:
+        os.set_inheritable(secret.fileno(), True)
+        with pytest.raises(EngineCrashedError, match="Bad file descriptor"):
+            execute(f"import os; os.fstat({secret.fileno()})")
+
+
+# --- the caller leaves
+
+
+@pytest.fixture
+def caller(tmp_path):
+    """A program that has a child run, and the pid of that child."""
+    pid = tmp_path / "pid"
+    statement = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where pytest runs with &
+        "from zkinfer.circuits.sandbox import child\n"
+        f"child.run('timeit:timeit', {{'stmt': {statement!r}, 'number': 1}}, limits=child.Limits())"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
+        assert eventually(lambda: pid.exists() and pid.read_text() != "", 30)
+        yield process, int(pid.read_text())
+        process.kill()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_child_dies_with_its_caller(caller, how):
+    process, pid = caller
+    assert is_alive(pid)
+    process.send_signal(how)
+    assert process.wait(10) == -how
+    assert eventually(lambda: not is_alive(pid))
+
+
+def test_keyboard_interrupt_reaches_the_caller(caller):
+    process, _ = caller
+    process.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in process.communicate(timeout=10)[1]
+
+
+def open_descriptors():
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def test_no_process_and_no_descriptor_is_left(tmp_path):
+    before = open_descriptors()
+    execute("pass")
+    with pytest.raises(EngineCrashedError, match="boom"):
+        execute("raise ValueError('boom')")
+    assert open_descriptors() == before

@@ -1,0 +1,561 @@
+import dataclasses
+import json
+import stat
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.unit.circuits import factories
+from tests.unit.circuits.factories import DEV, engine_failing_at, engine_with, everything_under
+
+from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model
+from zkinfer.circuits.cost import Speed
+from zkinfer.circuits.digest import sha256_file
+from zkinfer.circuits.engines.base import Option, Proof, Tuned
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.errors import (
+    BudgetError,
+    DataError,
+    EngineError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    InputError,
+    ModelError,
+    ProofRejectedError,
+    RangeError,
+    SetupError,
+    TooCostlyError,
+    UnsupportedModelError,
+)
+from zkinfer.circuits.fidelity import Fidelity
+
+FAKE = FakeEngine()
+TUNED = Tuned({"scale": 8}, ())
+LABELLED = replace(DEV, labels="label")
+
+
+class Recorder:
+    def __init__(self):
+        self.stages, self.notes = [], []
+
+    def progress(self, stage, fraction):
+        self.stages.append((stage, fraction))
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture
+def build(tiny, own_home, memory, tmp_path, in_process):
+    """Compile the tiny model in this process, with changes."""
+    usual = {"model": tiny, "out": tmp_path / "out", "engine": FAKE, "home": own_home, "options": DEV}
+
+    def call(**changes):
+        arguments = usual | changes
+        return compile_model(arguments.pop("model"), arguments.pop("out"), **arguments)
+
+    return call
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Forty samples, all labelled as the first class."""
+    inputs = np.random.default_rng(1).normal(size=(40, 1, 3))
+    np.savez(tmp_path / "samples.npz", x=inputs, label=np.zeros(40, int))
+    return tmp_path / "samples.npz"
+
+
+@pytest.fixture
+def leaves_nothing(tmp_path, own_home):
+    """Check that there is nothing new but setups, an empty folder of keys, and how fast the engine is."""
+    before = everything_under(tmp_path)
+
+    def check(*also):
+        left = {path for path in everything_under(tmp_path) - before if not path.startswith("home/setups/")}
+        assert left - {"memory", "home/keys", "home/speeds", "home/speeds/fake-1.json"} == set(also)
+
+    return check
+
+
+def test_compile_through_real_children_publishes_a_circuit(tiny, own_home, tmp_path):
+    made = compile_model(tiny, tmp_path / "out", engine=FAKE, home=own_home, options=DEV)
+    assert made.circuit == Circuit.open(tmp_path / "out")
+    assert set(made.timings) == {"inspect", "calibrate", "tune", "judge", "setup", "keys", "prove"}
+
+
+def test_compile_publishes_a_complete_folder_that_others_may_read(build, tiny, tmp_path):
+    circuit = build().circuit
+    assert everything_under(circuit.folder) == {"manifest.json", "model.onnx", "network.onnx", "program.json", "vk"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in circuit.folder.iterdir()} == {0o644}
+    assert (circuit.folder / "model.onnx").read_bytes() == tiny.read_bytes()
+    assert circuit.manifest.identity.model == str(sha256_file(tiny))
+
+
+def test_compile_keeps_the_proving_key_beside_and_for_the_user_alone(build, own_home):
+    circuit = build().circuit
+    [key] = own_home.keys.iterdir()
+    assert str(sha256_file(key)) == circuit.manifest.keys.proving_key
+    assert key.name == circuit.digest.hex
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(own_home.keys.stat().st_mode) == 0o700
+
+
+def test_compile_leaves_nothing_else(build, leaves_nothing, own_home):
+    build()
+    [key] = own_home.keys.iterdir()
+    names = ("manifest.json", "model.onnx", "network.onnx", "program.json", "vk")
+    leaves_nothing("out", f"home/keys/{key.name}", *(f"out/{name}" for name in names))
+
+
+def test_compile_describes_the_circuit(build):
+    manifest = build().circuit.manifest
+    assert (manifest.parameters, manifest.operators) == (8, {"Gemm": 1})
+    assert (manifest.recipe.engine, manifest.recipe.run_arguments) == ("fake/1", {"scale": 8})
+    assert manifest.recipe.setup.is_insecure_dev
+    assert manifest.recipe.input_visibility == "public"
+    assert [slot.role for slot in manifest.program.slots] == ["context", "input", "output"]
+
+
+def test_compile_twice_gives_the_same_bytes(build, tmp_path):
+    first, second = build(out=tmp_path / "first").circuit, build(out=tmp_path / "second").circuit
+    assert first.digest == second.digest
+    for path in first.folder.iterdir():
+        assert (second.folder / path.name).read_bytes() == path.read_bytes()
+
+
+def test_compile_writes_nothing_about_time_place_or_user_into_the_circuit(build, tmp_path):
+    circuit = build().circuit
+    for path in circuit.folder.iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes()
+
+
+def test_compile_with_published_run_arguments_makes_that_circuit_again(build, compiled):
+    options = replace(DEV, run_arguments=compiled.manifest.recipe.run_arguments)
+    assert build(engine=engine_failing_at("tune"), options=options).circuit.digest == compiled.digest
+
+
+def test_compile_with_other_run_arguments_makes_another_circuit(build, compiled):
+    circuit = build(options=replace(DEV, run_arguments={"scale": 9})).circuit
+    assert circuit.model_id != compiled.model_id
+    assert circuit.manifest.program.inputs[0].scale == 9
+
+
+def test_compile_with_run_arguments_that_the_engine_refuses_leaves_nothing(build, leaves_nothing):
+    with pytest.raises(EngineError, match="one integer, scale"):
+        build(options=replace(DEV, run_arguments={"scale": 99}))
+    leaves_nothing()
+
+
+def test_compile_with_empty_run_arguments_is_refused(build):
+    with pytest.raises(EngineError, match="one integer, scale"):
+        build(options=replace(DEV, run_arguments={}))
+
+
+@pytest.mark.parametrize(
+    ("visibility", "roles"),
+    [("hashed", ["context-digest", "input", "output", "context"]), ("private", ["output", "context"])],
+)
+def test_compile_with_inputs_that_are_not_public_says_so(build, compiled, visibility, roles):
+    manifest = build(options=replace(DEV, input_visibility=visibility)).circuit.manifest
+    assert [slot.role for slot in manifest.program.slots] == roles
+    assert (manifest.recipe.input_visibility, manifest.program.inputs[0].visibility) == (visibility, visibility)
+    assert manifest.identity.model_id != compiled.model_id
+
+
+# --- samples and fidelity
+
+
+def test_compile_without_samples_says_synthetic(build):
+    fidelity = build().circuit.manifest.fidelity
+    assert (fidelity.data, fidelity.samples) == ("synthetic", 16)
+    assert fidelity.agreement == 1.0
+    assert 0 < fidelity.error_max < 0.01
+
+
+@pytest.mark.parametrize(("count", "data", "judged"), [(10, "held-out", 5), (2, "calibration", 2)])
+def test_compile_with_samples_says_which_were_held_out(build, tmp_path, count, data, judged):
+    np.savez(tmp_path / "samples.npz", x=np.random.default_rng(1).normal(size=(count, 1, 3)))
+    fidelity = build(calibration=tmp_path / "samples.npz").circuit.manifest.fidelity
+    assert (fidelity.data, fidelity.samples) == (data, judged)
+
+
+def test_compile_hands_samples_and_budget_to_the_engine(build, tmp_path):
+    requests = []
+
+    def tune(request, *, progress):
+        requests.append(request)
+        return TUNED
+
+    build(engine=engine_with(tune=tune), options=replace(DEV, budget=Budget(0.5, 0.25)))
+    [request] = requests
+    assert (request.budget, request.labels, request.max_log_rows) == (Budget(0.5, 0.25), None, 17)
+    assert request.samples["x"].shape == (16, 1, 3)
+    assert request.reference["y"].shape == (16, 1, 2)
+
+
+def test_compile_names_the_worst_samples_by_their_place_in_the_file(build, samples):
+    places = {
+        one.sample
+        for one in build(calibration=samples, options=replace(DEV, labels="label")).circuit.manifest.fidelity.worst
+    }
+    assert places
+    assert places <= set(range(1, 40, 2))
+
+
+def test_compile_with_labels_hands_them_to_the_engine_and_reports_the_accuracy(build, samples):
+    requests = []
+
+    def tune(request, *, progress):
+        requests.append(request)
+        return TUNED
+
+    options = replace(DEV, labels="label", budget=Budget(max_accuracy_drop=0))
+    fidelity = build(engine=engine_with(tune=tune), calibration=samples, options=options).circuit.manifest.fidelity
+    assert (requests[0].labels.output, requests[0].labels.classes.tolist()) == ("y", [0] * 20)
+    assert fidelity.accuracy.output == "y"
+    assert 0 < fidelity.accuracy.model == fidelity.accuracy.circuit < 1
+
+
+def test_compile_whose_held_out_samples_miss_the_budget_says_so(build, samples):
+    options = replace(DEV, labels="label")
+    made = build(calibration=samples, options=replace(options, budget=Budget(max_error=0)))
+    assert "The error is" in made.shortfall
+    assert build(calibration=samples, options=options, out=samples.parent / "other").shortfall == ""
+
+
+@pytest.mark.parametrize(("budget", "kept"), [(Budget(), True), (Budget(max_error=0), False)])
+def test_compile_says_in_the_manifest_how_it_chose_and_whether_that_is_kept(build, samples, budget, kept):
+    choice = build(calibration=samples, options=replace(LABELLED, budget=budget)).circuit.manifest.choice
+    assert (choice.samples, choice.min_agreement, choice.max_error, choice.kept) == (20, 0.99, budget.max_error, kept)
+
+
+def test_strict_compile_whose_held_out_samples_miss_the_budget_is_refused_before_keys(build, samples, leaves_nothing):
+    option = Option("scale 8", None, Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ()), within_budget=True, chosen=True)
+    engine = engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,)), make_keys=None)
+    options = replace(LABELLED, budget=Budget(max_error=0), strict=True)
+    with pytest.raises(BudgetError, match=r"on the samples that judge\. The error is") as refusal:
+        build(engine=engine, calibration=samples, options=options)
+    assert refusal.value.options == (option,)
+    leaves_nothing()
+
+
+def test_strict_compile_within_the_budget_is_the_same_circuit(build, samples):
+    first = build(calibration=samples, options=LABELLED).circuit
+    again = build(calibration=samples, options=replace(LABELLED, strict=True), out=samples.parent / "b").circuit
+    assert first.digest == again.digest
+
+
+def test_compile_whose_held_out_samples_leave_the_range_is_refused_before_keys(build, leaves_nothing):
+    def forward(*_):
+        raise RangeError("A value leaves the range.")
+
+    with pytest.raises(RangeError, match=r"A sample that judges leaves the range.*Give more calibration samples"):
+        build(engine=engine_with(forward=forward, make_keys=None))
+    leaves_nothing()
+
+
+def test_compile_with_an_engine_that_builds_another_program_for_the_keys_is_refused(build, leaves_nothing):
+    built = []
+
+    def once_more(*arguments):
+        built.append(FAKE.build(*arguments))
+        return built[-1].model_copy(update={"rows": len(built)})
+
+    with pytest.raises(EngineError, match=r"another program of the same network the second time: rows 1 and 2\."):
+        build(engine=engine_with(build=once_more))
+    leaves_nothing()
+
+
+def test_compile_for_an_accuracy_without_labels_is_refused_before_the_work(build, samples, leaves_nothing):
+    with pytest.raises(InputError, match=r"measured on labels, and there are none\. Give --labels"):
+        build(calibration=samples, options=replace(DEV, budget=Budget(max_accuracy_drop=0.5)))
+    leaves_nothing()
+
+
+def test_compile_with_labels_of_no_samples_is_refused_before_the_work(build, leaves_nothing):
+    with pytest.raises(InputError, match="Labels belong to calibration samples"):
+        build(options=replace(DEV, labels="label"))
+    leaves_nothing()
+
+
+def test_compile_with_labels_that_the_file_lacks_is_refused(build, samples):
+    with pytest.raises(DataError, match="does not hold the labels 'y'"):
+        build(calibration=samples, options=replace(DEV, labels="y"))
+
+
+def test_compile_tells_the_observer_about_every_stage(build):
+    recorder = Recorder()
+    build(observer=recorder)
+    ended = [stage for stage, fraction in recorder.stages if fraction == 1.0]
+    assert ended == ["inspect", "calibrate", "tune", "judge", "setup", "keys", "prove"]
+    [note] = recorder.notes
+    assert note.startswith("5 rows in 2^3: keys in about 0 s, a proof in about 0 s, ")
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize("kind", ["mkdir", "touch"])
+def test_compile_over_something_is_refused_before_the_work(build, tmp_path, kind):
+    getattr(tmp_path / "out", kind)()
+    with pytest.raises(InputError, match=r"out exists already\. Choose another --out"):
+        build(engine=engine_failing_at("tune"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "check_run_arguments",
+        "least_work",
+        "measure_speed",
+        "tune",
+        "build",
+        "work",
+        "make_keys",
+        "forward",
+        "prove",
+        "verify",
+    ],
+)
+def test_compile_that_fails_anywhere_leaves_nothing(build, leaves_nothing, call):
+    with pytest.raises(EngineError, match=f"It broke at {call}"):
+        build(engine=engine_failing_at(call))
+    leaves_nothing()
+
+
+def test_compile_whose_target_appears_meanwhile_is_refused(build, tmp_path):
+    def publish(*_):
+        (tmp_path / "out").mkdir(exist_ok=True)
+
+    with pytest.raises(InputError, match="exists already"):
+        build(engine=engine_with(verify=publish))
+    assert everything_under(tmp_path / "out") == set()
+
+
+def test_compile_whose_target_appears_meanwhile_leaves_no_key(build, tmp_path, own_home):
+    with pytest.raises(InputError, match="exists already"):
+        build(engine=engine_with(verify=lambda *_: (tmp_path / "out").mkdir(exist_ok=True)))
+    assert everything_under(own_home.keys) == set()
+
+
+def test_compile_without_a_setup_is_refused_with_every_cure(build, tmp_path, leaves_nothing):
+    with pytest.raises(SetupError, match="There is no trusted setup to compile with") as refusal:
+        build(home=Home(tmp_path / "empty"), options=None)
+    for cure in ("zkinfer setup fetch 15", "zkinfer setup import FILE", "--setup insecure-dev"):
+        assert cure in refusal.value.cure
+    leaves_nothing("empty", "empty/keys", "empty/speeds", "empty/speeds/fake-1.json")
+
+
+def test_compile_never_takes_insecure_dev_unless_named(build):
+    with pytest.raises(SetupError, match="no trusted setup to compile with"):
+        build(options=CompileOptions())
+
+
+# --- what it costs
+
+
+def costly(memory_bytes):
+    return replace(FAKE.work(None), prove=60.0, memory_bytes=memory_bytes)
+
+
+def test_compile_measures_the_machine_once(build, tmp_path):
+    build(out=tmp_path / "first")
+    assert "calibrate" not in build(out=tmp_path / "second", engine=engine_failing_at("measure_speed")).timings
+
+
+def test_compile_predicts_the_cost_for_this_machine(build):
+    engine = engine_with(work=lambda _: costly(5), measure_speed=lambda *_, **__: Speed(1.0, 1.0, 2.0, 0.5))
+    cost = build(engine=engine).cost
+    assert (cost.work.memory_bytes, cost.prove_seconds) == (5, 32.0)
+
+
+def test_compile_reports_what_the_engine_weighed(build):
+    fidelity = Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ())
+    option = Option("scale 8", None, fidelity, within_budget=True, chosen=True)
+    made = build(engine=engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,))))
+    assert made.options == (option,)
+
+
+def test_compile_with_run_arguments_weighs_nothing(build):
+    made = build(options=replace(DEV, run_arguments={"scale": 8}))
+    assert made.options == ()
+
+
+def test_compile_hands_objective_effort_and_limits_to_the_engine(build):
+    requests = []
+
+    def tune(request, *, progress):
+        requests.append(request)
+        return TUNED
+
+    options = replace(DEV, objective="gas", effort="quick", max_memory=1 << 30)
+    build(engine=engine_with(tune=tune), options=options)
+    assert (requests[0].objective, requests[0].effort, requests[0].max_memory) == ("gas", "quick", 1 << 30)
+    assert requests[0].workload.multiplications == 6
+
+
+def test_compile_of_a_hopeless_model_is_refused_before_it_is_normalised(build, leaves_nothing, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compile.normalise_model", None)
+    with pytest.raises(TooCostlyError, match=r"about 9 GB.*8 bytes may be used.*most are in: Gemm y \(6, "):
+        build(engine=engine_with(least_work=lambda _: costly(9 * 10**9)), options=replace(DEV, max_memory=8))
+    leaves_nothing()
+
+
+@pytest.mark.parametrize("limit", [8, None])
+def test_compile_lets_nothing_take_more_than_it_may(build, monkeypatch, limit):
+    monkeypatch.setattr("zkinfer.circuits.compile.usable_memory", lambda: 9)
+    engine, limits = engine_with(), []
+    engine.within = lambda memory: limits.append(memory) or engine
+    build(engine=engine, options=replace(DEV, max_memory=limit))
+    assert limits == [limit or 9]
+
+
+def test_compile_with_a_limit_beyond_the_machine_is_held_to_the_machine(build, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compile.usable_memory", lambda: 8)
+    with pytest.raises(TooCostlyError, match="8 bytes may be used"):
+        build(engine=engine_with(work=lambda _: costly(9)), options=replace(DEV, max_memory=1 << 50))
+
+
+def test_compile_without_a_limit_leaves_the_choice_to_the_other_figures(build):
+    requests = []
+
+    def tune(request, *, progress):
+        requests.append(request)
+        return TUNED
+
+    build(engine=engine_with(tune=tune))
+    assert requests[0].max_memory is None
+
+
+@pytest.mark.parametrize("call", ["survey", "tune"])
+@pytest.mark.parametrize("error", [EngineMemoryError, EngineTimeoutError])
+def test_compile_that_runs_out_before_there_is_a_cost_is_refused_with_numbers(build, leaves_nothing, call, error):
+    def fail(*_, **__):
+        raise error("It ran out.")
+
+    with pytest.raises(TooCostlyError, match=r"It ran out\. 1 GB may be used\. Of its 6 multi.*: Gemm y"):
+        build(engine=engine_with(**{call: fail}), options=replace(DEV, max_memory=10**9))
+    leaves_nothing()
+
+
+@pytest.mark.parametrize(
+    ("step", "named"), [("inspect_model", ""), ("normalise_model", "Gemm y"), ("gather", "Gemm y")]
+)
+def test_compile_that_runs_out_while_it_reads_the_model_is_refused_with_the_limit(build, monkeypatch, step, named):
+    def fail(*_, **__):
+        raise EngineMemoryError("It ran out.")
+
+    monkeypatch.setattr(f"zkinfer.circuits.compile.{step}", fail)
+    with pytest.raises(TooCostlyError, match=rf"It ran out\. 1\.8 GB may be used\..*{named}"):
+        build(options=replace(DEV, max_memory=None))
+
+
+def test_compile_of_too_large_a_circuit_is_refused_before_there_are_keys(build, leaves_nothing, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compile.assemble", None)
+    with pytest.raises(TooCostlyError, match=r"about 9 bytes of memory.*8 bytes may be used"):
+        build(engine=engine_with(work=lambda _: costly(9)), options=replace(DEV, max_memory=8))
+    leaves_nothing()
+
+
+def test_compile_without_a_limit_allows_the_memory_that_is_free(build, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.compile.usable_memory", lambda: 8)
+    with pytest.raises(TooCostlyError, match="8 bytes may be used"):
+        build(engine=engine_with(work=lambda _: costly(9)))
+    assert build(engine=engine_with(work=lambda _: costly(8))).cost.work.memory_bytes == 8
+
+
+@pytest.mark.parametrize("name", ["hermez", "aztec"])
+def test_compile_with_a_setup_that_is_not_there_is_refused(build, name):
+    with pytest.raises(SetupError, match="no trusted setup to compile with"):
+        build(options=CompileOptions(setup=name))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "is empty"), (b"not onnx", "not an ONNX file"), (None, "does not exist")]
+)
+def test_compile_of_no_model_is_refused(build, tmp_path, leaves_nothing, content, message):
+    model = tmp_path / "bad.onnx"
+    if content is not None:
+        model.write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        build(model=model)
+    leaves_nothing(*([] if content is None else ["bad.onnx"]))
+
+
+def test_compile_with_a_dimension_that_the_model_lacks_is_refused(build, leaves_nothing):
+    with pytest.raises(UnsupportedModelError, match="'M'"):
+        build(options=replace(DEV, dimensions={"M": 2}))
+    leaves_nothing()
+
+
+def test_compile_with_samples_for_another_model_is_refused(build, tmp_path):
+    (tmp_path / "samples.json").write_text(json.dumps({"z": [[1, 2, 3]]}))
+    with pytest.raises(DataError, match="does not hold the input 'x'"):
+        build(calibration=tmp_path / "samples.json")
+
+
+# --- engines that lie
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0", lambda data: b""])
+def test_compile_with_a_proof_of_another_length_is_refused(build, leaves_nothing, change):
+    def prove(*arguments):
+        proof = FAKE.prove(*arguments)
+        return Proof(change(proof.data), proof.instances)
+
+    with pytest.raises(EngineError, match=r"A proof has \d+ bytes where the keys say 32"):
+        build(engine=engine_with(prove=prove, verify=lambda *_: None))
+    leaves_nothing()
+
+
+def test_compile_with_a_proof_that_does_not_hold_is_refused(build, leaves_nothing):
+    def prove(*arguments):
+        proof = FAKE.prove(*arguments)
+        return Proof(bytes(32), proof.instances)
+
+    with pytest.raises(ProofRejectedError, match="does not hold"):
+        build(engine=engine_with(prove=prove))
+    leaves_nothing()
+
+
+def test_compile_with_a_sound_proof_of_another_inference_is_refused(build):
+    def prove(folder, program, setup, key, inputs, context):
+        return FAKE.prove(folder, program, setup, key, [[0, 0, 0]], [0] * 5)
+
+    with pytest.raises(EngineError, match="other public values"):
+        build(engine=engine_with(prove=prove))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda sample: [[*sample[0], 0]], lambda sample: [sample[0][:1]]], ids=["more", "fewer"]
+)
+def test_compile_with_answers_of_another_size_is_refused(build, leaves_nothing, change):
+    def forward(*arguments):
+        return [change(sample) for sample in FAKE.forward(*arguments)]
+
+    with pytest.raises((DataError, EngineError), match="of another number or size than the samples"):
+        build(engine=engine_with(forward=forward))
+    leaves_nothing()
+
+
+@pytest.mark.parametrize("change", [lambda answers: answers[1:], lambda answers: [], lambda answers: [[]] * 16])
+def test_compile_with_too_few_answers_is_refused(build, change):
+    with pytest.raises(EngineError, match="answers"):
+        build(engine=engine_with(forward=lambda *arguments: change(FAKE.forward(*arguments))))
+
+
+def test_compile_with_a_model_that_changes_meanwhile_uses_its_copy(build, tiny, tmp_path):
+    model = tmp_path / "model.onnx"
+    model.write_bytes(tiny.read_bytes())
+
+    def tune(request, *, progress):
+        factories.write_model(model, bias=0.75)
+        return TUNED
+
+    circuit = build(model=model, engine=engine_with(tune=tune)).circuit
+    assert circuit.manifest.identity.model == str(sha256_file(tiny))
+
+
+def test_options_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError, match="setup"):
+        CompileOptions().setup = "insecure-dev"

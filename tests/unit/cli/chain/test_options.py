@@ -1,0 +1,121 @@
+import inspect
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.cli.chain import connect
+from zkinfer.cli.chain.options import (
+    Connection,
+    Payment,
+    expanded,
+    parse_address,
+    parse_coin,
+    parse_selector,
+    parse_system,
+    parse_word,
+)
+from zkinfer.contracts.errors import SignerError
+
+ADDRESS = "0x" + "aB" * 20
+
+
+@pytest.mark.parametrize(
+    ("text", "wei"),
+    [("0", 0), ("5wei", 5), ("20 gwei", 20 * 10**9), ("0.001ether", 10**15), ("1.5Gwei", 15 * 10**8), (7, 7)],
+)
+def test_amount_is_read(text, wei):
+    assert parse_coin(text) == wei
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "1e3", "-1gwei", "0.5wei", "1finney", "nanether", "infether", "ether", "99999999999999ether"]
+)
+def test_amount_that_is_none_is_refused(text):
+    with pytest.raises(typer.BadParameter, match="is no amount"):
+        parse_coin(text)
+
+
+@given(st.integers(0, 2**96 - 1))
+def test_every_amount_of_wei_is_read(wei):
+    assert parse_coin(f"{wei}wei") == wei
+
+
+def test_addresses_and_words_are_read_in_lower_case():
+    assert parse_address(f" {ADDRESS} ") == ADDRESS.lower()
+    assert parse_word("0x" + "AB" * 32) == "0x" + "ab" * 32
+
+
+@pytest.mark.parametrize("text", ["", "0x010203", "0x0102030405", "01020304", "0x0102030g"])
+def test_selector_that_is_none_is_refused(text):
+    assert parse_selector("0x0102030A") == "0x0102030a"
+    with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
+        parse_selector(text)
+
+
+@pytest.mark.parametrize("text", ["", "own", "0x010203", "sharedx"])
+def test_verifier_is_named_by_a_word_or_a_selector(text):
+    words = ["shared", " Dedicated", "0x0102030A"]
+    assert [parse_system(word) for word in words] == ["shared", "dedicated", "0x0102030a"]
+    with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
+        parse_system(text)
+
+
+@pytest.mark.parametrize("text", ["", "0x", "ab" * 21, "0x" + "ab" * 19, "0x" + "ab" * 21, "0x" + "zz" * 20])
+def test_address_that_is_none_is_refused(text):
+    with pytest.raises(typer.BadParameter, match="is not 0x and 40 hex digits"):
+        parse_address(text)
+
+
+def test_options_of_a_group_become_the_command_s():
+    seen = []
+
+    @expanded
+    def command(own: str, to: Connection, *, other: int = 3) -> None:
+        """Say it."""
+        seen.append((own, to, other))
+
+    names = list(inspect.signature(command).parameters)
+    assert names == ["own", "rpc", "rpc_file", "deployment", "other"]
+    assert (command.__name__, command.__doc__) == ("command", "Say it.")
+    command(own="x", rpc="https://a", rpc_file=None, deployment=None, other=4)
+    assert seen == [("x", Connection("https://a"), 4)]
+
+
+def test_url_comes_from_the_option_the_file_or_this_machine(tmp_path):
+    (tmp_path / "url").write_text("https://node.example/key \n")
+    assert connect.rpc_url(Connection()) == "http://127.0.0.1:8545"
+    assert connect.rpc_url(Connection(rpc="https://a")) == "https://a"
+    assert connect.rpc_url(Connection(rpc_file=tmp_path / "url")) == "https://node.example/key"
+
+
+def test_missing_file_of_the_url_is_told(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        connect.rpc_url(Connection(rpc_file=tmp_path / "nothing"))
+
+
+def test_address_book_lies_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZKINFER_HOME", str(tmp_path))
+    assert connect.book_path(Connection(), 5) == tmp_path / "deployments/5.json"
+    assert connect.book_path(Connection(deployment=Path("x.json")), 5) == Path("x.json")
+
+
+@pytest.mark.parametrize(
+    ("payment", "said"),
+    [
+        (Payment(), "nothing says who pays"),
+        (Payment(keystore=Path("k"), unsafe_dev_account=0), "--keystore and --unsafe-dev-account are too many"),
+        (Payment(signer="https://signer.example"), "--signer needs --account"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(payment, said):
+    with pytest.raises(typer.BadParameter, match=said):
+        connect._signer(payment, 31337)
+
+
+def test_development_account_on_a_real_chain_is_refused():
+    with pytest.raises(SignerError, match="no development chain"):
+        connect._signer(Payment(unsafe_dev_account=0), 1)

@@ -1,0 +1,253 @@
+import json
+from dataclasses import replace
+from types import SimpleNamespace as Fake
+
+import pytest
+from tests.unit.contracts.deployed import deployed_chain
+from tests.unit.contracts.ezkl import dedicated
+from tests.unit.contracts.fakenode import unchanged
+from typer.testing import CliRunner
+
+import zkinfer.chain
+from zkinfer.circuits.circuit import Circuit
+from zkinfer.circuits.errors import InputError
+from zkinfer.cli.chain import connect, request, verifiers
+from zkinfer.cli.chain.verifiers import _require_verifier
+from zkinfer.cli.main import app
+from zkinfer.contracts.address_book import read_book, write_book
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.errors import DeploymentError
+from zkinfer.contracts.ezkl.solc import SOLC_VERSION
+from zkinfer.contracts.registration import SELECTOR
+from zkinfer.contracts.registry import EmergencyStop, Registry
+from zkinfer.contracts.signers import unsafe_dev_account
+
+SHARED = "0x" + SELECTOR.hex()
+ALONE = "0x" + dedicated.SELECTOR.hex()
+GENERATED = verifiers._generated
+STRANGER = "0x" + "66" * 20
+
+
+@pytest.fixture(scope="module")
+def base():
+    return deployed_chain(delay=0)
+
+
+@pytest.fixture
+def chain(base):
+    with unchanged(base[0]):
+        yield base[0]
+
+
+@pytest.fixture
+def circuit(monkeypatch, tmp_path):
+    """The digits' circuit, under a real ceremony; what the engine and the compiler make of it is stored."""
+    opened = Fake(folder="digits.circuit", manifest=Fake(recipe=Fake(setup=Fake(is_insecure_dev=False))))
+    shared = replace(dedicated.REGISTRATION, selector=SELECTOR)
+    monkeypatch.setattr(Circuit, "open", lambda _: opened)
+    monkeypatch.setattr(zkinfer.chain, "registration_of", lambda _, fee=0, uri="": replace(shared, fee=fee, uri=uri))
+    monkeypatch.setattr(verifiers, "_generated", lambda *_: dedicated.GENERATED)
+    opened.path = tmp_path / "digits.circuit"
+    opened.path.mkdir()
+    return opened
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, chain, base):
+    """Run a command of the group in JSON, as the account that governs, or as another."""
+    book = tmp_path / "book.json"
+    write_book(base[1], book)
+
+    def open_chain(_, paid=None):
+        if paid is None:
+            return Chain(chain._web3)
+        signer = unsafe_dev_account(paid.unsafe_dev_account or 0, chain.id)
+        return Chain(chain._web3, signer, rehearsal=paid.dry_run)
+
+    for module in ("deploy", "models", "post", "request", "verifiers"):
+        monkeypatch.setattr(f"zkinfer.cli.chain.{module}.open_chain", open_chain)
+
+    def command(*words):
+        done = CliRunner().invoke(app, ["chain", *map(str, words), "--deployment", str(book), "--json"])
+        assert done.exit_code in (0, 1), done.output
+        return json.loads(done.stdout)
+
+    command.book = book
+    return command
+
+
+def error_of(outcome):
+    assert outcome["ok"] is False
+    return outcome["error"]
+
+
+def test_verifier_is_deployed_once_and_written_down(run, circuit, chain):
+    first = run("deploy-verifier", circuit.path)
+    assert first["created"] == ["Halo2Verifier", "DedicatedHalo2Adapter", "EmergencyStop"]
+    assert (first["selector"], first["state"], set(first["calls"])) == (ALONE, "unset", {"schedule", "execute"})
+    assert read_book(run.book).dedicated_at(dedicated.SELECTOR).addresses == first["addresses"]
+    before, written = chain._web3.eth.block_number, run.book.read_bytes()
+    again = run("deploy-verifier", circuit.path)
+    assert (again["created"], again["transactions"], again["codeHash"]) == ([], [], first["codeHash"])
+    assert (chain._web3.eth.block_number, run.book.read_bytes()) == (before, written)
+
+
+def test_dry_run_quotes_and_leaves_chain_and_book_alone(run, circuit, chain, base):
+    before = chain._web3.eth.block_number
+    outcome = run("deploy-verifier", circuit.path, "--route", "--dry-run")
+    assert len(outcome["transactions"]) == 4
+    assert all(int(one["maxCost"]) > 0 for one in outcome["transactions"])
+    assert (chain._web3.eth.block_number, read_book(run.book)) == (before, base[1])
+
+
+def test_circuit_that_anybody_can_forge_is_refused_by_a_production_deployment(run, circuit):
+    circuit.manifest.recipe.setup.is_insecure_dev = True
+    refused = error_of(run("deploy-verifier", circuit.path))
+    assert refused["type"] == "DeploymentError"
+    assert "insecure-dev, which this deployment takes no listing of" in refused["cause"]
+
+
+def test_missing_compiler_is_told_and_nothing_is_sent(monkeypatch, run, circuit, chain):
+    monkeypatch.setattr(verifiers, "_generated", GENERATED)
+    monkeypatch.setenv("PATH", "")
+    before = chain._web3.eth.block_number
+    for words in [(), ("--solc", "nowhere/solcjs")]:
+        refused = error_of(run("deploy-verifier", circuit.path, *words))
+        assert refused["type"] == "CompilerError"
+        assert f"npm i solc@{SOLC_VERSION}" in refused["cure"]
+    assert (chain._web3.eth.block_number, read_book(run.book).dedicated) == (before, ())
+
+
+def test_route_takes_the_same_command_twice_and_then_nothing(run, circuit):
+    states = [run("deploy-verifier", circuit.path, "--route")["state"] for _ in range(3)]
+    assert states == ["ready", "done", "done"]
+    assert run("status")["verifiers"] == {SHARED: "live", ALONE: "live"}
+
+
+def test_route_is_not_scheduled_by_others(run, circuit):
+    refused = error_of(run("deploy-verifier", circuit.path, "--route", "--unsafe-dev-account", "1"))
+    assert "AccessControlUnauthorizedAccount" in refused["cause"]
+
+
+def test_used_or_removed_selector_is_refused_before_anything_is_sent(run, circuit, chain, base):
+    own = run("deploy-verifier", circuit.path)["addresses"]["EmergencyStop"]
+    other = dedicated.created(chain, replace(base[1], salt=b"\1" * 32)).addresses["EmergencyStop"]
+    for _ in range(2):
+        assert run("route", "add", ALONE, other)["ok"]
+    before = chain._web3.eth.block_number
+    for words in [("route", "add", ALONE, own), ("deploy-verifier", circuit.path, "--route")]:
+        refused = error_of(run(*words))
+        assert refused["cause"] == f"The selector {ALONE} leads to {other}; each is used once, and never again."
+    assert run("route", "add", ALONE, other)["state"] == "done"
+    assert run("route", "add", SHARED, base[1].addresses["EmergencyStop"])["state"] == "done"
+    assert chain._web3.eth.block_number == before
+    for _ in range(2):
+        run("route", "remove", ALONE, "--yes")
+    assert "was removed; each is used once" in error_of(run("route", "add", ALONE, other))["cause"]
+
+
+def test_route_that_is_not_there_is_not_removed(run):
+    assert "no route of 0x01020304 to remove" in error_of(run("route", "remove", "0x01020304", "--yes"))["cause"]
+
+
+def test_scheduled_change_is_cancelled_by_its_name(run):
+    named = run("route", "remove", SHARED, "--yes")["operation"]
+    shown = run("route", "cancel", named, "--show")
+    assert (shown["state"], set(shown["calls"]), shown["transactions"]) == ("ready", {"cancel"}, [])
+    assert len(run("route", "cancel", named, "--dry-run")["transactions"]) == 1
+    assert run("route", "cancel", named)["state"] == "unset"
+    assert "was never scheduled, or is cancelled" in error_of(run("route", "cancel", named))["cause"]
+
+
+def test_model_is_registered_and_asked_under_its_own_verifier_after_a_stop(run, circuit, chain, base):
+    before = run("register", circuit.path)["listing"]
+    for _ in range(2):
+        run("deploy-verifier", circuit.path, "--route")
+    run("stop", "--yes")
+    for words in [("register", circuit.path), ("verify-deployment",)]:
+        assert "whether the verifier runs is False" in error_of(run(*words))["cause"]
+    listed = run("register", circuit.path, "--selector", "dedicated")
+    assert (listed["selector"], listed["listing"] == before) == (ALONE, False)
+    assert run("register", circuit.path, "--selector", ALONE)["transactions"] == []
+    assert run("verify-deployment", "--selector", ALONE)["dedicatedGuardians"] == {ALONE: chain.address}
+    said = [run("status", "--listing", one)["verifierRuns"] for one in (before, listed["listing"])]
+    assert said == [False, True]
+
+
+def test_listing_is_found_by_publisher_and_verifier(circuit, chain, base):
+    deployed = connect.Deployed(chain, base[1])
+    dedicated.routed(chain, base[1])
+    listing = Registry(chain, base[1].addresses["ModelRegistry"]).register(dedicated.REGISTRATION)
+    assert request.listing_asked(deployed, circuit.path, "dedicated", chain.address) == listing
+    with pytest.raises(InputError, match=rf"did not register .* under the selector {SHARED}.*--selector"):
+        request.listing_asked(deployed, circuit.path, "shared", chain.address)
+    with pytest.raises(InputError, match=f"{STRANGER} did not register"):
+        request.listing_asked(deployed, circuit.path, "dedicated", STRANGER)
+    EmergencyStop(chain, dedicated.wanted_in(base[1]).addresses["EmergencyStop"]).stop()
+    with pytest.raises(DeploymentError, match=f"proofs under {ALONE} are not accepted: the verifier was stopped"):
+        request.listing_asked(deployed, circuit.path, "dedicated", chain.address)
+
+
+def test_verifier_is_stopped_by_its_selector_and_no_other_is(run, circuit):
+    for _ in range(2):
+        run("deploy-verifier", circuit.path, "--route")
+    own = read_book(run.book).dedicated[0].addresses["EmergencyStop"]
+    assert run("stop", "--selector", ALONE, "--yes")["stop"] == own
+    assert run("status")["verifiers"] == {SHARED: "live", ALONE: "stopped"}
+    assert error_of(run("verify-deployment", "--selector", ALONE))["type"] == "DeploymentError"
+    assert run("verify-deployment")["ok"]
+
+
+def test_verifier_is_stopped_before_it_is_routed_and_then_not_deployed_again(run, circuit):
+    run("deploy-verifier", circuit.path)
+    assert run("stop", "--selector", ALONE, "--yes")["stoppedBefore"] is False
+    assert "was stopped, for ever" in error_of(run("deploy-verifier", circuit.path))["cause"]
+
+
+def test_verifier_that_nobody_knows_is_not_stopped(run):
+    assert "There is no verifier 0x01020304" in error_of(run("stop", "--selector", "0x01020304", "--yes"))["cause"]
+
+
+def test_guardian_of_one_verifier_who_handed_over_is_accepted_into_the_book(run, circuit, chain):
+    run("deploy-verifier", circuit.path)
+    stop = read_book(run.book).dedicated[0].addresses["EmergencyStop"]
+    other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
+    chain.write("EmergencyStop", stop, "transferOwnership", other.address)
+    other.write("EmergencyStop", stop, "acceptOwnership")
+    assert f"the guardian of the verifier {ALONE} is {other.address}" in error_of(run("verify-deployment"))["cause"]
+    assert run("verify-deployment", "--accept-governance")["ok"]
+    assert run("verify-deployment")["dedicatedGuardians"] == {ALONE: other.address}
+
+
+VERIFIER = "0x" + "1e" * 20
+
+
+class FakeChain:
+    """A chain with one verifier."""
+
+    def __init__(self, code=b"\1", selector=b"\1\2\3\4", live=True):
+        self.lies, self.says = code, {"selector": selector, "live": live}
+
+    def code(self, _):
+        return self.lies
+
+    def read(self, contract, address, name):
+        assert (contract, address) == ("EmergencyStop", VERIFIER)
+        return self.says[name]
+
+
+def test_verifier_that_runs_is_routed():
+    _require_verifier(FakeChain(), "0x01020304", VERIFIER)
+
+
+@pytest.mark.parametrize(
+    ("chain", "said"),
+    [
+        (FakeChain(code=b""), f"no contract at {VERIFIER}"),
+        (FakeChain(selector=b"\4\3\2\1"), "is one of 0x04030201, not of 0x01020304"),
+        (FakeChain(live=False), "was stopped, for ever"),
+    ],
+)
+def test_verifier_that_the_route_could_not_use_is_refused(chain, said):
+    with pytest.raises(DeploymentError, match=said):
+        _require_verifier(chain, "0x01020304", VERIFIER)

@@ -1,0 +1,49 @@
+"""The verifier of the digits' circuit, as the stored vectors have it: compiled, with the key it was generated from."""
+
+import json
+
+from tests.vectors.make_chain import DIGITS
+
+from zkinfer.contracts import Registration
+from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier, deploy_dedicated
+from zkinfer.contracts.ezkl.solc import Generated
+from zkinfer.contracts.registration import dedicated_selector
+from zkinfer.contracts.timelock import Timelock, route_added
+
+_STORED = json.loads(DIGITS.read_text())
+_MODEL, _CREATION = _STORED["model"], bytes.fromhex(_STORED["dedicated"][2:])
+# Its constructor does nothing but return what follows the INVALID after it.
+GENERATED = Generated(_CREATION, _CREATION[_CREATION.index(b"\xf3\xfe") + 2 :])
+SELECTOR = dedicated_selector(_MODEL["keyDigest"])
+REGISTRATION = Registration(
+    onnx_digest=_MODEL["onnxDigest"],
+    key=bytes.fromhex(_MODEL["key"][2:]),
+    visibility="public",
+    inputs=_MODEL["inputs"],
+    outputs=_MODEL["outputs"],
+    selector=SELECTOR,
+)
+
+
+def wanted_in(book):
+    return DedicatedVerifier.of(GENERATED, _MODEL["keyDigest"], book.guardian, book.salt)
+
+
+def created(chain, book):
+    """The verifier, on a chain but not routed."""
+    wanted = wanted_in(book)
+    deploy_dedicated(chain, wanted, GENERATED.creation)
+    return wanted
+
+
+def routed(chain, book):
+    """The same, and its route; the deployment's delay is nothing."""
+    wanted = created(chain, book)
+    advance(chain, book, route_added(book.addresses["VerifierRouter"], SELECTOR, wanted.addresses["EmergencyStop"]))
+    return wanted
+
+
+def advance(chain, book, operation):
+    timelock = Timelock(chain, book.addresses["TimelockController"])
+    timelock.schedule(operation)
+    timelock.execute(operation)

@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import pytest
+from tests.unit.contracts.deployed import deployed_chain
+from tests.unit.contracts.ezkl.dedicated import GENERATED, REGISTRATION, SELECTOR, created, routed, wanted_in
+
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.errors import CodeMismatchError, DeploymentError, RevertedError
+from zkinfer.contracts.ezkl.dedicated import (
+    DedicatedVerifier,
+    deploy_dedicated,
+    guardian_of,
+    require_guardian,
+    verify_dedicated,
+)
+from zkinfer.contracts.ezkl.solc import Generated
+from zkinfer.contracts.registry import EmergencyStop, Registry
+from zkinfer.contracts.signers import unsafe_dev_account
+
+NAMES = ["Halo2Verifier", "DedicatedHalo2Adapter", "EmergencyStop"]
+
+
+@pytest.fixture(scope="module")
+def base():
+    return deployed_chain(delay=0)
+
+
+@pytest.fixture
+def wanted(book):
+    return wanted_in(book)
+
+
+def test_verifier_adapter_and_stop_are_created_once(chain, wanted):
+    told = []
+    assert deploy_dedicated(chain, wanted, GENERATED.creation, lambda *part: told.append(part)) == NAMES
+    assert told == [(name, address, True) for name, address in wanted.addresses.items()]
+    before = chain._web3.eth.block_number
+    assert deploy_dedicated(chain, wanted, GENERATED.creation) == []
+    assert chain._web3.eth.block_number == before
+
+
+def test_contracts_name_each_other_the_key_and_the_selector(chain, book):
+    at = created(chain, book).addresses
+    stop, adapter = at["EmergencyStop"], at["DedicatedHalo2Adapter"]
+    assert chain.read("EmergencyStop", stop, "VERIFIER") == adapter
+    assert chain.read("DedicatedHalo2Adapter", adapter, "HALO2") == at["Halo2Verifier"]
+    assert "0x" + chain.read("DedicatedHalo2Adapter", adapter, "KEY_DIGEST").hex() == REGISTRATION.key_digest
+    assert chain.read("DedicatedHalo2Adapter", adapter, "selector") == SELECTOR
+    assert chain.read("EmergencyStop", stop, "owner") == book.guardian
+
+
+def test_model_is_registered_under_it_once_it_is_routed(chain, book):
+    registry = Registry(chain, book.addresses["ModelRegistry"])
+    created(chain, book)
+    with pytest.raises(RevertedError, match="SelectorUnknown"):
+        registry.register(REGISTRATION)
+    routed(chain, book)
+    assert registry.runs(registry.register(REGISTRATION))
+
+
+def test_rehearsal_quotes_three_creations_and_makes_none(chain, wanted):
+    rehearsal = Chain(chain._web3, chain._signer, rehearsal=True)
+    assert deploy_dedicated(rehearsal, wanted, GENERATED.creation) == NAMES
+    quoted = sum(quote.gas for quote in rehearsal.quotes)
+    assert not chain.code(wanted.addresses["Halo2Verifier"])
+    deploy_dedicated(chain, wanted, GENERATED.creation)
+    latest = chain._web3.eth.block_number
+    used = sum(chain._web3.eth.get_block(number)["gasUsed"] for number in range(latest - 2, latest + 1))
+    assert used <= quoted <= 1.5 * used
+
+
+def test_other_code_or_key_or_guardian_lies_elsewhere(wanted):
+    others = [
+        replace(wanted, creation_hash=wanted.code_hash),
+        replace(wanted, key_digest=wanted.code_hash),
+        replace(wanted, guardian="0x" + "66" * 20),
+        replace(wanted, salt=b"\1" * 32),
+    ]
+    assert len({one.addresses["EmergencyStop"] for one in [wanted, *others]}) == 5
+    assert replace(wanted, accepted="0x" + "66" * 20).addresses == wanted.addresses
+
+
+def test_code_too_large_for_a_contract_is_refused(wanted):
+    DedicatedVerifier.of(Generated(b"", bytes(24_576)), wanted.key_digest, wanted.guardian, wanted.salt)
+    with pytest.raises(DeploymentError, match=r"has 24,577 bytes of code; a contract has at most 24,576.*all circuits"):
+        DedicatedVerifier.of(Generated(b"", bytes(24_577)), wanted.key_digest, wanted.guardian, wanted.salt)
+
+
+def test_verifier_that_was_stopped_is_not_deployed_again(chain, book):
+    wanted = created(chain, book)
+    EmergencyStop(chain, wanted.addresses["EmergencyStop"]).stop()
+    verify_dedicated(chain, wanted)
+    with pytest.raises(DeploymentError, match=r"of this circuit at 0x\w+ was stopped, for ever.*another key"):
+        deploy_dedicated(chain, wanted, GENERATED.creation)
+
+
+def test_code_that_is_not_the_one_that_was_said_is_refused(chain, wanted):
+    lying = replace(wanted, code_hash="0x" + "11" * 32)
+    with pytest.raises(RevertedError, match="The contract refused"):  # the factory tells no reason
+        deploy_dedicated(chain, lying, GENERATED.creation)
+    with pytest.raises(CodeMismatchError, match=r"code of Halo2Verifier at 0x\w+ is 0x\w+, not 0x1111"):
+        verify_dedicated(chain, lying)
+
+
+def test_verifier_that_is_not_there_is_told(chain, wanted):
+    with pytest.raises(DeploymentError, match=r"There is no Halo2Verifier at .*Deploy first"):
+        verify_dedicated(chain, wanted)
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_another_contract_at_its_place_is_noticed(monkeypatch, chain, book, name):
+    wanted, code = created(chain, book), chain.code
+    monkeypatch.setattr(chain, "code", lambda at: b"\1" if at == wanted.addresses[name] else code(at))
+    with pytest.raises(CodeMismatchError, match=f"not that of {name}"):
+        verify_dedicated(chain, wanted)
+
+
+def test_guardian_who_handed_over_is_noticed_until_the_other_is_accepted(chain, book):
+    wanted, other = created(chain, book), Chain(chain._web3, unsafe_dev_account(1, chain.id))
+    assert require_guardian(chain, wanted) == book.guardian
+    stop = wanted.addresses["EmergencyStop"]
+    chain.write("EmergencyStop", stop, "transferOwnership", other.address)
+    other.write("EmergencyStop", stop, "acceptOwnership")
+    with pytest.raises(DeploymentError, match=f"is {other.address} instead of {book.guardian}.*--accept-governance"):
+        require_guardian(chain, wanted)
+    assert require_guardian(chain, replace(wanted, accepted=guardian_of(chain, wanted))) == other.address

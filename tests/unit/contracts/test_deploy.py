@@ -1,0 +1,138 @@
+from dataclasses import replace
+
+import pytest
+
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploy import CANARY_KEY, FACTORY, SELECTOR, Governance, Part, deploy, plan, verify_running
+from zkinfer.contracts.devchain import embedded_chain
+from zkinfer.contracts.errors import DeploymentError, RevertedError
+
+GUARDIAN = "0x" + "9a" * 20
+PROPOSER = "0x" + "b0" * 20
+
+
+@pytest.fixture(scope="module")
+def chain():
+    return embedded_chain()
+
+
+@pytest.fixture(scope="module")
+def planned(chain):
+    return plan(Governance(chain.address, (PROPOSER,), delay=60))
+
+
+@pytest.fixture(scope="module")
+def deployed(chain, planned):
+    deploy(chain, planned)
+    return planned
+
+
+def test_create2_address_depends_on_code_and_salt():
+    part = Part("", b"\0", bytes(32))
+    assert len({part.address, replace(part, salt=b"\1" * 32).address, replace(part, creation=b"\1").address}) == 3
+
+
+def test_plan_is_the_same_each_time():
+    assert plan(Governance(GUARDIAN, (PROPOSER,))) == plan(Governance(GUARDIAN, (PROPOSER,)))
+
+
+@pytest.mark.parametrize(
+    ("change", "unmoved"),
+    [
+        ({"guardian": PROPOSER}, {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "TimelockController"}),
+        ({"delay": 1}, {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "EmergencyStop"}),
+        ({"proposers": (GUARDIAN,)}, {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "EmergencyStop"}),
+    ],
+)
+def test_other_governance_moves_what_depends_on_it(change, unmoved):
+    governance = Governance(GUARDIAN, (PROPOSER,))
+    one, other = plan(governance).addresses, plan(replace(governance, **change)).addresses
+    assert {name for name in one if one[name] == other[name]} == unmoved
+
+
+def test_test_deployment_has_another_registry_and_ledger():
+    one = plan(Governance(GUARDIAN, (PROPOSER,))).addresses
+    other = plan(Governance(GUARDIAN, (PROPOSER,), test=True)).addresses
+    moved = {name for name in one if one[name] != other[name]}
+    assert moved == {"ModelRegistry", "InferenceLedger", "ERC7992Adapter"}
+
+
+def test_deploying_tells_of_every_part_and_makes_nothing_twice(chain, deployed):
+    told = []
+    assert deploy(chain, deployed, lambda *part: told.append(part)) == []
+    assert told == [(part.name, part.address, False) for part in deployed.parts]
+
+
+def test_deployed_contracts_name_each_other(chain, deployed):
+    at = deployed.addresses
+    assert chain.read("InferenceLedger", at["InferenceLedger"], "REGISTRY") == at["ModelRegistry"]
+    assert chain.read("InferenceLedger", at["InferenceLedger"], "ROUTER") == at["VerifierRouter"]
+    assert chain.read("ModelRegistry", at["ModelRegistry"], "TEST_DEPLOYMENT") is False
+    assert chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SELECTOR) == at["EmergencyStop"]
+    assert chain.read("EmergencyStop", at["EmergencyStop"], "CANARY") == at[CANARY_KEY]
+
+
+def test_timelock_has_no_administrator_but_itself(chain, deployed):
+    timelock = deployed.addresses["TimelockController"]
+    for account, has in [(chain.address, False), (timelock, True)]:
+        assert chain.read("TimelockController", timelock, "hasRole", bytes(32), account) is has
+
+
+def test_nothing_deployed_is_noticed(chain):
+    with pytest.raises(DeploymentError, match=r"There is no CanaryKey at 0x[0-9a-f]{40} on chain \d+\. Deploy first"):
+        verify_running(chain, plan(Governance(GUARDIAN, (PROPOSER,)), salt=b"\7" * 32))
+
+
+def test_other_code_at_the_factory_is_noticed(monkeypatch, chain, planned):
+    code = chain.code
+    monkeypatch.setattr(chain, "code", lambda address: b"\1" if address == FACTORY else code(address))
+    with pytest.raises(DeploymentError, match="There is no deployment factory"):
+        deploy(chain, planned)
+
+
+def test_guardian_cannot_renounce():
+    chain = embedded_chain()
+    wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
+    deploy(chain, wanted)
+    with pytest.raises(RevertedError, match="RenouncingRefused"):
+        chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "renounceOwnership")
+    verify_running(chain, wanted)
+
+
+def test_stopped_verifier_is_noticed():
+    chain = embedded_chain()
+    wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
+    deploy(chain, wanted)
+    chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "stop")
+    with pytest.raises(DeploymentError, match="whether the verifier runs is False instead of True"):
+        verify_running(chain, wanted)
+    before = chain._web3.eth.block_number
+    for again in (wanted, plan(Governance(chain.address, (GUARDIAN,), test=True))):
+        with pytest.raises(DeploymentError, match=r"was stopped, for ever.*another --salt creates the same"):
+            deploy(chain, again)
+    assert chain._web3.eth.block_number == before  # nothing was created
+
+
+def test_only_the_guardian_stops(chain):
+    wanted = plan(Governance(GUARDIAN, (PROPOSER,), delay=60))
+    deploy(chain, wanted)
+    with pytest.raises(RevertedError, match="OwnableUnauthorizedAccount"):
+        chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "stop")
+
+
+def test_rehearsal_quotes_all_and_creates_nothing(planned):
+    chain = embedded_chain()
+    rehearsal = Chain(chain._web3, chain._signer, rehearsal=True)
+    assert deploy(rehearsal, planned) == [part.name for part in planned.parts]
+    assert len(rehearsal.quotes) == len(planned.parts) + 2  # the factory's maker, and the canary
+    assert not chain.code(planned.addresses["InferenceLedger"])
+
+
+def test_rehearsal_quotes_no_less_gas_than_creating_takes(planned):
+    chain = embedded_chain()
+    quoted = sum(part.gas for part in planned.parts)
+    before = chain._web3.eth.block_number
+    deploy(chain, planned)
+    blocks = range(before + 1, chain._web3.eth.block_number + 1)
+    used = sum(chain._web3.eth.get_block(number)["gasUsed"] for number in blocks)
+    assert used <= quoted + 500_000 <= 1.5 * used

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import pytest
+from eth_abi.abi import encode
+from tests.unit.contracts.deployed import deployed_chain
+
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploy import deploy
+from zkinfer.contracts.errors import DeploymentError, RpcError
+from zkinfer.contracts.governance import Powers, governed, verify_deployment
+from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.signers import unsafe_dev_account
+
+MALLORY = "0x" + "66" * 20
+
+
+@pytest.fixture(scope="module")
+def base():
+    """A deployment whose timelock the paying account governs, with no delay."""
+    chain, book = deployed_chain(delay=0)
+    return chain, book.plan
+
+
+@pytest.fixture
+def wanted(base):
+    return base[1]
+
+
+def decreed(chain, wanted, signature, types, *arguments):
+    """Have the timelock call itself."""
+    timelock = wanted.addresses["TimelockController"]
+    data = keccak256(signature.encode())[:4] + encode(types, arguments)
+    call = (timelock, 0, data, bytes(32), bytes(32))
+    chain.write("TimelockController", timelock, "schedule", *call, 0)
+    chain.write("TimelockController", timelock, "execute", *call)
+
+
+def test_fresh_deployment_is_governed_as_planned(chain, wanted):
+    found = verify_deployment(chain, wanted)
+    assert found.powers == Powers.planned(wanted)
+    assert found.offers == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "told"),
+    [
+        (keccak256(b"PROPOSER_ROLE"), "who proposes at the timelock is "),
+        (keccak256(b"EXECUTOR_ROLE"), "who executes at the timelock is "),
+        (keccak256(b"CANCELLER_ROLE"), "who cancels at the timelock is "),
+        (bytes(32), "who gives roles at the timelock is "),
+    ],
+)
+def test_role_that_was_given_later_is_refused_until_it_is_accepted(chain, wanted, role, told):
+    decreed(chain, wanted, "grantRole(bytes32,address)", ["bytes32", "address"], role, MALLORY)
+    with pytest.raises(DeploymentError, match=rf"{told}.*{MALLORY[2:]}.* instead of .*--accept-governance"):
+        verify_deployment(chain, wanted)
+    found = governed(chain, wanted).powers
+    assert verify_deployment(chain, wanted, found).powers == found
+    with pytest.raises(DeploymentError, match="the timelock's delay is 0 instead of 9"):
+        verify_deployment(chain, wanted, replace(found, delay=9))
+
+
+def test_role_that_was_taken_is_noticed(chain, wanted):
+    role = keccak256(b"PROPOSER_ROLE")
+    decreed(chain, wanted, "revokeRole(bytes32,address)", ["bytes32", "address"], role, chain.address)
+    with pytest.raises(DeploymentError, match="who proposes at the timelock is nobody instead of 0x"):
+        verify_deployment(chain, wanted)
+
+
+def test_changed_delay_is_noticed(chain, wanted):
+    decreed(chain, wanted, "updateDelay(uint256)", ["uint256"], 5)
+    with pytest.raises(DeploymentError, match="the timelock's delay is 5 instead of 0"):
+        verify_deployment(chain, wanted)
+
+
+def test_offered_guardian_is_told_and_an_accepted_one_is_a_change(chain, wanted):
+    stop = "EmergencyStop"
+    other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
+    chain.write(stop, wanted.addresses[stop], "transferOwnership", other.address)
+    assert verify_deployment(chain, wanted).offers == {"guardian": other.address}
+    other.write(stop, wanted.addresses[stop], "acceptOwnership")
+    with pytest.raises(DeploymentError, match=f"the guardian is {other.address} instead of {chain.address}"):
+        verify_deployment(chain, wanted)
+    assert deploy(chain, wanted) == []  # which says nothing of who governs
+
+
+def test_node_without_logs_gives_no_verdict(monkeypatch, chain, wanted):
+    def forgetful(*_):
+        raise RpcError("The node refused: history is pruned.")
+
+    monkeypatch.setattr(chain, "logs", forgetful)
+    with pytest.raises(RpcError, match="pruned"):
+        verify_deployment(chain, wanted)
+
+
+def test_node_that_silently_lacks_logs_gives_no_verdict(monkeypatch, chain, wanted):
+    monkeypatch.setattr(chain, "logs", lambda *_: [])
+    with pytest.raises(RpcError, match=r"no log of the role that 0x[0-9a-f]{40} was given.*one that keeps all logs"):
+        verify_deployment(chain, wanted)
+
+
+@pytest.mark.parametrize("role", ["PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", None])
+def test_node_that_lacks_one_log_of_the_deployment_gives_no_verdict(monkeypatch, chain, wanted, role):
+    lost, logs = bytes(32) if role is None else keccak256(role.encode()), chain.logs
+    monkeypatch.setattr(chain, "logs", lambda at, topics: [] if topics[1] == lost else logs(at, topics))
+    with pytest.raises(RpcError, match="shows no log of the role"):
+        governed(chain, wanted)

@@ -1,0 +1,291 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.contracts.deployed import deployed_chain
+
+from zkinfer.contracts import Registration, Request, commitment, load_canary
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.errors import AlreadyRegisteredError, RevertedError, TransactionFailedError
+from zkinfer.contracts.ledger import MOST_BYTES, MOST_GAS, Ledger, Weight, packed
+from zkinfer.contracts.registry import EmergencyStop, Registry
+from zkinfer.contracts.signers import unsafe_dev_account
+from zkinfer.contracts.transactions import Fees, Quote
+
+CANARY = Registration(
+    onnx_digest="0x" + "ab" * 32,
+    key=load_canary().key,
+    visibility="public",
+    inputs=1,
+    outputs=1,
+    fee=5,
+    uri="https://example.org",
+)
+
+
+@pytest.fixture(scope="module")
+def base():
+    return deployed_chain()
+
+
+@pytest.fixture
+def deployed(base):
+    return base[1].addresses
+
+
+@pytest.fixture
+def registry(chain, deployed):
+    return Registry(chain, deployed["ModelRegistry"])
+
+
+@pytest.fixture
+def listing(registry):
+    return registry.register(CANARY)
+
+
+def test_listing_says_what_was_registered(registry, listing, chain):
+    found = registry.listing(listing)
+    assert found.model_id == CANARY.model_id
+    assert (found.onnx_digest, found.key_digest) == (CANARY.onnx_digest, load_canary().key_digest)
+    assert (found.setup, found.selector) == (load_canary().setup, "0x" + CANARY.selector.hex())
+    assert (found.visibility, found.inputs, found.outputs) == ("public", 1, 1)
+    assert (found.status, found.fee, found.uri) == ("active", 5, "https://example.org")
+    assert found.publisher == found.owner == chain.address
+    assert chain.code(found.key) == b"\0" + CANARY.key
+
+
+def test_registering_again_changes_nothing_and_otherwise_is_refused(registry, listing, chain):
+    before = chain._web3.eth.block_number
+    assert registry.register(CANARY) == listing
+    for change in ({"fee": 6}, {"uri": ""}):
+        (name,) = change
+        with pytest.raises(AlreadyRegisteredError, match=f"its {name} is .* instead of .*owner"):
+            registry.register(replace(CANARY, **change))
+    assert chain._web3.eth.block_number == before
+
+
+@pytest.mark.parametrize("status", ["deprecated", "revoked"])
+def test_registering_what_is_not_active_any_more_is_refused(registry, listing, status):
+    {"deprecated": registry.deprecate, "revoked": registry.revoke}[status](listing)
+    with pytest.raises(AlreadyRegisteredError, match=f"was registered before, and is {status}"):
+        registry.register(CANARY)
+
+
+def test_owner_does_each_thing_once(registry, listing, chain):
+    for _ in range(2):
+        registry.set_fee(listing, 7)
+    assert registry.fee(listing) == 7
+    registry.deprecate(listing)
+    registry.revoke(listing)
+    before = chain._web3.eth.block_number
+    assert registry.revoke(listing) is None
+    assert chain._web3.eth.block_number == before
+
+
+def test_successor_is_named_with_the_deprecation_or_never(registry, listing):
+    registry.deprecate(listing)
+    assert registry.deprecate(listing) is None
+    with pytest.raises(TransactionFailedError, match="was deprecated before; a successor cannot be named"):
+        registry.deprecate(listing, "0x" + "ef" * 32)
+
+
+def test_revoked_listing_is_not_deprecated(registry, listing):
+    registry.revoke(listing)
+    with pytest.raises(RevertedError, match="StatusNeverReturns"):
+        registry.deprecate(listing)
+
+
+@pytest.mark.parametrize("act", [Registry.revoke, Registry.deprecate, lambda registry, of: registry.set_fee(of, 9)])
+def test_others_have_no_power_over_a_listing(listing, chain, deployed, act):
+    other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
+    with pytest.raises(RevertedError, match="NotOwner"):
+        act(Registry(other, deployed["ModelRegistry"]), listing)
+
+
+def test_listing_that_is_not_there_is_refused(registry):
+    assert registry.status("0x" + "00" * 32) == "unknown"
+    with pytest.raises(RevertedError, match="UnknownListing"):
+        registry.listing("0x" + "00" * 32)
+
+
+def test_refunded_request_is_not_opened_again(chain, deployed, listing):
+    ledger = Ledger(chain, deployed["InferenceLedger"])
+    request = Request(
+        listing=listing,
+        input_commitment=commitment([1]),
+        consumer=chain.address,
+        requester=chain.address,
+        expiry=chain.time() + 3600,
+        refund_to=chain.address,
+        owner_fee=5,
+    )
+    opened = ledger.request(request)
+    assert ledger.request(request) == opened
+    EmergencyStop(chain, deployed["EmergencyStop"]).stop()
+    ledger.refund(request)
+    assert (ledger.ended(request), ledger.in_batches([(request, b"", [])])) == ("refunded", [])
+    with pytest.raises(TransactionFailedError, match=r"is closed for ever: its fees were given back.*Make a new"):
+        ledger.request(request)
+
+
+LEDGER = "0x" + "1e" * 20
+STATES = ["none", "open", "recorded", "refunded", "paid"]
+
+
+class Pricing:
+    """A chain on which an answer of a model takes as much gas as it says, and all requests are open."""
+
+    def __init__(self, **gas):
+        self.gas, self.asked = {f"0x{name * 64}": amount for name, amount in gas.items()}, []
+        self.states, self.written, self.refusal = {}, [], None
+
+    def time(self):
+        return 1000
+
+    def quote(self, _, data):
+        found = [name for name in self.gas if bytes.fromhex(name[2:]) in data]
+        self.asked.append(data)
+        return Quote(self.gas[found[0]], Fees(1, 1), 0)
+
+    def read(self, _contract, _address, name, *given):
+        if name == "entryOf":
+            return STATES.index(self.states.get("0x" + given[0].hex(), "open")), 0, bytes(26)
+        return 1 if name == "HOME_CHAIN" else bytes.fromhex(of_tuple(given[0]).id(1, LEDGER)[2:])
+
+    def ensure(self, done, send):
+        return None if done() else send()
+
+    def write(self, _contract, _address, name, requests, *_, **options):
+        self.written.append((name, [of_tuple(one) for one in requests]))
+        if self.refusal:
+            raise self.refusal
+        self.states |= {of_tuple(one).id(1, LEDGER): "recorded" for one in requests}
+        return {"status": 1}
+
+
+def of_tuple(fields):
+    return Request(*("0x" + one.hex() if isinstance(one, bytes) else one for one in fields))
+
+
+def answer_to(model, number, proof=b"proof", **changes):
+    nobody = "0x" + "00" * 20
+    request = Request("0x" + model * 64, commitment([number]), nobody, nobody, 1000 + number)
+    return replace(request, **changes), proof, [number]
+
+
+def test_answers_beyond_the_gas_of_one_transaction_go_into_two():
+    chain = Pricing(a=900_000, b=8_000_000)
+    answers = [answer_to("a", number) for number in range(19)] + [answer_to("b", 19)]
+    batches = Ledger(chain, LEDGER).in_batches(answers)
+    assert [len(batch) for batch in batches] == [18, 2]
+    assert [one for batch in batches for one in batch] == answers
+    assert len(chain.asked) == 2  # once for each model
+
+
+def test_answers_beyond_the_bytes_of_one_transaction_go_into_two():
+    answers = [answer_to("a", number, bytes(50_000)) for number in range(3)]
+    assert [len(one) for one in Ledger(Pricing(a=1), LEDGER).in_batches(answers)] == [2, 1]
+
+
+def test_answer_with_fees_is_weighed_apart_from_one_without():
+    chain = Pricing(a=1)
+    Ledger(chain, LEDGER).in_batches([answer_to("a", 1), answer_to("a", 2, prover_fee=1), answer_to("a", 3)])
+    assert len(chain.asked) == 2
+
+
+def test_answer_that_the_ledger_refuses_is_told_before_any_batch_is_sent():
+    class Refusing(Pricing):
+        def quote(self, *_):
+            raise RevertedError("The contract refused: ProofRejected().")
+
+    with pytest.raises(RevertedError, match="ProofRejected"):
+        Ledger(Refusing(), LEDGER).in_batches([answer_to("a", 1)])
+
+
+def among_ended(chain):
+    """Two answers that can be recorded, among one of each kind that cannot."""
+    ended = {"expired": answer_to("a", 0, expiry=999)}
+    for number, state in enumerate(["recorded", "refunded", "paid"], 1):
+        ended[state] = answer_to("a", number)
+        chain.states[ended[state][0].id(1, LEDGER)] = state
+    return ended, [answer_to("a", 4), answer_to("a", 5)]
+
+
+def test_ended_requests_are_told_apart():
+    chain = Pricing(a=1)
+    ended, (one, other) = among_ended(chain)
+    chain.states[other[0].id(1, LEDGER)] = "none"
+    ledger = Ledger(chain, LEDGER)
+    assert {state: ledger.ended(answer[0]) for state, answer in ended.items()} == {state: state for state in ended}
+    assert ledger.ended(one[0]) is ledger.ended(other[0]) is ledger.ended(answer_to("a", 0)[0]) is None
+
+
+def test_answers_to_ended_requests_are_neither_weighed_nor_sent():
+    chain = Pricing(a=1)
+    ended, left = among_ended(chain)
+    ledger, answers = Ledger(chain, LEDGER), [*ended.values(), *left]
+    assert ledger.in_batches(answers) == [left]
+    assert bytes.fromhex(left[0][0].input_commitment[2:]) in chain.asked[0]  # no estimate of what is passed over
+    assert ledger.record_batch(answers) == {"status": 1}
+    assert chain.written == [("recordBatch", [request for request, _, _ in left])]
+    assert ledger.record_batch(answers) is None
+
+
+def test_batch_of_ended_requests_only_sends_nothing():
+    chain = Pricing(a=1)
+    ended, _ = among_ended(chain)
+    ledger = Ledger(chain, LEDGER)
+    assert ledger.in_batches([*ended.values()]) == []
+    assert ledger.record_batch([*ended.values()]) is None
+    assert chain.written == chain.asked == []
+
+
+def test_batch_that_the_ledger_refuses_is_an_error_though_others_ended():
+    chain = Pricing(a=1)
+    ended, left = among_ended(chain)
+    chain.refusal = RevertedError("The contract refused: ProofRejected().")
+    with pytest.raises(RevertedError, match="ProofRejected"):
+        Ledger(chain, LEDGER).record_batch([*ended.values(), *left])
+
+
+def test_request_whose_prover_was_paid_after_a_revocation_is_not_opened_again():
+    chain = Pricing(a=1)
+    ended, _ = among_ended(chain)
+    with pytest.raises(TransactionFailedError, match="closed for ever: its prover was paid, but the model was revoked"):
+        Ledger(chain, LEDGER).request(ended["paid"][0])
+
+
+def test_guardian_is_asked_of_the_chain(chain, deployed):
+    assert EmergencyStop(chain, deployed["EmergencyStop"]).guardian() == chain.address
+
+
+WEIGHTS = st.builds(Weight, st.integers(0, 12), st.integers(0, 12))
+
+
+@pytest.mark.parametrize(("gas", "size"), [(1, 0), (0, 1)])
+def test_neither_limit_is_passed(gas, size):
+    assert packed([(n, Weight(gas * 4, size * 4)) for n in range(5)], 8, 8) == [[0, 1], [2, 3], [4]]
+
+
+def test_nineteen_answers_of_the_usual_gas_take_two_transactions():
+    batches = packed([(n, Weight(900_000, 4_000)) for n in range(19)])
+    assert [len(batch) for batch in batches] == [18, 1]
+    assert MOST_GAS >= 18 * 900_000
+    assert MOST_BYTES >= 18 * 4_000
+
+
+def test_nothing_makes_no_batch():
+    assert packed([]) == []
+
+
+def test_what_alone_is_too_much_is_alone():
+    assert packed([("a", Weight(1, 1)), ("b", Weight(9, 1)), ("c", Weight(1, 1))], 8, 8) == [["a"], ["b"], ["c"]]
+
+
+@given(st.lists(WEIGHTS))
+def test_nothing_is_lost_and_every_batch_fits_or_is_one(weights):
+    batches = packed([((n, weight), weight) for n, weight in enumerate(weights)], 20, 20)
+    assert [number for batch in batches for number, _ in batch] == list(range(len(weights)))
+    for batch in batches:
+        assert len(batch) == 1 or max(sum(w.gas for _, w in batch), sum(w.size for _, w in batch)) <= 20

@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import pytest
+from tests.unit.contracts.deployed import deployed_chain
+from tests.unit.contracts.ezkl.dedicated import SELECTOR, advance, created, routed
+
+from zkinfer.contracts.errors import DeploymentError
+from zkinfer.contracts.registration import SELECTOR as SHARED
+from zkinfer.contracts.registry import EmergencyStop
+from zkinfer.contracts.requests import NOBODY
+from zkinfer.contracts.router import Route, require_live, require_unused, route_of
+from zkinfer.contracts.timelock import route_removed
+
+
+@pytest.fixture(scope="module")
+def base():
+    return deployed_chain(delay=0)
+
+
+@pytest.fixture
+def router(book):
+    return book.addresses["VerifierRouter"]
+
+
+def stopped(chain, verifier):
+    EmergencyStop(chain, verifier.addresses["EmergencyStop"]).stop()
+
+
+def removed(chain, book, selector):
+    advance(chain, book, route_removed(book.addresses["VerifierRouter"], selector))
+
+
+def test_route_is_told_at_every_stage_of_its_life(chain, book, router):
+    assert route_of(chain, router, SELECTOR) == Route("unused", NOBODY)
+    verifier = routed(chain, book)
+    stop = verifier.addresses["EmergencyStop"]
+    assert route_of(chain, router, SELECTOR) == Route("live", stop)
+    stopped(chain, verifier)
+    assert route_of(chain, router, SELECTOR) == Route("stopped", stop)
+    removed(chain, book, SELECTOR)
+    assert route_of(chain, router, SELECTOR) == Route("removed", stop)
+
+
+def test_route_of_the_constructor_is_live(chain, book, router):
+    assert route_of(chain, router, SHARED) == Route("live", book.addresses["EmergencyStop"])
+
+
+def test_verifier_of_one_circuit_runs_on_after_the_shared_one_was_stopped(chain, book):
+    known = book.holding(routed(chain, book))
+    EmergencyStop(chain, book.addresses["EmergencyStop"]).stop()
+    for one in (book, known):
+        require_live(chain, one, SELECTOR)
+        with pytest.raises(DeploymentError, match=r"whether the verifier runs is False.*Use a listing under"):
+            require_live(chain, one, SHARED)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda chain, *_: None, "no verifier was ever routed.*chain route add"),
+        (lambda chain, book: stopped(chain, routed(chain, book)), "the verifier was stopped, for ever"),
+        (lambda chain, book: (routed(chain, book), removed(chain, book, SELECTOR)), "the route was removed, for ever"),
+    ],
+)
+def test_route_that_is_dead_is_refused_with_its_cause(chain, book, end, told):
+    end(chain, book)
+    with pytest.raises(DeploymentError, match=rf"proofs under 0x{SELECTOR.hex()} are not accepted: .*{told}"):
+        require_live(chain, book, SELECTOR)
+
+
+def test_route_to_another_verifier_than_the_book_names_is_refused(chain, book):
+    routed(chain, book)
+    other = replace(book, governance=replace(book.governance, guardian="0x" + "66" * 20))
+    mine = created(chain, other)
+    with pytest.raises(DeploymentError, match=r"leads to 0x\w+ instead of 0x\w+.*do not rely on it"):
+        require_live(chain, book.holding(mine), SELECTOR)
+
+
+def test_ledger_of_a_chain_that_split_is_refused(monkeypatch, chain, book):
+    routed(chain, book)
+    monkeypatch.setattr(chain, "_id", 5)
+    for selector in (SHARED, SELECTOR):
+        with pytest.raises(DeploymentError, match="On chain 5 the ledger's chain is"):
+            require_live(chain, book, selector)
+
+
+def test_selector_is_free_until_it_is_used_and_never_again(chain, book, router):
+    require_unused(chain, router, SELECTOR)
+    stop = routed(chain, book).addresses["EmergencyStop"]
+    with pytest.raises(DeploymentError, match=rf"0x{SELECTOR.hex()} leads to {stop}; each is used once"):
+        require_unused(chain, router, SELECTOR)
+    removed(chain, book, SELECTOR)
+    with pytest.raises(DeploymentError, match="was removed; each is used once, and never again"):
+        require_unused(chain, router, SELECTOR)

@@ -1,0 +1,105 @@
+import pytest
+from requests.exceptions import ConnectionError as NoConnection
+from tests.unit.contracts.fakenode import FakeNode
+from web3 import Web3
+
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.errors import RpcError, WrongChainError
+from zkinfer.contracts.rpc import connect, is_loopback, parse_url, shown
+
+SECRET = "https://user:hunter2@mainnet.example:8443/v3/0123456789?key=hunter3"
+
+
+def test_url_is_shown_without_what_may_be_secret():
+    assert shown(SECRET) == "https://mainnet.example:8443"
+
+
+@pytest.mark.parametrize("url", ["", "mainnet.example", "ftp://example", "https://", "http://a:b:c", "https://a:0x"])
+def test_url_that_is_none_is_refused(url):
+    with pytest.raises(RpcError, match="The URL of a node begins with"):
+        connect(url)
+
+
+@pytest.mark.parametrize("url", ["http://mainnet.example/key", "http://8.8.8.8"])
+def test_url_in_the_clear_is_refused_without_its_path(url):
+    with pytest.raises(RpcError, match="is not encrypted") as refused:
+        connect(url)
+    assert "key" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://127.3.2.1", True),
+        ("http://[::1]", True),
+        ("http://localhost", True),
+        ("http://127.evil.example", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("http://192.168.1.5", False),
+    ],
+)
+def test_only_addresses_of_this_machine_are_its_own(url, own):
+    assert is_loopback(parse_url(url)) is own
+
+
+def test_name_that_looks_like_an_address_of_this_machine_is_refused():
+    with pytest.raises(RpcError, match="is not encrypted"):
+        connect("http://127.evil.example:8545")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8545", "http://anvil:8545", "http://192.168.1.5", SECRET])
+def test_url_of_this_machine_or_encrypted_is_taken(url):
+    assert connect(url).provider.endpoint_uri == url
+
+
+def test_node_that_is_not_there_is_told():
+    with pytest.raises(RpcError, match=r"http://127\.0\.0\.1:1 does not answer as a node does") as refused:
+        Chain(connect("http://127.0.0.1:1/secret")).balance("0x" + "22" * 20)
+    assert "secret" not in str(refused.value)
+
+
+def test_secret_is_cut_from_what_a_node_says(monkeypatch):
+    web3 = connect(SECRET)
+
+    def fail(*_):
+        return {"jsonrpc": "2.0", "id": 1, "error": {"code": -1, "message": f"quota of {SECRET} is used up"}}
+
+    monkeypatch.setattr(web3.provider, "make_request", fail)
+    with pytest.raises(RpcError, match=r"quota of https://mainnet\.example:8443 is used up") as refused:
+        Chain(web3).code("0x" + "22" * 20)
+    assert "hunter" not in str(refused.value)
+
+
+def test_secret_is_not_in_what_a_broken_connection_says(monkeypatch):
+    web3 = connect(SECRET)
+
+    def fail(*_):
+        raise NoConnection(f"cannot reach {SECRET}")
+
+    monkeypatch.setattr(web3.provider, "make_request", fail)
+    with pytest.raises(RpcError) as refused:
+        Chain(web3).code("0x" + "22" * 20)
+    assert "hunter" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+def test_nothing_is_logged(caplog, monkeypatch):
+    web3 = connect("http://127.0.0.1:1/secret")
+    with caplog.at_level("DEBUG", logger="web3"), pytest.raises(RpcError):
+        Chain(web3).code("0x" + "22" * 20)
+    assert not [record for record in caplog.records if "HTTP" in record.name]
+
+
+@pytest.mark.parametrize("block", [{}, {"timestamp": None}, 7])
+def test_answer_of_another_shape_is_told(block):
+    node = FakeNode()
+    node.eth_getBlockByNumber = lambda *_: block
+    with pytest.raises(RpcError, match="does not answer as a node does"):
+        Chain(Web3(node)).time()
+
+
+def test_other_chain_is_refused():
+    with pytest.raises(WrongChainError, match=r"The node is on chain 31337, and .* on chain 1"):
+        Chain(Web3(FakeNode())).require_id(1)

@@ -1,0 +1,216 @@
+from datetime import timedelta
+
+import pytest
+from tests.unit.prover.queue import NOON
+
+from zkinfer.prover.errors import LeaseLostError
+from zkinfer.prover.jobs import JobState
+from zkinfer.prover.jobs.leases import MOST_PASSED_OVER
+
+
+def owners_in_order(queue, count, **options):
+    return [queue.claim(**options).job.request.owner for _ in range(count)]
+
+
+def test_empty_queue_gives_nothing(queue):
+    assert queue.claim() is None
+
+
+def test_claimed_job_is_the_workers(queue):
+    job = queue.submit()
+    queue.clock.wait(3)
+    lease = queue.claim("host/7")
+    assert (lease.job.id, lease.worker) == (job.id, "host/7")
+    assert lease.job == queue.store.get(job.id)
+    assert (lease.job.state, lease.job.worker, lease.job.attempt) == ("PROVING", "host/7", 1)
+    assert lease.job.started_at == NOON + timedelta(seconds=3)
+    assert queue.claim() is None
+
+
+def test_oldest_job_comes_first(queue):
+    first, second = queue.submit(), queue.submit()
+    assert [queue.claim().job.id, queue.claim().job.id] == [first.id, second.id]
+
+
+def test_owners_take_turns(queue):
+    for _ in range(4):
+        queue.submit("ann")
+    queue.submit("bob")
+    queue.submit("cid")
+    queue.submit("bob")
+    assert owners_in_order(queue, 7) == ["ann", "bob", "cid", "ann", "bob", "ann", "ann"]
+
+
+def test_newcomer_waits_for_one_turn_only(queue):
+    for _ in range(3):
+        queue.submit("ann")
+    assert owners_in_order(queue, 1) == ["ann"]
+    queue.submit("bob")
+    assert owners_in_order(queue, 2) == ["bob", "ann"]
+
+
+def test_owner_who_deletes_what_is_done_does_not_become_a_newcomer_again(queue):
+    queue.submit("old")
+    queue.succeed(queue.claim())
+    for owner in ("ann", "bob", "bob", "cid", "cid"):
+        queue.submit(owner)
+    queue.clock.wait(queue.patience.finished + 1)  # so that the first sweep has something to forget
+    served = []
+    for _ in range(5):
+        lease = queue.claim()
+        served.append(lease.job.request.owner)
+        queue.succeed(lease, lease.job.id.encode())
+        if served[-1] == "ann":
+            queue.store.delete(lease.job.id)
+            queue.store.sweep()
+            queue.submit("ann")
+    assert served == ["ann", "bob", "cid", "ann", "bob"]
+
+
+@pytest.mark.parametrize("owners", ["aab", "abab", "aaabbc", "abcabc", "cba"])
+def test_position_is_the_number_of_jobs_that_start_before(queue, owners):
+    jobs = [queue.submit(owner) for owner in owners]
+    places = {job.id: queue.store.position(job) for job in jobs}
+    order = [queue.claim().job.id for _ in jobs]
+    assert [places[job_id] for job_id in order] == list(range(len(jobs)))
+
+
+def test_position_of_a_job_that_does_not_wait_is_zero(queue):
+    job = queue.submit()
+    queue.claim()
+    assert queue.store.position(queue.store.get(job.id)) == 0
+
+
+# --- memory
+
+
+def test_job_that_does_not_fit_beside_those_that_run_is_passed_over(queue):
+    for memory in (6, 5, 4):
+        queue.submit(memory_bytes=memory)
+    taken = [queue.claim(memory_bytes=10).job.request.memory_bytes for _ in range(2)]
+    assert taken == [6, 4]
+    assert queue.claim(memory_bytes=10) is None
+
+
+def test_memory_of_another_host_is_its_own(queue):
+    for _ in range(2):
+        queue.submit(memory_bytes=6)
+    assert queue.claim("one/1", memory_bytes=10) is not None
+    assert queue.claim("one/2", memory_bytes=10) is None
+    assert queue.claim("two/1", memory_bytes=10) is not None
+
+
+def test_job_larger_than_the_machine_gets_its_try_alone(queue):
+    queue.submit(memory_bytes=100)
+    queue.submit(memory_bytes=1)
+    assert queue.claim(memory_bytes=10).job.request.memory_bytes == 100
+    assert queue.claim(memory_bytes=10) is None
+
+
+def test_large_job_is_not_passed_over_for_ever(queue):
+    queue.submit(memory_bytes=2)
+    small = queue.claim(memory_bytes=10)
+    large = queue.submit(memory_bytes=9)
+    for _ in range(MOST_PASSED_OVER):
+        queue.submit(memory_bytes=2)
+        next_one = queue.claim(memory_bytes=10)
+        queue.succeed(small)
+        small = next_one
+    queue.submit(memory_bytes=2)
+    assert queue.claim(memory_bytes=10) is None
+    queue.succeed(small)
+    assert queue.claim(memory_bytes=10).job.id == large.id
+
+
+# --- leases
+
+
+def test_renewing_says_how_far_the_work_is(queue):
+    lease = queue.claim() if queue.submit() else None
+    assert queue.store.renew(lease, state=JobState.VERIFYING, progress=0.75) is False
+    job = queue.store.get(lease.job.id)
+    assert (job.state, job.progress) == ("VERIFYING", 0.75)
+
+
+def test_lease_that_is_renewed_does_not_end(queue):
+    queue.submit()
+    lease = queue.claim(lease_seconds=10)
+    for _ in range(20):
+        queue.clock.wait(5)
+        queue.store.renew(lease)
+        assert queue.store.sweep().requeued == 0
+
+
+def test_lease_that_is_not_renewed_ends_after_its_length(queue):
+    job = queue.submit()
+    queue.claim(lease_seconds=10)
+    queue.store.sweep()
+    queue.clock.wait(10)
+    assert queue.store.sweep().requeued == 0
+    queue.clock.wait(1)
+    assert queue.store.sweep().requeued == 1
+    assert queue.state(job) == "QUEUED"
+
+
+@pytest.mark.parametrize("seconds", [-1e7, -3600, 3600, 1e7])
+def test_lease_outlives_every_jump_of_the_clock(queue, seconds):
+    job = queue.submit()
+    lease = queue.claim(lease_seconds=10)
+    queue.store.sweep()
+    queue.clock.jump(seconds)
+    queue.store.sweep()
+    queue.clock.wait(5)
+    queue.store.sweep()
+    assert queue.state(job) == "PROVING"
+    queue.succeed(lease)
+    assert queue.state(job) == "SUCCEEDED"
+
+
+def test_lease_of_a_dead_worker_ends_also_while_the_clock_goes_back(queue):
+    job = queue.submit()
+    queue.claim(lease_seconds=10)
+    for _ in range(4):
+        queue.store.sweep()
+        queue.clock.wait(5)
+        queue.clock.jump(-1000)
+    assert queue.state(job) == "QUEUED"
+
+
+def test_pause_before_the_next_attempt_ends_also_when_the_clock_is_set_back(queue):
+    queue.submit()
+    queue.claim()
+    queue.store.release("host/1")
+    assert queue.claim() is None
+    queue.clock.jump(-86_400)
+    assert queue.claim() is not None
+
+
+@pytest.mark.parametrize("call", ["renew", "succeed", "give_back", "cancelled"])
+def test_worker_that_lost_its_lease_changes_nothing(queue, call):
+    job = queue.submit()
+    old = queue.claim("host/1")
+    queue.store.release("host/1", blamed=False)
+    new = queue.claim("host/2")
+    assert new.fence > old.fence
+    before = queue.store.get(job.id)
+    with pytest.raises(LeaseLostError, match=r"is no longer host/1's"):
+        queue.succeed(old) if call == "succeed" else getattr(queue.store, call)(old)
+    assert queue.store.get(job.id) == before
+
+
+def test_worker_that_lost_its_lease_to_the_queue_changes_nothing(queue):
+    job = queue.submit()
+    old = queue.claim("host/1")
+    queue.store.release("host/1", blamed=False)
+    with pytest.raises(LeaseLostError, match="Stop working on it"):
+        queue.store.renew(old)
+    assert queue.state(job) == "QUEUED"
+
+
+def test_holders_are_those_that_hold_leases(queue):
+    for _ in range(3):
+        queue.submit()
+    for worker in ("host/1", "host/2", "other/3"):
+        queue.claim(worker)
+    queue.store.release("host/2")
+    assert queue.store.holders("host") == ["host/1"]

@@ -1,0 +1,95 @@
+import pytest
+from tests.unit.prover.queue import LIMITS
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.prover.jobs import JobState
+from zkinfer.prover.jobs.query import LARGEST_PAGE
+
+
+def walk(queue, **options):
+    """All jobs, page by page."""
+    token, found = "", []
+    while True:
+        page = queue.store.page(token=token, **options)
+        found += [job.id for job in page.jobs]
+        if page.next_token is None:
+            return found
+        token = page.next_token
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_pages_hold_every_job_once_newest_first(queue, size):
+    jobs = [queue.submit().id for _ in range(5)]
+    assert walk(queue, size=size) == jobs[::-1]
+
+
+def test_pages_are_not_disturbed_by_new_jobs(queue):
+    jobs = [queue.submit().id for _ in range(4)]
+    first = queue.store.page(size=2)
+    queue.submit()
+    assert [job.id for job in queue.store.page(size=2, token=first.next_token).jobs] == jobs[1::-1]
+
+
+def test_page_of_an_owner_a_state_or_a_model_holds_no_others(queue):
+    mine, other = queue.submit("ann"), queue.submit("bob")
+    queue.claim()
+    assert walk(queue, owner="bob") == [other.id]
+    assert walk(queue, states=[JobState.PROVING]) == [mine.id]
+    assert walk(queue, states=[JobState.PROVING, JobState.QUEUED], model="digits") == [other.id, mine.id]
+    assert walk(queue, model="faces") == []
+
+
+def test_page_of_no_jobs_is_the_last(queue):
+    assert queue.store.page() == type(queue.store.page())((), None)
+
+
+@pytest.mark.parametrize("size", [-5, 0, LARGEST_PAGE + 1, 1 << 70])
+def test_page_size_is_bounded(queue, size):
+    queue.submit()
+    assert len(queue.store.page(size=size).jobs) == 1
+
+
+@pytest.mark.parametrize("token", ["x", "-1", "1.5", "1 OR 1=1", "9" * 30, "٣"])
+def test_token_that_we_did_not_give_is_refused(queue, token):
+    with pytest.raises(InputError, match="is no page token"):
+        queue.store.page(token=token)
+
+
+def test_changes_are_followed_from_one_to_the_next(queue):
+    first, second = queue.submit(), queue.submit()
+    seen = queue.store.changes()
+    assert [job.id for job in seen.jobs] == [first.id, second.id]
+    lease = queue.claim()
+    queue.succeed(lease)
+    news = queue.store.changes(seen.revision)
+    assert [(job.id, job.state) for job in news.jobs] == [(first.id, "SUCCEEDED")]
+    assert queue.store.changes(news.revision) == type(news)((), news.revision)
+    assert queue.store.revision() >= news.revision
+
+
+def test_changes_come_in_small_helpings(queue):
+    jobs = [queue.submit().id for _ in range(5)]
+    one = queue.store.changes(size=2)
+    two = queue.store.changes(one.revision, size=2)
+    assert [job.id for job in (*one.jobs, *two.jobs)] == jobs[:4]
+
+
+def test_counts_say_what_waits_and_what_runs(queue):
+    queue.submit(memory_bytes=5)
+    queue.submit("bob")
+    queue.clock.wait(30)
+    queue.claim()
+    counts = queue.store.counts()
+    assert counts.by_model == {("digits", JobState.PROVING): 1, ("digits", JobState.QUEUED): 1}
+    assert (counts.of(JobState.QUEUED), counts.oldest_queued_seconds, counts.running_memory_bytes) == (1, 30.0, 5)
+
+
+def test_counts_of_an_empty_queue_are_nothing(queue):
+    counts = queue.store.counts()
+    assert (counts.by_model, counts.oldest_queued_seconds, counts.running_memory_bytes) == ({}, 0.0, 0)
+
+
+def test_age_is_never_negative(queue):
+    queue.store.submit(queue.request(), LIMITS)
+    queue.clock.jump(-1000)
+    assert queue.store.counts().oldest_queued_seconds == 0.0

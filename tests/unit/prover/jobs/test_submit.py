@@ -1,0 +1,213 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.unit.prover.queue import LIMITS, NOON, REQUEST_ID
+
+from zkinfer.circuits import Context
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.errors import TooCostlyError
+from zkinfer.prover.errors import (
+    ArtifactMissingError,
+    DeadlinePassedError,
+    QueueFullError,
+    QuotaExceededError,
+    RequestConflictError,
+    StoreError,
+)
+from zkinfer.prover.jobs import JobState, QueueLimits
+
+
+def limits(**values):
+    return QueueLimits(**{"disk_reserve_bytes": 0, **values})
+
+
+def test_job_is_what_was_asked_for(queue):
+    request = queue.request(request_id="a", memory_bytes=1 << 40, seconds=2.5, deadline=NOON + timedelta(seconds=9.5))
+    submission = queue.store.submit(request, LIMITS)
+    assert submission.created
+    assert (submission.job.request, submission.job.state, submission.job.created_at) == (request, "QUEUED", NOON)
+    assert queue.store.get(submission.job.id) == submission.job
+
+
+def test_job_is_there_for_another_process(queue):
+    job = queue.submit()
+    assert queue.again().store.get(job.id) == job
+
+
+def test_jobs_have_ids_that_nobody_guesses(queue):
+    first, second = queue.submit(), queue.submit()
+    assert len({first.id, second.id, first.id[:8], second.id[:8]}) == 4
+    assert len(first.id) == 32
+
+
+# --- asking twice
+
+
+def test_request_asked_twice_is_one_job_while_it_is_pending(queue):
+    first, second = queue.submit(inputs="x"), queue.submit(inputs="x")
+    assert first.id == second.id
+    queue.claim()
+    assert queue.submit(inputs="x").id == first.id
+
+
+def test_request_asked_again_after_its_end_is_a_new_job(queue):
+    first = queue.submit(inputs="x")
+    queue.succeed(queue.claim())
+    assert queue.submit(inputs="x").id != first.id
+
+
+@pytest.mark.parametrize(
+    "other", [{"inputs": "y"}, {"owner": "bob"}, {"circuit": sha256(b"other")}, {"context": Context.offline()}]
+)
+def test_request_that_differs_is_another_job(queue, other):
+    first = queue.submit(inputs="x")
+    assert queue.submit(**{"inputs": "x", **other}).id != first.id
+
+
+def test_request_id_that_was_made_up_is_no_difference(queue):
+    asked = [queue.submit(inputs="x", context=Context.offline(), random_request_id=True) for _ in range(2)]
+    assert asked[0].id == asked[1].id
+    assert asked[1].request.context == asked[0].request.context
+
+
+def test_other_context_field_beside_a_made_up_request_id_is_a_difference(queue):
+    first = queue.submit(inputs="x", context=Context.offline(), random_request_id=True)
+    other = Context(requestId=REQUEST_ID, chainId=1)
+    assert queue.submit(inputs="x", context=other, random_request_id=True).id != first.id
+
+
+@pytest.mark.parametrize("end", ["pending", "done", "cancelled"])
+def test_request_id_asked_twice_is_the_same_job_in_whatever_state(queue, end):
+    first = queue.submit(inputs="x", request_id="a")
+    if end == "done":
+        queue.succeed(queue.claim())
+    if end == "cancelled":
+        queue.store.cancel(first.id)
+    again = queue.store.submit(queue.request(inputs="x", request_id="a"), LIMITS)
+    assert (again.job.id, again.created) == (first.id, False)
+
+
+def test_request_id_used_for_something_else_is_refused(queue):
+    queue.submit(inputs="x", request_id="a")
+    with pytest.raises(RequestConflictError, match=r"'a' was used before.*new request id"):
+        queue.submit(inputs="y", request_id="a")
+
+
+def test_request_id_of_another_owner_is_free(queue):
+    assert queue.submit(inputs="x", request_id="a").id != queue.submit("bob", inputs="y", request_id="a").id
+
+
+def test_request_with_an_id_and_without_are_two_jobs(queue):
+    assert queue.submit(inputs="x", request_id="a").id != queue.submit(inputs="x").id
+
+
+def test_request_asked_twice_is_found_also_where_the_queue_is_full(queue):
+    first = queue.submit(inputs="x")
+    assert queue.submit(inputs="x", limits=limits(queued=1, per_owner=1)).id == first.id
+
+
+@pytest.mark.parametrize("obstacle", ["deadline", "disk", "memory"])
+def test_request_asked_twice_is_found_also_where_it_would_not_be_taken_on_any_more(queue, obstacle):
+    asked = {"inputs": "x", "request_id": "a", "memory_bytes": 1000, "deadline": NOON + timedelta(seconds=5)}
+    first = queue.submit(**asked)
+    bounds = {"disk": {"disk_reserve_bytes": 1 << 60}, "memory": {"memory_bytes": 10}}.get(obstacle, {})
+    queue.clock.wait(6 if obstacle == "deadline" else 0)
+    assert queue.submit(limits=limits(**bounds), **asked).id == first.id
+
+
+@pytest.mark.parametrize("other", [{}, {"request_id": "a"}])
+def test_request_asked_twice_is_not_refused_beforehand(queue, other):
+    queue.submit(inputs="x", **other)
+    request = replace(queue.request(inputs="x", **other), outputs=sha256(b""))
+    queue.store.refuse(request, limits(queued=1, per_owner=1, memory_bytes=0, disk_reserve_bytes=1 << 60))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "error"),
+    [
+        ({"queued": 1}, QueueFullError),
+        ({"per_owner": 1}, QuotaExceededError),
+        ({"memory_bytes": 10}, TooCostlyError),
+        ({"disk_reserve_bytes": 1 << 60}, StoreError),
+    ],
+)
+def test_request_that_would_not_be_taken_on_is_refused_beforehand(queue, bounds, error):
+    queue.submit()
+    with pytest.raises(error):
+        queue.store.refuse(queue.request(memory_bytes=1000), limits(**bounds))
+
+
+def test_request_id_of_something_else_is_refused_beforehand(queue):
+    queue.submit(inputs="x", request_id="a")
+    with pytest.raises(RequestConflictError, match="'a' was used before"):
+        queue.store.refuse(queue.request(inputs="y", request_id="a"), LIMITS)
+    assert queue.store.counts().of(JobState.QUEUED) == 1
+
+
+# --- too many, too large, too late
+
+
+def test_queue_takes_no_more_than_its_limit(queue):
+    queue.submit(limits=limits(queued=2))
+    queue.submit("bob", limits=limits(queued=2))
+    with pytest.raises(QueueFullError, match="2 jobs wait already") as caught:
+        queue.submit("eve", limits=limits(queued=2))
+    assert caught.value.retry_after >= 1
+    assert queue.store.counts().of(JobState.QUEUED) == 2
+
+
+def test_running_jobs_leave_room_in_the_queue(queue):
+    queue.submit(limits=limits(queued=1))
+    queue.claim()
+    assert queue.submit(limits=limits(queued=1)).state == "QUEUED"
+
+
+def test_owner_has_no_more_unfinished_jobs_than_the_quota(queue):
+    queue.submit()
+    queue.claim()
+    with pytest.raises(QuotaExceededError, match="1 of your jobs are unfinished"):
+        queue.submit(limits=limits(per_owner=1))
+    assert queue.submit("bob", limits=limits(per_owner=1)).state == "QUEUED"
+
+
+def test_time_until_room_is_that_of_one_job_among_those_that_run(queue):
+    for _ in range(4):
+        queue.submit(seconds=40)
+    queue.claim()
+    queue.claim()
+    with pytest.raises(QueueFullError) as caught:
+        queue.submit(limits=limits(queued=1))
+    assert caught.value.retry_after == 20
+
+
+@pytest.mark.parametrize(
+    ("fields", "bounds", "message"),
+    [
+        ({"memory_bytes": 2_000_000_000}, {"memory_bytes": 1_000_000_000}, r"about 2 GB of memory; 1 GB may be used"),
+        ({"seconds": 7200}, {"seconds": 60}, r"take about 2 hours; 60 s are allowed"),
+    ],
+)
+def test_job_that_costs_too_much_is_refused(queue, fields, bounds, message):
+    with pytest.raises(TooCostlyError, match=message):
+        queue.submit(limits=limits(**bounds), **fields)
+    assert queue.store.page().jobs == ()
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_job_whose_deadline_has_passed_is_refused(queue, seconds):
+    with pytest.raises(DeadlinePassedError, match="has passed already"):
+        queue.submit(deadline=NOON + timedelta(seconds=seconds))
+
+
+def test_job_is_refused_where_the_disk_is_nearly_full(queue):
+    with pytest.raises(StoreError, match="nearly full: no new job is taken"):
+        queue.submit(limits=limits(disk_reserve_bytes=1 << 60))
+
+
+def test_job_without_its_inputs_is_refused(queue):
+    request = queue.request()
+    queue.artifacts.delete(request.inputs)
+    with pytest.raises(ArtifactMissingError, match="put it again"):
+        queue.store.submit(request, LIMITS)
+    assert queue.store.page().jobs == ()

@@ -1,0 +1,111 @@
+import errno
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from zkinfer.circuits.digest import sha256
+from zkinfer.prover.artifact_store import ArtifactStore
+from zkinfer.prover.errors import ArtifactDamagedError, ArtifactMissingError, StoreError
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ArtifactStore(tmp_path / "artifacts")
+
+
+@given(data=st.binary(max_size=300))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_was_put_comes_back(store, data):
+    digest = store.put(data)
+    assert digest == sha256(data)
+    assert store.get(digest, 300) == data
+    assert store.has(digest)
+
+
+def test_files_are_their_owners_alone(store):
+    path = store.root / store.put(b"secret").hex
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert store.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_putting_twice_leaves_one_file(store):
+    store.put(b"x")
+    store.put(b"x")
+    assert [path.name for path in store.root.iterdir()] == [sha256(b"x").hex]
+
+
+def test_artifact_that_was_damaged_is_whole_again_when_it_is_put_again(store):
+    digest = store.put(b"content")
+    (store.root / digest.hex).write_bytes(b"c0ntent")
+    store.put(b"content")
+    assert store.get(digest, 10) == b"content"
+
+
+def test_artifact_that_was_changed_is_refused(store):
+    digest = store.put(b"content")
+    (store.root / digest.hex).write_bytes(b"c0ntent")
+    with pytest.raises(ArtifactDamagedError, match="was changed on the disk"):
+        store.get(digest, 10)
+
+
+def test_artifact_larger_than_allowed_is_refused(store):
+    digest = store.put(b"x" * 11)
+    with pytest.raises(ArtifactDamagedError, match="larger than 10 bytes"):
+        store.get(digest, 10)
+
+
+def test_artifact_that_is_not_there_is_refused(store):
+    with pytest.raises(ArtifactMissingError, match="There is no artifact sha256:"):
+        store.get(sha256(b"x"), 10)
+    assert not store.has(sha256(b"x"))
+
+
+def test_deleting_says_whether_there_was_one(store):
+    digest = store.put(b"x")
+    assert [store.delete(digest), store.delete(digest)] == [True, False]
+
+
+def test_full_disk_is_an_error_and_leaves_nothing(store, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("zkinfer.prover.artifact_store.flush_to_disk", full)
+    with pytest.raises(StoreError, match=r"cannot be written: no space left on device\. Make room"):
+        store.put(b"x")
+    assert list(store.root.iterdir()) == []
+
+
+def test_file_is_on_the_disk_before_it_has_its_name(store, monkeypatch):
+    seen = []
+    monkeypatch.setattr("zkinfer.prover.artifact_store.flush_to_disk", lambda _: seen.extend(store.root.iterdir()))
+    digest = store.put(b"x")
+    assert [path.name != digest.hex for path in seen] == [True]
+
+
+def test_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match="cannot be made"):
+        ArtifactStore(tmp_path / "file")
+
+
+def test_folder_that_others_can_write_to_is_refused(tmp_path):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(StoreError, match="Others can write to"):
+        ArtifactStore(tmp_path / "open")
+
+
+def test_old_artifacts_are_found_and_old_parts_removed(store):
+    old, new = store.put(b"old"), store.put(b"new")
+    (store.root / ".part-1").write_bytes(b"")
+    (store.root / "notes.txt").write_bytes(b"")
+    for name in (old.hex, ".part-1", "notes.txt"):
+        os.utime(store.root / name, (1000, 1000))
+    assert store.older_than(60, 2000) == [old]
+    assert {path.name for path in store.root.iterdir()} == {old.hex, new.hex, "notes.txt"}
+
+
+def test_there_is_room_on_the_disk(store):
+    assert store.free_bytes() > 0

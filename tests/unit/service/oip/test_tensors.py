@@ -1,0 +1,202 @@
+import re
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.tensors import TensorSpec
+from zkinfer.oip.messages import InferTensorContents, ModelInferRequest
+from zkinfer.service.errors import BadFieldError
+from zkinfer.service.oip.datatypes import DATATYPES
+from zkinfer.service.oip.tensors import arrays_of, from_contents
+
+X = TensorSpec(name="x", dtype="float32", shape=(1, 3))
+TYPED = [name for name, datatype in DATATYPES.items() if datatype.contents and name != "BYTES"]
+
+
+def raw_request(*tensors, specs=None):
+    """Of (name, datatype, shape, bytes)."""
+    request = ModelInferRequest(raw_input_contents=[tensor[3] for tensor in tensors])
+    for name, datatype, shape, _ in tensors:
+        request.inputs.add(name=name, datatype=datatype, shape=shape)
+    return request
+
+
+def fp32(*values):
+    return np.array(values, "<f4").tobytes()
+
+
+GOOD = ("x", "FP32", [1, 3], fp32(1, 2, 3))
+
+
+def refused(request, message, specs=(X,)):
+    with pytest.raises(BadFieldError) as caught:
+        arrays_of(request, specs)
+    told = f"{caught.value.field}: {caught.value}"
+    assert re.search(message, told)
+    assert len(told) < 600
+    return caught.value
+
+
+# --- what is taken
+
+
+def test_raw_input_is_read():
+    (array,) = arrays_of(raw_request(GOOD), [X]).values()
+    np.testing.assert_array_equal(array, [[1, 2, 3]])
+
+
+@pytest.mark.parametrize("shape", [[3], [1, 3], [1, 1, 3]])
+def test_shape_is_the_callers_as_long_as_the_number_of_elements_fits(shape):
+    request = raw_request(("x", "FP32", shape, fp32(1, 2, 3)))
+    assert arrays_of(request, [X])["x"].shape == tuple(shape)
+
+
+def test_several_inputs_come_in_any_order():
+    y = TensorSpec(name="y", dtype="int8", shape=(2,))
+    found = arrays_of(raw_request(("y", "INT8", [2], b"\xff\x01"), GOOD), [X, y])
+    assert found["y"].tolist() == [-1, 1]
+    assert found["x"].tolist() == [[1, 2, 3]]
+
+
+@given(st.data(), st.sampled_from(TYPED))
+def test_typed_contents_are_read(data, name):
+    datatype = DATATYPES[name]
+    array = data.draw(arrays.arrays(datatype.code, st.integers(1, 9)))
+    contents = InferTensorContents(**{datatype.contents: array.tolist()})
+    found = from_contents(contents, datatype, array.size)
+    assert found.dtype == np.dtype(datatype.code)
+    np.testing.assert_array_equal(found, array)
+
+
+def test_typed_bytes_are_read():
+    contents = InferTensorContents(bytes_contents=[b"a", b""])
+    assert from_contents(contents, DATATYPES["BYTES"], 2).tolist() == [b"a", b""]
+
+
+def test_typed_request_is_read():
+    request = ModelInferRequest()
+    tensor = request.inputs.add(name="x", datatype="FP32", shape=[1, 3])
+    tensor.contents.fp32_contents.extend([1, 2, 3])
+    assert arrays_of(request, [X])["x"].tolist() == [[1, 2, 3]]
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ((), r"inputs: The input 'x' is missing\. The model takes x float32\[1, 3\]"),
+        ((("y", "FP32", [1, 3], fp32(1, 2, 3)),), "inputs: The model has no input 'y'. It takes x float32"),
+        ((GOOD, GOOD), "inputs: The input 'x' is there twice"),
+        ((GOOD, ("z" * 100_000, "FP32", [1], fp32(1))), "The model has no input 'zzz"),
+    ],
+)
+def test_other_inputs_than_the_models_are_refused(tensors, message):
+    refused(raw_request(*tensors), message)
+
+
+def test_million_tiny_tensors_are_refused_without_looking_at_each():
+    request = ModelInferRequest.FromString(b"\x2a\x00" * 1_000_000)
+    began = time.monotonic()
+    refused(request, "The model has no input ''")
+    assert time.monotonic() - began < 5
+
+
+# --- shapes
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [[-1, -3], [0], [], [1 << 62, 1 << 62], [3, 1 << 32], [-3], [1] * 9, [1, 3, 1 << 63 - 1], [4_194_305]],
+)
+def test_shape_out_of_bounds_is_refused_before_anything_is_allocated(shape):
+    refused(raw_request(("x", "FP32", shape, fp32(1, 2, 3))), r"inputs\[0\]: (The shape of|Input) 'x'")
+
+
+def test_shape_of_a_million_dimensions_is_refused():
+    refused(raw_request(("x", "FP32", [1] * 1_000_000, fp32(1, 2, 3))), "The shape of 'x' is out of bounds")
+
+
+@pytest.mark.parametrize("shape", [[2, 2], [4], [1, 2], [1 << 21]])
+def test_other_number_of_elements_than_the_models_is_refused(shape):
+    refused(raw_request(("x", "FP32", shape, fp32(1, 2, 3))), r"Input 'x' has shape \[.*\. The model takes x float32")
+
+
+# --- contents
+
+
+@pytest.mark.parametrize("length", [0, 11, 13, 24])
+def test_raw_content_of_another_length_is_refused(length):
+    error = refused(
+        raw_request(("x", "FP32", [1, 3], b"\0" * length)), rf"has {length} bytes; 3 elements of FP32 are 12"
+    )
+    assert error.field == "inputs[0].contents"
+
+
+@pytest.mark.parametrize("contents", [[], [fp32(1, 2, 3)] * 2])
+def test_other_number_of_raw_contents_than_inputs_is_refused(contents):
+    request = raw_request(GOOD)
+    del request.raw_input_contents[:]
+    request.raw_input_contents.extend(contents)
+    refused(request, r"2 raw contents for 1 inputs|fp32_contents has 0 elements; the shape needs 3")
+
+
+def test_raw_and_typed_contents_in_one_request_are_refused():
+    request = raw_request(GOOD)
+    request.inputs[0].contents.fp32_contents.append(1)
+    refused(request, r"There are raw and typed contents\. Send one of them")
+
+
+def test_empty_typed_contents_beside_raw_ones_are_refused_too():
+    request = raw_request(GOOD)
+    request.inputs[0].contents.SetInParent()
+    refused(request, "raw and typed contents")
+
+
+@pytest.mark.parametrize("name", ["FP16", "BF16"])
+def test_half_floats_have_no_typed_contents(name):
+    with pytest.raises(DataError, match=f"{name} has no typed contents. Send it in raw_input_contents"):
+        from_contents(InferTensorContents(fp32_contents=[1]), DATATYPES[name], 1)
+
+
+def test_contents_in_another_field_are_refused():
+    contents = InferTensorContents(fp32_contents=[1], int_contents=[1])
+    with pytest.raises(DataError, match="FP32 belongs into fp32_contents, not into int_contents"):
+        from_contents(contents, DATATYPES["FP32"], 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("INT8", 128), ("INT8", -129), ("INT16", 1 << 15), ("UINT8", 256), ("UINT16", 1 << 16)]
+)
+def test_typed_value_beyond_its_datatype_is_refused(name, value):
+    contents = InferTensorContents(**{DATATYPES[name].contents: [value]})
+    with pytest.raises(DataError, match=f"A value does not fit {name}"):
+        from_contents(contents, DATATYPES[name], 1)
+
+
+def test_strings_for_a_model_of_numbers_are_refused():
+    refused(raw_request(("x", "BYTES", [1, 3], b"\0" * 12)), "Input 'x' is BYTES. The model takes x float32")
+
+
+def test_shared_memory_is_refused():
+    request = raw_request(GOOD)
+    request.inputs[0].parameters["shared_memory_region"].string_param = "region"
+    refused(request, "Inputs in shared memory are not taken. Send the bytes")
+
+
+@given(st.binary(max_size=200))
+def test_any_message_is_read_or_refused(data):
+    try:
+        request = ModelInferRequest.FromString(data)
+    except DecodeError:
+        return
+    with suppress(BadFieldError):
+        assert arrays_of(request, [X])["x"].size == 3

@@ -1,0 +1,216 @@
+import asyncio
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from tests.unit.circuits.factories import X
+
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.errors import DataError, RangeError
+from zkinfer.prover.errors import QueueFullError, QuotaExceededError, RequestConflictError, StoreError
+from zkinfer.prover.inference import Answers
+from zkinfer.prover.jobs import JobState, QueueLimits
+from zkinfer.prover.quantised_inputs import integers_digest, integers_from_bytes
+from zkinfer.prover.repository import ModelVersion
+from zkinfer.service.errors import ForbiddenError
+from zkinfer.service.estimates import Predictions
+from zkinfer.service.identity import ANONYMOUS, Identity, Rights
+from zkinfer.service.submission import Intake, ProofRequest
+
+NONE = ProofRequest(mode="none")
+
+
+@pytest.fixture
+def model(made):
+    return ModelVersion("tiny", "1", made.circuit, FakeEngine(), made.circuit.digest, made.circuit.model_id)
+
+
+@pytest.fixture
+def intake_with(desk):
+    opened = []
+
+    def make(**limits):
+        answers = Answers(sessions=1)
+        predictions = Predictions(desk.made.home)
+        intake = Intake(
+            answers=answers, store=desk.store, predictions=predictions, limits=lambda _: QueueLimits(**limits)
+        )
+        opened.extend((intake, answers))
+        return intake
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def intake(intake_with):
+    return intake_with()
+
+
+def jobs(desk):
+    return desk.store.page().jobs
+
+
+async def test_answer_without_a_proof_leaves_nothing(intake, model, desk):
+    accepted = await intake.accept(ANONYMOUS, model, {"x": X}, NONE)
+    assert accepted.job is None
+    assert accepted.answer.outputs["y"].shape == (1, 2)
+    assert jobs(desk) == ()
+    assert list(desk.artifacts.root.iterdir()) == []
+
+
+async def test_job_says_what_was_answered_and_for_whom(intake, model, desk):
+    asked = ProofRequest(request_id="order 66", chain_id=5, expiry=4_000_000_000)
+    accepted = await intake.accept(Identity(name="alice"), model, {"x": X}, asked)
+    job = desk.store.get(accepted.job.id)
+    request = job.request
+    assert job.state == JobState.QUEUED
+    assert (request.owner, request.model, request.version, request.request_id) == ("alice", "tiny", "1", "order 66")
+    assert (request.circuit, request.model_id) == (model.digest, model.model_id)
+    assert request.outputs == accepted.answer.outputs_digest == integers_digest(accepted.answer.integers)
+    assert request.context.chain_id == 5
+    assert request.deadline == datetime.fromtimestamp(4_000_000_000, UTC)
+    assert integers_from_bytes(desk.artifacts.get(request.inputs, 1000)) == [[128, -320, 512]]
+
+
+async def test_same_request_while_it_waits_is_the_same_job(intake, model, desk):
+    first, second = [await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest()) for _ in range(2)]
+    assert first.job.id == second.job.id
+    other = await intake.accept(Identity(name="alice"), model, {"x": X}, ProofRequest())
+    assert other.job.id != first.job.id
+
+
+async def test_inputs_that_went_away_meanwhile_are_put_again(intake, model, desk, monkeypatch):
+    put = desk.artifacts.put
+
+    def put_and_lose(data):
+        monkeypatch.setattr(type(desk.artifacts), "put", lambda _, data: put(data))
+        digest = put(data)
+        desk.artifacts.delete(digest)
+        return digest
+
+    monkeypatch.setattr(type(desk.artifacts), "put", lambda _, data: put_and_lose(data))
+    accepted = await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    assert desk.artifacts.has(accepted.job.request.inputs)
+
+
+async def test_large_inputs_are_quantised_beside_the_loop(intake, model, monkeypatch):
+    monkeypatch.setattr("zkinfer.service.submission._FEW_ELEMENTS", 0)
+    assert (await intake.accept(ANONYMOUS, model, {"x": X}, NONE)).answer.integers
+
+
+# --- refusals
+
+
+async def test_model_that_the_identity_may_not_use_is_refused(intake, model):
+    nobody = Identity(name="eve", rights=Rights(models=frozenset({"other"})))
+    with pytest.raises(ForbiddenError, match="eve may not use the model 'tiny'"):
+        await intake.accept(nobody, model, {"x": X}, NONE)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        ({}, DataError, "The input 'x' is missing"),
+        ({"x": X, "z": X}, DataError, "no input 'z'"),
+        ({"x": X * np.inf}, DataError, "NaN or infinity"),
+        ({"x": X * 1e20}, RangeError, "leaves the range"),
+    ],
+)
+async def test_inputs_that_do_not_fit_leave_no_job(intake, model, desk, inputs, error, message):
+    with pytest.raises(error, match=message):
+        await intake.accept(ANONYMOUS, model, inputs, ProofRequest())
+    assert jobs(desk) == ()
+
+
+async def test_full_queue_is_refused_before_anything_is_promised(intake_with, model, desk):
+    intake = intake_with(queued=1)
+    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    with pytest.raises(QueueFullError) as caught:
+        await intake.accept(ANONYMOUS, model, {"x": X * 2}, ProofRequest())
+    assert caught.value.retry_after > 0
+    assert len(jobs(desk)) == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"), [({"queued": 0}, QueueFullError), ({"per_owner": 0}, QuotaExceededError)], ids=["queue", "own"]
+)
+async def test_proofs_that_are_refused_one_after_another_cost_no_answers(
+    intake_with, model, monkeypatch, limits, error
+):
+    intake, asked, forward = intake_with(**limits), [], Answers.forward
+    monkeypatch.setattr(Answers, "forward", lambda *given: asked.append(given) or forward(*given))
+    for _ in range(5):
+        with pytest.raises(error):
+            await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    assert len(asked) == 1  # the first, when nobody knew yet
+
+
+async def test_request_that_was_taken_on_is_answered_again_where_no_other_would_be(intake_with, model):
+    intake, asked = intake_with(per_owner=1), ProofRequest(request_id="order 66")
+    first, second = [await intake.accept(ANONYMOUS, model, {"x": X}, asked) for _ in range(2)]
+    assert first.job.id == second.job.id
+
+
+async def test_answer_alone_is_given_when_the_queue_is_full(intake_with, model):
+    assert (await intake_with(queued=0).accept(ANONYMOUS, model, {"x": X}, NONE)).answer
+
+
+async def test_request_id_of_something_else_is_refused(intake, model):
+    asked = ProofRequest(request_id="order 66")
+    await intake.accept(ANONYMOUS, model, {"x": X}, asked)
+    with pytest.raises(RequestConflictError):
+        await intake.accept(ANONYMOUS, model, {"x": X * 2}, asked)
+
+
+async def test_disk_that_takes_nothing_gives_no_answer(intake, model, desk, monkeypatch):
+    def fail(_, data):
+        raise StoreError("The disk is full.", "Make room.")
+
+    monkeypatch.setattr(type(desk.artifacts), "put", fail)
+    with pytest.raises(StoreError, match="The disk is full"):
+        await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    assert jobs(desk) == ()
+
+
+# --- what is left of a request of which no job comes
+
+
+def spooled(desk):
+    return sorted(path.name for path in desk.artifacts.root.iterdir())
+
+
+async def test_request_that_is_refused_leaves_no_input(intake_with, model, desk):
+    intake = intake_with(per_owner=1)
+    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    with pytest.raises(QuotaExceededError):
+        await intake.accept(ANONYMOUS, model, {"x": X * 0.5}, ProofRequest())
+    intake.close()
+    assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
+
+
+async def test_refused_request_takes_no_input_from_a_job_that_needs_it(intake_with, model, desk):
+    intake = intake_with(per_owner=1)
+    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="one"))
+    with pytest.raises(QuotaExceededError):
+        await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="two"))
+    intake.close()
+    assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
+
+
+async def test_request_whose_answer_fails_leaves_no_input(intake, model, desk):
+    with pytest.raises(RangeError):
+        await intake.accept(ANONYMOUS, model, {"x": X * 1e12}, ProofRequest())
+    intake.close()
+    assert spooled(desk) == []
+
+
+async def test_caller_who_leaves_before_the_answer_leaves_no_input(intake, model, desk):
+    asking = asyncio.create_task(intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest()))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    intake.close()
+    assert spooled(desk) == []

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from zkinfer.client.tensors import DTYPES, messages_of
+from zkinfer.service.errors import BadFieldError
+from zkinfer.service.v1.proofs import arrays_of
+from zkinfer.v1.values_pb2 import Tensor
+
+FLOAT = {"name": "x", "datatype": "FP32", "shape": [2], "data": bytes(8)}
+
+
+@given(
+    st.sampled_from(sorted(DTYPES.values())).flatmap(
+        lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=0, max_dims=4, max_side=4))
+    )
+)
+def test_array_survives_the_wire(array):
+    [message] = messages_of({"x": array})
+    found = arrays_of([Tensor.FromString(message.SerializeToString())], "inputs")["x"]
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    assert found.tobytes() == array.tobytes()
+
+
+def test_more_tensors_than_any_model_takes_are_refused_before_they_are_read():
+    with pytest.raises(BadFieldError, match="1,000 tensors"):
+        arrays_of([Tensor(name=str(number)) for number in range(1000)], "inputs")
+
+
+def test_array_of_the_other_byte_order_is_turned():
+    [message] = messages_of({"x": np.array([1], dtype=">i4")})
+    assert message.data == b"\1\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"datatype": "BYTES"}, "'BYTES' is no datatype"),
+        ({"datatype": ""}, "is no datatype"),
+        ({"shape": [3]}, "8 bytes; shape and datatype need 12"),
+        ({"shape": [-1]}, "out of bounds"),
+        ({"shape": [1 << 62, 1 << 62]}, "out of bounds"),
+        ({"shape": [1] * 9}, "out of bounds"),
+        ({"data": b""}, "0 bytes"),
+        ({"datatype": "BOOL", "data": b"\2\0"}, "byte 0 or 1"),
+    ],
+)
+def test_tensor_that_is_none_is_refused_by_place(changes, message):
+    with pytest.raises(BadFieldError, match=message) as caught:
+        arrays_of([Tensor(**{**FLOAT, **changes})], "inputs")
+    assert caught.value.field == "inputs[0]"
+
+
+def test_name_that_is_there_twice_is_refused():
+    with pytest.raises(BadFieldError, match="'x' is there twice") as caught:
+        arrays_of([Tensor(**FLOAT), Tensor(**FLOAT)], "inputs")
+    assert caught.value.field == "inputs[1]"
