@@ -7,6 +7,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := circuits verifier prover service contracts
 CHECKED := $(SOURCES) proto tests examples benchmarks docs
 
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Servers that run beside the tests log when no test is there to capture it. pytest itself writes to stdout.
+LOGGED = 2> build/test-stderr.log || { tail -n 40 build/test-stderr.log >&2; exit 1; }
+
 NODE := contracts/node_modules
 NODE_CLIENT := examples/clients/node
 # Not npm's wrapper around it, which ends with 0 even where tests fail.
@@ -14,7 +19,7 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stubs format contracts contracts-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test test-quick test-nightly check stubs format contracts contracts-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,13 +27,20 @@ help: ## Show this list.
 demo: $(VENV)/demo ## Compile, prove, verify, refuse and act on a chain, with a real model, in under two minutes.
 	$(BIN)/zkinfer demo
 
-# In the order of their names: files of tests/e2e and tests/integration take longest, and so come first.
-test: $(VENV)/dev ## Run every test; long ones are listed at the end.
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not alone" --durations=15
-	$(BIN)/python -m pytest -m alone --durations=5
+# Files are given out whole, so that a chain or a server that the tests of a file share is started once, and in the order
+# of their names: those of tests/e2e and tests/integration take longest, and so come first.
+test: $(VENV)/dev | build ## Run the tests of every change; long ones are listed at the end.
+	$(PYTEST) $(PARALLEL) -m "not alone and not nightly" --durations=15 $(LOGGED)
+	$(PYTEST) -m "alone and not nightly" --durations=5 $(LOGGED)
 ifndef HAS_NODE
 	@echo 'skipped: forge and the parts on anvil, because there is no npm here; see make contracts-test'
 endif
+
+test-quick: $(VENV)/dev | build ## Run the tests that take less than five seconds each; minutes.
+	$(PYTEST) $(PARALLEL) -m "not slow and not alone and not nightly" $(LOGGED)
+
+test-nightly: $(VENV)/dev | build ## Run the models that `make test` leaves out, with the real engine; a quarter of an hour.
+	$(PYTEST) $(PARALLEL) --dist=worksteal -m nightly --durations=15 $(LOGGED)
 
 check: $(VENV)/dev ## Style, types, import rules, generated files.
 	$(BIN)/ruff format --check $(CHECKED)
@@ -85,16 +97,16 @@ constraints: ## Pin today's versions of everything in constraints.txt.
 train: $(VENV)/train ## Train the demo's model again and measure it.
 	$(BIN)/python examples/digits/train.py
 
-bench: $(VENV)/dev ## Measure against the plain engine and write docs/benchmarks.md.
+bench: $(VENV)/dev ## Measure against the plain engine and write docs/measurements/benchmarks.md.
 	$(BIN)/python -m benchmarks.engine
 
-bench-service: $(VENV)/dev ## Measure how soon the service answers, and write docs/service-benchmarks.md; minutes.
+bench-service: $(VENV)/dev ## Measure the latency of the service and write docs/measurements/service-benchmarks.md; minutes.
 	$(BIN)/python -m benchmarks.service
 
-reliability: $(VENV)/dev ## Kill servers at random under load, account for every job, and write docs/reliability.md; minutes.
+reliability: $(VENV)/dev ## Kill servers at random under load and write docs/measurements/reliability.md; minutes.
 	$(BIN)/python -m benchmarks.reliability
 
-coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/coverage.md; minutes.
+coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/reference/coverage.md; minutes.
 	$(BIN)/python docs/coverage.py
 
 clean: ## Remove the virtual environment and all caches.
@@ -103,6 +115,9 @@ clean: ## Remove the virtual environment and all caches.
 $(NODE)/.package-lock.json: contracts/package-lock.json
 	cd contracts && npm install --no-save --no-audit --no-fund --ignore-scripts  # not ci: it wants the binaries of every system
 	@touch $@
+
+build:
+	mkdir -p $@
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "zkinfer needs Python 3.11 or later")'

@@ -1,7 +1,7 @@
 """Every bad proof of the corpus, shown to the verifier and to the contracts: `python -m benchmarks.bad_proofs`.
 
-Prints the section "Bad proofs" and writes it into docs/reliability.md. Needs node and what npm installs in contracts/:
-the contracts run on anvil. A test compares the page with what it finds itself.
+Prints the section "Bad proofs" and writes it into docs/measurements/reliability.md. Needs node and what npm installs in
+contracts/, since the contracts run on anvil. A test compares the page with what it finds itself.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from zkinfer.prover import Prover
 if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Proof
 
-PAGE = Path(__file__).parents[1] / "docs/reliability.md"
+PAGE = Path(__file__).parents[1] / "docs/measurements/reliability.md"
 TITLE = "## Bad proofs"
 INTRODUCTION = """\
-An honest proof of the demo's digits model, changed in every way that a verifier must notice, and shown to both sides:
-to `Verifier.verify` and the engine behind it (*verifier*), and to the router on a chain and the generated verifier
-behind it (*contracts*). Both agree on every case. `python -m benchmarks.bad_proofs` writes this table, and
-`tests/integration/test_agreement.py` compares it with what it finds."""
+An honest proof of the demo's digits model is changed in every way that a verifier must notice, and given to both sides:
+to `Verifier.verify` and its engine (*verifier*), and to the router on a chain and the generated verifier behind it
+(*contracts*). Both agree on every case. `python -m benchmarks.bad_proofs` writes this table, and
+`tests/integration/test_agreement.py` compares it with its own results."""
 OUTRO = """\
-What only an attestation can be, or only a chain can be told, is tried elsewhere: forged, missing and foreign
-signatures, duplicate keys, oversized files, other versions and recipes in `tests/unit/verifier`,
-`tests/integration/test_forgeries.py` and `test_bad_proofs.py`; other keys and words of keys, shifted calldata at every
-entry, replay across chains, ledgers and requests, expired, stopped, removed and revoked in `contracts/test`."""
+Attacks that concern only attestations or only chains are tested elsewhere. Forged, missing and foreign signatures,
+duplicate keys, oversized files, other versions and recipes: `tests/unit/verifier`,
+`tests/integration/test_forgeries.py` and `test_bad_proofs.py`. Other keys and words of keys, shifted calldata at
+every entry, replay across chains, ledgers and requests, expired, stopped, removed and revoked: `contracts/test`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import ezkl
 import numpy as np
 
-from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model, production_engines
+from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.tensors import dequantise, quantise_batch
 from zkinfer.prover import Prover
 from zkinfer.verifier import AllOf, ModelIs, Trusted, UnsafeAcceptDevSetup, Verifier
@@ -73,7 +74,7 @@ def peak_memory() -> dict[str, int]:
 
 
 def fidelity(answers: Array, wanted: Array) -> dict[str, float]:
-    """Answers are for the last samples, [N, outputs]."""
+    """InferencePools are for the last samples, [N, outputs]."""
     wanted = wanted[-len(answers) :]
     error = np.abs(answers - wanted) / np.abs(wanted).max()
     same = float((answers.argmax(axis=1) == wanted.argmax(axis=1)).mean())
@@ -145,7 +146,7 @@ def plain_answers(path: dict[str, str], inputs: Array, scratch: Path) -> Array:
 def zkinfer(
     model: Path, name: str, inputs: Array, folder: Path, home: Home, budget: Budget
 ) -> tuple[Any, Any, Array, dict[str, Any]]:
-    engine = next(iter(production_engines().values()))
+    engine = engine_named()
     if not (folder / "circuit").exists():
         half_of_them_choose: dict[str, Any] = {name: inputs[: 2 * _CALIBRATING]}
         np.savez(folder / "calibration.npz", **half_of_them_choose)
@@ -178,8 +179,8 @@ def zkinfer(
         dequantise(outputs[0], program.outputs[0]).ravel() for outputs in engine.forward(circuit.folder, program, batch)
     ]
     facts = json.loads((folder / "facts").read_text()) | {
-        "log_rows": program.log_rows,
-        "rows": program.rows,
+        "log_rows": program.figures["log2(rows)"],
+        "rows": program.figures["rows"],
         "key": manifest.keys.proving_key_bytes,
         "proof": manifest.keys.proof_bytes,
         "gas": manifest.cost.gas,

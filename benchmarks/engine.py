@@ -1,6 +1,6 @@
 """zkinfer against the plain engine, model by model: proving, verifying, memory, keys, proof, fidelity.
 
-    python -m benchmarks.engine [--runs RUNS]            prints tables and writes docs/benchmarks.md
+    python -m benchmarks.engine [--runs RUNS]            prints tables and writes docs/measurements/benchmarks.md
     python -m benchmarks.engine --resume                 the same, with what an interrupted run has measured
     python -m benchmarks.engine --model "dense 4-16-3"   only this model; only prints
 
@@ -26,7 +26,8 @@ from benchmarks.engine_page import page
 from benchmarks.networks import MODELS, Model, write
 from benchmarks.promises import broken_promises
 
-from zkinfer.circuits import Home, production_engines
+from zkinfer.circuits import Home
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.sandbox import resources
 from zkinfer.circuits.speed import measured_speed
 
@@ -44,7 +45,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch, "home")
         # Once, so that all predictions have the same speed of the machine.
-        measured_speed(next(iter(production_engines().values())), Home(home))
+        measured_speed(engine_named(), Home(home))
         results = [
             (model, kept(model, given) or measured_now(model, Path(scratch, str(place)), home))
             for place, model in enumerate(models)
@@ -52,7 +53,7 @@ def main() -> int:
     text = page(results, described())
     print(text)
     if given.model is None:
-        (ROOT / "docs/benchmarks.md").write_text(text)
+        (ROOT / "docs/measurements/benchmarks.md").write_text(text)
     broken = broken_promises(results)
     print(*broken, sep="\n", file=sys.stderr)
     return 1 if broken else 0

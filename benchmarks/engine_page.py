@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, from what was measured."""
+"""docs/measurements/benchmarks.md, from what was measured."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 INTRODUCTION = """\
 # Benchmarks
 
-Models through zkinfer and through the plain engine, as its own documentation uses it: default arguments, calibrated for
-resources or for accuracy. Weights are trained for the digits and random (from a fixed seed) elsewhere; 16 samples that
-calibrated nothing judge the fidelity. zkinfer is compiled with its default budget (error below 5 % of the output's
-range); "faithful" keeps eight tenths of the plain engine's error on the samples that choose, since others judge.
-zkinfer's figures include what the plain calls do not do: starting a limited child, the context input, the check of its
-own proof, the signature; and, to verify, the whole checklist. *Compile* makes the keys too; zkinfer's also searches and
-proves once, so that its memory is promised for all from the model to a proof. The machine is calibrated once, before
-everything.
+Models through zkinfer and through plain ezkl, used as ezkl's own documentation does: default arguments, calibrated for
+resources or for accuracy. Weights are trained for the digits and random (from a fixed seed) elsewhere. Fidelity is
+measured on 16 held-out samples. zkinfer is compiled with its default budget (error below 5 % of the output's range);
+"faithful" keeps the error below eight tenths of plain ezkl's on the calibration samples.
+
+zkinfer's figures include what the plain calls do not do: starting a limited child process, the context input,
+verifying its own proof, the signature; and, for verify, the whole checklist. *Compile* includes the keys; zkinfer's
+also includes the search and one proof, so its peak memory covers everything from the model to a proof. The machine
+is calibrated once, before the first measurement.
 """
 PREDICTIONS = """\
 ## Predicted against measured
 
-What `zkinfer compile` said a proof would take before it made any key, on this machine, and what it took.
+The time and memory of a proof: as `zkinfer compile` predicted them on this machine before it made any key, and as
+measured.
 
 | model | rows | log2 | seconds: predicted | measured | ratio | memory: predicted | measured | ratio |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""

@@ -1,4 +1,4 @@
-"""What recording an answer costs in gas, on anvil, step by step: `python benchmarks/gas.py` writes docs/gas.md.
+"""Gas of recording an answer on anvil, step by step: `python benchmarks/gas.py` writes docs/reference/gas.md.
 
 Needs node, what `make contracts` installs in contracts/, and a file of the hermez ceremony: a folder in
 ZKINFER_SETUP_PATH, or ../shared/srs beside the checkout. Every figure is the gas of a whole transaction, with its
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,13 @@ sys.path.insert(0, str(ROOT / "contracts"))
 import build  # noqa: E402 - scripts beside the contracts, in no package
 import canary  # noqa: E402
 from digits import DEMO, digits_circuit  # noqa: E402
-from zkinfer.circuits import Circuit, Home, field  # noqa: E402
-from zkinfer.circuits.context import Context  # noqa: E402
+from zkinfer.chain import Answer, answer_of, context_of, registration_of  # noqa: E402
+from zkinfer.circuits import Circuit, Home  # noqa: E402
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine  # noqa: E402
+from zkinfer.circuits.engines.ezkl.instances import instances_of  # noqa: E402
+from zkinfer.circuits.statement import Statement  # noqa: E402
 from zkinfer.circuits.tensors import quantise  # noqa: E402
-from zkinfer.contracts import SELECTOR, Registration, Request, commitment  # noqa: E402
+from zkinfer.contracts import SELECTOR, Registration, Request, input_commitment  # noqa: E402
 from zkinfer.contracts.abi import call_data, constructor_data, function_named  # noqa: E402
 from zkinfer.contracts.chain import Chain  # noqa: E402
 from zkinfer.contracts.deploy import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
@@ -37,16 +39,14 @@ from zkinfer.contracts.ezkl.solc import Solc  # noqa: E402
 from zkinfer.contracts.keccak import keccak256  # noqa: E402
 from zkinfer.contracts.ledger import Ledger  # noqa: E402
 from zkinfer.contracts.registry import Registry  # noqa: E402
-from zkinfer.contracts.requests import NOBODY  # noqa: E402
 from zkinfer.prover import Prover  # noqa: E402
-from zkinfer.verifier.encoding import from_base64  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from web3.types import TxReceipt
 
-PAGE = ROOT / "docs/gas.md"
+PAGE = ROOT / "docs/reference/gas.md"
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first, known to everybody
 BATCH = 10
 GAS = 15_000_000
@@ -65,15 +65,6 @@ generated verifier itself, from an account: it shows that some proof holds, and 
 """
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A request, a proof of its answer, and the proof's public values."""
-
-    request: Request
-    proof: bytes
-    instances: list[int]
-
-
 class Bench:
     """One deployment on a fresh anvil, with the model registered under both kinds of verifiers."""
 
@@ -89,10 +80,7 @@ class Bench:
 
     def registration(self, selector: bytes = SELECTOR) -> Registration:
         """Of the model, under the verifier of this selector."""
-        slots = {slot.role: slot for slot in self.circuit.manifest.program.slots}
-        digest = "0x" + self.circuit.manifest.identity.model.removeprefix("sha256:")
-        counts = slots["input"].count, slots["output"].count
-        return Registration(digest, self.key, "public", *counts, fee=1000, selector=selector)
+        return registration_of(self.circuit, fee=1000, selector=selector)
 
     def answers(self, ledger: Ledger, listing: str, count: int) -> list[Answer]:
         """Open requests, with fees for a prover and an owner who were paid before, but for the first."""
@@ -100,10 +88,11 @@ class Bench:
 
     def answer(self, ledger: Ledger, listing: str, number: int) -> Answer:
         """Ask about an image and prove the answer."""
-        pixels = quantise(self.images[number], self.circuit.manifest.program.inputs[0])
+        program = self.circuit.manifest.program
+        pixels = program.layout.pack(quantise(self.images[number], program.inputs[0]))
         request = Request(
             listing=listing,
-            input_commitment=commitment(field.encode(pixel) for pixel in pixels),
+            input_commitment=input_commitment(pixels),
             consumer="0x" + "cc" * 20,
             requester=self.chain.address,
             expiry=self.chain.time() + 100_000,
@@ -113,11 +102,10 @@ class Bench:
             owner_fee=1000,
             salt=f"0x{number:064x}",
         )
-        fields = {"chainId": self.chain.id, "consumer": request.consumer, "requestId": ledger.request(request)}
-        context = Context.model_validate({**fields, "requester": request.requester, "expiry": request.expiry})
+        ledger.request(request)
+        context = context_of(request, self.chain.id, ledger.address)
         attestation = Prover(home=self.home).prove(self.circuit, {"image": self.images[number]}, context)
-        predicate = attestation.statement.predicate
-        return Answer(request, from_base64(predicate.proof, "proof"), [int(word, 16) for word in predicate.instances])
+        return answer_of(attestation, request)
 
     def create(self, code: bytes) -> str:
         """Create a contract through the factory, at whatever address."""
@@ -169,7 +157,8 @@ def measure(bench: Bench) -> str:
     steps.append((f"ledger, each of {BATCH} answers in a batch", record_batch(bench.ledger, answers[2:])))
     own, own_bare = dedicated_steps(bench)
     proof, key = f"{len(answers[0].proof):,}", f"{len(bench.key):,}"
-    parts = [HEAD.format(instances=len(answers[0].instances), proof=proof, key=key)]
+    count = len(public_values(bench, answers[0], bench.ledger))
+    parts = [HEAD.format(instances=count, proof=proof, key=key)]
     parts.append("## The verifier for all circuits, its key in the code of a contract\n\n" + table(steps, bare))
     parts.append("## A verifier for this model alone (`DedicatedHalo2Adapter`)\n\n" + table(own, own_bare))
     return "\n".join(parts)
@@ -179,36 +168,46 @@ def shared_steps(bench: Bench, answer: Answer) -> tuple[list[tuple[str, int]], i
     """Every layer called by itself."""
     words = [bench.key[i : i + 32] for i in range(0, len(bench.key), 32)]
     verify = function_named("Halo2VerifierReusable", "verifyProof")
-    bare = bench.gas(bench.at["Halo2VerifierReusable"], call_data(verify, (answer.proof, answer.instances, words)))
+    bare_call = call_data(verify, (answer.proof, public_values(bench, answer, bench.ledger), words))
+    bare = bench.gas(bench.at["Halo2VerifierReusable"], bare_call)
     steps = [("bare, with the key as calldata", bare)]
     layers = [("adapter", "ReusableHalo2Adapter"), ("emergency stop", "EmergencyStop")]
     program = bench.chain.read("ModelRegistry", bench.at["ModelRegistry"], "programOf", word(answer.request.listing))
-    key, digest, selector = program[4], program[6], program[1]
+    layout, key, digest, selector = program[3], program[4], program[6], program[1]
+    context = context_of(answer.request, bench.chain.id, bench.ledger.address).hash
+    statement = (digest, key, layout, context, answer.inputs, list(answer.outputs), answer.proof)
     for title, name in layers:
-        data = call_data(function_named("EmergencyStop", "verify"), (digest, key, answer.proof, answer.instances))
+        data = call_data(function_named("EmergencyStop", "verify"), statement)
         steps.append((title, bench.gas(bench.at[name], data)))
     entry = function_named("VerifierRouter", "verify")
-    data = call_data(entry, (selector, digest, key, answer.proof, answer.instances))
+    data = call_data(entry, (selector, *statement))
     steps.append(("router", bench.gas(bench.at["VerifierRouter"], data)))
     return steps, bare
 
 
+def public_values(bench: Bench, answer: Answer, ledger: Ledger) -> list[int]:
+    """The public values that the generated verifier takes."""
+    context = context_of(answer.request, bench.chain.id, ledger.address)
+    said = Statement(context.hash, answer.inputs, answer.outputs)
+    return instances_of(said, answer.proof, bench.circuit.manifest.program.layout)[1]
+
+
 def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
     """The same for a verifier generated for this circuit, behind a registry and a ledger of its own."""
-    setup = bench.home.setups.serving(bench.circuit.manifest.program.log_rows, "hermez")
+    setup = bench.home.setups.serving(bench.circuit.manifest.program.setup_size, "hermez")
     source = EzklEngine().evm_verifier(bench.circuit.folder, setup.path, dedicated=True)
     compiled = Solc.find(build.COMPILER).dedicated(source)
     halo2 = bench.create(compiled.creation)
     digest = word(bench.circuit.manifest.identity.verifying_key.removeprefix("keccak256:"))
     adapter = bench.create(constructor_data("DedicatedHalo2Adapter", (halo2, keccak256(compiled.deployed), digest)))
-    stop = bench.create(constructor_data("EmergencyStop", (adapter, bench.chain.address, NOBODY, bytes(32))))
+    stop = bench.create(constructor_data("EmergencyStop", (adapter, bench.chain.address)))
     router = bench.create(constructor_data("VerifierRouter", (bench.chain.address, [stop])))
     registry = bench.create(constructor_data("ModelRegistry", (router, False)))
     ledger = Ledger(bench.chain, bench.create(constructor_data("InferenceLedger", (registry, router))))
     selector = bench.chain.read("DedicatedHalo2Adapter", adapter, "selector")
     listing = Registry(bench.chain, registry).register(bench.registration(selector))
     answers = bench.answers(ledger, listing, BATCH + 2)
-    bare = bench.gas(halo2, call_data(DEDICATED, (answers[0].proof, answers[0].instances)))
+    bare = bench.gas(halo2, call_data(DEDICATED, (answers[0].proof, public_values(bench, answers[0], ledger))))
     steps = [("bare", bare), ("ledger, recording a first answer", record(ledger, answers[0]))]
     steps.append(("ledger, where prover and owner have credit already", record(ledger, answers[1])))
     steps.append((f"ledger, each of {BATCH} answers in a batch", record_batch(ledger, answers[2:])))
@@ -217,13 +216,13 @@ def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
 
 def record_batch(ledger: Ledger, answers: list[Answer]) -> int:
     """Gas of recording several answers in one transaction, for each of them."""
-    batch = [(one.request, one.proof, one.instances) for one in answers]
+    batch = [one.posted for one in answers]
     return used(ledger.record_batch(batch, gas=GAS)) // len(answers)
 
 
 def record(ledger: Ledger, answer: Answer) -> int:
     """Gas of recording one answer."""
-    return used(ledger.record(answer.request, answer.proof, answer.instances, gas=GAS))
+    return used(ledger.record(*answer.posted, gas=GAS))
 
 
 def used(receipt: TxReceipt | None) -> int:

@@ -14,12 +14,12 @@ import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from tests.e2e.ledger import metadata_of, operations
-from tests.e2e.serving import channel_to, until
+from tests.e2e.server_process import channel_to, until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
     import numpy as np
-    from tests.e2e.serving import Server
+    from tests.e2e.server_process import Server
 
 QUEUED, SECONDS, CALLERS = 20, 30.0, 8
 _PAGE = 4096
@@ -49,18 +49,18 @@ class Overload:
         megabytes = [round(one / 1e6) for one in self.memory]
         quarter = max(1, len(megabytes) // 4)
         rows = (
-            ("asked for", f"{self.asked:,}"),
+            ("requested", f"{self.asked:,}"),
             ("proven meanwhile", f"{self.proven:,}"),
-            ("taken on", f"{self.codes['OK']:,}"),
-            ("refused, RESOURCE_EXHAUSTED", f"{refused:,}"),
+            ("accepted", f"{self.codes['OK']:,}"),
+            ("rejected, RESOURCE_EXHAUSTED", f"{refused:,}"),
             ("of these with RetryInfo", f"{self.with_advice:,}"),
             ("other errors", f"{self.asked - refused - self.codes['OK']:,}"),
-            (f"most jobs that waited, of {QUEUED} allowed", f"{self.most_queued:,}"),
+            (f"longest queue, of {QUEUED} allowed", f"{self.most_queued:,}"),
             ("proofs begun out of order", f"{self.out_of_order:,}"),
             ("longest time that the worker was idle while jobs waited", f"{self.longest_gap * 1000:.0f} ms"),
             ("memory of the server, each quarter", ", ".join(f"{one} MB" for one in megabytes[::quarter][:4])),
         )
-        head = ["## Overload", "", f"{CALLERS} callers ask for proofs without a pause for {SECONDS:.0f} seconds."]
+        head = ["## Overload", "", f"{CALLERS} callers request proofs without a pause for {SECONDS:.0f} seconds."]
         return [*head, "", "| | |", "| --- | ---: |", *(f"| {name} | {value} |" for name, value in rows)]
 
 

@@ -1,6 +1,6 @@
 """What is left of acknowledged jobs when processes are killed at random: the account of `make reliability`.
 
-    python -m benchmarks.reliability [--jobs N] [--kills N] [--seed N]     prints and writes docs/reliability.md
+    python -m benchmarks.reliability [--jobs N] [--kills N] [--seed N]     # writes docs/measurements/reliability.md
 
 One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`. The page's section
 on bad proofs is written by `benchmarks.bad_proofs`, and kept.
@@ -23,23 +23,23 @@ from benchmarks.bad_proofs import section_of, with_section
 from benchmarks.service import loaded
 from tests.e2e.campaign import ROLES, Campaign
 from tests.e2e.ledger import Verdict, audit
-from tests.e2e.serving import MODEL, Server, channel_to, compile_small_model
+from tests.e2e.server_process import MODEL, Server, channel_to, compile_small_model
 
 ROOT = Path(__file__).parents[1]
 INTRODUCTION = """\
 # Reliability
 
-A job that `zkinfer serve` acknowledged ends in an attestation, a clear failure or a cancellation, whatever is killed.
-This page is that sentence, tried out: real server processes with the real engine on a small model (4-16-3), and
-callers who ask for proofs while the server, its workers, their engines and the sessions that answer get `kill -9` at
-random moments; one kill in seven follows at once upon another. A killed server is started again on the same folders.
-How often a job may be begun (`queue.begun`, `queue.attempts`) is set so that all kills may meet the same one.
-Afterwards every acknowledged job is asked for, and its attestation verified from the ONNX file as an auditor would,
-against the inputs that were sent and the answer that was given.
+A job that `zkinfer serve` acknowledged ends in an attestation, a clear failure or a cancellation, whatever is
+killed. This page tests that claim with real server processes and the real engine on a small model (4-16-3). Callers
+request proofs while the server, its workers, their engines and the sessions that answer receive `kill -9` at random
+moments; one kill in seven immediately follows another. A killed server is restarted on the same folders. The limits
+on attempts (`queue.begun`, `queue.attempts`) are set so high that all kills may hit the same job. Afterwards every
+acknowledged job is looked up, and its attestation is verified from the ONNX file as an auditor would, against the
+inputs that were sent and the answer that was given.
 
-*Lost* is a job that is unknown or has no end. A *duplicate* is a request with two jobs, or a job whose attestation
-ever changed. *Recovery* is the time from a kill until answers are given and every worker proves again; it includes
-starting the server where that was killed."""
+A *lost* job is unknown or never ended. A *duplicate* is a request with two jobs, or a job whose attestation ever
+changed. *Recovery* is the time from a kill until the server answers and every worker proves again, including the
+restart of a killed server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def main() -> None:
         outcome = held(Path(scratch), asked.seed, asked.jobs, asked.kills)
         faults = others(Path(scratch) / "faults.xml")
     text = page(outcome, faults)
-    target = ROOT / "docs/reliability.md"
+    target = ROOT / "docs/measurements/reliability.md"
     target.write_text(with_section(text, section_of(target.read_text())))
     print(text)
     if outcome.verdict.faults or any(word == "failed" for _, word in faults):

@@ -1,6 +1,6 @@
 """How soon `zkinfer serve` answers: idle, beside proofs, and when ten times too much is asked.
 
-    python -m benchmarks.service [REQUESTS]     prints and writes docs/service-benchmarks.md
+    python -m benchmarks.service [REQUESTS]     prints and writes docs/measurements/service-benchmarks.md
 
 A real server and unmodified clients in processes of their own, all on this machine; the digits model (64-32-10).
 """
@@ -25,11 +25,11 @@ import numpy as np
 import tritonclient.grpc as triton
 from benchmarks.engine import described
 from benchmarks.overload import Overload, overloaded
-from tests.e2e.serving import PROGRAM, Server, client_of, environment, until
+from tests.e2e.server_process import PROGRAM, Server, client_of, environment, until
 
 from zkinfer.circuits import Circuit
-from zkinfer.circuits.context import LIMBS
-from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.prover.quantised_inputs import integers_of
 
 if TYPE_CHECKING:
@@ -43,15 +43,17 @@ PACES = (5, 10)  # calls a second
 PAUSE = 0.005
 TOGETHER = f"{CORES} proofs, {CLIENTS} clients"
 INTRODUCTION = """\
-# How soon the service answers
+# Service benchmarks
 
-Single requests of the digits model (64-32-10) over loopback, in milliseconds: a real `zkinfer serve`, unmodified
-tritonclients in processes of their own, everything on one machine, so that clients and proofs take their share of it.
-*Bare* is the plain engine's forward pass of the same circuit (`gen_witness`) and nothing else, in the process that
-measures, again and again or *after* a pause, such as an engine has between two calls; *8 at once* are that many of
-these processes. *Session* is ours: the same integers by arithmetic, without a witness, in a limited child. The others
-are whole calls; with *async* a proof job is on the disk before the answer leaves.
-Clients ask again as soon as they are answered, unless a pace is given: that many calls a second, at random times.
+Latency of single requests of the digits model (64-32-10) over loopback, in milliseconds. The server is a real `zkinfer
+serve`, the clients are unmodified tritonclients in processes of their own, and all run on one machine, so clients and
+proofs compete with the server.
+
+*Bare* is plain ezkl's forward pass of the same circuit (`gen_witness`) and nothing else, in the measuring process:
+without a pause, or *after* one, as between two calls. *8 at once* are eight such processes. *Session* is zkinfer's
+way: the same integers by arithmetic, without a witness, in a limited child process. The other rows are whole calls;
+with *async*, a proof job is on disk before the answer is sent. Clients send the next request as soon as they are
+answered, unless a rate is given: that many calls per second, at random times.
 """
 
 
@@ -78,7 +80,7 @@ def main() -> None:
         times = [*idle(folder, models, home, requests), *bare(circuit, requests), *busy(folder, models, home, requests)]
         flood = overloaded(server_in(folder / "flood", models, home), image(0))
     text = page(times, flood)
-    (ROOT / "docs/service-benchmarks.md").write_text(text)
+    (ROOT / "docs/measurements/service-benchmarks.md").write_text(text)
     print(text)
     return None
 
@@ -120,7 +122,7 @@ def bare(circuit: Circuit, requests: int) -> list[Times]:
     program = circuit.manifest.program
     sample = integers_of({"image": image(0)}, program.inputs)
     found = [Times(f"bare, {CLIENTS} at once", clients(str(circuit.folder), CLIENTS, requests // 2, BARE))]
-    [engine] = production_engines().values()
+    engine = engine_named()
     with closing(engine.session(circuit.folder, program)) as session:
         return [*found, timed("session", [lambda: session.forward(sample)] * (requests + 10))]
 
@@ -242,7 +244,7 @@ def verdict(times: dict[str, Times]) -> str:
     floor, quiet, together = (p50[title] for title in ("bare forward pass", "idle, none", TOGETHER))
     paced = ", ".join(f"{p50[paced_title(pace)]:.1f} ms at {CLIENTS * pace} requests a second" for pace in PACES)
     return (
-        f"Aimed at when idle: the bare pass plus 5 ms, {floor + 5:.1f} ms; reached {quiet:.1f} ms. Aimed at with "
+        f"Target when idle: the bare pass plus 5 ms, {floor + 5:.1f} ms; reached {quiet:.1f} ms. Target with "
         f"{CLIENTS} clients while {CORES} cores prove: three times that, {3 * (floor + 5):.1f} ms; reached "
         f"{together:.1f} ms with clients that never pause, {paced}."
     )

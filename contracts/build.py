@@ -3,8 +3,8 @@
 python contracts/build.py           write contracts/zkinfer/contracts/compiled/
 python contracts/build.py --check   make everything again; exit 1 where a file differs
 
-It takes node and what `npm install` installs, and the engine: the verifier for all circuits is generated, patched and
-compiled here, and its code hash is pinned in src/verifiers/GeneratedVerifier.sol. The source that the engine
+It takes node and what `npm install` installs, and the engine: the reusable verifier is generated, patched and
+compiled here, and its code hash is pinned in src/verifiers/ezkl/EzklVerifierCodeHash.sol. The source that the engine
 generates is kept in build/, not in the repository.
 """
 
@@ -26,7 +26,7 @@ from zkinfer.contracts.ezkl.solc import GENERATED_SETTINGS, Solc
 
 HERE = Path(__file__).resolve().parent
 ARTIFACTS = HERE / "zkinfer/contracts/compiled"
-PINNED = HERE / "src/verifiers/GeneratedVerifier.sol"
+PINNED = HERE / "src/verifiers/ezkl/EzklVerifierCodeHash.sol"
 TIMELOCK = "@openzeppelin/contracts/governance/TimelockController.sol"
 SHIPPED = (
     "DedicatedHalo2Adapter",

@@ -1,6 +1,6 @@
-"""The canary: the circuit of y = max(x, 0) for one number, whose answer a contract knows.
+"""The canary: the circuit of y = max(x, 0) for one number, whose output a contract can compute.
 
-Its verifying key is made under the setup of a real ceremony, so that nobody can forge a proof of it, and is part of
+Its verifying key is made under the setup of a real ceremony, so that its proofs cannot be forged, and is part of
 the artifacts. Where no file of that ceremony is at hand (a folder in ZKINFER_SETUP_PATH, or ../shared/srs beside the
 checkout) the key is taken from there; everything else is made again.
 """
@@ -73,7 +73,7 @@ def make() -> Made:
         setups = Home(base / "home", setup_search=setup_folders()).setups
         real = any(setup.ceremony == CEREMONY for setup in setups.list())
         circuit = compiled(base, CEREMONY if real else INSECURE_DEV)
-        setup = setups.serving(circuit.manifest.program.log_rows, None if real else INSECURE_DEV)
+        setup = setups.serving(circuit.manifest.program.setup_size, None if real else INSECURE_DEV)
         source = EzklEngine().evm_verifier(base / "circuit", setup.path, dedicated=False)
         if not real:
             print(f"no file of {CEREMONY} at hand: the canary's key stays as it is")

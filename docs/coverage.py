@@ -1,10 +1,10 @@
-"""Measure what works, and at which cost, and write docs/coverage.md; takes some minutes.
+"""Measure which models and operators are supported, and their cost; write docs/reference/coverage.md in minutes.
 
     python docs/coverage.py             everything
     python docs/coverage.py MODEL ...   only these models, only printed
 
-The models are those of tests/assets/zoo, compiled under insecure-dev. Each operator is put alone into a small graph;
-what the engine's range checks of the graph's inputs and outputs take is subtracted from its rows.
+The models are those of tests/assets/zoo, compiled under insecure-dev. Each operator is measured alone in a small graph;
+the rows of the range checks of the graph's inputs and outputs are subtracted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ import numpy as np
 from onnx import parser
 
 from generate import INTRODUCTION, NOTE
-from zkinfer.circuits import Budget, Compiled, CompileOptions, Home, compile_model, production_engines
+from zkinfer.circuits import Budget, Compiled, CompileOptions, Home, compile_model
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
-from zkinfer.circuits.engines.ezkl.lowering import operators
+from zkinfer.circuits.engines.ezkl.lowering import operators, pipeline
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import ZkinferError
-from zkinfer.circuits.frontend import inspect_model, worker
+from zkinfer.circuits.frontend import inspect_model
+from zkinfer.circuits.frontend import operators as frontend
 from zkinfer.circuits.frontend.prune import serialised
 from zkinfer.circuits.sandbox import child, resources
 from zkinfer.prover import Prover
@@ -38,7 +40,7 @@ ARGUMENTS = EzklArguments(
 IMAGE, HALVES = "float[1,2,4,4] x", "float[1,2,2,2] y"
 # Operators that the default opset of these graphs, 18, does not have.
 LATER = {"Gelu": 20, "RMSNormalization": 23, "Swish": 24}
-# Graphs of one operator where `y = Operator(x)` on float[1,16] is none: nodes, then inputs and outputs if they differ.
+# Graphs of operators for which `y = Operator(x)` on float[1,16] does not do: nodes, then inputs and outputs.
 TWO = "float[1,16] x, float[1,16] x2"
 COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 ENLARGED = 'mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"'
@@ -108,19 +110,19 @@ ABOUT = f"""\
 {NOTE.replace("generate.py", "coverage.py")}
 ## Models
 
-One small model per kind, trained on data that come with scikit-learn, compiled under `insecure-dev` and proven once.
-Agreement and error compare the circuit with the float model on samples that chose no setting; seconds are those of one
-proof on {resources.fingerprint()}, its own check included; the load average was {os.getloadavg()[2]:.1f}, and what else
-ran is in them. Repeat with `make coverage`.
+One small model per kind, trained on data sets of scikit-learn, compiled under `insecure-dev` and proven once.
+Agreement and error compare the circuit with the float model on held-out samples. Seconds are those of one proof,
+including its own verification, on {resources.fingerprint()}; the load average was {os.getloadavg()[2]:.1f}, which
+affects them. Repeat with `make coverage`.
 
-"Over budget" is a circuit that works but misses, on these samples, what the default budget asks for: the same answer
-for {BUDGET.min_agreement:.0%} of them, and an error (99th percentile) of at most {BUDGET.max_error:.0%} of the range.
+"Over budget" means that the circuit works but misses the default budget on these samples: the same answer for
+{BUDGET.min_agreement:.0%} of them, and an error (99th percentile) of at most {BUDGET.max_error:.0%} of the range.
 
 | model | exporter | opset | operators | outcome | agreement | error p99 | rows | k | proof, s | key, MB | proof, B |
 | --- | --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 BY_OPERATOR = """\
-Rows are per element of the output, in a small graph at scale 7 and decomposition base 1,024; the engine's checks of
-inputs and outputs are not counted, and neither are lookup tables.
+Rows are per element of the output, in a small graph at scale 7 and decomposition base 1,024. Range checks of inputs and
+outputs and lookup tables are not included.
 
 | operator | outcome | rows | why refused |
 | --- | --- | ---: | --- |"""
@@ -153,7 +155,7 @@ def main(names: list[str]) -> None:
             return
         rows = [model_row(path, Path(scratch)) for path in sorted(ZOO.glob("*.onnx"))]
         text = page(rows, operator_rows(Path(scratch)))
-    (ROOT / "docs/coverage.md").write_text(text)
+    (ROOT / "docs/reference/coverage.md").write_text(text)
 
 
 def model_row(path: Path, scratch: Path) -> str:
@@ -169,8 +171,8 @@ def model_row(path: Path, scratch: Path) -> str:
 
 
 def measured(path: Path, scratch: Path) -> str:
-    """Compile, prove, and say what came of it."""
-    home, engine = Home(scratch / "home"), next(iter(production_engines().values()))
+    """Compile, prove, and describe the outcome."""
+    home, engine = Home(scratch / "home"), engine_named()
     samples = path.with_suffix(".npz")
     options = CompileOptions(setup="insecure-dev")
     made = compile_model(path, scratch / path.stem, engine=engine, home=home, calibration=samples, options=options)
@@ -181,14 +183,14 @@ def measured(path: Path, scratch: Path) -> str:
     seconds, manifest = time.perf_counter() - start, made.circuit.manifest
     figures = (
         outcome(made), f"{manifest.fidelity.agreement:.1%}", f"{manifest.fidelity.error_p99:.2%}",
-        f"{manifest.program.rows:,}", str(manifest.program.log_rows), f"{seconds:.1f}",
+        f"{manifest.program.figures['rows']:,}", str(manifest.program.figures["log2(rows)"]), f"{seconds:.1f}",
         f"{manifest.keys.proving_key_bytes / 1e6:.0f}", f"{manifest.keys.proof_bytes:,}",
     )  # fmt: skip
     return " | ".join(figures)
 
 
 def outcome(made: Compiled) -> str:
-    """Whether it also keeps the budget on the samples that judge."""
+    """Whether it also keeps the budget on the held-out samples."""
     return f"over budget: {made.shortfall}" if made.shortfall else "compiled"
 
 
@@ -201,7 +203,7 @@ def operator_rows(scratch: Path) -> dict[str, str]:
         for test in ("Greater", "Less")
     }
     found = {}
-    for name in sorted(operators.SUPPORTED | operators.COMPOSITE | operators.REWRITTEN):
+    for name in sorted(operators.SUPPORTED | frontend.COMPOSITE | operators.REWRITTEN):
         body, inputs, outputs = (*FORMS.get(name, ()), "", "", "")[:3]
         try:
             graph = rows_of(process, (body or "y = {}(x)").format(name), inputs, outputs, scratch)
@@ -224,7 +226,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Free:
-    """What a graph takes whose operator takes nothing."""
+    """The rows of a graph whose operator takes none."""
 
     constant: float
     given: float
@@ -240,7 +242,7 @@ class Free:
         return cls(small - 16 * given - 16 * results, given, results)
 
     def beyond(self, graph: Graph) -> float:
-        """The rows that are left for the operator."""
+        """The rows that remain for the operator."""
         return graph.rows - self.constant - self.given * graph.given - self.results * graph.results
 
 
@@ -249,9 +251,9 @@ def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch:
     ports = f"({inputs or 'float[1,16] x'}) => ({outputs or 'float[1,16] y'})"
     opset = next((version for name, version in LATER.items() if f"= {name}" in body), 18)
     text = f'<ir_version: 8, opset_import: ["": {opset}]> g {ports} <{CONSTANTS}> {{ {body} }}'
-    normal, given, results = worker.normal_form(parser.parse_model(text), {}, 7)
+    normal, given, results = pipeline.normal_form(parser.parse_model(text), {}, 7)
     network = scratch / "network.onnx"
-    network.write_bytes(serialised(worker.with_context(normal, output=False)))
+    network.write_bytes(serialised(pipeline.with_context(normal, output=False)))
     settings = process.build(network, given, results, ARGUMENTS, scratch).settings
     return Graph(int(settings["num_rows"]), sum(spec.size for spec in given), sum(spec.size for spec in results))
 
@@ -260,10 +262,13 @@ def page(models: list[str], rows: dict[str, str]) -> str:
     """The document."""
     kinds = [
         *((name, "compiled", "") for name in operators.SUPPORTED),
-        *((name, "rewritten", "") for name in operators.COMPOSITE | operators.REWRITTEN),
+        *((name, "rewritten", "") for name in frontend.COMPOSITE | operators.REWRITTEN),
         *((name, "on constants only", "") for name in operators.CONSTANT_ONLY),
-        *((f"ai.onnx.ml.{name}", "rewritten", "") for name in operators.CLASSICAL),
-        *((name, "refused", f"it {why}; {cure}") for name, (why, cure) in operators.REFUSED.items()),
+        *((f"ai.onnx.ml.{name}", "rewritten", "") for name in frontend.CLASSICAL),
+        *(
+            (name, "refused", f"it {why}; {cure}")
+            for name, (why, cure) in (frontend.REFUSED | operators.REFUSED).items()
+        ),
     ]
     table = [f"| {name} | {kind} | {rows.get(name, '')} | {why} |" for name, kind, why in sorted(kinds)]
     return "\n".join([ABOUT, *models, "", f"## Operators\n\n{INTRODUCTION}", BY_OPERATOR, *table, ""])

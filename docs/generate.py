@@ -1,14 +1,18 @@
-"""Write the documents that follow from the code: docs/operators.md, docs/settings.md and docs/cli.md.
+"""Write the pages that are generated from the code, and the table of the engine seam in docs/architecture.md.
 
 python docs/generate.py           write them
-python docs/generate.py --check   exit 1 where one is out of date
+python docs/generate.py --check   exit 1 if one of them is out of date
+
+Generated pages: docs/reference/cli.md, grpc-status.md, operators.md and settings.md.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +21,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from zkinfer.circuits.engines.ezkl.lowering import operators
+from zkinfer.circuits.frontend import operators as frontend
 from zkinfer.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,21 +31,39 @@ DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
 
 INTRODUCTION = """\
-Opsets 7 and later are read; what needs it is converted. `zkinfer inspect MODEL.onnx` tells which operators of a model
-are in the way. Some are taken in certain forms only (dilated convolutions are not); then `zkinfer compile` says so.
+zkinfer reads opset 7 and later, and converts older opsets where needed. `zkinfer inspect MODEL.onnx` lists the
+operators of a model that are not supported. Some operators are supported in certain forms only (dilated convolutions
+are not, for example); `zkinfer compile` names the form and the cure.
 """
 
 
 SETTINGS_INTRODUCTION = """\
-An option of `zkinfer serve` counts before an environment variable, a variable before the TOML file that `--config`
-names, the file before the default. The variable of a setting is its name in capitals behind `ZKINFER_`, with two
-underscores for a dot: `ZKINFER_LISTEN`, `ZKINFER_TLS__KEY`. What is not known is refused. Sizes may be written as
-`"2GB"` or `"512MiB"`; times are in seconds.
+Precedence, highest first: options of `zkinfer serve`, environment variables, the TOML file given by `--config`,
+defaults. The variable of a setting is its name in capitals, prefixed with `ZKINFER_`, with two underscores in place of
+the dot: `ZKINFER_LISTEN`, `ZKINFER_TLS__KEY`. Unknown settings are rejected. Sizes may be written as `"2GB"` or
+`"512MiB"`; times are in seconds. See [serving](../guides/serving.md) for how the settings are used.
 """
+
+STATUS_INTRODUCTION = """\
+The status code of a gRPC error follows from the class of the error, or else from the nearest class above it in the
+[tree of errors](errors.md#the-tree). "Retry" is the delay in `RetryInfo`, in seconds, unless the error states its own.
+The table is in `service/zkinfer/service/error_status.py`. See [gRPC interface](grpc.md#errors) for the details that
+accompany a status.
+"""
+
+STATUSES = DOCS.parent / "service/zkinfer/service/error_status.py"
+SEAM = DOCS.parent / "circuits/zkinfer/circuits/engines/base.py"
+BEGIN, END = "<!-- engine seam: written by docs/generate.py -->\n", "<!-- end of the engine seam -->\n"
 
 
 def main() -> None:
-    documents = {"operators.md": operators_page(), "settings.md": settings_page(), "cli.md": cli_page()}
+    documents = {
+        "reference/operators.md": operators_page(),
+        "reference/settings.md": settings_page(),
+        "reference/cli.md": cli_page(),
+        "reference/grpc-status.md": status_page(STATUSES.read_text()),
+        "architecture.md": with_seam_table((DOCS / "architecture.md").read_text(), seam_table(SEAM.read_text())),
+    }
     stale = [name for name, text in documents.items() if not _is(DOCS / name, text)]
     if "--check" in sys.argv[1:]:
         if stale:
@@ -51,31 +74,109 @@ def main() -> None:
         print(f"wrote docs/{name}")
 
 
+def seam_table(source: str, protocol: str = "Engine") -> str:
+    """One row for each member of a protocol, in the order of the source.
+
+    Args:
+        source: a Python module.
+        protocol: the name of the class in it.
+
+    Raises:
+        ValueError: the module defines no such class.
+    """
+    classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == protocol]
+    if not classes:
+        raise ValueError(f"no class {protocol}")
+    rows = [_member_row(node) for node in classes[0].body if isinstance(node, ast.FunctionDef | ast.AnnAssign)]
+    return "\n".join(["| member | arguments | returns | purpose |", "| --- | --- | --- | --- |", *rows]) + "\n"
+
+
+def with_seam_table(page: str, table: str) -> str:
+    """The page with `table` between its markers.
+
+    Raises:
+        ValueError: the page lacks a marker, or has it twice.
+    """
+    if page.count(BEGIN) != 1 or page.count(END) != 1:
+        raise ValueError("docs/architecture.md needs each marker of the engine seam exactly once")
+    before, _, rest = page.partition(BEGIN)
+    return before + BEGIN + "\n" + table + "\n" + END + rest.partition(END)[2]
+
+
+def _member_row(node: ast.FunctionDef | ast.AnnAssign) -> str:
+    if isinstance(node, ast.AnnAssign):
+        return f"| {_code(node.target)} | | {_code(node.annotation)} | |"
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    named = ", ".join(f"`{one.arg}`" for one in arguments if one.arg != "self")
+    returned = "" if node.returns is None or ast.unparse(node.returns) == "None" else _code(node.returns)
+    return f"| `{node.name}` | {named} | {returned} | {_first_sentence(ast.get_docstring(node) or '')} |"
+
+
+def _code(node: ast.expr) -> str:
+    return f"`{ast.unparse(node)}`".replace("|", "\\|")
+
+
+def _first_sentence(docstring: str) -> str:
+    paragraph = " ".join(docstring.partition("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0].replace("|", "\\|")
+
+
 def operators_page() -> str:
-    """Which ONNX operators can be compiled, and what to do about the others."""
+    """The ONNX operators that can be compiled, and a cure for each that cannot."""
     parts = [
         "# Operators\n",
         NOTE,
         INTRODUCTION,
-        "## Compiled\n\nEach was run through the engine and compared with the float answer.\n",
+        "[Coverage](coverage.md) lists what each operator costs.\n",
+        "## Supported\n\nEach was run through the engine and compared with the float result.\n",
         _list(operators.SUPPORTED),
-        "## Rewritten first\n",
-        _list(operators.COMPOSITE | operators.REWRITTEN),
-        "## Classical models\n\nOf the domain `ai.onnx.ml`, turned into tensor arithmetic first.\n",
-        _list(operators.CLASSICAL),
-        "## On constants only\n\nFine in the shape arithmetic that exporters write; not on the model's input.\n",
+        "## Rewritten before compilation\n",
+        _list(frontend.COMPOSITE | operators.REWRITTEN),
+        "## Classical models\n\nOperators of the domain `ai.onnx.ml`, lowered to tensor arithmetic first.\n",
+        _list(frontend.CLASSICAL),
+        "## On constants only\n\nSupported in the shape arithmetic that exporters emit, but not on a model's inputs.\n",
         _list(operators.CONSTANT_ONLY),
-        "## Refused\n\n| operator | why: it | cure |\n| --- | --- | --- |",
+        "## Not supported\n\n| operator | reason: it | cure |\n| --- | --- | --- |",
     ]
-    rows = [f"| {name} | {why} | {cure} |" for name, (why, cure) in sorted(operators.REFUSED.items())]
+    rows = [
+        f"| {name} | {why} | {cure} |" for name, (why, cure) in sorted((frontend.REFUSED | operators.REFUSED).items())
+    ]
     return "\n".join([*parts, *rows]) + "\n"
 
 
+def status_page(source: str) -> str:
+    """The gRPC status of each class of errors.
+
+    Args:
+        source: the module that maps classes to statuses, each as `Class: Rule(code_pb2.CODE, ...)`.
+
+    Raises:
+        ValueError: the module maps no class.
+    """
+    rows = []
+    for node in ast.walk(ast.parse(source)):
+        pairs = zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ()
+        rows += [row for key, value in pairs if key is not None and (row := _status_row(key, value))]
+    if not rows:
+        raise ValueError("no class of errors has a status")
+    table = "\n".join(["| error | status | retry |", "| --- | --- | --- |", *sorted(rows)])
+    return f"# gRPC statuses\n\n{NOTE}\n{STATUS_INTRODUCTION}\n{table}\n"
+
+
+def _status_row(key: ast.expr, value: ast.expr) -> str | None:
+    found = re.search(r"\bcode_pb2\.(\w+)", ast.unparse(value))
+    name = ast.unparse(key).rpartition(".")[2]
+    if found is None or not name.endswith("Error"):
+        return None
+    retry = re.search(r"\bretry_after=([\d.]+)", ast.unparse(value))
+    return f"| `{name}` | `{found[1]}` | {f'{float(retry[1]):g}' if retry else ''} |"
+
+
 def settings_page() -> str:
-    """What `zkinfer serve` can be told, by group."""
+    """The settings of `zkinfer serve`, by group."""
     groups = {name: field for name, field in Settings.model_fields.items() if _is_group(field.annotation)}
     alone = {name: field for name, field in Settings.model_fields.items() if name not in groups}
-    parts = ["# Settings of the server\n", NOTE, SETTINGS_INTRODUCTION, _settings_table(alone, "")]
+    parts = ["# Server settings\n", NOTE, SETTINGS_INTRODUCTION, _settings_table(alone, "")]
     for name, field in groups.items():
         about = " ".join(inspect.cleandoc(field.annotation.__doc__).split())
         parts += [f"## {name}\n\n{about}\n", _settings_table(field.annotation.model_fields, f"{name}.")]
@@ -87,7 +188,7 @@ def _is_group(kind: object) -> bool:
 
 
 def _settings_table(fields: dict[str, FieldInfo], prefix: str) -> str:
-    rows = ["| setting | default | what |", "| --- | --- | --- |"]
+    rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, field in fields.items():
         about = " ".join((field.description or "").split())
         rows.append(f"| `{prefix}{name}` | {_default(field)} | {about} |")
@@ -96,14 +197,14 @@ def _settings_table(fields: dict[str, FieldInfo], prefix: str) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
-        return "needed"
+        return "required"
     if field.default is None or field.default_factory is not None:
         return ""
     return f"`{json.dumps(field.default)}`"
 
 
 def cli_page() -> str:
-    """The help of every command, as typer's own documentation tool writes it."""
+    """The help of every command, in the form of typer's documentation tool."""
     made = subprocess.run(
         [sys.executable, "-m", "typer", "zkinfer.cli.main", "utils", "docs", "--name", "zkinfer"],
         capture_output=True,
@@ -112,7 +213,7 @@ def cli_page() -> str:
         env=os.environ | {"COLUMNS": "120", "NO_COLOR": "1"},
     )
     title, _, rest = made.stdout.strip().partition("\n")
-    return f"# The command line\n\n{NOTE}\n#{title}\n{rest}\n"
+    return f"# Command line\n\n{NOTE}\n#{title}\n{rest}\n"
 
 
 def _list(names: frozenset[str]) -> str:

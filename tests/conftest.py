@@ -1,7 +1,15 @@
 import os
+import sys
 
 import pytest
 from tests import postgres
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+
+def pytest_runtest_setup():
+    """Undo what a test that imports web3 itself does: deep JSON would end the process at 100,000 levels."""
+    sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
 @pytest.fixture(scope="session")

@@ -6,19 +6,19 @@ import {IInferenceVerifier, KeyFacts} from "./interfaces/IInferenceVerifier.sol"
 import {IModelRegistry, Model, Program, Registration, Status} from "./interfaces/IModelRegistry.sol";
 import {IVerifierRouter} from "./interfaces/IVerifierRouter.sol";
 import {CodeStore} from "./libraries/CodeStore.sol";
-import {Setups} from "./libraries/Setups.sol";
-import {SlotOrder, Slots, Visibility} from "./libraries/Slots.sol";
+import {Layout, StatementLayout} from "./libraries/StatementLayout.sol";
+import {TrustedSetups} from "./libraries/TrustedSetups.sol";
 
-/// @title Which model is which
-/// @notice What binds a model never changes once it is registered. It has no administrator: nobody but its owner has
-/// any power over a listing. Which setups are trusted is part of the code.
+/// @title Listings of models
+/// @notice What identifies a model never changes once it is registered. There is no administrator: only its owner has
+/// power over a listing. The trusted setups are part of the code.
 contract ModelRegistry is IModelRegistry, IERC165 {
-    /// @dev The first three words are all that recording an answer takes.
+    /// @dev The first three words are all that recording an answer needs. The visibility follows from the width.
     struct Listing {
         Status status;
         bytes4 selector;
         address owner;
-        Visibility visibility;
+        uint8 inputWidth;
         uint24 inputs;
         uint24 outputs;
         address key;
@@ -34,7 +34,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
 
     /// @notice Where verifiers are found.
     IVerifierRouter public immutable ROUTER;
-    /// @notice Whether this is a deployment for tests, which takes the setup `insecure-dev`, under which anybody can
+    /// @notice Whether this is a deployment for tests, which accepts the setup `insecure-dev`, under which anyone can
     /// forge proofs.
     bool public immutable TEST_DEPLOYMENT;
 
@@ -46,7 +46,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     }
 
     /// @param router Where verifiers are found.
-    /// @param testDeployment Whether `insecure-dev` is taken.
+    /// @param testDeployment Whether `insecure-dev` is accepted.
     constructor(IVerifierRouter router, bool testDeployment) {
         ROUTER = router;
         TEST_DEPLOYMENT = testDeployment;
@@ -60,24 +60,17 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     {
         bytes32 keyDigest = CodeStore.digest(key);
         bytes32 modelId = keccak256(abi.encode(registration.onnxDigest, keyDigest));
-        listing = listingOf(
-            modelId,
-            msg.sender,
-            registration.selector,
-            registration.visibility,
-            registration.inputs,
-            registration.outputs
-        );
+        listing = listingOf(modelId, msg.sender, registration.selector, registration.statementLayout);
         Listing storage entry = _listings[listing];
         if (entry.status != Status.Unknown) revert AlreadyRegistered(listing);
-        Slots memory slots = SlotOrder.from(registration.visibility, registration.inputs, registration.outputs);
+        StatementLayout.requirePossible(registration.statementLayout);
         // Everything but the setup, which the verifier reads, is written before the verifier is called.
         entry.status = Status.Active;
         entry.selector = registration.selector;
         entry.owner = msg.sender;
-        entry.visibility = registration.visibility;
-        entry.inputs = uint24(registration.inputs); // both are at most SlotOrder.MOST
-        entry.outputs = uint24(registration.outputs);
+        entry.inputWidth = registration.statementLayout.inputWidth;
+        entry.inputs = uint24(registration.statementLayout.inputs); // both are at most StatementLayout.MAX_VALUES
+        entry.outputs = uint24(registration.statementLayout.outputs);
         entry.key = CodeStore.write(key);
         entry.fee = registration.fee;
         entry.keyDigest = keyDigest;
@@ -85,7 +78,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
         entry.onnxDigest = registration.onnxDigest;
         entry.publisher = msg.sender;
         entry.uri = registration.uri;
-        entry.setup = _prepare(registration.selector, entry.key, keyDigest, slots.instanceCount);
+        entry.setup = _prepare(registration.selector, entry.key, keyDigest, registration.statementLayout);
         emit ModelRegistered(listing, modelId, msg.sender, keyDigest, entry.key, entry.setup, registration);
     }
 
@@ -137,8 +130,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
             key: entry.key,
             setup: entry.setup,
             selector: entry.selector,
-            visibility: entry.visibility,
-            slots: SlotOrder.from(entry.visibility, entry.inputs, entry.outputs),
+            statementLayout: _layoutOf(entry),
             status: entry.status,
             publisher: entry.publisher,
             owner: entry.owner,
@@ -155,7 +147,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
             status: entry.status,
             selector: entry.selector,
             owner: entry.owner,
-            slots: SlotOrder.from(entry.visibility, entry.inputs, entry.outputs),
+            statementLayout: _layoutOf(entry),
             key: entry.key,
             fee: entry.fee,
             keyDigest: entry.keyDigest
@@ -178,20 +170,18 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     }
 
     /// @inheritdoc IModelRegistry
-    function listingOf(
-        bytes32 modelId,
-        address publisher,
-        bytes4 selector,
-        Visibility visibility,
-        uint32 inputs,
-        uint32 outputs
-    ) public pure override returns (bytes32) {
-        return keccak256(abi.encode(modelId, publisher, selector, visibility, inputs, outputs));
+    function listingOf(bytes32 modelId, address publisher, bytes4 selector, Layout calldata layout_)
+        public
+        pure
+        override
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(modelId, publisher, selector, layout_));
     }
 
     /// @dev Steps: (1) a verifier of this proving system is routed and runs; (2) it reads the key, and names it by the
-    /// same digest; (3) the key has as many public values as the publisher says; (4) its setup is trusted.
-    function _prepare(bytes4 selector, address key, bytes32 keyDigest, uint256 instanceCount)
+    /// same digest; (3) the layout fits the key; (4) its setup is trusted.
+    function _prepare(bytes4 selector, address key, bytes32 keyDigest, Layout calldata layout_)
         private
         returns (bytes32)
     {
@@ -199,10 +189,10 @@ contract ModelRegistry is IModelRegistry, IERC165 {
         IInferenceVerifier verifier = ROUTER.verifierOf(selector);
         verifier.prepare(key);
         // (2)
-        KeyFacts memory facts = verifier.inspect(key);
+        KeyFacts memory facts = verifier.inspect(key, layout_);
         if (facts.digest != keyDigest) revert KeyDigestMismatch(keyDigest, facts.digest);
         // (3)
-        if (facts.instanceCount != instanceCount) revert SlotsMismatch(facts.instanceCount, instanceCount);
+        if (!facts.fits) revert LayoutDoesNotFit();
         // (4)
         _requireTrusted(facts.setup);
         return facts.setup;
@@ -216,11 +206,16 @@ contract ModelRegistry is IModelRegistry, IERC165 {
     }
 
     function _requireTrusted(bytes32 setup) private view {
-        if (setup == Setups.INSECURE_DEV) {
+        if (setup == TrustedSetups.INSECURE_DEV) {
             if (!TEST_DEPLOYMENT) revert InsecureSetup();
-        } else if (setup != Setups.HERMEZ && setup != Setups.PERPETUAL_POWERS_OF_TAU) {
+        } else if (setup != TrustedSetups.HERMEZ && setup != TrustedSetups.PERPETUAL_POWERS_OF_TAU) {
             revert UntrustedSetup(setup);
         }
+    }
+
+    function _layoutOf(Listing storage entry) private view returns (Layout memory) {
+        uint8 width = entry.inputWidth;
+        return Layout(StatementLayout.visibilityOf(width), width, entry.inputs, entry.outputs);
     }
 
     function _existing(bytes32 listing) private view returns (Listing storage entry) {

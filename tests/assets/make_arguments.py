@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from tests.e2e.serving import write_small_model
+from tests.e2e.server_process import write_small_model
 from tests.integration import bench, stored
 
 from zkinfer.circuits import CompileOptions, compile_model

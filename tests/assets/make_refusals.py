@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.unit.verifier import forge
 
-from zkinfer.circuits import field
 from zkinfer.circuits.storage import write_atomically
 from zkinfer.verifier.encoding import from_base64, to_base64
 
@@ -83,10 +82,10 @@ class Forger:
         party = self.changed(*recipe, "setup", "ceremony", to="my-party")
         yield Case("unknown-ceremony", "UntrustedSetupError", "my-party is not accepted", party)
         hermez = self.changed(*recipe, "setup", "ceremony", to="hermez")
-        yield Case("dev-setup-renamed", "UntrustedSetupError", "another tau*G2", hermez)
+        yield Case("dev-setup-renamed", "UntrustedSetupError", "tau*G2 differs", hermez)
         yield Case("dev-setup", "InsecureDevSetupError", "anybody can forge", self.good.to_bytes(), [BY_OWNER])
         other = self.workshop.attest(model=self.workshop.other_model).to_bytes()
-        yield Case("other-model", "UnknownModelError", "Give the file itself", other)
+        yield Case("other-model", "UnknownModelError", "Give exactly that file", other)
 
     def circuits(self) -> Iterator[Case]:
         arguments = (P, "recipe", "runArguments")
@@ -102,18 +101,22 @@ class Forger:
         yield Case("other-network", "CircuitMismatchError", "another network digest", network)
         model_id = self.changed(P, "circuit", "modelId", to="0x" + "00" * 32)
         yield Case("other-model-id", "CircuitMismatchError", "another model id", model_id)
-        yield Case("other-rows", "CircuitMismatchError", "another number of rows", self.changed(P, "logRows", to=2))
+        yield Case(
+            "other-setup-size", "CircuitMismatchError", "size of the trusted setup", self.changed(P, "setupSize", to=2)
+        )
         scale = self.changed(P, "outputs", 0, "scale", to=0)
         yield Case("other-output-scale", "CircuitMismatchError", "another list of outputs", scale)
 
     def values(self) -> Iterator[Case]:
-        words = (P, "instances")
-        yield Case(
-            "extra-instance", "InstanceCountError", "has 11", self.changed(*words, to=lambda old: [*old, old[0]])
-        )
-        yield Case("missing-instance", "InstanceCountError", "has 9", self.changed(*words, to=lambda old: old[:-1]))
-        twin = self.changed(*words, 5, to=lambda word: f"0x{int(word, 16) + field.MODULUS:064x}")
-        yield Case("instance-plus-modulus", "NonCanonicalInstanceError", "not below the field modulus", twin)
+        outputs, name = (P, "publicOutputs"), "LayoutMismatchError"
+        yield Case("extra-output", name, "has 3 outputs", self.changed(*outputs, to=lambda old: [*old, old[0]]))
+        yield Case("missing-output", name, "has 1 outputs", self.changed(*outputs, to=lambda old: old[:-1]))
+        longer = self.changed(P, "publicInputs", to=lambda text: to_base64(from_base64(text, "") + b"\x00"))
+        yield Case("extra-input-byte", name, "has 13 bytes of inputs", longer)
+        wider = self.changed(P, "layout", "inputWidth", to=8)
+        yield Case("other-layout", name, "another layout", wider)
+        spelt = self.changed(*outputs, 0, to=lambda text: f"0{text}")
+        yield Case("output-with-a-leading-zero", "MalformedAttestationError", "publicOutputs", spelt)
         cut = self.changed(P, "proof", to=lambda text: to_base64(from_base64(text, "")[:-1]))
         yield Case("truncated-proof", "ProofLengthError", "has 31 bytes", cut)
         long = self.changed(P, "proof", to=lambda text: to_base64(from_base64(text, "") + b"\x00"))
@@ -122,11 +125,13 @@ class Forger:
         yield Case("zero-proof", "InvalidProofError", "does not hold", zero)
         foreign = self.changed(P, "proof", to=self.other["proof"])
         yield Case("proof-of-another-inference", "InvalidProofError", "does not hold", foreign)
-        swapped = self.changed(*words, to=lambda old: [*old[:5], old[6], old[5], *old[7:]])
-        yield Case("swapped-instances", "InvalidProofError", "does not hold", swapped)
-        better = self.changed(*words, 8, to=field.to_word(field.encode(1000)))
+        swapped = self.changed(*outputs, to=lambda old: old[::-1])
+        yield Case("swapped-outputs", "InvalidProofError", "does not hold", swapped)
+        better = self.changed(*outputs, 0, to="1000")
         yield Case("other-output", "InvalidProofError", "does not hold", better)
-        wrapped = forge.with_instance(self.workshop, self.document, 8, field.encode(1 << 100))
+        request = self.changed(P, "publicContext", to=self.other["publicContext"])
+        yield Case("other-public-context", "InvalidProofError", "does not hold", request)
+        wrapped = forge.with_output(self.workshop, self.document, 0, 1 << 60)
         yield Case("wrapped-output", "ValueRangeError", "holds integers below", forge.signed(wrapped, forge.OWNER))
         subject = self.changed("subject", 0, "digest", "sha256", to="0" * 64)
         yield Case("other-subject", "OutputMismatchError", "not that of the proven output", subject)
@@ -143,7 +148,7 @@ class Forger:
     def signatures(self) -> Iterator[Case]:
         envelope, name = self.good.envelope, "SignatureError"
         forged = forge.Envelope(envelope.payload, envelope.keyid, forge.ATTACKER.sign(envelope.signed_bytes))
-        yield Case("forged-signature", name, "does not fit the key", forged.to_bytes())
+        yield Case("forged-signature", name, "does not match the key", forged.to_bytes())
         yield Case("foreign-signature", name, "keyid is not", forge.signed(self.document, forge.ATTACKER))
         empty = forge.Envelope(envelope.payload, envelope.keyid, b"")
         yield Case("empty-signature", name, "has 0 bytes", empty.to_bytes())
@@ -158,7 +163,8 @@ class Forger:
 
     def policies(self) -> Iterator[Case]:
         name, good = "PolicyRefusedError", self.good.to_bytes()
-        yield Case("signed-by-an-attacker", name, "does not name", forge.signed(forge.taken_over(self.document)))
+        taken_over = forge.taken_over(self.document)
+        yield Case("signed-by-an-attacker", name, "not listed in the policy", forge.signed(taken_over))
         ephemeral = self.workshop.attest(ephemeral=True).to_bytes()
         yield Case("ephemeral-key", name, "ephemeral key", ephemeral)
         old = self.workshop.attest(created_at=forge.NOW - timedelta(days=2)).to_bytes()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import numpy as np
 from tests.e2e.ledger import Acknowledged, Ledger, look
-from tests.e2e.serving import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of, until
+from tests.e2e.server_process import MODEL, alive, channel_to, client_of, given, kill_process, parameters_of, until
 from tritonclient.utils import InferenceServerException
 
 from zkinfer.prover.artifact_store import ArtifactStore
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import tritonclient.grpc as triton
-    from tests.e2e.serving import Relative, Server
+    from tests.e2e.server_process import Relative, Server
 
 ROLES = ("server", "worker", "engine", "session")
 _WEIGHTS = (35, 30, 25, 10)

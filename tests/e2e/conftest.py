@@ -2,7 +2,7 @@ import json
 import shutil
 
 import pytest
-from tests.e2e.serving import Server, compile_small_model
+from tests.e2e.server_process import Server, compile_small_model
 from tests.e2e.shell import Shell
 from tests.integration import bench
 

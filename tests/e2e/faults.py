@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.e2e.serving import Server
+    from tests.e2e.server_process import Server
 
 # Adds the number in a file to the time of day, for every process that is started with it. The monotonic clock goes on.
 _SHIM = r"""

@@ -1,16 +1,24 @@
 """Running the command as a user does, and looking for what it may have left behind."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
-from tests.waiting import eventually
+from tests.children import children_of
+from tests.eventually import eventually
+from typer.testing import CliRunner
+
+from zkinfer.cli.main import app
 
 PROGRAM = Path(sys.executable).with_name("zkinfer")
 SHM = Path("/dev/shm")
+# A server takes over signals and logs of its process; an export runs its user's modules in it.
+_PROCESSES_OF_THEIR_OWN = ("serve", "export")
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,19 @@ class Shell:
         )
 
     def __call__(self, *arguments, timeout=120, **variables):
+        """Run the command in this process, which spares it the start of an interpreter and all imports.
+
+        What a process does as a whole is for `process` to show: signals, pipes, colours, its exit status.
+        """
+        if arguments[0] in _PROCESSES_OF_THEIR_OWN:
+            return self.process(*arguments, timeout=timeout, **variables)
+        environment = mock.patch.dict(os.environ, self.environment | variables, clear=True)
+        with environment, contextlib.chdir(self.folder):
+            result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    def process(self, *arguments, timeout=120, **variables):
+        """Run the command as a process."""
         with self.start(*arguments, **variables) as process:
             try:
                 stdout, stderr = process.communicate(timeout=timeout)
@@ -78,30 +99,12 @@ class Shell:
         return {path for path in hidden if path.name.startswith((".zkinfer-", ".writing-"))}
 
 
-def running(parent):
-    """Processes of zkinfer that the process `parent` started: children name it in their last argument."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            arguments = _arguments(entry)
-            if b"zkinfer.circuits.sandbox.child" in arguments and arguments[-1] == str(parent).encode():
-                found.append(int(entry.name))
-    return found
-
-
-def _arguments(process):
-    try:
-        return (process / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-    except OSError:
-        return []
-
-
-def nothing_left(shell, process, before):
-    """Whether all private folders and children of a process are gone, soon after its end."""
+def nothing_left(shell, pid, before):
+    """Whether all private folders and children of a process are gone, soon after its command has ended."""
     mine = shell.leftovers() - before
-    shared = f".zkinfer-{process.pid}-*"
+    shared = f".zkinfer-{pid}-*"
     return (
         eventually(lambda: not mine & shell.leftovers(), 6.0)
         and eventually(lambda: not list(SHM.glob(shared)), 6.0)
-        and eventually(lambda: not running(process.pid), 6.0)
+        and eventually(lambda: not children_of(pid), 6.0)
     )

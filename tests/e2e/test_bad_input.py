@@ -2,17 +2,19 @@
 
 import io
 import json
+import os
 import pickle
 import re
 import shutil
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, parser
-from tests.e2e.shell import nothing_left
+from tests.e2e.shell import Outcome, nothing_left
 from tests.integration import bench
 
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffdb004300") + bytes(range(256)) * 4
@@ -22,15 +24,28 @@ HEAD = '<ir_version: 8, opset_import: ["": 17]>'
 def run_clean(shell, *arguments, status=1):
     """Run a command that must fail politely; returns its text."""
     before, files = shell.leftovers(), {path: path.stat().st_mtime_ns for path in shell.folder.rglob("*")}
+    outcome = shell(*arguments)
+    assert nothing_left(shell, os.getpid(), before)
+    return polite(shell, outcome, files, status)
+
+
+def run_process_clean(shell, *arguments, status=1):
+    """The same of a process, whose traceback and exit status nothing in between could hide."""
+    before, files = shell.leftovers(), {path: path.stat().st_mtime_ns for path in shell.folder.rglob("*")}
     with shell.start(*arguments) as process:
-        stdout, stderr = process.communicate(timeout=100)
-    sentence = " ".join(stderr.split())
-    assert process.returncode == status, stderr
-    assert "Traceback" not in stderr
-    assert not re.search(r"\bFile \"", stderr)
-    assert stdout == ""
+        outcome = Outcome(0, *process.communicate(timeout=100))
+    assert nothing_left(shell, process.pid, before)
+    return polite(shell, replace(outcome, status=process.returncode), files, status)
+
+
+def polite(shell, outcome, files, status):
+    """The text of a command that failed with one sentence, and changed no file."""
+    assert outcome.status == status, outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert not re.search(r"\bFile \"", outcome.stderr)
+    assert outcome.stdout == ""
+    sentence = outcome.sentence
     assert sentence.count("error:") + sentence.count("refused:") == (1 if status == 1 else 0)
-    assert nothing_left(shell, process, before)
     assert {path: path.stat().st_mtime_ns for path in shell.folder.rglob("*")} == files
     return sentence
 
@@ -119,7 +134,7 @@ def test_bad_model_is_refused_with_its_reason(shell, kind):
 @pytest.mark.parametrize("command", ["inspect", "compile"])
 def test_missing_model_is_named(shell, command):
     options = () if command == "inspect" else ("--setup", "insecure-dev", "--out", "c")
-    assert "absent.onnx does not exist" in run_clean(shell, command, "absent.onnx", *options)
+    assert "absent.onnx does not exist" in run_process_clean(shell, command, "absent.onnx", *options)
 
 
 def test_directory_as_model_is_refused(shell):
@@ -134,7 +149,7 @@ def test_external_data_is_refused(shell):
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="/etc/passwd")
     (shell.folder / "m.onnx").write_bytes(model.SerializeToString())
-    assert "lies in another file" in compile_of(shell, "m.onnx")
+    assert "is stored in another file" in compile_of(shell, "m.onnx")
 
 
 # --- calibration and options
@@ -153,7 +168,7 @@ def test_calibration_with_nan_is_refused(shell):
 
 @pytest.mark.parametrize(
     ("name", "shape", "reason"),
-    [("image", (8, 1, 65), "shape"), ("picture", (8, 1, 64), "does not hold the input 'image'")],
+    [("image", (8, 1, 65), "shape"), ("picture", (8, 1, 64), "lacks the input 'image'")],
 )
 def test_calibration_that_does_not_fit_is_refused(shell, name, shape, reason):
     assert reason in compile_of(shell, bench.MODEL, *saved(shell, "c.npz", **{name: np.zeros(shape, np.float32)}))
@@ -172,6 +187,10 @@ def test_calibration_that_does_not_fit_is_refused(shell, name, shape, reason):
 )
 def test_impossible_option_is_wrong_usage(shell, options):
     compile_of(shell, bench.MODEL, *options, status=2)
+
+
+def test_process_that_was_used_wrongly_ends_with_2(shell):
+    run_process_clean(shell, "compile", bench.MODEL, "--out", "out.circuit", "--dim", "batch", status=2)
 
 
 @pytest.mark.parametrize("setup", ["no-such-ceremony", "../../etc", "hermez"])
@@ -213,31 +232,31 @@ INPUTS = {
     "missing.json": (None, "cannot be read: no such file"),
     "empty.json": (b"", "not JSON"),
     "cut.json": (b'{"image": [0.0, ', "not JSON"),
-    "list.json": (b"[1, 2]", "no JSON object"),
+    "list.json": (b"[1, 2]", "not a JSON object"),
     "nan.json": (b'{"image": [NaN]}', "NaN"),
-    "words.json": (json.dumps({"image": ["a"] * 64}).encode(), "other than numbers"),
+    "words.json": (json.dumps({"image": ["a"] * 64}).encode(), "not numbers of at most"),
     "twice.json": (b'{"image": [0], "image": [1]}', "twice|duplicate"),
-    "ragged.json": (b'{"image": [[0, 1], [2]]}', "not a regular nest"),
+    "ragged.json": (b'{"image": [[0, 1], [2]]}', "different lengths"),
     "shape.json": (json.dumps({"image": [0.0] * 63}).encode(), "has shape"),
-    "unknown.json": (json.dumps({"image": PIXELS, "label": [1]}).encode(), "'label', which is no input"),
-    "name.json": (json.dumps({"picture": PIXELS}).encode(), "does not hold the input 'image'"),
+    "unknown.json": (json.dumps({"image": PIXELS, "label": [1]}).encode(), "'label', which is not an input"),
+    "name.json": (json.dumps({"picture": PIXELS}).encode(), "lacks the input 'image'"),
     "deep.json": (b'{"image": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not JSON|nest|deep"),
     "big.json": (json.dumps({"image": [10**400] * 64}).encode(), "64 bits|numbers|not JSON"),
-    "letters.csv": (b"a,b,c\nd,e,f\n", "no table of numbers"),
-    "short.csv": (b"1,2,3\n", "must hold 64 numbers"),
-    "empty.csv": (b"", "must hold 64 numbers|no table"),
+    "letters.csv": (b"a,b,c\nd,e,f\n", "not a table of numbers"),
+    "short.csv": (b"1,2,3\n", "Give 64 numbers"),
+    "empty.csv": (b"", "Give 64 numbers|not a table"),
     "nan.csv": (b",".join([b"nan"] * 64), "NaN"),
-    "binary.csv": (JPEG, "no table of numbers"),
-    "garbage.npz": (JPEG, "no .npz"),
-    "pickle.npz": (archive(image=pickle.dumps(Exploit())), "no .npz"),
-    "text.npz": (archive(image="hello"), "no .npz"),
-    "object.npz": (archive(image=npy(np.array([Exploit()], dtype=object), allow_pickle=True)), "no .npz"),
-    "bare.npz": (pickle.dumps(Exploit()), "no .npz"),
-    "huge.npz": (archive(image=huge_npy()), "no .npz|MiB"),
+    "binary.csv": (JPEG, "not a table of numbers"),
+    "garbage.npz": (JPEG, "not an .npz"),
+    "pickle.npz": (archive(image=pickle.dumps(Exploit())), "not an .npz"),
+    "text.npz": (archive(image="hello"), "not an .npz"),
+    "object.npz": (archive(image=npy(np.array([Exploit()], dtype=object), allow_pickle=True)), "not an .npz"),
+    "bare.npz": (pickle.dumps(Exploit()), "not an .npz"),
+    "huge.npz": (archive(image=huge_npy()), "not an .npz|MiB"),
     "words.npz": (archive(image=npy(np.array(["a"] * 64))), "has dtype"),
     "complex.npz": (archive(image=npy(np.zeros(64, complex))), "has dtype"),
     "infinite.npz": (archive(image=npy(np.full((1, 64), np.inf, np.float32))), "NaN or infinity"),
-    "wrong.txt": (b"hello", "no known format"),
+    "wrong.txt": (b"hello", "format of .* is unknown"),
     "folder.json": ("directory", "cannot be read: is a directory"),
 }
 
@@ -256,7 +275,9 @@ def test_bad_input_is_refused_with_its_reason(shell, digits, name):
 
 def test_input_out_of_range_is_refused_with_its_cure(shell, digits):
     (shell.folder / "i.json").write_text(json.dumps({"image": [1e9, *PIXELS[1:]]}))
-    assert "Check the input's magnitude" in run_clean(shell, "prove", digits, "--input", "i.json", "--out", "a.json")
+    assert "Check the input's magnitude" in run_process_clean(
+        shell, "prove", digits, "--input", "i.json", "--out", "a.json"
+    )
 
 
 # --- attestations
@@ -277,7 +298,7 @@ def test_bad_attestation_is_refused(shell, kind):
     content, reason = ATTESTATIONS[kind]
     if content is not None:
         (shell.folder / "a.json").write_bytes(content)
-    sentence = run_clean(shell, "verify", "a.json", "--model", bench.MODEL)
+    sentence = run_process_clean(shell, "verify", "a.json", "--model", bench.MODEL)
     assert reason in sentence
     assert "accepted in" not in sentence
 

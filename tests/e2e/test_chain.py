@@ -18,7 +18,8 @@ from zkinfer.contracts.signers import encrypted
 
 SOLC = bench.REPOSITORY / "contracts/node_modules/.bin/solcjs"
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
-PAGE = (bench.REPOSITORY / "docs/contracts.md").read_text(encoding="utf-8")
+PAGES = ("start/oracle-operator.md", "guides/chain.md")
+PAGE = "\n".join((bench.REPOSITORY / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
 EMBEDDED = "--evm", "embedded"
 FOREVER = "0x" + "ab" * 20
 OTHER = "--unsafe-dev-account", "9"
@@ -182,7 +183,8 @@ def test_listing_is_verified_with_the_model(deployed, registered, digits):
     assert outcome.status == 0, outcome.stderr
     assert outcome.document["said"]["status"] == "active"
     status = deployed.sees("status", "--listing", registered).document
-    assert (status["setup"], status["visibility"], status["outputs"]) == ("insecure-dev", "public", 10)
+    layout = status["layout"]
+    assert (status["setup"], layout["visibility"], layout["outputs"]) == ("insecure-dev", "public", 10)
     refused = deployed.sees(*asked)
     assert (refused.status, refused.document["error"]["type"]) == (1, "ListingError")
 
@@ -307,7 +309,10 @@ def test_keystore_that_others_can_read_is_refused(deployed):
 
 @pytest.mark.parametrize(
     ("pays", "said"),
-    [((), "nothing says who pays"), (("--unsafe-dev-account", "0", "--signer", "https://a"), "are too many")],
+    [
+        ((), "no account is given to pay with"),
+        (("--unsafe-dev-account", "0", "--signer", "https://a"), "exclude each other"),
+    ],
 )
 def test_who_pays_must_be_said_once(deployed, pays, said):
     outcome = deployed("deploy", pays=pays)
@@ -351,7 +356,7 @@ def reader(home, digits, tmp_path):
     """Somebody who types the lines of the page, beside a chain for trials."""
     shutil.copytree(digits, tmp_path / "digits.circuit")
     (tmp_path / "node_modules").symlink_to(SOLC.parents[1])
-    (tmp_path / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
+    (tmp_path / "image-1.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
     chain = Chain(Shell(home.root, tmp_path), *EMBEDDED)
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
     variables = {"PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"], "ZKINFER_DEPLOYMENT": "deployment.json"}
@@ -378,7 +383,7 @@ def test_console_lines_of_the_page_succeed(reader):
     lines = block_of_the_page("zkinfer chain deploy")
     assert "recorded" in reader(lines)
     again = reader([line for line in lines if line.startswith(("zkinfer chain d", "zkinfer chain p"))])
-    assert "all was there" in again
+    assert "nothing was missing" in again
     assert "recorded before" in again
 
 

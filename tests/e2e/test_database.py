@@ -2,7 +2,7 @@
 
 import pytest
 from tests import postgres
-from tests.e2e.serving import MODEL, Server, client_of, given, parameters_of, until
+from tests.e2e.server_process import MODEL, Server, client_of, given, parameters_of, until
 from tests.e2e.shell import Shell
 
 VALUES = ((0.5, 0.25, 0, 0), (0.25, 0.5, 0, 0), (0, 0.5, 0.25, 0))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import tritonclient.grpc as triton
-from tests.e2e.serving import MODEL, Server, given
+from tests.e2e.server_process import MODEL, Server, given
 from tests.e2e.shell import Shell
 from tests.e2e.test_third_party import refused
 from tests.unit.service.certificates import Authority

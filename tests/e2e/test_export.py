@@ -10,7 +10,7 @@ from tests.integration import bench
 pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install '.[torch]'")
 
-GUIDE = (bench.REPOSITORY / "docs/exporting.md").read_text(encoding="utf-8")
+GUIDE = (bench.REPOSITORY / "docs/guides/torch.md").read_text(encoding="utf-8")
 CODE = re.search(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)[1]
 LINES = re.search(r"^```console\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)[1].splitlines()
 NETS = """
@@ -74,7 +74,7 @@ def test_example_from_a_file_gives_the_input(nets, shell):
 
 def test_table_as_example_takes_the_shape(nets, shell):
     (shell.folder / "example.csv").write_text("1,2,3\n")
-    assert "does not tell the shapes" in nets("make", "--example", "example.csv", *FAST).sentence
+    assert "does not contain the shapes" in nets("make", "--example", "example.csv", *FAST).sentence
     assert nets("make", "--example", "example.csv", "--shape", "input=1,3", *FAST).status == 0
 
 
@@ -98,8 +98,8 @@ def test_existing_file_is_replaced_with_force_only(nets, shell):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("make", (), "The inputs of the module are not known. Give --example FILE, or --shape input=1,..."),
-        ("make", ("--shape", "image=1,3"), "'image', which is no input. The module takes input"),
+        ("make", (), "The module's inputs are unknown. Give --example FILE, or --shape input=1,..."),
+        ("make", ("--shape", "image=1,3"), "'image', which is not an input. The module takes input"),
         ("make", ("--shape", "input=1,4"), "fails on input float32[1, 4]: RuntimeError: mat1 and mat2"),
     ],
 )

@@ -18,7 +18,7 @@ from google.longrunning.operations_proto_pb2 import CancelOperationRequest, GetO
 from tests.e2e.campaign import Campaign
 from tests.e2e.faults import clock_moved, clock_shim, filled, tmpfs_wrapper
 from tests.e2e.ledger import audit, ending_of, metadata_of, operations
-from tests.e2e.serving import (
+from tests.e2e.server_process import (
     MODEL,
     alive,
     channel_to,
@@ -94,7 +94,7 @@ def test_job_whose_worker_is_killed_each_time_fails_with_a_reason(server):
 
         until(killed_enough, 120)
         ending = ending_of(awaited(server, name))
-        assert "begun" in ending
+        assert "started as often as allowed" in ending
         assert "never finished" in ending
         assert client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "none"}) is not None
 
@@ -109,7 +109,7 @@ def test_full_disk_refuses_new_jobs_keeps_answering_and_finishes_the_old_ones(se
         taken = [asked(client, (0.1, 0.2, 0.3, number / 10)) for number in range(3)]
         until(lambda: server.relatives("engine") != [], 60)
         with filled(server) as room:
-            with pytest.raises(InferenceServerException, match=r"UNAVAILABLE.*cannot keep jobs at the moment"):
+            with pytest.raises(InferenceServerException, match=r"UNAVAILABLE.*cannot store jobs at the moment"):
                 asked(client, (0.9, 0.2, 0.3, 0.4))
             assert re.search("disk is nearly full|no space left", server.tail())
             assert client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "none"}) is not None

@@ -9,10 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from tests.e2e.serving import write_small_model
-from tests.e2e.shell import SHM, Shell, nothing_left, running
+from tests.children import children_of
+from tests.e2e.server_process import write_small_model
+from tests.e2e.shell import SHM, Shell, nothing_left
+from tests.eventually import eventually
 from tests.integration import bench
-from tests.waiting import eventually
 
 from zkinfer.circuits import Circuit
 
@@ -51,7 +52,7 @@ def durations(base, killed_home, small, digits, answered):
 
 def seconds(shell, *arguments):
     start = time.monotonic()
-    assert shell(*arguments).status == 0
+    assert shell.process(*arguments).status == 0
     return time.monotonic() - start
 
 
@@ -80,12 +81,12 @@ def stopped(shell, arguments, after, signal_):
     before = shell.leftovers()
     with shell.start(*arguments) as process:
         if after is None:
-            assert eventually(lambda: running(process.pid), 6.0)
+            assert eventually(lambda: children_of(process.pid), 6.0)
         else:
             time.sleep(after)
         os.kill(process.pid, signal_)
         _, stderr = process.communicate(timeout=30)
-    assert nothing_left(shell, process, before)
+    assert nothing_left(shell, process.pid, before)
     return process.returncode, stderr
 
 
@@ -127,7 +128,7 @@ def test_compile_and_prove_after_the_kills_succeed(killed, proving, compiling, d
     assert killed(*proving).status == 0
     (killed.folder / "x.json").write_text('{"x": [[0.5, -0.5, 0.25, 1.0]]}')
     assert killed("prove", "out", "--input", "x.json", "--out", "b.json").status == 0
-    assert not running(os.getpid())
+    assert not children_of(os.getpid())
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
@@ -168,7 +169,7 @@ def test_interrupt_of_the_whole_terminal_leaves_nothing(killed, compiling, durat
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 130
-    assert nothing_left(killed, process, before)
+    assert nothing_left(killed, process.pid, before)
     unfinished(killed)
 
 
@@ -279,7 +280,7 @@ def test_input_is_neither_in_arguments_nor_environment_of_a_child(killed, digits
     texts = []
     with prove_secret(killed, digits, watched) as process:
         while process.poll() is None:
-            texts += [_told(pid) for pid in running(process.pid)]
+            texts += [_told(pid) for pid in children_of(process.pid)]
         process.communicate(timeout=30)
     assert texts
     assert not any(pattern in text for pattern in spellings() for text in texts)

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from tests.integration import bench
 
-PAGE = (bench.REPOSITORY / "docs/contracts.md").read_text()
+PAGE = (bench.REPOSITORY / "docs/guides/contracts.md").read_text()
 TEMPLATE = bench.REPOSITORY / "examples/consumer"
 
 

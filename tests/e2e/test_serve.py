@@ -63,6 +63,7 @@ def auditor(home, digits, shell):
     return Verifier(trusted=trusted), AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
 
 
+@pytest.mark.slow
 def test_backend_gets_answers_at_once_and_a_file_that_an_auditor_accepts(shell, models, auditor):
     assert shell("keys", "new", "--out", "prover.key", "--unsafe-unencrypted").status == 0
     token = shell("tokens", "new", "backend", "--model", "digits", "--state", "state", "--json").document["token"]
@@ -87,6 +88,7 @@ def test_backend_gets_answers_at_once_and_a_file_that_an_auditor_accepts(shell, 
     assert accepted.document["ok"]
 
 
+@pytest.mark.slow
 async def test_what_waits_is_proven_after_a_restart_and_a_marker_is_nowhere_but_in_the_files(shell, models, auditor):
     image = bench.image(0)["image"].copy()
     image.ravel()[0] = np.float32(MARKER)
@@ -115,15 +117,15 @@ def test_second_server_on_the_same_state_is_refused(shell, models):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--listen", "0.0.0.0:0"), "others could read along"),
-        (("--listen", "0.0.0.0:0", "--insecure-no-tls"), "anybody could call"),
+        (("--listen", "0.0.0.0:0"), "connections would not be encrypted"),
+        (("--listen", "0.0.0.0:0", "--insecure-no-tls"), "anyone could call"),
         (("--repository", "none"), "cannot be read"),
-        (("--tokens", "none.json"), "no file of tokens"),
+        (("--tokens", "none.json"), "does not exist"),
         (("--key", "none.key"), "none.key cannot be read"),
         (("--tls-certificate", "none.pem"), "belong together"),
-        (("--metrics", "0.0.0.0:9"), "others could read the metrics"),
+        (("--metrics", "0.0.0.0:9"), "other machines could read the metrics"),
         (("--config", "none.toml"), "none.toml cannot be read"),
-        (("--log-format", "loud"), "log.format is not right"),
+        (("--log-format", "loud"), "log.format is invalid"),
     ],
     ids=range(9),
 )

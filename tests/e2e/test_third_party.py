@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from tests.e2e.serving import MODEL, Server, alive, client_of, compile_small_model, given, parameters_of, until
+from tests.e2e.server_process import MODEL, Server, alive, client_of, compile_small_model, given, parameters_of, until
 from tests.e2e.shell import SHM, Shell
 from tritonclient.utils import InferenceServerException
 
 from zkinfer.circuits import Circuit
-from zkinfer.circuits.field import MODULUS
+from zkinfer.circuits.engines.ezkl.field import MODULUS
 
 INPUT = (0.25, -0.5, 0.75, 0.125)
 NO_PROOF = {"zkinfer_proof_mode": "none"}
@@ -104,6 +104,7 @@ def test_script_of_a_third_party_ends_with_a_file_that_an_auditor_accepts(runnin
     assert "input" in refusal.sentence
 
 
+@pytest.mark.slow
 def test_sync_request_brings_the_attestation_with_the_answer(client):
     result = client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "sync"}, client_timeout=90)
     (attestation,) = result.as_numpy("zkinfer_attestation")
@@ -115,7 +116,7 @@ def test_sync_request_brings_the_attestation_with_the_answer(client):
 
 
 def test_unknown_model_is_refused(client):
-    refused(lambda: client.infer("other", given(INPUT)), "NOT_FOUND", "There is not a model 'other' here")
+    refused(lambda: client.infer("other", given(INPUT)), "NOT_FOUND", "There is not a model 'other'")
 
 
 def test_wrong_shape_is_refused(client):
@@ -177,6 +178,7 @@ def test_jobs_are_listed_shown_cancelled_and_deleted(models, home, tmp_path):
 # --- the end
 
 
+@pytest.mark.slow
 def test_term_lets_those_who_are_served_end_and_those_who_wait_go(models, home, tmp_path):
     with Server(tmp_path, models, home.root, ("--workers", "1")) as server, client_of(server) as client:
         answers = queue.Queue()
@@ -200,7 +202,9 @@ def test_term_lets_those_who_are_served_end_and_those_who_wait_go(models, home, 
 
 
 MARKER = np.array([0.71875, -0.28125, 0.53125, -0.90625], np.float32)
-PAYLOAD, PROOF = (re.compile(rb'"%s":"([A-Za-z0-9+/]+=*)"' % name) for name in (b"payload", b"proof"))
+PAYLOAD, PROOF, INPUTS = (
+    re.compile(rb'"%s":"([A-Za-z0-9+/]+=*)"' % name) for name in (b"payload", b"proof", b"publicInputs")
+)
 WRITTEN = [(between, prefix) for between in (",", ", ") for prefix in ("", "0x")]
 
 
@@ -216,6 +220,7 @@ def spellings(models):
     patterns = [MARKER.tobytes(), MARKER.astype(np.float64).tobytes(), np.array(integers, np.int64).tobytes()]
     patterns += [between.join(map(str, integers)).encode() for between in (",", ", ")]
     patterns += [between.join(str(float(value)) for value in MARKER).encode() for between in (",", ", ")]
+    patterns += [np.array(integers, f"{order}i{width}").tobytes() for order in "<>" for width in (2, 4, 8)]
     for order in ("big", "little"):
         words = [(integer % MODULUS).to_bytes(32, order) for integer in integers]
         patterns.append(b"".join(words))
@@ -226,8 +231,8 @@ def spellings(models):
 def unpacked(data):
     """A file's bytes, and those that an attestation has in base64."""
     payloads = [base64.b64decode(payload) for payload in PAYLOAD.findall(data)]
-    proofs = [base64.b64decode(proof) for payload in payloads for proof in PROOF.findall(payload)]
-    return b"\0".join([data, *payloads, *proofs])
+    fields = [text for payload in payloads for field in (PROOF, INPUTS) for text in field.findall(payload)]
+    return b"\0".join([data, *payloads, *map(base64.b64decode, fields)])
 
 
 def places_of(patterns, *folders, read=None):
@@ -316,6 +321,7 @@ def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_i
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
+@pytest.mark.slow
 def test_marker_that_is_not_public_is_in_no_attestation(home, tmp_path, visibility):
     models = compile_small_model(tmp_path / "made", home.root, visibility)
     patterns = spellings(models)

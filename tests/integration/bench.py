@@ -87,7 +87,7 @@ def attacker_signs(circuit: Circuit, proof: Proof, context: Context = CONTEXT) -
 
 
 def proof_of(attestation: Attestation) -> Proof:
-    return Proof(attestation.proof, tuple(int(word, 16) for word in attestation.predicate.instances))
+    return Proof(attestation.proof, attestation.predicate.statement)
 
 
 def rebuild_golden(folder: str, home: str) -> None:

@@ -31,7 +31,7 @@ def other(home, digits):
 @pytest.fixture(scope="session")
 def real_home(base):
     """A home that finds the files of real ceremonies; tests that need them are skipped where there are none."""
-    home = replace(bench.home_in(base), setup_search=bench.SETUP_FOLDERS)
+    home = replace(bench.home_in(base / "ceremonies"), setup_search=bench.SETUP_FOLDERS)
     if not any(setup.ceremony == "hermez" and setup.k >= 11 for setup in home.setups.list()):
         pytest.skip("no file of the hermez ceremony: put one into ../shared/srs or a folder in ZKINFER_SETUP_PATH")
     return home

@@ -7,10 +7,11 @@ only on a chain, is tried elsewhere.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from zkinfer.circuits import field
 from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.ezkl import field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +32,33 @@ def word(proof: Proof, place: int) -> int:
 
 def with_word(proof: Proof, place: int, value: int) -> Proof:
     data = proof.data[: 32 * place] + value.to_bytes(32, "big") + proof.data[32 * place + 32 :]
-    return Proof(data, proof.instances)
+    return Proof(data, proof.statement)
 
 
-def with_instance(proof: Proof, place: int, value: int) -> Proof:
-    return Proof(proof.data, (*proof.instances[:place], value, *proof.instances[place + 1 :]))
+def stating(proof: Proof, **changes: Any) -> Proof:
+    """The proof, said to be of another statement."""
+    return Proof(proof.data, replace(proof.statement, **changes))
+
+
+def with_output(proof: Proof, place: int, value: int) -> Proof:
+    outputs = proof.statement.outputs
+    return stating(proof, outputs=(*outputs[:place], value, *outputs[place + 1 :]))
+
+
+def with_input(proof: Proof, place: int, value: int) -> Proof:
+    """Of the demo's circuit, whose inputs are integers of four bytes."""
+    inputs = proof.statement.inputs
+    return stating(proof, inputs=inputs[: 4 * place] + value.to_bytes(4, "big", signed=True) + inputs[4 * place + 4 :])
+
+
+def input_at(proof: Proof, place: int) -> int:
+    return int.from_bytes(proof.statement.inputs[4 * place : 4 * place + 4], "big", signed=True)
+
+
+def with_limb(proof: Proof, place: int) -> Proof:
+    """With one bit of the limb flipped that the engine takes from the context."""
+    context = int.from_bytes(proof.statement.context, "big") ^ 1 << (256 - 26 * (place + 1))
+    return stating(proof, context=context.to_bytes(32, "big"))
 
 
 def flipped(proof: Proof, _: Proof) -> Cases:
@@ -80,40 +103,51 @@ def swapped(proof: Proof, _: Proof) -> Cases:
 
 
 def of_another_length(proof: Proof, _: Proof) -> Cases:
-    cut = {f"{change} bytes": Proof(proof.data[:change], proof.instances) for change in (-len(proof.data), -32, -1)}
-    return cut | {f"+{more} bytes": Proof(proof.data + bytes(more), proof.instances) for more in (1, 32, 64)}
+    cut = {f"{change} bytes": Proof(proof.data[:change], proof.statement) for change in (-len(proof.data), -32, -1)}
+    return cut | {f"+{more} bytes": Proof(proof.data + bytes(more), proof.statement) for more in (1, 32, 64)}
 
 
 def of_another_inference(proof: Proof, other: Proof) -> Cases:
-    return {"proof": Proof(other.data, proof.instances), "public values": Proof(proof.data, other.instances)}
+    return {"proof": Proof(other.data, proof.statement), "public values": Proof(proof.data, other.statement)}
 
 
 def value_plus_one(proof: Proof, _: Proof) -> Cases:
+    inputs, outputs = range(len(proof.statement.inputs) // 4), proof.statement.outputs
     return {
-        f"instance {place}": with_instance(proof, place, (value + 1) % field.MODULUS)
-        for place, value in enumerate(proof.instances)
+        **{f"input {place}": with_input(proof, place, input_at(proof, place) + 1) for place in inputs},
+        **{f"output {place}": with_output(proof, place, value + 1) for place, value in enumerate(outputs)},
+        **{f"limb {place} of the context": with_limb(proof, place) for place in range(5)},
     }
 
 
-def value_plus_the_modulus(proof: Proof, _: Proof) -> Cases:
+def value_negated(proof: Proof, _: Proof) -> Cases:
     return {
-        f"instance {place}": with_instance(proof, place, value + field.MODULUS)
-        for place, value in enumerate(proof.instances)
+        f"output {place}": with_output(proof, place, -value)
+        for place, value in enumerate(proof.statement.outputs)
+        if value
     }
 
 
 def values_swapped(proof: Proof, _: Proof) -> Cases:
-    cases = {}
-    for first, second in ((69, 70), (77, 78), (5, 69)):
-        values = list(proof.instances)
-        values[first], values[second] = values[second], values[first]
-        cases[f"{first} and {second}"] = Proof(proof.data, tuple(values))
-    return cases
+    outputs, inputs = proof.statement.outputs, proof.statement.inputs
+    return {
+        "outputs 0 and 1": stating(proof, outputs=(outputs[1], outputs[0], *outputs[2:])),
+        "outputs 8 and 9": stating(proof, outputs=(*outputs[:8], outputs[9], outputs[8])),
+        "inputs reversed": stating(proof, inputs=inputs[::-1]),
+    }
 
 
 def other_number_of_values(proof: Proof, _: Proof) -> Cases:
-    counts = (1, len(proof.instances) - 1, len(proof.instances) + 1)
-    return {f"{count} values": Proof(proof.data, (*proof.instances, 0)[:count]) for count in counts}
+    outputs, inputs = proof.statement.outputs, proof.statement.inputs
+    return {
+        "one output": stating(proof, outputs=outputs[:1]),
+        "an output less": stating(proof, outputs=outputs[:-1]),
+        "an output more": stating(proof, outputs=(*outputs, 0)),
+        "no inputs": stating(proof, inputs=b""),
+        "a byte less": stating(proof, inputs=inputs[:-1]),
+        "an input more": stating(proof, inputs=inputs + bytes(4)),
+        "an input for an output": stating(proof, inputs=inputs + bytes(4), outputs=outputs[:-1]),
+    }
 
 
 KINDS: Final[dict[str, Callable[[Proof, Proof], Cases]]] = {
@@ -126,7 +160,7 @@ KINDS: Final[dict[str, Callable[[Proof, Proof], Cases]]] = {
     "cut or extended": of_another_length,
     "proof and public values of two inferences": of_another_inference,
     "every public value plus one": value_plus_one,
-    "every public value plus the modulus": value_plus_the_modulus,
+    "every output negated": value_negated,
     "public values swapped": values_swapped,
     "public values missing or added": other_number_of_values,
 }

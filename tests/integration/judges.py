@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tests.integration import bench
 
 from zkinfer.chain import registration_of
-from zkinfer.circuits import field
+from zkinfer.circuits.engines.ezkl.instances import instances_of
 from zkinfer.contracts import SELECTOR
 from zkinfer.contracts.deploy import Governance, deploy, plan
 from zkinfer.contracts.errors import RevertedError
@@ -22,19 +22,24 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits import Circuit, Home
     from zkinfer.circuits.engines.base import Proof
+    from zkinfer.circuits.statement import Layout
     from zkinfer.contracts.chain import Chain
 
 Verdicts = dict[str, str]
+_REFUSALS: Final = tuple(
+    f"The contract refused: {name}("
+    for name in ("ProofRejected", "InputLengthMismatch", "OutputCountMismatch", "OutputOutOfRange")
+)
 # What the engine says to many proofs, asked in one process that has nothing else to do.
 _ENGINE: Final = """
 import json, sys
-from zkinfer.circuits.engines import ezkl_calls
+from zkinfer.circuits.engines.ezkl import worker
 from zkinfer.circuits.errors import ProofRejectedError
 folder, setup, cases = json.load(sys.stdin)
 verdicts = {}
 for name, (proof, instances) in cases.items():
     try:
-        ezkl_calls.verify(folder, setup, proof, instances)
+        worker.verify(folder, setup, proof, instances)
         verdicts[name] = "accepted"
     except ProofRejectedError:
         verdicts[name] = "refused"
@@ -66,13 +71,14 @@ class Auditor:
         manifest = self._circuit.manifest
         return (
             len(proof.data) == manifest.keys.proof_bytes
-            and len(proof.instances) == manifest.program.instance_count
-            and all(value < field.MODULUS for value in proof.instances)
+            and len(proof.statement.inputs) == manifest.program.layout.input_bytes
+            and len(proof.statement.outputs) == manifest.program.layout.outputs
         )
 
     def _by_engine(self, cases: Cases) -> Verdicts:
-        spoken = {name: (proof.data.hex(), proof.instances) for name, proof in cases.items()}
-        setup = self._home.setups.insecure_dev(self._circuit.manifest.program.log_rows)
+        program = self._circuit.manifest.program
+        spoken = {name: spoken_to_ezkl(proof, program.layout) for name, proof in cases.items()}
+        setup = self._home.setups.insecure_dev(program.setup_size)
         done = subprocess.run(
             [sys.executable, "-c", _ENGINE],
             input=json.dumps([str(self._circuit.folder), str(setup.path), spoken]),
@@ -93,6 +99,12 @@ class Auditor:
         return "accepted"
 
 
+def spoken_to_ezkl(proof: Proof, layout: Layout) -> tuple[str, list[int]]:
+    """Proof and public values as the engine's own function takes them."""
+    data, instances = instances_of(proof.statement, proof.data, layout)
+    return data.hex(), instances
+
+
 class Contracts:
     """The contracts on a chain, asked as the ledger asks: router, emergency stop, adapter, generated verifier."""
 
@@ -103,16 +115,18 @@ class Contracts:
         listing = Registry(chain, at["ModelRegistry"]).register(registration_of(circuit))
         program = chain.read("ModelRegistry", at["ModelRegistry"], "programOf", bytes.fromhex(listing[2:]))
         self._chain, self._router = chain, at["VerifierRouter"]
-        self._key, self._digest = program[4], program[6]
+        self._layout, self._key, self._digest = program[3], program[4], program[6]
 
     def verdicts(self, cases: Cases) -> Verdicts:
         """`accepted`, `refused`, or what else the contract said, for every case."""
         return {name: self._verdict(proof) for name, proof in cases.items()}
 
     def _verdict(self, proof: Proof) -> str:
-        arguments = (SELECTOR, self._digest, self._key, proof.data, list(proof.instances))
+        said = proof.statement
+        statement = (self._layout, said.context, said.inputs, list(said.outputs))
+        arguments = (SELECTOR, self._digest, self._key, *statement, proof.data)
         try:
             self._chain.read("VerifierRouter", self._router, "verify", *arguments)
         except RevertedError as err:
-            return "refused" if err.cause == "The contract refused: ProofRejected()." else err.cause
+            return "refused" if err.cause.startswith(_REFUSALS) else err.cause
         return "accepted"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from onnx import parser
 from tests.integration import stored
 
-from zkinfer.circuits.context import LIMBS
 from zkinfer.circuits.engines.ezkl import worker as ezkl_worker
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, read_settings
 from zkinfer.circuits.engines.ezkl.bit_width import OUT_OF_RANGE
@@ -18,10 +17,11 @@ from zkinfer.circuits.engines.ezkl.forward import worker as forward_worker
 from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLargeError
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
 from zkinfer.circuits.engines.ezkl.forward.witness import Answer, answer_of
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
+from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, reach_of
 from zkinfer.circuits.engines.ezkl.tune import narrow
 from zkinfer.circuits.errors import EngineError, RangeError
-from zkinfer.circuits.frontend import worker
 from zkinfer.circuits.frontend.prune import serialised
 
 ARGUMENTS = EzklArguments(
@@ -76,7 +76,7 @@ class Ours:
 
     def __init__(self, arithmetic, limit):
         self.input_sizes = arithmetic.input_sizes
-        self.or_by = lambda other: forward_worker.sooner(arithmetic, other, limit, outputs_wanted=None)
+        self.or_by = lambda other: forward_worker.with_fallback(arithmetic, other, limit, outputs_wanted=None)
         self.forward = self.or_by(too_large)
 
 
@@ -87,11 +87,11 @@ def too_large(_):
 @contextmanager
 def both_ways(model, folder, arguments=ARGUMENTS):
     """The forward pass of a model by arithmetic, and the engine's own, of the same program."""
-    normal, *_ = worker.normal_form(model, {}, 7)
-    (folder / NETWORK).write_bytes(serialised(worker.with_context(normal, output=False)))
+    normal, *_ = pipeline.normal_form(model, {}, 7)
+    (folder / NETWORK).write_bytes(serialised(pipeline.with_context(normal, output=False)))
     ezkl_worker.build(str(folder / NETWORK), arguments.to_run_arguments(), str(folder))
     made = read_settings(folder)
-    with forward_worker.lightly_compiled(folder, made) as program, open(program, "rb") as file:  # noqa: PTH123
+    with forward_worker.arithmetic_only(folder, made) as program, open(program, "rb") as file:  # noqa: PTH123
         yield (
             Ours(Arithmetic(file.read()), arguments.integer_limit),
             lambda sample: answer_of(made, program, sample, len(normal.graph.output)).outputs,
@@ -207,7 +207,7 @@ SIZES = [2]
 
 
 def test_session_is_not_opened_where_both_ways_differ():
-    with pytest.raises(EngineError, match="answer differently"):
+    with pytest.raises(EngineError, match="give different answers"):
         forward_worker.require_agreement(lambda _: [[1]], lambda _: [[2]], SIZES)
 
 
@@ -217,7 +217,7 @@ def refusing(_):
 
 def test_refusal_of_one_way_alone_is_a_difference():
     forward_worker.require_agreement(refusing, refusing, SIZES)
-    with pytest.raises(EngineError, match="answer differently"):
+    with pytest.raises(EngineError, match="give different answers"):
         forward_worker.require_agreement(lambda _: [[1]], refusing, SIZES)
 
 

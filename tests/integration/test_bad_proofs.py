@@ -2,18 +2,16 @@
 
 import pytest
 from tests.integration import bench, corpus
-from tests.integration.corpus import with_instance, with_word, word
+from tests.integration.corpus import stating, with_output, with_word, word
 from tests.integration.judges import Auditor
 
-from zkinfer.circuits import field
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.verifier import (
     CircuitMismatchError,
     ContextMismatchError,
-    InstanceCountError,
     InvalidProofError,
+    LayoutMismatchError,
     MalformedAttestationError,
-    NonCanonicalInstanceError,
     ProofLengthError,
     RefusedError,
     UnknownModelError,
@@ -33,9 +31,9 @@ LEAST = {
     "cut or extended": 6,
     "proof and public values of two inferences": 2,
     "every public value plus one": 79,
-    "every public value plus the modulus": 79,
+    "every output negated": 8,
     "public values swapped": 3,
-    "public values missing or added": 3,
+    "public values missing or added": 7,
 }
 
 
@@ -85,37 +83,36 @@ def test_flipped_bit_is_an_invalid_proof(refusal, proof, place):
 @pytest.mark.parametrize("change", [-3072, -32, -1, 1, 32, 64])
 def test_proof_of_another_length_is_refused(refusal, proof, change):
     data = proof.data + bytes(change) if change > 0 else proof.data[:change]
-    assert type(refusal(Proof(data, proof.instances))) in (ProofLengthError, MalformedAttestationError)
+    assert type(refusal(Proof(data, proof.statement))) in (ProofLengthError, MalformedAttestationError)
 
 
 def test_proof_of_another_inference_is_refused(refusal, proof, other):
-    assert type(refusal(Proof(proof.data, bench.proof_of(other).instances))) is InvalidProofError
-    assert type(refusal(Proof(bench.proof_of(other).data, proof.instances))) is InvalidProofError
+    assert type(refusal(Proof(proof.data, bench.proof_of(other).statement))) is InvalidProofError
+    assert type(refusal(Proof(bench.proof_of(other).data, proof.statement))) is InvalidProofError
 
 
-@pytest.mark.parametrize(("first", "second"), [(69, 70), (77, 78), (5, 69)])
-def test_swapped_public_values_are_refused(refusal, proof, first, second):
-    values = list(proof.instances)
-    assert values[first] != values[second]
-    values[first], values[second] = values[second], values[first]
-    assert type(refusal(Proof(proof.data, tuple(values)))) is InvalidProofError
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (8, 9)])
+def test_swapped_outputs_are_refused(refusal, proof, first, second):
+    outputs = proof.statement.outputs
+    assert outputs[first] != outputs[second]
+    forged = with_output(with_output(proof, first, outputs[second]), second, outputs[first])
+    assert type(refusal(forged)) is InvalidProofError
 
 
-@pytest.mark.parametrize("place", [0, 5, 78])
-def test_public_value_plus_the_modulus_is_refused(refusal, proof, place):
-    error = refusal(with_instance(proof, place, proof.instances[place] + field.MODULUS))
-    assert type(error) is NonCanonicalInstanceError
+@pytest.mark.parametrize("count", [1, 9, 11])
+def test_other_number_of_outputs_is_refused(refusal, proof, count):
+    forged = stating(proof, outputs=(*proof.statement.outputs, 0)[:count])
+    assert type(refusal(forged)) is LayoutMismatchError
 
 
-@pytest.mark.parametrize("count", [1, 78, 80])
-def test_other_number_of_public_values_is_refused(refusal, proof, count):
-    values = (*proof.instances, 0)[:count]
-    assert type(refusal(Proof(proof.data, values))) is InstanceCountError
+@pytest.mark.parametrize("size", [0, 255, 260])
+def test_other_length_of_inputs_is_refused(refusal, proof, size):
+    forged = stating(proof, inputs=(proof.statement.inputs + bytes(4))[:size])
+    assert type(refusal(forged)) is LayoutMismatchError
 
 
 def test_output_beyond_the_circuit_is_refused(refusal, proof):
-    error = refusal(with_instance(proof, 78, field.encode(1 << 60)))
-    assert type(error) in (InvalidProofError, ValueRangeError)
+    assert type(refusal(with_output(proof, 9, 1 << 60))) in (InvalidProofError, ValueRangeError)
 
 
 def test_replay_for_another_request_is_refused(refusal, proof):
@@ -123,10 +120,9 @@ def test_replay_for_another_request_is_refused(refusal, proof):
     assert type(refusal(proof, replayed)) is ContextMismatchError
 
 
-def test_context_limbs_rewritten_for_another_request_are_refused(refusal, proof):
+def test_context_rewritten_for_another_request_is_refused(refusal, proof):
     replayed = bench.CONTEXT.model_copy(update={"request_id": "0x" + "6b" * 32})
-    forged = Proof(proof.data, (*replayed.limbs, *proof.instances[5:]))
-    assert type(refusal(forged, replayed)) is InvalidProofError
+    assert type(refusal(stating(proof, context=replayed.hash), replayed)) is InvalidProofError
 
 
 def disguised(circuit, **changes):

@@ -11,19 +11,19 @@ from eth_account import Account
 from tests.integration import bench
 from web3 import HTTPProvider, Web3
 
+from zkinfer.chain import answer_of, registration_of
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import verify_listing
-from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts import (
     ANY_INPUT,
     CONTRACTS,
-    Registration,
     Request,
-    commitment,
+    input_commitment,
     load,
+    output_commitment,
     patch_dedicated,
     patch_reusable,
 )
@@ -36,7 +36,6 @@ from zkinfer.contracts.governance import verify_deployment
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
 from zkinfer.prover import Prover
-from zkinfer.verifier.encoding import from_base64
 
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -84,14 +83,7 @@ def deployed(chain, planned):
 
 @pytest.fixture(scope="module")
 def registration(digits):
-    slots = {slot.role: slot for slot in digits.manifest.program.slots}
-    return Registration(
-        onnx_digest="0x" + digits.manifest.identity.model.removeprefix("sha256:"),
-        key=(digits.folder / "vka.bin").read_bytes()[8:],
-        visibility="public",
-        inputs=slots["input"].count,
-        outputs=slots["output"].count,
-    )
+    return registration_of(digits)
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +98,11 @@ def ledger(chain, deployed):
 
 @pytest.fixture(scope="module")
 def asked(chain, digits, listing):
-    spec = digits.manifest.program.inputs[0]
-    pixels = quantise(bench.image(0)["image"], spec)
+    program = digits.manifest.program
+    pixels = program.layout.pack(quantise(bench.image(0)["image"], program.inputs[0]))
     return Request(
         listing=listing,
-        input_commitment=commitment(field.encode(pixel) for pixel in pixels),
+        input_commitment=input_commitment(pixels),
         consumer=CONSUMER,
         requester=chain.address,
         expiry=chain.time() + 10_000,
@@ -126,7 +118,7 @@ def answer(chain, home, digits, ledger, asked):
 
 
 def answer_to(asked, chain, home, digits, ledger):
-    """A proof made for this request, which is opened, and its public values."""
+    """Inputs, outputs and a proof made for this request, which is opened."""
     context = Context.model_validate(
         {
             "chainId": chain.id,
@@ -136,8 +128,7 @@ def answer_to(asked, chain, home, digits, ledger):
             "expiry": asked.expiry,
         }
     )
-    predicate = Prover(home=home).prove(digits, bench.image(0), context).statement.predicate
-    return from_base64(predicate.proof, "proof"), [int(word, 16) for word in predicate.instances]
+    return answer_of(Prover(home=home).prove(digits, bench.image(0), context), asked).posted[1:]
 
 
 def test_deploying_again_changes_nothing(chain, deployed, planned):
@@ -185,23 +176,23 @@ def test_listing_is_verified_with_the_model_and_a_made_up_key_is_not(
 
 
 def test_changed_answer_is_refused(ledger, asked, answer):
-    proof, instances = answer
+    inputs, outputs, proof = answer
     with pytest.raises(RevertedError, match="ProofRejected"):
-        ledger.record(asked, proof, [*instances[:-1], (instances[-1] + 1) % field.MODULUS], gas=GAS)
+        ledger.record(asked, inputs, [*outputs[:-1], outputs[-1] + 1], proof, gas=GAS)
     assert ledger.entry(ledger.id_of(asked)).state == "open"
 
 
 def test_answer_to_another_request_is_refused(ledger, asked, answer):
     other = replace(asked, salt="0x" + "01" * 32)
     ledger.request(other)
-    with pytest.raises(RevertedError, match="ContextMismatch"):
+    with pytest.raises(RevertedError, match="ProofRejected"):
         ledger.record(other, *answer, gas=GAS)
 
 
 def test_honest_answer_is_recorded_once_and_paid_once(chain, ledger, asked, answer):
     ledger.record(asked, *answer, gas=GAS)
     entry = ledger.entry(ledger.id_of(asked))
-    digest = commitment(answer[1][-10:])
+    digest = output_commitment(answer[1])
     assert (entry.state, entry.output_digest) == ("recorded", digest[: 2 + 52])
     assert entry.recorded_at == chain.time()
     assert ledger.record(asked, *answer) is None
@@ -223,7 +214,8 @@ def test_answer_after_a_revocation_pays_its_prover_and_is_not_recorded(
     registry = Registry(chain, deployed["ModelRegistry"])
     listing = registry.register(in_another_layout(registration))
     mine, before = replace(asked, listing=listing, input_commitment=ANY_INPUT), ledger.credit(PROVER)
-    answer = answer_to(mine, chain, home, digits, ledger)
+    inputs, outputs, proof = answer_to(mine, chain, home, digits, ledger)
+    answer = (widened(inputs), outputs, proof)
     registry.revoke(listing)
     with pytest.raises(RevertedError, match="NotRefundable"):
         ledger.refund(mine)
@@ -236,11 +228,18 @@ def test_answer_after_a_revocation_pays_its_prover_and_is_not_recorded(
 
 
 def in_another_layout(registration):
-    return replace(registration, inputs=registration.inputs - 1, outputs=registration.outputs + 1)
+    """The same circuit with wider inputs: a key does not fix the width."""
+    return replace(registration, layout=replace(registration.layout, input_width=8))
+
+
+def widened(inputs):
+    """Inputs of four bytes, packed in eight."""
+    integers = (int.from_bytes(inputs[at : at + 4], "big", signed=True) for at in range(0, len(inputs), 4))
+    return b"".join(integer.to_bytes(8, "big", signed=True) for integer in integers)
 
 
 def test_engine_writes_one_verifier_for_all_circuits(home, digits):
-    setup = home.setups.serving(digits.manifest.program.log_rows, "insecure-dev").path
+    setup = home.setups.serving(digits.manifest.program.setup_size, "insecure-dev").path
     engine = EzklEngine()
     source = engine.evm_verifier(digits.folder, setup, dedicated=False)
     assert patch_reusable(source).startswith("// SPDX-License-Identifier: MIT")

@@ -9,7 +9,6 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
-from zkinfer.circuits.frontend import normalise_model
 from zkinfer.circuits.tensors import quantise_batch
 
 SCALE = 8
@@ -71,7 +70,8 @@ def model(tmp_path_factory):
 
 def answers(model, folder, visibility, samples):
     """Of the circuit: numbers for each output."""
-    normal, engine = normalise_model(model, folder / "normal.onnx", input_visibility=visibility), EzklEngine()
+    engine = EzklEngine()
+    normal = engine.lower(model, folder / "normal.onnx", dimensions={}, input_visibility=visibility)
     arguments = EzklArguments(
         input_scale=SCALE,
         param_scale=SCALE,
@@ -101,7 +101,7 @@ def test_program_of_a_convolution_is_the_same_each_time(tmp_path):
     """The engine counts its rows on several threads, if it may, and then they differ from run to run."""
     model, network = tmp_path / "model.onnx", tmp_path / "network.onnx"
     write(model, next(one for one in MODELS if one.channels))
-    normal = normalise_model(model, network)
+    normal = EzklEngine().lower(model, network, dimensions={}, input_visibility="public")
     arguments = EzklArguments(
         input_scale=13,
         param_scale=14,

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import parser
 from tests.integration import bench
+from tests.integration.corpus import with_output
 
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines.base import Proof
@@ -94,7 +95,7 @@ def prove_in(folder, home, circuit, *, key=None, number=0, engine=None):
         home.setups.insecure_dev(12).path,
         key or proving_key(home, circuit),
         [quantise(bench.image(number)["image"], program.inputs[0])],
-        bench.CONTEXT.limbs,
+        bench.CONTEXT.hash,
     )
 
 
@@ -185,7 +186,7 @@ def test_damaged_program_file_never_verifies_another_answer(home, digits, honest
     """Circuit.open refuses such a folder; here the engine is handed it directly."""
     damage(copied / name, how)
     proof = bench.proof_of(honest)
-    wrong = Proof(proof.data, (*proof.instances[:-1], proof.instances[-1] ^ 1))
+    wrong = with_output(proof, 9, proof.statement.outputs[9] ^ 1)
     with pytest.raises(EngineError):
         EzklEngine(Limits(seconds=30)).verify(copied, digits.manifest.program, home.setups.insecure_dev(12).path, wrong)
 
@@ -230,22 +231,22 @@ def test_too_little_time_is_a_timeout_error(home, digits):
 
 @pytest.mark.parametrize("data", [b"", b"\xff" * 3072, bytes(3072), b"\x00" * 31])
 def test_malformed_proof_is_an_engine_error(home, digits, honest, data):
-    proof = Proof(data, bench.proof_of(honest).instances)
+    proof = Proof(data, bench.proof_of(honest).statement)
     with pytest.raises(EngineError):
         EzklEngine(Limits(seconds=30)).verify(
             digits.folder, digits.manifest.program, home.setups.insecure_dev(12).path, proof
         )
 
 
-@pytest.mark.parametrize("element", [1 << 255, (1 << 256) - 1, -1, 1 << 256])
-def test_malformed_public_value_is_an_engine_error(home, digits, honest, element):
+@pytest.mark.parametrize("value", [1 << 127, -(1 << 127), 1 << 256])
+def test_output_that_the_field_cannot_hold_is_an_engine_error(home, digits, honest, value):
     proof = bench.proof_of(honest)
     with pytest.raises(EngineError):
         EzklEngine(Limits(seconds=30)).verify(
             digits.folder,
             digits.manifest.program,
             home.setups.insecure_dev(12).path,
-            Proof(proof.data, (element, *proof.instances[1:])),
+            with_output(proof, 0, value),
         )
 
 

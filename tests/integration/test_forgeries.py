@@ -12,10 +12,10 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl import worker as ezkl_worker
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS
+from zkinfer.circuits.engines.ezkl.field import MODULUS
+from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, UnsupportedModelError
-from zkinfer.circuits.field import MODULUS
-from zkinfer.circuits.frontend import worker
 
 LOG_ROWS = 10
 TRIPLE = "g (float[1,2] x) => (float[1,2] y) <float c = {3.0}> { y = Mul(x, c) }"
@@ -56,7 +56,7 @@ class Forger:
         onnx.save(parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {TRIPLE}'), model)
         network.write_bytes(model.read_bytes())
         if normalised:
-            worker.normalise(str(model), str(sha256(model.read_bytes())), str(network), {}, visibility)
+            pipeline.lower(str(model), str(sha256(model.read_bytes())), str(network), {}, visibility)
         ezkl_worker.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
         ezkl_worker.make_keys(self.folder, self.setup, f"{self.folder}/pk")
 

@@ -31,7 +31,7 @@ def server(home, digits, tmp_path_factory):
         proving=Proving(workers=1, memory=1 << 30),
     )
     with threaded(settings, home) as running:
-        yield SimpleNamespace(address=running.address, parts=running.parts)
+        yield SimpleNamespace(address=running.address, dependencies=running.dependencies)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_value_out_of_range_is_refused_and_the_next_answered(client):
 
 def test_engine_that_is_killed_answers_the_next_caller(client, server):
     client.infer("digits", tensors(0), parameters=MODE)
-    sessions = [session for kept in server.parts.answers._kept.values() for session in kept.pool._sessions]
+    sessions = [session for kept in server.dependencies.answers._kept.values() for session in kept.pool._sessions]
     assert sessions
     for session in sessions:
         os.kill(session._session._process.pid, signal.SIGKILL)

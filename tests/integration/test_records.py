@@ -99,7 +99,7 @@ def test_attestation_for_no_chain_is_refused(verify, honest):
 
 def test_recorded_answer_is_on_record(chain, verify, ledger, asked, attested):
     answer = answer_of(attested, asked)
-    ledger.record(asked, answer.proof, answer.instances, gas=GAS)
+    ledger.record(*answer.posted, gas=GAS)
     step = verify(attested)
     assert (step.number, step.status) == (12, "passed")
     assert f"on chain {chain.id} by {ledger.address}" in step.detail

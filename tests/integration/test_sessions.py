@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.eventually import eventually
 from tests.integration import bench
 from tests.unit.circuits.factories import is_alive
-from tests.waiting import eventually
 
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.errors import EngineCrashedError, EngineError, RangeError
@@ -62,7 +62,7 @@ def test_session_whose_child_was_killed_says_so(digits, session):
 
 
 def test_sample_of_another_size_does_not_reach_an_answer(digits, session):
-    with pytest.raises(EngineError, match="other sizes than those of the program"):
+    with pytest.raises(EngineError, match="sizes of the inputs differ from those of the program"):
         session.forward([[0] * 63])
 
 

@@ -47,7 +47,9 @@ def compiled(model, samples, folder, home, options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", stored.SHARED_MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "1l_mlp" else pytest.mark.nightly) for name in stored.SHARED_MODELS]
+)
 def test_shared_model_is_proven_and_answers_like_onnxruntime(home, tmp_path, name):
     model, data = files_of(name)
     samples = stored.samples_like(data, model, tmp_path)

@@ -1,9 +1,9 @@
 """Write what pytest and forge both read: `python -m tests.vectors.make_chain [--values]`.
 
-`values.json` holds contexts, model ids, request ids, layouts and decoded public values, computed by the Python side;
-both sides are compared with it, and a test makes it again. `digits.json` holds real proofs of the demo's model and
-one of the canary, for contracts at fixed addresses. They need a file of the hermez ceremony, and minutes; each run
-writes other proofs, so `--values` leaves them as they are.
+`values.json` holds contexts, model ids, request ids, and statements with the public values of ezkl, computed by the
+Python side; both sides are compared with it, and a test makes it again. `digits.json` holds real proofs of the demo's
+model and one of the canary, for contracts at fixed addresses. They need a file of the hermez ceremony, and minutes;
+each run writes other proofs, so `--values` leaves them as they are.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from pathlib import Path
 
 import numpy as np
 
-from zkinfer.chain import registration_of
-from zkinfer.circuits import Circuit, Home, field
+from zkinfer.circuits import Circuit, Home
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import keccak256, sha256
-from zkinfer.circuits.engines.base import slots_in_order
+from zkinfer.circuits.engines.ezkl import field
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.ezkl.instances import instances_of
+from zkinfer.circuits.keycache import KeyRing
 from zkinfer.circuits.recipe import CircuitIdentity
 from zkinfer.circuits.srs.bn254 import FIELD as Q
 from zkinfer.circuits.srs.ceremonies import CEREMONIES
-from zkinfer.circuits.tensors import TensorSpec, quantise
+from zkinfer.circuits.statement import Layout as StatementLayout
+from zkinfer.circuits.statement import Statement
+from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts.ezkl.solc import Solc
 from zkinfer.contracts.keccak import words
-from zkinfer.contracts.registration import VISIBILITIES, Registration, dedicated_selector
-from zkinfer.contracts.requests import ANY_INPUT, Request, commitment, listing_of
-from zkinfer.prover import Prover
-from zkinfer.verifier.encoding import from_base64
+from zkinfer.contracts.registration import VISIBILITIES, Layout, Registration, dedicated_selector
+from zkinfer.contracts.requests import ANY_INPUT, Request, input_commitment, listing_of
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -69,12 +70,11 @@ def dump(document) -> str:
 def values() -> dict:
     return {
         "contexts": [context_case(seed) for seed in range(8)],
-        "decoding": [decoding_case(element) for element in elements()],
         "decimals": [decimals_case(*case) for case in decimals()],
-        "layouts": [layout_case(*case) for case in layouts()],
         "models": [model_case(seed) for seed in range(4)],
         "requests": [request_case(seed) for seed in range(4)],
         "setups": {ceremony.name: setup_case(ceremony) for ceremony in CEREMONIES},
+        "statements": [statement_case(seed, *case) for seed, case in enumerate(statements())],
     }
 
 
@@ -84,7 +84,7 @@ def word(number: int) -> str:
 
 def mixed(seed: int, index: int, bits: int) -> int:
     """Numbers that look random and never change."""
-    return int.from_bytes(bytes.fromhex(commitment([seed, index])[2:]), "big") >> (256 - bits)
+    return int.from_bytes(keccak256(words([seed, index])).value, "big") >> (256 - bits)
 
 
 def context_case(seed: int) -> dict:
@@ -96,25 +96,12 @@ def context_case(seed: int) -> dict:
         mixed(seed, 4, 64),
     )
     numbers = {"chainId": word(context.chain_id), "expiry": word(context.expiry)}
-    return {**context.model_dump(by_alias=True), **numbers, "limbs": list(context.limbs)}
+    return {**context.model_dump(by_alias=True), **numbers, "hash": "0x" + context.hash.hex()}
 
 
 def context_of(chain_id: int, consumer: str, request_id: str, requester: str, expiry: int) -> Context:
     fields = {"chainId": chain_id, "consumer": consumer, "requestId": request_id}
     return Context.model_validate({**fields, "requester": requester, "expiry": expiry})
-
-
-def elements() -> list[int]:
-    half, p = 1 << 127, field.MODULUS
-    edges = [0, 1, half - 1, half, half + 1, p - half, p - half + 1, p - 1, p, p + 1, 2**256 - 1, p // 2, p // 2 + 1]
-    return edges + [mixed(seed, 0, 127) for seed in range(4)] + [p - mixed(seed, 1, 127) for seed in range(4)]
-
-
-def decoding_case(element: int) -> dict:
-    try:
-        return {"word": word(element), "ok": True, "value": str(field.decode(element))}
-    except field.InputError:
-        return {"word": word(element), "ok": False, "value": "0"}
 
 
 def decimals() -> list[tuple[int, int, int]]:
@@ -134,29 +121,46 @@ def decimals_case(value: int, scale: int, places: int) -> dict:
     return {"value": str(value), "scale": scale, "decimals": places, "result": str(value * 10**places >> scale)}
 
 
-def layouts() -> list[tuple[str, int, int]]:
-    return [("public", 64, 10), ("public", 1, 1), ("hashed", 2, 3), ("private", 0, 4)]
+def statements() -> list[tuple[str, int, list[int], list[int]]]:
+    """Visibility, width of inputs, inputs and outputs."""
+    least, most = -(2**63) + 1, 2**63 - 1
+    return [
+        ("public", 1, [0, 1, -1, 127, -128], [0, 1, -1]),
+        ("public", 2, [-32768, 32767], [least, most]),
+        ("public", 4, [2**31 - 1, -(2**31), 5], [7]),
+        ("public", 8, [2**63 - 1, -(2**63)], [least]),
+        ("hashed", 32, [field.MODULUS - 1, 0], [3, -4, most]),
+        ("private", 0, [], [-9, 9, least]),
+    ]
 
 
-def layout_case(visibility: str, inputs: int, outputs: int) -> dict:
-    """The engine's own order, seen from the contract."""
-    sizes = [inputs] if visibility == "public" else [7] * max(inputs, 1)
-    tensors = tuple(spec(f"x{i}", size, visibility) for i, size in enumerate(sizes))
-    slots = slots_in_order(tensors, (spec("y", outputs, "public"),))
-    start = {slot.role: slot.start for slot in reversed(slots)}
+def statement_case(seed: int, visibility: str, width: int, inputs: list[int], outputs: list[int]) -> dict:
+    """A statement, and the public values of ezkl for it."""
+    shape = {"visibility": visibility, "input_width": width, "signed": visibility == "public"}
+    layout = StatementLayout(**shape, inputs=len(inputs), outputs=len(outputs))
+    packed = b"".join(value.to_bytes(width, "big", signed=layout.signed) for value in inputs)
+    context = mixed(seed, 0, 256).to_bytes(32, "big")
+    proof = mixed(seed, 1, 253).to_bytes(32, "big") + b"halo2"
+    halo2, instances = instances_of(Statement(context, packed, tuple(outputs)), proof, layout)
     return {
-        "visibility": VISIBILITIES.index(visibility),
-        "inputs": inputs,
-        "outputs": outputs,
-        "contextAt": start["context"],
-        "inputAt": start.get("input", 0),
-        "outputAt": start["output"],
-        "instanceCount": sum(slot.count for slot in slots),
+        "layout": layout_fields(Layout(visibility, width, len(inputs), len(outputs))),
+        "context": "0x" + context.hex(),
+        "inputs": "0x" + packed.hex(),
+        "outputs": [str(value) for value in outputs],
+        "proof": "0x" + proof.hex(),
+        "halo2": "0x" + halo2.hex(),
+        "instances": [word(value) for value in instances],
     }
 
 
-def spec(name: str, size: int, visibility: str) -> TensorSpec:
-    return TensorSpec(name=name, dtype="float32", shape=(size,), scale=4, visibility=visibility)
+def layout_fields(layout: Layout) -> dict:
+    """As the contract names them."""
+    return dict(zip(("visibility", "inputWidth", "inputs", "outputs"), layout.fields, strict=True))
+
+
+def layout_of(fields: dict) -> Layout:
+    """The layout that `layout_fields` wrote."""
+    return Layout.of((fields["visibility"], fields["inputWidth"], fields["inputs"], fields["outputs"]))
 
 
 def model_case(seed: int) -> dict:
@@ -166,16 +170,14 @@ def model_case(seed: int) -> dict:
         model=f"sha256:{onnx[2:]}", network=f"sha256:{onnx[2:]}", verifying_key=f"keccak256:{digest}"
     )
     publisher, selector = f"0x{mixed(seed, 2, 160):040x}", mixed(seed, 3, 32).to_bytes(4, "big")
-    visibility, inputs, outputs = VISIBILITIES[seed % 3], mixed(seed, 4, 16), mixed(seed, 5, 16)
-    registration = Registration(onnx, key, visibility, inputs, outputs, selector=selector)
+    layout = Layout(VISIBILITIES[seed % 3], (1, 32, 0)[seed % 3], mixed(seed, 4, 16), mixed(seed, 5, 16))
+    registration = Registration(onnx, key, layout, selector=selector)
     return {
         "onnxDigest": onnx,
         "keyDigest": f"0x{digest}",
         "publisher": publisher,
         "selector": "0x" + selector.ljust(32, b"\0").hex(),
-        "visibility": seed % 3,
-        "inputs": inputs,
-        "outputs": outputs,
+        "layout": layout_fields(layout),
         "modelId": identity.model_id,
         "listing": listing_of(registration, publisher),
     }
@@ -244,9 +246,8 @@ def proofs() -> dict:
         base = Path(scratch)
         home = Home(base / "home", setup_search=canary.setup_folders())
         circuit = digits_circuit(base, home)
-        maker = Maker(circuit, home)
-        setup = home.setups.serving(circuit.manifest.program.log_rows, "hermez")
-        source = EzklEngine().evm_verifier(circuit.folder, setup.path, dedicated=True)
+        maker = Maker(Proving(circuit, home))
+        source = EzklEngine().evm_verifier(circuit.folder, maker.circuit.setup.path, dedicated=True)
         (base / "canary").mkdir()
         watched = canary.compiled(base / "canary", "hermez")
         return {
@@ -266,17 +267,36 @@ def proofs() -> dict:
             "onDedicated": maker.case(0, CONSUMER, REQUESTER, maker.dedicated),
             "lock": maker.case(0, LOCK, LOCK),
             "caller": maker.for_caller(1),
-            "canary": canary_case(watched, home),
+            "canary": canary_case(Proving(watched, home)),
         }
+
+
+class Proving:
+    """A circuit with its setup and its proving key."""
+
+    def __init__(self, circuit: Circuit, home: Home) -> None:
+        self.folder, self.program, self.manifest = circuit.folder, circuit.manifest.program, circuit.manifest
+        self.setup = home.setups.serving(self.program.setup_size, "hermez")
+        self.key = KeyRing().key_for(circuit, EzklEngine(), self.setup, home.keys)
+        self.onnx_digest = "0x" + self.manifest.identity.model.removeprefix("sha256:")
+
+    def prove(self, array: np.ndarray, context: Context):
+        """The engine's proof for its one input."""
+        integers = quantise(array, self.program.inputs[0])
+        return EzklEngine().prove(self.folder, self.program, self.setup.path, self.key, [integers], context.hash)
 
 
 class Maker:
     """Makes requests and proofs of one circuit."""
 
-    def __init__(self, circuit: Circuit, home: Home) -> None:
+    def __init__(self, circuit: Proving) -> None:
         self.circuit = circuit
-        self.prover = Prover(home=home)
-        self.registration = registration_of(circuit)
+        layout = circuit.program.layout
+        self.registration = Registration(
+            circuit.onnx_digest,
+            EzklEngine().evm_key(circuit.folder),
+            Layout(layout.visibility, layout.input_width, layout.inputs, layout.outputs),
+        )
         self.listing = listing_of(self.registration, PUBLISHER)
         selector = dedicated_selector(self.registration.key_digest)
         self.dedicated = listing_of(replace(self.registration, selector=selector), PUBLISHER)
@@ -288,11 +308,10 @@ class Maker:
         return {
             "key": "0x" + self.registration.key.hex(),
             "keyDigest": "0x" + identity.verifying_key.removeprefix("keccak256:"),
-            "onnxDigest": "0x" + identity.model.removeprefix("sha256:"),
-            "modelId": self.circuit.model_id,
+            "onnxDigest": self.circuit.onnx_digest,
+            "modelId": identity.model_id,
             "listing": self.listing,
-            "inputs": self.registration.inputs,
-            "outputs": self.registration.outputs,
+            "layout": layout_fields(self.registration.layout),
         }
 
     def case(self, number: int, consumer: str, requester: str, listing: str | None = None) -> dict:
@@ -315,28 +334,35 @@ class Maker:
 
     def for_caller(self, number: int) -> dict:
         """A proof for a caller of the ERC-7992 adapter."""
-        asked = commitment([int(self.listing, 16), int(self.commitment(number), 16)])
+        asked = "0x" + keccak256(words([self.listing, self.commitment(number)])).hex
         context = context_of(CHAIN_ID, ADAPTER, asked, REQUESTER, 0)
         return {"inputCommitment": self.commitment(number), **self.proven(number, context)}
 
     def commitment(self, number: int) -> str:
-        integers = quantise(self.images[number], self.circuit.manifest.program.inputs[0])
-        return commitment(field.encode(integer) for integer in integers)
+        program = self.circuit.program
+        return input_commitment(program.layout.pack(quantise(self.images[number], program.inputs[0])))
 
     def proven(self, number: int, context: Context) -> dict:
-        return proven(self.prover.prove(self.circuit, {"image": self.images[number]}, context))
+        proof = self.circuit.prove(self.images[number], context)
+        return proven(proof, proof.statement.inputs)
 
 
-def proven(attestation) -> dict:
-    predicate = attestation.statement.predicate
-    proof = from_base64(predicate.proof, "proof")
-    return {"proof": "0x" + proof.hex(), "instances": list(predicate.instances)}
+def proven(proof, inputs: bytes) -> dict:
+    """A statement and its proof."""
+    return {
+        "context": "0x" + proof.statement.context.hex(),
+        "inputs": "0x" + inputs.hex(),
+        "outputs": [str(value) for value in proof.statement.outputs],
+        "proof": "0x" + proof.data.hex(),
+    }
 
 
-def canary_case(circuit: Circuit, home: Home) -> dict:
-    """A true answer of the canary: max(-3, 0)."""
+def canary_case(circuit: Proving) -> dict:
+    """A true answer of the canary, max(-3, 0), written as its adapter writes it: in eight bytes."""
     context = context_of(0, address(0), word(1), address(0), 0)
-    return proven(Prover(home=home).prove(circuit, {"x": np.array([-3.0], dtype=np.float32)}, context))
+    proof = circuit.prove(np.array([-3.0], dtype=np.float32), context)
+    (integer,) = circuit.program.layout.unpack(proof.statement.inputs)
+    return proven(proof, integer.to_bytes(8, "big", signed=True))
 
 
 if __name__ == "__main__":

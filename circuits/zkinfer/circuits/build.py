@@ -13,9 +13,9 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.engines.base import Program
 from zkinfer.circuits.errors import CircuitError, EngineError, JsonError, ModelError, UnsupportedModelError
-from zkinfer.circuits.frontend import NORMALISER, model_digest, normalise_model
+from zkinfer.circuits.frontend import NORMALISER, model_digest
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, SetupIdentity, Sha256
-from zkinfer.circuits.storage import own_directory, refuse_shared, staged_folder
+from zkinfer.circuits.storage import ensure_private_dir, refuse_shared, staged_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,10 +68,10 @@ def assemble(
     """
     engine.check_run_arguments(run_arguments)
     network = folder / "network.onnx"
-    normal = normalise_model(model, network, dimensions=dimensions, input_visibility=input_visibility)
+    normal = engine.lower(model, network, dimensions=dimensions, input_visibility=input_visibility)
     program = engine.build(network, normal.inputs, normal.outputs, run_arguments, folder)
-    if program.log_rows > setup.k:
-        raise EngineError(f"The program has 2^{program.log_rows} rows, and the setup only 2^{setup.k} powers.")
+    if program.setup_size > setup.k:
+        raise EngineError(f"The program needs a trusted setup of size {program.setup_size}; this one has {setup.k}.")
     keys = engine.make_keys(folder, setup.path, proving_key)
     recipe = Recipe(
         engine=engine.id,
@@ -144,14 +144,14 @@ def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup,
         )
     digest = str(model_digest(model))
     key = {"model": digest, "recipe": recipe.model_dump(mode="json", by_alias=True)}
-    entry = own_directory(cache) / sha256(canonical.dump(key)).hex
+    entry = ensure_private_dir(cache) / sha256(canonical.dump(key)).hex
     if not entry.exists():
         _fill(entry, model, digest, recipe, engine=engine, setup=setup)
     return _read(entry)
 
 
 def _fill(entry: Path, model: Path, digest: str, recipe: Recipe, *, engine: Engine, setup: TrustedSetup) -> None:
-    with staged_folder(entry, lost_race_is_fine=True) as staging:
+    with staged_folder(entry, exist_ok=True) as staging:
         made = assemble_again(model, staging, recipe, engine=engine, setup=setup)
         if made.identity.model != digest:
             raise ModelError(f"{model} changed while it was read.", "Nothing else may write to it; verify again.")

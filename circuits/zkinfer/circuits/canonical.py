@@ -1,8 +1,8 @@
-"""Strict JSON: one document has one byte string, and nothing ambiguous is accepted.
+"""Strict and canonical JSON: every document has exactly one encoding, and ambiguous input is rejected.
 
-Writers differ in how they treat duplicate keys, NaN and key order, and such differences have been used to show
-one document to a checker and another to a user. So we write one canonical form and, where a document is signed or
-digested, accept only that form.
+Parsers differ in how they treat duplicate keys, NaN and key order, and such differences have been used to show one
+document to a checker and another to a user. Documents are written in one canonical form, and documents that are signed
+or hashed are accepted in that form only. The limits hold whatever the interpreter's recursion limit is.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 
 def dump(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """Write JSON as ASCII bytes with sorted keys and no spaces; NaN and infinities raise ValueError."""
+    """Encode JSON as ASCII with sorted keys and no spaces; raises ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def load(data: bytes, *, max_bytes: int, what: str, max_values: int = MAX_VALUES) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON strictly.
+    """Parse JSON strictly.
 
     Args:
         data: the document; must be UTF-8 without a byte-order mark.
-        max_bytes: refused above this size.
+        max_bytes: upper limit of its size.
         what: the document's name in error messages, for instance "manifest".
-        max_values: refused where it holds more values than this; millions of tiny ones take gigabytes as objects.
+        max_values: upper limit of the number of values; millions of small ones take gigabytes as objects.
 
     Raises:
         JsonError: too large, not UTF-8, not JSON, nested too deeply, a duplicate key, NaN or an infinity.
@@ -59,12 +59,12 @@ def load(data: bytes, *, max_bytes: int, what: str, max_values: int = MAX_VALUES
 
 
 def load_canonical(data: bytes, *, max_bytes: int, what: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON strictly and accept only the byte string that `dump` would write."""
+    """Parse JSON strictly, and accept only the encoding that `dump` writes."""
     value = load(data, max_bytes=max_bytes, what=what)
     if dump(value) != data:
         raise JsonError(
             f"The {what} is not in canonical form.",
-            "It was edited or written by other software: keys must be sorted, with no spaces and no final newline.",
+            "It was edited or written by other software: keys must be sorted, without spaces and final newline.",
         )
     return value
 
@@ -98,7 +98,7 @@ def _finite(what: str) -> Any:  # noqa: ANN401 - a hook for json.loads
 
 
 def _refuse_hostile(data: bytes, what: str, max_values: int) -> None:
-    """Refuse what would cost the parser more than it is worth, before it sees it."""
+    """Check the limits of depth and number of values before the parser runs."""
     brackets = data.count(b"[") + data.count(b"{")
     if brackets + data.count(b",") > max_values:
         raise JsonError(f"The {what} holds more than {max_values:,} values.")

@@ -14,18 +14,18 @@ from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError, SetupError
 from zkinfer.circuits.evaluate import judge, prove_once
 from zkinfer.circuits.fidelity import Budget
-from zkinfer.circuits.frontend import Workload, inspect_model, normalise_model
+from zkinfer.circuits.frontend import Workload, inspect_model
 from zkinfer.circuits.keycache import keep_proving_key
 from zkinfer.circuits.labels import LabelSource
 from zkinfer.circuits.manifest import ChoiceReport, CostReport, FidelityReport, KeySizes, Manifest, rounded
-from zkinfer.circuits.progress import NOBODY, Observer, Stages
+from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages
 from zkinfer.circuits.recipe import INSECURE_DEV
-from zkinfer.circuits.samples import gather
+from zkinfer.circuits.samples import load_samples
 from zkinfer.circuits.sandbox.child import PARSING, Limits
 from zkinfer.circuits.sandbox.resources import usable_memory
 from zkinfer.circuits.speed import known_speed, measured_speed
 from zkinfer.circuits.srs import MAX_DEV_LOG_ROWS
-from zkinfer.circuits.storage import own_directory, private_directory, staged_folder
+from zkinfer.circuits.storage import ensure_private_dir, private_directory, staged_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +101,7 @@ def compile_model(
     home: Home,
     calibration: Path | None = None,
     options: CompileOptions | None = None,
-    observer: Observer = NOBODY,
+    observer: Observer = NULL_OBSERVER,
 ) -> Compiled:
     """Compile an ONNX file into the circuit folder `out`, and keep its proving key in the user's cache.
 
@@ -128,10 +128,10 @@ def compile_model(
     _refuse_without_labels(options, calibration)
     memory = min(usable_memory(), sys.maxsize if options.max_memory is None else options.max_memory)
     work = _Compilation(engine.within(memory), home, options, Stages(observer), memory)
-    with private_directory(own_directory(home.keys)) as scratch:
+    with private_directory(ensure_private_dir(home.keys)) as scratch:
         with staged_folder(out) as staging:
             made = work.compile_into(staging, scratch, model, calibration)
-        keep_proving_key(scratch / _KEY, made.manifest.digest, home.keys)
+        keep_proving_key(work.key_in(scratch), made.manifest.digest, home.keys)
     return Compiled(
         circuit=Circuit.open(out),
         timings=work.stages.seconds,
@@ -183,7 +183,7 @@ class _Compilation:
             fidelity, headroom = judge(self.engine, scratch / "trial", program, tuned.run_arguments, judging)
             shortfall = self._shortfall(fidelity, tuned)
         with stage("setup") as progress:
-            setup = self.home.setups.serving(program.log_rows, self.options.setup, progress)
+            setup = self.home.setups.serving(program.setup_size, self.options.setup, progress)
             cost = self._cost_under(setup, program, cost, scratch / "trial", speed)
         with stage("keys"):
             made = self._assemble(staging, scratch, tuned.run_arguments, setup)
@@ -191,7 +191,7 @@ class _Compilation:
                 what = _differing(program, made.program)
                 raise EngineError(f"The engine made another program of the same network the second time: {what}.")
         with stage("prove"):
-            prove_once(self.engine, made, setup, scratch / _KEY, judging)
+            prove_once(self.engine, made, setup, self.key_in(scratch), judging)
         report = FidelityReport.of(fidelity, judging.kind)
         choice = ChoiceReport.of(self.options.budget, samples=len(tuning), kept=not shortfall)
         manifest = _manifest(made, normal, report, choice, headroom, cost, staging)
@@ -199,16 +199,20 @@ class _Compilation:
         _make_readable(staging)
         return _Made(manifest, tuned, cost, shortfall)
 
+    def key_in(self, scratch: Path) -> Path | None:
+        """Where the proving key is made; None where the engine needs none."""
+        return scratch / _KEY if self.engine.needs_proving_key else None
+
     def _cost_under(self, setup: TrustedSetup, program: Program, cost: Cost, folder: Path, speed: Speed) -> Cost:
         """What a larger setup than the circuit needs adds to every proof, and what would help."""
-        if setup.k <= program.log_rows:
+        if setup.k <= program.setup_size:
             return cost
         shrunk = self.engine.work(folder, setup.k).at(speed)
         more = shrunk.prove_seconds - cost.prove_seconds
         if more > 0:
-            cure = f"; `zkinfer setup fetch {program.log_rows}` gets one of the right size"
+            cure = f"; `zkinfer setup fetch {program.setup_size}` gets one of the right size"
             self.stages.observer.note(
-                f"the trusted setup at hand has 2^{setup.k} rows; cutting it down takes {more:.1f} s of each proof"
+                f"the trusted setup at hand has 2^{setup.k} powers; cutting it down takes {more:.1f} s of each proof"
                 + ("" if setup.is_insecure_dev else cure)
             )
         return shrunk
@@ -227,7 +231,7 @@ class _Compilation:
     def _samples(self, model: Path, normal: NormalisedModel, calibration: Path | None) -> tuple[Samples, Samples]:
         labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
         with self._reading(normal.workload):
-            return gather(model, normal.inputs, normal.outputs, calibration, labels, limits=self._parsing)
+            return load_samples(model, normal.inputs, normal.outputs, calibration, labels, limits=self._parsing)
 
     @property
     def _parsing(self) -> Limits:
@@ -247,7 +251,7 @@ class _Compilation:
         copy.write_bytes(model.read_bytes())
         options = self.options
         with self._reading(workload):
-            normal = normalise_model(
+            normal = self.engine.lower(
                 copy,
                 network,
                 dimensions=options.dimensions,
@@ -277,7 +281,7 @@ class _Compilation:
             samples=tuning.inputs,
             reference=tuning.outputs,
             budget=self.options.budget,
-            max_log_rows=_largest(self.options, self.home),
+            max_setup_size=_largest(self.options, self.home),
             max_memory=self.options.max_memory,
             workload=normal.workload,
             labels=tuning.labels,
@@ -303,7 +307,7 @@ class _Compilation:
         program = self.engine.build(request.network, request.inputs, request.outputs, arguments, folder)
         cost = self.engine.work(folder).at(request.speed)
         refuse_too_costly(cost, self.memory, request.workload)
-        self.stages.observer.note(f"{program.rows:,} rows in 2^{program.log_rows}: {cost.describe()}")
+        self.stages.observer.note(f"{program.describe_figures()}: {cost.describe()}")
         return program, cost
 
     def _assemble(self, staging: Path, scratch: Path, arguments: RunArguments, setup: TrustedSetup) -> Assembly:
@@ -315,7 +319,7 @@ class _Compilation:
             setup=setup,
             dimensions=self.options.dimensions,
             input_visibility=self.options.input_visibility,
-            proving_key=scratch / _KEY,
+            proving_key=self.key_in(scratch),
         )
 
 
@@ -359,7 +363,7 @@ def _manifest(
         recipe=made.recipe,
         program=made.program,
         keys=KeySizes(
-            proving_key=str(made.keys.proving_key),
+            proving_key=None if made.keys.proving_key is None else str(made.keys.proving_key),
             proving_key_bytes=made.keys.proving_key_bytes,
             verifying_key_bytes=made.keys.verifying_key_bytes,
             proof_bytes=made.keys.proof_bytes,

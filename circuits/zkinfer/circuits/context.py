@@ -1,8 +1,7 @@
 """What a proof was made for: one request, of one requester, for one consumer on one chain, until a time.
 
-The context is hashed into `ctx`, five public integers of 26 bits that every circuit takes beside its inputs. They
-are part of the proof's transcript, so a proof made for one request cannot serve another. A contract recomputes
-the same value with `keccak256(abi.encode(chainId, consumer, requestId, requester, expiry))`.
+Its hash is part of every statement, so a proof made for one request cannot serve another. A contract computes the same
+value with `keccak256(abi.encode(chainId, consumer, requestId, requester, expiry))`.
 """
 
 from __future__ import annotations
@@ -15,12 +14,9 @@ from pydantic.alias_generators import to_camel
 
 from zkinfer.circuits.digest import keccak256
 
-LIMBS = 5
-LIMB_BITS = 26  # every limb passes the narrowest range check in use, 512^3 = 2^27
-
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
 Word = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
-NOBODY = "0x" + "00" * 20
+ZERO_ADDRESS = "0x" + "00" * 20
 
 
 class Context(BaseModel):
@@ -33,9 +29,9 @@ class Context(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
 
     chain_id: Annotated[int, Field(ge=0, lt=1 << 256, alias="chainId")] = 0
-    consumer: Address = NOBODY
+    consumer: Address = ZERO_ADDRESS
     request_id: Annotated[Word, Field(alias="requestId")]
-    requester: Address = NOBODY
+    requester: Address = ZERO_ADDRESS
     expiry: Annotated[int, Field(ge=0, lt=1 << 64)] = 0
 
     @classmethod
@@ -56,8 +52,6 @@ class Context(BaseModel):
         return b"".join(field.to_bytes(32, "big") for field in fields)
 
     @property
-    def limbs(self) -> tuple[int, ...]:
-        """The first 130 bits of the hash as five 26-bit integers, most significant first."""
-        top = int.from_bytes(keccak256(self.abi_encoded).value, "big") >> (256 - LIMBS * LIMB_BITS)
-        mask = (1 << LIMB_BITS) - 1
-        return tuple(top >> (LIMB_BITS * place) & mask for place in reversed(range(LIMBS)))
+    def hash(self) -> bytes:
+        """The 32 bytes that a statement carries: keccak256 of `abi_encoded`."""
+        return keccak256(self.abi_encoded).value

@@ -1,4 +1,4 @@
-"""What a circuit costs, in the same terms for every engine, and which costs are refused before they are paid."""
+"""The cost of a circuit in terms that hold for every engine, and the rejection of circuits that exceed a limit."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _CURE = (
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast one machine is with one engine, measured once (see `speeds`): `seconds = start + rate * work`.
+    """The speed of one machine with one engine, measured once (see `speed`): `seconds = start + rate * work`.
 
-    Large circuits keep several cores busier than small ones. The rates hold up to a `small` amount of work; from a
-    `large` one on they are `gain` times as much, and between the two they go with the logarithm of the work.
+    Large circuits use several cores better than small ones. The rates hold up to the amount of work `small`; from
+    `large` on they are multiplied by `gain`, and in between they are interpolated by the logarithm of the work.
     """
 
     keys_start: float
@@ -40,30 +40,30 @@ class Speed:
     gain: float = 1.0
 
     def keys_seconds(self, work: float) -> float:
-        """Wall time that the keys take, whose work is given."""
+        """Wall time in seconds of key generation with this much work."""
         return self.keys_start + self.keys_rate * self.share(work) * work
 
     def prove_seconds(self, work: float) -> float:
-        """Wall time that a proof takes, whose work is given."""
+        """Wall time in seconds of a proof with this much work."""
         return self.prove_start + self.prove_rate * self.share(work) * work
 
     def share(self, work: float) -> float:
-        """What of the small circuits' rate a unit of so much work takes."""
+        """The factor on the rate of small circuits at this much work."""
         if self.small < work < self.large:
             return 1.0 + (self.gain - 1.0) * math.log(work / self.small) / math.log(self.large / self.small)
         return self.gain if work >= self.large else 1.0
 
 
 REFERENCE_SPEED = Speed(keys_start=0.2, keys_rate=0.6, prove_start=0.1, prove_rate=0.6)
-"""Two cores of the machine on which the engines' units of work were fitted; for bounds, not for promises."""
+"""Two cores of the machine on which the units of work were fitted; for bounds, not for estimates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The part of a cost that is the same on every machine.
+    """The machine-independent part of a cost.
 
-    `keys` and `prove` are in an engine's own unit, about one second of one core; `memory_bytes` is the peak of either;
-    `gas` is for one transaction that checks a proof on an EVM chain.
+    `keys` and `prove` are in the engine's own unit, about one second of one core; `memory_bytes` is the peak of both;
+    `gas` is that of one transaction that verifies a proof on an EVM chain.
     """
 
     keys: float
@@ -74,7 +74,7 @@ class Work:
     gas: int
 
     def at(self, speed: Speed) -> Cost:
-        """The same with the seconds of wall time that it takes on a machine."""
+        """The cost on a machine of this speed."""
         return Cost(
             work=self,
             keys_seconds=speed.keys_seconds(self.keys),
@@ -82,20 +82,20 @@ class Work:
         )
 
     def by(self, objective: Objective) -> float:
-        """What an objective wants small."""
+        """The figure that an objective minimises."""
         return {"latency": self.prove, "gas": float(self.gas), "memory": float(self.memory_bytes)}[objective]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Predicted cost on one machine: work, and seconds of wall time for the keys (once) and for each proof."""
+    """Predicted cost on one machine: work, and wall time in seconds for the keys (once) and for each proof."""
 
     work: Work
     keys_seconds: float
     prove_seconds: float
 
     def describe(self) -> str:
-        """One line for a person."""
+        """One line to display."""
         work = self.work
         return (
             f"keys in about {duration(self.keys_seconds)}, a proof in about {duration(self.prove_seconds)}, "
@@ -106,28 +106,32 @@ class Cost:
 
 @contextmanager
 def refusing_exhaustion(max_memory: int, workload: Workload) -> Iterator[None]:
-    """In this block a process that runs out of memory or time before there is a cost means a model that is too costly.
+    """Translate exhausted memory or time, before the cost of a model is known, to TooCostlyError.
+
+    Args:
+        max_memory: the limit in bytes, for the message.
+        workload: of the model, for the message.
 
     Raises:
-        TooCostlyError: with the limit, and what the model computes.
+        TooCostlyError: with the limit and the heaviest layers of the model.
     """
     try:
         yield
     except (EngineMemoryError, EngineTimeoutError) as err:
         raise TooCostlyError(
-            f"Already reading or laying out this model takes more memory or time than it may: {err.cause} "
+            f"Reading or laying out this model exceeds the limit of memory or time: {err.cause} "
             f"{size(max_memory)} may be used. {workload.costliest_layers()}".strip(),
             _CURE,
         ) from err
 
 
 def refuse_too_costly(cost: Cost, max_memory: int, workload: Workload) -> None:
-    """Raise TooCostlyError where a circuit would need more memory than it may have.
+    """Raise TooCostlyError if the predicted memory of a circuit exceeds the limit.
 
     Args:
-        cost: predicted.
-        max_memory: bytes.
-        workload: names the layers that cost most.
+        cost: the prediction.
+        max_memory: the limit in bytes.
+        workload: of the model; the message names its heaviest layers.
     """
     if cost.work.memory_bytes <= max_memory:
         return
@@ -140,7 +144,7 @@ def refuse_too_costly(cost: Cost, max_memory: int, workload: Workload) -> None:
 
 
 def size(count: float) -> str:
-    """Bytes for a person."""
+    """A number of bytes with a readable unit."""
     for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:,.3g} {name}" if count < 999.5 * unit else f"{count / unit:,.0f} {name}"
@@ -148,7 +152,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for a person."""
+    """A number of seconds with a readable unit."""
     for unit, name in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:,.0f} {name}"

@@ -1,4 +1,4 @@
-"""Digests that carry their algorithm."""
+"""Digests with their algorithm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEXT = re.compile(r"(sha256|keccak256):([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A 32-byte digest and the algorithm that made it, written `sha256:<64 lower-case hex digits>`."""
+    """A 32-byte digest and its algorithm, written `sha256:<64 lower-case hex digits>`."""
 
     algorithm: Algorithm
     value: bytes
@@ -31,7 +31,7 @@ class Digest:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the written form; raises InputError for anything else, upper-case digits included."""
+        """Parse the written form; raises InputError for anything else, upper-case digits included."""
         match = _TEXT.fullmatch(text)
         if match is None:
             raise InputError(f"{text[:80]!r} is not a digest.", "Write it as sha256:<64 lower-case hex digits>.")
@@ -53,7 +53,7 @@ def sha256(data: bytes) -> Digest:
 
 
 def sha256_file(path: Path, beat: Callable[[], object] = lambda: None) -> Digest:
-    """Hash a file with SHA-256 without holding it in memory; `beat` is called many times a second meanwhile."""
+    """Hash a file with SHA-256 in chunks; `beat` is called many times a second meanwhile."""
     state = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

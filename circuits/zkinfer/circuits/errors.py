@@ -1,18 +1,34 @@
 """The error tree of zkinfer, on one screen.
 
-Every error says its `cause` (what is wrong) and, where there is one, its `cure` (what to do about it).
-Classes are cut by who can act: the caller (`InputError`), the operator of trusted setups (`SetupError`),
-the owner of a circuit folder (`CircuitError`), whoever runs the engine (`EngineError`), whoever asks for proofs
-(`JobError`), the operator of the disk and the database (`StoreError`). The verifier's refusals
-(`zkinfer.verifier.errors`) hang from the same root.
+Every error has a `cause` (what is wrong) and, if there is one, a `cure` (what to do about it). Classes are divided by
+who can act: the caller (`InputError`), the operator of trusted setups (`SetupError`), the owner of a circuit folder
+(`CircuitError`), and the operator of the engine (`EngineError`). The errors of jobs (`zkinfer.prover.errors`) and the
+verifier's rejections (`zkinfer.verifier.errors`) have the same root.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 
 def why(err: OSError) -> str:
     """What the operating system said, as the end of a sentence: `permission denied`."""
     return (err.strerror or "error").lower()
+
+
+class Explained(Protocol):
+    """An error that says its cause and its cure; those of `zkinfer.contracts`, which have another root, do as well."""
+
+    cause: str
+    cure: str
+
+
+def describe(error: Explained) -> dict[str, str]:
+    """The JSON form of an error: its class, cause and cure."""
+    return error_document(type(error).__name__, error.cause, error.cure)
+
+
+def error_document(kind: str, cause: str, cure: str = "") -> dict[str, str]:
+    """The JSON form of an error of any kind."""
+    return {"type": kind, "cause": cause, "cure": cure}
 
 
 class ZkinferError(Exception):
@@ -28,7 +44,7 @@ class ZkinferError(Exception):
 
 
 class InputError(ZkinferError):
-    """Something the caller handed in cannot be used."""
+    """An argument or file of the caller cannot be used."""
 
 
 class ModelError(InputError):
@@ -40,11 +56,11 @@ class ModelTooLargeError(ModelError):
 
 
 class UnsupportedModelError(ModelError):
-    """The ONNX file is sound but asks for something no circuit can take; the message names the cure."""
+    """The ONNX file is valid but has something that circuits do not support; the message names the cure."""
 
 
 class TooCostlyError(ModelError):
-    """The circuit of this model would take more memory than it may; the message has the numbers and the layers."""
+    """The circuit of this model would exceed the memory limit; the message has the figures and the heaviest layers."""
 
 
 class DataError(InputError):
@@ -52,19 +68,19 @@ class DataError(InputError):
 
 
 class JsonError(InputError):
-    """A document is not the strict JSON it must be: duplicate keys, NaN, wrong encoding, over its cap."""
+    """A document is not strict JSON: duplicate keys, NaN, a wrong encoding, or over a limit."""
 
 
 class SetupError(ZkinferError):
-    """A trusted setup is missing, too small, unknown, damaged or not what it claims to be."""
+    """A trusted setup is missing, too small, unknown, damaged or of another ceremony than it claims."""
 
 
 class CircuitError(ZkinferError):
-    """A circuit folder is missing, incomplete or not what its manifest says."""
+    """A circuit folder is missing, incomplete or differs from its manifest."""
 
 
 class EngineError(ZkinferError):
-    """The proving engine refused or failed."""
+    """The proving engine failed or rejected its input."""
 
 
 class EngineCrashedError(EngineError):
@@ -76,23 +92,23 @@ class EngineTimeoutError(EngineError):
 
 
 class EngineMemoryError(EngineError):
-    """The engine's process ran out of the memory it was allowed."""
+    """The engine's process exceeded its memory limit."""
 
 
 class ProofRejectedError(EngineError):
-    """The engine says this proof does not verify."""
+    """The proof does not verify."""
 
 
 class AnswerMismatchError(EngineError):
-    """The proof is sound, but about another answer than the one that was given."""
+    """The proof is valid, but for another answer than the one that was given."""
 
 
 class RangeError(EngineError):
-    """A value left the range the circuit can represent; no sound proof exists for this input."""
+    """A value exceeds the range of the circuit; no sound proof exists for this input."""
 
 
 class BudgetError(EngineError):
-    """No circuit, or not the one that was made, keeps the model's accuracy; `options` were weighed, if any."""
+    """No circuit, or not the compiled one, meets the accuracy budget; `options` are the settings that were tried."""
 
     def __init__(self, cause: str, cure: str = "", options: tuple[Any, ...] = ()) -> None:
         super().__init__(cause, cure)
@@ -100,4 +116,4 @@ class BudgetError(EngineError):
 
 
 class StoppedError(ZkinferError):
-    """Whoever asked for the work stopped it; nobody's fault."""
+    """The work was cancelled by its caller."""

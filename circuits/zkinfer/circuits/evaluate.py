@@ -40,15 +40,17 @@ def judge(
     return measure(outputs, answers, judging.outputs, labels=judging.labels, indices=judging.indices), headroom
 
 
-def prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path, judging: Samples) -> None:
+def prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path | None, judging: Samples) -> None:
     """A circuit is published only after a proof of it has held."""
     inputs = quantise_sample(judging.one(0), made.program.inputs)
     context = Context.offline()
-    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.limbs)
+    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.hash)
     require_statement(
         proof,
         engine=engine,
+        folder=made.folder,
         program=made.program,
+        setup=setup.path,
         proof_bytes=made.keys.proof_bytes,
         inputs=inputs,
         context=context,

@@ -1,7 +1,7 @@
-"""How close a circuit's answers are to the float model's, and how close its owner wants them.
+"""Fidelity of a circuit to the float model, and the budget that its owner sets for it.
 
-An error is the absolute difference of one output number. A *relative* error is that, divided by the largest magnitude
-that the float model gives in the same output over all samples: 0.01 is 1 % of the output's range.
+An error is the absolute difference of one output number. A *relative* error is divided by the largest magnitude of the
+same output of the float model over all samples: 0.01 is 1 % of the output's range.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ERROR_EDGES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
-"""Where the bins of every histogram of relative errors meet: half decades. The outer two bins are open."""
+"""The bin edges of every histogram of relative errors, in half decades; the outer bins are open."""
 MAX_WORST = 5
 _TINY = 1e-9  # the range of an output of zeros
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """The shares of samples whose true class the float model and the circuit give in `output`."""
+    """The shares of samples for which the float model and the circuit predict the true class in `output`."""
 
     output: str
     model: float
@@ -41,13 +41,13 @@ class Accuracy:
 
     @property
     def drop(self) -> float:
-        """What the circuit loses; negative where it gains."""
+        """The loss of the circuit; negative for a gain."""
         return self.model - self.circuit
 
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """A sample, counted from 0 as it lies in the data file, its largest relative error, and whether it agrees."""
+    """A sample's index in the data file, from 0, its largest relative error, and whether the answers agree."""
 
     sample: int
     error: float
@@ -58,11 +58,11 @@ class Worst:
 class Fidelity:
     """Agreement of circuit and float model over `samples` inferences.
 
-    `agreement` is the share of samples in which every output of several numbers has its largest number at the
-    same place, and every integer output is equal. `error_p50` to `error_max` are quantiles of the relative errors of
-    all output numbers, and `histogram` counts them between the `ERROR_EDGES`. `absolute_max` is the largest
-    difference of all, in the output's own units. `worst` holds at most `MAX_WORST` samples, those with another answer
-    first, then by error; none without any error. `accuracy` is None where there are no labels.
+    `agreement` is the share of samples for which every output of several numbers has the same argmax and every integer
+    output is equal. `error_p50` to `error_max` are quantiles of the relative errors of all output numbers, and
+    `histogram` counts them between the `ERROR_EDGES`. `absolute_max` is the largest difference in the output's own
+    units. `worst` holds at most `MAX_WORST` samples with errors: first those that disagree, then by error. `accuracy`
+    is None without labels.
     """
 
     samples: int
@@ -79,16 +79,16 @@ class Fidelity:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a circuit may lose against the float model; all of it holds at once.
+    """The permitted loss of a circuit against the float model; all limits apply together.
 
     Args:
-        min_agreement: share of samples whose answer must stay the same, 0..1.
-        max_error: most that the 99th percentile of the relative errors may be, 0..1.
-        max_absolute_error: most that any output number may differ, in the output's own units.
-        max_accuracy_drop: most that the share of samples with the true class may fall, 0..1; needs labels.
+        min_agreement: lower limit of the agreement, 0..1.
+        max_error: upper limit of the 99th percentile of the relative errors, 0..1.
+        max_absolute_error: upper limit of the difference of any output number, in the output's own units.
+        max_accuracy_drop: upper limit of the drop in accuracy, 0..1; needs labels.
 
     Raises:
-        InputError: a share beyond 0..1, or an error that is negative or no number.
+        InputError: a share outside 0..1, or an error that is negative or not finite.
     """
 
     min_agreement: float = 0.99
@@ -102,10 +102,10 @@ class Budget:
         _refuse_beyond("max_absolute_error", self.max_absolute_error, math.inf)
 
     def with_margin(self, samples: int) -> Budget:
-        """What to hold the samples that choose to, so that others keep the budget: the fewer, the less is allowed.
+        """A stricter budget for the calibration samples, so that held-out samples meet this one.
 
-        Of every loss a share of sqrt(samples) / (2 + sqrt(samples)): half with 4 samples, four fifths with 64. A rule
-        that allows all goes on allowing it.
+        Every permitted loss is multiplied by sqrt(samples) / (2 + sqrt(samples)): a half for 4 samples, four fifths for
+        64. A limit that permits everything is kept.
         """
         share = math.sqrt(samples) / (2 + math.sqrt(samples))
         drop, absolute = self.max_accuracy_drop, self.max_absolute_error
@@ -117,17 +117,17 @@ class Budget:
         )
 
     def met_by(self, fidelity: Fidelity) -> bool:
-        """Whether nothing is missed."""
+        """Whether every limit holds."""
         return not self.shortfall(fidelity)
 
     def shortfall(self, fidelity: Fidelity) -> str:
-        """All that is missed, in one sentence; empty where the budget is met."""
+        """One sentence on all limits that are exceeded; empty if the budget is met."""
         missed = "; ".join(self._missed(fidelity))
         return f"{missed[0].upper()}{missed[1:]}." if missed else ""
 
     def _missed(self, found: Fidelity) -> Iterator[str]:
         if found.agreement < self.min_agreement:
-            yield f"{_percent(found.agreement)} of the answers stay the same, and {_percent(self.min_agreement)} must"
+            yield f"{_percent(found.agreement)} of the answers agree, and {_percent(self.min_agreement)} must"
         if found.error_p99 > self.max_error:
             error, most = _percent(found.error_p99), _percent(self.max_error)
             yield f"the error is {error} of the range (99th percentile), and {most} is allowed"
@@ -141,7 +141,7 @@ class Budget:
             yield "the accuracy is unknown without labels"
         elif accuracy.drop > most + _TINY:  # a difference of two shares is exact to the last bits only
             fall = f"from {_percent(accuracy.model)} to {_percent(accuracy.circuit)}"
-            yield f"the accuracy falls {fall}, and {_percent(most)} less is allowed"
+            yield f"the accuracy drops {fall}, and a drop of {_percent(most)} is allowed"
 
 
 def _part(share: float, allowed: float) -> float:
@@ -170,10 +170,10 @@ def measure(
 
     Args:
         outputs: the circuit's outputs, in the order of the answers.
-        answers: at least one sample.
-        reference: by the outputs' names.
+        answers: of the circuit, for at least one sample.
+        reference: the float model's arrays, by output name.
         labels: the true classes of these samples.
-        indices: where the samples lie in the data file; None counts them as they come.
+        indices: the positions of the samples in the data file; None numbers them from 0.
     """
     columns = [_column(place, spec, answers, reference[spec.name]) for place, spec in enumerate(outputs)]
     agree = np.logical_and.reduce([column.same_answer() for column in columns])
@@ -195,7 +195,7 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One output of all samples, [N, size]: what the circuit gives and what the float model gives."""
+    """One output over all samples, [N, size], of the circuit and of the float model."""
 
     spec: TensorSpec
     circuit: NDArray[np.generic]
@@ -206,17 +206,17 @@ class _Column:
         return np.abs(self.circuit.astype(np.float64) - self.wanted.astype(np.float64))
 
     def relative_errors(self) -> Floats:
-        """The same as fractions of the range."""
+        """Differences as fractions of the output's range."""
         return self.errors() / max(float(np.abs(self.wanted.astype(np.float64)).max()), _TINY)
 
     def same_answer(self) -> NDArray[np.bool_]:
-        """Per sample; a single float has no answer that could be another."""
+        """Agreement per sample; a single float always agrees."""
         if not self.spec.is_float:
             return np.asarray((self.circuit == self.wanted).all(axis=1))
         return np.asarray(self.circuit.argmax(axis=1) == self.wanted.argmax(axis=1))
 
     def accuracy(self, classes: NDArray[np.int64]) -> Accuracy:
-        """Shares of samples of which each gives the true class."""
+        """The accuracy of both on these classes."""
         shares = [float((_classes(values, self.spec) == classes).mean()) for values in (self.wanted, self.circuit)]
         return Accuracy(self.spec.name, *shares)
 

@@ -1,4 +1,4 @@
-"""Where zkinfer keeps what belongs to the user: trusted setups, proving keys, rebuilt verifying keys, address books."""
+"""The user's data directory: trusted setups, proving keys, rebuilt verifying keys, address books."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zkinfer.circuits.srs import SetupStore
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One directory of this user; everything under it but `setups` and `deployments` is a cache and may be removed.
+    """One directory of this user; all of it except `setups` and `deployments` is a cache that may be deleted.
 
-    `setup_search` are further directories that hold trusted setups, read but never written.
+    `setup_search` lists further directories with trusted setups, which are only read.
     """
 
     root: Path
@@ -22,7 +22,7 @@ class Home:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """`ZKINFER_HOME`, else `zkinfer` in the user's cache; `ZKINFER_SETUP_PATH` lists further directories."""
+        """`ZKINFER_HOME`, else `zkinfer` in the user's cache; `ZKINFER_SETUP_PATH` sets `setup_search`."""
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         root = Path(os.environ.get("ZKINFER_HOME") or Path(cache, "zkinfer"))
         search = os.environ.get("ZKINFER_SETUP_PATH", "").split(os.pathsep)
@@ -40,7 +40,7 @@ class Home:
 
     @property
     def speeds(self) -> Path:
-        """How fast this machine is, by engine."""
+        """Measured speed of this machine, by engine."""
         return self.root / "speeds"
 
     @property
@@ -50,5 +50,5 @@ class Home:
 
     @property
     def rebuilt(self) -> Path:
-        """What verifiers rebuilt from ONNX files and recipes."""
+        """Circuits that verifiers rebuilt from ONNX files and recipes."""
         return self.root / "rebuilt"

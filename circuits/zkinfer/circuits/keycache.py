@@ -1,8 +1,8 @@
-"""Proving keys, kept outside the circuit folder: they are large, and can be made again from it.
+"""Cache of proving keys, outside the circuit folders: keys are large and can be regenerated.
 
-A key is kept under the digest of its circuit. It is there only if this user compiled that circuit, or rebuilt it from
-its ONNX file and found it to be what it says; so a key in the cache also vouches for the folder. Without that, a
-stranger's folder could hold a program of another model, which publishes what its manifest calls private.
+A key is stored under the digest of its circuit, and only after this user compiled the circuit or rebuilt it from its
+ONNX file with an identical result. A cached key therefore also vouches for the folder: a foreign folder could otherwise
+hold the program of another model, which publishes values that the manifest calls private.
 """
 
 from __future__ import annotations
@@ -11,50 +11,60 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.build import assemble_again
 from zkinfer.circuits.circuit import MODEL
-from zkinfer.circuits.digest import Digest, sha256_file
+from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.errors import CircuitError, InputError
-from zkinfer.circuits.storage import own_directory, private_directory
+from zkinfer.circuits.storage import ensure_private_dir, private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.srs import TrustedSetup
 
     _FileMark = tuple[int, ...]
 
 
-def keep_proving_key(made: Path, circuit: Digest, cache: Path) -> Path:
-    """Move a fresh proving key into the cache; atomic, so that a reader never sees a part of one."""
+def keep_proving_key(made: Path | None, circuit: Digest, cache: Path) -> Path:
+    """Move a fresh proving key into the cache; atomic, so that a reader never sees a part of one.
+
+    For an engine without proving keys an empty file is kept, which vouches for the folder as a key does.
+    """
+    kept = ensure_private_dir(cache) / circuit.hex
+    if made is None:
+        kept.touch(mode=0o600)
+        return kept
     made.chmod(0o600)
-    return made.replace(own_directory(cache) / circuit.hex)
+    return made.replace(kept)
 
 
 def proving_key_for(circuit: Circuit, engine: Engine, setup: TrustedSetup, cache: Path) -> Path:
-    """The circuit's proving key, from the cache or generated again.
+    """The file in the cache that vouches for the circuit: its proving key, where the engine needs one.
 
     Args:
         circuit: an opened circuit.
-        engine: the engine that its recipe names.
-        setup: a trusted setup of the ceremony that its recipe names.
+        engine: the engine named in its recipe.
+        setup: a trusted setup of the ceremony named in its recipe.
         cache: the user's directory of keys.
 
     Raises:
-        CircuitError: rebuilding it from its own ONNX file and recipe gives another circuit or other keys.
+        CircuitError: a rebuild from its own ONNX file and recipe gives another circuit or other keys.
     """
-    wanted = Digest.parse(circuit.manifest.keys.proving_key)
-    kept = own_directory(cache) / circuit.digest.hex
-    if kept.is_file() and sha256_file(kept) == wanted:
+    kept = ensure_private_dir(cache) / circuit.digest.hex
+    if kept.is_file() and str(sha256_file(kept)) == _digest_of_kept(circuit):
         return kept
     with private_directory(cache) as scratch:
-        _make_again(circuit, engine, setup, scratch)
-        return keep_proving_key(scratch / "key", circuit.digest, cache)
+        return keep_proving_key(_make_again(circuit, engine, setup, scratch), circuit.digest, cache)
+
+
+def _digest_of_kept(circuit: Circuit) -> str:
+    return circuit.manifest.keys.proving_key or str(sha256(b""))
 
 
 class KeyRing:
-    """Proving keys that this process has checked: one of gigabytes is hashed once, and again if its file changed."""
+    """Proving keys that this process has verified: each is hashed once, and again if its file changes."""
 
     def __init__(self) -> None:
         self._checked: dict[tuple[Path, Digest], _FileMark] = {}
@@ -63,23 +73,28 @@ class KeyRing:
         """As `proving_key_for`."""
         name = (cache, circuit.digest)
         kept = cache / circuit.digest.hex
-        if name in self._checked and _mark(own_directory(cache) / kept.name) == self._checked[name]:
+        if name in self._checked and _mark(ensure_private_dir(cache) / kept.name) == self._checked[name]:
             return kept
         found = proving_key_for(circuit, engine, setup, cache)
         self._checked[name] = _mark(found)
         return found
 
     def warm(self, circuit: Circuit, cache: Path, beat: Callable[[], object]) -> bool:
-        """Check the key that is in the cache, so that `key_for` need not; whether it is there and the right one.
+        """Verify a cached key in advance, for `key_for`, and load it into the page cache.
 
-        It is in the page cache then too. None is made, and none is right in a folder that others can write to.
-        `beat` is called many times a second meanwhile.
+        Args:
+            circuit: an opened circuit.
+            cache: the user's directory of keys; must not be writable by others.
+            beat: called many times a second meanwhile.
+
+        Returns:
+            Whether the cache holds the right key. A missing key is not generated.
         """
         try:
-            kept = own_directory(cache) / circuit.digest.hex
+            kept = ensure_private_dir(cache) / circuit.digest.hex
             before = _mark(kept)
-            right = str(sha256_file(kept, beat)) == circuit.manifest.keys.proving_key
-        except (InputError, OSError):  # it is not there, cannot be read or trusted: whoever needs it is told
+            right = str(sha256_file(kept, beat)) == _digest_of_kept(circuit)
+        except (InputError, OSError):  # missing, unreadable or untrusted: `key_for` reports the reason
             return False
         if right:
             self._checked[(cache, circuit.digest)] = before
@@ -87,7 +102,7 @@ class KeyRing:
 
 
 def _mark(path: Path) -> _FileMark:
-    """What changes when somebody writes to a file or puts another in its place."""
+    """File attributes that change when the file is modified or replaced."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -95,17 +110,18 @@ def _mark(path: Path) -> _FileMark:
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _make_again(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> None:
+def _make_again(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> Path | None:
+    """The proving key that the folder's own ONNX file and recipe give, or None where the engine needs none."""
     manifest, folder = circuit.manifest, scratch / "program"
+    key = scratch / "key" if engine.needs_proving_key else None
     folder.mkdir()
-    made = assemble_again(
-        circuit.folder / MODEL, folder, manifest.recipe, engine=engine, setup=setup, proving_key=scratch / "key"
-    )
+    made = assemble_again(circuit.folder / MODEL, folder, manifest.recipe, engine=engine, setup=setup, proving_key=key)
     files = {path.name: str(sha256_file(path)) for path in folder.iterdir()}
     claimed = {name: digest for name, digest in manifest.files.items() if name != MODEL}
     same = made.identity == manifest.identity and made.program == manifest.program and files == claimed
-    if not same or str(made.keys.proving_key) != manifest.keys.proving_key:
+    if not same or (None if key is None else str(made.keys.proving_key)) != manifest.keys.proving_key:
         raise CircuitError(
-            f"{circuit.folder} is not what its own ONNX file and recipe give.",
+            f"{circuit.folder} differs from a rebuild from its own ONNX file and recipe.",
             "It was made with another version, or forged: compile the model again.",
         )
+    return key

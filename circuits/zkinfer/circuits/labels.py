@@ -1,4 +1,4 @@
-"""True classes of samples, and the output of a model that can be compared with them."""
+"""True classes of samples, and the model output that is compared with them."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The true class of each sample, [N], and the name of the output that classifies.
+    """The true class of each sample, [N], and the name of the classifying output.
 
-    An output of several floats gives the place of its largest number, counted from 0; an integer output gives itself.
+    An output of several floats predicts the index of its largest number, from 0; an integer output predicts its value.
     """
 
     output: str
     classes: NDArray[np.int64]
 
     def of(self, rows: NDArray[np.intp]) -> Labels:
-        """Those of some samples."""
+        """The labels of a subset of samples."""
         return Labels(self.output, self.classes[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSource:
-    """Which array of the data file holds the labels, and which output they are for; None chooses one."""
+    """The array of the data file with the labels, and the output they refer to; None selects one automatically."""
 
     array: str
     output: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> LabelSource:
-        """`NAME` or `NAME=OUTPUT`; raises DataError where a name is empty."""
+        """Parse `NAME` or `NAME=OUTPUT`; raises DataError for an empty name."""
         array, equals, output = text.partition("=")
         if not array or (equals and not output):
-            raise DataError(f"{text!r} names no labels.", "Write NAME, or NAME=OUTPUT.")
+            raise DataError(f"{text!r} does not name labels.", "Write NAME, or NAME=OUTPUT.")
         return cls(array, output or None)
 
     def labels(self, array: NDArray[np.generic], outputs: Sequence[TensorSpec]) -> Labels:
-        """Check an array of the file against the model; raises DataError, see `classifying_output` too."""
+        """Check an array of the file against the model; raises DataError, also as `classifying_output`."""
         spec = classifying_output(outputs, self.output)
         classes = self._integers(array)
         if spec.is_float:
@@ -64,15 +64,15 @@ class LabelSource:
             raise DataError(f"Labels {self.array!r} have dtype {array.dtype}.", "Give classes as integers.")
         classes = flat.astype(np.int64)
         if (classes != flat).any():
-            raise DataError(f"A label of {self.array!r} does not fit 64 bits.")
+            raise DataError(f"A label of {self.array!r} exceeds 64 bits.", "Give classes as small integers.")
         return classes
 
     def _refuse_beyond(self, classes: NDArray[np.int64], spec: TensorSpec) -> None:
         wrong = np.flatnonzero((classes < 0) | (classes >= spec.size))
         if wrong.size:
             raise DataError(
-                f"Label {classes[wrong[0]]} of sample {wrong[0]} is no class of output {spec.name!r}.",
-                f"Its classes are counted from 0 to {spec.size - 1}.",
+                f"Label {classes[wrong[0]]} of sample {wrong[0]} is not a class of output {spec.name!r}.",
+                f"Its classes range from 0 to {spec.size - 1}.",
             )
 
 
@@ -80,12 +80,12 @@ def classifying_output(outputs: Sequence[TensorSpec], name: str | None = None) -
     """The output that labels are compared with.
 
     Args:
-        outputs: the model's.
-        name: of the output to take; None takes the first integer output of one number, and where there is none the
-            first float output of several numbers in a row.
+        outputs: the outputs of the model.
+        name: of the output; None selects the first integer output of one number, else the first float output that is
+            a vector.
 
     Raises:
-        DataError: no such output, or it does not classify.
+        DataError: there is no such output, or it does not classify.
     """
     if name is None:
         found = [spec for spec in outputs if _is_class(spec)] or [spec for spec in outputs if _is_scores(spec)]
@@ -110,13 +110,13 @@ def _is_scores(spec: TensorSpec) -> bool:
 
 
 def _no_class(outputs: Sequence[TensorSpec]) -> DataError:
-    """A single float means a class only with a threshold: 0 for a logit, 0.5 for a probability."""
+    """A single float gives a class only with a threshold: 0 for a logit, 0.5 for a probability."""
     found = described(outputs)
     if any(spec.is_float and spec.size == 1 for spec in outputs):
         return DataError(
-            f"A single number gives a class only with a threshold, which the model does not say: {found}.",
+            f"A single number gives a class only with a threshold, which the model does not contain: {found}.",
             "End the model with a comparison or with one number per class, or use --max-absolute-error.",
         )
     return DataError(
-        f"No output classifies: {found}.", "Labels go with one integer, or with a row of one number per class."
+        f"No output classifies: {found}.", "Labels need an output of one integer, or of one number per class."
     )

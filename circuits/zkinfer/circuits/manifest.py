@@ -31,9 +31,9 @@ class _Part(BaseModel):
 
 
 class KeySizes(_Part):
-    """Sizes in bytes, and the digest by which the proving key is found again; it does not lie in the folder."""
+    """Sizes in bytes, and the digest of the proving key, which does not lie in the folder; None where there is none."""
 
-    proving_key: Sha256
+    proving_key: Sha256 | None
     proving_key_bytes: Count
     verifying_key_bytes: Count
     proof_bytes: Count

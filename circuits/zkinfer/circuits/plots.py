@@ -1,7 +1,7 @@
-"""Pictures of fidelity: how errors are distributed, and what accuracy costs.
+"""Plots of fidelity: the distribution of errors, and the trade-off between accuracy and cost.
 
-matplotlib draws them. It is an optional extra, and is loaded only when a picture is wanted. The same figures give the
-same bytes under the same version of it, whatever style the user has set.
+They need matplotlib, an optional extra that is imported on first use. Equal figures give equal bytes under the same
+version of it, independent of the user's style settings.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _MOST_LABELS = 8
 _LACKING = ("Pictures need matplotlib.", "Run pip install 'zkinfer[pictures]'.")
 _METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
 _KINDS = {
-    "held-out": "that did not choose the settings",
-    "calibration": "that chose the settings too",
+    "held-out": "held out from calibration",
+    "calibration": "that were used for calibration",
     "synthetic": "of random numbers",
 }
-# Where a point's label may stand: points right of it and above it, and the label's own side there, best first.
+# Positions of a point's label, in order of preference: offsets to the right and up, and the label's alignment there.
 _Beside = tuple[float, float, Literal["left", "center", "right"], Literal["bottom", "center", "top"]]
 _BESIDE: list[_Beside] = [
     (9, 0, "left", "center"),
@@ -52,7 +52,7 @@ _LEADER = {"arrowstyle": "-", "color": _GREY, "linewidth": 0.6, "shrinkA": 1, "s
 
 
 def draw_errors(report: FidelityReport, out: Path) -> None:
-    """Write the distribution of a circuit's errors to a .png or .svg, in place of what is there.
+    """Write a histogram of a circuit's errors to a .png or .svg file; an existing file is replaced.
 
     Raises:
         InputError: another suffix, matplotlib is not installed, or the file cannot be written.
@@ -78,16 +78,16 @@ def draw_errors(report: FidelityReport, out: Path) -> None:
 
 
 def draw_trade_off(options: Sequence[Option], out: Path) -> None:
-    """Write cost against error of several settings to a .png or .svg, in place of what is there.
+    """Plot cost against error of several settings to a .png or .svg file; an existing file is replaced.
 
-    Both axes are logarithmic; settings without any error lie on the lower edge, and those without a cost nowhere.
+    Both axes are logarithmic; settings without an error are drawn on the lower edge, those without a cost are omitted.
 
     Raises:
-        InputError: no option has a cost, a number that is negative or endless, a cost of 0, or see `draw_errors`.
+        InputError: as `draw_errors`, or no option has a cost, or a cost or error is not finite or out of range.
     """
     points = [option for option in options if option.cost is not None]
     if not points or not all(_is_drawable(point) for point in points):
-        raise InputError("A trade-off needs points, with a finite cost above 0 and a finite error of 0 or more.")
+        raise InputError("A trade-off plot needs options with a finite cost above 0 and a finite error of 0 or more.")
     seconds = [point.prove_seconds for point in points]
     least = min((point.fidelity.error_p99 for point in points if point.fidelity.error_p99), default=1e-3)
     errors = [max(point.fidelity.error_p99, least / 3) for point in points]
@@ -105,18 +105,18 @@ def draw_trade_off(options: Sequence[Option], out: Path) -> None:
 
 
 def refuse_undrawable(out: Path) -> None:
-    """Before the work whose result is to be drawn: raise InputError where no picture can be written under this name."""
+    """Raise InputError if no plot can be written to this path; call it before the work that the plot shows."""
     if out.suffix.lower() not in _METADATA:
         raise InputError(f"{out} cannot be drawn: it ends neither in .png nor in .svg.", "Choose another name.")
     if not out.absolute().parent.is_dir():
-        raise InputError(f"{out} cannot be written: there is no such folder.", "Make it first.")
+        raise InputError(f"{out} cannot be written: its folder does not exist.", "Create the folder first.")
     if find_spec("matplotlib") is None:
         raise InputError(*_LACKING)
 
 
 @contextmanager
 def _picture(out: Path) -> Iterator[Axes]:
-    """Axes to draw on; what is drawn is written when the block ends."""
+    """Yield axes to draw on; the file is written when the block ends."""
     suffix = out.suffix.lower()
     if suffix not in _METADATA:
         raise InputError(f"{out} cannot be drawn: it ends neither in .png nor in .svg.", "Choose another name.")
@@ -155,7 +155,7 @@ def _percent(share: float) -> str:
 
 
 def _filled(counts: Sequence[int]) -> range:
-    """The bins to show: from the first that holds something to the last, and one on either side for comparison."""
+    """The bins to show: from the first non-empty one to the last, plus one on either side."""
     filled = [place for place, count in enumerate(counts) if count] or [0]
     return range(max(filled[0] - 1, 0), min(filled[-1] + 2, len(counts)))
 
@@ -165,7 +165,7 @@ def _mark(axes: Axes, edges: Sequence[float], name: str, error: float, line: str
 
 
 def _place(edges: Sequence[float], error: float) -> float:
-    """Where an error lies on an axis on which edge i is at i, and between two edges it is logarithmic."""
+    """The position of an error on an axis with edge i at i, logarithmic between edges."""
     if error < edges[0]:
         return -0.5
     for place, (low, high) in enumerate(pairwise(edges)):
@@ -190,7 +190,7 @@ def _is_drawable(point: Option) -> bool:
 
 
 def _around(values: Sequence[float], margin: float) -> tuple[float, float]:
-    """Limits of a logarithmic axis, with room for labels; never so narrow that it holds no tick."""
+    """Limits of a logarithmic axis with room for labels, wide enough for at least one tick."""
     spread = max(values) / min(values)
     room = margin * max(spread, 2.0) ** 0.18
     return min(values) / room, max(values) * room
@@ -218,7 +218,7 @@ def _marker(point: Option) -> dict[str, Any]:
 
 
 def _explain(axes: Axes, points: Sequence[Option]) -> None:
-    """A legend of the kinds of points that occur."""
+    """Add a legend of the kinds of points that occur."""
     kinds = {(point.within_budget, point.chosen): point for point in points}
     for (within, chosen), point in sorted(kinds.items(), reverse=True):
         name = ("chosen" if chosen else "within the budget") if within else "misses the budget"
@@ -227,8 +227,8 @@ def _explain(axes: Axes, points: Sequence[Option]) -> None:
 
 
 def _label(axes: Axes, points: Sequence[Option], errors: Sequence[float]) -> None:
-    """Name every point where its name covers nothing, or as little as can be."""
-    axes.figure.canvas.draw()  # so that everything has a place
+    """Label every point at the position that covers the least."""
+    axes.figure.canvas.draw()  # computes the layout
     taken = [_box_of_marker(axes, point.prove_seconds, error) for point, error in zip(points, errors, strict=True)]
     for point, error in sorted(zip(points, errors, strict=True), key=lambda pair: not pair[0].chosen):
         trial = _annotation(axes, point, error, _BESIDE[0])
@@ -259,7 +259,7 @@ def _annotation(axes: Axes, point: Option, error: float, beside: _Beside) -> Ann
 
 
 def _box_of_label(axes: Axes, seconds: float, error: float, size: Sequence[float], beside: _Beside) -> Bbox:
-    """In pixels, like all boxes here."""
+    """The bounding box of a label, in pixels like all boxes here."""
     from matplotlib.transforms import Bbox  # noqa: PLC0415
 
     right, up, side, base = beside
@@ -276,7 +276,7 @@ def _box_of_marker(axes: Axes, seconds: float, error: float) -> Bbox:
 
 
 def _covered(axes: Axes, box: Bbox, taken: Sequence[Bbox]) -> float:
-    """How much of what is there a label would hide, in pixels; outside the axes counts as hidden too."""
+    """The area that a label would cover, in pixels; area outside the axes counts as covered."""
     from matplotlib.transforms import Bbox  # noqa: PLC0415
 
     overlaps = [Bbox.intersection(box, other) for other in taken]

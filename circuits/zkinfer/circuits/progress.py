@@ -1,4 +1,4 @@
-"""Telling a caller how long work goes on, and how long it took."""
+"""Progress reports: observers of long work, and the time that each of its stages took."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Whoever watches: a progress display, a log, a job record."""
+    """Receives progress: a progress display, a log or a job record."""
 
     def progress(self, stage: str, fraction: float) -> None:
-        """A stage has come to `fraction` (0..1); 0 announces it and 1 ends it."""
+        """A stage has reached `fraction` (0..1); 0 announces the stage and 1 ends it."""
         ...
 
     def note(self, text: str) -> None:
-        """One sentence worth telling a person, such as an estimate."""
+        """One sentence for the user, such as an estimate."""
         ...
 
 
-class _Nobody:
+class _NullObserver:
     def progress(self, stage: str, fraction: float) -> None:
         pass
 
@@ -31,19 +31,19 @@ class _Nobody:
         pass
 
 
-NOBODY: Observer = _Nobody()
+NULL_OBSERVER: Observer = _NullObserver()
 
 
 @dataclass(slots=True)
 class Stages:
-    """Times named stages of one piece of work and reports them to an observer."""
+    """Times the named stages of one task and reports them to an observer."""
 
-    observer: Observer = NOBODY
+    observer: Observer = NULL_OBSERVER
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Time a block; yields a function that takes the fraction done."""
+        """Time a block; yields a callback for the fraction done."""
         self.observer.progress(name, 0.0)
         start = time.perf_counter()
         yield lambda fraction: self.observer.progress(name, min(fraction, 0.999))

@@ -1,8 +1,7 @@
-"""The samples a circuit is tuned on and judged by, with the float model's answers to them.
+"""Calibration and held-out samples, with the float model's outputs for them.
 
-What judges must not have chosen. So samples alternate between the two, those that judge lose every copy of one that
-tunes, and where more are given than are used, the used ones are spread over the whole file: data files are often
-sorted by class.
+Samples alternate between the two sets, and the held-out set contains no copy of a calibration sample. If the file has
+more samples than are used, the used ones are spread over the whole file: data files are often sorted by class.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
     Rows = NDArray[np.intp]
     Kind = Literal["held-out", "calibration", "synthetic"]
 
-_MAX_TUNING, _MAX_JUDGING, _SYNTHETIC = 64, 256, 32
-_ENOUGH_TO_HOLD_OUT = 4
+_MAX_CALIBRATION, _MAX_HELD_OUT, _SYNTHETIC = 64, 256, 32
+_MIN_TO_HOLD_OUT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Inputs and float outputs by name, [N, *shape]; `kind` is what a fidelity report calls them.
+    """Inputs and float outputs by name, [N, *shape]; `kind` is their name in a fidelity report.
 
-    `indices` says where each lies in the data file, counted from 0; `labels` are their true classes, if known.
+    `indices` are the positions in the data file, from 0; `labels` are the true classes, if known.
     """
 
     inputs: Arrays
@@ -56,7 +55,7 @@ class Samples:
         return {name: array[index] for name, array in self.inputs.items()}
 
 
-def gather(
+def load_samples(
     model: Path,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
@@ -65,26 +64,29 @@ def gather(
     *,
     limits: Limits | None = None,
 ) -> tuple[Samples, Samples]:
-    """Samples to tune on and samples to judge by: the odd ones are held out where there are enough.
+    """Read the calibration and the held-out samples: odd samples are held out, if there are enough.
 
     Args:
-        model: the owner's ONNX file, for the float answers.
+        model: the owner's ONNX file, which computes the float outputs.
         inputs: its inputs.
         outputs: its outputs.
-        data: a file for `read_samples`; None makes random numbers from a fixed seed, labelled synthetic.
-        labels: where in `data` the true classes are; None is without.
-        limits: of the child that runs the model; None takes those for parsing.
+        data: a file for `read_samples`; None generates random numbers from a fixed seed, labelled synthetic.
+        labels: the source of the true classes in `data`; None for samples without labels.
+        limits: of the child that runs the model; by default those for parsing.
+
+    Returns:
+        The calibration samples and the held-out samples, which are the same if none can be held out.
 
     Raises:
-        DataError, ModelError: the file does not fit the model, or the model gives NaN for it.
+        DataError, ModelError: the file does not match the model, or the model returns NaN for it.
     """
     given, known = _read(inputs, outputs, data, labels)
-    tuning, judging = _split(given)
+    calibration, held_out = _split(given)
     kind: Kind = "synthetic" if data is None else "calibration"
-    held_out: Kind = kind if data is None or judging is tuning else "held-out"
+    held_out_kind: Kind = kind if data is None or held_out is calibration else "held-out"
     within = limits or Limits.for_parsing()
-    chosen = _answered(model, given, known, tuning, kind, within)
-    return chosen, _answered(model, given, known, judging, held_out, within)
+    first = _answered(model, given, known, calibration, kind, within)
+    return first, _answered(model, given, known, held_out, held_out_kind, within)
 
 
 def _read(
@@ -99,18 +101,18 @@ def _read(
 
 
 def _split(arrays: Arrays) -> tuple[Rows, Rows]:
-    """Rows to tune on and rows to judge by; one and the same where none can be held out."""
+    """Calibration rows and held-out rows; the same rows if none can be held out."""
     rows = np.arange(len(next(iter(arrays.values()))))
-    if len(rows) < _ENOUGH_TO_HOLD_OUT:
+    if len(rows) < _MIN_TO_HOLD_OUT:
         return rows, rows
-    tuning = _spread(rows[::2], _MAX_TUNING)
-    seen = {_content(arrays, row) for row in tuning}
+    calibration = _spread(rows[::2], _MAX_CALIBRATION)
+    seen = {_content(arrays, row) for row in calibration}
     fresh = [row for row in rows[1::2] if _content(arrays, row) not in seen]
-    return (tuning, _spread(np.array(fresh), _MAX_JUDGING)) if fresh else (tuning, tuning)
+    return (calibration, _spread(np.array(fresh), _MAX_HELD_OUT)) if fresh else (calibration, calibration)
 
 
 def _spread(rows: Rows, most: int) -> Rows:
-    """At most so many, from everywhere."""
+    """At most `most` rows, evenly spaced."""
     taken = min(len(rows), most)
     return rows[np.arange(taken) * len(rows) // taken]
 
@@ -127,7 +129,10 @@ def _answered(model: Path, given: Arrays, labels: Labels | None, rows: Rows, kin
         outputs = from_npz((scratch / "out.npz").read_bytes())
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ModelError(f"The model itself answers NaN or infinity in output {name!r} for a calibration sample.")
+            raise ModelError(
+                f"Output {name!r} of the float model is NaN or infinite for a calibration sample.",
+                "Remove such samples, or correct the model.",
+            )
     return Samples(inputs, outputs, kind, tuple(rows.tolist()), None if labels is None else labels.of(rows))
 
 

@@ -1,4 +1,4 @@
-"""How fast this machine is: measured once, kept in the user's cache."""
+"""Speed of this machine, measured once and stored in the user's cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.errors import EngineError, InputError, why
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.sandbox import resources
-from zkinfer.circuits.storage import own_directory, write_atomically
+from zkinfer.circuits.storage import ensure_private_dir, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine, Progress
     from zkinfer.circuits.home import Home
 
-_SLOWEST = 1e6  # seconds for a unit of work, which takes about one, and units of what is measured; NaN is not below it
+_SLOWEST = 1e6  # upper limit of every figure: seconds per unit of work (about 1), and units of work; excludes NaN too
 
 
-class _Kept(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: Literal["zkinfer-speed/2"] = "zkinfer-speed/2"
@@ -32,9 +32,9 @@ class _Kept(BaseModel):
 
 
 def known_speed(engine: Engine, home: Home) -> Speed | None:
-    """What was measured for this engine on this machine; None where nothing was, or what is kept is of no use."""
+    """The stored speed of this engine on this machine; None if it was not measured or the record is not usable."""
     try:
-        kept = _Kept.model_validate_json(_path(engine, home).read_bytes())
+        kept = _Record.model_validate_json(_path(engine, home).read_bytes())
     except (OSError, ValidationError):
         return None
     fits = (kept.engine, kept.machine) == (engine.id, resources.fingerprint()) and _is_possible(kept.speed)
@@ -42,24 +42,29 @@ def known_speed(engine: Engine, home: Home) -> Speed | None:
 
 
 def _is_possible(speed: Speed) -> bool:
-    """Whether a machine could be so; an edited file may say anything."""
+    """Whether the figures are plausible: the file may have been edited."""
     return all(0 <= number < _SLOWEST for number in astuple(speed)) and 0 < speed.small <= speed.large
 
 
 def measured_speed(engine: Engine, home: Home, progress: Progress | None = None) -> Speed:
-    """Measure this machine anew, which takes some seconds, and keep the result.
+    """Measure this machine, which takes some seconds, and store the result.
+
+    Args:
+        engine: the engine to measure.
+        home: holds the development setup and the result.
+        progress: called with the fraction done, from 0 to 1.
 
     Raises:
-        SetupError: no development setup can be made.
-        EngineError: the engine failed, or measured what cannot be.
-        InputError: the result cannot be kept.
+        SetupError: the development setup cannot be generated.
+        EngineError: the engine failed, or returned implausible figures.
+        InputError: the result cannot be stored.
     """
     speed = engine.measure_speed(lambda log_rows: home.setups.serving(log_rows, INSECURE_DEV).path, progress=progress)
     if not _is_possible(speed):
         raise EngineError(
             f"Engine {engine.id} measured an impossible speed: {speed}.", "Run `zkinfer calibrate` again."
         )
-    kept, path = _Kept(engine=engine.id, machine=resources.fingerprint(), speed=speed), _path(engine, home)
+    kept, path = _Record(engine=engine.id, machine=resources.fingerprint(), speed=speed), _path(engine, home)
     try:
         write_atomically(path, kept.model_dump_json(indent=2).encode())
     except OSError as err:
@@ -68,4 +73,4 @@ def measured_speed(engine: Engine, home: Home, progress: Progress | None = None)
 
 
 def _path(engine: Engine, home: Home) -> Path:
-    return own_directory(home.speeds) / f"{engine.id.replace('/', '-')}.json"
+    return ensure_private_dir(home.speeds) / f"{engine.id.replace('/', '-')}.json"

@@ -1,8 +1,8 @@
-"""Private directories that do not outlive the process that made them, and folders published in one step.
+"""Files and folders on disk: private directories that are always removed, and atomic writes.
 
-A witness holds every input of an inference, and a half-written circuit is worse than none. A `finally` clause does
-not run after SIGKILL, so each directory has a janitor: a shell that waits on a pipe which only this process
-holds open, and removes the directory when the kernel closes it, however the process ended.
+A witness holds every input of an inference, and a partially written circuit is useless. A `finally` clause does not
+run after SIGKILL, so each private directory has a janitor: a shell that waits on a pipe that only this process holds
+open, and removes the directory when the kernel closes the pipe, however the process ended.
 """
 
 from __future__ import annotations
@@ -23,23 +23,70 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@contextmanager
-def scratch_beside(path: Path) -> Iterator[Path]:
-    """Give the name of a file on the same disk as `path`, to write and then to rename.
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_ENOUGH = 1 << 30
+_LONGEST_NAME = 255
+# `trap` makes the janitor ignore the Ctrl-C and hang-up that its parent may receive; the second attempt is for a child
+# of the dead process that was still writing during the first.
+_JANITOR = 'trap "" INT HUP TERM; read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
 
-    What is left of it is removed, also after a kill.
+
+@contextmanager
+def private_directory(parent: Path | None = None) -> Iterator[Path]:
+    """Yield a new directory with mode 0700, which is removed at exit and also after SIGKILL.
+
+    Args:
+        parent: the containing folder; None selects memory-backed storage if available, so that secrets do not reach a
+            disk.
+    """
+    where = parent if parent is not None else _volatile_parent()
+    # Absolute, since the janitor has another working directory.
+    name = f".zkinfer-{os.getpid()}-"  # identifies the process if several share the parent
+    with _janitor_for(Path(tempfile.mkdtemp(prefix=name, dir=where)).absolute()) as path:
+        yield path
+
+
+@contextmanager
+def staged_folder(target: Path, *, exist_ok: bool = False) -> Iterator[Path]:
+    """Yield a private directory that is renamed to `target` when the block ends without an error.
+
+    Args:
+        target: the folder to publish; must not exist.
+        exist_ok: accept a folder that another process published in the meantime, as in a cache of equal results.
 
     Raises:
-        SetupError: the folder is missing or not writable, or the disk is full.
+        InputError: `target` exists already, or its parent cannot be written.
     """
-    with writing_to(path), private_directory(path.parent) as folder:
-        yield folder / path.name
+    refuse_existing(target)
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        raise InputError(f"{target.name[:80]}... exceeds {_LONGEST_NAME} bytes as a name.", "Choose a shorter --out.")
+    with ExitStack() as cleanup:
+        with _input_write_errors(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            content = cleanup.enter_context(private_directory(target.parent)) / "content"
+            content.mkdir()
+        yield content
+        _sync_tree(content)
+        _publish(content, target, exist_ok=exist_ok)
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file so that readers see either the old or the complete new content, also after a crash."""
+    with _input_write_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with private_directory(path.parent) as scratch:
+        part = scratch / "part"
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            flush_to_disk(file)
+        part.replace(path)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the name `path` when the block ends without an error; raises as `scratch_beside`."""
-    with scratch_beside(path) as scratch:
+    """Open a file that is renamed to `path` when the block ends without an error; raises as `temporary_sibling`."""
+    with temporary_sibling(path) as scratch:
         with scratch.open("wb") as file:
             yield file
             flush_to_disk(file)
@@ -47,35 +94,45 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing_to(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write `path` into SetupError."""
+def temporary_sibling(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file on the same file system as `path`, to be written and then renamed.
+
+    The temporary file is removed at the end, also after SIGKILL.
+
+    Raises:
+        SetupError: the folder is missing or not writable, or the disk is full.
+    """
+    with setup_write_errors(path), private_directory(path.parent) as folder:
+        yield folder / path.name
+
+
+@contextmanager
+def setup_write_errors(path: Path) -> Iterator[None]:
+    """Translate errors of the operating system while writing `path` to SetupError."""
     try:
         yield
     except OSError as err:
         raise SetupError(
             f"Cannot write {path}: {err.strerror or err}.",
-            "Make room on the disk or choose another folder for the trusted setups.",
+            "Free some disk space or choose another folder for the trusted setups.",
         ) from err
 
 
-_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-
-
-def own_directory(path: Path) -> Path:
-    """Make a directory of this user alone, or make sure that it is one; raises InputError as `refuse_shared`."""
+def ensure_private_dir(path: Path) -> Path:
+    """Create a directory that only this user can write to, or check an existing one; raises as `refuse_shared`."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as err:
-        raise InputError(f"{path} cannot be made: {why(err)}.") from err
+        raise InputError(f"{path} cannot be created: {why(err)}.") from err
     refuse_shared(path)
     return path
 
 
 def refuse_shared(path: Path) -> None:
-    """Raise InputError where others can write to an existing directory, or swap it or one above it.
+    """Raise InputError if other users can write to an existing directory, or replace it or a parent of it.
 
-    A folder above may be of the system's, and shared if it is sticky (as /tmp is): there, nobody renames what is
-    another's.
+    Parents may belong to root, and may be writable by others if they are sticky (as /tmp is): users cannot rename each
+    other's entries there.
     """
     absolute = path.absolute()
     try:
@@ -87,35 +144,27 @@ def refuse_shared(path: Path) -> None:
         raise InputError(f"{path} cannot be used: {why(err)}.") from err
     if not stat.S_ISDIR(own.st_mode) or own.st_uid != os.geteuid() or own.st_mode & _OTHERS:
         raise InputError(
-            f"Others can write to {path}, or it is no directory of yours.",
+            f"Other users can write to {path}, or it is not a directory of yours.",
             f"Choose a folder of your own, or run: chmod go-w {path}",
         )
     for folder, status in above:
         shared = status.st_mode & _OTHERS and not status.st_mode & stat.S_ISVTX
         if shared or status.st_uid not in (0, os.geteuid()):
-            raise InputError(f"Others can rename what lies in {folder}.", "Choose a folder below your home directory.")
+            raise InputError(
+                f"Other users can rename entries of {folder}.", "Choose a folder below your home directory."
+            )
 
 
-_ENOUGH = 1 << 30
-_LONGEST_NAME = 255
-# `trap` makes the janitor deaf to the Ctrl-C and hang-up that its parent may receive; the second attempt is for
-# a child of the dead process that was still writing during the first.
-_JANITOR = 'trap "" INT HUP TERM; read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
+def refuse_existing(target: Path, *, cure: str = "Choose another --out, or remove it first.") -> None:
+    """Raise InputError if `target` exists: nothing is overwritten silently."""
+    if os.path.lexists(target):
+        raise InputError(f"{target} exists already.", cure)
 
 
-@contextmanager
-def private_directory(parent: Path | None = None) -> Iterator[Path]:
-    """A new directory with mode 0700, removed at exit and also after SIGKILL.
-
-    Args:
-        parent: where to make it; None takes memory-backed storage where the system has it, so that secrets do
-            not reach a disk.
-    """
-    where = parent if parent is not None else _volatile_parent()
-    # Absolute, since the janitor runs elsewhere.
-    name = f".zkinfer-{os.getpid()}-"  # says whose it is, where processes share a place
-    with _janitor_for(Path(tempfile.mkdtemp(prefix=name, dir=where)).absolute()) as path:
-        yield path
+def flush_to_disk(file: BinaryIO) -> None:
+    """Flush a file to stable storage, so that it survives a power failure."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @contextmanager
@@ -138,38 +187,14 @@ def _janitor_for(path: Path) -> Iterator[Path]:
 
 
 def _volatile_parent() -> str | None:
-    """Shared memory, unless there is none, or so little (as in many containers) that it may not be enough."""
+    """Shared memory, unless it is missing or too small, as in many containers."""
     shm = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory 0700
     usable = shm.is_dir() and os.access(shm, os.W_OK | os.X_OK) and shutil.disk_usage(shm).free >= _ENOUGH
     return str(shm) if usable else None
 
 
-@contextmanager
-def staged_folder(target: Path, *, lost_race_is_fine: bool = False) -> Iterator[Path]:
-    """A private directory beside `target` that becomes `target` when the block ends without an error.
-
-    Args:
-        target: the folder to publish; must not exist.
-        lost_race_is_fine: in a cache of equal results, keep the folder that another process published meanwhile.
-
-    Raises:
-        InputError: `target` exists already, or its parent cannot be written.
-    """
-    refuse_existing(target)
-    if len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise InputError(f"A name of more than {_LONGEST_NAME} bytes cannot be written.", "Choose a shorter --out.")
-    with ExitStack() as cleanup:
-        with _writing(target.parent):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            content = cleanup.enter_context(private_directory(target.parent)) / "content"
-            content.mkdir()
-        yield content
-        _sync_tree(content)
-        _publish(content, target, lost_race_is_fine=lost_race_is_fine)
-
-
-def _publish(content: Path, target: Path, *, lost_race_is_fine: bool) -> None:
-    """Give a folder its name, which nobody else may have taken: a folder is never renamed over a full one."""
+def _publish(content: Path, target: Path, *, exist_ok: bool) -> None:
+    """Rename a folder to its final name; the operating system never replaces a folder that is not empty."""
     try:
         if not os.path.lexists(target):
             content.rename(target)
@@ -177,41 +202,16 @@ def _publish(content: Path, target: Path, *, lost_race_is_fine: bool) -> None:
     except OSError as err:
         if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise InputError(f"{target} cannot be written: {why(err)}.") from err
-    if not lost_race_is_fine:
+    if not exist_ok:
         refuse_existing(target)
 
 
 @contextmanager
-def _writing(where: Path) -> Iterator[None]:
+def _input_write_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as err:
         raise InputError(f"{where} cannot be written: {why(err)}.") from err
-
-
-def refuse_existing(target: Path, *, cure: str = "Choose another --out, or remove it first.") -> None:
-    """Raise InputError where `target` exists: nothing is ever overwritten silently."""
-    if os.path.lexists(target):
-        raise InputError(f"{target} exists already.", cure)
-
-
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a file so that a reader sees either nothing new or all of it, also after a crash."""
-    with _writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with private_directory(path.parent) as scratch:
-        part = scratch / "part"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            flush_to_disk(file)
-        part.replace(path)
-
-
-def flush_to_disk(file: BinaryIO) -> None:
-    """Wait until what was written would survive a power cut."""
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _sync_tree(folder: Path) -> None:

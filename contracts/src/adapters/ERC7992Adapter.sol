@@ -5,23 +5,22 @@ import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IERC7992Models, IERC7992Verifier, ModelCommitment} from "../interfaces/IERC7992.sol";
 import {IModelRegistry, Model, Program, Status} from "../interfaces/IModelRegistry.sol";
 import {IVerifierRouter} from "../interfaces/IVerifierRouter.sol";
-import {Canonical} from "../libraries/Canonical.sol";
-import {Contexts} from "../libraries/Contexts.sol";
-import {PublicValues} from "../libraries/PublicValues.sol";
-import {Statements} from "../libraries/Statements.sol";
+import {CanonicalCalldata} from "../libraries/CanonicalCalldata.sol";
+import {InferenceProof} from "../libraries/InferenceProof.sol";
+import {RequestContext} from "../libraries/RequestContext.sol";
 
-/// @title The registry and the verifiers, seen through the draft ERC-7992
-/// @notice A model's number is its listing. `output` is the outputs' public values as words; `proof` is
-/// abi.encode(bytes proof, uint256[] instances). The draft knows no requests, so a proof is bound to its caller: its
-/// context is that of (this chain, this contract, keccak256(abi.encode(modelId, inputCommitment)), caller, 0).
-/// It can be shown again by the same caller; the ledger is for what must count once.
+/// @title The registry and the verifiers under the interface of the draft ERC-7992
+/// @notice A model's number is its listing. `output` is the outputs as words; `proof` is
+/// abi.encode(bytes inputs, bytes proof). The draft has no requests, so a proof is bound to its caller: its context is
+/// that of (this chain, this contract, keccak256(abi.encode(modelId, inputCommitment)), caller, 0).
+/// The same caller can show it again; use the ledger for what must count once.
 contract ERC7992Adapter is IERC7992Verifier, IERC7992Models, IERC165 {
-    /// @notice Which model is which.
+    /// @notice The listings of models.
     IModelRegistry public immutable REGISTRY;
     /// @notice Where verifiers are found.
     IVerifierRouter public immutable ROUTER;
 
-    /// @param models Which model is which.
+    /// @param models The listings of models.
     /// @param router Where verifiers are found.
     constructor(IModelRegistry models, IVerifierRouter router) {
         REGISTRY = models;
@@ -33,35 +32,36 @@ contract ERC7992Adapter is IERC7992Verifier, IERC7992Models, IERC165 {
         external
         override
     {
-        Canonical.requirePair(output, proof, 0x80);
-        (bytes memory inner, uint256[] memory instances) = abi.decode(proof, (bytes, uint256[]));
-        if (keccak256(abi.encode(inner, instances)) != keccak256(proof)) revert Canonical.NonCanonicalCalldata();
-        // Encoded anew, so that nothing of the caller's encoding gets any further.
-        bytes32 proven = this.check(modelId, inputCommitment, msg.sender, inner, instances);
-        if (proven != keccak256(output)) revert OutputMismatch();
+        CanonicalCalldata.requirePair(output, proof, 0x80);
+        (bytes memory inputs, bytes memory inner) = abi.decode(proof, (bytes, bytes));
+        if (keccak256(abi.encode(inputs, inner)) != keccak256(proof)) revert CanonicalCalldata.NonCanonicalCalldata();
+        // Encoded again, so that nothing of the caller's encoding gets any further.
+        this.check(modelId, inputCommitment, msg.sender, inputs, _integers(output), inner);
         emit InferenceVerified(modelId, inputCommitment, output, msg.sender);
     }
 
-    /// @notice The keccak256 over the outputs' public values, if the proof holds; reverts if not.
+    /// @notice Return if the proof holds; revert if not.
     /// @param modelId The model.
     /// @param inputCommitment The input, or ANY_INPUT.
-    /// @param caller For whom the proof was made.
+    /// @param caller The account that the proof was made for.
+    /// @param inputs The packed inputs.
+    /// @param outputs The outputs.
     /// @param proof The proof.
-    /// @param instances Its public values.
     function check(
         uint256 modelId,
         bytes32 inputCommitment,
         address caller,
-        bytes calldata proof,
-        uint256[] calldata instances
-    ) external view returns (bytes32 outputs) {
-        Canonical.require_(proof, instances, 0xa0);
+        bytes calldata inputs,
+        int256[] calldata outputs,
+        bytes calldata proof
+    ) external view {
+        CanonicalCalldata.requireStatement(inputs, outputs, proof, 0xc0);
         Program memory program = REGISTRY.programOf(bytes32(modelId));
         if (program.status != Status.Active) revert VerificationRefused_ModelDeprecated(modelId);
         if (!ROUTER.isLive(program.selector)) revert UnsupportedProofSystem(program.selector);
         bytes32 requestId = keccak256(abi.encode(modelId, inputCommitment));
-        bytes32 context = Contexts.digest(block.chainid, address(this), requestId, caller, 0);
-        return PublicValues.commitment(Statements.check(ROUTER, program, context, inputCommitment, proof, instances));
+        bytes32 context = RequestContext.digest(block.chainid, address(this), requestId, caller, 0);
+        InferenceProof.requireValid(ROUTER, program, context, inputCommitment, inputs, outputs, proof);
     }
 
     /// @inheritdoc IERC7992Models
@@ -90,5 +90,14 @@ contract ERC7992Adapter is IERC7992Verifier, IERC7992Models, IERC165 {
     /// @inheritdoc IERC165
     function supportsInterface(bytes4 interfaceId) external pure override returns (bool) {
         return interfaceId == type(IERC165).interfaceId || interfaceId == type(IERC7992Verifier).interfaceId;
+    }
+
+    /// @dev Reverts with OutputMismatch for bytes that are not whole words.
+    function _integers(bytes calldata output) private pure returns (int256[] memory integers) {
+        if (output.length % 32 != 0) revert OutputMismatch();
+        integers = new int256[](output.length / 32);
+        for (uint256 i = 0; i < integers.length; ++i) {
+            integers[i] = int256(uint256(bytes32(output[32 * i:32 * i + 32])));
+        }
     }
 }

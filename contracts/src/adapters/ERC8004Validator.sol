@@ -3,13 +3,13 @@ pragma solidity ^0.8.24;
 
 import {IERC8004Identity, IERC8004Validation} from "../interfaces/IERC8004.sol";
 import {IInferenceLedger, Request} from "../interfaces/IInferenceLedger.sol";
-import {PublicValues} from "../libraries/PublicValues.sol";
+import {Outputs} from "../libraries/Outputs.sol";
 
-/// @title A validator of the draft ERC-8004 that believes proofs of one model
+/// @title A validator of the draft ERC-8004 that validates proven answers of one model
 /// @notice An agent asks for validation under the id of a ledger request, naming this contract. Once the answer is
-/// recorded, anybody can have it validated, if the request names the agent's owner as its prover: the proof binds that
-/// name, so nobody's agent is credited with what another proved. It answers 100 or not at all: no proof says nothing.
-/// What it answered stays when a verifier is stopped later; the ledger's requireSound tells.
+/// recorded, anyone can have it validated, if the request names the agent's owner as its prover: the proof binds that
+/// name, so an agent is never credited with another prover's answer. The response is 100, or none: a missing proof says
+/// nothing. Responses stay when a verifier is stopped later; check the ledger's requireSound.
 contract ERC8004Validator {
     uint8 private constant PROVEN = 100;
 
@@ -24,7 +24,7 @@ contract ERC8004Validator {
 
     /// @notice The answer is another model's.
     error ForeignListing(bytes32 listing);
-    /// @notice The request names another prover than the owner of the agent that asked for validation.
+    /// @notice The request names another prover than the owner of the agent.
     error NotTheAgentsProof(uint256 agentId, address owner, address prover);
 
     /// @param ledger Where answers are recorded.
@@ -38,14 +38,14 @@ contract ERC8004Validator {
     }
 
     /// @notice Answer a request for validation from the ledger.
-    /// @param question The ledger's request, whose id is the validation's request hash.
-    /// @param outputs The outputs' public values, as recorded.
-    function respond(Request calldata question, uint256[] calldata outputs) external {
-        if (question.listing != LISTING) revert ForeignListing(question.listing);
-        bytes32 id = LEDGER.requireSound(question, outputs);
+    /// @param request The ledger's request, whose id is the validation's request hash.
+    /// @param outputs The outputs, as recorded.
+    function respond(Request calldata request, int256[] calldata outputs) external {
+        if (request.listing != LISTING) revert ForeignListing(request.listing);
+        bytes32 id = LEDGER.requireSound(request, outputs);
         (, uint256 agentId) = VALIDATIONS.getValidationStatus(id);
         address owner = AGENTS.ownerOf(agentId);
-        if (owner != question.prover) revert NotTheAgentsProof(agentId, owner, question.prover);
-        VALIDATIONS.validationResponse(id, PROVEN, "", PublicValues.commitment(outputs), "zkinfer-v1");
+        if (owner != request.prover) revert NotTheAgentsProof(agentId, owner, request.prover);
+        VALIDATIONS.validationResponse(id, PROVEN, "", Outputs.commitment(outputs), "zkinfer-v1");
     }
 }

@@ -4,15 +4,16 @@ pragma solidity ^0.8.24;
 import {Attestation, ISchemaResolver} from "../interfaces/IEAS.sol";
 import {IInferenceLedger, Request} from "../interfaces/IInferenceLedger.sol";
 
-/// @title A resolver for the Ethereum Attestation Service: what is attested was proven
+/// @title A resolver for the Ethereum Attestation Service that admits proven answers only
 /// @notice Under a schema with this resolver an attestation exists only if the ledger had recorded exactly these
-/// outputs of one model for exactly this request, neither model nor verifier was taken back when it was made, and its
-/// recipient is who asked. `data` is abi.encode(question, outputs), nothing else. Who attests may revoke, which says
-/// nothing about the proof; a later stop revokes nothing here, so ask the ledger's requireSound before acting.
+/// outputs of one model for exactly this request, the model was not revoked nor its verifier stopped when it was made,
+/// and its recipient is the requester. `data` is abi.encode(request, outputs), nothing else. An attester may revoke,
+/// which says nothing about the proof; a later stop revokes nothing here, so call the ledger's requireSound before
+/// acting.
 contract LedgerResolver is ISchemaResolver {
     /// @notice The schema to register with this resolver.
     string public constant SCHEMA =
-        "(bytes32 listing,bytes32 inputCommitment,address consumer,address requester,uint64 expiry,address prover,uint96 proverFee,address refundTo,uint96 ownerFee,bytes32 salt) question,uint256[] outputs";
+        "(bytes32 listing,bytes32 inputCommitment,address consumer,address requester,uint64 expiry,address prover,uint96 proverFee,address refundTo,uint96 ownerFee,bytes32 salt) request,int256[] outputs";
 
     /// @notice Where answers are recorded.
     IInferenceLedger public immutable LEDGER;
@@ -21,15 +22,15 @@ contract LedgerResolver is ISchemaResolver {
     /// @notice The one model whose answers are attested.
     bytes32 public immutable LISTING;
 
-    /// @notice Only the attestation service asks.
+    /// @notice Only the attestation service may call.
     error NotEAS(address caller);
-    /// @notice The recipient must be who asked the model.
+    /// @notice The recipient must be the requester.
     error WrongRecipient(address expected, address actual);
     /// @notice The answer is another model's.
     error ForeignListing(bytes32 listing);
     /// @notice The data is not the one encoding of a request and outputs.
     error NonCanonicalData();
-    /// @notice Nothing is paid here.
+    /// @notice Payments are not accepted.
     error ValueRefused();
 
     modifier onlyEAS() {
@@ -83,12 +84,12 @@ contract LedgerResolver is ISchemaResolver {
     }
 
     function _requireProven(Attestation calldata attestation) private view {
-        (Request memory question, uint256[] memory outputs) = abi.decode(attestation.data, (Request, uint256[]));
-        if (keccak256(abi.encode(question, outputs)) != keccak256(attestation.data)) revert NonCanonicalData();
-        if (question.listing != LISTING) revert ForeignListing(question.listing);
-        if (attestation.recipient != question.requester) {
-            revert WrongRecipient(question.requester, attestation.recipient);
+        (Request memory request, int256[] memory outputs) = abi.decode(attestation.data, (Request, int256[]));
+        if (keccak256(abi.encode(request, outputs)) != keccak256(attestation.data)) revert NonCanonicalData();
+        if (request.listing != LISTING) revert ForeignListing(request.listing);
+        if (attestation.recipient != request.requester) {
+            revert WrongRecipient(request.requester, attestation.recipient);
         }
-        LEDGER.requireSound(question, outputs);
+        LEDGER.requireSound(request, outputs);
     }
 }

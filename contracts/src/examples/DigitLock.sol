@@ -3,21 +3,21 @@ pragma solidity ^0.8.24;
 
 import {InferenceConsumer} from "../InferenceConsumer.sol";
 import {IInferenceLedger, Request} from "../interfaces/IInferenceLedger.sol";
-import {PublicValues} from "../libraries/PublicValues.sol";
+import {Outputs} from "../libraries/Outputs.sol";
 
-/// @title A lock that opens for the first picture which the model clearly reads as the right digit
+/// @title A lock that opens for the first image that the model clearly reads as the right digit
 contract DigitLock is InferenceConsumer {
     /// @notice The digit that opens the lock.
     uint256 public immutable DIGIT;
-    /// @notice By how much the digit's score must lead: more than a prover can move the difference of two scores by
-    /// rounding, which raises one and lowers the other.
+    /// @notice By how much the digit's score must lead: more than the tolerance of the proving system can move the
+    /// difference of two scores.
     uint256 public immutable MARGIN;
-    /// @notice Who opened it.
+    /// @notice The player who opened it.
     address public winner;
-    /// @notice Who showed a picture, by request.
+    /// @notice The player who showed an image, by request.
     mapping(bytes32 id => address) public playerOf;
 
-    /// @notice A picture was read.
+    /// @notice An image was read.
     event Read(address indexed player, uint256 digit, bool clear);
 
     /// @param ledger Where answers are recorded.
@@ -31,21 +31,24 @@ contract DigitLock is InferenceConsumer {
         MARGIN = margin;
     }
 
-    /// @notice Show a picture; the value pays for reading it.
-    /// @param picture keccak256 over its quantised pixels.
-    /// @param prover Who is to read it.
-    function play(bytes32 picture, address prover) external payable returns (bytes32 id) {
-        (id,) = _ask(picture, uint64(block.timestamp + 1 hours), prover, msg.value, msg.sender);
+    /// @notice Show an image; the value pays for reading it.
+    /// @param image keccak256 over its packed pixels.
+    /// @param prover The prover who is to read it.
+    function play(bytes32 image, address prover) external payable returns (bytes32 id) {
+        (id,) = _ask(image, uint64(block.timestamp + 1 hours), prover, msg.value, msg.sender);
         playerOf[id] = msg.sender;
     }
 
-    /// @notice Bring the proof of what was read.
-    /// @param question The request that `play` made.
+    /// @notice Deliver the proven scores of an image.
+    /// @param request The request that `play` made.
+    /// @param inputs The packed pixels.
+    /// @param scores The outputs.
     /// @param proof The proof.
-    /// @param instances Its public values.
-    function settle(Request calldata question, bytes calldata proof, uint256[] calldata instances) external {
-        (bytes32 id, int256[] memory scores) = _answer(question, proof, instances);
-        (uint256 digit, bool clear) = PublicValues.argmaxWithMargin(scores, MARGIN);
+    function settle(Request calldata request, bytes calldata inputs, int256[] calldata scores, bytes calldata proof)
+        external
+    {
+        bytes32 id = _answer(request, inputs, scores, proof);
+        (uint256 digit, bool clear) = Outputs.argmaxWithMargin(scores, MARGIN);
         if (clear && digit == DIGIT && winner == address(0)) winner = playerOf[id];
         emit Read(playerOf[id], digit, clear);
     }

@@ -3,17 +3,17 @@ pragma solidity ^0.8.24;
 
 import {IModelRegistry} from "./IModelRegistry.sol";
 
-/// @notice A question to a model. Its hash is its id, so every field is bound by the proof of the answer.
+/// @notice A request for an answer of a model. Its hash is its id, so the proof of the answer binds every field.
 /// @param listing The model, as the registry lists it.
-/// @param inputCommitment keccak256 over the inputs' public values as words; or ANY_INPUT, where the prover chooses.
+/// @param inputCommitment keccak256 over the packed inputs; or ANY_INPUT, where the prover chooses.
 /// @param consumer The contract that will act on the answer.
-/// @param requester Who asks. Only this address can open the request.
+/// @param requester The account that makes the request, and the only one that can open it.
 /// @param expiry Until when, in Unix seconds, the answer can be recorded.
-/// @param prover Who is paid `proverFee`, whoever posts the proof.
+/// @param prover Paid `proverFee`, no matter which account posts the proof.
 /// @param proverFee What the prover is paid on a valid proof, in wei.
-/// @param refundTo Who gets both fees back where there is no answer.
+/// @param refundTo Gets both fees back where there is no answer.
 /// @param ownerFee What the model's owner is paid on a valid proof, in wei; at least the listing's fee.
-/// @param salt Any number that the requester has not used for the same question.
+/// @param salt Any word that the requester has not used for an otherwise equal request.
 struct Request {
     bytes32 listing;
     bytes32 inputCommitment;
@@ -40,8 +40,8 @@ enum State {
 /// @notice What is stored of a request, in one word.
 /// @param state Where it is in its life.
 /// @param recordedAt When the answer was recorded, in Unix seconds.
-/// @param outputDigest The first 208 bits of the keccak256 over the outputs' public values as words; two lists of
-/// outputs with the same ones take 2^104 hashes to find.
+/// @param outputDigest The first 208 bits of the keccak256 over the outputs as words; finding two lists of outputs
+/// with the same digest takes 2^104 hashes.
 struct Entry {
     State state;
     uint40 recordedAt;
@@ -49,13 +49,13 @@ struct Entry {
 }
 
 /// @title Proven answers, each recorded once
-/// @notice Fees are in the chain's own coin; there are no tokens. All payments are pulled by `withdraw`.
+/// @notice Fees are in the chain's native currency; there are no tokens. All payments are pulled by `withdraw`.
 interface IInferenceLedger {
     /// @notice A request was opened, and its fees are held.
-    event Requested(bytes32 indexed id, bytes32 indexed listing, address indexed consumer, Request question);
-    /// @notice A proven answer was recorded. With `Requested` it says everything that the ledger knows.
+    event Requested(bytes32 indexed id, bytes32 indexed listing, address indexed consumer, Request request);
+    /// @notice A proven answer was recorded. Together with `Requested` it holds everything that the ledger knows.
     event Recorded(
-        bytes32 indexed id, bytes32 indexed listing, address indexed consumer, address poster, uint256[] outputs
+        bytes32 indexed id, bytes32 indexed listing, address indexed consumer, address poster, int256[] outputs
     );
     /// @notice An answer was proven after the model was revoked: the prover was paid, the owner's fee went back to
     /// `refundTo`, and nothing was recorded.
@@ -71,19 +71,19 @@ interface IInferenceLedger {
     error AddressMissing(string field);
     /// @notice The value sent is not the sum of both fees.
     error WrongValue(uint256 expected, uint256 actual);
-    /// @notice The model's owner asks for more.
+    /// @notice The model costs more.
     error FeeTooLow(uint256 asked, uint256 offered);
-    /// @notice The model takes no more requests.
+    /// @notice The model does not take requests any more.
     error ModelNotActive(bytes32 listing);
-    /// @notice The model was revoked, so its answers are not to be acted on.
+    /// @notice The model was revoked, so its answers must not be acted on.
     error ModelRevoked(bytes32 listing);
-    /// @notice The verifier that accepted the answer was stopped or removed, so it is not to be acted on.
+    /// @notice The verifier that accepted the answer was stopped or removed, so the answer must not be acted on.
     error VerifierNotLive(bytes4 selector);
     /// @notice A commitment to the input is missing; see ANY_INPUT.
     error InputCommitmentMissing();
-    /// @notice A proof of this model tells nothing of its inputs, so only ANY_INPUT can be asked.
+    /// @notice Proofs of this model keep the inputs private, so only ANY_INPUT can be requested.
     error InputsArePrivate(bytes32 listing);
-    /// @notice The request's time is over, or it has none.
+    /// @notice The request has expired.
     error Expired(uint64 expiry);
     /// @notice The request was opened before.
     error AlreadyRequested(bytes32 id);
@@ -91,50 +91,55 @@ interface IInferenceLedger {
     error NotOpen(bytes32 id, State state);
     /// @notice Fees are given back only after the expiry, or once no proof can be accepted any more.
     error NotRefundable(bytes32 id);
-    /// @notice A batch names as many requests as proofs and lists of public values, and at least one.
+    /// @notice A batch has as many inputs, outputs and proofs as requests, and at least one.
     error BatchMismatch();
-    /// @notice Nothing was recorded under this id, or other outputs.
+    /// @notice Nothing was recorded under this id, or other outputs were.
     error NotRecorded(bytes32 id);
-    /// @notice There is nothing to take.
+    /// @notice There is nothing to withdraw.
     error NothingToWithdraw();
-    /// @notice The receiver refused the payment.
+    /// @notice The receiver rejected the payment.
     error PaymentFailed(address to);
 
-    /// @notice Ask, and put both fees into escrow.
-    /// @param question The request. The caller must be its requester.
+    /// @notice Open a request, and put both fees into escrow.
+    /// @param request_ The request. The caller must be its requester.
     /// @return id Its hash, which names it.
-    function request(Request calldata question) external payable returns (bytes32 id);
+    function request(Request calldata request_) external payable returns (bytes32 id);
 
-    /// @notice Record a proven answer; anybody may post it, and the prover that the request names is paid.
+    /// @notice Record a proven answer. Open to everyone; the prover that the request names is paid.
     /// @dev A request that was never opened can be recorded by its requester alone, if it holds no fees. Where the model
-    /// was revoked since it was asked, the prover is paid all the same, so that no owner can take an answer and not pay
-    /// for it; nothing is recorded then.
-    /// @param question The request.
+    /// was revoked since the request, the prover is paid all the same, so that an owner cannot take an answer without
+    /// paying for it; nothing is recorded then.
+    /// @param request The request.
+    /// @param inputs The packed inputs, as the model's layout says; see IInferenceVerifier.verify.
+    /// @param outputs The outputs.
     /// @param proof The proof.
-    /// @param instances The proof's public values.
     /// @return id The request's id.
-    function record(Request calldata question, bytes calldata proof, uint256[] calldata instances)
+    function record(Request calldata request, bytes calldata inputs, int256[] calldata outputs, bytes calldata proof)
         external
         returns (bytes32 id);
 
-    /// @notice Record several answers. What is over already (recorded, refunded, paid) or has expired is passed over,
-    /// so that nobody can spoil a batch by ending one of its requests first; any other failure reverts all.
-    /// @param questions The requests.
-    /// @param proofs Their proofs.
-    /// @param instances The proofs' public values.
+    /// @notice Record several answers. Requests that have ended (recorded, refunded, paid) or expired are skipped, so
+    /// that ending one of them first does not spoil the batch; any other failure reverts all.
+    /// @param requests The requests.
+    /// @param inputs The packed inputs of each.
+    /// @param outputs The outputs of each.
+    /// @param proofs The proof of each.
     /// @return recorded How many were recorded, or paid, by this call.
-    function recordBatch(Request[] calldata questions, bytes[] calldata proofs, uint256[][] calldata instances)
-        external
-        returns (uint256 recorded);
+    function recordBatch(
+        Request[] calldata requests,
+        bytes[] calldata inputs,
+        int256[][] calldata outputs,
+        bytes[] calldata proofs
+    ) external returns (uint256 recorded);
 
-    /// @notice Credit the fees of an open request to `refundTo`; anybody may, after the expiry, or once the model's
-    /// verifier was stopped or removed. A revocation opens no way round a prover who is at work.
-    /// @param question The request.
+    /// @notice Credit the fees of an open request to `refundTo`. Open to everyone after the expiry, or once the model's
+    /// verifier was stopped or removed. A revocation alone does not allow it, so a prover at work keeps the fee.
+    /// @param request The request.
     /// @return id The request's id.
-    function refund(Request calldata question) external returns (bytes32 id);
+    function refund(Request calldata request) external returns (bytes32 id);
 
     /// @notice Pay out everything that is credited to the caller.
-    /// @param to Who is to receive it.
+    /// @param to The receiver.
     /// @return amount How much, in wei.
     function withdraw(address payable to) external returns (uint256 amount);
 
@@ -147,29 +152,29 @@ interface IInferenceLedger {
     function creditOf(address account) external view returns (uint256);
 
     /// @notice The id of a request: a hash of the chain that this ledger was deployed on, the ledger, and all fields.
-    /// @param question The request.
-    function idOf(Request calldata question) external view returns (bytes32 id);
+    /// @param request The request.
+    function idOf(Request calldata request) external view returns (bytes32 id);
 
-    /// @notice The hash whose first 130 bits a proof must carry to answer this request on this chain.
-    /// @param question The request.
-    function contextOf(Request calldata question) external view returns (bytes32 context);
+    /// @notice The context that a proof must be made for to answer this request on this chain.
+    /// @param request The request.
+    function contextOf(Request calldata request) external view returns (bytes32 context);
 
-    /// @notice What is stored under an id.
+    /// @notice The entry stored under an id.
     /// @param id The request's id.
     function entryOf(bytes32 id) external view returns (Entry memory entry);
 
-    /// @notice Return if exactly these outputs may be acted on now: they were recorded for this request, and neither was
-    /// the model revoked since, nor the verifier that accepted them stopped or removed. Revert if not.
-    /// @dev What was recorded before a stop may have been forged by the very bug that it was stopped for.
-    /// @param question The request.
-    /// @param outputs The outputs' public values.
+    /// @notice Return if exactly these outputs may be acted on now: they were recorded for this request, the model was
+    /// not revoked since, and the verifier that accepted them was neither stopped nor removed. Revert if not.
+    /// @dev A record from before a stop may have been forged by the very bug that caused the stop.
+    /// @param request The request.
+    /// @param outputs The outputs.
     /// @return id The request's id.
-    function requireSound(Request calldata question, uint256[] calldata outputs) external view returns (bytes32 id);
+    function requireSound(Request calldata request, int256[] calldata outputs) external view returns (bytes32 id);
 
     /// @notice Return if exactly these outputs were recorded for this request; revert with NotRecorded if not.
-    /// @dev It tells history, and goes on doing so after a stop or a revocation. To act on an answer ask requireSound.
-    /// @param question The request.
-    /// @param outputs The outputs' public values.
+    /// @dev This is history: it stays true after a stop or a revocation. To act on an answer, call requireSound.
+    /// @param request The request.
+    /// @param outputs The outputs.
     /// @return id The request's id.
-    function requireRecorded(Request calldata question, uint256[] calldata outputs) external view returns (bytes32 id);
+    function requireRecorded(Request calldata request, int256[] calldata outputs) external view returns (bytes32 id);
 }

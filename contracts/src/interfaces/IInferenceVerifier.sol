@@ -1,45 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {Layout} from "../libraries/StatementLayout.sol";
+
 /// @notice What a verifying key says about itself.
 /// @param digest The digest that names the key, and with it the circuit.
-/// @param instanceCount How many public values every proof under this key has.
-/// @param setup SHA-256 of tau*G2 as EIP-197 writes it: which trusted setup the key was made under.
+/// @param setup SHA-256 of tau*G2 as EIP-197 writes it: the trusted setup that the key was made under.
+/// @param fits Whether proofs under this key can be about statements of the layout that was asked for.
 struct KeyFacts {
     bytes32 digest;
-    uint256 instanceCount;
     bytes32 setup;
+    bool fits;
+}
+
+/// @notice A circuit whose outputs a contract can compute, so that a proof of other outputs refutes its verifier.
+/// @param keyDigest The digest of its key.
+/// @param key The contract whose code holds that key; zero where the verifier has no canary.
+/// @param statementLayout The layout of its statements.
+struct Canary {
+    bytes32 keyDigest;
+    address key;
+    Layout statementLayout;
 }
 
 /// @title One proving system, in one version
-/// @notice Everything that checks proofs has this face: adapters of generated verifiers, the emergency stop around
-/// them, and verifiers of engines to come. Keys lie in the code of contracts (see CodeStore).
+/// @notice Every verifier has this interface: the adapters of proving systems, and the emergency stop around them. A
+/// statement is a context, packed inputs and outputs. How a proving system spreads it over the public values of a
+/// proof is internal to its adapter. Keys lie in the code of contracts (see CodeStore).
 interface IInferenceVerifier {
-    /// @notice The proof does not hold, or it, or a public value, is not in its one canonical form.
+    /// @notice The proof does not hold, or is not in its one canonical form.
     error ProofRejected();
-    /// @notice The key lying at the given address is not the one that was asked for.
+    /// @notice The key at the given address is not the one that was asked for.
     error KeyMismatch(bytes32 expected, bytes32 actual);
-    /// @notice What lies at the given address is not a key of this proving system.
+    /// @notice The code at the given address is not a key of this proving system.
     error MalformedKey();
+    /// @notice No proof under this key is about a statement of this layout.
+    error LayoutMismatch();
+    /// @notice An output has 64 bits or more.
+    error OutputOutOfRange(int256 value);
 
-    /// @notice Return if the proof holds; revert in every other case.
-    /// @dev Implementations refuse public values that are not below the field's modulus, any other number of them
-    /// than the key asks for, and any other length of proof than the key's. What a public value means, the caller
-    /// must check. A proof may have several forms that hold, so nothing may be keyed by its hash.
+    /// @notice Return if the proof of the statement holds; revert in every other case.
+    /// @dev Implementations reject inputs of another length and outputs of another number than the layout's, outputs
+    /// that are out of range, a layout that does not fit the key, and any other length of proof than the key's. A
+    /// statement may have several proofs that hold, so never use the hash of a proof as a key.
     /// @param keyDigest The digest of the verifying key that the caller relies on.
     /// @param key The contract whose code holds that key.
-    /// @param proof The proof, nothing before it and nothing after.
-    /// @param instances The public values, in the order of the transcript.
-    function verify(bytes32 keyDigest, address key, bytes calldata proof, uint256[] calldata instances) external view;
+    /// @param layout_ How the statement is written.
+    /// @param context What the proof was made for; see RequestContext.
+    /// @param inputs Public: all integers row-major, big-endian, `inputWidth` bytes each, in two's complement unless
+    /// the key's program has unsigned inputs. Hashed: the digest of each tensor. Private: empty.
+    /// @param outputs The integers of all outputs; each below 2^63 in magnitude.
+    /// @param proof The proof, with nothing before it and nothing after.
+    function verify(
+        bytes32 keyDigest,
+        address key,
+        Layout calldata layout_,
+        bytes32 context,
+        bytes calldata inputs,
+        int256[] calldata outputs,
+        bytes calldata proof
+    ) external view;
 
-    /// @notice Read what a key says about itself; reverts with MalformedKey where it is none of this system.
-    /// @dev A key that is well formed may still be made to accept anything: only who makes it again from the model
-    /// knows what it is the key of. So it must be named by its digest by somebody who did.
+    /// @notice Read what a key says about itself; reverts with MalformedKey where it is not one of this system.
+    /// @dev A well-formed key can be crafted to accept anything. Only rebuilding it from the model shows which circuit
+    /// it belongs to, so a key must be named by the digest of a rebuilt one.
     /// @param key The contract whose code holds the key.
+    /// @param layout_ The layout that statements are to have.
     /// @return facts What the key says.
-    function inspect(address key) external view returns (KeyFacts memory facts);
+    function inspect(address key, Layout calldata layout_) external view returns (KeyFacts memory facts);
 
-    /// @notice Make a key known to the verifier, where that is needed before the first proof; anybody may.
+    /// @notice Make a key known to the verifier, where that is needed before the first proof. Open to everyone.
     /// @param key The contract whose code holds the key.
     function prepare(address key) external;
 
@@ -48,4 +78,13 @@ interface IInferenceVerifier {
 
     /// @notice Names the proving system and its version: the first four bytes of the keccak256 of its name.
     function selector() external view returns (bytes4);
+
+    /// @notice The canary of this proving system; its key is zero where it has none.
+    function canary() external view returns (Canary memory);
+
+    /// @notice Whether the canary never gives these outputs for these inputs. False for statements that are not about
+    /// the canary.
+    /// @param inputs The packed inputs.
+    /// @param outputs The outputs.
+    function isImpossible(bytes calldata inputs, int256[] calldata outputs) external view returns (bool);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {Layout} from "../libraries/StatementLayout.sol";
 import {IInferenceVerifier} from "./IInferenceVerifier.sol";
 
 /// @title From a selector to the verifier of a proving system
 interface IVerifierRouter {
     /// @notice A proving system was added.
     event VerifierAdded(bytes4 indexed selector, address indexed verifier);
-    /// @notice A proving system was removed, for ever.
+    /// @notice A proving system was removed for ever.
     event VerifierRemoved(bytes4 indexed selector, address indexed verifier);
 
     /// @notice No verifier was ever added under this selector.
@@ -23,13 +24,23 @@ interface IVerifierRouter {
     /// @param selector The proving system.
     /// @param keyDigest The digest of the verifying key that the caller relies on.
     /// @param key The contract whose code holds that key.
+    /// @param layout_ How the statement is written.
+    /// @param context What the proof was made for.
+    /// @param inputs The packed inputs.
+    /// @param outputs The outputs.
     /// @param proof The proof.
-    /// @param instances The public values.
-    function verify(bytes4 selector, bytes32 keyDigest, address key, bytes calldata proof, uint256[] calldata instances)
-        external
-        view;
+    function verify(
+        bytes4 selector,
+        bytes32 keyDigest,
+        address key,
+        Layout calldata layout_,
+        bytes32 context,
+        bytes calldata inputs,
+        int256[] calldata outputs,
+        bytes calldata proof
+    ) external view;
 
-    /// @notice The verifier of a proving system; reverts where there is none, or none any more.
+    /// @notice The verifier of a proving system; reverts where there is none, or it was removed.
     /// @param selector The proving system.
     /// @return verifier Its verifier. It may be stopped.
     function verifierOf(bytes4 selector) external view returns (IInferenceVerifier verifier);

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 /// @title Words kept as the code of a contract
-/// @notice The code is a STOP byte, so that nobody can run it, and then the words. The address follows from the
+/// @notice The code is a STOP byte, so that it cannot be run, and then the words. The address follows from the
 /// words and the creator, so the same words are stored once.
 library CodeStore {
     /// @notice A contract's code has at most 24,576 bytes (EIP-170).

@@ -2,23 +2,17 @@
 pragma solidity ^0.8.24;
 
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
-import {IInferenceVerifier, KeyFacts} from "../interfaces/IInferenceVerifier.sol";
-import {Canonical} from "../libraries/Canonical.sol";
-import {PublicValues} from "../libraries/PublicValues.sol";
+import {Canary, IInferenceVerifier, KeyFacts} from "../interfaces/IInferenceVerifier.sol";
+import {CanonicalCalldata} from "../libraries/CanonicalCalldata.sol";
+import {Layout} from "../libraries/StatementLayout.sol";
 
 /// @title A verifier that can be stopped, once and for ever
-/// @notice The guardian can stop it, and so can anybody who shows that it is broken. For that there is a canary: the
-/// circuit of y = max(x, 0) for one number, whose answer this contract knows. A proof of any other answer that the
-/// verifier accepts is a proof against the verifier. Nobody can start it again; a sound one gets a new selector.
+/// @notice The guardian can stop it, and so can anyone who shows that it is broken. The verifier names a canary, a
+/// circuit whose outputs it can compute: if it accepts a proof of other outputs, that proof stops it. Nothing starts it
+/// again; a sound verifier gets a new selector.
 contract EmergencyStop is IInferenceVerifier, Ownable2Step {
-    uint256 private constant CANARY_VALUES = 7;
-
     /// @notice The verifier that is watched.
     IInferenceVerifier public immutable VERIFIER;
-    /// @notice The contract whose code holds the canary's key; zero where there is no canary.
-    address public immutable CANARY;
-    /// @notice The digest of the canary's key.
-    bytes32 public immutable CANARY_DIGEST;
 
     /// @notice Whether the verifier was stopped.
     bool public stopped;
@@ -28,27 +22,17 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
 
     /// @notice The verifier was stopped for ever.
     error Stopped();
-    /// @notice This verifier knows one circuit only, and so no canary.
+    /// @notice This verifier has no canary.
     error NoCanary();
-    /// @notice What is proven is true, so it says nothing against the verifier.
+    /// @notice The statement is true, or not about the canary, so it does not refute the verifier.
     error NotImpossible();
-    /// @notice The canary has one input and one output, and its key the digest that was named.
-    error NotACanary();
-    /// @notice Without a guardian nobody could stop the verifier in time.
+    /// @notice A verifier without a guardian could not be stopped in time.
     error RenouncingRefused();
 
     /// @param verifier The verifier to watch.
-    /// @param guardian Who may stop it without a proof.
-    /// @param canary The contract whose code holds the canary's key; zero for a verifier that knows another key only.
-    /// @param canaryDigest The digest of that key.
-    constructor(IInferenceVerifier verifier, address guardian, address canary, bytes32 canaryDigest) Ownable(guardian) {
-        if (canary != address(0)) {
-            KeyFacts memory facts = verifier.inspect(canary);
-            if (facts.digest != canaryDigest || facts.instanceCount != CANARY_VALUES) revert NotACanary();
-        }
+    /// @param guardian May stop it without a proof.
+    constructor(IInferenceVerifier verifier, address guardian) Ownable(guardian) {
         VERIFIER = verifier;
-        CANARY = canary;
-        CANARY_DIGEST = canaryDigest;
     }
 
     /// @notice Stop the verifier; only the guardian may.
@@ -56,26 +40,35 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
         _stop(false);
     }
 
-    /// @notice Stop the verifier by a proof of the impossible; anybody may. There is nothing to gain by copying it.
-    /// @param proof A proof of the canary that the verifier accepts.
-    /// @param instances Its public values: five of context, which may be any, then x, then y, and y != max(x, 0).
-    function stopByProof(bytes calldata proof, uint256[] calldata instances) external {
-        Canonical.require_(proof, instances, 0x40);
-        if (CANARY == address(0)) revert NoCanary();
-        if (instances.length != CANARY_VALUES || !_isImpossible(instances)) revert NotImpossible();
-        VERIFIER.verify(CANARY_DIGEST, CANARY, proof, instances);
+    /// @notice Stop the verifier by a proof of the impossible. Open to everyone; copying the proof gains nothing.
+    /// @param context Any context.
+    /// @param inputs Packed inputs of the canary.
+    /// @param outputs Outputs that the canary never gives for them.
+    /// @param proof A proof of that statement which the verifier accepts.
+    function stopByProof(bytes32 context, bytes calldata inputs, int256[] calldata outputs, bytes calldata proof)
+        external
+    {
+        CanonicalCalldata.requireStatement(inputs, outputs, proof, 0x80);
+        Canary memory watched = VERIFIER.canary();
+        if (watched.key == address(0)) revert NoCanary();
+        if (!VERIFIER.isImpossible(inputs, outputs)) revert NotImpossible();
+        VERIFIER.verify(watched.keyDigest, watched.key, watched.statementLayout, context, inputs, outputs, proof);
         _stop(true);
     }
 
     /// @inheritdoc IInferenceVerifier
-    function verify(bytes32 keyDigest, address key, bytes calldata proof, uint256[] calldata instances)
-        external
-        view
-        override
-    {
-        Canonical.require_(proof, instances, 0x80);
+    function verify(
+        bytes32 keyDigest,
+        address key,
+        Layout calldata layout_,
+        bytes32 context,
+        bytes calldata inputs,
+        int256[] calldata outputs,
+        bytes calldata proof
+    ) external view override {
+        CanonicalCalldata.requireStatement(inputs, outputs, proof, 0x140);
         if (stopped) revert Stopped();
-        VERIFIER.verify(keyDigest, key, proof, instances);
+        VERIFIER.verify(keyDigest, key, layout_, context, inputs, outputs, proof);
     }
 
     /// @inheritdoc IInferenceVerifier
@@ -85,8 +78,8 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
     }
 
     /// @inheritdoc IInferenceVerifier
-    function inspect(address key) external view override returns (KeyFacts memory) {
-        return VERIFIER.inspect(key);
+    function inspect(address key, Layout calldata layout_) external view override returns (KeyFacts memory) {
+        return VERIFIER.inspect(key, layout_);
     }
 
     /// @inheritdoc IInferenceVerifier
@@ -99,7 +92,17 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
         return VERIFIER.selector();
     }
 
-    /// @notice Refused; hand the ownership over instead.
+    /// @inheritdoc IInferenceVerifier
+    function canary() external view override returns (Canary memory) {
+        return VERIFIER.canary();
+    }
+
+    /// @inheritdoc IInferenceVerifier
+    function isImpossible(bytes calldata inputs, int256[] calldata outputs) external view override returns (bool) {
+        return VERIFIER.isImpossible(inputs, outputs);
+    }
+
+    /// @notice Refused; transfer the ownership instead.
     function renounceOwnership() public pure override {
         revert RenouncingRefused();
     }
@@ -108,12 +111,5 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
         if (stopped) revert Stopped();
         stopped = true;
         emit VerifierStopped(msg.sender, proven);
-    }
-
-    /// @dev Of an input that is no integer of a circuit nothing is claimed; a verifier that is broken in general
-    /// accepts false answers to proper ones too.
-    function _isImpossible(uint256[] calldata instances) private pure returns (bool) {
-        int256 x = PublicValues.decode(instances[5]);
-        return instances[6] != PublicValues.encode(x > 0 ? x : int256(0));
     }
 }

@@ -5,12 +5,12 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
 import {IVerifierRouter} from "../interfaces/IVerifierRouter.sol";
-import {Canonical} from "../libraries/Canonical.sol";
+import {CanonicalCalldata} from "../libraries/CanonicalCalldata.sol";
+import {Layout} from "../libraries/StatementLayout.sol";
 
-/// @title The one place that names verifiers
-/// @notice It only grows: a selector is used once, and one that was removed is never used again, so that no listing
-/// changes its meaning. Its owner is a timelock, which everybody can watch; what must be fast, the emergency stop of
-/// each verifier does.
+/// @title The registry of verifiers
+/// @notice It only grows: a selector is used once, and a removed one is never used again, so that no listing changes its
+/// meaning. Its owner is a timelock, so every change is announced; the emergency stop of each verifier acts at once.
 contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
     struct Route {
         IInferenceVerifier verifier;
@@ -19,11 +19,11 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
 
     mapping(bytes4 selector => Route) private _routes;
 
-    /// @notice Without an owner no verifier could be added or removed any more.
+    /// @notice Without an owner no verifier could be added or removed.
     error RenouncingRefused();
 
-    /// @param timelock Who adds and removes verifiers.
-    /// @param first The verifiers to begin with, each under the selector that it names.
+    /// @param timelock Adds and removes verifiers.
+    /// @param first The initial verifiers, each under the selector that it names.
     constructor(address timelock, IInferenceVerifier[] memory first) Ownable(timelock) {
         for (uint256 i = 0; i < first.length; ++i) {
             _add(first[i].selector(), first[i]);
@@ -31,7 +31,7 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
     }
 
     /// @notice Add a proving system; only the owner may.
-    /// @param selector Its selector, which was never used before.
+    /// @param selector Its selector, never used before.
     /// @param verifier Its verifier, inside an emergency stop.
     function addVerifier(bytes4 selector, IInferenceVerifier verifier) external onlyOwner {
         bytes4 actual = verifier.selector();
@@ -48,13 +48,18 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
     }
 
     /// @inheritdoc IVerifierRouter
-    function verify(bytes4 selector, bytes32 keyDigest, address key, bytes calldata proof, uint256[] calldata instances)
-        external
-        view
-        override
-    {
-        Canonical.require_(proof, instances, 0xa0);
-        verifierOf(selector).verify(keyDigest, key, proof, instances);
+    function verify(
+        bytes4 selector,
+        bytes32 keyDigest,
+        address key,
+        Layout calldata layout_,
+        bytes32 context,
+        bytes calldata inputs,
+        int256[] calldata outputs,
+        bytes calldata proof
+    ) external view override {
+        CanonicalCalldata.requireStatement(inputs, outputs, proof, 0x160);
+        verifierOf(selector).verify(keyDigest, key, layout_, context, inputs, outputs, proof);
     }
 
     /// @inheritdoc IVerifierRouter
@@ -68,7 +73,7 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
         return interfaceId == type(IERC165).interfaceId || interfaceId == type(IVerifierRouter).interfaceId;
     }
 
-    /// @notice Refused; hand the ownership over instead.
+    /// @notice Refused; transfer the ownership instead.
     function renounceOwnership() public pure override {
         revert RenouncingRefused();
     }

@@ -3,11 +3,12 @@ pragma solidity ^0.8.24;
 
 import {Entry, Request, State} from "../../src/interfaces/IInferenceLedger.sol";
 import {Status} from "../../src/interfaces/IModelRegistry.sol";
+import {Statement} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
 /// @notice Does what anybody may do, in any order, and keeps its own books. Every call that must fail is tried too.
 contract Actor is System {
-    Request[] public questions;
+    Request[] public requests;
     uint256 public paidIn;
     uint256 public paidOut;
     uint256 public consumed;
@@ -18,23 +19,23 @@ contract Actor is System {
     mapping(bytes32 id => bool) public over;
 
     function request(uint96 proverFee, uint32 patience, bool toMallory) external {
-        Request memory asked = question(questions.length);
+        Request memory asked = requestOf(requests.length);
         asked.proverFee = proverFee;
         asked.expiry = uint64(block.timestamp + patience % 2 hours);
         if (toMallory) asked.prover = MALLORY;
         if (registry.programOf(listing).status != Status.Active) return;
         ask(asked);
-        questions.push(asked);
+        requests.push(asked);
         paidIn += fees(asked);
     }
 
     function record(uint256 which) external {
-        if (questions.length == 0) return;
-        Request memory asked = questions[which % questions.length];
-        uint256[] memory values = instancesFor(asked);
-        values[7] = which % 1000;
-        bytes memory proof = prove(values);
-        try ledger.record(asked, proof, values) returns (bytes32 id) {
+        if (requests.length == 0) return;
+        Request memory asked = requests[which % requests.length];
+        Statement memory said = statementFor(asked);
+        said.outputs[0] = int256(which % 1000);
+        bytes memory proof = prove(said);
+        try ledger.record(asked, said.inputs, said.outputs, proof) returns (bytes32 id) {
             forged = forged || over[id] || stopped || block.timestamp > asked.expiry;
             over[id] = true;
             ++consumed;
@@ -46,16 +47,16 @@ contract Actor is System {
     }
 
     function forge(uint256 which, bytes calldata proof) external {
-        if (questions.length == 0) return;
-        Request memory asked = questions[which % questions.length];
-        try ledger.record(asked, proof, instancesFor(asked)) {
+        if (requests.length == 0) return;
+        Request memory asked = requests[which % requests.length];
+        try ledger.record(asked, INPUTS, answers(), proof) {
             forged = true;
         } catch {}
     }
 
     function refund(uint256 which) external {
-        if (questions.length == 0) return;
-        try ledger.refund(questions[which % questions.length]) returns (bytes32 id) {
+        if (requests.length == 0) return;
+        try ledger.refund(requests[which % requests.length]) returns (bytes32 id) {
             forged = forged || over[id];
             over[id] = true;
             ++consumed;
@@ -96,7 +97,7 @@ contract Actor is System {
     }
 
     function count() external view returns (uint256) {
-        return questions.length;
+        return requests.length;
     }
 
     function credits() external view returns (uint256) {
@@ -104,8 +105,8 @@ contract Actor is System {
     }
 
     function escrow() external view returns (uint256 held) {
-        for (uint256 i = 0; i < questions.length; ++i) {
-            if (ledger.entryOf(ledger.idOf(questions[i])).state == State.Open) held += fees(questions[i]);
+        for (uint256 i = 0; i < requests.length; ++i) {
+            if (ledger.entryOf(ledger.idOf(requests[i])).state == State.Open) held += fees(requests[i]);
         }
     }
 
@@ -114,8 +115,8 @@ contract Actor is System {
     }
 
     function unchanged() external view returns (bool) {
-        for (uint256 i = 0; i < questions.length; ++i) {
-            bytes32 id = ledger.idOf(questions[i]);
+        for (uint256 i = 0; i < requests.length; ++i) {
+            bytes32 id = ledger.idOf(requests[i]);
             Entry memory entry = ledger.entryOf(id);
             bool isOver = entry.state == State.Recorded || entry.state == State.Refunded || entry.state == State.Paid;
             if (isOver != over[id] || entry.outputDigest != digestOf[id] || entry.recordedAt != timeOf[id]) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IHalo2Dedicated} from "../../src/interfaces/IHalo2.sol";
+import {IEzklDedicatedVerifier} from "../../src/verifiers/ezkl/IEzklHalo2Verifier.sol";
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
-import {DedicatedHalo2Adapter} from "../../src/verifiers/DedicatedHalo2Adapter.sol";
+import {DedicatedHalo2Adapter} from "../../src/verifiers/ezkl/DedicatedHalo2Adapter.sol";
 import {BadProofs} from "../support/BadProofs.sol";
+import {Statement} from "../support/BindingVerifier.sol";
 
 contract DedicatedHalo2AdapterTest is BadProofs {
     DedicatedHalo2Adapter private dedicated;
@@ -25,8 +26,8 @@ contract DedicatedHalo2AdapterTest is BadProofs {
         return code;
     }
 
-    function generatedCall() internal view override returns (bytes memory) {
-        return abi.encodeCall(IHalo2Dedicated.verifyProof, (proof, instances));
+    function generatedCall(uint256[] memory instances_) internal view override returns (bytes memory) {
+        return abi.encodeCall(IEzklDedicatedVerifier.verifyProof, (proof, instances_));
     }
 
     function test_selector_namesTheKey() external view {
@@ -46,12 +47,12 @@ contract DedicatedHalo2AdapterTest is BadProofs {
 
     function test_verify_otherDigest_isRefused() external {
         vm.expectRevert(abi.encodeWithSelector(IInferenceVerifier.KeyMismatch.selector, bytes32(0), keyDigest));
-        dedicated.verify(0, key, proof, instances);
+        dedicated.verify(0, key, form, statement.context, statement.inputs, statement.outputs, proof);
     }
 
     function test_prepare_itsOwnKey_passes() external view {
         dedicated.prepare(key);
-        vm.assertEq(dedicated.inspect(key).digest, keyDigest);
+        vm.assertEq(dedicated.inspect(key, form).digest, keyDigest);
         vm.assertTrue(dedicated.live());
     }
 
@@ -68,6 +69,19 @@ contract DedicatedHalo2AdapterTest is BadProofs {
     function test_inspect_malformedKey_reverts() external {
         address pointer = CodeStore.write(new bytes32[](40));
         vm.expectRevert(IInferenceVerifier.MalformedKey.selector);
-        dedicated.inspect(pointer);
+        dedicated.inspect(pointer, form);
+    }
+
+    function test_canary_isNone() external view {
+        vm.assertEq(dedicated.canary().key, address(0));
+        vm.assertFalse(dedicated.isImpossible(new bytes(8), new int256[](1)));
+    }
+
+    function test_verify_layoutOfAnotherCount_isRefused() external {
+        form.outputs = 9;
+        Statement memory bad = statement;
+        bad.outputs = resized(bad.outputs, 9);
+        refusesStatement(bad, IInferenceVerifier.ProofRejected.selector);
+        vm.assertFalse(dedicated.inspect(key, form).fits);
     }
 }

@@ -5,18 +5,18 @@ import {InferenceLedger} from "../../src/InferenceLedger.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {ERC7992Adapter} from "../../src/adapters/ERC7992Adapter.sol";
 import {DigitLock} from "../../src/examples/DigitLock.sol";
-import {IHalo2Dedicated, IHalo2Reusable} from "../../src/interfaces/IHalo2.sol";
+import {IEzklDedicatedVerifier, IEzklReusableVerifier} from "../../src/verifiers/ezkl/IEzklHalo2Verifier.sol";
 import {Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 import {IModelRegistry, Registration} from "../../src/interfaces/IModelRegistry.sol";
 import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
-import {Contexts} from "../../src/libraries/Contexts.sol";
-import {PublicValues} from "../../src/libraries/PublicValues.sol";
-import {Visibility} from "../../src/libraries/Slots.sol";
-import {DedicatedHalo2Adapter} from "../../src/verifiers/DedicatedHalo2Adapter.sol";
+import {InferenceProof} from "../../src/libraries/InferenceProof.sol";
+import {Outputs} from "../../src/libraries/Outputs.sol";
+import {DedicatedHalo2Adapter} from "../../src/verifiers/ezkl/DedicatedHalo2Adapter.sol";
 import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
 import {VerifierRouter} from "../../src/verifiers/VerifierRouter.sol";
+import {Statement} from "../support/BindingVerifier.sol";
 import {RealProofs} from "../support/RealProofs.sol";
 
 /// @notice All contracts together, with real proofs.
@@ -31,15 +31,13 @@ contract EndToEndTest is RealProofs {
     ModelRegistry private registry;
     InferenceLedger private ledger;
     bytes32 private listing;
-    address private canary;
 
     function setUp() public override {
         super.setUp();
         vm.warp(NOW);
         publisher = addressOf("publisher");
-        canary = CodeStore.write(wordsOf(vm.parseJsonBytes(artifact("canary"), ".key")));
-        adapter.prepare(canary);
-        stop = new EmergencyStop(adapter, ALICE, canary, vm.parseJsonBytes32(artifact("canary"), ".keyDigest"));
+        adapter.prepare(canaryKey);
+        stop = new EmergencyStop(adapter, ALICE);
         router = new VerifierRouter(address(this), new IInferenceVerifier[](0));
         router.addVerifier(adapter.selector(), stop);
         deploy(adapter.selector());
@@ -51,42 +49,33 @@ contract EndToEndTest is RealProofs {
     }
 
     function test_record_realProof_isRecorded() external {
-        Request memory question = ask(0);
-        bytes32 id = ledger.record(question, proof, instances);
+        Request memory asked = ask(0);
+        bytes32 id = record(asked, proof, statement);
         vm.assertEq(id, vm.parseJsonBytes32(json, ".batch[0].id"));
-        ledger.requireRecorded(question, slice(instances, 69, 10));
-        vm.assertEq(ledger.creditOf(addressOf("prover")), question.proverFee);
+        ledger.requireRecorded(asked, statement.outputs);
+        vm.assertEq(ledger.creditOf(addressOf("prover")), asked.proverFee);
         vm.assertEq(ledger.creditOf(publisher), FEE);
     }
 
-    function test_record_everyInstancePlusTheModulus_isRefused() external {
-        Request memory question = ask(0);
-        for (uint256 i = 0; i < instances.length; ++i) {
-            uint256[] memory bad = copyOf(instances);
-            bad[i] += PublicValues.MODULUS;
-            (bool success,) =
-                address(ledger).call{gas: 3_000_000}(abi.encodeCall(ledger.record, (question, proof, bad)));
-            vm.assertFalse(success, vm.toString(i));
-        }
-    }
-
     function test_record_proofOfAnotherRequest_isRefused() external {
-        Request memory question = ask(0);
-        (bytes memory other, uint256[] memory values) = proofAt(".batch[1]");
-        vm.expectRevert(Contexts.ContextMismatch.selector);
-        ledger.record(question, other, values);
+        Request memory asked = ask(0);
+        (bytes memory other, Statement memory said) = proofAt(".batch[1]");
+        vm.expectRevert(
+            abi.encodeWithSelector(InferenceProof.InputMismatch.selector, asked.inputCommitment, keccak256(said.inputs))
+        );
+        record(asked, other, said);
     }
 
-    function test_record_proofOfAnotherRequestUnderOurContext_isRefused() external {
-        Request memory question = ask(0);
+    function test_record_proofOfAnotherRequestAboutOurInputs_isRefused() external {
+        Request memory asked = ask(0);
         (bytes memory other,) = proofAt(".batch[1]");
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
-        ledger.record(question, other, instances);
+        record(asked, other, statement);
     }
 
     function test_record_dedicatedVerifier_accepts() external {
         (, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        router.verify(dedicated.selector(), keyDigest, key, proof, instances);
+        route(dedicated.selector());
     }
 
     /// @dev The same publisher, model and key: where a verifier is stopped, this is the way on.
@@ -99,10 +88,10 @@ contract EndToEndTest is RealProofs {
         vm.assertEq(bytes32(registry.programOf(second).selector), bytes32(dedicated.selector()));
         vm.prank(publisher);
         registry.deprecate(listing, second);
-        Request memory question = askAt(".onDedicated");
-        vm.assertEq(question.listing, second);
-        (proof, instances) = proofAt(".onDedicated");
-        ledger.record(question, proof, instances);
+        Request memory asked = askAt(".onDedicated");
+        vm.assertEq(asked.listing, second);
+        (proof, statement) = proofAt(".onDedicated");
+        record(asked, proof, statement);
     }
 
     function test_digitLock_realProof_opensForThePlayer() external {
@@ -111,14 +100,14 @@ contract EndToEndTest is RealProofs {
             abi.encodePacked(type(DigitLock).creationCode, abi.encode(ledger, listing, digitOfLock(), MARGIN))
         );
         DigitLock lock = DigitLock(addressOf("lock"));
-        Request memory question = questionAt(".lock");
-        address player = question.refundTo;
+        Request memory asked = requestAt(".lock");
+        address player = asked.refundTo;
         vm.deal(player, 1 ether);
         vm.prank(player);
-        bytes32 id = lock.play{value: question.proverFee + FEE}(question.inputCommitment, question.prover);
+        bytes32 id = lock.play{value: asked.proverFee + FEE}(asked.inputCommitment, asked.prover);
         vm.assertEq(id, vm.parseJsonBytes32(json, ".lock.id"));
-        (bytes memory answer, uint256[] memory values) = proofAt(".lock");
-        lock.settle(question, answer, values);
+        (bytes memory answer, Statement memory said) = proofAt(".lock");
+        lock.settle(asked, said.inputs, said.outputs, answer);
         vm.assertEq(lock.winner(), player);
     }
 
@@ -127,28 +116,27 @@ contract EndToEndTest is RealProofs {
             addressOf("adapter"), abi.encodePacked(type(ERC7992Adapter).creationCode, abi.encode(registry, router))
         );
         ERC7992Adapter erc = ERC7992Adapter(addressOf("adapter"));
-        (bytes memory answer, uint256[] memory values) = proofAt(".caller");
-        bytes memory output = abi.encodePacked(slice(values, 69, 10));
+        (bytes memory answer, Statement memory said) = proofAt(".caller");
+        bytes memory output = abi.encodePacked(said.outputs);
         bytes32 commitment = vm.parseJsonBytes32(json, ".caller.inputCommitment");
         vm.prank(addressOf("requester"));
-        erc.verifyInference(uint256(listing), commitment, output, abi.encode(answer, values));
-        vm.expectRevert(Contexts.ContextMismatch.selector);
+        erc.verifyInference(uint256(listing), commitment, output, abi.encode(said.inputs, answer));
+        vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
         vm.prank(MALLORY);
-        erc.verifyInference(uint256(listing), commitment, output, abi.encode(answer, values));
+        erc.verifyInference(uint256(listing), commitment, output, abi.encode(said.inputs, answer));
     }
 
     function test_stopByProof_trueAnswer_isNotImpossible() external {
-        (bytes memory answer, uint256[] memory values) = proofAt(".canary");
-        stop.verify(stop.CANARY_DIGEST(), canary, answer, values);
+        (bytes memory answer, Statement memory said) = proofAt(".canary");
         vm.expectRevert(EmergencyStop.NotImpossible.selector);
-        stop.stopByProof(answer, values);
+        stop.stopByProof(said.context, said.inputs, said.outputs, answer);
     }
 
     function test_stopByProof_falseAnswer_isRefusedByTheVerifier() external {
-        (bytes memory answer, uint256[] memory values) = proofAt(".canary");
-        values[6] = 12;
+        (bytes memory answer, Statement memory said) = proofAt(".canary");
+        said.outputs[0] = 12;
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
-        stop.stopByProof(answer, values);
+        stop.stopByProof(said.context, said.inputs, said.outputs, answer);
     }
 
     /// @dev Each call as a transaction of its own, so with its calldata and cold storage.
@@ -156,30 +144,31 @@ contract EndToEndTest is RealProofs {
     function test_gas() external {
         vm.deal(ALICE, 1 ether);
         bytes32[] memory vka = CodeStore.read(key);
-        IHalo2Reusable(halo2).verifyProof(proof, instances, vka);
+        uint256[] memory values = instances();
+        IEzklReusableVerifier(halo2).verifyProof(proof, values, vka);
         vm.snapshotGasLastCall("verify", "1 generated verifier, key in calldata");
-        adapter.verify(keyDigest, key, proof, instances);
+        check(adapter);
         vm.snapshotGasLastCall("verify", "2 adapter, key in code");
-        stop.verify(keyDigest, key, proof, instances);
+        check(stop);
         vm.snapshotGasLastCall("verify", "3 emergency stop");
-        router.verify(adapter.selector(), keyDigest, key, proof, instances);
+        route(adapter.selector());
         vm.snapshotGasLastCall("verify", "4 router");
         (address code, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        IHalo2Dedicated(code).verifyProof(proof, instances);
+        IEzklDedicatedVerifier(code).verifyProof(proof, values);
         vm.snapshotGasLastCall("verify", "5 dedicated verifier");
-        dedicated.verify(keyDigest, key, proof, instances);
+        check(dedicated);
         vm.snapshotGasLastCall("verify", "6 dedicated adapter");
     }
 
     /// forge-config: default.isolate = true
     function test_gas_ledger() external {
-        Request memory question = ask(0);
-        ledger.record(question, proof, instances);
+        Request memory asked = ask(0);
+        record(asked, proof, statement);
         vm.snapshotGasLastCall("ledger", "record");
         ask(1);
         vm.snapshotGasLastCall("ledger", "request");
-        vm.warp(question.expiry + 1);
-        ledger.refund(questionAt(".batch[1]"));
+        vm.warp(asked.expiry + 1);
+        ledger.refund(requestAt(".batch[1]"));
         vm.snapshotGasLastCall("ledger", "refund");
         vm.prank(addressOf("prover"));
         ledger.withdraw(payable(BOB));
@@ -188,13 +177,15 @@ contract EndToEndTest is RealProofs {
 
     /// forge-config: default.isolate = true
     function test_gas_batchOfTen() external {
-        (Request[] memory questions, bytes[] memory proofs, uint256[][] memory values) =
-            (new Request[](10), new bytes[](10), new uint256[][](10));
+        (Request[] memory requests, bytes[] memory inputs, int256[][] memory outputs, bytes[] memory proofs) =
+            (new Request[](10), new bytes[](10), new int256[][](10), new bytes[](10));
         for (uint256 i = 0; i < 10; ++i) {
-            questions[i] = ask(i);
-            (proofs[i], values[i]) = proofAt(string.concat(".batch[", vm.toString(i), "]"));
+            requests[i] = ask(i);
+            Statement memory said;
+            (proofs[i], said) = proofAt(string.concat(".batch[", vm.toString(i), "]"));
+            (inputs[i], outputs[i]) = (said.inputs, said.outputs);
         }
-        vm.assertEq(ledger.recordBatch(questions, proofs, values), 10);
+        vm.assertEq(ledger.recordBatch(requests, inputs, outputs, proofs), 10);
         vm.snapshotGasLastCall("ledger", "recordBatch of ten");
     }
 
@@ -202,9 +193,9 @@ contract EndToEndTest is RealProofs {
     function test_gas_dedicated() external {
         (, DedicatedHalo2Adapter dedicated) = routeDedicated();
         register(dedicated.selector());
-        Request memory question = askAt(".onDedicated");
-        (proof, instances) = proofAt(".onDedicated");
-        ledger.record(question, proof, instances);
+        Request memory asked = askAt(".onDedicated");
+        (proof, statement) = proofAt(".onDedicated");
+        record(asked, proof, statement);
         vm.snapshotGasLastCall("ledger", "record, dedicated verifier");
     }
 
@@ -224,24 +215,22 @@ contract EndToEndTest is RealProofs {
         listing = register(selector);
     }
 
-    function ask(uint256 number) private returns (Request memory question) {
+    function ask(uint256 number) private returns (Request memory asked) {
         return askAt(string.concat(".batch[", vm.toString(number), "]"));
     }
 
-    function askAt(string memory path) private returns (Request memory question) {
-        question = questionAt(path);
-        vm.deal(question.requester, 1 ether);
-        vm.prank(question.requester);
-        ledger.request{value: uint256(question.proverFee) + question.ownerFee}(question);
+    function askAt(string memory path) private returns (Request memory asked) {
+        asked = requestAt(path);
+        vm.deal(asked.requester, 1 ether);
+        vm.prank(asked.requester);
+        ledger.request{value: uint256(asked.proverFee) + asked.ownerFee}(asked);
     }
 
     function register(bytes4 selector) private returns (bytes32) {
         Registration memory wanted = Registration({
             onnxDigest: vm.parseJsonBytes32(json, ".model.onnxDigest"),
             selector: selector,
-            visibility: Visibility.Public,
-            inputs: uint32(vm.parseJsonUint(json, ".model.inputs")),
-            outputs: uint32(vm.parseJsonUint(json, ".model.outputs")),
+            statementLayout: form,
             fee: FEE,
             uri: "ipfs://digits"
         });
@@ -253,13 +242,27 @@ contract EndToEndTest is RealProofs {
     function routeDedicated() private returns (address code, DedicatedHalo2Adapter dedicated) {
         code = create(vm.parseJsonBytes(json, ".dedicated"));
         dedicated = new DedicatedHalo2Adapter(code, code.codehash, keyDigest);
-        router.addVerifier(dedicated.selector(), new EmergencyStop(dedicated, ALICE, address(0), 0));
+        router.addVerifier(dedicated.selector(), new EmergencyStop(dedicated, ALICE));
     }
 
-    function digitOfLock() private view returns (uint256 digit) {
-        (, uint256[] memory values) = proofAt(".lock");
-        for (uint256 i = 1; i < 10; ++i) {
-            if (PublicValues.decode(values[69 + i]) > PublicValues.decode(values[69 + digit])) digit = i;
-        }
+    function record(Request memory asked, bytes memory proof_, Statement memory said) private returns (bytes32) {
+        return ledger.record(asked, said.inputs, said.outputs, proof_);
+    }
+
+    function check(IInferenceVerifier verifier) private view {
+        (bytes32 context, bytes memory inputs, int256[] memory outputs) =
+            (statement.context, statement.inputs, statement.outputs);
+        verifier.verify(keyDigest, key, form, context, inputs, outputs, proof);
+    }
+
+    function route(bytes4 selector) private view {
+        (bytes32 context, bytes memory inputs, int256[] memory outputs) =
+            (statement.context, statement.inputs, statement.outputs);
+        router.verify(selector, keyDigest, key, form, context, inputs, outputs, proof);
+    }
+
+    function digitOfLock() private view returns (uint256) {
+        (, Statement memory said) = proofAt(".lock");
+        return Outputs.argmax(said.outputs);
     }
 }

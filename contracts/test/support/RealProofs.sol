@@ -3,7 +3,10 @@ pragma solidity ^0.8.24;
 
 import {Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
-import {ReusableHalo2Adapter} from "../../src/verifiers/ReusableHalo2Adapter.sol";
+import {InstanceLayout} from "../../src/verifiers/ezkl/InstanceLayout.sol";
+import {ReusableHalo2Adapter} from "../../src/verifiers/ezkl/ReusableHalo2Adapter.sol";
+import {Layout, Visibility} from "../../src/libraries/StatementLayout.sol";
+import {Statement} from "./BindingVerifier.sol";
 import {Requests} from "./Requests.sol";
 import {Test} from "./Test.sol";
 
@@ -15,27 +18,56 @@ abstract contract RealProofs is Test {
     bytes32 internal keyDigest;
     address internal key;
     bytes internal proof;
-    uint256[] internal instances;
+    Layout internal form;
+    Statement internal statement;
+    address internal canaryKey;
+    bytes32 internal canaryDigest;
 
     function setUp() public virtual {
         json = vectors("digits");
         vm.chainId(vm.parseJsonUint(json, ".chainId"));
         halo2 = create(vm.parseJsonBytes(artifact("Halo2VerifierReusable"), ".bytecode"));
-        adapter = new ReusableHalo2Adapter(halo2);
+        canaryKey = CodeStore.write(wordsOf(vm.parseJsonBytes(artifact("canary"), ".key")));
+        canaryDigest = vm.parseJsonBytes32(artifact("canary"), ".keyDigest");
+        adapter = new ReusableHalo2Adapter(halo2, canaryKey, canaryDigest);
         keyDigest = vm.parseJsonBytes32(json, ".model.keyDigest");
         key = CodeStore.write(words(".model.key"));
         adapter.prepare(key);
-        (proof, instances) = proofAt(".batch[0]");
+        form = Layout(Visibility.Public, uint8(modelNumber("inputWidth")), uint32(modelNumber("inputs")), 10);
+        (proof, statement) = proofAt(".batch[0]");
     }
 
-    function proofAt(string memory path) internal view returns (bytes memory, uint256[] memory) {
+    function proofAt(string memory path) internal view returns (bytes memory, Statement memory) {
         return (
             vm.parseJsonBytes(json, string.concat(path, ".proof")),
-            vm.parseJsonUintArray(json, string.concat(path, ".instances"))
+            Statement(
+                vm.parseJsonBytes32(json, string.concat(path, ".context")),
+                vm.parseJsonBytes(json, string.concat(path, ".inputs")),
+                vm.parseJsonIntArray(json, string.concat(path, ".outputs"))
+            )
         );
     }
 
-    function questionAt(string memory path) internal view returns (Request memory) {
+    /// @dev The public values of the proof.
+    function instances() internal view returns (uint256[] memory) {
+        return this.instancesOf(form, statement.context, statement.inputs, statement.outputs, proof);
+    }
+
+    function instancesOf(
+        Layout calldata layout_,
+        bytes32 context,
+        bytes calldata inputs,
+        int256[] calldata outputs,
+        bytes calldata proof_
+    ) external pure returns (uint256[] memory) {
+        return InstanceLayout.instancesOf(layout_, context, inputs, outputs, proof_);
+    }
+
+    function modelNumber(string memory name) internal view returns (uint256) {
+        return vm.parseJsonUint(json, string.concat(".model.layout.", name));
+    }
+
+    function requestAt(string memory path) internal view returns (Request memory) {
         return Requests.read(vm, json, string.concat(path, ".request"));
     }
 

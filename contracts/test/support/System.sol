@@ -7,13 +7,12 @@ import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 import {Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {Registration} from "../../src/interfaces/IModelRegistry.sol";
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
-import {Contexts} from "../../src/libraries/Contexts.sol";
-import {Setups} from "../../src/libraries/Setups.sol";
-import {Visibility} from "../../src/libraries/Slots.sol";
-import {ANY_INPUT} from "../../src/libraries/Statements.sol";
+import {TrustedSetups} from "../../src/libraries/TrustedSetups.sol";
+import {Layout, Visibility} from "../../src/libraries/StatementLayout.sol";
+import {ANY_INPUT} from "../../src/libraries/InferenceProof.sol";
 import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
 import {VerifierRouter} from "../../src/verifiers/VerifierRouter.sol";
-import {BindingVerifier} from "./BindingVerifier.sol";
+import {BindingVerifier, Statement} from "./BindingVerifier.sol";
 import {Test} from "./Test.sol";
 
 /// @notice All contracts around a verifier whose proofs tests can make: a model of two inputs and two outputs.
@@ -26,7 +25,9 @@ abstract contract System is Test {
     uint256 internal constant NOW = 1_900_000_000;
     uint96 internal constant OWNER_FEE = 3;
     uint96 internal constant PROVER_FEE = 5;
-    uint256 internal constant COUNT = 9;
+    /// @dev Inputs and outputs of the model.
+    uint256 internal constant COUNT = 4;
+    bytes internal constant INPUTS = hex"1415"; // 20 and 21, one byte each
 
     BindingVerifier internal binding;
     EmergencyStop internal stop;
@@ -39,7 +40,7 @@ abstract contract System is Test {
     function setUp() public virtual {
         vm.warp(NOW);
         binding = new BindingVerifier();
-        stop = new EmergencyStop(binding, GUARDIAN, address(0), 0);
+        stop = new EmergencyStop(binding, GUARDIAN);
         IInferenceVerifier[] memory first = new IInferenceVerifier[](1);
         first[0] = stop;
         router = new VerifierRouter(TIMELOCK, first);
@@ -64,26 +65,28 @@ abstract contract System is Test {
         return Registration({
             onnxDigest: sha256("model"),
             selector: binding.selector(),
-            visibility: visibility,
-            inputs: inputs,
-            outputs: outputs,
+            statementLayout: layoutOf(visibility, inputs, outputs),
             fee: OWNER_FEE,
             uri: "ipfs://model"
         });
     }
 
+    function layoutOf(Visibility visibility, uint32 inputs, uint32 outputs) internal pure returns (Layout memory) {
+        uint8[3] memory widths = [1, 32, 0];
+        return Layout(visibility, widths[uint256(visibility)], inputs, outputs);
+    }
+
     function registerModel(Visibility visibility, uint32 inputs, uint32 outputs) internal returns (bytes32) {
-        uint256 count = 5 + uint256(inputs) + outputs + (visibility == Visibility.Hashed ? 1 : 0);
         Registration memory wanted = registration(visibility, inputs, outputs);
         vm.prank(PUBLISHER);
-        return registry.register(wanted, bindingKey(count, Setups.HERMEZ));
+        return registry.register(wanted, bindingKey(uint256(inputs) + outputs, TrustedSetups.HERMEZ));
     }
 
     /// @dev Alice's request about the input (20, 21).
-    function question(uint256 salt) internal view returns (Request memory) {
+    function requestOf(uint256 salt) internal view returns (Request memory) {
         return Request({
             listing: listing,
-            inputCommitment: keccak256(abi.encode(uint256(20), uint256(21))),
+            inputCommitment: keccak256(INPUTS),
             consumer: CONSUMER,
             requester: ALICE,
             expiry: uint64(NOW + 1 hours),
@@ -95,8 +98,8 @@ abstract contract System is Test {
         });
     }
 
-    function freeQuestion(uint256 salt) internal view returns (Request memory asked) {
-        asked = question(salt);
+    function freeRequest(uint256 salt) internal view returns (Request memory asked) {
+        asked = requestOf(salt);
         (asked.proverFee, asked.ownerFee, asked.prover, asked.refundTo) = (0, 0, address(0), address(0));
     }
 
@@ -110,28 +113,23 @@ abstract contract System is Test {
         return ledger.request{value: fees(asked)}(asked);
     }
 
-    /// @dev The public values of a proof that answers a request: context, input, outputs 40 and 41.
-    function instancesFor(Request memory asked) internal view returns (uint256[] memory instances) {
-        instances = new uint256[](COUNT);
-        bytes32 context = ledger.contextOf(asked);
-        for (uint256 i = 0; i < 5; ++i) {
-            instances[i] = Contexts.limb(context, i);
-        }
-        (instances[5], instances[6], instances[7], instances[8]) = (20, 21, 40, 41);
+    /// @dev What a proof that answers a request is about: inputs 20 and 21, outputs 40 and -41.
+    function statementFor(Request memory asked) internal view returns (Statement memory) {
+        return Statement(ledger.contextOf(asked), INPUTS, answers());
     }
 
-    function answers() internal pure returns (uint256[] memory values) {
-        values = new uint256[](2);
-        (values[0], values[1]) = (40, 41);
+    function answers() internal pure returns (int256[] memory values) {
+        values = new int256[](2);
+        (values[0], values[1]) = (40, -41);
     }
 
-    function prove(uint256[] memory instances) internal view returns (bytes memory) {
-        return abi.encode(binding.proofOf(keyDigest, instances));
+    function prove(Statement memory statement) internal view returns (bytes memory) {
+        return abi.encode(binding.proofOf(keyDigest, statement));
     }
 
     function answer(Request memory asked) internal returns (bytes32 id) {
-        uint256[] memory instances = instancesFor(asked);
-        return ledger.record(asked, prove(instances), instances);
+        Statement memory statement = statementFor(asked);
+        return ledger.record(asked, statement.inputs, statement.outputs, prove(statement));
     }
 
     function anyInput() internal pure returns (bytes32) {

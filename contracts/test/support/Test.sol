@@ -37,6 +37,7 @@ interface Vm {
     function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
     function parseJsonBytes32Array(string calldata json, string calldata key) external pure returns (bytes32[] memory);
     function parseJsonInt(string calldata json, string calldata key) external pure returns (int256);
+    function parseJsonIntArray(string calldata json, string calldata key) external pure returns (int256[] memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
     function prank(address sender) external;
@@ -93,20 +94,28 @@ abstract contract Test {
         }
     }
 
-    function slice(uint256[] memory values, uint256 start, uint256 count) internal pure returns (uint256[] memory) {
-        uint256[] memory some = new uint256[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            some[i] = values[start + i];
-        }
-        return some;
-    }
-
     function copyOf(bytes memory data) internal pure returns (bytes memory) {
         return abi.encodePacked(data);
     }
 
-    function copyOf(uint256[] memory values) internal pure returns (uint256[] memory) {
-        return slice(values, 0, values.length);
+    function copyOf(int256[] memory values) internal pure returns (int256[] memory) {
+        return resized(values, values.length);
+    }
+
+    /// @dev The same values, cut off or continued with zeros.
+    function resized(int256[] memory values, uint256 count) internal pure returns (int256[] memory some) {
+        some = new int256[](count);
+        for (uint256 i = 0; i < count && i < values.length; ++i) {
+            some[i] = values[i];
+        }
+    }
+
+    /// @dev The same bytes, cut off or continued with zeros.
+    function resized(bytes memory data, uint256 count) internal pure returns (bytes memory some) {
+        some = new bytes(count);
+        for (uint256 i = 0; i < count && i < data.length; ++i) {
+            some[i] = data[i];
+        }
     }
 
     function readWord(bytes memory data, uint256 place) internal pure returns (uint256 word) {

@@ -11,11 +11,12 @@ import {IERC8004Validation} from "../../src/interfaces/IERC8004.sol";
 import {IInferenceLedger, Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 import {IModelRegistry, Registration} from "../../src/interfaces/IModelRegistry.sol";
-import {Canonical} from "../../src/libraries/Canonical.sol";
-import {Contexts} from "../../src/libraries/Contexts.sol";
-import {Setups} from "../../src/libraries/Setups.sol";
-import {Visibility} from "../../src/libraries/Slots.sol";
-import {Statements} from "../../src/libraries/Statements.sol";
+import {CanonicalCalldata} from "../../src/libraries/CanonicalCalldata.sol";
+import {RequestContext} from "../../src/libraries/RequestContext.sol";
+import {TrustedSetups} from "../../src/libraries/TrustedSetups.sol";
+import {Visibility} from "../../src/libraries/StatementLayout.sol";
+import {InferenceProof} from "../../src/libraries/InferenceProof.sol";
+import {Statement} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
 /// @notice The registries of agents and of validations, as far as a validator sees them.
@@ -75,10 +76,10 @@ contract ERC8004ValidatorTest is System {
     }
 
     function test_respond_recorded_answersHundred() external {
-        bytes32 id = ask(question(0));
-        answer(question(0));
+        bytes32 id = ask(requestOf(0));
+        answer(requestOf(0));
         want(PROVER, AGENT, id);
-        validator.respond(question(0), answers());
+        validator.respond(requestOf(0), answers());
         vm.assertEq(validations.responseOf(id), 100);
         vm.assertEq(validations.hashOf(id), keccak256(abi.encodePacked(answers())));
         vm.assertEq(validations.validatorOf(id), address(validator));
@@ -87,28 +88,28 @@ contract ERC8004ValidatorTest is System {
 
     /// @dev Mallory's agent names an answer that another proved as its own work.
     function test_respond_agentOfAnother_reverts() external {
-        bytes32 id = ask(question(0));
-        answer(question(0));
+        bytes32 id = ask(requestOf(0));
+        answer(requestOf(0));
         want(MALLORY, THIEF, id);
         vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.NotTheAgentsProof.selector, THIEF, MALLORY, PROVER));
         vm.prank(MALLORY);
-        validator.respond(question(0), answers());
+        validator.respond(requestOf(0), answers());
         vm.assertEq(validations.responseOf(id), 0);
     }
 
     function test_respond_neverWanted_reverts() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.NotTheAgentsProof.selector, 0, address(0), PROVER));
-        validator.respond(question(0), answers());
+        validator.respond(requestOf(0), answers());
     }
 
     /// @dev Mallory registers a model with a key of her making, which accepts what she likes.
     function test_respond_anotherModel_reverts() external {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.prank(MALLORY);
-        bytes32 other = registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
-        Request memory asked = question(0);
+        bytes32 other = registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
+        Request memory asked = requestOf(0);
         (asked.listing, asked.prover) = (other, MALLORY);
         bytes32 id = ask(asked);
         answer(asked);
@@ -118,26 +119,26 @@ contract ERC8004ValidatorTest is System {
     }
 
     function test_respond_recordedBeforeTheStop_reverts() external {
-        bytes32 id = ask(question(0));
-        answer(question(0));
+        bytes32 id = ask(requestOf(0));
+        answer(requestOf(0));
         want(PROVER, AGENT, id);
         vm.prank(GUARDIAN);
         stop.stop();
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector()));
-        validator.respond(question(0), answers());
+        validator.respond(requestOf(0), answers());
     }
 
     function test_respond_notRecorded_reverts() external {
-        bytes32 id = ask(question(0));
+        bytes32 id = ask(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
-        validator.respond(question(0), answers());
+        validator.respond(requestOf(0), answers());
     }
 
     function test_respond_otherOutputs_reverts() external {
-        bytes32 id = ask(question(0));
-        answer(question(0));
+        bytes32 id = ask(requestOf(0));
+        answer(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
-        validator.respond(question(0), new uint256[](2));
+        validator.respond(requestOf(0), new int256[](2));
     }
 
     function want(address owner, uint256 agentId, bytes32 id) private {
@@ -157,24 +158,24 @@ contract LedgerResolverTest is System {
     }
 
     function test_attest_recorded_passes() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         vm.prank(EAS);
-        vm.assertTrue(resolver.attest(attestation(question(0), answers())));
+        vm.assertTrue(resolver.attest(attestation(requestOf(0), answers())));
     }
 
     function test_attest_notRecorded_reverts() external {
-        bytes32 id = ask(question(0));
+        bytes32 id = ask(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
         vm.prank(EAS);
-        resolver.attest(attestation(question(0), answers()));
+        resolver.attest(attestation(requestOf(0), answers()));
     }
 
     function test_attest_anotherModel_reverts() external {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.prank(MALLORY);
-        bytes32 other = registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
-        Request memory asked = question(0);
+        bytes32 other = registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
+        Request memory asked = requestOf(0);
         asked.listing = other;
         ask(asked);
         answer(asked);
@@ -182,50 +183,50 @@ contract LedgerResolverTest is System {
     }
 
     function test_attest_trailingData_reverts() external {
-        ask(question(0));
-        answer(question(0));
-        Attestation memory made = attestation(question(0), answers());
+        ask(requestOf(0));
+        answer(requestOf(0));
+        Attestation memory made = attestation(requestOf(0), answers());
         made.data = abi.encodePacked(made.data, bytes32(0));
         refuses(made, abi.encodeWithSelector(LedgerResolver.NonCanonicalData.selector));
     }
 
     /// @dev The outputs reached in an identical copy at the end.
     function test_attest_shiftedOutputs_reverts() external {
-        ask(question(0));
-        answer(question(0));
-        Attestation memory made = attestation(question(0), answers());
+        ask(requestOf(0));
+        answer(requestOf(0));
+        Attestation memory made = attestation(requestOf(0), answers());
         bytes memory moved = shifted(abi.encodePacked(bytes4(0), made.data), 10, 64);
         made.data = new bytes(moved.length - 4);
         for (uint256 i = 0; i < made.data.length; ++i) {
             made.data[i] = moved[4 + i];
         }
-        (, uint256[] memory outputs) = abi.decode(made.data, (Request, uint256[]));
-        vm.assertEq(outputs[1], 41);
+        (, int256[] memory outputs) = abi.decode(made.data, (Request, int256[]));
+        vm.assertEq(outputs[1], -41);
         refuses(made, abi.encodeWithSelector(LedgerResolver.NonCanonicalData.selector));
     }
 
     function test_attest_recordedBeforeTheStop_reverts() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         vm.prank(GUARDIAN);
         stop.stop();
         bytes memory why = abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector());
-        refuses(attestation(question(0), answers()), why);
+        refuses(attestation(requestOf(0), answers()), why);
     }
 
     function test_attest_recordedBeforeTheRevocation_reverts() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         vm.prank(PUBLISHER);
         registry.revoke(listing);
         bytes memory why = abi.encodeWithSelector(IInferenceLedger.ModelRevoked.selector, listing);
-        refuses(attestation(question(0), answers()), why);
+        refuses(attestation(requestOf(0), answers()), why);
     }
 
     function test_attest_toAnother_reverts() external {
-        ask(question(0));
-        answer(question(0));
-        Attestation memory wrong = attestation(question(0), answers());
+        ask(requestOf(0));
+        answer(requestOf(0));
+        Attestation memory wrong = attestation(requestOf(0), answers());
         wrong.recipient = MALLORY;
         vm.expectRevert(abi.encodeWithSelector(LedgerResolver.WrongRecipient.selector, ALICE, MALLORY));
         vm.prank(EAS);
@@ -235,22 +236,22 @@ contract LedgerResolverTest is System {
     function test_attest_byAnybodyElse_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(LedgerResolver.NotEAS.selector, MALLORY));
         vm.prank(MALLORY);
-        resolver.attest(attestation(question(0), answers()));
+        resolver.attest(attestation(requestOf(0), answers()));
     }
 
     function test_attest_withValue_reverts() external {
         vm.expectRevert(LedgerResolver.ValueRefused.selector);
         vm.prank(EAS);
-        resolver.attest{value: 1}(attestation(question(0), answers()));
+        resolver.attest{value: 1}(attestation(requestOf(0), answers()));
     }
 
     function test_multiAttest_oneNotRecorded_reverts() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         Attestation[] memory several = new Attestation[](2);
-        several[0] = attestation(question(0), answers());
-        several[1] = attestation(question(1), answers());
-        bytes32 id = ledger.idOf(question(1));
+        several[0] = attestation(requestOf(0), answers());
+        several[1] = attestation(requestOf(1), answers());
+        bytes32 id = ledger.idOf(requestOf(1));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
         vm.prank(EAS);
         resolver.multiAttest(several, new uint256[](2));
@@ -261,14 +262,14 @@ contract LedgerResolverTest is System {
 
     function test_revoke_byTheService_passes() external {
         vm.startPrank(EAS);
-        vm.assertTrue(resolver.revoke(attestation(question(0), answers())));
+        vm.assertTrue(resolver.revoke(attestation(requestOf(0), answers())));
         vm.assertTrue(resolver.multiRevoke(new Attestation[](1), new uint256[](1)));
         vm.assertFalse(resolver.isPayable());
     }
 
     function test_revoke_byAnybodyElse_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(LedgerResolver.NotEAS.selector, address(this)));
-        resolver.revoke(attestation(question(0), answers()));
+        resolver.revoke(attestation(requestOf(0), answers()));
     }
 
     function refuses(Attestation memory made, bytes memory why) private {
@@ -277,7 +278,7 @@ contract LedgerResolverTest is System {
         resolver.attest(made);
     }
 
-    function attestation(Request memory asked, uint256[] memory values) private pure returns (Attestation memory made) {
+    function attestation(Request memory asked, int256[] memory values) private pure returns (Attestation memory made) {
         made.recipient = asked.requester;
         made.data = abi.encode(asked, values);
     }
@@ -292,7 +293,7 @@ contract ERC7992AdapterTest is System {
         super.setUp();
         erc = new ERC7992Adapter(registry, router);
         modelId = uint256(listing);
-        commitment = question(0).inputCommitment;
+        commitment = requestOf(0).inputCommitment;
     }
 
     function test_verifyInference_goodProof_emits() external {
@@ -305,25 +306,27 @@ contract ERC7992AdapterTest is System {
     }
 
     function test_verifyInference_proofOfAnotherCaller_reverts() external {
-        refuses(MALLORY, proofFor(ALICE), abi.encodeWithSelector(Contexts.ContextMismatch.selector));
+        refuses(MALLORY, proofFor(ALICE), abi.encodeWithSelector(IInferenceVerifier.ProofRejected.selector));
     }
 
     function test_verifyInference_otherOutput_reverts() external {
-        bytes memory proof = proofFor(ALICE);
-        vm.expectRevert(IERC7992Verifier.OutputMismatch.selector);
-        vm.prank(ALICE);
-        erc.verifyInference(modelId, commitment, abi.encode(uint256(41), uint256(41)), proof);
+        refusesOutput(abi.encode(41, -41), abi.encodeWithSelector(IInferenceVerifier.ProofRejected.selector));
+    }
+
+    function test_verifyInference_outputOfNoWholeWords_reverts() external {
+        bytes memory output = abi.encodePacked(answers(), bytes1(0));
+        refusesOutput(output, abi.encodeWithSelector(IERC7992Verifier.OutputMismatch.selector));
     }
 
     function test_verifyInference_otherInput_reverts() external {
         commitment = "other";
         bytes memory proof = proofFor(ALICE);
-        bytes32 actual = question(0).inputCommitment;
-        refuses(ALICE, proof, abi.encodeWithSelector(Statements.InputMismatch.selector, commitment, actual));
+        bytes32 actual = requestOf(0).inputCommitment;
+        refuses(ALICE, proof, abi.encodeWithSelector(InferenceProof.InputMismatch.selector, commitment, actual));
     }
 
     function test_verifyInference_badProof_reverts() external {
-        bytes memory proof = abi.encode(bytes("bad"), values(ALICE));
+        bytes memory proof = abi.encode(INPUTS, bytes("bad"));
         refuses(ALICE, proof, abi.encodeWithSelector(IInferenceVerifier.ProofRejected.selector));
     }
 
@@ -352,15 +355,16 @@ contract ERC7992AdapterTest is System {
 
     function test_verifyInference_otherEncodingOfTheProof_reverts() external {
         bytes memory proof = abi.encodePacked(proofFor(ALICE), bytes32(0));
-        refuses(ALICE, proof, abi.encodeWithSelector(Canonical.NonCanonicalCalldata.selector));
+        refuses(ALICE, proof, abi.encodeWithSelector(CanonicalCalldata.NonCanonicalCalldata.selector));
     }
 
     function test_check_shiftedProof_reverts() external view {
-        uint256[] memory public_ = values(ALICE);
-        bytes memory call_ = abi.encodeCall(ERC7992Adapter.check, (modelId, commitment, ALICE, prove(public_), public_));
+        bytes memory proof = prove(statementBy(ALICE));
+        bytes memory call_ =
+            abi.encodeCall(ERC7992Adapter.check, (modelId, commitment, ALICE, INPUTS, answers(), proof));
         (bool success, bytes memory why) = address(erc).staticcall(shifted(call_, 3, 32));
         vm.assertFalse(success);
-        vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
+        vm.assertEq(bytes32(why), bytes32(CanonicalCalldata.NonCanonicalCalldata.selector));
     }
 
     function test_verifyInference_shiftedArguments_reverts() external {
@@ -394,25 +398,27 @@ contract ERC7992AdapterTest is System {
         vm.assertFalse(erc.supportsInterface(0xffffffff));
     }
 
-    function values(address caller) private view returns (uint256[] memory made) {
-        made = instancesFor(question(0));
+    function statementBy(address caller) private view returns (Statement memory) {
         bytes32 asked = keccak256(abi.encode(modelId, commitment));
-        bytes32 context = Contexts.digest(block.chainid, address(erc), asked, caller, 0);
-        for (uint256 i = 0; i < 5; ++i) {
-            made[i] = Contexts.limb(context, i);
-        }
+        return Statement(RequestContext.digest(block.chainid, address(erc), asked, caller, 0), INPUTS, answers());
     }
 
     function proofFor(address caller) private view returns (bytes memory) {
-        uint256[] memory public_ = values(caller);
-        return abi.encode(prove(public_), public_);
+        return abi.encode(INPUTS, prove(statementBy(caller)));
+    }
+
+    function refusesOutput(bytes memory output, bytes memory why) private {
+        bytes memory proof = proofFor(ALICE);
+        vm.expectRevert(why);
+        vm.prank(ALICE);
+        erc.verifyInference(modelId, commitment, output, proof);
     }
 
     function refusesCall(bytes memory call_) private {
         vm.prank(ALICE);
         (bool success, bytes memory why) = address(erc).call(call_);
         vm.assertFalse(success);
-        vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
+        vm.assertEq(bytes32(why), bytes32(CanonicalCalldata.NonCanonicalCalldata.selector));
     }
 
     function refuses(address caller, bytes memory proof, bytes memory why) private {

@@ -3,12 +3,12 @@ pragma solidity ^0.8.24;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
-import {Canonical} from "../../src/libraries/Canonical.sol";
+import {CanonicalCalldata} from "../../src/libraries/CanonicalCalldata.sol";
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
-import {PublicValues} from "../../src/libraries/PublicValues.sol";
-import {Setups} from "../../src/libraries/Setups.sol";
+import {Layout, Visibility} from "../../src/libraries/StatementLayout.sol";
+import {TrustedSetups} from "../../src/libraries/TrustedSetups.sol";
 import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
-import {BindingVerifier} from "../support/BindingVerifier.sol";
+import {BindingVerifier, Statement} from "../support/BindingVerifier.sol";
 import {Test} from "../support/Test.sol";
 
 contract EmergencyStopTest is Test {
@@ -16,26 +16,29 @@ contract EmergencyStopTest is Test {
     EmergencyStop private stop;
     address private canary;
     bytes32 private digest;
-    uint256[] private values;
+    Layout private form;
+    Statement private said;
 
     function setUp() external {
         inner = new BindingVerifier();
         bytes32[] memory key = new bytes32[](2);
-        (key[0], key[1]) = (bytes32(uint256(7)), Setups.HERMEZ);
+        (key[0], key[1]) = (bytes32(uint256(2)), TrustedSetups.HERMEZ);
         canary = CodeStore.write(key);
         digest = CodeStore.digest(key);
-        stop = new EmergencyStop(inner, ALICE, canary, digest);
-        values = new uint256[](7);
+        inner.setCanary(canary);
+        stop = new EmergencyStop(inner, ALICE);
+        form = Layout(Visibility.Public, 1, 1, 1);
+        answer(3, 3);
     }
 
     function test_verify_beforeStop_passesThrough() external view {
-        stop.verify(digest, canary, proof(), values);
+        stop.verify(digest, canary, form, 0, said.inputs, said.outputs, proof());
         vm.assertTrue(stop.live());
     }
 
     function test_verify_badProofBeforeStop_reverts() external {
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
-        stop.verify(digest, canary, "", values);
+        stop.verify(digest, canary, form, 0, said.inputs, said.outputs, "");
     }
 
     function test_selector_isTheVerifiers() external view {
@@ -43,7 +46,7 @@ contract EmergencyStopTest is Test {
     }
 
     function test_inspect_isTheVerifiers() external view {
-        vm.assertEq(stop.inspect(canary).digest, digest);
+        vm.assertEq(stop.inspect(canary, form).digest, digest);
     }
 
     function test_stop_byGuardian_stopsForEver() external {
@@ -73,70 +76,50 @@ contract EmergencyStopTest is Test {
         vm.expectEmit(address(stop));
         emit EmergencyStop.VerifierStopped(MALLORY, true);
         vm.prank(MALLORY);
-        stop.stopByProof("anything", values);
+        stop.stopByProof(0, said.inputs, said.outputs, "anything");
         refusesEverything();
-    }
-
-    function test_stopByProof_ofNegativeKept_stops() external {
-        inner.breakIt();
-        answer(-3, -3);
-        stop.stopByProof("", values);
-        vm.assertTrue(stop.stopped());
     }
 
     function test_stopByProof_twice_reverts() external {
         inner.breakIt();
         answer(3, 4);
-        stop.stopByProof("", values);
+        stop.stopByProof(0, said.inputs, said.outputs, "");
         vm.expectRevert(EmergencyStop.Stopped.selector);
-        stop.stopByProof("", values);
+        stop.stopByProof(0, said.inputs, said.outputs, "");
     }
 
     function test_stopByProof_ofTheImpossibleToASoundVerifier_reverts() external {
         answer(3, 4);
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
-        stop.stopByProof("", values);
+        stop.stopByProof(0, said.inputs, said.outputs, "");
     }
 
-    function testFuzz_stopByProof_ofTheTruth_reverts(int120 x) external {
-        answer(x, x > 0 ? x : int256(0));
+    function testFuzz_stopByProof_ofTheTruth_reverts(uint8 x) external {
+        answer(x, int256(uint256(x)));
         bytes memory good = proof();
         vm.expectRevert(EmergencyStop.NotImpossible.selector);
-        stop.stopByProof(good, values);
+        stop.stopByProof(0, said.inputs, said.outputs, good);
     }
 
-    function test_stopByProof_ofAnotherCount_reverts() external {
+    function test_stopByProof_notOfTheCanary_reverts() external {
         inner.breakIt();
-        values.push(1);
+        said.outputs.push(1);
         vm.expectRevert(EmergencyStop.NotImpossible.selector);
-        stop.stopByProof("", values);
-    }
-
-    function test_stopByProof_ofNoInteger_reverts() external {
-        inner.breakIt();
-        values[5] = PublicValues.MODULUS / 2;
-        vm.expectRevert(abi.encodeWithSelector(PublicValues.NotAnInteger.selector, values[5]));
-        stop.stopByProof("", values);
+        stop.stopByProof(0, said.inputs, said.outputs, "");
     }
 
     function test_stopByProof_withoutCanary_reverts() external {
-        EmergencyStop bare = new EmergencyStop(inner, ALICE, address(0), 0);
+        EmergencyStop bare = new EmergencyStop(new BindingVerifier(), ALICE);
         answer(3, 4);
         vm.expectRevert(EmergencyStop.NoCanary.selector);
-        bare.stopByProof("", values);
+        bare.stopByProof(0, said.inputs, said.outputs, "");
     }
 
-    function test_constructor_otherDigest_reverts() external {
-        vm.expectRevert(EmergencyStop.NotACanary.selector);
-        new EmergencyStop(inner, ALICE, canary, 0);
-    }
-
-    function test_constructor_otherCount_reverts() external {
-        bytes32[] memory key = new bytes32[](2);
-        key[0] = bytes32(uint256(8));
-        address pointer = CodeStore.write(key);
-        vm.expectRevert(EmergencyStop.NotACanary.selector);
-        new EmergencyStop(inner, ALICE, pointer, CodeStore.digest(key));
+    function test_canary_isTheVerifiers() external view {
+        vm.assertEq(stop.canary().key, canary);
+        vm.assertEq(stop.canary().keyDigest, digest);
+        vm.assertTrue(stop.isImpossible(hex"03", new int256[](1)));
+        vm.assertFalse(stop.isImpossible(hex"00", new int256[](1)));
     }
 
     function test_renounceOwnership_byTheGuardian_reverts() external {
@@ -156,28 +139,29 @@ contract EmergencyStopTest is Test {
     }
 
     function test_verify_shiftedProof_reverts() external view {
-        bytes memory call_ = abi.encodeCall(IInferenceVerifier.verify, (digest, canary, proof(), values));
-        (bool success, bytes memory answer_) = address(stop).staticcall(shifted(call_, 2, 32));
+        bytes memory call_ =
+            abi.encodeCall(IInferenceVerifier.verify, (digest, canary, form, 0, said.inputs, said.outputs, proof()));
+        (bool success, bytes memory answer_) = address(stop).staticcall(shifted(call_, 9, 32));
         vm.assertFalse(success);
-        vm.assertEq(bytes32(answer_), bytes32(Canonical.NonCanonicalCalldata.selector));
+        vm.assertEq(bytes32(answer_), bytes32(CanonicalCalldata.NonCanonicalCalldata.selector));
     }
 
     function test_stopByProof_shiftedProof_reverts() external {
         inner.breakIt();
         answer(3, 4);
-        bytes memory call_ = abi.encodeCall(EmergencyStop.stopByProof, (proof(), values));
-        (bool success, bytes memory answer_) = address(stop).call(shifted(call_, 0, 32));
+        bytes memory call_ = abi.encodeCall(EmergencyStop.stopByProof, (0, said.inputs, said.outputs, proof()));
+        (bool success, bytes memory answer_) = address(stop).call(shifted(call_, 3, 32));
         vm.assertFalse(success);
-        vm.assertEq(bytes32(answer_), bytes32(Canonical.NonCanonicalCalldata.selector));
+        vm.assertEq(bytes32(answer_), bytes32(CanonicalCalldata.NonCanonicalCalldata.selector));
     }
 
-    function answer(int256 x, int256 y) private {
-        values[5] = PublicValues.encode(x);
-        values[6] = PublicValues.encode(y);
+    function answer(uint8 x, int256 y) private {
+        (said.inputs, said.outputs) = (abi.encodePacked(x), new int256[](1));
+        said.outputs[0] = y;
     }
 
     function proof() private view returns (bytes memory) {
-        return abi.encode(inner.proofOf(digest, values));
+        return abi.encode(inner.proofOf(digest, said));
     }
 
     function refusesEverything() private {
@@ -185,7 +169,7 @@ contract EmergencyStopTest is Test {
         vm.assertFalse(stop.live());
         bytes memory good = proof();
         vm.expectRevert(EmergencyStop.Stopped.selector);
-        stop.verify(digest, canary, good, values);
+        stop.verify(digest, canary, form, 0, said.inputs, said.outputs, good);
         vm.expectRevert(EmergencyStop.Stopped.selector);
         stop.prepare(canary);
     }

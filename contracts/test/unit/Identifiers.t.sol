@@ -6,8 +6,8 @@ import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
 import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
-import {Contexts} from "../../src/libraries/Contexts.sol";
-import {SlotOrder, Slots, Visibility} from "../../src/libraries/Slots.sol";
+import {RequestContext} from "../../src/libraries/RequestContext.sol";
+import {Layout, StatementLayout, Visibility} from "../../src/libraries/StatementLayout.sol";
 import {Requests} from "../support/Requests.sol";
 import {Test} from "../support/Test.sol";
 
@@ -19,38 +19,14 @@ contract IdentifiersTest is Test {
         json = vectors("values");
     }
 
-    function requireContext(bytes32 context, uint256[] calldata instances, uint256 start) external pure {
-        Contexts.require_(context, instances, start);
-    }
-
-    function slotsFrom(Visibility visibility, uint32 inputs, uint32 outputs) external pure returns (Slots memory) {
-        return SlotOrder.from(visibility, inputs, outputs);
+    function requirePossible(Layout calldata layout_) external pure {
+        StatementLayout.requirePossible(layout_);
     }
 
     function test_context_vectors_agreeWithPython() external view {
         for (uint256 i = 0; i < 8; ++i) {
-            uint256[] memory limbs = vm.parseJsonUintArray(json, key("contexts", i, "limbs"));
-            this.requireContext(contextAt(i), limbs, 0);
+            vm.assertEq(contextAt(i), vm.parseJsonBytes32(json, key("contexts", i, "hash")));
         }
-    }
-
-    function test_context_everyLimbChanged_reverts() external {
-        uint256[] memory limbs = vm.parseJsonUintArray(json, key("contexts", 1, "limbs"));
-        for (uint256 i = 0; i < 5; ++i) {
-            limbs[i] ^= 1;
-            vm.expectRevert(Contexts.ContextMismatch.selector);
-            this.requireContext(contextAt(1), limbs, 0);
-            limbs[i] ^= 1;
-        }
-    }
-
-    function testFuzz_context_limbs_makeUpItsTopBits(bytes32 context) external pure {
-        uint256 top;
-        for (uint256 i = 0; i < 5; ++i) {
-            vm.assertLe(Contexts.limb(context, i), 2 ** 26 - 1);
-            top = top << 26 | Contexts.limb(context, i);
-        }
-        vm.assertEq(top, uint256(context) >> 126);
     }
 
     function test_listing_vectors_agreeWithPython() external {
@@ -77,48 +53,55 @@ contract IdentifiersTest is Test {
         );
         for (uint256 i = 0; i < 4; ++i) {
             string memory path = string.concat(".requests[", vm.toString(i), "]");
-            Request memory question = Requests.read(vm, json, path);
-            vm.assertEq(InferenceLedger(where).idOf(question), vm.parseJsonBytes32(json, key("requests", i, "id")));
+            Request memory request = Requests.read(vm, json, path);
+            vm.assertEq(InferenceLedger(where).idOf(request), vm.parseJsonBytes32(json, key("requests", i, "id")));
         }
     }
 
-    function test_slots_vectors_agreeWithPython() external view {
-        for (uint256 i = 0; i < 4; ++i) {
-            Slots memory slots = this.slotsFrom(
-                Visibility(number("layouts", i, "visibility")),
-                uint32(number("layouts", i, "inputs")),
-                uint32(number("layouts", i, "outputs"))
-            );
-            vm.assertEq(slots.contextAt, number("layouts", i, "contextAt"));
-            vm.assertEq(slots.inputAt, number("layouts", i, "inputAt"));
-            vm.assertEq(slots.outputAt, number("layouts", i, "outputAt"));
-            vm.assertEq(slots.instanceCount, number("layouts", i, "instanceCount"));
+    function test_layout_vectors_arePossible() external view {
+        for (uint256 i = 0; i < 6; ++i) {
+            this.requirePossible(layoutAt("statements", i));
         }
     }
 
-    function test_slots_withoutOutputs_revert() external {
-        vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
-        this.slotsFrom(Visibility.Public, 1, 0);
+    function test_layout_withoutOutputs_reverts() external {
+        refuses(Layout(Visibility.Public, 1, 1, 0));
     }
 
-    function test_slots_publicWithoutInputs_revert() external {
-        vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
-        this.slotsFrom(Visibility.Public, 0, 1);
+    function test_layout_publicWithoutInputs_reverts() external {
+        refuses(Layout(Visibility.Public, 1, 0, 1));
     }
 
-    function test_slots_privateWithInputs_revert() external {
-        vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
-        this.slotsFrom(Visibility.Private, 1, 1);
+    function test_layout_hashedWithoutInputs_reverts() external {
+        refuses(Layout(Visibility.Hashed, 32, 0, 1));
     }
 
-    function test_slots_tooMany_revert() external {
-        vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
-        this.slotsFrom(Visibility.Public, SlotOrder.MOST + 1, 1);
+    function test_layout_privateWithInputs_reverts() external {
+        refuses(Layout(Visibility.Private, 0, 1, 1));
+        refuses(Layout(Visibility.Private, 1, 0, 1));
     }
 
-    function test_slots_tooManyOutputs_revert() external {
-        vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
-        this.slotsFrom(Visibility.Public, 1, type(uint32).max);
+    function test_layout_tooMany_reverts() external {
+        uint32 most = StatementLayout.MAX_VALUES;
+        this.requirePossible(Layout(Visibility.Public, 1, most, most));
+        refuses(Layout(Visibility.Public, 1, most + 1, 1));
+        refuses(Layout(Visibility.Public, 1, 1, most + 1));
+        refuses(Layout(Visibility.Public, 1, 1, type(uint32).max));
+    }
+
+    function testFuzz_layout_onlyTheWidthsOfAVisibility_arePossible(uint8 width) external {
+        bool isPublic = width == 1 || width == 2 || width == 4 || width == 8;
+        if (isPublic) this.requirePossible(Layout(Visibility.Public, width, 1, 1));
+        else refuses(Layout(Visibility.Public, width, 1, 1));
+        if (width == 32) this.requirePossible(Layout(Visibility.Hashed, width, 1, 1));
+        else refuses(Layout(Visibility.Hashed, width, 1, 1));
+        if (width == 0) this.requirePossible(Layout(Visibility.Private, width, 0, 1));
+        else refuses(Layout(Visibility.Private, width, 0, 1));
+    }
+
+    function refuses(Layout memory layout_) private {
+        vm.expectRevert(StatementLayout.ImpossibleLayout.selector);
+        this.requirePossible(layout_);
     }
 
     function listingAt(ModelRegistry registry, uint256 i, bytes32 modelId, address publisher)
@@ -127,17 +110,21 @@ contract IdentifiersTest is Test {
         returns (bytes32)
     {
         return registry.listingOf(
-            modelId,
-            publisher,
-            bytes4(vm.parseJsonBytes32(json, key("models", i, "selector"))),
-            Visibility(number("models", i, "visibility")),
-            uint32(number("models", i, "inputs")),
-            uint32(number("models", i, "outputs"))
+            modelId, publisher, bytes4(vm.parseJsonBytes32(json, key("models", i, "selector"))), layoutAt("models", i)
+        );
+    }
+
+    function layoutAt(string memory list, uint256 i) private view returns (Layout memory) {
+        return Layout(
+            Visibility(number(list, i, "layout.visibility")),
+            uint8(number(list, i, "layout.inputWidth")),
+            uint32(number(list, i, "layout.inputs")),
+            uint32(number(list, i, "layout.outputs"))
         );
     }
 
     function contextAt(uint256 i) private view returns (bytes32) {
-        return Contexts.digest(
+        return RequestContext.digest(
             number("contexts", i, "chainId"),
             vm.parseJsonAddress(json, key("contexts", i, "consumer")),
             vm.parseJsonBytes32(json, key("contexts", i, "requestId")),

@@ -4,7 +4,9 @@ pragma solidity ^0.8.24;
 import {InferenceConsumer} from "../../src/InferenceConsumer.sol";
 import {DigitLock} from "../../src/examples/DigitLock.sol";
 import {IInferenceLedger, Request, State} from "../../src/interfaces/IInferenceLedger.sol";
-import {Canonical} from "../../src/libraries/Canonical.sol";
+import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
+import {CanonicalCalldata} from "../../src/libraries/CanonicalCalldata.sol";
+import {Statement} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
 contract InferenceConsumerTest is System {
@@ -30,11 +32,11 @@ contract InferenceConsumerTest is System {
     /// @dev The right digit leads, but by no more than a prover can give it.
     function test_settle_leadWithinTheMargin_opensNothing() external {
         play(PROVER_FEE + OWNER_FEE);
-        uint256[] memory values = leadingBy(asked(0, PROVER_FEE), MARGIN - 1);
-        bytes memory proof = prove(values);
+        Statement memory said = leadingBy(asked(0, PROVER_FEE), MARGIN - 1);
+        bytes memory proof = prove(said);
         vm.expectEmit(address(lock));
         emit DigitLock.Read(ALICE, 1, false);
-        lock.settle(asked(0, PROVER_FEE), proof, values);
+        lock.settle(asked(0, PROVER_FEE), said.inputs, said.outputs, proof);
         vm.assertEq(lock.winner(), address(0));
     }
 
@@ -85,10 +87,12 @@ contract InferenceConsumerTest is System {
 
     function test_settle_shiftedArguments_reverts() external {
         play(PROVER_FEE + OWNER_FEE);
-        uint256[] memory values = leadingBy(asked(0, PROVER_FEE), MARGIN);
-        bytes memory call_ = abi.encodeCall(DigitLock.settle, (asked(0, PROVER_FEE), prove(values), values));
-        refusesCall(shifted(call_, 10, 32));
-        refusesCall(shifted(call_, 11, 32 * COUNT));
+        Statement memory said = leadingBy(asked(0, PROVER_FEE), MARGIN);
+        bytes memory call_ =
+            abi.encodeCall(DigitLock.settle, (asked(0, PROVER_FEE), said.inputs, said.outputs, prove(said)));
+        refusesCall(shifted(call_, 10, 32)); // padded to a word
+        refusesCall(shifted(call_, 11, 64));
+        refusesCall(shifted(call_, 12, 32));
         (bool success,) = address(lock).call(call_);
         vm.assertTrue(success);
     }
@@ -96,32 +100,32 @@ contract InferenceConsumerTest is System {
     /// @dev Whoever records the answer first spoils nothing: the lock takes it from the ledger.
     function test_settle_recordedByAnother_opens() external {
         play(PROVER_FEE + OWNER_FEE);
-        Request memory question_ = asked(0, PROVER_FEE);
-        uint256[] memory values = leadingBy(question_, MARGIN);
-        bytes memory proof = prove(values);
+        Request memory made = asked(0, PROVER_FEE);
+        Statement memory said = leadingBy(made, MARGIN);
+        bytes memory proof = prove(said);
         vm.prank(MALLORY);
-        ledger.record(question_, proof, values);
-        lock.settle(question_, "", values);
+        ledger.record(made, said.inputs, said.outputs, proof);
+        lock.settle(made, said.inputs, said.outputs, "");
         vm.assertEq(lock.winner(), ALICE);
     }
 
     function test_settle_recordedByAnotherButOtherOutputs_reverts() external {
         play(PROVER_FEE + OWNER_FEE);
         answer(asked(0, PROVER_FEE));
-        uint256[] memory values = instancesFor(asked(0, PROVER_FEE));
-        values[8] = 1;
+        Statement memory said = statementFor(asked(0, PROVER_FEE));
+        said.outputs[1] = 1;
         bytes32 id = ledger.idOf(asked(0, PROVER_FEE));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
-        lock.settle(asked(0, PROVER_FEE), "", values);
+        lock.settle(asked(0, PROVER_FEE), said.inputs, said.outputs, "");
     }
 
     function test_settle_twice_reverts() external {
         play(PROVER_FEE + OWNER_FEE);
         settle(asked(0, PROVER_FEE));
         bytes32 id = ledger.idOf(asked(0, PROVER_FEE));
-        uint256[] memory values = instancesFor(asked(0, PROVER_FEE));
+        Statement memory said = statementFor(asked(0, PROVER_FEE));
         vm.expectRevert(abi.encodeWithSelector(InferenceConsumer.AlreadyAnswered.selector, id));
-        lock.settle(asked(0, PROVER_FEE), "", values);
+        lock.settle(asked(0, PROVER_FEE), said.inputs, said.outputs, "");
     }
 
     /// @dev A stranger makes up a request in the lock's name, with an input of his choice.
@@ -130,33 +134,39 @@ contract InferenceConsumerTest is System {
         registry.setFee(listing, 0);
         Request memory made = asked(0, 0);
         (made.ownerFee, made.inputCommitment) = (0, anyInput());
-        uint256[] memory values = instancesFor(made);
-        bytes memory proof = prove(values);
+        Statement memory said = statementFor(made);
+        bytes memory proof = prove(said);
         bytes32 id = ledger.idOf(made);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
-        lock.settle(made, proof, values);
+        lock.settle(made, said.inputs, said.outputs, proof);
     }
 
     function test_settle_requestOfAnother_reverts() external {
-        Request memory foreign = question(0);
+        Request memory foreign = requestOf(0);
         ask(foreign);
-        uint256[] memory values = instancesFor(foreign);
-        bytes memory proof = prove(values);
-        vm.expectRevert(InferenceConsumer.ForeignQuestion.selector);
-        lock.settle(foreign, proof, values);
+        Statement memory said = statementFor(foreign);
+        bytes memory proof = prove(said);
+        vm.expectRevert(InferenceConsumer.ForeignRequest.selector);
+        lock.settle(foreign, said.inputs, said.outputs, proof);
     }
 
     function test_settle_anotherModel_reverts() external {
         Request memory foreign = asked(0, PROVER_FEE);
         foreign.listing = "other";
-        vm.expectRevert(InferenceConsumer.ForeignQuestion.selector);
-        lock.settle(foreign, "", new uint256[](COUNT));
+        vm.expectRevert(InferenceConsumer.ForeignRequest.selector);
+        lock.settle(foreign, "", new int256[](2), "");
     }
 
-    function test_settle_fewInstances_reverts() external {
-        play(PROVER_FEE + OWNER_FEE);
-        vm.expectRevert(abi.encodeWithSelector(InferenceConsumer.TooFewInstances.selector, COUNT, COUNT - 1));
-        lock.settle(asked(0, PROVER_FEE), "", new uint256[](COUNT - 1));
+    function test_settle_fewOutputs_reverts() external {
+        bytes32 id = play(PROVER_FEE + OWNER_FEE);
+        answer(asked(0, PROVER_FEE));
+        vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));
+        lock.settle(asked(0, PROVER_FEE), "", new int256[](1), "");
+    }
+
+    function test_constructor_unknownListing_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UnknownListing.selector, bytes32("none")));
+        new DigitLock(ledger, "none", 1, MARGIN);
     }
 
     function test_play_belowFee_reverts() external {
@@ -177,44 +187,44 @@ contract InferenceConsumerTest is System {
     }
 
     function play(uint256 value) private returns (bytes32) {
-        bytes32 picture = keccak256(abi.encode(uint256(20), uint256(21)));
+        bytes32 image = keccak256(INPUTS);
         vm.prank(ALICE);
-        return lock.play{value: value}(picture, PROVER);
+        return lock.play{value: value}(image, PROVER);
     }
 
     function asked(uint256 salt, uint96 proverFee) private view returns (Request memory made) {
-        made = question(salt);
+        made = requestOf(salt);
         (made.consumer, made.requester, made.refundTo) = (address(lock), address(lock), ALICE);
         made.proverFee = proverFee;
     }
 
-    function settle(Request memory question_) private {
-        uint256[] memory values = leadingBy(question_, MARGIN);
-        lock.settle(question_, prove(values), values);
+    function settle(Request memory made) private {
+        Statement memory said = leadingBy(made, MARGIN);
+        lock.settle(made, said.inputs, said.outputs, prove(said));
     }
 
-    function leadingBy(Request memory question_, uint256 margin) private view returns (uint256[] memory values) {
-        values = instancesFor(question_);
-        values[8] = values[7] + margin;
+    function leadingBy(Request memory made, uint256 margin) private view returns (Statement memory said) {
+        said = statementFor(made);
+        said.outputs[1] = said.outputs[0] + int256(margin);
     }
 
-    function recordFor(Request memory question_) private {
-        uint256[] memory values = leadingBy(question_, MARGIN);
-        ledger.record(question_, prove(values), values);
+    function recordFor(Request memory made) private {
+        Statement memory said = leadingBy(made, MARGIN);
+        ledger.record(made, said.inputs, said.outputs, prove(said));
     }
 
     function refuses(bytes memory why) private {
-        uint256[] memory values = leadingBy(asked(0, PROVER_FEE), MARGIN);
-        Request memory question_ = asked(0, PROVER_FEE);
-        bytes memory proof = prove(values);
+        Statement memory said = leadingBy(asked(0, PROVER_FEE), MARGIN);
+        Request memory made = asked(0, PROVER_FEE);
+        bytes memory proof = prove(said);
         vm.expectRevert(why);
-        lock.settle(question_, proof, values);
+        lock.settle(made, said.inputs, said.outputs, proof);
         vm.assertEq(lock.winner(), address(0));
     }
 
     function refusesCall(bytes memory call_) private {
         (bool success, bytes memory why) = address(lock).call(call_);
         vm.assertFalse(success);
-        vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
+        vm.assertEq(bytes32(why), bytes32(CanonicalCalldata.NonCanonicalCalldata.selector));
     }
 }

@@ -4,13 +4,13 @@ pragma solidity ^0.8.24;
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IInferenceLedger, Request, State} from "../../src/interfaces/IInferenceLedger.sol";
 import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
-import {Visibility} from "../../src/libraries/Slots.sol";
+import {Visibility} from "../../src/libraries/StatementLayout.sol";
 import {System} from "../support/System.sol";
 
 /// @notice Asking, getting money back, and taking it out.
 contract LedgerRequestsTest is System {
     function test_request_opensAndHoldsTheFees() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         bytes32 id = ledger.idOf(asked);
         vm.expectEmit(address(ledger));
         emit IInferenceLedger.Requested(id, listing, CONSUMER, asked);
@@ -20,7 +20,7 @@ contract LedgerRequestsTest is System {
     }
 
     function test_request_ofSomebodyElse_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         vm.deal(MALLORY, 1 ether);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRequester.selector, ALICE, MALLORY));
         vm.prank(MALLORY);
@@ -28,7 +28,7 @@ contract LedgerRequestsTest is System {
     }
 
     function testFuzz_request_otherValue_reverts(uint64 value) external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         vm.assume(value != fees(asked));
         vm.deal(ALICE, value);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.WrongValue.selector, fees(asked), value));
@@ -37,20 +37,20 @@ contract LedgerRequestsTest is System {
     }
 
     function test_request_twice_reverts() external {
-        bytes32 id = ask(question(0));
-        refuses(question(0), abi.encodeWithSelector(IInferenceLedger.AlreadyRequested.selector, id));
+        bytes32 id = ask(requestOf(0));
+        refuses(requestOf(0), abi.encodeWithSelector(IInferenceLedger.AlreadyRequested.selector, id));
     }
 
     function test_request_again_afterRefund_reverts() external {
-        bytes32 id = ask(question(0));
-        vm.warp(question(0).expiry + 1);
-        ledger.refund(question(0));
+        bytes32 id = ask(requestOf(0));
+        vm.warp(requestOf(0).expiry + 1);
+        ledger.refund(requestOf(0));
         vm.warp(NOW);
-        refuses(question(0), abi.encodeWithSelector(IInferenceLedger.AlreadyRequested.selector, id));
+        refuses(requestOf(0), abi.encodeWithSelector(IInferenceLedger.AlreadyRequested.selector, id));
     }
 
     function test_request_ofUnknownListing_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.listing = "none";
         refuses(asked, abi.encodeWithSelector(IModelRegistry.UnknownListing.selector, bytes32("none")));
     }
@@ -58,60 +58,60 @@ contract LedgerRequestsTest is System {
     function test_request_ofDeprecatedModel_reverts() external {
         vm.prank(PUBLISHER);
         registry.deprecate(listing, 0);
-        refuses(question(0), abi.encodeWithSelector(IInferenceLedger.ModelNotActive.selector, listing));
+        refuses(requestOf(0), abi.encodeWithSelector(IInferenceLedger.ModelNotActive.selector, listing));
     }
 
     function test_request_ofRevokedModel_reverts() external {
         vm.prank(PUBLISHER);
         registry.revoke(listing);
-        refuses(question(0), abi.encodeWithSelector(IInferenceLedger.ModelNotActive.selector, listing));
+        refuses(requestOf(0), abi.encodeWithSelector(IInferenceLedger.ModelNotActive.selector, listing));
     }
 
     function test_request_belowTheModelsFee_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.ownerFee = OWNER_FEE - 1;
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.FeeTooLow.selector, OWNER_FEE, OWNER_FEE - 1));
     }
 
     function test_request_thatHasExpired_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.expiry = uint64(NOW - 1);
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.Expired.selector, NOW - 1));
     }
 
     /// @dev Without an expiry the fees could be held for ever.
     function test_request_withoutExpiry_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.expiry = 0;
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.Expired.selector, 0));
     }
 
     function test_request_withoutConsumer_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.consumer = address(0);
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "consumer"));
     }
 
     function test_request_withFeeForNobody_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.prover = address(0);
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "prover"));
     }
 
     function test_request_withFeesButNoRefundAddress_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.refundTo = address(0);
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "refundTo"));
     }
 
     function test_request_withoutInputCommitment_reverts() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.inputCommitment = 0;
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.InputCommitmentMissing.selector));
     }
 
     function test_request_ofPrivateInputs_takesOnlyAnyInput() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.listing = registerModel(Visibility.Private, 0, 2);
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.InputsArePrivate.selector, asked.listing));
         asked.inputCommitment = anyInput();
@@ -119,8 +119,8 @@ contract LedgerRequestsTest is System {
     }
 
     function testFuzz_id_everyField_countsForIt(uint8 field, bytes32 other) external view {
-        Request memory asked = question(0);
-        Request memory changed = question(0);
+        Request memory asked = requestOf(0);
+        Request memory changed = requestOf(0);
         field %= 10;
         assembly ("memory-safe") {
             let place := add(changed, shl(5, field))
@@ -135,7 +135,7 @@ contract LedgerRequestsTest is System {
     }
 
     function test_refund_afterExpiry_credits() external {
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         bytes32 id = ask(asked);
         vm.warp(asked.expiry + 1);
         vm.expectEmit(address(ledger));
@@ -146,93 +146,93 @@ contract LedgerRequestsTest is System {
     }
 
     function test_refund_atExpiry_reverts() external {
-        bytes32 id = ask(question(0));
-        vm.warp(question(0).expiry);
+        bytes32 id = ask(requestOf(0));
+        vm.warp(requestOf(0).expiry);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRefundable.selector, id));
-        ledger.refund(question(0));
+        ledger.refund(requestOf(0));
     }
 
     function test_refund_twice_reverts() external {
-        bytes32 id = ask(question(0));
-        vm.warp(question(0).expiry + 1);
-        ledger.refund(question(0));
+        bytes32 id = ask(requestOf(0));
+        vm.warp(requestOf(0).expiry + 1);
+        ledger.refund(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotOpen.selector, id, State.Refunded));
-        ledger.refund(question(0));
+        ledger.refund(requestOf(0));
     }
 
     function test_refund_neverAsked_reverts() external {
-        bytes32 id = ledger.idOf(question(0));
+        bytes32 id = ledger.idOf(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotOpen.selector, id, State.None));
-        ledger.refund(question(0));
+        ledger.refund(requestOf(0));
     }
 
     function test_refund_recorded_reverts() external {
-        bytes32 id = ask(question(0));
-        answer(question(0));
-        vm.warp(question(0).expiry + 1);
+        bytes32 id = ask(requestOf(0));
+        answer(requestOf(0));
+        vm.warp(requestOf(0).expiry + 1);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotOpen.selector, id, State.Recorded));
-        ledger.refund(question(0));
+        ledger.refund(requestOf(0));
     }
 
     /// @dev Owner and requester together cannot take the fee from under a proof that waits to be included.
     function test_refund_ofRevokedModel_mustWait() external {
-        bytes32 id = ask(question(0));
+        bytes32 id = ask(requestOf(0));
         vm.prank(PUBLISHER);
         registry.revoke(listing);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRefundable.selector, id));
-        ledger.refund(question(0));
-        vm.warp(question(0).expiry + 1);
-        ledger.refund(question(0));
-        vm.assertEq(ledger.creditOf(BOB), fees(question(0)));
+        ledger.refund(requestOf(0));
+        vm.warp(requestOf(0).expiry + 1);
+        ledger.refund(requestOf(0));
+        vm.assertEq(ledger.creditOf(BOB), fees(requestOf(0)));
     }
 
     function test_refund_paid_reverts() external {
-        bytes32 id = ask(question(0));
+        bytes32 id = ask(requestOf(0));
         vm.prank(PUBLISHER);
         registry.revoke(listing);
-        answer(question(0));
-        vm.warp(question(0).expiry + 1);
+        answer(requestOf(0));
+        vm.warp(requestOf(0).expiry + 1);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotOpen.selector, id, State.Paid));
-        ledger.refund(question(0));
+        ledger.refund(requestOf(0));
     }
 
     function test_refund_ofDeprecatedModel_mustWait() external {
-        bytes32 id = ask(question(0));
+        bytes32 id = ask(requestOf(0));
         vm.prank(PUBLISHER);
         registry.deprecate(listing, 0);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRefundable.selector, id));
-        ledger.refund(question(0));
+        ledger.refund(requestOf(0));
     }
 
     function test_refund_ofStoppedVerifier_needsNoWaiting() external {
-        ask(question(0));
+        ask(requestOf(0));
         vm.prank(GUARDIAN);
         stop.stop();
-        ledger.refund(question(0));
-        vm.assertEq(ledger.creditOf(BOB), fees(question(0)));
+        ledger.refund(requestOf(0));
+        vm.assertEq(ledger.creditOf(BOB), fees(requestOf(0)));
     }
 
     function test_refund_ofRemovedVerifier_needsNoWaiting() external {
-        ask(question(0));
+        ask(requestOf(0));
         bytes4 selector = binding.selector();
         vm.prank(TIMELOCK);
         router.removeVerifier(selector);
-        ledger.refund(question(0));
-        vm.assertEq(ledger.creditOf(BOB), fees(question(0)));
+        ledger.refund(requestOf(0));
+        vm.assertEq(ledger.creditOf(BOB), fees(requestOf(0)));
     }
 
     /// @dev After a split of the chain ids stay what they were, so that fees can be had back on both sides.
     function test_refund_onAForkWithAnotherChainId_passes() external {
-        ask(question(0));
+        ask(requestOf(0));
         vm.chainId(999);
-        vm.warp(question(0).expiry + 1);
-        ledger.refund(question(0));
-        vm.assertEq(ledger.creditOf(BOB), fees(question(0)));
+        vm.warp(requestOf(0).expiry + 1);
+        ledger.refund(requestOf(0));
+        vm.assertEq(ledger.creditOf(BOB), fees(requestOf(0)));
     }
 
     function test_withdraw_paysOnce() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         vm.expectEmit(address(ledger));
         emit IInferenceLedger.Withdrawn(PROVER, BOB, PROVER_FEE);
         uint256 before_ = BOB.balance;
@@ -244,16 +244,16 @@ contract LedgerRequestsTest is System {
     }
 
     function test_withdraw_toNobody_reverts() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "to"));
         vm.prank(PROVER);
         ledger.withdraw(payable(address(0)));
     }
 
     function test_withdraw_toARefusingContract_revertsAndKeepsTheCredit() external {
-        ask(question(0));
-        answer(question(0));
+        ask(requestOf(0));
+        answer(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.PaymentFailed.selector, address(router)));
         vm.prank(PROVER);
         ledger.withdraw(payable(address(router)));
@@ -262,14 +262,14 @@ contract LedgerRequestsTest is System {
 
     function test_withdraw_reentered_paysOnce() external {
         Reentrant thief = new Reentrant(ledger);
-        Request memory asked = question(0);
+        Request memory asked = requestOf(0);
         asked.prover = address(thief);
         ask(asked);
-        ask(question(1));
+        ask(requestOf(1));
         answer(asked);
         thief.steal();
         vm.assertEq(address(thief).balance, PROVER_FEE);
-        vm.assertEq(address(ledger).balance, OWNER_FEE + fees(question(1)));
+        vm.assertEq(address(ledger).balance, OWNER_FEE + fees(requestOf(1)));
     }
 
     function test_supportsInterface_saysWhat() external view {

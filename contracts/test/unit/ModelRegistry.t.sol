@@ -7,8 +7,8 @@ import {KeyFacts} from "../../src/interfaces/IInferenceVerifier.sol";
 import {IModelRegistry, Model, Program, Registration, Status} from "../../src/interfaces/IModelRegistry.sol";
 import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
-import {Setups} from "../../src/libraries/Setups.sol";
-import {SlotOrder, Visibility} from "../../src/libraries/Slots.sol";
+import {TrustedSetups} from "../../src/libraries/TrustedSetups.sol";
+import {Layout, StatementLayout, Visibility} from "../../src/libraries/StatementLayout.sol";
 import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
 import {BindingVerifier} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
@@ -19,25 +19,24 @@ contract ModelRegistryTest is System {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.assertEq(model.modelId, keccak256(abi.encode(wanted.onnxDigest, keyDigest)));
         vm.assertEq(model.onnxDigest, wanted.onnxDigest);
-        vm.assertEq(model.keyDigest, CodeStore.digest(bindingKey(COUNT, Setups.HERMEZ)));
-        vm.assertEq(abi.encode(CodeStore.read(model.key)), abi.encode(bindingKey(COUNT, Setups.HERMEZ)));
-        vm.assertEq(model.setup, Setups.HERMEZ);
+        vm.assertEq(model.keyDigest, CodeStore.digest(bindingKey(COUNT, TrustedSetups.HERMEZ)));
+        vm.assertEq(abi.encode(CodeStore.read(model.key)), abi.encode(bindingKey(COUNT, TrustedSetups.HERMEZ)));
+        vm.assertEq(model.setup, TrustedSetups.HERMEZ);
         vm.assertEq(bytes32(model.selector), bytes32(wanted.selector));
-        vm.assertEq(uint256(model.visibility), uint256(Visibility.Public));
+        vm.assertEq(abi.encode(model.statementLayout), abi.encode(wanted.statementLayout));
         vm.assertEq(uint256(model.status), uint256(Status.Active));
         vm.assertEq(model.publisher, PUBLISHER);
         vm.assertEq(model.owner, PUBLISHER);
         vm.assertEq(model.pendingOwner, address(0));
         vm.assertEq(model.fee, OWNER_FEE);
         vm.assertEq(model.uri, wanted.uri);
-        vm.assertEq(model.slots.instanceCount, COUNT);
-        vm.assertEq(registry.listingOf(model.modelId, PUBLISHER, wanted.selector, Visibility.Public, 2, 2), listing);
+        vm.assertEq(registry.listingOf(model.modelId, PUBLISHER, wanted.selector, wanted.statementLayout), listing);
         vm.assertEq(registry.ownerOf(listing), PUBLISHER);
     }
 
     function test_register_emitsEverything() external {
         Registration memory wanted = registration(Visibility.Private, 0, 2);
-        bytes32[] memory key = bindingKey(7, Setups.PERPETUAL_POWERS_OF_TAU);
+        bytes32[] memory key = bindingKey(2, TrustedSetups.PERPETUAL_POWERS_OF_TAU);
         bytes32 digest = CodeStore.digest(key);
         bytes32 modelId = keccak256(abi.encode(wanted.onnxDigest, digest));
         bytes32 hash = keccak256(
@@ -45,12 +44,12 @@ contract ModelRegistryTest is System {
         );
         vm.expectEmit(address(registry));
         emit IModelRegistry.ModelRegistered(
-            registry.listingOf(modelId, ALICE, wanted.selector, Visibility.Private, 0, 2),
+            registry.listingOf(modelId, ALICE, wanted.selector, wanted.statementLayout),
             modelId,
             ALICE,
             digest,
             address(uint160(uint256(hash))),
-            Setups.PERPETUAL_POWERS_OF_TAU,
+            TrustedSetups.PERPETUAL_POWERS_OF_TAU,
             wanted
         );
         vm.prank(ALICE);
@@ -61,16 +60,16 @@ contract ModelRegistryTest is System {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.expectRevert(abi.encodeWithSelector(IModelRegistry.AlreadyRegistered.selector, listing));
         vm.prank(PUBLISHER);
-        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
     /// @dev Whoever copies a registration from a pending transaction gets a listing of their own, and takes none.
     function test_register_copiedByAnother_changesNothingForThePublisher() external {
         Registration memory wanted = registration(Visibility.Public, 3, 1);
         vm.prank(MALLORY);
-        bytes32 copied = registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        bytes32 copied = registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
         vm.assertTrue(copied != listing);
-        vm.assertEq(registry.programOf(listing).slots.outputAt, 7);
+        vm.assertEq(registry.programOf(listing).statementLayout.inputs, 2);
         vm.assertEq(registry.programOf(copied).key, registry.programOf(listing).key);
         vm.assertEq(registry.ownerOf(listing), PUBLISHER);
     }
@@ -99,8 +98,8 @@ contract ModelRegistryTest is System {
         bytes32 next = registerModel(Visibility.Public, 3, 1);
         vm.assertTrue(next != listing);
         vm.assertEq(registry.programOf(next).keyDigest, keyDigest);
-        vm.assertEq(registry.programOf(next).slots.outputAt, 8);
-        vm.assertEq(registry.programOf(listing).slots.outputAt, 7);
+        vm.assertEq(registry.programOf(next).statementLayout.inputs, 3);
+        vm.assertEq(registry.programOf(listing).statementLayout.inputs, 2);
     }
 
     function test_register_again_withOtherFeeAndUri_reverts() external {
@@ -108,7 +107,7 @@ contract ModelRegistryTest is System {
         (wanted.fee, wanted.uri) = (0, "ipfs://other");
         vm.expectRevert(abi.encodeWithSelector(IModelRegistry.AlreadyRegistered.selector, listing));
         vm.prank(PUBLISHER);
-        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
     function test_register_again_onceRevoked_reverts() external {
@@ -117,48 +116,66 @@ contract ModelRegistryTest is System {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.expectRevert(abi.encodeWithSelector(IModelRegistry.AlreadyRegistered.selector, listing));
         vm.prank(PUBLISHER);
-        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
     function testFuzz_listingOf_everyPart_counts(bytes32 modelId, address publisher, bytes4 selector) external view {
-        bytes32 one = registry.listingOf(modelId, publisher, selector, Visibility.Public, 2, 3);
-        vm.assertTrue(one != registry.listingOf(~modelId, publisher, selector, Visibility.Public, 2, 3));
-        vm.assertTrue(
-            one != registry.listingOf(modelId, address(~uint160(publisher)), selector, Visibility.Public, 2, 3)
-        );
-        vm.assertTrue(one != registry.listingOf(modelId, publisher, ~selector, Visibility.Public, 2, 3));
-        vm.assertTrue(one != registry.listingOf(modelId, publisher, selector, Visibility.Hashed, 2, 3));
-        vm.assertTrue(one != registry.listingOf(modelId, publisher, selector, Visibility.Public, 3, 3));
-        vm.assertTrue(one != registry.listingOf(modelId, publisher, selector, Visibility.Public, 2, 2));
+        Layout memory wanted = Layout(Visibility.Public, 1, 2, 3);
+        bytes32 one = registry.listingOf(modelId, publisher, selector, wanted);
+        vm.assertTrue(one != registry.listingOf(~modelId, publisher, selector, wanted));
+        vm.assertTrue(one != registry.listingOf(modelId, address(~uint160(publisher)), selector, wanted));
+        vm.assertTrue(one != registry.listingOf(modelId, publisher, ~selector, wanted));
+        Layout[4] memory others = [
+            Layout(Visibility.Hashed, 1, 2, 3),
+            Layout(Visibility.Public, 2, 2, 3),
+            Layout(Visibility.Public, 1, 3, 3),
+            Layout(Visibility.Public, 1, 2, 2)
+        ];
+        for (uint256 i = 0; i < 4; ++i) {
+            vm.assertTrue(one != registry.listingOf(modelId, publisher, selector, others[i]));
+        }
     }
 
-    function test_register_otherCount_reverts() external {
+    function test_register_layoutOfAnotherKey_reverts() external {
         Registration memory wanted = registration(Visibility.Public, 2, 3);
-        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.SlotsMismatch.selector, COUNT, COUNT + 1));
-        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        vm.expectRevert(IModelRegistry.LayoutDoesNotFit.selector);
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
-    function test_register_impossibleSlots_reverts() external {
+    function test_register_impossibleLayout_reverts() external {
         Registration memory wanted = registration(Visibility.Public, 2, 0);
-        vm.expectRevert(SlotOrder.ImpossibleSlots.selector);
-        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        vm.expectRevert(StatementLayout.ImpossibleLayout.selector);
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
+    }
+
+    function test_register_everyWidth_isKept() external {
+        uint8[4] memory widths = [1, 2, 4, 8];
+        for (uint256 i = 0; i < 4; ++i) {
+            Registration memory wanted = registration(Visibility.Public, 2, 2);
+            wanted.statementLayout.inputWidth = widths[i];
+            bytes32 made = registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
+            vm.assertEq(abi.encode(registry.programOf(made).statementLayout), abi.encode(wanted.statementLayout));
+        }
     }
 
     function test_register_insecureDev_reverts() external {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.expectRevert(IModelRegistry.InsecureSetup.selector);
-        registry.register(wanted, bindingKey(COUNT, Setups.INSECURE_DEV));
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.INSECURE_DEV));
     }
 
     function test_register_insecureDevInATestDeployment_passes() external {
         ModelRegistry lax = new ModelRegistry(router, true);
         Registration memory wanted = registration(Visibility.Public, 2, 2);
-        bytes32 made = lax.register(wanted, bindingKey(COUNT, Setups.INSECURE_DEV));
-        vm.assertEq(lax.modelOf(made).setup, Setups.INSECURE_DEV);
+        bytes32 made = lax.register(wanted, bindingKey(COUNT, TrustedSetups.INSECURE_DEV));
+        vm.assertEq(lax.modelOf(made).setup, TrustedSetups.INSECURE_DEV);
     }
 
     function testFuzz_register_unknownSetup_reverts(bytes32 setup) external {
-        vm.assume(setup != Setups.HERMEZ && setup != Setups.PERPETUAL_POWERS_OF_TAU && setup != Setups.INSECURE_DEV);
+        vm.assume(
+            setup != TrustedSetups.HERMEZ && setup != TrustedSetups.PERPETUAL_POWERS_OF_TAU
+                && setup != TrustedSetups.INSECURE_DEV
+        );
         ModelRegistry lax = new ModelRegistry(router, true);
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UntrustedSetup.selector, setup));
@@ -169,7 +186,7 @@ contract ModelRegistryTest is System {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         wanted.selector = "new";
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SelectorUnknown.selector, bytes4("new")));
-        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
     function test_register_withAStoppedVerifier_reverts() external {
@@ -177,7 +194,7 @@ contract ModelRegistryTest is System {
         stop.stop();
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.expectRevert(EmergencyStop.Stopped.selector);
-        registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
     function test_register_emptyKey_reverts() external {
@@ -187,7 +204,7 @@ contract ModelRegistryTest is System {
     }
 
     function test_register_keyThatTheVerifierNamesOtherwise_reverts() external {
-        bytes32[] memory key = bindingKey(COUNT, Setups.HERMEZ);
+        bytes32[] memory key = bindingKey(COUNT, TrustedSetups.HERMEZ);
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.etch(address(binding), address(new OtherDigest()).code);
         vm.expectRevert(abi.encodeWithSelector(IModelRegistry.KeyDigestMismatch.selector, keyDigest, bytes32("other")));
@@ -271,7 +288,7 @@ contract ModelRegistryTest is System {
         Program memory after_ = registry.programOf(listing);
         vm.assertEq(after_.keyDigest, before_.keyDigest);
         vm.assertEq(after_.key, before_.key);
-        vm.assertEq(abi.encode(after_.slots), abi.encode(before_.slots));
+        vm.assertEq(abi.encode(after_.statementLayout), abi.encode(before_.statementLayout));
         vm.assertEq(bytes32(after_.selector), bytes32(before_.selector));
     }
 
@@ -331,7 +348,7 @@ contract ModelRegistryTest is System {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         wanted.selector = selector;
         vm.prank(PUBLISHER);
-        return registry.register(wanted, bindingKey(COUNT, Setups.HERMEZ));
+        return registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
     function test_supportsInterface_saysWhat() external view {
@@ -352,7 +369,7 @@ contract NextVerifier is BindingVerifier {
 contract OtherDigest {
     function prepare(address) external {}
 
-    function inspect(address) external pure returns (KeyFacts memory facts) {
+    function inspect(address, Layout calldata) external pure returns (KeyFacts memory facts) {
         facts.digest = "other";
     }
 }

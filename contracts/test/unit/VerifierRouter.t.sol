@@ -6,9 +6,11 @@ import {TimelockController} from "@openzeppelin/contracts/governance/TimelockCon
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
-import {Canonical} from "../../src/libraries/Canonical.sol";
+import {CanonicalCalldata} from "../../src/libraries/CanonicalCalldata.sol";
 import {VerifierRouter} from "../../src/verifiers/VerifierRouter.sol";
 import {BindingVerifier} from "../support/BindingVerifier.sol";
+import {Layout, Visibility} from "../../src/libraries/StatementLayout.sol";
+import {Statement} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
 contract VerifierRouterTest is System {
@@ -85,37 +87,44 @@ contract VerifierRouterTest is System {
     }
 
     function test_verify_goodProof_passes() external view {
-        uint256[] memory values = instancesFor(question(0));
+        Statement memory said = statementFor(requestOf(0));
         address key = registry.programOf(listing).key;
-        router.verify(SELECTOR, keyDigest, key, prove(values), values);
+        router.verify(SELECTOR, keyDigest, key, form(), said.context, said.inputs, said.outputs, prove(said));
     }
 
     function test_verify_badProof_reverts() external {
-        uint256[] memory values = instancesFor(question(0));
+        Statement memory said = statementFor(requestOf(0));
         address key = registry.programOf(listing).key;
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
-        router.verify(SELECTOR, keyDigest, key, "", values);
+        router.verify(SELECTOR, keyDigest, key, form(), said.context, said.inputs, said.outputs, "");
     }
 
     function test_verify_unknownSelector_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SelectorUnknown.selector, bytes4("new")));
-        router.verify("new", keyDigest, ALICE, "", new uint256[](0));
+        router.verify("new", keyDigest, ALICE, form(), 0, "", new int256[](0), "");
     }
 
     function test_verify_removed_reverts() external {
         vm.prank(TIMELOCK);
         router.removeVerifier(SELECTOR);
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SelectorRemoved.selector, SELECTOR));
-        router.verify(SELECTOR, keyDigest, ALICE, "", new uint256[](0));
+        router.verify(SELECTOR, keyDigest, ALICE, form(), 0, "", new int256[](0), "");
+    }
+
+    function form() private pure returns (Layout memory) {
+        return layoutOf(Visibility.Public, 2, 2);
     }
 
     function test_verify_shiftedProof_reverts() external view {
-        uint256[] memory values = instancesFor(question(0));
+        Statement memory said = statementFor(requestOf(0));
         address key = registry.programOf(listing).key;
-        bytes memory call_ = abi.encodeCall(IVerifierRouter.verify, (SELECTOR, keyDigest, key, prove(values), values));
-        (bool success, bytes memory why) = address(router).staticcall(shifted(call_, 3, 32));
+        bytes memory call_ = abi.encodeCall(
+            IVerifierRouter.verify,
+            (SELECTOR, keyDigest, key, form(), said.context, said.inputs, said.outputs, prove(said))
+        );
+        (bool success, bytes memory why) = address(router).staticcall(shifted(call_, 10, 32));
         vm.assertFalse(success);
-        vm.assertEq(bytes32(why), bytes32(Canonical.NonCanonicalCalldata.selector));
+        vm.assertEq(bytes32(why), bytes32(CanonicalCalldata.NonCanonicalCalldata.selector));
     }
 
     function test_renounceOwnership_byTheOwner_reverts() external {

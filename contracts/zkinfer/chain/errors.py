@@ -9,7 +9,7 @@ class NodeError(ZkinferError):
 
 
 class LedgerError(ZkinferError):
-    """What lies at the ledger's address is not a ledger of this version, so that its records say nothing."""
+    """The code at the ledger's address is not a ledger of this version, so its records mean nothing."""
 
 
 class ListingError(ZkinferError):

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def generated_verifier(folder: Path, manifest: Manifest, home: Home, solc: Solc) -> Generated:
-    """The code of the verifier for the key that lies in a folder; the same key gives the same code.
+    """The code of the verifier for the key in a folder; the same key gives the same code.
 
     Args:
         folder: the engine's verifying files, of a circuit or rebuilt.
-        manifest: names rows and setup.
+        manifest: names the setup and its size.
         home: has the setup.
         solc: the compiler.
 
     Raises:
         SetupError: the setup's file is missing.
         EngineError: the engine failed.
-        PatchError, CompilerError: it wrote another source than is known, or the compiler refuses that.
+        PatchError, CompilerError: it wrote unknown source code, or the compiler rejects it.
     """
-    setup = home.setups.serving(manifest.program.log_rows, manifest.recipe.setup.ceremony)
+    setup = home.setups.serving(manifest.program.setup_size, manifest.recipe.setup.ceremony)
     return solc.dedicated(EzklEngine().evm_verifier(folder, setup.path, dedicated=True))

@@ -1,18 +1,18 @@
-"""Whether a listing is of the circuit that its publisher shows.
+"""Verify that a listing is of the circuit that its publisher shows.
 
-A registry compares counts and the setup, and cannot know more: a key that was made up passes. So whoever relies on a
-listing makes the key again, from the ONNX file and the circuit's recipe, and compares. The checks, in order:
+A registry compares the layout and the setup, and cannot know more: a crafted key passes. So rebuild the key from the
+ONNX file and the circuit's recipe before relying on a listing, and compare. The checks, in order:
 
 (1) the listing exists and is active
 (2) the circuit is one of an accepted engine and setup, and this ONNX file under its recipe gives it again
 (3) the listing has its model id, and the digest of this very key
-(4) the words of the key that lie on the chain are these
-(5) it tells of the inputs what the circuit does, and has as many public values for inputs and outputs
+(4) the words of the key on the chain are these
+(5) its layout is the circuit's
 (6) it names the circuit's setup
-(7) its proofs go to the deployment's verifier for all circuits, or to one for this circuit alone, and that runs; of the
-    latter, the code is generated from the rebuilt circuit and compiled again, and must be what lies on the chain
+(7) its proofs go to the deployment's shared verifier, or to one for this circuit alone, and that runs; for the latter,
+    the code is generated from the rebuilt circuit and compiled again, and must be the code on the chain
 
-Nothing that the circuit's folder holds is trusted, beyond what is published as its recipe.
+Nothing in the circuit's folder is trusted, beyond its published recipe.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Final
 
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.ezkl_verifier import generated_verifier
+from zkinfer.chain.requests import layout_on_chain
 from zkinfer.circuits.build import rebuild
-from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines import engine_named
 from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.ezkl.solc import Solc, code_hash
 from zkinfer.contracts.registration import SELECTOR, dedicated_selector
 from zkinfer.contracts.registry import EmergencyStop, Registry
-from zkinfer.contracts.requests import NOBODY
 from zkinfer.contracts.router import route_of
 from zkinfer.verifier import Trusted
 
@@ -79,7 +79,7 @@ def circuit_made_again(circuit: Circuit, model: Path, home: Home, *, unsafe_acce
             "Rely on a circuit under a real ceremony; for a trial, give --unsafe-accept-dev-setup.",
         )
     trusted = Trusted.of([model], home.setups, home.rebuilt)
-    engine, setup = trusted.engine(recipe.engine), trusted.setup(recipe.setup, circuit.manifest.program.log_rows)
+    engine, setup = trusted.engine(recipe.engine), trusted.setup(recipe.setup, circuit.manifest.program.setup_size)
     made = rebuild(model, recipe, engine=engine, setup=setup, cache=trusted.cache)
     if made.identity != identity:
         raise ListingError(
@@ -111,7 +111,7 @@ def verify_listing(
         circuit: the circuit that it is said to be of.
         model: one's own copy of the ONNX file.
         home: setups, and where rebuilt circuits are kept.
-        unsafe_accept_dev_setup: take a circuit whose proofs anybody can forge.
+        unsafe_accept_dev_setup: accept a circuit whose proofs anyone can forge.
         solc: the compiler, for a verifier of one circuit; by default the one on PATH.
         observer: told of each check that passed.
 
@@ -147,15 +147,13 @@ def verify_listing(
 
 def _said(chain: Chain, found: Listing, made: Rebuilt, circuit: Circuit) -> Iterator[Check]:
     identity, program = made.identity, made.program
-    counts = {role: sum(slot.count for slot in program.slots if slot.role == role) for role in ("input", "output")}
+    key = engine_named(circuit.manifest.recipe.engine).evm_key(made.folder)
     yield Check("the SHA-256 of the ONNX file", found.onnx_digest, _hex(identity.model))
     yield Check("the model id", found.model_id, identity.model_id)
     yield Check("the digest of the verifying key", found.key_digest, _hex(identity.verifying_key))
-    words = chain.code(found.key) == b"\0" + EzklEngine.evm_key(made.folder)
+    words = chain.code(found.key) == b"\0" + key
     yield Check("whether the stored key is the rebuilt one", words, True)
-    yield Check("the visibility of the inputs", found.visibility, program.inputs[0].visibility)
-    yield Check("the number of public input values", found.inputs, counts["input"])
-    yield Check("the number of public output values", found.outputs, counts["output"])
+    yield Check("the layout of statements", found.layout, layout_on_chain(program.layout))
     yield Check("the trusted setup", found.setup, _hex(circuit.manifest.recipe.setup.tau_g2))
 
 
@@ -171,7 +169,6 @@ def _dedicated(chain: Chain, found: Listing, route: Route, generated: Callable[[
     yield Check("the proving system", found.selector, "0x" + dedicated_selector(found.key_digest).hex())
     yield Check("the state of its route", route.state, "live")
     load("EmergencyStop").require_code(chain.code(route.verifier))
-    yield Check("the canary of its stop", chain.read("EmergencyStop", route.verifier, "CANARY"), NOBODY)
     adapter = chain.read("EmergencyStop", route.verifier, "VERIFIER")
     load("DedicatedHalo2Adapter").require_code(chain.code(adapter))
     keyed = "0x" + chain.read("DedicatedHalo2Adapter", adapter, "KEY_DIGEST").hex()

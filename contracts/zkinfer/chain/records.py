@@ -3,7 +3,7 @@
 The steps, after all that the verifier established offline:
 
 (1) the node is on the chain that the proof was made for
-(2) what lies at the ledger's address is our ledger, and it relies on a registry and a router of ours; where the caller
+(2) the code at the ledger's address is our ledger, and it relies on a registry and a router of ours; where the caller
     names a whole deployment, all of its contracts are ours
 (3) it has an answer to the request on record, with these outputs
 (4) and had it in the last block that counts
@@ -32,17 +32,25 @@ from zkinfer.chain.errors import (
     OtherChainError,
     RecordMismatchError,
 )
-from zkinfer.contracts import ANY_INPUT, ChainError, CodeMismatchError, Request, commitment, load
+from zkinfer.contracts import (
+    ANY_INPUT,
+    ChainError,
+    CodeMismatchError,
+    Request,
+    input_commitment,
+    load,
+    output_commitment,
+)
 from zkinfer.contracts.abi import signature_of, type_of
 from zkinfer.contracts.address_book import read_book
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import verify_code
 from zkinfer.contracts.errors import AddressBookError, DeploymentError, RpcError
-from zkinfer.contracts.ethereum import Web3
 from zkinfer.contracts.keccak import keccak256
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
 from zkinfer.contracts.rpc import asking, connect
+from zkinfer.contracts.web3_imports import Web3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -212,7 +220,7 @@ class LedgerRecord:
         return block
 
     def _asked(self, chain: Chain, answer: ProvenAnswer, block: int) -> Request:
-        """The request itself; that it is the one of the id is what its hash says, whoever told it."""
+        """The request itself; its hash must be the id, so its source does not matter."""
         wanted = answer.context.request_id
         request = self._request or self._blocks.request(self._ledger, wanted, block)
         if request is None:
@@ -275,7 +283,7 @@ def _recorded(chain: Chain, ledger: str, answer: ProvenAnswer) -> Entry:
             f"No answer to the request {answer.context.request_id} is on record: the ledger {found[entry.state]}.",
             "Is it another ledger's request? If it is open, post the answer.",
         )
-    if entry.output_digest != commitment(answer.outputs)[:_DIGEST]:
+    if entry.output_digest != output_commitment(answer.statement.outputs)[:_DIGEST]:
         raise RecordMismatchError("The ledger has other outputs on record for this request.", "Do not rely on it.")
     return entry
 
@@ -300,7 +308,7 @@ def _same_model(chain: Chain, registry: str, request: Request, answer: ProvenAns
 
 
 def _same_input(request: Request, answer: ProvenAnswer) -> None:
-    if request.input_commitment not in (ANY_INPUT, commitment(answer.inputs)):
+    if request.input_commitment not in (ANY_INPUT, input_commitment(answer.statement.inputs)):
         raise RecordMismatchError("The request was about another input than the proof.", "Do not rely on it.")
 
 

@@ -1,73 +1,82 @@
-"""What a circuit and an attestation are to the contracts: a registration, a request, an answer."""
+"""What contracts take from a circuit and an attestation: a registration, a request, an answer."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
-from zkinfer.circuits.engines.base import slots_in_order
-from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.engines.proof_checks import stated_inputs
 from zkinfer.circuits.errors import CircuitError, DataError
+from zkinfer.circuits.home import Home
 from zkinfer.circuits.tensor_files import conform
 from zkinfer.circuits.tensors import quantise
-from zkinfer.contracts import ANY_INPUT, NOBODY, Request, commitment
-from zkinfer.contracts.registration import SELECTOR, Registration
-from zkinfer.verifier import ContextMismatchError, InputMismatchError, InstanceCountError
+from zkinfer.contracts import ANY_INPUT, ZERO_ADDRESS, Request, input_commitment
+from zkinfer.contracts.registration import Layout, Registration
+from zkinfer.verifier import ContextMismatchError, InputMismatchError, LayoutMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from zkinfer.circuits import statement
     from zkinfer.circuits.circuit import Circuit
-    from zkinfer.circuits.engines.base import Engine, Slot
+    from zkinfer.circuits.engines.base import Engine
+    from zkinfer.contracts.ledger import Posted
     from zkinfer.verifier import Attestation
-
-VERIFIED_ENGINE: Final = "ezkl/23.0.5"
-"""The engine whose proofs the contracts verify."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is posted: a request, the proof, and the proof's public values as field elements."""
+    """What is posted: a request, the statement's packed inputs and outputs, and the proof."""
 
     request: Request
+    inputs: bytes
+    outputs: tuple[int, ...]
     proof: bytes
-    instances: list[int]
+
+    @property
+    def posted(self) -> Posted:
+        """As the ledger takes it."""
+        return self.request, self.inputs, self.outputs, self.proof
 
 
-def registration_of(circuit: Circuit, fee: int = 0, uri: str = "", selector: bytes = SELECTOR) -> Registration:
-    """What a publisher says of a circuit.
+def layout_on_chain(layout: statement.Layout) -> Layout:
+    """A program's layout as contracts take it: whether inputs are signed follows from the key."""
+    return Layout(layout.visibility, layout.input_width, layout.inputs, layout.outputs)
+
+
+def registration_of(circuit: Circuit, fee: int = 0, uri: str = "", selector: bytes | None = None) -> Registration:
+    """What a publisher declares about a circuit.
 
     Args:
         circuit: an opened circuit.
-        fee: what an answer costs at least, in wei.
-        uri: where to read more.
-        selector: of the verifier of its proofs; by default the one for all circuits.
+        fee: the least price of an answer, in wei.
+        uri: where to find the ONNX file, the manifest and the terms.
+        selector: of the verifier of its proofs; by default the one for all circuits of the engine.
 
     Raises:
         CircuitError: no contract verifies proofs of this circuit's engine, or the key is not the manifest's.
     """
     program, identity = circuit.manifest.program, circuit.manifest.identity
-    engine = circuit.manifest.recipe.engine
-    if engine != VERIFIED_ENGINE:
+    engine = _engine_of(circuit)
+    shared = engine.evm_selector
+    if shared is None:
         raise CircuitError(
-            f"The contracts verify proofs of {VERIFIED_ENGINE}; {circuit.folder} is of {engine}.",
-            "Compile the model again.",
+            f"No contract verifies proofs of {engine.id}, the engine of {circuit.folder}.", "Use another engine."
         )
     registration = Registration(
         onnx_digest="0x" + identity.model.removeprefix("sha256:"),
-        key=EzklEngine.evm_key(circuit.folder),
-        visibility=program.inputs[0].visibility,
-        inputs=sum(slot.count for slot in program.slots if slot.role == "input"),
-        outputs=sum(slot.count for slot in program.slots if slot.role == "output"),
+        key=engine.evm_key(circuit.folder),
+        layout=layout_on_chain(program.layout),
         fee=fee,
         uri=uri,
-        selector=selector,
+        selector=shared if selector is None else selector,
     )
     if registration.model_id != circuit.model_id:
         raise CircuitError(f"The verifying key in {circuit.folder} is not the one that its manifest names.")
@@ -82,35 +91,38 @@ def request_for(
     consumer: str,
     requester: str,
     expiry: int,
-    prover: str = NOBODY,
+    prover: str = ZERO_ADDRESS,
     prover_fee: int = 0,
     refund_to: str | None = None,
     owner_fee: int = 0,
     salt: str | None = None,
     engine: Engine | None = None,
+    setup: Path | None = None,
 ) -> Request:
-    """A request for the circuit's answer to these inputs, or to any that the prover chooses.
+    """A request for the circuit's answer to these inputs, or to inputs that the prover chooses.
 
     Args:
         circuit: an opened circuit.
         inputs: arrays by name; None asks for `ANY_INPUT`, as one must where inputs are private.
         listing: under which the model is registered.
         consumer: the contract that will act on the answer.
-        requester: who opens the request; gets the fees back unless `refund_to` says otherwise.
+        requester: opens the request; gets the fees back unless `refund_to` names another account.
         expiry: until when the answer can be recorded, in Unix seconds.
-        prover: who is paid `prover_fee`.
+        prover: the account that is paid `prover_fee`.
         prover_fee: in wei.
-        refund_to: who gets both fees back where there is no answer.
+        refund_to: the account that gets both fees back where there is no answer.
         owner_fee: what the model's owner is paid, in wei.
-        salt: any word that was not used for the same question; a random one by default.
-        engine: computes the digests of hashed inputs; by default the one whose proofs the contracts verify.
+        salt: any word that was not used for an otherwise equal request; a random one by default.
+        engine: computes the digests of hashed inputs; by default the circuit's.
+        setup: the circuit's trusted setup, for hashed inputs; by default the one that this user has.
 
     Raises:
-        DataError: a missing or unknown input, a wrong shape or dtype, NaN; or inputs that no proof tells of.
+        DataError: a missing or unknown input, a wrong shape or dtype, NaN; or inputs that stay private.
+        InputError: an input lies outside of the circuit's range.
     """
     return Request(
         listing=listing,
-        input_commitment=ANY_INPUT if inputs is None else input_commitment(circuit, inputs, engine or EzklEngine()),
+        input_commitment=ANY_INPUT if inputs is None else commitment_to(circuit, inputs, engine, setup),
         consumer=consumer,
         requester=requester,
         expiry=expiry,
@@ -122,22 +134,40 @@ def request_for(
     )
 
 
-def input_commitment(circuit: Circuit, inputs: Mapping[str, NDArray[np.generic]], engine: Engine) -> str:
-    """keccak256 over the inputs' public values: all numbers in order, or the digest of each hashed tensor."""
+def commitment_to(
+    circuit: Circuit,
+    inputs: Mapping[str, NDArray[np.generic]],
+    engine: Engine | None = None,
+    setup: Path | None = None,
+) -> str:
+    """keccak256 over the inputs as a statement packs them; arguments and errors as `request_for`."""
     program = circuit.manifest.program
-    slots = {slot.name: slot for slot in program.slots if slot.role == "input"}
-    if not slots:
+    if program.layout.visibility == "private":
         raise DataError(
-            "A proof of this circuit tells nothing of its inputs, so none can be asked for.", "Ask for any input."
+            "Proofs of this circuit keep the inputs private, so a request cannot name them.", "Ask for any input."
         )
     if odd := sorted(set(inputs) ^ {spec.name for spec in program.inputs}):
         raise DataError(f"The input {odd[0]!r:.80} is missing, or the model has none of this name.")
-    elements: list[int] = []
-    for spec in program.inputs:
-        integers = quantise(conform(inputs[spec.name], spec), spec)
-        hashed = slots[spec.name].hashed
-        elements += [engine.commit(integers)] if hashed else [field.encode(integer) for integer in integers]
-    return commitment(elements)
+    integers = [quantise(conform(inputs[spec.name], spec), spec) for spec in program.inputs]
+    if program.layout.visibility == "public":
+        return input_commitment(program.layout.pack(value for tensor in integers for value in tensor))
+    engine, setup = engine or _engine_of(circuit), setup or _setup_of(circuit)
+    return input_commitment(stated_inputs(engine, circuit.folder, program, setup, integers))
+
+
+def _engine_of(circuit: Circuit) -> Engine:
+    engine = engine_named(circuit.manifest.recipe.engine)
+    if engine.id != circuit.manifest.recipe.engine:
+        raise CircuitError(
+            f"{circuit.folder} is of {circuit.manifest.recipe.engine}; {engine.id} is installed.",
+            "Compile the model again.",
+        )
+    return engine
+
+
+def _setup_of(circuit: Circuit) -> Path:
+    setups, manifest = Home.from_environment().setups, circuit.manifest
+    return setups.serving(manifest.program.setup_size, manifest.recipe.setup.ceremony).path
 
 
 def context_of(request: Request, chain_id: int, ledger: str) -> Context:
@@ -155,35 +185,30 @@ def context_of(request: Request, chain_id: int, ledger: str) -> Context:
 
 def answer_of(attestation: Attestation, request: Request) -> Answer:
     """The part of an attestation that is posted; nothing is compared, see `require_answer`."""
-    return Answer(request, attestation.proof, [int(word, 16) for word in attestation.predicate.instances])
+    stated = attestation.predicate.statement
+    return Answer(request, stated.inputs, stated.outputs, attestation.proof)
 
 
 def require_answer(attestation: Attestation, request: Request, chain_id: int, ledger: str) -> Answer:
-    """The same, if the attestation speaks about this request; the ledger would find the same at a price.
+    """The same, if the attestation is about this request; the ledger would find the same at a price.
 
     The proof itself is not checked.
 
     Raises:
-        ContextMismatchError: it was made for another request, or its public values say so.
+        ContextMismatchError: it was made for another request, or its statement says so.
+        LayoutMismatchError: its inputs or outputs have other sizes than its layout.
         InputMismatchError: it is about another input.
-        InstanceCountError: its public values do not fit the tensors that it names.
-        InputError: a public value is not canonical.
     """
     predicate, wanted = attestation.predicate, context_of(request, chain_id, ledger)
     _require_context(predicate.context, wanted)
-    slots = slots_in_order(predicate.inputs, predicate.outputs)
-    values = [field.from_word(word) for word in predicate.instances]
-    if len(values) != sum(slot.count for slot in slots):
-        raise InstanceCountError("The attestation's public values do not fit the tensors that it names.")
-    if _of(slots, "context", values) != list(wanted.limbs):
+    stated, layout = predicate.statement, predicate.layout
+    if stated.context != wanted.hash:
         raise ContextMismatchError("The proof was made for another request than the attestation says.")
-    if request.input_commitment not in (ANY_INPUT, commitment(_of(slots, "input", values))):
+    if len(stated.inputs) != layout.input_bytes or len(stated.outputs) != layout.outputs:
+        raise LayoutMismatchError("The attestation's inputs or outputs have other sizes than its layout.")
+    if request.input_commitment not in (ANY_INPUT, input_commitment(stated.inputs)):
         raise InputMismatchError("The proof is about another input than the request asks for.", "Prove the right one.")
     return answer_of(attestation, request)
-
-
-def _of(slots: Sequence[Slot], role: str, values: Sequence[int]) -> list[int]:
-    return [value for slot in slots if slot.role == role for value in values[slot.start : slot.start + slot.count]]
 
 
 def _require_context(found: Context, wanted: Context) -> None:

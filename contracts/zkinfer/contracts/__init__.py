@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.contracts.artifacts import CONTRACTS, Artifact, Canary, ContractName, key_store_code, load, load_canary
 from zkinfer.contracts.errors import ArtifactError, ChainError, CodeMismatchError, PatchError
 from zkinfer.contracts.ezkl.patch import patch_dedicated, patch_reusable
-from zkinfer.contracts.registration import SELECTOR, Registration
-from zkinfer.contracts.requests import ANY_INPUT, NOBODY, Request, commitment, listing_of
+from zkinfer.contracts.registration import SELECTOR, Layout, Registration
+from zkinfer.contracts.requests import ANY_INPUT, ZERO_ADDRESS, Request, input_commitment, listing_of, output_commitment
 
 if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY_INPUT",
     "CONTRACTS",
-    "NOBODY",
     "SELECTOR",
+    "ZERO_ADDRESS",
     "AddressBook",
     "Artifact",
     "ArtifactError",
@@ -39,6 +39,7 @@ __all__ = [
     "CodeMismatchError",
     "ContractName",
     "Governance",
+    "Layout",
     "Ledger",
     "Limits",
     "PatchError",
@@ -47,14 +48,15 @@ __all__ = [
     "Registry",
     "RemoteSigner",
     "Request",
-    "commitment",
     "connect",
     "deploy",
+    "input_commitment",
     "key_store_code",
     "listing_of",
     "load",
     "load_canary",
     "load_keystore",
+    "output_commitment",
     "patch_dedicated",
     "patch_reusable",
     "plan",

@@ -1,4 +1,4 @@
-"""The address book: where the contracts of a deployment lie on one chain, and under which governance.
+"""The address book: the addresses of a deployment on one chain, and its governance.
 
 A file for each chain, in canonical JSON: sorted, without spaces. Governance and salt are what the constructors were
 given; all addresses follow from them, so a file that says anything else is refused. Whether the chain agrees,
@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from zkinfer.contracts import strict_json
 from zkinfer.contracts.artifacts import load, load_canary
 from zkinfer.contracts.deploy import CANARY_KEY, Governance, Plan, plan
 from zkinfer.contracts.errors import AddressBookError
@@ -142,7 +143,7 @@ def read_book(path: Path) -> AddressBook:
 
 
 def holds(path: Path, book: AddressBook) -> bool:
-    """Whether a file is of this deployment, whoever governs it; raises AddressBookError for another's, or none."""
+    """Whether a file is of this deployment, under any governance; raises AddressBookError for other files."""
     if not path.exists():
         return False
     if replace(read_book(path), accepted=book.accepted, dedicated=book.dedicated) != book:
@@ -268,7 +269,7 @@ def _is_address(value: object) -> bool:
 
 def _object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        document = json.loads(data)
+        document = strict_json.loads(data)
     except ValueError as err:
         raise AddressBookError(f"The {what} is not JSON.") from err
     if not isinstance(document, dict):

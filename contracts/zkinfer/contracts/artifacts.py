@@ -6,12 +6,12 @@ node nor a compiler, nor any library for chains.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal, get_args
 
+from zkinfer.contracts import strict_json
 from zkinfer.contracts.errors import ArtifactError, CodeMismatchError
 from zkinfer.contracts.keccak import keccak256
 
@@ -138,7 +138,7 @@ def key_store_code(key: bytes) -> bytes:
 def _read(name: str) -> dict[str, Any]:
     resource = files("zkinfer.contracts").joinpath("compiled", f"{name}.json")
     try:
-        document = json.loads(resource.read_bytes())
+        document = strict_json.loads(resource.read_bytes())
     except (OSError, ValueError) as err:
         raise _damaged(name) from err
     if not isinstance(document, dict):

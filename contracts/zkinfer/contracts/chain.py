@@ -77,7 +77,7 @@ class Chain:
         return [] if self._sending is None else self._sending.sent
 
     def code(self, address: str) -> bytes:
-        """The code that lies at an address."""
+        """The code at an address."""
         with asking(self._web3):
             return bytes(self._web3.eth.get_code(_address(address)))
 
@@ -158,7 +158,7 @@ class Chain:
     def ensure(self, done: Callable[[], bool], send: Callable[[], TxReceipt | None]) -> TxReceipt | None:
         """Send what makes `done` true, unless it is: None then.
 
-        What a transaction did is asked of the chain, before and after: an earlier run, or somebody else, may have done
+        What a transaction did is asked of the chain, before and after: an earlier run or another account may have done
         the same, and a block that was given may be taken back.
 
         Raises as `send`, and TransactionFailedError where it is still not done.
@@ -184,7 +184,7 @@ class Chain:
         return self._sender().quote(_address(to), data, value, gas)
 
     def publish(self, raw: bytes) -> TxReceipt:
-        """Send a transaction that somebody else signed, and wait for it; raises RpcError where the node refuses."""
+        """Send a transaction that is already signed, and wait for it; raises RpcError where the node refuses."""
         with asking(self._web3):
             sent = self._web3.eth.send_raw_transaction(raw)
             return self._web3.eth.wait_for_transaction_receipt(sent, timeout=self._limits.timeout)

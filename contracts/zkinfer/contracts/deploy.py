@@ -1,7 +1,7 @@
 """Putting the contracts on a chain, at addresses that follow from what they are.
 
 Each is created through the factory that most chains have at one address, with CREATE2: its address is a hash of its
-code and arguments. So to deploy twice changes nothing, and what lies at an address is what was meant to lie there.
+code and arguments. So deploying is idempotent, and the code at an address is the code that was planned for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zkinfer.contracts.artifacts import key_store_code, load, load_canary
 from zkinfer.contracts.errors import DeploymentError, RevertedError
 from zkinfer.contracts.keccak import keccak256, words
 from zkinfer.contracts.registration import SELECTOR
-from zkinfer.contracts.requests import NOBODY
+from zkinfer.contracts.requests import ZERO_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FACTORY: Final = "0x4e59b44847b379578588920ca78fbf26c0b4956c"
 """Arachnid's deterministic deployment proxy: calldata is a salt and creation code."""
 _FACTORY_CODE_HASH: Final = "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"
-# Signed once, by a key that nobody has: the same transaction makes the factory on every chain.
+# Signed once, by a key that does not exist: the same transaction makes the factory on every chain.
 _FACTORY_MAKER: Final = "0x3fab184622dc19b6109349b94811493bf2a45362"
 _FACTORY_MAKER_NEEDS: Final = 10**16
 _FACTORY_TRANSACTION: Final = (
@@ -52,7 +52,7 @@ class Governance:
         guardian: may stop the verifier, for ever.
         proposers: may schedule and cancel changes of the router at the timelock, and execute them when due.
         delay: seconds that such a change waits.
-        test: whether models under `insecure-dev`, whose proofs anybody can forge, may be registered.
+        test: whether models under `insecure-dev`, whose proofs anyone can forge, may be registered.
     """
 
     guardian: str
@@ -110,11 +110,11 @@ def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
 
     canary = load_canary()
     parts[CANARY_KEY] = Part(CANARY_KEY, key_store_code(canary.key), salt)
-    adapter = add("ReusableHalo2Adapter", add("Halo2VerifierReusable"))
     digest = bytes.fromhex(canary.key_digest[2:])
-    stop = add("EmergencyStop", adapter, governance.guardian, parts[CANARY_KEY].address, digest)
+    adapter = add("ReusableHalo2Adapter", add("Halo2VerifierReusable"), parts[CANARY_KEY].address, digest)
+    stop = add("EmergencyStop", adapter, governance.guardian)
     proposers = list(governance.proposers)
-    timelock = add("TimelockController", governance.delay, proposers, proposers, NOBODY)
+    timelock = add("TimelockController", governance.delay, proposers, proposers, ZERO_ADDRESS)
     router = add("VerifierRouter", timelock, [stop])
     registry = add("ModelRegistry", router, governance.test)
     add("InferenceLedger", registry, router)

@@ -1,6 +1,6 @@
 """A chain inside this process, for trials and tests: nothing to install but the extra `chain-dev`, nothing to run.
 
-Its accounts' keys are known to everybody, and it is gone when the process ends.
+The keys of its accounts are public, and it is gone when the process ends.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import socket
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from eth.vm.spoof import SpoofTransaction
-from eth_tester import EthereumTester, PyEVMBackend
-from eth_tester.exceptions import BlockNotFound, TransactionFailed
-from eth_tester.exceptions import ValidationError as NotPossible
 from eth_utils.exceptions import ValidationError
 
+from zkinfer.contracts import strict_json
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.ethereum import EthereumTesterProvider, Web3
 from zkinfer.contracts.signers import DEV_PATH, DEV_WORDS, unsafe_dev_account
+from zkinfer.contracts.web3_imports import EthereumTesterProvider, Web3, recursion_limit_kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +24,11 @@ if TYPE_CHECKING:
     from eth.abc import SignedTransactionAPI, StateAPI
     from web3.types import RPCEndpoint, RPCResponse
 
+with recursion_limit_kept():
+    from eth.vm.spoof import SpoofTransaction
+    from eth_tester import EthereumTester, PyEVMBackend
+    from eth_tester.exceptions import BlockNotFound, TransactionFailed
+    from eth_tester.exceptions import ValidationError as NotPossible
 
 ADDRESS: Final = "127.0.0.1"
 _MOST_BYTES: Final = 1 << 22
@@ -34,7 +36,7 @@ _PARSE, _INVALID, _FAILED = -32700, -32600, -32602
 
 
 def free_port() -> int:
-    """A port of this machine that nobody uses at the moment."""
+    """A port of this machine that is free at the moment."""
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         return int(probe.getsockname()[1])
@@ -82,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(*refusal)
             return
         try:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked = strict_json.loads(self.rfile.read(int(self.headers["Content-Length"])), max_bytes=_MOST_BYTES)
         except ValueError:
             self._reply(_devserver_error(None, _PARSE, "not JSON"))
             return
@@ -109,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as the base class has it
-        """Nothing: requests hold calldata, and nobody reads them here."""
+        """Log nothing: requests hold calldata, which is noise here."""
 
 
 def _devserver_error(request_id: object, code: int, message: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from zkinfer.contracts.deploy import verify_running
 from zkinfer.contracts.errors import DeploymentError, RpcError
 from zkinfer.contracts.keccak import keccak256
-from zkinfer.contracts.requests import NOBODY
+from zkinfer.contracts.requests import ZERO_ADDRESS
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
@@ -33,7 +33,7 @@ _GRANTED: Final = keccak256(b"RoleGranted(bytes32,address,address)")
 class Powers:
     """Who may do what; accounts in lower case, lists sorted.
 
-    `executors` may hold the zero address: then anybody may execute what is due. `admins` may give roles at once, with
+    `executors` may hold the zero address: then anyone may execute what is due. `admins` may give roles at once, with
     no delay; the timelock itself is the only one in a sound deployment.
     """
 
@@ -77,7 +77,7 @@ POWERS: Final = tuple(one.name for one in fields(Powers))
 
 @dataclass(frozen=True, slots=True)
 class Governed:
-    """Who has power now, and to whom it is offered: pending owners need only accept. The zero address is nobody."""
+    """The accounts with power now, and those it is offered to: pending owners need only accept."""
 
     powers: Powers
     pending_guardian: str
@@ -87,13 +87,13 @@ class Governed:
     def offers(self) -> dict[str, str]:
         """To whom something is offered, by what it is."""
         both = {"guardian": self.pending_guardian, "router_owner": self.pending_router_owner}
-        return {name: account for name, account in both.items() if account != NOBODY}
+        return {name: account for name, account in both.items() if account != ZERO_ADDRESS}
 
 
 def governed(chain: Chain, plan: Plan) -> Governed:
     """Who has power over a deployment now.
 
-    Who holds the timelock's roles is asked of everybody to whom the logs say that one was ever given.
+    The holders of the timelock's roles are found by asking about every account that the logs ever gave one.
 
     Raises RpcError where the node fails, or does not show the logs of the deployment itself, silently or not.
     """

@@ -1,4 +1,4 @@
-"""The registry and the ledger of one deployment, in Python's types."""
+"""The ledger of one deployment, in Python's types."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from zkinfer.contracts.abi import call_data, function_named, hex_to_bytes
 from zkinfer.contracts.errors import RpcError, TransactionFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.requests import Request
 
-    Posted = tuple[Request, bytes, Sequence[int]]
-    from collections.abc import Iterable
+    Posted = tuple[Request, bytes, Sequence[int], bytes]
+    """A request, packed inputs, outputs and the proof."""
 
 
 MOST_GAS: Final = 1 << 24
@@ -30,14 +30,14 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What an answer adds to a transaction, rather more than less."""
+    """An upper estimate of what an answer adds to a transaction."""
 
     gas: int
     size: int
 
 
 def packed(weighed: Iterable[tuple[Item, Weight]], gas: int = MOST_GAS, size: int = MOST_BYTES) -> list[list[Item]]:
-    """Batches in order, each within the limits; what alone is beyond them is a batch of its own, for a node to refuse.
+    """Batches in order, each within the limits; an item beyond them is a batch of its own, for a node to refuse.
 
     Args:
         weighed: items, and what each adds.
@@ -99,26 +99,26 @@ class Ledger:
         return request_id
 
     def record(
-        self, request: Request, proof: bytes, instances: Sequence[int], *, gas: int | None = None
+        self, request: Request, inputs: bytes, outputs: Sequence[int], proof: bytes, *, gas: int | None = None
     ) -> TxReceipt | None:
-        """Record a proven answer; None where that was done before, so that to post twice changes nothing.
+        """Record a proven answer; None where that was done before, so posting is idempotent.
 
-        Where the model was revoked after it was asked, the prover is paid and nothing recorded: the state is `paid`.
+        Where the model was revoked after the request, the prover is paid and nothing recorded: the state is `paid`.
         """
-        request_id, arguments = self.id_of(request), (_tuple(request), proof, list(instances))
+        request_id, arguments = self.id_of(request), (_tuple(request), inputs, list(outputs), proof)
         return self._chain.ensure(
             lambda: self.entry(request_id).state in TAKEN, lambda: self._write("record", *arguments, gas=gas)
         )
 
     def ended(self, request: Request) -> Ended | None:
-        """Why no answer is recorded any more; None where one can be, also to a request that was not opened yet."""
+        """How a request ended; None where an answer can be recorded, also to a request that was not opened yet."""
         return self._ended(request, self._chain.time())
 
     def record_batch(self, answers: Sequence[Posted], *, gas: int | None = None) -> TxReceipt | None:
         """Record in one transaction those of several answers whose requests are not `ended`; None where all are.
 
-        How many one transaction takes, `in_batches` says. Where somebody else ends a request first, the contract passes
-        its answer over and records the rest, so ask `ended` afterwards what became of each.
+        `in_batches` says how many fit one transaction. Where another account ends a request first, the contract skips
+        its answer and records the rest; ask `ended` afterwards for the outcome of each.
         """
         return self._chain.ensure(
             lambda: not self._left(answers),
@@ -128,10 +128,10 @@ class Ledger:
     def in_batches(self, answers: Sequence[Posted]) -> list[list[Posted]]:
         """Answers as `record_batch` takes them, each list within what one transaction may take and nodes accept.
 
-        Those whose requests are `ended` are left out: no estimate would be true of them. Gas is estimated once for each
-        model, with fees and without, since it is the same for all such answers.
+        Answers to requests that are `ended` are left out: they have no meaningful estimate. Gas is estimated once for
+        each model, with fees and without, since it is the same for all such answers.
 
-        Raises as `Chain.quote`: among others RevertedError for an answer that the ledger refuses.
+        Raises as `Chain.quote`: among others RevertedError for an answer that the ledger rejects.
         """
         gas: dict[tuple[str, bool, bool], int] = {}
         weighed = []
@@ -151,16 +151,16 @@ class Ledger:
         )
 
     def withdraw(self, to: str) -> TxReceipt | None:
-        """Take out what is credited to the paying account; None where that is nothing."""
+        """Withdraw the credit of the paying account; None where it has none."""
         return self._chain.ensure(lambda: self.credit(self._chain.address) == 0, lambda: self._write("withdraw", to))
 
     def credit(self, account: str) -> int:
-        """What an account can take out, in wei."""
+        """What an account can withdraw, in wei."""
         credit: int = self._chain.read("InferenceLedger", self.address, "creditOf", account)
         return credit
 
     def entry(self, request_id: str) -> Entry:
-        """What is stored of a request."""
+        """The entry stored for a request."""
         state, time, digest = self._chain.read("InferenceLedger", self.address, "entryOf", hex_to_bytes(request_id))
         return Entry(_STATES[state], time, "0x" + digest.hex())
 
@@ -181,19 +181,21 @@ class Ledger:
             "paid": "its prover was paid, but the model was revoked before",
         }
         if state in closed:
-            raise TransactionFailedError(
-                f"The request {request_id} is closed for ever: {closed[state]}.", "Make a new request."
-            )
+            raise TransactionFailedError(f"The request {request_id} is closed: {closed[state]}.", "Make a new request.")
         return state != "none"
 
     def _write(self, name: str, *arguments: object, value: int = 0, gas: int | None = None) -> TxReceipt | None:
         return self._chain.write("InferenceLedger", self.address, name, *arguments, value=value, gas=gas)
 
 
-def _batch(answers: Sequence[Posted]) -> tuple[list[Any], list[bytes], list[list[int]]]:
+def _batch(answers: Sequence[Posted]) -> tuple[list[Any], list[bytes], list[list[int]], list[bytes]]:
     """The arguments of `recordBatch`."""
-    requests = [_tuple(request) for request, _, _ in answers]
-    return requests, [proof for _, proof, _ in answers], [list(values) for _, _, values in answers]
+    return (
+        [_tuple(request) for request, _, _, _ in answers],
+        [inputs for _, inputs, _, _ in answers],
+        [list(outputs) for _, _, outputs, _ in answers],
+        [proof for _, _, _, proof in answers],
+    )
 
 
 def _tuple(request: Request) -> tuple[Any, ...]:

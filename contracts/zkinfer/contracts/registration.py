@@ -1,4 +1,4 @@
-"""What a publisher says of a model; needs no chain."""
+"""What a publisher declares about a model; needs no chain."""
 
 from __future__ import annotations
 
@@ -9,26 +9,52 @@ from zkinfer.contracts.errors import AlreadyRegisteredError
 from zkinfer.contracts.keccak import keccak256, words
 
 SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
-"""The verifier for all circuits, as the router knows it."""
+"""The reusable verifier of ezkl circuits, as the router knows it."""
 _DEDICATED: Final = b"ezkl-23.0.5-halo2-kzg-bn254-dedicated-v1"
 
 Visibility = Literal["public", "hashed", "private"]
 VISIBILITIES: Final[tuple[Visibility, ...]] = ("public", "hashed", "private")
-"""In the order of the enum in Slots.sol."""
+"""In the order of the enum in StatementLayout.sol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How statements about a model are written, as in StatementLayout.sol.
+
+    Args:
+        visibility: what a proof tells of the inputs.
+        input_width: bytes of each input: 1, 2, 4 or 8 for public integers, 32 for digests, 0 for private inputs.
+        inputs: how many integers or digests there are; 0 for private inputs.
+        outputs: how many integers all outputs have together.
+    """
+
+    visibility: Visibility
+    input_width: int
+    inputs: int
+    outputs: int
+
+    @property
+    def fields(self) -> tuple[int, int, int, int]:
+        """As the contracts take it."""
+        return VISIBILITIES.index(self.visibility), self.input_width, self.inputs, self.outputs
+
+    @classmethod
+    def of(cls, fields: tuple[int, int, int, int]) -> Self:
+        """What `fields` gave, as a chain returns it."""
+        visibility, width, inputs, outputs = fields
+        return cls(VISIBILITIES[visibility], width, inputs, outputs)
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a publisher says of a model; `key` are the words of its verifying key, `fee` is in wei.
+    """What a publisher declares about a model, as in IModelRegistry.sol.
 
-    `inputs` and `outputs` are numbers of public values, as in IModelRegistry.sol.
+    `key` holds the words of its verifying key; `fee` is in wei.
     """
 
     onnx_digest: str
     key: bytes
-    visibility: Visibility
-    inputs: int
-    outputs: int
+    layout: Layout
     fee: int = 0
     uri: str = ""
     selector: bytes = SELECTOR
@@ -45,7 +71,7 @@ class Registration:
 
 
 def dedicated_selector(key_digest: str) -> bytes:
-    """The verifier for the circuit of one key alone, as DedicatedHalo2Adapter.sol names it."""
+    """The selector of the verifier for one key alone, as DedicatedHalo2Adapter.sol computes it."""
     padded = _DEDICATED.ljust(-(-len(_DEDICATED) // 32) * 32, b"\0")
     return keccak256(words([64, key_digest, len(_DEDICATED)]) + padded)[:4]
 
@@ -56,9 +82,9 @@ STATUSES: Final[tuple[Status, ...]] = ("unknown", "active", "deprecated", "revok
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A listing, as `Model` in IModelRegistry.sol; `inputs` and `outputs` are numbers of public values.
+    """A listing, as `Model` in IModelRegistry.sol.
 
-    It is what the publisher said. Whether the key was made from the ONNX file no registry can tell.
+    It holds the publisher's claims: no registry can tell whether the key was made from the ONNX file.
     """
 
     model_id: str
@@ -67,9 +93,7 @@ class Listing:
     key: str
     setup: str
     selector: str
-    visibility: Visibility
-    inputs: int
-    outputs: int
+    layout: Layout
     status: Status
     publisher: str
     owner: str
@@ -80,7 +104,7 @@ class Listing:
     @classmethod
     def of(cls, model: Any) -> Self:  # noqa: ANN401 - a decoded tuple
         """What `modelOf` returned."""
-        model_id, onnx, key_digest, key, setup, selector, visibility, slots, status, *rest = model
+        model_id, onnx, key_digest, key, setup, selector, layout, status, *rest = model
         publisher, owner, pending_owner, fee, uri = rest
         return cls(
             model_id="0x" + model_id.hex(),
@@ -89,9 +113,7 @@ class Listing:
             key=key,
             setup="0x" + setup.hex(),
             selector="0x" + selector.hex(),
-            visibility=VISIBILITIES[visibility],
-            inputs=slots[2],
-            outputs=slots[4],
+            layout=Layout.of(layout),
             status=STATUSES[status],
             publisher=publisher,
             owner=owner,
@@ -101,16 +123,14 @@ class Listing:
         )
 
     def require(self, registration: Registration) -> None:
-        """Return if it is active and says all that a registration says; raise AlreadyRegisteredError if not."""
+        """Return if it is active and equals a registration; raise AlreadyRegisteredError if not."""
         if self.status != "active":
             raise AlreadyRegisteredError(
                 f"The model was registered before, and is {self.status}.", "That never changes back."
             )
         wanted = {
             "selector": "0x" + registration.selector.hex(),
-            "visibility": registration.visibility,
-            "inputs": registration.inputs,
-            "outputs": registration.outputs,
+            "layout": registration.layout,
             "fee": registration.fee,
             "uri": registration.uri,
         }

@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING
 
 from zkinfer.contracts.abi import hex_to_bytes
 from zkinfer.contracts.errors import TransactionFailedError
-from zkinfer.contracts.registration import STATUSES, VISIBILITIES, Listing
+from zkinfer.contracts.registration import STATUSES, Listing
 from zkinfer.contracts.requests import listing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.registration import Registration, Status
-    from zkinfer.contracts.requests import Request
-
-    Posted = tuple[Request, bytes, Sequence[int]]
 
 
 class Registry:
@@ -32,16 +27,14 @@ class Registry:
         """Register a model for the paying account, unless it did so before; returns the listing.
 
         Raises:
-            RevertedError: the registry refuses, among others a setup that is not trusted.
-            AlreadyRegisteredError: it is listed, and not like this: revoked, or with another fee.
+            RevertedError: the registry rejects it, for example for a setup that is not trusted.
+            AlreadyRegisteredError: it is listed differently: revoked, or with another fee.
         """
         listing = listing_of(registration, self._chain.address)
         said = (
             hex_to_bytes(registration.onnx_digest),
             registration.selector,
-            VISIBILITIES.index(registration.visibility),
-            registration.inputs,
-            registration.outputs,
+            registration.layout.fields,
             registration.fee,
             registration.uri,
         )
@@ -55,7 +48,7 @@ class Registry:
         return listing
 
     def listing(self, listing: str) -> Listing:
-        """All that the registry says of a listing; raises RevertedError where there is none."""
+        """Everything stored about a listing; raises RevertedError where there is none."""
         return Listing.of(self._chain.read("ModelRegistry", self.address, "modelOf", hex_to_bytes(listing)))
 
     def status(self, listing: str) -> Status:
@@ -68,7 +61,7 @@ class Registry:
         return "0x" + bytes(self._chain.read("ModelRegistry", self.address, "modelOf", hex_to_bytes(listing))[0]).hex()
 
     def fee(self, listing: str) -> int:
-        """What an answer costs at least, in wei; raises RevertedError where there is no such listing."""
+        """The least price of an answer, in wei; raises RevertedError where there is no such listing."""
         return int(self._chain.read("ModelRegistry", self.address, "programOf", hex_to_bytes(listing))[5])
 
     def runs(self, listing: str) -> bool:
@@ -85,7 +78,7 @@ class Registry:
         return bool(self._chain.read("VerifierRouter", router, "isLive", selector))
 
     def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
-        """Ask for no more answers of a model, as its owner; None where it is deprecated already.
+        """Take no more requests for a model, as its owner; None where it is deprecated already.
 
         Raises RevertedError where it is revoked, or the paying account is not its owner; TransactionFailedError where a
         successor is named and it is deprecated already: a successor is named once.
@@ -101,13 +94,13 @@ class Registry:
         )
 
     def revoke(self, listing: str) -> TxReceipt | None:
-        """Let nothing of a model be recorded, or acted on, any more, as its owner; None where it is revoked already."""
+        """Stop a model's answers from being recorded or acted on, as its owner; None where it is revoked already."""
         return self._chain.ensure(
             lambda: self.status(listing) == "revoked", lambda: self._write("revoke", hex_to_bytes(listing))
         )
 
     def set_fee(self, listing: str, fee: int) -> TxReceipt | None:
-        """Change what an answer costs at least, in wei, as its owner; None where it costs that already."""
+        """Change the least price of an answer, in wei, as its owner; None where it is the same already."""
         return self._chain.ensure(
             lambda: self.fee(listing) == fee, lambda: self._write("setFee", hex_to_bytes(listing), fee)
         )
@@ -117,7 +110,7 @@ class Registry:
 
 
 class EmergencyStop:
-    """The stop at an address: once used, nothing that needs its verifier is recorded any more."""
+    """The emergency stop at an address: once it is used, answers that need its verifier are not recorded."""
 
     def __init__(self, chain: Chain, address: str) -> None:
         self._chain = chain
@@ -128,7 +121,7 @@ class EmergencyStop:
         return bool(self._chain.read("EmergencyStop", self.address, "live"))
 
     def guardian(self) -> str:
-        """Who may stop it."""
+        """The account that may stop it."""
         return str(self._chain.read("EmergencyStop", self.address, "owner"))
 
     def stop(self) -> TxReceipt | None:

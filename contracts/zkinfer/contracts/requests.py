@@ -1,12 +1,11 @@
-"""A question to a model on a chain, and the identifiers that follow from it, as the contracts compute them."""
+"""A request to a model on a chain, and the identifiers that follow from it, as the contracts compute them."""
 
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
 
-from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import VISIBILITIES
+from zkinfer.contracts.keccak import WORD_LIMIT, keccak256, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,14 +13,14 @@ if TYPE_CHECKING:
     from zkinfer.contracts.registration import Registration
 
 ANY_INPUT: Final = "0x" + keccak256(b"zkinfer.any-input").hex()
-NOBODY: Final = "0x" + "00" * 20
+ZERO_ADDRESS: Final = "0x" + "00" * 20
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """The fields of `Request` in IInferenceLedger.sol, in their order: hex with 0x, numbers in wei or Unix seconds.
 
-    Nothing is checked here; the ledger refuses what makes no sense.
+    Nothing is checked here; the ledger rejects invalid requests.
     """
 
     listing: str
@@ -29,9 +28,9 @@ class Request:
     consumer: str
     requester: str
     expiry: int
-    prover: str = NOBODY
+    prover: str = ZERO_ADDRESS
     prover_fee: int = 0
-    refund_to: str = NOBODY
+    refund_to: str = ZERO_ADDRESS
     owner_fee: int = 0
     salt: str = "0x" + "00" * 32
 
@@ -46,15 +45,19 @@ class Request:
 
 
 def listing_of(registration: Registration, publisher: str) -> str:
-    """The name under which a publisher's registration of a model is asked and recorded.
+    """The name of a publisher's registration of a model, which requests and records use.
 
-    Of the registration it names what never changes: the model, the selector and the layout; not fee and URI.
+    It depends on what never changes: the model, the selector and the layout; not on fee and URI.
     """
-    selector, visibility = registration.selector.ljust(32, b"\0"), VISIBILITIES.index(registration.visibility)
-    counts = (registration.inputs, registration.outputs)
-    return "0x" + keccak256(words([registration.model_id, publisher, selector, visibility, *counts])).hex()
+    selector = registration.selector.ljust(32, b"\0")
+    return "0x" + keccak256(words([registration.model_id, publisher, selector, *registration.layout.fields])).hex()
 
 
-def commitment(instances: Iterable[int]) -> str:
-    """keccak256 over public values as words: commits to an input or to an output."""
-    return "0x" + keccak256(words(instances)).hex()
+def input_commitment(inputs: bytes) -> str:
+    """keccak256 over packed inputs: what a request commits to."""
+    return "0x" + keccak256(inputs).hex()
+
+
+def output_commitment(outputs: Iterable[int]) -> str:
+    """keccak256 over outputs as words of two's complement: what the ledger stores the start of."""
+    return "0x" + keccak256(words(value % WORD_LIMIT for value in outputs)).hex()

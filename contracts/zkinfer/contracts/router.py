@@ -11,7 +11,7 @@ from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.ezkl.dedicated import verify_dedicated
 from zkinfer.contracts.keccak import keccak256, words
 from zkinfer.contracts.registration import SELECTOR
-from zkinfer.contracts.requests import NOBODY
+from zkinfer.contracts.requests import ZERO_ADDRESS
 
 if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook
@@ -38,7 +38,7 @@ def route_of(chain: Chain, router: str, selector: bytes) -> Route:
     (slot,) = (one["slot"] for one in load("VerifierRouter").storage if one["name"] == "_routes")
     word = chain.storage(router, int.from_bytes(keccak256(words([selector.ljust(32, b"\0"), slot])), "big"))
     verifier = f"0x{word & ((1 << 160) - 1):040x}"
-    if verifier == NOBODY:
+    if verifier == ZERO_ADDRESS:
         return Route("unused", verifier)
     if word >> 160:
         return Route("removed", verifier)

@@ -10,12 +10,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from requests.exceptions import RequestException
 
+from zkinfer.contracts import strict_json
 from zkinfer.contracts.abi import reason_of
 from zkinfer.contracts.errors import RevertedError, RpcError
-from zkinfer.contracts.ethereum import (
+from zkinfer.contracts.web3_imports import (
     ContractLogicError,
     ExtraDataToPOAMiddleware,
     HTTPProvider,
+    RPCResponse,
     TransactionNotFound,
     Web3,
     Web3Exception,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT: Final = 120.0
 _LONGEST: Final = 300
+_MAX_ANSWER: Final = 1 << 26  # bytes: the events of many blocks
+_MAX_VALUES: Final = 1 << 21
 # No connection; or an answer that is not JSON, or of another shape than web3 takes apart.
 _NO_ANSWER: Final = (RequestException, ValueError, LookupError, TypeError, AttributeError)
 _SILENT: Final = logging.Logger("silent", logging.CRITICAL + 1)
@@ -40,9 +44,15 @@ class Node(HTTPProvider):
         super().__init__(url, request_kwargs={"timeout": _TIMEOUT})
         self._request_session_manager.logger = _SILENT
 
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> RPCResponse:
+        """Parse an answer strictly; raises StrictJsonError, which `asking` turns into RpcError."""
+        response: RPCResponse = strict_json.loads(raw_response, max_bytes=_MAX_ANSWER, max_values=_MAX_VALUES)
+        return response
+
 
 def connect(url: str) -> Web3:
-    """A connection to the node at a URL; raises RpcError where it is none, or anybody could change what passes."""
+    """A connection to the node at a URL; raises RpcError where it is invalid, or the traffic could be altered."""
     parts = parse_url(url)
     if not is_safe(parts):
         raise RpcError(
@@ -67,7 +77,7 @@ def parse_url(url: str) -> SplitResult:
 
 
 def is_safe(parts: SplitResult) -> bool:
-    """Whether nobody else sees or changes what passes: encrypted, or within this machine or a network of one's own."""
+    """Whether the traffic is protected: encrypted, or within this machine or a private network."""
     return parts.scheme == "https" or is_loopback(parts) or _is_private(parts.hostname or "")
 
 

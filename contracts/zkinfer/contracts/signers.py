@@ -17,9 +17,10 @@ from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
 from rlp.exceptions import RLPException
 
+from zkinfer.contracts import strict_json
 from zkinfer.contracts.errors import RpcError, SignerError
-from zkinfer.contracts.ethereum import Account, RPCEndpoint, TypedTransaction, Web3
 from zkinfer.contracts.rpc import Node, asking, is_loopback, parse_url, shown
+from zkinfer.contracts.web3_imports import Account, RPCEndpoint, TypedTransaction, Web3
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,7 @@ def load_keystore(path: Path, passphrase: bytes) -> LocalAccount:
     """
     data = _read_private(path)
     try:
-        key = Account.decrypt(json.loads(data), passphrase.decode("utf-8", "surrogateescape"))
+        key = Account.decrypt(strict_json.loads(data), passphrase.decode("utf-8", "surrogateescape"))
     except ValueError as err:  # among others JSONDecodeError, and a MAC that differs
         raise SignerError(f"{path} is no keystore, or the passphrase is another one.", "Check both.") from err
     except (KeyError, TypeError, AttributeError, NotImplementedError) as err:
@@ -79,7 +80,7 @@ def encrypted(account: LocalAccount, passphrase: bytes, *, iterations: int | Non
 
 
 def unsafe_dev_account(number: int, chain_id: int) -> LocalAccount:
-    """One of the accounts of a development chain, whose keys everybody knows; raises SignerError on any other chain."""
+    """One of the accounts of a development chain, whose keys are public; raises SignerError on any other chain."""
     if chain_id not in DEV_CHAINS:
         raise SignerError(
             f"Everybody knows the keys of development accounts, and chain {chain_id} is no development chain.",

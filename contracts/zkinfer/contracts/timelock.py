@@ -1,4 +1,4 @@
-"""What the timelock does to the router: each change is scheduled, waits in sight of everybody, and is executed."""
+"""Changes of the router through the timelock: each is scheduled, waits in public, and is executed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One transaction after the other, from one account, each seen through until it has its confirmations.
+"""Send one transaction after the other from one account, and wait for each until it has its confirmations.
 
-A chain may take back blocks that it gave, and may leave a transaction lying for ever. So until the confirmations are
-there, all transactions that were signed with one nonce are watched: at most one of them is ever taken. None taken in
-time is sent again with higher fees; one that was taken and is gone is sent again as it was.
+A chain may reorganise, and may never include a transaction. So until the confirmations are there, all transactions that
+were signed with one nonce are watched: at most one of them is ever included. If none is included in time, it is sent
+again with higher fees; one that was included and has disappeared is sent again unchanged.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
-from zkinfer.contracts.ethereum import TransactionNotFound
 from zkinfer.contracts.keccak import keccak256
 from zkinfer.contracts.rpc import asking
+from zkinfer.contracts.web3_imports import TransactionNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,8 +149,8 @@ class _Version:
 
 
 @dataclass(slots=True)
-class _Flight:
-    """All that was signed with one nonce, and when it was last moved."""
+class _PendingTransaction:
+    """Everything signed with one nonce, and when it was last sent."""
 
     transaction: dict[str, Any]
     fees: Fees
@@ -158,7 +158,7 @@ class _Flight:
     moved: float
     versions: dict[bytes, _Version] = field(default_factory=dict)
     seen: bool = False
-    overtaken: float | None = None
+    nonce_used: float | None = None
 
     @property
     def nonce(self) -> int:
@@ -244,48 +244,48 @@ class Sender:
         quote = self.quote(to, data, value, gas)
         transaction = {"type": 2, "chainId": self._chain_id, "nonce": nonce, "to": to, "value": value, "data": data}
         now = self._clock()
-        flight = _Flight({**transaction, "gas": quote.gas}, quote.fees, now, now)
-        self._submit(flight)
-        receipt = self._see_through(flight)
-        self.sent.append(Sent.of(receipt, flight.fees_of(receipt), value))
+        pending = _PendingTransaction({**transaction, "gas": quote.gas}, quote.fees, now, now)
+        self._submit(pending)
+        receipt = self._wait_for_receipt(pending)
+        self.sent.append(Sent.of(receipt, pending.fees_of(receipt), value))
         return receipt
 
-    def _see_through(self, flight: _Flight) -> TxReceipt:
+    def _wait_for_receipt(self, pending: _PendingTransaction) -> TxReceipt:
         while True:
             taken = self._count("latest")
-            receipt = self._receipt(flight)
+            receipt = self._receipt(pending)
             if receipt is not None and self._is_confirmed(receipt):
                 return receipt
             if receipt is not None:
-                flight.seen, flight.overtaken = True, None
-            elif flight.seen:
-                self._send_again(flight)
-            elif taken > flight.nonce:
-                self._require_ours(flight)
-            elif self._clock() - flight.moved >= self._limits.resubmit_after:
-                self._raise_fees(flight)
-            self._require_time(flight)
+                pending.seen, pending.nonce_used = True, None
+            elif pending.seen:
+                self._send_again(pending)
+            elif taken > pending.nonce:
+                self._require_ours(pending)
+            elif self._clock() - pending.moved >= self._limits.resubmit_after:
+                self._raise_fees(pending)
+            self._require_time(pending)
             self._sleep(_POLL)
 
-    def _require_ours(self, flight: _Flight) -> None:
+    def _require_ours(self, pending: _PendingTransaction) -> None:
         """A node may show for a while that a nonce was used, and not yet by which transaction."""
         now = self._clock()
-        flight.overtaken = now if flight.overtaken is None else flight.overtaken
-        if now - flight.overtaken >= _GRACE:
+        pending.nonce_used = now if pending.nonce_used is None else pending.nonce_used
+        if now - pending.nonce_used >= _GRACE:
             raise TransactionFailedError(
-                f"Another transaction of {self._signer.address} took nonce {flight.nonce}.",
+                f"Another transaction of {self._signer.address} took nonce {pending.nonce}.",
                 "Let one program at a time send for an account.",
             )
 
-    def _submit(self, flight: _Flight) -> None:
+    def _submit(self, pending: _PendingTransaction) -> None:
         """Sign and send. It is watched from before it is sent: an answer that is lost does not say that it was not.
 
         RpcError of the first one ends the sending; should it lie at the node after all, `settle` of the next waits.
         """
-        signed = self._signer.sign_transaction({**flight.transaction, **flight.fees.fields})
+        signed = self._signer.sign_transaction({**pending.transaction, **pending.fees.fields})
         raw = bytes(signed.raw_transaction)
         name = keccak256(raw)
-        flight.versions[name] = _Version(raw, flight.fees)
+        pending.versions[name] = _Version(raw, pending.fees)
         with asking(self._web3):
             answered = bytes(self._web3.eth.send_raw_transaction(raw))
         if answered != name:
@@ -293,31 +293,31 @@ class Sender:
                 f"The node was sent the transaction 0x{name.hex()} and names another one.", "Use another node."
             )
 
-    def _send_again(self, flight: _Flight) -> None:
+    def _send_again(self, pending: _PendingTransaction) -> None:
         """Send it as it was. The node may still know the transaction, and says so by refusing it."""
-        flight.seen, flight.moved = False, self._clock()
+        pending.seen, pending.moved = False, self._clock()
         try:
             with asking(self._web3):
-                self._web3.eth.send_raw_transaction(list(flight.versions.values())[-1].raw)
+                self._web3.eth.send_raw_transaction(list(pending.versions.values())[-1].raw)
         except RpcError:
             return
 
-    def _raise_fees(self, flight: _Flight) -> None:
+    def _raise_fees(self, pending: _PendingTransaction) -> None:
         """Offer more, if that is allowed; the node may have taken the last one this moment, and refuse."""
-        flight.moved = self._clock()
-        higher = raised(flight.fees, self._fees(), self._limits)
-        gas, value = flight.transaction["gas"], flight.transaction["value"]
+        pending.moved = self._clock()
+        higher = raised(pending.fees, self._fees(), self._limits)
+        gas, value = pending.transaction["gas"], pending.transaction["value"]
         if higher is None or not self._is_affordable(Quote(gas, higher, value)):
-            self._send_again(flight)  # nodes forget what waits for long
+            self._send_again(pending)  # nodes forget what waits for long
             return
-        flight.fees = higher
+        pending.fees = higher
         try:
-            self._submit(flight)
+            self._submit(pending)
         except RpcError:
             return
 
-    def _receipt(self, flight: _Flight) -> TxReceipt | None:
-        for known in flight.versions:
+    def _receipt(self, pending: _PendingTransaction) -> TxReceipt | None:
+        for known in pending.versions:
             try:
                 with asking(self._web3):
                     return self._web3.eth.get_transaction_receipt(known)  # type: ignore[arg-type]
@@ -330,12 +330,12 @@ class Sender:
             height = int(self._web3.eth.block_number)
         return height - int(receipt["blockNumber"]) + 1 >= self._limits.confirmations
 
-    def _require_time(self, flight: _Flight) -> None:
-        if self._clock() - flight.began <= self._limits.timeout:
+    def _require_time(self, pending: _PendingTransaction) -> None:
+        if self._clock() - pending.began <= self._limits.timeout:
             return
-        waits = "has too few confirmations" if flight.seen else "was taken by no block"
+        waits = "has too few confirmations" if pending.seen else "was taken by no block"
         raise TransactionFailedError(
-            f"The transaction of nonce {flight.nonce} {waits} after {self._limits.timeout:.0f} s.",
+            f"The transaction of nonce {pending.nonce} {waits} after {self._limits.timeout:.0f} s.",
             "It may still come; to do the same again changes nothing that is done. Raise the limits if fees are high.",
         )
 

@@ -55,27 +55,27 @@ class ProofsServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreateProof(self, request, context):
-        """Answer one inference and prove the answer. Returns once the job is on disk.
+        """Answer one inference and prove the answer. Returns once the proof job is durable.
 
-        The same call with the same request_id returns the same operation, whatever its state. Another call with a
-        request_id that was used before is refused (ALREADY_EXISTS).
+        The same call with the same request_id returns the same operation, whatever its state. A different call with
+        a request_id that was used before is rejected (ALREADY_EXISTS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAttestation(self, request, context):
-        """The attestation of a finished proof, in pieces. An offset resumes a broken download.
+        """The attestation of a finished proof, in chunks. An offset resumes an interrupted download.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAttestation(self, request, context):
-        """Check an attestation against the server's own models and trusted setups, under a policy of the caller.
+        """Verify an attestation against the server's models and trusted setups, under a policy of the caller.
 
-        Returns what was verified; a refusal is an error (INVALID_ARGUMENT) that names the step and the reason. Whoever
-        does not trust the server verifies on a machine of their own.
+        A refusal is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
+        locally instead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,7 +1,7 @@
-"""Files named by their content: the inputs of jobs that wait, and the attestations of those that are done.
+"""Content-addressed files: the inputs of unfinished jobs and the attestations of finished ones.
 
-A file appears whole or not at all, and is on the disk when `put` returns. What is read is hashed first. Inputs are
-secrets: the folder and the files are their owner's alone.
+Writes are atomic and durable when `put` returns, and content is hashed on every read. Inputs are secrets: only their
+owner can read the folder and the files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import InputError, why
-from zkinfer.circuits.storage import flush_to_disk, own_directory
+from zkinfer.circuits.storage import ensure_private_dir, flush_to_disk
 from zkinfer.prover.errors import ArtifactDamagedError, ArtifactMissingError, StoreError
 
 if TYPE_CHECKING:
@@ -29,24 +29,24 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ArtifactStore:
-    """A folder of artifacts by SHA-256. Many threads and processes may use it at once.
+    """A folder of artifacts by SHA-256; safe for concurrent threads and processes.
 
     Args:
-        root: made if missing; others must not be able to write there.
+        root: created if missing; must not be writable by others.
 
     Raises:
-        StoreError: the folder cannot be used; so do all methods.
+        StoreError: the folder cannot be used. All methods raise it too.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
-            own_directory(root)
+            ensure_private_dir(root)
         except InputError as err:
             raise StoreError(err.cause, err.cure) from err
 
     def put(self, data: bytes) -> Digest:
-        """Keep bytes and return their name; they survive a power cut from here on. Putting twice is as good as once."""
+        """Store bytes durably and return their digest; idempotent."""
         digest = sha256(data)
         with self._translated("written"):
             if not self._refreshed(digest, data):
@@ -55,11 +55,15 @@ class ArtifactStore:
         return digest
 
     def get(self, digest: Digest, limit: int) -> bytes:
-        """The bytes of a name.
+        """Read an artifact.
+
+        Args:
+            digest: its name.
+            limit: upper limit of its size in bytes.
 
         Raises:
             ArtifactMissingError: there is no such artifact.
-            ArtifactDamagedError: it is larger than `limit` bytes, or its content has another digest.
+            ArtifactDamagedError: it exceeds the limit, or its content has another digest.
         """
         with self._translated("read"):
             try:
@@ -68,18 +72,18 @@ class ArtifactStore:
             except FileNotFoundError as err:
                 raise missing(digest) from err
         if len(data) > limit:
-            raise ArtifactDamagedError(f"The artifact {digest} is larger than {limit:,} bytes.")
+            raise ArtifactDamagedError(f"The artifact {digest} is larger than {limit:,} bytes.", "Check the disk.")
         if sha256(data) != digest:
             raise ArtifactDamagedError(f"The artifact {digest} was changed on the disk.", "Check the disk.")
         return data
 
     def has(self, digest: Digest) -> bool:
-        """Whether there is an artifact of this name; its content is not looked at."""
+        """Whether the artifact exists; its content is not checked."""
         with self._translated("read"):
             return self._path(digest).exists()
 
     def delete(self, digest: Digest) -> bool:
-        """Remove an artifact; whether there was one."""
+        """Remove an artifact; returns whether it existed."""
         with self._translated("written"):
             try:
                 self._path(digest).unlink()
@@ -88,9 +92,9 @@ class ArtifactStore:
         return True
 
     def older_than(self, seconds: float, now: float) -> list[Digest]:
-        """Artifacts put, for the last time, longer ago than this; `now` is in Unix seconds.
+        """Artifacts whose last `put` was more than `seconds` before `now` (Unix time).
 
-        What a killed process left half written is removed on the way.
+        Partial files of killed processes are removed on the way.
         """
         with self._translated("read"), os.scandir(self.root) as entries:
             names = [entry.name for entry in entries if _age(entry, now) > seconds]
@@ -100,24 +104,24 @@ class ArtifactStore:
         return [Digest("sha256", bytes.fromhex(name)) for name in names if _NAME.fullmatch(name)]
 
     def identity(self) -> str:
-        """A random name of this folder, kept beside it from the first time on."""
+        """A random name of this folder, created on first use and stored in it."""
         path = self.root.with_name(self.root.name + _IDENTITY)
         with self._translated("written"):
             if not path.exists():
                 part = path.with_name(_PART + secrets.token_hex(8))
                 part.write_text(secrets.token_hex(16))
-                with suppress(FileExistsError):  # another process was faster
+                with suppress(FileExistsError):  # another process created it
                     path.hardlink_to(part)
                 part.unlink()
             return path.read_text()
 
     def free_bytes(self) -> int:
-        """Room on the disk."""
+        """Free space on the disk, in bytes."""
         with self._translated("read"):
             return shutil.disk_usage(self.root).free
 
     def _refreshed(self, digest: Digest, data: bytes) -> bool:
-        """Whether the artifact is here, whole; it counts as put now. A damaged one is written again."""
+        """Whether the artifact exists undamaged, in which case its time of `put` is updated."""
         path = self._path(digest)
         try:
             whole = path.read_bytes() == data
@@ -151,19 +155,17 @@ class ArtifactStore:
         try:
             yield
         except OSError as err:
-            cure = "Make room on that disk." if err.errno in _FULL else "Check the folder, its disk and its rights."
+            cure = "Free space on that disk." if err.errno in _FULL else "Check the folder, its disk and permissions."
             raise StoreError(f"Artifacts in {self.root} cannot be {done}: {why(err)}.", cure) from err
 
 
 def missing(digest: Digest) -> ArtifactMissingError:
-    """The error for an artifact that is not there."""
-    return ArtifactMissingError(
-        f"There is no artifact {digest}.", "It was removed meanwhile, or never put: put it again."
-    )
+    """The error for a missing artifact."""
+    return ArtifactMissingError(f"There is no artifact {digest}.", "It was removed or never stored: store it again.")
 
 
 def _age(entry: os.DirEntry[str], now: float) -> float:
     try:
         return now - entry.stat(follow_symlinks=False).st_mtime
-    except FileNotFoundError:  # removed since it was listed
+    except FileNotFoundError:  # removed after it was listed
         return -1.0

@@ -4,31 +4,31 @@ from zkinfer.circuits.errors import ZkinferError
 
 
 class JobError(ZkinferError):
-    """A job cannot be taken, or is not in a state for what was asked."""
+    """A job cannot be accepted, or is not in the required state."""
 
 
 class UnknownJobError(JobError):
-    """There is no job of this id, or none any more."""
+    """There is no job with this id, or it was deleted."""
 
 
 class RequestConflictError(JobError):
-    """The request id was used before, for something else."""
+    """The request id was used before for another request."""
 
 
 class DeadlinePassedError(JobError):
-    """The proof would be worthless before it is begun."""
+    """The deadline passed before the job was accepted."""
 
 
 class JobStateError(JobError):
-    """The job is not in a state in which this can be done."""
+    """The job is not in a state that permits the operation."""
 
 
 class LeaseLostError(JobError):
-    """The job is no longer this worker's: it was given to another, finished, or deleted."""
+    """The worker no longer holds the job: it was reassigned, finished or deleted."""
 
 
 class QueueFullError(JobError):
-    """As many jobs wait as may; `retry_after` says in how many seconds there may be room."""
+    """The queue is full; `retry_after` estimates the seconds until it has room."""
 
     def __init__(self, cause: str, cure: str = "", retry_after: float = 1.0) -> None:
         super().__init__(cause, cure)
@@ -36,35 +36,35 @@ class QueueFullError(JobError):
 
 
 class QuotaExceededError(QueueFullError):
-    """This owner has as many unfinished jobs as one may have."""
+    """The owner has reached the limit of unfinished jobs."""
 
 
 class StoreError(ZkinferError):
-    """The database or the folder of artifacts cannot be used; nothing was done by halves."""
+    """The database or the artifact store cannot be used; nothing was partially changed."""
 
 
 class ArtifactMissingError(StoreError):
-    """An artifact was never put, or was removed meanwhile."""
+    """An artifact was never stored, or was removed."""
 
 
 class ArtifactDamagedError(StoreError):
-    """An artifact is not what its name says."""
+    """The content of an artifact does not match its digest."""
 
 
 class RepositoryError(ZkinferError):
-    """The folder of models that are served cannot be read."""
+    """The folder of served models cannot be read."""
 
 
 class ModelNotFoundError(RepositoryError):
-    """No model, or no version of it, has this name here."""
+    """There is no model, or no version of it, with this name."""
 
 
 class ModelUnavailableError(RepositoryError):
-    """The model is here and cannot be served; its owner must act."""
+    """The model exists but cannot be served; its operator must act."""
 
 
 class BusyError(ZkinferError):
-    """As many requests wait for an answer as may; `retry_after` says in how many seconds there may be room."""
+    """Too many requests are waiting; `retry_after` estimates the seconds until there is room."""
 
     def __init__(self, cause: str, cure: str = "", retry_after: float = 1.0) -> None:
         super().__init__(cause, cure)

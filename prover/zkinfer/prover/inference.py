@@ -1,7 +1,7 @@
-"""Answers at once: the circuit's own forward pass, by engines that are held ready.
+"""Immediate answers: the circuit's own forward pass, in pools of engine sessions.
 
-What is answered is what will be proven: the integers of the circuit. `outputs_digest` names them, so that a proof can
-be compared with the answer that was given.
+Answers consist of the circuit's integers, which a proof states later. `outputs_digest` identifies them, so that the
+proof can be compared with the answer that was given.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Answer:
     """The outputs of one inference.
 
     Args:
-        outputs: arrays by name, of the model's own dtypes.
-        integers: the same as the circuit has them, row-major, in the program's order.
-        outputs_digest: names these integers.
+        outputs: arrays by name, in the model's dtypes.
+        integers: the circuit's integers of the same outputs, row-major, in the program's order.
+        outputs_digest: of these integers.
         waited: seconds until a session was free.
         computed: seconds of the forward pass.
     """
@@ -63,30 +63,30 @@ class Answer:
 
 
 @dataclass(slots=True)
-class _Kept:
-    """A pool, and when it was last asked for something."""
+class _PoolEntry:
+    """A pool and the time of its last request."""
 
     pool: SessionPool[Any]
     asked_at: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """What a pool is for: a folder of this content, as a circuit or as the float model in it."""
+class _PoolKey:
+    """Identifies a pool: a folder with this content, as a circuit or as the float model in it."""
 
     folder: Path
     circuit: Digest
     floats: bool
 
 
-class Answers:
-    """Sessions with the engines, for as many models as are asked for. Threads may share it.
+class InferencePools:
+    """Pools of sessions, one per requested model; thread-safe.
 
     Args:
-        sessions: per model; None for one on each core.
-        waiting: requests per model that may wait for a session.
-        idle_seconds: after so long without a request, `keep` ends the sessions of a model.
-        clock: seconds that only go forward.
+        sessions: per model; None for one per core.
+        waiting: upper limit of requests per model that wait for a session.
+        idle_seconds: time without requests after which `keep` ends the sessions of a model.
+        clock: monotonic, in seconds.
     """
 
     def __init__(
@@ -102,40 +102,40 @@ class Answers:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[_Place, _Kept] = {}
+        self._kept: dict[_PoolKey, _PoolEntry] = {}
 
     def forward(self, model: ModelVersion, integers: Sequence[Sequence[int]]) -> Future[Answer]:
         """The circuit's answer to the integers of one inference, as `integers_of` makes them.
 
         The future raises:
-            RangeError: a value leaves the range of the circuit.
+            RangeError: a value exceeds the range of the circuit.
             EngineError: the engine failed.
-            ModelUnavailableError: the model went away meanwhile.
+            ModelUnavailableError: the model was removed in the meantime.
 
         Raises:
-            BusyError: too many requests wait already.
+            BusyError: too many requests are waiting.
         """
         return self._circuit_pool(model).submit(partial(_forward, model, integers, time.perf_counter()))
 
     def floats(self, model: ModelVersion, inputs: Inputs) -> Future[Arrays]:
-        """What the original model says to the same inputs, which must have its shapes and dtypes.
+        """The outputs of the original model for inputs of its shapes and dtypes.
 
-        The future raises ModelError, EngineError, ModelUnavailableError. Raises BusyError as `forward`.
+        The future raises ModelError, EngineError or ModelUnavailableError. Raises BusyError as `forward`.
         """
-        place = _Place(model.circuit.folder, model.digest, floats=True)
+        place = _PoolKey(model.circuit.folder, model.digest, floats=True)
         return self._pool(place, partial(_open_floats, model), 1).submit(partial(_float_answer, inputs=inputs))
 
     def warm(self, model: ModelVersion) -> Future[None]:
-        """Open a session before the first request; it may fail as that would."""
+        """Open a session before the first request; the future fails as that of a request would."""
         return self._circuit_pool(model).submit(lambda _: None)
 
     def unfinished(self) -> int:
-        """Requests that wait or are being answered."""
+        """The number of requests that are waiting or running."""
         with self._lock:
             return sum(kept.pool.unfinished for kept in self._kept.values())
 
     def keep(self, models: Iterable[ModelVersion]) -> None:
-        """End the sessions of all models but these, and of those that nobody asks for; call it now and then."""
+        """End the sessions of other models, and of idle ones; call it periodically."""
         wanted = {(model.circuit.folder, model.digest) for model in models}
         latest = self._clock() - self._idle_seconds
         with self._lock:
@@ -153,17 +153,17 @@ class Answers:
         self.keep(())
 
     def _circuit_pool(self, model: ModelVersion) -> SessionPool[ForwardSession]:
-        place = _Place(model.circuit.folder, model.digest, floats=False)
+        place = _PoolKey(model.circuit.folder, model.digest, floats=False)
         return self._pool(place, partial(_open_circuit, model), self._sessions)
 
-    def _pool(self, place: _Place, open_session: Callable[[], Any], size: int) -> SessionPool[Any]:
+    def _pool(self, place: _PoolKey, open_session: Callable[[], Any], size: int) -> SessionPool[Any]:
         with self._lock:
             kept = self._kept.get(place)
             if kept is None:
                 pool = SessionPool(
                     open_session, size=size, waiting=self._waiting, name=f"answers-{place.circuit.hex[:8]}"
                 )
-                kept = self._kept[place] = _Kept(pool, 0.0)
+                kept = self._kept[place] = _PoolEntry(pool, 0.0)
             kept.asked_at = self._clock()
             return kept.pool
 
@@ -189,10 +189,10 @@ def _forward(
 
 
 def _typed(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:
-    """In the model's dtype, to which fractions are rounded."""
+    """The integers in the model's dtype; floats are rounded to it."""
     low, high = spec.integer_range
     if min(integers) < low or max(integers) > high:
-        raise RangeError(f"The answer {spec.name!r} leaves the range of {spec.dtype}.")
+        raise RangeError(f"The output {spec.name!r} exceeds the range of {spec.dtype}.", "Check the input's magnitude.")
     with np.errstate(over="ignore"):
         return dequantise(integers, spec).astype(spec.dtype)
 

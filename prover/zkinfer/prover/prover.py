@@ -11,7 +11,7 @@ from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.proof_checks import require_statement
 from zkinfer.circuits.errors import AnswerMismatchError, CircuitError, SetupError
 from zkinfer.circuits.keycache import KeyRing
-from zkinfer.circuits.progress import NOBODY, Observer, Stages
+from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages
 from zkinfer.prover.quantised_inputs import integers_digest, integers_of
 from zkinfer.verifier import Attestation, ContextMismatchError, SigningKey, checks
 
@@ -57,7 +57,7 @@ class Prover:
         inputs: Inputs,
         context: Context | None = None,
         *,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
         timings: dict[str, float] | None = None,
     ) -> Attestation:
         """Run the circuit on one inference and prove the answer.
@@ -87,7 +87,7 @@ class Prover:
         integers: Sequence[Sequence[int]],
         context: Context | None = None,
         *,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
         timings: dict[str, float] | None = None,
     ) -> Attestation:
         """The same for inputs that were quantised before: the integers of each input, in the program's order."""
@@ -96,14 +96,17 @@ class Prover:
         with stages.stage("keys"):
             engine = self._engine_of(circuit)
             setup = self._setup_of(circuit)
-            key = self._keys.key_for(circuit, engine, setup, self._home.keys)
+            kept = self._keys.key_for(circuit, engine, setup, self._home.keys)
+            key = kept if engine.needs_proving_key else None
         with stages.stage("prove"):
             program = circuit.manifest.program
-            proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.limbs)
+            proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.hash)
             require_statement(
                 proof,
                 engine=engine,
+                folder=circuit.folder,
                 program=program,
+                setup=setup.path,
                 proof_bytes=circuit.manifest.keys.proof_bytes,
                 inputs=integers,
                 context=purpose,
@@ -119,7 +122,7 @@ class Prover:
             created_at=self._clock(),
         )
 
-    def make_key(self, circuit: Circuit, *, observer: Observer = NOBODY) -> Path:
+    def make_key(self, circuit: Circuit, *, observer: Observer = NULL_OBSERVER) -> Path:
         """The circuit's proving key in the cache of this user, made where it is missing or damaged.
 
         Raises:
@@ -153,14 +156,14 @@ class Prover:
             ProofRejectedError: the proof does not hold.
         """
         claim, program = Attestation.from_bytes(attestation), circuit.manifest.program
-        values = checks.instances(claim.predicate, program)
-        proof = Proof(checks.proof_of_length(claim.proof, circuit.manifest.keys.proof_bytes), values)
+        statement = checks.stated(claim.predicate, program)
+        proof = Proof(checks.proof_of_length(claim.proof, circuit.manifest.keys.proof_bytes), statement)
         self._engine_of(circuit).verify(circuit.folder, program, self._setup_of(circuit).path, proof)
-        answer = checks.public_integers(program, values, "output")
+        answer = checks.outputs(program, statement)
         if integers_digest([answer[spec.name] for spec in program.outputs]) != outputs:
             raise AnswerMismatchError("The proof is about another answer than was given for this request.")
-        checks.subject_is_output(claim.statement.output_digest, program, values)
-        checks.context_is_proven(context, program, values)
+        checks.subject_is_output(claim.statement.output_digest, statement)
+        checks.context_is_proven(context, statement)
         if claim.predicate.context != context:
             raise ContextMismatchError("The attestation names another request than it was made for.")
         checks.signer(claim)
@@ -177,7 +180,7 @@ class Prover:
 
     def _setup_of(self, circuit: Circuit) -> TrustedSetup:
         wanted = circuit.manifest.recipe.setup
-        setup = self._home.setups.serving(circuit.manifest.program.log_rows, wanted.ceremony)
+        setup = self._home.setups.serving(circuit.manifest.program.setup_size, wanted.ceremony)
         if setup.identity["tauG2"] != wanted.tau_g2:
             raise SetupError(f"The circuit's setup calls itself {wanted.ceremony} but is another one.")
         return setup

@@ -1,6 +1,6 @@
-"""The integers of one inference as bytes: what a job keeps of its inputs, and how an answer is named.
+"""Quantised tensors of one inference: the stored inputs of a job, and the digest that identifies an answer.
 
-Canonical JSON of one list for each tensor, in the program's order, row-major.
+The encoding is canonical JSON of one list per tensor, row-major, in the program's order.
 """
 
 from __future__ import annotations
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     Inputs = Mapping[str, NDArray[np.generic]]
 
 
+MAX_BYTES = 1 << 28
+_MAX_VALUES = 1 << 24
+
+
 def integers_of(inputs: Inputs, specs: Sequence[TensorSpec]) -> list[list[int]]:
-    """The integers of one inference, in the order of the specs.
+    """Quantise the inputs of one inference, in the order of the specs.
 
     Args:
-        inputs: arrays by name; see `zkinfer.circuits.tensor_files.conform` for the shapes that are taken.
+        inputs: arrays by name; see `zkinfer.circuits.tensor_files.conform` for the accepted shapes.
         specs: the inputs of the circuit's program.
 
     Raises:
@@ -42,28 +46,24 @@ def integers_of(inputs: Inputs, specs: Sequence[TensorSpec]) -> list[list[int]]:
     return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
 
 
-MAX_BYTES = 1 << 28
-_MAX_VALUES = 1 << 24
-
-
 def integers_to_bytes(tensors: Sequence[Sequence[int]]) -> bytes:
-    """One byte string for the same integers."""
+    """The canonical encoding of integers."""
     return canonical.dump([list(tensor) for tensor in tensors])
 
 
 def integers_digest(tensors: Sequence[Sequence[int]]) -> Digest:
-    """SHA-256 of these bytes; an answer and a proof that have the same one agree in every value."""
+    """SHA-256 of the encoding; equal digests of an answer and a proof mean that every value is equal."""
     return sha256(integers_to_bytes(tensors))
 
 
 def integers_from_bytes(data: bytes) -> list[list[int]]:
-    """Read them back; raises DataError for anything that `integers_to_bytes` does not write."""
+    """Decode integers; raises DataError for any other encoding than that of `integers_to_bytes`."""
     try:
         tensors = canonical.load(data, max_bytes=MAX_BYTES, what="list of integers", max_values=_MAX_VALUES)
     except JsonError as err:
         raise DataError(err.cause, err.cure) from err
     if not isinstance(tensors, list) or not all(_is_tensor(tensor) for tensor in tensors):
-        raise DataError("These are not the integers of an inference.")
+        raise DataError("The document does not hold the integers of an inference.", "Submit the job again.")
     return tensors
 
 

@@ -1,8 +1,8 @@
-"""The models that are served: circuits in a folder of the operator's, as `NAME/VERSION/`.
+"""The model repository: served circuits in a folder of the operator, as `NAME/VERSION/`.
 
-The folder may change at any time: `reload` finds out what came, went or changed. A circuit counts only when every
-file has the digest that its manifest says, so one that is still being copied is reported as broken and served from the
-reload after the last byte. A circuit that cannot be served never stops the others.
+The folder may change at any time; `reload` detects additions, removals and changes. A circuit is served once every file
+has the digest in its manifest, so a circuit that is still being copied is unavailable until the reload after the last
+byte. A circuit that cannot be served does not affect the others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RETRY_SECONDS = 30.0
 
 
 class ModelState(StrEnum):
-    """Whether a version of a model answers; the words are those of the Open Inference Protocol."""
+    """Availability of a model version, in the terms of the Open Inference Protocol."""
 
     READY = "READY"
     UNAVAILABLE = "UNAVAILABLE"
@@ -45,7 +45,7 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A version that is ready: its circuit was checked file by file, and engine, setup and proving key are here."""
+    """A ready version: every file of its circuit was checked, and engine, setup and proving key are available."""
 
     name: str
     version: str
@@ -57,7 +57,7 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One version as it is listed. `reason` may be told to anybody; `detail` names files of this machine."""
+    """One version in the index. `reason` is public; `detail` names files of this machine."""
 
     name: str
     version: str
@@ -68,7 +68,7 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What was found at one place, and what the files looked like then."""
+    """The content of one folder, and the state of its files when it was read."""
 
     entry: IndexEntry
     signature: Signature = ()
@@ -78,20 +78,20 @@ class _Place:
 
     @property
     def order(self) -> tuple[str, int, str]:
-        """By name, then by number."""
+        """Sort key: by name, then by number."""
         version = self.entry.version
         return self.entry.name, int(version) if version.isdecimal() else 0, version
 
 
 class ModelRepository:
-    """A folder of circuits. Threads may share it; `reload` is the one call that reads the folder.
+    """A folder of circuits; thread-safe. Only `reload` reads the folder.
 
     Args:
-        root: holds `NAME/VERSION/`, where VERSION is a positive integer. Names that begin with a dot are left alone.
-        home: where the trusted setups and proving keys are.
-        engines: proving systems by id; the default is those whose proofs mean something.
-        clock: seconds that only go forward.
-        beat: called before each version is looked at, for whoever must show signs of life meanwhile.
+        root: holds `NAME/VERSION/`, where VERSION is a positive integer. Names that begin with a dot are ignored.
+        home: of the trusted setups and proving keys.
+        engines: proving systems by id; by default the production engines.
+        clock: monotonic, in seconds.
+        beat: called before each version is read, for heartbeats.
 
     Raises:
         RepositoryError: the folder cannot be read.
@@ -116,13 +116,13 @@ class ModelRepository:
         self.reload()
 
     def reload(self) -> bool:
-        """Look at the folder again; whether anything is another than before.
+        """Read the folder again; returns whether anything changed.
 
-        Files whose size, times and inode are as before are not read again. Where a proving key or a setup is missing,
-        it is looked for again after half a minute.
+        Files with unchanged size, times and inode are not read again. A missing proving key or setup is looked up again
+        after half a minute.
 
         Raises:
-            RepositoryError: the folder cannot be read; everything stays as it was.
+            RepositoryError: the folder cannot be read; the index is unchanged.
         """
         with self._reloading:
             found = {(name, version): self._place(name, version) for name, version in self._listed()}
@@ -130,20 +130,20 @@ class ModelRepository:
             return _seen(before) != _seen(self._places)
 
     def index(self) -> tuple[IndexEntry, ...]:
-        """Everything that was found, by name and version."""
+        """All versions, by name and version."""
         return tuple(place.entry for place in self._places.values())
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
-        """The versions of a model that are ready, oldest first; none where there is no such model."""
+        """The ready versions of a model, oldest first; empty for an unknown model."""
         places = self._places.values()
         return tuple(place.model for place in places if place.entry.name == name and place.model is not None)
 
     def find(self, name: str, version: str = "") -> ModelVersion:
-        """A version of a model; the newest that is ready where none is named.
+        """A version of a model, by default the newest ready one.
 
         Raises:
-            ModelNotFoundError: there is none of this name.
-            ModelUnavailableError: there is, and it cannot be served; the message says why.
+            ModelNotFoundError: there is no such model or version.
+            ModelUnavailableError: the version cannot be served; the message says why.
         """
         places = self._places
         if version:
@@ -160,10 +160,12 @@ class ModelRepository:
     def _listed(self) -> Iterator[tuple[str, str]]:
         names = _subfolders(self.root)
         if names is None:
-            raise RepositoryError(f"The folder of models {self.root} cannot be read.", "Make it, or check its rights.")
+            raise RepositoryError(
+                f"The folder of models {self.root} cannot be read.", "Create it, or check its permissions."
+            )
         for name in names:
             versions = _subfolders(self.root / name)
-            if versions is None or _is_there(self.root / name / MANIFEST):  # a circuit, a level too high
+            if versions is None or _is_there(self.root / name / MANIFEST):  # a circuit at the wrong level
                 yield name, ""
             else:
                 yield from ((name, version) for version in versions)
@@ -171,9 +173,9 @@ class ModelRepository:
     def _place(self, name: str, version: str) -> _Place:
         self._beat()
         if _NAME.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
-            reason = "It is no readable folder NAME/VERSION, where VERSION is 1, 2, 3, ..."
+            reason = "It is not a readable folder NAME/VERSION, where VERSION is 1, 2, 3, ..."
             return _unavailable(_printable(name), _printable(version), reason)
-        # A link may lead elsewhere by the time a session opens. `Path.resolve` breaks over one that leads in a circle.
+        # A link may change before a session opens. `Path.resolve` fails on circular links.
         folder = Path(os.path.realpath(self.root / name / version))
         place, signature = self._places.get((name, version)), _signature(folder)
         if place is None or place.signature != signature:
@@ -184,7 +186,7 @@ class ModelRepository:
         return self._readied(place, place.opened)
 
     def _readied(self, place: _Place, circuit: Circuit) -> _Place:
-        """With its model, where all that proving needs is here."""
+        """The place with its model, if everything that proofs need is available."""
         name, version, now = place.entry.name, place.entry.version, self._clock()
         reason, detail = self._obstacle(circuit)
         if reason:
@@ -195,20 +197,20 @@ class ModelRepository:
         return replace(place, entry=IndexEntry(name, version, ModelState.READY), model=model, checked_at=now)
 
     def _obstacle(self, circuit: Circuit) -> tuple[str, str]:
-        """Why nothing could be proven with it, for anybody and for its operator; empty if all is here."""
+        """Why the circuit cannot be proven, as a public reason and a detail for the operator; empty if it can."""
         manifest = circuit.manifest
         if manifest.recipe.engine not in self._engines:
             return f"It was made for the engine {manifest.recipe.engine}, which is not installed here.", ""
         try:
-            setup = self._home.setups.serving(manifest.program.log_rows, manifest.recipe.setup.ceremony)
+            setup = self._home.setups.serving(manifest.program.setup_size, manifest.recipe.setup.ceremony)
         except (SetupError, InputError) as err:
             return "Its trusted setup cannot be used here.", str(err)
         if setup.identity["tauG2"] != manifest.recipe.setup.tau_g2:
-            return "Its trusted setup is another than the one of that name.", ""
-        key = self._home.keys / circuit.digest.hex  # its content is checked by whoever proves
+            return "Its trusted setup differs from the one of that name.", ""
+        key = self._home.keys / circuit.digest.hex  # the prover checks its content
         if not _is_there(key):
-            how = f"{key} is missing: `zkinfer keys make {circuit.folder}` makes it."
-            return "Its proving key is not here; `zkinfer keys make` makes it.", how
+            how = f"{key} is missing: `zkinfer keys make {circuit.folder}` generates it."
+            return "Its proving key is missing; `zkinfer keys make` generates it.", how
         return "", ""
 
 
@@ -217,7 +219,7 @@ def _seen(places: Mapping[tuple[str, str], _Place]) -> list[tuple[IndexEntry, Ci
 
 
 def _subfolders(folder: Path) -> list[str] | None:
-    """With what cannot be looked at, so that it is reported; None where the folder itself cannot be read."""
+    """The subfolders, including unreadable entries, so that they are reported; None if the folder is unreadable."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _may_be_folder(entry))
@@ -228,12 +230,12 @@ def _subfolders(folder: Path) -> list[str] | None:
 def _may_be_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads in a circle, or into a folder that is closed
+    except OSError:  # a circular link, or one into an unreadable folder
         return True
 
 
 def _is_there(file: Path) -> bool:
-    """Whether it can be reached; not where its folder is closed."""
+    """Whether the file exists in a readable folder."""
     try:
         return stat.S_ISREG(file.stat().st_mode)
     except OSError:
@@ -241,11 +243,11 @@ def _is_there(file: Path) -> bool:
 
 
 def _signature(folder: Path) -> Signature:
-    """What changes when a file does, without reading any."""
+    """File attributes that change with the content, without reading files."""
     try:
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
-    except OSError:  # it is just going, or cannot be read: opening it will say so
+    except OSError:  # it is being removed or is unreadable: opening it reports the error
         return ()
     return tuple(sorted((name, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for name, at in found))
 
@@ -255,7 +257,7 @@ def _opened(name: str, version: str, folder: Path) -> _Place:
         circuit = Circuit.open(folder)
     except CircuitError as err:
         return _unavailable(name, version, str(err).replace(str(folder), f"{name}/{version}"), str(err))
-    except OSError as err:  # a file went away while it was read
+    except OSError as err:  # a file was removed while it was read
         return _unavailable(name, version, f"{name}/{version} cannot be read: {why(err)}.")
     return _Place(IndexEntry(name, version, ModelState.UNAVAILABLE), opened=circuit)
 
@@ -265,7 +267,7 @@ def _unavailable(name: str, version: str, reason: str, detail: str = "") -> _Pla
 
 
 def _printable(name: str) -> str:
-    """A name as it can be sent and shown, whatever bytes it has on the disk."""
+    """A printable form of a name, which may have any bytes on the disk."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
@@ -275,4 +277,4 @@ def _spelt(entry: IndexEntry) -> str:
 
 def _not_found(name: str, version: str) -> ModelNotFoundError:
     what = f"a version {version[:20]!r} of the model {name[:80]!r}" if version else f"a model {name[:80]!r}"
-    return ModelNotFoundError(f"There is not {what} here.", "RepositoryIndex lists what there is.")
+    return ModelNotFoundError(f"There is not {what}.", "RepositoryIndex lists the models.")

@@ -1,7 +1,7 @@
-"""A few threads and as many sessions with an engine, which share the work.
+"""A pool of threads and engine sessions that share the work.
 
-The child of a session dies with the thread that opened it, so the threads live as long as the pool. A session that died
-is opened again by the next piece of work; where it died under a piece of work, that is done once more.
+The child process of a session dies with the thread that opened it, so the threads live as long as the pool. A dead
+session is replaced for the next task; a task during which the session died is retried once.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class Closeable(Protocol):
-    """What a pool must know of a session."""
+    """The interface of sessions in a pool."""
 
     @property
     def usable(self) -> bool:
-        """Whether it makes sense to ask again."""
+        """Whether the session can take another task."""
         ...
 
     def kill(self) -> None:
-        """End it from another thread."""
+        """Kill the session; may be called from another thread."""
         ...
 
     def close(self) -> None:
-        """Free what belongs to it."""
+        """Free its resources."""
         ...
 
 
@@ -41,12 +41,12 @@ AnswerT = TypeVar("AnswerT")
 
 
 class SessionPool(Generic[SessionT]):
-    """Sessions of one kind, opened as they are needed.
+    """Sessions of one kind, opened on demand.
 
     Args:
-        open_session: opens one; called in a thread that outlives it.
-        size: most sessions.
-        waiting: most pieces of work that wait for one.
+        open_session: opens a session; called in a thread that outlives it.
+        size: upper limit of sessions.
+        waiting: upper limit of waiting tasks.
         name: of the threads.
     """
 
@@ -62,15 +62,15 @@ class SessionPool(Generic[SessionT]):
 
     @property
     def unfinished(self) -> int:
-        """Pieces of work that wait or are being done."""
+        """The number of tasks that are waiting or running."""
         return self._unfinished
 
     def submit(self, work: Callable[[SessionT], AnswerT]) -> Future[AnswerT]:
-        """Do a piece of work with a session that nobody else uses meanwhile. A future cancelled in time is never begun.
+        """Run a task with exclusive use of a session. A future that is cancelled while it waits never starts.
 
         Raises:
-            BusyError: too much waits already.
-            ModelUnavailableError: the pool is closed; so does the future of what waits then.
+            BusyError: too many tasks are waiting.
+            ModelUnavailableError: the pool is closed; the futures of waiting tasks raise it too.
         """
         with self._lock:
             if self._closed:
@@ -106,12 +106,12 @@ class SessionPool(Generic[SessionT]):
                     raise _closed() from err
                 if session.usable:
                     raise
-        with self._session(fresh=True) as session:  # whatever killed that one may have killed the others too
+        with self._session(fresh=True) as session:  # the same cause may have killed the other sessions
             return work(session)
 
     @contextmanager
     def _session(self, *, fresh: bool = False) -> Iterator[SessionT]:
-        """One that nobody uses, or a new one where there is none; it is free again afterwards, unless it died."""
+        """A free session, or a new one; returned to the pool afterwards unless it died."""
         session = (None if fresh else self._taken()) or self._opened()
         try:
             yield session
@@ -119,7 +119,7 @@ class SessionPool(Generic[SessionT]):
             self._put_back(session)
 
     def _taken(self) -> SessionT | None:
-        """The one that was used last: what it needs is still in the processor's caches."""
+        """The most recently used session, whose data is still in the processor's caches."""
         while True:
             with self._lock:
                 if self._closed:
@@ -135,7 +135,7 @@ class SessionPool(Generic[SessionT]):
         session = self._open_session()
         with self._lock:
             self._sessions.add(session)
-            if self._closed:  # while it opened: `close` has not seen it, and waits for this thread
+            if self._closed:  # while it opened: `close` did not see it, and waits for this thread
                 raise _closed()
         return session
 
@@ -149,4 +149,4 @@ class SessionPool(Generic[SessionT]):
 
 
 def _closed() -> ModelUnavailableError:
-    return ModelUnavailableError("The model is not served any more.", "There may be another version of it.")
+    return ModelUnavailableError("The model is no longer served.", "Use another version of it.")

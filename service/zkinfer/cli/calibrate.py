@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from zkinfer.cli.console import answer, console, facts_table, failing_politely, progress_display, say
-from zkinfer.cli.options import AsJson
+from zkinfer.circuits.engines import DEFAULT_ENGINE
+from zkinfer.cli.console import console, exit_on_error, facts_table, print_json, progress_display, say
+from zkinfer.cli.options import AsJson, EngineName
 
 
-def calibrate_command(as_json: AsJson = False) -> None:
-    """Measure how fast this machine is, for the seconds that `zkinfer compile` predicts.
+def calibrate_command(engine_name: EngineName = DEFAULT_ENGINE, as_json: AsJson = False) -> None:
+    """Measure the speed of this machine, from which `zkinfer compile` predicts durations.
 
-    Times proofs of a small and of a large circuit, which takes about fifteen seconds. The first compile does it by
-    itself. Do it again, while nothing else runs, when predictions are off.
+    Times proofs of a small and a large circuit, which takes about fifteen seconds. The first compile does this
+    automatically. Repeat it on an idle machine if predictions are wrong.
 
     Example: zkinfer calibrate
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from dataclasses import asdict
 
-        from zkinfer.circuits.engines import production_engines
+        from zkinfer.circuits.engines import engine_named
         from zkinfer.circuits.home import Home
         from zkinfer.circuits.sandbox import resources
         from zkinfer.circuits.speed import measured_speed
 
-        engine = next(iter(production_engines().values()))
+        engine = engine_named(engine_name)
         with progress_display(quiet=as_json) as display:
             speed = measured_speed(
                 engine, Home.from_environment(), lambda fraction: display.progress("calibrate", fraction)
@@ -39,4 +40,4 @@ def calibrate_command(as_json: AsJson = False) -> None:
         )
         if as_json:
             measured = {name: round(seconds, 4) for name, seconds in asdict(speed).items()}
-            answer({"ok": True, "engine": engine.id, "machine": resources.fingerprint(), "speed": measured})
+            print_json({"ok": True, "engine": engine.id, "machine": resources.fingerprint(), "speed": measured})

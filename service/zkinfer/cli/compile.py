@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.cli import report_views
-from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
-from zkinfer.cli.options import AsJson, Model, parse_amount, parse_share, parse_size
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
+from zkinfer.cli.options import AsJson, EngineName, Model, parse_amount, parse_share, parse_size
 
 if TYPE_CHECKING:
     from zkinfer.circuits.compile import Compiled, CompileOptions
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InputVisibility(StrEnum):
-    """What a proof tells of the inputs."""
+    """What a proof reveals of the inputs."""
 
     PUBLIC = "public"
     HASHED = "hashed"
@@ -27,7 +28,7 @@ class InputVisibility(StrEnum):
 
 
 class Objective(StrEnum):
-    """What a circuit is chosen for."""
+    """What the choice of a circuit minimises."""
 
     LATENCY = "latency"
     GAS = "gas"
@@ -35,33 +36,33 @@ class Objective(StrEnum):
 
 
 class Effort(StrEnum):
-    """How much of the space of settings is searched."""
+    """How much of the search space of settings is tried."""
 
     QUICK = "quick"
     NORMAL = "normal"
     MAX = "max"
 
 
-NewCircuit = Annotated[Path, typer.Option(help="The circuit folder to make; must not exist.", show_default=False)]
+NewCircuit = Annotated[Path, typer.Option(help="The circuit folder to write; must not exist.", show_default=False)]
 Calibration = Annotated[
     Path | None,
     typer.Option(
-        help="Samples of real inputs (.npz, .json, .csv). Half of them choose the settings, half judge them; "
-        "without them random numbers do both, and the circuit says so."
+        help="Samples of real inputs (.npz, .json, .csv). Half are calibration samples, which choose the settings; "
+        "half are held out to measure them. Default: random numbers, which the circuit's report notes."
     ),
 ]
 Ceremony = Annotated[
     str | None,
     typer.Option(
-        help="The ceremony to use. Default: the smallest setup of a real one at hand that is large enough. "
+        help="The ceremony to use. Default: the smallest available setup of a real ceremony that is large enough. "
         "`insecure-dev` is for tests."
     ),
 ]
 Inputs = Annotated[
     InputVisibility,
     typer.Option(
-        help="What a proof tells of the inputs: themselves, a digest of each (who can guess an input can confirm "
-        "the guess), or nothing."
+        help="What a proof reveals of the inputs: their values, a digest of each (which confirms a guessed input), or "
+        "nothing."
     ),
 ]
 Dimensions = Annotated[
@@ -71,62 +72,63 @@ Labels = Annotated[
     str | None,
     typer.Option(
         metavar="NAME[=OUTPUT]",
-        help="Array (in a .csv: column) of the calibration file with the true class of each sample. OUTPUT gives "
-        "the class; default: an integer output, else the first with a number per class.",
+        help="Array (or .csv column) of the calibration file with the true class of each sample. OUTPUT predicts the "
+        "class. Default: an integer output, else the first output with one number per class.",
     ),
 ]
 MinAgreement = Annotated[
     float,
-    typer.Option(parser=parse_share, metavar="SHARE", help="Share of samples whose answer must stay the same."),
+    typer.Option(
+        parser=parse_share, metavar="SHARE", help="Minimum share of samples with the same answer as the model."
+    ),
 ]
 MaxError = Annotated[
     float,
     typer.Option(
         parser=parse_share,
         metavar="SHARE",
-        help="Largest error (99th percentile), as a share of the output's range.",
+        help="Maximum error (99th percentile), as a share of the output's range.",
     ),
 ]
 MaxAbsoluteError = Annotated[
     float | None,
-    typer.Option(
-        parser=parse_amount, metavar="NUMBER", help="Largest difference of any output number, in its own units."
-    ),
+    typer.Option(parser=parse_amount, metavar="NUMBER", help="Maximum absolute error of any output number."),
 ]
 MaxAccuracyDrop = Annotated[
     float | None,
     typer.Option(
         parser=parse_share,
         metavar="SHARE",
-        help="Most that the accuracy may fall, such as 0.5%: share of samples with the true class. Needs --labels.",
+        help="Maximum drop of the accuracy, such as 0.5%. Needs --labels.",
     ),
 ]
 Wanted = Annotated[
     Objective,
     typer.Option(
-        help="What to make small: the time of a proof (up to a third is given for less gas), the gas of checking "
-        "it on chain, or the peak of memory."
+        help="What to minimise: proving time (traded for less gas by up to a third), gas of verification on chain, or "
+        "peak memory."
     ),
 ]
-Search = Annotated[Effort, typer.Option(help="How long to search for it.")]
+Search = Annotated[Effort, typer.Option(help="How long to search.")]
 MaxMemory = Annotated[
     int | None,
     typer.Option(
         parser=parse_size,
         metavar="SIZE",
-        help="Look for a circuit that takes no more, such as 4GB, and refuse the model if there is none. Beyond nine "
-        "tenths of the free memory every circuit is refused.",
+        help="Memory limit of the circuit, such as 4GB; the model is rejected if no circuit keeps it. Circuits that "
+        "need more than 90% of the free memory are always rejected.",
     ),
 ]
 Strict = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Refuse a circuit that misses the budget on the samples that judge. Default: publish and tell."
+        "--strict",
+        help="Reject a circuit that misses the budget on held-out samples. Default: publish it with a warning.",
     ),
 ]
 TradeOff = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.png", help="Draw the settings that were weighed into this file (.png or .svg)."),
+    typer.Option(metavar="FILE.png", help="Plot the settings that were compared into this file (.png or .svg)."),
 ]
 
 
@@ -142,11 +144,11 @@ def parse_dimensions(pairs: list[str]) -> dict[str, int]:
 
 
 def refuse_incomplete(calibration: Path | None, labels: str | None, max_accuracy_drop: float | None) -> None:
-    """Raise typer.BadParameter where an option lacks the one it builds on."""
+    """Raise typer.BadParameter if an option lacks another that it needs."""
     if labels is not None and calibration is None:
-        raise typer.BadParameter("labels belong to samples: give --calibration too", param_hint="--labels")
+        raise typer.BadParameter("labels need samples: give --calibration too", param_hint="--labels")
     if max_accuracy_drop is not None and labels is None:
-        raise typer.BadParameter("accuracy is measured on labels: give --labels too", param_hint="--max-accuracy-drop")
+        raise typer.BadParameter("accuracy needs labels: give --labels too", param_hint="--max-accuracy-drop")
 
 
 def compile_command(
@@ -166,22 +168,23 @@ def compile_command(
     max_memory: MaxMemory = None,
     strict: Strict = False,
     trade_off: TradeOff = None,
+    engine: EngineName = DEFAULT_ENGINE,
     as_json: AsJson = False,
 ) -> None:
-    """Turn an ONNX model into a circuit: a folder that provers serve and auditors check.
+    """Compile an ONNX model into a circuit: a folder that provers serve and auditors verify.
 
-    Chooses the cheapest settings that keep the model's accuracy, makes the keys, measures the circuit's own answers
-    against the float model's, and proves one inference before it publishes the folder.
+    Chooses the cheapest settings that keep the model's accuracy, makes the keys, compares the circuit's answers with
+    the float model's, and proves one inference before it publishes the folder.
 
     Example: zkinfer compile digits.onnx --calibration images.npz --out digits.circuit
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.compile import CompileOptions
         from zkinfer.circuits.fidelity import Budget
 
         refuse_incomplete(calibration, labels, max_accuracy_drop)
         if trade_off is not None:
-            report_views.refuse_undrawable(trade_off)
+            report_views.require_drawable(trade_off)
         options = CompileOptions(
             dimensions=parse_dimensions(dim or []),
             input_visibility=inputs.value,
@@ -193,21 +196,23 @@ def compile_command(
             max_memory=max_memory,
             strict=strict,
         )
-        with report_views.showing_what_missed(trade_off):
-            compiled = _compiled(model, out, calibration, options, quiet=as_json)
+        with report_views.showing_trade_off_on_error(trade_off):
+            compiled = _compiled(model, out, calibration, options, engine, quiet=as_json)
         show(compiled)
         if trade_off is not None:
             report_views.draw(compiled.options, trade_off)
         if as_json:
-            answer(report(compiled))
+            print_json(report(compiled))
 
 
-def _compiled(model: Path, out: Path, calibration: Path | None, options: CompileOptions, *, quiet: bool) -> Compiled:
+def _compiled(
+    model: Path, out: Path, calibration: Path | None, options: CompileOptions, engine_name: str, *, quiet: bool
+) -> Compiled:
     from zkinfer.circuits.compile import compile_model
-    from zkinfer.circuits.engines import production_engines
+    from zkinfer.circuits.engines import engine_named
     from zkinfer.circuits.home import Home
 
-    engine, home = next(iter(production_engines().values())), Home.from_environment()
+    engine, home = engine_named(engine_name), Home.from_environment()
     with progress_display(quiet=quiet) as display:
         return compile_model(
             model, out, engine=engine, home=home, calibration=calibration, options=options, observer=display
@@ -215,7 +220,7 @@ def _compiled(model: Path, out: Path, calibration: Path | None, options: Compile
 
 
 def show(compiled: Compiled) -> None:
-    """A table of what was made."""
+    """Show the compiled circuit."""
     circuit, manifest = compiled.circuit, compiled.circuit.manifest
     say(f"[green]✓[/] {plain(circuit.folder)} in {sum(compiled.timings.values()):.1f} s")
     console.print(manifest_table(manifest))
@@ -223,18 +228,18 @@ def show(compiled: Compiled) -> None:
     if manifest.fidelity.data != "held-out":
         say(f"fidelity {report_views.provenance(manifest.fidelity)}")
     if compiled.shortfall:
-        say(f"[yellow]over budget[/] on the samples that judge: {plain(compiled.shortfall)}")
+        say(f"[yellow]over budget[/] on held-out samples: {plain(compiled.shortfall)}")
     warn_about_setup(manifest.recipe.setup.is_insecure_dev)
 
 
 def warn_about_setup(insecure: bool) -> None:
-    """Say in red that proofs under a development setup prove nothing."""
+    """Warn in red that proofs under a development setup prove nothing."""
     if insecure:
-        say("[bold red]insecure-dev:[/] the secret of this setup is public, so anybody can forge proofs under it.")
+        say("[bold red]insecure-dev:[/] the secret of this setup is public, so anyone can forge proofs under it.")
 
 
 def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
-    """Identity and cost of a circuit, and its fidelity in short unless it follows at length."""
+    """Identity and cost of a circuit, with a summary of its fidelity unless the full report follows."""
     from zkinfer.circuits.cost import size
 
     program, keys = manifest.program, manifest.keys
@@ -247,12 +252,12 @@ def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
         "trusted setup": manifest.recipe.setup.ceremony,
         "inputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}, {spec.visibility}" for spec in program.inputs),
         "outputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.outputs),
-        "size": f"{manifest.parameters:,} parameters, {program.rows:,} rows in 2^{program.log_rows}",
+        "size": f"{manifest.parameters:,} parameters, {program.describe_figures()}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",
         "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain by "
         "a bare dedicated verifier",
-        "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the samples that judged",
+        "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the held-out samples",
     }
     if manifest.choice is not None:
         rows["chosen by"] = report_views.choice_in_short(manifest.choice)

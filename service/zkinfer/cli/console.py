@@ -1,7 +1,7 @@
-"""What every command shares: where it writes, how it shows progress, how it ends.
+"""Output shared by all commands: messages, JSON, progress, and exit on errors.
 
-People read stderr: progress, tables, verdicts. Programs read stdout: with --json exactly one object, otherwise
-nothing. Colour follows NO_COLOR and the terminal.
+stderr is for people: progress, tables, verdicts. stdout is for programs: exactly one object with --json, else nothing.
+Colour follows NO_COLOR and the terminal.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from zkinfer.circuits.errors import InputError, ZkinferError, describe, error_document
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from zkinfer.circuits.errors import ZkinferError
     from zkinfer.contracts import ChainError
 
 REFUSED, INTERRUPTED = 1, 130
@@ -28,18 +29,18 @@ console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """One line for a person; rich markup."""
+    """Print a line of rich markup on stderr."""
     console.print(text)
 
 
 def plain(value: object) -> str:
-    """Text that may come from a file: its brackets are no markup, its control characters do nothing."""
+    """Escape untrusted text: brackets are not markup, and control characters are replaced."""
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
     return escape(text)
 
 
 def facts_table(facts: Mapping[str, object]) -> Table:
-    """Names and values in two columns; long values are folded, never cut."""
+    """A table of names and values; long values are wrapped, never truncated."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -48,23 +49,14 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return table
 
 
-def answer(document: Mapping[str, Any]) -> None:
-    """The one object of --json."""
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print the JSON object of --json on stdout."""
     typer.echo(json.dumps(document, indent=2))
-
-
-def describe(error: ZkinferError | ChainError) -> dict[str, str]:
-    """An error as JSON."""
-    return _described(type(error).__name__, error.cause, error.cure)
-
-
-def _described(kind: str, cause: str, cure: str = "") -> dict[str, str]:
-    return {"type": kind, "cause": cause, "cure": cure}
 
 
 def _fail(error: dict[str, str], *, as_json: bool) -> NoReturn:
     if as_json:
-        answer({"ok": False, "error": error})
+        print_json({"ok": False, "error": error})
     say(f"[bold red]error:[/] {plain(error['cause'])}")
     if error["cure"]:
         say(f"       {plain(error['cure'])}")
@@ -72,26 +64,24 @@ def _fail(error: dict[str, str], *, as_json: bool) -> NoReturn:
 
 
 @contextmanager
-def failing_politely(*, as_json: bool) -> Iterator[None]:
-    """Turn zkinfer's errors into a sentence (or an object) and exit code 1; Ctrl-C into 130."""
+def exit_on_error(*, as_json: bool) -> Iterator[None]:
+    """Print zkinfer's errors as text or JSON and exit with code 1; with 130 on Ctrl-C."""
     try:
         yield
     except _known_errors() as err:
         _fail(describe(err), as_json=as_json)
-    except OSError as err:  # what no package foresaw: a full disk, a folder that vanished
+    except OSError as err:  # not handled by a package: a full disk, a removed folder
         cause = f"{err.filename or 'The system'}: {err.strerror or err}."
-        _fail(_described(type(err).__name__, cause), as_json=as_json)
+        _fail(error_document(type(err).__name__, cause), as_json=as_json)
     except KeyboardInterrupt:
         if as_json:
-            answer({"ok": False, "error": _described("Interrupted", "The command was interrupted.")})
-        say("[bold red]interrupted[/]; nothing was left behind.")
+            print_json({"ok": False, "error": error_document("Interrupted", "The command was interrupted.")})
+        say("[bold red]interrupted[/]; no partial output was kept.")
         raise typer.Exit(INTERRUPTED) from None
 
 
 def _known_errors() -> tuple[type[ZkinferError | ChainError], ...]:
-    """The roots of our errors; asked once there is one, and those of chains only where chains are spoken to."""
-    from zkinfer.circuits.errors import ZkinferError
-
+    """The roots of zkinfer's errors; that of `zkinfer.contracts` only if the command has loaded it."""
     if "zkinfer.contracts.errors" not in sys.modules:
         return (ZkinferError,)
     from zkinfer.contracts import ChainError
@@ -100,10 +90,8 @@ def _known_errors() -> tuple[type[ZkinferError | ChainError], ...]:
 
 
 @contextmanager
-def needing(extra: str) -> Iterator[None]:
-    """Say how to install what an import in the block lacks; raises InputError."""
-    from zkinfer.circuits.errors import InputError
-
+def require_extra(extra: str) -> Iterator[None]:
+    """Raise InputError with the extra to install if an import in the block is missing."""
     try:
         yield
     except ModuleNotFoundError as err:
@@ -113,7 +101,7 @@ def needing(extra: str) -> Iterator[None]:
 
 
 class ProgressDisplay:
-    """Shows the stages of one command as bars, with the seconds that each has taken."""
+    """Shows the stages of a command as progress bars with elapsed time."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -126,13 +114,13 @@ class ProgressDisplay:
         self._bars.update(self._tasks[stage], completed=fraction)
 
     def note(self, text: str) -> None:
-        """Print a sentence above the bars."""
+        """Print a line above the bars."""
         self._bars.console.print(f"[dim]{plain(text)}[/]")
 
 
 @contextmanager
 def progress_display(*, quiet: bool = False) -> Iterator[ProgressDisplay]:
-    """Bars on a terminal; nothing but notes elsewhere."""
+    """Progress bars on a terminal; only notes elsewhere."""
     columns = (SpinnerColumn(), TextColumn("{task.description:<9}"), BarColumn(24), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bars:
         yield ProgressDisplay(bars)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
 
 
-def find(target: str) -> Any:  # noqa: ANN401 - whatever the user named
-    """Import the module, from the current directory first, and look the attribute up; dots may lead into objects.
+def find(target: str) -> Any:  # noqa: ANN401 - any object of the user's
+    """Import the module, from the current directory first, and get the attribute, which may be dotted.
 
     Raises:
-        InputError: no colon, no such module or attribute, or the module raises an exception.
+        InputError: the target has no colon, module or attribute do not exist, or the import raises an exception.
     """
     from zkinfer.circuits.errors import InputError
 
@@ -65,7 +65,7 @@ def _imported(name: str) -> object:
 
 @contextmanager
 def foreign(what: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into InputError: it can be anything, `sys.exit` included."""
+    """Turn any exception of the user's code into InputError, including `sys.exit`."""
     from zkinfer.circuits.errors import InputError, ZkinferError
 
     try:
@@ -82,7 +82,7 @@ def _said(err: BaseException) -> str:
 
 
 def _place(err: BaseException) -> str:
-    """The innermost line of the user's own code: of a file below the current directory."""
+    """The innermost traceback line in a file below the current directory."""
     trace, found = err.__traceback__, ""
     while trace is not None:
         file = Path(trace.tb_frame.f_code.co_filename)
@@ -107,8 +107,8 @@ def export_command(
         str,
         typer.Argument(
             metavar="MODULE:CALLABLE",
-            help="What makes the torch module, as net:make_model for make_model in net.py. It returns a "
-            "torch.nn.Module, or one with example inputs. Your code runs in this process.",
+            help="Function that makes the torch module, as net:make_model for make_model in net.py. It returns a "
+            "torch.nn.Module, or a pair of one and example inputs. Your code runs in this process.",
             show_default=False,
         ),
     ],
@@ -121,14 +121,15 @@ def export_command(
         list[str] | None,
         typer.Option(
             metavar="NAME=SIZES[:TYPE]",
-            help="Shape of an input, as image=1,64 or tokens=1,16:int64; random numbers are the example. Repeatable.",
+            help="Shape of an input, as image=1,64 or tokens=1,16:int64; the example is random. Repeatable.",
         ),
     ] = None,
     exporter: Annotated[
-        ExporterName, typer.Option(help="torch's exporter: its own choice, or the older tracer.")
+        ExporterName, typer.Option(help="torch's exporter: the current one, or the older tracer.")
     ] = ExporterName.DYNAMO,
     dynamic_batch: Annotated[
-        bool, typer.Option("--dynamic-batch", help="Leave the first size of every input open; a circuit takes 1.")
+        bool,
+        typer.Option("--dynamic-batch", help="Make the first dimension of every input symbolic; a circuit uses 1."),
     ] = False,
     input_name: Annotated[
         list[str] | None, typer.Option(help="Names of the inputs, in order. Default: the parameters of forward.")
@@ -139,17 +140,17 @@ def export_command(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a torch module as an ONNX file that `zkinfer compile` takes.
+    """Export a torch module to an ONNX file for `zkinfer compile`.
 
-    The file's answers are compared with torch's. Steps that no circuit can take are named with their module.
+    The outputs of the file are compared with torch's. Unsupported operators are reported with their module.
 
     Example: zkinfer export net:make_model --shape image=1,64 --out model.onnx
     """
-    with failing_politely(as_json=as_json), _stdout_kept_clean():
+    with exit_on_error(as_json=as_json), _stdout_kept_clean():
         from zkinfer.circuits.export import export_torch, load
 
         specs = [parse_shape(text) for text in shape or []]
-        load()  # says so where torch is missing, before the user's module does
+        load()  # reports a missing torch before the user's module does
         module, given = made(find(target), target)
         inputs = _inputs(module, given, example, specs, input_name or [])
         with progress_display(quiet=as_json) as display:
@@ -166,12 +167,12 @@ def export_command(
             )
         show(exported)
     if as_json:
-        answer(report(exported))
+        print_json(report(exported))
 
 
 @contextmanager
 def _stdout_kept_clean() -> Iterator[None]:
-    """Stdout is for --json alone: what the user's code prints goes to stderr; torch's library, nowhere."""
+    """Reserve stdout for --json: print output of user code goes to stderr, that of torch's C++ is discarded."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -179,7 +180,7 @@ def _stdout_kept_clean() -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        ctypes.CDLL(None).fflush(None)  # what C++ has buffered would come out at the end of the process
+        ctypes.CDLL(None).fflush(None)  # or C++ buffers would be written when the process ends
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
@@ -201,11 +202,11 @@ def parse_shape(text: str) -> TensorSpec:
         raise typer.BadParameter(f"{text!r}: {err.errors()[0]['msg']}", param_hint="--shape") from err
 
 
-def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - whatever the user named
-    """The torch module that a callable makes, and the example inputs that come with it, or None.
+def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - any object of the user's
+    """The torch module that a callable makes, and its example inputs or None.
 
     Raises:
-        InputError: it is no callable, raises an exception, or returns something else.
+        InputError: the object is not callable, raises an exception, or returns another type.
     """
     from zkinfer.circuits.errors import InputError
     from zkinfer.circuits.export import load
@@ -224,11 +225,11 @@ def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - whate
     raise InputError(f"{target} returns an object of type {type(result).__name__}.", _RETURN)
 
 
-_RETURN = "Let it be a function that returns a torch.nn.Module, or a pair of one and its example inputs."
+_RETURN = "It must be a function that returns a torch.nn.Module, or a pair of one and its example inputs."
 
 
 def _inputs(module: Any, given: object, example: Path | None, specs: list[TensorSpec], names: list[str]) -> object:  # noqa: ANN401
-    """The example inputs: from a file, else random ones of the shapes, else those that came with the module."""
+    """The example inputs: from a file, else random ones of the given shapes, else those of the module."""
     from zkinfer.circuits.errors import InputError
     from zkinfer.circuits.export import forward_inputs, random_inputs
     from zkinfer.circuits.tensor_files import read_arrays, read_inputs
@@ -239,12 +240,12 @@ def _inputs(module: Any, given: object, example: Path | None, specs: list[Tensor
         return random_inputs(specs)
     if given is None:
         wanted = " ".join(f"--shape {name}=1,..." for name in forward_inputs(module))
-        raise InputError("The inputs of the module are not known.", f"Give --example FILE, or {wanted}")
+        raise InputError("The module's inputs are unknown.", f"Give --example FILE, or {wanted}")
     return given
 
 
 def show(exported: Exported) -> None:
-    """What was written, in a few lines."""
+    """Show the exported model."""
     summary = exported.summary
     rows = {
         "ONNX file": exported.sha256,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from zkinfer.cli import report_views
 from zkinfer.cli.compile import manifest_table, warn_about_setup
-from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, say
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 def inspect_command(
-    path: Annotated[Path, typer.Argument(metavar="ATT.json|CIRCUIT|MODEL.onnx", help="What to look at.")],
+    path: Annotated[Path, typer.Argument(metavar="ATT.json|CIRCUIT|MODEL.onnx", help="The file or folder to show.")],
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw the errors of a circuit into this file (.png or .svg)."),
+        typer.Option(metavar="FILE.png", help="Plot the errors of a circuit into this file (.png or .svg)."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what an attestation, a circuit or a model says about itself. Checks no proof: see `zkinfer verify`.
+    """Show the contents of an attestation, a circuit or a model. Verifies nothing: see `zkinfer verify`.
 
     Example: zkinfer inspect digits.circuit --picture errors.png
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         if picture is not None and not path.is_dir():
-            raise typer.BadParameter("only a circuit's errors can be drawn", param_hint="--picture")
+            raise typer.BadParameter("only a circuit's errors can be plotted", param_hint="--picture")
         if path.is_dir():
             document = _circuit(path, picture)
         elif path.suffix.lower() == ".json":
@@ -41,14 +41,14 @@ def inspect_command(
         else:
             document = _model(path)
         if as_json:
-            answer({"ok": True, **document})
+            print_json({"ok": True, **document})
 
 
 def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
     from zkinfer.circuits.circuit import Circuit
 
     circuit = Circuit.open(path)
-    say(f"circuit {plain(path)}: every file is the one its manifest names")
+    say(f"circuit {plain(path)}: all files match the manifest")
     console.print(manifest_table(circuit.manifest, fidelity=False))
     report_views.show_fidelity(circuit.manifest.fidelity)
     warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
@@ -70,7 +70,7 @@ def _attestation(path: Path) -> dict[str, Any]:
 
     claim = Attestation.read(path)
     predicate = claim.predicate
-    say(f"attestation {plain(path)}: [bold]claims, none of them checked here[/]; see `zkinfer verify`")
+    say(f"attestation {plain(path)}: [bold]unverified claims[/]; see `zkinfer verify`")
     console.print(_claims_table(claim))
     for role in ("input", "output"):
         for name, values in claimed_tensors(predicate, role).items():
@@ -96,7 +96,8 @@ def _claims_table(claim: Attestation) -> Table:
         "request": f"{context.request_id} by {context.requester}",
         "for": f"chain {context.chain_id}, consumer {context.consumer}, expiry {context.expiry or 'never'}",
         "signed": f"{claim.envelope.keyid} at {predicate.created_at}{once}",
-        "proof": f"{len(claim.proof):,} bytes, {len(predicate.instances)} public values",
+        "proof": f"{len(claim.proof):,} bytes; {predicate.layout.inputs} {predicate.layout.visibility} input values, "
+        f"{predicate.layout.outputs} outputs",
     }
     return facts_table(rows)
 

@@ -1,4 +1,4 @@
-"""Where `zkinfer jobs` finds the jobs: in a server's own database, or over gRPC."""
+"""Backends of `zkinfer jobs`: a server's database, or a server over gRPC."""
 
 from __future__ import annotations
 
@@ -14,87 +14,87 @@ PREFIX = "operations/proofs/"
 Fields = dict[str, Any]
 
 
-class Desk(Protocol):
-    """Where the jobs are."""
+class JobBackend(Protocol):
+    """Access to jobs."""
 
     def list(self, status: str | None, model: str | None, most: int) -> list[Fields]:
-        """Newest first."""
+        """List jobs, newest first."""
         ...
 
     def show(self, job_id: str) -> Fields:
-        """One job."""
+        """Show a job."""
         ...
 
     def cancel(self, job_id: str) -> None:
-        """Cancel one."""
+        """Cancel a job."""
         ...
 
     def retry(self, job_id: str) -> None:
-        """Try a failed one again."""
+        """Retry a failed job."""
         ...
 
     def delete(self, job_id: str) -> None:
-        """Forget a finished one."""
+        """Delete a finished job."""
         ...
 
 
-class LocalDesk:
-    """Everybody's jobs, in the database itself."""
+class LocalBackend:
+    """The jobs of all identities, in the database."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
 
     def list(self, status: str | None, model: str | None, most: int) -> list[Fields]:
-        """See `Desk`."""
+        """See `JobBackend`."""
         from zkinfer.service.queue_admin import newest_jobs
 
         return [_fields_of_job(job) for job in newest_jobs(self._store, status, model, most)]
 
     def show(self, job_id: str) -> Fields:
-        """See `Desk`."""
+        """See `JobBackend`."""
         job = self._store.get(job_id)
         waits = job.state == "QUEUED"
         return _fields_of_job(job) | {"queuePosition": self._store.position(job) if waits else None}
 
     def cancel(self, job_id: str) -> None:
-        """See `Desk`."""
+        """See `JobBackend`."""
         self._store.cancel(job_id)
 
     def retry(self, job_id: str) -> None:
-        """See `Desk`."""
+        """See `JobBackend`."""
         self._store.retry(job_id)
 
     def delete(self, job_id: str) -> None:
-        """See `Desk`."""
+        """See `JobBackend`."""
         self._store.delete(job_id)
 
 
-class RemoteDesk:
-    """One's own jobs, on a server."""
+class RemoteBackend:
+    """The caller's jobs, on a server."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def list(self, status: str | None, model: str | None, most: int) -> list[Fields]:
-        """See `Desk`."""
+        """See `JobBackend`."""
         terms = [f"state = {status}"] if status else []
         terms += [f'model = "{model}"'] if model else []
         return [_fields_of_progress(one) for one in self._client.list(" AND ".join(terms), most=most)]
 
     def show(self, job_id: str) -> Fields:
-        """See `Desk`."""
+        """See `JobBackend`."""
         return _fields_of_progress(self._client.state(PREFIX + job_id))
 
     def cancel(self, job_id: str) -> None:
-        """See `Desk`."""
+        """See `JobBackend`."""
         self._client.cancel(PREFIX + job_id)
 
     def retry(self, job_id: str) -> NoReturn:
-        """Not over the wire."""
+        """Not available over gRPC."""
         raise NotImplementedError(job_id)
 
     def delete(self, job_id: str) -> None:
-        """See `Desk`."""
+        """See `JobBackend`."""
         self._client.delete(PREFIX + job_id)
 
 

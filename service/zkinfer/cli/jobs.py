@@ -1,4 +1,4 @@
-"""zkinfer jobs: the queue of a server, from its own state folder or over gRPC."""
+"""zkinfer jobs: the queue of a server, from its state folder or over gRPC."""
 
 from __future__ import annotations
 
@@ -10,40 +10,44 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import answer, console, facts_table, failing_politely, needing, plain, say
-from zkinfer.cli.job_backends import PREFIX, LocalDesk, RemoteDesk
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, require_extra, say
+from zkinfer.cli.job_backends import PREFIX, LocalBackend, RemoteBackend
 from zkinfer.cli.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zkinfer.circuits.errors import InputError
-    from zkinfer.cli.job_backends import Desk, Fields
+    from zkinfer.cli.job_backends import Fields, JobBackend
     from zkinfer.client.connection import Options
 
 app = typer.Typer(
     no_args_is_help=True,
     help=(
-        "Proof jobs: of everybody, from the state folder of a server on this machine; or your own, from a server "
-        "anywhere, with --server."
+        "Proof jobs: of all identities, from the state folder of a server on this machine; or your own, from any "
+        "server, with --server."
     ),
 )
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the operation's name.", show_default=False)]
-Store = Annotated[str | None, typer.Option(envvar="ZKINFER_STORE", help="Database, if not SQLite in the state folder.")]
-Config = Annotated[
-    Path | None, typer.Option(help="Settings of the server, TOML, which say where its folder and its database are.")
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or the operation's name.", show_default=False)]
+Store = Annotated[
+    str | None, typer.Option(envvar="ZKINFER_STORE", help="Database of jobs. Default: SQLite in the state folder.")
 ]
-Server = Annotated[str | None, typer.Option(metavar="ADDR", help="Ask this server, host:port, instead of the folder.")]
+Config = Annotated[
+    Path | None, typer.Option(help="TOML settings of the server, which name its state folder and database.")
+]
+Server = Annotated[
+    str | None, typer.Option(metavar="ADDR", help="Use this server, host:port, instead of the state folder.")
+]
 TokenFile = Annotated[Path | None, typer.Option(help="File with your bearer token, for --server.")]
-Tls = Annotated[bool, typer.Option("--tls", help="Use TLS, trusting the system's authorities.")]
-RootCertificates = Annotated[Path | None, typer.Option(help="Use TLS, trusting these authorities (PEM).")]
-Certificate = Annotated[Path | None, typer.Option(help="Your certificate chain (PEM), for a server that asks for it.")]
+Tls = Annotated[bool, typer.Option("--tls", help="Use TLS with the CAs of the system.")]
+RootCertificates = Annotated[Path | None, typer.Option(help="Use TLS with these CAs (PEM).")]
+Certificate = Annotated[Path | None, typer.Option(help="Your certificate chain (PEM), for mutual TLS.")]
 Key = Annotated[Path | None, typer.Option(help="Its private key (PEM).")]
 
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """Where a server on this machine keeps its jobs, as it was said."""
+    """Options that locate the jobs of a server on this machine."""
 
     state: Path | None
     store: str | None
@@ -51,8 +55,8 @@ class _Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
-    """How a server is reached, as it was said."""
+class _Connection:
+    """Options to connect to a server."""
 
     server: str | None = None
     token_file: Path | None = None
@@ -64,9 +68,11 @@ class _Door:
 
 @app.command("list")
 def list_jobs(
-    status: Annotated[str | None, typer.Option(help="QUEUED, PROVING, SUCCEEDED, FAILED, ...: only these.")] = None,
-    model: Annotated[str | None, typer.Option(help="Only those of this model.")] = None,
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
+    status: Annotated[
+        str | None, typer.Option(help="Only jobs in this state: QUEUED, PROVING, SUCCEEDED, FAILED, ...")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of jobs.")] = 50,
     state: StateFolder = None,
     store: Store = None,
     config: Config = None,
@@ -82,15 +88,15 @@ def list_jobs(
 
     Example: zkinfer jobs list --status FAILED
     """
-    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
-        jobs = desk.list(status.upper() if status else None, model, most)
+    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
+        jobs = backend.list(status.upper() if status else None, model, most)
         if jobs:
             console.print(_table(jobs))
         else:
             say("No jobs.")
         if as_json:
-            answer({"ok": True, "jobs": jobs})
+            print_json({"ok": True, "jobs": jobs})
 
 
 @app.command("show")
@@ -107,13 +113,13 @@ def show(
     tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one job: what is proven, how far it is, why it failed."""
-    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
-        fields = desk.show(_job_id(job))
+    """Show one job: its request, progress and failure."""
+    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
+        fields = backend.show(_job_id(job))
         console.print(facts_table({name: value for name, value in fields.items() if value not in (None, "")}))
         if as_json:
-            answer({"ok": True, **fields})
+            print_json({"ok": True, **fields})
 
 
 @app.command("cancel")
@@ -130,11 +136,11 @@ def cancel(
     tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel a job: at once while it waits, within seconds while it is proven."""
-    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
-        desk.cancel(_job_id(job))
-        _now(desk, job, as_json=as_json)
+    """Cancel a job: at once if queued, within seconds if running."""
+    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
+        backend.cancel(_job_id(job))
+        _now(backend, job, as_json=as_json)
 
 
 @app.command("retry")
@@ -145,10 +151,10 @@ def retry(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a failed job back into the queue; its inputs are kept for a day."""
-    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), _Door()) as desk:
-        desk.retry(_job_id(job))
-        _now(desk, job, as_json=as_json)
+    """Queue a failed job again; its inputs are kept for a day."""
+    with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), _Connection()) as backend:
+        backend.retry(_job_id(job))
+        _now(backend, job, as_json=as_json)
 
 
 @app.command("delete")
@@ -165,61 +171,62 @@ def delete(
     tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a finished job and its attestation."""
-    door = _Door(server, token_file, tls, tls_roots, tls_certificate, tls_key)
-    with failing_politely(as_json=as_json), _desk(_Folder(state, store, config), door) as desk:
-        desk.delete(_job_id(job))
-        say(f"[green]✓[/] {plain(_job_id(job))} is forgotten")
+    """Delete a finished job and its attestation."""
+    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
+        backend.delete(_job_id(job))
+        say(f"[green]✓[/] {plain(_job_id(job))} was deleted")
         if as_json:
-            answer({"ok": True, "id": _job_id(job)})
+            print_json({"ok": True, "id": _job_id(job)})
 
 
 @contextmanager
-def _desk(folder: _Folder, door: _Door) -> Iterator[Desk]:
-    if door.server is None:
-        _refuse_without_server(door)
-        with needing("serve"):
+def _backend(folder: _Folder, connection: _Connection) -> Iterator[JobBackend]:
+    if connection.server is None:
+        _refuse_without_server(connection)
+        with require_extra("serve"):
             from zkinfer.service.queue_admin import opened_queue
-        with opened_queue(*_places(folder)) as found:
-            yield LocalDesk(found)
+        with opened_queue(*_location(folder)) as found:
+            yield LocalBackend(found)
         return
     if folder.config is not None:
-        raise _useless("The server's settings are for one on this machine.", "Leave --config or --server out.")
-    with needing("client"):
+        raise _unused_option("--config is for a server on this machine.", "Omit --config or --server.")
+    with require_extra("client"):
         from zkinfer.client import Client
-    with Client(door.server, **_options(door)) as client:
-        yield RemoteDesk(client)
+    with Client(connection.server, **_options(connection)) as client:
+        yield RemoteBackend(client)
 
 
-def _places(folder: _Folder) -> tuple[Path, str | None]:
-    """The state folder, and the database if it is not in there: as said, else as the server's settings say."""
-    from zkinfer.service.settings import default_state, load_places
+def _location(folder: _Folder) -> tuple[Path, str | None]:
+    """The state folder, and the database if it is elsewhere: from the options, else from the server's settings."""
+    from zkinfer.service.settings import default_state, load_store_location
 
     if folder.config is None:
         return folder.state or default_state(), folder.store
     said = {"state": folder.state, "store": folder.store}
-    return load_places({name: value for name, value in said.items() if value is not None}, folder.config)
+    return load_store_location({name: value for name, value in said.items() if value is not None}, folder.config)
 
 
-def _refuse_without_server(door: _Door) -> None:
-    if door != _Door():
-        raise _useless("Tokens and certificates are for a server that is called.", "Say which, with --server.")
+def _refuse_without_server(connection: _Connection) -> None:
+    if connection != _Connection():
+        raise _unused_option("Tokens and certificates need a server.", "Name it with --server.")
 
 
-def _useless(cause: str, cure: str) -> InputError:
-    """What would have no effect was meant to have one."""
+def _unused_option(cause: str, cure: str) -> InputError:
+    """The error for an option that would have no effect."""
     from zkinfer.circuits.errors import InputError
 
     return InputError(cause, cure)
 
 
-def _options(door: _Door) -> Options:
+def _options(connection: _Connection) -> Options:
+    token = connection.token_file
     return {
-        "token": None if door.token_file is None else _read(door.token_file).decode("ascii", "replace").strip(),
-        "tls": door.tls,
-        "root_certificates": None if door.tls_roots is None else _read(door.tls_roots),
-        "private_key": None if door.tls_key is None else _read(door.tls_key),
-        "certificate_chain": None if door.tls_certificate is None else _read(door.tls_certificate),
+        "token": None if token is None else _read(token).decode("ascii", "replace").strip(),
+        "tls": connection.tls,
+        "root_certificates": None if connection.tls_roots is None else _read(connection.tls_roots),
+        "private_key": None if connection.tls_key is None else _read(connection.tls_key),
+        "certificate_chain": None if connection.tls_certificate is None else _read(connection.tls_certificate),
     }
 
 
@@ -236,12 +243,12 @@ def _job_id(text: str) -> str:
     return text.removeprefix(PREFIX)
 
 
-def _now(desk: Desk, job: str, *, as_json: bool) -> None:
-    fields = desk.show(_job_id(job))
+def _now(backend: JobBackend, job: str, *, as_json: bool) -> None:
+    fields = backend.show(_job_id(job))
     soon = " soon" if fields["cancelRequested"] and not fields["done"] else ""
     say(f"[green]✓[/] {plain(fields['id'])} is {'CANCELLED' if soon else fields['state']}{soon}")
     if as_json:
-        answer({"ok": True, **fields})
+        print_json({"ok": True, **fields})
 
 
 def _table(jobs: Sequence[Fields]) -> Table:

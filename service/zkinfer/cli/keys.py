@@ -1,4 +1,4 @@
-"""zkinfer keys: the keys that sign attestations, and those that proofs are made with."""
+"""zkinfer keys: signing keys of attestations, and proving keys of circuits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli.console import answer, failing_politely, plain, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, progress_display, say
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
-app = typer.Typer(no_args_is_help=True, help="Keys that sign attestations, and keys that proofs are made with.")
+app = typer.Typer(no_args_is_help=True, help="Signing keys of attestations, and proving keys of circuits.")
 
 
 class Algorithm(StrEnum):
@@ -23,19 +23,19 @@ class Algorithm(StrEnum):
 
 @app.command("new")
 def new(
-    out: Annotated[Path, typer.Option(help="The private key file to make; OUT.pub holds the public key.")],
-    algorithm: Annotated[Algorithm, typer.Option(help="The kind of key.")] = Algorithm.ED25519,
+    out: Annotated[Path, typer.Option(help="The private key file to write; the public key goes to OUT.pub.")],
+    algorithm: Annotated[Algorithm, typer.Option(help="The signature algorithm.")] = Algorithm.ED25519,
     passphrase_file: PassphraseFile = None,
     unsafe_unencrypted: Annotated[
         bool, typer.Option("--unsafe-unencrypted", help="Write the private key without a passphrase.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a signing key: an encrypted private key file, and a public key to give to auditors.
+    """Make a signing key: an encrypted private key file, and a public key for auditors.
 
     Example: zkinfer keys new --out prover.key
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.storage import refuse_existing
         from zkinfer.verifier import SigningKey, save_public_key, save_signing_key
 
@@ -46,10 +46,10 @@ def new(
         key = SigningKey.generate(algorithm.value)
         save_signing_key(key, out, passphrase=passphrase, unsafe_unencrypted=unsafe_unencrypted)
         save_public_key(key.public, public)
-        say(f"[green]✓[/] {plain(out)} (keep it) and {plain(public)} (publish it)")
+        say(f"[green]✓[/] {plain(out)} (keep it private) and {plain(public)} (publish it)")
         say(f"  fingerprint {key.public.fingerprint}")
         if as_json:
-            answer(
+            print_json(
                 {"ok": True, "privateKey": str(out), "publicKey": str(public), "fingerprint": key.public.fingerprint}
             )
 
@@ -58,26 +58,26 @@ def new(
 def show(
     path: Annotated[Path, typer.Argument(metavar="KEY.pub", help="A public key file.")], as_json: AsJson = False
 ) -> None:
-    """Show a public key's kind and fingerprint, as policies name it."""
-    with failing_politely(as_json=as_json):
+    """Show the algorithm and the fingerprint of a public key, as policies use it."""
+    with exit_on_error(as_json=as_json):
         from zkinfer.verifier import load_public_key
 
         key = load_public_key(path)
         say(f"{key.algorithm}  {key.fingerprint}")
         if as_json:
-            answer({"ok": True, "algorithm": key.algorithm, "fingerprint": key.fingerprint})
+            print_json({"ok": True, "algorithm": key.algorithm, "fingerprint": key.fingerprint})
 
 
 @app.command("make")
 def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
-    """Make a circuit's proving key where it is missing: so `zkinfer serve` serves a circuit that came from elsewhere.
+    """Make the proving key of a circuit from elsewhere, so that `zkinfer serve` can serve it.
 
-    It is kept in the user's home of zkinfer; make it as the user who serves. The circuit is rebuilt from its ONNX file
-    and recipe, and must come out as it is.
+    The key is stored in ZKINFER_HOME of the current user, who must be the one that runs the server. The circuit is
+    rebuilt from its ONNX file and recipe and must come out identical.
 
     Example: zkinfer keys make models/digits/1
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.circuit import Circuit
         from zkinfer.circuits.cost import size
         from zkinfer.circuits.home import Home
@@ -89,4 +89,4 @@ def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
         length = path.stat().st_size
         say(f"[green]✓[/] {plain(path)}, {size(length)}")
         if as_json:
-            answer({"ok": True, "circuit": str(opened.digest), "provingKey": str(path), "bytes": length})
+            print_json({"ok": True, "circuit": str(opened.digest), "provingKey": str(path), "bytes": length})

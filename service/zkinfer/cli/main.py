@@ -1,4 +1,4 @@
-"""The entry point: one command per file, loaded when it is called."""
+"""The entry point: one module per command; heavy imports happen when a command runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Verifiable inference: compile an ONNX model into a circuit, prove what it answers, check such proofs.\n\n"
-        "Start with `zkinfer demo`, which shows the whole story in under two minutes."
+        "Verifiable inference: compile an ONNX model into a circuit, prove its answers, verify proofs.\n\n"
+        "Start with `zkinfer demo`, which shows everything in under two minutes."
     ),
     epilog="Exit codes: 0 accepted or done, 1 refused or failed (the reason is printed), 2 usage, 130 interrupted.",
 )
@@ -57,9 +57,9 @@ def _root(
 
 
 def run() -> None:
-    """Run the command; never shows a traceback for what a user did."""
+    """Run the command."""
     try:
         app()
-    except BrokenPipeError:  # the reader of stdout has gone: `zkinfer ... --json | head`
+    except BrokenPipeError:  # the reader of stdout has closed it: `zkinfer ... --json | head`
         sys.stderr.close()
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Options and value parsers shared by several commands."""
 
 from __future__ import annotations
 
@@ -10,10 +10,24 @@ from typing import Annotated
 
 import typer
 
+from zkinfer.circuits.engines import ENGINES
+
+
+def parse_engine(text: str) -> str:
+    """The name of a registered engine; raises typer.BadParameter for any other."""
+    if text not in ENGINES:
+        raise typer.BadParameter(f"{text!r} is not one of: {', '.join(ENGINES)}")
+    return text
+
+
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", parser=parse_engine, metavar="|".join(ENGINES), help="The proving engine."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The ONNX file.", show_default=False)]
-CircuitFolder = Annotated[Path, typer.Argument(metavar="CIRCUIT", help="A folder that `zkinfer compile` made.")]
-AttestationFile = Annotated[Path, typer.Argument(metavar="ATT.json", help="A file that `zkinfer prove` made.")]
+CircuitFolder = Annotated[Path, typer.Argument(metavar="CIRCUIT", help="A circuit folder made by `zkinfer compile`.")]
+AttestationFile = Annotated[Path, typer.Argument(metavar="ATT.json", help="An attestation made by `zkinfer prove`.")]
 StateFolder = Annotated[
     Path | None,
     typer.Option(
@@ -24,14 +38,12 @@ StateFolder = Annotated[
 ]
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option(
-        "--passphrase-file", help="Read the key's passphrase from a file; otherwise it is asked for on the terminal."
-    ),
+    typer.Option("--passphrase-file", help="Read the key's passphrase from a file. Default: prompt on the terminal."),
 ]
 
 
 def parse_share(text: object) -> float:
-    """`0.5%` and `0.005` as 0.005; raises typer.BadParameter for what is no share between nothing and all."""
+    """`0.5%` and `0.005` as 0.005; raises typer.BadParameter unless it is between 0 and 1."""
     word = str(text).strip()
     whole = 100 if word.endswith("%") else 1
     try:
@@ -39,23 +51,23 @@ def parse_share(text: object) -> float:
     except InvalidOperation:
         number = Decimal("NaN")
     if not (number.is_finite() and 0 <= number <= whole):
-        raise typer.BadParameter(f"{word!r} is no share: write it as 0.5% or 0.005, between 0 and 100%")
+        raise typer.BadParameter(f"{word!r} is not a share: write it as 0.5% or 0.005, between 0 and 100%")
     return float(number / whole)
 
 
 def parse_amount(text: object) -> float:
-    """A finite number that is not negative; raises typer.BadParameter for any other."""
+    """A finite number that is not negative; raises typer.BadParameter for anything else."""
     try:
         number = float(str(text))
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise typer.BadParameter(f"{str(text)!r} is no amount: write a number, 0 or more")
+        raise typer.BadParameter(f"{str(text)!r} is not an amount: write a number, 0 or more")
     return number
 
 
 def parse_size(text: object) -> int:
-    """Bytes: `4GB`, `500 MB`, `2GiB` or a plain number; raises typer.BadParameter for any other."""
+    """Bytes: `4GB`, `500 MB`, `2GiB` or a plain number; raises typer.BadParameter for anything else."""
     word = str(text).strip().replace(" ", "")
     number = word.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = _UNITS.get(word[len(number) :].lower())
@@ -64,7 +76,7 @@ def parse_size(text: object) -> int:
     except InvalidOperation:
         count = Decimal("NaN")
     if unit is None or not (count.is_finite() and count >= 1):
-        raise typer.BadParameter(f"{word!r} is no size: write it as 500MB or 4GB")
+        raise typer.BadParameter(f"{word!r} is not a size: write it as 500MB or 4GB")
     return int(count)
 
 
@@ -89,11 +101,11 @@ def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:
 
 
 def parse_period(text: object) -> timedelta:
-    """`90s`, `15m`, `12h`, `30d` or `52w`; raises typer.BadParameter for any other."""
+    """`90s`, `15m`, `12h`, `30d` or `52w`; raises typer.BadParameter for anything else."""
     word = str(text).strip()
     number, unit = word[:-1], _PERIODS.get(word[-1:])
     if unit is None or not (number.isascii() and number.isdecimal() and 0 < int(number) <= 100_000):
-        raise typer.BadParameter(f"{word!r} is no period: write it as 12h, 30d or 52w")
+        raise typer.BadParameter(f"{word!r} is not a period: write it as 12h, 30d or 52w")
     return int(number) * unit
 
 

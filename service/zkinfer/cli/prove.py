@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zkinfer.cli.compile import warn_about_setup
-from zkinfer.cli.console import answer, failing_politely, plain, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, progress_display, say
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
 if TYPE_CHECKING:
@@ -20,31 +20,33 @@ if TYPE_CHECKING:
 def prove_command(
     circuit: CircuitFolder,
     input_: Annotated[
-        Path, typer.Option("--input", help="One inference: .npz, .json or .csv, by input name.", show_default=False)
+        Path, typer.Option("--input", help="The input: .npz, .json or .csv, by input name.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="The attestation to write; must not exist.", show_default=False)],
     key: Annotated[
-        Path | None, typer.Option(help="Sign with this key (`zkinfer keys new`). Default: a key made for this once.")
+        Path | None, typer.Option(help="Sign with this key (`zkinfer keys new`). Default: an ephemeral key.")
     ] = None,
     passphrase_file: PassphraseFile = None,
-    chain_id: Annotated[int, typer.Option(min=0, help="The chain that the proof is for; 0 for none.")] = 0,
+    chain_id: Annotated[int, typer.Option(min=0, help="Chain id of the context; 0 for none.")] = 0,
     consumer: Annotated[str, typer.Option(help="Address of the consuming contract.")] = "0x" + "0" * 40,
-    request_id: Annotated[str | None, typer.Option(help="32 bytes as 0x...; default: a random one.")] = None,
-    requester: Annotated[str, typer.Option(help="Address of who asked.")] = "0x" + "0" * 40,
+    request_id: Annotated[str | None, typer.Option(help="Request id, 32 bytes as 0x... Default: random.")] = None,
+    requester: Annotated[str, typer.Option(help="Address of the requester.")] = "0x" + "0" * 40,
     expiry: Annotated[int, typer.Option(min=0, help="Unix time when the request expires; 0 for never.")] = 0,
     request: Annotated[
         Path | None,
-        typer.Option(help="Prove for this request of a chain (`zkinfer chain request`), instead of the five above."),
+        typer.Option(
+            help="Prove for this request on a chain (`zkinfer chain request`) instead of the five options above."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a circuit on one input and prove its answer, for one request.
+    """Run a circuit on one input and prove its answer for one request.
 
-    The result is an attestation: a JSON file that anybody can check with `zkinfer verify` and the ONNX file.
+    Writes an attestation: a JSON file that anyone can verify with `zkinfer verify` and the ONNX file.
 
     Example: zkinfer prove digits.circuit --input image.json --out answer.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.circuit import Circuit
         from zkinfer.circuits.home import Home
         from zkinfer.circuits.storage import refuse_existing, write_atomically
@@ -64,11 +66,11 @@ def prove_command(
         write_atomically(out, attestation.to_bytes())
         show(attestation, out, timings)
         if as_json:
-            answer(report(attestation, out, timings))
+            print_json(report(attestation, out, timings))
 
 
 def make_context(chain_id: int, consumer: str, request_id: str | None, requester: str, expiry: int) -> Context:
-    """The request's five fields; raises typer.BadParameter where one is misspelt or already past."""
+    """The context from its five fields; raises typer.BadParameter if one is malformed or the expiry has passed."""
     from pydantic import ValidationError
 
     from zkinfer.circuits.context import Context
@@ -93,11 +95,11 @@ def make_context(chain_id: int, consumer: str, request_id: str | None, requester
 
 
 def _context_of(request: Path, given: tuple[int, str, str | None, str, int]) -> Context:
-    """The context of a request file, beside which no field may be given."""
+    """The context of a request file; raises typer.BadParameter if fields are given as well."""
     from zkinfer.chain import read_request
 
     if given != (0, "0x" + "0" * 40, None, "0x" + "0" * 40, 0):
-        raise typer.BadParameter("--request says what the other fields of the context are; leave them out")
+        raise typer.BadParameter("--request determines the context; omit its other options")
     return read_request(request).context
 
 
@@ -109,7 +111,7 @@ def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
 
 
 def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None:
-    """What was proven, in a few lines."""
+    """Show the proven answer."""
     from zkinfer.verifier import claimed_tensors
 
     predicate = attestation.predicate
@@ -118,7 +120,7 @@ def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None
         say(f"  {plain(name)} = {plain(values.tolist())}")
     say(f"  [dim]request {plain(predicate.context.request_id)}[/]")
     if predicate.signer.ephemeral:
-        say("  [dim]signed with a key made for this once, which says nothing about who proved; see --key[/]")
+        say("  [dim]signed with an ephemeral key, which identifies nobody; see --key[/]")
     warn_about_setup(predicate.recipe.setup.is_insecure_dev)
 
 

@@ -1,4 +1,4 @@
-"""Showing what a circuit costs, and what else was weighed."""
+"""Tables of a circuit's fidelity, its cost, and the trade-off among the compared settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def in_short(report: FidelityReport) -> str:
 
 
 def choice_in_short(choice: ChoiceReport) -> str:
-    """What the settings were chosen by, and whether the samples that judge keep it; rich markup."""
+    """The budget, and whether it is kept on held-out samples; rich markup."""
     rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}"]
     if choice.max_absolute_error is not None:
         rules.append(f"absolute error at most {choice.max_absolute_error:.4g}")
@@ -42,30 +42,30 @@ def choice_in_short(choice: ChoiceReport) -> str:
         rules.append(f"accuracy at most {_share(choice.max_accuracy_drop)} less")
     samples = "1 sample" if choice.samples == 1 else f"{choice.samples} samples"
     kept = "kept" if choice.kept else "[yellow]missed[/]"
-    return f"{samples}; budget {kept} on those that judge: {', '.join(rules)}"
+    return f"{samples}; budget {kept} on held-out samples: {', '.join(rules)}"
 
 
 def provenance(report: FidelityReport) -> str:
-    """What was measured on, in plain words; rich markup, in colour where it is a warning."""
+    """The kind of samples that fidelity was measured on; rich markup, coloured if it is a warning."""
     count = "1 sample" if report.samples == 1 else f"{report.samples} samples"
     if report.data == "held-out":
-        return f"measured on {count} that did not choose the settings"
+        return f"measured on {count} held out from calibration"
     if report.data == "calibration":
         return (
-            f"[yellow]measured on {count} that chose the settings too[/]: too few, or too alike, to hold some out; "
-            "expect worse"
+            f"[yellow]measured on {count} of calibration[/]: too few or too similar to hold some out; "
+            "expect a larger error"
         )
     return f"[yellow]measured on {count} of random numbers[/], which say little about real inputs; give --calibration"
 
 
 def show_fidelity(report: FidelityReport) -> None:
-    """All of a report."""
+    """Show a full report."""
     say(f"\n[bold]fidelity[/], {provenance(report)}")
     console.print(facts_table(_fidelity_view_figures(report)))
-    say("\n[dim]errors, as shares of the output's range, and how many output numbers have them[/]")
+    say("\n[dim]errors as shares of the output's range, by number of output values[/]")
     console.print(_histogram_table(report.error_histogram))
     if report.worst and report.data != "synthetic":
-        say("\n[dim]worst samples, counted from 0 as they lie in the data file[/]")
+        say("\n[dim]worst samples, by index in the data file from 0[/]")
         console.print(_worst_table(report))
 
 
@@ -101,7 +101,7 @@ def _bin_names(edges: tuple[float, ...]) -> list[str]:
 
 
 def bar(share: float) -> str:
-    """A bar of at most 30 cells; whatever is not nothing is seen."""
+    """A bar of at most 30 cells; a positive share is always visible."""
     eighths = max(round(share * _BAR * 8), 1 if share else 0)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
@@ -122,29 +122,29 @@ def _share(value: float) -> str:
 
 
 def show_trade_off(options: Sequence[Option]) -> None:
-    """A table of the settings worth choosing among, cheapest first; nothing where there was no choice."""
-    worthy = [option for option in options if option.chosen or not _is_beaten(option, options)]
-    if len(worthy) >= 2:
-        console.print(_table("settings that keep the budget (predicted cost)", sorted(worthy, key=_seconds)))
+    """A table of the settings on the Pareto front, cheapest first; nothing if there is only one."""
+    front = [option for option in options if option.chosen or not _is_dominated(option, options)]
+    if len(front) >= 2:
+        console.print(_table("settings that keep the budget (predicted cost)", sorted(front, key=_seconds)))
 
 
 @contextmanager
-def showing_what_missed(picture: Path | None) -> Iterator[None]:
-    """Where a budget is missed in this block, show and draw what was weighed: to choose another by."""
+def showing_trade_off_on_error(picture: Path | None) -> Iterator[None]:
+    """If the block raises BudgetError, show and plot the compared settings, to choose another budget."""
     from zkinfer.circuits.errors import BudgetError
 
     try:
         yield
     except BudgetError as err:
         if err.options:
-            console.print(_table("settings that were weighed (predicted cost)", sorted(err.options, key=_error)))
+            console.print(_table("compared settings (predicted cost)", sorted(err.options, key=_error)))
         if picture is not None and any(option.cost is not None for option in err.options):
             draw(err.options, picture)
         raise
 
 
-def refuse_undrawable(picture: Path) -> None:
-    """Before the work: raise InputError where the picture could not be drawn after it."""
+def require_drawable(picture: Path) -> None:
+    """Raise InputError before the work if the plot could not be written after it."""
     from zkinfer.circuits import plots
 
     plots.refuse_undrawable(picture)
@@ -169,7 +169,7 @@ def _table(title: str, options: Sequence[Option]) -> Table:
 
 
 def draw(options: Sequence[Option], picture: Path) -> None:
-    """Draw the same into a file (.png or .svg)."""
+    """Plot the compared settings into a file (.png or .svg)."""
     from zkinfer.circuits.plots import draw_trade_off
 
     draw_trade_off(options, picture)
@@ -177,7 +177,7 @@ def draw(options: Sequence[Option], picture: Path) -> None:
 
 
 def cost_report(cost: Cost) -> dict[str, Any]:
-    """The JSON form of a predicted cost; seconds are this machine's."""
+    """The JSON form of a predicted cost; seconds on this machine."""
     return {
         "keysSeconds": round(cost.keys_seconds, 3),
         "proveSeconds": round(cost.prove_seconds, 3),
@@ -189,7 +189,7 @@ def cost_report(cost: Cost) -> dict[str, Any]:
 
 
 def trade_off_report(options: Sequence[Option]) -> list[dict[str, Any]]:
-    """The JSON form of what was weighed; a cost is null where the budget was broken."""
+    """The JSON form of the compared settings; the cost is null if the budget was missed."""
     return [
         {
             "settings": option.name,
@@ -204,8 +204,8 @@ def trade_off_report(options: Sequence[Option]) -> list[dict[str, Any]]:
     ]
 
 
-def _is_beaten(option: Option, options: Sequence[Option]) -> bool:
-    """Whether another is no dearer in time and gas and no less faithful, and better in one; or there is no cost."""
+def _is_dominated(option: Option, options: Sequence[Option]) -> bool:
+    """Whether another option dominates this one in time, gas and error; or this one has no cost."""
     return option.cost is None or any(
         other.cost is not None
         and other is not option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import answer, console, failing_politely, plain, progress_display, say
+from zkinfer.cli.console import console, exit_on_error, plain, print_json, progress_display, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Trusted setups, at hand and to be had. A circuit of 2^k rows needs a file of size k or larger.",
+    help="Trusted setups: list, import, download and check. A circuit of 2^k rows needs a file of size k or larger.",
 )
 SetupFile = Annotated[Path, typer.Argument(metavar="FILE", help="A setup file in halo2's raw format.")]
 
 
 @app.command("list")
 def list_setups(as_json: AsJson = False) -> None:
-    """List the setups at hand; also those in the folders that ZKINFER_SETUP_PATH names."""
-    with failing_politely(as_json=as_json):
+    """List the available setups, including those in the folders of ZKINFER_SETUP_PATH."""
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.home import Home
 
         setups = Home.from_environment().setups.list()
         if not setups:
-            say("No trusted setup yet. Get one with [bold]zkinfer setup fetch 15[/].")
+            say("No trusted setup yet. Download one with [bold]zkinfer setup fetch 15[/].")
         else:
             console.print(_table(setups))
         if as_json:
-            answer({"ok": True, "setups": [_report(setup) for setup in setups]})
+            print_json({"ok": True, "setups": [_report(setup) for setup in setups]})
 
 
 @app.command("import")
 def import_setup(path: SetupFile, as_json: AsJson = False) -> None:
-    """Check a file and copy it to the store; a file that no table names is checked point by point."""
-    with failing_politely(as_json=as_json):
+    """Check a file and copy it to the store; a file with an unknown digest is checked point by point."""
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.home import Home
 
         with progress_display(quiet=as_json) as display:
@@ -50,15 +50,17 @@ def import_setup(path: SetupFile, as_json: AsJson = False) -> None:
 @app.command("fetch")
 def fetch(
     k: Annotated[int, typer.Argument(min=1, max=26, help="Size: the file serves circuits of up to 2^K rows.")],
-    ceremony: Annotated[str, typer.Option(help="Which ceremony.")] = "perpetual-powers-of-tau",
-    mirror: Annotated[str | None, typer.Option(help="Folder URL to fetch from instead of the public one.")] = None,
+    ceremony: Annotated[str, typer.Option(help="The ceremony.")] = "perpetual-powers-of-tau",
+    mirror: Annotated[
+        str | None, typer.Option(help="URL of a folder to download from instead of the public one.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Download a ceremony's file, checked before it is used. An interrupted download is resumed.
+    """Download a ceremony's file and check it. An interrupted download is resumed.
 
     The file of size K has about 128 × 2^K bytes: 4 MB for 15, 134 MB for 20.
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.home import Home
         from zkinfer.circuits.srs import fetch_setup
 
@@ -74,7 +76,7 @@ def fetch(
 @app.command("check")
 def check(path: SetupFile, as_json: AsJson = False) -> None:
     """Check a file point by point, whatever its digest: on the curve, powers of one tau, Lagrange form, ceremony."""
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.srs import check_setup
 
         with progress_display(quiet=as_json) as display:
@@ -84,13 +86,13 @@ def check(path: SetupFile, as_json: AsJson = False) -> None:
         say(f"{_name(found.ceremony)}, size {found.k}, {found.sha256}")
         if as_json:
             document = {"ceremony": found.ceremony, "k": found.k, "sha256": str(found.sha256), "checks": found.checks}
-            answer({"ok": True, **document})
+            print_json({"ok": True, **document})
 
 
 def _done(setup: TrustedSetup, *, as_json: bool) -> None:
     say(f"[green]✓[/] {_name(setup.ceremony)}, size {setup.k}: {plain(setup.path)}")
     if as_json:
-        answer({"ok": True, **_report(setup)})
+        print_json({"ok": True, **_report(setup)})
 
 
 def _name(ceremony: str) -> str:

@@ -1,4 +1,4 @@
-"""zkinfer tokens: who may call the server."""
+"""zkinfer tokens: bearer tokens of a server's callers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import answer, console, failing_politely, needing, plain, say
+from zkinfer.cli.console import console, exit_on_error, plain, print_json, require_extra, say
 from zkinfer.cli.options import AsJson, StateFolder, parse_period
 
 if TYPE_CHECKING:
@@ -17,42 +17,43 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Bearer tokens of a server's callers. A running server heeds every change at the next call.",
+    help="Bearer tokens of a server's callers. A running server applies changes at the next call.",
 )
-File = Annotated[Path | None, typer.Option("--tokens", help="File of tokens; default: the one in the state folder.")]
+File = Annotated[Path | None, typer.Option("--tokens", help="Token file. Default: the one in the state folder.")]
 
 
 @app.command("new")
 def new(
     name: Annotated[
-        str, typer.Argument(help="Whose token: lower-case letters, digits and . _ @ -. Jobs belong to this name.")
+        str, typer.Argument(help="Name of the identity: lower-case letters, digits and . _ @ -. It owns its jobs.")
     ],
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Allow this model only; repeatable. Default: all.")
     ] = None,
     expires_in: Annotated[
-        timedelta | None, typer.Option(parser=parse_period, metavar="PERIOD", help="12h, 30d or 52w; default: never.")
+        timedelta | None,
+        typer.Option(parser=parse_period, metavar="PERIOD", help="Lifetime: 12h, 30d or 52w. Default: unlimited."),
     ] = None,
     unfinished_jobs: Annotated[
-        int | None, typer.Option(min=0, help="Proofs that may be unfinished at a time; default: the server's.")
+        int | None, typer.Option(min=0, help="Maximum number of unfinished proofs. Default: the server's.")
     ] = None,
     calls_per_second: Annotated[
-        float | None, typer.Option(min=0.001, help="Calls per second; default: the server's.")
+        float | None, typer.Option(min=0.001, help="Maximum calls per second. Default: the server's.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the token to this file, of yours alone, instead of showing it.")
+        Path | None, typer.Option(help="Write the token to this file, readable only by you, instead of printing it.")
     ] = None,
     state: StateFolder = None,
     tokens: File = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token and show it, this once: the server keeps a hash.
+    """Make a token and print it once; the server stores only a hash.
 
-    The first token ends anonymous calls. Callers send it as the metadata `authorization: Bearer TOKEN`.
+    The first token disables anonymous calls. Callers send it as the metadata `authorization: Bearer TOKEN`.
 
     Example: zkinfer tokens new alice --model digits --expires-in 30d
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.storage import refuse_existing, write_atomically
         from zkinfer.service.identity import Rights
 
@@ -69,50 +70,50 @@ def new(
             write_atomically(out, token.encode() + b"\n", mode=0o600)
         say(f"[green]✓[/] token {grant.id} for {plain(grant.name)}, in {plain(file.path)}")
         if out is not None:
-            say(f"  {plain(out)} holds it")
+            say(f"  {plain(out)} holds the token")
         elif not as_json:
             say(f"  {token}\n  [dim]It is not shown again.[/]")
         if as_json:
-            answer({"ok": True, **_report(grant), **({} if out else {"token": token})})
+            print_json({"ok": True, **_report(grant), **({} if out else {"token": token})})
 
 
 @app.command("list")
 def list_tokens(state: StateFolder = None, tokens: File = None, as_json: AsJson = False) -> None:
     """List the tokens, without their secrets."""
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         grants = _file(state, tokens).list()
         if grants:
             console.print(_table(grants))
         else:
-            say("No tokens: on this machine, anybody may call. Make one with [bold]zkinfer tokens new NAME[/].")
+            say("No tokens: callers on this machine are anonymous. Make one with [bold]zkinfer tokens new NAME[/].")
         if as_json:
-            answer({"ok": True, "tokens": [_report(grant) for grant in grants]})
+            print_json({"ok": True, "tokens": [_report(grant) for grant in grants]})
 
 
 @app.command("revoke")
 def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `zkinfer tokens list` shows it.")],
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="The id, as `zkinfer tokens list` shows it.")],
     state: StateFolder = None,
     tokens: File = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a token; a running server refuses it from its next call on."""
-    with failing_politely(as_json=as_json):
+    """Revoke a token; a running server rejects it from the next call on."""
+    with exit_on_error(as_json=as_json):
         grant = _file(state, tokens).revoke(token_id)
-        say(f"[green]✓[/] token {grant.id} of {plain(grant.name)} is revoked")
+        say(f"[green]✓[/] token {grant.id} of {plain(grant.name)} was revoked")
         if as_json:
-            answer({"ok": True, **_report(grant)})
+            print_json({"ok": True, **_report(grant)})
 
 
 def _file(state: Path | None, tokens: Path | None) -> TokenFile:
-    from zkinfer.circuits.storage import own_directory
+    from zkinfer.circuits.storage import ensure_private_dir
 
-    with needing("serve"):
+    with require_extra("serve"):
         from zkinfer.service.settings import default_state
         from zkinfer.service.tokens import TokenFile
     if tokens is not None:
         return TokenFile(tokens)
-    return TokenFile(own_directory(state or default_state()) / "tokens.json")
+    return TokenFile(ensure_private_dir(state or default_state()) / "tokens.json")
 
 
 def _moment(period: timedelta | None) -> datetime | None:

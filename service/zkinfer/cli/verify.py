@@ -3,60 +3,63 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zkinfer.cli.chain.connect import rpc_url
 from zkinfer.cli.chain.options import Connection
-from zkinfer.cli.console import answer, describe, failing_politely, needing, plain, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, progress_display, require_extra, say
 from zkinfer.cli.options import AsJson, AttestationFile
 
 if TYPE_CHECKING:
-    from zkinfer.verifier import Attestation, ChainRecord, Policy, RefusedError, Step, Trusted, VerifiedInference
+    import numpy as np
+    from numpy.typing import NDArray
 
+    from zkinfer.verifier import Attestation, ChainRecord, Policy, Trusted
+    from zkinfer.verifier.report import Verdict
 
 Rpc = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Require that a chain has the answer on record; the address of a node to ask.",
+        help="Require that the answer is on record on a chain; URL of a node.",
     ),
 ]
 RpcFile = Annotated[
-    Path | None, typer.Option(help="Read the node's URL, which may hold a key, from a file.", show_default=False)
+    Path | None, typer.Option(help="Read the node's URL from a file, since it may contain a key.", show_default=False)
 ]
 LedgerAddress = Annotated[
     str | None,
-    typer.Option("--ledger", metavar="0x...", help="The ledger that must have it, with --rpc.", show_default=False),
+    typer.Option("--ledger", metavar="0x...", help="The ledger with the record, with --rpc.", show_default=False),
 ]
 DeploymentFile = Annotated[
     Path | None,
     typer.Option(
-        "--deployment", help="Or the file that `zkinfer chain deploy` wrote, which names it.", show_default=False
+        "--deployment",
+        help="The address book that `zkinfer chain deploy` wrote, instead of --ledger.",
+        show_default=False,
     ),
 ]
 RequestFile = Annotated[
     Path | None,
-    typer.Option("--request", help="The file of the request, for a node that keeps no old logs, with --rpc."),
+    typer.Option("--request", help="The request file, for nodes without old logs, with --rpc."),
 ]
 Confirmations = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="How many blocks the record must have, its own included, with --rpc. Default: the chain must call it "
-        "final.",
+        help="Confirmations that the record must have, with --rpc. Default: its block must be final.",
     ),
 ]
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 @dataclass(slots=True)
-class ChainWanted:
-    """The record that the caller asks for, as given on the command line."""
+class ChainOptions:
+    """Options about the record on a chain."""
 
     rpc: str | None = None
     rpc_file: Path | None = None
@@ -66,44 +69,44 @@ class ChainWanted:
     confirmations: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse options that would go unused, and a chain without a ledger."""
+        """Reject options without effect, and a chain without a ledger."""
         if self.rpc is not None and self.rpc_file is not None:
             raise typer.BadParameter("--rpc and --rpc-file both name a node: give one of them")
         if not self.asked:
             self._refuse_idle()
         elif (self.ledger is None) == (self.deployment is None):
-            raise typer.BadParameter("--rpc needs a ledger to ask for: name it with --ledger, or with --deployment")
+            raise typer.BadParameter("--rpc needs a ledger: name it with --ledger, or with --deployment")
         if self.ledger is not None and _ADDRESS.fullmatch(self.ledger) is None:
-            raise typer.BadParameter(f"{self.ledger!r} is no address: write it as 0x and 40 hex digits")
+            raise typer.BadParameter(f"{self.ledger!r} is not an address: write it as 0x and 40 hex digits")
 
     @property
     def asked(self) -> bool:
-        """Whether a chain is to be asked at all."""
+        """Whether a record on a chain is required."""
         return self.rpc is not None or self.rpc_file is not None
 
     @property
     def url(self) -> str | None:
-        """The node's URL, which may hold a secret; raises InputError for a file that cannot be read."""
+        """The node's URL, which may contain a secret; raises InputError if its file cannot be read."""
         return rpc_url(Connection(self.rpc, self.rpc_file)) if self.asked else None
 
     def _refuse_idle(self) -> None:
         for name in ("ledger", "deployment", "request", "confirmations"):
             if getattr(self, name) is not None:
-                raise typer.BadParameter(f"--{name} says something about a chain: name its node with --rpc")
+                raise typer.BadParameter(f"--{name} has no effect without --rpc, the URL of a node")
 
 
-def record_of(wanted: ChainWanted) -> ChainRecord | None:
-    """What the verifier is to ask; None without --rpc. Only this loads what talks to chains.
+def chain_record(wanted: ChainOptions) -> ChainRecord | None:
+    """The record to check; None without --rpc. Nothing else in this command loads chain libraries.
 
     Raises:
-        NodeError: the URL is not one of a node.
-        LedgerError: the file of the deployment is not one.
-        InputError: the file of the URL or of the request is not one, or a library is missing.
+        NodeError: the URL is not acceptable.
+        LedgerError: the address book is invalid.
+        InputError: the file of the URL or of the request is invalid, or a library is missing.
     """
     url = wanted.url
     if url is None:
         return None
-    with needing("chain"):
+    with require_extra("chain"):
         from zkinfer.chain import read_request
         from zkinfer.chain.records import LedgerRecord
 
@@ -117,7 +120,7 @@ _MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[
 
 @dataclass(slots=True)
 class Requirements:
-    """What the caller asks of the attestation, as given on the command line."""
+    """Options that the attestation must satisfy."""
 
     model: Path
     circuit: Path | None
@@ -126,33 +129,18 @@ class Requirements:
     signer: list[Path]
     request_id: str | None
     unsafe_accept_dev_setup: bool
-    chain: ChainWanted = field(default_factory=ChainWanted)
-
-
-@dataclass(slots=True)
-class Verdict:
-    """The steps as they are reported, and what came of them."""
-
-    steps: list[Step] = field(default_factory=list)
-    inference: VerifiedInference | None = None
-    refusal: RefusedError | None = None
-    claimed_request: str = ""
-    seconds: float = 0.0
-
-    def status(self, *numbers: int) -> str:
-        """The worst status among these steps; a step that nobody reported was not reached."""
-        reported: dict[int, str] = {step.number: step.status for step in self.steps}
-        found = {reported.get(number, "not_reached") for number in numbers} or {"not_reached"}
-        return next((status for status in ("failed", "not_reached", "skipped") if status in found), "passed")
+    chain: ChainOptions = field(default_factory=ChainOptions)
 
 
 def verify_command(
     attestation: AttestationFile,
     model: Annotated[Path, typer.Option(help="Your own copy of the ONNX file.", show_default=False)],
     circuit: Annotated[
-        Path | None, typer.Option(help="Require this very circuit, and so its quantisation; a circuit folder.")
+        Path | None, typer.Option(help="Require exactly this circuit, with its quantisation; a circuit folder.")
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="Further requirements, as JSON; see docs/policies.md.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Further requirements, as JSON; see docs/guides/policies.md.")
+    ] = None,
     input_: Annotated[Path | None, typer.Option("--input", help="Require that the answer is for this input.")] = None,
     signer: Annotated[
         list[Path] | None, typer.Option(metavar="KEY.pub", help="Require a signature by one of these keys; repeatable.")
@@ -160,7 +148,7 @@ def verify_command(
     request_id: Annotated[str | None, typer.Option(help="Require that the proof is for this request (0x...).")] = None,
     unsafe_accept_dev_setup: Annotated[
         bool,
-        typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anybody can forge."),
+        typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anyone can forge."),
     ] = False,
     rpc: Rpc = None,
     rpc_file: RpcFile = None,
@@ -170,52 +158,53 @@ def verify_command(
     confirmations: Confirmations = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check an attestation: accepted, or refused with the reason. Offline, unless you ask for a chain's record.
+    """Verify an attestation: accepted, or refused with the reason. Offline, unless --rpc requires a chain's record.
 
-    Rebuilds the verifying key from your ONNX file and the settings that the attestation publishes, so nothing
-    that the prover says is taken on trust. The first check of a model takes as long as making its keys; later ones
-    take less than a second.
+    Rebuilds the verifying key from your ONNX file and the published recipe, so no statement of the prover is trusted.
+    The first verification of a model takes as long as making its keys; later ones take less than a second.
 
     Example: zkinfer verify answer.json --model digits.onnx --input image.json
     """
-    chain = ChainWanted(rpc, rpc_file, ledger, deployment, request, confirmations)
+    chain = ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations)
     wanted = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup, chain)
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
-            verdict = _judge(attestation, wanted)
+            verdict = _verify(attestation, wanted)
         show(verdict, wanted)
         if as_json:
-            answer(report(verdict))
+            from zkinfer.verifier.report import report
+
+            print_json(report(verdict))
     if verdict.refusal is not None:
         raise typer.Exit(1)
 
 
-def _judge(path: Path, wanted: Requirements) -> Verdict:
+def _verify(path: Path, wanted: Requirements) -> Verdict:
     from zkinfer.circuits.home import Home
-    from zkinfer.verifier import RefusedError, Trusted, Verifier, read_attestation
+    from zkinfer.circuits.tensor_files import read_inputs
+    from zkinfer.verifier import Trusted, Verifier
+    from zkinfer.verifier.report import verdict_on
 
-    home, verdict = Home.from_environment(), Verdict()
+    home = Home.from_environment()
     trusted = Trusted.of([wanted.model], home.setups, home.rebuilt)
-    policy, record = make_policy(trusted, wanted), record_of(wanted.chain)
-    start = time.perf_counter()
-    try:
-        data = read_attestation(path)
-        claim = _well_formed(data)
-        if claim is not None:
-            verdict.claimed_request = claim.predicate.context.request_id
-        expected = None if claim is None or wanted.input_ is None else _expected_inputs(wanted.input_, claim)
-        verdict.inference = Verifier(trusted=trusted).verify(
-            data, policy, expected_inputs=expected, record=record, observer=verdict.steps.append
-        )
-    except RefusedError as err:
-        verdict.refusal = err
-    verdict.seconds = round(time.perf_counter() - start, 4)
-    return verdict
+    policy, record = make_policy(trusted, wanted), chain_record(wanted.chain)
+    input_ = wanted.input_
+
+    def expected_inputs(claim: Attestation) -> dict[str, NDArray[np.generic]]:
+        return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs))
+
+    return verdict_on(
+        Verifier(trusted=trusted),
+        path,
+        policy,
+        expected_inputs=None if input_ is None else expected_inputs,
+        record=record,
+    )
 
 
 def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
-    """All that the command line asks for; the model's file always, and that the request has not expired."""
+    """The policy of the options; always includes the model's file and that the request has not expired."""
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.errors import InputError
     from zkinfer.verifier import (
@@ -247,29 +236,12 @@ def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
     return AllOf(*rules)
 
 
-def _well_formed(data: bytes) -> Attestation | None:
-    """What the file claims; None where the verifier will refuse it at its first step."""
-    from zkinfer.verifier import Attestation, RefusedError
-
-    try:
-        return Attestation.from_bytes(data)
-    except RefusedError:
-        return None
-
-
-def _expected_inputs(path: Path, claim: Attestation) -> dict[str, Any]:
-    """The input file in the shapes that the attestation claims, which the verifier checks later on."""
-    from zkinfer.circuits.tensor_files import read_inputs
-
-    return dict(read_inputs(path, claim.predicate.inputs))
-
-
 def show(verdict: Verdict, wanted: Requirements) -> None:
-    """The numbered checklist, then what it means."""
+    """Show the numbered steps, then a summary."""
     for step in verdict.steps:
         detail = f"  [dim]{plain(step.detail)}[/]" if step.detail and step.status != "failed" else ""
         say(f"{_MARKS[step.status]} {step.number:2}. {step.title}{detail}")
-    for line in meaning(verdict, wanted):
+    for line in summary(verdict, wanted):
         say(line)
     if verdict.refusal is None:
         say(f"[bold green]accepted[/] in {verdict.seconds:.2f} s")
@@ -280,8 +252,8 @@ def show(verdict: Verdict, wanted: Requirements) -> None:
         say(f"         {plain(verdict.refusal.cure)}")
 
 
-def meaning(verdict: Verdict, wanted: Requirements) -> list[str]:
-    """The questions an auditor has, answered separately; the last one where it was asked."""
+def summary(verdict: Verdict, wanted: Requirements) -> list[str]:
+    """One line for each question of an auditor; the last one only if a record was required."""
     circuit = "" if wanted.circuit else "in the prover's settings; see --circuit"
     inputs = "" if wanted.input_ else "not compared; give --input"
     request = "" if wanted.request_id else "as the file says; give --request-id"
@@ -301,7 +273,7 @@ def _context_status(verdict: Verdict, wanted: Requirements) -> str:
 
 
 def _unless_passed(status: str, remark: str) -> str:
-    """A check that passed says little where the caller gave nothing to compare with."""
+    """A passed check counts as skipped if the caller gave nothing to compare with."""
     return "skipped" if status == "passed" and remark else status
 
 
@@ -315,37 +287,7 @@ def _show_answer(verdict: Verdict) -> None:
         return
     for name, values in inference.outputs.items():
         say(f"  {plain(name)} = {plain(values.tolist())}")
-    signer = "nobody in particular (a key made for this once)" if inference.ephemeral else inference.signer
+    signer = "an ephemeral key, which identifies nobody" if inference.ephemeral else inference.signer
     say(f"  [dim]signed by {plain(signer)}, {inference.created_at:%Y-%m-%d %H:%M:%S} UTC[/]")
     if inference.recipe.setup.is_insecure_dev:
-        say("[bold red]insecure-dev:[/] anybody can forge such proofs; accepted because you asked for it.")
-
-
-def report(verdict: Verdict) -> dict[str, Any]:
-    """The JSON form."""
-    steps = [
-        {"number": step.number, "title": step.title, "status": step.status, "detail": step.detail}
-        for step in verdict.steps
-    ]
-    document: dict[str, Any] = {
-        "ok": verdict.inference is not None,
-        "steps": steps,
-        "timings": {"verify": verdict.seconds},
-    }
-    if verdict.refusal is not None:
-        document["error"] = describe(verdict.refusal)
-    if verdict.inference is not None:
-        inference = verdict.inference
-        document |= {
-            "modelId": inference.model_id,
-            "identity": inference.identity.model_dump(mode="json", by_alias=True),
-            "attestationDigest": str(inference.attestation_digest),
-            "inputs": {name: values.tolist() for name, values in inference.inputs.items()},
-            "outputs": {name: values.tolist() for name, values in inference.outputs.items()},
-            "context": inference.context.model_dump(mode="json", by_alias=True),
-            "signer": inference.signer,
-            "ephemeral": inference.ephemeral,
-            "onExpectedInput": inference.on_expected_input,
-            "setup": inference.recipe.setup.ceremony,
-        }
-    return document
+        say("[bold red]insecure-dev:[/] anyone can forge such proofs; you chose to accept them.")

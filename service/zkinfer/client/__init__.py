@@ -1,4 +1,4 @@
-"""The client: answers at once, attestations that were verified here. Needs the extra `client`."""
+"""The client: immediate answers, and attestations verified locally. Needs the extra `client`."""
 
 from zkinfer.client.aio import AsyncClient, AsyncHandle
 from zkinfer.client.connection import Connection

@@ -1,4 +1,4 @@
-"""The client for an event loop; see `zkinfer.client.sync` for what each call does."""
+"""The asyncio client; see `zkinfer.client.sync` for the documentation of each call."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import grpc
 
 from zkinfer.client.connection import Connection
 from zkinfer.client.errors import CallError, call_error
-from zkinfer.client.protocol import asking, attesting, cancelling, deleting, listing, looking
-from zkinfer.client.steps import Download, Exchange, Pause
-from zkinfer.client.values import Inference, made_request
+from zkinfer.client.protocol import (
+    cancel_operation,
+    create_proof,
+    delete_operation,
+    get_operation,
+    list_operations,
+    verified_attestation,
+)
+from zkinfer.client.steps import Pause, StreamCall, UnaryCall
+from zkinfer.client.values import Inference, complete_request
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,14 +26,14 @@ if TYPE_CHECKING:
     from zkinfer.circuits.context import Context
     from zkinfer.client.connection import Options
     from zkinfer.client.steps import Flow, Step
-    from zkinfer.client.values import Arrays, Asked, Progress, VerifiedAttestation
+    from zkinfer.client.values import AnsweredRequest, Arrays, Progress, VerifiedAttestation
     from zkinfer.verifier import Policy, Verifier
 
 ResultT = TypeVar("ResultT")
 
 
 class AsyncClient:
-    """Calls a server from one event loop, in which it must be made; otherwise as `Client`."""
+    """A client for the event loop in which it is created; otherwise as `Client`."""
 
     def __init__(self, target: str, **options: Unpack[Options]) -> None:
         self._connection = Connection(target=target, **options)
@@ -42,27 +49,27 @@ class AsyncClient:
         request_id: str | None = None,
         timeout: float | None = 60.0,
     ) -> Inference[AsyncHandle]:
-        """Have an inference answered, and its proof begun; see `Client.infer`."""
-        context, key = made_request(context, request_id)
-        flow = asking(model, inputs, version=version, context=context, request_id=key, seconds=timeout)
-        asked = await self._run(flow)
-        return Inference(asked.outputs, AsyncHandle(self, asked))
+        """Request an inference and its proof; see `Client.infer`."""
+        context, key = complete_request(context, request_id)
+        flow = create_proof(model, inputs, version=version, context=context, request_id=key, seconds=timeout)
+        answered = await self._run(flow)
+        return Inference(answered.outputs, AsyncHandle(self, answered))
 
     async def state(self, operation: str) -> Progress:
-        """How far a proof is; raises CallError."""
-        return await self._run(looking(operation))
+        """The current state of a proof; raises CallError."""
+        return await self._run(get_operation(operation))
 
     async def list(self, filter_: str = "", *, most: int = 100) -> list[Progress]:
         """The caller's proofs, newest first; see `Client.list`."""
-        return await self._run(listing(filter_, most))
+        return await self._run(list_operations(filter_, most))
 
     async def cancel(self, operation: str) -> None:
-        """Cancel a proof; without effect on one that is done. Raises CallError."""
-        await self._run(cancelling(operation))
+        """Cancel a proof; no effect if it is done. Raises CallError."""
+        await self._run(cancel_operation(operation))
 
     async def delete(self, operation: str) -> None:
-        """Have a proof that is done forgotten, with its attestation; raises CallError."""
-        await self._run(deleting(operation))
+        """Delete a finished proof and its attestation; raises CallError."""
+        await self._run(delete_operation(operation))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -77,7 +84,7 @@ class AsyncClient:
         await self.close()
 
     async def _run(self, flow: Flow[ResultT]) -> ResultT:
-        """Take each step of a flow and tell it what came of it."""
+        """Execute the steps of a flow and send it their results."""
         result: Any = None
         error: CallError | None = None
         while True:
@@ -88,20 +95,20 @@ class AsyncClient:
                 return value
             result = error = None
             try:
-                result = await self._take(step)
+                result = await self._execute(step)
             except CallError as err:
                 error = err
 
-    async def _take(self, step: Step) -> Any:  # noqa: ANN401 - the flow knows
-        if isinstance(step, Exchange):
-            return await self._exchange(step)
-        if isinstance(step, Download):
-            return await self._download(step)
+    async def _execute(self, step: Step) -> Any:  # noqa: ANN401 - depends on the step
+        if isinstance(step, UnaryCall):
+            return await self._unary_call(step)
+        if isinstance(step, StreamCall):
+            return await self._stream_call(step)
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
         return await asyncio.to_thread(step.do)
 
-    async def _exchange(self, step: Exchange) -> Any:  # noqa: ANN401
+    async def _unary_call(self, step: UnaryCall) -> Any:  # noqa: ANN401
         call = self._channel.unary_unary(
             step.method,
             request_serializer=type(step.request).SerializeToString,
@@ -112,38 +119,38 @@ class AsyncClient:
         except grpc.RpcError as err:
             raise call_error(err) from err
 
-    async def _download(self, step: Download) -> None:
+    async def _stream_call(self, step: StreamCall) -> None:
         call = self._channel.unary_stream(
             step.method,
             request_serializer=type(step.request).SerializeToString,
             response_deserializer=step.answer.FromString,
         )
-        pieces = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
+        chunks = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
         try:
-            async for piece in pieces:
-                step.take(piece)
+            async for chunk in chunks:
+                step.take(chunk)
         except grpc.RpcError as err:
             raise call_error(err) from err
         finally:
-            pieces.cancel()
+            chunks.cancel()
 
 
 class AsyncHandle:
-    """The proof of one answer, while it is made and after; see `Handle`."""
+    """The proof of one answer; see `Handle`."""
 
-    def __init__(self, client: AsyncClient, asked: Asked) -> None:
+    def __init__(self, client: AsyncClient, answered: AnsweredRequest) -> None:
         self._client = client
-        self._asked = asked
+        self._answered = answered
 
     @property
     def operation(self) -> str:
-        """Its name on the server: `operations/proofs/...`."""
-        return self._asked.operation
+        """The name of the operation: `operations/proofs/...`."""
+        return self._answered.operation
 
     @property
     def context(self) -> Context:
-        """What the proof is for."""
-        return self._asked.context
+        """The context of the proof."""
+        return self._answered.context
 
     async def attestation(
         self,
@@ -153,14 +160,16 @@ class AsyncHandle:
         timeout: float | None = None,
         unsafe_skip_inputs: bool = False,
     ) -> VerifiedAttestation:
-        """Wait for the attestation and verify it here, in a thread; see `Handle.attestation`."""
-        flow = attesting(self._asked, verifier, policy, unsafe_skip_inputs=unsafe_skip_inputs, seconds=timeout)
+        """Wait for the attestation and verify it in a thread; see `Handle.attestation`."""
+        flow = verified_attestation(
+            self._answered, verifier, policy, unsafe_skip_inputs=unsafe_skip_inputs, seconds=timeout
+        )
         return await self._client._run(flow)
 
     async def state(self) -> Progress:
-        """How far it is; raises CallError."""
+        """The current state; raises CallError."""
         return await self._client.state(self.operation)
 
     async def cancel(self) -> None:
-        """Cancel it; without effect if it is done. Raises CallError."""
+        """Cancel the proof; no effect if it is done. Raises CallError."""
         await self._client.cancel(self.operation)

@@ -1,4 +1,4 @@
-"""Where a server is, and how a caller proves who they are."""
+"""The address of a server, and the caller's credentials."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MAX_BYTES = 64 << 20
 _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_BYTES),
     ("grpc.max_send_message_length", -1),
-    ("grpc.keepalive_time_ms", 30_000),  # a long wait goes through boxes that forget quiet connections
+    ("grpc.keepalive_time_ms", 30_000),  # keeps idle connections alive through middleboxes during long waits
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
 
 
 class Options(TypedDict, total=False):
-    """All of a `Connection` but the target."""
+    """The fields of a `Connection` except the target."""
 
     token: str | None
     tls: bool
@@ -40,16 +40,16 @@ class Connection:
 
     Args:
         target: `host:port` or `unix:/path`.
-        token: bearer token; never sent in the clear to another machine, unless `insecure_send_token` is said.
-        tls: encrypt, and trust the authorities of the system; implied by the next three.
-        root_certificates: PEM of the authorities to trust instead.
-        private_key: PEM, for mutual TLS; goes with the certificate chain.
+        token: bearer token; not sent to another machine without TLS unless `insecure_send_token` is set.
+        tls: use TLS with the CAs of the system; implied by the next three.
+        root_certificates: PEM of the CAs to trust instead.
+        private_key: PEM, for mutual TLS; needs the certificate chain.
         certificate_chain: PEM.
-        insecure_send_token: send the token in the clear.
+        insecure_send_token: send the token without TLS.
 
     Raises:
-        InputError: the target is a URL or has no port, a token would go in the clear, or key and chain do not come
-            together.
+        InputError: the target is a URL or has no port, a token would be sent without TLS, or only one of private key
+            and certificate chain is given.
     """
 
     target: str
@@ -65,23 +65,23 @@ class Connection:
             raise InputError("A private key and its certificate chain belong together.")
         if self.token and not (self.encrypted or self.insecure_send_token or is_local(self.target)):
             raise InputError(
-                f"The token would be sent in the clear to {self.target}.", "Use TLS, or say insecure_send_token."
+                f"The token would be sent without TLS to {self.target}.", "Use TLS, or set insecure_send_token."
             )
-        if ":" not in self.target or self.target.startswith(("http:", "https:")):  # gRPC would look elsewhere
-            raise InputError(f"{self.target!r:.120} is no address of a server.", "Write host:port or unix:/path.")
+        if ":" not in self.target or self.target.startswith(("http:", "https:")):  # gRPC would resolve them differently
+            raise InputError(f"{self.target!r:.120} is not a server address.", "Write host:port or unix:/path.")
 
     @property
     def encrypted(self) -> bool:
-        """Whether the connection is over TLS."""
+        """Whether the connection uses TLS."""
         return self.tls or self.root_certificates is not None or self.private_key is not None
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with every call."""
+        """The metadata of every call."""
         return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
     def channel(self) -> grpc.Channel:
-        """A channel for threads."""
+        """A blocking channel."""
         if self.encrypted:
             return grpc.secure_channel(self.target, self._credentials(), _OPTIONS)
         return grpc.insecure_channel(self.target, _OPTIONS)
@@ -100,7 +100,7 @@ class Connection:
 
 
 def is_local(target: str) -> bool:
-    """Whether a target is on this machine for certain."""
+    """Whether a target is certainly on this machine."""
     if target.startswith("unix:"):
         return True
     match = _HOST.fullmatch(target)

@@ -1,4 +1,4 @@
-"""What a client tells its caller; see `zkinfer.circuits.errors` for the tree that these hang from."""
+"""Errors of the client; `zkinfer.circuits.errors` has the root of the tree."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class ClientError(ZkinferError):
-    """A server could not be used, or did not do what was asked."""
+    """The server could not be reached, or did not do what was requested."""
 
 
 class CallError(ClientError):
-    """A call ended without an answer.
+    """A call failed.
 
     Args:
-        cause: what the server says, or the connection.
-        cure: where the server could not say one.
-        code: of gRPC, `NOT_FOUND`.
-        reason: the server's stable name of the error, `UNKNOWN_OPERATION`; empty where it gave none.
-        retry_after: seconds in which trying again may help, if the server says so.
-        request_id: by which the server's log knows the call.
+        cause: the message of the server, or of the connection.
+        cure: for connection errors only; the server's message includes its cure.
+        code: the gRPC status code, `NOT_FOUND`.
+        reason: the server's stable name of the error, `UNKNOWN_OPERATION`; empty if there is none.
+        retry_after: seconds after which a retry may help, if the server says so.
+        request_id: identifies the call in the server's log.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class CallError(ClientError):
 
 
 class ProofFailedError(ClientError):
-    """There will be no proof: it failed, was cancelled, or its request expired; `reason` says which."""
+    """The proof failed, was cancelled, or its request expired; `reason` says which."""
 
     def __init__(self, cause: str, *, code: str, reason: str) -> None:
         super().__init__(cause)
@@ -56,24 +56,24 @@ class ProofFailedError(ClientError):
 
 
 class StillProvingError(ClientError):
-    """The time that the caller gave is over and the proof is not there yet; asking again goes on waiting."""
+    """The timeout has passed before the proof was done; call again to continue waiting."""
 
 
 class UnprovenAnswerError(RefusedError):
-    """The attestation holds, but is about another answer than the one that was given."""
+    """The attestation is valid, but about another answer than the server's."""
 
 
 _DETAILS = "grpc-status-details-bin"
 _WITHOUT_SERVER = {
-    "UNAVAILABLE": ("The server cannot be reached", "Check the address, whether it runs, and whether it wants TLS."),
-    "DEADLINE_EXCEEDED": ("The server did not answer in time", "Try again, with more time."),
+    "UNAVAILABLE": ("The server cannot be reached", "Check the address, whether it runs, and whether it requires TLS."),
+    "DEADLINE_EXCEEDED": ("The server did not respond in time", "Retry with a longer timeout."),
 }
 
 
 def call_error(err: grpc.RpcError) -> CallError:
-    """What a failed call means, with the details that the server gave."""
-    failed: Any = err  # both kinds of channel raise what is an error and a call in one
-    code, said = failed.code().name, failed.details() or ""
+    """The error of a failed call, with the details that the server sent."""
+    failed: Any = err  # both kinds of channel raise an object that is error and call in one
+    code, message = failed.code().name, failed.details() or ""
     status = _status(failed)
     info, retry, request = (
         _detail(status, kind)
@@ -81,7 +81,7 @@ def call_error(err: grpc.RpcError) -> CallError:
     )
     known = _WITHOUT_SERVER.get(code) if info is None else None
     return CallError(
-        f"{known[0]}: {said}." if known else said or f"The call ended with {code}.",
+        f"{known[0]}: {message}." if known else message or f"The call ended with {code}.",
         known[1] if known else "",
         code=code,
         reason=info.reason if info else "",
@@ -96,7 +96,7 @@ def _status(failed: Any) -> Any:  # noqa: ANN401 - of grpc, untyped
 
 
 def _detail(status: Any, kind: type[Any]) -> Any:  # noqa: ANN401
-    """The detail of a kind; None where there is none."""
+    """The detail of this type; None if there is none."""
     for packed in status.details:
         detail = kind()
         if packed.Unpack(detail):

@@ -1,4 +1,4 @@
-"""The flows of a client: ask, follow, fetch, verify."""
+"""The flows of a client: create a proof, wait for its operation, download and verify the attestation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.tensor_files import conform
 from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
-from zkinfer.client.steps import Download, Exchange, Flow, Patience, Work
+from zkinfer.client.steps import Backoff, Flow, StreamCall, UnaryCall, Work
 from zkinfer.client.tensors import array_of, messages_of
-from zkinfer.client.values import Asked, Progress, VerifiedAttestation, progress_of
+from zkinfer.client.values import AnsweredRequest, Progress, VerifiedAttestation, progress_of
 from zkinfer.v1 import proofs_pb2, values_pb2
 from zkinfer.verifier import MAX_BYTES, AllOf, Attestation, ContextIs, InputMismatchError, PolicyRefusedError
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from zkinfer.verifier import Policy, VerifiedInference, Verifier
 
 
-def verified(
-    data: bytes, asked: Asked, verifier: Verifier, policy: Policy, *, unsafe_skip_inputs: bool
+def verify_answer(
+    data: bytes, answered: AnsweredRequest, verifier: Verifier, policy: Policy, *, unsafe_skip_inputs: bool
 ) -> VerifiedInference:
     """Verify an attestation offline and compare it with the request and the answer.
 
     1. everything that `Verifier.verify` checks, under the caller's policy
-    2. the context is the one that was asked for, in all five fields
-    3. the inputs are the ones that were sent, unless the caller skips that, as with a circuit that keeps them private
-    4. the outputs are the ones that were answered, in the model's own datatypes
+    2. the context is the requested one, in all five fields
+    3. the inputs are those that were sent, unless the caller skips this for a circuit with private inputs
+    4. the outputs are those of the answer, in the model's datatypes
 
     Raises:
-        RefusedError: one of these does not hold.
-        ZkinferError: there is no verdict; see `Verifier.verify`.
+        RefusedError: a check failed.
+        ZkinferError: there is no verdict, as `Verifier.verify`.
     """
-    context = asked.context
+    context = answered.context
     purpose = ContextIs(
         chain_id=context.chain_id,
         consumer=context.consumer,
@@ -48,34 +48,36 @@ def verified(
         requester=context.requester,
     )
     claim = Attestation.from_bytes(data)
-    expected = None if unsafe_skip_inputs else _in_the_shapes_claimed(asked.inputs, claim)
+    expected = None if unsafe_skip_inputs else _in_claimed_shapes(answered.inputs, claim)
     inference = verifier.verify(data, AllOf(policy, purpose), expected_inputs=expected)
     if inference.context != context:
-        raise PolicyRefusedError("The proof was made for another request than the one that was sent.")
-    _same_outputs(claim, inference.outputs, asked.outputs)
+        raise PolicyRefusedError("The proof was made for another request than this one.")
+    _require_same_outputs(claim, inference.outputs, answered.outputs)
     return inference
 
 
-def _in_the_shapes_claimed(inputs: Arrays, claim: Attestation) -> Arrays:
-    """Servers take a flat array, or one without a leading 1; the verifier compares exact shapes, and checks them."""
+def _in_claimed_shapes(inputs: Arrays, claim: Attestation) -> Arrays:
+    """The inputs in their exact shapes, which the verifier compares; servers also accept flat arrays."""
     specs = {spec.name: spec for spec in claim.predicate.inputs}
     try:
         return {name: conform(array, specs[name]) if name in specs else array for name, array in inputs.items()}
     except DataError as err:
-        raise InputMismatchError(f"The proof is about other inputs than those that were sent. {err.cause}") from err
+        raise InputMismatchError(f"The proof is about other inputs than those of this request. {err.cause}") from err
 
 
-def _same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) -> None:
-    dtypes = {spec.name: spec.dtype for spec in claim.predicate.outputs}  # compared with the circuit in step 4
+def _require_same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) -> None:
+    dtypes = {
+        spec.name: spec.dtype for spec in claim.predicate.outputs
+    }  # the verifier compared them with the circuit in its step 4
     given = {name: array.dtype.name for name, array in answered.items()}
     if given != dtypes:
-        raise UnprovenAnswerError("The proof is about other outputs than those that were answered.")
+        raise UnprovenAnswerError("The proof is about other outputs than those of the answer.")
     for name, array in answered.items():
         with np.errstate(over="ignore"):
             wanted = proven[name].astype(array.dtype)
         if not np.array_equal(wanted, array):
             raise UnprovenAnswerError(
-                f"The proof is about another value of the output {name!r} than the one that was answered.",
+                f"The proof is about another value of the output {name!r} than the answer.",
                 "Do not rely on the answer.",
             )
 
@@ -83,13 +85,13 @@ def _same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) -> None:
 _OPERATIONS, _PROOFS = "/google.longrunning.Operations/", "/zkinfer.v1.Proofs/"
 _ONE_WAIT = 60.0
 _ONE_CALL = 30.0
-_MARGIN = 10.0  # for the answer to come back, also when the time has just passed
+_MARGIN = 10.0  # for the response to arrive after the server-side timeout
 
 
-def asking(
+def create_proof(
     model: str, inputs: Arrays, *, version: str, context: Context, request_id: str, seconds: float | None
-) -> Flow[Asked]:
-    """Have an inference answered. Trying again is safe: the request id makes it the same request."""
+) -> Flow[AnsweredRequest]:
+    """Request an inference and its proof. Retries are safe because the request id is an idempotency key."""
     request = proofs_pb2.CreateProofRequest(
         model=model,
         version=version,
@@ -97,42 +99,44 @@ def asking(
         context=_context_message(context),
         request_id=request_id,
     )
-    patience = Patience(seconds)
-    answer = yield from _patiently(
-        Exchange(_PROOFS + "CreateProof", request, proofs_pb2.CreateProofResponse, seconds), patience
+    backoff = Backoff(seconds)
+    answer = yield from _with_retries(
+        UnaryCall(_PROOFS + "CreateProof", request, proofs_pb2.CreateProofResponse, seconds), backoff
     )
     outputs = {tensor.name: array_of(tensor) for tensor in answer.outputs}
-    return Asked(answer.operation.name, dict(inputs), outputs, context)
+    return AnsweredRequest(answer.operation.name, dict(inputs), outputs, context)
 
 
-def looking(operation: str) -> Flow[Progress]:
-    """How far a proof is now."""
+def get_operation(operation: str) -> Flow[Progress]:
+    """The current state of a proof."""
     request = operations_pb2.GetOperationRequest(name=operation)
-    found = yield Exchange(_OPERATIONS + "GetOperation", request, operations_pb2.Operation, _ONE_CALL)
+    found = yield UnaryCall(_OPERATIONS + "GetOperation", request, operations_pb2.Operation, _ONE_CALL)
     return progress_of(found)
 
 
-def cancelling(operation: str) -> Flow[None]:
-    """Cancel a proof; without effect on one that is done."""
+def cancel_operation(operation: str) -> Flow[None]:
+    """Cancel a proof; no effect if it is done."""
     request = operations_pb2.CancelOperationRequest(name=operation)
-    yield Exchange(_OPERATIONS + "CancelOperation", request, Empty, _ONE_CALL)
+    yield UnaryCall(_OPERATIONS + "CancelOperation", request, Empty, _ONE_CALL)
 
 
-def deleting(operation: str) -> Flow[None]:
-    """Have a proof that is done forgotten."""
+def delete_operation(operation: str) -> Flow[None]:
+    """Delete a finished proof."""
     request = operations_pb2.DeleteOperationRequest(name=operation)
-    yield Exchange(_OPERATIONS + "DeleteOperation", request, Empty, _ONE_CALL)
+    yield UnaryCall(_OPERATIONS + "DeleteOperation", request, Empty, _ONE_CALL)
 
 
-def listing(filter_: str, most: int) -> Flow[list[Progress]]:
-    """Proofs of the caller, newest first."""
+def list_operations(filter_: str, most: int) -> Flow[list[Progress]]:
+    """The caller's proofs, newest first."""
     found: list[Progress] = []
     token = ""
     while len(found) < most:
         request = operations_pb2.ListOperationsRequest(
             filter=filter_, page_size=min(most - len(found), 100), page_token=token
         )
-        page = yield Exchange(_OPERATIONS + "ListOperations", request, operations_pb2.ListOperationsResponse, _ONE_CALL)
+        page = yield UnaryCall(
+            _OPERATIONS + "ListOperations", request, operations_pb2.ListOperationsResponse, _ONE_CALL
+        )
         found += [progress_of(operation) for operation in page.operations]
         token = page.next_page_token
         if not token:
@@ -140,68 +144,70 @@ def listing(filter_: str, most: int) -> Flow[list[Progress]]:
     return found[:most]
 
 
-def waiting(operation: str, patience: Patience) -> Flow[Any]:
-    """The operation when it is done, however often the connection breaks meanwhile.
+def wait_operation(operation: str, backoff: Backoff) -> Flow[Any]:
+    """Wait until an operation is done, across broken connections.
 
     Raises:
-        StillProvingError: the patience is over.
-        CallError: the server refuses.
+        StillProvingError: the deadline has passed.
+        CallError: the server rejects the call.
     """
     while True:
-        seconds = patience.bounded(_ONE_WAIT)
+        seconds = backoff.capped(_ONE_WAIT)
         request = operations_pb2.WaitOperationRequest(name=operation, timeout=_duration(seconds))
-        call = Exchange(_OPERATIONS + "WaitOperation", request, operations_pb2.Operation, seconds + _MARGIN)
-        found = yield from _patiently(call, patience)
+        call = UnaryCall(_OPERATIONS + "WaitOperation", request, operations_pb2.Operation, seconds + _MARGIN)
+        found = yield from _with_retries(call, backoff)
         if found.done:
             return found
-        if patience.over:
+        if backoff.expired:
             raise StillProvingError(
-                f"The proof is {progress_of(found).state} and not done in time.", "Wait longer, or ask again later."
+                f"The proof is {progress_of(found).state} and was not done in time.", "Wait longer, or retry later."
             )
-        yield patience.pause()
+        yield backoff.pause()
 
 
-def attesting(
-    asked: Asked, verifier: Verifier, policy: Policy, *, unsafe_skip_inputs: bool, seconds: float | None
+def verified_attestation(
+    answered: AnsweredRequest, verifier: Verifier, policy: Policy, *, unsafe_skip_inputs: bool, seconds: float | None
 ) -> Flow[VerifiedAttestation]:
-    """The attestation of an answer, verified here.
+    """Wait for the attestation of an answer, download and verify it.
 
     Raises:
-        ProofFailedError: there will be none.
-        StillProvingError: not in time.
-        RefusedError: it does not hold, or is about something else.
-        CallError: the server refuses.
+        ProofFailedError: the proof failed, was cancelled or has expired.
+        StillProvingError: the deadline has passed.
+        RefusedError: the attestation is invalid, or about another request or answer.
+        CallError: the server rejects the call.
     """
-    patience = Patience(seconds)
-    done = yield from waiting(asked.operation, patience)
+    backoff = Backoff(seconds)
+    done = yield from wait_operation(answered.operation, backoff)
     if done.HasField("error"):
         raise _failure(done)
-    data = yield from _fetching(asked.operation, patience)
-    inference = yield Work(lambda: verified(data, asked, verifier, policy, unsafe_skip_inputs=unsafe_skip_inputs))
+    data = yield from _download(answered.operation, backoff)
+    inference = yield Work(
+        lambda: verify_answer(data, answered, verifier, policy, unsafe_skip_inputs=unsafe_skip_inputs)
+    )
     return VerifiedAttestation(data, inference)
 
 
-def _fetching(operation: str, patience: Patience) -> Flow[bytes]:
-    """The attestation's bytes; a broken download goes on where it broke."""
-    pieces = _Pieces()
-    while not pieces.complete:
-        request = proofs_pb2.GetAttestationRequest(operation=operation, offset=len(pieces.data))
+def _download(operation: str, backoff: Backoff) -> Flow[bytes]:
+    """The attestation's bytes; an interrupted download resumes at its offset."""
+    chunks = _Chunks()
+    while not chunks.complete:
+        request = proofs_pb2.GetAttestationRequest(operation=operation, offset=len(chunks.data))
         answer = proofs_pb2.GetAttestationResponse
-        seconds = max(_MARGIN, patience.bounded(_ONE_WAIT))
+        seconds = max(_MARGIN, backoff.capped(_ONE_WAIT))
         try:
-            yield Download(_PROOFS + "GetAttestation", request, answer, pieces.take, seconds)
+            yield StreamCall(_PROOFS + "GetAttestation", request, answer, chunks.take, seconds)
         except CallError as err:
-            if not _may_pass(err) or patience.over:
+            if not _is_retryable(err) or backoff.expired:
                 raise
-            yield patience.pause(err.retry_after)
+            yield backoff.pause(err.retry_after)
         else:
-            if not pieces.complete:
-                raise ClientError("The server ended the attestation before its end.", "Ask again.")
-    return pieces.checked()
+            if not chunks.complete:
+                raise ClientError("The server ended the stream before the end of the attestation.", "Retry.")
+    return chunks.checked()
 
 
-class _Pieces:
-    """What has come of an attestation."""
+class _Chunks:
+    """The received part of an attestation."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -210,42 +216,42 @@ class _Pieces:
 
     @property
     def complete(self) -> bool:
-        """Whether all of it has come."""
+        """Whether all of it was received."""
         return len(self.data) == self._size
 
-    def take(self, piece: proofs_pb2.GetAttestationResponse) -> None:
-        """Add a piece; raises ClientError for one that cannot follow."""
-        known = self._size < 0 or (self._digest, self._size) == (piece.digest, piece.size)
-        fits = piece.offset == len(self.data) and 0 < len(piece.data) <= piece.size - piece.offset
-        if not (known and fits and piece.size <= MAX_BYTES):
-            raise ClientError("The server sends pieces that do not fit together, or more than an attestation can have.")
-        self._digest, self._size = piece.digest, piece.size
-        self.data += piece.data
+    def take(self, chunk: proofs_pb2.GetAttestationResponse) -> None:
+        """Append a chunk; raises ClientError if it does not continue the earlier ones."""
+        known = self._size < 0 or (self._digest, self._size) == (chunk.digest, chunk.size)
+        fits = chunk.offset == len(self.data) and 0 < len(chunk.data) <= chunk.size - chunk.offset
+        if not (known and fits and chunk.size <= MAX_BYTES):
+            raise ClientError("The server sent inconsistent chunks, or more than an attestation can have.")
+        self._digest, self._size = chunk.digest, chunk.size
+        self.data += chunk.data
 
     def checked(self) -> bytes:
-        """All of it; raises ClientError where it was damaged on the way."""
+        """The whole attestation; raises ClientError if its digest differs."""
         data = bytes(self.data)
         if str(sha256(data)) != self._digest:
-            raise ClientError("The attestation was damaged on its way.", "Ask again.")
+            raise ClientError("The attestation was damaged in transit.", "Retry.")
         return data
 
 
-def _patiently(call: Exchange, patience: Patience) -> Flow[Any]:
-    """One call, again where that may help and there is time."""
+def _with_retries(call: UnaryCall, backoff: Backoff) -> Flow[Any]:
+    """Make a call, with retries until the deadline."""
     while True:
         try:
             answer = yield call
         except CallError as err:
-            if not _may_pass(err) or patience.over:
+            if not _is_retryable(err) or backoff.expired:
                 raise
-            yield patience.pause(err.retry_after)
+            yield backoff.pause(err.retry_after)
         else:
-            patience.refresh()
+            backoff.reset()
             return answer
 
 
-def _may_pass(err: CallError) -> bool:
-    """Whether the same call may succeed later: no server, no answer, or one that says so."""
+def _is_retryable(err: CallError) -> bool:
+    """Whether a retry may succeed: the server is unreachable or slow, or says when to retry."""
     return err.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") or err.retry_after is not None
 
 

@@ -1,7 +1,7 @@
-"""What a client does, step by step, without doing it: a driver makes the calls, with threads or with an event loop.
+"""The protocol without I/O: steps that a driver executes, with threads or with an event loop.
 
-A *flow* is a generator that yields steps and is sent what came of them; an error is thrown into it as `CallError`.
-So the order of calls, the patience and the checks are written once.
+A *flow* is a generator that yields steps and receives their results; a failed call is thrown into it as `CallError`.
+So the order of calls, the retries and the checks are written once for both clients.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One call with one answer, of the kind `answer`."""
+class UnaryCall:
+    """A call with one response of the type `answer`."""
 
     method: str
     request: Message
@@ -27,8 +27,8 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
-    """One call with a stream of answers; each is kept as it comes, so that what came before an error is not lost."""
+class StreamCall:
+    """A call with a response stream; `take` gets each response as it arrives, so none is lost on an error."""
 
     method: str
     request: Message
@@ -39,34 +39,34 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing, for so many seconds."""
+    """A pause in seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Something that takes the processor for a while."""
+    """CPU-bound work."""
 
     do: Callable[[], Any]
 
 
 ResultT = TypeVar("ResultT")
-Step = Exchange | Download | Pause | Work
+Step = UnaryCall | StreamCall | Pause | Work
 Flow = Generator[Step, Any, ResultT]
 
 
 @dataclass(slots=True)
-class Patience:
-    """How long to go on, and how long to pause between two tries: each time about twice as long, up to a bound.
+class Backoff:
+    """A deadline and exponential backoff with jitter between attempts.
 
     Args:
-        seconds: None for ever.
-        longest: pause.
+        seconds: until the deadline; None for none.
+        max_pause: the longest pause, in seconds.
     """
 
     seconds: float | None
-    longest: float = 5.0
+    max_pause: float = 5.0
     _pause: float = 0.1
     _end: float = field(init=False)
 
@@ -75,24 +75,24 @@ class Patience:
 
     @property
     def left(self) -> float:
-        """Seconds until it ends; infinite for ever."""
+        """Seconds until the deadline; infinite without one."""
         return max(0.0, self._end - time.monotonic())
 
     @property
-    def over(self) -> bool:
-        """Whether the time has passed."""
+    def expired(self) -> bool:
+        """Whether the deadline has passed."""
         return time.monotonic() >= self._end
 
-    def bounded(self, seconds: float) -> float:
-        """So long, but not beyond the end."""
+    def capped(self, seconds: float) -> float:
+        """The given seconds, but not beyond the deadline."""
         return min(seconds, self.left)
 
     def pause(self, at_least: float | None = None) -> Pause:
-        """The next pause; differs between clients, so that they do not come back all at once."""
-        self._pause = min(self.longest, self._pause * 2)
-        wished = max(self._pause * random.uniform(0.5, 1.0), at_least or 0.0)  # noqa: S311 - no secret
-        return Pause(self.bounded(wished))
+        """The next pause, with jitter so that clients do not retry in step."""
+        self._pause = min(self.max_pause, self._pause * 2)
+        seconds = max(self._pause * random.uniform(0.5, 1.0), at_least or 0.0)  # noqa: S311 - no secret
+        return Pause(self.capped(seconds))
 
-    def refresh(self) -> None:
-        """It went well: begin with short pauses again."""
+    def reset(self) -> None:
+        """Start with short pauses again, after a successful call."""
         self._pause = 0.1

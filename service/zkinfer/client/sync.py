@@ -1,4 +1,4 @@
-"""The client for threads."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import grpc
 
 from zkinfer.client.connection import Connection
 from zkinfer.client.errors import CallError, call_error
-from zkinfer.client.protocol import asking, attesting, cancelling, deleting, listing, looking
-from zkinfer.client.steps import Download, Exchange, Pause
-from zkinfer.client.values import Inference, made_request
+from zkinfer.client.protocol import (
+    cancel_operation,
+    create_proof,
+    delete_operation,
+    get_operation,
+    list_operations,
+    verified_attestation,
+)
+from zkinfer.client.steps import Pause, StreamCall, UnaryCall
+from zkinfer.client.values import Inference, complete_request
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,18 +26,18 @@ if TYPE_CHECKING:
     from zkinfer.circuits.context import Context
     from zkinfer.client.connection import Options
     from zkinfer.client.steps import Flow, Step
-    from zkinfer.client.values import Arrays, Asked, Progress, VerifiedAttestation
+    from zkinfer.client.values import AnsweredRequest, Arrays, Progress, VerifiedAttestation
     from zkinfer.verifier import Policy, Verifier
 
 ResultT = TypeVar("ResultT")
 
 
 class Client:
-    """Calls a server. Threads may share it; close it, or use it in a `with` statement.
+    """A client of one server, safe to share between threads; close it, or use it in a `with` statement.
 
     Args:
         target: `host:port` or `unix:/path`.
-        options: token, TLS and such; see `Connection`.
+        options: token, TLS and others; see `Connection`.
     """
 
     def __init__(self, target: str, **options: Unpack[Options]) -> None:
@@ -47,45 +54,47 @@ class Client:
         request_id: str | None = None,
         timeout: float | None = 60.0,
     ) -> Inference[Handle]:
-        """Have an inference answered, and its proof begun.
+        """Request an inference and its proof.
 
         Args:
             model: name in the server's repository.
-            inputs: arrays by name, all that the model takes.
+            inputs: arrays for all inputs of the model, by name.
             version: of the model; empty for the newest.
-            context: what the proof is for; None for an offline one with a fresh request id.
-            request_id: idempotency key: the same call with the same key and context is the same request, in another
-                process and after days too. None takes the context's request id.
-            timeout: seconds to go on trying while the server cannot be reached or is full; None for ever.
+            context: of the proof; None for an offline context with a random request id.
+            request_id: idempotency key: calls with the same key and context are the same request, also from another
+                process or days later. None uses the context's request id.
+            timeout: seconds for retries while the server is unreachable or full; None for no limit.
 
         Raises:
-            CallError: the server refuses, or cannot be reached in time.
-            DataError: an array that cannot be sent.
+            CallError: the server rejects the call, or cannot be reached in time.
+            DataError: an array cannot be sent.
         """
-        context, key = made_request(context, request_id)
-        asked = self._run(asking(model, inputs, version=version, context=context, request_id=key, seconds=timeout))
-        return Inference(asked.outputs, Handle(self, asked))
+        context, key = complete_request(context, request_id)
+        answered = self._run(
+            create_proof(model, inputs, version=version, context=context, request_id=key, seconds=timeout)
+        )
+        return Inference(answered.outputs, Handle(self, answered))
 
     def state(self, operation: str) -> Progress:
-        """How far a proof is; raises CallError."""
-        return self._run(looking(operation))
+        """The current state of a proof; raises CallError."""
+        return self._run(get_operation(operation))
 
     def list(self, filter_: str = "", *, most: int = 100) -> list[Progress]:
         """The caller's proofs, newest first; raises CallError.
 
         Args:
             filter_: `state = QUEUED`, `done = true`, `model = "name"`, joined with AND; empty for all.
-            most: of them.
+            most: maximum number of proofs.
         """
-        return self._run(listing(filter_, most))
+        return self._run(list_operations(filter_, most))
 
     def cancel(self, operation: str) -> None:
-        """Cancel a proof; without effect on one that is done. Raises CallError."""
-        self._run(cancelling(operation))
+        """Cancel a proof; no effect if it is done. Raises CallError."""
+        self._run(cancel_operation(operation))
 
     def delete(self, operation: str) -> None:
-        """Have a proof that is done forgotten, with its attestation; raises CallError."""
-        self._run(deleting(operation))
+        """Delete a finished proof and its attestation; raises CallError."""
+        self._run(delete_operation(operation))
 
     def close(self) -> None:
         """Close the connection."""
@@ -100,7 +109,7 @@ class Client:
         self.close()
 
     def _run(self, flow: Flow[ResultT]) -> ResultT:
-        """Take each step of a flow and tell it what came of it."""
+        """Execute the steps of a flow and send it their results."""
         result: Any = None
         error: CallError | None = None
         while True:
@@ -111,20 +120,20 @@ class Client:
                 return value
             result = error = None
             try:
-                result = self._take(step)
+                result = self._execute(step)
             except CallError as err:
                 error = err
 
-    def _take(self, step: Step) -> Any:  # noqa: ANN401 - the flow knows
-        if isinstance(step, Exchange):
-            return self._exchange(step)
-        if isinstance(step, Download):
-            return self._download(step)
+    def _execute(self, step: Step) -> Any:  # noqa: ANN401 - depends on the step
+        if isinstance(step, UnaryCall):
+            return self._unary_call(step)
+        if isinstance(step, StreamCall):
+            return self._stream_call(step)
         if isinstance(step, Pause):
             return time.sleep(step.seconds)
         return step.do()
 
-    def _exchange(self, step: Exchange) -> Any:  # noqa: ANN401
+    def _unary_call(self, step: UnaryCall) -> Any:  # noqa: ANN401
         call = self._channel.unary_unary(
             step.method,
             request_serializer=type(step.request).SerializeToString,
@@ -135,66 +144,68 @@ class Client:
         except grpc.RpcError as err:
             raise call_error(err) from err
 
-    def _download(self, step: Download) -> None:
+    def _stream_call(self, step: StreamCall) -> None:
         call = self._channel.unary_stream(
             step.method,
             request_serializer=type(step.request).SerializeToString,
             response_deserializer=step.answer.FromString,
         )
-        pieces = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
+        chunks = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
         try:
-            for piece in pieces:
-                step.take(piece)
+            for chunk in chunks:
+                step.take(chunk)
         except grpc.RpcError as err:
             raise call_error(err) from err
         finally:
-            pieces.cancel()
+            chunks.cancel()
 
 
 class Handle:
-    """The proof of one answer, while it is made and after."""
+    """The proof of one answer."""
 
-    def __init__(self, client: Client, asked: Asked) -> None:
+    def __init__(self, client: Client, answered: AnsweredRequest) -> None:
         self._client = client
-        self._asked = asked
+        self._answered = answered
 
     @property
     def operation(self) -> str:
-        """Its name on the server: `operations/proofs/...`."""
-        return self._asked.operation
+        """The name of the operation: `operations/proofs/...`."""
+        return self._answered.operation
 
     @property
     def context(self) -> Context:
-        """What the proof is for."""
-        return self._asked.context
+        """The context of the proof."""
+        return self._answered.context
 
     def attestation(
         self, verifier: Verifier, policy: Policy, *, timeout: float | None = None, unsafe_skip_inputs: bool = False
     ) -> VerifiedAttestation:
-        """Wait for the attestation and verify it here; nothing unverified is ever returned.
+        """Wait for the attestation and verify it locally; an unverified attestation is never returned.
 
-        Beside what verifier and policy demand, it must be about the inputs that were sent, the outputs that were
-        answered and the context that was asked for. A connection that breaks meanwhile is made again.
+        Besides the requirements of verifier and policy, it must be about the inputs that were sent, the outputs of the
+        answer, and the requested context. Broken connections are retried.
 
         Args:
             verifier: with your own copy of the model.
-            policy: what you require: best, that the model id is the one you know.
-            timeout: seconds; None for as long as it takes.
-            unsafe_skip_inputs: do not compare the inputs; for circuits that keep them private, which nobody can.
+            policy: your requirements; at best `ModelIs` with the model id that you know.
+            timeout: seconds; None for no limit.
+            unsafe_skip_inputs: do not compare the inputs; needed for circuits with private inputs.
 
         Raises:
-            ProofFailedError: there will be none.
-            StillProvingError: not in time; ask again.
-            RefusedError: it does not hold, or is about something else.
-            CallError: the server refuses, or cannot be reached in time.
+            ProofFailedError: the proof failed, was cancelled or has expired.
+            StillProvingError: the timeout has passed; call again to continue waiting.
+            RefusedError: the attestation is invalid, or about another request or answer.
+            CallError: the server rejects the call, or cannot be reached in time.
         """
-        flow = attesting(self._asked, verifier, policy, unsafe_skip_inputs=unsafe_skip_inputs, seconds=timeout)
+        flow = verified_attestation(
+            self._answered, verifier, policy, unsafe_skip_inputs=unsafe_skip_inputs, seconds=timeout
+        )
         return self._client._run(flow)
 
     def state(self) -> Progress:
-        """How far it is; raises CallError."""
+        """The current state; raises CallError."""
         return self._client.state(self.operation)
 
     def cancel(self) -> None:
-        """Cancel it; without effect if it is done. Raises CallError."""
+        """Cancel the proof; no effect if it is done. Raises CallError."""
         self._client.cancel(self.operation)

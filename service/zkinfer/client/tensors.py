@@ -1,4 +1,4 @@
-"""Arrays on the wire of zkinfer.v1: a name, a datatype, a shape and little-endian bytes."""
+"""Arrays as messages of zkinfer.v1: name, datatype, shape and little-endian bytes."""
 
 from __future__ import annotations
 
@@ -36,34 +36,34 @@ _NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 
 
 def datatype_of(dtype: str) -> str:
-    """The protocol's name of one of numpy's types; raises DataError for one that it has not."""
+    """The protocol's name of a numpy type; raises DataError if it is not supported."""
     found = _NAMES.get(np.dtype(dtype))
     if found is None:
-        raise DataError(f"Arrays of {dtype} cannot be sent.", f"Known are {', '.join(DTYPES)}.")
+        raise DataError(f"Arrays of {dtype} cannot be sent.", f"The datatypes are {', '.join(DTYPES)}.")
     return found
 
 
 def array_of(tensor: values_pb2.Tensor) -> Array:
-    """The array of a tensor, which cannot be written to.
+    """The read-only array of a tensor.
 
     Raises:
-        DataError: an unknown datatype, a shape out of bounds, or other bytes than it needs.
+        DataError: unknown datatype, shape out of range, or wrong number of bytes.
     """
     code = DTYPES.get(tensor.datatype)
     if code is None:
-        raise DataError(f"{tensor.datatype!r:.40} is no datatype.", f"Known are {', '.join(DTYPES)}.")
+        raise DataError(f"{tensor.datatype!r:.40} is not a datatype.", f"The datatypes are {', '.join(DTYPES)}.")
     if len(tensor.shape) > MAX_RANK or any(not 0 <= extent <= MAX_ELEMENTS for extent in tensor.shape):
-        raise DataError("The shape is out of bounds.", f"Up to {MAX_RANK} dimensions and {MAX_ELEMENTS:,} elements.")
+        raise DataError("The shape is out of range.", f"Use up to {MAX_RANK} dimensions and {MAX_ELEMENTS:,} elements.")
     wanted = math.prod(tensor.shape) * np.dtype(code).itemsize
     if len(tensor.data) != wanted:
         raise DataError(f"There are {len(tensor.data):,} bytes; shape and datatype need {wanted:,}.")
     if code == "?" and tensor.data.strip(b"\0\1"):
-        raise DataError("A BOOL is the byte 0 or 1.")
+        raise DataError("A BOOL must be the byte 0 or 1.")
     return np.frombuffer(tensor.data, dtype=code).reshape(tuple(tensor.shape))
 
 
 def messages_of(arrays: Mapping[str, Array]) -> list[values_pb2.Tensor]:
-    """Tensors for arrays by name; raises DataError for an array that cannot be sent."""
+    """The messages of arrays by name; raises DataError if an array cannot be sent."""
     return [_message(name, array) for name, array in arrays.items()]
 
 

@@ -1,4 +1,4 @@
-"""What a client hands out."""
+"""The values that a client returns: inferences, verified attestations, progress."""
 
 from __future__ import annotations
 
@@ -27,29 +27,28 @@ if TYPE_CHECKING:
 
 
 _WORD = re.compile(r"0x[0-9a-f]{64}")
-_LONGEST = 128
+_MAX_LENGTH = 128
 
 
-def made_request(context: Context | None, request_id: str | None) -> tuple[Context, str]:
-    """Context and idempotency key, complete.
+def complete_request(context: Context | None, request_id: str | None) -> tuple[Context, str]:
+    """Complete the context and the idempotency key of a request.
 
-    The caller must know the context to check the proof, so it is made here, never by the server.
+    The client needs the context to verify the proof, so it is made here, never by the server.
 
     Raises:
-        InputError: the key is empty, too long or not printable, or one without which the request would not be the
-            same when it is made again.
+        InputError: the key is empty, too long or not printable, or it needs a context to make a retry the same request.
     """
     if request_id is None:
         known = context or Context.offline()
         return known, known.request_id
-    if not (request_id.isascii() and request_id.isprintable() and 0 < len(request_id) <= _LONGEST):
-        raise InputError(f"A request id has 1 to {_LONGEST} printable ASCII characters.")
+    if not (request_id.isascii() and request_id.isprintable() and 0 < len(request_id) <= _MAX_LENGTH):
+        raise InputError(f"A request id must have 1 to {_MAX_LENGTH} printable ASCII characters.")
     if context is not None:
         return context, request_id
     if _WORD.fullmatch(request_id) is None:
         raise InputError(
-            "With a request id of your own words, the context must be given too.",
-            "A new one would be made at each call, and the second call would not be the same request.",
+            "A request id that is not 0x and 64 hex digits needs a context.",
+            "Otherwise each call would make a new context and be another request.",
         )
     return Context.model_validate({"requestId": request_id}), request_id
 
@@ -59,14 +58,14 @@ _STATE = "PROOF_STATE_"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """One inference that was answered: what its attestation must be about.
+class AnsweredRequest:
+    """An answered request, with which its attestation must agree.
 
     Args:
         operation: name of the operation that proves it.
-        inputs: that were sent.
-        outputs: that were answered.
-        context: that was asked for.
+        inputs: as sent.
+        outputs: as answered.
+        context: as requested.
     """
 
     operation: str
@@ -77,7 +76,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inference(Generic[HandleT]):
-    """An answer, and the handle of its proof. The answer is the server's word until the attestation was verified."""
+    """An answer and the handle of its proof. Do not rely on the answer before the attestation is verified."""
 
     outputs: Arrays
     handle: HandleT
@@ -85,44 +84,44 @@ class Inference(Generic[HandleT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerifiedAttestation:
-    """An attestation that was verified here, about what was sent and answered.
+    """An attestation that was verified locally and agrees with the request and the answer.
 
     Args:
-        data: the file's content, to keep or to hand on.
-        inference: what it proves.
+        data: the file's content.
+        inference: what the attestation proves.
     """
 
     data: bytes
     inference: VerifiedInference
 
     def save(self, path: Path) -> None:
-        """Write the file; raises InputError where there is one already, or it cannot be written."""
+        """Write the file; raises InputError if it exists or cannot be written."""
         refuse_existing(path)
         write_atomically(path, self.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a proof is; times are in UTC, None for unknown.
+    """The state of a proof; times are in UTC, None if unknown.
 
     Args:
-        operation: its name.
+        operation: name of the operation.
         state: QUEUED, PROVING, VERIFYING, SUCCEEDED, FAILED, CANCELLED or EXPIRED.
-        done: whether nothing more happens.
-        progress: from 0 to 1, of the present attempt.
-        queue_position: how many start before it, while it is queued; None where that was not asked.
-        attempt: the present or last one, from 1; 0 before the first.
-        cancel_requested: it will be cancelled soon.
-        model: name, and its version.
+        done: whether the state is final.
+        progress: from 0 to 1, of the current attempt.
+        queue_position: number of jobs ahead while it is queued; None if not reported.
+        attempt: the current or last one, from 1; 0 before the first.
+        cancel_requested: whether it is being cancelled.
+        model: name of the model.
         version: of the model.
-        model_id: as the server says.
+        model_id: unverified, from the server.
         request_id: the idempotency key.
-        created_at: when it was taken on.
-        started_at: when the last attempt began.
-        finished_at: when it ended.
-        estimated_end: a guess.
-        attestation_digest: of a proof that succeeded, as the server says.
-        error: why there is no proof.
+        created_at: when it was submitted.
+        started_at: when the last attempt started.
+        finished_at: when it became final.
+        estimated_end: an estimate.
+        attestation_digest: of a successful proof, unverified, from the server.
+        error: why the proof failed.
     """
 
     operation: str
@@ -145,7 +144,7 @@ class Progress:
 
 
 def progress_of(operation: Operation) -> Progress:
-    """Read an operation."""
+    """The progress of an operation."""
     found, proof = values_pb2.ProofMetadata(), values_pb2.Proof()
     operation.metadata.Unpack(found)
     operation.response.Unpack(proof)

@@ -1,4 +1,4 @@
-"""Where a server listens: `host:port`, `[address]:port` or `unix:/path`."""
+"""Listening addresses: `host:port`, `[address]:port` or `unix:/path`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place to listen; `port` is 0 for any that is free, and for a socket in the file system."""
+    """An address to listen at; `port` is 0 for any free port and for Unix sockets."""
 
     text: str
     host: str
@@ -27,12 +27,12 @@ class Address:
             return cls(text, "", 0)
         match = _HOST_PORT.fullmatch(text)
         if match is None or int(match["port"]) > 65_535:
-            raise SettingsError(f"{text!r:.120} is no address.", "Write host:port, [address]:port or unix:/path.")
+            raise SettingsError(f"{text!r:.120} is not an address.", "Write host:port, [address]:port or unix:/path.")
         return cls(text, match["six"] or match["host"], int(match["port"]))
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether it can be reached from this machine only."""
         if not self.host or self.host == "localhost":
             return True
         try:
@@ -41,5 +41,5 @@ class Address:
             return False
 
     def with_port(self, port: int) -> str:
-        """The same with the port that was found free."""
+        """The same address with the port that was bound."""
         return f"{self.text.rpartition(':')[0]}:{port}" if self.host else self.text

@@ -1,4 +1,4 @@
-"""Who calls: by bearer token, by the certificate of mutual TLS, or anybody where that was said."""
+"""Authentication: by bearer token, by client certificate, or anonymous if configured."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ OPEN_METHODS = frozenset(
         "/inference.GRPCInferenceService/ServerReady",
     }
 )
-"""What a load balancer asks; it has no token."""
+"""Health checks, which load balancers call without a token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """Tells who calls.
+class Authenticator:
+    """Identifies callers.
 
     Args:
-        tokens: the file of tokens.
-        certificates: whether every connection has shown a certificate of our own authority.
-        subjects: rights by common name; None takes every such certificate, with all rights. Where there are some,
-            a token lets nobody in whose certificate is not among them; it says more exactly who calls.
-        local: whether only this machine can call; then anybody may, as long as there never was a file of tokens.
-        anonymous: let in everybody who shows nothing.
+        tokens: the token file.
+        certificates: whether every connection has presented a certificate of the configured authority.
+        subjects: rights by common name; None accepts every such certificate, with all rights. If set, a certificate
+            must be among them even with a token; the token then determines the identity.
+        local: whether only this machine can call; then callers may be anonymous until a token file exists.
+        anonymous: accept callers without credentials.
     """
 
     tokens: TokenFile
@@ -47,15 +47,15 @@ class Gate:
     anonymous: bool = False
 
     def identify(self, metadata: Iterable[tuple[str, str | bytes]], names: Iterable[bytes]) -> Identity:
-        """Who calls.
+        """The identity of a caller.
 
         Args:
             metadata: of the call.
-            names: common names of the certificate that the connection showed.
+            names: common names of the certificate that the connection presented.
 
         Raises:
-            UnauthenticatedError: nobody that is known.
-            TokenFileError: see `TokenFile.identify`, and `TokenFile.exists`.
+            UnauthenticatedError: no valid credentials.
+            TokenFileError: as `TokenFile.identify` and `TokenFile.exists`.
         """
         given = [str(value) for key, value in metadata if key == "authorization"]
         if self.certificates and (self.subjects is not None or not given):
@@ -73,7 +73,7 @@ class Gate:
             identity = self.tokens.identify(given[0][len(_SCHEME) :].strip())
         if identity is None:
             raise UnauthenticatedError(
-                "The token is not valid.", "It is misspelt, expired or revoked: ask for a new one."
+                "The token is not valid.", "It is mistyped, expired or revoked. Request a new one."
             )
         return identity
 
@@ -82,12 +82,12 @@ class Gate:
             name = identity_name(names[0] if len(names) == 1 else "")
         except InputError as err:
             raise UnauthenticatedError(
-                "The certificate's common name names no identity.",
-                "It needs exactly one, of lower-case letters, digits and . _ @ -.",
+                "The certificate's common name is not a valid identity.",
+                "Use exactly one common name of lower-case letters, digits and . _ @ -.",
             ) from err
         if self.subjects is None:
             return Identity(name=name)
         rights = self.subjects.get(name)
         if rights is None:
-            raise UnauthenticatedError(f"The certificate of {name} is not among those that are let in.")
+            raise UnauthenticatedError(f"The certificate of {name} is not authorised.")
         return Identity(name=name, rights=rights)

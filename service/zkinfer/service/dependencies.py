@@ -1,4 +1,4 @@
-"""The parts of one server, opened from its settings and closed in reverse order."""
+"""The dependencies of one server: its capacity, and everything that is opened at the start and closed at the end."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cryptography.hazmat.primitives.serialization import NoEncryption
 from pydantic import SecretStr
 
 from zkinfer.circuits.errors import InputError, why
-from zkinfer.circuits.storage import own_directory
+from zkinfer.circuits.sandbox import resources
+from zkinfer.circuits.storage import ensure_private_dir
 from zkinfer.prover.artifact_store import ArtifactStore
-from zkinfer.prover.inference import Answers
-from zkinfer.prover.jobs import JobStore
+from zkinfer.prover.inference import InferencePools
+from zkinfer.prover.jobs import JobStore, QueueLimits, RetryPolicy
 from zkinfer.prover.repository import ModelRepository
 from zkinfer.prover.workers import WorkerPool, WorkerSettings, this_host
-from zkinfer.service.capacity import Capacity, patience_of
 from zkinfer.service.errors import SettingsError, StateInUseError
-from zkinfer.service.estimates import Predictions
+from zkinfer.service.estimates import CostEstimator
 from zkinfer.service.logs import format_of
 from zkinfer.service.metrics import Metrics
-from zkinfer.service.verification import Verifications
+from zkinfer.service.verification import VerificationService
 from zkinfer.verifier import is_encrypted, load_signing_key
 
 if TYPE_CHECKING:
@@ -32,18 +32,55 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
+    from zkinfer.service.identity import Identity
     from zkinfer.service.settings import Proving, Settings
+
+
+_FOR_PROOFS = 0.8  # of the free memory when the server starts; the rest is for inference
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The number of worker processes, and the memory that all proofs together may use."""
+
+    workers: int
+    memory_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Capacity:
+        """From the settings; by default one worker for every two cores, because engines are multi-threaded."""
+        proving = settings.proving
+        workers = max(1, resources.cores() // 2) if proving.workers is None else proving.workers
+        return cls(workers, proving.memory or int(resources.available_memory() * _FOR_PROOFS))
+
+
+def limits_for(identity: Identity, settings: Settings, capacity: Capacity) -> QueueLimits:
+    """The limits of an identity: its own rights, bounded by the settings and the machine."""
+    own = identity.rights.unfinished_jobs
+    return QueueLimits(
+        queued=settings.queue.queued,
+        per_owner=settings.queue.per_owner if own is None else own,
+        memory_bytes=min(capacity.memory_bytes, settings.queue.proof_memory or capacity.memory_bytes),
+        seconds=min(settings.proving.job_seconds, settings.queue.proof_seconds or settings.proving.job_seconds),
+    )
+
+
+def retry_policy_of(settings: Settings) -> RetryPolicy:
+    """How often jobs are retried, and how long they are kept."""
+    queue = settings.queue
+    return RetryPolicy(failures=queue.attempts, attempts=queue.begun, finished=queue.keep_days * _DAY)
 
 
 @contextmanager
 def locked_state(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the kernel lets go when it ends, however it ends.
+    """Lock the state folder for this process; the kernel releases the lock when the process ends.
 
     Raises:
-        InputError: others can write there.
-        StateInUseError: another server holds it.
+        InputError: other users can write to the folder.
+        StateInUseError: another server holds the lock.
     """
-    own_directory(folder)
+    ensure_private_dir(folder)
     path = folder / "server.lock"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -56,7 +93,7 @@ def locked_state(folder: Path) -> Iterator[None]:
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
             raise StateInUseError(
                 f"The server with process id {holder or '?'} uses {folder}.",
-                "Stop it, or give this one another --state.",
+                "Stop that server, or start this one with another --state.",
             ) from err
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -66,55 +103,57 @@ def locked_state(folder: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """Everything that answers, proves and remembers."""
+class Dependencies:
+    """Everything that the gRPC services and the background tasks use."""
 
     settings: Settings
     home: Home
     capacity: Capacity
     repository: ModelRepository
-    answers: Answers
+    answers: InferencePools
     artifacts: ArtifactStore
     store: JobStore
     workers: WorkerPool
-    verifications: Verifications
-    predictions: Predictions
+    verifications: VerificationService
+    estimator: CostEstimator
     metrics: Metrics
 
 
 @contextmanager
-def opened_parts(
+def open_dependencies(
     settings: Settings,
     home: Home,
     *,
     engines: Mapping[str, Engine] | None = None,
     worker_command: Sequence[str] | None = None,
-) -> Iterator[Parts]:
-    """Open everything; workers are not started yet.
+) -> Iterator[Dependencies]:
+    """Open all dependencies; the workers are not started yet.
 
     Args:
         settings: of the server.
-        home: setups, keys and what was rebuilt.
-        engines: by id; None for those whose proofs mean something. No setting reaches it.
-        worker_command: what runs as a worker, where those engines need another.
+        home: setups, keys and the cache of rebuilt circuits.
+        engines: by id; None for the production engines. Not reachable from settings.
+        worker_command: runs a worker, if the engines need another command than the default.
 
     Raises:
         StateInUseError: another server uses the state folder.
-        InputError, RepositoryError, StoreError: something cannot be opened.
+        InputError, RepositoryError, StoreError: a dependency cannot be opened.
     """
     capacity = Capacity.of(settings)
     with ExitStack() as stack:
         stack.enter_context(locked_state(settings.state))
         repository = ModelRepository(settings.repository, home=home, engines=engines)
         artifacts = ArtifactStore(settings.state / "artifacts")
-        store = JobStore.open(settings.store_url, artifacts, patience=patience_of(settings))
+        store = JobStore.open(settings.store_url, artifacts, retry_policy=retry_policy_of(settings))
         stack.callback(store.close)
-        answers = Answers()
+        answers = InferencePools()
         stack.callback(answers.close)
-        verifications = Verifications(home, at_a_time=settings.limits.concurrent_verifications, engines=engines)
+        verifications = VerificationService(
+            home, max_concurrent=settings.limits.concurrent_verifications, engines=engines
+        )
         stack.callback(verifications.close)
         workers = _pool(settings, home, capacity, store, worker_command)
-        yield Parts(
+        yield Dependencies(
             settings=settings,
             home=home,
             capacity=capacity,
@@ -124,7 +163,7 @@ def opened_parts(
             store=store,
             workers=workers,
             verifications=verifications,
-            predictions=Predictions(home),
+            estimator=CostEstimator(home),
             metrics=Metrics(store.counts, workers),
         )
 
@@ -132,7 +171,7 @@ def opened_parts(
 def _pool(
     settings: Settings, home: Home, capacity: Capacity, store: JobStore, command: Sequence[str] | None
 ) -> WorkerPool:
-    """Also a server without workers keeps the queue in order."""
+    """The worker pool; a server without workers still needs it to maintain the queue."""
     told = _worker_settings(settings, home, capacity)
     if command is None:
         return WorkerPool(store, told, size=capacity.workers)
@@ -154,12 +193,12 @@ def _worker_settings(settings: Settings, home: Home, capacity: Capacity) -> Work
         grace_seconds=settings.proving.grace_seconds,
         log_level=settings.log.level,
         log_format=format_of(settings.log),
-        patience=patience_of(settings),
+        retry_policy=retry_policy_of(settings),
     )
 
 
 def _signing_key(proving: Proving) -> SecretStr | None:
-    """The key in the clear, for the pipe to the workers; raises KeyFileError, SettingsError."""
+    """The decrypted key, for the pipe to the workers; raises KeyFileError, SettingsError."""
     if proving.key is None:
         return None
     passphrase = _passphrase(proving) if is_encrypted(proving.key) else None
@@ -169,7 +208,9 @@ def _signing_key(proving: Proving) -> SecretStr | None:
 
 def _passphrase(proving: Proving) -> bytes:
     if proving.passphrase_file is None:
-        raise SettingsError(f"{proving.key} is encrypted.", "Set proving.passphrase_file: a server cannot ask.")
+        raise SettingsError(
+            f"{proving.key} is encrypted.", "Set proving.passphrase_file, because a server cannot prompt."
+        )
     try:
         lines = proving.passphrase_file.read_bytes().splitlines()
     except OSError as err:

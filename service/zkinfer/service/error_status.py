@@ -1,7 +1,7 @@
-"""Errors as a caller over gRPC sees them: a `google.rpc.Status` with details, and a sentence that stands alone.
+"""The gRPC status of each error: a `google.rpc.Status` with details and a complete message.
 
-Many clients keep only code and sentence, so the sentence has it all. What may name files of this machine or hold
-what a model computed is replaced by a sentence that does not; the log has the rest under the request's id.
+Many clients show only code and message, so the message is complete without the details. Messages that could name files
+of this machine or contain computed values are replaced; the log has the original under the request id.
 """
 
 from __future__ import annotations
@@ -18,102 +18,104 @@ from google.rpc.status_pb2 import Status
 from zkinfer.circuits import errors as domain
 from zkinfer.prover import errors as prover
 from zkinfer.service import errors as service
-from zkinfer.service.logs import described, log
+from zkinfer.service.logs import error_fields, log
 from zkinfer.verifier.errors import EmptyPolicyError, KeyFileError, PolicyFileError, RefusedError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 DOMAIN = "zkinfer"
-_MAX_SENTENCE = 1500  # details and sentence travel in headers, of which clients take about 8 kB
-_HIDDEN = "Its operator finds the reason in the server's log"
+_MAX_MESSAGE = 1500  # details and message travel in headers, which clients limit to about 8 kB
+_SEE_LOG = "The reason is in the server's log"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """How one class of errors, and what hangs below it, is told to a caller.
+class StatusRule:
+    """The status of one class of errors and its subclasses.
 
     Args:
         code: of `google.rpc.Code`.
-        instead: a sentence in place of the error's own, which may name files; empty for its own.
-        field: of the request, where the error does not say one.
-        retry_after: seconds, where trying again helps and the error does not say when.
+        message: replaces the error's own message, which may name files; empty to keep it.
+        field: of the request, if the error names none.
+        retry_after: seconds, if a retry may help and the error does not say when.
     """
 
     code: code_pb2.Code
-    instead: str = ""
+    message: str = ""
     field: str = ""
     retry_after: float | None = None
 
 
-_RULES: dict[type[Exception], Rule] = {
-    domain.ZkinferError: Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}."),
-    domain.InputError: Rule(code_pb2.INVALID_ARGUMENT),
-    domain.ModelError: Rule(code_pb2.FAILED_PRECONDITION, f"The server cannot use this model. {_HIDDEN}."),
-    domain.SetupError: Rule(code_pb2.FAILED_PRECONDITION, f"The server lacks the trusted setup. {_HIDDEN}."),
-    domain.CircuitError: Rule(code_pb2.FAILED_PRECONDITION, f"The server cannot use this circuit. {_HIDDEN}."),
-    domain.EngineError: Rule(code_pb2.INTERNAL, f"The proving engine failed. {_HIDDEN}."),
-    domain.EngineCrashedError: Rule(code_pb2.UNAVAILABLE, "The engine's process died. Try again.", retry_after=1.0),
-    domain.EngineMemoryError: Rule(
+_RULES: dict[type[Exception], StatusRule] = {
+    domain.ZkinferError: StatusRule(code_pb2.INTERNAL, f"The server failed. {_SEE_LOG}."),
+    domain.InputError: StatusRule(code_pb2.INVALID_ARGUMENT),
+    domain.ModelError: StatusRule(code_pb2.FAILED_PRECONDITION, f"The server cannot use this model. {_SEE_LOG}."),
+    domain.SetupError: StatusRule(
+        code_pb2.FAILED_PRECONDITION, f"The trusted setup is missing on the server. {_SEE_LOG}."
+    ),
+    domain.CircuitError: StatusRule(code_pb2.FAILED_PRECONDITION, f"The server cannot use this circuit. {_SEE_LOG}."),
+    domain.EngineError: StatusRule(code_pb2.INTERNAL, f"The proving engine failed. {_SEE_LOG}."),
+    domain.EngineCrashedError: StatusRule(code_pb2.UNAVAILABLE, "The engine's process died. Retry.", retry_after=1.0),
+    domain.EngineMemoryError: StatusRule(
         code_pb2.RESOURCE_EXHAUSTED, "The engine ran out of memory on this server.", retry_after=30.0
     ),
-    domain.RangeError: Rule(code_pb2.INVALID_ARGUMENT, field="inputs"),
-    domain.StoppedError: Rule(code_pb2.CANCELLED),
-    prover.JobError: Rule(code_pb2.FAILED_PRECONDITION),
-    prover.UnknownJobError: Rule(code_pb2.NOT_FOUND),
-    prover.RequestConflictError: Rule(code_pb2.ALREADY_EXISTS, field="request_id"),
-    prover.DeadlinePassedError: Rule(code_pb2.INVALID_ARGUMENT, field="context.expiry"),
-    prover.LeaseLostError: Rule(code_pb2.ABORTED),
-    prover.QueueFullError: Rule(code_pb2.RESOURCE_EXHAUSTED),
-    domain.TooCostlyError: Rule(code_pb2.FAILED_PRECONDITION),
-    prover.StoreError: Rule(
-        code_pb2.UNAVAILABLE, f"The server cannot keep jobs at the moment. {_HIDDEN}.", retry_after=5.0
+    domain.RangeError: StatusRule(code_pb2.INVALID_ARGUMENT, field="inputs"),
+    domain.StoppedError: StatusRule(code_pb2.CANCELLED),
+    prover.JobError: StatusRule(code_pb2.FAILED_PRECONDITION),
+    prover.UnknownJobError: StatusRule(code_pb2.NOT_FOUND),
+    prover.RequestConflictError: StatusRule(code_pb2.ALREADY_EXISTS, field="request_id"),
+    prover.DeadlinePassedError: StatusRule(code_pb2.INVALID_ARGUMENT, field="context.expiry"),
+    prover.LeaseLostError: StatusRule(code_pb2.ABORTED),
+    prover.QueueFullError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
+    domain.TooCostlyError: StatusRule(code_pb2.FAILED_PRECONDITION),
+    prover.StoreError: StatusRule(
+        code_pb2.UNAVAILABLE, f"The server cannot store jobs at the moment. {_SEE_LOG}.", retry_after=5.0
     ),
-    prover.ArtifactDamagedError: Rule(code_pb2.DATA_LOSS, f"What the server kept was damaged. {_HIDDEN}."),
-    prover.RepositoryError: Rule(
-        code_pb2.UNAVAILABLE, f"The server cannot read its models. {_HIDDEN}.", retry_after=5.0
+    prover.ArtifactDamagedError: StatusRule(code_pb2.DATA_LOSS, f"The stored data is damaged. {_SEE_LOG}."),
+    prover.RepositoryError: StatusRule(
+        code_pb2.UNAVAILABLE, f"The server cannot read its models. {_SEE_LOG}.", retry_after=5.0
     ),
-    prover.ModelNotFoundError: Rule(code_pb2.NOT_FOUND),
-    prover.ModelUnavailableError: Rule(code_pb2.UNAVAILABLE),
-    prover.BusyError: Rule(code_pb2.RESOURCE_EXHAUSTED),
-    KeyFileError: Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}."),
-    PolicyFileError: Rule(code_pb2.INVALID_ARGUMENT, field="policy"),
-    RefusedError: Rule(code_pb2.INVALID_ARGUMENT, field="attestation"),
-    EmptyPolicyError: Rule(code_pb2.INVALID_ARGUMENT, field="policy"),
-    service.TokenFileError: Rule(
-        code_pb2.UNAVAILABLE, f"The server cannot read its tokens. {_HIDDEN}.", retry_after=5.0
+    prover.ModelNotFoundError: StatusRule(code_pb2.NOT_FOUND),
+    prover.ModelUnavailableError: StatusRule(code_pb2.UNAVAILABLE),
+    prover.BusyError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
+    KeyFileError: StatusRule(code_pb2.INTERNAL, f"The server failed. {_SEE_LOG}."),
+    PolicyFileError: StatusRule(code_pb2.INVALID_ARGUMENT, field="policy"),
+    RefusedError: StatusRule(code_pb2.INVALID_ARGUMENT, field="attestation"),
+    EmptyPolicyError: StatusRule(code_pb2.INVALID_ARGUMENT, field="policy"),
+    service.TokenFileError: StatusRule(
+        code_pb2.UNAVAILABLE, f"The server cannot read its tokens. {_SEE_LOG}.", retry_after=5.0
     ),
-    service.ServiceError: Rule(code_pb2.INTERNAL),
-    service.UnauthenticatedError: Rule(code_pb2.UNAUTHENTICATED),
-    service.ForbiddenError: Rule(code_pb2.PERMISSION_DENIED),
-    service.UnknownMethodError: Rule(code_pb2.UNIMPLEMENTED),
-    service.UnknownOperationError: Rule(code_pb2.NOT_FOUND),
-    service.NotReadyError: Rule(code_pb2.FAILED_PRECONDITION),
-    service.ProofPendingError: Rule(code_pb2.DEADLINE_EXCEEDED),
-    service.LateRequestError: Rule(code_pb2.DEADLINE_EXCEEDED, retry_after=1.0),
-    service.TooManyRequestsError: Rule(code_pb2.RESOURCE_EXHAUSTED),
+    service.ServiceError: StatusRule(code_pb2.INTERNAL),
+    service.UnauthenticatedError: StatusRule(code_pb2.UNAUTHENTICATED),
+    service.ForbiddenError: StatusRule(code_pb2.PERMISSION_DENIED),
+    service.UnknownMethodError: StatusRule(code_pb2.UNIMPLEMENTED),
+    service.UnknownOperationError: StatusRule(code_pb2.NOT_FOUND),
+    service.NotReadyError: StatusRule(code_pb2.FAILED_PRECONDITION),
+    service.ProofPendingError: StatusRule(code_pb2.DEADLINE_EXCEEDED),
+    service.LateRequestError: StatusRule(code_pb2.DEADLINE_EXCEEDED, retry_after=1.0),
+    service.TooManyRequestsError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
 }
-_OURS = (code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.FAILED_PRECONDITION, code_pb2.DATA_LOSS)
-_UNFORESEEN = Rule(code_pb2.INTERNAL, f"The server failed. {_HIDDEN}.")
+_SERVER_FAULTS = (code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.FAILED_PRECONDITION, code_pb2.DATA_LOSS)
+_UNEXPECTED = StatusRule(code_pb2.INTERNAL, f"The server failed. {_SEE_LOG}.")
 _FAILURES = {
-    "RANGE": Rule(code_pb2.INVALID_ARGUMENT),
-    "OUT_OF_MEMORY": Rule(code_pb2.RESOURCE_EXHAUSTED),
-    "TIMEOUT": Rule(code_pb2.DEADLINE_EXCEEDED),
-    "EXPIRED": Rule(code_pb2.DEADLINE_EXCEEDED),
-    "CANCELLED": Rule(code_pb2.CANCELLED),
-    "OUTPUTS_DIFFER": Rule(code_pb2.DATA_LOSS),
-    "CIRCUIT_GONE": Rule(
-        code_pb2.FAILED_PRECONDITION, "The circuit that answered is no longer served. Ask for a new answer."
+    "RANGE": StatusRule(code_pb2.INVALID_ARGUMENT),
+    "OUT_OF_MEMORY": StatusRule(code_pb2.RESOURCE_EXHAUSTED),
+    "TIMEOUT": StatusRule(code_pb2.DEADLINE_EXCEEDED),
+    "EXPIRED": StatusRule(code_pb2.DEADLINE_EXCEEDED),
+    "CANCELLED": StatusRule(code_pb2.CANCELLED),
+    "OUTPUTS_DIFFER": StatusRule(code_pb2.DATA_LOSS),
+    "CIRCUIT_GONE": StatusRule(
+        code_pb2.FAILED_PRECONDITION, "The circuit that answered is no longer served. Request a new inference."
     ),
-    "ATTEMPTS_EXHAUSTED": Rule(
-        code_pb2.INTERNAL, "The proof was begun as often as it may be, and never finished. Ask again later."
+    "ATTEMPTS_EXHAUSTED": StatusRule(
+        code_pb2.INTERNAL, "The proof was started as often as allowed and never finished. Retry later."
     ),
 }
-_NO_PROOF = Rule(code_pb2.INTERNAL, f"The proof could not be made. {_HIDDEN}.")
+_NO_PROOF = StatusRule(code_pb2.INTERNAL, f"The proof could not be made. {_SEE_LOG}.")
 
 
 class ProofFailedError(service.ServiceError):
-    """The proof that the caller waits for will not be; `status` says why, as the operation's error does."""
+    """The proof that the caller waits for failed; `status` is the operation's error."""
 
     def __init__(self, status: Status) -> None:
         super().__init__(status.message)
@@ -121,62 +123,62 @@ class ProofFailedError(service.ServiceError):
 
 
 def status_of(err: BaseException, request_id: str = "") -> Status:
-    """What a caller is told of an error: code, sentence, and the details that fit."""
+    """The status that a caller gets for an error: code, message and details."""
     if isinstance(err, ProofFailedError):
         return err.status
     rule = rule_of(err)
-    status = Status(code=rule.code, message=_sentence(err, rule, request_id))
+    status = Status(code=rule.code, message=_message(err, rule, request_id))
     for detail in _details(err, rule, request_id):
         status.details.add().Pack(detail)
     return status
 
 
-def note(err: BaseException, **facts: str) -> None:
-    """Put an error that a caller was told into the log.
+def log_error(err: BaseException, **facts: str) -> None:
+    """Log an error that a caller was sent.
 
-    What the caller did wrong is theirs, and may quote what they sent; what is wrong here is told in full.
+    Server faults are logged in full; of caller errors only the class, because the message may quote the request.
     """
-    if rule_of(err).code in _OURS:
-        log.error("failed", **facts, **described(err))
+    if rule_of(err).code in _SERVER_FAULTS:
+        log.error("failed", **facts, **error_fields(err))
     else:
         log.info("refused", **facts, error=type(err).__name__)
 
 
 def failure_status(reason: str, cause: str, cure: str) -> Status:
-    """Why a job failed, as an operation's error. Sentences that may name files of this machine are replaced."""
+    """The error of an operation whose job failed. Messages that may name files of this machine are replaced."""
     rule = _FAILURES.get(reason, _NO_PROOF)
-    sentence = rule.instead or f"{cause} {cure}".strip()
-    status = Status(code=rule.code, message=sentence[:_MAX_SENTENCE])
+    message = rule.message or f"{cause} {cure}".strip()
+    status = Status(code=rule.code, message=message[:_MAX_MESSAGE])
     status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
     return status
 
 
-def rule_of(err: BaseException) -> Rule:
-    """The rule of the nearest class that has one."""
+def rule_of(err: BaseException) -> StatusRule:
+    """The rule of the nearest base class that has one."""
     kinds = err.kind.__mro__ if isinstance(err, service.BadFieldError) else type(err).__mro__
-    return next((_RULES[kind] for kind in kinds if kind in _RULES), _UNFORESEEN)
+    return next((_RULES[kind] for kind in kinds if kind in _RULES), _UNEXPECTED)
 
 
 def reason_of(err: BaseException) -> str:
-    """The stable name of an error: its class in UPPER_SNAKE; `INTERNAL` for what is none of zkinfer's."""
+    """The stable name of an error: its class in UPPER_SNAKE; `INTERNAL` for errors from outside zkinfer."""
     if not isinstance(err, domain.ZkinferError):
         return "INTERNAL"
     kind = err.kind if isinstance(err, service.BadFieldError) else type(err)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).upper()
 
 
-def _sentence(err: BaseException, rule: Rule, request_id: str) -> str:
-    if rule.instead or not isinstance(err, domain.ZkinferError):
+def _message(err: BaseException, rule: StatusRule, request_id: str) -> str:
+    if rule.message or not isinstance(err, domain.ZkinferError):
         known = f" (request {request_id})" if request_id else ""
-        return rule.instead.removesuffix(".") + known + "."
+        return rule.message.removesuffix(".") + known + "."
     at = f"{err.field}: " if isinstance(err, service.BadFieldError) else ""
-    return (at + str(err))[:_MAX_SENTENCE]
+    return (at + str(err))[:_MAX_MESSAGE]
 
 
-def _details(err: BaseException, rule: Rule, request_id: str) -> list[Message]:
+def _details(err: BaseException, rule: StatusRule, request_id: str) -> list[Message]:
     details: list[Message] = [ErrorInfo(reason=reason_of(err), domain=DOMAIN, metadata=_metadata(err))]
     if field := getattr(err, "field", rule.field):
-        violation = BadRequest.FieldViolation(field=field, description=_sentence(err, rule, ""), reason=reason_of(err))
+        violation = BadRequest.FieldViolation(field=field, description=_message(err, rule, ""), reason=reason_of(err))
         details.append(BadRequest(field_violations=[violation]))
     if (seconds := getattr(err, "retry_after", rule.retry_after)) is not None:
         details.append(RetryInfo(retry_delay=_duration(seconds)))
@@ -192,7 +194,7 @@ def _details(err: BaseException, rule: Rule, request_id: str) -> list[Message]:
 
 
 def _metadata(err: BaseException) -> dict[str, str]:
-    """The step of the verification that refused an attestation."""
+    """The verification step that rejected an attestation."""
     if isinstance(err, RefusedError) and err.step is not None:
         return {"step": str(err.step.number), "title": err.step.title}
     return {}

@@ -1,4 +1,4 @@
-"""What a server refuses on its own account; see `zkinfer.circuits.errors` for the tree that these hang from."""
+"""Errors of the server; `zkinfer.circuits.errors` has the root of the tree."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class SettingsError(InputError):
-    """The server's settings contradict themselves, or would leave it open."""
+    """The server's settings are invalid, contradict each other, or are insecure without an explicit opt-in."""
 
 
 class TokenFileError(InputError):
-    """The file of tokens cannot be read or written, or others can read it."""
+    """The token file cannot be read or written, or other users can read it."""
 
 
 class BadFieldError(InputError):
@@ -33,40 +33,40 @@ class ServiceError(ZkinferError):
 
 
 class UnauthenticatedError(ServiceError):
-    """The caller did not prove who they are."""
+    """The caller has no valid credentials."""
 
 
 class ForbiddenError(ServiceError):
-    """The caller may not do this."""
+    """The caller lacks the permission."""
 
 
 class UnknownMethodError(ServiceError):
-    """No method of this name is served."""
+    """The method does not exist."""
 
 
 class UnknownOperationError(ServiceError):
-    """There is no such operation, or it is another's."""
+    """The operation does not exist, or belongs to another identity."""
 
     def __init__(self, name: str) -> None:
-        cure = "It was deleted, is no longer kept, or belongs to another identity."
+        cure = "It was deleted, has expired, or belongs to another identity."
         super().__init__(f"There is no operation {name!r:.120}.", cure)
         self.name = name
 
 
 class NotReadyError(ServiceError):
-    """There is no attestation yet, or there will never be one."""
+    """The attestation is not ready, or the proof failed."""
 
 
 class ProofPendingError(ServiceError):
-    """The caller waited for a proof as long as they may, and it goes on."""
+    """The proof was not finished within the wait limit; it continues."""
 
 
 class StateInUseError(ServiceError):
-    """Another server uses the folder of state."""
+    """Another server uses the state folder."""
 
 
 class TooManyRequestsError(ServiceError):
-    """More is asked than is served at a time; `retry_after` says in how many seconds to come again."""
+    """The caller exceeds a rate or concurrency limit; `retry_after` is in seconds."""
 
     def __init__(self, cause: str, cure: str = "", retry_after: float = 1.0) -> None:
         super().__init__(cause, cure)
@@ -74,14 +74,14 @@ class TooManyRequestsError(ServiceError):
 
 
 class LateRequestError(ServiceError):
-    """The request of a call did not come in time."""
+    """The request of a call did not arrive in time."""
 
 
 @contextmanager
-def blaming(field: str) -> Iterator[None]:
-    """Say which field of the request an InputError is about; a field inside is put behind this one.
+def in_field(field: str) -> Iterator[None]:
+    """Attribute an InputError in the block to a field of the request; nested fields are joined by dots.
 
-    A ModelError is about what the server has, so it passes as it is.
+    A ModelError is about the server's model, so it passes unchanged.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a proof of a model will take on this machine."""
+"""Cost estimates: the time and memory that a proof of a model takes on this machine."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """Peak memory, and wall time; `measured` says whether this machine's speed is known, or another's was taken."""
+class CostEstimate:
+    """Peak memory and wall time of a proof; `measured` is false if the speed of a reference machine was used."""
 
     memory_bytes: int
     seconds: float
     measured: bool
 
 
-class Predictions:
-    """Predicts, once for each circuit.
+class CostEstimator:
+    """Estimates the cost of proofs, once for each circuit.
 
     Args:
-        home: knows how fast this machine is, once `zkinfer calibrate` was run.
+        home: holds the speed of this machine, after `zkinfer calibrate`.
     """
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._known: dict[Digest, Prediction] = {}
+        self._known: dict[Digest, CostEstimate] = {}
 
-    def of(self, model: ModelVersion) -> Prediction:
-        """For one proof. Where the engine cannot tell, the memory is the manifest's and the time 0, for unknown."""
+    def of(self, model: ModelVersion) -> CostEstimate:
+        """The estimate for one proof; if the engine has none, the manifest's memory and 0 seconds, for unknown."""
         digest = model.circuit.digest
         if digest not in self._known:
             self._known[digest] = self._predicted(model)
         return self._known[digest]
 
-    def _predicted(self, model: ModelVersion) -> Prediction:
+    def _predicted(self, model: ModelVersion) -> CostEstimate:
         manifest = model.circuit.manifest
         speed = self._speed(model)
         try:
             work = model.engine.work(model.circuit.folder)
         except EngineError:
-            return Prediction(manifest.cost.memory_bytes, 0.0, measured=False)
+            return CostEstimate(manifest.cost.memory_bytes, 0.0, measured=False)
         cost = work.at(speed or REFERENCE_SPEED)
-        return Prediction(manifest.cost.memory_bytes, cost.prove_seconds, measured=speed is not None)
+        return CostEstimate(manifest.cost.memory_bytes, cost.prove_seconds, measured=speed is not None)
 
     def _speed(self, model: ModelVersion) -> Speed | None:
-        """What was measured here; a file that others could have written is as good as none."""
+        """The measured speed; a file that other users can write is ignored."""
         try:
             return known_speed(model.engine, self._home)
         except InputError:

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""The caller of the current call, and what it may do."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What an identity may do; None bounds nothing.
+    """What an identity may do; None means no limit.
 
     Args:
-        models: names in the repository; None for all, those that come later included.
-        unfinished_jobs: how many of its jobs may be unfinished; None for what the server's settings say.
-        calls_per_second: averaged; a second's worth may come at once.
+        models: names in the repository; None for all, including future ones.
+        unfinished_jobs: the most unfinished jobs; None for the server's setting.
+        calls_per_second: on average, with bursts of one second's worth.
     """
 
     models: frozenset[str] | None = None
@@ -31,13 +31,13 @@ class Rights:
     calls_per_second: float | None = None
 
     def may_use(self, model: str) -> bool:
-        """Whether a model is among those allowed."""
+        """Whether the model may be used."""
         return self.models is None or model in self.models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Somebody who calls. Jobs belong to the name, so that a new token of the same name sees the jobs of the old."""
+    """An authenticated caller. Jobs belong to the name, so a new token of the same name sees the old jobs."""
 
     name: str
     rights: Rights = Rights()
@@ -46,46 +46,49 @@ class Identity:
         """Raise ForbiddenError unless a model may be used."""
         if not self.rights.may_use(model):
             raise ForbiddenError(
-                f"{self.name} may not use the model {model!r:.120}.", "Ask its operator for a token that names it."
+                f"{self.name} may not use the model {model!r:.120}.",
+                "Ask the server's operator for a token that includes this model.",
             )
 
 
 ANONYMOUS = Identity(name="anonymous")
 _CALLER: ContextVar[Identity] = ContextVar("caller", default=ANONYMOUS)
-_AGAIN: ContextVar[Callable[[], Identity] | None] = ContextVar("caller again", default=None)
+_REAUTHENTICATE: ContextVar[Callable[[], Identity] | None] = ContextVar("reauthenticate", default=None)
 
 
 def caller() -> Identity:
-    """Who makes the call that is being served."""
+    """The identity of the caller of the current call."""
     return _CALLER.get()
 
 
-def enter(identity: Identity, again: Callable[[], Identity] | None = None) -> None:
-    """From here on, in this call, `caller` is this one; `again` finds out once more who it is."""
+def set_caller(identity: Identity, identify: Callable[[], Identity] | None = None) -> None:
+    """Set the caller of the current call; `identify` authenticates it again, see `reauthenticate`."""
     _CALLER.set(identity)
-    _AGAIN.set(again)
+    _REAUTHENTICATE.set(identify)
 
 
-def enter_again() -> None:
-    """The next request of a stream: its caller may have lost their rights since it was opened, or come too often.
+def reauthenticate() -> None:
+    """Authenticate the caller again for the next request of a stream, and count it against the rate.
 
-    Raises whatever `again` raises.
+    Raises:
+        UnauthenticatedError: the credentials were revoked or have expired since the stream was opened.
+        TooManyRequestsError: the caller exceeds its rate.
     """
-    again = _AGAIN.get()
-    if again is not None:
-        _CALLER.set(again())
+    identify = _REAUTHENTICATE.get()
+    if identify is not None:
+        _CALLER.set(identify())
 
 
 def is_identity_name(text: str) -> bool:
-    """Whether somebody who proves who they are can have this name."""
+    """Whether an authenticated identity can have this name."""
     return NAME.fullmatch(text) is not None and text != ANONYMOUS.name
 
 
 def identity_name(text: str) -> str:
-    """A name as it is kept; raises InputError for what is none, or is taken by those who prove nothing."""
+    """Check the name of an identity; raises InputError if it is malformed or reserved."""
     if not is_identity_name(text):
         raise InputError(
-            f"{text!r:.80} is no name for an identity.",
+            f"{text!r:.80} is not a valid identity name.",
             "Use up to 64 lower-case letters, digits and . _ @ -, beginning and ending with a letter or digit.",
         )
     return text

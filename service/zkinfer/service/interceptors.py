@@ -1,4 +1,4 @@
-"""What runs around every call: its errors are told in one way, its caller is known, its rate is counted."""
+"""Middleware around every call: status of errors, authentication, limits, metrics and logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zkinfer.service import error_status, identity
 from zkinfer.service.auth import OPEN_METHODS
 from zkinfer.service.errors import UnknownMethodError
 from zkinfer.service.logs import log
-from zkinfer.service.request_reader import Requests
+from zkinfer.service.request_reader import RequestStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,26 +28,34 @@ if TYPE_CHECKING:
 
     from google.rpc.status_pb2 import Status
 
-    from zkinfer.service.auth import Gate
+    from zkinfer.service.auth import Authenticator
     from zkinfer.service.identity import Identity
-    from zkinfer.service.limits import Rates, Shares
+    from zkinfer.service.limits import ConcurrencyLimiter, RateLimiter
     from zkinfer.service.metrics import Metrics
-    from zkinfer.service.request_reader import Reading
+    from zkinfer.service.request_reader import RequestReader
 
     Handler = grpc.RpcMethodHandler[Any, Any]
-    Around = Callable[["Call"], AbstractAsyncContextManager[None]]
+    Middleware = Callable[["Call"], AbstractAsyncContextManager[None]]
 
 
 UNKNOWN = "/unknown"
-"""The name of all methods that do not exist: what callers make up is kept nowhere."""
+"""Stands for every method that does not exist, so that names which callers invent reach no metric and no log."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One call while it is served: `/service/method`, its context, who calls; its code once it ended, and the problem
-    if it failed with one of ours.
+    """One call while it is served.
 
-    One that `streams` lasts as long as its caller likes; one that `asks` has any number of requests in it.
+    Args:
+        method: `/service/method`.
+        context: of gRPC.
+        id: the request id.
+        problem: the status of an error that `map_errors` handled.
+        code: the name of the status code, once the call has ended.
+        caller: the name of the identity; empty for open methods.
+        metadata: that the caller sent.
+        streams: whether it has any number of responses.
+        asks: whether it has any number of requests.
     """
 
     method: str
@@ -62,42 +70,45 @@ class Call:
 
 
 class Interceptor(aio.ServerInterceptor):
-    """Puts context managers around every call, the first outermost; inside them its request is read.
+    """Runs middleware around every call, the first outermost, and reads its request inside them.
 
     Args:
-        new_id: gives a request's id from its metadata.
+        new_id: makes a request id from the metadata.
         reading: of calls that have one request.
-        arounds: entered in this order in the call's own task, so that context variables set there hold for the call.
+        middleware: entered in this order in the call's own task, so that context variables set there hold for the call.
     """
 
     def __init__(
-        self, new_id: Callable[[tuple[tuple[str, str | bytes], ...]], str], reading: Reading, *arounds: Around
+        self,
+        new_id: Callable[[tuple[tuple[str, str | bytes], ...]], str],
+        reader: RequestReader,
+        *middleware: Middleware,
     ) -> None:
         self._new_id = new_id
-        self._reading = reading
-        self._arounds = arounds
+        self._reader = reader
+        self._middleware = middleware
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        """Wrap the handler of a method. One that does not exist has one name for all that runs around it."""
+        """Wrap the handler of a method; methods that do not exist share one handler and one name."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return self._wrapped(grpc.stream_unary_rpc_method_handler(_unknown(handler_call_details.method)), UNKNOWN)
         return self._wrapped(handler, handler_call_details.method)
 
     def _wrapped(self, handler: Any, method: str) -> Handler:  # noqa: ANN401 - of grpc, untyped
-        """A handler that is told of the call before its request is read: so grpc takes it for one of a stream."""
+        """A handler that starts before the request is read, which gRPC allows for request streams only."""
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         streams, asks = handler.response_streaming, handler.request_streaming
         answered = _written if streams else _returned
 
         async def serve(_requests: object, context: aio.ServicerContext[Any, Any]) -> object:
             call = self._call(method, context, streams=streams, asks=asks)
-            async with _Entered(self._arounds, call):
-                asked = Requests(context) if asks else await self._reading.request(context, call.caller)
+            async with _Entered(self._middleware, call):
+                asked = RequestStream(context) if asks else await self._reader.read(context, call.caller)
                 return await answered(behaviour(asked, context), context)
 
         make: Any = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
@@ -110,18 +121,20 @@ class Interceptor(aio.ServerInterceptor):
 
 def _unknown(method: str) -> Callable[..., Any]:
     def serve(_requests: object, _context: object) -> object:
-        raise UnknownMethodError(f"There is no method {method!r:.120} here.", "Reflection, where it is on, lists them.")
+        raise UnknownMethodError(
+            f"There is no method {method!r:.120}.", "Server reflection, if enabled, lists the methods."
+        )
 
     return serve
 
 
-async def _returned(answer: Any, _context: object) -> object:  # noqa: ANN401 - a message, or what will be one
-    """The answer of a call that has one."""
+async def _returned(answer: Any, _context: object) -> object:  # noqa: ANN401 - a message or an awaitable
+    """The response of a call without a response stream."""
     return await answer if inspect.isawaitable(answer) else answer
 
 
 async def _written(answers: Any, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: ANN401
-    """Send a stream of answers, in the call's own task: when the caller leaves, it ends where it stands."""
+    """Send a response stream in the call's own task, so that cancelling the call ends it at once."""
     if inspect.isawaitable(answers):  # a servicer that writes to its context
         await answers
         return
@@ -131,11 +144,11 @@ async def _written(answers: Any, context: aio.ServicerContext[Any, Any]) -> None
 
 
 class _Entered(AsyncExitStack):
-    """An exit stack that enters its context managers when it is entered itself."""
+    """An exit stack that enters its context managers when it is entered."""
 
-    def __init__(self, arounds: tuple[Around, ...], call: Call) -> None:
+    def __init__(self, middleware: tuple[Middleware, ...], call: Call) -> None:
         super().__init__()
-        self._planned = [around(call) for around in arounds]
+        self._planned = [one(call) for one in middleware]
 
     async def __aenter__(self) -> _Entered:
         async with AsyncExitStack() as half:
@@ -152,79 +165,81 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def request_id(metadata: tuple[tuple[str, str | bytes], ...]) -> str:
-    """The id that the caller gave, where it may stand in a log; else a random one."""
+    """The id that the caller sent if it is safe to log, else a random one."""
     given = next((value for key, value in metadata if key == REQUEST_ID), "")
     return given if isinstance(given, str) and _ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def explained() -> Around:
-    """End a failed call with the status of its error; the log has what the caller is not told."""
+def map_errors() -> Middleware:
+    """End a failed call with the status of its error; details that callers must not see go to the log."""
 
     @asynccontextmanager
-    async def around(call: Call) -> AsyncIterator[None]:
+    async def middleware(call: Call) -> AsyncIterator[None]:
         try:
             yield
         except aio.AbortError:
             raise
-        except Exception as err:  # noqa: BLE001 - the last place to keep an exception's text from the caller
+        except Exception as err:  # noqa: BLE001 - the last place to keep exception text from the caller
             call.problem = error_status.status_of(err, call.id)
-            error_status.note(err, method=call.method, caller=call.caller)
+            error_status.log_error(err, method=call.method, caller=call.caller)
             await call.context.abort(
                 _CODES[call.problem.code],
                 call.problem.message,
                 ((_DETAILS, call.problem.SerializeToString()), (REQUEST_ID, call.id)),
             )
 
-    return around
+    return middleware
 
 
-def authenticated(gate: Gate, rates: Rates) -> Around:
-    """Refuse callers who are nobody, or come too often; the others are `identity.caller()` from here on.
+def authenticate(authenticator: Authenticator, rates: RateLimiter) -> Middleware:
+    """Reject unauthenticated callers and those above their rate; sets `identity.caller()` for all others.
 
-    A call counts once; where it has many requests in it, each of them counts in its place.
+    A call counts once against the rate; in a request stream, each request counts instead.
     """
 
     @asynccontextmanager
-    async def around(call: Call) -> AsyncIterator[None]:
+    async def middleware(call: Call) -> AsyncIterator[None]:
         if call.method not in OPEN_METHODS:
             names = call.context.auth_context().get("x509_common_name", ())
 
-            def again() -> Identity:
-                found = gate.identify(call.metadata, names)
-                rates.count(found)
+            def identify() -> Identity:
+                found = authenticator.identify(call.metadata, names)
+                rates.acquire(found)
                 return found
 
-            found = gate.identify(call.metadata, names) if call.asks else again()
-            identity.enter(found, again)
+            found = authenticator.identify(call.metadata, names) if call.asks else identify()
+            identity.set_caller(found, identify)
             call.caller = found.name
         yield
 
-    return around
+    return middleware
 
 
-def bounded(calls: Shares, lingering: Shares, watchers: Shares) -> Around:
-    """Refuse a call where as many are served already, of all or of its caller; streams are `lingering` as well.
+def limit_concurrency(
+    calls: ConcurrencyLimiter, waiting: ConcurrencyLimiter, watchers: ConcurrencyLimiter
+) -> Middleware:
+    """Reject calls beyond the limits: `calls` for all of them, `waiting` for streams too, `watchers` for Health/Watch.
 
-    What a load balancer asks is answered however much there is to do; only of those who watch, some are refused.
+    Health checks are not limited, so that a load balancer gets an answer under any load.
     """
 
     @asynccontextmanager
-    async def around(call: Call) -> AsyncIterator[None]:
+    async def middleware(call: Call) -> AsyncIterator[None]:
         if call.method in OPEN_METHODS:
-            with watchers.one("") if call.streams else nullcontext():
+            with watchers.slot("") if call.streams else nullcontext():
                 yield
             return
-        with calls.one(call.caller), lingering.one(call.caller) if call.streams else nullcontext():
+        with calls.slot(call.caller), waiting.slot(call.caller) if call.streams else nullcontext():
             yield
 
-    return around
+    return middleware
 
 
-def observed(metrics: Metrics) -> Around:
-    """Count and log every call: method, caller, outcome, time; never what was said. Its caller is told its id."""
+def record_calls(metrics: Metrics) -> Middleware:
+    """Count and log every call: method, caller, outcome, seconds, never content. Sends the request id to the caller."""
 
     @asynccontextmanager
-    async def around(call: Call) -> AsyncIterator[None]:
+    async def middleware(call: Call) -> AsyncIterator[None]:
         structlog.contextvars.bind_contextvars(request_id=call.id)
         call.context.set_trailing_metadata(((REQUEST_ID, call.id),))
         began = time.monotonic()
@@ -241,15 +256,15 @@ def observed(metrics: Metrics) -> Around:
             metrics.call_ended(call.method, code, seconds)
             say = log.debug if call.method in OPEN_METHODS else log.info
             line = partial(say, "call", method=call.method, code=code, seconds=round(seconds, 4), caller=call.caller)
-            asyncio.get_running_loop().call_soon(line)  # when the answer is on its way
+            asyncio.get_running_loop().call_soon(line)  # once the response is on its way
 
-    return around
+    return middleware
 
 
 def _outcome(call: Call) -> str:
-    """The code of a call that failed: ours, or the one that its servicer aborted with."""
+    """The code of a failed call: set by `map_errors`, or by the servicer that aborted it."""
     if call.problem is not None:
         return _CODES[call.problem.code].name
-    code: object = call.context.code()  # a number or a name of it, whatever its stub says
+    code: object = call.context.code()  # an int or a StatusCode, whatever the stub says
     found = _CODES.get(code) if isinstance(code, int) else code
     return found.name if isinstance(found, grpc.StatusCode) else "UNKNOWN"

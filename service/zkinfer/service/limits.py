@@ -1,7 +1,7 @@
-"""Places that are kept to a number, such as those of calls that stay open for long.
+"""Limits on callers: how many calls per second, and how many at a time.
 
-Nor may one caller take them all: each may hold as many as are still free. Alone, that is half; the more there are who
-hold many, the less each gets, and whoever comes last finds room.
+A concurrency limit is shared fairly: a caller may hold as many slots as are still free. A single caller gets half of
+them; the more callers hold slots, the fewer each gets, and there is always room for a new caller.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from zkinfer.service.identity import Identity
 
 
-class Rates:
-    """Counts calls by identity. Names are bounded by those who have a token or a certificate.
+class RateLimiter:
+    """A token bucket for each identity. Memory is bounded by the number of identities with a token or certificate.
 
     Args:
-        calls_per_second: for identities whose rights do not say; None bounds nothing.
-        clock: seconds that only go forward.
+        calls_per_second: for identities whose rights set no rate; None for no limit.
+        clock: monotonic seconds.
     """
 
     def __init__(self, calls_per_second: float | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,8 +32,8 @@ class Rates:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def count(self, identity: Identity) -> None:
-        """Count one call; raises TooManyRequestsError if it is one too many."""
+    def acquire(self, identity: Identity) -> None:
+        """Count one call; raises TooManyRequestsError if it exceeds the rate."""
         rate = identity.rights.calls_per_second or self._default
         if rate is None:
             return
@@ -42,38 +42,36 @@ class Rates:
         level = min(size, level + (now - since) * rate)
         if level < 1.0:
             raise TooManyRequestsError(
-                f"{identity.name} may make {rate:g} calls per second.", "Wait a little.", (1.0 - level) / rate
+                f"{identity.name} may make {rate:g} calls per second.", "Wait and retry.", (1.0 - level) / rate
             )
         self._buckets[identity.name] = (level - 1.0, now)
 
 
 def too_many_calls() -> TooManyRequestsError:
-    """For places of calls."""
-    return TooManyRequestsError(
-        "The server serves as many calls as it may, of all callers or of one.", "Try again in a moment."
-    )
+    """The error for calls beyond the limit."""
+    return TooManyRequestsError("Too many calls are being served, of all callers or of this one.", "Retry in a moment.")
 
 
-def too_many_linger() -> TooManyRequestsError:
-    """For places of streams, and of callers who wait for a proof."""
+def too_many_waiting() -> TooManyRequestsError:
+    """The error for streams, and for calls that wait for a proof, beyond the limit."""
     return TooManyRequestsError(
         "Too many callers keep a stream open or wait for a proof.",
-        "Close a stream, or ask for the operation from time to time.",
+        "Close a stream, or poll the operation.",
         5.0,
     )
 
 
-def too_many_watchers() -> TooManyRequestsError:
-    """For places of those who watch the server's health."""
-    return TooManyRequestsError("Too many watch the server's health.", "Check it from time to time.", 5.0)
+def too_many_health_watchers() -> TooManyRequestsError:
+    """The error for `Health/Watch` calls beyond the limit."""
+    return TooManyRequestsError("Too many callers watch the server's health.", "Poll Health/Check instead.", 5.0)
 
 
-class Shares:
-    """Places, and who holds how many. Belongs to one event loop.
+class ConcurrencyLimiter:
+    """Slots that callers hold while they are served. Belongs to one event loop.
 
     Args:
-        most: of them at a time.
-        refusal: what is said where there is none.
+        most: slots in all.
+        refusal: makes the error for a caller who gets no slot.
     """
 
     def __init__(self, most: int, refusal: Callable[[], TooManyRequestsError]) -> None:
@@ -82,12 +80,12 @@ class Shares:
         self._held: Counter[str] = Counter()
 
     def is_full(self, caller: str) -> bool:
-        """Whether one more of this caller would be too many."""
+        """Whether this caller gets no further slot."""
         return self._held[caller] >= self._most - self._held.total()
 
     @contextmanager
-    def one(self, caller: str) -> Iterator[None]:
-        """One more of a caller while the block runs; raises TooManyRequestsError where that is too many."""
+    def slot(self, caller: str) -> Iterator[None]:
+        """Hold a slot while the block runs; raises TooManyRequestsError if this caller gets none."""
         if self.is_full(caller):
             raise self._refusal()
         self._held[caller] += 1
@@ -95,4 +93,4 @@ class Shares:
             yield
         finally:
             self._held[caller] -= 1
-            self._held += Counter()  # forgets who holds none
+            self._held += Counter()  # drops callers without slots

@@ -1,12 +1,12 @@
-"""What Prometheus may ask: calls, answers, the queue, proofs and how they ended; never by caller or request."""
+"""Prometheus metrics of calls, inferences, the queue, proofs and processes; never labelled by caller or request."""
 
 from __future__ import annotations
 
 import os
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 
@@ -27,47 +27,35 @@ _ROLES = {
     "zkinfer.prover.workers.worker": "worker",
     "zkinfer.circuits.sandbox.session": "session",
     "zkinfer.circuits.sandbox.child": "engine",
+    "zkinfer.circuits.sandbox.fork_server": "fork-server",
 }
 
 
-def memory_by_role(root: int, proc: Path = Path("/proc")) -> dict[str, int]:
-    """Resident bytes of a process, `server`, and of those below it; what they share counts for each.
+def memory_by_role(root: int) -> dict[str, int]:
+    """Resident bytes of a process, as `server`, and of its descendants; shared pages count for each process.
 
-    Sessions answer, engines prove and verify. Empty where the kernel does not tell.
+    Sessions infer, engines prove and verify, fork servers start both. Empty if the process does not exist.
     """
-    seen = {pid: (parent, resident) for pid, parent, resident in _processes(proc)}
-    if root not in seen:
+    try:
+        server = psutil.Process(root)
+        processes = [server, *server.children(recursive=True)]
+    except psutil.Error:
         return {}
     sums: dict[str, int] = {}
-    for pid in _below(root, {pid: parent for pid, (parent, _) in seen.items()}):
-        role = "server" if pid == root else _role(proc / str(pid))
-        sums[role] = sums.get(role, 0) + seen[pid][1]
+    for process in processes:
+        role = "server" if process is server else _role(process)
+        try:
+            sums[role] = sums.get(role, 0) + process.memory_info().rss
+        except psutil.Error:  # it has ended in the meantime
+            continue
     return sums
 
 
-def _below(root: int, parents: dict[int, int]) -> set[int]:
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
-        found |= more
-    return found
-
-
-def _processes(proc: Path) -> Iterator[tuple[int, int, int]]:
-    """All that run: id, parent, resident bytes."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    for entry in proc.glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it ended since
-            continue
-        yield int(entry.name), int(fields[1]), int(fields[21]) * page
-
-
-def _role(process: Path) -> str:
+def _role(process: psutil.Process) -> str:
     try:
-        arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        arguments = []
+        arguments = process.cmdline()
+    except psutil.Error:
+        return "other"
     return next((role for module, role in _ROLES.items() if module in arguments), "other")
 
 
@@ -77,11 +65,11 @@ _PROOFS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600, 1200, 1800,
 
 
 class Metrics:
-    """The numbers of one server, in a registry of their own.
+    """The metrics of one server, in their own registry.
 
     Args:
-        counts: of the queue, asked at every scrape; None where this server has none.
-        workers: the pool, asked likewise.
+        counts: reads the queue's counts at every scrape; None without a queue.
+        workers: the pool, read at every scrape.
     """
 
     def __init__(self, counts: Callable[[], Counts] | None = None, workers: WorkerPool | None = None) -> None:
@@ -89,17 +77,17 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         Info("zkinfer_build", "Version of zkinfer.", registry=self.registry).info({"version": version("zkinfer")})
         self._calls = self._counter("requests", "Calls by outcome.", "method", "code")
-        self._seconds = self._histogram("request", "From the first byte of a call to its last.", _CALLS, "method")
+        self._seconds = self._histogram("request", "Duration of a call.", _CALLS, "method")
         self._in_flight = Gauge("zkinfer_requests_in_flight", "Calls being served.", registry=self.registry)
-        about = "The circuit's own forward pass, waiting included."
+        about = "The circuit's forward pass, including the wait for a session."
         self._answers = self._histogram("inference", about, _CALLS, *_MODEL)
-        about = "From the start of the last attempt to the checked attestation."
+        about = "From the start of the last attempt to the verified attestation."
         self._proofs = self._histogram("proof", about, _PROOFS, *_MODEL)
-        about = "From the acknowledgement of a proof to the start of its last attempt."
+        about = "From the submission of a job to the start of its last attempt."
         self._waits = self._histogram("proof_wait", about, _PROOFS, *_MODEL)
-        about = "Proof jobs that ended, by outcome; a failed one by its reason."
+        about = "Finished proof jobs by outcome; failed ones by reason."
         self._ends = self._counter("proofs_ended", about, *_MODEL, "outcome")
-        about = "Whether a version answers and proves."
+        about = "Whether a model version is ready."
         self._ready = Gauge("zkinfer_model_ready", about, _MODEL, registry=self.registry)
         if counts is not None:
             self.registry.register(_Queue(counts))
@@ -113,17 +101,17 @@ class Metrics:
         return Histogram(f"zkinfer_{name}_duration_seconds", about, labels, buckets=buckets, registry=self.registry)
 
     def call_began(self) -> None:
-        """Count a call that is being served."""
+        """Count a call that has started."""
         self._in_flight.inc()
 
     def call_ended(self, method: str, code: str, seconds: float) -> None:
-        """Count a call that was served. The method must be one that exists."""
+        """Count a call that has ended. The method must exist, which bounds the labels."""
         self._in_flight.dec()
         self._calls.labels(method, code).inc()
         self._seconds.labels(method).observe(seconds)
 
     def answered(self, model: str, model_version: str, seconds: float) -> None:
-        """Count an answer. The model must be one of the repository's."""
+        """Count an inference. The model must be in the repository, which bounds the labels."""
         self._answers.labels(model, model_version).observe(seconds)
 
     def job_ended(self, job: Job) -> None:
@@ -137,13 +125,13 @@ class Metrics:
             self._proofs.labels(*labels).observe(max(0.0, (job.finished_at - job.started_at).total_seconds()))
 
     def models(self, ready: dict[tuple[str, str], bool]) -> None:
-        """Replace what is known of the repository, by name and version."""
+        """Replace the readiness of all models, by name and version."""
         self._ready.clear()
         for (model, model_version), is_ready in ready.items():
             self._ready.labels(model, model_version).set(is_ready)
 
     def serve(self, address: Address) -> Callable[[], None]:
-        """Answer over HTTP; the function that is returned ends it. Raises SettingsError where that port is taken."""
+        """Serve over HTTP; returns the function that stops it. Raises SettingsError if the port is in use."""
         try:
             server, thread = start_http_server(address.port, address.host, self.registry)
         except OSError as err:
@@ -158,17 +146,17 @@ class Metrics:
 
 
 class _Queue:
-    """The queue as it is at the moment of a scrape."""
+    """Collects the state of the queue at each scrape."""
 
     def __init__(self, counts: Callable[[], Counts]) -> None:
         self._counts = counts
 
     def describe(self) -> list[Metric]:
-        """Nothing, so that registering does not ask the store."""
+        """Empty, so that registration does not query the store."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges; none while the store cannot be asked."""
+        """The gauges; none while the store cannot be read."""
         try:
             counts = self._counts()
         except StoreError:
@@ -178,32 +166,32 @@ class _Queue:
             jobs.add_metric([model, str(state)], count)
         yield jobs
         yield GaugeMetricFamily(
-            "zkinfer_queue_oldest_seconds", "Age of the oldest job that waits.", counts.oldest_queued_seconds
+            "zkinfer_queue_oldest_seconds", "Age of the oldest queued job.", counts.oldest_queued_seconds
         )
         yield GaugeMetricFamily(
-            "zkinfer_running_memory_bytes", "Memory predicted for the proofs being made.", counts.running_memory_bytes
+            "zkinfer_running_memory_bytes", "Predicted memory of the running proofs.", counts.running_memory_bytes
         )
 
 
 class _Processes:
-    """The server's processes at the moment of a scrape."""
+    """Collects the server's processes at each scrape."""
 
     def __init__(self, workers: WorkerPool) -> None:
         self._workers = workers
 
     def describe(self) -> list[Metric]:
-        """Nothing, so that registering asks nobody."""
+        """Empty, so that registration reads nothing."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
-        about = "Worker processes: those that work, and those that should and do not."
+        about = "Worker processes: working, and missing."
         workers = GaugeMetricFamily("zkinfer_workers", about, labels=["state"])
         working = self._workers.working
         workers.add_metric(["working"], working)
         workers.add_metric(["missing"], max(0, self._workers.size - working))
         yield workers
-        about = "Resident memory of the server's processes by role: sessions answer, engines prove and verify."
+        about = "Resident memory of the server's processes by role: sessions infer, engines prove and verify."
         memory = GaugeMetricFamily("zkinfer_process_memory_bytes", about, labels=["role"])
         for role, size in memory_by_role(os.getpid()).items():
             memory.add_metric([role], size)

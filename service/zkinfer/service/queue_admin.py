@@ -1,4 +1,4 @@
-"""The queue of a server, for its operator on the same machine; the server may run meanwhile."""
+"""Access to a server's queue for its operator on the same machine; the server may be running."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ _PAGE = 500
 
 @contextmanager
 def opened_queue(state: Path, url: str | None) -> Iterator[JobStore]:
-    """The jobs of a state folder, everybody's.
+    """Open the jobs of all identities in a state folder.
 
     Args:
-        state: of the server.
+        state: the server's state folder.
         url: of the database; None for SQLite in the folder.
 
     Raises:
-        InputError: there is none; none is made.
-        StoreError: it cannot be opened.
+        InputError: the folder or its database does not exist; neither is created.
+        StoreError: the database cannot be opened.
     """
     if not (state / "artifacts").is_dir():
-        raise InputError(f"{state} is no state folder of a server.", "Give the one of `zkinfer serve` with --state.")
+        raise InputError(
+            f"{state} is not the state folder of a server.", "Give the folder of `zkinfer serve` with --state."
+        )
     if url is None and not embedded_store(state).exists():
         raise InputError(
-            f"{state} holds no jobs: its server keeps them in another database.",
-            "Give the settings of the server with --config, or name the database with --store.",
+            f"{state} holds no jobs; the server stores them in another database.",
+            "Give the server's settings with --config, or the database with --store.",
         )
     store = JobStore.open(store_url(state, url), ArtifactStore(state / "artifacts"))
     try:
@@ -46,9 +48,9 @@ def opened_queue(state: Path, url: str | None) -> Iterator[JobStore]:
 
 
 def newest_jobs(store: JobStore, status: str | None, model: str | None, most: int) -> list[Job]:
-    """Up to `most` jobs, newest first; raises InputError for a state that does not exist."""
+    """Up to `most` jobs, newest first; raises InputError for an unknown state."""
     if status is not None and status not in set(JobState):
-        raise InputError(f"{status!r:.40} is no state.", f"Known are {', '.join(JobState)}.")
+        raise InputError(f"{status!r:.40} is not a state.", f"The states are {', '.join(JobState)}.")
     states = () if status is None else (JobState(status),)
     found: list[Job] = []
     token: str | None = ""

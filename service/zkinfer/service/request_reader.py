@@ -1,4 +1,4 @@
-"""Reading requests: the one of a call in good time, and few at once, so that half-sent requests keep nobody out."""
+"""Read requests within a time limit, so that callers who never send theirs do not block the others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from zkinfer.service.errors import LateRequestError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_AT_ONCE = 32  # times the largest message is what one caller can make the server keep for long
-_IN_A_CROWD = 0.5  # of the time that one alone has
+_MAX_UNREAD = 32  # times the largest message bounds the memory that one caller can hold
+_CROWDED_SHARE = 0.5  # of the usual time limit
 
 
-class Reading:
+class RequestReader:
     """Reads the requests of calls that have one each. Belongs to one event loop.
 
-    Whoever sends the request soon after the call is served, however many send none: where many requests of one caller
-    are on their way, only the newest have all the time, and the others half of it. Those who ask about the server's
-    health are one caller here.
+    A caller with many unread requests keeps the full time limit for the newest of them only; the older ones get half of
+    it. So prompt requests are served however many others are never sent. Health checks count as one caller.
 
     Args:
         seconds: how long a request may take to arrive.
@@ -35,29 +34,29 @@ class Reading:
         self._seconds = seconds
         self._unread: dict[str, OrderedDict[asyncio.Timeout, float]] = {}
 
-    async def request(self, context: aio.ServicerContext[Any, Any], caller: str) -> object:
-        """The request of a call; `caller` is empty where nobody in particular calls.
+    async def read(self, context: aio.ServicerContext[Any, Any], caller: str) -> object:
+        """Read the request of a call; `caller` is empty for unauthenticated health checks.
 
         Raises:
-            LateRequestError: it did not come in time.
-            DataError: there is none, or it cannot be read.
+            LateRequestError: it did not arrive in time.
+            DataError: the call has no request, or it cannot be decoded.
         """
         try:
             async with asyncio.timeout(self._seconds) as limit:
                 with self._counted(limit, caller):
                     message = await _read(context)
         except TimeoutError as err:
-            raise LateRequestError("The request did not come in time.", "Send it together with the call.") from err
+            raise LateRequestError("The request did not arrive in time.", "Send it together with the call.") from err
         if message is aio.EOF:
             raise DataError("The call has no request.")
         return message
 
     @contextmanager
     def _counted(self, limit: asyncio.Timeout, caller: str) -> Iterator[None]:
-        """One more of a caller; where it is one too many, the oldest has little time left."""
+        """Count one more unread request; if there are too many, the oldest gets the shorter time limit."""
         now, unread = asyncio.get_running_loop().time(), self._unread.setdefault(caller, OrderedDict())
-        if len(unread) >= _AT_ONCE:
-            _hurry(*unread.popitem(last=False), self._seconds * _IN_A_CROWD)
+        if len(unread) >= _MAX_UNREAD:
+            _shorten(*unread.popitem(last=False), self._seconds * _CROWDED_SHARE)
         unread[limit] = now
         try:
             yield
@@ -65,13 +64,13 @@ class Reading:
             unread.pop(limit, None)
 
 
-def _hurry(limit: asyncio.Timeout, began: float, seconds: float) -> None:
+def _shorten(limit: asyncio.Timeout, began: float, seconds: float) -> None:
     if not limit.expired():
         limit.reschedule(min(limit.when() or began, began + seconds))
 
 
-class Requests:
-    """The requests of a call that has any number of them; raises DataError for one that cannot be read."""
+class RequestStream:
+    """The requests of a streaming call; raises DataError for one that cannot be decoded."""
 
     def __init__(self, context: aio.ServicerContext[Any, Any]) -> None:
         self._context = context
@@ -91,4 +90,4 @@ async def _read(context: aio.ServicerContext[Any, Any]) -> object:
     try:
         return await context.read()
     except DecodeError as err:
-        raise DataError("The request is no message of the kind that this method takes.") from err
+        raise DataError("The request is not a message of the type that this method takes.") from err

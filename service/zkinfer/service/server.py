@@ -1,4 +1,4 @@
-"""One server, from its settings to its last answer."""
+"""The life of one server: open the dependencies, register the services, serve, drain."""
 
 from __future__ import annotations
 
@@ -17,22 +17,34 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest
 from zkinfer.service.addresses import Address
-from zkinfer.service.auth import Gate
-from zkinfer.service.background import Tending
-from zkinfer.service.capacity import limits_for
-from zkinfer.service.dependencies import opened_parts
-from zkinfer.service.interceptors import Interceptor, authenticated, bounded, explained, observed, request_id
-from zkinfer.service.job_events import Watch
-from zkinfer.service.limits import Rates, Shares, too_many_calls, too_many_linger, too_many_watchers
+from zkinfer.service.auth import Authenticator
+from zkinfer.service.background import BackgroundTasks
+from zkinfer.service.dependencies import limits_for, open_dependencies
+from zkinfer.service.interceptors import (
+    Interceptor,
+    authenticate,
+    limit_concurrency,
+    map_errors,
+    record_calls,
+    request_id,
+)
+from zkinfer.service.job_events import JobWatcher
+from zkinfer.service.limits import (
+    ConcurrencyLimiter,
+    RateLimiter,
+    too_many_calls,
+    too_many_health_watchers,
+    too_many_waiting,
+)
 from zkinfer.service.logs import log
-from zkinfer.service.oip import INFERENCE, Attesting, InferenceServicer
+from zkinfer.service.oip import INFERENCE, AttestationWaiter, InferenceServicer
 from zkinfer.service.oip import register as register_inference
-from zkinfer.service.request_reader import Reading
-from zkinfer.service.submission import Intake
+from zkinfer.service.request_reader import RequestReader
+from zkinfer.service.submission import Submitter
 from zkinfer.service.tokens import TokenFile
-from zkinfer.service.tracing import tracing
-from zkinfer.service.transport import listen, make_server, reflect
-from zkinfer.service.v1 import Estimates, OperationsServicer
+from zkinfer.service.tracing import trace_calls
+from zkinfer.service.transport import enable_reflection, listen, make_server
+from zkinfer.service.v1 import EndTimeEstimator, OperationsServicer
 from zkinfer.service.v1.models import ModelsServicer
 from zkinfer.service.v1.proofs import ProofsServicer
 from zkinfer.v1.models_pb2_grpc import add_ModelsServicer_to_server
@@ -46,23 +58,23 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
-    from zkinfer.service.dependencies import Parts
+    from zkinfer.service.dependencies import Dependencies
     from zkinfer.service.identity import Identity
-    from zkinfer.service.interceptors import Around
+    from zkinfer.service.interceptors import Middleware
     from zkinfer.service.settings import Settings
 
 OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
 HEALTH = "grpc.health.v1.Health"
 _SWITCH_SECONDS = 0.0005
-_WATCHERS = 64  # places; half of them are taken, since nobody has a name there
+_WATCHERS = 64  # slots; all health watchers count as one caller, who gets half of them
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers: where, and with what."""
+    """A running server: its address and its dependencies."""
 
     address: str
-    parts: Parts
+    dependencies: Dependencies
 
 
 async def serve(
@@ -73,25 +85,26 @@ async def serve(
     engines: Mapping[str, Engine] | None = None,
     worker_command: Sequence[str] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then end what is under way; a second signal ends it at once.
+    """Serve until SIGTERM or SIGINT, then drain; a second signal terminates at once.
 
     Args:
         settings: of the server.
         home: setups and keys.
-        started: told once calls are answered.
-        engines: see `opened_parts`; so is `worker_command`.
+        started: called once the server accepts calls.
+        engines: as `open_dependencies`.
+        worker_command: as `open_dependencies`.
 
     Raises:
-        ZkinferError: it cannot start.
+        ZkinferError: the server cannot start.
     """
-    # Every answer passes from a thread to the loop and back; whoever is handed one should not wait for 5 ms.
+    # Every answer passes between a thread and the loop; the default switch interval of 5 ms would delay it.
     sys.setswitchinterval(_SWITCH_SECONDS)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with running(settings, home, engines=engines, worker_command=worker_command) as server:
-        gc.freeze()  # what a server is made of stays: no call need wait while it is searched for garbage
+        gc.freeze()  # keeps start-up objects out of garbage collection, which would delay calls
         started(server)
         await stopping.wait()
         log.info("stopping")
@@ -107,125 +120,141 @@ async def running(
     engines: Mapping[str, Engine] | None = None,
     worker_command: Sequence[str] | None = None,
 ) -> AsyncIterator[Running]:
-    """A server that answers as long as the block runs, and is drained at its end; see `serve`."""
+    """A server that runs during the block and is drained at its end; see `serve`."""
     async with AsyncExitStack() as stack:
-        parts = stack.enter_context(opened_parts(settings, home, engines=engines, worker_command=worker_command))
-        watch, health = Watch(parts.store), health_aio.HealthServicer()
-        lingering = Shares(settings.limits.concurrent_calls // 2, too_many_linger)
-        reading = Reading(settings.limits.read_seconds)
-        server = make_server(settings, Interceptor(request_id, reading, *_arounds(parts, lingering, stack)))
-        intake = _intake(parts)
-        stack.callback(intake.close)
-        _register(server, parts, watch, intake, lingering, health)
-        _register_inference(server, parts, watch, intake, lingering)
-        stack.push_async_callback(_drain, server, parts, watch, health)
-        tending = Tending(parts, health, proving=(OPERATIONS, PROOFS), answering=(MODELS, INFERENCE))
+        dependencies = stack.enter_context(
+            open_dependencies(settings, home, engines=engines, worker_command=worker_command)
+        )
+        watcher, health = JobWatcher(dependencies.store), health_aio.HealthServicer()
+        waiting = ConcurrencyLimiter(settings.limits.concurrent_calls // 2, too_many_waiting)
+        reader = RequestReader(settings.limits.read_seconds)
+        server = make_server(settings, Interceptor(request_id, reader, *_middleware(dependencies, waiting, stack)))
+        submitter = _submitter(dependencies)
+        stack.callback(submitter.close)
+        _register(server, dependencies, watcher, submitter, waiting, health)
+        _register_inference(server, dependencies, watcher, submitter, waiting)
+        stack.push_async_callback(_drain, server, dependencies, watcher, health)
+        background = BackgroundTasks(
+            dependencies, health, proof_services=(OPERATIONS, PROOFS), inference_services=(MODELS, INFERENCE)
+        )
         address = listen(server, settings)
         if settings.metrics:
-            stack.callback(parts.metrics.serve(Address.parse(settings.metrics)))
-        parts.workers.start()
-        await tending.take_over_models()
+            stack.callback(dependencies.metrics.serve(Address.parse(settings.metrics)))
+        dependencies.workers.start()
+        await background.sync_models()
         await server.start()
-        for work in (tending.watch_models(), tending.follow_jobs()):
-            stack.push_async_callback(_ended, tending.begin(work))
-        yield Running(address, parts)
+        for work in (background.poll_models(), background.record_finished_jobs()):
+            stack.push_async_callback(_cancel, background.start(work))
+        yield Running(address, dependencies)
 
 
-def _arounds(parts: Parts, lingering: Shares, stack: AsyncExitStack) -> list[Around]:
-    """What runs around every call, outermost first."""
-    settings = parts.settings
+def _middleware(dependencies: Dependencies, waiting: ConcurrencyLimiter, stack: AsyncExitStack) -> list[Middleware]:
+    """The middleware, outermost first."""
+    settings = dependencies.settings
     subjects = settings.tls.subjects
     tokens = TokenFile(settings.token_file)
-    tokens.exists()  # looked at now, so that nobody is let in without a token when it goes before the first call
-    gate = Gate(
+    tokens.exists()  # remembers the file: its removal before the first call must not allow anonymous callers
+    authenticator = Authenticator(
         tokens=tokens,
         certificates=settings.tls.client_ca is not None,
         subjects=None if subjects is None else {name: subject.rights for name, subject in subjects.items()},
         local=settings.address.is_local,
         anonymous=settings.insecure_anonymous,
     )
-    traced: list[Around] = []
+    traced: list[Middleware] = []
     if settings.telemetry.endpoint:
-        around, flush = tracing(settings.telemetry)
+        middleware, flush = trace_calls(settings.telemetry)
         stack.callback(flush)
-        traced.append(around)
-    rates = Rates(settings.limits.calls_per_second)
-    calls = Shares(settings.limits.concurrent_calls, too_many_calls)
-    inside = bounded(calls, lingering, Shares(_WATCHERS, too_many_watchers))
-    return [*traced, observed(parts.metrics), explained(), authenticated(gate, rates), inside]
+        traced.append(middleware)
+    rates = RateLimiter(settings.limits.calls_per_second)
+    calls = ConcurrencyLimiter(settings.limits.concurrent_calls, too_many_calls)
+    inside = limit_concurrency(calls, waiting, ConcurrencyLimiter(_WATCHERS, too_many_health_watchers))
+    return [*traced, record_calls(dependencies.metrics), map_errors(), authenticate(authenticator, rates), inside]
 
 
 def _register(
     server: aio.Server,
-    parts: Parts,
-    watch: Watch,
-    intake: Intake,
-    lingering: Shares,
+    dependencies: Dependencies,
+    watcher: JobWatcher,
+    submitter: Submitter,
+    waiting: ConcurrencyLimiter,
     health: health_aio.HealthServicer,
 ) -> None:
-    limits = parts.settings.limits
+    limits = dependencies.settings.limits
     operations = OperationsServicer(
-        store=parts.store,
-        watch=watch,
-        estimates=Estimates(parts.capacity.workers),
+        store=dependencies.store,
+        watcher=watcher,
+        estimates=EndTimeEstimator(dependencies.capacity.workers),
         longest_wait=limits.wait_seconds,
-        lingering=lingering,
+        waiting=waiting,
         page_size=limits.page_size,
     )
     proofs = ProofsServicer(
         operations=operations,
-        artifacts=parts.artifacts,
-        verifications=parts.verifications,
-        models=lambda identity: _model_files(parts, identity),
-        repository=parts.repository,
-        intake=intake,
-        metrics=parts.metrics,
+        artifacts=dependencies.artifacts,
+        verifications=dependencies.verifications,
+        models=lambda identity: _model_files(dependencies, identity),
+        repository=dependencies.repository,
+        submitter=submitter,
+        metrics=dependencies.metrics,
     )
-    models = ModelsServicer(repository=parts.repository, predictions=parts.predictions, page_size=limits.page_size)
+    models = ModelsServicer(
+        repository=dependencies.repository, estimator=dependencies.estimator, page_size=limits.page_size
+    )
     add_OperationsServicer_to_server(operations, server)
     add_ProofsServicer_to_server(proofs, server)
     add_ModelsServicer_to_server(models, server)
     add_HealthServicer_to_server(health, server)
-    if parts.settings.reflection:
-        reflect((OPERATIONS, PROOFS, MODELS, INFERENCE, HEALTH), server)
+    if dependencies.settings.reflection:
+        enable_reflection((OPERATIONS, PROOFS, MODELS, INFERENCE, HEALTH), server)
 
 
-def _intake(parts: Parts) -> Intake:
-    return Intake(
-        answers=parts.answers,
-        store=parts.store,
-        predictions=parts.predictions,
-        limits=lambda identity: limits_for(identity, parts.settings, parts.capacity),
+def _submitter(dependencies: Dependencies) -> Submitter:
+    return Submitter(
+        answers=dependencies.answers,
+        store=dependencies.store,
+        estimator=dependencies.estimator,
+        limits=lambda identity: limits_for(identity, dependencies.settings, dependencies.capacity),
     )
 
 
-def _register_inference(server: aio.Server, parts: Parts, watch: Watch, intake: Intake, lingering: Shares) -> None:
-    attesting = Attesting(watch, parts.artifacts)
+def _register_inference(
+    server: aio.Server,
+    dependencies: Dependencies,
+    watcher: JobWatcher,
+    submitter: Submitter,
+    waiting: ConcurrencyLimiter,
+) -> None:
+    attesting = AttestationWaiter(watcher, dependencies.artifacts)
     servicer = InferenceServicer(
-        repository=parts.repository,
-        intake=intake,
+        repository=dependencies.repository,
+        submitter=submitter,
         attesting=attesting,
-        metrics=parts.metrics,
-        ending=watch.ending,
-        lingering=lingering,
+        metrics=dependencies.metrics,
+        draining=watcher.closed,
+        waiting=waiting,
     )
     register_inference(servicer, server)
 
 
-def _model_files(parts: Parts, identity: Identity) -> Mapping[Digest, Path]:
-    """The ONNX files that an identity may have attestations checked against."""
-    names = {entry.name for entry in parts.repository.index() if identity.rights.may_use(entry.name)}
-    circuits = [model.circuit for name in names for model in parts.repository.versions(name)]
+def _model_files(dependencies: Dependencies, identity: Identity) -> Mapping[Digest, Path]:
+    """The ONNX files against which an identity may verify attestations."""
+    names = {entry.name for entry in dependencies.repository.index() if identity.rights.may_use(entry.name)}
+    circuits = [model.circuit for name in names for model in dependencies.repository.versions(name)]
     return {Digest.parse(circuit.manifest.identity.model): circuit.folder / MODEL for circuit in circuits}
 
 
-async def _drain(server: aio.Server, parts: Parts, watch: Watch, health: health_aio.HealthServicer) -> None:
-    """Take no more calls, let go of those who wait, and give the others and the workers time to end."""
+async def _drain(
+    server: aio.Server, dependencies: Dependencies, watcher: JobWatcher, health: health_aio.HealthServicer
+) -> None:
+    """Accept no more calls, release waiting callers, and give calls and workers time to finish."""
     await health.enter_graceful_shutdown()
-    watch.close()
-    await asyncio.gather(server.stop(parts.settings.proving.grace_seconds), asyncio.to_thread(parts.workers.drain))
+    watcher.close()
+    await asyncio.gather(
+        server.stop(dependencies.settings.proving.grace_seconds), asyncio.to_thread(dependencies.workers.drain)
+    )
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

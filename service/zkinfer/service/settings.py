@@ -1,4 +1,4 @@
-"""The settings of a server. `zkinfer.service.settings` reads them."""
+"""The settings of a server: the schema, and how it is read from options, environment variables and a TOML file."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def default_state() -> Path:
 
 
 def embedded_store(state: Path) -> Path:
-    """The file of jobs in a state folder, where no other database is named."""
+    """The SQLite file of jobs in a state folder, used unless another database is configured."""
     return state.absolute() / "jobs.sqlite"
 
 
 def store_url(state: Path, url: str | None) -> str:
-    """The database of jobs: the one that is named, else SQLite in the state folder."""
+    """The URL of the job database; SQLite in the state folder by default."""
     return url or f"sqlite:///{embedded_store(state)}"
 
 
@@ -51,116 +51,115 @@ class _Group(BaseModel):
 
 
 class Subject(_Group):
-    """What the bearer of a certificate with this common name may do."""
+    """The rights of a caller whose certificate has this common name."""
 
     models: tuple[str, ...] | None = None
-    """Names of models; all, if left out."""
+    """Names of models. Default: all."""
     unfinished_jobs: Annotated[int, Field(ge=0)] | None = None
-    """Proofs that may be unfinished at a time; otherwise `queue.per_owner`."""
+    """Unfinished proofs at a time. Default: `queue.per_owner`."""
     calls_per_second: Seconds | None = None
-    """Calls per second; otherwise `limits.calls_per_second`."""
+    """Calls per second. Default: `limits.calls_per_second`."""
 
     @property
     def rights(self) -> Rights:
-        """As the gate takes them."""
+        """As the authenticator takes them."""
         models = None if self.models is None else frozenset(self.models)
         return Rights(models=models, unfinished_jobs=self.unfinished_jobs, calls_per_second=self.calls_per_second)
 
 
 class Tls(_Group):
-    """Encryption, and callers who are known by certificate. All files are PEM, and read again when they change."""
+    """Encryption and client certificates. All files are PEM and are reloaded when they change."""
 
     certificate: Path | None = None
     """The server's certificate chain."""
     key: Path | None = None
     """Its private key."""
     client_ca: Path | None = None
-    """Authority of callers' certificates: every caller must show one, and is known by its common name."""
+    """CA of client certificates: every caller must present one and is identified by its common name."""
     subjects: dict[str, Subject] | None = None
-    """Common names that are let in, with what each may do (`models`, `unfinished_jobs`, `calls_per_second`); all, if
-    left out. A token says more exactly who calls, and does not help a certificate that is not let in."""
+    """Authorised common names, each with its rights (`models`, `unfinished_jobs`, `calls_per_second`). Default: all
+    common names. A token sent along determines the identity, but does not authorise an unlisted certificate."""
 
 
 class Limits(_Group):
-    """What one caller, and all together, may ask of the server."""
+    """Limits on calls, of one caller and of all together."""
 
     message_bytes: Annotated[ByteSize, Field(ge=1 << 16)] = ByteSize(20 << 20)
-    """Largest message that is read."""
+    """Largest request message."""
     concurrent_calls: Annotated[int, Field(ge=2)] = 256
-    """Calls served at a time; more are refused. At most half of them may be streams, or wait for proofs. Of both, one
-    identity has no more than are still free: half, where it is alone. Questions about the server's health are not
-    counted."""
+    """Calls served at a time; further calls are rejected. At most half of them may be streams or wait for proofs. One
+    identity may use at most as many of either as are still free: half, if it is the only caller. Health checks do not
+    count."""
     read_seconds: Seconds = 10.0
-    """Longest time that the request of a call may take to arrive; requests of streams may come at any time."""
+    """Time limit for the request of a call to arrive; requests of streams may arrive at any time."""
     calls_per_second: Seconds | None = None
-    """Of one identity, averaged; a second's worth may come at once. No limit, if left out."""
+    """Calls per second of one identity, on average, with bursts of one second's worth. Default: no limit."""
     concurrent_verifications: Count = 2
-    """Attestations verified at a time, one of each caller; more are refused."""
+    """Attestations verified at a time, one per caller; further ones are rejected."""
     wait_seconds: Seconds = 60.0
-    """Longest time that one WaitOperation waits."""
+    """Longest wait of one WaitOperation call."""
     page_size: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Most entries of one page of a list."""
+    """Most entries in one page of a list."""
 
 
 class Queue(_Group):
-    """Which proofs are taken on, and how long they are remembered."""
+    """Which proof jobs are accepted, how often they are retried and how long they are kept."""
 
     queued: Count = 1000
-    """Jobs that may wait, of all callers together."""
+    """Queued jobs, of all callers together."""
     per_owner: Count = 100
-    """Unfinished jobs that one identity may have."""
+    """Unfinished jobs of one identity."""
     proof_seconds: Seconds | None = None
-    """Longest predicted time of a proof; `proving.job_seconds`, if that is less or this left out."""
+    """Longest predicted duration of a proof; never more than `proving.job_seconds`, which is the default."""
     proof_memory: ByteSize | None = None
-    """Largest predicted memory of a proof; `proving.memory`, if left out."""
+    """Largest predicted memory of a proof. Default: `proving.memory`."""
     attempts: Count = 5
-    """Times that the engine may die over one job."""
+    """Engine crashes after which a job fails."""
     begun: Count = 20
-    """Times that one job may be begun for whatever reason, a killed server included."""
+    """Attempts after which a job fails, whatever interrupted them, including killed servers."""
     keep_days: Annotated[float, Field(gt=0)] = 30.0
-    """How long a finished job and its attestation are kept."""
+    """Days for which finished jobs and their attestations are kept."""
 
 
 class Proving(_Group):
-    """Who proves."""
+    """The workers that prove."""
 
     workers: Annotated[int, Field(ge=0)] | None = None
-    """Processes that prove; one for every two cores, if left out. 0 answers and queues without proving."""
+    """Worker processes. Default: one for every two cores. With 0, the server answers and queues without proving."""
     memory: ByteSize | None = None
-    """Memory that all proofs together may take; 80% of what is free at the start, if left out."""
+    """Memory for all proofs together. Default: 80% of the free memory when the server starts."""
     key: Path | None = None
-    """Signs attestations (`zkinfer keys new`); each is signed by a key made for it alone, if left out."""
+    """Private key that signs attestations (`zkinfer keys new`). Default: an ephemeral key for each attestation."""
     job_seconds: Seconds = 3600.0
-    """Longest time that the engine may take over one proof, had it the processors to itself. A proof that is predicted
-    to take longer is not taken on."""
+    """Time limit of one proof, as if it had the processors to itself. Jobs predicted to exceed it are rejected."""
     passphrase_file: Path | None = None
-    """Holds the key's passphrase on its first line."""
+    """File with the key's passphrase on its first line."""
     lease_seconds: Annotated[float, Field(ge=3)] = 30.0
-    """How long a worker may give no sign of life before its job is given to another."""
+    """Seconds without a heartbeat after which the job of a worker is given to another."""
     grace_seconds: Annotated[float, Field(ge=0)] = 30.0
-    """How long calls and proofs under way may go on when the server ends."""
+    """Seconds that running calls and proofs get to finish when the server shuts down."""
 
 
 class Log(_Group):
     """The log, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least that is logged."""
+    """Minimum level."""
     format: Literal["auto", "json", "text"] = "auto"
-    """`json` is one object per line, `text` is for people, `auto` is text on a terminal and json elsewhere."""
+    """`json` is one object per line, `text` is for people, `auto` is `text` on a terminal and `json` elsewhere."""
 
 
 class Telemetry(_Group):
-    """Traces for an OpenTelemetry collector; needs the extra `telemetry`."""
+    """OpenTelemetry traces; needs the extra `telemetry`."""
 
     endpoint: str | None = None
-    """Where the collector takes OTLP over gRPC; no traces, if left out."""
+    """OTLP endpoint of the collector, over gRPC. Default: no traces."""
     insecure: bool = False
-    """Send them in the clear."""
+    """Send traces without TLS."""
 
 
 class Settings(BaseSettings):
-    """Everything that `zkinfer serve` can be told."""
+    """All settings of `zkinfer serve`."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -172,28 +171,28 @@ class Settings(BaseSettings):
     )
 
     repository: Path
-    """Folder of models: `NAME/VERSION/`, each a circuit that `zkinfer compile` made."""
+    """Model repository: folders `NAME/VERSION/`, each a circuit made by `zkinfer compile`."""
     listen: str = "127.0.0.1:8001"
     """`host:port`, `[address]:port` or `unix:/path`."""
     state: Path = Field(default_factory=default_state)
-    """Folder of jobs, attestations and tokens, of one server at a time; `zkinfer` in `XDG_STATE_HOME` or
-    `~/.local/state`, if left out."""
+    """Folder of jobs, attestations and tokens, used by one server at a time. Default: `zkinfer` in `XDG_STATE_HOME` or
+    `~/.local/state`."""
     store: SecretStr | None = None
-    """Database of jobs, `postgresql+psycopg://...`; SQLite in the state folder, if left out."""
+    """Database of jobs, `postgresql+psycopg://...`. Default: SQLite in the state folder."""
     tokens: Path | None = None
-    """File of bearer tokens; `tokens.json` in the state folder, if left out."""
+    """File of bearer tokens. Default: `tokens.json` in the state folder."""
     metrics: str | None = None
-    """Where Prometheus may ask, over plain HTTP; nowhere, if left out."""
+    """Address of the Prometheus endpoint, plain HTTP. Default: none."""
     reflection: bool = False
-    """Let callers ask which services there are."""
+    """Enable gRPC server reflection."""
     reload_seconds: Seconds = 5.0
-    """How often the repository is looked at for changes."""
+    """Seconds between two reloads of the model repository."""
     insecure_no_tls: bool = False
-    """Listen in the clear for other machines than this."""
+    """Accept connections from other machines without TLS."""
     insecure_anonymous: bool = False
-    """Let in anybody from other machines."""
+    """Accept calls from other machines without authentication."""
     insecure_metrics: bool = False
-    """Show the metrics to other machines."""
+    """Serve metrics to other machines."""
     tls: Tls = Tls()
     limits: Limits = Limits()
     queue: Queue = Queue()
@@ -210,22 +209,22 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - of pydantic-settings
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Options, variables, file; in this order."""
+        """Precedence: options, environment variables, file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
     def address(self) -> Address:
-        """Where to listen."""
+        """The listening address."""
         return Address.parse(self.listen)
 
     @property
     def token_file(self) -> Path:
-        """Where tokens are."""
+        """The path of the token file."""
         return self.tokens or self.state / "tokens.json"
 
     @property
     def store_url(self) -> str:
-        """The database of jobs."""
+        """The URL of the job database."""
         return store_url(self.state, self.store.get_secret_value() if self.store else None)
 
     @model_validator(mode="after")
@@ -237,36 +236,36 @@ class Settings(BaseSettings):
         if self.tls.subjects is not None and not self.tls.client_ca:
             raise ValueError("tls.subjects needs tls.client_ca")
         if odd := [name for name in self.tls.subjects or () if not is_identity_name(name)]:
-            raise ValueError(f"tls.subjects: {odd[0]!r:.80} can be no caller's name")
+            raise ValueError(f"tls.subjects: {odd[0]!r:.80} is not a valid identity name")
         return self
 
 
-# Of other commands: who runs a server may post its answers too.
-_OTHERS = {f"ZKINFER_{name}" for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE", "SOLC")}
+# Variables of other commands, which may be set in the same environment.
+_OTHER_VARIABLES = {f"ZKINFER_{name}" for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE", "SOLC")}
 
 
 def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Settings:
-    """The settings that hold.
+    """Load and check the settings.
 
     Args:
-        options: of the command line, nested as the settings are; only those that were given.
+        options: of the command line, nested like the settings; only those that were given.
         file: TOML.
 
     Raises:
-        SettingsError: a setting is unknown, missing, of the wrong kind, or would leave the server open unasked.
+        SettingsError: a setting is unknown, missing or invalid, or is insecure without an explicit opt-in.
     """
     settings = _read(options, file)
-    _refuse_open_doors(settings)
+    _refuse_insecure(settings)
     return settings
 
 
-def load_places(options: Mapping[str, Any], file: Path) -> tuple[Path, str | None]:
-    """The state folder and the database that a server with this file has, for who manages its jobs.
+def load_store_location(options: Mapping[str, Any], file: Path) -> tuple[Path, str | None]:
+    """The state folder and the database of a server with this file, for commands that manage its jobs.
 
-    What the file lacks may be an option of that server: neither models nor tokens need to be there.
+    The file may be incomplete, because the server may get other settings as options.
 
     Raises:
-        SettingsError: as `load_settings`, but for doors that are open.
+        SettingsError: as `load_settings`, except for insecure settings.
     """
     settings = _read({"repository": ".", **options}, file)
     return settings.state, settings.store.get_secret_value() if settings.store else None
@@ -286,43 +285,43 @@ def _read(options: Mapping[str, Any], file: Path | None) -> Settings:
         raise SettingsError(_complaint(err), _cure(err)) from err
 
 
-def _refuse_open_doors(settings: Settings) -> None:
-    """Raise SettingsError where others than this machine could read along, or call without a name, unasked."""
+def _refuse_insecure(settings: Settings) -> None:
+    """Raise SettingsError for plaintext, anonymous callers or metrics on the network without an explicit opt-in."""
     local = settings.address.is_local
     if not (local or settings.tls.certificate or settings.insecure_no_tls):
         raise SettingsError(
-            f"At {settings.listen}, others could read along.",
-            "Set tls.certificate and tls.key; behind a proxy that does TLS, --insecure-no-tls.",
+            f"At {settings.listen}, connections would not be encrypted.",
+            "Set tls.certificate and tls.key, or --insecure-no-tls behind a proxy that terminates TLS.",
         )
     known = settings.tls.client_ca or settings.token_file.exists()
     if not (local or known or settings.insecure_anonymous):
         raise SettingsError(
-            f"At {settings.listen}, anybody could call.",
-            "Make a token with `zkinfer tokens new`, set tls.client_ca, or say --insecure-anonymous.",
+            f"At {settings.listen}, anyone could call.",
+            "Make a token with `zkinfer tokens new`, set tls.client_ca, or use --insecure-anonymous.",
         )
     if settings.tokens is not None and not settings.tokens.exists():
-        raise SettingsError(f"There is no file of tokens {settings.tokens}.", "Make a token: `zkinfer tokens new`.")
+        raise SettingsError(f"The token file {settings.tokens} does not exist.", "Make a token: `zkinfer tokens new`.")
     if settings.metrics and not Address.parse(settings.metrics).host:
-        raise SettingsError("Metrics are asked for over HTTP, not at a socket.", "Write host:port.")
+        raise SettingsError("Metrics are served over HTTP, not at a Unix socket.", "Write host:port.")
     if settings.metrics and not (Address.parse(settings.metrics).is_local or settings.insecure_metrics):
         raise SettingsError(
-            f"At {settings.metrics}, others could read the metrics.",
-            "Choose a loopback address, or say insecure_metrics.",
+            f"At {settings.metrics}, other machines could read the metrics.",
+            "Use a loopback address, or set insecure_metrics.",
         )
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = set(_names(Settings)) | _OTHERS
+    known = set(_names(Settings)) | _OTHER_VARIABLES
     for name in sorted(environment):
         free = name.startswith(f"{PREFIX}TLS{DELIMITER}SUBJECTS")
         if name.startswith(PREFIX) and name not in known and not free:
             near = difflib.get_close_matches(name, known, 1)
-            cure = f"Did you mean {near[0]}?" if near else "docs/settings.md lists them."
-            raise SettingsError(f"The variable {name} is no setting.", cure)
+            cure = f"Did you mean {near[0]}?" if near else "docs/reference/settings.md lists them."
+            raise SettingsError(f"The variable {name} is not a setting.", cure)
 
 
 def _names(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[str]:
-    """The variables of a group of settings and of those inside."""
+    """The environment variables of a group of settings and its subgroups."""
     for name, field in model.model_fields.items():
         yield prefix + name.upper()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -343,12 +342,12 @@ def _cure(err: ValidationError | SettingsSourceError) -> str:
         [one["loc"] for one in err.errors() if one["type"] == "missing"] if isinstance(err, ValidationError) else []
     )
     if ("repository",) in missing:
-        return "Name the folder of models with --repository, or in the file of --config."
-    return "docs/settings.md lists the settings."
+        return "Give the model repository with --repository, or in the file of --config."
+    return "docs/reference/settings.md lists the settings."
 
 
 def _complaint(err: ValidationError | SettingsSourceError) -> str:
-    """The first thing that is wrong, without the value: it may be a password."""
+    """The first invalid setting, without its value, which may be a password."""
     if isinstance(err, SettingsSourceError):
         return f"A variable cannot be read: {err}."
     first = err.errors(include_url=False, include_context=False, include_input=False)[0]
@@ -358,4 +357,4 @@ def _complaint(err: ValidationError | SettingsSourceError) -> str:
     if first["type"] == "missing":
         return f"The setting {place} is missing."
     said = first["msg"].removeprefix("Value error, ")
-    return f"The setting {place} is not right: {said}." if place else f"The settings do not fit: {said}."
+    return f"The setting {place} is invalid: {said}." if place else f"The settings are inconsistent: {said}."

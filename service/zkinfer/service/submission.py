@@ -1,4 +1,4 @@
-"""Taking on: an answer now and, unless none is wanted, a job that will prove it, which is on the disk by then."""
+"""Submission of requests: compute the answer now and store a durable job that proves it, if a proof is wanted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from zkinfer.circuits.context import NOBODY, Context
+from zkinfer.circuits.context import ZERO_ADDRESS, Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import TooCostlyError
 from zkinfer.circuits.tensor_files import conform
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from zkinfer.circuits.digest import Digest
-    from zkinfer.prover.inference import Answer, Answers, Arrays
+    from zkinfer.prover.inference import Answer, Arrays, InferencePools
     from zkinfer.prover.jobs import Job, JobStore, QueueLimits, Submission
     from zkinfer.prover.quantised_inputs import Inputs
     from zkinfer.prover.repository import ModelRepository, ModelVersion
-    from zkinfer.service.estimates import Predictions
+    from zkinfer.service.estimates import CostEstimator
     from zkinfer.service.identity import Identity
 
 Mode = Literal["none", "async", "sync"]
@@ -40,17 +40,17 @@ AnswerT = TypeVar("AnswerT")
 ArgumentsT = TypeVarTuple("ArgumentsT")
 _WORD = re.compile(r"0x[0-9a-f]{64}")
 _FEW_ELEMENTS = 1 << 12
-_LAST_SECOND = 253_402_300_799  # of the year 9999: later than that is never
+_MAX_EXPIRY = 253_402_300_799  # of the year 9999; a later expiry means none
 _THREADS = 8
-_WARY_SECONDS = 5.0
+_PRECHECK_SECONDS = 5.0
 _NO_OUTPUTS = sha256(b"")
 
 
 class ProofRequest(BaseModel):
-    """Whether a proof of an answer is wanted, and what it is for; see `zkinfer.circuits.context.Context`.
+    """Whether a proof is wanted, and its context; see `zkinfer.circuits.context.Context`.
 
-    `request_id` is the caller's name for the request: the same one twice gives the same job. Written as 0x and 64 hex
-    digits, it is also the context's.
+    `request_id` is the caller's idempotency key: the same key gives the same job. If it is 0x and 64 hex digits, it is
+    the request id of the context too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -58,35 +58,39 @@ class ProofRequest(BaseModel):
     mode: Mode = "async"
     request_id: str | None = None
     chain_id: int = 0
-    consumer: str = NOBODY
-    requester: str = NOBODY
+    consumer: str = ZERO_ADDRESS
+    requester: str = ZERO_ADDRESS
     expiry: int = 0
     floats: bool = False
 
     @property
     def names_word(self) -> bool:
-        """Whether the context's request id is the caller's."""
+        """Whether the caller determines the context's request id."""
         return self.request_id is not None and _WORD.fullmatch(self.request_id) is not None
 
     def context(self) -> Context:
-        """What the proof is for, with a fresh random request id where the caller gave none."""
+        """The context of the proof, with a random request id unless the caller gave one."""
         word = self.request_id if self.names_word else Context.offline().request_id
         fields = {"chainId": self.chain_id, "consumer": self.consumer, "requester": self.requester}
         return Context.model_validate(fields | {"requestId": word, "expiry": self.expiry})
 
     @property
     def deadline(self) -> datetime | None:
-        """When the proof is worthless; None where the request does not expire."""
-        if not 0 < self.expiry <= _LAST_SECOND:
+        """When the request expires; None for never."""
+        if not 0 < self.expiry <= _MAX_EXPIRY:
             return None
         return datetime.fromtimestamp(self.expiry, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What was taken on: the answer, the float model's beside it if asked for, and the job if one is wanted.
+    """An accepted request.
 
-    `inputs_digest` names the integers of the inputs.
+    Args:
+        answer: of the circuit.
+        inputs_digest: of the integers of the inputs.
+        floats: the float model's answer, if requested.
+        job: proves the answer; None if no proof is wanted.
     """
 
     answer: Answer
@@ -97,7 +101,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The inputs as the circuit takes them and, made when it is asked for, as a job keeps them."""
+    """The quantised inputs; their serialised form is made on first use."""
 
     integers: list[list[int]]
 
@@ -108,7 +112,7 @@ class _Prepared:
     @classmethod
     def whole(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
         prepared = cls.of(model, inputs)
-        prepared.digest  # noqa: B018 - made now, and kept
+        prepared.digest  # noqa: B018 - computed now and cached
         return prepared
 
     @cached_property
@@ -120,41 +124,46 @@ class _Prepared:
         return sha256(self.data)
 
 
-class Intake:
-    """Answers, and takes jobs on. Belongs to one event loop.
+class Submitter:
+    """InferencePools requests and submits proof jobs. Belongs to one event loop.
 
     Args:
         answers: sessions with the engines.
         store: of jobs.
-        predictions: of what proofs take here.
-        limits: what is taken on of an identity.
+        estimator: of the cost of proofs.
+        limits: the queue limits of an identity.
     """
 
     def __init__(
-        self, *, answers: Answers, store: JobStore, predictions: Predictions, limits: Callable[[Identity], QueueLimits]
+        self,
+        *,
+        answers: InferencePools,
+        store: JobStore,
+        estimator: CostEstimator,
+        limits: Callable[[Identity], QueueLimits],
     ) -> None:
         self._answers = answers
         self._store = store
-        self._predictions = predictions
+        self._estimator = estimator
         self._limits = limits
-        self._wary_until = 0.0
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake")
+        self._precheck_until = 0.0
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="submission")
 
     def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for pending writes."""
         self._threads.shutdown()
 
     async def model_for(
         self, identity: Identity, repository: ModelRepository, name: str, version: str, request_id: str | None
     ) -> ModelVersion:
-        """The version that a request means.
+        """The model version for a request: the newest unless one is named.
 
-        The newest where none is named; but for a request that was made before, the one that answered it then, so that
-        it is the same request after a newer version has come.
+        A repeated request gets the version that answered it before, so that it stays idempotent after a newer version
+        was added.
 
         Raises:
-            ModelNotFoundError, ModelUnavailableError: see `ModelRepository.find`.
-            StoreError: the store cannot be asked.
+            ModelNotFoundError, ModelUnavailableError: as `ModelRepository.find`.
+            StoreError: the store cannot be read.
         """
         found = repository.find(name, version)
         if version or not request_id or len(repository.versions(name)) == 1:
@@ -165,41 +174,41 @@ class Intake:
         same = (one for one in repository.versions(name) if one.digest == job.request.circuit)
         return next((one for one in same if one.version == job.request.version), found)
 
-    async def accept(self, identity: Identity, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Accepted:
-        """Answer; the job, if one is wanted, is on the disk when this returns, and outlives the call.
+    async def submit(self, identity: Identity, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Accepted:
+        """Answer a request; its job, if any, is durable when this returns and outlives the call.
 
         Args:
-            identity: who asks; the job is theirs.
+            identity: the caller, who owns the job.
             model: of the repository.
             inputs: arrays by name.
-            request: whether a proof is wanted, and for what.
+            request: whether a proof is wanted, and its context.
 
         Raises:
             ForbiddenError: the identity may not use the model.
-            DataError, RangeError: the inputs do not fit the model, or leave its range.
-            BusyError, QueueFullError, QuotaExceededError: too much waits already.
-            RequestConflictError: the request id stands for something else.
-            TooCostlyError, DeadlinePassedError: nobody would prove it.
-            EngineError, ModelUnavailableError, StoreError: it cannot be done here and now.
+            DataError, RangeError: the inputs do not fit the model, or exceed its range.
+            BusyError, QueueFullError, QuotaExceededError: a queue or quota is full.
+            RequestConflictError: the request id was used for another request.
+            TooCostlyError, DeadlinePassedError: the proof is predicted to exceed a limit, or has expired.
+            EngineError, ModelUnavailableError, StoreError: the server cannot serve the request.
         """
         identity.require_model(model.name)
         prepared = await self._prepared(model, inputs)
         if request.mode == "none":
             return await self._unproven(model, inputs, prepared, request)
-        if time.monotonic() < self._wary_until:
-            await self._in_thread(self._refuse, identity, model, prepared, request)
-        with self._spooled(prepared) as writing:  # while the answer is computed
+        if time.monotonic() < self._precheck_until:
+            await self._in_thread(self._precheck, identity, model, prepared, request)
+        with self._spooled_inputs(prepared) as writing:  # written while the answer is computed
             answer, floats, _ = await asyncio.gather(
                 self._answering(model, prepared), self._floats(model, inputs, request), asyncio.wrap_future(writing)
             )
-            submission = await self._in_thread(self._submit, identity, model, prepared, request, answer)
+            submission = await self._in_thread(self._store_job, identity, model, prepared, request, answer)
         structlog.contextvars.bind_contextvars(job=submission.job.id)
         return Accepted(answer, prepared.digest, floats, submission.job)
 
     async def _unproven(
         self, model: ModelVersion, inputs: Inputs, prepared: _Prepared, request: ProofRequest
     ) -> Accepted:
-        """Without detours: most callers want the answer and nothing else."""
+        """The fast path: an answer without a proof."""
         answering = self._answering(model, prepared)
         digest = prepared.digest  # while the engine computes
         if not request.floats:
@@ -208,12 +217,12 @@ class Intake:
         return Accepted(answer, digest, floats, None)
 
     def _answering(self, model: ModelVersion, prepared: _Prepared) -> asyncio.Future[Answer]:
-        """Begun when this returns."""
+        """Start the forward pass; returns without waiting for it."""
         return asyncio.wrap_future(self._answers.forward(model, prepared.integers))
 
     @contextmanager
-    def _spooled(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
-        """Inputs on their way to the disk. They are removed where no job comes of it: refused, failed, caller gone."""
+    def _spooled_inputs(self, prepared: _Prepared) -> Iterator[Future[Digest]]:
+        """Write the inputs to disk; they are removed if no job results: rejected, failed or cancelled."""
         writing = self._threads.submit(lambda: self._store.artifacts.put(prepared.data))
         with ExitStack() as undoing:
             undoing.callback(self._unspool_later, writing)
@@ -221,57 +230,57 @@ class Intake:
             undoing.pop_all()
 
     def _unspool_later(self, writing: Future[Digest]) -> None:
-        with suppress(RuntimeError):  # the server ends; the next one finds them
+        with suppress(RuntimeError):  # the server shuts down; the next one removes them
             self._threads.submit(self._unspool, writing)
 
     def _unspool(self, writing: Future[Digest]) -> None:
-        with suppress(StoreError):  # nothing was written; or it is found later, as that of a server that was killed
+        with suppress(StoreError):  # nothing was written, or the reaper removes it later
             self._store.discard(writing.result())
 
     async def _prepared(self, model: ModelVersion, inputs: Inputs) -> _Prepared:
-        """Small inputs at once: a change of threads takes longer. Large ones with all that takes time."""
+        """Quantise the inputs: small ones here, because a thread switch takes longer, large ones in a thread."""
         if sum(array.size for array in inputs.values()) <= _FEW_ELEMENTS:
             return _Prepared.of(model, inputs)
         return await self._in_thread(_Prepared.whole, model, inputs)
 
     async def _floats(self, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Arrays | None:
-        """The float model's answer, if it is wanted."""
+        """The float model's answer, if requested."""
         if not request.floats:
             return None
         specs = model.circuit.manifest.program.inputs
         conformed = {spec.name: conform(inputs[spec.name], spec) for spec in specs}
         return await asyncio.wrap_future(self._answers.floats(model, conformed))
 
-    def _refuse(self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest) -> None:
-        """Raise before anything is computed, where `_submit` would raise afterwards."""
-        with self._wary():
+    def _precheck(self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest) -> None:
+        """Raise before the answer is computed, if `_store_job` would raise afterwards."""
+        with self._start_precheck_on_rejection():
             wanted = self._job_request(identity, model, prepared, request, _NO_OUTPUTS)
             self._store.refuse(wanted, self._limits(identity))
 
-    def _submit(
+    def _store_job(
         self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest, answer: Answer
     ) -> Submission:
-        with self._wary():
+        with self._start_precheck_on_rejection():
             wanted = self._job_request(identity, model, prepared, request, answer.outputs_digest)
-            # The last job with the same inputs may have ended since they were written, and taken them along.
+            # A job with the same inputs may have finished since they were written, and removed them.
             return self._store.submit(wanted, self._limits(identity), inputs=prepared.data)
 
     @contextmanager
-    def _wary(self) -> Iterator[None]:
-        """Where one request is refused, more will be: those of the next seconds are looked at before they are answered.
+    def _start_precheck_on_rejection(self) -> Iterator[None]:
+        """After a rejection, check the requests of the next seconds before they are answered.
 
-        A flood then costs no passes of the engine, and whoever asks where there is room does not wait for two looks.
+        So a flood of requests costs no forward passes, and requests are not checked twice while there is room.
         """
         try:
             yield
         except (QueueFullError, QuotaExceededError, TooCostlyError):
-            self._wary_until = time.monotonic() + _WARY_SECONDS
+            self._precheck_until = time.monotonic() + _PRECHECK_SECONDS
             raise
 
     def _job_request(
         self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest, outputs: Digest
     ) -> JobRequest:
-        prediction = self._predictions.of(model)
+        prediction = self._estimator.of(model)
         return JobRequest(
             owner=identity.name,
             model=model.name,

@@ -1,8 +1,8 @@
-"""Bearer tokens: made once, shown once, kept as hashes in one file of the operator's alone.
+"""Bearer tokens, stored as hashes in one file that only the operator can read.
 
-A token is `zki_<id>_<secret>`: the id finds its line, the secret is 256 random bits. Nobody can guess those, so one
-SHA-256 is enough and a slow hash would only slow the server down. A running server reads the file again as soon as
-it changes, so that a revoked token is refused at the next call.
+A token is `zki_<id>_<secret>`. The id finds its entry; the secret is 256 random bits, which cannot be guessed, so one
+SHA-256 is enough and no slow hash is needed. A running server reloads the file when it changes, so a revoked token is
+rejected from the next call on.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NO_HASH = "0" * 64
 
 
 class Grant(BaseModel):
-    """One token as the file has it: everything but the secret."""
+    """The entry of one token in the file: everything but the secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -53,13 +53,13 @@ class Grant(BaseModel):
 
     @property
     def identity(self) -> Identity:
-        """Whose token it is."""
+        """The identity of the token."""
         models = None if self.models is None else frozenset(self.models)
         rights = Rights(models=models, unfinished_jobs=self.unfinished_jobs, calls_per_second=self.calls_per_second)
         return Identity(name=self.name, rights=rights)
 
     def expired(self, now: datetime) -> bool:
-        """Whether it is void by now."""
+        """Whether the token has expired."""
         return self.expires is not None and now >= self.expires
 
 
@@ -72,37 +72,37 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """The file's content, and what it looked like when it was read."""
+    """The file's content, and its metadata when it was read."""
 
     mark: tuple[int, ...]
     grants: dict[str, Grant]
 
 
 class TokenFile:
-    """A file of tokens. Reading is cheap as long as it does not change.
+    """A token file, which is read again only when it changes.
 
-    One that was there and is gone is no file without tokens: everybody would be somebody again when it comes back.
+    A file that disappears is an error, not an empty file: otherwise its removal would allow anonymous callers.
 
     Args:
         path: need not exist; then there are no tokens.
-        clock: tells the time, with a zone.
+        clock: the time, with a zone.
     """
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.path = path
         self._clock = clock
         self._read: _Read | None = None
-        self._was_there = False
+        self._existed = False
 
     def exists(self) -> bool:
-        """Whether there is a file, or there never was one here; raises TokenFileError where it is gone."""
-        return self._look() is not None
+        """Whether the file exists; raises TokenFileError if it existed before and has disappeared."""
+        return self._check_mark() is not None
 
     def identify(self, token: str) -> Identity | None:
-        """Whose token this is; None for an unknown, revoked, expired or malformed one.
+        """The identity of a token; None if it is unknown, revoked, expired or malformed.
 
         Raises:
-            TokenFileError: the file cannot be read, so that nobody can be told from anybody.
+            TokenFileError: the file cannot be read.
         """
         match = _TOKEN.fullmatch(token)
         grant = self._grants().get(match[1]) if match else None
@@ -122,10 +122,10 @@ class TokenFile:
         rights: Rights | None = None,
         expires: datetime | None = None,
     ) -> tuple[Grant, str]:
-        """Add a token, and return it: this is the only time that anybody sees it.
+        """Add a token and return it; it cannot be retrieved later.
 
         Raises:
-            InputError: no name for an identity.
+            InputError: the name is not a valid identity name.
             TokenFileError: the file cannot be read or written.
         """
         allowed = rights or Rights()
@@ -141,44 +141,44 @@ class TokenFile:
             unfinished_jobs=allowed.unfinished_jobs,
             calls_per_second=allowed.calls_per_second,
         )
-        with self._changing() as grants:
+        with self._modified() as grants:
             grants[grant.id] = grant
         return grant, token
 
     def revoke(self, token_id: str) -> Grant:
-        """Remove a token by its id; a server refuses it from its next call on. Raises TokenFileError."""
-        with self._changing() as grants:
+        """Remove a token by its id; a server rejects it from the next call on. Raises TokenFileError."""
+        with self._modified() as grants:
             grant = grants.pop(token_id, None)
             if grant is None:
-                raise TokenFileError(f"There is no token {token_id!r:.80}.", "`zkinfer tokens list` has their ids.")
+                raise TokenFileError(f"There is no token {token_id!r:.80}.", "`zkinfer tokens list` shows the ids.")
         return grant
 
     def _grants(self) -> dict[str, Grant]:
         read = self._read
-        mark = self._look()
+        mark = self._check_mark()
         if mark is None:
             return {}
         if read is None or read.mark != mark:
             read = self._read = _Read(mark, _parse(self.path))
         return read.grants
 
-    def _look(self) -> tuple[int, ...] | None:
+    def _check_mark(self) -> tuple[int, ...] | None:
         mark = _mark(self.path)
-        if mark is None and self._was_there:
-            raise TokenFileError(f"{self.path} is gone.", "Put it back, or start the server again without it.")
-        self._was_there = mark is not None
+        if mark is None and self._existed:
+            raise TokenFileError(f"{self.path} has disappeared.", "Restore it, or restart the server without it.")
+        self._existed = mark is not None
         return mark
 
     @contextmanager
-    def _changing(self) -> Iterator[dict[str, Grant]]:
-        """The tokens, to be changed and written back; one writer at a time."""
+    def _modified(self) -> Iterator[dict[str, Grant]]:
+        """The tokens, to be modified and written back under a lock."""
         with _locked(self.path.with_name(self.path.name + ".lock")):
             grants = dict(self._grants())
             yield grants
             document = _Document(tokens=tuple(grants.values()))
             data = canonical.dump(document.model_dump(mode="json", by_alias=True))
             write_atomically(self.path, data, mode=0o600)
-            self._was_there = True
+            self._existed = True
 
 
 def _hash(token: str) -> str:
@@ -186,7 +186,7 @@ def _hash(token: str) -> str:
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file does; None where there is none."""
+    """Metadata that changes when the file does; None if it does not exist."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -194,14 +194,14 @@ def _mark(path: Path) -> tuple[int, ...] | None:
     except OSError as err:
         raise TokenFileError(f"{path} cannot be read: {why(err)}.") from err
     if found.st_mode & 0o077 or not stat.S_ISREG(found.st_mode):
-        raise TokenFileError(f"{path} can be read by others, or is no file.", f"Run: chmod 600 {path}")
+        raise TokenFileError(f"{path} can be read by other users, or is not a regular file.", f"Run: chmod 600 {path}")
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _parse(path: Path) -> dict[str, Grant]:
     try:
         data = path.read_bytes()
-        canonical.load(data, max_bytes=MAX_BYTES, what="file of tokens")
+        canonical.load(data, max_bytes=MAX_BYTES, what="token file")
         document = _Document.model_validate_json(data)
     except OSError as err:
         raise TokenFileError(f"{path} cannot be read: {why(err)}.") from err
@@ -210,7 +210,7 @@ def _parse(path: Path) -> dict[str, Grant]:
     except ValidationError as err:
         first = err.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise TokenFileError(f"{path} is no file of tokens: at {place!r}, {first['msg']}.") from err
+        raise TokenFileError(f"{path} is not a token file: at {place!r}, {first['msg']}.") from err
     return {grant.id: grant for grant in document.tokens}
 
 

@@ -1,4 +1,4 @@
-"""Traces for an OpenTelemetry collector, where the extra `telemetry` is installed and an endpoint is set."""
+"""OpenTelemetry traces, if the extra `telemetry` is installed and an endpoint is set."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from zkinfer.service.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from zkinfer.service.interceptors import Around, Call
+    from zkinfer.service.interceptors import Call, Middleware
     from zkinfer.service.settings import Telemetry
 
 
-def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable[[], None]]:  # noqa: ANN401 - of an extra
-    """What traces every call that is `observed` inside it, and what sends the last traces before the process ends.
+def trace_calls(settings: Telemetry, exporter: Any = None) -> tuple[Middleware, Callable[[], None]]:  # noqa: ANN401 - of an extra
+    """Middleware that traces every call, and a function that flushes pending spans at shutdown.
 
-    A span has the method and the outcome; never what was said. The caller's own trace is continued.
+    `record_calls` must run inside it. A span has the method and the outcome, never content. It continues the caller's
+    trace.
 
     Args:
         settings: with an endpoint.
-        exporter: where spans go instead of to the endpoint.
+        exporter: replaces the exporter to the endpoint.
 
     Raises:
-        SettingsError: the extra is missing.
+        SettingsError: the extra is not installed.
     """
     try:
         from opentelemetry import propagate, trace  # noqa: PLC0415 - an extra
@@ -37,7 +38,7 @@ def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable
     tracer = provider.get_tracer("zkinfer")
 
     @asynccontextmanager
-    async def around(call: Call) -> AsyncIterator[None]:
+    async def middleware(call: Call) -> AsyncIterator[None]:
         method = call.method.lstrip("/")
         with tracer.start_as_current_span(
             method,
@@ -54,11 +55,11 @@ def tracing(settings: Telemetry, exporter: Any = None) -> tuple[Around, Callable
                 span.set_status(trace.StatusCode.UNSET if code is grpc.StatusCode.OK else trace.StatusCode.ERROR)
                 span.set_attribute("rpc.grpc.status_code", code.value[0])
 
-    return around, provider.shutdown
+    return middleware, provider.shutdown
 
 
 def _provider(settings: Telemetry, exporter: Any) -> Any:  # noqa: ANN401
-    """Collects spans and sends them in batches."""
+    """A provider that exports spans in batches."""
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
@@ -74,4 +75,4 @@ def _provider(settings: Telemetry, exporter: Any) -> Any:  # noqa: ANN401
 
 
 def _missing() -> SettingsError:
-    return SettingsError("Traces need packages that are not installed.", "pip install 'zkinfer[telemetry]'")
+    return SettingsError("Tracing needs packages that are not installed.", "pip install 'zkinfer[telemetry]'")

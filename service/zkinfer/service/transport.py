@@ -1,4 +1,4 @@
-"""The gRPC server itself: its limits, its certificates, where it listens."""
+"""The gRPC server: its options, certificates, listening address and reflection."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from zkinfer.service.settings import Settings, Tls
 
 
-def reflect(services: Sequence[str], server: aio.Server) -> None:
-    """Let a server tell of these services, and of reflection itself.
+def enable_reflection(services: Sequence[str], server: aio.Server) -> None:
+    """Enable server reflection for these services and for reflection itself.
 
-    The Open Inference Protocol lives in a pool of its own and the rest in the common one; reflection takes one pool,
-    so the files of both are put into a third.
+    The Open Inference Protocol has its own descriptor pool; reflection takes one pool, so the files of both pools are
+    copied into a third.
     """
     names = (*services, reflection.SERVICE_NAME)
     pool = descriptor_pool.DescriptorPool()
@@ -48,7 +48,7 @@ def _file_of(service: str) -> FileDescriptor:
 
 
 def _add(file: FileDescriptor, pool: DescriptorPool, known: set[str]) -> None:
-    """A file behind all that it imports, each once."""
+    """Add a file after its imports, each once."""
     if file.name in known:
         return
     known.add(file.name)
@@ -60,16 +60,16 @@ def _add(file: FileDescriptor, pool: DescriptorPool, known: set[str]) -> None:
 
 
 _HEADER_BYTES = 16 << 10
-_BEING_REFUSED = 1000  # calls at a time
+_MAX_BEING_REJECTED = 1000  # calls at a time that get an error with a status
 
 
 def make_server(settings: Settings, interceptor: Interceptor) -> aio.Server:
-    """A server that listens nowhere yet."""
+    """A server that does not listen yet."""
     return aio.server(
         interceptors=[interceptor],
         options=_options(settings),
-        # gRPC refuses without a word of when to come again, and load balancers too: we do it first, long before.
-        maximum_concurrent_rpcs=_BEING_REFUSED + 4 * settings.limits.concurrent_calls,
+        # gRPC rejects without RetryInfo, and health checks too; `limit_concurrency` rejects long before.
+        maximum_concurrent_rpcs=_MAX_BEING_REJECTED + 4 * settings.limits.concurrent_calls,
     )
 
 
@@ -79,8 +79,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_metadata_size", _HEADER_BYTES),
         ("grpc.max_concurrent_streams", settings.limits.concurrent_calls),
-        ("grpc.so_reuseport", 0),  # otherwise a second server on the same port would quietly take half of the calls
-        ("grpc.keepalive_time_ms", 60_000),  # a caller that vanished is noticed within 80 seconds
+        ("grpc.so_reuseport", 0),  # or a second server on the same port would silently get half of the calls
+        ("grpc.keepalive_time_ms", 60_000),  # detects vanished callers within 80 seconds
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 3),
@@ -88,7 +88,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 
 def listen(server: aio.Server, settings: Settings) -> str:
-    """Bind the server's address and return it, with the port that was found; raises SettingsError."""
+    """Bind the server's address and return it with the bound port; raises SettingsError."""
     address, tls = settings.address, settings.tls
     try:
         port = (
@@ -97,22 +97,24 @@ def listen(server: aio.Server, settings: Settings) -> str:
             else server.add_insecure_port(address.text)
         )
     except RuntimeError as err:
-        raise SettingsError(f"{address.text} cannot be listened at.", "It is in use, or not an address here.") from err
+        raise SettingsError(
+            f"The server cannot listen at {address.text}.", "The address is in use, or not one of this machine."
+        ) from err
     return address.with_port(port)
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    """Certificates that are read again when they change, so that they can be renewed without a restart."""
+    """Credentials that are reloaded when the files change, so certificates can be renewed without a restart."""
     source = _Certificates(tls)
     return grpc.dynamic_ssl_server_credentials(
         source.read(),
-        source.fetch,  # type: ignore[arg-type] # None is for no change, says grpc's documentation
+        source.fetch,  # type: ignore[arg-type] # None means no change, see grpc's documentation
         require_client_authentication=tls.client_ca is not None,
     )
 
 
 class _Certificates:
-    """The files of `Tls`; what cannot be read any more leaves the last good ones in place."""
+    """The files of `Tls`; if they become unreadable, the last valid ones stay in use."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
@@ -120,15 +122,15 @@ class _Certificates:
         self._mark: tuple[int, ...] = ()
 
     def read(self) -> grpc.ServerCertificateConfiguration:
-        """As they are now; raises SettingsError."""
+        """Read the current files; raises SettingsError."""
         marks = self._marks()
         key, certificate, *authority = [_read(path) for path in self._paths]
-        _refuse_useless(self._tls)
+        _check_certificate(self._tls)
         self._mark = marks
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
 
     def fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        """Asked by gRPC at every handshake; None for no change."""
+        """Called by gRPC at every handshake; None for no change."""
         try:
             return self.read() if self._marks() != self._mark else None
         except SettingsError:
@@ -141,22 +143,22 @@ class _Certificates:
             raise SettingsError(f"{err.filename} cannot be read: {why(err)}.") from err
 
 
-def _refuse_useless(tls: Tls) -> None:
-    """gRPC would only say that it cannot listen."""
+def _check_certificate(tls: Tls) -> None:
+    """Check the files before gRPC does, which would not name the cause."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(str(tls.certificate), str(tls.key), password=lambda: "")
     except (ssl.SSLError, ValueError) as err:
         raise SettingsError(
-            f"{tls.certificate} and {tls.key} are no certificate and the key to it.",
-            "Both are PEM, and the key is not encrypted.",
+            f"{tls.certificate} and {tls.key} are not a certificate and its private key.",
+            "Both must be PEM, and the key unencrypted.",
         ) from err
     if tls.client_ca is None:
         return
     try:
         context.load_verify_locations(str(tls.client_ca))
     except ssl.SSLError as err:
-        raise SettingsError(f"{tls.client_ca} holds no certificate of an authority.", "It is PEM.") from err
+        raise SettingsError(f"{tls.client_ca} holds no CA certificate.", "It must be PEM.") from err
 
 
 def _read(path: Path) -> bytes:

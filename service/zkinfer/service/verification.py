@@ -1,4 +1,4 @@
-"""The offline verifier, as a service to those who trust this server: few at a time, and of bounded size."""
+"""The offline verifier as a service, for callers who trust this server; limited in concurrency and cache size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zkinfer.circuits.errors import CircuitError, InputError
 from zkinfer.circuits.sandbox.cancel import StopSignal, stoppable
 from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.sandbox.processes import yielding
-from zkinfer.circuits.storage import own_directory, private_directory
+from zkinfer.circuits.storage import ensure_private_dir, private_directory
 from zkinfer.service.errors import TooManyRequestsError
 from zkinfer.verifier import REAL_CEREMONIES, Trusted, Verifier
 
@@ -34,32 +34,32 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 5.0
 _ENTRY = "[0-9a-f]" * 64
-_MOST_ENTRIES, _MOST_BYTES = 1000, 1 << 30
+_MAX_ENTRIES, _MAX_BYTES = 1000, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A verified inference, and the steps that led there."""
+class VerificationResult:
+    """A verified inference and the verification steps."""
 
     inference: VerifiedInference
     steps: tuple[Step, ...]
 
 
-class Verifications:
-    """Verifies in threads of its own; the engine's part runs in killable children, and yields to answers.
+class VerificationService:
+    """Verifies in its own threads; engines run in child processes at lower priority than inference.
 
     Args:
-        home: trusted setups, and the cache of what was rebuilt.
-        at_a_time: more are refused, and a second one of the same caller; nobody waits in line.
-        engines: by id; None for those whose proofs mean something.
+        home: trusted setups, and the cache of rebuilt circuits.
+        max_concurrent: further verifications are rejected, as is a second one of the same caller.
+        engines: by id; None for the production engines.
     """
 
-    def __init__(self, home: Home, *, at_a_time: int = 2, engines: Mapping[str, Engine] | None = None) -> None:
+    def __init__(self, home: Home, *, max_concurrent: int = 2, engines: Mapping[str, Engine] | None = None) -> None:
         self._home = home
-        self._at_a_time = at_a_time
+        self._at_a_time = max_concurrent
         self._engines = production_engines(Limits.for_verifying()) if engines is None else engines
         self._fake = any(not engine.production for engine in self._engines.values())
-        self._threads = ThreadPoolExecutor(at_a_time, thread_name_prefix="verify")
+        self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="verify")
         self._running: set[str] = set()
         self._stop = StopSignal()
 
@@ -70,19 +70,19 @@ class Verifications:
         policy: Policy,
         models: Mapping[Digest, Path],
         expected_inputs: Mapping[str, NDArray[np.generic]] | None,
-    ) -> Verdict:
+    ) -> VerificationResult:
         """Verify for a caller as `zkinfer.verifier.Verifier` does, with these ONNX files by digest.
 
-        A caller who leaves does not end it, so that leaving and coming again gains nothing.
+        Cancelling the call does not cancel the verification, so cancelling and retrying gains nothing.
 
         Raises:
-            TooManyRequestsError: as many are under way as may be, or one of this caller.
-            ZkinferError: whatever the verifier raises.
+            TooManyRequestsError: too many verifications are running, or one of this caller.
+            ZkinferError: as `Verifier.verify`.
         """
         if caller in self._running or len(self._running) >= self._at_a_time:
             raise TooManyRequestsError(
-                "The server verifies as many attestations as it may, of all callers or of one.",
-                "Try again soon.",
+                "Too many verifications are running, of all callers or of this one.",
+                "Retry in a few seconds.",
                 _BUSY_SECONDS,
             )
         self._running.add(caller)
@@ -91,10 +91,10 @@ class Verifications:
         done.add_done_callback(partial(self._ended, caller))
         return await asyncio.shield(done)
 
-    def _ended(self, caller: str, done: asyncio.Future[Verdict]) -> None:
+    def _ended(self, caller: str, done: asyncio.Future[VerificationResult]) -> None:
         self._running.discard(caller)
         if not done.cancelled():
-            done.exception()  # looked at, should nobody be left to hear it
+            done.exception()  # retrieved, in case the caller has gone
 
     def _verify(
         self,
@@ -102,7 +102,7 @@ class Verifications:
         policy: Policy,
         models: Mapping[Digest, Path],
         expected_inputs: Mapping[str, NDArray[np.generic]] | None,
-    ) -> Verdict:
+    ) -> VerificationResult:
         trusted = Trusted(
             models=MappingProxyType(dict(models)),
             setups=self._home.setups,
@@ -111,7 +111,7 @@ class Verifications:
             ceremonies=REAL_CEREMONIES,
             unsafe_accept_fake_engine=self._fake,
         )
-        _require_own(self._home.rebuilt)
+        _require_private(self._home.rebuilt)
         steps: list[Step] = []
         try:
             with stoppable(self._stop), yielding():
@@ -119,28 +119,28 @@ class Verifications:
                     attestation, policy, expected_inputs=expected_inputs, observer=steps.append
                 )
         finally:
-            if len(self._running) <= 1:  # else the other may be using what would go; it forgets for both
-                _forget_oldest(self._home.rebuilt)  # a refused one was rebuilt too
-        return Verdict(inference, tuple(steps))
+            if len(self._running) <= 1:  # another one may be using an entry; it will evict for both
+                _evict_oldest(self._home.rebuilt)  # refused attestations fill the cache too
+        return VerificationResult(inference, tuple(steps))
 
     def close(self) -> None:
-        """Begin nothing more, and stop what is under way."""
+        """Start no more verifications, and stop the running ones."""
         self._stop.set()
         self._threads.shutdown(cancel_futures=True)
         self._stop.close()
 
 
-def _require_own(cache: Path) -> None:
-    """A cache that cannot be trusted is no fault of the caller, who is not told where it lies."""
+def _require_private(cache: Path) -> None:
+    """An unsafe cache is a server fault, so raise CircuitError, whose message callers do not see."""
     try:
-        own_directory(cache)
+        ensure_private_dir(cache)
     except InputError as err:
         raise CircuitError(err.cause, err.cure) from err
 
 
-def _forget_oldest(cache: Path) -> None:
-    """Remove what was used longest ago, beyond a number and a size: callers fill the cache, and nobody empties it."""
-    with suppress(OSError):  # whoever verifies next finds out what is wrong with it
+def _evict_oldest(cache: Path) -> None:
+    """Evict the least recently used entries beyond the limits of number and size."""
+    with suppress(OSError):  # the next verification reports the cause
         if old := _beyond(sorted(cache.glob(_ENTRY), key=lambda entry: entry.stat().st_mtime_ns, reverse=True)):
             with private_directory(cache) as leaving:
                 for entry in old:
@@ -148,10 +148,10 @@ def _forget_oldest(cache: Path) -> None:
 
 
 def _beyond(entries: list[Path]) -> list[Path]:
-    """Those after the number, or the size, that is kept; never the newest."""
+    """The entries beyond the limits, which are never the newest one."""
     sizes = accumulate(sum(file.stat().st_size for file in entry.iterdir()) for entry in entries)
     return [
         entry
         for number, (entry, size) in enumerate(zip(entries, sizes, strict=True), 1)
-        if number > 1 and (number > _MOST_ENTRIES or size > _MOST_BYTES)
+        if number > 1 and (number > _MAX_ENTRIES or size > _MAX_BYTES)
     ]

@@ -8,13 +8,13 @@ from tests.unit.contracts.ezkl import dedicated
 from zkinfer.chain import listings
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import circuit_made_again, verify_listing
-from zkinfer.contracts import Registration, load_canary
+from zkinfer.contracts import Layout, Registration, load_canary
 from zkinfer.contracts.errors import CodeMismatchError, CompilerError
 from zkinfer.contracts.ezkl.solc import Solc
 from zkinfer.contracts.registry import EmergencyStop, Registry
 
 ONNX = "ab" * 32
-CANARY = Registration(onnx_digest="0x" + ONNX, key=load_canary().key, visibility="public", inputs=1, outputs=1)
+CANARY = Registration(onnx_digest="0x" + ONNX, key=load_canary().key, layout=Layout("public", 4, 1, 1))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,6 @@ def made_of(registration, folder):
     """What making a registered circuit again gives."""
     key = registration.key
     (folder / "vka.bin").write_bytes((len(key) // 32).to_bytes(8, "little") + key)
-    counts = {"context": 5, "input": registration.inputs, "output": registration.outputs}
     return Fake(
         folder=folder,
         identity=Fake(
@@ -40,11 +39,7 @@ def made_of(registration, folder):
             verifying_key=f"keccak256:{registration.key_digest[2:]}",
             model_id=registration.model_id,
         ),
-        program=Fake(
-            slots=[Fake(role=role, count=count) for role, count in counts.items()],
-            inputs=[Fake(visibility="public")],
-            log_rows=11,
-        ),
+        program=Fake(layout=registration.layout, setup_size=11),
     )
 
 
@@ -57,7 +52,9 @@ def made(tmp_path):
 def check(monkeypatch, base, made):
     circuit = Fake(
         folder="canary.circuit",
-        manifest=Fake(recipe=Fake(setup=Fake(tau_g2="sha256:" + load_canary().setup[2:], is_insecure_dev=False))),
+        manifest=Fake(
+            recipe=Fake(engine="ezkl", setup=Fake(tau_g2="sha256:" + load_canary().setup[2:], is_insecure_dev=False))
+        ),
     )
     monkeypatch.setattr(listings, "circuit_made_again", lambda *_, **__: made)
 
@@ -71,11 +68,11 @@ def check(monkeypatch, base, made):
 
 
 def test_listing_of_the_circuit_made_again_passes_every_check(chain, check):
-    assert len(check()) == 12
+    assert len(check()) == 10
 
 
 def test_key_that_was_made_up_is_refused(chain, registry, check):
-    """A registry takes it: all that it reads of a key is its setup and how many public values there are."""
+    """A registry accepts it: all that it reads of a key is its setup and whether the layout fits."""
     crafted = CANARY.key[:-32] + bytes(31) + b"\7"
     listing = registry.register(replace(CANARY, key=crafted))
     with pytest.raises(ListingError, match=r"the model id is 0x\w+; it must be 0x\w+\. Do not rely on"):
@@ -104,16 +101,11 @@ def test_other_words_of_the_key_are_refused(monkeypatch, chain, check):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda made: setattr(made.program.inputs[0], "visibility", "hashed"), "visibility of the inputs is public"),
-        (lambda made: setattr(made.program.slots[1], "count", 2), "public input values is 1; it must be 2"),
-        (lambda made: setattr(made.program.slots[2], "count", 2), "public output values is 1; it must be 2"),
-    ],
+    "change", [{"visibility": "hashed"}, {"input_width": 8}, {"inputs": 2}, {"outputs": 2}], ids=lambda one: str(*one)
 )
-def test_other_layout_is_refused(chain, check, made, change, told):
-    change(made)
-    with pytest.raises(ListingError, match=told):
+def test_other_layout_is_refused(chain, check, made, change):
+    made.program.layout = replace(made.program.layout, **change)
+    with pytest.raises(ListingError, match=r"the layout of statements is Layout.*; it must be Layout"):
         check()
 
 
@@ -171,10 +163,9 @@ class TestVerifierOfOneCircuit:
         monkeypatch.setattr(listings, "generated_verifier", lambda *_: dedicated.GENERATED)
 
     def test_listing_passes_every_check(self, check, listing):
-        assert check(listing)[-5:] == [
+        assert check(listing)[-4:] == [
             "the proving system",
             "the state of its route",
-            "the canary of its stop",
             "the key of its verifier",
             "the code of its verifier",
         ]
@@ -192,7 +183,6 @@ class TestVerifierOfOneCircuit:
     @pytest.mark.parametrize(
         ("name", "found", "told"),
         [
-            ("CANARY", "0x" + "66" * 20, "the canary of its stop is 0x6666"),
             ("KEY_DIGEST", b"\x66" * 32, "the key of its verifier is 0x6666"),
             ("HALO2", "0x" + "66" * 20, "the code of its verifier is 0xc5d246"),  # of nothing
         ],

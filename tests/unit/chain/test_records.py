@@ -14,7 +14,8 @@ from zkinfer.chain.errors import (
     RecordMismatchError,
 )
 from zkinfer.chain.records import REQUESTED, Blocks, LedgerRecord, request_in
-from zkinfer.contracts import ANY_INPUT, Request, commitment, load, load_canary
+from zkinfer.circuits.statement import Statement
+from zkinfer.contracts import ANY_INPUT, Request, input_commitment, load, load_canary, output_commitment
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.deploy import Governance
 from zkinfer.contracts.errors import RpcError
@@ -26,10 +27,10 @@ from zkinfer.verifier import ProvenAnswer, RefusedError
 CHAIN = 31337
 LEDGER, REGISTRY, ROUTER, SOMEWHERE = ("0x" + digits * 20 for digits in ("1e", "2e", "3e", "4e"))
 MODEL = "0x" + "aa" * 32
-INPUTS, OUTPUTS = (5, 6), (7, 8)
+INPUTS, OUTPUTS = b"\5\6", (7, -8)
 REQUEST = Request(
     listing="0x" + "bb" * 32,
-    input_commitment=commitment(INPUTS),
+    input_commitment=input_commitment(INPUTS),
     consumer="0x" + "c0" * 20,
     requester="0x" + "c0" * 20,
     expiry=2_000_000_000,
@@ -39,7 +40,12 @@ STATES = ["none", "open", "recorded", "refunded", "paid"]
 
 def answer_to(request, **changes):
     context = context_of(request, CHAIN, LEDGER)
-    return replace(ProvenAnswer(context, MODEL, INPUTS, OUTPUTS), **changes)
+    return replace(ProvenAnswer(context, MODEL, Statement(context.hash, INPUTS, OUTPUTS)), **changes)
+
+
+def answer_stating(**changes):
+    answer = answer_to(REQUEST)
+    return replace(answer, statement=replace(answer.statement, **changes))
 
 
 class FakeBlocks:
@@ -92,7 +98,7 @@ class FakeChain:
         return answers[name](*arguments)
 
     def entry(self):
-        digest = bytes.fromhex(commitment(self.blocks.outputs)[2:])[:26]
+        digest = bytes.fromhex(output_commitment(self.blocks.outputs)[2:])[:26]
         known = self.block >= self.blocks.head - self.blocks.depth
         return (STATES.index(self.blocks.state), 1_800_000_000, digest) if known else (0, 0, bytes(26))
 
@@ -169,7 +175,7 @@ def test_request_without_an_answer_is_not_recorded(state, said):
 
 def test_other_outputs_on_record_are_a_mismatch():
     with pytest.raises(RecordMismatchError, match="other outputs on record"):
-        agree(FakeBlocks(), answer_to(REQUEST, outputs=(7, 9)))
+        agree(FakeBlocks(), answer_stating(outputs=(7, -9)))
 
 
 def test_record_is_final_only_below_the_last_block_that_counts():
@@ -229,7 +235,7 @@ def test_answer_of_another_model_on_record_is_a_mismatch():
 
 def test_answer_about_another_input_on_record_is_a_mismatch():
     with pytest.raises(RecordMismatchError, match="about another input"):
-        agree(FakeBlocks(), answer_to(REQUEST, inputs=(5, 7)))
+        agree(FakeBlocks(), answer_stating(inputs=b"\5\7"))
 
 
 def test_answer_of_a_listing_that_was_revoked_since_is_refused():
@@ -292,7 +298,7 @@ def test_deployment_with_a_part_of_other_code_is_refused(name):
 
 
 SECRET = "5ec4e7"
-TEST_BLOCKS_LEDGER = "0x" + "1e" * 20
+BLOCKS_LEDGER = "0x" + "1e" * 20
 
 
 class Server(HTTPServer):
@@ -348,7 +354,7 @@ def test_node_that_refuses_is_named_without_its_secrets(serving):
     for read in (
         lambda: blocks.latest().id,
         lambda: blocks.settled(3),
-        lambda: blocks.request(TEST_BLOCKS_LEDGER, "0x00", 9),
+        lambda: blocks.request(BLOCKS_LEDGER, "0x00", 9),
     ):
         with pytest.raises(RpcError, match=r"http://127\.0\.0\.1:\d+ does not answer") as caught:
             read()
@@ -374,23 +380,23 @@ def test_request_is_read_from_its_log(serving):
     fields = [
         int("bb" * 32, 16),
         1,
-        TEST_BLOCKS_LEDGER,
-        TEST_BLOCKS_LEDGER,
+        BLOCKS_LEDGER,
+        BLOCKS_LEDGER,
         2_000_000_000,
-        TEST_BLOCKS_LEDGER,
+        BLOCKS_LEDGER,
         5,
-        TEST_BLOCKS_LEDGER,
+        BLOCKS_LEDGER,
         6,
         7,
     ]
-    log = f'{{"address":"{TEST_BLOCKS_LEDGER}","topics":["0x{REQUESTED.hex()}"],"data":"0x{words(fields).hex()}"}}'
-    request = serving(result(f"[{log}]")).request(TEST_BLOCKS_LEDGER, "0x" + "00" * 32, 9)
-    assert (request.listing, request.consumer, request.owner_fee) == ("0x" + "bb" * 32, TEST_BLOCKS_LEDGER, 6)
+    log = f'{{"address":"{BLOCKS_LEDGER}","topics":["0x{REQUESTED.hex()}"],"data":"0x{words(fields).hex()}"}}'
+    request = serving(result(f"[{log}]")).request(BLOCKS_LEDGER, "0x" + "00" * 32, 9)
+    assert (request.listing, request.consumer, request.owner_fee) == ("0x" + "bb" * 32, BLOCKS_LEDGER, 6)
     assert request.salt == "0x" + "00" * 31 + "07"
 
 
 def test_request_without_a_log_is_none(serving):
-    assert serving(result("[]")).request(TEST_BLOCKS_LEDGER, "0x" + "00" * 32, 9) is None
+    assert serving(result("[]")).request(BLOCKS_LEDGER, "0x" + "00" * 32, 9) is None
 
 
 def test_topic_of_the_event_is_the_hash_of_its_signature():

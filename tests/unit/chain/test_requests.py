@@ -7,16 +7,17 @@ from tests.unit.circuits.factories import DOCUMENT
 from tests.unit.verifier import forge
 
 from zkinfer.chain import answer_of, context_of, registration_of, request_for, require_answer
-from zkinfer.circuits import Circuit, canonical, field
+from zkinfer.circuits import Circuit, canonical
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import keccak256
-from zkinfer.circuits.engines.base import slots_in_order
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import CircuitError, DataError, InputError
 from zkinfer.circuits.manifest import parse_manifest
+from zkinfer.circuits.statement import Layout as ProgramLayout
 from zkinfer.circuits.tensors import TensorSpec
-from zkinfer.contracts import ANY_INPUT, NOBODY, Request, commitment
-from zkinfer.verifier import ContextMismatchError, InputMismatchError, InstanceCountError
+from zkinfer.contracts import ANY_INPUT, ZERO_ADDRESS, Layout, Request, input_commitment
+from zkinfer.contracts.registration import SELECTOR
+from zkinfer.verifier import ContextMismatchError, InputMismatchError, LayoutMismatchError
 
 CHAIN, LEDGER = 31337, "0x" + "1e" * 20
 CONSUMER, REQUESTER, LISTING = "0x" + "c0" * 20, "0x" + "aa" * 20, "0x" + "11" * 32
@@ -33,25 +34,31 @@ def circuit(tmp_path, *, visibility="public", engine="ezkl/23.0.5", key=KEY):
     specs = [TensorSpec(name=name, dtype="float32", shape=(1, 3), scale=8, visibility=visibility) for name in "xz"]
     answer = TensorSpec(name="y", dtype="float32", shape=(1, 2), scale=8)
     document["program"]["inputs"] = [spec.model_dump(mode="json") for spec in specs]
-    document["program"]["slots"] = [slot.model_dump(mode="json") for slot in slots_in_order(specs, [answer])]
+    layout = ProgramLayout.of(specs, [answer], least=-1024, largest=1024, signed=visibility == "public")
+    document["program"]["layout"] = layout.model_dump(mode="json", by_alias=True)
     document["recipe"] |= {"engine": engine, "inputVisibility": visibility}
     document["identity"]["verifyingKey"] = "keccak256:" + keccak256(KEY).hex
     (tmp_path / "vka.bin").write_bytes((len(key) // 32).to_bytes(8, "little") + key)
     return Circuit(tmp_path, parse_manifest(canonical.dump(document)))
 
 
-@pytest.mark.parametrize(("visibility", "inputs"), [("public", 6), ("hashed", 2), ("private", 0)])
-def test_registration_counts_the_public_values_of_the_inputs(tmp_path, visibility, inputs):
-    made = circuit(tmp_path, visibility=visibility)
+@pytest.mark.parametrize("layout", [Layout("public", 2, 6, 2), Layout("hashed", 32, 2, 2), Layout("private", 0, 0, 2)])
+def test_registration_has_the_layout_of_the_program(tmp_path, layout):
+    made = circuit(tmp_path, visibility=layout.visibility)
     registration = registration_of(made, fee=7, uri="https://example.org")
-    assert (registration.visibility, registration.inputs, registration.outputs) == (visibility, inputs, 2)
+    assert (registration.layout, registration.selector) == (layout, SELECTOR)
     assert (registration.fee, registration.uri, registration.key) == (7, "https://example.org", KEY)
     assert registration.model_id == made.model_id
 
 
 def test_registration_of_another_engine_is_refused(tmp_path):
-    with pytest.raises(CircuitError, match=r"contracts verify proofs of ezkl/23.0.5; .* is of fake/1"):
+    with pytest.raises(InputError, match="no engine 'fake/1'"):
         registration_of(circuit(tmp_path, engine="fake/1"))
+
+
+def test_registration_of_another_version_is_refused(tmp_path):
+    with pytest.raises(CircuitError, match=r"is of ezkl/22.0.0; ezkl/23.0.5 is installed"):
+        registration_of(circuit(tmp_path, engine="ezkl/22.0.0"))
 
 
 def test_registration_with_another_key_is_refused(tmp_path):
@@ -62,18 +69,25 @@ def test_registration_with_another_key_is_refused(tmp_path):
 def test_request_commits_to_all_numbers_of_public_inputs_in_order(tmp_path):
     request = request_for(circuit(tmp_path), {"z": 2 * X, "x": X}, **ASKED)
     integers = [128, -320, 512, 256, -640, 1024]
-    assert request.input_commitment == commitment(field.encode(one) for one in integers)
+    assert request.input_commitment == input_commitment(
+        b"".join(one.to_bytes(2, "big", signed=True) for one in integers)
+    )
 
 
 def test_request_commits_to_a_digest_for_each_hashed_tensor(tmp_path):
     engine = FakeEngine()
-    request = request_for(circuit(tmp_path, visibility="hashed"), {"x": X, "z": X}, engine=engine, **ASKED)
-    assert request.input_commitment == commitment([engine.commit([128, -320, 512])] * 2)
+    made = circuit(tmp_path, visibility="hashed")
+    request = request_for(made, {"x": X, "z": 2 * X}, engine=engine, setup=tmp_path, **ASKED)
+    integers = [128, -320, 512], [256, -640, 1024]
+    digests = [
+        engine.commit(made.folder, made.manifest.program, tmp_path, place, one) for place, one in enumerate(integers)
+    ]
+    assert request.input_commitment == input_commitment(b"".join(digests))
 
 
 def test_request_without_inputs_asks_for_any(tmp_path):
     request = request_for(circuit(tmp_path, visibility="private"), None, **ASKED)
-    assert (request.input_commitment, request.refund_to, request.prover) == (ANY_INPUT, REQUESTER, NOBODY)
+    assert (request.input_commitment, request.refund_to, request.prover) == (ANY_INPUT, REQUESTER, ZERO_ADDRESS)
 
 
 def test_requests_have_salts_of_their_own(tmp_path):
@@ -82,7 +96,7 @@ def test_requests_have_salts_of_their_own(tmp_path):
 
 
 def test_request_with_private_inputs_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"tells nothing of its inputs.*Ask for any input"):
+    with pytest.raises(DataError, match=r"keep the inputs private.*Ask for any input"):
         request_for(circuit(tmp_path, visibility="private"), {"x": X, "z": X}, **ASKED)
 
 
@@ -105,9 +119,9 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def asked():
-    integers = (field.encode(one) for one in (128, -320, 512))
-    return Request(LISTING, commitment(integers), CONSUMER, REQUESTER, forge.EXPIRY)
+def asked(shop):
+    inputs = shop.attest().predicate.statement.inputs
+    return Request(LISTING, input_commitment(inputs), CONSUMER, REQUESTER, forge.EXPIRY)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +133,8 @@ def test_answer_is_what_the_attestation_holds(attestation, asked):
     answer = require_answer(attestation, asked, CHAIN, LEDGER)
     assert answer == answer_of(attestation, asked)
     assert answer.proof == attestation.proof
-    assert answer.instances[:5] == list(context_of(asked, CHAIN, LEDGER).limbs)
+    assert answer.posted == (asked, answer.inputs, answer.outputs, answer.proof)
+    assert input_commitment(answer.inputs) == asked.input_commitment
 
 
 def test_answer_to_any_input_is_taken(shop, asked):
@@ -153,15 +168,11 @@ def edited(attestation, **changes):
     return replace(attestation, statement=attestation.statement.model_copy(update={"predicate": predicate}))
 
 
-def test_answer_with_one_value_less_is_refused(attestation, asked):
-    with pytest.raises(InstanceCountError, match="do not fit"):
-        require_answer(edited(attestation, instances=attestation.predicate.instances[:-1]), asked, CHAIN, LEDGER)
-
-
-def test_answer_with_a_value_beyond_the_modulus_is_refused(attestation, asked):
-    instances = ("0x" + "ff" * 32, *attestation.predicate.instances[1:])
-    with pytest.raises(InputError, match="not canonical"):
-        require_answer(edited(attestation, instances=instances), asked, CHAIN, LEDGER)
+@pytest.mark.parametrize("name", ["public_inputs", "public_outputs"])
+def test_answer_with_other_sizes_is_refused(attestation, asked, name):
+    claimed = edited(attestation, **{name: getattr(attestation.predicate, name)[:-4]})
+    with pytest.raises(LayoutMismatchError, match="other sizes than its layout"):
+        require_answer(claimed, asked, CHAIN, LEDGER)
 
 
 def test_answer_whose_values_are_of_another_context_is_refused(shop, asked):

@@ -12,8 +12,8 @@ from onnx import parser
 from tests.unit.circuits import factories
 
 from zkinfer.circuits import Circuit, Home, compile_model
+from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.frontend import worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def _model(body, inputs="float[1,4] x", outputs="float[1,4] y", constants="", op
 
 
 def _normal(model, **dimensions):
-    return worker.normal_form(model, dimensions, 7)[0]
+    return pipeline.normal_form(model, dimensions, 7)[0]
 
 
 @pytest.fixture

@@ -64,12 +64,12 @@ DOCUMENT = {
     "operators": {"Gemm": 1},
     "parameters": 8,
     "program": {
+        "figures": {"elements": 5},
         "inputs": [{"dtype": "float32", "name": "x", "scale": 8, "shape": [1, 3], "visibility": "public"}],
         "integer_limit": 1 << 30,
-        "log_rows": 3,
+        "layout": {"inputWidth": 4, "inputs": 3, "outputs": 2, "signed": True, "visibility": "public"},
         "outputs": [{"dtype": "float32", "name": "y", "scale": 8, "shape": [1, 2], "visibility": "public"}],
-        "rows": 5,
-        "slots": [{"count": 5, "hashed": False, "name": "ctx", "role": "context", "start": 0}],
+        "setup_size": 3,
     },
     "recipe": {
         "dimensions": {"N": 1},

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.circuits import factories
 from tests.unit.circuits.factories import engine_failing_at, engine_with, everything_under
 
-from zkinfer.circuits import build
 from zkinfer.circuits.build import rebuild
+from zkinfer.circuits.engines import fake
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import CircuitError, EngineError, ModelError, UnsupportedModelError
 
@@ -143,7 +143,7 @@ def test_entry_with_a_file_missing_is_refused_with_the_cure(again, entry, name):
         lambda data: b"[]",
         lambda data: b"\xff",
         lambda data: data.replace(b'"files"', b'"Files"'),
-        lambda data: data.replace(b'"log_rows":3', b'"log_rows":"3"'),
+        lambda data: data.replace(b'"setup_size":3', b'"setup_size":"3"'),
         lambda data: data.replace(b"keccak256:", b"keccak:"),
         lambda data: data.replace(b"32", b"-3.5", 1),
     ],
@@ -180,13 +180,13 @@ def test_rebuilds_at_the_same_time_agree(again, tmp_path):
 
 def test_model_that_changes_meanwhile_does_not_spoil_the_cache(again, compiled, tiny, tmp_path, monkeypatch):
     model = shutil.copy(tiny, tmp_path / "model.onnx")
-    normalise = build.normalise_model
+    normalise = fake.normalise_model
 
     def changed_first(path, *arguments, **options):
         factories.write_model(path, bias=0.75)
         return normalise(path, *arguments, **options)
 
     with monkeypatch.context() as patch, contextlib.suppress(ModelError, CircuitError):
-        patch.setattr(build, "normalise_model", changed_first)
+        patch.setattr(fake, "normalise_model", changed_first)
         again(model=model)
     assert again().identity == compiled.manifest.identity

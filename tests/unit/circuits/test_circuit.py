@@ -81,7 +81,7 @@ def test_open_with_a_folder_for_the_manifest_is_refused(folder):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
-def test_open_with_a_manifest_that_is_none_is_refused(folder, content):
+def test_open_with_a_malformed_manifest_is_refused(folder, content):
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(CircuitError, match="The manifest"):
         Circuit.open(folder)

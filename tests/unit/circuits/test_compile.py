@@ -113,7 +113,7 @@ def test_compile_describes_the_circuit(build):
     assert (manifest.recipe.engine, manifest.recipe.run_arguments) == ("fake/1", {"scale": 8})
     assert manifest.recipe.setup.is_insecure_dev
     assert manifest.recipe.input_visibility == "public"
-    assert [slot.role for slot in manifest.program.slots] == ["context", "input", "output"]
+    assert manifest.program.layout.visibility == "public"
 
 
 def test_compile_twice_gives_the_same_bytes(build, tmp_path):
@@ -152,12 +152,13 @@ def test_compile_with_empty_run_arguments_is_refused(build):
 
 
 @pytest.mark.parametrize(
-    ("visibility", "roles"),
-    [("hashed", ["context-digest", "input", "output", "context"]), ("private", ["output", "context"])],
+    ("visibility", "width", "inputs"),
+    [("hashed", 32, 1), ("private", 0, 0)],
 )
-def test_compile_with_inputs_that_are_not_public_says_so(build, compiled, visibility, roles):
+def test_compile_with_inputs_that_are_not_public_says_so(build, compiled, visibility, width, inputs):
     manifest = build(options=replace(DEV, input_visibility=visibility)).circuit.manifest
-    assert [slot.role for slot in manifest.program.slots] == roles
+    layout = manifest.program.layout
+    assert (layout.visibility, layout.input_width, layout.inputs) == (visibility, width, inputs)
     assert (manifest.recipe.input_visibility, manifest.program.inputs[0].visibility) == (visibility, visibility)
     assert manifest.identity.model_id != compiled.model_id
 
@@ -188,7 +189,7 @@ def test_compile_hands_samples_and_budget_to_the_engine(build, tmp_path):
 
     build(engine=engine_with(tune=tune), options=replace(DEV, budget=Budget(0.5, 0.25)))
     [request] = requests
-    assert (request.budget, request.labels, request.max_log_rows) == (Budget(0.5, 0.25), None, 17)
+    assert (request.budget, request.labels, request.max_setup_size) == (Budget(0.5, 0.25), None, 17)
     assert request.samples["x"].shape == (16, 1, 3)
     assert request.reference["y"].shape == (16, 1, 2)
 
@@ -259,9 +260,11 @@ def test_compile_with_an_engine_that_builds_another_program_for_the_keys_is_refu
 
     def once_more(*arguments):
         built.append(FAKE.build(*arguments))
-        return built[-1].model_copy(update={"rows": len(built)})
+        return built[-1].model_copy(update={"figures": {"rows": len(built)}})
 
-    with pytest.raises(EngineError, match=r"another program of the same network the second time: rows 1 and 2\."):
+    with pytest.raises(
+        EngineError, match=r"another program of the same network the second time: figures .*1.* and .*2"
+    ):
         build(engine=engine_with(build=once_more))
     leaves_nothing()
 
@@ -279,7 +282,7 @@ def test_compile_with_labels_of_no_samples_is_refused_before_the_work(build, lea
 
 
 def test_compile_with_labels_that_the_file_lacks_is_refused(build, samples):
-    with pytest.raises(DataError, match="does not hold the labels 'y'"):
+    with pytest.raises(DataError, match="lacks the labels 'y'"):
         build(calibration=samples, options=replace(DEV, labels="y"))
 
 
@@ -289,7 +292,7 @@ def test_compile_tells_the_observer_about_every_stage(build):
     ended = [stage for stage, fraction in recorder.stages if fraction == 1.0]
     assert ended == ["inspect", "calibrate", "tune", "judge", "setup", "keys", "prove"]
     [note] = recorder.notes
-    assert note.startswith("5 rows in 2^3: keys in about 0 s, a proof in about 0 s, ")
+    assert note.startswith("elements 5: keys in about 0 s, a proof in about 0 s, ")
 
 
 # --- refusals
@@ -395,7 +398,7 @@ def test_compile_hands_objective_effort_and_limits_to_the_engine(build):
 
 
 def test_compile_of_a_hopeless_model_is_refused_before_it_is_normalised(build, leaves_nothing, monkeypatch):
-    monkeypatch.setattr("zkinfer.circuits.compile.normalise_model", None)
+    monkeypatch.setattr("zkinfer.circuits.engines.fake.normalise_model", None)
     with pytest.raises(TooCostlyError, match=r"about 9 GB.*8 bytes may be used.*most are in: Gemm y \(6, "):
         build(engine=engine_with(least_work=lambda _: costly(9 * 10**9)), options=replace(DEV, max_memory=8))
     leaves_nothing()
@@ -439,13 +442,14 @@ def test_compile_that_runs_out_before_there_is_a_cost_is_refused_with_numbers(bu
 
 
 @pytest.mark.parametrize(
-    ("step", "named"), [("inspect_model", ""), ("normalise_model", "Gemm y"), ("gather", "Gemm y")]
+    ("step", "named"),
+    [("compile.inspect_model", ""), ("engines.fake.normalise_model", "Gemm y"), ("compile.load_samples", "Gemm y")],
 )
 def test_compile_that_runs_out_while_it_reads_the_model_is_refused_with_the_limit(build, monkeypatch, step, named):
     def fail(*_, **__):
         raise EngineMemoryError("It ran out.")
 
-    monkeypatch.setattr(f"zkinfer.circuits.compile.{step}", fail)
+    monkeypatch.setattr(f"zkinfer.circuits.{step}", fail)
     with pytest.raises(TooCostlyError, match=rf"It ran out\. 1\.8 GB may be used\..*{named}"):
         build(options=replace(DEV, max_memory=None))
 
@@ -490,7 +494,7 @@ def test_compile_with_a_dimension_that_the_model_lacks_is_refused(build, leaves_
 
 def test_compile_with_samples_for_another_model_is_refused(build, tmp_path):
     (tmp_path / "samples.json").write_text(json.dumps({"z": [[1, 2, 3]]}))
-    with pytest.raises(DataError, match="does not hold the input 'x'"):
+    with pytest.raises(DataError, match="lacks the input 'x'"):
         build(calibration=tmp_path / "samples.json")
 
 
@@ -501,7 +505,7 @@ def test_compile_with_samples_for_another_model_is_refused(build, tmp_path):
 def test_compile_with_a_proof_of_another_length_is_refused(build, leaves_nothing, change):
     def prove(*arguments):
         proof = FAKE.prove(*arguments)
-        return Proof(change(proof.data), proof.instances)
+        return Proof(change(proof.data), proof.statement)
 
     with pytest.raises(EngineError, match=r"A proof has \d+ bytes where the keys say 32"):
         build(engine=engine_with(prove=prove, verify=lambda *_: None))
@@ -511,7 +515,7 @@ def test_compile_with_a_proof_of_another_length_is_refused(build, leaves_nothing
 def test_compile_with_a_proof_that_does_not_hold_is_refused(build, leaves_nothing):
     def prove(*arguments):
         proof = FAKE.prove(*arguments)
-        return Proof(bytes(32), proof.instances)
+        return Proof(bytes(32), proof.statement)
 
     with pytest.raises(ProofRejectedError, match="does not hold"):
         build(engine=engine_with(prove=prove))
@@ -520,9 +524,9 @@ def test_compile_with_a_proof_that_does_not_hold_is_refused(build, leaves_nothin
 
 def test_compile_with_a_sound_proof_of_another_inference_is_refused(build):
     def prove(folder, program, setup, key, inputs, context):
-        return FAKE.prove(folder, program, setup, key, [[0, 0, 0]], [0] * 5)
+        return FAKE.prove(folder, program, setup, key, [[0, 0, 0]], context)
 
-    with pytest.raises(EngineError, match="other public values"):
+    with pytest.raises(EngineError, match="other inputs than it was given"):
         build(engine=engine_with(prove=prove))
 
 

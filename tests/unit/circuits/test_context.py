@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from zkinfer.circuits import Context
-from zkinfer.circuits.context import LIMB_BITS, LIMBS, NOBODY
+from zkinfer.circuits.context import ZERO_ADDRESS
+from zkinfer.circuits.engines.ezkl.instances import limbs_of
 
 GOOD = {
     "chainId": 31337,
@@ -43,12 +44,12 @@ FIELDS = st.fixed_dictionaries(
         (LARGEST, (55693214, 23078865, 44221507, 58628895, 26562898)),
     ],
 )
-def test_limbs_are_pinned(fields, limbs):
-    assert Context(**fields).limbs == limbs
+def test_hash_is_pinned_by_its_first_130_bits(fields, limbs):
+    assert limbs_of(Context(**fields).hash) == limbs
 
 
 @given(FIELDS)
-def test_limbs_are_the_first_130_bits_of_the_hash_of_the_abi_encoding(fields):
+def test_hash_is_that_of_the_abi_encoding(fields):
     context = Context(**fields)
     values = (fields[name] for name in GOOD)
     numbers = (value if isinstance(value, int) else int(value, 16) for value in values)
@@ -62,31 +63,24 @@ def test_limbs_are_the_first_130_bits_of_the_hash_of_the_abi_encoding(fields):
             fields["expiry"].to_bytes(32, "big"),
         ]
     )
-    assert "".join(f"{limb:026b}" for limb in context.limbs) == f"{int.from_bytes(hashed, 'big'):0256b}"[:130]
-
-
-@given(FIELDS)
-def test_limbs_are_five_and_each_fits_its_bits(fields):
-    limbs = Context(**fields).limbs
-    assert len(limbs) == LIMBS == 5
-    assert all(0 <= limb < 1 << LIMB_BITS for limb in limbs)
+    assert context.hash == hashed
 
 
 @given(FIELDS, FIELDS, st.sampled_from(sorted(GOOD)))
-def test_limbs_change_with_every_single_field(fields, others, name):
+def test_hash_changes_with_every_single_field(fields, others, name):
     changed = fields | {name: others[name]}
-    assert (Context(**fields).limbs == Context(**changed).limbs) == (fields == changed)
+    assert (Context(**fields).hash == Context(**changed).hash) == (fields == changed)
 
 
 def test_consumer_and_requester_are_not_interchangeable():
     swapped = GOOD | {"consumer": GOOD["requester"], "requester": GOOD["consumer"]}
-    assert Context(**swapped).limbs != Context(**GOOD).limbs
+    assert Context(**swapped).hash != Context(**GOOD).hash
 
 
-def test_offline_context_is_fresh_and_names_nobody():
+def test_offline_context_is_fresh_and_names_no_one():
     first, second = Context.offline(), Context.offline()
     assert first.request_id != second.request_id
-    assert (first.chain_id, first.consumer, first.requester, first.expiry) == (0, NOBODY, NOBODY, 0)
+    assert (first.chain_id, first.consumer, first.requester, first.expiry) == (0, ZERO_ADDRESS, ZERO_ADDRESS, 0)
 
 
 @given(FIELDS)

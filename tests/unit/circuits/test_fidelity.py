@@ -156,7 +156,7 @@ def test_without_labels_there_is_no_accuracy():
 @pytest.mark.parametrize(
     ("budget", "figures", "missed"),
     [
-        (Budget(min_agreement=0.99), {"agreement": 0.98}, r"^98% of the answers stay the same, and 99% must\.$"),
+        (Budget(min_agreement=0.99), {"agreement": 0.98}, r"^98% of the answers agree, and 99% must\.$"),
         (Budget(min_agreement=1), {"agreement": 0.9996}, "99.96% of the answers"),
         (Budget(max_error=0.01), {"error_p99": 0.02}, r"^The error is 2% of the range.*and 1% is allowed\.$"),
         (
@@ -167,7 +167,7 @@ def test_without_labels_there_is_no_accuracy():
         (
             Budget(max_accuracy_drop=0.005),
             {"accuracy": Accuracy("y", 0.9, 0.89)},
-            r"^The accuracy falls from 90% to 89%, and 0\.5% less is allowed\.$",
+            r"^The accuracy drops from 90% to 89%, and a drop of 0\.5% is allowed\.$",
         ),
         (Budget(max_accuracy_drop=1), {}, "unknown without labels"),
     ],

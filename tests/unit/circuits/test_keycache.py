@@ -53,7 +53,7 @@ def test_link_to_another_file_is_replaced_and_not_written_through(circuit, setup
     assert (tmp_path / "other").read_bytes() == b"other"
 
 
-FORGED = r"is not what its own ONNX file and recipe give\. It was made with another version, or forged"
+FORGED = r"differs from a rebuild from its own ONNX file and recipe\. It was made with another version, or forged"
 
 
 def test_engine_that_makes_another_key_is_refused_and_nothing_kept(circuit, setup, tmp_path):

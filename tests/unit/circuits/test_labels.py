@@ -38,13 +38,13 @@ def test_output_may_be_named():
 
 @pytest.mark.parametrize("outputs", [[GRID], [spec("many", (3,), "int64")]])
 def test_model_that_does_not_classify_is_refused(outputs):
-    with pytest.raises(DataError, match=r"No output classifies: .*Labels go with one integer"):
+    with pytest.raises(DataError, match=r"No output classifies: .*Labels need an output of one integer"):
         classifying_output(outputs)
 
 
 @pytest.mark.parametrize("name", [None, "number"])
 def test_single_float_is_refused_since_its_threshold_is_unknown(name):
-    with pytest.raises(DataError, match="only with a threshold, which the model does not say: number float32"):
+    with pytest.raises(DataError, match="only with a threshold, which the model does not contain: number float32"):
         classifying_output([NUMBER, GRID], name)
 
 
@@ -66,7 +66,7 @@ def test_source_is_a_name_perhaps_with_an_output(text, source):
 
 @pytest.mark.parametrize("text", ["", "=", "=scores", "label="])
 def test_source_without_a_name_is_refused(text):
-    with pytest.raises(DataError, match="names no labels"):
+    with pytest.raises(DataError, match="does not name labels"):
         LabelSource.parse(text)
 
 
@@ -91,7 +91,7 @@ def test_label_of_an_integer_output_may_be_any_integer():
 
 @pytest.mark.parametrize(("array", "wrong"), [([0, 1, 3], "Label 3 of sample 2"), ([1, -1, 0], "Label -1 of sample 1")])
 def test_label_that_is_no_class_is_refused(array, wrong):
-    with pytest.raises(DataError, match=rf"{wrong} is no class of output 'scores'\. Its classes.*from 0 to 2"):
+    with pytest.raises(DataError, match=rf"{wrong} is not a class of output 'scores'\. Its classes range from 0 to 2"):
         SOURCE.labels(np.array(array), [SCORES])
 
 
@@ -108,5 +108,5 @@ def test_labels_of_another_shape_are_refused(shape):
 
 
 def test_label_beyond_64_bits_is_refused():
-    with pytest.raises(DataError, match="does not fit 64 bits"):
+    with pytest.raises(DataError, match="exceeds 64 bits"):
         SOURCE.labels(np.array([2**64 - 1], np.uint64), [CLASS])

@@ -113,13 +113,13 @@ def test_points_wherever_they_lie_are_drawn(tmp_path, points):
 @pytest.mark.parametrize("change", [{"prove_seconds": 0.0}, {"prove_seconds": float("inf")}, {"error_p99": -0.1},
                                     {"error_p99": float("nan")}])  # fmt: skip
 def test_point_that_has_no_place_is_refused(tmp_path, change):
-    with pytest.raises(InputError, match="A trade-off needs points, with a finite cost above 0"):
+    with pytest.raises(InputError, match="A trade-off plot needs options with a finite cost above 0"):
         draw_trade_off([option(), option(**change)], tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("options", [[], [option(cost=None)]], ids=["nothing", "without a cost"])
 def test_no_points_are_refused(tmp_path, options):
-    with pytest.raises(InputError, match="A trade-off needs points"):
+    with pytest.raises(InputError, match="A trade-off plot needs options"):
         draw_trade_off(options, tmp_path / "a.png")
 
 
@@ -132,7 +132,7 @@ def test_picture_that_can_be_drawn_is_not_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("a.pdf", "ends neither in"), ("a", "ends neither in"), ("b/a.png", "no such folder")]
+    ("name", "message"), [("a.pdf", "ends neither in"), ("a", "ends neither in"), ("b/a.png", "folder does not exist")]
 )
 def test_picture_that_could_not_be_written_is_refused_before_the_work(tmp_path, name, message):
     with pytest.raises(InputError, match=message):

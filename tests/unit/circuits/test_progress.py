@@ -1,6 +1,6 @@
 import pytest
 
-from zkinfer.circuits.progress import NOBODY, Stages
+from zkinfer.circuits.progress import NULL_OBSERVER, Stages
 
 
 class Recorder:
@@ -45,6 +45,6 @@ def test_stage_that_fails_is_not_ended():
     assert stages.seconds == {}
 
 
-def test_nobody_listens_to_everything():
-    NOBODY.progress("keys", 0.5)
-    NOBODY.note("text")
+def test_null_observer_accepts_every_report():
+    NULL_OBSERVER.progress("keys", 0.5)
+    NULL_OBSERVER.note("text")

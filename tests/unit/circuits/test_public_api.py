@@ -9,6 +9,7 @@ from tests.paths import ROOT
 
 import zkinfer.circuits
 from zkinfer.circuits import errors
+from zkinfer.contracts import ChainError
 
 HEAVY = {"torch", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "matplotlib", "google.protobuf"}
 
@@ -81,4 +82,10 @@ def test_error_says_cause_and_cure():
 
 def test_errors_module_holds_errors_and_what_describes_them():
     others = {name for name, value in vars(errors).items() if not (name.startswith("_") or inspect.isclass(value))}
-    assert others <= {"Any", "annotations", "why"}
+    assert others <= {"Any", "annotations", "describe", "error_document", "why"}
+
+
+@pytest.mark.parametrize("kind", [errors.DataError, ChainError])
+def test_error_is_described_by_class_cause_and_cure(kind):
+    described = errors.describe(kind("It is odd.", "Fix it."))
+    assert described == {"type": kind.__name__, "cause": "It is odd.", "cure": "Fix it."}

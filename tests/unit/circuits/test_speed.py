@@ -184,5 +184,5 @@ def test_folder_that_others_can_write_to_is_refused(home, call):
 @pytest.mark.parametrize("call", [known_speed, measured_speed])
 def test_file_in_place_of_the_folder_is_refused(home, call):
     home.speeds.write_text("")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot be created"):
         call(ENGINE, home)

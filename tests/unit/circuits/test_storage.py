@@ -7,12 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.eventually import eventually
 from tests.unit.circuits.factories import everything_under
-from tests.waiting import eventually
 
 from zkinfer.circuits import storage
 from zkinfer.circuits.errors import InputError
-from zkinfer.circuits.storage import own_directory, private_directory, refuse_shared, staged_folder, write_atomically
+from zkinfer.circuits.storage import (
+    ensure_private_dir,
+    private_directory,
+    refuse_shared,
+    staged_folder,
+    write_atomically,
+)
 
 
 class InterruptionError(Exception):
@@ -137,7 +143,7 @@ def test_staged_folder_appears_complete_and_alone(tmp_path):
     assert everything_under(tmp_path) == {"new", "new/circuit", "new/circuit/deep", "new/circuit/deep/file"}
 
 
-def test_staged_folder_is_written_where_nobody_else_reads(tmp_path):
+def test_staged_folder_is_private_while_it_is_written(tmp_path):
     with staged_folder(tmp_path / "circuit") as staging:
         assert mode(staging.parent) == 0o700
 
@@ -159,7 +165,7 @@ def test_staged_folder_whose_target_appears_meanwhile_is_refused(tmp_path):
 
 def test_staged_folder_lost_race_keeps_the_folder_of_the_other(tmp_path):
     target = tmp_path / "entry"
-    with staged_folder(target, lost_race_is_fine=True) as staging:
+    with staged_folder(target, exist_ok=True) as staging:
         (staging / "file").write_text("ours")
         target.mkdir()
         (target / "file").write_text("theirs")
@@ -175,7 +181,7 @@ def test_staged_folder_lost_race_in_the_last_moment_is_fine(tmp_path, monkeypatc
         (target / "file").write_text("theirs")
         return rename(self, other)
 
-    with staged_folder(target, lost_race_is_fine=True):
+    with staged_folder(target, exist_ok=True):
         monkeypatch.setattr(Path, "rename", publish_first)
     assert (target / "file").read_text() == "theirs"
 
@@ -249,7 +255,7 @@ def test_write_atomically_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 def test_directory_is_made_for_the_user_alone(tmp_path):
-    made = own_directory(tmp_path / "a" / "b")
+    made = ensure_private_dir(tmp_path / "a" / "b")
     assert made.stat().st_mode & 0o777 == 0o700
 
 
@@ -261,14 +267,14 @@ def test_missing_directory_is_not_refused(tmp_path):
 def test_directory_that_others_can_write_is_refused(tmp_path, mode):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(mode)
-    with pytest.raises(InputError, match="Others can write to"):
-        own_directory(tmp_path / "shared")
+    with pytest.raises(InputError, match="Other users can write to"):
+        ensure_private_dir(tmp_path / "shared")
 
 
 def test_directory_below_one_that_others_can_write_is_refused(tmp_path):
     (tmp_path / "shared" / "own").mkdir(parents=True)
     (tmp_path / "shared").chmod(0o777)
-    with pytest.raises(InputError, match=r"Others can rename what lies in .*shared"):
+    with pytest.raises(InputError, match=r"Other users can rename entries of .*shared"):
         refuse_shared(tmp_path / "shared" / "own")
 
 
@@ -281,13 +287,13 @@ def test_directory_below_a_sticky_one_is_taken(tmp_path):
 def test_link_to_a_directory_is_refused(tmp_path):
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to("real")
-    with pytest.raises(InputError, match="no directory of yours"):
-        own_directory(tmp_path / "link")
+    with pytest.raises(InputError, match="not a directory of yours"):
+        ensure_private_dir(tmp_path / "link")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_directory_of_another_user_is_refused(tmp_path):
     (tmp_path / "theirs").mkdir(mode=0o700)
     os.chown(tmp_path / "theirs", 65534, 65534)
-    with pytest.raises(InputError, match="no directory of yours"):
+    with pytest.raises(InputError, match="not a directory of yours"):
         refuse_shared(tmp_path / "theirs")

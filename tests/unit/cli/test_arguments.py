@@ -62,13 +62,13 @@ def test_share_is_a_percentage_or_a_fraction(text, share):
     "text", ["50", "1.5", "101%", "-1%", "-0.1", "nan", "inf", "nan%", "", "%", "x", "5%%", "1e9999999", "9e9999999%"]
 )
 def test_share_beyond_nothing_and_all_is_wrong_usage(text):
-    with pytest.raises(typer.BadParameter, match=r"is no share: write it as 0\.5% or 0\.005"):
+    with pytest.raises(typer.BadParameter, match=r"is not a share: write it as 0\.5% or 0\.005"):
         parse_share(text)
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e999", "5%", "", "x"])
 def test_amount_that_is_none_is_wrong_usage(text):
-    with pytest.raises(typer.BadParameter, match="is no amount"):
+    with pytest.raises(typer.BadParameter, match="is not an amount"):
         parse_amount(text)
 
 
@@ -97,7 +97,7 @@ def test_size_is_a_number_with_or_without_a_unit(text, count):
     "text", ["", "0", "0.4", "-1GB", "GB", "4XB", "4G", "nanGB", "inf", "1e3GBGB", "4GB4", "4,5GB", "0x10", "½GB"]
 )
 def test_size_that_is_none_is_wrong_usage(text):
-    with pytest.raises(typer.BadParameter, match="is no size: write it as 500MB or 4GB"):
+    with pytest.raises(typer.BadParameter, match="is not a size: write it as 500MB or 4GB"):
         parse_size(text)
 
 
@@ -109,12 +109,12 @@ def test_budget_of_the_command_is_that_of_the_package():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--labels", "y"], "labels belong to samples: give --calibration too"),
+        (["--labels", "y"], "labels need samples: give --calibration too"),
         (["--max-accuracy-drop", "1%", "--calibration", "a.npz"], "give --labels too"),
-        (["--max-error", "50"], "'50' is no share"),
-        (["--min-agreement", "-1%"], "'-1%' is no share"),
-        (["--max-absolute-error", "-1"], "'-1' is no amount"),
-        (["--max-memory", "much"], "'much' is no size"),
+        (["--max-error", "50"], "'50' is not a share"),
+        (["--min-agreement", "-1%"], "'-1%' is not a share"),
+        (["--max-absolute-error", "-1"], "'-1' is not an amount"),
+        (["--max-memory", "much"], "'much' is not a size"),
         (["--dim", "N"], "'N' is not NAME=SIZE"),
         (["--inputs", "secret"], "is not one of"),
         (["--objective", "beauty"], "is not one of"),
@@ -127,7 +127,9 @@ def test_budget_that_makes_no_sense_is_wrong_usage(arguments, message):
     assert message in outcome.output
 
 
-@pytest.mark.parametrize(("picture", "message"), [("a.jpg", "ends neither in"), ("none/a.png", "no such folder")])
+@pytest.mark.parametrize(
+    ("picture", "message"), [("a.jpg", "ends neither in"), ("none/a.png", "its folder does not exist")]
+)
 def test_trade_off_that_could_not_be_drawn_is_refused_before_the_model_is_read(picture, message):
     arguments = ["compile", "missing.onnx", "--out", "c", "--trade-off", picture]
     outcome = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
@@ -138,7 +140,7 @@ def test_trade_off_that_could_not_be_drawn_is_refused_before_the_model_is_read(p
 def test_picture_of_what_is_no_circuit_is_wrong_usage():
     outcome = CliRunner().invoke(app, ["inspect", "m.onnx", "--picture", "a.png"], env={"COLUMNS": "200"})
     assert outcome.exit_code == 2
-    assert "only a circuit's errors can be drawn" in outcome.output
+    assert "only a circuit's errors can be plotted" in outcome.output
 
 
 def test_context_without_a_request_has_a_fresh_one():

@@ -20,7 +20,7 @@ def calibrate(tmp_path, monkeypatch):
     monkeypatch.setenv("ZKINFER_HOME", str(tmp_path))
 
     def call(engine):
-        monkeypatch.setattr("zkinfer.circuits.engines.production_engines", lambda: {engine.id: engine})
+        monkeypatch.setattr("zkinfer.circuits.engines.engine_named", lambda _: engine)
         outcome = CliRunner().invoke(app, ["calibrate", "--json"])
         return outcome.exit_code, json.loads(outcome.stdout), " ".join(outcome.stderr.split())
 

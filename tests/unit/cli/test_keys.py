@@ -120,5 +120,5 @@ def test_proving_key_of_a_circuit_that_was_changed_is_refused(run, circuit, tmp_
 def test_proving_key_of_a_circuit_that_its_model_does_not_give_is_refused(run, circuit, tmp_path):
     factories.rewritten(tmp_path / "circuit", lambda document: document["keys"].update(provingKey="sha256:" + "0" * 64))
     outcome = run("make", "circuit", "--json")
-    assert "is not what its own ONNX file and recipe give" in json.loads(outcome.stdout)["error"]["cause"]
+    assert "differs from a rebuild from its own ONNX file and recipe" in json.loads(outcome.stdout)["error"]["cause"]
     assert list((tmp_path / "home/keys").iterdir()) == []

@@ -78,7 +78,7 @@ def test_report_has_no_cost_where_none_was_predicted():
 
 @pytest.mark.parametrize("options", [[], [option("dear", costly=False)]])
 def test_picture_of_no_costs_is_refused(tmp_path, options):
-    with pytest.raises(InputError, match="trade-off needs points"):
+    with pytest.raises(InputError, match="trade-off plot needs options"):
         report_views.draw(options, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 
@@ -100,7 +100,10 @@ def missed(monkeypatch, tmp_path):
         screen = Console(file=io.StringIO(), width=120, highlight=False)
         monkeypatch.setattr(report_views, "console", screen)
         monkeypatch.setattr(report_views, "say", screen.print)
-        with pytest.raises(type(error), match="No settings"), report_views.showing_what_missed(tmp_path / "a.png"):
+        with (
+            pytest.raises(type(error), match="No settings"),
+            report_views.showing_trade_off_on_error(tmp_path / "a.png"),
+        ):
             raise error
         return screen.file.getvalue(), (tmp_path / "a.png").exists()
 
@@ -133,7 +136,7 @@ def report(**changes):
 
 
 @pytest.fixture
-def test_fidelity_view_shown(monkeypatch):
+def fidelity_shown(monkeypatch):
     """What a person reads of a report."""
 
     def show(one):
@@ -149,8 +152,8 @@ def test_fidelity_view_shown(monkeypatch):
 @pytest.mark.parametrize(
     ("data", "words", "coloured"),
     [
-        ("held-out", "16 samples that did not choose the settings", False),
-        ("calibration", "16 samples that chose the settings too", True),
+        ("held-out", "16 samples held out from calibration", False),
+        ("calibration", "16 samples of calibration", True),
         ("synthetic", "16 samples of random numbers", True),
     ],
 )
@@ -161,7 +164,7 @@ def test_provenance_is_in_plain_words_and_a_warning_in_colour(data, words, colou
 
 
 def test_one_sample_is_no_samples():
-    assert "on 1 sample that" in provenance(report(samples=1))
+    assert "on 1 sample held out" in provenance(report(samples=1))
 
 
 def test_short_form_names_agreement_accuracy_error_and_samples():
@@ -173,47 +176,43 @@ def test_short_form_names_agreement_accuracy_error_and_samples():
     assert "accuracy" not in in_short(report(accuracy=None))
 
 
-def test_whole_form_names_every_figure(test_fidelity_view_shown):
-    text = test_fidelity_view_shown(report())
+def test_whole_form_names_every_figure(fidelity_shown):
+    text = fidelity_shown(report())
     for words in ("100.00% of samples", "6.25% median, 12.5% at 90%, 25% at 99%, 50% at most", "1.5 at most"):
         assert words in text
     assert "87.50% float, 75.00% circuit, by output y" in text
 
 
-def test_histogram_has_a_bar_for_every_bin_between_the_outer_filled(test_fidelity_view_shown):
-    text = test_fidelity_view_shown(
-        report(errorHistogram={"edges": [0.001, 0.01, 0.1, 1.0], "counts": [0, 5, 0, 10, 0]})
-    )
+def test_histogram_has_a_bar_for_every_bin_between_the_outer_filled(fidelity_shown):
+    text = fidelity_shown(report(errorHistogram={"edges": [0.001, 0.01, 0.1, 1.0], "counts": [0, 5, 0, 10, 0]}))
     lines = [line.split("  ") for line in text.splitlines() if "to" in line and "█" in line]
     assert [line[0].strip() for line in lines] == ["0.1% to 1%", "10% to 100%"]
     assert "1% to 10%" in text
     assert "below 0.1%" not in text
 
 
-def test_histogram_names_the_open_bins(test_fidelity_view_shown):
-    text = test_fidelity_view_shown(report())
+def test_histogram_names_the_open_bins(fidelity_shown):
+    text = fidelity_shown(report())
     assert "below 12.5%" in text
     assert "from 25%" in text
 
 
-def test_histogram_of_nothing_is_shown(test_fidelity_view_shown):
-    assert "below 12.5%" in test_fidelity_view_shown(
-        report(errorHistogram={"edges": [0.125, 0.25], "counts": [0, 0, 0]})
-    )
+def test_histogram_of_nothing_is_shown(fidelity_shown):
+    assert "below 12.5%" in fidelity_shown(report(errorHistogram={"edges": [0.125, 0.25], "counts": [0, 0, 0]}))
 
 
-def test_worst_samples_are_named_with_their_answer(test_fidelity_view_shown):
-    lines = test_fidelity_view_shown(report()).splitlines()
+def test_worst_samples_are_named_with_their_answer(fidelity_shown):
+    lines = fidelity_shown(report()).splitlines()
     assert ["7", "50%", "another"] in [line.split() for line in lines]
 
 
-def test_random_numbers_have_no_worst_sample_that_anybody_could_look_up(test_fidelity_view_shown):
-    assert "worst samples" not in test_fidelity_view_shown(report(data="synthetic"))
+def test_random_numbers_have_no_worst_sample_that_anybody_could_look_up(fidelity_shown):
+    assert "worst samples" not in fidelity_shown(report(data="synthetic"))
 
 
-def test_output_name_of_a_hostile_circuit_does_nothing(test_fidelity_view_shown):
+def test_output_name_of_a_hostile_circuit_does_nothing(fidelity_shown):
     accuracy = {"circuit": 0.5, "model": 0.5, "output": "[red]\x1b[2Jx"}
-    text = test_fidelity_view_shown(report(accuracy=accuracy))
+    text = fidelity_shown(report(accuracy=accuracy))
     assert "[red]" in text
     assert "\x1b" not in text
 
@@ -235,7 +234,7 @@ def choice(**changes):
 def test_choice_names_samples_and_every_rule_of_the_budget():
     text = choice_in_short(choice(kept=True))
     assert text == (
-        "16 samples; budget kept on those that judge: at least 99% same answers, error at most 5%, "
+        "16 samples; budget kept on held-out samples: at least 99% same answers, error at most 5%, "
         "absolute error at most 0.5, accuracy at most 25% less"
     )
 
@@ -247,7 +246,7 @@ def test_choice_without_a_rule_does_not_name_it():
 
 
 def test_budget_that_is_missed_is_said_in_colour():
-    assert "budget [yellow]missed[/] on those" in choice_in_short(choice())
+    assert "budget [yellow]missed[/] on held-out" in choice_in_short(choice())
 
 
 def test_choice_by_one_sample_is_no_samples():

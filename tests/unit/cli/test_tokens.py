@@ -80,4 +80,4 @@ def test_name_that_is_none_is_refused(tokens):
 def test_no_tokens_say_that_anybody_may_call(tokens):
     _, listed, said = tokens("list")
     assert listed["tokens"] == []
-    assert "anybody may call" in said
+    assert "are anonymous" in said

@@ -7,7 +7,7 @@ import typer
 
 from zkinfer.chain.errors import LedgerError, NodeError
 from zkinfer.circuits.errors import InputError
-from zkinfer.cli.verify import ChainWanted, record_of
+from zkinfer.cli.verify import ChainOptions, chain_record
 from zkinfer.contracts.address_book import AddressBook, write_book
 from zkinfer.contracts.deploy import Governance
 
@@ -16,22 +16,22 @@ LEDGER = "0x" + "1E" * 20
 
 
 def test_nothing_about_a_chain_asks_for_no_record():
-    assert record_of(ChainWanted()) is None
+    assert chain_record(ChainOptions()) is None
 
 
 def test_node_and_ledger_ask_for_a_record():
-    assert record_of(ChainWanted(URL, ledger=LEDGER)).agree
+    assert chain_record(ChainOptions(URL, ledger=LEDGER)).agree
 
 
 def test_node_is_read_from_a_file(tmp_path):
     (tmp_path / "url").write_text(f"{URL}\n")
-    assert ChainWanted(rpc_file=tmp_path / "url", ledger=LEDGER).url == URL
-    assert record_of(ChainWanted(rpc_file=tmp_path / "url", ledger=LEDGER))
+    assert ChainOptions(rpc_file=tmp_path / "url", ledger=LEDGER).url == URL
+    assert chain_record(ChainOptions(rpc_file=tmp_path / "url", ledger=LEDGER))
 
 
 def test_node_named_twice_is_refused():
     with pytest.raises(typer.BadParameter, match="both name a node"):
-        ChainWanted(URL, Path("url"), LEDGER)
+        ChainOptions(URL, Path("url"), LEDGER)
 
 
 @pytest.mark.parametrize(
@@ -44,50 +44,50 @@ def test_node_named_twice_is_refused():
     ],
 )
 def test_option_about_a_chain_without_a_node_is_refused(option, given):
-    with pytest.raises(typer.BadParameter, match=f"{option} says something about a chain"):
-        ChainWanted(**given)
+    with pytest.raises(typer.BadParameter, match=f"{option} has no effect without --rpc"):
+        ChainOptions(**given)
 
 
 @pytest.mark.parametrize("given", [{}, {"ledger": LEDGER, "deployment": Path("d")}])
 def test_node_without_one_ledger_is_refused(given):
     with pytest.raises(typer.BadParameter, match="name it with --ledger, or with --deployment"):
-        ChainWanted(URL, **given)
+        ChainOptions(URL, **given)
 
 
 def test_deployment_names_the_ledger(tmp_path):
     book = AddressBook(31337, Governance(LEDGER.lower(), (LEDGER.lower(),)))
     write_book(book, tmp_path / "31337.json")
-    record = record_of(ChainWanted(URL, deployment=tmp_path / "31337.json"))
+    record = chain_record(ChainOptions(URL, deployment=tmp_path / "31337.json"))
     assert record._ledger == book.addresses["InferenceLedger"]
 
 
 def test_deployment_that_is_none_is_refused(tmp_path):
     (tmp_path / "31337.json").write_text("{}")
     with pytest.raises(LedgerError, match="no address book"):
-        record_of(ChainWanted(URL, deployment=tmp_path / "31337.json"))
+        chain_record(ChainOptions(URL, deployment=tmp_path / "31337.json"))
 
 
 @pytest.mark.parametrize("ledger", ["", "0x12", "1e" * 20, "0x" + "1g" * 20, "0x" + "1e" * 21])
 def test_ledger_that_is_no_address_is_refused(ledger):
-    with pytest.raises(typer.BadParameter, match="is no address"):
-        ChainWanted(URL, ledger=ledger)
+    with pytest.raises(typer.BadParameter, match="is not an address"):
+        ChainOptions(URL, ledger=ledger)
 
 
 @pytest.mark.parametrize("url", ["file:///5ec4e7", "http://node.example/5ec4e7", "5ec4e7"])
 def test_address_that_is_no_nodes_is_refused_and_not_repeated(url):
     with pytest.raises(NodeError, match="URL") as caught:
-        record_of(ChainWanted(url, ledger=LEDGER))
+        chain_record(ChainOptions(url, ledger=LEDGER))
     assert "5ec4e7" not in str(caught.value)
 
 
 def test_missing_library_is_named_with_its_cure(monkeypatch):
-    ours = ("zkinfer.chain.records", "zkinfer.chain.records", "zkinfer.contracts.rpc", "zkinfer.contracts.ethereum")
+    ours = ("zkinfer.chain.records", "zkinfer.chain.records", "zkinfer.contracts.rpc", "zkinfer.contracts.web3_imports")
     for module in ours:
         monkeypatch.delitem(sys.modules, module, raising=False)
     for module in ("web3", "eth_account", "eth_keyfile"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=r"needs web3, which is not installed\. pip install 'zkinfer\[chain\]'"):
-        record_of(ChainWanted(URL, ledger=LEDGER))
+        chain_record(ChainOptions(URL, ledger=LEDGER))
 
 
 def test_verifying_offline_loads_nothing_of_chains(tmp_path):

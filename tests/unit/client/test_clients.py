@@ -108,9 +108,7 @@ async def test_word_as_a_name_is_the_contexts_too(client):
     assert inference.handle.context.request_id == "0x" + "22" * 32
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("order-7", "context must be given too"), ("", "1 to 128"), ("a\nb", "1 to 128")]
-)
+@pytest.mark.parametrize(("name", "message"), [("order-7", "needs a context"), ("", "1 to 128"), ("a\nb", "1 to 128")])
 async def test_name_that_would_not_make_it_the_same_request_is_refused(client, name, message):
     with pytest.raises(InputError, match=message):
         await client.infer("tiny", {"x": X}, request_id=name)
@@ -188,8 +186,8 @@ async def test_patience_that_is_over_leaves_the_proof_alone(client, made):
 
 
 async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(client, made, monkeypatch):
-    exchange, download, breaks = AsyncClient._exchange, AsyncClient._download, {"wait": 2, "get": 3}
-    monkeypatch.setattr(proofs, "PIECE", 1000)
+    exchange, download, breaks = AsyncClient._unary_call, AsyncClient._stream_call, {"wait": 2, "get": 3}
+    monkeypatch.setattr(proofs, "CHUNK_BYTES", 1000)
 
     def broken(which):
         breaks[which] -= 1
@@ -201,15 +199,15 @@ async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(c
         return await exchange(self, step)
 
     async def flaky_download(self, step):
-        def take(piece):
-            step.take(piece)
+        def take(chunk):
+            step.take(chunk)
             if breaks["get"]:
                 broken("get")
 
         await download(self, replace(step, take=take))
 
-    monkeypatch.setattr(AsyncClient, "_exchange", flaky_exchange)
-    monkeypatch.setattr(AsyncClient, "_download", flaky_download)
+    monkeypatch.setattr(AsyncClient, "_unary_call", flaky_exchange)
+    monkeypatch.setattr(AsyncClient, "_stream_call", flaky_download)
     handle = (await client.infer("tiny", {"x": X})).handle
     found = await handle.attestation(made.verifier, made.policy, timeout=60)
     assert found.inference.on_expected_input
@@ -222,7 +220,7 @@ async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(c
 @pytest.fixture
 def lying(monkeypatch):
     """Change what a server says, on its way to the client."""
-    exchange, download = AsyncClient._exchange, AsyncClient._download
+    exchange, download = AsyncClient._unary_call, AsyncClient._stream_call
 
     def about(method, change):
         async def exchanged(self, step):
@@ -232,15 +230,15 @@ def lying(monkeypatch):
             return answer
 
         async def downloaded(self, step):
-            def take(piece):
+            def take(chunk):
                 if step.method.endswith(method):
-                    change(piece)
-                step.take(piece)
+                    change(chunk)
+                step.take(chunk)
 
             await download(self, replace(step, take=take))
 
-        monkeypatch.setattr(AsyncClient, "_exchange", exchanged)
-        monkeypatch.setattr(AsyncClient, "_download", downloaded)
+        monkeypatch.setattr(AsyncClient, "_unary_call", exchanged)
+        monkeypatch.setattr(AsyncClient, "_stream_call", downloaded)
 
     return about
 
@@ -271,7 +269,7 @@ def nothing(response):
 @pytest.mark.parametrize("change", [another_number, another_type, another_name, nothing])
 async def test_answer_that_is_not_the_proven_one_is_refused(client, made, lying, change):
     lying("CreateProof", change)
-    with pytest.raises(UnprovenAnswerError, match="answered"):
+    with pytest.raises(UnprovenAnswerError, match=r"than (those of )?the answer"):
         await attested(client, made)
 
 
@@ -305,7 +303,7 @@ async def test_proof_with_another_expiry_is_refused(client, made, lying):
         response.operation.name = other.handle.operation
 
     lying("CreateProof", swapped)
-    with pytest.raises(PolicyRefusedError, match="another request than the one that was sent"):
+    with pytest.raises(PolicyRefusedError, match="another request than this one"):
         await attested(client, made, context=PURPOSE)
 
 
@@ -319,9 +317,9 @@ async def test_proof_with_another_expiry_is_refused(client, made, lying):
     ids=["cut", "empty", "altered"],
 )
 async def test_altered_attestation_is_refused(client, made, lying, change, error):
-    def altered(piece):
-        piece.data = change(piece.data)
-        piece.digest, piece.size = str(sha256(piece.data)), len(piece.data)
+    def altered(chunk):
+        chunk.data = change(chunk.data)
+        chunk.digest, chunk.size = str(sha256(chunk.data)), len(chunk.data)
 
     lying("GetAttestation", altered)
     with pytest.raises(error):
@@ -331,12 +329,12 @@ async def test_altered_attestation_is_refused(client, made, lying, change, error
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda piece: setattr(piece, "digest", "sha256:" + "00" * 32), "damaged on its way"),
-        (lambda piece: setattr(piece, "offset", 5), "do not fit together"),
-        (lambda piece: setattr(piece, "size", 1 << 40), "more than an attestation can have"),
-        (lambda piece: setattr(piece, "size", 5), "do not fit together"),
-        (lambda piece: setattr(piece, "data", b""), "do not fit together"),
-        (lambda piece: setattr(piece, "size", piece.size + 1), "before its end"),
+        (lambda chunk: setattr(chunk, "digest", "sha256:" + "00" * 32), "damaged in transit"),
+        (lambda chunk: setattr(chunk, "offset", 5), "inconsistent chunks"),
+        (lambda chunk: setattr(chunk, "size", 1 << 40), "more than an attestation can have"),
+        (lambda chunk: setattr(chunk, "size", 5), "inconsistent chunks"),
+        (lambda chunk: setattr(chunk, "data", b""), "inconsistent chunks"),
+        (lambda chunk: setattr(chunk, "size", chunk.size + 1), "before the end of the attestation"),
     ],
     ids=["digest", "offset", "huge", "small", "empty", "short"],
 )
@@ -367,11 +365,11 @@ async def test_operation_that_is_done_with_nothing_does_not_pass_for_proven(clie
 
 
 async def test_token_is_sent(server):
-    _, token = TokenFile(server.parts.settings.token_file).new("alice")
+    _, token = TokenFile(server.dependencies.settings.token_file).new("alice")
     async with AsyncClient(server.address, token=token) as client:
         assert await client.list() == []
     async with AsyncClient(server.address) as client:
         with pytest.raises(CallError) as caught:
             await client.list()
-    server.parts.settings.token_file.unlink()
+    server.dependencies.settings.token_file.unlink()
     assert caught.value.code == "UNAUTHENTICATED"

@@ -11,7 +11,7 @@ from zkinfer.contracts.errors import FeeLimitError, RevertedError, RpcError, Tra
 from zkinfer.contracts.keccak import keccak256
 from zkinfer.contracts.transactions import Limits
 
-NOBODY = "0x" + "00" * 20
+ZERO_ADDRESS = "0x" + "00" * 20
 GUARDIAN = "0x" + "9a" * 20
 
 
@@ -59,7 +59,7 @@ def test_write_that_reverts_with_text_names_the_error(chain):
     deploy(chain, wanted)
     for gas in (None, 100_000):  # in the estimate, and in a block
         with pytest.raises(RevertedError, match=r"refused: AddressMissing\(field = to\)"):
-            chain.write("InferenceLedger", wanted.addresses["InferenceLedger"], "withdraw", NOBODY, gas=gas)
+            chain.write("InferenceLedger", wanted.addresses["InferenceLedger"], "withdraw", ZERO_ADDRESS, gas=gas)
 
 
 def test_write_that_reverts_in_a_block_names_the_error(chain, router):

@@ -69,7 +69,7 @@ def test_deployed_contracts_name_each_other(chain, deployed):
     assert chain.read("InferenceLedger", at["InferenceLedger"], "ROUTER") == at["VerifierRouter"]
     assert chain.read("ModelRegistry", at["ModelRegistry"], "TEST_DEPLOYMENT") is False
     assert chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SELECTOR) == at["EmergencyStop"]
-    assert chain.read("EmergencyStop", at["EmergencyStop"], "CANARY") == at[CANARY_KEY]
+    assert chain.read("ReusableHalo2Adapter", at["ReusableHalo2Adapter"], "CANARY_KEY") == at[CANARY_KEY]
 
 
 def test_timelock_has_no_administrator_but_itself(chain, deployed):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.contracts.deployed import deployed_chain
 
-from zkinfer.contracts import Registration, Request, commitment, load_canary
+from zkinfer.contracts import Layout, Registration, Request, input_commitment, load_canary
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import AlreadyRegisteredError, RevertedError, TransactionFailedError
 from zkinfer.contracts.ledger import MOST_BYTES, MOST_GAS, Ledger, Weight, packed
@@ -16,9 +16,7 @@ from zkinfer.contracts.transactions import Fees, Quote
 CANARY = Registration(
     onnx_digest="0x" + "ab" * 32,
     key=load_canary().key,
-    visibility="public",
-    inputs=1,
-    outputs=1,
+    layout=Layout("public", 8, 1, 1),
     fee=5,
     uri="https://example.org",
 )
@@ -49,7 +47,7 @@ def test_listing_says_what_was_registered(registry, listing, chain):
     assert found.model_id == CANARY.model_id
     assert (found.onnx_digest, found.key_digest) == (CANARY.onnx_digest, load_canary().key_digest)
     assert (found.setup, found.selector) == (load_canary().setup, "0x" + CANARY.selector.hex())
-    assert (found.visibility, found.inputs, found.outputs) == ("public", 1, 1)
+    assert found.layout == CANARY.layout
     assert (found.status, found.fee, found.uri) == ("active", 5, "https://example.org")
     assert found.publisher == found.owner == chain.address
     assert chain.code(found.key) == b"\0" + CANARY.key
@@ -113,7 +111,7 @@ def test_refunded_request_is_not_opened_again(chain, deployed, listing):
     ledger = Ledger(chain, deployed["InferenceLedger"])
     request = Request(
         listing=listing,
-        input_commitment=commitment([1]),
+        input_commitment=input_commitment(b"\1"),
         consumer=chain.address,
         requester=chain.address,
         expiry=chain.time() + 3600,
@@ -124,8 +122,8 @@ def test_refunded_request_is_not_opened_again(chain, deployed, listing):
     assert ledger.request(request) == opened
     EmergencyStop(chain, deployed["EmergencyStop"]).stop()
     ledger.refund(request)
-    assert (ledger.ended(request), ledger.in_batches([(request, b"", [])])) == ("refunded", [])
-    with pytest.raises(TransactionFailedError, match=r"is closed for ever: its fees were given back.*Make a new"):
+    assert (ledger.ended(request), ledger.in_batches([(request, b"", [], b"")])) == ("refunded", [])
+    with pytest.raises(TransactionFailedError, match=r"is closed: its fees were given back.*Make a new"):
         ledger.request(request)
 
 
@@ -170,8 +168,8 @@ def of_tuple(fields):
 
 def answer_to(model, number, proof=b"proof", **changes):
     nobody = "0x" + "00" * 20
-    request = Request("0x" + model * 64, commitment([number]), nobody, nobody, 1000 + number)
-    return replace(request, **changes), proof, [number]
+    request = Request("0x" + model * 64, input_commitment(bytes([number])), nobody, nobody, 1000 + number)
+    return replace(request, **changes), bytes([number]), [number], proof
 
 
 def test_answers_beyond_the_gas_of_one_transaction_go_into_two():
@@ -228,7 +226,7 @@ def test_answers_to_ended_requests_are_neither_weighed_nor_sent():
     assert ledger.in_batches(answers) == [left]
     assert bytes.fromhex(left[0][0].input_commitment[2:]) in chain.asked[0]  # no estimate of what is passed over
     assert ledger.record_batch(answers) == {"status": 1}
-    assert chain.written == [("recordBatch", [request for request, _, _ in left])]
+    assert chain.written == [("recordBatch", [request for request, *_ in left])]
     assert ledger.record_batch(answers) is None
 
 
@@ -252,7 +250,7 @@ def test_batch_that_the_ledger_refuses_is_an_error_though_others_ended():
 def test_request_whose_prover_was_paid_after_a_revocation_is_not_opened_again():
     chain = Pricing(a=1)
     ended, _ = among_ended(chain)
-    with pytest.raises(TransactionFailedError, match="closed for ever: its prover was paid, but the model was revoked"):
+    with pytest.raises(TransactionFailedError, match="closed: its prover was paid, but the model was revoked"):
         Ledger(chain, LEDGER).request(ended["paid"][0])
 
 

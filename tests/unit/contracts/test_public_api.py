@@ -54,13 +54,13 @@ def test_error_has_one_sentence_and_hangs_from_the_root(name):
 
 @pytest.mark.parametrize("ceremony", CEREMONIES, ids=lambda ceremony: ceremony.name)
 def test_solidity_knows_the_same_ceremonies(ceremony):
-    source = (CONTRACTS / "src/libraries/Setups.sol").read_text()
+    source = (CONTRACTS / "src/libraries/TrustedSetups.sol").read_text()
     name = ceremony.name.upper().replace("-", "_")
     assert re.search(rf"{name} =\s+0x{sha256(ceremony.tau_g2).hex};", source)
 
 
 def test_pinned_code_hash_is_the_shipped_verifiers():
-    source = (CONTRACTS / "src/verifiers/GeneratedVerifier.sol").read_text()
+    source = (CONTRACTS / "src/verifiers/ezkl/EzklVerifierCodeHash.sol").read_text()
     assert zkinfer.contracts.load("Halo2VerifierReusable").code_hash in source
 
 

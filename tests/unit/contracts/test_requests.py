@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.contracts import ANY_INPUT, Registration, Request, commitment, listing_of
+from zkinfer.contracts import ANY_INPUT, Layout, Registration, Request, input_commitment, listing_of, output_commitment
 from zkinfer.contracts.keccak import keccak256, words
 
 LEDGER = "0x" + "11" * 20
@@ -21,7 +21,7 @@ REQUEST = Request(
     salt="0x" + "09" * 32,
 )
 
-REGISTRATION = Registration("0x" + "01" * 32, b"\2" * 32, "public", inputs=2, outputs=1)
+REGISTRATION = Registration("0x" + "01" * 32, b"\2" * 32, Layout("public", 1, 2, 1))
 
 
 def test_any_input_is_stable():
@@ -54,9 +54,10 @@ def test_listing_depends_on_the_publisher():
         {"onnx_digest": "0x" + "02" * 32},
         {"key": b"\3" * 32},
         {"selector": b"next"},
-        {"visibility": "hashed"},
-        {"inputs": 3},
-        {"outputs": 2},
+        {"layout": Layout("hashed", 1, 2, 1)},
+        {"layout": Layout("public", 2, 2, 1)},
+        {"layout": Layout("public", 1, 3, 1)},
+        {"layout": Layout("public", 1, 2, 2)},
     ],
 )
 def test_everything_that_binds_a_model_counts_for_its_listing(changed):
@@ -68,9 +69,15 @@ def test_what_may_change_does_not_count_for_the_listing(changed):
     assert listing_of(replace(REGISTRATION, **changed), LEDGER) == listing_of(REGISTRATION, LEDGER)
 
 
-@given(st.lists(st.integers(0, 2**256 - 1), max_size=8))
-def test_commitment_is_the_hash_of_words(values):
-    assert commitment(values) == "0x" + keccak256(b"".join(value.to_bytes(32, "big") for value in values)).hex()
+@given(st.lists(st.integers(-(2**63), 2**63), max_size=8))
+def test_output_commitment_is_the_hash_of_words_in_twos_complement(values):
+    packed = b"".join(value.to_bytes(32, "big", signed=True) for value in values)
+    assert output_commitment(values) == input_commitment(packed) == "0x" + keccak256(packed).hex()
+
+
+@pytest.mark.parametrize("layout", [Layout("public", 4, 2, 1), Layout("hashed", 32, 2, 1), Layout("private", 0, 0, 9)])
+def test_layout_comes_back_from_its_fields(layout):
+    assert Layout.of(layout.fields) == layout
 
 
 @pytest.mark.parametrize("value", [-1, 2**256])

@@ -7,7 +7,7 @@ from tests.unit.contracts.ezkl.dedicated import SELECTOR, advance, created, rout
 from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.registration import SELECTOR as SHARED
 from zkinfer.contracts.registry import EmergencyStop
-from zkinfer.contracts.requests import NOBODY
+from zkinfer.contracts.requests import ZERO_ADDRESS
 from zkinfer.contracts.router import Route, require_live, require_unused, route_of
 from zkinfer.contracts.timelock import route_removed
 
@@ -31,7 +31,7 @@ def removed(chain, book, selector):
 
 
 def test_route_is_told_at_every_stage_of_its_life(chain, book, router):
-    assert route_of(chain, router, SELECTOR) == Route("unused", NOBODY)
+    assert route_of(chain, router, SELECTOR) == Route("unused", ZERO_ADDRESS)
     verifier = routed(chain, book)
     stop = verifier.addresses["EmergencyStop"]
     assert route_of(chain, router, SELECTOR) == Route("live", stop)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.vectors import make_chain
 
 from zkinfer.circuits.digest import keccak256
-from zkinfer.contracts import Registration, listing_of
+from zkinfer.contracts import Registration, input_commitment, listing_of
 from zkinfer.contracts.registration import dedicated_selector
 
 
@@ -16,10 +16,9 @@ def test_stored_values_are_made_anew():
 
 def test_stored_proofs_are_of_the_stored_requests():
     stored = json.loads(make_chain.DIGITS.read_text())
-    model, limbs = stored["model"], 5
-    registration = Registration(
-        model["onnxDigest"], bytes.fromhex(model["key"][2:]), "public", model["inputs"], model["outputs"]
-    )
+    model = stored["model"]
+    layout = make_chain.layout_of(model["layout"])
+    registration = Registration(model["onnxDigest"], bytes.fromhex(model["key"][2:]), layout)
     dedicated = replace(registration, selector=dedicated_selector(registration.key_digest))
     publisher = stored["addresses"]["publisher"]
     assert registration.model_id == model["modelId"]
@@ -31,7 +30,8 @@ def test_stored_proofs_are_of_the_stored_requests():
         context = make_chain.context_of(
             stored["chainId"], request.consumer, case["id"], request.requester, request.expiry
         )
-        assert [int(word, 16) for word in case["instances"][:limbs]] == list(context.limbs)
+        assert case["context"] == "0x" + context.hash.hex()
+        assert input_commitment(bytes.fromhex(case["inputs"][2:])) == request.input_commitment
 
 
 def test_stored_key_is_the_one_named():

@@ -79,7 +79,7 @@ def container(monkeypatch, tmp_path):
 
 
 def test_container_refuses_to_start_in_the_clear(container):
-    with pytest.raises(SettingsError, match="others could read along"):
+    with pytest.raises(SettingsError, match="connections would not be encrypted"):
         load_settings({})
 
 
@@ -89,7 +89,7 @@ def test_container_starts_as_is_shown(container):
     assert load_settings({"insecure_no_tls": True, "insecure_anonymous": True}).listen == "0.0.0.0:8001"
     assert secured[::2] == ["--tls-certificate", "--tls-key"]
     tls = {"certificate": Path(secured[1]), "key": Path(secured[3])}
-    with pytest.raises(SettingsError, match="anybody could call"):
+    with pytest.raises(SettingsError, match="anyone could call"):
         load_settings({"tls": tls})
     (container / "tokens.json").write_text("")
     assert load_settings({"tls": tls}).log.format == "json"
@@ -131,7 +131,7 @@ def test_settings_file_is_understood(tmp_path):
 
 
 def test_settings_file_before_the_first_token_is_refused():
-    with pytest.raises(SettingsError, match="anybody could call"):
+    with pytest.raises(SettingsError, match="anyone could call"):
         load_settings({}, DEPLOY / "serve.toml")
 
 

@@ -1,4 +1,4 @@
-"""The documents say what is so: links lead somewhere, examples load, names exist."""
+"""The documentation is true and navigable: links resolve, every page is reachable, examples load, names exist."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), ROOT / "NOTICE", *(ROOT / "docs").rglob(
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/policies.md").read_text(), re.MULTILINE | re.DOTALL)
+POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/guides/policies.md").read_text(), re.MULTILINE | re.DOTALL)
 ERRORS = {
     name: kind
     for module in (
@@ -35,8 +35,12 @@ ERRORS = {
     if isinstance(kind, type) and issubclass(kind, (circuit_errors.ZkinferError, chain_errors.ChainError))
 }
 ROOTS = {"ZkinferError", "ChainError"}
-ERROR_PAGE = (ROOT / "docs/errors.md").read_text()
+ERROR_PAGE = (ROOT / "docs/reference/errors.md").read_text()
 BUILTIN = {"TypeError", "ValueError"}
+MAP = ROOT / "docs/README.md"
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+GENERATED = re.compile(r"<!-- Written by \S+; do not edit\. -->")
+LONGEST = 250
 
 
 def anchors(document: Path) -> set[str]:
@@ -65,6 +69,34 @@ def test_links_of_a_document_lead_somewhere(document):
 def test_link_to_nowhere_is_noticed(tmp_path):
     (tmp_path / "a.md").write_text("# A b\n[1](b.md) [2](#a-b) [3](#c) [4](https://example.org/x)\n")
     assert broken_links(tmp_path / "a.md") == ["b.md", "#c"]
+
+
+def reachable_from(start: Path) -> set[Path]:
+    """The pages that links lead to from a page, itself included."""
+    found, waiting = set(), [start.resolve()]
+    while waiting:
+        page = waiting.pop()
+        if page not in found and page.suffix == ".md" and page.is_file():
+            found.add(page)
+            links = (link.partition("#")[0] for link in LINK.findall(FENCE.sub("", page.read_text())))
+            waiting += [(page.parent / link).resolve() for link in links if link and "://" not in link]
+    return found
+
+
+def test_every_page_is_reachable_from_the_map():
+    assert [page for page in PAGES if page.resolve() not in reachable_from(MAP)] == []
+
+
+def test_page_without_a_link_to_it_is_noticed(tmp_path):
+    for name, text in (("a.md", "[b](b.md#x)"), ("b.md", "[a](a.md) [web](https://example.org/c.md)"), ("c.md", "")):
+        (tmp_path / name).write_text(text)
+    assert {page.name for page in reachable_from(tmp_path / "a.md")} == {"a.md", "b.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_hand_written_page_is_at_most_250_lines(page):
+    text = page.read_text()
+    assert GENERATED.search(text) or text.count("\n") <= LONGEST
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
@@ -109,15 +141,16 @@ def table_column(page: str, column: int) -> set[str]:
 def test_rules_of_the_table_are_those_that_load():
     with pytest.raises(verifier_errors.PolicyFileError) as caught:
         load_policy(b'{"version":1,"allOf":[{"noRule":true}]}')
-    assert table_column("docs/policies.md", 1) == set(re.findall(r"\b[a-z]\w+[A-Z]\w+", caught.value.cure))
+    assert table_column("docs/guides/policies.md", 1) == set(re.findall(r"\b[a-z]\w+[A-Z]\w+", caught.value.cure))
 
 
 def test_refusals_of_the_steps_are_all_there_are():
     theirs = {name for module in (verifier_errors, record_errors) for name in vars(module) if name in ERRORS}
     refusals = {name for name in theirs if issubclass(ERRORS[name], verifier_errors.RefusedError)}
-    assert table_column("docs/attestation.md", 3) == refusals - {"RefusedError", "EmptyPolicyError"}
+    assert table_column("docs/reference/attestation.md", 3) == refusals - {"RefusedError", "EmptyPolicyError"}
 
 
 def test_decisions_are_all_in_the_index():
-    index = (ROOT / "docs/README.md").read_text()
-    assert [path.name for path in (ROOT / "docs/decisions").glob("*.md") if f"decisions/{path.name}" not in index] == []
+    index = (ROOT / "docs/decisions/README.md").read_text()
+    records = [path.name for path in (ROOT / "docs/decisions").glob("0*.md")]
+    assert [name for name in records if f"]({name})" not in index] == []

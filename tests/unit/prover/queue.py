@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from zkinfer.circuits import Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.prover.artifact_store import ArtifactStore
-from zkinfer.prover.jobs import JobRequest, JobStore, Patience, QueueLimits
+from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits, RetryPolicy
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 CIRCUIT = sha256(b"circuit")
 REQUEST_ID = "0x" + "11" * 32
 LIMITS = QueueLimits(disk_reserve_bytes=0)
-PATIENCE = Patience(
+RETRY_POLICY = RetryPolicy(
     backoff=1.0, longest_backoff=60.0, finished=1000.0, failed_inputs=100.0, orphans=500.0, settling=0.0
 )
 
@@ -34,17 +34,21 @@ class Clock:
 class Queue:
     """A store with shorthands. `again` opens the same database once more, as another process does."""
 
-    def __init__(self, url, folder, patience=PATIENCE, clock=None):
-        self.url, self.folder, self.patience, self.clock = url, folder, patience, clock or Clock()
+    def __init__(self, url, folder, retry_policy=RETRY_POLICY, clock=None):
+        self.url, self.folder, self.retry_policy, self.clock = url, folder, retry_policy, clock or Clock()
         self.artifacts = ArtifactStore(folder / "artifacts")
         self.store = JobStore.open(
-            url, self.artifacts, patience=patience, clock=lambda: self.clock.now, monotonic=lambda: self.clock.seconds
+            url,
+            self.artifacts,
+            retry_policy=retry_policy,
+            clock=lambda: self.clock.now,
+            monotonic=lambda: self.clock.seconds,
         )
         self._count = 0
         self._others = []
 
     def again(self):
-        self._others.append(Queue(self.url, self.folder, self.patience, self.clock))
+        self._others.append(Queue(self.url, self.folder, self.retry_policy, self.clock))
         return self._others[-1]
 
     def close(self):

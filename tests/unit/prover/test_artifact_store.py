@@ -72,7 +72,7 @@ def test_full_disk_is_an_error_and_leaves_nothing(store, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("zkinfer.prover.artifact_store.flush_to_disk", full)
-    with pytest.raises(StoreError, match=r"cannot be written: no space left on device\. Make room"):
+    with pytest.raises(StoreError, match=r"cannot be written: no space left on device\. Free space"):
         store.put(b"x")
     assert list(store.root.iterdir()) == []
 
@@ -86,14 +86,14 @@ def test_file_is_on_the_disk_before_it_has_its_name(store, monkeypatch):
 
 def test_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(StoreError, match="cannot be created"):
         ArtifactStore(tmp_path / "file")
 
 
 def test_folder_that_others_can_write_to_is_refused(tmp_path):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(StoreError, match="Others can write to"):
+    with pytest.raises(StoreError, match="Other users can write to"):
         ArtifactStore(tmp_path / "open")
 
 

@@ -10,7 +10,7 @@ from zkinfer.circuits.errors import EngineCrashedError, ModelError, RangeError
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.prover import inference
 from zkinfer.prover.errors import BusyError, ModelUnavailableError
-from zkinfer.prover.inference import Answers
+from zkinfer.prover.inference import InferencePools
 from zkinfer.prover.quantised_inputs import integers_digest, integers_of
 from zkinfer.prover.repository import ModelVersion
 
@@ -33,7 +33,7 @@ def clock():
 
 @pytest.fixture
 def answers(clock):
-    answers = Answers(sessions=2, waiting=2, idle_seconds=10.0, clock=lambda: clock.now)
+    answers = InferencePools(sessions=2, waiting=2, idle_seconds=10.0, clock=lambda: clock.now)
     yield answers
     answers.close()
 
@@ -79,7 +79,7 @@ def test_integers_come_out_in_the_models_dtype(dtype, integers, expected):
     ("dtype", "integer"), [("bool", 2), ("int8", 128), ("uint8", -1), ("int64", 1 << 63), ("uint32", 1 << 32)]
 )
 def test_answer_beyond_the_dtype_is_refused(dtype, integer):
-    with pytest.raises(RangeError, match=f"The answer 'y' leaves the range of {dtype}"):
+    with pytest.raises(RangeError, match=f"The output 'y' exceeds the range of {dtype}"):
         inference._typed([0, integer], TensorSpec(name="y", dtype=dtype, shape=(2,)))
 
 
@@ -98,7 +98,7 @@ def test_sessions_are_kept_between_requests(answers, made):
 
 
 class Slow:
-    """Answers when it is told to end."""
+    """InferencePools when it is told to end."""
 
     usable = True
 
@@ -114,7 +114,7 @@ class Slow:
 def test_too_many_requests_are_refused(made):
     engine = FakeEngine()
     engine.session = lambda *_: Slow()
-    answers, model = Answers(sessions=1, waiting=1), version_of(made.circuit, engine)
+    answers, model = InferencePools(sessions=1, waiting=1), version_of(made.circuit, engine)
     for _ in range(2):
         answers.forward(model, [[0, 0, 0]])
     with pytest.raises(BusyError, match="Too many requests wait"):
@@ -127,12 +127,12 @@ def test_sessions_of_a_model_that_went_away_are_ended(answers, model):
     asked(answers, model)
     pool = answers._circuit_pool(model)
     answers.keep([])
-    with pytest.raises(ModelUnavailableError, match="not served any more"):
+    with pytest.raises(ModelUnavailableError, match="no longer served"):
         pool.submit(lambda _: None)
-    assert asked(answers, model).integers  # whoever still has it may ask: a new pool
+    assert asked(answers, model).integers  # a caller that still holds the model gets a new pool
 
 
-def test_sessions_that_nobody_asks_for_are_ended(answers, model, clock):
+def test_idle_sessions_are_ended(answers, model, clock):
     asked(answers, model)
     pool = answers._circuit_pool(model)
     clock.now = 5.0
@@ -155,7 +155,7 @@ def test_float_answer_is_the_original_models(answers, model):
 def test_float_answers_share_one_child(answers, model):
     for scale in (1, 2):
         answers.floats(model, {"x": factories.X * scale}).result(60)
-    assert len(answers._pool(inference._Place(model.circuit.folder, model.digest, True), None, 1)._sessions) == 1
+    assert len(answers._pool(inference._PoolKey(model.circuit.folder, model.digest, True), None, 1)._sessions) == 1
 
 
 def test_input_that_the_float_model_does_not_take_is_refused(answers, model):
@@ -167,6 +167,6 @@ def test_answer_of_another_form_than_arrays_is_refused(made, monkeypatch):
     session = inference._open_floats(version_of(made.circuit))
     for answer in (5, {"y": 5}, {"y": {"dtype": "object", "shape": [1], "values": [1]}}, {"y": {"dtype": "f4"}}):
         monkeypatch.setattr(session._session, "ask", lambda answer=answer, **_: answer)
-        with pytest.raises(EngineCrashedError, match="no answer"):
+        with pytest.raises(EngineCrashedError, match="malformed answer"):
             session.answer(X)
     session.close()

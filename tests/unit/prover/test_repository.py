@@ -85,8 +85,8 @@ def test_models_are_listed_by_name_and_number(place):
 @pytest.mark.parametrize(
     ("name", "version", "message"),
     [
-        ("other", "", "There is not a model 'other' here"),
-        ("tiny", "2", "There is not a version '2' of the model 'tiny' here"),
+        ("other", "", "There is not a model 'other'"),
+        ("tiny", "2", "There is not a version '2' of the model 'tiny'"),
         ("", "", "not a model ''"),
         ("../models/tiny", "1", "not a version"),
         ("tiny", "01", "not a version"),
@@ -112,7 +112,7 @@ def test_model_of_broken_versions_alone_is_unavailable(place):
 # --- what is reported
 
 
-def test_reason_for_anybody_names_no_path_of_the_machine(place):
+def test_public_reason_names_no_path_of_the_machine(place):
     (place.root / "tiny/1/network.onnx").write_bytes(b"")
     (entry,) = opened(place).index()
     assert str(place.root) not in entry.reason
@@ -158,7 +158,7 @@ def test_link_that_leads_in_a_circle_is_reported_and_stops_nothing_else(place, w
     assert states == {(where.partition("/")[0], version): "UNAVAILABLE", ("tiny", "1"): "READY"}
     assert not repository.reload()
     assert repository.find("tiny").version == "1"
-    with pytest.raises(ModelUnavailableError, match=r"is not available: .*(cannot be read|no readable folder)"):
+    with pytest.raises(ModelUnavailableError, match=r"is not available: .*(cannot be read|not a readable folder)"):
         repository.find(where.partition("/")[0], version)
 
 
@@ -205,7 +205,7 @@ def open_or_refuse(folder, refused):
 def test_folder_of_keys_that_cannot_be_entered_is_reported(place, monkeypatch):
     closed(monkeypatch, place.home.keys)
     (entry,) = opened(place).index()
-    assert entry.reason == "Its proving key is not here; `zkinfer keys make` makes it."
+    assert entry.reason == "Its proving key is missing; `zkinfer keys make` generates it."
 
 
 def test_hidden_folders_and_loose_files_are_left_alone(place):
@@ -222,7 +222,7 @@ def test_circuit_of_an_engine_that_is_not_here_is_reported(place):
 
 
 def test_folder_of_models_that_is_not_there_is_refused(place, tmp_path):
-    with pytest.raises(RepositoryError, match=r"cannot be read\. Make it"):
+    with pytest.raises(RepositoryError, match=r"cannot be read\. Create it"):
         ModelRepository(tmp_path / "none", home=place.home, engines=ENGINES)
 
 
@@ -319,7 +319,7 @@ def without_keys(place, tmp_path):
 def test_circuit_without_its_proving_key_is_unavailable_until_the_key_is_there(place, made, tmp_path):
     home, now = without_keys(place, tmp_path), [0.0]
     repository = opened(place, home=home, clock=lambda: now[0])
-    assert repository.index()[0].reason == "Its proving key is not here; `zkinfer keys make` makes it."
+    assert repository.index()[0].reason == "Its proving key is missing; `zkinfer keys make` generates it."
     shutil.copytree(place.home.keys, home.keys)
     repository.reload()
     assert listed(repository) == [("tiny", "1", "UNAVAILABLE")]  # looked for a moment ago
@@ -333,7 +333,7 @@ def test_circuit_whose_setup_is_of_another_secret_is_unavailable(place):
         place.root / "tiny/1", lambda document: document["recipe"]["setup"].update(tauG2="sha256:" + "0" * 64)
     )
     (entry,) = opened(place).index()
-    assert entry.reason == "Its trusted setup is another than the one of that name."
+    assert entry.reason == "Its trusted setup differs from the one of that name."
 
 
 def test_circuit_of_a_setup_that_is_not_here_is_unavailable(place):

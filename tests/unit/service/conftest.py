@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import structlog
 from tests.unit.circuits import factories
-from tests.unit.service import serving
+from tests.unit.service import queue_server
 
 from zkinfer.circuits import Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -35,14 +35,14 @@ def in_process(monkeypatch):
 @pytest.fixture
 def desk(made, tmp_path, in_process):
     """A queue, and somebody who works it off by hand."""
-    with serving.desk(made, tmp_path) as found:
+    with queue_server.desk(made, tmp_path) as found:
         yield found
 
 
 @pytest.fixture
 async def served(desk):
     """The desk's server, with a channel for anybody."""
-    async with serving.served(desk) as found:
+    async with queue_server.served(desk) as found:
         yield found
 
 

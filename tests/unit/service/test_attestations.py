@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from grpc import aio
 from tests.unit.circuits.factories import X
-from tests.unit.service import serving
-from tests.unit.service.serving import bearer, details
+from tests.unit.service import queue_server
+from tests.unit.service.queue_server import bearer, details
 
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.sandbox import processes
@@ -23,7 +23,7 @@ from zkinfer.service import verification
 from zkinfer.service.identity import Rights
 from zkinfer.service.v1 import name_of, proofs
 from zkinfer.service.v1.proofs import arrays_of
-from zkinfer.service.verification import Verifications
+from zkinfer.service.verification import VerificationService
 from zkinfer.v1.proofs_pb2 import GetAttestationRequest, VerifyAttestationRequest
 from zkinfer.verifier import Attestation, checks
 
@@ -51,7 +51,7 @@ def attestation(served, proven):
 
 
 async def test_attestation_comes_in_pieces(served, proven, attestation, monkeypatch):
-    monkeypatch.setattr(proofs, "PIECE", 100)
+    monkeypatch.setattr(proofs, "CHUNK_BYTES", 100)
     found = await pieces(served, proven)
     assert b"".join(piece.data for piece in found) == attestation
     assert [piece.offset for piece in found] == list(range(0, len(attestation), 100))
@@ -65,7 +65,7 @@ async def test_broken_download_is_resumed(served, proven, attestation):
 
 @pytest.mark.parametrize("offset", [-1, 1 << 40])
 async def test_offset_outside_is_refused(served, proven, offset):
-    with pytest.raises(aio.AioRpcError, match="Begin at 0") as caught:
+    with pytest.raises(aio.AioRpcError, match="Start at 0") as caught:
         await pieces(served, proven, offset=offset)
     assert details(caught.value)["BadRequest"].field_violations[0].field == "offset"
 
@@ -85,7 +85,7 @@ async def test_attestation_of_a_cancelled_proof_is_refused(served):
 
 
 async def test_foreign_attestation_is_not_found(served, proven):
-    _, token = served.desk.gate.tokens.new("bob")
+    _, token = served.desk.authenticator.tokens.new("bob")
     with pytest.raises(aio.AioRpcError) as caught:
         await pieces(served, proven, metadata=bearer(token))
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
@@ -169,7 +169,7 @@ async def test_other_input_is_refused(served, attestation):
         ("", "The policy is not JSON"),
         ("{}", "A policy is an object"),
         ('{"version": 1, "allOf": []}', "requires nothing"),
-        ('{"version": 1, "allOf": [{"colourIs": "red"}]}', "no rule"),
+        ('{"version": 1, "allOf": [{"colourIs": "red"}]}', "is unknown"),
     ],
 )
 async def test_policy_that_is_none_is_refused(served, attestation, rules, message):
@@ -186,7 +186,7 @@ async def test_dev_setup_is_refused_unless_the_policy_says_so(served, attestatio
 
 
 async def test_model_that_the_caller_may_not_use_is_unknown_to_them(served, attestation):
-    _, token = served.desk.gate.tokens.new("bob", rights=Rights(models=frozenset({"other"})))
+    _, token = served.desk.authenticator.tokens.new("bob", rights=Rights(models=frozenset({"other"})))
     with pytest.raises(aio.AioRpcError) as caught:
         await verified(served, attestation, policy(served.desk.made), metadata=bearer(token))
     assert details(caught.value)["ErrorInfo"].reason == "UNKNOWN_MODEL"
@@ -198,7 +198,7 @@ async def test_oversized_message_is_refused(desk):
         update={"limits": desk.settings.limits.model_copy(update={"message_bytes": 1 << 16})}
     )
     desk.settings = settings
-    async with serving.served(desk) as served:
+    async with queue_server.served(desk) as served:
         with pytest.raises(aio.AioRpcError) as caught:
             await verified(served, bytes(1 << 17), "{}")
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -224,23 +224,23 @@ async def slow(desk):
     desk.submit()
     attestation = desk.artifacts.get(desk.prove().attestation, 1 << 24)
     engine = Slow()
-    desk.verifications = Verifications(desk.made.home, at_a_time=2, engines={"fake/1": engine})
+    desk.verifications = VerificationService(desk.made.home, max_concurrent=2, engines={"fake/1": engine})
 
     async def begun(served, **options):
         call = asyncio.ensure_future(verified(served, attestation, policy(desk.made), **options))
         await asyncio.to_thread(engine.entered.acquire)
         return call
 
-    async with serving.served(desk) as served:
+    async with queue_server.served(desk) as served:
         yield SimpleNamespace(served=served, attestation=attestation, engine=engine, begun=begun)
     desk.verifications.close()
     engine.leave.close()
 
 
 async def test_second_verification_of_one_caller_is_told_to_come_again_and_anothers_is_served(slow, desk):
-    ann, bob, eve = (bearer(desk.gate.tokens.new(name)[1]) for name in ("ann", "bob", "eve"))
+    ann, bob, eve = (bearer(desk.authenticator.tokens.new(name)[1]) for name in ("ann", "bob", "eve"))
     calls = [await slow.begun(slow.served, metadata=ann)]
-    with pytest.raises(aio.AioRpcError, match="of all callers or of one") as same:
+    with pytest.raises(aio.AioRpcError, match="of all callers or of this one") as same:
         await verified(slow.served, slow.attestation, policy(desk.made), metadata=ann)
     calls.append(await slow.begun(slow.served, metadata=bob))
     with pytest.raises(aio.AioRpcError) as third:
@@ -257,7 +257,7 @@ async def test_verification_is_stopped_when_the_server_ends(slow, desk):
     await asyncio.to_thread(desk.verifications.close)
     with pytest.raises(aio.AioRpcError, match="stopped before it was done"):
         await call
-    desk.verifications = Verifications(desk.made.home)
+    desk.verifications = VerificationService(desk.made.home)
 
 
 # --- the cache of what was rebuilt
@@ -265,7 +265,7 @@ async def test_verification_is_stopped_when_the_server_ends(slow, desk):
 
 @pytest.mark.parametrize("refused", [False, True], ids=["accepted", "refused"])
 async def test_what_was_used_longest_ago_is_forgotten(served, attestation, monkeypatch, refused):
-    monkeypatch.setattr(verification, "_MOST_ENTRIES", 2)
+    monkeypatch.setattr(verification, "_MAX_ENTRIES", 2)
     cache = served.desk.made.home.rebuilt
     for number in range(3):
         (cache / f"{number:064x}").mkdir(parents=True)
@@ -285,7 +285,7 @@ async def test_no_more_is_kept_than_a_number_of_bytes_and_the_newest(served, att
     cache = served.desk.made.home.rebuilt
     (cache / f"{0:064x}").mkdir(parents=True)
     os.utime(cache / f"{0:064x}", (0, 0))
-    monkeypatch.setattr(verification, "_MOST_BYTES", 0)
+    monkeypatch.setattr(verification, "_MAX_BYTES", 0)
     await verified(served, attestation, policy(served.desk.made))
     (left,) = cache.iterdir()
     assert left.name != f"{0:064x}"
@@ -294,7 +294,7 @@ async def test_no_more_is_kept_than_a_number_of_bytes_and_the_newest(served, att
 async def test_nothing_is_forgotten_while_another_verification_may_use_it(served, attestation, monkeypatch):
     old = served.desk.made.home.rebuilt / f"{0:064x}"
     old.mkdir(parents=True)
-    monkeypatch.setattr(verification, "_MOST_ENTRIES", 0)
+    monkeypatch.setattr(verification, "_MAX_ENTRIES", 0)
     monkeypatch.setattr(served.desk.verifications, "_running", {"bob"})
     await verified(served, attestation, policy(served.desk.made))
     assert old.exists()

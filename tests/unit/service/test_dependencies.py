@@ -1,11 +1,14 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from zkinfer.circuits.errors import InputError
-from zkinfer.service.dependencies import locked_state
+from zkinfer.circuits.errors import InputError, TooCostlyError
+from zkinfer.service.dependencies import Capacity, limits_for, locked_state, retry_policy_of
 from zkinfer.service.errors import StateInUseError
+from zkinfer.service.identity import Identity, Rights
+from zkinfer.service.settings import Proving, Queue, Settings
 
 
 def test_second_server_is_refused_and_told_by_whom(tmp_path):
@@ -24,5 +27,38 @@ def test_second_server_is_refused_and_told_by_whom(tmp_path):
 def test_folder_that_others_can_write_to_is_refused(tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
-    with pytest.raises(InputError, match="Others can write"), locked_state(tmp_path / "state"):
+    with pytest.raises(InputError, match="Other users can write"), locked_state(tmp_path / "state"):
         pass
+
+
+CAPACITY = Capacity(workers=1, memory_bytes=1 << 30)
+ALICE = Identity(name="alice")
+
+
+def settings(queue=None, proving=None):
+    return Settings(repository=Path("models"), queue=queue or Queue(), proving=proving or Proving())
+
+
+@pytest.mark.parametrize(
+    ("queue", "proving", "seconds"), [(None, 3600.0, 3600.0), (60.0, 3600.0, 60.0), (7200.0, 3600.0, 3600.0)]
+)
+def test_limit_of_seconds_is_the_lesser_setting(queue, proving, seconds):
+    found = settings(Queue(proof_seconds=queue), Proving(job_seconds=proving))
+    assert limits_for(ALICE, found, CAPACITY).seconds == seconds
+
+
+def test_job_predicted_to_exceed_the_limit_is_rejected(desk):
+    limits = limits_for(ALICE, settings(proving=Proving(job_seconds=5.0)), CAPACITY)
+    assert desk.submit(seconds=4.9, limits=limits)
+    with pytest.raises(TooCostlyError, match=r"would take about .*; the limit is 5 s"):
+        desk.submit(seconds=5.1, limits=limits)
+
+
+def test_retry_policy_is_that_of_the_settings():
+    policy = retry_policy_of(settings(Queue(attempts=2, begun=7, keep_days=1.0)))
+    assert (policy.failures, policy.attempts, policy.finished) == (2, 7, 86_400.0)
+
+
+def test_rights_of_an_identity_override_the_queue_limit():
+    assert limits_for(Identity(name="bob", rights=Rights(unfinished_jobs=3)), settings(), CAPACITY).per_owner == 3
+    assert limits_for(ALICE, settings(Queue(per_owner=5)), CAPACITY).per_owner == 5

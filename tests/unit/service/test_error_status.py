@@ -17,7 +17,7 @@ from zkinfer.prover.jobs.finish import DIED, EXHAUSTED
 from zkinfer.prover.workers.job_loop import REASONS
 from zkinfer.service import errors as service
 from zkinfer.service.error_status import failure_status, reason_of, status_of
-from zkinfer.service.errors import BadFieldError, UnknownOperationError, blaming
+from zkinfer.service.errors import BadFieldError, UnknownOperationError, in_field
 from zkinfer.verifier import errors as verifier
 from zkinfer.verifier.errors import InvalidProofError, PolicyRefusedError
 from zkinfer.verifier.steps import Step
@@ -108,7 +108,7 @@ def test_what_may_name_files_stays_inside(err):
 
 
 def test_field_at_fault_is_named_with_its_path():
-    with pytest.raises(BadFieldError) as caught, blaming("request"), blaming("inputs[0]"):
+    with pytest.raises(BadFieldError) as caught, in_field("request"), in_field("inputs[0]"):
         raise DataError("It is too long.", "Cut it.")
     status = status_of(caught.value)
     [violation] = details(status)["BadRequest"].field_violations
@@ -118,7 +118,7 @@ def test_field_at_fault_is_named_with_its_path():
 
 
 def test_error_that_is_not_about_input_is_not_blamed_on_a_field():
-    with pytest.raises(EngineError), blaming("inputs"):
+    with pytest.raises(EngineError), in_field("inputs"):
         raise EngineError("It broke.")
 
 

@@ -12,8 +12,8 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub, add_HealthServicer_to_server
 from prometheus_client import generate_latest
-from tests.unit.service import serving
-from tests.unit.service.serving import details
+from tests.unit.service import queue_server
+from tests.unit.service.queue_server import details
 
 from zkinfer.circuits.errors import DataError
 from zkinfer.service.identity import caller
@@ -56,7 +56,7 @@ async def endless(request, context):
         yield b"word"
 
 
-def at_once(request, context):
+def max_concurrent(request, context):
     return request
 
 
@@ -91,7 +91,7 @@ def noted(data):
 
 UNARY = {
     "One": one,
-    "AtOnce": at_once,
+    "AtOnce": max_concurrent,
     "Refusing": refusing,
     "Breaking": breaking,
     "Aborting": aborting,
@@ -114,7 +114,7 @@ def handlers(desk, server):
 
 @pytest.fixture
 async def calls(desk):
-    async with serving.served(desk, register=handlers) as served:
+    async with queue_server.served(desk, register=handlers) as served:
         yield served
 
 
@@ -184,11 +184,11 @@ async def test_call_beyond_the_bound_is_told_when_to_come_again_and_health_is_st
         handlers(desk, server)
         add_HealthServicer_to_server(health_aio.HealthServicer(), server)
 
-    async with serving.served(desk, register=both) as calls:
+    async with queue_server.served(desk, register=both) as calls:
         hanging_call = calls.channel.unary_unary("/test.Calls/Hanging")(b"")
         while not desk.metrics.registry.get_sample_value("zkinfer_requests_in_flight"):
             await asyncio.sleep(0.01)
-        with pytest.raises(aio.AioRpcError, match="as many calls as it may") as caught:
+        with pytest.raises(aio.AioRpcError, match="Too many calls are being served") as caught:
             await calls.channel.unary_unary("/test.Calls/One")(b"")
         health = await HealthStub(calls.channel).Check(HealthCheckRequest())
         hanging_call.cancel()
@@ -201,7 +201,7 @@ async def test_call_beyond_the_bound_is_told_when_to_come_again_and_health_is_st
 
 
 async def test_request_of_a_caller_who_is_refused_is_never_read(calls):
-    calls.desk.gate.tokens.new("alice")
+    calls.desk.authenticator.tokens.new("alice")
     with pytest.raises(aio.AioRpcError) as caught:
         await calls.channel.unary_unary("/test.Calls/Noted")(bytes(10 << 20))
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
@@ -211,7 +211,7 @@ async def test_request_of_a_caller_who_is_refused_is_never_read(calls):
 @pytest.mark.parametrize("name", ["Typed", "TypedStream"])
 async def test_request_that_is_no_message_is_refused_with_a_reason(calls, name):
     call = calls.channel.stream_stream(f"/test.Calls/{name}")(iter([b"\xff\xff"]))
-    with pytest.raises(aio.AioRpcError, match="no message of the kind") as caught:
+    with pytest.raises(aio.AioRpcError, match="not a message of the type") as caught:
         await call.read()
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert details(caught.value)["ErrorInfo"].reason == "DATA"

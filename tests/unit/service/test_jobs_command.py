@@ -5,13 +5,13 @@ import json
 
 import grpc
 import pytest
-from tests.unit.service import serving
+from tests.unit.service import queue_server
 from tests.unit.service.certificates import Authority
 from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
 from zkinfer.prover.jobs import Failure
-from zkinfer.service.auth import Gate
+from zkinfer.service.auth import Authenticator
 from zkinfer.service.settings import Tls
 from zkinfer.service.tokens import TokenFile
 
@@ -54,7 +54,7 @@ def test_list_is_filtered_and_bounded(desk, jobs):
 def test_state_that_is_none_is_refused(jobs):
     code, report = jobs("list", "--status", "loud")
     assert code == 1
-    assert "'LOUD' is no state" in report["error"]["cause"]
+    assert "'LOUD' is not a state" in report["error"]["cause"]
 
 
 def test_show_says_place_and_failure(desk, jobs):
@@ -81,7 +81,7 @@ def test_unfinished_job_is_not_deleted(desk, jobs):
 def test_folder_without_a_queue_is_refused(tmp_path):
     code, report = invoked("list", "--state", str(tmp_path))
     assert code == 1
-    assert "no state folder of a server" in report["error"]["cause"]
+    assert "not the state folder of a server" in report["error"]["cause"]
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_folder_whose_jobs_are_in_another_database_is_refused_and_left_alone(els
     state, _ = elsewhere
     code, report = invoked("list", "--state", str(state))
     assert code == 1
-    assert "keeps them in another database" in report["error"]["cause"]
+    assert "stores them in another database" in report["error"]["cause"]
     assert "--config" in report["error"]["cure"]
     assert [path.name for path in state.iterdir()] == ["artifacts"]
 
@@ -123,7 +123,7 @@ def test_settings_that_are_none_are_refused(tmp_path):
 def test_settings_beside_a_server_are_refused(tmp_path):
     code, report = invoked("list", "--server", "127.0.0.1:1", "--config", str(tmp_path / "serve.toml"))
     assert code == 1
-    assert "for one on this machine" in report["error"]["cause"]
+    assert "for a server on this machine" in report["error"]["cause"]
 
 
 async def test_ones_own_jobs_are_managed_over_the_wire(served, remote):
@@ -138,7 +138,7 @@ async def test_ones_own_jobs_are_managed_over_the_wire(served, remote):
 
 async def test_token_comes_from_a_file(served, remote, tmp_path):
     job = served.desk.submit(owner="alice")
-    _, token = TokenFile(served.desk.gate.tokens.path).new("alice")
+    _, token = TokenFile(served.desk.authenticator.tokens.path).new("alice")
     (tmp_path / "token").write_text(token + "\n")
     assert [found["id"] for found in (await remote("list", "--token-file", str(tmp_path / "token")))[1]["jobs"]] == [
         job.id
@@ -150,13 +150,13 @@ async def test_server_that_asks_for_certificates_is_reached_with_one(desk, tmp_p
     authority = Authority()
     files = authority.write(tmp_path)
     desk.settings = desk.settings.model_copy(update={"tls": Tls(**files)})
-    desk.gate = Gate(tokens=desk.gate.tokens, certificates=True)
+    desk.authenticator = Authenticator(tokens=desk.authenticator.tokens, certificates=True)
     key, certificate = authority.issue("backend-1")
     (tmp_path / "mine.key").write_bytes(key)
     (tmp_path / "mine.pem").write_bytes(certificate)
     job = desk.submit(owner="backend-1")
     mine = ("--tls-certificate", str(tmp_path / "mine.pem"), "--tls-key", str(tmp_path / "mine.key"))
-    async with serving.served(desk, grpc.ssl_channel_credentials(authority.certificate)) as served:
+    async with queue_server.served(desk, grpc.ssl_channel_credentials(authority.certificate)) as served:
         address = served.address.replace("127.0.0.1", "localhost")
         roots = ("--server", address, "--tls-roots", str(files["client_ca"]))
         code, report = await asyncio.to_thread(invoked, "list", *roots, *mine)

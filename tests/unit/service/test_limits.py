@@ -1,33 +1,33 @@
 import pytest
 
 from zkinfer.service.errors import TooManyRequestsError
-from zkinfer.service.limits import Shares, too_many_calls, too_many_linger, too_many_watchers
+from zkinfer.service.limits import ConcurrencyLimiter, too_many_calls, too_many_health_watchers, too_many_waiting
 
 
 def test_one_more_than_allowed_is_refused_until_another_left():
-    lingering = Shares(1, too_many_linger)
-    with lingering.one("ann"):
-        assert lingering.is_full("ann")
-        with pytest.raises(TooManyRequestsError, match="keep a stream open or wait") as refused, lingering.one("bob"):
+    waiting = ConcurrencyLimiter(1, too_many_waiting)
+    with waiting.slot("ann"):
+        assert waiting.is_full("ann")
+        with pytest.raises(TooManyRequestsError, match="keep a stream open or wait") as refused, waiting.slot("bob"):
             pass
         assert refused.value.retry_after > 0
-    assert not lingering.is_full("ann")
+    assert not waiting.is_full("ann")
 
 
 def test_place_is_free_again_after_an_error():
-    lingering = Shares(1, too_many_linger)
-    with pytest.raises(ValueError, match="mine"), lingering.one("ann"):
+    waiting = ConcurrencyLimiter(1, too_many_waiting)
+    with pytest.raises(ValueError, match="mine"), waiting.slot("ann"):
         raise ValueError("mine")
-    assert not lingering.is_full("ann")
+    assert not waiting.is_full("ann")
 
 
 def test_caller_who_takes_what_there_is_leaves_room_for_others():
-    lingering, held = Shares(8, too_many_linger), []
+    waiting, held = ConcurrencyLimiter(8, too_many_waiting), []
 
     def taken(caller):
         count = 0
-        while not lingering.is_full(caller):
-            held.append(lingering.one(caller))
+        while not waiting.is_full(caller):
+            held.append(waiting.slot(caller))
             held[-1].__enter__()
             count += 1
         return count
@@ -38,8 +38,8 @@ def test_caller_who_takes_what_there_is_leaves_room_for_others():
     assert taken("ann") == 4
 
 
-@pytest.mark.parametrize("refusal", [too_many_calls, too_many_linger, too_many_watchers])
+@pytest.mark.parametrize("refusal", [too_many_calls, too_many_waiting, too_many_health_watchers])
 def test_refusal_says_what_was_too_much_and_when_to_come_again(refusal):
-    with pytest.raises(TooManyRequestsError, match=r"calls as it may|stream open|watch the server") as refused:
-        Shares(0, refusal).one("ann").__enter__()
+    with pytest.raises(TooManyRequestsError, match=r"calls are being served|stream open|watch the server") as refused:
+        ConcurrencyLimiter(0, refusal).slot("ann").__enter__()
     assert refused.value.retry_after > 0

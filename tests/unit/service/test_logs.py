@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from zkinfer.circuits.errors import DataError, EngineError
-from zkinfer.service.logs import configure, described, harmless, log
+from zkinfer.service.logs import configure, error_fields, log, sanitised
 from zkinfer.service.settings import Log
 
 
@@ -40,19 +40,19 @@ def test_text_is_for_people(capsys):
     "value", [np.arange(3), [1.5, 2.5], {"x": 31337}, b"31337", (1,)], ids=lambda v: type(v).__name__
 )
 def test_what_is_no_word_or_number_is_named_by_kind(value):
-    assert harmless(None, "", {"event": "e", "inputs": value})["inputs"] == f"<{type(value).__name__}>"
+    assert sanitised(None, "", {"event": "e", "inputs": value})["inputs"] == f"<{type(value).__name__}>"
 
 
 @pytest.mark.parametrize("text", ["zki_0123456789ab_" + "a1" * 32, "Bearer abc.def", "authorization: bearer secret"])
 def test_token_is_taken_out(text):
-    found = harmless(None, "", {"event": f"before {text} after"})["event"]
+    found = sanitised(None, "", {"event": f"before {text} after"})["event"]
     assert found.startswith("before")
     assert "<token>" in found
     assert not any(secret in found for secret in ("a1a1", "abc.def", "secret"))
 
 
 def test_long_text_is_cut():
-    assert len(harmless(None, "", {"event": "x" * 10_000})["event"]) == 600
+    assert len(sanitised(None, "", {"event": "x" * 10_000})["event"]) == 600
 
 
 def test_line_cannot_be_broken_or_coloured_by_what_is_in_it(capsys):
@@ -63,7 +63,7 @@ def test_line_cannot_be_broken_or_coloured_by_what_is_in_it(capsys):
 
 
 def test_what_an_engine_says_is_told_without_its_numbers():
-    assert described(EngineError("ezkl: value -0.7178 at row 12."))["cause"] == "ezkl: value -#.# at row #."
+    assert error_fields(EngineError("ezkl: value -0.7178 at row 12."))["cause"] == "ezkl: value -#.# at row #."
 
 
 def test_exception_in_pythons_own_logging_is_described_and_not_quoted(capsys):
@@ -79,7 +79,7 @@ def test_exception_in_pythons_own_logging_is_described_and_not_quoted(capsys):
 
 
 def test_error_of_ours_is_described_in_words():
-    assert described(DataError("It is wrong.", "Fix it.")) == {
+    assert error_fields(DataError("It is wrong.", "Fix it.")) == {
         "error": "DataError",
         "cause": "It is wrong.",
         "cure": "Fix it.",
@@ -90,7 +90,7 @@ def test_foreign_error_is_described_by_kind_and_place():
     try:
         int("31337 secret")
     except ValueError as err:
-        found = described(err)
+        found = error_fields(err)
     assert found["error"] == "ValueError"
     assert "test_logs.py" in found["place"]
     assert "31337" not in json.dumps(found)

@@ -3,7 +3,9 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -87,46 +89,55 @@ def test_names_are_in_base_units():
     assert all(not name.endswith(("_ms", "_us", "_mb")) for name in names)
 
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+class FakeProcess:
+    """A process with some memory and a command line; None for one that has ended."""
+
+    def __init__(self, rss, *arguments, children=()):
+        self._rss, self._arguments, self._children = rss, arguments, children
+
+    def children(self, *, recursive):
+        assert recursive
+        return list(self._children)
+
+    def memory_info(self):
+        if self._rss is None:
+            raise psutil.NoSuchProcess(1)
+        return SimpleNamespace(rss=self._rss)
+
+    def cmdline(self):
+        if not self._arguments:
+            raise psutil.AccessDenied(1)
+        return list(self._arguments)
 
 
-def process(proc, pid, parent, pages, *arguments):
-    """What the kernel would say of a process, whose name may hold anything."""
-    folder = proc / str(pid)
-    folder.mkdir()
-    fields = ["S", str(parent), *["0"] * 19, str(pages)]
-    (folder / "stat").write_text(f"{pid} (odd) name)) {' '.join(fields)} 0 0")
-    (folder / "cmdline").write_bytes(b"\0".join(word.encode() for word in arguments))
+WORKER, CHILD, SESSION, SERVER = (
+    "zkinfer.prover.workers.worker",
+    "zkinfer.circuits.sandbox.child",
+    "zkinfer.circuits.sandbox.session",
+    "zkinfer.circuits.sandbox.fork_server",
+)
 
 
-@pytest.fixture
-def proc(tmp_path):
-    (tmp_path / "meminfo").write_text("")
-    process(tmp_path, 1, 0, 500, "init")
-    process(tmp_path, 10, 1, 3, "zkinfer", "serve")
-    process(tmp_path, 11, 10, 5, "python", "-I", "-m", "zkinfer.prover.workers.worker", "10")
-    process(tmp_path, 12, 11, 7, "python", "-I", "-m", "zkinfer.circuits.sandbox.child", "5", "11")
-    process(tmp_path, 13, 11, 7, "python", "-I", "-m", "zkinfer.circuits.sandbox.child", "5", "11")
-    process(tmp_path, 14, 10, 2, "python", "-I", "-m", "zkinfer.circuits.sandbox.session", "5", "10")
-    process(tmp_path, 15, 10, 1, "sh")
-    process(tmp_path, 16, 1, 900, "python", "-I", "-m", "zkinfer.prover.workers.worker", "1")
-    return tmp_path
+def sums_of(monkeypatch, *children):
+    server = FakeProcess(3, "zkinfer", "serve", children=children)
+    monkeypatch.setattr(psutil, "Process", lambda _: server)
+    return memory_by_role(10)
 
 
-def test_memory_is_summed_by_what_the_processes_of_the_server_do(proc):
-    pages = {"server": 3, "worker": 5, "engine": 14, "session": 2, "other": 1}
-    assert memory_by_role(10, proc) == {role: count * PAGE for role, count in pages.items()}
+def test_memory_is_summed_by_role(monkeypatch):
+    children = [FakeProcess(size, "python", "-m", module) for size, module in [(5, WORKER), (7, CHILD), (7, CHILD)]]
+    others = [FakeProcess(2, "python", "-m", SESSION), FakeProcess(4, "python", "-m", SERVER), FakeProcess(1, "sh")]
+    expected = {"server": 3, "worker": 5, "engine": 14, "session": 2, "fork-server": 4, "other": 1}
+    assert sums_of(monkeypatch, *children, *others) == expected
 
 
-def test_process_that_just_ends_is_left_out(proc):
-    (proc / "13" / "stat").unlink()
-    (proc / "14" / "cmdline").unlink()
-    assert memory_by_role(10, proc) == {"server": 3 * PAGE, "worker": 5 * PAGE, "engine": 7 * PAGE, "other": 3 * PAGE}
+def test_process_that_has_ended_is_left_out(monkeypatch):
+    sums = sums_of(monkeypatch, FakeProcess(None, "python", "-m", CHILD), FakeProcess(2))
+    assert sums == {"server": 3, "other": 2}
 
 
-@pytest.mark.parametrize("root", [10, 99])
-def test_nothing_is_said_where_the_kernel_does_not_tell(tmp_path, root):
-    assert memory_by_role(root, tmp_path / "none") == {}
+def test_process_that_does_not_exist_has_no_memory():
+    assert memory_by_role(2**22 + 1) == {}
 
 
 def test_memory_of_a_child_counts():

@@ -7,13 +7,13 @@ import pytest
 from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
-from tests.unit.service import serving
-from tests.unit.service.serving import bearer, details
+from tests.unit.service import queue_server
+from tests.unit.service.queue_server import bearer, details
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.prover.jobs import Failure, JobState
 from zkinfer.service.v1 import name_of
-from zkinfer.service.v1.filters import read_filter
+from zkinfer.service.v1.operations import read_filter
 from zkinfer.v1.values_pb2 import Proof, ProofMetadata, ProofState
 
 
@@ -137,8 +137,8 @@ async def test_wait_that_is_over_returns_the_job_as_it_is(served):
 
 
 async def test_wait_beyond_those_that_may_wait_is_answered_at_once(desk, monkeypatch):
-    monkeypatch.setattr(serving, "MOST_WAITS", 1)
-    async with serving.served(desk) as served:
+    monkeypatch.setattr(queue_server, "MOST_WAITS", 1)
+    async with queue_server.served(desk) as served:
         job = desk.submit()
         first = asyncio.ensure_future(awaited(served, job, 60))
         await asyncio.sleep(0.1)
@@ -216,15 +216,15 @@ def test_filter_says_what_is_wanted(text, states, model):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("state", "no term"),
-        ("state = QUEUED OR state = PROVING", "no term"),
-        ("state = QUEUED AND", "no term"),
-        ("state = QUEUED AND state = FAILED", "one too many"),
-        ("state = LOUD", "'LOUD' is no state.*Known are QUEUED"),
+        ("state", "not a term"),
+        ("state = QUEUED OR state = PROVING", "not a term"),
+        ("state = QUEUED AND", "not a term"),
+        ("state = QUEUED AND state = FAILED", "or is repeated"),
+        ("state = LOUD", "'LOUD' is not a state.*The states are QUEUED"),
         ("done = maybe", "true or false"),
-        ("done = true AND state = QUEUED", "No state is both"),
+        ("done = true AND state = QUEUED", "No state satisfies both"),
         ("x" * 600, "more than 512 characters"),
-        ('model = "a\0"', "is no term of a filter"),
+        ('model = "a\0"', "is not a term of a filter"),
     ],
 )
 def test_filter_that_is_none_is_refused(text, message):
@@ -249,7 +249,7 @@ async def test_unknown_operation_is_not_found(served, name):
 async def test_foreign_job_looks_like_none(served, call):
     served.desk.submit(owner="alice")
     [job] = served.desk.store.page(owner="alice").jobs
-    _, token = served.desk.gate.tokens.new("bob")
+    _, token = served.desk.authenticator.tokens.new("bob")
     request = getattr(operations_pb2, f"{call}Request")(name=named(job))
     with pytest.raises(aio.AioRpcError) as foreign:
         await getattr(served.operations, call)(request, metadata=bearer(token))
@@ -263,16 +263,16 @@ async def test_foreign_job_looks_like_none(served, call):
 async def test_list_holds_ones_own_jobs_only(served):
     served.desk.submit(owner="alice")
     served.desk.submit(owner="bob")
-    _, token = served.desk.gate.tokens.new("alice")
+    _, token = served.desk.authenticator.tokens.new("alice")
     found = await served.operations.ListOperations(operations_pb2.ListOperationsRequest(), metadata=bearer(token))
     assert len(found.operations) == 1
 
 
 async def test_new_token_of_the_same_name_sees_the_jobs_of_the_old(served):
     job = served.desk.submit(owner="alice")
-    grant, _ = served.desk.gate.tokens.new("alice")
-    _, second = served.desk.gate.tokens.new("alice")
-    served.desk.gate.tokens.revoke(grant.id)
+    grant, _ = served.desk.authenticator.tokens.new("alice")
+    _, second = served.desk.authenticator.tokens.new("alice")
+    served.desk.authenticator.tokens.revoke(grant.id)
     assert (await got(served, job, metadata=bearer(second))).name == named(job)
 
 

@@ -9,14 +9,14 @@ from grpc import aio
 from grpc_health.v1.health import aio as health_aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub, add_HealthServicer_to_server
-from tests.unit.service import serving
-from tests.unit.service.serving import bearer, details
+from tests.unit.service import queue_server
+from tests.unit.service.queue_server import bearer, details
 
 from zkinfer.circuits.errors import DataError
 from zkinfer.service import request_reader as module
 from zkinfer.service.errors import LateRequestError
 from zkinfer.service.identity import caller
-from zkinfer.service.request_reader import Reading
+from zkinfer.service.request_reader import RequestReader
 
 CHECK, WATCH, ONE = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/test.Calls/One"
 
@@ -66,40 +66,40 @@ async def half_open(calls, number, method=ONE, **options):
 
 
 async def test_request_is_read():
-    assert await Reading(30.0).request(Told(b"a"), "ann") == b"a"
+    assert await RequestReader(30.0).read(Told(b"a"), "ann") == b"a"
 
 
 async def test_call_without_a_request_is_refused():
     with pytest.raises(DataError, match="has no request"):
-        await Reading(30.0).request(Told(), "ann")
+        await RequestReader(30.0).read(Told(), "ann")
 
 
 @pytest.mark.parametrize("name", ["", "ann"])
 async def test_request_that_does_not_come_is_not_waited_for(name):
-    with pytest.raises(LateRequestError, match="did not come in time"):
-        await Reading(0.0).request(Silent(), name)
+    with pytest.raises(LateRequestError, match="did not arrive in time"):
+        await RequestReader(0.0).read(Silent(), name)
 
 
 async def test_in_a_crowd_of_one_caller_the_oldest_gives_way_and_nobody_elses(monkeypatch):
-    monkeypatch.setattr(module, "_AT_ONCE", 1)
-    monkeypatch.setattr(module, "_IN_A_CROWD", 0.0)
-    reading = Reading(3600.0)
-    first, other, second = [asyncio.create_task(reading.request(Silent(), name)) for name in ("ann", "bob", "ann")]
+    monkeypatch.setattr(module, "_MAX_UNREAD", 1)
+    monkeypatch.setattr(module, "_CROWDED_SHARE", 0.0)
+    reading = RequestReader(3600.0)
+    first, other, second = [asyncio.create_task(reading.read(Silent(), name)) for name in ("ann", "bob", "ann")]
     with pytest.raises(LateRequestError):
         await first
     assert not other.done()
     assert not second.done()
-    assert await reading.request(Told(b"a"), "ann") == b"a"
+    assert await reading.read(Told(b"a"), "ann") == b"a"
     with pytest.raises(LateRequestError):
         await second
     other.cancel()
 
 
 async def test_crowd_gives_nobody_more_time_than_there_was(monkeypatch):
-    monkeypatch.setattr(module, "_AT_ONCE", 1)
-    monkeypatch.setattr(module, "_IN_A_CROWD", 3600.0)
-    reading = Reading(0.0)
-    for done in await asyncio.gather(*(reading.request(Silent(), "ann") for _ in range(5)), return_exceptions=True):
+    monkeypatch.setattr(module, "_MAX_UNREAD", 1)
+    monkeypatch.setattr(module, "_CROWDED_SHARE", 3600.0)
+    reading = RequestReader(0.0)
+    for done in await asyncio.gather(*(reading.read(Silent(), "ann") for _ in range(5)), return_exceptions=True):
         assert isinstance(done, LateRequestError)
 
 
@@ -108,8 +108,8 @@ async def test_crowd_gives_nobody_more_time_than_there_was(monkeypatch):
 
 async def test_late_request_is_told_when_to_come_again(desk):
     desk.read_seconds = 0.05
-    async with serving.served(desk, register=register) as calls:
-        with pytest.raises(aio.AioRpcError, match="did not come in time") as caught:
+    async with queue_server.served(desk, register=register) as calls:
+        with pytest.raises(aio.AioRpcError, match="did not arrive in time") as caught:
             await calls.channel.stream_unary(ONE)(never())
         assert await calls.channel.unary_unary(ONE)(b"a") == b"anonymous:a"
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -118,7 +118,7 @@ async def test_late_request_is_told_when_to_come_again(desk):
 
 async def test_calls_of_nobody_that_send_nothing_keep_neither_calls_nor_health_waiting(desk):
     desk.most_calls = 1
-    async with serving.served(desk, register=register) as calls, half_open(calls, 40, CHECK):
+    async with queue_server.served(desk, register=register) as calls, half_open(calls, 40, CHECK):
         assert await calls.channel.unary_unary(ONE)(b"a") == b"anonymous:a"
         health = await HealthStub(calls.channel).Check(HealthCheckRequest())
     assert health.status == HealthCheckResponse.SERVING
@@ -126,9 +126,9 @@ async def test_calls_of_nobody_that_send_nothing_keep_neither_calls_nor_health_w
 
 async def test_calls_of_one_caller_that_send_nothing_leave_room_for_another(desk):
     desk.most_calls = 4
-    ann, bob = (bearer(desk.gate.tokens.new(name)[1]) for name in ("ann", "bob"))
-    async with serving.served(desk, register=register) as calls, half_open(calls, 2, metadata=ann):
-        with pytest.raises(aio.AioRpcError, match="of all callers or of one") as caught:
+    ann, bob = (bearer(desk.authenticator.tokens.new(name)[1]) for name in ("ann", "bob"))
+    async with queue_server.served(desk, register=register) as calls, half_open(calls, 2, metadata=ann):
+        with pytest.raises(aio.AioRpcError, match="of all callers or of this one") as caught:
             await calls.channel.unary_unary(ONE)(b"a", metadata=ann)
         assert await calls.channel.unary_unary(ONE)(b"a", metadata=bob) == b"bob:a"
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -137,10 +137,10 @@ async def test_calls_of_one_caller_that_send_nothing_leave_room_for_another(desk
 
 async def test_watchers_of_health_have_few_places_of_their_own(desk):
     desk.most_watchers = 2
-    async with serving.served(desk, register=register) as calls:
+    async with queue_server.served(desk, register=register) as calls:
         first = HealthStub(calls.channel).Watch(HealthCheckRequest())
         assert (await first.read()).status == HealthCheckResponse.SERVING
-        with pytest.raises(aio.AioRpcError, match="Too many watch") as caught:
+        with pytest.raises(aio.AioRpcError, match="Too many callers watch") as caught:
             await HealthStub(calls.channel).Watch(HealthCheckRequest()).read()
         first.cancel()
     assert "RetryInfo" in details(caught.value)

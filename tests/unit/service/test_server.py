@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import generate_latest
 from tests.unit.circuits import factories
 from tests.unit.prover import fake_worker
-from tests.unit.service import serving
+from tests.unit.service import queue_server
 
 from zkinfer.circuits import compile_model
 from zkinfer.circuits.errors import CircuitError, EngineError
@@ -41,7 +41,7 @@ from zkinfer.service.logs import configure
 from zkinfer.service.server import running, serve
 from zkinfer.service.settings import Limits, Log, Proving, Queue, Settings, Telemetry
 from zkinfer.service.tokens import TokenFile
-from zkinfer.service.tracing import tracing
+from zkinfer.service.tracing import trace_calls
 from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
 from zkinfer.v1.models_pb2_grpc import ModelsStub
 from zkinfer.v1.proofs_pb2 import CreateProofRequest
@@ -50,7 +50,7 @@ from zkinfer.v1.values_pb2 import Context
 
 COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-OPTIONS = {"engines": serving.ENGINES, "worker_command": COMMAND}
+OPTIONS = {"engines": queue_server.ENGINES, "worker_command": COMMAND}
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def other_circuit(made, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         factories.without_children(patch)
         model = factories.write_model(tmp_path / "other.onnx", bias=0.25)
-        made_of = {"engine": serving.ENGINES["fake/1"], "home": made.home, "options": factories.DEV}
+        made_of = {"engine": queue_server.ENGINES["fake/1"], "home": made.home, "options": factories.DEV}
         return compile_model(model, tmp_path / "other", **made_of).circuit.folder
 
 
@@ -87,15 +87,17 @@ def submitted(desk, x):
     """A job about this input, as an answer would have made it."""
     program = desk.made.circuit.manifest.program
     integers = quantise_sample({"x": x}, program.inputs)
-    [answered] = serving.ENGINES["fake/1"].forward(desk.made.circuit.folder, program, [integers])
+    [answered] = queue_server.ENGINES["fake/1"].forward(desk.made.circuit.folder, program, [integers])
     inputs = desk.artifacts.put(integers_to_bytes(integers))
     return desk.submit(inputs=inputs, outputs=integers_digest(answered))
 
 
 def desk_of(server, made):
     """The queue of a running server, to put jobs into."""
-    parts = server.parts
-    return serving.Desk(made, parts.settings.state, parts.artifacts, parts.store, parts.settings, None, None)
+    dependencies = server.dependencies
+    return queue_server.Desk(
+        made, dependencies.settings.state, dependencies.artifacts, dependencies.store, dependencies.settings, None, None
+    )
 
 
 async def health(channel, service=""):
@@ -116,7 +118,7 @@ async def test_job_is_proven_and_its_attestation_served(settings, made):
         labels = {"model": "tiny", "version": "1", "outcome": "SUCCEEDED"}
 
         async def counted():
-            return server.parts.metrics.registry.get_sample_value("zkinfer_proofs_ended_total", labels) == 1
+            return server.dependencies.metrics.registry.get_sample_value("zkinfer_proofs_ended_total", labels) == 1
 
         assert operation.HasField("response"), operation.error.message
         await eventually(counted)
@@ -127,7 +129,7 @@ async def test_restart_goes_on_with_what_waited(settings, made):
         job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
     async with running(settings, made.home, **OPTIONS) as server:
-        assert (await module.Watch(server.parts.store).final(job.id, 60)).state == "SUCCEEDED"
+        assert (await module.JobWatcher(server.dependencies.store).wait_final(job.id, 60)).state == "SUCCEEDED"
 
 
 async def test_server_without_workers_gives_back_what_a_killed_one_held(settings, made):
@@ -136,9 +138,9 @@ async def test_server_without_workers_gives_back_what_a_killed_one_held(settings
         gone.kill()
     async with running(settings, made.home, **OPTIONS) as server:
         job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
-        server.parts.store.claim(name, lease_seconds=600)
-        server.parts.store.cancel(job.id)
-        assert (await module.Watch(server.parts.store).final(job.id, 20)).state == "CANCELLED"
+        server.dependencies.store.claim(name, lease_seconds=600)
+        server.dependencies.store.cancel(job.id)
+        assert (await module.JobWatcher(server.dependencies.store).wait_final(job.id, 20)).state == "CANCELLED"
 
 
 async def test_models_are_listed_with_cost_and_fidelity_in_pages(settings, made):
@@ -158,7 +160,7 @@ async def test_models_are_listed_with_cost_and_fidelity_in_pages(settings, made)
 
 async def test_page_token_that_is_none_is_refused(settings, made):
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
-        with pytest.raises(aio.AioRpcError, match="no page token"):
+        with pytest.raises(aio.AioRpcError, match="not a page token"):
             await models(channel, page_token="-1")
 
 
@@ -183,14 +185,14 @@ async def test_rights_and_quota_of_a_token_count(settings, made):
     _, other = TokenFile(settings.state / "tokens.json").new("bob", rights=Rights(models=frozenset({"other"})))
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         create = ProofsStub(channel).CreateProof
-        assert (await create(asking([1, 2, 3]), metadata=serving.bearer(token))).operation.name
+        assert (await create(asking([1, 2, 3]), metadata=queue_server.bearer(token))).operation.name
         with pytest.raises(aio.AioRpcError) as quota:
-            await create(asking([1, 2, 4]), metadata=serving.bearer(token))
+            await create(asking([1, 2, 4]), metadata=queue_server.bearer(token))
         with pytest.raises(aio.AioRpcError) as rights:
-            await create(asking([1, 2, 3]), metadata=serving.bearer(other))
-        listed = await ModelsStub(channel).ListModels(ListModelsRequest(), metadata=serving.bearer(other))
+            await create(asking([1, 2, 3]), metadata=queue_server.bearer(other))
+        listed = await ModelsStub(channel).ListModels(ListModelsRequest(), metadata=queue_server.bearer(other))
     assert quota.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert {"QuotaFailure", "RetryInfo"} <= set(serving.details(quota.value))
+    assert {"QuotaFailure", "RetryInfo"} <= set(queue_server.details(quota.value))
     assert rights.value.code() == grpc.StatusCode.PERMISSION_DENIED
     assert not listed.models
 
@@ -202,7 +204,7 @@ async def test_file_of_tokens_that_goes_while_the_server_runs_lets_nobody_in(set
         with pytest.raises(aio.AioRpcError) as caught:
             await models(channel)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-    assert "RetryInfo" in serving.details(caught.value)
+    assert "RetryInfo" in queue_server.details(caught.value)
     assert str(settings.state) not in caught.value.details()
 
 
@@ -226,7 +228,7 @@ async def conversation(server, token):
             f"/{module.INFERENCE}/ModelStreamInfer",
             request_serializer=messages.ModelInferRequest.SerializeToString,
             response_deserializer=messages.ModelStreamInferResponse.FromString,
-        )(metadata=serving.bearer(token) if token else None)
+        )(metadata=queue_server.bearer(token) if token else None)
 
         async def ask(*values, name="x"):
             request = messages.ModelInferRequest(model_name="tiny")
@@ -249,7 +251,7 @@ async def test_caller_for_whom_there_is_no_place_to_wait_leaves_no_job(settings,
         async with aio.insecure_channel(server.address) as channel:
             with pytest.raises(aio.AioRpcError, match="keep a stream open or wait") as caught:
                 await channel.unary_unary(f"/{module.INFERENCE}/ModelInfer")(request.SerializeToString())
-        assert server.parts.store.page().jobs == ()
+        assert server.dependencies.store.page().jobs == ()
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -301,9 +303,9 @@ async def test_proof_that_cannot_be_asked_for_is_refused_by_field(settings, made
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         with pytest.raises(aio.AioRpcError) as caught:
             await ProofsStub(channel).CreateProof(asking([1, 2, 3], **changes))
-        assert server.parts.store.page().jobs == ()
+        assert server.dependencies.store.page().jobs == ()
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert serving.details(caught.value)["BadRequest"].field_violations[0].field == field
+    assert queue_server.details(caught.value)["BadRequest"].field_violations[0].field == field
 
 
 async def test_context_and_key_of_a_proof_are_two_things(settings, made):
@@ -313,7 +315,7 @@ async def test_context_and_key_of_a_proof_are_two_things(settings, made):
         await create(asking([1, 2, 3], request_id="order-7", context=Context(request_id=word, chain_id="5")))
         await create(asking([1, 2, 3], request_id="order-7", context=Context(request_id=word, chain_id="5")))
         await create(asking([1, 2, 3], request_id=word))
-        second, first = server.parts.store.page().jobs
+        second, first = server.dependencies.store.page().jobs
     assert (first.request.request_id, first.request.context.request_id) == ("order-7", word)
     assert first.request.context.chain_id == 5
     assert (second.request.request_id, second.request.context.request_id) == (word, word)
@@ -326,14 +328,14 @@ async def test_request_that_was_made_before_is_the_same_after_a_newer_version_ha
         shutil.copytree(other_circuit, settings.repository / "tiny" / "2")
 
         async def newer():
-            return len(server.parts.repository.versions("tiny")) == 2
+            return len(server.dependencies.repository.versions("tiny")) == 2
 
         await eventually(newer)
         again = (await create(asking([1, 2, 3], request_id="order-7"))).operation.name
         other = (await create(asking([1, 2, 3], request_id="order-8"))).operation.name
         with pytest.raises(aio.AioRpcError, match="used before"):
             await create(asking([1, 2, 3], request_id="order-7", version="2"))
-        used = [job.request.version for job in server.parts.store.page().jobs]
+        used = [job.request.version for job in server.dependencies.store.page().jobs]
     assert (again, used) == (first, ["2", "1"])
     assert other != first
 
@@ -360,14 +362,14 @@ async def test_task_of_the_server_that_breaks_is_logged_and_makes_it_unhealthy(s
         def broken():
             raise RuntimeError("31337 secret")
 
-        monkeypatch.setattr(server.parts.repository, "index", broken)
+        monkeypatch.setattr(server.dependencies.repository, "index", broken)
 
         async def ill():
             return await health(channel) == NOT_SERVING
 
         await eventually(ill)
     said = capsys.readouterr().err
-    assert "a task of the server broke" in said
+    assert "background task failed" in said
     assert "31337" not in said
 
 
@@ -375,14 +377,14 @@ async def test_round_of_the_models_that_fails_is_told_and_the_next_one_counts(se
     configure(Log())
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         failing = [EngineError("It broke."), CircuitError("Gone.")]
-        keep = server.parts.answers.keep
+        keep = server.dependencies.answers.keep
 
         def kept(models):
             if failing:
                 raise failing.pop(0)
             keep(models)
 
-        monkeypatch.setattr(server.parts.answers, "keep", kept)
+        monkeypatch.setattr(server.dependencies.answers, "keep", kept)
         shutil.copytree(made.circuit.folder, settings.repository / "second" / "1")
 
         async def listed():
@@ -408,7 +410,7 @@ async def test_proofs_are_not_served_where_no_worker_lives(settings, made, monke
         await eventually(ill)
         assert await health(channel, "google.longrunning.Operations") == NOT_SERVING
         assert [await health(channel, service) for service in ("", module.INFERENCE)] == [SERVING] * 2
-        numbers = generate_latest(server.parts.metrics.registry).decode()
+        numbers = generate_latest(server.dependencies.metrics.registry).decode()
     assert 'zkinfer_workers{state="working"} 0.0' in numbers
     assert 'zkinfer_workers{state="missing"} 1.0' in numbers
 
@@ -424,7 +426,7 @@ async def test_proofs_are_served_again_when_the_queue_can_be_kept_again(settings
             return await health(channel, "zkinfer.v1.Proofs") == state
 
         with monkeypatch.context() as patch:
-            patch.setattr(server.parts.store, "sweep", full)
+            patch.setattr(server.dependencies.store, "sweep", full)
             await eventually(lambda: proofs(NOT_SERVING))
             assert await health(channel) == SERVING
         await eventually(lambda: proofs(SERVING))
@@ -434,8 +436,8 @@ async def test_workers_are_told_what_the_settings_say(settings, made):
     proving = Proving(workers=0, job_seconds=7.0, lease_seconds=5.0, memory=1 << 30)
     settings = changed(settings, proving=proving, log=Log(level="warning", format="text"), queue=Queue(begun=3))
     async with running(settings, made.home, **OPTIONS) as server:
-        told = server.parts.workers._settings
-    assert (told.job_seconds, told.lease_seconds, told.patience.attempts) == (7.0, 5.0, 3)
+        told = server.dependencies.workers._settings
+    assert (told.job_seconds, told.lease_seconds, told.retry_policy.attempts) == (7.0, 5.0, 3)
     assert (told.log_level, told.log_format) == ("warning", "text")
 
 
@@ -444,10 +446,10 @@ async def test_workers_and_memory_of_all_processes_are_shown(settings, made):
     async with running(settings, made.home, **OPTIONS) as server:
 
         async def works():
-            return server.parts.workers.working == 1
+            return server.dependencies.workers.working == 1
 
         await eventually(works)
-        numbers = generate_latest(server.parts.metrics.registry).decode()
+        numbers = generate_latest(server.dependencies.metrics.registry).decode()
     assert 'zkinfer_workers{state="missing"} 0.0' in numbers
     assert 'zkinfer_process_memory_bytes{role="server"}' in numbers
 
@@ -539,14 +541,14 @@ async def test_signal_ends_the_server(settings, made, number):
 async def traced(desk):
     """A server, and a function that ends the tracing and gives the one span."""
     exporter = InMemorySpanExporter()
-    around, flush = tracing(Telemetry(endpoint="unused"), exporter)
+    middleware, flush = trace_calls(Telemetry(endpoint="unused"), exporter)
 
     def span():
         flush()
         [found] = exporter.get_finished_spans()
         return found
 
-    async with serving.served(desk, traced=[around]) as served:
+    async with queue_server.served(desk, traced=[middleware]) as served:
         yield served, span
 
 
@@ -590,15 +592,15 @@ async def test_marker_input_and_token_are_in_no_log_and_no_metric(settings, made
     _, token = TokenFile(settings.token_file).new("alice")
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         job = submitted(desk_of(server, made), marker)
-        await module.Watch(server.parts.store).final(job.id, 60)
+        await module.JobWatcher(server.dependencies.store).wait_final(job.id, 60)
         await OperationsStub(channel).ListOperations(
-            operations_pb2.ListOperationsRequest(), metadata=serving.bearer(token)
+            operations_pb2.ListOperationsRequest(), metadata=queue_server.bearer(token)
         )
         with pytest.raises(aio.AioRpcError):
             await OperationsStub(channel).ListOperations(
-                operations_pb2.ListOperationsRequest(), metadata=serving.bearer(token[:-1] + "x")
+                operations_pb2.ListOperationsRequest(), metadata=queue_server.bearer(token[:-1] + "x")
             )
-        numbers = generate_latest(server.parts.metrics.registry).decode()
+        numbers = generate_latest(server.dependencies.metrics.registry).decode()
     said = capsys.readouterr()
     integers = str(round(31337.25 * 2 ** made.circuit.manifest.program.inputs[0].scale))
     for text in (said.err, said.out, numbers):

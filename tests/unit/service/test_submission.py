@@ -8,14 +8,14 @@ from tests.unit.circuits.factories import X
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import DataError, RangeError
 from zkinfer.prover.errors import QueueFullError, QuotaExceededError, RequestConflictError, StoreError
-from zkinfer.prover.inference import Answers
+from zkinfer.prover.inference import InferencePools
 from zkinfer.prover.jobs import JobState, QueueLimits
 from zkinfer.prover.quantised_inputs import integers_digest, integers_from_bytes
 from zkinfer.prover.repository import ModelVersion
 from zkinfer.service.errors import ForbiddenError
-from zkinfer.service.estimates import Predictions
+from zkinfer.service.estimates import CostEstimator
 from zkinfer.service.identity import ANONYMOUS, Identity, Rights
-from zkinfer.service.submission import Intake, ProofRequest
+from zkinfer.service.submission import ProofRequest, Submitter
 
 NONE = ProofRequest(mode="none")
 
@@ -30,13 +30,13 @@ def intake_with(desk):
     opened = []
 
     def make(**limits):
-        answers = Answers(sessions=1)
-        predictions = Predictions(desk.made.home)
-        intake = Intake(
-            answers=answers, store=desk.store, predictions=predictions, limits=lambda _: QueueLimits(**limits)
+        answers = InferencePools(sessions=1)
+        estimator = CostEstimator(desk.made.home)
+        submitter = Submitter(
+            answers=answers, store=desk.store, estimator=estimator, limits=lambda _: QueueLimits(**limits)
         )
-        opened.extend((intake, answers))
-        return intake
+        opened.extend((submitter, answers))
+        return submitter
 
     yield make
     for one in opened:
@@ -44,7 +44,7 @@ def intake_with(desk):
 
 
 @pytest.fixture
-def intake(intake_with):
+def submitter(intake_with):
     return intake_with()
 
 
@@ -52,17 +52,17 @@ def jobs(desk):
     return desk.store.page().jobs
 
 
-async def test_answer_without_a_proof_leaves_nothing(intake, model, desk):
-    accepted = await intake.accept(ANONYMOUS, model, {"x": X}, NONE)
+async def test_answer_without_a_proof_leaves_nothing(submitter, model, desk):
+    accepted = await submitter.submit(ANONYMOUS, model, {"x": X}, NONE)
     assert accepted.job is None
     assert accepted.answer.outputs["y"].shape == (1, 2)
     assert jobs(desk) == ()
     assert list(desk.artifacts.root.iterdir()) == []
 
 
-async def test_job_says_what_was_answered_and_for_whom(intake, model, desk):
+async def test_job_says_what_was_answered_and_for_whom(submitter, model, desk):
     asked = ProofRequest(request_id="order 66", chain_id=5, expiry=4_000_000_000)
-    accepted = await intake.accept(Identity(name="alice"), model, {"x": X}, asked)
+    accepted = await submitter.submit(Identity(name="alice"), model, {"x": X}, asked)
     job = desk.store.get(accepted.job.id)
     request = job.request
     assert job.state == JobState.QUEUED
@@ -74,14 +74,14 @@ async def test_job_says_what_was_answered_and_for_whom(intake, model, desk):
     assert integers_from_bytes(desk.artifacts.get(request.inputs, 1000)) == [[128, -320, 512]]
 
 
-async def test_same_request_while_it_waits_is_the_same_job(intake, model, desk):
-    first, second = [await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest()) for _ in range(2)]
+async def test_same_request_while_it_waits_is_the_same_job(submitter, model, desk):
+    first, second = [await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest()) for _ in range(2)]
     assert first.job.id == second.job.id
-    other = await intake.accept(Identity(name="alice"), model, {"x": X}, ProofRequest())
+    other = await submitter.submit(Identity(name="alice"), model, {"x": X}, ProofRequest())
     assert other.job.id != first.job.id
 
 
-async def test_inputs_that_went_away_meanwhile_are_put_again(intake, model, desk, monkeypatch):
+async def test_inputs_that_went_away_meanwhile_are_put_again(submitter, model, desk, monkeypatch):
     put = desk.artifacts.put
 
     def put_and_lose(data):
@@ -91,22 +91,22 @@ async def test_inputs_that_went_away_meanwhile_are_put_again(intake, model, desk
         return digest
 
     monkeypatch.setattr(type(desk.artifacts), "put", lambda _, data: put_and_lose(data))
-    accepted = await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    accepted = await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
     assert desk.artifacts.has(accepted.job.request.inputs)
 
 
-async def test_large_inputs_are_quantised_beside_the_loop(intake, model, monkeypatch):
+async def test_large_inputs_are_quantised_beside_the_loop(submitter, model, monkeypatch):
     monkeypatch.setattr("zkinfer.service.submission._FEW_ELEMENTS", 0)
-    assert (await intake.accept(ANONYMOUS, model, {"x": X}, NONE)).answer.integers
+    assert (await submitter.submit(ANONYMOUS, model, {"x": X}, NONE)).answer.integers
 
 
 # --- refusals
 
 
-async def test_model_that_the_identity_may_not_use_is_refused(intake, model):
+async def test_model_that_the_identity_may_not_use_is_refused(submitter, model):
     nobody = Identity(name="eve", rights=Rights(models=frozenset({"other"})))
     with pytest.raises(ForbiddenError, match="eve may not use the model 'tiny'"):
-        await intake.accept(nobody, model, {"x": X}, NONE)
+        await submitter.submit(nobody, model, {"x": X}, NONE)
 
 
 @pytest.mark.parametrize(
@@ -118,17 +118,17 @@ async def test_model_that_the_identity_may_not_use_is_refused(intake, model):
         ({"x": X * 1e20}, RangeError, "leaves the range"),
     ],
 )
-async def test_inputs_that_do_not_fit_leave_no_job(intake, model, desk, inputs, error, message):
+async def test_inputs_that_do_not_fit_leave_no_job(submitter, model, desk, inputs, error, message):
     with pytest.raises(error, match=message):
-        await intake.accept(ANONYMOUS, model, inputs, ProofRequest())
+        await submitter.submit(ANONYMOUS, model, inputs, ProofRequest())
     assert jobs(desk) == ()
 
 
 async def test_full_queue_is_refused_before_anything_is_promised(intake_with, model, desk):
-    intake = intake_with(queued=1)
-    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    submitter = intake_with(queued=1)
+    await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
     with pytest.raises(QueueFullError) as caught:
-        await intake.accept(ANONYMOUS, model, {"x": X * 2}, ProofRequest())
+        await submitter.submit(ANONYMOUS, model, {"x": X * 2}, ProofRequest())
     assert caught.value.retry_after > 0
     assert len(jobs(desk)) == 1
 
@@ -139,38 +139,38 @@ async def test_full_queue_is_refused_before_anything_is_promised(intake_with, mo
 async def test_proofs_that_are_refused_one_after_another_cost_no_answers(
     intake_with, model, monkeypatch, limits, error
 ):
-    intake, asked, forward = intake_with(**limits), [], Answers.forward
-    monkeypatch.setattr(Answers, "forward", lambda *given: asked.append(given) or forward(*given))
+    submitter, asked, forward = intake_with(**limits), [], InferencePools.forward
+    monkeypatch.setattr(InferencePools, "forward", lambda *given: asked.append(given) or forward(*given))
     for _ in range(5):
         with pytest.raises(error):
-            await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+            await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
     assert len(asked) == 1  # the first, when nobody knew yet
 
 
 async def test_request_that_was_taken_on_is_answered_again_where_no_other_would_be(intake_with, model):
-    intake, asked = intake_with(per_owner=1), ProofRequest(request_id="order 66")
-    first, second = [await intake.accept(ANONYMOUS, model, {"x": X}, asked) for _ in range(2)]
+    submitter, asked = intake_with(per_owner=1), ProofRequest(request_id="order 66")
+    first, second = [await submitter.submit(ANONYMOUS, model, {"x": X}, asked) for _ in range(2)]
     assert first.job.id == second.job.id
 
 
 async def test_answer_alone_is_given_when_the_queue_is_full(intake_with, model):
-    assert (await intake_with(queued=0).accept(ANONYMOUS, model, {"x": X}, NONE)).answer
+    assert (await intake_with(queued=0).submit(ANONYMOUS, model, {"x": X}, NONE)).answer
 
 
-async def test_request_id_of_something_else_is_refused(intake, model):
+async def test_request_id_of_something_else_is_refused(submitter, model):
     asked = ProofRequest(request_id="order 66")
-    await intake.accept(ANONYMOUS, model, {"x": X}, asked)
+    await submitter.submit(ANONYMOUS, model, {"x": X}, asked)
     with pytest.raises(RequestConflictError):
-        await intake.accept(ANONYMOUS, model, {"x": X * 2}, asked)
+        await submitter.submit(ANONYMOUS, model, {"x": X * 2}, asked)
 
 
-async def test_disk_that_takes_nothing_gives_no_answer(intake, model, desk, monkeypatch):
+async def test_disk_that_takes_nothing_gives_no_answer(submitter, model, desk, monkeypatch):
     def fail(_, data):
         raise StoreError("The disk is full.", "Make room.")
 
     monkeypatch.setattr(type(desk.artifacts), "put", fail)
     with pytest.raises(StoreError, match="The disk is full"):
-        await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+        await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
     assert jobs(desk) == ()
 
 
@@ -182,35 +182,35 @@ def spooled(desk):
 
 
 async def test_request_that_is_refused_leaves_no_input(intake_with, model, desk):
-    intake = intake_with(per_owner=1)
-    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest())
+    submitter = intake_with(per_owner=1)
+    await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
     with pytest.raises(QuotaExceededError):
-        await intake.accept(ANONYMOUS, model, {"x": X * 0.5}, ProofRequest())
-    intake.close()
+        await submitter.submit(ANONYMOUS, model, {"x": X * 0.5}, ProofRequest())
+    submitter.close()
     assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
 
 
 async def test_refused_request_takes_no_input_from_a_job_that_needs_it(intake_with, model, desk):
-    intake = intake_with(per_owner=1)
-    await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="one"))
+    submitter = intake_with(per_owner=1)
+    await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="one"))
     with pytest.raises(QuotaExceededError):
-        await intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="two"))
-    intake.close()
+        await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="two"))
+    submitter.close()
     assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
 
 
-async def test_request_whose_answer_fails_leaves_no_input(intake, model, desk):
+async def test_request_whose_answer_fails_leaves_no_input(submitter, model, desk):
     with pytest.raises(RangeError):
-        await intake.accept(ANONYMOUS, model, {"x": X * 1e12}, ProofRequest())
-    intake.close()
+        await submitter.submit(ANONYMOUS, model, {"x": X * 1e12}, ProofRequest())
+    submitter.close()
     assert spooled(desk) == []
 
 
-async def test_caller_who_leaves_before_the_answer_leaves_no_input(intake, model, desk):
-    asking = asyncio.create_task(intake.accept(ANONYMOUS, model, {"x": X}, ProofRequest()))
+async def test_caller_who_leaves_before_the_answer_leaves_no_input(submitter, model, desk):
+    asking = asyncio.create_task(submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest()))
     await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    intake.close()
+    submitter.close()
     assert spooled(desk) == []

@@ -70,14 +70,14 @@ def test_unknown_token_cannot_be_revoked(tokens):
 
 @pytest.mark.parametrize("name", ["", "anonymous", "Alice", "a b", "a/b", "-a", "a-", "ä", "a" * 65, "a\n"])
 def test_name_that_is_none_is_refused(tokens, name):
-    with pytest.raises(InputError, match="no name for an identity"):
+    with pytest.raises(InputError, match="not a valid identity name"):
         tokens.new(name)
 
 
 def test_file_that_others_can_read_is_refused(tokens):
     _, token = tokens.new("alice")
     tokens.path.chmod(0o644)
-    with pytest.raises(TokenFileError, match=r"can be read by others.*chmod 600"):
+    with pytest.raises(TokenFileError, match=r"can be read by other users.*chmod 600"):
         tokens.identify(token)
 
 
@@ -85,7 +85,7 @@ def test_file_that_others_can_read_is_refused(tokens):
     ("text", "message"),
     [
         ("", "is not JSON"),
-        ("[]", "no file of tokens"),
+        ("[]", "is not a token file"),
         ('{"version":2,"tokens":[]}', "at 'version'"),
         ('{"version":1,"tokens":[{"id":"x"}]}', r"at 'tokens\.0\.id'"),
         ('{"version":1,"tokens":[],"more":1}', "at 'more'"),
@@ -118,7 +118,7 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path):
 
 def test_named_pipe_in_place_of_the_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "tokens.json", 0o600)
-    with pytest.raises(TokenFileError, match="is no file"):
+    with pytest.raises(TokenFileError, match="is not a regular file"):
         TokenFile(tmp_path / "tokens.json").list()
 
 

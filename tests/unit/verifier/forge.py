@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,15 +14,17 @@ import onnx
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from onnx import TensorProto, helper, numpy_helper
 
-from zkinfer.circuits import canonical, field
+from zkinfer.circuits import canonical
+from zkinfer.circuits import statement as proofs
 from zkinfer.circuits.build import Assembly, assemble
 from zkinfer.circuits.context import Context
-from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.circuits.engines.fake import FakeEngine, binding
 from zkinfer.circuits.srs import SetupStore
 from zkinfer.circuits.tensors import quantise
 from zkinfer.verifier import AllOf, Attestation, Envelope, SignedBy, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
 from zkinfer.verifier.dsse import PAYLOAD_TYPE, pre_authentication_encoding
 from zkinfer.verifier.encoding import to_base64
+from zkinfer.verifier.statement import Predicate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +89,7 @@ class Workshop:
         made = self.assembled(model or self.model)
         inputs = [quantise(x, spec) for spec in made.program.inputs]
         secret = made.folder / "pk"
-        proof = self.engine.prove(made.folder, made.program, self.setup.path, secret, inputs, context.limbs)
+        proof = self.engine.prove(made.folder, made.program, self.setup.path, secret, inputs, context.hash)
         return Attestation.create(
             identity=made.identity,
             recipe=made.recipe,
@@ -119,7 +121,7 @@ def taken_over(document: dict, key: SigningKey = ATTACKER) -> dict:
 
 
 def signed(document: dict, key: SigningKey = ATTACKER) -> bytes:
-    """Any statement, signed by anybody: what every attacker can do."""
+    """Any statement, signed with any key, as every attacker can."""
     payload = canonical.dump(document)
     signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
     return Envelope(payload, key.public.fingerprint, signature).to_bytes()
@@ -142,12 +144,21 @@ def high_s(signature: bytes) -> bytes:
     return signature[:32] + (order - int.from_bytes(signature[32:], "big")).to_bytes(32, "big")
 
 
-def with_instance(workshop: Workshop, document: dict, place: int, element: int) -> dict:
-    """A statement whose fake proof holds although the circuit could never give that value."""
-    words = [int(word, 16) for word in document["predicate"]["instances"]]
-    words[place] = element
-    encoded = b"".join(word.to_bytes(32, "big") for word in words)
-    key = (workshop.assembled(workshop.model).folder / "vk").read_bytes()
-    proof = hashlib.sha256(b"fake proof" + key + encoded).digest()
-    changed = at(document, ("predicate", "instances"), lambda _: [field.to_word(word) for word in words])
-    return at(changed, ("predicate", "proof"), lambda _: to_base64(proof))
+def with_output(workshop: Workshop, document: dict, place: int, value: int) -> dict:
+    """A statement whose fake proof holds although the circuit could never give that output."""
+    attested = Predicate.model_validate_json(json.dumps(document["predicate"])).statement
+    outputs = [*attested.outputs]
+    outputs[place] = value
+    return with_statement(workshop, document, replace(attested, outputs=tuple(outputs)))
+
+
+def with_statement(workshop: Workshop, document: dict, stated: proofs.Statement) -> dict:
+    """The same with any statement, and the fake proof that belongs to it."""
+    proof = binding((workshop.assembled(workshop.model).folder / "vk").read_bytes(), stated)
+    changes = {
+        "publicContext": "0x" + stated.context.hex(),
+        "publicInputs": to_base64(stated.inputs),
+        "publicOutputs": [str(value) for value in stated.outputs],
+        "proof": to_base64(proof),
+    }
+    return document | {"predicate": document["predicate"] | changes}

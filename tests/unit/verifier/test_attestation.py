@@ -5,7 +5,6 @@ from datetime import datetime
 import pytest
 from tests.unit.verifier import forge
 
-from zkinfer.circuits import field
 from zkinfer.circuits.errors import InputError
 from zkinfer.verifier import MAX_BYTES, Attestation, AttestationTooLargeError, MalformedAttestationError
 
@@ -24,9 +23,9 @@ def test_digest_is_that_of_the_file(good):
 
 
 def test_attestation_holds_what_was_proven(good):
-    words = [field.decode(field.from_word(word)) for word in good.predicate.instances]
-    assert words[:5] == list(forge.CONTEXT.limbs)
-    assert words[5:8] == [128, -320, 512]
+    stated = good.predicate.statement
+    assert stated.context == forge.CONTEXT.hash
+    assert good.predicate.layout.unpack(stated.inputs) == [128, -320, 512]
     assert good.predicate.context == forge.CONTEXT
     assert good.signer_key == forge.OWNER.public.der
     assert len(good.proof) == 32

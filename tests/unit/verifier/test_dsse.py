@@ -37,7 +37,7 @@ def test_envelope_is_canonical_json():
 
 
 def test_oversized_envelope_is_refused_unread():
-    with pytest.raises(AttestationTooLargeError, match="exceeds 16,777,216 bytes"):
+    with pytest.raises(AttestationTooLargeError, match="exceeds the limit of 16,777,216 bytes"):
         Envelope.from_bytes(b"\xff" * (MAX_BYTES + 1))
 
 

@@ -16,7 +16,7 @@ def fields(inference):
 
 
 @pytest.mark.parametrize("seal", [None, object(), True])
-def test_inference_cannot_be_made_by_anybody_else(inference, seal):
+def test_inference_cannot_be_constructed_by_callers(inference, seal):
     with pytest.raises(TypeError, match=r"Only Verifier\.verify makes a VerifiedInference"):
         VerifiedInference(**fields(inference), seal=seal)
 

@@ -57,13 +57,13 @@ def test_key_file_is_private_and_encrypted(encrypted):
 
 @pytest.mark.parametrize("passphrase", [None, b""])
 def test_writing_in_the_clear_is_refused(tmp_path, passphrase):
-    with pytest.raises(KeyFileError, match=r"written encrypted. Give a passphrase"):
+    with pytest.raises(KeyFileError, match=r"written encrypted. Give either a passphrase"):
         save_signing_key(OWNER, tmp_path / "key", passphrase=passphrase)
     assert not (tmp_path / "key").exists()
 
 
 def test_passphrase_with_unsafe_unencrypted_is_refused(tmp_path):
-    with pytest.raises(KeyFileError, match="not both"):
+    with pytest.raises(KeyFileError, match="either a passphrase or"):
         save_signing_key(OWNER, tmp_path / "key", passphrase=PASSPHRASE, unsafe_unencrypted=True)
 
 
@@ -76,7 +76,7 @@ def test_unencrypted_key_round_trips_where_asked_for(tmp_path):
 def test_existing_file_is_never_overwritten(tmp_path, save):
     path = written(tmp_path / "key", b"precious")
     key, options = (OWNER, {"passphrase": PASSPHRASE}) if save is save_signing_key else (OWNER.public, {})
-    with pytest.raises(KeyFileError, match=r"exists already. Keys are never overwritten"):
+    with pytest.raises(KeyFileError, match=r"exists already. Choose another name: keys are never overwritten"):
         save(key, path, **options)
     assert path.read_bytes() == b"precious"
 
@@ -111,7 +111,7 @@ def test_wrong_passphrase_is_refused(encrypted, passphrase, message):
 
 def test_passphrase_for_a_clear_key_is_refused(tmp_path):
     save_signing_key(OWNER, tmp_path / "key", unsafe_unencrypted=True)
-    with pytest.raises(KeyFileError, match=r"is not encrypted. Give no passphrase"):
+    with pytest.raises(KeyFileError, match=r"is not encrypted. Omit the passphrase"):
         load_signing_key(tmp_path / "key", passphrase=PASSPHRASE)
 
 
@@ -154,7 +154,7 @@ def test_key_of_another_kind_is_refused(tmp_path, kind):
 
 
 def test_signing_key_in_place_of_a_public_one_is_refused(encrypted):
-    with pytest.raises(KeyFileError, match="A signing key is another file"):
+    with pytest.raises(KeyFileError, match="Give the public key, not the signing key"):
         load_public_key(encrypted)
 
 

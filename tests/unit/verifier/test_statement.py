@@ -9,7 +9,7 @@ from tests.unit.verifier.forge import at
 from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.errors import MalformedAttestationError, UnsupportedVersionError
-from zkinfer.verifier.statement import MAX_INSTANCES, Statement, output_digest, read_time, write_time
+from zkinfer.verifier.statement import MAX_VALUES, Statement, output_digest, read_time, write_time
 
 WORD = "0x" + "00" * 32
 
@@ -25,12 +25,13 @@ def test_constants_are_stable(document):
 
 def test_statement_has_the_documented_fields(document):
     assert set(document) == {"_type", "subject", "predicateType", "predicate"}
-    fields = "circuit recipe logRows inputs outputs instances proof context createdAt signer"
+    fields = "circuit recipe setupSize inputs outputs layout proof context createdAt signer"
+    fields += " publicContext publicInputs publicOutputs"
     assert set(document["predicate"]) == set(fields.split())
 
 
-def test_subject_is_the_digest_of_the_output_words(document):
-    words = [int(word, 16) for word in document["predicate"]["instances"][-2:]]
+def test_subject_is_the_digest_of_the_outputs(document):
+    words = [int(value) for value in document["predicate"]["publicOutputs"]]
     assert document["subject"] == [{"name": "output", "digest": {"sha256": output_digest(words)}}]
 
 
@@ -56,16 +57,19 @@ def test_payload_without_a_predicate_type_is_refused(data):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("predicate", "logRows"), "3"),
-        (("predicate", "logRows"), 3.0),
-        (("predicate", "logRows"), True),
-        (("predicate", "logRows"), 29),
-        (("predicate", "logRows"), -1),
-        (("predicate", "instances"), []),
-        (("predicate", "instances"), [WORD.upper()]),
-        (("predicate", "instances"), [WORD[:-1]]),
-        (("predicate", "instances"), [WORD + "\n"]),
-        (("predicate", "instances"), [0]),
+        (("predicate", "setupSize"), "3"),
+        (("predicate", "setupSize"), 3.0),
+        (("predicate", "setupSize"), True),
+        (("predicate", "setupSize"), 29),
+        (("predicate", "setupSize"), -1),
+        (("predicate", "publicOutputs"), []),
+        (("predicate", "publicOutputs"), [0]),
+        *((("predicate", "publicOutputs"), [text]) for text in ("", "-0", "+1", "01", "1.0", "0x1", "1\n", "1" * 20)),
+        *((("predicate", "publicContext"), text) for text in ("", WORD.upper(), WORD[:-1], WORD + "\n", 0)),
+        (("predicate", "publicInputs"), None),
+        (("predicate", "layout", "visibility"), "hidden"),
+        (("predicate", "layout", "outputs"), 0),
+        (("predicate", "layout", "signed"), 1),
         (("predicate", "inputs"), []),
         (("predicate", "context", "chainId"), -1),
         (("predicate", "context", "chainId"), 1 << 256),
@@ -96,13 +100,13 @@ def test_unknown_field_is_refused(document, path):
 
 def test_field_under_its_python_name_is_refused(document):
     text = json.dumps(document).replace('"createdAt"', '"created_at"')
-    with pytest.raises(MalformedAttestationError, match="spells a field in another way"):
+    with pytest.raises(MalformedAttestationError, match="not in canonical form"):
         Statement.from_bytes(canonical.dump(json.loads(text)))
 
 
-def test_too_many_instances_are_refused(document):
-    grown = at(document, ("predicate", "instances"), lambda _: [WORD] * (MAX_INSTANCES + 1))
-    with pytest.raises(MalformedAttestationError, match=r"instances.*131072"):
+def test_too_many_outputs_are_refused(document):
+    grown = at(document, ("predicate", "publicOutputs"), lambda _: ["1"] * (MAX_VALUES + 1))
+    with pytest.raises(MalformedAttestationError, match=r"publicOutputs.*131072"):
         Statement.from_bytes(canonical.dump(grown))
 
 

@@ -30,7 +30,7 @@ def test_model_is_found_by_its_digest(workshop):
 
 
 def test_unknown_model_is_refused(workshop):
-    with pytest.raises(UnknownModelError, match="one byte of difference makes another model"):
+    with pytest.raises(UnknownModelError, match="a single different byte makes another model"):
         workshop.trusted.model(ZERO)
 
 
@@ -41,7 +41,7 @@ def test_missing_model_is_the_callers_mistake(workshop, tmp_path):
 
 def test_engine_that_proves_nothing_is_refused(workshop):
     trusted = workshop.trusting(workshop.model, unsafe_accept_fake_engine=False)
-    with pytest.raises(UntrustedEngineError, match="fake/1 proves nothing"):
+    with pytest.raises(UntrustedEngineError, match="fake/1 is not sound"):
         trusted.engine("fake/1")
 
 
@@ -71,7 +71,7 @@ def test_ceremony_that_was_not_chosen_is_refused(workshop):
 
 @pytest.mark.parametrize("ceremony", ["hermez", "insecure-dev"])
 def test_ceremony_with_another_tau_is_refused(workshop, ceremony):
-    with pytest.raises(UntrustedSetupError, match=r"but another tau\*G2 than that ceremony's"):
+    with pytest.raises(UntrustedSetupError, match=r"but its tau\*G2 differs from that ceremony's"):
         workshop.trusted.setup(identity(ceremony), 3)
 
 
@@ -93,7 +93,7 @@ def test_cache_that_others_can_write_is_refused(workshop, tmp_path, mode):
     cache = tmp_path / "cache"
     cache.mkdir()
     cache.chmod(mode)
-    with pytest.raises(InputError, match=r"Others can write to .*cache.* chmod go-w"):
+    with pytest.raises(InputError, match=r"Other users can write to .*cache.* chmod go-w"):
         Trusted.of([workshop.model], workshop.setups, cache, engines={})
 
 

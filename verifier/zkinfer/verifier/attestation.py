@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from zkinfer.circuits import field
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.dsse import MAX_BYTES, PAYLOAD_TYPE, Envelope, pre_authentication_encoding, refuse_oversized
@@ -61,27 +60,28 @@ class Attestation:
             identity: the circuit's digests.
             recipe: how the circuit was made.
             program: what the engine made of it.
-            proof: the proof and its public values, taken as they are: verify the attestation before release.
+            proof: the proof and its statement, taken as they are: verify the attestation before release.
             context: the request that the proof was made for.
             key: signs.
             ephemeral: say in the statement that the key was made for this once and names nobody.
             created_at: with a time zone; kept to the second.
         """
-        outputs = [slot for slot in program.slots if slot.role == "output"]
-        words = [word for slot in outputs for word in proof.instances[slot.start : slot.start + slot.count]]
         predicate = Predicate(
             circuit=CircuitClaim(**identity.model_dump(), claimed_model_id=identity.model_id),
             recipe=recipe,
-            log_rows=program.log_rows,
+            setup_size=program.setup_size,
             inputs=program.inputs,
             outputs=program.outputs,
-            instances=tuple(field.to_word(instance) for instance in proof.instances),
+            layout=program.layout,
+            public_context="0x" + proof.statement.context.hex(),
+            public_inputs=to_base64(proof.statement.inputs),
+            public_outputs=tuple(str(value) for value in proof.statement.outputs),
             proof=to_base64(proof.data),
             context=context,
             created_at=write_time(created_at),
             signer=Signer(algorithm=key.public.algorithm, public_key=to_base64(key.public.der), ephemeral=ephemeral),
         )
-        subject = Subject(digest=OutputDigest(sha256=output_digest(words)))
+        subject = Subject(digest=OutputDigest(sha256=output_digest(proof.statement.outputs)))
         return cls._signed(Statement(subject=(subject,), predicate=predicate), key)
 
     @classmethod
@@ -100,6 +100,7 @@ class Attestation:
         envelope = Envelope.from_bytes(data)
         statement = Statement.from_bytes(envelope.payload)
         from_base64(statement.predicate.proof, "proof")
+        from_base64(statement.predicate.public_inputs, "public inputs")
         from_base64(statement.predicate.signer.public_key, "public key")
         return cls(envelope, statement)
 

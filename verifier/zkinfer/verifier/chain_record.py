@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from zkinfer.circuits.context import Context
+    from zkinfer.circuits.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,12 @@ class ProvenAnswer:
     Args:
         context: the request that the proof was made for.
         model_id: names the circuit, as rebuilt by the verifier.
-        inputs: public values about the inputs, in the proof's order: integers, or a digest of each; none if private.
-        outputs: likewise of the outputs.
+        statement: what was proven: a contract sees the same inputs and outputs.
     """
 
     context: Context
     model_id: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
+    statement: Statement
 
 
 class ChainRecord(Protocol):

@@ -1,7 +1,7 @@
 """The single checks of a verification: each raises its refusal or returns what it established.
 
-They perform steps (2) to (10) of `Verifier.verify` and rely on its order: every function takes what an earlier
-step returned.
+They perform steps (2) to (10) of `Verifier.verify` and rely on its order: every function takes what an earlier step
+returned.
 """
 
 from __future__ import annotations
@@ -11,28 +11,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zkinfer.circuits import field
 from zkinfer.circuits.build import Rebuilt, rebuild
 from zkinfer.circuits.errors import (
     EngineCrashedError,
     EngineError,
     EngineMemoryError,
     EngineTimeoutError,
-    InputError,
     ModelError,
     ProofRejectedError,
     ZkinferError,
 )
 from zkinfer.circuits.frontend import NORMALISER
+from zkinfer.circuits.statement import split
 from zkinfer.circuits.tensors import dequantise, quantise
 from zkinfer.verifier.errors import (
     CircuitMismatchError,
     ContextMismatchError,
     InputMismatchError,
     InsecureDevSetupError,
-    InstanceCountError,
     InvalidProofError,
-    NonCanonicalInstanceError,
+    LayoutMismatchError,
     OutputMismatchError,
     ProofLengthError,
     SignatureError,
@@ -47,7 +45,6 @@ from zkinfer.verifier.statement import output_digest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import Literal
 
     from numpy.typing import NDArray
 
@@ -55,6 +52,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine, Program, Proof
     from zkinfer.circuits.recipe import Recipe
     from zkinfer.circuits.srs import TrustedSetup
+    from zkinfer.circuits.statement import Statement
     from zkinfer.circuits.tensors import TensorSpec
     from zkinfer.verifier.attestation import Attestation
     from zkinfer.verifier.policy import Policy
@@ -62,6 +60,8 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, NDArray[np.generic]]
     Integers = Mapping[str, Sequence[int]]
+
+_EDITED = "It was altered, or belongs to another circuit."
 
 
 def dev_setup_allowed(recipe: Recipe, policy: Policy) -> None:
@@ -119,7 +119,7 @@ def _same_circuit(predicate: Predicate, rebuilt: Rebuilt) -> None:
         ("network digest", claim.network, rebuilt.identity.network),
         ("verifying key", claim.verifying_key, rebuilt.identity.verifying_key),
         ("model id", claim.claimed_model_id, rebuilt.identity.model_id),
-        ("number of rows", predicate.log_rows, program.log_rows),
+        ("size of the trusted setup", predicate.setup_size, program.setup_size),
         ("list of inputs", predicate.inputs, program.inputs),
         ("list of outputs", predicate.outputs, program.outputs),
     )
@@ -131,17 +131,44 @@ def _same_circuit(predicate: Predicate, rebuilt: Rebuilt) -> None:
         )
 
 
-def instances(predicate: Predicate, program: Program) -> tuple[int, ...]:
-    """Step (5): the public values, as many as the circuit has and each below the modulus."""
-    found, wanted = len(predicate.instances), program.instance_count
-    if found != wanted:
-        raise InstanceCountError(
-            f"The attestation has {found} public values; the circuit has {wanted}.", "Some were added or removed."
+def stated(predicate: Predicate, program: Program) -> Statement:
+    """Step (5): the statement, if it has the circuit's layout and its integers are possible ones.
+
+    Raises:
+        LayoutMismatchError: it has another layout, or more or fewer values.
+        ValueRangeError: an integer lies outside of its tensor's dtype or of the circuit's range.
+    """
+    statement, layout = predicate.statement, program.layout
+    if predicate.layout != layout:
+        raise LayoutMismatchError(
+            "The attestation names another layout of the statement than the circuit has.", _EDITED
         )
-    try:
-        return tuple(field.from_word(word) for word in predicate.instances)
-    except InputError as err:
-        raise NonCanonicalInstanceError(f"A public value is not canonical: {err.cause}", "It was altered.") from err
+    for what, found, wanted in (
+        ("bytes of inputs", len(statement.inputs), layout.input_bytes),
+        ("outputs", len(statement.outputs), layout.outputs),
+    ):
+        if found != wanted:
+            raise LayoutMismatchError(f"The statement has {found} {what}; the circuit has {wanted}.", _EDITED)
+    if layout.visibility == "public":
+        _require_possible(split(layout.unpack(statement.inputs), program.inputs), program.inputs, program)
+    _require_possible(split(statement.outputs, program.outputs), program.outputs, program)
+    return statement
+
+
+def _require_possible(tensors: Integers, specs: Sequence[TensorSpec], program: Program) -> None:
+    for spec in specs:
+        low, high = spec.integer_range
+        for integer in tensors[spec.name]:
+            if abs(integer) >= program.integer_limit:
+                raise ValueRangeError(
+                    f"A value of {spec.name!r} is {integer}; this circuit holds integers below "
+                    f"{program.integer_limit}.",
+                    "The value wrapped around or was altered.",
+                )
+            if not low <= integer <= high:
+                raise ValueRangeError(
+                    f"A value of {spec.name!r} is {integer}, which {spec.dtype} cannot hold.", "It was altered."
+                )
 
 
 def proof_of_length(data: bytes, wanted: int) -> bytes:
@@ -165,71 +192,62 @@ def proof_holds(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Pr
         ) from err
 
 
-def public_integers(program: Program, values: Sequence[int], role: Literal["input", "output"]) -> Integers:
-    """Step (8): the integers of every tensor that is public, by name; raises ValueRangeError."""
-    specs = {spec.name: spec for spec in (program.inputs if role == "input" else program.outputs)}
-    return {
-        slot.name: [
-            _integer(value, specs[slot.name], program) for value in values[slot.start : slot.start + slot.count]
-        ]
-        for slot in program.slots
-        if slot.role == role and not slot.hashed
-    }
+def public_inputs(program: Program, statement: Statement) -> Integers:
+    """Step (8): the integers of every public input, by name; none where inputs are hashed or private."""
+    layout = program.layout
+    return split(layout.unpack(statement.inputs), program.inputs) if layout.visibility == "public" else {}
 
 
-def _integer(value: int, spec: TensorSpec, program: Program) -> int:
-    try:
-        integer = field.decode(value)
-    except InputError as err:
-        raise ValueRangeError(f"A value of {spec.name!r} is no circuit integer. {err.cause}") from err
-    if abs(integer) >= program.integer_limit:
-        raise ValueRangeError(
-            f"A value of {spec.name!r} is {integer}; this circuit holds integers below {program.integer_limit}.",
-            "The value wrapped around or was altered.",
-        )
-    low, high = spec.integer_range
-    if not low <= integer <= high:
-        raise ValueRangeError(f"A value of {spec.name!r} is {integer}, which is no {spec.dtype}.", "It was altered.")
-    return integer
+def outputs(program: Program, statement: Statement) -> Integers:
+    """Step (8): the integers of every output, by name."""
+    return split(statement.outputs, program.outputs)
 
 
-def subject_is_output(claimed: str, program: Program, values: Sequence[int]) -> None:
-    """Step (8): the statement's subject is the proven output."""
-    slots = [slot for slot in program.slots if slot.role == "output"]
-    words = [word for slot in slots for word in values[slot.start : slot.start + slot.count]]
-    if output_digest(words) != claimed:
+def subject_is_output(claimed: str, statement: Statement) -> None:
+    """Step (8): the subject of the in-toto statement is the proven output."""
+    if output_digest(statement.outputs) != claimed:
         raise OutputMismatchError(
             "The digest in the statement's subject is not that of the proven output.", "The subject was altered."
         )
 
 
-def input_expected(engine: Engine, program: Program, values: Sequence[int], expected: Arrays) -> None:
+def input_expected(
+    engine: Engine, circuit: Rebuilt, setup: TrustedSetup, statement: Statement, expected: Arrays
+) -> None:
     """Step (8): the proof is about these inputs: all of the circuit's, each the same when quantised.
 
-    Arrays are first brought to the model's own dtype, as they are for the model itself. Of a hashed input the
-    digest is compared.
+    Arrays are first brought to the model's own dtype, as they are for the model itself. For hashed inputs, the digests
+    are compared.
 
     Raises:
-        InputMismatchError: a name, a shape or a value differs, or an input is private and cannot be compared.
+        InputMismatchError: a name, a shape or a value differs, or the inputs are private and cannot be compared.
         DataError: an expected array holds NaN or infinities.
     """
+    program = circuit.program
     names = {spec.name for spec in program.inputs}
     if set(expected) != names:
         raise InputMismatchError(
             f"The circuit's inputs are {sorted(names)}; expected were {sorted(expected)}.", "Name every input."
         )
-    slots = {slot.name: slot for slot in program.slots if slot.role == "input"}
-    for spec in program.inputs:
-        slot = slots.get(spec.name)
-        if slot is None:
-            raise InputMismatchError(f"The input {spec.name!r} is {spec.visibility}, so it cannot be compared.")
-        integers = _quantised(expected[spec.name], spec)
-        wanted = [engine.commit(integers)] if slot.hashed else [field.encode(integer) for integer in integers]
-        if list(values[slot.start : slot.start + slot.count]) != wanted:
+    if program.layout.visibility == "private":
+        raise InputMismatchError("The inputs are private, so they cannot be compared.")
+    integers = [_quantised(expected[spec.name], spec) for spec in program.inputs]
+    for place, (spec, tensor) in enumerate(zip(program.inputs, integers, strict=True)):
+        if not _same_input(engine, circuit, setup, statement, place, tensor):
             raise InputMismatchError(
                 f"The proof is about another value of the input {spec.name!r} than the expected one.",
                 "The request was answered for somebody else's input.",
             )
+
+
+def _same_input(
+    engine: Engine, circuit: Rebuilt, setup: TrustedSetup, statement: Statement, place: int, tensor: Sequence[int]
+) -> bool:
+    program = circuit.program
+    if program.layout.visibility == "public":
+        return public_inputs(program, statement)[program.inputs[place].name] == list(tensor)
+    digest = engine.commit(circuit.folder, program, setup.path, place, tensor)
+    return program.layout.digests(statement.inputs)[place] == digest
 
 
 def _quantised(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
@@ -258,10 +276,9 @@ def _read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.frombuffer(array.tobytes(), dtype=array.dtype).reshape(array.shape)
 
 
-def context_is_proven(context: Context, program: Program, values: Sequence[int]) -> None:
-    """Step (9): the public values hold the hash of the claimed request."""
-    found = [tuple(values[slot.start : slot.start + slot.count]) for slot in program.slots if slot.role == "context"]
-    if found != [context.limbs]:
+def context_is_proven(context: Context, statement: Statement) -> None:
+    """Step (9): the statement holds the hash of the claimed request."""
+    if statement.context != context.hash:
         raise ContextMismatchError(
             "The proof was made for another request than the attestation says.",
             "The context was altered, or the proof replayed from another chain, contract or request.",

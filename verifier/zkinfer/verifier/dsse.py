@@ -1,8 +1,8 @@
-"""DSSE 1.0 envelopes: bytes, their type, and one signature over both.
+"""DSSE 1.0 envelopes: a payload, its type, and one signature over both.
 
-See https://github.com/secure-systems-lab/dsse. We write and accept one form only: canonical JSON, standard padded
-base64, exactly one signature. The specification calls `keyid` an unauthenticated hint; it is used for nothing
-here, but the verifier requires it to be the fingerprint of the signing key, so that no byte can be altered.
+See https://github.com/secure-systems-lab/dsse. Only one form is written and accepted: canonical JSON, standard padded
+base64, exactly one signature. The specification calls `keyid` an unauthenticated hint; it is not used here, but the
+verifier requires it to be the fingerprint of the signing key, so that no byte of the file can be altered.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An in-toto payload with the one signature over it. Holding one says nothing about who signed."""
+    """An in-toto payload with one signature, which is not verified."""
 
     payload: bytes
     keyid: str
@@ -51,22 +51,22 @@ class Envelope:
 
     @property
     def signed_bytes(self) -> bytes:
-        """What the signature covers."""
+        """The bytes that the signature covers."""
         return pre_authentication_encoding(PAYLOAD_TYPE, self.payload)
 
     def to_bytes(self) -> bytes:
-        """Write the envelope as canonical JSON."""
+        """Encode the envelope as canonical JSON."""
         signature = {"keyid": self.keyid, "sig": to_base64(self.signature)}
         parts = {"payload": to_base64(self.payload), "payloadType": PAYLOAD_TYPE, "signatures": (signature,)}
         return encoding.write(_Document.model_validate(parts))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` writes. Checks the form only, not the signature.
+        """Decode an envelope; checks its form, but not the signature.
 
         Raises:
             AttestationTooLargeError: more than `MAX_BYTES`.
-            MalformedAttestationError: any other byte string than the canonical one of some envelope.
+            MalformedAttestationError: not the canonical encoding of an envelope.
         """
         refuse_oversized(len(data))
         encoding.load(data, what="attestation", max_bytes=MAX_BYTES)
@@ -83,6 +83,6 @@ def refuse_oversized(size: int) -> None:
     """Raise AttestationTooLargeError above `MAX_BYTES`."""
     if size > MAX_BYTES:
         raise AttestationTooLargeError(
-            f"The attestation exceeds {MAX_BYTES:,} bytes, more than any real one.",
+            f"The attestation exceeds the limit of {MAX_BYTES:,} bytes.",
             "It was padded or damaged, or is another file.",
         )

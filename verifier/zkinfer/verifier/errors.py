@@ -1,8 +1,7 @@
-"""Why an attestation is refused: one class for each reason.
+"""Reasons to reject an attestation: one class per reason.
 
-A refusal is a verdict about the attestation. What keeps the verifier from reaching a verdict is not one: a trusted
-setup the auditor lacks (`SetupError`), an engine that crashed (`EngineError`), a missing file (`InputError`).
-Neither is ever an acceptance.
+A rejection is a verdict on the attestation. Errors that prevent a verdict are different: a missing trusted setup
+(`SetupError`), a crashed engine (`EngineError`), a missing file (`InputError`). Neither is ever an acceptance.
 """
 
 from __future__ import annotations
@@ -16,37 +15,37 @@ if TYPE_CHECKING:
 
 
 class RefusedError(ZkinferError):
-    """The attestation is refused; `step` is the step of the verification that refused it, if one was under way."""
+    """The attestation is rejected; `step` is the step of the verification that rejected it, if any."""
 
     step: Step | None = None
 
 
 class AttestationTooLargeError(RefusedError):
-    """The file exceeds the size that any attestation can have."""
+    """The file exceeds the maximum size of an attestation."""
 
 
 class MalformedAttestationError(RefusedError):
-    """The file is not an attestation in its one canonical form."""
+    """The file is not an attestation in canonical form."""
 
 
 class UnsupportedVersionError(RefusedError):
-    """The attestation was made by a version of zkinfer that this one does not know."""
+    """The attestation was made by an unknown version of zkinfer."""
 
 
 class InsecureDevSetupError(RefusedError):
-    """The proof was made under `insecure-dev`, where anybody can forge proofs, and the policy does not allow it."""
+    """The proof was made under `insecure-dev`, where anyone can forge proofs, and the policy does not allow it."""
 
 
 class UntrustedSetupError(RefusedError):
-    """The trusted setup is not one of those this verifier accepts, or not what its name says."""
+    """The trusted setup is not accepted by this verifier, or differs from the ceremony it names."""
 
 
 class UntrustedEngineError(RefusedError):
-    """The proving engine is not one of those this verifier accepts."""
+    """The proving engine is not accepted by this verifier."""
 
 
 class UnknownModelError(RefusedError):
-    """No ONNX file with the digest that the attestation names was handed to the verifier."""
+    """The verifier was not given the ONNX file whose digest the attestation names."""
 
 
 class UnusableRecipeError(RefusedError):
@@ -54,31 +53,27 @@ class UnusableRecipeError(RefusedError):
 
 
 class CircuitMismatchError(RefusedError):
-    """The circuit rebuilt from the ONNX file and the recipe is not the one that the attestation describes."""
+    """The circuit rebuilt from the ONNX file and the recipe differs from the one that the attestation describes."""
 
 
-class InstanceCountError(RefusedError):
-    """The attestation has more or fewer public values than the circuit."""
-
-
-class NonCanonicalInstanceError(RefusedError):
-    """A public value is not below the field modulus, so it is a second spelling of another value."""
+class LayoutMismatchError(RefusedError):
+    """The statement has another layout, or another number of values, than the circuit."""
 
 
 class ProofLengthError(RefusedError):
-    """The proof is longer or shorter than the proofs of this circuit."""
+    """The length of the proof differs from that of the circuit's proofs."""
 
 
 class InvalidProofError(RefusedError):
-    """The proof does not hold for these public values under the rebuilt verifying key."""
+    """The proof is invalid for these public values under the rebuilt verifying key."""
 
 
 class ValueRangeError(RefusedError):
-    """A public value exceeds what the circuit can represent."""
+    """A public value exceeds the range of the circuit."""
 
 
 class OutputMismatchError(RefusedError):
-    """The digest in the attestation's subject is not that of the proven output."""
+    """The digest in the attestation's subject differs from that of the proven output."""
 
 
 class InputMismatchError(RefusedError):
@@ -86,24 +81,24 @@ class InputMismatchError(RefusedError):
 
 
 class ContextMismatchError(RefusedError):
-    """The proof was made for another request than the attestation says."""
+    """The proof was made for another request than the attestation names."""
 
 
 class SignatureError(RefusedError):
-    """The signature is missing, malformed, or not made by the key that the attestation names."""
+    """The signature is missing, malformed, or not by the key that the attestation names."""
 
 
 class PolicyRefusedError(RefusedError):
-    """The inference is proven, but is not what the caller requires."""
+    """The inference is proven, but does not meet the caller's policy."""
 
 
 class EmptyPolicyError(PolicyRefusedError):
-    """The policy requires nothing, and nothing must not mean yes."""
+    """The policy has no requirements; an empty policy must not accept everything."""
 
 
 class KeyFileError(InputError):
-    """A key file cannot be read or written, or must not be as it is."""
+    """A key file cannot be read or written, or has unsafe permissions or an unsupported content."""
 
 
 class PolicyFileError(InputError):
-    """A policy document holds something that is no policy."""
+    """A policy document is malformed."""

@@ -1,4 +1,4 @@
-"""Keys in files: PKCS#8 PEM for signing keys, SubjectPublicKeyInfo PEM for public ones."""
+"""Key files: PKCS#8 PEM for signing keys, SubjectPublicKeyInfo PEM for public keys."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ _MAX_BYTES = 1 << 16
 def save_signing_key(
     key: SigningKey, path: Path, *, passphrase: bytes | None = None, unsafe_unencrypted: bool = False
 ) -> None:
-    """Write a new file with mode 0600, encrypted under the passphrase.
+    """Write a signing key to a new file with mode 0600, encrypted with the passphrase.
 
     Args:
         key: the key.
         path: must not exist.
-        passphrase: not empty.
-        unsafe_unencrypted: write the key in the clear; then there must be no passphrase.
+        passphrase: must not be empty.
+        unsafe_unencrypted: write the key unencrypted; excludes a passphrase.
 
     Raises:
-        KeyFileError: the file exists or cannot be written, or passphrase and `unsafe_unencrypted` do not fit.
+        KeyFileError: the file exists or cannot be written, or not exactly one of `passphrase` and
+            `unsafe_unencrypted` is given.
     """
     if bool(passphrase) == unsafe_unencrypted:
-        raise KeyFileError(
-            "A signing key is written encrypted.", "Give a passphrase, or else say unsafe_unencrypted; not both."
-        )
+        raise KeyFileError("A signing key is written encrypted.", "Give either a passphrase or unsafe_unencrypted.")
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:
         encryption = serialization.BestAvailableEncryption(passphrase)
@@ -50,8 +49,8 @@ def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningK
     """Read a signing key.
 
     Raises:
-        KeyFileError: the file is missing, readable by others, no signing key, of another kind, or the passphrase
-            is wrong, missing or too much.
+        KeyFileError: the file is missing, readable by others, not a signing key or of an unsupported kind, or the
+            passphrase is wrong, missing or superfluous.
     """
     private = _decrypt(_read(path, private=True), passphrase or None, path)
     if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
@@ -63,7 +62,7 @@ def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningK
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether a signing key needs a passphrase; raises KeyFileError as `load_signing_key` for an unusable file."""
+    """Whether a signing key is encrypted; raises KeyFileError as `load_signing_key` for an unusable file."""
     return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in _read(path, private=True)
 
 
@@ -75,12 +74,12 @@ def save_public_key(key: PublicKey, path: Path) -> None:
 
 
 def load_public_key(path: Path) -> PublicKey:
-    """Read a public key; raises KeyFileError if the file is missing or holds anything else."""
+    """Read a public key; raises KeyFileError if the file is missing or has other content."""
     pem = _read(path, private=False)
     try:
         loaded = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as err:
-        raise KeyFileError(f"{path} is not a public key in PEM.", "A signing key is another file.") from err
+        raise KeyFileError(f"{path} is not a public key in PEM.", "Give the public key, not the signing key.") from err
     try:
         return PublicKey(
             loaded.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -92,11 +91,11 @@ def load_public_key(path: Path) -> PublicKey:
 def _decrypt(pem: bytes, passphrase: bytes | None, path: Path) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(pem, passphrase)
-    except TypeError as err:  # cryptography's word for a passphrase too few or too many
+    except TypeError as err:  # cryptography raises it for a missing or superfluous passphrase
         missing = passphrase is None
         raise KeyFileError(
             f"{path} is encrypted." if missing else f"{path} is not encrypted.",
-            "Give its passphrase." if missing else "Give no passphrase.",
+            "Give its passphrase." if missing else "Omit the passphrase.",
         ) from err
     except (ValueError, UnsupportedAlgorithm) as err:
         raise KeyFileError(
@@ -112,7 +111,7 @@ def _write_new(path: Path, data: bytes, *, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError as err:
-        raise KeyFileError(f"{path} exists already.", "Keys are never overwritten; choose another name.") from err
+        raise KeyFileError(f"{path} exists already.", "Choose another name: keys are never overwritten.") from err
     except OSError as err:
         raise KeyFileError(f"{path} cannot be written: {err.strerror}.") from err
 
@@ -132,5 +131,5 @@ def _read(path: Path, *, private: bool) -> bytes:
 
 
 def _without_waiting(name: str, flags: int) -> int:
-    """Open so that a named pipe in place of a key does not stop the program."""
+    """Open without blocking, in case the path is a named pipe."""
     return os.open(name, flags | os.O_NONBLOCK)

@@ -1,7 +1,7 @@
-"""What a caller requires of a proven inference.
+"""Policies: the caller's requirements of a proven inference.
 
-A policy is asked last, when everything else holds. It raises or it returns; an empty one refuses, because nothing
-must not mean yes.
+A policy is checked last, after the proof and the signature. It returns or raises; an empty policy is an error, since it
+must not accept everything.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Policy(Protocol):
-    """A requirement."""
+    """A requirement of a proven inference."""
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:
-        """Return if the inference meets the requirement at this time; raise PolicyRefusedError if not."""
+        """Check the requirement at this time; raises PolicyRefusedError if the inference does not meet it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UnsafeAcceptDevSetup:
-    """Accept proofs under `insecure-dev`, which anybody can forge. For tests and demonstrations.
+    """Accept proofs under `insecure-dev`, which anyone can forge. For tests and demonstrations.
 
-    A permission rather than a requirement: put it beside requirements, in the policy itself or in its `AllOf`.
-    Inside an `AnyOf` it permits nothing.
+    This is a permission and not a requirement: combine it with requirements in an `AllOf`. Inside an `AnyOf` it has no
+    effect.
     """
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
-        """Refuse: alone, it requires nothing."""
+        """Raise EmptyPolicyError: the permission alone requires nothing."""
         raise _empty("UnsafeAcceptDevSetup")
 
 
 @dataclass(frozen=True, init=False, slots=True)
 class AllOf:
-    """All of these; raises EmptyPolicyError when made of nothing, or of permissions only."""
+    """All of these policies; raises EmptyPolicyError if there are none, or only permissions."""
 
     policies: tuple[Policy, ...]
 
@@ -60,14 +60,14 @@ class AllOf:
         return [policy for policy in self.policies if not isinstance(policy, UnsafeAcceptDevSetup)]
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:
-        """Ask one after the other; the first refusal stands."""
+        """Check each policy in order; raises the error of the first that is not met."""
         for policy in self._requirements:
             policy.check(inference, now)
 
 
 @dataclass(frozen=True, init=False, slots=True)
 class AnyOf:
-    """At least one of these; raises EmptyPolicyError when made of nothing."""
+    """At least one of these policies; raises EmptyPolicyError if there are none."""
 
     policies: tuple[Policy, ...]
 
@@ -77,7 +77,7 @@ class AnyOf:
             raise _empty("AnyOf")
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:
-        """Ask one after the other until one is met; the refusal lists all reasons."""
+        """Check policies in order until one is met; the error lists all reasons."""
         reasons = []
         for policy in self.policies:
             try:
@@ -92,7 +92,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class ModelIs:
-    """This circuit: the ONNX file as quantised, under its setup and engine. The strongest way to name a model."""
+    """Exactly this circuit: ONNX file, quantisation, setup and engine. The strictest requirement on the model."""
 
     model_id: str
 
@@ -107,7 +107,7 @@ class ModelIs:
 
 @dataclass(frozen=True, slots=True)
 class ModelFileIs:
-    """This ONNX file, in whatever circuit. The prover chooses the quantisation, and may choose a useless one."""
+    """This ONNX file in any circuit. The prover chooses the quantisation, and can choose a useless one."""
 
     sha256: str
 
@@ -122,7 +122,7 @@ class ModelFileIs:
 
 @dataclass(frozen=True, init=False, slots=True)
 class SignedBy:
-    """Signed by one of these keys, given as fingerprints. A key declared ephemeral never counts."""
+    """Signed by one of these keys, given by fingerprint. Ephemeral keys are never accepted."""
 
     fingerprints: frozenset[str]
 
@@ -134,16 +134,16 @@ class SignedBy:
             _require(_SHA256, fingerprint, "key fingerprint")
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
-        """Compare the fingerprint of the key whose signature was checked."""
+        """Compare the fingerprint of the key whose signature was verified."""
         if inference.ephemeral:
-            raise PolicyRefusedError("The attestation was signed with an ephemeral key, which names nobody.")
+            raise PolicyRefusedError("The attestation was signed with an ephemeral key, which identifies no signer.")
         if inference.signer not in self.fingerprints:
-            raise PolicyRefusedError(f"The signer is {inference.signer}, whom the policy does not name.")
+            raise PolicyRefusedError(f"The signer {inference.signer} is not listed in the policy.")
 
 
 @dataclass(frozen=True, slots=True)
 class NotOlderThan:
-    """Signed at most this long ago. The time is the signer's word: worth something beside `SignedBy` only."""
+    """Signed at most this long ago. The signer states the time, so combine it with `SignedBy`."""
 
     age: timedelta
 
@@ -152,7 +152,7 @@ class NotOlderThan:
             raise InputError("The age of NotOlderThan must be positive.")
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:
-        """Compare with the clock; a date more than `CLOCK_SKEW` ahead is refused too."""
+        """Compare with the clock; a date more than `CLOCK_SKEW` in the future is rejected too."""
         if inference.created_at > now + CLOCK_SKEW:
             raise PolicyRefusedError(
                 f"The attestation is dated {inference.created_at.isoformat()}, in the future.", "Check both clocks."
@@ -163,18 +163,18 @@ class NotOlderThan:
 
 @dataclass(frozen=True, slots=True)
 class NotExpired:
-    """The request's own expiry has not passed; a request without one does not expire."""
+    """The request has not expired; a request without an expiry never does."""
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:
-        """Compare with the clock, in seconds; the last second still counts."""
+        """Compare with the clock in whole seconds; the second of the expiry is still valid."""
         expiry = inference.context.expiry
         if expiry and int(now.timestamp()) > expiry:
-            raise PolicyRefusedError("The request expired before now.", "Ask for a new proof.")
+            raise PolicyRefusedError("The request has expired.", "Request a new proof.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextIs:
-    """Made for this request: those of the fields that are given must be equal. Raises EmptyPolicyError for none."""
+    """Made for this request: the given fields must be equal. Raises EmptyPolicyError if none is given."""
 
     chain_id: int | None = None
     consumer: str | None = None
@@ -203,7 +203,7 @@ class ContextIs:
 
 @dataclass(frozen=True, slots=True)
 class SetupIs:
-    """Proven under this ceremony."""
+    """Proven under the trusted setup of this ceremony."""
 
     ceremony: str
 
@@ -215,17 +215,17 @@ class SetupIs:
 
 
 def accepts_dev_setup(policy: Policy) -> bool:
-    """Whether a policy says `UnsafeAcceptDevSetup`, itself or in an `AllOf` that always applies."""
+    """Whether a policy is `UnsafeAcceptDevSetup`, or has it in an `AllOf` that always applies."""
     if isinstance(policy, AllOf):
         return any(accepts_dev_setup(part) for part in policy.policies)
     return isinstance(policy, UnsafeAcceptDevSetup)
 
 
 def _empty(name: str) -> EmptyPolicyError:
-    return EmptyPolicyError(f"This {name} requires nothing.", "A policy must name a model, a signer or a request.")
+    return EmptyPolicyError(f"This {name} requires nothing.", "A policy must require a model, a signer or a request.")
 
 
 def _require(pattern: re.Pattern[str], text: str | None, what: str) -> None:
-    """A misspelt value would only ever refuse; better to say so at once."""
+    """Reject malformed values early: they would never match."""
     if text is not None and pattern.fullmatch(text) is None:
         raise InputError(f"{text[:80]!r} is not a {what}.", "Write it in lower-case hex, in full.")

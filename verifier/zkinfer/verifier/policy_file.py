@@ -2,8 +2,7 @@
 
     {"version": 1, "allOf": [{"modelIs": "0x.."}, {"signedBy": ["sha256:.."]}, {"anyOf": [..]}]}
 
-A rule is an object with one key. A rule without an argument takes `true`, and `false` is refused rather than
-guessed at.
+A rule is an object with one key. A rule without an argument has the value `true`; `false` is rejected as ambiguous.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ _CONTEXT_FIELDS = {"chainId": "chain_id", "consumer": "consumer", "requestId": "
 
 
 def load_policy(data: bytes) -> Policy:
-    """Read a policy document.
+    """Parse a policy document.
 
     Raises:
         JsonError: not strict JSON.
-        PolicyFileError: another version, an unknown rule, or an argument of the wrong kind.
-        InputError: an argument is misspelt.
-        EmptyPolicyError: it requires nothing.
+        PolicyFileError: another version, an unknown rule, or an argument of the wrong type.
+        InputError: an argument is malformed.
+        EmptyPolicyError: the policy requires nothing.
     """
     document = canonical.load(data, max_bytes=MAX_BYTES, what="policy")
     if not isinstance(document, dict) or set(document) != {"version", "allOf"}:
-        raise PolicyFileError("A policy is an object with the keys version and allOf, and no others.")
+        raise PolicyFileError("A policy is an object with exactly the keys version and allOf.")
     version = document["version"]
     if type(version) is not int or version != 1:
-        raise PolicyFileError(f"This is no policy of version 1: its version is {version!r:.40}.")
+        raise PolicyFileError(f"The policy version {version!r:.40} is not supported.", "Use version 1.")
     return AllOf(*_rules(document["allOf"]))
 
 
@@ -64,7 +63,7 @@ def _rule(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
     [(name, argument)] = value.items()
     reader = _READERS.get(name)
     if reader is None:
-        raise PolicyFileError(f"{name[:80]!r} is no rule.", f"Known ones are {', '.join(sorted(_READERS))}.")
+        raise PolicyFileError(f"The rule {name[:80]!r} is unknown.", f"Use one of {', '.join(sorted(_READERS))}.")
     return reader(argument)
 
 
@@ -85,14 +84,14 @@ def _signed_by(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
 
 def _age(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
     if not 0 < _typed(value, int, "a whole number of seconds") <= _MAX_SECONDS:
-        raise PolicyFileError("The age in notOlderThanSeconds is no age.")
+        raise PolicyFileError("notOlderThanSeconds is out of range.", f"Give whole seconds from 1 to {_MAX_SECONDS:,}.")
     return NotOlderThan(timedelta(seconds=value))
 
 
 def _context(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
     fields = _typed(value, dict, "an object of context fields")
     if not set(fields) <= set(_CONTEXT_FIELDS):
-        raise PolicyFileError(f"A contextIs has the keys {', '.join(_CONTEXT_FIELDS)}, and no others.")
+        raise PolicyFileError(f"A contextIs has only the keys {', '.join(_CONTEXT_FIELDS)}.")
     kinds = {name: int if name == "chainId" else str for name in fields}
     return ContextIs(**{_CONTEXT_FIELDS[name]: _typed(item, kinds[name], f"a {name}") for name, item in fields.items()})
 
@@ -100,7 +99,7 @@ def _context(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
 def _flag(policy: Policy) -> Callable[[Any], Policy]:
     def read(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
         if value is not True:
-            raise PolicyFileError("A rule without an argument is written with true.", "To drop it, remove the rule.")
+            raise PolicyFileError("A rule without an argument has the value true.", "Remove the rule to disable it.")
         return policy
 
     return read

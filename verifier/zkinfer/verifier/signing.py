@@ -1,7 +1,7 @@
 """Signing keys and public keys: Ed25519, and ECDSA on P-256.
 
-A signature has one form. Ed25519's is unique as it stands; of the two ECDSA signatures (r, s) and (r, -s) only the
-one with the smaller s counts, written as 64 bytes r || s rather than DER.
+Signatures are not malleable. Those of Ed25519 are unique; of the two ECDSA signatures (r, s) and (r, -s) only the one
+with the smaller s is valid, encoded as 64 bytes r || s instead of DER.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 SIGNATURE_BYTES = 64
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_ECDSA = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: no nonce to get wrong
+_ECDSA = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: independent of random nonces
 
 
 class PublicKey:
-    """A public key that signatures can be checked with. Two are equal if their encodings are.
+    """A public key that verifies signatures. Keys are equal if their encodings are.
 
     Args:
         der: a SubjectPublicKeyInfo in DER.
@@ -49,7 +49,7 @@ class PublicKey:
         return str(sha256(self.der))
 
     def verify(self, data: bytes, signature: bytes) -> None:
-        """Return if the signature over `data` is by this key; raise SignatureError if not."""
+        """Verify a signature over `data`; raises SignatureError if it is invalid."""
         if len(signature) != SIGNATURE_BYTES:
             raise SignatureError(f"The signature has {len(signature)} bytes, not {SIGNATURE_BYTES}.")
         try:
@@ -59,8 +59,8 @@ class PublicKey:
                 self._key.verify(_der_signature(signature), data, _ECDSA)
         except InvalidSignature as err:
             raise SignatureError(
-                "The signature does not fit the key and the content.",
-                "The attestation was altered after it was signed, or signed by somebody else.",
+                "The signature does not match the key and the content.",
+                "The attestation was altered after it was signed, or signed with another key.",
             ) from err
 
     def __eq__(self, other: object) -> bool:
@@ -74,20 +74,20 @@ class PublicKey:
 
 
 class Signer(Protocol):
-    """Whatever can sign attestations: a `SigningKey`, or a key that never leaves its hardware."""
+    """Signs attestations: a `SigningKey`, or a key in a hardware module."""
 
     @property
     def public(self) -> PublicKey:
-        """The key that signatures are checked with."""
+        """The key that verifies the signatures."""
         ...
 
     def sign(self, data: bytes) -> bytes:
-        """Sign bytes, in the form that `PublicKey.verify` takes."""
+        """Sign bytes, in the format of `PublicKey.verify`."""
         ...
 
 
 class SigningKey:
-    """A private key held in memory. Nothing prints it.
+    """A private key in memory, which is never printed.
 
     Args:
         private: an Ed25519 key, or an elliptic-curve key on P-256; InputError for any other.
@@ -103,36 +103,36 @@ class SigningKey:
 
     @classmethod
     def generate(cls, algorithm: Algorithm = "ed25519") -> Self:
-        """Make a new key."""
+        """Generate a new key."""
         if algorithm == "ed25519":
             return cls(ed25519.Ed25519PrivateKey.generate())
         return cls(ec.generate_private_key(ec.SECP256R1()))
 
     @classmethod
     def ephemeral(cls) -> Self:
-        """Make a key to be used once: it keeps the file whole and names nobody."""
+        """Generate a key for a single attestation: it protects the integrity of the file and identifies no signer."""
         return cls.generate()
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
-        """Read what `to_pem` wrote without encryption, for a process of one's own; raises InputError."""
+        """Parse unencrypted output of `to_pem`, passed between own processes; raises InputError."""
         try:
             private = serialization.load_pem_private_key(pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as err:
-            raise InputError("This is no unencrypted signing key in PEM.") from err
+            raise InputError("The text is not an unencrypted signing key in PEM.") from err
         if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
-            raise InputError("This is another kind of key.", "Use Ed25519 or P-256.")
+            raise InputError("The key is of an unsupported kind.", "Use Ed25519 or P-256.")
         return cls(private)
 
     def sign(self, data: bytes) -> bytes:
-        """Sign bytes: 64 bytes for both algorithms."""
+        """Sign bytes; the signature has 64 bytes for both algorithms."""
         if isinstance(self._private, ed25519.Ed25519PrivateKey):
             return self._private.sign(data)
         r, s = decode_dss_signature(self._private.sign(data, _ECDSA))
         return r.to_bytes(32, "big") + min(s, _ORDER - s).to_bytes(32, "big")
 
     def to_pem(self, encryption: serialization.KeySerializationEncryption) -> bytes:
-        """Write the private key as PKCS#8; for `keyfiles`, which decides about the encryption."""
+        """Encode the private key as PKCS#8; `key_files` decides about the encryption."""
         return self._private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ def _load(der: bytes) -> ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey:
     try:
         key = serialization.load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as err:
-        raise SignatureError("The signer's public key is not one.", "It was altered or damaged.") from err
+        raise SignatureError("The signer's public key is malformed.", "It was altered or damaged.") from err
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         known: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey = key
     elif isinstance(key, ed25519.Ed25519PublicKey):
@@ -165,7 +165,7 @@ def _der_signature(signature: bytes) -> bytes:
         raise SignatureError("The signature holds a number outside the group of P-256.")
     if s > _ORDER // 2:
         raise SignatureError(
-            "The signature is the other one of two equivalent forms (its s is high).",
+            "The signature is not in its normal form: its s is high.",
             "It was altered, or made by software that does not normalise ECDSA.",
         )
     return encode_dss_signature(r, s)

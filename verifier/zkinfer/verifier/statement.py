@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from zkinfer.circuits import statement as proofs
 from zkinfer.circuits.context import Context, Word
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe
+from zkinfer.circuits.statement import MAX_VALUES, Layout
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.verifier import encoding
 from zkinfer.verifier.dsse import MAX_BYTES
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PREDICATE_TYPE: Final = "urn:zkinfer:predicate:inference:v1"
-MAX_INSTANCES = 1 << 17
+MAX_INPUTS_BASE64 = 1 << 21
 MAX_PROOF_BASE64 = 1 << 22
 MAX_TENSORS = 64
 _FAMILY = "urn:zkinfer:predicate:inference:"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 Algorithm = Literal["ed25519", "ecdsa-p256"]
+Integer = Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,18})$")]
 Tensors = Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=MAX_TENSORS)]
 
 
@@ -61,20 +64,32 @@ class Signer(_Claim):
 class Predicate(_Claim):
     """One inference: which circuit, which public values, which proof, for which request, signed by whom and when.
 
-    `log_rows` is the power of two of the circuit's rows, from which an auditor knows how large a trusted setup the
-    rebuild needs. `instances` are the public values in transcript order, each as an EVM word.
+    `inputs` and `outputs` describe the tensors; `layout` says how the statement of the proof is
+    written: `public_context` as a word, `public_inputs` as base64 of packed integers or digests, `public_outputs` as
+    decimal integers. `setup_size` is the power of two of the trusted setup that a rebuild needs.
     """
 
     circuit: CircuitClaim
     recipe: Recipe
-    log_rows: Annotated[int, Field(ge=0, le=28)]
+    setup_size: Annotated[int, Field(ge=0, le=28)]
     inputs: Tensors
     outputs: Tensors
-    instances: Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_INSTANCES, fail_fast=True)]
+    layout: Layout
+    public_context: Word
+    public_inputs: Annotated[str, Field(max_length=MAX_INPUTS_BASE64)]
+    public_outputs: Annotated[tuple[Integer, ...], Field(min_length=1, max_length=MAX_VALUES, fail_fast=True)]
     proof: Annotated[str, Field(max_length=MAX_PROOF_BASE64)]
     context: Context
     created_at: str
     signer: Signer
+
+    @property
+    def statement(self) -> proofs.Statement:
+        """What the proof is claimed to be about; raises MalformedAttestationError where the base64 is not canonical."""
+        inputs = encoding.from_base64(self.public_inputs, "public inputs")
+        return proofs.Statement(
+            bytes.fromhex(self.public_context[2:]), inputs, tuple(int(value) for value in self.public_outputs)
+        )
 
     @field_validator("created_at")
     @classmethod
@@ -85,7 +100,7 @@ class Predicate(_Claim):
 
 
 class OutputDigest(_Claim):
-    """SHA-256 of the output's words, without a prefix, as in-toto writes digests."""
+    """SHA-256 of the outputs as contracts see them, without a prefix, as in-toto writes digests."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -128,9 +143,9 @@ class Statement(_Claim):
         return self.subject[0].digest.sha256
 
 
-def output_digest(words: Iterable[int]) -> str:
-    """SHA-256 over the output's public values, each as 32 bytes big-endian, as hex."""
-    return hashlib.sha256(b"".join(word.to_bytes(32, "big") for word in words)).hexdigest()
+def output_digest(outputs: Iterable[int]) -> str:
+    """SHA-256 over the output integers, each as 32 bytes of two's complement, big-endian, as hex."""
+    return hashlib.sha256(proofs.output_words(outputs)).hexdigest()
 
 
 def write_time(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""How a caller follows a verification, step by step."""
+"""Reports the steps of a verification to its caller."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from zkinfer.verifier.steps import Status
 
 
-class Checklist:
-    """Tells an observer about every step exactly once and in order, however the verification ends."""
+class StepReporter:
+    """Reports every step to an observer exactly once and in order, also if the verification fails."""
 
     def __init__(self, observer: Callable[[Step], None] | None) -> None:
         self._observer = observer
 
     @contextmanager
     def step(self, number: int) -> Iterator[list[str]]:
-        """Run one step; the block may append details to the list it is given.
+        """Run one step; the block may append details to the yielded list.
 
-        A refusal from the block leaves with its `step` set; other errors of zkinfer fail the step as well.
+        A RefusedError raised in the block gets its `step` set; other errors of zkinfer fail the step as well.
         """
         details: list[str] = []
         try:
@@ -40,7 +40,7 @@ class Checklist:
         self._report(number, "passed", "; ".join(details))
 
     def skip(self, number: int, why: str) -> None:
-        """Report a step that this verification does not do."""
+        """Report a step that this verification does not perform."""
         self._report(number, "skipped", why)
 
     def _report(self, number: int, status: Status, detail: str = "") -> Step:

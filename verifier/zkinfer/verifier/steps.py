@@ -12,7 +12,7 @@ TITLES = (
     "engine and trusted setup are accepted",
     "the ONNX file is the one named",
     "the circuit rebuilt from it is the one described",
-    "the public values are canonical, and as many as the circuit has",
+    "the statement has the layout and the ranges of the circuit",
     "the proof has the length of this circuit's proofs",
     "the proof holds",
     "inputs and outputs are what the proof is about",

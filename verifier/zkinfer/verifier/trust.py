@@ -1,4 +1,4 @@
-"""What an auditor trusts: their own copies of models and trusted setups, and the engines they run."""
+"""The auditor's trusted inputs: own copies of models and trusted setups, and installed engines."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from zkinfer.circuits.srs import SetupStore, TrustedSetup
 
 REAL_CEREMONIES = frozenset(ceremony.name for ceremony in CEREMONIES) - {INSECURE_DEV}
-"""What is accepted unless the auditor says otherwise."""
+"""The ceremonies that are accepted by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trusted:
-    """The root of a verification. Everything else comes from the attestation and is a claim.
+    """The trust root of a verification. Everything else comes from the attestation and is only a claim.
 
     Args:
         models: the auditor's own ONNX files, by digest.
         setups: the auditor's own trusted setups.
-        cache: where rebuilt circuits are kept; nobody else may write there.
-        engines: by id. One that proves nothing is refused even if it is named here.
-        ceremonies: names of the accepted ceremonies. `insecure-dev` is accepted by a policy, never here.
-        unsafe_accept_fake_engine: accept engines that prove nothing, for tests.
+        cache: folder of rebuilt circuits; must not be writable by others.
+        engines: by id. Engines without sound proofs are rejected even if listed.
+        ceremonies: names of the accepted ceremonies. `insecure-dev` is accepted by a policy only, never here.
+        unsafe_accept_fake_engine: accept engines without sound proofs, for tests.
     """
 
     models: Mapping[Digest, Path]
@@ -57,7 +57,7 @@ class Trusted:
         *,
         unsafe_accept_fake_engine: bool = False,
     ) -> Self:
-        """Trust these files, and unless told otherwise all production engines and all real ceremonies.
+        """Trust these files; by default with all production engines and all real ceremonies.
 
         Raises:
             InputError: a model cannot be read, or others can write to the cache.
@@ -73,7 +73,7 @@ class Trusted:
         )
 
     def engine(self, name: str) -> Engine:
-        """The engine of that id; raises UntrustedEngineError if it is not accepted."""
+        """The engine with this id; raises UntrustedEngineError if it is not accepted."""
         engine = self.engines.get(name)
         if engine is None:
             known = ", ".join(sorted(self.engines)) or "none"
@@ -82,43 +82,43 @@ class Trusted:
                 "Verify with the version of zkinfer that made it.",
             )
         if not engine.production and not self.unsafe_accept_fake_engine:
-            raise UntrustedEngineError(f"The engine {name} proves nothing: anybody can make its proofs.")
+            raise UntrustedEngineError(f"The engine {name} is not sound: anyone can forge its proofs.")
         return engine
 
-    def setup(self, claimed: SetupIdentity, log_rows: int) -> TrustedSetup:
+    def setup(self, claimed: SetupIdentity, setup_size: int) -> TrustedSetup:
         """The auditor's own file of the claimed setup.
 
-        The caller has made sure that `insecure-dev` is allowed where it is claimed.
+        The caller must check that the policy allows `insecure-dev` if that is claimed.
 
         Raises:
-            UntrustedSetupError: another ceremony than the accepted ones, or another tau than that ceremony's.
+            UntrustedSetupError: the ceremony is not accepted, or its tau differs.
             SetupError: the auditor lacks the file.
         """
         if not claimed.is_insecure_dev and claimed.ceremony not in self.ceremonies:
             accepted = ", ".join(sorted(self.ceremonies)) or "none"
             raise UntrustedSetupError(
                 f"The trusted setup {claimed.ceremony} is not accepted; accepted are {accepted}.",
-                "Whoever ran an unknown ceremony may be able to forge proofs.",
+                "The organiser of an unknown ceremony may be able to forge proofs.",
             )
         _refuse_other_tau(claimed)
-        if claimed.is_insecure_dev and log_rows > MAX_DEV_LOG_ROWS:
-            raise SetupError(f"An insecure-dev setup of 2^{log_rows} powers would take too long to make.")
-        return self.setups.serving(max(1, log_rows), claimed.ceremony)
+        if claimed.is_insecure_dev and setup_size > MAX_DEV_LOG_ROWS:
+            raise SetupError(f"An insecure-dev setup of 2^{setup_size} powers would take too long to make.")
+        return self.setups.serving(max(1, setup_size), claimed.ceremony)
 
     def model(self, digest: str) -> Path:
-        """The ONNX file of that digest; raises UnknownModelError if the auditor gave none."""
+        """The ONNX file with this digest; raises UnknownModelError if the auditor did not supply it."""
         path = self.models.get(Digest.parse(digest))
         if path is None:
             given = ", ".join(sorted(str(known) for known in self.models)) or "none"
             raise UnknownModelError(
                 f"The attestation is about the ONNX file {digest}; given: {given}.",
-                "Give the file itself; one byte of difference makes another model.",
+                "Give exactly that file: a single different byte makes another model.",
             )
         return path
 
 
 def _production_engines() -> Mapping[str, Engine]:
-    from zkinfer.circuits.engines import production_engines  # noqa: PLC0415 - an auditor may hand over their own
+    from zkinfer.circuits.engines import production_engines  # noqa: PLC0415 - not needed if the auditor passes engines
 
     return production_engines(Limits.for_verifying())
 
@@ -127,6 +127,6 @@ def _refuse_other_tau(claimed: SetupIdentity) -> None:
     pinned = [str(sha256(ceremony.tau_g2)) for ceremony in CEREMONIES if ceremony.name == claimed.ceremony]
     if pinned != [claimed.tau_g2]:
         raise UntrustedSetupError(
-            f"The attestation names the trusted setup {claimed.ceremony}, but another tau*G2 than that ceremony's.",
-            "It was altered, or the setup was made by somebody else.",
+            f"The attestation names the trusted setup {claimed.ceremony}, but its tau*G2 differs from that ceremony's.",
+            "It was altered, or the setup is from another source.",
         )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from zkinfer.circuits import field
-from zkinfer.circuits.engines.base import slots_in_order
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.statement import split
 from zkinfer.circuits.tensors import dequantise
 from zkinfer.verifier.errors import MalformedAttestationError
 
@@ -23,23 +22,15 @@ def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> d
     Nothing here is verified: use `Verifier.verify` to rely on a value.
 
     Raises:
-        MalformedAttestationError: the public values do not fit the tensors that are claimed.
+        MalformedAttestationError: the statement does not fit the tensors that are claimed.
     """
-    specs = {spec.name: spec for spec in (predicate.inputs if role == "input" else predicate.outputs)}
-    slots = slots_in_order(predicate.inputs, predicate.outputs)
-    if len(predicate.instances) != sum(slot.count for slot in slots):
-        raise MalformedAttestationError("The attestation's public values do not fit the tensors that it names.")
+    statement, layout = predicate.statement, predicate.layout
+    if role == "input" and layout.visibility != "public":
+        return {}
+    specs = predicate.inputs if role == "input" else predicate.outputs
     try:
-        return {
-            slot.name: dequantise(
-                [
-                    field.decode(field.from_word(word))
-                    for word in predicate.instances[slot.start : slot.start + slot.count]
-                ],
-                specs[slot.name],
-            )
-            for slot in slots
-            if slot.role == role and not slot.hashed
-        }
+        integers = layout.unpack(statement.inputs) if role == "input" else statement.outputs
+        tensors = split(integers, specs)
+        return {spec.name: dequantise(tensors[spec.name], spec) for spec in specs}
     except InputError as err:
-        raise MalformedAttestationError(f"A public value is no circuit integer. {err.cause}") from err
+        raise MalformedAttestationError(f"The statement does not fit the tensors. {err.cause}") from err

@@ -6,11 +6,11 @@ The steps, in an order where each may rely on those before it, and nothing costl
  2. engine, normaliser and trusted setup accepted; `insecure-dev` only where the policy says so
  3. the ONNX file of the claimed digest is one of our own
  4. rebuild the verifying key from that file and the published recipe; compare digests and tensors
- 5. as many public values as the circuit has, each canonical
+ 5. the statement has the circuit's layout, and its integers are in range
  6. exact proof length
  7. the proof itself
- 8. decode the values ourselves; the subject is the output; optionally, the inputs are the expected ones
- 9. the context is the one in the public values
+ 8. the subject is the proven output; optionally, the inputs are the expected ones
+ 9. the context is the hash of the claimed request
 10. the signature is by the key that the statement names
 11. the caller's policy
 12. the chain's record, if the caller brings one to ask: this verifier itself is offline
@@ -27,7 +27,7 @@ from zkinfer.verifier.attestation import Attestation
 from zkinfer.verifier.chain_record import ProvenAnswer
 from zkinfer.verifier.inference import SEAL, VerifiedInference
 from zkinfer.verifier.statement import read_time
-from zkinfer.verifier.step_reporter import Checklist
+from zkinfer.verifier.step_reporter import StepReporter
 from zkinfer.verifier.steps import CHAIN_RECORD
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.build import Rebuilt
-    from zkinfer.circuits.engines.base import Program
+    from zkinfer.circuits.statement import Statement
     from zkinfer.verifier.chain_record import ChainRecord
-    from zkinfer.verifier.checks import Integers
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.signing import PublicKey
     from zkinfer.verifier.steps import Step
@@ -82,7 +81,7 @@ class Verifier:
             EngineError, CircuitError: the engine or the cache failed, so that there is no verdict.
             DataError: the expected inputs hold NaN or infinities.
         """
-        steps = Checklist(observer)
+        steps = StepReporter(observer)
         trusted = self._trusted
         with steps.step(1) as details:
             data = attestation if isinstance(attestation, bytes) else attestation.to_bytes()
@@ -93,7 +92,7 @@ class Verifier:
             checks.dev_setup_allowed(recipe, policy)
             engine = trusted.engine(recipe.engine)
             checks.normaliser_known(recipe)
-            setup = trusted.setup(recipe.setup, predicate.log_rows)
+            setup = trusted.setup(recipe.setup, predicate.setup_size)
             details += [recipe.engine, recipe.setup.ceremony]
         with steps.step(3) as details:
             model = trusted.model(predicate.circuit.model)
@@ -103,66 +102,50 @@ class Verifier:
             program = circuit.program
             details.append(f"model id {circuit.identity.model_id}")
         with steps.step(5) as details:
-            values = checks.instances(predicate, program)
-            details.append(str(len(values)))
+            statement = checks.stated(predicate, program)
+            details.append(f"{len(statement.inputs)} bytes of inputs, {len(statement.outputs)} outputs")
         with steps.step(6) as details:
-            proof = Proof(checks.proof_of_length(claim.proof, circuit.proof_bytes), values)
+            proof = Proof(checks.proof_of_length(claim.proof, circuit.proof_bytes), statement)
             details.append(f"{len(proof.data)} bytes")
         with steps.step(7):
             checks.proof_holds(engine, circuit, setup, proof)
         with steps.step(8) as details:
-            inputs = checks.public_integers(program, values, "input")
-            outputs = checks.public_integers(program, values, "output")
-            checks.subject_is_output(claim.statement.output_digest, program, values)
+            checks.subject_is_output(claim.statement.output_digest, statement)
             if expected_inputs is not None:
-                checks.input_expected(engine, program, values, expected_inputs)
+                checks.input_expected(engine, circuit, setup, statement, expected_inputs)
             details.append("input not compared" if expected_inputs is None else "on the expected input")
         with steps.step(9):
-            checks.context_is_proven(predicate.context, program, values)
+            checks.context_is_proven(predicate.context, statement)
         with steps.step(10) as details:
             key = checks.signer(claim)
             details.append(key.fingerprint)
         with steps.step(11):
-            inference = _inference(claim, circuit, inputs, outputs, key, expected_inputs is not None)
+            inference = _inference(claim, circuit, statement, key, on_expected_input=expected_inputs is not None)
             policy.check(inference, self._clock())
         if record is None:
             steps.skip(CHAIN_RECORD, "offline")
         else:
             with steps.step(CHAIN_RECORD) as details:
-                details.append(record.agree(_answer(inference, program, values)))
+                details.append(record.agree(ProvenAnswer(inference.context, inference.model_id, statement)))
         return inference
 
 
-def _answer(inference: VerifiedInference, program: Program, values: tuple[int, ...]) -> ProvenAnswer:
-    """What step (12) asks about: the field elements of inputs and outputs, as they were proven."""
-    of_role = {
-        role: tuple(
-            value
-            for slot in program.slots
-            if slot.role == role
-            for value in values[slot.start : slot.start + slot.count]
-        )
-        for role in ("input", "output")
-    }
-    return ProvenAnswer(inference.context, inference.model_id, of_role["input"], of_role["output"])
-
-
 def _inference(
-    claim: Attestation, circuit: Rebuilt, inputs: Integers, outputs: Integers, key: PublicKey, expected: bool
+    claim: Attestation, circuit: Rebuilt, statement: Statement, key: PublicKey, *, on_expected_input: bool
 ) -> VerifiedInference:
     """What steps (1) to (10) established."""
-    predicate = claim.predicate
+    predicate, program = claim.predicate, circuit.program
     return VerifiedInference(
         model_id=circuit.identity.model_id,
         identity=circuit.identity,
         recipe=predicate.recipe,
-        inputs=checks.tensors(circuit.program.inputs, inputs),
-        outputs=checks.tensors(circuit.program.outputs, outputs),
+        inputs=checks.tensors(program.inputs, checks.public_inputs(program, statement)),
+        outputs=checks.tensors(program.outputs, checks.outputs(program, statement)),
         context=predicate.context,
         signer=key.fingerprint,
         ephemeral=predicate.signer.ephemeral,
         created_at=read_time(predicate.created_at),
         attestation_digest=claim.digest,
-        on_expected_input=expected,
+        on_expected_input=on_expected_input,
         seal=SEAL,
     )

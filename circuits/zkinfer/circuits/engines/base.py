@@ -1,8 +1,8 @@
 """The seam between zkinfer and a proving system.
 
-Nothing outside `zkinfer.circuits.engines` knows how a proof is made: not the files of an engine, not its keys, not
-its settings. An engine takes a network (a normalised ONNX file whose first input is the context) and integers, and
-gives integers and proof bytes. What it says is checked by its callers wherever that is possible.
+Nothing outside an engine's own folder knows how it proves: not its files, its keys, its settings, or how it spreads a
+statement over field elements. An engine lowers an ONNX model to its own normal form, builds a program from that, and
+proves statements about it. Callers check an engine's answers wherever they can.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zkinfer.circuits.context import LIMBS
 from zkinfer.circuits.cost import REFERENCE_SPEED, Cost
 from zkinfer.circuits.fidelity import Fidelity  # noqa: TC001 - pydantic reads `Option`
+from zkinfer.circuits.statement import Layout, Statement
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from zkinfer.circuits.cost import Objective, Speed, Work
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.fidelity import Budget
-    from zkinfer.circuits.frontend import Workload
+    from zkinfer.circuits.frontend import Finding, NormalisedModel, Workload
     from zkinfer.circuits.labels import Labels
+    from zkinfer.circuits.sandbox.child import Limits
+    from zkinfer.circuits.tensors import Visibility
 
     Progress = Callable[[float], None]
     Tensors = Mapping[str, NDArray[np.generic]]
@@ -40,72 +42,34 @@ RunArguments = dict[str, Any]
 """An engine's own choices for one network, as JSON. Published, so that anyone can rebuild the verifying key."""
 
 
-class Slot(BaseModel):
-    """A run of consecutive instances of a proof that belong together.
-
-    `role` says what they are; `name` is the tensor's, or `ctx`. A hashed tensor has one instance: its digest. A
-    `context-digest` is the digest of the context, which an engine that hashes all inputs publishes besides.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    role: Literal["context", "context-digest", "input", "output"]
-    name: str
-    start: Annotated[int, Field(ge=0)]
-    count: Annotated[int, Field(ge=1)]
-    hashed: bool = False
-
-
 class Program(BaseModel):
     """What an engine made of a network; a function of the network and the run arguments alone.
 
-    `rows` is the number of rows the computation takes and `log_rows` the power of two that holds it;
-    `integer_limit` is the magnitude that every value must stay below; no tensor holds wider integers than 64 bits.
+    `layout` says how its statements are written. `setup_size` is the power of two of the trusted setup that it needs.
+    Every integer of a tensor is smaller than `integer_limit` in magnitude. `figures` are the engine's own numbers, for
+    people: no caller computes with them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    slots: tuple[Slot, ...]
-    rows: Annotated[int, Field(ge=0)]
-    log_rows: Annotated[int, Field(ge=0, le=28)]
+    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    layout: Layout
+    setup_size: Annotated[int, Field(ge=0, le=28)]
     integer_limit: Annotated[int, Field(ge=1, le=1 << 63)]
+    figures: Annotated[dict[str, int], Field(max_length=16)]
 
-    @property
-    def instance_count(self) -> int:
-        """Number of public values of a proof."""
-        return sum(slot.count for slot in self.slots)
-
-
-def slots_in_order(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> tuple[Slot, ...]:
-    """The layout of the public values; all inputs have one visibility.
-
-    Public inputs: context, inputs, outputs. Hashed: digests of the context and of each input, outputs, context.
-    Private: outputs, context.
-    """
-    context, answers = ("context", "ctx", LIMBS), [("output", spec.name, spec.size) for spec in outputs]
-    given = {
-        "public": [context, *(("input", spec.name, spec.size) for spec in inputs), *answers],
-        "hashed": [("context-digest", "ctx", 1), *(("input", spec.name, 1) for spec in inputs), *answers, context],
-        "private": [*answers, context],
-    }
-    visibility = inputs[0].visibility
-    slots, start = [], 0
-    for role, name, count in given[visibility]:
-        hashed = visibility == "hashed" and role in ("context-digest", "input")
-        slots.append(
-            Slot.model_validate({"role": role, "name": name, "start": start, "count": count, "hashed": hashed})
-        )
-        start += count
-    return tuple(slots)
+    def describe_figures(self) -> str:
+        """The engine's own numbers in one line: `rows 3,371, log2(rows) 11`."""
+        return ", ".join(f"{name} {value:,}" for name, value in self.figures.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What key generation yields: the digest that names the circuit, and sizes in bytes.
 
-    `proof_bytes` is the exact length of every proof under these keys; `proving_key` is None where none was kept.
+    `proof_bytes` is the exact length of every proof under these keys; `proving_key` is None where the engine needs no
+    proving material, or none was asked for.
     """
 
     verifying_key_digest: Digest
@@ -117,10 +81,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Proof bytes and the instances (field elements, in transcript order) that they speak about."""
+    """Proof bytes, and the statement that they prove."""
 
     data: bytes
-    instances: tuple[int, ...]
+    statement: Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +92,7 @@ class TuneRequest:
     """What an engine needs to choose run arguments.
 
     `samples` holds calibration inputs by name, [N, *shape]; `reference` the float model's outputs for them.
-    `labels` are their true classes, if known. `budget` is what may be lost; `max_log_rows` is the largest trusted
+    `labels` are their true classes, if known. `budget` is what may be lost; `max_setup_size` is the largest trusted
     setup at hand. `max_memory` is the bytes that its owner wants proving to take at most, and steers the choice; None
     leaves it to the other figures. `speed` turns work into seconds, for people only.
     """
@@ -139,7 +103,7 @@ class TuneRequest:
     samples: Tensors
     reference: Tensors
     budget: Budget
-    max_log_rows: int
+    max_setup_size: int
     max_memory: int | None
     workload: Workload
     labels: Labels | None = None
@@ -211,8 +175,47 @@ class Engine(Protocol):
         """Whether its proofs prove anything; callers refuse an engine that says no unless told otherwise."""
         ...
 
+    @property
+    def needs_proving_key(self) -> bool:
+        """Whether proving takes material that is made once per circuit, and kept outside its folder."""
+        ...
+
     def within(self, memory: int) -> Engine:
-        """The same engine, none of whose processes takes more than so many bytes."""
+        """The same engine, with processes that take at most this many bytes of memory."""
+        ...
+
+    def lower(
+        self,
+        model: Path,
+        out: Path,
+        *,
+        dimensions: Mapping[str, int],
+        input_visibility: Visibility,
+        limits: Limits | None = None,
+    ) -> NormalisedModel:
+        """Write the engine's normal form of an ONNX model to `out`: the same arguments always give the same bytes.
+
+        The frontend's passes and the engine's own are applied until none finds anything to do, in a limited child.
+
+        Args:
+            model: the untrusted ONNX file.
+            out: where the normal form goes; replaced where it exists.
+            dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
+            input_visibility: what a proof tells of the inputs.
+            limits: what the child may use; None for the default.
+
+        Raises:
+            ModelError: not ONNX, inconsistent, or its normal form computes something else.
+            UnsupportedModelError: this engine cannot take it; the message names node, operator and cure.
+            ModelTooLargeError: the file, or a tensor that it declares, exceeds a limit.
+        """
+        ...
+
+    def supports(self, model: Path, *, limits: Limits | None = None) -> tuple[Finding, ...]:
+        """Every node that keeps this engine from taking a model, with cause and cure; empty where none does.
+
+        Raises ModelError for what is wrong with the model as a whole.
+        """
         ...
 
     def check_run_arguments(self, run_arguments: RunArguments) -> None:
@@ -224,7 +227,7 @@ class Engine(Protocol):
         ...
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
-        """Measure this machine with small circuits; `setup` gives a trusted setup for a power of two of rows."""
+        """Measure this machine with small circuits; `setup` gives a trusted setup of a size."""
         ...
 
     def survey(self, request: TuneRequest) -> Work:
@@ -261,10 +264,10 @@ class Engine(Protocol):
         """
         ...
 
-    def work(self, folder: Path, setup_log_rows: int | None = None) -> Work:
+    def work(self, folder: Path, setup_size: int | None = None) -> Work:
         """Predict what key generation and proving take, for the program in `folder`.
 
-        `setup_log_rows` is the size of the trusted setup, where it may be larger than the program needs.
+        `setup_size` is that of the setup at hand, where it may be larger than the program needs.
         """
         ...
 
@@ -300,17 +303,43 @@ class Engine(Protocol):
         folder: Path,
         program: Program,
         setup: Path,
-        proving_key: Path,
+        proving_key: Path | None,
         inputs: Sequence[Sequence[int]],
-        context: Sequence[int],
+        context: bytes,
     ) -> Proof:
-        """Prove one inference and verify the proof before returning it."""
+        """Prove one inference for a context of 32 bytes, and verify the proof before returning it.
+
+        `proving_key` is None where the engine needs none.
+        """
         ...
 
-    def commit(self, integers: Sequence[int]) -> int:
-        """The instance that stands for a hashed tensor of these integers."""
+    def commit(
+        self,
+        folder: Path,
+        program: Program,
+        setup: Path,
+        tensor: int,
+        integers: Sequence[int],
+        salt: bytes | None = None,
+    ) -> bytes:
+        """The 32 bytes that stand for a hashed input of these integers in a statement.
+
+        `tensor` is the input's place in the program; `salt` is for engines that take one, and refused by the others.
+        """
         ...
 
     def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:
-        """Return if the proof holds under the verifying key in `folder`; raise ProofRejectedError if not."""
+        """Return where the proof of the statement holds under the verifying key in `folder`.
+
+        Raises ProofRejectedError where it does not, or the statement does not have the program's layout.
+        """
+        ...
+
+    @property
+    def evm_selector(self) -> bytes | None:
+        """The four bytes under which a chain's router knows this engine's verifier; None where there is none."""
+        ...
+
+    def evm_key(self, folder: Path) -> bytes:
+        """The verifying key as contracts take it; raises EngineError where the engine has no verifier on a chain."""
         ...

@@ -1,8 +1,11 @@
 """An engine for tests: instant, and its proofs bind without proving anything.
 
-A fake proof is a digest over the verifying key and the instances, so every change of a proof, of a public value,
-of the model, of the run arguments or of the setup is still refused; but anyone can make one. Whoever takes an
-engine refuses this one unless it is handed over explicitly: no name and no setting reaches it.
+A fake proof is a digest over the verifying key and the statement, so every change of a proof, of a public value, of the
+model, of the run arguments or of the setup is still refused; but anyone can make one. It is registered nowhere: no name
+and no setting reaches it, and it must be handed over as an object.
+
+Its encoding of a statement is its own, and unlike ezkl's: unsigned integers with an offset, digests by SHA-256, all 256
+bits of the context. A caller that assumes one engine's encoding fails with the other.
 """
 
 from __future__ import annotations
@@ -12,19 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zkinfer.circuits import canonical, field
+from zkinfer.circuits import canonical
 from zkinfer.circuits.cost import Speed, Work
 from zkinfer.circuits.digest import keccak256, sha256_file
-from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, Tuned, slots_in_order
+from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, Tuned
+from zkinfer.circuits.engines.proof_checks import stated_inputs
 from zkinfer.circuits.errors import EngineCrashedError, EngineError, ProofRejectedError, RangeError
+from zkinfer.circuits.frontend import normalise_model
+from zkinfer.circuits.statement import Layout, Statement
 from zkinfer.circuits.tensors import TensorSpec, dequantise, quantise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Progress, Slot, TuneRequest
-    from zkinfer.circuits.frontend import Workload
+    from zkinfer.circuits.engines.base import Progress, TuneRequest
+    from zkinfer.circuits.frontend import Finding, NormalisedModel, Workload
+    from zkinfer.circuits.sandbox.child import Limits
+    from zkinfer.circuits.tensors import Visibility
 
 _LIMIT = 1 << 30
 _NO_WORK = Work(keys=0.0, prove=0.0, memory_bytes=0, proving_key_bytes=32, proof_bytes=32, gas=0)
@@ -35,6 +43,26 @@ class FakeEngine:
 
     id = "fake/1"
     production = False
+    evm_selector = None
+
+    def __init__(self, *, needs_proving_key: bool = True) -> None:
+        self.needs_proving_key = needs_proving_key
+
+    def lower(
+        self,
+        model: Path,
+        out: Path,
+        *,
+        dimensions: Mapping[str, int],
+        input_visibility: Visibility,
+        limits: Limits | None = None,
+    ) -> NormalisedModel:
+        """The frontend's own normal form: this engine takes every operator that onnx can evaluate."""
+        return normalise_model(model, out, dimensions=dimensions, input_visibility=input_visibility, limits=limits)
+
+    def supports(self, model: Path, *, limits: Limits | None = None) -> tuple[Finding, ...]:  # noqa: ARG002
+        """Nothing is in the way."""
+        return ()
 
     def within(self, memory: int) -> FakeEngine:  # noqa: ARG002 - it takes none
         """Itself."""
@@ -73,19 +101,19 @@ class FakeEngine:
         """Copy the network and note the arguments."""
         self.check_run_arguments(run_arguments)
         (folder / "network.onnx").write_bytes(network.read_bytes())
-        (folder / "program.json").write_bytes(canonical.dump(run_arguments))
+        (folder / "program.json").write_bytes(canonical.dump(run_arguments | {"visibility": inputs[0].visibility}))
         ins = tuple(_scaled(spec, run_arguments["scale"]) for spec in inputs)
         outs = tuple(_scaled(spec, run_arguments["scale"]) for spec in outputs)
         return Program(
             inputs=ins,
             outputs=outs,
-            slots=slots_in_order(ins, outs),
-            rows=sum(spec.size for spec in (*ins, *outs)),
-            log_rows=3,
+            layout=Layout.of(ins, outs, least=-_LIMIT, largest=_LIMIT - 1, signed=ins[0].visibility == "public"),
+            setup_size=3,
             integer_limit=_LIMIT,
+            figures={"elements": sum(spec.size for spec in (*ins, *outs))},
         )
 
-    def work(self, folder: Path, setup_log_rows: int | None = None) -> Work:  # noqa: ARG002 - nothing for all
+    def work(self, folder: Path, setup_size: int | None = None) -> Work:  # noqa: ARG002 - nothing for all
         """Nothing at all."""
         return _NO_WORK
 
@@ -97,9 +125,9 @@ class FakeEngine:
         seed = b"".join(sha256_file(folder / name).value for name in ("network.onnx", "program.json"))
         key = hashlib.sha256(b"fake verifying key" + seed + tau).digest()
         (folder / "vk").write_bytes(key)
-        if proving_key is not None:
+        if proving_key is not None and self.needs_proving_key:
             proving_key.write_bytes(key)
-        made = None if proving_key is None else sha256_file(proving_key)
+        made = None if proving_key is None or not self.needs_proving_key else sha256_file(proving_key)
         return Keys(keccak256(key), len(key), made, 32 if made else 0, proof_bytes=32)
 
     def forward(
@@ -115,7 +143,7 @@ class FakeEngine:
     def _forward_one(self, folder: Path, program: Program, sample: Sequence[Sequence[int]]) -> list[list[int]]:
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - heavy; the package must import light
 
-        feeds: dict[str, Any] = {"ctx": np.zeros((1, 5), np.float32)}
+        feeds: dict[str, Any] = {}
         for spec, integers in zip(program.inputs, sample, strict=True):
             if any(abs(value) >= program.integer_limit for value in integers):
                 raise RangeError(f"Input {spec.name!r} leaves the range of the circuit.")
@@ -142,33 +170,45 @@ class FakeEngine:
         folder: Path,
         program: Program,
         setup: Path,
-        proving_key: Path,
+        proving_key: Path | None,
         inputs: Sequence[Sequence[int]],
-        context: Sequence[int],
+        context: bytes,
     ) -> Proof:
-        """Digest the key and the instances."""
-        outputs = self._forward_one(folder, program, inputs)
-        integers = {("context", "ctx"): context, ("context-digest", "ctx"): context}
-        integers |= {("input", spec.name): tensor for spec, tensor in zip(program.inputs, inputs, strict=True)}
-        integers |= {("output", spec.name): tensor for spec, tensor in zip(program.outputs, outputs, strict=True)}
-        instances = tuple(value for slot in program.slots for value in self._values(slot, integers))
-        proof = Proof(_binding(proving_key.read_bytes(), instances), instances)
+        """Digest the key and the statement."""
+        if self.needs_proving_key != (proving_key is not None):
+            raise EngineError("The fake engine was given a proving key that it does not take, or lacks one.")
+        outputs = tuple(value for tensor in self._forward_one(folder, program, inputs) for value in tensor)
+        statement = Statement(context, stated_inputs(self, folder, program, setup, inputs), outputs)
+        key = (folder / "vk" if proving_key is None else proving_key).read_bytes()
+        proof = Proof(binding(key, statement), statement)
         self.verify(folder, program, setup, proof)
         return proof
 
-    def _values(self, slot: Slot, integers: Mapping[tuple[str, str], Sequence[int]]) -> list[int]:
-        tensor = integers[slot.role, slot.name]
-        return [self.commit(tensor)] if slot.hashed else [field.encode(value) for value in tensor]
-
-    def commit(self, integers: Sequence[int]) -> int:
-        """SHA-256 of the integers, below the field's modulus."""
-        digest = hashlib.sha256(b"fake commitment" + repr(list(integers)).encode()).digest()
-        return int.from_bytes(digest, "big") % field.MODULUS
+    def commit(
+        self,
+        folder: Path,  # noqa: ARG002
+        program: Program,  # noqa: ARG002
+        setup: Path,  # noqa: ARG002
+        tensor: int,
+        integers: Sequence[int],
+        salt: bytes | None = None,
+    ) -> bytes:
+        """SHA-256 of the tensor's place, the salt and the integers: unlike ezkl's, not below any modulus."""
+        said = b"fake commitment" + repr((tensor, salt, list(integers))).encode()
+        return hashlib.sha256(said).digest()
 
     def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:  # noqa: ARG002
-        """Compare the digest."""
-        if proof.data != _binding((folder / "vk").read_bytes(), proof.instances):
+        """Compare the digest, and the statement's size with the layout."""
+        statement = proof.statement
+        sizes = (len(statement.context), len(statement.inputs), len(statement.outputs))
+        if sizes != (32, program.layout.input_bytes, program.layout.outputs):
+            raise ProofRejectedError("The statement does not have the layout of this circuit.")
+        if proof.data != binding((folder / "vk").read_bytes(), statement):
             raise ProofRejectedError("The proof does not hold for these public values under this verifying key.")
+
+    def evm_key(self, folder: Path) -> bytes:
+        """There is none."""
+        raise EngineError(f"The fake engine has no verifier on a chain for {folder}.")
 
 
 class FakeSession:
@@ -193,9 +233,10 @@ class FakeSession:
         self.usable = False
 
 
-def _binding(key: bytes, instances: Sequence[int]) -> bytes:
-    words = b"".join(instance.to_bytes(32, "big") for instance in instances)
-    return hashlib.sha256(b"fake proof" + key + words).digest()
+def binding(key: bytes, statement: Statement) -> bytes:
+    """The proof that binds a statement to a key; anyone can make one."""
+    offset = b"".join((value + (1 << 64)).to_bytes(16, "little") for value in statement.outputs)
+    return hashlib.sha256(b"fake proof" + key + statement.context + statement.inputs + offset).digest()
 
 
 def _scaled(spec: TensorSpec, scale: int) -> TensorSpec:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits import field
-from zkinfer.circuits.errors import EngineError, InputError
+from zkinfer.circuits.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from zkinfer.circuits.context import Context
     from zkinfer.circuits.engines.base import Engine, Program, Proof
@@ -18,41 +18,50 @@ def require_statement(
     proof: Proof,
     *,
     engine: Engine,
+    folder: Path,
     program: Program,
+    setup: Path,
     proof_bytes: int,
     inputs: Sequence[Sequence[int]],
     context: Context,
 ) -> None:
-    """Raise EngineError unless the proof speaks about these inputs and this context, and about possible outputs.
+    """Raise EngineError unless the proof is about these inputs and this context, and about possible outputs.
 
     Args:
         proof: what the engine gave.
         engine: computes the digests of hashed inputs.
-        program: says which public value means what.
+        folder: of the program.
+        program: its layout says how the statement is written.
+        setup: the trusted setup that the proof was made with.
         proof_bytes: the exact length of a proof of this circuit.
         inputs: the integers of every input, in the program's order.
         context: the request.
     """
-    if len(proof.instances) != program.instance_count:
-        raise EngineError("The engine proved another number of public values than the program has.")
+    statement = proof.statement
     if len(proof.data) != proof_bytes:
         raise EngineError(f"A proof has {len(proof.data)} bytes where the keys say {proof_bytes}.")
-    given: dict[str, Sequence[int]] = {spec.name: tensor for spec, tensor in zip(program.inputs, inputs, strict=True)}
-    for slot in program.slots:
-        found = proof.instances[slot.start : slot.start + slot.count]
-        if slot.role == "output":
-            _require_possible(found, program.integer_limit)
-            continue
-        values = given[slot.name] if slot.role == "input" else context.limbs
-        wanted = [engine.commit(values)] if slot.hashed else [field.encode(value) for value in values]
-        if list(found) != wanted:
-            raise EngineError("The engine proved other public values than it was given.")
-
-
-def _require_possible(elements: Sequence[int], limit: int) -> None:
-    try:
-        possible = all(abs(field.decode(element)) < limit for element in elements)
-    except InputError as err:
-        raise EngineError(f"The engine proved an impossible output. {err.cause}") from err
-    if not possible:
+    if statement.context != context.hash:
+        raise EngineError("The engine proved another context than it was given.")
+    if statement.inputs != stated_inputs(engine, folder, program, setup, inputs):
+        raise EngineError("The engine proved other inputs than it was given.")
+    if len(statement.outputs) != program.layout.outputs:
+        raise EngineError("The engine proved another number of outputs than the program has.")
+    if any(abs(value) >= program.integer_limit for value in statement.outputs):
         raise EngineError("The engine proved an output beyond the range of the circuit.")
+
+
+def stated_inputs(
+    engine: Engine, folder: Path, program: Program, setup: Path, inputs: Sequence[Sequence[int]]
+) -> bytes:
+    """How a statement writes these inputs: packed, as digests, or not at all.
+
+    Raises:
+        InputError: a public integer lies outside of the layout.
+        EngineError: the engine cannot hash an input.
+    """
+    layout = program.layout
+    if layout.visibility == "public":
+        return layout.pack(value for tensor in inputs for value in tensor)
+    if layout.visibility == "private":
+        return b""
+    return b"".join(engine.commit(folder, program, setup, place, tensor) for place, tensor in enumerate(inputs))

@@ -1,7 +1,7 @@
-"""Torch modules to ONNX files: exported, compared with torch's own answers, and judged before they are written.
+"""Export torch modules to ONNX files that were compared with torch and found supported before they are written.
 
-torch is an optional extra and is imported when a call needs it. The module is code of the caller's: it runs in this
-process, with all that the process may do.
+torch is an optional extra and is imported on first use. The module is the caller's own code: it runs in this process,
+with all its permissions.
 """
 
 from zkinfer.circuits.export.example_inputs import forward_inputs, random_inputs

@@ -1,4 +1,4 @@
-"""The inputs of a torch module: which there are, an example of each, and others like it."""
+"""Inputs of a torch module: their names, an example of each, and random ones in the same range."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 def forward_inputs(module: torch.nn.Module) -> list[str]:
-    """The names of the positional parameters of `forward`; `*name` for one that takes any number."""
+    """The names of the positional parameters of `forward`; `*name` for a variadic one."""
     try:
         parameters = inspect.signature(module.forward).parameters.values()
-    except (TypeError, ValueError) as err:  # compiled, or written in another language
-        raise InputError("The inputs of the module are not known.", "Name them: --input-name.") from err
+    except (TypeError, ValueError) as err:  # compiled or native code
+        raise InputError("The inputs of the module are unknown.", "Name them with --input-name.") from err
     names = [one.name for one in parameters if one.kind in _POSITIONAL]
     return names + [f"*{one.name}" for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL]
 
 
 def examples(module: torch.nn.Module, given: object, names: Sequence[str] = ()) -> dict[str, Array]:
-    """One array for each input, in the order of `forward`.
+    """One array per input, in the order of `forward`.
 
     Args:
-        module: whose inputs they are.
-        given: a tensor, a sequence of them in order, or a mapping by name; numpy arrays will do. The fractions of
-            a numpy array take the type of the module's parameters.
-        names: what the inputs are called; without it, as the parameters of `forward`.
+        module: the torch module.
+        given: a tensor, a sequence of them in order, or a mapping by name; numpy arrays are accepted. Float arrays of
+            numpy are converted to the type of the module's parameters.
+        names: of the inputs; by default those of the parameters of `forward`.
 
     Raises:
-        InputError: other names or another number than `forward` has.
-        DataError: something that is no tensor of numbers on the processor.
+        InputError: names or number differ from those of `forward`.
+        DataError: an example is not a numeric tensor on the CPU.
     """
     wanted = list(names) or forward_inputs(module)
     if isinstance(given, Mapping):
@@ -60,10 +60,12 @@ def examples(module: torch.nn.Module, given: object, names: Sequence[str] = ()) 
 
 
 def _ordered(given: Mapping[str, object], wanted: list[str]) -> list[object]:
-    """In the order of the names; trailing ones may be missing, as parameters that have defaults."""
+    """In the order of the names; trailing ones may be missing, as parameters with defaults."""
     known = ", ".join(wanted)
     if unknown := [name for name in given if name not in wanted]:
-        raise InputError(f"There is an example for {unknown[0]!r}, which is no input.", f"The module takes {known}.")
+        raise InputError(
+            f"There is an example for {unknown[0]!r}, which is not an input.", f"The module takes {known}."
+        )
     if set(wanted[: len(given)]) != set(given):
         missing = next(name for name in wanted if name not in given)
         raise InputError(f"There is no example for the input {missing!r}.", f"The module takes {known}.")
@@ -71,7 +73,7 @@ def _ordered(given: Mapping[str, object], wanted: list[str]) -> list[object]:
 
 
 def _numbered(names: list[str], count: int) -> list[str]:
-    """As many names as there are inputs: defaults fill the rest, and `*rest` becomes rest_0, rest_1 and so on."""
+    """One name per input: defaults fill the rest, and `*rest` becomes rest_0, rest_1 and so on."""
     if names and names[-1].startswith("*"):
         many = count - len(names) + 1
         return [*names[:-1], *(f"{names[-1][1:]}_{place}" for place in range(many))]
@@ -87,7 +89,7 @@ def _array(name: str, value: object, module: torch.nn.Module) -> Array:
     else:
         raise DataError(f"The example for {name!r} is a {type(value).__name__}, not a tensor.")
     if not array.size or array.dtype.kind not in "fiub":
-        raise DataError(f"The example for {name!r} holds no numbers: {array.dtype}{list(array.shape)}.")
+        raise DataError(f"The example for {name!r} is empty or not numeric: {array.dtype}{list(array.shape)}.")
     return array
 
 
@@ -97,25 +99,25 @@ def _plain(name: str, value: torch.Tensor) -> Array:
     except (TypeError, RuntimeError) as err:
         raise DataError(
             f"The example for {name!r} is {value.dtype} on {value.device}.",
-            "Give dense tensors of float32, integers or bool on the processor: module.cpu().float().",
+            "Give dense tensors of float32, integers or bool on the CPU: module.cpu().float().",
         ) from err
     return array
 
 
 def _floats(module: torch.nn.Module) -> str:
-    """The type of the module's first fractional parameter."""
+    """The type of the module's first floating-point parameter."""
     kinds = [str(one.dtype).removeprefix("torch.") for one in module.parameters() if one.is_floating_point()]
     return kinds[0] if kinds[:1] in (["float16"], ["float64"]) else "float32"
 
 
 def more(inputs: Mapping[str, Array], count: int) -> dict[str, Array]:
-    """`count` further inputs, [N, *shape] by name: random within the range of each example, from a fixed seed."""
+    """`count` further inputs by name, [N, *shape]: random within the range of each example, from a fixed seed."""
     random = np.random.default_rng(_SEED)
     return {name: _like(array, count, random) for name, array in inputs.items()}
 
 
 def _like(array: Array, count: int, random: np.random.Generator) -> Array:
-    """Integers are often indices, and fractions often have a domain: the example tells where answers exist."""
+    """Integers are often indices, and floats often have a domain: the example shows the valid range."""
     low, high, shape = array.min(), array.max(), (count, *array.shape)
     if array.dtype.kind == "b":
         return random.integers(0, 2, size=shape).astype(bool)
@@ -126,22 +128,22 @@ def _like(array: Array, count: int, random: np.random.Generator) -> Array:
 
 
 def with_batch(inputs: Mapping[str, Array], size: int) -> dict[str, Array]:
-    """The example with another size of its first axis, by repeating it."""
+    """The example with another size of its first axis, by repetition."""
     return {name: np.resize(array, (size, *array.shape[1:])) for name, array in inputs.items()}
 
 
 def refuse_uneven(inputs: Mapping[str, Array]) -> None:
-    """Raise InputError where the inputs have no first axis in common."""
+    """Raise InputError unless all inputs have the same first size."""
     sizes = {name: array.shape[:1] for name, array in inputs.items()}
     if len(set(sizes.values())) != 1 or () in sizes.values():
         raise InputError(
-            f"The inputs have no batch axis in common: {', '.join(f'{n} {list(a.shape)}' for n, a in inputs.items())}.",
+            f"The inputs have no common batch axis: {', '.join(f'{n} {list(a.shape)}' for n, a in inputs.items())}.",
             "Give examples with the same first size, or export without a dynamic batch.",
         )
 
 
 def random_inputs(specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """An example of each spec, from a fixed seed: normal fractions, and integers of 0 and 1, often indices."""
+    """An example of each spec, from a fixed seed: normally distributed floats, and integers of 0 and 1."""
     random = np.random.default_rng(_SEED)
     return {
         spec.name: random.normal(size=spec.shape).astype(spec.dtype)

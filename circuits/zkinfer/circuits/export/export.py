@@ -1,4 +1,4 @@
-"""The steps of an export."""
+"""Export a torch module to ONNX and check that the file is supported and gives the same outputs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.errors import InputError, ModelError, UnsupportedModelError
 from zkinfer.circuits.export import torch_backend
 from zkinfer.circuits.export.example_inputs import examples, more, refuse_uneven, with_batch
 from zkinfer.circuits.export.sanitise import published
 from zkinfer.circuits.export.torch_backend import EXPORTERS, OPSET, Exporter
-from zkinfer.circuits.frontend import CONTEXT_INPUT, CONTEXT_OUTPUT, evaluate, normalise_model, objections
-from zkinfer.circuits.progress import NOBODY, Stages
+from zkinfer.circuits.frontend import evaluate
+from zkinfer.circuits.progress import NULL_OBSERVER, Stages
 from zkinfer.circuits.storage import private_directory, refuse_existing, write_atomically
 from zkinfer.circuits.tensor_files import from_npz, to_npz
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.digest import Digest
+    from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.frontend import ModelSummary
     from zkinfer.circuits.progress import Observer
 
@@ -34,97 +36,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.export.sanitise import Origin
-    from zkinfer.circuits.frontend import NormalisedModel, Objection
+    from zkinfer.circuits.frontend import Finding, NormalisedModel
 
 
-# Of the largest number in an output: what another order of float32 additions explains, and no wrong operator does.
+# Relative to the largest number of an output: more than reordered float32 additions cause, less than a wrong operator.
 _TOLERANCE = {"float16": 1e-2}
 _RTOL, _ATOL = 1e-4, 1e-6
 
 
-def judged(path: Path, origins: Mapping[str, Origin]) -> NormalisedModel:
-    """Normalise the file, as `compile` will.
-
-    Raises:
-        UnsupportedModelError: it holds nodes that no circuit can take; names all, each with the module it comes from.
-        ModelError: as `normalise_model`.
-    """
-    with private_directory() as scratch:
-        try:
-            return normalise_model(path, scratch / "normal.onnx")
-        except UnsupportedModelError as err:
-            found = objections(path)
-            if not found:  # it is not about one node
-                raise
-            raise _refusal(found, origins) from err
-
-
-def _refusal(found: Sequence[Objection], origins: Mapping[str, Origin]) -> UnsupportedModelError:
-    causes = [f"{_origin_of(one.node, origins)}: {one.cause}" for one in found]
-    cures = dict.fromkeys(one.cure for one in found)
-    count = "One step" if len(found) == 1 else f"{len(found)} steps"
-    return UnsupportedModelError(f"{count} of this module cannot become a circuit. {' '.join(causes)}", " ".join(cures))
-
-
-def _origin_of(node: str, origins: Mapping[str, Origin]) -> str:
-    """A rewritten node is called after the value that it computes, which is called after the node that did."""
-    known = max((name for name in origins if node.startswith(name)), key=len, default="")
-    return str(origins[known]) if known else "a step of no known origin"
-
-
-def largest_difference(path: Path, inputs: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
-    """Run the file in onnxruntime and compare.
-
-    Args:
-        path: the ONNX file.
-        inputs: [N, *shape] by name.
-        wanted: torch's answers to them, [N, *shape] by name.
-
-    Returns:
-        The largest difference between two numbers.
-
-    Raises:
-        ModelError: an answer has another shape or type, or differs by more than rounding explains.
-    """
-    with private_directory() as scratch:
-        to_npz(scratch / "in.npz", inputs)
-        evaluate(path, scratch / "in.npz", scratch / "out.npz")
-        got = from_npz((scratch / "out.npz").read_bytes())
-    return max(_difference(name, array, got[name]) for name, array in wanted.items())
-
-
-def _difference(name: str, wanted: Array, got: Array) -> float:
-    if (wanted.dtype, wanted.shape) != (got.dtype, got.shape):
-        raise _differs(name, f"torch gives {wanted.dtype}{list(wanted.shape[1:])}, it {got.dtype}{list(got.shape[1:])}")
-    finite = np.isfinite(wanted)
-    if not np.array_equal(wanted[~finite], got[~finite], equal_nan=wanted.dtype.kind == "f"):
-        raise _differs(name, "not the same numbers are finite")
-    first, second = wanted[finite].astype(np.float64), got[finite].astype(np.float64)
-    difference = float(np.abs(first - second).max(initial=0.0))
-    allowed = 0.0
-    if wanted.dtype.kind == "f":
-        rtol = _TOLERANCE.get(str(wanted.dtype), _RTOL)
-        allowed = rtol * float(np.abs(first).max(initial=0.0)) + _ATOL
-    if difference > allowed:
-        place = int(np.abs(first - second).argmax())
-        raise _differs(name, f"torch gives {first[place]:.9g}, it {second[place]:.9g}; {allowed:.3g} is allowed")
-    return difference
-
-
-def _differs(name: str, how: str) -> ModelError:
-    return ModelError(
-        f"The exported file does not answer as torch does, in output {name!r}: {how}.",
-        "Something of the module was fixed at the example's values; try the other exporter (--exporter).",
-    )
-
-
-FURTHER = 8  # random inputs on which file and module are compared, beside the example
+FURTHER = 8  # random inputs, beside the example, on which file and module are compared
 _BATCHES = (1, 3)
+_FORCE = "Choose another --out, or replace it with --force."
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file that was written: what it holds, who made it, and how far its answers are from torch's."""
+    """A written file: its content, its exporter, and the largest difference of its outputs from torch's."""
 
     path: Path
     sha256: Digest
@@ -147,29 +74,31 @@ def export_torch(
     input_names: Sequence[str] = (),
     output_names: Sequence[str] = (),
     overwrite: bool = False,
-    observer: Observer = NOBODY,
+    engine: Engine | None = None,
+    observer: Observer = NULL_OBSERVER,
 ) -> Exported:
-    """Write a torch module as an ONNX file that answers as it does and that a circuit can take.
+    """Write a torch module as an ONNX file that gives the same outputs and is supported by circuits.
 
-    The module runs in this process, in evaluation mode and without gradients; it is given back as it was. The file
-    holds no metadata of torch's, and the same module and versions always give the same bytes.
+    The module runs in this process, in evaluation mode and without gradients; its state is restored. The file holds no
+    metadata of torch, and its bytes are reproducible under the same versions.
 
     Args:
-        module: what to export; on the processor.
+        module: the module to export, on the CPU.
         example_inputs: a tensor, a sequence of them in the order of `forward`, or a mapping by name.
         out: the file to write.
-        exporter: torch's own choice, `dynamo`, or its older tracer, `torchscript`.
-        dynamic_batch: leave the first size of every input open; a circuit takes 1.
-        input_names: default: the parameters of `forward`.
-        output_names: default: the keys of a dictionary, else `output`, or `output_0` and so on.
+        exporter: torch's default, `dynamo`, or its older tracer, `torchscript`.
+        dynamic_batch: make the first size of every input dynamic; circuits use 1.
+        input_names: by default the parameters of `forward`.
+        output_names: by default the keys of a dictionary, else `output`, or `output_0` and so on.
         overwrite: replace `out` if it exists.
-        observer: told of the stages.
+        engine: must be able to take the file; by default the one that `zkinfer compile` takes.
+        observer: receives the stages.
 
     Raises:
-        InputError: torch is not installed, `out` exists, the names do not fit.
-        DataError: an example is no tensor of numbers.
-        UnsupportedModelError: no circuit can take some step; all are named, each with its module.
-        ModelError: the module fails or is random, torch cannot export it, or the file answers something else.
+        InputError: torch is not installed, `out` exists, or the names do not match the module.
+        DataError: an example is not a numeric tensor.
+        UnsupportedModelError: steps of the module are not supported; the message names all.
+        ModelError: the module fails or is random, torch cannot export it, or the file gives other outputs.
     """
     stages = Stages(observer)
     torch = torch_backend.load()
@@ -185,7 +114,7 @@ def export_torch(
             data, origins = published(made, module, list(inputs), outputs)
             draft.write_bytes(data)
         with stages.stage("judge"):
-            summary = judged(draft, origins).summary
+            summary = judged(draft, origins, engine or engine_named()).summary
         with stages.stage("compare"):
             compared, difference = _compare(draft, module, inputs, outputs, dynamic_batch=dynamic_batch)
     if not overwrite:
@@ -204,14 +133,89 @@ def export_torch(
     )
 
 
-_FORCE = "Choose another --out, or replace it with --force."
+def judged(path: Path, origins: Mapping[str, Origin], engine: Engine) -> NormalisedModel:
+    """Lower the file as `compile` does, to find out whether it is supported.
+
+    Raises:
+        UnsupportedModelError: nodes are not supported; the message names all, each with its torch module.
+        ModelError: as `Engine.lower`.
+    """
+    with private_directory() as scratch:
+        try:
+            return engine.lower(path, scratch / "normal.onnx", dimensions={}, input_visibility="public")
+        except UnsupportedModelError as err:
+            found = engine.supports(path)
+            if not found:  # the error does not concern a single node
+                raise
+            raise _refusal(found, origins) from err
+
+
+def largest_difference(path: Path, inputs: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
+    """Run the file in onnxruntime and compare.
+
+    Args:
+        path: the ONNX file.
+        inputs: [N, *shape] by name.
+        wanted: torch's outputs for them, [N, *shape] by name.
+
+    Returns:
+        The largest absolute difference.
+
+    Raises:
+        ModelError: an output has another shape or type, or differs by more than rounding.
+    """
+    with private_directory() as scratch:
+        to_npz(scratch / "in.npz", inputs)
+        evaluate(path, scratch / "in.npz", scratch / "out.npz")
+        got = from_npz((scratch / "out.npz").read_bytes())
+    return max(_difference(name, array, got[name]) for name, array in wanted.items())
+
+
+def _refusal(found: Sequence[Finding], origins: Mapping[str, Origin]) -> UnsupportedModelError:
+    causes = [f"{_origin_of(one.node, origins)}: {one.cause}" for one in found]
+    cures = dict.fromkeys(one.cure for one in found)
+    count = "One step" if len(found) == 1 else f"{len(found)} steps"
+    return UnsupportedModelError(f"{count} of this module cannot be compiled. {' '.join(causes)}", " ".join(cures))
+
+
+def _origin_of(node: str, origins: Mapping[str, Origin]) -> str:
+    """A rewritten node has the name of its result, which has the name of the original node."""
+    known = max((name for name in origins if node.startswith(name)), key=len, default="")
+    return str(origins[known]) if known else "a step of unknown origin"
+
+
+def _difference(name: str, wanted: Array, got: Array) -> float:
+    if (wanted.dtype, wanted.shape) != (got.dtype, got.shape):
+        raise _differs(name, f"torch gives {wanted.dtype}{list(wanted.shape[1:])}, it {got.dtype}{list(got.shape[1:])}")
+    finite = np.isfinite(wanted)
+    if not np.array_equal(wanted[~finite], got[~finite], equal_nan=wanted.dtype.kind == "f"):
+        raise _differs(name, "different numbers are finite")
+    first, second = wanted[finite].astype(np.float64), got[finite].astype(np.float64)
+    difference = float(np.abs(first - second).max(initial=0.0))
+    allowed = 0.0
+    if wanted.dtype.kind == "f":
+        rtol = _TOLERANCE.get(str(wanted.dtype), _RTOL)
+        allowed = rtol * float(np.abs(first).max(initial=0.0)) + _ATOL
+    if difference > allowed:
+        place = int(np.abs(first - second).argmax())
+        raise _differs(
+            name, f"torch gives {first[place]:.9g}, the file {second[place]:.9g}; the tolerance is {allowed:.3g}"
+        )
+    return difference
+
+
+def _differs(name: str, how: str) -> ModelError:
+    return ModelError(
+        f"Output {name!r} of the exported file differs from torch's: {how}.",
+        "A value of the example was traced as a constant; try the other exporter (--exporter).",
+    )
 
 
 def _check_arguments(module: object, exporter: str, out: Path, *, overwrite: bool) -> None:
     if not isinstance(module, torch_backend.load().nn.Module):
-        raise InputError(f"An object of type {type(module).__name__} is no torch.nn.Module.")
+        raise InputError(f"An object of type {type(module).__name__} is not a torch.nn.Module.")
     if exporter not in EXPORTERS:
-        raise InputError(f"There is no exporter {exporter!r}.", f"Choose one of {', '.join(EXPORTERS)}.")
+        raise InputError(f"The exporter {exporter!r} is unknown.", f"Use one of {', '.join(EXPORTERS)}.")
     if out.is_dir():
         raise InputError(f"{out} is a directory.", "Name a file in it.")
     if not overwrite:
@@ -219,12 +223,12 @@ def _check_arguments(module: object, exporter: str, out: Path, *, overwrite: boo
 
 
 def _output_names(module: torch.nn.Module, inputs: Mapping[str, Array], given: Sequence[str]) -> list[str]:
-    """What the outputs are called; also refuses a module that answers the same input in two ways."""
+    """The names of the outputs; raises ModelError for a module whose outputs differ between two equal calls."""
     first, second = torch_backend.answers(module, inputs), torch_backend.answers(module, inputs)
     if any(not np.array_equal(first[name], second[name], equal_nan=True) for name in first):
         raise ModelError(
-            "The module answers the same input in two ways, also in evaluation mode: it is random, or keeps a state.",
-            "Feed noise and state as inputs; no dropout with training=True.",
+            "The module gives different outputs for the same input in evaluation mode: it is random or stateful.",
+            "Pass noise and state as inputs, and avoid dropout with training=True.",
         )
     names = list(given) or list(first)
     if len(names) != len(first):
@@ -236,9 +240,9 @@ def _output_names(module: torch.nn.Module, inputs: Mapping[str, Array], given: S
 def _refuse_names(names: Iterable[str]) -> None:
     listed = list(names)
     for name in listed:
-        if listed.count(name) > 1 or name in (CONTEXT_INPUT, CONTEXT_OUTPUT) or name.startswith("/") or not name:
+        if listed.count(name) > 1 or name.startswith("/") or not name:
             raise InputError(
-                f"{name!r} cannot name an input or output: it is used twice, reserved, empty, or begins with a slash.",
+                f"{name!r} cannot name an input or output: it is used twice, empty, or begins with a slash.",
                 "Give other names: --input-name, --output-name.",
             )
 
@@ -246,7 +250,7 @@ def _refuse_names(names: Iterable[str]) -> None:
 def _compare(
     path: Path, module: torch.nn.Module, inputs: Mapping[str, Array], outputs: Sequence[str], *, dynamic_batch: bool
 ) -> tuple[int, float]:
-    """How many inputs were compared, and the largest difference."""
+    """The number of inputs compared, and the largest difference."""
     shapes = [with_batch(inputs, size) for size in _BATCHES] if dynamic_batch else []
     differences = [_compare_all(path, module, one, outputs) for one in (inputs, *shapes)]
     return len(differences) * (1 + FURTHER), max(differences)
@@ -260,6 +264,6 @@ def _compare_all(path: Path, module: torch.nn.Module, inputs: Mapping[str, Array
         for place in range(1 + FURTHER)
     ]
     if len({tuple(array.shape for array in row.values()) for row in rows}) != 1:
-        raise ModelError("The shape of an output depends on the input's values.", "Fix every size, as with a mask.")
+        raise ModelError("The shape of an output depends on the input's values.", "Fix every size, e.g. with a mask.")
     wanted = {new: np.stack([row[old] for row in rows]) for new, old in zip(outputs, rows[0], strict=True)}
     return largest_difference(path, samples, wanted)

@@ -1,7 +1,7 @@
-"""What of torch's file is published: what computes, under names that tell the module, and nothing of this machine.
+"""Remove local paths and metadata from torch's file, and name nodes after their modules.
 
-torch writes the module's path, a stack trace with local paths and numbers that change from run to run beside every
-node. They are read here, and then left out: equal modules give equal bytes, and a reader learns nothing else.
+torch annotates every node with the module's path, a stack trace with local paths, and numbers that change from run to
+run. They are read here for error messages and then removed, so that equal modules give equal bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+), in')
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where in the torch code a node comes from; `line` is `net.py:12`, or empty where torch does not tell."""
+    """The torch code that a node comes from; `line` is like `net.py:12`, or empty if torch does not say."""
 
     path: str
     kind: str
@@ -42,10 +42,10 @@ class Origin:
 def published(
     made: onnx.ModelProto, module: torch.nn.Module, inputs: Sequence[str], outputs: Sequence[str]
 ) -> tuple[bytes, dict[str, Origin]]:
-    """The bytes of the file, and the origin of each of its nodes by name.
+    """The bytes to write, and the origin of each node by name.
 
     Raises:
-        ModelError: torch left an input or output out, or added one.
+        ModelError: torch omitted or added an input or output.
     """
     model = type(made)()
     model.CopyFrom(made)
@@ -73,7 +73,7 @@ def _name_nodes(graph: onnx.GraphProto, module: torch.nn.Module) -> dict[str, Or
 
 
 def _name_constant(node: onnx.NodeProto) -> None:
-    """A constant that is refused is named in the message."""
+    """Error messages name rejected constants."""
     for entry in node.attribute:
         if entry.HasField("t"):
             entry.t.name = node.name
@@ -89,18 +89,19 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 
 def _name_ports(graph: onnx.GraphProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Give the ports their names; what else has such a name gets another."""
+    """Name the inputs and outputs; other values with such a name are renamed."""
     constants = {tensor.name for tensor in graph.initializer}
     ports = [port for port in graph.input if port.name not in constants]
     if len(ports) != len(inputs) or len(graph.output) != len(outputs):
         raise ModelError(
-            f"torch exported {len(ports)} inputs and {len(graph.output)} outputs of {len(inputs)} and {len(outputs)}.",
+            f"torch exported {len(ports)} inputs and {len(graph.output)} outputs instead of {len(inputs)} and "
+            f"{len(outputs)}.",
             "Let forward read every input, and return every tensor once.",
         )
     wanted = {port.name: name for port, name in zip(ports, inputs, strict=True)}
     wanted |= {port.name: name for port, name in zip(graph.output, outputs, strict=True) if port.name not in wanted}
     if len(wanted) != len(inputs) + len(outputs):
-        raise ModelError("An output is an input, unchanged, or another output.", "Return every tensor once.")
+        raise ModelError("An output is an unchanged input, or returned twice.", "Return every tensor once.")
     taken = set(wanted.values())
     _rename(graph, {name: f"/{name}" for name in constants & taken} | wanted)
     for port in (*graph.input, *graph.output):
@@ -114,11 +115,11 @@ def _name_batch(port: onnx.ValueInfoProto) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out texts, metadata and the shapes between nodes, which every reader infers."""
+    """Remove documentation, metadata and intermediate shapes, which every reader infers."""
     graph = model.graph
     del graph.value_info[:]
     graph.name = "torch"
-    model.producer_version = model.producer_version.partition("+")[0]  # not whether torch was built for a GPU
+    model.producer_version = model.producer_version.partition("+")[0]  # without torch's build variant, such as +cpu
     parts: list[Any] = [model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer]
     for part in parts:
         part.ClearField("metadata_props")
@@ -132,7 +133,7 @@ def _origin(node: onnx.NodeProto, module: torch.nn.Module) -> Origin:
 
 
 def _scope(text: str) -> str:
-    """The path of the innermost module: torch lists the paths from the outside in, and the step itself last."""
+    """The path of the innermost module: torch lists paths from the outermost in, and the step itself last."""
     scopes: list[str] = ast.literal_eval(text)
     return scopes[-2] if len(scopes) > 1 else ""
 
@@ -143,7 +144,7 @@ def _kind(module: torch.nn.Module, path: str) -> str:
 
 
 def _line(trace: str) -> str:
-    """The innermost line that is not torch's own."""
+    """The innermost line outside torch."""
     library = Path(str(load().__file__)).parent
     frames = [(Path(file), line) for file, line in _FRAME.findall(trace)]
     own = [f"{file.name}:{line}" for file, line in frames if library not in file.parents]

@@ -1,4 +1,4 @@
-"""Every call of torch, which is imported when it is first needed: most who use zkinfer do not have it."""
+"""The seam to torch, an optional extra that is imported on first use."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 Exporter = Literal["dynamo", "torchscript"]
 EXPORTERS: tuple[Exporter, ...] = get_args(Exporter)
-# The newest that the normaliser keeps, and what torch's dynamo exporter writes without a conversion.
+# The newest opset that the normaliser keeps, which torch's dynamo exporter writes without a conversion.
 OPSET = 18
 BATCH = "batch"
 
 _INSTALL = "Install it: pip install 'zkinfer[torch]'"
 _LOGGERS = ("torch", "onnxscript", "onnx_ir")
-_CHOOSE = "Compute both results and choose with torch.where, and keep every size fixed."
-_OTHER = "Rewrite that step; where it is torch's exporter that fails, the other one may not (--exporter)."
-# By the name of torch's error: its classes live in modules that are not public.
+_CHOOSE = "Compute both results and select with torch.where, and keep every size fixed."
+_OTHER = "Rewrite that step, or try the other exporter (--exporter)."
+# By the name of torch's error: its classes are in private modules.
 _CURES = {"GuardOnDataDependentSymNode": _CHOOSE}
 
 
 @cache
 def load() -> Any:  # noqa: ANN401 - a module without types here
-    """The package torch; raises InputError where it, or what its exporter needs, is not installed."""
+    """The package torch; raises InputError if it, or a package that its exporter needs, is not installed."""
     if missing := [name for name in ("torch", "onnxscript") if find_spec(name) is None]:
         raise InputError(f"Exporting needs the package {missing[0]}, which is not installed.", _INSTALL)
     with _translated("torch is installed but cannot be imported", _INSTALL), _quiet():
@@ -48,15 +48,15 @@ def load() -> Any:  # noqa: ANN401 - a module without types here
 
 @contextmanager
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """The module in evaluation mode, without gradients; given back as it was, and torch's random state too."""
+    """Evaluation mode without gradients; restores the module's mode and torch's random state afterwards."""
     torch = load()
     modes = [(part, part.training) for part in module.modules()]
-    with _translated("The module's parameters cannot be read", "Run it once, so that lazy layers are made."):
+    with _translated("The module's parameters cannot be read", "Run it once to initialise lazy layers."):
         values = [(tensor, tensor.detach().clone()) for tensor in (*module.parameters(), *module.buffers())]
     fused = torch.backends.mha.get_fastpath_enabled()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
-            torch.backends.mha.set_fastpath_enabled(False)  # operators of torch's own, which ONNX does not have
+            torch.backends.mha.set_fastpath_enabled(False)  # it uses operators that ONNX does not have
             module.eval()
             yield
         finally:
@@ -69,10 +69,10 @@ def evaluating(module: torch.nn.Module) -> Iterator[None]:
 
 
 def answers(module: torch.nn.Module, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """What the module answers, by name and in order: the keys of a dictionary, or `output`, or `output_0` and so on.
+    """The module's outputs by name, in order: the keys of a dictionary, or `output`, or `output_0` and so on.
 
     Raises:
-        ModelError: the module fails, or answers something other than tensors.
+        ModelError: the module fails, or returns something other than tensors.
     """
     torch = load()
     shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in inputs.items())
@@ -80,8 +80,8 @@ def answers(module: torch.nn.Module, inputs: Mapping[str, Array]) -> dict[str, A
         result = module(*(torch.from_numpy(array.copy()) for array in inputs.values()))
     found = list(_tensors(result, ""))
     if not found:
-        raise ModelError("The module answers nothing.", "Let forward return a tensor.")
-    with _translated("An answer of the module is no plain tensor on the processor"):
+        raise ModelError("The module returns nothing.", "Let forward return a tensor.")
+    with _translated("An output of the module is not a dense tensor on the CPU"):
         return {name: tensor.detach().numpy().copy() for name, tensor in found}
 
 
@@ -97,7 +97,7 @@ def _tensors(value: object, name: str) -> Iterator[tuple[str, torch.Tensor]]:
             yield from _tensors(inner, f"{name or 'output'}_{place}")
     elif value is not None:
         raise ModelError(
-            f"The module answers an object of type {type(value).__name__} ({name or 'output'}), which is no tensor.",
+            f"The module returns an object of type {type(value).__name__} ({name or 'output'}) instead of a tensor.",
             "Let forward return a tensor, or a tuple or dictionary of tensors.",
         )
 
@@ -105,16 +105,16 @@ def _tensors(value: object, name: str) -> Iterator[tuple[str, torch.Tensor]]:
 def to_onnx(
     module: torch.nn.Module, inputs: Mapping[str, Array], exporter: Exporter, *, dynamic_batch: bool
 ) -> onnx.ModelProto:
-    """What torch's exporter makes of a module that is in evaluation mode.
+    """Export a module that is in evaluation mode.
 
     Raises:
         ModelError: torch cannot export it.
-        UnsupportedModelError: a Python value was read off a tensor, so the file would hold for this example only.
+        UnsupportedModelError: the module reads a Python value from a tensor, which would be traced as a constant.
     """
     torch = load()
     export = _by_dynamo if exporter == "dynamo" else _by_torchscript
     arguments = tuple(torch.from_numpy(array.copy()) for array in inputs.values())
-    with _translated(f"torch's exporter ({exporter}) cannot take the module", _OTHER), _quiet() as caught:
+    with _translated(f"torch's exporter ({exporter}) cannot export the module", _OTHER), _quiet() as caught:
         made = export(module, arguments, list(inputs), dynamic_batch)
     if exporter == "torchscript":
         _refuse_frozen(caught)
@@ -129,7 +129,7 @@ def _by_dynamo(
     if dynamic_batch:
         batch = torch.export.Dim(BATCH)
         shapes = tuple({0: batch} for _ in names)
-        # torch.export takes sizes of 0 and 1 as fixed, whatever it is told.
+        # torch.export always treats sizes of 0 and 1 as fixed.
         arguments = tuple(torch.cat([one, one]) if len(one) == 1 else one for one in arguments)
     program = torch.onnx.export(
         module, arguments, dynamo=True, opset_version=OPSET, dynamic_shapes=shapes, verbose=False
@@ -150,21 +150,21 @@ def _by_torchscript(
 
 
 def _refuse_frozen(caught: list[warnings.WarningMessage]) -> None:
-    """A trace keeps what Python saw of a tensor; torch's own code reads shapes only, which are fixed anyway."""
+    """Raise for values traced as constants; warnings from torch's own code concern shapes only, which are fixed."""
     library = Path(str(load().__file__)).parent
     kind = load().jit.TracerWarning
     for warning in caught:
         if issubclass(warning.category, kind) and library not in Path(warning.filename).parents:
             raise UnsupportedModelError(
-                f"{Path(warning.filename).name}, line {warning.lineno}, makes a Python value of a tensor, "
-                "which a trace keeps as it is for this example.",
-                f"{_CHOOSE} The exporter dynamo tells values from shapes.",
+                f"{Path(warning.filename).name}, line {warning.lineno}, converts a tensor to a Python value, "
+                "which the trace would keep as a constant.",
+                f"{_CHOOSE} The exporter dynamo distinguishes values from shapes.",
             )
 
 
 @contextmanager
 def _quiet() -> Iterator[list[warnings.WarningMessage]]:
-    """Torch's warnings, logs and progress go nowhere; yields the warnings."""
+    """Suppress torch's warnings, logs and progress output; yields the list of warnings."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     with ExitStack() as stack:
@@ -183,7 +183,7 @@ def _quiet() -> Iterator[list[warnings.WarningMessage]]:
 
 @contextmanager
 def _translated(what: str, cure: str = "") -> Iterator[None]:
-    """Raise ModelError for whatever the module's own code, or torch on its behalf, raises: it can be anything."""
+    """Raise ModelError for any exception of the module's own code or of torch: its type is unpredictable."""
     try:
         yield
     except ZkinferError:
@@ -200,7 +200,7 @@ def _root(err: BaseException) -> BaseException:
 
 
 def said(err: BaseException) -> str:
-    """The name of a foreign error and the first line of what it says, as the end of a sentence."""
+    """The class of a foreign error and the first line of its message, as the end of a sentence."""
     line = next((line.strip() for line in str(err).splitlines() if line.strip()), "")
     line = "".join(letter if letter.isprintable() else "?" for letter in line)[:240].rstrip(".")
     return f"{type(err).__name__}: {line}." if line else f"{type(err).__name__}."

@@ -1,35 +1,31 @@
-"""Untrusted ONNX files: look at them, bring them to one normal form, run them as the float reference.
+"""Inspect untrusted ONNX files, convert them to one normal form, and run them as the float reference.
 
 Nothing here parses a model in the caller's process: each call starts a child with limits
 (`zkinfer.circuits.sandbox.child`).
 """
 
-from zkinfer.circuits.frontend.api import evaluate, inspect_model, model_digest, normalise_model, objections
+from zkinfer.circuits.frontend.api import evaluate, findings, inspect_model, model_digest, normalise_model
 from zkinfer.circuits.frontend.summary import (
-    CONTEXT_INPUT,
-    CONTEXT_OUTPUT,
     NORMALISER,
+    Finding,
     Layer,
     ModelSummary,
     NormalisedModel,
-    Objection,
     Port,
     Workload,
 )
 
 __all__ = [
-    "CONTEXT_INPUT",
-    "CONTEXT_OUTPUT",
     "NORMALISER",
+    "Finding",
     "Layer",
     "ModelSummary",
     "NormalisedModel",
-    "Objection",
     "Port",
     "Workload",
     "evaluate",
+    "findings",
     "inspect_model",
     "model_digest",
     "normalise_model",
-    "objections",
 ]

@@ -1,4 +1,4 @@
-"""Count what a model computes. Imported in the child only."""
+"""Describe a model file and estimate the work it computes. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 
 _MAX_PROBLEMS = 20
 _NOTHING = Workload(multiplications=0, elements=0, heaviest=())
+_HEAVIEST = 8
+_MOVES = frozenset({"Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"})
+_MOVES |= {"BatchNormalization", "Cast", "CastLike", "DepthToSpace", "Dropout", "Expand", "Pad", "Resize", "Shape"}
+_MOVES |= {"SpaceToDepth", "Tile", "Unsqueeze"}
+_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
+_REDUCTIONS = frozenset({"ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool"})
 
 
 def describe(model: onnx.ModelProto, digest: Digest, size: int) -> ModelSummary:
-    """The summary of a model as its file has it."""
+    """Summarise a model as the file declares it."""
     graph, readable = model.graph, as_tensors(model)
     constants = {tensor.name for tensor in graph.initializer}
     return ModelSummary(
@@ -44,44 +51,12 @@ def describe(model: onnx.ModelProto, digest: Digest, size: int) -> ModelSummary:
     )
 
 
-def _ports(ports: Iterable[onnx.ValueInfoProto]) -> tuple[Port, ...]:
-    return tuple(_port(port) for port in ports)
-
-
-def _port(port: onnx.ValueInfoProto) -> Port:
-    dtype = DTYPES.get(port.type.tensor_type.elem_type, "unknown")
-    return Port(name=port.name[:256], dtype=dtype, shape=tuple(shape_of(port) or ()))
-
-
-def _workload_if_known(model: onnx.ModelProto) -> Workload:
-    """Nothing for a model that has problems: it is not worth an inference that may fail."""
-    if any(True for _ in problems(model)):
-        return _NOTHING
-    fixed = shapes.without_constant_inputs(model)
-    for port in fixed.graph.input:
-        for dim in port.type.tensor_type.shape.dim:
-            if not dim.HasField("dim_value"):
-                dim.dim_value = 1
-    try:
-        return workload(shapes.inferred(shapes.with_fixed_shapes(fixed, {})))
-    except ModelError:  # the summary is of use without an estimate, and normalising tells the reason
-        return _NOTHING
-
-
-_HEAVIEST = 8
-_MOVES = frozenset({"Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"})
-_MOVES |= {"BatchNormalization", "Cast", "CastLike", "DepthToSpace", "Dropout", "Expand", "Pad", "Resize", "Shape"}
-_MOVES |= {"SpaceToDepth", "Tile", "Unsqueeze"}
-_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
-_REDUCTIONS = frozenset({"ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool"})
-
-
 def workload(model: onnx.ModelProto) -> Workload:
-    """Of a model with inferred shapes.
+    """A lower bound of the work of a model with inferred shapes.
 
-    Nodes of unknown shape count nothing, nor do those that only move values or may be folded into others, that depend
-    on no input, or whose results nobody reads. So no circuit of the model computes less.
+    Nodes are not counted if their shape is unknown, if they only move values or may be folded into other nodes, if
+    they depend on no input, or if their results are unused. Every circuit of the model therefore computes at least
+    this much.
     """
     facts = Facts(model)
     layers = [_layer(node, facts) for node in _needed(model.graph) if node.op_type not in _MOVES]
@@ -92,8 +67,41 @@ def workload(model: onnx.ModelProto) -> Workload:
     )
 
 
+def multiplications(node: onnx.NodeProto, facts: Facts) -> int:
+    """Multiply-accumulates of a convolution, matrix product or recurrence; 0 for others and for unknown shapes."""
+    if node.op_type in _RECURRENT:
+        return _recurrent(node, facts)
+    if node.op_type == "Einsum":
+        return _einsum(node, facts)
+    return _product(node, facts) if node.op_type in _PRODUCTS else 0
+
+
+def _ports(ports: Iterable[onnx.ValueInfoProto]) -> tuple[Port, ...]:
+    return tuple(_port(port) for port in ports)
+
+
+def _port(port: onnx.ValueInfoProto) -> Port:
+    dtype = DTYPES.get(port.type.tensor_type.elem_type, "unknown")
+    return Port(name=port.name[:256], dtype=dtype, shape=tuple(shape_of(port) or ()))
+
+
+def _workload_if_known(model: onnx.ModelProto) -> Workload:
+    """The workload, or an empty one for a model with problems: shape inference may fail on it."""
+    if any(True for _ in problems(model)):
+        return _NOTHING
+    fixed = shapes.without_constant_inputs(model)
+    for port in fixed.graph.input:
+        for dim in port.type.tensor_type.shape.dim:
+            if not dim.HasField("dim_value"):
+                dim.dim_value = 1
+    try:
+        return workload(shapes.inferred(shapes.with_fixed_shapes(fixed, {})))
+    except ModelError:  # the summary is useful without an estimate, and normalising reports the reason
+        return _NOTHING
+
+
 def _needed(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Nodes between the inputs and the outputs."""
+    """Nodes on a path from an input to an output."""
     constants = {tensor.name for tensor in graph.initializer}
     varying = {port.name for port in graph.input} - constants
     for node in graph.node:
@@ -117,15 +125,6 @@ def _layer(node: onnx.NodeProto, facts: Facts) -> Layer:
     )
 
 
-def multiplications(node: onnx.NodeProto, facts: Facts) -> int:
-    """Multiply-accumulates of convolutions, matrix products and recurrences; 0 for the others and unknown shapes."""
-    if node.op_type in _RECURRENT:
-        return _recurrent(node, facts)
-    if node.op_type == "Einsum":
-        return _einsum(node, facts)
-    return _product(node, facts) if node.op_type in _PRODUCTS else 0
-
-
 def _product(node: onnx.NodeProto, facts: Facts) -> int:
     out, left, right = (facts.shape(name) for name in (node.output[0], node.input[0], node.input[1]))
     if out is None or not left or not right:
@@ -138,7 +137,7 @@ def _product(node: onnx.NodeProto, facts: Facts) -> int:
 
 
 def _recurrent(node: onnx.NodeProto, facts: Facts) -> int:
-    """Each step multiplies the input and the state with all of their weights."""
+    """Each time step multiplies the input and the state by all their weights."""
     values, *weights = (facts.shape(name) for name in node.input[:3])
     if values is None or len(values) != 3 or any(shape is None for shape in weights):
         return 0
@@ -146,7 +145,7 @@ def _recurrent(node: onnx.NodeProto, facts: Facts) -> int:
 
 
 def _einsum(node: onnx.NodeProto, facts: Facts) -> int:
-    """One for each choice of all indices; of other than two operands, which may meet in pairs, nothing is known."""
+    """One per combination of all indices; 0 unless there are two operands, since more may be contracted in pairs."""
     equation = attributes(node).get("equation", b"").decode(errors="replace").replace(" ", "")
     terms, shapes = equation.partition("->")[0].split(","), [facts.shape(name) for name in node.input]
     if len(terms) != 2 or len(shapes) != 2 or "." in equation:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from zkinfer.circuits.digest import Digest, sha256_file
 from zkinfer.circuits.errors import DataError, EngineCrashedError, ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.frontend.summary import ModelSummary, NormalisedModel, Objection, Objections
+from zkinfer.circuits.frontend.summary import Finding, Findings, ModelSummary, NormalisedModel
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.storage import private_directory
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zkinfer.circuits.tensors import TensorSpec, Visibility
+    from zkinfer.circuits.tensors import Visibility
 
 MAX_FILE_BYTES = 256 << 20
 _PARSING = Limits.for_parsing()
@@ -44,21 +44,23 @@ def normalise_model(
     *,
     dimensions: Mapping[str, int] | None = None,
     input_visibility: Visibility = "public",
-    limits: Limits = _PARSING,
+    limits: Limits | None = None,
+    entry: str = f"{_INSIDE}:normalise",
 ) -> NormalisedModel:
-    """Write the normal form of a model: the same file and dimensions always give the same bytes.
+    """Write a normal form of a model: the same file and dimensions always give the same bytes.
 
     Args:
         path: the untrusted ONNX file.
         out: where the normal form goes; replaced if it exists.
         dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
-        input_visibility: given to the inputs' specs; unless public, an output that repeats the context input is
-            appended, for a circuit publishes nothing of its inputs then; hashed float inputs are range-checked.
-        limits: what the child may use.
+        input_visibility: given to the inputs' specs, and to the engine.
+        limits: what the child may use; None for the default.
+        entry: the function that the child runs; an engine gives its own lowering, the default adds nothing to the
+            frontend's passes.
 
     Raises:
         ModelError: not ONNX, inconsistent, or its normal form computes something else.
-        UnsupportedModelError: sound, but no circuit can take it; the message names the cure.
+        UnsupportedModelError: sound, but it cannot become a circuit; the message names the cure.
         ModelTooLargeError: the file, or a tensor it declares, exceeds a cap.
         EngineError: the child was killed at a limit or died.
     """
@@ -69,28 +71,24 @@ def normalise_model(
         draft = scratch / "model.onnx"
         arguments: dict[str, Any] = {"path": str(path.absolute()), "digest": str(digest), "out": str(draft.absolute())}
         arguments |= {"dimensions": sizes, "input_visibility": input_visibility}
-        answer = _received(NormalisedModel, child.run(f"{_INSIDE}:normalise", arguments, limits=limits))
+        answer = _received(NormalisedModel, child.run(entry, arguments, limits=limits or _PARSING))
         if sha256_file(draft) != answer.sha256:
             raise EngineCrashedError("The normalised model on disk is not the one the child reported.")
         draft.chmod(0o644)
         draft.replace(out)
-    if input_visibility != "public":
-        _refuse_hidden_integers(answer.inputs)
     inputs = tuple(spec.model_copy(update={"visibility": input_visibility}) for spec in answer.inputs)
     return answer.model_copy(update={"inputs": inputs})
 
 
-def objections(path: Path, *, limits: Limits = _PARSING) -> tuple[Objection, ...]:
-    """Every node that `normalise_model` would refuse the model for, where that names the first one only.
-
-    Nodes that no circuit has hide those that are used in a wrong way: what reads them cannot be simplified.
+def findings(path: Path, *, entry: str, limits: Limits | None = None) -> tuple[Finding, ...]:
+    """What an engine finds in the way of a model; `entry` is the function of its that the child runs.
 
     Raises:
         ModelError, EngineError: as `normalise_model`, for what is not about one node.
     """
     digest = model_digest(path)
     arguments = {"path": str(path.absolute()), "digest": str(digest)}
-    return _received(Objections, child.run(f"{_INSIDE}:objections", arguments, limits=limits)).found
+    return _received(Findings, child.run(entry, arguments, limits=limits or _PARSING)).found
 
 
 def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING) -> None:
@@ -117,16 +115,6 @@ def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING)
         arguments |= {"samples": str(samples.absolute()), "out": str(draft.absolute())}
         child.run(f"{_INSIDE}:evaluate", arguments, limits=limits)
         draft.replace(out)
-
-
-def _refuse_hidden_integers(inputs: tuple[TensorSpec, ...]) -> None:
-    """No part of a circuit holds an integer or a bool to its dtype's range; a verifier does, where it can see it."""
-    if odd := [spec for spec in inputs if not spec.is_float]:
-        held = "0 and 1" if odd[0].dtype == "bool" else "its type's range"
-        raise UnsupportedModelError(
-            f"The input {odd[0].describe()} cannot be hashed or private: nothing would hold it to {held}.",
-            "Let the model take float32, or publish the inputs.",
-        )
 
 
 def model_digest(path: Path) -> Digest:

@@ -1,4 +1,4 @@
-"""Run the original and the normal form side by side: a rewrite that changes the answer is refused."""
+"""Compare the original model with its normal form: a rewrite that changes an output is rejected."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Feeds = Mapping[str, NDArray[Any]]
 
 SAMPLES = 4
-# What overflows, in the original too, is infinite, NaN or the largest float32, as the operator has it.
-_BEYOND = 3e38
+# A value that overflows, in the original too, is infinite, NaN or the largest float32, depending on the operator.
+_OVERFLOW = 3e38
 _TOLERANCE = {"float16": 1e-2}
 
 
@@ -33,9 +33,15 @@ def refuse_difference(
     replay: Callable[[], Iterable[tuple[str, onnx.ModelProto]]] = tuple,
     probes: Sequence[Feeds] = (),
 ) -> None:
-    """Raise ModelError where both models' answers differ, or either cannot be run, on seeded inputs and on probes.
+    """Raise ModelError if the outputs of the two models differ on seeded inputs or probes, or one cannot be run.
 
-    `replay` makes the steps again that led to the normal form; the first that changes an answer is named.
+    Args:
+        original: the model as its owner exported it.
+        normal: its normal form.
+        inputs: the inputs of both.
+        seed: of the random inputs.
+        replay: repeats the steps that led to the normal form; the error names the first that changes an output.
+        probes: further inputs to compare on.
     """
     feeds = [*samples(inputs, seed), *probes]
     output = difference(original, normal, feeds)
@@ -43,18 +49,18 @@ def refuse_difference(
         guilty = (name for name, model in replay() if difference(original, model, feeds) is not None)
         raise ModelError(
             f"Normalising changes the model's output {output[:80]!r} (step: {next(guilty, 'tidying')}).",
-            "Please report this model; exporting it with opset_version=17 may help.",
+            "Report this model; exporting it with opset_version=17 may help.",
         )
 
 
 def samples(inputs: Sequence[TensorSpec], seed: int) -> list[Feeds]:
-    """Inputs that anyone can draw again."""
+    """Reproducible random inputs."""
     rng = np.random.default_rng(seed)
     return [{spec.name: _sample(spec, rng, number) for spec in inputs} for number in range(SAMPLES)]
 
 
 def difference(first: onnx.ModelProto, second: onnx.ModelProto, feeds: Sequence[Feeds]) -> str | None:
-    """The name of an output in which two models differ by more than rounding; raises ModelError where one fails."""
+    """The name of an output in which two models differ by more than rounding; raises ModelError if one fails."""
     one, other = Session(first), Session(second)
     for feed in feeds:
         wanted, got = one.run(feed), other.run(feed)
@@ -65,7 +71,7 @@ def difference(first: onnx.ModelProto, second: onnx.ModelProto, feeds: Sequence[
 
 
 def _sample(spec: TensorSpec, rng: np.random.Generator, number: int) -> NDArray[Any]:
-    """Normal values of growing spread; integers are 0 or 1, since they are often indices into small tables."""
+    """Normally distributed values of growing spread; integers are 0 or 1, as they often index small tables."""
     if spec.is_float:
         return rng.normal(scale=0.5 * (1 + number), size=spec.shape).astype(spec.dtype)
     return rng.integers(0, 2, size=spec.shape).astype(spec.dtype)
@@ -78,8 +84,8 @@ def _equal(wanted: NDArray[Any], got: NDArray[Any]) -> bool:
 def _agree(wanted: NDArray[Any], got: NDArray[Any]) -> bool:
     if wanted.dtype.kind != "f":
         return bool(np.array_equal(wanted, got))
-    finite = np.abs(wanted) < _BEYOND
-    if not np.array_equal(finite, np.abs(got) < _BEYOND):
+    finite = np.abs(wanted) < _OVERFLOW
+    if not np.array_equal(finite, np.abs(got) < _OVERFLOW):
         return False
     size = np.abs(wanted[finite].astype(np.float64)).max(initial=0.0)
     rtol = _TOLERANCE.get(str(wanted.dtype), 1e-4)

@@ -1,7 +1,7 @@
-"""What exporters of classical models add to a graph, and no circuit has. Imported in the child only.
+"""Remove exporter artifacts of classical models, such as ZipMap, that circuits do not support. In the child only.
 
-scikit-learn's, XGBoost's and LightGBM's exporters write operators of the domain `ai.onnx.ml`. Here is what must be
-settled before such a model is read like any other; `classical` turns the operators themselves into plain ones.
+The exporters of scikit-learn, XGBoost and LightGBM write operators of the domain `ai.onnx.ml`. This module prepares
+such a model for the passes that all models share; `zkinfer.circuits.frontend.ml.rules` replaces the operators.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOMAIN = "ai.onnx.ml"
-_OPSET = 17  # for models that use no operator of the default domain, and so name no version of it
-_NUMBERS = "Train on numbers (scikit-learn's LabelEncoder makes them of words), and export again."
+_OPSET = 17  # for models that use no operator of the default domain and declare no version of it
+_NUMBERS = "Train on integer labels (scikit-learn's LabelEncoder converts strings) and export again."
 
 
 def is_classical(node: onnx.NodeProto) -> bool:
-    """Whether an operator belongs to ONNX's domain of classical machine learning."""
+    """Whether an operator belongs to ONNX's domain for classical machine learning."""
     return bool(node.domain == DOMAIN)
 
 
 def as_tensors(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with tensors for outputs, and one version of each domain's operators; itself where it has that.
+    """The model with tensors as outputs and one version per operator domain; the model itself if nothing changes.
 
-    A ZipMap turns scores into one map from class to score per row; its output becomes the scores themselves, in the
-    order of the classes. Everything else is as in the file.
+    A ZipMap converts scores to one map from class to score per row; its output becomes the scores themselves, in the
+    order of the classes. Everything else stays as in the file.
     """
     if not any(is_classical(node) for node in model.graph.node):
         return model
@@ -48,7 +48,7 @@ def as_tensors(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _settle_versions(model: onnx.ModelProto) -> None:
-    """Exporters write the same version twice, or none where they use no operator of the default domain."""
+    """Keep one version per domain: exporters repeat versions, or declare none for an unused default domain."""
     once = {("" if is_default(entry.domain) else entry.domain, entry.version): entry for entry in model.opset_import}
     replace_all(model.opset_import, list(once.values()))
     if not opset(model):
@@ -60,9 +60,9 @@ def _is_map(node: onnx.NodeProto) -> bool:
 
 
 def problems(node: onnx.NodeProto, label: str) -> Iterator[ModelError]:
-    """Reasons to refuse a classical operator that its attributes alone show."""
+    """Reasons to reject a classical operator that follow from its attributes alone."""
     given = attributes(node)
     if any(name.startswith("classlabels_strings") for name in given):
-        yield UnsupportedModelError(f"{node.op_type} {label} answers in words, and circuits in numbers.", _NUMBERS)
+        yield UnsupportedModelError(f"{node.op_type} {label} returns string labels; circuits return numbers.", _NUMBERS)
     if node.op_type == "ZipMap":
-        yield ModelError(f"ZipMap {label} has not one input and one output.", "Export the model again.")
+        yield ModelError(f"ZipMap {label} must have one input and one output.", "Export the model again.")

@@ -1,4 +1,4 @@
-"""The original model held ready: its float answers, one inference after the other."""
+"""A session with the original model: float outputs, one inference after the other."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _OPEN = "zkinfer.circuits.frontend.worker:open_floats"
 
 
 class FloatSession:
-    """An ONNX file in onnxruntime, in a limited child. It belongs to the thread that opened it.
+    """An ONNX file in onnxruntime, in a child process with limits. Use it from the thread that opened it.
 
     Args:
         path: the file.
-        digest: what it must be.
-        limits: of the child; the seconds are for each inference.
+        digest: the expected digest of the file.
+        limits: of the child; seconds apply to each inference.
 
     Raises:
-        ModelError: the file is another, or cannot be used.
+        ModelError: the file has another digest or cannot be used.
         EngineError: the child was killed at a limit or died.
     """
 
@@ -47,35 +47,35 @@ class FloatSession:
             EngineError: the child was killed at a limit or died.
         """
         outputs: dict[str, dict[str, Any]] = self._session.ask(
-            inputs={name: written(array) for name, array in inputs.items()}
+            inputs={name: array_to_json(array) for name, array in inputs.items()}
         )
         try:
-            return {name: read(output) for name, output in outputs.items()}
+            return {name: array_from_json(output) for name, output in outputs.items()}
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as err:
-            raise EngineCrashedError("The model's child gave something that is no answer.") from err
+            raise EngineCrashedError("The model's process returned a malformed answer.") from err
 
     @property
     def usable(self) -> bool:
-        """Whether it makes sense to ask again."""
+        """Whether the child can take another inference."""
         return self._session.usable
 
     def kill(self) -> None:
-        """End it at once, also from another thread."""
+        """Kill the child at once; may be called from another thread."""
         self._session.kill()
 
     def close(self) -> None:
-        """Free what belongs to it."""
+        """End the child and free its resources."""
         self._session.close()
 
 
-def written(array: NDArray[np.generic]) -> dict[str, Any]:
-    """An array as JSON; every value comes back exactly."""
+def array_to_json(array: NDArray[np.generic]) -> dict[str, Any]:
+    """An array as JSON; `array_from_json` restores every value exactly."""
     return {"dtype": array.dtype.name, "shape": list(array.shape), "values": array.ravel().tolist()}
 
 
-def read(document: dict[str, Any]) -> NDArray[np.generic]:
-    """It again; raises ValueError for one of no numbers."""
+def array_from_json(document: dict[str, Any]) -> NDArray[np.generic]:
+    """The array of a document; raises ValueError unless it holds numbers."""
     dtype = np.dtype(document["dtype"])
     if dtype.kind not in "biuf":
-        raise ValueError(f"{dtype} is no type of number")
+        raise ValueError(f"{dtype} is not a numeric type")
     return np.array(document["values"], dtype=dtype).reshape(document["shape"])

@@ -1,8 +1,8 @@
-"""Compute what does not depend on the input, with results equal to the last bit on every machine.
+"""Constant folding with results that are identical to the last bit on every machine.
 
-Only operators that numpy computes exactly are folded (moving data, integer arithmetic, single IEEE operations): exp or
-matmul may differ in the last bit between processors, and an auditor who normalises the same file must get the
-same bytes. The rest is left to the engine. Imported in the child only.
+Only operators that numpy computes exactly are folded (data movement, integer arithmetic, single IEEE operations): exp
+or matmul may differ in the last bit between processors, and an auditor who normalises the same file must get the same
+bytes. Other constants are left to the engine. Imported in the child only.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ EXACT_ON_INTEGERS = words(
     ReduceProd ReduceSum
     """
 )
-# Their results are no larger than their input, though inference does not know the size.
+# Results of unknown size, but never larger than the input.
 _BOUNDED = frozenset({"Compress", "NonZero"})
 _VALUES = ("value", "value_float", "value_floats", "value_int", "value_ints")
 
 
 def folded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Replace, in place, nodes on constants by their results; the model carries inferred shapes.
+    """Replace nodes with constant operands by their results, in place; the model must carry inferred shapes.
 
     Raises:
-        ModelTooLargeError: the results together exceed the limit.
+        ModelTooLargeError: all results together exceed the limit.
         ModelError: a node fails, or a result is NaN or infinite.
     """
     facts = Facts(model)
@@ -64,7 +64,9 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
             model.graph.initializer.append(tensor)
             budget -= elements(tensor.dims)
         if budget < 0:
-            raise ModelTooLargeError("The model computes too many constants.", "Simplify it with onnxsim.")
+            raise ModelTooLargeError(
+                f"The model computes more than {MAX_TOTAL_FOLDED:,} constants.", "Simplify it with onnxsim."
+            )
     replace_all(model.graph.node, kept)
     return model
 
@@ -83,7 +85,7 @@ def _results(node: onnx.NodeProto, facts: Facts) -> list[onnx.TensorProto] | Non
 
 def _constant(node: onnx.NodeProto) -> onnx.TensorProto:
     if len(node.attribute) != 1 or node.attribute[0].name not in _VALUES:
-        raise ModelError(f"The constant {node.output[0][:80]!r} holds no numbers.", "Export the model again.")
+        raise ModelError(f"The constant {node.output[0][:80]!r} is not numeric.", "Export the model again.")
     value: Any = helper.get_attribute_value(node.attribute[0])
     if isinstance(value, onnx.TensorProto):
         array = onnx.numpy_helper.to_array(value)
@@ -115,7 +117,7 @@ def _exact(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto]) -> bool:
 
 
 def _exact_cast(node: onnx.NodeProto, tensor: onnx.TensorProto) -> bool:
-    """Between numbers; fractions beyond the integers become what the processor likes, so they are not folded."""
+    """Whether the cast is exact on every machine; out-of-range floats convert to integers as the processor decides."""
     target = next((entry.i for entry in node.attribute if entry.name == "to"), 0)
     if target not in DTYPES:
         return False

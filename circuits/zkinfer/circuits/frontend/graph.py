@@ -1,4 +1,4 @@
-"""Small helpers to read and write ONNX graphs. Imported in the child only."""
+"""Helpers to query and build ONNX graphs. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -10,49 +10,12 @@ import onnx
 from onnx import helper, numpy_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-
-class Draft:
-    """Appends nodes one by one, and names their results after the value that they lead to."""
-
-    def __init__(self, facts: Facts, base: str) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self._facts, self._base, self.opset = facts, base, facts.opset
-
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - any attribute
-        """Append a node with one output, whose new name is returned."""
-        result = self._facts.fresh(self._base)
-        self.nodes.append(helper.make_node(operator, inputs, [result], **attributes))
-        return result
-
-    def cast(self, value: str, kind: int) -> str:
-        """The same numbers in another element type."""
-        return self.add("Cast", value, to=kind)
-
-    def named(self, value: str, name: str) -> None:
-        """Give a value the name of an output of the node that is replaced."""
-        self.nodes.append(helper.make_node("Identity", [value], [name]))
-
-    def constant(self, array: NDArray[Any]) -> str:
-        """Add an initializer and return its name."""
-        return self._facts.new_constant(self._base, array)
-
-    def gathered(self, value: str, places: NDArray[Any]) -> str:
-        """Pick columns of [N, M]; gives [N, *places.shape]. Costs no rows: the engine copies references."""
-        return self.add("Gather", value, self.constant(places), axis=1)
-
-    def reduced(self, operator: str, value: str) -> str:
-        """Reduce [N, M] to [N, 1]; later opsets take the axis as an input."""
-        if self.opset < (13 if operator == "ReduceSum" else 18):
-            return self.add(operator, value, axes=[1])
-        return self.add(operator, value, self.constant(np.array([1], dtype=np.int64)))
-
-    def joined(self, values: list[str]) -> str:
-        """Side by side, [N, M1 + M2 + ...]."""
-        return values[0] if len(values) == 1 else self.add("Concat", *values, axis=1)
+    Nodes = list[onnx.NodeProto]
+    Rule = Callable[[onnx.NodeProto, "Facts"], Nodes | None]
 
 
 E = onnx.TensorProto
@@ -70,7 +33,6 @@ DTYPES: dict[int, str] = {
     E.UINT32: "uint32",
 }
 FLOATS = frozenset({E.FLOAT, E.FLOAT16, E.DOUBLE})
-
 Dim = int | str
 
 
@@ -82,7 +44,7 @@ def copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """The version of the default operator domain; 0 where the model declares none."""
+    """The version of the default operator domain; 0 if the model declares none."""
     return max((entry.version for entry in model.opset_import if is_default(entry.domain)), default=0)
 
 
@@ -97,7 +59,7 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 
 def shape_of(info: onnx.ValueInfoProto) -> tuple[Dim, ...] | None:
-    """Dimensions of a declared value: a size, a name, or `?`; None where even the rank is unknown."""
+    """Dimensions of a declared value: a size, a name, or `?`; None if even the rank is unknown."""
     tensor = info.type.tensor_type
     if not tensor.HasField("shape"):
         return None
@@ -125,14 +87,14 @@ def values(graph: onnx.GraphProto) -> dict[str, onnx.ValueInfoProto]:
 
 
 def replace_all(field: Any, items: Iterable[Any]) -> None:  # noqa: ANN401 - any repeated field
-    """Make a repeated field hold exactly these messages."""
+    """Replace the content of a repeated field."""
     kept = list(items)
     del field[:]
     field.extend(kept)
 
 
 def constant(name: str, array: NDArray[Any]) -> onnx.TensorProto:
-    """An initializer; raw little-endian bytes, so that equal arrays have equal bytes."""
+    """An initializer with raw little-endian data, so that equal arrays have equal bytes."""
     return numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
 
 
@@ -142,7 +104,7 @@ def elements(shape: Sequence[int]) -> int:
 
 
 class Facts:
-    """What one model says about its values, for rewriting: constants, types and shapes, and names in use."""
+    """Lookup tables over one model for rewriting: constants, types, shapes, producers, consumers and used names."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.opset = opset(model)
@@ -154,7 +116,7 @@ class Facts:
         self._names = set(self._values) | set(self.constants) | self.used
         self.producers = {name: node for node in model.graph.node for name in node.output if name}
         self.readers: dict[str, set[str]] = {}  # operators that read a value
-        self.consumers: dict[str, list[onnx.NodeProto]] = {}  # nodes that read a value, once for each time
+        self.consumers: dict[str, list[onnx.NodeProto]] = {}  # nodes that read a value, once per operand
         for node in model.graph.node:
             for name in node.input:
                 self.readers.setdefault(name, set()).add(node.op_type)
@@ -162,18 +124,18 @@ class Facts:
         self.added: list[onnx.TensorProto] = []
 
     def array(self, name: str) -> NDArray[Any] | None:
-        """A constant's value, or None for what depends on an input."""
+        """A constant's value; None if the value depends on an input."""
         tensor = self.constants.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """A value's shape where it is fully known."""
+        """A value's shape; None unless it is fully known."""
         if name in self.constants:
             return tuple(self.constants[name].dims)
         return static_shape(self._values.get(name))
 
     def dtype(self, name: str) -> int:
-        """A value's ONNX element type; 0 where unknown."""
+        """A value's ONNX element type; 0 if unknown."""
         if name in self.constants:
             return int(self.constants[name].data_type)
         info = self._values.get(name)
@@ -181,12 +143,12 @@ class Facts:
         return kind
 
     def only_reader(self, name: str) -> onnx.NodeProto | None:
-        """The one node that reads a value, once; None where there are others, or it is an output of the model."""
+        """The single node that reads a value, once; None if there are others or the value is a model output."""
         found = self.consumers.get(name, [])
         return found[0] if len(found) == 1 and name not in self.outputs else None
 
     def fresh(self, base: str) -> str:
-        """A new value name, the same for the same model."""
+        """A new value name; deterministic for the same model."""
         count = 0
         while (name := f"{base}.zk{count}") in self._names:
             count += 1
@@ -198,3 +160,43 @@ class Facts:
         name = self.fresh(base)
         self.added.append(constant(name, array))
         return name
+
+
+class Draft:
+    """Builds the replacement of a node: appends nodes one by one and derives their names from the replaced value."""
+
+    def __init__(self, facts: Facts, base: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self._facts, self._base, self.opset = facts, base, facts.opset
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - any attribute
+        """Append a node with one output and return the output's new name."""
+        result = self._facts.fresh(self._base)
+        self.nodes.append(helper.make_node(operator, inputs, [result], **attributes))
+        return result
+
+    def cast(self, value: str, kind: int) -> str:
+        """Convert a value to another element type."""
+        return self.add("Cast", value, to=kind)
+
+    def named(self, value: str, name: str) -> None:
+        """Give a value the name of an output of the replaced node."""
+        self.nodes.append(helper.make_node("Identity", [value], [name]))
+
+    def constant(self, array: NDArray[Any]) -> str:
+        """Add an initializer and return its name."""
+        return self._facts.new_constant(self._base, array)
+
+    def gathered(self, value: str, places: NDArray[Any]) -> str:
+        """Gather columns of [N, M] into [N, *places.shape]."""
+        return self.add("Gather", value, self.constant(places), axis=1)
+
+    def reduced(self, operator: str, value: str) -> str:
+        """Reduce [N, M] to [N, 1]; from some opset on, the axis is an input instead of an attribute."""
+        if self.opset < (13 if operator == "ReduceSum" else 18):
+            return self.add(operator, value, axes=[1])
+        return self.add(operator, value, self.constant(np.array([1], dtype=np.int64)))
+
+    def joined(self, values: list[str]) -> str:
+        """Concatenate columns: [N, M1 + M2 + ...]."""
+        return values[0] if len(values) == 1 else self.add("Concat", *values, axis=1)

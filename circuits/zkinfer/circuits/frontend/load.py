@@ -1,4 +1,4 @@
-"""Strict reading of an ONNX file: nothing is allocated on a declaration's word. Imported in the child only."""
+"""Strict parser for ONNX files: sizes are checked before memory is allocated. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -29,30 +29,32 @@ _INT32_FIELD = frozenset({"int32", "int16", "int8", "uint16", "uint8", "bool", "
 
 
 def load(path: Path, digest: Digest) -> onnx.ModelProto:
-    """Read and parse a file whose digest the caller took; see `parse`.
+    """Read a file, check it against the digest that the caller computed, and `parse` it.
 
     Raises:
-        ModelError: also when the file changed since.
+        ModelError: as `parse`, or the file changed in the meantime.
     """
     data = path.read_bytes()
     if sha256(data) != digest:
-        raise ModelError(f"{path.name} changed while it was read.", "Wait until it is written, then try again.")
+        raise ModelError(f"{path.name} changed while it was read.", "Wait until it is complete, then try again.")
     return parse(data)
 
 
 def parse(data: bytes) -> onnx.ModelProto:
-    """Parse a model and check everything it declares against what it holds.
+    """Parse a model and check its declarations against its content.
 
     Raises:
-        ModelError: not ONNX, or a tensor's data is not what it declares, or is NaN or infinite.
+        ModelError: not ONNX, or a tensor's data differs from its declaration or holds NaN or infinity.
         ModelTooLargeError: too many nodes, tensors, elements or dimensions.
-        UnsupportedModelError: external data, sparse or quantised tensors, element types no circuit has.
+        UnsupportedModelError: external data, sparse or quantised tensors, unsupported element types.
     """
     model = _decoded(data)
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
         raise ModelError("The file is not an ONNX file: it holds no graph.", _EXPORT)
     if len(model.graph.node) > MAX_NODES:
-        raise ModelTooLargeError(f"The model has {len(model.graph.node):,} nodes, over {MAX_NODES:,}.", _smaller())
+        raise ModelTooLargeError(
+            f"The model has {len(model.graph.node):,} nodes, over the limit of {MAX_NODES:,}.", _smaller()
+        )
     _refuse_broken_text(model)
     _refuse_sparse(model)
     _check_tensors(model)
@@ -67,12 +69,12 @@ def _decoded(data: bytes) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError as err:
-        raise ModelError("The file is not an ONNX file: it does not parse, or was cut short.", _EXPORT) from err
+        raise ModelError("The file is not an ONNX file: it does not parse, or it is truncated.", _EXPORT) from err
     return model
 
 
 def _refuse_broken_text(message: Message) -> None:
-    """Refuse names that are not UTF-8: protobuf hands those out as bytes, which no later step expects."""
+    """Reject names that are not UTF-8: protobuf returns them as bytes, which no later step expects."""
     for field, value in message.ListFields():
         several = value if field.is_repeated else (value,)
         if field.type == field.TYPE_STRING and not all(isinstance(one, str) for one in several):
@@ -99,8 +101,8 @@ def _check_tensors(model: onnx.ModelProto) -> None:
         total += elements(tensor.dims)
         if count > MAX_TENSORS or total > MAX_TOTAL_ELEMENTS:
             raise ModelTooLargeError(
-                f"The model's constants together exceed the limit: the first {count:,} have {total:,} elements, and at "
-                f"most {MAX_TENSORS:,} with {MAX_TOTAL_ELEMENTS:,} are read.",
+                f"The model's constants exceed the limit: the first {count:,} have {total:,} elements; at most "
+                f"{MAX_TENSORS:,} constants with {MAX_TOTAL_ELEMENTS:,} elements are accepted.",
                 _smaller(),
             )
 
@@ -115,14 +117,15 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def check_tensor(tensor: onnx.TensorProto) -> None:
-    """Refuse a constant whose data is elsewhere, of another length than declared, huge, or not finite."""
+    """Reject a constant with external data, a length other than declared, too many elements, or non-finite values."""
     name = f"Constant {tensor.name[:80]!r}"
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise UnsupportedModelError(
-            f"{name} lies in another file.", "Save the model as one file (onnx.save with save_as_external_data=False)."
+            f"{name} is stored in another file.",
+            "Save the model as one file (onnx.save with save_as_external_data=False).",
         )
     if tensor.data_type not in DTYPES or tensor.HasField("segment"):
-        raise UnsupportedModelError(f"{name} has an element type no circuit has.", "Use float32, integers or bool.")
+        raise UnsupportedModelError(f"{name} has an unsupported element type.", "Use float32, integers or bool.")
     _check_dims(tensor, name)
     _check_length(tensor, name)
     _check_finite(tensor, name)
@@ -130,10 +133,11 @@ def check_tensor(tensor: onnx.TensorProto) -> None:
 
 def _check_dims(tensor: onnx.TensorProto, name: str) -> None:
     if len(tensor.dims) > MAX_RANK or any(size < 0 for size in tensor.dims):
-        raise ModelError(f"{name} has impossible dimensions.", _EXPORT)
+        raise ModelError(f"{name} has invalid dimensions.", _EXPORT)
     if elements(tensor.dims) > MAX_TENSOR_ELEMENTS:
         raise ModelTooLargeError(
-            f"{name} declares {elements(tensor.dims):,} elements, over {MAX_TENSOR_ELEMENTS:,}.", _smaller()
+            f"{name} declares {elements(tensor.dims):,} elements, over the limit of {MAX_TENSOR_ELEMENTS:,}.",
+            _smaller(),
         )
 
 
@@ -147,7 +151,7 @@ def _check_length(tensor: onnx.TensorProto, name: str) -> None:
     else:
         count = len(getattr(tensor, field))
     if filled - {field} or count != elements(tensor.dims):
-        raise ModelError(f"{name} does not hold the data it declares.", _EXPORT)
+        raise ModelError(f"{name} declares another amount of data than it holds.", _EXPORT)
 
 
 def _field(dtype: str) -> str:
@@ -160,4 +164,4 @@ def _check_finite(tensor: onnx.TensorProto, name: str) -> None:
     if tensor.data_type not in FLOATS:
         return
     if not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
-        raise ModelError(f"{name} holds NaN or infinity.", "Circuits take finite numbers only; check the training.")
+        raise ModelError(f"{name} holds NaN or infinity.", "Circuits support finite numbers only; check the training.")

@@ -1,4 +1,4 @@
-"""Take out what has no effect on the answer. Imported in the child only."""
+"""Remove nodes, constants and metadata without effect on the outputs. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from zkinfer.circuits.frontend.graph import Facts, opset, replace_all
 if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
 
-IR_VERSION = 8  # what the highest opset we write belongs to
+IR_VERSION = 8  # of the highest opset in a normal form
 
 
 def pruned(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Remove, in place, identities, nodes nobody reads and constants nobody reads."""
+    """Remove identities, unused nodes and unused constants, in place."""
     _remove_identities(model)
     _remove_unread(model.graph)
     return model
 
 
 def _remove_identities(model: onnx.ModelProto) -> None:
-    """Readers of a copy read its source; where the copy is an output, the source takes its name."""
+    """Let readers of a copy read its source; if the copy is an output, the source takes the output's name."""
     facts = Facts(model)
     renamed: dict[str, str] = {}
     kept = []
@@ -66,10 +66,10 @@ def _remove_unread(graph: onnx.GraphProto) -> None:
 
 
 def tidied(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> onnx.ModelProto:
-    """The model without anything that does not compute: texts, metadata, names of tools, intermediate shapes.
+    """The model without documentation, metadata, tool names and intermediate shapes.
 
-    Values other than inputs and outputs are numbered, so that neither an exporter's naming nor that of another
-    release of onnx's converter changes the bytes.
+    Values other than inputs and outputs are numbered, so that the bytes depend neither on the exporter's names nor on
+    the release of onnx's converter.
     """
     source = model.graph
     names = _numbered(source, {spec.name for spec in (*inputs, *outputs)})
@@ -83,7 +83,7 @@ def tidied(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[Tenso
 
 
 def _numbered(graph: onnx.GraphProto, kept: set[str]) -> dict[str, str]:
-    """New names by old ones, in the order in which the nodes mention them."""
+    """New names by old names, numbered in the order in which nodes mention them."""
     prefix = "v"
     while any(name.startswith(prefix) for name in kept):
         prefix += "_"
@@ -112,11 +112,11 @@ def port(spec: TensorSpec) -> onnx.ValueInfoProto:
 
 
 def serialised(model: onnx.ModelProto) -> bytes:
-    """The one byte string of a model."""
+    """The canonical bytes of a model."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
 def seed(data: bytes) -> int:
-    """A number that follows from the bytes, for samples that anyone can draw again."""
+    """A seed derived from the bytes, for reproducible samples."""
     return int.from_bytes(hashlib.sha256(data).digest()[:8])

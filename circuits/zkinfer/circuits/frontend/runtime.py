@@ -1,4 +1,4 @@
-"""The seam to onnx and onnxruntime: their exceptions become ours here. Imported in the child only."""
+"""The seam to onnx and onnxruntime, which translates their exceptions. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -26,42 +26,6 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[Any]]
 
 
-def answers(model: onnx.ModelProto, samples: Path, out: Path) -> None:
-    """Write, for each output, an array [N, *shape] of the answers to N samples.
-
-    Raises:
-        DataError: the samples have other names, shapes or types than the model's inputs.
-    """
-    arrays = _fitting(from_npz(samples.read_bytes()), model)
-    count = len(next(iter(arrays.values())))
-    session = Session(model)
-    rows = [session.run({name: array[number] for name, array in arrays.items()}) for number in range(count)]
-    results = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    to_npz(out, results)
-
-
-def _fitting(arrays: Arrays, model: onnx.ModelProto) -> Arrays:
-    ports = {port.name: port for port in model.graph.input}
-    if set(arrays) != set(ports):
-        raise DataError(f"The samples are for {sorted(arrays)}, the model's inputs are {sorted(ports)}.")
-    if len({len(array) if array.ndim else 0 for array in arrays.values()} - {0}) != 1 or not all(
-        array.ndim and len(array) for array in arrays.values()
-    ):
-        raise DataError("The inputs do not have the same number of samples, at least one.")
-    return {name: _fit(array, ports[name]) for name, array in arrays.items()}
-
-
-def _fit(array: NDArray[Any], port: onnx.ValueInfoProto) -> NDArray[Any]:
-    wanted = np.dtype(DTYPES[port.type.tensor_type.elem_type])
-    shape = shape_of(port) or ()
-    sizes = array.shape[1:]
-    if len(shape) != len(sizes) or any(isinstance(a, int) and a != b for a, b in zip(shape, sizes, strict=True)):
-        raise DataError(f"Samples of {port.name!r} have shape {list(sizes)}, not {list(shape)}.")
-    if not np.can_cast(array.dtype, wanted, "same_kind"):
-        raise DataError(f"Samples of {port.name!r} are {array.dtype}, not {wanted}.")
-    return array.astype(wanted)
-
-
 Tensors = dict[str, "NDArray[np.generic]"]
 _ONNX_FAILURES = (
     checker.ValidationError,
@@ -86,55 +50,44 @@ _ORT_FAILURES = (
 )
 
 
-@contextlib.contextmanager
-def _seam(failures: tuple[type[Exception], ...], kind: type[ModelError], cause: str, cure: str) -> Iterator[None]:
-    """Translate the exceptions of the one foreign call in the block."""
-    try:
-        yield
-    except MemoryError as err:
-        raise ModelTooLargeError(f"{cause}: it asks for more memory than is allowed.", "Use a smaller model.") from err
-    except failures as err:
-        raise kind(f"{cause}: {sentence(err)}", cure) from err
-
-
 def check(model: onnx.ModelProto) -> None:
     """Run onnx's own checker."""
     complete = onnx.ModelProto()
     complete.CopyFrom(model)
-    for port in complete.graph.output:  # the checker asks for shapes that exporters may leave to inference
+    for port in complete.graph.output:  # the checker requires shapes that exporters may omit
         port.type.tensor_type.shape.SetInParent()
-    with _seam(_ONNX_FAILURES, ModelError, "The model is inconsistent", "Export it again."):
+    with _translated(_ONNX_FAILURES, ModelError, "The model is inconsistent", "Export it again."):
         checker.check_model(complete)
 
 
 def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of the model with every shape that onnx can infer; contradictions raise ModelError."""
-    with _seam(_ONNX_FAILURES, ModelError, "The model's shapes do not fit together", "Export it again."):
+    """A copy of the model with every shape that onnx can infer; raises ModelError on contradictions."""
+    with _translated(_ONNX_FAILURES, ModelError, "The model's shapes do not fit together", "Export it again."):
         return shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
 
 
 def convert_opset(model: onnx.ModelProto, target: int) -> onnx.ModelProto:
-    """Convert the default domain's opset with onnx's converter."""
-    cause, cure = f"The model's opset cannot be brought to {target}", "Export it again with opset_version=17."
-    with _seam(_ONNX_FAILURES, UnsupportedModelError, cause, cure):
+    """Convert the opset of the default domain with onnx's converter."""
+    cause, cure = f"The model cannot be converted to opset {target}", "Export it again with opset_version=17."
+    with _translated(_ONNX_FAILURES, UnsupportedModelError, cause, cure):
         return version_converter.convert_version(model, target)
 
 
 def inline(model: onnx.ModelProto, operators: list[str]) -> onnx.ModelProto:
-    """Replace composite operators by the nodes that the ONNX standard defines them with."""
+    """Replace composite operators by their definition in the ONNX standard."""
     ids = [("", name) for name in operators]
-    with _seam(_ONNX_FAILURES, ModelError, "A composite operator cannot be expanded", "Export it again."):
+    with _translated(_ONNX_FAILURES, ModelError, "A composite operator cannot be expanded", "Export it again."):
         return inliner.inline_selected_functions(model, ids, inline_schema_functions=True)
 
 
 def reference(model: onnx.ModelProto) -> list[NDArray[np.generic]]:
-    """Outputs of a model without inputs, computed by onnx's numpy reference."""
-    with _seam(_ONNX_FAILURES, ModelError, "A constant cannot be computed", "Export the model again."):
+    """Outputs of a model without inputs, computed by onnx's reference implementation in numpy."""
+    with _translated(_ONNX_FAILURES, ModelError, "A constant cannot be computed", "Export the model again."):
         return list(ReferenceEvaluator(model).run(None, {}))
 
 
 class Session:
-    """One model in onnxruntime: one thread, no graph optimisation, so that what runs is what the file says."""
+    """One model in onnxruntime, with one thread and without graph optimisation, so that it runs exactly as written."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         options = onnxruntime.SessionOptions()
@@ -142,22 +95,72 @@ class Session:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4
         data = model.SerializeToString()
-        with _seam(_ORT_FAILURES, ModelError, "onnxruntime refuses the model", "Export it again."):
+        with _translated(_ORT_FAILURES, ModelError, "onnxruntime rejects the model", "Export it again."):
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         self._outputs = [port.name for port in model.graph.output]
 
     def run(self, feeds: Mapping[str, Any]) -> Tensors:
         """Compute every output."""
-        with _seam(_ORT_FAILURES, ModelError, "The model fails on an input", "Check it with onnxruntime."):
+        with _translated(_ORT_FAILURES, ModelError, "The model fails on an input", "Check it with onnxruntime."):
             values = self._session.run(self._outputs, dict(feeds))
         return dict(zip(self._outputs, values, strict=True))
 
 
+def answers(model: onnx.ModelProto, samples: Path, out: Path) -> None:
+    """Run the model on N samples and write an array [N, *shape] per output.
+
+    Raises:
+        DataError: names, shapes or types of the samples differ from the model's inputs.
+    """
+    arrays = _fitting(from_npz(samples.read_bytes()), model)
+    count = len(next(iter(arrays.values())))
+    session = Session(model)
+    rows = [session.run({name: array[number] for name, array in arrays.items()}) for number in range(count)]
+    results = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    to_npz(out, results)
+
+
 def sentence(err: Exception) -> str:
-    """The first line of a foreign message that says something, short and without source locations."""
+    """The first informative line of a foreign message, shortened and without source locations."""
     text = re.sub(r"\[(ONNXRuntimeError|ShapeInferenceError|TypeInferenceError)\]", " ", str(err))
     text = re.sub(r"\S*/\S+\.(cc|h|cpp|py):\d+:?", " ", text)
-    text = re.sub(r"^\s*:?\s*\d+ : [A-Z_]+ : ", "", text)  # onnxruntime's number and name of the kind of failure
+    text = re.sub(r"^\s*:?\s*\d+ : [A-Z_]+ : ", "", text)  # onnxruntime's error code
     line = next((" ".join(line.split()) for line in text.splitlines() if line.strip(" :")), type(err).__name__)
     line = "".join(letter if letter.isprintable() else "?" for letter in line).lstrip(" :")
     return line[:240].rstrip(".") + "."
+
+
+@contextlib.contextmanager
+def _translated(failures: tuple[type[Exception], ...], kind: type[ModelError], cause: str, cure: str) -> Iterator[None]:
+    """Translate the exceptions of the single foreign call in the block."""
+    try:
+        yield
+    except MemoryError as err:
+        raise ModelTooLargeError(f"{cause}: the memory limit was exceeded.", "Use a smaller model.") from err
+    except failures as err:
+        raise kind(f"{cause}: {sentence(err)}", cure) from err
+
+
+def _fitting(arrays: Arrays, model: onnx.ModelProto) -> Arrays:
+    ports = {port.name: port for port in model.graph.input}
+    if set(arrays) != set(ports):
+        raise DataError(
+            f"The samples are for {sorted(arrays)}, but the model's inputs are {sorted(ports)}.",
+            "Give one array per input, under the input's name.",
+        )
+    if len({len(array) if array.ndim else 0 for array in arrays.values()} - {0}) != 1 or not all(
+        array.ndim and len(array) for array in arrays.values()
+    ):
+        raise DataError("The inputs have different numbers of samples, or none.", "Give at least one sample of each.")
+    return {name: _fit(array, ports[name]) for name, array in arrays.items()}
+
+
+def _fit(array: NDArray[Any], port: onnx.ValueInfoProto) -> NDArray[Any]:
+    wanted = np.dtype(DTYPES[port.type.tensor_type.elem_type])
+    shape = shape_of(port) or ()
+    sizes = array.shape[1:]
+    if len(shape) != len(sizes) or any(isinstance(a, int) and a != b for a, b in zip(shape, sizes, strict=True)):
+        raise DataError(f"Samples of {port.name!r} have shape {list(sizes)}, not {list(shape)}.")
+    if not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise DataError(f"Samples of {port.name!r} are {array.dtype}, not {wanted}.")
+    return array.astype(wanted)

@@ -1,4 +1,4 @@
-"""Sizes for every dimension, and the opset: what must be settled before folding. Imported in the child only."""
+"""Fix the size of every dimension and the opset, before constants are folded. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ LOWEST_TARGET, HIGHEST_TARGET = 9, 18
 
 
 def without_constant_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose inputs are only what a caller feeds: up to IR version 3 weights were listed there too."""
+    """A copy whose inputs are only those a caller feeds: up to IR version 3, inputs list the weights too."""
     result = copy(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     replace_all(result.graph.input, [port for port in result.graph.input if port.name not in constants])
-    # Inlining, converting and checking take such models as old; version 4 made the listing optional.
+    # Otherwise inlining, conversion and the checker treat the model as old; version 4 made the listing optional.
     result.ir_version = max(result.ir_version, 4)
     return result
 
 
 def with_fixed_shapes(model: onnx.ModelProto, dimensions: Mapping[str, int]) -> onnx.ModelProto:
-    """A copy whose inputs have sizes only; stale declarations of other shapes are dropped.
+    """A copy whose inputs have fixed sizes; declared shapes of other values, which may be stale, are dropped.
 
     Raises:
-        UnsupportedModelError: a dimension other than the first has no size, and `dimensions` does not give it.
+        UnsupportedModelError: a dimension other than the first has no size in the model or in `dimensions`.
     """
     result = copy(model)
     _refuse_unknown_names(result.graph, dimensions)
@@ -59,14 +59,14 @@ def _refuse_unknown_names(graph: onnx.GraphProto, dimensions: Mapping[str, int])
 def _size(port: str, name: str, place: int, dimensions: Mapping[str, int]) -> int:
     if name in dimensions:
         return dimensions[name]
-    if place == 0:  # a batch: one proof is about one inference
+    if place == 0:  # the batch: one proof covers one inference
         return 1
     if not name:
         raise UnsupportedModelError(
-            f"Dimension {place} of input {port[:80]!r} has neither size nor name.", "Export with a fixed shape."
+            f"Dimension {place} of input {port[:80]!r} has neither a size nor a name.", "Export with a fixed shape."
         )
     raise UnsupportedModelError(
-        f"Dimension {name[:80]!r} of input {port[:80]!r} has no size.", f"Give it one: --dim {name[:80]}=SIZE."
+        f"Dimension {name[:80]!r} of input {port[:80]!r} has no size.", f"Set it with --dim {name[:80]}=SIZE."
     )
 
 
@@ -76,13 +76,13 @@ def _check_size(port: onnx.ValueInfoProto) -> None:
         raise UnsupportedModelError(f"Input {port.name[:80]!r} has a dimension of size 0 or less.", "Export again.")
     if elements(shape) > MAX_ELEMENTS:
         raise ModelTooLargeError(
-            f"Input {port.name[:80]!r} has {elements(shape):,} elements, over {MAX_ELEMENTS:,}.",
+            f"Input {port.name[:80]!r} has {elements(shape):,} elements, over the limit of {MAX_ELEMENTS:,}.",
             "Make the input smaller.",
         )
 
 
 def with_supported_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model in an opset the engine's parser was tested with; unchanged where it is in one."""
+    """The model in an opset that the engines' parsers are tested with; unchanged if it already is."""
     target = min(max(opset(model), LOWEST_TARGET), HIGHEST_TARGET)
     if target == opset(model):
         return model
@@ -93,10 +93,10 @@ def with_supported_opset(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _renumbered(model: onnx.ModelProto, target: int, failure: UnsupportedModelError) -> onnx.ModelProto:
-    """The same nodes under another opset number, where the checker finds them valid there.
+    """The same nodes under another opset number, if the checker accepts them.
 
-    The converter knows no way for many operators that did not change but for their list of types. Should the meaning
-    differ after all, the equivalence check refuses the model.
+    The converter lacks many operators of which only the list of types changed. If the meaning differs after all, the
+    equivalence check rejects the model.
     """
     result = copy(model)
     for entry in result.opset_import:
@@ -110,25 +110,28 @@ def _renumbered(model: onnx.ModelProto, target: int, failure: UnsupportedModelEr
 
 
 def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with every inferable shape, none of them beyond what may be computed.
+    """A copy with every shape that can be inferred.
 
     Raises:
         ModelError: shapes contradict each other.
-        ModelTooLargeError: a value would be too large to compute.
+        ModelTooLargeError: a value exceeds MAX_VALUE_ELEMENTS.
     """
     result = runtime.infer_shapes(model)
     for info in result.graph.value_info:
         shape = static_shape(info)
         if shape is not None and (len(shape) > MAX_RANK or elements(shape) > MAX_VALUE_ELEMENTS):
-            raise ModelTooLargeError(f"Value {info.name[:80]!r} has shape {list(shape)}.", "Use a smaller model.")
+            raise ModelTooLargeError(
+                f"Value {info.name[:80]!r} has shape {list(shape)}: more than {MAX_VALUE_ELEMENTS:,} elements.",
+                "Use a smaller model.",
+            )
     return result
 
 
 def specs(model: onnx.ModelProto) -> tuple[list[TensorSpec], list[TensorSpec]]:
-    """Inputs and outputs of a model with inferred shapes, as circuits see them.
+    """Specs of the inputs and the outputs of a model with inferred shapes.
 
     Raises:
-        UnsupportedModelError: a shape or type is not known.
+        UnsupportedModelError: a shape or type is unknown.
     """
     facts = Facts(model)
     inputs = [_spec(port.name, facts) for port in model.graph.input]
@@ -142,9 +145,11 @@ def _spec(name: str, facts: Facts) -> TensorSpec:
             f"The shape of {name[:80]!r} depends on the input.", "Rewrite the model so that every shape is fixed."
         )
     if kind not in DTYPES:
-        raise UnsupportedModelError(f"{name[:80]!r} has an element type no circuit has.", "Cast it to float or int64.")
+        raise UnsupportedModelError(f"{name[:80]!r} has an unsupported element type.", "Cast it to float or int64.")
     if 0 in shape or len(shape) > MAX_RANK:
-        raise ModelError(f"{name[:80]!r} has the impossible shape {list(shape)}.", "Export the model again.")
+        raise ModelError(f"{name[:80]!r} has the invalid shape {list(shape)}.", "Export the model again.")
     if elements(shape) > MAX_ELEMENTS:
-        raise ModelTooLargeError(f"{name[:80]!r} has {elements(shape):,} elements.", "Use a smaller model.")
+        raise ModelTooLargeError(
+            f"{name[:80]!r} has {elements(shape):,} elements, over the limit.", "Use a smaller model."
+        )
     return TensorSpec.model_validate({"name": name, "dtype": DTYPES[kind], "shape": shape})

@@ -1,4 +1,4 @@
-"""What is known about a model: plain values that travel from the child to the caller as JSON."""
+"""Values that describe a model; the child returns them to its parent as JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.tensors import TensorSpec
 
+CONTEXT_INPUT = "ctx"
+CONTEXT_OUTPUT = "ctx_out"
+NORMALISER = "zkinfer-normal/2"
 _NAMED = 5
 
 
 class Layer(BaseModel):
-    """One node of the normal form: multiply-accumulates, and elements of its results."""
+    """One node of the normal form: its multiply-accumulates and the elements of its results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -25,12 +28,12 @@ class Layer(BaseModel):
 
     @property
     def weight(self) -> int:
-        """Places in a circuit that the layer takes at least."""
+        """Lower bound of the cells that the layer takes in a circuit."""
         return max(self.multiplications, self.elements)
 
 
 class Workload(BaseModel):
-    """Sums over all layers, and the layers that weigh most, heaviest first."""
+    """Sums over all layers, and the heaviest layers in descending order of weight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -40,11 +43,11 @@ class Workload(BaseModel):
 
     @property
     def places(self) -> int:
-        """In a circuit, that the model takes at least."""
+        """Lower bound of the cells that the model takes in a circuit."""
         return max(self.multiplications, self.elements)
 
     def costliest_layers(self) -> str:
-        """One sentence naming the heaviest layers and their shares; empty where nothing weighs anything."""
+        """One sentence that names the heaviest layers and their shares; empty if the total weight is 0."""
         total = self.multiplications + self.elements
         named = [
             f"{layer.operator} {layer.name[:60]} ({layer.weight:,}, {layer.weight / total:.0%})"
@@ -56,11 +59,6 @@ class Workload(BaseModel):
         kinds = (("multiplications", self.multiplications), ("results of other operations", self.elements))
         work = " and ".join(f"{count:,} {kind}" for kind, count in kinds if count)
         return f"Of its {work} most are in: {', '.join(named)}."
-
-
-CONTEXT_INPUT = "ctx"
-CONTEXT_OUTPUT = "ctx_out"
-NORMALISER = "zkinfer-normal/2"
 
 
 def _digest(value: object) -> Digest:
@@ -80,7 +78,7 @@ class _Value(BaseModel):
 
 
 class Port(_Value):
-    """An input or output as the file declares it; a dimension without a size is its name, or `?`."""
+    """An input or output as the file declares it; a dimension without a size is given by its name, or as `?`."""
 
     name: str
     dtype: str
@@ -88,10 +86,10 @@ class Port(_Value):
 
 
 class ModelSummary(_Value):
-    """What a model file holds.
+    """The content of a model file.
 
-    `workload` is counted with every symbolic dimension at 1.
-    `problems` lists why `normalise_model` would refuse it, as far as reading alone can tell.
+    `workload` assumes size 1 for every symbolic dimension. `problems` lists the reasons for which `normalise_model`
+    would reject the model, as far as they can be found without running it.
     """
 
     sha256: DigestField
@@ -108,9 +106,9 @@ class ModelSummary(_Value):
 
 
 class NormalisedModel(_Value):
-    """The normal form of a model: its digest and its ports, the context input and output not among them.
+    """The normal form of a model: its digest and its ports, without those that an engine adds itself.
 
-    `workload` counts what the normal form computes.
+    `workload` is that of the normal form.
     """
 
     sha256: DigestField
@@ -121,15 +119,15 @@ class NormalisedModel(_Value):
     summary: ModelSummary
 
 
-class Objection(_Value):
-    """Why no circuit can take one node: the node's name (or a value it computes), the cause and the cure."""
+class Finding(_Value):
+    """Why an engine cannot take one node: the node's name (or a value it computes), the cause and the cure."""
 
     node: str
     cause: str
     cure: str
 
 
-class Objections(_Value):
-    """All that stands in the way of a model, in the order of its nodes."""
+class Findings(_Value):
+    """Everything that keeps an engine from taking a model, in the order of its nodes."""
 
-    found: tuple[Objection, ...]
+    found: tuple[Finding, ...]

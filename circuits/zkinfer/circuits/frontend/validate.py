@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.engines.ezkl.lowering import operators
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.frontend import exporter_artifacts
+from zkinfer.circuits.frontend import exporter_artifacts, operators
 from zkinfer.circuits.frontend.graph import DTYPES, is_default, opset, shape_of
 from zkinfer.circuits.frontend.load import MAX_NAME
-from zkinfer.circuits.frontend.summary import CONTEXT_INPUT, CONTEXT_OUTPUT
 from zkinfer.circuits.tensors import MAX_RANK
 
 if TYPE_CHECKING:
@@ -64,7 +62,7 @@ def _opset(model: onnx.ModelProto) -> Iterator[ModelError]:
 
 
 def refused_nodes(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, ModelError]]:
-    """Every node that no model may hold, and why."""
+    """Every node that no engine can take, and why."""
     for node in graph.node:
         refused = operators.refusal(node.op_type[:80], node.domain)
         if refused is not None:
@@ -90,9 +88,6 @@ def _names(graph: onnx.GraphProto) -> Iterator[ModelError]:
     for names in (outputs, [*computed, *constants], [*computed, *inputs]):
         if len(set(names)) != len(names):
             yield ModelError("The model uses one name for two values.", _EXPORT)
-    for name in (CONTEXT_INPUT, CONTEXT_OUTPUT):
-        if name in {*inputs, *computed, *constants}:
-            yield UnsupportedModelError(f"The name {name!r} is reserved for the context of a proof.", "Rename it.")
     if set(outputs) & set(inputs):
         both = min(set(outputs) & set(inputs))
         yield UnsupportedModelError(f"Output {both[:80]!r} is an input, unchanged.", "Remove that output.")

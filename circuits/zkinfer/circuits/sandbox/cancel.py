@@ -1,4 +1,4 @@
-"""Stopping, from another thread or a signal handler, the work that a child process does for this one."""
+"""Stop the work of child processes from another thread or a signal handler."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class StopSignal:
-    """Something that is set once and stays set. `close` it when nobody uses it any more."""
+    """A flag that is set once and stays set. Call `close` after its last use."""
 
     def __init__(self) -> None:
         self.descriptor, self._write_end = os.pipe()
         self._is_set = False
 
     def set(self) -> None:
-        """Stop what runs under this signal, and whatever is started under it from now on."""
+        """Stop the work that runs under this signal, and all work that is started under it later."""
         if not self._is_set:
             self._is_set = True
-            os.write(self._write_end, b"\0")  # never read, so the descriptor stays readable for all who wait
+            os.write(self._write_end, b"\0")  # never read, so that the descriptor stays readable for every waiter
 
     def is_set(self) -> bool:
-        """Whether it was set."""
+        """Whether the signal was set."""
         return self._is_set
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         os.close(self.descriptor)
         os.close(self._write_end)
 
@@ -41,7 +41,7 @@ _CURRENT: ContextVar[StopSignal | None] = ContextVar("zkinfer_stop_signal", defa
 
 @contextmanager
 def stoppable(signal: StopSignal) -> Iterator[None]:
-    """In this block and thread, every child process is killed when the signal is set; StoppedError is raised then."""
+    """In this block and thread, kill every child process when the signal is set, and raise StoppedError."""
     token = _CURRENT.set(signal)
     try:
         yield
@@ -50,11 +50,11 @@ def stoppable(signal: StopSignal) -> Iterator[None]:
 
 
 def stop_descriptor() -> int | None:
-    """What a wait for a child process must watch as well: readable once the work is to be stopped."""
+    """A descriptor that a wait for a child must watch too: readable once the work must stop; None without a signal."""
     current = _CURRENT.get()
     return None if current is None else current.descriptor
 
 
 def stopped() -> StoppedError:
-    """The error for work that was stopped."""
+    """The error of work that was stopped."""
     return StoppedError("The work was stopped before it was done.")

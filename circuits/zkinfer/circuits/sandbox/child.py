@@ -1,9 +1,9 @@
-"""Run one function in a fresh, limited, killable process.
+"""Run one function in a limited, killable process of its own.
 
 Parsers of hostile files and proving engines hold the interpreter lock, panic, and can eat all memory. Here such a
-call costs at most its limits: `run` starts a new interpreter (never a fork) in its own session with a scrubbed
-environment, bounds its memory, processor time and wall time, and kills it with its descendants when the caller
-leaves. If the caller itself is killed, the kernel kills the child.
+call costs at most its limits: `run` starts a process in its own session with a scrubbed environment, bounds its
+memory, processor time and wall time, and kills it with its descendants when the caller leaves. If the caller itself
+is killed, the kernel kills the child. The process is never forked from the caller: see `fork_server`.
 
 Request and answer are JSON. The child's answer is data from a process that read hostile input: it is size-capped
 and never unpickled.
@@ -18,22 +18,23 @@ import math
 import os
 import re
 import selectors
-import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.errors import EngineCrashedError, EngineError
-from zkinfer.circuits.sandbox import processes, resources
+from zkinfer.circuits.sandbox import processes, resources, spawn
 from zkinfer.circuits.sandbox.cancel import stop_descriptor, stopped
-from zkinfer.circuits.sandbox.deadline import Patience
+from zkinfer.circuits.sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from zkinfer.circuits.sandbox.spawn import ChildProcess
 
 MAX_ANSWER_BYTES = 1 << 28
 PARSING = 1_800_000_000  # bytes of address space for reading an untrusted model
-MAPPED = 1 << 29  # bytes of address space that libraries and stacks take, and hardly fill
+MAPPED = 1 << 29  # bytes of address space that libraries and stacks map and mostly leave untouched
 _FRACTION = re.compile(rb"[01]\.\d{4}")
 
 
@@ -41,8 +42,8 @@ _FRACTION = re.compile(rb"[01]\.\d{4}")
 class Limits:
     """What one child may use: wall-clock seconds, and bytes of address space (None: no bound).
 
-    Processor time is bounded to the same seconds on every core. Where the child yields, that is the bound, and the
-    wall clock is read as `Patience` says.
+    Processor time is bounded to the same seconds on every core. For a child that yields, that is the effective bound,
+    and `Deadline` extends the wall clock.
     """
 
     seconds: float = 3600.0
@@ -55,16 +56,16 @@ class Limits:
 
     @classmethod
     def for_verifying(cls) -> Limits:
-        """Limits for rebuilding and checking what a stranger published: ten minutes and half of the free memory."""
+        """Limits for rebuilding and checking untrusted files: ten minutes and half of the free memory."""
         return cls(seconds=600.0, memory=resources.available_memory() // 2)
 
     @classmethod
     def for_engine(cls) -> Limits:
-        """Limits for proving: an hour and what memory may be used."""
+        """Limits for proving: an hour and the usable memory."""
         return cls(seconds=3600.0).within(resources.usable_memory())
 
     def within(self, memory: int) -> Limits:
-        """The same with address space for so many bytes of memory, if that is less."""
+        """The same limits, with address space for at most this many bytes of memory."""
         space = memory + MAPPED
         return replace(self, memory=space if self.memory is None else min(self.memory, space))
 
@@ -90,57 +91,46 @@ def run(
         StoppedError: the caller's `stoppable` block was told to stop.
     """
     oom_kills = resources.oom_kills()
-    with _started() as (process, answer_fd):
-        patience = Patience(process.pid, limits.seconds, yields=processes.yields())
+    process = spawn.start(__name__, preload=function.partition(":")[0])
+    with contextlib.ExitStack() as end:
+        end.callback(process.kill)
+        deadline = Deadline(process.pid, limits.seconds, yields=processes.yields())
         request = {"function": function, "arguments": arguments, **asdict(limits)}
-        assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
-        with contextlib.suppress(BrokenPipeError):  # it died already: the exit status says why
+        with contextlib.suppress(BrokenPipeError):  # the child is dead already: its exit status says why
             process.stdin.write(json.dumps(request).encode())
             process.stdin.close()
-        answer, noise = _read_until_end(process, answer_fd, patience, progress)
-        status = _wait(process, patience)
+        answer, noise = _read_until_end(process, deadline, progress)
+        status = _wait(process, deadline)
     if answer:
         return _opened(answer, status, noise, oom_kills)
-    raise processes.death(status, noise, oom_kills)
+    raise processes.exit_error(status, noise, oom_kills)
 
 
-@contextlib.contextmanager
-def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    process, read_end = processes.start(__name__)
-    try:
-        yield process, read_end
-    finally:
-        os.close(read_end)
-        processes.kill(process)
-
-
-def _wait(process: subprocess.Popen[bytes], patience: Patience) -> int:
+def _wait(process: ChildProcess, deadline: Deadline) -> int:
     while True:
         try:
-            return process.wait(max(1.0, patience.left()))
-        except subprocess.TimeoutExpired:
-            patience.require()
+            return process.wait(max(1.0, deadline.left()))
+        except TimeoutError:
+            deadline.require()
 
 
 def _read_until_end(
-    process: subprocess.Popen[bytes],
-    answer_fd: int,
-    patience: Patience,
+    process: ChildProcess,
+    deadline: Deadline,
     progress: Callable[[float], None] | None,
 ) -> tuple[bytes, str]:
-    assert process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
     received = bytearray()
     noise = bytearray()
-    open_ends = {answer_fd, process.stderr.fileno()}
+    open_ends = {process.answers, process.stderr.fileno()}
     with selectors.DefaultSelector() as selector:
-        selector.register(answer_fd, selectors.EVENT_READ, received)
+        selector.register(process.answers, selectors.EVENT_READ, received)
         selector.register(process.stderr, selectors.EVENT_READ, noise)
         stop = stop_descriptor()
         if stop is not None:
             selector.register(stop, selectors.EVENT_READ)
         while open_ends:
-            ready = selector.select(patience.left())
-            patience.require()  # whatever was read: a child may chatter past its time
+            ready = selector.select(deadline.left())
+            deadline.require()  # whatever was read: a child may chatter past its time
             for key, _ in ready:
                 if key.fd == stop:
                     raise stopped()
@@ -167,7 +157,7 @@ def _report_progress(received: bytearray, progress: Callable[[float], None] | No
 
 def _opened(answer: bytes, status: int, noise: str, oom_kills: int | None) -> Any:  # noqa: ANN401 - any JSON value
     def no_answer(_: Exception) -> EngineError:  # one that died in the middle of answering is dead
-        return processes.death(status, noise, oom_kills) if status else processes.nonsense()
+        return processes.exit_error(status, noise, oom_kills) if status else processes.malformed_answer()
 
     return processes.value_in(answer, no_answer)
 
@@ -180,8 +170,8 @@ def report(fraction: float) -> None:
     os.write(processes.answer_fd(), f"{fraction:.4f}\n".encode())
 
 
-def _main() -> None:
-    processes.die_with_parent()
+def main() -> None:
+    """Answer the one request on stdin, and end this process."""
     request = json.load(sys.stdin)
     processes.limit(math.ceil(request["seconds"] * (os.cpu_count() or 1)), request["memory"])
     module, _, name = request["function"].partition(":")
@@ -192,4 +182,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    processes.die_with_parent()
+    main()

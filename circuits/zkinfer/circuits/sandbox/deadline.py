@@ -1,4 +1,4 @@
-"""How long a child is waited for: by the wall clock, or where it yields the processors, as long as it gets on."""
+"""The deadline of a child: by the wall clock, or by its progress where it yields the processors to others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SLOWER = 10.0
 
 
 def processor_seconds(pid: int) -> float | None:
-    """What all threads of a process used so far; None where nobody counts."""
+    """Processor time that all threads of a process have used; None where the system does not report it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -27,19 +27,19 @@ def processor_seconds(pid: int) -> float | None:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Patience:
-    """With one child, from now on.
+class Deadline:
+    """The deadline of one child, which starts now.
 
-    One that does not yield may take `seconds`. One that yields may find the processors busy with others: it may take
-    ten times that, but must not go for `seconds` without using a processor at all. So that it can, it is lifted
-    when it has yielded for ten seconds.
+    A child that does not yield may take `seconds`. A child that yields may have to wait for busy processors: it may
+    take ten times as long, but not go `seconds` without using a processor at all. After ten seconds of yielding it is
+    lifted, so that it gets its share.
 
     Args:
-        pid: of the child.
-        seconds: what it may take, had it the processors to itself.
-        yields: whether it leaves them to others.
-        clock: seconds that only go forward.
-        used: processor time of a process so far.
+        pid: process id of the child.
+        seconds: how long the work may take with the processors to itself.
+        yields: whether the child leaves the processors to others.
+        clock: a monotonic clock, in seconds.
+        used: returns the processor time of a process, in seconds.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Patience:
         self._seen: float | None = 0.0
 
     def left(self) -> float:
-        """Seconds after which to call `require`, or 0."""
+        """Seconds until the next call of `require` is due, at least 0."""
         now = self._clock()
         end = self._began + self._seconds
         if self._yields:
@@ -65,15 +65,15 @@ class Patience:
         return max(0.0, end - now)
 
     def require(self) -> None:
-        """Have a look at the child.
+        """Check that the child is within its deadline, and lift it when it has yielded long enough.
 
         Raises:
-            EngineTimeoutError: it took too long.
-            EngineCrashedError: it hangs.
+            EngineTimeoutError: the child took too long.
+            EngineCrashedError: the child yields and has used no processor for `seconds`.
         """
         now = self._clock()
         if now - self._began >= self._seconds * (_SLOWER if self._yields else 1.0):
-            raise processes.late()
+            raise processes.timed_out()
         if self._yields:
             self._require_movement(now)
 

@@ -1,7 +1,7 @@
-"""Limited processes of our own: how they are started, bound to their caller, killed, and what their end means.
+"""What both sides of a child process share: environment, limits, priority, answers and the meaning of its exit.
 
-What a child answers is data from a process that may have read hostile input: it is never unpickled, and an error in
-it becomes one of ours by name.
+The answer of a child is data from a process that may have read hostile input. It is never unpickled, and an error in
+it becomes an error class of zkinfer by name.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
-import subprocess
 import sys
 import threading
 from contextvars import ContextVar
@@ -33,47 +33,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STDERR_TAIL = 4096
+MAX_ANSWER_DEPTH = 64
 SHARE_NICENESS = 10  # a tenth of what others get
 _NICEST = 19
 _OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory", "failed to map")
+# A string, closed or not (possessive, so that no input makes it scan twice), or a bracket.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
+_STEP = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _YIELDING: ContextVar[bool] = ContextVar("zkinfer_yielding", default=False)
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
 
 
-def start(module: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Run a module in a fresh interpreter and session; returns it and the descriptor that its answers come from.
-
-    The module finds the descriptor to answer to, and the process to die with, in `sys.argv[1:3]`.
-
-    Raises:
-        EngineCrashedError: no process could be started.
-    """
-    read_end, write_end = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-m", module, str(write_end), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=(write_end,),
-            start_new_session=True,
-            env=_environment(),
-        )
-    except OSError as err:
-        os.close(read_end)
-        raise EngineCrashedError(f"No process could be started: {err.strerror}.") from err
-    finally:
-        os.close(write_end)
-    if _YIELDING.get():
-        _yield_processors(process.pid)
-    return process, read_end
-
-
 @contextlib.contextmanager
 def yielding() -> Iterator[None]:
-    """In this block and thread, what `start` starts leaves the processors to others, until `lift`.
+    """Let children that are started in this block and thread leave the processors to others, until `lift`.
 
-    This process itself does not yield: it may hold a lock that others wait for.
+    The calling process does not yield, because it may hold a lock that others wait for.
     """
     token = _YIELDING.set(True)
     try:
@@ -83,11 +58,12 @@ def yielding() -> Iterator[None]:
 
 
 def yields() -> bool:
-    """Whether what `start` starts now yields."""
+    """Whether a child started now yields."""
     return _YIELDING.get()
 
 
-def _yield_processors(pid: int) -> None:
+def yield_processors(pid: int) -> None:
+    """Leave the processors to others in a process that was just started, until `lift`."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, SHARE_NICENESS)
         if can_lift():
@@ -96,7 +72,7 @@ def _yield_processors(pid: int) -> None:
 
 
 def lift(pid: int) -> None:
-    """Give a process that yielded for long a share of the processors, the smaller one, whoever else wants them."""
+    """Give a process that has yielded for long a small share of the processors, however busy they are."""
     if can_lift():
         with contextlib.suppress(OSError):  # it or one of its threads is just ending
             for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -106,10 +82,10 @@ def lift(pid: int) -> None:
 
 @cache
 def can_lift() -> bool:
-    """Whether what was begun with nothing but what others leave may have more later.
+    """Whether a process that runs on idle time only may get a share of the processors later.
 
-    Rights, limits (RLIMIT_NICE) and containers have a say in it, so it is tried, in a thread that ends with the trial.
-    Where it may not, it is begun with its share: what can never be lifted could starve.
+    Capabilities, RLIMIT_NICE and container settings decide, so a short-lived thread tries it. Where it is forbidden,
+    a yielding child starts with a small share: a process that can never be lifted could starve.
     """
     came_back = []
 
@@ -127,12 +103,13 @@ def can_lift() -> bool:
 
 
 def _yield_to_sessions(pid: int, niceness: int) -> None:
-    """A kernel that shares the processors out by sessions (sched(7), autogroup) compares priorities only within one."""
+    """Set the priority of the session: with autogroups (sched(7)), niceness counts only within one session."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The variables of a child: a few of this process's, and what bounds the threads and caches of libraries."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     # A home that does not exist: engines must not read or fill caches of their own.
     return kept | {
@@ -140,21 +117,11 @@ def _environment() -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
         "OPENBLAS_NUM_THREADS": "1",  # each of them takes 40 MB of address space, which is bounded
+        "ORT_DISABLE_TELEMETRY": "1",  # else onnxruntime starts a thread that reports its use to its vendor
     }
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that `start` started, with its descendants, and wait for its end."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdin, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-
-def late() -> EngineTimeoutError:
+def timed_out() -> EngineTimeoutError:
     """The error of a child that exceeded its time."""
     return EngineTimeoutError(
         "The engine exceeded its time limit and was stopped.", "Try a smaller model, or allow more time."
@@ -162,30 +129,46 @@ def late() -> EngineTimeoutError:
 
 
 def value_in(answer: bytes | bytearray, no_answer: Callable[[Exception], EngineError]) -> Any:  # noqa: ANN401 - JSON
-    """The value in an answer; raises the error in it, `no_answer` if it is no JSON, EngineCrashedError if no answer."""
+    """The value in an answer.
+
+    Raises:
+        ZkinferError: the error in the answer, by name.
+        EngineError: what `no_answer` makes of an answer that is not JSON.
+        EngineCrashedError: the answer is JSON of another form.
+    """
     try:
+        _require_depth(answer)
         document = json.loads(answer)
-    except (ValueError, RecursionError) as err:
+    except ValueError as err:
         raise no_answer(err) from err
     if isinstance(document, dict) and "value" in document:
         return document["value"]
     if isinstance(document, dict) and isinstance(document.get("error"), dict):
         raise _revive(document["error"])
-    raise nonsense()
+    raise malformed_answer()
 
 
-def nonsense() -> EngineCrashedError:
-    """The error of a child whose answer is none."""
-    return EngineCrashedError("The engine's process gave something that is no answer.")
+def _require_depth(answer: bytes | bytearray) -> None:
+    """Limit the depth whatever the interpreter's recursion limit is: libraries raise it beyond the end of the stack."""
+    depth = 0
+    for token in _TOKEN.finditer(answer) if answer.count(b"[") + answer.count(b"{") > MAX_ANSWER_DEPTH else ():
+        depth += _STEP.get(token[0], 0)
+        if depth > MAX_ANSWER_DEPTH:
+            raise ValueError("nested too deeply")
 
 
-def death(status: int, noise: str, oom_kills: int | None) -> EngineError:
-    """What the end of a child means.
+def malformed_answer() -> EngineCrashedError:
+    """The error of a child whose answer has another form."""
+    return EngineCrashedError("The engine's process sent a malformed answer.")
+
+
+def exit_error(status: int, noise: str, oom_kills: int | None) -> EngineError:
+    """The error of a child that ended without an answer.
 
     Args:
-        status: its exit status.
-        noise: the end of what it wrote to stderr.
-        oom_kills: what `machine.oom_kills` said when it was started.
+        status: its exit status, negative for a signal.
+        noise: the end of its stderr.
+        oom_kills: `resources.oom_kills()` at the time of its start.
     """
     last = noise.strip().splitlines()[-1:] or [""]
     killed = status == -signal.SIGKILL
@@ -195,14 +178,14 @@ def death(status: int, noise: str, oom_kills: int | None) -> EngineError:
             "Use a machine with more memory or a smaller model.",
         )
     if killed:
-        return EngineCrashedError("The engine was killed by another process, not for want of memory.", "Try again.")
+        return EngineCrashedError("The engine was killed by another process, not for lack of memory.", "Try again.")
     if status == -signal.SIGXCPU:
         return EngineTimeoutError("The engine used up its processor time.", "Try a smaller model.")
     return EngineCrashedError(f"The engine stopped unexpectedly (status {status}): {last[0][:300]}".strip())
 
 
 def _kernel_killed_since(oom_kills: int | None) -> bool:
-    """Whether the kernel killed something for want of memory meanwhile, or does not count such kills."""
+    """Whether the kernel killed a process for lack of memory since, or does not count such kills."""
     now = resources.oom_kills()
     return oom_kills is None or now is None or now > oom_kills
 

@@ -1,4 +1,4 @@
-"""The machine we run on: how much memory is free, and what tells one machine from another."""
+"""The memory and processors of this machine, and a fingerprint that tells it from others."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """How one version of the kernel's control groups says what the processes of a group may use together.
+    """Where one version of the kernel's control groups keeps the memory limit of a group.
 
-    controller: in /proc/self/cgroup; folder: of its groups; cache: the entry of `memory.stat` with the bytes that the
-    kernel gives back when they are needed, though it counts them as used; events: where it counts what it killed.
+    controller: its name in /proc/self/cgroup; folder: the root of its groups; cache: the entry of `memory.stat` for
+    bytes that count as used but are reclaimed when needed; events: the file that counts killed processes.
     """
 
     controller: str
@@ -38,7 +38,7 @@ _VERSIONS = (
 
 
 def available_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that a new process can use before the kernel runs out: of the machine, or of its control groups if less."""
+    """Bytes that a new process can use before the machine, or one of its control groups, runs out of memory."""
     free = [physical_memory(), _number_after("MemAvailable:", proc / "meminfo", 1024)]
     for version in _VERSIONS:
         free += [_free(folder, version) for folder in _folders(proc / "self/cgroup", groups, version)]
@@ -46,7 +46,7 @@ def available_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cg
 
 
 def usable_memory() -> int:
-    """Bytes that work of ours may take: nine tenths of what is free, so that no other process is killed for it."""
+    """Bytes that zkinfer may use: nine tenths of the available memory, so that no other process is killed for it."""
     return available_memory() * 9 // 10
 
 
@@ -56,10 +56,10 @@ def physical_memory() -> int:
 
 
 def oom_kills(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """How many processes the kernel has killed for want of memory: of our control group, or of the machine.
+    """How many processes of this control group, or of the machine, the kernel has killed for lack of memory.
 
-    A process that dies by SIGKILL while this number grows ran out of memory; one that does not was killed by somebody.
-    None where the kernel does not count.
+    A process that dies by SIGKILL while this number grows ran out of memory; otherwise another process killed it. None
+    where the kernel does not count.
     """
     for version in _VERSIONS:
         for folder in _folders(proc / "self/cgroup", groups, version):
@@ -69,7 +69,7 @@ def oom_kills(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup"))
 
 
 def fingerprint(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """A name that changes when measured speeds no longer hold: the processor and the cores we may use."""
+    """A name for the processor and the usable cores; measured speeds hold while it stays the same."""
     model = next((line for line in _lines(cpuinfo) if line.startswith("model name")), platform.machine())
     return f"{model.partition(':')[2].strip() or model}, {cores()} cores"
 
@@ -82,9 +82,9 @@ def cores() -> int:
 
 
 def _folders(membership: Path, groups: Path, version: _Groups) -> list[Path]:
-    """Of this process's group and of those around it, since each has a limit of its own.
+    """The folders of this process's group and of its parents, each of which has its own limit.
 
-    Within a container the path may be the host's, and not be there; the outermost group is the container's own then.
+    Inside a container the path may be that of the host, and not exist. The outermost group is then the container's.
     """
     outermost = groups / version.folder
     inner = outermost / _path(membership, version.controller)

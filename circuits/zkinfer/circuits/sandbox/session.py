@@ -1,10 +1,10 @@
 """A long-lived child process: opened once, called many times, with the limits of `zkinfer.circuits.sandbox.child`.
 
-Starting an interpreter and an engine takes longer than most forward passes. A session pays that once. Its messages
+Starting an engine takes longer than most forward passes. A session does it once. Its messages
 are JSON after their length in four bytes; they pass through pipes, so that nothing of an inference reaches a disk.
 
-A session belongs to one thread at a time. The kernel kills the child when the *thread* that opened it ends, so that
-thread must live as long as the session; `kill` alone may be called from another.
+A session belongs to one thread at a time; `kill` alone may be called from another. Open it in a thread that lives as
+long: where there is no fork server, the kernel kills the child when the *thread* that started it ends.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import importlib
 import json
 import os
 import selectors
-import signal
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -28,7 +26,7 @@ from zkinfer.circuits.errors import (
     EngineTimeoutError,
     ZkinferError,
 )
-from zkinfer.circuits.sandbox import processes, resources
+from zkinfer.circuits.sandbox import processes, resources, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +58,8 @@ class Session:
 
     def __init__(self, function: str, arguments: dict[str, Any], *, limits: Limits) -> None:
         self._seconds, self._oom_kills = limits.seconds, resources.oom_kills()
-        self._process, self._answers = processes.start(__name__)
-        assert self._process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
-        assert self._process.stderr is not None  # noqa: S101
+        self._process = spawn.start(__name__, preload=function.partition(":")[0])
+        self._answers = self._process.answers
         self._requests, self._errors = self._process.stdin.fileno(), self._process.stderr.fileno()
         os.set_blocking(self._errors, False)
         os.set_blocking(self._requests, False)  # a child that does not read must not hold its caller
@@ -79,7 +76,8 @@ class Session:
     def ask(self, **request: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Let the handler answer a request.
 
-        After an error of the handler the session goes on. One that timed out, died or answered nonsense is closed.
+        The session stays open after an error of the handler. It is closed after a time-out, a crash or a malformed
+        answer.
 
         Raises:
             ZkinferError: the same error, by name, that the handler raised.
@@ -91,22 +89,19 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        """Whether it makes sense to ask again."""
+        """Whether the session still takes requests."""
         return self._open
 
     def kill(self) -> None:
-        """End the child at once, also from another thread; whoever waits for an answer gets an error."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """Kill the child at once, also from another thread; a pending `ask` raises EngineCrashedError."""
+        self._process.signal_group()
 
     def close(self) -> None:
-        """Kill the child and free what belongs to it."""
+        """Kill the child and release its resources."""
         if self._open:
             self._open = False
             self._selector.close()
-            os.close(self._answers)
-            processes.kill(self._process)
+            self._process.kill()
 
     def __enter__(self) -> Self:
         return self
@@ -119,12 +114,12 @@ class Session:
     def _exchange(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
         deadline = time.monotonic() + self._seconds
         with contextlib.ExitStack() as undoing:
-            # What the handler refuses leaves it able to go on. After anything else, nobody knows any more which answer
-            # is to which request.
+            # After a refusal of the handler the session can go on. After any other failure it is unknown which answer
+            # belongs to which request.
             undoing.callback(self.close)
             try:
                 self._send(json.dumps(request).encode(), deadline)
-                value = processes.value_in(self._received(deadline), lambda _: processes.nonsense())
+                value = processes.value_in(self._received(deadline), lambda _: processes.malformed_answer())
             except _ENDS:
                 raise
             except ZkinferError:
@@ -155,12 +150,12 @@ class Session:
             received += self._chunk(deadline)
         length = int.from_bytes(received[:_LENGTH], "little")
         if length > MAX_MESSAGE_BYTES:
-            raise processes.nonsense()
+            raise processes.malformed_answer()
         del received[:_LENGTH]
         while len(received) < length:
             received += self._chunk(deadline)
         if len(received) > length:  # more than it was asked
-            raise processes.nonsense()
+            raise processes.malformed_answer()
         return received
 
     def _chunk(self, deadline: float) -> bytearray:
@@ -172,16 +167,16 @@ class Session:
         return bytearray(chunk)
 
     def _wait(self, deadline: float) -> list[int]:
-        """The descriptors that are ready; what the child writes to stderr is kept, for the case of its death."""
+        """The descriptors that are ready. The end of the child's stderr is kept, to explain its death."""
         ready = [key.fd for key, _ in self._selector.select(max(0.0, deadline - time.monotonic()))]
         if not ready or time.monotonic() > deadline:  # a child may chatter past its time
-            raise processes.late()
+            raise processes.timed_out()
         if self._errors in ready:
             self._keep_noise()
         return ready
 
     def _keep_noise(self) -> bool:
-        """Take what there is; whether there was any."""
+        """Read what the child wrote to stderr; whether it wrote anything."""
         try:
             chunk = os.read(self._errors, _CHUNK)
         except BlockingIOError:
@@ -196,18 +191,18 @@ class Session:
         """Why the child stopped answering."""
         try:
             status = self._process.wait(_DYING)
-        except subprocess.TimeoutExpired:  # it closed its pipe and goes on
-            return processes.nonsense()
+        except TimeoutError:  # it closed its pipe and goes on
+            return processes.malformed_answer()
         while self._keep_noise():
             pass
-        return processes.death(status, self._noise.decode(errors="replace"), self._oom_kills)
+        return processes.exit_error(status, self._noise.decode(errors="replace"), self._oom_kills)
 
 
 # --- the child's side -------------------------------------------------------------------------------------------
 
 
-def _main() -> None:
-    processes.die_with_parent()
+def main() -> None:
+    """Open the session that the first request describes, and answer the others until stdin ends."""
     opening = _next_request()
     assert opening is not None  # noqa: S101 - the parent sends one, or this process is dead
     processes.limit(None, opening["memory"])
@@ -241,4 +236,5 @@ def _reply(message: bytes) -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    processes.die_with_parent()
+    main()

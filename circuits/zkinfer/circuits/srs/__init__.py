@@ -1,4 +1,4 @@
-"""Trusted setups: which ceremonies we know, how a file is checked, where files are kept and fetched from."""
+"""Trusted setups (structured reference strings): known ceremonies, file checks, storage and download."""
 
 from zkinfer.circuits.srs.ceremonies import (
     CEREMONIES,

@@ -1,10 +1,9 @@
-"""BN254 arithmetic in plain Python integers, fast where there is a lot to add up.
+"""BN254: fast sums of G1 points in plain Python integers; G2 and pairings by py_ecc.
 
-An affine addition costs one field inversion, thirty times a multiplication. Everything here therefore adds in
-batches and shares one inversion per batch (Montgomery's trick), which brings an addition down to about six
-multiplications. Pairings and G2 are left to `zkinfer.circuits.srs.bn254`.
+An affine addition costs one field inversion, thirty times a multiplication. Sums are therefore computed in batches
+that share one inversion (Montgomery's trick), which reduces an addition to about six multiplications.
 
-Nothing here is constant-time: trusted setups are public, and so are the scalars we use.
+Nothing here is constant-time: trusted setups and the scalars used with them are public.
 """
 
 from __future__ import annotations
@@ -21,82 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-_recursion_limit = sys.getrecursionlimit()
-_bn254: Any = import_module("py_ecc.optimized_bn128")  # it has no types, and no explicit exports for mypy
-# py_ecc raises the limit to 100,000, where other code's runaway recursion ends in a crash instead of an error.
-sys.setrecursionlimit(_recursion_limit)
-_DAMAGED = "The file is damaged or no BN254 setup; get it again."
-
-
-def pack_g2(x: tuple[int, int], y: tuple[int, int]) -> bytes:
-    """Write a G2 point from (real, imaginary) coordinates as 128 bytes in the order of EIP-197."""
-    return b"".join(number.to_bytes(32, "big") for number in (x[1], x[0], y[1], y[0]))
-
-
-def generator_g2() -> bytes:
-    """The generator of G2."""
-    return _pack(_bn254.G2)
-
-
-def multiply_g2(scalar: int) -> bytes:
-    """A scalar in 1..ORDER-1 times the generator of G2."""
-    return _pack(_bn254.multiply(_bn254.G2, scalar))
-
-
-def require_g2(packed: bytes) -> None:
-    """Refuse with SetupError what is no point of the prime-order group G2; infinity is refused too."""
-    x, y = _coordinates(packed)
-    if max(*x, *y) >= FIELD or not any((*x, *y)):
-        raise SetupError("tau*G2 has a coordinate outside the field, or is infinity.", _DAMAGED)
-    point = _unpack(packed)
-    if not _bn254.is_on_curve(point, _bn254.b2):
-        raise SetupError("tau*G2 is not on the curve.", _DAMAGED)
-    if not _bn254.is_inf(_bn254.multiply(point, ORDER)):
-        raise SetupError("tau*G2 is outside the prime-order subgroup.", _DAMAGED)
-
-
-def same_ratio(shifted: Point | None, base: Point | None, tau_g2: bytes) -> bool:
-    """Whether shifted = tau * base: e(shifted, G2) = e(base, tau*G2). Nothing about the points is checked here."""
-    left = _bn254.pairing(_bn254.G2, _g1(shifted), final_exponentiate=False)
-    right = _bn254.pairing(_unpack(tau_g2), _g1(negate(base)), final_exponentiate=False)
-    return bool(_bn254.final_exponentiate(left * right) == _bn254.FQ12.one())
-
-
-def _g1(point: Point | None) -> Any:  # noqa: ANN401 - py_ecc has no types
-    if point is None:
-        return _bn254.Z1
-    return (_bn254.FQ(point[0]), _bn254.FQ(point[1]), _bn254.FQ(1))
-
-
-def _coordinates(packed: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
-    x1, x0, y1, y0 = (int.from_bytes(packed[at : at + 32], "big") for at in range(0, 128, 32))
-    return (x0, x1), (y0, y1)
-
-
-def _unpack(packed: bytes) -> Any:  # noqa: ANN401 - py_ecc has no types
-    x, y = _coordinates(packed)
-    return (_bn254.FQ2(x), _bn254.FQ2(y), _bn254.FQ2((1, 0)))
-
-
-def _pack(point: Any) -> bytes:  # noqa: ANN401 - py_ecc has no types
-    x, y = _bn254.normalize(point)
-    (x0, x1), (y0, y1) = x.coeffs, y.coeffs
-    return pack_g2((int(x0), int(x1)), (int(y0), int(y1)))
-
-
 FIELD = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47
 """The modulus of the coordinates."""
 ORDER = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
 """The order of the groups: the modulus of scalars."""
 ORDER_BITS = 254
-
 Point = tuple[int, int]
-"""An affine point of G1, never infinity; where infinity can occur the type says `Point | None`."""
+"""An affine point of G1, never infinity; where infinity can occur, the type is `Point | None`."""
 GENERATOR: Point = (1, 2)
-
 _TWO_ADICITY = 28
 # 7 generates the multiplicative group; halo2curves derives its ROOT_OF_UNITY of bn256 from it (circom uses 5).
 _ROOT_OF_UNITY = pow(7, (ORDER - 1) >> _TWO_ADICITY, ORDER)
+_DAMAGED = "The file is damaged or not a BN254 setup; download it again."
+_recursion_limit = sys.getrecursionlimit()
+_bn254: Any = import_module("py_ecc.optimized_bn128")  # without types or explicit exports for mypy
+# py_ecc raises the limit to 100,000; deep recursion, in the JSON parser for instance, would then crash the process.
+sys.setrecursionlimit(_recursion_limit)
 
 
 def domain_root(k: int) -> int:
@@ -124,7 +63,7 @@ def invert_all(values: Sequence[int], modulus: int) -> list[int]:
 
 
 def add_pairs(lefts: Sequence[Point], rights: Sequence[Point]) -> list[Point | None]:
-    """Add two lists of points one by one; None where the sum is infinity."""
+    """Add two lists of points element by element; None for a sum that is infinity."""
     runs = [right[0] - left[0] for left, right in zip(lefts, rights, strict=True)]
     rises = [right[1] - left[1] for left, right in zip(lefts, rights, strict=True)]
     opposites = _set_tangents(lefts, rises, runs) if 0 in runs else []
@@ -136,21 +75,6 @@ def add_pairs(lefts: Sequence[Point], rights: Sequence[Point]) -> list[Point | N
     for index in opposites:
         sums[index] = None
     return sums
-
-
-def _set_tangents(lefts: Sequence[Point], rises: list[int], runs: list[int]) -> list[int]:
-    """Where x is equal on both sides, put the tangent's slope; returns where the points are opposite."""
-    opposites = []
-    for index, run in enumerate(runs):
-        if run:
-            continue
-        if rises[index]:
-            opposites.append(index)
-            runs[index] = 1  # any value that can be inverted; the sum is overwritten
-        else:
-            x, y = lefts[index]
-            rises[index], runs[index] = 3 * x * x, 2 * y  # y is never 0: the order is odd
-    return opposites
 
 
 def add(left: Point | None, right: Point | None) -> Point | None:
@@ -176,7 +100,7 @@ def multiply(point: Point | None, scalar: int) -> Point | None:
 
 
 def collapse(groups: Iterable[list[Point]]) -> None:
-    """Add up each list in place: one point is left in it, or none when its sum is infinity."""
+    """Sum each list in place, which leaves one point, or none if the sum is infinity."""
     active = [members for members in groups if len(members) > 1]
     while active:
         lefts: list[Point] = []
@@ -193,7 +117,7 @@ def collapse(groups: Iterable[list[Point]]) -> None:
 
 
 class MultiSum:
-    """The sum of scalar * point over many points that arrive in batches (Pippenger's buckets, kept between batches).
+    """A multi-scalar multiplication over points that arrive in batches (Pippenger's buckets, kept between batches).
 
     Args:
         bits: scalars are below 2^bits.
@@ -226,7 +150,7 @@ class MultiSum:
         return total
 
     def _by_bit(self) -> list[list[Point]]:
-        """One sum per bit of the scalars: a bucket's point belongs to every bit that is set in its digit."""
+        """One sum per bit of the scalars: a bucket contributes to every bit that is set in its digit."""
         bits: list[list[Point]] = [[] for _ in range(self._digits * self._window)]
         for key, members in self._buckets.items():
             position, digit = key >> self._window, key & ((1 << self._window) - 1)
@@ -238,7 +162,7 @@ class MultiSum:
 
 
 class FixedBase:
-    """Multiples of one point by many scalars, from a table of the point's multiples for every digit.
+    """Multiples of one point by many scalars, from a precomputed table of its multiples per digit.
 
     Args:
         base: the point.
@@ -269,9 +193,80 @@ class FixedBase:
         return terms
 
 
+def pack_g2(x: tuple[int, int], y: tuple[int, int]) -> bytes:
+    """Encode a G2 point with (real, imaginary) coordinates as 128 bytes in the order of EIP-197."""
+    return b"".join(number.to_bytes(32, "big") for number in (x[1], x[0], y[1], y[0]))
+
+
+def generator_g2() -> bytes:
+    """The generator of G2."""
+    return _pack(_bn254.G2)
+
+
+def multiply_g2(scalar: int) -> bytes:
+    """Multiply the generator of G2 by a scalar in 1..ORDER-1."""
+    return _pack(_bn254.multiply(_bn254.G2, scalar))
+
+
+def require_g2(packed: bytes) -> None:
+    """Raise SetupError unless the bytes encode a finite point of the prime-order group G2."""
+    x, y = _coordinates(packed)
+    if max(*x, *y) >= FIELD or not any((*x, *y)):
+        raise SetupError("tau*G2 has a coordinate outside the field, or is infinity.", _DAMAGED)
+    point = _unpack(packed)
+    if not _bn254.is_on_curve(point, _bn254.b2):
+        raise SetupError("tau*G2 is not on the curve.", _DAMAGED)
+    if not _bn254.is_inf(_bn254.multiply(point, ORDER)):
+        raise SetupError("tau*G2 is outside the prime-order subgroup.", _DAMAGED)
+
+
+def same_ratio(shifted: Point | None, base: Point | None, tau_g2: bytes) -> bool:
+    """Whether shifted = tau * base, that is e(shifted, G2) = e(base, tau*G2). The points are not validated here."""
+    left = _bn254.pairing(_bn254.G2, _g1(shifted), final_exponentiate=False)
+    right = _bn254.pairing(_unpack(tau_g2), _g1(negate(base)), final_exponentiate=False)
+    return bool(_bn254.final_exponentiate(left * right) == _bn254.FQ12.one())
+
+
+def _set_tangents(lefts: Sequence[Point], rises: list[int], runs: list[int]) -> list[int]:
+    """Replace the slope by the tangent's where x is equal on both sides; returns the indices of opposite points."""
+    opposites = []
+    for index, run in enumerate(runs):
+        if run:
+            continue
+        if rises[index]:
+            opposites.append(index)
+            runs[index] = 1  # any invertible value; the sum is overwritten
+        else:
+            x, y = lefts[index]
+            rises[index], runs[index] = 3 * x * x, 2 * y  # y is never 0: the order is odd
+    return opposites
+
+
 def _first_multiples(base: Point, window: int) -> list[Point]:
-    """1, 2, ... 2^window times the base, by doubling the list."""
+    """The multiples 1 to 2^window of the base, by doubling the list."""
     row = [base]
     for _ in range(window):
         row += [point for point in add_pairs(row, [row[-1]] * len(row)) if point is not None]
     return row
+
+
+def _g1(point: Point | None) -> Any:  # noqa: ANN401 - py_ecc has no types
+    if point is None:
+        return _bn254.Z1
+    return (_bn254.FQ(point[0]), _bn254.FQ(point[1]), _bn254.FQ(1))
+
+
+def _coordinates(packed: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
+    x1, x0, y1, y0 = (int.from_bytes(packed[at : at + 32], "big") for at in range(0, 128, 32))
+    return (x0, x1), (y0, y1)
+
+
+def _unpack(packed: bytes) -> Any:  # noqa: ANN401 - py_ecc has no types
+    x, y = _coordinates(packed)
+    return (_bn254.FQ2(x), _bn254.FQ2(y), _bn254.FQ2((1, 0)))
+
+
+def _pack(point: Any) -> bytes:  # noqa: ANN401 - py_ecc has no types
+    x, y = _bn254.normalize(point)
+    (x0, x1), (y0, y1) = x.coeffs, y.coeffs
+    return pack_g2((int(x0), int(x1)), (int(y0), int(y1)))

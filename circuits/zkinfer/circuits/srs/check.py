@@ -1,16 +1,16 @@
-"""Checking a setup file: by its digest where a table knows it, by its structure where none does.
+"""Check a setup file by its digest if that is pinned, else by its structure.
 
-The structural check, in order:
+Steps of the structural check:
 
 1. the size fits k, and k is in range;
 2. the G2 point is the generator, and tau*G2 lies in the group;
-3. tau*G2 is that of a ceremony we know, which names the file;
+3. tau*G2 is that of a known ceremony, which identifies the file;
 4. every G1 point has canonical coordinates and is on the curve, and the first is the generator;
 5. the monomial part holds powers of one tau, that of tau*G2;
 6. the Lagrange part belongs to the same tau and to halo2's domain.
 
-Steps 5 and 6 test all points at once with random weights of 128 bits drawn after the file was written: a wrong
-file passes with probability 2^-128. The file is read once, and the digest returned is that of the bytes checked.
+Steps 5 and 6 test all points at once with random 128-bit weights drawn after the file was written: an invalid file
+passes with probability 2^-128. The file is read once, and the returned digest covers the bytes that were checked.
 
 Step 5: sum r_i P_(i+1) = tau * sum r_i P_i, by pairing.
 Step 6: with w the root of unity, n = 2^k and L_i = l_i(tau) G, the Lagrange basis is the only solution of
@@ -53,13 +53,17 @@ _WEIGHT_BITS = 128
 
 
 def identify_setup(path: Path, *, progress: Progress | None = None) -> TrustedSetup:
-    """Say which ceremony a setup file comes from.
+    """Identify the ceremony of a setup file.
 
-    A digest in a ceremony's table settles it. Otherwise the full structural check does, which takes about 0.35 ms
-    per power: 2 s at k = 11, 12 s at k = 15, minutes from k = 19 on.
+    A digest in a ceremony's table suffices. Otherwise this runs the full structural check, which takes about 0.35 ms
+    per power: 2 s for k = 11, 12 s for k = 15, minutes from k = 19 on.
+
+    Args:
+        path: the file.
+        progress: called with the fraction done, from 0 to 1.
 
     Raises:
-        SetupError: missing, or refused by `check_setup`.
+        SetupError: the file is missing, or `check_setup` rejects it.
     """
     outline = _outline(path)
     digest = hash_setup(path)
@@ -80,9 +84,9 @@ def hash_setup(path: Path) -> Digest:
 
 
 def peek_setup(path: Path) -> tuple[ceremonies.Ceremony, int] | None:
-    """What a file claims to be by its size and its tau*G2, or None if it is no setup of a known ceremony.
+    """The ceremony and k that a file claims by its size and tau*G2; None for a file of no known ceremony.
 
-    Its points are not looked at: a claim to be checked, good for choosing among files.
+    This does not check the points: use it to select a file, not to trust it.
     """
     try:
         outline = _outline(path)
@@ -93,7 +97,7 @@ def peek_setup(path: Path) -> tuple[ceremonies.Ceremony, int] | None:
 
 
 def check_setup(path: Path, *, progress: Progress | None = None) -> SetupReport:
-    """Check a setup file completely, from its points, whatever its digest.
+    """Run the full structural check, whether or not the digest is pinned.
 
     Args:
         path: the file.
@@ -126,7 +130,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _unreadable(path: Path, err: OSError) -> SetupError:
-    return SetupError(f"Cannot read the setup file {path}: {err.strerror}.", "Check its path and who may read it.")
+    return SetupError(f"Cannot read the setup file {path}: {err.strerror}.", "Check its path and permissions.")
 
 
 def _outline(path: Path) -> Outline:
@@ -138,14 +142,14 @@ def _require_known(outline: Outline) -> ceremonies.Ceremony:
     ceremony = ceremonies.with_tau_g2(outline.tau_g2)
     if ceremony is None:
         raise SetupError(
-            "The setup is from no ceremony we know: its tau*G2 is none of the pinned ones.",
-            f"Whoever made it may be able to forge proofs. Use a file of {ceremonies.names()}.",
+            "The setup is from an unknown ceremony: its tau*G2 is not pinned.",
+            f"Its author may be able to forge proofs. Use a file of {ceremonies.names()}.",
         )
     return ceremony
 
 
 class _Ticks:
-    """Turns batches of points into calls of `progress`; 1 is only reported by `done`."""
+    """Reports progress for each batch of points; only `done` reports 1."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._total = total
@@ -167,7 +171,7 @@ class _Ticks:
 
 
 class _Powers:
-    """Step 4 for the first point, and step 5: two sums over the monomial part, one of them shifted by a place."""
+    """Step 4 for the first point, and step 5: two weighted sums over the monomial part, one shifted by one power."""
 
     def __init__(self, k: int) -> None:
         self._count = 1 << k
@@ -216,7 +220,7 @@ class _Lagrange:
             self._sum += sum(turned)
 
     def require_basis(self, last_power: Point, tau_g2: bytes) -> None:
-        """Compare with the last power P_(n-1) of a monomial part that was found sound."""
+        """Compare with the last power P_(n-1) of a monomial part that passed step 5."""
         scale = -self._sum * pow(self._count, -1, ORDER) % ORDER
         shifted = add(self._turned.total(), multiply(GENERATOR, scale))
         base = add(self._plain.total(), multiply(last_power, scale))
@@ -231,5 +235,5 @@ def _weights(count: int) -> list[int]:
 
 
 def _window(k: int) -> int:
-    """Bits per digit that balance the buckets' upkeep with the additions they save; measured, k = 9 to 15."""
+    """Bits per digit that balance the cost of buckets with the additions they save; measured for k = 9 to 15."""
     return min(13, max(4, k - 5))

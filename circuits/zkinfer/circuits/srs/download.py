@@ -1,7 +1,7 @@
-"""Downloading a setup file, resuming where an earlier attempt stopped.
+"""Download a setup file, with resumption of an interrupted download.
 
-What arrives is trusted for its content alone: its digest is in the ceremony's table, or it passes the full check.
-HTTPS keeps others from seeing and from wasting our time; plain HTTP is only spoken to this machine.
+The file is trusted for its content alone: its digest is pinned, or it passes the full check. HTTPS adds privacy and
+protects against useless downloads; plain HTTP is used for loopback addresses only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zkinfer.circuits.errors import SetupError
 from zkinfer.circuits.srs import ceremonies
 from zkinfer.circuits.srs.check import hash_setup
 from zkinfer.circuits.srs.file_format import file_size, require_k
-from zkinfer.circuits.storage import flush_to_disk, writing_to
+from zkinfer.circuits.storage import flush_to_disk, setup_write_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.srs.store import SetupStore
 
 _READ_BYTES = 1 << 18
-_RESUME = "Run the same command again to continue where it stopped."
-_OTHER_SOURCE = "Use another source, or `zkinfer setup import FILE` with a file you have."
+_RESUME = "Run the same command again to resume."
+_OTHER_SOURCE = "Use another source, or import a local file with `zkinfer setup import FILE`."
 _RANGE = re.compile(r"bytes ([0-9]{1,15})-[0-9]{1,15}/([0-9]{1,15})")
 
 
@@ -41,19 +41,19 @@ def fetch_setup(
     progress: Progress | None = None,
     timeout_s: float = 30,
 ) -> TrustedSetup:
-    """Download a ceremony's file of 2^k powers into the store, unless it is there already.
+    """Download a ceremony's file of 2^k powers into the store; idempotent.
 
     Args:
-        store: where to put it. Another process that downloads there is waited for.
+        store: the destination; its lock serialises downloads of several processes.
         k: 1 to 26; the file has about 128 * 2^k bytes.
-        ceremony: whose file; `insecure-dev` cannot be fetched.
-        base_url: a mirror's folder that holds files called `<ceremony>-raw-<k>`, instead of the known source.
+        ceremony: its name; `insecure-dev` is generated instead of downloaded.
+        base_url: URL of a mirror that holds files named `<ceremony>-raw-<k>`; replaces the known source.
         progress: called with the fraction downloaded, from 0 to 1.
-        timeout_s: how long the server may be silent.
+        timeout_s: seconds without data after which the download fails.
 
     Raises:
-        SetupError: no such file, no network, not enough disk, or the content is not what it must be. After an
-            interruption the part that arrived is kept for the next call; wrong content is removed.
+        SetupError: no such file, no network, not enough disk space, or wrong content. A partial download is kept for
+            the next call; wrong content is removed.
     """
     require_k(k)
     url = _url(ceremonies.by_name(ceremony), k, base_url)
@@ -69,12 +69,12 @@ def fetch_setup(
         except _WrongContentError:
             if not resumed:
                 raise
-        download.run()  # the file changed between the two attempts, or the first part was bad: once more, from 0
+        download.run()  # the file changed between the two attempts, or the first part was bad: start over once
         return _accept(store, part, ceremony, k)
 
 
 class _WrongContentError(SetupError):
-    """What was downloaded is not the file it must be; it has been removed."""
+    """The downloaded content is not the expected file; it has been removed."""
 
 
 def _url(ceremony: ceremonies.Ceremony, k: int, base_url: str | None) -> str:
@@ -82,20 +82,20 @@ def _url(ceremony: ceremonies.Ceremony, k: int, base_url: str | None) -> str:
         return _safe(f"{base_url.rstrip('/')}/{ceremony.name}-raw-{k}")
     if ceremony.url_template is None:
         raise SetupError(
-            f"Setups of {ceremony.name} are not published anywhere.", "Pass `--setup insecure-dev` to generate one."
+            f"Setups of {ceremony.name} are not published.", "Pass `--setup insecure-dev` to generate one."
         )
     return _safe(ceremony.url_template.format(k=k))
 
 
 def _safe(url: str) -> str:
-    """Refuse what is neither HTTPS nor HTTP to this machine."""
+    """The URL if it is HTTPS, or HTTP to a loopback address; raises SetupError for any other."""
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError as err:
-        raise SetupError(f"{url} is no address: {err}.", "Use an https address.") from err
+        raise SetupError(f"{url} is not a valid URL: {err}.", "Use an https URL.") from err
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         return url
-    raise SetupError(f"{url} is not fetched: only https is, and http from this machine.", "Use an https address.")
+    raise SetupError(f"{url} is neither https nor http to a loopback address.", "Use an https URL.")
 
 
 def _is_loopback(host: str) -> bool:
@@ -106,13 +106,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _accept(store: SetupStore, part: Path, ceremony: str, k: int) -> TrustedSetup:
-    """Check the content and rename; wrong content is removed, so that the next call starts afresh."""
+    """Check the content and rename the file; wrong content is removed, so that the next call starts over."""
     try:
         _require_digest(part, ceremonies.by_name(ceremony).files.get(k))
         return store.adopt(part, ceremony, k)
     except SetupError as err:
         part.unlink(missing_ok=True)
-        raise _WrongContentError(f"The download was refused and removed. {err.cause}", _OTHER_SOURCE) from err
+        raise _WrongContentError(f"The download was rejected and removed. {err.cause}", _OTHER_SOURCE) from err
 
 
 def _require_digest(part: Path, expected: str | None) -> None:
@@ -121,7 +121,7 @@ def _require_digest(part: Path, expected: str | None) -> None:
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to an address that could have been given in the first place."""
+    """Follows redirects only to URLs that `_safe` accepts."""
 
     def redirect_request(
         self,
@@ -136,7 +136,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class _Download:
-    """One file from one address into one partial file."""
+    """The download of one URL into one partial file."""
 
     def __init__(self, url: str, part: Path, size: int, progress: Progress | None, timeout_s: float) -> None:
         self._url = url
@@ -144,19 +144,19 @@ class _Download:
         self._size = size
         self._progress = progress
         self._timeout_s = timeout_s
-        # A proxy of the environment cannot reach this machine's loopback address.
+        # A proxy from the environment cannot reach the loopback address of this machine.
         is_local = urllib.parse.urlsplit(url).scheme == "http"
         proxies = [urllib.request.ProxyHandler({})] if is_local else []
         self._opener = urllib.request.build_opener(_SafeRedirects, *proxies)
 
     def run(self) -> bool:
-        """Complete the partial file; returns whether bytes of an earlier attempt were kept."""
+        """Complete the partial file; returns whether it was resumed from an earlier attempt."""
         have = self._have()
         if have == self._size:
             return True
         with self._open(have) as response:
             start = self._start(response, have)
-            with writing_to(self._part), self._part.open("ab") as file:
+            with setup_write_errors(self._part), self._part.open("ab") as file:
                 file.truncate(start)
                 self._receive(response, file, start)
                 flush_to_disk(file)
@@ -182,19 +182,19 @@ class _Download:
         return response
 
     def _refused(self, status: int) -> SetupError:
-        if status == 416:  # the server's file ends before our part does, so one of them is another file
+        if status == 416:  # the server's file is shorter than the partial one
             self._part.unlink(missing_ok=True)
-            return SetupError(f"{self._url} has another size than it must have.", _OTHER_SOURCE)
+            return SetupError(f"{self._url} has another size than expected.", _OTHER_SOURCE)
         if status == 404:
             return SetupError(f"{self._url} does not exist (404).", _OTHER_SOURCE)
-        return SetupError(f"{self._url} answered with status {status}.", f"Try again later. {_RESUME}")
+        return SetupError(f"{self._url} returned HTTP status {status}.", f"Try again later. {_RESUME}")
 
     def _start(self, response: http.client.HTTPResponse, have: int) -> int:
-        """Where in the file the answer starts; refuses an answer of the wrong length before reading it."""
+        """The offset at which the response starts; raises SetupError for a wrong length before reading it."""
         match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if response.status == 206 and match is not None and int(match[1]) == have:
             start, total = have, int(match[2])
-        else:  # the server does not resume: it sends the whole file
+        else:  # the server ignored the range and sends the whole file
             start, total = 0, self._size if response.length is None else response.length
         if total != self._size:
             raise SetupError(f"{self._url} has {total:,} bytes instead of {self._size:,}.", _OTHER_SOURCE)
@@ -204,7 +204,7 @@ class _Download:
         while done < self._size:
             data = self._read(response, min(_READ_BYTES, self._size - done))
             if not data:
-                raise SetupError(f"{self._url} stopped after {done:,} of {self._size:,} bytes.", _RESUME)
+                raise SetupError(f"{self._url} ended after {done:,} of {self._size:,} bytes.", _RESUME)
             file.write(data)
             done += len(data)
             if self._progress is not None:
@@ -214,4 +214,4 @@ class _Download:
         try:
             return response.read(count)
         except (OSError, http.client.HTTPException) as err:
-            raise SetupError(f"The download from {self._url} broke off: {err}.", _RESUME) from err
+            raise SetupError(f"The download from {self._url} was interrupted: {err}.", _RESUME) from err

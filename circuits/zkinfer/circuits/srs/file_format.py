@@ -1,8 +1,8 @@
 """The layout of a setup file: `k: u32 LE | 2^k G1 monomial | 2^k G1 Lagrange | G2 | tau*G2`.
 
-This is what halo2 writes as raw bytes. A coordinate has 32 bytes, little-endian, in Montgomery form; a G1 point is
-x, y; a G2 point is x real, x imaginary, y real, y imaginary. The same bytes mean the same points: coordinates must
-be below the modulus, so for one tau and one k there is exactly one file.
+This is halo2's raw-bytes format. A coordinate has 32 bytes, little-endian, in Montgomery form; a G1 point is x, y; a
+G2 point is x real, x imaginary, y real, y imaginary. Coordinates must be below the modulus, so the encoding is unique
+and there is exactly one file per tau and k.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MIN_K, MAX_K = 1, 26
 HEADER_BYTES, G1_BYTES, G2_BYTES = 4, 64, 128
 BATCH = 1 << 13
-"""Points per batch: enough to share inversions, few enough to hold in memory."""
-GET_AGAIN = "The file is damaged or no halo2 setup of BN254; get it again and compare its sha256."
+"""Points per batch: enough to share inversions, few enough to fit in memory."""
+GET_AGAIN = "The file is damaged or not a halo2 setup of BN254; download it again and compare its sha256."
 
 _MONTGOMERY = (1 << 256) % FIELD
 _MONTGOMERY_INVERSE = pow(_MONTGOMERY, -1, FIELD)
@@ -32,7 +32,7 @@ _MONTGOMERY_INVERSE = pow(_MONTGOMERY, -1, FIELD)
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What the ends of a setup file say: its k and its tau*G2 (in the encoding of `Ceremony.tau_g2`)."""
+    """The header and trailer of a setup file: its k and its tau*G2 (in the encoding of `Ceremony.tau_g2`)."""
 
     k: int
     tau_g2: bytes
@@ -44,29 +44,29 @@ def file_size(k: int) -> int:
 
 
 def require_k(k: int) -> None:
-    """Refuse with SetupError a k outside the range of known ceremonies."""
+    """Raise SetupError for a k outside the range of the known ceremonies."""
     if not MIN_K <= k <= MAX_K:
         raise SetupError(
-            f"A trusted setup of 2^{k} powers does not exist; k goes from {MIN_K} to {MAX_K}.",
-            "Give k as a number of that range; a model that needs more is too large for this engine.",
+            f"There is no trusted setup of 2^{k} powers; k ranges from {MIN_K} to {MAX_K}.",
+            "Give a k in that range; a model that needs a larger one is too large for this engine.",
         )
 
 
 def read_outline(file: BinaryIO, name: str) -> Outline:
-    """Read k and tau*G2, after checking the file's size, its k and its G2 generator; no other point is looked at.
+    """Read k and tau*G2 after checking the size, k and the G2 generator; the G1 points are not read.
 
     Raises:
-        SetupError: too short, k out of range, size and k do not fit, another G2 generator.
+        SetupError: the file is too short, k is out of range or does not match the size, or the G2 generator is wrong.
     """
     size = file.seek(0, os.SEEK_END)
     if size < file_size(MIN_K):
-        raise SetupError(f"{name} has {size:,} bytes, too few for any trusted setup.", GET_AGAIN)
+        raise SetupError(f"{name} has {size:,} bytes, too few for a trusted setup.", GET_AGAIN)
     file.seek(0)
     k = int.from_bytes(file.read(HEADER_BYTES), "little")
     if not MIN_K <= k <= MAX_K:
         raise SetupError(
-            f"{name} is no trusted setup: its first four bytes say k = {k:,}, outside {MIN_K} to {MAX_K}.",
-            "Convert a .ptau or another format to halo2's raw bytes first.",
+            f"{name} is not a trusted setup: its header says k = {k:,}, outside {MIN_K} to {MAX_K}.",
+            "Convert a .ptau file or another format to halo2's raw bytes first.",
         )
     _require_size(name, size, k)
     file.seek(size - 2 * G2_BYTES)
@@ -88,12 +88,12 @@ def _tau_g2(tail: bytes, name: str) -> bytes:
 
 
 def decode_g1(raw: bytes, part: str, first: int) -> list[Point]:
-    """Read the G1 points of one batch.
+    """Decode the G1 points of one batch.
 
     Args:
         raw: 64 bytes per point.
-        part: the name of the file's part in error messages.
-        first: the index in that part of the first point.
+        part: the name of the file's part, for error messages.
+        first: the index of the first point in that part.
 
     Raises:
         SetupError: a coordinate is not below the modulus, or a point is infinity or not on the curve.
@@ -111,12 +111,12 @@ def decode_g1(raw: bytes, part: str, first: int) -> list[Point]:
 
 
 def encode_g1(points: Sequence[Point | None]) -> bytes:
-    """Write G1 points; infinity, which no sound setup holds, becomes zeros as in halo2."""
+    """Encode G1 points; infinity, which valid setups do not contain, becomes zeros as in halo2."""
     return b"".join(_montgomery(number) for point in points for number in point or (0, 0))
 
 
 def decode_g2(raw: bytes) -> bytes:
-    """Turn 128 bytes of the file into the encoding of `Ceremony.tau_g2`; checks only that coordinates are canonical."""
+    """Convert 128 bytes of the file to the encoding of `Ceremony.tau_g2`; only checks for canonical coordinates."""
     numbers = _numbers(raw)
     if max(numbers) >= FIELD:
         raise SetupError("A G2 point of the setup has a coordinate outside the field.", GET_AGAIN)
@@ -139,7 +139,7 @@ def _montgomery(number: int) -> bytes:
 
 
 class PointStream:
-    """Reads a setup file once, from its first byte to its last, and hashes the very bytes it hands out."""
+    """Reads a setup file once, from start to end, and hashes exactly the bytes it returns."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
@@ -150,21 +150,21 @@ class PointStream:
         self._take(HEADER_BYTES)
 
     def batches(self, part: str) -> Iterator[list[Point]]:
-        """The next 2^k points, a batch at a time; `part` names them in error messages."""
+        """The next 2^k points in batches; `part` names them in error messages."""
         count = 1 << self.outline.k
         for first in range(0, count, BATCH):
             yield decode_g1(self._take(G1_BYTES * min(BATCH, count - first)), part, first)
 
     def finish(self) -> Digest:
-        """Read the G2 points again, now that everything before them was read, and return the file's digest."""
+        """Read the G2 points again, after everything before them, and return the file's digest."""
         tau_g2 = _tau_g2(self._take(2 * G2_BYTES), self._path.name)
         if tau_g2 != self.outline.tau_g2 or self._file.read(1):
-            raise SetupError(f"{self._path.name} changed while it was read.", "Nothing else may write to it.")
+            raise SetupError(f"{self._path.name} changed while it was read.", "Stop other writers and try again.")
         return Digest("sha256", self._hash.digest())
 
     def _take(self, count: int) -> bytes:
         data = self._file.read(count)
         if len(data) != count:
-            raise SetupError(f"{self._path.name} got shorter while it was read.", "Nothing else may write to it.")
+            raise SetupError(f"{self._path.name} shrank while it was read.", "Stop other writers and try again.")
         self._hash.update(data)
         return data

@@ -1,8 +1,8 @@
-"""`insecure-dev`: a setup for tests and demonstrations, from a tau that everybody knows.
+"""`insecure-dev`: a setup for tests and demonstrations, from a public tau.
 
-The file is the same wherever it is made, so an attestation made with it can be reproduced anywhere, and it is
-recognised by its tau*G2 like that of any ceremony. Whoever knows tau, and everybody does, can open a commitment to
-any value and so forge any proof: a verifier refuses this setup unless its policy says otherwise in so many words.
+The file is reproducible, so attestations made with it are too, and it is identified by its tau*G2 like any other
+ceremony. A party that knows tau can open a commitment to any value and forge any proof. Here tau is public: a verifier
+rejects this setup unless its policy explicitly allows it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from zkinfer.circuits.srs.ceremonies import Progress
 
 MAX_DEV_LOG_ROWS = 17
-"""What compilers and verifiers make on demand, in half a minute; a larger one would take minutes to hours."""
+"""The largest size generated on demand, in half a minute; larger ones would take minutes to hours."""
 LABEL = "zkinfer insecure-dev trusted setup, version 1: tau is public, so anybody can forge proofs"
 TAU = int.from_bytes(hashlib.sha256(LABEL.encode()).digest(), "big") % ORDER
-"""The secret that is none."""
+"""The toxic waste of the setup, public by design."""
 
 
 def generate_insecure_dev(k: int, path: Path, progress: Progress | None = None) -> None:
-    """Write the `insecure-dev` setup of 2^k powers to `path`, replacing what is there only once it is complete.
+    """Write the `insecure-dev` setup of 2^k powers to `path` atomically; an existing file is replaced.
 
     Args:
         k: 1 to 26; the time doubles with each step (seconds at 15, minutes from 20 on).
-        path: where to write; its folder must exist.
+        path: the destination; its folder must exist.
         progress: called with the fraction done, from 0 to 1.
 
     Raises:
@@ -53,7 +53,7 @@ def generate_insecure_dev(k: int, path: Path, progress: Progress | None = None) 
 
 
 def _lagrange(k: int) -> Iterator[list[int]]:
-    """l_i(tau) = (w^i / n) (tau^n - 1) / (tau - w^i), a batch at a time."""
+    """l_i(tau) = (w^i / n) (tau^n - 1) / (tau - w^i), in batches."""
     size = 1 << k
     scale = (pow(TAU, size, ORDER) - 1) * pow(size, -1, ORDER) % ORDER
     for roots in _geometric(k, domain_root(k)):
@@ -62,7 +62,7 @@ def _lagrange(k: int) -> Iterator[list[int]]:
 
 
 def _geometric(k: int, base: int) -> Iterator[list[int]]:
-    """The powers base^0 .. base^(2^k - 1), a batch at a time."""
+    """The powers base^0 .. base^(2^k - 1), in batches."""
     power = 1
     for first in range(0, 1 << k, BATCH):
         batch = []
@@ -73,5 +73,5 @@ def _geometric(k: int, base: int) -> Iterator[list[int]]:
 
 
 def _window(k: int) -> int:
-    """Bits per digit that balance the table with the additions it saves."""
+    """Bits per digit that balance the size of the table with the additions it saves."""
     return min(14, max(3, k - 2))

@@ -1,4 +1,4 @@
-"""Where trusted setups are kept: the user's own folder, and folders of others that are only read."""
+"""Storage of trusted setups: the user's own folder, and further folders that are only read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zkinfer.circuits.srs.ceremonies import Progress, TrustedSetup
 from zkinfer.circuits.srs.check import hash_setup, identify_setup, peek_setup
 from zkinfer.circuits.srs.file_format import require_k
 from zkinfer.circuits.srs.insecure_dev import generate_insecure_dev
-from zkinfer.circuits.storage import atomic_file, flush_to_disk, refuse_shared, scratch_beside, writing_to
+from zkinfer.circuits.storage import atomic_file, flush_to_disk, refuse_shared, setup_write_errors, temporary_sibling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _Setups = list[TrustedSetup]  # inside the class below, `list` is the method
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Candidate:
-    """A file that may be a setup. Sorts as we prefer them: small, then by ceremony, then of the home folder."""
+    """A file that may be a setup. Sorts by preference: by size, then by ceremony, then the home folder first."""
 
     k: int
     rank: int
@@ -42,14 +42,14 @@ class _Candidate:
 class SetupStore:
     """The setups of one user.
 
-    A file in `home` is called `<ceremony>-<k>.srs`. Its digest is in the ceremony's table, or beside it in
-    `<ceremony>-<k>.srs.sha256`, written when the file passed the full check. A file is only handed out after its
-    content was hashed again; a damaged one is refused, and stays where it is.
+    A file in `home` is named `<ceremony>-<k>.srs`. Its digest is pinned in the ceremony's table, or recorded in
+    `<ceremony>-<k>.srs.sha256` after the file passed the full check. Files are hashed again before each use; a damaged
+    file is rejected but not removed.
 
     Args:
-        home: made at the first write, readable by the user alone.
-        search: more folders; files in them count when their digest is in a ceremony's table, whatever their names.
-            A file that is used is copied to `home` first.
+        home: created at the first write, readable by the user only.
+        search: further folders; files in them are used if their digest is pinned, under any name, after they were
+            copied to `home`.
     """
 
     def __init__(self, home: Path, *, search: Sequence[Path] = ()) -> None:
@@ -57,19 +57,19 @@ class SetupStore:
         self._search = tuple(search)
 
     def list(self) -> _Setups:
-        """All setups, the smallest first; raises SetupError if a file of the home folder is damaged."""
+        """All setups in ascending size; raises SetupError if a file of the home folder is damaged."""
         found = (_open(candidate) for candidate in self._candidates())
         return [setup for setup in found if setup is not None]
 
     def find(self, k: int, ceremony: str | None = None) -> TrustedSetup:
-        """The smallest setup that serves circuits of 2^k rows; among equals the preferred ceremony.
+        """The smallest setup for circuits of size 2^k; among equals, of the preferred ceremony.
 
         Args:
-            k: the circuit's size.
-            ceremony: only from this ceremony. Without it any real one will do, and never `insecure-dev`.
+            k: log2 of the circuit's size.
+            ceremony: restricts the search to this ceremony. None allows every one except `insecure-dev`.
 
         Raises:
-            SetupError: there is none, or the one that fits is damaged.
+            SetupError: there is no such setup, or it is damaged.
             InputError: others can write to the home folder.
         """
         require_k(k)
@@ -80,58 +80,58 @@ class SetupStore:
         raise _missing(k, ceremony)
 
     def serving(self, k: int, ceremony: str | None = None, progress: Progress | None = None) -> TrustedSetup:
-        """`find`; but `insecure-dev`, asked for by name, is made where it is missing. Raises as those two."""
+        """As `find`, but generates a missing `insecure-dev` setup if that is requested by name."""
         if ceremony == ceremonies.INSECURE_DEV:
             return self.insecure_dev(k, progress)
         return self.find(k, ceremony)
 
     def stored(self, ceremony: str, k: int) -> TrustedSetup | None:
-        """The home folder's file of exactly that ceremony and k, or None; raises SetupError if it is damaged."""
+        """The home folder's file of exactly this ceremony and k, or None; raises SetupError if it is damaged."""
         path = self.path_for(ceremony, k)
         return _open_own(path, ceremonies.by_name(ceremony), k) if path.exists() else None
 
     def path_for(self, ceremony: str, k: int) -> Path:
-        """Where the home folder keeps, or would keep, that file."""
+        """The path of that file in the home folder, whether or not it exists."""
         return self.home / f"{ceremony}-{k}.srs"
 
     def add(self, path: Path, progress: Progress | None = None) -> TrustedSetup:
-        """Check a file and copy it into the home folder; what is already there is left alone.
+        """Check a file and copy it into the home folder; existing files are kept.
 
         Raises:
-            SetupError: the file is refused, changes while it is copied, or cannot be copied.
+            SetupError: the file is rejected, changes while it is copied, or cannot be copied.
         """
         return self._own_copy(identify_setup(path, progress=progress))
 
     def _own_copy(self, found: TrustedSetup) -> TrustedSetup:
-        """A copy in the home folder: nobody can put another file in its place between the check and the use."""
+        """A copy in the home folder, which other users cannot replace between the check and the use."""
         target = self.path_for(found.ceremony, found.k)
         self._make_home()
         if not target.exists():
-            with scratch_beside(target) as scratch:
+            with temporary_sibling(target) as scratch:
                 _copy(found.path, scratch, found.sha256)
                 _install(scratch, target, found)
         _record(target, found)
         return _open_own(target, ceremonies.by_name(found.ceremony), found.k)
 
     def adopt(self, path: Path, ceremony: str, k: int) -> TrustedSetup:
-        """Check a file that lies in the home folder under another name, and give it its own.
+        """Check a file in the home folder that has another name, and rename it.
 
         Raises:
-            SetupError: the file is refused, or is not of that ceremony and k; it stays where it is.
+            SetupError: the file is rejected, or is not of that ceremony and k; it is left in place.
         """
         found = identify_setup(path)
         if (found.ceremony, found.k) != (ceremony, k):
             raise SetupError(
                 f"This is {found.ceremony} with k = {found.k}, not {ceremony} with k = {k}.",
-                "The source mixes up its files; use another one.",
+                "The source serves the wrong file; use another one.",
             )
         target = self.path_for(ceremony, k)
-        with writing_to(target):
+        with setup_write_errors(target):
             _install(path, target, found)
         return TrustedSetup(ceremony, k, target, found.sha256, found.tau_g2)
 
     def insecure_dev(self, k: int, progress: Progress | None = None) -> TrustedSetup:
-        """The `insecure-dev` setup of exactly 2^k powers, generated at the first call.
+        """The `insecure-dev` setup of exactly 2^k powers, generated on first use.
 
         Raises:
             SetupError: k is out of range, the stored file is damaged, or it cannot be written.
@@ -141,24 +141,24 @@ class SetupStore:
         target = self.path_for(dev.name, k)
         if not target.exists():
             self._make_home()
-            with scratch_beside(target) as scratch:
+            with temporary_sibling(target) as scratch:
                 generate_insecure_dev(k, scratch, progress)
                 _install(scratch, target, TrustedSetup(dev.name, k, scratch, hash_setup(scratch), dev.tau_g2))
         return _open_own(target, dev, k)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Wait until no other process downloads into the home folder, and keep others waiting meanwhile."""
+        """Hold the exclusive lock for downloads into the home folder; blocks until it is free."""
         self._make_home()
         path = self.home / ".lock"
         with ExitStack() as held:
-            with writing_to(path):
+            with setup_write_errors(path):
                 file = held.enter_context(path.open("wb"))
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _make_home(self) -> None:
-        with writing_to(self.home):
+        with setup_write_errors(self.home):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_shared(self.home)
 
@@ -181,17 +181,17 @@ def _foreign(folder: Path) -> Iterator[_Candidate]:
 
 
 def _files(folder: Path) -> Sequence[Path]:
-    """The files of a folder; none if there is no such folder."""
+    """The files of a folder; empty if the folder does not exist."""
     if not folder.is_dir():
         return []
     try:
         return [path for path in sorted(folder.iterdir()) if path.is_file()]
     except OSError as err:
-        raise SetupError(f"Cannot read the folder {folder}: {err.strerror}.", "Check who may read it.") from err
+        raise SetupError(f"Cannot read the folder {folder}: {err.strerror}.", "Check its permissions.") from err
 
 
 def _open(candidate: _Candidate) -> TrustedSetup | None:
-    """Hash a candidate's content; None for a foreign file that no table knows."""
+    """Hash a candidate; None for a file of a search folder whose digest is not pinned."""
     ceremony = ceremonies.by_name(candidate.ceremony)
     if not candidate.foreign:
         return _open_own(candidate.path, ceremony, candidate.k)
@@ -217,30 +217,30 @@ def _sidecar(path: Path) -> Path:
 
 
 def _recorded(path: Path) -> str:
-    """The digest (hex) written beside a file that is in no table."""
+    """The digest (hex) recorded beside a file whose digest is not pinned."""
     try:
         return Digest.parse(_sidecar(path).read_text(encoding="ascii").strip()).hex
     except (OSError, ValueError, InputError) as err:
         raise SetupError(
-            f"The stored setup {path} was never checked, or the record of it is lost.",
+            f"The stored setup {path} was never checked, or its record is missing.",
             f"Run `zkinfer setup import {path}`.",
         ) from err
 
 
 def _record(path: Path, setup: TrustedSetup) -> None:
-    """Write the digest beside a file that is in no table. A valid file is unique, so any two writers agree."""
+    """Record the digest of a file that is not pinned. A valid file is unique, so concurrent writers agree."""
     if setup.k not in ceremonies.by_name(setup.ceremony).files:
         with atomic_file(_sidecar(path)) as file:
             file.write(f"{setup.sha256}\n".encode())
 
 
 def _install(scratch: Path, target: Path, setup: TrustedSetup) -> None:
-    _record(target, setup)  # first, so that no file ever lies there without its record
+    _record(target, setup)  # first, so that no file ever exists without its record
     scratch.replace(target)
 
 
 def _copy(source: Path, target: Path, expected: Digest) -> None:
-    """Copy a file and make sure that what was copied is what was checked."""
+    """Copy a file and verify that the copy is what was checked."""
     content = hashlib.sha256()
     with source.open("rb") as reader, target.open("wb") as writer:
         while data := reader.read(_COPY_BYTES):
@@ -248,7 +248,7 @@ def _copy(source: Path, target: Path, expected: Digest) -> None:
             writer.write(data)
         flush_to_disk(writer)
     if content.digest() != expected.value:
-        raise SetupError(f"{source} changed while it was copied.", "Nothing else may write to it; try again.")
+        raise SetupError(f"{source} changed while it was copied.", "Stop other writers and try again.")
 
 
 def _cure(k: int, ceremony: str | None) -> str:
@@ -263,4 +263,4 @@ def _cure(k: int, ceremony: str | None) -> str:
 def _missing(k: int, ceremony: str | None) -> SetupError:
     kind = "trusted setup" if ceremony is None else f"setup of {ceremony}"
     cure = _cure(k, ceremony)
-    return SetupError(f"No {kind} with k = {k} or more is stored here.", f"{cure[0].upper()}{cure[1:]}.")
+    return SetupError(f"No {kind} with k = {k} or more is stored.", f"{cure[0].upper()}{cure[1:]}.")

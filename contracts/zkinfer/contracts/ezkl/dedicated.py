@@ -1,8 +1,7 @@
-"""Verifiers of one circuit alone: what a deployment knows of them, how they come to lie on a chain.
+"""Verifiers of one circuit alone: what a deployment knows of them, and how to create them on a chain.
 
-The engine generates one for each circuit, and the compiler makes it. Its code names no contract of ours, so the hashes
-of its code are all that an address book holds of it; that the code belongs to the key, whoever has the circuit finds
-out by generating it again.
+The engine generates one for each circuit, and the compiler makes it. Its code names no contract of ours, so an
+address book holds only the hashes of its code. Whether the code belongs to the key is checked by generating it again.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from zkinfer.contracts.deploy import Part, create2_address, create_missing, requ
 from zkinfer.contracts.errors import CodeMismatchError, DeploymentError
 from zkinfer.contracts.ezkl.solc import code_hash
 from zkinfer.contracts.registration import dedicated_selector
-from zkinfer.contracts.requests import NOBODY
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
@@ -80,7 +78,7 @@ class DedicatedVerifier:
     def _around(self) -> tuple[Part, Part]:
         told = (self._verifier, _bytes(self.code_hash), _bytes(self.key_digest))
         adapter = Part("DedicatedHalo2Adapter", constructor_data("DedicatedHalo2Adapter", told), self.salt)
-        watched = (adapter.address, self.guardian, NOBODY, bytes(32))  # a canary is another circuit
+        watched = (adapter.address, self.guardian)
         return adapter, Part("EmergencyStop", constructor_data("EmergencyStop", watched), self.salt)
 
 
@@ -108,7 +106,7 @@ def deploy_dedicated(
 
 
 def verify_dedicated(chain: Chain, wanted: DedicatedVerifier) -> None:
-    """Return if verifier, adapter and stop lie on the chain as written down, stopped or not; raise if not.
+    """Return if verifier, adapter and stop are on the chain as recorded, stopped or not; raise if not.
 
     Addresses are hashes of code and arguments, so that code at an address says what its constructor was given. That
     the code was generated from the key, this does not say; `zkinfer.chain.listings` finds out.
@@ -126,7 +124,7 @@ def verify_dedicated(chain: Chain, wanted: DedicatedVerifier) -> None:
 
 
 def require_guardian(chain: Chain, wanted: DedicatedVerifier) -> str:
-    """Who may stop it, if that is whom the address book names; raises DeploymentError where it is somebody else."""
+    """The guardian, if it is the one in the address book; raises DeploymentError for another one."""
     found, expected = guardian_of(chain, wanted), wanted.accepted or wanted.guardian
     if found != expected:
         raise DeploymentError(

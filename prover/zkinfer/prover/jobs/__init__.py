@@ -1,4 +1,4 @@
-"""Durable jobs: what was acknowledged is proven, fails clearly or is cancelled, whatever is killed meanwhile."""
+"""Durable jobs: every accepted job is proven, fails with a reason or is cancelled, also after crashes."""
 
 from zkinfer.prover.jobs.job import (
     Changes,
@@ -9,8 +9,8 @@ from zkinfer.prover.jobs.job import (
     JobState,
     Lease,
     Page,
-    Patience,
     QueueLimits,
+    RetryPolicy,
     Submission,
     Swept,
 )
@@ -26,8 +26,8 @@ __all__ = [
     "JobStore",
     "Lease",
     "Page",
-    "Patience",
     "QueueLimits",
+    "RetryPolicy",
     "Submission",
     "Swept",
 ]

@@ -1,8 +1,8 @@
-"""One database, embedded or a server: transactions that take turns, and errors in our own words.
+"""The job database, SQLite or PostgreSQL: serialised write transactions, and translation of errors.
 
-Every writer takes the same lock first, in SQLite the database's own and in PostgreSQL an advisory one, so what a
-transaction reads stays true until it ends. Threads of one process that write at the same time share one transaction
-and one wait for the disk.
+Every writer first takes the same lock, in SQLite that of the database and in PostgreSQL an advisory one, so what a
+transaction reads holds until it ends. Concurrent writes of threads in one process share one transaction and one
+commit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import event, exc, insert, select
 from sqlalchemy.engine import URL, make_url
 
 from zkinfer.circuits.errors import InputError, ZkinferError, why
-from zkinfer.circuits.storage import own_directory
+from zkinfer.circuits.storage import ensure_private_dir
 from zkinfer.prover.errors import StoreError
 from zkinfer.prover.jobs import schema
 
@@ -36,7 +36,7 @@ _FORMS = "Write sqlite:////path/to/jobs.db or postgresql+psycopg://user@host/dat
 
 
 class Database:
-    """Use `opened`."""
+    """A connection pool; create it with `opened`."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
@@ -47,16 +47,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one moment and changes nothing; raises StoreError."""
+        """Yield a read-only connection with a consistent snapshot; raises StoreError."""
         with self._translated(), self._engine.connect() as connection:
             yield connection
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """What `work` gives, once all that it wrote is on the disk.
+        """Run `work` in a transaction and return its result after the commit.
 
         Raises:
             StoreError: nothing was written.
-            ZkinferError: what `work` raised; nothing of it was written.
+            ZkinferError: raised by `work`, whose changes were rolled back.
         """
         entry = _Entry(work)
         with self._arrival:
@@ -67,16 +67,16 @@ class Database:
         return entry.outcome()
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self._engine.dispose()
 
     @property
     def is_server(self) -> bool:
-        """Whether other machines may reach it."""
+        """Whether other machines can reach the database."""
         return self._engine.dialect.name != "sqlite"
 
     def bind(self, artifacts: str) -> None:
-        """Make sure that its jobs name files of this folder of artifacts; raises StoreError."""
+        """Ensure that the jobs of this database refer to this artifact store; raises StoreError."""
 
         def work(connection: Connection) -> None:
             found = connection.scalar(select(schema.place.c.artifacts))
@@ -84,8 +84,8 @@ class Database:
                 connection.execute(insert(schema.place).values(id=1, artifacts=artifacts))
             elif found != artifacts:
                 raise StoreError(
-                    f"The jobs of the database {self._name} have their files in another state folder than this.",
-                    "One database is for one state folder: name another database, or move the folder along with it.",
+                    f"The jobs of the database {self._name} have their files in another state folder.",
+                    "Each database belongs to one state folder: use another database, or move the folder with it.",
                 )
 
         self.write(work)
@@ -120,7 +120,7 @@ class Database:
 
 
 class _Entry(Generic[T]):
-    """One caller's share of a transaction."""
+    """The part of one caller in a shared transaction."""
 
     def __init__(self, work: Callable[[Connection], T]) -> None:
         self._work = work
@@ -130,7 +130,7 @@ class _Entry(Generic[T]):
         self.failed: ZkinferError | None = None
 
     def run(self, connection: Connection, *, alone: bool) -> None:
-        """Do the work. What fails is undone without disturbing the others, if there are any."""
+        """Run the work; a failure is rolled back without affecting other entries."""
         if alone:
             self._result.append(self._work(connection))
             return
@@ -141,7 +141,7 @@ class _Entry(Generic[T]):
             self.failed = err
 
     def outcome(self) -> T:
-        """The result, or the error."""
+        """Return the result or raise the error."""
         if self.failed is not None:
             raise self.failed
         if not self.committed:
@@ -150,16 +150,16 @@ class _Entry(Generic[T]):
 
 
 def opened(url: str, *, busy_seconds: float = 10.0, place: Callable[[], str] | None = None) -> Database:
-    """Open a database and make its tables where there are none.
+    """Open a database and create missing tables.
 
     Args:
-        url: as SQLAlchemy has them; SQLite in a file, or PostgreSQL through psycopg.
-        busy_seconds: how long to wait for a writer of another process.
-        place: names the folder where its jobs have their files; asked where other machines may reach the database.
+        url: an SQLAlchemy URL; SQLite in a file, or PostgreSQL with psycopg.
+        busy_seconds: how long to wait for a writer in another process.
+        place: returns the name of the artifact store; called if other machines can reach the database.
 
     Raises:
-        StoreError: it cannot be opened, is no such database, was written by a newer version of zkinfer, or is for jobs
-            whose files are elsewhere.
+        StoreError: the database cannot be opened, is of another kind, was written by a newer version of zkinfer, or
+            belongs to another artifact store.
     """
     parsed = _parsed(url)
     engine = (
@@ -180,27 +180,27 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except exc.ArgumentError as err:
-        raise StoreError("The address of the database cannot be read.", _FORMS) from err
+        raise StoreError("The URL of the database is invalid.", _FORMS) from err
     in_file = parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:")
     if not in_file and parsed.drivername != _POSTGRES:
-        raise StoreError(f"{parsed.drivername} is no database that keeps jobs.", _FORMS)
+        raise StoreError(f"The database {parsed.drivername} is not supported.", _FORMS)
     return parsed
 
 
 def _sqlite(url: URL, busy_seconds: float) -> Engine:
     path = Path(url.database or "").absolute()
     try:
-        own_directory(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its journal gets the same rights
+        ensure_private_dir(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its journal gets the same permissions
     except InputError as err:
         raise StoreError(err.cause, err.cure) from err
     except OSError as err:
-        raise StoreError(f"{path} cannot be opened: {why(err)}.", "Check the path and its rights.") from err
+        raise StoreError(f"{path} cannot be opened: {why(err)}.", "Check the path and its permissions.") from err
     engine = sqlalchemy.create_engine(url.set(database=str(path)), connect_args={"timeout": busy_seconds})
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
-        connection.isolation_level = None  # we say where transactions begin
+        connection.isolation_level = None  # transactions are begun explicitly
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -214,7 +214,7 @@ def _sqlite(url: URL, busy_seconds: float) -> Engine:
 
 def _postgres(url: URL, busy_seconds: float) -> Engine:
     wait = round(busy_seconds * 1000)
-    # A host that vanishes within a transaction must not keep everybody else out for hours.
+    # A host that disappears within a transaction must not block the others for hours.
     options = f"-c lock_timeout={wait} -c idle_in_transaction_session_timeout=15000 -c synchronous_commit=on"
     arguments = {"connect_timeout": 10, "options": options, "tcp_user_timeout": 15_000}
     try:
@@ -237,20 +237,20 @@ def _prepare(connection: Connection) -> None:
         connection.execute(insert(schema.state).values(id=1, schema_version=schema.SCHEMA_VERSION, revision=0))
     elif found > schema.SCHEMA_VERSION:
         raise StoreError(
-            f"The database of jobs has the form {found}; this version of zkinfer knows {schema.SCHEMA_VERSION}.",
-            "A newer version wrote it: update zkinfer, or name another database.",
+            f"The job database has schema {found}; this version of zkinfer supports {schema.SCHEMA_VERSION}.",
+            "A newer version wrote it: update zkinfer, or use another database.",
         )
 
 
 _CURES = (
-    ("full", "The disk or the database is full.", "Make room; jobs go on by themselves."),
-    ("no space", "The disk of the database is full.", "Make room; jobs go on by themselves."),
-    ("locked", "Another process keeps the database locked.", "Find it, and stop it."),
-    ("lock timeout", "Another process keeps the database locked.", "Find it, and stop it."),
-    ("readonly", "The database cannot be written.", "Check the rights of the file and its folder."),
+    ("full", "The disk or the database is full.", "Free space; jobs resume automatically."),
+    ("no space", "The disk of the database is full.", "Free space; jobs resume automatically."),
+    ("locked", "Another process holds the lock of the database.", "Find it and stop it."),
+    ("lock timeout", "Another process holds the lock of the database.", "Find it and stop it."),
+    ("readonly", "The database cannot be written.", "Check the permissions of the file and its folder."),
     ("read-only", "The database cannot be written.", "It is a standby, or its disk is read-only."),
-    ("not a database", "This file is no database.", "Name another, or restore it from a copy."),
-    ("malformed", "The database is damaged.", "Restore it from a copy."),
+    ("not a database", "This file is not a database.", "Use another, or restore it from a backup."),
+    ("malformed", "The database is damaged.", "Restore it from a backup."),
 )
 
 
@@ -260,4 +260,4 @@ def _in_our_words(name: str, err: Exception) -> StoreError:
     for sign, cause, cure in _CURES:
         if sign in first.lower():
             return StoreError(f"{cause} ({name}: {first})", cure)
-    return StoreError(f"The database {name} failed: {first}.", "Check that it runs and can be reached.")
+    return StoreError(f"The database {name} failed: {first}.", "Check that it is running and reachable.")

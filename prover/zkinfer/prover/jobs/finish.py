@@ -1,4 +1,4 @@
-"""How jobs end, and how those that a dead worker left are begun again."""
+"""Final states of jobs, and the retry of jobs that failed or lost their worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.digest import Digest
     from zkinfer.prover.artifact_store import ArtifactStore
-    from zkinfer.prover.jobs.job import Lease, Patience
+    from zkinfer.prover.jobs.job import Lease, RetryPolicy
 
 EXHAUSTED, EXPIRED = "ATTEMPTS_EXHAUSTED", "EXPIRED"
 _SAID = select(jobs.c.number).where(
@@ -29,9 +29,9 @@ _SAID = select(jobs.c.number).where(
     jobs.c.attestation == bindparam("attestation"),
 )
 _HELD_BY = select(jobs).where(jobs.c.worker == bindparam("worker"), running)
-DIED = Failure(reason="WORKER_DIED", cause="The worker died while it proved.")
+DIED = Failure(reason="WORKER_DIED", cause="The worker died during the proof.")
 TOO_LATE = Failure(
-    reason=EXPIRED, cause="The deadline passed before the proof was done.", cure="Ask again, with a later one."
+    reason=EXPIRED, cause="The deadline passed before the proof was finished.", cure="Submit again with a later one."
 )
 
 
@@ -48,18 +48,18 @@ def succeed(
 
 
 def _said_before(connection: Connection, lease: Lease, attestation: Digest) -> bool:
-    """Whether this very lease finished the job so, and only did not hear of it."""
+    """Whether this lease already finished the job with this attestation, but did not receive the confirmation."""
     said = {"id": lease.job.id, "fence": lease.fence, "attestation": str(attestation)}
     return connection.scalar(_SAID, said) is not None
 
 
 def fail(
-    connection: Connection, lease: Lease, failure: Failure, patience: Patience, now: datetime, *, retry: bool
+    connection: Connection, lease: Lease, failure: Failure, retry_policy: RetryPolicy, now: datetime, *, retry: bool
 ) -> None:
     """See `JobStore.fail`."""
     row = held(connection, lease)
     if retry:
-        _again(connection, row, failure, patience, now, blamed=True)
+        _again(connection, row, failure, retry_policy, now, blamed=True)
     else:
         _end(connection, row, JobState.EXPIRED if failure.reason == EXPIRED else JobState.FAILED, now, failure)
 
@@ -69,21 +69,25 @@ def end_cancelled(connection: Connection, lease: Lease, now: datetime) -> None:
     _end(connection, held(connection, lease), JobState.CANCELLED, now)
 
 
-def give_back(connection: Connection, lease: Lease, patience: Patience, now: datetime) -> None:
+def give_back(connection: Connection, lease: Lease, retry_policy: RetryPolicy, now: datetime) -> None:
     """See `JobStore.give_back`."""
-    _again(connection, held(connection, lease), None, patience, now, blamed=False, counted=False)
+    _again(connection, held(connection, lease), None, retry_policy, now, blamed=False, counted=False)
 
 
-def release(connection: Connection, worker: str, patience: Patience, now: datetime, *, blamed: bool) -> list[Job]:
-    """See `JobStore.release`; what became of the jobs."""
+def release(
+    connection: Connection, worker: str, retry_policy: RetryPolicy, now: datetime, *, blamed: bool
+) -> list[Job]:
+    """See `JobStore.release`; returns the changed jobs."""
     rows = connection.execute(_HELD_BY, {"worker": worker}).all()
-    return [_again(connection, row, DIED, patience, now, blamed=blamed) for row in rows]
+    return [_again(connection, row, DIED, retry_policy, now, blamed=blamed) for row in rows]
 
 
-def lapse(connection: Connection, job_id: str, fence: int, patience: Patience, now: datetime) -> JobState | None:
-    """End a lease that nobody renewed; the state the job is in then, None where it is not that lease's any more."""
+def expire_lease(
+    connection: Connection, job_id: str, fence: int, retry_policy: RetryPolicy, now: datetime
+) -> JobState | None:
+    """End a lease that was not renewed; returns the job's new state, or None if the lease no longer holds the job."""
     row = connection.execute(HELD, {"id": job_id, "fence": fence}).one_or_none()
-    return None if row is None else _again(connection, row, DIED, patience, now, blamed=False).state
+    return None if row is None else _again(connection, row, DIED, retry_policy, now, blamed=False).state
 
 
 def cancel(connection: Connection, job_id: str, now: datetime) -> Job:
@@ -101,13 +105,13 @@ def retry(connection: Connection, job_id: str, artifacts: ArtifactStore, now: da
     """See `JobStore.retry`."""
     row = row_of(connection, job_id)
     if row.state != JobState.FAILED:
-        raise JobStateError(f"The job is {row.state}; only one that FAILED can be retried.")
+        raise JobStateError(f"The job is {row.state}.", "Only a FAILED job can be retried.")
     if row.deadline is not None and row.deadline <= ticks(now):
-        raise JobStateError("The job's deadline has passed.", "Ask again, with a later one.")
+        raise JobStateError("The job's deadline has passed.", "Submit again with a later one.")
     if not row.inputs_kept or not artifacts.has(job_of(row).request.inputs):
-        raise JobStateError("The inputs of the job were removed already.", "Ask again.")
+        raise JobStateError("The inputs of the job were removed.", "Submit again.")
     if row.request_id is None and (twin := _twin(connection, row)) is not None:
-        raise JobStateError(f"The same was asked again since, as the job {twin}.", "Wait for that one.")
+        raise JobStateError(f"The same request was submitted again as the job {twin}.", "Wait for that job.")
     values: dict[str, Any] = dict.fromkeys(("attempt", "failures", "passed_over", "progress"), 0)
     values |= dict.fromkeys(("finished_at", "worker", "reason", "cause", "cure"))
     return _changed(connection, row, state=str(JobState.QUEUED), cancel_requested=False, not_before=None, **values)
@@ -122,13 +126,13 @@ def forget(connection: Connection, job_id: str) -> Job:
     """See `JobStore.delete`."""
     job = job_of(row_of(connection, job_id))
     if not job.state.final:
-        raise JobStateError(f"The job is {job.state}; only a finished one can be deleted.", "Cancel it first.")
+        raise JobStateError(f"The job is {job.state}; only a finished job can be deleted.", "Cancel it first.")
     connection.execute(delete(jobs).where(jobs.c.id == job_id))
     return job
 
 
 def expire(connection: Connection, row: Row[Any], now: datetime) -> None:
-    """End a job whose deadline has passed, also one that runs: its worker is fenced out."""
+    """End a job whose deadline has passed, even if it is running: its worker is fenced out."""
     _end(connection, row, JobState.EXPIRED, now, TOO_LATE)
 
 
@@ -136,19 +140,19 @@ def _again(
     connection: Connection,
     row: Row[Any],
     failure: Failure | None,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     now: datetime,
     *,
     blamed: bool,
     counted: bool = True,
 ) -> Job:
-    """Put a running job back into the queue, unless somebody wants it cancelled or it was tried often enough."""
+    """Return a running job to the queue, unless its cancellation was requested or its attempts are exhausted."""
     if row.cancel_requested:
         return _end(connection, row, JobState.CANCELLED, now)
     failures = row.failures + blamed
-    if failures >= patience.failures or (counted and row.attempt >= patience.attempts):
+    if failures >= retry_policy.failures or (counted and row.attempt >= retry_policy.attempts):
         return _end(connection, row, JobState.FAILED, now, _exhausted(row, failure))
-    pause = seconds_in_ticks(patience.pause(failures)) if blamed else 0
+    pause = seconds_in_ticks(retry_policy.pause(failures)) if blamed else 0
     return _changed(
         connection,
         row,
@@ -164,11 +168,11 @@ def _again(
 
 
 def _exhausted(row: Row[Any], failure: Failure | None) -> Failure:
-    last = "" if failure is None else f" The last time: {failure.cause}"
+    last = "" if failure is None else f" Last failure: {failure.cause}"
     return Failure(
         reason=EXHAUSTED,
-        cause=f"The job was begun {row.attempt} times and never finished.{last}",
-        cure="Look into the server's log; then retry it.",
+        cause=f"The job was started {row.attempt} times and never finished.{last}",
+        cure="Check the server's log, then retry it.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a job is: what was asked, how far it is, how it ended."""
+"""Value types of the queue: requests, jobs, leases, limits and the retry policy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class JobState(StrEnum):
-    """Where a job is. It moves down this list, but for a lost worker or a retry, which put it back to the top."""
+    """The state of a job. It advances down this list, except that a lost worker or a retry returns it to QUEUED."""
 
     QUEUED = "QUEUED"
     PROVING = "PROVING"
@@ -29,7 +29,7 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more happens by itself."""
+        """Whether the state is final."""
         return self not in UNFINISHED
 
     @property
@@ -44,22 +44,22 @@ UNFINISHED = (JobState.QUEUED, *RUNNING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What is acknowledged: one inference that was answered and is to be proven.
+    """An accepted request: one inference that was answered and is to be proven.
 
     Args:
-        owner: identity of the caller; "anonymous" where there is none.
+        owner: identity of the caller, or "anonymous".
         model: name in the repository.
-        version: of the model there.
-        circuit: digest of the circuit folder; a worker refuses a folder with another.
+        version: of the model in the repository.
+        circuit: digest of the circuit folder; a worker rejects any other folder.
         model_id: of the circuit.
-        inputs: the artifact with the quantised integers, as `integers_to_bytes` writes them.
-        outputs: `integers_digest` of what was answered; the proof must say the same.
-        context: what the proof is for.
-        random_request_id: the context's request id was made up for this job, and is no part of what was asked.
-        request_id: the client's idempotency key, if it gave one.
-        memory_bytes: predicted peak.
+        inputs: the artifact with the quantised integers, as encoded by `integers_to_bytes`.
+        outputs: `integers_digest` of the answer; the proof must state the same.
+        context: the context of the proof.
+        random_request_id: the context's request id was generated for this job and is not part of the request.
+        request_id: the client's idempotency key, if any.
+        memory_bytes: predicted peak of memory.
         seconds: predicted time of one proof on this machine.
-        deadline: the proof is worthless after this.
+        deadline: time after which the proof is worthless.
     """
 
     owner: str
@@ -78,7 +78,7 @@ class JobRequest:
 
     @property
     def content(self) -> Digest:
-        """Digest of what is asked to be proven: two requests with the same one may share a proof."""
+        """Digest of what is to be proven: requests with equal digests can share a proof."""
         left_out = {"request_id"} if self.random_request_id else None
         asked = self.context.model_dump(mode="json", by_alias=True, exclude=left_out)
         return sha256(canonical.dump([str(self.circuit), str(self.inputs), asked]))
@@ -86,7 +86,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a job failed. `reason` is UPPER_SNAKE and stable; the other two are sentences for people."""
+    """Why a job failed. `reason` is a stable UPPER_SNAKE code; cause and cure are sentences to display."""
 
     reason: str
     cause: str
@@ -95,10 +95,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job as the store has it at one moment. Times are in UTC.
+    """A snapshot of one job. Times are in UTC.
 
-    `attempt` counts how often a worker took it, `progress` goes from 0 to 1 within an attempt, `not_before` is set
-    while it waits for its next attempt. `number` grows with every job, `revision` with every change of any job.
+    `attempt` counts the claims by workers, `progress` goes from 0 to 1 within an attempt, and `not_before` is set
+    during the backoff. `number` grows with every job, `revision` with every change of any job.
     """
 
     id: str
@@ -121,7 +121,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The job that stands for a request, and whether the request made it or found it."""
+    """The job of a request, and whether the request created it."""
 
     job: Job
     created: bool
@@ -129,7 +129,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on a job until somebody else is given it; `fence` tells the two apart."""
+    """The right to work on a job until it is reassigned; `fence` distinguishes successive leases."""
 
     job: Job
     worker: str
@@ -138,7 +138,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some jobs, newest first, and the token of the next page; None after the last."""
+    """A page of jobs, newest first, and the token of the next page; None after the last."""
 
     jobs: tuple[Job, ...]
     next_token: str | None
@@ -146,7 +146,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many jobs a sweep put back into the queue, failed, expired and forgot, and how many files it removed."""
+    """The numbers of jobs that a sweep requeued, failed, expired and deleted, and of the files it removed."""
 
     requeued: int = 0
     failed: int = 0
@@ -157,27 +157,27 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Jobs by model and state, the age of the oldest that waits, and the memory predicted for those that run."""
+    """Jobs by model and state, the age of the oldest queued one, and the predicted memory of running ones."""
 
     by_model: Mapping[tuple[str, JobState], int]
     oldest_queued_seconds: float
     running_memory_bytes: int
 
     def of(self, state: JobState) -> int:
-        """Jobs in one state, of all models."""
+        """The number of jobs in one state, over all models."""
         return sum(count for (_, found), count in self.by_model.items() if found == state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLimits:
-    """What is taken on; None bounds nothing.
+    """Limits for accepting jobs; None means no limit.
 
     Args:
-        queued: jobs that may wait, of all owners together.
-        per_owner: unfinished jobs that one owner may have.
+        queued: waiting jobs, of all owners together.
+        per_owner: unfinished jobs per owner.
         memory_bytes: predicted memory of one job.
         seconds: predicted time of one proof.
-        disk_reserve_bytes: room that stays free, so that what was taken on can end.
+        disk_reserve_bytes: disk space to keep free, so that accepted jobs can finish.
     """
 
     queued: int = 1000
@@ -188,19 +188,19 @@ class QueueLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How often a job is tried, and how long one is remembered. All times are in seconds.
+class RetryPolicy:
+    """How often a job is attempted, and how long jobs are retained. All times are in seconds.
 
     Args:
-        failures: times that the engine, or the worker with it, may die over one job.
-        attempts: times that a job may be begun for whatever reason, a killed server included.
-        backoff: before the second try; twice that before the third, and so on.
-        longest_backoff: its bound.
-        finished: how long a finished job and its attestation are kept.
-        failed_inputs: how long the inputs of a failed job are kept, so that it can be retried; 0 keeps none.
-        orphans: age from which a file that no job names is removed.
-        settling: how long the clock must run evenly before anything expires or is removed; six times that where it is
-            more than an hour ahead of when it was last believed.
+        failures: upper limit of attempts of one job in which the engine or the worker dies.
+        attempts: upper limit of attempts for any reason, including a killed server.
+        backoff: pause before the second attempt; doubled before each further one.
+        longest_backoff: upper limit of the pause.
+        finished: retention of a finished job and its attestation.
+        failed_inputs: retention of the inputs of a failed job, so that it can be retried; 0 for none.
+        orphans: age at which an unreferenced file is removed.
+        settling: how long the clock must run evenly before anything expires or is removed; six times that if it is
+            more than an hour ahead of the last trusted time.
     """
 
     failures: int = 5
@@ -213,13 +213,13 @@ class Patience:
     settling: float = 600.0
 
     def pause(self, failures: int) -> float:
-        """Seconds before a job is tried again that failed so many times."""
+        """The pause in seconds before the next attempt, after this many failures."""
         return min(self.longest_backoff, self.backoff * 2.0 ** min(max(0, failures - 1), 32))
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Jobs that changed, in the order of their last change, and the revision to ask from next time."""
+    """Changed jobs in the order of their last change, and the revision to continue from."""
 
     jobs: tuple[Job, ...] = field(default=())
     revision: int = 0

@@ -1,4 +1,4 @@
-"""Who works on what: fair among owners, first come first served within one, as memory allows."""
+"""Leases: fair scheduling among owners, in order of submission per owner, within the memory of the host."""
 
 from __future__ import annotations
 
@@ -18,71 +18,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from zkinfer.prover.jobs.job import Patience
+    from zkinfer.prover.jobs.job import RetryPolicy
 
 
 _SLACK = 30.0
 _AHEAD = 3600.0
 _SIXFOLD = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """What was seen of one lease: the job, its fence, its heartbeats so far, and its length in seconds."""
-
-    job_id: str
-    fence: int
-    beat: int
-    lease_seconds: float
-
-
-class LeaseWatch:
-    """Remembers when it first saw each lease as it is now; holds no more than the jobs that run."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Sign, float] = {}
-
-    def lapsed(self, signs: Iterable[Sign], monotonic: float) -> list[Sign]:
-        """Of the leases that are now held, those that stood still for too long."""
-        self._seen = {sign: self._seen.get(sign, monotonic) for sign in signs}
-        return [sign for sign, since in self._seen.items() if monotonic - since > sign.lease_seconds]
-
-
-class ClockWatch:
-    """Notices that the time of day was set, or was wrong at the start, by comparing it with what else is known.
-
-    Args:
-        settling: seconds that the clock must run evenly, after the first look as after every jump.
-        last_seen: the latest time that an earlier watcher believed, in Unix seconds; None where there was none.
-    """
-
-    def __init__(self, settling: float, last_seen: float | None) -> None:
-        self._settling = settling
-        self._last_seen = last_seen
-        self._offset: float | None = None
-        self._settled_at = 0.0
-
-    def trustworthy(self, now: datetime, monotonic: float) -> bool:
-        """Whether the clock ran evenly for long enough."""
-        offset = now.timestamp() - monotonic
-        if self._offset is None:
-            self._settled_at = monotonic + self._at_first(now.timestamp())
-        elif abs(offset - self._offset) > _SLACK:
-            self._settled_at = monotonic + self._settling
-        self._offset = offset
-        return monotonic >= self._settled_at
-
-    def _at_first(self, now: float) -> float:
-        """A machine that was off for long looks like one whose clock is not set yet: time will tell."""
-        ahead = self._last_seen is not None and now - self._last_seen > _AHEAD
-        return self._settling * _SIXFOLD if ahead else self._settling
-
-
-# A large job waits until this many smaller ones went past it; then room is kept until it fits.
+# A large job is passed over by this many smaller ones; then memory is reserved until it fits.
 MOST_PASSED_OVER = 8
 _NOW: BindParameter[Any] = bindparam("now")
 _END: BindParameter[Any] = bindparam("end")
-# Not for a later time; a pause that ends later than any can counts as over, since the clock was set back.
+# Not in backoff; one that ends later than any backoff can counts as over, since the clock was set back.
 _READY = (
     queued,
     or_(jobs.c.not_before.is_(None), jobs.c.not_before <= _NOW, jobs.c.not_before > _END),
@@ -100,47 +46,17 @@ _HOLDERS = select(jobs.c.worker).distinct().where(running, jobs.c.host == bindpa
 _ANY_SIZE = (1 << 63) - 1
 
 
-def host_of(worker: str) -> str:
-    """The machine that a worker, `host/name`, runs on."""
-    return worker.partition("/")[0]
-
-
-def choose(
-    connection: Connection, host: str, memory_bytes: int | None, patience: Patience, now: datetime
-) -> tuple[Row[Any] | None, Row[Any] | None]:
-    """The job that comes next, and the one that it passes over because that does not fit beside those that run."""
-    times = {"now": ticks(now), "end": ticks(now) + seconds_in_ticks(patience.longest_backoff)}
-    first = _next_in_line(connection, times, _ANY_SIZE)
-    if first is None or memory_bytes is None:
-        return first, None
-    busy, used = connection.execute(_BUSY, {"host": host}).one()
-    free = memory_bytes - int(used)
-    if not busy or first.memory_bytes <= free:  # alone on the machine, even one that is too large gets its try
-        return first, None
-    if first.passed_over >= MOST_PASSED_OVER:
-        return None, None
-    return _next_in_line(connection, times, free), first
-
-
-def _next_in_line(connection: Connection, times: dict[str, int], fitting: int) -> Row[Any] | None:
-    wanted = {**times, "fitting": fitting}
-    owner = connection.scalar(_WHOSE_TURN, wanted)
-    if owner is None:
-        return None
-    return connection.execute(_OLDEST, {**wanted, "owner": owner}).one_or_none()
-
-
 def claim(
     connection: Connection,
     worker: str,
     *,
     lease_seconds: float,
     memory_bytes: int | None,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     now: datetime,
 ) -> Lease | None:
     """See `JobStore.claim`."""
-    chosen, passed = choose(connection, host_of(worker), memory_bytes, patience, now)
+    chosen, passed = choose(connection, host_of(worker), memory_bytes, retry_policy, now)
     if chosen is None:
         return None
     if passed is not None:
@@ -163,14 +79,6 @@ def claim(
     return Lease(job_of(row), worker, row.fence)
 
 
-def held(connection: Connection, lease: Lease) -> Row[Any]:
-    """The job, if it is still this lease's; raises LeaseLostError."""
-    row = connection.execute(HELD, {"id": lease.job.id, "fence": lease.fence}).one_or_none()
-    if row is None:
-        raise LeaseLostError(f"The job {lease.job.id} is no longer {lease.worker}'s.", "Stop working on it.")
-    return row
-
-
 def renew(connection: Connection, lease: Lease, state: JobState, progress: float) -> bool:
     """See `JobStore.renew`."""
     row = held(connection, lease)
@@ -178,6 +86,98 @@ def renew(connection: Connection, lease: Lease, state: JobState, progress: float
     return bool(row.cancel_requested)
 
 
+def held(connection: Connection, lease: Lease) -> Row[Any]:
+    """The row of the job if this lease still holds it; raises LeaseLostError."""
+    row = connection.execute(HELD, {"id": lease.job.id, "fence": lease.fence}).one_or_none()
+    if row is None:
+        raise LeaseLostError(
+            f"The worker {lease.worker} no longer holds the job {lease.job.id}.", "Stop working on it."
+        )
+    return row
+
+
 def holders(connection: Connection, host: str) -> list[str]:
     """See `JobStore.holders`."""
     return [row.worker for row in connection.execute(_HOLDERS, {"host": host})]
+
+
+def host_of(worker: str) -> str:
+    """The host of a worker name, `host/name`."""
+    return worker.partition("/")[0]
+
+
+def choose(
+    connection: Connection, host: str, memory_bytes: int | None, retry_policy: RetryPolicy, now: datetime
+) -> tuple[Row[Any] | None, Row[Any] | None]:
+    """The next job, and the one it passes over because that does not fit into memory beside the running ones."""
+    times = {"now": ticks(now), "end": ticks(now) + seconds_in_ticks(retry_policy.longest_backoff)}
+    first = _next_in_line(connection, times, _ANY_SIZE)
+    if first is None or memory_bytes is None:
+        return first, None
+    busy, used = connection.execute(_BUSY, {"host": host}).one()
+    free = memory_bytes - int(used)
+    if not busy or first.memory_bytes <= free:  # alone on the host, even a job that is too large is attempted
+        return first, None
+    if first.passed_over >= MOST_PASSED_OVER:
+        return None, None
+    return _next_in_line(connection, times, free), first
+
+
+def _next_in_line(connection: Connection, times: dict[str, int], fitting: int) -> Row[Any] | None:
+    wanted = {**times, "fitting": fitting}
+    owner = connection.scalar(_WHOSE_TURN, wanted)
+    if owner is None:
+        return None
+    return connection.execute(_OLDEST, {**wanted, "owner": owner}).one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSnapshot:
+    """A snapshot of one lease: the job, its fence, its number of heartbeats, and its length in seconds."""
+
+    job_id: str
+    fence: int
+    beat: int
+    lease_seconds: float
+
+
+class LeaseWatch:
+    """Remembers when it first saw each snapshot; holds only the leases of running jobs."""
+
+    def __init__(self) -> None:
+        self._seen: dict[LeaseSnapshot, float] = {}
+
+    def lapsed(self, lease_snapshots: Iterable[LeaseSnapshot], monotonic: float) -> list[LeaseSnapshot]:
+        """The held leases without a heartbeat for longer than their length."""
+        self._seen = {lease: self._seen.get(lease, monotonic) for lease in lease_snapshots}
+        return [lease for lease, since in self._seen.items() if monotonic - since > lease.lease_seconds]
+
+
+class ClockWatch:
+    """Detects a system clock that was changed or is not set yet, by comparison with the monotonic clock.
+
+    Args:
+        settling: seconds that the clock must run evenly, from the start and after every jump.
+        last_seen: the latest time trusted by an earlier process, in Unix seconds; None if there is none.
+    """
+
+    def __init__(self, settling: float, last_seen: float | None) -> None:
+        self._settling = settling
+        self._last_seen = last_seen
+        self._offset: float | None = None
+        self._settled_at = 0.0
+
+    def trustworthy(self, now: datetime, monotonic: float) -> bool:
+        """Whether the clock ran evenly for long enough."""
+        offset = now.timestamp() - monotonic
+        if self._offset is None:
+            self._settled_at = monotonic + self._at_first(now.timestamp())
+        elif abs(offset - self._offset) > _SLACK:
+            self._settled_at = monotonic + self._settling
+        self._offset = offset
+        return monotonic >= self._settled_at
+
+    def _at_first(self, now: float) -> float:
+        """A machine that was off for long looks like one whose clock is not set yet, so a longer time is required."""
+        ahead = self._last_seen is not None and now - self._last_seen > _AHEAD
+        return self._settling * _SIXFOLD if ahead else self._settling

@@ -1,4 +1,4 @@
-"""Looking at jobs: one, pages of them, their places in the queue, what changed, how many there are."""
+"""Queries over jobs: single jobs, pages, positions in the queue, changes and counts."""
 
 from __future__ import annotations
 
@@ -19,38 +19,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Update
 
 
+LARGEST_PAGE = 1000
 HELD = select(jobs).where(jobs.c.id == bindparam("id"), jobs.c.fence == bindparam("fence"), running)
 _BY_ID = select(jobs).where(jobs.c.id == bindparam("id"))
 _COUNT_ON = update(state).values(revision=state.c.revision + 1).returning(state.c.revision)
-
-
-def next_revision(connection: Connection) -> int:
-    """A number larger than all that were given before."""
-    return int(connection.execute(_COUNT_ON).scalar_one())
-
-
-def change(connection: Connection, row: Row[Any], **values: Any) -> Row[Any]:  # noqa: ANN401 - columns
-    """Change columns of a job that was read in this transaction, and return what it is now."""
-    named = {f"new_{name}": value for name, value in values.items()}
-    given = {"number_": row.number, "new_revision": next_revision(connection), **named}
-    return connection.execute(_setting(tuple(values)), given).one()
-
-
-@cache
-def _setting(names: tuple[str, ...]) -> Update:
-    values: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in (*names, "revision")}
-    return update(jobs).where(jobs.c.number == bindparam("number_")).values(**values).returning(*jobs.c)
-
-
-def row_of(connection: Connection, job_id: str) -> Row[Any]:
-    """The row of a job; raises UnknownJobError."""
-    row = connection.execute(_BY_ID, {"id": job_id}).one_or_none()
-    if row is None:
-        raise UnknownJobError(f"There is no job {job_id[:80]!r}.", "It was deleted, or forgotten after its time.")
-    return row
-
-
-LARGEST_PAGE = 1000
 _NEXT = jobs.c.revision > bindparam("after")
 _CHANGES = select(jobs).where(_NEXT).order_by(jobs.c.revision).limit(bindparam("size"))
 _BY_MODEL = select(jobs.c.model, jobs.c.state, func.count()).group_by(jobs.c.model, jobs.c.state)
@@ -90,12 +62,6 @@ def page(
     return Page(tuple(found[:size]), str(found[size - 1].number) if len(found) > size else None)
 
 
-def _number_in(token: str) -> int:
-    if not (token.isascii() and token.isdecimal() and len(token) <= 18):
-        raise InputError(f"{token[:40]!r} is no page token.", "Give the one that came with the last page, or none.")
-    return int(token)
-
-
 def position(connection: Connection, job: Job) -> int:
     """See `JobStore.position`."""
     me = job.request.owner
@@ -103,7 +69,7 @@ def position(connection: Connection, job: Job) -> int:
     before_me = int(connection.scalar(_BEFORE_ME, {"owner": me, "mine": job.number}) or 0)
     lines = connection.execute(_LINES)
     others = [(int(count), (served, owner) < (mine, me)) for owner, served, count in lines if owner != me]
-    # In each round, every owner gets one turn: whoever was served before me has one more before mine.
+    # Each owner gets one turn per round: owners served before this one have an additional turn before it.
     return before_me + sum(min(count, before_me + is_ahead) for count, is_ahead in others)
 
 
@@ -126,3 +92,35 @@ def counts(connection: Connection, now: datetime) -> Counts:
 def revision(connection: Connection) -> int:
     """See `JobStore.revision`."""
     return int(connection.scalar(select(state.c.revision)) or 0)
+
+
+def row_of(connection: Connection, job_id: str) -> Row[Any]:
+    """The row of a job; raises UnknownJobError."""
+    row = connection.execute(_BY_ID, {"id": job_id}).one_or_none()
+    if row is None:
+        raise UnknownJobError(f"There is no job {job_id[:80]!r}.", "It was deleted, or removed after its retention.")
+    return row
+
+
+def next_revision(connection: Connection) -> int:
+    """The next revision, larger than all before."""
+    return int(connection.execute(_COUNT_ON).scalar_one())
+
+
+def change(connection: Connection, row: Row[Any], **values: Any) -> Row[Any]:  # noqa: ANN401 - columns
+    """Update columns of a job that was read in this transaction, and return the new row."""
+    named = {f"new_{name}": value for name, value in values.items()}
+    given = {"number_": row.number, "new_revision": next_revision(connection), **named}
+    return connection.execute(_setting(tuple(values)), given).one()
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Update:
+    values: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in (*names, "revision")}
+    return update(jobs).where(jobs.c.number == bindparam("number_")).values(**values).returning(*jobs.c)
+
+
+def _number_in(token: str) -> int:
+    if not (token.isascii() and token.isdecimal() and len(token) <= 18):
+        raise InputError(f"{token[:40]!r} is not a page token.", "Give the token of the last page, or none.")
+    return int(token)

@@ -1,4 +1,4 @@
-"""Keeping the queue in order: what ends by itself, and what is removed when nobody needs it any more."""
+"""Maintenance of the queue: expired leases and deadlines, retention, and removal of unreferenced files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, and_, bindparam, delete, insert, or_, sele
 from zkinfer.circuits.digest import Digest
 from zkinfer.prover.jobs import finish
 from zkinfer.prover.jobs.job import JobState, Swept
-from zkinfer.prover.jobs.leases import ClockWatch, LeaseWatch, Sign
+from zkinfer.prover.jobs.leases import ClockWatch, LeaseSnapshot, LeaseWatch
 from zkinfer.prover.jobs.schema import clock, jobs, moment, owners, queued, running, seconds_in_ticks, ticks, unfinished
 
 if TYPE_CHECKING:
@@ -22,128 +22,46 @@ if TYPE_CHECKING:
 
     from zkinfer.prover.artifact_store import ArtifactStore
     from zkinfer.prover.jobs.database import Database
-    from zkinfer.prover.jobs.job import Patience
+    from zkinfer.prover.jobs.job import RetryPolicy
 
 
 _EVER = 1 << 62  # ticks: later than any time of day
-AT_ONCE = 200  # what one transaction takes on, so that others do not wait long
+AT_ONCE = 200  # rows per transaction, so that other writers do not wait long
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+_ORPHANS_EVERY, _NOTE_CLOCK_EVERY = 600.0, 300.0
 _NOW: BindParameter[Any] = bindparam("now")
 _BEFORE: BindParameter[Any] = bindparam("before")
 _NAME: BindParameter[Any] = bindparam("name")
-_SIGNS = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).where(running)
-_PAST = select(jobs).where(unfinished, jobs.c.deadline <= _NOW).limit(AT_ONCE)
-_OUTLIVED = select(jobs).where(jobs.c.finished_at < _BEFORE).limit(AT_ONCE)
+_LEASES = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).where(running)
+_PAST_DEADLINE = select(jobs).where(unfinished, jobs.c.deadline <= _NOW).limit(AT_ONCE)
+_PAST_RETENTION = select(jobs).where(jobs.c.finished_at < _BEFORE).limit(AT_ONCE)
 _HAS_ONE = select(jobs.c.number).where(jobs.c.owner == owners.c.owner).exists()
 _OTHERS = owners.alias()
 _WAITS = select(jobs.c.number).where(jobs.c.owner == _OTHERS.c.owner, queued).exists()
 _BEHIND = select(_OTHERS.c.owner).where(_OTHERS.c.served < owners.c.served, _WAITS).correlate(owners).exists()
-# An owner who is forgotten is a newcomer next time, who goes first: not while others wait who were served before.
+# A deleted owner counts as new next time and goes first: so not while others wait who were served earlier.
 _WITHOUT_JOBS = delete(owners).where(~_HAS_ONE, ~_BEHIND)
 _FORGOTTEN = delete(jobs).where(jobs.c.number == bindparam("number_"))
-# Jobs that will not read their inputs again. A failed one may, if it is retried in time.
-_NEEDLESS = (jobs.c.inputs_kept, ~unfinished, or_(jobs.c.state != str(JobState.FAILED), jobs.c.finished_at <= _BEFORE))
-_IDLE = select(jobs.c.inputs).where(*_NEEDLESS).limit(AT_ONCE)
-_NOT_KEPT = update(jobs).where(jobs.c.inputs == _NAME, *_NEEDLESS).values(inputs_kept=False)
+# Jobs that will not read their inputs again. A failed job may, if it is retried in time.
+_NOT_NEEDED = (
+    jobs.c.inputs_kept,
+    ~unfinished,
+    or_(jobs.c.state != str(JobState.FAILED), jobs.c.finished_at <= _BEFORE),
+)
+_UNNEEDED = select(jobs.c.inputs).where(*_NOT_NEEDED).limit(AT_ONCE)
+_NOT_KEPT = update(jobs).where(jobs.c.inputs == _NAME, *_NOT_NEEDED).values(inputs_kept=False)
 _USED = select(jobs.c.number).where(or_(and_(jobs.c.inputs == _NAME, jobs.c.inputs_kept), jobs.c.attestation == _NAME))
 _NAMES: BindParameter[Any] = bindparam("names", expanding=True)
-_NAMED = union(
+_REFERENCED = union(
     select(jobs.c.inputs).where(jobs.c.inputs.in_(_NAMES), jobs.c.inputs_kept),
     select(jobs.c.attestation).where(jobs.c.attestation.in_(_NAMES)),
 )
 
 
-def signs(connection: Connection) -> list[Sign]:
-    """The leases that are held."""
-    return [Sign(*row) for row in connection.execute(_SIGNS)]
+class Reaper:
+    """Implements `JobStore.sweep`. Its state, observations of leases and clocks, may be lost in a restart.
 
-
-def past_deadline(connection: Connection, now: datetime) -> list[Row[Any]]:
-    """Unfinished jobs whose proof would be worthless."""
-    return [*connection.execute(_PAST, {"now": ticks(now)})]
-
-
-def expire(connection: Connection, now: datetime) -> int:
-    """End them; how many."""
-    rows = past_deadline(connection, now)
-    for row in rows:
-        finish.expire(connection, row, now)
-    return len(rows)
-
-
-def outlived(connection: Connection, patience: Patience, now: datetime) -> list[Row[Any]]:
-    """Finished jobs that were kept as long as they should be."""
-    return [*connection.execute(_OUTLIVED, {"before": _ago(patience.finished, now)})]
-
-
-def forget(connection: Connection, patience: Patience, now: datetime) -> list[Row[Any]]:
-    """Forget them, and the owners who have no job left; the rows that were."""
-    rows = outlived(connection, patience, now)
-    for row in rows:
-        connection.execute(_FORGOTTEN, {"number_": row.number})
-    connection.execute(_WITHOUT_JOBS)
-    return rows
-
-
-def idle_inputs(connection: Connection, patience: Patience, now: datetime) -> list[Digest]:
-    """Inputs that are kept though no job needs them."""
-    rows = connection.execute(_IDLE, {"before": _failed_before(patience, now)})
-    return [Digest.parse(name) for name in {row.inputs for row in rows}]
-
-
-def collect(
-    connection: Connection, digest: Digest, artifacts: ArtifactStore, patience: Patience, now: datetime
-) -> bool:
-    """Remove an artifact if no job needs it; whether it was there.
-
-    Under the lock of a writer: a job that is submitted meanwhile either is seen here, or finds the artifact gone.
-    """
-    connection.execute(_NOT_KEPT, {"name": str(digest), "before": _failed_before(patience, now)})
-    return not is_named(connection, digest) and artifacts.delete(digest)
-
-
-def is_named(connection: Connection, digest: Digest) -> bool:
-    """Whether a job needs an artifact."""
-    return connection.execute(_USED, {"name": str(digest)}).first() is not None
-
-
-def unnamed(connection: Connection, digests: Sequence[Digest]) -> list[Digest]:
-    """Those that no job needs."""
-    named: set[str] = set()
-    for start in range(0, len(digests), AT_ONCE):
-        names = [str(digest) for digest in digests[start : start + AT_ONCE]]
-        named.update(connection.scalars(_NAMED, {"names": names}))
-    return [digest for digest in digests if str(digest) not in named]
-
-
-def clock_seen(connection: Connection) -> float | None:
-    """When the time of day was last believed, in Unix seconds; None for never."""
-    seen = connection.scalar(select(clock.c.seen))
-    return None if seen is None else moment(seen).timestamp()
-
-
-def note_clock(connection: Connection, now: datetime) -> None:
-    """Keep that it is believed now."""
-    if connection.execute(update(clock).values(seen=ticks(now))).rowcount == 0:
-        connection.execute(insert(clock).values(id=1, seen=ticks(now)))
-
-
-def _failed_before(patience: Patience, now: datetime) -> int:
-    """When those jobs failed whose inputs are kept no longer; where none are kept, that needs no clock."""
-    return _ago(patience.failed_inputs, now) if patience.failed_inputs > 0 else _EVER
-
-
-def _ago(seconds: float, now: datetime) -> int:
-    return ticks(now) - seconds_in_ticks(seconds)
-
-
-_LONG_AGO = datetime.fromtimestamp(0, UTC)
-_ORPHANS_EVERY, _NOTE_CLOCK_EVERY = 600.0, 300.0
-
-
-class Keeper:
-    """See `JobStore.sweep`. It remembers what it saw of leases and clocks, and nothing that a restart would miss.
-
-    When the clock was last believed is in the database: whoever starts with one far ahead of that waits longer.
+    The last trusted time is in the database: with a clock far ahead of it, the reaper waits longer.
     """
 
     def __init__(
@@ -151,13 +69,13 @@ class Keeper:
         database: Database,
         artifacts: ArtifactStore,
         *,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._database = database
         self._artifacts = artifacts
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._clock = clock
         self._monotonic = monotonic
         self._leases = LeaseWatch()
@@ -170,19 +88,19 @@ class Keeper:
         """See `JobStore.sweep`."""
         with self._sweeping:
             now, monotonic = self._clock(), self._monotonic()
-            requeued, failed = self._end_lapsed(now, monotonic)
-            if not self._trusts(now, monotonic):  # what needs no clock is done
-                return Swept(requeued, failed, artifacts=self.collect(self._idle_inputs(_LONG_AGO)))
+            requeued, failed = self._expire_leases(now, monotonic)
+            if not self._trusts(now, monotonic):  # the steps that need no clock are done
+                return Swept(requeued, failed, artifacts=self.collect(self._unneeded_inputs(_LONG_AGO)))
             expired = self._expire(now)
             forgotten, removed = self._forget(now)
-            removed += self.collect(self._idle_inputs(now), now) + self._remove_orphans(now, monotonic)
+            removed += self.collect(self._unneeded_inputs(now), now) + self._remove_orphans(now, monotonic)
             return Swept(requeued, failed, expired, forgotten, removed)
 
     def _trusts(self, now: datetime, monotonic: float) -> bool:
-        """Whether the time of day is what it seems; if so, that is kept for the next start."""
+        """Whether the system clock can be trusted; if so, that is recorded for the next start."""
         if self._clock_watch is None:
             with self._database.reading() as connection:
-                self._clock_watch = ClockWatch(self._patience.settling, clock_seen(connection))
+                self._clock_watch = ClockWatch(self._retry_policy.settling, clock_seen(connection))
         if not self._clock_watch.trustworthy(now, monotonic):
             return False
         if monotonic >= self._note_clock_at:
@@ -190,14 +108,14 @@ class Keeper:
             self._note_clock_at = monotonic + _NOTE_CLOCK_EVERY
         return True
 
-    def _end_lapsed(self, now: datetime, monotonic: float) -> tuple[int, int]:
+    def _expire_leases(self, now: datetime, monotonic: float) -> tuple[int, int]:
         with self._database.reading() as connection:
-            lapsed = self._leases.lapsed(signs(connection), monotonic)
-        ends = [self._database.write(partial(self._lapse, sign, now)) for sign in lapsed]
+            lapsed = self._leases.lapsed(lease_snapshots(connection), monotonic)
+        ends = [self._database.write(partial(self._expire_lease, lease, now)) for lease in lapsed]
         return ends.count(JobState.QUEUED), ends.count(JobState.FAILED)
 
-    def _lapse(self, sign: Sign, now: datetime, connection: Connection) -> JobState | None:
-        return finish.lapse(connection, sign.job_id, sign.fence, self._patience, now)
+    def _expire_lease(self, lease: LeaseSnapshot, now: datetime, connection: Connection) -> JobState | None:
+        return finish.expire_lease(connection, lease.job_id, lease.fence, self._retry_policy, now)
 
     def _expire(self, now: datetime) -> int:
         with self._database.reading() as connection:
@@ -207,32 +125,116 @@ class Keeper:
 
     def _forget(self, now: datetime) -> tuple[int, int]:
         with self._database.reading() as connection:
-            if not outlived(connection, self._patience, now):
+            if not past_retention(connection, self._retry_policy, now):
                 return 0, 0
-        rows = self._database.write(lambda connection: forget(connection, self._patience, now))
+        rows = self._database.write(lambda connection: forget(connection, self._retry_policy, now))
         names = {name for row in rows for name in (row.inputs, row.attestation) if name}
         return len(rows), self.collect([Digest.parse(name) for name in names], now)
 
-    def _idle_inputs(self, now: datetime) -> list[Digest]:
+    def _unneeded_inputs(self, now: datetime) -> list[Digest]:
         with self._database.reading() as connection:
-            return idle_inputs(connection, self._patience, now)
+            return unneeded_inputs(connection, self._retry_policy, now)
 
     def _remove_orphans(self, now: datetime, monotonic: float) -> int:
-        """Files that no job names: of a server that was killed between putting and submitting. The rest comes next."""
+        """Remove unreferenced files, such as those of a server killed before it submitted; a batch per call."""
         if monotonic < self._orphans_at:
             return 0
-        old = self._artifacts.older_than(self._patience.orphans, now.timestamp())
+        old = self._artifacts.older_than(self._retry_policy.orphans, now.timestamp())
         with self._database.reading() as connection:
-            orphans = unnamed(connection, old)
+            orphans = unreferenced(connection, old)
         self._orphans_at = monotonic if len(orphans) > AT_ONCE else monotonic + _ORPHANS_EVERY
         return self.collect(orphans[:AT_ONCE], now)
 
     def collect(self, digests: Collection[Digest], now: datetime = _LONG_AGO) -> int:
-        """Remove those that no job needs. Whoever is killed before it is done leaves it to the next sweep.
+        """Remove artifacts that no job needs; the next sweep completes an interrupted call.
 
-        A failed job needs its inputs until `now` says that they are old: a time of day to be given where it is trusted.
+        Inputs of failed jobs are kept until their retention ends before `now`, which must be a trusted time.
         """
         return sum(self._database.write(partial(self._collect_one, digest, now)) for digest in digests)
 
     def _collect_one(self, digest: Digest, now: datetime, connection: Connection) -> bool:
-        return collect(connection, digest, self._artifacts, self._patience, now)
+        return collect(connection, digest, self._artifacts, self._retry_policy, now)
+
+
+def lease_snapshots(connection: Connection) -> list[LeaseSnapshot]:
+    """Snapshots of the held leases."""
+    return [LeaseSnapshot(*row) for row in connection.execute(_LEASES)]
+
+
+def past_deadline(connection: Connection, now: datetime) -> list[Row[Any]]:
+    """Unfinished jobs whose deadline has passed."""
+    return [*connection.execute(_PAST_DEADLINE, {"now": ticks(now)})]
+
+
+def expire(connection: Connection, now: datetime) -> int:
+    """Expire such jobs; returns their number."""
+    rows = past_deadline(connection, now)
+    for row in rows:
+        finish.expire(connection, row, now)
+    return len(rows)
+
+
+def past_retention(connection: Connection, retry_policy: RetryPolicy, now: datetime) -> list[Row[Any]]:
+    """Finished jobs past their retention."""
+    return [*connection.execute(_PAST_RETENTION, {"before": _ago(retry_policy.finished, now)})]
+
+
+def forget(connection: Connection, retry_policy: RetryPolicy, now: datetime) -> list[Row[Any]]:
+    """Delete jobs past their retention, and owners without jobs; returns the deleted rows."""
+    rows = past_retention(connection, retry_policy, now)
+    for row in rows:
+        connection.execute(_FORGOTTEN, {"number_": row.number})
+    connection.execute(_WITHOUT_JOBS)
+    return rows
+
+
+def unneeded_inputs(connection: Connection, retry_policy: RetryPolicy, now: datetime) -> list[Digest]:
+    """Stored inputs that no job needs."""
+    rows = connection.execute(_UNNEEDED, {"before": _failed_before(retry_policy, now)})
+    return [Digest.parse(name) for name in {row.inputs for row in rows}]
+
+
+def collect(
+    connection: Connection, digest: Digest, artifacts: ArtifactStore, retry_policy: RetryPolicy, now: datetime
+) -> bool:
+    """Remove an artifact unless a job needs it; returns whether it existed.
+
+    Call it under the writer's lock: a job submitted concurrently is either seen here, or finds the artifact missing.
+    """
+    connection.execute(_NOT_KEPT, {"name": str(digest), "before": _failed_before(retry_policy, now)})
+    return not is_referenced(connection, digest) and artifacts.delete(digest)
+
+
+def is_referenced(connection: Connection, digest: Digest) -> bool:
+    """Whether a job refers to an artifact."""
+    return connection.execute(_USED, {"name": str(digest)}).first() is not None
+
+
+def unreferenced(connection: Connection, digests: Sequence[Digest]) -> list[Digest]:
+    """The artifacts that no job refers to."""
+    named: set[str] = set()
+    for start in range(0, len(digests), AT_ONCE):
+        names = [str(digest) for digest in digests[start : start + AT_ONCE]]
+        named.update(connection.scalars(_REFERENCED, {"names": names}))
+    return [digest for digest in digests if str(digest) not in named]
+
+
+def clock_seen(connection: Connection) -> float | None:
+    """The last time at which the system clock was trusted, in Unix seconds; None for never."""
+    seen = connection.scalar(select(clock.c.seen))
+    return None if seen is None else moment(seen).timestamp()
+
+
+def note_clock(connection: Connection, now: datetime) -> None:
+    """Record that the system clock is trusted now."""
+    if connection.execute(update(clock).values(seen=ticks(now))).rowcount == 0:
+        connection.execute(insert(clock).values(id=1, seen=ticks(now)))
+
+
+def _failed_before(retry_policy: RetryPolicy, now: datetime) -> int:
+    """The time of failure up to which inputs of failed jobs are removed; without a retention it needs no clock."""
+    return _ago(retry_policy.failed_inputs, now) if retry_policy.failed_inputs > 0 else _EVER
+
+
+def _ago(seconds: float, now: datetime) -> int:
+    return ticks(now) - seconds_in_ticks(seconds)

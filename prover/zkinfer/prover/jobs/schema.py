@@ -1,7 +1,7 @@
-"""The tables. Times are integers: microseconds since 1970, UTC, the same in every database.
+"""The tables. Times are integers, microseconds since 1970 in UTC, in every database.
 
-A change of a table needs a new `SCHEMA_VERSION`, and a way from the last one in `database`. A new table does not: it is
-made where it is missing, and who does not know it leaves it alone.
+A changed table needs a new `SCHEMA_VERSION` and a migration in `database`. A new table does not: it is created if
+missing, and older versions ignore it.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _TICK = timedelta(microseconds=1)
 
 
 def ticks(moment: datetime) -> int:
-    """Microseconds since 1970; of a time with a zone."""
+    """Convert a time with a zone to microseconds since 1970."""
     return (moment - _EPOCH) // _TICK
 
 
 def seconds_in_ticks(seconds: float) -> int:
-    """A span of time as microseconds."""
+    """Convert seconds to microseconds."""
     return round(seconds * 1_000_000)
 
 
 def moment(count: int) -> datetime:
-    """The time of so many microseconds since 1970, in UTC."""
+    """Convert microseconds since 1970 to a time in UTC."""
     return _EPOCH + count * _TICK
 
 
@@ -57,7 +57,7 @@ def _maybe(count: int | None) -> datetime | None:
 
 
 def request_columns(request: JobRequest) -> dict[str, Any]:
-    """The columns that say what was asked."""
+    """The columns of a request."""
     return {
         "owner": request.owner,
         "model": request.model,
@@ -77,7 +77,7 @@ def request_columns(request: JobRequest) -> dict[str, Any]:
 
 
 def job_of(row: Row[Any]) -> Job:
-    """The job in a row."""
+    """The job of a row."""
     return Job(
         id=row.id,
         number=row.number,
@@ -117,11 +117,11 @@ def _request_of(row: Row[Any]) -> JobRequest:
 
 
 SCHEMA_VERSION = 1
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under this name
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows automatically only for this type
 
 metadata = MetaData()
 
-# One row: the version of these tables, and the number of changes so far.
+# One row: the schema version, and the number of changes so far.
 state = Table(
     "zkinfer_state",
     metadata,
@@ -130,7 +130,7 @@ state = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
-# One row, in a database that more than one machine can reach: which folder of artifacts its jobs name files of.
+# One row, in a database that several machines can reach: the artifact store that its jobs refer to.
 place = Table(
     "zkinfer_place",
     metadata,
@@ -138,7 +138,7 @@ place = Table(
     Column("artifacts", String(64), nullable=False),
 )
 
-# One row: when the time of day was last believed.
+# One row: the last time at which the system clock was trusted.
 clock = Table(
     "zkinfer_clock",
     metadata,
@@ -146,7 +146,7 @@ clock = Table(
     Column("seen", BigInteger, nullable=False),
 )
 
-# When an owner was last given a worker, as a revision: the longest ago comes next.
+# The revision at which an owner was last served: the smallest is next.
 owners = Table(
     "zkinfer_owners",
     metadata,
@@ -195,7 +195,7 @@ jobs = Table(
     Column("cure", Text),
     Column("attestation", String(80), index=True),
     Column("attestation_bytes", BigInteger, nullable=False),
-    sqlite_autoincrement=True,  # a number is never given twice, also after the last job was deleted
+    sqlite_autoincrement=True,  # numbers are never reused, also after the last job was deleted
 )
 
 queued = jobs.c.state == str(JobState.QUEUED)

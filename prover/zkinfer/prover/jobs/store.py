@@ -1,7 +1,7 @@
-"""The queue of jobs, in a database that survives whatever is killed.
+"""The job queue, in a durable database.
 
-What `submit` returned is on the disk. A job is worked on under a lease, whose fence grows with every claim: nobody
-changes a job with an old one. So each job ends once, however many workers believe that it is theirs.
+A job is on the disk when `submit` returns. Workers hold jobs under leases with a fence that grows with every claim, and
+an outdated lease cannot change a job. So each job ends once, even if several workers believe they hold it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Self
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.prover.jobs import finish, leases, query, submit
 from zkinfer.prover.jobs.database import opened
-from zkinfer.prover.jobs.job import JobState, Patience
+from zkinfer.prover.jobs.job import JobState, RetryPolicy
 from zkinfer.prover.jobs.query import row_of
-from zkinfer.prover.jobs.reaper import Keeper
+from zkinfer.prover.jobs.reaper import Reaper
 from zkinfer.prover.jobs.schema import job_of
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 
 class JobStore:
-    """Jobs and their artifacts. Threads may share one; processes open one each. Use `open`.
+    """Jobs and their artifacts. Thread-safe; every process opens its own with `open`.
 
-    All methods raise StoreError where the database or the disk cannot be used; then nothing was changed.
+    All methods raise StoreError if the database or the disk cannot be used; nothing is changed then.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class JobStore:
         database: Database,
         artifacts: ArtifactStore,
         *,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._database = database
         self.artifacts = artifacts
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._clock = clock
-        self._keeper = Keeper(database, artifacts, patience=patience, clock=clock, monotonic=monotonic)
+        self._reaper = Reaper(database, artifacts, retry_policy=retry_policy, clock=clock, monotonic=monotonic)
 
     @classmethod
     def open(
@@ -65,57 +65,57 @@ class JobStore:
         url: str,
         artifacts: ArtifactStore,
         *,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         busy_seconds: float = 10.0,
     ) -> Self:
-        """Open the queue; its tables are made where there are none.
+        """Open the queue and create missing tables.
 
         Args:
             url: `sqlite:////path/to/jobs.db`, or `postgresql+psycopg://user@host/database`.
-            artifacts: where inputs and attestations lie; every process of one queue must see the same.
-            patience: how often jobs are tried, and how long they are kept.
-            clock: the time of day, UTC. It may be set back and forth: no lease hangs on it.
-            monotonic: seconds, for what must not hang on the time of day.
-            busy_seconds: how long to wait for a writer of another process.
+            artifacts: holds inputs and attestations; all processes of a queue must share it.
+            retry_policy: attempts and retention of jobs.
+            clock: the system clock, in UTC. It may jump: leases do not depend on it.
+            monotonic: a monotonic clock, in seconds.
+            busy_seconds: how long to wait for a writer in another process.
 
         Raises:
-            StoreError: see `opened`; or the jobs of this database have their artifacts in another folder.
+            StoreError: as `opened`, or the jobs of this database have another artifact store.
         """
         database = opened(url, busy_seconds=busy_seconds, place=artifacts.identity)
-        return cls(database, artifacts, patience=patience or Patience(), clock=clock, monotonic=monotonic)
+        return cls(database, artifacts, retry_policy=retry_policy or RetryPolicy(), clock=clock, monotonic=monotonic)
 
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
 
-    # --- whoever asks
+    # --- callers
 
     def submit(self, request: JobRequest, limits: QueueLimits, *, inputs: bytes | None = None) -> Submission:
-        """Take a job on, or find the one that stands for the same request; it is on the disk when this returns.
+        """Accept a job, or find the one of the same request; the job is on the disk when this returns.
 
-        The same owner and request id give the same job whatever its state. Without a request id, the same owner,
-        circuit, inputs and context give the same job while it is unfinished.
+        Requests with the same owner and request id get the same job, in any state. Without a request id, requests with
+        the same owner, circuit, inputs and context get the same job while it is unfinished.
 
         Args:
-            request: what is to be proven; its inputs were put into the artifacts before.
-            limits: what is taken on.
-            inputs: their bytes, to put them again where the last job with the same inputs ended meanwhile, and took
-                them along.
+            request: what is to be proven; its inputs must be in the artifact store.
+            limits: for accepting jobs.
+            inputs: their bytes, to store them again if they were removed in the meantime with the last job that used
+                them.
 
         Raises:
-            RequestConflictError: the request id stands for something else.
-            QueueFullError, QuotaExceededError: too many jobs; `retry_after` says when to ask again.
-            TooCostlyError: predicted to take more than the limits allow.
+            RequestConflictError: the request id belongs to another request.
+            QueueFullError, QuotaExceededError: too many jobs; `retry_after` says when to try again.
+            TooCostlyError: the job is predicted to exceed a limit.
             DeadlinePassedError: the deadline is in the past.
-            ArtifactMissingError: the inputs are not there, or not any more, and were not given.
+            ArtifactMissingError: the inputs are missing and were not given.
         """
         now = self._clock()
         try:
             submit.refuse_beforehand(request, limits, self.artifacts, now)
         except ZkinferError:
-            if (known := self._known(request)) is None:  # what was taken on is not refused when it is asked again
+            if (known := self._known(request)) is None:  # an accepted request is accepted again: it is idempotent
                 raise
             return known
         return self._database.write(
@@ -123,9 +123,9 @@ class JobStore:
         )
 
     def refuse(self, request: JobRequest, limits: QueueLimits) -> None:
-        """Raise what `submit` would raise now, before anybody works for a request that is not taken on.
+        """Raise what `submit` would raise now, to reject a request before any work is done for it.
 
-        Nothing is promised: `submit` decides. What the request says of its outputs, and its inputs, is not looked at.
+        This is not binding: `submit` decides. The inputs and outputs of the request are not considered.
         """
         with self._database.reading() as connection:
             if submit.known(connection, request) is None:
@@ -137,16 +137,16 @@ class JobStore:
             return submit.known(connection, request)
 
     def discard(self, inputs: Digest) -> None:
-        """Remove inputs that were put for a job that was not taken on; those that some job needs stay."""
-        self._keeper.collect([inputs])
+        """Remove stored inputs of a rejected job, unless another job needs them."""
+        self._reaper.collect([inputs])
 
     def get(self, job_id: str) -> Job:
-        """A job as it is now; raises UnknownJobError."""
+        """The current state of a job; raises UnknownJobError."""
         with self._database.reading() as connection:
             return job_of(row_of(connection, job_id))
 
     def of_request(self, owner: str, request_id: str) -> Job | None:
-        """The job that an owner's request id stands for."""
+        """The job of an owner's request id; None if there is none."""
         with self._database.reading() as connection:
             return submit.of_request(connection, owner, request_id)
 
@@ -159,83 +159,83 @@ class JobStore:
         size: int = 100,
         token: str = "",
     ) -> Page:
-        """Jobs, newest first: of this owner, in one of these states, of this model, where these are given.
+        """Jobs, newest first, filtered by owner, states and model.
 
         Args:
             owner: None for all.
             states: empty for all.
             model: None for all.
-            size: at most 1000.
-            token: from the page before; empty for the first. Raises InputError for any other.
+            size: of the page, at most 1000.
+            token: of the previous page; empty for the first page. Raises InputError for an invalid one.
         """
         with self._database.reading() as connection:
             return query.page(connection, owner=owner, states=states, model=model, size=size, token=token)
 
     def position(self, job: Job) -> int:
-        """How many waiting jobs will start before this one; 0 for the next, and for one that does not wait."""
+        """The number of queued jobs that start before this one; 0 also for a job that is not queued."""
         if job.state != JobState.QUEUED:
             return 0
         with self._database.reading() as connection:
             return query.position(connection, job)
 
     def changes(self, after: int = 0, *, size: int = 256) -> Changes:
-        """The jobs that changed after a revision, oldest change first. One who asks again and again misses no end.
+        """The jobs that changed after a revision, oldest change first; polling it misses no final state.
 
-        A job that changed twice is there once, as it is now; deleted ones are not.
+        A job that changed twice is listed once, with its current state; deleted jobs are not listed.
         """
         with self._database.reading() as connection:
             return query.changes(connection, after, size)
 
     def revision(self) -> int:
-        """The number of the latest change, to follow `changes` from now on."""
+        """The latest revision, to poll `changes` from now on."""
         with self._database.reading() as connection:
             return query.revision(connection)
 
     def counts(self) -> Counts:
-        """How many jobs there are, for whoever watches."""
+        """Numbers of jobs, for monitoring."""
         with self._database.reading() as connection:
             return query.counts(connection, self._clock())
 
     def cancel(self, job_id: str) -> Job:
-        """Cancel a job: at once while it waits; a running one is asked to stop; a finished one stays as it is.
+        """Cancel a job: a queued one at once, a running one by request to its worker; a finished one is unchanged.
 
         Raises UnknownJobError.
         """
         job = self._database.write(lambda connection: finish.cancel(connection, job_id, self._clock()))
         if job.state.final:
-            self._keeper.collect([job.request.inputs])
+            self._reaper.collect([job.request.inputs])
         return job
 
     def retry(self, job_id: str) -> Job:
-        """Put a failed job back into the queue, with all its attempts before it.
+        """Return a failed job to the queue; its earlier attempts still count.
 
         Raises:
-            UnknownJobError: see `get`.
-            JobStateError: it did not fail, its inputs are gone, or the same was asked again since.
+            UnknownJobError: as `get`.
+            JobStateError: it did not fail, its inputs were removed, or the same request was submitted again.
         """
         return self._database.write(lambda connection: finish.retry(connection, job_id, self.artifacts, self._clock()))
 
     def delete(self, job_id: str) -> None:
-        """Forget a finished job and its attestation; raises UnknownJobError, JobStateError."""
+        """Delete a finished job and its attestation; raises UnknownJobError, JobStateError."""
         job = self._database.write(lambda connection: finish.forget(connection, job_id))
-        self._keeper.collect([job.request.inputs, *([job.attestation] if job.attestation else [])])
+        self._reaper.collect([job.request.inputs, *([job.attestation] if job.attestation else [])])
 
-    # --- whoever works
+    # --- workers
 
     def claim(self, worker: str, *, lease_seconds: float, memory_bytes: int | None = None) -> Lease | None:
-        """Take the next job, or None where there is nothing to do now.
+        """Claim the next job; None if no job can start now.
 
-        The owner who was served longest ago comes first, then the oldest job. A job that does not fit into memory
-        beside those that run is passed over, but not for ever.
+        The owner served least recently comes first, then the oldest job. A job that does not fit into memory beside the
+        running ones is passed over a limited number of times.
 
         Args:
-            worker: `host/name`, a name that no other process has or had.
-            lease_seconds: after so long without `renew` the job is given to another.
-            memory_bytes: what the predictions for all jobs that run on this host may add up to; None for no bound.
+            worker: `host/name`, unique among all processes of all times.
+            lease_seconds: time without `renew` after which the job is reassigned.
+            memory_bytes: upper limit of the predicted memory of all jobs running on this host; None for no limit.
         """
         now, host = self._clock(), leases.host_of(worker)
-        with self._database.reading() as connection:  # without a writer's lock, since most often there is nothing
-            if leases.choose(connection, host, memory_bytes, self._patience, now)[0] is None:
+        with self._database.reading() as connection:  # without the writer's lock: most often there is no job
+            if leases.choose(connection, host, memory_bytes, self._retry_policy, now)[0] is None:
                 return None
         return self._database.write(
             lambda connection: leases.claim(
@@ -243,68 +243,68 @@ class JobStore:
                 worker,
                 lease_seconds=lease_seconds,
                 memory_bytes=memory_bytes,
-                patience=self._patience,
+                retry_policy=self._retry_policy,
                 now=now,
             )
         )
 
     def renew(self, lease: Lease, *, state: JobState = JobState.PROVING, progress: float = 0.0) -> bool:
-        """Say that the work goes on; True where its owner wants it cancelled. Raises LeaseLostError."""
+        """Send a heartbeat; returns whether cancellation was requested. Raises LeaseLostError."""
         return self._database.write(lambda connection: leases.renew(connection, lease, state, progress))
 
     def succeed(self, lease: Lease, attestation: Digest, size: int) -> None:
-        """Finish a job with its attestation, which was put before. To say it twice is as good as once.
+        """Finish a job with its stored attestation; idempotent.
 
         Raises LeaseLostError, ArtifactMissingError.
         """
         self._database.write(
             lambda connection: finish.succeed(connection, lease, attestation, size, self.artifacts, self._clock())
         )
-        self._keeper.collect([lease.job.request.inputs])
+        self._reaper.collect([lease.job.request.inputs])
 
     def fail(self, lease: Lease, failure: Failure, *, retry: bool) -> None:
-        """Finish a job with a failure, or have it tried again after a pause, as often as patience goes.
+        """Fail a job, or schedule another attempt after a backoff if the retry policy permits it.
 
-        The reason EXPIRED ends it as EXPIRED. Raises LeaseLostError.
+        The reason EXPIRED ends the job as EXPIRED. Raises LeaseLostError.
         """
         self._database.write(
-            lambda connection: finish.fail(connection, lease, failure, self._patience, self._clock(), retry=retry)
+            lambda connection: finish.fail(connection, lease, failure, self._retry_policy, self._clock(), retry=retry)
         )
-        self._keeper.collect([lease.job.request.inputs])
+        self._reaper.collect([lease.job.request.inputs])
 
     def cancelled(self, lease: Lease) -> None:
-        """Say that the work was stopped because its owner wanted that; raises LeaseLostError."""
+        """Confirm that the work was stopped after a request to cancel; raises LeaseLostError."""
         self._database.write(lambda connection: finish.end_cancelled(connection, lease, self._clock()))
-        self._keeper.collect([lease.job.request.inputs])
+        self._reaper.collect([lease.job.request.inputs])
 
     def give_back(self, lease: Lease) -> None:
-        """Put the job back into the queue as if it had not been begun; raises LeaseLostError."""
-        self._database.write(lambda connection: finish.give_back(connection, lease, self._patience, self._clock()))
+        """Return the job to the queue without counting the attempt; raises LeaseLostError."""
+        self._database.write(lambda connection: finish.give_back(connection, lease, self._retry_policy, self._clock()))
 
     def release(self, worker: str, *, blamed: bool = True) -> int:
-        """End the leases of a worker that is dead, at once; how many there were.
+        """End the leases of a dead worker at once; returns their number.
 
         Args:
             worker: its name.
-            blamed: the job may have killed it, so it counts among the failures and waits before its next try.
+            blamed: the job may have killed it, so this counts as a failure, with a backoff.
         """
         released = self._database.write(
-            lambda connection: finish.release(connection, worker, self._patience, self._clock(), blamed=blamed)
+            lambda connection: finish.release(connection, worker, self._retry_policy, self._clock(), blamed=blamed)
         )
-        self._keeper.collect([job.request.inputs for job in released if job.state.final])
+        self._reaper.collect([job.request.inputs for job in released if job.state.final])
         return len(released)
 
     def holders(self, host: str) -> list[str]:
-        """The workers of a host that hold leases, alive or not."""
+        """The workers of a host that hold leases, dead or alive."""
         with self._database.reading() as connection:
             return leases.holders(connection, host)
 
-    # --- whoever keeps order
+    # --- maintenance
 
     def sweep(self) -> Swept:
-        """End the leases of workers that fell silent, expire, and remove what was kept long enough.
+        """End leases without heartbeats, expire jobs, and remove jobs and files past their retention.
 
-        To be called every second or so, by one thread of each server. A lease is over when this object saw no
-        heartbeat for its length. While the clock is not to be trusted, nothing is expired or removed.
+        Call it about once a second, in one thread per server. A lease ends if this object sees no heartbeat for its
+        length. While the clock cannot be trusted, nothing expires or is removed.
         """
-        return self._keeper.sweep()
+        return self._reaper.sweep()

@@ -1,4 +1,4 @@
-"""Taking a job on, or finding the one that stands for the same request already."""
+"""Submission: check limits, then insert a job or find that of the same request."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NEW_JOB = insert(jobs).returning(*jobs.c)
 
 
 def refuse_beforehand(request: JobRequest, limits: QueueLimits, artifacts: ArtifactStore, now: datetime) -> None:
-    """What needs no look at the queue: a request that nobody could serve, a disk that is nearly full."""
+    """Raise for a request that exceeds a limit by itself, or if the disk is nearly full; does not read the queue."""
     if limits.memory_bytes is not None and request.memory_bytes > limits.memory_bytes:
         raise TooCostlyError(
             f"The proof would take about {size(request.memory_bytes)} of memory; "
@@ -55,28 +55,26 @@ def refuse_beforehand(request: JobRequest, limits: QueueLimits, artifacts: Artif
         )
     if limits.seconds is not None and request.seconds > limits.seconds:
         raise TooCostlyError(
-            f"The proof would take about {duration(request.seconds)}; {duration(limits.seconds)} are allowed here.",
-            "Use a smaller model, or ask for a higher limit.",
+            f"The proof would take about {duration(request.seconds)}; the limit is {duration(limits.seconds)}.",
+            "Use a smaller model, or raise the limit.",
         )
     if request.deadline is not None and request.deadline <= now:
-        raise DeadlinePassedError(
-            "The proof's deadline has passed already.", "Check both clocks, or ask for a later one."
-        )
+        raise DeadlinePassedError("The proof's deadline has passed.", "Check both clocks, or set a later deadline.")
     if artifacts.free_bytes() < limits.disk_reserve_bytes:
-        raise StoreError("The disk is nearly full: no new job is taken.", "Make room; what was taken goes on.")
+        raise StoreError("The disk is nearly full: new jobs are rejected.", "Free space; accepted jobs continue.")
 
 
 def refuse_where_full(connection: Connection, owner: str, limits: QueueLimits) -> bool:
-    """What the queue has no room for, or of this owner; whether it knows them."""
+    """Raise if the queue is full, or the owner's quota is exhausted; returns whether the owner is known."""
     load = connection.execute(_LOAD, {"owner": owner}).one()
     if load.queued >= limits.queued:
         raise QueueFullError(
-            f"{load.queued:,} jobs wait already.", "Try again later.", retry_after=_seconds_until_room(connection)
+            f"{load.queued:,} jobs are waiting.", "Try again later.", retry_after=_seconds_until_room(connection)
         )
     if load.mine >= limits.per_owner:
         raise QuotaExceededError(
-            f"{load.mine:,} of your jobs are unfinished; no more are allowed.",
-            "Wait until some are done, or cancel them.",
+            f"{load.mine:,} of your jobs are unfinished, which is the limit.",
+            "Wait until some are finished, or cancel them.",
             retry_after=_seconds_until_room(connection),
         )
     return load.known is not None
@@ -94,7 +92,7 @@ def submit(
     if (same := known(connection, request)) is not None:
         return same
     owner_is_known = refuse_where_full(connection, request.owner, limits)
-    # Looked at under the lock under which they are removed.
+    # Checked under the same lock as the removal of artifacts.
     if not artifacts.has(request.inputs) and (inputs is None or artifacts.put(inputs) != request.inputs):
         raise missing(request.inputs)
     if not owner_is_known:
@@ -103,7 +101,7 @@ def submit(
 
 
 def known(connection: Connection, request: JobRequest) -> Submission | None:
-    """The job that stands for the same request already; raises RequestConflictError."""
+    """The existing job of the same request, if any; raises RequestConflictError."""
     row = _same(connection, request)
     return None if row is None else Submission(job_of(row), created=False)
 
@@ -122,14 +120,14 @@ def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:
     row = connection.execute(_WITH_ID, asked).one_or_none()
     if row is not None and row.content != content:
         raise RequestConflictError(
-            f"The request id {request.request_id[:128]!r} was used before, for another input, model or context.",
+            f"The request id {request.request_id[:128]!r} was used before for another input, model or context.",
             "Use a new request id for a new request.",
         )
     return row
 
 
 def _seconds_until_room(connection: Connection) -> float:
-    """About when the next job ends: the typical time of one, divided among those that run."""
+    """Estimated seconds until the next job ends: the average time of a job divided by the number of running jobs."""
     typical, busy = connection.execute(_TYPICAL).one()
     return float(min(_LONGEST_WAIT, max(1.0, (typical or 0.0) / max(1, busy))))
 

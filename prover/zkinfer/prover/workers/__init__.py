@@ -1,4 +1,4 @@
-"""Worker processes that turn jobs into attestations, and the pool that keeps them alive."""
+"""Worker processes that prove jobs, and the pool that keeps them running."""
 
 from zkinfer.prover.workers.config import WorkerSettings
 from zkinfer.prover.workers.pool import WorkerPool

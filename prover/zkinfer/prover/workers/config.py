@@ -1,7 +1,4 @@
-"""What a worker process is told when it is started.
-
-Some of it is secret, so it goes through a pipe and never into a command line.
-"""
+"""Settings of a worker process. Some are secret, so they are passed through a pipe and never on a command line."""
 
 from __future__ import annotations
 
@@ -10,32 +7,32 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from zkinfer.prover.jobs.job import Patience
+from zkinfer.prover.jobs.job import RetryPolicy
 
 Seconds = Annotated[float, Field(gt=0)]
 
 
 class WorkerSettings(BaseModel):
-    """Where things are and how long they may take.
+    """Paths, limits and credentials of a worker.
 
     Args:
         database: see `JobStore.open`; may hold a password.
         artifacts: folder of the artifact store.
         repository: folder of circuits, `NAME/VERSION/`.
-        home: the user's home of setups and keys.
+        home: of trusted setups and proving keys.
         setup_search: further folders of trusted setups.
-        host: the first half of the worker's name.
-        signing_key: PKCS#8 PEM in the clear; None signs each attestation with a key of its own.
-        memory_bytes: what the predictions for all jobs that run on this host may add up to.
-        job_seconds: how long one call of the engine may take; see `Limits`.
+        host: the host part of the worker's name.
+        signing_key: unencrypted PKCS#8 PEM; None signs each attestation with an ephemeral key.
+        memory_bytes: upper limit of the predicted memory of all jobs running on this host.
+        job_seconds: time limit of one call of the engine; see `Limits`.
         lease_seconds: see `JobStore.claim`.
-        beat_seconds: time between heartbeats, and so until a cancelled proof is stopped.
-        poll_seconds: time between two looks into an empty queue.
-        grace_seconds: how long a job may go on after SIGTERM; then it is given back.
-        yielding: the engine leaves the processors to whoever else wants them, so that answers come before proofs.
-        patience: see `JobStore.open`.
-        log_level: the least that is logged.
-        log_format: `json` is one object per line, `text` is for people.
+        beat_seconds: interval of heartbeats, which bounds the delay of a cancellation.
+        poll_seconds: interval of polling an empty queue.
+        grace_seconds: how long a job may continue after SIGTERM before it is returned to the queue.
+        yielding: run the engine at low priority, so that answers take precedence over proofs.
+        retry_policy: see `JobStore.open`.
+        log_level: the minimum level that is logged.
+        log_format: `json` for one object per line, `text` for readable lines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,12 +51,12 @@ class WorkerSettings(BaseModel):
     poll_seconds: Seconds = 0.05
     grace_seconds: Annotated[float, Field(ge=0)] = 30.0
     yielding: bool = True
-    patience: Patience = Patience()
+    retry_policy: RetryPolicy = RetryPolicy()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
     def to_bytes(self) -> bytes:
-        """For the pipe: with the secrets."""
+        """Encode the settings, including the secrets, for the pipe."""
         plain = self.model_dump(mode="json")
         plain["database"] = self.database.get_secret_value()
         plain["signing_key"] = None if self.signing_key is None else self.signing_key.get_secret_value()
@@ -67,5 +64,5 @@ class WorkerSettings(BaseModel):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> WorkerSettings:
-        """What `to_bytes` wrote; raises ValidationError for anything else, which is a mistake of ours."""
+        """Decode the result of `to_bytes`; raises ValidationError for anything else, which would be a bug."""
         return cls.model_validate_json(data)

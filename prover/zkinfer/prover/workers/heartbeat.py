@@ -1,4 +1,4 @@
-"""While the main thread proves, a second one says that it does, and stops it where it should not go on."""
+"""Heartbeats from a second thread during a proof, which also stop the proof if it must not continue."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Stop(StrEnum):
 
 
 class Heartbeat:
-    """Renews one lease in a thread of its own while its block runs; `stop` is set when the work must end.
+    """Renews a lease in its own thread while the block runs; sets `stop` when the work must end.
 
     Args:
         store: the queue.
-        lease: the job.
-        seconds: between two heartbeats.
-        out_of_grace: whether this process was told to end, and the time for that is over.
-        seconds_left: until the job's deadline; None for none. By the monotonic clock from here on.
+        lease: of the job.
+        seconds: interval of heartbeats.
+        out_of_grace: whether this process received SIGTERM and its grace period is over.
+        seconds_left: time to the job's deadline, measured by the monotonic clock from here on; None for no deadline.
         pulse: called with every heartbeat.
     """
 
@@ -78,7 +78,7 @@ class Heartbeat:
 
     @property
     def progress(self) -> float:
-        """By the prediction, for people."""
+        """The predicted fraction done, for display."""
         predicted = max(self._lease.job.request.seconds, 0.001)
         return min(_MOST_OF_IT, (time.monotonic() - self._began) / predicted)
 
@@ -99,7 +99,7 @@ class Heartbeat:
             unwanted = self._store.renew(self._lease, state=self.state, progress=self.progress)
         except LeaseLostError:
             return Stop.LOST
-        except StoreError as err:  # perhaps it comes back; if not, the lease ends by itself
+        except StoreError as err:  # possibly temporary; if not, the lease expires
             _LOG.warning("heartbeat not written: %s", err, extra={"job": self._lease.job.id})
             return None
         return Stop.CANCELLED if unwanted else None

@@ -1,4 +1,4 @@
-"""One worker: take a job, prove it, check the proof, keep it, and say how it ended; again and again."""
+"""The loop of a worker: claim a job, prove it, check the proof, store it, and report the outcome."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from zkinfer.prover.workers.config import WorkerSettings
 
 
-# The first that fits counts. True: try again.
-_MEANINGS: tuple[tuple[type[ZkinferError], str, bool], ...] = (
+_LOG = logging.getLogger(__name__)
+_AFTER_TROUBLE = 1.0
+# The first match applies; True means that another attempt may succeed.
+_CLASSES: tuple[tuple[type[ZkinferError], str, bool], ...] = (
     (RangeError, "RANGE", False),
     (EngineMemoryError, "OUT_OF_MEMORY", False),
     (EngineTimeoutError, "TIMEOUT", False),
@@ -59,29 +61,19 @@ _MEANINGS: tuple[tuple[type[ZkinferError], str, bool], ...] = (
     (RefusedError, "NOT_VERIFIED", False),
     (ZkinferError, "OTHER", False),
 )
-REASONS = tuple(dict.fromkeys(reason for _, reason, _ in _MEANINGS))
-
-
-def meaning(err: ZkinferError) -> tuple[Failure, bool]:
-    """The failure that an error is, and whether another attempt may help."""
-    reason, again = next((reason, again) for kind, reason, again in _MEANINGS if isinstance(err, kind))
-    return Failure(reason=reason, cause=err.cause, cure=err.cure), again
-
-
-_LOG = logging.getLogger(__name__)
-_AFTER_TROUBLE = 1.0
+REASONS = tuple(dict.fromkeys(reason for _, reason, _ in _CLASSES))
 
 
 class Worker:
-    """Works until it is told to drain.
+    """Proves jobs until it is drained.
 
     Args:
-        name: of this process; see `identity`.
+        name: of this process; see `worker_id`.
         store: the queue.
         prover: makes attestations.
-        settings: see there.
-        pulse: called now and then, to show that this process is alive.
-        idle: called when no job waits; whether it did something, so that the queue is looked at again at once.
+        settings: limits and intervals.
+        pulse: called regularly, to show that this process is alive.
+        idle: called if no job is queued; returns whether it did work, in which case the queue is polled at once.
     """
 
     def __init__(
@@ -103,7 +95,7 @@ class Worker:
         self._drain_until: float | None = None
 
     def drain(self) -> None:
-        """Take no further job, and end after this one; safe to call from a signal handler."""
+        """Claim no further job and return after the current one; safe to call from a signal handler."""
         if self._drain_until is None:
             self._drain_until = time.monotonic() + self._settings.grace_seconds
         self._draining.set()
@@ -125,7 +117,7 @@ class Worker:
                 memory_bytes=self._settings.memory_bytes,
             )
         except StoreError as err:
-            _LOG.warning("no job can be taken: %s", err, extra={"worker": self._name})
+            _LOG.warning("no job can be claimed: %s", err, extra={"worker": self._name})
             lease, pause = None, _AFTER_TROUBLE
         if lease is None and not self._idle():
             self._wait(pause)
@@ -153,14 +145,14 @@ class Worker:
         _LOG.info("job left", extra={**facts, "seconds": round(time.monotonic() - start, 3)})
 
     def _ended(self, lease: Lease, heart: Heartbeat) -> Callable[[], None]:
-        """Do the work; what there is to tell the queue then."""
+        """Run the job; returns the call that reports its outcome to the queue."""
         try:
             data = self._attested(lease.job.request, heart)
         except StoppedError:
             return self._stopped(lease, heart.reason)
         except ZkinferError as err:
-            failure, again = meaning(err)
-            # The reason alone: what an engine says may quote the values it was given.
+            failure, again = classify(err)
+            # The reason alone: messages of an engine may quote input values.
             _LOG.warning("job failed", extra={"job": lease.job.id, "reason": failure.reason})
             return lambda: self._store.fail(lease, failure, retry=again)
         return lambda: self._store.succeed(lease, self._store.artifacts.put(data), len(data))
@@ -170,7 +162,7 @@ class Worker:
             return lambda: self._store.cancelled(lease)
         if reason == Stop.EXPIRED:
             return lambda: self._store.fail(lease, TOO_LATE, retry=False)
-        return lambda: self._store.give_back(lease)  # of a lost lease, this says only what is so already
+        return lambda: self._store.give_back(lease)  # has no effect for a lost lease
 
     def _attested(self, request: JobRequest, heart: Heartbeat) -> bytes:
         with stoppable(heart.stop), yielding() if self._settings.yielding else nullcontext():
@@ -182,30 +174,36 @@ class Worker:
         return data
 
     def _circuit_of(self, request: JobRequest) -> Circuit:
-        """The circuit that was asked for, hashed again: its folder may have been changed since the last job."""
+        """The requested circuit, hashed again: its folder may have changed since the last job."""
         for name in (request.model, request.version):
             if Path(name).name != name or name in ("", ".", ".."):
-                raise CircuitError(f"{name[:80]!r} is no name in a repository.")
+                raise CircuitError(f"{name[:80]!r} is not a valid name in a repository.")
         circuit = Circuit.open(Path(self._settings.repository) / request.model / request.version)
         if circuit.digest != request.circuit:
             raise CircuitError(
-                f"Version {request.version} of {request.model} is another circuit than the one that answered.",
-                "Put the circuit that answered back, and retry the job; new versions get a new number.",
+                f"Version {request.version} of {request.model} is not the circuit that gave the answer.",
+                "Restore that circuit and retry the job; give new versions a new number.",
             )
         return circuit
 
     def _insist(self, lease: Lease, end: Callable[[], None]) -> None:
-        """Tell the queue how a job ended, if need be until the disk has room again."""
+        """Report the outcome of a job to the queue, repeatedly if the store is unavailable."""
         while True:
             try:
                 return end()
             except LeaseLostError as err:
                 return _LOG.warning("job lost: %s", err, extra={"job": lease.job.id})
             except StoreError as err:
-                _LOG.warning("end of a job not written: %s", err, extra={"job": lease.job.id})
+                _LOG.warning("outcome of a job not stored: %s", err, extra={"job": lease.job.id})
             if self._out_of_grace():
-                return None  # the lease ends by itself
+                return None  # the lease expires
             time.sleep(_AFTER_TROUBLE)
+
+
+def classify(err: ZkinferError) -> tuple[Failure, bool]:
+    """The failure of an error, and whether another attempt may succeed."""
+    reason, again = next((reason, again) for kind, reason, again in _CLASSES if isinstance(err, kind))
+    return Failure(reason=reason, cause=err.cause, cure=err.cure), again
 
 
 def _seconds_left(request: JobRequest) -> float | None:

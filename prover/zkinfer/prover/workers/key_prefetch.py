@@ -1,4 +1,4 @@
-"""Proving keys, read before the first job needs them: one of gigabytes takes seconds to check."""
+"""Prefetch of proving keys before the first job: checking a key of gigabytes takes seconds."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _LOG = logging.getLogger(__name__)
 _LOOK_EVERY = 10.0
 
 
-class Warming:
-    """What a worker does when no job waits.
+class KeyPrefetcher:
+    """Verifies proving keys while a worker is idle.
 
     Args:
         root: the folder of models.
-        home: of setups and keys.
-        prover: whose jobs are to find the keys checked.
-        engines: as the prover's.
-        beat: called many times a second while a key is read, and between the models that are looked at.
-        clock: seconds that only go forward.
+        home: of trusted setups and proving keys.
+        prover: remembers the verified keys.
+        engines: those of the prover.
+        beat: called many times a second while a key is read, and between models.
+        clock: monotonic, in seconds.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Warming:
         self._look_at = 0.0
 
     def one(self) -> bool:
-        """Warm the key of one model that is served and was not yet; whether there was one."""
+        """Prefetch the key of one served model that has not been prefetched; returns whether there was one."""
         if not self._waiting and self._clock() >= self._look_at:
             self._waiting = self._found()
             self._look_at = self._clock() + _LOOK_EVERY
@@ -66,7 +66,7 @@ class Warming:
 
     def _warm(self, model: ModelVersion) -> None:
         began = self._clock()
-        self._done.add(model.digest)  # once: a key that is not the right one is told, and made again, by the next job
+        self._done.add(model.digest)  # once: the next job reports and regenerates a wrong key
         said = "key warmed" if self._prover.warm(model.circuit, self._beat) else "key not warmed"
         _LOG.info(said, extra={"model": model.name, "seconds": round(self._clock() - began, 3)})
 
@@ -76,7 +76,7 @@ class Warming:
                 self._repository = ModelRepository(self._root, home=self._home, engines=self._engines, beat=self._beat)
             else:
                 self._repository.reload()
-        except RepositoryError:  # the server says so
+        except RepositoryError:  # reported by the server
             return []
         names = {entry.name for entry in self._repository.index()}
         ready = [model for name in sorted(names) for model in self._repository.versions(name)]

@@ -1,6 +1,6 @@
-"""What a worker tells the log: lines as its server writes them, of names and numbers, never of values.
+"""Log formats of workers: lines like those of the server, with names and numbers but never tensor values.
 
-A formatter that writes only fields it knows cannot be made to write a tensor.
+Formatters write known fields only, so that a record cannot leak a tensor.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ FIELDS = ("worker", "job", "model", "attempt", "reason", "seconds")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: event, those of the known fields that a record has, level and time."""
+    """One JSON object per line: event, known fields of the record, level and time."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; of an exception, which is a bug's, its kind and its place, since its text may quote a value."""
+        """Format one line; of an exception only its type and location, since its text may quote a value."""
         return json.dumps(_line_of(record))
 
 
 class TextLines(logging.Formatter):
-    """The same for people."""
+    """The same fields as a readable line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -54,7 +54,7 @@ def _described(err: BaseException) -> dict[str, str]:
 
 
 def log_to_stderr(level: str = "info", form: str = "json") -> None:
-    """Set up the log of a process of our own; levels and forms are those of `WorkerSettings`."""
+    """Configure logging of a worker process; levels and formats are those of `WorkerSettings`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextLines() if form == "text" else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -63,6 +63,6 @@ def log_to_stderr(level: str = "info", form: str = "json") -> None:
 
 
 def _unforeseen(kind: type[BaseException], err: BaseException | None, trace: TracebackType | None) -> None:
-    """What the interpreter says of an exception that nobody caught, without what the exception says."""
+    """Log an uncaught exception without its text."""
     if err is not None:
-        logging.getLogger(__name__).critical("the worker broke", exc_info=(kind, err, trace))
+        logging.getLogger(__name__).critical("the worker failed", exc_info=(kind, err, trace))

@@ -1,8 +1,8 @@
-"""Keeps worker processes alive, and the queue in order: what a server runs beside its answers.
+"""The supervisor of worker processes and of queue maintenance, which a server runs in the background.
 
-One thread does it all, and every worker dies with it. A worker that died gives its job back at once; one that hangs is
-killed. Nothing here is remembered: a server that was killed leaves nothing to repair but leases, which the next one
-finds.
+One thread does all of it, and every worker dies with that thread. The job of a dead worker returns to the queue at
+once; a hanging worker is killed. The pool has no persistent state: after a crash only leases remain, which the next
+server releases.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _SWEEP_EVERY = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_SILENCE = 60.0
 _AFTER_GRACE = 5.0
-_MANY = 3
+_MAX_FAILURES = 3
 
 
 class WorkerPool:
     """Worker processes for one queue on this host.
 
     Args:
-        store: the queue; kept in order by this pool.
-        settings: what each worker is told.
-        size: how many workers.
-        command: what to run for each; see `WorkerProcess`.
+        store: the queue, which this pool maintains.
+        settings: of each worker.
+        size: the number of workers.
+        command: starts a worker; see `WorkerProcess`.
     """
 
     def __init__(
@@ -52,50 +52,50 @@ class WorkerPool:
         self._command = command
         self._workers: list[WorkerProcess] = []
         self._dead: list[tuple[str, bool]] = []
-        self._stillborn = 0
-        self._troubles = 0
+        self._failed_starts = 0
+        self._failed_sweeps = 0
         self._not_before = 0.0
         self._sweep_at = 0.0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker-pool", daemon=True)
 
     def start(self) -> None:
-        """Start the workers, in the background."""
+        """Start the workers in the background."""
         self._thread.start()
 
     def drain(self) -> None:
-        """Let each worker end its job within the grace of the settings; then none is left. Blocks until then."""
+        """Let each worker finish its job within the grace period; blocks until all workers ended."""
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the pool itself runs; if not while it should, the server must be started again."""
+        """Whether the pool's thread is running; if it stopped unexpectedly, the server must be restarted."""
         return self._thread.is_alive()
 
     @property
     def proves(self) -> bool:
-        """Whether jobs get on: not while every worker dies before its first job, or the queue cannot be kept in order.
+        """Whether jobs make progress: false while all workers die before their first job, or maintenance fails.
 
-        Of these, one or two may pass; the pool tries again either way. One without workers leaves jobs to others.
+        One or two such failures are tolerated, and the pool always retries. A pool without workers counts as healthy.
         """
-        barren = self._size > 0 and self._stillborn >= _MANY and not self.working
-        return self.is_alive and not barren and self._troubles < _MANY
+        stuck = self._size > 0 and self._failed_starts >= _MAX_FAILURES and not self.working
+        return self.is_alive and not stuck and self._failed_sweeps < _MAX_FAILURES
 
     @property
     def size(self) -> int:
-        """How many workers there should be."""
+        """The intended number of workers."""
         return self._size
 
     @property
     def working(self) -> int:
-        """How many run and have shown that they are alive."""
+        """The number of running workers that reported to be alive."""
         return sum(worker.began_work and worker.exit_status() is None for worker in [*self._workers])
 
     @property
     def pids(self) -> list[int]:
-        """Of the workers that run."""
+        """The process ids of the running workers."""
         return [worker.pid for worker in [*self._workers] if worker.exit_status() is None]
 
     def _run(self) -> None:
@@ -103,7 +103,7 @@ class WorkerPool:
             self._reap()
             self._start_missing()
             if time.monotonic() >= self._sweep_at:
-                self._keep_order()
+                self._maintain_queue()
                 self._sweep_at = time.monotonic() + _SWEEP_EVERY
         self._end_all()
 
@@ -113,40 +113,42 @@ class WorkerPool:
                 _LOG.warning("worker hangs and is killed", extra={"worker": worker.name})
                 worker.kill()
             if worker.exit_status() is not None:
-                self._bury(worker, blamed=worker.exit_status() != 0)
+                self._remove(worker, blamed=worker.exit_status() != 0)
         self._release_dead()
 
-    def _bury(self, worker: WorkerProcess, *, blamed: bool) -> None:
+    def _remove(self, worker: WorkerProcess, *, blamed: bool) -> None:
         _LOG.info("worker ended with status %s", worker.exit_status(), extra={"worker": worker.name})
         self._workers.remove(worker)
         worker.close()
         self._dead.append((worker.name, blamed))
-        self._stillborn = 0 if worker.began_work else self._stillborn + 1
-        if self._stillborn:  # something is wrong that trying at once will not mend
-            self._not_before = time.monotonic() + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._stillborn, 16))
+        self._failed_starts = 0 if worker.began_work else self._failed_starts + 1
+        if self._failed_starts:  # a persistent problem: back off
+            self._not_before = time.monotonic() + min(
+                _LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failed_starts, 16)
+            )
 
     def _release_dead(self) -> None:
-        """Give back what dead workers held; kept in mind until the database takes it."""
+        """Release the leases of dead workers; retried until the database accepts it."""
         while self._dead:
             name, blamed = self._dead[0]
-            if not self._did(partial(self._store.release, name, blamed=blamed)):
+            if not self._succeeds(partial(self._store.release, name, blamed=blamed)):
                 return
             self._dead.pop(0)
 
     def _start_missing(self) -> None:
         while len(self._workers) < self._size and time.monotonic() >= self._not_before:
-            if not self._did(self._start_one):
+            if not self._succeeds(self._start_one):
                 self._not_before = time.monotonic() + _FIRST_PAUSE
 
     def _start_one(self) -> None:
         self._workers.append(WorkerProcess(self._settings, self._command))
 
-    def _keep_order(self) -> None:
-        done = [self._did(self._release_strangers), self._did(self._sweep)]
-        self._troubles = 0 if all(done) else self._troubles + 1
+    def _maintain_queue(self) -> None:
+        done = [self._succeeds(self._release_orphaned_leases), self._succeeds(self._sweep)]
+        self._failed_sweeps = 0 if all(done) else self._failed_sweeps + 1
 
-    def _release_strangers(self) -> None:
-        """Leases of workers that another server on this host left when it was killed."""
+    def _release_orphaned_leases(self) -> None:
+        """Release leases of workers that a killed server on this host left."""
         host = self._settings.host
         for name in self._store.holders(host):
             if is_dead(name, host) and name not in {worker.name for worker in self._workers}:
@@ -165,14 +167,14 @@ class WorkerPool:
             time.sleep(_TICK)
         for worker in [*self._workers]:
             worker.kill()
-            self._bury(worker, blamed=False)
+            self._remove(worker, blamed=False)
         self._release_dead()
 
-    def _did(self, what: Callable[[], object]) -> bool:
-        """Whether it could be done now; what cannot is tried again, so a full disk does not end the pool."""
+    def _succeeds(self, what: Callable[[], object]) -> bool:
+        """Whether a step succeeds; failed steps are retried, so that a full disk does not end the pool."""
         try:
             what()
         except StoreError as err:
-            _LOG.warning("the queue cannot be kept in order: %s", err)
+            _LOG.warning("queue maintenance failed: %s", err)
             return False
         return True

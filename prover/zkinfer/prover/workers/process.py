@@ -1,4 +1,4 @@
-"""One worker process, seen from the process that started it."""
+"""The parent's side of a worker process."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ COMMAND = (sys.executable, "-I", "-m", "zkinfer.prover.workers.worker")
 
 
 class WorkerProcess:
-    """A fresh interpreter in a session of its own, so that signals for this process's group do not reach it.
+    """A new interpreter in its own session, so that signals for the parent's process group do not reach it.
 
-    The kernel kills it when the thread that made it ends.
+    The kernel kills it when the thread that created it ends.
 
     Args:
-        settings: what it is told.
-        command: what to run; it is given this process's id, and the settings on stdin.
+        settings: sent on stdin.
+        command: to run; the parent's process id is appended.
 
     Raises:
-        StoreError: no process could be started.
+        StoreError: the process cannot be started.
     """
 
     def __init__(self, settings: WorkerSettings, command: Sequence[str] = COMMAND) -> None:
@@ -41,25 +41,25 @@ class WorkerProcess:
                 [*command, str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
         except OSError as err:
-            raise StoreError(f"No worker could be started: {why(err)}.", "Make room for processes.") from err
+            raise StoreError(f"No worker can be started: {why(err)}.", "Raise the limit of processes.") from err
         self.name = worker_name(settings.host, self._process.pid)
         self.began_work = False
         self._heard = time.monotonic()
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker: PIPE was asked for
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker: PIPE was requested
         os.set_blocking(self._process.stdout.fileno(), False)
         self._tell(settings)
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process id."""
         return self._process.pid
 
     def exit_status(self) -> int | None:
-        """None while it runs; negative for a signal."""
+        """The exit status; None while it runs, negative for a signal."""
         return self._process.poll()
 
     def silent_for(self) -> float:
-        """Seconds since it last showed that it is alive."""
+        """Seconds since its last sign of life."""
         assert self._process.stdout is not None  # noqa: S101 - as above
         if self._process.stdout.read(1 << 16):
             self.began_work = True
@@ -67,17 +67,17 @@ class WorkerProcess:
         return time.monotonic() - self._heard
 
     def drain(self) -> None:
-        """Ask it to end after its present job."""
+        """Ask it to end after its current job."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it now. Children of its own die with it."""
+        """Kill it; its own children die with it."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Give the pipes back, once it has ended."""
+        """Close the pipes of an ended process."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -85,6 +85,6 @@ class WorkerProcess:
 
     def _tell(self, settings: WorkerSettings) -> None:
         assert self._process.stdin is not None  # noqa: S101 - as above
-        with contextlib.suppress(BrokenPipeError):  # it died already, as will be seen
+        with contextlib.suppress(BrokenPipeError):  # it died already, which the pool notices
             self._process.stdin.write(settings.to_bytes())
             self._process.stdin.close()

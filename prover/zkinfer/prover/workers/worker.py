@@ -1,6 +1,6 @@
-"""A worker process: `python -m zkinfer.prover.workers.worker`, with its settings on stdin.
+"""The entry point of a worker process: `python -m zkinfer.prover.workers.worker`, with its settings on stdin.
 
-It dies with the process that started it. Its stdout is a pulse: silence means that it hangs.
+It dies with the process that started it. It writes a pulse to stdout; silence means that it hangs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zkinfer.prover.jobs.store import JobStore
 from zkinfer.prover.prover import Prover
 from zkinfer.prover.workers.config import WorkerSettings
 from zkinfer.prover.workers.job_loop import Worker
-from zkinfer.prover.workers.key_prefetch import Warming
+from zkinfer.prover.workers.key_prefetch import KeyPrefetcher
 from zkinfer.prover.workers.logs import log_to_stderr
 from zkinfer.prover.workers.worker_id import worker_name
 from zkinfer.verifier import SigningKey
@@ -38,21 +38,23 @@ _LOG = logging.getLogger(__name__)
 
 
 def serve(settings: WorkerSettings, *, engines: Mapping[str, Engine] | None = None) -> None:
-    """Work in this process until SIGTERM.
+    """Prove jobs in this process until SIGTERM.
 
     Args:
-        settings: see there.
-        engines: proving systems by id; the default is those whose proofs mean something. No setting reaches it.
+        settings: of the worker.
+        engines: proving systems by id; by default the production engines. It cannot be set from outside.
     """
     store = JobStore.open(
-        settings.database.get_secret_value(), ArtifactStore(Path(settings.artifacts)), patience=settings.patience
+        settings.database.get_secret_value(),
+        ArtifactStore(Path(settings.artifacts)),
+        retry_policy=settings.retry_policy,
     )
     name, home = worker_name(settings.host, os.getpid()), _home(settings)
     prover = _prover(settings, home, engines)
-    warming = Warming(Path(settings.repository), home, prover, engines=engines, beat=_pulse)
+    warming = KeyPrefetcher(Path(settings.repository), home, prover, engines=engines, beat=_pulse)
     worker = Worker(name, store, prover, settings, _pulse, warming.one)
     signal.signal(signal.SIGTERM, lambda *_: worker.drain())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which tells us what it wants
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then signals its workers
     worker.run()
     store.close()
 
@@ -74,12 +76,12 @@ def _pulse() -> None:
 
 
 def main() -> None:
-    """What `python -m` runs."""
+    """The entry point of `python -m`."""
     run_here()
 
 
 def run_here(*, engines: Mapping[str, Engine] | None = None) -> None:
-    """Be a worker of the process that started this one; see `serve`."""
+    """Run as a worker of the parent process; see `serve`."""
     die_with(int(sys.argv[1]))
     leave_no_core()
     log_to_stderr()
@@ -88,7 +90,7 @@ def run_here(*, engines: Mapping[str, Engine] | None = None) -> None:
     try:
         serve(settings, engines=engines)
     except ZkinferError as err:
-        _LOG.error("worker cannot work: %s", err)
+        _LOG.error("worker cannot start: %s", err)
         sys.exit(1)
 
 

@@ -1,7 +1,6 @@
-"""Names of worker processes that no other process has or had, and whether the one that a name stands for is dead.
+"""Unique names of worker processes, and the check whether a named process is dead.
 
-A name is `host/boot.namespace.pid.start`. A process id alone is given out again, and means another process in another
-container.
+A name is `host/boot.namespace.pid.start`. A process id alone is not unique: it is reused, and differs per container.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ _PROC = Path("/proc")
 
 
 def this_host() -> str:
-    """The machine's name, as the first half of worker names."""
+    """The name of this machine, the host part of worker names."""
     return socket.gethostname().replace("/", "-") or "localhost"
 
 
 def worker_name(host: str, pid: int) -> str:
-    """The name of a process of ours that runs."""
+    """The name of a running process on this host."""
     return f"{host}/{_boot()}.{_namespace()}.{pid}.{_started(pid) or 0}"
 
 
 def is_dead(name: str, host: str) -> bool:
-    """Whether that process certainly runs no more; False where this host cannot know."""
+    """Whether the process is certainly dead; False if this host cannot tell."""
     where, _, process = name.partition("/")
     parts = process.split(".")
     if where != host or len(parts) != 4:
@@ -60,7 +59,7 @@ def _namespace() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process began, in clock ticks since boot; None for one that ended, reaped or not."""
+    """When a process started, in clock ticks since boot; None if it has ended, reaped or not."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

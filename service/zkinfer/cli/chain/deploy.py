@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment
-from zkinfer.cli.chain.models import confirm, route_states
-from zkinfer.cli.chain.options import Connection, Payment, expanded, parse_address, parse_selector, parse_word
+from zkinfer.cli.chain.models import confirm
+from zkinfer.cli.chain.options import Connection, Payment, expand_options, parse_address, parse_selector, parse_word
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
-from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, progress_display, say
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
 from zkinfer.cli.options import AsJson, parse_period
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zkinfer.cli.chain.connect import Deployed
+    from zkinfer.chain.deployment import Deployed
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.deploy import Governance
@@ -32,18 +32,18 @@ RouteName = Annotated[
         "--selector",
         parser=parse_selector,
         metavar="SELECTOR",
-        help="Of another verifier. Default: the one for all circuits.",
+        help="Selector of another verifier. Default: the shared verifier.",
         show_default=False,
     ),
 ]
 
 
-@expanded
+@expand_options
 def deploy_command(
     to: Connection,
     paid: Payment,
     guardian: Annotated[
-        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="May stop the verifier, for ever.")
+        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="May stop the verifier permanently.")
     ] = None,
     proposer: Annotated[
         list[str] | None,
@@ -53,29 +53,30 @@ def deploy_command(
     ] = None,
     delay: Annotated[
         timedelta | None,
-        typer.Option(parser=parse_period, metavar="PERIOD", help="How long such a change waits. Default: 2d."),
+        typer.Option(parser=parse_period, metavar="PERIOD", help="Delay of a route change. Default: 2d."),
     ] = None,
     unsafe_governance: Annotated[
         bool,
-        typer.Option("--unsafe-governance", help="Let changes wait for nothing, or the guardian propose them too."),
+        typer.Option("--unsafe-governance", help="Allow a delay of zero, or a guardian who is also a proposer."),
     ] = False,
     test: Annotated[
         bool,
-        typer.Option("--test", help="Take models under insecure-dev, whose proofs anybody can forge."),
+        typer.Option("--test", help="Accept models under insecure-dev, whose proofs anyone can forge."),
     ] = False,
     salt: Annotated[
-        str, typer.Option(parser=parse_word, metavar="WORD", help="Any 32 bytes: another salt is another deployment.")
+        str,
+        typer.Option(parser=parse_word, metavar="WORD", help="Any 32 bytes; another salt gives another deployment."),
     ] = _NO_SALT,
     as_json: AsJson = False,
 ) -> None:
-    """Put the contracts on a chain, and write their addresses into the address book.
+    """Deploy the contracts and write their addresses into the address book.
 
-    Addresses follow from the code and the governance, so to deploy again creates what is missing and changes nothing
-    else. Where there is an address book already, its governance is taken unless another is given.
+    Deployment is idempotent: addresses follow from code and governance, and only missing contracts are created. If the
+    address book exists, its governance is used unless you give another.
 
     Example: zkinfer chain deploy --keystore me.json --guardian 0x... --proposer 0x...
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         chain = open_chain(to, paid)
         from zkinfer.contracts.address_book import holds, write_book
         from zkinfer.contracts.deploy import deploy
@@ -84,7 +85,7 @@ def deploy_command(
         book = _wanted(chain, path, guardian, proposer, delay, test=test, salt=salt)
         if not unsafe_governance:
             _require_sound(chain, book.governance)
-        holds(path, book)  # or there would be two deployments, and a file for one
+        holds(path, book)  # refuses to overwrite the address book of another deployment
         with progress_display(quiet=as_json) as display:
             parts = len(book.plan.parts)
             done: list[str] = []
@@ -99,7 +100,7 @@ def deploy_command(
         _show_deployed(chain, book, path, made)
         if as_json:
             report = {"ok": True, "chainId": chain.id, "created": made, "addresses": book.addresses}
-            answer({**report, "addressBook": str(path), **sending(chain)})
+            print_json({**report, "addressBook": str(path), **sending(chain)})
 
 
 def _wanted(
@@ -112,7 +113,7 @@ def _wanted(
     test: bool,
     salt: str,
 ) -> AddressBook:
-    """The deployment that is asked for; on a chain of real worth, its governance must be named."""
+    """The requested deployment; on a production chain, its governance must be given."""
     from zkinfer.contracts.address_book import AddressBook, read_book
     from zkinfer.contracts.deploy import Governance
     from zkinfer.contracts.signers import DEV_CHAINS
@@ -123,7 +124,9 @@ def _wanted(
         _require_same_delay(path, book, delay)
         return book
     if not (guardian and proposers) and chain.id not in DEV_CHAINS:
-        raise typer.BadParameter("name who governs: --guardian ADDRESS and --proposer ADDRESS, two that are kept apart")
+        raise typer.BadParameter(
+            "name who governs: give --guardian ADDRESS and --proposer ADDRESS, two different accounts"
+        )
     own, waits = chain.address, timedelta(days=2) if delay is None else delay
     governance = Governance(guardian or own, tuple(proposers or [own]), int(waits.total_seconds()), test)
     return AddressBook(chain.id, governance, bytes.fromhex(salt[2:]))
@@ -136,20 +139,22 @@ def _require_same_delay(path: Path, book: AddressBook, delay: timedelta | None) 
     if delay not in (None, planned):
         raise AddressBookError(
             f"The deployment of {path} was made with a delay of {planned}, not of {delay}.",
-            "Its timelock alone can change that (updateDelay). Another deployment needs another --deployment FILE.",
+            "Only its timelock can change that (updateDelay). Another deployment needs another --deployment FILE.",
         )
 
 
 def _require_sound(chain: Chain, governance: Governance) -> None:
-    """On a chain of real worth, changes wait, and whoever stops is not who changes; raises typer.BadParameter."""
+    """On a production chain, require a delay and a guardian who is not a proposer; raises typer.BadParameter."""
     from zkinfer.contracts.signers import DEV_CHAINS
 
     if chain.id in DEV_CHAINS:
         return
     if governance.delay == 0:
-        raise typer.BadParameter("with a delay of nothing, routes change before anybody sees it; --unsafe-governance")
+        raise typer.BadParameter(
+            "without a delay, route changes take effect unseen; use --unsafe-governance to allow that"
+        )
     if governance.guardian in governance.proposers:
-        raise typer.BadParameter("the guardian is to stop what proposers do, so it is none; --unsafe-governance")
+        raise typer.BadParameter("the guardian must not be a proposer; use --unsafe-governance to allow that")
 
 
 def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str]) -> None:
@@ -158,35 +163,35 @@ def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str])
         show_dry_run(chain)
         return
     console.print(facts_table(book.addresses))
-    what = f"{len(made)} contracts created" if made else "all was there, nothing was sent"
+    what = f"{len(made)} contracts created" if made else "nothing was missing, nothing was sent"
     say(f"[green]✓[/] chain {chain.id}: {what}; {plain(path)}")
     show_sent(chain)
     if book.governance.test:
-        say("[bold red]test deployment:[/] it takes models whose proofs anybody can forge.")
+        say("[bold red]test deployment:[/] it accepts models whose proofs anyone can forge.")
 
 
-@expanded
+@expand_options
 def verify_command(
     to: Connection,
     accept_governance: Annotated[
         bool,
         typer.Option(
             "--accept-governance",
-            help="Write down in the address book who governs now, as what is expected from now on.",
+            help="Record the current governance in the address book as the expected one.",
         ),
     ] = False,
     selector: RouteName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a deployment with the chain: code, route, that its verifier runs, and who governs it.
+    """Compare a deployment with the chain: code, route, governance, and whether its verifier is live.
 
-    With --selector, it is that verifier which must run. Of verifiers of single circuits that the address book names,
-    the code and who may stop them are compared too; whether such a code is of a circuit, `verify-listing` finds out.
-    Who holds the timelock's roles is read from the chain, with its logs, so the node must keep old ones.
+    With --selector, that verifier must be live instead. Dedicated verifiers in the address book are compared too, with
+    code and guardian; `verify-listing` checks that their code belongs to a circuit. The holders of the timelock's roles
+    are read from event logs, so the node must keep old logs.
 
     Example: zkinfer chain verify-deployment --rpc https://... --deployment 1.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         chain = open_chain(to)
         from zkinfer.contracts.address_book import accept_powers
         from zkinfer.contracts.ezkl.dedicated import guardian_of, require_guardian, verify_dedicated
@@ -209,8 +214,8 @@ def verify_command(
         if as_json:
             report = {"ok": True, "chainId": chain.id, "addresses": book.addresses, "test": book.governance.test}
             stops = {"0x" + name.hex(): guardian for name, guardian in guardians.items()}
-            known = {"verifiers": route_states(deployed), "dedicatedGuardians": stops}
-            answer({**report, **known, **asdict(found.powers), "offeredTo": found.offers})
+            known = {"verifiers": deployed.route_states(), "dedicatedGuardians": stops}
+            print_json({**report, **known, **asdict(found.powers), "offeredTo": found.offers})
 
 
 def _show_verified(deployed: Deployed, found: Governed, accepted: Path | None) -> None:
@@ -218,49 +223,51 @@ def _show_verified(deployed: Deployed, found: Governed, accepted: Path | None) -
     powers, delay = found.powers, timedelta(seconds=found.powers.delay)
     lists = {name: ", ".join(accounts) for name, accounts in asdict(powers).items() if isinstance(accounts, tuple)}
     facts = {"guardian": powers.guardian, "router's owner": powers.router_owner, "delay": delay, **lists}
-    facts |= {f"verifier {selector}": state for selector, state in route_states(deployed).items()}
+    facts |= {f"verifier {selector}": state for selector, state in deployed.route_states().items()}
     console.print(facts_table({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"}))
     for name, account in found.offers.items():
-        say(f"[bold yellow]offered:[/] {name.replace('_', ' ')} to {account}, who need only accept")
+        say(f"[bold yellow]offered:[/] {name.replace('_', ' ')} to {account}, who can accept")
     if accepted is None:
         say(f"[bold green]as {'accepted' if book.accepted else 'planned'}[/] on chain {chain.id}")
     else:
-        say(f"[green]✓[/] who governs on chain {chain.id} is written down in {plain(accepted)}")
+        say(f"[green]✓[/] the governance on chain {chain.id} is recorded in {plain(accepted)}")
 
 
-@expanded
+@expand_options
 def stop_command(
     to: Connection,
     paid: Payment,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     selector: RouteName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop a verifier of a deployment, for ever, as its guardian.
+    """Stop a verifier of a deployment permanently, as its guardian.
 
-    Nothing that needs it is recorded any more, and open fees can be taken back at once. A sound verifier needs a new
-    route.
+    No answer that needs it can be recorded afterwards, and open fees can be refunded at once. A replacement verifier
+    needs a new route.
 
     Example: zkinfer chain stop --keystore guardian.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
         stop = _stop_of(deployed, selector)
         if (live := stop.live()) and chain.sends and not yes:
-            confirm(f"stop {selector or chain.id}", "nothing that needs this verifier will be recorded any more.")
+            confirm(f"stop {selector or chain.id}", "no answer that needs this verifier can be recorded afterwards.")
         stop.stop()
         if live and not chain.sends:
             show_dry_run(chain)
         else:
-            say(f"[bold red]stopped[/] on chain {chain.id}, for ever" + ("" if live else "; it was before"))
+            say(f"[bold red]stopped[/] on chain {chain.id}, permanently" + ("" if live else "; it was stopped before"))
             show_sent(chain)
         if as_json:
-            answer({"ok": True, "chainId": chain.id, "stop": stop.address, "stoppedBefore": not live, **sending(chain)})
+            print_json(
+                {"ok": True, "chainId": chain.id, "stop": stop.address, "stoppedBefore": not live, **sending(chain)}
+            )
 
 
 def _stop_of(deployed: Deployed, selector: str | None) -> EmergencyStop:
-    """Where a verifier is stopped: at its route, or where the address book says; raises DeploymentError."""
+    """The emergency stop of a verifier, by its route or by the address book; raises DeploymentError."""
     from zkinfer.contracts.errors import DeploymentError
     from zkinfer.contracts.registry import EmergencyStop
     from zkinfer.contracts.router import route_of

@@ -1,4 +1,4 @@
-"""zkinfer chain dev: a chain of one's own, for trials."""
+"""zkinfer chain dev: a local development chain."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.console import answer, failing_politely, needing, plain, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, require_extra, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PASSPHRASE = "development"  # noqa: S105 - everybody knows the key it encrypts
+_PASSPHRASE = "development"  # noqa: S105 - the key that it encrypts is public
 _ITERATIONS = 2
 
 
 class Evm(StrEnum):
-    """What runs the chain."""
+    """The EVM implementation."""
 
     AUTO = "auto"
     EMBEDDED = "embedded"
@@ -31,22 +31,22 @@ class Evm(StrEnum):
 
 
 def dev_command(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port at 127.0.0.1; 0 takes a free one.")] = 8545,
-    evm: Annotated[Evm, typer.Option(help="What runs it; auto takes anvil where it is found.")] = Evm.AUTO,
-    anvil: Annotated[Path | None, typer.Option(help="Where anvil is. Default: wherever PATH finds it.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port at 127.0.0.1; 0 for any free port.")] = 8545,
+    evm: Annotated[Evm, typer.Option(help="EVM implementation; auto uses anvil if it is found.")] = Evm.AUTO,
+    anvil: Annotated[Path | None, typer.Option(help="Path of anvil. Default: found on PATH.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the keystore of a funded account and its passphrase.")] = Path(
         "dev-chain"
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Run a chain on this machine until Ctrl-C. It forgets everything, and everybody knows its keys.
+    """Run a development chain on this machine until Ctrl-C. Its state is not kept, and its keys are public.
 
-    The embedded EVM needs nothing but the extra `chain-dev`, and seconds for each proof; anvil is fast.
+    The embedded EVM needs only the extra `chain-dev` but takes seconds for each proof; anvil is fast.
 
     Example: zkinfer chain dev --evm embedded
     """
-    with failing_politely(as_json=as_json):
-        with needing("chain-dev"):
+    with exit_on_error(as_json=as_json):
+        with require_extra("chain-dev"):
             from zkinfer.contracts.devchain import DevServer
         program = _program(evm, anvil)
         with _ended_by_signals():
@@ -59,12 +59,12 @@ def dev_command(
 
 
 def _program(evm: Evm, given: Path | None) -> str | None:
-    """The program to run, or None for the embedded chain; raises InputError where anvil is asked for and not there."""
+    """The path of anvil, or None for the embedded EVM; raises InputError if anvil is requested but missing."""
     from zkinfer.circuits.errors import InputError
 
     found = shutil.which(str(given or "anvil"))
     if evm is Evm.ANVIL and found is None:
-        raise InputError(f"There is no {given or 'anvil'} here.", "Install it, or name it with --anvil.")
+        raise InputError(f"{given or 'anvil'} was not found.", "Install it, or give its path with --anvil.")
     return None if evm is Evm.EMBEDDED else found
 
 
@@ -90,18 +90,18 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
     web3 = connect(url)
     while not web3.is_connected():
         if process.poll() is not None:
-            raise InputError("anvil ended at once.", "Is the port taken? Choose another with --port.")
+            raise InputError("anvil ended at once.", "The port may be in use: choose another with --port.")
         time.sleep(0.1)
 
 
 def _show(url: str, out: Path, evm: str, *, as_json: bool) -> None:
     keystore, passphrase, address = _write_keys(out)
-    say(f"[green]✓[/] {evm} chain at [bold]{url}[/]; Ctrl-C ends it and forgets everything")
+    say(f"[green]✓[/] {evm} chain at [bold]{url}[/]; Ctrl-C ends it; its state is not kept")
     keys = f"--keystore {plain(keystore)} --passphrase-file {plain(passphrase)}"
     say(f"  [dim]pay with {keys}, or --unsafe-dev-account 0[/]")
     if as_json:
         files = {"keystore": str(keystore), "passphraseFile": str(passphrase)}
-        answer({"ok": True, "rpc": url, "evm": evm, "account": address, **files})
+        print_json({"ok": True, "rpc": url, "evm": evm, "account": address, **files})
 
 
 def _write_keys(folder: Path) -> tuple[Path, Path, str]:
@@ -117,7 +117,7 @@ def _write_keys(folder: Path) -> tuple[Path, Path, str]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command in good order, with nothing to report; also where a script started it."""
+    """End the command without an error on Ctrl-C and SIGTERM, also when a script started it."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

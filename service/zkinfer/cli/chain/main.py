@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.chain import deploy, dev, models, post, request, verifiers
+from zkinfer.cli.chain import deploy, dev, models, post, request, status, verifiers
 
 app = typer.Typer(
     no_args_is_help=True,
     help=(
-        "Contracts that rely on proven answers: deploy them, register models, ask, post answers. Keys come from an "
-        "encrypted keystore or a remote signer; everything that sends can be tried with --dry-run."
+        "Contracts that rely on proven answers: deploy them, register models, request and post answers. Keys come from "
+        "an encrypted keystore or a remote signer; every command that sends transactions has --dry-run."
     ),
 )
 app.command("dev")(dev.dev_command)
@@ -22,7 +22,7 @@ app.command("verify-listing")(models.verify_listing_command)
 app.command("request")(request.request_command)
 app.command("open")(request.open_command)
 app.command("post")(post.post_command)
-app.command("status")(models.status_command)
+app.command("status")(status.status_command)
 app.command("refund")(request.refund_command)
 app.command("withdraw")(request.withdraw_command)
 app.command("fee")(models.fee_command)

@@ -1,4 +1,4 @@
-"""What the commands share: how to reach a chain, who pays, what it may cost."""
+"""Options shared by the chain commands: connection, account and fee limits."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import typer
 
 from zkinfer.cli.options import PassphraseFile
 
-_EXACT = Context(prec=80)  # the usual 28 digits are fewer than an amount of wei may have
+_EXACT = Context(prec=80)  # the default of 28 digits is too few for some amounts of wei
 _COINS = {"wei": 1, "gwei": 10**9, "ether": 10**18}
 
 
 def parse_coin(text: object) -> int:
-    """Wei: `0.01ether`, `20gwei`, `5wei` or `0`; raises typer.BadParameter for any other, a bare number among them."""
-    if isinstance(text, int):  # a default
+    """Wei: `0.01ether`, `20gwei`, `5wei` or `0`; raises typer.BadParameter for anything else, such as a bare number."""
+    if isinstance(text, int):  # a default value
         return text
     word = str(text).strip().replace(" ", "").lower()
     number = word.rstrip("abcdefghijklmnopqrstuvwxyz")
@@ -29,27 +29,27 @@ def parse_coin(text: object) -> int:
     except InvalidOperation:
         wei = Decimal("NaN")
     if unit is None or not (wei.is_finite() and wei >= 0 and wei == wei.to_integral_value() and wei < 1 << 96):
-        raise typer.BadParameter(f"{word!r} is no amount: write it as 0.01ether, 20gwei or 5wei")
+        raise typer.BadParameter(f"{word!r} is not an amount: write it as 0.01ether, 20gwei or 5wei")
     return int(wei)
 
 
 def parse_address(text: object) -> str:
-    """An address in lower case; raises typer.BadParameter for what is none."""
+    """An address in lower case; raises typer.BadParameter for anything else."""
     return _hex(text, 40)
 
 
 def parse_word(text: object) -> str:
-    """32 bytes in lower-case hex; raises typer.BadParameter for what is none."""
+    """32 bytes in lower-case hex; raises typer.BadParameter for anything else."""
     return _hex(text, 64)
 
 
 def parse_selector(text: object) -> str:
-    """4 bytes in lower-case hex; raises typer.BadParameter for what is none."""
+    """4 bytes in lower-case hex; raises typer.BadParameter for anything else."""
     return _hex(text, 8)
 
 
 def parse_system(text: object) -> str:
-    """`shared`, `dedicated`, or a selector; raises typer.BadParameter for any other."""
+    """`shared`, `dedicated`, or a selector; raises typer.BadParameter for anything else."""
     word = str(text).strip().lower()
     return word if word in ("shared", "dedicated") else parse_selector(word)
 
@@ -67,14 +67,14 @@ System = Annotated[
         "--selector",
         parser=parse_system,
         metavar="SELECTOR",
-        help="Of the verifier: shared is the one for all circuits, dedicated the one for this circuit alone; or 0x...",
+        help="The verifier: `shared` for the one of all circuits, `dedicated` for the one of this circuit, or 0x...",
     ),
 ]
 SolcFile = Annotated[
     Path | None,
     typer.Option(
         envvar="ZKINFER_SOLC",
-        help="The Solidity compiler, in the pinned version. Default: solc or solcjs, where PATH finds it.",
+        help="The Solidity compiler in the pinned version. Default: solc or solcjs on PATH.",
         show_default=False,
     ),
 ]
@@ -82,35 +82,35 @@ SolcFile = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The chain, and the deployment on it."""
+    """The chain and the deployment."""
 
     rpc: Annotated[
         str | None,
         typer.Option(
-            envvar="ZKINFER_RPC_URL", metavar="URL", help="The node. Default: a node of this machine, at port 8545."
+            envvar="ZKINFER_RPC_URL", metavar="URL", help="URL of the node. Default: this machine, port 8545."
         ),
     ] = None
-    rpc_file: Annotated[Path | None, typer.Option(help="Read the URL, which may hold a key, from a file.")] = None
+    rpc_file: Annotated[Path | None, typer.Option(help="Read the URL from a file, since it may contain a key.")] = None
     deployment: Annotated[
         Path | None,
         typer.Option(
             envvar="ZKINFER_DEPLOYMENT",
-            help="Address book of the deployment. Default: deployments/CHAINID.json in ZKINFER_HOME. One that is given "
-            "here is compared with the chain first.",
+            help="Address book of the deployment, compared with the chain first. Default: deployments/CHAINID.json in "
+            "ZKINFER_HOME.",
         ),
     ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Who signs and pays, and how much at most."""
+    """The account that signs and pays, and the fee limits."""
 
     keystore: Annotated[
         Path | None, typer.Option(envvar="ZKINFER_KEYSTORE", help="Pay with the key in this encrypted JSON keystore.")
     ] = None
     passphrase_file: PassphraseFile = None
     signer: Annotated[
-        str | None, typer.Option(metavar="URL", help="Have a remote signer sign (eth_signTransaction), for --account.")
+        str | None, typer.Option(metavar="URL", help="URL of a remote signer (eth_signTransaction) for --account.")
     ] = None
     account: Annotated[
         str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="The account of the remote signer.")
@@ -121,7 +121,7 @@ class Payment:
             "--unsafe-dev-account",
             min=0,
             max=9,
-            help="Pay with an account of a development chain, whose key everybody knows; refused on all others.",
+            help="Pay with an account of a development chain, whose key is public; rejected on other chains.",
         ),
     ] = None
     max_fee: Annotated[
@@ -129,7 +129,7 @@ class Payment:
         typer.Option(
             parser=parse_coin,
             metavar="AMOUNT",
-            help="The most for a unit of gas, tip included.",
+            help="Maximum fee per gas, including the tip.",
             show_default="200gwei",
         ),
     ] = 200 * 10**9
@@ -138,39 +138,40 @@ class Payment:
         typer.Option(
             parser=parse_coin,
             metavar="AMOUNT",
-            help="The most that a block's maker gets of it.",
+            help="Maximum priority fee per gas.",
             show_default="2gwei",
         ),
     ] = 2 * 10**9
     max_cost: Annotated[
         int | None,
         typer.Option(
-            parser=parse_coin, metavar="AMOUNT", help="The most for the whole command, fees it pays included."
+            parser=parse_coin,
+            metavar="AMOUNT",
+            help="Maximum total cost of the command, including fees paid into escrow.",
         ),
     ] = None
     confirmations: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=1000, help="Blocks to wait for, its own included. Default: 1 on this machine, 3 elsewhere."
-        ),
+        typer.Option(min=1, max=1000, help="Confirmations to wait for. Default: 1 on this machine, 3 elsewhere."),
     ] = None
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each transaction.")] = 600.0
+    timeout: Annotated[float, typer.Option(min=1, help="Timeout of each transaction, in seconds.")] = 600.0
     resubmit_after: Annotated[
-        float, typer.Option(min=1, help="Seconds without a block, after which fees are raised within the limits.")
+        float,
+        typer.Option(min=1, help="Seconds without inclusion in a block after which fees are raised within the limits."),
     ] = 45.0
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing: try it, and say what it would cost.")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing: simulate the transactions and show their cost.")
+    ] = False
 
 
-def expanded(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Connection` and `Payment` where its parameters have these types."""
+def expand_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace parameters of the types `Connection` and `Payment` by the options in them."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, type[Connection] | type[Payment]] = {
         name: kind for name, kind in hints.items() if kind in (Connection, Payment)
     }
 
-    def run(**given: Any) -> None:  # noqa: ANN401 - what typer parsed
+    def run(**given: Any) -> None:  # noqa: ANN401 - parsed by typer
         for name, kind in groups.items():
             given[name] = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
         command(**given)

@@ -3,154 +3,71 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zkinfer.cli.chain.connect import open_chain, open_deployment
-from zkinfer.cli.chain.options import Connection, Payment, expanded
-from zkinfer.cli.chain.request import placed_at
+from zkinfer.cli.chain.options import Connection, Payment, expand_options
+from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
-from zkinfer.cli.console import answer, failing_politely, plain, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from zkinfer.chain.deployment import Deployed
+    from zkinfer.chain.post import Posting
 
-    from zkinfer.chain import Answer, PlacedRequest
-    from zkinfer.cli.chain.connect import Deployed
-    from zkinfer.contracts.errors import RevertedError
-    from zkinfer.verifier import Attestation
-
-_OUTCOMES = {"recorded": "outputs {}", "paid": "but the model was revoked"}
+_REMARKS = {"recorded": "outputs {}", "paid": "but the model was revoked"}
 
 
-@expanded
+@expand_options
 def post_command(
     attestation: Annotated[
         list[Path],
-        typer.Argument(metavar="ATT.json...", help="Files that `zkinfer prove --request` made.", show_default=False),
+        typer.Argument(
+            metavar="ATT.json...", help="Attestations made with `zkinfer prove --request`.", show_default=False
+        ),
     ],
     request: Annotated[
-        list[Path], typer.Option(help="The request that each answers, in any order; repeatable.", show_default=False)
+        list[Path], typer.Option(help="The requests that they answer, in any order; repeatable.", show_default=False)
     ],
     to: Connection,
     paid: Payment,
     as_json: AsJson = False,
 ) -> None:
-    """Record proven answers on a chain, as many in one transaction as fit; to post again changes nothing.
+    """Record proven answers on a chain, as many per transaction as fit. Posting is idempotent.
 
-    What can be compared without a chain is compared first, then the transaction is tried, then it is sent. Answers to
-    requests that were refunded or have expired are left out and named at the end, as an error; the rest is recorded.
+    Answers are compared with their requests first, then each transaction is simulated, then it is sent. Answers to
+    refunded or expired requests are left out and reported as an error after the others were recorded.
 
     Example: zkinfer chain post answer.json --request request.json --keystore me.json
     """
-    with failing_politely(as_json=as_json):
-        chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to)
-        placed = {one.id: one for one in (placed_at(deployed, path) for path in request)}
-        deployed.require_asked(one.request.listing for one in placed.values())
-        answers = {found.id: found_answer for found, found_answer in _matched(deployed, attestation, placed)}
-        before = {one: deployed.ledger.entry(one).state for one in answers}
-        refused = _post(deployed, list(answers.values()))
-        if chain.sends:
-            _show(deployed, before)
+    with exit_on_error(as_json=as_json):
+        deployed = open_deployment(open_chain(to, paid), to)
+        from zkinfer.chain.post import match_answers, post_answers
+        from zkinfer.verifier import Attestation
+
+        placed = [read_own_request(deployed, path) for path in request]
+        deployed.require_live_listings(one.request.listing for one in placed)
+        answers = match_answers(deployed, (Attestation.read(path) for path in attestation), placed)
+        posting = post_answers(deployed, answers)
+        if deployed.chain.sends:
+            _show(deployed, posting)
         else:
-            show_dry_run(chain)
-        _require_all(deployed, answers, refused)
+            show_dry_run(deployed.chain)
+        posting.require_all()
         if as_json:
-            answer({"ok": True, "records": _report(deployed, before), **sending(chain)})
+            records = [one.document for one in posting.outcomes]
+            print_json({"ok": True, "records": records, **sending(deployed.chain)})
 
 
-def _matched(
-    deployed: Deployed, paths: Sequence[Path], placed: dict[str, PlacedRequest]
-) -> list[tuple[PlacedRequest, Answer]]:
-    """Each attestation with the request that it names; raises InputError or RefusedError where they do not fit."""
-    from zkinfer.chain import require_answer
-    from zkinfer.circuits.errors import InputError
-    from zkinfer.verifier import Attestation
-
-    found, left = [], dict(placed)
-    for path in paths:
-        attested = Attestation.read(path)
-        asked = left.pop(attested.predicate.context.request_id, None)
-        if asked is None:
-            raise InputError(
-                f"{path} answers the request {attested.predicate.context.request_id}, which is not given.",
-                "Give its file with --request, once.",
-            )
-        _require_model(deployed, attested, asked)
-        found.append((asked, require_answer(attested, asked.request, asked.chain_id, asked.ledger)))
-    if left:
-        raise InputError(f"No attestation answers the request {next(iter(left))}.", "Give one for each --request.")
-    return found
-
-
-def _require_model(deployed: Deployed, attested: Attestation, asked: PlacedRequest) -> None:
-    from zkinfer.verifier import CircuitMismatchError
-
-    registered = deployed.registry.model_id(asked.request.listing)
-    claimed = attested.predicate.circuit.identity.model_id
-    if registered != claimed:
-        raise CircuitMismatchError(
-            f"The request is to the model {registered}; the attestation is of {claimed}.", "Prove with that circuit."
-        )
-
-
-def _post(deployed: Deployed, answers: Sequence[Answer]) -> RevertedError | None:
-    """Try every batch, whatever becomes of the others; the first refusal, if there was one."""
-    from zkinfer.contracts.errors import RevertedError
-
-    ledger, refused = deployed.ledger, None
-    left = [(one.request, one.proof, one.instances) for one in answers if ledger.ended(one.request) is None]
-    for batch in ledger.in_batches(left) if len(left) > 1 else [[one] for one in left]:
-        try:
-            if len(batch) == 1:
-                ledger.record(*batch[0])
-            else:
-                ledger.record_batch(batch)
-        except RevertedError as err:
-            refused = refused or err
-    return refused
-
-
-def _require_all(deployed: Deployed, answers: Mapping[str, Answer], refused: RevertedError | None) -> None:
-    """Raise what was refused, or TransactionFailedError that names the answers which nobody can record any more."""
-    from zkinfer.contracts.errors import TransactionFailedError
-    from zkinfer.contracts.ledger import TAKEN
-
-    ended = {name: deployed.ledger.ended(one.request) for name, one in answers.items()}
-    missed = [f"{name} ({how})" for name, how in ended.items() if how is not None and how not in TAKEN]
-    if refused is not None:
-        raise refused
-    if missed:
-        raise TransactionFailedError(
-            f"No answer is taken any more to {', '.join(missed)}; of the others each was tried.",
-            "Make a new request where an answer is still wanted.",
-        )
-
-
-def _show(deployed: Deployed, before: Mapping[str, str]) -> None:
-    for request, state in before.items():
-        entry = deployed.ledger.entry(request)
-        if entry.state not in _OUTCOMES:
-            say(f"[yellow]![/] {plain(request)} not recorded")
+def _show(deployed: Deployed, posting: Posting) -> None:
+    for one in posting.outcomes:
+        if not one.settled:
+            say(f"[yellow]![/] {plain(one.request)} not recorded")
             continue
-        said = f"{entry.state} before" if state == entry.state else entry.state
-        found = _OUTCOMES[entry.state].format(entry.output_digest)
-        say(f"[green]✓[/] {plain(request)} {plain(said)}, {plain(found)}")
+        state = f"{one.entry.state} before" if one.before == one.entry.state else one.entry.state
+        remark = _REMARKS[one.entry.state].format(one.entry.output_digest)
+        say(f"[green]✓[/] {plain(one.request)} {plain(state)}, {plain(remark)}")
     show_sent(deployed.chain)
-
-
-def _report(deployed: Deployed, before: Mapping[str, str]) -> list[dict[str, Any]]:
-    entries = {request: deployed.ledger.entry(request) for request in before}
-    return [
-        {
-            "request": request,
-            "state": entry.state,
-            "recordedAt": entry.recorded_at,
-            "outputDigest": entry.output_digest,
-            "recordedBefore": before[request] == "recorded",
-        }
-        for request, entry in entries.items()
-    ]

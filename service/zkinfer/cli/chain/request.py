@@ -9,76 +9,94 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import Deployed, open_chain, open_deployment, registered_as
-from zkinfer.cli.chain.options import Connection, Payment, System, expanded, parse_address, parse_coin
+from zkinfer.cli.chain.connect import open_chain, open_deployment
+from zkinfer.cli.chain.options import Connection, Payment, System, expand_options, parse_address, parse_coin
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
-from zkinfer.cli.console import answer, failing_politely, plain, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, say
 from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
 
 if TYPE_CHECKING:
     from zkinfer.chain import PlacedRequest
+    from zkinfer.chain.deployment import Deployed
+    from zkinfer.circuits.circuit import Circuit
 
 RequestFile = Annotated[
-    Path, typer.Argument(metavar="REQUEST.json", help="A file that `zkinfer chain request` made.", show_default=False)
+    Path, typer.Argument(metavar="REQUEST.json", help="A request made by `zkinfer chain request`.", show_default=False)
 ]
-_NOTHING = "0x" + "00" * 20
+NewRequest = Annotated[Path, typer.Option(help="The request file to write; must not exist.", show_default=False)]
+InputFile = Annotated[
+    Path | None,
+    typer.Option("--input", help="Request the answer to this input: .npz, .json or .csv, by input name."),
+]
+AnyInput = Annotated[bool, typer.Option("--any-input", help="Let the prover choose the input.")]
+Publisher = Annotated[
+    str | None,
+    typer.Option(
+        parser=parse_address, metavar="ADDRESS", help="The account that registered the circuit. Default: yours."
+    ),
+]
+Consumer = Annotated[
+    str | None,
+    typer.Option(
+        parser=parse_address, metavar="ADDRESS", help="The contract that will use the answer. Default: your account."
+    ),
+]
+ExpiresIn = Annotated[
+    timedelta | None,
+    typer.Option(parser=parse_period, metavar="PERIOD", help="Time until the request expires: 12h, 30d. Default: 1d."),
+]
+ProverAccount = Annotated[
+    str, typer.Option(parser=parse_address, metavar="ADDRESS", help="The account that gets the prover's fee.")
+]
+ProverFee = Annotated[
+    int, typer.Option(parser=parse_coin, metavar="AMOUNT", help="Fee of the prover for a valid proof.")
+]
+OwnerFee = Annotated[
+    int | None,
+    typer.Option(parser=parse_coin, metavar="AMOUNT", help="Fee of the model's owner. Default: the listing's fee."),
+]
+_ZERO_ADDRESS = "0x" + "00" * 20
 
 
-@expanded
+@expand_options
 def request_command(
     circuit: CircuitFolder,
-    out: Annotated[Path, typer.Option(help="The request to write; must not exist.", show_default=False)],
+    out: NewRequest,
     to: Connection,
     paid: Payment,
-    input_: Annotated[
-        Path | None, typer.Option("--input", help="Ask about this input: .npz, .json or .csv, by input name.")
-    ] = None,
-    any_input: Annotated[bool, typer.Option("--any-input", help="Let the prover choose the input.")] = False,
-    publisher: Annotated[
-        str | None,
-        typer.Option(parser=parse_address, metavar="ADDRESS", help="Who registered the circuit. Default: you."),
-    ] = None,
+    input_: InputFile = None,
+    any_input: AnyInput = False,
+    publisher: Publisher = None,
     selector: System = "shared",
-    consumer: Annotated[
-        str | None,
-        typer.Option(parser=parse_address, metavar="ADDRESS", help="The contract that will act. Default: you."),
-    ] = None,
-    expires_in: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_period, metavar="PERIOD", help="How long an answer is taken: 12h, 30d. Default: 1d."),
-    ] = None,
-    prover: Annotated[
-        str, typer.Option(parser=parse_address, metavar="ADDRESS", help="Who is paid the prover's fee.")
-    ] = _NOTHING,
-    prover_fee: Annotated[
-        int, typer.Option(parser=parse_coin, metavar="AMOUNT", help="What the prover is paid for a valid proof.")
-    ] = 0,
-    owner_fee: Annotated[
-        int | None,
-        typer.Option(parser=parse_coin, metavar="AMOUNT", help="What the owner is paid. Default: the listing's fee."),
-    ] = None,
+    consumer: Consumer = None,
+    expires_in: ExpiresIn = None,
+    prover: ProverAccount = _ZERO_ADDRESS,
+    prover_fee: ProverFee = 0,
+    owner_fee: OwnerFee = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a model on a chain, and put the fees into escrow; the file that results says what is to be proven.
+    """Request an answer on a chain and put the fees into escrow; writes the request file for the prover.
 
-    The file is written before anything is sent: should the sending fail, `zkinfer chain open` goes on with it.
+    The file is written before the transaction is sent. If sending fails, continue with `zkinfer chain open`.
 
     Example: zkinfer chain request digits.circuit --input image.json --out request.json --keystore me.json
     """
     if any_input == (input_ is not None):
-        raise typer.BadParameter("ask about one input with --input FILE, or about any with --any-input")
-    if prover_fee and prover == _NOTHING:
-        raise typer.BadParameter("name who is paid the prover's fee: --prover ADDRESS")
-    with failing_politely(as_json=as_json):
+        raise typer.BadParameter("give either --input FILE or --any-input")
+    if prover_fee and prover == _ZERO_ADDRESS:
+        raise typer.BadParameter("a prover's fee needs --prover ADDRESS")
+    with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, paid), to)
+        from zkinfer.circuits.circuit import Circuit
         from zkinfer.circuits.storage import refuse_existing, write_atomically
 
         refuse_existing(out)
+        opened = Circuit.open(circuit)
         placed = _placed(
             deployed,
-            circuit,
+            opened,
             input_,
-            listing_asked(deployed, circuit, selector, publisher or deployed.chain.address),
+            deployed.listing_of(opened, selector, publisher or deployed.chain.address),
             consumer,
             expires_in or timedelta(days=1),
             prover=prover,
@@ -93,7 +111,7 @@ def request_command(
 
 def _placed(
     deployed: Deployed,
-    circuit: Path,
+    circuit: Circuit,
     input_: Path | None,
     listing: str,
     consumer: str | None,
@@ -103,15 +121,14 @@ def _placed(
     prover_fee: int,
     owner_fee: int | None,
 ) -> PlacedRequest:
-    """The request, in the name of the paying account; raises as `request_for`."""
+    """A request from the paying account; raises as `request_for`."""
     from zkinfer.chain import PlacedRequest, request_for
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.tensor_files import read_inputs
 
-    chain, opened = deployed.chain, Circuit.open(circuit)
+    chain = deployed.chain
     request = request_for(
-        opened,
-        None if input_ is None else read_inputs(input_, opened.manifest.program.inputs),
+        circuit,
+        None if input_ is None else read_inputs(input_, circuit.manifest.program.inputs),
         listing=listing,
         consumer=consumer or chain.address,
         requester=chain.address,
@@ -123,65 +140,50 @@ def _placed(
     return PlacedRequest(request, chain.id, deployed.ledger.address)
 
 
-def listing_asked(deployed: Deployed, circuit: Path, system: str, publisher: str) -> str:
-    """A publisher's listing of a circuit, whose verifier runs; raises InputError where it is not registered."""
-    from zkinfer.circuits.errors import InputError
-    from zkinfer.contracts import listing_of
-
-    registration = registered_as(circuit, system)
-    listing = listing_of(registration, publisher)
-    if deployed.registry.status(listing) == "unknown":
-        raise InputError(
-            f"{publisher} did not register {circuit} under the selector 0x{registration.selector.hex()}.",
-            "Name who did with --publisher, or its verifier with --selector; or register it: zkinfer chain register",
-        )
-    deployed.require_asked([listing])
-    return listing
-
-
-@expanded
+@expand_options
 def open_command(request: RequestFile, to: Connection, paid: Payment, as_json: AsJson = False) -> None:
-    """Open a request that lies in a file, and put its fees into escrow; to do it again changes nothing.
+    """Open a request from its file and put its fees into escrow. Re-running is idempotent.
 
     Example: zkinfer chain open request.json --keystore me.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, paid), to)
-        placed = placed_at(deployed, request)
-        deployed.require_asked([placed.request.listing])
+        placed = read_own_request(deployed, request)
+        deployed.require_live_listings([placed.request.listing])
         _open(deployed, placed, request, as_json=as_json)
 
 
-@expanded
+@expand_options
 def refund_command(request: RequestFile, to: Connection, paid: Payment, as_json: AsJson = False) -> None:
-    """Credit the fees of a request without an answer to whom it names; anybody may, once it expired.
+    """Refund the fees of an expired request without an answer, to the account that it names. Anyone may call this.
 
     Example: zkinfer chain refund request.json --keystore me.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
-        placed = placed_at(deployed, request)
+        placed = read_own_request(deployed, request)
         deployed.ledger.refund(placed.request)
         _end(deployed, f"the fees of {placed.id} are credited to {placed.request.refund_to}")
         if as_json:
-            answer({"ok": True, "request": placed.id, "refundTo": placed.request.refund_to, **sending(chain)})
+            print_json({"ok": True, "request": placed.id, "refundTo": placed.request.refund_to, **sending(chain)})
 
 
-@expanded
+@expand_options
 def withdraw_command(
     to: Connection,
     paid: Payment,
     receiver: Annotated[
-        str | None, typer.Option("--to", parser=parse_address, metavar="ADDRESS", help="Who receives it. Default: you.")
+        str | None,
+        typer.Option("--to", parser=parse_address, metavar="ADDRESS", help="The receiving account. Default: yours."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take out what the ledger has credited to your account.
+    """Withdraw what the ledger has credited to your account.
 
     Example: zkinfer chain withdraw --keystore me.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
         from zkinfer.contracts.transactions import in_ether
@@ -190,21 +192,15 @@ def withdraw_command(
         deployed.ledger.withdraw(taker)
         _end(deployed, f"{in_ether(credit)} to {taker}" if credit else "there was nothing to withdraw")
         if as_json:
-            answer({"ok": True, "amount": str(credit), "to": taker, **sending(chain)})
+            print_json({"ok": True, "amount": str(credit), "to": taker, **sending(chain)})
 
 
-def placed_at(deployed: Deployed, path: Path) -> PlacedRequest:
-    """A request of this deployment's ledger; raises InputError for another's."""
+def read_own_request(deployed: Deployed, path: Path) -> PlacedRequest:
+    """Read a request of this deployment's ledger; raises InputError or WrongChainError for any other."""
     from zkinfer.chain import read_request
-    from zkinfer.circuits.errors import InputError
 
     placed = read_request(path)
-    deployed.chain.require_id(placed.chain_id)
-    if placed.ledger != deployed.ledger.address:
-        raise InputError(
-            f"{path} is for the ledger at {placed.ledger}; this deployment's is at {deployed.ledger.address}.",
-            "Give the address book of that deployment with --deployment.",
-        )
+    deployed.require_own(placed)
     return placed
 
 
@@ -216,7 +212,7 @@ def _open(deployed: Deployed, placed: PlacedRequest, path: Path, *, as_json: boo
         say(f"  {plain(path)}: prove it with [bold]zkinfer prove ... --request {plain(path)}[/]")
     if as_json:
         report = {"ok": True, "request": placed.id, "file": str(path), "fees": str(placed.request.fees)}
-        answer({**report, "expiry": placed.request.expiry, **sending(chain)})
+        print_json({**report, "expiry": placed.request.expiry, **sending(chain)})
 
 
 def _end(deployed: Deployed, done: str) -> None:

@@ -1,4 +1,4 @@
-"""zkinfer chain deploy-verifier: a verifier for one circuit alone."""
+"""zkinfer chain deploy-verifier and route: dedicated verifiers, and the routes to verifiers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,24 @@ import typer
 
 from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment
 from zkinfer.cli.chain.models import confirm
-from zkinfer.cli.chain.options import Connection, Payment, SolcFile, expanded, parse_address, parse_selector, parse_word
+from zkinfer.cli.chain.options import (
+    Connection,
+    Payment,
+    SolcFile,
+    expand_options,
+    parse_address,
+    parse_selector,
+    parse_word,
+)
 from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
-from zkinfer.cli.console import answer, console, facts_table, failing_politely, plain, say
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
 from zkinfer.cli.options import AsJson, CircuitFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zkinfer.chain.deployment import Deployed
     from zkinfer.circuits.circuit import Circuit
-    from zkinfer.cli.chain.connect import Deployed
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
@@ -26,33 +34,37 @@ if TYPE_CHECKING:
     from zkinfer.contracts.timelock import Operation, OperationState, Timelock
 
 
-app = typer.Typer(no_args_is_help=True, help="Change which verifier proofs go to, by the timelock.")
+app = typer.Typer(no_args_is_help=True, help="Change the routes to verifiers through the timelock.")
 SelectorName = Annotated[
-    str, typer.Argument(parser=parse_selector, metavar="SELECTOR", help="Of the proving system.", show_default=False)
+    str,
+    typer.Argument(parser=parse_selector, metavar="SELECTOR", help="The selector of the route.", show_default=False),
 ]
-Show = Annotated[
-    bool, typer.Option("--show", help="Send nothing and need no account: print the calls, for a multisig.")
-]
+Show = Annotated[bool, typer.Option("--show", help="Send nothing: print the calls, for a multisig. Needs no account.")]
 
 
 @app.command("add")
-@expanded
+@expand_options
 def add_command(
     selector: SelectorName,
     verifier: Annotated[
         str,
-        typer.Argument(parser=parse_address, metavar="ADDRESS", help="The verifier's stop.", show_default=False),
+        typer.Argument(
+            parser=parse_address,
+            metavar="ADDRESS",
+            help="The address of the verifier's emergency stop.",
+            show_default=False,
+        ),
     ],
     to: Connection,
     paid: Payment,
     show: Show = False,
     as_json: AsJson = False,
 ) -> None:
-    """Route a selector, which was never used, to a verifier. Schedules it; once it is due, the same command executes.
+    """Route an unused selector to a verifier: schedules the change, and executes it once it is due.
 
     Example: zkinfer chain route add 0x01020304 0x... --keystore proposer.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, None if show else paid), to)
         from zkinfer.contracts.timelock import route_added
 
@@ -61,43 +73,46 @@ def add_command(
         done = is_routed(deployed, named, verifier)
         report = advance(deployed, route_added(deployed.router, named, verifier), done=done, show=show)
         if as_json:
-            answer({"ok": True, **report, **sending(deployed.chain)})
+            print_json({"ok": True, **report, **sending(deployed.chain)})
 
 
 @app.command("remove")
-@expanded
+@expand_options
 def remove_command(
     selector: SelectorName,
     to: Connection,
     paid: Payment,
     show: Show = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: remove.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """End the route of a selector, for ever. Schedules it; once it is due, the same command executes.
+    """Remove the route of a selector permanently: schedules the change, and executes it once it is due.
 
     Example: zkinfer chain route remove 0x01020304 --keystore proposer.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, None if show else paid), to)
         from zkinfer.contracts.timelock import route_removed
 
         named = bytes.fromhex(selector[2:])
         done = _is_removed(deployed, named)
         if deployed.chain.sends and not (show or yes or done):
-            confirm(f"remove {selector}", "nothing that needs this route will be recorded any more, once it is done.")
+            confirm(f"remove {selector}", "once executed, no answer that needs this route can be recorded.")
         report = advance(deployed, route_removed(deployed.router, named), done=done, show=show)
         if as_json:
-            answer({"ok": True, **report, **sending(deployed.chain)})
+            print_json({"ok": True, **report, **sending(deployed.chain)})
 
 
 @app.command("cancel")
-@expanded
+@expand_options
 def cancel_command(
     operation: Annotated[
         str,
         typer.Argument(
-            parser=parse_word, metavar="OPERATION", help="What `route add` or `remove` printed.", show_default=False
+            parser=parse_word,
+            metavar="OPERATION",
+            help="The operation, as `route add` or `route remove` printed it.",
+            show_default=False,
         ),
     ],
     to: Connection,
@@ -105,13 +120,13 @@ def cancel_command(
     show: Show = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have a change that was scheduled not be done, whoever scheduled it; as a proposer, who is a canceller too.
+    """Cancel a scheduled change of any proposer; needs an account that is a proposer.
 
-    It can be scheduled anew, and then waits anew.
+    The change can be scheduled again, and then waits for the delay again.
 
     Example: zkinfer chain route cancel 0x... --keystore proposer.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, None if show else paid), to)
         chain, timelock, named = deployed.chain, _timelock(deployed), bytes.fromhex(operation[2:])
         calls = {"cancel": "0x" + timelock.cancelling(named).hex()}
@@ -126,11 +141,11 @@ def cancel_command(
         show_sent(chain)
         if as_json:
             report = {"timelock": timelock.address, "operation": operation, "state": timelock.state(named)}
-            answer({"ok": True, **report, "calls": calls, **sending(chain)})
+            print_json({"ok": True, **report, "calls": calls, **sending(chain)})
 
 
 def is_routed(deployed: Deployed, selector: bytes, verifier: str) -> bool:
-    """Whether a selector leads to this verifier; raises DeploymentError where it leads elsewhere, or was removed."""
+    """Whether a selector is routed to this verifier; raises DeploymentError if it is routed elsewhere or removed."""
     from zkinfer.contracts.router import require_unused, route_of
 
     route = route_of(deployed.chain, deployed.router, selector)
@@ -141,7 +156,7 @@ def is_routed(deployed: Deployed, selector: bytes, verifier: str) -> bool:
 
 
 def _is_removed(deployed: Deployed, selector: bytes) -> bool:
-    """Whether a route was removed; raises DeploymentError where there never was one."""
+    """Whether a route was removed; raises DeploymentError if it never existed."""
     from zkinfer.contracts.errors import DeploymentError
     from zkinfer.contracts.router import route_of
 
@@ -158,20 +173,22 @@ def _timelock(deployed: Deployed) -> Timelock:
 
 
 def _require_verifier(chain: Chain, selector: str, verifier: str) -> None:
-    """Refuse now what the router would refuse after the delay, or what would make a route that is dead."""
+    """Check now what the router would check after the delay, and that the verifier is live."""
     from zkinfer.contracts.errors import DeploymentError
 
     if not chain.code(verifier):
         raise DeploymentError(f"There is no contract at {verifier}.", "Deploy the verifier and its stop first.")
     found = "0x" + bytes(chain.read("EmergencyStop", verifier, "selector")).hex()
     if found != selector:
-        raise DeploymentError(f"The verifier at {verifier} is one of {found}, not of {selector}.", "Name its selector.")
+        raise DeploymentError(
+            f"The verifier at {verifier} has the selector {found}, not {selector}.", "Use its selector."
+        )
     if not chain.read("EmergencyStop", verifier, "live"):
-        raise DeploymentError(f"The verifier at {verifier} was stopped, for ever.", "Route to one that runs.")
+        raise DeploymentError(f"The verifier at {verifier} was stopped permanently.", "Route to a live verifier.")
 
 
 def advance(deployed: Deployed, operation: Operation, *, done: bool, show: bool) -> dict[str, Any]:
-    """Do what is next, unless all is done: schedule, wait, or execute; what became of it, as JSON has it."""
+    """Take the next step of an operation: schedule, wait or execute; returns the JSON form of its state."""
     chain, timelock = deployed.chain, _timelock(deployed)
     before = "done" if done else timelock.state(operation)
     calls = {name: "0x" + data.hex() for name, data in timelock.calls(operation).items()}
@@ -197,7 +214,7 @@ def _told(timelock: Timelock, operation: Operation, state: OperationState) -> st
     return {"unset": "not scheduled yet", "ready": "due; can be executed", "done": "[green]✓[/] done"}[state]
 
 
-@expanded
+@expand_options
 def deploy_verifier_command(
     circuit: CircuitFolder,
     to: Connection,
@@ -207,21 +224,20 @@ def deploy_verifier_command(
         bool,
         typer.Option(
             "--route",
-            help="As a proposer, schedule its route too, and once that is due, execute it; as `route add` does.",
+            help="As a proposer, also schedule its route, and execute it once due, as `route add` does.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put a verifier for this circuit alone on a chain, behind a stop of its own; a proof then costs less gas to check.
+    """Deploy a dedicated verifier for one circuit, with its own emergency stop. Its proofs cost less gas to verify.
 
-    The engine generates its source, which is patched and compiled. It is written into the address book. Proofs go to it
-    once the timelock has routed its selector: the calls are printed, and `route add` or --route sends them. Then
-    `register --selector dedicated` makes a listing of it. Addresses follow from the code, so to repeat this changes
-    nothing.
+    The engine generates the source, which is patched and compiled, and the address book records the contracts. The
+    verifier is used once the timelock has routed its selector: the calls are printed, and `route add` or --route sends
+    them. Then `register --selector dedicated` registers the circuit under it. Re-running is idempotent.
 
     Example: zkinfer chain deploy-verifier digits.circuit --solc node_modules/.bin/solcjs --keystore me.json
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
         from zkinfer.circuits.circuit import Circuit
@@ -245,19 +261,19 @@ def deploy_verifier_command(
         if as_json:
             said = {"selector": "0x" + wanted.selector.hex(), "created": made, "addresses": wanted.addresses}
             hashes = {"keyDigest": wanted.key_digest, "codeHash": wanted.code_hash, "guardian": wanted.guardian}
-            answer({"ok": True, "chainId": chain.id, **said, **hashes, **report, **sending(chain)})
+            print_json({"ok": True, "chainId": chain.id, **said, **hashes, **report, **sending(chain)})
 
 
 def _key_taken(deployed: Deployed, circuit: Circuit) -> str:
-    """The digest of a circuit's key; raises CircuitError or DeploymentError where it could not be registered."""
+    """The digest of a circuit's key; raises CircuitError or DeploymentError if it could not be registered."""
     from zkinfer.chain import registration_of
     from zkinfer.contracts.errors import DeploymentError
 
     registration = registration_of(circuit)
     if circuit.manifest.recipe.setup.is_insecure_dev and not deployed.book.governance.test:
         raise DeploymentError(
-            f"{circuit.folder} is under insecure-dev, which this deployment takes no listing of.",
-            "Compile the model under a real ceremony; for a trial, deploy with --test.",
+            f"{circuit.folder} is under insecure-dev, which this deployment does not accept.",
+            "Compile the model under a real ceremony; for tests, deploy with --test.",
         )
     return registration.key_digest
 
@@ -268,12 +284,12 @@ def _generated(circuit: Circuit, solc: Path | None) -> Generated:
     from zkinfer.contracts.ezkl.solc import Solc
 
     compiler = Solc.find(solc)
-    say("[dim]generating the verifier, and compiling it[/]")
+    say("[dim]generating and compiling the verifier[/]")
     return generated_verifier(circuit.folder, circuit.manifest, Home.from_environment(), compiler)
 
 
 def _wanted(book: AddressBook, key_digest: str, generated: Generated) -> DedicatedVerifier:
-    """The verifier under the guardian that the address book names, once it names one; raises AddressBookError."""
+    """The verifier to deploy, with the guardian of the address book; raises AddressBookError."""
     from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
     from zkinfer.contracts.registration import dedicated_selector
 
@@ -287,5 +303,5 @@ def _show(deployed: Deployed, wanted: DedicatedVerifier, made: list[str]) -> Non
     shown = {"selector": "0x" + wanted.selector.hex(), **wanted.addresses, "guardian": wanted.guardian}
     console.print(facts_table({**shown, "code hash": wanted.code_hash}))
     if deployed.chain.sends:
-        what = f"{len(made)} contracts created" if made else "all was there"
+        what = f"{len(made)} contracts created" if made else "nothing was missing"
         say(f"[green]✓[/] verifier of {plain(wanted.key_digest[:10])} on chain {deployed.chain.id}: {what}")

@@ -1,4 +1,4 @@
-"""What was sent, and what would be."""
+"""Output about transactions: sent ones, and quotes of a dry run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def show_dry_run(chain: Chain) -> None:
-    """Say what the transactions would cost."""
+    """Show what the transactions would cost."""
     from zkinfer.contracts.transactions import GWEI, in_ether
 
     if not chain.quotes:
@@ -27,7 +27,7 @@ def show_dry_run(chain: Chain) -> None:
 
 
 def sending(chain: Chain) -> dict[str, Any]:
-    """The JSON form of what was sent, or would be: amounts in wei, as text so that no reader rounds them."""
+    """The JSON form of sent or quoted transactions; amounts in wei as text, so that readers do not round them."""
     if chain.sends:
         return {"dryRun": False, "transactions": [asdict(sent) | {"cost": str(sent.cost)} for sent in chain.sent]}
     quotes = [{"gas": quote.gas, "maxCost": str(quote.cost)} for quote in chain.quotes]
@@ -35,7 +35,7 @@ def sending(chain: Chain) -> dict[str, Any]:
 
 
 def show_sent(chain: Chain) -> None:
-    """Say what was paid."""
+    """Show what was paid."""
     from zkinfer.contracts.transactions import in_ether
 
     if not chain.sent:

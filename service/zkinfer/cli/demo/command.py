@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.console import answer, failing_politely, progress_display
+from zkinfer.cli.console import exit_on_error, print_json, progress_display
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 def demo_command(
     keep: Annotated[
-        Path | None, typer.Option(help="Keep circuit and attestations in this new folder. Default: a temporary one.")
+        Path | None, typer.Option(help="Keep circuit and attestations in this new folder. Default: a temporary folder.")
     ] = None,
     setup: Annotated[
         str | None,
-        typer.Option(help="The ceremony to use. Default: a real one if it is at hand, else insecure-dev."),
+        typer.Option(help="The ceremony to use. Default: a real one if available, else insecure-dev."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the whole story: compile a digit classifier, prove, verify, refuse forgeries, act on an answer on a chain.
+    """Demonstrate everything: compile a digit classifier, prove, verify, refuse forgeries, use an answer on a chain.
 
-    Takes well under two minutes on two cores and needs no network. The chain is inside this process; the chapter on it
-    is left out where the extra chain-dev is not installed.
+    Takes well under two minutes on two cores and needs no network. The chain runs inside this process; its chapter is
+    skipped if the extra chain-dev is not installed.
 
     Example: zkinfer demo --keep my-demo
     """
-    with failing_politely(as_json=as_json):
+    with exit_on_error(as_json=as_json):
         from zkinfer.circuits.home import Home
         from zkinfer.cli.demo.story import Story
 
@@ -40,7 +40,7 @@ def demo_command(
             story = Story(folder=folder, home=Home.from_environment(), setup=setup, display=display)
             summary = story.tell()
         if as_json:
-            answer(summary)
+            print_json(summary)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Five ways to lie with an attestation. The forger signs with a key of their own wherever that helps."""
+"""Five forgeries of an attestation. The forger signs with their own key where that helps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits import field
 from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines.base import Proof
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Forgery:
-    """What was done, and the file that came of it."""
+    """A forged attestation and what was changed."""
 
     title: str
     data: bytes
@@ -30,12 +29,12 @@ class Forgery:
 def forge(honest: Attestation, circuit: Circuit) -> Iterator[Forgery]:
     """Tamper with an honest attestation of `circuit` in five ways."""
     claim = honest.predicate
-    proof = Proof(honest.proof, tuple(field.from_word(word) for word in claim.instances))
+    proof = Proof(honest.proof, claim.statement)
     forger = _Forger(circuit, claim.context)
-    yield Forgery("another answer: 0 made the likeliest", forger.sign(proof=_with_better_zero(proof, circuit)))
+    yield Forgery("another answer: 0 made the most likely digit", forger.sign(proof=_with_better_zero(proof)))
     yield Forgery("one bit of the proof flipped", forger.sign(proof=_with_flipped_bit(proof)))
     yield Forgery("replayed for another request", forger.sign(proof=proof, context=Context.offline()))
-    yield Forgery("said to be of another model", forger.sign(proof=proof, model=sha256(b"another model")))
+    yield Forgery("attributed to another model", forger.sign(proof=proof, model=sha256(b"another model")))
     yield Forgery("backdated, with the old signature", _backdated(honest))
 
 
@@ -61,11 +60,9 @@ class _Forger:
         ).to_bytes()
 
 
-def _with_better_zero(proof: Proof, circuit: Circuit) -> Proof:
-    first_output = next(slot.start for slot in circuit.manifest.program.slots if slot.role == "output")
-    instances = [*proof.instances]
-    instances[first_output] = field.encode(12_345)
-    return replace(proof, instances=tuple(instances))
+def _with_better_zero(proof: Proof) -> Proof:
+    statement = replace(proof.statement, outputs=(12_345, *proof.statement.outputs[1:]))
+    return replace(proof, statement=statement)
 
 
 def _with_flipped_bit(proof: Proof) -> Proof:

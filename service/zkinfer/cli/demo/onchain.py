@@ -13,8 +13,7 @@ from rich.table import Table
 
 from zkinfer.chain import Answer, answer_of, context_of, registration_of
 from zkinfer.chain.records import REQUESTED, request_in
-from zkinfer.chain.requests import input_commitment
-from zkinfer.circuits import field as scalars
+from zkinfer.chain.requests import commitment_to
 from zkinfer.cli.console import console, plain, say
 from zkinfer.contracts.abi import constructor_data
 from zkinfer.contracts.chain import Chain
@@ -73,7 +72,7 @@ def abi_of(answer: Answer) -> tuple[Any, ...]:
     """The arguments of `settle` and of the ledger's `record`."""
     fields = astuple(answer.request)
     words = (bytes.fromhex(one[2:]) if isinstance(one, str) and len(one) == 66 else one for one in fields)
-    return tuple(words), answer.proof, answer.instances
+    return tuple(words), answer.inputs, list(answer.outputs), answer.proof
 
 
 OWNER_FEE: Final = 10**15
@@ -165,7 +164,7 @@ class OnChain:
         return Scene(Ledger(self._poster, ledger), lock, listing)
 
     def _ask(self, scene: Scene, image: NDArray[np.generic]) -> Request:
-        picture = input_commitment(self._circuit, {"image": image}, self._engine)
+        picture = commitment_to(self._circuit, {"image": image}, self._engine)
         paid = OWNER_FEE + PROVER_FEE
         request = scene.lock.play(self._player, picture, self._poster.address, paid)
         self._meter.read("ask: the lock opens a request")
@@ -180,13 +179,11 @@ class OnChain:
 
     def _forge(self, scene: Scene, answer: Answer, other: Attestation) -> None:
         self._refused("a proof of the same picture for another request", scene, answer_of(other, answer.request))
-        start = next(slot.start for slot in self._circuit.manifest.program.slots if slot.role == "output")
-        instances = [*answer.instances]
-        instances[start] = scalars.encode(12_345)
-        self._refused("another digit made the likeliest", scene, replace(answer, instances=instances))
+        forged = replace(answer, outputs=(12_345, *answer.outputs[1:]))
+        self._refused("another digit made the likeliest", scene, forged)
 
     def _post(self, scene: Scene, answer: Answer) -> None:
-        scene.ledger.record(answer.request, answer.proof, answer.instances, gas=_GAS)
+        scene.ledger.record(*answer.posted, gas=_GAS)
         self._meter.read("post: verify and record the answer")
         credit = scene.ledger.credit(self._poster.address)
         _done(f"the ledger verifies the proof and records the answer; the prover's credit is {_ether(credit)}")

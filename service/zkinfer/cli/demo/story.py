@@ -1,4 +1,4 @@
-"""The demo's chapters, in order: compile, prove, verify, refuse, act on a chain, sum up."""
+"""The demo's chapters: compile, prove, verify, refuse forgeries, use a chain, sum up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from zkinfer.circuits import canonical
 from zkinfer.circuits.circuit import Circuit
 from zkinfer.circuits.compile import CompileOptions, compile_model
-from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.frontend import evaluate
 from zkinfer.circuits.home import Home
@@ -23,7 +23,7 @@ from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensor_files import from_npz, to_npz
 from zkinfer.circuits.tensors import quantise_batch
 from zkinfer.cli.compile import manifest_table, warn_about_setup
-from zkinfer.cli.console import console, facts_table, needing, plain, say
+from zkinfer.cli.console import console, facts_table, plain, require_extra, say
 from zkinfer.cli.demo.forgeries import forge
 from zkinfer.prover import Prover
 from zkinfer.verifier import (
@@ -58,7 +58,7 @@ class Accuracy:
 
 
 def measure_accuracy(circuit: Circuit, engine: Engine, labelled: Path) -> Accuracy:
-    """Run both on an .npz that holds the circuit's one input, [N, *shape], and `label`, [N]."""
+    """Run model and circuit on an .npz with the circuit's only input, [N, *shape], and `label`, [N]."""
     program = circuit.manifest.program
     (spec,), (output,) = program.inputs, program.outputs
     with np.load(labelled, allow_pickle=False) as arrays:
@@ -80,28 +80,28 @@ _SHADES = " ░▒▓█"
 
 
 def draw(image: NDArray[np.generic]) -> list[str]:
-    """Lines of text for an image of 64 values in 0..1; every pixel is two characters wide."""
+    """Text lines for an image of 64 values in 0..1; a pixel is two characters wide."""
     rows = image.reshape(8, 8).tolist()
     return ["".join(_SHADES[round(pixel * (len(_SHADES) - 1))] * 2 for pixel in row) for row in rows]
 
 
 def beside(pictures: list[list[str]]) -> list[str]:
-    """Pictures next to each other."""
+    """Pictures side by side."""
     return ["   ".join(lines) for lines in zip(*pictures, strict=True)]
 
 
 DIGITS = Path(__file__).parent / "digits"
 MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"
-_ENOUGH = 11  # log2 of the rows that the demo's circuit can do with
+_ENOUGH = 11  # log2 of the rows that the demo's circuit needs
 
 
 class Story:
-    """Tells the story once.
+    """Runs the demo once.
 
     Args:
         folder: an existing empty folder for the circuit and the attestations.
         home: trusted setups and caches of the prover.
-        setup: a ceremony's name; None takes a real one where it is at hand.
+        setup: a ceremony's name; None for a real one if available.
         display: shows progress.
     """
 
@@ -110,12 +110,12 @@ class Story:
         self._home = home
         self._setup = setup or _best_setup(home)
         self._display = display
-        self._engine = next(iter(production_engines().values()))
+        self._engine = engine_named()
         self._key = SigningKey.generate()
         self._seconds: dict[str, float] = {}
 
     def tell(self) -> dict[str, Any]:
-        """All chapters; returns the closing table as JSON. Raises RuntimeError if a forgery were accepted."""
+        """Run all chapters; returns the final table as JSON. Raises RuntimeError if a forgery is accepted."""
         for file in (MODEL, CALIBRATION, HELD_OUT):
             shutil.copy(file, self._folder)
         compiled = self._compile()
@@ -147,7 +147,7 @@ class Story:
         return compiled
 
     def _prove(self, compiled: Compiled, images: NDArray[np.generic]) -> list[Attestation]:
-        _chapter(2, "A prover answers for three images it has never seen, each with a proof")
+        _chapter(2, "A prover answers three unseen images, each with a proof")
         prover = Prover(home=self._home, key=self._key)
         attestations, times = [], []
         for number, image in enumerate(images, 1):
@@ -164,7 +164,7 @@ class Story:
         return attestations
 
     def _auditor(self, root: Path) -> Verifier:
-        """An auditor of their own: nothing is shared with the prover but the ONNX file and the trusted setups."""
+        """An independent auditor, who shares only the ONNX file and the trusted setups with the prover."""
         cache = root / "rebuilt"
         return Verifier(trusted=Trusted.of([MODEL], self._home.setups, cache))
 
@@ -179,7 +179,7 @@ class Story:
         images: NDArray[np.generic],
         labels: list[int],
     ) -> None:
-        _chapter(3, "An auditor rebuilds the circuit from the ONNX file and checks the three answers")
+        _chapter(3, "An auditor rebuilds the circuit from the ONNX file and verifies the three answers")
         policy = self._policy(ModelIs(compiled.circuit.model_id), SignedBy(self._key.public.fingerprint))
         for number, (attestation, image, label) in enumerate(zip(attestations, images, labels, strict=True), 1):
             stages = Stages(self._display)
@@ -207,13 +207,13 @@ class Story:
     def _on_chain(
         self, compiled: Compiled, image: NDArray[np.generic], digit: int, other: Attestation
     ) -> dict[str, Any] | None:
-        """The chapter's facts; None where the libraries for it are not installed, which is no failure."""
-        _chapter(5, "A contract asks, and acts on the answer")
+        """The facts of the chapter; None if its libraries are not installed."""
+        _chapter(5, "A contract requests an answer and acts on it")
         try:
-            with needing("chain-dev"):
+            with require_extra("chain-dev"):
                 from zkinfer.cli.demo.onchain import OnChain
         except InputError as err:
-            say(f"  left out: {plain(err)}")
+            say(f"  skipped: {plain(err)}")
             return None
         stages = Stages(self._display)
         with stages.stage("chain"):
@@ -233,7 +233,7 @@ class Story:
             "accuracy, float model": f"{accuracy.float_accuracy:.2%} of {accuracy.images} unseen images",
             "accuracy, circuit": f"{accuracy.circuit_accuracy:.2%}",
             "trusted setup": manifest.recipe.setup.ceremony,
-            "k (log2 of rows), rows used": f"{manifest.program.log_rows}, {manifest.program.rows:,}",
+            "size": manifest.program.describe_figures(),
             "proving key": f"{manifest.keys.proving_key_bytes / 1e6:.1f} MB",
             "verifying key": f"{manifest.keys.verifying_key_bytes / 1e3:.1f} kB",
             "proof": f"{manifest.keys.proof_bytes:,} bytes",
@@ -247,7 +247,7 @@ class Story:
 
 
 def _best_setup(home: Home) -> str | None:
-    """None where a real ceremony's file is large enough, so that compile takes it; else the dev setup."""
+    """None if a real ceremony's file is large enough, which compile then uses; else the dev setup."""
     real = [setup for setup in home.setups.list() if not setup.is_insecure_dev and setup.k >= _ENOUGH]
     return None if real else INSECURE_DEV
 

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 over gRPC, in the dialect that Triton's clients speak."""
+"""The Open Inference Protocol v2 over gRPC, as Triton's clients speak it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from google.protobuf.message_factory import GetMessageClass
 
 from zkinfer.oip.messages import SERVICE
 from zkinfer.service.oip.servicer import InferenceServicer
-from zkinfer.service.oip.streams import Attesting
+from zkinfer.service.oip.streams import AttestationWaiter
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
     from grpc import aio
 
-__all__ = ["INFERENCE", "Attesting", "InferenceServicer", "register"]
+__all__ = ["INFERENCE", "AttestationWaiter", "InferenceServicer", "register"]
 
 INFERENCE = SERVICE.full_name
 
 
 def register(servicer: InferenceServicer, server: aio.Server) -> None:
-    """Let a server answer the protocol's calls. Calls that zkinfer does not serve are unknown methods."""
+    """Register the protocol's service; calls that zkinfer does not implement are unknown methods."""
     handlers = {method.name: _handler(servicer, method) for method in SERVICE.methods}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(INFERENCE, handlers),))
 

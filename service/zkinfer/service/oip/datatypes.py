@@ -1,4 +1,4 @@
-"""The datatypes of the Open Inference Protocol: how wide they are, and where their typed contents stand."""
+"""The datatypes of the Open Inference Protocol: width, raw encoding, and field of typed contents."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LENGTH = 4
 
 
 def from_raw(data: bytes, datatype: Datatype, count: int) -> Array:
-    """The flat array of `count` elements in these bytes; nothing is allocated before their number is checked.
+    """Decode `count` elements into a flat array; the length is checked before anything is allocated.
 
     Raises:
-        DataError: other bytes than datatype and count need, or a BOOL other than 0 and 1.
+        DataError: the number of bytes does not match datatype and count, or a BOOL is neither 0 nor 1.
     """
     if datatype.name == "BYTES":
         return _strings(data, count)
@@ -30,17 +30,17 @@ def from_raw(data: bytes, datatype: Datatype, count: int) -> Array:
     if len(data) != wanted:
         raise DataError(
             f"The raw content has {len(data):,} bytes; {count:,} elements of {datatype.name} are {wanted:,}.",
-            "Send each element in its full width, little-endian.",
+            "Send each element at full width, little-endian.",
         )
     if datatype.name == "BF16":  # the upper half of a float32
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
     if datatype.name == "BOOL" and data.strip(b"\0\1"):
-        raise DataError("A BOOL is the byte 0 or 1.")
+        raise DataError("A BOOL must be the byte 0 or 1.")
     return np.frombuffer(data, datatype.code)
 
 
 def to_raw(array: Array, datatype: Datatype) -> bytes:
-    """An array as raw bytes; BF16 rounds half to even, and NaN stays NaN."""
+    """Encode an array as raw bytes; BF16 rounds half to even, and NaN stays NaN."""
     if datatype.name == "BYTES":
         return b"".join(len(item).to_bytes(_LENGTH, "little") + item for item in array.ravel().tolist())
     flat = np.ascontiguousarray(array, datatype.code)
@@ -61,7 +61,7 @@ def _strings(data: bytes, count: int) -> Array:
         start = place + _LENGTH
         place = start + length
         if start > len(data) or place > len(data):
-            raise DataError(f"Element {number:,} of BYTES goes beyond the end of the raw content.")
+            raise DataError(f"Element {number:,} of BYTES extends beyond the end of the raw content.")
         found[number] = data[start:place]
     if place != len(data):
         raise DataError(f"{len(data) - place:,} bytes are left over after {count:,} elements of BYTES.")
@@ -73,10 +73,10 @@ class Datatype:
     """One datatype.
 
     Args:
-        name: the protocol's.
-        code: numpy's, little-endian, of the array that it becomes; `O` for bytes.
-        width: bytes of an element; 0 where each says its own.
-        contents: the field of typed contents that holds it; empty where there is none.
+        name: in the protocol.
+        code: the numpy type of the decoded array, little-endian; `O` for bytes.
+        width: bytes per element; 0 for length-prefixed elements.
+        contents: the field of typed contents; empty if there is none.
     """
 
     name: str
@@ -106,13 +106,15 @@ _OF_DTYPE = {np.dtype(one.code).name: one for one in _ALL if one.name != "BF16"}
 
 
 def datatype_named(name: str) -> Datatype:
-    """A datatype by the protocol's name; raises DataError for any other."""
+    """The datatype of this name; raises DataError for an unknown name."""
     found = DATATYPES.get(name)
     if found is None:
-        raise DataError(f"{name[:40]!r} is no datatype of the protocol.", f"Known are {', '.join(DATATYPES)}.")
+        raise DataError(
+            f"{name[:40]!r} is not a datatype of the protocol.", f"The datatypes are {', '.join(DATATYPES)}."
+        )
     return found
 
 
 def datatype_of(dtype: str) -> Datatype:
-    """What a tensor of a model has, by numpy's name."""
+    """The datatype of a tensor, by the name of its numpy type."""
     return _OF_DTYPE[dtype]

@@ -1,4 +1,4 @@
-"""What the protocol tells of a server and its models."""
+"""Metadata and configuration of the server and its models."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters", "statis
 
 
 def server_metadata() -> ServerMetadataResponse:
-    """Name, version, and the extensions that are served in full."""
+    """Name, version and supported extensions."""
     return messages.ServerMetadataResponse(name=PLATFORM, version=version("zkinfer"), extensions=EXTENSIONS)
 
 
 def model_metadata(model: ModelVersion, versions: Sequence[ModelVersion]) -> ModelMetadataResponse:
-    """Inputs and outputs with all their dimensions: a circuit is for one shape."""
+    """Inputs and outputs with their full shapes, which a circuit fixes."""
     program = model.circuit.manifest.program
     return messages.ModelMetadataResponse(
         name=model.name,
@@ -42,9 +42,9 @@ def _tensor(spec: TensorSpec) -> ModelMetadataResponse.TensorMetadata:
 
 
 def model_config(model: ModelVersion) -> ModelConfig:
-    """No batching beyond what the shapes say; decoupled, since a stream gets the proof later than the answer."""
+    """Triton's configuration: no batching; decoupled, because a stream sends the proof after the answer."""
     manifest = model.circuit.manifest
-    told = {
+    parameters = {
         "zkinfer_model_id": model.model_id,
         "zkinfer_circuit": str(model.digest),
         "zkinfer_verifying_key": manifest.identity.verifying_key,
@@ -58,7 +58,7 @@ def model_config(model: ModelVersion) -> ModelConfig:
         max_batch_size=0,
         input=[messages.ModelInput(**_port(spec)) for spec in manifest.program.inputs],
         output=[messages.ModelOutput(**_port(spec)) for spec in manifest.program.outputs],
-        parameters={name: messages.ModelParameter(string_value=value) for name, value in told.items()},
+        parameters={name: messages.ModelParameter(string_value=value) for name, value in parameters.items()},
         model_transaction_policy=messages.ModelTransactionPolicy(decoupled=True),
     )
 

@@ -1,4 +1,4 @@
-"""What a request says beside its tensors: whether a proof is wanted, and for what."""
+"""The request parameters that begin with `zkinfer_`: whether a proof is wanted, and its context."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import ValidationError
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.service.errors import BadFieldError, blaming
+from zkinfer.service.errors import BadFieldError, in_field
 from zkinfer.service.submission import Mode, ProofRequest
 
 if TYPE_CHECKING:
@@ -26,20 +26,20 @@ _MAX_PARAMETERS = 64
 
 
 def proof_request(parameters: Mapping[str, InferParameter]) -> ProofRequest:
-    """Read the parameters that begin with `zkinfer_`; all others are somebody else's.
+    """Parse the parameters that begin with `zkinfer_`; all others are ignored.
 
     Raises:
-        BadFieldError: one that is not known, of another kind, or out of bounds.
+        BadFieldError: a parameter is unknown, has the wrong type, or is out of range.
     """
-    with blaming("parameters"):
+    with in_field("parameters"):
         if len(parameters) > _MAX_PARAMETERS:
-            raise DataError(f"There are {len(parameters):,} parameters.", f"At most {_MAX_PARAMETERS} are taken.")
+            raise DataError(f"There are {len(parameters):,} parameters.", f"At most {_MAX_PARAMETERS} are accepted.")
         if unknown := sorted(name for name in parameters if name.startswith(PREFIX) and name not in _READERS):
-            raise DataError(f"{unknown[0]:.80} is no parameter.", f"Known are {', '.join(_READERS)}.")
+            raise DataError(f"{unknown[0]:.80} is not a parameter.", f"The parameters are {', '.join(_READERS)}.")
     found = {}
     for name, (field, read) in _READERS.items():
         if name in parameters:
-            with blaming(f"parameters.{name}"):
+            with in_field(f"parameters.{name}"):
                 found[field] = read(_value(parameters[name]))
     try:
         return ProofRequest.model_validate(found)
@@ -48,7 +48,7 @@ def proof_request(parameters: Mapping[str, InferParameter]) -> ProofRequest:
 
 
 def request_id_in(parameters: Mapping[str, InferParameter]) -> str | None:
-    """The idempotency key, before anything else is read; None where there is none, or it is not acceptable."""
+    """The idempotency key, read before all else; None if it is missing or invalid."""
     if "zkinfer_request_id" not in parameters:
         return None
     try:
@@ -64,14 +64,14 @@ def _value(parameter: InferParameter) -> object:
 
 def _mode(value: object) -> str:
     if value not in _MODES:
-        raise DataError(f"The proof mode is one of {', '.join(_MODES)}.")
+        raise DataError(f"The proof mode must be one of {', '.join(_MODES)}.")
     return str(value)
 
 
 def _matching(pattern: re.Pattern[str], what: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or pattern.fullmatch(value) is None:
-            raise DataError(f"It is to be {what}.")
+            raise DataError(f"It must be {what}.")
         return value.lower()
 
     return read
@@ -82,7 +82,7 @@ def _number(bits: int) -> Callable[[object], int]:
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             value = int(value, 16 if value.startswith("0x") else 10)
         if type(value) is not int or not 0 <= value < 1 << bits:
-            raise DataError(f"It is to be a whole number from 0 to 2^{bits} - 1.", "Large ones may be text.")
+            raise DataError(f"It must be an integer from 0 to 2^{bits} - 1.", "Large numbers may be sent as text.")
         return value
 
     return read
@@ -90,13 +90,13 @@ def _number(bits: int) -> Callable[[object], int]:
 
 def _flag(value: object) -> bool:
     if type(value) is not bool:
-        raise DataError("It is to be true or false.")
+        raise DataError("It must be true or false.")
     return value
 
 
 def _request_id(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= _MAX_REQUEST_ID or not value.isprintable():
-        raise DataError(f"It is to be 1 to {_MAX_REQUEST_ID} printable characters.")
+        raise DataError(f"It must have 1 to {_MAX_REQUEST_ID} printable characters.")
     return value.lower() if _WORD.fullmatch(value) else value
 
 

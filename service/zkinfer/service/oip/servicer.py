@@ -1,4 +1,4 @@
-"""inference.GRPCInferenceService: answers at once, and the proof where and when the caller wants it."""
+"""inference.GRPCInferenceService: immediate answers, with the proof as the caller requests it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.errors import DataError, ZkinferError
 from zkinfer.oip import messages
 from zkinfer.prover.repository import ModelState
-from zkinfer.service.error_status import note, status_of
-from zkinfer.service.errors import blaming
-from zkinfer.service.identity import caller, enter_again
+from zkinfer.service.error_status import log_error, status_of
+from zkinfer.service.errors import in_field
+from zkinfer.service.identity import caller, reauthenticate
 from zkinfer.service.oip.metadata import model_config, model_metadata, server_metadata
 from zkinfer.service.oip.parameters import proof_request, request_id_in
-from zkinfer.service.oip.statistics import Statistics, Times
-from zkinfer.service.oip.streams import merged, taken_until
+from zkinfer.service.oip.statistics import Statistics, Timings
+from zkinfer.service.oip.streams import requests_until, serve_concurrently
 from zkinfer.service.oip.tensors import (
     ATTESTATION,
     FLOAT_SUFFIX,
@@ -56,22 +56,22 @@ if TYPE_CHECKING:
         ServerReadyResponse,
     )
     from zkinfer.prover.repository import ModelRepository, ModelVersion
-    from zkinfer.service.limits import Shares
+    from zkinfer.service.limits import ConcurrencyLimiter
     from zkinfer.service.metrics import Metrics
-    from zkinfer.service.oip.streams import Attesting
-    from zkinfer.service.submission import Accepted, Intake, ProofRequest
+    from zkinfer.service.oip.streams import AttestationWaiter
+    from zkinfer.service.submission import Accepted, ProofRequest, Submitter
 
     Context = aio.ServicerContext[Any, Any]
 
 _FINAL = "triton_final_response"
-_STREAMED_AT_ONCE = 64
+_MAX_STREAMED = 64
 _MAX_ID = 1024
-_MARGIN = 0.2  # seconds before the caller's deadline, to answer rather than to be cut off
+_MARGIN = 0.2  # seconds before the caller's deadline, to respond before the call is cut off
 
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """A request that was read and answered: the response so far, and what is still owed."""
+    """An answered request: the response so far, and the attestation that may still follow."""
 
     model: ModelVersion
     wanted: list[str]
@@ -81,7 +81,7 @@ class _Served:
 
     @property
     def attested(self) -> bool:
-        """Whether the caller waits for the attestation before anything else."""
+        """Whether the first response must include the attestation."""
         return self.asked.mode == "sync" or ATTESTATION in self.wanted
 
 
@@ -91,33 +91,33 @@ class InferenceServicer:
 
     Args:
         repository: of models.
-        intake: answers and takes jobs on.
+        submitter: answers requests and submits jobs.
         attesting: waits for attestations.
-        metrics: are told of answers.
-        ending: set when the server is drained: then it is not ready, and reads no further requests of streams.
-        lingering: callers who wait for an attestation.
-        longest_wait: seconds that a call may wait for an attestation; None for as long as its deadline allows.
+        metrics: count answers.
+        draining: set when the server is drained; it is then not ready and reads no more requests from streams.
+        waiting: limits the calls that wait for an attestation.
+        longest_wait: seconds that a call may wait for an attestation; None for until its deadline.
     """
 
     repository: ModelRepository
-    intake: Intake
-    attesting: Attesting
+    submitter: Submitter
+    attesting: AttestationWaiter
     metrics: Metrics
-    ending: asyncio.Event
-    lingering: Shares
+    draining: asyncio.Event
+    waiting: ConcurrencyLimiter
     longest_wait: float | None = None
     statistics: Statistics = field(default_factory=Statistics)
 
     async def ServerLive(self, request: ServerLiveRequest, context: Context) -> ServerLiveResponse:
-        """Whoever answers is alive."""
+        """Always true."""
         return messages.ServerLiveResponse(live=True)
 
     async def ServerReady(self, request: ServerReadyRequest, context: Context) -> ServerReadyResponse:
-        """Whether calls are taken."""
-        return messages.ServerReadyResponse(ready=not self.ending.is_set())
+        """Whether the server accepts calls."""
+        return messages.ServerReadyResponse(ready=not self.draining.is_set())
 
     async def ModelReady(self, request: ModelReadyRequest, context: Context) -> ModelReadyResponse:
-        """Whether a version answers; one that does not exist, or that the caller may not use, does not."""
+        """Whether a version is ready; false if it does not exist or the caller may not use it."""
         states = {(entry.name, entry.version): entry.state for entry in self.repository.index()}
         if request.version:
             found = states.get((request.name, request.version)) == ModelState.READY
@@ -135,11 +135,11 @@ class InferenceServicer:
         return model_metadata(model, self.repository.versions(model.name))
 
     async def ModelConfig(self, request: ModelConfigRequest, context: Context) -> ModelConfigResponse:
-        """The same in Triton's words, and the model's identity."""
+        """Triton's model configuration, and the model's identity."""
         return messages.ModelConfigResponse(config=model_config(self._model(request.name, request.version)))
 
     async def ModelStatistics(self, request: ModelStatisticsRequest, context: Context) -> ModelStatisticsResponse:
-        """Of one version, of all versions of a model, or of all that the caller may use."""
+        """Statistics of one version, all versions of a model, or all models that the caller may use."""
         if request.name and request.version:
             found = [self._model(request.name, request.version)]
         elif request.name:
@@ -150,7 +150,7 @@ class InferenceServicer:
         return messages.ModelStatisticsResponse(model_stats=[self.statistics.of(model) for model in found])
 
     async def RepositoryIndex(self, request: RepositoryIndexRequest, context: Context) -> RepositoryIndexResponse:
-        """All versions that the caller may use; broken ones with the reason."""
+        """All versions that the caller may use, with the reason if unavailable."""
         entries = [entry for entry in self.repository.index() if caller().rights.may_use(entry.name)]
         kind = messages.RepositoryIndexResponse.ModelIndex
         listed = [
@@ -161,9 +161,9 @@ class InferenceServicer:
         return messages.RepositoryIndexResponse(models=listed)
 
     async def ModelInfer(self, request: ModelInferRequest, context: Context) -> ModelInferResponse:
-        """The answer; with the attestation where the caller waits for it."""
-        with ExitStack() as place:
-            served = await self._served(request, place)
+        """The answer, with the attestation if requested."""
+        with ExitStack() as slots:
+            served = await self._served(request, slots)
             if served.attested:
                 left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
                 await self._attest(served.response, served, None if left is None else max(0.0, left - _MARGIN))
@@ -172,20 +172,20 @@ class InferenceServicer:
     async def ModelStreamInfer(
         self, requests: AsyncIterable[ModelInferRequest], context: Context
     ) -> AsyncGenerator[ModelStreamInferResponse]:
-        """For each request the tensors at once and the attestation when it is ready, in two responses of one id."""
-        taken = taken_until(self.ending, requests)
-        async for response in merged(taken, self._streamed, at_once=_STREAMED_AT_ONCE):
+        """For each request, the tensors at once and the attestation when ready, in two responses with the same id."""
+        taken = requests_until(self.draining, requests)
+        async for response in serve_concurrently(taken, self._streamed, max_concurrent=_MAX_STREAMED):
             yield response
 
     async def _streamed(self, request: ModelInferRequest) -> AsyncGenerator[ModelStreamInferResponse]:
-        """An error ends this request, not the stream."""
+        """The responses to one request; an error ends the request, not the stream."""
         try:
-            enter_again()
+            reauthenticate()
             served = await self._served(request)
             async for response in self._answers(served):
                 yield messages.ModelStreamInferResponse(infer_response=response)
         except ZkinferError as err:
-            note(err, where="in a stream")
+            log_error(err, where="in a stream")
             failed = messages.ModelInferResponse(model_name=request.model_name[:_MAX_ID], id=request.id[:_MAX_ID])
             failed.parameters[_FINAL].bool_param = True
             yield messages.ModelStreamInferResponse(error_message=status_of(err).message, infer_response=failed)
@@ -206,55 +206,55 @@ class InferenceServicer:
         yield first
 
     async def _attest(self, response: ModelInferResponse, served: _Served, seconds: float | None) -> None:
-        """Put the attestation into a response."""
-        assert served.accepted.job is not None  # noqa: S101 - for the type checker: `_read` saw to it
+        """Wait for the attestation and add it to a response."""
+        assert served.accepted.job is not None  # noqa: S101 - for the type checker: `_inferred` checked it
         waits = [wait for wait in (seconds, self.longest_wait) if wait is not None]
         attestation = await self.attesting.attestation(served.accepted.job, min(waits, default=None))
         add_attestation(response, attestation)
         response.parameters["zkinfer_state"].string_param = "SUCCEEDED"
 
-    async def _served(self, request: ModelInferRequest, place: ExitStack | None = None) -> _Served:
-        """The answer to a request. Who is to wait for its proof holds a `place` before it is taken on."""
+    async def _served(self, request: ModelInferRequest, slots: ExitStack | None = None) -> _Served:
+        """Answer a request. A caller that waits for its proof takes a slot, released by `slots`, before submission."""
         caller().require_model(request.model_name)
-        model = await self.intake.model_for(
+        model = await self.submitter.model_for(
             caller(), self.repository, request.model_name, request.model_version, request_id_in(request.parameters)
         )
         began = time.perf_counter()
         try:
-            return await self._inferred(request, model, began, place)
+            return await self._inferred(request, model, began, slots)
         except ZkinferError:
             self.statistics.failed(model, time.perf_counter() - began)
             raise
 
     async def _inferred(
-        self, request: ModelInferRequest, model: ModelVersion, began: float, place: ExitStack | None
+        self, request: ModelInferRequest, model: ModelVersion, began: float, slots: ExitStack | None
     ) -> _Served:
         program = model.circuit.manifest.program
-        with blaming("id"):
+        with in_field("id"):
             if len(request.id) > _MAX_ID:
-                raise DataError(f"An id has at most {_MAX_ID} characters.")
+                raise DataError(f"An id must have at most {_MAX_ID} characters.")
         wanted = wanted_outputs(request, program.outputs)
         asked = proof_request(request.parameters)
         if ATTESTATION in wanted and asked.mode == "none":
-            with blaming("outputs"):
-                raise DataError(f"{ATTESTATION} is asked for, and zkinfer_proof_mode is none.", "Leave one away.")
+            with in_field("outputs"):
+                raise DataError(f"{ATTESTATION} is requested, but zkinfer_proof_mode is none.", "Remove one of them.")
         arrays = arrays_of(request, program.inputs)
-        if place is not None and (asked.mode == "sync" or ATTESTATION in wanted):
-            place.enter_context(self.lingering.one(caller().name))
+        if slots is not None and (asked.mode == "sync" or ATTESTATION in wanted):
+            slots.enter_context(self.waiting.slot(caller().name))
         read = time.perf_counter()
-        accepted = await self.intake.accept(caller(), model, arrays, asked)
+        accepted = await self.submitter.submit(caller(), model, arrays, asked)
         answered = time.perf_counter()
         response = _response(request, model, wanted, accepted)
         done = time.perf_counter()
         answer = accepted.answer
         self.metrics.answered(model.name, model.version, answered - read)
         self.statistics.succeeded(
-            model, Times(read - began, answer.waited, answer.computed, done - answered, done - began)
+            model, Timings(read - began, answer.waited, answer.computed, done - answered, done - began)
         )
         return _Served(model, wanted, asked, accepted, response)
 
     def _model(self, name: str, version: str) -> ModelVersion:
-        """A model that the caller may use; raises ForbiddenError before it tells whether there is one."""
+        """A model that the caller may use; raises ForbiddenError before revealing whether the model exists."""
         caller().require_model(name)
         return self.repository.find(name, version)
 
@@ -263,7 +263,7 @@ def _response(
     request: ModelInferRequest, model: ModelVersion, wanted: list[str], accepted: Accepted
 ) -> ModelInferResponse:
     response = messages.ModelInferResponse(model_name=model.name, model_version=model.version, id=request.id)
-    told = {
+    parameters = {
         "zkinfer_model_id": model.model_id,
         "zkinfer_circuit": str(model.digest),
         "zkinfer_verifying_key": model.circuit.manifest.identity.verifying_key,
@@ -271,12 +271,12 @@ def _response(
         "zkinfer_outputs": str(accepted.answer.outputs_digest),
     }
     if accepted.job is not None:
-        told |= {
+        parameters |= {
             "zkinfer_operation": name_of(accepted.job.id),
             "zkinfer_state": str(accepted.job.state),
             "zkinfer_context_request_id": accepted.job.request.context.request_id,
         }
-    for name, value in told.items():
+    for name, value in parameters.items():
         response.parameters[name].string_param = value
     add_outputs(response, accepted.answer.outputs, wanted)
     for name, array in (accepted.floats or {}).items():

@@ -1,4 +1,4 @@
-"""How often each version answered and how long it took, since the server started: the protocol's statistics."""
+"""The protocol's statistics: inferences and durations of each model version since the server started."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class _Duration:
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """Seconds of one answer: reading it, waiting for a session, the forward pass, writing it, and all of it."""
+class Timings:
+    """Seconds of one inference: decoding, waiting for a session, forward pass, encoding, and total."""
 
     input: float
     queue: float
@@ -50,7 +50,7 @@ class _Version:
 
 
 class Statistics:
-    """Counts. Belongs to one event loop.
+    """Counts inferences. Belongs to one event loop.
 
     Args:
         clock: Unix seconds.
@@ -60,8 +60,8 @@ class Statistics:
         self._clock = clock
         self._versions: dict[tuple[str, str], _Version] = {}
 
-    def succeeded(self, model: ModelVersion, times: Times) -> None:
-        """Count an answer."""
+    def succeeded(self, model: ModelVersion, times: Timings) -> None:
+        """Count a successful inference."""
         version = self._of(model)
         version.last = self._clock()
         version.success.add(times.total)
@@ -69,11 +69,11 @@ class Statistics:
             getattr(version, name).add(getattr(times, name))
 
     def failed(self, model: ModelVersion, seconds: float) -> None:
-        """Count a request that got none."""
+        """Count a failed inference."""
         self._of(model).fail.add(seconds)
 
     def of(self, model: ModelVersion) -> ModelStatistics:
-        """What is known of a version."""
+        """The statistics of a version."""
         found = self._of(model)
         steps = {
             "compute_input": found.input.message(),

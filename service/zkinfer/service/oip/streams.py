@@ -1,4 +1,4 @@
-"""Serving many requests of one stream at once, with no more in memory than a few of them."""
+"""Serve the requests of a stream concurrently, with bounded memory."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
     from zkinfer.prover.artifact_store import ArtifactStore
     from zkinfer.prover.jobs import Job
-    from zkinfer.service.job_events import Watch
+    from zkinfer.service.job_events import JobWatcher
 
 
 @dataclass(frozen=True, slots=True)
-class Attesting:
-    """Follows jobs; when the caller leaves, the job goes on.
+class AttestationWaiter:
+    """Waits for the attestations of jobs. Cancelling a call does not cancel its job.
 
     Args:
-        watch: of the store of jobs.
-        artifacts: where attestations lie.
+        watcher: of the job store.
+        artifacts: holds the attestations.
     """
 
-    watch: Watch
+    watcher: JobWatcher
     artifacts: ArtifactStore
 
     async def attestation(self, job: Job, seconds: float | None) -> bytes:
-        """The attestation's file, as soon as it is there.
+        """Wait for the attestation file of a job.
 
         Args:
-            job: as it was taken on.
-            seconds: how long to wait; None for as long as it takes.
+            job: as submitted.
+            seconds: time limit; None for none.
 
         Raises:
-            ProofPendingError: it is not ready yet.
-            ProofFailedError: there will be none.
-            UnknownJobError, StoreError: it was deleted, or the store cannot be asked.
+            ProofPendingError: the time limit has passed.
+            ProofFailedError: the job failed, was cancelled or has expired.
+            UnknownJobError, StoreError: the job was deleted, or the store cannot be read.
         """
-        found = await self.watch.final(job.id, seconds)
+        found = await self.watcher.wait_final(job.id, seconds)
         if not found.state.final:
             raise ProofPendingError(
-                f"The proof is not ready; it goes on as {name_of(found.id)}.", "WaitOperation waits for it."
+                f"The proof is not ready; it continues as {name_of(found.id)}.", "Wait for it with WaitOperation."
             )
         if found.state != JobState.SUCCEEDED or found.attestation is None:
             raise ProofFailedError(error_of(found))
@@ -59,8 +59,8 @@ RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
 
 
-async def taken_until(ending: asyncio.Event, requests: AsyncIterable[RequestT]) -> AsyncGenerator[RequestT]:
-    """The requests that come before an event: a caller may keep a stream open for ever, and say nothing."""
+async def requests_until(ending: asyncio.Event, requests: AsyncIterable[RequestT]) -> AsyncGenerator[RequestT]:
+    """The requests until `ending` is set, so that an idle stream does not delay shutdown."""
     source = aiter(requests)
 
     async def following() -> RequestT | None:
@@ -80,24 +80,24 @@ async def taken_until(ending: asyncio.Event, requests: AsyncIterable[RequestT]) 
         coming.cancel()
 
 
-async def merged(
-    requests: AsyncIterable[RequestT], answers_to: Callable[[RequestT], AsyncGenerator[AnswerT]], *, at_once: int
+async def serve_concurrently(
+    requests: AsyncIterable[RequestT], answers_to: Callable[[RequestT], AsyncGenerator[AnswerT]], *, max_concurrent: int
 ) -> AsyncGenerator[AnswerT]:
-    """The answers to all requests, each as soon as it is there.
+    """The answers to all requests, each as soon as it is ready.
 
     Args:
-        requests: read only as fast as they are served. An error of ours in them ends the stream after the answers to
-            those before it.
-        answers_to: the answers to one; an error ends the stream.
-        at_once: how many requests are served at a time, and how many answers wait to be taken.
+        requests: read as fast as they are served. If reading fails with a ZkinferError, the stream ends after the
+            answers to the requests before it.
+        answers_to: the answers to one request; an error ends the stream.
+        max_concurrent: the most requests served at a time, and the most answers buffered.
     """
-    waiting: asyncio.Queue[AnswerT | None] = asyncio.Queue(at_once)
+    waiting: asyncio.Queue[AnswerT | None] = asyncio.Queue(max_concurrent)
 
     async def serve(request: RequestT) -> None:
         async for answer in answers_to(request):
             await waiting.put(answer)
 
-    reading = asyncio.create_task(_ended_with_none(waiting, _served(requests, serve, at_once)))
+    reading = asyncio.create_task(_with_end_marker(waiting, _serve_all(requests, serve, max_concurrent)))
     try:
         while (answer := await waiting.get()) is not None:
             yield answer
@@ -106,11 +106,11 @@ async def merged(
         reading.cancel()
 
 
-async def _served(
-    requests: AsyncIterable[RequestT], serve: Callable[[RequestT], Awaitable[None]], at_once: int
+async def _serve_all(
+    requests: AsyncIterable[RequestT], serve: Callable[[RequestT], Awaitable[None]], max_concurrent: int
 ) -> None:
-    """Serve them all; an error in the requests comes up when those before it were served."""
-    free, torn = asyncio.Semaphore(at_once), None
+    """Serve all requests; an error in reading them is raised after the earlier ones were served."""
+    free, request_error = asyncio.Semaphore(max_concurrent), None
 
     async def one(request: RequestT) -> None:
         try:
@@ -124,13 +124,13 @@ async def _served(
                 await free.acquire()
                 serving.create_task(one(request))
         except ZkinferError as err:
-            torn = err
-    if torn is not None:
-        raise torn
+            request_error = err
+    if request_error is not None:
+        raise request_error
 
 
-async def _ended_with_none(waiting: asyncio.Queue[AnswerT | None], work: Awaitable[None]) -> None:
-    """Do the work and put None behind what it put, unless this is cancelled: then nobody takes what comes."""
+async def _with_end_marker(waiting: asyncio.Queue[AnswerT | None], work: Awaitable[None]) -> None:
+    """Do the work, then append None to the queue, unless cancelled: then the queue has no reader."""
     cancelled = False
     try:
         await work

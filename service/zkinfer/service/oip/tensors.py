@@ -1,4 +1,4 @@
-"""From the tensors of a request to arrays: raw or typed, checked before anything is allocated for them."""
+"""Tensors of requests and responses: decode raw or typed contents after checking sizes, encode outputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK, described
-from zkinfer.service.errors import blaming
+from zkinfer.service.errors import in_field
 from zkinfer.service.oip.datatypes import DATATYPES, datatype_named, datatype_of, from_raw, to_raw
 
 if TYPE_CHECKING:
@@ -32,43 +32,43 @@ _NOT_SERVED = ("classification", "shared_memory_region")
 
 
 def wanted_outputs(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> list[str]:
-    """The names of the outputs that are asked for, in that order; all of the model's where none is.
+    """The names of the requested outputs, in order; all outputs of the model by default.
 
     Raises:
-        BadFieldError: one that is unknown, repeated, or asked for in a form that is not served.
+        BadFieldError: an output is unknown, repeated, or requested in an unsupported form.
     """
     known = [spec.name for spec in specs]
     names: list[str] = []
     for place, output in enumerate(request.outputs[: len(specs) + 2]):
-        with blaming(f"outputs[{place}]"):
+        with in_field(f"outputs[{place}]"):
             if output.name not in (*known, ATTESTATION):
                 raise DataError(
                     f"The model has no output {output.name[:80]!r}.", f"It has {', '.join((*known, ATTESTATION))}."
                 )
             if output.name in names:
-                raise DataError(f"The output {output.name!r} is asked for twice.")
+                raise DataError(f"The output {output.name!r} is requested twice.")
             if odd := [name for name in _NOT_SERVED if name in output.parameters]:
-                raise DataError(f"{odd[0]} is not served.", "Ask for the output itself.")
+                raise DataError(f"{odd[0]} is not supported.", "Request the output itself.")
         names.append(output.name)
     return names or known
 
 
 def add_output(response: ModelInferResponse, name: str, array: Array) -> None:
-    """Put one tensor behind those that are there."""
+    """Append one tensor."""
     datatype = datatype_of(array.dtype.name)
     response.outputs.add(name=name, datatype=datatype.name, shape=array.shape)
     response.raw_output_contents.append(to_raw(array, datatype))
 
 
 def add_outputs(response: ModelInferResponse, arrays: Mapping[str, Array], names: Sequence[str]) -> None:
-    """Put those that are asked for behind those that are there."""
+    """Append the requested tensors."""
     for name in names:
         if name in arrays:
             add_output(response, name, arrays[name])
 
 
 def add_attestation(response: ModelInferResponse, attestation: bytes) -> None:
-    """Put the attestation's file behind the tensors: one element of BYTES."""
+    """Append the attestation file as one element of BYTES."""
     response.outputs.add(name=ATTESTATION, datatype=DATATYPES["BYTES"].name, shape=[1])
     response.raw_output_contents.append(len(attestation).to_bytes(_LENGTH, "little") + attestation)
 
@@ -78,19 +78,19 @@ _SHARED_MEMORY = "shared_memory_region"
 
 
 def arrays_of(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """The inputs by name, with the shapes and datatypes that the caller gave.
+    """The inputs by name, with the shapes and datatypes that the caller sent.
 
     Args:
-        request: its raw contents are one per input, in order, or its inputs have typed contents; never both.
-        specs: what the model takes.
+        request: has either one raw content for each input, in order, or typed contents, never both.
+        specs: the model's inputs.
 
     Raises:
-        BadFieldError: missing, unknown or repeated inputs; a shape, datatype or number of bytes that does not fit.
+        BadFieldError: an input is missing, unknown or repeated, or has the wrong shape, datatype or length.
     """
-    with blaming("inputs"):
+    with in_field("inputs"):
         _refuse_other_names([tensor.name for tensor in request.inputs[: len(specs) + 1]], len(request.inputs), specs)
     raw = request.raw_input_contents
-    with blaming("raw_input_contents"):
+    with in_field("raw_input_contents"):
         if raw and len(raw) != len(request.inputs):
             raise DataError(
                 f"There are {len(raw):,} raw contents for {len(request.inputs)} inputs.", "Send one for each, in order."
@@ -98,7 +98,7 @@ def arrays_of(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> dict[s
     sizes = {spec.name: spec for spec in specs}
     arrays = {}
     for place, tensor in enumerate(request.inputs):
-        with blaming(f"inputs[{place}]"):
+        with in_field(f"inputs[{place}]"):
             arrays[tensor.name] = _array(tensor, raw[place] if raw else None, sizes[tensor.name])
     return arrays
 
@@ -108,7 +108,7 @@ def _refuse_other_names(names: Sequence[str], count: int, specs: Sequence[Tensor
     if unknown := [name for name in names if name not in known]:
         raise DataError(f"The model has no input {unknown[0][:80]!r}.", f"It takes {described(specs)}.")
     if twice := _repeated(names):
-        raise DataError(f"The input {twice!r} is there twice.", f"The model takes {described(specs)}.")
+        raise DataError(f"The input {twice!r} is given twice.", f"The model takes {described(specs)}.")
     if count != len(specs):
         absent = sorted(known - set(names))
         raise DataError(f"The input {absent[0]!r} is missing.", f"The model takes {described(specs)}.")
@@ -121,20 +121,20 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 def _array(tensor: InferInputTensor, raw: bytes | None, spec: TensorSpec) -> Array:
     if _SHARED_MEMORY in tensor.parameters:
-        raise DataError("Inputs in shared memory are not taken.", "Send the bytes themselves.")
+        raise DataError("Inputs in shared memory are not supported.", "Send the bytes in the request.")
     datatype = datatype_named(tensor.datatype)
     if datatype.name == "BYTES":
         raise DataError(f"Input {spec.name!r} is BYTES.", f"The model takes {spec.describe()}.")
     _refuse_shape(tensor.shape, spec)
-    with blaming("contents"):
+    with in_field("contents"):
         return _elements(tensor, datatype, raw, spec.size).reshape(tuple(tensor.shape))
 
 
 def _refuse_shape(shape: Sequence[int], spec: TensorSpec) -> None:
     if len(shape) > MAX_RANK or any(not 0 < extent <= MAX_ELEMENTS for extent in shape):
         raise DataError(
-            f"The shape of {spec.name!r} is out of bounds.",
-            f"Up to {MAX_RANK} dimensions of 1 to {MAX_ELEMENTS:,}; the model takes {spec.describe()}.",
+            f"The shape of {spec.name!r} is out of range.",
+            f"Use up to {MAX_RANK} dimensions of 1 to {MAX_ELEMENTS:,}; the model takes {spec.describe()}.",
         )
     if math.prod(shape) != spec.size:
         raise DataError(f"Input {spec.name!r} has shape {list(shape)}.", f"The model takes {spec.describe()}.")
@@ -144,20 +144,20 @@ def _elements(tensor: InferInputTensor, datatype: Datatype, raw: bytes | None, c
     if raw is None:
         return from_contents(tensor.contents, datatype, count)
     if tensor.HasField("contents"):
-        raise DataError("There are raw and typed contents.", "Send one of them, for all inputs the same.")
+        raise DataError("There are both raw and typed contents.", "Send one kind for all inputs.")
     return from_raw(raw, datatype, count)
 
 
 def from_contents(contents: InferTensorContents, datatype: Datatype, count: int) -> Array:
-    """The flat array of `count` elements in typed contents.
+    """Decode typed contents into a flat array of `count` elements.
 
     Raises:
-        DataError: another number of elements, another field than the datatype's, or a value beyond the datatype.
+        DataError: the number of elements or the field is wrong, or a value exceeds the datatype.
     """
     if not datatype.contents:
         raise DataError(f"{datatype.name} has no typed contents.", "Send it in raw_input_contents.")
     if odd := [name for name in _FIELDS if name != datatype.contents and len(getattr(contents, name))]:
-        raise DataError(f"{datatype.name} belongs into {datatype.contents}, not into {odd[0]}.")
+        raise DataError(f"{datatype.name} belongs in {datatype.contents}, not in {odd[0]}.")
     values: Sequence[Any] = getattr(contents, datatype.contents)
     if len(values) != count:
         raise DataError(f"{datatype.contents} has {len(values):,} elements; the shape needs {count:,}.")
@@ -171,5 +171,5 @@ def from_contents(contents: InferTensorContents, datatype: Datatype, count: int)
 
 
 def _wide(datatype: Datatype) -> str:
-    """The type that the field of typed contents has."""
+    """The numpy type of the field of typed contents."""
     return {"int_contents": "<i4", "uint_contents": "<u4"}.get(datatype.contents, datatype.code)

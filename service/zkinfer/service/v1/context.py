@@ -1,4 +1,4 @@
-"""What a proof is for, on the wire of zkinfer.v1."""
+"""The context of a proof in messages of zkinfer.v1."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from zkinfer.circuits.context import NOBODY, Context
+from zkinfer.circuits.context import ZERO_ADDRESS, Context
 from zkinfer.circuits.errors import DataError
-from zkinfer.service.errors import BadFieldError, blaming
+from zkinfer.service.errors import BadFieldError, in_field
 from zkinfer.service.submission import ProofRequest
 from zkinfer.v1 import values_pb2
 
@@ -21,41 +21,41 @@ _MAX_REQUEST_ID = 128
 
 
 class ContextRequest(ProofRequest):
-    """A wish for a proof whose context may have another request id than the caller's idempotency key.
+    """A proof request whose context may have another request id than the caller's idempotency key.
 
     Args:
-        word: the context's request id; empty for the key, if it is one, or else a random one.
+        word: the context's request id; if empty, the key if it has the right form, else a random one.
     """
 
     word: str = ""
 
     @property
     def names_word(self) -> bool:
-        """Whether the context's request id is the caller's."""
+        """Whether the caller determines the context's request id."""
         return bool(self.word) or super().names_word
 
     def context(self) -> Context:
-        """What the proof is for."""
+        """The context of the proof."""
         if not self.word:
             return super().context()
         return self.model_copy(update={"request_id": self.word, "word": ""}).context()
 
 
 def proof_request(request: proofs_pb2.CreateProofRequest) -> ContextRequest:
-    """Read what a proof is wanted for; raises BadFieldError."""
+    """Parse the key and the context of a request; raises BadFieldError."""
     asked = request.context
-    with blaming("request_id"):
+    with in_field("request_id"):
         key = request.request_id
         if len(key) > _MAX_REQUEST_ID or not key.isprintable():
-            raise DataError(f"It has up to {_MAX_REQUEST_ID} printable characters.")
-    with blaming("context.chain_id"):
+            raise DataError(f"It must have up to {_MAX_REQUEST_ID} printable characters.")
+    with in_field("context.chain_id"):
         if asked.chain_id and _NUMBER.fullmatch(asked.chain_id) is None:
-            raise DataError("It is a decimal number below 2^256.")
+            raise DataError("It must be a decimal number below 2^256.")
     found = ContextRequest(
         request_id=key or None,
         chain_id=int(asked.chain_id or 0),
-        consumer=asked.consumer or NOBODY,
-        requester=asked.requester or NOBODY,
+        consumer=asked.consumer or ZERO_ADDRESS,
+        requester=asked.requester or ZERO_ADDRESS,
         expiry=asked.expiry,
         word=asked.request_id,
     )
@@ -74,7 +74,7 @@ def _refuse_malformed(found: ContextRequest) -> None:
 
 
 def context_message(context: Context) -> values_pb2.Context:
-    """All five fields."""
+    """The message with all five fields."""
     return values_pb2.Context(
         chain_id=str(context.chain_id),
         consumer=context.consumer,

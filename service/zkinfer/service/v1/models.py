@@ -1,4 +1,4 @@
-"""zkinfer.v1.Models: what this server answers for, what a proof costs, how close the circuits are."""
+"""zkinfer.v1.Models: the served models, with the cost of proofs and the fidelity of circuits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.client.tensors import datatype_of
 from zkinfer.prover.errors import ModelNotFoundError, ModelUnavailableError
 from zkinfer.prover.repository import ModelState
-from zkinfer.service.errors import blaming
+from zkinfer.service.errors import in_field
 from zkinfer.service.identity import caller
 from zkinfer.v1 import models_pb2, values_pb2
 from zkinfer.v1.models_pb2_grpc import ModelsServicer as Base
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.manifest import FidelityReport
     from zkinfer.circuits.tensors import TensorSpec
     from zkinfer.prover.repository import IndexEntry, ModelRepository, ModelVersion
-    from zkinfer.service.estimates import Prediction, Predictions
+    from zkinfer.service.estimates import CostEstimate, CostEstimator
 
 _STATES = {
     ModelState.READY: models_pb2.MODEL_STATE_READY,
@@ -38,22 +38,22 @@ class ModelsServicer(Base):
 
     Args:
         repository: of models.
-        predictions: of what proofs take here.
-        page_size: most models of one page.
+        estimator: of the cost of proofs.
+        page_size: most models in one page.
     """
 
     repository: ModelRepository
-    predictions: Predictions
+    estimator: CostEstimator
     page_size: int = 100
 
     async def ListModels(
         self, request: models_pb2.ListModelsRequest, context: aio.ServicerContext[object, object]
     ) -> models_pb2.ListModelsResponse:
-        """Those that the caller may use, broken ones with their reason."""
+        """The models that the caller may use, with the reason if unavailable."""
         rights = caller().rights
         entries = [entry for entry in self.repository.index() if rights.may_use(entry.name)]
-        with blaming("page_token"):
-            start = _place(request.page_token)
+        with in_field("page_token"):
+            start = _offset(request.page_token)
         size = min(request.page_size, self.page_size) if request.page_size > 0 else self.page_size
         page = entries[start : start + size]
         models = await asyncio.to_thread(lambda: [self._model(entry) for entry in page])
@@ -69,16 +69,16 @@ class ModelsServicer(Base):
         try:
             model = self.repository.find(entry.name, entry.version)
             newest = self.repository.find(entry.name).version == entry.version
-        except (ModelNotFoundError, ModelUnavailableError) as err:  # it went away since it was listed
+        except (ModelNotFoundError, ModelUnavailableError) as err:  # it was removed since it was listed
             message.state, message.reason = models_pb2.MODEL_STATE_UNAVAILABLE, err.cause
             return message
         message.newest = newest
-        message.MergeFrom(described(model, self.predictions.of(model)))
+        message.MergeFrom(model_message(model, self.estimator.of(model)))
         return message
 
 
-def described(model: ModelVersion, prediction: Prediction) -> models_pb2.Model:
-    """What the manifest of a model says, and what a proof takes here."""
+def model_message(model: ModelVersion, prediction: CostEstimate) -> models_pb2.Model:
+    """The message of a model: its manifest, and the cost of a proof on this machine."""
     manifest = model.circuit.manifest
     return models_pb2.Model(
         model_id=manifest.identity.model_id,
@@ -126,7 +126,7 @@ def _duration(seconds: float) -> Duration:
     return duration
 
 
-def _place(token: str) -> int:
+def _offset(token: str) -> int:
     if token and re.fullmatch(r"[0-9]{1,9}", token) is None:
-        raise InputError(f"{token!r:.40} is no page token.", "Give the one that came with the last page, or none.")
+        raise InputError(f"{token!r:.40} is not a page token.", "Use the token of the previous page, or none.")
     return int(token or 0)

@@ -1,4 +1,4 @@
-"""A job as an operation: name, metadata, and how it ended."""
+"""A job as an operation: name, metadata, and result."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _PREFIX = "operations/proofs/"
 
 
 def name_of(job_id: str) -> str:
-    """The operation's name of a job."""
+    """The name of the operation of a job."""
     return _PREFIX + job_id
 
 
 def job_id_of(name: str) -> str:
-    """The job's id of an operation; raises UnknownOperationError for what is no such name."""
+    """The job id of an operation name; raises UnknownOperationError for a malformed name."""
     job_id = name.removeprefix(_PREFIX)
     if job_id == name or not job_id.isalnum() or len(job_id) > 64:
         raise UnknownOperationError(name)
@@ -40,17 +40,17 @@ def job_id_of(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimates:
-    """When jobs may end, from what was predicted for each; `workers` prove at a time.
+class EndTimeEstimator:
+    """Estimates when jobs end, from their predicted durations; `workers` prove at a time.
 
-    Good to plan a wait with, no promise: the jobs ahead in the queue are taken to be like this one.
+    The estimate assumes that the jobs ahead in the queue take as long as this one.
     """
 
     workers: int = 1
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def end(self, job: Job, position: int | None) -> datetime | None:
-        """None for a job that ended, and where nothing is known."""
+        """The estimated end; None for a finished job, or if nothing is known."""
         seconds = job.request.seconds
         if job.state.final or seconds <= 0 or (job.state == JobState.QUEUED and position is None):
             return None
@@ -61,8 +61,8 @@ class Estimates:
         return max(now, (job.started_at or now) + timedelta(seconds=seconds))
 
 
-def operation_of(job: Job, estimates: Estimates, position: int | None = None) -> Operation:
-    """The operation; `position` in the queue where that is known."""
+def operation_of(job: Job, estimates: EndTimeEstimator, position: int | None = None) -> Operation:
+    """The operation of a job; `position` in the queue, if known."""
     operation = Operation(name=name_of(job.id), done=job.state.final)
     operation.metadata.Pack(metadata_of(job, estimates, position))
     if job.state == JobState.SUCCEEDED:
@@ -72,8 +72,8 @@ def operation_of(job: Job, estimates: Estimates, position: int | None = None) ->
     return operation
 
 
-def metadata_of(job: Job, estimates: Estimates, position: int | None = None) -> values_pb2.ProofMetadata:
-    """How far a job is."""
+def metadata_of(job: Job, estimates: EndTimeEstimator, position: int | None = None) -> values_pb2.ProofMetadata:
+    """The metadata of an operation: state, progress and times."""
     request = job.request
     return values_pb2.ProofMetadata(
         model=request.model,
@@ -97,7 +97,7 @@ def metadata_of(job: Job, estimates: Estimates, position: int | None = None) -> 
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
-    """A time on the wire; None stays absent."""
+    """A time as a message; None stays absent."""
     if moment is None:
         return None
     found = Timestamp()
@@ -115,11 +115,11 @@ def _proof(job: Job) -> values_pb2.Proof:
 
 
 def error_of(job: Job) -> Status:
-    """Why a job that is final has no attestation."""
+    """The error of a final job without an attestation."""
     if job.state == JobState.CANCELLED:
         return failure_status("CANCELLED", "The proof was cancelled.", "")
     if job.state == JobState.EXPIRED:
-        return failure_status("EXPIRED", "The request expired before its proof was made.", "Ask again, with more time.")
+        return failure_status("EXPIRED", "The request expired before its proof was made.", "Retry with a later expiry.")
     failure = job.failure
     if failure is None:
         return failure_status("UNKNOWN", "", "")

@@ -1,4 +1,4 @@
-"""zkinfer.v1.Proofs: ask for a proof, fetch an attestation, check one."""
+"""zkinfer.v1.Proofs: create a proof, get an attestation, verify one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.errors import DataError
 from zkinfer.client.tensors import array_of, messages_of
 from zkinfer.prover.errors import ArtifactMissingError
-from zkinfer.service.errors import BadFieldError, NotReadyError, UnknownOperationError, blaming
+from zkinfer.service.errors import BadFieldError, NotReadyError, UnknownOperationError, in_field
 from zkinfer.service.identity import caller
 from zkinfer.service.v1 import timestamp
 from zkinfer.service.v1.context import context_message, proof_request
@@ -32,33 +32,33 @@ if TYPE_CHECKING:
     from zkinfer.prover.repository import ModelRepository
     from zkinfer.service.identity import Identity
     from zkinfer.service.metrics import Metrics
-    from zkinfer.service.submission import Intake
+    from zkinfer.service.submission import Submitter
     from zkinfer.service.v1 import OperationsServicer
-    from zkinfer.service.verification import Verdict, Verifications
+    from zkinfer.service.verification import VerificationResult, VerificationService
     from zkinfer.v1 import values_pb2
 
 
-_MOST = 256  # more than models have
+_MAX_TENSORS = 256  # more than any model has
 
 
 def arrays_of(tensors: Sequence[values_pb2.Tensor], field: str) -> dict[str, NDArray[np.generic]]:
     """Arrays by name.
 
     Raises:
-        BadFieldError: too many, a name twice, or whatever `array_of` refuses.
+        BadFieldError: too many tensors, a repeated name, or a tensor that `array_of` rejects.
     """
-    if len(tensors) > _MOST:
-        raise BadFieldError(field, f"There are {len(tensors):,} tensors.", f"At most {_MOST} are taken.")
+    if len(tensors) > _MAX_TENSORS:
+        raise BadFieldError(field, f"There are {len(tensors):,} tensors.", f"At most {_MAX_TENSORS} are accepted.")
     arrays: dict[str, NDArray[np.generic]] = {}
     for place, tensor in enumerate(tensors):
-        with blaming(f"{field}[{place}]"):
+        with in_field(f"{field}[{place}]"):
             if tensor.name in arrays:
-                raise DataError(f"The tensor {tensor.name!r:.80} is there twice.")
+                raise DataError(f"The tensor {tensor.name!r:.80} is given twice.")
             arrays[tensor.name] = array_of(tensor)
     return arrays
 
 
-PIECE = 256 << 10
+CHUNK_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,41 +66,41 @@ class ProofsServicer(Base):
     """See proto/zkinfer/v1/proofs.proto.
 
     Args:
-        operations: knows whose job is whose.
-        artifacts: where attestations lie.
-        verifications: checks attestations.
+        operations: finds the caller's jobs.
+        artifacts: holds the attestations.
+        verifications: verifies attestations.
         models: the ONNX files that an identity may use, by digest.
         repository: of models.
-        intake: answers, and takes jobs on.
-        metrics: are told of answers.
+        submitter: answers requests and submits jobs.
+        metrics: count answers.
     """
 
     operations: OperationsServicer
     artifacts: ArtifactStore
-    verifications: Verifications
+    verifications: VerificationService
     models: Callable[[Identity], Mapping[Digest, Path]]
     repository: ModelRepository
-    intake: Intake
+    submitter: Submitter
     metrics: Metrics
 
     async def CreateProof(
         self, request: proofs_pb2.CreateProofRequest, context: aio.ServicerContext[object, object]
     ) -> proofs_pb2.CreateProofResponse:
-        """The answer, and the operation that proves it, which is on the disk by now."""
+        """The answer, and the operation that proves it, which is durable once this returns."""
         who = caller()
-        with blaming("model"):
+        with in_field("model"):
             if not request.model:
-                raise DataError("No model is named.", "ListModels lists those there are.")
+                raise DataError("The request names no model.", "ListModels lists the models.")
         who.require_model(request.model)
         asked = proof_request(request)
-        model = await self.intake.model_for(who, self.repository, request.model, request.version, asked.request_id)
+        model = await self.submitter.model_for(who, self.repository, request.model, request.version, asked.request_id)
         arrays = arrays_of(request.inputs, "inputs")
         began = time.perf_counter()
-        with blaming("inputs"):
-            accepted = await self.intake.accept(who, model, arrays, asked)
+        with in_field("inputs"):
+            accepted = await self.submitter.submit(who, model, arrays, asked)
         self.metrics.answered(model.name, model.version, time.perf_counter() - began)
-        assert accepted.job is not None  # noqa: S101 - for the type checker: a proof is always wanted here
-        operation = await self.operations.shown(accepted.job)
+        assert accepted.job is not None  # noqa: S101 - for the type checker: mode is never `none` here
+        operation = await self.operations.operation(accepted.job)
         return proofs_pb2.CreateProofResponse(operation=operation, outputs=messages_of(accepted.answer.outputs))
 
     async def GetAttestation(
@@ -108,17 +108,17 @@ class ProofsServicer(Base):
         request: proofs_pb2.GetAttestationRequest,
         context: aio.ServicerContext[object, object],
     ) -> AsyncIterator[proofs_pb2.GetAttestationResponse]:
-        """The attestation in pieces, from an offset on."""
-        with blaming("operation"):
+        """The attestation in chunks, from an offset."""
+        with in_field("operation"):
             job = await self.operations.own_job(request.operation)
         digest = _digest_of(job)
         data = await asyncio.to_thread(self._read, request.operation, digest)
         if not 0 <= request.offset < len(data):
-            with blaming("offset"):
-                raise DataError(f"The attestation has {len(data):,} bytes.", "Begin at 0.")
-        for offset in range(request.offset, len(data), PIECE):
-            piece = data[offset : offset + PIECE]
-            yield proofs_pb2.GetAttestationResponse(digest=str(digest), size=len(data), offset=offset, data=piece)
+            with in_field("offset"):
+                raise DataError(f"The attestation has {len(data):,} bytes.", "Start at 0.")
+        for offset in range(request.offset, len(data), CHUNK_BYTES):
+            chunk = data[offset : offset + CHUNK_BYTES]
+            yield proofs_pb2.GetAttestationResponse(digest=str(digest), size=len(data), offset=offset, data=chunk)
 
     def _read(self, name: str, digest: Digest) -> bytes:
         try:
@@ -131,8 +131,8 @@ class ProofsServicer(Base):
         request: proofs_pb2.VerifyAttestationRequest,
         context: aio.ServicerContext[object, object],
     ) -> proofs_pb2.VerifyAttestationResponse:
-        """What was verified; a refusal is an error."""
-        with blaming("policy"):
+        """Verify an attestation; a refusal is returned as an error status."""
+        with in_field("policy"):
             policy = load_policy(request.policy.encode())
         expected = arrays_of(request.expected_inputs, "expected_inputs") if request.expected_inputs else None
         who = caller()
@@ -141,15 +141,15 @@ class ProofsServicer(Base):
 
 
 def _digest_of(job: Job) -> Digest:
-    """Of the attestation; raises NotReadyError where there is none."""
+    """The digest of the attestation; raises NotReadyError if there is none."""
     if job.attestation is not None:
         return job.attestation
     if job.state.final:
-        raise NotReadyError(f"There is no attestation: the proof is {job.state}.", "GetOperation has the reason.")
-    raise NotReadyError(f"There is no attestation yet: the proof is {job.state}.", "WaitOperation waits for it.")
+        raise NotReadyError(f"There is no attestation: the proof is {job.state}.", "GetOperation returns the reason.")
+    raise NotReadyError(f"There is no attestation yet: the proof is {job.state}.", "Wait for it with WaitOperation.")
 
 
-def _response(verdict: Verdict) -> proofs_pb2.VerifyAttestationResponse:
+def _response(verdict: VerificationResult) -> proofs_pb2.VerifyAttestationResponse:
     inference = verdict.inference
     steps = [
         proofs_pb2.VerificationStep(number=step.number, title=step.title, status=step.status, detail=step.detail)

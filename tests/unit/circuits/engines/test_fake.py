@@ -1,8 +1,9 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zkinfer.circuits import field
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -11,7 +12,7 @@ from zkinfer.circuits.frontend import Workload, normalise_model
 from zkinfer.circuits.tensors import TensorSpec
 
 FAKE = FakeEngine()
-CONTEXT = [1, 2, 3, 4, 5]
+CONTEXT = bytes(range(32))
 INPUTS = [[128, -320, 512]]  # 0.5, -1.25, 2.0 at scale 8
 patiently = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -75,14 +76,14 @@ def test_fake_chooses_what_it_accepts():
 
 def test_honest_proof_holds_and_says_what_was_computed(folder, program, setup, proof):
     FAKE.verify(folder, program, setup, proof)
-    wanted = [*CONTEXT, *INPUTS[0], -32, -256]
-    assert [field.decode(instance) for instance in proof.instances] == wanted
+    assert program.layout.unpack(proof.statement.inputs) == INPUTS[0]
+    assert (proof.statement.context, proof.statement.outputs) == (CONTEXT, (-32, -256))
     assert len(proof.data) == 32
 
 
 def test_forward_and_prove_agree(folder, program, proof):
     [[answer]] = FAKE.forward(folder, program, [INPUTS])
-    assert [field.decode(instance) for instance in proof.instances[-2:]] == answer
+    assert [*proof.statement.outputs] == answer
 
 
 @patiently
@@ -90,34 +91,39 @@ def test_forward_and_prove_agree(folder, program, proof):
 def test_proof_with_any_bit_changed_is_refused(folder, program, setup, proof, place, bit):
     data = bytearray(proof.data)
     data[place] ^= 1 << bit
-    refused(folder, program, setup, Proof(bytes(data), proof.instances))
+    refused(folder, program, setup, Proof(bytes(data), proof.statement))
 
 
 @patiently
 @given(data=st.binary(max_size=64))
 def test_proof_of_any_other_bytes_is_refused(folder, program, setup, proof, data):
     if data != proof.data:
-        refused(folder, program, setup, Proof(data, proof.instances))
+        refused(folder, program, setup, Proof(data, proof.statement))
 
 
 @patiently
-@given(place=st.integers(0, 9), value=st.integers(0, field.MODULUS - 1))
-def test_proof_for_any_other_instance_is_refused(folder, program, setup, proof, place, value):
-    changed = (*proof.instances[:place], value, *proof.instances[place + 1 :])
-    if changed != proof.instances:
-        refused(folder, program, setup, Proof(proof.data, changed))
+@given(place=st.integers(0, 1), value=st.integers(-(1 << 62), 1 << 62))
+def test_proof_for_any_other_output_is_refused(folder, program, setup, proof, place, value):
+    outputs = [*proof.statement.outputs]
+    if outputs[place] != value:
+        outputs[place] = value
+        refused(folder, program, setup, Proof(proof.data, replace(proof.statement, outputs=tuple(outputs))))
 
 
 @patiently
-@given(place=st.integers(0, 9))
-def test_proof_for_a_second_spelling_of_an_instance_is_refused(folder, program, setup, proof, place):
-    changed = (*proof.instances[:place], proof.instances[place] + field.MODULUS, *proof.instances[place + 1 :])
-    refused(folder, program, setup, Proof(proof.data, changed))
+@given(what=st.sampled_from(["context", "inputs"]), place=st.integers(0, 11), bit=st.integers(0, 7))
+def test_proof_for_any_other_context_or_input_is_refused(folder, program, setup, proof, what, place, bit):
+    data = bytearray(getattr(proof.statement, what))
+    data[place] ^= 1 << bit
+    refused(folder, program, setup, Proof(proof.data, replace(proof.statement, **{what: bytes(data)})))
 
 
-@pytest.mark.parametrize("change", [lambda i: i[:-1], lambda i: (*i, 0), lambda i: i[::-1], lambda i: ()])
-def test_proof_for_more_fewer_or_other_instances_is_refused(folder, program, setup, proof, change):
-    refused(folder, program, setup, Proof(proof.data, change(proof.instances)))
+@pytest.mark.parametrize(
+    "change", [{"outputs": (-32,)}, {"outputs": ()}, {"inputs": b""}, {"inputs": bytes(13)}, {"context": bytes(31)}]
+)
+def test_statement_of_another_layout_is_refused(folder, program, setup, proof, change):
+    with pytest.raises(ProofRejectedError, match="does not have the layout of this circuit"):
+        FAKE.verify(folder, program, setup, Proof(proof.data, replace(proof.statement, **change)))
 
 
 @pytest.mark.parametrize("name", ["network.onnx", "program.json"])
@@ -163,16 +169,38 @@ def test_input_that_is_not_public_does_not_appear_but_is_bound(tiny, setup, tmp_
     program = FAKE.build(network, normal.inputs, normal.outputs, {"scale": 8}, tmp_path)
     FAKE.make_keys(tmp_path, setup, tmp_path / "key")
     proof = FAKE.prove(tmp_path, program, setup, tmp_path / "key", INPUTS, CONTEXT)
-    assert len(proof.instances) == program.instance_count
-    assert not {field.encode(value) for value in INPUTS[0]} & set(proof.instances)
-    assert (FAKE.commit(INPUTS[0]) in proof.instances) == (visibility == "hashed")
-    assert proof.instances[-5:] == tuple(CONTEXT)
+    assert len(proof.statement.inputs) == program.layout.input_bytes
+    digest = FAKE.commit(tmp_path, program, setup, 0, INPUTS[0])
+    assert proof.statement.inputs == (digest if visibility == "hashed" else b"")
 
 
 @given(st.lists(st.integers(-100, 100)), st.lists(st.integers(-100, 100)))
 def test_commitments_of_different_tensors_differ(first, second):
-    assert 0 <= FAKE.commit(first) < field.MODULUS
-    assert (FAKE.commit(first) == FAKE.commit(second)) == (first == second)
+    digests = [FAKE.commit(None, None, None, 0, integers) for integers in (first, second)]
+    assert (digests[0] == digests[1]) == (first == second)
+    assert FAKE.commit(None, None, None, 1, first) != digests[0]
+    assert FAKE.commit(None, None, None, 0, first, b"salt") != digests[0]
+
+
+def test_engine_without_proving_material_proves_from_the_folder(folder, program, setup):
+    keyless = FakeEngine(needs_proving_key=False)
+    keys = keyless.make_keys(folder, setup, None)
+    proof = keyless.prove(folder, program, setup, None, INPUTS, CONTEXT)
+    assert keys.proving_key is None
+    FAKE.verify(folder, program, setup, proof)
+
+
+@pytest.mark.parametrize("needs", [True, False])
+def test_proving_key_that_is_missing_or_superfluous_is_refused(folder, program, setup, key, needs):
+    engine = FakeEngine(needs_proving_key=needs)
+    with pytest.raises(EngineError, match="a proving key that it does not take, or lacks one"):
+        engine.prove(folder, program, setup, None if needs else key, INPUTS, CONTEXT)
+
+
+def test_fake_has_no_verifier_on_a_chain(folder):
+    assert FAKE.evm_selector is None
+    with pytest.raises(EngineError, match="no verifier on a chain"):
+        FAKE.evm_key(folder)
 
 
 # --- refusals

@@ -107,6 +107,6 @@ def test_what_depends_on_no_input_counts_nothing(counted):
     assert [layer.operator for layer in load.heaviest] == ["Add"]
 
 
-def test_what_nobody_reads_counts_nothing(counted):
+def test_unused_results_are_not_counted(counted):
     load = counted("unread = Sigmoid(x) y = Relu(x)")
     assert [layer.operator for layer in load.heaviest] == ["Relu"]

@@ -13,6 +13,7 @@ from tests.paths import SHARED
 
 from zkinfer.circuits import frontend
 from zkinfer.circuits.digest import sha256_file
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.errors import (
     DataError,
     EngineCrashedError,
@@ -21,12 +22,17 @@ from zkinfer.circuits.errors import (
     ModelTooLargeError,
     UnsupportedModelError,
 )
-from zkinfer.circuits.frontend import api, evaluate, inspect_model, normalise_model, objections
+from zkinfer.circuits.frontend import api, evaluate, inspect_model, normalise_model
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.child import Limits
 
+ENGINE = EzklEngine()
 MODELS = SHARED / "models"
 NAMES = ("1l_mlp", "1l_softmax", "4l_relu_conv_fc", "accuracy", "lstm", "xgboost")
+
+
+def lowered(path, out, visibility="public"):
+    return ENGINE.lower(path, out, dimensions={}, input_visibility=visibility)
 
 
 def test_all_names_what_is_there():
@@ -57,7 +63,7 @@ def test_inspect_unsupported_model_lists_the_problems(model, saved):
 
 def test_normalise_puts_the_context_first_and_reports_the_file(dense, saved, tmp_path):
     out = tmp_path / "new" / "normal.onnx"
-    answer = normalise_model(saved(dense), out, input_visibility="private")
+    answer = lowered(saved(dense), out, "private")
     graph = onnx.load(out).graph
     assert [port.name for port in graph.input] == ["ctx", "x"]
     assert [port.name for port in graph.output] == ["y", "ctx_out"]
@@ -75,7 +81,7 @@ def test_normalise_in_two_processes_gives_the_same_bytes(model, saved, tmp_path)
 def test_normalise_refusal_keeps_its_class_and_leaves_no_file(model, saved, tmp_path):
     out = tmp_path / "out" / "normal.onnx"
     with pytest.raises(UnsupportedModelError, match="depends on the model's input"):
-        normalise_model(saved(model("y = Trilu(x)")), out)
+        lowered(saved(model("y = Trilu(x)")), out)
     assert list(out.parent.iterdir()) == []
 
 
@@ -166,14 +172,14 @@ def test_answer_about_another_file_is_refused(dense, saved, tmp_path, monkeypatc
 def test_hidden_integer_input_is_refused(model, saved, tmp_path, visibility):
     path = saved(model("a = Cast<to=1>(x) y = Relu(a)", "uint8[1,4] x"))
     with pytest.raises(UnsupportedModelError, match="cannot be hashed or private: nothing would hold it"):
-        normalise_model(path, tmp_path / "normal.onnx", input_visibility=visibility)
+        lowered(path, tmp_path / "normal.onnx", visibility)
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
 def test_hidden_bool_input_is_refused(model, saved, tmp_path, visibility):
     path = saved(model("y = Cast<to=1>(x)", "bool[1,4] x"))
     with pytest.raises(UnsupportedModelError, match="nothing would hold it to 0 and 1") as refusal:
-        normalise_model(path, tmp_path / "normal.onnx", input_visibility=visibility)
+        lowered(path, tmp_path / "normal.onnx", visibility)
     assert "take float32, or publish" in refusal.value.cure
 
 
@@ -184,7 +190,7 @@ def test_public_bool_input_is_taken(model, saved, tmp_path):
 
 @pytest.mark.parametrize(("visibility", "guards"), [("hashed", ["Less", "Where"]), ("private", []), ("public", [])])
 def test_only_hashed_inputs_are_guarded(dense, saved, tmp_path, visibility, guards):
-    normalise_model(saved(dense), tmp_path / "normal.onnx", input_visibility=visibility)
+    lowered(saved(dense), tmp_path / "normal.onnx", visibility)
     nodes = onnx.load(tmp_path / "normal.onnx").graph.node
     assert [node.op_type for node in nodes if node.op_type in ("Less", "Where")] == guards
     readers = {node.op_type for node in nodes if "x" in node.input}
@@ -195,20 +201,20 @@ def test_only_hashed_inputs_are_guarded(dense, saved, tmp_path, visibility, guar
 def test_operator_whose_result_is_not_bound_is_refused(model, saved, tmp_path, name):
     path = saved(model(f"y = {name}(x)" if name == "Hardmax" else "y = OneHot(x, x, x)"))
     with pytest.raises(UnsupportedModelError, match=f"Operator {name} has a result that the engine lets a prover"):
-        normalise_model(path, tmp_path / "normal.onnx")
+        lowered(path, tmp_path / "normal.onnx")
 
 
-def test_objections_name_every_node_that_is_used_wrongly(model, saved):
+def test_findings_name_every_node_that_is_used_wrongly(model, saved):
     body = "a = CumSum<reverse=1>(x, z) y = CumSum<exclusive=1>(a, z)"
-    found = objections(saved(model(body, constants="<int64 z = {1}>")))
+    found = ENGINE.supports(saved(model(body, constants="<int64 z = {1}>")))
     assert [one.node for one in found] == ["a", "y"]
     assert all("starts elsewhere" in one.cause and one.cure for one in found)
 
 
-def test_objections_name_every_operator_that_no_circuit_has(model, saved):
-    found = objections(saved(model("a = RandomNormalLike(x) b = LpNormalization(a) y = Relu(b)")))
+def test_findings_name_every_operator_that_is_not_supported(model, saved):
+    found = ENGINE.supports(saved(model("a = RandomNormalLike(x) b = LpNormalization(a) y = Relu(b)")))
     assert [one.node for one in found] == ["a", "b"]
 
 
-def test_objections_of_a_good_model_are_none(dense, saved):
-    assert objections(saved(dense)) == ()
+def test_supported_model_has_no_findings(dense, saved):
+    assert ENGINE.supports(saved(dense)) == ()

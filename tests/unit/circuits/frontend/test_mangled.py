@@ -103,7 +103,7 @@ def test_attribute_of_another_type_is_refused(body, plain, normal):
 def test_classical_operator_without_any_attribute_is_refused(name, normal):
     bare = copy(CLASSICAL[name])
     del bare.graph.node[0].attribute[:]
-    with pytest.raises(ModelError, match=r"classlabels|fewer than two|of different lengths|coefficients|numbers"):
+    with pytest.raises(ModelError, match=r"classlabels|fewer than two|differ in length|coefficients|numbers"):
         normal(bare)
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from tests.unit.circuits.frontend.random_graphs import random_graphs
 
+from zkinfer.circuits.engines.ezkl.lowering.pipeline import LOWERING, normal_form
 from zkinfer.circuits.errors import UnsupportedModelError
-from zkinfer.circuits.frontend import shapes, worker
+from zkinfer.circuits.frontend import shapes
 from zkinfer.circuits.frontend.equivalence import difference, samples
 from zkinfer.circuits.frontend.graph import copy
 from zkinfer.circuits.frontend.passes import pipeline
@@ -16,14 +17,14 @@ from zkinfer.circuits.frontend.prune import pruned, serialised
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.parametrize("name", pipeline.PASSES)
+@pytest.mark.parametrize("name", LOWERING.passes)
 @FEW
 @given(model=random_graphs())
 def test_pass_alone_keeps_the_answers(name, model):
-    before = pipeline.settled(copy(model))
+    before = pipeline.settled(copy(model), LOWERING)
     inputs, outputs = shapes.specs(before)
     after = copy(before)
-    while pipeline.PASSES[name](after):
+    while LOWERING.passes[name](after):
         after = shapes.inferred(pruned(after))
     assert shapes.specs(after) == (inputs, outputs)
     assert difference(model, after, samples(inputs, 7)) is None
@@ -33,8 +34,8 @@ def test_pass_alone_keeps_the_answers(name, model):
 @given(model=random_graphs())
 def test_passes_together_keep_the_answers_and_find_nothing_more_to_do(model):
     try:
-        normal = worker.normal_form(model, {}, 7)[0]
+        normal = normal_form(model, {}, 7)[0]
     except UnsupportedModelError:  # two outputs that are one value
         reject()
-    again = worker.normal_form(normal, {}, 7)[0]
+    again = normal_form(normal, {}, 7)[0]
     assert serialised(again) == serialised(normal)

@@ -60,14 +60,14 @@ def test_fractions_for_an_integer_input_are_refused(run, model):
 
 def test_inputs_of_different_length_are_refused(run, model):
     two = model("y = Add(x, z)", "float[1,4] x, float[1,4] z")
-    with pytest.raises(DataError, match="same number"):
+    with pytest.raises(DataError, match="different numbers of samples"):
         run(two, x=np.zeros((2, 1, 4)), z=np.zeros((3, 1, 4)))
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04garbage", b"\x93NUMPY\x01\x00"])
 def test_samples_that_are_no_archive_are_refused(dense, tmp_path, data):
     (tmp_path / "in.npz").write_bytes(data)
-    with pytest.raises(DataError, match="no "):
+    with pytest.raises(DataError, match=r"not an \.npz"):
         answers(dense, tmp_path / "in.npz", tmp_path / "out.npz")
 
 
@@ -93,5 +93,5 @@ def test_memory_refused_to_a_parser_is_a_refusal(dense, monkeypatch):
         raise MemoryError("std::bad_alloc")
 
     monkeypatch.setattr(runtime.shape_inference, "infer_shapes", hungry)
-    with pytest.raises(ModelTooLargeError, match="more memory"):
+    with pytest.raises(ModelTooLargeError, match="memory limit"):
         runtime.infer_shapes(dense)

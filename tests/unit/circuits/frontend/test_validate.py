@@ -4,8 +4,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from zkinfer.circuits.engines.ezkl.lowering import operators
+from zkinfer.circuits.engines.ezkl.lowering import operators, pipeline
 from zkinfer.circuits.errors import ModelError, UnsupportedModelError
+from zkinfer.circuits.frontend import operators as shared
 from zkinfer.circuits.frontend.validate import problems, screen
 
 
@@ -17,16 +18,29 @@ def test_sound_model_has_no_problems(dense):
     ("operator", "cure"),
     [
         ("Loop", "tracing"), ("If", "tracing"), ("Scan", "tracing"), ("RandomNormal", "evaluation mode"),
-        ("StringNormalizer", "numbers"), ("QuantizeLinear", "float model"), ("NonMaxSuppression", "fixed"),
-        ("SequenceAt", "Split"), ("Upsample", "opset_version=17"), ("Det", "docs/operators.md"),
-        ("Nonsense", "docs/operators.md"), ("GroupNormalization", "LayerNormalization"),
+        ("StringNormalizer", "numbers"), ("NonMaxSuppression", "fixed"), ("SequenceAt", "Split"),
     ],
 )  # fmt: skip
-def test_operator_no_circuit_takes_is_refused_with_a_cure(dense, operator, cure):
+def test_unsupported_operator_is_refused_with_a_cure(dense, operator, cure):
     dense.graph.node[1].op_type = operator
     dense.graph.node[1].name = "suspect"
     with pytest.raises(UnsupportedModelError, match=f"{operator}.*'suspect'.*{cure}"):
         screen(dense)
+
+
+@pytest.mark.parametrize(
+    ("operator", "cure"),
+    [
+        ("QuantizeLinear", "float model"), ("Upsample", "opset_version=17"), ("Det", "docs/reference/operators.md"),
+        ("Nonsense", "docs/reference/operators.md"), ("GroupNormalization", "LayerNormalization"),
+    ],
+)  # fmt: skip
+def test_operator_ezkl_cannot_take_is_refused_with_a_cure(dense, operator, cure):
+    dense.graph.node[1].op_type = operator
+    dense.graph.node[1].name = "suspect"
+    assert list(problems(dense)) == []
+    with pytest.raises(UnsupportedModelError, match=f"{operator}.*'suspect'.*{cure}"):
+        pipeline.normal_form(dense, {}, 7)
 
 
 def test_support_vector_machine_is_refused_with_hummingbird_as_cure(dense):
@@ -89,7 +103,7 @@ def test_two_default_opsets_are_refused(dense):
 def test_reserved_name_is_refused(dense, name):
     dense.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 5]))
     with pytest.raises(UnsupportedModelError, match=f"'{name}' is reserved"):
-        screen(dense)
+        pipeline.normal_form(dense, {}, 7)
 
 
 def test_empty_graph_is_refused(dense):
@@ -152,12 +166,14 @@ def test_input_of_nine_dimensions_is_refused(dense):
 
 
 def test_operator_tables_do_not_overlap():
-    tables = [operators.SUPPORTED, operators.COMPOSITE, operators.REWRITTEN, operators.CONSTANT_ONLY, operators.REFUSED]
+    tables = [operators.SUPPORTED, operators.COMPOSITE, operators.REWRITTEN, operators.CONSTANT_ONLY]
+    tables += [operators.REFUSED, shared.REFUSED]
     names = [name for table in tables for name in table]
     assert len(names) == len(set(names))
 
 
 def test_operator_tables_name_only_what_onnx_has():
     known = {schema.name for schema in onnx.defs.get_all_schemas_with_history()}
-    tables = [operators.SUPPORTED, operators.COMPOSITE, operators.REWRITTEN, operators.CONSTANT_ONLY, operators.REFUSED]
+    tables = [operators.SUPPORTED, operators.COMPOSITE, operators.REWRITTEN, operators.CONSTANT_ONLY]
+    tables += [operators.REFUSED, shared.REFUSED]
     assert {name for table in tables for name in table} <= known

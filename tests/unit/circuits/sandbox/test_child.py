@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.eventually import eventually
 from tests.unit.circuits.factories import is_alive
-from tests.waiting import eventually
 
 from zkinfer.circuits.errors import (
     EngineCrashedError,
@@ -21,7 +21,7 @@ from zkinfer.circuits.errors import (
     ModelTooLargeError,
     StoppedError,
 )
-from zkinfer.circuits.sandbox import child, processes
+from zkinfer.circuits.sandbox import child, processes, spawn
 from zkinfer.circuits.sandbox.cancel import StopSignal, stoppable
 from zkinfer.circuits.sandbox.child import Limits
 
@@ -81,7 +81,7 @@ def test_error_of_the_function_comes_back_as_itself():
 
 def test_refusal_of_our_own_function_comes_back_as_itself():
     with pytest.raises(InputError, match="does not fit the 127 bits"):
-        child.run("zkinfer.circuits.field:encode", {"value": 1 << 127}, limits=SHORT)
+        child.run("zkinfer.circuits.engines.ezkl.field:encode", {"value": 1 << 127}, limits=SHORT)
 
 
 def test_error_of_another_package_comes_back_as_a_crash():
@@ -120,17 +120,37 @@ def test_function_that_cannot_be_called_is_a_crash(function):
     ids=lambda data: data[:12].decode(errors="replace"),
 )
 def test_answer_of_another_form_is_a_crash(data):
-    with pytest.raises(EngineCrashedError, match=r"gave something that is no answer|stopped unexpectedly"):
+    with pytest.raises(EngineCrashedError, match=r"sent a malformed answer|stopped unexpectedly"):
         answer_with(data)
 
 
+def test_deep_answer_is_a_crash_of_the_child_alone_whatever_the_recursion_limit():
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        with pytest.raises(EngineCrashedError, match="malformed answer"):
+            answer_with(b'{"value": ' + b"[" * 90_000 + b"]" * 90_000 + b"}")
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("depth", [62, 63])
+def test_answer_is_as_deep_as_its_limit_and_no_deeper(depth):
+    answer = '{"value": [' + "[" * depth + '"[]{}\\"[["' + "]" * depth + "]}"
+    if depth < 63:
+        assert answer_with(answer.encode()) is not None
+    else:
+        with pytest.raises(EngineCrashedError, match="malformed answer"):
+            answer_with(answer.encode())
+
+
 def test_function_whose_value_is_no_json_is_a_crash():
-    with pytest.raises(EngineCrashedError, match=r"no answer|not JSON serializable"):
+    with pytest.raises(EngineCrashedError, match=r"malformed answer|not JSON serializable"):
         child.run("builtins:set", {}, limits=SHORT)
 
 
 def test_child_killed_while_it_answers_is_a_crash():
-    with pytest.raises(EngineCrashedError, match="killed by another process, not for want of memory"):
+    with pytest.raises(EngineCrashedError, match="killed by another process, not for lack of memory"):
         execute("import os, sys; os.write(int(sys.argv[1]), b'{\"value\": [1, 2'); os.kill(os.getpid(), 9)")
 
 
@@ -169,7 +189,7 @@ def test_child_that_closes_its_pipes_and_goes_on_is_killed():
     assert time.monotonic() - start < 50
 
 
-def test_grandchildren_of_a_child_past_its_time_are_killed(tmp_path):
+def test_grandchildren_of_a_child_past_its_time_are_killed(way, tmp_path):
     pid = tmp_path / "pid"
     statement = f"import os; os.fork(); open({str(pid)!r}, 'a').write(f'{{os.getpid()}} '); import time; time.sleep(60)"
     with pytest.raises(EngineTimeoutError, match="time limit"):
@@ -187,8 +207,8 @@ def test_child_that_allocates_past_its_memory_is_stopped():
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 
 
-def test_child_killed_by_somebody_is_a_crash():
-    with pytest.raises(EngineCrashedError, match=r"killed by another process, not for want of memory\. Try again"):
+def test_child_killed_by_somebody_is_a_crash(way):
+    with pytest.raises(EngineCrashedError, match=r"killed by another process, not for lack of memory\. Try again"):
         execute(KILLED)
 
 
@@ -204,7 +224,7 @@ def test_child_killed_while_the_kernel_kills_for_memory_ran_out_of_it(monkeypatc
     ("statement", "status"),
     [("os.abort()", "-6"), ("os._exit(3)", "3"), ("os._exit(0)", "0"), ("os.kill(os.getpid(), 11)", "-11")],
 )
-def test_child_that_dies_is_a_crash(statement, status):
+def test_child_that_dies_is_a_crash(way, statement, status):
     with pytest.raises(EngineCrashedError, match=rf"stopped unexpectedly \(status {status}\)"):
         execute(f"import os; {statement}")
 
@@ -233,7 +253,7 @@ def limit_in_child(name):
 
 
 @pytest.mark.parametrize(("name", "limit"), [("RLIMIT_CORE", 0), ("RLIMIT_AS", 2 << 30)])
-def test_child_cannot_raise_its_limits(name, limit):
+def test_child_cannot_raise_its_limits(way, name, limit):
     assert limit_in_child(name) == (limit, limit)
 
 
@@ -299,15 +319,14 @@ def test_child_yields_the_processors_where_it_should_and_only_there(liftable):
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
 def test_child_that_is_lifted_has_its_share_in_all_its_threads(liftable):
     with processes.yielding():
-        process, answers = processes.start("zkinfer.circuits.sandbox.child")
+        process = spawn.start("zkinfer.circuits.sandbox.child")
     try:
         processes.lift(process.pid)
         threads = [int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir()]
         assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
     finally:
-        processes.kill(process)
-        os.close(answers)
+        process.kill()
     processes.lift(process.pid)  # which is gone
 
 
@@ -328,7 +347,7 @@ def test_session_of_a_yielding_child_yields_to_other_sessions(liftable):
 
 
 @pytest.mark.parametrize("name", ["EZKL_REPO_PATH", "RUST_LOG", "RUST_BACKTRACE", "PYTHONPATH", "LD_PRELOAD", "TOKEN"])
-def test_environment_of_the_caller_is_not_inherited(monkeypatch, name):
+def test_environment_of_the_caller_is_not_inherited(way, monkeypatch, name):
     monkeypatch.setenv(name, "")
     assert child.run("os:getenv", {"key": name}, limits=SHORT) is None
 
@@ -343,7 +362,7 @@ def test_environment_holds_what_the_engine_needs(monkeypatch, name, value):
     assert child.run("os:getenv", {"key": name}, limits=SHORT) == value
 
 
-def test_modules_beside_the_caller_are_not_imported(tmp_path, monkeypatch):
+def test_modules_beside_the_caller_are_not_imported(way, tmp_path, monkeypatch):
     (tmp_path / "textwrap.py").write_text("raise RuntimeError('hijacked')")
     monkeypatch.chdir(tmp_path)
     assert child.run("textwrap:dedent", {"text": "x"}, limits=SHORT) == "x"
@@ -354,7 +373,7 @@ def test_files_of_the_child_are_the_users_alone(tmp_path):
     assert (tmp_path / "file").stat().st_mode & 0o077 == 0
 
 
-def test_descriptors_of_the_caller_are_not_inherited(tmp_path):
+def test_descriptors_of_the_caller_are_not_inherited(way, tmp_path):
     with (tmp_path / "secret").open("w") as secret:
         os.set_inheritable(secret.fileno(), True)
         with pytest.raises(EngineCrashedError, match="Bad file descriptor"):
@@ -400,6 +419,7 @@ def open_descriptors():
 
 
 def test_no_process_and_no_descriptor_is_left(tmp_path):
+    execute("pass")  # the fork server, which stays
     before = open_descriptors()
     execute("pass")
     with pytest.raises(EngineCrashedError, match="boom"):

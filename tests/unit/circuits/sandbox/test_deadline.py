@@ -5,7 +5,7 @@ import pytest
 
 from zkinfer.circuits.errors import EngineCrashedError, EngineTimeoutError
 from zkinfer.circuits.sandbox import processes
-from zkinfer.circuits.sandbox.deadline import Patience, processor_seconds
+from zkinfer.circuits.sandbox.deadline import Deadline, processor_seconds
 
 LIMIT = 60.0
 
@@ -17,7 +17,7 @@ class Child:
         self.seconds, self.used = 100.0, 0.0
 
     def waited_for(self, *, yields=True):
-        return Patience(1, LIMIT, yields=yields, clock=lambda: self.seconds, used=lambda _: self.used)
+        return Deadline(1, LIMIT, yields=yields, clock=lambda: self.seconds, used=lambda _: self.used)
 
     def goes_on(self, seconds, share):
         self.seconds += seconds

@@ -5,9 +5,9 @@ import threading
 import time
 
 import pytest
+from tests.eventually import eventually
 from tests.unit.circuits.factories import is_alive
 from tests.unit.circuits.sandbox.test_child import open_descriptors
-from tests.waiting import eventually
 
 from zkinfer.circuits.errors import EngineCrashedError, EngineMemoryError, EngineTimeoutError, ModelTooLargeError
 from zkinfer.circuits.sandbox import session as session_module
@@ -115,7 +115,7 @@ def test_error_in_opening_comes_back_as_itself():
     ids=["list", "empty", "no-json", "huge", "two", "nothing"],
 )
 def test_answer_of_another_form_ends_the_session(session, data):
-    with pytest.raises(EngineCrashedError, match="gave something that is no answer"):
+    with pytest.raises(EngineCrashedError, match="sent a malformed answer"):
         execute(session, raw(data) + "; import time; time.sleep(9)")
     assert not session.usable
 
@@ -184,13 +184,13 @@ def test_child_that_does_not_read_does_not_hold_its_caller(hasty):
 
 def test_child_that_closes_its_answers_is_no_answer(session, monkeypatch):
     monkeypatch.setattr(session_module, "_DYING", 0.1)
-    with pytest.raises(EngineCrashedError, match="no answer"):
+    with pytest.raises(EngineCrashedError, match="malformed answer"):
         execute(session, "import os, sys, time; os.close(int(sys.argv[1])); time.sleep(60)")
 
 
 def test_message_larger_than_any_is_refused(session, monkeypatch):
     monkeypatch.setattr(session_module, "MAX_MESSAGE_BYTES", 10)
-    with pytest.raises(EngineCrashedError, match="no answer"):
+    with pytest.raises(EngineCrashedError, match="malformed answer"):
         execute(session, "pass")
 
 
@@ -217,16 +217,28 @@ def test_child_and_grandchild_end_when_the_session_is_closed(tmp_path):
     assert eventually(lambda: not is_alive(session._process.pid) and not is_alive(int(pids.read_text())))
 
 
-def test_child_ends_with_the_thread_that_opened_it():
+def opened_in_a_thread_that_ends():
     sessions_opened = []
     thread = threading.Thread(target=lambda: sessions_opened.append(opened()))
     thread.start()
     thread.join()
-    assert eventually(lambda: not is_alive(sessions_opened[0]._process.pid))
-    sessions_opened[0].close()
+    return sessions_opened[0]
+
+
+def test_child_of_the_fork_server_outlives_the_thread_that_opened_it():
+    with opened_in_a_thread_that_ends() as session:
+        assert execute(session, "pass") >= 0
+
+
+def test_child_without_a_fork_server_ends_with_the_thread_that_opened_it(without_fork_server):
+    session = opened_in_a_thread_that_ends()
+    assert eventually(lambda: not is_alive(session._process.pid))
+    session.close()
 
 
 def test_no_process_and_no_descriptor_is_left():
+    with opened():  # starts the fork server, which stays
+        pass
     before = open_descriptors()
     with opened() as session:
         execute(session, "pass")

@@ -35,7 +35,7 @@ def test_with_digest_unknown_is_none():
 
 
 def test_by_name_unknown_is_refused_and_lists_the_known():
-    with pytest.raises(SetupError, match=r"No ceremony is called 'aztec'.*hermez"):
+    with pytest.raises(SetupError, match=r"The ceremony 'aztec' is unknown.*hermez"):
         ceremonies.by_name("aztec")
 
 

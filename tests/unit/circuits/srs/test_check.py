@@ -91,7 +91,7 @@ def test_check_forged_points_are_refused(dev_bytes, written, change, message):
 def test_check_sound_setup_of_an_unknown_tau_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(insecure_dev, "TAU", 12345)
     insecure_dev.generate_insecure_dev(3, tmp_path / "file")
-    with pytest.raises(SetupError, match="from no ceremony we know"):
+    with pytest.raises(SetupError, match="from an unknown ceremony"):
         check_setup(tmp_path / "file")
 
 

@@ -31,7 +31,7 @@ def test_file_size_of_known_files_is_right(k, size):
         (lambda data: b"\2" + data[1:], "too many for k = 2"),
         (lambda data: b"\4" + data[1:], "truncated"),
         (lambda data: b"\0" + data[1:], "k = 0, outside 1 to 26"),
-        (lambda data: b"ptau" + data[4:], "no trusted setup"),
+        (lambda data: b"ptau" + data[4:], "not a trusted setup"),
         (lambda data: data[:-256] + data[-128:] * 2, "not the generator"),
         (lambda data: data[:-32] + b"\xff" * 32, "outside the field"),
     ],

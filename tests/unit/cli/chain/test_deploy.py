@@ -45,8 +45,8 @@ def test_who_governs_must_be_named_on_a_real_chain(tmp_path, who):
 @pytest.mark.parametrize(
     ("governance", "said"),
     [
-        (Governance(GUARDIAN, (PROPOSER,), delay=0), "a delay of nothing"),
-        (Governance(GUARDIAN, (PROPOSER, GUARDIAN)), "the guardian is to stop what proposers do"),
+        (Governance(GUARDIAN, (PROPOSER,), delay=0), "without a delay"),
+        (Governance(GUARDIAN, (PROPOSER, GUARDIAN)), "the guardian must not be a proposer"),
     ],
 )
 def test_unsound_governance_is_refused_but_on_chains_for_trials(governance, said):

@@ -11,7 +11,7 @@ from zkinfer.cli.chain import connect
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
-    expanded,
+    expand_options,
     parse_address,
     parse_coin,
     parse_selector,
@@ -35,7 +35,7 @@ def test_amount_is_read(text, wei):
     "text", ["", "5", "1e3", "-1gwei", "0.5wei", "1finney", "nanether", "infether", "ether", "99999999999999ether"]
 )
 def test_amount_that_is_none_is_refused(text):
-    with pytest.raises(typer.BadParameter, match="is no amount"):
+    with pytest.raises(typer.BadParameter, match="is not an amount"):
         parse_coin(text)
 
 
@@ -73,7 +73,7 @@ def test_address_that_is_none_is_refused(text):
 def test_options_of_a_group_become_the_command_s():
     seen = []
 
-    @expanded
+    @expand_options
     def command(own: str, to: Connection, *, other: int = 3) -> None:
         """Say it."""
         seen.append((own, to, other))
@@ -106,8 +106,8 @@ def test_address_book_lies_in_the_home_unless_one_is_given(monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("payment", "said"),
     [
-        (Payment(), "nothing says who pays"),
-        (Payment(keystore=Path("k"), unsafe_dev_account=0), "--keystore and --unsafe-dev-account are too many"),
+        (Payment(), "no account is given to pay with"),
+        (Payment(keystore=Path("k"), unsafe_dev_account=0), "--keystore and --unsafe-dev-account exclude each other"),
         (Payment(signer="https://signer.example"), "--signer needs --account"),
     ],
 )

@@ -9,9 +9,9 @@ from tests.unit.contracts.fakenode import unchanged
 from typer.testing import CliRunner
 
 import zkinfer.chain
+from zkinfer.chain import deployment
 from zkinfer.circuits.circuit import Circuit
-from zkinfer.circuits.errors import InputError
-from zkinfer.cli.chain import connect, request, verifiers
+from zkinfer.cli.chain import verifiers
 from zkinfer.cli.chain.verifiers import _require_verifier
 from zkinfer.cli.main import app
 from zkinfer.contracts.address_book import read_book, write_book
@@ -19,13 +19,11 @@ from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.ezkl.solc import SOLC_VERSION
 from zkinfer.contracts.registration import SELECTOR
-from zkinfer.contracts.registry import EmergencyStop, Registry
 from zkinfer.contracts.signers import unsafe_dev_account
 
 SHARED = "0x" + SELECTOR.hex()
 ALONE = "0x" + dedicated.SELECTOR.hex()
 GENERATED = verifiers._generated
-STRANGER = "0x" + "66" * 20
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +43,8 @@ def circuit(monkeypatch, tmp_path):
     opened = Fake(folder="digits.circuit", manifest=Fake(recipe=Fake(setup=Fake(is_insecure_dev=False))))
     shared = replace(dedicated.REGISTRATION, selector=SELECTOR)
     monkeypatch.setattr(Circuit, "open", lambda _: opened)
-    monkeypatch.setattr(zkinfer.chain, "registration_of", lambda _, fee=0, uri="": replace(shared, fee=fee, uri=uri))
+    for module in (zkinfer.chain, deployment):
+        monkeypatch.setattr(module, "registration_of", lambda _, fee=0, uri="": replace(shared, fee=fee, uri=uri))
     monkeypatch.setattr(verifiers, "_generated", lambda *_: dedicated.GENERATED)
     opened.path = tmp_path / "digits.circuit"
     opened.path.mkdir()
@@ -64,7 +63,7 @@ def run(monkeypatch, tmp_path, chain, base):
         signer = unsafe_dev_account(paid.unsafe_dev_account or 0, chain.id)
         return Chain(chain._web3, signer, rehearsal=paid.dry_run)
 
-    for module in ("deploy", "models", "post", "request", "verifiers"):
+    for module in ("deploy", "models", "post", "request", "status", "verifiers"):
         monkeypatch.setattr(f"zkinfer.cli.chain.{module}.open_chain", open_chain)
 
     def command(*words):
@@ -104,7 +103,7 @@ def test_circuit_that_anybody_can_forge_is_refused_by_a_production_deployment(ru
     circuit.manifest.recipe.setup.is_insecure_dev = True
     refused = error_of(run("deploy-verifier", circuit.path))
     assert refused["type"] == "DeploymentError"
-    assert "insecure-dev, which this deployment takes no listing of" in refused["cause"]
+    assert "insecure-dev, which this deployment does not accept" in refused["cause"]
 
 
 def test_missing_compiler_is_told_and_nothing_is_sent(monkeypatch, run, circuit, chain):
@@ -174,20 +173,6 @@ def test_model_is_registered_and_asked_under_its_own_verifier_after_a_stop(run, 
     assert said == [False, True]
 
 
-def test_listing_is_found_by_publisher_and_verifier(circuit, chain, base):
-    deployed = connect.Deployed(chain, base[1])
-    dedicated.routed(chain, base[1])
-    listing = Registry(chain, base[1].addresses["ModelRegistry"]).register(dedicated.REGISTRATION)
-    assert request.listing_asked(deployed, circuit.path, "dedicated", chain.address) == listing
-    with pytest.raises(InputError, match=rf"did not register .* under the selector {SHARED}.*--selector"):
-        request.listing_asked(deployed, circuit.path, "shared", chain.address)
-    with pytest.raises(InputError, match=f"{STRANGER} did not register"):
-        request.listing_asked(deployed, circuit.path, "dedicated", STRANGER)
-    EmergencyStop(chain, dedicated.wanted_in(base[1]).addresses["EmergencyStop"]).stop()
-    with pytest.raises(DeploymentError, match=f"proofs under {ALONE} are not accepted: the verifier was stopped"):
-        request.listing_asked(deployed, circuit.path, "dedicated", chain.address)
-
-
 def test_verifier_is_stopped_by_its_selector_and_no_other_is(run, circuit):
     for _ in range(2):
         run("deploy-verifier", circuit.path, "--route")
@@ -201,7 +186,7 @@ def test_verifier_is_stopped_by_its_selector_and_no_other_is(run, circuit):
 def test_verifier_is_stopped_before_it_is_routed_and_then_not_deployed_again(run, circuit):
     run("deploy-verifier", circuit.path)
     assert run("stop", "--selector", ALONE, "--yes")["stoppedBefore"] is False
-    assert "was stopped, for ever" in error_of(run("deploy-verifier", circuit.path))["cause"]
+    assert "was stopped" in error_of(run("deploy-verifier", circuit.path))["cause"]
 
 
 def test_verifier_that_nobody_knows_is_not_stopped(run):
@@ -244,8 +229,8 @@ def test_verifier_that_runs_is_routed():
     ("chain", "said"),
     [
         (FakeChain(code=b""), f"no contract at {VERIFIER}"),
-        (FakeChain(selector=b"\4\3\2\1"), "is one of 0x04030201, not of 0x01020304"),
-        (FakeChain(live=False), "was stopped, for ever"),
+        (FakeChain(selector=b"\4\3\2\1"), "has the selector 0x04030201, not 0x01020304"),
+        (FakeChain(live=False), "was stopped permanently"),
     ],
 )
 def test_verifier_that_the_route_could_not_use_is_refused(chain, said):

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.vectors.make_chain import DIGITS
+from tests.vectors.make_chain import DIGITS, layout_of
 
 from zkinfer.contracts import Registration
 from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier, deploy_dedicated
@@ -18,9 +18,7 @@ SELECTOR = dedicated_selector(_MODEL["keyDigest"])
 REGISTRATION = Registration(
     onnx_digest=_MODEL["onnxDigest"],
     key=bytes.fromhex(_MODEL["key"][2:]),
-    visibility="public",
-    inputs=_MODEL["inputs"],
-    outputs=_MODEL["outputs"],
+    layout=layout_of(_MODEL["layout"]),
     selector=SELECTOR,
 )
 

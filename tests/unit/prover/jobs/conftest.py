@@ -2,7 +2,7 @@
 
 import pytest
 from tests import postgres
-from tests.unit.prover.queue import PATIENCE, Queue
+from tests.unit.prover.queue import RETRY_POLICY, Queue
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -15,8 +15,8 @@ def url(request, tmp_path):
 
 @pytest.fixture
 def queue(url, tmp_path, request):
-    """A queue; its patience may be given by `indirect` parametrisation."""
-    opened = Queue(url, tmp_path, getattr(request, "param", PATIENCE))
+    """A queue; its retry_policy may be given by `indirect` parametrisation."""
+    opened = Queue(url, tmp_path, getattr(request, "param", RETRY_POLICY))
     yield opened
     opened.close()
 

@@ -41,7 +41,7 @@ def test_commits_wait_for_the_disk(embedded):
 def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_path):
     queue.submit()
     assert queue.again().store.counts().of(JobState.QUEUED) == 1
-    with pytest.raises(StoreError, match=r"in another state folder.*One database is for one state folder"):
+    with pytest.raises(StoreError, match=r"in another state folder.*Each database belongs to one state folder"):
         JobStore.open(queue.url, ArtifactStore(tmp_path / "elsewhere"))
 
 
@@ -50,13 +50,13 @@ def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_pa
     ["mysql://user@host/x", "sqlite://", "sqlite:///:memory:", "postgresql://user@host/x", "sqlite+aiosqlite:///x"],
 )
 def test_database_of_another_kind_is_refused(tmp_path, url):
-    with pytest.raises(StoreError, match=r"is no database that keeps jobs\. Write sqlite:////path"):
+    with pytest.raises(StoreError, match=r"is not supported\. Write sqlite:////path"):
         JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
 
 
 @pytest.mark.parametrize("url", ["", "jobs.db", "://"])
-def test_address_that_is_none_is_refused(tmp_path, url):
-    with pytest.raises(StoreError, match="cannot be read"):
+def test_malformed_database_url_is_refused(tmp_path, url):
+    with pytest.raises(StoreError, match="URL of the database is invalid"):
         JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
 
 
@@ -87,7 +87,7 @@ def test_database_from_before_clocks_were_noted_gets_its_table(queue):
 def test_database_of_a_newer_version_is_refused(queue):
     newer = update(state).values(schema_version=SCHEMA_VERSION + 1)
     queue.store._database.write(lambda connection: connection.execute(newer))
-    with pytest.raises(StoreError, match=r"has the form 2; this version of zkinfer knows 1.*update zkinfer"):
+    with pytest.raises(StoreError, match=r"has schema 2; this version of zkinfer supports 1.*update zkinfer"):
         opened_again(queue)
 
 
@@ -105,14 +105,14 @@ def test_many_who_open_an_empty_database_at_once_make_it_once(url, tmp_path):
 
 def test_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "jobs.db").write_bytes(b"certainly no database " * 100)
-    with pytest.raises(StoreError, match=r"This file is no database.*restore it"):
+    with pytest.raises(StoreError, match=r"This file is not a database.*restore it"):
         Queue(f"sqlite:///{tmp_path}/jobs.db", tmp_path)
 
 
 def test_folder_that_others_can_write_to_is_refused(tmp_path):
     (tmp_path / "open").mkdir(mode=0o777)
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(StoreError, match="Others can write to"):
+    with pytest.raises(StoreError, match="Other users can write to"):
         Queue(f"sqlite:///{tmp_path}/open/jobs.db", tmp_path)
 
 
@@ -136,7 +136,7 @@ def locked(embedded):
 
 def test_locked_database_is_an_error_and_nothing_is_taken(locked):
     store, request, other = locked
-    with pytest.raises(StoreError, match="keeps the database locked"):
+    with pytest.raises(StoreError, match="holds the lock of the database"):
         store.submit(request, LIMITS)
     assert store.page().jobs == ()
     other.execute("ROLLBACK")
@@ -155,7 +155,7 @@ def test_full_database_is_an_error_and_nothing_is_taken(embedded):
             embedded.submit(limits=many)
 
     bound(1)  # it is larger already, and so may not grow
-    with pytest.raises(StoreError, match=r"is full.*Make room; jobs go on by themselves"):
+    with pytest.raises(StoreError, match=r"is full.*Free space; jobs resume automatically"):
         submit_many()
     taken = len(embedded.store.page(size=1000).jobs)
     bound(1_000_000)

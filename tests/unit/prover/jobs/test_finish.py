@@ -5,7 +5,7 @@ from tests.unit.prover.queue import NOON
 
 from zkinfer.circuits.digest import sha256
 from zkinfer.prover.errors import ArtifactMissingError, JobStateError, LeaseLostError, UnknownJobError
-from zkinfer.prover.jobs import Failure, Patience
+from zkinfer.prover.jobs import Failure, RetryPolicy
 
 CRASHED = Failure(reason="ENGINE_CRASHED", cause="It crashed.", cure="Try again.")
 
@@ -71,11 +71,11 @@ def test_failure_that_may_pass_is_tried_again_after_a_pause_that_doubles(queue, 
         lease = queue.claim()
     job = now_failed(queue, lease, retry=True)
     assert (job.state, job.failure.reason, job.attempt) == ("FAILED", "ATTEMPTS_EXHAUSTED", 5)
-    assert "5 times and never finished. The last time: It crashed." in job.failure.cause
+    assert "5 times and never finished. Last failure: It crashed." in job.failure.cause
 
 
 def test_pause_has_a_bound():
-    assert Patience(backoff=1, longest_backoff=60).pause(1000) == 60
+    assert RetryPolicy(backoff=1, longest_backoff=60).pause(1000) == 60
 
 
 def test_job_that_waits_for_its_next_attempt_lets_others_go_first(queue, lease):
@@ -111,7 +111,7 @@ def test_job_that_kills_its_workers_fails_in_the_end(queue, lease):
     assert "The worker died" in job.failure.cause
 
 
-@pytest.mark.parametrize("queue", [Patience(attempts=3)], indirect=True)
+@pytest.mark.parametrize("queue", [RetryPolicy(attempts=3)], indirect=True)
 def test_job_that_is_always_lost_fails_in_the_end(queue):
     job = queue.submit()
     for _ in range(3):
@@ -195,7 +195,7 @@ def test_job_that_did_not_fail_cannot_be_retried(queue, end):
         queue.succeed(lease)
     if end == "CANCELLED":
         queue.store.cancel(job.id)
-    with pytest.raises(JobStateError, match=f"The job is {end}; only one that FAILED"):
+    with pytest.raises(JobStateError, match=f"The job is {end}. Only a FAILED job"):
         queue.store.retry(job.id)
 
 
@@ -210,7 +210,7 @@ def test_job_whose_inputs_are_gone_cannot_be_retried(queue, lease):
 def test_job_that_was_asked_again_since_cannot_be_retried(queue, lease):
     now_failed(queue, lease)
     twin = queue.submit(inputs="x")
-    with pytest.raises(JobStateError, match=f"asked again since, as the job {twin.id}"):
+    with pytest.raises(JobStateError, match=f"submitted again as the job {twin.id}"):
         queue.store.retry(lease.job.id)
 
 

@@ -54,7 +54,7 @@ def test_owner_who_deletes_what_is_done_does_not_become_a_newcomer_again(queue):
     queue.succeed(queue.claim())
     for owner in ("ann", "bob", "bob", "cid", "cid"):
         queue.submit(owner)
-    queue.clock.wait(queue.patience.finished + 1)  # so that the first sweep has something to forget
+    queue.clock.wait(queue.retry_policy.finished + 1)  # so that the first sweep has something to forget
     served = []
     for _ in range(5):
         lease = queue.claim()
@@ -193,7 +193,7 @@ def test_worker_that_lost_its_lease_changes_nothing(queue, call):
     new = queue.claim("host/2")
     assert new.fence > old.fence
     before = queue.store.get(job.id)
-    with pytest.raises(LeaseLostError, match=r"is no longer host/1's"):
+    with pytest.raises(LeaseLostError, match=r"worker host/1 no longer holds the job"):
         queue.succeed(old) if call == "succeed" else getattr(queue.store, call)(old)
     assert queue.store.get(job.id) == before
 

@@ -10,11 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.unit.prover.queue import LIMITS, NOON, Queue
 
 from zkinfer.prover.errors import JobStateError, LeaseLostError, UnknownJobError
-from zkinfer.prover.jobs import Failure, JobState, Patience
+from zkinfer.prover.jobs import Failure, JobState, RetryPolicy
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of commits need no disk
 FINAL = {state for state in JobState if state.final}
-PATIENCE = Patience(failures=3, attempts=6, backoff=1, longest_backoff=8, finished=5000, failed_inputs=50, settling=0)
+RETRY_POLICY = RetryPolicy(
+    failures=3, attempts=6, backoff=1, longest_backoff=8, finished=5000, failed_inputs=50, settling=0
+)
 FAILURE = Failure(reason="ENGINE_CRASHED", cause="It crashed.")
 OWNERS = st.sampled_from(["ann", "bob", "cid"])
 WORKERS = st.sampled_from(["here/1", "here/2", "there/1"])
@@ -27,7 +29,7 @@ class Jobs(RuleBasedStateMachine):
     @initialize()
     def a_working_day_begins(self):
         self.folder = Path(tempfile.mkdtemp(prefix="zkinfer-machine-", dir=MEMORY))
-        self.queue = Queue(f"sqlite:///{self.folder}/queue/jobs.db", self.folder, PATIENCE)
+        self.queue = Queue(f"sqlite:///{self.folder}/queue/jobs.db", self.folder, RETRY_POLICY)
         self.known = {}  # the last that was seen of every job that was acknowledged and not deleted
         self.leases = []  # all that were ever given out, in order
         self.fences = {}
@@ -121,7 +123,7 @@ class Jobs(RuleBasedStateMachine):
                 self.queue.store.get(job_id)
             except UnknownJobError:
                 age = self.queue.clock.now - self.known[job_id].finished_at
-                assert age.total_seconds() > PATIENCE.finished
+                assert age.total_seconds() > RETRY_POLICY.finished
                 del self.known[job_id]
 
     @rule(seconds=st.sampled_from([1.0, 3.0, 11.0, 700.0, 6000.0]), jump=st.sampled_from([0.0, 0.0, -1e5, -5.0, 1e5]))
@@ -132,7 +134,7 @@ class Jobs(RuleBasedStateMachine):
     @rule()
     def server_is_killed(self):
         self.queue.store.close()
-        self.queue = Queue(self.queue.url, self.folder, PATIENCE, self.queue.clock)
+        self.queue = Queue(self.queue.url, self.folder, RETRY_POLICY, self.queue.clock)
 
     # --- what may be believed
 

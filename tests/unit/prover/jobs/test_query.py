@@ -51,7 +51,7 @@ def test_page_size_is_bounded(queue, size):
 
 @pytest.mark.parametrize("token", ["x", "-1", "1.5", "1 OR 1=1", "9" * 30, "٣"])
 def test_token_that_we_did_not_give_is_refused(queue, token):
-    with pytest.raises(InputError, match="is no page token"):
+    with pytest.raises(InputError, match="is not a page token"):
         queue.store.page(token=token)
 
 

@@ -3,14 +3,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.prover.queue import LIMITS, NOON, PATIENCE
+from tests.unit.prover.queue import LIMITS, NOON, RETRY_POLICY
 
 from zkinfer.prover.errors import ArtifactMissingError, JobStateError, LeaseLostError, UnknownJobError
 from zkinfer.prover.jobs import Failure, JobState, Swept, reaper
 
 FAILURE = Failure(reason="RANGE", cause="Too large.")
-NO_INPUTS_OF_FAILED = [replace(PATIENCE, failed_inputs=0)]
-SETTLING = [replace(PATIENCE, settling=600.0)]
+NO_INPUTS_OF_FAILED = [replace(RETRY_POLICY, failed_inputs=0)]
+SETTLING = [replace(RETRY_POLICY, settling=600.0)]
 
 
 def ended(queue, how, **fields):
@@ -63,7 +63,7 @@ def test_inputs_of_a_failed_job_are_removed_at_once_where_none_are_to_be_kept(qu
 
 def test_inputs_left_by_a_killed_server_are_removed_by_the_next_sweep(queue, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("zkinfer.prover.jobs.reaper.Keeper.collect", lambda *_: 0)
+        patch.setattr("zkinfer.prover.jobs.reaper.Reaper.collect", lambda *_: 0)
         job = ended(queue, "SUCCEEDED")
     assert queue.has_inputs(job)
     assert queue.store.sweep().artifacts == 1
@@ -73,7 +73,7 @@ def test_inputs_left_by_a_killed_server_are_removed_by_the_next_sweep(queue, mon
 def test_inputs_that_were_removed_meanwhile_are_asked_for_again(queue):
     request = queue.request(inputs="x")
     ended(queue, "CANCELLED", inputs="x")
-    with pytest.raises(ArtifactMissingError, match="put it again"):
+    with pytest.raises(ArtifactMissingError, match="store it again"):
         queue.store.submit(request, LIMITS)
     assert queue.store.submit(queue.request(inputs="x"), LIMITS).created
 
@@ -92,7 +92,7 @@ def test_other_inputs_than_the_request_names_do_not_do(queue):
         queue.store.submit(request, LIMITS, inputs=b"y")
 
 
-# --- what nobody names
+# --- unreferenced files
 
 
 def aged(queue, path, seconds):
@@ -148,7 +148,7 @@ def test_finished_jobs_are_forgotten_in_time(queue):
     assert queue.store.sweep().forgotten == 3
     assert [job.id for job in queue.store.page().jobs] == [waiting.id]
     assert len(list(queue.artifacts.root.iterdir())) == 1
-    with pytest.raises(UnknownJobError, match="forgotten after its time"):
+    with pytest.raises(UnknownJobError, match="removed after its retention"):
         queue.store.get(jobs[0].id)
 
 
@@ -239,9 +239,9 @@ def test_start_with_a_wrong_clock_does_not_make_the_next_one_believe_it(queue):
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_inputs_that_nobody_needs_are_removed_whatever_the_clock_says(queue, monkeypatch):
+def test_unneeded_inputs_are_removed_independent_of_the_clock(queue, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("zkinfer.prover.jobs.reaper.Keeper.collect", lambda *_: 0)
+        patch.setattr("zkinfer.prover.jobs.reaper.Reaper.collect", lambda *_: 0)
         done, failed = ended(queue, "SUCCEEDED"), ended(queue, "FAILED")
     queue.clock.jump(400 * 86_400)
     assert queue.store.sweep() == Swept(artifacts=1)
@@ -263,7 +263,7 @@ def test_failed_job_that_shares_inputs_with_one_that_ends_can_be_retried_whateve
 def test_failed_job_that_shares_idle_inputs_keeps_them_in_a_sweep_that_trusts_no_clock(queue, monkeypatch):
     failed = ended(queue, "FAILED", inputs="x")
     with monkeypatch.context() as patch:
-        patch.setattr("zkinfer.prover.jobs.reaper.Keeper.collect", lambda *_: 0)
+        patch.setattr("zkinfer.prover.jobs.reaper.Reaper.collect", lambda *_: 0)
         ended(queue, "SUCCEEDED", inputs="x")
     queue.clock.jump(400 * 86_400)
     assert queue.store.sweep() == Swept()

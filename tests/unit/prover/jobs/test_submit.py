@@ -35,7 +35,7 @@ def test_job_is_there_for_another_process(queue):
     assert queue.again().store.get(job.id) == job
 
 
-def test_jobs_have_ids_that_nobody_guesses(queue):
+def test_job_ids_are_unguessable(queue):
     first, second = queue.submit(), queue.submit()
     assert len({first.id, second.id, first.id[:8], second.id[:8]}) == 4
     assert len(first.id) == 32
@@ -151,7 +151,7 @@ def test_request_id_of_something_else_is_refused_beforehand(queue):
 def test_queue_takes_no_more_than_its_limit(queue):
     queue.submit(limits=limits(queued=2))
     queue.submit("bob", limits=limits(queued=2))
-    with pytest.raises(QueueFullError, match="2 jobs wait already") as caught:
+    with pytest.raises(QueueFullError, match="2 jobs are waiting") as caught:
         queue.submit("eve", limits=limits(queued=2))
     assert caught.value.retry_after >= 1
     assert queue.store.counts().of(JobState.QUEUED) == 2
@@ -185,7 +185,7 @@ def test_time_until_room_is_that_of_one_job_among_those_that_run(queue):
     ("fields", "bounds", "message"),
     [
         ({"memory_bytes": 2_000_000_000}, {"memory_bytes": 1_000_000_000}, r"about 2 GB of memory; 1 GB may be used"),
-        ({"seconds": 7200}, {"seconds": 60}, r"take about 2 hours; 60 s are allowed"),
+        ({"seconds": 7200}, {"seconds": 60}, r"take about 2 hours; the limit is 60 s"),
     ],
 )
 def test_job_that_costs_too_much_is_refused(queue, fields, bounds, message):
@@ -196,18 +196,18 @@ def test_job_that_costs_too_much_is_refused(queue, fields, bounds, message):
 
 @pytest.mark.parametrize("seconds", [0, -1])
 def test_job_whose_deadline_has_passed_is_refused(queue, seconds):
-    with pytest.raises(DeadlinePassedError, match="has passed already"):
+    with pytest.raises(DeadlinePassedError, match="deadline has passed"):
         queue.submit(deadline=NOON + timedelta(seconds=seconds))
 
 
 def test_job_is_refused_where_the_disk_is_nearly_full(queue):
-    with pytest.raises(StoreError, match="nearly full: no new job is taken"):
+    with pytest.raises(StoreError, match="nearly full: new jobs are rejected"):
         queue.submit(limits=limits(disk_reserve_bytes=1 << 60))
 
 
 def test_job_without_its_inputs_is_refused(queue):
     request = queue.request()
     queue.artifacts.delete(request.inputs)
-    with pytest.raises(ArtifactMissingError, match="put it again"):
+    with pytest.raises(ArtifactMissingError, match="store it again"):
         queue.store.submit(request, LIMITS)
     assert queue.store.page().jobs == ()

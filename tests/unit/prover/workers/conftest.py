@@ -12,7 +12,7 @@ from tests.unit.prover import fake_worker
 from zkinfer.circuits import Context, Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover.artifact_store import ArtifactStore
-from zkinfer.prover.jobs import JobRequest, JobStore, Patience, QueueLimits
+from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits, RetryPolicy
 from zkinfer.prover.quantised_inputs import integers_digest, integers_to_bytes
 from zkinfer.prover.workers import WorkerPool, WorkerSettings
 
@@ -45,13 +45,13 @@ class Desk:
             "host": "host",
             "beat_seconds": 0.1,
             "grace_seconds": 0.5,
-            "patience": Patience(backoff=0.2),
+            "retry_policy": RetryPolicy(backoff=0.2),
             "yielding": False,  # or a machine that is busy with other things would fail tests
         }
         self.settings = WorkerSettings(**{**values, **options})
         self.artifacts = ArtifactStore(Path(self.settings.artifacts))
         self.store = JobStore.open(
-            self.settings.database.get_secret_value(), self.artifacts, patience=self.settings.patience
+            self.settings.database.get_secret_value(), self.artifacts, retry_policy=self.settings.retry_policy
         )
         self.pools = []
 

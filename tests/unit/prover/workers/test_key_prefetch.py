@@ -6,7 +6,7 @@ import pytest
 from zkinfer.circuits import Home, keycache
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import Prover
-from zkinfer.prover.workers.key_prefetch import Warming
+from zkinfer.prover.workers.key_prefetch import KeyPrefetcher
 
 ENGINES = {FakeEngine.id: FakeEngine()}
 
@@ -18,7 +18,7 @@ def place(shop, tmp_path):
     shutil.copytree(shop.home.root, home.root)
     shutil.copytree(shop.repository, root)
     prover = Prover(home=home, engines=ENGINES)
-    warming = Warming(root, home, prover, engines=ENGINES, beat=lambda: beats.append(1), clock=lambda: now[0])
+    warming = KeyPrefetcher(root, home, prover, engines=ENGINES, beat=lambda: beats.append(1), clock=lambda: now[0])
     key = home.keys / shop.circuit.digest.hex
     return SimpleNamespace(root=root, home=home, prover=prover, warming=warming, now=now, beats=beats, key=key)
 

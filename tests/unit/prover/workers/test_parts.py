@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from zkinfer.circuits import errors
 from zkinfer.prover import errors as prover_errors
-from zkinfer.prover.jobs import Patience
+from zkinfer.prover.jobs import RetryPolicy
 from zkinfer.prover.workers import WorkerSettings, this_host
-from zkinfer.prover.workers.job_loop import REASONS, meaning
+from zkinfer.prover.workers.job_loop import REASONS, classify
 from zkinfer.prover.workers.logs import FIELDS, JsonLines, TextLines
 from zkinfer.prover.workers.worker_id import is_dead, worker_name
 from zkinfer.verifier import SignatureError, SigningKey
@@ -73,7 +73,7 @@ def test_name_of_the_host_has_no_slash():
 
 def test_settings_cross_the_pipe_with_their_secrets():
     key = SigningKey.generate().to_pem(serialization.NoEncryption()).decode()
-    given = settings(signing_key=key, memory_bytes=5, patience=Patience(failures=2), setup_search=("/s",))
+    given = settings(signing_key=key, memory_bytes=5, retry_policy=RetryPolicy(failures=2), setup_search=("/s",))
     assert WorkerSettings.from_bytes(given.to_bytes()) == given
     assert WorkerSettings.from_bytes(settings().to_bytes()) == settings()
 
@@ -96,7 +96,7 @@ def test_settings_do_not_show_their_secrets():
     ],
     ids=str,
 )
-def test_settings_that_are_none_are_refused(wrong):
+def test_malformed_settings_are_refused(wrong):
     with pytest.raises(ValidationError, match="1 validation error"):
         settings(**wrong)
 
@@ -107,19 +107,19 @@ def test_signing_key_crosses_the_pipe():
         read = SigningKey.from_pem(key.to_pem(serialization.NoEncryption()))
         assert read.public == key.public
         read.public.verify(b"data", read.sign(b"data"))
-        with pytest.raises(SignatureError, match="does not fit"):
+        with pytest.raises(SignatureError, match="does not match"):
             read.public.verify(b"other", read.sign(b"data"))
 
 
 @pytest.mark.parametrize("pem", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", b"\xff"])
 def test_text_that_is_no_signing_key_is_refused(pem):
-    with pytest.raises(errors.InputError, match="no unencrypted signing key"):
+    with pytest.raises(errors.InputError, match="not an unencrypted signing key"):
         SigningKey.from_pem(pem)
 
 
 def test_signing_key_that_is_encrypted_is_refused():
     pem = SigningKey.generate().to_pem(serialization.BestAvailableEncryption(b"word"))
-    with pytest.raises(errors.InputError, match="no unencrypted signing key"):
+    with pytest.raises(errors.InputError, match="not an unencrypted signing key"):
         SigningKey.from_pem(pem)
 
 
@@ -144,7 +144,7 @@ def test_signing_key_that_is_encrypted_is_refused():
     ],
 )
 def test_error_has_its_reason(kind, reason, again):
-    failure, retry = meaning(kind("Because.", "Do this."))
+    failure, retry = classify(kind("Because.", "Do this."))
     assert (failure.reason, failure.cause, failure.cure, retry) == (reason, "Because.", "Do this.", again)
 
 
@@ -194,5 +194,5 @@ def test_worker_that_breaks_says_where_and_not_over_what():
     code = "import zkinfer.prover.workers.logs as logs; logs.log_to_stderr(); int('31337 secret')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     line = json.loads(ended.stderr)
-    assert (ended.returncode, line["event"], line["error"]) == (1, "the worker broke", "ValueError")
+    assert (ended.returncode, line["event"], line["error"]) == (1, "the worker failed", "ValueError")
     assert "31337" not in ended.stderr

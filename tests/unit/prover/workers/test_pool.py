@@ -7,12 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
+from tests.children import children_of
+from tests.eventually import eventually
 from tests.unit.circuits.factories import is_alive
 from tests.unit.prover.fake_worker import DIE
 from tests.unit.prover.workers.conftest import COMMAND, Desk
-from tests.waiting import eventually
 
 from zkinfer.circuits.sandbox.processes import can_lift
 from zkinfer.prover.errors import StoreError
@@ -26,11 +26,6 @@ LONG = 256 * 50
 
 def pid_of(job):
     return int(job.worker.split(".")[-2])
-
-
-def children_of(pid):
-    """The engine's processes, which hold the inputs."""
-    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
 def test_job_of_a_killed_worker_is_done_by_the_next(desk):
@@ -61,7 +56,7 @@ def test_job_that_kills_every_worker_fails_in_the_end_and_others_are_done(desk):
     assert (job.state, job.failure.reason, job.attempt) == ("FAILED", "ATTEMPTS_EXHAUSTED", 5)
 
 
-def test_engine_that_somebody_kills_is_tried_again(desk):
+def test_killed_engine_is_retried(desk):
     desk.pool()
     job = desk.submit(256)
     worker = pid_of(desk.begun(job))
@@ -206,7 +201,7 @@ def test_pool_that_is_to_have_no_workers_is_well(desk):
 
 
 def test_program_that_does_not_exist_is_an_error(desk):
-    with pytest.raises(StoreError, match=r"No worker could be started: no such file"):
+    with pytest.raises(StoreError, match=r"No worker can be started: no such file"):
         WorkerProcess(desk.settings, ("/no/such/program",))
 
 
@@ -214,7 +209,7 @@ def test_worker_says_why_it_cannot_work(desk):
     told = desk.settings.model_copy(update={"artifacts": "/proc/nothing"}).to_bytes()
     ended = subprocess.run([*COMMAND, str(os.getpid())], input=told, capture_output=True, timeout=60, check=False)
     assert ended.returncode == 1
-    assert b'"event": "worker cannot work: /proc/nothing cannot be made' in ended.stderr
+    assert b'"event": "worker cannot start: /proc/nothing cannot be created' in ended.stderr
     assert b"Traceback" not in ended.stderr
 
 

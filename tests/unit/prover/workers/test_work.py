@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.eventually import eventually
 from tests.unit.prover.fake_worker import CRASH, MEMORY
-from tests.waiting import eventually
 
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -109,7 +109,7 @@ def test_circuit_that_is_not_the_one_that_answered_is_refused(reason, fields):
 
 
 @pytest.mark.parametrize("data", [b"{}", b"[[1.5]]", b"[1]", b"\xff"])
-def test_inputs_that_are_none_are_refused(office, reason, data):
+def test_malformed_inputs_are_refused(office, reason, data):
     assert reason(inputs=office.artifacts.put(data)) == "INPUTS_DAMAGED"
 
 

@@ -9,7 +9,7 @@ import pytest
 import tritonclient.grpc as triton
 from tests.unit.circuits import factories
 from tests.unit.prover import fake_worker
-from tests.unit.service import serving
+from tests.unit.service import queue_server
 from tests.unit.service.threaded import threaded
 
 from zkinfer.service.settings import Limits, Proving, Settings
@@ -32,8 +32,8 @@ def server(made, tmp_path_factory):
         proving=Proving(workers=1, grace_seconds=1.0, memory=1 << 30),
         limits=Limits(message_bytes=8 << 20),
     )
-    with threaded(settings, made.home, engines=serving.ENGINES, worker_command=COMMAND) as running:
-        yield SimpleNamespace(address=running.address, parts=running.parts, made=made)
+    with threaded(settings, made.home, engines=queue_server.ENGINES, worker_command=COMMAND) as running:
+        yield SimpleNamespace(address=running.address, dependencies=running.dependencies, made=made)
 
 
 @pytest.fixture

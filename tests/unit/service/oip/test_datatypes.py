@@ -80,7 +80,7 @@ def test_other_number_of_bytes_is_refused(name, change):
 
 
 def test_bool_of_another_byte_is_refused():
-    with pytest.raises(DataError, match="A BOOL is the byte 0 or 1"):
+    with pytest.raises(DataError, match="A BOOL must be the byte 0 or 1"):
         from_raw(b"\1\2", DATATYPES["BOOL"], 2)
 
 
@@ -88,8 +88,8 @@ def test_bool_of_another_byte_is_refused():
     ("data", "count", "message"),
     [
         (b"", 1 << 62, "too few for 4,611,686,018,427,387,904 elements"),
-        (struct.pack("<I", 0xFFFFFFFF), 1, "Element 0 of BYTES goes beyond"),
-        (struct.pack("<IcI", 1, b"a", 9), 2, "Element 1 of BYTES goes beyond"),
+        (struct.pack("<I", 0xFFFFFFFF), 1, "Element 0 of BYTES extends beyond"),
+        (struct.pack("<IcI", 1, b"a", 9), 2, "Element 1 of BYTES extends beyond"),
         (struct.pack("<Ic", 1, b"a") + b"\0\0\0\0", 1, "4 bytes are left over after 1 elements"),
         (b"\0\0\0\0\0\0\0", 1, "3 bytes are left over"),
     ],
@@ -101,7 +101,7 @@ def test_malformed_bytes_are_refused(data, count, message):
 
 @pytest.mark.parametrize("name", ["", "FP8", "fp32", "TYPE_FP32", "x" * 100_000])
 def test_unknown_datatype_is_refused(name):
-    with pytest.raises(DataError, match=r"is no datatype of the protocol\. Known are BOOL, INT8") as caught:
+    with pytest.raises(DataError, match=r"is not a datatype of the protocol\. The datatypes are BOOL, INT8") as caught:
         datatype_named(name)
     assert len(str(caught.value)) < 250
 

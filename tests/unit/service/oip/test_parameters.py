@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.circuits.context import NOBODY
+from zkinfer.circuits.context import ZERO_ADDRESS
 from zkinfer.oip.messages import InferParameter
 from zkinfer.service.errors import BadFieldError
 from zkinfer.service.oip.parameters import proof_request
@@ -30,7 +30,7 @@ def text(value):
 def test_nothing_said_is_a_proof_later_for_nobody_in_particular():
     asked = proof_request({})
     assert asked == ProofRequest()
-    assert (asked.mode, asked.consumer, asked.deadline, asked.names_word) == ("async", NOBODY, None, False)
+    assert (asked.mode, asked.consumer, asked.deadline, asked.names_word) == ("async", ZERO_ADDRESS, None, False)
 
 
 def test_context_without_a_word_has_a_fresh_request_id():
@@ -60,7 +60,7 @@ def test_chain_id_is_a_number_or_text_of_one(parameter, value):
 
 @pytest.mark.parametrize("value", [str(1 << 256), "0x", "1e3", "-1", "١", "9" * 100_000])
 def test_text_that_is_no_number_is_refused(value):
-    with pytest.raises(BadFieldError, match=r"whole number from 0 to 2\^256 - 1") as caught:
+    with pytest.raises(BadFieldError, match=r"integer from 0 to 2\^256 - 1") as caught:
         proof_request({"zkinfer_chain_id": text(value)})
     assert caught.value.field == "parameters.zkinfer_chain_id"
 

@@ -1,9 +1,9 @@
 from types import SimpleNamespace
 
-from zkinfer.service.oip.statistics import Statistics, Times
+from zkinfer.service.oip.statistics import Statistics, Timings
 
 MODEL = SimpleNamespace(name="tiny", version="2")
-TIMES = Times(input=0.001, queue=0.002, infer=0.003, output=0.004, total=0.01)
+TIMES = Timings(input=0.001, queue=0.002, infer=0.003, output=0.004, total=0.01)
 
 
 def test_nothing_was_asked_yet():

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.service.oip.streams import merged, taken_until
+from zkinfer.service.oip.streams import requests_until, serve_concurrently
 
 
 async def given(*items):
@@ -18,12 +18,12 @@ async def twice(item):
 
 
 async def test_answers_to_all_requests_come_out():
-    found = [answer async for answer in merged(given(1, 2, 3), twice, at_once=2)]
+    found = [answer async for answer in serve_concurrently(given(1, 2, 3), twice, max_concurrent=2)]
     assert sorted(found) == [1, 2, 3, 10, 20, 30]
 
 
 async def test_stream_without_requests_ends():
-    assert [answer async for answer in merged(given(), twice, at_once=1)] == []
+    assert [answer async for answer in serve_concurrently(given(), twice, max_concurrent=1)] == []
 
 
 async def test_slow_request_does_not_hold_the_others():
@@ -36,7 +36,9 @@ async def test_slow_request_does_not_hold_the_others():
         if item == "last":
             release.set()
 
-    found = [answer async for answer in merged(given("slow", "quick", "last"), answers_to, at_once=3)]
+    found = [
+        answer async for answer in serve_concurrently(given("slow", "quick", "last"), answers_to, max_concurrent=3)
+    ]
     assert found == ["quick", "last", "slow"]
 
 
@@ -48,7 +50,7 @@ async def test_requests_are_read_only_as_fast_as_answers_are_taken():
             read.append(number)
             yield number
 
-    answers = merged(many(), twice, at_once=2)
+    answers = serve_concurrently(many(), twice, max_concurrent=2)
     await anext(answers)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -62,15 +64,15 @@ async def test_error_of_one_ends_the_stream():
         raise ValueError("a bug")
 
     with pytest.raises(ExceptionGroup, match="unhandled errors"):
-        _ = [answer async for answer in merged(given(1), failing, at_once=1)]
+        _ = [answer async for answer in serve_concurrently(given(1), failing, max_concurrent=1)]
 
 
 async def test_request_that_cannot_be_read_ends_the_stream_after_the_answers_to_those_before():
-    async def torn():
+    async def request_error():
         yield 1
         raise DataError("It is no message.")
 
-    answers = merged(torn(), twice, at_once=1)
+    answers = serve_concurrently(request_error(), twice, max_concurrent=1)
     assert [await anext(answers), await anext(answers)] == [1, 10]
     with pytest.raises(DataError, match="no message"):
         await anext(answers)
@@ -83,7 +85,7 @@ async def test_stream_that_is_closed_leaves_no_task():
         while True:
             yield item
 
-    answers = merged(given(1, 2), endless, at_once=2)
+    answers = serve_concurrently(given(1, 2), endless, max_concurrent=2)
     await anext(answers)
     await answers.aclose()
     for _ in range(10):
@@ -95,7 +97,7 @@ async def test_stream_that_is_closed_leaves_no_task():
 
 
 async def test_requests_are_taken_to_their_end():
-    assert [one async for one in taken_until(asyncio.Event(), given(1, 2, 3))] == [1, 2, 3]
+    assert [one async for one in requests_until(asyncio.Event(), given(1, 2, 3))] == [1, 2, 3]
 
 
 async def test_requests_that_never_come_are_not_waited_for_when_the_server_ends():
@@ -105,7 +107,7 @@ async def test_requests_that_never_come_are_not_waited_for_when_the_server_ends(
         yield 2
 
     ending, found = asyncio.Event(), []
-    async for one in taken_until(ending, silent()):
+    async for one in requests_until(ending, silent()):
         found.append(one)
         asyncio.get_running_loop().call_later(0.01, ending.set)
     assert found == [1]
@@ -117,4 +119,4 @@ async def test_error_while_requests_are_read_is_not_swallowed():
         raise ValueError("torn")
 
     with pytest.raises(ValueError, match="torn"):
-        _ = [one async for one in taken_until(asyncio.Event(), broken())]
+        _ = [one async for one in requests_until(asyncio.Event(), broken())]

@@ -95,7 +95,7 @@ def test_typed_request_is_read():
     [
         ((), r"inputs: The input 'x' is missing\. The model takes x float32\[1, 3\]"),
         ((("y", "FP32", [1, 3], fp32(1, 2, 3)),), "inputs: The model has no input 'y'. It takes x float32"),
-        ((GOOD, GOOD), "inputs: The input 'x' is there twice"),
+        ((GOOD, GOOD), "inputs: The input 'x' is given twice"),
         ((GOOD, ("z" * 100_000, "FP32", [1], fp32(1))), "The model has no input 'zzz"),
     ],
 )
@@ -122,7 +122,7 @@ def test_shape_out_of_bounds_is_refused_before_anything_is_allocated(shape):
 
 
 def test_shape_of_a_million_dimensions_is_refused():
-    refused(raw_request(("x", "FP32", [1] * 1_000_000, fp32(1, 2, 3))), "The shape of 'x' is out of bounds")
+    refused(raw_request(("x", "FP32", [1] * 1_000_000, fp32(1, 2, 3))), "The shape of 'x' is out of range")
 
 
 @pytest.mark.parametrize("shape", [[2, 2], [4], [1, 2], [1 << 21]])
@@ -152,7 +152,7 @@ def test_other_number_of_raw_contents_than_inputs_is_refused(contents):
 def test_raw_and_typed_contents_in_one_request_are_refused():
     request = raw_request(GOOD)
     request.inputs[0].contents.fp32_contents.append(1)
-    refused(request, r"There are raw and typed contents\. Send one of them")
+    refused(request, r"There are both raw and typed contents\. Send one kind")
 
 
 def test_empty_typed_contents_beside_raw_ones_are_refused_too():
@@ -169,7 +169,7 @@ def test_half_floats_have_no_typed_contents(name):
 
 def test_contents_in_another_field_are_refused():
     contents = InferTensorContents(fp32_contents=[1], int_contents=[1])
-    with pytest.raises(DataError, match="FP32 belongs into fp32_contents, not into int_contents"):
+    with pytest.raises(DataError, match="FP32 belongs in fp32_contents, not in int_contents"):
         from_contents(contents, DATATYPES["FP32"], 1)
 
 
@@ -189,7 +189,7 @@ def test_strings_for_a_model_of_numbers_are_refused():
 def test_shared_memory_is_refused():
     request = raw_request(GOOD)
     request.inputs[0].parameters["shared_memory_region"].string_param = "region"
-    refused(request, "Inputs in shared memory are not taken. Send the bytes")
+    refused(request, "Inputs in shared memory are not supported. Send the bytes")
 
 
 @given(st.binary(max_size=200))

@@ -6,8 +6,8 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from tests.eventually import eventually
 from tests.unit.circuits import factories
-from tests.waiting import eventually
 from tritonclient.utils import InferenceServerException
 
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -28,7 +28,7 @@ def infer(client, tensor, parameters=None, **options):
 
 
 def job_of(server, result):
-    return server.parts.store.get(parameters_of(result)["zkinfer_operation"].removeprefix("operations/proofs/"))
+    return server.dependencies.store.get(parameters_of(result)["zkinfer_operation"].removeprefix("operations/proofs/"))
 
 
 def refused(call, code, message):
@@ -211,8 +211,8 @@ def test_many_clients_at_once_are_all_answered(client, tensor):
             r"inputs\[0\]: Input 'x' has shape \[1, 4\]. The model takes x float32",
         ),
         (factories.X, "FP32", "z", "inputs: The model has no input 'z'. It takes x float32"),
-        (np.array([[np.nan, 0, 0]], np.float32), "FP32", "x", "holds NaN or infinity. Circuits take finite numbers"),
-        (np.array([[1e300, 0, 0]]), "FP64", "x", "A value of input 'x' does not fit float32"),
+        (np.array([[np.nan, 0, 0]], np.float32), "FP32", "x", "holds NaN or infinity. Circuits support finite numbers"),
+        (np.array([[1e300, 0, 0]]), "FP64", "x", "A value of input 'x' exceeds the range of float32"),
         (np.array([[b"a", b"b", b"c"]], object), "BYTES", "x", "Input 'x' is BYTES. The model takes"),
         (np.array([[1e30, 0, 0]], np.float32), "FP32", "x", "Input 'x' leaves the range of the circuit"),
     ],
@@ -225,15 +225,18 @@ def test_input_that_does_not_fit_is_refused_in_words_that_stand_alone(client, te
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"zkinfer_proof_mode": "later"}, "parameters.zkinfer_proof_mode: The proof mode is one of none, async, sync"),
-        ({"zkinfer_proof_mod": "none"}, "zkinfer_proof_mod is no parameter. Known are zkinfer_proof_mode"),
-        ({"zkinfer_chain_id": -1}, r"zkinfer_chain_id: It is to be a whole number from 0 to 2\^256 - 1"),
-        ({"zkinfer_chain_id": True}, "zkinfer_chain_id: It is to be a whole number"),
-        ({"zkinfer_consumer": "0x12"}, "zkinfer_consumer: It is to be an address"),
-        ({"zkinfer_expiry": 1.5}, "zkinfer_expiry: It is to be a whole number"),
+        (
+            {"zkinfer_proof_mode": "later"},
+            "parameters.zkinfer_proof_mode: The proof mode must be one of none, async, sync",
+        ),
+        ({"zkinfer_proof_mod": "none"}, "zkinfer_proof_mod is not a parameter. The parameters are zkinfer_proof_mode"),
+        ({"zkinfer_chain_id": -1}, r"zkinfer_chain_id: It must be an integer from 0 to 2\^256 - 1"),
+        ({"zkinfer_chain_id": True}, "zkinfer_chain_id: It must be an integer"),
+        ({"zkinfer_consumer": "0x12"}, "zkinfer_consumer: It must be an address"),
+        ({"zkinfer_expiry": 1.5}, "zkinfer_expiry: It must be an integer"),
         ({"zkinfer_expiry": 1}, "deadline|expire"),
-        ({"zkinfer_float": "yes"}, "zkinfer_float: It is to be true or false"),
-        ({"zkinfer_request_id": ""}, "zkinfer_request_id: It is to be 1 to 128 printable characters"),
+        ({"zkinfer_float": "yes"}, "zkinfer_float: It must be true or false"),
+        ({"zkinfer_request_id": ""}, "zkinfer_request_id: It must have 1 to 128 printable characters"),
         ({"zkinfer_request_id": "x" * 129}, "1 to 128 printable"),
         ({f"k{number}": 1 for number in range(65)}, "There are 65 parameters. At most 64"),
     ],
@@ -249,8 +252,8 @@ def test_parameter_that_is_wrong_is_refused(client, tensor, parameters, message)
             [triton.InferRequestedOutput("z")],
             r"outputs\[0\]: The model has no output 'z'. It has y, zkinfer_attestation",
         ),
-        ([triton.InferRequestedOutput("y")] * 2, "The output 'y' is asked for twice"),
-        ([triton.InferRequestedOutput("y", class_count=2)], "classification is not served"),
+        ([triton.InferRequestedOutput("y")] * 2, "The output 'y' is requested twice"),
+        ([triton.InferRequestedOutput("y", class_count=2)], "classification is not supported"),
     ],
 )
 def test_output_that_cannot_be_had_is_refused(client, tensor, outputs, message):
@@ -277,7 +280,7 @@ def proven(server, result):
     assert eventually(lambda: job_of(server, result).state.final, 30)
     job = job_of(server, result)
     assert str(job.state) == "SUCCEEDED", job.failure
-    return Attestation.from_bytes(server.parts.artifacts.get(job.attestation, 1 << 22))
+    return Attestation.from_bytes(server.dependencies.artifacts.get(job.attestation, 1 << 22))
 
 
 def test_answer_names_the_operation_that_proves_it(client, tensor, server):
@@ -324,7 +327,7 @@ def slow(seconds):
 
 def test_deadline_of_the_caller_does_not_end_the_job(client, tensor, server):
     asked = {"zkinfer_proof_mode": "sync", "zkinfer_request_id": "impatient"}
-    message = r"The proof is not ready; it goes on as operations/proofs/\w+\. WaitOperation waits|Deadline Exceeded"
+    message = r"The proof is not ready; it continues as operations/proofs/\w+\. Wait for it|Deadline Exceeded"
     refused(lambda: infer(client, tensor(slow(3.0)), asked, client_timeout=1.5), "DEADLINE_EXCEEDED", message)
     again = infer(client, tensor(slow(3.0)), {"zkinfer_request_id": "impatient"})
     assert proven(server, again)
@@ -401,7 +404,7 @@ def test_error_ends_its_request_and_not_the_stream(client, stream, tensor):
     client.async_stream_infer("none", [tensor()], request_id="bad")
     result, error = stream.get(timeout=20)
     assert result is None
-    assert "There is not a model 'none' here" in str(error)
+    assert "There is not a model 'none'" in str(error)
     client.async_stream_infer("tiny", [tensor()], parameters={"zkinfer_proof_mode": "none"})
     assert taken(stream).as_numpy("y").shape == (1, 2)
 

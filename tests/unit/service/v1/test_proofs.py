@@ -37,12 +37,12 @@ def test_array_of_the_other_byte_order_is_turned():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"datatype": "BYTES"}, "'BYTES' is no datatype"),
-        ({"datatype": ""}, "is no datatype"),
+        ({"datatype": "BYTES"}, "'BYTES' is not a datatype"),
+        ({"datatype": ""}, "is not a datatype"),
         ({"shape": [3]}, "8 bytes; shape and datatype need 12"),
-        ({"shape": [-1]}, "out of bounds"),
-        ({"shape": [1 << 62, 1 << 62]}, "out of bounds"),
-        ({"shape": [1] * 9}, "out of bounds"),
+        ({"shape": [-1]}, "out of range"),
+        ({"shape": [1 << 62, 1 << 62]}, "out of range"),
+        ({"shape": [1] * 9}, "out of range"),
         ({"data": b""}, "0 bytes"),
         ({"datatype": "BOOL", "data": b"\2\0"}, "byte 0 or 1"),
     ],
@@ -54,6 +54,6 @@ def test_tensor_that_is_none_is_refused_by_place(changes, message):
 
 
 def test_name_that_is_there_twice_is_refused():
-    with pytest.raises(BadFieldError, match="'x' is there twice") as caught:
+    with pytest.raises(BadFieldError, match="'x' is given twice") as caught:
         arrays_of([Tensor(**FLOAT), Tensor(**FLOAT)], "inputs")
     assert caught.value.field == "inputs[1]"

@@ -8,12 +8,12 @@ of 32 bytes, big-endian.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import keccak256
-from zkinfer.circuits.errors import CircuitError, EngineError
+from zkinfer.circuits.errors import CircuitError, EngineError, JsonError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ NETWORK, SETTINGS, VK, VKA = "network.onnx", "settings.json", "vk.key", "vka.bin
 def read_settings(folder: Path) -> dict[str, Any]:
     """The engine's own description of the program in `folder`; raises CircuitError where there is none."""
     try:
-        settings = json.loads((folder / SETTINGS).read_bytes())
-    except (OSError, ValueError, RecursionError) as err:
+        settings = canonical.load((folder / SETTINGS).read_bytes(), max_bytes=1 << 24, what=SETTINGS)
+    except (OSError, JsonError) as err:
         raise damaged(folder) from err
     if not isinstance(settings, dict):
         raise damaged(folder)

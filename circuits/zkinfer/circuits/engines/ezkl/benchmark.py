@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zkinfer.circuits.cost import Speed
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensors import TensorSpec
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 _SMALL, _LARGE = (10, 22), (13, 98)  # log2 of rows, and the width of a dense layer that fills them
 _LEAST_RATE = 1e-3  # of a machine a thousand times faster, where a busy moment made the start seem slow
-_CONTEXT = (0, 0, 0, 0, 0)
+_CONTEXT = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class _Circuit:
     def make_keys(self) -> None:
         self.engine.make_keys(self.folder, self.setup, self.folder / "pk")
 
+    def commit(self) -> None:
+        self.engine.commit(self.folder, self.program, self.setup, 0, [0])
+
     def prove(self) -> None:
         sample = [[1] * self.width]
         self.engine.prove(self.folder, self.program, self.setup, self.folder / "pk", sample, _CONTEXT)
@@ -59,7 +63,7 @@ def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progre
         rounds = []
         for done in range(_ROUNDS):
             progress(0.3 + 0.7 * done / _ROUNDS)
-            rounds.append([_seconds(call) for call in (lambda: engine.commit([0]), small.prove, large.prove)])
+            rounds.append([_seconds(call) for call in (small.commit, small.prove, large.prove)])
         works = [engine.work(circuit.folder) for circuit in (small, large)]
     start, *proofs = (min(times) for times in zip(*rounds, strict=True))
     low, high = (max(_LEAST_RATE, (proof - start) / work.prove) for proof, work in zip(proofs, works, strict=True))
@@ -103,7 +107,7 @@ def _write_dense(path: Path, width: int) -> None:
     weights = np.linspace(-1, 1, width**2, dtype=np.float32).reshape(width, width) / width
     ports = [
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, size])
-        for name, size in (("ctx", len(_CONTEXT)), ("x", width), ("y", width))
+        for name, size in (("ctx", LIMBS), ("x", width), ("y", width))
     ]
     nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["y"])]
     graph = helper.make_graph(nodes, "dense", ports[:2], ports[2:], [numpy_helper.from_array(weights, "w")])

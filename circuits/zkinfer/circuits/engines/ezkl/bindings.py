@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import ezkl
 
 from zkinfer.circuits.engines.ezkl.bit_width import OUT_OF_RANGE
+from zkinfer.circuits.engines.ezkl.field import MODULUS
 from zkinfer.circuits.errors import EngineError, RangeError
-from zkinfer.circuits.field import MODULUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

@@ -7,8 +7,8 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits.context import LIMBS
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.messages import packed, received
 from zkinfer.circuits.errors import EngineError
 from zkinfer.circuits.sandbox import child

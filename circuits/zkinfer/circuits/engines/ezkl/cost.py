@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.context import LIMBS
 from zkinfer.circuits.cost import Work
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.layout import Layout
 from zkinfer.circuits.engines.ezkl.run_args import INNER_COLUMNS, MAX_BLOCKS, MAX_LOG_ROWS, MIN_LOG_ROWS
 

@@ -5,30 +5,40 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits.digest import Digest, sha256_file
-from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments, slots_in_order
+from zkinfer.circuits.digest import Digest, keccak256, sha256_file
+from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.benchmark import measure_speed
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
 from zkinfer.circuits.engines.ezkl.cost import least_work, with_shrinking, work_of
 from zkinfer.circuits.engines.ezkl.forward.session import EzklSession
-from zkinfer.circuits.engines.ezkl.layout import is_complete, layout_as_built, layout_of, log_rows_least
+from zkinfer.circuits.engines.ezkl.instances import instances_of, limbs_of, proof_from, to_digest
+from zkinfer.circuits.engines.ezkl.layout import (
+    is_complete,
+    layout_as_built,
+    layout_of,
+    log_rows_least,
+    publishes_digests,
+)
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.engines.ezkl.tune import layout_search
-from zkinfer.circuits.errors import EngineError, why
+from zkinfer.circuits.errors import EngineError, UnsupportedModelError, why
+from zkinfer.circuits.frontend import findings, normalise_model
 from zkinfer.circuits.sandbox import child
+from zkinfer.circuits.statement import DIGEST_BYTES, Layout
 from zkinfer.circuits.storage import private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from zkinfer.circuits.cost import Speed, Work
     from zkinfer.circuits.engines.base import Progress, Tuned, TuneRequest
     from zkinfer.circuits.engines.ezkl.client import Built
-    from zkinfer.circuits.frontend import Workload
-    from zkinfer.circuits.tensors import TensorSpec
+    from zkinfer.circuits.frontend import Finding, NormalisedModel, Workload
+    from zkinfer.circuits.tensors import TensorSpec, Visibility
 
+_LOWERING = "zkinfer.circuits.engines.ezkl.lowering.pipeline"
 _LEAST_PATIENCE, _PATIENCE = 60.0, 30.0
 _LEAST_SAMPLES, _SAMPLED_ROWS = 4, 150_000
 
@@ -37,6 +47,7 @@ class EzklEngine:
     """Halo2 with KZG commitments over BN254, as ezkl arranges it. Stateless."""
 
     production = True
+    needs_proving_key = True
 
     def __init__(self, limits: child.Limits | None = None) -> None:
         self._limits = limits or child.Limits.for_engine()
@@ -50,6 +61,32 @@ class EzklEngine:
     def within(self, memory: int) -> EzklEngine:
         """The same with children that take at most so many bytes."""
         return EzklEngine(self._limits.within(memory))
+
+    def lower(
+        self,
+        model: Path,
+        out: Path,
+        *,
+        dimensions: Mapping[str, int],
+        input_visibility: Visibility,
+        limits: child.Limits | None = None,
+    ) -> NormalisedModel:
+        """See `lowering.pipeline`; integers can only be public."""
+        normal = normalise_model(
+            model,
+            out,
+            dimensions=dimensions,
+            input_visibility=input_visibility,
+            limits=limits,
+            entry=f"{_LOWERING}:lower",
+        )
+        if input_visibility != "public":
+            _refuse_hidden_integers(normal.inputs)
+        return normal
+
+    def supports(self, model: Path, *, limits: child.Limits | None = None) -> tuple[Finding, ...]:
+        """See `lowering.pipeline`."""
+        return findings(model, entry=f"{_LOWERING}:supports", limits=limits)
 
     def check_run_arguments(self, run_arguments: RunArguments) -> None:
         """Raise EngineError unless the arguments are complete, within bounds, and bind the weights."""
@@ -88,16 +125,16 @@ class EzklEngine:
         return Program(
             inputs=built.inputs,
             outputs=built.outputs,
-            slots=slots_in_order(built.inputs, built.outputs),
-            rows=built.settings["num_rows"],
-            log_rows=arguments.logrows,
+            layout=layout_for(built.inputs, built.outputs, arguments.integer_limit),
+            setup_size=arguments.logrows,
             integer_limit=arguments.integer_limit,
+            figures={"rows": built.settings["num_rows"], "log2(rows)": arguments.logrows},
         )
 
-    def work(self, folder: Path, setup_log_rows: int | None = None) -> Work:
+    def work(self, folder: Path, setup_size: int | None = None) -> Work:
         """From the layout of the columns; see `ezkl_cost`."""
         layout = layout_as_built(self._settings(folder))
-        larger = setup_log_rows is not None and setup_log_rows > layout.log_rows
+        larger = setup_size is not None and setup_size > layout.log_rows
         return with_shrinking(work_of(layout), layout) if larger else work_of(layout)
 
     @staticmethod
@@ -120,7 +157,7 @@ class EzklEngine:
             verifying_key_bytes=answer["vk_bytes"],
             proving_key=None if proving_key is None else sha256_file(proving_key),
             proving_key_bytes=0 if proving_key is None else proving_key.stat().st_size,
-            proof_bytes=answer["proof_bytes"],
+            proof_bytes=answer["proof_bytes"] + (DIGEST_BYTES if publishes_digests(read_settings(folder)) else 0),
         )
 
     def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool) -> str:
@@ -139,8 +176,9 @@ class EzklEngine:
             )
             return out.read_text()
 
-    @staticmethod
-    def evm_key(folder: Path) -> bytes:
+    evm_selector = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1").value[:4]
+
+    def evm_key(self, folder: Path) -> bytes:
         """The words of the verifying key, as a verifier on a chain takes them; raises EngineError where damaged."""
         try:
             data = (folder / VKA).read_bytes()
@@ -178,11 +216,13 @@ class EzklEngine:
         folder: Path,
         program: Program,
         setup: Path,
-        proving_key: Path,
+        proving_key: Path | None,
         inputs: Sequence[Sequence[int]],
-        context: Sequence[int],
+        context: bytes,
     ) -> Proof:
         """Witness, proof and the engine's own check of it, in one child."""
+        if proving_key is None:
+            raise EngineError("ezkl proves with a proving key, and there is none.")
         # The engine's threads have been seen to wait for each other for ever, so time is bounded by what it may take.
         patience = _LEAST_PATIENCE + _PATIENCE * self.work(folder).prove
         answer = self._process.within(patience).call(
@@ -190,25 +230,50 @@ class EzklEngine:
             folder=str(folder.resolve()),
             setup=str(setup.resolve()),
             proving_key=str(proving_key.resolve()),
-            inputs=[list(context), *(list(tensor) for tensor in inputs)],
+            inputs=[list(limbs_of(context)), *(list(tensor) for tensor in inputs)],
         )
-        if len(answer["instances"]) != program.instance_count:
-            raise EngineError("The engine proved another number of public values than the program has.")
-        return Proof(bytes.fromhex(answer["proof"]), tuple(answer["instances"]))
+        return proof_from(bytes.fromhex(answer["proof"]), answer["instances"], context, program.layout)
 
-    def commit(self, integers: Sequence[int]) -> int:
-        """The Poseidon hash that ezkl publishes for a hashed tensor."""
-        element: int = self._process.call("poseidon", integers=list(integers))
-        return element
+    def commit(
+        self,
+        folder: Path,  # noqa: ARG002 - one hash for all circuits
+        program: Program,  # noqa: ARG002
+        setup: Path,  # noqa: ARG002
+        tensor: int,  # noqa: ARG002
+        integers: Sequence[int],
+        salt: bytes | None = None,
+    ) -> bytes:
+        """The Poseidon hash that ezkl publishes for a hashed tensor; it takes no salt."""
+        if salt is not None:
+            raise EngineError("ezkl hashes inputs without a salt.", "Leave the salt out.")
+        return to_digest(self._process.call("poseidon", integers=list(integers)))
 
-    def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:  # noqa: ARG002
-        """Check the pairing equation; count, range and length are the caller's, since the engine is lax there."""
+    def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:
+        """Check the pairing equation; callers check the length of the proof, since the engine is lax there."""
+        halo2, instances = instances_of(proof.statement, proof.data, program.layout)
         self._process.call(
             "verify",
             folder=str(folder.resolve()),
             setup=str(setup.resolve()),
-            proof=proof.data.hex(),
-            instances=list(proof.instances),
+            proof=halo2.hex(),
+            instances=instances,
+        )
+
+
+def layout_for(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], limit: int) -> Layout:
+    """The layout of ezkl's statements: public integers are in two's complement."""
+    ranges = [(max(spec.integer_range[0], 1 - limit), min(spec.integer_range[1], limit - 1)) for spec in inputs]
+    least, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
+    return Layout.of(inputs, outputs, least=least, largest=largest, signed=inputs[0].visibility == "public")
+
+
+def _refuse_hidden_integers(inputs: tuple[TensorSpec, ...]) -> None:
+    """No part of a circuit holds an integer or a bool to its dtype's range; a verifier does, where it can see it."""
+    if odd := [spec for spec in inputs if not spec.is_float]:
+        held = "0 and 1" if odd[0].dtype == "bool" else "its type's range"
+        raise UnsupportedModelError(
+            f"The input {odd[0].describe()} cannot be hashed or private: nothing would hold it to {held}.",
+            "Let the model take float32, or publish the inputs.",
         )
 
 

@@ -197,6 +197,12 @@ def _range_spans(settings: dict[str, Any], base: int) -> list[int]:
     return [high - low + 1 for low, high in spans]
 
 
+def publishes_digests(settings: dict[str, Any]) -> bool:
+    """Whether the program hashes its inputs."""
+    _, digests = settings["module_sizes"]["poseidon"]
+    return bool(sum(digests))
+
+
 def log_rows_least(settings: dict[str, Any]) -> int:
     """The smallest power of two for what no second block of columns can hold.
 

@@ -32,7 +32,7 @@ class _Missed:
 
 
 _ANSWER: TypeAdapter[Tuned | _Missed] = TypeAdapter(Tuned | _Missed)
-_AS_THEY_ARE = ("max_log_rows", "max_memory", "objective", "effort")
+_AS_THEY_ARE = ("max_setup_size", "max_memory", "objective", "effort")
 
 
 def packed(request: TuneRequest, folder: Path) -> dict[str, Any]:

@@ -67,11 +67,11 @@ def try_out(
 
     The decomposition changes no answer, so that one pass over the samples gives both.
     """
-    from zkinfer.circuits.engines.ezkl.tune.narrow import narrowed  # noqa: PLC0415 - proving starts without it
+    from zkinfer.circuits.engines.ezkl.tune.narrow import minimum_bits  # noqa: PLC0415 - proving starts without it
 
     path = Path(folder, SETTINGS)
     settings = bridge.write_settings(network, arguments, path)
-    bits, answers = narrowed(Path(network), arguments, batch, outputs_wanted, likely_bits, path)
+    bits, answers = minimum_bits(Path(network), arguments, batch, outputs_wanted, likely_bits, path)
     return _joined(answers) | {"settings": settings, "bits": bits}
 
 
@@ -138,11 +138,11 @@ def _joined(answers: list[Answer]) -> dict[str, Any]:
 
 def bits_needed(network: str, arguments: dict[str, Any], batch: list[list[list[int]]], folder: str) -> int:
     """The fewest bits that hold every integer which the circuit decomposes for these samples."""
-    from zkinfer.circuits.engines.ezkl.tune.narrow import narrowed  # noqa: PLC0415 - proving starts without it
+    from zkinfer.circuits.engines.ezkl.tune.narrow import minimum_bits  # noqa: PLC0415 - proving starts without it
 
     settings = Path(folder, SETTINGS)
     bridge.write_settings(network, arguments, settings)
-    return narrowed(Path(network), arguments, batch, 0, 0, settings)[0]
+    return minimum_bits(Path(network), arguments, batch, 0, 0, settings)[0]
 
 
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:

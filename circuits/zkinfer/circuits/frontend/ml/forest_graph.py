@@ -1,15 +1,15 @@
-"""A forest as tensor arithmetic, in few rows of a circuit. Imported in the child only.
+"""Decision forests as tensor arithmetic that takes few comparisons. Imported in the child only.
 
-All trees are walked at once, level by level. `on` is 1 for the branch that an input comes by, else 0: a test splits
-it into `on * test` for one child and the rest for the other. In the end the leaves that are on pick their weights in
-one matrix product. Products with 0 and 1 are exact and keep their scale.
+All trees are evaluated at once, level by level. `on` is 1 for a branch on the input's path, else 0: a test splits it
+into `on * test` for one child and the rest for the other. At the end one matrix product sums the weights of the active
+leaves. Products with 0 and 1 are exact and keep their scale.
 
-What costs are comparisons [measured: 13 rows each, where all else takes about 1 per branch]. A level is tested in the
-cheaper of two ways: every test, though each only once in the whole forest (boosted stumps repeat themselves); or only
-the test that the input comes by, once per tree, where `sum(on * (x - threshold))` is what is compared (deep trees).
+Comparisons dominate the cost [measured: 13 rows each, against about 1 per branch for everything else]. A level uses
+the cheaper of two forms: every distinct test of the forest once (boosted stumps repeat tests), or only the test on the
+input's path, once per tree, by comparing `sum(on * (x - threshold))` with 0 (deep trees).
 
-Rounding is kind to tests: an input and a threshold are rounded to the same grid, so that equal ones stay equal and
-none changes places with another; only an input within one step of a threshold can take the other turn.
+Quantisation preserves tests: inputs and thresholds are rounded to the same grid, so that their order is kept; only an
+input within one step of a threshold can take the other branch.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _FLOAT, _INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The branches of one depth: row t, column w is the w-th of tree t, and -1 where a tree has fewer.
+    """The branches of one depth: entry [t, w] is the w-th branch of tree t, or -1 if the tree has fewer.
 
-    The children of a level are one long row: those of all true sides, those of all false sides, and a 0. `sources`
-    are the places of the branches in the row above; `leaf_places` those of the leaves in its own.
+    The children of a level form one row: all true children, all false children, and a 0. `sources` are the positions
+    of the branches in the row of the level above; `leaf_places` are the positions of the leaves in the level's own row.
     """
 
     branches: NDArray[np.int64]
@@ -50,7 +50,7 @@ class _Level:
 
 
 def scores_of(forest: Forest, value: str, bias: NDArray[np.float32], draft: Draft) -> str:
-    """Append the nodes that give bias plus the sums of the leaves' weights, [N, scores], for float32 [N, features]."""
+    """Append nodes that compute bias plus the summed leaf weights, [N, scores], of float32 [N, features]."""
     levels = list(_levels(forest))
     tests = _Tests(forest, value, levels, draft)
     children, parts, rows = "", [], []
@@ -59,8 +59,8 @@ def scores_of(forest: Forest, value: str, bias: NDArray[np.float32], draft: Draf
         if level.leaves:
             parts.append(draft.gathered(children, np.array(level.leaf_places)))
             rows += level.leaves
-    single = forest.leaves[~forest.roots[forest.roots < 0]]  # trees of one leaf
-    # One after the other: numpy's own sum has another order on other processors.
+    single = forest.leaves[~forest.roots[forest.roots < 0]]  # trees that are a single leaf
+    # Added one by one: the order of numpy's own sum depends on the processor.
     weights, shift = draft.constant(forest.leaves[rows]), draft.constant(reduce(np.add, single, bias))
     return draft.add("Gemm", draft.joined(parts), weights, shift)
 
@@ -85,7 +85,7 @@ def _levels(forest: Forest) -> Iterator[_Level]:
 def _below(
     forest: Forest, tree: Sequence[tuple[int, int]], row: int, width: int, height: int
 ) -> Iterator[tuple[int, int]]:
-    """The children of one tree's branches, with their places."""
+    """The children of one tree's branches, with their positions."""
     for column, (branch, _) in enumerate(tree):
         for side, child in enumerate(forest.children[branch].tolist()):
             yield child, (side * height + row) * width + column
@@ -96,7 +96,7 @@ def _table(rows: Sequence[Sequence[int]], width: int, filler: int) -> NDArray[np
 
 
 class _Tests:
-    """The results of tests: 1.0 where the comparison holds."""
+    """The results of tests: 1.0 if the comparison holds, else 0.0."""
 
     def __init__(self, forest: Forest, value: str, levels: Iterable[_Level], draft: Draft) -> None:
         self._forest, self._value, self._draft = forest, value, draft
@@ -106,14 +106,14 @@ class _Tests:
         self._results = draft.cast(self._held, _FLOAT)
 
     def of(self, level: _Level, on: str) -> str:
-        """For branches [T, W]: [N, T, 1, W], or [N, T, 1, 1], the one result that each tree needs."""
+        """For branches [T, W]: [N, T, 1, W], or [N, T, 1, 1] with the one result that each tree needs."""
         if self._selects(level):
             return self._selected(level, on)
         places = [[self._places.get(self._test(branch), 0) for branch in row] for row in level.branches.tolist()]
         return self._draft.gathered(self._results, np.array(places)[:, None, :])
 
     def of_roots(self, level: _Level) -> str:
-        """[N, T], as integers."""
+        """The results of the root tests, [N, T], as integers."""
         places = [self._places[self._test(branch)] for branch in level.branches[:, 0].tolist()]
         return self._draft.gathered(self._draft.cast(self._held, _INT64), np.array(places))
 
@@ -134,8 +134,8 @@ class _Tests:
         return self._draft.add(kind, values, thresholds)
 
     def _selected(self, level: _Level, on: str) -> str:
-        """Exact: only one product of a tree is not 0, and a float32 difference has the right sign."""
-        branches = level.branches[:, :, None]  # fillers read the last branch, and are multiplied by 0
+        """Exact: only one product per tree is not 0, and a float32 difference has the right sign."""
+        branches = level.branches[:, :, None]  # entries of -1 read the last branch and are multiplied by 0
         values = self._draft.gathered(self._value, self._forest.features[branches])
         thresholds = self._draft.constant(self._forest.thresholds[branches])
         above = self._draft.add("MatMul", on, self._draft.add("Sub", values, thresholds))
@@ -150,7 +150,7 @@ def _real(level: _Level) -> list[int]:
 
 
 def _first_children(level: _Level, tests: _Tests, draft: Draft) -> str:
-    """1 - test in integers: a float 1 would have a scale, and so would all that is multiplied with it."""
+    """Compute 1 - test in integers: a float 1 would add its scale to every product."""
     test = tests.of_roots(level)
     one = draft.constant(np.ones((), dtype=np.int64))
     rest = draft.add("Sub", one, test)

@@ -1,6 +1,6 @@
-"""Linear models and what pipelines put before and after them, in plain operators. Imported in the child only.
+"""Rules for linear models and the preprocessing operators of pipelines. Imported in the child only.
 
-The same kind of rules as in `classical`, which applies them.
+`zkinfer.circuits.frontend.ml.rules` applies them.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.engines.ezkl.lowering.workarounds import Nodes
+    from zkinfer.circuits.frontend.graph import Nodes
 
 _EXPORT = "Export the model again."
 _FLOAT = onnx.TensorProto.FLOAT
 _NORMS = {"L1": "ReduceL1", "L2": "ReduceL2"}
 
 
-def table(node: onnx.NodeProto, facts: Facts, draft: Draft) -> tuple[str, int] | None:
-    """The operator's input in float32, and its number of columns; None where its shape is not known."""
+def feature_rows(node: onnx.NodeProto, facts: Facts, draft: Draft) -> tuple[str, int] | None:
+    """The operator's input in float32 and its number of columns; None if its shape is unknown."""
     shape = facts.shape(node.input[0])
     if shape is None:
         return None
     if len(shape) != 2:
         raise UnsupportedModelError(
-            f"{node.op_type} {label(node)} takes a tensor of shape {list(shape)}, not rows of features.",
-            "Give it one row per sample.",
+            f"{node.op_type} {label(node)} reads a tensor of shape {list(shape)} instead of rows of features.",
+            "Give one row per sample.",
         )
     kind = facts.dtype(node.input[0])
     return (node.input[0] if kind == _FLOAT else draft.cast(node.input[0], _FLOAT)), shape[1]
@@ -46,7 +46,7 @@ def regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """LinearRegressor: x W + b."""
     given, draft = attributes(node), Draft(facts, node.output[0])
     score_transforms.transform_of(node, given, ("NONE",))
-    found = table(node, facts, draft)
+    found = feature_rows(node, facts, draft)
     if found is None:
         return None
     weights, shift = _coefficients(node, found[1], given.get("targets", 1))
@@ -58,7 +58,7 @@ def classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """LinearClassifier: the label and the transformed scores."""
     given, draft = attributes(node), Draft(facts, node.output[0])
     labels, targets = score_transforms.labels_of(node, given), len(given.get("intercepts", []))
-    found = table(node, facts, draft)
+    found = feature_rows(node, facts, draft)
     if found is None:
         return None
     if targets not in (1, len(labels)) or (targets == 1 and len(labels) != 2):
@@ -70,19 +70,19 @@ def classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     scores = draft.add("Gemm", found[0], draft.constant(weights), draft.constant(shift))
     if targets == 1:
         results = (
-            score_transforms.above(scores, 0.0, labels, draft),
-            score_transforms.both(scores, transform, draft, mirrored=False),
+            score_transforms.label_above(scores, 0.0, labels, draft),
+            score_transforms.two_class_scores(scores, transform, draft, mirrored=False),
         )
     else:
         results = (
-            score_transforms.highest(scores, labels, draft),
-            score_transforms.transformed(scores, transform, draft),
+            score_transforms.label_of_largest(scores, labels, draft),
+            score_transforms.transform_scores(scores, transform, draft),
         )
-    return finished(node, results, draft)
+    return name_outputs(node, results, draft)
 
 
-def finished(node: onnx.NodeProto, results: tuple[str, str], draft: Draft) -> Nodes:
-    """Name label and scores as the classifier did; each may be left out."""
+def name_outputs(node: onnx.NodeProto, results: tuple[str, str], draft: Draft) -> Nodes:
+    """Name label and scores as the classifier's outputs, each of which is optional."""
     for name, result in zip(node.output, results, strict=False):
         if name:
             draft.named(result, name)
@@ -90,9 +90,9 @@ def finished(node: onnx.NodeProto, results: tuple[str, str], draft: Draft) -> No
 
 
 def scaler(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """Scaler: (x - offset) * scale, for each feature or for all alike."""
+    """Scaler: (x - offset) * scale, per feature or with one number for all."""
     given, draft = attributes(node), Draft(facts, node.output[0])
-    found = table(node, facts, draft)
+    found = feature_rows(node, facts, draft)
     if found is None:
         return None
     value, columns = found
@@ -106,12 +106,12 @@ def scaler(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def imputer(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """Imputer of missing values: nothing to do, since no input of a circuit is NaN."""
+    """Imputer of missing values: the identity, since inputs of a circuit are never NaN."""
     given = attributes(node)
     replaced = given.get("replaced_value_float", 0.0)
     if "replaced_value_int64" in given or not math.isnan(replaced):
         raise UnsupportedModelError(
-            f"Imputer {label(node)} replaces a number, not missing values.", "Let NaN stand for missing values."
+            f"Imputer {label(node)} replaces a number instead of NaN.", "Represent missing values by NaN."
         )
     draft = Draft(facts, node.output[0])
     draft.named(node.input[0], node.output[0])
@@ -119,14 +119,14 @@ def imputer(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def normaliser(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """Normalizer: each row divided by its norm, where that is not 0; left as it is where its sum is known to be 1."""
+    """Normalizer: divide each row by its norm unless that is 0; the identity if rows are known to add up to 1."""
     norm = attributes(node).get("norm", b"MAX").decode("ascii", "replace")
     if norm not in _NORMS:
         raise UnsupportedModelError(
-            f"Normalizer {label(node)} divides by the norm {norm[:40]!r}, which no circuit has.", "Use L1 or L2."
+            f"Normalizer {label(node)} uses the norm {norm[:40]!r}, which is not supported.", "Use L1 or L2."
         )
     draft = Draft(facts, node.output[0])
-    found = table(node, facts, draft)
+    found = feature_rows(node, facts, draft)
     if found is None:
         return None
     value, _ = found
@@ -139,7 +139,7 @@ def normaliser(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def _sums_to_one(name: str, facts: Facts) -> bool:
-    """Whether the rows are a softmax, or a share and what is left of 1."""
+    """Whether the rows are a softmax, or a probability and its complement."""
     node = _source(name, facts)
     if node is None or node.op_type == "Softmax":
         return node is not None
@@ -160,12 +160,14 @@ def _source(name: str, facts: Facts) -> onnx.NodeProto | None:
 
 
 def extractor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """ArrayFeatureExtractor: the columns that the second input names; [C] is read as one row."""
+    """ArrayFeatureExtractor: the columns listed by the second input; an input [C] is one row."""
     shape, draft = facts.shape(node.input[0]), Draft(facts, node.output[0])
     if shape is None:
         return None
     if len(shape) not in (1, 2):
-        raise UnsupportedModelError(f"ArrayFeatureExtractor {label(node)} takes {list(shape)}.", "Use Gather instead.")
+        raise UnsupportedModelError(
+            f"ArrayFeatureExtractor {label(node)} reads a tensor of shape {list(shape)}.", "Use Gather instead."
+        )
     row, flat = (draft.constant(np.array(sizes, dtype=np.int64)) for sizes in ((1, -1), (-1,)))
     value = node.input[0] if len(shape) == 2 else draft.add("Reshape", node.input[0], row)
     places = draft.add("Reshape", node.input[1], flat)
@@ -178,7 +180,7 @@ def _mirrored(weights: NDArray[np.float32], shift: NDArray[np.float32]) -> bool:
 
 
 def _coefficients(node: onnx.NodeProto, columns: int, targets: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The matrix [features, scores] and what is added."""
+    """The matrix [features, scores] and the intercepts."""
     given = attributes(node)
     weights = _numbers(node, given, "coefficients")
     shift = _numbers(node, given, "intercepts") if "intercepts" in given else np.zeros(targets, dtype=np.float32)
@@ -194,5 +196,5 @@ def _coefficients(node: onnx.NodeProto, columns: int, targets: int) -> tuple[NDA
 def _numbers(node: onnx.NodeProto, given: Mapping[str, Any], name: str) -> NDArray[np.float32]:
     found = np.array(given.get(name, []), dtype=np.float32)
     if not np.isfinite(found).all():
-        raise ModelError(f"{node.op_type} {label(node)} has NaN or infinity in {name}.", _EXPORT)
+        raise ModelError(f"{node.op_type} {label(node)} holds NaN or infinity in {name}.", _EXPORT)
     return found

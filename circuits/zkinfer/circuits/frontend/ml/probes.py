@@ -1,6 +1,6 @@
-"""Inputs on which trees show what they are: values at their thresholds. Imported in the child only.
+"""Probe inputs for trees: values at and next to their thresholds. Imported in the child only.
 
-Random numbers fall down the same few branches of every tree, so that a wrong rewrite could pass the equivalence check.
+Random inputs reach the same few branches of every tree, so that a wrong rewrite could pass the equivalence check.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PROBES = 32
 
 
 def probes(model: onnx.ModelProto, inputs: Sequence[TensorSpec], seed: int) -> list[dict[str, NDArray[Any]]]:
-    """Seeded inputs whose columns are at, and just beside, the thresholds that trees hold for them; none if no trees.
+    """Seeded inputs whose columns are at or just beside the thresholds of their trees; none for a model without trees.
 
-    A tree behind a scaler sees other values; for it these are only more random numbers.
+    A tree behind a scaler sees other values; for it these are only further random inputs.
     """
     thresholds = _thresholds(model)
     if not thresholds:
@@ -37,7 +37,7 @@ def probes(model: onnx.ModelProto, inputs: Sequence[TensorSpec], seed: int) -> l
 
 
 def _thresholds(model: onnx.ModelProto) -> dict[int, list[float]]:
-    """Thresholds by the column that they are compared with."""
+    """Thresholds by the column they apply to."""
     found: dict[int, list[float]] = {}
     for node in model.graph.node:
         if is_classical(node) and node.op_type.startswith("TreeEnsemble"):

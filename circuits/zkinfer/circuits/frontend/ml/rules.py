@@ -1,7 +1,7 @@
-"""Trees and linear models as their exporters write them, turned into plain operators. Imported in the child only.
+"""Rules that replace operators of `ai.onnx.ml` (trees, linear models) by plain ones. Imported in the child only.
 
-Each rule takes one operator of `ai.onnx.ml` and returns the nodes that replace it, or None as long as the shape of its
-input is not known. The result is compared with the owner's file, run as it is, like every other rewrite.
+Each rule takes one operator and returns the nodes that replace it, or None while the shape of its input is unknown.
+Like every rewrite, the result is compared with the original model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zkinfer.circuits.frontend.ml.forest_graph import scores_of
 from zkinfer.circuits.frontend.validate import label
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.engines.ezkl.lowering.workarounds import Nodes, Rule
+    from zkinfer.circuits.frontend.graph import Nodes, Rule
     from zkinfer.circuits.frontend.ml.trees import Forest
 
 _FLOAT = onnx.TensorProto.FLOAT
@@ -31,11 +31,11 @@ _EQUALITY_OPSET = 11
 
 
 def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which plain operators do what those of `ai.onnx.ml` did; the model itself where it has none.
+    """A copy in which plain operators replace those of `ai.onnx.ml`; the model itself if it has none.
 
     Raises:
-        ModelError, ModelTooLargeError: attributes that contradict each other, or ask for too much.
-        UnsupportedModelError: a form that no circuit can take.
+        ModelError, ModelTooLargeError: attributes contradict each other or exceed a limit.
+        UnsupportedModelError: an attribute is not supported.
     """
     if not any(is_classical(node) for node in model.graph.node):
         return model
@@ -44,7 +44,7 @@ def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
         result, rounds = _replaced(shapes.inferred(result)), rounds + 1
         if len(nodes) == sum(is_classical(node) for node in result.graph.node) or rounds > _MAX_ROUNDS:
             raise UnsupportedModelError(
-                f"{nodes[0].op_type} {label(nodes[0])} takes a value of unknown shape, or ends a very long chain.",
+                f"{nodes[0].op_type} {label(nodes[0])} reads a value of unknown shape, or ends a very long chain.",
                 "Export with fixed shapes.",
             )
     replace_all(result.opset_import, [entry for entry in result.opset_import if entry.domain != DOMAIN])
@@ -52,7 +52,7 @@ def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _replaced(model: onnx.ModelProto) -> onnx.ModelProto:
-    """One round, from the inputs on: a rule sees only plain operators above its own."""
+    """One round, in the order from the inputs: a rule sees only plain operators before its own."""
     facts = Facts(model)
     waiting = {name for node in model.graph.node if is_classical(node) for name in node.output}
     nodes: list[onnx.NodeProto] = []
@@ -66,10 +66,10 @@ def _replaced(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def tree_regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """TreeEnsembleRegressor: the sums, or means over the trees, of the leaves' weights."""
+    """TreeEnsembleRegressor: the sum or the mean of the leaf weights over the trees."""
     given, draft = attributes(node), Draft(facts, node.output[0])
     transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX"))
-    found = linear_models.table(node, facts, draft)
+    found = linear_models.feature_rows(node, facts, draft)
     if found is None:
         return None
     count = _counted(node, given.get("n_targets", 1))
@@ -80,14 +80,15 @@ def tree_regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """TreeEnsemble of ai.onnx.ml 5, which is a regressor whose attributes are tensors."""
+    """TreeEnsemble of ai.onnx.ml 5: a regressor whose attributes are tensors."""
     given, draft = attributes(node), Draft(facts, node.output[0])
-    found = linear_models.table(node, facts, draft)
+    found = linear_models.feature_rows(node, facts, draft)
     if found is None:
         return None
     if given.get("post_transform", 0):
         raise UnsupportedModelError(
-            f"TreeEnsemble {label(node)} transforms its scores.", "Export with ai.onnx.ml 3 instead."
+            f"TreeEnsemble {label(node)} transforms its scores, which is not supported.",
+            "Export with ai.onnx.ml 3 instead.",
         )
     forest = trees.read_flat_forest(given, _counted(node, given.get("n_targets", 1)), found[1])
     aggregate = {0: b"AVERAGE", 1: b"SUM"}.get(given.get("aggregate_function", 1), b"MIN or MAX")
@@ -96,14 +97,14 @@ def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft) -> Nodes:
     scores = _summed(node, forest, value, draft)
-    draft.named(score_transforms.transformed(scores, transform, draft), node.output[0])
+    draft.named(score_transforms.transform_scores(scores, transform, draft), node.output[0])
     return draft.nodes
 
 
 def _summed(node: onnx.NodeProto, forest: Forest, value: str, draft: Draft) -> str:
     if "Equal" in forest.comparisons and draft.opset < _EQUALITY_OPSET:
         raise UnsupportedModelError(
-            f"{node.op_type} {label(node)} tests for equality, and opset {draft.opset} cannot compare fractions so.",
+            f"{node.op_type} {label(node)} tests for equality, which opset {draft.opset} does not define on floats.",
             "Export again with opset_version=17.",
         )
     return scores_of(forest, value, trees.base_values(attributes(node), forest.leaves.shape[1]), draft)
@@ -114,8 +115,8 @@ def _aggregated(node: onnx.NodeProto, forest: Forest, function: bytes) -> Forest
         return forest
     if function != b"AVERAGE":
         raise UnsupportedModelError(
-            f"{node.op_type} {label(node)} takes the {function[:40]!r} of its trees, not their sum.",
-            "Use an ensemble that sums or averages.",
+            f"{node.op_type} {label(node)} aggregates its trees by {function[:40]!r}, which is not supported.",
+            "Use an ensemble that sums or averages its trees.",
         )
     return replace(forest, leaves=(forest.leaves / np.float32(len(forest.roots))).astype(np.float32))
 
@@ -124,14 +125,14 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """TreeEnsembleClassifier: the label and the transformed scores; two classes may share one score."""
     given, draft = attributes(node), Draft(facts, node.output[0])
     labels = score_transforms.labels_of(node, given)
-    found = linear_models.table(node, facts, draft)
+    found = linear_models.feature_rows(node, facts, draft)
     if found is None:
         return None
     shared = len(labels) == 2
     if shared and set(given.get("class_ids", [])) != {0}:
         raise UnsupportedModelError(
-            f"TreeEnsembleClassifier {label(node)} scores two classes apart; runtimes disagree on what that means.",
-            "Let both classes share one score, as scikit-learn's, XGBoost's and LightGBM's exporters do.",
+            f"TreeEnsembleClassifier {label(node)} has separate scores for two classes; runtimes disagree on them.",
+            "Use one score for both classes, as the exporters of scikit-learn, XGBoost and LightGBM do.",
         )
     transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if shared else 3])
     count = 1 if shared else _counted(node, len(labels))
@@ -139,14 +140,14 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     scores = _summed(node, forest, found[0], draft)
     if not shared:
         results = (
-            score_transforms.highest(scores, labels, draft),
-            score_transforms.transformed(scores, transform, draft),
+            score_transforms.label_of_largest(scores, labels, draft),
+            score_transforms.transform_scores(scores, transform, draft),
         )
-        return linear_models.finished(node, results, draft)
-    share = bool((forest.leaves >= 0).all())  # then the score is the second class's share, and 0.5 is the middle
-    label_ = score_transforms.above(scores, 0.5 if share else 0.0, labels, draft)
-    return linear_models.finished(
-        node, (label_, score_transforms.both(scores, transform, draft, mirrored=not share)), draft
+        return linear_models.name_outputs(node, results, draft)
+    share = bool((forest.leaves >= 0).all())  # then the score is the second class's probability, with threshold 0.5
+    label_ = score_transforms.label_above(scores, 0.5 if share else 0.0, labels, draft)
+    return linear_models.name_outputs(
+        node, (label_, score_transforms.two_class_scores(scores, transform, draft, mirrored=not share)), draft
     )
 
 

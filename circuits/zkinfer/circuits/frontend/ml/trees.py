@@ -1,7 +1,7 @@
-"""Read tree ensembles off the attributes of ONNX's operators, checked to be trees. Imported in the child only.
+"""Read tree ensembles from the attributes of ONNX operators and check that they are trees. In the child only.
 
-The attributes come from a stranger: a cycle among nodes would never end, a missing child would be nobody's. What
-passes here is a forest of finite size in which every node is reached exactly once.
+The attributes are untrusted: nodes may form cycles or name children that do not exist. The result is a finite forest
+in which every node is reached exactly once.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MAX_TREE_NODES = 1 << 17
 MAX_DEPTH = 64
 MAX_WEIGHTS = 1 << 22
 _EXPORT = "Export the model again."
-# Each test as a comparison that decides, and whether its truth leads to the child for "false". A missing value (NaN)
-# is the only other case, and none reaches a circuit: quantising refuses it.
+# Each test as a supported comparison, and whether its result is negated. This holds for all values but NaN, which
+# never reaches a circuit: quantisation rejects it.
 _TESTS = {
     "BRANCH_LEQ": ("Greater", True),
     "BRANCH_LT": ("Less", False),
@@ -42,8 +42,8 @@ _NUMBERED = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", 
 class Forest:
     """Trees as arrays over their branches.
 
-    Branch b goes to `children[b, 0]` where `comparisons[b]`(x[features[b]], thresholds[b]) holds, else to
-    `children[b, 1]`. A child, or root, below zero is a leaf: row `~child` of `leaves`, one column per score.
+    Branch b continues at `children[b, 0]` if `comparisons[b]`(x[features[b]], thresholds[b]) holds, else at
+    `children[b, 1]`. A negative child or root is a leaf: row `~child` of `leaves`, with one column per score.
     """
 
     features: NDArray[np.int64]
@@ -59,14 +59,14 @@ def read_forest(given: Attributes, weights: str, scores: int, features: int) -> 
 
     Args:
         given: the operator's attributes.
-        weights: the prefix of the leaves' attributes, `class` or `target`.
-        scores: how many scores there are.
-        features: how many columns the input has.
+        weights: the prefix of the leaf attributes, `class` or `target`.
+        scores: the number of scores.
+        features: the number of columns of the input.
 
     Raises:
-        ModelError: the attributes describe no forest.
-        ModelTooLargeError: too many nodes, or too deep.
-        UnsupportedModelError: a kind of test that no circuit has.
+        ModelError: the attributes do not describe a forest.
+        ModelTooLargeError: too many nodes, or trees too deep.
+        UnsupportedModelError: a kind of test is not supported.
     """
     nodes = _Nodes(given)
     order = nodes.walked()
@@ -89,7 +89,7 @@ def read_forest(given: Attributes, weights: str, scores: int, features: int) -> 
 
 
 def read_flat_forest(given: Attributes, scores: int, features: int) -> Forest:
-    """The forest of a TreeEnsemble (ai.onnx.ml 5), whose attributes are closer to arrays; raises as `read_forest`."""
+    """The forest of a TreeEnsemble (ai.onnx.ml 5), whose attributes are arrays; raises as `read_forest`."""
     modes = [_numbered(int(mode)) for mode in _tensor(given, "nodes_modes").tolist()]
     names = ("nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids", "nodes_trueleafs", "nodes_falseleafs")
     columns = [_integers(given, name) for name in names]
@@ -120,7 +120,7 @@ def read_flat_forest(given: Attributes, scores: int, features: int) -> Forest:
 
 
 class _Nodes:
-    """The lists of the older operators, in which a node is named by its tree and its number there."""
+    """The node lists of the older operators, which identify a node by its tree and its number in the tree."""
 
     def __init__(self, given: Attributes) -> None:
         names = ("treeids", "nodeids", "featureids", "truenodeids", "falsenodeids")
@@ -135,7 +135,7 @@ class _Nodes:
         keys = list(zip(self._trees, self._numbers, strict=True))
         self._places = {key: place for place, key in enumerate(keys)}
         if len(self._places) != len(keys):
-            raise ModelError("A tree ensemble names two nodes alike.", _EXPORT)
+            raise ModelError("A tree ensemble uses one id for two nodes.", _EXPORT)
         first = {tree: place for place, tree in reversed(list(enumerate(self._trees)))}
         self.roots = sorted(first.values())
 
@@ -149,7 +149,7 @@ class _Nodes:
         tree = self._trees[place]
         found = [self._places.get((tree, number)) for number in (self._yes[place], self._no[place])]
         if None in found:
-            raise ModelError(f"A tree ensemble's node {self.key(place)} has a child that does not exist.", _EXPORT)
+            raise ModelError(f"Node {self.key(place)} of a tree ensemble has a child that does not exist.", _EXPORT)
         return [child for child in found if child is not None]
 
     def walked(self) -> list[int]:
@@ -157,7 +157,7 @@ class _Nodes:
 
 
 def _walk(roots: Sequence[int], count: int, below: Callable[[int], list[int]]) -> list[int]:
-    """Every node in the order of its depth; raises unless each is reached exactly once."""
+    """Every node in the order of depth; raises ModelError unless each is reached exactly once."""
     seen: set[int] = set()
     order: list[int] = []
     level, depth = list(roots), 0
@@ -165,12 +165,12 @@ def _walk(roots: Sequence[int], count: int, below: Callable[[int], list[int]]) -
         if depth > MAX_DEPTH:
             raise ModelTooLargeError(f"A tree is deeper than {MAX_DEPTH} tests.", "Limit its depth (max_depth).")
         if len(set(level)) != len(level) or not seen.isdisjoint(level):
-            raise ModelError("A tree ensemble holds no trees: a node is reached twice.", _EXPORT)
+            raise ModelError("A tree ensemble is not a forest: a node is reached twice.", _EXPORT)
         seen.update(level)
         order += level
         level, depth = [child for place in level for child in below(place)], depth + 1
     if len(seen) != count:
-        raise ModelError("A tree ensemble holds nodes that are in no tree.", _EXPORT)
+        raise ModelError("A tree ensemble is not a forest: a node is never reached.", _EXPORT)
     return order
 
 
@@ -183,7 +183,9 @@ def _leaves(given: Attributes, weights: str, scores: int, rows: dict[tuple[int, 
     for tree, number, column, value in zip(trees, numbers, ids, values, strict=True):
         row = rows.get((tree, number))
         if row is None or (row, column) in seen:
-            raise ModelError(f"A tree ensemble gives {(tree, number)} a weight that is no leaf's, or two.", _EXPORT)
+            raise ModelError(
+                f"Node {(tree, number)} of a tree ensemble has a weight but is no leaf, or has two weights.", _EXPORT
+            )
         seen.add((row, column))
         result[row, _within(column, scores, "a score")] = value
     return result
@@ -201,14 +203,14 @@ def _checked(forest: Forest, features: int) -> Forest:
     for feature in forest.features.tolist():
         _within(feature, features, "a column of the input")
     if not len(forest.features):
-        raise UnsupportedModelError("A tree ensemble tests nothing: it answers always the same.", "Train it again.")
+        raise UnsupportedModelError("A tree ensemble has no tests: its output is constant.", "Train it again.")
     return forest
 
 
 def _test(mode: str) -> tuple[str, bool]:
     if mode not in _TESTS:
         raise UnsupportedModelError(
-            f"A tree tests by {mode[:40]!r}, which no circuit has.", "Train without categorical sets, and export again."
+            f"The tree test {mode[:40]!r} is not supported.", "Train without categorical sets and export again."
         )
     return _TESTS[mode]
 
@@ -225,14 +227,14 @@ def _child(child: int, is_leaf: int, branches: int, leaves: int) -> int:
 
 def _within(number: int, count: int, what: str) -> int:
     if not 0 <= number < count:
-        raise ModelError(f"A tree ensemble names {what} {number}, and there are {count}.", _EXPORT)
+        raise ModelError(f"A tree ensemble refers to {what} {number} of {count}.", _EXPORT)
     return number
 
 
 def _same_length(lists: Sequence[Any], prefix: str) -> None:
     sizes = {len(one) for one in lists}
     if len(sizes) != 1 or 0 in sizes:
-        raise ModelError(f"A tree ensemble's lists {prefix}... are missing or of different lengths.", _EXPORT)
+        raise ModelError(f"The lists {prefix}... of a tree ensemble are missing or differ in length.", _EXPORT)
     if max(sizes) > MAX_TREE_NODES:
         raise ModelTooLargeError(
             f"A tree ensemble has more than {MAX_TREE_NODES:,} nodes.", "Train fewer or smaller trees."
@@ -244,7 +246,7 @@ def _integers(given: Attributes, name: str) -> list[int]:
 
 
 def _floats(given: Attributes, name: str) -> NDArray[np.float32]:
-    """A list of numbers, which newer operators may hold as a tensor of doubles."""
+    """A list of numbers, which newer operators may store as a tensor of doubles."""
     if f"{name}_as_tensor" in given:
         return _finite(_tensor(given, f"{name}_as_tensor"), name)
     return _finite(np.array(given.get(name, []), dtype=np.float64), name)
@@ -257,16 +259,16 @@ def _tensor(given: Attributes, name: str) -> NDArray[Any]:
 
 
 def _finite(values: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Rounded to float32, as the input is: rounding is monotonic, so that what was not above does not get above."""
+    """Rounded to float32, as the input is: rounding is monotonic, so that comparisons keep their results."""
     with np.errstate(over="ignore"):
         result = values.astype(np.float32)
     if not np.isfinite(result).all():
-        raise ModelError(f"A tree ensemble's {name} hold NaN or infinity.", "Circuits take finite numbers only.")
+        raise ModelError(f"{name} of a tree ensemble holds NaN or infinity.", "Circuits support finite numbers only.")
     return result
 
 
 def base_values(given: Attributes, scores: int) -> NDArray[np.float32]:
-    """What is added to each score; zeros where the model gives none."""
+    """The constant added to each score; zeros if the model has none."""
     found = _floats(given, "base_values")
     if not len(found):
         return np.zeros(scores, dtype=np.float32)

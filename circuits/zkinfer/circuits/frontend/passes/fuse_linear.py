@@ -1,6 +1,6 @@
-"""Linear operators with constant weights: what becomes of them when results or operands are scaled or shifted.
+"""Fuse scales and shifts into linear operators with constant weights. Imported in the child only.
 
-Weights are multiplied in float64, where such products are exact, and rounded once. Imported in the child only.
+Weights are multiplied in float64, where products of two float32 numbers are exact, and rounded once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ import onnx
 from onnx import helper
 
 from zkinfer.circuits.frontend.graph import attributes
-from zkinfer.circuits.frontend.passes.rewrite import factor, fits, floating, key, rounded, wide
+from zkinfer.circuits.frontend.passes.rewrite import (
+    all_float32,
+    keeps_shape,
+    node_key,
+    split_constant,
+    to_float32,
+    to_float64,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,37 +33,20 @@ if TYPE_CHECKING:
     from zkinfer.circuits.frontend.passes.rewrite import Edit, Rule
 
 
-def merge(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """Add of a constant to a value that nothing else reads."""
-    found = factor(node, facts)
-    if found is None or facts.only_reader(found[0]) is None or not fits(found[1], facts.shape(found[0])):
-        return None
-    value, shift = found
-    source = facts.producers.get(value)
-    if source is None:
-        return None
-    merged = shifted(source, shift, facts) or together(source, shift, facts)
-    if merged is None:
-        return None
-    return {key(source): [merged], key(node): [helper.make_node("Identity", [value], node.output)]}
-
-
-RULES: dict[str, Rule] = {"Add": merge}
-
-
 _BIAS = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _MATRICES = frozenset({"Gemm", "MatMul"})
+_LARGE = 64.0
 
 
-def scaled(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto | None:
-    """The node whose result is multiplied by `scale`, by other weights; None where weights cannot do that."""
+def scale_result(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto | None:
+    """The node with weights that multiply its result by `scale`; None if no weights do so."""
     if node.op_type == "Mul":
         return _product(node, scale, facts)
     place, rank = _weights(node, facts), _rank(node.output[0], facts)
     if place is None or rank is None:
         return None
-    vector = along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
+    vector = vector_along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
     shaped = None if vector is None else _over_results(node, vector, place, facts)
     if vector is None or shaped is None:
         return None
@@ -67,39 +57,81 @@ def scaled(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto |
     return _changed(node, changes, facts)
 
 
-def fed(node: onnx.NodeProto, name: str, scale: Array, facts: Facts) -> onnx.NodeProto | None:
-    """The node that multiplies its operand `name` by `scale`, by other weights; None where weights cannot do that."""
+def scale_operand(node: onnx.NodeProto, name: str, scale: Array, facts: Facts) -> onnx.NodeProto | None:
+    """The node with weights that multiply its operand `name` by `scale`; None if no weights do so."""
     place, rank = _weights(node, facts), _rank(name, facts)
     if place is None or rank is None or name not in node.input[:2] or attributes(node).get("transA"):
         return None
-    vector = along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
+    vector = vector_along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
     shaped = None if vector is None else _over_operands(node, vector, place, facts)
     return None if shaped is None else _changed(node, {place: lambda array: array * shaped}, facts)
 
 
-def along(array: Array, rank: int, axis: int) -> NDArray[np.float64] | None:
-    """A constant that varies along one axis only, as a vector; None where it varies along others."""
+def shift_result(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
+    """The node with a bias that adds `shift` to its result; None if no bias does so."""
+    rank = _rank(node.output[0], facts)
+    if node.op_type not in _BIAS or _weights(node, facts) is None or rank is None:
+        return None
+    vector = to_float64(shift) if node.op_type == "Gemm" else vector_along(shift, rank, 1)
+    if vector is None or not keeps_shape(vector if node.op_type == "Gemm" else shift, facts.shape(node.output[0])):
+        return None
+    bias = facts.array(node.input[2]) if _biased(node) else None
+    total = _total(bias, vector) if bias is not None else to_float32(_full(node, vector, facts))
+    if total is None:
+        return None
+    return _with_inputs(node, [*node.input[:2], facts.new_constant(node.output[0], total)])
+
+
+def merge_shifts(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
+    """The addition of a constant, with `shift` added to the constant."""
+    found = split_constant(node, facts) if node.op_type == "Add" else None
+    total = None if found is None or not keeps_shape(shift, facts.shape(node.output[0])) else _total(found[1], shift)
+    if found is None or total is None:
+        return None
+    return _with_inputs(node, [found[0], facts.new_constant(node.output[0], total)])
+
+
+def merge_add(node: onnx.NodeProto, facts: Facts) -> Edit | None:
+    """Fuse the addition of a constant into the operator that computes the other operand, if nothing else reads it."""
+    found = split_constant(node, facts)
+    if found is None or facts.only_reader(found[0]) is None or not keeps_shape(found[1], facts.shape(found[0])):
+        return None
+    value, shift = found
+    source = facts.producers.get(value)
+    if source is None:
+        return None
+    merged = shift_result(source, shift, facts) or merge_shifts(source, shift, facts)
+    if merged is None:
+        return None
+    return {node_key(source): [merged], node_key(node): [helper.make_node("Identity", [value], node.output)]}
+
+
+RULES: dict[str, Rule] = {"Add": merge_add}
+
+
+def vector_along(array: Array, rank: int, axis: int) -> NDArray[np.float64] | None:
+    """A constant that varies along one axis only, as a vector; None if it varies along others."""
     if array.ndim > rank or any(
         size != 1 for place, size in enumerate(array.shape, start=rank - array.ndim) if place != axis
     ):
         return None
-    return wide(array).reshape(-1)
+    return to_float64(array).reshape(-1)
 
 
 def _product(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto | None:
-    found = factor(node, facts)
+    found = split_constant(node, facts)
     shape = facts.shape(node.output[0])
-    if found is None or not fits(scale, shape):
+    if found is None or not keeps_shape(scale, shape):
         return None
-    product = rounded(wide(found[1]) * wide(scale))
+    product = to_float32(to_float64(found[1]) * to_float64(scale))
     if product is None:
         return None
     return _with_inputs(node, [found[0], facts.new_constant(node.output[0], product)])
 
 
 def _weights(node: onnx.NodeProto, facts: Facts) -> int | None:
-    """Where the constant weights are; None for what has none, or has factors of its own."""
-    if node.op_type not in _CONVOLUTIONS | _MATRICES or not floating(facts, *node.input[:2]):
+    """The index of the constant weights among the inputs; None if there are none, or the node has its own factors."""
+    if node.op_type not in _CONVOLUTIONS | _MATRICES or not all_float32(facts, *node.input[:2]):
         return None
     held = [place for place, name in enumerate(node.input[:2]) if name in facts.constants]
     if len(held) != 1 or (held == [0] and node.op_type != "MatMul"):
@@ -120,7 +152,7 @@ def _rank(name: str, facts: Facts) -> int | None:
 
 
 def _over_results(node: onnx.NodeProto, vector: Array, place: int, facts: Facts) -> Array | None:
-    """The factors of results, so shaped that the weights can be multiplied by them."""
+    """Factors of the results, reshaped to broadcast over the weights."""
     dims = facts.constants[node.input[place]].dims
     if vector.size == 1:
         return vector.reshape(())
@@ -134,7 +166,7 @@ def _over_results(node: onnx.NodeProto, vector: Array, place: int, facts: Facts)
 
 
 def _over_operands(node: onnx.NodeProto, vector: Array, place: int, facts: Facts) -> Array | None:
-    """The factors of operands, so shaped that the weights can be multiplied by them."""
+    """Factors of the operands, reshaped to broadcast over the weights."""
     dims = facts.constants[node.input[place]].dims
     if vector.size == 1:
         return vector.reshape(())
@@ -151,7 +183,7 @@ def _changed(node: onnx.NodeProto, changes: dict[int, Callable[[Array], Array]],
     inputs = list(node.input)
     for place, change in changes.items():
         array = facts.array(inputs[place])
-        result = None if array is None else rounded(change(wide(array)))
+        result = None if array is None else to_float32(change(to_float64(array)))
         if result is None:
             return None
         inputs[place] = facts.new_constant(node.output[0], result)
@@ -166,42 +198,15 @@ def _with_inputs(node: onnx.NodeProto, inputs: list[str]) -> onnx.NodeProto:
     return result
 
 
-def shifted(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
-    """The node to whose result `shift` is added, by another bias; None where a bias cannot do that."""
-    rank = _rank(node.output[0], facts)
-    if node.op_type not in _BIAS or _weights(node, facts) is None or rank is None:
-        return None
-    vector = wide(shift) if node.op_type == "Gemm" else along(shift, rank, 1)
-    if vector is None or not fits(vector if node.op_type == "Gemm" else shift, facts.shape(node.output[0])):
-        return None
-    bias = facts.array(node.input[2]) if _biased(node) else None
-    total = _total(bias, vector) if bias is not None else rounded(_full(node, vector, facts))
-    if total is None:
-        return None
-    return _with_inputs(node, [*node.input[:2], facts.new_constant(node.output[0], total)])
-
-
 def _full(node: onnx.NodeProto, vector: Array, facts: Facts) -> Array:
-    """A convolution's bias has one number for each channel."""
+    """The shift in the shape of the bias: a convolution has one number per channel."""
     shape = facts.shape(node.output[0]) or ()
     return vector if node.op_type == "Gemm" else np.broadcast_to(vector, (shape[1],))
 
 
 def _total(first: Array, second: Array) -> NDArray[np.float32] | None:
-    """The sum of two shifts, where neither is so large that merging them changes what float32 cuts off."""
-    total, largest = wide(first) + wide(second), np.maximum(np.abs(first), np.abs(second))
+    """The sum of two shifts; None if one is so large that merging would change the rounding to float32."""
+    total, largest = to_float64(first) + to_float64(second), np.maximum(np.abs(first), np.abs(second))
     if ((largest > _LARGE) & (np.abs(total) < largest / _LARGE)).any():
         return None
-    return rounded(total)
-
-
-_LARGE = 64.0
-
-
-def together(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
-    """An addition of a constant, to whose result `shift` is added."""
-    found = factor(node, facts) if node.op_type == "Add" else None
-    total = None if found is None or not fits(shift, facts.shape(node.output[0])) else _total(found[1], shift)
-    if found is None or total is None:
-        return None
-    return _with_inputs(node, [found[0], facts.new_constant(node.output[0], total)])
+    return to_float32(total)

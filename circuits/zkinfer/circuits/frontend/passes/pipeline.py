@@ -1,4 +1,4 @@
-"""The passes that bring a graph to its normal form, and the order in which they are applied. In the child only.
+"""Bring a graph to a normal form: passes in order, until none finds anything to do. Imported in the child only.
 
 An auditor makes the verifying key again from the owner's file, so every pass writes the same bytes on every machine and
 under every version of the libraries: it moves data, or computes with single IEEE operations, each of which rounds one
@@ -7,20 +7,20 @@ way only. docs/decisions/0008 says why no optimiser of others is used.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.engines.ezkl.lowering import activations, batch_axis, fuse_scales, reorder
-from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered
 from zkinfer.circuits.errors import ModelTooLargeError
 from zkinfer.circuits.frontend import shapes
 from zkinfer.circuits.frontend.fold import folded
+from zkinfer.circuits.frontend.inline import inlined
 from zkinfer.circuits.frontend.load import MAX_NODES
 from zkinfer.circuits.frontend.passes import canonicalise, fuse_linear
-from zkinfer.circuits.frontend.passes.rewrite import swept
+from zkinfer.circuits.frontend.passes.rewrite import apply_rules
 from zkinfer.circuits.frontend.prune import pruned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import onnx
 
@@ -32,55 +32,71 @@ _MAX_ROUNDS = 20
 _MAX_SWEEPS = 200
 
 
-def _rules(rules: dict[str, Rule]) -> Pass:
-    return lambda model: swept(model, rules)
+def rule_pass(rules: dict[str, Rule]) -> Pass:
+    """The pass that applies rules by operator, once to every node."""
+    return lambda model: apply_rules(model, rules)
 
 
-# Each changes a model in place and says whether it did. A pass is tried when those before it find nothing to do.
-PASSES: dict[str, Pass] = {
-    "unread outputs": canonicalise.without_unread_outputs,
-    "repeated values": canonicalise.shared,
-    "moves of data": _rules(canonicalise.LAYOUT_RULES),
-    "algebra": _rules(canonicalise.RULES),
-    "rising functions after maxima": _rules(reorder.MAXIMA),
-    "compound operators": _rules(activations.COMPOUND),
-    "shifts": _rules(fuse_linear.RULES),
-    "factors": _rules(fuse_scales.RULES),
-    "bent lines": _rules(activations.BENT),
-    "cheaper products": _rules(reorder.PRODUCTS),
-    "batch axes": _rules(batch_axis.RULES),
-}
+UNREAD_OUTPUTS: Pass = canonicalise.without_unread_outputs
+REPEATED_VALUES: Pass = canonicalise.merge_duplicates
+DATA_MOVES: Pass = rule_pass(canonicalise.LAYOUT_RULES)
+ALGEBRA: Pass = rule_pass(canonicalise.RULES)
+SHIFTS: Pass = rule_pass(fuse_linear.RULES)
 
 
-def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """What brings a graph to a normal form: the frontend's, by default.
+
+    An engine lists the frontend's passes among its own, since one pass may reveal work to another of either kind.
+
+    Args:
+        passes: by name, each of which changes a model in place and says whether it did. A pass is tried when those
+            before it find nothing to do.
+        rewrite: applied together with constant folding until nothing changes.
+    """
+
+    passes: Mapping[str, Pass] = field(
+        default_factory=lambda: {
+            "unread outputs": UNREAD_OUTPUTS,
+            "repeated values": REPEATED_VALUES,
+            "moves of data": DATA_MOVES,
+            "algebra": ALGEBRA,
+            "shifts": SHIFTS,
+        }
+    )
+    rewrite: Callable[[onnx.ModelProto], onnx.ModelProto] = inlined
+
+
+def simplified(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:
     """The model after the last step."""
-    for _, result in steps(model):
+    for _, result in steps(model, lowering):
         model = result
     return model
 
 
-def steps(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
+def steps(model: onnx.ModelProto, lowering: Lowering) -> Iterator[tuple[str, onnx.ModelProto]]:
     """What each step makes of the model, with the step's name; a yielded model is good until the next is asked for.
 
     Ends when no pass finds anything to do, or after a fixed number of sweeps: each step alone leaves a sound model.
     """
-    model = settled(model)
+    model = settled(model, lowering)
     yield "lowering", model
     for _ in range(_MAX_SWEEPS):
-        name = next((name for name, apply in PASSES.items() if apply(model)), None)
+        name = next((name for name, apply in lowering.passes.items() if apply(model)), None)
         if name is None:
             break
         model = shapes.inferred(pruned(model))
         _refuse_growth(model)
         yield name, model
-    yield "lowering", settled(model)
+    yield "lowering", settled(model, lowering)
 
 
-def settled(model: onnx.ModelProto) -> onnx.ModelProto:
+def settled(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:
     """Fold, lower and prune until nothing changes: each step can reveal shapes and constants to the others."""
     before = b""
     for _ in range(_MAX_ROUNDS):
-        model = pruned(lowered(folded(shapes.inferred(model))))
+        model = pruned(lowering.rewrite(folded(shapes.inferred(model))))
         _refuse_growth(model)
         after = _form(model)
         if after == before:

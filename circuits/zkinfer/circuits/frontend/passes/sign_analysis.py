@@ -1,4 +1,4 @@
-"""Which values cannot be negative."""
+"""Sign analysis: values that cannot be negative. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOT_NEGATIVE = words("Abs Exp HardSigmoid ReduceL1 ReduceL2 ReduceSumSquare Relu Sigmoid Softmax Softplus Sqrt")
 
 
-# No result of theirs is negative where nothing in their first input is (in any, for Concat).
+# Results are not negative if the first input (for Concat, every input) is not.
 _KEEP_SIGN = words(
     """
     AveragePool Concat Flatten GlobalAveragePool GlobalMaxPool MaxPool Reshape Squeeze Transpose Unsqueeze
@@ -30,7 +30,7 @@ _KEEP_SIGN = words(
 
 
 def padded(given: dict[str, Any]) -> bool:
-    """Whether these attributes of a pool make it look beyond its input."""
+    """Whether these attributes of a pooling operator pad its input."""
     return given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or any(given.get("pads", []))
 
 

@@ -21,7 +21,7 @@ def spec(name, **changes):
 
 def request(**changes):
     usual = {"network": Path("network"), "inputs": (spec("x"),), "outputs": (spec("y"),), "samples": {"x": X}}
-    usual |= {"reference": {"y": X}, "budget": Budget(1.0, 0.01), "max_log_rows": 20, "max_memory": 1 << 40}
+    usual |= {"reference": {"y": X}, "budget": Budget(1.0, 0.01), "max_setup_size": 20, "max_memory": 1 << 40}
     usual |= {"workload": Workload(multiplications=900, elements=100, heaviest=(DENSE,))}
     return TuneRequest(**usual | changes)
 

@@ -19,6 +19,7 @@ class Timed(FakeEngine):
     """One unit of work for the keys of the small circuit and two for a proof; a hundred times as much for the large."""
 
     def __init__(self, starts, keys, small, large):
+        super().__init__()
         self.starts, self.keys, self.proofs = iter(starts), keys, {"10": iter(small), "13": iter(large)}
         self.built, self.proven, self.now = [], [], 0.0
 
@@ -29,9 +30,9 @@ class Timed(FakeEngine):
     def work(self, folder):
         return SMALL if folder.name == "10" else LARGE
 
-    def commit(self, integers):
+    def commit(self, *arguments):
         self.now += next(self.starts)
-        return super().commit(integers)
+        return super().commit(*arguments)
 
     def make_keys(self, folder, setup, proving_key):
         self.now += self.keys if folder.name == "10" else 50.0

@@ -163,7 +163,8 @@ def test_less_time_is_given_and_never_more(seconds, given):
 def test_program_is_built_with_its_rows(answered, network):
     answered(SETTINGS)
     program = built_by_the_engine(network)
-    assert (program.rows, program.log_rows, program.integer_limit) == (800, 10, 1 << 27)
+    assert (program.setup_size, program.integer_limit) == (10, 1 << 27)
+    assert program.figures == {"rows": 800, "log2(rows)": 10}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_lookup_range_of_a_program_without_lookups_is_refused(answered, network)
     with pytest.raises(EngineError, match="lookup_range is for lookup tables, and the program has none"):
         built_by_the_engine(network, {"lookup_range": [-1, 1]})
     answered(SETTINGS | {"required_lookups": ["Sigmoid"]})
-    assert built_by_the_engine(network, {"lookup_range": [-1, 1]}).log_rows == 10
+    assert built_by_the_engine(network, {"lookup_range": [-1, 1]}).setup_size == 10
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])

@@ -6,21 +6,22 @@ import pytest
 from tests.unit.circuits.engines.ezkl.compiled_programs import spec
 from tests.unit.circuits.engines.ezkl.test_client import ARGUMENTS, SETTINGS
 
-from zkinfer.circuits.engines.base import Program, Proof, slots_in_order
-from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.base import Program, Proof
+from zkinfer.circuits.engines.ezkl.engine import EzklEngine, layout_for
 from zkinfer.circuits.errors import CircuitError, EngineError, EngineTimeoutError, ProofRejectedError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.child import Limits
+from zkinfer.circuits.statement import Statement
 
 ENGINE = EzklEngine(Limits(seconds=3600))
 INPUTS, OUTPUTS = (spec("x"),), (spec("y"),)
 PROGRAM = Program(
     inputs=INPUTS,
     outputs=OUTPUTS,
-    slots=slots_in_order(INPUTS, OUTPUTS),
-    rows=800,
-    log_rows=10,
+    layout=layout_for(INPUTS, OUTPUTS, 1 << 27),
+    setup_size=10,
     integer_limit=1 << 27,
+    figures={"rows": 800, "log2(rows)": 10},
 )
 
 
@@ -39,14 +40,14 @@ def proving(tmp_path, monkeypatch):
             return answer
 
         monkeypatch.setattr(child, "run", run)
-        return ENGINE.prove(tmp_path, PROGRAM, tmp_path, tmp_path, [[1, 2]], [0] * 5), given[0]
+        return ENGINE.prove(tmp_path, PROGRAM, tmp_path, tmp_path, [[1, 2]], bytes(32)), given[0]
 
     return call
 
 
 def test_proof_is_what_the_child_made(proving):
-    proof, _ = proving({"proof": "00ff", "instances": list(range(9))})
-    assert proof == Proof(b"\x00\xff", tuple(range(9)))
+    proof, _ = proving({"proof": "00ff", "instances": [0, 0, 0, 0, 0, 5, 6, 7, 8]})
+    assert proof == Proof(b"\x00\xff", Statement(bytes(32), bytes.fromhex("0000000500000006"), (7, 8)))
 
 
 @pytest.mark.parametrize("count", [0, 8, 10, 1000])
@@ -73,7 +74,7 @@ def test_child_that_fails_is_no_proof(proving, error):
 
 USES = {
     "work": ENGINE.work,
-    "prove": lambda folder: ENGINE.prove(folder, PROGRAM, folder, folder, [[1, 2]], [0] * 5),
+    "prove": lambda folder: ENGINE.prove(folder, PROGRAM, folder, folder, [[1, 2]], bytes(32)),
     "headroom": lambda folder: ENGINE.headroom(folder, ARGUMENTS.to_run_arguments(), [[[1, 2]]]),
 }
 every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
@@ -117,7 +118,7 @@ def test_run_arguments_of_another_engine_are_refused(arguments):
 
 def test_key_for_a_chain_that_is_missing_or_damaged_is_refused(tmp_path):
     with pytest.raises(EngineError, match=r"vka\.bin cannot be read: no such file"):
-        EzklEngine.evm_key(tmp_path)
+        ENGINE.evm_key(tmp_path)
     (tmp_path / "vka.bin").write_bytes(b"\1")
     with pytest.raises(EngineError, match="another layout than expected"):
-        EzklEngine.evm_key(tmp_path)
+        ENGINE.evm_key(tmp_path)

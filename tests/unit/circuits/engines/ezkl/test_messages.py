@@ -22,7 +22,7 @@ def sent(asked, folder):
 def test_request_arrives_as_it_was_sent(tmp_path, labels):
     asked = request(labels=labels, inputs=(spec("x", visibility="hashed"),), objective="gas", effort="max")
     found = sent(asked, tmp_path)
-    same = ("inputs", "outputs", "budget", "max_log_rows", "max_memory", "workload", "objective", "effort", "speed")
+    same = ("inputs", "outputs", "budget", "max_setup_size", "max_memory", "workload", "objective", "effort", "speed")
     assert all(getattr(found, name) == getattr(asked, name) for name in same)
     assert found.network == asked.network.resolve()
     assert (found.labels and found.labels.classes.tolist()) == (labels and labels.classes.tolist())

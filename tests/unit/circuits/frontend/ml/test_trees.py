@@ -172,16 +172,16 @@ def test_wrong_threshold_is_noticed_on_probes(normal, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"nodes_values": [0.5]}, "nodes_.*different lengths"),
-        ({"nodes_modes": None}, "nodes_.*different lengths"),
-        ({"target_weights": [1.0]}, "target_.*different lengths"),
-        ({"target_weights": None}, "target_.*different lengths"),
-        ({"nodes_nodeids": [0, 1, 2, 2, 4]}, "two nodes alike"),
+        ({"nodes_values": [0.5]}, "nodes_.*differ in length"),
+        ({"nodes_modes": None}, "nodes_.*differ in length"),
+        ({"target_weights": [1.0]}, "target_.*differ in length"),
+        ({"target_weights": None}, "target_.*differ in length"),
+        ({"nodes_nodeids": [0, 1, 2, 2, 4]}, "one id for two nodes"),
         ({"nodes_truenodeids": [9, 0, 3, 0, 0]}, "child that does not exist"),
         ({"nodes_truenodeids": [-1, 0, 3, 0, 0]}, "child that does not exist"),
         ({"nodes_falsenodeids": [2, 0, 0, 0, 0]}, "reached twice"),
         ({"nodes_falsenodeids": [2, 0, 3, 0, 0]}, "reached twice"),
-        ({"nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF", "LEAF", "LEAF"]}, "in no tree"),
+        ({"nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF", "LEAF", "LEAF"]}, "never reached"),
         ({"nodes_featureids": [-1, 0, 1, 0, 0]}, "column of the input -1"),
         ({"nodes_featureids": [0, 0, 3, 0, 0]}, "column of the input 3"),
         ({"nodes_values": [float("nan"), 0.0, 0.0, 0.0, 0.0]}, "NaN or infinity"),
@@ -191,9 +191,9 @@ def test_wrong_threshold_is_noticed_on_probes(normal, monkeypatch):
         ({"base_values": [1.0, 2.0]}, "2 base values for 1 scores"),
         ({"target_ids": [0, 0, 1]}, "a score 1"),
         ({"target_ids": [0, 0, -1]}, "a score -1"),
-        ({"target_nodeids": [1, 3, 2]}, "no leaf's, or two"),
-        ({"target_nodeids": [1, 3, 3]}, "no leaf's, or two"),
-        ({"target_treeids": [0, 0, 8]}, "no leaf's, or two"),
+        ({"target_nodeids": [1, 3, 2]}, "is no leaf, or has two weights"),
+        ({"target_nodeids": [1, 3, 3]}, "is no leaf, or has two weights"),
+        ({"target_treeids": [0, 0, 8]}, "is no leaf, or has two weights"),
         ({"n_targets": 0}, "has 0 scores"),
         ({"n_targets": 1 << 40}, "scores"),
     ],
@@ -206,13 +206,16 @@ def test_attributes_that_describe_no_forest_are_refused(changes, reason, normal)
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"nodes_modes": ["BRANCH_MEMBER", "LEAF", "BRANCH_LEQ", "LEAF", "LEAF"]}, "tests by 'BRANCH_MEMBER'"),
-        ({"aggregate_function": "MIN"}, "MIN.*not their sum"),
-        ({"post_transform": "PROBIT"}, "PROBIT.*may be NONE"),
+        (
+            {"nodes_modes": ["BRANCH_MEMBER", "LEAF", "BRANCH_LEQ", "LEAF", "LEAF"]},
+            "test 'BRANCH_MEMBER' is not supported",
+        ),
+        ({"aggregate_function": "MIN"}, "MIN.*sums or averages"),
+        ({"post_transform": "PROBIT"}, "PROBIT.*Use one of NONE"),
         ({"post_transform": "SOFTMAX_ZERO"}, "SOFTMAX_ZERO"),
     ],
 )
-def test_form_no_circuit_has_is_refused(changes, reason, normal):
+def test_unsupported_form_is_refused(changes, reason, normal):
     with pytest.raises(UnsupportedModelError, match=reason):
         normal(classic.regressor(**changes))
 
@@ -220,16 +223,16 @@ def test_form_no_circuit_has_is_refused(changes, reason, normal):
 @pytest.mark.parametrize(
     ("model", "kind", "reason"),
     [
-        (classic.classifier(ids=(0, 1, 0)), UnsupportedModelError, "scores two classes apart"),
-        (classic.classifier(ids=(1, 1, 1)), UnsupportedModelError, "scores two classes apart"),
+        (classic.classifier(ids=(0, 1, 0)), UnsupportedModelError, "separate scores for two classes"),
+        (classic.classifier(ids=(1, 1, 1)), UnsupportedModelError, "separate scores for two classes"),
         (classic.classifier((4,)), ModelError, "fewer than two classes"),
-        (classic.classifier(post_transform="SOFTMAX"), UnsupportedModelError, "SOFTMAX.*may be NONE, LOGISTIC"),
-        (flat(nodes_modes=np.array([0, 6], dtype=np.uint8)), UnsupportedModelError, "tests by 'mode 6'"),
+        (classic.classifier(post_transform="SOFTMAX"), UnsupportedModelError, "SOFTMAX.*Use one of NONE, LOGISTIC"),
+        (flat(nodes_modes=np.array([0, 6], dtype=np.uint8)), UnsupportedModelError, "test 'mode 6' is not supported"),
         (flat(nodes_trueleafs=[0, 1]), ModelError, "reached twice"),
-        (flat(nodes_falsenodeids=[2, 2]), ModelError, "a node 2, and there are 2"),
-        (flat(nodes_truenodeids=[3, 1]), ModelError, "a leaf 3, and there are 3"),
+        (flat(nodes_falsenodeids=[2, 2]), ModelError, "a node 2 of 2"),
+        (flat(nodes_truenodeids=[3, 1]), ModelError, "a leaf 3 of 3"),
         (flat(tree_roots=[-1]), ModelError, "a root -1"),
-        (flat(tree_roots=[1]), ModelError, "in no tree"),
+        (flat(tree_roots=[1]), ModelError, "never reached"),
         (flat(leaf_targetids=[0, 0, 2]), ModelError, "a score 2"),
         (flat(post_transform=1), UnsupportedModelError, "transforms its scores"),
         (flat(aggregate_function=2), UnsupportedModelError, "MIN or MAX"),
@@ -267,12 +270,12 @@ def test_matrix_of_too_many_weights_is_refused(normal, monkeypatch):
 def test_forest_of_leaves_only_is_refused(normal):
     one = {name: values[1:2] for name, values in classic.TREE.items()}
     leaf = {name: values[:1] for name, values in classic.weights("target").items()}
-    with pytest.raises(UnsupportedModelError, match="tests nothing"):
+    with pytest.raises(UnsupportedModelError, match="has no tests"):
         normal(classic.scored("TreeEnsembleRegressor", n_targets=1, **one, **leaf))
 
 
 def test_rows_of_another_rank_are_refused(normal):
     model = classic.scored("Scaler", offset=[0.0], scale=[1.0])
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 1, 1]))
-    with pytest.raises(UnsupportedModelError, match="not rows of features"):
+    with pytest.raises(UnsupportedModelError, match="instead of rows of features"):
         normal(model)

@@ -8,6 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from zkinfer.circuits.engines.ezkl.lowering.fuse_scales import split
+from zkinfer.circuits.engines.ezkl.lowering.pipeline import LOWERING
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError
 from zkinfer.circuits.frontend.passes import pipeline, rewrite
 
@@ -116,7 +117,7 @@ def test_factor_that_something_else_depends_on_stays(body, made):
     ],
 )
 def test_extreme_constant_is_left_alone(body, kept, model):
-    simple = pipeline.simplified(model(body, constants=CONSTANTS))
+    simple = pipeline.simplified(model(body, constants=CONSTANTS), LOWERING)
     assert kept in {node.op_type for node in simple.graph.node}
 
 
@@ -210,13 +211,13 @@ def _wrong(model):
 
 
 def test_pass_that_changes_the_answer_is_named(model, normal, monkeypatch):
-    monkeypatch.setitem(pipeline.PASSES, "a wrong pass", _wrong)
+    monkeypatch.setitem(LOWERING.passes, "a wrong pass", _wrong)
     with pytest.raises(ModelError, match=r"output 'y' \(step: a wrong pass\)"):
         normal(model("h = Mul(x, one) y = Relu(h)", constants=CONSTANTS))
 
 
 def test_pass_without_end_is_stopped_at_a_sound_graph(model, normal, kinds, monkeypatch):
-    monkeypatch.setitem(pipeline.PASSES, "endless", lambda _: True)
+    monkeypatch.setitem(LOWERING.passes, "endless", lambda _: True)
     assert kinds(normal(model("h = Neg(x) y = Relu(h)"))) == {"Neg": 1, "Relu": 1}
 
 
@@ -227,15 +228,15 @@ def test_pass_that_lets_a_graph_grow_too_large_is_refused(model, normal, monkeyp
 
 
 def test_edits_that_rest_on_one_node_are_not_both_applied(model):
-    graph = pipeline.settled(model("h = Neg(x) a = Neg(h) c = Neg(a) y = Relu(c)"))
+    graph = pipeline.settled(model("h = Neg(x) a = Neg(h) c = Neg(a) y = Relu(c)"), LOWERING)
     calls = []
 
     def rule(node, facts):
         source = facts.producers.get(node.input[0])
         calls.append(node.output[0])
-        return None if source is None else rewrite.kept(source, node)
+        return None if source is None else rewrite.depends_on(source, node)
 
-    assert rewrite.swept(graph, {"Neg": rule})
+    assert rewrite.apply_rules(graph, {"Neg": rule})
     assert calls == ["h", "a", "c"]
 
 

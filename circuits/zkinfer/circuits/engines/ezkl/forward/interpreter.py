@@ -1,9 +1,9 @@
-"""The engine's forward pass on integers of 64 bits, without its field: the same answers, some hundred times sooner.
+"""Interpreter of the engine's compiled programs on 64-bit integers: the same answers, about a hundred times faster.
 
-The engine computes a witness: every element of every column, in a field of 254 bits. Who only wants the answer needs
-the integers behind it, and those follow from the compiled program alone (`ezkl_compiled`): each function here is what
-`circuit/ops/layouts.rs` says of the operator, and notes what the circuit's range checks look at. Programs and integers
-that this cannot hold are the engine's to compute; nothing here is a guess.
+The engine computes a witness: every cell of every column, in a field of 254 bits. The answer alone needs only the
+integers, which follow from the compiled program (`program`): each function here implements its operator as
+`circuit/ops/layouts.rs` does, and records the values that the circuit range-checks. Programs and integers beyond this
+arithmetic raise an error, and the engine computes them; nothing is approximated.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ _CHANNELS_FIRST, _OUTPUTS_FIRST = 0, 1  # the formats NCHW and OIHW
 
 
 class TooLargeError(Exception):
-    """An integer does not fit the arithmetic here, which says nothing about the circuit."""
+    """An integer exceeds this arithmetic, which says nothing about the circuit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The outputs of a forward pass, row-major, and the largest magnitude of what the circuit decomposes in it."""
+    """The outputs of a forward pass, row-major, and the largest magnitude that the circuit decomposes."""
 
     outputs: list[list[int]]
     widest: int
 
 
 class Arithmetic:
-    """The forward pass of one compiled program. Threads may share it.
+    """The forward pass of one compiled program; thread-safe.
 
-    `input_sizes` says how many integers each input has, in the engine's order.
+    `input_sizes` are the numbers of integers per input, in the engine's order.
 
     Raises:
-        UnknownProgramError: the program has operators that are not computed here.
+        UnknownProgramError: the program has unsupported operators.
     """
 
     def __init__(self, program: bytes) -> None:
@@ -62,14 +62,14 @@ class Arithmetic:
         self._widest_constant = max((_most(values) for values, checked in constants if checked), default=0)
 
     def forward(self, inputs: Sequence[Sequence[int]]) -> Pass:
-        """One pass over the inputs, which are row-major.
+        """Run one pass over inputs in row-major order.
 
         Raises:
-            EngineError: inputs of other sizes than the program has.
-            TooLargeError: an integer does not fit the arithmetic here.
+            EngineError: the sizes of the inputs differ from those of the program.
+            TooLargeError: an integer exceeds this arithmetic.
         """
         if [len(tensor) for tensor in inputs] != self.input_sizes:
-            raise EngineError("The inputs have other sizes than those of the program.")
+            raise EngineError("The sizes of the inputs differ from those of the program.")
         places = dict(zip(self._compiled.inputs, inputs, strict=True))
         results: dict[int, Integers] = {}
         widest = _Widest(self._widest_constant)
@@ -80,7 +80,7 @@ class Arithmetic:
 
 
 class _Widest:
-    """Notes what the circuit decomposes into digits, and so refuses where there are too few of them."""
+    """Tracks the largest value that the circuit decomposes into digits, of which there may be too few."""
 
     def __init__(self, magnitude: int) -> None:
         self.magnitude = magnitude
@@ -100,7 +100,7 @@ def _computed(operator: Operator, operands: list[Integers], widest: _Widest) -> 
 
 
 def _divided(values: Integers, divisor: float, widest: _Widest) -> Integers:
-    """To the nearest integer, and of two as near to the one further from 0; the circuit compares both sides."""
+    """Division with rounding to the nearest integer, half away from 0; the circuit decomposes both sides."""
     if divisor == 1:
         return values
     _require(_most(values) < _EXACT)
@@ -114,23 +114,23 @@ def _divided(values: Integers, divisor: float, widest: _Widest) -> Integers:
 
 
 def _require_known(operator: Operator) -> None:
-    """Raise UnknownProgramError for arguments that the rules do not provide for."""
+    """Raise UnknownProgramError for arguments that the rules do not cover."""
     formats = {"Conv": operator.arguments[-2:], "SumPool": operator.arguments[-1:]}.get(operator.name, ())
     if formats not in ((), (_CHANNELS_FIRST,), (_CHANNELS_FIRST, _OUTPUTS_FIRST)):
-        raise UnknownProgramError("It has images in a format that is not computed here.")
+        raise UnknownProgramError("The program has images in an unsupported format.")
     if operator.name == "LeakyReLU" and operator.arguments[0] != 0:
-        raise UnknownProgramError("It has a slope below 0.")
+        raise UnknownProgramError("The program has a slope below 0.")
     if operator.divisor < 1 or operator.divisor % 1:  # looked up in a table
-        raise UnknownProgramError("It divides by a fraction.")
+        raise UnknownProgramError("The program divides by a fraction.")
 
 
 # --- integers
 
 
 def _require(fits: bool) -> None:
-    """What stands here must hold for 64 bits, and for numpy, to mean what the engine means."""
+    """Raise TooLargeError unless a condition holds under which numpy computes the same as the engine."""
     if not fits:
-        raise TooLargeError("An integer is too large for 64 bits.")
+        raise TooLargeError("An integer exceeds 64 bits.")
 
 
 def _most(values: Integers) -> int:
@@ -142,13 +142,13 @@ def _held(values: Sequence[int]) -> Integers:
     try:
         array = np.array(values, np.int64)
     except OverflowError as err:
-        raise TooLargeError("An input is too large for 64 bits.") from err
+        raise TooLargeError("An input exceeds 64 bits.") from err
     _require(_most(array) < LARGEST)
     return array
 
 
 def _same_rank(*operands: Integers) -> None:
-    """The engine broadcasts from the first axis where ranks differ, numpy from the last."""
+    """Require equal ranks: otherwise the engine broadcasts from the first axis, numpy from the last."""
     _require(len({one.ndim for one in operands}) == 1)
 
 
@@ -192,7 +192,7 @@ def _einsum(*operands_and_equation: Any) -> Integers:  # noqa: ANN401 - tensors,
     }
     summed = math.prod(size for axis, size in sizes.items() if axis not in kept)
     _require(math.prod(_most(operand) for operand in operands) * summed < LARGEST)
-    of_operands = "".join(axis for axis in kept if axis in sizes)  # any other has one element, and the node its shape
+    of_operands = "".join(axis for axis in kept if axis in sizes)  # other axes have one element; the node has the shape
     return np.asarray(np.einsum(f"{terms}->{of_operands}", *operands))
 
 
@@ -202,7 +202,7 @@ def _summed(values: Integers, axes: Sequence[int]) -> Integers:
 
 
 def _windows(image: Integers, padding: Sequence[tuple[int, int]], stride: Sequence[int], kernel: Sequence[int]) -> Any:  # noqa: ANN401
-    """Of batch, channels, places..., offsets..."""
+    """Sliding windows: batch, channels, places..., offsets..."""
     padded = np.pad(image, [(0, 0), (0, 0), *padding])
     axes = tuple(range(2, image.ndim))
     found = np.lib.stride_tricks.sliding_window_view(padded, tuple(kernel), axis=axes)
@@ -239,7 +239,7 @@ def _sliced(values: Integers, axis: int, start: int, end: int) -> Integers:
 
 
 def _unchanged(values: Integers, *_: object) -> Integers:
-    """Such as change the shape alone, which the node has."""
+    """Operators that only change the shape, which the node declares."""
     return values
 
 

@@ -1,8 +1,8 @@
-"""The engine's compiled program, read: which operators it computes, in which order, on which integers.
+"""Parser of the engine's compiled program: its operators, their order, and their integer arguments.
 
-The engine writes it with bincode 1 in the order of the fields of its types (`GraphCircuit` in `graph/mod.rs`, `Node` in
-`graph/node.rs`, the operators in `circuit/ops`): integers of fixed size, little-endian; before what has a length, that
-length; an enumeration as the number of its variant. The tables here name the operators that `ezkl_arithmetic` computes.
+The engine serialises it with bincode 1 in the order of the fields of its types (`GraphCircuit` in `graph/mod.rs`,
+`Node` in `graph/node.rs`, the operators in `circuit/ops`): fixed-size little-endian integers, sequences prefixed by
+their length, and enumerations as the number of the variant. The tables list the operators that `interpreter` supports.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zkinfer.circuits.field import MODULUS
+from zkinfer.circuits.engines.ezkl.field import MODULUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,16 +29,15 @@ _LIMBS = np.frombuffer(MODULUS.to_bytes(_WORD, "little"), np.uint64)
 
 
 class UnknownProgramError(Exception):
-    """The program has something that is not computed here."""
+    """The program has a feature that the interpreter does not support."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What a node does, by the engine's name for it and with its arguments.
+    """The engine's name of an operator, and its arguments.
 
-    Inputs and constants are nodes too; the last argument of both is whether they are range-checked.
-
-    Its operands are first multiplied by `factors`, where there are any, and its result is divided by `divisor`.
+    Inputs and constants are nodes too; their last argument is whether they are range-checked. Operands are multiplied
+    by `factors`, if any, and the result is divided by `divisor`.
     """
 
     name: str
@@ -49,7 +48,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operator, the numbers of the nodes that it takes its operands from, and the shape of its result."""
+    """An operator, the numbers of the nodes that compute its operands, and the shape of its result."""
 
     operator: Operator
     operands: tuple[int, ...]
@@ -58,7 +57,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Nodes by number, in the order of computing, and the numbers of inputs and outputs."""
+    """Nodes by number, in execution order, and the numbers of the inputs and outputs."""
 
     nodes: Mapping[int, Node]
     inputs: tuple[int, ...]
@@ -66,21 +65,21 @@ class Compiled:
 
 
 def read_compiled(data: bytes) -> Compiled:
-    """The graph of a compiled program.
+    """Parse a compiled program.
 
     Raises:
-        UnknownProgramError: it has other operators than those named here, or does not have the engine's form.
+        UnknownProgramError: the program has unsupported operators, or another format.
     """
     reader = _Reader(data)
     try:
         nodes = {reader.natural(): _node(reader) for _ in range(reader.natural())}
         return Compiled(nodes, _naturals(reader), _outlets(reader))
     except (struct.error, UnicodeDecodeError, ValueError) as err:
-        raise UnknownProgramError("It does not have the engine's form.") from err
+        raise UnknownProgramError("The program has an unknown format.") from err
 
 
 class _Reader:
-    """Takes values off the front of bytes."""
+    """Consumes values from the front of a byte string."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
@@ -143,7 +142,7 @@ _factors = _tuple_of(_pair_of(_natural, _factor))
 
 
 def _outlets(reader: _Reader) -> tuple[int, ...]:
-    """Numbers of nodes; each has one result here."""
+    """Numbers of nodes, each with a single result."""
     return tuple(node for node, _ in _ranges(reader))
 
 
@@ -153,14 +152,14 @@ def _elements(reader: _Reader) -> NDArray[np.int64]:
     positive = (words[:, 0] < LARGEST) & ~words[:, 1:].any(axis=1)
     negative = (below < LARGEST) & (words[:, 1:] == _LIMBS[1:]).all(axis=1)
     if not (positive | negative).all():
-        raise UnknownProgramError("It has constants of more than 62 bits.")
+        raise UnknownProgramError("The program has constants of more than 62 bits.")
     return np.where(positive, words[:, 0].astype(np.int64), -below.astype(np.int64))
 
 
 def _visibility(reader: _Reader) -> None:
     hashed = 2
     if _variant(reader) == hashed:
-        raise UnknownProgramError("It has hashed constants.")
+        raise UnknownProgramError("The program has hashed constants.")
 
 
 def _tensor_of(values: Read) -> Read:
@@ -183,7 +182,7 @@ def _constant(reader: _Reader) -> Operator:
 def _input(reader: _Reader) -> Operator:
     _integer(reader)  # its scale
     if _variant(reader) == 0:
-        raise UnknownProgramError("It has truth values as inputs.")
+        raise UnknownProgramError("The program has booleans as inputs.")
     return Operator("Input", (_flag(reader),))
 
 
@@ -228,7 +227,7 @@ def _sum_pool(reader: _Reader) -> Operator:
 def _gather(reader: _Reader) -> Operator:
     axis, places = _natural(reader), _optional(_tensor_of(_naturals))(reader)
     if places is None:
-        raise UnknownProgramError("It gathers at places that it computes.")
+        raise UnknownProgramError("The program gathers at computed indices.")
     return Operator("Gather", (axis, places))
 
 
@@ -257,7 +256,7 @@ def _rebased(reader: _Reader) -> Operator:
     inner, division = _operator(reader), _hybrid(reader)
     _integer(reader), _integer(reader), reader.number("d")  # scales, and the divisor again
     if inner.divisor != 1:
-        raise UnknownProgramError("It divides twice in one operator.")
+        raise UnknownProgramError("The program divides twice in one operator.")
     return replace(inner, divisor=division.divisor)
 
 
@@ -278,12 +277,12 @@ def _operator(reader: _Reader) -> Operator:
 
 def _node(reader: _Reader) -> Node:
     if _variant(reader) != 0:
-        raise UnknownProgramError("It has a program within the program.")
+        raise UnknownProgramError("The program has a nested program.")
     operator = _operator(reader)
     _integer(reader)  # the scale of its result
     node = Node(operator, _outlets(reader), _naturals(reader))
     _natural(reader)  # its number again
-    if _natural(reader) == 1 and operator.name == "Constant":  # used once, it is no cell of its own
+    if _natural(reader) == 1 and operator.name == "Constant":  # a constant that is used once has no cell of its own
         return replace(node, operator=replace(operator, arguments=(operator.arguments[0], False)))
     return node
 
@@ -291,5 +290,5 @@ def _node(reader: _Reader) -> Node:
 def _chosen(table: Mapping[int, Any], reader: _Reader) -> Any:  # noqa: ANN401 - an entry of the table
     variant = _variant(reader)
     if variant not in table:
-        raise UnknownProgramError(f"It has an operator that is not computed here, variant {variant}.")
+        raise UnknownProgramError(f"The program has an unsupported operator, variant {variant}.")
     return table[variant]

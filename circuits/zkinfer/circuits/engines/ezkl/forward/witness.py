@@ -1,4 +1,4 @@
-"""The engine's forward pass, and what is kept of its witness. Loaded in children only."""
+"""The engine's forward pass, and the answer in its witness. Loaded in children only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zkinfer.circuits.errors import RangeError
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is kept of a witness: outputs as integers, and the least and largest argument of a lookup."""
+    """The answer in a witness: outputs as integers, and the smallest and largest argument of a lookup."""
 
     outputs: list[list[int]]
     low: int
@@ -20,25 +20,25 @@ class Answer:
 
 
 def answer_of(settings: dict[str, Any], program: str, sample: list[list[int]], outputs_wanted: int) -> Answer:
-    """The engine's answer of a compiled program with these settings; raises RangeError where a value does not fit."""
-    return kept(witness_of(settings, program, sample), outputs_wanted)
+    """The engine's answer of a compiled program with these settings; raises RangeError if a value exceeds the range."""
+    return answer_in(witness_of(settings, program, sample), outputs_wanted)
 
 
-def kept(witness: dict[str, Any], outputs_wanted: int) -> Answer:
-    """Of a witness; outputs beyond those that are wanted repeat the context."""
+def answer_in(witness: dict[str, Any], outputs_wanted: int) -> Answer:
+    """The answer in a witness; outputs beyond `outputs_wanted` repeat the context."""
     outputs = [[bridge.signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
     return Answer(outputs, int(witness["min_lookup_inputs"]), int(witness["max_lookup_inputs"]))
 
 
 def witness_of(settings: dict[str, Any], program: str, inputs: list[list[int]]) -> dict[str, Any]:
-    """The whole witness; raises RangeError where a value does not fit."""
+    """The complete witness; raises RangeError if a value exceeds the range."""
     witness = bridge.computed(program, inputs)
     require_lookups_in_range(settings, witness)
     return witness
 
 
 def require_lookups_in_range(settings: dict[str, Any], witness: dict[str, Any]) -> None:
-    """The forward pass does not look at the tables; proving does, and may then hang instead of failing."""
+    """Raise RangeError for lookups outside the tables: only the prover checks them, and it may hang."""
     low, high = settings["run_args"]["lookup_range"]
     if settings["required_lookups"] and not (
         low <= int(witness["min_lookup_inputs"]) and int(witness["max_lookup_inputs"]) <= high

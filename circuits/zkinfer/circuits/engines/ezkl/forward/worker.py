@@ -1,4 +1,4 @@
-"""What a session answers with: integer arithmetic where it knows the program, and the engine otherwise.
+"""The child's side of a session: the interpreter if it supports the program, else the engine.
 
 Loaded in the child of a session only.
 """
@@ -35,7 +35,7 @@ _LIBC = ctypes.CDLL(None)
 
 @contextmanager
 def on_one_core() -> Iterator[None]:
-    """Hold all threads of this process to the core that it is on; the scheduler chose that one as the least busy."""
+    """Pin all threads of this process to its current core, which the scheduler chose as the least busy."""
     if not sys.platform.startswith("linux"):
         yield
         return
@@ -48,36 +48,36 @@ def on_one_core() -> Iterator[None]:
 
 
 def _move(cores: set[int]) -> None:
-    for thread in os.listdir(_THREADS):  # noqa: PTH208 - three names, read twice for each forward pass
-        with suppress(OSError):  # it ended, or the system does not let us: then it stays where it is
+    for thread in os.listdir(_THREADS):  # noqa: PTH208 - three names, read twice per forward pass
+        with suppress(OSError):  # the thread ended, or pinning is not permitted
             os.sched_setaffinity(int(thread), cores)
 
 
-# What a circuit has besides its arithmetic: nothing of it changes an answer, and it takes a fourth of a forward pass.
+# Disables everything but arithmetic, which does not affect answers and takes a quarter of a forward pass.
 _ARITHMETIC_ALONE = {
     "ignore_range_check_inputs_outputs": True,
     "input_visibility": "Private",
     "param_visibility": "Private",
 }
-_TRIED_BITS = (5, 9, 14)  # of the inputs that both ways are tried with
-_held = ExitStack()  # what a session keeps until its process ends
+_TRIED_BITS = (5, 9, 14)  # of the inputs on which interpreter and engine are compared
+_held = ExitStack()  # resources that a session keeps until its process ends
 
 
 def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core: bool) -> Forward:
-    """The program stays compiled in memory, without what only a proof needs.
+    """Open the session: keep the program compiled in memory, without the parts that only proofs need.
 
-    Inputs and outputs that the circuit could not hold are refused here instead.
+    Inputs and outputs outside the circuit's range are rejected here.
     """
     if one_core:
         bridge.keep_to_one_thread()
     settings = read_settings(Path(folder))
-    program = _held.enter_context(lightly_compiled(Path(folder), settings))
+    program = _held.enter_context(arithmetic_only(Path(folder), settings))
 
     def by_engine(sample: Tensors) -> Tensors:
         with on_one_core() if one_core else nullcontext():
             return answer_of(settings, program, sample, outputs_wanted).outputs
 
-    computed = _soonest(Path(program).read_bytes(), integer_limit, outputs_wanted, by_engine)
+    computed = _fastest(Path(program).read_bytes(), integer_limit, outputs_wanted, by_engine)
 
     def forward_once(sample: Tensors) -> Tensors:
         _require_below(integer_limit, sample)
@@ -89,26 +89,26 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
 
 
 @contextmanager
-def lightly_compiled(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
-    """The program of a circuit with nothing but its arithmetic, in memory; its path."""
+def arithmetic_only(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
+    """Yield the path of an in-memory program that has only the arithmetic of a circuit."""
     text = json.dumps(settings | {"run_args": settings["run_args"] | _ARITHMETIC_ALONE})
     with bridge.in_memory(text) as light, bridge.compiled(folder / NETWORK, Path(light)) as program:
         yield program
 
 
-def _soonest(program: bytes, integer_limit: int, outputs_wanted: int, by_engine: Forward) -> Forward:
-    """The engine's forward pass, or a sooner one that was seen to give the same answers."""
+def _fastest(program: bytes, integer_limit: int, outputs_wanted: int, by_engine: Forward) -> Forward:
+    """The engine's forward pass, or the interpreter's if both agree on a few samples."""
     try:
         arithmetic = Arithmetic(program)
     except UnknownProgramError:
         return by_engine
-    computed = sooner(arithmetic, by_engine, integer_limit, outputs_wanted)
+    computed = with_fallback(arithmetic, by_engine, integer_limit, outputs_wanted)
     require_agreement(computed, by_engine, arithmetic.input_sizes)
     return computed
 
 
-def sooner(arithmetic: Arithmetic, by_engine: Forward, limit: int, outputs_wanted: int) -> Forward:
-    """By arithmetic, as far as that holds the integers; what the circuit decomposes has to be below the limit."""
+def with_fallback(arithmetic: Arithmetic, by_engine: Forward, limit: int, outputs_wanted: int) -> Forward:
+    """The interpreter's forward pass, with the engine as fallback; decomposed values must be below the limit."""
 
     def computed(sample: Tensors) -> Tensors:
         try:
@@ -123,23 +123,23 @@ def sooner(arithmetic: Arithmetic, by_engine: Forward, limit: int, outputs_wante
 
 
 def require_agreement(computed: Forward, by_engine: Forward, sizes: list[int]) -> None:
-    """Both ways on a few samples, with inputs of these sizes: what is answered has to be what is proven.
+    """Compare interpreter and engine on a few random samples with inputs of these sizes.
 
     Raises:
         EngineError: they differ.
     """
-    chance = random.Random(0)  # noqa: S311 - nothing depends on it being hard to guess
+    chance = random.Random(0)  # noqa: S311 - not used for security
     for bits in _TRIED_BITS:
         sample = [[chance.randrange(-(1 << bits), 1 << bits) for _ in range(size)] for size in sizes]
         if _outcome(computed, sample) != _outcome(by_engine, sample):
             raise EngineError(
-                "The engine and zkinfer's own arithmetic answer differently for this program.",
-                "Please report it, with the model; another version of zkinfer may serve it.",
+                "The engine and zkinfer's interpreter give different answers for this program.",
+                "Report it with the model; another version of zkinfer may support it.",
             )
 
 
 def _outcome(forward: Forward, sample: Tensors) -> Tensors | None:
-    """The answer; None where the circuit has none."""
+    """The answer; None if the circuit rejects the sample."""
     try:
         return forward(sample)
     except RangeError:

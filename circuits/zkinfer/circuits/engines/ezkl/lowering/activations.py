@@ -14,7 +14,13 @@ import numpy as np
 from onnx import helper
 
 from zkinfer.circuits.frontend.graph import attributes
-from zkinfer.circuits.frontend.passes.rewrite import factor, fits, floating, key, same
+from zkinfer.circuits.frontend.passes.rewrite import (
+    all_float32,
+    keeps_shape,
+    node_key,
+    replace_by_value,
+    split_constant,
+)
 from zkinfer.circuits.frontend.passes.sign_analysis import not_negative
 
 if TYPE_CHECKING:
@@ -47,16 +53,16 @@ class _Chain:
     def edit(self, result: str) -> Edit | None:
         """The edit that puts the chain in the node's place."""
         if not self._nodes:
-            return same(self._node, result, self._facts)
+            return replace_by_value(self._node, result, self._facts)
         self._nodes.append(helper.make_node("Identity", [result], self._node.output[:1]))
-        return {key(self._node): self._nodes}
+        return {node_key(self._node): self._nodes}
 
 
 def _clip(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """With z = relu(x - low) the result is high - relu(high - low - z)."""
     low, high = _bounds(node, facts)
     value = node.input[0]
-    if not floating(facts, value) or not all(bound is None or abs(bound) <= _LARGEST_BOUND for bound in (low, high)):
+    if not all_float32(facts, value) or not all(bound is None or abs(bound) <= _LARGEST_BOUND for bound in (low, high)):
         return None
     chain, under = _Chain(node, facts), low or 0.0
     if low is not None and not (low == 0.0 and not_negative(value, facts)):
@@ -82,7 +88,7 @@ def _bounds(node: onnx.NodeProto, facts: Facts) -> tuple[float | None, float | N
 
 def _extreme(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """max(x, c) = relu(x - c) + c and min(x, c) = c - relu(c - x)."""
-    found = factor(node, facts)
+    found = split_constant(node, facts)
     if found is None or not bends(node, facts):
         return None
     value, array = found
@@ -96,20 +102,20 @@ def _extreme(node: onnx.NodeProto, facts: Facts) -> Edit | None:
 
 def bends(node: onnx.NodeProto, facts: Facts) -> bool:
     """Whether a maximum or minimum is with a constant that Relu can stand in for."""
-    found = factor(node, facts)
+    found = split_constant(node, facts)
     small = found is not None and bool((np.abs(found[1]) <= _LARGEST_BOUND).all())
-    return small and found is not None and fits(found[1], facts.shape(found[0]))
+    return small and found is not None and keeps_shape(found[1], facts.shape(found[0]))
 
 
 def _leaky(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """With r = relu(x) the result is r + slope · (x - r)."""
     value = node.input[0]
-    if not floating(facts, value):
+    if not all_float32(facts, value):
         return None
     slope: str | float = attributes(node).get("alpha", 0.01) if node.op_type == "LeakyRelu" else node.input[1]
     if isinstance(slope, str):
         array = facts.array(slope)
-        if array is None or not fits(array, facts.shape(value)) or not floating(facts, slope):
+        if array is None or not keeps_shape(array, facts.shape(value)) or not all_float32(facts, slope):
             return None
     chain = _Chain(node, facts)
     above = chain.add("Relu", value)
@@ -121,7 +127,7 @@ def _leaky(node: onnx.NodeProto, facts: Facts) -> Edit | None:
 def _exponential(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """Elu and Selu: with r = relu(x) the result is gamma · (r + alpha · (exp(x - r) - 1))."""
     value, given = node.input[0], attributes(node)
-    if not floating(facts, value):
+    if not all_float32(facts, value):
         return None
     scaled = node.op_type == "Selu"
     alpha, gamma = given.get("alpha", _SELU[0] if scaled else 1.0), given.get("gamma", _SELU[1]) if scaled else 1.0
@@ -138,7 +144,7 @@ _SELU = (1.6732632423543772, 1.0507009873554805)  # alpha and gamma of the ONNX 
 def _hard_sigmoid(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """clip(alpha · x + beta, 0, 1), whose factor can be merged."""
     value, given = node.input[0], attributes(node)
-    if not floating(facts, value):
+    if not all_float32(facts, value):
         return None
     chain = _Chain(node, facts)
     line = chain.add("Add", chain.add("Mul", value, given.get("alpha", 0.2)), given.get("beta", 0.5))
@@ -148,7 +154,7 @@ def _hard_sigmoid(node: onnx.NodeProto, facts: Facts) -> Edit | None:
 def _layer_normalisation(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """As the ONNX standard defines it, so that its factor can be merged; the engine takes the same rows for both."""
     given, shape = attributes(node), facts.shape(node.input[0])
-    if not floating(facts, *node.input) or shape is None or any(node.output[1:]) or given.get("stash_type", 1) != 1:
+    if not all_float32(facts, *node.input) or shape is None or any(node.output[1:]) or given.get("stash_type", 1) != 1:
         return None
     axes = list(range(given.get("axis", -1) % len(shape), len(shape)))
     chain, value = _Chain(node, facts), node.input[0]
@@ -172,7 +178,7 @@ COMPOUND: dict[str, Rule] = {
     "Selu": _exponential,
 }
 # Applied when nothing is left to merge: factors pass a LeakyRelu, but not what is put in its place.
-BENT: dict[str, Rule] = {
+PIECEWISE_LINEAR: dict[str, Rule] = {
     "Clip": _clip,
     "Elu": _exponential,
     "LeakyRelu": _leaky,

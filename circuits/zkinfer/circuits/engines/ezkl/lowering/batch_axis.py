@@ -16,7 +16,7 @@ import onnx
 from onnx import helper
 
 from zkinfer.circuits.frontend.operators import words
-from zkinfer.circuits.frontend.passes.rewrite import key
+from zkinfer.circuits.frontend.passes.rewrite import node_key
 
 if TYPE_CHECKING:
     from zkinfer.circuits.frontend.graph import Facts
@@ -37,7 +37,7 @@ def _held(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     loose = onnx.NodeProto()
     loose.CopyFrom(node)
     loose.output[0] = facts.fresh(result)
-    return {key(node): [loose, helper.make_node("Gather", [loose.output[0], places], [result], axis=axis)]}
+    return {node_key(node): [loose, helper.make_node("Gather", [loose.output[0], places], [result], axis=axis)]}
 
 
 def _cannot_lose_axes(node: onnx.NodeProto, facts: Facts) -> bool:

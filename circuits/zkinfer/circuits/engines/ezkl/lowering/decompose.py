@@ -11,37 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import defs, helper
+from onnx import helper
 
 from zkinfer.circuits.engines.ezkl.lowering import activations, workarounds
-from zkinfer.circuits.frontend import runtime, shapes
-from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, copy, opset, replace_all
-from zkinfer.circuits.frontend.operators import COMPOSITE
+from zkinfer.circuits.frontend import inline
+from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, replace_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from zkinfer.circuits.frontend.graph import Rule
+
 _BOOL = onnx.TensorProto.BOOL
-
-
-def with_plain_operators(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Expand composite operators (GELU and the like) into those that the standard defines them with."""
-    present = sorted({node.op_type for node in model.graph.node} & COMPOSITE)
-    return runtime.inline(shapes.inferred(_explicit(model)), present) if present else model
-
-
-def _explicit(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that spells out what inlining cannot guess: types of constants and defaults of composite operators."""
-    result = copy(model)
-    make = helper.make_tensor_value_info
-    result.graph.value_info.extend(make(one.name, one.data_type, one.dims) for one in result.graph.initializer)
-    for node in result.graph.node:
-        if node.op_type in COMPOSITE:
-            given = attributes(node)
-            schema = defs.get_schema(node.op_type, opset(model), "")
-            missing = [entry.default_value for name, entry in schema.attributes.items() if name not in given]
-            node.attribute.extend(value for value in missing if value.type != onnx.AttributeProto.UNDEFINED)
-    return result
 
 
 def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -54,17 +35,12 @@ def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _lowered(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
-    for rules in (workarounds.RULES, _RULES):
+    for rules in (workarounds.RULES, _RULES, inline.RULES):
         rule = rules.get(node.op_type)
         result = rule(node, facts) if rule is not None else None
         if result is not None:
             return result
     return [node]
-
-
-def _cast_like(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    target = facts.dtype(node.input[1])
-    return [helper.make_node("Cast", [node.input[0]], node.output, to=target)] if target else None
 
 
 def _cast(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
@@ -196,21 +172,11 @@ def _resize(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     return [node]
 
 
-def _dropout(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    training = facts.array(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros((), dtype=bool)
-    mask_used = len(node.output) > 1 and node.output[1] in facts.used
-    if mask_used or training is None or training.any():
-        return None
-    return [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
-
-
-_RULES: dict[str, workarounds.Rule] = {
+_RULES: dict[str, Rule] = {
     "AveragePool": _strides,
     "Cast": _cast,
-    "CastLike": _cast_like,
     "Conv": _strides,
     "ConvTranspose": _strides,
-    "Dropout": _dropout,
     "Max": _max,
     "MaxPool": _strides,
     "Resize": _resize,

@@ -17,7 +17,16 @@ from onnx import helper
 
 from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes import fuse_linear
-from zkinfer.circuits.frontend.passes.rewrite import factor, fits, floating, kept, key, rounded, tame, wide
+from zkinfer.circuits.frontend.passes.rewrite import (
+    all_float32,
+    depends_on,
+    keeps_shape,
+    node_key,
+    split_constant,
+    to_float32,
+    to_float64,
+    within_float32_range,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
 _MOVES = words("Flatten Reshape Slice Squeeze Transpose Unsqueeze")
 _AVERAGES = words("AveragePool GlobalAveragePool ReduceMean ReduceSum")
 # They commute with factors that are not negative.
-_BENT = words("Abs GlobalMaxPool LeakyRelu MaxPool PRelu ReduceMax ReduceMin Relu")
+_PIECEWISE_LINEAR = words("Abs GlobalMaxPool LeakyRelu MaxPool PRelu ReduceMax ReduceMin Relu")
 _STEPS, _READERS = 12, 16
 # A factor below these would cost the weights more than two or three bits. What is left of it then is free, but for an
 # addition that follows: three bits are worth that where the sum is near.
@@ -42,10 +51,15 @@ _FAR = 4096.0  # a shift beyond this could leave the range that circuits hold
 
 def merge(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """Mul by a constant: into the operator that made the value, or into all that read the product."""
-    found = factor(node, facts)
-    if found is None or not tame(found[1]) or not fits(found[1], facts.shape(found[0])) or is_free(found[1]):
+    found = split_constant(node, facts)
+    if (
+        found is None
+        or not within_float32_range(found[1])
+        or not keeps_shape(found[1], facts.shape(found[0]))
+        or is_free(found[1])
+    ):
         return None
-    value, scale = found[0], wide(found[1])
+    value, scale = found[0], to_float64(found[1])
     rest, power = split(scale, _SMALL_ABOVE)
     edit = _above(value, rest, facts)
     if edit is None and power == 1.0:
@@ -54,25 +68,25 @@ def merge(node: onnx.NodeProto, facts: Facts) -> Edit | None:
         rest, power = split(scale, _SMALL_BELOW)
         coarse = np.abs(rest).min() < _SPREAD and _raw(value, facts)
         edit = None if coarse else _below(node.output[0], rest, facts, _STEPS)
-    return None if edit is None else edit | {key(node): [_left(node, value, power, facts)]}
+    return None if edit is None else edit | {node_key(node): [_left(node, value, power, facts)]}
 
 
 def negate(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """Neg: a factor of -1."""
     value = node.input[0]
-    if not floating(facts, value) or value in facts.constants:
+    if not all_float32(facts, value) or value in facts.constants:
         return None
     edit = _above(value, _MINUS, facts) or _below(node.output[0], _MINUS, facts, _STEPS)
-    return None if edit is None else edit | {key(node): [helper.make_node("Identity", [value], node.output)]}
+    return None if edit is None else edit | {node_key(node): [helper.make_node("Identity", [value], node.output)]}
 
 
 def subtract(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """c - x, where what made x can make -x: then this is an addition."""
     constant, value = node.input
-    if not floating(facts, *node.input) or constant not in facts.constants or value in facts.constants:
+    if not all_float32(facts, *node.input) or constant not in facts.constants or value in facts.constants:
         return None
     edit = _above(value, _MINUS, facts)
-    return None if edit is None else edit | {key(node): [helper.make_node("Add", [value, constant], node.output)]}
+    return None if edit is None else edit | {node_key(node): [helper.make_node("Add", [value, constant], node.output)]}
 
 
 _MINUS = np.array(-1.0)
@@ -80,13 +94,13 @@ _MINUS = np.array(-1.0)
 
 def _shared(node: onnx.NodeProto, value: str, scale: Array, facts: Facts) -> Edit | None:
     """Where others read x as well, as in x · erf(x · s): x takes the factor, and what the others make is divided."""
-    others = [reader for reader in facts.consumers[value] if key(reader) != key(node)]
+    others = [reader for reader in facts.consumers[value] if node_key(reader) != node_key(node)]
     if scale.size != 1 or not scale.all() or value in facts.outputs or not 0 < len(others) <= _READERS:
         return None
     edit = _above(value, scale, facts, shared=True)
     for reader in others:
         more = _read(reader, value, 1.0 / scale, facts, _STEPS) if edit is not None else None
-        if edit is None or more is None or not edit.keys().isdisjoint(more) or key(node) in more:
+        if edit is None or more is None or not edit.keys().isdisjoint(more) or node_key(node) in more:
             return None
         edit |= more
     return edit
@@ -121,13 +135,13 @@ def _above(value: str, scale: Array, facts: Facts, *, shared: bool = False) -> E
         source = facts.producers.get(value)
         if source is None or (facts.only_reader(value) is None and not (shared and step == 0)):
             return None
-        scaled = fuse_linear.scaled(source, scale, facts)
+        scaled = fuse_linear.scale_result(source, scale, facts)
         if scaled is not None:
-            return edit | {key(source): [scaled]}
+            return edit | {node_key(source): [scaled]}
         shifted = _shifted(source, lambda shift: shift * scale, scale, facts)
         if not shifted and not _passes(source, scale, facts):
             return None
-        edit |= {key(source): [shifted]} if shifted else kept(source)
+        edit |= {node_key(source): [shifted]} if shifted else depends_on(source)
         value = next(name for name in source.input if name not in facts.constants)
     return None
 
@@ -147,40 +161,40 @@ def _below(name: str, scale: Array, facts: Facts, steps: int) -> Edit | None:
 
 
 def _read(node: onnx.NodeProto, name: str, scale: Array, facts: Facts, steps: int) -> Edit | None:
-    fed = fuse_linear.fed(node, name, scale, facts)
+    fed = fuse_linear.scale_operand(node, name, scale, facts)
     if fed is not None:
-        return {key(node): [fed]}
+        return {node_key(node): [fed]}
     shifted = _shifted(node, lambda shift: shift / scale, scale, facts) if scale.all() else None
     if not shifted and not _passes(node, scale, facts):
         return None
     rest = _below(node.output[0], scale, facts, steps - 1)
-    changed = {key(node): [shifted]} if shifted else kept(node)
+    changed = {node_key(node): [shifted]} if shifted else depends_on(node)
     return None if rest is None or not rest.keys().isdisjoint(changed) else rest | changed
 
 
 def _shifted(node: onnx.NodeProto, change: Any, scale: Array, facts: Facts) -> onnx.NodeProto | None:  # noqa: ANN401
     """An addition of a constant with another constant, where neither it nor the factor widens the other operand."""
-    found = factor(node, facts) if node.op_type == "Add" else None
+    found = split_constant(node, facts) if node.op_type == "Add" else None
     if found is None:
         return None
     shape = facts.shape(found[0])
-    if not fits(found[1], shape) or not fits(scale, shape):
+    if not keeps_shape(found[1], shape) or not keeps_shape(scale, shape):
         return None
-    shift = rounded(change(wide(found[1])))
+    shift = to_float32(change(to_float64(found[1])))
     if shift is None or np.abs(shift).max(initial=0.0) > _FAR:
         return None
     return helper.make_node("Add", [found[0], facts.new_constant(node.output[0], shift)], node.output)
 
 
 def _passes(node: onnx.NodeProto, scale: Array, facts: Facts) -> bool:
-    if node.op_type == "Mul" and factor(node, facts) is not None:
+    if node.op_type == "Mul" and split_constant(node, facts) is not None:
         return True
-    if scale.size != 1 or not floating(facts, node.input[0]) or any(node.output[1:]):
+    if scale.size != 1 or not all_float32(facts, node.input[0]) or any(node.output[1:]):
         return False
     computed = [name for name in node.input if name and name not in facts.constants]
     if node.op_type in ("MatMul", "Mul"):
         return len(computed) == 2
-    moves = node.op_type in _MOVES | _AVERAGES or (node.op_type in _BENT and float(scale.reshape(())) > 0)
+    moves = node.op_type in _MOVES | _AVERAGES or (node.op_type in _PIECEWISE_LINEAR and float(scale.reshape(())) > 0)
     return moves and computed == [node.input[0]]
 
 

@@ -9,7 +9,8 @@ a negative exponent, CumSum backwards, ...) are rewritten by `lowering` and `rep
 
 from __future__ import annotations
 
-from zkinfer.circuits.frontend.operators import CLASSICAL, COMPOSITE, words
+from zkinfer.circuits.frontend.operators import COMPOSITE, words
+from zkinfer.circuits.frontend.operators import REFUSED as NO_ENGINE
 
 SUPPORTED = words(
     """
@@ -33,29 +34,17 @@ CONSTANT_ONLY = words(
     """
 )
 
-_UNROLL = "Unroll it: export by tracing with fixed shapes (torch: dynamo=False and no data-dependent branches)."
-_CLASSICAL_CURE = "Use trees or linear models, or convert to torch with hummingbird-ml and export that to ONNX."
 _FLOAT = "Export the float model: zkinfer quantises it itself."
-_RANDOM = "Export in evaluation mode (torch: model.eval()), or feed the noise as an input."
-_TEXT = "Turn text into numbers before the model."
 _DYNAMIC = "Rewrite it so that every shape is fixed, for instance with a mask and Mul or Where."
 _PLAIN = "Rewrite it with plain tensor operators and export again."
 _RESIZE = "Export again with opset_version=17, with nearest interpolation."
 
 _GROUPS: dict[str, tuple[str, str]] = {
-    "If Loop Scan SequenceMap": ("is control flow, which no circuit has", _UNROLL),
-    "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike": ("is random", _RANDOM),
-    "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer": ("works on text", _TEXT),
     "ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear": (
         "belongs to a model that was quantised already",
         _FLOAT,
     ),
-    "NonMaxSuppression Unique": ("has a result whose size depends on the input", _DYNAMIC),
-    "ConcatFromSequence SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength "
-    "SplitToSequence": ("works on sequences of tensors", "Use Split and Concat on tensors instead."),
-    "Optional OptionalGetElement OptionalHasElement": ("works on optional values", _PLAIN),
     "Upsample": ("is an old form of Resize", _RESIZE),
-    "ImageDecoder": ("decodes image files", "Decode images before the model."),
     "GroupNormalization": (
         "makes the engine panic",
         "Use InstanceNormalization, LayerNormalization or BatchNormalization.",
@@ -70,13 +59,11 @@ REFUSED = {name: why for names, why in _GROUPS.items() for name in names.split()
 _ALLOWED = SUPPORTED | COMPOSITE | REWRITTEN | CONSTANT_ONLY
 
 
-def refusal(operator: str, domain: str = "") -> tuple[str, str] | None:
-    """Cause and cure where no model with this operator can be taken; None where one might."""
-    if domain not in ("", "ai.onnx"):
-        return _foreign(operator, domain)
-    if operator in _ALLOWED:
+def refusal(operator: str) -> tuple[str, str] | None:
+    """Cause and cure where ezkl takes no model with this operator although another engine might; None where it may."""
+    if operator in _ALLOWED or operator in NO_ENGINE:
         return None
-    why, cure = REFUSED.get(operator, ("is none that circuits support", _simplify(operator)))
+    why, cure = REFUSED.get(operator, ("is not supported", _simplify(operator)))
     return f"Operator {operator} {why}.", cure
 
 
@@ -89,17 +76,5 @@ def remaining(operator: str) -> tuple[str, str] | None:
     return f"Operator {operator} is used in a way that cannot be rewritten for a circuit.", _simplify(operator)
 
 
-def _foreign(operator: str, domain: str) -> tuple[str, str] | None:
-    if domain == "ai.onnx.ml":
-        return (
-            None
-            if operator in CLASSICAL
-            else (f"Operator {operator} of {domain} is none that circuits support.", _CLASSICAL_CURE)
-        )
-    return f"Operator {operator} belongs to the custom domain {domain[:80]!r}.", (
-        "Export with standard ONNX operators only (domain ai.onnx)."
-    )
-
-
 def _simplify(operator: str) -> str:
-    return f"Replace {operator[:80]} by supported operators (docs/operators.md lists them), or simplify the model."
+    return f"Replace {operator[:80]} by supported operators (see docs/reference/operators.md), or simplify the model."

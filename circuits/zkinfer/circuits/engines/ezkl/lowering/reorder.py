@@ -9,7 +9,7 @@ from onnx import helper
 
 from zkinfer.circuits.frontend.graph import attributes, elements
 from zkinfer.circuits.frontend.operators import words
-from zkinfer.circuits.frontend.passes.rewrite import factor, fits, floating, key
+from zkinfer.circuits.frontend.passes.rewrite import all_float32, keeps_shape, node_key, split_constant
 from zkinfer.circuits.frontend.passes.sign_analysis import padded
 
 if TYPE_CHECKING:
@@ -41,19 +41,19 @@ def _after_maximum(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     maximum = facts.fresh(result)
     first = helper.make_node(node.op_type, [source.input[0], *node.input[1:]], [maximum], **attributes(node))
     then = helper.make_node(source.op_type, [maximum, *source.input[1:]], [result], **attributes(source))
-    return {key(source): [], key(node): [first, then]}
+    return {node_key(source): [], node_key(node): [first, then]}
 
 
 def _rises(node: onnx.NodeProto, facts: Facts) -> bool:
     computed = [name for name in node.input if name and name not in facts.constants]
     falls = node.op_type in _SLOPED and (min(attributes(node).get(name, 1.0) for name in ("alpha", "gamma")) < 0)
-    return node.op_type in _RISING and computed == [node.input[0]] and floating(facts, node.input[0]) and not falls
+    return node.op_type in _RISING and computed == [node.input[0]] and all_float32(facts, node.input[0]) and not falls
 
 
 def _cheaper_product(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """A mask of 0 and 1 selects, and a small whole factor adds: neither brings anything back to its scale."""
-    found = factor(node, facts)
-    if found is None or not fits(found[1], facts.shape(found[0])):
+    found = split_constant(node, facts)
+    if found is None or not keeps_shape(found[1], facts.shape(found[0])):
         return None
     value, array = found
     if array.size > 1 and np.isin(array, (0.0, 1.0)).all():
@@ -64,7 +64,7 @@ def _cheaper_product(node: onnx.NodeProto, facts: Facts) -> Edit | None:
 def _selected(node: onnx.NodeProto, value: str, mask: NDArray[np.float32], facts: Facts) -> Edit:
     chosen, base = mask.astype(bool), node.output[0]
     names = [facts.new_constant(base, chosen), value, facts.new_constant(base, np.zeros((), np.float32))]
-    return {key(node): [helper.make_node("Where", names, node.output)]}
+    return {node_key(node): [helper.make_node("Where", names, node.output)]}
 
 
 def _added(node: onnx.NodeProto, value: str, by: float, facts: Facts) -> Edit | None:
@@ -81,7 +81,7 @@ def _added(node: onnx.NodeProto, value: str, by: float, facts: Facts) -> Edit | 
         total = _appended(nodes, "Add", [total, total], node, facts)
         total = _appended(nodes, "Add", [total, value], node, facts) if digit == "1" else total
     nodes.append(helper.make_node("Neg" if by < 0 else "Identity", [total], node.output))
-    return {key(node): nodes}
+    return {node_key(node): nodes}
 
 
 def _appended(nodes: list[onnx.NodeProto], operator: str, inputs: list[str], node: onnx.NodeProto, facts: Facts) -> str:

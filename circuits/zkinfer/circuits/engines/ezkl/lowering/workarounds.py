@@ -15,12 +15,10 @@ from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes.sign_analysis import not_negative, padded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import onnx
 
-    Nodes = list[onnx.NodeProto]
-    Rule = Callable[[onnx.NodeProto, Facts], Nodes | None]
+    from zkinfer.circuits.frontend.graph import Nodes, Rule
+
 
 # What reads the result of Equal well; every other reader takes its 1 for 2^-scale.
 _READ_EQUAL = words("And Not Or Where Xor")
@@ -116,11 +114,11 @@ def celu(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     if alpha in (0.0, 1.0) or dtype not in FLOATS:
         return None
     down, up = (facts.new_constant("alpha", np.array(value, dtype=DTYPES[dtype])) for value in (1 / alpha, alpha))
-    small, bent = facts.fresh(node.output[0]), facts.fresh(node.output[0])
+    small, curved = facts.fresh(node.output[0]), facts.fresh(node.output[0])
     return [
         helper.make_node("Mul", [node.input[0], down], [small]),
-        helper.make_node("Elu", [small], [bent]),
-        helper.make_node("Mul", [bent, up], node.output),
+        helper.make_node("Elu", [small], [curved]),
+        helper.make_node("Mul", [curved, up], node.output),
     ]
 
 

@@ -1,8 +1,8 @@
-"""Given scales, the cheapest circuit: how many rows and columns, and which decomposition.
+"""The cheapest layout for given scales: numbers of rows and columns, and the decomposition of integers into digits.
 
-Work grows with columns times 2^log_rows, whatever is used of them. A smaller base lets the rows shrink to what the
-program needs, and takes more digits ("legs") for the same range, so more rows; fewer inner columns halve the columns
-and double the rows. All sensible combinations are laid out on paper, the best few are asked of the engine.
+Work grows with columns times 2^log_rows, used or not. A smaller base reduces the minimum number of rows but takes more
+digits ("legs") for the same range, so more cells; fewer inner columns halve the columns and double the rows. Every
+sensible combination is estimated, and the engine lays out the best few.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.context import LIMB_BITS as CONTEXT_BITS
 from zkinfer.circuits.engines.ezkl.cost import work_of
+from zkinfer.circuits.engines.ezkl.instances import LIMB_BITS as CONTEXT_BITS
 from zkinfer.circuits.engines.ezkl.layout import layout_of, log_rows_least
 from zkinfer.circuits.engines.ezkl.run_args import (
     INNER_COLUMNS,
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.ezkl.client import EzklProcess
     from zkinfer.circuits.engines.ezkl.tune.trials import Trial
 
-HEADROOM_BITS = 2  # the range reaches at least four times beyond what calibration saw
-LEAST_BITS = CONTEXT_BITS  # which are range-checked like all inputs
-_WELCOME_BITS = 6  # and further where that costs nothing
-_LOOKUP_MARGIN = 2  # lookup tables reach this many times further than calibration did
+HEADROOM_BITS = 2  # the range is at least four times that of the calibration samples
+LEAST_BITS = CONTEXT_BITS  # the context is range-checked like all inputs
+_WELCOME_BITS = 6  # and up to this much headroom where that costs nothing
+_LOOKUP_MARGIN = 2  # lookup tables are this many times wider than calibration needs
 _MAX_BASE, _MAX_LEGS = 1 << 16, 8
 _FINALISTS = 2
-_FEWEST = 0.7  # of what a sketch assigns: with another number of inner columns it can be less
+_FEWEST = 0.7  # of a sketch's assignments: other numbers of inner columns can take less
 _TYPICAL = Scales(7, 7, 3)
-_NEARLY = {"latency": 1.33, "gas": 1.02, "memory": 1.02}  # of the best price: what counts as just as good
+_NEARLY = {"latency": 1.33, "gas": 1.02, "memory": 1.02}  # factors of the best price that count as equally good
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Complete arguments for one trial of scales, and the work of the circuit they give."""
+    """Complete run arguments for one trial of scales, and the work of the resulting circuit."""
 
     trial: Trial
     arguments: EzklArguments
@@ -61,13 +61,13 @@ class Fitted:
 
     @property
     def headroom(self) -> float:
-        """How many times larger than in calibration an integer may be before proving refuses it."""
+        """The factor by which integers may exceed those of calibration before a proof fails."""
         return float(self.arguments.integer_limit) / 2.0**self.trial.bits
 
 
 @dataclass(frozen=True, slots=True)
 class _Sketch:
-    """A layout on paper: of the settings that the engine has for as many legs, under these arguments."""
+    """An estimated layout under these arguments, from the engine's settings for the same number of legs."""
 
     settings: dict[str, Any]
     arguments: EzklArguments
@@ -75,19 +75,19 @@ class _Sketch:
 
     @property
     def floor(self) -> Work:
-        """What the engine's own layout can hardly fall below."""
+        """A practical lower bound of the work of the engine's own layout."""
         fewer = self.settings | {"total_assignments": int(_FEWEST * self.settings["total_assignments"])}
         return work_of(layout_of(fewer, self.arguments))
 
 
 def fit(process: EzklProcess, request: TuneRequest, trial: Trial, objectives: Iterable[Objective] = ()) -> list[Fitted]:
-    """The best arguments for these scales, by the request's objective or by each of several; none where none is sound.
+    """The best arguments for these scales, by the request's objective or by each of several; empty if none is sound.
 
-    Where every circuit needs more memory than the request allows, the one that needs least is returned, for the
-    caller to refuse with its numbers.
+    If every circuit exceeds the memory limit of the request, the smallest is returned, so that the caller can report
+    its figures.
 
     Raises:
-        UnsupportedModelError: the trusted setups at hand are too small.
+        UnsupportedModelError: the available trusted setups are too small.
     """
     candidates = list(_candidates(request, trial.scales, trial.bits, _lookups(trial)))
     found: dict[EzklArguments, Fitted] = {}
@@ -108,7 +108,7 @@ def _laid_out(
     sketches: Sequence[_Sketch],
     folder: Path,
 ) -> list[Fitted]:
-    """Of the best few of each size, the cheapest as the engine itself lays them out."""
+    """The cheapest of the best few per size, as laid out by the engine."""
     found: list[Fitted] = []
     for sketch in _best_of_each_size(sketches, request):
         if _is_beaten(sketch, cheapest(found, request), request):
@@ -120,7 +120,7 @@ def _laid_out(
 
 
 def _is_beaten(sketch: _Sketch, best: Fitted | None, request: TuneRequest) -> bool:
-    """Whether a circuit cannot be nearly as cheap as the best one so far, so that the engine need not be asked."""
+    """Whether a sketch cannot come close to the best circuit so far, so that laying it out is unnecessary."""
     if best is None:
         return False
     objective = _objective(best.work, request)
@@ -128,21 +128,21 @@ def _is_beaten(sketch: _Sketch, best: Fitted | None, request: TuneRequest) -> bo
 
 
 def survey(process: EzklProcess, request: TuneRequest) -> Work:
-    """About the least work that a circuit of this network takes, before any forward pass, which may take long.
+    """Approximate lower bound of the work of any circuit of this network, without the slow forward passes.
 
     Raises:
-        UnsupportedModelError: the trusted setups at hand are too small.
+        UnsupportedModelError: the available trusted setups are too small.
     """
     candidates = list(_candidates(request, _TYPICAL, 0, None))
     with private_directory() as folder:
         sketches = _sketched(process, request, candidates, folder)
     if not sketches:
-        raise EngineError("The engine can make no circuit of this network.")
+        raise EngineError("The engine finds no layout for this network.", "Make the model smaller, or report it.")
     return min((sketch.work for sketch in sketches), key=lambda work: _price(work, request))
 
 
 def price(fitted: Fitted, request: TuneRequest) -> tuple[bool, float]:
-    """What is compared: circuits that fit the memory first, by the objective; the others by their memory."""
+    """Sort key: circuits within the memory limit first, by the objective; the others by memory."""
     return _price(fitted.work, request)
 
 
@@ -155,14 +155,14 @@ def _objective(work: Work, request: TuneRequest) -> Objective:
 
 
 def _is_too_large(work: Work, request: TuneRequest) -> bool:
-    """By what the user asked for; what happens to be free decides nothing, or no compilation could be repeated."""
+    """Whether the work exceeds the user's limit; free memory never affects the choice, which must be reproducible."""
     return request.max_memory is not None and work.memory_bytes > request.max_memory
 
 
 def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
-    """Of those that cost nearly as little as the best one; then the most faithful, the widest.
+    """The preferred circuit among those nearly as cheap as the best: the most faithful one, then the widest.
 
-    Among these a part less of gas (or time, where gas is the objective) is worth as large a part more of the objective.
+    Among these, a relative saving of gas (or of time, if gas is the objective) offsets an equal relative cost.
     """
     if not found:
         return None
@@ -176,7 +176,7 @@ def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
 
 
 def _best_of_each_size(sketches: Sequence[_Sketch], request: TuneRequest) -> list[_Sketch]:
-    """For every number of rows the best few: with too few rows the engine refuses some programs that seem to fit."""
+    """The best few per number of rows: near the minimum, the engine rejects some programs that seem to fit."""
     by_size: dict[int, list[_Sketch]] = {}
     for sketch in sorted(sketches, key=lambda sketch: _price(sketch.work, request)):
         by_size.setdefault(sketch.arguments.logrows, []).append(sketch)
@@ -205,9 +205,9 @@ def _candidates(
 
 
 def _decomposition(bits: int, log_rows: int, reach: int) -> tuple[int, int] | None:
-    """The fewest legs whose table fits the rows; then a power of two where one reaches as far.
+    """The fewest legs whose table fits the rows, with a power of two as the base if it covers the same range.
 
-    Of the bits that arguments may reach, all but one can be asked for, whatever the legs.
+    All but one of the bits that the arguments cover can be used, for any number of legs.
     """
     largest = min((1 << log_rows) - RESERVED_ROWS, _MAX_BASE)
     if bits >= reach or largest < 2:
@@ -225,7 +225,7 @@ def _lookups(trial: Trial) -> tuple[int, int] | None:
 
 
 def _lookup_range(seen: tuple[int, int], log_rows: int) -> tuple[int, int]:
-    """What calibration reached, with a margin, then both ends widened into the rows that are paid for anyway."""
+    """The range seen in calibration with a margin, widened at both ends into rows that would otherwise be unused."""
     low, high = (_LOOKUP_MARGIN * end for end in seen)
     usable = (1 << log_rows) - RESERVED_ROWS
     parts = -(-(high - low + 1) // usable)
@@ -236,7 +236,7 @@ def _lookup_range(seen: tuple[int, int], log_rows: int) -> tuple[int, int]:
 def _sketched(
     process: EzklProcess, request: TuneRequest, candidates: Sequence[EzklArguments], folder: Path
 ) -> list[_Sketch]:
-    """Layouts on paper: what is assigned depends on the legs, and hardly on the number of inner columns."""
+    """Estimated layouts: assignments depend on the legs, and hardly on the number of inner columns."""
     legs = {arguments.decomp_legs: _for_sketch(arguments) for arguments in candidates}
     guides = dict(zip(legs, process.sketch(request.network, list(legs.values()), folder), strict=True))
     fitting = [
@@ -247,15 +247,15 @@ def _sketched(
         and (layout := layout_of(settings, arguments)).fits()
     ]
     needed = min((sketch.arguments.logrows for sketch in fitting), default=0)
-    if needed > request.max_log_rows:
+    if needed > request.max_setup_size:
         raise UnsupportedModelError(
-            f"The model needs 2^{needed} rows, and the largest trusted setup at hand has 2^{request.max_log_rows}.",
-            f"Run `zkinfer setup fetch {needed}` and compile with a real ceremony (insecure-dev goes no further), or "
-            "use a smaller model.",
+            f"The model needs 2^{needed} rows; the largest available trusted setup has 2^{request.max_setup_size}.",
+            f"Run `zkinfer setup fetch {needed}` and compile with a real ceremony (insecure-dev has no larger setup), "
+            "or use a smaller model.",
         )
-    return [sketch for sketch in fitting if sketch.arguments.logrows <= request.max_log_rows]
+    return [sketch for sketch in fitting if sketch.arguments.logrows <= request.max_setup_size]
 
 
 def _for_sketch(arguments: EzklArguments) -> EzklArguments:
-    """With rows enough for any program: its assignments do not depend on them."""
+    """The arguments with enough rows for any program: assignments do not depend on them."""
     return arguments.model_copy(update={"logrows": MAX_LOG_ROWS, "num_inner_cols": INNER_COLUMNS[0]})

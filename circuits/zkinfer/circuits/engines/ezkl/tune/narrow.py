@@ -1,4 +1,4 @@
-"""Answers to samples, and the fewest bits that hold what the circuit decomposes for them. Loaded in children only."""
+"""The minimum bit width for a set of samples, and the circuit's answers to them. Loaded in children only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zkinfer.circuits.engines.ezkl import bindings as bridge
 from zkinfer.circuits.engines.ezkl.bit_width import MOST_BITS, OUT_OF_RANGE, narrowest
 from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, Pass, TooLargeError
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
-from zkinfer.circuits.engines.ezkl.forward.witness import Answer, kept, require_lookups_in_range
+from zkinfer.circuits.engines.ezkl.forward.witness import Answer, answer_in, require_lookups_in_range
 from zkinfer.circuits.errors import RangeError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     _Fitting = Callable[[int, Sequence[list[list[int]]]], list[Answer]]
 
 
-def narrowed(
+def minimum_bits(
     network: Path,
     arguments: dict[str, Any],
     batch: list[list[list[int]]],
@@ -26,20 +26,20 @@ def narrowed(
     likely_bits: int,
     settings: Path,
 ) -> tuple[int, list[Answer]]:
-    """The fewest bits, and the answers, which no decomposition changes.
+    """The minimum bit width for a batch, and the answers, which do not depend on the decomposition.
 
-    By arithmetic where that is of one mind with the engine about the first sample; else the engine is asked for all.
+    The interpreter computes them if it agrees with the engine about the first sample; else the engine computes all.
 
     Args:
         network: the ONNX file.
         arguments: run arguments.
-        batch: integers of samples, at least one.
-        outputs_wanted: outputs beyond those repeat the context.
-        likely_bits: a guess; a good one saves time, and a bad one changes nothing.
-        settings: the engine's own for these arguments; other files are written beside it.
+        batch: the quantised inputs of at least one sample.
+        outputs_wanted: the number of outputs; further ones repeat the context.
+        likely_bits: an initial guess; affects the time only.
+        settings: the engine's settings for these arguments; other files are written beside it.
 
     Raises:
-        RangeError: a sample does not fit the most bits that can be held.
+        RangeError: a sample exceeds the largest supported bit width.
     """
 
     def fitting(bits: int, samples: Sequence[list[list[int]]]) -> list[Answer]:
@@ -58,7 +58,7 @@ def narrowed(
 def _computed(
     network: Path, settings: Path, batch: list[list[list[int]]], outputs_wanted: int
 ) -> list[tuple[int, Answer]]:
-    """Bits and answer of each sample by arithmetic; empty where it cannot tell."""
+    """Bit width and answer of each sample by the interpreter; empty if it does not support the program."""
     try:
         with bridge.compiled(network, settings) as program:
             arithmetic = Arithmetic(Path(program).read_bytes())
@@ -69,13 +69,13 @@ def _computed(
 
 
 def _width(one: Pass) -> int:
-    """Outputs are range-checked too, as the statement that is proven has them."""
+    """The bit width of a pass; outputs are public and therefore range-checked too."""
     magnitudes = (abs(value) for tensor in one.outputs for value in tensor)
     return max(1, max(one.widest, *magnitudes).bit_length())
 
 
 def _confirms(fitting: _Fitting, first: Sequence[list[list[int]]], expected: tuple[int, Answer]) -> bool:
-    """Whether the engine gives the first sample the same answer at so many bits, and none at fewer."""
+    """Whether the engine gives the same answer to the first sample at this bit width, and fails at one bit less."""
     bits, answer = expected
     if bits > MOST_BITS or (bits > 1 and fitting(bits - 1, first)):
         return False
@@ -85,7 +85,7 @@ def _confirms(fitting: _Fitting, first: Sequence[list[list[int]]], expected: tup
 def _fitting(
     network: Path, arguments: dict[str, Any], batch: Sequence[list[list[int]]], outputs_wanted: int, path: Path
 ) -> list[Answer]:
-    """The answers to those samples, from the first on, whose values fit these arguments."""
+    """The answers up to the first sample whose values exceed the range of these arguments."""
     settings, answers = bridge.settings_or_none(str(network), arguments, path), list[Answer]()
     if settings is None:
         return answers
@@ -96,5 +96,5 @@ def _fitting(
             except RangeError:
                 break
             require_lookups_in_range(settings, witness)
-            answers.append(kept(witness, outputs_wanted))
+            answers.append(answer_in(witness, outputs_wanted))
     return answers

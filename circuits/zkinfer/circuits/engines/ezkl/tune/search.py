@@ -1,10 +1,10 @@
-"""Choosing run arguments for ezkl: the cheapest circuit whose answers keep the budget.
+"""Search for run arguments of ezkl: the cheapest circuit whose answers meet the budget.
 
-Scales decide the answers; rows, columns and decomposition decide the cost (`ezkl_fitting`). So the search walks over
-scales: for each way of rescaling products the smallest scales that keep the budget, their neighbours, and then, where
-the price stays the same, larger ones. Forward passes of large models take long, so the search looks at a part of the
-samples; what it finds is measured on all of them, and gives way to the next where it misses the budget there. All is
-compared in work, never in seconds, so that every machine chooses the same circuit.
+Scales determine the answers; rows, columns and decomposition determine the cost (`layout_search`). The search walks
+over scales: for each rescaling of products the smallest scales that meet the budget, their neighbours, and then larger
+ones at the same price. Forward passes of large models are slow, so the search uses a part of the samples; a candidate
+is then measured on all of them, and dropped for the next if it misses the budget. Costs are compared in work, never in
+seconds, so that every machine chooses the same circuit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LEAST, _FIRST, _LARGEST = 2, 7, 14
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much of the space is searched: ways of rescaling, steps of refinement, and rows of each trial's passes."""
+    """The size of the search: rescalings to try, refinement steps, and the rows that each trial may compute."""
 
     multipliers: tuple[int, ...]
     refinements: int
@@ -50,16 +50,16 @@ EFFORTS = {
 _LEAST_SAMPLES = 8
 _ROWS_PER_ELEMENT = 20  # roughly, for an activation and a rescaling
 _OBJECTIVES: tuple[Objective, ...] = ("latency", "gas", "memory")
-_PRICED = 4  # of the settings that all miss the budget
+_PRICED = 4  # settings to lay out if all miss the budget
 
 
 def tune(process: EzklProcess, request: TuneRequest, progress: Progress) -> Tuned:
-    """Search; what is chosen has kept the budget, with a margin for their number, on all samples.
+    """Find the cheapest circuit that meets the budget on all calibration samples, with a margin for their number.
 
     Raises:
-        BudgetError: nothing keeps the budget; it has the nearest, and what it would cost.
-        UnsupportedModelError: the trusted setups at hand are too small.
-        TooCostlyError: the cheapest circuit takes more memory than it may.
+        BudgetError: no settings meet the budget; the error holds the nearest and their cost.
+        UnsupportedModelError: the available trusted setups are too small.
+        TooCostlyError: the cheapest circuit exceeds the memory limit.
     """
     effort = EFFORTS[request.effort]
     budget, few = request.budget.with_margin(_count(request)), _part_of(request, effort.rows)
@@ -85,7 +85,7 @@ class _Search:
     too_large: UnsupportedModelError | None = None
 
     def run(self) -> None:
-        """Fill `tried` and `fitted`, from a part of the samples."""
+        """Fill `tried` and `fitted` using a part of the samples."""
         start = _FIRST
         for place, multiplier in enumerate(self.effort.multipliers):
             self.progress(0.6 * place / len(self.effort.multipliers))
@@ -102,7 +102,7 @@ class _Search:
                 return
 
     def confirmed(self) -> Fitted:
-        """The cheapest of all that keep the budget on all samples, and fit the trusted setups; raises as `tune`."""
+        """The cheapest circuit that meets the budget on all samples and fits a trusted setup; raises as `tune`."""
         while (best := self._best()) is not None and not self._is_measured(best.trial.scales):
             self.progress(1 - 0.2 * 0.8 ** len(self.measured))
             self._measure_anew(best.trial.scales)
@@ -116,7 +116,7 @@ class _Search:
         return cheapest([fitted for fitted in self.fitted.values() if fitted is not None], self.request)
 
     def options(self, best: Fitted) -> Iterator[Option]:
-        """What was laid out and measured, for the trade-off curve; of the best one also what other objectives take."""
+        """The measured settings for the trade-off curve; for the best also the layouts of the other objectives."""
         for scales, trial in self.tried.items():
             if trial is not None:
                 fitted = self.fitted.get(scales)
@@ -138,14 +138,14 @@ class _Search:
         return self.few is self.request or scales in self.measured
 
     def _measure_anew(self, scales: Scales) -> None:
-        """On all samples; where that asks for larger scales, other ways of rescaling may have become the cheaper."""
+        """Measure on all samples; if that requires larger scales, other rescalings may have become cheaper."""
         larger = self._measure(scales)
         if larger != scales:
             for multiplier in self.effort.multipliers:
                 self._measure(replace(larger, multiplier=multiplier))
 
     def _measure(self, scales: Scales) -> Scales:
-        """On all samples, where these scales may miss the budget, or need wider integers; then larger ones."""
+        """Measure scales on all samples, and increase them until they meet the budget; returns the last scales."""
         while scales not in self.measured:
             self.measured.add(scales)
             self.fitted.pop(scales, None)
@@ -157,7 +157,7 @@ class _Search:
         return scales
 
     def _smallest(self, multiplier: int, guess: int) -> Scales | None:
-        """By halving: the smallest scale, the same for inputs and weights, that keeps the budget."""
+        """Bisect for the smallest scale, equal for inputs and weights, that meets the budget."""
         low, high = _LEAST, _LARGEST + 1
         while low < high:
             if self._keeps(self._try(Scales(guess, guess, multiplier))):
@@ -168,7 +168,7 @@ class _Search:
         return Scales(high, high, multiplier) if high <= _LARGEST else None
 
     def _refine(self) -> bool:
-        """Try the untried neighbours of the best; whether there were any."""
+        """Try the untried neighbours of the best; returns whether there were any."""
         best = self._best()
         if best is None:
             return False
@@ -187,7 +187,7 @@ class _Search:
         return self.tried[scales]
 
     def _likely_bits(self, scales: Scales) -> int:
-        """As the last trial that rescaled as late suggests; 0 where there was none."""
+        """An estimate from the last trial with the same rescaling; 0 if there was none."""
         trials = (trial for trial in reversed(self.tried.values()) if trial is not None)
         return next((trial.bits_at(scales) for trial in trials if trial.scales.multiplier == scales.multiplier), 0)
 
@@ -207,7 +207,7 @@ class _Search:
         return trial is not None and self.budget.met_by(trial.fidelity)
 
     def _nearest(self) -> list[Trial]:
-        """All that ran, the most faithful first."""
+        """Successful trials in descending order of fidelity."""
         trials = [trial for trial in self.tried.values() if trial is not None]
         return sorted(trials, key=lambda trial: (-trial.fidelity.agreement, trial.fidelity.error_p99))
 
@@ -215,16 +215,16 @@ class _Search:
         why, nearest = "every attempt left the range of integers", self._nearest()
         if nearest:
             missed = self.budget.shortfall(nearest[0].fidelity).removesuffix(".")
-            margin = f", with a margin, since only {_count(self.request)} samples choose"
+            margin = f", with a margin, since there are only {_count(self.request)} calibration samples"
             why = f"{nearest[0].scales}: {missed + margin if missed else 'no sound circuit holds it'}"
         return f"No settings keep the model's accuracy within the budget ({why})."
 
     def _nearest_options(self) -> Iterator[Option]:
-        """What the nearest would cost, so that their owner can choose another budget."""
+        """The cost of the nearest settings, so that the owner can choose another budget."""
         for place, trial in enumerate(self._nearest()):
             fitted = None
             if place < _PRICED:
-                with suppress(UnsupportedModelError):  # the budget is what is to be told of
+                with suppress(UnsupportedModelError):  # the missed budget is the error to report
                     fitted = self._layout(trial)
             yield self._option(trial, fitted)
 
@@ -234,7 +234,7 @@ def _count(request: TuneRequest) -> int:
 
 
 def _part_of(request: TuneRequest, rows: int) -> TuneRequest:
-    """As many of the samples as forward passes of so many rows take, from everywhere."""
+    """An evenly spaced part of the samples whose forward passes compute about this many rows."""
     workload, given = request.workload, _count(request)
     each = workload.multiplications // 2 + _ROWS_PER_ELEMENT * workload.elements
     count = min(given, max(_LEAST_SAMPLES, rows // max(1, each)))
@@ -251,22 +251,22 @@ def _part_of(request: TuneRequest, rows: int) -> TuneRequest:
 
 _CURE = (
     "Allow a larger --max-error, --max-absolute-error or --max-accuracy-drop or a smaller --min-agreement, or give "
-    "calibration data of the model's real kind."
+    "calibration data that represents the model's real inputs."
 )
 
 
 def _can_be_narrower(fitted: Fitted) -> bool:
-    """Whether smaller integers could make the circuit cheaper: not where the context alone asks for the range."""
+    """Whether smaller integers could make the circuit cheaper: not if the context alone determines the range."""
     needed = fitted.trial.bits + HEADROOM_BITS
     return needed > LEAST_BITS or bool(fitted.trial.settings["required_lookups"])
 
 
 def _neighbours(fitted: Fitted) -> Iterator[Scales]:
-    """Smaller scales where they could be cheaper, larger ones where the range has room for them."""
+    """Smaller scales if they could be cheaper, and larger ones if the range has room for them."""
     changes = [(-1, 0), (0, -1)] if _can_be_narrower(fitted) else []
     scales = fitted.trial.scales
     spare = math.floor(math.log2(fitted.headroom)) - HEADROOM_BITS
-    if spare >= 1:  # a product of as many factors as may meet grows by as many bits
+    if spare >= 1:  # each factor of a product adds its bits
         step = max(1, spare // (scales.multiplier + 1))
         changes += [(step, step)]
     for change in changes:

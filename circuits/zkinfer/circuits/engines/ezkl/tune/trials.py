@@ -1,4 +1,4 @@
-"""Trying scales on ezkl: what a choice of scales does to the answers, and how wide its integers grow."""
+"""Trials of scales on ezkl: their effect on the answers, and the bit width of the integers."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _WIDE_BASE, _WIDE_LEGS, _WIDE_LOG_ROWS = 1 << 15, 4, 17
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """What decides the answers of a circuit: log2 of the scales of inputs and weights, and how far products may grow
-    before they are brought back to a scale."""
+    """The parameters that determine a circuit's answers: log2 of the scales of inputs and weights, and the multiple of
+    the scale at which products are rescaled."""
 
     input: int
     param: int
@@ -37,10 +37,10 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What scales did on the calibration samples.
+    """The result of scales on the calibration samples.
 
-    `bits` hold every integer that was seen; `lookups` are the extremes that functions were
-    asked for; `settings` the engine's own.
+    `bits` is the bit width of the largest integer; `lookups` are the extreme arguments of lookups; `settings` are the
+    engine's own.
     """
 
     scales: Scales
@@ -50,13 +50,13 @@ class Trial:
     settings: dict[str, Any]
 
     def bits_at(self, scales: Scales) -> int:
-        """A guess for scales with the same multiplier: the widest integer is a product of so many factors."""
+        """An estimate for scales with the same multiplier, since the widest integer is a product."""
         growth = scales.input + scales.param - self.scales.input - self.scales.param
         return self.bits + scales.multiplier * growth // 2
 
 
 def wide_arguments(scales: Scales, request: TuneRequest) -> EzklArguments:
-    """Arguments under which no value of a sensible model leaves the range: for forward passes only."""
+    """Arguments with a range that no sensible model exceeds; for forward passes only."""
     return EzklArguments(
         input_scale=scales.input,
         param_scale=scales.param,
@@ -70,9 +70,9 @@ def wide_arguments(scales: Scales, request: TuneRequest) -> EzklArguments:
 
 
 def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales, likely_bits: int = 0) -> Trial | None:
-    """Run the circuit's forward pass on the calibration samples; None where a value leaves even the widest range.
+    """Run the circuit's forward pass on the calibration samples; None if a value exceeds even the widest range.
 
-    A good guess of the bits that this takes saves time; a bad one changes nothing.
+    `likely_bits` is an initial guess of the bit width that affects the time only.
     """
     with private_directory() as folder:
         try:
@@ -97,6 +97,6 @@ def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales, likel
 
 
 def _integers(request: TuneRequest, scales: Scales) -> list[list[list[int]]]:
-    """The calibration samples as the engine would take them at these scales."""
+    """The calibration samples, quantised as the engine does at these scales."""
     specs = [spec.model_copy(update={"scale": scales.input if spec.is_float else 0}) for spec in request.inputs]
     return quantise_batch(request.samples, specs)

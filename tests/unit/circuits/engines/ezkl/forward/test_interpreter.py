@@ -44,7 +44,7 @@ def test_constant_that_is_used_once_is_no_cell_and_any_other_is_looked_at():
 
 @pytest.mark.parametrize("inputs", [[[1]], [[1, 2, 3]], [[1, 2], [3, 4]], []])
 def test_inputs_of_other_sizes_are_refused(adding, inputs):
-    with pytest.raises(EngineError, match="other sizes"):
+    with pytest.raises(EngineError, match="sizes of the inputs differ"):
         adding.forward(inputs)
 
 

@@ -1,4 +1,4 @@
-"""The reader of the engine's compiled programs, on one that the engine wrote and on what is none."""
+"""The parser of compiled programs, on one that the engine wrote and on malformed ones."""
 
 import struct
 from contextlib import suppress
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zkinfer.circuits.engines.ezkl.field import MODULUS
 from zkinfer.circuits.engines.ezkl.forward.program import LARGEST, UnknownProgramError, read_compiled
-from zkinfer.circuits.field import MODULUS
 
 FLOAT32, NODE, CONSTANT, INPUT, POLYNOMIAL, LOOKUP = 2, 0, 4, 3, 0, 1
 ADDITION = struct.pack("<II", POLYNOMIAL, 12)
@@ -84,9 +84,9 @@ def test_constant_that_64_bits_do_not_hold_is_unknown(value):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"kind": 0}, "truth values"),
-        ({"operator": struct.pack("<II", LOOKUP, 0)}, "not computed here, variant 1"),
-        ({"operator": struct.pack("<II", POLYNOMIAL, 27)}, "not computed here, variant 27"),
+        ({"kind": 0}, "booleans"),
+        ({"operator": struct.pack("<II", LOOKUP, 0)}, "unsupported operator, variant 1"),
+        ({"operator": struct.pack("<II", POLYNOMIAL, 27)}, "unsupported operator, variant 27"),
         ({"visibility": HASHED}, "hashed"),
     ],
 )

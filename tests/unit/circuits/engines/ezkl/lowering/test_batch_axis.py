@@ -24,9 +24,9 @@ def made(model, normal):
 
 
 @pytest.mark.parametrize("middle", [f"Conv<{SAME}>(a, k)", "Conv<group=2>(a, d)"])
-@pytest.mark.parametrize("bent", ["Identity", "Relu"])
-def test_convolution_between_pointwise_ones_keeps_its_axis(made, middle, bent):
-    graph = made(f"c = Conv(x, p) a = {bent}(c) b = {middle} y = Conv(b, p)")
+@pytest.mark.parametrize("pointwise", ["Identity", "Relu"])
+def test_convolution_between_pointwise_ones_keeps_its_axis(made, middle, pointwise):
+    graph = made(f"c = Conv(x, p) a = {pointwise}(c) b = {middle} y = Conv(b, p)")
     assert [name for name in graph if name != "Relu"] == ["Conv", "Conv", "Gather", "Conv"]
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.engines.ezkl.lowering.input_range import with_guards
-from zkinfer.circuits.frontend import runtime, worker
+from zkinfer.circuits.frontend import runtime
 from zkinfer.circuits.frontend.equivalence import difference
 from zkinfer.circuits.frontend.graph import copy
 from zkinfer.circuits.tensors import TensorSpec
@@ -61,12 +62,12 @@ def test_guard_takes_no_name_that_is_there(model, name):
 
 
 def test_context_is_put_in_front_and_read_by_nothing(model):
-    result = worker.with_context(model("y = Relu(x)"), output=False)
+    result = pipeline.with_context(model("y = Relu(x)"), output=False)
     assert [port.name for port in result.graph.input][1:] == ["x"]
     assert readers(result, result.graph.input[0].name) == []
 
 
 def test_context_of_hidden_inputs_is_the_last_output(model):
-    result = worker.with_context(model("y = Relu(x)"), output=True)
+    result = pipeline.with_context(model("y = Relu(x)"), output=True)
     assert [helper.printable_type(port.type) for port in result.graph.output][1:] == ["FLOAT, 1x5"]
     assert readers(result, result.graph.input[0].name) == ["Identity"]

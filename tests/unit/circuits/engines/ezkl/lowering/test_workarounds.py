@@ -8,8 +8,8 @@ import pytest
 from onnx import numpy_helper
 
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.errors import UnsupportedModelError
-from zkinfer.circuits.frontend import worker
 from zkinfer.circuits.frontend.prune import serialised
 from zkinfer.circuits.tensors import dequantise, quantise
 
@@ -33,7 +33,7 @@ CONSTANTS = """<float[1,6] half = {0.5,0.5,0.5,0.5,0.5,0.5}, float[1,6] odd = {0
 def _engine_answer(normalised, feed, folder, arguments):
     model, inputs, outputs = normalised
     network = folder / "network.onnx"
-    network.write_bytes(serialised(worker.with_context(model, output=False)))
+    network.write_bytes(serialised(pipeline.with_context(model, output=False)))
     engine = EzklEngine()
     program = engine.build(network, tuple(inputs), tuple(outputs), ARGUMENTS | arguments, folder)
     answer = engine.forward(folder, program, [[quantise(feed, program.inputs[0])]])[0][0]
@@ -87,7 +87,7 @@ def test_rewritten_form_is_computed_well(body, inputs, outputs, opset, arguments
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     wanted = onnxruntime.InferenceSession(original.SerializeToString(), options).run(None, {"x": feed})[0]
-    found = _engine_answer(worker.normal_form(original, {}, 7), feed, tmp_path, arguments)
+    found = _engine_answer(pipeline.normal_form(original, {}, 7), feed, tmp_path, arguments)
     assert np.abs(found.reshape(wanted.shape) - wanted).max() <= 0.01 * max(1.0, np.abs(wanted.astype(float)).max())
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request
 
-from zkinfer.circuits.context import LIMB_BITS
+from zkinfer.circuits.engines.ezkl.instances import LIMB_BITS
 from zkinfer.circuits.engines.ezkl.run_args import MAX_BLOCKS, RESERVED_ROWS, EzklArguments
 from zkinfer.circuits.engines.ezkl.tune import layout_search
 from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, cheapest, fit, price
@@ -147,7 +147,7 @@ def test_unsound_circuits_are_passed_over():
     assert found.arguments.decomp_legs >= 4
 
 
-def test_nothing_sound_is_no_circuit():
+def test_no_sound_layout_gives_no_circuit():
     assert fitted(Process(unsound=lambda arguments: True)) is None
 
 
@@ -222,27 +222,27 @@ def test_much_dearer_circuit_is_not_taken_for_its_gas():
 
 @pytest.mark.parametrize("limit", [13, 14, 16])
 def test_largest_setup_is_respected(limit):
-    found = fitted(Process(products=50_000), max_log_rows=limit)
+    found = fitted(Process(products=50_000), max_setup_size=limit)
     assert found.arguments.logrows <= limit
 
 
 def test_small_setup_makes_several_blocks():
-    found = fitted(Process(products=50_000), max_log_rows=13)
+    found = fitted(Process(products=50_000), max_setup_size=13)
     assert found.arguments.num_inner_cols * (found.arguments.rows - RESERVED_ROWS) < 50_000
 
 
 @pytest.mark.parametrize(("products", "needed"), [(300_000, 15), (3_000_000, 18)])
 def test_model_too_large_for_every_setup_is_refused_with_the_one_to_fetch(products, needed):
-    message = rf"needs 2\^{needed} rows, and the largest trusted setup at hand has 2\^12.*setup fetch {needed}`"
+    message = rf"needs 2\^{needed} rows; the largest available trusted setup has 2\^12.*setup fetch {needed}`"
     with pytest.raises(UnsupportedModelError, match=message):
-        fitted(Process(products=products), max_log_rows=12)
+        fitted(Process(products=products), max_setup_size=12)
 
 
 def test_setup_that_the_refusal_names_is_large_enough():
     process = Process(products=300_000)
     with pytest.raises(UnsupportedModelError, match=r"needs 2\^15 rows"):
-        fitted(process, max_log_rows=14)
-    assert fitted(process, max_log_rows=15).arguments.logrows == 15
+        fitted(process, max_setup_size=14)
+    assert fitted(process, max_setup_size=15).arguments.logrows == 15
 
 
 def test_model_beyond_the_largest_circuit_has_none():

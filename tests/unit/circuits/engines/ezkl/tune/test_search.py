@@ -68,7 +68,8 @@ def test_budget_for_the_accuracy_is_kept_with_the_labels():
 def test_nothing_within_the_budget_is_refused_with_the_nearest():
     process = Process(error=ALWAYS_WRONG | {11: 60})
     message = (
-        r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of .*, since only 2 samples choose\)\."
+        r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of .*, "
+        r"since there are only 2 calibration samples\)\."
     )
     with pytest.raises(BudgetError, match=message) as refusal:
         tuned(process)
@@ -89,13 +90,13 @@ def test_nothing_within_the_budget_is_refused_with_what_the_nearest_would_cost()
 def test_nothing_within_the_budget_is_told_of_also_where_the_nearest_fits_no_setup():
     process = Process(products=300_000, error=ALWAYS_WRONG | {11: 60})
     with pytest.raises(BudgetError, match="No settings keep") as refusal:
-        tuned(process, max_log_rows=12)
+        tuned(process, max_setup_size=12)
     assert all(option.cost is None for option in refusal.value.options)
 
 
 def test_settings_that_fit_no_setup_give_way_to_those_that_do():
     most = chosen(Process(error=WRONG_BELOW_NINE)).logrows
-    assert chosen(Process(error=WRONG_BELOW_NINE), max_log_rows=most).logrows == most
+    assert chosen(Process(error=WRONG_BELOW_NINE), max_setup_size=most).logrows == most
 
 
 def test_absolute_error_that_is_never_kept_is_refused():
@@ -276,14 +277,14 @@ def test_range_holds_what_all_samples_need():
 
 def test_budget_that_some_of_all_samples_never_keep_is_refused():
     process, asked = hundred(15)
-    with pytest.raises(BudgetError, match=r"99% of the answers stay the same.*since only 100 samples choose"):
+    with pytest.raises(BudgetError, match=r"99% of the answers agree.*since there are only 100 calibration samples"):
         tuned(process, **asked)
 
 
 def test_error_without_the_margin_for_few_samples_is_refused():
     every_scale_errs = {scale: round(0.008 * 2**scale) for scale in range(7, 15)}
     process = Process(error=dict.fromkeys(range(2, 7), 100) | every_scale_errs)
-    with pytest.raises(BudgetError, match="with a margin, since only 2 samples choose"):
+    with pytest.raises(BudgetError, match="with a margin, since there are only 2 calibration samples"):
         tuned(process)
 
 
@@ -347,8 +348,8 @@ def test_memory_limit_makes_a_smaller_circuit():
 
 def test_model_too_large_for_every_setup_is_refused_with_the_cure():
     with pytest.raises(UnsupportedModelError, match=r"has 2\^12\. Run `zkinfer setup fetch 1\d`"):
-        tuned(Process(products=300_000), max_log_rows=12)
+        tuned(Process(products=300_000), max_setup_size=12)
 
 
 def test_result_for_a_very_large_setup_is_what_the_engine_accepts():
-    assert chosen(Process(products=1 << 24), max_log_rows=28).logrows <= 24
+    assert chosen(Process(products=1 << 24), max_setup_size=28).logrows <= 24

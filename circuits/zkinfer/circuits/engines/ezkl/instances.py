@@ -1,0 +1,101 @@
+"""ezkl's public values: how a statement is spread over the field elements of a Halo2 proof.
+
+Public inputs: context, inputs, outputs. Hashed inputs: digest of the context, digest of each input, outputs, context.
+Private inputs: outputs, context. The context is the first 130 bits of the statement's, as five limbs of 26 bits: every
+limb passes the narrowest range check in use, 512^3 = 2^27. A negative integer -n is the element r - n.
+
+A circuit with hashed inputs hashes the context too, by Poseidon, which no contract can afford. So the proof carries
+that digest in its first 32 bytes; the circuit itself holds it to the limbs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.ezkl import field
+from zkinfer.circuits.errors import EngineError, InputError, ProofRejectedError
+from zkinfer.circuits.statement import DIGEST_BYTES, OUTPUT_LIMIT, Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkinfer.circuits.statement import Layout
+
+LIMBS = 5
+LIMB_BITS = 26
+
+
+def limbs_of(context: bytes) -> tuple[int, ...]:
+    """The first 130 bits of a context, most significant limb first."""
+    top = int.from_bytes(context, "big") >> (8 * len(context) - LIMBS * LIMB_BITS)
+    mask = (1 << LIMB_BITS) - 1
+    return tuple(top >> (LIMB_BITS * place) & mask for place in reversed(range(LIMBS)))
+
+
+def instance_count(layout: Layout) -> int:
+    """How many public values a Halo2 proof of this layout has."""
+    return LIMBS + layout.inputs + layout.outputs + (layout.visibility == "hashed")
+
+
+def instances_of(statement: Statement, proof: bytes, layout: Layout) -> tuple[bytes, list[int]]:
+    """The Halo2 proof and its public values, in the order of the transcript.
+
+    Raises:
+        ProofRejectedError: the statement does not have this layout, or a digest is not below the modulus.
+    """
+    context = list(limbs_of(statement.context))
+    try:
+        outputs = [field.encode(value) for value in statement.outputs]
+        if layout.visibility == "public":
+            inputs = [field.encode(value) for value in layout.unpack(statement.inputs)]
+            values = [*context, *inputs, *outputs]
+        elif layout.visibility == "hashed":
+            digests = [_element(digest) for digest in (proof[:DIGEST_BYTES], *layout.digests(statement.inputs))]
+            proof, values = proof[DIGEST_BYTES:], [*digests, *outputs, *context]
+        else:
+            values = [*outputs, *context]
+    except InputError as err:
+        raise ProofRejectedError(f"The statement is not one of this circuit. {err.cause}") from err
+    if len(values) != instance_count(layout) or (layout.visibility == "private" and statement.inputs):
+        raise ProofRejectedError("The statement has another number of values than the circuit.")
+    return proof, values
+
+
+def proof_from(halo2: bytes, instances: Sequence[int], context: bytes, layout: Layout) -> Proof:
+    """What the engine proved, as a statement about this context; the inverse of `instances_of`.
+
+    Raises:
+        EngineError: the public values are not of this layout, or about another context.
+    """
+    if len(instances) != instance_count(layout):
+        raise EngineError("The engine proved another number of public values than the program has.")
+    place = {"public": 0, "hashed": 1 + layout.inputs + layout.outputs, "private": layout.outputs}[layout.visibility]
+    if tuple(instances[place : place + LIMBS]) != limbs_of(context):
+        raise EngineError("The engine proved another context than it was given.")
+    inputs, prefix, start = b"", b"", 0
+    try:
+        if layout.visibility == "public":
+            start = LIMBS + layout.inputs
+            inputs = layout.pack(field.decode(value) for value in instances[LIMBS:start])
+        elif layout.visibility == "hashed":
+            start = 1 + layout.inputs
+            prefix, inputs = to_digest(instances[0]), b"".join(to_digest(value) for value in instances[1:start])
+        outputs = tuple(field.decode(value) for value in instances[start : start + layout.outputs])
+    except InputError as err:
+        raise EngineError(f"The engine proved an impossible value. {err.cause}") from err
+    if any(abs(value) >= OUTPUT_LIMIT for value in outputs):
+        raise EngineError("The engine proved an output of more than 63 bits.")
+    return Proof(prefix + halo2, Statement(context, inputs, outputs))
+
+
+def to_digest(element: int) -> bytes:
+    """A field element as 32 bytes, big-endian."""
+    return element.to_bytes(DIGEST_BYTES, "big")
+
+
+def _element(digest: bytes) -> int:
+    element = int.from_bytes(digest, "big")
+    if len(digest) != DIGEST_BYTES or element >= field.MODULUS:
+        raise InputError("A digest is not a canonical field element: it is not below the modulus.")
+    return element

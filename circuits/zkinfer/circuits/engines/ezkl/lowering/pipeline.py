@@ -1,0 +1,131 @@
+"""From an ONNX model to the normal form that ezkl takes, and what it cannot take. Imported in the child only.
+
+The context is the first input of the network, where no node reads it: so a proof is bound to its request.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnx import helper
+
+from zkinfer.circuits.digest import Digest
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
+from zkinfer.circuits.engines.ezkl.lowering import activations, batch_axis, fuse_scales, operators, reorder
+from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered as decomposed
+from zkinfer.circuits.engines.ezkl.lowering.input_range import with_guards
+from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
+from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.frontend import runtime, worker
+from zkinfer.circuits.frontend.exporter_artifacts import as_tensors
+from zkinfer.circuits.frontend.load import load
+from zkinfer.circuits.frontend.passes import pipeline as shared
+from zkinfer.circuits.frontend.passes.pipeline import Lowering, rule_pass
+from zkinfer.circuits.frontend.prune import port
+from zkinfer.circuits.frontend.validate import label, refused_nodes, screen
+from zkinfer.circuits.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import onnx
+
+    from zkinfer.circuits.errors import ModelError
+    from zkinfer.circuits.frontend.worker import NormalForm
+
+CONTEXT_INPUT, CONTEXT_OUTPUT = "ctx", "ctx_out"
+
+LOWERING = Lowering(
+    passes={
+        "unread outputs": shared.UNREAD_OUTPUTS,
+        "repeated values": shared.REPEATED_VALUES,
+        "moves of data": shared.DATA_MOVES,
+        "algebra": shared.ALGEBRA,
+        "rising functions after maxima": rule_pass(reorder.MAXIMA),
+        "compound operators": rule_pass(activations.COMPOUND),
+        "shifts": shared.SHIFTS,
+        "factors": rule_pass(fuse_scales.RULES),
+        "piecewise-linear activations": rule_pass(activations.PIECEWISE_LINEAR),
+        "cheaper products": rule_pass(reorder.PRODUCTS),
+        "batch axes": rule_pass(batch_axis.RULES),
+    },
+    rewrite=decomposed,
+)
+
+
+def lower(path: str, digest: str, out: str, dimensions: dict[str, int], input_visibility: str) -> str:
+    """See `zkinfer.circuits.engines.base.Engine.lower`; the answer is a NormalisedModel as JSON.
+
+    The circuit range-checks hashed inputs itself; where inputs are not public it publishes the context as an output.
+    """
+
+    def made(model: onnx.ModelProto, seed: int) -> NormalForm:
+        normal, inputs, outputs = normal_form(model, dimensions, seed, guarded=input_visibility == "hashed")
+        return with_context(normal, output=input_visibility != "public"), inputs, outputs
+
+    return worker.lowered(path, digest, out, made)
+
+
+def supports(path: str, digest: str) -> str:
+    """See `zkinfer.circuits.engines.base.Engine.supports`; the answer is a Findings as JSON.
+
+    Nodes that no circuit can have hide those that are used in a wrong way: what reads them cannot be simplified.
+    """
+    original = as_tensors(load(Path(path), Digest.parse(digest)))
+    found = [*refused_nodes(original.graph), *refused_operators(original)]
+    if not found:
+        screen(original)
+        _refuse_reserved_names(original)
+        runtime.check(original)
+        *_, simple = worker.settled(original, {}, LOWERING)
+        found = list(unsupported(simple))
+    return worker.findings(found)
+
+
+def normal_form(
+    original: onnx.ModelProto, dimensions: Mapping[str, int], seed: int, *, guarded: bool = False
+) -> NormalForm:
+    """ezkl's normal form, without the context; with `guarded` the circuit range-checks its inputs itself."""
+    return worker.normal_form(
+        original,
+        dimensions,
+        seed,
+        LOWERING,
+        refuse=_refuse_as_read,
+        refuse_lowered=refuse_unsupported,
+        finish=with_guards if guarded else lambda model, _: model,
+    )
+
+
+def refused_operators(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, ModelError]]:
+    """Every node with a standard operator that ezkl cannot take in any form, and why."""
+    for node in model.graph.node:
+        refused = operators.refusal(node.op_type[:80]) if node.domain in ("", "ai.onnx") else None
+        if refused is not None:
+            yield node, UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
+
+
+def _refuse_as_read(model: onnx.ModelProto) -> None:
+    for _, problem in refused_operators(model):
+        raise problem
+    _refuse_reserved_names(model)
+
+
+def _refuse_reserved_names(model: onnx.ModelProto) -> None:
+    graph = model.graph
+    names = {port.name for port in graph.input} | {tensor.name for tensor in graph.initializer}
+    names |= {name for node in graph.node for name in node.output}
+    for name in (CONTEXT_INPUT, CONTEXT_OUTPUT):
+        if name in names:
+            raise UnsupportedModelError(f"The name {name!r} is reserved for the context of a proof.", "Rename it.")
+
+
+def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:
+    """Put the context in front of the inputs; with `output`, also behind the outputs."""
+    spec = TensorSpec(name=CONTEXT_INPUT, dtype="float32", shape=(1, LIMBS))
+    model.graph.input.insert(0, port(spec))
+    if output:
+        model.graph.node.append(helper.make_node("Identity", [CONTEXT_INPUT], [CONTEXT_OUTPUT]))
+        model.graph.output.append(port(spec.model_copy(update={"name": CONTEXT_OUTPUT})))
+    return model

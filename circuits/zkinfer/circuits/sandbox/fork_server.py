@@ -1,0 +1,222 @@
+"""The process that child processes are forked from: single-threaded, pre-loaded, without data of any request.
+
+`spawn` starts it like any child: a fresh interpreter in isolated mode, with a scrubbed environment and a session of its
+own. It imports the module whose function a child is to call, once, and then forks. It never calls that function, so
+what a child reads is never in the memory that another child starts from.
+
+A fork copies one thread. The server refuses to fork while it has more than one, because a lock that another thread
+holds would stay locked in the child for ever.
+
+Messages: the caller sends `Request` with five descriptors (stdin, stderr, answers, working directory, status) through
+the control socket. Through the status socket the child then tells its id, and the server the exit status. The server
+keeps the dead child unreaped until the caller closes that socket, so that the caller never signals a reused id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from zkinfer.circuits.sandbox import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_REQUEST_BYTES = 1 << 17
+PRELOADABLE = "zkinfer."  # modules of others may start threads or read files when they are imported
+ANSWERS = 3  # the descriptor that every forked child answers to
+DESCRIPTORS = 5
+
+
+class Request(TypedDict):
+    """A child to fork: the module that serves it, a module to import first, its environment, its caller's id."""
+
+    entry: str
+    preload: str
+    environment: dict[str, str]
+    caller: int
+
+
+class Reply(TypedDict, total=False):
+    """What the status socket carries: `pid` or `refused` (why no child was forked), and later `status`."""
+
+    pid: int
+    refused: str
+    status: int
+
+
+@dataclass(slots=True)
+class _Child:
+    pid: int
+    end: int  # a descriptor that is readable once the process has ended
+    status: socket.socket
+    ended: bool = False
+    released: bool = False
+
+
+class _Server:
+    """Forks a child for every request.
+
+    Args:
+        control: where requests come from.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._children: dict[int, _Child] = {}  # by both of their descriptors
+        self._selector = selectors.PollSelector()  # epoll would be shared with the children
+        self._selector.register(control, selectors.EVENT_READ)
+
+    def run(self) -> Request | None:
+        """Serve until the caller is gone, which returns None. In a child, returns its request."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fd != self._control.fileno():
+                    self._follow(key.fd)
+                    continue
+                message, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, DESCRIPTORS)
+                if not message:
+                    return None
+                request: Request = json.loads(message)
+                if self._fork(request, descriptors):
+                    return request
+
+    def _fork(self, request: Request, descriptors: Sequence[int]) -> bool:
+        """Fork a child; whether this is the child."""
+        status = socket.socket(fileno=descriptors[-1])
+        _preload(request["preload"])
+        if tasks() > 1:
+            _send(status, {"refused": "the server has more than one thread"})
+            _close(descriptors[:-1], status)
+            return False
+        server = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as err:
+            _send(status, {"refused": str(err.strerror)})
+            _close(descriptors[:-1], status)
+            return False
+        if pid == 0:
+            os.setsid()
+            processes.die_with(server)
+            _send(status, {"pid": os.getpid()})  # only now: whoever knows the id may signal the group
+            status.close()
+            self._close_all()
+            _become(request, descriptors)
+            return True
+        _close(descriptors[:-1])
+        self._watch(_Child(pid, os.pidfd_open(pid), status))
+        return False
+
+    def _watch(self, child: _Child) -> None:
+        for descriptor in (child.end, child.status.fileno()):
+            self._children[descriptor] = child
+            self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def _follow(self, descriptor: int) -> None:
+        """A child has ended, or its caller has no more use for it."""
+        child = self._children.pop(descriptor)
+        self._selector.unregister(descriptor)
+        if descriptor == child.end:
+            child.ended = True
+            _send(child.status, {"status": _exit_status(child.pid)})
+        else:
+            child.released = True
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+        if child.ended and child.released:
+            os.waitpid(child.pid, 0)
+            _close([child.end], child.status)
+
+    def _close_all(self) -> None:
+        """Close, in a forked child, what belongs to the server and to other children."""
+        self._selector.close()
+        self._control.close()
+        for child in self._children.values():
+            child.status.close()
+
+
+def tasks() -> int:
+    """Threads of this process, those of native libraries included."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def _preload(module: str) -> None:
+    if module.startswith(PRELOADABLE) and module not in sys.modules:
+        with contextlib.suppress(ImportError):  # the child meets the same error, and reports it
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()  # so that a collection in a child does not copy the pages of what was loaded
+
+
+def _exit_status(pid: int) -> int:
+    """As `subprocess` counts: negative for a signal. The process stays unreaped."""
+    result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert result is not None  # noqa: S101 - for the type checker: WNOHANG was not asked for
+    return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+
+def _send(status: socket.socket, reply: Reply) -> None:
+    with contextlib.suppress(OSError):  # the caller is gone
+        status.send(json.dumps(reply).encode())
+
+
+def _close(descriptors: Sequence[int], *sockets: socket.socket) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for one in sockets:
+        one.close()
+
+
+# --- the child's side -------------------------------------------------------------------------------------------
+
+
+def _become(request: Request, descriptors: Sequence[int]) -> None:
+    """Take on, in a forked child, the descriptors, the folder, the environment and the arguments of a fresh one."""
+    stdin, stderr, answers, folder, _ = descriptors
+    os.fchdir(folder)
+    os.dup2(stdin, 0)
+    os.dup2(stderr, 2)
+    os.dup2(answers, ANSWERS)  # last: it may take the number of one of the others
+    os.closerange(ANSWERS + 1, os.sysconf("SC_OPEN_MAX"))
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.argv = [request["entry"], str(ANSWERS), str(request["caller"])]
+    _retitle([sys.executable, "-I", "-m", *sys.argv])
+
+
+def _retitle(arguments: Sequence[str]) -> None:
+    """Show in /proc/self/cmdline what a fresh interpreter would show, as far as there is room.
+
+    The kernel reads that file from the memory where it put the arguments, which belongs to the process.
+    """
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    begin, end = int(fields[45]), int(fields[46])  # arg_start, arg_end: proc_pid_stat(5)
+    title = b"\0".join(os.fsencode(argument) for argument in arguments) + b"\0"
+    if begin and len(title) <= end - begin:
+        ctypes.memmove(begin, title.ljust(end - begin, b"\0"), end - begin)
+
+
+def main() -> None:
+    """Serve requests from the control socket, which the first argument names; in a child, run its entry module."""
+    processes.die_with_parent()
+    processes.leave_no_core()
+    os.chdir("/")
+    request = _Server(socket.socket(fileno=int(sys.argv[1]))).run()
+    if request is not None:
+        importlib.import_module(request["entry"]).main()
+
+
+if __name__ == "__main__":
+    main()

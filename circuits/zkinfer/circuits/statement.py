@@ -1,0 +1,150 @@
+"""The statement of a proof, the same for every engine and on every side: context, inputs and outputs.
+
+An engine may spread a statement over field elements as it likes; attestations, requests and contracts never see that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.tensors import Visibility
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from zkinfer.circuits.tensors import TensorSpec
+
+DIGEST_BYTES = 32
+MAX_VALUES = 1 << 17
+OUTPUT_LIMIT = 1 << 63
+"""Every output is smaller than this in magnitude."""
+_WIDTHS = (1, 2, 4, 8)
+
+
+class Layout(BaseModel):
+    """How a statement is written: what it tells of the inputs, and how many values it has.
+
+    `inputs` counts integers where the inputs are public, digests where they are hashed, and is 0 where they are
+    private. `input_width` is the bytes of each; `signed` says whether public integers are in two's complement.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+
+    visibility: Visibility
+    input_width: Annotated[int, Field(ge=0, le=DIGEST_BYTES)]
+    signed: bool
+    inputs: Annotated[int, Field(ge=0, le=MAX_VALUES)]
+    outputs: Annotated[int, Field(ge=1, le=MAX_VALUES)]
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        widths = {"public": _WIDTHS, "hashed": (DIGEST_BYTES,), "private": (0,)}[self.visibility]
+        if self.input_width not in widths or (self.inputs == 0) != (self.visibility == "private"):
+            raise ValueError(f"{self.visibility} inputs cannot have {self.inputs} values of {self.input_width} bytes")
+        if self.visibility != "public" and self.signed:
+            raise ValueError("only public inputs have a sign")
+        return self
+
+    @classmethod
+    def of(
+        cls, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], *, least: int, largest: int, signed: bool
+    ) -> Self:
+        """The narrowest layout for these tensors, which all have one visibility.
+
+        Args:
+            inputs: in the program's order.
+            outputs: in the program's order.
+            least: the least integer that any input may hold.
+            largest: the largest one.
+            signed: whether the engine reads public integers in two's complement.
+        """
+        visibility, count = inputs[0].visibility, sum(spec.size for spec in outputs)
+        if visibility == "public":
+            width = _width(least, largest, signed=signed)
+            total = sum(spec.size for spec in inputs)
+            return cls(visibility=visibility, input_width=width, signed=signed, inputs=total, outputs=count)
+        if visibility == "hashed":
+            return cls(visibility=visibility, input_width=32, signed=False, inputs=len(inputs), outputs=count)
+        return cls(visibility=visibility, input_width=0, signed=False, inputs=0, outputs=count)
+
+    @property
+    def input_bytes(self) -> int:
+        """Exact length of a statement's `inputs`."""
+        return self.inputs * self.input_width
+
+    def pack(self, integers: Iterable[int]) -> bytes:
+        """The integers of all public inputs, row-major, big-endian.
+
+        Raises:
+            InputError: an integer does not fit the width, or there are more or fewer than the layout has.
+        """
+        try:
+            packed = b"".join(value.to_bytes(self.input_width, "big", signed=self.signed) for value in integers)
+        except OverflowError as err:
+            raise InputError(
+                f"An input does not fit {self.input_width} bytes.", "It lies outside of the circuit's range."
+            ) from err
+        if self.visibility != "public" or len(packed) != self.input_bytes:
+            raise InputError(
+                f"The statement has {self.inputs} public integers, not {len(packed) // max(1, self.input_width)}."
+            )
+        return packed
+
+    def unpack(self, inputs: bytes) -> list[int]:
+        """The integers that `pack` wrote; raises InputError for another length or for inputs that are not public."""
+        if self.visibility != "public" or len(inputs) != self.input_bytes:
+            raise InputError(f"The statement's inputs have {len(inputs)} bytes; the layout has {self.input_bytes}.")
+        return [
+            int.from_bytes(inputs[at : at + self.input_width], "big", signed=self.signed)
+            for at in range(0, len(inputs), self.input_width)
+        ]
+
+    def digests(self, inputs: bytes) -> list[bytes]:
+        """The digest of each hashed input; raises InputError for another length or for inputs that are not hashed."""
+        if self.visibility != "hashed" or len(inputs) != self.input_bytes:
+            raise InputError(f"The statement's inputs have {len(inputs)} bytes; the layout has {self.input_bytes}.")
+        return [inputs[at : at + DIGEST_BYTES] for at in range(0, len(inputs), DIGEST_BYTES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a proof is about.
+
+    Args:
+        context: the 32 bytes that bind the proof to one request; see `zkinfer.circuits.context`.
+        inputs: as the program's layout says: packed integers, digests, or nothing.
+        outputs: the integers of all output tensors, one after the other, each smaller than 2^63 in magnitude.
+    """
+
+    context: bytes
+    inputs: bytes
+    outputs: tuple[int, ...]
+
+
+def split(integers: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, list[int]]:
+    """The integers of each tensor, by name, from those of all; raises InputError where the counts differ."""
+    if len(integers) != sum(spec.size for spec in specs):
+        raise InputError(f"There are {len(integers)} integers for tensors of {sum(spec.size for spec in specs)}.")
+    tensors, start = {}, 0
+    for spec in specs:
+        tensors[spec.name] = list(integers[start : start + spec.size])
+        start += spec.size
+    return tensors
+
+
+def output_words(outputs: Iterable[int]) -> bytes:
+    """The outputs as a contract sees them in `int256[]`: 32 bytes each, two's complement, big-endian."""
+    return b"".join(value.to_bytes(32, "big", signed=True) for value in outputs)
+
+
+def _width(least: int, largest: int, *, signed: bool) -> int:
+    for width in _WIDTHS:
+        bits = 8 * width - signed
+        if -(1 << bits) * signed <= least and largest < 1 << bits:
+            return width
+    raise InputError(f"Integers from {least} to {largest} do not fit 8 bytes.", "Use a smaller scale for the inputs.")

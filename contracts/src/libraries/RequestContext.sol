@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @title The context that binds a proof to one request
+/// @dev The same as zkinfer.circuits.context; shared vectors hold both to it.
+library RequestContext {
+    /// @notice The 32 bytes that a proof must be made for.
+    /// @param chainId The chain.
+    /// @param consumer The contract that will act on the answer.
+    /// @param requestId The request.
+    /// @param requester The account that made the request.
+    /// @param expiry Until when the answer can be recorded, in Unix seconds.
+    function digest(uint256 chainId, address consumer, bytes32 requestId, address requester, uint64 expiry)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(chainId, consumer, requestId, requester, expiry));
+    }
+}

@@ -1,0 +1,193 @@
+"""Open a deployment and check that the contracts on the chain are the ones that this version ships."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from zkinfer.chain.requests import registration_of
+from zkinfer.circuits.errors import InputError
+from zkinfer.contracts.address_book import read_book
+from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploy import verify_code
+from zkinfer.contracts.ledger import Ledger
+from zkinfer.contracts.registration import SELECTOR, dedicated_selector
+from zkinfer.contracts.registry import EmergencyStop, Registry
+from zkinfer.contracts.requests import listing_of
+from zkinfer.contracts.router import require_live, route_of
+from zkinfer.contracts.rpc import connect, is_loopback, parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from zkinfer.chain.request_file import PlacedRequest
+    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.contracts.address_book import AddressBook
+    from zkinfer.contracts.registration import Registration
+    from zkinfer.contracts.router import RouteState
+    from zkinfer.contracts.signers import Signer
+    from zkinfer.contracts.transactions import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The contracts of one deployment, by name. `open_deployment` makes one after it compared their code.
+
+    Args:
+        chain: the connection, and the account that pays.
+        book: the addresses, and who is expected to govern them.
+    """
+
+    chain: Chain
+    book: AddressBook
+
+    @property
+    def registry(self) -> Registry:
+        """Models and their listings."""
+        return Registry(self.chain, self.book.addresses["ModelRegistry"])
+
+    @property
+    def ledger(self) -> Ledger:
+        """Requests and answers."""
+        return Ledger(self.chain, self.book.addresses["InferenceLedger"])
+
+    @property
+    def router(self) -> str:
+        """The address of the router, which maps selectors to verifiers."""
+        return self.book.addresses["VerifierRouter"]
+
+    @property
+    def stop(self) -> EmergencyStop:
+        """The emergency stop of the shared verifier."""
+        return EmergencyStop(self.chain, self.book.addresses["EmergencyStop"])
+
+    def route_states(self) -> dict[str, RouteState]:
+        """The state of the route to each verifier that the address book names, by selector."""
+        selectors = (SELECTOR, *(one.selector for one in self.book.dedicated))
+        return {"0x" + one.hex(): route_of(self.chain, self.router, one).state for one in selectors}
+
+    def require_live(self, selector: bytes) -> None:
+        """Return if proofs under a selector can be accepted; raises as `zkinfer.contracts.router.require_live`."""
+        require_live(self.chain, self.book, selector)
+
+    def require_live_listings(self, listings: Iterable[str]) -> None:
+        """Return if the verifiers of these listings can accept proofs.
+
+        Raises:
+            RevertedError: the registry has no such listing.
+            DeploymentError, CodeMismatchError: as `require_live`.
+        """
+        for selector in {self.registry.listing(one).selector for one in set(listings)}:
+            self.require_live(bytes.fromhex(selector[2:]))
+
+    def require_own(self, placed: PlacedRequest) -> None:
+        """Return if a request was made for this deployment's ledger.
+
+        Raises:
+            WrongChainError: it was made for another chain.
+            InputError: it was made for another ledger.
+        """
+        self.chain.require_id(placed.chain_id)
+        if placed.ledger != self.ledger.address:
+            raise InputError(
+                f"The request {placed.id} is for the ledger at {placed.ledger}; "
+                f"this deployment's ledger is at {self.ledger.address}.",
+                "Give the address book of that deployment with --deployment.",
+            )
+
+    def listing_of(self, circuit: Circuit, verifier: str, publisher: str) -> str:
+        """The listing of a circuit, whose verifier can accept proofs.
+
+        Args:
+            circuit: an opened circuit.
+            verifier: `shared`, `dedicated` or a selector, as `registration_for` takes it.
+            publisher: the address that registered the circuit.
+
+        Raises:
+            InputError: the publisher did not register the circuit under this verifier.
+            CircuitError: as `registration_of`.
+            DeploymentError, CodeMismatchError: as `require_live`.
+        """
+        registration = registration_for(circuit, verifier)
+        listing = listing_of(registration, publisher)
+        if self.registry.status(listing) == "unknown":
+            raise InputError(
+                f"{publisher} did not register {circuit.folder} under the selector 0x{registration.selector.hex()}.",
+                "Name its publisher with --publisher or its verifier with --selector, or register it: "
+                "zkinfer chain register",
+            )
+        self.require_live_listings([listing])
+        return listing
+
+
+def open_chain(
+    url: str,
+    *,
+    signer: Callable[[int], Signer] | None = None,
+    limits: Limits | None = None,
+    dry_run: bool = False,
+) -> Chain:
+    """Connect to a node, with an account that pays if there is a signer.
+
+    Args:
+        url: of the node; may hold a secret, which errors do not repeat.
+        signer: makes the signer for a chain id; None for reading only.
+        limits: fees, timeouts and confirmations; by default those of `Limits`.
+        dry_run: quote transactions instead of sending them.
+
+    Raises:
+        RpcError: the URL is not acceptable, or the node cannot be reached.
+        SignerError: the signer cannot be used on this chain.
+    """
+    web3 = connect(url)
+    if signer is None:
+        return Chain(web3)
+    return Chain(web3, signer(Chain(web3).id), limits, rehearsal=dry_run)
+
+
+def default_confirmations(url: str) -> int:
+    """How many blocks to wait for: 1 on this machine, where chains are for development, 3 elsewhere."""
+    return 1 if is_loopback(parse_url(url)) else 3
+
+
+def open_deployment(chain: Chain, book: Path) -> Deployed:
+    """Read an address book and compare the code of its contracts with the chain.
+
+    Neither the governance nor the state of the verifiers is checked; see `zkinfer.contracts.governance` and
+    `Deployed.require_live`.
+
+    Args:
+        chain: the connection.
+        book: the address book that `zkinfer chain deploy` wrote.
+
+    Raises:
+        AddressBookError: the file is not an address book.
+        WrongChainError: the node is on another chain than the address book.
+        DeploymentError: a contract is missing.
+        CodeMismatchError: a contract has other code.
+    """
+    found = read_book(book)
+    chain.require_id(found.chain_id)
+    verify_code(chain, found.plan)
+    return Deployed(chain, found)
+
+
+def registration_for(circuit: Circuit, verifier: str, fee: int = 0, uri: str = "") -> Registration:
+    """The registration of a circuit under a verifier.
+
+    Args:
+        circuit: an opened circuit.
+        verifier: `shared`, `dedicated`, or a selector as 0x and 8 hex digits.
+        fee: the minimum price of an answer, in wei.
+        uri: where to read more.
+
+    Raises:
+        CircuitError: as `registration_of`.
+    """
+    registration = registration_of(circuit, fee, uri)
+    if verifier == "shared":
+        return replace(registration, selector=SELECTOR)
+    if verifier == "dedicated":
+        return replace(registration, selector=dedicated_selector(registration.key_digest))
+    return replace(registration, selector=bytes.fromhex(verifier[2:]))

@@ -1,0 +1,200 @@
+"""What several tests here need: a queue with jobs of the fake engine, and a server over it in this process."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import grpc
+from google.longrunning.operations_pb2_grpc import OperationsStub, add_OperationsServicer_to_server
+from google.rpc import error_details_pb2
+from grpc import aio
+from grpc_status import rpc_status
+from tests.unit.circuits.factories import X
+
+from zkinfer.circuits import Context
+from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.engines.fake import FakeEngine
+from zkinfer.prover import Prover
+from zkinfer.prover.artifact_store import ArtifactStore
+from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits
+from zkinfer.service.auth import Authenticator
+from zkinfer.service.interceptors import (
+    Interceptor,
+    authenticate,
+    limit_concurrency,
+    map_errors,
+    record_calls,
+    request_id,
+)
+from zkinfer.service.job_events import JobWatcher
+from zkinfer.service.limits import (
+    ConcurrencyLimiter,
+    RateLimiter,
+    too_many_calls,
+    too_many_health_watchers,
+    too_many_waiting,
+)
+from zkinfer.service.metrics import Metrics
+from zkinfer.service.request_reader import RequestReader
+from zkinfer.service.settings import Settings
+from zkinfer.service.tokens import TokenFile
+from zkinfer.service.transport import listen, make_server
+from zkinfer.service.v1 import OperationsServicer
+from zkinfer.service.v1.proofs import ProofsServicer
+from zkinfer.service.verification import VerificationService
+from zkinfer.v1.proofs_pb2_grpc import ProofsStub, add_ProofsServicer_to_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import SimpleNamespace
+
+    from zkinfer.prover.jobs import Job
+
+ENGINES = {"fake/1": FakeEngine()}
+MOST_WAITS = 100
+_NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Desk:
+    """A queue of jobs, their artifacts, and the circuit that they are about."""
+
+    made: SimpleNamespace
+    folder: Path
+    artifacts: ArtifactStore
+    store: JobStore
+    settings: Settings
+    authenticator: Authenticator
+    verifications: VerificationService
+    metrics: Metrics = field(default_factory=Metrics)
+    rates: RateLimiter = field(default_factory=lambda: RateLimiter(None))
+    most_calls: int = 100
+    most_watchers: int = 100
+    read_seconds: float = 30.0
+
+    def submit(self, *, owner="anonymous", limits=None, **changes) -> Job:
+        """A job of its own, whatever was submitted before."""
+        circuit = self.made.circuit
+        request = JobRequest(
+            owner=owner,
+            model="tiny",
+            version="1",
+            circuit=circuit.digest,
+            model_id=circuit.model_id,
+            inputs=self.artifacts.put(b"inputs"),
+            outputs=sha256(b"outputs"),
+            context=Context(requestId=f"0x{next(_NUMBERS):064x}"),
+            seconds=2.0,
+        )
+        return self.store.submit(replace(request, **changes), limits or QueueLimits()).job
+
+    def claim(self):
+        return self.store.claim("host/worker", lease_seconds=60)
+
+    def prove(self) -> Job:
+        """Work off the next job."""
+        lease = self.claim()
+        prover = Prover(home=self.made.home, engines=ENGINES)
+        attestation = prover.prove(self.made.circuit, {"x": X}, lease.job.request.context).to_bytes()
+        self.store.succeed(lease, self.artifacts.put(attestation), len(attestation))
+        return self.store.get(lease.job.id)
+
+    def models(self, identity):
+        return {} if not identity.rights.may_use("tiny") else {sha256(self.made.model.read_bytes()): self.made.model}
+
+
+@contextmanager
+def desk(made, folder):
+    artifacts = ArtifactStore(folder / "artifacts")
+    store = JobStore.open(f"sqlite:///{folder / 'jobs.sqlite'}", artifacts)
+    settings = Settings(repository=folder, listen="127.0.0.1:0", state=folder)
+    authenticator = Authenticator(tokens=TokenFile(folder / "tokens.json"), local=True)
+    verifications = VerificationService(made.home, engines=ENGINES)
+    try:
+        yield Desk(made, folder, artifacts, store, settings, authenticator, verifications, Metrics(store.counts))
+    finally:
+        verifications.close()
+        store.close()
+
+
+@dataclass
+class Served:
+    """A server that runs, and stubs of an anonymous caller."""
+
+    desk: Desk
+    address: str
+    channel: aio.Channel
+
+    @property
+    def operations(self):
+        return OperationsStub(self.channel)
+
+    @property
+    def proofs(self):
+        return ProofsStub(self.channel)
+
+
+def waiting():
+    return ConcurrencyLimiter(MOST_WAITS, too_many_waiting)
+
+
+def servicers(desk: Desk, server: aio.Server) -> None:
+    operations = OperationsServicer(
+        store=desk.store, watcher=JobWatcher(desk.store, 0.01), longest_wait=2.0, waiting=waiting(), page_size=3
+    )
+    proofs = ProofsServicer(
+        operations=operations,
+        artifacts=desk.artifacts,
+        verifications=desk.verifications,
+        models=desk.models,
+        repository=None,
+        submitter=None,
+        metrics=desk.metrics,
+    )
+    add_OperationsServicer_to_server(operations, server)
+    add_ProofsServicer_to_server(proofs, server)
+
+
+@asynccontextmanager
+async def served(desk: Desk, credentials: grpc.ChannelCredentials | None = None, register=servicers, traced=()):
+    calls, watchers = (
+        ConcurrencyLimiter(desk.most_calls, too_many_calls),
+        ConcurrencyLimiter(desk.most_watchers, too_many_health_watchers),
+    )
+    inside = limit_concurrency(calls, waiting(), watchers)
+    middleware = (
+        *traced,
+        record_calls(desk.metrics),
+        map_errors(),
+        authenticate(desk.authenticator, desk.rates),
+        inside,
+    )
+    server = make_server(desk.settings, Interceptor(request_id, RequestReader(desk.read_seconds), *middleware))
+    register(desk, server)
+    address = listen(server, desk.settings)
+    await server.start()
+    target = address.replace("127.0.0.1", "localhost") if credentials else address
+    channel = aio.secure_channel(target, credentials) if credentials else aio.insecure_channel(address)
+    try:
+        async with channel:
+            yield Served(desk, address, channel)
+    finally:
+        await server.stop(None)
+
+
+def bearer(token: str) -> tuple[tuple[str, str]]:
+    return (("authorization", f"Bearer {token}"),)
+
+
+def details(error: aio.AioRpcError) -> dict[str, object]:
+    """The details of an error by the name of their kind."""
+    status = rpc_status.from_call(error)
+    found = {}
+    for detail in status.details:
+        kind = detail.type_url.rpartition(".")[2]
+        found[kind] = getattr(error_details_pb2, kind)()
+        detail.Unpack(found[kind])
+    return found

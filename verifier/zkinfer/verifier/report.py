@@ -1,0 +1,130 @@
+"""The verdict on an attestation: the reported steps, what was proven or why it was refused, and its JSON form."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.circuits.errors import describe
+from zkinfer.verifier.attestation import Attestation, read_attestation
+from zkinfer.verifier.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zkinfer.verifier.chain_record import ChainRecord
+    from zkinfer.verifier.inference import VerifiedInference
+    from zkinfer.verifier.policy import Policy
+    from zkinfer.verifier.steps import Status, Step
+    from zkinfer.verifier.verifier import Verifier
+
+    ExpectedInputs = Callable[[Attestation], Mapping[str, NDArray[np.generic]]]
+
+_WORST_FIRST: tuple[Status, ...] = ("failed", "not_reached", "skipped")
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a verification found. Only `inference` means acceptance.
+
+    Args:
+        steps: in the order in which they were reported.
+        inference: what is proven; None if the attestation was refused.
+        refusal: why the attestation was refused.
+        claimed_request: the request id that the file names, unverified; empty if it names none.
+        seconds: the duration of the verification.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    inference: VerifiedInference | None = None
+    refusal: RefusedError | None = None
+    claimed_request: str = ""
+    seconds: float = 0.0
+
+    def status(self, *numbers: int) -> Status:
+        """The worst status among these steps; a step that was not reported counts as not reached."""
+        reported: dict[int, Status] = {step.number: step.status for step in self.steps}
+        found = {reported.get(number, "not_reached") for number in numbers} or {"not_reached"}
+        return next((status for status in _WORST_FIRST if status in found), "passed")
+
+
+def verdict_on(
+    verifier: Verifier,
+    attestation: Path | bytes,
+    policy: Policy,
+    *,
+    expected_inputs: ExpectedInputs | None = None,
+    record: ChainRecord | None = None,
+) -> Verdict:
+    """Verify an attestation and return the verdict; a refusal is returned, not raised.
+
+    Args:
+        verifier: holds what is trusted.
+        attestation: a file or its bytes.
+        policy: what the caller requires.
+        expected_inputs: makes the inputs to compare with, in the shapes that the attestation claims.
+        record: if given, must agree that a chain has this answer on record.
+
+    Raises:
+        ZkinferError: there is no verdict, as `Verifier.verify`; or the file cannot be read.
+    """
+    verdict = Verdict()
+    start = time.perf_counter()
+    try:
+        data = read_attestation(attestation) if isinstance(attestation, Path) else attestation
+        claim = _parsed(data)
+        if claim is not None:
+            verdict.claimed_request = claim.predicate.context.request_id
+        expected = None if claim is None or expected_inputs is None else expected_inputs(claim)
+        verdict.inference = verifier.verify(
+            data, policy, expected_inputs=expected, record=record, observer=verdict.steps.append
+        )
+    except RefusedError as err:
+        verdict.refusal = err
+    verdict.seconds = round(time.perf_counter() - start, 4)
+    return verdict
+
+
+def _parsed(data: bytes) -> Attestation | None:
+    """What the file claims; None where the verifier will refuse it at its first step."""
+    try:
+        return Attestation.from_bytes(data)
+    except RefusedError:
+        return None
+
+
+def report(verdict: Verdict) -> dict[str, Any]:
+    """The JSON form of a verdict; `ok` is true only for an accepted attestation."""
+    document: dict[str, Any] = {
+        "ok": verdict.inference is not None,
+        "steps": [
+            {"number": step.number, "title": step.title, "status": step.status, "detail": step.detail}
+            for step in verdict.steps
+        ],
+        "timings": {"verify": verdict.seconds},
+    }
+    if verdict.refusal is not None:
+        document["error"] = describe(verdict.refusal)
+    if verdict.inference is not None:
+        document |= _inference_document(verdict.inference)
+    return document
+
+
+def _inference_document(inference: VerifiedInference) -> dict[str, Any]:
+    return {
+        "modelId": inference.model_id,
+        "identity": inference.identity.model_dump(mode="json", by_alias=True),
+        "attestationDigest": str(inference.attestation_digest),
+        "inputs": {name: values.tolist() for name, values in inference.inputs.items()},
+        "outputs": {name: values.tolist() for name, values in inference.outputs.items()},
+        "context": inference.context.model_dump(mode="json", by_alias=True),
+        "signer": inference.signer,
+        "ephemeral": inference.ephemeral,
+        "onExpectedInput": inference.on_expected_input,
+        "setup": inference.recipe.setup.ceremony,
+    }
