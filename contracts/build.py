@@ -21,8 +21,7 @@ from typing import Any
 import canary
 from zkinfer.circuits.digest import keccak256
 from zkinfer.contracts.errors import CompilerError
-from zkinfer.contracts.ezkl.patch import patch_reusable
-from zkinfer.contracts.ezkl.solc import GENERATED_SETTINGS, Solc
+from zkinfer.contracts.ezkl.solc import GENERATED_SETTINGS, Solc, patch_reusable
 
 HERE = Path(__file__).resolve().parent
 ARTIFACTS = HERE / "zkinfer/contracts/compiled"

@@ -20,7 +20,7 @@ from tests.e2e.shell import SHM, Shell
 from tritonclient.utils import InferenceServerException
 
 from zkinfer.circuits import Circuit
-from zkinfer.circuits.engines.ezkl.field import MODULUS
+from zkinfer.circuits.engines.ezkl.instances import MODULUS
 
 INPUT = (0.25, -0.5, 0.75, 0.125)
 NO_PROOF = {"zkinfer_proof_mode": "none"}

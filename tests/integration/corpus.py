@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.circuits.engines.base import Proof
-from zkinfer.circuits.engines.ezkl import field
+from zkinfer.circuits.engines.ezkl import instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def flipped(proof: Proof, _: Proof) -> Cases:
 
 def plus_a_modulus(proof: Proof, _: Proof) -> Cases:
     """The second spelling of every coordinate and evaluation."""
-    places = itertools.product(words(proof), (("r", field.MODULUS), ("q", Q)))
+    places = itertools.product(words(proof), (("r", instances.MODULUS), ("q", Q)))
     sums = {f"word {place} + {name}": (place, word(proof, place) + modulus) for place, (name, modulus) in places}
     return {name: with_word(proof, place, value) for name, (place, value) in sums.items() if value < 1 << 256}
 

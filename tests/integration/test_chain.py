@@ -14,8 +14,8 @@ from web3 import HTTPProvider, Web3
 from zkinfer.chain import answer_of, registration_of
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import verify_listing
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
+from zkinfer.circuits.statement import Context
 from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts import (
     ANY_INPUT,

@@ -12,7 +12,7 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl import worker as ezkl_worker
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS
-from zkinfer.circuits.engines.ezkl.field import MODULUS
+from zkinfer.circuits.engines.ezkl.instances import MODULUS
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, UnsupportedModelError

@@ -17,22 +17,29 @@ from pathlib import Path
 import numpy as np
 
 from zkinfer.circuits import Circuit, Home
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import keccak256, sha256
-from zkinfer.circuits.engines.ezkl import field
+from zkinfer.circuits.engines.ezkl import instances
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.instances import instances_of
 from zkinfer.circuits.keycache import KeyRing
 from zkinfer.circuits.recipe import CircuitIdentity
 from zkinfer.circuits.srs.bn254 import FIELD as Q
 from zkinfer.circuits.srs.ceremonies import CEREMONIES
+from zkinfer.circuits.statement import Context, Statement
 from zkinfer.circuits.statement import Layout as StatementLayout
-from zkinfer.circuits.statement import Statement
 from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts.ezkl.solc import Solc
 from zkinfer.contracts.keccak import words
-from zkinfer.contracts.registration import VISIBILITIES, Layout, Registration, dedicated_selector
-from zkinfer.contracts.requests import ANY_INPUT, Request, input_commitment, listing_of
+from zkinfer.contracts.registration import (
+    ANY_INPUT,
+    VISIBILITIES,
+    Layout,
+    Registration,
+    Request,
+    dedicated_selector,
+    input_commitment,
+    listing_of,
+)
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -129,7 +136,7 @@ def statements() -> list[tuple[str, int, list[int], list[int]]]:
         ("public", 2, [-32768, 32767], [least, most]),
         ("public", 4, [2**31 - 1, -(2**31), 5], [7]),
         ("public", 8, [2**63 - 1, -(2**63)], [least]),
-        ("hashed", 32, [field.MODULUS - 1, 0], [3, -4, most]),
+        ("hashed", 32, [instances.MODULUS - 1, 0], [3, -4, most]),
         ("private", 0, [], [-9, 9, least]),
     ]
 

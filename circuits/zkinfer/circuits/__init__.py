@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.compile import Compiled, CompileOptions, compile_model
-    from zkinfer.circuits.context import Context
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines import production_engines
     from zkinfer.circuits.errors import ZkinferError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.frontend import inspect_model
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.srs import SetupStore
+    from zkinfer.circuits.statement import Context
     from zkinfer.circuits.tensor_files import read_inputs, read_samples
     from zkinfer.circuits.tensors import TensorSpec
 
@@ -49,7 +49,7 @@ _HOMES = {
     "Circuit": "circuit",
     "CompileOptions": "compile",
     "Compiled": "compile",
-    "Context": "context",
+    "Context": "statement",
     "Digest": "digest",
     "Exported": "export",
     "Home": "home",

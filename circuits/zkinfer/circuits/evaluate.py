@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.proof_checks import require_statement
 from zkinfer.circuits.errors import EngineError, RangeError
 from zkinfer.circuits.fidelity import measure
+from zkinfer.circuits.statement import Context
 from zkinfer.circuits.tensors import quantise_batch, quantise_sample
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 /// @title The context that binds a proof to one request
-/// @dev The same as zkinfer.circuits.context; shared vectors hold both to it.
+/// @dev The same as zkinfer.circuits.statement; shared vectors hold both to it.
 library RequestContext {
     /// @notice The 32 bytes that a proof must be made for.
     /// @param chainId The chain.

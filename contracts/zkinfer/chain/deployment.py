@@ -11,10 +11,8 @@ from zkinfer.contracts.address_book import read_book
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import verify_code
 from zkinfer.contracts.ledger import Ledger
-from zkinfer.contracts.registration import SELECTOR, dedicated_selector
-from zkinfer.contracts.registry import EmergencyStop, Registry
-from zkinfer.contracts.requests import listing_of
-from zkinfer.contracts.router import require_live, route_of
+from zkinfer.contracts.registration import SELECTOR, dedicated_selector, listing_of
+from zkinfer.contracts.registry import EmergencyStop, Registry, require_live, route_of
 from zkinfer.contracts.rpc import connect, is_loopback, parse_url
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.registration import Registration
-    from zkinfer.contracts.router import RouteState
+    from zkinfer.contracts.registry import RouteState
     from zkinfer.contracts.signers import Signer
     from zkinfer.contracts.transactions import Limits
 
@@ -68,7 +66,7 @@ class Deployed:
         return {"0x" + one.hex(): route_of(self.chain, self.router, one).state for one in selectors}
 
     def require_live(self, selector: bytes) -> None:
-        """Return if proofs under a selector can be accepted; raises as `zkinfer.contracts.router.require_live`."""
+        """Return if proofs under a selector can be accepted; raises as `zkinfer.contracts.registry.require_live`."""
         require_live(self.chain, self.book, selector)
 
     def require_live_listings(self, listings: Iterable[str]) -> None:

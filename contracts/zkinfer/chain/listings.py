@@ -29,8 +29,7 @@ from zkinfer.circuits.engines import engine_named
 from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.ezkl.solc import Solc, code_hash
 from zkinfer.contracts.registration import SELECTOR, dedicated_selector
-from zkinfer.contracts.registry import EmergencyStop, Registry
-from zkinfer.contracts.router import route_of
+from zkinfer.contracts.registry import EmergencyStop, Registry, route_of
 from zkinfer.verifier import Trusted
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ezkl.solc import Generated
     from zkinfer.contracts.registration import Listing
-    from zkinfer.contracts.router import Route
+    from zkinfer.contracts.registry import Route
 
 _SHARED: Final = "0x" + SELECTOR.hex()
 _HINT: Final = "Do not rely on this listing, unless its publisher shows another circuit that it is of."

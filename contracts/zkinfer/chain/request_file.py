@@ -13,14 +13,14 @@ from pydantic.alias_generators import to_camel
 
 from zkinfer.chain.requests import context_of
 from zkinfer.circuits import canonical
-from zkinfer.circuits.context import Address, Word
 from zkinfer.circuits.errors import InputError, why
+from zkinfer.circuits.statement import Address, Word
 from zkinfer.contracts import Request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.statement import Context
 
 MAX_BYTES: Final = 1 << 14
 Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,28})$")]

@@ -6,11 +6,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.engines.proof_checks import stated_inputs
 from zkinfer.circuits.errors import CircuitError, DataError
 from zkinfer.circuits.home import Home
+from zkinfer.circuits.statement import Context
 from zkinfer.circuits.tensor_files import conform
 from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts import ANY_INPUT, ZERO_ADDRESS, Request, input_commitment

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.contracts.artifacts import CONTRACTS, Artifact, Canary, ContractName, key_store_code, load, load_canary
 from zkinfer.contracts.errors import ArtifactError, ChainError, CodeMismatchError, PatchError
-from zkinfer.contracts.ezkl.patch import patch_dedicated, patch_reusable
-from zkinfer.contracts.registration import SELECTOR, Layout, Registration
-from zkinfer.contracts.requests import ANY_INPUT, ZERO_ADDRESS, Request, input_commitment, listing_of, output_commitment
+from zkinfer.contracts.ezkl.solc import patch_dedicated, patch_reusable
+from zkinfer.contracts.registration import (
+    ANY_INPUT,
+    SELECTOR,
+    ZERO_ADDRESS,
+    Layout,
+    Registration,
+    Request,
+    input_commitment,
+    listing_of,
+    output_commitment,
+)
 
 if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook

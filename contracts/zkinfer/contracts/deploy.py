@@ -13,8 +13,7 @@ from zkinfer.contracts.abi import constructor_data
 from zkinfer.contracts.artifacts import key_store_code, load, load_canary
 from zkinfer.contracts.errors import DeploymentError, RevertedError
 from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import SELECTOR
-from zkinfer.contracts.requests import ZERO_ADDRESS
+from zkinfer.contracts.registration import SELECTOR, ZERO_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

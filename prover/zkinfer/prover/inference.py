@@ -17,7 +17,7 @@ import numpy as np
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import RangeError
-from zkinfer.circuits.frontend.float_session import FloatSession
+from zkinfer.circuits.frontend.api import FloatSession
 from zkinfer.circuits.sandbox import resources
 from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.tensors import dequantise

@@ -13,7 +13,7 @@ from zkinfer.cli.console import exit_on_error, plain, print_json, progress_displ
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.statement import Context
     from zkinfer.verifier import Attestation, SigningKey
 
 
@@ -73,7 +73,7 @@ def make_context(chain_id: int, consumer: str, request_id: str | None, requester
     """The context from its five fields; raises typer.BadParameter if one is malformed or the expiry has passed."""
     from pydantic import ValidationError
 
-    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.statement import Context
 
     if expiry and expiry <= time.time():
         raise typer.BadParameter(f"{expiry} has passed already", param_hint="--expiry")

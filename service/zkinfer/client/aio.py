@@ -23,7 +23,7 @@ from zkinfer.client.values import Inference, complete_request
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.statement import Context
     from zkinfer.client.connection import Options
     from zkinfer.client.steps import Flow, Step
     from zkinfer.client.values import AnsweredRequest, Arrays, Progress, VerifiedAttestation

@@ -15,13 +15,12 @@ from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.tensor_files import conform
 from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
 from zkinfer.client.steps import Backoff, Flow, StreamCall, UnaryCall, Work
-from zkinfer.client.tensors import array_of, messages_of
-from zkinfer.client.values import AnsweredRequest, Progress, VerifiedAttestation, progress_of
+from zkinfer.client.values import AnsweredRequest, Progress, VerifiedAttestation, array_of, messages_of, progress_of
 from zkinfer.v1 import proofs_pb2, values_pb2
 from zkinfer.verifier import MAX_BYTES, AllOf, Attestation, ContextIs, InputMismatchError, PolicyRefusedError
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.statement import Context
     from zkinfer.client.values import Arrays
     from zkinfer.verifier import Policy, VerifiedInference, Verifier
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from zkinfer.circuits.context import ZERO_ADDRESS, Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import TooCostlyError
+from zkinfer.circuits.statement import ZERO_ADDRESS, Context
 from zkinfer.circuits.tensor_files import conform
 from zkinfer.prover.errors import QueueFullError, QuotaExceededError, StoreError
 from zkinfer.prover.jobs import JobRequest
@@ -47,7 +47,7 @@ _NO_OUTPUTS = sha256(b"")
 
 
 class ProofRequest(BaseModel):
-    """Whether a proof is wanted, and its context; see `zkinfer.circuits.context.Context`.
+    """Whether a proof is wanted, and its context; see `zkinfer.circuits.statement.Context`.
 
     `request_id` is the caller's idempotency key: the same key gives the same job. If it is 0x and 64 hex digits, it is
     the request id of the context too.

@@ -8,11 +8,11 @@ from tests.unit.verifier import forge
 
 from zkinfer.chain import answer_of, context_of, registration_of, request_for, require_answer
 from zkinfer.circuits import Circuit, canonical
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import keccak256
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import CircuitError, DataError, InputError
 from zkinfer.circuits.manifest import parse_manifest
+from zkinfer.circuits.statement import Context
 from zkinfer.circuits.statement import Layout as ProgramLayout
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.contracts import ANY_INPUT, ZERO_ADDRESS, Layout, Request, input_commitment

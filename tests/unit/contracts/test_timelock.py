@@ -4,9 +4,9 @@ from tests.unit.contracts.deployed import deployed_chain
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import SELECTOR, Governance, plan, verify_running
 from zkinfer.contracts.errors import DeploymentError, RevertedError, TransactionFailedError
+from zkinfer.contracts.governance import Timelock, route_added, route_removed
 from zkinfer.contracts.registry import Registry
 from zkinfer.contracts.signers import unsafe_dev_account
-from zkinfer.contracts.timelock import Timelock, route_added, route_removed
 
 DELAY = 60
 

@@ -28,12 +28,12 @@ from tests.unit.service import queue_server
 from zkinfer.circuits import compile_model
 from zkinfer.circuits.errors import CircuitError, EngineError
 from zkinfer.circuits.tensors import quantise_sample
-from zkinfer.client.tensors import messages_of
+from zkinfer.client.values import messages_of
 from zkinfer.oip import messages
 from zkinfer.prover.errors import RepositoryError, StoreError
 from zkinfer.prover.quantised_inputs import integers_digest, integers_to_bytes
 from zkinfer.prover.workers import this_host
-from zkinfer.prover.workers.worker_id import worker_name
+from zkinfer.prover.workers.config import worker_name
 from zkinfer.service import server as module
 from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights

@@ -17,13 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 from zkinfer.circuits import canonical
 from zkinfer.circuits import statement as proofs
 from zkinfer.circuits.build import Assembly, assemble
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.fake import FakeEngine, binding
 from zkinfer.circuits.srs import SetupStore
+from zkinfer.circuits.statement import Context
 from zkinfer.circuits.tensors import quantise
 from zkinfer.verifier import AllOf, Attestation, Envelope, SignedBy, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
-from zkinfer.verifier.dsse import PAYLOAD_TYPE, pre_authentication_encoding
-from zkinfer.verifier.encoding import to_base64
+from zkinfer.verifier.dsse import PAYLOAD_TYPE, pre_authentication_encoding, to_base64
 from zkinfer.verifier.statement import Predicate
 
 if TYPE_CHECKING:

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 
 from zkinfer.circuits.build import Rebuilt
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.engines.base import Program
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.engines.proof_checks import stated_inputs
-from zkinfer.circuits.statement import Layout, Statement
+from zkinfer.circuits.statement import Context, Layout, Statement
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.verifier import checks
 from zkinfer.verifier.errors import ContextMismatchError, InputMismatchError

@@ -1,7 +1,6 @@
 """Offline verification of attested inferences: no network, no prover, no parser of models in this process."""
 
-from zkinfer.verifier.attestation import Attestation, read_attestation
-from zkinfer.verifier.chain_record import ChainRecord, ProvenAnswer
+from zkinfer.verifier.attestation import Attestation, claimed_tensors, read_attestation
 from zkinfer.verifier.dsse import MAX_BYTES, Envelope
 from zkinfer.verifier.errors import (
     AttestationTooLargeError,
@@ -27,7 +26,7 @@ from zkinfer.verifier.errors import (
     UnusableRecipeError,
     ValueRangeError,
 )
-from zkinfer.verifier.inference import VerifiedInference
+from zkinfer.verifier.inference import ChainRecord, ProvenAnswer, VerifiedInference
 from zkinfer.verifier.key_files import (
     is_encrypted,
     load_public_key,
@@ -53,7 +52,6 @@ from zkinfer.verifier.signing import PublicKey, Signer, SigningKey
 from zkinfer.verifier.statement import PREDICATE_TYPE, Predicate, Statement
 from zkinfer.verifier.steps import Step
 from zkinfer.verifier.trust import REAL_CEREMONIES, Trusted
-from zkinfer.verifier.unverified import claimed_tensors
 from zkinfer.verifier.verifier import Verifier
 
 __all__ = [

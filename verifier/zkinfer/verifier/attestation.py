@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import InputError
-from zkinfer.verifier.dsse import MAX_BYTES, PAYLOAD_TYPE, Envelope, pre_authentication_encoding, refuse_oversized
-from zkinfer.verifier.encoding import from_base64, to_base64
+from zkinfer.circuits.statement import split
+from zkinfer.circuits.tensors import dequantise
+from zkinfer.verifier.dsse import (
+    MAX_BYTES,
+    PAYLOAD_TYPE,
+    Envelope,
+    from_base64,
+    pre_authentication_encoding,
+    refuse_oversized,
+    to_base64,
+)
+from zkinfer.verifier.errors import MalformedAttestationError
 from zkinfer.verifier.statement import (
     CircuitClaim,
     OutputDigest,
@@ -24,10 +34,33 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from zkinfer.circuits.context import Context
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zkinfer.circuits.engines.base import Program, Proof
     from zkinfer.circuits.recipe import CircuitIdentity, Recipe
+    from zkinfer.circuits.statement import Context
     from zkinfer.verifier import signing
+
+
+def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> dict[str, NDArray[np.generic]]:
+    """The claimed inputs or outputs by name, in the model's own units; hashed and private ones are left out.
+
+    Nothing here is verified: use `Verifier.verify` to rely on a value.
+
+    Raises:
+        MalformedAttestationError: the statement does not fit the tensors that are claimed.
+    """
+    statement, layout = predicate.statement, predicate.layout
+    if role == "input" and layout.visibility != "public":
+        return {}
+    specs = predicate.inputs if role == "input" else predicate.outputs
+    try:
+        integers = layout.unpack(statement.inputs) if role == "input" else statement.outputs
+        tensors = split(integers, specs)
+        return {spec.name: dequantise(tensors[spec.name], spec) for spec in specs}
+    except InputError as err:
+        raise MalformedAttestationError(f"The statement does not fit the tensors. {err.cause}") from err
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.context import Context
     from zkinfer.circuits.engines.base import Engine, Program, Proof
     from zkinfer.circuits.recipe import Recipe
     from zkinfer.circuits.srs import TrustedSetup
-    from zkinfer.circuits.statement import Statement
+    from zkinfer.circuits.statement import Context, Statement
     from zkinfer.circuits.tensors import TensorSpec
     from zkinfer.verifier.attestation import Attestation
     from zkinfer.verifier.policy import Policy

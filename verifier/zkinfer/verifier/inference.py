@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,9 +12,33 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.context import Context
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.recipe import CircuitIdentity, Recipe
+    from zkinfer.circuits.statement import Context, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenAnswer:
+    """A proven answer as a contract sees it.
+
+    Args:
+        context: the request that the proof was made for.
+        model_id: names the circuit, as rebuilt by the verifier.
+        statement: what was proven: a contract sees the same inputs and outputs.
+    """
+
+    context: Context
+    model_id: str
+    statement: Statement
+
+
+class ChainRecord(Protocol):
+    """The records of one chain."""
+
+    def agree(self, answer: ProvenAnswer) -> str:
+        """Return in a few words where this answer is on record; raise a RefusedError if it is not."""
+        ...
+
 
 SEAL: Final = object()
 """The verifier's, to mark what it verified. Not part of the package's interface."""

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zkinfer.verifier.chain_record import ChainRecord
-    from zkinfer.verifier.inference import VerifiedInference
+    from zkinfer.verifier.inference import ChainRecord, VerifiedInference
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.steps import Status, Step
     from zkinfer.verifier.verifier import Verifier

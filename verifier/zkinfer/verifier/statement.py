@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
 from zkinfer.circuits import statement as proofs
-from zkinfer.circuits.context import Context, Word
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe
-from zkinfer.circuits.statement import MAX_VALUES, Layout
+from zkinfer.circuits.statement import MAX_VALUES, Context, Layout, Word
 from zkinfer.circuits.tensors import TensorSpec
-from zkinfer.verifier import encoding
+from zkinfer.verifier import dsse
 from zkinfer.verifier.dsse import MAX_BYTES
 from zkinfer.verifier.errors import MalformedAttestationError, UnsupportedVersionError
 
@@ -86,7 +85,7 @@ class Predicate(_Claim):
     @property
     def statement(self) -> proofs.Statement:
         """What the proof is claimed to be about; raises MalformedAttestationError where the base64 is not canonical."""
-        inputs = encoding.from_base64(self.public_inputs, "public inputs")
+        inputs = dsse.from_base64(self.public_inputs, "public inputs")
         return proofs.Statement(
             bytes.fromhex(self.public_context[2:]), inputs, tuple(int(value) for value in self.public_outputs)
         )
@@ -124,7 +123,7 @@ class Statement(_Claim):
 
     def to_bytes(self) -> bytes:
         """Write the statement as canonical JSON."""
-        return encoding.write(self)
+        return dsse.write(self)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -134,8 +133,8 @@ class Statement(_Claim):
             UnsupportedVersionError: another version of this predicate.
             MalformedAttestationError: any other byte string than the canonical one of some statement.
         """
-        _refuse_other_version(encoding.load(data, what="payload", max_bytes=MAX_BYTES))
-        return encoding.read(data, cls, what="payload")
+        _refuse_other_version(dsse.load(data, what="payload", max_bytes=MAX_BYTES))
+        return dsse.read(data, cls, what="payload")
 
     @property
     def output_digest(self) -> str:

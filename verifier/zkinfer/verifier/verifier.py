@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.verifier import checks
 from zkinfer.verifier.attestation import Attestation
-from zkinfer.verifier.chain_record import ProvenAnswer
-from zkinfer.verifier.inference import SEAL, VerifiedInference
+from zkinfer.verifier.inference import SEAL, ProvenAnswer, VerifiedInference
 from zkinfer.verifier.statement import read_time
 from zkinfer.verifier.step_reporter import StepReporter
 from zkinfer.verifier.steps import CHAIN_RECORD
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.build import Rebuilt
     from zkinfer.circuits.statement import Statement
-    from zkinfer.verifier.chain_record import ChainRecord
+    from zkinfer.verifier.inference import ChainRecord
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.signing import PublicKey
     from zkinfer.verifier.steps import Step

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zkinfer.circuits.context import Context
     from zkinfer.circuits.engines.base import Engine, Program, Proof
+    from zkinfer.circuits.statement import Context
 
 
 def require_statement(

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.frontend import runtime, shapes
 from zkinfer.circuits.frontend.analyse import describe, workload
+from zkinfer.circuits.frontend.api import array_from_json, array_to_json
 from zkinfer.circuits.frontend.equivalence import refuse_difference
 from zkinfer.circuits.frontend.exporter_artifacts import as_tensors
-from zkinfer.circuits.frontend.float_session import array_from_json, array_to_json
 from zkinfer.circuits.frontend.inline import with_plain_operators
 from zkinfer.circuits.frontend.load import load
-from zkinfer.circuits.frontend.ml.probes import probes
-from zkinfer.circuits.frontend.ml.rules import without_classical
+from zkinfer.circuits.frontend.ml.rules import probes, without_classical
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, simplified, steps
 from zkinfer.circuits.frontend.prune import seed, serialised, tidied
 from zkinfer.circuits.frontend.runtime import answers
@@ -77,7 +76,7 @@ def evaluate(path: str, digest: str, samples: str, out: str) -> None:
 
 
 def open_floats(path: str, digest: str) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
-    """What a `zkinfer.circuits.frontend.float_session.FloatSession` answers with."""
+    """What a `zkinfer.circuits.frontend.api.FloatSession` answers with."""
     model = as_tensors(load(Path(path), Digest.parse(digest)))
     screen(model)
     session = runtime.Session(shapes.without_constant_inputs(model))

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.errors import EngineCrashedError, EngineError
 from zkinfer.circuits.sandbox import processes, resources, spawn
-from zkinfer.circuits.sandbox.cancel import stop_descriptor, stopped
-from zkinfer.circuits.sandbox.deadline import Deadline
+from zkinfer.circuits.sandbox.deadline import Deadline, stop_descriptor, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

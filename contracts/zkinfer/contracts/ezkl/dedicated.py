@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zkinfer.contracts.deploy import OnPart
     from zkinfer.contracts.ezkl.solc import Generated
 
+
 VERIFIER: Final = "Halo2Verifier"
 _MOST_CODE: Final = 24_576  # EIP-170
 

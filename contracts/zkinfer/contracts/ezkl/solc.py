@@ -13,13 +13,13 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from zkinfer.contracts.errors import CompilerError
-from zkinfer.contracts.ezkl.patch import patch_dedicated
+from zkinfer.contracts.errors import CompilerError, PatchError
 from zkinfer.contracts.keccak import keccak256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
 
 SOLC_VERSION: Final = "0.8.37"
 # The optimiser's number hardly matters for hand-written assembly, and the IR pipeline cannot take the dedicated one.
@@ -131,3 +131,39 @@ def _run(command: list[str], given: str) -> str:
 
 def _file() -> IO[str]:
     return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
+REUSABLE_ANCHOR: Final = "success := and(success, eq(sub(instance_cptr, 0xa4), proof.length))\n"
+
+
+DEDICATED_ANCHOR: Final = "let num_instances := mload(NUM_INSTANCES_MPTR)\n"
+
+
+_CONTRACTS: Final = {REUSABLE_ANCHOR: "contract Halo2VerifierReusable {", DEDICATED_ANCHOR: "contract Halo2Verifier {"}
+
+
+_ASSERTIONS: Final = """\
+                // Added by zkinfer: what is read at fixed places must be what the ABI names.
+                success := and(success, eq(proof.offset, {proof}))
+                success := and(success, eq(instances.offset, add({instances}, proof.length)))
+"""
+
+
+def patch_reusable(source: str) -> str:
+    """Patch the verifier for all circuits; raises PatchError where the source is another one."""
+    return _patch(source, REUSABLE_ANCHOR, _ASSERTIONS.format(proof="0x84", instances="0xa4"))
+
+
+def patch_dedicated(source: str) -> str:
+    """Patch the verifier for one circuit; raises PatchError where the source is another one."""
+    return _patch(source, DEDICATED_ANCHOR, _ASSERTIONS.format(proof="0x64", instances="0x84"))
+
+
+def _patch(source: str, anchor: str, assertions: str) -> str:
+    for text in (_CONTRACTS[anchor], anchor):
+        if source.count(text) != 1:
+            raise PatchError(
+                f"The generated source holds {text.strip()!r} {source.count(text)} times instead of once.",
+                "The engine writes another verifier than this version of zkinfer knows how to mend.",
+            )
+    return source.replace(anchor, anchor + assertions)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from zkinfer.circuits.context import Context
+    from zkinfer.circuits.statement import Context
 
 
 class JobState(StrEnum):

@@ -25,8 +25,8 @@ from sqlalchemy import (
     or_,
 )
 
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import Digest
+from zkinfer.circuits.statement import Context
 from zkinfer.prover.jobs.job import RUNNING, Failure, Job, JobRequest, JobState
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from zkinfer.circuits.errors import (
     StoppedError,
     ZkinferError,
 )
-from zkinfer.circuits.sandbox.cancel import StopSignal, stoppable
+from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
 from zkinfer.circuits.sandbox.processes import yielding
 from zkinfer.prover.errors import ArtifactDamagedError, ArtifactMissingError, LeaseLostError, StoreError
 from zkinfer.prover.jobs.finish import TOO_LATE

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment
+from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment, sending, show_dry_run, show_sent
 from zkinfer.cli.chain.models import confirm
 from zkinfer.cli.chain.options import Connection, Payment, expand_options, parse_address, parse_selector, parse_word
-from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
 from zkinfer.cli.options import AsJson, parse_period
 
@@ -269,8 +268,7 @@ def stop_command(
 def _stop_of(deployed: Deployed, selector: str | None) -> EmergencyStop:
     """The emergency stop of a verifier, by its route or by the address book; raises DeploymentError."""
     from zkinfer.contracts.errors import DeploymentError
-    from zkinfer.contracts.registry import EmergencyStop
-    from zkinfer.contracts.router import route_of
+    from zkinfer.contracts.registry import EmergencyStop, route_of
 
     if selector is None:
         return deployed.stop

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment
+from zkinfer.cli.chain.connect import open_chain, open_deployment, sending, show_dry_run, show_sent
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
@@ -18,7 +18,6 @@ from zkinfer.cli.chain.options import (
     parse_coin,
     parse_word,
 )
-from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
 from zkinfer.cli.options import AsJson, CircuitFolder
 

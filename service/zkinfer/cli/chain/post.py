@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment
+from zkinfer.cli.chain.connect import open_chain, open_deployment, sending, show_dry_run, show_sent
 from zkinfer.cli.chain.options import Connection, Payment, expand_options
 from zkinfer.cli.chain.request import read_own_request
-from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import exit_on_error, plain, print_json, say
 from zkinfer.cli.options import AsJson
 

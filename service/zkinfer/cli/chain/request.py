@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment
+from zkinfer.cli.chain.connect import open_chain, open_deployment, sending, show_dry_run, show_sent
 from zkinfer.cli.chain.options import Connection, Payment, System, expand_options, parse_address, parse_coin
-from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import exit_on_error, plain, print_json, say
 from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
 

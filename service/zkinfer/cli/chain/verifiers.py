@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment
+from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment, sending, show_dry_run, show_sent
 from zkinfer.cli.chain.models import confirm
 from zkinfer.cli.chain.options import (
     Connection,
@@ -18,7 +18,6 @@ from zkinfer.cli.chain.options import (
     parse_selector,
     parse_word,
 )
-from zkinfer.cli.chain.views import sending, show_dry_run, show_sent
 from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
 from zkinfer.cli.options import AsJson, CircuitFolder
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
     from zkinfer.contracts.ezkl.solc import Generated
-    from zkinfer.contracts.timelock import Operation, OperationState, Timelock
+    from zkinfer.contracts.governance import Operation, OperationState, Timelock
 
 
 app = typer.Typer(no_args_is_help=True, help="Change the routes to verifiers through the timelock.")
@@ -66,7 +65,7 @@ def add_command(
     """
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, None if show else paid), to)
-        from zkinfer.contracts.timelock import route_added
+        from zkinfer.contracts.governance import route_added
 
         _require_verifier(deployed.chain, selector, verifier)
         named = bytes.fromhex(selector[2:])
@@ -92,7 +91,7 @@ def remove_command(
     """
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, None if show else paid), to)
-        from zkinfer.contracts.timelock import route_removed
+        from zkinfer.contracts.governance import route_removed
 
         named = bytes.fromhex(selector[2:])
         done = _is_removed(deployed, named)
@@ -146,7 +145,7 @@ def cancel_command(
 
 def is_routed(deployed: Deployed, selector: bytes, verifier: str) -> bool:
     """Whether a selector is routed to this verifier; raises DeploymentError if it is routed elsewhere or removed."""
-    from zkinfer.contracts.router import require_unused, route_of
+    from zkinfer.contracts.registry import require_unused, route_of
 
     route = route_of(deployed.chain, deployed.router, selector)
     if route.state in ("live", "stopped") and route.verifier == verifier:
@@ -158,7 +157,7 @@ def is_routed(deployed: Deployed, selector: bytes, verifier: str) -> bool:
 def _is_removed(deployed: Deployed, selector: bytes) -> bool:
     """Whether a route was removed; raises DeploymentError if it never existed."""
     from zkinfer.contracts.errors import DeploymentError
-    from zkinfer.contracts.router import route_of
+    from zkinfer.contracts.registry import route_of
 
     state = route_of(deployed.chain, deployed.router, selector).state
     if state == "unused":
@@ -167,7 +166,7 @@ def _is_removed(deployed: Deployed, selector: bytes) -> bool:
 
 
 def _timelock(deployed: Deployed) -> Timelock:
-    from zkinfer.contracts.timelock import Timelock
+    from zkinfer.contracts.governance import Timelock
 
     return Timelock(deployed.chain, deployed.book.addresses["TimelockController"])
 
@@ -243,7 +242,7 @@ def deploy_verifier_command(
         from zkinfer.circuits.circuit import Circuit
         from zkinfer.contracts.address_book import keep_dedicated
         from zkinfer.contracts.ezkl.dedicated import deploy_dedicated
-        from zkinfer.contracts.timelock import route_added
+        from zkinfer.contracts.governance import route_added
 
         opened = Circuit.open(circuit)
         digest = _key_taken(deployed, opened)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.context import Context
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.statement import Context
 from zkinfer.verifier import Attestation, SigningKey
 
 if TYPE_CHECKING:

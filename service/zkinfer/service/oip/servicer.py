@@ -13,9 +13,8 @@ from zkinfer.prover.repository import ModelState
 from zkinfer.service.error_status import log_error, status_of
 from zkinfer.service.errors import in_field
 from zkinfer.service.identity import caller, reauthenticate
-from zkinfer.service.oip.metadata import model_config, model_metadata, server_metadata
+from zkinfer.service.oip.metadata import Statistics, Timings, model_config, model_metadata, server_metadata
 from zkinfer.service.oip.parameters import proof_request, request_id_in
-from zkinfer.service.oip.statistics import Statistics, Timings
 from zkinfer.service.oip.streams import requests_until, serve_concurrently
 from zkinfer.service.oip.tensors import (
     ATTESTATION,
@@ -26,7 +25,7 @@ from zkinfer.service.oip.tensors import (
     arrays_of,
     wanted_outputs,
 )
-from zkinfer.service.v1.operation_messages import name_of
+from zkinfer.service.v1.operations import name_of
 
 if TYPE_CHECKING:
     import asyncio

@@ -10,7 +10,7 @@ from zkinfer.circuits.errors import ZkinferError
 from zkinfer.prover.jobs import JobState
 from zkinfer.service.error_status import ProofFailedError
 from zkinfer.service.errors import ProofPendingError
-from zkinfer.service.v1.operation_messages import error_of, name_of
+from zkinfer.service.v1.operations import error_of, name_of
 from zkinfer.verifier import MAX_BYTES
 
 if TYPE_CHECKING:

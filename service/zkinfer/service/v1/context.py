@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from zkinfer.circuits.context import ZERO_ADDRESS, Context
 from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.statement import ZERO_ADDRESS, Context
 from zkinfer.service.errors import BadFieldError, in_field
 from zkinfer.service.submission import ProofRequest
 from zkinfer.v1 import values_pb2

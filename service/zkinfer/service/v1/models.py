@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 from zkinfer.circuits.errors import InputError
-from zkinfer.client.tensors import datatype_of
+from zkinfer.client.values import datatype_of
 from zkinfer.prover.errors import ModelNotFoundError, ModelUnavailableError
 from zkinfer.prover.repository import ModelState
 from zkinfer.service.errors import in_field

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.client.tensors import array_of, messages_of
+from zkinfer.client.values import array_of, messages_of
 from zkinfer.prover.errors import ArtifactMissingError
 from zkinfer.service.errors import BadFieldError, NotReadyError, UnknownOperationError, in_field
 from zkinfer.service.identity import caller

@@ -22,8 +22,8 @@ from zkinfer.circuits.errors import (
     StoppedError,
 )
 from zkinfer.circuits.sandbox import child, processes, spawn
-from zkinfer.circuits.sandbox.cancel import StopSignal, stoppable
 from zkinfer.circuits.sandbox.child import Limits
+from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
 
 SHORT = Limits(seconds=20.0)
 
@@ -81,7 +81,7 @@ def test_error_of_the_function_comes_back_as_itself():
 
 def test_refusal_of_our_own_function_comes_back_as_itself():
     with pytest.raises(InputError, match="does not fit the 127 bits"):
-        child.run("zkinfer.circuits.engines.ezkl.field:encode", {"value": 1 << 127}, limits=SHORT)
+        child.run("zkinfer.circuits.engines.ezkl.instances:encode", {"value": 1 << 127}, limits=SHORT)
 
 
 def test_error_of_another_package_comes_back_as_a_crash():

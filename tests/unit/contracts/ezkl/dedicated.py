@@ -7,8 +7,8 @@ from tests.vectors.make_chain import DIGITS, layout_of
 from zkinfer.contracts import Registration
 from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier, deploy_dedicated
 from zkinfer.contracts.ezkl.solc import Generated
+from zkinfer.contracts.governance import Timelock, route_added
 from zkinfer.contracts.registration import dedicated_selector
-from zkinfer.contracts.timelock import Timelock, route_added
 
 _STORED = json.loads(DIGITS.read_text())
 _MODEL, _CREATION = _STORED["model"], bytes.fromhex(_STORED["dedicated"][2:])

@@ -7,8 +7,7 @@ from tests.paths import ROOT
 
 from zkinfer.contracts import PatchError
 from zkinfer.contracts.errors import CompilerError
-from zkinfer.contracts.ezkl.patch import DEDICATED_ANCHOR
-from zkinfer.contracts.ezkl.solc import GENERATED_SETTINGS, SOLC_VERSION, Solc
+from zkinfer.contracts.ezkl.solc import DEDICATED_ANCHOR, GENERATED_SETTINGS, SOLC_VERSION, Solc
 
 SOURCE = f"contract Halo2Verifier {{\n{DEDICATED_ANCHOR}rest\n}}"
 NATIVE, NPM = f"Version: {SOLC_VERSION}+commit.1234abcd.Linux.g++", f"{SOLC_VERSION}+commit.1234abcd.Emscripten.clang"

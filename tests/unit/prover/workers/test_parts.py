@@ -14,9 +14,9 @@ from zkinfer.circuits import errors
 from zkinfer.prover import errors as prover_errors
 from zkinfer.prover.jobs import RetryPolicy
 from zkinfer.prover.workers import WorkerSettings, this_host
+from zkinfer.prover.workers.config import is_dead, worker_name
 from zkinfer.prover.workers.job_loop import REASONS, classify
-from zkinfer.prover.workers.logs import FIELDS, JsonLines, TextLines
-from zkinfer.prover.workers.worker_id import is_dead, worker_name
+from zkinfer.prover.workers.worker import FIELDS, JsonLines, TextLines
 from zkinfer.verifier import SignatureError, SigningKey
 
 PLACES = {"artifacts": "/a", "repository": "/r", "home": "/h", "host": "host"}
@@ -174,7 +174,7 @@ def test_log_line_for_people_says_the_same_on_one_line():
 @pytest.mark.parametrize(("level", "form", "said"), [("info", "text", "[info     ] told"), ("warning", "json", "")])
 def test_log_is_as_the_settings_say(level, form, said):
     code = (
-        "import logging, zkinfer.prover.workers.logs as logs\n"
+        "import logging, zkinfer.prover.workers.worker as logs\n"
         f"logs.log_to_stderr({level!r}, {form!r}); logging.getLogger('x').info('told')"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -191,7 +191,7 @@ def test_log_line_of_a_bug_has_its_place_and_not_its_text():
 
 
 def test_worker_that_breaks_says_where_and_not_over_what():
-    code = "import zkinfer.prover.workers.logs as logs; logs.log_to_stderr(); int('31337 secret')"
+    code = "import zkinfer.prover.workers.worker as logs; logs.log_to_stderr(); int('31337 secret')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     line = json.loads(ended.stderr)
     assert (ended.returncode, line["event"], line["error"]) == (1, "the worker failed", "ValueError")

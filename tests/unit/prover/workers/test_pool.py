@@ -18,8 +18,8 @@ from zkinfer.circuits.sandbox.processes import can_lift
 from zkinfer.prover.errors import StoreError
 from zkinfer.prover.jobs import JobState, Swept
 from zkinfer.prover.workers import WorkerPool
-from zkinfer.prover.workers.process import WorkerProcess
-from zkinfer.prover.workers.worker_id import worker_name
+from zkinfer.prover.workers.config import worker_name
+from zkinfer.prover.workers.pool import WorkerProcess
 
 LONG = 256 * 50
 

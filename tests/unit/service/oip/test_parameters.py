@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.circuits.context import ZERO_ADDRESS
+from zkinfer.circuits.statement import ZERO_ADDRESS
 from zkinfer.oip.messages import InferParameter
 from zkinfer.service.errors import BadFieldError
 from zkinfer.service.oip.parameters import proof_request

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from zkinfer.client.tensors import DTYPES, messages_of
+from zkinfer.client.values import DTYPES, messages_of
 from zkinfer.service.errors import BadFieldError
 from zkinfer.service.v1.proofs import arrays_of
 from zkinfer.v1.values_pb2 import Tensor

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.digest import Digest, keccak256, sha256_file
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
-from zkinfer.circuits.engines.ezkl.benchmark import measure_speed
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
-from zkinfer.circuits.engines.ezkl.cost import least_work, with_shrinking, work_of
+from zkinfer.circuits.engines.ezkl.cost import least_work, measure_speed, with_shrinking, work_of
 from zkinfer.circuits.engines.ezkl.forward.session import EzklSession
 from zkinfer.circuits.engines.ezkl.instances import instances_of, limbs_of, proof_from, to_digest
 from zkinfer.circuits.engines.ezkl.layout import (
@@ -163,7 +162,7 @@ class EzklEngine:
     def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool) -> str:
         """The Solidity source that the engine generates: of a verifier for all circuits, or of one for this circuit.
 
-        It trusts the encoding of its calldata too much; `zkinfer.contracts.ezkl.patch` mends that.
+        It trusts the encoding of its calldata too much; `zkinfer.contracts.ezkl.dedicated` mends that.
         """
         with private_directory() as scratch:
             out = scratch / "verifier.sol"

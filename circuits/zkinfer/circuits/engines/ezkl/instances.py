@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines.base import Proof
-from zkinfer.circuits.engines.ezkl import field
 from zkinfer.circuits.errors import EngineError, InputError, ProofRejectedError
 from zkinfer.circuits.statement import DIGEST_BYTES, OUTPUT_LIMIT, Statement
 
@@ -21,6 +20,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkinfer.circuits.statement import Layout
+
+
+MODULUS = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
+_HALF = 1 << 127
+
+
+def encode(value: int) -> int:
+    """Field element of a signed integer with |value| < 2^127; raises InputError beyond."""
+    if not -_HALF < value < _HALF:
+        raise InputError(f"{value} does not fit the 127 bits of a circuit integer.")
+    return value % MODULUS
+
+
+def decode(element: int) -> int:
+    """Signed integer of a canonical field element; raises InputError where |value| would reach 2^127."""
+    if not 0 <= element < MODULUS:
+        raise InputError(f"0x{element:x} is not a canonical field element: it is not below the modulus.")
+    value = element if element < _HALF else element - MODULUS
+    if value <= -_HALF:
+        raise InputError(f"0x{element:x} is no circuit integer: its magnitude reaches 2^127.")
+    return value
+
 
 LIMBS = 5
 LIMB_BITS = 26
@@ -46,9 +67,9 @@ def instances_of(statement: Statement, proof: bytes, layout: Layout) -> tuple[by
     """
     context = list(limbs_of(statement.context))
     try:
-        outputs = [field.encode(value) for value in statement.outputs]
+        outputs = [encode(value) for value in statement.outputs]
         if layout.visibility == "public":
-            inputs = [field.encode(value) for value in layout.unpack(statement.inputs)]
+            inputs = [encode(value) for value in layout.unpack(statement.inputs)]
             values = [*context, *inputs, *outputs]
         elif layout.visibility == "hashed":
             digests = [_element(digest) for digest in (proof[:DIGEST_BYTES], *layout.digests(statement.inputs))]
@@ -77,11 +98,11 @@ def proof_from(halo2: bytes, instances: Sequence[int], context: bytes, layout: L
     try:
         if layout.visibility == "public":
             start = LIMBS + layout.inputs
-            inputs = layout.pack(field.decode(value) for value in instances[LIMBS:start])
+            inputs = layout.pack(decode(value) for value in instances[LIMBS:start])
         elif layout.visibility == "hashed":
             start = 1 + layout.inputs
             prefix, inputs = to_digest(instances[0]), b"".join(to_digest(value) for value in instances[1:start])
-        outputs = tuple(field.decode(value) for value in instances[start : start + layout.outputs])
+        outputs = tuple(decode(value) for value in instances[start : start + layout.outputs])
     except InputError as err:
         raise EngineError(f"The engine proved an impossible value. {err.cause}") from err
     if any(abs(value) >= OUTPUT_LIMIT for value in outputs):
@@ -96,6 +117,6 @@ def to_digest(element: int) -> bytes:
 
 def _element(digest: bytes) -> int:
     element = int.from_bytes(digest, "big")
-    if len(digest) != DIGEST_BYTES or element >= field.MODULUS:
+    if len(digest) != DIGEST_BYTES or element >= MODULUS:
         raise InputError("A digest is not a canonical field element: it is not below the modulus.")
     return element

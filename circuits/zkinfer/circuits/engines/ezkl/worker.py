@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl import bindings as bridge
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, read_settings
+from zkinfer.circuits.engines.ezkl.bindings import answer_of, witness_of
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
-from zkinfer.circuits.engines.ezkl.forward.witness import answer_of, witness_of
 from zkinfer.circuits.engines.ezkl.messages import answered, unpacked
 from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import ProofRejectedError, UnsupportedModelError
@@ -21,7 +21,7 @@ from zkinfer.circuits.sandbox import child
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from zkinfer.circuits.engines.ezkl.forward.witness import Answer
+    from zkinfer.circuits.engines.ezkl.bindings import Answer
 
 
 def tune(request: dict[str, Any]) -> dict[str, Any]:

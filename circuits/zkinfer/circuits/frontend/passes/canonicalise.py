@@ -16,13 +16,13 @@ from zkinfer.circuits.frontend.passes.rewrite import (
     depends_on,
     keeps_shape,
     node_key,
+    not_negative,
     replace_by_value,
     split_constant,
     to_float32,
     to_float64,
     within_float32_range,
 )
-from zkinfer.circuits.frontend.passes.sign_analysis import not_negative
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,18 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.circuits.engines.ezkl import field
 from zkinfer.circuits.engines.ezkl.engine import layout_for
 from zkinfer.circuits.engines.ezkl.instances import (
     LIMB_BITS,
     LIMBS,
+    MODULUS,
+    decode,
+    encode,
     instance_count,
     instances_of,
     limbs_of,
     proof_from,
     to_digest,
 )
-from zkinfer.circuits.errors import EngineError, ProofRejectedError
+from zkinfer.circuits.errors import EngineError, InputError, ProofRejectedError
 from zkinfer.circuits.statement import Statement
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -34,7 +36,7 @@ def layout(visibility="public", limit=1 << 27):
 
 
 def encoded(*values):
-    return [field.encode(value) for value in values]
+    return [encode(value) for value in values]
 
 
 def instances(visibility):
@@ -94,7 +96,7 @@ def test_engine_with_another_context_is_refused(visibility):
         proof_from(HALO2, instances(visibility), bytes(32), layout(visibility))
 
 
-@pytest.mark.parametrize("element", [field.MODULUS, field.MODULUS // 2, 1 << 127])
+@pytest.mark.parametrize("element", [MODULUS, MODULUS // 2, 1 << 127])
 def test_engine_with_an_output_that_no_integer_gives_is_refused(element):
     with pytest.raises(EngineError, match="an impossible value"):
         proof_from(HALO2, [*instances("public")[:-1], element], CONTEXT, layout())
@@ -103,7 +105,7 @@ def test_engine_with_an_output_that_no_integer_gives_is_refused(element):
 @pytest.mark.parametrize("value", [1 << 63, -(1 << 63), 1 << 100])
 def test_engine_with_an_output_beyond_63_bits_is_refused(value):
     with pytest.raises(EngineError, match="more than 63 bits"):
-        proof_from(HALO2, [*instances("public")[:-1], field.encode(value)], CONTEXT, layout())
+        proof_from(HALO2, [*instances("public")[:-1], encode(value)], CONTEXT, layout())
 
 
 def statement(visibility):
@@ -128,7 +130,7 @@ def test_output_that_the_field_cannot_hold_is_rejected(output):
         instances_of(replace(statement("public"), outputs=(output, 0)), HALO2, layout())
 
 
-@pytest.mark.parametrize("prefix", [field.MODULUS.to_bytes(32, "big"), b"\xff" * 32, b"", b"\0" * 31])
+@pytest.mark.parametrize("prefix", [MODULUS.to_bytes(32, "big"), b"\xff" * 32, b"", b"\0" * 31])
 def test_digest_of_the_context_that_is_not_canonical_is_rejected(prefix):
     with pytest.raises(ProofRejectedError, match="not a canonical field element"):
         instances_of(statement("hashed"), prefix if len(prefix) < 32 else prefix + HALO2, layout("hashed"))
@@ -144,3 +146,51 @@ def test_bits_of_the_context_beyond_130_are_not_bound():
     """What SECURITY.md says of this engine; the adapter on a chain says so too."""
     other = Statement(CONTEXT[:17] + bytes(15), statement("public").inputs, (5, -6))
     assert instances_of(other, HALO2, layout())[1] == instances("public")
+
+
+HALF = 1 << 127
+INTEGERS = st.integers(-HALF + 1, HALF - 1)
+ELEMENTS = st.integers(0, MODULUS - 1)
+
+
+def test_modulus_is_that_of_bn254():
+    assert MODULUS == 21888242871839275222246405745257275088548364400416034343698204186575808495617
+
+
+@given(INTEGERS)
+def test_encode_any_integer_is_decoded_as_itself(value):
+    element = encode(value)
+    assert 0 <= element < MODULUS
+    assert decode(element) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "element"), [(0, 0), (1, 1), (-1, MODULUS - 1), (HALF - 1, HALF - 1), (1 - HALF, MODULUS - HALF + 1)]
+)
+def test_encode_boundaries_are_pinned(value, element):
+    assert encode(value) == element
+    assert decode(element) == value
+
+
+@pytest.mark.parametrize("value", [HALF, -HALF, HALF + 1, -HALF - 1, MODULUS, -MODULUS, 1 << 300])
+def test_encode_beyond_127_bits_is_refused(value):
+    with pytest.raises(InputError, match="does not fit the 127 bits"):
+        encode(value)
+
+
+@pytest.mark.parametrize("element", [HALF, HALF + 1, MODULUS // 2, MODULUS - HALF - 1, MODULUS - HALF])
+def test_decode_element_that_is_no_integer_is_refused(element):
+    with pytest.raises(InputError, match=r"magnitude reaches 2\^127"):
+        decode(element)
+
+
+@given(st.integers(HALF, MODULUS - HALF))
+def test_decode_any_element_of_the_gap_is_refused(element):
+    with pytest.raises(InputError, match="is no circuit integer"):
+        decode(element)
+
+
+@pytest.mark.parametrize("element", [-1, MODULUS, MODULUS + 1, 1 << 256, -MODULUS])
+def test_decode_other_than_canonical_element_is_refused(element):
+    with pytest.raises(InputError, match="not a canonical field element"):
+        decode(element)

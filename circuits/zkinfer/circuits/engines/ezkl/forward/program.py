@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zkinfer.circuits.engines.ezkl.field import MODULUS
+from zkinfer.circuits.engines.ezkl.instances import MODULUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

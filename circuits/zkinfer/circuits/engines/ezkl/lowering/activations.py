@@ -18,10 +18,10 @@ from zkinfer.circuits.frontend.passes.rewrite import (
     all_float32,
     keeps_shape,
     node_key,
+    not_negative,
     replace_by_value,
     split_constant,
 )
-from zkinfer.circuits.frontend.passes.sign_analysis import not_negative
 
 if TYPE_CHECKING:
     import onnx

@@ -8,17 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnx import helper
+import numpy as np
+from onnx import helper, numpy_helper
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
-from zkinfer.circuits.engines.ezkl.lowering import activations, batch_axis, fuse_scales, operators, reorder
+from zkinfer.circuits.engines.ezkl.lowering import activations, fuse_scales, operators, reorder, workarounds
 from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered as decomposed
-from zkinfer.circuits.engines.ezkl.lowering.input_range import with_guards
 from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend import runtime, worker
 from zkinfer.circuits.frontend.exporter_artifacts import as_tensors
+from zkinfer.circuits.frontend.graph import replace_all
 from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.passes import pipeline as shared
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, rule_pass
@@ -27,12 +28,13 @@ from zkinfer.circuits.frontend.validate import label, refused_nodes, screen
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import onnx
 
     from zkinfer.circuits.errors import ModelError
     from zkinfer.circuits.frontend.worker import NormalForm
+
 
 CONTEXT_INPUT, CONTEXT_OUTPUT = "ctx", "ctx_out"
 
@@ -48,7 +50,7 @@ LOWERING = Lowering(
         "factors": rule_pass(fuse_scales.RULES),
         "piecewise-linear activations": rule_pass(activations.PIECEWISE_LINEAR),
         "cheaper products": rule_pass(reorder.PRODUCTS),
-        "batch axes": rule_pass(batch_axis.RULES),
+        "batch axes": rule_pass(workarounds.BATCH_AXIS_RULES),
     },
     rewrite=decomposed,
 )
@@ -129,3 +131,42 @@ def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:
         model.graph.node.append(helper.make_node("Identity", [CONTEXT_INPUT], [CONTEXT_OUTPUT]))
         model.graph.output.append(port(spec.model_copy(update={"name": CONTEXT_OUTPUT})))
     return model
+
+
+def with_guards(model: onnx.ModelProto, inputs: Iterable[TensorSpec]) -> onnx.ModelProto:
+    """Put a guard, in place, in front of everything that reads one of these float inputs.
+
+    The engine range-checks what it compares, but no input that it hashes: cells of a hashed input are assigned by the
+    hash. So a prover could choose any field element for which the arithmetic wraps around to a chosen result.
+    `Where(x < 0, x, x)` is `x` itself, and neither the engine nor its reader of ONNX removes the comparison.
+    """
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    guarded = [spec for spec in inputs if spec.is_float and spec.name in read]
+    prefix = _unused(graph)
+    names = {spec.name: f"{prefix}{number}" for number, spec in enumerate(guarded)}
+    for node in graph.node:
+        replace_all(node.input, [names.get(name, name) for name in node.input])
+    nodes = [guard for name, new in names.items() for guard in _guard(name, new)]
+    replace_all(graph.node, [*nodes, *graph.node])
+    zeros = ((np.zeros((), spec.dtype), f"{names[spec.name]}_zero") for spec in guarded)
+    graph.initializer.extend(numpy_helper.from_array(zero, name) for zero, name in zeros)
+    return model
+
+
+def _guard(name: str, guarded: str) -> tuple[onnx.NodeProto, onnx.NodeProto]:
+    negative = f"{guarded}_negative"
+    return (
+        helper.make_node("Less", [name, f"{guarded}_zero"], [negative]),
+        helper.make_node("Where", [negative, name, name], [guarded]),
+    )
+
+
+def _unused(graph: onnx.GraphProto) -> str:
+    """A prefix that no name of the graph has."""
+    names = [name for node in graph.node for name in (*node.input, *node.output)]
+    names += [port.name for port in (*graph.input, *graph.output)] + [tensor.name for tensor in graph.initializer]
+    prefix = "guarded"
+    while any(name.startswith(prefix) for name in names):
+        prefix += "_"
+    return prefix

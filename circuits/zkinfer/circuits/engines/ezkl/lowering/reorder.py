@@ -9,8 +9,7 @@ from onnx import helper
 
 from zkinfer.circuits.frontend.graph import attributes, elements
 from zkinfer.circuits.frontend.operators import words
-from zkinfer.circuits.frontend.passes.rewrite import all_float32, keeps_shape, node_key, split_constant
-from zkinfer.circuits.frontend.passes.sign_analysis import padded
+from zkinfer.circuits.frontend.passes.rewrite import all_float32, keeps_shape, node_key, padded, split_constant
 
 if TYPE_CHECKING:
     import onnx

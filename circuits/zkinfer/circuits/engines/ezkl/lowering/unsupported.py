@@ -17,7 +17,7 @@ from zkinfer.circuits.engines.ezkl.lowering import operators
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes
 from zkinfer.circuits.frontend.operators import words
-from zkinfer.circuits.frontend.passes.sign_analysis import not_negative, padded
+from zkinfer.circuits.frontend.passes.rewrite import not_negative, padded
 from zkinfer.circuits.frontend.validate import label
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from zkinfer.service.oip.statistics import Statistics, Timings
+from zkinfer.service.oip.metadata import Statistics, Timings
 
 MODEL = SimpleNamespace(name="tiny", version="2")
 TIMES = Timings(input=0.001, queue=0.002, infer=0.003, output=0.004, total=0.01)

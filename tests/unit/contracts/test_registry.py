@@ -5,11 +5,10 @@ from tests.unit.contracts.deployed import deployed_chain
 from tests.unit.contracts.ezkl.dedicated import SELECTOR, advance, created, routed
 
 from zkinfer.contracts.errors import DeploymentError
+from zkinfer.contracts.governance import route_removed
 from zkinfer.contracts.registration import SELECTOR as SHARED
-from zkinfer.contracts.registry import EmergencyStop
-from zkinfer.contracts.requests import ZERO_ADDRESS
-from zkinfer.contracts.router import Route, require_live, require_unused, route_of
-from zkinfer.contracts.timelock import route_removed
+from zkinfer.contracts.registration import ZERO_ADDRESS
+from zkinfer.contracts.registry import EmergencyStop, Route, require_live, require_unused, route_of
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from onnx import helper
 
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
-from zkinfer.circuits.engines.ezkl.lowering.input_range import with_guards
+from zkinfer.circuits.engines.ezkl.lowering.pipeline import with_guards
 from zkinfer.circuits.frontend import runtime
 from zkinfer.circuits.frontend.equivalence import difference
 from zkinfer.circuits.frontend.graph import copy
