@@ -20,6 +20,7 @@ from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, reach_of
+from zkinfer.circuits.engines.ezkl.tune import narrow
 from zkinfer.circuits.errors import EngineError, RangeError
 from zkinfer.circuits.frontend.prune import serialised
 
@@ -248,7 +249,7 @@ def test_bits_and_answers_are_found_as_the_engine_finds_them(name, multiplier, t
         return ezkl_worker.try_out(str(tmp_path / NETWORK), run_arguments, batch, 1, 0, str(tmp_path))
 
     sooner = found()
-    monkeypatch.setattr(trials, "_computed", lambda *_: [])
+    monkeypatch.setattr(narrow, "_computed", lambda *_: [])
     assert sooner == found()
 
 
@@ -260,5 +261,5 @@ def test_arithmetic_of_another_mind_than_the_engine_is_not_believed(bits, value,
     right = ezkl_worker.try_out(*call)
     [[[first, *rest]]] = right["outputs"]
     wrong = right["bits"] + bits, Answer([[first + value, *rest]], 0, 0)
-    monkeypatch.setattr(trials, "_computed", lambda *_: [wrong])
+    monkeypatch.setattr(narrow, "_computed", lambda *_: [wrong])
     assert ezkl_worker.try_out(*call) == right

@@ -22,7 +22,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from zkinfer.chain.errors import ListingError
-from zkinfer.chain.ezkl_verifier import generated_verifier
 from zkinfer.chain.requests import layout_on_chain
 from zkinfer.circuits.build import rebuild
 from zkinfer.circuits.engines import engine_named
@@ -39,11 +38,13 @@ if TYPE_CHECKING:
     from zkinfer.circuits.build import Rebuilt
     from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.home import Home
+    from zkinfer.circuits.manifest import Manifest
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ezkl.solc import Generated
     from zkinfer.contracts.registration import Listing
     from zkinfer.contracts.registry import Route
+
 
 _SHARED: Final = "0x" + SELECTOR.hex()
 _HINT: Final = "Do not rely on this listing, unless its publisher shows another circuit that it is of."
@@ -178,3 +179,21 @@ def _dedicated(chain: Chain, found: Listing, route: Route, generated: Callable[[
 
 def _hex(digest: str) -> str:
     return "0x" + digest.partition(":")[2]
+
+
+def generated_verifier(folder: Path, manifest: Manifest, home: Home, solc: Solc) -> Generated:
+    """The code of the verifier for the key in a folder; the same key gives the same code.
+
+    Args:
+        folder: the engine's verifying files, of a circuit or rebuilt.
+        manifest: names the setup and its size.
+        home: has the setup.
+        solc: the compiler.
+
+    Raises:
+        SetupError: the setup's file is missing.
+        EngineError: the engine failed.
+        PatchError, CompilerError: it wrote unknown source code, or the compiler rejects it.
+    """
+    setup = home.setups.serving(manifest.program.setup_size, manifest.recipe.setup.ceremony)
+    return solc.dedicated(engine_named(manifest.recipe.engine).evm_verifier(folder, setup.path))

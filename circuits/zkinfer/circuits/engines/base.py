@@ -343,3 +343,10 @@ class Engine(Protocol):
     def evm_key(self, folder: Path) -> bytes:
         """The verifying key as contracts take it; raises EngineError where the engine has no verifier on a chain."""
         ...
+
+    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:
+        """The Solidity source of a verifier for this circuit alone, or for all circuits of the engine.
+
+        Raises EngineError where the engine generates none.
+        """
+        ...

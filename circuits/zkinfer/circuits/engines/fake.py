@@ -210,6 +210,10 @@ class FakeEngine:
         """There is none."""
         raise EngineError(f"The fake engine has no verifier on a chain for {folder}.")
 
+    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:  # noqa: ARG002
+        """There is none."""
+        raise EngineError(f"The fake engine generates no verifier for {folder}.")
+
 
 class FakeSession:
     """Answers in this process, until it is closed or killed."""

@@ -278,7 +278,7 @@ def _key_taken(deployed: Deployed, circuit: Circuit) -> str:
 
 
 def _generated(circuit: Circuit, solc: Path | None) -> Generated:
-    from zkinfer.chain.ezkl_verifier import generated_verifier
+    from zkinfer.chain.listings import generated_verifier
     from zkinfer.circuits.home import Home
     from zkinfer.contracts.ezkl.solc import Solc
 

@@ -159,7 +159,7 @@ class EzklEngine:
             proof_bytes=answer["proof_bytes"] + (DIGEST_BYTES if publishes_digests(read_settings(folder)) else 0),
         )
 
-    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool) -> str:
+    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:
         """The Solidity source that the engine generates: of a verifier for all circuits, or of one for this circuit.
 
         It trusts the encoding of its calldata too much; `zkinfer.contracts.ezkl.dedicated` mends that.
