@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from zkinfer.circuits.engines import ENGINES
 from zkinfer.cli import report_views
 from zkinfer.cli.compile import manifest_table, warn_about_setup
 from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
@@ -111,9 +112,25 @@ def _model(path: Path) -> dict[str, Any]:
     console.print(_model_table(summary))
     for problem in summary.problems:
         say(f"[yellow]![/] {plain(problem)}")
-    if not summary.problems:
-        say("[green]✓[/] every operator can be compiled")
-    return {"kind": "model", "model": summary.model_dump(mode="json")}
+    engines = {} if summary.problems else {name: _findings(name, path) for name in ENGINES}
+    for name, findings in engines.items():
+        for finding in findings:
+            say(f"[yellow]![/] {name}: {plain(finding['cause'])} {plain(finding['cure'])}")
+        if not findings:
+            say(f"[green]✓[/] {name} supports every operator")
+    return {"kind": "model", "model": summary.model_dump(mode="json"), "engines": engines}
+
+
+def _findings(engine: str, path: Path) -> list[dict[str, str]]:
+    """What keeps an engine from taking the model: nodes, or the model as a whole, whose node is empty."""
+    from zkinfer.circuits.engines import engine_named
+    from zkinfer.circuits.errors import ModelError
+
+    try:
+        found = engine_named(engine).supports(path)
+    except ModelError as err:
+        return [{"node": "", "cause": err.cause, "cure": err.cure}]
+    return [finding.model_dump() for finding in found]
 
 
 def _model_table(summary: ModelSummary) -> Table:
