@@ -46,7 +46,7 @@ def test_second_server_on_a_database_is_refused(models, home, tmp_path, url):
         serve = ("serve", "--repository", models, "--listen", "127.0.0.1:0", "--state", "state")
         refused = Shell(home.root, second)(*serve, **variables)
     assert refused.status == 1
-    assert "One database is for one state folder" in refused.sentence
+    assert "Each database belongs to one state folder" in refused.sentence
 
 
 def test_database_that_is_not_there_stops_the_start_and_shows_no_password(models, home, tmp_path):

@@ -114,7 +114,7 @@ def test_full_disk_refuses_new_jobs_keeps_answering_and_finishes_the_old_ones(se
             assert re.search("disk is nearly full|no space left", server.tail())
             assert client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "none"}) is not None
             # One of the old ones is done meanwhile, and there is no room for its attestation.
-            until(lambda: "end of a job not written" in server.log.read_text(errors="replace"), 180)
+            until(lambda: "outcome of a job not stored" in server.log.read_text(errors="replace"), 180)
             room()
         for name in taken:
             assert ending_of(awaited(server, name)).startswith("sha256:")

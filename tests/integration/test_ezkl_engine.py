@@ -219,14 +219,15 @@ def test_damaged_verifying_key_is_an_engine_error(home, digits, honest, copied, 
 # --- limits, panics, surroundings
 
 
-def test_too_little_memory_is_a_memory_error(home, digits):
+@pytest.mark.parametrize("megabytes", [90, 280])  # too little for the engine's threads, and for the proof
+def test_too_little_memory_is_a_memory_error(home, digits, megabytes):
     with pytest.raises(EngineMemoryError, match="ran out of memory"):
-        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=30, memory=90 << 20)))
+        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=30, memory=megabytes << 20)))
 
 
 def test_too_little_time_is_a_timeout_error(home, digits):
     with pytest.raises(EngineTimeoutError, match="time limit"):
-        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=0.6)))
+        prove_in(digits.folder, home, digits, engine=EzklEngine(Limits(seconds=0.2)))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff" * 3072, bytes(3072), b"\x00" * 31])

@@ -36,7 +36,14 @@ STDERR_TAIL = 4096
 MAX_ANSWER_DEPTH = 64
 SHARE_NICENESS = 10  # a tenth of what others get
 _NICEST = 19
-_OUT_OF_MEMORY = ("MemoryError", "memory allocation of", "bad_alloc", "Cannot allocate memory", "failed to map")
+_OUT_OF_MEMORY = (
+    "MemoryError",
+    "memory allocation of",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "failed to map",
+    "ThreadPoolBuildError",
+)
 # A string, closed or not (possessive, so that no input makes it scan twice), or a bracket.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 _STEP = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
