@@ -188,5 +188,5 @@ def _read(entry: Path) -> Rebuilt:
     if changed:
         raise CircuitError(f"The cached file {entry / changed[0]} was changed.", cure)
     with suppress(OSError):
-        os.utime(entry)  # whoever tidies the cache keeps what is used
+        os.utime(entry)  # a cleanup of the cache keeps entries in use
     return Rebuilt(entry, record.identity, record.program, record.proof_bytes)

@@ -1,4 +1,4 @@
-"""From an ONNX file to a circuit folder: tune, build, make keys, judge, prove once, publish."""
+"""From an ONNX file to a circuit folder: tune, build, generate keys, evaluate, prove once, publish."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zkinfer.circuits.cost import REFERENCE_SPEED, refuse_too_costly, refusing_e
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError, SetupError
-from zkinfer.circuits.evaluate import judge, prove_once
+from zkinfer.circuits.evaluate import evaluate_circuit, prove_once
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload, inspect_model
 from zkinfer.circuits.keycache import keep_proving_key
@@ -53,16 +53,16 @@ class CompileOptions:
         dimensions: sizes of symbolic dimensions of the model, by name.
         input_visibility: what a proof tells of the inputs: `public` them, `hashed` a digest of each (who can guess
             an input can confirm the guess), `private` nothing.
-        setup: a ceremony's name; None takes the smallest setup of a real ceremony at hand that serves.
+        setup: a ceremony's name; None takes the smallest available setup of a real ceremony.
         run_arguments: of a published recipe, to make the same circuit again; None tunes.
-        budget: what the circuit may lose against the float model, on the samples that choose the settings.
+        budget: what the circuit may lose against the float model, on the calibration samples.
         labels: `NAME` or `NAME=OUTPUT`: the array of the calibration file that holds each sample's true class, and
             the output that gives it.
         objective: what to make small: the time of a proof, the gas of checking it on chain, or the peak of memory.
         effort: how long to search for it.
         max_memory: bytes that compiling and proving may take, which steers the choice too. None, or more, allows what
             the machine can give; that refuses what is too large, and chooses nothing.
-        strict: refuse a circuit that misses the budget on the samples that judge, before there are keys.
+        strict: reject a circuit that misses the budget on the held-out samples, before keys are generated.
     """
 
     dimensions: Mapping[str, int] = field(default_factory=dict)
@@ -82,8 +82,8 @@ class Compiled:
     """The new circuit and the seconds that each stage took.
 
     `cost` is predicted, for this machine. `options` are the settings that were weighed, for the trade-off curve; empty
-    where run arguments were given. `shortfall` says what the samples that judge miss of the budget, which others have
-    met; empty if nothing.
+    where run arguments were given. `shortfall` says by how much the held-out samples miss the budget that the
+    calibration samples met; empty if they meet it too.
     """
 
     circuit: Circuit
@@ -120,7 +120,7 @@ def compile_model(
         ModelError, DataError: the model or the samples cannot be used.
         SetupError: no trusted setup of the size that the model needs.
         TooCostlyError: compiling or proving would take more memory than it may.
-        BudgetError: no settings within the budget; with `strict`, also none on the samples that judge.
+        BudgetError: no settings within the budget; with `strict`, also on the held-out samples.
         EngineError: the engine failed.
         InputError: `out` exists or cannot be written; labels, or a budget that needs them, without what they need.
     """
@@ -173,14 +173,16 @@ class _Compilation:
         stage = self.stages.stage
         with stage("inspect"):
             normal = self._normalise(model, staging / MODEL, scratch / _NETWORK)
-            tuning, judging = self._samples(staging / MODEL, normal, calibration)
+            tuning, held_out = self._samples(staging / MODEL, normal, calibration)
         speed = self._speed()
         with stage("tune") as progress:
             request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
             tuned = self._tuned(request, progress)
             program, cost = self._trial(request, tuned.run_arguments, scratch / "trial")
         with stage("judge"):
-            fidelity, headroom = judge(self.engine, scratch / "trial", program, tuned.run_arguments, judging)
+            fidelity, headroom = evaluate_circuit(
+                self.engine, scratch / "trial", program, tuned.run_arguments, held_out
+            )
             shortfall = self._shortfall(fidelity, tuned)
         with stage("setup") as progress:
             setup = self.home.setups.serving(program.setup_size, self.options.setup, progress)
@@ -191,8 +193,8 @@ class _Compilation:
                 what = _differing(program, made.program)
                 raise EngineError(f"The engine made another program of the same network the second time: {what}.")
         with stage("prove"):
-            prove_once(self.engine, made, setup, self.key_in(scratch), judging)
-        report = FidelityReport.of(fidelity, judging.kind)
+            prove_once(self.engine, made, setup, self.key_in(scratch), held_out)
+        report = FidelityReport.of(fidelity, held_out.kind)
         choice = ChoiceReport.of(self.options.budget, samples=len(tuning), kept=not shortfall)
         manifest = _manifest(made, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
@@ -212,17 +214,17 @@ class _Compilation:
         if more > 0:
             cure = f"; `zkinfer setup fetch {program.setup_size}` gets one of the right size"
             self.stages.observer.note(
-                f"the trusted setup at hand has 2^{setup.k} powers; cutting it down takes {more:.1f} s of each proof"
+                f"the available trusted setup has 2^{setup.k} powers; cutting it down takes {more:.1f} s of each proof"
                 + ("" if setup.is_insecure_dev else cure)
             )
         return shrunk
 
     def _shortfall(self, fidelity: Fidelity, tuned: Tuned) -> str:
-        """What the samples that judge miss. They choose nothing, not even the next best: that would be choosing."""
+        """By what the held-out samples miss the budget. They never affect the choice, not even of the next best."""
         missed = self.options.budget.shortfall(fidelity)
         if missed and self.options.strict:
             raise BudgetError(
-                f"The circuit misses the budget on the samples that judge. {missed}",
+                f"The circuit misses the budget on the held-out samples. {missed}",
                 "Give more calibration samples, which then choose with a smaller error, or ask for more than you need.",
                 tuned.options,
             )

@@ -1,4 +1,4 @@
-"""What a finished program is put to: the samples that judge it, and one proof."""
+"""Evaluate a finished program: its fidelity on held-out samples, and one proof."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from zkinfer.circuits.srs import TrustedSetup
 
 
-def judge(
-    engine: Engine, folder: Path, program: Program, arguments: RunArguments, judging: Samples
+def evaluate_circuit(
+    engine: Engine, folder: Path, program: Program, arguments: RunArguments, held_out: Samples
 ) -> tuple[Fidelity, float]:
-    """Fidelity and headroom on the samples that judge."""
-    batch = quantise_batch(judging.inputs, program.inputs)
+    """Fidelity and headroom on the held-out samples."""
+    batch = quantise_batch(held_out.inputs, program.inputs)
     try:
         answers = engine.forward(folder, program, batch)
         headroom = engine.headroom(folder, arguments, batch)
     except RangeError as err:
         raise RangeError(
-            "A sample that judges leaves the range that the samples which choose call for.",
+            "A held-out sample leaves the range that the calibration samples need.",
             "Give more calibration samples, in random order and of the model's real kind.",
         ) from err
     sizes = [spec.size for spec in program.outputs]
     if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
         raise EngineError("The engine's answers are of another number or size than the samples call for.")
     outputs = program.outputs
-    return measure(outputs, answers, judging.outputs, labels=judging.labels, indices=judging.indices), headroom
+    return measure(outputs, answers, held_out.outputs, labels=held_out.labels, indices=held_out.indices), headroom
 
 
-def prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path | None, judging: Samples) -> None:
+def prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path | None, held_out: Samples) -> None:
     """A circuit is published only after a proof of it has held."""
-    inputs = quantise_sample(judging.one(0), made.program.inputs)
+    inputs = quantise_sample(held_out.one(0), made.program.inputs)
     context = Context.offline()
     proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.hash)
     require_statement(

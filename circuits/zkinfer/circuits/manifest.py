@@ -119,7 +119,7 @@ def rounded(number: float) -> float:
 class ChoiceReport(_Part):
     """What the settings were chosen by: how many samples, the budget of losses, and whether it is kept.
 
-    `kept` is about the samples of the fidelity report. Those that choose keep the budget with a margin.
+    `kept` is about the samples of the fidelity report. The calibration samples keep it with a margin.
     """
 
     samples: Annotated[int, Field(ge=1)]
@@ -148,7 +148,7 @@ class CostReport(_Part):
 class Manifest(_Part):
     """Everything a circuit folder says about itself.
 
-    `headroom` says how many times larger than in the samples that judged it an integer of the circuit may be before
+    `headroom` says how many times larger than in the held-out samples an integer of the circuit may be before
     proving refuses the input. `choice` is missing in circuits of older versions. There is no time here and no name of a
     machine, so that the same model, data and options give the same manifest, and with it the same circuit digest.
     """

@@ -1,7 +1,7 @@
 """How a circuit was made from an ONNX file, and the names that follow from it.
 
-A recipe and the ONNX file give the verifying key, on any machine and any day. That is what lets an auditor who
-trusts nobody rebuild it: the recipe travels in the manifest of a circuit and in every attestation.
+A recipe and the ONNX file give the verifying key, on any machine and any day. So an auditor can
+rebuild it independently: the recipe is part of a circuit's manifest and of every attestation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SetupIdentity(_Value):
 
     @property
     def is_insecure_dev(self) -> bool:
-        """Whether anybody can forge proofs under it, because its secret is public."""
+        """Whether its secret is public, so that anyone can forge proofs under it."""
         return self.ceremony == INSECURE_DEV
 
 

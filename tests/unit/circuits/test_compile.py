@@ -234,7 +234,7 @@ def test_strict_compile_whose_held_out_samples_miss_the_budget_is_refused_before
     option = Option("scale 8", None, Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ()), within_budget=True, chosen=True)
     engine = engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,)), make_keys=None)
     options = replace(LABELLED, budget=Budget(max_error=0), strict=True)
-    with pytest.raises(BudgetError, match=r"on the samples that judge\. The error is") as refusal:
+    with pytest.raises(BudgetError, match=r"on the held-out samples\. The error is") as refusal:
         build(engine=engine, calibration=samples, options=options)
     assert refusal.value.options == (option,)
     leaves_nothing()
@@ -250,7 +250,7 @@ def test_compile_whose_held_out_samples_leave_the_range_is_refused_before_keys(b
     def forward(*_):
         raise RangeError("A value leaves the range.")
 
-    with pytest.raises(RangeError, match=r"A sample that judges leaves the range.*Give more calibration samples"):
+    with pytest.raises(RangeError, match=r"A held-out sample leaves the range.*Give more calibration samples"):
         build(engine=engine_with(forward=forward, make_keys=None))
     leaves_nothing()
 

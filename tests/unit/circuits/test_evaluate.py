@@ -3,7 +3,7 @@ from tests.unit.circuits.factories import X, engine_with, write_model
 
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineError, RangeError
-from zkinfer.circuits.evaluate import judge
+from zkinfer.circuits.evaluate import evaluate_circuit
 from zkinfer.circuits.samples import Samples
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -18,7 +18,7 @@ def judged(tmp_path):
     network = write_model(tmp_path / "m.onnx")
     (tmp_path / "program").mkdir()
     program = FakeEngine().build(network, *specs, {"scale": 8}, tmp_path / "program")
-    return lambda **calls: judge(engine_with(**calls), tmp_path / "program", program, {"scale": 8}, SAMPLES)
+    return lambda **calls: evaluate_circuit(engine_with(**calls), tmp_path / "program", program, {"scale": 8}, SAMPLES)
 
 
 def fail(*_):
@@ -33,7 +33,7 @@ def test_sample_that_the_circuit_answers_well_says_so(judged):
 
 @pytest.mark.parametrize("call", ["forward", "headroom"])
 def test_sample_beyond_the_range_is_refused_with_what_would_help(judged, call):
-    with pytest.raises(RangeError, match=r"A sample that judges leaves the range.*Give more calibration samples"):
+    with pytest.raises(RangeError, match=r"A held-out sample leaves the range.*Give more calibration samples"):
         judged(**{call: fail})
 
 

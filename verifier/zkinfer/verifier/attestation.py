@@ -65,7 +65,7 @@ def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> d
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A well-formed attestation: a claim that somebody made. Nothing in it was checked.
+    """A well-formed attestation: an unverified claim.
 
     Make one with `create`, or read one with `from_bytes` or `read`; hand it to `Verifier.verify` to learn whether
     it is true.
@@ -96,7 +96,7 @@ class Attestation:
             proof: the proof and its statement, taken as they are: verify the attestation before release.
             context: the request that the proof was made for.
             key: signs.
-            ephemeral: say in the statement that the key was made for this once and names nobody.
+            ephemeral: say in the statement that the key was generated for this attestation alone and identifies no one.
             created_at: with a time zone; kept to the second.
         """
         predicate = Predicate(

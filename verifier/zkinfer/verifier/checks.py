@@ -235,7 +235,7 @@ def input_expected(
         if not _same_input(engine, circuit, setup, statement, place, tensor):
             raise InputMismatchError(
                 f"The proof is about another value of the input {spec.name!r} than the expected one.",
-                "The request was answered for somebody else's input.",
+                "The request was answered for another input.",
             )
 
 

@@ -56,7 +56,7 @@ class VerifiedInference:
         outputs: likewise the outputs. Arrays cannot be written to.
         context: the request that the proof was made for.
         signer: fingerprint of the key that signed.
-        ephemeral: the signer's own word that this key was made for this once; then it names nobody.
+        ephemeral: the signer's claim that the key was generated for this attestation alone, so it identifies no one.
         created_at: the signer's word, not proven.
         attestation_digest: of the file.
         on_expected_input: whether the caller gave the expected inputs, and all of them were those of the proof.

@@ -92,9 +92,9 @@ class TuneRequest:
     """What an engine needs to choose run arguments.
 
     `samples` holds calibration inputs by name, [N, *shape]; `reference` the float model's outputs for them.
-    `labels` are their true classes, if known. `budget` is what may be lost; `max_setup_size` is the largest trusted
-    setup at hand. `max_memory` is the bytes that its owner wants proving to take at most, and steers the choice; None
-    leaves it to the other figures. `speed` turns work into seconds, for people only.
+    `labels` are their true classes, if known. `budget` is the tolerated loss; `max_setup_size` is the size of the
+    largest available trusted setup. `max_memory`, in bytes, is what proving should take at most, and affects the
+    choice; None leaves it to the other figures. `speed` turns work into seconds, for people only.
     """
 
     network: Path
@@ -234,7 +234,7 @@ class Engine(Protocol):
         """About the least work that a circuit of this network takes: quick, for an estimate before the long search.
 
         Raises:
-            UnsupportedModelError: the trusted setups at hand are too small.
+            UnsupportedModelError: the available trusted setups are too small.
         """
         ...
 
@@ -245,7 +245,7 @@ class Engine(Protocol):
 
         Raises:
             BudgetError: nothing keeps the budget.
-            UnsupportedModelError: the trusted setups at hand are too small.
+            UnsupportedModelError: the available trusted setups are too small.
             TooCostlyError: the cheapest circuit takes more memory than it may.
         """
         ...
@@ -267,7 +267,7 @@ class Engine(Protocol):
     def work(self, folder: Path, setup_size: int | None = None) -> Work:
         """Predict what key generation and proving take, for the program in `folder`.
 
-        `setup_size` is that of the setup at hand, where it may be larger than the program needs.
+        `setup_size` is that of the available setup, which may be larger than the program needs.
         """
         ...
 
@@ -285,7 +285,7 @@ class Engine(Protocol):
         ...
 
     def session(self, folder: Path, program: Program) -> ForwardSession:
-        """Hold a program ready, to answer many times what `forward` answers once; whoever opens it closes it.
+        """Hold a program ready for many calls of `forward`; the caller that opens the session closes it.
 
         The folder is read while it opens, and not afterwards.
         """

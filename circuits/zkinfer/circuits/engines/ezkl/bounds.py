@@ -1,6 +1,6 @@
 """What is known of the integers behind a value, in bits, and of a node with its operands.
 
-`ezkl_growth` has the rules by which bounds pass through operators.
+`overflow_rules` has the rules by which bounds pass through operators.
 """
 
 from __future__ import annotations

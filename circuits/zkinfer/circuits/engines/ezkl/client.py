@@ -164,14 +164,14 @@ class EzklProcess:
         return bits
 
     def tune(self, request: TuneRequest, progress: Progress) -> Tuned:
-        """See `ezkl_tuner`: the whole search in one child, which may take longer than a single call."""
+        """See `tune.search`: the whole search in one child, which may take longer than a single call."""
         limits = replace(self.limits, seconds=_CALLS_OF_A_SEARCH * self.limits.seconds)
         with private_directory() as folder:
             arguments = {"request": packed(request, folder)}
             return received(child.run(_SEARCH, arguments, limits=limits, progress=progress))
 
     def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
-        """Run a function of `ezkl_calls` in a child."""
+        """Run a function of `worker` in a child."""
         return child.run(_CALLS + name, arguments, limits=self.limits, progress=progress)
 
     def within(self, seconds: float) -> EzklProcess:

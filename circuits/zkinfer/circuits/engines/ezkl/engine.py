@@ -96,15 +96,15 @@ class EzklEngine:
         return least_work(workload.places)
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
-        """See `ezkl_speed`."""
+        """See `cost.measure_speed`."""
         return measure_speed(self, setup, progress or (lambda _: None))
 
     def survey(self, request: TuneRequest) -> Work:
-        """From the engine's settings under typical arguments; see `ezkl_fitting`."""
+        """From the engine's settings under typical arguments; see `tune.layout_search`."""
         return layout_search.survey(self._process, request)
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
-        """Find the cheapest arguments within the budget; see `ezkl_tuner`."""
+        """Find the cheapest arguments within the budget; see `tune.search`."""
         return self._process.tune(request, progress or (lambda _: None))
 
     def build(
@@ -131,7 +131,7 @@ class EzklEngine:
         )
 
     def work(self, folder: Path, setup_size: int | None = None) -> Work:
-        """From the layout of the columns; see `ezkl_cost`."""
+        """From the layout of the columns; see `cost`."""
         layout = layout_as_built(self._settings(folder))
         larger = setup_size is not None and setup_size > layout.log_rows
         return with_shrinking(work_of(layout), layout) if larger else work_of(layout)
@@ -193,7 +193,7 @@ class EzklEngine:
         return self._process.forward(folder, batch, len(program.outputs)).outputs
 
     def session(self, folder: Path, program: Program) -> EzklSession:
-        """A child that keeps the program compiled; see `ezkl_sessions`."""
+        """A child that keeps the program compiled; see `forward.session`."""
         return EzklSession(folder, program, self._limits)
 
     def headroom(self, folder: Path, run_arguments: RunArguments, batch: Sequence[Sequence[Sequence[int]]]) -> float:

@@ -3,8 +3,8 @@
 A circuit computes with elements of a field of 254 bits, a model with integers. They agree while every integer stays
 below half of the modulus. Inputs, and every value that the engine compares, looks up or brings back to its scale, are
 range-checked. Between two checks values grow by sums and products. So a bound on the size of every value follows from
-the graph by interval arithmetic on bits (`ezkl_growth`); a network whose bound reaches the field is refused. That
-hidden inputs are checked too is the work of the normaliser (`models.guarding`). Imported in the child only.
+the graph by interval arithmetic on bits (`overflow_rules`); a network whose bound reaches the field is refused. The
+lowering adds range checks for hidden inputs (`lowering.pipeline.with_guards`). Imported in the child only.
 """
 
 from __future__ import annotations

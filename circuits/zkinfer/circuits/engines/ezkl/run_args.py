@@ -29,7 +29,7 @@ class EzklArguments(BaseModel):
     Everything that would weaken it is a constant here: weights are fixed columns, so that the verifying key binds
     them; range checks of inputs and outputs stay on; Freivalds' algorithm stays off, since it is not audited. Products
     are brought back to a scale, and so range-checked, when their scale exceeds `scale_rebase_multiplier` times the
-    common one; `ezkl_soundness` shows for each network that nothing wraps around the field before that.
+    common one; `overflow` shows for each network that nothing wraps around the field before that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -78,7 +78,7 @@ class EzklArguments(BaseModel):
         """Refuse what is unsound, or costs an auditor hours: tables that need many blocks of columns.
 
         Checked values stay below 2^63; where several of them meet in a product before the next check, that many
-        stay below 2^96 together. What a network makes of them is for `ezkl_soundness` to bound.
+        stay below 2^96 together. What a network makes of them is for `overflow` to bound.
         """
         low, high = self.lookup_range
         if not low <= 0 <= high:

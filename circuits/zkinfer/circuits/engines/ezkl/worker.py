@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def tune(request: dict[str, Any]) -> dict[str, Any]:
-    """See `ezkl_tuner.tune`; request and answer are those of `ezkl_wire`."""
+    """See `tune.search.tune`; request and answer are those of `messages`."""
     return answered(lambda: search.tune(_Here(child.Limits()), unpacked(request), child.report))
 
 

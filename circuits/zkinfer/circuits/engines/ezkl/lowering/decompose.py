@@ -1,6 +1,6 @@
 """Rewrite what the engine refuses or answers wrongly into what it computes well.
 
-Each rule, here and in `repairs`, takes one node and returns the nodes that replace it, or None to leave it. Every rule
+Each rule, here and in `workarounds`, takes one node and returns its replacement nodes, or None to leave it. Every rule
 keeps the function that is computed; the equivalence check at the end of normalising would notice one that does not.
 Imported in the child only.
 """
@@ -114,7 +114,7 @@ def _counted(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
 
 
 def _is_overpadded(given: dict[str, list[int]]) -> bool:
-    """Whether a window sees nothing but padding, or there is more padding than anybody means."""
+    """Whether a window sees nothing but padding, or the padding is too large to be intended."""
     return any(
         pad >= min(size, workarounds.MAX_PADDING)
         for pad, size in zip(given["pads"], 2 * given["kernel_shape"], strict=True)

@@ -1,10 +1,10 @@
 """Which ONNX operators a circuit can take. A table, without any import of onnx.
 
 `SUPPORTED` was measured: every operator in it ran through ezkl 23.0.5 in small graphs, and in the forms that pass
-`capabilities` the answer agreed with onnxruntime's within quantisation. The engine accepts more and answers *wrongly*:
+`unsupported` the answer agreed with onnxruntime's within quantisation. The engine accepts more and answers *wrongly*:
 whole operators (Trilu, GlobalLpPool, QuantizeLinear, MatMulInteger) are refused here; wrong forms of supported ones
 (Cast of fractions to integers or bool, MaxPool that pads, negative indices, Equal read as a number, Pow with
-a negative exponent, CumSum backwards, ...) are rewritten by `lowering` and `repairs`, or refused by `capabilities`.
+a negative exponent, CumSum backwards, ...) are rewritten by `decompose` and `workarounds`, or refused by `unsupported`.
 """
 
 from __future__ import annotations
