@@ -83,7 +83,7 @@ class Forger:
         yield Case("unknown-ceremony", "UntrustedSetupError", "my-party is not accepted", party)
         hermez = self.changed(*recipe, "setup", "ceremony", to="hermez")
         yield Case("dev-setup-renamed", "UntrustedSetupError", "tau*G2 differs", hermez)
-        yield Case("dev-setup", "InsecureDevSetupError", "anybody can forge", self.good.to_bytes(), [BY_OWNER])
+        yield Case("dev-setup", "InsecureDevSetupError", "anyone can forge", self.good.to_bytes(), [BY_OWNER])
         other = self.workshop.attest(model=self.workshop.other_model).to_bytes()
         yield Case("other-model", "UnknownModelError", "Give exactly that file", other)
 

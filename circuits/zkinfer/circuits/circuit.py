@@ -36,7 +36,7 @@ class Circuit:
             manifest = parse_manifest((folder / MANIFEST).read_bytes())
         except (FileNotFoundError, NotADirectoryError) as err:
             raise CircuitError(
-                f"{folder} is no circuit: it has no {MANIFEST}.", "Make one with `zkinfer compile MODEL.onnx`."
+                f"{folder} is not a circuit: it has no {MANIFEST}.", "Make one with `zkinfer compile MODEL.onnx`."
             ) from err
         except OSError as err:
             raise CircuitError(f"{folder} cannot be read: {why(err)}.") from err

@@ -75,7 +75,7 @@ def circuit_made_again(circuit: Circuit, model: Path, home: Home, *, unsafe_acce
     recipe, identity = circuit.manifest.recipe, circuit.manifest.identity
     if recipe.setup.is_insecure_dev and not unsafe_accept_dev_setup:
         raise ListingError(
-            f"{circuit.folder} is under insecure-dev, a setup for tests: anybody can forge its proofs.",
+            f"{circuit.folder} is under insecure-dev, a setup for tests: anyone can forge its proofs.",
             "Rely on a circuit under a real ceremony; for a trial, give --unsafe-accept-dev-setup.",
         )
     trusted = Trusted.of([model], home.setups, home.rebuilt)

@@ -56,7 +56,7 @@ def connect(url: str) -> Web3:
     parts = parse_url(url)
     if not is_safe(parts):
         raise RpcError(
-            f"The URL of {shown(url)} is not encrypted, so anybody on the way could answer for the node.",
+            f"The URL of {shown(url)} is not encrypted, so anyone on the way could answer for the node.",
             "Use https, or a tunnel to a port of this machine.",
         )
     web3 = Web3(Node(url))

@@ -120,7 +120,7 @@ def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None
         say(f"  {plain(name)} = {plain(values.tolist())}")
     say(f"  [dim]request {plain(predicate.context.request_id)}[/]")
     if predicate.signer.ephemeral:
-        say("  [dim]signed with an ephemeral key, which identifies nobody; see --key[/]")
+        say("  [dim]signed with an ephemeral key, which identifies no one; see --key[/]")
     warn_about_setup(predicate.recipe.setup.is_insecure_dev)
 
 

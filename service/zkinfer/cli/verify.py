@@ -287,7 +287,7 @@ def _show_answer(verdict: Verdict) -> None:
         return
     for name, values in inference.outputs.items():
         say(f"  {plain(name)} = {plain(values.tolist())}")
-    signer = "an ephemeral key, which identifies nobody" if inference.ephemeral else inference.signer
+    signer = "an ephemeral key, which identifies no one" if inference.ephemeral else inference.signer
     say(f"  [dim]signed by {plain(signer)}, {inference.created_at:%Y-%m-%d %H:%M:%S} UTC[/]")
     if inference.recipe.setup.is_insecure_dev:
         say("[bold red]insecure-dev:[/] anyone can forge such proofs; you chose to accept them.")

@@ -136,7 +136,7 @@ def test_listing_whose_verifier_was_stopped_is_refused(base, chain, check):
 def test_circuit_under_insecure_dev_is_refused_before_it_is_made_again(check):
     check.circuit.manifest.recipe.setup.is_insecure_dev = True
     check.circuit.manifest.identity = None
-    with pytest.raises(ListingError, match=r"anybody can forge its proofs.*--unsafe-accept-dev-setup"):
+    with pytest.raises(ListingError, match=r"anyone can forge its proofs.*--unsafe-accept-dev-setup"):
         circuit_made_again(check.circuit, "model.onnx", "home")
 
 

@@ -62,14 +62,16 @@ def test_open_with_a_folder_for_a_file_is_refused(folder):
 
 def test_open_without_a_manifest_is_refused_with_the_cure(folder):
     (folder / "manifest.json").unlink()
-    with pytest.raises(CircuitError, match=r"is no circuit: it has no manifest\.json\. Make one with `zkinfer compile"):
+    with pytest.raises(
+        CircuitError, match=r"is not a circuit: it has no manifest\.json\. Make one with `zkinfer compile"
+    ):
         Circuit.open(folder)
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_open_of_no_folder_is_refused(tmp_path, name):
     (tmp_path / "file").touch()
-    with pytest.raises(CircuitError, match="is no circuit"):
+    with pytest.raises(CircuitError, match="is not a circuit"):
         Circuit.open(tmp_path / name)
 
 

@@ -110,7 +110,7 @@ def test_garbage_is_refused_in_the_first_step(workshop):
 @pytest.mark.parametrize("policy", [SetupIs("insecure-dev"), AnyOf(DEV, NotExpired()), AllOf(AnyOf(DEV, NotExpired()))])
 def test_dev_setup_without_permission_is_refused_before_any_work(workshop, good, policy):
     untouched = Verifier(trusted=Trusted.of([], None, workshop.folder / "cache", engines={}))
-    with pytest.raises(InsecureDevSetupError, match="anybody can forge") as caught:
+    with pytest.raises(InsecureDevSetupError, match="anyone can forge") as caught:
         untouched.verify(good, policy)
     assert caught.value.step.number == 2
 

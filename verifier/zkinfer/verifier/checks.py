@@ -67,7 +67,7 @@ def dev_setup_allowed(recipe: Recipe, policy: Policy) -> None:
     """Step (2): refuse `insecure-dev` unless the policy accepts it in so many words."""
     if recipe.setup.is_insecure_dev and not accepts_dev_setup(policy):
         raise InsecureDevSetupError(
-            "The proof was made under insecure-dev, a setup for tests: anybody can forge such proofs.",
+            "The proof was made under insecure-dev, a setup for tests: anyone can forge such proofs.",
             "Ask for one under a real ceremony; for a demonstration, add UnsafeAcceptDevSetup to the policy "
             "(--unsafe-accept-dev-setup).",
         )

@@ -151,7 +151,7 @@ class OnChain:
         self._meter.read("deploy, once for all models")
         _done(f"{len(parts.parts)} contracts deployed on a chain inside this process")
         if self._test:
-            say("  [bold red]a test deployment:[/] it takes models under insecure-dev, whose proofs anybody can forge")
+            say("  [bold red]a test deployment:[/] it takes models under insecure-dev, whose proofs anyone can forge")
         listing = Registry(self._owner, parts.addresses["ModelRegistry"]).register(
             registration_of(self._circuit, fee=OWNER_FEE)
         )

@@ -39,7 +39,7 @@ def decode(element: int) -> int:
         raise InputError(f"0x{element:x} is not a canonical field element: it is not below the modulus.")
     value = element if element < _HALF else element - MODULUS
     if value <= -_HALF:
-        raise InputError(f"0x{element:x} is no circuit integer: its magnitude reaches 2^127.")
+        raise InputError(f"0x{element:x} is not a circuit integer: its magnitude reaches 2^127.")
     return value
 
 

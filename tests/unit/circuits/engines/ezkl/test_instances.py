@@ -186,7 +186,7 @@ def test_decode_element_that_is_no_integer_is_refused(element):
 
 @given(st.integers(HALF, MODULUS - HALF))
 def test_decode_any_element_of_the_gap_is_refused(element):
-    with pytest.raises(InputError, match="is no circuit integer"):
+    with pytest.raises(InputError, match="is not a circuit integer"):
         decode(element)
 
 
