@@ -13,7 +13,7 @@ from zkinfer.circuits.build import assemble_again
 from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.errors import CircuitError, InputError
-from zkinfer.circuits.storage import ensure_private_dir, private_directory
+from zkinfer.circuits.storage import ensure_private_dir, private_directory, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def keep_proving_key(made: Path | None, circuit: Digest, cache: Path) -> Path:
     """
     kept = ensure_private_dir(cache) / circuit.hex
     if made is None:
-        kept.touch(mode=0o600)
+        write_atomically(kept, b"", mode=0o600)  # also over a damaged file, which would otherwise be rebuilt every time
         return kept
     made.chmod(0o600)
     return made.replace(kept)

@@ -278,7 +278,10 @@ def test_engine_without_proving_keys_proves_and_vouches_for_the_circuit(made, ve
     keyless, out = FakeEngine(needs_proving_key=False), tmp_path / "circuit"
     circuit = compile_model(made.model, out, engine=keyless, home=made.home, options=factories.DEV).circuit
     assert circuit.manifest.keys.proving_key is None
+    kept = made.home.keys / circuit.digest.hex
+    kept.write_bytes(b"damaged")
     attestation = Prover(home=made.home, engines={keyless.id: keyless}).prove(circuit, {"x": X}, REQUEST)
+    assert kept.read_bytes() == b""
     assert verify(attestation).outputs["y"].shape == (1, 2)
 
 

@@ -231,22 +231,18 @@ def input_expected(
     if program.layout.visibility == "private":
         raise InputMismatchError("The inputs are private, so they cannot be compared.")
     integers = [_quantised(expected[spec.name], spec) for spec in program.inputs]
-    for place, (spec, tensor) in enumerate(zip(program.inputs, integers, strict=True)):
-        if not _same_input(engine, circuit, setup, statement, place, tensor):
+    if program.layout.visibility == "public":
+        stated: list[object] = list(public_inputs(program, statement).values())
+        wanted: list[object] = list(integers)
+    else:
+        stated = list(program.layout.digests(statement.inputs))
+        wanted = [engine.commit(circuit.folder, program, setup.path, n, tensor) for n, tensor in enumerate(integers)]
+    for spec, one, other in zip(program.inputs, stated, wanted, strict=True):
+        if one != other:
             raise InputMismatchError(
                 f"The proof is about another value of the input {spec.name!r} than the expected one.",
                 "The request was answered for another input.",
             )
-
-
-def _same_input(
-    engine: Engine, circuit: Rebuilt, setup: TrustedSetup, statement: Statement, place: int, tensor: Sequence[int]
-) -> bool:
-    program = circuit.program
-    if program.layout.visibility == "public":
-        return public_inputs(program, statement)[program.inputs[place].name] == list(tensor)
-    digest = engine.commit(circuit.folder, program, setup.path, place, tensor)
-    return program.layout.digests(statement.inputs)[place] == digest
 
 
 def _quantised(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:

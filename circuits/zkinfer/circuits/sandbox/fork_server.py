@@ -110,7 +110,7 @@ class _Server:
         if pid == 0:
             os.setsid()
             processes.die_with(server)
-            _send(status, {"pid": os.getpid()})  # only now: whoever knows the id may signal the group
+            _send(status, {"pid": os.getpid()})  # only now: a caller that knows the id may signal the group
             status.close()
             self._close_all()
             _become(request, descriptors)

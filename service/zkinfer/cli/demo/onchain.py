@@ -5,7 +5,6 @@ The chain lives in this process. Its accounts' keys are known to everybody, and 
 
 from __future__ import annotations
 
-import re
 from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -79,7 +78,6 @@ OWNER_FEE: Final = 10**15
 PROVER_FEE: Final = 2 * 10**15
 _GAS: Final = 5_000_000  # of a verification: an estimate would run it a dozen times
 _ETHER: Final = 10**18
-_LONG: Final = re.compile(r"0x[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
