@@ -12,8 +12,8 @@ import numpy as np
 from google.longrunning.operations_pb2_grpc import OperationsStub
 from google.longrunning.operations_proto_pb2 import GetOperationRequest, ListOperationsRequest, Operation
 
-from zkinfer.circuits.circuit import MODEL, Circuit
 from zkinfer.circuits.home import Home
+from zkinfer.circuits.manifest import MODEL, Circuit
 from zkinfer.v1.proofs_pb2 import GetAttestationRequest
 from zkinfer.v1.proofs_pb2_grpc import ProofsStub
 from zkinfer.v1.values_pb2 import Proof, ProofMetadata

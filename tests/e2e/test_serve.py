@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.integration import bench
 
-from zkinfer.circuits.circuit import Circuit
+from zkinfer.circuits.manifest import Circuit
 from zkinfer.client import AsyncClient, CallError, Client
 from zkinfer.verifier import AllOf, ModelIs, SignedBy, Trusted, UnsafeAcceptDevSetup, Verifier, load_public_key
 

@@ -13,7 +13,7 @@ from tests.integration import stored
 from zkinfer.circuits.engines.ezkl import worker as ezkl_worker
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, read_settings
 from zkinfer.circuits.engines.ezkl.bindings import Answer, answer_of
-from zkinfer.circuits.engines.ezkl.bit_width import OUT_OF_RANGE
+from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
 from zkinfer.circuits.engines.ezkl.forward import worker as forward_worker
 from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLargeError
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.compile import Compiled, CompileOptions, compile_model
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines import production_engines
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.fidelity import Budget
     from zkinfer.circuits.frontend import inspect_model
     from zkinfer.circuits.home import Home
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.circuits.srs import SetupStore
     from zkinfer.circuits.statement import Context
     from zkinfer.circuits.tensor_files import read_inputs, read_samples
@@ -46,7 +46,7 @@ __all__ = [
 
 _HOMES = {
     "Budget": "fidelity",
-    "Circuit": "circuit",
+    "Circuit": "manifest",
     "CompileOptions": "compile",
     "Compiled": "compile",
     "Context": "statement",

@@ -6,18 +6,26 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.build import Assembly, assemble
-from zkinfer.circuits.circuit import MANIFEST, MODEL, Circuit
+from zkinfer.circuits.build import Assembly, assemble, evaluate_circuit, prove_once
 from zkinfer.circuits.cost import REFERENCE_SPEED, refuse_too_costly, refusing_exhaustion
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError, SetupError
-from zkinfer.circuits.evaluate import evaluate_circuit, prove_once
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload, inspect_model
 from zkinfer.circuits.keycache import keep_proving_key
 from zkinfer.circuits.labels import LabelSource
-from zkinfer.circuits.manifest import ChoiceReport, CostReport, FidelityReport, KeySizes, Manifest, rounded
+from zkinfer.circuits.manifest import (
+    MANIFEST,
+    MODEL,
+    ChoiceReport,
+    Circuit,
+    CostReport,
+    FidelityReport,
+    KeySizes,
+    Manifest,
+    rounded,
+)
 from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.samples import load_samples

@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.build import assemble_again
-from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.errors import CircuitError, InputError
+from zkinfer.circuits.manifest import MODEL
 from zkinfer.circuits.storage import ensure_private_dir, private_directory, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.circuits.srs import TrustedSetup
 
     _FileMark = tuple[int, ...]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.chain.request_file import PlacedRequest
-    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.registration import Registration
     from zkinfer.contracts.registry import RouteState

@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.build import Rebuilt
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.home import Home
-    from zkinfer.circuits.manifest import Manifest
+    from zkinfer.circuits.manifest import Circuit, Manifest
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ezkl.solc import Generated

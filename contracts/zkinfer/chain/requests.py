@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits import statement
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.contracts.ledger import Posted
     from zkinfer.verifier import Attestation
 

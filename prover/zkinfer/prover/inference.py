@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import RangeError
 from zkinfer.circuits.frontend.api import FloatSession
+from zkinfer.circuits.manifest import MODEL
 from zkinfer.circuits.sandbox import resources
 from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.tensors import dequantise

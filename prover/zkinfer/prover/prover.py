@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.circuits.srs import TrustedSetup
     from zkinfer.prover.quantised_inputs import Inputs
 

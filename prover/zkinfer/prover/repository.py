@@ -17,9 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.circuit import MANIFEST, Circuit
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import CircuitError, InputError, SetupError, why
+from zkinfer.circuits.manifest import MANIFEST, Circuit
 from zkinfer.prover.errors import ModelNotFoundError, ModelUnavailableError, RepositoryError
 
 if TYPE_CHECKING:

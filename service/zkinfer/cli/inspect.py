@@ -46,7 +46,7 @@ def inspect_command(
 
 
 def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
-    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.manifest import Circuit
 
     circuit = Circuit.open(path)
     say(f"circuit {plain(path)}: all files match the manifest")

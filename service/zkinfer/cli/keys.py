@@ -78,9 +78,9 @@ def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
     Example: zkinfer keys make models/digits/1
     """
     with exit_on_error(as_json=as_json):
-        from zkinfer.circuits.circuit import Circuit
         from zkinfer.circuits.cost import size
         from zkinfer.circuits.home import Home
+        from zkinfer.circuits.manifest import Circuit
         from zkinfer.prover import Prover
 
         with progress_display(quiet=as_json) as display:

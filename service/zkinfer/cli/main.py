@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli import calibrate, export, inspect, jobs, keys, prove, serve, setup, tokens, verify
+from zkinfer.cli import calibrate, chain, demo, export, inspect, jobs, keys, prove, serve, setup, tokens, verify
 from zkinfer.cli import compile as compile_
-from zkinfer.cli.chain import main as chain
-from zkinfer.cli.demo import command as demo
 
 app = typer.Typer(
     name="zkinfer",

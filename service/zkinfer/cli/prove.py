@@ -47,8 +47,8 @@ def prove_command(
     Example: zkinfer prove digits.circuit --input image.json --out answer.json
     """
     with exit_on_error(as_json=as_json):
-        from zkinfer.circuits.circuit import Circuit
         from zkinfer.circuits.home import Home
+        from zkinfer.circuits.manifest import Circuit
         from zkinfer.circuits.storage import refuse_existing, write_atomically
         from zkinfer.circuits.tensor_files import read_inputs
         from zkinfer.prover import Prover

@@ -205,8 +205,8 @@ def _verify(path: Path, wanted: Requirements) -> Verdict:
 
 def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
     """The policy of the options; always includes the model's file and that the request has not expired."""
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.errors import InputError
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.verifier import (
         AllOf,
         ContextIs,

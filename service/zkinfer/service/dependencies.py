@@ -20,7 +20,7 @@ from zkinfer.prover.jobs import JobStore, QueueLimits, RetryPolicy
 from zkinfer.prover.repository import ModelRepository
 from zkinfer.prover.workers import WorkerPool, WorkerSettings, this_host
 from zkinfer.service.errors import SettingsError, StateInUseError
-from zkinfer.service.estimates import CostEstimator
+from zkinfer.service.limits import CostEstimator
 from zkinfer.service.logs import format_of
 from zkinfer.service.metrics import Metrics
 from zkinfer.service.verification import VerificationService

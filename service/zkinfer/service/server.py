@@ -14,8 +14,8 @@ from google.longrunning.operations_pb2_grpc import add_OperationsServicer_to_ser
 from grpc_health.v1.health import aio as health_aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
-from zkinfer.circuits.circuit import MODEL
 from zkinfer.circuits.digest import Digest
+from zkinfer.circuits.manifest import MODEL
 from zkinfer.service.addresses import Address
 from zkinfer.service.auth import Authenticator
 from zkinfer.service.background import BackgroundTasks

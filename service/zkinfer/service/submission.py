@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs import Job, JobStore, QueueLimits, Submission
     from zkinfer.prover.quantised_inputs import Inputs
     from zkinfer.prover.repository import ModelRepository, ModelVersion
-    from zkinfer.service.estimates import CostEstimator
     from zkinfer.service.identity import Identity
+    from zkinfer.service.limits import CostEstimator
 
 Mode = Literal["none", "async", "sync"]
 AnswerT = TypeVar("AnswerT")

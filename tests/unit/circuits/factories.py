@@ -13,9 +13,9 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from zkinfer.circuits import CompileOptions
-from zkinfer.circuits.circuit import MANIFEST
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineError
+from zkinfer.circuits.manifest import MANIFEST
 from zkinfer.circuits.sandbox import child
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ from zkinfer.service import errors as service
 from zkinfer.service.error_status import failure_status, reason_of, status_of
 from zkinfer.service.errors import BadFieldError, UnknownOperationError, in_field
 from zkinfer.verifier import errors as verifier
-from zkinfer.verifier.errors import InvalidProofError, PolicyRefusedError
-from zkinfer.verifier.steps import Step
+from zkinfer.verifier.errors import InvalidProofError, PolicyRefusedError, Step
 
 SECRET = "/home/operator/repository/secret/model.onnx"
 KINDS = [

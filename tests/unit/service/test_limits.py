@@ -1,7 +1,17 @@
+from types import SimpleNamespace
+
 import pytest
 
+from zkinfer.circuits import Home
+from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.service.errors import TooManyRequestsError
-from zkinfer.service.limits import ConcurrencyLimiter, too_many_calls, too_many_health_watchers, too_many_waiting
+from zkinfer.service.limits import (
+    ConcurrencyLimiter,
+    CostEstimator,
+    too_many_calls,
+    too_many_health_watchers,
+    too_many_waiting,
+)
 
 
 def test_one_more_than_allowed_is_refused_until_another_left():
@@ -43,3 +53,19 @@ def test_refusal_says_what_was_too_much_and_when_to_come_again(refusal):
     with pytest.raises(TooManyRequestsError, match=r"calls are being served|stream open|watch the server") as refused:
         ConcurrencyLimiter(0, refusal).slot("ann").__enter__()
     assert refused.value.retry_after > 0
+
+
+@pytest.fixture
+def model(made):
+    return SimpleNamespace(engine=FakeEngine(), circuit=made.circuit)
+
+
+def test_machine_that_was_not_measured_is_said_to_be(model, tmp_path):
+    assert not CostEstimator(Home(tmp_path / "home")).of(model).measured
+
+
+def test_measurement_that_others_could_have_written_is_none_and_no_fault_of_a_caller(model, tmp_path):
+    home = Home(tmp_path / "home")
+    home.speeds.mkdir(parents=True)
+    home.speeds.chmod(0o777)
+    assert not CostEstimator(home).of(model).measured

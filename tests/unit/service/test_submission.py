@@ -13,8 +13,8 @@ from zkinfer.prover.jobs import JobState, QueueLimits
 from zkinfer.prover.quantised_inputs import integers_digest, integers_from_bytes
 from zkinfer.prover.repository import ModelVersion
 from zkinfer.service.errors import ForbiddenError
-from zkinfer.service.estimates import CostEstimator
 from zkinfer.service.identity import ANONYMOUS, Identity, Rights
+from zkinfer.service.limits import CostEstimator
 from zkinfer.service.submission import ProofRequest, Submitter
 
 NONE = ProofRequest(mode="none")

@@ -19,6 +19,7 @@ from zkinfer.verifier.errors import (
     ProofLengthError,
     RefusedError,
     SignatureError,
+    Step,
     UnknownModelError,
     UnsupportedVersionError,
     UntrustedEngineError,
@@ -50,7 +51,6 @@ from zkinfer.verifier.policy import (
 from zkinfer.verifier.policy_file import load_policy
 from zkinfer.verifier.signing import PublicKey, Signer, SigningKey
 from zkinfer.verifier.statement import PREDICATE_TYPE, Predicate, Statement
-from zkinfer.verifier.steps import Step
 from zkinfer.verifier.trust import REAL_CEREMONIES, Trusted
 from zkinfer.verifier.verifier import Verifier
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zkinfer.verifier.errors import Status, Step
     from zkinfer.verifier.inference import ChainRecord, VerifiedInference
     from zkinfer.verifier.policy import Policy
-    from zkinfer.verifier.steps import Status, Step
     from zkinfer.verifier.verifier import Verifier
 
     ExpectedInputs = Callable[[Attestation], Mapping[str, NDArray[np.generic]]]

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ModelError
 from zkinfer.circuits.frontend import shapes
-from zkinfer.circuits.frontend.exporter_artifacts import as_tensors
 from zkinfer.circuits.frontend.graph import DTYPES, Facts, attributes, elements, opset, shape_of
 from zkinfer.circuits.frontend.summary import Layer, ModelSummary, Port, Workload
-from zkinfer.circuits.frontend.validate import problems
+from zkinfer.circuits.frontend.validate import as_tensors, problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,16 +4,69 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import onnx
+from onnx import helper
+
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.frontend import exporter_artifacts, operators
-from zkinfer.circuits.frontend.graph import DTYPES, is_default, opset, shape_of
+from zkinfer.circuits.frontend import operators
+from zkinfer.circuits.frontend.graph import DTYPES, attributes, copy, is_default, opset, replace_all, shape_of
 from zkinfer.circuits.frontend.load import MAX_NAME
 from zkinfer.circuits.tensors import MAX_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import onnx
+
+DOMAIN = "ai.onnx.ml"
+_OPSET = 17  # for models that use no operator of the default domain and declare no version of it
+_NUMBERS = "Train on integer labels (scikit-learn's LabelEncoder converts strings) and export again."
+
+
+def is_classical(node: onnx.NodeProto) -> bool:
+    """Whether an operator belongs to ONNX's domain for classical machine learning."""
+    return bool(node.domain == DOMAIN)
+
+
+def as_tensors(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with tensors as outputs and one version per operator domain; the model itself if nothing changes.
+
+    A ZipMap converts scores to one map from class to score per row; its output becomes the scores themselves, in the
+    order of the classes. Everything else stays as in the file.
+    """
+    if not any(is_classical(node) for node in model.graph.node):
+        return model
+    result = copy(model)
+    maps = {name for node in result.graph.node if _is_map(node) for name in node.output}
+    for node in result.graph.node:
+        if _is_map(node):
+            node.CopyFrom(helper.make_node("Identity", node.input, node.output))
+    for port in result.graph.output:
+        if port.name in maps:
+            port.CopyFrom(helper.make_tensor_value_info(port.name, onnx.TensorProto.FLOAT, None))
+    _settle_versions(result)
+    return result
+
+
+def _settle_versions(model: onnx.ModelProto) -> None:
+    """Keep one version per domain: exporters repeat versions, or declare none for an unused default domain."""
+    once = {("" if is_default(entry.domain) else entry.domain, entry.version): entry for entry in model.opset_import}
+    replace_all(model.opset_import, list(once.values()))
+    if not opset(model):
+        model.opset_import.append(helper.make_opsetid("", _OPSET))
+
+
+def _is_map(node: onnx.NodeProto) -> bool:
+    return is_classical(node) and node.op_type == "ZipMap" and len(node.input) == len(node.output) == 1
+
+
+def artifact_problems(node: onnx.NodeProto, label: str) -> Iterator[ModelError]:
+    """Reasons to reject a classical operator that follow from its attributes alone."""
+    given = attributes(node)
+    if any(name.startswith("classlabels_strings") for name in given):
+        yield UnsupportedModelError(f"{node.op_type} {label} returns string labels; circuits return numbers.", _NUMBERS)
+    if node.op_type == "ZipMap":
+        yield ModelError(f"ZipMap {label} must have one input and one output.", "Export the model again.")
+
 
 MIN_OPSET = 7
 MAX_OPSET = 26
@@ -71,8 +124,8 @@ def refused_nodes(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, Mode
             yield node, UnsupportedModelError(f"Node {label(node)} holds a graph of its own.", _EXPORT)
         elif any(entry.ref_attr_name for entry in node.attribute):
             yield node, ModelError(f"Node {label(node)} refers to a function's attribute outside of one.", _EXPORT)
-        elif exporter_artifacts.is_classical(node):
-            yield from ((node, problem) for problem in exporter_artifacts.problems(node, label(node)))
+        elif is_classical(node):
+            yield from ((node, problem) for problem in artifact_problems(node, label(node)))
 
 
 def label(node: onnx.NodeProto) -> str:

@@ -10,21 +10,19 @@ from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.frontend import runtime, shapes
 from zkinfer.circuits.frontend.analyse import describe, workload
 from zkinfer.circuits.frontend.api import array_from_json, array_to_json
-from zkinfer.circuits.frontend.equivalence import refuse_difference
-from zkinfer.circuits.frontend.exporter_artifacts import as_tensors
-from zkinfer.circuits.frontend.inline import with_plain_operators
+from zkinfer.circuits.frontend.fold import with_plain_operators
 from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.ml.rules import probes, without_classical
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, simplified, steps
 from zkinfer.circuits.frontend.prune import seed, serialised, tidied
-from zkinfer.circuits.frontend.runtime import answers
+from zkinfer.circuits.frontend.runtime import answers, refuse_difference
 from zkinfer.circuits.frontend.summary import (
     NORMALISER,
     Finding,
     Findings,
     NormalisedModel,
 )
-from zkinfer.circuits.frontend.validate import screen
+from zkinfer.circuits.frontend.validate import as_tensors, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.circuit import Circuit
 from zkinfer.circuits.errors import (
     AnswerMismatchError,
     CircuitError,
@@ -24,6 +23,7 @@ from zkinfer.circuits.errors import (
     StoppedError,
     ZkinferError,
 )
+from zkinfer.circuits.manifest import Circuit
 from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
 from zkinfer.circuits.sandbox.processes import yielding
 from zkinfer.prover.errors import ArtifactDamagedError, ArtifactMissingError, LeaseLostError, StoreError

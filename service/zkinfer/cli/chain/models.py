@@ -60,8 +60,8 @@ def verify_listing_command(
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to), to)
         from zkinfer.chain.listings import verify_listing
-        from zkinfer.circuits.circuit import Circuit
         from zkinfer.circuits.home import Home
+        from zkinfer.circuits.manifest import Circuit
 
         passed: list[Check] = []
 
@@ -199,7 +199,7 @@ def register_command(
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
         from zkinfer.chain.deployment import registration_for
-        from zkinfer.circuits.circuit import Circuit
+        from zkinfer.circuits.manifest import Circuit
 
         registration = registration_for(Circuit.open(circuit), selector, fee, uri)
         deployed.require_live(registration.selector)

@@ -17,7 +17,7 @@ from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
 if TYPE_CHECKING:
     from zkinfer.chain import PlacedRequest
     from zkinfer.chain.deployment import Deployed
-    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.manifest import Circuit
 
 RequestFile = Annotated[
     Path, typer.Argument(metavar="REQUEST.json", help="A request made by `zkinfer chain request`.", show_default=False)
@@ -86,7 +86,7 @@ def request_command(
         raise typer.BadParameter("a prover's fee needs --prover ADDRESS")
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(to, paid), to)
-        from zkinfer.circuits.circuit import Circuit
+        from zkinfer.circuits.manifest import Circuit
         from zkinfer.circuits.storage import refuse_existing, write_atomically
 
         refuse_existing(out)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.chain.deployment import Deployed
-    from zkinfer.circuits.circuit import Circuit
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
@@ -239,7 +239,7 @@ def deploy_verifier_command(
     with exit_on_error(as_json=as_json):
         chain = open_chain(to, paid)
         deployed = open_deployment(chain, to)
-        from zkinfer.circuits.circuit import Circuit
+        from zkinfer.circuits.manifest import Circuit
         from zkinfer.contracts.address_book import keep_dedicated
         from zkinfer.contracts.ezkl.dedicated import deploy_dedicated
         from zkinfer.contracts.governance import route_added

@@ -1,1 +1,56 @@
-"""The demo: a real model from ONNX file to refused forgeries, on one machine."""
+"""zkinfer demo."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zkinfer.cli.console import exit_on_error, print_json, progress_display
+from zkinfer.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def demo_command(
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep circuit and attestations in this new folder. Default: a temporary folder.")
+    ] = None,
+    setup: Annotated[
+        str | None,
+        typer.Option(help="The ceremony to use. Default: a real one if available, else insecure-dev."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Demonstrate everything: compile a digit classifier, prove, verify, refuse forgeries, use an answer on a chain.
+
+    Takes well under two minutes on two cores and needs no network. The chain runs inside this process; its chapter is
+    skipped if the extra chain-dev is not installed.
+
+    Example: zkinfer demo --keep my-demo
+    """
+    with exit_on_error(as_json=as_json):
+        from zkinfer.circuits.home import Home
+        from zkinfer.cli.demo.story import Story
+
+        with _folder(keep) as folder, progress_display(quiet=as_json) as display:
+            story = Story(folder=folder, home=Home.from_environment(), setup=setup, display=display)
+            summary = story.tell()
+        if as_json:
+            print_json(summary)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    from zkinfer.circuits.storage import private_directory, refuse_existing
+
+    if keep is None:
+        with private_directory() as path:
+            yield path
+    else:
+        refuse_existing(keep)
+        keep.mkdir(parents=True)
+        yield keep

@@ -14,8 +14,8 @@ from zkinfer.verifier import Attestation, SigningKey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.digest import Digest
+    from zkinfer.circuits.manifest import Circuit
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from web3 import Web3
 
     from zkinfer.chain import Answer
-    from zkinfer.circuits.circuit import Circuit
     from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.contracts import ContractName, Request
     from zkinfer.prover import Prover
     from zkinfer.verifier import Attestation

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkinfer.circuits import canonical
-from zkinfer.circuits.circuit import Circuit
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.frontend import evaluate
 from zkinfer.circuits.home import Home
+from zkinfer.circuits.manifest import Circuit
 from zkinfer.circuits.progress import Stages
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.storage import private_directory

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.manifest import FidelityReport
     from zkinfer.circuits.tensors import TensorSpec
     from zkinfer.prover.repository import IndexEntry, ModelRepository, ModelVersion
-    from zkinfer.service.estimates import CostEstimate, CostEstimator
+    from zkinfer.service.limits import CostEstimate, CostEstimator
 
 _STATES = {
     ModelState.READY: models_pb2.MODEL_STATE_READY,

@@ -20,7 +20,6 @@ from zkinfer.prover.jobs import JobState
 from zkinfer.service.error_status import failure_status
 from zkinfer.service.errors import UnknownOperationError, in_field
 from zkinfer.service.identity import caller
-from zkinfer.service.v1.context import context_message
 from zkinfer.v1 import values_pb2
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from google.rpc.status_pb2 import Status
     from grpc import aio
 
+    from zkinfer.circuits.statement import Context
     from zkinfer.prover.jobs import Job, JobStore
     from zkinfer.service.job_events import JobWatcher
     from zkinfer.service.limits import ConcurrencyLimiter
@@ -269,3 +269,14 @@ def _states(terms: dict[str, str]) -> tuple[JobState, ...]:
     if not wanted:
         raise InputError("No state satisfies both terms.", _FILTER_HELP)
     return tuple(state for state in JobState if state in wanted) if len(wanted) < len(JobState) else ()
+
+
+def context_message(context: Context) -> values_pb2.Context:
+    """The message with all five fields."""
+    return values_pb2.Context(
+        chain_id=str(context.chain_id),
+        consumer=context.consumer,
+        request_id=context.request_id,
+        requester=context.requester,
+        expiry=context.expiry,
+    )

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper, parser
 
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.frontend import equivalence, fold, shapes
-from zkinfer.circuits.frontend.equivalence import refuse_difference
+from zkinfer.circuits.frontend import fold, runtime, shapes
 from zkinfer.circuits.frontend.load import parse
 from zkinfer.circuits.frontend.passes import pipeline
 from zkinfer.circuits.frontend.prune import serialised
+from zkinfer.circuits.frontend.runtime import refuse_difference
 
 CONV = "<float[2,1,2,2] w = {1.,2.,3.,4.,-1.,-2.,-3.,-4.}>"
 ROW = "<float[1,4] c = {0.5,-1.0,2.0,0.25}, float[1,4] far = {0.5,-1.0,200.0,0.25}>"
@@ -310,14 +310,14 @@ def test_normal_form_that_computes_something_else_is_refused(model):
 
 def test_agreement_is_relative_to_the_size_of_the_output():
     large = np.array([1e6, 0.0], dtype=np.float32)
-    assert equivalence._agree(large, large + 1)
-    assert not equivalence._agree(large / 1e6, large / 1e6 + 1)
+    assert runtime._agree(large, large + 1)
+    assert not runtime._agree(large / 1e6, large / 1e6 + 1)
 
 
 def test_agreement_takes_nan_for_nan_only():
     odd = np.array([np.nan, 1.0])
-    assert equivalence._agree(odd, odd)
-    assert not equivalence._agree(odd, np.array([1.0, np.nan]))
+    assert runtime._agree(odd, odd)
+    assert not runtime._agree(odd, np.array([1.0, np.nan]))
 
 
 def test_rewriting_that_explodes_is_refused(model, normal, monkeypatch):

@@ -9,10 +9,10 @@ from tests.unit.circuits.frontend.random_graphs import random_graphs
 from zkinfer.circuits.engines.ezkl.lowering.pipeline import LOWERING, normal_form
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend import shapes
-from zkinfer.circuits.frontend.equivalence import difference, samples
 from zkinfer.circuits.frontend.graph import copy
 from zkinfer.circuits.frontend.passes import pipeline
 from zkinfer.circuits.frontend.prune import pruned, serialised
+from zkinfer.circuits.frontend.runtime import difference, samples
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import zkinfer.chain
 from zkinfer.chain import deployment
-from zkinfer.circuits.circuit import Circuit
+from zkinfer.circuits.manifest import Circuit
 from zkinfer.cli.chain import verifiers
 from zkinfer.cli.chain.verifiers import _require_verifier
 from zkinfer.cli.main import app

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import ezkl
 
 from zkinfer.circuits.engines.ezkl import bindings as bridge
-from zkinfer.circuits.engines.ezkl.bit_width import OUT_OF_RANGE
+from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
 from zkinfer.circuits.engines.ezkl.instances import MODULUS
 from zkinfer.circuits.errors import EngineError, RangeError
 

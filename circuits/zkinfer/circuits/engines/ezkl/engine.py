@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.digest import Digest, keccak256, sha256_file
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
-from zkinfer.circuits.engines.ezkl.client import EzklProcess
+from zkinfer.circuits.engines.ezkl.client import EzklProcess, EzklSession
 from zkinfer.circuits.engines.ezkl.cost import least_work, measure_speed, with_shrinking, work_of
-from zkinfer.circuits.engines.ezkl.forward.session import EzklSession
 from zkinfer.circuits.engines.ezkl.instances import instances_of, limbs_of, proof_from, to_digest
 from zkinfer.circuits.engines.ezkl.layout import (
     is_complete,

@@ -13,7 +13,6 @@ import onnx
 
 from zkinfer.circuits.errors import ModelError, UnsupportedModelError
 from zkinfer.circuits.frontend.graph import Draft, Facts, attributes
-from zkinfer.circuits.frontend.ml import score_transforms
 from zkinfer.circuits.frontend.validate import label
 
 if TYPE_CHECKING:
@@ -22,6 +21,64 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.frontend.graph import Nodes
+
+
+_TRANSFORMS = {"NONE": "", "LOGISTIC": "Sigmoid", "SOFTMAX": "Softmax"}
+_INT64 = onnx.TensorProto.INT64
+
+
+def transform_of(node: onnx.NodeProto, given: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
+    """The name of the transformation of the scores; raises UnsupportedModelError unless it is one of `allowed`."""
+    name = str(given.get("post_transform", b"NONE").decode("ascii", "replace"))
+    if name not in allowed:
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} transforms its scores by {name[:40]!r}, which is not supported.",
+            f"Use one of {', '.join(allowed)}.",
+        )
+    return name
+
+
+def labels_of(node: onnx.NodeProto, given: Mapping[str, Any]) -> list[int]:
+    """The integer labels; raises ModelError for fewer than two."""
+    found = [int(value) for value in given.get("classlabels_int64s", given.get("classlabels_ints", []))]
+    if len(found) < 2:
+        raise ModelError(f"{node.op_type} {label(node)} has fewer than two classes.", "Export the model again.")
+    return found
+
+
+def transform_scores(scores: str, transform: str, draft: Draft) -> str:
+    """The transformed scores [N, C]."""
+    operator = _TRANSFORMS[transform]
+    if not operator:
+        return scores
+    return draft.add(operator, scores, **({"axis": 1} if operator == "Softmax" else {}))
+
+
+def label_of_largest(scores: str, labels: list[int], draft: Draft) -> str:
+    """The label of the largest score, the first among equals: [N]."""
+    return _labelled(draft.add("ArgMax", scores, axis=1, keepdims=0), labels, draft)
+
+
+def label_above(score: str, cut: float, labels: list[int], draft: Draft) -> str:
+    """The second of two labels if the score [N, 1] is above the threshold `cut`, else the first: [N]."""
+    single = draft.add("Gather", score, draft.constant(np.array(0)), axis=1)
+    beyond = draft.add("Greater", single, draft.constant(np.array(cut, dtype=np.float32)))
+    return _labelled(draft.cast(beyond, _INT64), labels, draft)
+
+
+def two_class_scores(score: str, transform: str, draft: Draft, *, mirrored: bool) -> str:
+    """The scores of two classes that share one score s [N, 1]: -s and s, or 1 - s and s."""
+    second = transform_scores(score, transform, draft)
+    if mirrored and transform == "NONE":
+        return draft.joined([draft.add("Neg", second), second])
+    return draft.joined([draft.add("Sub", draft.constant(np.ones((), dtype=np.float32)), second), second])
+
+
+def _labelled(place: str, labels: list[int], draft: Draft) -> str:
+    if labels == list(range(len(labels))):
+        return place
+    return draft.add("Gather", draft.constant(np.array(labels, dtype=np.int64)), place, axis=0)
+
 
 _EXPORT = "Export the model again."
 _FLOAT = onnx.TensorProto.FLOAT
@@ -45,7 +102,7 @@ def feature_rows(node: onnx.NodeProto, facts: Facts, draft: Draft) -> tuple[str,
 def regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """LinearRegressor: x W + b."""
     given, draft = attributes(node), Draft(facts, node.output[0])
-    score_transforms.transform_of(node, given, ("NONE",))
+    transform_of(node, given, ("NONE",))
     found = feature_rows(node, facts, draft)
     if found is None:
         return None
@@ -57,26 +114,26 @@ def regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 def classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """LinearClassifier: the label and the transformed scores."""
     given, draft = attributes(node), Draft(facts, node.output[0])
-    labels, targets = score_transforms.labels_of(node, given), len(given.get("intercepts", []))
+    labels, targets = labels_of(node, given), len(given.get("intercepts", []))
     found = feature_rows(node, facts, draft)
     if found is None:
         return None
     if targets not in (1, len(labels)) or (targets == 1 and len(labels) != 2):
         raise ModelError(f"LinearClassifier {label(node)} has {targets} intercepts for {len(labels)} classes.", _EXPORT)
-    transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if targets == 1 else 3])
+    transform = transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if targets == 1 else 3])
     weights, shift = _coefficients(node, found[1], targets)
     if targets == 2 and transform == "LOGISTIC" and _mirrored(weights, shift):  # two sigmoids that add up to 1
         weights, shift, targets = weights[:, 1:], shift[1:], 1
     scores = draft.add("Gemm", found[0], draft.constant(weights), draft.constant(shift))
     if targets == 1:
         results = (
-            score_transforms.label_above(scores, 0.0, labels, draft),
-            score_transforms.two_class_scores(scores, transform, draft, mirrored=False),
+            label_above(scores, 0.0, labels, draft),
+            two_class_scores(scores, transform, draft, mirrored=False),
         )
     else:
         results = (
-            score_transforms.label_of_largest(scores, labels, draft),
-            score_transforms.transform_scores(scores, transform, draft),
+            label_of_largest(scores, labels, draft),
+            transform_scores(scores, transform, draft),
         )
     return name_outputs(node, results, draft)
 

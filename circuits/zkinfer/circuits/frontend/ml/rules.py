@@ -15,11 +15,10 @@ from onnx import numpy_helper
 
 from zkinfer.circuits.errors import ModelError, UnsupportedModelError
 from zkinfer.circuits.frontend import shapes
-from zkinfer.circuits.frontend.exporter_artifacts import DOMAIN, is_classical
 from zkinfer.circuits.frontend.graph import Draft, Facts, attributes, copy, replace_all
-from zkinfer.circuits.frontend.ml import linear_models, score_transforms, trees
+from zkinfer.circuits.frontend.ml import linear_models, trees
 from zkinfer.circuits.frontend.ml.forest_graph import scores_of
-from zkinfer.circuits.frontend.validate import label
+from zkinfer.circuits.frontend.validate import DOMAIN, is_classical, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +114,7 @@ def _replaced(model: onnx.ModelProto) -> onnx.ModelProto:
 def tree_regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """TreeEnsembleRegressor: the sum or the mean of the leaf weights over the trees."""
     given, draft = attributes(node), Draft(facts, node.output[0])
-    transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX"))
+    transform = linear_models.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX"))
     found = linear_models.feature_rows(node, facts, draft)
     if found is None:
         return None
@@ -144,7 +143,7 @@ def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft) -> Nodes:
     scores = _summed(node, forest, value, draft)
-    draft.named(score_transforms.transform_scores(scores, transform, draft), node.output[0])
+    draft.named(linear_models.transform_scores(scores, transform, draft), node.output[0])
     return draft.nodes
 
 
@@ -171,7 +170,7 @@ def _aggregated(node: onnx.NodeProto, forest: Forest, function: bytes) -> Forest
 def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """TreeEnsembleClassifier: the label and the transformed scores; two classes may share one score."""
     given, draft = attributes(node), Draft(facts, node.output[0])
-    labels = score_transforms.labels_of(node, given)
+    labels = linear_models.labels_of(node, given)
     found = linear_models.feature_rows(node, facts, draft)
     if found is None:
         return None
@@ -181,20 +180,20 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
             f"TreeEnsembleClassifier {label(node)} has separate scores for two classes; runtimes disagree on them.",
             "Use one score for both classes, as the exporters of scikit-learn, XGBoost and LightGBM do.",
         )
-    transform = score_transforms.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if shared else 3])
+    transform = linear_models.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if shared else 3])
     count = 1 if shared else _counted(node, len(labels))
     forest = trees.read_forest(given, "class", count, found[1])
     scores = _summed(node, forest, found[0], draft)
     if not shared:
         results = (
-            score_transforms.label_of_largest(scores, labels, draft),
-            score_transforms.transform_scores(scores, transform, draft),
+            linear_models.label_of_largest(scores, labels, draft),
+            linear_models.transform_scores(scores, transform, draft),
         )
         return linear_models.name_outputs(node, results, draft)
     share = bool((forest.leaves >= 0).all())  # then the score is the second class's probability, with threshold 0.5
-    label_ = score_transforms.label_above(scores, 0.5 if share else 0.0, labels, draft)
+    label_ = linear_models.label_above(scores, 0.5 if share else 0.0, labels, draft)
     return linear_models.name_outputs(
-        node, (label_, score_transforms.two_class_scores(scores, transform, draft, mirrored=not share)), draft
+        node, (label_, linear_models.two_class_scores(scores, transform, draft, mirrored=not share)), draft
     )
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ModelTooLargeError
 from zkinfer.circuits.frontend import shapes
-from zkinfer.circuits.frontend.fold import folded
-from zkinfer.circuits.frontend.inline import inlined
+from zkinfer.circuits.frontend.fold import folded, inlined
 from zkinfer.circuits.frontend.load import MAX_NODES
 from zkinfer.circuits.frontend.passes import canonicalise, fuse_linear
 from zkinfer.circuits.frontend.passes.rewrite import apply_rules

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.unit.circuits.frontend.ml import classic
 
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.frontend import equivalence
+from zkinfer.circuits.frontend import runtime
 from zkinfer.circuits.frontend.ml import trees
 from zkinfer.circuits.frontend.prune import serialised
 
@@ -164,7 +164,7 @@ def test_normal_form_of_a_forest_is_one_byte_string(normal):
 def test_wrong_threshold_is_noticed_on_probes(normal, monkeypatch):
     """Four random inputs do not see it; values at the thresholds do."""
     monkeypatch.setattr(trees, "_finite", lambda values, name: np.asarray(values, dtype=np.float32) + np.float32(1e-3))
-    monkeypatch.setattr(equivalence, "SAMPLES", 0)
+    monkeypatch.setattr(runtime, "SAMPLES", 0)
     with pytest.raises(ModelError, match="changes the model's output"):
         normal(classic.regressor())
 

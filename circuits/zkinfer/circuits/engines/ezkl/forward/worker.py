@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.engines.ezkl import bindings as bridge
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, read_settings
 from zkinfer.circuits.engines.ezkl.bindings import answer_of
-from zkinfer.circuits.engines.ezkl.bit_width import OUT_OF_RANGE
+from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
 from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLargeError
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
 from zkinfer.circuits.errors import EngineError, RangeError

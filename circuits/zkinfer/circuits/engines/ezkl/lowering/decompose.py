@@ -14,7 +14,7 @@ import onnx
 from onnx import helper
 
 from zkinfer.circuits.engines.ezkl.lowering import activations, workarounds
-from zkinfer.circuits.frontend import inline
+from zkinfer.circuits.frontend import fold
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, replace_all
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _lowered(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
-    for rules in (workarounds.RULES, _RULES, inline.RULES):
+    for rules in (workarounds.RULES, _RULES, fold.RULES):
         rule = rules.get(node.op_type)
         result = rule(node, facts) if rule is not None else None
         if result is not None:

@@ -18,13 +18,12 @@ from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered as decompos
 from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend import runtime, worker
-from zkinfer.circuits.frontend.exporter_artifacts import as_tensors
 from zkinfer.circuits.frontend.graph import replace_all
 from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.passes import pipeline as shared
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, rule_pass
 from zkinfer.circuits.frontend.prune import port
-from zkinfer.circuits.frontend.validate import label, refused_nodes, screen
+from zkinfer.circuits.frontend.validate import as_tensors, label, refused_nodes, screen
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:

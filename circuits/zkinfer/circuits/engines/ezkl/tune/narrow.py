@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl import bindings as bridge
 from zkinfer.circuits.engines.ezkl.bindings import Answer, answer_in, require_lookups_in_range
-from zkinfer.circuits.engines.ezkl.bit_width import MOST_BITS, OUT_OF_RANGE, narrowest
+from zkinfer.circuits.engines.ezkl.bounds import MOST_BITS, OUT_OF_RANGE, narrowest
 from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, Pass, TooLargeError
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
 from zkinfer.circuits.errors import RangeError

@@ -7,8 +7,8 @@ from onnx import helper
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
 from zkinfer.circuits.engines.ezkl.lowering.pipeline import with_guards
 from zkinfer.circuits.frontend import runtime
-from zkinfer.circuits.frontend.equivalence import difference
 from zkinfer.circuits.frontend.graph import copy
+from zkinfer.circuits.frontend.runtime import difference
 from zkinfer.circuits.tensors import TensorSpec
 
 TWO = "float[1,4] x, float[1,4] z"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.circuits.engines.ezkl.bit_width import MOST_BITS, narrowest
+from zkinfer.circuits.engines.ezkl.bounds import MOST_BITS, narrowest
 from zkinfer.circuits.errors import RangeError
 
 widths = st.lists(st.integers(1, MOST_BITS), min_size=1, max_size=8)
