@@ -156,17 +156,17 @@ class Prover:
             ProofRejectedError: the proof does not hold.
         """
         claim, program = Attestation.from_bytes(attestation), circuit.manifest.program
-        statement = checks.stated(claim.predicate, program)
-        proof = Proof(checks.proof_of_length(claim.proof, circuit.manifest.keys.proof_bytes), statement)
+        statement = checks.checked_statement(claim.predicate, program)
+        proof = Proof(checks.checked_proof_bytes(claim.proof, circuit.manifest.keys.proof_bytes), statement)
         self._engine_of(circuit).verify(circuit.folder, program, self._setup_of(circuit).path, proof)
         answer = checks.outputs(program, statement)
         if integers_digest([answer[spec.name] for spec in program.outputs]) != outputs:
             raise AnswerMismatchError("The proof is about another answer than was given for this request.")
-        checks.subject_is_output(claim.statement.output_digest, statement)
-        checks.context_is_proven(context, statement)
+        checks.require_output_subject(claim.statement.output_digest, statement)
+        checks.require_proven_context(context, statement)
         if claim.predicate.context != context:
             raise ContextMismatchError("The attestation names another request than it was made for.")
-        checks.signer(claim)
+        checks.verified_signer(claim)
 
     def _engine_of(self, circuit: Circuit) -> Engine:
         wanted = circuit.manifest.recipe.engine

@@ -60,7 +60,7 @@ def test_file_of_exactly_the_cap_is_read_as_far_as_it_goes():
 
 
 def test_time_without_a_zone_is_refused(workshop):
-    with pytest.raises(InputError, match="without a zone"):
+    with pytest.raises(InputError, match="without a time zone"):
         workshop.attest(created_at=datetime(2026, 11, 21))
 
 

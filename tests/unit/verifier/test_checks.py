@@ -31,7 +31,7 @@ def statement(spec, *integers, output=7):
 
 def compare(spec, stated, expected):
     circuit = Rebuilt(folder=None, identity=None, program=program(spec), proof_bytes=32)
-    checks.input_expected(ENGINE, circuit, Setup, stated, {spec.name: np.asarray(expected)})
+    checks.require_expected_inputs(ENGINE, circuit, Setup, stated, {spec.name: np.asarray(expected)})
 
 
 def test_public_inputs_and_outputs_are_told_by_name():
@@ -66,7 +66,7 @@ def test_integer_input_is_confirmed(expected):
 
 @pytest.mark.parametrize("expected", [[1.4, 2.0], [257, 2], [-255, 2], [float("nan"), 2]])
 def test_expected_value_that_the_type_cannot_hold_is_refused(expected):
-    with pytest.raises(InputMismatchError, match="takes uint8; the expected values are no such numbers"):
+    with pytest.raises(InputMismatchError, match="has dtype uint8; the expected values do not fit it"):
         compare(PIXELS, statement(PIXELS, 1, 2), expected)
 
 
@@ -77,6 +77,6 @@ def test_tensors_have_the_models_units():
 
 
 def test_context_of_another_request_is_refused():
-    checks.context_is_proven(CONTEXT, statement(PIXELS, 1, 2))
+    checks.require_proven_context(CONTEXT, statement(PIXELS, 1, 2))
     with pytest.raises(ContextMismatchError, match="made for another request"):
-        checks.context_is_proven(Context.offline(), statement(PIXELS, 1, 2))
+        checks.require_proven_context(Context.offline(), statement(PIXELS, 1, 2))

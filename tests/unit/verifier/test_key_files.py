@@ -57,7 +57,7 @@ def test_key_file_is_private_and_encrypted(encrypted):
 
 @pytest.mark.parametrize("passphrase", [None, b""])
 def test_writing_in_the_clear_is_refused(tmp_path, passphrase):
-    with pytest.raises(KeyFileError, match=r"written encrypted. Give either a passphrase"):
+    with pytest.raises(KeyFileError, match=r"must be encrypted. Give either a passphrase"):
         save_signing_key(OWNER, tmp_path / "key", passphrase=passphrase)
     assert not (tmp_path / "key").exists()
 

@@ -213,7 +213,7 @@ def test_public_values_of_another_form_are_refused(workshop, document, change, r
 )  # fmt: skip
 def test_layout_of_another_circuit_is_refused(workshop, document, change):
     changed = forge.at(document, (P, "layout"), lambda layout: layout | change)
-    with pytest.raises(errors.LayoutMismatchError, match="another layout of the statement"):
+    with pytest.raises(errors.LayoutMismatchError, match="has another layout than the circuit"):
         workshop.verify(forge.signed(changed, forge.OWNER))
 
 
@@ -291,7 +291,7 @@ def test_other_keyid_is_refused(workshop, good, keyid):
 
 def test_algorithm_of_another_key_is_refused(workshop, document):
     changed = forge.at(document, (P, "signer", "algorithm"), lambda _: "ecdsa-p256")
-    with pytest.raises(errors.SignatureError, match="names ecdsa-p256 for a key of another kind"):
+    with pytest.raises(errors.SignatureError, match="names ecdsa-p256, but its key is ed25519"):
         workshop.verify(forge.signed(changed, forge.OWNER))
 
 

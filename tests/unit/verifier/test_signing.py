@@ -61,9 +61,9 @@ def test_high_s_is_refused():
 
 @pytest.mark.parametrize("number", [0, ORDER, ORDER + 1, 2**256 - 1])
 def test_number_outside_the_group_is_refused(number):
-    with pytest.raises(SignatureError, match="outside the group of P-256"):
+    with pytest.raises(SignatureError, match="outside the range of P-256"):
         P256.public.verify(b"content", number.to_bytes(32, "big") + bytes(31) + b"\x01")
-    with pytest.raises(SignatureError, match="outside the group of P-256"):
+    with pytest.raises(SignatureError, match="outside the range of P-256"):
         P256.public.verify(b"content", bytes(31) + b"\x01" + number.to_bytes(32, "big"))
 
 

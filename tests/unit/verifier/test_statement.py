@@ -152,5 +152,5 @@ def test_time_is_written_in_utc():
 
 
 def test_time_without_a_zone_is_refused():
-    with pytest.raises(InputError, match="without a zone is ambiguous"):
+    with pytest.raises(InputError, match="without a time zone is ambiguous"):
         write_time(datetime(2026, 11, 21))

@@ -30,7 +30,7 @@ def test_model_is_found_by_its_digest(workshop):
 
 
 def test_unknown_model_is_refused(workshop):
-    with pytest.raises(UnknownModelError, match="a single different byte makes another model"):
+    with pytest.raises(UnknownModelError, match="a single changed byte makes it a different model"):
         workshop.trusted.model(ZERO)
 
 

@@ -228,7 +228,7 @@ def test_expected_input_may_have_another_float_type(workshop, good):
     [
         ({"x": forge.OTHER_X}, "another value of the input 'x'"),
         ({"x": forge.X + np.float32(2**-8)}, "another value of the input 'x'"),
-        ({"x": forge.X.reshape(3)}, r"about an input x float32\[1, 3\]; the expected one has the shape \[3\]"),
+        ({"x": forge.X.reshape(3)}, r"input is x float32\[1, 3\]; the expected one has the shape \[3\]"),
         ({"x": np.array([[1e300, 0, 0]])}, "another value|holds inf"),
         ({}, r"inputs are \['x'\]; expected were \[\]"),
         ({"x": forge.X, "z": forge.X}, "Name every input"),

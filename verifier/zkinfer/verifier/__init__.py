@@ -1,4 +1,4 @@
-"""Offline verification of attested inferences: no network, no prover, no parser of models in this process."""
+"""Offline verification of attested inferences: no network, no prover, and models are parsed in a child process only."""
 
 from zkinfer.verifier.attestation import Attestation, claimed_tensors, read_attestation
 from zkinfer.verifier.dsse import MAX_BYTES, Envelope

@@ -1,4 +1,4 @@
-"""The attestation file: made here, read here, and trusted nowhere but in `Verifier`."""
+"""Create and read attestation files. Their content is an unverified claim: only `Verifier` establishes trust."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> d
     Nothing here is verified: use `Verifier.verify` to rely on a value.
 
     Raises:
-        MalformedAttestationError: the statement does not fit the tensors that are claimed.
+        MalformedAttestationError: the statement does not fit the claimed tensors.
     """
     statement, layout = predicate.statement, predicate.layout
     if role == "input" and layout.visibility != "public":
@@ -92,11 +92,11 @@ class Attestation:
         Args:
             identity: the circuit's digests.
             recipe: how the circuit was made.
-            program: what the engine made of it.
-            proof: the proof and its statement, taken as they are: verify the attestation before release.
+            program: the compiled circuit.
+            proof: the proof and its statement, not checked here: verify the attestation before release.
             context: the request that the proof was made for.
             key: signs.
-            ephemeral: say in the statement that the key was generated for this attestation alone and identifies no one.
+            ephemeral: state that the key was generated for this attestation alone and identifies no one.
             created_at: with a time zone; kept to the second.
         """
         predicate = Predicate(
@@ -125,10 +125,10 @@ class Attestation:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read the bytes that `to_bytes` writes, and no others.
+        """Parse the bytes that `to_bytes` writes; anything else is rejected.
 
         Raises:
-            AttestationTooLargeError, UnsupportedVersionError, MalformedAttestationError: see there.
+            AttestationTooLargeError, UnsupportedVersionError, MalformedAttestationError: see their docstrings.
         """
         envelope = Envelope.from_bytes(data)
         statement = Statement.from_bytes(envelope.payload)
@@ -139,7 +139,7 @@ class Attestation:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file; raises InputError as `read_attestation`, and RefusedError as `from_bytes`."""
+        """Read a file; raises the errors of `read_attestation` and `from_bytes`."""
         return cls.from_bytes(read_attestation(path))
 
     def to_bytes(self) -> bytes:
@@ -148,7 +148,7 @@ class Attestation:
 
     @property
     def predicate(self) -> Predicate:
-        """What is claimed about the inference."""
+        """The claims about the inference."""
         return self.statement.predicate
 
     @property
@@ -168,10 +168,10 @@ class Attestation:
 
 
 def read_attestation(path: Path) -> bytes:
-    """The bytes of an attestation file, and no more of them than an attestation can have.
+    """The bytes of an attestation file, up to the maximum size.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: the file does not exist or cannot be read.
         AttestationTooLargeError: it is larger than any attestation.
     """
     if path.exists() and not path.is_file():

@@ -1,7 +1,6 @@
-"""The single checks of a verification: each raises its refusal or returns what it established.
+"""The checks of a verification, steps (2) to (10) of `Verifier.verify`: each returns a verified result or raises.
 
-They perform steps (2) to (10) of `Verifier.verify` and rely on its order: every function takes what an earlier step
-returned.
+They rely on the order of the steps: each takes the results of earlier ones.
 """
 
 from __future__ import annotations
@@ -63,8 +62,8 @@ if TYPE_CHECKING:
 _EDITED = "It was altered, or belongs to another circuit."
 
 
-def dev_setup_allowed(recipe: Recipe, policy: Policy) -> None:
-    """Step (2): refuse `insecure-dev` unless the policy accepts it in so many words."""
+def require_dev_setup_allowed(recipe: Recipe, policy: Policy) -> None:
+    """Step (2): reject `insecure-dev` unless the policy accepts it explicitly."""
     if recipe.setup.is_insecure_dev and not accepts_dev_setup(policy):
         raise InsecureDevSetupError(
             "The proof was made under insecure-dev, a setup for tests: anyone can forge such proofs.",
@@ -73,8 +72,8 @@ def dev_setup_allowed(recipe: Recipe, policy: Policy) -> None:
         )
 
 
-def normaliser_known(recipe: Recipe) -> None:
-    """Step (2): refuse a recipe of another normaliser, which would give another network."""
+def require_known_normaliser(recipe: Recipe) -> None:
+    """Step (2): reject a recipe of another normaliser, which would give another network."""
     if recipe.normaliser != NORMALISER:
         raise UnsupportedVersionError(
             f"The recipe names the normaliser {recipe.normaliser}; this version has {NORMALISER}.",
@@ -82,12 +81,12 @@ def normaliser_known(recipe: Recipe) -> None:
         )
 
 
-def rebuilt_circuit(predicate: Predicate, model: Path, *, engine: Engine, setup: TrustedSetup, cache: Path) -> Rebuilt:
-    """Step (4): make the circuit again from our own files and compare it with the claim.
+def rebuild_circuit(predicate: Predicate, model: Path, *, engine: Engine, setup: TrustedSetup, cache: Path) -> Rebuilt:
+    """Step (4): rebuild the circuit from our own files and compare it with the claim.
 
     Raises:
         UnusableRecipeError: the recipe's settings do not fit the model or the engine.
-        CircuitMismatchError: what was rebuilt is another circuit.
+        CircuitMismatchError: the rebuilt circuit differs from the claim.
         EngineCrashedError, EngineMemoryError, EngineTimeoutError, CircuitError, InputError: the engine or the cache
             failed, which says nothing about the attestation.
     """
@@ -95,19 +94,21 @@ def rebuilt_circuit(predicate: Predicate, model: Path, *, engine: Engine, setup:
     try:
         engine.check_run_arguments(recipe.run_arguments)
     except EngineError as err:
-        raise UnusableRecipeError("The engine refuses the recipe's run arguments. " + _plain(err), err.cure) from err
+        raise UnusableRecipeError(
+            "The engine refuses the recipe's run arguments. " + _printable(err), err.cure
+        ) from err
     try:
         rebuilt = rebuild(model, recipe, engine=engine, setup=setup, cache=cache)
     except (EngineCrashedError, EngineMemoryError, EngineTimeoutError):  # of this machine, not of the recipe
         raise
     except (EngineError, ModelError) as err:
-        raise UnusableRecipeError("The recipe does not fit the ONNX file. " + _plain(err), err.cure) from err
+        raise UnusableRecipeError("The recipe does not fit the ONNX file. " + _printable(err), err.cure) from err
     _same_circuit(predicate, rebuilt)
     return rebuilt
 
 
-def _plain(err: ZkinferError) -> str:
-    """What an error says, without the control characters that the attestation may have put into it."""
+def _printable(err: ZkinferError) -> str:
+    """The cause of an error, without control characters that may come from the attestation."""
     return "".join(character if character.isprintable() else "?" for character in err.cause[:300])
 
 
@@ -130,18 +131,16 @@ def _same_circuit(predicate: Predicate, rebuilt: Rebuilt) -> None:
         )
 
 
-def stated(predicate: Predicate, program: Program) -> Statement:
-    """Step (5): the statement, if it has the circuit's layout and its integers are possible ones.
+def checked_statement(predicate: Predicate, program: Program) -> Statement:
+    """Step (5): the statement, if it has the circuit's layout and its integers are in range.
 
     Raises:
-        LayoutMismatchError: it has another layout, or more or fewer values.
-        ValueRangeError: an integer lies outside of its tensor's dtype or of the circuit's range.
+        LayoutMismatchError: the layout or the number of values differs.
+        ValueRangeError: an integer is outside the range of its tensor's dtype or of the circuit.
     """
     statement, layout = predicate.statement, program.layout
     if predicate.layout != layout:
-        raise LayoutMismatchError(
-            "The attestation names another layout of the statement than the circuit has.", _EDITED
-        )
+        raise LayoutMismatchError("The statement has another layout than the circuit.", _EDITED)
     for what, found, wanted in (
         ("bytes of inputs", len(statement.inputs), layout.input_bytes),
         ("outputs", len(statement.outputs), layout.outputs),
@@ -149,12 +148,12 @@ def stated(predicate: Predicate, program: Program) -> Statement:
         if found != wanted:
             raise LayoutMismatchError(f"The statement has {found} {what}; the circuit has {wanted}.", _EDITED)
     if layout.visibility == "public":
-        _require_possible(split(layout.unpack(statement.inputs), program.inputs), program.inputs, program)
-    _require_possible(split(statement.outputs, program.outputs), program.outputs, program)
+        _require_in_range(split(layout.unpack(statement.inputs), program.inputs), program.inputs, program)
+    _require_in_range(split(statement.outputs, program.outputs), program.outputs, program)
     return statement
 
 
-def _require_possible(tensors: Integers, specs: Sequence[TensorSpec], program: Program) -> None:
+def _require_in_range(tensors: Integers, specs: Sequence[TensorSpec], program: Program) -> None:
     for spec in specs:
         low, high = spec.integer_range
         for integer in tensors[spec.name]:
@@ -170,8 +169,8 @@ def _require_possible(tensors: Integers, specs: Sequence[TensorSpec], program: P
                 )
 
 
-def proof_of_length(data: bytes, wanted: int) -> bytes:
-    """Step (6): the proof, with exactly the length that this circuit's proofs have."""
+def checked_proof_bytes(data: bytes, wanted: int) -> bytes:
+    """Step (6): the proof, if its length is exactly that of this circuit's proofs."""
     if len(data) != wanted:
         raise ProofLengthError(
             f"The proof has {len(data)} bytes; this circuit's proofs have {wanted}.",
@@ -180,8 +179,8 @@ def proof_of_length(data: bytes, wanted: int) -> bytes:
     return data
 
 
-def proof_holds(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Proof) -> None:
-    """Step (7): the engine's own verification, under the key that we rebuilt."""
+def require_valid_proof(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Proof) -> None:
+    """Step (7): the engine verifies the proof under the rebuilt key."""
     try:
         engine.verify(circuit.folder, circuit.program, setup.path, proof)
     except ProofRejectedError as err:
@@ -192,7 +191,7 @@ def proof_holds(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Pr
 
 
 def public_inputs(program: Program, statement: Statement) -> Integers:
-    """Step (8): the integers of every public input, by name; none where inputs are hashed or private."""
+    """Step (8): the integers of every public input, by name; none if inputs are hashed or private."""
     layout = program.layout
     return split(layout.unpack(statement.inputs), program.inputs) if layout.visibility == "public" else {}
 
@@ -202,7 +201,7 @@ def outputs(program: Program, statement: Statement) -> Integers:
     return split(statement.outputs, program.outputs)
 
 
-def subject_is_output(claimed: str, statement: Statement) -> None:
+def require_output_subject(claimed: str, statement: Statement) -> None:
     """Step (8): the subject of the in-toto statement is the proven output."""
     if output_digest(statement.outputs) != claimed:
         raise OutputMismatchError(
@@ -210,17 +209,16 @@ def subject_is_output(claimed: str, statement: Statement) -> None:
         )
 
 
-def input_expected(
+def require_expected_inputs(
     engine: Engine, circuit: Rebuilt, setup: TrustedSetup, statement: Statement, expected: Arrays
 ) -> None:
-    """Step (8): the proof is about these inputs: all of the circuit's, each the same when quantised.
+    """Step (8): the quantised expected inputs are exactly those of the proof.
 
-    Arrays are first brought to the model's own dtype, as they are for the model itself. For hashed inputs, the digests
-    are compared.
+    Arrays are first converted to the dtype of the model's inputs. For hashed inputs, the digests are compared.
 
     Raises:
         InputMismatchError: a name, a shape or a value differs, or the inputs are private and cannot be compared.
-        DataError: an expected array holds NaN or infinities.
+        DataError: an expected array holds NaN or infinity.
     """
     program = circuit.program
     names = {spec.name for spec in program.inputs}
@@ -240,7 +238,7 @@ def input_expected(
     for spec, one, other in zip(program.inputs, stated, wanted, strict=True):
         if one != other:
             raise InputMismatchError(
-                f"The proof is about another value of the input {spec.name!r} than the expected one.",
+                f"The proof has another value of the input {spec.name!r} than expected.",
                 "The request was answered for another input.",
             )
 
@@ -248,15 +246,13 @@ def input_expected(
 def _quantised(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
     if array.shape != spec.shape:
         raise InputMismatchError(
-            f"The proof is about an input {spec.describe()}; the expected one has the shape {list(array.shape)}."
+            f"The proof's input is {spec.describe()}; the expected one has the shape {list(array.shape)}."
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        own = array.astype(spec.dtype)
-    if not spec.is_float and not np.array_equal(own, array):
-        raise InputMismatchError(
-            f"The input {spec.name!r} takes {spec.dtype}; the expected values are no such numbers."
-        )
-    return quantise(own, spec)
+        converted = array.astype(spec.dtype)
+    if not spec.is_float and not np.array_equal(converted, array):
+        raise InputMismatchError(f"The input {spec.name!r} has dtype {spec.dtype}; the expected values do not fit it.")
+    return quantise(converted, spec)
 
 
 def tensors(specs: Sequence[TensorSpec], integers: Integers) -> Arrays:
@@ -267,11 +263,11 @@ def tensors(specs: Sequence[TensorSpec], integers: Integers) -> Arrays:
 
 
 def _read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """A copy over immutable bytes: its flags cannot be turned back."""
+    """A copy over immutable bytes, which cannot be made writable again."""
     return np.frombuffer(array.tobytes(), dtype=array.dtype).reshape(array.shape)
 
 
-def context_is_proven(context: Context, statement: Statement) -> None:
+def require_proven_context(context: Context, statement: Statement) -> None:
     """Step (9): the statement holds the hash of the claimed request."""
     if statement.context != context.hash:
         raise ContextMismatchError(
@@ -280,12 +276,12 @@ def context_is_proven(context: Context, statement: Statement) -> None:
         )
 
 
-def signer(attestation: Attestation) -> PublicKey:
-    """Step (10): the key named in the attestation, if it signed it. Whose key that is, the policy must say."""
+def verified_signer(attestation: Attestation) -> PublicKey:
+    """Step (10): the key that the attestation names, if it made the signature. The policy decides whose key that is."""
     key = PublicKey(attestation.signer_key)
     named = attestation.predicate.signer.algorithm
     if key.algorithm != named:
-        raise SignatureError(f"The attestation names {named} for a key of another kind.", "It was altered.")
+        raise SignatureError(f"The attestation names {named}, but its key is {key.algorithm}.", "It was altered.")
     if key.fingerprint != attestation.envelope.keyid:
         raise SignatureError("The envelope's keyid is not the fingerprint of the key that the statement names.")
     key.verify(attestation.envelope.signed_bytes, attestation.envelope.signature)

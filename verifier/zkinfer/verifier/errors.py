@@ -1,4 +1,4 @@
-"""Reasons to reject an attestation: one class per reason.
+"""The steps of a verification, and the reasons to reject an attestation: one class per reason.
 
 A rejection is a verdict on the attestation. Errors that prevent a verdict are different: a missing trusted setup
 (`SetupError`), a crashed engine (`EngineError`), a missing file (`InputError`). Neither is ever an acceptance.
@@ -16,23 +16,25 @@ Status = Literal["passed", "failed", "skipped", "not_reached"]
 TITLES = (
     "the file is an attestation of a known version",
     "engine and trusted setup are accepted",
-    "the ONNX file is the one named",
-    "the circuit rebuilt from it is the one described",
+    "the ONNX file has the claimed digest",
+    "the circuit rebuilt from it matches the claim",
     "the statement has the layout and the ranges of the circuit",
     "the proof has the length of this circuit's proofs",
     "the proof holds",
-    "inputs and outputs are what the proof is about",
-    "the request is what the proof is about",
-    "the signature is by the key named",
+    "inputs and outputs are those of the proof",
+    "the request is that of the proof",
+    "the signature is by the claimed key",
     "the policy is met",
     "the chain's record agrees",
 )
+"""By step; the numbers start at 1."""
 CHAIN_RECORD = len(TITLES)
+"""The number of the only step that asks a chain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the checklist. `detail` says what was found, or why the step failed."""
+    """The result of one step. `detail` gives the finding, or why the step failed or was skipped."""
 
     number: int
     title: str
@@ -123,7 +125,7 @@ class EmptyPolicyError(PolicyRefusedError):
 
 
 class KeyFileError(InputError):
-    """A key file cannot be read or written, or has unsafe permissions or an unsupported content."""
+    """A key file cannot be read or written, or has unsafe permissions or unsupported content."""
 
 
 class PolicyFileError(InputError):

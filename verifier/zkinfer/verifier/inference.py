@@ -1,4 +1,4 @@
-"""What a verification returns."""
+"""Results of a verification: the proven answer and the verified inference."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ProvenAnswer:
     Args:
         context: the request that the proof was made for.
         model_id: names the circuit, as rebuilt by the verifier.
-        statement: what was proven: a contract sees the same inputs and outputs.
+        statement: the proven inputs and outputs, as a contract sees them.
     """
 
     context: Context
@@ -36,30 +36,30 @@ class ChainRecord(Protocol):
     """The records of one chain."""
 
     def agree(self, answer: ProvenAnswer) -> str:
-        """Return in a few words where this answer is on record; raise a RefusedError if it is not."""
+        """Describe briefly where this answer is recorded; raise a RefusedError if it is not."""
         ...
 
 
 SEAL: Final = object()
-"""The verifier's, to mark what it verified. Not part of the package's interface."""
+"""Passed by `Verifier.verify` only, as the mark of a verified inference. Not part of the public interface."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VerifiedInference:
-    """An inference whose proof was checked. Only `Verifier.verify` makes one, so that holding one means something.
+    """An inference whose proof was checked. Only `Verifier.verify` can create one.
 
     Args:
         model_id: names the circuit: the ONNX file with its quantisation, setup and engine.
         identity: the digests behind `model_id`, as rebuilt by the verifier.
         recipe: how the circuit was made.
-        inputs: by name, the public inputs that the proof is about; a hashed or private input is not among them.
-        outputs: likewise the outputs. Arrays cannot be written to.
+        inputs: the public inputs of the proof, by name; hashed and private inputs are left out.
+        outputs: the outputs, by name. All arrays are read-only.
         context: the request that the proof was made for.
         signer: fingerprint of the key that signed.
         ephemeral: the signer's claim that the key was generated for this attestation alone, so it identifies no one.
-        created_at: the signer's word, not proven.
+        created_at: the signer's claim, not proven.
         attestation_digest: of the file.
-        on_expected_input: whether the caller gave the expected inputs, and all of them were those of the proof.
+        on_expected_input: whether the caller gave expected inputs, which all matched the proof.
     """
 
     model_id: str

@@ -38,7 +38,7 @@ def save_signing_key(
             `unsafe_unencrypted` is given.
     """
     if bool(passphrase) == unsafe_unencrypted:
-        raise KeyFileError("A signing key is written encrypted.", "Give either a passphrase or unsafe_unencrypted.")
+        raise KeyFileError("A signing key must be encrypted.", "Give either a passphrase or unsafe_unencrypted.")
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:
         encryption = serialization.BestAvailableEncryption(passphrase)
@@ -118,7 +118,7 @@ def _write_new(path: Path, data: bytes, *, mode: int) -> None:
 
 def _read(path: Path, *, private: bool) -> bytes:
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=_non_blocking) as file:
             status = os.fstat(file.fileno())
             data = file.read(_MAX_BYTES + 1) if stat.S_ISREG(status.st_mode) else b""
     except OSError as err:
@@ -130,6 +130,6 @@ def _read(path: Path, *, private: bool) -> bytes:
     return data
 
 
-def _without_waiting(name: str, flags: int) -> int:
+def _non_blocking(name: str, flags: int) -> int:
     """Open without blocking, in case the path is a named pipe."""
     return os.open(name, flags | os.O_NONBLOCK)

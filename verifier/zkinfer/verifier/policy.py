@@ -1,4 +1,4 @@
-"""Policies: the caller's requirements of a proven inference.
+"""Policies: the caller's requirements for a proven inference.
 
 A policy is checked last, after the proof and the signature. It returns or raises; an empty policy is an error, since it
 must not accept everything.
@@ -24,7 +24,7 @@ _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Policy(Protocol):
-    """A requirement of a proven inference."""
+    """A requirement for a proven inference."""
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:
         """Check the requirement at this time; raises PolicyRefusedError if the inference does not meet it."""

@@ -1,4 +1,4 @@
-"""The verdict on an attestation: the reported steps, what was proven or why it was refused, and its JSON form."""
+"""The verdict on an attestation, with the result of each step, and its JSON form."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _WORST_FIRST: tuple[Status, ...] = ("failed", "not_reached", "skipped")
 
 @dataclass(slots=True)
 class Verdict:
-    """What a verification found. Only `inference` means acceptance.
+    """The outcome of a verification. The attestation is accepted only if `inference` is set.
 
     Args:
         steps: in the order in which they were reported.
-        inference: what is proven; None if the attestation was refused.
-        refusal: why the attestation was refused.
+        inference: the verified inference; None if the attestation was rejected.
+        refusal: why the attestation was rejected.
         claimed_request: the request id that the file names, unverified; empty if it names none.
         seconds: the duration of the verification.
     """
@@ -60,17 +60,17 @@ def verdict_on(
     expected_inputs: ExpectedInputs | None = None,
     record: ChainRecord | None = None,
 ) -> Verdict:
-    """Verify an attestation and return the verdict; a refusal is returned, not raised.
+    """Verify an attestation and return the verdict; a rejection is returned, not raised.
 
     Args:
-        verifier: holds what is trusted.
+        verifier: with the trusted models, setups and engines.
         attestation: a file or its bytes.
         policy: what the caller requires.
-        expected_inputs: makes the inputs to compare with, in the shapes that the attestation claims.
-        record: if given, must agree that a chain has this answer on record.
+        expected_inputs: returns the inputs to compare with, in the shapes that the attestation claims.
+        record: if given, must confirm that a chain has recorded this answer.
 
     Raises:
-        ZkinferError: there is no verdict, as `Verifier.verify`; or the file cannot be read.
+        ZkinferError: no verdict, as in `Verifier.verify`, or the file cannot be read.
     """
     verdict = Verdict()
     start = time.perf_counter()
@@ -90,7 +90,7 @@ def verdict_on(
 
 
 def _parsed(data: bytes) -> Attestation | None:
-    """What the file claims; None where the verifier will refuse it at its first step."""
+    """The unverified attestation; None if it is malformed, so that the first step will reject it."""
     try:
         return Attestation.from_bytes(data)
     except RefusedError:

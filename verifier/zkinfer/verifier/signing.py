@@ -115,7 +115,7 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
-        """Parse unencrypted output of `to_pem`, passed between own processes; raises InputError."""
+        """Parse unencrypted output of `to_pem`, which passes keys between our processes; raises InputError."""
         try:
             private = serialization.load_pem_private_key(pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as err:
@@ -132,7 +132,7 @@ class SigningKey:
         return r.to_bytes(32, "big") + min(s, _ORDER - s).to_bytes(32, "big")
 
     def to_pem(self, encryption: serialization.KeySerializationEncryption) -> bytes:
-        """Encode the private key as PKCS#8; `key_files` decides about the encryption."""
+        """Encode the private key as PKCS#8; `key_files` chooses the encryption."""
         return self._private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
     def __repr__(self) -> str:
@@ -162,7 +162,7 @@ def _spki(key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey) -> bytes:
 def _der_signature(signature: bytes) -> bytes:
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     if not (0 < r < _ORDER and 0 < s < _ORDER):
-        raise SignatureError("The signature holds a number outside the group of P-256.")
+        raise SignatureError("The signature holds a number outside the range of P-256.")
     if s > _ORDER // 2:
         raise SignatureError(
             "The signature is not in its normal form: its s is high.",

@@ -1,7 +1,7 @@
-"""What an attestation says: an in-toto Statement v1 about one inference.
+"""The content of an attestation: an in-toto Statement v1 about one inference.
 
 See https://github.com/in-toto/attestation, spec/v1. The subject is the output; the predicate holds all that an
-auditor needs beside the ONNX file and the trusted setup. Everything in it is a claim until a `Verifier` checked it.
+auditor needs besides the ONNX file and the trusted setup. Its content is a claim until a `Verifier` has checked it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CircuitClaim(CircuitIdentity):
 
 
 class Signer(_Claim):
-    """Who signed: the public key as base64 of its SubjectPublicKeyInfo, and whether it was made for this once."""
+    """The signer's key, as base64 of its SubjectPublicKeyInfo, and whether it was made for this attestation alone."""
 
     algorithm: Algorithm
     public_key: Annotated[str, Field(max_length=256)]
@@ -63,9 +63,9 @@ class Signer(_Claim):
 class Predicate(_Claim):
     """One inference: which circuit, which public values, which proof, for which request, signed by whom and when.
 
-    `inputs` and `outputs` describe the tensors; `layout` says how the statement of the proof is
-    written: `public_context` as a word, `public_inputs` as base64 of packed integers or digests, `public_outputs` as
-    decimal integers. `setup_size` is the power of two of the trusted setup that a rebuild needs.
+    `inputs` and `outputs` describe the tensors; `layout` is the encoding of the proof's statement: `public_context` as
+    a word, `public_inputs` as base64 of packed integers or digests, `public_outputs` as decimal integers. A rebuild
+    needs a trusted setup of 2^`setup_size` powers.
     """
 
     circuit: CircuitClaim
@@ -84,7 +84,7 @@ class Predicate(_Claim):
 
     @property
     def statement(self) -> proofs.Statement:
-        """What the proof is claimed to be about; raises MalformedAttestationError where the base64 is not canonical."""
+        """The claimed statement of the proof; raises MalformedAttestationError if the base64 is not canonical."""
         inputs = dsse.from_base64(self.public_inputs, "public inputs")
         return proofs.Statement(
             bytes.fromhex(self.public_context[2:]), inputs, tuple(int(value) for value in self.public_outputs)
@@ -105,7 +105,7 @@ class OutputDigest(_Claim):
 
 
 class Subject(_Claim):
-    """What the statement is about: the proven output."""
+    """The subject of the statement: the proven output."""
 
     name: Literal["output"] = "output"
     digest: OutputDigest
@@ -127,11 +127,11 @@ class Statement(_Claim):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` writes.
+        """Parse the output of `to_bytes`.
 
         Raises:
             UnsupportedVersionError: another version of this predicate.
-            MalformedAttestationError: any other byte string than the canonical one of some statement.
+            MalformedAttestationError: not the canonical encoding of a statement.
         """
         _refuse_other_version(dsse.load(data, what="payload", max_bytes=MAX_BYTES))
         return dsse.read(data, cls, what="payload")
@@ -148,14 +148,14 @@ def output_digest(outputs: Iterable[int]) -> str:
 
 
 def write_time(moment: datetime) -> str:
-    """Write a time in UTC, to the second; raises InputError for one without a zone."""
+    """Write a time in UTC, to the second; raises InputError if it has no time zone."""
     if moment.tzinfo is None:
-        raise InputError("A time without a zone is ambiguous.", "Use datetime.now(UTC).")
+        raise InputError("A time without a time zone is ambiguous.", "Use datetime.now(UTC).")
     return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def read_time(text: str) -> datetime:
-    """Read what `write_time` writes; raises ValueError for text that is no time at all."""
+    """Parse the output of `write_time`; raises ValueError for text that is not a time."""
     return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
 
 
@@ -165,6 +165,6 @@ def _refuse_other_version(document: Any) -> None:  # noqa: ANN401 - any JSON val
         raise MalformedAttestationError("The payload is not an in-toto statement: it has no predicateType.")
     if kind != PREDICATE_TYPE and kind.startswith(_FAMILY):
         raise UnsupportedVersionError(
-            f"The attestation is of version {kind.removeprefix(_FAMILY)[:40]!r}; this zkinfer knows v1.",
+            f"The attestation is of version {kind.removeprefix(_FAMILY)[:40]!r}; this zkinfer supports v1.",
             "Verify with the version of zkinfer that made it.",
         )

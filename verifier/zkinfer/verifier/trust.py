@@ -35,7 +35,7 @@ class Trusted:
         setups: the auditor's own trusted setups.
         cache: folder of rebuilt circuits; must not be writable by others.
         engines: by id. Engines without sound proofs are rejected even if listed.
-        ceremonies: names of the accepted ceremonies. `insecure-dev` is accepted by a policy only, never here.
+        ceremonies: names of the accepted ceremonies. Only a policy can accept `insecure-dev`.
         unsafe_accept_fake_engine: accept engines without sound proofs, for tests.
     """
 
@@ -86,7 +86,7 @@ class Trusted:
         return engine
 
     def setup(self, claimed: SetupIdentity, setup_size: int) -> TrustedSetup:
-        """The auditor's own file of the claimed setup.
+        """The auditor's own copy of the claimed setup.
 
         The caller must check that the policy allows `insecure-dev` if that is claimed.
 
@@ -102,7 +102,7 @@ class Trusted:
             )
         _refuse_other_tau(claimed)
         if claimed.is_insecure_dev and setup_size > MAX_DEV_LOG_ROWS:
-            raise SetupError(f"An insecure-dev setup of 2^{setup_size} powers would take too long to make.")
+            raise SetupError(f"An insecure-dev setup of 2^{setup_size} powers would take too long to generate.")
         return self.setups.serving(max(1, setup_size), claimed.ceremony)
 
     def model(self, digest: str) -> Path:
@@ -111,8 +111,8 @@ class Trusted:
         if path is None:
             given = ", ".join(sorted(str(known) for known in self.models)) or "none"
             raise UnknownModelError(
-                f"The attestation is about the ONNX file {digest}; given: {given}.",
-                "Give exactly that file: a single different byte makes another model.",
+                f"The attestation names the ONNX file {digest}; this verifier has {given}.",
+                "Give exactly that file: a single changed byte makes it a different model.",
             )
         return path
 

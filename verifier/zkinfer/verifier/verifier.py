@@ -1,19 +1,19 @@
-"""The verifier: an attestation, what we trust and what the caller requires in; a verified inference out.
+"""Verify an attestation offline, step by step, against what the auditor trusts and what the caller requires.
 
-The steps, in an order where each may rely on those before it, and nothing costly is done for a hopeless file:
+Each step relies on those before it, and cheap checks come before costly ones. `StepReporter` reports their results:
 
- 1. parse strictly; known version
- 2. engine, normaliser and trusted setup accepted; `insecure-dev` only where the policy says so
- 3. the ONNX file of the claimed digest is one of our own
- 4. rebuild the verifying key from that file and the published recipe; compare digests and tensors
+ 1. the file parses strictly and has a known version
+ 2. engine, normaliser and trusted setup are accepted; `insecure-dev` only if the policy allows it
+ 3. the auditor has the ONNX file with the claimed digest
+ 4. the verifying key, rebuilt from that file and the published recipe, has the claimed digests and tensors
  5. the statement has the circuit's layout, and its integers are in range
- 6. exact proof length
- 7. the proof itself
+ 6. the proof has the exact length
+ 7. the proof is valid
  8. the subject is the proven output; optionally, the inputs are the expected ones
  9. the context is the hash of the claimed request
 10. the signature is by the key that the statement names
-11. the caller's policy
-12. the chain's record, if the caller brings one to ask: this verifier itself is offline
+11. the caller's policy is met
+12. optionally, a chain's record agrees: the caller supplies it, since the verifier itself is offline
 """
 
 from __future__ import annotations
@@ -45,8 +45,114 @@ if TYPE_CHECKING:
     from zkinfer.verifier.trust import Trusted
 
 
+class Verifier:
+    """Checks attestations offline.
+
+    Args:
+        trusted: models, setups and engines.
+        clock: returns the current time, with a time zone; used by the policy only.
+    """
+
+    def __init__(self, *, trusted: Trusted, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._trusted = trusted
+        self._clock = clock
+
+    def verify(
+        self,
+        attestation: Attestation | bytes,
+        policy: Policy,
+        *,
+        expected_inputs: Mapping[str, NDArray[np.generic]] | None = None,
+        record: ChainRecord | None = None,
+        observer: Callable[[Step], None] | None = None,
+    ) -> VerifiedInference:
+        """Return the inference if all of the numbered steps pass.
+
+        Args:
+            attestation: the file's bytes, or the parsed attestation; strictly parsed again in either case.
+            policy: the caller's requirements for the inference.
+            expected_inputs: if given, the proof must be about exactly these inputs.
+            record: if given, it must confirm that a chain has recorded this answer.
+            observer: called with each step, in order; if one fails, the later ones are reported as not reached.
+
+        Raises:
+            RefusedError: the attestation is rejected; the class says why, and `step` where.
+            SetupError: the trusted setup is accepted, but the auditor lacks the file.
+            EngineError, CircuitError: the engine or the cache failed, so that there is no verdict.
+            DataError: the expected inputs hold NaN or infinity.
+        """
+        steps = StepReporter(observer)
+        trusted = self._trusted
+        with steps.step(1) as details:
+            data = attestation if isinstance(attestation, bytes) else attestation.to_bytes()
+            claim = Attestation.from_bytes(data)
+            predicate, recipe = claim.predicate, claim.predicate.recipe
+            details.append(str(claim.digest))
+        with steps.step(2) as details:
+            checks.require_dev_setup_allowed(recipe, policy)
+            engine = trusted.engine(recipe.engine)
+            checks.require_known_normaliser(recipe)
+            setup = trusted.setup(recipe.setup, predicate.setup_size)
+            details += [recipe.engine, recipe.setup.ceremony]
+        with steps.step(3) as details:
+            model = trusted.model(predicate.circuit.model)
+            details.append(predicate.circuit.model)
+        with steps.step(4) as details:
+            circuit = checks.rebuild_circuit(predicate, model, engine=engine, setup=setup, cache=trusted.cache)
+            program = circuit.program
+            details.append(f"model id {circuit.identity.model_id}")
+        with steps.step(5) as details:
+            statement = checks.checked_statement(predicate, program)
+            details.append(f"{len(statement.inputs)} bytes of inputs, {len(statement.outputs)} outputs")
+        with steps.step(6) as details:
+            proof = Proof(checks.checked_proof_bytes(claim.proof, circuit.proof_bytes), statement)
+            details.append(f"{len(proof.data)} bytes")
+        with steps.step(7):
+            checks.require_valid_proof(engine, circuit, setup, proof)
+        with steps.step(8) as details:
+            checks.require_output_subject(claim.statement.output_digest, statement)
+            if expected_inputs is not None:
+                checks.require_expected_inputs(engine, circuit, setup, statement, expected_inputs)
+            details.append("input not compared" if expected_inputs is None else "on the expected input")
+        with steps.step(9):
+            checks.require_proven_context(predicate.context, statement)
+        with steps.step(10) as details:
+            key = checks.verified_signer(claim)
+            details.append(key.fingerprint)
+        with steps.step(11):
+            inference = _inference(claim, circuit, statement, key, on_expected_input=expected_inputs is not None)
+            policy.check(inference, self._clock())
+        if record is None:
+            steps.skip(CHAIN_RECORD, "offline")
+        else:
+            with steps.step(CHAIN_RECORD) as details:
+                details.append(record.agree(ProvenAnswer(inference.context, inference.model_id, statement)))
+        return inference
+
+
+def _inference(
+    claim: Attestation, circuit: Rebuilt, statement: Statement, key: PublicKey, *, on_expected_input: bool
+) -> VerifiedInference:
+    """The result of steps (1) to (10), for the policy to check."""
+    predicate, program = claim.predicate, circuit.program
+    return VerifiedInference(
+        model_id=circuit.identity.model_id,
+        identity=circuit.identity,
+        recipe=predicate.recipe,
+        inputs=checks.tensors(program.inputs, checks.public_inputs(program, statement)),
+        outputs=checks.tensors(program.outputs, checks.outputs(program, statement)),
+        context=predicate.context,
+        signer=key.fingerprint,
+        ephemeral=predicate.signer.ephemeral,
+        created_at=read_time(predicate.created_at),
+        attestation_digest=claim.digest,
+        on_expected_input=on_expected_input,
+        seal=SEAL,
+    )
+
+
 class StepReporter:
-    """Reports every step to an observer exactly once and in order, also if the verification fails."""
+    """Reports every step to an observer exactly once and in order, even if the verification fails."""
 
     def __init__(self, observer: Callable[[Step], None] | None) -> None:
         self._observer = observer
@@ -55,7 +161,7 @@ class StepReporter:
     def step(self, number: int) -> Iterator[list[str]]:
         """Run one step; the block may append details to the yielded list.
 
-        A RefusedError raised in the block gets its `step` set; other errors of zkinfer fail the step as well.
+        Any ZkinferError raised in the block fails the step; a RefusedError also gets its `step` set.
         """
         details: list[str] = []
         try:
@@ -78,109 +184,3 @@ class StepReporter:
         if self._observer is not None:
             self._observer(step)
         return step
-
-
-class Verifier:
-    """Checks attestations offline.
-
-    Args:
-        trusted: models, setups and engines.
-        clock: tells the time, with a zone; for the policy only.
-    """
-
-    def __init__(self, *, trusted: Trusted, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._trusted = trusted
-        self._clock = clock
-
-    def verify(
-        self,
-        attestation: Attestation | bytes,
-        policy: Policy,
-        *,
-        expected_inputs: Mapping[str, NDArray[np.generic]] | None = None,
-        record: ChainRecord | None = None,
-        observer: Callable[[Step], None] | None = None,
-    ) -> VerifiedInference:
-        """Return the inference if all of the numbered steps pass.
-
-        Args:
-            attestation: the file's bytes, or what was read from them; read again strictly in either case.
-            policy: what the caller requires of a proven inference.
-            expected_inputs: if given, the proof must be about exactly these inputs.
-            record: if given, it must agree that a chain has this answer on record.
-            observer: told about each step, in order; all steps are reported also when one fails.
-
-        Raises:
-            RefusedError: the attestation is refused; the class says why and `step` where.
-            SetupError: the trusted setup is an accepted one, but the auditor lacks the file.
-            EngineError, CircuitError: the engine or the cache failed, so that there is no verdict.
-            DataError: the expected inputs hold NaN or infinities.
-        """
-        steps = StepReporter(observer)
-        trusted = self._trusted
-        with steps.step(1) as details:
-            data = attestation if isinstance(attestation, bytes) else attestation.to_bytes()
-            claim = Attestation.from_bytes(data)
-            predicate, recipe = claim.predicate, claim.predicate.recipe
-            details.append(str(claim.digest))
-        with steps.step(2) as details:
-            checks.dev_setup_allowed(recipe, policy)
-            engine = trusted.engine(recipe.engine)
-            checks.normaliser_known(recipe)
-            setup = trusted.setup(recipe.setup, predicate.setup_size)
-            details += [recipe.engine, recipe.setup.ceremony]
-        with steps.step(3) as details:
-            model = trusted.model(predicate.circuit.model)
-            details.append(predicate.circuit.model)
-        with steps.step(4) as details:
-            circuit = checks.rebuilt_circuit(predicate, model, engine=engine, setup=setup, cache=trusted.cache)
-            program = circuit.program
-            details.append(f"model id {circuit.identity.model_id}")
-        with steps.step(5) as details:
-            statement = checks.stated(predicate, program)
-            details.append(f"{len(statement.inputs)} bytes of inputs, {len(statement.outputs)} outputs")
-        with steps.step(6) as details:
-            proof = Proof(checks.proof_of_length(claim.proof, circuit.proof_bytes), statement)
-            details.append(f"{len(proof.data)} bytes")
-        with steps.step(7):
-            checks.proof_holds(engine, circuit, setup, proof)
-        with steps.step(8) as details:
-            checks.subject_is_output(claim.statement.output_digest, statement)
-            if expected_inputs is not None:
-                checks.input_expected(engine, circuit, setup, statement, expected_inputs)
-            details.append("input not compared" if expected_inputs is None else "on the expected input")
-        with steps.step(9):
-            checks.context_is_proven(predicate.context, statement)
-        with steps.step(10) as details:
-            key = checks.signer(claim)
-            details.append(key.fingerprint)
-        with steps.step(11):
-            inference = _inference(claim, circuit, statement, key, on_expected_input=expected_inputs is not None)
-            policy.check(inference, self._clock())
-        if record is None:
-            steps.skip(CHAIN_RECORD, "offline")
-        else:
-            with steps.step(CHAIN_RECORD) as details:
-                details.append(record.agree(ProvenAnswer(inference.context, inference.model_id, statement)))
-        return inference
-
-
-def _inference(
-    claim: Attestation, circuit: Rebuilt, statement: Statement, key: PublicKey, *, on_expected_input: bool
-) -> VerifiedInference:
-    """What steps (1) to (10) established."""
-    predicate, program = claim.predicate, circuit.program
-    return VerifiedInference(
-        model_id=circuit.identity.model_id,
-        identity=circuit.identity,
-        recipe=predicate.recipe,
-        inputs=checks.tensors(program.inputs, checks.public_inputs(program, statement)),
-        outputs=checks.tensors(program.outputs, checks.outputs(program, statement)),
-        context=predicate.context,
-        signer=key.fingerprint,
-        ephemeral=predicate.signer.ephemeral,
-        created_at=read_time(predicate.created_at),
-        attestation_digest=claim.digest,
-        on_expected_input=on_expected_input,
-        seal=SEAL,
-    )
