@@ -1,6 +1,6 @@
 """Inspect untrusted ONNX files, convert them to one normal form, and run them as the float reference.
 
-Nothing here parses a model in the caller's process: each call starts a child with limits
+Models are never parsed in the caller's process: each call starts a child with limits
 (`zkinfer.circuits.sandbox.child`).
 """
 

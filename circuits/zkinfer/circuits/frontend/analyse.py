@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 _MAX_PROBLEMS = 20
-_NOTHING = Workload(multiplications=0, elements=0, heaviest=())
+_NO_WORK = Workload(multiplications=0, elements=0, heaviest=())
 _HEAVIEST = 8
-_MOVES = frozenset({"Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"})
-_MOVES |= {"BatchNormalization", "Cast", "CastLike", "DepthToSpace", "Dropout", "Expand", "Pad", "Resize", "Shape"}
-_MOVES |= {"SpaceToDepth", "Tile", "Unsqueeze"}
+_UNCOUNTED = frozenset({"Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"})
+_UNCOUNTED |= {"BatchNormalization", "Cast", "CastLike", "DepthToSpace", "Dropout", "Expand", "Pad", "Resize", "Shape"}
+_UNCOUNTED |= {"SpaceToDepth", "Tile", "Unsqueeze"}
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 _REDUCTIONS = frozenset({"ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool"})
@@ -53,12 +53,11 @@ def describe(model: onnx.ModelProto, digest: Digest, size: int) -> ModelSummary:
 def workload(model: onnx.ModelProto) -> Workload:
     """A lower bound of the work of a model with inferred shapes.
 
-    Nodes are not counted if their shape is unknown, if they only move values or may be folded into other nodes, if
-    they depend on no input, or if their results are unused. Every circuit of the model therefore computes at least
-    this much.
+    Not counted: nodes of unknown shape, nodes that only move values or may be folded into others, nodes that depend on
+    no input, and nodes whose results are unused. Every circuit of the model therefore computes at least this much.
     """
     facts = Facts(model)
-    layers = [_layer(node, facts) for node in _needed(model.graph) if node.op_type not in _MOVES]
+    layers = [_layer(node, facts) for node in _live_nodes(model.graph) if node.op_type not in _UNCOUNTED]
     return Workload(
         multiplications=sum(layer.multiplications for layer in layers),
         elements=sum(layer.elements for layer in layers),
@@ -87,7 +86,7 @@ def _port(port: onnx.ValueInfoProto) -> Port:
 def _workload_if_known(model: onnx.ModelProto) -> Workload:
     """The workload, or an empty one for a model with problems: shape inference may fail on it."""
     if any(True for _ in problems(model)):
-        return _NOTHING
+        return _NO_WORK
     fixed = shapes.without_constant_inputs(model)
     for port in fixed.graph.input:
         for dim in port.type.tensor_type.shape.dim:
@@ -96,10 +95,10 @@ def _workload_if_known(model: onnx.ModelProto) -> Workload:
     try:
         return workload(shapes.inferred(shapes.with_fixed_shapes(fixed, {})))
     except ModelError:  # the summary is useful without an estimate, and normalising reports the reason
-        return _NOTHING
+        return _NO_WORK
 
 
-def _needed(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def _live_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """Nodes on a path from an input to an output."""
     constants = {tensor.name for tensor in graph.initializer}
     varying = {port.name for port in graph.input} - constants
@@ -136,7 +135,7 @@ def _product(node: onnx.NodeProto, facts: Facts) -> int:
 
 
 def _recurrent(node: onnx.NodeProto, facts: Facts) -> int:
-    """Each time step multiplies the input and the state by all their weights."""
+    """Each time step multiplies the input and the state by all of their weights."""
     values, *weights = (facts.shape(name) for name in node.input[:3])
     if values is None or len(values) != 3 or any(shape is None for shape in weights):
         return 0

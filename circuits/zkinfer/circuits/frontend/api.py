@@ -1,4 +1,4 @@
-"""The caller's side: cheap checks on the file, then one limited child that parses it."""
+"""The parent's side of the frontend: check the file cheaply, then run the rest in a child process with limits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,119 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.tensors import Visibility
 
     Arrays = Mapping[str, NDArray[np.generic]]
 
+_Reply = TypeVar("_Reply", bound=BaseModel)
+MAX_FILE_BYTES = 256 << 20
+_PARSING = Limits.for_parsing()
+_WORKER = "zkinfer.circuits.frontend.worker"
 
-_OPEN = "zkinfer.circuits.frontend.worker:open_floats"
+
+def inspect_model(path: Path, *, limits: Limits = _PARSING) -> ModelSummary:
+    """Describe a model file, whether or not it is supported; `ModelSummary.problems` lists why it would be rejected.
+
+    Raises:
+        ModelError: the file is missing, empty, not ONNX or inconsistent.
+        ModelTooLargeError: the file, or a tensor it declares, exceeds a cap.
+        EngineError: the child was killed at a limit or died.
+    """
+    digest = model_digest(path)
+    arguments = {"path": str(path.absolute()), "digest": str(digest)}
+    return _validated(ModelSummary, child.run(f"{_WORKER}:inspect", arguments, limits=limits))
+
+
+def normalise_model(
+    path: Path,
+    out: Path,
+    *,
+    dimensions: Mapping[str, int] | None = None,
+    input_visibility: Visibility = "public",
+    limits: Limits | None = None,
+    entry: str = f"{_WORKER}:normalise",
+) -> NormalisedModel:
+    """Write the normal form of a model: the same file and dimensions always give the same bytes.
+
+    Args:
+        path: the untrusted ONNX file.
+        out: the file to write; replaced if it exists.
+        dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
+        input_visibility: set in the specs of the inputs, and passed to the engine.
+        limits: of the child; None for the default.
+        entry: the function that the child runs; an engine passes its own, the default applies only the frontend's
+            passes.
+
+    Raises:
+        ModelError: not ONNX, inconsistent, or the normal form computes different outputs.
+        UnsupportedModelError: valid, but it cannot become a circuit; the message names the cure.
+        ModelTooLargeError: the file, or a tensor it declares, exceeds a cap.
+        EngineError: the child was killed at a limit or died.
+    """
+    digest = model_digest(path)
+    sizes = _checked_dimensions(dimensions or {})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with private_directory(out.parent) as scratch:
+        draft = scratch / "model.onnx"
+        arguments: dict[str, Any] = {"path": str(path.absolute()), "digest": str(digest), "out": str(draft.absolute())}
+        arguments |= {"dimensions": sizes, "input_visibility": input_visibility}
+        answer = _validated(NormalisedModel, child.run(entry, arguments, limits=limits or _PARSING))
+        if sha256_file(draft) != answer.sha256:
+            raise EngineCrashedError("The normalised model on disk is not the one the child reported.")
+        draft.chmod(0o644)
+        draft.replace(out)
+    inputs = tuple(spec.model_copy(update={"visibility": input_visibility}) for spec in answer.inputs)
+    return answer.model_copy(update={"inputs": inputs})
+
+
+def findings(path: Path, *, entry: str, limits: Limits | None = None) -> tuple[Finding, ...]:
+    """Why an engine does not support a model, by node; `entry` is the engine's function that the child runs.
+
+    Raises:
+        ModelError, EngineError: as `normalise_model`, for reasons that concern no single node.
+    """
+    digest = model_digest(path)
+    arguments = {"path": str(path.absolute()), "digest": str(digest)}
+    return _validated(Findings, child.run(entry, arguments, limits=limits or _PARSING)).found
+
+
+def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING) -> None:
+    """Run the original model in floating point on every sample: the reference that fidelity is measured against.
+
+    Args:
+        path: the untrusted ONNX file.
+        samples: npz with an array [N, *shape] for each input.
+        out: npz to write, with an array [N, *shape] for each output.
+        limits: of the child.
+
+    Raises:
+        ModelError: as `normalise_model`, or the model fails on a sample.
+        DataError: names, shapes or types of the samples differ from the model's inputs.
+        EngineError: the child was killed at a limit or died.
+    """
+    digest = model_digest(path)
+    if not samples.is_file():
+        raise DataError(f"{samples} is not a file.", "Give an .npz file with one array for each input.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with private_directory(out.parent) as scratch:
+        draft = scratch / "answers.npz"
+        arguments = {"path": str(path.absolute()), "digest": str(digest)}
+        arguments |= {"samples": str(samples.absolute()), "out": str(draft.absolute())}
+        child.run(f"{_WORKER}:evaluate", arguments, limits=limits)
+        draft.replace(out)
+
+
+def model_digest(path: Path) -> Digest:
+    """SHA-256 of an ONNX file; raises ModelError if it cannot be read, is empty or exceeds the cap."""
+    if path.is_dir():
+        raise ModelError(f"{path} is a directory, not an ONNX file.", "Name the .onnx file inside it.")
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist or is not a regular file.", "Check the path of the ONNX file.")
+    _check_size(path, path.stat().st_size)
+    try:
+        return sha256_file(path)
+    except OSError as err:
+        raise ModelError(f"{path} cannot be read: {err.strerror}.", "Check its permissions.") from err
 
 
 class FloatSession:
@@ -36,7 +142,7 @@ class FloatSession:
     Args:
         path: the file.
         digest: the expected digest of the file.
-        limits: of the child; seconds apply to each inference.
+        limits: of the child; the seconds apply to each inference.
 
     Raises:
         ModelError: the file has another digest or cannot be used.
@@ -44,13 +150,15 @@ class FloatSession:
     """
 
     def __init__(self, path: Path, digest: Digest, limits: Limits) -> None:
-        self._session = Session(_OPEN, {"path": str(path.resolve()), "digest": str(digest)}, limits=limits)
+        self._session = Session(
+            f"{_WORKER}:open_session", {"path": str(path.resolve()), "digest": str(digest)}, limits=limits
+        )
 
     def answer(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
-        """The outputs by name, for inputs of the model's own shapes and dtypes.
+        """Run the model on inputs of its shapes and dtypes, and return the outputs by name.
 
         Raises:
-            ModelError: the model fails on them.
+            ModelError: the model fails on these inputs.
             EngineError: the child was killed at a limit or died.
         """
         outputs: dict[str, dict[str, Any]] = self._session.ask(
@@ -63,11 +171,11 @@ class FloatSession:
 
     @property
     def usable(self) -> bool:
-        """Whether the child can take another inference."""
+        """Whether the child can run another inference."""
         return self._session.usable
 
     def kill(self) -> None:
-        """Kill the child at once; may be called from another thread."""
+        """Kill the child immediately; may be called from another thread."""
         self._session.kill()
 
     def close(self) -> None:
@@ -81,122 +189,11 @@ def array_to_json(array: NDArray[np.generic]) -> dict[str, Any]:
 
 
 def array_from_json(document: dict[str, Any]) -> NDArray[np.generic]:
-    """The array of a document; raises ValueError unless it holds numbers."""
+    """The inverse of `array_to_json`; raises ValueError unless the type is numeric."""
     dtype = np.dtype(document["dtype"])
     if dtype.kind not in "biuf":
         raise ValueError(f"{dtype} is not a numeric type")
     return np.array(document["values"], dtype=dtype).reshape(document["shape"])
-
-
-MAX_FILE_BYTES = 256 << 20
-_PARSING = Limits.for_parsing()
-_INSIDE = "zkinfer.circuits.frontend.worker"
-_Answer = TypeVar("_Answer", bound=BaseModel)
-
-
-def inspect_model(path: Path, *, limits: Limits = _PARSING) -> ModelSummary:
-    """Describe a model file without judging whether a circuit can take it (see `ModelSummary.problems`).
-
-    Raises:
-        ModelError: missing, empty, not ONNX, inconsistent.
-        ModelTooLargeError: the file, or a tensor it declares, exceeds a cap.
-        EngineError: the child was killed at a limit or died.
-    """
-    digest = model_digest(path)
-    arguments = {"path": str(path.absolute()), "digest": str(digest)}
-    return _received(ModelSummary, child.run(f"{_INSIDE}:inspect", arguments, limits=limits))
-
-
-def normalise_model(
-    path: Path,
-    out: Path,
-    *,
-    dimensions: Mapping[str, int] | None = None,
-    input_visibility: Visibility = "public",
-    limits: Limits | None = None,
-    entry: str = f"{_INSIDE}:normalise",
-) -> NormalisedModel:
-    """Write a normal form of a model: the same file and dimensions always give the same bytes.
-
-    Args:
-        path: the untrusted ONNX file.
-        out: where the normal form goes; replaced if it exists.
-        dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
-        input_visibility: given to the inputs' specs, and to the engine.
-        limits: what the child may use; None for the default.
-        entry: the function that the child runs; an engine gives its own lowering, the default adds nothing to the
-            frontend's passes.
-
-    Raises:
-        ModelError: not ONNX, inconsistent, or its normal form computes something else.
-        UnsupportedModelError: sound, but it cannot become a circuit; the message names the cure.
-        ModelTooLargeError: the file, or a tensor it declares, exceeds a cap.
-        EngineError: the child was killed at a limit or died.
-    """
-    digest = model_digest(path)
-    sizes = _checked_dimensions(dimensions or {})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with private_directory(out.parent) as scratch:
-        draft = scratch / "model.onnx"
-        arguments: dict[str, Any] = {"path": str(path.absolute()), "digest": str(digest), "out": str(draft.absolute())}
-        arguments |= {"dimensions": sizes, "input_visibility": input_visibility}
-        answer = _received(NormalisedModel, child.run(entry, arguments, limits=limits or _PARSING))
-        if sha256_file(draft) != answer.sha256:
-            raise EngineCrashedError("The normalised model on disk is not the one the child reported.")
-        draft.chmod(0o644)
-        draft.replace(out)
-    inputs = tuple(spec.model_copy(update={"visibility": input_visibility}) for spec in answer.inputs)
-    return answer.model_copy(update={"inputs": inputs})
-
-
-def findings(path: Path, *, entry: str, limits: Limits | None = None) -> tuple[Finding, ...]:
-    """What an engine finds in the way of a model; `entry` is the function of its that the child runs.
-
-    Raises:
-        ModelError, EngineError: as `normalise_model`, for what is not about one node.
-    """
-    digest = model_digest(path)
-    arguments = {"path": str(path.absolute()), "digest": str(digest)}
-    return _received(Findings, child.run(entry, arguments, limits=limits or _PARSING)).found
-
-
-def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING) -> None:
-    """Run the original model in floating point on every sample: the reference that fidelity is measured against.
-
-    Args:
-        path: the untrusted ONNX file.
-        samples: npz with an array [N, *shape] for each input.
-        out: npz to write, with an array [N, *shape] for each output.
-        limits: what the child may use.
-
-    Raises:
-        ModelError: as `normalise_model`, or the model fails on a sample.
-        DataError: the samples have other names, shapes or types than the inputs.
-        EngineError: the child was killed at a limit or died.
-    """
-    digest = model_digest(path)
-    if not samples.is_file():
-        raise DataError(f"{samples} is not a file.", "Give an .npz file with one array for each input.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with private_directory(out.parent) as scratch:
-        draft = scratch / "answers.npz"
-        arguments = {"path": str(path.absolute()), "digest": str(digest)}
-        arguments |= {"samples": str(samples.absolute()), "out": str(draft.absolute())}
-        child.run(f"{_INSIDE}:evaluate", arguments, limits=limits)
-        draft.replace(out)
-
-
-def model_digest(path: Path) -> Digest:
-    """SHA-256 of an ONNX file; raises ModelError where it cannot be read, is empty or exceeds the cap."""
-    if path.is_dir():
-        raise ModelError(f"{path} is a directory, not an ONNX file.", "Name the .onnx file inside it.")
-    if not path.is_file():
-        raise ModelError(f"{path} does not exist or is not a regular file.", "Check the path of the ONNX file.")
-    _check_size(path, path.stat().st_size)
-    try:
-        return sha256_file(path)
-    except OSError as err:
-        raise ModelError(f"{path} cannot be read: {err.strerror}.", "Check its permissions.") from err
 
 
 def _check_size(path: Path, size: int) -> None:
@@ -216,9 +213,9 @@ def _checked_dimensions(dimensions: Mapping[str, int]) -> dict[str, int]:
     return dict(dimensions)
 
 
-def _received(kind: type[_Answer], answer: object) -> _Answer:
-    """Read the child's answer: it may have been taken over by the file it parsed."""
+def _validated(kind: type[_Reply], answer: object) -> _Reply:
+    """Validate the child's answer: a malicious model may have taken the child over."""
     try:
         return kind.model_validate_json(str(answer))
     except ValidationError as err:
-        raise EngineCrashedError("The model's reader gave an answer of the wrong form.") from err
+        raise EngineCrashedError("The model's process returned a malformed answer.") from err

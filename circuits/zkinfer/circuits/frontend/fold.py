@@ -1,4 +1,4 @@
-"""Constant folding with results that are identical to the last bit on every machine.
+"""Fold constants and expand composite operators, with results that are identical to the last bit on every machine.
 
 Only operators that numpy computes exactly are folded (data movement, integer arithmetic, single IEEE operations): exp
 or matmul may differ in the last bit between processors, and an auditor who normalises the same file must get the same
@@ -37,55 +37,6 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.frontend.graph import Rule
 
-
-def with_plain_operators(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Expand composite operators (GELU and the like) into those that the standard defines them with."""
-    present = sorted({node.op_type for node in model.graph.node} & COMPOSITE)
-    return runtime.inline(shapes.inferred(_explicit(model)), present) if present else model
-
-
-def _explicit(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that spells out what inlining cannot guess: types of constants and defaults of composite operators."""
-    result = copy(model)
-    make = helper.make_tensor_value_info
-    result.graph.value_info.extend(make(one.name, one.data_type, one.dims) for one in result.graph.initializer)
-    for node in result.graph.node:
-        if node.op_type in COMPOSITE:
-            given = attributes(node)
-            schema = defs.get_schema(node.op_type, opset(model), "")
-            missing = [entry.default_value for name, entry in schema.attributes.items() if name not in given]
-            node.attribute.extend(value for value in missing if value.type != onnx.AttributeProto.UNDEFINED)
-    return result
-
-
-def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Apply `RULES` in place, once to every node; the model carries inferred shapes."""
-    facts, nodes = Facts(model), []
-    for node in model.graph.node:
-        rule = RULES.get(node.op_type)
-        result = rule(node, facts) if rule is not None else None
-        nodes += [node] if result is None else result
-    replace_all(model.graph.node, nodes)
-    model.graph.initializer.extend(facts.added)
-    return model
-
-
-def _cast_like(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    target = facts.dtype(node.input[1])
-    return [helper.make_node("Cast", [node.input[0]], node.output, to=target)] if target else None
-
-
-def _dropout(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    training = facts.array(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros((), dtype=bool)
-    mask_used = len(node.output) > 1 and node.output[1] in facts.used
-    if mask_used or training is None or training.any():
-        return None
-    return [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
-
-
-RULES: dict[str, Rule] = {"CastLike": _cast_like, "Dropout": _dropout}
-
-
 MAX_FOLDED_ELEMENTS = 1 << 24
 MAX_TOTAL_FOLDED = 1 << 26
 EXACT = words(
@@ -102,9 +53,9 @@ EXACT_ON_INTEGERS = words(
     ReduceProd ReduceSum
     """
 )
-# Results of unknown size, but never larger than the input.
+# The size of the result is unknown, but never exceeds the input.
 _BOUNDED = frozenset({"Compress", "NonZero"})
-_VALUES = ("value", "value_float", "value_floats", "value_int", "value_ints")
+_NUMERIC_ATTRIBUTES = ("value", "value_float", "value_floats", "value_int", "value_ints")
 
 
 def folded(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -117,7 +68,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     facts = Facts(model)
     kept, budget = [], MAX_TOTAL_FOLDED
     for node in model.graph.node:
-        results = _results(node, facts)
+        results = _folded_results(node, facts)
         if results is None:
             kept.append(node)
             continue
@@ -133,20 +84,42 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _results(node: onnx.NodeProto, facts: Facts) -> list[onnx.TensorProto] | None:
+def with_plain_operators(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Expand composite operators (such as GELU) into their definition in the ONNX standard."""
+    present = sorted({node.op_type for node in model.graph.node} & COMPOSITE)
+    return runtime.inline(shapes.inferred(_with_explicit_types(model)), present) if present else model
+
+
+def rewritten(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Apply `RULES` in place, once to every node; the model must carry inferred shapes."""
+    facts, nodes = Facts(model), []
+    for node in model.graph.node:
+        rule = RULES.get(node.op_type)
+        result = rule(node, facts) if rule is not None else None
+        nodes += [node] if result is None else result
+    replace_all(model.graph.node, nodes)
+    model.graph.initializer.extend(facts.added)
+    return model
+
+
+def _folded_results(node: onnx.NodeProto, facts: Facts) -> list[onnx.TensorProto] | None:
     if node.op_type == "Constant":
-        return [_constant(node)]
+        return [_constant_result(node)]
     if node.op_type in ("Shape", "Size"):
-        return _of_shape(node, facts.shape(node.input[0]))
+        return _shape_result(node, facts.shape(node.input[0]))
     tensors = [facts.constants.get(name) for name in node.input if name]
     constants = [tensor for tensor in tensors if tensor is not None]
-    if len(constants) != len(tensors) or not _exact(node, constants) or not _small(node, constants, facts.opset):
+    if (
+        len(constants) != len(tensors)
+        or not _exact(node, constants)
+        or not _within_limits(node, constants, facts.opset)
+    ):
         return None
     return _computed(node, constants, facts.opset)
 
 
-def _constant(node: onnx.NodeProto) -> onnx.TensorProto:
-    if len(node.attribute) != 1 or node.attribute[0].name not in _VALUES:
+def _constant_result(node: onnx.NodeProto) -> onnx.TensorProto:
+    if len(node.attribute) != 1 or node.attribute[0].name not in _NUMERIC_ATTRIBUTES:
         raise ModelError(f"The constant {node.output[0][:80]!r} is not numeric.", "Export the model again.")
     value: Any = helper.get_attribute_value(node.attribute[0])
     if isinstance(value, onnx.TensorProto):
@@ -161,7 +134,7 @@ def _finite(tensor: onnx.TensorProto) -> onnx.TensorProto:
     return tensor
 
 
-def _of_shape(node: onnx.NodeProto, shape: tuple[int, ...] | None) -> list[onnx.TensorProto] | None:
+def _shape_result(node: onnx.NodeProto, shape: tuple[int, ...] | None) -> list[onnx.TensorProto] | None:
     if shape is None:
         return None
     bounds = {entry.name: entry.i for entry in node.attribute}
@@ -179,7 +152,7 @@ def _exact(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto]) -> bool:
 
 
 def _exact_cast(node: onnx.NodeProto, tensor: onnx.TensorProto) -> bool:
-    """Whether the cast is exact on every machine; out-of-range floats convert to integers as the processor decides."""
+    """Whether the cast is exact on every machine; the result of an out-of-range float depends on the processor."""
     target = next((entry.i for entry in node.attribute if entry.name == "to"), 0)
     if target not in DTYPES:
         return False
@@ -190,15 +163,15 @@ def _exact_cast(node: onnx.NodeProto, tensor: onnx.TensorProto) -> bool:
     return bool((array > float(limits.min)).all() and (array < float(limits.max)).all())
 
 
-def _small(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> bool:
+def _within_limits(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> bool:
     if node.op_type in _BOUNDED:
         return all(elements(tensor.dims) <= MAX_FOLDED_ELEMENTS for tensor in constants)
-    sized = runtime.infer_shapes(_alone(node, constants, opset))
+    sized = runtime.infer_shapes(_single_node_model(node, constants, opset))
     shapes = [static_shape(port) for port in sized.graph.output]
     return all(shape is not None and elements(shape) <= MAX_FOLDED_ELEMENTS for shape in shapes)
 
 
-def _alone(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> onnx.ModelProto:
+def _single_node_model(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> onnx.ModelProto:
     unique = list({tensor.name: tensor for tensor in constants}.values())
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
     graph = helper.make_graph([node], "one", [], outputs, unique)
@@ -207,11 +180,41 @@ def _alone(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: i
 
 def _computed(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset: int) -> list[onnx.TensorProto]:
     with np.errstate(all="ignore"):
-        arrays = runtime.reference(_alone(node, constants, opset))
+        arrays = runtime.reference(_single_node_model(node, constants, opset))
     names = [name for name in node.output if name]
-    return [_finite(constant(name, _little(array))) for name, array in zip(names, arrays, strict=True)]
+    return [_finite(constant(name, _little_endian(array))) for name, array in zip(names, arrays, strict=True)]
 
 
-def _little(array: NDArray[Any]) -> NDArray[Any]:
+def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
     result = np.asarray(array)
     return result.astype(result.dtype.newbyteorder("<"))
+
+
+def _with_explicit_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that spells out what inlining cannot guess: types of constants and defaults of composite operators."""
+    result = copy(model)
+    make = helper.make_tensor_value_info
+    result.graph.value_info.extend(make(one.name, one.data_type, one.dims) for one in result.graph.initializer)
+    for node in result.graph.node:
+        if node.op_type in COMPOSITE:
+            given = attributes(node)
+            schema = defs.get_schema(node.op_type, opset(model), "")
+            missing = [entry.default_value for name, entry in schema.attributes.items() if name not in given]
+            node.attribute.extend(value for value in missing if value.type != onnx.AttributeProto.UNDEFINED)
+    return result
+
+
+def _cast_like(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    target = facts.dtype(node.input[1])
+    return [helper.make_node("Cast", [node.input[0]], node.output, to=target)] if target else None
+
+
+def _dropout(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    training = facts.array(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros((), dtype=bool)
+    mask_used = len(node.output) > 1 and node.output[1] in facts.used
+    if mask_used or training is None or training.any():
+        return None
+    return [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
+
+
+RULES: dict[str, Rule] = {"CastLike": _cast_like, "Dropout": _dropout}

@@ -187,9 +187,9 @@ class Draft:
         """Add an initializer and return its name."""
         return self._facts.new_constant(self._base, array)
 
-    def gathered(self, value: str, places: NDArray[Any]) -> str:
-        """Gather columns of [N, M] into [N, *places.shape]."""
-        return self.add("Gather", value, self.constant(places), axis=1)
+    def gathered(self, value: str, columns: NDArray[Any]) -> str:
+        """Gather columns of [N, M] into [N, *columns.shape]."""
+        return self.add("Gather", value, self.constant(columns), axis=1)
 
     def reduced(self, operator: str, value: str) -> str:
         """Reduce [N, M] to [N, 1]; from some opset on, the axis is an input instead of an attribute."""

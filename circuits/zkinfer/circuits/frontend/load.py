@@ -151,7 +151,7 @@ def _check_length(tensor: onnx.TensorProto, name: str) -> None:
     else:
         count = len(getattr(tensor, field))
     if filled - {field} or count != elements(tensor.dims):
-        raise ModelError(f"{name} declares another amount of data than it holds.", _EXPORT)
+        raise ModelError(f"{name} holds another amount of data than it declares.", _EXPORT)
 
 
 def _field(dtype: str) -> str:

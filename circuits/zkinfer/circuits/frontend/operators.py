@@ -1,4 +1,4 @@
-"""What the frontend makes of an operator's name, for every engine. A table, without any import of onnx."""
+"""Operators that the frontend expands, replaces or rejects, for every engine. Does not import onnx."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def words(text: str) -> frozenset[str]:
 COMPOSITE = words("Gelu MeanVarianceNormalization Mish RMSNormalization Swish")
 
 
-# Of the domain ai.onnx.ml: replaced by `ml.rules`, or removed before (ZipMap).
+# Of the domain ai.onnx.ml: replaced by `ml.rules`, or removed earlier (ZipMap).
 CLASSICAL = words(
     """
     ArrayFeatureExtractor Imputer LinearClassifier LinearRegressor Normalizer Scaler TreeEnsemble
@@ -41,7 +41,7 @@ REFUSED = {name: why for names, why in _GROUPS.items() for name in names.split()
 
 
 def refusal(operator: str, domain: str = "") -> tuple[str, str] | None:
-    """Cause and cure where no engine can take this operator; None where one might."""
+    """Cause and cure if no engine can support this operator; None if one might."""
     if domain == "ai.onnx.ml":
         if operator in CLASSICAL:
             return None

@@ -1,4 +1,4 @@
-"""Remove nodes, constants and metadata without effect on the outputs. Imported in the child only."""
+"""Remove parts of a model that do not affect its outputs, and serialise it canonically. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pruned(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _remove_identities(model: onnx.ModelProto) -> None:
-    """Let readers of a copy read its source; if the copy is an output, the source takes the output's name."""
+    """Connect readers of a copy to its source; if the copy is an output, rename the source to it."""
     facts = Facts(model)
     renamed: dict[str, str] = {}
     kept = []
@@ -65,7 +65,7 @@ def _remove_unread(graph: onnx.GraphProto) -> None:
     replace_all(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
 
 
-def tidied(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> onnx.ModelProto:
+def stripped(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> onnx.ModelProto:
     """The model without documentation, metadata, tool names and intermediate shapes.
 
     Values other than inputs and outputs are numbered, so that the bytes depend neither on the exporter's names nor on
@@ -112,7 +112,7 @@ def port(spec: TensorSpec) -> onnx.ValueInfoProto:
 
 
 def serialised(model: onnx.ModelProto) -> bytes:
-    """The canonical bytes of a model."""
+    """The bytes of a model in deterministic serialisation."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 

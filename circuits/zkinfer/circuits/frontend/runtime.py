@@ -1,4 +1,7 @@
-"""The seam to onnx and onnxruntime, which translates their exceptions. Imported in the child only."""
+"""Call onnx and onnxruntime with their exceptions translated, run models, and compare the outputs of two models.
+
+Imported in the child only.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,21 @@ from zkinfer.circuits.frontend.graph import DTYPES, shape_of
 from zkinfer.circuits.tensor_files import from_npz, to_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    Arrays = dict[str, NDArray[Any]]
-    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from zkinfer.circuits.tensors import TensorSpec
 
+    Arrays = dict[str, NDArray[Any]]
     Feeds = Mapping[str, NDArray[Any]]
 
-
 Tensors = dict[str, "NDArray[np.generic]"]
+SAMPLES = 4
+# A value that overflows is infinite, NaN or the largest float32, depending on the operator; so in the original.
+_OVERFLOW = 3e38
+_TOLERANCE = {"float16": 1e-2}
 _ONNX_FAILURES = (
     checker.ValidationError,
     shape_inference.InferenceError,
@@ -113,70 +115,18 @@ class Session:
         return dict(zip(self._outputs, values, strict=True))
 
 
-def answers(model: onnx.ModelProto, samples: Path, out: Path) -> None:
+def evaluate_samples(model: onnx.ModelProto, samples: Path, out: Path) -> None:
     """Run the model on N samples and write an array [N, *shape] per output.
 
     Raises:
         DataError: names, shapes or types of the samples differ from the model's inputs.
     """
-    arrays = _fitting(from_npz(samples.read_bytes()), model)
+    arrays = _checked_samples(from_npz(samples.read_bytes()), model)
     count = len(next(iter(arrays.values())))
     session = Session(model)
     rows = [session.run({name: array[number] for name, array in arrays.items()}) for number in range(count)]
     results = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     to_npz(out, results)
-
-
-def sentence(err: Exception) -> str:
-    """The first informative line of a foreign message, shortened and without source locations."""
-    text = re.sub(r"\[(ONNXRuntimeError|ShapeInferenceError|TypeInferenceError)\]", " ", str(err))
-    text = re.sub(r"\S*/\S+\.(cc|h|cpp|py):\d+:?", " ", text)
-    text = re.sub(r"^\s*:?\s*\d+ : [A-Z_]+ : ", "", text)  # onnxruntime's error code
-    line = next((" ".join(line.split()) for line in text.splitlines() if line.strip(" :")), type(err).__name__)
-    line = "".join(letter if letter.isprintable() else "?" for letter in line).lstrip(" :")
-    return line[:240].rstrip(".") + "."
-
-
-@contextlib.contextmanager
-def _translated(failures: tuple[type[Exception], ...], kind: type[ModelError], cause: str, cure: str) -> Iterator[None]:
-    """Translate the exceptions of the single foreign call in the block."""
-    try:
-        yield
-    except MemoryError as err:
-        raise ModelTooLargeError(f"{cause}: the memory limit was exceeded.", "Use a smaller model.") from err
-    except failures as err:
-        raise kind(f"{cause}: {sentence(err)}", cure) from err
-
-
-def _fitting(arrays: Arrays, model: onnx.ModelProto) -> Arrays:
-    ports = {port.name: port for port in model.graph.input}
-    if set(arrays) != set(ports):
-        raise DataError(
-            f"The samples are for {sorted(arrays)}, but the model's inputs are {sorted(ports)}.",
-            "Give one array per input, under the input's name.",
-        )
-    if len({len(array) if array.ndim else 0 for array in arrays.values()} - {0}) != 1 or not all(
-        array.ndim and len(array) for array in arrays.values()
-    ):
-        raise DataError("The inputs have different numbers of samples, or none.", "Give at least one sample of each.")
-    return {name: _fit(array, ports[name]) for name, array in arrays.items()}
-
-
-def _fit(array: NDArray[Any], port: onnx.ValueInfoProto) -> NDArray[Any]:
-    wanted = np.dtype(DTYPES[port.type.tensor_type.elem_type])
-    shape = shape_of(port) or ()
-    sizes = array.shape[1:]
-    if len(shape) != len(sizes) or any(isinstance(a, int) and a != b for a, b in zip(shape, sizes, strict=True)):
-        raise DataError(f"Samples of {port.name!r} have shape {list(sizes)}, not {list(shape)}.")
-    if not np.can_cast(array.dtype, wanted, "same_kind"):
-        raise DataError(f"Samples of {port.name!r} are {array.dtype}, not {wanted}.")
-    return array.astype(wanted)
-
-
-SAMPLES = 4
-# A value that overflows, in the original too, is infinite, NaN or the largest float32, depending on the operator.
-_OVERFLOW = 3e38
-_TOLERANCE = {"float16": 1e-2}
 
 
 def refuse_difference(
@@ -190,7 +140,7 @@ def refuse_difference(
     """Raise ModelError if the outputs of the two models differ on seeded inputs or probes, or one cannot be run.
 
     Args:
-        original: the model as its owner exported it.
+        original: the model as it was exported.
         normal: its normal form.
         inputs: the inputs of both.
         seed: of the random inputs.
@@ -200,9 +150,9 @@ def refuse_difference(
     feeds = [*samples(inputs, seed), *probes]
     output = difference(original, normal, feeds)
     if output is not None:
-        guilty = (name for name, model in replay() if difference(original, model, feeds) is not None)
+        culprits = (name for name, model in replay() if difference(original, model, feeds) is not None)
         raise ModelError(
-            f"Normalising changes the model's output {output[:80]!r} (step: {next(guilty, 'tidying')}).",
+            f"Normalising changes the model's output {output[:80]!r} (step: {next(culprits, 'stripping')}).",
             "Report this model; exporting it with opset_version=17 may help.",
         )
 
@@ -222,6 +172,52 @@ def difference(first: onnx.ModelProto, second: onnx.ModelProto, feeds: Sequence[
             if not _equal(value, got[name]):
                 return name
     return None
+
+
+def short_message(err: Exception) -> str:
+    """The first informative line of a library's message, truncated and without source locations."""
+    text = re.sub(r"\[(ONNXRuntimeError|ShapeInferenceError|TypeInferenceError)\]", " ", str(err))
+    text = re.sub(r"\S*/\S+\.(cc|h|cpp|py):\d+:?", " ", text)
+    text = re.sub(r"^\s*:?\s*\d+ : [A-Z_]+ : ", "", text)  # onnxruntime's error code
+    line = next((" ".join(line.split()) for line in text.splitlines() if line.strip(" :")), type(err).__name__)
+    line = "".join(letter if letter.isprintable() else "?" for letter in line).lstrip(" :")
+    return line[:240].rstrip(".") + "."
+
+
+@contextlib.contextmanager
+def _translated(failures: tuple[type[Exception], ...], kind: type[ModelError], cause: str, cure: str) -> Iterator[None]:
+    """Translate the exceptions of the single library call in the block."""
+    try:
+        yield
+    except MemoryError as err:
+        raise ModelTooLargeError(f"{cause}: the memory limit was exceeded.", "Use a smaller model.") from err
+    except failures as err:
+        raise kind(f"{cause}: {short_message(err)}", cure) from err
+
+
+def _checked_samples(arrays: Arrays, model: onnx.ModelProto) -> Arrays:
+    ports = {port.name: port for port in model.graph.input}
+    if set(arrays) != set(ports):
+        raise DataError(
+            f"The samples are for {sorted(arrays)}, but the model's inputs are {sorted(ports)}.",
+            "Give one array per input, under the input's name.",
+        )
+    if len({len(array) if array.ndim else 0 for array in arrays.values()} - {0}) != 1 or not all(
+        array.ndim and len(array) for array in arrays.values()
+    ):
+        raise DataError("The inputs have different numbers of samples, or none.", "Give at least one sample of each.")
+    return {name: _checked_array(array, ports[name]) for name, array in arrays.items()}
+
+
+def _checked_array(array: NDArray[Any], port: onnx.ValueInfoProto) -> NDArray[Any]:
+    wanted = np.dtype(DTYPES[port.type.tensor_type.elem_type])
+    shape = shape_of(port) or ()
+    sizes = array.shape[1:]
+    if len(shape) != len(sizes) or any(isinstance(a, int) and a != b for a, b in zip(shape, sizes, strict=True)):
+        raise DataError(f"Samples of {port.name!r} have shape {list(sizes)}, not {list(shape)}.")
+    if not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise DataError(f"Samples of {port.name!r} are {array.dtype}, not {wanted}.")
+    return array.astype(wanted)
 
 
 def _sample(spec: TensorSpec, rng: np.random.Generator, number: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Fix the size of every dimension and the opset, before constants are folded. Imported in the child only."""
+"""Fix the size of every dimension and the opset, and infer shapes. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LOWEST_TARGET, HIGHEST_TARGET = 9, 18
 
 
 def without_constant_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose inputs are only those a caller feeds: up to IR version 3, inputs list the weights too."""
+    """A copy that lists only the inputs a caller feeds: up to IR version 3, weights are listed as inputs too."""
     result = copy(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     replace_all(result.graph.input, [port for port in result.graph.input if port.name not in constants])
-    # Otherwise inlining, conversion and the checker treat the model as old; version 4 made the listing optional.
+    # From version 4 on, the listing is optional; below, inlining, conversion and the checker require it.
     result.ir_version = max(result.ir_version, 4)
     return result
 
@@ -37,9 +37,9 @@ def with_fixed_shapes(model: onnx.ModelProto, dimensions: Mapping[str, int]) -> 
     result = copy(model)
     _refuse_unknown_names(result.graph, dimensions)
     for port in result.graph.input:
-        for place, dim in enumerate(port.type.tensor_type.shape.dim):
+        for index, dim in enumerate(port.type.tensor_type.shape.dim):
             if not dim.HasField("dim_value"):
-                dim.dim_value = _size(port.name, dim.dim_param, place, dimensions)
+                dim.dim_value = _size(port.name, dim.dim_param, index, dimensions)
         _check_size(port)
     for port in result.graph.output:  # the declared sizes of outputs may name the dimensions just fixed
         port.type.tensor_type.ClearField("shape")
@@ -56,14 +56,14 @@ def _refuse_unknown_names(graph: onnx.GraphProto, dimensions: Mapping[str, int])
         )
 
 
-def _size(port: str, name: str, place: int, dimensions: Mapping[str, int]) -> int:
+def _size(port: str, name: str, index: int, dimensions: Mapping[str, int]) -> int:
     if name in dimensions:
         return dimensions[name]
-    if place == 0:  # the batch: one proof covers one inference
+    if index == 0:  # the batch: one proof covers one inference
         return 1
     if not name:
         raise UnsupportedModelError(
-            f"Dimension {place} of input {port[:80]!r} has neither a size nor a name.", "Export with a fixed shape."
+            f"Dimension {index} of input {port[:80]!r} has neither a size nor a name.", "Export with a fixed shape."
         )
     raise UnsupportedModelError(
         f"Dimension {name[:80]!r} of input {port[:80]!r} has no size.", f"Set it with --dim {name[:80]}=SIZE."
@@ -95,7 +95,7 @@ def with_supported_opset(model: onnx.ModelProto) -> onnx.ModelProto:
 def _renumbered(model: onnx.ModelProto, target: int, failure: UnsupportedModelError) -> onnx.ModelProto:
     """The same nodes under another opset number, if the checker accepts them.
 
-    The converter lacks many operators of which only the list of types changed. If the meaning differs after all, the
+    The converter lacks many operators for which only the list of types changed. If the semantics differ, the
     equivalence check rejects the model.
     """
     result = copy(model)

@@ -1,4 +1,4 @@
-"""Values that describe a model; the child returns them to its parent as JSON."""
+"""Descriptions of a model, which the child returns to its parent as JSON."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Workload(BaseModel):
     heaviest: tuple[Layer, ...]
 
     @property
-    def places(self) -> int:
+    def cells(self) -> int:
         """Lower bound of the cells that the model takes in a circuit."""
         return max(self.multiplications, self.elements)
 
@@ -88,8 +88,8 @@ class Port(_Value):
 class ModelSummary(_Value):
     """The content of a model file.
 
-    `workload` assumes size 1 for every symbolic dimension. `problems` lists the reasons for which `normalise_model`
-    would reject the model, as far as they can be found without running it.
+    `workload` assumes size 1 for every symbolic dimension. `problems` lists why `normalise_model` would reject the
+    model, as far as this can be found without running it.
     """
 
     sha256: DigestField
@@ -106,7 +106,7 @@ class ModelSummary(_Value):
 
 
 class NormalisedModel(_Value):
-    """The normal form of a model: its digest and its ports, without those that an engine adds itself.
+    """The normal form of a model: its digest, and its inputs and outputs without those that an engine adds.
 
     `workload` is that of the normal form.
     """
@@ -120,7 +120,7 @@ class NormalisedModel(_Value):
 
 
 class Finding(_Value):
-    """Why an engine cannot take one node: the node's name (or a value it computes), the cause and the cure."""
+    """Why an engine does not support a node: the node's name (or a value it computes), the cause and the cure."""
 
     node: str
     cause: str
@@ -128,6 +128,6 @@ class Finding(_Value):
 
 
 class Findings(_Value):
-    """Everything that keeps an engine from taking a model, in the order of its nodes."""
+    """All reasons why an engine does not support a model, in the order of its nodes."""
 
     found: tuple[Finding, ...]

@@ -1,4 +1,7 @@
-"""What a model may contain before anything is computed from it. Imported in the child only."""
+"""Reject unsupported models before anything is computed from them, and read classical ones as plain tensor models.
+
+Imported in the child only.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,49 @@ from zkinfer.circuits.tensors import MAX_RANK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 DOMAIN = "ai.onnx.ml"
+MIN_OPSET = 7
+MAX_OPSET = 26
+MAX_PORTS = 256
 _OPSET = 17  # for models that use no operator of the default domain and declare no version of it
 _NUMBERS = "Train on integer labels (scikit-learn's LabelEncoder converts strings) and export again."
+_EXPORT = "Export the model again."
 
 
-def is_classical(node: onnx.NodeProto) -> bool:
-    """Whether an operator belongs to ONNX's domain for classical machine learning."""
-    return bool(node.domain == DOMAIN)
+def refuse_problems(model: onnx.ModelProto) -> None:
+    """Raise the first of `problems`, if any."""
+    for problem in problems(model):
+        raise problem
+
+
+def problems(model: onnx.ModelProto) -> Iterator[ModelError]:
+    """Reasons to reject the model that can be found without running it, in a fixed order."""
+    yield from _parts(model)
+    yield from _opset(model)
+    yield from (problem for _, problem in refused_nodes(model.graph))
+    yield from _names(model.graph)
+    yield from _ports(model.graph)
+
+
+def refused_nodes(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, ModelError]]:
+    """Every node that no engine supports, and why."""
+    for node in graph.node:
+        refused = operators.refusal(node.op_type[:80], node.domain)
+        if refused is not None:
+            yield node, UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
+        elif any(entry.HasField("g") or entry.graphs for entry in node.attribute):
+            yield node, UnsupportedModelError(f"Node {label(node)} holds a subgraph.", _EXPORT)
+        elif any(entry.ref_attr_name for entry in node.attribute):
+            yield node, ModelError(f"Node {label(node)} refers to a function's attribute outside of one.", _EXPORT)
+        elif is_classical(node):
+            yield from ((node, problem) for problem in classical_problems(node, label(node)))
 
 
 def as_tensors(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with tensors as outputs and one version per operator domain; the model itself if nothing changes.
 
     A ZipMap converts scores to one map from class to score per row; its output becomes the scores themselves, in the
-    order of the classes. Everything else stays as in the file.
+    order of the classes. Everything else is unchanged.
     """
     if not any(is_classical(node) for node in model.graph.node):
         return model
@@ -47,46 +77,14 @@ def as_tensors(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def _settle_versions(model: onnx.ModelProto) -> None:
-    """Keep one version per domain: exporters repeat versions, or declare none for an unused default domain."""
-    once = {("" if is_default(entry.domain) else entry.domain, entry.version): entry for entry in model.opset_import}
-    replace_all(model.opset_import, list(once.values()))
-    if not opset(model):
-        model.opset_import.append(helper.make_opsetid("", _OPSET))
+def is_classical(node: onnx.NodeProto) -> bool:
+    """Whether an operator belongs to ONNX's domain for classical machine learning."""
+    return bool(node.domain == DOMAIN)
 
 
-def _is_map(node: onnx.NodeProto) -> bool:
-    return is_classical(node) and node.op_type == "ZipMap" and len(node.input) == len(node.output) == 1
-
-
-def artifact_problems(node: onnx.NodeProto, label: str) -> Iterator[ModelError]:
-    """Reasons to reject a classical operator that follow from its attributes alone."""
-    given = attributes(node)
-    if any(name.startswith("classlabels_strings") for name in given):
-        yield UnsupportedModelError(f"{node.op_type} {label} returns string labels; circuits return numbers.", _NUMBERS)
-    if node.op_type == "ZipMap":
-        yield ModelError(f"ZipMap {label} must have one input and one output.", "Export the model again.")
-
-
-MIN_OPSET = 7
-MAX_OPSET = 26
-MAX_PORTS = 256
-_EXPORT = "Export the model again."
-
-
-def screen(model: onnx.ModelProto) -> None:
-    """Raise the first problem that `problems` finds."""
-    for problem in problems(model):
-        raise problem
-
-
-def problems(model: onnx.ModelProto) -> Iterator[ModelError]:
-    """Reasons to refuse the model that reading it shows, in a fixed order."""
-    yield from _parts(model)
-    yield from _opset(model)
-    yield from (problem for _, problem in refused_nodes(model.graph))
-    yield from _names(model.graph)
-    yield from _ports(model.graph)
+def label(node: onnx.NodeProto) -> str:
+    """The name of a node in messages."""
+    return repr((node.name or next(iter(node.output), ""))[:80])
 
 
 def _parts(model: onnx.ModelProto) -> Iterator[ModelError]:
@@ -106,31 +104,21 @@ def _parts(model: onnx.ModelProto) -> Iterator[ModelError]:
 def _opset(model: onnx.ModelProto) -> Iterator[ModelError]:
     versions = [entry.version for entry in model.opset_import if is_default(entry.domain)]
     if len(versions) != 1:
-        yield ModelError("The model does not say which version of the ONNX operators it uses.", _EXPORT)
+        yield ModelError("The model does not declare exactly one version of the ONNX operators.", _EXPORT)
     elif not MIN_OPSET <= opset(model) <= MAX_OPSET:
         yield UnsupportedModelError(
-            f"The model uses opset {versions[0]}; {MIN_OPSET} to {MAX_OPSET} are understood.",
+            f"The model uses opset {versions[0]}; {MIN_OPSET} to {MAX_OPSET} are supported.",
             "Export it again with opset_version=17.",
         )
 
 
-def refused_nodes(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, ModelError]]:
-    """Every node that no engine can take, and why."""
-    for node in graph.node:
-        refused = operators.refusal(node.op_type[:80], node.domain)
-        if refused is not None:
-            yield node, UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
-        elif any(entry.HasField("g") or entry.graphs for entry in node.attribute):
-            yield node, UnsupportedModelError(f"Node {label(node)} holds a graph of its own.", _EXPORT)
-        elif any(entry.ref_attr_name for entry in node.attribute):
-            yield node, ModelError(f"Node {label(node)} refers to a function's attribute outside of one.", _EXPORT)
-        elif is_classical(node):
-            yield from ((node, problem) for problem in artifact_problems(node, label(node)))
-
-
-def label(node: onnx.NodeProto) -> str:
-    """How messages name a node."""
-    return repr((node.name or next(iter(node.output), ""))[:80])
+def classical_problems(node: onnx.NodeProto, label: str) -> Iterator[ModelError]:
+    """Reasons to reject a classical operator that follow from its attributes alone."""
+    given = attributes(node)
+    if any(name.startswith("classlabels_strings") for name in given):
+        yield UnsupportedModelError(f"{node.op_type} {label} returns string labels; circuits return numbers.", _NUMBERS)
+    if node.op_type == "ZipMap":
+        yield ModelError(f"ZipMap {label} must have one input and one output.", "Export the model again.")
 
 
 def _names(graph: onnx.GraphProto) -> Iterator[ModelError]:
@@ -171,3 +159,15 @@ def _port(port: onnx.ValueInfoProto) -> Iterator[ModelError]:
         yield UnsupportedModelError(f"{name} is not a tensor of numbers.", "Use float32, integers or bool.")
     if len(shape_of(port) or ()) > MAX_RANK:
         yield UnsupportedModelError(f"{name} has more than {MAX_RANK} dimensions.", "Flatten some of them.")
+
+
+def _is_map(node: onnx.NodeProto) -> bool:
+    return is_classical(node) and node.op_type == "ZipMap" and len(node.input) == len(node.output) == 1
+
+
+def _settle_versions(model: onnx.ModelProto) -> None:
+    """Keep one version per domain: exporters repeat versions, or omit an unused default domain."""
+    once = {("" if is_default(entry.domain) else entry.domain, entry.version): entry for entry in model.opset_import}
+    replace_all(model.opset_import, list(once.values()))
+    if not opset(model):
+        model.opset_import.append(helper.make_opsetid("", _OPSET))

@@ -1,4 +1,4 @@
-"""What the child runs: every function here may be handed a hostile file. Never import this in the parent."""
+"""The functions that the child runs. Every file they read may be malicious: never import this in the parent."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from zkinfer.circuits.frontend.fold import with_plain_operators
 from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.ml.rules import probes, without_classical
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, simplified, steps
-from zkinfer.circuits.frontend.prune import seed, serialised, tidied
-from zkinfer.circuits.frontend.runtime import answers, refuse_difference
+from zkinfer.circuits.frontend.prune import seed, serialised, stripped
+from zkinfer.circuits.frontend.runtime import evaluate_samples, refuse_difference
 from zkinfer.circuits.frontend.summary import (
     NORMALISER,
     Finding,
     Findings,
     NormalisedModel,
 )
-from zkinfer.circuits.frontend.validate import as_tensors, screen
+from zkinfer.circuits.frontend.validate import as_tensors, refuse_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
 
     NormalForm = tuple[onnx.ModelProto, list[TensorSpec], list[TensorSpec]]
-    Refusal = Callable[[onnx.ModelProto], None]
+    Check = Callable[[onnx.ModelProto], None]
 
 
 def inspect(path: str, digest: str) -> str:
-    """See `zkinfer.circuits.frontend.inspect_model`; the answer is a ModelSummary as JSON."""
+    """See `zkinfer.circuits.frontend.inspect_model`; returns a ModelSummary as JSON."""
     file = Path(path)
     model = load(file, Digest.parse(digest))
     return describe(model, Digest.parse(digest), file.stat().st_size).model_dump_json()
 
 
 def normalise(path: str, digest: str, out: str, dimensions: dict[str, int], input_visibility: str) -> str:  # noqa: ARG001
-    """The normal form by the frontend's own passes; see `lowered`. It is the same for every visibility."""
+    """Write the normal form made by the frontend's own passes, the same for every visibility; see `lowered`."""
     return lowered(path, digest, out, lambda model, seed_: normal_form(model, dimensions, seed_, Lowering()))
 
 
 def lowered(path: str, digest: str, out: str, lower: Callable[[onnx.ModelProto, int], NormalForm]) -> str:
-    """Write the normal form that `lower` makes of the file and a seed; the answer is a NormalisedModel as JSON."""
+    """Write the normal form that `lower` computes from the model and a seed; returns a NormalisedModel as JSON."""
     file, identity = Path(path), Digest.parse(digest)
     original = load(file, identity)
     normal, inputs, outputs = lower(original, seed(identity.value))
@@ -69,14 +69,14 @@ def lowered(path: str, digest: str, out: str, lower: Callable[[onnx.ModelProto, 
 def evaluate(path: str, digest: str, samples: str, out: str) -> None:
     """See `zkinfer.circuits.frontend.evaluate`."""
     model = as_tensors(load(Path(path), Digest.parse(digest)))
-    screen(model)
-    answers(shapes.without_constant_inputs(model), Path(samples), Path(out))
+    refuse_problems(model)
+    evaluate_samples(shapes.without_constant_inputs(model), Path(samples), Path(out))
 
 
-def open_floats(path: str, digest: str) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
-    """What a `zkinfer.circuits.frontend.api.FloatSession` answers with."""
+def open_session(path: str, digest: str) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
+    """The function that answers a `zkinfer.circuits.frontend.api.FloatSession`."""
     model = as_tensors(load(Path(path), Digest.parse(digest)))
-    screen(model)
+    refuse_problems(model)
     session = runtime.Session(shapes.without_constant_inputs(model))
 
     def answer(inputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -92,33 +92,33 @@ def normal_form(
     seed_: int,
     lowering: Lowering,
     *,
-    refuse: Refusal = lambda _: None,
-    refuse_lowered: Refusal = lambda _: None,
+    refuse: Check = lambda _: None,
+    refuse_lowered: Check = lambda _: None,
     finish: Callable[[onnx.ModelProto, Sequence[TensorSpec]], onnx.ModelProto] = lambda model, _: model,
 ) -> NormalForm:
     """The normal form of a parsed model, and its inputs and outputs.
 
-    (1) refuse what no engine, or this one, can take; (2) settle shapes, turn classical models into tensor arithmetic,
-    settle the opset; (3) fold, rewrite, optimise and prune until nothing changes; (4) refuse what the engine cannot
-    take of the result; (5) strip, and let the engine finish; (6) check with onnx and against the original.
+    (1) reject what no engine, or this one, supports; (2) fix shapes, turn classical models into tensor arithmetic, and
+    fix the opset; (3) fold, rewrite, optimise and prune until nothing changes; (4) reject a result that the engine does
+    not support; (5) strip, and let the engine finish; (6) check with onnx and against the original.
 
     Args:
-        original: as it was loaded.
+        original: the model as loaded.
         dimensions: sizes of symbolic dimensions, by name.
         seed_: for the inputs on which both models are compared.
         lowering: the passes of step (3).
-        refuse: raises for what the engine cannot take as it is read.
-        refuse_lowered: raises for what it cannot take after all passes.
-        finish: what the engine adds to the stripped model.
+        refuse: raises if the engine does not support the model as loaded.
+        refuse_lowered: raises if the engine does not support the result of all passes.
+        finish: adds the engine's own nodes to the stripped model.
     """
     readable = as_tensors(original)
-    screen(readable)  # (1)
+    refuse_problems(readable)  # (1)
     refuse(readable)
     runtime.check(readable)
-    fixed, converted, simple = settled(readable, dimensions, lowering)  # (2) (3)
+    fixed, converted, simple = lowering_stages(readable, dimensions, lowering)  # (2) (3)
     refuse_lowered(simple)  # (4)
     inputs, outputs = shapes.specs(simple)
-    normal = finish(tidied(simple, inputs, outputs), inputs)  # (5)
+    normal = finish(stripped(simple, inputs, outputs), inputs)  # (5)
     runtime.check(normal)  # (6)
     refuse_difference(
         fixed,
@@ -131,17 +131,17 @@ def normal_form(
     return normal, inputs, outputs
 
 
-def settled(
+def lowering_stages(
     original: onnx.ModelProto, dimensions: Mapping[str, int], lowering: Lowering
 ) -> tuple[onnx.ModelProto, onnx.ModelProto, onnx.ModelProto]:
-    """The model with a size for every dimension, the same in plain operators, and that rewritten by all passes."""
+    """Three stages of the model: with fixed shapes, then in plain operators, then rewritten by all passes."""
     fixed = shapes.with_fixed_shapes(shapes.without_constant_inputs(original), dimensions)
     converted = shapes.with_supported_opset(with_plain_operators(without_classical(fixed)))
     return fixed, converted, simplified(converted, lowering)
 
 
 def findings(found: Iterable[tuple[onnx.NodeProto, ModelError]]) -> str:
-    """What keeps an engine from taking nodes; the answer is a Findings as JSON."""
+    """Why an engine does not support nodes, as the JSON of a Findings."""
     listed = (
         Finding(node=node.name or next(iter(node.output), ""), cause=problem.cause, cure=problem.cure)
         for node, problem in found

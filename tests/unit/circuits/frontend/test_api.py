@@ -145,13 +145,13 @@ def test_dimension_below_one_is_refused(dense, saved, tmp_path):
 
 def test_answer_of_another_form_is_refused(dense, saved, monkeypatch):
     monkeypatch.setattr(child, "run", lambda *_, **__: '{"sha256": 3}')
-    with pytest.raises(EngineCrashedError, match="wrong form"):
+    with pytest.raises(EngineCrashedError, match="malformed"):
         inspect_model(saved(dense))
 
 
 def test_answer_with_a_bad_digest_is_refused(dense, saved, monkeypatch):
     monkeypatch.setattr(child, "run", lambda *_, **__: '{"sha256": "sha256:zz"}')
-    with pytest.raises(EngineCrashedError, match="wrong form"):
+    with pytest.raises(EngineCrashedError, match="malformed"):
         inspect_model(saved(dense))
 
 

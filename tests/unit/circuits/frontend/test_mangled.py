@@ -140,5 +140,5 @@ def test_graph_as_attribute_is_refused(plain, normal):
     model = plain("Softmax<axis=1>(x)")
     body = onnx.helper.make_graph([], "inner", [], [])
     model.graph.node[0].attribute.append(helper.make_attribute("body", body))
-    with pytest.raises(UnsupportedModelError, match="graph of its own"):
+    with pytest.raises(UnsupportedModelError, match="holds a subgraph"):
         normal(model)

@@ -21,7 +21,7 @@ FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 @FEW
 @given(model=random_graphs())
 def test_pass_alone_keeps_the_answers(name, model):
-    before = pipeline.settled(copy(model), LOWERING)
+    before = pipeline.fixed_point(copy(model), LOWERING)
     inputs, outputs = shapes.specs(before)
     after = copy(before)
     while LOWERING.passes[name](after):

@@ -5,14 +5,14 @@ import pytest
 
 from zkinfer.circuits.errors import DataError, ModelError, ModelTooLargeError
 from zkinfer.circuits.frontend import runtime
-from zkinfer.circuits.frontend.runtime import answers
+from zkinfer.circuits.frontend.runtime import evaluate_samples
 
 
 @pytest.fixture
 def run(tmp_path):
     def call(model, **arrays):
         np.savez(tmp_path / "in.npz", **arrays)
-        answers(model, tmp_path / "in.npz", tmp_path / "out.npz")
+        evaluate_samples(model, tmp_path / "in.npz", tmp_path / "out.npz")
         with np.load(tmp_path / "out.npz") as archive:
             return dict(archive)
 
@@ -68,13 +68,13 @@ def test_inputs_of_different_length_are_refused(run, model):
 def test_samples_that_are_no_archive_are_refused(dense, tmp_path, data):
     (tmp_path / "in.npz").write_bytes(data)
     with pytest.raises(DataError, match=r"not an \.npz"):
-        answers(dense, tmp_path / "in.npz", tmp_path / "out.npz")
+        evaluate_samples(dense, tmp_path / "in.npz", tmp_path / "out.npz")
 
 
 def test_pickled_samples_are_refused(dense, tmp_path):
     np.savez(tmp_path / "in.npz", x=np.array([{"a": 1}], dtype=object))
     with pytest.raises(DataError, match="plain arrays"):
-        answers(dense, tmp_path / "in.npz", tmp_path / "out.npz")
+        evaluate_samples(dense, tmp_path / "in.npz", tmp_path / "out.npz")
 
 
 def test_sample_the_model_fails_on_is_refused(run, model):
@@ -84,7 +84,7 @@ def test_sample_the_model_fails_on_is_refused(run, model):
 
 
 def test_foreign_message_becomes_one_printable_sentence():
-    text = runtime.sentence(RuntimeError("\n[ShapeInferenceError] /a/b/defs.cc:12: broken \x1b[31m\nmore"))
+    text = runtime.short_message(RuntimeError("\n[ShapeInferenceError] /a/b/defs.cc:12: broken \x1b[31m\nmore"))
     assert text == "broken ?[31m."
 
 

@@ -36,9 +36,9 @@ def test_model_without_multiplications_speaks_of_none():
     assert text == "Of its 500 results of other operations most are in: Relu act (500, 100%)."
 
 
-@pytest.mark.parametrize(("multiplications", "elements", "places"), [(9, 4, 9), (0, 4, 4), (0, 0, 0)])
-def test_model_takes_a_place_for_every_product_or_result(multiplications, elements, places):
-    assert workload(layer(multiplications, elements)).places == places
+@pytest.mark.parametrize(("multiplications", "elements", "cells"), [(9, 4, 9), (0, 4, 4), (0, 0, 0)])
+def test_model_takes_a_place_for_every_product_or_result(multiplications, elements, cells):
+    assert workload(layer(multiplications, elements)).cells == cells
 
 
 def test_costliest_layers_are_at_most_five():

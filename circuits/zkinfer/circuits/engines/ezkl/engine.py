@@ -92,7 +92,7 @@ class EzklEngine:
 
     def least_work(self, workload: Workload) -> Work:
         """Every multiplication takes a place in a column, and so does every result of anything else."""
-        return least_work(workload.places)
+        return least_work(workload.cells)
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
         """See `cost.measure_speed`."""

@@ -1,1 +1,1 @@
-"""Classical machine learning: trees, linear models and their scores."""
+"""Classical machine learning as tensor arithmetic: tree ensembles, linear models and their preprocessing."""

@@ -1,10 +1,10 @@
-"""Decision forests as tensor arithmetic that takes few comparisons. Imported in the child only.
+"""Decision forests as tensor arithmetic with few comparisons. Imported in the child only.
 
-All trees are evaluated at once, level by level. `on` is 1 for a branch on the input's path, else 0: a test splits it
-into `on * test` for one child and the rest for the other. At the end one matrix product sums the weights of the active
+All trees are evaluated together, level by level. `on` is 1 for a branch on the input's path, else 0: a test splits it
+into `on * test` for one child and the rest for the other. At the end, one matrix product sums the weights of the active
 leaves. Products with 0 and 1 are exact and keep their scale.
 
-Comparisons dominate the cost [measured: 13 rows each, against about 1 per branch for everything else]. A level uses
+Comparisons dominate the cost [measured: 13 rows each, and about 1 per branch for everything else]. A level uses
 the cheaper of two forms: every distinct test of the forest once (boosted stumps repeat tests), or only the test on the
 input's path, once per tree, by comparing `sum(on * (x - threshold))` with 0 (deep trees).
 
@@ -40,24 +40,24 @@ class _Level:
     """The branches of one depth: entry [t, w] is the w-th branch of tree t, or -1 if the tree has fewer.
 
     The children of a level form one row: all true children, all false children, and a 0. `sources` are the positions
-    of the branches in the row of the level above; `leaf_places` are the positions of the leaves in the level's own row.
+    of the branches in the row of the level above, `leaf_positions` those of the leaves in the level's own row.
     """
 
     branches: NDArray[np.int64]
     sources: NDArray[np.int64]
     leaves: list[int]
-    leaf_places: list[int]
+    leaf_positions: list[int]
 
 
 def scores_of(forest: Forest, value: str, bias: NDArray[np.float32], draft: Draft) -> str:
-    """Append nodes that compute bias plus the summed leaf weights, [N, scores], of float32 [N, features]."""
+    """Append nodes that compute bias plus the summed leaf weights, [N, scores], from float32 [N, features]."""
     levels = list(_levels(forest))
     tests = _Tests(forest, value, levels, draft)
     children, parts, rows = "", [], []
     for level in levels:
         children = _first_children(level, tests, draft) if not children else _children(level, children, tests, draft)
         if level.leaves:
-            parts.append(draft.gathered(children, np.array(level.leaf_places)))
+            parts.append(draft.gathered(children, np.array(level.leaf_positions)))
             rows += level.leaves
     single = forest.leaves[~forest.roots[forest.roots < 0]]  # trees that are a single leaf
     # Added one by one: the order of numpy's own sum depends on the processor.
@@ -71,12 +71,12 @@ def _levels(forest: Forest) -> Iterator[_Level]:
     while trees:
         width = max(len(tree) for tree in trees)
         below = [list(_below(forest, tree, row, width, len(trees))) for row, tree in enumerate(trees)]
-        leaves = [(~child, place) for tree in below for child, place in tree if child < 0]
+        leaves = [(~child, position) for tree in below for child, position in tree if child < 0]
         yield _Level(
             branches=_table([[branch for branch, _ in tree] for tree in trees], width, -1),
-            sources=_table([[place for _, place in tree] for tree in trees], width, zero),
+            sources=_table([[position for _, position in tree] for tree in trees], width, zero),
             leaves=[leaf for leaf, _ in leaves],
-            leaf_places=[place for _, place in leaves],
+            leaf_positions=[position for _, position in leaves],
         )
         zero = 2 * len(trees) * width
         trees = [inner for tree in below if (inner := [pair for pair in tree if pair[0] >= 0])]
@@ -101,7 +101,7 @@ class _Tests:
     def __init__(self, forest: Forest, value: str, levels: Iterable[_Level], draft: Draft) -> None:
         self._forest, self._value, self._draft = forest, value, draft
         shared = sorted({self._test(branch) for level in levels if not self._selects(level) for branch in _real(level)})
-        self._places = {test: place for place, test in enumerate(shared)}
+        self._columns = {test: position for position, test in enumerate(shared)}
         self._held = draft.joined([self._compared(kind, shared) for kind in sorted({test[0] for test in shared})])
         self._results = draft.cast(self._held, _FLOAT)
 
@@ -109,13 +109,13 @@ class _Tests:
         """For branches [T, W]: [N, T, 1, W], or [N, T, 1, 1] with the one result that each tree needs."""
         if self._selects(level):
             return self._selected(level, on)
-        places = [[self._places.get(self._test(branch), 0) for branch in row] for row in level.branches.tolist()]
-        return self._draft.gathered(self._results, np.array(places)[:, None, :])
+        columns = [[self._columns.get(self._test(branch), 0) for branch in row] for row in level.branches.tolist()]
+        return self._draft.gathered(self._results, np.array(columns)[:, None, :])
 
     def of_roots(self, level: _Level) -> str:
         """The results of the root tests, [N, T], as integers."""
-        places = [self._places[self._test(branch)] for branch in level.branches[:, 0].tolist()]
-        return self._draft.gathered(self._draft.cast(self._held, _INT64), np.array(places))
+        columns = [self._columns[self._test(branch)] for branch in level.branches[:, 0].tolist()]
+        return self._draft.gathered(self._draft.cast(self._held, _INT64), np.array(columns))
 
     def _test(self, branch: int) -> Test:
         forest = self._forest

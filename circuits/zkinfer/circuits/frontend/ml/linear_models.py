@@ -1,6 +1,6 @@
-"""Rules for linear models and the preprocessing operators of pipelines. Imported in the child only.
+"""Rules for linear models and preprocessing operators, and the labels and scores that tree classifiers share.
 
-`zkinfer.circuits.frontend.ml.rules` applies them.
+`zkinfer.circuits.frontend.ml.rules` applies them. Imported in the child only.
 """
 
 from __future__ import annotations
@@ -22,81 +22,11 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.frontend.graph import Nodes
 
-
 _TRANSFORMS = {"NONE": "", "LOGISTIC": "Sigmoid", "SOFTMAX": "Softmax"}
-_INT64 = onnx.TensorProto.INT64
-
-
-def transform_of(node: onnx.NodeProto, given: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
-    """The name of the transformation of the scores; raises UnsupportedModelError unless it is one of `allowed`."""
-    name = str(given.get("post_transform", b"NONE").decode("ascii", "replace"))
-    if name not in allowed:
-        raise UnsupportedModelError(
-            f"{node.op_type} {label(node)} transforms its scores by {name[:40]!r}, which is not supported.",
-            f"Use one of {', '.join(allowed)}.",
-        )
-    return name
-
-
-def labels_of(node: onnx.NodeProto, given: Mapping[str, Any]) -> list[int]:
-    """The integer labels; raises ModelError for fewer than two."""
-    found = [int(value) for value in given.get("classlabels_int64s", given.get("classlabels_ints", []))]
-    if len(found) < 2:
-        raise ModelError(f"{node.op_type} {label(node)} has fewer than two classes.", "Export the model again.")
-    return found
-
-
-def transform_scores(scores: str, transform: str, draft: Draft) -> str:
-    """The transformed scores [N, C]."""
-    operator = _TRANSFORMS[transform]
-    if not operator:
-        return scores
-    return draft.add(operator, scores, **({"axis": 1} if operator == "Softmax" else {}))
-
-
-def label_of_largest(scores: str, labels: list[int], draft: Draft) -> str:
-    """The label of the largest score, the first among equals: [N]."""
-    return _labelled(draft.add("ArgMax", scores, axis=1, keepdims=0), labels, draft)
-
-
-def label_above(score: str, cut: float, labels: list[int], draft: Draft) -> str:
-    """The second of two labels if the score [N, 1] is above the threshold `cut`, else the first: [N]."""
-    single = draft.add("Gather", score, draft.constant(np.array(0)), axis=1)
-    beyond = draft.add("Greater", single, draft.constant(np.array(cut, dtype=np.float32)))
-    return _labelled(draft.cast(beyond, _INT64), labels, draft)
-
-
-def two_class_scores(score: str, transform: str, draft: Draft, *, mirrored: bool) -> str:
-    """The scores of two classes that share one score s [N, 1]: -s and s, or 1 - s and s."""
-    second = transform_scores(score, transform, draft)
-    if mirrored and transform == "NONE":
-        return draft.joined([draft.add("Neg", second), second])
-    return draft.joined([draft.add("Sub", draft.constant(np.ones((), dtype=np.float32)), second), second])
-
-
-def _labelled(place: str, labels: list[int], draft: Draft) -> str:
-    if labels == list(range(len(labels))):
-        return place
-    return draft.add("Gather", draft.constant(np.array(labels, dtype=np.int64)), place, axis=0)
-
-
-_EXPORT = "Export the model again."
-_FLOAT = onnx.TensorProto.FLOAT
 _NORMS = {"L1": "ReduceL1", "L2": "ReduceL2"}
-
-
-def feature_rows(node: onnx.NodeProto, facts: Facts, draft: Draft) -> tuple[str, int] | None:
-    """The operator's input in float32 and its number of columns; None if its shape is unknown."""
-    shape = facts.shape(node.input[0])
-    if shape is None:
-        return None
-    if len(shape) != 2:
-        raise UnsupportedModelError(
-            f"{node.op_type} {label(node)} reads a tensor of shape {list(shape)} instead of rows of features.",
-            "Give one row per sample.",
-        )
-    kind = facts.dtype(node.input[0])
-    return (node.input[0] if kind == _FLOAT else draft.cast(node.input[0], _FLOAT)), shape[1]
+_FLOAT = onnx.TensorProto.FLOAT
+_INT64 = onnx.TensorProto.INT64
+_EXPORT = "Export the model again."
 
 
 def regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
@@ -136,14 +66,6 @@ def classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
             transform_scores(scores, transform, draft),
         )
     return name_outputs(node, results, draft)
-
-
-def name_outputs(node: onnx.NodeProto, results: tuple[str, str], draft: Draft) -> Nodes:
-    """Name label and scores as the classifier's outputs, each of which is optional."""
-    for name, result in zip(node.output, results, strict=False):
-        if name:
-            draft.named(result, name)
-    return draft.nodes
 
 
 def scaler(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
@@ -195,27 +117,6 @@ def normaliser(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     return draft.nodes
 
 
-def _sums_to_one(name: str, facts: Facts) -> bool:
-    """Whether the rows are a softmax, or a probability and its complement."""
-    node = _source(name, facts)
-    if node is None or node.op_type == "Softmax":
-        return node is not None
-    if node.op_type != "Concat" or len(node.input) != 2:
-        return False
-    rest = facts.producers.get(node.input[0])
-    if rest is None or rest.op_type != "Sub" or rest.input[1] != node.input[1]:
-        return False
-    share, one = _source(node.input[1], facts), facts.array(rest.input[0])
-    return share is not None and share.op_type == "Sigmoid" and one is not None and bool((one == 1).all())
-
-
-def _source(name: str, facts: Facts) -> onnx.NodeProto | None:
-    node = facts.producers.get(name)
-    while node is not None and node.op_type == "Identity":
-        node = facts.producers.get(node.input[0])
-    return node
-
-
 def extractor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """ArrayFeatureExtractor: the columns listed by the second input; an input [C] is one row."""
     shape, draft = facts.shape(node.input[0]), Draft(facts, node.output[0])
@@ -227,13 +128,84 @@ def extractor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
         )
     row, flat = (draft.constant(np.array(sizes, dtype=np.int64)) for sizes in ((1, -1), (-1,)))
     value = node.input[0] if len(shape) == 2 else draft.add("Reshape", node.input[0], row)
-    places = draft.add("Reshape", node.input[1], flat)
-    draft.named(draft.add("Gather", value, places, axis=1), node.output[0])
+    columns = draft.add("Reshape", node.input[1], flat)
+    draft.named(draft.add("Gather", value, columns, axis=1), node.output[0])
     return draft.nodes
 
 
-def _mirrored(weights: NDArray[np.float32], shift: NDArray[np.float32]) -> bool:
-    return bool((weights[:, 0] == -weights[:, 1]).all() and shift[0] == -shift[1])
+def feature_rows(node: onnx.NodeProto, facts: Facts, draft: Draft) -> tuple[str, int] | None:
+    """The operator's input in float32 and its number of columns; None if its shape is unknown."""
+    shape = facts.shape(node.input[0])
+    if shape is None:
+        return None
+    if len(shape) != 2:
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} reads a tensor of shape {list(shape)} instead of rows of features.",
+            "Give one row per sample.",
+        )
+    kind = facts.dtype(node.input[0])
+    return (node.input[0] if kind == _FLOAT else draft.cast(node.input[0], _FLOAT)), shape[1]
+
+
+def labels_of(node: onnx.NodeProto, given: Mapping[str, Any]) -> list[int]:
+    """The integer labels; raises ModelError for fewer than two."""
+    found = [int(value) for value in given.get("classlabels_int64s", given.get("classlabels_ints", []))]
+    if len(found) < 2:
+        raise ModelError(f"{node.op_type} {label(node)} has fewer than two classes.", "Export the model again.")
+    return found
+
+
+def transform_of(node: onnx.NodeProto, given: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
+    """The name of the transformation of the scores; raises UnsupportedModelError unless it is one of `allowed`."""
+    name = str(given.get("post_transform", b"NONE").decode("ascii", "replace"))
+    if name not in allowed:
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} transforms its scores by {name[:40]!r}, which is not supported.",
+            f"Use one of {', '.join(allowed)}.",
+        )
+    return name
+
+
+def transform_scores(scores: str, transform: str, draft: Draft) -> str:
+    """The transformed scores [N, C]."""
+    operator = _TRANSFORMS[transform]
+    if not operator:
+        return scores
+    return draft.add(operator, scores, **({"axis": 1} if operator == "Softmax" else {}))
+
+
+def label_of_largest(scores: str, labels: list[int], draft: Draft) -> str:
+    """The label of the largest score, the first of equal ones: [N]."""
+    return _labelled(draft.add("ArgMax", scores, axis=1, keepdims=0), labels, draft)
+
+
+def label_above(score: str, cut: float, labels: list[int], draft: Draft) -> str:
+    """The second of two labels if the score [N, 1] is above the threshold `cut`, else the first: [N]."""
+    single = draft.add("Gather", score, draft.constant(np.array(0)), axis=1)
+    beyond = draft.add("Greater", single, draft.constant(np.array(cut, dtype=np.float32)))
+    return _labelled(draft.cast(beyond, _INT64), labels, draft)
+
+
+def two_class_scores(score: str, transform: str, draft: Draft, *, mirrored: bool) -> str:
+    """The scores of two classes that share one score s [N, 1]: -s and s, or 1 - s and s."""
+    second = transform_scores(score, transform, draft)
+    if mirrored and transform == "NONE":
+        return draft.joined([draft.add("Neg", second), second])
+    return draft.joined([draft.add("Sub", draft.constant(np.ones((), dtype=np.float32)), second), second])
+
+
+def name_outputs(node: onnx.NodeProto, results: tuple[str, str], draft: Draft) -> Nodes:
+    """Name label and scores as the classifier's outputs, each of which is optional."""
+    for name, result in zip(node.output, results, strict=False):
+        if name:
+            draft.named(result, name)
+    return draft.nodes
+
+
+def _labelled(index: str, labels: list[int], draft: Draft) -> str:
+    if labels == list(range(len(labels))):
+        return index
+    return draft.add("Gather", draft.constant(np.array(labels, dtype=np.int64)), index, axis=0)
 
 
 def _coefficients(node: onnx.NodeProto, columns: int, targets: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -255,3 +227,28 @@ def _numbers(node: onnx.NodeProto, given: Mapping[str, Any], name: str) -> NDArr
     if not np.isfinite(found).all():
         raise ModelError(f"{node.op_type} {label(node)} holds NaN or infinity in {name}.", _EXPORT)
     return found
+
+
+def _mirrored(weights: NDArray[np.float32], shift: NDArray[np.float32]) -> bool:
+    return bool((weights[:, 0] == -weights[:, 1]).all() and shift[0] == -shift[1])
+
+
+def _sums_to_one(name: str, facts: Facts) -> bool:
+    """Whether the rows are a softmax, or a probability and its complement."""
+    node = _source(name, facts)
+    if node is None or node.op_type == "Softmax":
+        return node is not None
+    if node.op_type != "Concat" or len(node.input) != 2:
+        return False
+    rest = facts.producers.get(node.input[0])
+    if rest is None or rest.op_type != "Sub" or rest.input[1] != node.input[1]:
+        return False
+    share, one = _source(node.input[1], facts), facts.array(rest.input[0])
+    return share is not None and share.op_type == "Sigmoid" and one is not None and bool((one == 1).all())
+
+
+def _source(name: str, facts: Facts) -> onnx.NodeProto | None:
+    node = facts.producers.get(name)
+    while node is not None and node.op_type == "Identity":
+        node = facts.producers.get(node.input[0])
+    return node

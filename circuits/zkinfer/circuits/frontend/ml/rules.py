@@ -1,7 +1,7 @@
-"""Rules that replace operators of `ai.onnx.ml` (trees, linear models) by plain ones. Imported in the child only.
+"""Replace operators of `ai.onnx.ml` (trees, linear models) by plain ones, and probe trees at their thresholds.
 
 Each rule takes one operator and returns the nodes that replace it, or None while the shape of its input is unknown.
-Like every rewrite, the result is compared with the original model.
+Like every rewrite, the result is compared with the original model. Imported in the child only.
 """
 
 from __future__ import annotations
@@ -29,48 +29,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.frontend.ml.trees import Forest
     from zkinfer.circuits.tensors import TensorSpec
 
-
 PROBES = 32
-
-
-def probes(model: onnx.ModelProto, inputs: Sequence[TensorSpec], seed: int) -> list[dict[str, NDArray[Any]]]:
-    """Seeded inputs whose columns are at or just beside the thresholds of their trees; none for a model without trees.
-
-    A tree behind a scaler sees other values; for it these are only further random inputs.
-    """
-    thresholds = _thresholds(model)
-    if not thresholds:
-        return []
-    rng = np.random.default_rng(seed)
-    return [{spec.name: _probe(spec, thresholds, rng) for spec in inputs} for _ in range(PROBES)]
-
-
-def _thresholds(model: onnx.ModelProto) -> dict[int, list[float]]:
-    """Thresholds by the column they apply to."""
-    found: dict[int, list[float]] = {}
-    for node in model.graph.node:
-        if is_classical(node) and node.op_type.startswith("TreeEnsemble"):
-            given = attributes(node)
-            tensor = given.get("nodes_splits", given.get("nodes_values_as_tensor"))
-            values = given.get("nodes_values", []) if tensor is None else numpy_helper.to_array(tensor).ravel().tolist()
-            for column, value in zip(given.get("nodes_featureids", []), values, strict=False):
-                found.setdefault(column, []).append(value)
-    return found
-
-
-def _probe(spec: TensorSpec, thresholds: dict[int, list[float]], rng: np.random.Generator) -> NDArray[Any]:
-    values = rng.normal(size=spec.shape)
-    for column in range(spec.shape[-1] if spec.shape else 0):
-        if known := thresholds.get(column):
-            chosen = rng.choice(known, size=spec.shape[:-1]).astype(np.float32)
-            towards = rng.choice(np.array([-np.inf, 0, np.inf], dtype=np.float32), size=chosen.shape)
-            values[..., column] = np.nextafter(chosen, np.where(towards, towards, chosen))
-    if spec.is_float:
-        return values.astype(spec.dtype)
-    return np.clip(np.rint(values), *spec.integer_range).astype(spec.dtype)
-
-
-_FLOAT = onnx.TensorProto.FLOAT
 _MAX_SCORES = 1 << 12
 _MAX_ROUNDS = 20
 _EQUALITY_OPSET = 11
@@ -90,7 +49,7 @@ def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
         result, rounds = _replaced(shapes.inferred(result)), rounds + 1
         if len(nodes) == sum(is_classical(node) for node in result.graph.node) or rounds > _MAX_ROUNDS:
             raise UnsupportedModelError(
-                f"{nodes[0].op_type} {label(nodes[0])} reads a value of unknown shape, or ends a very long chain.",
+                f"{nodes[0].op_type} {label(nodes[0])} reads a value of unknown shape, or ends too long a chain.",
                 "Export with fixed shapes.",
             )
     replace_all(result.opset_import, [entry for entry in result.opset_import if entry.domain != DOMAIN])
@@ -98,7 +57,7 @@ def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _replaced(model: onnx.ModelProto) -> onnx.ModelProto:
-    """One round, in the order from the inputs: a rule sees only plain operators before its own."""
+    """One round, from the inputs on: a rule is applied once all operators before its node are plain."""
     facts = Facts(model)
     waiting = {name for node in model.graph.node if is_classical(node) for name in node.output}
     nodes: list[onnx.NodeProto] = []
@@ -141,32 +100,6 @@ def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     return _regressed(node, _aggregated(node, forest, aggregate), found[0], "NONE", draft)
 
 
-def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft) -> Nodes:
-    scores = _summed(node, forest, value, draft)
-    draft.named(linear_models.transform_scores(scores, transform, draft), node.output[0])
-    return draft.nodes
-
-
-def _summed(node: onnx.NodeProto, forest: Forest, value: str, draft: Draft) -> str:
-    if "Equal" in forest.comparisons and draft.opset < _EQUALITY_OPSET:
-        raise UnsupportedModelError(
-            f"{node.op_type} {label(node)} tests for equality, which opset {draft.opset} does not define on floats.",
-            "Export again with opset_version=17.",
-        )
-    return scores_of(forest, value, trees.base_values(attributes(node), forest.leaves.shape[1]), draft)
-
-
-def _aggregated(node: onnx.NodeProto, forest: Forest, function: bytes) -> Forest:
-    if function == b"SUM":
-        return forest
-    if function != b"AVERAGE":
-        raise UnsupportedModelError(
-            f"{node.op_type} {label(node)} aggregates its trees by {function[:40]!r}, which is not supported.",
-            "Use an ensemble that sums or averages its trees.",
-        )
-    return replace(forest, leaves=(forest.leaves / np.float32(len(forest.roots))).astype(np.float32))
-
-
 def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     """TreeEnsembleClassifier: the label and the transformed scores; two classes may share one score."""
     given, draft = attributes(node), Draft(facts, node.output[0])
@@ -197,6 +130,32 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     )
 
 
+def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft) -> Nodes:
+    scores = _summed(node, forest, value, draft)
+    draft.named(linear_models.transform_scores(scores, transform, draft), node.output[0])
+    return draft.nodes
+
+
+def _summed(node: onnx.NodeProto, forest: Forest, value: str, draft: Draft) -> str:
+    if "Equal" in forest.comparisons and draft.opset < _EQUALITY_OPSET:
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} tests for equality, which opset {draft.opset} does not define on floats.",
+            "Export again with opset_version=17.",
+        )
+    return scores_of(forest, value, trees.base_values(attributes(node), forest.leaves.shape[1]), draft)
+
+
+def _aggregated(node: onnx.NodeProto, forest: Forest, function: bytes) -> Forest:
+    if function == b"SUM":
+        return forest
+    if function != b"AVERAGE":
+        raise UnsupportedModelError(
+            f"{node.op_type} {label(node)} aggregates its trees by {function[:40]!r}, which is not supported.",
+            "Use an ensemble that sums or averages its trees.",
+        )
+    return replace(forest, leaves=(forest.leaves / np.float32(len(forest.roots))).astype(np.float32))
+
+
 def _counted(node: onnx.NodeProto, count: int) -> int:
     if not 1 <= count <= _MAX_SCORES:
         raise ModelError(f"{node.op_type} {label(node)} has {count} scores.", "Export the model again.")
@@ -214,3 +173,40 @@ RULES: dict[str, Rule] = {
     "TreeEnsembleClassifier": tree_classifier,
     "TreeEnsembleRegressor": tree_regressor,
 }
+
+
+def probes(model: onnx.ModelProto, inputs: Sequence[TensorSpec], seed: int) -> list[dict[str, NDArray[Any]]]:
+    """Seeded inputs whose columns equal a threshold of the trees or a float next to it; none for a model without trees.
+
+    A tree behind a scaler sees other values; for it these are only further random inputs.
+    """
+    thresholds = _thresholds(model)
+    if not thresholds:
+        return []
+    rng = np.random.default_rng(seed)
+    return [{spec.name: _probe(spec, thresholds, rng) for spec in inputs} for _ in range(PROBES)]
+
+
+def _thresholds(model: onnx.ModelProto) -> dict[int, list[float]]:
+    """Thresholds by the column they apply to."""
+    found: dict[int, list[float]] = {}
+    for node in model.graph.node:
+        if is_classical(node) and node.op_type.startswith("TreeEnsemble"):
+            given = attributes(node)
+            tensor = given.get("nodes_splits", given.get("nodes_values_as_tensor"))
+            values = given.get("nodes_values", []) if tensor is None else numpy_helper.to_array(tensor).ravel().tolist()
+            for column, value in zip(given.get("nodes_featureids", []), values, strict=False):
+                found.setdefault(column, []).append(value)
+    return found
+
+
+def _probe(spec: TensorSpec, thresholds: dict[int, list[float]], rng: np.random.Generator) -> NDArray[Any]:
+    values = rng.normal(size=spec.shape)
+    for column in range(spec.shape[-1] if spec.shape else 0):
+        if known := thresholds.get(column):
+            chosen = rng.choice(known, size=spec.shape[:-1]).astype(np.float32)
+            towards = rng.choice(np.array([-np.inf, 0, np.inf], dtype=np.float32), size=chosen.shape)
+            values[..., column] = np.nextafter(chosen, np.where(towards, towards, chosen))
+    if spec.is_float:
+        return values.astype(spec.dtype)
+    return np.clip(np.rint(values), *spec.integer_range).astype(spec.dtype)

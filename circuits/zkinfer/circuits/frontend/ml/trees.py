@@ -1,4 +1,4 @@
-"""Read tree ensembles from the attributes of ONNX operators and check that they are trees. In the child only.
+"""Read tree ensembles from attributes of ONNX operators and check that they are trees. Imported in the child only.
 
 The attributes are untrusted: nodes may form cycles or name children that do not exist. The result is a finite forest
 in which every node is reached exactly once.
@@ -70,19 +70,19 @@ def read_forest(given: Attributes, weights: str, scores: int, features: int) -> 
     """
     nodes = _Nodes(given)
     order = nodes.walked()
-    branches, leaves = ([place for place in order if nodes.is_leaf(place) is leaf] for leaf in (False, True))
-    number = {place: row for row, place in enumerate(branches)} | {place: ~row for row, place in enumerate(leaves)}
-    tests = [_test(nodes.modes[place]) for place in branches]
-    pairs = [nodes.children(place)[::-1] if swapped else nodes.children(place) for place, (_, swapped) in
+    branches, leaves = ([index for index in order if nodes.is_leaf(index) is leaf] for leaf in (False, True))
+    number = {index: row for row, index in enumerate(branches)} | {index: ~row for row, index in enumerate(leaves)}
+    tests = [_test(nodes.modes[index]) for index in branches]
+    pairs = [nodes.children(index)[::-1] if swapped else nodes.children(index) for index, (_, swapped) in
              zip(branches, tests, strict=True)]  # fmt: skip
     return _checked(
         Forest(
-            features=np.array([nodes.features[place] for place in branches], dtype=np.int64),
+            features=np.array([nodes.features[index] for index in branches], dtype=np.int64),
             thresholds=nodes.values[branches],
             comparisons=tuple(comparison for comparison, _ in tests),
             children=np.array([[number[child] for child in pair] for pair in pairs], dtype=np.int64).reshape(-1, 2),
-            roots=np.array([number[place] for place in nodes.roots], dtype=np.int64),
-            leaves=_leaves(given, weights, scores, {nodes.key(place): ~number[place] for place in leaves}),
+            roots=np.array([number[index] for index in nodes.roots], dtype=np.int64),
+            leaves=_leaves(given, weights, scores, {nodes.key(index): ~number[index] for index in leaves}),
         ),
         features,
     )
@@ -107,7 +107,7 @@ def read_flat_forest(given: Attributes, scores: int, features: int) -> Forest:
     ]
     children = [pair[::-1] if swapped else pair for pair, (_, swapped) in zip(pairs, tests, strict=True)]
     roots = [_within(root, len(modes), "a root") for root in _integers(given, "tree_roots")]
-    _walk(roots, len(modes), lambda place: [child for child in children[place] if child >= 0])
+    _walk(roots, len(modes), lambda index: [child for child in children[index] if child >= 0])
     forest = Forest(
         features=np.array(columns[0], dtype=np.int64),
         thresholds=thresholds,
@@ -133,31 +133,31 @@ class _Nodes:
             [self._trees, self._numbers, self.features, self._yes, self._no, self.modes, self.values], "nodes_"
         )
         keys = list(zip(self._trees, self._numbers, strict=True))
-        self._places = {key: place for place, key in enumerate(keys)}
-        if len(self._places) != len(keys):
+        self._indices = {key: index for index, key in enumerate(keys)}
+        if len(self._indices) != len(keys):
             raise ModelError("A tree ensemble uses one id for two nodes.", _EXPORT)
-        first = {tree: place for place, tree in reversed(list(enumerate(self._trees)))}
+        first = {tree: index for index, tree in reversed(list(enumerate(self._trees)))}
         self.roots = sorted(first.values())
 
-    def key(self, place: int) -> tuple[int, int]:
-        return self._trees[place], self._numbers[place]
+    def key(self, index: int) -> tuple[int, int]:
+        return self._trees[index], self._numbers[index]
 
-    def is_leaf(self, place: int) -> bool:
-        return self.modes[place] == "LEAF"
+    def is_leaf(self, index: int) -> bool:
+        return self.modes[index] == "LEAF"
 
-    def children(self, place: int) -> list[int]:
-        tree = self._trees[place]
-        found = [self._places.get((tree, number)) for number in (self._yes[place], self._no[place])]
+    def children(self, index: int) -> list[int]:
+        tree = self._trees[index]
+        found = [self._indices.get((tree, number)) for number in (self._yes[index], self._no[index])]
         if None in found:
-            raise ModelError(f"Node {self.key(place)} of a tree ensemble has a child that does not exist.", _EXPORT)
+            raise ModelError(f"Node {self.key(index)} of a tree ensemble has a child that does not exist.", _EXPORT)
         return [child for child in found if child is not None]
 
     def walked(self) -> list[int]:
-        return _walk(self.roots, len(self.modes), lambda place: [] if self.is_leaf(place) else self.children(place))
+        return _walk(self.roots, len(self.modes), lambda index: [] if self.is_leaf(index) else self.children(index))
 
 
 def _walk(roots: Sequence[int], count: int, below: Callable[[int], list[int]]) -> list[int]:
-    """Every node in the order of depth; raises ModelError unless each is reached exactly once."""
+    """Every node in breadth-first order; raises ModelError unless each is reached exactly once."""
     seen: set[int] = set()
     order: list[int] = []
     level, depth = list(roots), 0
@@ -168,7 +168,7 @@ def _walk(roots: Sequence[int], count: int, below: Callable[[int], list[int]]) -
             raise ModelError("A tree ensemble is not a forest: a node is reached twice.", _EXPORT)
         seen.update(level)
         order += level
-        level, depth = [child for place in level for child in below(place)], depth + 1
+        level, depth = [child for index in level for child in below(index)], depth + 1
     if len(seen) != count:
         raise ModelError("A tree ensemble is not a forest: a node is never reached.", _EXPORT)
     return order
@@ -184,7 +184,7 @@ def _leaves(given: Attributes, weights: str, scores: int, rows: dict[tuple[int, 
         row = rows.get((tree, number))
         if row is None or (row, column) in seen:
             raise ModelError(
-                f"Node {(tree, number)} of a tree ensemble has a weight but is no leaf, or has two weights.", _EXPORT
+                f"Node {(tree, number)} of a tree ensemble has a weight but is not a leaf, or has two weights.", _EXPORT
             )
         seen.add((row, column))
         result[row, _within(column, scores, "a score")] = value
@@ -259,7 +259,7 @@ def _tensor(given: Attributes, name: str) -> NDArray[Any]:
 
 
 def _finite(values: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Rounded to float32, as the input is: rounding is monotonic, so that comparisons keep their results."""
+    """Round to float32, like the input: rounding is monotonic, so comparisons keep their results."""
     with np.errstate(over="ignore"):
         result = values.astype(np.float32)
     if not np.isfinite(result).all():

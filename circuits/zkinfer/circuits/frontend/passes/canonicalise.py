@@ -1,4 +1,4 @@
-"""Canonical forms: merge duplicates, drop operations without effect, write equivalent ones alike. In the child only."""
+"""Canonical forms: merge duplicates, drop operations without effect, unify equivalent ones. In the child only."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _LARGEST_SCALE = 65536.0  # of a batch normalisation: beyond it the variance is 
 
 
 def merge_duplicates(model: onnx.ModelProto) -> bool:
-    """Merge equal constants and nodes with equal results, in place; whether anything changed.
+    """Merge equal constants and nodes with equal results, in place; returns whether anything changed.
 
-    Models have no random operators here. Outputs of the model keep their own nodes.
+    Random operators were rejected before. Outputs of the model keep their own nodes.
     """
     outputs = {port.name for port in model.graph.output}
     names: dict[str, str] = {}
@@ -59,7 +59,7 @@ def merge_duplicates(model: onnx.ModelProto) -> bool:
 
 
 def without_unread_outputs(model: onnx.ModelProto) -> bool:
-    """Drop unused trailing optional outputs of nodes, in place; whether there were any."""
+    """Drop unused trailing optional outputs of nodes, in place; returns whether there were any."""
     read = {name for node in model.graph.node for name in node.input} | {port.name for port in model.graph.output}
     dropped = False
     for node in model.graph.node:

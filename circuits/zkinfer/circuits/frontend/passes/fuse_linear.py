@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.frontend.graph import Facts
+    from zkinfer.circuits.frontend.passes.rewrite import Edit, Rule
 
     Array = NDArray[Any]
-
-    from zkinfer.circuits.frontend.passes.rewrite import Edit, Rule
 
 
 _BIAS = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
@@ -40,43 +39,43 @@ _LARGE = 64.0
 
 
 def scale_result(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto | None:
-    """The node with weights that multiply its result by `scale`; None if no weights do so."""
+    """The node with weights changed so that its result is multiplied by `scale`; None if that is impossible."""
     if node.op_type == "Mul":
         return _product(node, scale, facts)
-    place, rank = _weights(node, facts), _rank(node.output[0], facts)
-    if place is None or rank is None:
+    index, rank = _weights(node, facts), _rank(node.output[0], facts)
+    if index is None or rank is None:
         return None
     vector = vector_along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
-    shaped = None if vector is None else _over_results(node, vector, place, facts)
+    shaped = None if vector is None else _result_factors(node, vector, index, facts)
     if vector is None or shaped is None:
         return None
-    changes = {place: lambda array: array * shaped}
-    if _biased(node):
+    changes = {index: lambda array: array * shaped}
+    if _has_bias(node):
         spread = vector if node.op_type == "Gemm" else vector.reshape(-1)
         changes[2] = lambda array: array * spread
-    return _changed(node, changes, facts)
+    return _with_changed_weights(node, changes, facts)
 
 
 def scale_operand(node: onnx.NodeProto, name: str, scale: Array, facts: Facts) -> onnx.NodeProto | None:
-    """The node with weights that multiply its operand `name` by `scale`; None if no weights do so."""
-    place, rank = _weights(node, facts), _rank(name, facts)
-    if place is None or rank is None or name not in node.input[:2] or attributes(node).get("transA"):
+    """The node with weights changed so that its operand `name` is multiplied by `scale`; None if that is impossible."""
+    index, rank = _weights(node, facts), _rank(name, facts)
+    if index is None or rank is None or name not in node.input[:2] or attributes(node).get("transA"):
         return None
     vector = vector_along(scale, rank, 1 if node.op_type in _CONVOLUTIONS else rank - 1)
-    shaped = None if vector is None else _over_operands(node, vector, place, facts)
-    return None if shaped is None else _changed(node, {place: lambda array: array * shaped}, facts)
+    shaped = None if vector is None else _operand_factors(node, vector, index, facts)
+    return None if shaped is None else _with_changed_weights(node, {index: lambda array: array * shaped}, facts)
 
 
 def shift_result(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
-    """The node with a bias that adds `shift` to its result; None if no bias does so."""
+    """The node with a bias changed so that `shift` is added to its result; None if that is impossible."""
     rank = _rank(node.output[0], facts)
     if node.op_type not in _BIAS or _weights(node, facts) is None or rank is None:
         return None
     vector = to_float64(shift) if node.op_type == "Gemm" else vector_along(shift, rank, 1)
     if vector is None or not keeps_shape(vector if node.op_type == "Gemm" else shift, facts.shape(node.output[0])):
         return None
-    bias = facts.array(node.input[2]) if _biased(node) else None
-    total = _total(bias, vector) if bias is not None else to_float32(_full(node, vector, facts))
+    bias = facts.array(node.input[2]) if _has_bias(node) else None
+    total = _sum(bias, vector) if bias is not None else to_float32(_bias_shaped(node, vector, facts))
     if total is None:
         return None
     return _with_inputs(node, [*node.input[:2], facts.new_constant(node.output[0], total)])
@@ -85,7 +84,7 @@ def shift_result(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeP
 def merge_shifts(node: onnx.NodeProto, shift: Array, facts: Facts) -> onnx.NodeProto | None:
     """The addition of a constant, with `shift` added to the constant."""
     found = split_constant(node, facts) if node.op_type == "Add" else None
-    total = None if found is None or not keeps_shape(shift, facts.shape(node.output[0])) else _total(found[1], shift)
+    total = None if found is None or not keeps_shape(shift, facts.shape(node.output[0])) else _sum(found[1], shift)
     if found is None or total is None:
         return None
     return _with_inputs(node, [found[0], facts.new_constant(node.output[0], total)])
@@ -112,7 +111,7 @@ RULES: dict[str, Rule] = {"Add": merge_add}
 def vector_along(array: Array, rank: int, axis: int) -> NDArray[np.float64] | None:
     """A constant that varies along one axis only, as a vector; None if it varies along others."""
     if array.ndim > rank or any(
-        size != 1 for place, size in enumerate(array.shape, start=rank - array.ndim) if place != axis
+        size != 1 for index, size in enumerate(array.shape, start=rank - array.ndim) if index != axis
     ):
         return None
     return to_float64(array).reshape(-1)
@@ -130,19 +129,19 @@ def _product(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto
 
 
 def _weights(node: onnx.NodeProto, facts: Facts) -> int | None:
-    """The index of the constant weights among the inputs; None if there are none, or the node has its own factors."""
+    """The index of the constant weights among the inputs; None if there are none, or alpha or beta is not 1."""
     if node.op_type not in _CONVOLUTIONS | _MATRICES or not all_float32(facts, *node.input[:2]):
         return None
-    held = [place for place, name in enumerate(node.input[:2]) if name in facts.constants]
+    held = [index for index, name in enumerate(node.input[:2]) if name in facts.constants]
     if len(held) != 1 or (held == [0] and node.op_type != "MatMul"):
         return None
     given = attributes(node)
     plain = given.get("alpha", 1.0) == 1.0 and given.get("beta", 1.0) == 1.0
-    settled = not _biased(node) or node.input[2] in facts.constants
-    return held[0] if plain and settled else None
+    constant_bias = not _has_bias(node) or node.input[2] in facts.constants
+    return held[0] if plain and constant_bias else None
 
 
-def _biased(node: onnx.NodeProto) -> bool:
+def _has_bias(node: onnx.NodeProto) -> bool:
     return node.op_type in _BIAS and len(node.input) > 2 and bool(node.input[2])
 
 
@@ -151,42 +150,44 @@ def _rank(name: str, facts: Facts) -> int | None:
     return None if shape is None else len(shape)
 
 
-def _over_results(node: onnx.NodeProto, vector: Array, place: int, facts: Facts) -> Array | None:
+def _result_factors(node: onnx.NodeProto, vector: Array, index: int, facts: Facts) -> Array | None:
     """Factors of the results, reshaped to broadcast over the weights."""
-    dims = facts.constants[node.input[place]].dims
+    dims = facts.constants[node.input[index]].dims
     if vector.size == 1:
         return vector.reshape(())
     if node.op_type == "Conv":
         return vector.reshape(-1, *[1] * (len(dims) - 1))
     if node.op_type == "ConvTranspose":
         return None if attributes(node).get("group", 1) != 1 else vector.reshape(-1, *[1] * (len(dims) - 2))
-    if place == 0 or len(dims) < 2:
+    if index == 0 or len(dims) < 2:
         return None
     return vector[:, None] if attributes(node).get("transB") else vector
 
 
-def _over_operands(node: onnx.NodeProto, vector: Array, place: int, facts: Facts) -> Array | None:
+def _operand_factors(node: onnx.NodeProto, vector: Array, index: int, facts: Facts) -> Array | None:
     """Factors of the operands, reshaped to broadcast over the weights."""
-    dims = facts.constants[node.input[place]].dims
+    dims = facts.constants[node.input[index]].dims
     if vector.size == 1:
         return vector.reshape(())
     if node.op_type == "Conv":
         return None if attributes(node).get("group", 1) != 1 else vector.reshape(-1, *[1] * (len(dims) - 2))
     if node.op_type == "ConvTranspose":
         return vector.reshape(-1, *[1] * (len(dims) - 1))
-    if place == 0:
+    if index == 0:
         return None
     return vector if len(dims) == 1 or attributes(node).get("transB") else vector[:, None]
 
 
-def _changed(node: onnx.NodeProto, changes: dict[int, Callable[[Array], Array]], facts: Facts) -> onnx.NodeProto | None:
+def _with_changed_weights(
+    node: onnx.NodeProto, changes: dict[int, Callable[[Array], Array]], facts: Facts
+) -> onnx.NodeProto | None:
     inputs = list(node.input)
-    for place, change in changes.items():
-        array = facts.array(inputs[place])
+    for index, change in changes.items():
+        array = facts.array(inputs[index])
         result = None if array is None else to_float32(change(to_float64(array)))
         if result is None:
             return None
-        inputs[place] = facts.new_constant(node.output[0], result)
+        inputs[index] = facts.new_constant(node.output[0], result)
     return _with_inputs(node, inputs)
 
 
@@ -198,13 +199,13 @@ def _with_inputs(node: onnx.NodeProto, inputs: list[str]) -> onnx.NodeProto:
     return result
 
 
-def _full(node: onnx.NodeProto, vector: Array, facts: Facts) -> Array:
-    """The shift in the shape of the bias: a convolution has one number per channel."""
+def _bias_shaped(node: onnx.NodeProto, vector: Array, facts: Facts) -> Array:
+    """The shift as a bias: a convolution has one number per channel."""
     shape = facts.shape(node.output[0]) or ()
     return vector if node.op_type == "Gemm" else np.broadcast_to(vector, (shape[1],))
 
 
-def _total(first: Array, second: Array) -> NDArray[np.float32] | None:
+def _sum(first: Array, second: Array) -> NDArray[np.float32] | None:
     """The sum of two shifts; None if one is so large that merging would change the rounding to float32."""
     total, largest = to_float64(first) + to_float64(second), np.maximum(np.abs(first), np.abs(second))
     if ((largest > _LARGE) & (np.abs(total) < largest / _LARGE)).any():

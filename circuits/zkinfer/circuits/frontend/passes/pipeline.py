@@ -1,8 +1,8 @@
-"""Bring a graph to a normal form: passes in order, until none finds anything to do. Imported in the child only.
+"""Bring a graph to its normal form: apply passes in order until none changes it. Imported in the child only.
 
-An auditor makes the verifying key again from the owner's file, so every pass writes the same bytes on every machine and
-under every version of the libraries: it moves data, or computes with single IEEE operations, each of which rounds one
-way only. docs/decisions/0008 says why no optimiser of others is used.
+An auditor rebuilds the verifying key from the owner's file, so every pass writes the same bytes on every machine and
+with every version of the libraries: it moves data, or computes with single IEEE operations, whose rounding is exactly
+defined. docs/decisions/0008 says why no existing optimiser is used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ModelTooLargeError
 from zkinfer.circuits.frontend import shapes
-from zkinfer.circuits.frontend.fold import folded, inlined
+from zkinfer.circuits.frontend.fold import folded, rewritten
 from zkinfer.circuits.frontend.load import MAX_NODES
 from zkinfer.circuits.frontend.passes import canonicalise, fuse_linear
 from zkinfer.circuits.frontend.passes.rewrite import apply_rules
@@ -32,7 +32,7 @@ _MAX_SWEEPS = 200
 
 
 def rule_pass(rules: dict[str, Rule]) -> Pass:
-    """The pass that applies rules by operator, once to every node."""
+    """The pass that applies rules, given by operator, once to every node."""
     return lambda model: apply_rules(model, rules)
 
 
@@ -45,13 +45,13 @@ SHIFTS: Pass = rule_pass(fuse_linear.RULES)
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
-    """What brings a graph to a normal form: the frontend's, by default.
+    """The passes that bring a graph to its normal form; by default, the frontend's.
 
-    An engine lists the frontend's passes among its own, since one pass may reveal work to another of either kind.
+    An engine lists the frontend's passes among its own, since each pass can enable any other.
 
     Args:
-        passes: by name, each of which changes a model in place and says whether it did. A pass is tried when those
-            before it find nothing to do.
+        passes: by name; each changes a model in place and returns whether it did. A pass is tried when those before it
+            find nothing to do.
         rewrite: applied together with constant folding until nothing changes.
     """
 
@@ -64,7 +64,7 @@ class Lowering:
             "shifts": SHIFTS,
         }
     )
-    rewrite: Callable[[onnx.ModelProto], onnx.ModelProto] = inlined
+    rewrite: Callable[[onnx.ModelProto], onnx.ModelProto] = rewritten
 
 
 def simplified(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:
@@ -75,11 +75,11 @@ def simplified(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:
 
 
 def steps(model: onnx.ModelProto, lowering: Lowering) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """What each step makes of the model, with the step's name; a yielded model is good until the next is asked for.
+    """The model after each step, with the step's name; a yielded model is valid until the next is requested.
 
-    Ends when no pass finds anything to do, or after a fixed number of sweeps: each step alone leaves a sound model.
+    Ends when no pass finds anything to do, or after a fixed number of sweeps: every step leaves a valid model.
     """
-    model = settled(model, lowering)
+    model = fixed_point(model, lowering)
     yield "lowering", model
     for _ in range(_MAX_SWEEPS):
         name = next((name for name, apply in lowering.passes.items() if apply(model)), None)
@@ -88,16 +88,16 @@ def steps(model: onnx.ModelProto, lowering: Lowering) -> Iterator[tuple[str, onn
         model = shapes.inferred(pruned(model))
         _refuse_growth(model)
         yield name, model
-    yield "lowering", settled(model, lowering)
+    yield "lowering", fixed_point(model, lowering)
 
 
-def settled(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:
+def fixed_point(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:
     """Fold, lower and prune until nothing changes: each step can reveal shapes and constants to the others."""
     before = b""
     for _ in range(_MAX_ROUNDS):
         model = pruned(lowering.rewrite(folded(shapes.inferred(model))))
         _refuse_growth(model)
-        after = _form(model)
+        after = _structure(model)
         if after == before:
             break
         before = after
@@ -109,6 +109,6 @@ def _refuse_growth(model: onnx.ModelProto) -> None:
         raise ModelTooLargeError("The model grows too large when it is rewritten.", "Use a smaller model.")
 
 
-def _form(model: onnx.ModelProto) -> bytes:
-    """What the nodes are and how they hang together, without the weights."""
+def _structure(model: onnx.ModelProto) -> bytes:
+    """The nodes and their connections, without the weights."""
     return b"".join(node.SerializeToString(deterministic=True) for node in model.graph.node)

@@ -87,7 +87,7 @@ def replace_by_value(node: onnx.NodeProto, value: str, facts: Facts) -> Edit | N
 
 
 def apply_rules(model: onnx.ModelProto, rules: dict[str, Rule]) -> bool:
-    """Apply the rule of each node's operator once, in place; whether anything changed.
+    """Apply the rule of each node's operator once, in place; returns whether anything changed.
 
     The model must carry inferred shapes. New nodes have none until shapes are inferred again.
     """
@@ -106,12 +106,12 @@ def apply_rules(model: onnx.ModelProto, rules: dict[str, Rule]) -> bool:
 
 
 def all_float32(facts: Facts, *names: str) -> bool:
-    """Whether all values are float32: the passes leave other types alone, which round at other places."""
+    """Whether all values are float32: the passes leave other types unchanged, which round differently."""
     return all(facts.dtype(name) == FLOAT for name in names)
 
 
 def split_constant(node: onnx.NodeProto, facts: Facts) -> tuple[str, NDArray[Any]] | None:
-    """The computed operand and the constant one of a binary operation in float32, in either order; None if not such."""
+    """The computed and the constant operand of a binary float32 operation, in either order; None for other nodes."""
     if len(node.input) != 2 or not all_float32(facts, *node.input):
         return None
     for value, other in (node.input, reversed(node.input)):
@@ -124,7 +124,7 @@ def split_constant(node: onnx.NodeProto, facts: Facts) -> tuple[str, NDArray[Any
 def to_float32(array: NDArray[Any]) -> NDArray[np.float32] | None:
     """Convert float64 to float32; None if a result is not finite or far beyond the range of circuits.
 
-    The operand must stem from single IEEE operations, which round identically on every machine.
+    The operand must result from single IEEE operations, which round identically on every machine.
     """
     if not (np.abs(array) <= _LARGEST).all():
         return None

@@ -228,7 +228,7 @@ def test_pass_that_lets_a_graph_grow_too_large_is_refused(model, normal, monkeyp
 
 
 def test_edits_that_rest_on_one_node_are_not_both_applied(model):
-    graph = pipeline.settled(model("h = Neg(x) a = Neg(h) c = Neg(a) y = Relu(c)"), LOWERING)
+    graph = pipeline.fixed_point(model("h = Neg(x) a = Neg(h) c = Neg(a) y = Relu(c)"), LOWERING)
     calls = []
 
     def rule(node, facts):

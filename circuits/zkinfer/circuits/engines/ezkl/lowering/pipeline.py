@@ -23,7 +23,7 @@ from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.passes import pipeline as shared
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, rule_pass
 from zkinfer.circuits.frontend.prune import port
-from zkinfer.circuits.frontend.validate import as_tensors, label, refused_nodes, screen
+from zkinfer.circuits.frontend.validate import as_tensors, label, refuse_problems, refused_nodes
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def supports(path: str, digest: str) -> str:
     original = as_tensors(load(Path(path), Digest.parse(digest)))
     found = [*refused_nodes(original.graph), *refused_operators(original)]
     if not found:
-        screen(original)
+        refuse_problems(original)
         _refuse_reserved_names(original)
         runtime.check(original)
-        *_, simple = worker.settled(original, {}, LOWERING)
+        *_, simple = worker.lowering_stages(original, {}, LOWERING)
         found = list(unsupported(simple))
     return worker.findings(found)
 
