@@ -43,26 +43,6 @@ if TYPE_CHECKING:
     from zkinfer.verifier import signing
 
 
-def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> dict[str, NDArray[np.generic]]:
-    """The claimed inputs or outputs by name, in the model's own units; hashed and private ones are left out.
-
-    Nothing here is verified: use `Verifier.verify` to rely on a value.
-
-    Raises:
-        MalformedAttestationError: the statement does not fit the claimed tensors.
-    """
-    statement, layout = predicate.statement, predicate.layout
-    if role == "input" and layout.visibility != "public":
-        return {}
-    specs = predicate.inputs if role == "input" else predicate.outputs
-    try:
-        integers = layout.unpack(statement.inputs) if role == "input" else statement.outputs
-        tensors = split(integers, specs)
-        return {spec.name: dequantise(tensors[spec.name], spec) for spec in specs}
-    except InputError as err:
-        raise MalformedAttestationError(f"The statement does not fit the tensors. {err.cause}") from err
-
-
 @dataclass(frozen=True, slots=True)
 class Attestation:
     """A well-formed attestation: an unverified claim.
@@ -183,3 +163,23 @@ def read_attestation(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {err.strerror}.", "Check the path of the attestation.") from err
     refuse_oversized(len(data))
     return data
+
+
+def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> dict[str, NDArray[np.generic]]:
+    """The claimed inputs or outputs by name, in the model's own units; hashed and private ones are left out.
+
+    Nothing here is verified: use `Verifier.verify` to rely on a value.
+
+    Raises:
+        MalformedAttestationError: the statement does not fit the claimed tensors.
+    """
+    statement, layout = predicate.statement, predicate.layout
+    if role == "input" and layout.visibility != "public":
+        return {}
+    specs = predicate.inputs if role == "input" else predicate.outputs
+    try:
+        integers = layout.unpack(statement.inputs) if role == "input" else statement.outputs
+        tensors = split(integers, specs)
+        return {spec.name: dequantise(tensors[spec.name], spec) for spec in specs}
+    except InputError as err:
+        raise MalformedAttestationError(f"The statement does not fit the tensors. {err.cause}") from err

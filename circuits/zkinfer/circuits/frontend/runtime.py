@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Tensors = dict[str, "NDArray[np.generic]"]
 SAMPLES = 4
-# A value that overflows is infinite, NaN or the largest float32, depending on the operator; so in the original.
+# Overflow gives infinity, NaN or the largest float32, depending on the operator, in the original as well.
 _OVERFLOW = 3e38
 _TOLERANCE = {"float16": 1e-2}
 _ONNX_FAILURES = (

@@ -37,7 +37,7 @@ def test_model_without_multiplications_speaks_of_none():
 
 
 @pytest.mark.parametrize(("multiplications", "elements", "cells"), [(9, 4, 9), (0, 4, 4), (0, 0, 0)])
-def test_model_takes_a_place_for_every_product_or_result(multiplications, elements, cells):
+def test_model_takes_a_cell_for_every_product_or_result(multiplications, elements, cells):
     assert workload(layer(multiplications, elements)).cells == cells
 
 

@@ -24,66 +24,16 @@ if TYPE_CHECKING:
     Edit = dict[str, list[onnx.NodeProto]]
     Rule = Callable[[onnx.NodeProto, Facts], Edit | None]
 
-
+FLOAT = int(TensorProto.FLOAT)
+_LARGEST = 2.0**20
+_SMALLEST = 2.0**-40
 _NOT_NEGATIVE = words("Abs Exp HardSigmoid ReduceL1 ReduceL2 ReduceSumSquare Relu Sigmoid Softmax Softplus Sqrt")
-
-
 # Results are not negative if the first input (for Concat, every input) is not.
 _KEEP_SIGN = words(
     """
     AveragePool Concat Flatten GlobalAveragePool GlobalMaxPool MaxPool Reshape Squeeze Transpose Unsqueeze
     """
 )
-
-
-def padded(given: dict[str, Any]) -> bool:
-    """Whether these attributes of a pooling operator pad its input."""
-    return given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or any(given.get("pads", []))
-
-
-def not_negative(name: str, facts: Facts) -> bool:
-    """Whether no element of this value can be below zero."""
-    todo, seen = [name], {name}
-    while todo:
-        node = facts.producers.get(todo.pop())
-        if node is None:
-            return False
-        if node.op_type in _KEEP_SIGN:
-            sources = set(node.input if node.op_type == "Concat" else node.input[:1]) - seen
-            todo.extend(sources)
-            seen |= sources
-        elif node.op_type not in _NOT_NEGATIVE and not _clipped(node, facts):
-            return False
-    return True
-
-
-def _clipped(node: onnx.NodeProto, facts: Facts) -> bool:
-    if node.op_type != "Clip":
-        return False
-    least = facts.array(node.input[1]) if len(node.input) > 1 else attributes(node).get("min")
-    return least is not None and bool(np.all(np.asarray(least) >= 0))
-
-
-FLOAT = int(TensorProto.FLOAT)
-_LARGEST, _SMALLEST = 2.0**20, 2.0**-40
-
-
-def node_key(node: onnx.NodeProto) -> str:
-    """The name of a node in an edit: that of its first output."""
-    return next((name for name in node.output if name), "")
-
-
-def depends_on(*nodes: onnx.NodeProto) -> Edit:
-    """An edit that leaves these nodes unchanged but depends on them."""
-    return {node_key(node): [node] for node in nodes}
-
-
-def replace_by_value(node: onnx.NodeProto, value: str, facts: Facts) -> Edit | None:
-    """Replace a node's result by an existing value; None if the model would then return one value as two outputs."""
-    reader = facts.only_reader(value)
-    if node.output[0] in facts.outputs and (reader is None or node_key(reader) != node_key(node)):
-        return None
-    return {node_key(node): [helper.make_node("Identity", [value], node.output[:1])]}
 
 
 def apply_rules(model: onnx.ModelProto, rules: dict[str, Rule]) -> bool:
@@ -105,9 +55,22 @@ def apply_rules(model: onnx.ModelProto, rules: dict[str, Rule]) -> bool:
     return True
 
 
-def all_float32(facts: Facts, *names: str) -> bool:
-    """Whether all values are float32: the passes leave other types unchanged, which round differently."""
-    return all(facts.dtype(name) == FLOAT for name in names)
+def node_key(node: onnx.NodeProto) -> str:
+    """The name of a node in an edit: that of its first output."""
+    return next((name for name in node.output if name), "")
+
+
+def depends_on(*nodes: onnx.NodeProto) -> Edit:
+    """An edit that leaves these nodes unchanged but depends on them."""
+    return {node_key(node): [node] for node in nodes}
+
+
+def replace_by_value(node: onnx.NodeProto, value: str, facts: Facts) -> Edit | None:
+    """Replace a node's result by an existing value; None if the model would then return one value as two outputs."""
+    reader = facts.only_reader(value)
+    if node.output[0] in facts.outputs and (reader is None or node_key(reader) != node_key(node)):
+        return None
+    return {node_key(node): [helper.make_node("Identity", [value], node.output[:1])]}
 
 
 def split_constant(node: onnx.NodeProto, facts: Facts) -> tuple[str, NDArray[Any]] | None:
@@ -121,6 +84,39 @@ def split_constant(node: onnx.NodeProto, facts: Facts) -> tuple[str, NDArray[Any
     return None
 
 
+def all_float32(facts: Facts, *names: str) -> bool:
+    """Whether all values are float32: the passes leave other types unchanged, which round differently."""
+    return all(facts.dtype(name) == FLOAT for name in names)
+
+
+def keeps_shape(array: NDArray[Any], shape: tuple[int, ...] | None) -> bool:
+    """Whether broadcasting with this constant keeps the other operand's shape."""
+    if shape is None or array.ndim > len(shape):
+        return False
+    return all(mine in (1, theirs) for mine, theirs in zip(array.shape[::-1], shape[::-1], strict=False))
+
+
+def not_negative(name: str, facts: Facts) -> bool:
+    """Whether no element of this value can be below zero."""
+    todo, seen = [name], {name}
+    while todo:
+        node = facts.producers.get(todo.pop())
+        if node is None:
+            return False
+        if node.op_type in _KEEP_SIGN:
+            sources = set(node.input if node.op_type == "Concat" else node.input[:1]) - seen
+            todo.extend(sources)
+            seen |= sources
+        elif node.op_type not in _NOT_NEGATIVE and not _clipped(node, facts):
+            return False
+    return True
+
+
+def padded(given: dict[str, Any]) -> bool:
+    """Whether these attributes of a pooling operator pad its input."""
+    return given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or any(given.get("pads", []))
+
+
 def to_float32(array: NDArray[Any]) -> NDArray[np.float32] | None:
     """Convert float64 to float32; None if a result is not finite or far beyond the range of circuits.
 
@@ -131,19 +127,19 @@ def to_float32(array: NDArray[Any]) -> NDArray[np.float32] | None:
     return np.asarray(array, dtype=np.float32)
 
 
+def to_float64(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Convert to float64, where the product of two float32 numbers is exact."""
+    return np.asarray(array, dtype=np.float64)
+
+
 def within_float32_range(array: NDArray[Any]) -> bool:
     """Whether every number is 0 or of a magnitude that neither overflows nor underflows float32 as a factor."""
     size = np.abs(to_float64(array))
     return bool(((size == 0) | ((size >= _SMALLEST) & (size <= _LARGEST))).all())
 
 
-def to_float64(array: NDArray[Any]) -> NDArray[np.float64]:
-    """Convert to float64, where the product of two float32 numbers is exact."""
-    return np.asarray(array, dtype=np.float64)
-
-
-def keeps_shape(array: NDArray[Any], shape: tuple[int, ...] | None) -> bool:
-    """Whether broadcasting with this constant keeps the other operand's shape."""
-    if shape is None or array.ndim > len(shape):
+def _clipped(node: onnx.NodeProto, facts: Facts) -> bool:
+    if node.op_type != "Clip":
         return False
-    return all(mine in (1, theirs) for mine, theirs in zip(array.shape[::-1], shape[::-1], strict=False))
+    least = facts.array(node.input[1]) if len(node.input) > 1 else attributes(node).get("min")
+    return least is not None and bool(np.all(np.asarray(least) >= 0))
