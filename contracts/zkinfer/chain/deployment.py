@@ -10,6 +10,7 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.contracts.address_book import read_book
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import verify_code
+from zkinfer.contracts.governance import Timelock
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registration import SELECTOR, dedicated_selector, listing_of
 from zkinfer.contracts.registry import EmergencyStop, Registry, require_live, route_of
@@ -59,6 +60,11 @@ class Deployed:
     def stop(self) -> EmergencyStop:
         """The emergency stop of the shared verifier."""
         return EmergencyStop(self.chain, self.book.addresses["EmergencyStop"])
+
+    @property
+    def timelock(self) -> Timelock:
+        """The timelock, which delays changes of routes."""
+        return Timelock(self.chain, self.book.addresses["TimelockController"])
 
     def route_states(self) -> dict[str, RouteState]:
         """The state of the route to each verifier that the address book names, by selector."""

@@ -116,6 +116,15 @@ class Timelock:
             lambda: self._chain.send(self.address, self.calls(operation)["execute"]),
         )
 
+    def advance(self, operation: Operation) -> OperationState:
+        """Schedule an operation, or execute it if it is due; returns its new state. Raises as `Chain.send`."""
+        state = self.state(operation)
+        if state == "unset":
+            self.schedule(operation)
+        elif state == "ready":
+            self.execute(operation)
+        return self.state(operation)
+
 
 # What OpenZeppelin's AccessControl names them; the administrator of all roles is zero.
 _ROLES: Final = {

@@ -90,6 +90,40 @@ def require_unused(chain: Chain, router: str, selector: bytes) -> None:
     )
 
 
+def is_routed(chain: Chain, router: str, selector: bytes, verifier: str) -> bool:
+    """Whether a selector is routed to this verifier; raises DeploymentError if it is routed elsewhere or removed."""
+    route = route_of(chain, router, selector)
+    if route.state in ("live", "stopped") and route.verifier == verifier:
+        return True
+    require_unused(chain, router, selector)
+    return False
+
+
+def is_removed(chain: Chain, router: str, selector: bytes) -> bool:
+    """Whether the route of a selector was removed; raises DeploymentError if it never existed."""
+    state = route_of(chain, router, selector).state
+    if state == "unused":
+        raise DeploymentError(f"There is no route of 0x{selector.hex()} to remove.", "Check the selector.")
+    return state == "removed"
+
+
+def require_routable(chain: Chain, selector: bytes, verifier: str) -> None:
+    """Check in advance what the router checks only after the delay, and that the verifier is live.
+
+    Raises DeploymentError.
+    """
+    if not chain.code(verifier):
+        raise DeploymentError(f"There is no contract at {verifier}.", "Deploy the verifier and its stop first.")
+    found = bytes(chain.read("EmergencyStop", verifier, "selector"))
+    if found != selector:
+        raise DeploymentError(
+            f"The verifier at {verifier} has the selector 0x{found.hex()}, not 0x{selector.hex()}.",
+            "Use its selector.",
+        )
+    if not chain.read("EmergencyStop", verifier, "live"):
+        raise DeploymentError(f"The verifier at {verifier} was stopped permanently.", "Route to a live verifier.")
+
+
 class Registry:
     """The registry at an address."""
 

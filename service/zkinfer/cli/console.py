@@ -7,6 +7,7 @@ Colour follows NO_COLOR and the terminal.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -49,6 +50,16 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return table
 
 
+def spelled_out(facts: Mapping[str, Any]) -> dict[str, object]:
+    """The fields of a JSON report for people: `queuePosition` as "queue position", booleans as yes or no."""
+    return {
+        re.sub("[A-Z]", lambda match: " " + match[0].lower(), name): ("no", "yes")[value]
+        if isinstance(value, bool)
+        else value
+        for name, value in facts.items()
+    }
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the JSON object of --json on stdout."""
     typer.echo(json.dumps(document, indent=2))
@@ -70,7 +81,7 @@ def exit_on_error(*, as_json: bool) -> Iterator[None]:
         yield
     except _known_errors() as err:
         _fail(describe(err), as_json=as_json)
-    except OSError as err:  # not handled by a package: a full disk, a removed folder
+    except OSError as err:  # not handled elsewhere: a full disk, a removed folder
         cause = f"{err.filename or 'The system'}: {err.strerror or err}."
         _fail(error_document(type(err).__name__, cause), as_json=as_json)
     except KeyboardInterrupt:
@@ -81,7 +92,7 @@ def exit_on_error(*, as_json: bool) -> Iterator[None]:
 
 
 def _known_errors() -> tuple[type[ZkinferError | ChainError], ...]:
-    """The roots of zkinfer's errors; that of `zkinfer.contracts` only if the command has loaded it."""
+    """The base classes of zkinfer's errors; that of `zkinfer.contracts` only if the command has loaded it."""
     if "zkinfer.contracts.errors" not in sys.modules:
         return (ZkinferError,)
     from zkinfer.contracts import ChainError

@@ -8,7 +8,16 @@ from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.governance import route_removed
 from zkinfer.contracts.registration import SELECTOR as SHARED
 from zkinfer.contracts.registration import ZERO_ADDRESS
-from zkinfer.contracts.registry import EmergencyStop, Route, require_live, require_unused, route_of
+from zkinfer.contracts.registry import (
+    EmergencyStop,
+    Route,
+    is_removed,
+    is_routed,
+    require_live,
+    require_routable,
+    require_unused,
+    route_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +100,56 @@ def test_selector_is_free_until_it_is_used_and_never_again(chain, book, router):
     removed(chain, book, SELECTOR)
     with pytest.raises(DeploymentError, match="was removed; each is used once, and never again"):
         require_unused(chain, router, SELECTOR)
+
+
+def test_route_is_in_place_once_added_and_until_removed(chain, book, router):
+    stop = created(chain, book).addresses["EmergencyStop"]
+    assert not is_routed(chain, router, SELECTOR, stop)
+    routed(chain, book)
+    assert is_routed(chain, router, SELECTOR, stop)
+    assert not is_removed(chain, router, SELECTOR)
+    with pytest.raises(DeploymentError, match="each is used once"):
+        is_routed(chain, router, SELECTOR, "0x" + "1e" * 20)
+    removed(chain, book, SELECTOR)
+    assert is_removed(chain, router, SELECTOR)
+    with pytest.raises(DeploymentError, match="was removed"):
+        is_routed(chain, router, SELECTOR, stop)
+
+
+def test_route_that_never_existed_cannot_be_removed(chain, router):
+    with pytest.raises(DeploymentError, match="no route of 0x01020304 to remove"):
+        is_removed(chain, router, b"\1\2\3\4")
+
+
+VERIFIER = "0x" + "1e" * 20
+
+
+class FakeChain:
+    """A chain with one verifier."""
+
+    def __init__(self, code=b"\1", selector=b"\1\2\3\4", live=True):
+        self._code, self._state = code, {"selector": selector, "live": live}
+
+    def code(self, _):
+        return self._code
+
+    def read(self, contract, address, name):
+        assert (contract, address) == ("EmergencyStop", VERIFIER)
+        return self._state[name]
+
+
+def test_live_verifier_is_routable():
+    require_routable(FakeChain(), b"\1\2\3\4", VERIFIER)
+
+
+@pytest.mark.parametrize(
+    ("chain", "cause"),
+    [
+        (FakeChain(code=b""), f"no contract at {VERIFIER}"),
+        (FakeChain(selector=b"\4\3\2\1"), "has the selector 0x04030201, not 0x01020304"),
+        (FakeChain(live=False), "was stopped permanently"),
+    ],
+)
+def test_verifier_that_cannot_serve_the_selector_is_not_routable(chain, cause):
+    with pytest.raises(DeploymentError, match=cause):
+        require_routable(chain, b"\1\2\3\4", VERIFIER)

@@ -56,6 +56,16 @@ def test_each_step_is_sent_once(chain, timelock, removal):
     assert timelock.schedule(removal) is None
 
 
+def test_operation_advances_to_waiting_then_done(chain, timelock, removal):
+    assert timelock.advance(removal) == "waiting"
+    block = chain._web3.eth.block_number
+    assert (timelock.advance(removal), chain._web3.eth.block_number) == ("waiting", block)
+    wait(chain)
+    assert timelock.advance(removal) == "done"
+    block = chain._web3.eth.block_number
+    assert (timelock.advance(removal), chain._web3.eth.block_number) == ("done", block)
+
+
 def test_used_selector_is_not_routed_again(base, chain, timelock):
     again = route_added(base[1]["VerifierRouter"], SELECTOR, base[1]["EmergencyStop"])
     timelock.schedule(again)
@@ -64,7 +74,7 @@ def test_used_selector_is_not_routed_again(base, chain, timelock):
         timelock.execute(again)
 
 
-@pytest.mark.parametrize("step", [Timelock.schedule, Timelock.execute])
+@pytest.mark.parametrize("step", [Timelock.schedule, Timelock.execute, Timelock.advance])
 def test_others_have_no_power(base, chain, timelock, removal, step):
     if step is Timelock.execute:
         timelock.schedule(removal)

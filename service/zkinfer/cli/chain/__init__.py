@@ -1,4 +1,4 @@
-"""The group `zkinfer chain`."""
+"""The group `zkinfer chain`: contracts that rely on proven answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From command-line options to a chain, the account that pays, and a checked deployment."""
+"""Open the chain, the paying account and the deployment that the options name; show transactions."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 def show_dry_run(chain: Chain) -> None:
-    """Show what the transactions would cost."""
+    """Show the predicted cost of the transactions."""
     from zkinfer.contracts.transactions import GWEI, in_ether
 
     if not chain.quotes:
         say("[green]✓[/] nothing to send")
         return
     gas, cost = sum(quote.gas for quote in chain.quotes), sum(quote.cost for quote in chain.quotes)
-    each = chain.quotes[-1].fees.most / GWEI
+    price = chain.quotes[-1].fees.most / GWEI
     say(
         f"[yellow]dry run:[/] {len(chain.quotes)} transaction{'s' * (len(chain.quotes) > 1)}, about {gas:,} gas, "
-        f"at most {plain(in_ether(cost))} at {each:.3g} gwei; nothing was sent"
+        f"at most {plain(in_ether(cost))} at {price:.3g} gwei; nothing was sent"
     )
 
 
-def sending(chain: Chain) -> dict[str, Any]:
-    """The JSON form of sent or quoted transactions; amounts in wei as text, so that readers do not round them."""
+def transactions_report(chain: Chain) -> dict[str, Any]:
+    """The JSON form of sent or quoted transactions; amounts in wei as text, so that JSON parsers do not round them."""
     if chain.sends:
         return {"dryRun": False, "transactions": [asdict(sent) | {"cost": str(sent.cost)} for sent in chain.sent]}
     quotes = [{"gas": quote.gas, "maxCost": str(quote.cost)} for quote in chain.quotes]
@@ -44,7 +44,7 @@ def sending(chain: Chain) -> dict[str, Any]:
 
 
 def show_sent(chain: Chain) -> None:
-    """Show what was paid."""
+    """Show the cost of the sent transactions."""
     from zkinfer.contracts.transactions import in_ether
 
     if not chain.sent:
@@ -56,7 +56,7 @@ def show_sent(chain: Chain) -> None:
 DEFAULT_RPC = "http://127.0.0.1:8545"
 
 
-def open_chain(to: Connection, paid: Payment | None = None) -> Chain:
+def open_chain(connection: Connection, payment: Payment | None = None) -> Chain:
     """Connect to the chain, with an account if the command sends transactions.
 
     Raises:
@@ -67,57 +67,61 @@ def open_chain(to: Connection, paid: Payment | None = None) -> Chain:
     with require_extra("chain"):
         from zkinfer.chain import deployment
         from zkinfer.contracts.transactions import Limits
-    url = rpc_url(to)
-    if paid is None:
+    url = rpc_url(connection)
+    if payment is None:
         return deployment.open_chain(url)
     limits = Limits(
-        max_fee=paid.max_fee,
-        max_tip=paid.max_tip,
-        max_cost=paid.max_cost,
-        timeout=paid.timeout,
-        resubmit_after=paid.resubmit_after,
-        confirmations=paid.confirmations or deployment.default_confirmations(url),
+        max_fee=payment.max_fee,
+        max_tip=payment.max_tip,
+        max_cost=payment.max_cost,
+        timeout=payment.timeout,
+        resubmit_after=payment.resubmit_after,
+        confirmations=payment.confirmations or deployment.default_confirmations(url),
     )
     return deployment.open_chain(
-        url, signer=lambda chain_id: _signer(paid, chain_id), limits=limits, dry_run=paid.dry_run
+        url, signer=lambda chain_id: _signer(payment, chain_id), limits=limits, dry_run=payment.dry_run
     )
 
 
-def rpc_url(to: Connection) -> str:
+def rpc_url(connection: Connection) -> str:
     """The node's URL, read from a file if one is named; raises InputError if the file cannot be read."""
-    if to.rpc_file is None:
-        return to.rpc or DEFAULT_RPC
+    if connection.rpc_file is None:
+        return connection.rpc or DEFAULT_RPC
     try:
-        return to.rpc_file.read_bytes().decode("utf-8", "replace").strip()
+        return connection.rpc_file.read_bytes().decode("utf-8", "replace").strip()
     except OSError as err:
-        raise InputError(f"{to.rpc_file} cannot be read: {why(err)}.", "Check --rpc-file.") from err
+        raise InputError(f"{connection.rpc_file} cannot be read: {why(err)}.", "Check --rpc-file.") from err
 
 
-def book_path(to: Connection, chain_id: int) -> Path:
+def book_path(connection: Connection, chain_id: int) -> Path:
     """The address book given with --deployment, else the one for this chain in ZKINFER_HOME."""
     from zkinfer.circuits.home import Home
 
-    return to.deployment or Home.from_environment().deployments / f"{chain_id}.json"
+    return connection.deployment or Home.from_environment().deployments / f"{chain_id}.json"
 
 
-def open_deployment(chain: Chain, to: Connection) -> Deployed:
+def open_deployment(chain: Chain, connection: Connection) -> Deployed:
     """The deployment that the address book names; raises as `zkinfer.chain.deployment.open_deployment`."""
     from zkinfer.chain import deployment
 
-    return deployment.open_deployment(chain, book_path(to, chain.id))
+    return deployment.open_deployment(chain, book_path(connection, chain.id))
 
 
-def _signer(paid: Payment, chain_id: int) -> Signer:
+def _signer(payment: Payment, chain_id: int) -> Signer:
     from zkinfer.contracts.signers import RemoteSigner, load_keystore, unsafe_dev_account
 
-    ways = {"--keystore": paid.keystore, "--signer": paid.signer, "--unsafe-dev-account": paid.unsafe_dev_account}
-    if len(given := [name for name, value in ways.items() if value is not None]) != 1:
-        said = " and ".join(given) + " exclude each other" if given else "no account is given to pay with"
-        raise typer.BadParameter(f"{said}: give --keystore FILE, or --signer URL with --account")
-    if paid.keystore is not None:
-        return load_keystore(paid.keystore, read_passphrase(paid.passphrase_file, confirm=False))
-    if paid.unsafe_dev_account is not None:
-        return unsafe_dev_account(paid.unsafe_dev_account, chain_id)
-    if paid.signer is None or paid.account is None:
+    accounts = {
+        "--keystore": payment.keystore,
+        "--signer": payment.signer,
+        "--unsafe-dev-account": payment.unsafe_dev_account,
+    }
+    if len(given := [name for name, value in accounts.items() if value is not None]) != 1:
+        problem = " and ".join(given) + " exclude each other" if given else "no paying account is given"
+        raise typer.BadParameter(f"{problem}: give --keystore FILE, or --signer URL with --account")
+    if payment.keystore is not None:
+        return load_keystore(payment.keystore, read_passphrase(payment.passphrase_file, confirm=False))
+    if payment.unsafe_dev_account is not None:
+        return unsafe_dev_account(payment.unsafe_dev_account, chain_id)
+    if payment.signer is None or payment.account is None:
         raise typer.BadParameter("--signer needs --account, the address that signs")
-    return RemoteSigner(paid.signer, paid.account)
+    return RemoteSigner(payment.signer, payment.account)

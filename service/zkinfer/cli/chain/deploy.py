@@ -1,4 +1,4 @@
-"""zkinfer chain deploy, verify-deployment, stop."""
+"""The commands `zkinfer chain deploy`, `verify-deployment` and `stop`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import book_path, open_chain, open_deployment, sending, show_dry_run, show_sent
+from zkinfer.cli.chain.connect import (
+    book_path,
+    open_chain,
+    open_deployment,
+    show_dry_run,
+    show_sent,
+    transactions_report,
+)
 from zkinfer.cli.chain.models import confirm
 from zkinfer.cli.chain.options import Connection, Payment, expand_options, parse_address, parse_selector, parse_word
 from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
@@ -39,15 +46,18 @@ RouteName = Annotated[
 
 @expand_options
 def deploy_command(
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     guardian: Annotated[
-        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="May stop the verifier permanently.")
+        str | None,
+        typer.Option(parser=parse_address, metavar="ADDRESS", help="Account that may stop the verifier permanently."),
     ] = None,
     proposer: Annotated[
         list[str] | None,
         typer.Option(
-            parser=parse_address, metavar="ADDRESS", help="May change routes to verifiers, after the delay; repeatable."
+            parser=parse_address,
+            metavar="ADDRESS",
+            help="Account that may change routes to verifiers, after the delay; repeatable.",
         ),
     ] = None,
     delay: Annotated[
@@ -64,26 +74,28 @@ def deploy_command(
     ] = False,
     salt: Annotated[
         str,
-        typer.Option(parser=parse_word, metavar="WORD", help="Any 32 bytes; another salt gives another deployment."),
+        typer.Option(
+            parser=parse_word, metavar="WORD", help="Any 32 bytes; a different salt gives a different deployment."
+        ),
     ] = _NO_SALT,
     as_json: AsJson = False,
 ) -> None:
     """Deploy the contracts and write their addresses into the address book.
 
-    Deployment is idempotent: addresses follow from code and governance, and only missing contracts are created. If the
-    address book exists, its governance is used unless you give another.
+    Deployment is idempotent: addresses are derived from code and governance, and only missing contracts are created. If
+    the address book exists, its governance is used unless you give another.
 
     Example: zkinfer chain deploy --keystore me.json --guardian 0x... --proposer 0x...
     """
     with exit_on_error(as_json=as_json):
-        chain = open_chain(to, paid)
+        chain = open_chain(connection, payment)
         from zkinfer.contracts.address_book import holds, write_book
         from zkinfer.contracts.deploy import deploy
 
-        path = book_path(to, chain.id)
-        book = _wanted(chain, path, guardian, proposer, delay, test=test, salt=salt)
+        path = book_path(connection, chain.id)
+        book = _requested_book(chain, path, guardian, proposer, delay, test=test, salt=salt)
         if not unsafe_governance:
-            _require_sound(chain, book.governance)
+            _require_safe_governance(chain, book.governance)
         holds(path, book)  # refuses to overwrite the address book of another deployment
         with progress_display(quiet=as_json) as display:
             parts = len(book.plan.parts)
@@ -99,10 +111,10 @@ def deploy_command(
         _show_deployed(chain, book, path, made)
         if as_json:
             report = {"ok": True, "chainId": chain.id, "created": made, "addresses": book.addresses}
-            print_json({**report, "addressBook": str(path), **sending(chain)})
+            print_json({**report, "addressBook": str(path), **transactions_report(chain)})
 
 
-def _wanted(
+def _requested_book(
     chain: Chain,
     path: Path,
     guardian: str | None,
@@ -112,7 +124,7 @@ def _wanted(
     test: bool,
     salt: str,
 ) -> AddressBook:
-    """The requested deployment; on a production chain, its governance must be given."""
+    """The address book of the requested deployment; on a production chain, its governance must be given."""
     from zkinfer.contracts.address_book import AddressBook, read_book
     from zkinfer.contracts.deploy import Governance
     from zkinfer.contracts.signers import DEV_CHAINS
@@ -123,11 +135,9 @@ def _wanted(
         _require_same_delay(path, book, delay)
         return book
     if not (guardian and proposers) and chain.id not in DEV_CHAINS:
-        raise typer.BadParameter(
-            "name who governs: give --guardian ADDRESS and --proposer ADDRESS, two different accounts"
-        )
-    own, waits = chain.address, timedelta(days=2) if delay is None else delay
-    governance = Governance(guardian or own, tuple(proposers or [own]), int(waits.total_seconds()), test)
+        raise typer.BadParameter("this chain needs --guardian ADDRESS and --proposer ADDRESS, two different accounts")
+    own, delay = chain.address, timedelta(days=2) if delay is None else delay
+    governance = Governance(guardian or own, tuple(proposers or [own]), int(delay.total_seconds()), test)
     return AddressBook(chain.id, governance, bytes.fromhex(salt[2:]))
 
 
@@ -142,7 +152,7 @@ def _require_same_delay(path: Path, book: AddressBook, delay: timedelta | None) 
         )
 
 
-def _require_sound(chain: Chain, governance: Governance) -> None:
+def _require_safe_governance(chain: Chain, governance: Governance) -> None:
     """On a production chain, require a delay and a guardian who is not a proposer; raises typer.BadParameter."""
     from zkinfer.contracts.signers import DEV_CHAINS
 
@@ -150,7 +160,7 @@ def _require_sound(chain: Chain, governance: Governance) -> None:
         return
     if governance.delay == 0:
         raise typer.BadParameter(
-            "without a delay, route changes take effect unseen; use --unsafe-governance to allow that"
+            "without a delay, route changes take effect without notice; use --unsafe-governance to allow that"
         )
     if governance.guardian in governance.proposers:
         raise typer.BadParameter("the guardian must not be a proposer; use --unsafe-governance to allow that")
@@ -162,7 +172,7 @@ def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str])
         show_dry_run(chain)
         return
     console.print(facts_table(book.addresses))
-    what = f"{len(made)} contracts created" if made else "nothing was missing, nothing was sent"
+    what = f"{len(made)} contracts created" if made else "already deployed, nothing was sent"
     say(f"[green]✓[/] chain {chain.id}: {what}; {plain(path)}")
     show_sent(chain)
     if book.governance.test:
@@ -171,7 +181,7 @@ def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str])
 
 @expand_options
 def verify_command(
-    to: Connection,
+    connection: Connection,
     accept_governance: Annotated[
         bool,
         typer.Option(
@@ -184,26 +194,26 @@ def verify_command(
 ) -> None:
     """Compare a deployment with the chain: code, route, governance, and whether its verifier is live.
 
-    With --selector, that verifier must be live instead. Dedicated verifiers in the address book are compared too, with
-    code and guardian; `verify-listing` checks that their code belongs to a circuit. The holders of the timelock's roles
-    are read from event logs, so the node must keep old logs.
+    With --selector, that verifier must be live instead of the shared one. Dedicated verifiers in the address book are
+    compared too, with code and guardian; `verify-listing` checks that their code belongs to a circuit. The holders of
+    the timelock's roles are read from event logs, so the node must keep old logs.
 
     Example: zkinfer chain verify-deployment --rpc https://... --deployment 1.json
     """
     with exit_on_error(as_json=as_json):
-        chain = open_chain(to)
+        chain = open_chain(connection)
         from zkinfer.contracts.address_book import accept_powers
         from zkinfer.contracts.ezkl.dedicated import guardian_of, require_guardian, verify_dedicated
         from zkinfer.contracts.governance import governed, verify_governance
         from zkinfer.contracts.registration import SELECTOR
 
-        deployed, path = open_deployment(chain, to), book_path(to, chain.id)
+        deployed, path = open_deployment(chain, connection), book_path(connection, chain.id)
         book = deployed.book
         deployed.require_live(bytes.fromhex(selector[2:]) if selector else SELECTOR)
         for one in book.dedicated:
             verify_dedicated(chain, one)
-        asked = guardian_of if accept_governance else require_guardian
-        guardians = {one.selector: asked(chain, one) for one in book.dedicated}
+        read_guardian = guardian_of if accept_governance else require_guardian
+        guardians = {one.selector: read_guardian(chain, one) for one in book.dedicated}
         if accept_governance:
             found = governed(chain, book.plan)
             accept_powers(book, path, found.powers, guardians)
@@ -225,31 +235,31 @@ def _show_verified(deployed: Deployed, found: Governed, accepted: Path | None) -
     facts |= {f"verifier {selector}": state for selector, state in deployed.route_states().items()}
     console.print(facts_table({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"}))
     for name, account in found.offers.items():
-        say(f"[bold yellow]offered:[/] {name.replace('_', ' ')} to {account}, who can accept")
+        say(f"[bold yellow]pending:[/] {account} can accept the role {name.replace('_', ' ')}")
     if accepted is None:
-        say(f"[bold green]as {'accepted' if book.accepted else 'planned'}[/] on chain {chain.id}")
+        say(f"[bold green]governance as {'accepted' if book.accepted else 'planned'}[/] on chain {chain.id}")
     else:
         say(f"[green]✓[/] the governance on chain {chain.id} is recorded in {plain(accepted)}")
 
 
 @expand_options
 def stop_command(
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     selector: RouteName = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop a verifier of a deployment permanently, as its guardian.
 
-    No answer that needs it can be recorded afterwards, and open fees can be refunded at once. A replacement verifier
-    needs a new route.
+    No answer that needs it can be recorded afterwards, and open fees can be refunded immediately. A replacement
+    verifier needs a new route.
 
     Example: zkinfer chain stop --keystore guardian.json
     """
     with exit_on_error(as_json=as_json):
-        chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to)
+        chain = open_chain(connection, payment)
+        deployed = open_deployment(chain, connection)
         stop = _stop_of(deployed, selector)
         if (live := stop.live()) and chain.sends and not yes:
             confirm(f"stop {selector or chain.id}", "no answer that needs this verifier can be recorded afterwards.")
@@ -257,11 +267,17 @@ def stop_command(
         if live and not chain.sends:
             show_dry_run(chain)
         else:
-            say(f"[bold red]stopped[/] on chain {chain.id}, permanently" + ("" if live else "; it was stopped before"))
+            say(f"[bold red]stopped[/] on chain {chain.id}, permanently" + ("" if live else "; it was already stopped"))
             show_sent(chain)
         if as_json:
             print_json(
-                {"ok": True, "chainId": chain.id, "stop": stop.address, "stoppedBefore": not live, **sending(chain)}
+                {
+                    "ok": True,
+                    "chainId": chain.id,
+                    "stop": stop.address,
+                    "stoppedBefore": not live,
+                    **transactions_report(chain),
+                }
             )
 
 

@@ -1,4 +1,4 @@
-"""zkinfer chain dev: a local development chain."""
+"""The command `zkinfer chain dev`: a local development chain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Evm(StrEnum):
 def dev_command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port at 127.0.0.1; 0 for any free port.")] = 8545,
     evm: Annotated[Evm, typer.Option(help="EVM implementation; auto uses anvil if it is found.")] = Evm.AUTO,
-    anvil: Annotated[Path | None, typer.Option(help="Path of anvil. Default: found on PATH.")] = None,
+    anvil: Annotated[Path | None, typer.Option(help="Path of anvil. Default: the one on PATH.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the keystore of a funded account and its passphrase.")] = Path(
         "dev-chain"
     ),
@@ -49,7 +49,7 @@ def dev_command(
         with require_extra("chain-dev"):
             from zkinfer.contracts.devchain import DevServer
         program = _program(evm, anvil)
-        with _ended_by_signals():
+        with _exit_on_signals():
             if program is None:
                 with DevServer(port) as server:
                     _show(server.url, out, "embedded", as_json=as_json)
@@ -74,14 +74,14 @@ def _run_anvil(program: str, port: int, out: Path, *, as_json: bool) -> None:
     port = port or free_port()
     with subprocess.Popen([program, "--port", str(port), "--host", "127.0.0.1", "--silent"]) as process:
         try:
-            _await(f"http://127.0.0.1:{port}", process)
+            _wait_until_ready(f"http://127.0.0.1:{port}", process)
             _show(f"http://127.0.0.1:{port}", out, "anvil", as_json=as_json)
             process.wait()
         finally:
             process.terminate()
 
 
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     import time
 
     from zkinfer.circuits.errors import InputError
@@ -90,13 +90,13 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
     web3 = connect(url)
     while not web3.is_connected():
         if process.poll() is not None:
-            raise InputError("anvil ended at once.", "The port may be in use: choose another with --port.")
+            raise InputError("anvil exited immediately.", "The port may be in use: choose another with --port.")
         time.sleep(0.1)
 
 
 def _show(url: str, out: Path, evm: str, *, as_json: bool) -> None:
     keystore, passphrase, address = _write_keys(out)
-    say(f"[green]✓[/] {evm} chain at [bold]{url}[/]; Ctrl-C ends it; its state is not kept")
+    say(f"[green]✓[/] {evm} chain at [bold]{url}[/]; Ctrl-C ends it and discards its state")
     keys = f"--keystore {plain(keystore)} --passphrase-file {plain(passphrase)}"
     say(f"  [dim]pay with {keys}, or --unsafe-dev-account 0[/]")
     if as_json:
@@ -116,8 +116,8 @@ def _write_keys(folder: Path) -> tuple[Path, Path, str]:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """End the command without an error on Ctrl-C and SIGTERM, also when a script started it."""
+def _exit_on_signals() -> Iterator[None]:
+    """End the command without an error on Ctrl-C and SIGTERM, even if a script started it."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""zkinfer chain register, verify-listing, fee, deprecate, revoke."""
+"""The commands `zkinfer chain register`, `verify-listing`, `fee`, `deprecate` and `revoke`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment, sending, show_dry_run, show_sent
+from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
     SolcFile,
-    System,
+    VerifierName,
     expand_options,
     parse_coin,
     parse_word,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ListingName = Annotated[
     str,
     typer.Argument(
-        parser=parse_word, metavar="LISTING", help="The listing, as `register` printed it.", show_default=False
+        parser=parse_word, metavar="LISTING", help="The listing, as printed by `register`.", show_default=False
     ),
 ]
 _NO_SUCCESSOR = "0x" + "00" * 32
@@ -39,9 +39,9 @@ def verify_listing_command(
     listing: ListingName,
     model: Annotated[Path, typer.Option(help="Your own copy of the ONNX file.", show_default=False)],
     circuit: Annotated[
-        Path, typer.Option(help="The circuit that the listing claims to be of; a folder.", show_default=False)
+        Path, typer.Option(help="The circuit that the listing claims to be for; a folder.", show_default=False)
     ],
-    to: Connection,
+    connection: Connection,
     unsafe_accept_dev_setup: Annotated[
         bool,
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev, under which anyone can forge proofs."),
@@ -49,16 +49,16 @@ def verify_listing_command(
     solc: SolcFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a listing is of your model, before your contract relies on it.
+    """Check that a listing is for your model, before your contract relies on it.
 
-    A contract cannot tell whether a verifying key was made from a model, so made-up keys can be registered too. This
-    command rebuilds the key from your ONNX file and the circuit's recipe and compares it with the chain. For a
+    A contract cannot check that a verifying key belongs to a model, so anyone can register a bogus key. This command
+    rebuilds the key from your ONNX file and the circuit's recipe and compares it with the chain. For a
     dedicated verifier it rebuilds the contract code as well, which needs solc.
 
     Example: zkinfer chain verify-listing 0x... --model digits.onnx --circuit digits.circuit --deployment 1.json
     """
     with exit_on_error(as_json=as_json):
-        deployed = open_deployment(open_chain(to), to)
+        deployed = open_deployment(open_chain(connection), connection)
         from zkinfer.chain.listings import verify_listing
         from zkinfer.circuits.home import Home
         from zkinfer.circuits.manifest import Circuit
@@ -81,13 +81,13 @@ def verify_listing_command(
             observer=on_check,
         )
         console.print(facts_table({"publisher": found.publisher, "owner": found.owner, "fee": found.fee}))
-        say(f"[bold green]of this model[/] on chain {deployed.chain.id}: {listing}")
+        say(f"[bold green]listing of this model[/] on chain {deployed.chain.id}: {listing}")
         if as_json:
-            checks = [{"what": one.what, "found": _document(one.found)} for one in passed]
+            checks = [{"what": one.what, "found": _json_form(one.found)} for one in passed]
             print_json({"ok": True, "listing": listing, "checks": checks, "said": asdict(found)})
 
 
-def _document(found: object) -> object:
+def _json_form(found: object) -> object:
     """The JSON form of what a check found; layouts are dataclasses."""
     return asdict(found) if is_dataclass(found) and not isinstance(found, type) else found
 
@@ -95,8 +95,8 @@ def _document(found: object) -> object:
 @expand_options
 def deprecate_command(
     listing: ListingName,
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     successor: Annotated[
         str, typer.Option(parser=parse_word, metavar="LISTING", help="The listing to use instead.", show_default=False)
     ] = _NO_SUCCESSOR,
@@ -107,40 +107,40 @@ def deprecate_command(
     Example: zkinfer chain deprecate 0x... --successor 0x... --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to)
+        deployed = open_deployment(open_chain(connection, payment), connection)
         deployed.registry.deprecate(listing, successor)
-        _end(deployed, listing, "deprecated", as_json=as_json)
+        _show_change(deployed, listing, "deprecated", as_json=as_json)
 
 
 @expand_options
 def revoke_command(
     listing: ListingName,
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Revoke a listing permanently, as its owner: no answer can be recorded or acted on afterwards.
 
-    Open fees can be refunded once their requests have expired, or at once if the verifier is stopped; until then a
+    Open fees can be refunded once their requests have expired, or immediately if the verifier is stopped; until then a
     proof still earns its prover's fee.
 
     Example: zkinfer chain revoke 0x... --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to)
+        deployed = open_deployment(open_chain(connection, payment), connection)
         if deployed.chain.sends and not yes and deployed.registry.status(listing) in ("active", "deprecated"):
             confirm(f"revoke {listing[:10]}", "no answer can be recorded under this listing afterwards.")
         deployed.registry.revoke(listing)
-        _end(deployed, listing, "revoked", as_json=as_json)
+        _show_change(deployed, listing, "revoked", as_json=as_json)
 
 
 @expand_options
 def fee_command(
     listing: ListingName,
     amount: Annotated[int, typer.Argument(parser=parse_coin, metavar="AMOUNT", help="0.001ether, 5gwei, 0.")],
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     as_json: AsJson = False,
 ) -> None:
     """Change the minimum price of an answer for future requests, as the listing's owner.
@@ -148,22 +148,22 @@ def fee_command(
     Example: zkinfer chain fee 0x... 0.001ether --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to)
+        deployed = open_deployment(open_chain(connection, payment), connection)
         deployed.registry.set_fee(listing, amount)
         from zkinfer.contracts.transactions import in_ether
 
-        _end(deployed, listing, f"costs {in_ether(amount)} an answer", as_json=as_json)
+        _show_change(deployed, listing, f"costs {in_ether(amount)} per answer", as_json=as_json)
 
 
-def confirm(wanted: str, what: str) -> None:
-    """Ask for confirmation in words; ends the command without sending anything if the words differ."""
-    say(f"[bold red]This cannot be undone:[/] {what}")
-    if typer.prompt(f"Type '{wanted}' to continue", err=True) != wanted:
+def confirm(phrase: str, consequence: str) -> None:
+    """Ask the user to type a phrase; ends the command with exit code 1 if the answer differs."""
+    say(f"[bold red]This cannot be undone:[/] {consequence}")
+    if typer.prompt(f"Type '{phrase}' to continue", err=True) != phrase:
         say("nothing was sent")
         raise typer.Exit(1)
 
 
-def _end(deployed: Deployed, listing: str, done: str, *, as_json: bool) -> None:
+def _show_change(deployed: Deployed, listing: str, done: str, *, as_json: bool) -> None:
     chain = deployed.chain
     if not chain.sends:
         show_dry_run(chain)
@@ -173,31 +173,31 @@ def _end(deployed: Deployed, listing: str, done: str, *, as_json: bool) -> None:
     if as_json:
         found = deployed.registry.listing(listing)
         report = {"ok": True, "listing": listing, "status": found.status, "fee": str(found.fee)}
-        print_json({**report, **sending(chain)})
+        print_json({**report, **transactions_report(chain)})
 
 
 @expand_options
 def register_command(
     circuit: CircuitFolder,
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     fee: Annotated[
         int, typer.Option(parser=parse_coin, metavar="AMOUNT", help="Minimum price of an answer, paid to you.")
     ] = 0,
     uri: Annotated[str, typer.Option(help="Where to find the ONNX file, the manifest and terms.")] = "",
-    selector: System = "shared",
+    selector: VerifierName = "shared",
     as_json: AsJson = False,
 ) -> None:
     """Register a circuit under your account; consumers pin the resulting listing.
 
-    Registration is idempotent, but another fee or URI than before is rejected. Another selector gives another listing,
+    Registration is idempotent, but a changed fee or URI is rejected. Each selector gives its own listing,
     whose proofs go to that verifier. Only test deployments accept circuits under insecure-dev.
 
     Example: zkinfer chain register digits.circuit --keystore me.json --fee 0.001ether
     """
     with exit_on_error(as_json=as_json):
-        chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to)
+        chain = open_chain(connection, payment)
+        deployed = open_deployment(chain, connection)
         from zkinfer.chain.deployment import registration_for
         from zkinfer.circuits.manifest import Circuit
 
@@ -212,4 +212,4 @@ def register_command(
             show_dry_run(chain)
         if as_json:
             report = {"ok": True, "listing": listing, "modelId": registration.model_id, "publisher": chain.address}
-            print_json({**report, "selector": "0x" + registration.selector.hex(), **sending(chain)})
+            print_json({**report, "selector": "0x" + registration.selector.hex(), **transactions_report(chain)})

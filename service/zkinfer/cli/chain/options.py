@@ -48,7 +48,7 @@ def parse_selector(text: object) -> str:
     return _hex(text, 8)
 
 
-def parse_system(text: object) -> str:
+def parse_verifier(text: object) -> str:
     """`shared`, `dedicated`, or a selector; raises typer.BadParameter for anything else."""
     word = str(text).strip().lower()
     return word if word in ("shared", "dedicated") else parse_selector(word)
@@ -61,13 +61,13 @@ def _hex(text: object, digits: int) -> str:
     return word
 
 
-System = Annotated[
+VerifierName = Annotated[
     str,
     typer.Option(
         "--selector",
-        parser=parse_system,
+        parser=parse_verifier,
         metavar="SELECTOR",
-        help="The verifier: `shared` for the one of all circuits, `dedicated` for the one of this circuit, or 0x...",
+        help="The verifier: `shared` by all circuits, `dedicated` to this circuit, or a selector (0x...).",
     ),
 ]
 SolcFile = Annotated[
@@ -157,7 +157,9 @@ class Payment:
     timeout: Annotated[float, typer.Option(min=1, help="Timeout of each transaction, in seconds.")] = 600.0
     resubmit_after: Annotated[
         float,
-        typer.Option(min=1, help="Seconds without inclusion in a block after which fees are raised within the limits."),
+        typer.Option(
+            min=1, help="Raise the fees, within the limits, after this many seconds without inclusion in a block."
+        ),
     ] = 45.0
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send nothing: simulate the transactions and show their cost.")
@@ -165,7 +167,7 @@ class Payment:
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace parameters of the types `Connection` and `Payment` by the options in them."""
+    """Replace parameters of the types `Connection` and `Payment` with the options in them."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, type[Connection] | type[Payment]] = {
         name: kind for name, kind in hints.items() if kind in (Connection, Payment)

@@ -1,4 +1,4 @@
-"""zkinfer chain post."""
+"""The command `zkinfer chain post`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment, sending, show_dry_run, show_sent
+from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
 from zkinfer.cli.chain.options import Connection, Payment, expand_options
 from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error, plain, print_json, say
@@ -25,25 +25,25 @@ def post_command(
     attestation: Annotated[
         list[Path],
         typer.Argument(
-            metavar="ATT.json...", help="Attestations made with `zkinfer prove --request`.", show_default=False
+            metavar="ATT.json...", help="Attestations made by `zkinfer prove --request`.", show_default=False
         ),
     ],
     request: Annotated[
         list[Path], typer.Option(help="The requests that they answer, in any order; repeatable.", show_default=False)
     ],
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     as_json: AsJson = False,
 ) -> None:
     """Record proven answers on a chain, as many per transaction as fit. Posting is idempotent.
 
     Answers are compared with their requests first, then each transaction is simulated, then it is sent. Answers to
-    refunded or expired requests are left out and reported as an error after the others were recorded.
+    refunded or expired requests are skipped, and reported as an error after the others were recorded.
 
     Example: zkinfer chain post answer.json --request request.json --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to)
+        deployed = open_deployment(open_chain(connection, payment), connection)
         from zkinfer.chain.post import match_answers, post_answers
         from zkinfer.verifier import Attestation
 
@@ -58,7 +58,7 @@ def post_command(
         posting.require_all()
         if as_json:
             records = [one.document for one in posting.outcomes]
-            print_json({"ok": True, "records": records, **sending(deployed.chain)})
+            print_json({"ok": True, "records": records, **transactions_report(deployed.chain)})
 
 
 def _show(deployed: Deployed, posting: Posting) -> None:

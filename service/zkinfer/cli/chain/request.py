@@ -1,4 +1,4 @@
-"""zkinfer chain request, open, refund, withdraw."""
+"""The commands `zkinfer chain request`, `open`, `refund` and `withdraw`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment, sending, show_dry_run, show_sent
-from zkinfer.cli.chain.options import Connection, Payment, System, expand_options, parse_address, parse_coin
+from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
+from zkinfer.cli.chain.options import Connection, Payment, VerifierName, expand_options, parse_address, parse_coin
 from zkinfer.cli.console import exit_on_error, plain, print_json, say
 from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
 
@@ -61,12 +61,12 @@ _ZERO_ADDRESS = "0x" + "00" * 20
 def request_command(
     circuit: CircuitFolder,
     out: NewRequest,
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     input_: InputFile = None,
     any_input: AnyInput = False,
     publisher: Publisher = None,
-    selector: System = "shared",
+    selector: VerifierName = "shared",
     consumer: Consumer = None,
     expires_in: ExpiresIn = None,
     prover: ProverAccount = _ZERO_ADDRESS,
@@ -85,13 +85,13 @@ def request_command(
     if prover_fee and prover == _ZERO_ADDRESS:
         raise typer.BadParameter("a prover's fee needs --prover ADDRESS")
     with exit_on_error(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to)
+        deployed = open_deployment(open_chain(connection, payment), connection)
         from zkinfer.circuits.manifest import Circuit
         from zkinfer.circuits.storage import refuse_existing, write_atomically
 
         refuse_existing(out)
         opened = Circuit.open(circuit)
-        placed = _placed(
+        placed = _build_request(
             deployed,
             opened,
             input_,
@@ -108,13 +108,13 @@ def request_command(
         _open(deployed, placed, out, as_json=as_json)
 
 
-def _placed(
+def _build_request(
     deployed: Deployed,
     circuit: Circuit,
     input_: Path | None,
     listing: str,
     consumer: str | None,
-    lasts: timedelta,
+    lifetime: timedelta,
     *,
     prover: str,
     prover_fee: int,
@@ -131,7 +131,7 @@ def _placed(
         listing=listing,
         consumer=consumer or chain.address,
         requester=chain.address,
-        expiry=max(chain.time(), int(time.time())) + int(lasts.total_seconds()),
+        expiry=max(chain.time(), int(time.time())) + int(lifetime.total_seconds()),
         prover=prover,
         prover_fee=prover_fee,
         owner_fee=deployed.registry.fee(listing) if owner_fee is None else owner_fee,
@@ -140,58 +140,60 @@ def _placed(
 
 
 @expand_options
-def open_command(request: RequestFile, to: Connection, paid: Payment, as_json: AsJson = False) -> None:
+def open_command(request: RequestFile, connection: Connection, payment: Payment, as_json: AsJson = False) -> None:
     """Open a request from its file and put its fees into escrow. Re-running is idempotent.
 
     Example: zkinfer chain open request.json --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        deployed = open_deployment(open_chain(to, paid), to)
+        deployed = open_deployment(open_chain(connection, payment), connection)
         placed = read_own_request(deployed, request)
         deployed.require_live_listings([placed.request.listing])
         _open(deployed, placed, request, as_json=as_json)
 
 
 @expand_options
-def refund_command(request: RequestFile, to: Connection, paid: Payment, as_json: AsJson = False) -> None:
-    """Refund the fees of an expired request without an answer, to the account that it names. Anyone may call this.
+def refund_command(request: RequestFile, connection: Connection, payment: Payment, as_json: AsJson = False) -> None:
+    """Refund the fees of an expired, unanswered request to the account that it names. Anyone may call this.
 
     Example: zkinfer chain refund request.json --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to)
+        chain = open_chain(connection, payment)
+        deployed = open_deployment(chain, connection)
         placed = read_own_request(deployed, request)
         deployed.ledger.refund(placed.request)
-        _end(deployed, f"the fees of {placed.id} are credited to {placed.request.refund_to}")
+        _show_done(deployed, f"the fees of {placed.id} are credited to {placed.request.refund_to}")
         if as_json:
-            print_json({"ok": True, "request": placed.id, "refundTo": placed.request.refund_to, **sending(chain)})
+            print_json(
+                {"ok": True, "request": placed.id, "refundTo": placed.request.refund_to, **transactions_report(chain)}
+            )
 
 
 @expand_options
 def withdraw_command(
-    to: Connection,
-    paid: Payment,
+    connection: Connection,
+    payment: Payment,
     receiver: Annotated[
         str | None,
         typer.Option("--to", parser=parse_address, metavar="ADDRESS", help="The receiving account. Default: yours."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Withdraw what the ledger has credited to your account.
+    """Withdraw the amount that the ledger has credited to your account.
 
     Example: zkinfer chain withdraw --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        chain = open_chain(to, paid)
-        deployed = open_deployment(chain, to)
+        chain = open_chain(connection, payment)
+        deployed = open_deployment(chain, connection)
         from zkinfer.contracts.transactions import in_ether
 
-        credit, taker = deployed.ledger.credit(chain.address), receiver or chain.address
-        deployed.ledger.withdraw(taker)
-        _end(deployed, f"{in_ether(credit)} to {taker}" if credit else "there was nothing to withdraw")
+        credit, receiver = deployed.ledger.credit(chain.address), receiver or chain.address
+        deployed.ledger.withdraw(receiver)
+        _show_done(deployed, f"{in_ether(credit)} to {receiver}" if credit else "there was nothing to withdraw")
         if as_json:
-            print_json({"ok": True, "amount": str(credit), "to": taker, **sending(chain)})
+            print_json({"ok": True, "amount": str(credit), "to": receiver, **transactions_report(chain)})
 
 
 def read_own_request(deployed: Deployed, path: Path) -> PlacedRequest:
@@ -206,15 +208,15 @@ def read_own_request(deployed: Deployed, path: Path) -> PlacedRequest:
 def _open(deployed: Deployed, placed: PlacedRequest, path: Path, *, as_json: bool) -> None:
     chain = deployed.chain
     deployed.ledger.request(placed.request)
-    _end(deployed, f"request {placed.id}" + ("" if chain.sent else ", opened before"))
+    _show_done(deployed, f"request {placed.id}" + ("" if chain.sent else ", opened before"))
     if chain.sends:
         say(f"  {plain(path)}: prove it with [bold]zkinfer prove ... --request {plain(path)}[/]")
     if as_json:
         report = {"ok": True, "request": placed.id, "file": str(path), "fees": str(placed.request.fees)}
-        print_json({**report, "expiry": placed.request.expiry, **sending(chain)})
+        print_json({**report, "expiry": placed.request.expiry, **transactions_report(chain)})
 
 
-def _end(deployed: Deployed, done: str) -> None:
+def _show_done(deployed: Deployed, done: str) -> None:
     if not deployed.chain.sends:
         show_dry_run(deployed.chain)
         return

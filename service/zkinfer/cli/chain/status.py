@@ -1,4 +1,4 @@
-"""zkinfer chain status."""
+"""The command `zkinfer chain status`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from zkinfer.cli.chain.connect import open_chain, open_deployment
 from zkinfer.cli.chain.options import Connection, expand_options, parse_address, parse_word
 from zkinfer.cli.chain.request import read_own_request
-from zkinfer.cli.console import console, exit_on_error, facts_table, print_json
+from zkinfer.cli.console import console, exit_on_error, facts_table, print_json, spelled_out
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 @expand_options
 def status_command(
-    to: Connection,
+    connection: Connection,
     listing: Annotated[str | None, typer.Option(parser=parse_word, metavar="WORD", help="Show this listing.")] = None,
     request: Annotated[
         Path | None, typer.Option(help="Show this request, a file made by `zkinfer chain request`.")
     ] = None,
     credit_of: Annotated[
-        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="Show what this account can withdraw.")
+        str | None,
+        typer.Option(parser=parse_address, metavar="ADDRESS", help="Show the amount that this account can withdraw."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -35,14 +36,14 @@ def status_command(
     Example: zkinfer chain status --request request.json
     """
     with exit_on_error(as_json=as_json):
-        chain = open_chain(to)
-        deployed = open_deployment(chain, to)
+        chain = open_chain(connection)
+        deployed = open_deployment(chain, connection)
         report = _deployment(deployed)
         report |= {} if listing is None else _listing(deployed, listing)
         report |= {} if request is None else _request(deployed, request)
         report |= {} if credit_of is None else {"credit": str(deployed.ledger.credit(credit_of))}
-        told = ", ".join(f"{selector} {state}" for selector, state in report["verifiers"].items())
-        console.print(facts_table({**report, "verifiers": told}))
+        verifiers = ", ".join(f"{selector} {state}" for selector, state in report["verifiers"].items())
+        console.print(facts_table(spelled_out({**report, "verifiers": verifiers})))
         if as_json:
             print_json({"ok": True, **report})
 
@@ -81,7 +82,7 @@ def _listing(deployed: Deployed, listing: str) -> dict[str, Any]:
         "publisher": found.publisher,
         "owner": found.owner,
         "keyDigest": found.key_digest,
-        "setup": _setup_named(found.setup),
+        "setup": _ceremony_of(found.setup),
         "selector": found.selector,
         "layout": {
             "visibility": found.layout.visibility,
@@ -94,7 +95,7 @@ def _listing(deployed: Deployed, listing: str) -> dict[str, Any]:
     }
 
 
-def _setup_named(digest: str) -> str:
+def _ceremony_of(digest: str) -> str:
     from zkinfer.circuits.digest import sha256
     from zkinfer.circuits.srs import CEREMONIES
 

@@ -15,7 +15,7 @@ from zkinfer.cli.chain.options import (
     parse_address,
     parse_coin,
     parse_selector,
-    parse_system,
+    parse_verifier,
     parse_word,
 )
 from zkinfer.contracts.errors import SignerError
@@ -34,7 +34,7 @@ def test_amount_is_read(text, wei):
 @pytest.mark.parametrize(
     "text", ["", "5", "1e3", "-1gwei", "0.5wei", "1finney", "nanether", "infether", "ether", "99999999999999ether"]
 )
-def test_amount_that_is_none_is_refused(text):
+def test_malformed_amount_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is not an amount"):
         parse_coin(text)
 
@@ -50,37 +50,37 @@ def test_addresses_and_words_are_read_in_lower_case():
 
 
 @pytest.mark.parametrize("text", ["", "0x010203", "0x0102030405", "01020304", "0x0102030g"])
-def test_selector_that_is_none_is_refused(text):
+def test_malformed_selector_is_refused(text):
     assert parse_selector("0x0102030A") == "0x0102030a"
     with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
         parse_selector(text)
 
 
 @pytest.mark.parametrize("text", ["", "own", "0x010203", "sharedx"])
-def test_verifier_is_named_by_a_word_or_a_selector(text):
+def test_verifier_is_a_name_or_a_selector(text):
     words = ["shared", " Dedicated", "0x0102030A"]
-    assert [parse_system(word) for word in words] == ["shared", "dedicated", "0x0102030a"]
+    assert [parse_verifier(word) for word in words] == ["shared", "dedicated", "0x0102030a"]
     with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
-        parse_system(text)
+        parse_verifier(text)
 
 
 @pytest.mark.parametrize("text", ["", "0x", "ab" * 21, "0x" + "ab" * 19, "0x" + "ab" * 21, "0x" + "zz" * 20])
-def test_address_that_is_none_is_refused(text):
+def test_malformed_address_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is not 0x and 40 hex digits"):
         parse_address(text)
 
 
-def test_options_of_a_group_become_the_command_s():
+def test_option_groups_are_expanded_into_the_command():
     seen = []
 
     @expand_options
-    def command(own: str, to: Connection, *, other: int = 3) -> None:
-        """Say it."""
-        seen.append((own, to, other))
+    def command(own: str, connection: Connection, *, other: int = 3) -> None:
+        """Do it."""
+        seen.append((own, connection, other))
 
     names = list(inspect.signature(command).parameters)
     assert names == ["own", "rpc", "rpc_file", "deployment", "other"]
-    assert (command.__name__, command.__doc__) == ("command", "Say it.")
+    assert (command.__name__, command.__doc__) == ("command", "Do it.")
     command(own="x", rpc="https://a", rpc_file=None, deployment=None, other=4)
     assert seen == [("x", Connection("https://a"), 4)]
 
@@ -92,12 +92,12 @@ def test_url_comes_from_the_option_the_file_or_this_machine(tmp_path):
     assert connect.rpc_url(Connection(rpc_file=tmp_path / "url")) == "https://node.example/key"
 
 
-def test_missing_file_of_the_url_is_told(tmp_path):
+def test_missing_url_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         connect.rpc_url(Connection(rpc_file=tmp_path / "nothing"))
 
 
-def test_address_book_lies_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
+def test_address_book_is_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
     monkeypatch.setenv("ZKINFER_HOME", str(tmp_path))
     assert connect.book_path(Connection(), 5) == tmp_path / "deployments/5.json"
     assert connect.book_path(Connection(deployment=Path("x.json")), 5) == Path("x.json")
@@ -106,7 +106,7 @@ def test_address_book_lies_in_the_home_unless_one_is_given(monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("payment", "said"),
     [
-        (Payment(), "no account is given to pay with"),
+        (Payment(), "no paying account is given"),
         (Payment(keystore=Path("k"), unsafe_dev_account=0), "--keystore and --unsafe-dev-account exclude each other"),
         (Payment(signer="https://signer.example"), "--signer needs --account"),
     ],

@@ -12,18 +12,16 @@ import zkinfer.chain
 from zkinfer.chain import deployment
 from zkinfer.circuits.manifest import Circuit
 from zkinfer.cli.chain import verifiers
-from zkinfer.cli.chain.verifiers import _require_verifier
 from zkinfer.cli.main import app
 from zkinfer.contracts.address_book import read_book, write_book
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.ezkl.solc import SOLC_VERSION
 from zkinfer.contracts.registration import SELECTOR
 from zkinfer.contracts.signers import unsafe_dev_account
 
 SHARED = "0x" + SELECTOR.hex()
 ALONE = "0x" + dedicated.SELECTOR.hex()
-GENERATED = verifiers._generated
+GENERATED = verifiers._generate
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +37,13 @@ def chain(base):
 
 @pytest.fixture
 def circuit(monkeypatch, tmp_path):
-    """The digits' circuit, under a real ceremony; what the engine and the compiler make of it is stored."""
+    """The digits circuit as if under a real ceremony, with a stored compiled verifier."""
     opened = Fake(folder="digits.circuit", manifest=Fake(recipe=Fake(setup=Fake(is_insecure_dev=False))))
     shared = replace(dedicated.REGISTRATION, selector=SELECTOR)
     monkeypatch.setattr(Circuit, "open", lambda _: opened)
     for module in (zkinfer.chain, deployment):
         monkeypatch.setattr(module, "registration_of", lambda _, fee=0, uri="": replace(shared, fee=fee, uri=uri))
-    monkeypatch.setattr(verifiers, "_generated", lambda *_: dedicated.GENERATED)
+    monkeypatch.setattr(verifiers, "_generate", lambda *_: dedicated.GENERATED)
     opened.path = tmp_path / "digits.circuit"
     opened.path.mkdir()
     return opened
@@ -53,7 +51,7 @@ def circuit(monkeypatch, tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, chain, base):
-    """Run a command of the group in JSON, as the account that governs, or as another."""
+    """Run a command of the group with --json, as the governing account by default."""
     book = tmp_path / "book.json"
     write_book(base[1], book)
 
@@ -80,7 +78,7 @@ def error_of(outcome):
     return outcome["error"]
 
 
-def test_verifier_is_deployed_once_and_written_down(run, circuit, chain):
+def test_verifier_is_deployed_once_and_recorded(run, circuit, chain):
     first = run("deploy-verifier", circuit.path)
     assert first["created"] == ["Halo2Verifier", "DedicatedHalo2Adapter", "EmergencyStop"]
     assert (first["selector"], first["state"], set(first["calls"])) == (ALONE, "unset", {"schedule", "execute"})
@@ -99,15 +97,15 @@ def test_dry_run_quotes_and_leaves_chain_and_book_alone(run, circuit, chain, bas
     assert (chain._web3.eth.block_number, read_book(run.book)) == (before, base[1])
 
 
-def test_circuit_that_anybody_can_forge_is_refused_by_a_production_deployment(run, circuit):
+def test_insecure_dev_circuit_is_refused_by_a_production_deployment(run, circuit):
     circuit.manifest.recipe.setup.is_insecure_dev = True
     refused = error_of(run("deploy-verifier", circuit.path))
     assert refused["type"] == "DeploymentError"
     assert "insecure-dev, which this deployment does not accept" in refused["cause"]
 
 
-def test_missing_compiler_is_told_and_nothing_is_sent(monkeypatch, run, circuit, chain):
-    monkeypatch.setattr(verifiers, "_generated", GENERATED)
+def test_missing_compiler_is_refused_and_nothing_is_sent(monkeypatch, run, circuit, chain):
+    monkeypatch.setattr(verifiers, "_generate", GENERATED)
     monkeypatch.setenv("PATH", "")
     before = chain._web3.eth.block_number
     for words in [(), ("--solc", "nowhere/solcjs")]:
@@ -117,7 +115,7 @@ def test_missing_compiler_is_told_and_nothing_is_sent(monkeypatch, run, circuit,
     assert (chain._web3.eth.block_number, read_book(run.book).dedicated) == (before, ())
 
 
-def test_route_takes_the_same_command_twice_and_then_nothing(run, circuit):
+def test_route_is_scheduled_then_executed_then_unchanged(run, circuit):
     states = [run("deploy-verifier", circuit.path, "--route")["state"] for _ in range(3)]
     assert states == ["ready", "done", "done"]
     assert run("status")["verifiers"] == {SHARED: "live", ALONE: "live"}
@@ -145,11 +143,11 @@ def test_used_or_removed_selector_is_refused_before_anything_is_sent(run, circui
     assert "was removed; each is used once" in error_of(run("route", "add", ALONE, other))["cause"]
 
 
-def test_route_that_is_not_there_is_not_removed(run):
+def test_unused_route_is_not_removed(run):
     assert "no route of 0x01020304 to remove" in error_of(run("route", "remove", "0x01020304", "--yes"))["cause"]
 
 
-def test_scheduled_change_is_cancelled_by_its_name(run):
+def test_scheduled_change_is_cancelled_by_its_id(run):
     named = run("route", "remove", SHARED, "--yes")["operation"]
     shown = run("route", "cancel", named, "--show")
     assert (shown["state"], set(shown["calls"]), shown["transactions"]) == ("ready", {"cancel"}, [])
@@ -158,7 +156,7 @@ def test_scheduled_change_is_cancelled_by_its_name(run):
     assert "was never scheduled, or is cancelled" in error_of(run("route", "cancel", named))["cause"]
 
 
-def test_model_is_registered_and_asked_under_its_own_verifier_after_a_stop(run, circuit, chain, base):
+def test_model_is_registered_under_its_dedicated_verifier_after_a_stop(run, circuit, chain, base):
     before = run("register", circuit.path)["listing"]
     for _ in range(2):
         run("deploy-verifier", circuit.path, "--route")
@@ -189,11 +187,11 @@ def test_verifier_is_stopped_before_it_is_routed_and_then_not_deployed_again(run
     assert "was stopped" in error_of(run("deploy-verifier", circuit.path))["cause"]
 
 
-def test_verifier_that_nobody_knows_is_not_stopped(run):
+def test_unknown_verifier_is_not_stopped(run):
     assert "There is no verifier 0x01020304" in error_of(run("stop", "--selector", "0x01020304", "--yes"))["cause"]
 
 
-def test_guardian_of_one_verifier_who_handed_over_is_accepted_into_the_book(run, circuit, chain):
+def test_new_guardian_of_a_dedicated_verifier_is_accepted_into_the_book(run, circuit, chain):
     run("deploy-verifier", circuit.path)
     stop = read_book(run.book).dedicated[0].addresses["EmergencyStop"]
     other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
@@ -202,37 +200,3 @@ def test_guardian_of_one_verifier_who_handed_over_is_accepted_into_the_book(run,
     assert f"the guardian of the verifier {ALONE} is {other.address}" in error_of(run("verify-deployment"))["cause"]
     assert run("verify-deployment", "--accept-governance")["ok"]
     assert run("verify-deployment")["dedicatedGuardians"] == {ALONE: other.address}
-
-
-VERIFIER = "0x" + "1e" * 20
-
-
-class FakeChain:
-    """A chain with one verifier."""
-
-    def __init__(self, code=b"\1", selector=b"\1\2\3\4", live=True):
-        self.lies, self.says = code, {"selector": selector, "live": live}
-
-    def code(self, _):
-        return self.lies
-
-    def read(self, contract, address, name):
-        assert (contract, address) == ("EmergencyStop", VERIFIER)
-        return self.says[name]
-
-
-def test_verifier_that_runs_is_routed():
-    _require_verifier(FakeChain(), "0x01020304", VERIFIER)
-
-
-@pytest.mark.parametrize(
-    ("chain", "said"),
-    [
-        (FakeChain(code=b""), f"no contract at {VERIFIER}"),
-        (FakeChain(selector=b"\4\3\2\1"), "has the selector 0x04030201, not 0x01020304"),
-        (FakeChain(live=False), "was stopped permanently"),
-    ],
-)
-def test_verifier_that_the_route_could_not_use_is_refused(chain, said):
-    with pytest.raises(DeploymentError, match=said):
-        _require_verifier(chain, "0x01020304", VERIFIER)
