@@ -33,7 +33,7 @@ ResultT = TypeVar("ResultT")
 
 
 class AsyncClient:
-    """A client for the event loop in which it is created; otherwise as `Client`."""
+    """A client for the event loop in which it is created; otherwise like `Client`."""
 
     def __init__(self, target: str, **options: Unpack[Options]) -> None:
         self._connection = Connection(target=target, **options)
@@ -106,13 +106,13 @@ class AsyncClient:
             return await self._stream_call(step)
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
-        return await asyncio.to_thread(step.do)
+        return await asyncio.to_thread(step.run)
 
     async def _unary_call(self, step: UnaryCall) -> Any:  # noqa: ANN401
         call = self._channel.unary_unary(
             step.method,
             request_serializer=type(step.request).SerializeToString,
-            response_deserializer=step.answer.FromString,
+            response_deserializer=step.response_type.FromString,
         )
         try:
             return await call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
@@ -123,12 +123,12 @@ class AsyncClient:
         call = self._channel.unary_stream(
             step.method,
             request_serializer=type(step.request).SerializeToString,
-            response_deserializer=step.answer.FromString,
+            response_deserializer=step.response_type.FromString,
         )
         chunks = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
         try:
             async for chunk in chunks:
-                step.take(chunk)
+                step.on_response(chunk)
         except grpc.RpcError as err:
             raise call_error(err) from err
         finally:

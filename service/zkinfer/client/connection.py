@@ -1,4 +1,4 @@
-"""The address of a server, and the caller's credentials."""
+"""Connection settings of a client: the server's address and the caller's credentials."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How to reach a server.
+    """The address of a server, and how to authenticate.
 
     Args:
         target: `host:port` or `unix:/path`.

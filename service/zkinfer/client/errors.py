@@ -1,4 +1,4 @@
-"""Errors of the client; `zkinfer.circuits.errors` has the root of the tree."""
+"""Errors of the client; their root is in `zkinfer.circuits.errors`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class CallError(ClientError):
     Args:
         cause: the message of the server, or of the connection.
         cure: for connection errors only; the server's message includes its cure.
-        code: the gRPC status code, `NOT_FOUND`.
-        reason: the server's stable name of the error, `UNKNOWN_OPERATION`; empty if there is none.
+        code: the gRPC status code, such as `NOT_FOUND`.
+        reason: the server's stable error name, such as `UNKNOWN_OPERATION`; empty if there is none.
         retry_after: seconds after which a retry may help, if the server says so.
         request_id: identifies the call in the server's log.
     """
@@ -60,7 +60,7 @@ class StillProvingError(ClientError):
 
 
 class UnprovenAnswerError(RefusedError):
-    """The attestation is valid, but about another answer than the server's."""
+    """The attestation is valid, but its answer differs from the server's."""
 
 
 _DETAILS = "grpc-status-details-bin"
@@ -72,7 +72,7 @@ _WITHOUT_SERVER = {
 
 def call_error(err: grpc.RpcError) -> CallError:
     """The error of a failed call, with the details that the server sent."""
-    failed: Any = err  # both kinds of channel raise an object that is error and call in one
+    failed: Any = err  # both kinds of channel raise an object that is also the call
     code, message = failed.code().name, failed.details() or ""
     status = _status(failed)
     info, retry, request = (

@@ -37,10 +37,10 @@ def verify_answer(
 
     Raises:
         RefusedError: a check failed.
-        ZkinferError: there is no verdict, as `Verifier.verify`.
+        ZkinferError: no verdict was possible, as for `Verifier.verify`.
     """
     context = answered.context
-    purpose = ContextIs(
+    context_policy = ContextIs(
         chain_id=context.chain_id,
         consumer=context.consumer,
         request_id=context.request_id,
@@ -48,9 +48,9 @@ def verify_answer(
     )
     claim = Attestation.from_bytes(data)
     expected = None if unsafe_skip_inputs else _in_claimed_shapes(answered.inputs, claim)
-    inference = verifier.verify(data, AllOf(policy, purpose), expected_inputs=expected)
+    inference = verifier.verify(data, AllOf(policy, context_policy), expected_inputs=expected)
     if inference.context != context:
-        raise PolicyRefusedError("The proof was made for another request than this one.")
+        raise PolicyRefusedError("The proof was made for another request.")
     _require_same_outputs(claim, inference.outputs, answered.outputs)
     return inference
 
@@ -61,29 +61,28 @@ def _in_claimed_shapes(inputs: Arrays, claim: Attestation) -> Arrays:
     try:
         return {name: conform(array, specs[name]) if name in specs else array for name, array in inputs.items()}
     except DataError as err:
-        raise InputMismatchError(f"The proof is about other inputs than those of this request. {err.cause}") from err
+        raise InputMismatchError(f"The proof's inputs differ from those of this request. {err.cause}") from err
 
 
 def _require_same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) -> None:
-    dtypes = {
-        spec.name: spec.dtype for spec in claim.predicate.outputs
-    }  # the verifier compared them with the circuit in its step 4
+    # The verifier has compared the claimed outputs with the circuit, in its step 4.
+    dtypes = {spec.name: spec.dtype for spec in claim.predicate.outputs}
     given = {name: array.dtype.name for name, array in answered.items()}
     if given != dtypes:
-        raise UnprovenAnswerError("The proof is about other outputs than those of the answer.")
+        raise UnprovenAnswerError("The proof's outputs differ from those of the answer.")
     for name, array in answered.items():
         with np.errstate(over="ignore"):
-            wanted = proven[name].astype(array.dtype)
-        if not np.array_equal(wanted, array):
+            expected = proven[name].astype(array.dtype)
+        if not np.array_equal(expected, array):
             raise UnprovenAnswerError(
-                f"The proof is about another value of the output {name!r} than the answer.",
+                f"The proof's value of the output {name!r} differs from the answer.",
                 "Do not rely on the answer.",
             )
 
 
 _OPERATIONS, _PROOFS = "/google.longrunning.Operations/", "/zkinfer.v1.Proofs/"
-_ONE_WAIT = 60.0
-_ONE_CALL = 30.0
+_MAX_WAIT = 60.0
+_CALL_TIMEOUT = 30.0
 _MARGIN = 10.0  # for the response to arrive after the server-side timeout
 
 
@@ -109,20 +108,20 @@ def create_proof(
 def get_operation(operation: str) -> Flow[Progress]:
     """The current state of a proof."""
     request = operations_pb2.GetOperationRequest(name=operation)
-    found = yield UnaryCall(_OPERATIONS + "GetOperation", request, operations_pb2.Operation, _ONE_CALL)
+    found = yield UnaryCall(_OPERATIONS + "GetOperation", request, operations_pb2.Operation, _CALL_TIMEOUT)
     return progress_of(found)
 
 
 def cancel_operation(operation: str) -> Flow[None]:
     """Cancel a proof; no effect if it is done."""
     request = operations_pb2.CancelOperationRequest(name=operation)
-    yield UnaryCall(_OPERATIONS + "CancelOperation", request, Empty, _ONE_CALL)
+    yield UnaryCall(_OPERATIONS + "CancelOperation", request, Empty, _CALL_TIMEOUT)
 
 
 def delete_operation(operation: str) -> Flow[None]:
     """Delete a finished proof."""
     request = operations_pb2.DeleteOperationRequest(name=operation)
-    yield UnaryCall(_OPERATIONS + "DeleteOperation", request, Empty, _ONE_CALL)
+    yield UnaryCall(_OPERATIONS + "DeleteOperation", request, Empty, _CALL_TIMEOUT)
 
 
 def list_operations(filter_: str, most: int) -> Flow[list[Progress]]:
@@ -134,7 +133,7 @@ def list_operations(filter_: str, most: int) -> Flow[list[Progress]]:
             filter=filter_, page_size=min(most - len(found), 100), page_token=token
         )
         page = yield UnaryCall(
-            _OPERATIONS + "ListOperations", request, operations_pb2.ListOperationsResponse, _ONE_CALL
+            _OPERATIONS + "ListOperations", request, operations_pb2.ListOperationsResponse, _CALL_TIMEOUT
         )
         found += [progress_of(operation) for operation in page.operations]
         token = page.next_page_token
@@ -151,7 +150,7 @@ def wait_operation(operation: str, backoff: Backoff) -> Flow[Any]:
         CallError: the server rejects the call.
     """
     while True:
-        seconds = backoff.capped(_ONE_WAIT)
+        seconds = backoff.capped(_MAX_WAIT)
         request = operations_pb2.WaitOperationRequest(name=operation, timeout=_duration(seconds))
         call = UnaryCall(_OPERATIONS + "WaitOperation", request, operations_pb2.Operation, seconds + _MARGIN)
         found = yield from _with_retries(call, backoff)
@@ -172,7 +171,7 @@ def verified_attestation(
     Raises:
         ProofFailedError: the proof failed, was cancelled or has expired.
         StillProvingError: the deadline has passed.
-        RefusedError: the attestation is invalid, or about another request or answer.
+        RefusedError: the attestation is invalid, or for another request or answer.
         CallError: the server rejects the call.
     """
     backoff = Backoff(seconds)
@@ -192,9 +191,9 @@ def _download(operation: str, backoff: Backoff) -> Flow[bytes]:
     while not chunks.complete:
         request = proofs_pb2.GetAttestationRequest(operation=operation, offset=len(chunks.data))
         answer = proofs_pb2.GetAttestationResponse
-        seconds = max(_MARGIN, backoff.capped(_ONE_WAIT))
+        seconds = max(_MARGIN, backoff.capped(_MAX_WAIT))
         try:
-            yield StreamCall(_PROOFS + "GetAttestation", request, answer, chunks.take, seconds)
+            yield StreamCall(_PROOFS + "GetAttestation", request, answer, chunks.append, seconds)
         except CallError as err:
             if not _is_retryable(err) or backoff.expired:
                 raise
@@ -202,11 +201,11 @@ def _download(operation: str, backoff: Backoff) -> Flow[bytes]:
         else:
             if not chunks.complete:
                 raise ClientError("The server ended the stream before the end of the attestation.", "Retry.")
-    return chunks.checked()
+    return chunks.verified()
 
 
 class _Chunks:
-    """The received part of an attestation."""
+    """The part of an attestation received so far."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -215,19 +214,19 @@ class _Chunks:
 
     @property
     def complete(self) -> bool:
-        """Whether all of it was received."""
+        """Whether the whole attestation was received."""
         return len(self.data) == self._size
 
-    def take(self, chunk: proofs_pb2.GetAttestationResponse) -> None:
+    def append(self, chunk: proofs_pb2.GetAttestationResponse) -> None:
         """Append a chunk; raises ClientError if it does not continue the earlier ones."""
-        known = self._size < 0 or (self._digest, self._size) == (chunk.digest, chunk.size)
+        consistent = self._size < 0 or (self._digest, self._size) == (chunk.digest, chunk.size)
         fits = chunk.offset == len(self.data) and 0 < len(chunk.data) <= chunk.size - chunk.offset
-        if not (known and fits and chunk.size <= MAX_BYTES):
-            raise ClientError("The server sent inconsistent chunks, or more than an attestation can have.")
+        if not (consistent and fits and chunk.size <= MAX_BYTES):
+            raise ClientError("The server sent inconsistent chunks, or more than the maximum size of an attestation.")
         self._digest, self._size = chunk.digest, chunk.size
         self.data += chunk.data
 
-    def checked(self) -> bytes:
+    def verified(self) -> bytes:
         """The whole attestation; raises ClientError if its digest differs."""
         data = bytes(self.data)
         if str(sha256(data)) != self._digest:

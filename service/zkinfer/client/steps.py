@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UnaryCall:
-    """A call with one response of the type `answer`."""
+    """A call with one response."""
 
     method: str
     request: Message
-    answer: type[Message]
+    response_type: type[Message]
     timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCall:
-    """A call with a response stream; `take` gets each response as it arrives, so none is lost on an error."""
+    """A call with a response stream; `on_response` gets each one as it arrives, so none is lost on an error."""
 
     method: str
     request: Message
-    answer: type[Message]
-    take: Callable[[Any], None]
+    response_type: type[Message]
+    on_response: Callable[[Any], None]
     timeout: float | None = None
 
 
@@ -48,7 +48,7 @@ class Pause:
 class Work:
     """CPU-bound work."""
 
-    do: Callable[[], Any]
+    run: Callable[[], Any]
 
 
 ResultT = TypeVar("ResultT")
@@ -61,7 +61,7 @@ class Backoff:
     """A deadline and exponential backoff with jitter between attempts.
 
     Args:
-        seconds: until the deadline; None for none.
+        seconds: until the deadline; None for no deadline.
         max_pause: the longest pause, in seconds.
     """
 
@@ -74,7 +74,7 @@ class Backoff:
         self._end = float("inf") if self.seconds is None else time.monotonic() + self.seconds
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds until the deadline; infinite without one."""
         return max(0.0, self._end - time.monotonic())
 
@@ -84,8 +84,8 @@ class Backoff:
         return time.monotonic() >= self._end
 
     def capped(self, seconds: float) -> float:
-        """The given seconds, but not beyond the deadline."""
-        return min(seconds, self.left)
+        """The given seconds, or those until the deadline if they are fewer."""
+        return min(seconds, self.remaining)
 
     def pause(self, at_least: float | None = None) -> Pause:
         """The next pause, with jitter so that clients do not retry in step."""

@@ -61,7 +61,7 @@ class Client:
             inputs: arrays for all inputs of the model, by name.
             version: of the model; empty for the newest.
             context: of the proof; None for an offline context with a random request id.
-            request_id: idempotency key: calls with the same key and context are the same request, also from another
+            request_id: idempotency key: calls with the same key and context are the same request, even from another
                 process or days later. None uses the context's request id.
             timeout: seconds for retries while the server is unreachable or full; None for no limit.
 
@@ -131,13 +131,13 @@ class Client:
             return self._stream_call(step)
         if isinstance(step, Pause):
             return time.sleep(step.seconds)
-        return step.do()
+        return step.run()
 
     def _unary_call(self, step: UnaryCall) -> Any:  # noqa: ANN401
         call = self._channel.unary_unary(
             step.method,
             request_serializer=type(step.request).SerializeToString,
-            response_deserializer=step.answer.FromString,
+            response_deserializer=step.response_type.FromString,
         )
         try:
             return call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
@@ -148,12 +148,12 @@ class Client:
         call = self._channel.unary_stream(
             step.method,
             request_serializer=type(step.request).SerializeToString,
-            response_deserializer=step.answer.FromString,
+            response_deserializer=step.response_type.FromString,
         )
         chunks = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
         try:
             for chunk in chunks:
-                step.take(chunk)
+                step.on_response(chunk)
         except grpc.RpcError as err:
             raise call_error(err) from err
         finally:
@@ -182,19 +182,19 @@ class Handle:
     ) -> VerifiedAttestation:
         """Wait for the attestation and verify it locally; an unverified attestation is never returned.
 
-        Besides the requirements of verifier and policy, it must be about the inputs that were sent, the outputs of the
-        answer, and the requested context. Broken connections are retried.
+        Besides satisfying verifier and policy, it must have the inputs that were sent, the outputs of the answer, and
+        the requested context. Broken connections are retried.
 
         Args:
-            verifier: with your own copy of the model.
-            policy: your requirements; at best `ModelIs` with the model id that you know.
+            verifier: made with your own copy of the model.
+            policy: your requirements; preferably `ModelIs` with the model id that you know.
             timeout: seconds; None for no limit.
             unsafe_skip_inputs: do not compare the inputs; needed for circuits with private inputs.
 
         Raises:
             ProofFailedError: the proof failed, was cancelled or has expired.
             StillProvingError: the timeout has passed; call again to continue waiting.
-            RefusedError: the attestation is invalid, or about another request or answer.
+            RefusedError: the attestation is invalid, or for another request or answer.
             CallError: the server rejects the call, or cannot be reached in time.
         """
         flow = verified_attestation(

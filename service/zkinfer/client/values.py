@@ -1,4 +1,4 @@
-"""The values that a client returns: inferences, verified attestations, progress."""
+"""Values of the client: tensors on the wire, requests, inferences, verified attestations, progress."""
 
 from __future__ import annotations
 
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
     from zkinfer.verifier import VerifiedInference
 
-    Arrays = Mapping[str, NDArray[np.generic]]
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
     Array = NDArray[np.generic]
+    Arrays = Mapping[str, Array]
 
 
 DTYPES = {
@@ -70,9 +66,9 @@ def array_of(tensor: values_pb2.Tensor) -> Array:
         raise DataError(f"{tensor.datatype!r:.40} is not a datatype.", f"The datatypes are {', '.join(DTYPES)}.")
     if len(tensor.shape) > MAX_RANK or any(not 0 <= extent <= MAX_ELEMENTS for extent in tensor.shape):
         raise DataError("The shape is out of range.", f"Use up to {MAX_RANK} dimensions and {MAX_ELEMENTS:,} elements.")
-    wanted = math.prod(tensor.shape) * np.dtype(code).itemsize
-    if len(tensor.data) != wanted:
-        raise DataError(f"There are {len(tensor.data):,} bytes; shape and datatype need {wanted:,}.")
+    expected = math.prod(tensor.shape) * np.dtype(code).itemsize
+    if len(tensor.data) != expected:
+        raise DataError(f"There are {len(tensor.data):,} bytes; shape and datatype need {expected:,}.")
     if code == "?" and tensor.data.strip(b"\0\1"):
         raise DataError("A BOOL must be the byte 0 or 1.")
     return np.frombuffer(tensor.data, dtype=code).reshape(tuple(tensor.shape))
@@ -90,22 +86,22 @@ def _message(name: str, array: Array) -> values_pb2.Tensor:
 
 
 _WORD = re.compile(r"0x[0-9a-f]{64}")
-_MAX_LENGTH = 128
+_MAX_KEY_LENGTH = 128
 
 
 def complete_request(context: Context | None, request_id: str | None) -> tuple[Context, str]:
     """Complete the context and the idempotency key of a request.
 
-    The client needs the context to verify the proof, so it is made here, never by the server.
+    The client needs the context to verify the proof, so the client makes it, never the server.
 
     Raises:
-        InputError: the key is empty, too long or not printable, or it needs a context to make a retry the same request.
+        InputError: the key is empty, too long or not printable, or needs a context to make retries the same request.
     """
     if request_id is None:
-        known = context or Context.offline()
-        return known, known.request_id
-    if not (request_id.isascii() and request_id.isprintable() and 0 < len(request_id) <= _MAX_LENGTH):
-        raise InputError(f"A request id must have 1 to {_MAX_LENGTH} printable ASCII characters.")
+        context = context or Context.offline()
+        return context, context.request_id
+    if not (request_id.isascii() and request_id.isprintable() and 0 < len(request_id) <= _MAX_KEY_LENGTH):
+        raise InputError(f"A request id must have 1 to {_MAX_KEY_LENGTH} printable ASCII characters.")
     if context is not None:
         return context, request_id
     if _WORD.fullmatch(request_id) is None:
@@ -122,7 +118,7 @@ _STATE = "PROOF_STATE_"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnsweredRequest:
-    """An answered request, with which its attestation must agree.
+    """A request and its answer, which the attestation must match.
 
     Args:
         operation: name of the operation that proves it.
@@ -151,7 +147,7 @@ class VerifiedAttestation:
 
     Args:
         data: the file's content.
-        inference: what the attestation proves.
+        inference: the proven inference.
     """
 
     data: bytes
@@ -223,15 +219,15 @@ def progress_of(operation: Operation) -> Progress:
         version=found.version,
         model_id=found.model_id,
         request_id=found.request_id,
-        created_at=_moment(found, "create_time"),
-        started_at=_moment(found, "start_time"),
-        finished_at=_moment(found, "end_time"),
-        estimated_end=_moment(found, "estimated_end_time"),
+        created_at=_timestamp(found, "create_time"),
+        started_at=_timestamp(found, "start_time"),
+        finished_at=_timestamp(found, "end_time"),
+        estimated_end=_timestamp(found, "estimated_end_time"),
         attestation_digest=proof.attestation_digest,
         error=operation.error.message,
     )
 
 
-def _moment(found: values_pb2.ProofMetadata, name: str) -> datetime | None:
+def _timestamp(found: values_pb2.ProofMetadata, name: str) -> datetime | None:
     at: Timestamp = getattr(found, name)
     return at.ToDatetime(UTC) if found.HasField(name) else None  # type: ignore[arg-type] # the name of a field

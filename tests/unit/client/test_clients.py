@@ -36,7 +36,7 @@ SLOW = np.array([[4.0, 0.0, 0.0]], dtype=np.float32)  # seconds that the fake wo
 PURPOSE = Context(chainId=31337, consumer="0x" + "ab" * 20, requestId="0x" + "11" * 32, expiry=4_000_000_000)
 
 
-async def test_answer_comes_at_once_and_its_attestation_is_verified_here(client, made):
+async def test_answer_is_immediate_and_its_attestation_is_verified_locally(client, made):
     inference = await client.infer("tiny", {"x": X})
     found = await inference.handle.attestation(made.verifier, made.policy, timeout=60)
     assert inference.outputs["y"].tolist() == (X @ [[1, -1], [0.5, 2], [-0.25, 1]] + [0.5, 0]).tolist()
@@ -46,7 +46,7 @@ async def test_answer_comes_at_once_and_its_attestation_is_verified_here(client,
     assert found.inference.context == inference.handle.context
 
 
-async def test_the_same_for_threads(server, made, tmp_path):
+async def test_blocking_client_answers_and_verifies(server, made, tmp_path):
     def story():
         with Client(server.address) as client:
             inference = client.infer("tiny", {"x": X}, context=PURPOSE)
@@ -69,7 +69,7 @@ async def test_the_same_for_threads(server, made, tmp_path):
 
 
 @pytest.mark.parametrize("x", [X[0], X.astype(np.float64), X.ravel()], ids=["bare", "wide", "flat"])
-async def test_input_in_any_form_that_the_server_takes_is_compared(client, made, x):
+async def test_input_in_any_accepted_form_is_compared(client, made, x):
     handle = (await client.infer("tiny", {"x": x})).handle
     assert (await handle.attestation(made.verifier, made.policy, timeout=60)).inference.on_expected_input
 
@@ -91,25 +91,25 @@ async def test_same_request_is_the_same_proof_in_another_client(client, server):
     assert second.handle.operation == first.handle.operation
 
 
-async def test_request_without_a_name_is_a_new_one_each_time(client):
+async def test_request_without_an_id_is_new_each_time(client):
     first, second = [await client.infer("tiny", {"x": X}) for _ in range(2)]
     assert first.handle.operation != second.handle.operation
 
 
-async def test_name_that_stands_for_something_else_is_refused(client):
+async def test_id_of_a_different_request_is_refused(client):
     await client.infer("tiny", {"x": X}, request_id="order-7", context=PURPOSE)
     with pytest.raises(CallError) as caught:
         await client.infer("tiny", {"x": X + 1}, request_id="order-7", context=PURPOSE)
     assert (caught.value.code, caught.value.reason) == ("ALREADY_EXISTS", "REQUEST_CONFLICT")
 
 
-async def test_word_as_a_name_is_the_contexts_too(client):
+async def test_32_byte_id_is_also_the_contexts(client):
     inference = await client.infer("tiny", {"x": X}, request_id="0x" + "22" * 32)
     assert inference.handle.context.request_id == "0x" + "22" * 32
 
 
 @pytest.mark.parametrize(("name", "message"), [("order-7", "needs a context"), ("", "1 to 128"), ("a\nb", "1 to 128")])
-async def test_name_that_would_not_make_it_the_same_request_is_refused(client, name, message):
+async def test_unusable_id_is_refused(client, name, message):
     with pytest.raises(InputError, match=message):
         await client.infer("tiny", {"x": X}, request_id=name)
 
@@ -129,7 +129,7 @@ async def test_name_that_would_not_make_it_the_same_request_is_refused(client, n
         ("tiny", {"x": X * np.float32(1e30)}, "INVALID_ARGUMENT", "RANGE"),
     ],
 )
-async def test_request_that_does_not_fit_is_refused_and_no_proof_begun(client, model, inputs, code, reason):
+async def test_invalid_request_is_refused_without_a_proof(client, model, inputs, code, reason):
     before = [one.operation for one in await client.list()]
     with pytest.raises(CallError) as caught:
         await client.infer(model, inputs)
@@ -138,13 +138,13 @@ async def test_request_that_does_not_fit_is_refused_and_no_proof_begun(client, m
     assert [one.operation for one in await client.list()] == before
 
 
-async def test_context_that_expired_is_refused(client):
+async def test_expired_context_is_refused(client):
     with pytest.raises(CallError) as caught:
         await client.infer("tiny", {"x": X}, context=Context(requestId="0x" + "33" * 32, expiry=1))
     assert caught.value.reason == "DEADLINE_PASSED"
 
 
-async def test_array_that_cannot_be_sent_is_refused_here(client):
+async def test_unsupported_array_is_refused_locally(client):
     with pytest.raises(DataError, match="Arrays of complex128 cannot be sent"):
         await client.infer("tiny", {"x": X.astype(complex)})
 
@@ -155,7 +155,7 @@ async def test_foreign_operation_is_not_found(client):
     assert caught.value.code == "NOT_FOUND"
 
 
-async def test_server_that_is_not_there_is_told_when_the_time_is_over(made):
+async def test_unreachable_server_is_an_error_after_the_timeout(made):
     async with AsyncClient("127.0.0.1:1") as client:
         with pytest.raises(CallError, match=r"cannot be reached.*Check the address") as caught:
             await client.infer("tiny", {"x": X}, timeout=0.5)
@@ -165,7 +165,7 @@ async def test_server_that_is_not_there_is_told_when_the_time_is_over(made):
 # --- no proof
 
 
-async def test_cancelled_proof_is_told(client, made):
+async def test_cancelled_proof_is_an_error(client, made):
     handle = (await client.infer("tiny", {"x": SLOW})).handle
     await handle.cancel()
     with pytest.raises(ProofFailedError, match="was cancelled") as caught:
@@ -174,7 +174,7 @@ async def test_cancelled_proof_is_told(client, made):
     assert (await handle.state()).state == "CANCELLED"
 
 
-async def test_patience_that_is_over_leaves_the_proof_alone(client, made):
+async def test_timeout_leaves_the_proof_running(client, made):
     handle = (await client.infer("tiny", {"x": SLOW})).handle
     with pytest.raises(StillProvingError, match="not done in time"):
         await handle.attestation(made.verifier, made.policy, timeout=0.3)
@@ -185,7 +185,7 @@ async def test_patience_that_is_over_leaves_the_proof_alone(client, made):
 # --- connections that break
 
 
-async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(client, made, monkeypatch):
+async def test_wait_and_download_survive_broken_connections(client, made, monkeypatch):
     exchange, download, breaks = AsyncClient._unary_call, AsyncClient._stream_call, {"wait": 2, "get": 3}
     monkeypatch.setattr(proofs, "CHUNK_BYTES", 1000)
 
@@ -199,12 +199,12 @@ async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(c
         return await exchange(self, step)
 
     async def flaky_download(self, step):
-        def take(chunk):
-            step.take(chunk)
+        def on_response(chunk):
+            step.on_response(chunk)
             if breaks["get"]:
                 broken("get")
 
-        await download(self, replace(step, take=take))
+        await download(self, replace(step, on_response=on_response))
 
     monkeypatch.setattr(AsyncClient, "_unary_call", flaky_exchange)
     monkeypatch.setattr(AsyncClient, "_stream_call", flaky_download)
@@ -214,12 +214,12 @@ async def test_wait_and_download_survive_a_connection_that_breaks_now_and_then(c
     assert breaks == {"wait": 0, "get": 0}
 
 
-# --- servers that lie
+# --- dishonest servers
 
 
 @pytest.fixture
-def lying(monkeypatch):
-    """Change what a server says, on its way to the client."""
+def altered_responses(monkeypatch):
+    """Alter the responses of the server before they reach the client."""
     exchange, download = AsyncClient._unary_call, AsyncClient._stream_call
 
     def about(method, change):
@@ -230,12 +230,12 @@ def lying(monkeypatch):
             return answer
 
         async def downloaded(self, step):
-            def take(chunk):
+            def on_response(chunk):
                 if step.method.endswith(method):
                     change(chunk)
-                step.take(chunk)
+                step.on_response(chunk)
 
-            await download(self, replace(step, take=take))
+            await download(self, replace(step, on_response=on_response))
 
         monkeypatch.setattr(AsyncClient, "_unary_call", exchanged)
         monkeypatch.setattr(AsyncClient, "_stream_call", downloaded)
@@ -267,43 +267,43 @@ def nothing(response):
 
 
 @pytest.mark.parametrize("change", [another_number, another_type, another_name, nothing])
-async def test_answer_that_is_not_the_proven_one_is_refused(client, made, lying, change):
-    lying("CreateProof", change)
-    with pytest.raises(UnprovenAnswerError, match=r"than (those of )?the answer"):
+async def test_answer_other_than_the_proven_one_is_refused(client, made, altered_responses, change):
+    altered_responses("CreateProof", change)
+    with pytest.raises(UnprovenAnswerError, match=r"differs? from (those of )?the answer"):
         await attested(client, made)
 
 
-async def test_proof_of_another_input_is_refused(client, made, lying):
+async def test_proof_of_another_input_is_refused(client, made, altered_responses):
     other = await client.infer("tiny", {"x": X + 1})
 
     def swapped(response):
         response.operation.name = other.handle.operation
 
-    lying("CreateProof", swapped)
+    altered_responses("CreateProof", swapped)
     with pytest.raises(RefusedError) as caught:
         await attested(client, made)
     assert isinstance(caught.value, InputMismatchError | PolicyRefusedError)
 
 
-async def test_proof_of_another_request_is_refused(client, made, lying):
+async def test_proof_of_another_request_is_refused(client, made, altered_responses):
     other = await client.infer("tiny", {"x": X}, context=PURPOSE)
 
     def swapped(response):
         response.operation.name = other.handle.operation
 
-    lying("CreateProof", swapped)
+    altered_responses("CreateProof", swapped)
     with pytest.raises(PolicyRefusedError, match=r"made for the .*chain_id|request"):
         await attested(client, made)
 
 
-async def test_proof_with_another_expiry_is_refused(client, made, lying):
+async def test_proof_with_another_expiry_is_refused(client, made, altered_responses):
     other = await client.infer("tiny", {"x": X}, context=PURPOSE.model_copy(update={"expiry": 0}), request_id="other")
 
     def swapped(response):
         response.operation.name = other.handle.operation
 
-    lying("CreateProof", swapped)
-    with pytest.raises(PolicyRefusedError, match="another request than this one"):
+    altered_responses("CreateProof", swapped)
+    with pytest.raises(PolicyRefusedError, match="made for another request"):
         await attested(client, made, context=PURPOSE)
 
 
@@ -316,12 +316,12 @@ async def test_proof_with_another_expiry_is_refused(client, made, lying):
     ],
     ids=["cut", "empty", "altered"],
 )
-async def test_altered_attestation_is_refused(client, made, lying, change, error):
+async def test_altered_attestation_is_refused(client, made, altered_responses, change, error):
     def altered(chunk):
         chunk.data = change(chunk.data)
         chunk.digest, chunk.size = str(sha256(chunk.data)), len(chunk.data)
 
-    lying("GetAttestation", altered)
+    altered_responses("GetAttestation", altered)
     with pytest.raises(error):
         await attested(client, made)
 
@@ -331,30 +331,30 @@ async def test_altered_attestation_is_refused(client, made, lying, change, error
     [
         (lambda chunk: setattr(chunk, "digest", "sha256:" + "00" * 32), "damaged in transit"),
         (lambda chunk: setattr(chunk, "offset", 5), "inconsistent chunks"),
-        (lambda chunk: setattr(chunk, "size", 1 << 40), "more than an attestation can have"),
+        (lambda chunk: setattr(chunk, "size", 1 << 40), "more than the maximum size"),
         (lambda chunk: setattr(chunk, "size", 5), "inconsistent chunks"),
         (lambda chunk: setattr(chunk, "data", b""), "inconsistent chunks"),
         (lambda chunk: setattr(chunk, "size", chunk.size + 1), "before the end of the attestation"),
     ],
     ids=["digest", "offset", "huge", "small", "empty", "short"],
 )
-async def test_pieces_that_do_not_fit_are_refused(client, made, lying, change, message):
-    lying("GetAttestation", change)
+async def test_inconsistent_chunks_are_refused(client, made, altered_responses, change, message):
+    altered_responses("GetAttestation", change)
     with pytest.raises(ClientError, match=message):
         await attested(client, made)
 
 
-async def test_policy_of_the_caller_counts(client, made):
+async def test_policy_of_the_caller_is_applied(client, made):
     policy = AllOf(ModelIs("0x" + "00" * 32), UnsafeAcceptDevSetup())
     with pytest.raises(PolicyRefusedError, match="model id is"):
         await attested(client, made, policy)
 
 
-async def test_operation_that_is_done_with_nothing_does_not_pass_for_proven(client, made, lying):
+async def test_operation_that_is_done_without_a_result_is_refused(client, made, altered_responses):
     def done(operation):
         operation.done = True
 
-    lying("WaitOperation", done)
+    altered_responses("WaitOperation", done)
     handle = (await client.infer("tiny", {"x": SLOW})).handle
     with pytest.raises(CallError, match="no attestation yet"):
         await handle.attestation(made.verifier, made.policy, timeout=0.3)

@@ -7,7 +7,7 @@ from zkinfer.client import Connection
 @pytest.mark.parametrize(
     "target", ["example.org:443", "10.0.0.1:1", "dns:///example.org", "localhost.example.org:1", ""]
 )
-def test_token_is_not_sent_in_the_clear_to_others(target):
+def test_token_is_not_sent_unencrypted_to_other_machines(target):
     with pytest.raises(InputError, match="without TLS"):
         Connection(target=target, token="secret")
 
@@ -24,7 +24,7 @@ def test_token_is_not_sent_in_the_clear_to_others(target):
         ("example.org:443", {"insecure_send_token": True}),
     ],
 )
-def test_token_is_sent_where_nobody_reads_along_or_that_was_said(target, options):
+def test_token_is_sent_locally_encrypted_or_if_allowed(target, options):
     connection = Connection(target=target, token="secret", **options)
     assert connection.metadata == (("authorization", "Bearer secret"),)
     assert "secret" not in repr(connection)

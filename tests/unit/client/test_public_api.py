@@ -19,7 +19,7 @@ def test_all_is_sorted():
     assert zkinfer.client.__all__ == sorted(zkinfer.client.__all__)
 
 
-def test_client_needs_nothing_that_servers_need():
+def test_client_imports_no_server_libraries():
     code = "import sys, zkinfer.client; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert SERVERS.isdisjoint(loaded)
@@ -27,7 +27,7 @@ def test_client_needs_nothing_that_servers_need():
 
 
 @pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])
-def test_error_hangs_from_the_root_and_says_what_it_means(name):
+def test_error_is_in_the_tree_and_documented(name):
     kind = getattr(errors, name)
     assert issubclass(kind, ZkinferError)
     assert kind.__doc__
