@@ -310,7 +310,7 @@ def test_keystore_that_others_can_read_is_refused(deployed):
 @pytest.mark.parametrize(
     ("pays", "said"),
     [
-        ((), "no account is given to pay with"),
+        ((), "no paying account is given"),
         (("--unsafe-dev-account", "0", "--signer", "https://a"), "exclude each other"),
     ],
 )
@@ -383,7 +383,7 @@ def test_console_lines_of_the_page_succeed(reader):
     lines = block_of_the_page("zkinfer chain deploy")
     assert "recorded" in reader(lines)
     again = reader([line for line in lines if line.startswith(("zkinfer chain d", "zkinfer chain p"))])
-    assert "nothing was missing" in again
+    assert "already deployed" in again
     assert "recorded before" in again
 
 
@@ -393,7 +393,7 @@ def test_lines_of_the_page_about_a_stop_end_with_a_record(reader):
     told = reader(block_of_the_page("export"))
     assert "stopped on chain" in told
     assert re.search(r"^state +recorded\b", told, re.MULTILINE)
-    assert re.search(r"^verifierRuns +True\b", told, re.MULTILINE)
+    assert re.search(r"^verifier runs +yes\b", told, re.MULTILINE)
 
 
 def test_interrupted_chain_ends_in_good_order(home, tmp_path):

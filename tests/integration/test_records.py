@@ -137,5 +137,5 @@ def test_command_asks_the_chain_and_keeps_the_address_to_itself(chain, home, led
     assert done.returncode == 0, done.stderr
     steps = json.loads(done.stdout)["steps"]
     assert [step["status"] for step in steps] == ["passed"] * 12
-    assert "on record on the chain" in done.stderr
+    assert "recorded on the chain" in done.stderr
     assert "5ec4e7" not in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""zkinfer calibrate."""
+"""The command `zkinfer calibrate`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def calibrate_command(engine_name: EngineName = DEFAULT_ENGINE, as_json: AsJson 
         console.print(
             facts_table(
                 {
-                    "keys": f"{speed.keys_start:.2f} s and {speed.keys_rate:.2f} s for each unit of work",
-                    "a proof": f"{speed.prove_start:.2f} s and {speed.prove_rate:.2f} s for each unit of work",
-                    "large circuits": f"{speed.gain:.0%} of that for each unit, from {speed.large:.1f} units on",
+                    "keys": f"{speed.keys_start:.2f} s plus {speed.keys_rate:.2f} s per unit of work",
+                    "proof": f"{speed.prove_start:.2f} s plus {speed.prove_rate:.2f} s per unit of work",
+                    "large circuits": f"{speed.gain:.0%} of that per unit, from {speed.large:.1f} units of work",
                 }
             )
         )

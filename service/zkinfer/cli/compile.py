@@ -1,4 +1,4 @@
-"""zkinfer compile."""
+"""The command `zkinfer compile`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InputVisibility(StrEnum):
-    """What a proof reveals of the inputs."""
+    """The information about the inputs that a proof reveals."""
 
     PUBLIC = "public"
     HASHED = "hashed"
@@ -28,7 +28,7 @@ class InputVisibility(StrEnum):
 
 
 class Objective(StrEnum):
-    """What the choice of a circuit minimises."""
+    """The quantity to minimise within the budget."""
 
     LATENCY = "latency"
     GAS = "gas"
@@ -36,7 +36,7 @@ class Objective(StrEnum):
 
 
 class Effort(StrEnum):
-    """How much of the search space of settings is tried."""
+    """How much of the search space of settings to explore."""
 
     QUICK = "quick"
     NORMAL = "normal"
@@ -47,8 +47,8 @@ NewCircuit = Annotated[Path, typer.Option(help="The circuit folder to write; mus
 Calibration = Annotated[
     Path | None,
     typer.Option(
-        help="Samples of real inputs (.npz, .json, .csv). Half are calibration samples, which choose the settings; "
-        "half are held out to measure them. Default: random numbers, which the circuit's report notes."
+        help="Samples of real inputs (.npz, .json, .csv). Half calibrate the settings; half are held out to measure "
+        "the result. Default: random numbers, as the circuit's report notes."
     ),
 ]
 Ceremony = Annotated[
@@ -99,24 +99,24 @@ MaxAccuracyDrop = Annotated[
     typer.Option(
         parser=parse_share,
         metavar="SHARE",
-        help="Maximum drop of the accuracy, such as 0.5%. Needs --labels.",
+        help="Maximum drop in accuracy, such as 0.5%. Needs --labels.",
     ),
 ]
-Wanted = Annotated[
+ObjectiveName = Annotated[
     Objective,
     typer.Option(
         help="What to minimise: proving time (traded for less gas by up to a third), gas of verification on chain, or "
         "peak memory."
     ),
 ]
-Search = Annotated[Effort, typer.Option(help="How long to search.")]
+EffortName = Annotated[Effort, typer.Option(help="How long to search.")]
 MaxMemory = Annotated[
     int | None,
     typer.Option(
         parser=parse_size,
         metavar="SIZE",
-        help="Memory limit of the circuit, such as 4GB; the model is rejected if no circuit keeps it. Circuits that "
-        "need more than 90% of the free memory are always rejected.",
+        help="Memory limit of the circuit, such as 4GB; the model is rejected if every circuit exceeds it. Circuits "
+        "that need more than 90% of the free memory are always rejected.",
     ),
 ]
 Strict = Annotated[
@@ -143,8 +143,8 @@ def parse_dimensions(pairs: list[str]) -> dict[str, int]:
     return sizes
 
 
-def refuse_incomplete(calibration: Path | None, labels: str | None, max_accuracy_drop: float | None) -> None:
-    """Raise typer.BadParameter if an option lacks another that it needs."""
+def require_companions(calibration: Path | None, labels: str | None, max_accuracy_drop: float | None) -> None:
+    """Raise typer.BadParameter if an option is given without another one that it needs."""
     if labels is not None and calibration is None:
         raise typer.BadParameter("labels need samples: give --calibration too", param_hint="--labels")
     if max_accuracy_drop is not None and labels is None:
@@ -163,8 +163,8 @@ def compile_command(
     max_error: MaxError = 0.05,
     max_absolute_error: MaxAbsoluteError = None,
     max_accuracy_drop: MaxAccuracyDrop = None,
-    objective: Wanted = Objective.LATENCY,
-    effort: Search = Effort.NORMAL,
+    objective: ObjectiveName = Objective.LATENCY,
+    effort: EffortName = Effort.NORMAL,
     max_memory: MaxMemory = None,
     strict: Strict = False,
     trade_off: TradeOff = None,
@@ -173,7 +173,7 @@ def compile_command(
 ) -> None:
     """Compile an ONNX model into a circuit: a folder that provers serve and auditors verify.
 
-    Chooses the cheapest settings that keep the model's accuracy, makes the keys, compares the circuit's answers with
+    Chooses the cheapest settings within the accuracy budget, generates the keys, compares the circuit's answers with
     the float model's, and proves one inference before it publishes the folder.
 
     Example: zkinfer compile digits.onnx --calibration images.npz --out digits.circuit
@@ -182,9 +182,9 @@ def compile_command(
         from zkinfer.circuits.compile import CompileOptions
         from zkinfer.circuits.fidelity import Budget
 
-        refuse_incomplete(calibration, labels, max_accuracy_drop)
+        require_companions(calibration, labels, max_accuracy_drop)
         if trade_off is not None:
-            report_views.require_drawable(trade_off)
+            report_views.require_plottable(trade_off)
         options = CompileOptions(
             dimensions=parse_dimensions(dim or []),
             input_visibility=inputs.value,
@@ -197,15 +197,15 @@ def compile_command(
             strict=strict,
         )
         with report_views.showing_trade_off_on_error(trade_off):
-            compiled = _compiled(model, out, calibration, options, engine, quiet=as_json)
+            compiled = _compile(model, out, calibration, options, engine, quiet=as_json)
         show(compiled)
         if trade_off is not None:
-            report_views.draw(compiled.options, trade_off)
+            report_views.plot(compiled.options, trade_off)
         if as_json:
             print_json(report(compiled))
 
 
-def _compiled(
+def _compile(
     model: Path, out: Path, calibration: Path | None, options: CompileOptions, engine_name: str, *, quiet: bool
 ) -> Compiled:
     from zkinfer.circuits.compile import compile_model
@@ -255,14 +255,15 @@ def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
         "size": f"{manifest.parameters:,} parameters, {program.describe_figures()}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",
-        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain by "
-        "a bare dedicated verifier",
+        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain "
+        "with a bare dedicated verifier",
         "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the held-out samples",
     }
     if manifest.choice is not None:
-        rows["chosen by"] = report_views.choice_in_short(manifest.choice)
-    in_short = {"fidelity": report_views.in_short(manifest.fidelity)} if fidelity else {}
-    return facts_table(rows | in_short)
+        rows["calibration"] = report_views.choice_line(manifest.choice)
+    if fidelity:
+        rows["fidelity"] = report_views.fidelity_line(manifest.fidelity)
+    return facts_table(rows)
 
 
 def report(compiled: Compiled) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""zkinfer export."""
+"""The command `zkinfer export`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
 
 
-def find(target: str) -> Any:  # noqa: ANN401 - any object of the user's
-    """Import the module, from the current directory first, and get the attribute, which may be dotted.
+def import_target(target: str) -> Any:  # noqa: ANN401 - any object of the user's
+    """Import `module:attribute`, from the current directory first; the attribute may be dotted.
 
     Raises:
         InputError: the target has no colon, module or attribute do not exist, or the import raises an exception.
@@ -54,7 +54,7 @@ def _imported(name: str) -> object:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        with foreign(f"Importing {name!r} fails"):
+        with user_code_errors(f"Importing {name!r} fails"):
             return importlib.import_module(name)
     except InputError as err:
         missing = err.__cause__
@@ -64,7 +64,7 @@ def _imported(name: str) -> object:
 
 
 @contextmanager
-def foreign(what: str) -> Iterator[None]:
+def user_code_errors(what: str) -> Iterator[None]:
     """Turn any exception of the user's code into InputError, including `sys.exit`."""
     from zkinfer.circuits.errors import InputError, ZkinferError
 
@@ -73,16 +73,16 @@ def foreign(what: str) -> Iterator[None]:
     except ZkinferError:
         raise
     except (Exception, SystemExit) as err:
-        raise InputError(f"{what}: {_said(err)}", _place(err)) from err
+        raise InputError(f"{what}: {_summary_of(err)}", _location_in_user_code(err)) from err
 
 
-def _said(err: BaseException) -> str:
+def _summary_of(err: BaseException) -> str:
     first = next(iter(str(err).splitlines()), "")[:300]
     return f"{type(err).__name__}: {first}" if first else f"{type(err).__name__}."
 
 
-def _place(err: BaseException) -> str:
-    """The innermost traceback line in a file below the current directory."""
+def _location_in_user_code(err: BaseException) -> str:
+    """The innermost traceback line in a file under the current directory; empty if there is none."""
     trace, found = err.__traceback__, ""
     while trace is not None:
         file = Path(trace.tb_frame.f_code.co_filename)
@@ -107,8 +107,8 @@ def export_command(
         str,
         typer.Argument(
             metavar="MODULE:CALLABLE",
-            help="Function that makes the torch module, as net:make_model for make_model in net.py. It returns a "
-            "torch.nn.Module, or a pair of one and example inputs. Your code runs in this process.",
+            help="Function that makes the torch module, such as net:make_model for make_model in net.py. It returns a "
+            "torch.nn.Module, or a module and its example inputs. Your code runs in this process.",
             show_default=False,
         ),
     ],
@@ -121,7 +121,7 @@ def export_command(
         list[str] | None,
         typer.Option(
             metavar="NAME=SIZES[:TYPE]",
-            help="Shape of an input, as image=1,64 or tokens=1,16:int64; the example is random. Repeatable.",
+            help="Shape of an input, such as image=1,64 or tokens=1,16:int64; its values are random. Repeatable.",
         ),
     ] = None,
     exporter: Annotated[
@@ -129,13 +129,16 @@ def export_command(
     ] = ExporterName.DYNAMO,
     dynamic_batch: Annotated[
         bool,
-        typer.Option("--dynamic-batch", help="Make the first dimension of every input symbolic; a circuit uses 1."),
+        typer.Option("--dynamic-batch", help="Make the first dimension of every input symbolic; circuits use size 1."),
     ] = False,
     input_name: Annotated[
         list[str] | None, typer.Option(help="Names of the inputs, in order. Default: the parameters of forward.")
     ] = None,
     output_name: Annotated[
-        list[str] | None, typer.Option(help="Names of the outputs, in order. Default: keys, or output, output_0, ...")
+        list[str] | None,
+        typer.Option(
+            help="Names of the outputs, in order. Default: the keys of a dictionary, else output, or output_0, ..."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: AsJson = False,
@@ -146,12 +149,12 @@ def export_command(
 
     Example: zkinfer export net:make_model --shape image=1,64 --out model.onnx
     """
-    with exit_on_error(as_json=as_json), _stdout_kept_clean():
+    with exit_on_error(as_json=as_json), _reserve_stdout():
         from zkinfer.circuits.export import export_torch, load
 
         specs = [parse_shape(text) for text in shape or []]
         load()  # reports a missing torch before the user's module does
-        module, given = made(find(target), target)
+        module, given = make_module(import_target(target), target)
         inputs = _inputs(module, given, example, specs, input_name or [])
         with progress_display(quiet=as_json) as display:
             exported = export_torch(
@@ -171,7 +174,7 @@ def export_command(
 
 
 @contextmanager
-def _stdout_kept_clean() -> Iterator[None]:
+def _reserve_stdout() -> Iterator[None]:
     """Reserve stdout for --json: print output of user code goes to stderr, that of torch's C++ is discarded."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
@@ -180,7 +183,7 @@ def _stdout_kept_clean() -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        ctypes.CDLL(None).fflush(None)  # or C++ buffers would be written when the process ends
+        ctypes.CDLL(None).fflush(None)  # else C++ buffers would be written at exit
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
@@ -194,7 +197,7 @@ def parse_shape(text: str) -> TensorSpec:
 
     match = _SHAPE.fullmatch(text)
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not NAME=SIZES[:TYPE], as image=1,64", param_hint="--shape")
+        raise typer.BadParameter(f"{text!r} is not NAME=SIZES[:TYPE], such as image=1,64", param_hint="--shape")
     sizes = tuple(map(int, match["sizes"].split(",")))
     try:
         return TensorSpec.model_validate({"name": match["name"], "dtype": match["dtype"] or "float32", "shape": sizes})
@@ -202,7 +205,7 @@ def parse_shape(text: str) -> TensorSpec:
         raise typer.BadParameter(f"{text!r}: {err.errors()[0]['msg']}", param_hint="--shape") from err
 
 
-def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - any object of the user's
+def make_module(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - any object of the user's
     """The torch module that a callable makes, and its example inputs or None.
 
     Raises:
@@ -216,7 +219,7 @@ def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - any o
         return found, None
     if not callable(found):
         raise InputError(f"{target} is an object of type {type(found).__name__}, which cannot be called.", _RETURN)
-    with foreign(f"Calling {target} fails"):
+    with user_code_errors(f"Calling {target} fails"):
         result = found()
     if isinstance(result, kind):
         return result, None
@@ -225,11 +228,11 @@ def made(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 - any o
     raise InputError(f"{target} returns an object of type {type(result).__name__}.", _RETURN)
 
 
-_RETURN = "It must be a function that returns a torch.nn.Module, or a pair of one and its example inputs."
+_RETURN = "It must be a function that returns a torch.nn.Module, or a module and its example inputs."
 
 
 def _inputs(module: Any, given: object, example: Path | None, specs: list[TensorSpec], names: list[str]) -> object:  # noqa: ANN401
-    """The example inputs: from a file, else random ones of the given shapes, else those of the module."""
+    """The example inputs: from the file, else random in the given shapes, else those returned with the module."""
     from zkinfer.circuits.errors import InputError
     from zkinfer.circuits.export import forward_inputs, random_inputs
     from zkinfer.circuits.tensor_files import read_arrays, read_inputs
@@ -239,8 +242,8 @@ def _inputs(module: Any, given: object, example: Path | None, specs: list[Tensor
     if specs:
         return random_inputs(specs)
     if given is None:
-        wanted = " ".join(f"--shape {name}=1,..." for name in forward_inputs(module))
-        raise InputError("The module's inputs are unknown.", f"Give --example FILE, or {wanted}")
+        shapes = " ".join(f"--shape {name}=1,..." for name in forward_inputs(module))
+        raise InputError("The module's inputs are unknown.", f"Give --example FILE, or {shapes}")
     return given
 
 
@@ -250,16 +253,16 @@ def show(exported: Exported) -> None:
     rows = {
         "ONNX file": exported.sha256,
         "exporter": f"{exported.exporter} of torch {exported.torch}, opset {exported.opset}",
-        "inputs": ", ".join(map(_described, summary.inputs)),
-        "outputs": ", ".join(map(_described, summary.outputs)),
+        "inputs": ", ".join(map(_port_text, summary.inputs)),
+        "outputs": ", ".join(map(_port_text, summary.outputs)),
         "size": f"{summary.parameters:,} parameters, {summary.nodes:,} nodes, {summary.bytes:,} bytes",
         "compared": f"with torch on {exported.compared} inputs; largest difference {exported.largest_difference:.2g}",
     }
-    say(f"[green]✓[/] {plain(exported.path)} in {sum(exported.timings.values()):.1f} s: every operator can be compiled")
+    say(f"[green]✓[/] {plain(exported.path)} in {sum(exported.timings.values()):.1f} s: every operator is supported")
     console.print(facts_table(rows))
 
 
-def _described(port: Port) -> str:
+def _port_text(port: Port) -> str:
     return f"{port.name} {port.dtype}[{', '.join(map(str, port.shape))}]"
 
 

@@ -1,4 +1,4 @@
-"""zkinfer inspect."""
+"""The command `zkinfer inspect`."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
     report_views.show_fidelity(circuit.manifest.fidelity)
     warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
     if picture is not None:
-        _draw(circuit.manifest.fidelity, picture)
+        _plot(circuit.manifest.fidelity, picture)
     manifest = circuit.manifest.model_dump(mode="json", by_alias=True)
     return {"kind": "circuit", "circuitDigest": str(circuit.digest), "modelId": circuit.model_id, "manifest": manifest}
 
 
-def _draw(report: FidelityReport, picture: Path) -> None:
+def _plot(report: FidelityReport, picture: Path) -> None:
     from zkinfer.circuits.plots import draw_errors
 
     draw_errors(report, picture)
@@ -87,7 +87,7 @@ def _attestation(path: Path) -> dict[str, Any]:
 
 def _claims_table(claim: Attestation) -> Table:
     predicate = claim.predicate
-    context, once = predicate.context, " (once)" if predicate.signer.ephemeral else ""
+    context, ephemeral = predicate.context, ", ephemeral" if predicate.signer.ephemeral else ""
     rows = {
         "model id": predicate.circuit.claimed_model_id,
         "ONNX file": predicate.circuit.model,
@@ -96,7 +96,7 @@ def _claims_table(claim: Attestation) -> Table:
         "trusted setup": predicate.recipe.setup.ceremony,
         "request": f"{context.request_id} by {context.requester}",
         "for": f"chain {context.chain_id}, consumer {context.consumer}, expiry {context.expiry or 'never'}",
-        "signed": f"{claim.envelope.keyid} at {predicate.created_at}{once}",
+        "signed by": f"{claim.envelope.keyid}{ephemeral}, at {predicate.created_at}",
         "proof": f"{len(claim.proof):,} bytes; {predicate.layout.inputs} {predicate.layout.visibility} input values, "
         f"{predicate.layout.outputs} outputs",
     }
@@ -122,7 +122,7 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _findings(engine: str, path: Path) -> list[dict[str, str]]:
-    """What keeps an engine from taking the model: nodes, or the model as a whole, whose node is empty."""
+    """The reasons why an engine rejects the model, by node; the node is empty if they concern the whole model."""
     from zkinfer.circuits.engines import engine_named
     from zkinfer.circuits.errors import ModelError
 
@@ -136,7 +136,7 @@ def _findings(engine: str, path: Path) -> list[dict[str, str]]:
 def _model_table(summary: ModelSummary) -> Table:
     rows = {
         "ONNX file": summary.sha256,
-        "opset": f"{summary.opset} by {summary.producer or 'unknown'}",
+        "opset": f"{summary.opset}, producer {summary.producer or 'unknown'}",
         "inputs": ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in summary.inputs),
         "outputs": ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in summary.outputs),
         "operators": ", ".join(f"{name} × {count}" for name, count in sorted(summary.operators.items())),

@@ -39,7 +39,7 @@ class JobBackend(Protocol):
 
 
 class LocalBackend:
-    """The jobs of all identities, in the database."""
+    """The jobs of all identities, from the database."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
@@ -53,8 +53,8 @@ class LocalBackend:
     def show(self, job_id: str) -> Fields:
         """See `JobBackend`."""
         job = self._store.get(job_id)
-        waits = job.state == "QUEUED"
-        return _fields_of_job(job) | {"queuePosition": self._store.position(job) if waits else None}
+        position = self._store.position(job) if job.state == "QUEUED" else None
+        return _fields_of_job(job) | {"queuePosition": position}
 
     def cancel(self, job_id: str) -> None:
         """See `JobBackend`."""
@@ -70,7 +70,7 @@ class LocalBackend:
 
 
 class RemoteBackend:
-    """The caller's jobs, on a server."""
+    """The caller's jobs, from a server."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -113,9 +113,9 @@ def _fields_of_job(job: Job) -> Fields:
         "attempt": job.attempt,
         "cancelRequested": job.cancel_requested,
         "requestId": request.request_id or "",
-        "createdAt": _written(job.created_at),
-        "startedAt": _written(job.started_at),
-        "finishedAt": _written(job.finished_at),
+        "createdAt": _timestamp(job.created_at),
+        "startedAt": _timestamp(job.started_at),
+        "finishedAt": _timestamp(job.finished_at),
         "error": f"{failure.reason}: {failure.cause} {failure.cure}".strip() if failure else "",
         "attestation": str(job.attestation or ""),
     }
@@ -135,13 +135,13 @@ def _fields_of_progress(found: Progress) -> Fields:
         "attempt": found.attempt,
         "cancelRequested": found.cancel_requested,
         "requestId": found.request_id,
-        "createdAt": _written(found.created_at),
-        "startedAt": _written(found.started_at),
-        "finishedAt": _written(found.finished_at),
+        "createdAt": _timestamp(found.created_at),
+        "startedAt": _timestamp(found.started_at),
+        "finishedAt": _timestamp(found.finished_at),
         "error": found.error,
         "attestation": found.attestation_digest,
     }
 
 
-def _written(moment: datetime | None) -> str | None:
+def _timestamp(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""zkinfer jobs: the queue of a server, from its state folder or over gRPC."""
+"""The group `zkinfer jobs`: the proof jobs of a server, from its state folder or over gRPC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, require_extra, say
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, require_extra, say, spelled_out
 from zkinfer.cli.job_backends import PREFIX, LocalBackend, RemoteBackend
 from zkinfer.cli.options import AsJson, StateFolder
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     help=(
-        "Proof jobs: of all identities, from the state folder of a server on this machine; or your own, from any "
+        "Proof jobs of all identities, from the state folder of a server on this machine; or your own, from any "
         "server, with --server."
     ),
 )
@@ -32,9 +32,7 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or the 
 Store = Annotated[
     str | None, typer.Option(envvar="ZKINFER_STORE", help="Database of jobs. Default: SQLite in the state folder.")
 ]
-Config = Annotated[
-    Path | None, typer.Option(help="TOML settings of the server, which name its state folder and database.")
-]
+Config = Annotated[Path | None, typer.Option(help="TOML settings of the server, with its state folder and database.")]
 Server = Annotated[
     str | None, typer.Option(metavar="ADDR", help="Use this server, host:port, instead of the state folder.")
 ]
@@ -117,7 +115,9 @@ def show(
     connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         fields = backend.show(_job_id(job))
-        console.print(facts_table({name: value for name, value in fields.items() if value not in (None, "")}))
+        console.print(
+            facts_table(spelled_out({name: value for name, value in fields.items() if value not in (None, "")}))
+        )
         if as_json:
             print_json({"ok": True, **fields})
 
@@ -136,11 +136,11 @@ def cancel(
     tls_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel a job: at once if queued, within seconds if running."""
+    """Cancel a job: immediately if queued, within seconds if running."""
     connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         backend.cancel(_job_id(job))
-        _now(backend, job, as_json=as_json)
+        _show_state(backend, job, as_json=as_json)
 
 
 @app.command("retry")
@@ -154,7 +154,7 @@ def retry(
     """Queue a failed job again; its inputs are kept for a day."""
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), _Connection()) as backend:
         backend.retry(_job_id(job))
-        _now(backend, job, as_json=as_json)
+        _show_state(backend, job, as_json=as_json)
 
 
 @app.command("delete")
@@ -183,14 +183,14 @@ def delete(
 @contextmanager
 def _backend(folder: _Folder, connection: _Connection) -> Iterator[JobBackend]:
     if connection.server is None:
-        _refuse_without_server(connection)
+        _reject_connection_options(connection)
         with require_extra("serve"):
             from zkinfer.service.queue_admin import opened_queue
         with opened_queue(*_location(folder)) as found:
             yield LocalBackend(found)
         return
     if folder.config is not None:
-        raise _unused_option("--config is for a server on this machine.", "Omit --config or --server.")
+        raise _unused_option("--config is only for a server on this machine.", "Omit --config or --server.")
     with require_extra("client"):
         from zkinfer.client import Client
     with Client(connection.server, **_options(connection)) as client:
@@ -203,13 +203,13 @@ def _location(folder: _Folder) -> tuple[Path, str | None]:
 
     if folder.config is None:
         return folder.state or default_state(), folder.store
-    said = {"state": folder.state, "store": folder.store}
-    return load_store_location({name: value for name, value in said.items() if value is not None}, folder.config)
+    options = {"state": folder.state, "store": folder.store}
+    return load_store_location({name: value for name, value in options.items() if value is not None}, folder.config)
 
 
-def _refuse_without_server(connection: _Connection) -> None:
+def _reject_connection_options(connection: _Connection) -> None:
     if connection != _Connection():
-        raise _unused_option("Tokens and certificates need a server.", "Name it with --server.")
+        raise _unused_option("Token and TLS options need a server.", "Name it with --server.")
 
 
 def _unused_option(cause: str, cure: str) -> InputError:
@@ -243,16 +243,16 @@ def _job_id(text: str) -> str:
     return text.removeprefix(PREFIX)
 
 
-def _now(backend: JobBackend, job: str, *, as_json: bool) -> None:
+def _show_state(backend: JobBackend, job: str, *, as_json: bool) -> None:
     fields = backend.show(_job_id(job))
-    soon = " soon" if fields["cancelRequested"] and not fields["done"] else ""
-    say(f"[green]✓[/] {plain(fields['id'])} is {'CANCELLED' if soon else fields['state']}{soon}")
+    cancelling = fields["cancelRequested"] and not fields["done"]
+    say(f"[green]✓[/] {plain(fields['id'])} {'will be CANCELLED soon' if cancelling else 'is ' + fields['state']}")
     if as_json:
         print_json({"ok": True, **fields})
 
 
 def _table(jobs: Sequence[Fields]) -> Table:
-    table = Table("job", "owner", "model", "state", "attempt", "made", "error", box=None)
+    table = Table("job", "owner", "model", "state", "attempt", "created", "error", box=None)
     for column in table.columns[:1] + table.columns[3:6]:
         column.no_wrap = True
     for fields in jobs:

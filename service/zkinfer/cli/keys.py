@@ -1,4 +1,4 @@
-"""zkinfer keys: signing keys of attestations, and proving keys of circuits."""
+"""The group `zkinfer keys`: signing keys of attestations, and proving keys of circuits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a signing key: an encrypted private key file, and a public key for auditors.
+    """Generate a signing key: an encrypted private key file, and a public key for auditors.
 
     Example: zkinfer keys new --out prover.key
     """
@@ -58,7 +58,7 @@ def new(
 def show(
     path: Annotated[Path, typer.Argument(metavar="KEY.pub", help="A public key file.")], as_json: AsJson = False
 ) -> None:
-    """Show the algorithm and the fingerprint of a public key, as policies use it."""
+    """Show the algorithm of a public key, and its fingerprint for policies."""
     with exit_on_error(as_json=as_json):
         from zkinfer.verifier import load_public_key
 
@@ -70,10 +70,10 @@ def show(
 
 @app.command("make")
 def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
-    """Make the proving key of a circuit from elsewhere, so that `zkinfer serve` can serve it.
+    """Generate the proving key of a circuit that was compiled elsewhere, so that `zkinfer serve` can serve it.
 
-    The key is stored in ZKINFER_HOME of the current user, who must be the one that runs the server. The circuit is
-    rebuilt from its ONNX file and recipe and must come out identical.
+    The key is stored in the current user's ZKINFER_HOME, so run this as the user that runs the server. The circuit is
+    rebuilt from its ONNX file and recipe; the result must be identical.
 
     Example: zkinfer keys make models/digits/1
     """

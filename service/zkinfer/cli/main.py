@@ -1,4 +1,4 @@
-"""The entry point: one module per command; heavy imports happen when a command runs."""
+"""The command `zkinfer`: one module per subcommand, which defers heavy imports until it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Verifiable inference: compile an ONNX model into a circuit, prove its answers, verify proofs.\n\n"
-        "Start with `zkinfer demo`, which shows everything in under two minutes."
+        "Start with `zkinfer demo`, which shows the whole workflow in under two minutes."
     ),
     epilog="Exit codes: 0 accepted or done, 1 refused or failed (the reason is printed), 2 usage, 130 interrupted.",
 )
@@ -37,8 +37,8 @@ app.add_typer(chain.app, name="chain")
 app.command("demo")(demo.demo_command)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"zkinfer {version('zkinfer')} (engine: ezkl {version('ezkl')})")
@@ -58,6 +58,6 @@ def run() -> None:
     """Run the command."""
     try:
         app()
-    except BrokenPipeError:  # the reader of stdout has closed it: `zkinfer ... --json | head`
+    except BrokenPipeError:  # the reader has closed the pipe: `zkinfer ... --json | head`
         sys.stderr.close()
         sys.exit(1)

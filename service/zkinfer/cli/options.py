@@ -1,4 +1,4 @@
-"""Options and value parsers shared by several commands."""
+"""Options and value parsers that several commands share."""
 
 from __future__ import annotations
 

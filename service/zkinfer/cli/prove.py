@@ -1,4 +1,4 @@
-"""zkinfer prove."""
+"""The command `zkinfer prove`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def prove_command(
 
         refuse_existing(out)
         fields = (chain_id, consumer, request_id, requester, expiry)
-        context = make_context(*fields) if request is None else _context_of(request, fields)
+        context = make_context(*fields) if request is None else _context_from(request, fields)
         signing_key = None if key is None else _load_key(key, passphrase_file)
         timings: dict[str, float] = {}
         with progress_display(quiet=as_json) as display:
@@ -76,7 +76,7 @@ def make_context(chain_id: int, consumer: str, request_id: str | None, requester
     from zkinfer.circuits.statement import Context
 
     if expiry and expiry <= time.time():
-        raise typer.BadParameter(f"{expiry} has passed already", param_hint="--expiry")
+        raise typer.BadParameter(f"{expiry} has already passed", param_hint="--expiry")
     fields = {
         "chainId": chain_id,
         "consumer": consumer.lower(),
@@ -94,20 +94,20 @@ def make_context(chain_id: int, consumer: str, request_id: str | None, requester
         raise typer.BadParameter(f"{name} must be {form}") from err
 
 
-def _context_of(request: Path, given: tuple[int, str, str | None, str, int]) -> Context:
+def _context_from(request: Path, given: tuple[int, str, str | None, str, int]) -> Context:
     """The context of a request file; raises typer.BadParameter if fields are given as well."""
     from zkinfer.chain import read_request
 
     if given != (0, "0x" + "0" * 40, None, "0x" + "0" * 40, 0):
-        raise typer.BadParameter("--request determines the context; omit its other options")
+        raise typer.BadParameter("--request determines the context; omit the other context options")
     return read_request(request).context
 
 
 def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
     from zkinfer.verifier import is_encrypted, load_signing_key
 
-    wanted = passphrase_file is not None or is_encrypted(path)
-    return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False) if wanted else None)
+    encrypted = passphrase_file is not None or is_encrypted(path)
+    return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False) if encrypted else None)
 
 
 def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from zkinfer.circuits.manifest import ChoiceReport, ErrorHistogram, FidelityReport
 
 
-_BAR = 30
+_BAR_CELLS = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def in_short(report: FidelityReport) -> str:
+def fidelity_line(report: FidelityReport) -> str:
     """Agreement, error and accuracy in one line."""
     accuracy = report.accuracy
     labelled = "" if accuracy is None else f", accuracy {accuracy.circuit:.1%} (float: {accuracy.model:.1%})"
@@ -33,16 +33,16 @@ def in_short(report: FidelityReport) -> str:
     )
 
 
-def choice_in_short(choice: ChoiceReport) -> str:
-    """The budget, and whether it is kept on held-out samples; rich markup."""
+def choice_line(choice: ChoiceReport) -> str:
+    """The budget, and whether it is met on held-out samples; rich markup."""
     rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}"]
     if choice.max_absolute_error is not None:
         rules.append(f"absolute error at most {choice.max_absolute_error:.4g}")
     if choice.max_accuracy_drop is not None:
-        rules.append(f"accuracy at most {_share(choice.max_accuracy_drop)} less")
+        rules.append(f"accuracy drop at most {_share(choice.max_accuracy_drop)}")
     samples = "1 sample" if choice.samples == 1 else f"{choice.samples} samples"
-    kept = "kept" if choice.kept else "[yellow]missed[/]"
-    return f"{samples}; budget {kept} on held-out samples: {', '.join(rules)}"
+    outcome = "met" if choice.kept else "[yellow]missed[/]"
+    return f"{samples}; budget {outcome} on held-out samples: {', '.join(rules)}"
 
 
 def provenance(report: FidelityReport) -> str:
@@ -52,7 +52,7 @@ def provenance(report: FidelityReport) -> str:
         return f"measured on {count} held out from calibration"
     if report.data == "calibration":
         return (
-            f"[yellow]measured on {count} of calibration[/]: too few or too similar to hold some out; "
+            f"[yellow]measured on {count} used for calibration[/]: too few or too similar to hold some out; "
             "expect a larger error"
         )
     return f"[yellow]measured on {count} of random numbers[/], which say little about real inputs; give --calibration"
@@ -61,20 +61,20 @@ def provenance(report: FidelityReport) -> str:
 def show_fidelity(report: FidelityReport) -> None:
     """Show a full report."""
     say(f"\n[bold]fidelity[/], {provenance(report)}")
-    console.print(facts_table(_fidelity_view_figures(report)))
-    say("\n[dim]errors as shares of the output's range, by number of output values[/]")
+    console.print(facts_table(_fidelity_figures(report)))
+    say("\n[dim]number of output values by error, as a share of the output's range[/]")
     console.print(_histogram_table(report.error_histogram))
     if report.worst and report.data != "synthetic":
-        say("\n[dim]worst samples, by index in the data file from 0[/]")
+        say("\n[dim]worst samples, by their index in the data file, from 0[/]")
         console.print(_worst_table(report))
 
 
-def _fidelity_view_figures(report: FidelityReport) -> dict[str, str]:
+def _fidelity_figures(report: FidelityReport) -> dict[str, str]:
     figures = {
-        "same answer": f"{report.agreement:.2%} of samples",
-        "error": f"{_share(report.error_p50)} median, {_share(report.error_p90)} at 90%, "
-        f"{_share(report.error_p99)} at 99%, {_share(report.error_max)} at most",
-        "absolute error": f"{report.absolute_max:.3g} at most, in the output's own units",
+        "same answers": f"{report.agreement:.2%} of samples",
+        "error": f"{_share(report.error_p50)} median, {_share(report.error_p90)} 90th percentile, "
+        f"{_share(report.error_p99)} 99th percentile, {_share(report.error_max)} maximum",
+        "absolute error": f"{report.absolute_max:.3g} maximum, in the units of the output",
     }
     if report.accuracy is not None:
         accuracy = report.accuracy
@@ -85,7 +85,7 @@ def _fidelity_view_figures(report: FidelityReport) -> dict[str, str]:
 def _histogram_table(histogram: ErrorHistogram) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True, style="dim")
-    table.add_column(no_wrap=True, min_width=_BAR)
+    table.add_column(no_wrap=True, min_width=_BAR_CELLS)
     table.add_column(justify="right", no_wrap=True)
     rows = list(zip(_bin_names(histogram.edges), histogram.counts, strict=True))
     filled = [place for place, (_, count) in enumerate(rows) if count] or [0]
@@ -102,7 +102,7 @@ def _bin_names(edges: tuple[float, ...]) -> list[str]:
 
 def bar(share: float) -> str:
     """A bar of at most 30 cells; a positive share is always visible."""
-    eighths = max(round(share * _BAR * 8), 1 if share else 0)
+    eighths = max(round(share * _BAR_CELLS * 8), 1 if share else 0)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
@@ -112,7 +112,7 @@ def _worst_table(report: FidelityReport) -> Table:
     table.add_column("largest error", justify="right")
     table.add_column("answer")
     for one in report.worst:
-        table.add_row(plain(one.sample), _share(one.error), "the same" if one.same_answer else "[yellow]another[/]")
+        table.add_row(plain(one.sample), _share(one.error), "same" if one.same_answer else "[yellow]different[/]")
     return table
 
 
@@ -125,12 +125,12 @@ def show_trade_off(options: Sequence[Option]) -> None:
     """A table of the settings on the Pareto front, cheapest first; nothing if there is only one."""
     front = [option for option in options if option.chosen or not _is_dominated(option, options)]
     if len(front) >= 2:
-        console.print(_table("settings that keep the budget (predicted cost)", sorted(front, key=_seconds)))
+        console.print(_table("settings within the budget (predicted cost)", sorted(front, key=_seconds)))
 
 
 @contextmanager
 def showing_trade_off_on_error(picture: Path | None) -> Iterator[None]:
-    """If the block raises BudgetError, show and plot the compared settings, to choose another budget."""
+    """If the block raises BudgetError, show and plot the compared settings to help choose another budget."""
     from zkinfer.circuits.errors import BudgetError
 
     try:
@@ -139,11 +139,11 @@ def showing_trade_off_on_error(picture: Path | None) -> Iterator[None]:
         if err.options:
             console.print(_table("compared settings (predicted cost)", sorted(err.options, key=_error)))
         if picture is not None and any(option.cost is not None for option in err.options):
-            draw(err.options, picture)
+            plot(err.options, picture)
         raise
 
 
-def require_drawable(picture: Path) -> None:
+def require_plottable(picture: Path) -> None:
     """Raise InputError before the work if the plot could not be written after it."""
     from zkinfer.circuits import plots
 
@@ -155,8 +155,8 @@ def _table(title: str, options: Sequence[Option]) -> Table:
 
     table = Table(title=title, title_justify="left", box=None)
     for name, justify in (("", "left"), ("settings", "left"), ("proof", "right"), ("memory", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich wants literals
-    for name in ("gas", "same answers", "error (99%)"):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich requires literals
+    for name in ("gas", "same answers", "error (p99)"):
         table.add_column(name, justify="right")
     for option in options:
         cost, fidelity = option.cost, option.fidelity
@@ -168,7 +168,7 @@ def _table(title: str, options: Sequence[Option]) -> Table:
     return table
 
 
-def draw(options: Sequence[Option], picture: Path) -> None:
+def plot(options: Sequence[Option], picture: Path) -> None:
     """Plot the compared settings into a file (.png or .svg)."""
     from zkinfer.circuits.plots import draw_trade_off
 

@@ -1,4 +1,4 @@
-"""zkinfer serve."""
+"""The command `zkinfer serve`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def serve_command(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Worker processes that prove; 0 for none. Default: one for every two cores."),
+        typer.Option(min=0, help="Worker processes that prove; 0 for none. Default: one per two cores."),
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="Sign attestations with this key. Default: an ephemeral key for each.")

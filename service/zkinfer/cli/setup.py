@@ -1,4 +1,4 @@
-"""zkinfer setup: trusted setups."""
+"""The group `zkinfer setup`: trusted setups."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def import_setup(path: SetupFile, as_json: AsJson = False) -> None:
 
         with progress_display(quiet=as_json) as display:
             setup = Home.from_environment().setups.add(path, lambda done: display.progress("check", done))
-        _done(setup, as_json=as_json)
+        _show_stored(setup, as_json=as_json)
 
 
 @app.command("fetch")
 def fetch(
-    k: Annotated[int, typer.Argument(min=1, max=26, help="Size: the file serves circuits of up to 2^K rows.")],
+    k: Annotated[int, typer.Argument(min=1, max=26, help="Size: the file supports circuits of up to 2^K rows.")],
     ceremony: Annotated[str, typer.Option(help="The ceremony.")] = "perpetual-powers-of-tau",
     mirror: Annotated[
         str | None, typer.Option(help="URL of a folder to download from instead of the public one.")
@@ -70,7 +70,7 @@ def fetch(
             setup = fetch_setup(
                 store, k, ceremony, base_url=mirror, progress=lambda done: display.progress("fetch", done)
             )
-        _done(setup, as_json=as_json)
+        _show_stored(setup, as_json=as_json)
 
 
 @app.command("check")
@@ -83,26 +83,26 @@ def check(path: SetupFile, as_json: AsJson = False) -> None:
             found = check_setup(path, progress=lambda done: display.progress("check", done))
         for passed in found.checks:
             say(f"[green]✓[/] {plain(passed)}")
-        say(f"{_name(found.ceremony)}, size {found.k}, {found.sha256}")
+        say(f"{_ceremony_text(found.ceremony)}, size {found.k}, {found.sha256}")
         if as_json:
             document = {"ceremony": found.ceremony, "k": found.k, "sha256": str(found.sha256), "checks": found.checks}
             print_json({"ok": True, **document})
 
 
-def _done(setup: TrustedSetup, *, as_json: bool) -> None:
-    say(f"[green]✓[/] {_name(setup.ceremony)}, size {setup.k}: {plain(setup.path)}")
+def _show_stored(setup: TrustedSetup, *, as_json: bool) -> None:
+    say(f"[green]✓[/] {_ceremony_text(setup.ceremony)}, size {setup.k}: {plain(setup.path)}")
     if as_json:
         print_json({"ok": True, **_report(setup)})
 
 
-def _name(ceremony: str) -> str:
+def _ceremony_text(ceremony: str) -> str:
     return "[bold red]insecure-dev[/]" if ceremony == "insecure-dev" else plain(ceremony)
 
 
 def _table(setups: list[TrustedSetup]) -> Table:
     table = Table("ceremony", "size", "SHA-256", "file", box=None)
     for setup in setups:
-        table.add_row(_name(setup.ceremony), str(setup.k), setup.sha256.hex[:16] + "…", plain(setup.path))
+        table.add_row(_ceremony_text(setup.ceremony), str(setup.k), setup.sha256.hex[:16] + "…", plain(setup.path))
     return table
 
 

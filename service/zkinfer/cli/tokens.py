@@ -1,4 +1,4 @@
-"""zkinfer tokens: bearer tokens of a server's callers."""
+"""The group `zkinfer tokens`: bearer tokens of a server's callers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ File = Annotated[Path | None, typer.Option("--tokens", help="Token file. Default
 @app.command("new")
 def new(
     name: Annotated[
-        str, typer.Argument(help="Name of the identity: lower-case letters, digits and . _ @ -. It owns its jobs.")
+        str, typer.Argument(help="Name of the identity that owns the jobs: lower-case letters, digits and . _ @ -")
     ],
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Allow this model only; repeatable. Default: all.")
@@ -47,9 +47,9 @@ def new(
     tokens: File = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token and print it once; the server stores only a hash.
+    """Create a token and print it once; the server stores only a hash.
 
-    The first token disables anonymous calls. Callers send it as the metadata `authorization: Bearer TOKEN`.
+    The first token disables anonymous calls. Callers send their token as the metadata `authorization: Bearer TOKEN`.
 
     Example: zkinfer tokens new alice --model digits --expires-in 30d
     """
@@ -59,18 +59,18 @@ def new(
 
         if out is not None:
             refuse_existing(out)
-        file = _file(state, tokens)
+        file = _token_file(state, tokens)
         rights = Rights(
             models=frozenset(model) if model else None,
             unfinished_jobs=unfinished_jobs,
             calls_per_second=calls_per_second,
         )
-        grant, token = file.new(name, rights=rights, expires=_moment(expires_in))
+        grant, token = file.new(name, rights=rights, expires=_expiry(expires_in))
         if out is not None:
             write_atomically(out, token.encode() + b"\n", mode=0o600)
         say(f"[green]✓[/] token {grant.id} for {plain(grant.name)}, in {plain(file.path)}")
         if out is not None:
-            say(f"  {plain(out)} holds the token")
+            say(f"  the token was written to {plain(out)}")
         elif not as_json:
             say(f"  {token}\n  [dim]It is not shown again.[/]")
         if as_json:
@@ -81,11 +81,11 @@ def new(
 def list_tokens(state: StateFolder = None, tokens: File = None, as_json: AsJson = False) -> None:
     """List the tokens, without their secrets."""
     with exit_on_error(as_json=as_json):
-        grants = _file(state, tokens).list()
+        grants = _token_file(state, tokens).list()
         if grants:
             console.print(_table(grants))
         else:
-            say("No tokens: callers on this machine are anonymous. Make one with [bold]zkinfer tokens new NAME[/].")
+            say("No tokens: callers on this machine are anonymous. Create one with [bold]zkinfer tokens new NAME[/].")
         if as_json:
             print_json({"ok": True, "tokens": [_report(grant) for grant in grants]})
 
@@ -99,13 +99,13 @@ def revoke(
 ) -> None:
     """Revoke a token; a running server rejects it from the next call on."""
     with exit_on_error(as_json=as_json):
-        grant = _file(state, tokens).revoke(token_id)
+        grant = _token_file(state, tokens).revoke(token_id)
         say(f"[green]✓[/] token {grant.id} of {plain(grant.name)} was revoked")
         if as_json:
             print_json({"ok": True, **_report(grant)})
 
 
-def _file(state: Path | None, tokens: Path | None) -> TokenFile:
+def _token_file(state: Path | None, tokens: Path | None) -> TokenFile:
     from zkinfer.circuits.storage import ensure_private_dir
 
     with require_extra("serve"):
@@ -116,7 +116,7 @@ def _file(state: Path | None, tokens: Path | None) -> TokenFile:
     return TokenFile(ensure_private_dir(state or default_state()) / "tokens.json")
 
 
-def _moment(period: timedelta | None) -> datetime | None:
+def _expiry(period: timedelta | None) -> datetime | None:
     return None if period is None else (datetime.now(UTC) + period).replace(microsecond=0)
 
 

@@ -1,4 +1,4 @@
-"""zkinfer verify."""
+"""The command `zkinfer verify`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Rpc = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Require that the answer is on record on a chain; URL of a node.",
+        help="Require that the answer is recorded on a chain; URL of a node.",
     ),
 ]
 RpcFile = Annotated[
@@ -33,13 +33,15 @@ RpcFile = Annotated[
 ]
 LedgerAddress = Annotated[
     str | None,
-    typer.Option("--ledger", metavar="0x...", help="The ledger with the record, with --rpc.", show_default=False),
+    typer.Option(
+        "--ledger", metavar="0x...", help="Address of the ledger with the record, with --rpc.", show_default=False
+    ),
 ]
 DeploymentFile = Annotated[
     Path | None,
     typer.Option(
         "--deployment",
-        help="The address book that `zkinfer chain deploy` wrote, instead of --ledger.",
+        help="The address book written by `zkinfer chain deploy`, instead of --ledger.",
         show_default=False,
     ),
 ]
@@ -51,7 +53,7 @@ Confirmations = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Confirmations that the record must have, with --rpc. Default: its block must be final.",
+        help="Minimum confirmations of the record, with --rpc. Default: its block must be final.",
     ),
 ]
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -69,33 +71,33 @@ class ChainOptions:
     confirmations: int | None = None
 
     def __post_init__(self) -> None:
-        """Reject options without effect, and a chain without a ledger."""
+        """Reject options that would have no effect, and a node without a ledger."""
         if self.rpc is not None and self.rpc_file is not None:
-            raise typer.BadParameter("--rpc and --rpc-file both name a node: give one of them")
-        if not self.asked:
-            self._refuse_idle()
+            raise typer.BadParameter("--rpc and --rpc-file exclude each other")
+        if not self.is_required:
+            self._reject_unused()
         elif (self.ledger is None) == (self.deployment is None):
             raise typer.BadParameter("--rpc needs a ledger: name it with --ledger, or with --deployment")
         if self.ledger is not None and _ADDRESS.fullmatch(self.ledger) is None:
             raise typer.BadParameter(f"{self.ledger!r} is not an address: write it as 0x and 40 hex digits")
 
     @property
-    def asked(self) -> bool:
+    def is_required(self) -> bool:
         """Whether a record on a chain is required."""
         return self.rpc is not None or self.rpc_file is not None
 
     @property
     def url(self) -> str | None:
         """The node's URL, which may contain a secret; raises InputError if its file cannot be read."""
-        return rpc_url(Connection(self.rpc, self.rpc_file)) if self.asked else None
+        return rpc_url(Connection(self.rpc, self.rpc_file)) if self.is_required else None
 
-    def _refuse_idle(self) -> None:
+    def _reject_unused(self) -> None:
         for name in ("ledger", "deployment", "request", "confirmations"):
             if getattr(self, name) is not None:
                 raise typer.BadParameter(f"--{name} has no effect without --rpc, the URL of a node")
 
 
-def chain_record(wanted: ChainOptions) -> ChainRecord | None:
+def chain_record(options: ChainOptions) -> ChainRecord | None:
     """The record to check; None without --rpc. Nothing else in this command loads chain libraries.
 
     Raises:
@@ -103,16 +105,16 @@ def chain_record(wanted: ChainOptions) -> ChainRecord | None:
         LedgerError: the address book is invalid.
         InputError: the file of the URL or of the request is invalid, or a library is missing.
     """
-    url = wanted.url
+    url = options.url
     if url is None:
         return None
     with require_extra("chain"):
         from zkinfer.chain import read_request
         from zkinfer.chain.records import LedgerRecord
 
-    ledger = wanted.deployment or str(wanted.ledger).lower()
-    request = None if wanted.request is None else read_request(wanted.request).request
-    return LedgerRecord.over(url, ledger, confirmations=wanted.confirmations, request=request)
+    ledger = options.deployment or str(options.ledger).lower()
+    request = None if options.request is None else read_request(options.request).request
+    return LedgerRecord.over(url, ledger, confirmations=options.confirmations, request=request)
 
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]–[/]", "not_reached": "[dim]·[/]"}
@@ -161,17 +163,17 @@ def verify_command(
     """Verify an attestation: accepted, or refused with the reason. Offline, unless --rpc requires a chain's record.
 
     Rebuilds the verifying key from your ONNX file and the published recipe, so no statement of the prover is trusted.
-    The first verification of a model takes as long as making its keys; later ones take less than a second.
+    The first verification of a model takes as long as generating its keys; later ones take less than a second.
 
     Example: zkinfer verify answer.json --model digits.onnx --input image.json
     """
     chain = ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations)
-    wanted = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup, chain)
+    required = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup, chain)
     with exit_on_error(as_json=as_json):
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
-            verdict = _verify(attestation, wanted)
-        show(verdict, wanted)
+            verdict = _verify(attestation, required)
+        show(verdict, required)
         if as_json:
             from zkinfer.verifier.report import report
 
@@ -180,16 +182,16 @@ def verify_command(
         raise typer.Exit(1)
 
 
-def _verify(path: Path, wanted: Requirements) -> Verdict:
+def _verify(path: Path, required: Requirements) -> Verdict:
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.tensor_files import read_inputs
     from zkinfer.verifier import Trusted, Verifier
     from zkinfer.verifier.report import verdict_on
 
     home = Home.from_environment()
-    trusted = Trusted.of([wanted.model], home.setups, home.rebuilt)
-    policy, record = make_policy(trusted, wanted), chain_record(wanted.chain)
-    input_ = wanted.input_
+    trusted = Trusted.of([required.model], home.setups, home.rebuilt)
+    policy, record = make_policy(trusted, required), chain_record(required.chain)
+    input_ = required.input_
 
     def expected_inputs(claim: Attestation) -> dict[str, NDArray[np.generic]]:
         return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs))
@@ -203,8 +205,8 @@ def _verify(path: Path, wanted: Requirements) -> Verdict:
     )
 
 
-def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
-    """The policy of the options; always includes the model's file and that the request has not expired."""
+def make_policy(trusted: Trusted, required: Requirements) -> Policy:
+    """The policy that the options require; it always pins the model's file and rejects expired requests."""
     from zkinfer.circuits.errors import InputError
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.verifier import (
@@ -221,27 +223,27 @@ def make_policy(trusted: Trusted, wanted: Requirements) -> Policy:
 
     rules: list[Policy] = [ModelFileIs(str(digest)) for digest in trusted.models]
     rules.append(NotExpired())
-    if wanted.circuit is not None:
-        rules.append(ModelIs(Circuit.open(wanted.circuit).model_id))
-    if wanted.signer:
-        rules.append(SignedBy(*(load_public_key(path).fingerprint for path in wanted.signer)))
-    if wanted.request_id is not None:
-        rules.append(ContextIs(request_id=wanted.request_id.lower()))
-    if wanted.unsafe_accept_dev_setup:
+    if required.circuit is not None:
+        rules.append(ModelIs(Circuit.open(required.circuit).model_id))
+    if required.signer:
+        rules.append(SignedBy(*(load_public_key(path).fingerprint for path in required.signer)))
+    if required.request_id is not None:
+        rules.append(ContextIs(request_id=required.request_id.lower()))
+    if required.unsafe_accept_dev_setup:
         rules.append(UnsafeAcceptDevSetup())
-    if wanted.policy is not None:
-        if not wanted.policy.is_file():
-            raise InputError(f"The policy {wanted.policy} is not a file.", "Check its path.")
-        rules.append(load_policy(wanted.policy.read_bytes()))
+    if required.policy is not None:
+        if not required.policy.is_file():
+            raise InputError(f"The policy {required.policy} is not a file.", "Check its path.")
+        rules.append(load_policy(required.policy.read_bytes()))
     return AllOf(*rules)
 
 
-def show(verdict: Verdict, wanted: Requirements) -> None:
+def show(verdict: Verdict, required: Requirements) -> None:
     """Show the numbered steps, then a summary."""
     for step in verdict.steps:
         detail = f"  [dim]{plain(step.detail)}[/]" if step.detail and step.status != "failed" else ""
         say(f"{_MARKS[step.status]} {step.number:2}. {step.title}{detail}")
-    for line in summary(verdict, wanted):
+    for line in summary(verdict, required):
         say(line)
     if verdict.refusal is None:
         say(f"[bold green]accepted[/] in {verdict.seconds:.2f} s")
@@ -252,28 +254,28 @@ def show(verdict: Verdict, wanted: Requirements) -> None:
         say(f"         {plain(verdict.refusal.cure)}")
 
 
-def summary(verdict: Verdict, wanted: Requirements) -> list[str]:
-    """One line for each question of an auditor; the last one only if a record was required."""
-    circuit = "" if wanted.circuit else "in the prover's settings; see --circuit"
-    inputs = "" if wanted.input_ else "not compared; give --input"
-    request = "" if wanted.request_id else "as the file says; give --request-id"
+def summary(verdict: Verdict, required: Requirements) -> list[str]:
+    """One line per property that an auditor asks about; the record only if it was required."""
+    circuit = "" if required.circuit else "with settings chosen by the prover; see --circuit"
+    inputs = "" if required.input_ else "not compared; give --input"
+    request = "" if required.request_id else "not compared; give --request-id"
     return [
         _line(verdict.status(5, 6, 7), "proof valid"),
         _line(verdict.status(3, 4), "of this model", circuit),
-        _line(_unless_passed(verdict.status(8), inputs), "on this input", inputs),
-        _line(_unless_passed(_context_status(verdict, wanted), request), "in this context", request),
-        *([_line(verdict.status(12), "on record on the chain")] if wanted.chain.asked else []),
+        _line(_downgraded(verdict.status(8), inputs), "on this input", inputs),
+        _line(_downgraded(_context_status(verdict, required), request), "in this context", request),
+        *([_line(verdict.status(12), "recorded on the chain")] if required.chain.is_required else []),
     ]
 
 
-def _context_status(verdict: Verdict, wanted: Requirements) -> str:
-    if wanted.request_id is not None and verdict.claimed_request not in ("", wanted.request_id.lower()):
+def _context_status(verdict: Verdict, required: Requirements) -> str:
+    if required.request_id is not None and verdict.claimed_request not in ("", required.request_id.lower()):
         return "failed"
     return verdict.status(9)
 
 
-def _unless_passed(status: str, remark: str) -> str:
-    """A passed check counts as skipped if the caller gave nothing to compare with."""
+def _downgraded(status: str, remark: str) -> str:
+    """The status to show: a passed check counts as skipped if the user gave nothing to compare with."""
     return "skipped" if status == "passed" and remark else status
 
 

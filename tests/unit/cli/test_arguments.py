@@ -176,8 +176,8 @@ def test_context_that_is_misspelt_is_wrong_usage(fields):
 
 
 @pytest.mark.parametrize("expiry", [1, 1_600_000_000])
-def test_context_that_has_expired_is_wrong_usage(expiry):
-    with pytest.raises(typer.BadParameter, match="has passed already"):
+def test_expired_context_is_a_usage_error(expiry):
+    with pytest.raises(typer.BadParameter, match="has already passed"):
         make_context(0, NOBODY, WORD, NOBODY, expiry)
 
 

@@ -32,7 +32,7 @@ def test_calibrate_measures_and_keeps_the_speed(calibrate, tmp_path):
     status, document, said = calibrate(engine)
     assert (status, document["engine"], document["machine"]) == (0, engine.id, resources.fingerprint())
     assert document["speed"] == asdict(SPEED)
-    assert "2.00 s for each unit of work" in said
+    assert "2.00 s per unit of work" in said
     assert known_speed(engine, Home(tmp_path)) == SPEED
 
 

@@ -8,12 +8,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
-from zkinfer.cli.demo.onchain import gas_table, shortened
-from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story, beside, draw
+from zkinfer.cli.demo.onchain import gas_table, with_short_hashes
+from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story, draw, side_by_side
 from zkinfer.cli.main import app
 
 
-def test_picture_has_a_line_for_every_row_of_pixels():
+def test_picture_has_one_line_per_pixel_row():
     lines = draw(np.zeros((1, 64)))
     assert lines == [" " * 16] * 8
 
@@ -25,16 +25,16 @@ def test_picture_shades_pixels_by_their_value():
     assert (lines[0][:2], lines[1][2:4], lines[7][14:]) == ("██", "▒▒", "░░")
 
 
-def test_pictures_stand_beside_each_other():
-    assert beside([["ab", "cd"], ["ef", "gh"]]) == ["ab   ef", "cd   gh"]
+def test_pictures_are_joined_side_by_side():
+    assert side_by_side([["ab", "cd"], ["ef", "gh"]]) == ["ab   ef", "cd   gh"]
 
 
 def test_pictures_of_different_height_are_refused():
     with pytest.raises(ValueError, match="zip"):
-        beside([["ab"], ["ef", "gh"]])
+        side_by_side([["ab"], ["ef", "gh"]])
 
 
-def test_demo_ships_its_model_and_images_no_pixel_twice():
+def test_demo_ships_a_small_model_and_disjoint_images():
     with np.load(CALIBRATION) as known, np.load(HELD_OUT) as unseen:
         assert known["image"].shape[1:] == unseen["image"].shape[1:] == (1, 64)
         assert len(unseen["image"]) == len(unseen["label"]) == 360
@@ -43,7 +43,7 @@ def test_demo_ships_its_model_and_images_no_pixel_twice():
     assert MODEL.stat().st_size < 20_000
 
 
-def test_demo_without_a_library_for_chains_says_so_and_goes_on(monkeypatch, tmp_path, capfd):
+def test_demo_without_chain_libraries_skips_the_chapter(monkeypatch, tmp_path, capfd):
     monkeypatch.delitem(sys.modules, "zkinfer.cli.demo.onchain")
     monkeypatch.delitem(sys.modules, "zkinfer.contracts.devchain", raising=False)
     monkeypatch.setitem(sys.modules, "eth_tester", None)
@@ -61,46 +61,46 @@ def test_gas_table_has_a_line_for_every_step():
     assert lines == [["step", "gas"], ["ask", "1,234,567"], ["act", "89"]]
 
 
-def test_reason_of_a_contract_is_shown_without_most_of_its_hashes():
-    assert shortened(f"NotOpen(id = 0x{'ab' * 32}, state = 2)") == "NotOpen(id = 0xabababab…, state = 2)"
-    assert shortened(f"NotOwner(0x{'ab' * 20})") == f"NotOwner(0x{'ab' * 20})"
+def test_revert_reason_is_shown_with_truncated_hashes():
+    assert with_short_hashes(f"NotOpen(id = 0x{'ab' * 32}, state = 2)") == "NotOpen(id = 0xabababab…, state = 2)"
+    assert with_short_hashes(f"NotOwner(0x{'ab' * 20})") == f"NotOwner(0x{'ab' * 20})"
 
 
-class Told:
-    """A story that is over at once, and leaves a file as the real one does."""
+class FakeStory:
+    """A story that ends immediately and leaves a folder, as the real one does."""
 
     folders: ClassVar = [None]
 
     def __init__(self, *, folder, **_):
         self.folders.append(folder)
 
-    def tell(self):
+    def run(self):
         (self.folders[-1] / "digits.circuit").mkdir()
         return {"ok": True}
 
 
 @pytest.fixture
 def demo(monkeypatch, tmp_path):
-    """The command with that story; says how it ended, and where the story was told."""
+    """Run the command with the fake story; returns its outcome and the story's folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("zkinfer.cli.demo.story.Story", Told)
-    return lambda *options: (CliRunner().invoke(app, ["demo", "--json", *options]), Told.folders[-1])
+    monkeypatch.setattr("zkinfer.cli.demo.story.Story", FakeStory)
+    return lambda *options: (CliRunner().invoke(app, ["demo", "--json", *options]), FakeStory.folders[-1])
 
 
-def test_demo_leaves_no_folder_unless_it_is_to_keep_one(demo, tmp_path):
+def test_demo_without_keep_leaves_no_folder(demo, tmp_path):
     outcome, folder = demo()
     assert (outcome.exit_code, json.loads(outcome.stdout)) == (0, {"ok": True})
     assert not folder.exists()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_demo_keeps_what_it_is_to_keep(demo, tmp_path):
+def test_demo_with_keep_leaves_its_folder(demo, tmp_path):
     outcome, folder = demo("--keep", "mine")
     assert (outcome.exit_code, folder.resolve()) == (0, tmp_path / "mine")
     assert (folder / "digits.circuit").is_dir()
 
 
-def test_demo_is_told_into_no_folder_that_is_there(demo, tmp_path):
+def test_demo_refuses_to_keep_into_an_existing_folder(demo, tmp_path):
     (tmp_path / "mine").mkdir()
     outcome, _ = demo("--keep", "mine")
     assert outcome.exit_code == 1

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from zkinfer.circuits.errors import InputError
-from zkinfer.cli.export import find, made, parse_shape
+from zkinfer.cli.export import import_target, make_module, parse_shape
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ def test_shape_is_a_name_with_sizes_and_a_type(text, described):
 
 
 @pytest.mark.parametrize("text", ["", "image", "image=", "=1", "image=1,", "image=1x64", "image=-1", "image=1:", "i=²"])
-def test_shape_that_is_none_is_wrong_usage(text):
+def test_malformed_shape_is_a_usage_error(text):
     with pytest.raises(typer.BadParameter, match=r"is not NAME=SIZES\[:TYPE\]"):
         parse_shape(text)
 
 
 @pytest.mark.parametrize("text", ["image=0", "image=1:complex64", "image=1,1,1,1,1,1,1,1,1", "image=99999999"])
-def test_shape_that_no_tensor_has_is_wrong_usage(text):
+def test_unsupported_shape_is_a_usage_error(text):
     with pytest.raises(typer.BadParameter, match="image="):
         parse_shape(text)
 
@@ -42,33 +42,33 @@ def linear():
 
 
 def test_callable_may_return_a_module_or_a_pair(linear):
-    assert made(lambda: linear, "net:make") == (linear, None)
-    assert made(lambda: (linear, {"x": 1}), "net:make") == (linear, {"x": 1})
+    assert make_module(lambda: linear, "net:make") == (linear, None)
+    assert make_module(lambda: (linear, {"x": 1}), "net:make") == (linear, {"x": 1})
 
 
 def test_module_itself_may_be_named(linear):
-    assert made(linear, "net:model") == (linear, None)
+    assert make_module(linear, "net:model") == (linear, None)
 
 
 @pytest.mark.parametrize("result", [None, 3, (), (1, 2)])
 def test_callable_that_returns_something_else_is_refused(linear, result):
     with pytest.raises(InputError, match=r"net:make returns an object of type \w+"):
-        made(lambda: result, "net:make")
+        make_module(lambda: result, "net:make")
 
 
 def test_object_that_cannot_be_called_is_refused(linear):
     with pytest.raises(InputError, match="is an object of type int, which cannot be called"):
-        made(3, "net:make")
+        make_module(3, "net:make")
 
 
 def test_callable_that_raises_is_refused_with_its_error(linear):
     with pytest.raises(InputError, match="Calling net:make fails: ZeroDivisionError: division by zero"):
-        made(lambda: 1 / 0, "net:make")
+        make_module(lambda: 1 / 0, "net:make")
 
 
-def test_callable_that_wants_arguments_is_refused(linear):
+def test_callable_that_needs_arguments_is_refused(linear):
     with pytest.raises(InputError, match=r"Calling net:make fails: TypeError: .*missing 1 required"):
-        made(lambda size: linear, "net:make")
+        make_module(lambda size: linear, "net:make")
 
 
 @pytest.fixture
@@ -89,35 +89,35 @@ def module(tmp_path, monkeypatch):
 
 
 def test_attribute_of_a_module_in_the_current_directory_is_found(module):
-    assert find(f"{module('def make(): return 7')}:make")() == 7
+    assert import_target(f"{module('def make(): return 7')}:make")() == 7
 
 
 def test_attribute_within_an_object_is_found(module):
     name = module("class A:\n    b = 5")
-    assert find(f"{name}:A.b") == 5
+    assert import_target(f"{name}:A.b") == 5
 
 
 @pytest.mark.parametrize("target", ["net", "net:", ":make", "", ":"])
-def test_target_that_is_no_pair_is_refused(target):
+def test_malformed_target_is_refused(target):
     with pytest.raises(InputError, match=r"is not module:callable.*net:make_model"):
-        find(target)
+        import_target(target)
 
 
 @pytest.mark.parametrize("target", ["net.py:make", "folder/net.py:make", "folder/net:make"])
-def test_file_is_refused_with_the_module_to_write(target):
+def test_file_is_refused_with_the_module_name_to_use(target):
     with pytest.raises(InputError, match=r"is a file, not a module.*write net:make"):
-        find(target)
+        import_target(target)
 
 
 @pytest.mark.parametrize("name", ["no_such_module", "no_such_package.inner", "json.no_such"])
 def test_missing_module_is_refused(name):
     with pytest.raises(InputError, match=f"There is no module '{name}'.*Looked in"):
-        find(f"{name}:make")
+        import_target(f"{name}:make")
 
 
 def test_missing_attribute_is_refused(module):
     with pytest.raises(InputError, match="has no attribute 'make'"):
-        find(f"{module('x = 1')}:make")
+        import_target(f"{module('x = 1')}:make")
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ def test_missing_attribute_is_refused(module):
 )
 def test_module_that_fails_is_refused_with_its_error(module, text, message):
     with pytest.raises(InputError, match=message):
-        find(f"{module(text)}:make")
+        import_target(f"{module(text)}:make")

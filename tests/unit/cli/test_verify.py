@@ -15,11 +15,11 @@ URL = "https://node.example/5ec4e7"
 LEDGER = "0x" + "1E" * 20
 
 
-def test_nothing_about_a_chain_asks_for_no_record():
+def test_no_chain_options_require_no_record():
     assert chain_record(ChainOptions()) is None
 
 
-def test_node_and_ledger_ask_for_a_record():
+def test_node_and_ledger_require_a_record():
     assert chain_record(ChainOptions(URL, ledger=LEDGER)).agree
 
 
@@ -30,7 +30,7 @@ def test_node_is_read_from_a_file(tmp_path):
 
 
 def test_node_named_twice_is_refused():
-    with pytest.raises(typer.BadParameter, match="both name a node"):
+    with pytest.raises(typer.BadParameter, match="exclude each other"):
         ChainOptions(URL, Path("url"), LEDGER)
 
 
@@ -61,26 +61,26 @@ def test_deployment_names_the_ledger(tmp_path):
     assert record._ledger == book.addresses["InferenceLedger"]
 
 
-def test_deployment_that_is_none_is_refused(tmp_path):
+def test_malformed_deployment_is_refused(tmp_path):
     (tmp_path / "31337.json").write_text("{}")
     with pytest.raises(LedgerError, match="no address book"):
         chain_record(ChainOptions(URL, deployment=tmp_path / "31337.json"))
 
 
 @pytest.mark.parametrize("ledger", ["", "0x12", "1e" * 20, "0x" + "1g" * 20, "0x" + "1e" * 21])
-def test_ledger_that_is_no_address_is_refused(ledger):
+def test_malformed_ledger_address_is_refused(ledger):
     with pytest.raises(typer.BadParameter, match="is not an address"):
         ChainOptions(URL, ledger=ledger)
 
 
 @pytest.mark.parametrize("url", ["file:///5ec4e7", "http://node.example/5ec4e7", "5ec4e7"])
-def test_address_that_is_no_nodes_is_refused_and_not_repeated(url):
+def test_invalid_node_url_is_refused_and_not_repeated(url):
     with pytest.raises(NodeError, match="URL") as caught:
         chain_record(ChainOptions(url, ledger=LEDGER))
     assert "5ec4e7" not in str(caught.value)
 
 
-def test_missing_library_is_named_with_its_cure(monkeypatch):
+def test_missing_library_is_refused_with_its_extra(monkeypatch):
     ours = ("zkinfer.chain.records", "zkinfer.chain.records", "zkinfer.contracts.rpc", "zkinfer.contracts.web3_imports")
     for module in ours:
         monkeypatch.delitem(sys.modules, module, raising=False)
@@ -90,7 +90,7 @@ def test_missing_library_is_named_with_its_cure(monkeypatch):
         chain_record(ChainOptions(URL, ledger=LEDGER))
 
 
-def test_verifying_offline_loads_nothing_of_chains(tmp_path):
+def test_verifying_offline_loads_no_chain_libraries(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     code = """
 import sys

@@ -1,4 +1,4 @@
-"""zkinfer demo."""
+"""The command `zkinfer demo`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def demo_command(
 
         with _folder(keep) as folder, progress_display(quiet=as_json) as display:
             story = Story(folder=folder, home=Home.from_environment(), setup=setup, display=display)
-            summary = story.tell()
+            summary = story.run()
         if as_json:
             print_json(summary)
 

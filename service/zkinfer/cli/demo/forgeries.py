@@ -1,4 +1,4 @@
-"""Five forgeries of an attestation. The forger signs with their own key where that helps."""
+"""Five forgeries of an attestation, most of them signed with the forger's own key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Forgery:
-    """A forged attestation and what was changed."""
+    """A forged attestation, and a title that says what was changed."""
 
     title: str
     data: bytes
@@ -72,6 +72,6 @@ def _with_flipped_bit(proof: Proof) -> Proof:
 
 
 def _backdated(honest: Attestation) -> bytes:
-    written = honest.predicate.created_at
-    payload = honest.statement.to_bytes().replace(written.encode(), f"2020{written[4:]}".encode())
+    created_at = honest.predicate.created_at
+    payload = honest.statement.to_bytes().replace(created_at.encode(), f"2020{created_at[4:]}".encode())
     return replace(honest.envelope, payload=payload).to_bytes()

@@ -1,6 +1,6 @@
-"""The demo's chapter on a chain: a contract asks, a proof answers, the contract acts, and forgers get nowhere.
+"""The demo's on-chain chapter: a contract requests an answer, acts on the proven one, and rejects forgeries.
 
-The chain lives in this process. Its accounts' keys are known to everybody, and it ends with the demo.
+The chain runs in this process, with publicly known keys, and is discarded with the demo.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from web3 import Web3
 
-    from zkinfer.chain import Answer
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.contracts import ContractName, Request
@@ -37,38 +36,38 @@ if TYPE_CHECKING:
 
 
 class DigitLock:
-    """A lock that opens for the first picture which a model reads as the right digit."""
+    """A contract that opens for the first picture that the model classifies as the right digit."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     @classmethod
     def create(cls, chain: Chain, ledger: str, listing: str, digit: int, margin: int) -> Self:
-        """A new lock, which relies on a ledger and one listing; scores must lead by `margin` units to open it."""
+        """Deploy a lock for a ledger and a listing; it opens if the digit's score leads by at least `margin` units."""
         code = constructor_data("DigitLock", (ledger, bytes.fromhex(listing[2:]), digit, margin))
         part = Part("DigitLock", code, bytes(32))
         chain.send(FACTORY, part.salt + part.creation)
         return cls(part.address)
 
-    def play(self, chain: Chain, picture: str, prover: str, value: int) -> Request:
-        """Show a picture by its commitment, and pay for its reading; returns the request that the lock makes of it."""
-        arguments = (bytes.fromhex(picture[2:]), prover)
+    def play(self, chain: Chain, commitment: str, prover: str, value: int) -> Request:
+        """Submit the commitment to a picture and pay for an answer; returns the request that the lock opens."""
+        arguments = (bytes.fromhex(commitment[2:]), prover)
         receipt = chain.write("DigitLock", self.address, "play", *arguments, value=value)
         logs = receipt["logs"] if receipt is not None else []
         return next(request_in(log) for log in logs if bytes(log["topics"][0]) == REQUESTED)
 
     def settle(self, chain: Chain, answer: Answer) -> None:
-        """Let the lock act on an answer that is on record."""
-        chain.write("DigitLock", self.address, "settle", *abi_of(answer))
+        """Let the lock act on a recorded answer."""
+        chain.write("DigitLock", self.address, "settle", *abi_arguments(answer))
 
     def winner(self, chain: Chain) -> str:
-        """Who opened it; the zero address while it is shut."""
+        """The account that opened the lock; the zero address while it is closed."""
         winner: str = chain.read("DigitLock", self.address, "winner")
         return winner
 
 
-def abi_of(answer: Answer) -> tuple[Any, ...]:
-    """The arguments of `settle` and of the ledger's `record`."""
+def abi_arguments(answer: Answer) -> tuple[Any, ...]:
+    """An answer as the arguments of `settle` and of the ledger's `record`."""
     fields = astuple(answer.request)
     words = (bytes.fromhex(one[2:]) if isinstance(one, str) and len(one) == 66 else one for one in fields)
     return tuple(words), answer.inputs, list(answer.outputs), answer.proof
@@ -76,29 +75,29 @@ def abi_of(answer: Answer) -> tuple[Any, ...]:
 
 OWNER_FEE: Final = 10**15
 PROVER_FEE: Final = 2 * 10**15
-_GAS: Final = 5_000_000  # of a verification: an estimate would run it a dozen times
+_GAS: Final = 5_000_000  # limit for a verification; gas estimation would execute it a dozen times
 _ETHER: Final = 10**18
 
 
 @dataclass(slots=True)
-class Meter:
-    """The gas of every step, which is what the blocks since the last one have used."""
+class GasMeter:
+    """The gas used by every step: that of all blocks since the previous step."""
 
     web3: Web3
     gas: dict[str, int] = field(default_factory=dict)
-    _seen: int = 0
+    _last_block: int = 0
 
     def read(self, step: str) -> None:
-        """Book all blocks since the last reading under this step."""
+        """Attribute the gas of all blocks since the last call to this step."""
         height = int(self.web3.eth.block_number)
-        blocks = range(self._seen + 1, height + 1)
+        blocks = range(self._last_block + 1, height + 1)
         self.gas[step] = sum(int(self.web3.eth.get_block(number)["gasUsed"]) for number in blocks)
-        self._seen = height
+        self._last_block = height
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What was put on the chain: the ledger, and a lock that relies on it."""
+class Contracts:
+    """The contracts on the chain: the ledger, and a lock that relies on one of its listings."""
 
     ledger: Ledger
     lock: DigitLock
@@ -106,12 +105,12 @@ class Scene:
 
 
 class OnChain:
-    """One circuit on a chain of its own, where its owner, a player and a prover have an account each.
+    """One circuit on its own chain, with an account each for the model's owner, a player and the prover.
 
     Args:
-        circuit: the model; under `insecure-dev` the deployment is one for tests, since others refuse it.
-        prover: proves.
-        engine: the circuit's.
+        circuit: the circuit; under `insecure-dev` it needs a test deployment, since others reject it.
+        prover: proves the answer.
+        engine: the circuit's engine.
     """
 
     def __init__(self, circuit: Circuit, prover: Prover, engine: Engine) -> None:
@@ -122,112 +121,114 @@ class OnChain:
         self._prover = prover
         self._engine = engine
         self._test = circuit.manifest.recipe.setup.is_insecure_dev
-        self._meter = Meter(web3)
+        self._meter = GasMeter(web3)
         self._refusals: dict[str, str] = {}
 
-    def tell(self, image: NDArray[np.generic], digit: int, other: Attestation) -> dict[str, Any]:
-        """The whole chapter; returns its facts as JSON. Raises RuntimeError if a forgery were accepted.
+    def run(self, image: NDArray[np.generic], digit: int, other: Attestation) -> dict[str, Any]:
+        """Run the chapter; returns its results as JSON. Raises RuntimeError if a forgery is accepted.
 
         Args:
-            image: the picture that the player shows.
-            digit: what opens the lock.
-            other: an attestation about the same picture, made for another request.
+            image: the picture that the player submits.
+            digit: the digit that opens the lock.
+            other: an attestation of the same picture, made for another request.
         """
-        scene = self._build(digit)
-        request = self._ask(scene, image)
-        answer = self._answer(scene, request, image)
-        self._forge(scene, answer, other)
-        self._post(scene, answer)
-        self._act(scene, answer)
-        self._replay(scene, answer)
+        contracts = self._deploy(digit)
+        request = self._request(contracts, image)
+        answer = self._prove(contracts, request, image)
+        self._try_forgeries(contracts, answer, other)
+        self._post(contracts, answer)
+        self._settle(contracts, answer)
+        self._try_replays(contracts, answer)
         console.print(gas_table(self._meter.gas))
-        return self._facts(scene, request)
+        return self._facts(contracts, request)
 
-    def _build(self, digit: int) -> Scene:
-        parts = plan(Governance(self._owner.address, (self._owner.address,), test=self._test))
-        deploy(self._owner, parts)
+    def _deploy(self, digit: int) -> Contracts:
+        planned = plan(Governance(self._owner.address, (self._owner.address,), test=self._test))
+        deploy(self._owner, planned)
         self._meter.read("deploy, once for all models")
-        _done(f"{len(parts.parts)} contracts deployed on a chain inside this process")
+        _done(f"{len(planned.parts)} contracts deployed on a chain inside this process")
         if self._test:
-            say("  [bold red]a test deployment:[/] it takes models under insecure-dev, whose proofs anyone can forge")
-        listing = Registry(self._owner, parts.addresses["ModelRegistry"]).register(
+            say("  [bold red]test deployment:[/] it accepts models under insecure-dev, whose proofs anyone can forge")
+        listing = Registry(self._owner, planned.addresses["ModelRegistry"]).register(
             registration_of(self._circuit, fee=OWNER_FEE)
         )
         self._meter.read("register the model")
-        ledger = parts.addresses["InferenceLedger"]
-        quarter = 1 << self._circuit.manifest.program.outputs[0].scale >> 2  # far beyond what rounding can move
-        lock = DigitLock.create(self._owner, ledger, listing, digit, quarter)
+        ledger = planned.addresses["InferenceLedger"]
+        margin = 1 << self._circuit.manifest.program.outputs[0].scale >> 2  # far beyond the rounding error
+        lock = DigitLock.create(self._owner, ledger, listing, digit, margin)
         self._meter.read("deploy the lock")
-        _done(f"the model is registered; a lock that opens for a {digit} relies on it")
-        return Scene(Ledger(self._poster, ledger), lock, listing)
+        _done(f"the model is registered, and a lock that opens for a {digit} is deployed")
+        return Contracts(Ledger(self._poster, ledger), lock, listing)
 
-    def _ask(self, scene: Scene, image: NDArray[np.generic]) -> Request:
-        picture = commitment_to(self._circuit, {"image": image}, self._engine)
+    def _request(self, contracts: Contracts, image: NDArray[np.generic]) -> Request:
+        commitment = commitment_to(self._circuit, {"image": image}, self._engine)
         paid = OWNER_FEE + PROVER_FEE
-        request = scene.lock.play(self._player, picture, self._poster.address, paid)
-        self._meter.read("ask: the lock opens a request")
-        _done(f"a player shows the lock the first picture, by its digest, and pays {_ether(paid)} into escrow")
+        request = contracts.lock.play(self._player, commitment, self._poster.address, paid)
+        self._meter.read("request: the lock opens a request")
+        _done(f"a player submits the digest of the first picture to the lock and pays {_ether(paid)} into escrow")
         return request
 
-    def _answer(self, scene: Scene, request: Request, image: NDArray[np.generic]) -> Answer:
-        context = context_of(request, self._poster.id, scene.ledger.address)
+    def _prove(self, contracts: Contracts, request: Request, image: NDArray[np.generic]) -> Answer:
+        context = context_of(request, self._poster.id, contracts.ledger.address)
         attestation = self._prover.prove(self._circuit, {"image": image}, context)
-        _done("the prover proves the answer, for this request and no other")
+        _done("the prover proves the answer, for this request only")
         return answer_of(attestation, request)
 
-    def _forge(self, scene: Scene, answer: Answer, other: Attestation) -> None:
-        self._refused("a proof of the same picture for another request", scene, answer_of(other, answer.request))
+    def _try_forgeries(self, contracts: Contracts, answer: Answer, other: Attestation) -> None:
+        self._require_refused(
+            "a proof of the same picture for another request", contracts, answer_of(other, answer.request)
+        )
         forged = replace(answer, outputs=(12_345, *answer.outputs[1:]))
-        self._refused("another digit made the likeliest", scene, forged)
+        self._require_refused("another digit made the most likely", contracts, forged)
 
-    def _post(self, scene: Scene, answer: Answer) -> None:
-        scene.ledger.record(*answer.posted, gas=_GAS)
+    def _post(self, contracts: Contracts, answer: Answer) -> None:
+        contracts.ledger.record(*answer.posted, gas=_GAS)
         self._meter.read("post: verify and record the answer")
-        credit = scene.ledger.credit(self._poster.address)
+        credit = contracts.ledger.credit(self._poster.address)
         _done(f"the ledger verifies the proof and records the answer; the prover's credit is {_ether(credit)}")
 
-    def _act(self, scene: Scene, answer: Answer) -> None:
-        scene.lock.settle(self._player, answer)
-        self._meter.read("act: the lock takes the answer")
-        if scene.lock.winner(self._player) != self._player.address:
-            raise RuntimeError("The lock stayed shut after the right answer. Please report this.")
-        _done("the lock reads the answer and opens; the player has won")
+    def _settle(self, contracts: Contracts, answer: Answer) -> None:
+        contracts.lock.settle(self._player, answer)
+        self._meter.read("settle: the lock acts on the answer")
+        if contracts.lock.winner(self._player) != self._player.address:
+            raise RuntimeError("The lock stayed closed after the right answer. Please report this.")
+        _done("the lock acts on the answer and opens; the player has won")
 
-    def _replay(self, scene: Scene, answer: Answer) -> None:
-        self._refused("the same proof posted again", scene, answer)
-        self._refused("the same answer brought to the lock again", scene, answer, to_lock=True)
+    def _try_replays(self, contracts: Contracts, answer: Answer) -> None:
+        self._require_refused("the same proof posted again", contracts, answer)
+        self._require_refused("the same answer sent to the lock again", contracts, answer, to_lock=True)
 
-    def _refused(self, title: str, scene: Scene, answer: Answer, *, to_lock: bool = False) -> None:
-        """Try it as a call, which ends as the transaction would."""
+    def _require_refused(self, title: str, contracts: Contracts, answer: Answer, *, to_lock: bool = False) -> None:
+        """Simulate the transaction and require that it reverts."""
         call: tuple[ContractName, str, str]
-        call = ("InferenceLedger", scene.ledger.address, "record")
+        call = ("InferenceLedger", contracts.ledger.address, "record")
         if to_lock:
-            call = ("DigitLock", scene.lock.address, "settle")
+            call = ("DigitLock", contracts.lock.address, "settle")
         try:
-            self._poster.read(*call, *abi_of(answer))
+            self._poster.read(*call, *abi_arguments(answer))
         except RevertedError as err:
             self._refusals[title] = err.cause
-            say(f"  [bold red]✗[/] {title}: {plain(shortened(err.cause))}")
+            say(f"  [bold red]✗[/] {title}: {plain(with_short_hashes(err.cause))}")
         else:
             raise RuntimeError(f"A forgery was accepted: {title}. Please report this.")
 
-    def _facts(self, scene: Scene, request: Request) -> dict[str, Any]:
+    def _facts(self, contracts: Contracts, request: Request) -> dict[str, Any]:
         return {
             "testDeployment": self._test,
             "chainId": self._poster.id,
-            "ledger": scene.ledger.address,
-            "listing": scene.listing,
-            "requestId": scene.ledger.id_of(request),
+            "ledger": contracts.ledger.address,
+            "listing": contracts.listing,
+            "requestId": contracts.ledger.id_of(request),
             "player": self._player.address,
-            "winner": scene.lock.winner(self._player),
-            "proverCredit": scene.ledger.credit(self._poster.address),
+            "winner": contracts.lock.winner(self._player),
+            "proverCredit": contracts.ledger.credit(self._poster.address),
             "gas": self._meter.gas,
             "refusals": self._refusals,
         }
 
 
 def gas_table(gas: dict[str, int]) -> Table:
-    """What every step used."""
+    """A table of the gas used by every step."""
     table = Table(box=None, padding=(0, 2, 0, 2))
     table.add_column("step", style="dim")
     table.add_column("gas", justify="right")
@@ -244,8 +245,8 @@ def _ether(wei: int) -> str:
     return f"{wei / _ETHER:g} ether"
 
 
-def shortened(cause: str) -> str:
-    """A contract's reason without most digits of its hashes."""
+def with_short_hashes(cause: str) -> str:
+    """A revert reason with its hashes truncated."""
     return " ".join(
         f"{word[:10]}…{word[66:]}" if word.startswith("0x") and len(word) > 42 else word for word in cause.split()
     )

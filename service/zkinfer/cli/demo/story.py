@@ -85,14 +85,14 @@ def draw(image: NDArray[np.generic]) -> list[str]:
     return ["".join(_SHADES[round(pixel * (len(_SHADES) - 1))] * 2 for pixel in row) for row in rows]
 
 
-def beside(pictures: list[list[str]]) -> list[str]:
-    """Pictures side by side."""
+def side_by_side(pictures: list[list[str]]) -> list[str]:
+    """Pictures of equal height, side by side."""
     return ["   ".join(lines) for lines in zip(*pictures, strict=True)]
 
 
 DIGITS = Path(__file__).parent / "digits"
 MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"
-_ENOUGH = 11  # log2 of the rows that the demo's circuit needs
+_MIN_SETUP_SIZE = 11  # log2 of the number of rows of the demo's circuit
 
 
 class Story:
@@ -114,7 +114,7 @@ class Story:
         self._key = SigningKey.generate()
         self._seconds: dict[str, float] = {}
 
-    def tell(self) -> dict[str, Any]:
+    def run(self) -> dict[str, Any]:
         """Run all chapters; returns the final table as JSON. Raises RuntimeError if a forgery is accepted."""
         for file in (MODEL, CALIBRATION, HELD_OUT):
             shutil.copy(file, self._folder)
@@ -159,12 +159,12 @@ class Story:
             (self._folder / f"answer-{number}.json").write_bytes(attestation.to_bytes())
             attestations.append(attestation)
         self._seconds["prove"] = median(times)
-        for line in beside([draw(image) for image in images]):
+        for line in side_by_side([draw(image) for image in images]):
             say(f"  {line}")
         return attestations
 
     def _auditor(self, root: Path) -> Verifier:
-        """An independent auditor, who shares only the ONNX file and the trusted setups with the prover."""
+        """The verifier of an independent auditor, who shares only the ONNX file and trusted setups with the prover."""
         cache = root / "rebuilt"
         return Verifier(trusted=Trusted.of([MODEL], self._home.setups, cache))
 
@@ -207,7 +207,7 @@ class Story:
     def _on_chain(
         self, compiled: Compiled, image: NDArray[np.generic], digit: int, other: Attestation
     ) -> dict[str, Any] | None:
-        """The facts of the chapter; None if its libraries are not installed."""
+        """The results of the chapter; None if its libraries are not installed."""
         _chapter(5, "A contract requests an answer and acts on it")
         try:
             with require_extra("chain-dev"):
@@ -218,7 +218,7 @@ class Story:
         stages = Stages(self._display)
         with stages.stage("chain"):
             prover = Prover(home=self._home, key=self._key)
-            facts = OnChain(compiled.circuit, prover, self._engine).tell(image, digit, other)
+            facts = OnChain(compiled.circuit, prover, self._engine).run(image, digit, other)
         self._seconds["chain"] = stages.seconds["chain"]
         return facts
 
@@ -248,7 +248,7 @@ class Story:
 
 def _best_setup(home: Home) -> str | None:
     """None if a real ceremony's file is large enough, which compile then uses; else the dev setup."""
-    real = [setup for setup in home.setups.list() if not setup.is_insecure_dev and setup.k >= _ENOUGH]
+    real = [setup for setup in home.setups.list() if not setup.is_insecure_dev and setup.k >= _MIN_SETUP_SIZE]
     return None if real else INSECURE_DEV
 
 
