@@ -202,10 +202,10 @@ def test_expired_request_is_refused_and_a_live_one_is_not(workplace, digits, lif
     assert bool(status) == ("expired" in outcome.document.get("error", {}).get("cause", ""))
 
 
-def test_request_that_has_expired_already_is_wrong_usage(workplace, digits):
+def test_expired_request_is_a_usage_error(workplace, digits):
     outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "late.json", "--expiry", 1_600_000_000)
     assert outcome.status == 2
-    assert "passed already" in outcome.sentence
+    assert "already passed" in outcome.sentence
 
 
 # --- policies

@@ -253,8 +253,8 @@ def show(exported: Exported) -> None:
     rows = {
         "ONNX file": exported.sha256,
         "exporter": f"{exported.exporter} of torch {exported.torch}, opset {exported.opset}",
-        "inputs": ", ".join(map(_port_text, summary.inputs)),
-        "outputs": ", ".join(map(_port_text, summary.outputs)),
+        "inputs": ", ".join(map(port_text, summary.inputs)),
+        "outputs": ", ".join(map(port_text, summary.outputs)),
         "size": f"{summary.parameters:,} parameters, {summary.nodes:,} nodes, {summary.bytes:,} bytes",
         "compared": f"with torch on {exported.compared} inputs; largest difference {exported.largest_difference:.2g}",
     }
@@ -262,7 +262,8 @@ def show(exported: Exported) -> None:
     console.print(facts_table(rows))
 
 
-def _port_text(port: Port) -> str:
+def port_text(port: Port) -> str:
+    """A tensor as `image float32[batch, 64]`."""
     return f"{port.name} {port.dtype}[{', '.join(map(str, port.shape))}]"
 
 

@@ -12,6 +12,7 @@ from zkinfer.circuits.engines import ENGINES
 from zkinfer.cli import report_views
 from zkinfer.cli.compile import manifest_table, warn_about_setup
 from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
+from zkinfer.cli.export import port_text
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -94,8 +95,10 @@ def _claims_table(claim: Attestation) -> Table:
         "verifying key": predicate.circuit.verifying_key,
         "engine": predicate.recipe.engine,
         "trusted setup": predicate.recipe.setup.ceremony,
-        "request": f"{context.request_id} by {context.requester}",
-        "for": f"chain {context.chain_id}, consumer {context.consumer}, expiry {context.expiry or 'never'}",
+        "request id": context.request_id,
+        "requester": context.requester,
+        "consumer": f"{context.consumer}, chain {context.chain_id or 'none'}",
+        "expiry": context.expiry or "never",
         "signed by": f"{claim.envelope.keyid}{ephemeral}, at {predicate.created_at}",
         "proof": f"{len(claim.proof):,} bytes; {predicate.layout.inputs} {predicate.layout.visibility} input values, "
         f"{predicate.layout.outputs} outputs",
@@ -137,8 +140,8 @@ def _model_table(summary: ModelSummary) -> Table:
     rows = {
         "ONNX file": summary.sha256,
         "opset": f"{summary.opset}, producer {summary.producer or 'unknown'}",
-        "inputs": ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in summary.inputs),
-        "outputs": ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in summary.outputs),
+        "inputs": ", ".join(map(port_text, summary.inputs)),
+        "outputs": ", ".join(map(port_text, summary.outputs)),
         "operators": ", ".join(f"{name} × {count}" for name, count in sorted(summary.operators.items())),
     }
     return facts_table(rows)

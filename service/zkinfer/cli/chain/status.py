@@ -17,6 +17,8 @@ from zkinfer.cli.options import AsJson
 if TYPE_CHECKING:
     from zkinfer.chain.deployment import Deployed
 
+_LABELS = {"runs": "shared verifier runs", "test": "test deployment"}
+
 
 @expand_options
 def status_command(
@@ -43,7 +45,8 @@ def status_command(
         report |= {} if request is None else _request(deployed, request)
         report |= {} if credit_of is None else {"credit": str(deployed.ledger.credit(credit_of))}
         verifiers = ", ".join(f"{selector} {state}" for selector, state in report["verifiers"].items())
-        console.print(facts_table(spelled_out({**report, "verifiers": verifiers})))
+        shown = spelled_out({**report, "verifiers": verifiers})
+        console.print(facts_table({_LABELS.get(name, name): value for name, value in shown.items()}))
         if as_json:
             print_json({"ok": True, **report})
 
