@@ -251,7 +251,7 @@ def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch:
     ports = f"({inputs or 'float[1,16] x'}) => ({outputs or 'float[1,16] y'})"
     opset = next((version for name, version in LATER.items() if f"= {name}" in body), 18)
     text = f'<ir_version: 8, opset_import: ["": {opset}]> g {ports} <{CONSTANTS}> {{ {body} }}'
-    normal, given, results = pipeline.normal_form(parser.parse_model(text), {}, 7)
+    normal, given, results, _ = pipeline.normal_form(parser.parse_model(text), {}, 7)
     network = scratch / "network.onnx"
     network.write_bytes(serialised(pipeline.with_context(normal, output=False)))
     settings = process.build(network, given, results, ARGUMENTS, scratch).settings

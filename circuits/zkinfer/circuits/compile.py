@@ -91,7 +91,7 @@ class Compiled:
 
     `cost` is predicted, for this machine. `options` are the settings that were weighed, for the trade-off curve; empty
     where run arguments were given. `shortfall` says by how much the held-out samples miss the budget that the
-    calibration samples met; empty if they meet it too.
+    calibration samples met; empty if they meet it too. `notes` tell how the model was changed to fit a circuit.
     """
 
     circuit: Circuit
@@ -99,6 +99,7 @@ class Compiled:
     cost: Cost
     options: tuple[Option, ...] = ()
     shortfall: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def compile_model(
@@ -146,6 +147,7 @@ def compile_model(
         cost=made.cost,
         options=made.tuned.options,
         shortfall=made.shortfall,
+        notes=made.notes,
     )
 
 
@@ -164,6 +166,7 @@ class _Made:
     tuned: Tuned
     cost: Cost
     shortfall: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,7 @@ class _Compilation:
         manifest = _manifest(made, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        return _Made(manifest, tuned, cost, shortfall)
+        return _Made(manifest, tuned, cost, shortfall, normal.notes)
 
     def key_in(self, scratch: Path) -> Path | None:
         """Where the proving key is made; None where the engine needs none."""
@@ -269,6 +272,8 @@ class _Compilation:
                 limits=self._parsing,
             )
         self._refuse_hopeless(normal.workload)
+        for text in normal.notes:
+            self.stages.observer.note(text)
         return normal
 
     def _refuse_hopeless(self, workload: Workload) -> None:

@@ -278,5 +278,6 @@ def report(compiled: Compiled) -> dict[str, Any]:
         "cost": report_views.cost_report(compiled.cost),
         "tradeOff": report_views.trade_off_report(compiled.options),
         "overBudget": compiled.shortfall,
+        "notes": list(compiled.notes),
         "timings": compiled.timings,
     }

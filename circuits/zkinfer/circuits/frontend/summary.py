@@ -108,7 +108,7 @@ class ModelSummary(_Value):
 class NormalisedModel(_Value):
     """The normal form of a model: its digest, and its inputs and outputs without those that an engine adds.
 
-    `workload` is that of the normal form.
+    `workload` is that of the normal form; `notes` are sentences for the model's owner.
     """
 
     sha256: DigestField
@@ -117,6 +117,7 @@ class NormalisedModel(_Value):
     outputs: tuple[TensorSpec, ...]
     workload: Workload
     summary: ModelSummary
+    notes: tuple[str, ...] = ()
 
 
 class Finding(_Value):

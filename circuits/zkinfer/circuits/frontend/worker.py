@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.frontend import runtime, shapes
@@ -32,8 +32,16 @@ if TYPE_CHECKING:
     from zkinfer.circuits.errors import ModelError
     from zkinfer.circuits.tensors import TensorSpec
 
-    NormalForm = tuple[onnx.ModelProto, list[TensorSpec], list[TensorSpec]]
     Check = Callable[[onnx.ModelProto], None]
+
+
+class NormalForm(NamedTuple):
+    """A normal form, its ports, and what its owner should know about how it was made."""
+
+    model: onnx.ModelProto
+    inputs: list[TensorSpec]
+    outputs: list[TensorSpec]
+    notes: tuple[str, ...] = ()
 
 
 def inspect(path: str, digest: str) -> str:
@@ -52,16 +60,17 @@ def lowered(path: str, digest: str, out: str, lower: Callable[[onnx.ModelProto, 
     """Write the normal form that `lower` computes from the model and a seed; returns a NormalisedModel as JSON."""
     file, identity = Path(path), Digest.parse(digest)
     original = load(file, identity)
-    normal, inputs, outputs = lower(original, seed(identity.value))
-    data = serialised(normal)
+    normal = lower(original, seed(identity.value))
+    data = serialised(normal.model)
     Path(out).write_bytes(data)
     answer = NormalisedModel(
         sha256=sha256(data),
         normaliser=NORMALISER,
-        inputs=tuple(inputs),
-        outputs=tuple(outputs),
-        workload=workload(shapes.inferred(normal)),
+        inputs=tuple(normal.inputs),
+        outputs=tuple(normal.outputs),
+        workload=workload(shapes.inferred(normal.model)),
         summary=describe(original, identity, file.stat().st_size),
+        notes=normal.notes,
     )
     return answer.model_dump_json()
 
@@ -128,7 +137,7 @@ def normal_form(
         lambda: chain([("opset", converted)], steps(converted, lowering)),
         probes(fixed, inputs, seed_),
     )
-    return normal, inputs, outputs
+    return NormalForm(normal, inputs, outputs, tuple(dict.fromkeys(lowering.notes(converted))))
 
 
 def lowering_stages(

@@ -19,7 +19,7 @@ from zkinfer.circuits.frontend.passes.rewrite import apply_rules
 from zkinfer.circuits.frontend.prune import pruned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import onnx
 
@@ -53,6 +53,7 @@ class Lowering:
         passes: by name; each changes a model in place and returns whether it did. A pass is tried when those before it
             find nothing to do.
         rewrite: applied together with constant folding until nothing changes.
+        notes: one sentence for each change that the model's owner should know of, given the model before all passes.
     """
 
     passes: Mapping[str, Pass] = field(
@@ -65,6 +66,7 @@ class Lowering:
         }
     )
     rewrite: Callable[[onnx.ModelProto], onnx.ModelProto] = rewritten
+    notes: Callable[[onnx.ModelProto], Iterable[str]] = lambda _: ()
 
 
 def simplified(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:

@@ -10,7 +10,9 @@ from onnx import numpy_helper
 from zkinfer.circuits.engines.ezkl.lowering.fuse_scales import split
 from zkinfer.circuits.engines.ezkl.lowering.pipeline import LOWERING
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError
+from zkinfer.circuits.frontend import worker
 from zkinfer.circuits.frontend.passes import pipeline, rewrite
+from zkinfer.circuits.frontend.passes.pipeline import Lowering
 
 IMAGE, BIGGER = "float[1,2,6,6] x", "float[1,2,5,5] y"
 CONSTANTS = """<float[4,4] w = {1.0,2.0,3.0,4.0,-1.0,-2.0,-3.0,-4.0,0.5,0.25,0.5,0.25,1.0,0.0,1.0,0.0},
@@ -250,3 +252,11 @@ def test_normal_form_is_its_own_normal_form(model, normal):
     body = "h = Conv(x, k, kb) i = BatchNormalization(h, k2, kb, kb, kv) j = Clip(i, nought, one) y = Mul(j, third)"
     once = normal(model(body, IMAGE, BIGGER, CONSTANTS))
     assert normal(once).SerializeToString() == onnx.ModelProto.FromString(once.SerializeToString()).SerializeToString()
+
+
+def test_notes_on_the_model_are_kept_once_each(dense):
+    def notes(model):
+        return [node.op_type for node in model.graph.node] * 2
+
+    found = worker.normal_form(dense, {}, 7, Lowering(notes=notes))
+    assert found.notes == ("Gemm", "Relu")

@@ -62,8 +62,8 @@ def lower(path: str, digest: str, out: str, dimensions: dict[str, int], input_vi
     """
 
     def made(model: onnx.ModelProto, seed: int) -> NormalForm:
-        normal, inputs, outputs = normal_form(model, dimensions, seed, guarded=input_visibility == "hashed")
-        return with_context(normal, output=input_visibility != "public"), inputs, outputs
+        normal = normal_form(model, dimensions, seed, guarded=input_visibility == "hashed")
+        return normal._replace(model=with_context(normal.model, output=input_visibility != "public"))
 
     return worker.lowered(path, digest, out, made)
 

@@ -87,7 +87,7 @@ def test_rewritten_form_is_computed_well(body, inputs, outputs, opset, arguments
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     wanted = onnxruntime.InferenceSession(original.SerializeToString(), options).run(None, {"x": feed})[0]
-    found = _engine_answer(pipeline.normal_form(original, {}, 7), feed, tmp_path, arguments)
+    found = _engine_answer(pipeline.normal_form(original, {}, 7)[:3], feed, tmp_path, arguments)
     assert np.abs(found.reshape(wanted.shape) - wanted).max() <= 0.01 * max(1.0, np.abs(wanted.astype(float)).max())
 
 
