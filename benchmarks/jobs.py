@@ -112,7 +112,7 @@ def bare_commits(folder: Path) -> float:
 def rates(url: str, folder: Path) -> dict[str, float]:
     """What one queue does in a second."""
     artifacts = ArtifactStore(folder / "artifacts")
-    store = JobStore.open(url, artifacts)
+    store = JobStore(url, artifacts)
     inputs, answer = artifacts.put(b"inputs"), sha256(b"answer")
 
     def request(owner: str) -> JobRequest:
@@ -156,7 +156,7 @@ def delays(shop: Shop) -> dict[str, float]:
         home=str(shop.folder / "home"),
         host="bench",
     )
-    store = JobStore.open(url, artifacts)
+    store = JobStore(url, artifacts)
     pool = WorkerPool(store, settings, size=2)
     pool.start()
 

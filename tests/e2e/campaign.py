@@ -133,7 +133,7 @@ class Campaign:
     def _store(self) -> Iterator[JobStore]:
         """A look into the queue beside the server's own: who holds which job is told to no caller."""
         state = self.server.state
-        store = JobStore.open(f"sqlite:///{state / 'jobs.sqlite'}", ArtifactStore(state / "artifacts"))
+        store = JobStore(f"sqlite:///{state / 'jobs.sqlite'}", ArtifactStore(state / "artifacts"))
         try:
             yield store
         finally:

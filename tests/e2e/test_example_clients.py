@@ -74,7 +74,7 @@ def test_client_in_python_prints_an_answer_and_keeps_its_attestation(running, ho
 def test_client_in_python_says_what_the_server_refuses(running, tmp_path):
     done = ran([sys.executable, CLIENTS / "answer.py", running.address, "none"], tmp_path)
     assert done.returncode == 1
-    assert "There is not a model 'none'" in done.stderr
+    assert "There is no model 'none'" in done.stderr
 
 
 @pytest.mark.skipif(

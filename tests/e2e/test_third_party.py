@@ -116,7 +116,7 @@ def test_sync_request_brings_the_attestation_with_the_answer(client):
 
 
 def test_unknown_model_is_refused(client):
-    refused(lambda: client.infer("other", given(INPUT)), "NOT_FOUND", "There is not a model 'other'")
+    refused(lambda: client.infer("other", given(INPUT)), "NOT_FOUND", "There is no model 'other'")
 
 
 def test_wrong_shape_is_refused(client):

@@ -39,9 +39,9 @@ class Desk:
             repository=str(folder / "repository"),
             home=str(home.root),
             host="host",
-            beat_seconds=0.2,
+            heartbeat_seconds=0.2,
         )
-        self.store = JobStore.open(self.settings.database.get_secret_value(), self.artifacts)
+        self.store = JobStore(self.settings.database.get_secret_value(), self.artifacts)
         self.pool = WorkerPool(self.store, self.settings, size=1)
 
     def submit(self, number):

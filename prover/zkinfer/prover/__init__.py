@@ -1,4 +1,4 @@
-"""From a circuit and inputs to an attestation."""
+"""The prover, the durable job queue with its workers, and the model repository."""
 
 from zkinfer.prover.prover import Prover
 

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_PART, _IDENTITY = ".part-", ".identity"
+_PART_PREFIX, _IDENTITY_SUFFIX = ".part-", ".identity"
 _NAME = re.compile(r"[0-9a-f]{64}")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ArtifactStore:
     """A folder of artifacts by SHA-256; safe for concurrent threads and processes.
 
     Args:
-        root: created if missing; must not be writable by others.
+        root: created if missing_artifact; must not be writable by others.
 
     Raises:
         StoreError: the folder cannot be used. All methods raise it too.
@@ -48,8 +48,8 @@ class ArtifactStore:
     def put(self, data: bytes) -> Digest:
         """Store bytes durably and return their digest; idempotent."""
         digest = sha256(data)
-        with self._translated("written"):
-            if not self._refreshed(digest, data):
+        with self._translate_errors("written"):
+            if not self._refresh(digest, data):
                 self._write(digest, data)
             self._sync_folder()
         return digest
@@ -59,18 +59,18 @@ class ArtifactStore:
 
         Args:
             digest: its name.
-            limit: upper limit of its size in bytes.
+            limit: maximum size in bytes.
 
         Raises:
             ArtifactMissingError: there is no such artifact.
             ArtifactDamagedError: it exceeds the limit, or its content has another digest.
         """
-        with self._translated("read"):
+        with self._translate_errors("read"):
             try:
                 with self._path(digest).open("rb") as file:
                     data = file.read(limit + 1)
             except FileNotFoundError as err:
-                raise missing(digest) from err
+                raise missing_artifact(digest) from err
         if len(data) > limit:
             raise ArtifactDamagedError(f"The artifact {digest} is larger than {limit:,} bytes.", "Check the disk.")
         if sha256(data) != digest:
@@ -79,12 +79,12 @@ class ArtifactStore:
 
     def has(self, digest: Digest) -> bool:
         """Whether the artifact exists; its content is not checked."""
-        with self._translated("read"):
+        with self._translate_errors("read"):
             return self._path(digest).exists()
 
     def delete(self, digest: Digest) -> bool:
         """Remove an artifact; returns whether it existed."""
-        with self._translated("written"):
+        with self._translate_errors("written"):
             try:
                 self._path(digest).unlink()
             except FileNotFoundError:
@@ -96,19 +96,19 @@ class ArtifactStore:
 
         Partial files of killed processes are removed on the way.
         """
-        with self._translated("read"), os.scandir(self.root) as entries:
+        with self._translate_errors("read"), os.scandir(self.root) as entries:
             names = [entry.name for entry in entries if _age(entry, now) > seconds]
         for name in names:
-            if name.startswith(_PART):
+            if name.startswith(_PART_PREFIX):
                 (self.root / name).unlink(missing_ok=True)
         return [Digest("sha256", bytes.fromhex(name)) for name in names if _NAME.fullmatch(name)]
 
     def identity(self) -> str:
         """A random name of this folder, created on first use and stored in it."""
-        path = self.root.with_name(self.root.name + _IDENTITY)
-        with self._translated("written"):
+        path = self.root.with_name(self.root.name + _IDENTITY_SUFFIX)
+        with self._translate_errors("written"):
             if not path.exists():
-                part = path.with_name(_PART + secrets.token_hex(8))
+                part = path.with_name(_PART_PREFIX + secrets.token_hex(8))
                 part.write_text(secrets.token_hex(16))
                 with suppress(FileExistsError):  # another process created it
                     path.hardlink_to(part)
@@ -117,21 +117,21 @@ class ArtifactStore:
 
     def free_bytes(self) -> int:
         """Free space on the disk, in bytes."""
-        with self._translated("read"):
+        with self._translate_errors("read"):
             return shutil.disk_usage(self.root).free
 
-    def _refreshed(self, digest: Digest, data: bytes) -> bool:
+    def _refresh(self, digest: Digest, data: bytes) -> bool:
         """Whether the artifact exists undamaged, in which case its time of `put` is updated."""
         path = self._path(digest)
         try:
-            whole = path.read_bytes() == data
+            intact = path.read_bytes() == data
             os.utime(path)
         except FileNotFoundError:
             return False
-        return whole
+        return intact
 
     def _write(self, digest: Digest, data: bytes) -> None:
-        part = self.root / (_PART + secrets.token_hex(8))
+        part = self.root / (_PART_PREFIX + secrets.token_hex(8))
         try:
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(data)
@@ -151,16 +151,18 @@ class ArtifactStore:
         return self.root / digest.hex
 
     @contextmanager
-    def _translated(self, done: str) -> Iterator[None]:
+    def _translate_errors(self, operation: str) -> Iterator[None]:
         try:
             yield
         except OSError as err:
-            cure = "Free space on that disk." if err.errno in _FULL else "Check the folder, its disk and permissions."
-            raise StoreError(f"Artifacts in {self.root} cannot be {done}: {why(err)}.", cure) from err
+            cure = (
+                "Free space on that disk." if err.errno in _DISK_FULL else "Check the folder, its disk and permissions."
+            )
+            raise StoreError(f"Artifacts in {self.root} cannot be {operation}: {why(err)}.", cure) from err
 
 
-def missing(digest: Digest) -> ArtifactMissingError:
-    """The error for a missing artifact."""
+def missing_artifact(digest: Digest) -> ArtifactMissingError:
+    """The error for a missing_artifact artifact."""
     return ArtifactMissingError(f"There is no artifact {digest}.", "It was removed or never stored: store it again.")
 
 

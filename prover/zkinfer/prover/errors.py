@@ -40,7 +40,7 @@ class QuotaExceededError(QueueFullError):
 
 
 class StoreError(ZkinferError):
-    """The database or the artifact store cannot be used; nothing was partially changed."""
+    """The database or the artifact store cannot be used; no partial change was made."""
 
 
 class ArtifactMissingError(StoreError):

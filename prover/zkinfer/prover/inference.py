@@ -1,7 +1,7 @@
 """Immediate answers: the circuit's own forward pass, in pools of engine sessions.
 
 Answers consist of the circuit's integers, which a proof states later. `outputs_digest` identifies them, so that the
-proof can be compared with the answer that was given.
+proof can be compared with the answer already given.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.generic]]
 
-_WAITING = 256
+_MAX_WAITING = 256
 _IDLE_SECONDS = 600.0
 _FLOAT_LIMITS = Limits(seconds=30.0, memory=4 << 30)
 
@@ -51,15 +51,15 @@ class Answer:
         outputs: arrays by name, in the model's dtypes.
         integers: the circuit's integers of the same outputs, row-major, in the program's order.
         outputs_digest: of these integers.
-        waited: seconds until a session was free.
-        computed: seconds of the forward pass.
+        queue_seconds: wait for a free session.
+        compute_seconds: duration of the forward pass.
     """
 
     outputs: Arrays
     integers: list[list[int]]
     outputs_digest: Digest
-    waited: float
-    computed: float
+    queue_seconds: float
+    compute_seconds: float
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class _PoolEntry:
     """A pool and the time of its last request."""
 
     pool: SessionPool[Any]
-    asked_at: float
+    last_request: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class InferencePools:
 
     Args:
         sessions: per model; None for one per core.
-        waiting: upper limit of requests per model that wait for a session.
-        idle_seconds: time without requests after which `keep` ends the sessions of a model.
+        max_waiting: maximum number of requests per model that wait for a session.
+        idle_seconds: time without requests after which `retain` ends the sessions of a model.
         clock: monotonic, in seconds.
     """
 
@@ -93,16 +93,16 @@ class InferencePools:
         self,
         *,
         sessions: int | None = None,
-        waiting: int = _WAITING,
+        max_waiting: int = _MAX_WAITING,
         idle_seconds: float = _IDLE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions = sessions or resources.cores()
-        self._waiting = waiting
+        self._max_waiting = max_waiting
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[_PoolKey, _PoolEntry] = {}
+        self._pools: dict[_PoolKey, _PoolEntry] = {}
 
     def forward(self, model: ModelVersion, integers: Sequence[Sequence[int]]) -> Future[Answer]:
         """The circuit's answer to the integers of one inference, as `integers_of` makes them.
@@ -122,8 +122,8 @@ class InferencePools:
 
         The future raises ModelError, EngineError or ModelUnavailableError. Raises BusyError as `forward`.
         """
-        place = _PoolKey(model.circuit.folder, model.digest, floats=True)
-        return self._pool(place, partial(_open_floats, model), 1).submit(partial(_float_answer, inputs=inputs))
+        key = _PoolKey(model.circuit.folder, model.digest, floats=True)
+        return self._pool(key, partial(_open_floats, model), 1).submit(partial(_float_answer, inputs=inputs))
 
     def warm(self, model: ModelVersion) -> Future[None]:
         """Open a session before the first request; the future fails as that of a request would."""
@@ -132,40 +132,41 @@ class InferencePools:
     def unfinished(self) -> int:
         """The number of requests that are waiting or running."""
         with self._lock:
-            return sum(kept.pool.unfinished for kept in self._kept.values())
+            return sum(entry.pool.unfinished for entry in self._pools.values())
 
-    def keep(self, models: Iterable[ModelVersion]) -> None:
-        """End the sessions of other models, and of idle ones; call it periodically."""
-        wanted = {(model.circuit.folder, model.digest) for model in models}
-        latest = self._clock() - self._idle_seconds
+    def retain(self, models: Iterable[ModelVersion]) -> None:
+        """End the sessions of all other models and of idle ones; call it periodically."""
+        retained = {(model.circuit.folder, model.digest) for model in models}
+        oldest = self._clock() - self._idle_seconds
         with self._lock:
-            ending = [
-                place
-                for place, kept in self._kept.items()
-                if (place.folder, place.circuit) not in wanted or (kept.asked_at < latest and not kept.pool.unfinished)
+            unused = [
+                key
+                for key, entry in self._pools.items()
+                if (key.folder, key.circuit) not in retained
+                or (entry.last_request < oldest and not entry.pool.unfinished)
             ]
-            pools = [self._kept.pop(place).pool for place in ending]
+            pools = [self._pools.pop(key).pool for key in unused]
         for pool in pools:
             pool.close()
 
     def close(self) -> None:
         """End all sessions."""
-        self.keep(())
+        self.retain(())
 
     def _circuit_pool(self, model: ModelVersion) -> SessionPool[ForwardSession]:
-        place = _PoolKey(model.circuit.folder, model.digest, floats=False)
-        return self._pool(place, partial(_open_circuit, model), self._sessions)
+        key = _PoolKey(model.circuit.folder, model.digest, floats=False)
+        return self._pool(key, partial(_open_circuit, model), self._sessions)
 
-    def _pool(self, place: _PoolKey, open_session: Callable[[], Any], size: int) -> SessionPool[Any]:
+    def _pool(self, key: _PoolKey, open_session: Callable[[], Any], size: int) -> SessionPool[Any]:
         with self._lock:
-            kept = self._kept.get(place)
-            if kept is None:
+            entry = self._pools.get(key)
+            if entry is None:
                 pool = SessionPool(
-                    open_session, size=size, waiting=self._waiting, name=f"answers-{place.circuit.hex[:8]}"
+                    open_session, size=size, max_waiting=self._max_waiting, name=f"answers-{key.circuit.hex[:8]}"
                 )
-                kept = self._kept[place] = _PoolEntry(pool, 0.0)
-            kept.asked_at = self._clock()
-            return kept.pool
+                entry = self._pools[key] = _PoolEntry(pool, 0.0)
+            entry.last_request = self._clock()
+            return entry.pool
 
 
 def _open_circuit(model: ModelVersion) -> ForwardSession:
@@ -178,14 +179,14 @@ def _open_floats(model: ModelVersion) -> FloatSession:
 
 
 def _forward(
-    model: ModelVersion, integers: Sequence[Sequence[int]], asked_at: float, session: ForwardSession
+    model: ModelVersion, integers: Sequence[Sequence[int]], requested_at: float, session: ForwardSession
 ) -> Answer:
-    began = time.perf_counter()
-    answered = session.forward(integers)
-    computed = time.perf_counter() - began
+    started = time.perf_counter()
+    integers_out = session.forward(integers)
+    compute_seconds = time.perf_counter() - started
     specs = model.circuit.manifest.program.outputs
-    outputs = {spec.name: _typed(tensor, spec) for spec, tensor in zip(specs, answered, strict=True)}
-    return Answer(outputs, answered, integers_digest(answered), began - asked_at, computed)
+    outputs = {spec.name: _typed(tensor, spec) for spec, tensor in zip(specs, integers_out, strict=True)}
+    return Answer(outputs, integers_out, integers_digest(integers_out), started - requested_at, compute_seconds)
 
 
 def _typed(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:

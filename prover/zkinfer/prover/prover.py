@@ -1,4 +1,4 @@
-"""Proving one inference."""
+"""The prover: runs a circuit on one inference and makes a signed attestation of the answer."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class Prover:
-    """Answers with attestations.
+    """Proves inferences and signs attestations.
 
     Args:
-        home: trusted setups and proving keys of this user.
-        key: signs the attestations; None makes a new key for each, which says nothing about who proved.
-        engines: proving systems by id; the default is those whose proofs mean something.
-        clock: the time written into attestations, UTC.
+        home: this user's trusted setups and proving keys.
+        key: signs the attestations; with None, each gets an ephemeral key, which does not identify the prover.
+        engines: proving systems by id; by default the production engines.
+        clock: gives the creation time of attestations, in UTC.
     """
 
     def __init__(
@@ -62,21 +62,21 @@ class Prover:
     ) -> Attestation:
         """Run the circuit on one inference and prove the answer.
 
-        The witness, which holds all inputs, exists only in the memory of a child process. The engine checks its own
-        proof, and the public values of that proof are compared with this inference, before anything is signed.
+        The witness, which holds all inputs, exists only in the memory of a child process. Before anything is
+        signed, the engine verifies its own proof, and the proof's public values are compared with this inference.
 
         Args:
             circuit: an opened circuit.
-            inputs: arrays by name; see `zkinfer.circuits.tensor_files.conform` for the shapes that are taken.
-            context: what the proof is for; None makes an offline one with a fresh request id.
-            observer: is told about stages.
+            inputs: arrays by name; see `zkinfer.circuits.tensor_files.conform` for the accepted shapes.
+            context: binds the proof to a request; None for an offline context with a random request id.
+            observer: notified of each stage.
             timings: receives the seconds of each stage.
 
         Raises:
             DataError: a missing or unknown input, a wrong shape or dtype, NaN.
             RangeError: a value leaves the range of the circuit.
-            CircuitError, SetupError: the keys or the setup of this circuit cannot be had.
-            EngineError: the engine failed, or proved something else.
+            CircuitError, SetupError: the circuit's keys or trusted setup are not available.
+            EngineError: the engine failed, or its proof states something else.
         """
         integers = integers_of(inputs, circuit.manifest.program.inputs)
         return self.prove_integers(circuit, integers, context, observer=observer, timings=timings)
@@ -90,17 +90,17 @@ class Prover:
         observer: Observer = NULL_OBSERVER,
         timings: dict[str, float] | None = None,
     ) -> Attestation:
-        """The same for inputs that were quantised before: the integers of each input, in the program's order."""
+        """As `prove`, for quantised inputs: the integers of each input, in the program's order."""
         stages = Stages(observer, {} if timings is None else timings)
-        purpose = context or Context.offline()
+        bound_to = context or Context.offline()
         with stages.stage("keys"):
             engine = self._engine_of(circuit)
             setup = self._setup_of(circuit)
-            kept = self._keys.key_for(circuit, engine, setup, self._home.keys)
-            key = kept if engine.needs_proving_key else None
+            key_file = self._keys.key_for(circuit, engine, setup, self._home.keys)
+            key = key_file if engine.needs_proving_key else None
         with stages.stage("prove"):
             program = circuit.manifest.program
-            proof = engine.prove(circuit.folder, program, setup.path, key, integers, purpose.hash)
+            proof = engine.prove(circuit.folder, program, setup.path, key, integers, bound_to.hash)
             require_statement(
                 proof,
                 engine=engine,
@@ -109,51 +109,51 @@ class Prover:
                 setup=setup.path,
                 proof_bytes=circuit.manifest.keys.proof_bytes,
                 inputs=integers,
-                context=purpose,
+                context=bound_to,
             )
         return Attestation.create(
             identity=circuit.manifest.identity,
             recipe=circuit.manifest.recipe,
             program=program,
             proof=proof,
-            context=purpose,
+            context=bound_to,
             key=self._key or SigningKey.ephemeral(),
             ephemeral=self._key is None,
             created_at=self._clock(),
         )
 
     def make_key(self, circuit: Circuit, *, observer: Observer = NULL_OBSERVER) -> Path:
-        """The circuit's proving key in the cache of this user, made where it is missing or damaged.
+        """The circuit's proving key in this user's cache, generated if it is missing or damaged.
 
         Raises:
-            CircuitError, SetupError: the key or the setup of this circuit cannot be had.
+            CircuitError, SetupError: the circuit's key or trusted setup is not available.
             EngineError: the engine failed.
         """
         with Stages(observer, {}).stage("keys"):
             return self._keys.key_for(circuit, self._engine_of(circuit), self._setup_of(circuit), self._home.keys)
 
-    def warm(self, circuit: Circuit, beat: Callable[[], object]) -> bool:
-        """Read and check the circuit's proving key before it is needed; whether it is there. None is made.
+    def warm(self, circuit: Circuit, heartbeat: Callable[[], object]) -> bool:
+        """Check the circuit's proving key before it is needed; returns whether it is valid. No key is generated.
 
-        `beat` is called many times a second meanwhile.
+        `heartbeat` is called many times a second while the key is read.
         """
-        return self._keys.warm(circuit, self._home.keys, beat)
+        return self._keys.warm(circuit, self._home.keys, heartbeat)
 
     def check(self, circuit: Circuit, attestation: bytes, context: Context, outputs: Digest) -> None:
-        """Look at an attestation of this circuit as its readers will, before it is given out.
+        """Verify an attestation of this circuit before it is released, as its recipients will.
 
         The verifying key is the one in the circuit's folder, for which the proving key vouches; nothing is rebuilt.
 
         Args:
             circuit: an opened circuit.
-            attestation: the bytes that would be given out.
-            context: what it must be for.
-            outputs: `integers_digest` of the answer that it must be about.
+            attestation: the file.
+            context: that it must be bound to.
+            outputs: `integers_digest` of the answer that it must attest.
 
         Raises:
-            RefusedError: it is malformed, for another request, or wrongly signed.
-            AnswerMismatchError: it is about another answer.
-            ProofRejectedError: the proof does not hold.
+            RefusedError: it is malformed, bound to another request, or its signature is invalid.
+            AnswerMismatchError: it attests another answer.
+            ProofRejectedError: the proof is invalid.
         """
         claim, program = Attestation.from_bytes(attestation), circuit.manifest.program
         statement = checks.checked_statement(claim.predicate, program)
@@ -161,11 +161,11 @@ class Prover:
         self._engine_of(circuit).verify(circuit.folder, program, self._setup_of(circuit).path, proof)
         answer = checks.outputs(program, statement)
         if integers_digest([answer[spec.name] for spec in program.outputs]) != outputs:
-            raise AnswerMismatchError("The proof is about another answer than was given for this request.")
+            raise AnswerMismatchError("The proof is for another answer than the one given for this request.")
         checks.require_output_subject(claim.statement.output_digest, statement)
         checks.require_proven_context(context, statement)
         if claim.predicate.context != context:
-            raise ContextMismatchError("The attestation names another request than it was made for.")
+            raise ContextMismatchError("The attestation names another request than the one it was made for.")
         checks.verified_signer(claim)
 
     def _engine_of(self, circuit: Circuit) -> Engine:
@@ -173,7 +173,7 @@ class Prover:
         if wanted not in self._engines:
             have = ", ".join(sorted(self._engines))
             raise CircuitError(
-                f"The circuit was made for the engine {wanted}; here is {have}.",
+                f"The circuit was made for the engine {wanted}; installed: {have}.",
                 "Install that version, or compile the model again.",
             )
         return self._engines[wanted]
@@ -182,5 +182,5 @@ class Prover:
         wanted = circuit.manifest.recipe.setup
         setup = self._home.setups.serving(circuit.manifest.program.setup_size, wanted.ceremony)
         if setup.identity["tauG2"] != wanted.tau_g2:
-            raise SetupError(f"The circuit's setup calls itself {wanted.ceremony} but is another one.")
+            raise SetupError(f"The trusted setup {wanted.ceremony} is not the one that the circuit was compiled with.")
         return setup

@@ -1,8 +1,8 @@
-"""The model repository: served circuits in a folder of the operator, as `NAME/VERSION/`.
+"""The model repository: the served circuits, in a folder `NAME/VERSION/` that the operator maintains.
 
 The folder may change at any time; `reload` detects additions, removals and changes. A circuit is served once every file
-has the digest in its manifest, so a circuit that is still being copied is unavailable until the reload after the last
-byte. A circuit that cannot be served does not affect the others.
+has the digest in its manifest, so a circuit that is still being copied is unavailable until a reload after the copy
+is complete. A circuit that cannot be served does not affect the others.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """The content of one folder, and the state of its files when it was read."""
+class _Record:
+    """The content of one version folder, and the state of its files when it was read."""
 
     entry: IndexEntry
     signature: Signature = ()
-    opened: Circuit | None = None
+    circuit: Circuit | None = None
     model: ModelVersion | None = None
     checked_at: float | None = None
 
@@ -88,10 +88,10 @@ class ModelRepository:
 
     Args:
         root: holds `NAME/VERSION/`, where VERSION is a positive integer. Names that begin with a dot are ignored.
-        home: of the trusted setups and proving keys.
+        home: holds trusted setups and proving keys.
         engines: proving systems by id; by default the production engines.
         clock: monotonic, in seconds.
-        beat: called before each version is read, for heartbeats.
+        heartbeat: called before each version is read.
 
     Raises:
         RepositoryError: the folder cannot be read.
@@ -104,15 +104,15 @@ class ModelRepository:
         home: Home,
         engines: Mapping[str, Engine] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        beat: Callable[[], object] = lambda: None,
+        heartbeat: Callable[[], object] = lambda: None,
     ) -> None:
         self.root = root
         self._home = home
         self._engines = production_engines() if engines is None else engines
         self._clock = clock
-        self._beat = beat
+        self._heartbeat = heartbeat
         self._reloading = threading.Lock()
-        self._places: dict[tuple[str, str], _Place] = {}
+        self._records: dict[tuple[str, str], _Record] = {}
         self.reload()
 
     def reload(self) -> bool:
@@ -125,18 +125,18 @@ class ModelRepository:
             RepositoryError: the folder cannot be read; the index is unchanged.
         """
         with self._reloading:
-            found = {(name, version): self._place(name, version) for name, version in self._listed()}
-            before, self._places = self._places, dict(sorted(found.items(), key=lambda item: item[1].order))
-            return _seen(before) != _seen(self._places)
+            found = {(name, version): self._read_record(name, version) for name, version in self._list()}
+            before, self._records = self._records, dict(sorted(found.items(), key=lambda item: item[1].order))
+            return _comparable(before) != _comparable(self._records)
 
     def index(self) -> tuple[IndexEntry, ...]:
         """All versions, by name and version."""
-        return tuple(place.entry for place in self._places.values())
+        return tuple(record.entry for record in self._records.values())
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
         """The ready versions of a model, oldest first; empty for an unknown model."""
-        places = self._places.values()
-        return tuple(place.model for place in places if place.entry.name == name and place.model is not None)
+        records = self._records.values()
+        return tuple(record.model for record in records if record.entry.name == name and record.model is not None)
 
     def find(self, name: str, version: str = "") -> ModelVersion:
         """A version of a model, by default the newest ready one.
@@ -145,19 +145,19 @@ class ModelRepository:
             ModelNotFoundError: there is no such model or version.
             ModelUnavailableError: the version cannot be served; the message says why.
         """
-        places = self._places
+        records = self._records
         if version:
-            place = places.get((name, version))
+            record = records.get((name, version))
         else:
-            of_name = [place for place in places.values() if place.entry.name == name]
-            place = next((place for place in reversed(of_name) if place.model), of_name[-1] if of_name else None)
-        if place is None:
+            of_name = [record for record in records.values() if record.entry.name == name]
+            record = next((record for record in reversed(of_name) if record.model), of_name[-1] if of_name else None)
+        if record is None:
             raise _not_found(name, version)
-        if place.model is None:
-            raise ModelUnavailableError(f"Model {_spelt(place.entry)} is not available: {place.entry.reason}")
-        return place.model
+        if record.model is None:
+            raise ModelUnavailableError(f"Model {_label(record.entry)} is not available: {record.entry.reason}")
+        return record.model
 
-    def _listed(self) -> Iterator[tuple[str, str]]:
+    def _list(self) -> Iterator[tuple[str, str]]:
         names = _subfolders(self.root)
         if names is None:
             raise RepositoryError(
@@ -165,38 +165,38 @@ class ModelRepository:
             )
         for name in names:
             versions = _subfolders(self.root / name)
-            if versions is None or _is_there(self.root / name / MANIFEST):  # a circuit at the wrong level
+            if versions is None or _is_readable_file(self.root / name / MANIFEST):  # a circuit at the wrong level
                 yield name, ""
             else:
                 yield from ((name, version) for version in versions)
 
-    def _place(self, name: str, version: str) -> _Place:
-        self._beat()
+    def _read_record(self, name: str, version: str) -> _Record:
+        self._heartbeat()
         if _NAME.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
             reason = "It is not a readable folder NAME/VERSION, where VERSION is 1, 2, 3, ..."
             return _unavailable(_printable(name), _printable(version), reason)
         # A link may change before a session opens. `Path.resolve` fails on circular links.
         folder = Path(os.path.realpath(self.root / name / version))
-        place, signature = self._places.get((name, version)), _signature(folder)
-        if place is None or place.signature != signature:
-            place = replace(_opened(name, version, folder), signature=signature)
-        pausing = place.checked_at is not None and self._clock() - place.checked_at < _RETRY_SECONDS
-        if place.opened is None or place.model is not None or pausing:
-            return place
-        return self._readied(place, place.opened)
+        record, signature = self._records.get((name, version)), _signature(folder)
+        if record is None or record.signature != signature:
+            record = replace(_open(name, version, folder), signature=signature)
+        checked_recently = record.checked_at is not None and self._clock() - record.checked_at < _RETRY_SECONDS
+        if record.circuit is None or record.model is not None or checked_recently:
+            return record
+        return self._with_model(record, record.circuit)
 
-    def _readied(self, place: _Place, circuit: Circuit) -> _Place:
-        """The place with its model, if everything that proofs need is available."""
-        name, version, now = place.entry.name, place.entry.version, self._clock()
-        reason, detail = self._obstacle(circuit)
+    def _with_model(self, record: _Record, circuit: Circuit) -> _Record:
+        """The record with its model, if engine, trusted setup and proving key are available."""
+        name, version, now = record.entry.name, record.entry.version, self._clock()
+        reason, detail = self._why_unavailable(circuit)
         if reason:
             entry = IndexEntry(name, version, ModelState.UNAVAILABLE, reason, detail or reason)
-            return replace(place, entry=entry, checked_at=now)
+            return replace(record, entry=entry, checked_at=now)
         engine = self._engines[circuit.manifest.recipe.engine]
         model = ModelVersion(name, version, circuit, engine, circuit.digest, circuit.model_id)
-        return replace(place, entry=IndexEntry(name, version, ModelState.READY), model=model, checked_at=now)
+        return replace(record, entry=IndexEntry(name, version, ModelState.READY), model=model, checked_at=now)
 
-    def _obstacle(self, circuit: Circuit) -> tuple[str, str]:
+    def _why_unavailable(self, circuit: Circuit) -> tuple[str, str]:
         """Why the circuit cannot be proven, as a public reason and a detail for the operator; empty if it can."""
         manifest = circuit.manifest
         if manifest.recipe.engine not in self._engines:
@@ -208,14 +208,14 @@ class ModelRepository:
         if setup.identity["tauG2"] != manifest.recipe.setup.tau_g2:
             return "Its trusted setup differs from the one of that name.", ""
         key = self._home.keys / circuit.digest.hex  # the prover checks its content
-        if not _is_there(key):
-            how = f"{key} is missing: `zkinfer keys make {circuit.folder}` generates it."
-            return "Its proving key is missing; `zkinfer keys make` generates it.", how
+        if not _is_readable_file(key):
+            detail = f"{key} is missing: `zkinfer keys make {circuit.folder}` generates it."
+            return "Its proving key is missing; `zkinfer keys make` generates it.", detail
         return "", ""
 
 
-def _seen(places: Mapping[tuple[str, str], _Place]) -> list[tuple[IndexEntry, Circuit | None]]:
-    return [(place.entry, place.opened) for place in places.values()]
+def _comparable(records: Mapping[tuple[str, str], _Record]) -> list[tuple[IndexEntry, Circuit | None]]:
+    return [(record.entry, record.circuit) for record in records.values()]
 
 
 def _subfolders(folder: Path) -> list[str] | None:
@@ -234,7 +234,7 @@ def _may_be_folder(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def _is_there(file: Path) -> bool:
+def _is_readable_file(file: Path) -> bool:
     """Whether the file exists in a readable folder."""
     try:
         return stat.S_ISREG(file.stat().st_mode)
@@ -243,7 +243,7 @@ def _is_there(file: Path) -> bool:
 
 
 def _signature(folder: Path) -> Signature:
-    """File attributes that change with the content, without reading files."""
+    """File attributes that change with the content; no file is read."""
     try:
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
@@ -252,18 +252,18 @@ def _signature(folder: Path) -> Signature:
     return tuple(sorted((name, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for name, at in found))
 
 
-def _opened(name: str, version: str, folder: Path) -> _Place:
+def _open(name: str, version: str, folder: Path) -> _Record:
     try:
         circuit = Circuit.open(folder)
     except CircuitError as err:
         return _unavailable(name, version, str(err).replace(str(folder), f"{name}/{version}"), str(err))
     except OSError as err:  # a file was removed while it was read
         return _unavailable(name, version, f"{name}/{version} cannot be read: {why(err)}.")
-    return _Place(IndexEntry(name, version, ModelState.UNAVAILABLE), opened=circuit)
+    return _Record(IndexEntry(name, version, ModelState.UNAVAILABLE), circuit=circuit)
 
 
-def _unavailable(name: str, version: str, reason: str, detail: str = "") -> _Place:
-    return _Place(IndexEntry(name, version, ModelState.UNAVAILABLE, reason, detail or reason))
+def _unavailable(name: str, version: str, reason: str, detail: str = "") -> _Record:
+    return _Record(IndexEntry(name, version, ModelState.UNAVAILABLE, reason, detail or reason))
 
 
 def _printable(name: str) -> str:
@@ -271,10 +271,10 @@ def _printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
-def _spelt(entry: IndexEntry) -> str:
+def _label(entry: IndexEntry) -> str:
     return f"{entry.name!r} version {entry.version}" if entry.version else repr(entry.name)
 
 
 def _not_found(name: str, version: str) -> ModelNotFoundError:
-    what = f"a version {version[:20]!r} of the model {name[:80]!r}" if version else f"a model {name[:80]!r}"
-    return ModelNotFoundError(f"There is not {what}.", "RepositoryIndex lists the models.")
+    what = f"version {version[:20]!r} of the model {name[:80]!r}" if version else f"model {name[:80]!r}"
+    return ModelNotFoundError(f"There is no {what}.", "RepositoryIndex lists the models.")

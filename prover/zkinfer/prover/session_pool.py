@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
-class Closeable(Protocol):
-    """The interface of sessions in a pool."""
+class Session(Protocol):
+    """A session that can be pooled."""
 
     @property
     def usable(self) -> bool:
@@ -36,8 +36,8 @@ class Closeable(Protocol):
         ...
 
 
-SessionT = TypeVar("SessionT", bound=Closeable)
-AnswerT = TypeVar("AnswerT")
+SessionT = TypeVar("SessionT", bound=Session)
+ResultT = TypeVar("ResultT")
 
 
 class SessionPool(Generic[SessionT]):
@@ -45,14 +45,16 @@ class SessionPool(Generic[SessionT]):
 
     Args:
         open_session: opens a session; called in a thread that outlives it.
-        size: upper limit of sessions.
-        waiting: upper limit of waiting tasks.
+        size: maximum number of sessions.
+        max_waiting: maximum number of waiting tasks.
         name: of the threads.
     """
 
-    def __init__(self, open_session: Callable[[], SessionT], *, size: int, waiting: int, name: str = "session") -> None:
+    def __init__(
+        self, open_session: Callable[[], SessionT], *, size: int, max_waiting: int, name: str = "session"
+    ) -> None:
         self._open_session = open_session
-        self._most = size + waiting
+        self._max_unfinished = size + max_waiting
         self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
         self._lock = threading.Lock()
         self._sessions: set[SessionT] = set()
@@ -65,7 +67,7 @@ class SessionPool(Generic[SessionT]):
         """The number of tasks that are waiting or running."""
         return self._unfinished
 
-    def submit(self, work: Callable[[SessionT], AnswerT]) -> Future[AnswerT]:
+    def submit(self, work: Callable[[SessionT], ResultT]) -> Future[ResultT]:
         """Run a task with exclusive use of a session. A future that is cancelled while it waits never starts.
 
         Raises:
@@ -75,11 +77,11 @@ class SessionPool(Generic[SessionT]):
         with self._lock:
             if self._closed:
                 raise _closed()
-            if self._unfinished >= self._most:
+            if self._unfinished >= self._max_unfinished:
                 raise BusyError("Too many requests wait for this model.", "Try again in a moment.")
             self._unfinished += 1
-            future = self._threads.submit(self._do, work)
-        future.add_done_callback(self._done)
+            future = self._threads.submit(self._run, work)
+        future.add_done_callback(self._on_done)
         return future
 
     def close(self) -> None:
@@ -93,11 +95,11 @@ class SessionPool(Generic[SessionT]):
             session.close()
         self._sessions.clear()
 
-    def _done(self, _: Future[AnswerT]) -> None:
+    def _on_done(self, _: Future[ResultT]) -> None:
         with self._lock:
             self._unfinished -= 1
 
-    def _do(self, work: Callable[[SessionT], AnswerT]) -> AnswerT:
+    def _run(self, work: Callable[[SessionT], ResultT]) -> ResultT:
         with self._session() as session:
             try:
                 return work(session)
@@ -112,13 +114,13 @@ class SessionPool(Generic[SessionT]):
     @contextmanager
     def _session(self, *, fresh: bool = False) -> Iterator[SessionT]:
         """A free session, or a new one; returned to the pool afterwards unless it died."""
-        session = (None if fresh else self._taken()) or self._opened()
+        session = (None if fresh else self._free_session()) or self._new_session()
         try:
             yield session
         finally:
             self._put_back(session)
 
-    def _taken(self) -> SessionT | None:
+    def _free_session(self) -> SessionT | None:
         """The most recently used session, whose data is still in the processor's caches."""
         while True:
             with self._lock:
@@ -131,7 +133,7 @@ class SessionPool(Generic[SessionT]):
                 return session
             self._put_back(session)
 
-    def _opened(self) -> SessionT:
+    def _new_session(self) -> SessionT:
         session = self._open_session()
         with self._lock:
             self._sessions.add(session)

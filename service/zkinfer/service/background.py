@@ -105,7 +105,7 @@ class BackgroundTasks:
             for name in sorted({entry.name for entry in repository.index()})
             for model in repository.versions(name)
         ]
-        await asyncio.to_thread(answers.keep, models)
+        await asyncio.to_thread(answers.retain, models)
         places = {(entry.name, entry.version) for entry in changed}
         for model in models:
             if (model.name, model.version) in places:
@@ -145,7 +145,7 @@ class BackgroundTasks:
     async def _update_health(self) -> None:
         """Report the health of each service; the server as a whole is unhealthy only if a restart would help."""
         whole = self._healthy and self._dependencies.workers.is_alive
-        proves = whole and self._dependencies.workers.proves
+        proves = whole and self._dependencies.workers.is_healthy
         answers = any(entry.state == ModelState.READY for entry in self._known.values())
         if proves != self._proves:
             (log.info if proves else log.error)("proofs", state="SERVING" if proves else "NOT_SERVING")

@@ -144,7 +144,7 @@ def open_dependencies(
         stack.enter_context(locked_state(settings.state))
         repository = ModelRepository(settings.repository, home=home, engines=engines)
         artifacts = ArtifactStore(settings.state / "artifacts")
-        store = JobStore.open(settings.store_url, artifacts, retry_policy=retry_policy_of(settings))
+        store = JobStore(settings.store_url, artifacts, retry_policy=retry_policy_of(settings))
         stack.callback(store.close)
         answers = InferencePools()
         stack.callback(answers.close)

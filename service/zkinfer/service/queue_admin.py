@@ -40,7 +40,7 @@ def opened_queue(state: Path, url: str | None) -> Iterator[JobStore]:
             f"{state} holds no jobs; the server stores them in another database.",
             "Give the server's settings with --config, or the database with --store.",
         )
-    store = JobStore.open(store_url(state, url), ArtifactStore(state / "artifacts"))
+    store = JobStore(store_url(state, url), ArtifactStore(state / "artifacts"))
     try:
         yield store
     finally:

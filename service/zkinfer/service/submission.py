@@ -168,7 +168,7 @@ class Submitter:
         found = repository.find(name, version)
         if version or not request_id or len(repository.versions(name)) == 1:
             return found
-        job = await self._in_thread(self._store.of_request, identity.name, request_id)
+        job = await self._in_thread(self._store.find_by_request_id, identity.name, request_id)
         if job is None or job.request.model != name:
             return found
         same = (one for one in repository.versions(name) if one.digest == job.request.circuit)
@@ -255,7 +255,7 @@ class Submitter:
         """Raise before the answer is computed, if `_store_job` would raise afterwards."""
         with self._start_precheck_on_rejection():
             wanted = self._job_request(identity, model, prepared, request, _NO_OUTPUTS)
-            self._store.refuse(wanted, self._limits(identity))
+            self._store.precheck(wanted, self._limits(identity))
 
     def _store_job(
         self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest, answer: Answer

@@ -12,7 +12,7 @@ CIRCUIT = sha256(b"circuit")
 REQUEST_ID = "0x" + "11" * 32
 LIMITS = QueueLimits(disk_reserve_bytes=0)
 RETRY_POLICY = RetryPolicy(
-    backoff=1.0, longest_backoff=60.0, finished=1000.0, failed_inputs=100.0, orphans=500.0, settling=0.0
+    backoff=1.0, max_backoff=60.0, finished=1000.0, failed_inputs=100.0, orphans=500.0, settling=0.0
 )
 
 
@@ -37,7 +37,7 @@ class Queue:
     def __init__(self, url, folder, retry_policy=RETRY_POLICY, clock=None):
         self.url, self.folder, self.retry_policy, self.clock = url, folder, retry_policy, clock or Clock()
         self.artifacts = ArtifactStore(folder / "artifacts")
-        self.store = JobStore.open(
+        self.store = JobStore(
             url,
             self.artifacts,
             retry_policy=retry_policy,

@@ -33,7 +33,7 @@ def clock():
 
 @pytest.fixture
 def answers(clock):
-    answers = InferencePools(sessions=2, waiting=2, idle_seconds=10.0, clock=lambda: clock.now)
+    answers = InferencePools(sessions=2, max_waiting=2, idle_seconds=10.0, clock=lambda: clock.now)
     yield answers
     answers.close()
 
@@ -55,8 +55,8 @@ def test_answer_is_the_circuits_own(answers, model):
 
 def test_answer_tells_where_its_time_went(answers, model):
     answer = asked(answers, model)
-    assert answer.waited >= 0
-    assert answer.computed > 0
+    assert answer.queue_seconds >= 0
+    assert answer.compute_seconds > 0
 
 
 def test_value_out_of_range_is_refused_and_the_next_answered(answers, model):
@@ -114,7 +114,7 @@ class Slow:
 def test_too_many_requests_are_refused(made):
     engine = FakeEngine()
     engine.session = lambda *_: Slow()
-    answers, model = InferencePools(sessions=1, waiting=1), version_of(made.circuit, engine)
+    answers, model = InferencePools(sessions=1, max_waiting=1), version_of(made.circuit, engine)
     for _ in range(2):
         answers.forward(model, [[0, 0, 0]])
     with pytest.raises(BusyError, match="Too many requests wait"):
@@ -126,7 +126,7 @@ def test_too_many_requests_are_refused(made):
 def test_sessions_of_a_model_that_went_away_are_ended(answers, model):
     asked(answers, model)
     pool = answers._circuit_pool(model)
-    answers.keep([])
+    answers.retain([])
     with pytest.raises(ModelUnavailableError, match="no longer served"):
         pool.submit(lambda _: None)
     assert asked(answers, model).integers  # a caller that still holds the model gets a new pool
@@ -136,10 +136,10 @@ def test_idle_sessions_are_ended(answers, model, clock):
     asked(answers, model)
     pool = answers._circuit_pool(model)
     clock.now = 5.0
-    answers.keep([model])
+    answers.retain([model])
     assert answers._circuit_pool(model) is pool
     clock.now = 15.1
-    answers.keep([model])
+    answers.retain([model])
     assert answers._circuit_pool(model) is not pool
 
 

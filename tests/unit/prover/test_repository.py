@@ -85,12 +85,12 @@ def test_models_are_listed_by_name_and_number(place):
 @pytest.mark.parametrize(
     ("name", "version", "message"),
     [
-        ("other", "", "There is not a model 'other'"),
-        ("tiny", "2", "There is not a version '2' of the model 'tiny'"),
-        ("", "", "not a model ''"),
-        ("../models/tiny", "1", "not a version"),
-        ("tiny", "01", "not a version"),
-        ("x" * 5000, "", "not a model 'xxx"),
+        ("other", "", "There is no model 'other'"),
+        ("tiny", "2", "There is no version '2' of the model 'tiny'"),
+        ("", "", "no model ''"),
+        ("../models/tiny", "1", "no version"),
+        ("tiny", "01", "no version"),
+        ("x" * 5000, "", "no model 'xxx"),
     ],
 )
 def test_model_that_is_not_there_is_not_found(place, name, version, message):

@@ -41,7 +41,7 @@ def pool_of(opened):
         return opened[-1]
 
     def make(**options):
-        pools.append(SessionPool(options.pop("open_session", open_session), **{"size": 2, "waiting": 4} | options))
+        pools.append(SessionPool(options.pop("open_session", open_session), **{"size": 2, "max_waiting": 4} | options))
         return pools[-1]
 
     yield make
@@ -69,7 +69,7 @@ def test_sessions_are_opened_when_they_are_needed(pool_of, opened):
 
 
 def test_session_is_never_used_by_two_threads_at_once(pool_of):
-    pool, users, seen = pool_of(size=2, waiting=40), {}, []
+    pool, users, seen = pool_of(size=2, max_waiting=40), {}, []
 
     def work(session):
         seen.append(users.setdefault(session, threading.Lock()).acquire(blocking=False))
@@ -100,7 +100,7 @@ def test_two_pieces_of_work_are_done_at_once(pool_of, opened):
 
 
 def test_work_beyond_what_may_wait_is_refused_and_taken_again_later(pool_of):
-    pool, release = pool_of(size=1, waiting=1), threading.Event()
+    pool, release = pool_of(size=1, max_waiting=1), threading.Event()
     futures = [hold(pool, release)[1] for _ in range(2)]
     assert pool.unfinished == 2
     with pytest.raises(BusyError, match=r"Too many requests wait for this model\. Try again") as caught:

@@ -109,7 +109,7 @@ class Desk:
 @contextmanager
 def desk(made, folder):
     artifacts = ArtifactStore(folder / "artifacts")
-    store = JobStore.open(f"sqlite:///{folder / 'jobs.sqlite'}", artifacts)
+    store = JobStore(f"sqlite:///{folder / 'jobs.sqlite'}", artifacts)
     settings = Settings(repository=folder, listen="127.0.0.1:0", state=folder)
     authenticator = Authenticator(tokens=TokenFile(folder / "tokens.json"), local=True)
     verifications = VerificationService(made.home, engines=ENGINES)

@@ -12,7 +12,7 @@ from zkinfer.prover.jobs.job import (
     QueueLimits,
     RetryPolicy,
     Submission,
-    Swept,
+    SweepResult,
 )
 from zkinfer.prover.jobs.store import JobStore
 
@@ -29,5 +29,5 @@ __all__ = [
     "QueueLimits",
     "RetryPolicy",
     "Submission",
-    "Swept",
+    "SweepResult",
 ]

@@ -1,8 +1,7 @@
 """The job database, SQLite or PostgreSQL: serialised write transactions, and translation of errors.
 
-Every writer first takes the same lock, in SQLite that of the database and in PostgreSQL an advisory one, so what a
-transaction reads holds until it ends. Concurrent writes of threads in one process share one transaction and one
-commit.
+Every writer first takes the same lock, the database lock in SQLite and an advisory lock in PostgreSQL, so no other
+writer can change data that it has read. Concurrent writes of threads in one process share one transaction and commit.
 """
 
 from __future__ import annotations
@@ -30,25 +29,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WRITING = "zkinfer_writing"
 _LOCK = 0x7A6B696E666572  # "zkinfer"
-_MOST_AT_ONCE = 64
+_MAX_BATCH = 64
 _POSTGRES = "postgresql+psycopg"
-_FORMS = "Write sqlite:////path/to/jobs.db or postgresql+psycopg://user@host/database."
+_URL_FORMS = "Write sqlite:////path/to/jobs.db or postgresql+psycopg://user@host/database."
 
 
 class Database:
-    """A connection pool; create it with `opened`."""
+    """A connection pool; create it with `open_database`."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._name = name
         self._arrival = threading.Lock()
         self._turn = threading.Lock()
-        self._waiting: list[_Entry[Any]] = []
+        self._waiting: list[_PendingWrite[Any]] = []
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Yield a read-only connection with a consistent snapshot; raises StoreError."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._translate_errors(), self._engine.connect() as connection:
             yield connection
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -58,7 +57,7 @@ class Database:
             StoreError: nothing was written.
             ZkinferError: raised by `work`, whose changes were rolled back.
         """
-        entry = _Entry(work)
+        entry = _PendingWrite(work)
         with self._arrival:
             self._waiting.append(entry)
         with self._turn:
@@ -90,16 +89,16 @@ class Database:
 
         self.write(work)
 
-    def _next_batch(self) -> list[_Entry[Any]]:
+    def _next_batch(self) -> list[_PendingWrite[Any]]:
         with self._arrival:
-            batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+            batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
         return batch
 
-    def _commit_together(self, batch: list[_Entry[Any]]) -> None:
+    def _commit_together(self, batch: list[_PendingWrite[Any]]) -> None:
         for entry in batch:
             entry.tried = True
         try:
-            with self._translated(), self._engine.connect() as plain:
+            with self._translate_errors(), self._engine.connect() as plain:
                 connection = plain.execution_options(**{_WRITING: True})
                 with connection.begin():
                     for entry in batch:
@@ -112,15 +111,15 @@ class Database:
                 entry.committed = True
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (exc.DBAPIError, exc.TimeoutError) as err:
-            raise _in_our_words(self._name, err) from err
+            raise _store_error(self._name, err) from err
 
 
-class _Entry(Generic[T]):
-    """The part of one caller in a shared transaction."""
+class _PendingWrite(Generic[T]):
+    """One caller's work in a shared transaction."""
 
     def __init__(self, work: Callable[[Connection], T]) -> None:
         self._work = work
@@ -149,13 +148,15 @@ class _Entry(Generic[T]):
         return self._result[0]
 
 
-def opened(url: str, *, busy_seconds: float = 10.0, place: Callable[[], str] | None = None) -> Database:
+def open_database(
+    url: str, *, busy_seconds: float = 10.0, artifact_store_id: Callable[[], str] | None = None
+) -> Database:
     """Open a database and create missing tables.
 
     Args:
         url: an SQLAlchemy URL; SQLite in a file, or PostgreSQL with psycopg.
         busy_seconds: how long to wait for a writer in another process.
-        place: returns the name of the artifact store; called if other machines can reach the database.
+        artifact_store_id: returns the id of the artifact store; called if other machines can reach the database.
 
     Raises:
         StoreError: the database cannot be opened, is of another kind, was written by a newer version of zkinfer, or
@@ -167,9 +168,9 @@ def opened(url: str, *, busy_seconds: float = 10.0, place: Callable[[], str] | N
     )
     database = Database(engine, parsed.render_as_string(hide_password=True))
     try:
-        database.write(_prepare)
-        if place is not None and database.is_server:
-            database.bind(place())
+        database.write(_create_tables)
+        if artifact_store_id is not None and database.is_server:
+            database.bind(artifact_store_id())
     except ZkinferError:
         database.close()
         raise
@@ -180,10 +181,10 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except exc.ArgumentError as err:
-        raise StoreError("The URL of the database is invalid.", _FORMS) from err
+        raise StoreError("The URL of the database is invalid.", _URL_FORMS) from err
     in_file = parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:")
     if not in_file and parsed.drivername != _POSTGRES:
-        raise StoreError(f"The database {parsed.drivername} is not supported.", _FORMS)
+        raise StoreError(f"The database {parsed.drivername} is not supported.", _URL_FORMS)
     return parsed
 
 
@@ -230,7 +231,7 @@ def _postgres(url: URL, busy_seconds: float) -> Engine:
     return engine
 
 
-def _prepare(connection: Connection) -> None:
+def _create_tables(connection: Connection) -> None:
     schema.metadata.create_all(connection)
     found = connection.scalar(select(schema.state.c.schema_version))
     if found is None:
@@ -242,7 +243,7 @@ def _prepare(connection: Connection) -> None:
         )
 
 
-_CURES = (
+_KNOWN_ERRORS = (
     ("full", "The disk or the database is full.", "Free space; jobs resume automatically."),
     ("no space", "The disk of the database is full.", "Free space; jobs resume automatically."),
     ("locked", "Another process holds the lock of the database.", "Find it and stop it."),
@@ -254,10 +255,10 @@ _CURES = (
 )
 
 
-def _in_our_words(name: str, err: Exception) -> StoreError:
-    said = str(getattr(err, "orig", None) or err).strip().splitlines()
-    first = said[0] if said else type(err).__name__
-    for sign, cause, cure in _CURES:
-        if sign in first.lower():
+def _store_error(name: str, err: Exception) -> StoreError:
+    lines = str(getattr(err, "orig", None) or err).strip().splitlines()
+    first = lines[0] if lines else type(err).__name__
+    for pattern, cause, cure in _KNOWN_ERRORS:
+        if pattern in first.lower():
             return StoreError(f"{cause} ({name}: {first})", cure)
     return StoreError(f"The database {name} failed: {first}.", "Check that it is running and reachable.")

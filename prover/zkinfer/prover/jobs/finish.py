@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, select
 
-from zkinfer.prover.artifact_store import missing
+from zkinfer.prover.artifact_store import missing_artifact
 from zkinfer.prover.errors import JobStateError
 from zkinfer.prover.jobs.job import Failure, Job, JobState
 from zkinfer.prover.jobs.leases import held
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs.job import Lease, RetryPolicy
 
 EXHAUSTED, EXPIRED = "ATTEMPTS_EXHAUSTED", "EXPIRED"
-_SAID = select(jobs.c.number).where(
+_SUCCEEDED_WITH = select(jobs.c.number).where(
     jobs.c.id == bindparam("id"),
     jobs.c.fence == bindparam("fence"),
     jobs.c.attestation == bindparam("attestation"),
 )
 _HELD_BY = select(jobs).where(jobs.c.worker == bindparam("worker"), running)
-DIED = Failure(reason="WORKER_DIED", cause="The worker died during the proof.")
-TOO_LATE = Failure(
+WORKER_DIED = Failure(reason="WORKER_DIED", cause="The worker died during the proof.")
+DEADLINE_PASSED = Failure(
     reason=EXPIRED, cause="The deadline passed before the proof was finished.", cure="Submit again with a later one."
 )
 
@@ -40,17 +40,17 @@ def succeed(
 ) -> None:
     """See `JobStore.succeed`."""
     if not artifacts.has(attestation):
-        raise missing(attestation)
-    if _said_before(connection, lease, attestation):
+        raise missing_artifact(attestation)
+    if _already_succeeded(connection, lease, attestation):
         return
-    kept = {"attestation": str(attestation), "attestation_bytes": size}
-    change(connection, held(connection, lease), **{**_ended(JobState.SUCCEEDED, now), **kept})
+    result = {"attestation": str(attestation), "attestation_bytes": size}
+    change(connection, held(connection, lease), **{**_final_columns(JobState.SUCCEEDED, now), **result})
 
 
-def _said_before(connection: Connection, lease: Lease, attestation: Digest) -> bool:
-    """Whether this lease already finished the job with this attestation, but did not receive the confirmation."""
-    said = {"id": lease.job.id, "fence": lease.fence, "attestation": str(attestation)}
-    return connection.scalar(_SAID, said) is not None
+def _already_succeeded(connection: Connection, lease: Lease, attestation: Digest) -> bool:
+    """Whether this lease already finished the job with this attestation; the worker missed the confirmation."""
+    parameters = {"id": lease.job.id, "fence": lease.fence, "attestation": str(attestation)}
+    return connection.scalar(_SUCCEEDED_WITH, parameters) is not None
 
 
 def fail(
@@ -59,7 +59,7 @@ def fail(
     """See `JobStore.fail`."""
     row = held(connection, lease)
     if retry:
-        _again(connection, row, failure, retry_policy, now, blamed=True)
+        _requeue(connection, row, failure, retry_policy, now, blamed=True)
     else:
         _end(connection, row, JobState.EXPIRED if failure.reason == EXPIRED else JobState.FAILED, now, failure)
 
@@ -71,7 +71,7 @@ def end_cancelled(connection: Connection, lease: Lease, now: datetime) -> None:
 
 def give_back(connection: Connection, lease: Lease, retry_policy: RetryPolicy, now: datetime) -> None:
     """See `JobStore.give_back`."""
-    _again(connection, held(connection, lease), None, retry_policy, now, blamed=False, counted=False)
+    _requeue(connection, held(connection, lease), None, retry_policy, now, blamed=False, counted=False)
 
 
 def release(
@@ -79,7 +79,7 @@ def release(
 ) -> list[Job]:
     """See `JobStore.release`; returns the changed jobs."""
     rows = connection.execute(_HELD_BY, {"worker": worker}).all()
-    return [_again(connection, row, DIED, retry_policy, now, blamed=blamed) for row in rows]
+    return [_requeue(connection, row, WORKER_DIED, retry_policy, now, blamed=blamed) for row in rows]
 
 
 def expire_lease(
@@ -87,7 +87,7 @@ def expire_lease(
 ) -> JobState | None:
     """End a lease that was not renewed; returns the job's new state, or None if the lease no longer holds the job."""
     row = connection.execute(HELD, {"id": job_id, "fence": fence}).one_or_none()
-    return None if row is None else _again(connection, row, DIED, retry_policy, now, blamed=False).state
+    return None if row is None else _requeue(connection, row, WORKER_DIED, retry_policy, now, blamed=False).state
 
 
 def cancel(connection: Connection, job_id: str, now: datetime) -> Job:
@@ -110,19 +110,19 @@ def retry(connection: Connection, job_id: str, artifacts: ArtifactStore, now: da
         raise JobStateError("The job's deadline has passed.", "Submit again with a later one.")
     if not row.inputs_kept or not artifacts.has(job_of(row).request.inputs):
         raise JobStateError("The inputs of the job were removed.", "Submit again.")
-    if row.request_id is None and (twin := _twin(connection, row)) is not None:
-        raise JobStateError(f"The same request was submitted again as the job {twin}.", "Wait for that job.")
+    if row.request_id is None and (duplicate := _unfinished_duplicate(connection, row)) is not None:
+        raise JobStateError(f"The same request was submitted again as the job {duplicate}.", "Wait for that job.")
     values: dict[str, Any] = dict.fromkeys(("attempt", "failures", "passed_over", "progress"), 0)
     values |= dict.fromkeys(("finished_at", "worker", "reason", "cause", "cure"))
     return _changed(connection, row, state=str(JobState.QUEUED), cancel_requested=False, not_before=None, **values)
 
 
-def _twin(connection: Connection, row: Row[Any]) -> str | None:
+def _unfinished_duplicate(connection: Connection, row: Row[Any]) -> str | None:
     same = (jobs.c.owner == row.owner, jobs.c.content == row.content, jobs.c.request_id.is_(None), unfinished)
     return connection.scalar(select(jobs.c.id).where(*same))
 
 
-def forget(connection: Connection, job_id: str) -> Job:
+def delete_finished(connection: Connection, job_id: str) -> Job:
     """See `JobStore.delete`."""
     job = job_of(row_of(connection, job_id))
     if not job.state.final:
@@ -133,10 +133,10 @@ def forget(connection: Connection, job_id: str) -> Job:
 
 def expire(connection: Connection, row: Row[Any], now: datetime) -> None:
     """End a job whose deadline has passed, even if it is running: its worker is fenced out."""
-    _end(connection, row, JobState.EXPIRED, now, TOO_LATE)
+    _end(connection, row, JobState.EXPIRED, now, DEADLINE_PASSED)
 
 
-def _again(
+def _requeue(
     connection: Connection,
     row: Row[Any],
     failure: Failure | None,
@@ -151,7 +151,7 @@ def _again(
         return _end(connection, row, JobState.CANCELLED, now)
     failures = row.failures + blamed
     if failures >= retry_policy.failures or (counted and row.attempt >= retry_policy.attempts):
-        return _end(connection, row, JobState.FAILED, now, _exhausted(row, failure))
+        return _end(connection, row, JobState.FAILED, now, _attempts_exhausted(row, failure))
     pause = seconds_in_ticks(retry_policy.pause(failures)) if blamed else 0
     return _changed(
         connection,
@@ -163,11 +163,11 @@ def _again(
         attempt=row.attempt if counted else row.attempt - 1,
         progress=0.0,
         not_before=ticks(now) + pause if pause else None,
-        **({} if failure is None else _why(failure)),
+        **({} if failure is None else _failure_columns(failure)),
     )
 
 
-def _exhausted(row: Row[Any], failure: Failure | None) -> Failure:
+def _attempts_exhausted(row: Row[Any], failure: Failure | None) -> Failure:
     last = "" if failure is None else f" Last failure: {failure.cause}"
     return Failure(
         reason=EXHAUSTED,
@@ -177,16 +177,18 @@ def _exhausted(row: Row[Any], failure: Failure | None) -> Failure:
 
 
 def _end(connection: Connection, row: Row[Any], state: JobState, now: datetime, failure: Failure | None = None) -> Job:
-    return _changed(connection, row, **{**_ended(state, now), **({} if failure is None else _why(failure))})
+    return _changed(
+        connection, row, **{**_final_columns(state, now), **({} if failure is None else _failure_columns(failure))}
+    )
 
 
-def _ended(state: JobState, now: datetime) -> dict[str, Any]:
+def _final_columns(state: JobState, now: datetime) -> dict[str, Any]:
     done = {"progress": 1.0} if state == JobState.SUCCEEDED else {}
-    forgiven = {} if state == JobState.FAILED else dict.fromkeys(("reason", "cause", "cure"))
-    return {"state": str(state), "finished_at": ticks(now), "not_before": None, **forgiven, **done}
+    cleared = {} if state == JobState.FAILED else dict.fromkeys(("reason", "cause", "cure"))
+    return {"state": str(state), "finished_at": ticks(now), "not_before": None, **cleared, **done}
 
 
-def _why(failure: Failure) -> dict[str, str]:
+def _failure_columns(failure: Failure) -> dict[str, str]:
     return {"reason": failure.reason[:64], "cause": failure.cause[:2000], "cure": failure.cure[:2000]}
 
 

@@ -47,10 +47,10 @@ class JobRequest:
     """An accepted request: one inference that was answered and is to be proven.
 
     Args:
-        owner: identity of the caller, or "anonymous".
+        owner: name of the caller's identity, or "anonymous".
         model: name in the repository.
         version: of the model in the repository.
-        circuit: digest of the circuit folder; a worker rejects any other folder.
+        circuit: digest of the circuit folder; a worker rejects any other circuit.
         model_id: of the circuit.
         inputs: the artifact with the quantised integers, as encoded by `integers_to_bytes`.
         outputs: `integers_digest` of the answer; the proof must state the same.
@@ -59,7 +59,7 @@ class JobRequest:
         request_id: the client's idempotency key, if any.
         memory_bytes: predicted peak of memory.
         seconds: predicted time of one proof on this machine.
-        deadline: time after which the proof is worthless.
+        deadline: time after which the proof is of no use.
     """
 
     owner: str
@@ -78,10 +78,10 @@ class JobRequest:
 
     @property
     def content(self) -> Digest:
-        """Digest of what is to be proven: requests with equal digests can share a proof."""
-        left_out = {"request_id"} if self.random_request_id else None
-        asked = self.context.model_dump(mode="json", by_alias=True, exclude=left_out)
-        return sha256(canonical.dump([str(self.circuit), str(self.inputs), asked]))
+        """Digest of the circuit, inputs and context: requests with equal digests can share a proof."""
+        excluded = {"request_id"} if self.random_request_id else None
+        context = self.context.model_dump(mode="json", by_alias=True, exclude=excluded)
+        return sha256(canonical.dump([str(self.circuit), str(self.inputs), context]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,13 +145,13 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """The numbers of jobs that a sweep requeued, failed, expired and deleted, and of the files it removed."""
 
     requeued: int = 0
     failed: int = 0
     expired: int = 0
-    forgotten: int = 0
+    deleted: int = 0
     artifacts: int = 0
 
 
@@ -192,10 +192,10 @@ class RetryPolicy:
     """How often a job is attempted, and how long jobs are retained. All times are in seconds.
 
     Args:
-        failures: upper limit of attempts of one job in which the engine or the worker dies.
-        attempts: upper limit of attempts for any reason, including a killed server.
+        failures: maximum number of attempts of one job in which the engine or the worker dies.
+        attempts: maximum number of attempts for any reason, including a killed server.
         backoff: pause before the second attempt; doubled before each further one.
-        longest_backoff: upper limit of the pause.
+        max_backoff: maximum of the pause.
         finished: retention of a finished job and its attestation.
         failed_inputs: retention of the inputs of a failed job, so that it can be retried; 0 for none.
         orphans: age at which an unreferenced file is removed.
@@ -206,7 +206,7 @@ class RetryPolicy:
     failures: int = 5
     attempts: int = 20
     backoff: float = 1.0
-    longest_backoff: float = 300.0
+    max_backoff: float = 300.0
     finished: float = 30 * 86_400.0
     failed_inputs: float = 86_400.0
     orphans: float = 3600.0
@@ -214,7 +214,7 @@ class RetryPolicy:
 
     def pause(self, failures: int) -> float:
         """The pause in seconds before the next attempt, after this many failures."""
-        return min(self.longest_backoff, self.backoff * 2.0 ** min(max(0, failures - 1), 32))
+        return min(self.max_backoff, self.backoff * 2.0 ** min(max(0, failures - 1), 32))
 
 
 @dataclass(frozen=True, slots=True)

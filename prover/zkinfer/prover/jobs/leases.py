@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs.job import RetryPolicy
 
 
-_SLACK = 30.0
-_AHEAD = 3600.0
-_SIXFOLD = 6
-# A large job is passed over by this many smaller ones; then memory is reserved until it fits.
-MOST_PASSED_OVER = 8
+_JUMP_SECONDS = 30.0
+_FAR_AHEAD_SECONDS = 3600.0
+_SLOW_START_FACTOR = 6
+# A large job is passed over by at most this many smaller ones; then memory is reserved until it fits.
+MAX_PASSED_OVER = 8
 _NOW: BindParameter[Any] = bindparam("now")
 _END: BindParameter[Any] = bindparam("end")
-# Not in backoff; one that ends later than any backoff can counts as over, since the clock was set back.
+# Not in backoff. A backoff that ends later than the longest possible one counts as over: the clock was set back.
 _READY = (
     queued,
     or_(jobs.c.not_before.is_(None), jobs.c.not_before <= _NOW, jobs.c.not_before > _END),
     or_(jobs.c.deadline.is_(None), jobs.c.deadline > _NOW),
     jobs.c.memory_bytes <= bindparam("fitting"),
 )
-_HAS_ONE = select(jobs.c.number).where(jobs.c.owner == owners.c.owner, *_READY).exists()
-_WHOSE_TURN = select(owners.c.owner).where(_HAS_ONE).order_by(owners.c.served, owners.c.owner).limit(1)
+_HAS_READY_JOB = select(jobs.c.number).where(jobs.c.owner == owners.c.owner, *_READY).exists()
+_NEXT_OWNER = select(owners.c.owner).where(_HAS_READY_JOB).order_by(owners.c.served, owners.c.owner).limit(1)
 _OLDEST = select(jobs).where(jobs.c.owner == bindparam("owner"), *_READY).order_by(jobs.c.number).limit(1)
 _BUSY = select(func.count(), func.coalesce(func.sum(jobs.c.memory_bytes), 0)).where(
     running, jobs.c.host == bindparam("host")
@@ -109,31 +109,31 @@ def host_of(worker: str) -> str:
 def choose(
     connection: Connection, host: str, memory_bytes: int | None, retry_policy: RetryPolicy, now: datetime
 ) -> tuple[Row[Any] | None, Row[Any] | None]:
-    """The next job, and the one it passes over because that does not fit into memory beside the running ones."""
-    times = {"now": ticks(now), "end": ticks(now) + seconds_in_ticks(retry_policy.longest_backoff)}
-    first = _next_in_line(connection, times, _ANY_SIZE)
+    """The next job, and the earlier one it passes over, which does not fit into memory beside the running ones."""
+    times = {"now": ticks(now), "end": ticks(now) + seconds_in_ticks(retry_policy.max_backoff)}
+    first = _next_ready(connection, times, _ANY_SIZE)
     if first is None or memory_bytes is None:
         return first, None
     busy, used = connection.execute(_BUSY, {"host": host}).one()
     free = memory_bytes - int(used)
     if not busy or first.memory_bytes <= free:  # alone on the host, even a job that is too large is attempted
         return first, None
-    if first.passed_over >= MOST_PASSED_OVER:
+    if first.passed_over >= MAX_PASSED_OVER:
         return None, None
-    return _next_in_line(connection, times, free), first
+    return _next_ready(connection, times, free), first
 
 
-def _next_in_line(connection: Connection, times: dict[str, int], fitting: int) -> Row[Any] | None:
-    wanted = {**times, "fitting": fitting}
-    owner = connection.scalar(_WHOSE_TURN, wanted)
+def _next_ready(connection: Connection, times: dict[str, int], fitting: int) -> Row[Any] | None:
+    parameters = {**times, "fitting": fitting}
+    owner = connection.scalar(_NEXT_OWNER, parameters)
     if owner is None:
         return None
-    return connection.execute(_OLDEST, {**wanted, "owner": owner}).one_or_none()
+    return connection.execute(_OLDEST, {**parameters, "owner": owner}).one_or_none()
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseSnapshot:
-    """A snapshot of one lease: the job, its fence, its number of heartbeats, and its length in seconds."""
+    """A snapshot of one lease: the job, its fence, its number of heartbeats, and its duration in seconds."""
 
     job_id: str
     fence: int
@@ -142,22 +142,22 @@ class LeaseSnapshot:
 
 
 class LeaseWatch:
-    """Remembers when it first saw each snapshot; holds only the leases of running jobs."""
+    """Remembers when it first saw each snapshot of the held leases."""
 
     def __init__(self) -> None:
-        self._seen: dict[LeaseSnapshot, float] = {}
+        self._first_seen: dict[LeaseSnapshot, float] = {}
 
     def lapsed(self, lease_snapshots: Iterable[LeaseSnapshot], monotonic: float) -> list[LeaseSnapshot]:
-        """The held leases without a heartbeat for longer than their length."""
-        self._seen = {lease: self._seen.get(lease, monotonic) for lease in lease_snapshots}
-        return [lease for lease, since in self._seen.items() if monotonic - since > lease.lease_seconds]
+        """The held leases without a heartbeat for longer than their duration."""
+        self._first_seen = {lease: self._first_seen.get(lease, monotonic) for lease in lease_snapshots}
+        return [lease for lease, since in self._first_seen.items() if monotonic - since > lease.lease_seconds]
 
 
 class ClockWatch:
-    """Detects a system clock that was changed or is not set yet, by comparison with the monotonic clock.
+    """Detects a system clock that was changed or is not set yet by comparing it with the monotonic clock.
 
     Args:
-        settling: seconds that the clock must run evenly, from the start and after every jump.
+        settling: seconds that the clock must run evenly after the start and after every jump.
         last_seen: the latest time trusted by an earlier process, in Unix seconds; None if there is none.
     """
 
@@ -171,13 +171,13 @@ class ClockWatch:
         """Whether the clock ran evenly for long enough."""
         offset = now.timestamp() - monotonic
         if self._offset is None:
-            self._settled_at = monotonic + self._at_first(now.timestamp())
-        elif abs(offset - self._offset) > _SLACK:
+            self._settled_at = monotonic + self._settling_at_start(now.timestamp())
+        elif abs(offset - self._offset) > _JUMP_SECONDS:
             self._settled_at = monotonic + self._settling
         self._offset = offset
         return monotonic >= self._settled_at
 
-    def _at_first(self, now: float) -> float:
-        """A machine that was off for long looks like one whose clock is not set yet, so a longer time is required."""
-        ahead = self._last_seen is not None and now - self._last_seen > _AHEAD
-        return self._settling * _SIXFOLD if ahead else self._settling
+    def _settling_at_start(self, now: float) -> float:
+        """Longer if the clock is far ahead of the last trusted time: it may be wrong, or the machine was off."""
+        ahead = self._last_seen is not None and now - self._last_seen > _FAR_AHEAD_SECONDS
+        return self._settling * _SLOW_START_FACTOR if ahead else self._settling

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Update
 
 
-LARGEST_PAGE = 1000
+MAX_PAGE_SIZE = 1000
 HELD = select(jobs).where(jobs.c.id == bindparam("id"), jobs.c.fence == bindparam("fence"), running)
 _BY_ID = select(jobs).where(jobs.c.id == bindparam("id"))
-_COUNT_ON = update(state).values(revision=state.c.revision + 1).returning(state.c.revision)
-_NEXT = jobs.c.revision > bindparam("after")
-_CHANGES = select(jobs).where(_NEXT).order_by(jobs.c.revision).limit(bindparam("size"))
+_NEXT_REVISION = update(state).values(revision=state.c.revision + 1).returning(state.c.revision)
+_CHANGED_AFTER = jobs.c.revision > bindparam("after")
+_CHANGES = select(jobs).where(_CHANGED_AFTER).order_by(jobs.c.revision).limit(bindparam("size"))
 _BY_MODEL = select(jobs.c.model, jobs.c.state, func.count()).group_by(jobs.c.model, jobs.c.state)
 _OLDEST = select(func.min(jobs.c.created_at)).where(queued)
 _MEMORY = select(func.sum(jobs.c.memory_bytes)).where(running)
 _SERVED = select(owners.c.served).where(owners.c.owner == bindparam("owner"))
-_BEFORE_ME = select(func.count()).where(queued, jobs.c.owner == bindparam("owner"), jobs.c.number < bindparam("mine"))
-_LINES = (
+_OLDER = select(func.count()).where(queued, jobs.c.owner == bindparam("owner"), jobs.c.number < bindparam("number"))
+_QUEUED_BY_OWNER = (
     select(owners.c.owner, owners.c.served, func.count())
     .join(jobs, jobs.c.owner == owners.c.owner)
     .where(queued)
@@ -48,7 +48,7 @@ def page(
     token: str,
 ) -> Page:
     """See `JobStore.page`."""
-    size = max(1, min(size, LARGEST_PAGE))
+    size = max(1, min(size, MAX_PAGE_SIZE))
     query = select(jobs).order_by(jobs.c.number.desc()).limit(size + 1)
     if owner is not None:
         query = query.where(jobs.c.owner == owner)
@@ -65,12 +65,12 @@ def page(
 def position(connection: Connection, job: Job) -> int:
     """See `JobStore.position`."""
     me = job.request.owner
-    mine = connection.scalar(_SERVED, {"owner": me}) or 0
-    before_me = int(connection.scalar(_BEFORE_ME, {"owner": me, "mine": job.number}) or 0)
-    lines = connection.execute(_LINES)
-    others = [(int(count), (served, owner) < (mine, me)) for owner, served, count in lines if owner != me]
+    my_turn = (connection.scalar(_SERVED, {"owner": me}) or 0, me)
+    older = int(connection.scalar(_OLDER, {"owner": me, "number": job.number}) or 0)
+    queues = connection.execute(_QUEUED_BY_OWNER)
+    others = [(int(count), (served, owner) < my_turn) for owner, served, count in queues if owner != me]
     # Each owner gets one turn per round: owners served before this one have an additional turn before it.
-    return before_me + sum(min(count, before_me + is_ahead) for count, is_ahead in others)
+    return older + sum(min(count, older + is_ahead) for count, is_ahead in others)
 
 
 def changes(connection: Connection, after: int, size: int) -> Changes:
@@ -103,24 +103,24 @@ def row_of(connection: Connection, job_id: str) -> Row[Any]:
 
 
 def next_revision(connection: Connection) -> int:
-    """The next revision, larger than all before."""
-    return int(connection.execute(_COUNT_ON).scalar_one())
+    """Increment and return the revision."""
+    return int(connection.execute(_NEXT_REVISION).scalar_one())
 
 
 def change(connection: Connection, row: Row[Any], **values: Any) -> Row[Any]:  # noqa: ANN401 - columns
     """Update columns of a job that was read in this transaction, and return the new row."""
-    named = {f"new_{name}": value for name, value in values.items()}
-    given = {"number_": row.number, "new_revision": next_revision(connection), **named}
-    return connection.execute(_setting(tuple(values)), given).one()
+    new_values = {f"new_{name}": value for name, value in values.items()}
+    parameters = {"number_": row.number, "new_revision": next_revision(connection), **new_values}
+    return connection.execute(_update_statement(tuple(values)), parameters).one()
 
 
 @cache
-def _setting(names: tuple[str, ...]) -> Update:
+def _update_statement(names: tuple[str, ...]) -> Update:
     values: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in (*names, "revision")}
     return update(jobs).where(jobs.c.number == bindparam("number_")).values(**values).returning(*jobs.c)
 
 
 def _number_in(token: str) -> int:
     if not (token.isascii() and token.isdecimal() and len(token) <= 18):
-        raise InputError(f"{token[:40]!r} is not a page token.", "Give the token of the last page, or none.")
+        raise InputError(f"{token[:40]!r} is not a page token.", "Use the token of the previous page, or none.")
     return int(token)

@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, and_, bindparam, delete, insert, or_, sele
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.prover.jobs import finish
-from zkinfer.prover.jobs.job import JobState, Swept
+from zkinfer.prover.jobs.job import JobState, SweepResult
 from zkinfer.prover.jobs.leases import ClockWatch, LeaseSnapshot, LeaseWatch
 from zkinfer.prover.jobs.schema import clock, jobs, moment, owners, queued, running, seconds_in_ticks, ticks, unfinished
 
@@ -25,32 +25,36 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs.job import RetryPolicy
 
 
-_EVER = 1 << 62  # ticks: later than any time of day
-AT_ONCE = 200  # rows per transaction, so that other writers do not wait long
-_LONG_AGO = datetime.fromtimestamp(0, UTC)
-_ORPHANS_EVERY, _NOTE_CLOCK_EVERY = 600.0, 300.0
+_FAR_FUTURE = 1 << 62  # in ticks, later than any real time
+BATCH_SIZE = 200  # rows per transaction, so that other writers do not wait long
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_ORPHANS_INTERVAL, _CLOCK_INTERVAL = 600.0, 300.0
 _NOW: BindParameter[Any] = bindparam("now")
 _BEFORE: BindParameter[Any] = bindparam("before")
 _NAME: BindParameter[Any] = bindparam("name")
 _LEASES = select(jobs.c.id, jobs.c.fence, jobs.c.beat, jobs.c.lease_seconds).where(running)
-_PAST_DEADLINE = select(jobs).where(unfinished, jobs.c.deadline <= _NOW).limit(AT_ONCE)
-_PAST_RETENTION = select(jobs).where(jobs.c.finished_at < _BEFORE).limit(AT_ONCE)
-_HAS_ONE = select(jobs.c.number).where(jobs.c.owner == owners.c.owner).exists()
+_PAST_DEADLINE = select(jobs).where(unfinished, jobs.c.deadline <= _NOW).limit(BATCH_SIZE)
+_PAST_RETENTION = select(jobs).where(jobs.c.finished_at < _BEFORE).limit(BATCH_SIZE)
+_HAS_JOB = select(jobs.c.number).where(jobs.c.owner == owners.c.owner).exists()
 _OTHERS = owners.alias()
-_WAITS = select(jobs.c.number).where(jobs.c.owner == _OTHERS.c.owner, queued).exists()
-_BEHIND = select(_OTHERS.c.owner).where(_OTHERS.c.served < owners.c.served, _WAITS).correlate(owners).exists()
-# A deleted owner counts as new next time and goes first: so not while others wait who were served earlier.
-_WITHOUT_JOBS = delete(owners).where(~_HAS_ONE, ~_BEHIND)
-_FORGOTTEN = delete(jobs).where(jobs.c.number == bindparam("number_"))
-# Jobs that will not read their inputs again. A failed job may, if it is retried in time.
-_NOT_NEEDED = (
+_OTHER_WAITS = select(jobs.c.number).where(jobs.c.owner == _OTHERS.c.owner, queued).exists()
+_SERVED_EARLIER = (
+    select(_OTHERS.c.owner).where(_OTHERS.c.served < owners.c.served, _OTHER_WAITS).correlate(owners).exists()
+)
+# A deleted owner would count as new and go first, so it is kept while an owner served earlier has queued jobs.
+_DELETE_IDLE_OWNERS = delete(owners).where(~_HAS_JOB, ~_SERVED_EARLIER)
+_DELETE_JOB = delete(jobs).where(jobs.c.number == bindparam("number_"))
+# Jobs that will not read their inputs again; a failed job may, until its retention ends.
+_INPUTS_UNNEEDED = (
     jobs.c.inputs_kept,
     ~unfinished,
     or_(jobs.c.state != str(JobState.FAILED), jobs.c.finished_at <= _BEFORE),
 )
-_UNNEEDED = select(jobs.c.inputs).where(*_NOT_NEEDED).limit(AT_ONCE)
-_NOT_KEPT = update(jobs).where(jobs.c.inputs == _NAME, *_NOT_NEEDED).values(inputs_kept=False)
-_USED = select(jobs.c.number).where(or_(and_(jobs.c.inputs == _NAME, jobs.c.inputs_kept), jobs.c.attestation == _NAME))
+_UNNEEDED = select(jobs.c.inputs).where(*_INPUTS_UNNEEDED).limit(BATCH_SIZE)
+_MARK_REMOVED = update(jobs).where(jobs.c.inputs == _NAME, *_INPUTS_UNNEEDED).values(inputs_kept=False)
+_IS_REFERENCED = select(jobs.c.number).where(
+    or_(and_(jobs.c.inputs == _NAME, jobs.c.inputs_kept), jobs.c.attestation == _NAME)
+)
 _NAMES: BindParameter[Any] = bindparam("names", expanding=True)
 _REFERENCED = union(
     select(jobs.c.inputs).where(jobs.c.inputs.in_(_NAMES), jobs.c.inputs_kept),
@@ -61,7 +65,7 @@ _REFERENCED = union(
 class Reaper:
     """Implements `JobStore.sweep`. Its state, observations of leases and clocks, may be lost in a restart.
 
-    The last trusted time is in the database: with a clock far ahead of it, the reaper waits longer.
+    The database has the last trusted time; if the clock is far ahead of it, the reaper waits longer.
     """
 
     def __init__(
@@ -80,32 +84,32 @@ class Reaper:
         self._monotonic = monotonic
         self._leases = LeaseWatch()
         self._clock_watch: ClockWatch | None = None
-        self._note_clock_at = 0.0
+        self._record_clock_at = 0.0
         self._sweeping = threading.Lock()
         self._orphans_at = monotonic()
 
-    def sweep(self) -> Swept:
+    def sweep(self) -> SweepResult:
         """See `JobStore.sweep`."""
         with self._sweeping:
             now, monotonic = self._clock(), self._monotonic()
             requeued, failed = self._expire_leases(now, monotonic)
-            if not self._trusts(now, monotonic):  # the steps that need no clock are done
-                return Swept(requeued, failed, artifacts=self.collect(self._unneeded_inputs(_LONG_AGO)))
+            if not self._trusts_clock(now, monotonic):  # only the steps that need no clock
+                return SweepResult(requeued, failed, artifacts=self.collect(self._unneeded_inputs(_EPOCH)))
             expired = self._expire(now)
-            forgotten, removed = self._forget(now)
+            deleted, removed = self._delete_past_retention(now)
             removed += self.collect(self._unneeded_inputs(now), now) + self._remove_orphans(now, monotonic)
-            return Swept(requeued, failed, expired, forgotten, removed)
+            return SweepResult(requeued, failed, expired, deleted, removed)
 
-    def _trusts(self, now: datetime, monotonic: float) -> bool:
-        """Whether the system clock can be trusted; if so, that is recorded for the next start."""
+    def _trusts_clock(self, now: datetime, monotonic: float) -> bool:
+        """Whether the system clock can be trusted; if so, its time is recorded for the next start."""
         if self._clock_watch is None:
             with self._database.reading() as connection:
-                self._clock_watch = ClockWatch(self._retry_policy.settling, clock_seen(connection))
+                self._clock_watch = ClockWatch(self._retry_policy.settling, last_trusted_time(connection))
         if not self._clock_watch.trustworthy(now, monotonic):
             return False
-        if monotonic >= self._note_clock_at:
-            self._database.write(lambda connection: note_clock(connection, now))
-            self._note_clock_at = monotonic + _NOTE_CLOCK_EVERY
+        if monotonic >= self._record_clock_at:
+            self._database.write(lambda connection: record_clock(connection, now))
+            self._record_clock_at = monotonic + _CLOCK_INTERVAL
         return True
 
     def _expire_leases(self, now: datetime, monotonic: float) -> tuple[int, int]:
@@ -123,11 +127,11 @@ class Reaper:
                 return 0
         return self._database.write(lambda connection: expire(connection, now))
 
-    def _forget(self, now: datetime) -> tuple[int, int]:
+    def _delete_past_retention(self, now: datetime) -> tuple[int, int]:
         with self._database.reading() as connection:
             if not past_retention(connection, self._retry_policy, now):
                 return 0, 0
-        rows = self._database.write(lambda connection: forget(connection, self._retry_policy, now))
+        rows = self._database.write(lambda connection: delete_past_retention(connection, self._retry_policy, now))
         names = {name for row in rows for name in (row.inputs, row.attestation) if name}
         return len(rows), self.collect([Digest.parse(name) for name in names], now)
 
@@ -136,19 +140,19 @@ class Reaper:
             return unneeded_inputs(connection, self._retry_policy, now)
 
     def _remove_orphans(self, now: datetime, monotonic: float) -> int:
-        """Remove unreferenced files, such as those of a server killed before it submitted; a batch per call."""
+        """Remove unreferenced files, such as those of a server killed before submission; one batch per call."""
         if monotonic < self._orphans_at:
             return 0
         old = self._artifacts.older_than(self._retry_policy.orphans, now.timestamp())
         with self._database.reading() as connection:
             orphans = unreferenced(connection, old)
-        self._orphans_at = monotonic if len(orphans) > AT_ONCE else monotonic + _ORPHANS_EVERY
-        return self.collect(orphans[:AT_ONCE], now)
+        self._orphans_at = monotonic if len(orphans) > BATCH_SIZE else monotonic + _ORPHANS_INTERVAL
+        return self.collect(orphans[:BATCH_SIZE], now)
 
-    def collect(self, digests: Collection[Digest], now: datetime = _LONG_AGO) -> int:
+    def collect(self, digests: Collection[Digest], now: datetime = _EPOCH) -> int:
         """Remove artifacts that no job needs; the next sweep completes an interrupted call.
 
-        Inputs of failed jobs are kept until their retention ends before `now`, which must be a trusted time.
+        Inputs of failed jobs are kept for their retention, as of `now`, which must be a trusted time.
         """
         return sum(self._database.write(partial(self._collect_one, digest, now)) for digest in digests)
 
@@ -167,7 +171,7 @@ def past_deadline(connection: Connection, now: datetime) -> list[Row[Any]]:
 
 
 def expire(connection: Connection, now: datetime) -> int:
-    """Expire such jobs; returns their number."""
+    """Expire the jobs of `past_deadline`; returns their number."""
     rows = past_deadline(connection, now)
     for row in rows:
         finish.expire(connection, row, now)
@@ -179,12 +183,12 @@ def past_retention(connection: Connection, retry_policy: RetryPolicy, now: datet
     return [*connection.execute(_PAST_RETENTION, {"before": _ago(retry_policy.finished, now)})]
 
 
-def forget(connection: Connection, retry_policy: RetryPolicy, now: datetime) -> list[Row[Any]]:
+def delete_past_retention(connection: Connection, retry_policy: RetryPolicy, now: datetime) -> list[Row[Any]]:
     """Delete jobs past their retention, and owners without jobs; returns the deleted rows."""
     rows = past_retention(connection, retry_policy, now)
     for row in rows:
-        connection.execute(_FORGOTTEN, {"number_": row.number})
-    connection.execute(_WITHOUT_JOBS)
+        connection.execute(_DELETE_JOB, {"number_": row.number})
+    connection.execute(_DELETE_IDLE_OWNERS)
     return rows
 
 
@@ -201,39 +205,39 @@ def collect(
 
     Call it under the writer's lock: a job submitted concurrently is either seen here, or finds the artifact missing.
     """
-    connection.execute(_NOT_KEPT, {"name": str(digest), "before": _failed_before(retry_policy, now)})
+    connection.execute(_MARK_REMOVED, {"name": str(digest), "before": _failed_before(retry_policy, now)})
     return not is_referenced(connection, digest) and artifacts.delete(digest)
 
 
 def is_referenced(connection: Connection, digest: Digest) -> bool:
     """Whether a job refers to an artifact."""
-    return connection.execute(_USED, {"name": str(digest)}).first() is not None
+    return connection.execute(_IS_REFERENCED, {"name": str(digest)}).first() is not None
 
 
 def unreferenced(connection: Connection, digests: Sequence[Digest]) -> list[Digest]:
     """The artifacts that no job refers to."""
     named: set[str] = set()
-    for start in range(0, len(digests), AT_ONCE):
-        names = [str(digest) for digest in digests[start : start + AT_ONCE]]
+    for start in range(0, len(digests), BATCH_SIZE):
+        names = [str(digest) for digest in digests[start : start + BATCH_SIZE]]
         named.update(connection.scalars(_REFERENCED, {"names": names}))
     return [digest for digest in digests if str(digest) not in named]
 
 
-def clock_seen(connection: Connection) -> float | None:
+def last_trusted_time(connection: Connection) -> float | None:
     """The last time at which the system clock was trusted, in Unix seconds; None for never."""
     seen = connection.scalar(select(clock.c.seen))
     return None if seen is None else moment(seen).timestamp()
 
 
-def note_clock(connection: Connection, now: datetime) -> None:
+def record_clock(connection: Connection, now: datetime) -> None:
     """Record that the system clock is trusted now."""
     if connection.execute(update(clock).values(seen=ticks(now))).rowcount == 0:
         connection.execute(insert(clock).values(id=1, seen=ticks(now)))
 
 
 def _failed_before(retry_policy: RetryPolicy, now: datetime) -> int:
-    """The time of failure up to which inputs of failed jobs are removed; without a retention it needs no clock."""
-    return _ago(retry_policy.failed_inputs, now) if retry_policy.failed_inputs > 0 else _EVER
+    """Inputs of jobs that failed before this time are removed; without retention, of all failed jobs."""
+    return _ago(retry_policy.failed_inputs, now) if retry_policy.failed_inputs > 0 else _FAR_FUTURE
 
 
 def _ago(seconds: float, now: datetime) -> int:

@@ -52,7 +52,7 @@ def moment(count: int) -> datetime:
     return _EPOCH + count * _TICK
 
 
-def _maybe(count: int | None) -> datetime | None:
+def _optional_moment(count: int | None) -> datetime | None:
     return None if count is None else moment(count)
 
 
@@ -88,9 +88,9 @@ def job_of(row: Row[Any]) -> Job:
         progress=row.progress,
         worker=row.worker,
         created_at=moment(row.created_at),
-        started_at=_maybe(row.started_at),
-        finished_at=_maybe(row.finished_at),
-        not_before=_maybe(row.not_before),
+        started_at=_optional_moment(row.started_at),
+        finished_at=_optional_moment(row.finished_at),
+        not_before=_optional_moment(row.not_before),
         failure=None if row.reason is None else Failure(reason=row.reason, cause=row.cause, cure=row.cure),
         attestation=None if row.attestation is None else Digest.parse(row.attestation),
         attestation_bytes=row.attestation_bytes,
@@ -112,7 +112,7 @@ def _request_of(row: Row[Any]) -> JobRequest:
         request_id=row.request_id,
         memory_bytes=row.memory_bytes,
         seconds=row.seconds,
-        deadline=_maybe(row.deadline),
+        deadline=_optional_moment(row.deadline),
     )
 
 
@@ -146,7 +146,7 @@ clock = Table(
     Column("seen", BigInteger, nullable=False),
 )
 
-# The revision at which an owner was last served: the smallest is next.
+# The revision at which each owner was last served; the owner with the smallest is next.
 owners = Table(
     "zkinfer_owners",
     metadata,
@@ -195,7 +195,7 @@ jobs = Table(
     Column("cure", Text),
     Column("attestation", String(80), index=True),
     Column("attestation_bytes", BigInteger, nullable=False),
-    sqlite_autoincrement=True,  # numbers are never reused, also after the last job was deleted
+    sqlite_autoincrement=True,  # numbers are never reused, even after the last job is deleted
 )
 
 queued = jobs.c.state == str(JobState.QUEUED)

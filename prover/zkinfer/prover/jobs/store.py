@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.prover.jobs import finish, leases, query, submit
-from zkinfer.prover.jobs.database import opened
+from zkinfer.prover.jobs.database import open_database
 from zkinfer.prover.jobs.job import JobState, RetryPolicy
 from zkinfer.prover.jobs.query import row_of
 from zkinfer.prover.jobs.reaper import Reaper
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.digest import Digest
     from zkinfer.prover.artifact_store import ArtifactStore
-    from zkinfer.prover.jobs.database import Database
     from zkinfer.prover.jobs.job import (
         Changes,
         Counts,
@@ -34,34 +33,29 @@ if TYPE_CHECKING:
         Page,
         QueueLimits,
         Submission,
-        Swept,
+        SweepResult,
     )
 
 
 class JobStore:
-    """Jobs and their artifacts. Thread-safe; every process opens its own with `open`.
+    """Jobs and their artifacts. Thread-safe; every process opens its own, which creates missing tables.
 
     All methods raise StoreError if the database or the disk cannot be used; nothing is changed then.
+
+    Args:
+        url: `sqlite:////path/to/jobs.db`, or `postgresql+psycopg://user@host/database`.
+        artifacts: holds inputs and attestations; all processes of a queue must share it.
+        retry_policy: attempts and retention of jobs.
+        clock: the system clock, in UTC. It may jump: leases do not depend on it.
+        monotonic: a monotonic clock, in seconds.
+        busy_seconds: how long to wait for a writer in another process.
+
+    Raises:
+        StoreError: as `open_database`, or the jobs of this database have another artifact store.
     """
 
     def __init__(
         self,
-        database: Database,
-        artifacts: ArtifactStore,
-        *,
-        retry_policy: RetryPolicy,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._database = database
-        self.artifacts = artifacts
-        self._retry_policy = retry_policy
-        self._clock = clock
-        self._reaper = Reaper(database, artifacts, retry_policy=retry_policy, clock=clock, monotonic=monotonic)
-
-    @classmethod
-    def open(
-        cls,
         url: str,
         artifacts: ArtifactStore,
         *,
@@ -69,22 +63,14 @@ class JobStore:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         busy_seconds: float = 10.0,
-    ) -> Self:
-        """Open the queue and create missing tables.
-
-        Args:
-            url: `sqlite:////path/to/jobs.db`, or `postgresql+psycopg://user@host/database`.
-            artifacts: holds inputs and attestations; all processes of a queue must share it.
-            retry_policy: attempts and retention of jobs.
-            clock: the system clock, in UTC. It may jump: leases do not depend on it.
-            monotonic: a monotonic clock, in seconds.
-            busy_seconds: how long to wait for a writer in another process.
-
-        Raises:
-            StoreError: as `opened`, or the jobs of this database have another artifact store.
-        """
-        database = opened(url, busy_seconds=busy_seconds, place=artifacts.identity)
-        return cls(database, artifacts, retry_policy=retry_policy or RetryPolicy(), clock=clock, monotonic=monotonic)
+    ) -> None:
+        self._database = open_database(url, busy_seconds=busy_seconds, artifact_store_id=artifacts.identity)
+        self.artifacts = artifacts
+        self._retry_policy = retry_policy or RetryPolicy()
+        self._clock = clock
+        self._reaper = Reaper(
+            self._database, artifacts, retry_policy=self._retry_policy, clock=clock, monotonic=monotonic
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -93,16 +79,15 @@ class JobStore:
     # --- callers
 
     def submit(self, request: JobRequest, limits: QueueLimits, *, inputs: bytes | None = None) -> Submission:
-        """Accept a job, or find the one of the same request; the job is on the disk when this returns.
+        """Accept a job, or return the existing one of the same request; the job is on the disk when this returns.
 
         Requests with the same owner and request id get the same job, in any state. Without a request id, requests with
         the same owner, circuit, inputs and context get the same job while it is unfinished.
 
         Args:
-            request: what is to be proven; its inputs must be in the artifact store.
+            request: the inference to prove; its inputs must be in the artifact store.
             limits: for accepting jobs.
-            inputs: their bytes, to store them again if they were removed in the meantime with the last job that used
-                them.
+            inputs: the bytes of the inputs, to store them again if they were removed with another job in the meantime.
 
         Raises:
             RequestConflictError: the request id belongs to another request.
@@ -113,28 +98,28 @@ class JobStore:
         """
         now = self._clock()
         try:
-            submit.refuse_beforehand(request, limits, self.artifacts, now)
+            submit.check_request(request, limits, self.artifacts, now)
         except ZkinferError:
-            if (known := self._known(request)) is None:  # an accepted request is accepted again: it is idempotent
+            if (existing := self._find_existing(request)) is None:  # submission is idempotent
                 raise
-            return known
+            return existing
         return self._database.write(
             lambda connection: submit.submit(connection, request, limits, self.artifacts, now, inputs)
         )
 
-    def refuse(self, request: JobRequest, limits: QueueLimits) -> None:
-        """Raise what `submit` would raise now, to reject a request before any work is done for it.
+    def precheck(self, request: JobRequest, limits: QueueLimits) -> None:
+        """Raise as `submit` would, to reject a request before any work is done for it.
 
-        This is not binding: `submit` decides. The inputs and outputs of the request are not considered.
+        Not binding: `submit` checks again. The inputs and outputs of the request are not considered.
         """
         with self._database.reading() as connection:
-            if submit.known(connection, request) is None:
-                submit.refuse_beforehand(request, limits, self.artifacts, self._clock())
-                submit.refuse_where_full(connection, request.owner, limits)
+            if submit.find_existing(connection, request) is None:
+                submit.check_request(request, limits, self.artifacts, self._clock())
+                submit.check_queue(connection, request.owner, limits)
 
-    def _known(self, request: JobRequest) -> Submission | None:
+    def _find_existing(self, request: JobRequest) -> Submission | None:
         with self._database.reading() as connection:
-            return submit.known(connection, request)
+            return submit.find_existing(connection, request)
 
     def discard(self, inputs: Digest) -> None:
         """Remove stored inputs of a rejected job, unless another job needs them."""
@@ -145,10 +130,10 @@ class JobStore:
         with self._database.reading() as connection:
             return job_of(row_of(connection, job_id))
 
-    def of_request(self, owner: str, request_id: str) -> Job | None:
+    def find_by_request_id(self, owner: str, request_id: str) -> Job | None:
         """The job of an owner's request id; None if there is none."""
         with self._database.reading() as connection:
-            return submit.of_request(connection, owner, request_id)
+            return submit.find_by_request_id(connection, owner, request_id)
 
     def page(
         self,
@@ -197,7 +182,7 @@ class JobStore:
             return query.counts(connection, self._clock())
 
     def cancel(self, job_id: str) -> Job:
-        """Cancel a job: a queued one at once, a running one by request to its worker; a finished one is unchanged.
+        """Cancel a job: immediately if queued, by a request to its worker if running; a finished job is unchanged.
 
         Raises UnknownJobError.
         """
@@ -217,7 +202,7 @@ class JobStore:
 
     def delete(self, job_id: str) -> None:
         """Delete a finished job and its attestation; raises UnknownJobError, JobStateError."""
-        job = self._database.write(lambda connection: finish.forget(connection, job_id))
+        job = self._database.write(lambda connection: finish.delete_finished(connection, job_id))
         self._reaper.collect([job.request.inputs, *([job.attestation] if job.attestation else [])])
 
     # --- workers
@@ -231,10 +216,10 @@ class JobStore:
         Args:
             worker: `host/name`, unique among all processes of all times.
             lease_seconds: time without `renew` after which the job is reassigned.
-            memory_bytes: upper limit of the predicted memory of all jobs running on this host; None for no limit.
+            memory_bytes: maximum predicted memory of all jobs running on this host; None for no limit.
         """
         now, host = self._clock(), leases.host_of(worker)
-        with self._database.reading() as connection:  # without the writer's lock: most often there is no job
+        with self._database.reading() as connection:  # without the writer's lock: usually no job is ready
             if leases.choose(connection, host, memory_bytes, self._retry_policy, now)[0] is None:
                 return None
         return self._database.write(
@@ -282,11 +267,11 @@ class JobStore:
         self._database.write(lambda connection: finish.give_back(connection, lease, self._retry_policy, self._clock()))
 
     def release(self, worker: str, *, blamed: bool = True) -> int:
-        """End the leases of a dead worker at once; returns their number.
+        """End the leases of a dead worker; returns their number.
 
         Args:
             worker: its name.
-            blamed: the job may have killed it, so this counts as a failure, with a backoff.
+            blamed: count this as a failure with a backoff, because the job may have killed the worker.
         """
         released = self._database.write(
             lambda connection: finish.release(connection, worker, self._retry_policy, self._clock(), blamed=blamed)
@@ -301,10 +286,10 @@ class JobStore:
 
     # --- maintenance
 
-    def sweep(self) -> Swept:
+    def sweep(self) -> SweepResult:
         """End leases without heartbeats, expire jobs, and remove jobs and files past their retention.
 
-        Call it about once a second, in one thread per server. A lease ends if this object sees no heartbeat for its
-        length. While the clock cannot be trusted, nothing expires or is removed.
+        Call it about once a second, in one thread per server. A lease ends if this object sees no heartbeat for the
+        lease's duration. While the clock cannot be trusted, nothing expires or is removed.
         """
         return self._reaper.sweep()

@@ -1,4 +1,4 @@
-"""Submission: check limits, then insert a job or find that of the same request."""
+"""Submission: check limits, then insert a job or return the existing one of the same request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, bindparam, func, insert, select
 
 from zkinfer.circuits.cost import duration, size
 from zkinfer.circuits.errors import TooCostlyError
-from zkinfer.prover.artifact_store import missing
+from zkinfer.prover.artifact_store import missing_artifact
 from zkinfer.prover.errors import (
     DeadlinePassedError,
     QueueFullError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.artifact_store import ArtifactStore
     from zkinfer.prover.jobs.job import Job, JobRequest, QueueLimits
 
-_LONGEST_WAIT = 60.0
+_MAX_RETRY_AFTER = 60.0
 _OWNER: BindParameter[Any] = bindparam("owner")
 _WITH_ID = select(jobs).where(jobs.c.owner == _OWNER, jobs.c.request_id == bindparam("request_id"))
 _WITH_CONTENT = select(jobs).where(
@@ -38,19 +38,19 @@ _WITH_CONTENT = select(jobs).where(
 _LOAD = select(
     select(func.count()).select_from(jobs).where(queued).scalar_subquery().label("queued"),
     select(func.count()).select_from(jobs).where(jobs.c.owner == _OWNER, unfinished).scalar_subquery().label("mine"),
-    select(owners.c.owner).where(owners.c.owner == _OWNER).scalar_subquery().label("known"),
+    select(owners.c.owner).where(owners.c.owner == _OWNER).scalar_subquery().label("owner_known"),
 )
-_TYPICAL = select(func.avg(jobs.c.seconds), func.count().filter(running)).where(unfinished)
+_AVERAGE_SECONDS = select(func.avg(jobs.c.seconds), func.count().filter(running)).where(unfinished)
 _NEW_OWNER = insert(owners).values(owner=_OWNER, served=0)
 _NEW_JOB = insert(jobs).returning(*jobs.c)
 
 
-def refuse_beforehand(request: JobRequest, limits: QueueLimits, artifacts: ArtifactStore, now: datetime) -> None:
-    """Raise for a request that exceeds a limit by itself, or if the disk is nearly full; does not read the queue."""
+def check_request(request: JobRequest, limits: QueueLimits, artifacts: ArtifactStore, now: datetime) -> None:
+    """Raise if the request alone exceeds a limit, or the disk is nearly full; does not read the queue."""
     if limits.memory_bytes is not None and request.memory_bytes > limits.memory_bytes:
         raise TooCostlyError(
             f"The proof would take about {size(request.memory_bytes)} of memory; "
-            f"{size(limits.memory_bytes)} may be used here.",
+            f"the limit is {size(limits.memory_bytes)}.",
             "Use a machine with more memory, or a smaller model.",
         )
     if limits.seconds is not None and request.seconds > limits.seconds:
@@ -64,8 +64,8 @@ def refuse_beforehand(request: JobRequest, limits: QueueLimits, artifacts: Artif
         raise StoreError("The disk is nearly full: new jobs are rejected.", "Free space; accepted jobs continue.")
 
 
-def refuse_where_full(connection: Connection, owner: str, limits: QueueLimits) -> bool:
-    """Raise if the queue is full, or the owner's quota is exhausted; returns whether the owner is known."""
+def check_queue(connection: Connection, owner: str, limits: QueueLimits) -> bool:
+    """Raise if the queue is full, or the owner's quota is exhausted; returns whether the owner is find_existing."""
     load = connection.execute(_LOAD, {"owner": owner}).one()
     if load.queued >= limits.queued:
         raise QueueFullError(
@@ -77,7 +77,7 @@ def refuse_where_full(connection: Connection, owner: str, limits: QueueLimits) -
             "Wait until some are finished, or cancel them.",
             retry_after=_seconds_until_room(connection),
         )
-    return load.known is not None
+    return load.owner_known is not None
 
 
 def submit(
@@ -89,35 +89,35 @@ def submit(
     inputs: bytes | None,
 ) -> Submission:
     """See `JobStore.submit`."""
-    if (same := known(connection, request)) is not None:
-        return same
-    owner_is_known = refuse_where_full(connection, request.owner, limits)
+    if (existing := find_existing(connection, request)) is not None:
+        return existing
+    owner_is_known = check_queue(connection, request.owner, limits)
     # Checked under the same lock as the removal of artifacts.
     if not artifacts.has(request.inputs) and (inputs is None or artifacts.put(inputs) != request.inputs):
-        raise missing(request.inputs)
+        raise missing_artifact(request.inputs)
     if not owner_is_known:
         connection.execute(_NEW_OWNER, {"owner": request.owner})
     return Submission(job_of(_insert(connection, request, now)), created=True)
 
 
-def known(connection: Connection, request: JobRequest) -> Submission | None:
+def find_existing(connection: Connection, request: JobRequest) -> Submission | None:
     """The existing job of the same request, if any; raises RequestConflictError."""
-    row = _same(connection, request)
+    row = _find_row(connection, request)
     return None if row is None else Submission(job_of(row), created=False)
 
 
-def of_request(connection: Connection, owner: str, request_id: str) -> Job | None:
-    """See `JobStore.of_request`."""
+def find_by_request_id(connection: Connection, owner: str, request_id: str) -> Job | None:
+    """See `JobStore.find_by_request_id`."""
     row = connection.execute(_WITH_ID, {"owner": owner, "request_id": request_id}).one_or_none()
     return None if row is None else job_of(row)
 
 
-def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:
+def _find_row(connection: Connection, request: JobRequest) -> Row[Any] | None:
     content = str(request.content)
     if request.request_id is None:
         return connection.execute(_WITH_CONTENT, {"owner": request.owner, "content": content}).one_or_none()
-    asked = {"owner": request.owner, "request_id": request.request_id}
-    row = connection.execute(_WITH_ID, asked).one_or_none()
+    key = {"owner": request.owner, "request_id": request.request_id}
+    row = connection.execute(_WITH_ID, key).one_or_none()
     if row is not None and row.content != content:
         raise RequestConflictError(
             f"The request id {request.request_id[:128]!r} was used before for another input, model or context.",
@@ -128,8 +128,8 @@ def _same(connection: Connection, request: JobRequest) -> Row[Any] | None:
 
 def _seconds_until_room(connection: Connection) -> float:
     """Estimated seconds until the next job ends: the average time of a job divided by the number of running jobs."""
-    typical, busy = connection.execute(_TYPICAL).one()
-    return float(min(_LONGEST_WAIT, max(1.0, (typical or 0.0) / max(1, busy))))
+    average, running_jobs = connection.execute(_AVERAGE_SECONDS).one()
+    return float(min(_MAX_RETRY_AFTER, max(1.0, (average or 0.0) / max(1, running_jobs))))
 
 
 def _insert(connection: Connection, request: JobRequest, now: datetime) -> Row[Any]:

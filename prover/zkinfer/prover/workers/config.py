@@ -27,9 +27,9 @@ def worker_name(host: str, pid: int) -> str:
 
 def is_dead(name: str, host: str) -> bool:
     """Whether the process is certainly dead; False if this host cannot tell."""
-    where, _, process = name.partition("/")
+    name_host, _, process = name.partition("/")
     parts = process.split(".")
-    if where != host or len(parts) != 4:
+    if name_host != host or len(parts) != 4:
         return False
     boot, namespace, pid, started = parts
     if boot != _boot():
@@ -77,21 +77,21 @@ class WorkerSettings(BaseModel):
     """Paths, limits and credentials of a worker.
 
     Args:
-        database: see `JobStore.open`; may hold a password.
+        database: see `JobStore`; may hold a password.
         artifacts: folder of the artifact store.
         repository: folder of circuits, `NAME/VERSION/`.
-        home: of trusted setups and proving keys.
-        setup_search: further folders of trusted setups.
+        home: folder of trusted setups and proving keys.
+        setup_search: additional folders of trusted setups.
         host: the host part of the worker's name.
         signing_key: unencrypted PKCS#8 PEM; None signs each attestation with an ephemeral key.
-        memory_bytes: upper limit of the predicted memory of all jobs running on this host.
+        memory_bytes: maximum predicted memory of all jobs running on this host.
         job_seconds: time limit of one call of the engine; see `Limits`.
         lease_seconds: see `JobStore.claim`.
-        beat_seconds: interval of heartbeats, which bounds the delay of a cancellation.
+        heartbeat_seconds: interval of heartbeats, which bounds the delay of a cancellation.
         poll_seconds: interval of polling an empty queue.
         grace_seconds: how long a job may continue after SIGTERM before it is returned to the queue.
         yielding: run the engine at low priority, so that answers take precedence over proofs.
-        retry_policy: see `JobStore.open`.
+        retry_policy: see `JobStore`.
         log_level: the minimum level that is logged.
         log_format: `json` for one object per line, `text` for readable lines.
     """
@@ -108,7 +108,7 @@ class WorkerSettings(BaseModel):
     memory_bytes: Annotated[int, Field(gt=0)] | None = None
     job_seconds: Seconds = 3600.0
     lease_seconds: Seconds = 30.0
-    beat_seconds: Seconds = 1.0
+    heartbeat_seconds: Seconds = 1.0
     poll_seconds: Seconds = 0.05
     grace_seconds: Annotated[float, Field(ge=0)] = 30.0
     yielding: bool = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs.store import JobStore
 
 _LOG = logging.getLogger(__name__)
-_MOST_OF_IT = 0.95
+_MAX_PROGRESS = 0.95
 
 
 class Stop(StrEnum):
@@ -39,7 +39,7 @@ class Heartbeat:
         store: the queue.
         lease: of the job.
         seconds: interval of heartbeats.
-        out_of_grace: whether this process received SIGTERM and its grace period is over.
+        grace_over: whether this process received SIGTERM and its grace period is over.
         seconds_left: time to the job's deadline, measured by the monotonic clock from here on; None for no deadline.
         pulse: called with every heartbeat.
     """
@@ -50,7 +50,7 @@ class Heartbeat:
         lease: Lease,
         *,
         seconds: float,
-        out_of_grace: Callable[[], bool],
+        grace_over: Callable[[], bool],
         seconds_left: float | None,
         pulse: Callable[[], None],
     ) -> None:
@@ -60,10 +60,10 @@ class Heartbeat:
         self._store = store
         self._lease = lease
         self._seconds = seconds
-        self._out_of_grace = out_of_grace
+        self._grace_over = grace_over
         self._pulse = pulse
-        self._began = time.monotonic()
-        self._deadline = None if seconds_left is None else self._began + seconds_left
+        self._started_at = time.monotonic()
+        self._deadline = None if seconds_left is None else self._started_at + seconds_left
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -80,7 +80,7 @@ class Heartbeat:
     def progress(self) -> float:
         """The predicted fraction done, for display."""
         predicted = max(self._lease.job.request.seconds, 0.001)
-        return min(_MOST_OF_IT, (time.monotonic() - self._began) / predicted)
+        return min(_MAX_PROGRESS, (time.monotonic() - self._started_at) / predicted)
 
     def _run(self) -> None:
         while not self._done.wait(self._seconds):
@@ -93,13 +93,13 @@ class Heartbeat:
     def _beat(self) -> Stop | None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return Stop.EXPIRED
-        if self._out_of_grace():
+        if self._grace_over():
             return Stop.DRAINING
         try:
-            unwanted = self._store.renew(self._lease, state=self.state, progress=self.progress)
+            cancelled = self._store.renew(self._lease, state=self.state, progress=self.progress)
         except LeaseLostError:
             return Stop.LOST
         except StoreError as err:  # possibly temporary; if not, the lease expires
             _LOG.warning("heartbeat not written: %s", err, extra={"job": self._lease.job.id})
             return None
-        return Stop.CANCELLED if unwanted else None
+        return Stop.CANCELLED if cancelled else None

@@ -27,7 +27,7 @@ from zkinfer.circuits.manifest import Circuit
 from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
 from zkinfer.circuits.sandbox.processes import yielding
 from zkinfer.prover.errors import ArtifactDamagedError, ArtifactMissingError, LeaseLostError, StoreError
-from zkinfer.prover.jobs.finish import TOO_LATE
+from zkinfer.prover.jobs.finish import DEADLINE_PASSED
 from zkinfer.prover.jobs.job import Failure, JobState
 from zkinfer.prover.quantised_inputs import MAX_BYTES, integers_from_bytes
 from zkinfer.prover.workers.heartbeat import Heartbeat, Stop
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
-_AFTER_TROUBLE = 1.0
+_RETRY_SECONDS = 1.0
 # The first match applies; True means that another attempt may succeed.
-_CLASSES: tuple[tuple[type[ZkinferError], str, bool], ...] = (
+_FAILURES: tuple[tuple[type[ZkinferError], str, bool], ...] = (
     (RangeError, "RANGE", False),
     (EngineMemoryError, "OUT_OF_MEMORY", False),
     (EngineTimeoutError, "TIMEOUT", False),
@@ -61,19 +61,19 @@ _CLASSES: tuple[tuple[type[ZkinferError], str, bool], ...] = (
     (RefusedError, "NOT_VERIFIED", False),
     (ZkinferError, "OTHER", False),
 )
-REASONS = tuple(dict.fromkeys(reason for _, reason, _ in _CLASSES))
+REASONS = tuple(dict.fromkeys(reason for _, reason, _ in _FAILURES))
 
 
 class Worker:
     """Proves jobs until it is drained.
 
     Args:
-        name: of this process; see `worker_id`.
+        name: of this process; see `worker_name`.
         store: the queue.
         prover: makes attestations.
         settings: limits and intervals.
         pulse: called regularly, to show that this process is alive.
-        idle: called if no job is queued; returns whether it did work, in which case the queue is polled at once.
+        idle: called if no job is queued; returns whether it did any work; if so, the queue is polled without a pause.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Worker:
             self._pulse()
             lease = self._claim()
             if lease is not None:
-                self._work(lease)
+                self._process(lease)
 
     def _claim(self) -> Lease | None:
         pause = self._settings.poll_seconds
@@ -118,7 +118,7 @@ class Worker:
             )
         except StoreError as err:
             _LOG.warning("no job can be claimed: %s", err, extra={"worker": self._name})
-            lease, pause = None, _AFTER_TROUBLE
+            lease, pause = None, _RETRY_SECONDS
         if lease is None and not self._idle():
             self._wait(pause)
         return lease
@@ -126,50 +126,50 @@ class Worker:
     def _wait(self, seconds: float) -> None:
         select.select([self._draining.descriptor], [], [], seconds)
 
-    def _out_of_grace(self) -> bool:
+    def _grace_over(self) -> bool:
         return self._drain_until is not None and time.monotonic() >= self._drain_until
 
-    def _work(self, lease: Lease) -> None:
+    def _process(self, lease: Lease) -> None:
         job, start = lease.job, time.monotonic()
         with Heartbeat(
             self._store,
             lease,
-            seconds=self._settings.beat_seconds,
-            out_of_grace=self._out_of_grace,
+            seconds=self._settings.heartbeat_seconds,
+            grace_over=self._grace_over,
             seconds_left=_seconds_left(job.request),
             pulse=self._pulse,
-        ) as heart:
-            end = self._ended(lease, heart)
-            self._insist(lease, end)
+        ) as heartbeat:
+            report = self._run_job(lease, heartbeat)
+            self._report(lease, report)
         facts = {"job": job.id, "model": job.request.model, "attempt": job.attempt, "worker": self._name}
-        _LOG.info("job left", extra={**facts, "seconds": round(time.monotonic() - start, 3)})
+        _LOG.info("job processed", extra={**facts, "seconds": round(time.monotonic() - start, 3)})
 
-    def _ended(self, lease: Lease, heart: Heartbeat) -> Callable[[], None]:
+    def _run_job(self, lease: Lease, heartbeat: Heartbeat) -> Callable[[], None]:
         """Run the job; returns the call that reports its outcome to the queue."""
         try:
-            data = self._attested(lease.job.request, heart)
+            data = self._attest(lease.job.request, heartbeat)
         except StoppedError:
-            return self._stopped(lease, heart.reason)
+            return self._stopped(lease, heartbeat.reason)
         except ZkinferError as err:
-            failure, again = classify(err)
+            failure, retry = classify(err)
             # The reason alone: messages of an engine may quote input values.
             _LOG.warning("job failed", extra={"job": lease.job.id, "reason": failure.reason})
-            return lambda: self._store.fail(lease, failure, retry=again)
+            return lambda: self._store.fail(lease, failure, retry=retry)
         return lambda: self._store.succeed(lease, self._store.artifacts.put(data), len(data))
 
     def _stopped(self, lease: Lease, reason: Stop | None) -> Callable[[], None]:
         if reason == Stop.CANCELLED:
             return lambda: self._store.cancelled(lease)
         if reason == Stop.EXPIRED:
-            return lambda: self._store.fail(lease, TOO_LATE, retry=False)
+            return lambda: self._store.fail(lease, DEADLINE_PASSED, retry=False)
         return lambda: self._store.give_back(lease)  # has no effect for a lost lease
 
-    def _attested(self, request: JobRequest, heart: Heartbeat) -> bytes:
-        with stoppable(heart.stop), yielding() if self._settings.yielding else nullcontext():
+    def _attest(self, request: JobRequest, heartbeat: Heartbeat) -> bytes:
+        with stoppable(heartbeat.stop), yielding() if self._settings.yielding else nullcontext():
             circuit = self._circuit_of(request)
             integers = integers_from_bytes(self._store.artifacts.get(request.inputs, MAX_BYTES))
             data = self._prover.prove_integers(circuit, integers, request.context).to_bytes()
-            heart.state = JobState.VERIFYING
+            heartbeat.state = JobState.VERIFYING
             self._prover.check(circuit, data, request.context, request.outputs)
         return data
 
@@ -186,24 +186,24 @@ class Worker:
             )
         return circuit
 
-    def _insist(self, lease: Lease, end: Callable[[], None]) -> None:
+    def _report(self, lease: Lease, report: Callable[[], None]) -> None:
         """Report the outcome of a job to the queue, repeatedly if the store is unavailable."""
         while True:
             try:
-                return end()
+                return report()
             except LeaseLostError as err:
                 return _LOG.warning("job lost: %s", err, extra={"job": lease.job.id})
             except StoreError as err:
                 _LOG.warning("outcome of a job not stored: %s", err, extra={"job": lease.job.id})
-            if self._out_of_grace():
+            if self._grace_over():
                 return None  # the lease expires
-            time.sleep(_AFTER_TROUBLE)
+            time.sleep(_RETRY_SECONDS)
 
 
 def classify(err: ZkinferError) -> tuple[Failure, bool]:
     """The failure of an error, and whether another attempt may succeed."""
-    reason, again = next((reason, again) for kind, reason, again in _CLASSES if isinstance(err, kind))
-    return Failure(reason=reason, cause=err.cause, cure=err.cure), again
+    reason, retry = next((reason, retry) for kind, reason, retry in _FAILURES if isinstance(err, kind))
+    return Failure(reason=reason, cause=err.cause, cure=err.cure), retry
 
 
 def _seconds_left(request: JobRequest) -> float | None:

@@ -1,8 +1,8 @@
 """The supervisor of worker processes and of queue maintenance, which a server runs in the background.
 
-One thread does all of it, and every worker dies with that thread. The job of a dead worker returns to the queue at
-once; a hanging worker is killed. The pool has no persistent state: after a crash only leases remain, which the next
-server releases.
+One thread does all of it, and all workers die with that thread. The job of a dead worker returns to the queue
+immediately; a hanging worker is killed. The pool has no persistent state: after a crash only leases remain, which the
+next server releases.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import why
 from zkinfer.prover.errors import StoreError
-from zkinfer.prover.jobs.job import Swept
+from zkinfer.prover.jobs.job import SweepResult
 from zkinfer.prover.workers.config import is_dead, worker_name
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class WorkerProcess:
     The kernel kills it when the thread that created it ends.
 
     Args:
-        settings: sent on stdin.
-        command: to run; the parent's process id is appended.
+        settings: sent through stdin.
+        command: to run; this process's id is appended.
 
     Raises:
         StoreError: the process cannot be started.
@@ -54,11 +54,11 @@ class WorkerProcess:
         except OSError as err:
             raise StoreError(f"No worker can be started: {why(err)}.", "Raise the limit of processes.") from err
         self.name = worker_name(settings.host, self._process.pid)
-        self.began_work = False
-        self._heard = time.monotonic()
+        self.has_started = False
+        self._last_pulse = time.monotonic()
         assert self._process.stdout is not None  # noqa: S101 - for the type checker: PIPE was requested
         os.set_blocking(self._process.stdout.fileno(), False)
-        self._tell(settings)
+        self._send_settings(settings)
 
     @property
     def pid(self) -> int:
@@ -70,15 +70,15 @@ class WorkerProcess:
         return self._process.poll()
 
     def silent_for(self) -> float:
-        """Seconds since its last sign of life."""
+        """Seconds since its last pulse, or since its start."""
         assert self._process.stdout is not None  # noqa: S101 - as above
         if self._process.stdout.read(1 << 16):
-            self.began_work = True
-            self._heard = time.monotonic()
-        return time.monotonic() - self._heard
+            self.has_started = True
+            self._last_pulse = time.monotonic()
+        return time.monotonic() - self._last_pulse
 
     def drain(self) -> None:
-        """Ask it to end after its current job."""
+        """Request that it exit after its current job."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
@@ -94,7 +94,7 @@ class WorkerProcess:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
-    def _tell(self, settings: WorkerSettings) -> None:
+    def _send_settings(self, settings: WorkerSettings) -> None:
         assert self._process.stdin is not None  # noqa: S101 - as above
         with contextlib.suppress(BrokenPipeError):  # it died already, which the pool notices
             self._process.stdin.write(settings.to_bytes())
@@ -102,11 +102,11 @@ class WorkerProcess:
 
 
 _LOG = logging.getLogger(__name__)
-_TICK = 0.05
-_SWEEP_EVERY = 1.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_LONGEST_SILENCE = 60.0
-_AFTER_GRACE = 5.0
+_LOOP_SECONDS = 0.05
+_SWEEP_INTERVAL = 1.0
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.5, 30.0
+_MAX_SILENCE = 60.0
+_KILL_DELAY = 5.0
 _MAX_FAILURES = 3
 
 
@@ -141,7 +141,7 @@ class WorkerPool:
         self._thread.start()
 
     def drain(self) -> None:
-        """Let each worker finish its job within the grace period; blocks until all workers ended."""
+        """Let each worker finish its job within the grace period; blocks until all workers have exited."""
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -152,7 +152,7 @@ class WorkerPool:
         return self._thread.is_alive()
 
     @property
-    def proves(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether jobs make progress: false while all workers die before their first job, or maintenance fails.
 
         One or two such failures are tolerated, and the pool always retries. A pool without workers counts as healthy.
@@ -167,8 +167,8 @@ class WorkerPool:
 
     @property
     def working(self) -> int:
-        """The number of running workers that reported to be alive."""
-        return sum(worker.began_work and worker.exit_status() is None for worker in [*self._workers])
+        """The number of running workers that have sent a pulse."""
+        return sum(worker.has_started and worker.exit_status() is None for worker in [*self._workers])
 
     @property
     def pids(self) -> list[int]:
@@ -176,17 +176,17 @@ class WorkerPool:
         return [worker.pid for worker in [*self._workers] if worker.exit_status() is None]
 
     def _run(self) -> None:
-        while not self._ending.wait(_TICK):
+        while not self._ending.wait(_LOOP_SECONDS):
             self._reap()
             self._start_missing()
             if time.monotonic() >= self._sweep_at:
                 self._maintain_queue()
-                self._sweep_at = time.monotonic() + _SWEEP_EVERY
+                self._sweep_at = time.monotonic() + _SWEEP_INTERVAL
         self._end_all()
 
     def _reap(self) -> None:
         for worker in [*self._workers]:
-            if worker.silent_for() > _LONGEST_SILENCE + self._settings.lease_seconds:
+            if worker.silent_for() > _MAX_SILENCE + self._settings.lease_seconds:
                 _LOG.warning("worker hangs and is killed", extra={"worker": worker.name})
                 worker.kill()
             if worker.exit_status() is not None:
@@ -198,10 +198,10 @@ class WorkerPool:
         self._workers.remove(worker)
         worker.close()
         self._dead.append((worker.name, blamed))
-        self._failed_starts = 0 if worker.began_work else self._failed_starts + 1
+        self._failed_starts = 0 if worker.has_started else self._failed_starts + 1
         if self._failed_starts:  # a persistent problem: back off
             self._not_before = time.monotonic() + min(
-                _LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failed_starts, 16)
+                _MAX_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(self._failed_starts, 16)
             )
 
     def _release_dead(self) -> None:
@@ -215,7 +215,7 @@ class WorkerPool:
     def _start_missing(self) -> None:
         while len(self._workers) < self._size and time.monotonic() >= self._not_before:
             if not self._succeeds(self._start_one):
-                self._not_before = time.monotonic() + _FIRST_PAUSE
+                self._not_before = time.monotonic() + _FIRST_BACKOFF
 
     def _start_one(self) -> None:
         self._workers.append(WorkerProcess(self._settings, self._command))
@@ -233,24 +233,24 @@ class WorkerPool:
 
     def _sweep(self) -> None:
         swept = self._store.sweep()
-        if swept != Swept():
+        if swept != SweepResult():
             _LOG.info("swept: %s", swept)
 
     def _end_all(self) -> None:
         for worker in self._workers:
             worker.drain()
-        deadline = time.monotonic() + self._settings.grace_seconds + _AFTER_GRACE
+        deadline = time.monotonic() + self._settings.grace_seconds + _KILL_DELAY
         while time.monotonic() < deadline and self.pids:
-            time.sleep(_TICK)
+            time.sleep(_LOOP_SECONDS)
         for worker in [*self._workers]:
             worker.kill()
             self._remove(worker, blamed=False)
         self._release_dead()
 
-    def _succeeds(self, what: Callable[[], object]) -> bool:
+    def _succeeds(self, step: Callable[[], object]) -> bool:
         """Whether a step succeeds; failed steps are retried, so that a full disk does not end the pool."""
         try:
-            what()
+            step()
         except StoreError as err:
             _LOG.warning("queue maintenance failed: %s", err)
             return False

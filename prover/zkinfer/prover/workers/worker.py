@@ -1,6 +1,6 @@
 """The entry point of a worker process: `python -m zkinfer.prover.workers.worker`, with its settings on stdin.
 
-It dies with the process that started it. It writes a pulse to stdout; silence means that it hangs.
+It dies with the process that started it, and writes pulses to stdout; without them it counts as hanging.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class JsonLines(logging.Formatter):
     """One JSON object per line: event, known fields of the record, level and time."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format one line; of an exception only its type and location, since its text may quote a value."""
+        """Format one line; exceptions by type and location only, because their text may quote input values."""
         return json.dumps(_line_of(record))
 
 
@@ -64,12 +64,12 @@ def _line_of(record: logging.LogRecord) -> dict[str, object]:
     line: dict[str, object] = {"event": record.getMessage()}
     line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
     if record.exc_info and record.exc_info[1] is not None:
-        line |= _described(record.exc_info[1])
+        line |= _exception_fields(record.exc_info[1])
     time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return line | {"level": record.levelname.lower(), "timestamp": time}
 
 
-def _described(err: BaseException) -> dict[str, str]:
+def _exception_fields(err: BaseException) -> dict[str, str]:
     frames = traceback.extract_tb(err.__traceback__)[-6:]
     place = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     return {"error": type(err).__name__, "place": place}
@@ -80,11 +80,11 @@ def log_to_stderr(level: str = "info", form: str = "json") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextLines() if form == "text" else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    sys.excepthook = _unforeseen
-    threading.excepthook = lambda caught: _unforeseen(caught.exc_type, caught.exc_value, caught.exc_traceback)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda caught: _log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
 
 
-def _unforeseen(kind: type[BaseException], err: BaseException | None, trace: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], err: BaseException | None, trace: TracebackType | None) -> None:
     """Log an uncaught exception without its text."""
     if err is not None:
         logging.getLogger(__name__).critical("the worker failed", exc_info=(kind, err, trace))
@@ -98,17 +98,17 @@ def serve(settings: WorkerSettings, *, engines: Mapping[str, Engine] | None = No
 
     Args:
         settings: of the worker.
-        engines: proving systems by id; by default the production engines. It cannot be set from outside.
+        engines: proving systems by id; by default the production engines. Not reachable from settings.
     """
-    store = JobStore.open(
+    store = JobStore(
         settings.database.get_secret_value(),
         ArtifactStore(Path(settings.artifacts)),
         retry_policy=settings.retry_policy,
     )
     name, home = worker_name(settings.host, os.getpid()), _home(settings)
     prover = _prover(settings, home, engines)
-    warming = KeyPrefetcher(Path(settings.repository), home, prover, engines=engines, beat=_pulse)
-    worker = Worker(name, store, prover, settings, _pulse, warming.one)
+    prefetcher = KeyPrefetcher(Path(settings.repository), home, prover, engines=engines, heartbeat=_pulse)
+    worker = Worker(name, store, prover, settings, _pulse, prefetcher.prefetch_next)
     signal.signal(signal.SIGTERM, lambda *_: worker.drain())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then signals its workers
     worker.run()

@@ -248,7 +248,7 @@ class InferenceServicer:
         answer = accepted.answer
         self.metrics.answered(model.name, model.version, answered - read)
         self.statistics.succeeded(
-            model, Timings(read - began, answer.waited, answer.computed, done - answered, done - began)
+            model, Timings(read - began, answer.queue_seconds, answer.compute_seconds, done - answered, done - began)
         )
         return _Served(model, wanted, asked, accepted, response)
 

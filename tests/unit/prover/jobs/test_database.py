@@ -9,7 +9,7 @@ from tests.unit.prover.queue import LIMITS, Queue
 from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.errors import QuotaExceededError, StoreError
 from zkinfer.prover.jobs import JobState, JobStore, QueueLimits, reaper
-from zkinfer.prover.jobs.database import opened
+from zkinfer.prover.jobs.database import open_database
 from zkinfer.prover.jobs.schema import SCHEMA_VERSION, clock, state
 
 
@@ -18,7 +18,7 @@ def file_of(queue):
 
 
 def opened_again(queue, **options):
-    return JobStore.open(queue.url, queue.artifacts, **options)
+    return JobStore(queue.url, queue.artifacts, **options)
 
 
 # --- opening
@@ -42,7 +42,7 @@ def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_pa
     queue.submit()
     assert queue.again().store.counts().of(JobState.QUEUED) == 1
     with pytest.raises(StoreError, match=r"in another state folder.*Each database belongs to one state folder"):
-        JobStore.open(queue.url, ArtifactStore(tmp_path / "elsewhere"))
+        JobStore(queue.url, ArtifactStore(tmp_path / "elsewhere"))
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_pa
 )
 def test_database_of_another_kind_is_refused(tmp_path, url):
     with pytest.raises(StoreError, match=r"is not supported\. Write sqlite:////path"):
-        JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
+        JobStore(url, ArtifactStore(tmp_path / "artifacts"))
 
 
 @pytest.mark.parametrize("url", ["", "jobs.db", "://"])
 def test_malformed_database_url_is_refused(tmp_path, url):
     with pytest.raises(StoreError, match="URL of the database is invalid"):
-        JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
+        JobStore(url, ArtifactStore(tmp_path / "artifacts"))
 
 
 def test_address_in_a_message_has_no_password(tmp_path):
     url = "postgresql+psycopg://ann:geheim@127.0.0.1:1/jobs"
     with pytest.raises(StoreError, match="failed") as caught:
-        JobStore.open(url, ArtifactStore(tmp_path / "artifacts"))
+        JobStore(url, ArtifactStore(tmp_path / "artifacts"))
     assert "geheim" not in str(caught.value)
     assert "ann" in str(caught.value)
 
@@ -71,7 +71,7 @@ def test_address_in_a_message_has_no_password(tmp_path):
 def test_driver_that_is_missing_is_named_with_its_cure(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"psycopg is not installed.*zkinfer\[postgres\]"):
-        opened("postgresql+psycopg://ann@127.0.0.1:1/jobs")
+        open_database("postgresql+psycopg://ann@127.0.0.1:1/jobs")
 
 
 def test_database_from_before_clocks_were_noted_gets_its_table(queue):
@@ -81,7 +81,7 @@ def test_database_from_before_clocks_were_noted_gets_its_table(queue):
     restarted.store.sweep()
     assert restarted.state(job) == JobState.QUEUED
     with restarted.store._database.reading() as connection:
-        assert reaper.clock_seen(connection) == queue.clock.now.timestamp()
+        assert reaper.last_trusted_time(connection) == queue.clock.now.timestamp()
 
 
 def test_database_of_a_newer_version_is_refused(queue):
@@ -94,7 +94,7 @@ def test_database_of_a_newer_version_is_refused(queue):
 def test_many_who_open_an_empty_database_at_once_make_it_once(url, tmp_path):
     artifacts = ArtifactStore(tmp_path / "artifacts")
     with ThreadPoolExecutor(8) as threads:
-        stores = [*threads.map(lambda _: JobStore.open(url, artifacts), range(8))]
+        stores = [*threads.map(lambda _: JobStore(url, artifacts), range(8))]
     assert [store.revision() for store in stores] == [0] * 8
     for store in stores:
         store.close()

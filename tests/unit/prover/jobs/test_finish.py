@@ -75,7 +75,7 @@ def test_failure_that_may_pass_is_tried_again_after_a_pause_that_doubles(queue, 
 
 
 def test_pause_has_a_bound():
-    assert RetryPolicy(backoff=1, longest_backoff=60).pause(1000) == 60
+    assert RetryPolicy(backoff=1, max_backoff=60).pause(1000) == 60
 
 
 def test_job_that_waits_for_its_next_attempt_lets_others_go_first(queue, lease):

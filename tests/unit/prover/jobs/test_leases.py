@@ -5,7 +5,7 @@ from tests.unit.prover.queue import NOON
 
 from zkinfer.prover.errors import LeaseLostError
 from zkinfer.prover.jobs import JobState
-from zkinfer.prover.jobs.leases import MOST_PASSED_OVER
+from zkinfer.prover.jobs.leases import MAX_PASSED_OVER
 
 
 def owners_in_order(queue, count, **options):
@@ -111,7 +111,7 @@ def test_large_job_is_not_passed_over_for_ever(queue):
     queue.submit(memory_bytes=2)
     small = queue.claim(memory_bytes=10)
     large = queue.submit(memory_bytes=9)
-    for _ in range(MOST_PASSED_OVER):
+    for _ in range(MAX_PASSED_OVER):
         queue.submit(memory_bytes=2)
         next_one = queue.claim(memory_bytes=10)
         queue.succeed(small)

@@ -15,7 +15,7 @@ from zkinfer.prover.jobs import Failure, JobState, RetryPolicy
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of commits need no disk
 FINAL = {state for state in JobState if state.final}
 RETRY_POLICY = RetryPolicy(
-    failures=3, attempts=6, backoff=1, longest_backoff=8, finished=5000, failed_inputs=50, settling=0
+    failures=3, attempts=6, backoff=1, max_backoff=8, finished=5000, failed_inputs=50, settling=0
 )
 FAILURE = Failure(reason="ENGINE_CRASHED", cause="It crashed.")
 OWNERS = st.sampled_from(["ann", "bob", "cid"])

@@ -3,7 +3,7 @@ from tests.unit.prover.queue import LIMITS
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.prover.jobs import JobState
-from zkinfer.prover.jobs.query import LARGEST_PAGE
+from zkinfer.prover.jobs.query import MAX_PAGE_SIZE
 
 
 def walk(queue, **options):
@@ -43,7 +43,7 @@ def test_page_of_no_jobs_is_the_last(queue):
     assert queue.store.page() == type(queue.store.page())((), None)
 
 
-@pytest.mark.parametrize("size", [-5, 0, LARGEST_PAGE + 1, 1 << 70])
+@pytest.mark.parametrize("size", [-5, 0, MAX_PAGE_SIZE + 1, 1 << 70])
 def test_page_size_is_bounded(queue, size):
     queue.submit()
     assert len(queue.store.page(size=size).jobs) == 1

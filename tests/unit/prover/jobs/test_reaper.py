@@ -6,7 +6,7 @@ import pytest
 from tests.unit.prover.queue import LIMITS, NOON, RETRY_POLICY
 
 from zkinfer.prover.errors import ArtifactMissingError, JobStateError, LeaseLostError, UnknownJobError
-from zkinfer.prover.jobs import Failure, JobState, Swept, reaper
+from zkinfer.prover.jobs import Failure, JobState, SweepResult, reaper
 
 FAILURE = Failure(reason="RANGE", cause="Too large.")
 NO_INPUTS_OF_FAILED = [replace(RETRY_POLICY, failed_inputs=0)]
@@ -25,7 +25,7 @@ def ended(queue, how, **fields):
 
 def test_sweep_of_a_tidy_queue_does_nothing(queue):
     queue.submit()
-    assert queue.store.sweep() == Swept()
+    assert queue.store.sweep() == SweepResult()
 
 
 # --- inputs
@@ -113,7 +113,7 @@ def test_artifact_that_was_put_and_never_submitted_is_removed_in_time(queue):
 
 
 def test_many_orphans_are_removed_some_at_a_time(queue, monkeypatch):
-    monkeypatch.setattr(reaper, "AT_ONCE", 2)
+    monkeypatch.setattr(reaper, "BATCH_SIZE", 2)
     waiting = queue.submit()
     for number in range(5):
         queue.artifacts.put(f"orphan {number}".encode())
@@ -130,7 +130,7 @@ def test_artifacts_that_jobs_name_are_no_orphans(queue):
     for path in queue.artifacts.root.iterdir():
         aged(queue, path, 900)
     queue.clock.wait(700)
-    assert queue.store.sweep() == Swept()
+    assert queue.store.sweep() == SweepResult()
     assert queue.has_inputs(waiting)
     assert queue.artifacts.has(done.attestation)
 
@@ -145,7 +145,7 @@ def test_finished_jobs_are_forgotten_in_time(queue):
     queue.store.sweep()
     assert len(queue.store.page().jobs) == 4
     queue.clock.wait(2)
-    assert queue.store.sweep().forgotten == 3
+    assert queue.store.sweep().deleted == 3
     assert [job.id for job in queue.store.page().jobs] == [waiting.id]
     assert len(list(queue.artifacts.root.iterdir())) == 1
     with pytest.raises(UnknownJobError, match="removed after its retention"):
@@ -168,7 +168,7 @@ def test_clock_that_jumps_ahead_forgets_nothing_until_it_stays_there(queue):
     job = ended(queue, "SUCCEEDED")
     queue.clock.jump(10_000)
     for _ in range(9):
-        assert queue.store.sweep() == Swept()
+        assert queue.store.sweep() == SweepResult()
         queue.clock.wait(60)
     queue.clock.jump(-10_000)
     queue.clock.wait(60)
@@ -183,7 +183,7 @@ def test_clock_that_stays_ahead_is_believed_in_the_end(queue):
     queue.clock.jump(10_000)
     queue.store.sweep()
     queue.clock.wait(601)
-    assert queue.store.sweep().forgotten == 1
+    assert queue.store.sweep().deleted == 1
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
@@ -191,13 +191,13 @@ def test_clock_of_a_start_is_watched_before_anything_expires_or_is_forgotten(que
     old = ended(queue, "SUCCEEDED")
     queue.submit(deadline=NOON + timedelta(seconds=5))
     queue.clock.jump(2000)
-    assert queue.store.sweep() == Swept()
+    assert queue.store.sweep() == SweepResult()
     queue.clock.wait(599)
-    assert queue.store.sweep() == Swept()
+    assert queue.store.sweep() == SweepResult()
     assert queue.artifacts.has(old.attestation)
     queue.clock.wait(1)
     swept = queue.store.sweep()
-    assert (swept.expired, swept.forgotten) == (1, 1)
+    assert (swept.expired, swept.deleted) == (1, 1)
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
@@ -207,10 +207,10 @@ def test_clock_of_a_start_that_is_put_right_forgets_nothing(queue):
     restarted = queue.again()
     queue.clock.jump(400 * 86_400)
     for _ in range(50):
-        assert restarted.store.sweep() == Swept()
+        assert restarted.store.sweep() == SweepResult()
         queue.clock.wait(60)
     queue.clock.jump(-400 * 86_400)
-    assert restarted.store.sweep() == Swept()
+    assert restarted.store.sweep() == SweepResult()
     assert restarted.state(job) == "SUCCEEDED"
 
 
@@ -220,9 +220,9 @@ def test_start_after_a_long_time_believes_its_clock_after_an_hour(queue):
     settled(queue)
     restarted = queue.again()
     queue.clock.jump(7 * 86_400)
-    assert restarted.store.sweep() == Swept()
+    assert restarted.store.sweep() == SweepResult()
     queue.clock.wait(3600)
-    assert restarted.store.sweep().forgotten == 1
+    assert restarted.store.sweep().deleted == 1
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
@@ -234,7 +234,7 @@ def test_start_with_a_wrong_clock_does_not_make_the_next_one_believe_it(queue):
         restarted = queue.again()
         restarted.store.sweep()
         queue.clock.wait(1800)
-        assert restarted.store.sweep() == Swept()
+        assert restarted.store.sweep() == SweepResult()
     assert restarted.state(job) == "SUCCEEDED"
 
 
@@ -244,7 +244,7 @@ def test_unneeded_inputs_are_removed_independent_of_the_clock(queue, monkeypatch
         patch.setattr("zkinfer.prover.jobs.reaper.Reaper.collect", lambda *_: 0)
         done, failed = ended(queue, "SUCCEEDED"), ended(queue, "FAILED")
     queue.clock.jump(400 * 86_400)
-    assert queue.store.sweep() == Swept(artifacts=1)
+    assert queue.store.sweep() == SweepResult(artifacts=1)
     assert (queue.has_inputs(done), queue.has_inputs(failed)) == (False, True)
 
 
@@ -266,7 +266,7 @@ def test_failed_job_that_shares_idle_inputs_keeps_them_in_a_sweep_that_trusts_no
         patch.setattr("zkinfer.prover.jobs.reaper.Reaper.collect", lambda *_: 0)
         ended(queue, "SUCCEEDED", inputs="x")
     queue.clock.jump(400 * 86_400)
-    assert queue.store.sweep() == Swept()
+    assert queue.store.sweep() == SweepResult()
     assert queue.store.retry(failed.id).state == "QUEUED"
 
 

@@ -120,7 +120,7 @@ def test_request_asked_twice_is_found_also_where_it_would_not_be_taken_on_any_mo
 def test_request_asked_twice_is_not_refused_beforehand(queue, other):
     queue.submit(inputs="x", **other)
     request = replace(queue.request(inputs="x", **other), outputs=sha256(b""))
-    queue.store.refuse(request, limits(queued=1, per_owner=1, memory_bytes=0, disk_reserve_bytes=1 << 60))
+    queue.store.precheck(request, limits(queued=1, per_owner=1, memory_bytes=0, disk_reserve_bytes=1 << 60))
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_request_asked_twice_is_not_refused_beforehand(queue, other):
 def test_request_that_would_not_be_taken_on_is_refused_beforehand(queue, bounds, error):
     queue.submit()
     with pytest.raises(error):
-        queue.store.refuse(queue.request(memory_bytes=1000), limits(**bounds))
+        queue.store.precheck(queue.request(memory_bytes=1000), limits(**bounds))
 
 
 def test_request_id_of_something_else_is_refused_beforehand(queue):
     queue.submit(inputs="x", request_id="a")
     with pytest.raises(RequestConflictError, match="'a' was used before"):
-        queue.store.refuse(queue.request(inputs="y", request_id="a"), LIMITS)
+        queue.store.precheck(queue.request(inputs="y", request_id="a"), LIMITS)
     assert queue.store.counts().of(JobState.QUEUED) == 1
 
 
@@ -184,7 +184,7 @@ def test_time_until_room_is_that_of_one_job_among_those_that_run(queue):
 @pytest.mark.parametrize(
     ("fields", "bounds", "message"),
     [
-        ({"memory_bytes": 2_000_000_000}, {"memory_bytes": 1_000_000_000}, r"about 2 GB of memory; 1 GB may be used"),
+        ({"memory_bytes": 2_000_000_000}, {"memory_bytes": 1_000_000_000}, r"about 2 GB of memory; the limit is 1 GB"),
         ({"seconds": 7200}, {"seconds": 60}, r"take about 2 hours; the limit is 60 s"),
     ],
 )

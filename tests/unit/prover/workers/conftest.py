@@ -43,14 +43,14 @@ class Desk:
             "repository": str(shop.repository),
             "home": str(shop.home.root),
             "host": "host",
-            "beat_seconds": 0.1,
+            "heartbeat_seconds": 0.1,
             "grace_seconds": 0.5,
             "retry_policy": RetryPolicy(backoff=0.2),
             "yielding": False,  # or a machine that is busy with other things would fail tests
         }
         self.settings = WorkerSettings(**{**values, **options})
         self.artifacts = ArtifactStore(Path(self.settings.artifacts))
-        self.store = JobStore.open(
+        self.store = JobStore(
             self.settings.database.get_secret_value(), self.artifacts, retry_policy=self.settings.retry_policy
         )
         self.pools = []

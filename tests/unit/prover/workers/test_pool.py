@@ -129,7 +129,7 @@ from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobStore
 from zkinfer.prover.workers import WorkerPool, WorkerSettings
 settings = WorkerSettings.from_bytes(sys.stdin.buffer.read())
-store = JobStore.open(settings.database.get_secret_value(), ArtifactStore(Path(settings.artifacts)))
+store = JobStore(settings.database.get_secret_value(), ArtifactStore(Path(settings.artifacts)))
 WorkerPool(store, settings, size=2, command=sys.argv[1:]).start()
 time.sleep(120)
 """
@@ -187,17 +187,17 @@ def test_worker_that_does_not_start_is_not_tried_without_pause(desk, monkeypatch
 def test_pool_whose_workers_all_die_at_birth_says_so(desk, monkeypatch):
     monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_PAUSE", 0.01)
     pool = desk.pool(command=("/bin/true",))
-    assert pool.proves
-    assert eventually(lambda: not pool.proves, 30)
+    assert pool.is_healthy
+    assert eventually(lambda: not pool.is_healthy, 30)
     assert pool.is_alive
 
 
 def test_pool_that_is_to_have_no_workers_is_well(desk):
     pool = desk.pool(0)
     time.sleep(0.3)
-    assert (pool.proves, pool.working, pool.size) == (True, 0, 0)
+    assert (pool.is_healthy, pool.working, pool.size) == (True, 0, 0)
     pool.drain()
-    assert not pool.proves
+    assert not pool.is_healthy
 
 
 def test_program_that_does_not_exist_is_an_error(desk):
@@ -250,6 +250,6 @@ def test_full_disk_under_the_pool_does_not_end_it(desk, monkeypatch):
     monkeypatch.setattr(desk.store, "holders", full)
     pool = desk.pool()
     assert desk.ended(desk.submit()).state == "SUCCEEDED"
-    assert eventually(lambda: not pool.proves, 30)
+    assert eventually(lambda: not pool.is_healthy, 30)
     assert pool.is_alive
     monkeypatch.setattr(desk.store, "sweep", Swept)

@@ -112,7 +112,7 @@ def test_statistics_of_all_models_are_listed(client):
     ],
 )
 def test_unknown_model_is_not_found(client, call):
-    refused(lambda: call(client), "NOT_FOUND", r"There is not a (model|version) .* RepositoryIndex lists")
+    refused(lambda: call(client), "NOT_FOUND", r"There is no (model|version) .* RepositoryIndex lists")
 
 
 def test_broken_model_is_unavailable_and_says_why(client):
@@ -404,7 +404,7 @@ def test_error_ends_its_request_and_not_the_stream(client, stream, tensor):
     client.async_stream_infer("none", [tensor()], request_id="bad")
     result, error = stream.get(timeout=20)
     assert result is None
-    assert "There is not a model 'none'" in str(error)
+    assert "There is no model 'none'" in str(error)
     client.async_stream_infer("tiny", [tensor()], parameters={"zkinfer_proof_mode": "none"})
     assert taken(stream).as_numpy("y").shape == (1, 2)
 
