@@ -1,9 +1,9 @@
-"""Write the Python stubs of proto/zkinfer/v1, and the descriptors and types of proto/zkinfer/oip.
+"""Generate the Python stubs of proto/zkinfer/v1, and the descriptors and types of proto/zkinfer/oip.
 
-python proto/generate.py           write them
-python proto/generate.py --check   exit 1 where one is out of date
+python proto/generate.py           write the files
+python proto/generate.py --check   exit 1 if one is out of date
 
-The stubs are committed: made by grpcio-tools 1.81 they load under protobuf 6 and 7, made by a later one they do not.
+The stubs are committed: those of grpcio-tools 1.81 load under protobuf 6 and 7, those of later versions do not.
 """
 
 from __future__ import annotations
@@ -21,39 +21,42 @@ from grpc_tools import protoc
 PROTO = Path(__file__).parent
 PACKAGE = Path("zkinfer", "v1")
 OPEN_INFERENCE = Path("zkinfer", "oip", "inference.proto")
-# What zkinfer.oip.messages has beside the messages.
-ADDED = b"""
+# Names that zkinfer.oip.messages defines in addition to the messages.
+EXTRA_NAMES = b"""
 from google.protobuf.descriptor_pool import DescriptorPool as _DescriptorPool
 
 POOL: _DescriptorPool
 SERVICE: _descriptor.ServiceDescriptor
 """
 TOOLS = "1.81."
-# The Python package of Google's common files has these under other names; its descriptor pool keeps the true one.
+# googleapis-common-protos renames this Python module; the descriptor pool has the original file name.
 OPERATIONS = Path("google", "longrunning")
-IMPORT, TYPED = b"from google.longrunning import operations_pb2", b"from google.longrunning import operations_proto_pb2"
+UNTYPED_IMPORT, TYPED_IMPORT = (
+    b"from google.longrunning import operations_pb2",
+    b"from google.longrunning import operations_proto_pb2",
+)
 
 
 def main() -> None:
     if not version("grpcio-tools").startswith(TOOLS):
-        sys.exit(f"grpcio-tools is {version('grpcio-tools')}; the stubs are made by {TOOLS}x.")
+        sys.exit(f"grpcio-tools is {version('grpcio-tools')}; the stubs need {TOOLS}x.")
     with TemporaryDirectory() as folder:
-        made = generated(Path(folder)) | inference(Path(folder))
-    stale = [name for name, text in made.items() if _read(name) != text]
-    left = sorted({f"{PACKAGE}/{path.name}" for path in (PROTO / PACKAGE).glob("*_pb2*")} - set(made))
+        generated = v1_stubs(Path(folder)) | oip_files(Path(folder))
+    stale = [name for name, text in generated.items() if _read(name) != text]
+    obsolete = sorted({f"{PACKAGE}/{path.name}" for path in (PROTO / PACKAGE).glob("*_pb2*")} - set(generated))
     if "--check" in sys.argv[1:]:
-        if stale or left:
-            sys.exit(f"out of date: {', '.join(stale + left)}; run python proto/generate.py")
+        if stale or obsolete:
+            sys.exit(f"out of date: {', '.join(stale + obsolete)}; run python proto/generate.py")
         return
     for name in stale:
-        (PROTO / name).write_bytes(made[name])
+        (PROTO / name).write_bytes(generated[name])
         print(f"wrote proto/{name}")
-    for name in left:
+    for name in obsolete:
         (PROTO / name).unlink()
 
 
-def generated(folder: Path) -> dict[str, bytes]:
-    """The stubs by path, made in an empty folder."""
+def v1_stubs(folder: Path) -> dict[str, bytes]:
+    """The stubs of zkinfer.v1 by path, generated in an empty folder."""
     common, renamed, out = Path(code_pb2.__file__).parents[2], folder / "renamed", folder / "out"
     (renamed / OPERATIONS).mkdir(parents=True)
     out.mkdir()
@@ -61,11 +64,11 @@ def generated(folder: Path) -> dict[str, bytes]:
     (renamed / OPERATIONS / "operations.proto").write_bytes(declared)
     _compile([PROTO, renamed, common], out)
     stubs = sorted((out / PACKAGE).iterdir())
-    return {f"{PACKAGE}/{path.name}": path.read_bytes().replace(IMPORT, TYPED) for path in stubs}
+    return {f"{PACKAGE}/{path.name}": path.read_bytes().replace(UNTYPED_IMPORT, TYPED_IMPORT) for path in stubs}
 
 
-def inference(folder: Path) -> dict[str, bytes]:
-    """Of the Open Inference Protocol: the descriptor of its one file, and the types of what is read from it."""
+def oip_files(folder: Path) -> dict[str, bytes]:
+    """The descriptor of the Open Inference Protocol's one file, and the types of its messages, by path."""
     descriptors = folder / "inference.binpb"
     outputs = [f"--descriptor_set_out={descriptors}", f"--plugin=protoc-gen-mypy={_plugin('mypy')}"]
     outputs += [f"--mypy_out=quiet:{folder}"]
@@ -73,10 +76,10 @@ def inference(folder: Path) -> dict[str, bytes]:
         sys.exit("protoc failed")
     (declared,) = FileDescriptorSet.FromString(descriptors.read_bytes()).file
     types = (folder / OPEN_INFERENCE).with_name("inference_pb2.pyi").read_bytes()
-    of = OPEN_INFERENCE.parent
+    package = OPEN_INFERENCE.parent
     return {
-        f"{of}/inference.binpb": declared.SerializeToString(deterministic=True),
-        f"{of}/messages.pyi": types + ADDED,
+        f"{package}/inference.binpb": declared.SerializeToString(deterministic=True),
+        f"{package}/messages.pyi": types + EXTRA_NAMES,
     }
 
 

@@ -1,1 +1,1 @@
-"""The Open Inference Protocol's messages, in a pool of descriptors of our own."""
+"""The Open Inference Protocol's messages, in a private descriptor pool."""

@@ -1,7 +1,7 @@
-"""The messages that inference.proto declares, by their names; the types beside this file are generated.
+"""The messages of inference.proto as attributes; messages.pyi, which types them, is generated.
 
-They live in a private pool: in the common one, tritonclient and others register the same names, and a process that
-registers them twice fails.
+They are in a private descriptor pool: tritonclient and others register the same names in the default one, and a process
+that registers them twice fails.
 """
 
 from importlib.resources import files

@@ -39,8 +39,8 @@ class CreateProofRequest(_message.Message):
     version: _builtins.str
     """Version; empty for the newest."""
     request_id: _builtins.str
-    """An idempotency key of the caller: up to 128 printable characters; empty for none. Unless the context has a
-    request id of its own, a key of 0x and 64 hex digits is the context's too.
+    """The caller's idempotency key: up to 128 printable characters; empty for none. A key of 0x and 64 hex digits is
+    also the context's request id, unless the context has one.
     """
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_values_pb2.Tensor]:
@@ -79,7 +79,7 @@ class CreateProofResponse(_message.Message):
 
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_values_pb2.Tensor]:
-        """The circuit's answer, which the proof is about."""
+        """The circuit's answer, which the proof attests."""
 
     def __init__(
         self,
@@ -128,9 +128,9 @@ class GetAttestationResponse(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
-    """Of the whole attestation: sha256: and 64 hex digits."""
+    """SHA-256 of the whole attestation, sha256: and 64 hex digits."""
     size: _builtins.int
-    """Of the whole attestation, in bytes."""
+    """Size of the whole attestation in bytes."""
     offset: _builtins.int
     """The offset of this chunk."""
     data: _builtins.bytes
@@ -160,10 +160,10 @@ class VerifyAttestationRequest(_message.Message):
     attestation: _builtins.bytes
     """The attestation file, byte for byte."""
     policy: _builtins.str
-    """What the caller requires: a policy document (JSON, docs/guides/policies.md). An empty policy is rejected."""
+    """The caller's requirements: a policy document (JSON, docs/guides/policies.md). An empty policy is rejected."""
     @_builtins.property
     def expected_inputs(self) -> _containers.RepeatedCompositeFieldContainer[_values_pb2.Tensor]:
-        """If given, all inputs that the proof must be about."""
+        """If given, the proof must be for these inputs; all inputs of the model."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class VerifyAttestationResponse(_message.Message):
     ON_EXPECTED_INPUT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """As rebuilt by the server from its own ONNX file."""
+    """The model that the server rebuilt from its own ONNX file."""
     model_digest: _builtins.str
     """SHA-256 of that file."""
     verifying_key: _builtins.str

@@ -72,9 +72,9 @@ class ProofsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAttestation(self, request, context):
-        """Verify an attestation against the server's models and trusted setups, under a policy of the caller.
+        """Verify an attestation against the server's models and trusted setups, under the caller's policy.
 
-        A refusal is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
+        A rejection is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
         locally instead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -44,9 +44,9 @@ class ProofsStub:
     GetAttestation: _grpc.UnaryStreamMultiCallable[_proofs_pb2.GetAttestationRequest, _proofs_pb2.GetAttestationResponse]
     """The attestation of a finished proof, in chunks. An offset resumes an interrupted download."""
     VerifyAttestation: _grpc.UnaryUnaryMultiCallable[_proofs_pb2.VerifyAttestationRequest, _proofs_pb2.VerifyAttestationResponse]
-    """Verify an attestation against the server's models and trusted setups, under a policy of the caller.
+    """Verify an attestation against the server's models and trusted setups, under the caller's policy.
 
-    A refusal is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
+    A rejection is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
     locally instead.
     """
 
@@ -62,9 +62,9 @@ class ProofsAsyncStub(ProofsStub):
     GetAttestation: _aio.UnaryStreamMultiCallable[_proofs_pb2.GetAttestationRequest, _proofs_pb2.GetAttestationResponse]  # type: ignore[assignment]
     """The attestation of a finished proof, in chunks. An offset resumes an interrupted download."""
     VerifyAttestation: _aio.UnaryUnaryMultiCallable[_proofs_pb2.VerifyAttestationRequest, _proofs_pb2.VerifyAttestationResponse]  # type: ignore[assignment]
-    """Verify an attestation against the server's models and trusted setups, under a policy of the caller.
+    """Verify an attestation against the server's models and trusted setups, under the caller's policy.
 
-    A refusal is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
+    A rejection is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
     locally instead.
     """
 
@@ -95,9 +95,9 @@ class ProofsServicer(metaclass=_abc_1.ABCMeta):
         request: _proofs_pb2.VerifyAttestationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_proofs_pb2.VerifyAttestationResponse, _abc.Awaitable[_proofs_pb2.VerifyAttestationResponse]]:
-        """Verify an attestation against the server's models and trusted setups, under a policy of the caller.
+        """Verify an attestation against the server's models and trusted setups, under the caller's policy.
 
-        A refusal is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
+        A rejection is an error (INVALID_ARGUMENT) that names the step and the reason. If you do not trust the server, verify
         locally instead.
         """
 

@@ -133,7 +133,7 @@ Global___TensorInfo: _TypeAlias = TensorInfo  # noqa: Y015
 
 @_typing.final
 class Context(_message.Message):
-    """The context of a proof. The proof is bound to it, so a proof for one request cannot serve another."""
+    """The context of a proof. The proof is bound to it, so a proof for one request is invalid for another."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -143,7 +143,7 @@ class Context(_message.Message):
     REQUESTER_FIELD_NUMBER: _builtins.int
     EXPIRY_FIELD_NUMBER: _builtins.int
     chain_id: _builtins.str
-    """The chain's id as a decimal number below 2^256; empty or 0 without a chain."""
+    """The chain id as a decimal number below 2^256; empty or 0 without a chain."""
     consumer: _builtins.str
     """Address of the consuming contract, 0x and 40 lower-case hex digits; empty without one."""
     request_id: _builtins.str
@@ -207,7 +207,7 @@ class ProofMetadata(_message.Message):
     progress: _builtins.float
     """From 0 to 1, of the current attempt."""
     queue_position: _builtins.int
-    """Number of proofs ahead in the queue, while queued; absent in lists."""
+    """Number of proofs ahead in the queue; present only while queued, and not in lists."""
     attempt: _builtins.int
     """The current or last attempt, from 1; 0 before the first."""
     cancel_requested: _builtins.bool
