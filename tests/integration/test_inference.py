@@ -92,7 +92,7 @@ def test_value_out_of_range_is_refused_and_the_next_answered(client):
 
 def test_engine_that_is_killed_answers_the_next_caller(client, server):
     client.infer("digits", tensors(0), parameters=MODE)
-    sessions = [session for kept in server.dependencies.answers._kept.values() for session in kept.pool._sessions]
+    sessions = [session for entry in server.dependencies.answers._pools.values() for session in entry.pool._sessions]
     assert sessions
     for session in sessions:
         os.kill(session._session._process.pid, signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""The server: inference at once, proofs as long-running operations. Needs the extra `serve`."""
+"""The server: immediate inference, proofs as long-running operations. Needs the extra `serve`."""

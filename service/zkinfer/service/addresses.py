@@ -14,7 +14,7 @@ _HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address to listen at; `port` is 0 for any free port and for Unix sockets."""
+    """A listening address; `port` is 0 for any free port and for Unix sockets."""
 
     text: str
     host: str
@@ -22,7 +22,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the written form; raises SettingsError."""
+        """Parse an address; raises SettingsError."""
         if text.startswith("unix:") and len(text) > len("unix:"):
             return cls(text, "", 0)
         match = _HOST_PORT.fullmatch(text)
@@ -41,5 +41,5 @@ class Address:
             return False
 
     def with_port(self, port: int) -> str:
-        """The same address with the port that was bound."""
+        """This address with the bound port."""
         return f"{self.text.rpartition(':')[0]}:{port}" if self.host else self.text

@@ -34,8 +34,8 @@ class Authenticator:
     Args:
         tokens: the token file.
         certificates: whether every connection has presented a certificate of the configured authority.
-        subjects: rights by common name; None accepts every such certificate, with all rights. If set, a certificate
-            must be among them even with a token; the token then determines the identity.
+        subjects: rights by common name; None accepts every such certificate, with all rights. If set, the
+            certificate must be listed even with a token; the token then determines the identity.
         local: whether only this machine can call; then callers may be anonymous until a token file exists.
         anonymous: accept callers without credentials.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.repository import IndexEntry, ModelVersion
     from zkinfer.service.dependencies import Dependencies
 
-_FOLLOW_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _BATCH = 500
 _SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -50,9 +50,9 @@ class BackgroundTasks:
         self._health = health
         self._proof_services = proof_services
         self._inference_services = inference_services
-        self._known: dict[tuple[str, str], IndexEntry] = {}
+        self._entries: dict[tuple[str, str], IndexEntry] = {}
         self._healthy = True
-        self._proves = True
+        self._proving = True
         self._health_update: asyncio.Task[None] | None = None
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -86,15 +86,15 @@ class BackgroundTasks:
     async def sync_models(self) -> None:
         """Apply the state of the repository: log changes, open sessions, update metrics and health."""
         entries = {(entry.name, entry.version): entry for entry in self._dependencies.repository.index()}
-        for place, entry in entries.items():
-            if self._known.get(place) != entry:
+        for key, entry in entries.items():
+            if self._entries.get(key) != entry:
                 say = log.info if entry.state == ModelState.READY else log.warning
                 say("model", model=entry.name, version=entry.version, state=str(entry.state), reason=entry.detail)
-        for name, version in self._known.keys() - entries.keys():
+        for name, version in self._entries.keys() - entries.keys():
             log.info("model", model=name, version=version, state="REMOVED")
-        self._dependencies.metrics.models({place: entry.state == ModelState.READY for place, entry in entries.items()})
-        await self._warm([entry for place, entry in entries.items() if self._known.get(place) != entry])
-        self._known = entries
+        self._dependencies.metrics.models({key: entry.state == ModelState.READY for key, entry in entries.items()})
+        await self._warm([entry for key, entry in entries.items() if self._entries.get(key) != entry])
+        self._entries = entries
         await self._update_health()
 
     async def _warm(self, changed: Sequence[IndexEntry]) -> None:
@@ -106,15 +106,15 @@ class BackgroundTasks:
             for model in repository.versions(name)
         ]
         await asyncio.to_thread(answers.retain, models)
-        places = {(entry.name, entry.version) for entry in changed}
+        keys = {(entry.name, entry.version) for entry in changed}
         for model in models:
-            if (model.name, model.version) in places:
+            if (model.name, model.version) in keys:
                 self._warm_one(model)
 
     def _warm_one(self, model: ModelVersion) -> None:
         try:
-            self._dependencies.answers.warm(model).add_done_callback(partial(_log_cold_model, model))
-        except BusyError:  # it is warm already
+            self._dependencies.answers.warm(model).add_done_callback(partial(_log_failed_warmup, model))
+        except BusyError:  # the model is in use
             return
 
     async def record_finished_jobs(self) -> None:
@@ -127,13 +127,13 @@ class BackgroundTasks:
                 changes = await asyncio.to_thread(store.changes, revision, size=_BATCH)
             except StoreError as err:
                 log.error("queue", **error_fields(err))
-                await asyncio.sleep(_FOLLOW_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
                 continue
             revision = changes.revision
             for job in changes.jobs:
                 self._record_end(job)
             if len(changes.jobs) < _BATCH:
-                await asyncio.sleep(_FOLLOW_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
 
     def _record_end(self, job: Job) -> None:
         if not job.state.final:
@@ -144,20 +144,20 @@ class BackgroundTasks:
 
     async def _update_health(self) -> None:
         """Report the health of each service; the server as a whole is unhealthy only if a restart would help."""
-        whole = self._healthy and self._dependencies.workers.is_alive
-        proves = whole and self._dependencies.workers.is_healthy
-        answers = any(entry.state == ModelState.READY for entry in self._known.values())
-        if proves != self._proves:
-            (log.info if proves else log.error)("proofs", state="SERVING" if proves else "NOT_SERVING")
-        self._proves = proves
-        await self._health.set("", _SERVING if whole else _NOT_SERVING)
+        alive = self._healthy and self._dependencies.workers.is_alive
+        proving = alive and self._dependencies.workers.is_healthy
+        answers = any(entry.state == ModelState.READY for entry in self._entries.values())
+        if proving != self._proving:
+            (log.info if proving else log.error)("proofs", state="SERVING" if proving else "NOT_SERVING")
+        self._proving = proving
+        await self._health.set("", _SERVING if alive else _NOT_SERVING)
         for name in self._proof_services:
-            await self._health.set(name, _SERVING if proves else _NOT_SERVING)
+            await self._health.set(name, _SERVING if proving else _NOT_SERVING)
         for name in self._inference_services:
             await self._health.set(name, _SERVING if answers else _NOT_SERVING)
 
 
-def _log_cold_model(model: ModelVersion, done: Future[None]) -> None:
+def _log_failed_warmup(model: ModelVersion, done: Future[None]) -> None:
     err = None if done.cancelled() else done.exception()
     if isinstance(err, ZkinferError):
         log.warning("model cannot answer", model=model.name, version=model.version, **error_fields(err))

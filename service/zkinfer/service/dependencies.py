@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zkinfer.service.settings import Proving, Settings
 
 
-_FOR_PROOFS = 0.8  # of the free memory when the server starts; the rest is for inference
+_PROOF_MEMORY_SHARE = 0.8  # of the free memory at startup; the rest is for inference
 _DAY = 86_400.0
 
 
@@ -52,15 +52,15 @@ class Capacity:
         """From the settings; by default one worker for every two cores, because engines are multi-threaded."""
         proving = settings.proving
         workers = max(1, resources.cores() // 2) if proving.workers is None else proving.workers
-        return cls(workers, proving.memory or int(resources.available_memory() * _FOR_PROOFS))
+        return cls(workers, proving.memory or int(resources.available_memory() * _PROOF_MEMORY_SHARE))
 
 
 def limits_for(identity: Identity, settings: Settings, capacity: Capacity) -> QueueLimits:
     """The limits of an identity: its own rights, bounded by the settings and the machine."""
-    own = identity.rights.unfinished_jobs
+    own_limit = identity.rights.unfinished_jobs
     return QueueLimits(
         queued=settings.queue.queued,
-        per_owner=settings.queue.per_owner if own is None else own,
+        per_owner=settings.queue.per_owner if own_limit is None else own_limit,
         memory_bytes=min(capacity.memory_bytes, settings.queue.proof_memory or capacity.memory_bytes),
         seconds=min(settings.proving.job_seconds, settings.queue.proof_seconds or settings.proving.job_seconds),
     )
@@ -172,10 +172,10 @@ def _pool(
     settings: Settings, home: Home, capacity: Capacity, store: JobStore, command: Sequence[str] | None
 ) -> WorkerPool:
     """The worker pool; a server without workers still needs it to maintain the queue."""
-    told = _worker_settings(settings, home, capacity)
+    worker_settings = _worker_settings(settings, home, capacity)
     if command is None:
-        return WorkerPool(store, told, size=capacity.workers)
-    return WorkerPool(store, told, size=capacity.workers, command=command)
+        return WorkerPool(store, worker_settings, size=capacity.workers)
+    return WorkerPool(store, worker_settings, size=capacity.workers, command=command)
 
 
 def _worker_settings(settings: Settings, home: Home, capacity: Capacity) -> WorkerSettings:

@@ -22,7 +22,7 @@ class Rights:
 
     Args:
         models: names in the repository; None for all, including future ones.
-        unfinished_jobs: the most unfinished jobs; None for the server's setting.
+        unfinished_jobs: maximum number of unfinished jobs; None for the server's setting.
         calls_per_second: on average, with bursts of one second's worth.
     """
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 UNKNOWN = "/unknown"
-"""Stands for every method that does not exist, so that names which callers invent reach no metric and no log."""
+"""Stands for all unknown methods, so that names made up by callers never reach metrics or logs."""
 
 
 @dataclass(slots=True)
@@ -50,12 +50,12 @@ class Call:
         method: `/service/method`.
         context: of gRPC.
         id: the request id.
-        problem: the status of an error that `map_errors` handled.
+        problem: the status of the error that `map_errors` handled.
         code: the name of the status code, once the call has ended.
         caller: the name of the identity; empty for open methods.
-        metadata: that the caller sent.
-        streams: whether it has any number of responses.
-        asks: whether it has any number of requests.
+        metadata: sent by the caller.
+        response_streaming: whether the responses are a stream.
+        request_streaming: whether the requests are a stream.
     """
 
     method: str
@@ -65,17 +65,17 @@ class Call:
     code: str = ""
     caller: str = ""
     metadata: tuple[tuple[str, str | bytes], ...] = field(default=())
-    streams: bool = False
-    asks: bool = False
+    response_streaming: bool = False
+    request_streaming: bool = False
 
 
 class Interceptor(aio.ServerInterceptor):
-    """Runs middleware around every call, the first outermost, and reads its request inside them.
+    """Runs middleware around every call, the first outermost, and reads the request inside all of it.
 
     Args:
         new_id: makes a request id from the metadata.
-        reading: of calls that have one request.
-        middleware: entered in this order in the call's own task, so that context variables set there hold for the call.
+        reader: reads the request of calls that have one.
+        middleware: entered in this order in the call's own task, so that the call sees context variables set there.
     """
 
     def __init__(
@@ -96,27 +96,35 @@ class Interceptor(aio.ServerInterceptor):
         """Wrap the handler of a method; methods that do not exist share one handler and one name."""
         handler = await continuation(handler_call_details)
         if handler is None:
-            return self._wrapped(grpc.stream_unary_rpc_method_handler(_unknown(handler_call_details.method)), UNKNOWN)
-        return self._wrapped(handler, handler_call_details.method)
+            return self._wrap(grpc.stream_unary_rpc_method_handler(_unknown(handler_call_details.method)), UNKNOWN)
+        return self._wrap(handler, handler_call_details.method)
 
-    def _wrapped(self, handler: Any, method: str) -> Handler:  # noqa: ANN401 - of grpc, untyped
+    def _wrap(self, handler: Any, method: str) -> Handler:  # noqa: ANN401 - of grpc, untyped
         """A handler that starts before the request is read, which gRPC allows for request streams only."""
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        streams, asks = handler.response_streaming, handler.request_streaming
-        answered = _written if streams else _returned
+        respond = _send_responses if handler.response_streaming else _await_response
 
         async def serve(_requests: object, context: aio.ServicerContext[Any, Any]) -> object:
-            call = self._call(method, context, streams=streams, asks=asks)
-            async with _Entered(self._middleware, call):
-                asked = RequestStream(context) if asks else await self._reader.read(context, call.caller)
-                return await answered(behaviour(asked, context), context)
+            call = self._call(method, context, handler)
+            async with _MiddlewareStack(self._middleware, call):
+                streamed = call.request_streaming
+                request = RequestStream(context) if streamed else await self._reader.read(context, call.caller)
+                return await respond(behaviour(request, context), context)
 
-        make: Any = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
+        streaming = handler.response_streaming
+        make: Any = grpc.stream_stream_rpc_method_handler if streaming else grpc.stream_unary_rpc_method_handler
         return cast("Handler", make(serve, handler.request_deserializer, handler.response_serializer))
 
-    def _call(self, method: str, context: aio.ServicerContext[Any, Any], *, streams: bool, asks: bool) -> Call:
+    def _call(self, method: str, context: aio.ServicerContext[Any, Any], handler: Handler) -> Call:
         metadata = tuple(context.invocation_metadata() or ())
-        return Call(method, context, self._new_id(metadata), metadata=metadata, streams=streams, asks=asks)
+        return Call(
+            method,
+            context,
+            self._new_id(metadata),
+            metadata=metadata,
+            response_streaming=handler.response_streaming,
+            request_streaming=handler.request_streaming,
+        )
 
 
 def _unknown(method: str) -> Callable[..., Any]:
@@ -128,14 +136,14 @@ def _unknown(method: str) -> Callable[..., Any]:
     return serve
 
 
-async def _returned(answer: Any, _context: object) -> object:  # noqa: ANN401 - a message or an awaitable
+async def _await_response(answer: Any, _context: object) -> object:  # noqa: ANN401 - a message or an awaitable
     """The response of a call without a response stream."""
     return await answer if inspect.isawaitable(answer) else answer
 
 
-async def _written(answers: Any, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: ANN401
+async def _send_responses(answers: Any, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: ANN401
     """Send a response stream in the call's own task, so that cancelling the call ends it at once."""
-    if inspect.isawaitable(answers):  # a servicer that writes to its context
+    if inspect.isawaitable(answers):  # a servicer that writes to the context itself
         await answers
         return
     async with aclosing(answers):
@@ -143,18 +151,18 @@ async def _written(answers: Any, context: aio.ServicerContext[Any, Any]) -> None
             await context.write(answer)
 
 
-class _Entered(AsyncExitStack):
+class _MiddlewareStack(AsyncExitStack):
     """An exit stack that enters its context managers when it is entered."""
 
     def __init__(self, middleware: tuple[Middleware, ...], call: Call) -> None:
         super().__init__()
-        self._planned = [one(call) for one in middleware]
+        self._managers = [one(call) for one in middleware]
 
-    async def __aenter__(self) -> _Entered:
-        async with AsyncExitStack() as half:
-            for planned in self._planned:
-                await half.enter_async_context(planned)
-            self.push_async_exit(half.pop_all())
+    async def __aenter__(self) -> _MiddlewareStack:
+        async with AsyncExitStack() as partly_entered:
+            for manager in self._managers:
+                await partly_entered.enter_async_context(manager)
+            self.push_async_exit(partly_entered.pop_all())
         return self
 
 
@@ -192,7 +200,7 @@ def map_errors() -> Middleware:
 
 
 def authenticate(authenticator: Authenticator, rates: RateLimiter) -> Middleware:
-    """Reject unauthenticated callers and those above their rate; sets `identity.caller()` for all others.
+    """Reject callers that are unauthenticated or exceed their rate; sets `identity.caller()` for all others.
 
     A call counts once against the rate; in a request stream, each request counts instead.
     """
@@ -207,7 +215,7 @@ def authenticate(authenticator: Authenticator, rates: RateLimiter) -> Middleware
                 rates.acquire(found)
                 return found
 
-            found = authenticator.identify(call.metadata, names) if call.asks else identify()
+            found = authenticator.identify(call.metadata, names) if call.request_streaming else identify()
             identity.set_caller(found, identify)
             call.caller = found.name
         yield
@@ -226,10 +234,10 @@ def limit_concurrency(
     @asynccontextmanager
     async def middleware(call: Call) -> AsyncIterator[None]:
         if call.method in OPEN_METHODS:
-            with watchers.slot("") if call.streams else nullcontext():
+            with watchers.slot("") if call.response_streaming else nullcontext():
                 yield
             return
-        with calls.slot(call.caller), waiting.slot(call.caller) if call.streams else nullcontext():
+        with calls.slot(call.caller), waiting.slot(call.caller) if call.response_streaming else nullcontext():
             yield
 
     return middleware
@@ -243,7 +251,7 @@ def record_calls(metrics: Metrics) -> Middleware:
         structlog.contextvars.bind_contextvars(request_id=call.id)
         call.context.set_trailing_metadata(((REQUEST_ID, call.id),))
         began = time.monotonic()
-        metrics.call_began()
+        metrics.call_started()
         try:
             yield
             call.code = "OK"
@@ -256,7 +264,7 @@ def record_calls(metrics: Metrics) -> Middleware:
             metrics.call_ended(call.method, code, seconds)
             say = log.debug if call.method in OPEN_METHODS else log.info
             line = partial(say, "call", method=call.method, code=code, seconds=round(seconds, 4), caller=call.caller)
-            asyncio.get_running_loop().call_soon(line)  # once the response is on its way
+            asyncio.get_running_loop().call_soon(line)  # after the response is sent
 
     return middleware
 

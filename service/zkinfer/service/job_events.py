@@ -73,13 +73,13 @@ class JobWatcher:
             job = await asyncio.to_thread(self._store.get, job_id)
             yield job
             while not job.state.final and not self.closed.is_set():
-                news = await self._next(job_id, queue)
-                if news is None:
+                change = await self._next(job_id, queue)
+                if change is None:
                     return
-                if isinstance(news, ZkinferError):
-                    raise news
-                if news.revision > job.revision:
-                    job = news
+                if isinstance(change, ZkinferError):
+                    raise change
+                if change.revision > job.revision:
+                    job = change
                     yield job
         finally:
             self._forget(job_id, queue)
@@ -116,7 +116,7 @@ class JobWatcher:
             if len(changes.jobs) < _BATCH:
                 await asyncio.sleep(self._interval)
 
-    def _publish(self, news: Job | ZkinferError, *job_ids: str) -> None:
+    def _publish(self, change: Job | ZkinferError, *job_ids: str) -> None:
         for job_id in job_ids:
             for queue in self._waiting.get(job_id, ()):
-                queue.put_nowait(news)
+                queue.put_nowait(change)

@@ -1,4 +1,4 @@
-"""Limits on callers: how many calls per second, and how many at a time.
+"""Limits on callers (calls per second, concurrent calls), and the estimated cost of proofs, which is limited per job.
 
 A concurrency limit is shared fairly: a caller may hold as many slots as are still free. A single caller gets half of
 them; the more callers hold slots, the fewer each gets, and there is always room for a new caller.
@@ -40,21 +40,21 @@ class CostEstimator:
     """Estimates the cost of proofs, once for each circuit.
 
     Args:
-        home: holds the speed of this machine, after `zkinfer calibrate`.
+        home: holds the speed of this machine, as measured by `zkinfer calibrate`.
     """
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._known: dict[Digest, CostEstimate] = {}
+        self._estimates: dict[Digest, CostEstimate] = {}
 
     def of(self, model: ModelVersion) -> CostEstimate:
-        """The estimate for one proof; if the engine has none, the manifest's memory and 0 seconds, for unknown."""
+        """The estimate for one proof; if the engine has none, the manifest's memory and 0 seconds, meaning unknown."""
         digest = model.circuit.digest
-        if digest not in self._known:
-            self._known[digest] = self._predicted(model)
-        return self._known[digest]
+        if digest not in self._estimates:
+            self._estimates[digest] = self._estimate(model)
+        return self._estimates[digest]
 
-    def _predicted(self, model: ModelVersion) -> CostEstimate:
+    def _estimate(self, model: ModelVersion) -> CostEstimate:
         manifest = model.circuit.manifest
         speed = self._speed(model)
         try:
@@ -120,27 +120,27 @@ def too_many_health_watchers() -> TooManyRequestsError:
 
 
 class ConcurrencyLimiter:
-    """Slots that callers hold while they are served. Belongs to one event loop.
+    """Slots that callers hold while being served. Belongs to one event loop.
 
     Args:
-        most: slots in all.
-        refusal: makes the error for a caller who gets no slot.
+        max_slots: of all callers together.
+        rejection: makes the error for a caller that gets no slot.
     """
 
-    def __init__(self, most: int, refusal: Callable[[], TooManyRequestsError]) -> None:
-        self._most = most
-        self._refusal = refusal
+    def __init__(self, max_slots: int, rejection: Callable[[], TooManyRequestsError]) -> None:
+        self._max_slots = max_slots
+        self._rejection = rejection
         self._held: Counter[str] = Counter()
 
     def is_full(self, caller: str) -> bool:
         """Whether this caller gets no further slot."""
-        return self._held[caller] >= self._most - self._held.total()
+        return self._held[caller] >= self._max_slots - self._held.total()
 
     @contextmanager
     def slot(self, caller: str) -> Iterator[None]:
         """Hold a slot while the block runs; raises TooManyRequestsError if this caller gets none."""
         if self.is_full(caller):
-            raise self._refusal()
+            raise self._rejection()
         self._held[caller] += 1
         try:
             yield

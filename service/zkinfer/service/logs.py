@@ -27,7 +27,7 @@ _MAX_LENGTH = 600
 _TOKEN = re.compile(r"zki_[0-9a-f]{12}_[0-9a-f]+|[Bb]earer\s+\S+")
 _NUMBER = re.compile(r"\d+")
 _FIELDS = ("worker", "job", "model", "attempt", "reason", "seconds")
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN_TYPES = (str, int, float, bool, type(None))
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("zkinfer")
 
@@ -36,7 +36,7 @@ def configure(settings: Log) -> None:
     """Configure logging for this process; called by the command, never on import."""
     render: Any = structlog.processors.JSONRenderer()
     if format_of(settings) == "text":
-        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_no_exception)
+        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_omit_exception)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -46,9 +46,9 @@ def configure(settings: Log) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.level.upper()]),
-        logger_factory=_Lines,
+        logger_factory=_StderrWriter,
     )
-    logging.basicConfig(level=settings.level.upper(), handlers=[_Foreign()], force=True)
+    logging.basicConfig(level=settings.level.upper(), handlers=[_StdlibHandler()], force=True)
 
 
 def format_of(settings: Log) -> Literal["json", "text"]:
@@ -58,7 +58,7 @@ def format_of(settings: Log) -> Literal["json", "text"]:
     return settings.format
 
 
-class _Foreign(logging.Handler):
+class _StdlibHandler(logging.Handler):
     """Forwards Python's logging, which the workers use, to the structured log with the known fields."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -70,7 +70,7 @@ class _Foreign(logging.Handler):
         say(record.getMessage().partition("\n")[0], logger=record.name, **fields)
 
 
-class _Lines:
+class _StderrWriter:
     """Writes to stderr. A failed write, such as on a full disk, must not fail a call."""
 
     def __init__(self, *_: object) -> None:
@@ -91,7 +91,7 @@ def sanitised(_logger: object, _method: str, event: MutableMapping[str, Any]) ->
 
 
 def _sanitised(value: object) -> str | int | float | bool | None:
-    if not isinstance(value, _PLAIN):
+    if not isinstance(value, _PLAIN_TYPES):
         return f"<{type(value).__name__}>"
     if not isinstance(value, str):
         return value
@@ -112,5 +112,5 @@ def error_fields(err: BaseException) -> dict[str, str]:
     }
 
 
-def _no_exception(*_: object) -> None:
+def _omit_exception(*_: object) -> None:
     """Exceptions are logged through `error_fields`."""

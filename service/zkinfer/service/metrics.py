@@ -100,7 +100,7 @@ class Metrics:
     def _histogram(self, name: str, about: str, buckets: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"zkinfer_{name}_duration_seconds", about, labels, buckets=buckets, registry=self.registry)
 
-    def call_began(self) -> None:
+    def call_started(self) -> None:
         """Count a call that has started."""
         self._in_flight.inc()
 

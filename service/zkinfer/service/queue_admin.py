@@ -1,4 +1,4 @@
-"""Access to a server's queue for its operator on the same machine; the server may be running."""
+"""Access to a server's queue by its operator on the same machine, even while the server runs."""
 
 from __future__ import annotations
 

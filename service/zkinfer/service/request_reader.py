@@ -1,4 +1,4 @@
-"""Read requests within a time limit, so that callers who never send theirs do not block the others."""
+"""Read requests within a time limit, so that callers that never send theirs do not block others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RequestReader:
     """Reads the requests of calls that have one each. Belongs to one event loop.
 
     A caller with many unread requests keeps the full time limit for the newest of them only; the older ones get half of
-    it. So prompt requests are served however many others are never sent. Health checks count as one caller.
+    it. So prompt requests are served, however many others never arrive. Health checks count as one caller.
 
     Args:
         seconds: how long a request may take to arrive.

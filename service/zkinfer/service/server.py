@@ -1,4 +1,4 @@
-"""The life of one server: open the dependencies, register the services, serve, drain."""
+"""The lifecycle of a server: open the dependencies, register the services, serve, drain."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
 HEALTH = "grpc.health.v1.Health"
 _SWITCH_SECONDS = 0.0005
-_WATCHERS = 64  # slots; all health watchers count as one caller, who gets half of them
+_WATCHERS = 64  # slots; all health watchers count as one caller, which gets half of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ async def serve(
     engines: Mapping[str, Engine] | None = None,
     worker_command: Sequence[str] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal terminates at once.
+    """Serve until SIGTERM or SIGINT, then drain; a second signal terminates immediately.
 
     Args:
         settings: of the server.
@@ -97,7 +97,7 @@ async def serve(
     Raises:
         ZkinferError: the server cannot start.
     """
-    # Every answer passes between a thread and the loop; the default switch interval of 5 ms would delay it.
+    # Every answer passes from a thread to the event loop; the default switch interval of 5 ms would delay it.
     sys.setswitchinterval(_SWITCH_SECONDS)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -168,8 +168,8 @@ def _middleware(dependencies: Dependencies, waiting: ConcurrencyLimiter, stack: 
         traced.append(middleware)
     rates = RateLimiter(settings.limits.calls_per_second)
     calls = ConcurrencyLimiter(settings.limits.concurrent_calls, too_many_calls)
-    inside = limit_concurrency(calls, waiting, ConcurrencyLimiter(_WATCHERS, too_many_health_watchers))
-    return [*traced, record_calls(dependencies.metrics), map_errors(), authenticate(authenticator, rates), inside]
+    limited = limit_concurrency(calls, waiting, ConcurrencyLimiter(_WATCHERS, too_many_health_watchers))
+    return [*traced, record_calls(dependencies.metrics), map_errors(), authenticate(authenticator, rates), limited]
 
 
 def _register(
@@ -225,11 +225,11 @@ def _register_inference(
     submitter: Submitter,
     waiting: ConcurrencyLimiter,
 ) -> None:
-    attesting = AttestationWaiter(watcher, dependencies.artifacts)
+    attestations = AttestationWaiter(watcher, dependencies.artifacts)
     servicer = InferenceServicer(
         repository=dependencies.repository,
         submitter=submitter,
-        attesting=attesting,
+        attestations=attestations,
         metrics=dependencies.metrics,
         draining=watcher.closed,
         waiting=waiting,

@@ -1,4 +1,4 @@
-"""The settings of a server: the schema, and how it is read from options, environment variables and a TOML file."""
+"""The settings of a server: the schema, and loading from options, environment variables and a TOML file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Subject(_Group):
 
     @property
     def rights(self) -> Rights:
-        """As the authenticator takes them."""
+        """The rights in the form that the authenticator uses."""
         models = None if self.models is None else frozenset(self.models)
         return Rights(models=models, unfinished_jobs=self.unfinished_jobs, calls_per_second=self.calls_per_second)
 
@@ -255,7 +255,7 @@ def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Setti
         SettingsError: a setting is unknown, missing or invalid, or is insecure without an explicit opt-in.
     """
     settings = _read(options, file)
-    _refuse_insecure(settings)
+    _check_secure(settings)
     return settings
 
 
@@ -272,9 +272,9 @@ def load_store_location(options: Mapping[str, Any], file: Path) -> tuple[Path, s
 
 
 def _read(options: Mapping[str, Any], file: Path | None) -> Settings:
-    _refuse_unknown_variables(os.environ)
+    _check_variables(os.environ)
     if file is not None:
-        _refuse_unreadable(file)
+        _check_readable(file)
 
     class _FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=file)
@@ -282,10 +282,10 @@ def _read(options: Mapping[str, Any], file: Path | None) -> Settings:
     try:
         return _FromFile(**options)
     except (ValidationError, SettingsSourceError) as err:
-        raise SettingsError(_complaint(err), _cure(err)) from err
+        raise SettingsError(_first_error(err), _cure(err)) from err
 
 
-def _refuse_insecure(settings: Settings) -> None:
+def _check_secure(settings: Settings) -> None:
     """Raise SettingsError for plaintext, anonymous callers or metrics on the network without an explicit opt-in."""
     local = settings.address.is_local
     if not (local or settings.tls.certificate or settings.insecure_no_tls):
@@ -310,7 +310,7 @@ def _refuse_insecure(settings: Settings) -> None:
         )
 
 
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+def _check_variables(environment: Mapping[str, str]) -> None:
     known = set(_names(Settings)) | _OTHER_VARIABLES
     for name in sorted(environment):
         free = name.startswith(f"{PREFIX}TLS{DELIMITER}SUBJECTS")
@@ -328,7 +328,7 @@ def _names(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[str]:
             yield from _names(field.annotation, prefix + name.upper() + DELIMITER)
 
 
-def _refuse_unreadable(file: Path) -> None:
+def _check_readable(file: Path) -> None:
     try:
         tomllib.loads(file.read_bytes().decode())
     except OSError as err:
@@ -346,7 +346,7 @@ def _cure(err: ValidationError | SettingsSourceError) -> str:
     return "docs/reference/settings.md lists the settings."
 
 
-def _complaint(err: ValidationError | SettingsSourceError) -> str:
+def _first_error(err: ValidationError | SettingsSourceError) -> str:
     """The first invalid setting, without its value, which may be a password."""
     if isinstance(err, SettingsSourceError):
         return f"A variable cannot be read: {err}."

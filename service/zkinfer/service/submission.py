@@ -1,4 +1,4 @@
-"""Submission of requests: compute the answer now and store a durable job that proves it, if a proof is wanted."""
+"""Submission of requests: compute the answer now and, if a proof is requested, store a durable job that proves it."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 Mode = Literal["none", "async", "sync"]
 AnswerT = TypeVar("AnswerT")
 ArgumentsT = TypeVarTuple("ArgumentsT")
-_WORD = re.compile(r"0x[0-9a-f]{64}")
+_BYTES32 = re.compile(r"0x[0-9a-f]{64}")
 _FEW_ELEMENTS = 1 << 12
-_MAX_EXPIRY = 253_402_300_799  # of the year 9999; a later expiry means none
+_MAX_EXPIRY = 253_402_300_799  # end of the year 9999; a later expiry means none
 _THREADS = 8
 _PRECHECK_SECONDS = 5.0
 _NO_OUTPUTS = sha256(b"")
 
 
 class ProofRequest(BaseModel):
-    """Whether a proof is wanted, and its context; see `zkinfer.circuits.statement.Context`.
+    """Whether a proof is requested, and its context; see `zkinfer.circuits.statement.Context`.
 
     `request_id` is the caller's idempotency key: the same key gives the same job. If it is 0x and 64 hex digits, it is
-    the request id of the context too.
+    also the context's request id.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -64,15 +64,15 @@ class ProofRequest(BaseModel):
     floats: bool = False
 
     @property
-    def names_word(self) -> bool:
+    def fixes_request_id(self) -> bool:
         """Whether the caller determines the context's request id."""
-        return self.request_id is not None and _WORD.fullmatch(self.request_id) is not None
+        return self.request_id is not None and _BYTES32.fullmatch(self.request_id) is not None
 
     def context(self) -> Context:
         """The context of the proof, with a random request id unless the caller gave one."""
-        word = self.request_id if self.names_word else Context.offline().request_id
+        request_id = self.request_id if self.fixes_request_id else Context.offline().request_id
         fields = {"chainId": self.chain_id, "consumer": self.consumer, "requester": self.requester}
-        return Context.model_validate(fields | {"requestId": word, "expiry": self.expiry})
+        return Context.model_validate(fields | {"requestId": request_id, "expiry": self.expiry})
 
     @property
     def deadline(self) -> datetime | None:
@@ -90,7 +90,7 @@ class Accepted:
         answer: of the circuit.
         inputs_digest: of the integers of the inputs.
         floats: the float model's answer, if requested.
-        job: proves the answer; None if no proof is wanted.
+        job: proves the answer; None if no proof was requested.
     """
 
     answer: Answer
@@ -110,7 +110,7 @@ class _Prepared:
         return cls(integers_of(inputs, model.circuit.manifest.program.inputs))
 
     @classmethod
-    def whole(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
+    def with_digest(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
         prepared = cls.of(model, inputs)
         prepared.digest  # noqa: B018 - computed now and cached
         return prepared
@@ -125,10 +125,10 @@ class _Prepared:
 
 
 class Submitter:
-    """InferencePools requests and submits proof jobs. Belongs to one event loop.
+    """Answers requests and submits proof jobs. Belongs to one event loop.
 
     Args:
-        answers: sessions with the engines.
+        answers: pools of engine sessions.
         store: of jobs.
         estimator: of the cost of proofs.
         limits: the queue limits of an identity.
@@ -181,7 +181,7 @@ class Submitter:
             identity: the caller, who owns the job.
             model: of the repository.
             inputs: arrays by name.
-            request: whether a proof is wanted, and its context.
+            request: whether a proof is requested, and its context.
 
         Raises:
             ForbiddenError: the identity may not use the model.
@@ -230,7 +230,7 @@ class Submitter:
             undoing.pop_all()
 
     def _unspool_later(self, writing: Future[Digest]) -> None:
-        with suppress(RuntimeError):  # the server shuts down; the next one removes them
+        with suppress(RuntimeError):  # the server is shutting down; the next one removes them
             self._threads.submit(self._unspool, writing)
 
     def _unspool(self, writing: Future[Digest]) -> None:
@@ -238,10 +238,10 @@ class Submitter:
             self._store.discard(writing.result())
 
     async def _prepared(self, model: ModelVersion, inputs: Inputs) -> _Prepared:
-        """Quantise the inputs: small ones here, because a thread switch takes longer, large ones in a thread."""
+        """Quantise the inputs: large ones in a thread, small ones here, because a thread switch takes longer."""
         if sum(array.size for array in inputs.values()) <= _FEW_ELEMENTS:
             return _Prepared.of(model, inputs)
-        return await self._in_thread(_Prepared.whole, model, inputs)
+        return await self._in_thread(_Prepared.with_digest, model, inputs)
 
     async def _floats(self, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Arrays | None:
         """The float model's answer, if requested."""
@@ -254,22 +254,22 @@ class Submitter:
     def _precheck(self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest) -> None:
         """Raise before the answer is computed, if `_store_job` would raise afterwards."""
         with self._start_precheck_on_rejection():
-            wanted = self._job_request(identity, model, prepared, request, _NO_OUTPUTS)
-            self._store.precheck(wanted, self._limits(identity))
+            job_request = self._job_request(identity, model, prepared, request, _NO_OUTPUTS)
+            self._store.precheck(job_request, self._limits(identity))
 
     def _store_job(
         self, identity: Identity, model: ModelVersion, prepared: _Prepared, request: ProofRequest, answer: Answer
     ) -> Submission:
         with self._start_precheck_on_rejection():
-            wanted = self._job_request(identity, model, prepared, request, answer.outputs_digest)
+            job_request = self._job_request(identity, model, prepared, request, answer.outputs_digest)
             # A job with the same inputs may have finished since they were written, and removed them.
-            return self._store.submit(wanted, self._limits(identity), inputs=prepared.data)
+            return self._store.submit(job_request, self._limits(identity), inputs=prepared.data)
 
     @contextmanager
     def _start_precheck_on_rejection(self) -> Iterator[None]:
         """After a rejection, check the requests of the next seconds before they are answered.
 
-        So a flood of requests costs no forward passes, and requests are not checked twice while there is room.
+        So a flood of requests costs no forward passes, and requests are checked only once while there is room.
         """
         try:
             yield
@@ -290,7 +290,7 @@ class Submitter:
             inputs=prepared.digest,
             outputs=outputs,
             context=request.context(),
-            random_request_id=not request.names_word,
+            random_request_id=not request.fixes_request_id,
             request_id=request.request_id,
             memory_bytes=prediction.memory_bytes,
             seconds=prediction.seconds,

@@ -1,6 +1,6 @@
 """Bearer tokens, stored as hashes in one file that only the operator can read.
 
-A token is `zki_<id>_<secret>`. The id finds its entry; the secret is 256 random bits, which cannot be guessed, so one
+A token is `zki_<id>_<secret>`. The id selects the entry; the secret has 256 random bits, which cannot be guessed, so
 SHA-256 is enough and no slow hash is needed. A running server reloads the file when it changes, so a revoked token is
 rejected from the next call on.
 """
@@ -71,10 +71,10 @@ class _Document(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _CachedFile:
     """The file's content, and its metadata when it was read."""
 
-    mark: tuple[int, ...]
+    signature: tuple[int, ...]
     grants: dict[str, Grant]
 
 
@@ -84,19 +84,19 @@ class TokenFile:
     A file that disappears is an error, not an empty file: otherwise its removal would allow anonymous callers.
 
     Args:
-        path: need not exist; then there are no tokens.
+        path: may be missing; then there are no tokens.
         clock: the time, with a zone.
     """
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.path = path
         self._clock = clock
-        self._read: _Read | None = None
+        self._cached: _CachedFile | None = None
         self._existed = False
 
     def exists(self) -> bool:
         """Whether the file exists; raises TokenFileError if it existed before and has disappeared."""
-        return self._check_mark() is not None
+        return self._check_signature() is not None
 
     def identify(self, token: str) -> Identity | None:
         """The identity of a token; None if it is unknown, revoked, expired or malformed.
@@ -154,20 +154,20 @@ class TokenFile:
         return grant
 
     def _grants(self) -> dict[str, Grant]:
-        read = self._read
-        mark = self._check_mark()
-        if mark is None:
+        cached = self._cached
+        signature = self._check_signature()
+        if signature is None:
             return {}
-        if read is None or read.mark != mark:
-            read = self._read = _Read(mark, _parse(self.path))
-        return read.grants
+        if cached is None or cached.signature != signature:
+            cached = self._cached = _CachedFile(signature, _parse(self.path))
+        return cached.grants
 
-    def _check_mark(self) -> tuple[int, ...] | None:
-        mark = _mark(self.path)
-        if mark is None and self._existed:
+    def _check_signature(self) -> tuple[int, ...] | None:
+        signature = _signature(self.path)
+        if signature is None and self._existed:
             raise TokenFileError(f"{self.path} has disappeared.", "Restore it, or restart the server without it.")
-        self._existed = mark is not None
-        return mark
+        self._existed = signature is not None
+        return signature
 
     @contextmanager
     def _modified(self) -> Iterator[dict[str, Grant]]:
@@ -185,7 +185,7 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _mark(path: Path) -> tuple[int, ...] | None:
+def _signature(path: Path) -> tuple[int, ...] | None:
     """Metadata that changes when the file does; None if it does not exist."""
     try:
         found = path.stat()

@@ -105,7 +105,7 @@ def listen(server: aio.Server, settings: Settings) -> str:
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
     """Credentials that are reloaded when the files change, so certificates can be renewed without a restart."""
-    source = _Certificates(tls)
+    source = _CertificateFiles(tls)
     return grpc.dynamic_ssl_server_credentials(
         source.read(),
         source.fetch,  # type: ignore[arg-type] # None means no change, see grpc's documentation
@@ -113,30 +113,30 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
     )
 
 
-class _Certificates:
+class _CertificateFiles:
     """The files of `Tls`; if they become unreadable, the last valid ones stay in use."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
         self._paths = [path for path in (tls.key, tls.certificate, tls.client_ca) if path]
-        self._mark: tuple[int, ...] = ()
+        self._read_mtimes: tuple[int, ...] = ()
 
     def read(self) -> grpc.ServerCertificateConfiguration:
         """Read the current files; raises SettingsError."""
-        marks = self._marks()
+        mtimes = self._mtimes()
         key, certificate, *authority = [_read(path) for path in self._paths]
         _check_certificate(self._tls)
-        self._mark = marks
+        self._read_mtimes = mtimes
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
 
     def fetch(self) -> grpc.ServerCertificateConfiguration | None:
         """Called by gRPC at every handshake; None for no change."""
         try:
-            return self.read() if self._marks() != self._mark else None
+            return self.read() if self._mtimes() != self._read_mtimes else None
         except SettingsError:
             return None
 
-    def _marks(self) -> tuple[int, ...]:
+    def _mtimes(self) -> tuple[int, ...]:
         try:
             return tuple(path.stat().st_mtime_ns for path in self._paths)
         except OSError as err:

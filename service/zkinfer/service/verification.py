@@ -50,13 +50,13 @@ class VerificationService:
 
     Args:
         home: trusted setups, and the cache of rebuilt circuits.
-        max_concurrent: further verifications are rejected, as is a second one of the same caller.
+        max_concurrent: further verifications are rejected, as is a second one by the same caller.
         engines: by id; None for the production engines.
     """
 
     def __init__(self, home: Home, *, max_concurrent: int = 2, engines: Mapping[str, Engine] | None = None) -> None:
         self._home = home
-        self._at_a_time = max_concurrent
+        self._max_concurrent = max_concurrent
         self._engines = production_engines(Limits.for_verifying()) if engines is None else engines
         self._fake = any(not engine.production for engine in self._engines.values())
         self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="verify")
@@ -76,10 +76,10 @@ class VerificationService:
         Cancelling the call does not cancel the verification, so cancelling and retrying gains nothing.
 
         Raises:
-            TooManyRequestsError: too many verifications are running, or one of this caller.
+            TooManyRequestsError: too many verifications are running, or one of this caller's.
             ZkinferError: as `Verifier.verify`.
         """
-        if caller in self._running or len(self._running) >= self._at_a_time:
+        if caller in self._running or len(self._running) >= self._max_concurrent:
             raise TooManyRequestsError(
                 "Too many verifications are running, of all callers or of this one.",
                 "Retry in a few seconds.",
@@ -88,13 +88,13 @@ class VerificationService:
         self._running.add(caller)
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._threads, self._verify, attestation, policy, models, expected_inputs)
-        done.add_done_callback(partial(self._ended, caller))
+        done.add_done_callback(partial(self._on_done, caller))
         return await asyncio.shield(done)
 
-    def _ended(self, caller: str, done: asyncio.Future[VerificationResult]) -> None:
+    def _on_done(self, caller: str, done: asyncio.Future[VerificationResult]) -> None:
         self._running.discard(caller)
         if not done.cancelled():
-            done.exception()  # retrieved, in case the caller has gone
+            done.exception()  # marked as retrieved, in case the caller has left
 
     def _verify(
         self,
@@ -119,8 +119,8 @@ class VerificationService:
                     attestation, policy, expected_inputs=expected_inputs, observer=steps.append
                 )
         finally:
-            if len(self._running) <= 1:  # another one may be using an entry; it will evict for both
-                _evict_oldest(self._home.rebuilt)  # refused attestations fill the cache too
+            if len(self._running) <= 1:  # a concurrent one may use an entry, and evicts for both when it ends
+                _evict_oldest(self._home.rebuilt)  # rejected attestations fill the cache too
         return VerificationResult(inference, tuple(steps))
 
     def close(self) -> None:
@@ -142,9 +142,9 @@ def _evict_oldest(cache: Path) -> None:
     """Evict the least recently used entries beyond the limits of number and size."""
     with suppress(OSError):  # the next verification reports the cause
         if old := _beyond(sorted(cache.glob(_ENTRY), key=lambda entry: entry.stat().st_mtime_ns, reverse=True)):
-            with private_directory(cache) as leaving:
+            with private_directory(cache) as evicted:
                 for entry in old:
-                    entry.rename(leaving / entry.name)
+                    entry.rename(evicted / entry.name)
 
 
 def _beyond(entries: list[Path]) -> list[Path]:

@@ -377,14 +377,14 @@ async def test_round_of_the_models_that_fails_is_told_and_the_next_one_counts(se
     configure(Log())
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         failing = [EngineError("It broke."), CircuitError("Gone.")]
-        keep = server.dependencies.answers.keep
+        retain = server.dependencies.answers.retain
 
         def kept(models):
             if failing:
                 raise failing.pop(0)
-            keep(models)
+            retain(models)
 
-        monkeypatch.setattr(server.dependencies.answers, "keep", kept)
+        monkeypatch.setattr(server.dependencies.answers, "retain", kept)
         shutil.copytree(made.circuit.folder, settings.repository / "second" / "1")
 
         async def listed():
@@ -399,7 +399,7 @@ NO_WORKER = (sys.executable, "-c", "raise SystemExit(3)")
 
 
 async def test_proofs_are_not_served_where_no_worker_lives(settings, made, monkeypatch):
-    monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_BACKOFF", 0.01)
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
     options = {**OPTIONS, "worker_command": NO_WORKER}
     async with running(settings, made.home, **options) as server, aio.insecure_channel(server.address) as channel:
@@ -416,7 +416,7 @@ async def test_proofs_are_not_served_where_no_worker_lives(settings, made, monke
 
 
 async def test_proofs_are_served_again_when_the_queue_can_be_kept_again(settings, made, monkeypatch):
-    monkeypatch.setattr("zkinfer.prover.workers.pool._SWEEP_EVERY", 0.05)
+    monkeypatch.setattr("zkinfer.prover.workers.pool._SWEEP_INTERVAL", 0.05)
     async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
 
         def full():

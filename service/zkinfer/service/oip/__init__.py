@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 over gRPC, as Triton's clients speak it."""
+"""The Open Inference Protocol v2 over gRPC, compatible with Triton's clients."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Timings:
 
 
 @dataclass(slots=True)
-class _Version:
+class _VersionStatistics:
     last: float = 0.0
     success: _Duration = field(default_factory=_Duration)
     fail: _Duration = field(default_factory=_Duration)
@@ -63,7 +63,7 @@ class Statistics:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._versions: dict[tuple[str, str], _Version] = {}
+        self._versions: dict[tuple[str, str], _VersionStatistics] = {}
 
     def succeeded(self, model: ModelVersion, times: Timings) -> None:
         """Count a successful inference."""
@@ -96,8 +96,8 @@ class Statistics:
             batch_stats=[InferBatchStatistics(batch_size=1, **steps)] if found.success.count else [],
         )
 
-    def _of(self, model: ModelVersion) -> _Version:
-        return self._versions.setdefault((model.name, model.version), _Version())
+    def _of(self, model: ModelVersion) -> _VersionStatistics:
+        return self._versions.setdefault((model.name, model.version), _VersionStatistics())
 
 
 PLATFORM = "zkinfer"
@@ -141,13 +141,13 @@ def model_config(model: ModelVersion) -> ModelConfig:
         platform=PLATFORM,
         backend=PLATFORM,
         max_batch_size=0,
-        input=[messages.ModelInput(**_port(spec)) for spec in manifest.program.inputs],
-        output=[messages.ModelOutput(**_port(spec)) for spec in manifest.program.outputs],
+        input=[messages.ModelInput(**_config_tensor(spec)) for spec in manifest.program.inputs],
+        output=[messages.ModelOutput(**_config_tensor(spec)) for spec in manifest.program.outputs],
         parameters={name: messages.ModelParameter(string_value=value) for name, value in parameters.items()},
         model_transaction_policy=messages.ModelTransactionPolicy(decoupled=True),
     )
 
 
-def _port(spec: TensorSpec) -> dict[str, Any]:
+def _config_tensor(spec: TensorSpec) -> dict[str, Any]:
     datatype = getattr(messages, f"TYPE_{datatype_of(spec.dtype).name}")
     return {"name": spec.name, "data_type": datatype, "dims": spec.shape}

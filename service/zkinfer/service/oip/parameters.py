@@ -1,4 +1,4 @@
-"""The request parameters that begin with `zkinfer_`: whether a proof is wanted, and its context."""
+"""The request parameters that begin with `zkinfer_`: whether a proof is requested, and its context."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX = "zkinfer_"
 _MODES = get_args(Mode)
-_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
+_BYTES32 = re.compile(r"0x[0-9a-fA-F]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _NUMBER = re.compile(r"[0-9]{1,78}|0x[0-9a-fA-F]{1,64}")
 _MAX_REQUEST_ID = 128
@@ -48,7 +48,7 @@ def proof_request(parameters: Mapping[str, InferParameter]) -> ProofRequest:
 
 
 def request_id_in(parameters: Mapping[str, InferParameter]) -> str | None:
-    """The idempotency key, read before all else; None if it is missing or invalid."""
+    """The idempotency key, parsed before the other parameters; None if it is missing or invalid."""
     if "zkinfer_request_id" not in parameters:
         return None
     try:
@@ -97,7 +97,7 @@ def _flag(value: object) -> bool:
 def _request_id(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= _MAX_REQUEST_ID or not value.isprintable():
         raise DataError(f"It must have 1 to {_MAX_REQUEST_ID} printable characters.")
-    return value.lower() if _WORD.fullmatch(value) else value
+    return value.lower() if _BYTES32.fullmatch(value) else value
 
 
 _READERS: dict[str, tuple[str, Callable[[Any], object]]] = {

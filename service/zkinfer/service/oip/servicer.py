@@ -1,4 +1,4 @@
-"""inference.GRPCInferenceService: immediate answers, with the proof as the caller requests it."""
+"""inference.GRPCInferenceService: immediate answers, with proofs on request."""
 
 from __future__ import annotations
 
@@ -63,25 +63,25 @@ if TYPE_CHECKING:
     Context = aio.ServicerContext[Any, Any]
 
 _FINAL = "triton_final_response"
-_MAX_STREAMED = 64
+_MAX_CONCURRENT = 64
 _MAX_ID = 1024
 _MARGIN = 0.2  # seconds before the caller's deadline, to respond before the call is cut off
 
 
 @dataclass(frozen=True, slots=True)
-class _Served:
+class _Answered:
     """An answered request: the response so far, and the attestation that may still follow."""
 
     model: ModelVersion
-    wanted: list[str]
-    asked: ProofRequest
+    output_names: list[str]
+    proof: ProofRequest
     accepted: Accepted
     response: ModelInferResponse
 
     @property
-    def attested(self) -> bool:
+    def waits_for_proof(self) -> bool:
         """Whether the first response must include the attestation."""
-        return self.asked.mode == "sync" or ATTESTATION in self.wanted
+        return self.proof.mode == "sync" or ATTESTATION in self.output_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +91,16 @@ class InferenceServicer:
     Args:
         repository: of models.
         submitter: answers requests and submits jobs.
-        attesting: waits for attestations.
+        attestations: waits for attestations.
         metrics: count answers.
-        draining: set when the server is drained; it is then not ready and reads no more requests from streams.
+        draining: set when the server drains; it is then not ready and reads no more requests from streams.
         waiting: limits the calls that wait for an attestation.
         longest_wait: seconds that a call may wait for an attestation; None for until its deadline.
     """
 
     repository: ModelRepository
     submitter: Submitter
-    attesting: AttestationWaiter
+    attestations: AttestationWaiter
     metrics: Metrics
     draining: asyncio.Event
     waiting: ConcurrencyLimiter
@@ -162,26 +162,28 @@ class InferenceServicer:
     async def ModelInfer(self, request: ModelInferRequest, context: Context) -> ModelInferResponse:
         """The answer, with the attestation if requested."""
         with ExitStack() as slots:
-            served = await self._served(request, slots)
-            if served.attested:
+            answered = await self._answer(request, slots)
+            if answered.waits_for_proof:
                 left: float | None = context.time_remaining()  # None without a deadline, whatever its stub says
-                await self._attest(served.response, served, None if left is None else max(0.0, left - _MARGIN))
-        return served.response
+                await self._attest(answered.response, answered, None if left is None else max(0.0, left - _MARGIN))
+        return answered.response
 
     async def ModelStreamInfer(
         self, requests: AsyncIterable[ModelInferRequest], context: Context
     ) -> AsyncGenerator[ModelStreamInferResponse]:
-        """For each request, the tensors at once and the attestation when ready, in two responses with the same id."""
-        taken = requests_until(self.draining, requests)
-        async for response in serve_concurrently(taken, self._streamed, max_concurrent=_MAX_STREAMED):
+        """For each request, one response with the tensors and a later one with the attestation, both with its id."""
+        accepted_requests = requests_until(self.draining, requests)
+        async for response in serve_concurrently(
+            accepted_requests, self._stream_responses, max_concurrent=_MAX_CONCURRENT
+        ):
             yield response
 
-    async def _streamed(self, request: ModelInferRequest) -> AsyncGenerator[ModelStreamInferResponse]:
+    async def _stream_responses(self, request: ModelInferRequest) -> AsyncGenerator[ModelStreamInferResponse]:
         """The responses to one request; an error ends the request, not the stream."""
         try:
             reauthenticate()
-            served = await self._served(request)
-            async for response in self._answers(served):
+            answered = await self._answer(request)
+            async for response in self._responses(answered):
                 yield messages.ModelStreamInferResponse(infer_response=response)
         except ZkinferError as err:
             log_error(err, where="in a stream")
@@ -189,68 +191,68 @@ class InferenceServicer:
             failed.parameters[_FINAL].bool_param = True
             yield messages.ModelStreamInferResponse(error_message=status_of(err).message, infer_response=failed)
 
-    async def _answers(self, served: _Served) -> AsyncGenerator[ModelInferResponse]:
-        first = served.response
-        if served.accepted.job is not None and not served.attested:
-            first.parameters[_FINAL].bool_param = False
-            yield first
-            second = messages.ModelInferResponse(
-                model_name=first.model_name, model_version=first.model_version, id=first.id
+    async def _responses(self, answered: _Answered) -> AsyncGenerator[ModelInferResponse]:
+        response = answered.response
+        if answered.accepted.job is not None and not answered.waits_for_proof:
+            response.parameters[_FINAL].bool_param = False
+            yield response
+            proof_response = messages.ModelInferResponse(
+                model_name=response.model_name, model_version=response.model_version, id=response.id
             )
-            second.parameters.MergeFrom(first.parameters)
-            first = second
-        if served.accepted.job is not None:
-            await self._attest(first, served, None)
-        first.parameters[_FINAL].bool_param = True
-        yield first
+            proof_response.parameters.MergeFrom(response.parameters)
+            response = proof_response
+        if answered.accepted.job is not None:
+            await self._attest(response, answered, None)
+        response.parameters[_FINAL].bool_param = True
+        yield response
 
-    async def _attest(self, response: ModelInferResponse, served: _Served, seconds: float | None) -> None:
+    async def _attest(self, response: ModelInferResponse, answered: _Answered, seconds: float | None) -> None:
         """Wait for the attestation and add it to a response."""
-        assert served.accepted.job is not None  # noqa: S101 - for the type checker: `_inferred` checked it
+        assert answered.accepted.job is not None  # noqa: S101 - for the type checker: `_infer` checked it
         waits = [wait for wait in (seconds, self.longest_wait) if wait is not None]
-        attestation = await self.attesting.attestation(served.accepted.job, min(waits, default=None))
+        attestation = await self.attestations.attestation(answered.accepted.job, min(waits, default=None))
         add_attestation(response, attestation)
         response.parameters["zkinfer_state"].string_param = "SUCCEEDED"
 
-    async def _served(self, request: ModelInferRequest, slots: ExitStack | None = None) -> _Served:
-        """Answer a request. A caller that waits for its proof takes a slot, released by `slots`, before submission."""
+    async def _answer(self, request: ModelInferRequest, slots: ExitStack | None = None) -> _Answered:
+        """Answer a request. A caller that waits for its proof first takes a slot, which `slots` releases."""
         caller().require_model(request.model_name)
         model = await self.submitter.model_for(
             caller(), self.repository, request.model_name, request.model_version, request_id_in(request.parameters)
         )
         began = time.perf_counter()
         try:
-            return await self._inferred(request, model, began, slots)
+            return await self._infer(request, model, began, slots)
         except ZkinferError:
             self.statistics.failed(model, time.perf_counter() - began)
             raise
 
-    async def _inferred(
+    async def _infer(
         self, request: ModelInferRequest, model: ModelVersion, began: float, slots: ExitStack | None
-    ) -> _Served:
+    ) -> _Answered:
         program = model.circuit.manifest.program
         with in_field("id"):
             if len(request.id) > _MAX_ID:
                 raise DataError(f"An id must have at most {_MAX_ID} characters.")
-        wanted = wanted_outputs(request, program.outputs)
-        asked = proof_request(request.parameters)
-        if ATTESTATION in wanted and asked.mode == "none":
+        output_names = wanted_outputs(request, program.outputs)
+        proof = proof_request(request.parameters)
+        if ATTESTATION in output_names and proof.mode == "none":
             with in_field("outputs"):
                 raise DataError(f"{ATTESTATION} is requested, but zkinfer_proof_mode is none.", "Remove one of them.")
         arrays = arrays_of(request, program.inputs)
-        if slots is not None and (asked.mode == "sync" or ATTESTATION in wanted):
+        if slots is not None and (proof.mode == "sync" or ATTESTATION in output_names):
             slots.enter_context(self.waiting.slot(caller().name))
         read = time.perf_counter()
-        accepted = await self.submitter.submit(caller(), model, arrays, asked)
-        answered = time.perf_counter()
-        response = _response(request, model, wanted, accepted)
+        accepted = await self.submitter.submit(caller(), model, arrays, proof)
+        submitted = time.perf_counter()
+        response = _response(request, model, output_names, accepted)
         done = time.perf_counter()
         answer = accepted.answer
-        self.metrics.answered(model.name, model.version, answered - read)
+        self.metrics.answered(model.name, model.version, submitted - read)
         self.statistics.succeeded(
-            model, Timings(read - began, answer.queue_seconds, answer.compute_seconds, done - answered, done - began)
+            model, Timings(read - began, answer.queue_seconds, answer.compute_seconds, done - submitted, done - began)
         )
-        return _Served(model, wanted, asked, accepted, response)
+        return _Answered(model, output_names, proof, accepted, response)
 
     def _model(self, name: str, version: str) -> ModelVersion:
         """A model that the caller may use; raises ForbiddenError before revealing whether the model exists."""
@@ -259,7 +261,7 @@ class InferenceServicer:
 
 
 def _response(
-    request: ModelInferRequest, model: ModelVersion, wanted: list[str], accepted: Accepted
+    request: ModelInferRequest, model: ModelVersion, output_names: list[str], accepted: Accepted
 ) -> ModelInferResponse:
     response = messages.ModelInferResponse(model_name=model.name, model_version=model.version, id=request.id)
     parameters = {
@@ -277,7 +279,7 @@ def _response(
         }
     for name, value in parameters.items():
         response.parameters[name].string_param = value
-    add_outputs(response, accepted.answer.outputs, wanted)
+    add_outputs(response, accepted.answer.outputs, output_names)
     for name, array in (accepted.floats or {}).items():
         add_output(response, name + FLOAT_SUFFIX, array)
     return response

@@ -13,18 +13,14 @@ from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK, described
 from zkinfer.service.errors import in_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from zkinfer.circuits.tensors import TensorSpec
-    from zkinfer.oip.messages import InferTensorContents, ModelInferRequest
-
-    InferInputTensor = ModelInferRequest.InferInputTensor
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from zkinfer.oip.messages import ModelInferRequest, ModelInferResponse
+    from zkinfer.circuits.tensors import TensorSpec
+    from zkinfer.oip.messages import InferTensorContents, ModelInferRequest, ModelInferResponse
 
+    InferInputTensor = ModelInferRequest.InferInputTensor
     Array = NDArray[np.generic]
 
 
@@ -135,7 +131,7 @@ def datatype_of(dtype: str) -> Datatype:
 
 ATTESTATION = "zkinfer_attestation"
 FLOAT_SUFFIX = ".float"
-_NOT_SERVED = ("classification", "shared_memory_region")
+_UNSUPPORTED_PARAMETERS = ("classification", "shared_memory_region")
 
 
 def wanted_outputs(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> list[str]:
@@ -154,8 +150,8 @@ def wanted_outputs(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> l
                 )
             if output.name in names:
                 raise DataError(f"The output {output.name!r} is requested twice.")
-            if odd := [name for name in _NOT_SERVED if name in output.parameters]:
-                raise DataError(f"{odd[0]} is not supported.", "Request the output itself.")
+            if unsupported := [name for name in _UNSUPPORTED_PARAMETERS if name in output.parameters]:
+                raise DataError(f"{unsupported[0]} is not supported.", "Request the output itself.")
         names.append(output.name)
     return names or known
 
@@ -195,27 +191,27 @@ def arrays_of(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> dict[s
         BadFieldError: an input is missing, unknown or repeated, or has the wrong shape, datatype or length.
     """
     with in_field("inputs"):
-        _refuse_other_names([tensor.name for tensor in request.inputs[: len(specs) + 1]], len(request.inputs), specs)
+        _check_names([tensor.name for tensor in request.inputs[: len(specs) + 1]], len(request.inputs), specs)
     raw = request.raw_input_contents
     with in_field("raw_input_contents"):
         if raw and len(raw) != len(request.inputs):
             raise DataError(
                 f"There are {len(raw):,} raw contents for {len(request.inputs)} inputs.", "Send one for each, in order."
             )
-    sizes = {spec.name: spec for spec in specs}
+    by_name = {spec.name: spec for spec in specs}
     arrays = {}
     for place, tensor in enumerate(request.inputs):
         with in_field(f"inputs[{place}]"):
-            arrays[tensor.name] = _array(tensor, raw[place] if raw else None, sizes[tensor.name])
+            arrays[tensor.name] = _array(tensor, raw[place] if raw else None, by_name[tensor.name])
     return arrays
 
 
-def _refuse_other_names(names: Sequence[str], count: int, specs: Sequence[TensorSpec]) -> None:
+def _check_names(names: Sequence[str], count: int, specs: Sequence[TensorSpec]) -> None:
     known = {spec.name for spec in specs}
     if unknown := [name for name in names if name not in known]:
         raise DataError(f"The model has no input {unknown[0][:80]!r}.", f"It takes {described(specs)}.")
-    if twice := _repeated(names):
-        raise DataError(f"The input {twice!r} is given twice.", f"The model takes {described(specs)}.")
+    if repeated := _repeated(names):
+        raise DataError(f"The input {repeated!r} is given twice.", f"The model takes {described(specs)}.")
     if count != len(specs):
         absent = sorted(known - set(names))
         raise DataError(f"The input {absent[0]!r} is missing.", f"The model takes {described(specs)}.")
@@ -232,12 +228,12 @@ def _array(tensor: InferInputTensor, raw: bytes | None, spec: TensorSpec) -> Arr
     datatype = datatype_named(tensor.datatype)
     if datatype.name == "BYTES":
         raise DataError(f"Input {spec.name!r} is BYTES.", f"The model takes {spec.describe()}.")
-    _refuse_shape(tensor.shape, spec)
+    _check_shape(tensor.shape, spec)
     with in_field("contents"):
         return _elements(tensor, datatype, raw, spec.size).reshape(tuple(tensor.shape))
 
 
-def _refuse_shape(shape: Sequence[int], spec: TensorSpec) -> None:
+def _check_shape(shape: Sequence[int], spec: TensorSpec) -> None:
     if len(shape) > MAX_RANK or any(not 0 < extent <= MAX_ELEMENTS for extent in shape):
         raise DataError(
             f"The shape of {spec.name!r} is out of range.",
@@ -263,20 +259,20 @@ def from_contents(contents: InferTensorContents, datatype: Datatype, count: int)
     """
     if not datatype.contents:
         raise DataError(f"{datatype.name} has no typed contents.", "Send it in raw_input_contents.")
-    if odd := [name for name in _FIELDS if name != datatype.contents and len(getattr(contents, name))]:
-        raise DataError(f"{datatype.name} belongs in {datatype.contents}, not in {odd[0]}.")
+    if unsupported := [name for name in _FIELDS if name != datatype.contents and len(getattr(contents, name))]:
+        raise DataError(f"{datatype.name} belongs in {datatype.contents}, not in {unsupported[0]}.")
     values: Sequence[Any] = getattr(contents, datatype.contents)
     if len(values) != count:
         raise DataError(f"{datatype.contents} has {len(values):,} elements; the shape needs {count:,}.")
     if datatype.name == "BYTES":
         return np.fromiter(values, dtype=object, count=count)
-    array = np.fromiter(values, dtype=_wide(datatype), count=count)
+    array = np.fromiter(values, dtype=_field_dtype(datatype), count=count)
     narrow = array.astype(datatype.code)
     if datatype.code[1:2] in "iu" and (narrow != array).any():
         raise DataError(f"A value does not fit {datatype.name}.")
     return narrow
 
 
-def _wide(datatype: Datatype) -> str:
-    """The numpy type of the field of typed contents."""
+def _field_dtype(datatype: Datatype) -> str:
+    """The numpy type of the elements of a typed field."""
     return {"int_contents": "<i4", "uint_contents": "<u4"}.get(datatype.contents, datatype.code)

@@ -1,4 +1,4 @@
-"""zkinfer.v1.Models: the served models, with the cost of proofs and the fidelity of circuits."""
+"""zkinfer.v1.Models: the served models, with the predicted cost of proofs and the fidelity of circuits."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
     Args:
         store: of jobs.
         watcher: of the same store.
-        waiting: limits the calls that wait; beyond the limit, calls return at once.
+        waiting: limits the calls that wait; beyond the limit, calls return immediately.
         estimates: of when jobs end.
         longest_wait: seconds that one call may wait.
         page_size: most operations in one page.
@@ -199,7 +199,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
     async def CancelOperation(
         self, request: operations_pb2.CancelOperationRequest, context: aio.ServicerContext[object, object]
     ) -> Empty:
-        """Cancel an operation: at once if queued, soon if running, without effect if done."""
+        """Cancel an operation: immediately if queued, soon if running, without effect if done."""
         job = await self.own_job(request.name)
         await asyncio.to_thread(self.store.cancel, job.id)
         return Empty()
@@ -213,7 +213,7 @@ class OperationsServicer(Base):  # type: ignore[misc] # generated without types
         return Empty()
 
     async def own_job(self, name: str) -> Job:
-        """The caller's job of that name; raises UnknownOperationError if it does not exist or is another caller's."""
+        """The caller's job of that name; raises UnknownOperationError if it does not exist or belongs to another."""
         try:
             job = await asyncio.to_thread(self.store.get, job_id_of(name))
         except UnknownJobError as err:

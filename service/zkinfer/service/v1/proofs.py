@@ -43,27 +43,28 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[0-9]{1,78}")
 _MAX_REQUEST_ID = 128
+_ZERO_WORD = "0x" + "00" * 32
 
 
 class ContextRequest(ProofRequest):
     """A proof request whose context may have another request id than the caller's idempotency key.
 
     Args:
-        word: the context's request id; if empty, the key if it has the right form, else a random one.
+        context_request_id: if empty, the key if it has the right form, else a random one.
     """
 
-    word: str = ""
+    context_request_id: str = ""
 
     @property
-    def names_word(self) -> bool:
+    def fixes_request_id(self) -> bool:
         """Whether the caller determines the context's request id."""
-        return bool(self.word) or super().names_word
+        return bool(self.context_request_id) or super().fixes_request_id
 
     def context(self) -> Context:
         """The context of the proof."""
-        if not self.word:
+        if not self.context_request_id:
             return super().context()
-        return self.model_copy(update={"request_id": self.word, "word": ""}).context()
+        return self.model_copy(update={"request_id": self.context_request_id, "context_request_id": ""}).context()
 
 
 def proof_request(request: proofs_pb2.CreateProofRequest) -> ContextRequest:
@@ -82,16 +83,18 @@ def proof_request(request: proofs_pb2.CreateProofRequest) -> ContextRequest:
         consumer=asked.consumer or ZERO_ADDRESS,
         requester=asked.requester or ZERO_ADDRESS,
         expiry=asked.expiry,
-        word=asked.request_id,
+        context_request_id=asked.request_id,
     )
-    _refuse_malformed(found)
+    _check_context(found)
     return found
 
 
-def _refuse_malformed(found: ContextRequest) -> None:
+def _check_context(found: ContextRequest) -> None:
     fields = {"chainId": found.chain_id, "consumer": found.consumer, "requester": found.requester}
     try:
-        Context.model_validate(fields | {"requestId": found.word or "0x" + "00" * 32, "expiry": found.expiry})
+        Context.model_validate(
+            fields | {"requestId": found.context_request_id or "0x" + "00" * 32, "expiry": found.expiry}
+        )
     except ValidationError as err:
         first = err.errors(include_url=False, include_context=False, include_input=False)[0]
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(first["loc"][0])).lower()
@@ -147,17 +150,19 @@ class ProofsServicer(Base):
         self, request: proofs_pb2.CreateProofRequest, context: aio.ServicerContext[object, object]
     ) -> proofs_pb2.CreateProofResponse:
         """The answer, and the operation that proves it, which is durable once this returns."""
-        who = caller()
+        identity = caller()
         with in_field("model"):
             if not request.model:
                 raise DataError("The request names no model.", "ListModels lists the models.")
-        who.require_model(request.model)
+        identity.require_model(request.model)
         asked = proof_request(request)
-        model = await self.submitter.model_for(who, self.repository, request.model, request.version, asked.request_id)
+        model = await self.submitter.model_for(
+            identity, self.repository, request.model, request.version, asked.request_id
+        )
         arrays = arrays_of(request.inputs, "inputs")
         began = time.perf_counter()
         with in_field("inputs"):
-            accepted = await self.submitter.submit(who, model, arrays, asked)
+            accepted = await self.submitter.submit(identity, model, arrays, asked)
         self.metrics.answered(model.name, model.version, time.perf_counter() - began)
         assert accepted.job is not None  # noqa: S101 - for the type checker: mode is never `none` here
         operation = await self.operations.operation(accepted.job)
@@ -191,13 +196,13 @@ class ProofsServicer(Base):
         request: proofs_pb2.VerifyAttestationRequest,
         context: aio.ServicerContext[object, object],
     ) -> proofs_pb2.VerifyAttestationResponse:
-        """Verify an attestation; a refusal is returned as an error status."""
+        """Verify an attestation; a rejection is returned as an error status."""
         with in_field("policy"):
             policy = load_policy(request.policy.encode())
         expected = arrays_of(request.expected_inputs, "expected_inputs") if request.expected_inputs else None
-        who = caller()
-        verdict = await self.verifications.verify(who.name, request.attestation, policy, self.models(who), expected)
-        return _response(verdict)
+        identity, models = caller(), self.models(caller())
+        result = await self.verifications.verify(identity.name, request.attestation, policy, models, expected)
+        return _response(result)
 
 
 def _digest_of(job: Job) -> Digest:
@@ -209,11 +214,11 @@ def _digest_of(job: Job) -> Digest:
     raise NotReadyError(f"There is no attestation yet: the proof is {job.state}.", "Wait for it with WaitOperation.")
 
 
-def _response(verdict: VerificationResult) -> proofs_pb2.VerifyAttestationResponse:
-    inference = verdict.inference
+def _response(result: VerificationResult) -> proofs_pb2.VerifyAttestationResponse:
+    inference = result.inference
     steps = [
         proofs_pb2.VerificationStep(number=step.number, title=step.title, status=step.status, detail=step.detail)
-        for step in verdict.steps
+        for step in result.steps
     ]
     return proofs_pb2.VerifyAttestationResponse(
         model_id=inference.model_id,

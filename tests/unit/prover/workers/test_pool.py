@@ -16,7 +16,7 @@ from tests.unit.prover.workers.conftest import COMMAND, Desk
 
 from zkinfer.circuits.sandbox.processes import can_lift
 from zkinfer.prover.errors import StoreError
-from zkinfer.prover.jobs import JobState, Swept
+from zkinfer.prover.jobs import JobState, SweepResult
 from zkinfer.prover.workers import WorkerPool
 from zkinfer.prover.workers.config import worker_name
 from zkinfer.prover.workers.pool import WorkerProcess
@@ -83,7 +83,7 @@ def test_worker_that_is_stopped_loses_its_job_and_finishes_nothing(shop, tmp_pat
 
 
 def test_worker_that_hangs_is_killed_and_replaced(shop, tmp_path, monkeypatch):
-    monkeypatch.setattr("zkinfer.prover.workers.pool._LONGEST_SILENCE", 3.0)
+    monkeypatch.setattr("zkinfer.prover.workers.pool._MAX_SILENCE", 3.0)
     desk = Desk(shop, tmp_path, lease_seconds=6.0)
     pool = desk.pool()
     assert desk.ended(desk.submit()).state == "SUCCEEDED"
@@ -185,7 +185,7 @@ def test_worker_that_does_not_start_is_not_tried_without_pause(desk, monkeypatch
 
 
 def test_pool_whose_workers_all_die_at_birth_says_so(desk, monkeypatch):
-    monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_BACKOFF", 0.01)
     pool = desk.pool(command=("/bin/true",))
     assert pool.is_healthy
     assert eventually(lambda: not pool.is_healthy, 30)
@@ -252,4 +252,4 @@ def test_full_disk_under_the_pool_does_not_end_it(desk, monkeypatch):
     assert desk.ended(desk.submit()).state == "SUCCEEDED"
     assert eventually(lambda: not pool.is_healthy, 30)
     assert pool.is_alive
-    monkeypatch.setattr(desk.store, "sweep", Swept)
+    monkeypatch.setattr(desk.store, "sweep", SweepResult)

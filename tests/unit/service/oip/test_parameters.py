@@ -30,7 +30,12 @@ def text(value):
 def test_nothing_said_is_a_proof_later_for_nobody_in_particular():
     asked = proof_request({})
     assert asked == ProofRequest()
-    assert (asked.mode, asked.consumer, asked.deadline, asked.names_word) == ("async", ZERO_ADDRESS, None, False)
+    assert (asked.mode, asked.consumer, asked.deadline, asked.fixes_request_id) == (
+        "async",
+        ZERO_ADDRESS,
+        None,
+        False,
+    )
 
 
 def test_context_without_a_word_has_a_fresh_request_id():
@@ -40,7 +45,7 @@ def test_context_without_a_word_has_a_fresh_request_id():
 
 def test_word_is_the_contexts_request_id_in_small_letters():
     asked = proof_request({"zkinfer_request_id": text(WORD)})
-    assert asked.names_word
+    assert asked.fixes_request_id
     assert asked.context().request_id == WORD.lower()
 
 
