@@ -79,7 +79,7 @@ class CreateProofResponse(_message.Message):
 
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_values_pb2.Tensor]:
-        """The circuit's answer, which the proof attests."""
+        """The circuit's answer, which the proof states."""
 
     def __init__(
         self,

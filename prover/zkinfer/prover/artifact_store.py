@@ -32,7 +32,7 @@ class ArtifactStore:
     """A folder of artifacts by SHA-256; safe for concurrent threads and processes.
 
     Args:
-        root: created if missing_artifact; must not be writable by others.
+        root: created if missing; must not be writable by others.
 
     Raises:
         StoreError: the folder cannot be used. All methods raise it too.
@@ -162,7 +162,7 @@ class ArtifactStore:
 
 
 def missing_artifact(digest: Digest) -> ArtifactMissingError:
-    """The error for a missing_artifact artifact."""
+    """The error for a missing artifact."""
     return ArtifactMissingError(f"There is no artifact {digest}.", "It was removed or never stored: store it again.")
 
 

@@ -147,12 +147,12 @@ class Prover:
         Args:
             circuit: an opened circuit.
             attestation: the file.
-            context: that it must be bound to.
-            outputs: `integers_digest` of the answer that it must attest.
+            context: the request to which it must be bound.
+            outputs: `integers_digest` of the answer that it must state.
 
         Raises:
             RefusedError: it is malformed, bound to another request, or its signature is invalid.
-            AnswerMismatchError: it attests another answer.
+            AnswerMismatchError: it states another answer.
             ProofRejectedError: the proof is invalid.
         """
         claim, program = Attestation.from_bytes(attestation), circuit.manifest.program

@@ -114,7 +114,7 @@ class BackgroundTasks:
     def _warm_one(self, model: ModelVersion) -> None:
         try:
             self._dependencies.answers.warm(model).add_done_callback(partial(_log_failed_warmup, model))
-        except BusyError:  # the model is in use
+        except BusyError:  # requests are waiting, so its sessions are open
             return
 
     async def record_finished_jobs(self) -> None:

@@ -142,7 +142,7 @@ async def _await_response(answer: Any, _context: object) -> object:  # noqa: ANN
 
 
 async def _send_responses(answers: Any, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: ANN401
-    """Send a response stream in the call's own task, so that cancelling the call ends it at once."""
+    """Send a response stream in the call's own task, so that cancelling the call ends it immediately."""
     if inspect.isawaitable(answers):  # a servicer that writes to the context itself
         await answers
         return

@@ -65,7 +65,7 @@ def check_request(request: JobRequest, limits: QueueLimits, artifacts: ArtifactS
 
 
 def check_queue(connection: Connection, owner: str, limits: QueueLimits) -> bool:
-    """Raise if the queue is full, or the owner's quota is exhausted; returns whether the owner is find_existing."""
+    """Raise if the queue is full, or the owner's quota is exhausted; returns whether the owner is known."""
     load = connection.execute(_LOAD, {"owner": owner}).one()
     if load.queued >= limits.queued:
         raise QueueFullError(

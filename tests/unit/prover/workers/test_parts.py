@@ -156,10 +156,10 @@ def test_reasons_are_words_that_machines_read():
 
 
 def test_log_line_holds_the_known_fields_and_no_others():
-    record = logging.makeLogRecord({"msg": "job left", "levelname": "INFO", "job": "7", "inputs": [1, 2, 3]})
+    record = logging.makeLogRecord({"msg": "job processed", "levelname": "INFO", "job": "7", "inputs": [1, 2, 3]})
     line = json.loads(JsonLines().format(record))
     assert set(line) == {"timestamp", "level", "event", "job"}
-    assert (line["event"], line["job"]) == ("job left", "7")
+    assert (line["event"], line["job"]) == ("job processed", "7")
     assert "inputs" not in FIELDS
 
 
