@@ -1,18 +1,23 @@
 """`zkinfer serve` as a process of its own, with the real engine: a backend's story from the token to the file."""
 
 import json
+import re
+import shlex
 import shutil
 import signal
+import subprocess
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from tests.integration import bench
+from tests.unit.service.certificates import Authority
 
 from zkinfer.circuits.manifest import Circuit
 from zkinfer.client import AsyncClient, CallError, Client
 from zkinfer.verifier import AllOf, ModelIs, SignedBy, Trusted, UnsafeAcceptDevSetup, Verifier, load_public_key
 
+PAGE = (bench.REPOSITORY / "docs/guides/serving.md").read_text(encoding="utf-8")
 MARKER = 0.7178539  # no other pixel of the tests has this value
 
 
@@ -47,13 +52,18 @@ def report_of(process):
 
 
 @contextmanager
-def served(shell, models, *options):
-    with serving(shell, models, *options) as process:
+def running(process):
+    """The report of a started server, which is drained at the end."""
+    with process:
         try:
             yield report_of(process)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.said = process.communicate(timeout=60)[1]
+            process.communicate(timeout=60)
+
+
+def served(shell, models, *options):
+    return running(serving(shell, models, *options))
 
 
 @pytest.fixture
@@ -134,3 +144,66 @@ def test_server_that_should_not_start_says_why(shell, models, options, message):
     assert refused.status == 1
     assert message in refused.sentence
     assert "Traceback" not in refused.stderr
+
+
+# --- the page
+
+
+class Reader:
+    """Runs the page's lines in order: servers without workers, so that jobs stay queued, and on free ports."""
+
+    def __init__(self, shell):
+        self.shell, self.authority, self.token, self.states = shell, Authority(), None, {}
+
+    def follow(self, line):
+        words = shlex.split(line, comments=True)
+        if words[0] != "zkinfer":
+            subprocess.run(words, cwd=self.shell.folder, check=True)
+        elif words[1] == "serve":
+            self.serve(words[1:])
+        else:
+            self.run(words[1:])
+
+    def serve(self, words):
+        address = "0.0.0.0:0" if "--listen" in words else "127.0.0.1:0"
+        process = self.shell.start(*words, "--listen", address, "--json", ZKINFER_PROVING__WORKERS="0")
+        with running(process) as report:
+            secured = {"token": self.token, "root_certificates": self.authority.certificate} if self.token else {}
+            address = report["address"].replace("0.0.0.0", "127.0.0.1")
+            with Client(address, **secured) as client:
+                client.infer("digits", {"image": bench.image(0)["image"]})
+
+    def run(self, words):
+        if "ID" in words:
+            newest = self.shell("jobs", "list", "--json").document["jobs"][0]
+            words = [newest["id"] if word == "ID" else word for word in words]
+        outcome = self.shell(*words, "--json")
+        self.states[" ".join(words[:2])] = outcome.document.get("state", outcome.status)
+        self.token = outcome.document.get("token", self.token)
+
+
+@pytest.fixture
+def reader(shell, digits):
+    shutil.copytree(digits, shell.folder / "digits.circuit")
+    one = Reader(shell)
+    key, certificate = one.authority.issue("server")
+    (shell.folder / "server.key").write_bytes(key)
+    (shell.folder / "server.pem").write_bytes(certificate)
+    return one
+
+
+@pytest.mark.slow
+def test_page_can_be_followed_from_a_circuit_to_a_deleted_job(reader):
+    for block in re.findall(r"^```(?:console|sh)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            reader.follow(line)
+    refused = 1  # only a failed job can be retried
+    assert reader.states == {
+        "keys make": 0,
+        "tokens new": 0,
+        "jobs list": 0,
+        "jobs show": "QUEUED",
+        "jobs cancel": "CANCELLED",
+        "jobs retry": refused,
+        "jobs delete": 0,
+    }
