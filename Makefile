@@ -1,4 +1,4 @@
-# Two commands do everything on a machine with Python 3.11 or later: make demo, make test.
+# On a machine with Python 3.11 or later, two commands suffice: make demo and make test.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,12 +9,12 @@ CHECKED := $(SOURCES) proto tests examples benchmarks docs
 
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
-# Servers that run beside the tests log when no test is there to capture it. pytest itself writes to stdout.
+# Servers outlive single tests, so their logs are not captured; they go to a file. pytest itself writes to stdout.
 LOGGED = 2> build/test-stderr.log || { tail -n 40 build/test-stderr.log >&2; exit 1; }
 
 NODE := contracts/node_modules
 NODE_CLIENT := examples/clients/node
-# Not npm's wrapper around it, which ends with 0 even where tests fail.
+# Not npm's wrapper around it, which exits with 0 even if tests fail.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
 
@@ -27,22 +27,22 @@ help: ## Show this list.
 demo: $(VENV)/demo ## Compile, prove, verify, refuse and act on a chain, with a real model, in under two minutes.
 	$(BIN)/zkinfer demo
 
-# Files are given out whole, so that a chain or a server that the tests of a file share is started once, and in the order
-# of their names: those of tests/e2e and tests/integration take longest, and so come first.
-test: $(VENV)/dev | build ## Run the tests of every change; long ones are listed at the end.
+# Workers get whole files, so that a chain or a server shared by the tests of a file is started once, in alphabetical
+# order: tests/e2e and tests/integration take longest and come first.
+test: $(VENV)/dev | build ## Run the tests required for every change; list the slowest at the end.
 	$(PYTEST) $(PARALLEL) -m "not alone and not nightly" --durations=15 $(LOGGED)
 	$(PYTEST) -m "alone and not nightly" --durations=5 $(LOGGED)
 ifndef HAS_NODE
-	@echo 'skipped: forge and the parts on anvil, because there is no npm here; see make contracts-test'
+	@echo 'skipped: forge and the parts on anvil, because npm is missing; see make contracts-test'
 endif
 
-test-quick: $(VENV)/dev | build ## Run the tests that take less than five seconds each; minutes.
+test-quick: $(VENV)/dev | build ## Run the tests that take less than five seconds each; takes minutes.
 	$(PYTEST) $(PARALLEL) -m "not slow and not alone and not nightly" $(LOGGED)
 
-test-nightly: $(VENV)/dev | build ## Run the models that `make test` leaves out, with the real engine; a quarter of an hour.
+test-nightly: $(VENV)/dev | build ## Run the models that `make test` leaves out, with the real engine; takes a quarter of an hour.
 	$(PYTEST) $(PARALLEL) --dist=worksteal -m nightly --durations=15 $(LOGGED)
 
-check: $(VENV)/dev ## Style, types, import rules, generated files.
+check: $(VENV)/dev ## Check style, types, import rules and generated files.
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy $(SOURCES) benchmarks
@@ -50,17 +50,17 @@ check: $(VENV)/dev ## Style, types, import rules, generated files.
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python proto/generate.py --check
 
-stubs: $(VENV)/dev ## Write the Python stubs of our gRPC interface.
+stubs: $(VENV)/dev ## Generate the Python stubs of the gRPC interface.
 	$(BIN)/python proto/generate.py
 
-format: $(VENV)/dev ## Put the code into the house style.
+format: $(VENV)/dev ## Fix lint and format the code.
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
 
-contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and write what Python ships. Needs node.
+contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and write the artifacts that Python ships. Needs node.
 	$(BIN)/python contracts/build.py
 
-contracts-test: $(VENV)/dev ## Format, lint and test the contracts, compare the artifacts. Skipped where there is no node.
+contracts-test: $(VENV)/dev ## Check the format of the contracts, test them, compare the artifacts. Skipped without npm.
 ifdef HAS_NODE
 	$(MAKE) --no-print-directory $(NODE)/.package-lock.json
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
@@ -68,28 +68,28 @@ ifdef HAS_NODE
 	$(BIN)/python contracts/build.py --check
 	git diff --exit-code --stat -- contracts/snapshots
 else
-	@echo 'skipped: forge and the comparison of artifacts, because there is no npm here; pytest runs the rest'
+	@echo 'skipped: forge and the comparison of artifacts, because npm is missing; pytest runs the rest'
 endif
 
-clients-test: $(VENV)/dev ## The client in TypeScript against a real server. Skipped where there is no node.
+clients-test: $(VENV)/dev ## Test the TypeScript client against a real server. Skipped without npm.
 ifdef HAS_NODE
 	cd $(NODE_CLIENT) && npm install --no-save --no-audit --no-fund --ignore-scripts
 	$(BIN)/python -m pytest --quiet tests/e2e/test_example_clients.py
 else
-	@echo 'skipped: the client in TypeScript, because there is no npm here'
+	@echo 'skipped: the TypeScript client, because npm is missing'
 endif
 
-contracts-nightly: $(NODE)/.package-lock.json ## The contracts with 100,000 runs of each fuzz test; an hour or more.
+contracts-nightly: $(NODE)/.package-lock.json ## Test the contracts with 100,000 runs of each fuzz test; takes an hour or more.
 	cd contracts && FOUNDRY_PROFILE=nightly $(FORGE) test
 
-contracts-report: $(NODE)/.package-lock.json ## Which lines of the contracts are tested, and what slither says of them; minutes.
+contracts-report: $(NODE)/.package-lock.json ## Report the test coverage of the contracts and slither's findings; takes minutes.
 	cd contracts && $(FORGE) coverage --report summary --no-match-coverage 'test/|node_modules'
 	$(PYTHON) -m venv build/slither
 	build/slither/bin/python -m pip --disable-pip-version-check install --quiet slither-analyzer==0.11.6
 	cd contracts && PATH="$(CURDIR)/$(NODE)/.bin:$$PATH" ../build/slither/bin/slither . --foundry-compile-all --fail-none \
 		--filter-paths 'node_modules|test' --exclude-informational --exclude-optimization
 
-constraints: ## Pin today's versions of everything in constraints.txt.
+constraints: ## Pin today's versions of all dependencies in constraints.txt.
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip --disable-pip-version-check install --quiet '.[dev,torch,train]'
 	build/constraints/bin/python -m pip --disable-pip-version-check freeze --exclude zkinfer | sed 's/+cpu$$//' > constraints.txt
@@ -97,23 +97,23 @@ constraints: ## Pin today's versions of everything in constraints.txt.
 train: $(VENV)/train ## Train the demo's model again and measure it.
 	$(BIN)/python examples/digits/train.py
 
-bench: $(VENV)/dev ## Measure against the plain engine and write docs/measurements/benchmarks.md.
+bench: $(VENV)/dev ## Benchmark against the plain engine and write docs/measurements/benchmarks.md.
 	$(BIN)/python -m benchmarks.engine
 
-bench-service: $(VENV)/dev ## Measure the latency of the service and write docs/measurements/service-benchmarks.md; minutes.
+bench-service: $(VENV)/dev ## Measure the latency of the service and write docs/measurements/service-benchmarks.md; takes minutes.
 	$(BIN)/python -m benchmarks.service
 
-reliability: $(VENV)/dev ## Kill servers at random under load and write docs/measurements/reliability.md; minutes.
+reliability: $(VENV)/dev ## Kill servers at random under load and write docs/measurements/reliability.md; takes minutes.
 	$(BIN)/python -m benchmarks.reliability
 
-coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/reference/coverage.md; minutes.
+coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/reference/coverage.md; takes minutes.
 	$(BIN)/python docs/coverage.py
 
 clean: ## Remove the virtual environment and all caches.
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis contracts/build $(NODE)
 
 $(NODE)/.package-lock.json: contracts/package-lock.json
-	cd contracts && npm install --no-save --no-audit --no-fund --ignore-scripts  # not ci: it wants the binaries of every system
+	cd contracts && npm install --no-save --no-audit --no-fund --ignore-scripts  # not ci, which requires the binaries of every platform
 	@touch $@
 
 build:
