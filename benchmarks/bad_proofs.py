@@ -1,7 +1,7 @@
-"""Every bad proof of the corpus, shown to the verifier and to the contracts: `python -m benchmarks.bad_proofs`.
+"""Check every bad proof of the corpus with the verifier and the contracts: `python -m benchmarks.bad_proofs`.
 
-Prints the section "Bad proofs" and writes it into docs/measurements/reliability.md. Needs node and what npm installs in
-contracts/, since the contracts run on anvil. A test compares the page with what it finds itself.
+Prints the section "Bad proofs" and writes it into docs/measurements/reliability.md. Needs node and the npm packages of
+contracts/, since the contracts run on anvil. A test compares the page with its own results.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
     print(text)
     PAGE.write_text(with_section(PAGE.read_text(), text))
     if any(row.verifier != row.cases or row.contracts != row.cases for row in rows[1:]) or rows[0].verifier:
-        sys.exit("not as it should be")
+        sys.exit("an honest proof was refused, or a bad one was accepted")
 
 
 def measured(base: Path) -> list[Row]:
@@ -68,7 +68,7 @@ def measured(base: Path) -> list[Row]:
 
 
 def tally(auditor: Auditor, contracts: Contracts, proof: Proof, other: Proof) -> list[Row]:
-    """What both sides say; raises ValueError where they differ, or a case is not a change."""
+    """Count the refusals of both sides; raises ValueError if they differ, or if a case changes nothing."""
     corpus = {"none: honest proofs": {"one": proof, "other": other}}
     corpus |= {kind: change(proof, other) for kind, change in KINDS.items()}
     rows: list[Row] = []
@@ -95,13 +95,13 @@ def section(rows: list[Row]) -> str:
 
 
 def with_section(page: str, text: str) -> str:
-    """A page with this section in the place of its old one, or at its end."""
+    """The page with this section in place of its old one, or at its end."""
     rest = re.sub(rf"\n{TITLE}\n.*?(?=\n## |\Z)", "", page, flags=re.DOTALL)
     return f"{rest.rstrip()}\n\n{text}"
 
 
 def section_of(page: str) -> str:
-    """The section that a page has; empty if there is none."""
+    """The section of a page; empty if it has none."""
     found = re.search(rf"^{TITLE}\n.*?(?=^## |\Z)", page, flags=re.DOTALL | re.MULTILINE)
     return found[0].rstrip() + "\n" if found else ""
 

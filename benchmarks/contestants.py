@@ -1,13 +1,16 @@
-"""The two ways to prove a model that the benchmark compares: the plain engine, and zkinfer. One process for each.
+"""Measure one way to prove a model, plain ezkl or zkinfer, in a process of its own.
 
     python benchmarks/contestants.py KIND MODEL.onnx SAMPLES.npz FOLDER HOME PROOFS [MAX_ERROR]
 
-prepares FOLDER unless it is prepared, proves the first sample PROOFS times, and prints one JSON object: seconds of
-each proof and check, peak memory (of the preparation too), sizes, and how close the answers to the samples are to the
-float model's. KIND is plain or accurate, zkinfer or faithful.
-"Plain" is ezkl as its own documentation uses it: gen_settings with default arguments, calibrate_settings, compile,
-setup, gen_witness, prove, verify ("accurate" calibrates for accuracy instead of resources). zkinfer is measured as its
-user calls it: `Prover.prove` and `Verifier.verify`; "faithful" has MAX_ERROR for its budget, the plain engine's error.
+prepares FOLDER if necessary, proves the first sample PROOFS times, and prints one JSON object: seconds of each proof
+and verification, peak memory (also of the preparation), sizes, and how closely the answers follow the float model.
+
+KIND is one of
+- plain: ezkl as its documentation uses it: gen_settings with default arguments, calibrate_settings, compile, setup,
+  gen_witness, prove, verify;
+- accurate: the same, calibrated for accuracy instead of resources;
+- zkinfer: `Prover.prove` and `Verifier.verify`, with the default budget;
+- faithful: the same, with MAX_ERROR as budget.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_CALIBRATING = 16
+_SAMPLES = 16
 
 
 def main() -> None:
@@ -42,20 +45,20 @@ def main() -> None:
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
     if kind in ("plain", "accurate"):
-        call, check, answers, facts = plain(Path(model), inputs, where, kind)
+        prove, verify, answers, facts = plain(Path(model), inputs, where, kind)
     else:
         budget = Budget(max_error=float(max_error[0])) if kind == "faithful" else Budget()
-        call, check, answers, facts = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget)
-    times = [(seconds(call), seconds(check)) for _ in range(int(proofs))]
+        prove, verify, answers, facts = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget)
+    times = [(seconds(prove), seconds(verify)) for _ in range(int(proofs))]
     memory = peak_memory()
-    import onnxruntime  # noqa: PLC0415 - not in the memory that is measured
+    import onnxruntime  # noqa: PLC0415 - outside of the measured memory
 
-    wanted = onnxruntime.InferenceSession(model).run(None, {name: inputs})[0].reshape(len(inputs), -1)
+    expected = onnxruntime.InferenceSession(model).run(None, {name: inputs})[0].reshape(len(inputs), -1)
     print(
         json.dumps(
             facts
-            | fidelity(answers, wanted)
-            | {"prove": [prove for prove, _ in times], "verify": [verify for _, verify in times]}
+            | fidelity(answers, expected)
+            | {"prove": [one for one, _ in times], "verify": [one for _, one in times]}
             | memory
         )
     )
@@ -68,16 +71,16 @@ def seconds(call: Callable[[], Any]) -> float:
 
 
 def peak_memory() -> dict[str, int]:
-    """Bytes: of the largest process, and of the largest child."""
+    """Bytes of the largest process, and of the largest child."""
     own, child = (resource.getrusage(one).ru_maxrss << 10 for one in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {"memory": max(own, child), "child": child}
 
 
-def fidelity(answers: Array, wanted: Array) -> dict[str, float]:
-    """InferencePools are for the last samples, [N, outputs]."""
-    wanted = wanted[-len(answers) :]
-    error = np.abs(answers - wanted) / np.abs(wanted).max()
-    same = float((answers.argmax(axis=1) == wanted.argmax(axis=1)).mean())
+def fidelity(answers: Array, expected: Array) -> dict[str, float]:
+    """Agreement and relative error on the last samples; answers are [N, outputs]."""
+    expected = expected[-len(answers) :]
+    error = np.abs(answers - expected) / np.abs(expected).max()
+    same = float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean())
     return {"agreement": same, "error_p99": float(np.quantile(error, 0.99))}
 
 
@@ -88,15 +91,15 @@ def plain(model: Path, inputs: Array, folder: Path, kind: str) -> tuple[Any, Any
         prepare_plain(model, inputs, path, "accuracy" if kind == "accurate" else "resources")
     write_input(path["input"], inputs[:1])
 
-    def call() -> None:
+    def prove() -> None:
         ezkl.gen_witness(path["input"], path["compiled"], path["witness"], None, None)
         ezkl.prove(path["witness"], path["compiled"], path["pk"], path["proof"], path["srs"])
 
-    def check() -> None:
+    def verify() -> None:
         ezkl.verify(path["proof"], path["settings"], path["vk"], path["srs"], reduced_srs=False)
 
     facts = json.loads(Path(path["facts"]).read_text())
-    return call, check, plain_answers(path, inputs[-_CALIBRATING:], folder / "one"), facts
+    return prove, verify, plain_answers(path, inputs[-_SAMPLES:], folder / "one"), facts
 
 
 def prepare_plain(model: Path, inputs: Array, path: dict[str, str], target: str) -> None:
@@ -106,7 +109,7 @@ def prepare_plain(model: Path, inputs: Array, path: dict[str, str], target: str)
         setattr(arguments, one, value)
     arguments.variables = [("batch", 1)]  # type: ignore[attr-defined]  # missing in its stubs
     network = str(model)
-    write_input(path["calibration"], inputs[:_CALIBRATING])
+    write_input(path["calibration"], inputs[:_SAMPLES])
     start = time.perf_counter()
     ezkl.gen_settings(network, path["settings"], arguments)
     ezkl.calibrate_settings(path["calibration"], network, path["settings"], target, 2.0, None, [1], None)
@@ -148,8 +151,8 @@ def zkinfer(
 ) -> tuple[Any, Any, Array, dict[str, Any]]:
     engine = engine_named()
     if not (folder / "circuit").exists():
-        half_of_them_choose: dict[str, Any] = {name: inputs[: 2 * _CALIBRATING]}
-        np.savez(folder / "calibration.npz", **half_of_them_choose)
+        samples: dict[str, Any] = {name: inputs[: 2 * _SAMPLES]}  # half of them are held out
+        np.savez(folder / "calibration.npz", **samples)
         made = compile_model(
             model,
             folder / "circuit",
@@ -173,8 +176,8 @@ def zkinfer(
     verifier = Verifier(trusted=Trusted.of([model], home.setups, home.rebuilt))
     policy = AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
     program = manifest.program
-    judging = inputs[-_CALIBRATING:].reshape(_CALIBRATING, *spec.shape)
-    batch = quantise_batch({spec.name: judging}, program.inputs)
+    held_out = inputs[-_SAMPLES:].reshape(_SAMPLES, *spec.shape)
+    batch = quantise_batch({spec.name: held_out}, program.inputs)
     answers = [
         dequantise(outputs[0], program.outputs[0]).ravel() for outputs in engine.forward(circuit.folder, program, batch)
     ]

@@ -1,11 +1,11 @@
-"""zkinfer against the plain engine, model by model: proving, verifying, memory, keys, proof, fidelity.
+"""Compare zkinfer with plain ezkl, model by model: proving, verifying, memory, keys, proof size, fidelity.
 
     python -m benchmarks.engine [--runs RUNS]            prints tables and writes docs/measurements/benchmarks.md
-    python -m benchmarks.engine --resume                 the same, with what an interrupted run has measured
+    python -m benchmarks.engine --resume                 continue an interrupted run
     python -m benchmarks.engine --model "dense 4-16-3"   only this model; only prints
 
-See `contestants` for what is measured, and `promises` for what is promised. Contestants run alternately, each in
-processes of its own; figures are medians. Exits with 1, after everything is written, where a promise is not kept.
+`contestants` defines the measurements, `promises` the limits. Contestants run alternately, each in separate processes;
+figures are medians. Exits with 1, after everything is written, if a promise is broken.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from zkinfer.circuits.speed import measured_speed
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "service/zkinfer/cli/demo/digits"
-KEPT = ROOT / "build/benchmarks"
+STORED = ROOT / "build/benchmarks"
 SAMPLES = 48
 
 
 def main() -> int:
-    given = parsed()
+    options = parsed()
     models = [
-        replace(model, rounds=model.rounds or given.runs) for model in MODELS if given.model in (None, model.name)
+        replace(model, rounds=model.rounds or options.runs) for model in MODELS if options.model in (None, model.name)
     ]
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch, "home")
-        # Once, so that all predictions have the same speed of the machine.
+        # Once, so that all predictions are based on the same measured speed.
         measured_speed(engine_named(), Home(home))
         results = [
-            (model, kept(model, given) or measured_now(model, Path(scratch, str(place)), home))
+            (model, resumed(model, options) or measured_and_stored(model, Path(scratch, str(place)), home))
             for place, model in enumerate(models)
         ]
     text = page(results, described())
     print(text)
-    if given.model is None:
+    if options.model is None:
         (ROOT / "docs/measurements/benchmarks.md").write_text(text)
     broken = broken_promises(results)
     print(*broken, sep="\n", file=sys.stderr)
@@ -67,23 +67,23 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def kept(model: Model, given: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
-    """What an interrupted run measured of a model, on whatever machine that was."""
-    file = KEPT / f"{model.name}.json"
-    found: dict[str, dict[str, Any]] | None = json.loads(file.read_text()) if given.resume and file.exists() else None
+def resumed(model: Model, options: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
+    """Measurements of a model by an interrupted run, possibly on another machine."""
+    file = STORED / f"{model.name}.json"
+    found: dict[str, dict[str, Any]] | None = json.loads(file.read_text()) if options.resume and file.exists() else None
     return found
 
 
-def measured_now(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]]:
-    """Measured, and kept for a run that resumes this one."""
+def measured_and_stored(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]]:
+    """Measure, and store the result for `--resume`."""
     found = measured(model, folder, home)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / f"{model.name}.json").write_text(json.dumps(found))
+    STORED.mkdir(parents=True, exist_ok=True)
+    (STORED / f"{model.name}.json").write_text(json.dumps(found))
     return found
 
 
 def measured(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]]:
-    """For each contestant its facts, with medians of the times; the first of several rounds only prepares."""
+    """The figures of each contestant, with medians of the times; the first of several rounds only prepares."""
     folder.mkdir()
     network, samples = folder / "model.onnx", folder / "samples.npz"
     if model.layers:
@@ -97,15 +97,15 @@ def measured(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]
     for _ in range(model.rounds + (model.rounds > 1)):
         found: dict[str, dict[str, Any]] = {}
         for kind in model.kinds:
-            # Of which the tuner allows two thirds, as so few samples choose: eight tenths of the plain engine's error.
+            # On so few calibration samples the tuner allows two thirds of it: eight tenths of the plain engine's error.
             error = 1.2 * found["plain"]["error_p99"] if kind == "faithful" else None
             found[kind] = run(kind, [network, samples, folder / kind, home], model, error)
         rounds.append(found)
     counted = rounds[1:] or rounds
     return {
         kind: rounds[0][kind]
-        | {what: median(median(one[kind][what]) for one in counted) for what in ("prove", "verify")}
-        | {what: median(one[kind][what] for one in counted) for what in ("memory", "child")}
+        | {figure: median(median(one[kind][figure]) for one in counted) for figure in ("prove", "verify")}
+        | {figure: median(one[kind][figure] for one in counted) for figure in ("memory", "child")}
         for kind in model.kinds
     }
 
@@ -114,9 +114,9 @@ def run(kind: str, files: list[Path], model: Model, error: float | None) -> dict
     command = [sys.executable, "benchmarks/contestants.py", kind, *map(str, files), str(model.proofs)]
     command += [] if error is None else [str(error)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    print(f"{model.name}, {kind}: {median(answer['prove']):.2f} s", file=sys.stderr)
-    return answer
+    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    print(f"{model.name}, {kind}: {median(figures['prove']):.2f} s", file=sys.stderr)
+    return figures
 
 
 def described() -> str:

@@ -1,4 +1,4 @@
-"""docs/measurements/benchmarks.md, from what was measured."""
+"""Format docs/measurements/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -64,9 +64,11 @@ def table(model: Model, found: Found) -> list[str]:
     heads = [TITLES[kind] for kind in found] + [f"{TITLES[rival]} / {TITLES[kind]}" for rival, kind in pairs]
     lines = [f"## {model.name}", "", counted(model), "", f"| | {' | '.join(heads)} |"]
     lines.append("| --- " + "| ---: " * len(heads) + "|")
-    for title, what, unit in ROWS:
-        cells = [f"{found[kind][what] / unit:,.4g}" for kind in found]
-        cells += ["" if what in NOT_COMPARED else ratio(found[rival][what], found[kind][what]) for rival, kind in pairs]
+    for title, figure, unit in ROWS:
+        cells = [f"{found[kind][figure] / unit:,.4g}" for kind in found]
+        cells += [
+            "" if figure in NOT_COMPARED else ratio(found[rival][figure], found[kind][figure]) for rival, kind in pairs
+        ]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -87,12 +89,12 @@ def predictions(results: list[tuple[Model, Found]]) -> list[str]:
     rows, times, memories = [], [], []
     for model, found in results:
         for kind in (kind for kind in found if kind in OWN):
-            own, told = found[kind], found[kind]["predicted"]
-            times.append(told["seconds"] / own["prove"])
-            memories.append(told["memory"] / own["child"])
+            own, predicted = found[kind], found[kind]["predicted"]
+            times.append(predicted["seconds"] / own["prove"])
+            memories.append(predicted["memory"] / own["child"])
             rows.append(
-                f"| {model.name}, {TITLES[kind]} | {own['rows']:,} | {own['log_rows']} | {told['seconds']:.2f} | "
-                f"{own['prove']:.2f} | {times[-1]:.2f} | {told['memory'] / 1e6:,.0f} MB | "
+                f"| {model.name}, {TITLES[kind]} | {own['rows']:,} | {own['log_rows']} | {predicted['seconds']:.2f} | "
+                f"{own['prove']:.2f} | {times[-1]:.2f} | {predicted['memory'] / 1e6:,.0f} MB | "
                 f"{own['child'] / 1e6:,.0f} MB | {memories[-1]:.2f} |"
             )
     summary = f"Within {CLOSE:.0%}: {close(times)} of {len(times)} times, {close(memories)} of {len(memories)} peaks."

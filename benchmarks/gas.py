@@ -1,8 +1,8 @@
-"""Gas of recording an answer on anvil, step by step: `python benchmarks/gas.py` writes docs/reference/gas.md.
+"""Measure the gas of recording an answer on anvil, step by step, and write docs/reference/gas.md.
 
-Needs node, what `make contracts` installs in contracts/, and a file of the hermez ceremony: a folder in
-ZKINFER_SETUP_PATH, or ../shared/srs beside the checkout. Every figure is the gas of a whole transaction, with its
-calldata and its 21,000.
+Needs node, the npm packages of contracts/ (`make contracts`), and a file of the hermez ceremony in a folder of
+ZKINFER_SETUP_PATH, or in ../shared/srs beside the checkout. Every figure is the gas of a whole transaction, including
+calldata and the base of 21,000.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
 PAGE = ROOT / "docs/reference/gas.md"
-KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first, known to everybody
+KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first account; its key is public
 BATCH = 10
 GAS = 15_000_000
 DEDICATED = {
@@ -61,7 +61,7 @@ HEAD = """\
 
 The demo's digits model ({instances} public values, proofs of {proof} bytes, a verifying key of {key} bytes) on
 anvil with the rules of the Prague fork. Every figure is the gas of a whole transaction. *Bare* is a call of the
-generated verifier itself, from an account: it shows that some proof holds, and nothing about whom it is for.
+generated verifier itself, from an account: it shows that some proof holds, but not for which request.
 """
 
 
@@ -79,11 +79,11 @@ class Bench:
             self.images = data["image"]
 
     def registration(self, selector: bytes = SELECTOR) -> Registration:
-        """Of the model, under the verifier of this selector."""
+        """The registration of the model under the verifier of this selector."""
         return registration_of(self.circuit, fee=1000, selector=selector)
 
     def answers(self, ledger: Ledger, listing: str, count: int) -> list[Answer]:
-        """Open requests, with fees for a prover and an owner who were paid before, but for the first."""
+        """Open and prove requests; from the second on, prover and owner have been paid before."""
         return [self.answer(ledger, listing, number) for number in range(count)]
 
     def answer(self, ledger: Ledger, listing: str, number: int) -> Answer:
@@ -108,13 +108,13 @@ class Bench:
         return answer_of(attestation, request)
 
     def create(self, code: bytes) -> str:
-        """Create a contract through the factory, at whatever address."""
+        """Create a contract through the factory; returns its address."""
         part = replace(self.parts.parts[0], creation=code)
         self.chain.send(FACTORY, part.salt + code)
         return part.address
 
     def gas(self, to: str, data: bytes) -> int:
-        """Of a transaction; it must succeed."""
+        """The gas of a transaction, which must succeed."""
         return used(self.chain.send(to, data, gas=GAS))
 
 
@@ -130,7 +130,7 @@ def main() -> None:
 
 
 def anvil() -> Iterator[Chain]:
-    """A fresh chain, ended afterwards."""
+    """Yield a fresh chain, which ends afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -165,7 +165,7 @@ def measure(bench: Bench) -> str:
 
 
 def shared_steps(bench: Bench, answer: Answer) -> tuple[list[tuple[str, int]], int]:
-    """Every layer called by itself."""
+    """The gas of calling each layer directly, and of the bare verifier."""
     words = [bench.key[i : i + 32] for i in range(0, len(bench.key), 32)]
     verify = function_named("Halo2VerifierReusable", "verifyProof")
     bare_call = call_data(verify, (answer.proof, public_values(bench, answer, bench.ledger), words))
@@ -186,14 +186,14 @@ def shared_steps(bench: Bench, answer: Answer) -> tuple[list[tuple[str, int]], i
 
 
 def public_values(bench: Bench, answer: Answer, ledger: Ledger) -> list[int]:
-    """The public values that the generated verifier takes."""
+    """The public values as arguments of the generated verifier."""
     context = context_of(answer.request, bench.chain.id, ledger.address)
-    said = Statement(context.hash, answer.inputs, answer.outputs)
-    return instances_of(said, answer.proof, bench.circuit.manifest.program.layout)[1]
+    statement = Statement(context.hash, answer.inputs, answer.outputs)
+    return instances_of(statement, answer.proof, bench.circuit.manifest.program.layout)[1]
 
 
 def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
-    """The same for a verifier generated for this circuit, behind a registry and a ledger of its own."""
+    """The same for a dedicated verifier, behind a separate registry and ledger."""
     setup = bench.home.setups.serving(bench.circuit.manifest.program.setup_size, "hermez")
     source = EzklEngine().evm_verifier(bench.circuit.folder, setup.path, dedicated=True)
     compiled = Solc.find(build.COMPILER).dedicated(source)
@@ -215,7 +215,7 @@ def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
 
 
 def record_batch(ledger: Ledger, answers: list[Answer]) -> int:
-    """Gas of recording several answers in one transaction, for each of them."""
+    """Gas per answer of recording several answers in one transaction."""
     batch = [one.posted for one in answers]
     return used(ledger.record_batch(batch, gas=GAS)) // len(answers)
 
@@ -228,12 +228,12 @@ def record(ledger: Ledger, answer: Answer) -> int:
 def used(receipt: TxReceipt | None) -> int:
     """Gas of a transaction that was sent."""
     if receipt is None:
-        sys.exit("it was done before")
+        sys.exit("nothing was sent: the chain has this already")
     return int(receipt["gasUsed"])
 
 
 def table(steps: list[tuple[str, int]], bare: int) -> str:
-    """Gas by step, and how much more than bare."""
+    """Gas by step, and the difference from bare."""
     rows = [f"| {title} | {gas:,} | {gas - bare:+,} |" for title, gas in steps]
     return "\n".join(["| transaction | gas | more than bare |", "| --- | ---: | ---: |", *rows, ""])
 

@@ -1,9 +1,9 @@
-"""How fast the queue of jobs is, and how soon work goes on after a kill.
+"""Measure the throughput of the job queue, and the recovery time after a worker is killed.
 
     python benchmarks/jobs.py [postgresql+psycopg://...]      prints a table
 
-Rates are of one process, in SQLite with a wait for the disk in each commit; beside them stands what a bare commit of
-one row takes there, since that is the disk's doing. Delays are medians of real workers with the demo's circuit.
+Rates are those of one process on SQLite, with a flush to disk at each commit; the rate of bare commits of one row shows
+the disk's share. Delays are medians of real workers with the demo's circuit.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ NO_LIMITS = QueueLimits(queued=10**9, per_owner=10**9)
 
 
 @dataclass(frozen=True)
-class Shop:
-    """A folder with a repository that holds version 1 of `digits`, and the integers of one image and its answer."""
+class DemoRepository:
+    """A repository with version 1 of `digits`, and the integers of one image and its answer."""
 
     folder: Path
     circuit: Circuit
@@ -54,7 +54,7 @@ class Shop:
     answer: list[list[int]]
 
     @classmethod
-    def opened(cls, folder: Path) -> Shop:
+    def compiled(cls, folder: Path) -> DemoRepository:
         """Compile the demo's model."""
         target = folder / "repository" / "digits" / "1"
         target.parent.mkdir(parents=True)
@@ -73,7 +73,7 @@ class Shop:
         return cls(folder, made, image, engine.forward(made.folder, made.manifest.program, [[image]])[0])
 
     def request(self, artifacts: ArtifactStore, owner: str = "ann") -> JobRequest:
-        """Prove this image, for a request of its own."""
+        """A new request to prove this image."""
         return JobRequest(
             owner=owner,
             model="digits",
@@ -87,7 +87,7 @@ class Shop:
 
 
 def rate(count: int, call: Callable[[], object]) -> float:
-    """Calls a second."""
+    """Calls per second."""
     start = time.perf_counter()
     for _ in range(count):
         call()
@@ -95,7 +95,7 @@ def rate(count: int, call: Callable[[], object]) -> float:
 
 
 def bare_commits(folder: Path) -> float:
-    """Commits a second of one row of a thousand bytes."""
+    """Commits per second of one row of 1,000 bytes."""
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
@@ -110,7 +110,7 @@ def bare_commits(folder: Path) -> float:
 
 
 def rates(url: str, folder: Path) -> dict[str, float]:
-    """What one queue does in a second."""
+    """Operations per second of one queue."""
     artifacts = ArtifactStore(folder / "artifacts")
     store = JobStore(url, artifacts)
     inputs, answer = artifacts.put(b"inputs"), sha256(b"answer")
@@ -141,19 +141,19 @@ def rates(url: str, folder: Path) -> dict[str, float]:
     found["claims"] = rate(COUNT, claim)
     while claim() is not None:
         pass
-    found["looks into an empty queue"] = rate(COUNT, claim)
+    found["claims from an empty queue"] = rate(COUNT, claim)
     store.close()
     return found
 
 
-def delays(shop: Shop) -> dict[str, float]:
+def delays(demo: DemoRepository) -> dict[str, float]:
     """Seconds from one event to the next, with two real workers."""
-    url, artifacts = f"sqlite:///{shop.folder}/queue/jobs.db", ArtifactStore(shop.folder / "artifacts")
+    url, artifacts = f"sqlite:///{demo.folder}/queue/jobs.db", ArtifactStore(demo.folder / "artifacts")
     settings = WorkerSettings(
-        database=url,  # type: ignore[arg-type] # pydantic makes the secret of it
+        database=url,  # type: ignore[arg-type] # pydantic converts it to a secret
         artifacts=str(artifacts.root),
-        repository=str(shop.folder / "repository"),
-        home=str(shop.folder / "home"),
+        repository=str(demo.folder / "repository"),
+        home=str(demo.folder / "home"),
         host="bench",
     )
     store = JobStore(url, artifacts)
@@ -161,7 +161,7 @@ def delays(shop: Shop) -> dict[str, float]:
     pool.start()
 
     def submit() -> Job:
-        return store.submit(shop.request(artifacts), NO_LIMITS, inputs=integers_to_bytes([shop.image])).job
+        return store.submit(demo.request(artifacts), NO_LIMITS, inputs=integers_to_bytes([demo.image])).job
 
     def until(job: Job, happened: Callable[[Job], bool]) -> float:
         start = time.perf_counter()
@@ -200,13 +200,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print(f"{bare_commits(folder):8.0f} /s  bare commits of one row")
-        for what, figure in rates(f"sqlite:///{folder}/rates/jobs.db", folder).items():
-            print(f"{figure:8.0f} /s  {what} (SQLite)")
+        for title, figure in rates(f"sqlite:///{folder}/rates/jobs.db", folder).items():
+            print(f"{figure:8.0f} /s  {title} (SQLite)")
         for url in sys.argv[1:]:
-            for what, figure in rates(url, folder).items():
-                print(f"{figure:8.0f} /s  {what} (PostgreSQL)")
-        for what, figure in delays(Shop.opened(folder)).items():
-            print(f"{figure:8.2f} s   {what}")
+            for title, figure in rates(url, folder).items():
+                print(f"{figure:8.0f} /s  {title} (PostgreSQL)")
+        for title, figure in delays(DemoRepository.compiled(folder)).items():
+            print(f"{figure:8.2f} s   {title}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The networks that the benchmark compares on, with random weights from a fixed seed."""
+"""The benchmark's networks, with random weights from a fixed seed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """A model to compare on; without layers it is the demo's.
+    """A model of the benchmark; without layers, the demo's.
 
-    `faster` is how many times faster than the plain engine a proof is promised to be; `rounds` (0: as many as the
-    command asks for) and `proofs` of each round say how often it is measured.
+    `faster` is the promised speed of a proof, as a multiple of the plain engine's. `rounds` (0: the command's default)
+    and `proofs` per round are the numbers of measurements.
     """
 
     name: str
@@ -42,7 +42,7 @@ MODELS = (
 
 
 def write(path: Path, model: Model) -> None:
-    """A network with random weights of the usual size."""
+    """Write a network with random weights of the usual magnitude."""
     random, nodes, constants, value = np.random.default_rng(0), [], [], "x"
 
     def constant(name: str, *shape: int) -> str:
@@ -60,8 +60,8 @@ def write(path: Path, model: Model) -> None:
                 strides=[2, 2],
             )
         )
-        nodes.append(helper.make_node("Relu", [f"conv{place}"], [f"bent{place}"]))
-        value, before, side = f"bent{place}", channels, (side - 5) // 2 + 1
+        nodes.append(helper.make_node("Relu", [f"conv{place}"], [f"relu{place}"]))
+        value, before, side = f"relu{place}", channels, (side - 5) // 2 + 1
     if model.channels:
         nodes.append(helper.make_node("Flatten", [value], ["flat"]))
         value = "flat"

@@ -1,4 +1,4 @@
-"""What zkinfer promises against the plain engine, and which of it a run of the benchmark does not show."""
+"""Promises about zkinfer's speed, memory and accuracy relative to plain ezkl, and those that a benchmark run broke."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEMORY = {"a proof": ("memory",), "all, from the model to a proof,": ("compile_m
 
 
 def broken_promises(results: list[tuple[Model, dict[str, Facts]]]) -> list[str]:
-    """A sentence for each: too slow, more memory; for the faithful contestant also less accurate."""
+    """One sentence for each broken promise: speed, memory, and for the faithful contestant accuracy."""
     return [
         f"{model.name}: {TITLES[kind]} {how} {TITLES[rival]}."
         for model, found in results

@@ -1,9 +1,9 @@
-"""What is left of acknowledged jobs when processes are killed at random: the account of `make reliability`.
+"""Kill processes at random and check that no acknowledged job is lost (`make reliability`).
 
     python -m benchmarks.reliability [--jobs N] [--kills N] [--seed N]     # writes docs/measurements/reliability.md
 
-One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`. The page's section
-on bad proofs is written by `benchmarks.bad_proofs`, and kept.
+One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`. The section on bad
+proofs, which `benchmarks.bad_proofs` writes, is preserved.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ restart of a killed server."""
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a campaign came to."""
+    """The result of a campaign."""
 
     campaign: Campaign
     verdict: Verdict
@@ -56,25 +56,25 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32))
-    asked = parser.parse_args()
-    print(f"seed {asked.seed}", file=sys.stderr)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as scratch:
-        outcome = held(Path(scratch), asked.seed, asked.jobs, asked.kills)
-        faults = others(Path(scratch) / "faults.xml")
+        outcome = run_campaign(Path(scratch), options.seed, options.jobs, options.kills)
+        faults = run_other_faults(Path(scratch) / "faults.xml")
     text = page(outcome, faults)
     target = ROOT / "docs/measurements/reliability.md"
     target.write_text(with_section(text, section_of(target.read_text())))
     print(text)
     if outcome.verdict.faults or any(word == "failed" for _, word in faults):
-        sys.exit("\n".join(["not as it should be:", *outcome.verdict.faults[:20]]))
+        sys.exit("\n".join(["broken promises:", *outcome.verdict.faults[:20]]))
 
 
-def held(scratch: Path, seed: int, jobs: int, kills: int) -> Outcome:
-    """One campaign, audited."""
+def run_campaign(scratch: Path, seed: int, jobs: int, kills: int) -> Outcome:
+    """Run one campaign and audit its jobs."""
     home, folder = scratch / "home", scratch / "server"
     folder.mkdir()
     models = compile_small_model(scratch / "small", home)
-    # Jobs are done in order, so that the oldest ones meet most of the kills.
+    # Jobs run in order, so most kills hit the oldest ones.
     patience = {f"ZKINFER_QUEUE__{bound}": str(2 * kills) for bound in ("BEGUN", "ATTEMPTS")}
     with Server(folder, models, home, ("--workers", "2"), patience) as server:
         campaign, began = Campaign(server, seed, jobs, kills), time.monotonic()
@@ -86,8 +86,8 @@ def held(scratch: Path, seed: int, jobs: int, kills: int) -> Outcome:
     return Outcome(campaign, verdict, seconds)
 
 
-def others(report: Path) -> list[tuple[str, str]]:
-    """Every other fault, by the sentence that is its test's name, and whether it was held, skipped or failed."""
+def run_other_faults(report: Path) -> list[tuple[str, str]]:
+    """Run the tests of all other faults; the name of each, in words, and `held`, `skipped` or `failed`."""
     tests = ("tests/e2e/test_faults.py", "-k", "not campaign", f"--junitxml={report}", "-q", "-p", "no:cacheprovider")
     subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=ROOT, check=False, stdout=sys.stderr)
     found = []
@@ -113,9 +113,13 @@ def page(outcome: Outcome, faults: list[tuple[str, str]]) -> str:
     lines += [f"| {name} | {number:,} |" for name, number in figures]
     lines += ["", "| kill -9 of | kills | recovery, median | longest |", "| --- | ---: | ---: | ---: |"]
     lines += [row(campaign, f"the {role}", (role,)) for role in ROLES]
-    lines += [row(campaign, "all", ROLES), "", "Kills that another one followed at once count, without a recovery."]
-    lines += ["Meanwhile callers met these errors, tried again, and were served: " + met(campaign) + ".", ""]
-    lines += ["## Other faults", "", "| fault, and what is to hold | |", "| --- | --- |"]
+    lines += [
+        row(campaign, "all", ROLES),
+        "",
+        "A kill immediately followed by another is counted, but has no recovery time.",
+    ]
+    lines += ["Meanwhile callers received these errors, retried, and were served: " + errors_seen(campaign) + ".", ""]
+    lines += ["## Other faults", "", "| fault and expected behaviour | |", "| --- | --- |"]
     return "\n".join([*lines, *(f"| {name} | {word} |" for name, word in faults)]) + "\n"
 
 
@@ -126,7 +130,7 @@ def row(campaign: Campaign, title: str, roles: tuple[str, ...]) -> str:
     return f"| {title} | {len(kills)} | {shown} |"
 
 
-def met(campaign: Campaign) -> str:
+def errors_seen(campaign: Campaign) -> str:
     codes = campaign.ledger.codes.most_common()
     return ", ".join(f"{code.removeprefix('StatusCode.')} {count:,} times" for code, count in codes) or "none"
 

@@ -1,8 +1,8 @@
-"""How soon `zkinfer serve` answers: idle, beside proofs, and when ten times too much is asked.
+"""Measure the latency of `zkinfer serve`: idle, while proving, and under overload.
 
     python -m benchmarks.service [REQUESTS]     prints and writes docs/measurements/service-benchmarks.md
 
-A real server and unmodified clients in processes of their own, all on this machine; the digits model (64-32-10).
+A real server and unmodified clients in separate processes, all on this machine; the digits model (64-32-10).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "service/zkinfer/cli/demo/digits"
 BARE = "bare"
-CLIENTS, CORES, TURNS = 8, 2, 8
-PACES = (5, 10)  # calls a second
+CLIENTS, CORES, ROUNDS = 8, 2, 8
+PACES = (5, 10)  # calls per second
 PAUSE = 0.005
 TOGETHER = f"{CORES} proofs, {CLIENTS} clients"
 INTRODUCTION = """\
@@ -50,7 +50,7 @@ serve`, the clients are unmodified tritonclients in processes of their own, and 
 proofs compete with the server.
 
 *Bare* is plain ezkl's forward pass of the same circuit (`gen_witness`) and nothing else, in the measuring process:
-without a pause, or *after* one, as between two calls. *8 at once* are eight such processes. *Session* is zkinfer's
+without a pause, or *after* one, as between two calls. *8 concurrent* are eight such processes. *Session* is zkinfer's
 way: the same integers by arithmetic, without a witness, in a limited child process. The other rows are whole calls;
 with *async*, a proof job is on disk before the answer is sent. Clients send the next request as soon as they are
 answered, unless a rate is given: that many calls per second, at random times.
@@ -78,8 +78,8 @@ def main() -> None:
         models, home = compiled(folder)
         circuit = Circuit.open(models / "digits/1")
         times = [*idle(folder, models, home, requests), *bare(circuit, requests), *busy(folder, models, home, requests)]
-        flood = overloaded(server_in(folder / "flood", models, home), image(0))
-    text = page(times, flood)
+        overload = overloaded(server_in(folder / "overload", models, home), image(0))
+    text = page(times, overload)
     (ROOT / "docs/measurements/service-benchmarks.md").write_text(text)
     print(text)
     return None
@@ -106,7 +106,7 @@ def image(number: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def timed(title: str, calls: Iterable[Callable[[], object]]) -> Times:
-    """Each call once; the first ten are not counted."""
+    """Time each call; the first ten are dropped."""
     times = Times(title)
     for call in calls:
         began = time.perf_counter()
@@ -121,28 +121,28 @@ def timed(title: str, calls: Iterable[Callable[[], object]]) -> Times:
 def bare(circuit: Circuit, requests: int) -> list[Times]:
     program = circuit.manifest.program
     sample = integers_of({"image": image(0)}, program.inputs)
-    found = [Times(f"bare, {CLIENTS} at once", clients(str(circuit.folder), CLIENTS, requests // 2, BARE))]
+    found = [Times(f"bare, {CLIENTS} concurrent", clients(str(circuit.folder), CLIENTS, requests // 2, BARE))]
     engine = engine_named()
     with closing(engine.session(circuit.folder, program)) as session:
         return [*found, timed("session", [lambda: session.forward(sample)] * (requests + 10))]
 
 
-# --- a server with nothing else to do, in turns with the bare pass, since a machine is not as fast at all times
+# --- an idle server, alternating with the bare pass, since a machine's speed varies over time
 
 
 def idle(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
-    bare, rested = Times("bare forward pass"), Times(f"bare, after {PAUSE * 1000:.0f} ms")
-    none, later = Times("idle, none"), Times("idle, async")
+    bare, paused = Times("bare forward pass"), Times(f"bare, after {PAUSE * 1000:.0f} ms")
+    none, queued = Times("idle, none"), Times("idle, async")
     with server_in(folder / "idle", models, home, 0, queue__per_owner=10_000, queue__queued=10_000) as server:
-        for _ in range(TURNS):
-            bare.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE)
-            rested.seconds += clients(str(models / "digits/1"), 1, requests // TURNS, BARE, pause=PAUSE)
-            none.seconds += clients(server.address, 1, requests // TURNS, "none")
-            later.seconds += clients(server.address, 1, requests // TURNS, "async")
-    return [bare, rested, none, later]
+        for _ in range(ROUNDS):
+            bare.seconds += clients(str(models / "digits/1"), 1, requests // ROUNDS, BARE)
+            paused.seconds += clients(str(models / "digits/1"), 1, requests // ROUNDS, BARE, pause=PAUSE)
+            none.seconds += clients(server.address, 1, requests // ROUNDS, "none")
+            queued.seconds += clients(server.address, 1, requests // ROUNDS, "async")
+    return [bare, paused, none, queued]
 
 
-# --- a server whose cores are all proving
+# --- a server with all cores proving
 
 
 def busy(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
@@ -163,18 +163,18 @@ def busy(folder: Path, models: Path, home: Path, requests: int) -> list[Times]:
 
 
 def paced_title(pace: int) -> str:
-    return f"{TOGETHER}, {pace} a second each"
+    return f"{TOGETHER}, {pace} per second each"
 
 
 def clients(address: str, number: int, requests: int, mode: str, pause: float = 0.0, pace: float = 0.0) -> list[float]:
-    """The times of several clients at once, each in a process of its own; a pace is the mean of calls a second."""
+    """The times of several concurrent clients, each in a separate process; `pace` is the mean of calls per second."""
     timing = [str(pause), str(pace)]
     command = [sys.executable, "-m", "benchmarks.service", "client", address, str(requests), mode, *timing]
     running = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         for _ in range(number)
     ]
-    for one in running:  # they wait for each other, so that nobody is measured while others still start
+    for one in running:  # wait for all, so that none is measured while others still start
         assert one.stdout is not None
         assert one.stdout.readline() == "ready\n"
     for one in running:
@@ -185,7 +185,7 @@ def clients(address: str, number: int, requests: int, mode: str, pause: float = 
 
 
 def client(target: str, requests: str, mode: str, pause: str, pace: str) -> None:
-    """One of these processes; the target of a bare one is the circuit's folder, else the server's address."""
+    """One of these processes; its target is the circuit's folder if bare, else the server's address."""
     with forwarding(target) if mode == BARE else inferring(target, mode) as call:
         call(0)
         print("ready", flush=True)
@@ -194,7 +194,7 @@ def client(target: str, requests: str, mode: str, pause: str, pace: str) -> None
         def calls() -> Iterable[Callable[[], object]]:
             due = time.perf_counter()
             for number in range(int(requests) + 10):
-                due += random.expovariate(float(pace)) if float(pace) else 0.0  # clients do not wait for each other
+                due += random.expovariate(float(pace)) if float(pace) else 0.0  # independent of the other clients
                 time.sleep(max(float(pause), due - time.perf_counter()))
                 yield partial(call, number)
 
@@ -226,23 +226,23 @@ def infer(one: triton.InferenceServerClient, number: int, mode: str) -> None:
 _IMAGES = [image(number) for number in range(32)]
 
 
-def page(times: list[Times], flood: Overload) -> str:
+def page(times: list[Times], overload: Overload) -> str:
     head = [INTRODUCTION, f"On {loaded()}; repeat with `make bench-service`.", ""]
     table = ["| | requests | p50 | p99 |", "| --- | ---: | ---: | ---: |"]
     table += [f"| {one.title} | {len(one.seconds):,} | {one.at(0.5):.1f} | {one.at(0.99):.1f} |" for one in times]
-    return "\n".join([*head, *table, "", verdict({one.title: one for one in times}), "", *flood.lines()]) + "\n"
+    return "\n".join([*head, *table, "", verdict({one.title: one for one in times}), "", *overload.lines()]) + "\n"
 
 
 def loaded() -> str:
-    """This machine, and how busy it was in the last quarter of an hour: what else runs shows in every figure here."""
+    """This machine and its load average over the last quarter of an hour, which affects every figure."""
     return f"{described()}, load average {os.getloadavg()[2]:.1f}"
 
 
 def verdict(times: dict[str, Times]) -> str:
-    """What was aimed at, and what was reached."""
+    """Targets and results."""
     p50 = {title: found.at(0.5) for title, found in times.items()}
     floor, quiet, together = (p50[title] for title in ("bare forward pass", "idle, none", TOGETHER))
-    paced = ", ".join(f"{p50[paced_title(pace)]:.1f} ms at {CLIENTS * pace} requests a second" for pace in PACES)
+    paced = ", ".join(f"{p50[paced_title(pace)]:.1f} ms at {CLIENTS * pace} requests per second" for pace in PACES)
     return (
         f"Target when idle: the bare pass plus 5 ms, {floor + 5:.1f} ms; reached {quiet:.1f} ms. Target with "
         f"{CLIENTS} clients while {CORES} cores prove: three times that, {3 * (floor + 5):.1f} ms; reached "

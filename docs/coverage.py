@@ -1,7 +1,7 @@
-"""Measure which models and operators are supported, and their cost; write docs/reference/coverage.md in minutes.
+"""Measure which models and operators are supported, and their cost; writes docs/reference/coverage.md, takes minutes.
 
     python docs/coverage.py             everything
-    python docs/coverage.py MODEL ...   only these models, only printed
+    python docs/coverage.py MODEL ...   only these models; only prints
 
 The models are those of tests/assets/zoo, compiled under insecure-dev. Each operator is measured alone in a small graph;
 the rows of the range checks of the graph's inputs and outputs are subtracted.
@@ -38,14 +38,14 @@ ARGUMENTS = EzklArguments(
     input_scale=7, param_scale=7, decomp_base=1024, decomp_legs=3, lookup_range=(-16384, 16384), logrows=17
 )
 IMAGE, HALVES = "float[1,2,4,4] x", "float[1,2,2,2] y"
-# Operators that the default opset of these graphs, 18, does not have.
+# Operators that need a later opset than 18, the default of these graphs.
 LATER = {"Gelu": 20, "RMSNormalization": 23, "Swish": 24}
-# Graphs of operators for which `y = Operator(x)` on float[1,16] does not do: nodes, then inputs and outputs.
-TWO = "float[1,16] x, float[1,16] x2"
+# Graphs of operators that need more than `y = Operator(x)` on float[1,16]: nodes, inputs, outputs.
+TWO_INPUTS = "float[1,16] x, float[1,16] x2"
 COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
-ENLARGED = 'mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"'
+NEAREST = 'mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"'
 FORMS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum"), ("y = {}(x, x2)", TWO)),
+    **dict.fromkeys(("Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum"), ("y = {}(x, x2)", TWO_INPUTS)),
     **dict.fromkeys(("And", "Or", "Xor"), ("g = Greater(x, c) h = Less(x, c) y = {}(g, h)", "", "bool[1,16] y")),
     **dict.fromkeys(COMPARISONS, ("y = {}(x, c)", "", "bool[1,16] y")),
     **dict.fromkeys(("ArgMax", "ArgMin"), ("y = {}<axis=1>(x)", "", "int64[1,1] y")),
@@ -81,7 +81,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "Pow": ("y = Pow(x, two)",),
     "ReduceProd": ("y = ReduceProd(x)", "float[1,2] x"),
     "Reshape": ("y = Reshape(x, s3)", "", "float[4,4] y"),
-    "Resize": (f"y = Resize<{ENLARGED}>(x, , scales)", IMAGE, "float[1,2,8,8] y"),
+    "Resize": (f"y = Resize<{NEAREST}>(x, , scales)", IMAGE, "float[1,2,8,8] y"),
     "ScatterElements": ("y = ScatterElements<axis=1>(x, i, u)", "int64[1,2] i, float[1,16] x, float[1,2] u"),
     "ScatterND": ("y = ScatterND(x, i, u)", "int64[2,2] i, float[2,8] x, float[2] u", "float[2,8] y"),
     "Slice": ("y = Slice(x, one1, four1, one1)", "", "float[1,3] y"),
@@ -124,7 +124,7 @@ BY_OPERATOR = """\
 Rows are per element of the output, in a small graph at scale 7 and decomposition base 1,024. Range checks of inputs and
 outputs and lookup tables are not included.
 
-| operator | outcome | rows | why refused |
+| operator | outcome | rows | reason and cure if refused |
 | --- | --- | ---: | --- |"""
 CONSTANTS = ", ".join(
     [
@@ -159,10 +159,10 @@ def main(names: list[str]) -> None:
 
 
 def model_row(path: Path, scratch: Path) -> str:
-    """One line of the first table."""
+    """One row of the table of models."""
     summary = inspect_model(path)
-    kinds = ", ".join(f"{name} {count}" for name, count in summary.operators.items())
-    head = f"| {path.stem} | {summary.producer} | {summary.opset} | {kinds} |"
+    counts = ", ".join(f"{name} {count}" for name, count in summary.operators.items())
+    head = f"| {path.stem} | {summary.producer} | {summary.opset} | {counts} |"
     sys.stderr.write(f"{path.stem}\n")
     try:
         return f"{head} {measured(path, scratch)} |"
@@ -171,7 +171,7 @@ def model_row(path: Path, scratch: Path) -> str:
 
 
 def measured(path: Path, scratch: Path) -> str:
-    """Compile, prove, and describe the outcome."""
+    """Compile and prove a model; the cells of its row."""
     home, engine = Home(scratch / "home"), engine_named()
     samples = path.with_suffix(".npz")
     options = CompileOptions(setup="insecure-dev")
@@ -190,16 +190,16 @@ def measured(path: Path, scratch: Path) -> str:
 
 
 def outcome(made: Compiled) -> str:
-    """Whether it also keeps the budget on the held-out samples."""
+    """`compiled`, or how the circuit misses the budget on the held-out samples."""
     return f"over budget: {made.shortfall}" if made.shortfall else "compiled"
 
 
 def operator_rows(scratch: Path) -> dict[str, str]:
     """Rows per element of the output, by operator."""
     process = EzklProcess(child.Limits.for_engine())
-    free = Free.measured(process, scratch)
-    compared = {
-        test: free.beyond(rows_of(process, f"y = {test}(x, c)", "", "bool[1,16] y", scratch)) / 16
+    overhead = Overhead.measured(process, scratch)
+    comparisons = {
+        test: overhead.rows_beyond(rows_of(process, f"y = {test}(x, c)", "", "bool[1,16] y", scratch)) / 16
         for test in ("Greater", "Less")
     }
     found = {}
@@ -210,8 +210,8 @@ def operator_rows(scratch: Path) -> dict[str, str]:
         except ZkinferError as err:
             found[name] = f"not measured: {err.cause[:80]}"
         else:
-            tested = sum(16 * compared[test] for test in compared if f"{test}(x, c)" in body and test != name)
-            found[name] = f"{max(0.0, free.beyond(graph) - tested) / graph.results:.1f}"
+            compared = sum(16 * comparisons[test] for test in comparisons if f"{test}(x, c)" in body and test != name)
+            found[name] = f"{max(0.0, overhead.rows_beyond(graph) - compared) / graph.results:.1f}"
     return found
 
 
@@ -225,29 +225,29 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Free:
-    """The rows of a graph whose operator takes none."""
+class Overhead:
+    """The rows that a graph takes without its operator."""
 
     constant: float
     given: float
     results: float
 
     @classmethod
-    def measured(cls, process: EzklProcess, scratch: Path) -> Free:
-        """From graphs that only rearrange, and one that adds, where two elements take one row."""
-        graphs = (("y = Reshape(x, s16)", ""), ("y = Add(x, x2)", TWO), ("y = Reshape(x, s32)", "float[1,32] x"))
+    def measured(cls, process: EzklProcess, scratch: Path) -> Overhead:
+        """Solve for them with two graphs that only reshape, and one that adds, which takes one row per two elements."""
+        graphs = (("y = Reshape(x, s16)", ""), ("y = Add(x, x2)", TWO_INPUTS), ("y = Reshape(x, s32)", "float[1,32] x"))
         small, added, large = (rows_of(process, body, inputs, "", scratch).rows for body, inputs in graphs)
         given = (added - 8 - small) / 16
         results = (large - small) / 16 - given
         return cls(small - 16 * given - 16 * results, given, results)
 
-    def beyond(self, graph: Graph) -> float:
-        """The rows that remain for the operator."""
+    def rows_beyond(self, graph: Graph) -> float:
+        """The rows of the operator."""
         return graph.rows - self.constant - self.given * graph.given - self.results * graph.results
 
 
 def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch: Path) -> Graph:
-    """Normalise a graph and count."""
+    """Normalise a graph and count its rows and elements."""
     ports = f"({inputs or 'float[1,16] x'}) => ({outputs or 'float[1,16] y'})"
     opset = next((version for name, version in LATER.items() if f"= {name}" in body), 18)
     text = f'<ir_version: 8, opset_import: ["": {opset}]> g {ports} <{CONSTANTS}> {{ {body} }}'
@@ -260,17 +260,17 @@ def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch:
 
 def page(models: list[str], rows: dict[str, str]) -> str:
     """The document."""
-    kinds = [
+    entries = [
         *((name, "compiled", "") for name in operators.SUPPORTED),
         *((name, "rewritten", "") for name in frontend.COMPOSITE | operators.REWRITTEN),
         *((name, "on constants only", "") for name in operators.CONSTANT_ONLY),
         *((f"ai.onnx.ml.{name}", "rewritten", "") for name in frontend.CLASSICAL),
         *(
-            (name, "refused", f"it {why}; {cure}")
+            (name, "refused", f"It {why}. {cure}")
             for name, (why, cure) in (frontend.REFUSED | operators.REFUSED).items()
         ),
     ]
-    table = [f"| {name} | {kind} | {rows.get(name, '')} | {why} |" for name, kind, why in sorted(kinds)]
+    table = [f"| {name} | {kind} | {rows.get(name, '')} | {why} |" for name, kind, why in sorted(entries)]
     return "\n".join([ABOUT, *models, "", f"## Operators\n\n{INTRODUCTION}", BY_OPERATOR, *table, ""])
 
 

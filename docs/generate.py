@@ -122,7 +122,7 @@ def _first_sentence(docstring: str) -> str:
 
 
 def operators_page() -> str:
-    """The ONNX operators that can be compiled, and a cure for each that cannot."""
+    """The supported ONNX operators, and a reason and a cure for each of the others."""
     parts = [
         "# Operators\n",
         NOTE,
@@ -136,10 +136,11 @@ def operators_page() -> str:
         _list(frontend.CLASSICAL),
         "## On constants only\n\nSupported in the shape arithmetic that exporters emit, but not on a model's inputs.\n",
         _list(operators.CONSTANT_ONLY),
-        "## Not supported\n\n| operator | reason: it | cure |\n| --- | --- | --- |",
+        "## Not supported\n\n| operator | reason | cure |\n| --- | --- | --- |",
     ]
     rows = [
-        f"| {name} | {why} | {cure} |" for name, (why, cure) in sorted((frontend.REFUSED | operators.REFUSED).items())
+        f"| {name} | It {why}. | {cure} |"
+        for name, (why, cure) in sorted((frontend.REFUSED | operators.REFUSED).items())
     ]
     return "\n".join([*parts, *rows]) + "\n"
 
@@ -183,8 +184,8 @@ def settings_page() -> str:
     return "\n".join(parts)
 
 
-def _is_group(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _is_group(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _settings_table(fields: dict[str, FieldInfo], prefix: str) -> str:
@@ -204,15 +205,15 @@ def _default(field: FieldInfo) -> str:
 
 
 def cli_page() -> str:
-    """The help of every command, in the form of typer's documentation tool."""
-    made = subprocess.run(
+    """The help of every command, as written by typer's documentation tool."""
+    done = subprocess.run(
         [sys.executable, "-m", "typer", "zkinfer.cli.main", "utils", "docs", "--name", "zkinfer"],
         capture_output=True,
         text=True,
         check=True,
         env=os.environ | {"COLUMNS": "120", "NO_COLOR": "1"},
     )
-    title, _, rest = made.stdout.strip().partition("\n")
+    title, _, rest = done.stdout.strip().partition("\n")
     return f"# Command line\n\n{NOTE}\n#{title}\n{rest}\n"
 
 

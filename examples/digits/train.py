@@ -1,11 +1,11 @@
-"""Train the demo model, export it, and measure it: float against circuit, on images it has never seen.
+"""Train the demo model, export it, and compare float model and circuit on unseen images.
 
-    python examples/digits/train.py            train, write the files of the demo, measure
+    python examples/digits/train.py            train, write the demo's files, measure
     python examples/digits/train.py --measure  measure the committed files
 
-The data are the 1,797 handwritten digits of 8 x 8 pixels that ship inside scikit-learn (UCI optdigits test set). Needs
-the extra `train`. Everything is seeded; another version of scikit-learn or of its BLAS may still give other weights,
-which is why the ONNX file is committed.
+The data are the 1,797 handwritten digits of 8 x 8 pixels that scikit-learn includes (UCI optdigits test set). Needs the
+extra `train`. Everything is seeded, but another version of scikit-learn or of its BLAS may give other weights, so the
+ONNX file is committed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-// An answer and its proof, from Node:
+// Get an answer and its proof from Node:
 //
 //     npm install && npm start -- [HOST:PORT] [MODEL]
 //
-// Sends zeros to a model, prints the answer at once, and writes the attestation to attestation.json when it is there.
+// Sends zeros to a model, prints the answer immediately, and writes the attestation to attestation.json once it arrives.
 // Check it with `zkinfer verify attestation.json --model MODEL.onnx`.
 
 import { writeFileSync } from "node:fs";
@@ -52,7 +52,7 @@ client.ModelMetadata({ name: model }, (failure: grpc.ServiceError | null, metada
     if (reply.error_message) throw new Error(reply.error_message);
     const attested = reply.infer_response.outputs.findIndex(({ name }) => name === "zkinfer_attestation");
     if (attested < 0) return show(reply.infer_response);
-    // A BYTES element is its length in four bytes, then itself.
+    // A BYTES element is prefixed with its length in four bytes.
     const attestation = reply.infer_response.raw_output_contents[attested].subarray(4);
     writeFileSync("attestation.json", attestation);
     console.log(`attestation.json: ${attestation.length} bytes`);

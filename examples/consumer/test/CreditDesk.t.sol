@@ -8,8 +8,8 @@ import {IInferenceLedger, Request} from "zkinfer/src/interfaces/IInferenceLedger
 import {Statement} from "zkinfer/test/support/BindingVerifier.sol";
 import {System} from "zkinfer/test/support/System.sol";
 
-/// @notice `System` deploys registry, ledger and a model of two inputs and two outputs. Its verifier takes proofs that
-/// a test can make with `prove`; they bind the statement, so later changes are rejected.
+/// @notice `System` deploys registry and ledger and registers a model of two inputs and two outputs. Its verifier
+/// accepts proofs that a test makes with `prove`; they bind the statement, so later changes are rejected.
 contract CreditDeskTest is System {
     CreditDesk private desk;
 
@@ -19,61 +19,61 @@ contract CreditDeskTest is System {
     }
 
     function test_decide_goodScore_givesCredit() external {
-        Request memory asked = applyAsAlice();
-        Statement memory said = withScore(asked, 26); // 24/32 is three quarters, and two units of margin
-        desk.decide(asked, said.inputs, said.outputs, prove(said));
+        Request memory request = applyAsAlice();
+        Statement memory statement = withScore(request, 26); // 24/32 is three quarters, and two units of margin
+        desk.decide(request, statement.inputs, statement.outputs, prove(statement));
         vm.assertTrue(desk.hasCredit(ALICE));
     }
 
-    /// @dev A score that the tolerance of the proving system may have lifted over the threshold.
+    /// @dev The prover's rounding choice may have lifted such a score over the threshold.
     function test_decide_scoreWithinTheMargin_givesNothing() external {
-        Request memory asked = applyAsAlice();
-        Statement memory said = withScore(asked, 25);
-        desk.decide(asked, said.inputs, said.outputs, prove(said));
+        Request memory request = applyAsAlice();
+        Statement memory statement = withScore(request, 25);
+        desk.decide(request, statement.inputs, statement.outputs, prove(statement));
         vm.assertFalse(desk.hasCredit(ALICE));
     }
 
     function test_decide_scoreChangedAfterProving_reverts() external {
-        Request memory asked = applyAsAlice();
-        bytes memory proof = prove(withScore(asked, 23));
-        Statement memory said = withScore(asked, 26);
+        Request memory request = applyAsAlice();
+        bytes memory proof = prove(withScore(request, 23));
+        Statement memory statement = withScore(request, 26);
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
-        desk.decide(asked, said.inputs, said.outputs, proof);
+        desk.decide(request, statement.inputs, statement.outputs, proof);
     }
 
     /// @dev A record from before a stop may be forged.
     function test_decide_recordedBeforeTheStop_reverts() external {
-        Request memory asked = applyAsAlice();
-        Statement memory said = withScore(asked, 26);
-        ledger.record(asked, said.inputs, said.outputs, prove(said));
+        Request memory request = applyAsAlice();
+        Statement memory statement = withScore(request, 26);
+        ledger.record(request, statement.inputs, statement.outputs, prove(statement));
         vm.prank(GUARDIAN);
         stop.stop();
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector()));
-        desk.decide(asked, "", said.outputs, "");
+        desk.decide(request, "", statement.outputs, "");
         vm.assertFalse(desk.hasCredit(ALICE));
     }
 
     function test_decide_twice_reverts() external {
-        Request memory asked = applyAsAlice();
-        Statement memory said = withScore(asked, 26);
-        bytes memory proof = prove(said);
-        desk.decide(asked, said.inputs, said.outputs, proof);
-        bytes32 id = ledger.idOf(asked);
+        Request memory request = applyAsAlice();
+        Statement memory statement = withScore(request, 26);
+        bytes memory proof = prove(statement);
+        desk.decide(request, statement.inputs, statement.outputs, proof);
+        bytes32 id = ledger.idOf(request);
         vm.expectRevert(abi.encodeWithSelector(InferenceConsumer.AlreadyAnswered.selector, id));
-        desk.decide(asked, said.inputs, said.outputs, proof);
+        desk.decide(request, statement.inputs, statement.outputs, proof);
     }
 
-    /// @dev The desk's own request, as the ledger's event tells it.
-    function applyAsAlice() private returns (Request memory asked) {
-        asked = requestOf(0);
-        (asked.consumer, asked.requester, asked.refundTo) = (address(desk), address(desk), ALICE);
+    /// @dev The desk's request, as in the ledger's event.
+    function applyAsAlice() private returns (Request memory request) {
+        request = requestOf(0);
+        (request.consumer, request.requester, request.refundTo) = (address(desk), address(desk), ALICE);
         vm.prank(ALICE);
-        bytes32 id = desk.applyFor{value: PROVER_FEE + OWNER_FEE}(asked.inputCommitment, PROVER);
-        vm.assertEq(id, ledger.idOf(asked));
+        bytes32 id = desk.applyFor{value: PROVER_FEE + OWNER_FEE}(request.inputCommitment, PROVER);
+        vm.assertEq(id, ledger.idOf(request));
     }
 
-    function withScore(Request memory asked, int256 score) private view returns (Statement memory said) {
-        said = statementFor(asked);
-        said.outputs[0] = score;
+    function withScore(Request memory request, int256 score) private view returns (Statement memory statement) {
+        statement = statementFor(request);
+        statement.outputs[0] = score;
     }
 }
