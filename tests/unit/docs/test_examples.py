@@ -15,7 +15,9 @@ HELP = (ROOT / "docs/reference/cli.md").read_text()
 SHELL = re.compile(r"^```(?:console|sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`(zkinfer [^`]+)`(?!`)", re.DOTALL)
-FILE = re.compile(r"`((?:benchmarks|circuits|deploy|docs|examples|prover|service|tests|verifier)/[\w./-]+)`")
+FILE = re.compile(
+    r"`((?:benchmarks|circuits|contracts|deploy|docs|examples|proto|prover|service|tests|verifier)/[\w./-]+)`"
+)
 PAGE = re.compile(r"(?<![\w/.])docs/[\w/-]+\.md\b")
 SOURCES = (
     "benchmarks",
