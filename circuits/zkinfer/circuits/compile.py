@@ -13,7 +13,7 @@ from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError, SetupError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload, inspect_model
-from zkinfer.circuits.keycache import keep_proving_key
+from zkinfer.circuits.keycache import keep_proving_key, key_path
 from zkinfer.circuits.labels import LabelSource
 from zkinfer.circuits.manifest import (
     MANIFEST,
@@ -213,8 +213,8 @@ class _Compilation:
         return _Made(manifest, tuned, cost, shortfall, normal.notes)
 
     def key_in(self, scratch: Path) -> Path | None:
-        """Where the proving key is made; None where the engine needs none."""
-        return scratch / _KEY if self.engine.needs_proving_key else None
+        """The path of the new proving key; None if the engine needs none."""
+        return key_path(self.engine, scratch / _KEY)
 
     def _cost_under(self, setup: TrustedSetup, program: Program, cost: Cost, folder: Path, speed: Speed) -> Cost:
         """What a larger setup than the circuit needs adds to every proof, and what would help."""

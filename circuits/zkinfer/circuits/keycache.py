@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     _FileMark = tuple[int, ...]
 
 
+def key_path(engine: Engine, path: Path) -> Path | None:
+    """The path as that of a proving key; None if the engine needs no proving key."""
+    return path if engine.needs_proving_key else None
+
+
 def keep_proving_key(made: Path | None, circuit: Digest, cache: Path) -> Path:
     """Move a fresh proving key into the cache; atomic, so that a reader never sees a part of one.
 
@@ -113,7 +118,7 @@ def _mark(path: Path) -> _FileMark:
 def _make_again(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> Path | None:
     """The proving key that the folder's own ONNX file and recipe give, or None where the engine needs none."""
     manifest, folder = circuit.manifest, scratch / "program"
-    key = scratch / "key" if engine.needs_proving_key else None
+    key = key_path(engine, scratch / "key")
     folder.mkdir()
     made = assemble_again(circuit.folder / MODEL, folder, manifest.recipe, engine=engine, setup=setup, proving_key=key)
     files = {path.name: str(sha256_file(path)) for path in folder.iterdir()}

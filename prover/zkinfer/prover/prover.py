@@ -9,7 +9,7 @@ from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.proof_checks import require_statement
 from zkinfer.circuits.errors import AnswerMismatchError, CircuitError, SetupError
-from zkinfer.circuits.keycache import KeyRing
+from zkinfer.circuits.keycache import KeyRing, key_path
 from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages
 from zkinfer.circuits.statement import Context
 from zkinfer.prover.quantised_inputs import integers_digest, integers_of
@@ -97,7 +97,7 @@ class Prover:
             engine = self._engine_of(circuit)
             setup = self._setup_of(circuit)
             key_file = self._keys.key_for(circuit, engine, setup, self._home.keys)
-            key = key_file if engine.needs_proving_key else None
+            key = key_path(engine, key_file)
         with stages.stage("prove"):
             program = circuit.manifest.program
             proof = engine.prove(circuit.folder, program, setup.path, key, integers, bound_to.hash)

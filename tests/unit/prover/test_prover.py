@@ -186,7 +186,7 @@ def test_input_that_does_not_fit_is_refused_before_the_engine_runs(prove, inputs
 
 @pytest.mark.parametrize("value", [2.0**22, -(2.0**22), 3e38])
 def test_input_that_leaves_the_range_is_refused(prove, value):
-    with pytest.raises(RangeError, match="'x' leaves the range of the circuit"):
+    with pytest.raises(RangeError, match="'x' exceeds the range of the circuit"):
         prove({"x": np.array([[0, 0, value]], dtype=np.float32)})
 
 

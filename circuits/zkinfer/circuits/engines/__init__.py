@@ -1,6 +1,6 @@
-"""Proving engines behind one seam: `base` is the seam; this module registers the engines, and alone names them.
+"""The registry of proving engines; `base` defines the seam that they implement. No other module names an engine.
 
-An engine is registered by the module and the class that make it, so that asking for one loads no other.
+Engines are registered by module and class name, so that only the requested one is loaded.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_ENGINE", "ENGINES", "engine_named", "production_engines"]
 
 ENGINES: Final = {"ezkl": ("zkinfer.circuits.engines.ezkl.engine", "EzklEngine")}
-"""Module and class by the name that `--engine` takes."""
+"""Module and class of each engine, by its `--engine` name."""
 DEFAULT_ENGINE: Final = "ezkl"
 
 
 def engine_named(name: str = DEFAULT_ENGINE, limits: Limits | None = None) -> Engine:
-    """The registered engine of this name.
+    """The registered engine with this name.
 
     Args:
-        name: a key of `ENGINES`; what follows a slash is ignored, as in `ezkl/23.0.5`.
-        limits: what a call of its may use; None is for proving one's own circuits.
+        name: a key of `ENGINES`, or an engine's id, such as `ezkl/23.0.5`, of which the version is ignored.
+        limits: resource limits of each call; None for those of proving your own circuits.
 
     Raises:
         InputError: no engine is registered under this name.
@@ -35,12 +35,12 @@ def engine_named(name: str = DEFAULT_ENGINE, limits: Limits | None = None) -> En
         module, kind = ENGINES[name.partition("/")[0]]
     except KeyError as err:
         raise InputError(f"There is no engine {name[:40]!r}.", f"Choose one of: {', '.join(ENGINES)}.") from err
-    # Loaded here: the children that call an engine import this package too, and must start fast.
+    # Imported late: the child processes that call an engine import this package too, and must start fast.
     engine: Engine = getattr(import_module(module), kind)(limits)
     return engine
 
 
 def production_engines(limits: Limits | None = None) -> dict[str, Engine]:
-    """All registered engines, by id; their proofs mean something."""
+    """All registered engines by id; none of them is a test engine."""
     engines = (engine_named(name, limits) for name in ENGINES)
     return {engine.id: engine for engine in engines}

@@ -1,10 +1,10 @@
 """An engine for tests: instant, and its proofs bind without proving anything.
 
-A fake proof is a digest over the verifying key and the statement, so every change of a proof, of a public value, of the
-model, of the run arguments or of the setup is still refused; but anyone can make one. It is registered nowhere: no name
-and no setting reaches it, and it must be handed over as an object.
+A fake proof is a digest of the verifying key and the statement, so every change of a proof, of a public value, of the
+model, of the run arguments or of the setup is still rejected; but anyone can make one. The engine is not registered: no
+name or setting selects it, and it must be passed as an object.
 
-Its encoding of a statement is its own, and unlike ezkl's: unsigned integers with an offset, digests by SHA-256, all 256
+It deliberately encodes statements differently from ezkl: unsigned integers with an offset, SHA-256 digests, all 256
 bits of the context. A caller that assumes one engine's encoding fails with the other.
 """
 
@@ -57,15 +57,15 @@ class FakeEngine:
         input_visibility: Visibility,
         limits: Limits | None = None,
     ) -> NormalisedModel:
-        """The frontend's own normal form: this engine takes every operator that onnx can evaluate."""
+        """The frontend's own normal form: this engine supports every operator that onnx can evaluate."""
         return normalise_model(model, out, dimensions=dimensions, input_visibility=input_visibility, limits=limits)
 
     def supports(self, model: Path, *, limits: Limits | None = None) -> tuple[Finding, ...]:  # noqa: ARG002
-        """Nothing is in the way."""
+        """Every node is supported."""
         return ()
 
-    def within(self, memory: int) -> FakeEngine:  # noqa: ARG002 - it takes none
-        """Itself."""
+    def within(self, memory: int) -> FakeEngine:  # noqa: ARG002 - it has no child processes
+        """This engine."""
         return self
 
     def check_run_arguments(self, run_arguments: RunArguments) -> None:
@@ -74,16 +74,16 @@ class FakeEngine:
         if set(run_arguments) != {"scale"} or type(scale) is not int or not 0 <= scale <= 16:
             raise EngineError("The fake engine's run arguments are one integer, scale, in 0..16.")
 
-    def least_work(self, workload: Workload) -> Work:  # noqa: ARG002 - the cost is nothing for all
-        """Nothing at all."""
+    def least_work(self, workload: Workload) -> Work:  # noqa: ARG002 - no circuit costs anything
+        """No work."""
         return _NO_WORK
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:  # noqa: ARG002
-        """No machine is slow at nothing."""
+        """No work takes no time on any machine."""
         return Speed(0.0, 0.0, 0.0, 0.0)
 
     def survey(self, request: TuneRequest) -> Work:  # noqa: ARG002
-        """Nothing at all."""
+        """No work."""
         return _NO_WORK
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:  # noqa: ARG002
@@ -98,7 +98,7 @@ class FakeEngine:
         run_arguments: RunArguments,
         folder: Path,
     ) -> Program:
-        """Copy the network and note the arguments."""
+        """Copy the network and store the run arguments."""
         self.check_run_arguments(run_arguments)
         (folder / "network.onnx").write_bytes(network.read_bytes())
         (folder / "program.json").write_bytes(canonical.dump(run_arguments | {"visibility": inputs[0].visibility}))
@@ -113,21 +113,22 @@ class FakeEngine:
             figures={"elements": sum(spec.size for spec in (*ins, *outs))},
         )
 
-    def work(self, folder: Path, setup_size: int | None = None) -> Work:  # noqa: ARG002 - nothing for all
-        """Nothing at all."""
+    def work(self, folder: Path, setup_size: int | None = None) -> Work:  # noqa: ARG002 - no circuit costs anything
+        """No work."""
         return _NO_WORK
 
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
-        """The verifying key is a digest of the program and the setup's last point, tau*G2; so is the proving key."""
+        """Both keys are the same digest of the program and of the setup's last point, tau*G2."""
         with setup.open("rb") as file:
             file.seek(-128, 2)
             tau = file.read()
         seed = b"".join(sha256_file(folder / name).value for name in ("network.onnx", "program.json"))
         key = hashlib.sha256(b"fake verifying key" + seed + tau).digest()
         (folder / "vk").write_bytes(key)
+        made = None
         if proving_key is not None and self.needs_proving_key:
             proving_key.write_bytes(key)
-        made = None if proving_key is None or not self.needs_proving_key else sha256_file(proving_key)
+            made = sha256_file(proving_key)
         return Keys(keccak256(key), len(key), made, 32 if made else 0, proof_bytes=32)
 
     def forward(
@@ -137,7 +138,7 @@ class FakeEngine:
         return [self._forward_one(folder, program, sample) for sample in batch]
 
     def session(self, folder: Path, program: Program) -> FakeSession:
-        """The same, one by one."""
+        """A session that evaluates single samples."""
         return FakeSession(self, folder, program)
 
     def _forward_one(self, folder: Path, program: Program, sample: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -146,7 +147,7 @@ class FakeEngine:
         feeds: dict[str, Any] = {}
         for spec, integers in zip(program.inputs, sample, strict=True):
             if any(abs(value) >= program.integer_limit for value in integers):
-                raise RangeError(f"Input {spec.name!r} leaves the range of the circuit.")
+                raise RangeError(f"Input {spec.name!r} exceeds the range of the circuit.")
             feeds[spec.name] = dequantise(integers, spec).astype(spec.dtype)
         names = [spec.name for spec in program.outputs]
         answers = ReferenceEvaluator(str(folder / "network.onnx")).run(names, feeds)
@@ -161,7 +162,7 @@ class FakeEngine:
         run_arguments: RunArguments,  # noqa: ARG002
         batch: Sequence[Sequence[Sequence[int]]],
     ) -> float:
-        """Of the inputs alone."""
+        """The headroom of the inputs alone."""
         largest = max((abs(value) for sample in batch for tensor in sample for value in tensor), default=1)
         return _LIMIT / max(1, largest)
 
@@ -174,9 +175,9 @@ class FakeEngine:
         inputs: Sequence[Sequence[int]],
         context: bytes,
     ) -> Proof:
-        """Digest the key and the statement."""
+        """Compute the digest of the key and the statement."""
         if self.needs_proving_key != (proving_key is not None):
-            raise EngineError("The fake engine was given a proving key that it does not take, or lacks one.")
+            raise EngineError("The fake engine was given a superfluous proving key, or lacks one.")
         outputs = tuple(value for tensor in self._forward_one(folder, program, inputs) for value in tensor)
         statement = Statement(context, stated_inputs(self, folder, program, setup, inputs), outputs)
         key = (folder / "vk" if proving_key is None else proving_key).read_bytes()
@@ -193,12 +194,12 @@ class FakeEngine:
         integers: Sequence[int],
         salt: bytes | None = None,
     ) -> bytes:
-        """SHA-256 of the tensor's place, the salt and the integers: unlike ezkl's, not below any modulus."""
-        said = b"fake commitment" + repr((tensor, salt, list(integers))).encode()
-        return hashlib.sha256(said).digest()
+        """SHA-256 of the tensor's index, the salt and the integers: unlike ezkl's, not below any modulus."""
+        message = b"fake commitment" + repr((tensor, salt, list(integers))).encode()
+        return hashlib.sha256(message).digest()
 
     def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:  # noqa: ARG002
-        """Compare the digest, and the statement's size with the layout."""
+        """Check the digest and the statement's sizes."""
         statement = proof.statement
         sizes = (len(statement.context), len(statement.inputs), len(statement.outputs))
         if sizes != (32, program.layout.input_bytes, program.layout.outputs):
@@ -207,33 +208,33 @@ class FakeEngine:
             raise ProofRejectedError("The proof does not hold for these public values under this verifying key.")
 
     def evm_key(self, folder: Path) -> bytes:
-        """There is none."""
-        raise EngineError(f"The fake engine has no verifier on a chain for {folder}.")
+        """Not available."""
+        raise EngineError(f"The fake engine has no on-chain verifier for {folder}.")
 
     def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:  # noqa: ARG002
-        """There is none."""
+        """Not available."""
         raise EngineError(f"The fake engine generates no verifier for {folder}.")
 
 
 class FakeSession:
-    """Answers in this process, until it is closed or killed."""
+    """Runs forward passes in this process until it is closed or killed."""
 
     def __init__(self, engine: FakeEngine, folder: Path, program: Program) -> None:
         self._engine, self._folder, self._program = engine, folder, program
         self.usable = True
 
     def forward(self, sample: Sequence[Sequence[int]]) -> list[list[int]]:
-        """As the engine does."""
+        """As `FakeEngine.forward`, for one sample."""
         if not self.usable:
             raise EngineCrashedError("The session with the engine is over.", "Open another one.")
         return self._engine.forward(self._folder, self._program, [sample])[0]
 
     def kill(self) -> None:
-        """Answer no more."""
+        """End the session."""
         self.usable = False
 
     def close(self) -> None:
-        """Answer no more."""
+        """End the session."""
         self.usable = False
 
 

@@ -1,4 +1,4 @@
-"""What a proof must be about before it is used: an engine's answer is data from outside."""
+"""Checks that a proof is about the request before it is used: an engine's answer is untrusted data."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def require_statement(
     """Raise EngineError unless the proof is about these inputs and this context, and about possible outputs.
 
     Args:
-        proof: what the engine gave.
+        proof: the engine's answer.
         engine: computes the digests of hashed inputs.
-        folder: of the program.
-        program: its layout says how the statement is written.
-        setup: the trusted setup that the proof was made with.
+        folder: the folder of the program.
+        program: its layout describes how the statement is encoded.
+        setup: the trusted setup under which the proof was made.
         proof_bytes: the exact length of a proof of this circuit.
-        inputs: the integers of every input, in the program's order.
-        context: the request.
+        inputs: one list of integers per input, in the program's order.
+        context: the context of the request.
     """
     statement = proof.statement
     if len(proof.data) != proof_bytes:
@@ -53,10 +53,10 @@ def require_statement(
 def stated_inputs(
     engine: Engine, folder: Path, program: Program, setup: Path, inputs: Sequence[Sequence[int]]
 ) -> bytes:
-    """How a statement writes these inputs: packed, as digests, or not at all.
+    """These inputs as a statement encodes them: packed, as digests, or not at all.
 
     Raises:
-        InputError: a public integer lies outside of the layout.
+        InputError: a public integer is out of the layout's range.
         EngineError: the engine cannot hash an input.
     """
     layout = program.layout
@@ -64,4 +64,4 @@ def stated_inputs(
         return layout.pack(value for tensor in inputs for value in tensor)
     if layout.visibility == "private":
         return b""
-    return b"".join(engine.commit(folder, program, setup, place, tensor) for place, tensor in enumerate(inputs))
+    return b"".join(engine.commit(folder, program, setup, index, tensor) for index, tensor in enumerate(inputs))

@@ -214,7 +214,7 @@ def test_many_clients_at_once_are_all_answered(client, tensor):
         (np.array([[np.nan, 0, 0]], np.float32), "FP32", "x", "holds NaN or infinity. Circuits support finite numbers"),
         (np.array([[1e300, 0, 0]]), "FP64", "x", "A value of input 'x' exceeds the range of float32"),
         (np.array([[b"a", b"b", b"c"]], object), "BYTES", "x", "Input 'x' is BYTES. The model takes"),
-        (np.array([[1e30, 0, 0]], np.float32), "FP32", "x", "Input 'x' leaves the range of the circuit"),
+        (np.array([[1e30, 0, 0]], np.float32), "FP32", "x", "Input 'x' exceeds the range of the circuit"),
     ],
 )
 def test_input_that_does_not_fit_is_refused_in_words_that_stand_alone(client, tensor, array, datatype, name, message):
