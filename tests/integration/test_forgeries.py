@@ -62,7 +62,7 @@ class Forger:
 
     def witness(self, program, honest, told, claimed):
         context = [[0] * 5] if self.normalised else []
-        witness = bindings.computed(program, [*context, honest])
+        witness = bindings.raw_witness(program, [*context, honest])
         witness["inputs"][-1] = [word(number) for number in told]
         witness["outputs"][0] = [word(number) for number in claimed]
         if self.visibility == "hashed":
@@ -75,7 +75,7 @@ class Forger:
         network, settings = (Path(self.folder, name) for name in (NETWORK, SETTINGS))
         with bindings.compiled(network, settings) as program:
             witness = self.witness(program, honest, told, claimed)
-            proof, instances = bindings.proven(witness, program, f"{self.folder}/pk", self.setup)
+            proof, instances = bindings.prove(witness, program, f"{self.folder}/pk", self.setup)
         ezkl_worker.verify(self.folder, self.setup, proof, instances)
         return instances
 

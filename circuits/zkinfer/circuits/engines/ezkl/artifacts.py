@@ -1,9 +1,9 @@
-"""Reading the verifying key artifact (VKA) of ezkl: the words from which its EVM verifier checks a proof.
+"""The files of a compiled program: its settings, and the verifying key artifact (VKA) that ezkl's EVM verifier reads.
 
-Its digest, keccak256 over the words, names a circuit on and off chain: the words commit to the constraints, the
-fixed columns (so the weights), the trusted setup, the number of rows and of public values. The layout follows the
-list of constants of the generator of ezkl's reusable verifier; a file is a little-endian count of words, then words
-of 32 bytes, big-endian.
+The digest of a VKA, keccak256 over its words, identifies a circuit on and off chain: the words commit to the
+constraints, the fixed columns (and so the weights), the trusted setup, and the numbers of rows and public values. The
+order of the words is that of the constants in ezkl's generator of reusable verifiers. A file is a little-endian count
+of words, then the words, 32 bytes each, big-endian.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NETWORK, SETTINGS, VK, VKA = "network.onnx", "settings.json", "vk.key", "vka.bin
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """The engine's own description of the program in `folder`; raises CircuitError where there is none."""
+    """The engine's settings of the program in `folder`; raises CircuitError if they are missing or damaged."""
     try:
         settings = canonical.load((folder / SETTINGS).read_bytes(), max_bytes=1 << 24, what=SETTINGS)
     except (OSError, JsonError) as err:
@@ -37,7 +37,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def damaged(folder: Path) -> CircuitError:
-    """What to say of a program whose settings cannot be used."""
+    """The error for a program whose settings are unusable."""
     return CircuitError(
         f"{folder / SETTINGS} is missing, damaged or not the engine's.", "Compile again, or get the folder again."
     )
@@ -46,12 +46,12 @@ def damaged(folder: Path) -> CircuitError:
 _INSTANCES, _EVALUATIONS, _LOG_ROWS, _PHASES = 2, 3, 5, 33
 _OPENING_POINTS = 2  # W and W' of the batch opening
 _POINT, _SCALAR = 64, 32
-_MANY, _MAX_LOG_ROWS = 1 << 20, 28
+_MAX_COUNT, _MAX_LOG_ROWS = 1 << 20, 28
 
 
 @dataclass(frozen=True, slots=True)
 class Vka:
-    """What a VKA says: its digest, the instance count, log2 of the rows, and the exact length of a proof."""
+    """A VKA's digest, its number of public values, log2 of the rows, and the exact length of a proof."""
 
     digest: Digest
     instance_count: int
@@ -60,24 +60,24 @@ class Vka:
 
 
 def read_vka(data: bytes) -> Vka:
-    """Read a VKA file; raises EngineError where its length or its constants make no sense."""
+    """Parse a VKA file; raises EngineError if its length or its constants are invalid."""
     count = int.from_bytes(data[:8], "little")
     if len(data) != 8 + 32 * count or count <= _PHASES:
-        raise EngineError("The engine's verifying key artifact has another layout than expected.")
+        raise EngineError("The engine's verifying key artifact has an unexpected length.")
     words = [int.from_bytes(data[8 + 32 * i : 40 + 32 * i], "big") for i in range(count)]
     counts = (words[_INSTANCES], words[_EVALUATIONS])
-    if max(counts) > _MANY or words[_LOG_ROWS] > _MAX_LOG_ROWS or (words[_PHASES] & 0xFF) >= count - _PHASES:
-        raise EngineError("The engine's verifying key artifact holds constants that no circuit has.")
+    if max(counts) > _MAX_COUNT or words[_LOG_ROWS] > _MAX_LOG_ROWS or (words[_PHASES] & 0xFF) >= count - _PHASES:
+        raise EngineError("The engine's verifying key artifact contains impossible constants.")
     return Vka(keccak256(data[8:]), words[_INSTANCES], words[_LOG_ROWS], _proof_bytes(words))
 
 
 def _proof_bytes(words: Sequence[int]) -> int:
-    """Commitments of every phase, all evaluations, and the opening."""
+    """Commitments of all phases, all evaluations, and the opening."""
     packed = words[_PHASES]
-    following, group, commitments = packed & 0xFF, packed >> 8, 0
-    for place in range(following):
-        while group:  # 16 bits of length in bytes, then 8 bits that count challenges
-            commitments += group & 0xFFFF
-            group >>= 24
-        group = words[_PHASES + place + 1]
+    more_words, phases, commitments = packed & 0xFF, packed >> 8, 0
+    for word in range(more_words):
+        while phases:  # each: 16 bits for the bytes of its commitments, then 8 for its challenges
+            commitments += phases & 0xFFFF
+            phases >>= 24
+        phases = words[_PHASES + word + 1]
     return commitments + words[_EVALUATIONS] * _SCALAR + _OPENING_POINTS * _POINT

@@ -1,7 +1,7 @@
-"""The one module that imports ezkl: its calls as zkinfer makes them, with its errors translated.
+"""The calls of ezkl that zkinfer makes, with its errors translated. The only module that imports ezkl.
 
-Only a child process imports it. Programs, witnesses and proofs never touch a file system: they pass to the engine
-through anonymous memory.
+Only child processes import it. Programs, witnesses and proofs never touch a file system: they are passed to the engine
+in anonymous memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import ezkl
 
-from zkinfer.circuits.engines.ezkl import bindings as bridge
 from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
 from zkinfer.circuits.engines.ezkl.instances import MODULUS
 from zkinfer.circuits.errors import EngineError, RangeError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer in a witness: outputs as integers, and the smallest and largest argument of a lookup."""
+    """The answer in a witness: outputs as integers, and the smallest and largest argument of any lookup."""
 
     outputs: list[list[int]]
     low: int
@@ -35,25 +34,25 @@ class Answer:
 
 
 def answer_of(settings: dict[str, Any], program: str, sample: list[list[int]], outputs_wanted: int) -> Answer:
-    """The engine's answer of a compiled program with these settings; raises RangeError if a value exceeds the range."""
+    """The answer of a compiled program with these settings; raises RangeError if a value exceeds the range."""
     return answer_in(witness_of(settings, program, sample), outputs_wanted)
 
 
 def answer_in(witness: dict[str, Any], outputs_wanted: int) -> Answer:
     """The answer in a witness; outputs beyond `outputs_wanted` repeat the context."""
-    outputs = [[bridge.signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
+    outputs = [[signed(word) for word in tensor] for tensor in witness["outputs"][:outputs_wanted]]
     return Answer(outputs, int(witness["min_lookup_inputs"]), int(witness["max_lookup_inputs"]))
 
 
 def witness_of(settings: dict[str, Any], program: str, inputs: list[list[int]]) -> dict[str, Any]:
     """The complete witness; raises RangeError if a value exceeds the range."""
-    witness = bridge.computed(program, inputs)
+    witness = raw_witness(program, inputs)
     require_lookups_in_range(settings, witness)
     return witness
 
 
 def require_lookups_in_range(settings: dict[str, Any], witness: dict[str, Any]) -> None:
-    """Raise RangeError for lookups outside the tables: only the prover checks them, and it may hang."""
+    """Raise RangeError for lookups outside the tables; otherwise only proving would notice, and it may hang."""
     low, high = settings["run_args"]["lookup_range"]
     if settings["required_lookups"] and not (
         low <= int(witness["min_lookup_inputs"]) and int(witness["max_lookup_inputs"]) <= high
@@ -61,12 +60,12 @@ def require_lookups_in_range(settings: dict[str, Any], witness: dict[str, Any]) 
         raise RangeError(*OUT_OF_RANGE)
 
 
-# What the engine logs, and then raises as "General synthesis error", when a value does not fit its range checks.
-_SIGNS_OF_RANGE = ("is too large to be represented", "out of range")
+# The engine logs these, and then raises "General synthesis error", when a value fails a range check.
+_RANGE_MESSAGES = ("is too large to be represented", "out of range")
 
 
-class _Heard(logging.Handler):
-    """Keeps the engine's last warnings in memory; nothing of them is printed, since they may quote inputs."""
+class _WarningLog(logging.Handler):
+    """Keeps the engine's last warnings in memory; they are never printed, since they may quote inputs."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -76,12 +75,12 @@ class _Heard(logging.Handler):
         self.lines = [*self.lines[-19:], record.getMessage()]
 
 
-_heard = _Heard()
-logging.basicConfig(level=logging.WARNING, handlers=[_heard], force=True)
+_warnings = _WarningLog()
+logging.basicConfig(level=logging.WARNING, handlers=[_warnings], force=True)
 
 
-def keep_to_one_thread() -> None:
-    """For good, and only before the engine first computes in this process: it looks once."""
+def use_one_thread() -> None:
+    """Limit the engine to one thread in this process; call it before the engine's first computation."""
     os.environ["RAYON_NUM_THREADS"] = "1"
 
 
@@ -89,18 +88,18 @@ def keep_to_one_thread() -> None:
 
 
 def write_settings(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Write the settings of a network under run arguments; returns them.
+    """Generate the settings of a network under run arguments, write them to a file, and return them.
 
     Raises:
-        EngineError: the engine has none: too few rows, constants out of range, an operator that it cannot take.
+        EngineError: the engine failed: too few rows, constants out of range, or an unsupported operator.
     """
-    keep_to_one_thread()  # several count a convolution's rows in a race, and come out one apart
+    use_one_thread()  # with several threads a race in counting a convolution's rows can be off by one
     run_args = ezkl.PyRunArgs()
     for name, value in arguments.items():
         setattr(run_args, name, tuple(value) if isinstance(value, list) else value)
     _call(lambda: ezkl.gen_settings(network, path, run_args))
     settings: dict[str, Any] = json.loads(path.read_bytes())
-    # The engine writes hash sets in random order and a time; both would change the verifying key or the file.
+    # The engine writes hash sets in random order, and a timestamp: these would change the verifying key or the file.
     settings["required_lookups"].sort(key=lambda item: json.dumps(item, sort_keys=True))
     settings["required_range_checks"].sort()
     settings["timestamp"] = 0
@@ -109,7 +108,7 @@ def write_settings(network: str, arguments: dict[str, Any], path: Path) -> dict[
 
 
 def settings_or_none(network: str, arguments: dict[str, Any], path: Path) -> dict[str, Any] | None:
-    """The same, or None where the engine has none: it says no more than that synthesis failed, whatever the cause."""
+    """As `write_settings`, or None if the engine fails, which it does for any cause with the same error."""
     try:
         return write_settings(network, arguments, path)
     except EngineError:
@@ -118,18 +117,18 @@ def settings_or_none(network: str, arguments: dict[str, Any], path: Path) -> dic
 
 @contextmanager
 def compiled(network: Path, settings: Path) -> Iterator[str]:
-    """The program in the engine's own form, made anew each time and kept in memory; its path.
+    """Compile the program into the engine's own format, in memory; yields its path.
 
-    That takes milliseconds; and the engine writes it in the random order of hash maps, so that a file of it would
-    be another one each time.
+    Compiling takes milliseconds. The result is not stored, since the engine writes hash maps in random order, so that
+    its bytes differ each time.
     """
     with in_memory("") as path:
         _call(lambda: ezkl.compile_circuit(network, path, settings))
         yield path
 
 
-def computed(program: str, inputs: list[list[int]]) -> dict[str, Any]:
-    """The witness of a compiled program; raises RangeError where a value does not fit it."""
+def raw_witness(program: str, inputs: list[list[int]]) -> dict[str, Any]:
+    """The witness of a compiled program, lookups unchecked; raises RangeError if another value exceeds the range."""
     data = {"input_data": [[_word(value % MODULUS) for value in tensor] for tensor in inputs]}
     with in_memory(json.dumps(data)) as path:
         witness: dict[str, Any] = _call(lambda: ezkl.gen_witness(path, program, None, None, None))
@@ -145,7 +144,7 @@ def write_keys(program: str, vk: Path, pk: Path, setup: str) -> None:
 
 
 def write_vka(vk: Path, settings: Path, vka: Path, setup: str) -> None:
-    """Write the verifying key artifact, which the verifier for every circuit takes."""
+    """Write the verifying key artifact for the reusable verifier."""
 
     async def made() -> None:
         await ezkl.create_evm_vka(vk, settings, vka, setup)
@@ -154,12 +153,12 @@ def write_vka(vk: Path, settings: Path, vka: Path, setup: str) -> None:
 
 
 def write_verifier(vk: Path, settings: Path, source: Path, setup: str, *, reusable: bool) -> None:
-    """Write the Solidity source of a verifier: for every circuit, or for this one."""
+    """Write the Solidity source of a verifier: a reusable one for all circuits, or one for this circuit."""
 
     async def made() -> None:
         await ezkl.create_evm_verifier(vk, settings, source, source.with_suffix(".abi"), setup, reusable)
 
-    # Having written the source, the engine goes on to fetch a compiler, which we neither want nor need: it fails.
+    # Once the source is written the engine tries to download a compiler, which is not needed: make that fail.
     os.environ.update(dict.fromkeys(("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"))
     try:
         _awaited(made)
@@ -169,7 +168,7 @@ def write_verifier(vk: Path, settings: Path, source: Path, setup: str, *, reusab
 
 
 def _awaited(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    import asyncio  # noqa: PLC0415 - proving, which is done most, starts faster without
+    import asyncio  # noqa: PLC0415 - proving, the most frequent call, starts faster without it
 
     asyncio.run(coroutine())
 
@@ -177,18 +176,18 @@ def _awaited(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
 # --- proofs
 
 
-def proven(witness: dict[str, Any], program: str, proving_key: str, setup: str) -> tuple[str, list[int]]:
-    """A proof in hexadecimal and its public values; the engine may return one that does not hold."""
+def prove(witness: dict[str, Any], program: str, proving_key: str, setup: str) -> tuple[str, list[int]]:
+    """A proof in hexadecimal and its public values. The engine may return an invalid proof without an error."""
     with in_memory(json.dumps(witness)) as path:
         proof = _call(lambda: ezkl.prove(path, program, proving_key, None, setup))
     columns = proof["instances"]
     if len(columns) != 1:
-        raise EngineError(f"The engine gave {len(columns)} columns of public values instead of one.")
+        raise EngineError(f"The engine returned {len(columns)} columns of public values instead of one.")
     return proof["proof"].removeprefix("0x"), [_element(word) for word in columns[0]]
 
 
-def refusal(proof: str, instances: list[int], settings: Path, vk: Path, setup: str) -> str | None:
-    """Why a proof does not hold under a verifying key, in a few words; None where it holds."""
+def rejection_reason(proof: str, instances: list[int], settings: Path, vk: Path, setup: str) -> str | None:
+    """The reason, in a few words, why a proof does not hold under a verifying key; None if it holds."""
     document = {
         "instances": [[_word(element) for element in instances]],
         "proof": list(bytes.fromhex(proof)),
@@ -199,31 +198,31 @@ def refusal(proof: str, instances: list[int], settings: Path, vk: Path, setup: s
     }
     with in_memory(json.dumps(document)) as path:
         try:
-            # Of a larger setup the engine would make one of the circuit's size, which takes longer than a proof;
-            # reduced, it takes the few points that verifying needs.
-            held = ezkl.verify(path, settings, vk, setup, reduced_srs=True)
+            # Without `reduced_srs` the engine would cut a larger setup down to the circuit's size, which takes longer
+            # than a proof; with it, the engine reads only the few points that verification needs.
+            valid = ezkl.verify(path, settings, vk, setup, reduced_srs=True)
         except RuntimeError as err:
             return _last(err)
-    return None if held is True else "the engine says no"
+    return None if valid is True else "the engine rejects it"
 
 
 def poseidon_hash(integers: list[int]) -> int:
-    """The hash that the engine computes of a hidden tensor."""
+    """The engine's hash of a hidden tensor."""
     words: list[str] = _call(lambda: ezkl.poseidon_hash([_word(value % MODULUS) for value in integers]))
     return _element(words[0])
 
 
-# --- what all of them need
+# --- helpers
 
 
 def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the engine returns
-    """One call of the engine, its errors translated."""
-    _heard.lines.clear()
+    """Call the engine, and translate its errors."""
+    _warnings.lines.clear()
     try:
         return engine_call()
     except RuntimeError as err:
-        heard = " ".join(_heard.lines)
-        if any(sign in heard or sign in str(err) for sign in _SIGNS_OF_RANGE):
+        logged = " ".join(_warnings.lines)
+        if any(message in logged or message in str(err) for message in _RANGE_MESSAGES):
             raise RangeError(*OUT_OF_RANGE) from err
         raise EngineError(f"ezkl: {_last(err)}.") from err
 
@@ -234,7 +233,7 @@ def _last(err: RuntimeError) -> str:
 
 @contextmanager
 def in_memory(text: str) -> Iterator[str]:
-    """A file in anonymous memory with this text; its path, which only this process has."""
+    """Yield the path, valid in this process only, of a file in anonymous memory with this text."""
     descriptor = os.memfd_create("zkinfer", os.MFD_CLOEXEC)
     try:
         with os.fdopen(os.dup(descriptor), "w") as file:
@@ -245,7 +244,7 @@ def in_memory(text: str) -> Iterator[str]:
 
 
 def signed(word: str) -> int:
-    """The integer that an element of the field stands for, negative in its upper half; as the engine writes it."""
+    """The signed integer of a field element as the engine writes it; the upper half of the field is negative."""
     element = _element(word)
     return element if element <= MODULUS // 2 else element - MODULUS
 

@@ -1,4 +1,4 @@
-"""Talking to ezkl in a child process: one method per call, JSON both ways, sizes of the answers checked."""
+"""Calls of ezkl in child processes: one method per call, JSON both ways, with the sizes of the answers checked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
-from zkinfer.circuits.engines.ezkl.messages import packed, received
+from zkinfer.circuits.engines.ezkl.messages import pack_request, unpack_result
 from zkinfer.circuits.errors import EngineCrashedError, EngineError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.session import Session
@@ -33,12 +33,12 @@ _MIN_TIMEOUT, _ROWS_PER_SECOND = 60.0, 10_000
 class EzklSession:
     """One program in one child process.
 
-    Small programs run on one core, see `worker.on_one_core`; larger ones gain more from several.
+    Small programs run on one core, see `forward.worker.on_one_core`; larger ones gain more from several.
     """
 
     def __init__(self, folder: Path, program: Program, limits: Limits) -> None:
         self._sizes = [spec.size for spec in program.outputs]
-        # The engine's threads occasionally deadlock.
+        # Limited, since the engine's threads occasionally deadlock.
         timeout = _MIN_TIMEOUT + program.figures["rows"] / _ROWS_PER_SECOND
         self._session = Session(
             _OPEN,
@@ -87,7 +87,7 @@ _CALLS_OF_A_SEARCH = 24
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A program's tensors at the scales that the engine chose for them, and the engine's own settings."""
+    """A program's tensors, with the scales that the engine chose, and the engine's own settings."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -101,7 +101,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Outputs as integers, per sample and output, and the extremes that lookup tables were asked for."""
+    """Outputs as integers, per sample and output, and the extreme arguments of lookups."""
 
     outputs: list[list[list[int]]]
     lookup_low: int
@@ -110,19 +110,19 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class EzklProcess:
-    """Calls of ezkl, each in a child of its own with these limits."""
+    """Calls of ezkl, each in its own child with these limits."""
 
     limits: child.Limits
 
     def settings(self, network: Path, options: Sequence[EzklArguments], folder: Path) -> list[dict[str, Any] | None]:
-        """The engine's settings for each of these arguments, in one child; `folder` is for its scratch files.
+        """The engine's settings for each of these arguments, computed in one child; `folder` is for scratch files.
 
-        None stands for arguments under which values could wrap around the field.
+        The settings are None if the engine has none, or if values could wrap around the field.
         """
         return self._settings("sound_settings", network, options, folder)
 
     def sketch(self, network: Path, options: Sequence[EzklArguments], folder: Path) -> list[dict[str, Any] | None]:
-        """The same without looking at what could wrap around: to compare sizes, which is quicker."""
+        """The same without the check for values that wrap around: faster, and sufficient to compare sizes."""
         return self._settings("settings_of", network, options, folder)
 
     def _settings(
@@ -147,15 +147,15 @@ class EzklProcess:
         """Write network and settings to `folder`.
 
         Raises:
-            EngineError: tensors differ from ours.
+            EngineError: the engine's tensors have other sizes than these.
             UnsupportedModelError: values could wrap around the field.
         """
-        own = folder / NETWORK
-        if own != network:
-            shutil.copyfile(network, own)
+        copy = folder / NETWORK
+        if copy != network:
+            shutil.copyfile(network, copy)
         settings = self.call(
             "build",
-            network=str(own.resolve()),
+            network=str(copy.resolve()),
             arguments=arguments.to_run_arguments(),
             folder=str(folder.resolve()),
         )
@@ -172,10 +172,10 @@ class EzklProcess:
         *,
         likely_bits: int = 0,
     ) -> tuple[Built, Forward, int]:
-        """`build`, `forward` and `bits_needed` in one, under arguments that need not be sound for proofs.
+        """`build`, `forward` and `bits_needed` in one call, under arguments that need not be sound for proofs.
 
         Raises:
-            EngineError: as `build`, or the engine takes the inputs at other scales than the arguments say.
+            EngineError: as `build`, or the engine uses other input scales than the arguments.
         """
         answer = self.call(
             "try_out",
@@ -188,7 +188,7 @@ class EzklProcess:
         )
         built = _built(answer["settings"], inputs, outputs, arguments)
         if any(spec.scale != (arguments.input_scale if spec.is_float else 0) for spec in built.inputs):
-            raise EngineError("The engine takes inputs at other scales than it was told.")
+            raise EngineError("The engine uses other input scales than the run arguments.")
         return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"]), answer["bits"]
 
     def forward(
@@ -198,7 +198,7 @@ class EzklProcess:
         outputs: int,
         progress: Progress | None = None,
     ) -> Forward:
-        """The first `outputs` outputs for every sample; the context is zero there, since it changes none of them."""
+        """The first `outputs` outputs for every sample; the context is zero, since it does not affect them."""
         answer = self.call(
             "forward",
             progress,
@@ -211,7 +211,7 @@ class EzklProcess:
     def bits_needed(
         self, network: Path, arguments: EzklArguments, batch: Sequence[Sequence[Sequence[int]]], folder: Path
     ) -> int:
-        """The fewest bits that hold the magnitude of every integer that the circuit decomposes for these samples."""
+        """The minimum bit width of the integers that the circuit decomposes for these samples."""
         bits: int = self.call(
             "bits_needed",
             network=str(network.resolve()),
@@ -222,29 +222,29 @@ class EzklProcess:
         return bits
 
     def tune(self, request: TuneRequest, progress: Progress) -> Tuned:
-        """See `tune.search`: the whole search in one child, which may take longer than a single call."""
+        """See `tune.search`: the whole search runs in one child, with a longer time limit than a single call."""
         limits = replace(self.limits, seconds=_CALLS_OF_A_SEARCH * self.limits.seconds)
         with private_directory() as folder:
-            arguments = {"request": packed(request, folder)}
-            return received(child.run(_SEARCH, arguments, limits=limits, progress=progress))
+            arguments = {"request": pack_request(request, folder)}
+            return unpack_result(child.run(_SEARCH, arguments, limits=limits, progress=progress))
 
     def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
-        """Run a function of `worker` in a child."""
+        """Call a function of `worker` in a child."""
         return child.run(_CALLS + name, arguments, limits=self.limits, progress=progress)
 
     def within(self, seconds: float) -> EzklProcess:
-        """The same with less time."""
+        """The same with at most so much time."""
         return EzklProcess(replace(self.limits, seconds=min(self.limits.seconds, seconds)))
 
 
 def _built(
     settings: dict[str, Any], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], arguments: EzklArguments
 ) -> Built:
-    """What the engine's settings say of the tensors; raises EngineError where they differ from ours."""
+    """The tensors with the scales in the engine's settings; raises EngineError if their sizes differ."""
     public = [spec.size for spec in outputs]
     if arguments.input_visibility == "public":
         public = [LIMBS, *(spec.size for spec in inputs), *public]
-    else:  # then the context is repeated as the last output
+    else:  # the context is repeated as the last output
         public = [*public, LIMBS]
     if public != [math.prod(shape) for shape in settings["model_instance_shapes"]]:
         raise EngineError("The engine sees tensors of other sizes than the model has.")

@@ -1,4 +1,4 @@
-"""A request to tune, and what came of it, as they pass between a process and the child that searches."""
+"""JSON form of a tuning request and its result, for the child process that searches."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Missed:
+class _BudgetMissed:
     cause: str
     cure: str
     options: tuple[Option, ...]
 
 
-_ANSWER: TypeAdapter[Tuned | _Missed] = TypeAdapter(Tuned | _Missed)
-_AS_THEY_ARE = ("max_setup_size", "max_memory", "objective", "effort")
+_ANSWER: TypeAdapter[Tuned | _BudgetMissed] = TypeAdapter(Tuned | _BudgetMissed)
+_PLAIN_FIELDS = ("max_setup_size", "max_memory", "objective", "effort")
 
 
-def packed(request: TuneRequest, folder: Path) -> dict[str, Any]:
-    """The request as JSON; its arrays go to files in `folder`."""
-    plain = {name: getattr(request, name) for name in _AS_THEY_ARE}
+def pack_request(request: TuneRequest, folder: Path) -> dict[str, Any]:
+    """The request as JSON; its arrays are written to files in `folder`."""
+    plain = {name: getattr(request, name) for name in _PLAIN_FIELDS}
     return plain | {
         "network": str(request.network.resolve()),
         "inputs": [spec.model_dump(mode="json") for spec in request.inputs],
         "outputs": [spec.model_dump(mode="json") for spec in request.outputs],
-        "samples": _filed(request.samples, folder / "samples.npz"),
-        "reference": _filed(request.reference, folder / "reference.npz"),
+        "samples": _saved(request.samples, folder / "samples.npz"),
+        "reference": _saved(request.reference, folder / "reference.npz"),
         "budget": asdict(request.budget),
         "workload": request.workload.model_dump(mode="json"),
         "labels": None if request.labels is None else [request.labels.output, request.labels.classes.tolist()],
@@ -51,11 +51,11 @@ def packed(request: TuneRequest, folder: Path) -> dict[str, Any]:
     }
 
 
-def unpacked(request: dict[str, Any]) -> TuneRequest:
-    """The request again, in the child."""
+def unpack_request(request: dict[str, Any]) -> TuneRequest:
+    """The inverse of `pack_request`."""
     labels = request["labels"]
     return TuneRequest(
-        **{name: request[name] for name in _AS_THEY_ARE},
+        **{name: request[name] for name in _PLAIN_FIELDS},
         network=Path(request["network"]),
         inputs=tuple(TensorSpec.model_validate(spec, strict=False) for spec in request["inputs"]),
         outputs=tuple(TensorSpec.model_validate(spec, strict=False) for spec in request["outputs"]),
@@ -68,29 +68,30 @@ def unpacked(request: dict[str, Any]) -> TuneRequest:
     )
 
 
-def _filed(arrays: Tensors, path: Path) -> str:
+def _saved(arrays: Tensors, path: Path) -> str:
     to_npz(path, arrays)
     return str(path.resolve())
 
 
-def answered(search: Callable[[], Tuned]) -> dict[str, Any]:
-    """The result of a search as JSON, or that it found none, with what it weighed."""
+def pack_result(search: Callable[[], Tuned]) -> dict[str, Any]:
+    """Run a search; the result as JSON, or the BudgetError with the options that it considered."""
     try:
         return asdict(search())
     except BudgetError as err:
-        return asdict(_Missed(err.cause, err.cure, err.options))
+        return asdict(_BudgetMissed(err.cause, err.cure, err.options))
 
 
-def received(answer: object) -> Tuned:
-    """The result again; raises EngineCrashedError where the child's answer is none.
+def unpack_result(answer: object) -> Tuned:
+    """The result of a search, from the child's answer.
 
     Raises:
-        BudgetError: the search found none.
+        BudgetError: no settings meet the budget.
+        EngineCrashedError: the answer is malformed.
     """
     try:
         found = _ANSWER.validate_python(answer)
     except ValidationError as err:
-        raise EngineCrashedError("The search for settings gave an answer of the wrong form.") from err
-    if isinstance(found, _Missed):
+        raise EngineCrashedError("The search for settings returned a malformed answer.") from err
+    if isinstance(found, _BudgetMissed):
         raise BudgetError(found.cause, found.cure, found.options)
     return found

@@ -1,10 +1,10 @@
-"""Nothing a prover may choose can wrap around the field: checked for every network, from its graph alone.
+"""Check from a network's graph alone that no value that a prover can choose wraps around the field.
 
 A circuit computes with elements of a field of 254 bits, a model with integers. They agree while every integer stays
-below half of the modulus. Inputs, and every value that the engine compares, looks up or brings back to its scale, are
-range-checked. Between two checks values grow by sums and products. So a bound on the size of every value follows from
-the graph by interval arithmetic on bits (`overflow_rules`); a network whose bound reaches the field is refused. The
-lowering adds range checks for hidden inputs (`lowering.pipeline.with_guards`). Imported in the child only.
+below half of the modulus. Inputs, and every value that the engine compares, looks up or rescales, are range-checked.
+Between two checks values grow by sums and products. A bound of every value therefore follows from the graph by interval
+arithmetic on bits (`overflow_rules`); a network whose bound reaches the field is rejected. The lowering adds range
+checks for hidden inputs (`lowering.pipeline.with_guards`). Imported in the child only.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.ezkl.bounds import Bound
     from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 
-FIELD_BITS = 240.0  # half of the modulus has 252; the rest is a margin for what the rules leave out
-_OF_OPERANDS = frozenset({"Mean", "Sum"})  # element by element, of any number of operands
+FIELD_BITS = 240.0  # half of the modulus has 252; the rest is a margin for effects that the rules ignore
+_VARIADIC_SUMS = frozenset({"Mean", "Sum"})  # element by element, of any number of operands
 
 
 def refuse_overflow(network: Path, arguments: EzklArguments) -> None:
-    """Raise UnsupportedModelError where a value could reach the size of the field before it is range-checked.
+    """Raise UnsupportedModelError if a value could reach the size of the field before it is range-checked.
 
-    So it does where that cannot be told, since a tensor has no shape that follows from the graph.
+    Also if a tensor's shape does not follow from the graph, so that there is no bound.
     """
     graph = onnx.shape_inference.infer_shapes(onnx.load(network), data_prop=True).graph
     rules = Rules(arguments)
@@ -46,9 +46,9 @@ def refuse_overflow(network: Path, arguments: EzklArguments) -> None:
     known |= {name: rules.constant(array) for name, array in constants.items()}
     for step in _steps(graph, constants, known):
         if not step.shift <= MAX_SHIFT:
-            raise _refusal(step.node, "brings together scales that are more than 63 bits apart")
+            raise _refusal(step.node, "combines scales that are more than 63 bits apart")
         bits, result = rules.apply(step)
-        if not bits <= FIELD_BITS:  # a bound that is no number is none
+        if not bits <= FIELD_BITS:  # negated, so that NaN is rejected
             raise _refusal(step.node, f"could grow to 2^{bits:.0f} before it is range-checked")
         known.update(dict.fromkeys(step.node.output, result))
 
@@ -63,7 +63,7 @@ def _refusal(node: onnx.NodeProto, why: str) -> UnsupportedModelError:
 def _steps(
     graph: onnx.GraphProto, constants: dict[str, NDArray[np.float64]], known: dict[str, Bound]
 ) -> Iterator[Step]:
-    """Every node with its operands, whose bounds the caller notes in `known` as it goes."""
+    """Every node with its operands; the caller adds the bounds of each result to `known` before the next step."""
     shapes = {name: static_shape(port) for name, port in values(graph).items()}
     shapes |= {name: array.shape for name, array in constants.items()}
     for node in graph.node:
@@ -82,7 +82,7 @@ def _size(node: onnx.NodeProto, name: str, shape: tuple[int, ...] | None) -> int
 
 
 def _terms(node: onnx.NodeProto, counts: Sequence[int]) -> float:
-    """log2 of how many values, or products, one element of a result can be the sum of."""
-    if node.op_type in _OF_OPERANDS:
+    """log2 of the maximum number of values, or products, that are summed in one element of a result."""
+    if node.op_type in _VARIADIC_SUMS:
         return math.log2(1 + len(counts))
     return math.log2(1 + (math.prod(counts) if node.op_type == "Einsum" else max(counts, default=1)))

@@ -1,7 +1,6 @@
-"""What a child process does with the ezkl engine, one function per call of `client`.
+"""The child's side of `client`: one function per call.
 
-`zkinfer.circuits.sandbox.child.run` calls each function here in a process of its own, with JSON arguments and a JSON
-answer.
+`zkinfer.circuits.sandbox.child.run` calls each function in a separate process, with JSON arguments and a JSON answer.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits.engines.ezkl import bindings as bridge
-from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, read_settings
+from zkinfer.circuits.engines.ezkl import bindings
+from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.bindings import answer_of, witness_of
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
-from zkinfer.circuits.engines.ezkl.messages import answered, unpacked
+from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request
 from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import ProofRejectedError, UnsupportedModelError
 from zkinfer.circuits.sandbox import child
@@ -25,34 +24,34 @@ if TYPE_CHECKING:
 
 
 def tune(request: dict[str, Any]) -> dict[str, Any]:
-    """See `tune.search.tune`; request and answer are those of `messages`."""
-    return answered(lambda: search.tune(_Here(child.Limits()), unpacked(request), child.report))
+    """See `tune.search.tune`; `messages` defines the forms of request and answer."""
+    return pack_result(lambda: search.tune(_InProcess(child.Limits()), unpack_request(request), child.report))
 
 
-class _Here(EzklProcess):
-    """The same calls without a child: this process is one, and has its limits already."""
+class _InProcess(EzklProcess):
+    """The same calls without another child: this process is already one, with limits."""
 
     def call(self, name: str, progress: object = None, /, **arguments: Any) -> Any:  # noqa: ANN401, ARG002 - JSON
         return globals()[name](**arguments)
 
 
 def settings_of(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
-    """The engine's settings for each of several run arguments; None where it has none."""
-    return [bridge.settings_or_none(network, arguments, Path(folder, SETTINGS)) for arguments in options]
+    """The engine's settings for each of several run arguments; None if it has none."""
+    return [bindings.settings_or_none(network, arguments, Path(folder, SETTINGS)) for arguments in options]
 
 
 def sound_settings(network: str, options: list[dict[str, Any]], folder: str) -> list[dict[str, Any] | None]:
-    """The same, with None also where values could wrap around the field."""
+    """The same, with None also if values could wrap around the field."""
     return [
-        bridge.settings_or_none(network, arguments, Path(folder, SETTINGS)) if _is_sound(network, arguments) else None
+        bindings.settings_or_none(network, arguments, Path(folder, SETTINGS)) if _is_sound(network, arguments) else None
         for arguments in options
     ]
 
 
 def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any]:
-    """Write the settings of a program; returns them."""
+    """Write the settings of a program, and return them."""
     _refuse_overflow(network, arguments)
-    return bridge.write_settings(network, arguments, Path(folder, SETTINGS))
+    return bindings.write_settings(network, arguments, Path(folder, SETTINGS))
 
 
 def try_out(
@@ -63,14 +62,14 @@ def try_out(
     likely_bits: int,
     folder: str,
 ) -> dict[str, Any]:
-    """Settings, answers as of `forward` and bits as of `bits_needed`, for arguments that no proof is made under.
+    """Settings, the answers of `forward` and the bits of `bits_needed`, under arguments that are not used for proofs.
 
-    The decomposition changes no answer, so that one pass over the samples gives both.
+    The decomposition does not affect the answers, so one pass over the samples gives both.
     """
     from zkinfer.circuits.engines.ezkl.tune.narrow import minimum_bits  # noqa: PLC0415 - proving starts without it
 
     path = Path(folder, SETTINGS)
-    settings = bridge.write_settings(network, arguments, path)
+    settings = bindings.write_settings(network, arguments, path)
     bits, answers = minimum_bits(Path(network), arguments, batch, outputs_wanted, likely_bits, path)
     return _joined(answers) | {"settings": settings, "bits": bits}
 
@@ -91,16 +90,14 @@ def _refuse_overflow(network: str, arguments: dict[str, Any]) -> None:
 
 
 def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any]:
-    """Generate both keys and the verifying key artifact (VKA); returns what the VKA says."""
-    from zkinfer.circuits.engines.ezkl.artifacts import read_vka  # noqa: PLC0415 - proving, done most, starts faster without
-
+    """Generate both keys and the verifying key artifact (VKA); returns its figures."""
     where = Path(folder)
     pk = where / "discarded.pk" if proving_key is None else Path(proving_key)
     with _program(where) as program:
-        bridge.write_keys(program, where / VK, pk, setup)
+        bindings.write_keys(program, where / VK, pk, setup)
     if proving_key is None:
         pk.unlink()
-    bridge.write_vka(where / VK, where / SETTINGS, where / VKA, setup)
+    bindings.write_vka(where / VK, where / SETTINGS, where / VKA, setup)
     vka = read_vka((where / VKA).read_bytes())
     return {
         "digest": vka.digest.hex,
@@ -110,15 +107,15 @@ def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any
 
 
 def evm_verifier(folder: str, setup: str, reusable: bool, out: str) -> None:
-    """Write the Solidity source of a verifier to `out`: for every circuit, or for the one in the folder."""
+    """Write the Solidity source of a verifier to `out`: for all circuits, or for the one in the folder."""
     where = Path(folder)
-    bridge.write_verifier(where / VK, where / SETTINGS, Path(out), setup, reusable=reusable)
+    bindings.write_verifier(where / VK, where / SETTINGS, Path(out), setup, reusable=reusable)
 
 
 def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> dict[str, Any]:
-    """Run the circuit's forward pass over samples; returns outputs as integers and the extremes of lookups.
+    """Run the circuit's forward pass over samples; returns outputs as integers and the extreme arguments of lookups.
 
-    Outputs beyond those that are wanted repeat the context.
+    Outputs beyond `outputs_wanted` repeat the context.
     """
     answers, settings = [], read_settings(Path(folder))
     with _program(Path(folder)) as program:
@@ -137,21 +134,21 @@ def _joined(answers: list[Answer]) -> dict[str, Any]:
 
 
 def bits_needed(network: str, arguments: dict[str, Any], batch: list[list[list[int]]], folder: str) -> int:
-    """The fewest bits that hold every integer which the circuit decomposes for these samples."""
+    """The minimum bit width of the integers that the circuit decomposes for these samples."""
     from zkinfer.circuits.engines.ezkl.tune.narrow import minimum_bits  # noqa: PLC0415 - proving starts without it
 
     settings = Path(folder, SETTINGS)
-    bridge.write_settings(network, arguments, settings)
+    bindings.write_settings(network, arguments, settings)
     return minimum_bits(Path(network), arguments, batch, 0, 0, settings)[0]
 
 
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
-    """Witness, prove, verify: the engine may return a proof that does not hold, without an error."""
+    """Compute the witness, prove and verify: the engine may return an invalid proof without an error."""
     where = Path(folder)
     with _program(where) as program:
         witness = witness_of(read_settings(where), program, inputs)
         child.report(0.1)
-        proof, instances = bridge.proven(witness, program, proving_key, setup)
+        proof, instances = bindings.prove(witness, program, proving_key, setup)
     child.report(0.95)
     verify(folder, setup, proof, instances)
     return {"proof": proof, "instances": instances}
@@ -160,16 +157,16 @@ def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) ->
 def verify(folder: str, setup: str, proof: str, instances: list[int]) -> None:
     """Check a proof under the verifying key in the folder."""
     where = Path(folder)
-    why = bridge.refusal(proof, instances, where / SETTINGS, where / VK, setup)
+    why = bindings.rejection_reason(proof, instances, where / SETTINGS, where / VK, setup)
     if why is not None:
         raise ProofRejectedError(f"The proof does not hold: {why}.")
 
 
 def poseidon(integers: list[int]) -> int:
-    """The hash that stands for a hashed tensor."""
-    return bridge.poseidon_hash(integers)
+    """The hash of a hashed tensor."""
+    return bindings.poseidon_hash(integers)
 
 
 def _program(folder: Path) -> AbstractContextManager[str]:
-    """The compiled program of a circuit."""
-    return bridge.compiled(folder / NETWORK, folder / SETTINGS)
+    """The path of the compiled program of a circuit."""
+    return bindings.compiled(folder / NETWORK, folder / SETTINGS)

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.circuits.engines.ezkl.bounds import MOST_BITS, narrowest
+from zkinfer.circuits.engines.ezkl.bounds import MAX_BITS, narrowest
 from zkinfer.circuits.errors import RangeError
 
-widths = st.lists(st.integers(1, MOST_BITS), min_size=1, max_size=8)
+widths = st.lists(st.integers(1, MAX_BITS), min_size=1, max_size=8)
 
 
 def asking(asked):
@@ -23,7 +23,7 @@ def test_bits_are_those_of_the_widest_sample_whatever_the_guess(samples, likely)
     assert narrowest(samples, asking([]), likely) == (max(samples), [str(need) for need in samples])
 
 
-@given(bits=st.integers(3, MOST_BITS - 2), wrong=st.integers(-1, 1))
+@given(bits=st.integers(3, MAX_BITS - 2), wrong=st.integers(-1, 1))
 def test_good_guess_saves_time(bits, wrong):
     guessed, blind = [], []
     narrowest([bits], asking(guessed), bits + wrong)
@@ -31,7 +31,7 @@ def test_good_guess_saves_time(bits, wrong):
     assert len(guessed) <= 4 <= len(blind)
 
 
-@pytest.mark.parametrize("samples", [[MOST_BITS + 1], [3, MOST_BITS + 1], [MOST_BITS + 1, 3]])
+@pytest.mark.parametrize("samples", [[MAX_BITS + 1], [3, MAX_BITS + 1], [MAX_BITS + 1, 3]])
 def test_sample_wider_than_can_be_held_is_a_range_error(samples):
     with pytest.raises(RangeError, match="does not fit the range"):
         narrowest(samples, asking([]), 7)

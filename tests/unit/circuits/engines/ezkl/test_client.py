@@ -115,7 +115,7 @@ def test_trial_gives_program_and_answers(answered, network):
 def test_inputs_at_other_scales_than_were_asked_for_are_refused(answered, network):
     settings = SETTINGS | {"model_input_scales": [7, 8]}
     answered(TRIED | {"settings": settings})
-    with pytest.raises(EngineError, match="takes inputs at other scales than it was told"):
+    with pytest.raises(EngineError, match="uses other input scales than the run arguments"):
         tried(network)
 
 
@@ -148,7 +148,7 @@ def test_search_is_one_call_with_more_time_than_others(answered):
 
 def test_search_that_answers_something_else_is_refused(answered):
     answered({"run_arguments": {}})
-    with pytest.raises(EngineCrashedError, match="wrong form"):
+    with pytest.raises(EngineCrashedError, match="malformed answer"):
         PROCESS.tune(request(), lambda _: None)
 
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request, spec
 
-from zkinfer.circuits.engines.ezkl.messages import answered, packed, received, unpacked
+from zkinfer.circuits.engines.ezkl.messages import pack_request, pack_result, unpack_request, unpack_result
 from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import BudgetError, EngineCrashedError, RangeError
 from zkinfer.circuits.labels import Labels
 
 TUNED = search.tune(Process(error=dict.fromkeys(range(2, 9), 100)), request(), lambda _: None)
-ANSWER = json.loads(json.dumps(answered(lambda: TUNED)))
+ANSWER = json.loads(json.dumps(pack_result(lambda: TUNED)))
 OPTION = ANSWER["options"][-1]
 
 
 def sent(asked, folder):
-    return unpacked(json.loads(json.dumps(packed(asked, folder))))
+    return unpack_request(json.loads(json.dumps(pack_request(asked, folder))))
 
 
 @pytest.mark.parametrize("labels", [None, Labels("y", np.array([0, 1]))])
@@ -40,7 +40,7 @@ def test_arrays_keep_names_types_and_bits(tmp_path, name, dtype):
 
 
 def test_result_arrives_as_it_was_found():
-    assert received(ANSWER) == TUNED
+    assert unpack_result(ANSWER) == TUNED
     assert {option.cost is None for option in TUNED.options} == {True, False}
 
 
@@ -58,8 +58,8 @@ def test_result_arrives_as_it_was_found():
     ids=str,
 )
 def test_answer_of_another_form_is_refused(answer):
-    with pytest.raises(EngineCrashedError, match="answer of the wrong form"):
-        received(answer)
+    with pytest.raises(EngineCrashedError, match="a malformed answer"):
+        unpack_result(answer)
 
 
 def missing():
@@ -68,7 +68,7 @@ def missing():
 
 def test_search_that_found_none_arrives_as_that_with_what_it_weighed():
     with pytest.raises(BudgetError, match=r"None keeps it\. Allow more") as refusal:
-        received(json.loads(json.dumps(answered(missing))))
+        unpack_result(json.loads(json.dumps(pack_result(missing))))
     assert refusal.value.options == TUNED.options
 
 
@@ -77,10 +77,10 @@ def test_search_that_failed_is_no_answer():
         raise RangeError("It broke.")
 
     with pytest.raises(RangeError, match="It broke"):
-        answered(fail)
+        pack_result(fail)
 
 
 @pytest.mark.parametrize("change", [{"options": None}, {"cause": 7}, {"options": [OPTION | {"cost": 1}]}], ids=str)
 def test_missed_budget_of_another_form_is_refused(change):
-    with pytest.raises(EngineCrashedError, match="wrong form"):
-        received(json.loads(json.dumps(answered(missing))) | change)
+    with pytest.raises(EngineCrashedError, match="malformed answer"):
+        unpack_result(json.loads(json.dumps(pack_result(missing))) | change)

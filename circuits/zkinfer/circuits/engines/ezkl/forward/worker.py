@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits.engines.ezkl import bindings as bridge
+from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, read_settings
 from zkinfer.circuits.engines.ezkl.bindings import answer_of
 from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
@@ -69,7 +69,7 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
     Inputs and outputs outside the circuit's range are rejected here.
     """
     if one_core:
-        bridge.keep_to_one_thread()
+        bindings.use_one_thread()
     settings = read_settings(Path(folder))
     program = _held.enter_context(arithmetic_only(Path(folder), settings))
 
@@ -92,7 +92,7 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
 def arithmetic_only(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
     """Yield the path of an in-memory program that has only the arithmetic of a circuit."""
     text = json.dumps(settings | {"run_args": settings["run_args"] | _ARITHMETIC_ALONE})
-    with bridge.in_memory(text) as light, bridge.compiled(folder / NETWORK, Path(light)) as program:
+    with bindings.in_memory(text) as light, bindings.compiled(folder / NETWORK, Path(light)) as program:
         yield program
 
 

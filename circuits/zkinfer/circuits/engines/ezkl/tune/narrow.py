@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.circuits.engines.ezkl import bindings as bridge
+from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.bindings import Answer, answer_in, require_lookups_in_range
-from zkinfer.circuits.engines.ezkl.bounds import MOST_BITS, OUT_OF_RANGE, narrowest
+from zkinfer.circuits.engines.ezkl.bounds import MAX_BITS, OUT_OF_RANGE, narrowest
 from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, Pass, TooLargeError
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
 from zkinfer.circuits.errors import RangeError
@@ -49,7 +49,7 @@ def minimum_bits(
     sooner = _computed(network, settings, batch, outputs_wanted)
     if sooner and _confirms(fitting, batch[:1], sooner[0]):
         bits = max(width for width, _ in sooner)
-        if bits > MOST_BITS:
+        if bits > MAX_BITS:
             raise RangeError(*OUT_OF_RANGE)
         return bits, [answer for _, answer in sooner]
     return narrowest(batch, fitting, likely_bits)
@@ -60,7 +60,7 @@ def _computed(
 ) -> list[tuple[int, Answer]]:
     """Bit width and answer of each sample by the interpreter; empty if it does not support the program."""
     try:
-        with bridge.compiled(network, settings) as program:
+        with bindings.compiled(network, settings) as program:
             arithmetic = Arithmetic(Path(program).read_bytes())
         passes = [arithmetic.forward(sample) for sample in batch]
     except (UnknownProgramError, TooLargeError):
@@ -77,7 +77,7 @@ def _width(one: Pass) -> int:
 def _confirms(fitting: _Fitting, first: Sequence[list[list[int]]], expected: tuple[int, Answer]) -> bool:
     """Whether the engine gives the same answer to the first sample at this bit width, and fails at one bit less."""
     bits, answer = expected
-    if bits > MOST_BITS or (bits > 1 and fitting(bits - 1, first)):
+    if bits > MAX_BITS or (bits > 1 and fitting(bits - 1, first)):
         return False
     return [one.outputs for one in fitting(bits, first)] == [answer.outputs]
 
@@ -86,13 +86,13 @@ def _fitting(
     network: Path, arguments: dict[str, Any], batch: Sequence[list[list[int]]], outputs_wanted: int, path: Path
 ) -> list[Answer]:
     """The answers up to the first sample whose values exceed the range of these arguments."""
-    settings, answers = bridge.settings_or_none(str(network), arguments, path), list[Answer]()
+    settings, answers = bindings.settings_or_none(str(network), arguments, path), list[Answer]()
     if settings is None:
         return answers
-    with bridge.compiled(network, path) as program:
+    with bindings.compiled(network, path) as program:
         for sample in batch:
             try:
-                witness = bridge.computed(program, sample)
+                witness = bindings.raw_witness(program, sample)
             except RangeError:
                 break
             require_lookups_in_range(settings, witness)
