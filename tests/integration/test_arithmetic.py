@@ -19,7 +19,7 @@ from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLar
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
-from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, reach_of
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, max_decomposition_bits
 from zkinfer.circuits.engines.ezkl.tune import narrow
 from zkinfer.circuits.errors import EngineError, RangeError
 from zkinfer.circuits.frontend.prune import serialised
@@ -183,7 +183,7 @@ def test_network_answers_and_refuses_as_the_engine_does_under_any_arguments(
     """Scales say where products are divided, the decomposition what is refused."""
     given_scale, param, multiplier = scales
     base, legs = decomposition
-    assume(base * legs <= reach_of(multiplier))
+    assume(base * legs <= max_decomposition_bits(multiplier))
     arguments = EzklArguments(
         input_scale=given_scale,
         param_scale=param,

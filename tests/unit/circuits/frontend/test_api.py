@@ -171,14 +171,14 @@ def test_answer_about_another_file_is_refused(dense, saved, tmp_path, monkeypatc
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
 def test_hidden_integer_input_is_refused(model, saved, tmp_path, visibility):
     path = saved(model("a = Cast<to=1>(x) y = Relu(a)", "uint8[1,4] x"))
-    with pytest.raises(UnsupportedModelError, match="cannot be hashed or private: nothing would hold it"):
+    with pytest.raises(UnsupportedModelError, match="cannot be hashed or private: nothing would restrict it"):
         lowered(path, tmp_path / "normal.onnx", visibility)
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
 def test_hidden_bool_input_is_refused(model, saved, tmp_path, visibility):
     path = saved(model("y = Cast<to=1>(x)", "bool[1,4] x"))
-    with pytest.raises(UnsupportedModelError, match="nothing would hold it to 0 and 1") as refusal:
+    with pytest.raises(UnsupportedModelError, match="nothing would restrict it to 0 and 1") as refusal:
         lowered(path, tmp_path / "normal.onnx", visibility)
     assert "take float32, or publish" in refusal.value.cure
 

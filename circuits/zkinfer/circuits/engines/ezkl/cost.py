@@ -1,10 +1,10 @@
-"""What a layout costs with ezkl: work, memory, gas.
+"""Cost model of ezkl's circuits: work, memory and gas of a layout.
 
 Halo2's prover spends its time on multi-scalar multiplications, one for each commitment, and on the quotient, which
 is computed on the extended domain for every column. The coefficients were fitted to 45 circuits of 300 to 290,000
 rows and 1 to 9 inner columns, with lookups, sorting and tables in parts: seconds of one core on a 2.5 GHz server
-[measured; `benchmarks/engine.py` compares prediction and measurement anew]. Another machine is faster or slower by a
-factor, which `zkinfer.circuits.speed` measures.
+[measured; `benchmarks/engine.py` compares predictions with measurements again]. Other machines are faster or slower by
+a factor, which `zkinfer.circuits.speed` measures.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 _ROUNDS = 3
 _SMALL, _LARGE = (10, 22), (13, 98)  # log2 of rows, and the width of a dense layer that fills them
-_LEAST_RATE = 1e-3  # of a machine a thousand times faster, where a busy moment made the start seem slow
+_LEAST_RATE = 1e-3  # a thousand times faster; a lower bound, for when a busy moment made the start seem slow
 _CONTEXT = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
 class _Circuit:
-    """A circuit that is there to be timed."""
+    """A circuit for measuring speed."""
 
     engine: Engine
     folder: Path
@@ -58,7 +58,7 @@ class _Circuit:
 
 
 def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progress) -> Speed:
-    """Time a call that does next to nothing, and keys and proofs of two circuits; takes about fifteen seconds."""
+    """Time a trivial call, and the keys and proofs of two circuits; takes about fifteen seconds."""
     with private_directory() as folder:
         small, large = (_built(engine, folder / str(size[0]), setup, *size) for size in (_SMALL, _LARGE))
         progress(0.1)
@@ -71,7 +71,7 @@ def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progre
     start, *proofs = (min(times) for times in zip(*rounds, strict=True))
     low, high = (max(_LEAST_RATE, (proof - start) / work.prove) for proof, work in zip(proofs, works, strict=True))
     least, most = works[0].prove, works[1].prove
-    gain = max(high / low, 1 / (1 + math.log(most / least)))  # below that, more work would take less time
+    gain = max(high / low, 1 / (1 + math.log(most / least)))  # a smaller gain would make more work take less time
     return Speed(max(0.0, keys - low * works[0].keys), low, start, low, small=least, large=most, gain=gain)
 
 
@@ -103,7 +103,7 @@ def _arguments(log_rows: int) -> EzklArguments:
 
 
 def _write_dense(path: Path, width: int) -> None:
-    """One dense layer with a rectifier, the context before its input as in every network."""
+    """Write a dense layer with Relu; the context precedes its input, as in every network."""
     import onnx  # noqa: PLC0415 - heavy; the package must import light
     from onnx import helper, numpy_helper  # noqa: PLC0415
 
@@ -138,16 +138,16 @@ def work_of(layout: Layout) -> Work:
 
 
 def least_work(multiplications: int) -> Work:
-    """What no circuit with so many multiplications can be cheaper than, each respect by itself.
+    """A lower bound for circuits with so many multiplications, of each figure separately.
 
-    The least of all layouts whose columns hold them and nothing else, tables of one part apart.
+    The minimum of all layouts whose columns hold nothing but the multiplications, besides tables of one part.
     """
     works = [work_of(layout) for layout in _layouts_that_hold(multiplications)]
     return Work(**{name: min(getattr(work, name) for work in works) for name in Work.__slots__})
 
 
 def _layouts_that_hold(multiplications: int) -> Iterator[Layout]:
-    """Beyond the largest number of rows the engine has none; blocks then go on growing, so that the bound does."""
+    """The smallest layouts per number of rows; only the tallest exceed `MAX_BLOCKS`, to keep the bound growing."""
     for log_rows in range(MIN_LOG_ROWS, MAX_LOG_ROWS + 1):
         for inner in INNER_COLUMNS:
             blocks = max(1, -(-multiplications // (inner << log_rows)))
@@ -166,7 +166,7 @@ def _layouts_that_hold(multiplications: int) -> Iterator[Layout]:
 
 
 def with_shrinking(work: Work, layout: Layout) -> Work:
-    """The same under a larger trusted setup, of which the engine makes one of the circuit's size, every time anew."""
+    """The same under a larger trusted setup, which the engine cuts down to the circuit's size each time."""
     shrinking = _SHRINK_ROW * layout.rows
     return replace(work, keys=work.keys + shrinking, prove=work.prove + shrinking)
 
@@ -177,14 +177,14 @@ def _keys(layout: Layout) -> float:
 
 
 def _prove(layout: Layout) -> float:
-    """A multiplication of n points by n scalars takes n / log n additions (Pippenger)."""
+    """A multi-scalar multiplication of n points takes n / log n additions (Pippenger)."""
     commitments = layout.commitments * layout.rows / (layout.log_rows + 3)
     domain = layout.extension * layout.rows * (_columns_of_the_quotient(layout) + layout.fixed)
     return _PROVE_START + _PROVE_COMMITMENT * commitments + _PROVE_DOMAIN * domain
 
 
 def _memory(layout: Layout) -> int:
-    """The proving key is read into memory, and the columns of the witness stand beside it on the extended domain."""
+    """Memory holds the proving key, and the columns of the witness on the extended domain."""
     domain = layout.extension * layout.rows * _columns_of_the_quotient(layout) * _SCALAR
     return max(_MEMORY_LEAST, int(_MEMORY_START + _MEMORY_KEY * layout.proving_key_bytes + _MEMORY_DOMAIN * domain))
 
@@ -194,11 +194,11 @@ def _columns_of_the_quotient(layout: Layout) -> int:
 
 
 def _gas(layout: Layout) -> int:
-    """Of one transaction to a dedicated verifier contract, calldata included.
+    """Gas of one transaction to a dedicated verifier contract, calldata included.
 
-    Its start, a pairing and three exponentiations; for every commitment that the opening combines a multiplication
-    and an addition on the curve, and its share of the arithmetic; calldata. Measured to within 3 % on 42 circuits
-    under the prices of the Osaka fork; earlier ones take 8,100 less.
+    A fixed part, with a pairing and three exponentiations; for every commitment that the opening combines, a
+    multiplication and an addition on the curve and its share of the arithmetic; calldata. Measured to within 3 % on 42
+    circuits at the gas prices of the Osaka fork; earlier forks take 8,100 less.
     """
     combined = layout.commitments + layout.fixed + layout.permuted + 2
     calldata = 1_021 * layout.commitments + 511 * layout.evaluations

@@ -1,4 +1,4 @@
-"""The ezkl engine, seen from zkinfer: every call runs in a killable child, and no answer is trusted unchecked."""
+"""The ezkl engine: every call runs in a child process that can be killed, and every answer is checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zkinfer.circuits.engines.ezkl.layout import (
     is_complete,
     layout_as_built,
     layout_of,
-    log_rows_least,
+    min_log_rows,
     publishes_digests,
 )
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec, Visibility
 
 _LOWERING = "zkinfer.circuits.engines.ezkl.lowering.pipeline"
-_LEAST_PATIENCE, _PATIENCE = 60.0, 30.0
-_LEAST_SAMPLES, _SAMPLED_ROWS = 4, 150_000
+_MIN_TIMEOUT, _TIMEOUT_FACTOR = 60.0, 30.0
+_MIN_SAMPLES, _SAMPLED_ROWS = 4, 150_000
 
 
 class EzklEngine:
-    """Halo2 with KZG commitments over BN254, as ezkl arranges it. Stateless."""
+    """Halo2 with KZG commitments over BN254, as implemented by ezkl. Stateless."""
 
     production = True
     needs_proving_key = True
@@ -57,7 +57,7 @@ class EzklEngine:
         return f"ezkl/{version('ezkl')}"
 
     def within(self, memory: int) -> EzklEngine:
-        """The same with children that take at most so many bytes."""
+        """The same, with each child limited to this many bytes."""
         return EzklEngine(self._limits.within(memory))
 
     def lower(
@@ -69,7 +69,7 @@ class EzklEngine:
         input_visibility: Visibility,
         limits: child.Limits | None = None,
     ) -> NormalisedModel:
-        """See `lowering.pipeline`; integers can only be public."""
+        """See `lowering.pipeline`; raises UnsupportedModelError for hidden inputs that are integers."""
         normal = normalise_model(
             model,
             out,
@@ -91,7 +91,7 @@ class EzklEngine:
         EzklArguments.parse(run_arguments)
 
     def least_work(self, workload: Workload) -> Work:
-        """Every multiplication takes a place in a column, and so does every result of anything else."""
+        """Based on one cell for every multiplication and for every result of another operation."""
         return least_work(workload.cells)
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
@@ -99,7 +99,7 @@ class EzklEngine:
         return measure_speed(self, setup, progress or (lambda _: None))
 
     def survey(self, request: TuneRequest) -> Work:
-        """From the engine's settings under typical arguments; see `tune.layout_search`."""
+        """Estimated from the engine's settings under typical arguments; see `tune.layout_search`."""
         return layout_search.survey(self._process, request)
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
@@ -117,7 +117,7 @@ class EzklEngine:
         """Write `network.onnx` and `settings.json`."""
         arguments = EzklArguments.parse(run_arguments)
         if any(spec.visibility != arguments.input_visibility for spec in inputs):
-            raise EngineError("The run arguments publish inputs in another way than the recipe says.")
+            raise EngineError("The run arguments and the recipe differ in the visibility of inputs.")
         built = self._process.build(network, inputs, outputs, arguments, folder)
         _refuse_misfit(built, arguments)
         return Program(
@@ -130,7 +130,7 @@ class EzklEngine:
         )
 
     def work(self, folder: Path, setup_size: int | None = None) -> Work:
-        """From the layout of the columns; see `cost`."""
+        """Predicted from the layout of the columns; see `cost`."""
         layout = layout_as_built(self._settings(folder))
         larger = setup_size is not None and setup_size > layout.log_rows
         return with_shrinking(work_of(layout), layout) if larger else work_of(layout)
@@ -143,7 +143,7 @@ class EzklEngine:
         return settings
 
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
-        """Write `vk.key` and `vka.bin` to the folder, and the proving key where it is wanted."""
+        """Write `vk.key` and `vka.bin` to the folder, and the proving key if requested."""
         answer = self._process.call(
             "make_keys",
             folder=str(folder.resolve()),
@@ -159,9 +159,9 @@ class EzklEngine:
         )
 
     def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:
-        """The Solidity source that the engine generates: of a verifier for all circuits, or of one for this circuit.
+        """The Solidity source of a verifier as the engine generates it: for all circuits, or for this one.
 
-        It trusts the encoding of its calldata too much; `zkinfer.contracts.ezkl.dedicated` mends that.
+        It does not fully check the encoding of its calldata; `zkinfer.contracts.ezkl.dedicated` fixes that.
         """
         with private_directory() as scratch:
             out = scratch / "verifier.sol"
@@ -177,7 +177,7 @@ class EzklEngine:
     evm_selector = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1").value[:4]
 
     def evm_key(self, folder: Path) -> bytes:
-        """The words of the verifying key, as a verifier on a chain takes them; raises EngineError where damaged."""
+        """The words of the VKA, as an on-chain verifier takes them; raises EngineError if it is missing or damaged."""
         try:
             data = (folder / VKA).read_bytes()
         except OSError as err:
@@ -192,18 +192,18 @@ class EzklEngine:
         return self._process.forward(folder, batch, len(program.outputs)).outputs
 
     def session(self, folder: Path, program: Program) -> EzklSession:
-        """A child that keeps the program compiled; see `forward.session`."""
+        """A child that keeps the program compiled; see `forward.worker`."""
         return EzklSession(folder, program, self._limits)
 
     def headroom(self, folder: Path, run_arguments: RunArguments, batch: Sequence[Sequence[Sequence[int]]]) -> float:
-        """Of what is decomposed and of what is looked up, the less; at most as many samples as take seconds."""
+        """The minimum for decomposed and for looked-up integers, measured on as many samples as take a few seconds."""
         arguments = EzklArguments.parse(run_arguments)
         settings = self._settings(folder)
-        some = batch[: max(_LEAST_SAMPLES, _SAMPLED_ROWS // max(1, settings["num_rows"]))]
+        some = batch[: max(_MIN_SAMPLES, _SAMPLED_ROWS // max(1, settings["num_rows"]))]
         with private_directory() as scratch:
             bits = self._process.bits_needed(folder / NETWORK, arguments, some, scratch)
         room = float(arguments.integer_limit / 2**bits)
-        if not settings["required_lookups"]:  # then a forward pass would tell nothing more
+        if not settings["required_lookups"]:
             return room
         seen = self._process.forward(folder, some, len(settings["model_output_scales"]))
         ends = zip(arguments.lookup_range, (seen.lookup_low, seen.lookup_high), strict=True)
@@ -218,12 +218,12 @@ class EzklEngine:
         inputs: Sequence[Sequence[int]],
         context: bytes,
     ) -> Proof:
-        """Witness, proof and the engine's own check of it, in one child."""
+        """Compute the witness and the proof, and verify it, in one child."""
         if proving_key is None:
-            raise EngineError("ezkl proves with a proving key, and there is none.")
-        # The engine's threads have been seen to wait for each other for ever, so time is bounded by what it may take.
-        patience = _LEAST_PATIENCE + _PATIENCE * self.work(folder).prove
-        answer = self._process.within(patience).call(
+            raise EngineError("ezkl needs a proving key, and was given none.")
+        # The engine's threads occasionally deadlock, so time is limited to a multiple of the predicted time.
+        seconds = _MIN_TIMEOUT + _TIMEOUT_FACTOR * self.work(folder).prove
+        answer = self._process.within(seconds).call(
             "prove",
             folder=str(folder.resolve()),
             setup=str(setup.resolve()),
@@ -241,13 +241,13 @@ class EzklEngine:
         integers: Sequence[int],
         salt: bytes | None = None,
     ) -> bytes:
-        """The Poseidon hash that ezkl publishes for a hashed tensor; it takes no salt."""
+        """The Poseidon hash that ezkl publishes for a hashed tensor; salts are not supported."""
         if salt is not None:
             raise EngineError("ezkl hashes inputs without a salt.", "Leave the salt out.")
         return to_digest(self._process.call("poseidon", integers=list(integers)))
 
     def verify(self, folder: Path, program: Program, setup: Path, proof: Proof) -> None:
-        """Check the pairing equation; callers check the length of the proof, since the engine is lax there."""
+        """Check the pairing equation; callers must check the proof's length, on which the engine is lax."""
         halo2, instances = instances_of(proof.statement, proof.data, program.layout)
         self._process.call(
             "verify",
@@ -259,27 +259,27 @@ class EzklEngine:
 
 
 def layout_for(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], limit: int) -> Layout:
-    """The layout of ezkl's statements: public integers are in two's complement."""
+    """The layout of ezkl's statements: public integers are encoded in two's complement."""
     ranges = [(max(spec.integer_range[0], 1 - limit), min(spec.integer_range[1], limit - 1)) for spec in inputs]
     least, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
     return Layout.of(inputs, outputs, least=least, largest=largest, signed=inputs[0].visibility == "public")
 
 
 def _refuse_hidden_integers(inputs: tuple[TensorSpec, ...]) -> None:
-    """No part of a circuit holds an integer or a bool to its dtype's range; a verifier does, where it can see it."""
-    if odd := [spec for spec in inputs if not spec.is_float]:
-        held = "0 and 1" if odd[0].dtype == "bool" else "its type's range"
+    """A circuit does not check the dtype's range of integers and bools; a verifier does, but only of public ones."""
+    if hidden := [spec for spec in inputs if not spec.is_float]:
+        values = "0 and 1" if hidden[0].dtype == "bool" else "its type's range"
         raise UnsupportedModelError(
-            f"The input {odd[0].describe()} cannot be hashed or private: nothing would hold it to {held}.",
+            f"The input {hidden[0].describe()} cannot be hashed or private: nothing would restrict it to {values}.",
             "Let the model take float32, or publish the inputs.",
         )
 
 
 def _refuse_misfit(built: Built, arguments: EzklArguments) -> None:
-    """Refuse a program that its arguments were not made for: one circuit must not have several recipes."""
+    """Raise EngineError if the run arguments do not fit the program: a circuit must not have several recipes."""
     if not built.uses_lookups and arguments.lookup_range != (0, 0):
-        raise EngineError("Run argument lookup_range is for lookup tables, and the program has none.")
+        raise EngineError("Run argument lookup_range must be [0, 0] for a program without lookup tables.")
     if not layout_of(built.settings, arguments).fits():
         raise EngineError(f"The program does not fit four blocks of 2^{arguments.logrows} rows.")
-    if log_rows_least(built.settings) > arguments.logrows:
+    if min_log_rows(built.settings) > arguments.logrows:
         raise EngineError(f"The public values, or the hashing of inputs, do not fit 2^{arguments.logrows} rows.")

@@ -1,11 +1,16 @@
-"""ezkl's public values: how a statement is spread over the field elements of a Halo2 proof.
+"""Conversion between statements and ezkl's public values: the field elements ("instances") of a Halo2 proof.
 
-Public inputs: context, inputs, outputs. Hashed inputs: digest of the context, digest of each input, outputs, context.
-Private inputs: outputs, context. The context is the first 130 bits of the statement's, as five limbs of 26 bits: every
-limb passes the narrowest range check in use, 512^3 = 2^27. A negative integer -n is the element r - n.
+Their order depends on the visibility of the inputs:
 
-A circuit with hashed inputs hashes the context too, by Poseidon, which no contract can afford. So the proof carries
-that digest in its first 32 bytes; the circuit itself holds it to the limbs.
+- public: context, inputs, outputs;
+- hashed: digest of the context, digest of each input, outputs, context;
+- private: outputs, context.
+
+The context is the first 130 bits of the statement's, as five limbs of 26 bits: every limb passes the narrowest range
+check in use, 512^3 = 2^27. A negative integer -n is the element r - n.
+
+A circuit with hashed inputs hashes the context too, with Poseidon, which costs a contract too much gas. The proof
+therefore carries that digest in its first 32 bytes, and the circuit itself binds it to the limbs.
 """
 
 from __future__ import annotations
@@ -23,40 +28,9 @@ if TYPE_CHECKING:
 
 
 MODULUS = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
-_HALF = 1 << 127
-
-
-def encode(value: int) -> int:
-    """Field element of a signed integer with |value| < 2^127; raises InputError beyond."""
-    if not -_HALF < value < _HALF:
-        raise InputError(f"{value} does not fit the 127 bits of a circuit integer.")
-    return value % MODULUS
-
-
-def decode(element: int) -> int:
-    """Signed integer of a canonical field element; raises InputError where |value| would reach 2^127."""
-    if not 0 <= element < MODULUS:
-        raise InputError(f"0x{element:x} is not a canonical field element: it is not below the modulus.")
-    value = element if element < _HALF else element - MODULUS
-    if value <= -_HALF:
-        raise InputError(f"0x{element:x} is not a circuit integer: its magnitude reaches 2^127.")
-    return value
-
-
 LIMBS = 5
 LIMB_BITS = 26
-
-
-def limbs_of(context: bytes) -> tuple[int, ...]:
-    """The first 130 bits of a context, most significant limb first."""
-    top = int.from_bytes(context, "big") >> (8 * len(context) - LIMBS * LIMB_BITS)
-    mask = (1 << LIMB_BITS) - 1
-    return tuple(top >> (LIMB_BITS * place) & mask for place in reversed(range(LIMBS)))
-
-
-def instance_count(layout: Layout) -> int:
-    """How many public values a Halo2 proof of this layout has."""
-    return LIMBS + layout.inputs + layout.outputs + (layout.visibility == "hashed")
+_HALF = 1 << 127
 
 
 def instances_of(statement: Statement, proof: bytes, layout: Layout) -> tuple[bytes, list[int]]:
@@ -84,15 +58,15 @@ def instances_of(statement: Statement, proof: bytes, layout: Layout) -> tuple[by
 
 
 def proof_from(halo2: bytes, instances: Sequence[int], context: bytes, layout: Layout) -> Proof:
-    """What the engine proved, as a statement about this context; the inverse of `instances_of`.
+    """A Halo2 proof and its statement about this context; the inverse of `instances_of`.
 
     Raises:
-        EngineError: the public values are not of this layout, or about another context.
+        EngineError: the public values do not have this layout, or are about another context.
     """
     if len(instances) != instance_count(layout):
         raise EngineError("The engine proved another number of public values than the program has.")
-    place = {"public": 0, "hashed": 1 + layout.inputs + layout.outputs, "private": layout.outputs}[layout.visibility]
-    if tuple(instances[place : place + LIMBS]) != limbs_of(context):
+    first = {"public": 0, "hashed": 1 + layout.inputs + layout.outputs, "private": layout.outputs}[layout.visibility]
+    if tuple(instances[first : first + LIMBS]) != limbs_of(context):
         raise EngineError("The engine proved another context than it was given.")
     inputs, prefix, start = b"", b"", 0
     try:
@@ -108,6 +82,35 @@ def proof_from(halo2: bytes, instances: Sequence[int], context: bytes, layout: L
     if any(abs(value) >= OUTPUT_LIMIT for value in outputs):
         raise EngineError("The engine proved an output of more than 63 bits.")
     return Proof(prefix + halo2, Statement(context, inputs, outputs))
+
+
+def instance_count(layout: Layout) -> int:
+    """The number of public values of a Halo2 proof of this layout."""
+    return LIMBS + layout.inputs + layout.outputs + (layout.visibility == "hashed")
+
+
+def limbs_of(context: bytes) -> tuple[int, ...]:
+    """The first 130 bits of a context, most significant limb first."""
+    top = int.from_bytes(context, "big") >> (8 * len(context) - LIMBS * LIMB_BITS)
+    mask = (1 << LIMB_BITS) - 1
+    return tuple(top >> (LIMB_BITS * place) & mask for place in reversed(range(LIMBS)))
+
+
+def encode(value: int) -> int:
+    """Field element of a signed integer; raises InputError unless |value| < 2^127."""
+    if not -_HALF < value < _HALF:
+        raise InputError(f"{value} does not fit the 127 bits of a circuit integer.")
+    return value % MODULUS
+
+
+def decode(element: int) -> int:
+    """Signed integer of a canonical field element; raises InputError unless |value| < 2^127."""
+    if not 0 <= element < MODULUS:
+        raise InputError(f"0x{element:x} is not a canonical field element: it is not below the modulus.")
+    value = element if element < _HALF else element - MODULUS
+    if value <= -_HALF:
+        raise InputError(f"0x{element:x} is not a circuit integer: its magnitude reaches 2^127.")
+    return value
 
 
 def to_digest(element: int) -> bytes:

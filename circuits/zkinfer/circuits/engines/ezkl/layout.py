@@ -1,9 +1,9 @@
-"""How ezkl lays a program out in columns, and what follows from it: commitments, evaluations, sizes of key and proof.
+"""The column layout of a program in ezkl, and the resulting commitments, evaluations, and sizes of key and proof.
 
-Everything here is counted from the engine's settings, before there is a key. The counts were found by comparing
-proving keys, proofs and verifying key artifacts of circuits that differ in one thing at a time [measured]; the terms
-are those of Halo2: advice, fixed and instance columns, lookup arguments by logarithmic derivatives, a permutation
-argument in chunks, a quotient in pieces.
+All counts follow from the engine's settings, before there is a key. The formulas were found by comparing proving keys,
+proofs and verifying key artifacts of circuits that differ in one respect at a time [measured]. The terms are those of
+Halo2: advice, fixed and instance columns, lookup arguments by logarithmic derivatives, a permutation argument in
+chunks, a quotient in pieces.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _Range = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns of one circuit.
+    """The columns of one circuit.
 
-    `blocks` is how often the columns repeat, where the rows do not hold the program; `inner` the inner columns of
-    one block, each two operands and a result; `constants` the columns of constants. `range_parts` holds one number
-    for each table of a range: the columns it takes, since a long one is cut into parts; `functions` counts tables of
-    functions, `function_parts` the columns of each. `searches` counts the kinds of lookup into what the circuit itself
-    computed: shuffles (sorting, maxima) and gathering. `instances` are the public values.
+    `blocks` counts the repetitions of the columns, more than one if the rows do not hold the program; `inner` the inner
+    columns of one block, each of two operands and a result; `constants` the columns of constants. `range_parts` holds
+    the number of columns of each range table, since long tables are cut into parts; `functions` counts function tables,
+    and `function_parts` the columns of each. `searches` counts the kinds of lookup into values that the circuit itself
+    computes: shuffles (sorting, maxima) and gathering. `instances` counts the public values.
     """
 
     log_rows: int
@@ -60,20 +60,20 @@ class Layout:
 
     @property
     def degree(self) -> int:
-        """Of the constraints: inner columns are multiplied with each other, and parts of tables have selectors."""
+        """Degree of the constraints: inner columns are multiplied together, and parts of tables have selectors."""
         parts = max((*self.range_parts, self.function_parts), default=1)
         return max(5, self.inner + 2, 4 + parts if parts > 1 else 0, 6 if self.searches else 0)
 
     @property
     def lookups(self) -> int:
-        """Lookup arguments: for every part of every table and every inner column, merged where the degree allows."""
+        """Lookup arguments: one per part of a table and inner column, merged as far as the degree allows."""
         parts = [*self.range_parts, *([self.function_parts] * self.functions)]
         merged = (-(-self.columns // max(1, (self.degree - 3) // (1 + part))) for part in parts)
         return sum(part * each for part, each in zip(parts, merged, strict=True)) + self.searches * self.columns
 
     @property
     def extension(self) -> int:
-        """Size of the domain that the quotient is computed on, in multiples of the rows."""
+        """Size of the extended domain, on which the quotient is computed, in multiples of the rows."""
         return 1 << (self.degree - 2).bit_length()
 
     @property
@@ -100,12 +100,12 @@ class Layout:
 
     @property
     def commitments(self) -> int:
-        """Of a proof: advice, multiplicities and sums of lookups, products, a random one, pieces of the quotient."""
+        """Commitments of a proof: advice, lookups (multiplicity, sum), products, a random one, quotient pieces."""
         return self.advice + 2 * self.lookups + self.products + 1 + (self.degree - 1)
 
     @property
     def evaluations(self) -> int:
-        """Of a proof: advice (results at two rotations), permutation, lookups, fixed columns, the random one."""
+        """Evaluations of a proof: advice (results at two rotations), permutation, lookups, fixed, the random one."""
         permutation = self.permuted + 3 * self.products - 1
         return self.advice + self.blocks + permutation + 3 * self.lookups + self.fixed + 1
 
@@ -116,12 +116,12 @@ class Layout:
 
     @property
     def proving_key_bytes(self) -> int:
-        """Length of a proving key: each fixed and permutation column as values, as polynomial, on the extension."""
+        """Length of a proving key: fixed and permutation columns as values, as polynomials, on the extended domain."""
         elements = (self.fixed + self.permuted) * (2 + self.extension) + 3 * self.extension
         return elements * self.rows * _SCALAR
 
     def fits(self) -> bool:
-        """Whether program and tables stay within the blocks that are worth their cost."""
+        """Whether program and tables fit into `MAX_BLOCKS`."""
         return max(self.blocks, self.constants, *self.range_parts, self.function_parts) <= MAX_BLOCKS
 
 
@@ -135,7 +135,7 @@ class _RunArgs(BaseModel):
 
 
 class _Settings(BaseModel):
-    """What is read of the settings of a finished program; the engine writes more."""
+    """The settings of a finished program that are used here; the engine writes more."""
 
     model_config = ConfigDict(strict=True)
 
@@ -152,7 +152,7 @@ class _Settings(BaseModel):
 
 
 def is_complete(settings: dict[str, Any]) -> bool:
-    """Whether settings that come from a file are such as the engine writes."""
+    """Whether settings from a file have all fields that are used here, with valid values."""
     try:
         _Settings.model_validate(settings)
     except ValidationError:
@@ -170,8 +170,8 @@ def layout_as_built(settings: dict[str, Any]) -> Layout:
 def layout_of(settings: dict[str, Any], arguments: EzklArguments) -> Layout:
     """The layout that a program with these settings would have under these arguments.
 
-    They may differ from those of the settings in the number of rows, the base, the lookup range and the inner
-    columns, which change neither what is assigned nor the kinds of tables (or hardly, for inner columns).
+    The arguments may differ from those of the settings in the number of rows, the base, the lookup range and the inner
+    columns: these do not affect the assigned cells and the kinds of tables (inner columns hardly do).
     """
     usable = arguments.rows - RESERVED_ROWS
     low, high = arguments.lookup_range
@@ -191,7 +191,7 @@ def layout_of(settings: dict[str, Any], arguments: EzklArguments) -> Layout:
 
 
 def _range_spans(settings: dict[str, Any], base: int) -> list[int]:
-    """Sizes of the range tables; the one of a decomposition's digits follows the base."""
+    """Sizes of the range tables; that of the decomposition's digits is the base."""
     digits = [0, settings["run_args"]["decomp_base"] - 1]
     spans = (range_ if range_ != digits else [0, base - 1] for range_ in settings["required_range_checks"])
     return [high - low + 1 for low, high in spans]
@@ -203,10 +203,10 @@ def publishes_digests(settings: dict[str, Any]) -> bool:
     return bool(sum(digests))
 
 
-def log_rows_least(settings: dict[str, Any]) -> int:
-    """The smallest power of two for what no second block of columns can hold.
+def min_log_rows(settings: dict[str, Any]) -> int:
+    """The minimum log2 of the rows for everything that cannot be spread over several blocks of columns.
 
-    That is public values, hashing of inputs, and what is searched.
+    These are the public values, the hashing of inputs, and the values that are searched.
     """
     instances = sum(math.prod(shape) for shape in settings["model_instance_shapes"])
     hashing, digests = settings["module_sizes"]["poseidon"]

@@ -1,4 +1,4 @@
-"""Run arguments of the ezkl engine: which exist, which are safe, and how rows follow from them."""
+"""Run arguments of the ezkl engine: their types, bounds and soundness checks."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from zkinfer.circuits.errors import EngineError
 if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import RunArguments
 
-RESERVED_ROWS = 16  # blinding factors and rows that the proof system keeps for itself, rounded up
+RESERVED_ROWS = 16  # blinding factors and other rows that the proof system reserves, rounded up
 MIN_LOG_ROWS, MAX_LOG_ROWS = 6, 24
-INNER_COLUMNS = (2, 1, 3, 4)  # of one block, that are worth a try
-MAX_BLOCKS = 4  # of columns that a program, or parts that a table, may spread over
+INNER_COLUMNS = (2, 1, 3, 4)  # numbers per block to try
+MAX_BLOCKS = 4  # blocks of columns of a program, and parts of a table
 
 
-def reach_of(multiplier: int) -> int:
-    """How many bits a decomposition may reach under this `scale_rebase_multiplier`."""
+def max_decomposition_bits(multiplier: int) -> int:
+    """The maximum number of bits of a decomposition under this `scale_rebase_multiplier`."""
     return 63 if multiplier == 1 else 96 // multiplier
 
 
 class EzklArguments(BaseModel):
-    """The settings of ezkl that decide a circuit.
+    """The settings of ezkl that determine a circuit.
 
-    Everything that would weaken it is a constant here: weights are fixed columns, so that the verifying key binds
+    Settings that could weaken the circuit are constants: weights are fixed columns, so that the verifying key binds
     them; range checks of inputs and outputs stay on; Freivalds' algorithm stays off, since it is not audited. Products
-    are brought back to a scale, and so range-checked, when their scale exceeds `scale_rebase_multiplier` times the
-    common one; `overflow` shows for each network that nothing wraps around the field before that.
+    are rescaled, and so range-checked, if their scale exceeds `scale_rebase_multiplier` times the common one;
+    `overflow` checks for each network that nothing wraps around the field before that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -53,7 +53,7 @@ class EzklArguments(BaseModel):
 
     @classmethod
     def parse(cls, run_arguments: RunArguments) -> EzklArguments:
-        """Validate published run arguments; raises EngineError where one is missing, unknown or unsafe."""
+        """Validate published run arguments; raises EngineError if one is missing, unknown or unsafe."""
         try:
             given = canonical.dump(run_arguments)
             parsed = cls.model_validate_json(given)
@@ -62,7 +62,7 @@ class EzklArguments(BaseModel):
             where = ascii(".".join(str(part) for part in first["loc"])[:80])
             raise EngineError(f"Run argument {where} is not acceptable: {first['msg']}.") from err
         except (TypeError, ValueError) as err:
-            raise EngineError("Run arguments are no JSON.") from err
+            raise EngineError("Run arguments are not valid JSON.") from err
         if set(run_arguments) != set(cls.model_fields):
             missing = sorted(set(cls.model_fields) - set(run_arguments))
             raise EngineError(f"Run arguments are incomplete: {', '.join(missing)}.")
@@ -70,28 +70,28 @@ class EzklArguments(BaseModel):
         if odd := [name for name, switch in switches.items() if run_arguments[name] is not switch]:
             raise EngineError(f"Run argument {odd[0]} must be {switches[odd[0]]}.")
         if canonical.dump(parsed.to_run_arguments()) != given:
-            raise EngineError("A run argument is spelt in another way than it is written.")
+            raise EngineError("A run argument is not in canonical form.")
         parsed._refuse_extremes()
         return parsed
 
     def _refuse_extremes(self) -> None:
-        """Refuse what is unsound, or costs an auditor hours: tables that need many blocks of columns.
+        """Reject arguments that are unsound, or that cost an auditor hours: tables that need many blocks of columns.
 
-        Checked values stay below 2^63; where several of them meet in a product before the next check, that many
-        stay below 2^96 together. What a network makes of them is for `overflow` to bound.
+        Range-checked values stay below 2^63; if several can be multiplied before the next check, their product stays
+        below 2^96. `overflow` bounds the values of a particular network.
         """
         low, high = self.lookup_range
         if not low <= 0 <= high:
             raise EngineError("Run argument lookup_range must enclose zero.")
         if self.integer_limit > 1 << 63:
-            raise EngineError("Run arguments decomp_base and decomp_legs reach beyond 63 bits.")
+            raise EngineError("Run arguments decomp_base and decomp_legs cover more than 63 bits.")
         if max(self.decomp_base, high - low + 1) > MAX_BLOCKS * (self.rows - RESERVED_ROWS):
-            raise EngineError(f"Run arguments ask for tables that do not fit four blocks of 2^{self.logrows} rows.")
-        if self.integer_limit > 1 << reach_of(self.scale_rebase_multiplier):
-            raise EngineError("Run arguments decomp_base and decomp_legs reach too far for scale_rebase_multiplier.")
+            raise EngineError(f"Run arguments require tables that do not fit four blocks of 2^{self.logrows} rows.")
+        if self.integer_limit > 1 << max_decomposition_bits(self.scale_rebase_multiplier):
+            raise EngineError("Run arguments decomp_base and decomp_legs cover too much for scale_rebase_multiplier.")
 
     def to_run_arguments(self) -> RunArguments:
-        """The JSON form that is published."""
+        """The published JSON form."""
         dumped: dict[str, Any] = self.model_dump(mode="json")
         return dumped
 
@@ -102,6 +102,6 @@ class EzklArguments(BaseModel):
 
     @property
     def integer_limit(self) -> int:
-        """Every range-checked value stays below base^legs in magnitude."""
+        """base^legs: every range-checked value is smaller in magnitude."""
         limit: int = self.decomp_base**self.decomp_legs
         return limit

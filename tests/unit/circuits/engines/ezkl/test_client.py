@@ -186,7 +186,7 @@ def test_program_that_its_arguments_do_not_hold_is_refused(answered, network, ch
 def test_lookup_range_of_a_program_without_lookups_is_refused(answered, network):
     """One circuit must not have several recipes."""
     answered(SETTINGS)
-    with pytest.raises(EngineError, match="lookup_range is for lookup tables, and the program has none"):
+    with pytest.raises(EngineError, match=r"lookup_range must be \[0, 0\] for a program without lookup tables"):
         built_by_the_engine(network, {"lookup_range": [-1, 1]})
     answered(SETTINGS | {"required_lookups": ["Sigmoid"]})
     assert built_by_the_engine(network, {"lookup_range": [-1, 1]}).setup_size == 10
@@ -195,7 +195,7 @@ def test_lookup_range_of_a_program_without_lookups_is_refused(answered, network)
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
 def test_inputs_of_another_visibility_than_the_arguments_say_are_refused(answered, network, visibility):
     answered(SETTINGS)
-    with pytest.raises(EngineError, match="publish inputs in another way than the recipe says"):
+    with pytest.raises(EngineError, match="run arguments and the recipe differ in the visibility of inputs"):
         built_by_the_engine(network, visibility=visibility)
 
 

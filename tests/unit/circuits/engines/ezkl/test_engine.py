@@ -120,5 +120,5 @@ def test_key_for_a_chain_that_is_missing_or_damaged_is_refused(tmp_path):
     with pytest.raises(EngineError, match=r"vka\.bin cannot be read: no such file"):
         ENGINE.evm_key(tmp_path)
     (tmp_path / "vka.bin").write_bytes(b"\1")
-    with pytest.raises(EngineError, match="unexpected length than expected"):
+    with pytest.raises(EngineError, match="unexpected length"):
         ENGINE.evm_key(tmp_path)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.circuits.engines.ezkl.measured import circuits_with, layout_measured, name_of
 
-from zkinfer.circuits.engines.ezkl.layout import Layout, layout_as_built, layout_of, log_rows_least
+from zkinfer.circuits.engines.ezkl.layout import Layout, layout_as_built, layout_of, min_log_rows
 from zkinfer.circuits.engines.ezkl.run_args import RESERVED_ROWS, EzklArguments
 
 SETTINGS = {
@@ -187,4 +187,4 @@ def test_twice_the_rows_double_the_key_and_leave_the_proof(layout):
     ids=str,
 )
 def test_log_rows_least_are_what_no_second_block_can_hold(change, log_rows):
-    assert log_rows_least(SETTINGS | change) == log_rows
+    assert min_log_rows(SETTINGS | change) == log_rows

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines.ezkl.cost import work_of
 from zkinfer.circuits.engines.ezkl.instances import LIMB_BITS as CONTEXT_BITS
-from zkinfer.circuits.engines.ezkl.layout import layout_of, log_rows_least
+from zkinfer.circuits.engines.ezkl.layout import layout_of, min_log_rows
 from zkinfer.circuits.engines.ezkl.run_args import (
     INNER_COLUMNS,
     MAX_LOG_ROWS,
     MIN_LOG_ROWS,
     RESERVED_ROWS,
     EzklArguments,
-    reach_of,
+    max_decomposition_bits,
 )
 from zkinfer.circuits.engines.ezkl.tune.trials import Scales
 from zkinfer.circuits.errors import EngineError, UnsupportedModelError
@@ -187,7 +187,9 @@ def _candidates(
     request: TuneRequest, scales: Scales, bits: int, seen_lookups: tuple[int, int] | None
 ) -> Iterator[EzklArguments]:
     for log_rows in range(MIN_LOG_ROWS, MAX_LOG_ROWS + 1):
-        decomposition = _decomposition(max(bits + HEADROOM_BITS, LEAST_BITS), log_rows, reach_of(scales.multiplier))
+        decomposition = _decomposition(
+            max(bits + HEADROOM_BITS, LEAST_BITS), log_rows, max_decomposition_bits(scales.multiplier)
+        )
         if decomposition is None:
             continue
         for inner in INNER_COLUMNS:
@@ -243,7 +245,7 @@ def _sketched(
         _Sketch(settings, arguments, work_of(layout))
         for arguments in candidates
         if (settings := guides[arguments.decomp_legs]) is not None
-        and log_rows_least(settings) <= arguments.logrows
+        and min_log_rows(settings) <= arguments.logrows
         and (layout := layout_of(settings, arguments)).fits()
     ]
     needed = min((sketch.arguments.logrows for sketch in fitting), default=0)
