@@ -208,7 +208,7 @@ def test_findings_name_every_node_that_is_used_wrongly(model, saved):
     body = "a = CumSum<reverse=1>(x, z) y = CumSum<exclusive=1>(a, z)"
     found = ENGINE.supports(saved(model(body, constants="<int64 z = {1}>")))
     assert [one.node for one in found] == ["a", "y"]
-    assert all("starts elsewhere" in one.cause and one.cure for one in found)
+    assert all("exclusive or reversed" in one.cause and one.cure for one in found)
 
 
 def test_findings_name_every_operator_that_is_not_supported(model, saved):

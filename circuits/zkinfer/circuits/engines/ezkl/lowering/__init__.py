@@ -1,1 +1,1 @@
-"""From the shared normal form to the graph that ezkl takes."""
+"""Lowering of ONNX models to ezkl's normal form."""

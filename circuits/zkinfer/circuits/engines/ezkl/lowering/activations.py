@@ -1,9 +1,9 @@
-"""Bent lines written with Relu, and normalisations with plain arithmetic: what the engine computes in fewer rows.
+"""Rewrite activations with Relu, and normalisations with plain arithmetic, which take fewer rows.
 
-Rows for each element [measured]: Relu 10, an addition of a constant half a row; Clip 28, Min or Max with a constant 18,
-LeakyRelu 44 instead of 41, Elu 17 instead of 12. The parts of the longer forms merge with their neighbours besides.
-Each form holds for float32 too: constants are small enough that adding and taking them away again costs no digit that
-counts. Imported in the child only.
+Rows per element [measured]: Relu 10, addition of a constant half a row; Clip 28, Min or Max with a constant 18,
+LeakyRelu 44 (rewritten 41), Elu 17 (rewritten 12). The parts of a rewritten operator can also merge with their
+neighbours. The rewritten forms hold in float32 too: constants are so small that adding and subtracting them loses no
+significant digit. Imported in the child only.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from zkinfer.circuits.frontend.passes.rewrite import Edit, Rule
 
 _LARGEST_BOUND = 16.0
-_NO_BOUND = 3e38  # the largest float32, which exporters write for "none"
+_NO_BOUND = 3e38  # about the largest float32, which exporters write for "no bound"
 
 
 class _Chain:
-    """Nodes that compute, one after the other, what one node did; the last one takes over its output."""
+    """A chain of nodes that replaces one node; the last takes over its output."""
 
     def __init__(self, node: onnx.NodeProto, facts: Facts) -> None:
         self._node, self._facts = node, facts
@@ -51,7 +51,7 @@ class _Chain:
         return self._facts.new_constant(self._node.output[0], np.array(value, np.float32))
 
     def edit(self, result: str) -> Edit | None:
-        """The edit that puts the chain in the node's place."""
+        """The edit that replaces the node by the chain."""
         if not self._nodes:
             return replace_by_value(self._node, result, self._facts)
         self._nodes.append(helper.make_node("Identity", [result], self._node.output[:1]))
@@ -74,22 +74,22 @@ def _clip(node: onnx.NodeProto, facts: Facts) -> Edit | None:
 
 
 def _bounds(node: onnx.NodeProto, facts: Facts) -> tuple[float | None, float | None]:
-    """NaN for a bound that is computed."""
+    """The constant bounds: None for no bound, NaN for a computed one."""
     given = attributes(node)
     found = []
-    for place, name in enumerate(("min", "max"), start=1):
+    for index, name in enumerate(("min", "max"), start=1):
         bound = given.get(name)
-        if len(node.input) > place and node.input[place]:
-            array = facts.array(node.input[place])
+        if len(node.input) > index and node.input[index]:
+            array = facts.array(node.input[index])
             bound = float("nan") if array is None or array.size != 1 else float(array.reshape(()))
         found.append(None if bound is not None and (bound <= -_NO_BOUND or bound >= _NO_BOUND) else bound)
     return found[0], found[1]
 
 
-def _extreme(node: onnx.NodeProto, facts: Facts) -> Edit | None:
+def _max_or_min(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """max(x, c) = relu(x - c) + c and min(x, c) = c - relu(c - x)."""
     found = split_constant(node, facts)
-    if found is None or not bends(node, facts):
+    if found is None or not fits_relu(node, facts):
         return None
     value, array = found
     chain, bound = _Chain(node, facts), next(name for name in node.input if name in facts.constants)
@@ -100,14 +100,14 @@ def _extreme(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     return chain.edit(chain.add("Add", chain.add("Relu", chain.add("Sub", value, bound)), bound))
 
 
-def bends(node: onnx.NodeProto, facts: Facts) -> bool:
-    """Whether a maximum or minimum is with a constant that Relu can stand in for."""
+def fits_relu(node: onnx.NodeProto, facts: Facts) -> bool:
+    """Whether a Max or Min has a constant operand that allows rewriting it with Relu."""
     found = split_constant(node, facts)
     small = found is not None and bool((np.abs(found[1]) <= _LARGEST_BOUND).all())
     return small and found is not None and keeps_shape(found[1], facts.shape(found[0]))
 
 
-def _leaky(node: onnx.NodeProto, facts: Facts) -> Edit | None:
+def _leaky_relu(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """With r = relu(x) the result is r + slope · (x - r)."""
     value = node.input[0]
     if not all_float32(facts, value):
@@ -124,7 +124,7 @@ def _leaky(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     return chain.edit(chain.add("Add", above, chain.add("Mul", chain.add("Sub", value, above), slope)))
 
 
-def _exponential(node: onnx.NodeProto, facts: Facts) -> Edit | None:
+def _elu_or_selu(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     """Elu and Selu: with r = relu(x) the result is gamma · (r + alpha · (exp(x - r) - 1))."""
     value, given = node.input[0], attributes(node)
     if not all_float32(facts, value):
@@ -142,7 +142,7 @@ _SELU = (1.6732632423543772, 1.0507009873554805)  # alpha and gamma of the ONNX 
 
 
 def _hard_sigmoid(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """clip(alpha · x + beta, 0, 1), whose factor can be merged."""
+    """clip(alpha · x + beta, 0, 1): its factor can be merged."""
     value, given = node.input[0], attributes(node)
     if not all_float32(facts, value):
         return None
@@ -152,7 +152,7 @@ def _hard_sigmoid(node: onnx.NodeProto, facts: Facts) -> Edit | None:
 
 
 def _layer_normalisation(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """As the ONNX standard defines it, so that its factor can be merged; the engine takes the same rows for both."""
+    """The definition in the ONNX standard: the same number of rows, but its factor can be merged."""
     given, shape = attributes(node), facts.shape(node.input[0])
     if not all_float32(facts, *node.input) or shape is None or any(node.output[1:]) or given.get("stash_type", 1) != 1:
         return None
@@ -171,18 +171,18 @@ def _mean(chain: _Chain, value: str, axes: list[int], facts: Facts) -> str:
     return chain.add("ReduceMean", value, facts.new_constant(value, np.array(axes, dtype=np.int64)))
 
 
-# Applied with what merges: they have factors that other operators may take.
+# Applied together with the merging of factors, since these operators contain factors that can be merged.
 COMPOUND: dict[str, Rule] = {
     "HardSigmoid": _hard_sigmoid,
     "LayerNormalization": _layer_normalisation,
-    "Selu": _exponential,
+    "Selu": _elu_or_selu,
 }
-# Applied when nothing is left to merge: factors pass a LeakyRelu, but not what is put in its place.
+# Applied when nothing is left to merge: factors commute with LeakyRelu, but not with its replacement.
 PIECEWISE_LINEAR: dict[str, Rule] = {
     "Clip": _clip,
-    "Elu": _exponential,
-    "LeakyRelu": _leaky,
-    "Max": _extreme,
-    "Min": _extreme,
-    "PRelu": _leaky,
+    "Elu": _elu_or_selu,
+    "LeakyRelu": _leaky_relu,
+    "Max": _max_or_min,
+    "Min": _max_or_min,
+    "PRelu": _leaky_relu,
 }

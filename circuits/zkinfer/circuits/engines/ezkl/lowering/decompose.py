@@ -1,8 +1,8 @@
-"""Rewrite what the engine refuses or answers wrongly into what it computes well.
+"""Rewrite operators that the engine rejects or computes wrongly into ones that it computes correctly.
 
-Each rule, here and in `workarounds`, takes one node and returns its replacement nodes, or None to leave it. Every rule
-keeps the function that is computed; the equivalence check at the end of normalising would notice one that does not.
-Imported in the child only.
+Each rule, here and in `workarounds`, takes one node and returns its replacement nodes, or None to leave it. Rules must
+preserve the computed function; the equivalence check at the end of lowering detects one that does not. Imported in the
+child only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BOOL = onnx.TensorProto.BOOL
 
 
 def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Apply the rules in place, once to every node; the model carries inferred shapes."""
+    """Apply the rules in place, once to every node; the model must have inferred shapes."""
     facts = Facts(model)
     nodes = [new for node in model.graph.node for new in _lowered(node, facts)]
     replace_all(model.graph.node, nodes)
@@ -44,14 +44,14 @@ def _lowered(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
 
 
 def _cast(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """The engine rounds where ONNX cuts off, and keeps fractions in booleans [measured]."""
+    """The engine rounds where ONNX truncates, and keeps fractions in booleans [measured]."""
     source, target = facts.dtype(node.input[0]), attributes(node).get("to", 0)
     if source == target:
         return [helper.make_node("Identity", [node.input[0]], node.output)]
     if target == _BOOL and source in DTYPES:
         return _not_zero(node, facts, source)
-    if source in FLOATS and target not in FLOATS and not _whole(node.input[0], facts):
-        return _cut_off(node, facts)
+    if source in FLOATS and target not in FLOATS and not _is_integral(node.input[0], facts):
+        return _truncated(node, facts)
     return None
 
 
@@ -61,20 +61,20 @@ def _not_zero(node: onnx.NodeProto, facts: Facts, source: int) -> list[onnx.Node
     return [helper.make_node("Equal", [node.input[0], zero], [equal]), helper.make_node("Not", [equal], node.output)]
 
 
-def _whole(name: str, facts: Facts) -> bool:
-    """Whether a value is known to have no fraction, as after `_cut_off`, which is applied once."""
+def _is_integral(name: str, facts: Facts) -> bool:
+    """Whether a value is known to be integral, as after `_truncated`, so that this is applied once."""
     node = facts.producers.get(name)
     if node is not None and node.op_type == "Mul":
-        return all(_rounded(factor, facts) for factor in node.input)
-    return _rounded(name, facts)
+        return all(_is_rounded(factor, facts) for factor in node.input)
+    return _is_rounded(name, facts)
 
 
-def _rounded(name: str, facts: Facts) -> bool:
+def _is_rounded(name: str, facts: Facts) -> bool:
     node = facts.producers.get(name)
     return node is not None and node.op_type in ("Ceil", "Floor", "Round", "Sign")
 
 
-def _cut_off(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
+def _truncated(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
     value = node.input[0]
     sign, size, floor, whole = (facts.fresh(node.output[0]) for _ in range(4))
     return [
@@ -86,9 +86,9 @@ def _cut_off(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
     ]
 
 
-def _strides(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """The engine does not know that strides are 1 where none are given."""
-    if node.op_type == "AveragePool" and (rescaled := _counted(node, facts)):
+def _with_strides(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The engine does not apply the default strides, 1: make them explicit."""
+    if node.op_type == "AveragePool" and (rescaled := _without_padding(node, facts)):
         return rescaled
     shape = facts.shape(node.input[0])
     if shape is None or "strides" in attributes(node):
@@ -97,8 +97,8 @@ def _strides(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     return [node]
 
 
-def _counted(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """The engine always counts the padding in an average: scale each mean by how much of its window is real."""
+def _without_padding(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The engine always counts padding in averages: multiply each by the ratio of window size to unpadded elements."""
     given = attributes(node)
     shape, dtype = facts.shape(node.input[0]), facts.dtype(node.input[0])
     plain = not given.get("count_include_pad") and any(given.get("pads", []))
@@ -114,7 +114,7 @@ def _counted(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
 
 
 def _is_overpadded(given: dict[str, list[int]]) -> bool:
-    """Whether a window sees nothing but padding, or the padding is too large to be intended."""
+    """Whether a window covers only padding, or the padding is too large to be intended."""
     return any(
         pad >= min(size, workarounds.MAX_PADDING)
         for pad, size in zip(given["pads"], 2 * given["kernel_shape"], strict=True)
@@ -150,9 +150,11 @@ _MAX_REPEATS = 1024
 
 
 def _max(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """The engine takes the minimum with a constant tensor, but not the maximum: max(x, c) = -min(-x, -c)."""
+    """The engine supports Min with a constant tensor, but not Max: max(x, c) = -min(-x, -c)."""
     tensors = [name for name in node.input if (array := facts.array(name)) is not None and array.size > 1]
-    if len(node.input) != 2 or not tensors or facts.dtype(tensors[0]) not in FLOATS or activations.bends(node, facts):
+    if len(node.input) != 2 or not tensors:
+        return None
+    if facts.dtype(tensors[0]) not in FLOATS or activations.fits_relu(node, facts):
         return None
     negated = [facts.fresh(node.output[0]) for _ in node.input]
     least = facts.fresh(node.output[0])
@@ -162,7 +164,7 @@ def _max(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
 
 
 def _resize(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """Sizes to scales; the engine panics on sizes."""
+    """The engine panics on sizes: replace them by scales."""
     sizes = facts.array(node.input[3]) if len(node.input) == 4 and node.input[3] else None
     shape = facts.shape(node.input[0])
     if sizes is None or not shape or len(sizes) != len(shape) or "axes" in attributes(node):
@@ -173,12 +175,12 @@ def _resize(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
 
 
 _RULES: dict[str, Rule] = {
-    "AveragePool": _strides,
+    "AveragePool": _with_strides,
     "Cast": _cast,
-    "Conv": _strides,
-    "ConvTranspose": _strides,
+    "Conv": _with_strides,
+    "ConvTranspose": _with_strides,
     "Max": _max,
-    "MaxPool": _strides,
+    "MaxPool": _with_strides,
     "Resize": _resize,
     "Tile": _tile,
 }

@@ -1,10 +1,9 @@
-"""Multiplications by constants, merged into the weights of a linear operator before or after them.
+"""Merge multiplications by constants into the weights of a preceding or following linear operator.
 
-Bringing a product back to its scale takes about thirty rows for each element, ten times what a Relu takes [measured];
-in the weights a factor is free. What is merged is written w for weights and s for a factor: (x · w) · s = x · (w · s),
-and a factor that is one number may first pass what commutes with it. Weights lose digits in fixed point where s is
-small, so then only s · 2^k is merged: the engine multiplies by 2^-k without a row to speak of. Imported in the child
-only.
+Rescaling a product takes about thirty rows per element [measured]; a factor in the weights is free. For weights w and a
+factor s, (x · w) · s = x · (w · s); a scalar factor may first be moved past operators that commute with it. If s is
+small, the weights would lose digits in fixed point, so only s · 2^k is merged: multiplying by 2^-k is almost free.
+Imported in the child only.
 """
 
 from __future__ import annotations
@@ -39,18 +38,18 @@ if TYPE_CHECKING:
 
 _MOVES = words("Flatten Reshape Slice Squeeze Transpose Unsqueeze")
 _AVERAGES = words("AveragePool GlobalAveragePool ReduceMean ReduceSum")
-# They commute with factors that are not negative.
+# These commute with positive factors.
 _PIECEWISE_LINEAR = words("Abs GlobalMaxPool LeakyRelu MaxPool PRelu ReduceMax ReduceMin Relu")
-_STEPS, _READERS = 12, 16
-# A factor below these would cost the weights more than two or three bits. What is left of it then is free, but for an
-# addition that follows: three bits are worth that where the sum is near.
-_SMALL_BELOW, _SMALL_ABOVE = 0.25, 0.125
-_SPREAD = 0.125  # of factors on raw inputs: weights of a feature that is scaled down further would round to 0
-_FAR = 4096.0  # a shift beyond this could leave the range that circuits hold
+_MAX_STEPS, _MAX_READERS = 12, 16
+# Smaller factors would cost the weights more than two or three bits, so a power of two is split off. It is free, except
+# before an addition: to avoid that, producers may lose three bits.
+_SMALL_FOR_READERS, _SMALL_FOR_PRODUCERS = 0.25, 0.125
+_MIN_INPUT_FACTOR = 0.125  # on raw inputs; weights of a feature that is scaled down further would round to 0
+_MAX_SHIFT = 4096.0  # a larger shift could exceed the range of the circuit
 
 
 def merge(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """Mul by a constant: into the operator that made the value, or into all that read the product."""
+    """Mul by a constant: merge it into the operator that produces the value, or into all readers of the product."""
     found = split_constant(node, facts)
     if (
         found is None
@@ -60,32 +59,32 @@ def merge(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     ):
         return None
     value, scale = found[0], to_float64(found[1])
-    rest, power = split(scale, _SMALL_ABOVE)
-    edit = _above(value, rest, facts)
+    rest, power = split(scale, _SMALL_FOR_PRODUCERS)
+    edit = _into_producers(value, rest, facts)
     if edit is None and power == 1.0:
         edit = _shared(node, value, rest, facts)
     if edit is None:
-        rest, power = split(scale, _SMALL_BELOW)
-        coarse = np.abs(rest).min() < _SPREAD and _raw(value, facts)
-        edit = None if coarse else _below(node.output[0], rest, facts, _STEPS)
-    return None if edit is None else edit | {node_key(node): [_left(node, value, power, facts)]}
+        rest, power = split(scale, _SMALL_FOR_READERS)
+        coarse = np.abs(rest).min() < _MIN_INPUT_FACTOR and _is_raw_input(value, facts)
+        edit = None if coarse else _into_readers(node.output[0], rest, facts, _MAX_STEPS)
+    return None if edit is None else edit | {node_key(node): [_remainder(node, value, power, facts)]}
 
 
 def negate(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """Neg: a factor of -1."""
+    """Neg: merge the factor -1."""
     value = node.input[0]
     if not all_float32(facts, value) or value in facts.constants:
         return None
-    edit = _above(value, _MINUS, facts) or _below(node.output[0], _MINUS, facts, _STEPS)
+    edit = _into_producers(value, _MINUS, facts) or _into_readers(node.output[0], _MINUS, facts, _MAX_STEPS)
     return None if edit is None else edit | {node_key(node): [helper.make_node("Identity", [value], node.output)]}
 
 
 def subtract(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """c - x, where what made x can make -x: then this is an addition."""
+    """c - x: if the producer of x can produce -x instead, replace the subtraction by an addition."""
     constant, value = node.input
     if not all_float32(facts, *node.input) or constant not in facts.constants or value in facts.constants:
         return None
-    edit = _above(value, _MINUS, facts)
+    edit = _into_producers(value, _MINUS, facts)
     return None if edit is None else edit | {node_key(node): [helper.make_node("Add", [value, constant], node.output)]}
 
 
@@ -93,13 +92,13 @@ _MINUS = np.array(-1.0)
 
 
 def _shared(node: onnx.NodeProto, value: str, scale: Array, facts: Facts) -> Edit | None:
-    """Where others read x as well, as in x · erf(x · s): x takes the factor, and what the others make is divided."""
+    """If x has other readers, as in x · erf(x · s): scale x, and divide in the other readers."""
     others = [reader for reader in facts.consumers[value] if node_key(reader) != node_key(node)]
-    if scale.size != 1 or not scale.all() or value in facts.outputs or not 0 < len(others) <= _READERS:
+    if scale.size != 1 or not scale.all() or value in facts.outputs or not 0 < len(others) <= _MAX_READERS:
         return None
-    edit = _above(value, scale, facts, shared=True)
+    edit = _into_producers(value, scale, facts, shared=True)
     for reader in others:
-        more = _read(reader, value, 1.0 / scale, facts, _STEPS) if edit is not None else None
+        more = _into_reader(reader, value, 1.0 / scale, facts, _MAX_STEPS) if edit is not None else None
         if edit is None or more is None or not edit.keys().isdisjoint(more) or node_key(node) in more:
             return None
         edit |= more
@@ -107,7 +106,7 @@ def _shared(node: onnx.NodeProto, value: str, scale: Array, facts: Facts) -> Edi
 
 
 def split(scale: NDArray[np.float64], least: float) -> tuple[NDArray[np.float64], float]:
-    """A factor as one that weights can take, times a power of two of at most 1; both exact."""
+    """Split off a power of two, exactly, if the largest magnitude is below `least`; else the power is 1."""
     largest = float(np.abs(scale).max())
     if largest >= least or largest == 0.0:
         return scale, 1.0
@@ -116,11 +115,11 @@ def split(scale: NDArray[np.float64], least: float) -> tuple[NDArray[np.float64]
 
 
 def is_free(array: Array) -> bool:
-    """Whether the engine multiplies by this constant for nothing: one number that is 2^-k."""
+    """Whether the engine multiplies by this constant for free: a scalar 2^-k."""
     return array.size == 1 and 0.0 < float(array.reshape(())) <= 1.0 and math.frexp(float(array.reshape(())))[0] == 0.5
 
 
-def _left(node: onnx.NodeProto, value: str, power: float, facts: Facts) -> onnx.NodeProto:
+def _remainder(node: onnx.NodeProto, value: str, power: float, facts: Facts) -> onnx.NodeProto:
     if power == 1.0:
         return helper.make_node("Identity", [value], node.output)
     return helper.make_node(
@@ -128,10 +127,10 @@ def _left(node: onnx.NodeProto, value: str, power: float, facts: Facts) -> onnx.
     )
 
 
-def _above(value: str, scale: Array, facts: Facts, *, shared: bool = False) -> Edit | None:
-    """What the nodes before become if this value is to be scaled; `shared`: its readers are another's care."""
+def _into_producers(value: str, scale: Array, facts: Facts, *, shared: bool = False) -> Edit | None:
+    """The edit of the preceding nodes that scales this value, or None. With `shared`, other readers are allowed."""
     edit: Edit = {}
-    for step in range(_STEPS):
+    for step in range(_MAX_STEPS):
         source = facts.producers.get(value)
         if source is None or (facts.only_reader(value) is None and not (shared and step == 0)):
             return None
@@ -139,41 +138,41 @@ def _above(value: str, scale: Array, facts: Facts, *, shared: bool = False) -> E
         if scaled is not None:
             return edit | {node_key(source): [scaled]}
         shifted = _shifted(source, lambda shift: shift * scale, scale, facts)
-        if not shifted and not _passes(source, scale, facts):
+        if not shifted and not _commutes(source, scale, facts):
             return None
         edit |= {node_key(source): [shifted]} if shifted else depends_on(source)
         value = next(name for name in source.input if name not in facts.constants)
     return None
 
 
-def _below(name: str, scale: Array, facts: Facts, steps: int) -> Edit | None:
-    """What the readers of a value become if the value is no longer scaled; None where one of them needs it."""
+def _into_readers(name: str, scale: Array, facts: Facts, steps: int) -> Edit | None:
+    """The edit of the readers of a value that moves the factor into them; None if one of them cannot take it."""
     readers = facts.consumers.get(name, [])
-    if name in facts.outputs or not 0 < len(readers) <= _READERS or not steps:
+    if name in facts.outputs or not 0 < len(readers) <= _MAX_READERS or not steps:
         return None
     edit: Edit = {}
     for reader in readers:
-        more = _read(reader, name, scale, facts, steps)
+        more = _into_reader(reader, name, scale, facts, steps)
         if more is None or not edit.keys().isdisjoint(more):
             return None
         edit |= more
     return edit
 
 
-def _read(node: onnx.NodeProto, name: str, scale: Array, facts: Facts, steps: int) -> Edit | None:
+def _into_reader(node: onnx.NodeProto, name: str, scale: Array, facts: Facts, steps: int) -> Edit | None:
     fed = fuse_linear.scale_operand(node, name, scale, facts)
     if fed is not None:
         return {node_key(node): [fed]}
     shifted = _shifted(node, lambda shift: shift / scale, scale, facts) if scale.all() else None
-    if not shifted and not _passes(node, scale, facts):
+    if not shifted and not _commutes(node, scale, facts):
         return None
-    rest = _below(node.output[0], scale, facts, steps - 1)
+    rest = _into_readers(node.output[0], scale, facts, steps - 1)
     changed = {node_key(node): [shifted]} if shifted else depends_on(node)
     return None if rest is None or not rest.keys().isdisjoint(changed) else rest | changed
 
 
 def _shifted(node: onnx.NodeProto, change: Any, scale: Array, facts: Facts) -> onnx.NodeProto | None:  # noqa: ANN401
-    """An addition of a constant with another constant, where neither it nor the factor widens the other operand."""
+    """An addition with a changed constant, if neither the constant nor the factor broadcasts the other operand."""
     found = split_constant(node, facts) if node.op_type == "Add" else None
     if found is None:
         return None
@@ -181,12 +180,12 @@ def _shifted(node: onnx.NodeProto, change: Any, scale: Array, facts: Facts) -> o
     if not keeps_shape(found[1], shape) or not keeps_shape(scale, shape):
         return None
     shift = to_float32(change(to_float64(found[1])))
-    if shift is None or np.abs(shift).max(initial=0.0) > _FAR:
+    if shift is None or np.abs(shift).max(initial=0.0) > _MAX_SHIFT:
         return None
     return helper.make_node("Add", [found[0], facts.new_constant(node.output[0], shift)], node.output)
 
 
-def _passes(node: onnx.NodeProto, scale: Array, facts: Facts) -> bool:
+def _commutes(node: onnx.NodeProto, scale: Array, facts: Facts) -> bool:
     if node.op_type == "Mul" and split_constant(node, facts) is not None:
         return True
     if scale.size != 1 or not all_float32(facts, node.input[0]) or any(node.output[1:]):
@@ -198,9 +197,9 @@ def _passes(node: onnx.NodeProto, scale: Array, facts: Facts) -> bool:
     return moves and computed == [node.input[0]]
 
 
-def _raw(value: str, facts: Facts) -> bool:
-    """Whether a value is an input of the model, but for shifts and moves."""
-    for _ in range(_STEPS):
+def _is_raw_input(value: str, facts: Facts) -> bool:
+    """Whether a value is an input of the model, apart from shifts and moves of data."""
+    for _ in range(_MAX_STEPS):
         source = facts.producers.get(value)
         if source is None or source.op_type not in _MOVES | {"Add", "Sub", "Cast"}:
             break

@@ -1,10 +1,10 @@
-"""Which ONNX operators a circuit can take. A table, without any import of onnx.
+"""Tables of the ONNX operators that ezkl supports. They do not import onnx.
 
 `SUPPORTED` was measured: every operator in it ran through ezkl 23.0.5 in small graphs, and in the forms that pass
 `unsupported` the answer agreed with onnxruntime's within quantisation. The engine accepts more and answers *wrongly*:
-whole operators (Trilu, GlobalLpPool, QuantizeLinear, MatMulInteger) are refused here; wrong forms of supported ones
-(Cast of fractions to integers or bool, MaxPool that pads, negative indices, Equal read as a number, Pow with
-a negative exponent, CumSum backwards, ...) are rewritten by `decompose` and `workarounds`, or refused by `unsupported`.
+such operators (Trilu, GlobalLpPool, QuantizeLinear, MatMulInteger) are rejected here; such forms of supported ones
+(Cast of fractions to integers or bool, MaxPool that pads, negative indices, Equal read as a number, Pow with a negative
+exponent, CumSum backwards, ...) are rewritten by `decompose` and `workarounds`, or rejected by `unsupported`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ SUPPORTED = words(
     Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu TopK Transpose Unsqueeze Where Xor
     """
 )
-# Replaced by the normaliser itself.
+# Rewritten by the frontend or by `decompose`.
 REWRITTEN = words("CastLike Constant Dropout Tile")
-# Fine where every input is constant: then the normaliser computes them.
+# Supported if all inputs are constant: then the frontend evaluates them.
 CONSTANT_ONLY = words(
     """
     BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Compress ConstantOfShape EyeLike IsInf IsNaN Mod NonZero
@@ -60,7 +60,7 @@ _ALLOWED = SUPPORTED | COMPOSITE | REWRITTEN | CONSTANT_ONLY
 
 
 def refusal(operator: str) -> tuple[str, str] | None:
-    """Cause and cure where ezkl takes no model with this operator although another engine might; None where it may."""
+    """Cause and cure if ezkl, but not every engine, rejects any model with this operator; otherwise None."""
     if operator in _ALLOWED or operator in NO_ENGINE:
         return None
     why, cure = REFUSED.get(operator, ("is not supported", _simplify(operator)))
@@ -68,11 +68,11 @@ def refusal(operator: str) -> tuple[str, str] | None:
 
 
 def remaining(operator: str) -> tuple[str, str] | None:
-    """Cause and cure where this operator is still there after normalising and the engine cannot take it."""
+    """Cause and cure if the engine does not support an operator that is left after lowering; otherwise None."""
     if operator in SUPPORTED:
         return None
     if operator in CONSTANT_ONLY:
-        return f"Operator {operator} depends on the model's input; circuits take it on constants only.", _DYNAMIC
+        return f"Operator {operator} depends on the model's input; it is supported on constants only.", _DYNAMIC
     return f"Operator {operator} is used in a way that cannot be rewritten for a circuit.", _simplify(operator)
 
 

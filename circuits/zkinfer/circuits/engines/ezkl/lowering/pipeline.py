@@ -1,6 +1,6 @@
-"""From an ONNX model to the normal form that ezkl takes, and what it cannot take. Imported in the child only.
+"""Lower an ONNX model to ezkl's normal form, or report what ezkl does not support. Imported in the child only.
 
-The context is the first input of the network, where no node reads it: so a proof is bound to its request.
+The context of a proof becomes the first input of the network. No node reads it, but it binds the proof to its request.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LOWERING = Lowering(
         "repeated values": shared.REPEATED_VALUES,
         "moves of data": shared.DATA_MOVES,
         "algebra": shared.ALGEBRA,
-        "rising functions after maxima": rule_pass(reorder.MAXIMA),
+        "increasing functions after maxima": rule_pass(reorder.MAXIMA),
         "compound operators": rule_pass(activations.COMPOUND),
         "shifts": shared.SHIFTS,
         "factors": rule_pass(fuse_scales.RULES),
@@ -58,7 +58,7 @@ LOWERING = Lowering(
 def lower(path: str, digest: str, out: str, dimensions: dict[str, int], input_visibility: str) -> str:
     """See `zkinfer.circuits.engines.base.Engine.lower`; the answer is a NormalisedModel as JSON.
 
-    The circuit range-checks hashed inputs itself; where inputs are not public it publishes the context as an output.
+    Hashed inputs get range checks in the graph; if inputs are not public, the context is also an output.
     """
 
     def made(model: onnx.ModelProto, seed: int) -> NormalForm:
@@ -71,7 +71,8 @@ def lower(path: str, digest: str, out: str, dimensions: dict[str, int], input_vi
 def supports(path: str, digest: str) -> str:
     """See `zkinfer.circuits.engines.base.Engine.supports`; the answer is a Findings as JSON.
 
-    Nodes that no circuit can have hide those that are used in a wrong way: what reads them cannot be simplified.
+    Unsupported uses of operators are reported only if all operators are supported: a model with others cannot be
+    simplified.
     """
     original = as_tensors(load(Path(path), Digest.parse(digest)))
     found = [*refused_nodes(original.graph), *refused_operators(original)]
@@ -87,7 +88,7 @@ def supports(path: str, digest: str) -> str:
 def normal_form(
     original: onnx.ModelProto, dimensions: Mapping[str, int], seed: int, *, guarded: bool = False
 ) -> NormalForm:
-    """ezkl's normal form, without the context; with `guarded` the circuit range-checks its inputs itself."""
+    """ezkl's normal form without the context; `guarded` adds range checks of the inputs, see `with_guards`."""
     return worker.normal_form(
         original,
         dimensions,
@@ -100,7 +101,7 @@ def normal_form(
 
 
 def refused_operators(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, ModelError]]:
-    """Every node with a standard operator that ezkl cannot take in any form, and why."""
+    """Every node with a standard operator that ezkl does not support in any form, and why."""
     for node in model.graph.node:
         refused = operators.refusal(node.op_type[:80]) if node.domain in ("", "ai.onnx") else None
         if refused is not None:
@@ -123,7 +124,7 @@ def _refuse_reserved_names(model: onnx.ModelProto) -> None:
 
 
 def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:
-    """Put the context in front of the inputs; with `output`, also behind the outputs."""
+    """Add the context as the first input and, with `output`, also as the last output; in place."""
     spec = TensorSpec(name=CONTEXT_INPUT, dtype="float32", shape=(1, LIMBS))
     model.graph.input.insert(0, port(spec))
     if output:
@@ -133,11 +134,11 @@ def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:
 
 
 def with_guards(model: onnx.ModelProto, inputs: Iterable[TensorSpec]) -> onnx.ModelProto:
-    """Put a guard, in place, in front of everything that reads one of these float inputs.
+    """Range-check these float inputs by a guard, in place, before anything reads them.
 
-    The engine range-checks what it compares, but no input that it hashes: cells of a hashed input are assigned by the
-    hash. So a prover could choose any field element for which the arithmetic wraps around to a chosen result.
-    `Where(x < 0, x, x)` is `x` itself, and neither the engine nor its reader of ONNX removes the comparison.
+    The engine range-checks operands of comparisons, but not hashed inputs, whose cells the hash assigns. A prover could
+    therefore choose a field element for which the arithmetic wraps around to a chosen result. The guard
+    `Where(x < 0, x, x)` equals `x`, and neither the engine nor its reader of ONNX removes the comparison.
     """
     graph = model.graph
     read = {name for node in graph.node for name in node.input}
@@ -162,7 +163,7 @@ def _guard(name: str, guarded: str) -> tuple[onnx.NodeProto, onnx.NodeProto]:
 
 
 def _unused(graph: onnx.GraphProto) -> str:
-    """A prefix that no name of the graph has."""
+    """A prefix that no name in the graph has."""
     names = [name for node in graph.node for name in (*node.input, *node.output)]
     names += [port.name for port in (*graph.input, *graph.output)] + [tensor.name for tensor in graph.initializer]
     prefix = "guarded"

@@ -1,4 +1,4 @@
-"""Steps in the order that computes them on fewer elements, or with cheaper operators. Imported in the child only."""
+"""Reorder operators to compute them on fewer elements, or replace them by cheaper ones. Imported in the child only."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from zkinfer.circuits.frontend.graph import Facts
     from zkinfer.circuits.frontend.passes.rewrite import Edit, Rule
 
-# They never fall where their first input rises, so that they and a maximum can trade places.
-_RISING = words(
+# Monotonically increasing in their first input, so that they commute with a maximum.
+_INCREASING = words(
     """
     Atan Ceil Clip Elu Exp Floor HardSigmoid LeakyRelu Relu Selu Sigmoid Softplus Softsign Tanh ThresholdedRelu
     """
 )
 _SLOPED = words("Elu HardSigmoid LeakyRelu Selu ThresholdedRelu")
-_MOST_ADDITIONS = 4
+_MAX_ADDITIONS = 4
 
 
 def _after_maximum(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """max(f(x)) = f(max(x)) for a function that rises, computed for each maximum instead of each element."""
+    """max(f(x)) = f(max(x)) for an increasing function, computed once per maximum instead of per element."""
     value, result = node.input[0], node.output[0]
     source = facts.producers.get(value)
-    if source is None or facts.only_reader(value) is None or not _rises(source, facts) or any(node.output[1:]):
+    if source is None or facts.only_reader(value) is None or not _is_increasing(source, facts) or any(node.output[1:]):
         return None
     before, after = facts.shape(value), facts.shape(result)
     if before is None or after is None or elements(after) >= elements(before) or padded(attributes(node)):
@@ -43,14 +43,15 @@ def _after_maximum(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     return {node_key(source): [], node_key(node): [first, then]}
 
 
-def _rises(node: onnx.NodeProto, facts: Facts) -> bool:
+def _is_increasing(node: onnx.NodeProto, facts: Facts) -> bool:
     computed = [name for name in node.input if name and name not in facts.constants]
-    falls = node.op_type in _SLOPED and (min(attributes(node).get(name, 1.0) for name in ("alpha", "gamma")) < 0)
-    return node.op_type in _RISING and computed == [node.input[0]] and all_float32(facts, node.input[0]) and not falls
+    decreasing = node.op_type in _SLOPED and (min(attributes(node).get(name, 1.0) for name in ("alpha", "gamma")) < 0)
+    increasing = node.op_type in _INCREASING and not decreasing
+    return increasing and computed == [node.input[0]] and all_float32(facts, node.input[0])
 
 
 def _cheaper_product(node: onnx.NodeProto, facts: Facts) -> Edit | None:
-    """A mask of 0 and 1 selects, and a small whole factor adds: neither brings anything back to its scale."""
+    """Select by masks of 0 and 1, and add for small integer factors: neither needs rescaling."""
     found = split_constant(node, facts)
     if found is None or not keeps_shape(found[1], facts.shape(found[0])):
         return None
@@ -67,18 +68,18 @@ def _selected(node: onnx.NodeProto, value: str, mask: NDArray[np.float32], facts
 
 
 def _added(node: onnx.NodeProto, value: str, by: float, facts: Facts) -> Edit | None:
-    """By doubling and adding, from the highest binary digit down."""
+    """Multiply by doubling and adding, from the highest bit down."""
     size = abs(by)
-    if not size.is_integer() or not 0 < size <= 1 << _MOST_ADDITIONS or by == 1.0:
+    if not size.is_integer() or not 0 < size <= 1 << _MAX_ADDITIONS or by == 1.0:
         return None
-    digits = bin(int(size))[3:]
-    if len(digits) + digits.count("1") > _MOST_ADDITIONS:
+    bits = bin(int(size))[3:]
+    if len(bits) + bits.count("1") > _MAX_ADDITIONS:
         return None
     nodes: list[onnx.NodeProto] = []
     total = value
-    for digit in digits:
+    for bit in bits:
         total = _appended(nodes, "Add", [total, total], node, facts)
-        total = _appended(nodes, "Add", [total, value], node, facts) if digit == "1" else total
+        total = _appended(nodes, "Add", [total, value], node, facts) if bit == "1" else total
     nodes.append(helper.make_node("Neg" if by < 0 else "Identity", [total], node.output))
     return {node_key(node): nodes}
 

@@ -1,6 +1,6 @@
-"""Rewrite uses of operators that the engine computes wrongly, in silence, or panics on [all measured].
+"""Rewrite uses of operators that the engine silently computes wrongly, or panics on [all measured].
 
-`decompose` applies `RULES`; `BATCH_AXIS_RULES` are a pass of their own. Imported in the child only.
+`decompose` applies `RULES`; `BATCH_AXIS_RULES` form a separate pass. Imported in the child only.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from zkinfer.circuits.frontend.passes.rewrite import Rule as EditRule
 
 
-# What reads the result of Equal well; every other reader takes its 1 for 2^-scale.
-_READ_EQUAL = words("And Not Or Where Xor")
+# These read the result of Equal correctly; every other reader takes its 1 for 2^-scale.
+_READERS_OF_EQUAL = words("And Not Or Where Xor")
 MAX_PADDING = 1 << 20
 
 
-def largest(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """The engine pads MaxPool with 0: repeat the edge instead, which every window on the padding holds anyway."""
+def max_pool(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine pads MaxPool with 0: repeat the edge instead, which every window on the padding contains anyway."""
     given, shape = attributes(node), facts.shape(node.input[0])
     if not padded(given) or shape is None or not_negative(node.input[0], facts):
         return None
@@ -39,10 +39,10 @@ def largest(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     for axis, size in enumerate(shape[2:], start=2):
         before, after = _padding(given, axis - 2, len(shape) - 2, size)
         if max(before, after) >= min(given["kernel_shape"][axis - 2], MAX_PADDING):
-            return None  # a window would see nothing but padding
+            return None  # a window would cover only padding
         if before or after:
-            places = np.clip(np.arange(-before, size + after), 0, size - 1)
-            index, wider = facts.new_constant(node.output[0], places), facts.fresh(node.output[0])
+            indices = np.clip(np.arange(-before, size + after), 0, size - 1)
+            index, wider = facts.new_constant(node.output[0], indices), facts.fresh(node.output[0])
             result.append(helper.make_node("Gather", [value, index], [wider], axis=axis))
             value = wider
     plain = {name: given[name] for name in ("kernel_shape", "strides")}
@@ -54,7 +54,7 @@ def _dilated(given: dict[str, Any]) -> bool:
 
 
 def _padding(given: dict[str, Any], axis: int, rank: int, size: int) -> tuple[int, int]:
-    """How many places a pool adds before and after one spatial axis."""
+    """The padding of a pooling operator before and after one spatial axis."""
     mode = given.get("auto_pad", b"NOTSET")
     if mode == b"NOTSET":
         return given["pads"][axis], given["pads"][rank + axis]
@@ -64,8 +64,8 @@ def _padding(given: dict[str, Any], axis: int, rank: int, size: int) -> tuple[in
     return (less, total - less) if mode == b"SAME_UPPER" else (total - less, less)
 
 
-def counted_from_start(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """The engine takes negative indices for 0: add the size to those that are known."""
+def nonnegative_indices(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+    """The engine reads negative indices as 0: add the size of the axis to constant ones."""
     indices, shape = facts.array(node.input[1]), facts.shape(node.input[0])
     if indices is None or not shape or not (indices < 0).any():
         return None
@@ -81,9 +81,9 @@ def counted_from_start(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def equal(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """The engine gives the result of Equal the scale of its inputs, though it is 0 or 1; Not gives it none."""
+    """The engine gives the result of Equal, 0 or 1, the scale of its inputs; applying Not twice sets scale 0."""
     name = node.output[0]
-    if name not in facts.outputs and facts.readers.get(name, set()) <= _READ_EQUAL:
+    if name not in facts.outputs and facts.readers.get(name, set()) <= _READERS_OF_EQUAL:
         return None
     same, other = facts.fresh(name), facts.fresh(name)
     return [
@@ -94,7 +94,7 @@ def equal(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def power(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """The engine ignores exponents that are negative integers."""
+    """The engine ignores negative integer exponents: use Reciprocal."""
     exponent = facts.array(node.input[1])
     if exponent is None or exponent.size != 1 or facts.dtype(node.input[0]) not in FLOATS:
         return None
@@ -125,7 +125,7 @@ def celu(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def softmax(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """Before opset 13 all axes from the given one on are one; the engine panics on several."""
+    """Before opset 13 Softmax normalises over all axes from the given one on; the engine panics on several."""
     shape = facts.shape(node.input[0])
     if facts.opset >= 13 or not shape:
         return None
@@ -142,7 +142,7 @@ def softmax(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def log_softmax(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """The engine takes the logarithm of what was rounded to 0; with d = x - max(x) it is d - log(sum(exp(d)))."""
+    """The engine takes logarithms of values rounded to 0: with d = x - max(x), compute d - log(sum(exp(d)))."""
     flattened = softmax(node, facts)
     if flattened is not None:
         return flattened
@@ -159,20 +159,20 @@ def log_softmax(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 
 
 def _reduction(kind: str, value: str, result: str, axis: int, facts: Facts) -> onnx.NodeProto:
-    """Over one axis, which later opsets take as an input."""
+    """A reduction over one axis, which is an attribute or, in later opsets, an input."""
     if facts.opset < (13 if kind == "ReduceSum" else 18):
         return helper.make_node(kind, [value], [result], axes=[axis])
     return helper.make_node(kind, [value, facts.new_constant(result, np.array([axis]))], [result])
 
 
 def maximum(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
-    """The engine takes no constant tensor among more than two values: take them two by two."""
+    """The engine rejects a constant tensor among more than two operands: chain maxima of two."""
     tensors = [name for name in node.input if (array := facts.array(name)) is not None and array.size > 1]
     if len(node.input) < 3 or not tensors:
         return None
     value, result = node.input[0], []
-    for place, other in enumerate(node.input[1:], start=2):
-        name = node.output[0] if place == len(node.input) else facts.fresh(node.output[0])
+    for count, other in enumerate(node.input[1:], start=2):
+        name = node.output[0] if count == len(node.input) else facts.fresh(node.output[0])
         result.append(helper.make_node("Max", [value, other], [name]))
         value = name
     return result
@@ -181,43 +181,43 @@ def maximum(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
 RULES: dict[str, Rule] = {
     "Celu": celu,
     "Equal": equal,
-    "Gather": counted_from_start,
-    "GatherElements": counted_from_start,
-    "GatherND": counted_from_start,
+    "Gather": nonnegative_indices,
+    "GatherElements": nonnegative_indices,
+    "GatherND": nonnegative_indices,
     "LogSoftmax": log_softmax,
     "Max": maximum,
-    "MaxPool": largest,
+    "MaxPool": max_pool,
     "Pow": power,
     "Softmax": softmax,
 }
 
 
-# Convolutions keep their batch axis: without one the engine computes them wrongly, in silence, or panics [measured].
-# Its reader of ONNX drops an axis of size 1 from every value between operators that do without it, such as Reshape and
-# products of matrices, of which it makes 1x1 convolutions too. Convolutions in between follow, and the engine then
-# counts their windows from the wrong axis. The reader changes no axes of what a Gather of several places reads, and a
-# Gather of all places, in order, costs no row.
+# Convolutions must keep their batch axis: without one the engine silently computes them wrongly, or panics [measured].
+# Its reader of ONNX drops an axis of size 1 from every value between operators that do not need it: Reshape and matrix
+# products, for instance, and 1x1 convolutions, which it turns into matrix products. Convolutions in between lose the
+# axis too, and the engine then applies their windows to the wrong axes. The reader keeps all axes of the operand of a
+# Gather with several indices, and a Gather of all indices, in order, costs no row.
 
-# The reader takes an axis out of both what they read and what they give, or out of neither.
+# The reader drops an axis from both the operand and the result of these, or from neither.
 _PASS_ON = words("AveragePool Conv ConvTranspose LeakyRelu MaxPool Relu Sigmoid Tanh")
 
 
-def _held(node: onnx.NodeProto, facts: Facts) -> Edit | None:
+def _keep_batch_axis(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     result, shape = node.output[0], facts.shape(node.output[0])
     if not shape or shape[0] != 1 or _cannot_lose_axes(node, facts):
         return None
     axis = next((axis for axis, size in enumerate(shape) if size > 1), None)
     if axis is None:
-        return None  # one place, which is the first on every axis
-    places = facts.new_constant(result, np.arange(shape[axis], dtype=np.int64))
-    loose = onnx.NodeProto()
-    loose.CopyFrom(node)
-    loose.output[0] = facts.fresh(result)
-    return {node_key(node): [loose, helper.make_node("Gather", [loose.output[0], places], [result], axis=axis)]}
+        return None  # a single element, whatever the axis
+    indices = facts.new_constant(result, np.arange(shape[axis], dtype=np.int64))
+    moved = onnx.NodeProto()
+    moved.CopyFrom(node)
+    moved.output[0] = facts.fresh(result)
+    return {node_key(node): [moved, helper.make_node("Gather", [moved.output[0], indices], [result], axis=axis)]}
 
 
 def _cannot_lose_axes(node: onnx.NodeProto, facts: Facts) -> bool:
-    """Whether an input or an output of the model, or what a Gather reads, would lose the axis too."""
+    """Whether an input or output of the model, or the operand of a Gather, would lose the axis too."""
     if node.output[0] in facts.outputs or any(_gathers(one, facts) for one in facts.consumers.get(node.output[0], [])):
         return True
     before: onnx.NodeProto | None = node
@@ -229,12 +229,12 @@ def _cannot_lose_axes(node: onnx.NodeProto, facts: Facts) -> bool:
 
 
 def _gathers(node: onnx.NodeProto, facts: Facts) -> bool:
-    places = facts.array(node.input[1]) if node.op_type == "Gather" else None
-    return places is not None and places.size > 1
+    indices = facts.array(node.input[1]) if node.op_type == "Gather" else None
+    return indices is not None and indices.size > 1
 
 
 def _pointwise(node: onnx.NodeProto, facts: Facts) -> bool:
     return node.op_type == "Conv" and math.prod((facts.shape(node.input[1]) or ())[2:]) == 1
 
 
-BATCH_AXIS_RULES: dict[str, EditRule] = {"Conv": _held}
+BATCH_AXIS_RULES: dict[str, EditRule] = {"Conv": _keep_batch_axis}

@@ -27,16 +27,28 @@ def refuse(model):
 @pytest.mark.parametrize(
     ("body", "inputs", "outputs", "reason", "cure"),
     [
-        ("y = Resize(x, , , sizes)", IMAGE, "float[1,1,8,8] y", "gives sizes instead of scales", "other operators"),
-        ("y = Pow(x, x)", "float[1,4] x", "float[1,4] y", "constant base", "other operators"),
+        ("y = Resize(x, , , sizes)", IMAGE, "float[1,1,8,8] y", "specifies sizes instead of scales", "other operators"),
+        ("y = Pow(x, x)", "float[1,4] x", "float[1,4] y", "constant scalar base", "other operators"),
         ("i = Cast<to=6>(x) y = Add(i, i)", "float[1,4] x", "int32[1,4] y", "wrap around", "Cast to int64"),
         ("y = Cast<to=3>(x)", "int64[1,4] x", "int8[1,4] y", "may not hold", "Cast to int64"),
         ("y = MaxPool<kernel_shape=[2,2], pads=[1,1,1,1]>(x)", IMAGE, "float[1,1,5,5] y", "pad negative", "Relu"),
         ("y = ConvTranspose<dilations=[2,2]>(x, t)", IMAGE, "float[1,1,a,b] y", "has dilations", "other operators"),
         ("s = Shape(x) y = Expand(x, s)", "float[1,4] x", "float[1,4] y", "Shape depends on the model's", "mask"),
         ("y = ReduceSum(x, a)", "float[1,4] x, int64[1] a", "float[1,4] y", "'a', computed from the input", "other"),
-        ("y = Reshape(x, a)", "float[1,4] x, int64[2] a", "float[p,q] y", "as its form", "other operators"),
-        ("y = Slice(x, a, a)", "float[1,4] x, int64[1] a", "float[p,q] y", "as its form", "other operators"),
+        (
+            "y = Reshape(x, a)",
+            "float[1,4] x, int64[2] a",
+            "float[p,q] y",
+            "has the parameter .a., computed",
+            "other operators",
+        ),
+        (
+            "y = Slice(x, a, a)",
+            "float[1,4] x, int64[1] a",
+            "float[p,q] y",
+            "has the parameter .a., computed",
+            "other operators",
+        ),
     ],
 )
 def test_use_is_refused_with_a_cure(refuse, body, inputs, outputs, reason, cure):
@@ -46,8 +58,10 @@ def test_use_is_refused_with_a_cure(refuse, body, inputs, outputs, reason, cure)
     assert cure in refusal.value.cure
 
 
-def test_normalisation_that_trains_is_refused(refuse):
-    with pytest.raises(UnsupportedModelError, match="BatchNormalization 'y' trains, which no circuit can take"):
+def test_normalisation_in_training_mode_is_refused(refuse):
+    with pytest.raises(
+        UnsupportedModelError, match="BatchNormalization 'y' runs in training mode, which is not supported"
+    ):
         refuse("y, m, n = BatchNormalization<training_mode=1>(x, w, w, w, v)", opset=15)
 
 
