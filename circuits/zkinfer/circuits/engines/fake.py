@@ -39,7 +39,7 @@ _NO_WORK = Work(keys=0.0, prove=0.0, memory_bytes=0, proving_key_bytes=32, proof
 
 
 class FakeEngine:
-    """Binds, proves nothing, takes no time. Files: `network.onnx` and `program.json` in the circuit's folder."""
+    """Proofs bind statements but prove nothing; calls are instant. Files: `network.onnx` and `program.json` in the circuit's folder."""
 
     id = "fake/1"
     production = False
@@ -79,7 +79,7 @@ class FakeEngine:
         return _NO_WORK
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:  # noqa: ARG002
-        """No work takes no time on any machine."""
+        """Zero for every figure: no work takes time."""
         return Speed(0.0, 0.0, 0.0, 0.0)
 
     def survey(self, request: TuneRequest) -> Work:  # noqa: ARG002

@@ -67,8 +67,8 @@ class EzklArguments(BaseModel):
             missing = sorted(set(cls.model_fields) - set(run_arguments))
             raise EngineError(f"Run arguments are incomplete: {', '.join(missing)}.")
         switches = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, bool)}
-        if odd := [name for name, switch in switches.items() if run_arguments[name] is not switch]:
-            raise EngineError(f"Run argument {odd[0]} must be {switches[odd[0]]}.")
+        if wrong := [name for name, switch in switches.items() if run_arguments[name] is not switch]:
+            raise EngineError(f"Run argument {wrong[0]} must be {switches[wrong[0]]}.")
         if canonical.dump(parsed.to_run_arguments()) != given:
             raise EngineError("A run argument is not in canonical form.")
         parsed._refuse_extremes()

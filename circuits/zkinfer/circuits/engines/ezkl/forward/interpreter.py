@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Rule = Callable[..., Integers]
 
-_EXACT = 1 << 53  # below it the engine's division, which is one of doubles, is exact to the bit
+_EXACT = 1 << 53  # below it the engine's division, in doubles, is exact
 _CHANNELS_FIRST, _OUTPUTS_FIRST = 0, 1  # the formats NCHW and OIHW
 
 
 class TooLargeError(Exception):
-    """An integer exceeds this arithmetic, which says nothing about the circuit."""
+    """An integer exceeds 64-bit arithmetic; it may still fit the circuit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Arithmetic:
         for operator in operators:
             _require_known(operator)
         constants = [operator.arguments for operator in operators if operator.name == "Constant"]
-        self._widest_constant = max((_most(values) for values, checked in constants if checked), default=0)
+        self._widest_constant = max((_magnitude(values) for values, checked in constants if checked), default=0)
 
     def forward(self, inputs: Sequence[Sequence[int]]) -> Pass:
         """Run one pass over inputs in row-major order.
@@ -70,23 +70,23 @@ class Arithmetic:
         """
         if [len(tensor) for tensor in inputs] != self.input_sizes:
             raise EngineError("The sizes of the inputs differ from those of the program.")
-        places = dict(zip(self._compiled.inputs, inputs, strict=True))
+        given = dict(zip(self._compiled.inputs, inputs, strict=True))
         results: dict[int, Integers] = {}
         widest = _Widest(self._widest_constant)
         for number, node in self._compiled.nodes.items():
-            operands = [_held(places[number])] if number in places else [results[operand] for operand in node.operands]
+            operands = [_as_array(given[number])] if number in given else [results[one] for one in node.operands]
             results[number] = _computed(node.operator, operands, widest).reshape(node.shape)
         return Pass([results[number].ravel().tolist() for number in self._compiled.outputs], widest.magnitude)
 
 
 class _Widest:
-    """Tracks the largest value that the circuit decomposes into digits, of which there may be too few."""
+    """Tracks the largest magnitude that the circuit decomposes into digits, which must not exceed their range."""
 
     def __init__(self, magnitude: int) -> None:
         self.magnitude = magnitude
 
     def note(self, *decomposed: Integers) -> None:
-        self.magnitude = max(self.magnitude, *map(_most, decomposed))
+        self.magnitude = max(self.magnitude, *map(_magnitude, decomposed))
 
 
 def _computed(operator: Operator, operands: list[Integers], widest: _Widest) -> Integers:
@@ -103,7 +103,7 @@ def _divided(values: Integers, divisor: float, widest: _Widest) -> Integers:
     """Division with rounding to the nearest integer, half away from 0; the circuit decomposes both sides."""
     if divisor == 1:
         return values
-    _require(_most(values) < _EXACT)
+    _require(_magnitude(values) < _EXACT)
     exact = values / divisor
     whole = np.trunc(exact)
     up = np.abs(exact - whole) >= 0.5
@@ -133,17 +133,17 @@ def _require(fits: bool) -> None:
         raise TooLargeError("An integer exceeds 64 bits.")
 
 
-def _most(values: Integers) -> int:
+def _magnitude(values: Integers) -> int:
     """The largest magnitude."""
     return max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
 
-def _held(values: Sequence[int]) -> Integers:
+def _as_array(values: Sequence[int]) -> Integers:
     try:
         array = np.array(values, np.int64)
     except OverflowError as err:
         raise TooLargeError("An input exceeds 64 bits.") from err
-    _require(_most(array) < LARGEST)
+    _require(_magnitude(array) < LARGEST)
     return array
 
 
@@ -157,7 +157,7 @@ def _same_rank(*operands: Integers) -> None:
 
 def _sum_of(left: Integers, right: Integers) -> Integers:
     _same_rank(left, right)
-    _require(_most(left) + _most(right) < LARGEST)
+    _require(_magnitude(left) + _magnitude(right) < LARGEST)
     return left + right
 
 
@@ -166,7 +166,7 @@ def _difference(left: Integers, right: Integers) -> Integers:
 
 
 def _product(left: Integers, right: Integers) -> Integers:
-    _require(_most(left) * _most(right) < LARGEST)
+    _require(_magnitude(left) * _magnitude(right) < LARGEST)
     return np.multiply(left, right)
 
 
@@ -191,13 +191,13 @@ def _einsum(*operands_and_equation: Any) -> Integers:  # noqa: ANN401 - tensors,
         for axis, size in zip(axes, operand.shape, strict=True)
     }
     summed = math.prod(size for axis, size in sizes.items() if axis not in kept)
-    _require(math.prod(_most(operand) for operand in operands) * summed < LARGEST)
-    of_operands = "".join(axis for axis in kept if axis in sizes)  # other axes have one element; the node has the shape
-    return np.asarray(np.einsum(f"{terms}->{of_operands}", *operands))
+    _require(math.prod(_magnitude(operand) for operand in operands) * summed < LARGEST)
+    result_axes = "".join(axis for axis in kept if axis in sizes)  # other axes have one element; the node has the shape
+    return np.asarray(np.einsum(f"{terms}->{result_axes}", *operands))
 
 
 def _summed(values: Integers, axes: Sequence[int]) -> Integers:
-    _require(_most(values) * math.prod(values.shape[axis] for axis in axes) < LARGEST)
+    _require(_magnitude(values) * math.prod(values.shape[axis] for axis in axes) < LARGEST)
     return np.asarray(values.sum(axis=tuple(axes), keepdims=True))
 
 
@@ -211,7 +211,7 @@ def _windows(image: Integers, padding: Sequence[tuple[int, int]], stride: Sequen
 
 def _convolution(image: Integers, kernel: Integers, *rest: Any) -> Integers:  # noqa: ANN401 - a bias, if any, and arguments
     *bias, padding, stride, groups, _, _ = rest
-    _require(_most(image) * _most(kernel) * math.prod(kernel.shape[1:]) < LARGEST)
+    _require(_magnitude(image) * _magnitude(kernel) * math.prod(kernel.shape[1:]) < LARGEST)
     windows = _windows(image, padding, stride, kernel.shape[2:])
     batch, _, *shape = windows.shape
     grouped = windows.reshape(batch, groups, kernel.shape[1], *shape)
@@ -224,7 +224,7 @@ def _convolution(image: Integers, kernel: Integers, *rest: Any) -> Integers:  # 
 
 
 def _sum_pool(image: Integers, padding: Any, stride: Any, kernel: Sequence[int], _: int) -> Integers:  # noqa: ANN401
-    _require(_most(image) * math.prod(kernel) < LARGEST)
+    _require(_magnitude(image) * math.prod(kernel) < LARGEST)
     windows = _windows(image, padding, stride, kernel)
     return np.asarray(windows.sum(axis=tuple(range(-len(kernel), 0))))
 

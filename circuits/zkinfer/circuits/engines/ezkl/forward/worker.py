@@ -1,4 +1,4 @@
-"""The child's side of a session: the interpreter if it supports the program, else the engine.
+"""The child's side of a session: forward passes by the interpreter if it supports the program, else by the engine.
 
 Loaded in the child of a session only.
 """
@@ -60,7 +60,7 @@ _ARITHMETIC_ALONE = {
     "param_visibility": "Private",
 }
 _TRIED_BITS = (5, 9, 14)  # of the inputs on which interpreter and engine are compared
-_held = ExitStack()  # resources that a session keeps until its process ends
+_session_resources = ExitStack()  # resources that a session keeps until its process ends
 
 
 def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core: bool) -> Forward:
@@ -71,7 +71,7 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
     if one_core:
         bindings.use_one_thread()
     settings = read_settings(Path(folder))
-    program = _held.enter_context(arithmetic_only(Path(folder), settings))
+    program = _session_resources.enter_context(arithmetic_only(Path(folder), settings))
 
     def by_engine(sample: Tensors) -> Tensors:
         with on_one_core() if one_core else nullcontext():

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.ezkl.tune.trials import Trial
 
 HEADROOM_BITS = 2  # the range is at least four times that of the calibration samples
-LEAST_BITS = CONTEXT_BITS  # the context is range-checked like all inputs
-_WELCOME_BITS = 6  # and up to this much headroom where that costs nothing
+MIN_BITS = CONTEXT_BITS  # the context is range-checked like all inputs
+_FREE_HEADROOM_BITS = 6  # the headroom to use if it costs nothing
 _LOOKUP_MARGIN = 2  # lookup tables are this many times wider than calibration needs
 _MAX_BASE, _MAX_LEGS = 1 << 16, 8
 _FINALISTS = 2
-_FEWEST = 0.7  # of a sketch's assignments: other numbers of inner columns can take less
+_MIN_SHARE = 0.7  # of a sketch's assignments: other numbers of inner columns can take fewer
 _TYPICAL = Scales(7, 7, 3)
-_NEARLY = {"latency": 1.33, "gas": 1.02, "memory": 1.02}  # factors of the best price that count as equally good
+_TOLERANCE = {"latency": 1.33, "gas": 1.02, "memory": 1.02}  # factors of the best price that count as equally good
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class _Sketch:
     @property
     def floor(self) -> Work:
         """A practical lower bound of the work of the engine's own layout."""
-        fewer = self.settings | {"total_assignments": int(_FEWEST * self.settings["total_assignments"])}
+        fewer = self.settings | {"total_assignments": int(_MIN_SHARE * self.settings["total_assignments"])}
         return work_of(layout_of(fewer, self.arguments))
 
 
@@ -124,7 +124,7 @@ def _is_beaten(sketch: _Sketch, best: Fitted | None, request: TuneRequest) -> bo
     if best is None:
         return False
     objective = _objective(best.work, request)
-    return sketch.floor.by(objective) > _NEARLY[objective] * best.work.by(objective)
+    return sketch.floor.by(objective) > _TOLERANCE[objective] * best.work.by(objective)
 
 
 def survey(process: EzklProcess, request: TuneRequest) -> Work:
@@ -168,7 +168,7 @@ def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
         return None
     too_large, least = min(price(fitted, request) for fitted in found)
     first: Objective = "memory" if too_large else request.objective
-    near = [fitted for fitted in found if price(fitted, request) <= (too_large, least * _NEARLY[first])]
+    near = [fitted for fitted in found if price(fitted, request) <= (too_large, least * _TOLERANCE[first])]
     second: Objective = "gas" if first == "latency" else "latency"
     return min(
         near, key=lambda one: (one.work.by(first) * one.work.by(second), one.trial.fidelity.error_p99, -one.headroom)
@@ -188,7 +188,7 @@ def _candidates(
 ) -> Iterator[EzklArguments]:
     for log_rows in range(MIN_LOG_ROWS, MAX_LOG_ROWS + 1):
         decomposition = _decomposition(
-            max(bits + HEADROOM_BITS, LEAST_BITS), log_rows, max_decomposition_bits(scales.multiplier)
+            max(bits + HEADROOM_BITS, MIN_BITS), log_rows, max_decomposition_bits(scales.multiplier)
         )
         if decomposition is None:
             continue
@@ -206,20 +206,20 @@ def _candidates(
             )
 
 
-def _decomposition(bits: int, log_rows: int, reach: int) -> tuple[int, int] | None:
-    """The fewest legs whose table fits the rows, with a power of two as the base if it covers the same range.
+def _decomposition(bits: int, log_rows: int, max_bits: int) -> tuple[int, int] | None:
+    """Base and number of legs: the fewest whose table fits the rows, with a power of two as the base if possible.
 
-    All but one of the bits that the arguments cover can be used, for any number of legs.
+    For any number of legs, all but one of `max_bits` can be used.
     """
     largest = min((1 << log_rows) - RESERVED_ROWS, _MAX_BASE)
-    if bits >= reach or largest < 2:
+    if bits >= max_bits or largest < 2:
         return None
     legs = math.ceil(bits / math.log2(largest))
     if legs > _MAX_LEGS:
         return None
-    wanted = min(bits + _WELCOME_BITS, reach) // legs
+    wanted = min(bits + _FREE_HEADROOM_BITS, max_bits) // legs
     power = min(wanted, largest.bit_length() - 1)
-    return (1 << power if power * legs >= bits else min(largest, int(2.0 ** (reach / legs)))), legs
+    return (1 << power if power * legs >= bits else min(largest, int(2.0 ** (max_bits / legs)))), legs
 
 
 def _lookups(trial: Trial) -> tuple[int, int] | None:

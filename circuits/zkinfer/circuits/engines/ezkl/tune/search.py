@@ -1,10 +1,10 @@
 """Search for run arguments of ezkl: the cheapest circuit whose answers meet the budget.
 
 Scales determine the answers; rows, columns and decomposition determine the cost (`layout_search`). The search walks
-over scales: for each rescaling of products the smallest scales that meet the budget, their neighbours, and then larger
-ones at the same price. Forward passes of large models are slow, so the search uses a part of the samples; a candidate
-is then measured on all of them, and dropped for the next if it misses the budget. Costs are compared in work, never in
-seconds, so that every machine chooses the same circuit.
+over scales: for each multiplier of the rescaling the smallest scales that meet the budget, their neighbours, and then
+larger ones at the same cost. Forward passes of large models are slow, so the search uses a subset of the samples; a
+candidate is then measured on all of them, and dropped for the next if it misses the budget. Costs are compared in work,
+never in seconds, so that every machine chooses the same circuit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from zkinfer.circuits.cost import refuse_too_costly
 from zkinfer.circuits.engines.base import Option, Tuned
-from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, LEAST_BITS, Fitted, cheapest, fit
+from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, MIN_BITS, Fitted, cheapest, fit
 from zkinfer.circuits.engines.ezkl.tune.trials import Scales, Trial, try_scales
 from zkinfer.circuits.errors import BudgetError, UnsupportedModelError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.ezkl.client import EzklProcess
     from zkinfer.circuits.fidelity import Budget
 
-_LEAST, _FIRST, _LARGEST = 2, 7, 14
+_MIN_SCALE, _FIRST_SCALE, _MAX_SCALE = 2, 7, 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ EFFORTS = {
     "normal": Effort((3, 2, 1), 3, 60_000),
     "max": Effort((3, 2, 1), 40, 4_000_000),
 }
-_LEAST_SAMPLES = 8
+_MIN_SAMPLES = 8
 _ROWS_PER_ELEMENT = 20  # roughly, for an activation and a rescaling
 _OBJECTIVES: tuple[Objective, ...] = ("latency", "gas", "memory")
 _PRICED = 4  # settings to lay out if all miss the budget
@@ -62,8 +62,8 @@ def tune(process: EzklProcess, request: TuneRequest, progress: Progress) -> Tune
         TooCostlyError: the cheapest circuit exceeds the memory limit.
     """
     effort = EFFORTS[request.effort]
-    budget, few = request.budget.with_margin(_count(request)), _part_of(request, effort.rows)
-    search = _Search(process, request, few, budget, effort, progress)
+    budget, subset = request.budget.with_margin(_count(request)), _subset_of(request, effort.rows)
+    search = _Search(process, request, subset, budget, effort, progress)
     search.run()
     best = search.confirmed()
     if request.max_memory is not None:
@@ -75,7 +75,7 @@ def tune(process: EzklProcess, request: TuneRequest, progress: Progress) -> Tune
 class _Search:
     process: EzklProcess
     request: TuneRequest
-    few: TuneRequest
+    subset: TuneRequest
     budget: Budget
     effort: Effort
     progress: Progress
@@ -85,8 +85,8 @@ class _Search:
     too_large: UnsupportedModelError | None = None
 
     def run(self) -> None:
-        """Fill `tried` and `fitted` using a part of the samples."""
-        start = _FIRST
+        """Fill `tried` and `fitted`, using a subset of the samples."""
+        start = _FIRST_SCALE
         for place, multiplier in enumerate(self.effort.multipliers):
             self.progress(0.6 * place / len(self.effort.multipliers))
             smallest = self._smallest(multiplier, start)
@@ -105,7 +105,7 @@ class _Search:
         """The cheapest circuit that meets the budget on all samples and fits a trusted setup; raises as `tune`."""
         while (best := self._best()) is not None and not self._is_measured(best.trial.scales):
             self.progress(1 - 0.2 * 0.8 ** len(self.measured))
-            self._measure_anew(best.trial.scales)
+            self._measure_fully(best.trial.scales)
         if best is None and self.too_large is not None:
             raise self.too_large
         if best is None:
@@ -130,14 +130,14 @@ class _Search:
             name=str(trial.scales if fitted is None else fitted),
             cost=None if fitted is None else fitted.work.at(self.request.speed),
             fidelity=trial.fidelity,
-            within_budget=self._keeps(trial),
+            within_budget=self._meets_budget(trial),
             chosen=chosen,
         )
 
     def _is_measured(self, scales: Scales) -> bool:
-        return self.few is self.request or scales in self.measured
+        return self.subset is self.request or scales in self.measured
 
-    def _measure_anew(self, scales: Scales) -> None:
+    def _measure_fully(self, scales: Scales) -> None:
         """Measure on all samples; if that requires larger scales, other rescalings may have become cheaper."""
         larger = self._measure(scales)
         if larger != scales:
@@ -150,22 +150,22 @@ class _Search:
             self.measured.add(scales)
             self.fitted.pop(scales, None)
             self.tried[scales] = try_scales(self.process, self.request, scales, self._likely_bits(scales))
-            if self._keeps(self.tried[scales]):
+            if self._meets_budget(self.tried[scales]):
                 self._fit(scales)
-            elif self.tried[scales] is not None and max(scales.input, scales.param) < _LARGEST:
+            elif self.tried[scales] is not None and max(scales.input, scales.param) < _MAX_SCALE:
                 scales = replace(scales, input=scales.input + 1, param=scales.param + 1)
         return scales
 
     def _smallest(self, multiplier: int, guess: int) -> Scales | None:
         """Bisect for the smallest scale, equal for inputs and weights, that meets the budget."""
-        low, high = _LEAST, _LARGEST + 1
+        low, high = _MIN_SCALE, _MAX_SCALE + 1
         while low < high:
-            if self._keeps(self._try(Scales(guess, guess, multiplier))):
+            if self._meets_budget(self._try(Scales(guess, guess, multiplier))):
                 high = guess
             else:
                 low = guess + 1
             guess = (low + high) // 2
-        return Scales(high, high, multiplier) if high <= _LARGEST else None
+        return Scales(high, high, multiplier) if high <= _MAX_SCALE else None
 
     def _refine(self) -> bool:
         """Try the untried neighbours of the best; returns whether there were any."""
@@ -174,16 +174,16 @@ class _Search:
             return False
         neighbours = [scales for scales in _neighbours(best) if self._is_worth_a_try(scales)]
         for scales in neighbours:
-            if self._keeps(self._try(scales)):
+            if self._meets_budget(self._try(scales)):
                 self._fit(scales)
         return bool(neighbours)
 
     def _is_worth_a_try(self, scales: Scales) -> bool:
-        return scales not in self.fitted and (scales not in self.tried or self._keeps(self.tried[scales]))
+        return scales not in self.fitted and (scales not in self.tried or self._meets_budget(self.tried[scales]))
 
     def _try(self, scales: Scales) -> Trial | None:
         if scales not in self.tried:
-            self.tried[scales] = try_scales(self.process, self.few, scales, self._likely_bits(scales))
+            self.tried[scales] = try_scales(self.process, self.subset, scales, self._likely_bits(scales))
         return self.tried[scales]
 
     def _likely_bits(self, scales: Scales) -> int:
@@ -203,7 +203,7 @@ class _Search:
     def _layout(self, trial: Trial) -> Fitted | None:
         return next(iter(fit(self.process, self.request, trial)), None)
 
-    def _keeps(self, trial: Trial | None) -> bool:
+    def _meets_budget(self, trial: Trial | None) -> bool:
         return trial is not None and self.budget.met_by(trial.fidelity)
 
     def _nearest(self) -> list[Trial]:
@@ -212,11 +212,11 @@ class _Search:
         return sorted(trials, key=lambda trial: (-trial.fidelity.agreement, trial.fidelity.error_p99))
 
     def _why_none(self) -> str:
-        why, nearest = "every attempt left the range of integers", self._nearest()
+        why, nearest = "every attempt exceeded the range of integers", self._nearest()
         if nearest:
             missed = self.budget.shortfall(nearest[0].fidelity).removesuffix(".")
             margin = f", with a margin, since there are only {_count(self.request)} calibration samples"
-            why = f"{nearest[0].scales}: {missed + margin if missed else 'no sound circuit holds it'}"
+            why = f"{nearest[0].scales}: {missed + margin if missed else 'no sound circuit exists'}"
         return f"No settings keep the model's accuracy within the budget ({why})."
 
     def _nearest_options(self) -> Iterator[Option]:
@@ -233,11 +233,11 @@ def _count(request: TuneRequest) -> int:
     return len(next(iter(request.samples.values())))
 
 
-def _part_of(request: TuneRequest, rows: int) -> TuneRequest:
-    """An evenly spaced part of the samples whose forward passes compute about this many rows."""
+def _subset_of(request: TuneRequest, rows: int) -> TuneRequest:
+    """The request with an evenly spaced subset of the samples, whose forward passes compute about this many rows."""
     workload, given = request.workload, _count(request)
     each = workload.multiplications // 2 + _ROWS_PER_ELEMENT * workload.elements
-    count = min(given, max(_LEAST_SAMPLES, rows // max(1, each)))
+    count = min(given, max(_MIN_SAMPLES, rows // max(1, each)))
     if count == given:
         return request
     some = np.arange(count) * given // count
@@ -258,7 +258,7 @@ _CURE = (
 def _can_be_narrower(fitted: Fitted) -> bool:
     """Whether smaller integers could make the circuit cheaper: not if the context alone determines the range."""
     needed = fitted.trial.bits + HEADROOM_BITS
-    return needed > LEAST_BITS or bool(fitted.trial.settings["required_lookups"])
+    return needed > MIN_BITS or bool(fitted.trial.settings["required_lookups"])
 
 
 def _neighbours(fitted: Fitted) -> Iterator[Scales]:
@@ -271,5 +271,5 @@ def _neighbours(fitted: Fitted) -> Iterator[Scales]:
         changes += [(step, step)]
     for change in changes:
         inputs, params = scales.input + change[0], scales.param + change[1]
-        if min(inputs, params) >= _LEAST and max(inputs, params) <= _LARGEST:
+        if min(inputs, params) >= _MIN_SCALE and max(inputs, params) <= _MAX_SCALE:
             yield replace(scales, input=inputs, param=params)

@@ -130,7 +130,12 @@ def test_indices_from_the_start_are_left(model, normal):
         ("y = ReduceL2<axes=[1]>(x)", "int64[1,6] x", "int64[1,1] y", "rounds a fraction"),
         ("y = CumSum<exclusive=1>(x, axis)", ROW, "float[1,6] y", "exclusive or reversed.*Slice"),
         ("y = CumSum<reverse=1>(x, axis)", ROW, "float[1,6] y", "exclusive or reversed.*Slice"),
-        ('y = ScatterElements<axis=1, reduction="add">(r, x, u)', "int64[1,2] x", "float[1,4] y", "combines updates.*Equal"),
+        (
+            'y = ScatterElements<axis=1, reduction="add">(r, x, u)',
+            "int64[1,2] x",
+            "float[1,4] y",
+            "combines updates.*Equal",
+        ),
         ('y = ScatterND<reduction="mul">(s, x, v)', "int64[2,1] x", "float[4] y", "combines updates.*Equal"),
         ("a, b = TopK<axis=1, sorted=0>(x, two) y = Relu(a)", ROW, "float[1,2] y", "unsorted values"),
         ("y = GatherND(x, deep)", "float[2,3,2] x", "float[1] y", "more than two axes"),

@@ -106,12 +106,12 @@ def test_absolute_error_that_is_never_kept_is_refused():
 
 
 def test_nothing_that_runs_is_refused():
-    with pytest.raises(BudgetError, match="every attempt left the range of integers"):
+    with pytest.raises(BudgetError, match="every attempt exceeded the range of integers"):
         tuned(Process(error=dict.fromkeys(range(2, 15))))
 
 
 def test_nothing_sound_is_refused():
-    with pytest.raises(BudgetError, match=r"No settings keep.*no sound circuit holds it"):
+    with pytest.raises(BudgetError, match=r"No settings keep.*no sound circuit exists"):
         tuned(Process(unsound=lambda arguments: True))
 
 
