@@ -60,7 +60,7 @@ def test_answer_tells_where_its_time_went(answers, model):
 
 
 def test_value_out_of_range_is_refused_and_the_next_answered(answers, model):
-    with pytest.raises(RangeError, match="leaves the range"):
+    with pytest.raises(RangeError, match="exceeds the range"):
         answers.forward(model, [[1 << 40, 0, 0]]).result(20)
     assert asked(answers, model).integers
 

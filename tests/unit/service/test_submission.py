@@ -115,7 +115,7 @@ async def test_model_that_the_identity_may_not_use_is_refused(submitter, model):
         ({}, DataError, "The input 'x' is missing"),
         ({"x": X, "z": X}, DataError, "no input 'z'"),
         ({"x": X * np.inf}, DataError, "NaN or infinity"),
-        ({"x": X * 1e20}, RangeError, "leaves the range"),
+        ({"x": X * 1e20}, RangeError, "exceeds the range"),
     ],
 )
 async def test_inputs_that_do_not_fit_leave_no_job(submitter, model, desk, inputs, error, message):

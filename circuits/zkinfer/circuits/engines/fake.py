@@ -39,7 +39,7 @@ _NO_WORK = Work(keys=0.0, prove=0.0, memory_bytes=0, proving_key_bytes=32, proof
 
 
 class FakeEngine:
-    """Proofs bind statements but prove nothing; calls are instant. Files: `network.onnx` and `program.json` in the circuit's folder."""
+    """Proofs bind statements but prove nothing. Writes `network.onnx`, `program.json` and `vk` to the folder."""
 
     id = "fake/1"
     production = False
