@@ -41,7 +41,7 @@ def test_compile_prints_one_object_with_digests_and_timings(compiled):
     document = outcome.document
     assert document["ok"] is True
     assert document["circuitDigest"].startswith("sha256:")
-    assert set(document["timings"]) == {"inspect", "tune", "setup", "keys", "judge", "prove"}
+    assert set(document["timings"]) == {"inspect", "tune", "setup", "keys", "evaluate", "prove"}
     assert document["manifest"] == json.loads((folder / "manifest.json").read_bytes())
 
 

@@ -1,7 +1,7 @@
 """ONNX models to circuits: load, normalise, tune, compile, keys, trusted setups, and the seam to proving engines.
 
-Names are loaded when they are first used: a child process that parses a hostile model, or an auditor's script, pays
-for nothing else.
+Names are imported on first use, so that a child process that parses a hostile model, or an auditor's script, loads
+only the modules it needs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is exported
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any exported object
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""ONNX file and recipe in, program and verifying key out: the one path that provers and auditors share."""
+"""Build a program and its verifying key from an ONNX file and a recipe: the path that provers and auditors share."""
 
 from __future__ import annotations
 
@@ -32,44 +32,6 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import Visibility
 
 
-def evaluate_circuit(
-    engine: Engine, folder: Path, program: Program, arguments: RunArguments, held_out: Samples
-) -> tuple[Fidelity, float]:
-    """Fidelity and headroom on the held-out samples."""
-    batch = quantise_batch(held_out.inputs, program.inputs)
-    try:
-        answers = engine.forward(folder, program, batch)
-        headroom = engine.headroom(folder, arguments, batch)
-    except RangeError as err:
-        raise RangeError(
-            "A held-out sample leaves the range that the calibration samples need.",
-            "Give more calibration samples, in random order and of the model's real kind.",
-        ) from err
-    sizes = [spec.size for spec in program.outputs]
-    if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
-        raise EngineError("The engine's answers are of another number or size than the samples call for.")
-    outputs = program.outputs
-    return measure(outputs, answers, held_out.outputs, labels=held_out.labels, indices=held_out.indices), headroom
-
-
-def prove_once(engine: Engine, made: Assembly, setup: TrustedSetup, key: Path | None, held_out: Samples) -> None:
-    """A circuit is published only after a proof of it has held."""
-    inputs = quantise_sample(held_out.one(0), made.program.inputs)
-    context = Context.offline()
-    proof = engine.prove(made.folder, made.program, setup.path, key, inputs, context.hash)
-    require_statement(
-        proof,
-        engine=engine,
-        folder=made.folder,
-        program=made.program,
-        setup=setup.path,
-        proof_bytes=made.keys.proof_bytes,
-        inputs=inputs,
-        context=context,
-    )
-    engine.verify(made.folder, made.program, setup.path, proof)
-
-
 MAX_PROGRAM_BYTES = 1 << 22
 _RECORD = "rebuilt.json"
 
@@ -96,7 +58,7 @@ def assemble(
     input_visibility: Visibility = "public",
     proving_key: Path | None = None,
 ) -> Assembly:
-    """Normalise, build and make keys in `folder`.
+    """Normalise the model, build its program and generate its keys in `folder`.
 
     Args:
         model: the owner's ONNX file; read only in a limited child.
@@ -105,11 +67,12 @@ def assemble(
         run_arguments: the engine's settings; checked by the engine.
         setup: a trusted setup at least as large as the program.
         dimensions: sizes of symbolic dimensions, by name.
-        input_visibility: what a proof tells of the inputs.
-        proving_key: where to write the proving key; None where only the verifying key is wanted.
+        input_visibility: what a proof reveals about the inputs.
+        proving_key: where to write the proving key; None to generate only the verifying key.
 
     Raises:
-        ModelError, EngineError: as the model or the engine refuse.
+        ModelError: the model cannot be used.
+        EngineError: the engine failed, or the setup is too small for the program.
     """
     engine.check_run_arguments(run_arguments)
     network = folder / "network.onnx"
@@ -132,7 +95,7 @@ def assemble(
     return Assembly(folder, recipe, identity, program, keys)
 
 
-def assemble_again(
+def assemble_from_recipe(
     model: Path,
     folder: Path,
     recipe: Recipe,
@@ -141,7 +104,7 @@ def assemble_again(
     setup: TrustedSetup,
     proving_key: Path | None = None,
 ) -> Assembly:
-    """`assemble` as a recipe says; the caller compares the result with what is claimed."""
+    """Call `assemble` with the settings of a recipe; the caller compares the result with the claimed identity."""
     return assemble(
         model,
         folder,
@@ -154,9 +117,51 @@ def assemble_again(
     )
 
 
+def evaluate_circuit(
+    engine: Engine, folder: Path, program: Program, arguments: RunArguments, held_out: Samples
+) -> tuple[Fidelity, float]:
+    """Measure fidelity and headroom on the held-out samples.
+
+    Raises:
+        RangeError: a held-out sample leaves the range of the circuit.
+    """
+    batch = quantise_batch(held_out.inputs, program.inputs)
+    try:
+        answers = engine.forward(folder, program, batch)
+        headroom = engine.headroom(folder, arguments, batch)
+    except RangeError as err:
+        raise RangeError(
+            "A held-out sample leaves the range that the calibration samples span.",
+            "Give more calibration samples, in random order and representative of the model's real inputs.",
+        ) from err
+    sizes = [spec.size for spec in program.outputs]
+    if len(answers) != len(batch) or any([len(tensor) for tensor in sample] != sizes for sample in answers):
+        raise EngineError("The number or size of the engine's answers does not match the samples.")
+    outputs = program.outputs
+    return measure(outputs, answers, held_out.outputs, labels=held_out.labels, indices=held_out.indices), headroom
+
+
+def prove_once(engine: Engine, assembly: Assembly, setup: TrustedSetup, key: Path | None, held_out: Samples) -> None:
+    """Prove and verify one held-out sample, so that no circuit is published before a proof of it was accepted."""
+    inputs = quantise_sample(held_out.sample(0), assembly.program.inputs)
+    context = Context.offline()
+    proof = engine.prove(assembly.folder, assembly.program, setup.path, key, inputs, context.hash)
+    require_statement(
+        proof,
+        engine=engine,
+        folder=assembly.folder,
+        program=assembly.program,
+        setup=setup.path,
+        proof_bytes=assembly.keys.proof_bytes,
+        inputs=inputs,
+        context=context,
+    )
+    engine.verify(assembly.folder, assembly.program, setup.path, proof)
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What an auditor rebuilt from an ONNX file and a recipe; `folder` holds the engine's verifying files."""
+    """An auditor's rebuild from an ONNX file and a recipe; `folder` holds the engine's files for verification."""
 
     folder: Path
     identity: CircuitIdentity
@@ -165,22 +170,23 @@ class Rebuilt:
 
 
 def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup, cache: Path) -> Rebuilt:
-    """Make the verifying key again, or take it from the cache if this very rebuild was done before.
+    """Regenerate the verifying key, or read it from the cache if the same rebuild was done before.
 
-    Nothing in the recipe is trusted: it names settings, and the settings are used on the caller's own ONNX file
-    and trusted setup. The result is compared by the caller with what is claimed.
+    Nothing in the recipe is trusted: its settings are applied to the caller's own ONNX file and trusted setup. The
+    caller compares the result with the claimed identity.
 
     Args:
         model: the auditor's own copy of the ONNX file.
         recipe: as published in a manifest or attestation.
         engine: the engine that the recipe names.
         setup: the auditor's own copy of the trusted setup that the recipe names.
-        cache: a directory of this user; entries are named by all that determines them and checked when read.
+        cache: a directory of this user; entries are named by a digest of model and recipe, and checked when read.
 
     Raises:
         UnsupportedModelError: the recipe was made by a normaliser that this version does not have.
-        ModelError, EngineError, CircuitError: as the model, the engine or a damaged cache entry refuse.
-        InputError: others can write to the cache.
+        ModelError, EngineError: as `assemble`.
+        CircuitError: the cache entry is damaged.
+        InputError: other users can write to the cache.
     """
     if recipe.normaliser != NORMALISER:
         raise UnsupportedModelError(
@@ -197,20 +203,20 @@ def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup,
 
 def _fill(entry: Path, model: Path, digest: str, recipe: Recipe, *, engine: Engine, setup: TrustedSetup) -> None:
     with staged_folder(entry, exist_ok=True) as staging:
-        made = assemble_again(model, staging, recipe, engine=engine, setup=setup)
-        if made.identity.model != digest:
-            raise ModelError(f"{model} changed while it was read.", "Nothing else may write to it; verify again.")
+        assembly = assemble_from_recipe(model, staging, recipe, engine=engine, setup=setup)
+        if assembly.identity.model != digest:
+            raise ModelError(f"{model} changed while it was read.", "Stop other writers and verify again.")
         record = _Record(
             files={path.name: str(sha256_file(path)) for path in sorted(staging.iterdir())},
-            identity=made.identity,
-            program=made.program,
-            proof_bytes=made.keys.proof_bytes,
+            identity=assembly.identity,
+            program=assembly.program,
+            proof_bytes=assembly.keys.proof_bytes,
         )
         (staging / _RECORD).write_bytes(canonical.dump(record.model_dump(mode="json", by_alias=True)))
 
 
 class _Record(BaseModel):
-    """What a cache entry says of itself."""
+    """The description of a cache entry: the digests of its files, and the result of the rebuild."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -233,5 +239,5 @@ def _read(entry: Path) -> Rebuilt:
     if changed:
         raise CircuitError(f"The cached file {entry / changed[0]} was changed.", cure)
     with suppress(OSError):
-        os.utime(entry)  # a cleanup of the cache keeps entries in use
+        os.utime(entry)  # a cache cleanup by age keeps recently used entries
     return Rebuilt(entry, record.identity, record.program, record.proof_bytes)

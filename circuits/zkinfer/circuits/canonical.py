@@ -1,8 +1,8 @@
 """Strict and canonical JSON: every document has exactly one encoding, and ambiguous input is rejected.
 
-Parsers differ in how they treat duplicate keys, NaN and key order, and such differences have been used to show one
-document to a checker and another to a user. Documents are written in one canonical form, and documents that are signed
-or hashed are accepted in that form only. The limits hold whatever the interpreter's recursion limit is.
+Parsers differ in how they treat duplicate keys, NaN and key order, and such differences have been exploited to show
+one document to a checker and another to a user. Documents are written in one canonical form, and signed or hashed
+documents are accepted in that form only. The limits do not depend on the interpreter's recursion limit.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def _unique(what: str) -> Any:  # noqa: ANN401 - a hook for json.loads
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(items)
         if len(result) != len(items):
-            twice = Counter(name for name, _ in items).most_common(1)[0][0]
-            raise JsonError(f"The {what} holds the key {twice[:80]!r} twice in one object.")
+            duplicate = Counter(name for name, _ in items).most_common(1)[0][0]
+            raise JsonError(f"The {what} holds the key {duplicate[:80]!r} twice in one object.")
         return result
 
     return pairs

@@ -13,7 +13,7 @@ from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError, SetupError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload, inspect_model
-from zkinfer.circuits.keycache import keep_proving_key, key_path
+from zkinfer.circuits.keycache import key_path, store_proving_key
 from zkinfer.circuits.labels import LabelSource
 from zkinfer.circuits.manifest import (
     MANIFEST,
@@ -48,28 +48,29 @@ if TYPE_CHECKING:
     from zkinfer.circuits.samples import Samples
     from zkinfer.circuits.srs import TrustedSetup
     from zkinfer.circuits.tensors import Visibility
-_WORTH_A_WORD = 5.0  # seconds of proving
+
+_LONG_PROOF = 5.0  # seconds of proving from which the user is told the expected cost before the search
 _KEY, _NETWORK = "key", "network.onnx"
-_UNKNOWN = Workload(multiplications=0, elements=0, heaviest=())
+_UNKNOWN_WORKLOAD = Workload(multiplications=0, elements=0, heaviest=())
 
 
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
-    """What the owner decides.
+    """The owner's options for one compilation.
 
     Args:
         dimensions: sizes of symbolic dimensions of the model, by name.
-        input_visibility: what a proof tells of the inputs: `public` them, `hashed` a digest of each (who can guess
-            an input can confirm the guess), `private` nothing.
-        setup: a ceremony's name; None takes the smallest available setup of a real ceremony.
-        run_arguments: of a published recipe, to make the same circuit again; None tunes.
-        budget: what the circuit may lose against the float model, on the calibration samples.
+        input_visibility: what a proof reveals about the inputs: `public` all of them, `hashed` a digest of each (a
+            guessed input can be confirmed), `private` nothing.
+        setup: a ceremony's name; None selects the smallest available setup of a real ceremony.
+        run_arguments: from a published recipe, to reproduce its circuit; None tunes.
+        budget: the permitted loss against the float model.
         labels: `NAME` or `NAME=OUTPUT`: the array of the calibration file that holds each sample's true class, and
-            the output that gives it.
-        objective: what to make small: the time of a proof, the gas of checking it on chain, or the peak of memory.
-        effort: how long to search for it.
-        max_memory: bytes that compiling and proving may take, which steers the choice too. None, or more, allows what
-            the machine can give; that refuses what is too large, and chooses nothing.
+            the output that predicts it.
+        objective: the figure to minimise: the time of a proof, the gas to verify it on chain, or the peak memory.
+        effort: how long to search.
+        max_memory: limit in bytes for compiling and proving, which also affects the choice of settings. The memory of
+            the machine is always a limit too, but can only cause a rejection.
         strict: reject a circuit that misses the budget on the held-out samples, before keys are generated.
     """
 
@@ -89,9 +90,9 @@ class CompileOptions:
 class Compiled:
     """The new circuit and the seconds that each stage took.
 
-    `cost` is predicted, for this machine. `options` are the settings that were weighed, for the trade-off curve; empty
-    where run arguments were given. `shortfall` says by how much the held-out samples miss the budget that the
-    calibration samples met; empty if they meet it too. `notes` tell how the model was changed to fit a circuit.
+    `cost` is a prediction for this machine. `options` are the settings that were tried, for the trade-off curve; empty
+    if run arguments were given. `shortfall` says by how much the held-out samples miss the budget that the calibration
+    samples met; empty if they meet it too. `notes` tell how the model was changed to fit a circuit.
     """
 
     circuit: Circuit
@@ -112,55 +113,56 @@ def compile_model(
     options: CompileOptions | None = None,
     observer: Observer = NULL_OBSERVER,
 ) -> Compiled:
-    """Compile an ONNX file into the circuit folder `out`, and keep its proving key in the user's cache.
+    """Compile an ONNX file into the circuit folder `out`, and store its proving key in the user's cache.
 
-    Nothing is left behind where it fails or is killed; `out` appears complete or not at all.
+    `out` appears complete or not at all: a compilation that fails or is killed leaves nothing behind.
 
     Args:
         model: the ONNX file.
-        out: the folder to make; must not exist.
+        out: the folder to create; must not exist.
         engine: the proving system.
         home: the user's trusted setups and caches.
-        calibration: samples of the model's real inputs; None takes random numbers and says so in the manifest.
+        calibration: samples of the model's real inputs; None generates random numbers, which the manifest records.
         options: see CompileOptions.
-        observer: is told about stages and estimates.
+        observer: receives stages and estimates.
 
     Raises:
         ModelError, DataError: the model or the samples cannot be used.
         SetupError: no trusted setup of the size that the model needs.
-        TooCostlyError: compiling or proving would take more memory than it may.
-        BudgetError: no settings within the budget; with `strict`, also on the held-out samples.
+        TooCostlyError: compiling or proving would exceed the memory limit.
+        BudgetError: no settings meet the budget; with `strict`, also on the held-out samples.
         EngineError: the engine failed.
-        InputError: `out` exists or cannot be written; labels, or a budget that needs them, without what they need.
+        InputError: `out` exists or cannot be written; labels without calibration samples; a limit of the accuracy drop
+            without labels.
     """
     options = options or CompileOptions()
     _refuse_without_labels(options, calibration)
     memory = min(usable_memory(), sys.maxsize if options.max_memory is None else options.max_memory)
-    work = _Compilation(engine.within(memory), home, options, Stages(observer), memory)
+    compilation = _Compilation(engine.within(memory), home, options, Stages(observer), memory)
     with private_directory(ensure_private_dir(home.keys)) as scratch:
         with staged_folder(out) as staging:
-            made = work.compile_into(staging, scratch, model, calibration)
-        keep_proving_key(work.key_in(scratch), made.manifest.digest, home.keys)
+            result = compilation.compile_into(staging, scratch, model, calibration)
+        store_proving_key(compilation.key_path(scratch), result.manifest.digest, home.keys)
     return Compiled(
         circuit=Circuit.open(out),
-        timings=work.stages.seconds,
-        cost=made.cost,
-        options=made.tuned.options,
-        shortfall=made.shortfall,
-        notes=made.notes,
+        timings=compilation.stages.seconds,
+        cost=result.cost,
+        options=result.tuned.options,
+        shortfall=result.shortfall,
+        notes=result.notes,
     )
 
 
 def _refuse_without_labels(options: CompileOptions, calibration: Path | None) -> None:
     if options.labels is not None and calibration is None:
-        raise InputError("Labels belong to calibration samples, and there are none.", "Give --calibration.")
+        raise InputError("Labels need calibration samples, and none are given.", "Give --calibration.")
     if options.budget.max_accuracy_drop is not None and options.labels is None:
-        raise InputError("A drop of the accuracy is measured on labels, and there are none.", "Give --labels.")
+        raise InputError("A limit of the accuracy drop needs labels, and none are given.", "Give --labels.")
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """What a compilation found out on the way."""
+class _Result:
+    """The manifest of a finished compilation, and the facts that only its caller needs."""
 
     manifest: Manifest
     tuned: Tuned
@@ -171,7 +173,7 @@ class _Made:
 
 @dataclass(frozen=True, slots=True)
 class _Compilation:
-    """What all stages of one compilation share."""
+    """One compilation: the values that all of its stages share."""
 
     engine: Engine
     home: Home
@@ -179,7 +181,7 @@ class _Compilation:
     stages: Stages
     memory: int
 
-    def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> _Made:
+    def compile_into(self, staging: Path, scratch: Path, model: Path, calibration: Path | None) -> _Result:
         """Fill `staging` with a circuit and leave its proving key in `scratch`."""
         stage = self.stages.stage
         with stage("inspect"):
@@ -188,55 +190,55 @@ class _Compilation:
         speed = self._speed()
         with stage("tune") as progress:
             request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
-            tuned = self._tuned(request, progress)
-            program, cost = self._trial(request, tuned.run_arguments, scratch / "trial")
-        with stage("judge"):
+            tuned = self._tune(request, progress)
+            program, cost = self._build_trial(request, tuned.run_arguments, scratch / "trial")
+        with stage("evaluate"):
             fidelity, headroom = evaluate_circuit(
                 self.engine, scratch / "trial", program, tuned.run_arguments, held_out
             )
             shortfall = self._shortfall(fidelity, tuned)
         with stage("setup") as progress:
             setup = self.home.setups.serving(program.setup_size, self.options.setup, progress)
-            cost = self._cost_under(setup, program, cost, scratch / "trial", speed)
+            cost = self._cost_with(setup, program, cost, scratch / "trial", speed)
         with stage("keys"):
-            made = self._assemble(staging, scratch, tuned.run_arguments, setup)
-            if made.program != program:
-                what = _differing(program, made.program)
-                raise EngineError(f"The engine made another program of the same network the second time: {what}.")
+            assembly = self._assemble(staging, scratch, tuned.run_arguments, setup)
+            if assembly.program != program:
+                what = _differing(program, assembly.program)
+                raise EngineError(f"The engine built two different programs from the same network: {what}.")
         with stage("prove"):
-            prove_once(self.engine, made, setup, self.key_in(scratch), held_out)
+            prove_once(self.engine, assembly, setup, self.key_path(scratch), held_out)
         report = FidelityReport.of(fidelity, held_out.kind)
         choice = ChoiceReport.of(self.options.budget, samples=len(tuning), kept=not shortfall)
-        manifest = _manifest(made, normal, report, choice, headroom, cost, staging)
+        manifest = _manifest(assembly, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        return _Made(manifest, tuned, cost, shortfall, normal.notes)
+        return _Result(manifest, tuned, cost, shortfall, normal.notes)
 
-    def key_in(self, scratch: Path) -> Path | None:
-        """The path of the new proving key; None if the engine needs none."""
+    def key_path(self, scratch: Path) -> Path | None:
+        """The path at which the proving key is generated; None if the engine needs none."""
         return key_path(self.engine, scratch / _KEY)
 
-    def _cost_under(self, setup: TrustedSetup, program: Program, cost: Cost, folder: Path, speed: Speed) -> Cost:
-        """What a larger setup than the circuit needs adds to every proof, and what would help."""
+    def _cost_with(self, setup: TrustedSetup, program: Program, cost: Cost, folder: Path, speed: Speed) -> Cost:
+        """The cost with this setup; a setup larger than the circuit needs slows down every proof, which is noted."""
         if setup.k <= program.setup_size:
             return cost
-        shrunk = self.engine.work(folder, setup.k).at(speed)
-        more = shrunk.prove_seconds - cost.prove_seconds
-        if more > 0:
+        with_setup = self.engine.work(folder, setup.k).at(speed)
+        extra = with_setup.prove_seconds - cost.prove_seconds
+        if extra > 0:
             cure = f"; `zkinfer setup fetch {program.setup_size}` gets one of the right size"
             self.stages.observer.note(
-                f"the available trusted setup has 2^{setup.k} powers; cutting it down takes {more:.1f} s of each proof"
+                f"the available trusted setup has 2^{setup.k} powers; truncating it takes {extra:.1f} s of each proof"
                 + ("" if setup.is_insecure_dev else cure)
             )
-        return shrunk
+        return with_setup
 
     def _shortfall(self, fidelity: Fidelity, tuned: Tuned) -> str:
-        """By what the held-out samples miss the budget. They never affect the choice, not even of the next best."""
+        """By how much the held-out samples miss the budget; they never affect the choice of settings."""
         missed = self.options.budget.shortfall(fidelity)
         if missed and self.options.strict:
             raise BudgetError(
                 f"The circuit misses the budget on the held-out samples. {missed}",
-                "Give more calibration samples, which then choose with a smaller error, or ask for more than you need.",
+                "Give more calibration samples, or set a stricter budget than you need.",
                 tuned.options,
             )
         return missed
@@ -254,13 +256,13 @@ class _Compilation:
         return refusing_exhaustion(min(PARSING, self.memory), workload)
 
     def _normalise(self, model: Path, copy: Path, network: Path) -> NormalisedModel:
-        """From here on one private copy is the model, whatever happens to the caller's file meanwhile.
+        """Copy and normalise the model; later stages read the copy, in case the caller's file changes meanwhile.
 
-        What can be no circuit is refused before the long work of normalising it, and again by its normal form.
+        A model that is certain to exceed the limit is rejected before the long normalisation, or by its normal form.
         """
-        with self._reading(_UNKNOWN):
+        with self._reading(_UNKNOWN_WORKLOAD):
             workload = inspect_model(model, limits=self._parsing).workload
-        self._refuse_hopeless(workload)
+        self._refuse_by_bound(workload)
         copy.write_bytes(model.read_bytes())
         options = self.options
         with self._reading(workload):
@@ -271,17 +273,18 @@ class _Compilation:
                 input_visibility=options.input_visibility,
                 limits=self._parsing,
             )
-        self._refuse_hopeless(normal.workload)
+        self._refuse_by_bound(normal.workload)
         for text in normal.notes:
             self.stages.observer.note(text)
         return normal
 
-    def _refuse_hopeless(self, workload: Workload) -> None:
+    def _refuse_by_bound(self, workload: Workload) -> None:
+        """Raise TooCostlyError if even the lower bound of the cost exceeds the limit."""
         speed = known_speed(self.engine, self.home) or REFERENCE_SPEED
         refuse_too_costly(self.engine.least_work(workload).at(speed), self.memory, workload)
 
     def _speed(self) -> Speed:
-        """Measured once per machine; the stage is shown only then."""
+        """The speed of this machine, measured on first use; only then is the stage reported."""
         speed = known_speed(self.engine, self.home)
         if speed is None:
             with self.stages.stage("calibrate") as progress:
@@ -296,7 +299,7 @@ class _Compilation:
             samples=tuning.inputs,
             reference=tuning.outputs,
             budget=self.options.budget,
-            max_setup_size=_largest(self.options, self.home),
+            max_setup_size=_max_setup_size(self.options, self.home),
             max_memory=self.options.max_memory,
             workload=normal.workload,
             labels=tuning.labels,
@@ -305,19 +308,19 @@ class _Compilation:
             speed=speed,
         )
 
-    def _tuned(self, request: TuneRequest, progress: Progress) -> Tuned:
+    def _tune(self, request: TuneRequest, progress: Progress) -> Tuned:
         if self.options.run_arguments is not None:
             return Tuned(self.options.run_arguments, ())
         with refusing_exhaustion(self.memory, request.workload):
             cost = self.engine.survey(request).at(request.speed)
         refuse_too_costly(cost, self.memory, request.workload)
-        if cost.prove_seconds > _WORTH_A_WORD:
-            self.stages.observer.note(f"a large model: {cost.describe()}, give or take; now searching for the best")
+        if cost.prove_seconds > _LONG_PROOF:
+            self.stages.observer.note(f"a large model, roughly: {cost.describe()}; now searching for the best settings")
         with refusing_exhaustion(self.memory, request.workload):
             return self.engine.tune(request, progress=progress)
 
-    def _trial(self, request: TuneRequest, arguments: RunArguments, folder: Path) -> tuple[Program, Cost]:
-        """Build once without keys, to know the size, and so the setup and the cost, before the long work."""
+    def _build_trial(self, request: TuneRequest, arguments: RunArguments, folder: Path) -> tuple[Program, Cost]:
+        """Build once without keys, to learn the setup size and the cost before the long work."""
         folder.mkdir()
         program = self.engine.build(request.network, request.inputs, request.outputs, arguments, folder)
         cost = self.engine.work(folder).at(request.speed)
@@ -334,16 +337,16 @@ class _Compilation:
             setup=setup,
             dimensions=self.options.dimensions,
             input_visibility=self.options.input_visibility,
-            proving_key=self.key_in(scratch),
+            proving_key=self.key_path(scratch),
         )
 
 
-def _differing(one: Program, other: Program) -> str:
-    fields = (field for field in type(one).model_fields if getattr(one, field) != getattr(other, field))
-    return "; ".join(f"{field} {getattr(one, field)} and {getattr(other, field)}" for field in fields)
+def _differing(first: Program, second: Program) -> str:
+    fields = (field for field in type(first).model_fields if getattr(first, field) != getattr(second, field))
+    return "; ".join(f"{field} {getattr(first, field)} and {getattr(second, field)}" for field in fields)
 
 
-def _largest(options: CompileOptions, home: Home) -> int:
+def _max_setup_size(options: CompileOptions, home: Home) -> int:
     if options.setup == INSECURE_DEV:
         return MAX_DEV_LOG_ROWS
     sizes = [
@@ -353,19 +356,19 @@ def _largest(options: CompileOptions, home: Home) -> int:
         raise SetupError(
             "There is no trusted setup to compile with.",
             "Run `zkinfer setup fetch 15` or `zkinfer setup import FILE`; "
-            "to try things out only, use --setup insecure-dev.",
+            "for experiments only, use --setup insecure-dev.",
         )
     return max(sizes)
 
 
 def _make_readable(folder: Path) -> None:
-    """A circuit is handed to others; only its proving key, which lies elsewhere, is the user's own."""
+    """Let other users read the folder, which is meant to be shared; the proving key is stored elsewhere."""
     for path in folder.iterdir():
         path.chmod(0o644)
 
 
 def _manifest(
-    made: Assembly,
+    assembly: Assembly,
     normal: NormalisedModel,
     fidelity: FidelityReport,
     choice: ChoiceReport,
@@ -374,14 +377,14 @@ def _manifest(
     staging: Path,
 ) -> Manifest:
     return Manifest(
-        identity=made.identity,
-        recipe=made.recipe,
-        program=made.program,
+        identity=assembly.identity,
+        recipe=assembly.recipe,
+        program=assembly.program,
         keys=KeySizes(
-            proving_key=None if made.keys.proving_key is None else str(made.keys.proving_key),
-            proving_key_bytes=made.keys.proving_key_bytes,
-            verifying_key_bytes=made.keys.verifying_key_bytes,
-            proof_bytes=made.keys.proof_bytes,
+            proving_key=None if assembly.keys.proving_key is None else str(assembly.keys.proving_key),
+            proving_key_bytes=assembly.keys.proving_key_bytes,
+            verifying_key_bytes=assembly.keys.verifying_key_bytes,
+            proof_bytes=assembly.keys.proof_bytes,
         ),
         fidelity=fidelity,
         choice=choice,

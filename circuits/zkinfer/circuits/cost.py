@@ -55,7 +55,7 @@ class Speed:
 
 
 REFERENCE_SPEED = Speed(keys_start=0.2, keys_rate=0.6, prove_start=0.1, prove_rate=0.6)
-"""Two cores of the machine on which the units of work were fitted; for bounds, not for estimates."""
+"""The speed of two cores of the machine that the units of work were fitted on; for bounds, not for estimates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Work:
     """The machine-independent part of a cost.
 
     `keys` and `prove` are in the engine's own unit, about one second of one core; `memory_bytes` is the peak of both;
-    `gas` is that of one transaction that verifies a proof on an EVM chain.
+    `gas` is for one transaction that verifies a proof on an EVM chain.
     """
 
     keys: float
@@ -106,11 +106,11 @@ class Cost:
 
 @contextmanager
 def refusing_exhaustion(max_memory: int, workload: Workload) -> Iterator[None]:
-    """Translate exhausted memory or time, before the cost of a model is known, to TooCostlyError.
+    """Translate exhaustion of memory or time, before the cost of a model is known, to TooCostlyError.
 
     Args:
         max_memory: the limit in bytes, for the message.
-        workload: of the model, for the message.
+        workload: the model's, for the message.
 
     Raises:
         TooCostlyError: with the limit and the heaviest layers of the model.
@@ -131,7 +131,7 @@ def refuse_too_costly(cost: Cost, max_memory: int, workload: Workload) -> None:
     Args:
         cost: the prediction.
         max_memory: the limit in bytes.
-        workload: of the model; the message names its heaviest layers.
+        workload: the model's; the message names its heaviest layers.
     """
     if cost.work.memory_bytes <= max_memory:
         return

@@ -53,7 +53,7 @@ def sha256(data: bytes) -> Digest:
 
 
 def sha256_file(path: Path, beat: Callable[[], object] = lambda: None) -> Digest:
-    """Hash a file with SHA-256 in chunks; `beat` is called many times a second meanwhile."""
+    """Hash a file with SHA-256 in chunks; `beat` is called after each, many times a second."""
     state = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 
 def why(err: OSError) -> str:
-    """What the operating system said, as the end of a sentence: `permission denied`."""
+    """The operating system's reason, as the end of a sentence: `permission denied`."""
     return (err.strerror or "error").lower()
 
 
 class Explained(Protocol):
-    """An error that says its cause and its cure; those of `zkinfer.contracts`, which have another root, do as well."""
+    """An error with a cause and a cure; also those of `zkinfer.contracts`, which have a separate root."""
 
     cause: str
     cure: str
@@ -56,7 +56,7 @@ class ModelTooLargeError(ModelError):
 
 
 class UnsupportedModelError(ModelError):
-    """The ONNX file is valid but has something that circuits do not support; the message names the cure."""
+    """The ONNX file is valid but uses features that circuits do not support; the message names the cure."""
 
 
 class TooCostlyError(ModelError):
@@ -68,11 +68,11 @@ class DataError(InputError):
 
 
 class JsonError(InputError):
-    """A document is not strict JSON: duplicate keys, NaN, a wrong encoding, or over a limit."""
+    """A document is not strict JSON: it has duplicate keys, NaN or a wrong encoding, or exceeds a limit."""
 
 
 class SetupError(ZkinferError):
-    """A trusted setup is missing, too small, unknown, damaged or of another ceremony than it claims."""
+    """A trusted setup is missing, too small, unknown, damaged, or not of the ceremony that it claims."""
 
 
 class CircuitError(ZkinferError):
@@ -100,7 +100,7 @@ class ProofRejectedError(EngineError):
 
 
 class AnswerMismatchError(EngineError):
-    """The proof is valid, but for another answer than the one that was given."""
+    """The proof is valid, but proves a different answer from the one that was given."""
 
 
 class RangeError(EngineError):

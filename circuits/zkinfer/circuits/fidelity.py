@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 ERROR_EDGES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 """The bin edges of every histogram of relative errors, in half decades; the outer bins are open."""
 MAX_WORST = 5
-_TINY = 1e-9  # the range of an output of zeros
+_MIN_RANGE = 1e-9  # the range assumed for an output that is always zero
+_ROUNDING = 1e-9  # a difference of two shares is exact except for the last bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,10 @@ class Budget:
         share = math.sqrt(samples) / (2 + math.sqrt(samples))
         drop, absolute = self.max_accuracy_drop, self.max_absolute_error
         return Budget(
-            min_agreement=1 - _part(share, 1 - self.min_agreement),
-            max_error=_part(share, self.max_error),
+            min_agreement=1 - _scaled(share, 1 - self.min_agreement),
+            max_error=_scaled(share, self.max_error),
             max_absolute_error=None if absolute is None else share * absolute,
-            max_accuracy_drop=None if drop is None else _part(share, drop),
+            max_accuracy_drop=None if drop is None else _scaled(share, drop),
         )
 
     def met_by(self, fidelity: Fidelity) -> bool:
@@ -129,22 +130,22 @@ class Budget:
         if found.agreement < self.min_agreement:
             yield f"{_percent(found.agreement)} of the answers agree, and {_percent(self.min_agreement)} must"
         if found.error_p99 > self.max_error:
-            error, most = _percent(found.error_p99), _percent(self.max_error)
-            yield f"the error is {error} of the range (99th percentile), and {most} is allowed"
+            error, limit = _percent(found.error_p99), _percent(self.max_error)
+            yield f"the error is {error} of the range (99th percentile), and {limit} is allowed"
         if self.max_absolute_error is not None and found.absolute_max > self.max_absolute_error:
             yield f"an output differs by {found.absolute_max:.4g}, and {self.max_absolute_error:.4g} is allowed"
         if self.max_accuracy_drop is not None:
             yield from self._missed_accuracy(found.accuracy, self.max_accuracy_drop)
 
-    def _missed_accuracy(self, accuracy: Accuracy | None, most: float) -> Iterator[str]:
+    def _missed_accuracy(self, accuracy: Accuracy | None, limit: float) -> Iterator[str]:
         if accuracy is None:
             yield "the accuracy is unknown without labels"
-        elif accuracy.drop > most + _TINY:  # a difference of two shares is exact to the last bits only
-            fall = f"from {_percent(accuracy.model)} to {_percent(accuracy.circuit)}"
-            yield f"the accuracy drops {fall}, and a drop of {_percent(most)} is allowed"
+        elif accuracy.drop > limit + _ROUNDING:
+            change = f"from {_percent(accuracy.model)} to {_percent(accuracy.circuit)}"
+            yield f"the accuracy drops {change}, and a drop of {_percent(limit)} is allowed"
 
 
-def _part(share: float, allowed: float) -> float:
+def _scaled(share: float, allowed: float) -> float:
     return share * allowed if allowed < 1 else allowed
 
 
@@ -152,9 +153,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
-def _refuse_beyond(name: str, value: float | None, most: float) -> None:
-    if value is not None and not (0 <= value <= most and math.isfinite(value)):
-        allowed = "a share between 0 and 1" if most == 1 else "a finite number, 0 or more"
+def _refuse_beyond(name: str, value: float | None, limit: float) -> None:
+    if value is not None and not (0 <= value <= limit and math.isfinite(value)):
+        allowed = "a share between 0 and 1" if limit == 1 else "a finite number, 0 or more"
         raise InputError(f"The budget's {name} must be {allowed}, not {value}.")
 
 
@@ -170,12 +171,12 @@ def measure(
 
     Args:
         outputs: the circuit's outputs, in the order of the answers.
-        answers: of the circuit, for at least one sample.
+        answers: the circuit's integers, for at least one sample.
         reference: the float model's arrays, by output name.
         labels: the true classes of these samples.
         indices: the positions of the samples in the data file; None numbers them from 0.
     """
-    columns = [_column(place, spec, answers, reference[spec.name]) for place, spec in enumerate(outputs)]
+    columns = [_column(index, spec, answers, reference[spec.name]) for index, spec in enumerate(outputs)]
     agree = np.logical_and.reduce([column.same_answer() for column in columns])
     relative = np.concatenate([column.relative_errors() for column in columns], axis=1)
     p50, p90, p99 = np.quantile(relative, [0.5, 0.9, 0.99])
@@ -199,33 +200,33 @@ class _Column:
 
     spec: TensorSpec
     circuit: NDArray[np.generic]
-    wanted: NDArray[np.generic]
+    model: NDArray[np.generic]
 
     def errors(self) -> Floats:
         """Absolute differences."""
-        return np.abs(self.circuit.astype(np.float64) - self.wanted.astype(np.float64))
+        return np.abs(self.circuit.astype(np.float64) - self.model.astype(np.float64))
 
     def relative_errors(self) -> Floats:
         """Differences as fractions of the output's range."""
-        return self.errors() / max(float(np.abs(self.wanted.astype(np.float64)).max()), _TINY)
+        return self.errors() / max(float(np.abs(self.model.astype(np.float64)).max()), _MIN_RANGE)
 
     def same_answer(self) -> NDArray[np.bool_]:
         """Agreement per sample; a single float always agrees."""
         if not self.spec.is_float:
-            return np.asarray((self.circuit == self.wanted).all(axis=1))
-        return np.asarray(self.circuit.argmax(axis=1) == self.wanted.argmax(axis=1))
+            return np.asarray((self.circuit == self.model).all(axis=1))
+        return np.asarray(self.circuit.argmax(axis=1) == self.model.argmax(axis=1))
 
     def accuracy(self, classes: NDArray[np.int64]) -> Accuracy:
-        """The accuracy of both on these classes."""
-        shares = [float((_classes(values, self.spec) == classes).mean()) for values in (self.wanted, self.circuit)]
+        """The accuracy of both against these true classes."""
+        shares = [float((_classes(values, self.spec) == classes).mean()) for values in (self.model, self.circuit)]
         return Accuracy(self.spec.name, *shares)
 
 
 def _column(
-    place: int, spec: TensorSpec, answers: Sequence[Sequence[Sequence[int]]], wanted: NDArray[np.generic]
+    index: int, spec: TensorSpec, answers: Sequence[Sequence[Sequence[int]]], model: NDArray[np.generic]
 ) -> _Column:
-    circuit = np.stack([dequantise(sample[place], spec).ravel() for sample in answers])
-    return _Column(spec, circuit, wanted.reshape(circuit.shape))
+    circuit = np.stack([dequantise(sample[index], spec).ravel() for sample in answers])
+    return _Column(spec, circuit, model.reshape(circuit.shape))
 
 
 def _classes(values: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.generic]:
@@ -244,5 +245,5 @@ def _histogram(relative: Floats) -> tuple[int, ...]:
 
 def _worst(errors: Floats, agree: NDArray[np.bool_], indices: Sequence[int]) -> tuple[Worst, ...]:
     order = np.lexsort((-errors, agree))[:MAX_WORST]
-    found = [Worst(int(indices[at]), float(errors[at]), bool(agree[at])) for at in order]
-    return tuple(one for one in found if one.error > 0)
+    worst = [Worst(int(indices[at]), float(errors[at]), bool(agree[at])) for at in order]
+    return tuple(sample for sample in worst if sample.error > 0)

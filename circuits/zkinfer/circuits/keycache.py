@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.build import assemble_again
+from zkinfer.circuits.build import assemble_from_recipe
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.errors import CircuitError, InputError
 from zkinfer.circuits.manifest import MODEL
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.circuits.srs import TrustedSetup
 
-    _FileMark = tuple[int, ...]
+    _FileStamp = tuple[int, ...]
 
 
 def key_path(engine: Engine, path: Path) -> Path | None:
@@ -32,21 +32,23 @@ def key_path(engine: Engine, path: Path) -> Path | None:
     return path if engine.needs_proving_key else None
 
 
-def keep_proving_key(made: Path | None, circuit: Digest, cache: Path) -> Path:
-    """Move a fresh proving key into the cache; atomic, so that a reader never sees a part of one.
+def store_proving_key(new: Path | None, circuit: Digest, cache: Path) -> Path:
+    """Move a new proving key into the cache atomically, so that a reader never sees a partial one.
 
-    For an engine without proving keys an empty file is kept, which vouches for the folder as a key does.
+    For an engine without proving keys an empty file is stored, which vouches for the folder as a key does.
     """
-    kept = ensure_private_dir(cache) / circuit.hex
-    if made is None:
-        write_atomically(kept, b"", mode=0o600)  # also over a damaged file, which would otherwise be rebuilt every time
-        return kept
-    made.chmod(0o600)
-    return made.replace(kept)
+    stored = ensure_private_dir(cache) / circuit.hex
+    if new is None:
+        write_atomically(stored, b"", mode=0o600)  # replaces a damaged file, which would cause a rebuild every time
+        return stored
+    new.chmod(0o600)
+    return new.replace(stored)
 
 
 def proving_key_for(circuit: Circuit, engine: Engine, setup: TrustedSetup, cache: Path) -> Path:
-    """The file in the cache that vouches for the circuit: its proving key, where the engine needs one.
+    """The cached file that vouches for the circuit, regenerated if it is missing or damaged.
+
+    It is the circuit's proving key, or an empty file if the engine needs none.
 
     Args:
         circuit: an opened circuit.
@@ -55,16 +57,16 @@ def proving_key_for(circuit: Circuit, engine: Engine, setup: TrustedSetup, cache
         cache: the user's directory of keys.
 
     Raises:
-        CircuitError: a rebuild from its own ONNX file and recipe gives another circuit or other keys.
+        CircuitError: a rebuild from its own ONNX file and recipe gives a different circuit or different keys.
     """
-    kept = ensure_private_dir(cache) / circuit.digest.hex
-    if kept.is_file() and str(sha256_file(kept)) == _digest_of_kept(circuit):
-        return kept
+    stored = ensure_private_dir(cache) / circuit.digest.hex
+    if stored.is_file() and str(sha256_file(stored)) == _expected_digest(circuit):
+        return stored
     with private_directory(cache) as scratch:
-        return keep_proving_key(_make_again(circuit, engine, setup, scratch), circuit.digest, cache)
+        return store_proving_key(_regenerate(circuit, engine, setup, scratch), circuit.digest, cache)
 
 
-def _digest_of_kept(circuit: Circuit) -> str:
+def _expected_digest(circuit: Circuit) -> str:
     return circuit.manifest.keys.proving_key or str(sha256(b""))
 
 
@@ -72,16 +74,16 @@ class KeyRing:
     """Proving keys that this process has verified: each is hashed once, and again if its file changes."""
 
     def __init__(self) -> None:
-        self._checked: dict[tuple[Path, Digest], _FileMark] = {}
+        self._checked: dict[tuple[Path, Digest], _FileStamp] = {}
 
     def key_for(self, circuit: Circuit, engine: Engine, setup: TrustedSetup, cache: Path) -> Path:
         """As `proving_key_for`."""
         name = (cache, circuit.digest)
-        kept = cache / circuit.digest.hex
-        if name in self._checked and _mark(ensure_private_dir(cache) / kept.name) == self._checked[name]:
-            return kept
+        stored = cache / circuit.digest.hex
+        if name in self._checked and _stamp(ensure_private_dir(cache) / stored.name) == self._checked[name]:
+            return stored
         found = proving_key_for(circuit, engine, setup, cache)
-        self._checked[name] = _mark(found)
+        self._checked[name] = _stamp(found)
         return found
 
     def warm(self, circuit: Circuit, cache: Path, beat: Callable[[], object]) -> bool:
@@ -96,17 +98,17 @@ class KeyRing:
             Whether the cache holds the right key. A missing key is not generated.
         """
         try:
-            kept = ensure_private_dir(cache) / circuit.digest.hex
-            before = _mark(kept)
-            right = str(sha256_file(kept, beat)) == _digest_of_kept(circuit)
+            stored = ensure_private_dir(cache) / circuit.digest.hex
+            before = _stamp(stored)
+            matches = str(sha256_file(stored, beat)) == _expected_digest(circuit)
         except (InputError, OSError):  # missing, unreadable or untrusted: `key_for` reports the reason
             return False
-        if right:
+        if matches:
             self._checked[(cache, circuit.digest)] = before
-        return right
+        return matches
 
 
-def _mark(path: Path) -> _FileMark:
+def _stamp(path: Path) -> _FileStamp:
     """File attributes that change when the file is modified or replaced."""
     try:
         status = path.stat()
@@ -115,18 +117,20 @@ def _mark(path: Path) -> _FileMark:
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _make_again(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> Path | None:
-    """The proving key that the folder's own ONNX file and recipe give, or None where the engine needs none."""
+def _regenerate(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: Path) -> Path | None:
+    """The proving key from the folder's own ONNX file and recipe, or None if the engine needs none."""
     manifest, folder = circuit.manifest, scratch / "program"
     key = key_path(engine, scratch / "key")
     folder.mkdir()
-    made = assemble_again(circuit.folder / MODEL, folder, manifest.recipe, engine=engine, setup=setup, proving_key=key)
+    made = assemble_from_recipe(
+        circuit.folder / MODEL, folder, manifest.recipe, engine=engine, setup=setup, proving_key=key
+    )
     files = {path.name: str(sha256_file(path)) for path in folder.iterdir()}
     claimed = {name: digest for name, digest in manifest.files.items() if name != MODEL}
     same = made.identity == manifest.identity and made.program == manifest.program and files == claimed
     if not same or (None if key is None else str(made.keys.proving_key)) != manifest.keys.proving_key:
         raise CircuitError(
             f"{circuit.folder} differs from a rebuild from its own ONNX file and recipe.",
-            "It was made with another version, or forged: compile the model again.",
+            "It was made with a different version, or forged: compile the model again.",
         )
     return key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.tensors import described
+from zkinfer.circuits.tensors import describe_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,11 @@ class LabelSource:
         return cls(array, output or None)
 
     def labels(self, array: NDArray[np.generic], outputs: Sequence[TensorSpec]) -> Labels:
-        """Check an array of the file against the model; raises DataError, also as `classifying_output`."""
+        """Convert an array of the file after checking it against the model.
+
+        Raises:
+            DataError: the array does not hold one class of the model per sample, or as `classifying_output`.
+        """
         spec = classifying_output(outputs, self.output)
         classes = self._integers(array)
         if spec.is_float:
@@ -81,8 +85,8 @@ def classifying_output(outputs: Sequence[TensorSpec], name: str | None = None) -
 
     Args:
         outputs: the outputs of the model.
-        name: of the output; None selects the first integer output of one number, else the first float output that is
-            a vector.
+        name: the output's name; None selects the first integer output of one number, else the first float output that
+            is a vector.
 
     Raises:
         DataError: there is no such output, or it does not classify.
@@ -94,7 +98,7 @@ def classifying_output(outputs: Sequence[TensorSpec], name: str | None = None) -
         return found[0]
     named = [spec for spec in outputs if spec.name == name]
     if not named:
-        known = described(outputs)
+        known = describe_all(outputs)
         raise DataError(f"The model has no output {name!r} to compare labels with.", f"It has {known}.")
     if not (_is_class(named[0]) or _is_scores(named[0])):
         raise _no_class(named)
@@ -111,7 +115,7 @@ def _is_scores(spec: TensorSpec) -> bool:
 
 def _no_class(outputs: Sequence[TensorSpec]) -> DataError:
     """A single float gives a class only with a threshold: 0 for a logit, 0.5 for a probability."""
-    found = described(outputs)
+    found = describe_all(outputs)
     if any(spec.is_float and spec.size == 1 for spec in outputs):
         return DataError(
             f"A single number gives a class only with a threshold, which the model does not contain: {found}.",

@@ -1,4 +1,4 @@
-"""The manifest of a circuit folder: its identity, how it was made, what is in it, what it costs and how good it is."""
+"""The manifest of a circuit folder: identity, recipe, program, files, cost and fidelity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 MAX_BYTES = 1 << 22
-_DIGITS = 3  # of an error: the float model's last bits may differ between machines, and digests should not
+_DIGITS = 3  # of an error: the float model's last bits may differ between machines, but digests should not
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ErrorSize = Annotated[float, Field(ge=0)]
@@ -35,7 +35,7 @@ class _Part(BaseModel):
 
 
 class KeySizes(_Part):
-    """Sizes in bytes, and the digest of the proving key, which does not lie in the folder; None where there is none."""
+    """Sizes in bytes, and the digest of the proving key, which is not in the folder; None if the engine needs none."""
 
     proving_key: Sha256 | None
     proving_key_bytes: Count
@@ -44,7 +44,7 @@ class KeySizes(_Part):
 
 
 class AccuracyReport(_Part):
-    """Shares of samples whose true class the float model and the circuit give in `output`."""
+    """The shares of samples for which the float model and the circuit predict the true class in `output`."""
 
     output: Annotated[str, Field(min_length=1, max_length=256)]
     model: Share
@@ -52,20 +52,20 @@ class AccuracyReport(_Part):
 
 
 class WorstSample(_Part):
-    """A sample's place in the data file, from 0, its largest error, and whether its answer is the float model's."""
+    """A sample's index in the data file, from 0, its largest error, and whether its answer is the float model's."""
 
     sample: Count
     error: ErrorSize
     same_answer: bool
 
     @classmethod
-    def of(cls, one: Worst) -> WorstSample:
-        """As the manifest has it."""
-        return cls(sample=one.sample, error=rounded(one.error), same_answer=one.same_answer)
+    def of(cls, worst: Worst) -> WorstSample:
+        """The rounded form for a manifest."""
+        return cls(sample=worst.sample, error=rounded(worst.error), same_answer=worst.same_answer)
 
 
 class ErrorHistogram(_Part):
-    """How many output numbers have an error below the first edge, between each two, and from the last on."""
+    """The count of output numbers per bin of errors; the first and the last bin are open."""
 
     edges: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=64)]
     counts: tuple[Annotated[int, Field(ge=0, le=1 << 53)], ...]
@@ -80,9 +80,9 @@ class ErrorHistogram(_Part):
 class FidelityReport(_Part):
     """Circuit against float model on `samples` inferences; see `zkinfer.circuits.fidelity.Fidelity`.
 
-    `data` says where they come from: `held-out` samples took no part in choosing the settings, `calibration`
-    samples did, `synthetic` ones are random numbers and say little. Errors are fractions of the output's range, but
-    for `absolute_max`, and have three significant digits.
+    `data` is their kind: `held-out` samples took no part in choosing the settings, `calibration` samples did,
+    `synthetic` ones are random numbers and say little. Errors are fractions of the output's range, except for
+    `absolute_max`, and have three significant digits.
     """
 
     data: Literal["held-out", "calibration", "synthetic"]
@@ -110,20 +110,21 @@ class FidelityReport(_Part):
             error_max=rounded(found.error_max),
             absolute_max=rounded(found.absolute_max),
             error_histogram=ErrorHistogram(edges=ERROR_EDGES, counts=found.histogram),
-            worst=tuple(WorstSample.of(one) for one in found.worst),
+            worst=tuple(WorstSample.of(worst) for worst in found.worst),
             accuracy=None if found.accuracy is None else AccuracyReport.model_validate(asdict(found.accuracy)),
         )
 
 
 def rounded(number: float) -> float:
-    """To as many digits as two machines agree on."""
+    """Round to the number of digits on which machines agree."""
     return float(f"{number:.{_DIGITS}g}")
 
 
 class ChoiceReport(_Part):
-    """What the settings were chosen by: how many samples, the budget of losses, and whether it is kept.
+    """How the settings were chosen: the number of calibration samples, the budget, and whether it is met.
 
-    `kept` is about the samples of the fidelity report. The calibration samples keep it with a margin.
+    `kept` says whether the samples of the fidelity report meet the budget; the calibration samples meet it with a
+    margin.
     """
 
     samples: Annotated[int, Field(ge=1)]
@@ -135,14 +136,14 @@ class ChoiceReport(_Part):
 
     @classmethod
     def of(cls, budget: Budget, *, samples: int, kept: bool) -> ChoiceReport:
-        """As the manifest has it."""
+        """The report of a choice under this budget."""
         return cls(samples=samples, kept=kept, **asdict(budget))
 
 
 class CostReport(_Part):
-    """What the circuit costs on every machine: peak memory of key generation and proving, gas to check a proof.
+    """The predicted cost on every machine: peak memory of key generation and proving, gas to verify a proof.
 
-    Predicted. Seconds differ between machines and are not here.
+    Times differ between machines and are omitted.
     """
 
     memory_bytes: Count
@@ -150,11 +151,11 @@ class CostReport(_Part):
 
 
 class Manifest(_Part):
-    """Everything a circuit folder says about itself.
+    """The complete description of a circuit folder.
 
-    `headroom` says how many times larger than in the held-out samples an integer of the circuit may be before
-    proving refuses the input. `choice` is missing in circuits of older versions. There is no time here and no name of a
-    machine, so that the same model, data and options give the same manifest, and with it the same circuit digest.
+    `headroom` says how many times larger than in the held-out samples an integer of the circuit may be before an input
+    is rejected. `choice` is missing in circuits of older versions. Times and machine names are omitted, so that the
+    same model, data and options give the same manifest and the same circuit digest.
     """
 
     format: Literal["zkinfer-circuit/1"] = "zkinfer-circuit/1"
@@ -195,7 +196,7 @@ def parse_manifest(data: bytes) -> Manifest:
         where = ".".join(str(part) for part in first["loc"])
         raise CircuitError(f"The manifest is not valid at {where}: {first['msg']}.") from err
     if manifest.to_bytes() != data:
-        raise CircuitError("The manifest spells a field in another way than it is written.")
+        raise CircuitError("The manifest writes a field in a form that is not canonical.")
     return manifest
 
 
@@ -205,7 +206,7 @@ MODEL = "model.onnx"
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """A circuit folder that was checked file by file when it was opened."""
+    """A circuit folder whose files were all compared with its manifest when it was opened."""
 
     folder: Path
     manifest: Manifest
@@ -215,7 +216,7 @@ class Circuit:
         """Read the manifest and compare every file with it.
 
         Raises:
-            CircuitError: no circuit, a malformed manifest, a missing, changed or additional file.
+            CircuitError: not a circuit folder, a malformed manifest, or a missing, changed or additional file.
         """
         try:
             manifest = parse_manifest((folder / MANIFEST).read_bytes())
@@ -238,10 +239,10 @@ class Circuit:
 
     @property
     def digest(self) -> Digest:
-        """SHA-256 of the manifest: names the folder's whole content."""
+        """SHA-256 of the manifest, which identifies the folder's whole content."""
         return self.manifest.digest
 
     @property
     def model_id(self) -> str:
-        """The identity used on chain and in policies: of the ONNX file and the verifying key."""
+        """The identity of the ONNX file and the verifying key, used on chain and in policies."""
         return self.manifest.identity.model_id

@@ -1,7 +1,7 @@
-"""How a circuit was made from an ONNX file, and the names that follow from it.
+"""How a circuit was made from an ONNX file, and the digests that identify the result.
 
-A recipe and the ONNX file give the verifying key, on any machine and any day. So an auditor can
-rebuild it independently: the recipe is part of a circuit's manifest and of every attestation.
+A recipe and the ONNX file determine the verifying key on any machine, so an auditor can rebuild it independently: the
+recipe is part of a circuit's manifest and of every attestation.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class SetupIdentity(_Value):
 
 
 class Recipe(_Value):
-    """All that is needed beside the ONNX file to make the verifying key again.
+    """Everything except the ONNX file that is needed to regenerate the verifying key.
 
-    `input_visibility` says what a proof tells of the inputs: themselves, a digest of each, or nothing. `dimensions`
-    are the sizes given to symbolic dimensions, `run_arguments` the engine's own settings.
+    `input_visibility` says what a proof reveals about the inputs: all of them, a digest of each, or nothing.
+    `dimensions` are the sizes given to symbolic dimensions, `run_arguments` the engine's own settings.
     """
 
     engine: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}/[0-9a-z.+-]{1,32}$")]
@@ -55,7 +55,7 @@ class Recipe(_Value):
 
 
 class CircuitIdentity(_Value):
-    """The digests that name a circuit: of the ONNX file, of its normalised form, and of the verifying key."""
+    """The digests that identify a circuit: of the ONNX file, of its normalised form, and of the verifying key."""
 
     model: Sha256
     network: Sha256

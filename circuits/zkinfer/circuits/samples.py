@@ -50,7 +50,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def one(self, index: int) -> dict[str, NDArray[np.generic]]:
+    def sample(self, index: int) -> dict[str, NDArray[np.generic]]:
         """The inputs of one sample."""
         return {name: array[index] for name, array in self.inputs.items()}
 
@@ -72,21 +72,22 @@ def load_samples(
         outputs: its outputs.
         data: a file for `read_samples`; None generates random numbers from a fixed seed, labelled synthetic.
         labels: the source of the true classes in `data`; None for samples without labels.
-        limits: of the child that runs the model; by default those for parsing.
+        limits: limits of the child that runs the model; by default those for parsing.
 
     Returns:
         The calibration samples and the held-out samples, which are the same if none can be held out.
 
     Raises:
-        DataError, ModelError: the file does not match the model, or the model returns NaN for it.
+        DataError: the file does not match the model.
+        ModelError: the model fails, or returns NaN or infinity for a sample.
     """
     given, known = _read(inputs, outputs, data, labels)
     calibration, held_out = _split(given)
     kind: Kind = "synthetic" if data is None else "calibration"
     held_out_kind: Kind = kind if data is None or held_out is calibration else "held-out"
     within = limits or Limits.for_parsing()
-    first = _answered(model, given, known, calibration, kind, within)
-    return first, _answered(model, given, known, held_out, held_out_kind, within)
+    first = _with_outputs(model, given, known, calibration, kind, within)
+    return first, _with_outputs(model, given, known, held_out, held_out_kind, within)
 
 
 def _read(
@@ -111,17 +112,17 @@ def _split(arrays: Arrays) -> tuple[Rows, Rows]:
     return (calibration, _spread(np.array(fresh), _MAX_HELD_OUT)) if fresh else (calibration, calibration)
 
 
-def _spread(rows: Rows, most: int) -> Rows:
-    """At most `most` rows, evenly spaced."""
-    taken = min(len(rows), most)
-    return rows[np.arange(taken) * len(rows) // taken]
+def _spread(rows: Rows, limit: int) -> Rows:
+    """At most `limit` rows, evenly spaced."""
+    count = min(len(rows), limit)
+    return rows[np.arange(count) * len(rows) // count]
 
 
 def _content(arrays: Arrays, row: np.intp) -> bytes:
     return b"".join(array[row].tobytes() for array in arrays.values())
 
 
-def _answered(model: Path, given: Arrays, labels: Labels | None, rows: Rows, kind: Kind, limits: Limits) -> Samples:
+def _with_outputs(model: Path, given: Arrays, labels: Labels | None, rows: Rows, kind: Kind, limits: Limits) -> Samples:
     inputs = {name: array[rows] for name, array in given.items()}
     with private_directory() as scratch:
         to_npz(scratch / "in.npz", inputs)

@@ -34,14 +34,14 @@ class _Record(BaseModel):
 def known_speed(engine: Engine, home: Home) -> Speed | None:
     """The stored speed of this engine on this machine; None if it was not measured or the record is not usable."""
     try:
-        kept = _Record.model_validate_json(_path(engine, home).read_bytes())
+        stored = _Record.model_validate_json(_path(engine, home).read_bytes())
     except (OSError, ValidationError):
         return None
-    fits = (kept.engine, kept.machine) == (engine.id, resources.fingerprint()) and _is_possible(kept.speed)
-    return kept.speed if fits else None
+    is_ours = (stored.engine, stored.machine) == (engine.id, resources.fingerprint())
+    return stored.speed if is_ours and _is_plausible(stored.speed) else None
 
 
-def _is_possible(speed: Speed) -> bool:
+def _is_plausible(speed: Speed) -> bool:
     """Whether the figures are plausible: the file may have been edited."""
     return all(0 <= number < _SLOWEST for number in astuple(speed)) and 0 < speed.small <= speed.large
 
@@ -60,13 +60,13 @@ def measured_speed(engine: Engine, home: Home, progress: Progress | None = None)
         InputError: the result cannot be stored.
     """
     speed = engine.measure_speed(lambda log_rows: home.setups.serving(log_rows, INSECURE_DEV).path, progress=progress)
-    if not _is_possible(speed):
+    if not _is_plausible(speed):
         raise EngineError(
             f"Engine {engine.id} measured an impossible speed: {speed}.", "Run `zkinfer calibrate` again."
         )
-    kept, path = _Record(engine=engine.id, machine=resources.fingerprint(), speed=speed), _path(engine, home)
+    record, path = _Record(engine=engine.id, machine=resources.fingerprint(), speed=speed), _path(engine, home)
     try:
-        write_atomically(path, kept.model_dump_json(indent=2).encode())
+        write_atomically(path, record.model_dump_json(indent=2).encode())
     except OSError as err:
         raise InputError(f"{path} cannot be written: {why(err)}.") from err
     return speed

@@ -1,6 +1,6 @@
-"""The statement of a proof, the same for every engine and on every side: context, inputs and outputs.
+"""The statement of a proof: its context, inputs and outputs, in one form for all engines, verifiers and contracts.
 
-An engine may spread a statement over field elements as it likes; attestations, requests and contracts never see that.
+Engines may encode a statement in field elements in any way; attestations, requests and contracts do not depend on it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,36 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.tensors import TensorSpec
 
-
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
 Word = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
 ZERO_ADDRESS = "0x" + "00" * 20
+DIGEST_BYTES = 32
+MAX_VALUES = 1 << 17
+OUTPUT_LIMIT = 1 << 63
+"""Every output is smaller than this in magnitude."""
+_WIDTHS = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The public values that a proof is about.
+
+    Args:
+        context: the 32 bytes that bind the proof to one request: `Context.hash`.
+        inputs: encoded as in the program's `Layout`: packed integers, digests, or nothing.
+        outputs: the integers of all output tensors, one after the other, each smaller than 2^63 in magnitude.
+    """
+
+    context: bytes
+    inputs: bytes
+    outputs: tuple[int, ...]
 
 
 class Context(BaseModel):
-    """The five fields of a request, spelt as on an EVM chain (lower-case hex).
+    """The request that a proof answers: five fields, written as on an EVM chain (lower-case hex).
 
-    Without a chain, `chain_id` is 0 and `consumer` the zero address. `expiry` is in Unix seconds; 0 means that
-    the request does not expire.
+    Without a chain, `chain_id` is 0 and `consumer` the zero address. `expiry` is in Unix seconds; 0 means that the
+    request does not expire.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
@@ -44,7 +63,7 @@ class Context(BaseModel):
 
     @classmethod
     def offline(cls) -> Self:
-        """A context for a proof that no chain asked for, with a fresh random request id."""
+        """A context for a proof outside any chain, with a fresh random request id."""
         return cls.model_validate({"requestId": "0x" + secrets.token_hex(32)})
 
     @property
@@ -61,22 +80,16 @@ class Context(BaseModel):
 
     @property
     def hash(self) -> bytes:
-        """The 32 bytes that a statement carries: keccak256 of `abi_encoded`."""
+        """The 32 bytes in a statement: keccak256 of `abi_encoded`."""
         return keccak256(self.abi_encoded).value
 
 
-DIGEST_BYTES = 32
-MAX_VALUES = 1 << 17
-OUTPUT_LIMIT = 1 << 63
-"""Every output is smaller than this in magnitude."""
-_WIDTHS = (1, 2, 4, 8)
-
-
 class Layout(BaseModel):
-    """How a statement is written: what it tells of the inputs, and how many values it has.
+    """How the inputs and outputs of a statement are encoded.
 
-    `inputs` counts integers where the inputs are public, digests where they are hashed, and is 0 where they are
-    private. `input_width` is the bytes of each; `signed` says whether public integers are in two's complement.
+    `inputs` is the number of integers if the inputs are public, the number of digests if they are hashed, and 0 if they
+    are private. `input_width` is the size of each in bytes; `signed` says whether public integers are in two's
+    complement.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
@@ -105,8 +118,8 @@ class Layout(BaseModel):
         Args:
             inputs: in the program's order.
             outputs: in the program's order.
-            least: the least integer that any input may hold.
-            largest: the largest one.
+            least: the smallest integer that any input may hold.
+            largest: the largest integer that any input may hold.
             signed: whether the engine reads public integers in two's complement.
         """
         visibility, count = inputs[0].visibility, sum(spec.size for spec in outputs)
@@ -124,16 +137,16 @@ class Layout(BaseModel):
         return self.inputs * self.input_width
 
     def pack(self, integers: Iterable[int]) -> bytes:
-        """The integers of all public inputs, row-major, big-endian.
+        """Encode the integers of all public inputs, row-major, big-endian.
 
         Raises:
-            InputError: an integer does not fit the width, or there are more or fewer than the layout has.
+            InputError: an integer does not fit the width, or their number differs from the layout's.
         """
         try:
             packed = b"".join(value.to_bytes(self.input_width, "big", signed=self.signed) for value in integers)
         except OverflowError as err:
             raise InputError(
-                f"An input does not fit {self.input_width} bytes.", "It lies outside of the circuit's range."
+                f"An input does not fit {self.input_width} bytes.", "It is outside the circuit's range."
             ) from err
         if self.visibility != "public" or len(packed) != self.input_bytes:
             raise InputError(
@@ -142,7 +155,7 @@ class Layout(BaseModel):
         return packed
 
     def unpack(self, inputs: bytes) -> list[int]:
-        """The integers that `pack` wrote; raises InputError for another length or for inputs that are not public."""
+        """Decode the integers that `pack` encoded; raises InputError for a wrong length or other inputs."""
         if self.visibility != "public" or len(inputs) != self.input_bytes:
             raise InputError(f"The statement's inputs have {len(inputs)} bytes; the layout has {self.input_bytes}.")
         return [
@@ -151,29 +164,14 @@ class Layout(BaseModel):
         ]
 
     def digests(self, inputs: bytes) -> list[bytes]:
-        """The digest of each hashed input; raises InputError for another length or for inputs that are not hashed."""
+        """The digest of each hashed input; raises InputError for a wrong length or other inputs."""
         if self.visibility != "hashed" or len(inputs) != self.input_bytes:
             raise InputError(f"The statement's inputs have {len(inputs)} bytes; the layout has {self.input_bytes}.")
         return [inputs[at : at + DIGEST_BYTES] for at in range(0, len(inputs), DIGEST_BYTES)]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What a proof is about.
-
-    Args:
-        context: the 32 bytes that bind the proof to one request; see `zkinfer.circuits.statement`.
-        inputs: as the program's layout says: packed integers, digests, or nothing.
-        outputs: the integers of all output tensors, one after the other, each smaller than 2^63 in magnitude.
-    """
-
-    context: bytes
-    inputs: bytes
-    outputs: tuple[int, ...]
-
-
-def split(integers: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, list[int]]:
-    """The integers of each tensor, by name, from those of all; raises InputError where the counts differ."""
+def split_by_tensor(integers: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, list[int]]:
+    """Split the integers of all tensors into those of each, by name; raises InputError if the counts differ."""
     if len(integers) != sum(spec.size for spec in specs):
         raise InputError(f"There are {len(integers)} integers for tensors of {sum(spec.size for spec in specs)}.")
     tensors, start = {}, 0
@@ -184,7 +182,7 @@ def split(integers: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, lis
 
 
 def output_words(outputs: Iterable[int]) -> bytes:
-    """The outputs as a contract sees them in `int256[]`: 32 bytes each, two's complement, big-endian."""
+    """The outputs as the elements of a contract's `int256[]`: 32 bytes each, two's complement, big-endian."""
     return b"".join(value.to_bytes(32, "big", signed=True) for value in outputs)
 
 

@@ -2,7 +2,7 @@
 
 A witness holds every input of an inference, and a partially written circuit is useless. A `finally` clause does not
 run after SIGKILL, so each private directory has a janitor: a shell that waits on a pipe that only this process holds
-open, and removes the directory when the kernel closes the pipe, however the process ended.
+open, and removes the directory when the kernel closes the pipe, no matter how the process ended.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_ENOUGH = 1 << 30
-_LONGEST_NAME = 255
+_MIN_FREE_BYTES = 1 << 30
+_MAX_NAME_BYTES = 255
 # `trap` makes the janitor ignore the Ctrl-C and hang-up that its parent may receive; the second attempt is for a child
 # of the dead process that was still writing during the first.
 _JANITOR = 'trap "" INT HUP TERM; read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
@@ -52,14 +52,14 @@ def staged_folder(target: Path, *, exist_ok: bool = False) -> Iterator[Path]:
 
     Args:
         target: the folder to publish; must not exist.
-        exist_ok: accept a folder that another process published in the meantime, as in a cache of equal results.
+        exist_ok: accept a folder that another process published meanwhile, as in a cache of equal results.
 
     Raises:
         InputError: `target` exists already, or its parent cannot be written.
     """
     refuse_existing(target)
-    if len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise InputError(f"{target.name[:80]}... exceeds {_LONGEST_NAME} bytes as a name.", "Choose a shorter --out.")
+    if len(os.fsencode(target.name)) > _MAX_NAME_BYTES:
+        raise InputError(f"The name {target.name[:80]}... exceeds {_MAX_NAME_BYTES} bytes.", "Choose a shorter --out.")
     with ExitStack() as cleanup:
         with _input_write_errors(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -189,7 +189,7 @@ def _janitor_for(path: Path) -> Iterator[Path]:
 def _volatile_parent() -> str | None:
     """Shared memory, unless it is missing or too small, as in many containers."""
     shm = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the directory 0700
-    usable = shm.is_dir() and os.access(shm, os.W_OK | os.X_OK) and shutil.disk_usage(shm).free >= _ENOUGH
+    usable = shm.is_dir() and os.access(shm, os.W_OK | os.X_OK) and shutil.disk_usage(shm).free >= _MIN_FREE_BYTES
     return str(shm) if usable else None
 
 

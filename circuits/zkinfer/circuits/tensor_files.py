@@ -18,7 +18,7 @@ import numpy as np
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import DataError, JsonError, why
-from zkinfer.circuits.tensors import TensorSpec, described
+from zkinfer.circuits.tensors import TensorSpec, describe_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 28
 MAX_VALUES = 1 << 24
-_EXACT = 1 << 53  # beyond, a float64 is no longer every integer
+_EXACT = 1 << 53  # a float64 represents every integer below this
 _UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error)
 
 
@@ -62,7 +62,7 @@ def read_samples(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
 def read_labelled_samples(path: Path, specs: Sequence[TensorSpec], label: str) -> tuple[dict[str, Array], Array]:
     """Read N inferences, and the unconverted array (in a .csv: the column) named `label`, with one entry per sample.
 
-    Raises DataError as `read_inputs` does, and if the labels are missing, of another number, or an input of the model.
+    Raises DataError as `read_inputs` does, and if the labels are missing, not one per sample, or an input of the model.
     """
     if label in {spec.name for spec in specs}:
         raise DataError(f"{label!r} is an input of the model.", "Give labels as a separate array.")
@@ -82,10 +82,10 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
 
     Args:
         path: the file; its suffix determines the format. A .csv has no shapes: use `read_inputs`.
-        names: for the unnamed lists of a file in ezkl's form.
+        names: the tensor names, for a file in ezkl's form, which has none.
 
     Raises:
-        DataError: no such file, or another format.
+        DataError: no such file, or a different format.
     """
     if path.suffix.lower() == ".npz":
         return from_npz(_bytes_of(path))
@@ -113,7 +113,7 @@ def to_npz(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def from_npz(data: bytes) -> dict[str, Array]:
-    """The arrays of an .npz file; raises DataError for pickles, other content, and arrays of a wrong declared size."""
+    """The arrays of an .npz file; raises DataError for pickles, other content, and arrays that misstate their size."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
@@ -126,7 +126,7 @@ def from_npz(data: bytes) -> dict[str, Array]:
 def from_json(data: bytes, specs: Sequence[TensorSpec], label: str | None = None) -> dict[str, Array]:
     """Arrays from nested lists by name, or from ezkl's `{"input_data": [flat list per input]}`; raises DataError.
 
-    Other keys beside `input_data` are ignored, except `label`.
+    If `input_data` is present, other keys except `label` are ignored.
     """
     try:
         document = canonical.load(data, max_bytes=MAX_BYTES, what="input file", max_values=MAX_VALUES)
@@ -138,8 +138,8 @@ def from_json(data: bytes, specs: Sequence[TensorSpec], label: str | None = None
         flat = document["input_data"]
         if not isinstance(flat, list) or len(flat) != len(specs):
             raise DataError(f"input_data is not a list of {len(specs)} lists.", "Give one flat list per input.")
-        beside = {label: document[label]} if label in document else {}
-        document = beside | {spec.name: values for spec, values in zip(specs, flat, strict=True)}
+        labels = {label: document[label]} if label in document else {}
+        document = labels | {spec.name: values for spec, values in zip(specs, flat, strict=True)}
     return {name: _array(name, value) for name, value in document.items()}
 
 
@@ -154,13 +154,13 @@ def from_csv(data: bytes, specs: Sequence[TensorSpec], label: str | None = None)
         table = np.array([[float(cell) for cell in line] for line in (lines[1:] if names else lines)])
     except (UnicodeDecodeError, ValueError, csv.Error) as err:
         raise DataError(f"The file is not a table of numbers: {err}.", "Give one inference per line.") from err
-    width, beside = sum(spec.size for spec in specs), names.count(label)
-    if table.ndim != 2 or table.shape[1] != width + beside:
+    width, label_columns = sum(spec.size for spec in specs), names.count(label)
+    if table.ndim != 2 or table.shape[1] != width + label_columns:
         raise DataError(
             "A line of the table has a wrong number of columns.",
             f"Give {width} numbers per line: the elements of all inputs in order.",
         )
-    if label is None or not beside:
+    if label is None or not label_columns:
         return _split(table, specs)
     at = names.index(label)
     return {label: _whole(table[:, at])} | _split(np.delete(table, at, axis=1), specs)
@@ -183,7 +183,7 @@ def _read(path: Path, specs: Sequence[TensorSpec], label: str | None = None) -> 
 def _refuse_other_names(
     path: Path, arrays: Mapping[str, Array], specs: Sequence[TensorSpec], label: str | None
 ) -> None:
-    expected = described(specs)
+    expected = describe_all(specs)
     for spec in specs:
         if spec.name not in arrays:
             raise DataError(f"{path} lacks the input {spec.name!r}.", f"The model takes {expected}.")
@@ -221,8 +221,8 @@ def _stacked(path: Path, arrays: Mapping[str, Array], specs: Sequence[TensorSpec
 
 def _stack(array: Array, spec: TensorSpec) -> Array:
     typed = _typed(array, spec)
-    alone = typed.shape == spec.shape and spec.shape[:1] == (1,)
-    if alone or (typed.shape == (spec.size,) and spec.size > 1):  # one sample, as it is or flat
+    is_one_sample = typed.shape == spec.shape and spec.shape[:1] == (1,)
+    if is_one_sample or (typed.shape == (spec.size,) and spec.size > 1):  # the latter is one flat sample
         return typed.reshape(1, *spec.shape)
     if not typed.ndim or not len(typed) or typed.shape[1:] not in _shapes(spec):
         raise DataError(
@@ -240,14 +240,14 @@ def _shapes(spec: TensorSpec) -> set[tuple[int, ...]]:
 
 def _typed(array: Array, spec: TensorSpec) -> Array:
     kinds = {"float": "fiub", "int": "iub", "uint": "iub", "bool": "b"}
-    wanted = spec.dtype.rstrip("0123456789")
-    if array.dtype.kind not in kinds[wanted]:
+    kind = spec.dtype.rstrip("0123456789")
+    if array.dtype.kind not in kinds[kind]:
         raise DataError(f"Input {spec.name!r} has dtype {array.dtype}.", f"The model takes {spec.describe()}.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError(f"Input {spec.name!r} holds NaN or infinity.", "Circuits support finite numbers only.")
     with np.errstate(over="ignore"):
         cast = array.astype(spec.dtype)
-    if (wanted == "float" and not np.isfinite(cast).all()) or (wanted != "float" and (cast != array).any()):
+    if (kind == "float" and not np.isfinite(cast).all()) or (kind != "float" and (cast != array).any()):
         raise DataError(f"A value of input {spec.name!r} exceeds the range of {spec.dtype}.", "Check its values.")
     return cast
 
@@ -261,7 +261,7 @@ def _member(data: bytes) -> Array:
     if dtype.hasobject:
         raise ValueError("Object arrays are pickles")
     if math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError("an array has another size than it declares")
+        raise ValueError("an array does not have the size that it declares")
     array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     return array
 

@@ -60,27 +60,27 @@ class TensorSpec(BaseModel):
         return f"{self.name} {self.dtype}{list(self.shape)}"
 
 
-def described(specs: Sequence[TensorSpec]) -> str:
-    """Short text of several, for messages: `image float32[1, 64], mask bool[64]`."""
+def describe_all(specs: Sequence[TensorSpec]) -> str:
+    """Short text of several tensors, for messages: `image float32[1, 64], mask bool[64]`."""
     return ", ".join(spec.describe() for spec in specs)
 
 
 def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
-    """Integers that the circuit takes for `array`, row-major: round half to even of x * 2^scale.
+    """The circuit's integers for `array`, row-major: x * 2^scale, rounded half to even.
 
     Raises:
-        DataError: another shape than the spec's, or NaN or infinities.
+        DataError: the shape differs from the spec's, or a value is NaN or infinite.
     """
     if array.shape != spec.shape:
         raise DataError(f"Tensor {spec.name!r} has shape {list(array.shape)}, not {list(spec.shape)}.")
     if array.dtype.kind in "iub" and not spec.scale:
-        return [int(value) for value in array.ravel().tolist()]  # exactly, beyond 2^53 too
+        return [int(value) for value in array.ravel().tolist()]  # exact beyond 2^53 too
     with np.errstate(over="ignore"):
         values = np.ldexp(array.astype(np.float64).ravel(), spec.scale)
     if not np.isfinite(values).all():
         at = int(np.flatnonzero(~np.isfinite(values))[0])
         raise DataError(
-            f"Tensor {spec.name!r} holds {values[at]} at element {at}.", "Circuits take finite numbers only."
+            f"Tensor {spec.name!r} holds {values[at]} at element {at}.", "Circuits support finite numbers only."
         )
     return [int(value) for value in np.rint(values).tolist()]
 
@@ -91,16 +91,16 @@ def quantise_sample(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[T
 
 
 def quantise_batch(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorSpec]) -> list[list[list[int]]]:
-    """The same for N inferences, whose arrays are [N, *shape]."""
+    """The integers of N inferences, whose arrays are [N, *shape]; raises DataError as `quantise`."""
     count = len(arrays[specs[0].name])
     return [quantise_sample({name: array[i] for name, array in arrays.items()}, specs) for i in range(count)]
 
 
 def dequantise(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:
-    """Array of the spec's shape: float64 for fractional tensors (exact below 2^53), int64 for the others.
+    """An array of the spec's shape: float64 for fractional tensors (exact below 2^53), int64 for others.
 
     Raises:
-        DataError: another number of values than the spec's, or an integer beyond 64 bits.
+        DataError: the number of values differs from the spec's, or an integer exceeds 64 bits.
     """
     if len(integers) != spec.size:
         raise DataError(f"Tensor {spec.name!r} needs {spec.size} values, not {len(integers)}.")

@@ -11,7 +11,7 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import DataError, JsonError
 from zkinfer.circuits.tensor_files import conform
-from zkinfer.circuits.tensors import described, quantise
+from zkinfer.circuits.tensors import describe_all, quantise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,9 +40,9 @@ def integers_of(inputs: Inputs, specs: Sequence[TensorSpec]) -> list[list[int]]:
     """
     names = [spec.name for spec in specs]
     if missing := [name for name in names if name not in inputs]:
-        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {described(specs)}.")
+        raise DataError(f"The input {missing[0]!r} is missing.", f"The model takes {describe_all(specs)}.")
     if unknown := [name for name in inputs if name not in names]:
-        raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {described(specs)}.")
+        raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {describe_all(specs)}.")
     return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
 
 

@@ -199,7 +199,7 @@ SAMPLES = Samples({"x": X[None]}, {"y": Y[None]}, "held-out", (7,))
 
 
 @pytest.fixture
-def judged(tmp_path):
+def evaluated(tmp_path):
     """What a sample says of the tiny model's program, by an engine with these calls."""
     specs = [[TensorSpec(name=name, dtype="float32", shape=(1, size))] for name, size in (("x", 3), ("y", 2))]
     network = write_model(tmp_path / "m.onnx")
@@ -212,19 +212,19 @@ def fail(*_):
     raise RangeError("It left the range.")
 
 
-def test_sample_that_the_circuit_answers_well_says_so(judged):
-    fidelity, headroom = judged()
+def test_sample_that_the_circuit_answers_well_says_so(evaluated):
+    fidelity, headroom = evaluated()
     assert (fidelity.samples, fidelity.agreement, fidelity.error_max) == (1, 1.0, 0.0)
     assert headroom > 1
 
 
 @pytest.mark.parametrize("call", ["forward", "headroom"])
-def test_sample_beyond_the_range_is_refused_with_what_would_help(judged, call):
+def test_sample_beyond_the_range_is_refused_with_what_would_help(evaluated, call):
     with pytest.raises(RangeError, match=r"A held-out sample leaves the range.*Give more calibration samples"):
-        judged(**{call: fail})
+        evaluated(**{call: fail})
 
 
 @pytest.mark.parametrize("answers", [[], [[[1, 2]], [[1, 2]]], [[[1]]], [[]]])
-def test_answers_of_another_number_or_size_are_refused(judged, answers):
-    with pytest.raises(EngineError, match="of another number or size"):
-        judged(forward=lambda *_: answers)
+def test_answers_of_another_number_or_size_are_refused(evaluated, answers):
+    with pytest.raises(EngineError, match="number or size of the engine's answers"):
+        evaluated(forward=lambda *_: answers)

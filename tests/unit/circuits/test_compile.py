@@ -80,7 +80,7 @@ def leaves_nothing(tmp_path, own_home):
 def test_compile_through_real_children_publishes_a_circuit(tiny, own_home, tmp_path):
     made = compile_model(tiny, tmp_path / "out", engine=FAKE, home=own_home, options=DEV)
     assert made.circuit == Circuit.open(tmp_path / "out")
-    assert set(made.timings) == {"inspect", "calibrate", "tune", "judge", "setup", "keys", "prove"}
+    assert set(made.timings) == {"inspect", "calibrate", "tune", "evaluate", "setup", "keys", "prove"}
 
 
 def test_compile_publishes_a_complete_folder_that_others_may_read(build, tiny, tmp_path):
@@ -173,11 +173,11 @@ def test_compile_without_samples_says_synthetic(build):
     assert 0 < fidelity.error_max < 0.01
 
 
-@pytest.mark.parametrize(("count", "data", "judged"), [(10, "held-out", 5), (2, "calibration", 2)])
-def test_compile_with_samples_says_which_were_held_out(build, tmp_path, count, data, judged):
+@pytest.mark.parametrize(("count", "data", "evaluated"), [(10, "held-out", 5), (2, "calibration", 2)])
+def test_compile_with_samples_says_which_were_held_out(build, tmp_path, count, data, evaluated):
     np.savez(tmp_path / "samples.npz", x=np.random.default_rng(1).normal(size=(count, 1, 3)))
     fidelity = build(calibration=tmp_path / "samples.npz").circuit.manifest.fidelity
-    assert (fidelity.data, fidelity.samples) == (data, judged)
+    assert (fidelity.data, fidelity.samples) == (data, evaluated)
 
 
 def test_compile_hands_samples_and_budget_to_the_engine(build, tmp_path):
@@ -263,20 +263,20 @@ def test_compile_with_an_engine_that_builds_another_program_for_the_keys_is_refu
         return built[-1].model_copy(update={"figures": {"rows": len(built)}})
 
     with pytest.raises(
-        EngineError, match=r"another program of the same network the second time: figures .*1.* and .*2"
+        EngineError, match=r"two different programs from the same network: figures .*1.* and .*2"
     ):
         build(engine=engine_with(build=once_more))
     leaves_nothing()
 
 
 def test_compile_for_an_accuracy_without_labels_is_refused_before_the_work(build, samples, leaves_nothing):
-    with pytest.raises(InputError, match=r"measured on labels, and there are none\. Give --labels"):
+    with pytest.raises(InputError, match=r"drop needs labels, and none are given\. Give --labels"):
         build(calibration=samples, options=replace(DEV, budget=Budget(max_accuracy_drop=0.5)))
     leaves_nothing()
 
 
 def test_compile_with_labels_of_no_samples_is_refused_before_the_work(build, leaves_nothing):
-    with pytest.raises(InputError, match="Labels belong to calibration samples"):
+    with pytest.raises(InputError, match="Labels need calibration samples"):
         build(options=replace(DEV, labels="label"))
     leaves_nothing()
 
@@ -290,7 +290,7 @@ def test_compile_tells_the_observer_about_every_stage(build):
     recorder = Recorder()
     build(observer=recorder)
     ended = [stage for stage, fraction in recorder.stages if fraction == 1.0]
-    assert ended == ["inspect", "calibrate", "tune", "judge", "setup", "keys", "prove"]
+    assert ended == ["inspect", "calibrate", "tune", "evaluate", "setup", "keys", "prove"]
     [note] = recorder.notes
     assert note.startswith("elements 5: keys in about 0 s, a proof in about 0 s, ")
 
@@ -537,7 +537,7 @@ def test_compile_with_answers_of_another_size_is_refused(build, leaves_nothing, 
     def forward(*arguments):
         return [change(sample) for sample in FAKE.forward(*arguments)]
 
-    with pytest.raises((DataError, EngineError), match="of another number or size than the samples"):
+    with pytest.raises((DataError, EngineError), match="number or size of the engine's answers"):
         build(engine=engine_with(forward=forward))
     leaves_nothing()
 

@@ -8,7 +8,7 @@ from zkinfer.circuits import Circuit
 from zkinfer.circuits.digest import Digest, sha256, sha256_file
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import CircuitError, InputError
-from zkinfer.circuits.keycache import KeyRing, keep_proving_key, proving_key_for
+from zkinfer.circuits.keycache import KeyRing, proving_key_for, store_proving_key
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_link_to_another_file_is_replaced_and_not_written_through(circuit, setup
     assert (tmp_path / "other").read_bytes() == b"other"
 
 
-FORGED = r"differs from a rebuild from its own ONNX file and recipe\. It was made with another version, or forged"
+FORGED = r"differs from a rebuild from its own ONNX file and recipe\. It was made with a different version, or forged"
 
 
 def test_engine_that_makes_another_key_is_refused_and_nothing_kept(circuit, setup, tmp_path):
@@ -100,7 +100,7 @@ def test_keep_moves_the_key_and_replaces_what_was_there(tmp_path):
     digest = sha256(b"key")
     (tmp_path / "made").write_bytes(b"key")
     (tmp_path / digest.hex).write_bytes(b"half a k")
-    kept = keep_proving_key(tmp_path / "made", digest, tmp_path)
+    kept = store_proving_key(tmp_path / "made", digest, tmp_path)
     assert kept.read_bytes() == b"key"
     assert everything_under(tmp_path) == {digest.hex}
 

@@ -58,7 +58,7 @@ def test_manifest_of_an_older_version_lacks_the_choice_and_keeps_its_bytes():
 
 
 def test_manifest_with_null_for_its_choice_is_refused():
-    with pytest.raises(CircuitError, match="in another way than it is written"):
+    with pytest.raises(CircuitError, match="in a form that is not canonical"):
         parse(with_value(DOCUMENT, OPTIONAL, None))
 
 

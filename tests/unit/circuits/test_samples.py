@@ -85,7 +85,7 @@ def test_without_data_samples_are_synthetic_and_always_the_same(tiny):
 
 def test_one_is_the_inputs_of_one_sample():
     samples = Samples({"a": np.arange(4), "b": np.arange(4) * 2}, {}, "synthetic", tuple(range(4)))
-    assert samples.one(3) == {"a": 3, "b": 6}
+    assert samples.sample(3) == {"a": 3, "b": 6}
 
 
 # --- labels

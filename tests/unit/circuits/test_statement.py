@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from zkinfer.circuits import Context
 from zkinfer.circuits.engines.ezkl.instances import limbs_of
 from zkinfer.circuits.errors import InputError
-from zkinfer.circuits.statement import ZERO_ADDRESS, Layout, output_words, split
+from zkinfer.circuits.statement import ZERO_ADDRESS, Layout, output_words, split_by_tensor
 from zkinfer.circuits.tensors import TensorSpec
 
 
@@ -102,13 +102,13 @@ def test_digests_are_taken_apart_and_nothing_else_is():
 
 
 def test_split_gives_each_tensor_its_integers():
-    assert split([1, 2, 3], [spec("a"), spec("b", (1,))]) == {"a": [1, 2], "b": [3]}
+    assert split_by_tensor([1, 2, 3], [spec("a"), spec("b", (1,))]) == {"a": [1, 2], "b": [3]}
 
 
 @pytest.mark.parametrize("integers", [[1, 2], [1, 2, 3, 4]])
 def test_split_of_another_count_is_refused(integers):
     with pytest.raises(InputError, match=f"{len(integers)} integers for tensors of 3"):
-        split(integers, [spec("a"), spec("b", (1,))])
+        split_by_tensor(integers, [spec("a"), spec("b", (1,))])
 
 
 def test_outputs_are_words_as_in_a_contract():

@@ -53,7 +53,7 @@ def test_quantise_another_shape_is_refused(shape):
 
 @pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
 def test_quantise_number_that_is_not_finite_is_refused(value, shown):
-    with pytest.raises(DataError, match=f"holds {shown} at element 1. Circuits take finite numbers only"):
+    with pytest.raises(DataError, match=f"holds {shown} at element 1. Circuits support finite numbers only"):
         quantise(np.array([[0.0, value]]), spec())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import InputError
-from zkinfer.circuits.statement import split
+from zkinfer.circuits.statement import split_by_tensor
 from zkinfer.circuits.tensors import dequantise
 from zkinfer.verifier.dsse import (
     MAX_BYTES,
@@ -179,7 +179,7 @@ def claimed_tensors(predicate: Predicate, role: Literal["input", "output"]) -> d
     specs = predicate.inputs if role == "input" else predicate.outputs
     try:
         integers = layout.unpack(statement.inputs) if role == "input" else statement.outputs
-        tensors = split(integers, specs)
+        tensors = split_by_tensor(integers, specs)
         return {spec.name: dequantise(tensors[spec.name], spec) for spec in specs}
     except InputError as err:
         raise MalformedAttestationError(f"The statement does not fit the tensors. {err.cause}") from err

@@ -21,7 +21,7 @@ from zkinfer.circuits.errors import (
     ZkinferError,
 )
 from zkinfer.circuits.frontend import NORMALISER
-from zkinfer.circuits.statement import split
+from zkinfer.circuits.statement import split_by_tensor
 from zkinfer.circuits.tensors import dequantise, quantise
 from zkinfer.verifier.errors import (
     CircuitMismatchError,
@@ -148,8 +148,8 @@ def checked_statement(predicate: Predicate, program: Program) -> Statement:
         if found != wanted:
             raise LayoutMismatchError(f"The statement has {found} {what}; the circuit has {wanted}.", _EDITED)
     if layout.visibility == "public":
-        _require_in_range(split(layout.unpack(statement.inputs), program.inputs), program.inputs, program)
-    _require_in_range(split(statement.outputs, program.outputs), program.outputs, program)
+        _require_in_range(split_by_tensor(layout.unpack(statement.inputs), program.inputs), program.inputs, program)
+    _require_in_range(split_by_tensor(statement.outputs, program.outputs), program.outputs, program)
     return statement
 
 
@@ -193,12 +193,12 @@ def require_valid_proof(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, p
 def public_inputs(program: Program, statement: Statement) -> Integers:
     """Step (8): the integers of every public input, by name; none if inputs are hashed or private."""
     layout = program.layout
-    return split(layout.unpack(statement.inputs), program.inputs) if layout.visibility == "public" else {}
+    return split_by_tensor(layout.unpack(statement.inputs), program.inputs) if layout.visibility == "public" else {}
 
 
 def outputs(program: Program, statement: Statement) -> Integers:
     """Step (8): the integers of every output, by name."""
-    return split(statement.outputs, program.outputs)
+    return split_by_tensor(statement.outputs, program.outputs)
 
 
 def require_output_subject(claimed: str, statement: Statement) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK, described
+from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK, describe_all
 from zkinfer.service.errors import in_field
 
 if TYPE_CHECKING:
@@ -209,12 +209,12 @@ def arrays_of(request: ModelInferRequest, specs: Sequence[TensorSpec]) -> dict[s
 def _check_names(names: Sequence[str], count: int, specs: Sequence[TensorSpec]) -> None:
     known = {spec.name for spec in specs}
     if unknown := [name for name in names if name not in known]:
-        raise DataError(f"The model has no input {unknown[0][:80]!r}.", f"It takes {described(specs)}.")
+        raise DataError(f"The model has no input {unknown[0][:80]!r}.", f"It takes {describe_all(specs)}.")
     if repeated := _repeated(names):
-        raise DataError(f"The input {repeated!r} is given twice.", f"The model takes {described(specs)}.")
+        raise DataError(f"The input {repeated!r} is given twice.", f"The model takes {describe_all(specs)}.")
     if count != len(specs):
         absent = sorted(known - set(names))
-        raise DataError(f"The input {absent[0]!r} is missing.", f"The model takes {described(specs)}.")
+        raise DataError(f"The input {absent[0]!r} is missing.", f"The model takes {describe_all(specs)}.")
 
 
 def _repeated(names: Iterable[str]) -> str | None:
