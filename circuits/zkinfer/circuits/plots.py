@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.manifest import FidelityReport
 
 _BLUE, _ORANGE, _GREY = "#1f5f99", "#d9730d", "#5f5f5f"
-_MOST_LABELS = 8
-_LACKING = ("Pictures need matplotlib.", "Run pip install 'zkinfer[pictures]'.")
+_MAX_TICK_LABELS = 8
+_NO_MATPLOTLIB = ("Pictures need matplotlib.", "Run pip install 'zkinfer[pictures]'.")
 _METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
 _KINDS = {
     "held-out": "held out from calibration",
@@ -39,15 +39,15 @@ _KINDS = {
     "synthetic": "of random numbers",
 }
 # Positions of a point's label, in order of preference: offsets to the right and up, and the label's alignment there.
-_Beside = tuple[float, float, Literal["left", "center", "right"], Literal["bottom", "center", "top"]]
-_BESIDE: list[_Beside] = [
+_LabelPosition = tuple[float, float, Literal["left", "center", "right"], Literal["bottom", "center", "top"]]
+_LABEL_POSITIONS: list[_LabelPosition] = [
     (9, 0, "left", "center"),
     (-9, 0, "right", "center"),
     (0, 9, "center", "bottom"),
     (0, -9, "center", "top"),
 ]
-_BESIDE += [(16, up, "left", "center") for far in (18, 32, 46, 60, 74, 88, 102) for up in (far, -far)]
-_BESIDE += [(-right, up, "right", base) for right, up, _, base in _BESIDE[4:]]
+_LABEL_POSITIONS += [(16, up, "left", "center") for far in (18, 32, 46, 60, 74, 88, 102) for up in (far, -far)]
+_LABEL_POSITIONS += [(-right, up, "right", base) for right, up, _, base in _LABEL_POSITIONS[4:]]
 _LEADER = {"arrowstyle": "-", "color": _GREY, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 5}
 
 
@@ -58,17 +58,17 @@ def draw_errors(report: FidelityReport, out: Path) -> None:
         InputError: another suffix, matplotlib is not installed, or the file cannot be written.
     """
     edges, counts = report.error_histogram.edges, report.error_histogram.counts
-    shown = _filled(counts)
+    shown = _shown_bins(counts)
     with _picture(out) as axes:
-        bars = axes.bar([place - 0.5 for place in shown], [counts[place] for place in shown], 0.94, color=_BLUE)
+        bars = axes.bar([index - 0.5 for index in shown], [counts[index] for index in shown], 0.94, color=_BLUE)
         above = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        labels = [f"{counts[place]:,}" if counts[place] else "" for place in shown]
+        labels = [f"{counts[index]:,}" if counts[index] else "" for index in shown]
         axes.bar_label(bars, labels, padding=3, zorder=4, bbox=above)
         _mark(axes, edges, "median", report.error_p50, "--")
         _mark(axes, edges, "99th percentile", report.error_p99, "-")
-        at = range(max(shown[0] - 1, 0), min(shown[-1] + 1, len(edges)))
-        rare = 2 if len(at) > _MOST_LABELS else 1
-        axes.set_xticks(list(at), ["" if place % rare else _percent(edges[place]) for place in at])
+        ticks = range(max(shown[0] - 1, 0), min(shown[-1] + 1, len(edges)))
+        step = 2 if len(ticks) > _MAX_TICK_LABELS else 1
+        axes.set_xticks(list(ticks), ["" if index % step else _percent(edges[index]) for index in ticks])
         axes.set_xlim(shown[0] - 1.1, shown[-1] + 0.1)
         axes.margins(y=0.12)
         axes.set(xlabel="error, as a share of the output's range", ylabel="count of output numbers")
@@ -83,7 +83,7 @@ def draw_trade_off(options: Sequence[Option], out: Path) -> None:
     Both axes are logarithmic; settings without an error are drawn on the lower edge, those without a cost are omitted.
 
     Raises:
-        InputError: as `draw_errors`, or no option has a cost, or a cost or error is not finite or out of range.
+        InputError: as `draw_errors`, or no option has a cost, or a cost or error is out of range or not finite.
     """
     points = [option for option in options if option.cost is not None]
     if not points or not all(_is_drawable(point) for point in points):
@@ -96,11 +96,11 @@ def draw_trade_off(options: Sequence[Option], out: Path) -> None:
         _write_plain_ticks(axes)
         axes.grid(color="#e6e6e6", linewidth=0.8)
         axes.set(xlabel="seconds for a proof", ylabel="99th percentile of the error, share of range")
-        below = "each point is a choice of settings\nin brackets the share of answers that are the float model's"
+        below = "each point is a choice of settings\nin brackets the share of answers equal to the float model's"
         _title(axes, "What accuracy costs", below)
         for point, error in sorted(zip(points, errors, strict=True), key=lambda pair: pair[0].chosen):
             axes.plot(point.prove_seconds, error, **_marker(point))
-        _explain(axes, points)
+        _add_legend(axes, points)
         _label(axes, points, errors)
 
 
@@ -111,7 +111,7 @@ def refuse_undrawable(out: Path) -> None:
     if not out.absolute().parent.is_dir():
         raise InputError(f"{out} cannot be written: its folder does not exist.", "Create the folder first.")
     if find_spec("matplotlib") is None:
-        raise InputError(*_LACKING)
+        raise InputError(*_NO_MATPLOTLIB)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _picture(out: Path) -> Iterator[Axes]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as err:
-        raise InputError(*_LACKING) from err
+        raise InputError(*_NO_MATPLOTLIB) from err
     with style.context(["default", {"svg.hashsalt": "zkinfer", "font.size": 11}]):
         figure = Figure(figsize=(8.5, 5), dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
@@ -154,23 +154,23 @@ def _percent(share: float) -> str:
 # --- errors
 
 
-def _filled(counts: Sequence[int]) -> range:
+def _shown_bins(counts: Sequence[int]) -> range:
     """The bins to show: from the first non-empty one to the last, plus one on either side."""
-    filled = [place for place, count in enumerate(counts) if count] or [0]
+    filled = [index for index, count in enumerate(counts) if count] or [0]
     return range(max(filled[0] - 1, 0), min(filled[-1] + 2, len(counts)))
 
 
 def _mark(axes: Axes, edges: Sequence[float], name: str, error: float, line: str) -> None:
-    axes.axvline(_place(edges, error), color=_ORANGE, linestyle=line, label=f"{name}: {_percent(error)}")
+    axes.axvline(_position(edges, error), color=_ORANGE, linestyle=line, label=f"{name}: {_percent(error)}")
 
 
-def _place(edges: Sequence[float], error: float) -> float:
+def _position(edges: Sequence[float], error: float) -> float:
     """The position of an error on an axis with edge i at i, logarithmic between edges."""
     if error < edges[0]:
         return -0.5
-    for place, (low, high) in enumerate(pairwise(edges)):
+    for index, (low, high) in enumerate(pairwise(edges)):
         if error < high:
-            return place + math.log(error / low) / math.log(high / low)
+            return index + math.log(error / low) / math.log(high / low)
     return len(edges) - 0.5
 
 
@@ -217,7 +217,7 @@ def _marker(point: Option) -> dict[str, Any]:
     }
 
 
-def _explain(axes: Axes, points: Sequence[Option]) -> None:
+def _add_legend(axes: Axes, points: Sequence[Option]) -> None:
     """Add a legend of the kinds of points that occur."""
     kinds = {(point.within_budget, point.chosen): point for point in points}
     for (within, chosen), point in sorted(kinds.items(), reverse=True):
@@ -227,21 +227,21 @@ def _explain(axes: Axes, points: Sequence[Option]) -> None:
 
 
 def _label(axes: Axes, points: Sequence[Option], errors: Sequence[float]) -> None:
-    """Label every point at the position that covers the least."""
+    """Label every point at the position where the label covers the least."""
     axes.figure.canvas.draw()  # computes the layout
     taken = [_box_of_marker(axes, point.prove_seconds, error) for point, error in zip(points, errors, strict=True)]
     for point, error in sorted(zip(points, errors, strict=True), key=lambda pair: not pair[0].chosen):
-        trial = _annotation(axes, point, error, _BESIDE[0])
+        trial = _annotation(axes, point, error, _LABEL_POSITIONS[0])
         size = trial.get_window_extent().size
         trial.remove()
-        boxes = [_box_of_label(axes, point.prove_seconds, error, size, beside) for beside in _BESIDE]
-        best = min(range(len(boxes)), key=lambda place: _covered(axes, boxes[place], taken))
+        boxes = [_box_of_label(axes, point.prove_seconds, error, size, position) for position in _LABEL_POSITIONS]
+        best = min(range(len(boxes)), key=lambda index: _covered(axes, boxes[index], taken))
         taken.append(boxes[best])
-        _annotation(axes, point, error, _BESIDE[best])
+        _annotation(axes, point, error, _LABEL_POSITIONS[best])
 
 
-def _annotation(axes: Axes, point: Option, error: float, beside: _Beside) -> Annotation:
-    right, up, side, base = beside
+def _annotation(axes: Axes, point: Option, error: float, position: _LabelPosition) -> Annotation:
+    right, up, side, base = position
     exact = "" if point.fidelity.error_p99 else ", no error"
     return axes.annotate(
         f"{point.name} ({point.fidelity.agreement:.1%}{exact})",
@@ -258,11 +258,11 @@ def _annotation(axes: Axes, point: Option, error: float, beside: _Beside) -> Ann
     )
 
 
-def _box_of_label(axes: Axes, seconds: float, error: float, size: Sequence[float], beside: _Beside) -> Bbox:
+def _box_of_label(axes: Axes, seconds: float, error: float, size: Sequence[float], position: _LabelPosition) -> Bbox:
     """The bounding box of a label, in pixels like all boxes here."""
     from matplotlib.transforms import Bbox  # noqa: PLC0415
 
-    right, up, side, base = beside
+    right, up, side, base = position
     x, y = axes.transData.transform((seconds, error)) + np.array([right, up]) * axes.figure.dpi / 72
     shift = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
     return Bbox.from_bounds(x - shift[side] * size[0], y - shift[base] * size[1], size[0], size[1])
@@ -281,6 +281,6 @@ def _covered(axes: Axes, box: Bbox, taken: Sequence[Bbox]) -> float:
 
     overlaps = [Bbox.intersection(box, other) for other in taken]
     inside = Bbox.intersection(box, axes.bbox)
-    hidden = sum(one.width * one.height for one in overlaps if one is not None)
+    hidden = sum(overlap.width * overlap.height for overlap in overlaps if overlap is not None)
     area = box.width * box.height
     return hidden + area - (inside.width * inside.height if inside is not None else 0.0)

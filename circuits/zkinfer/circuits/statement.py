@@ -155,7 +155,7 @@ class Layout(BaseModel):
         return packed
 
     def unpack(self, inputs: bytes) -> list[int]:
-        """Decode the integers that `pack` encoded; raises InputError for a wrong length or other inputs."""
+        """Decode the integers that `pack` encoded; raises InputError unless they are public and of the right length."""
         if self.visibility != "public" or len(inputs) != self.input_bytes:
             raise InputError(f"The statement's inputs have {len(inputs)} bytes; the layout has {self.input_bytes}.")
         return [
@@ -164,7 +164,7 @@ class Layout(BaseModel):
         ]
 
     def digests(self, inputs: bytes) -> list[bytes]:
-        """The digest of each hashed input; raises InputError for a wrong length or other inputs."""
+        """The digest of each hashed input; raises InputError unless they are hashed and of the right length."""
         if self.visibility != "hashed" or len(inputs) != self.input_bytes:
             raise InputError(f"The statement's inputs have {len(inputs)} bytes; the layout has {self.input_bytes}.")
         return [inputs[at : at + DIGEST_BYTES] for at in range(0, len(inputs), DIGEST_BYTES)]

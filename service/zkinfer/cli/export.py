@@ -150,10 +150,10 @@ def export_command(
     Example: zkinfer export net:make_model --shape image=1,64 --out model.onnx
     """
     with exit_on_error(as_json=as_json), _reserve_stdout():
-        from zkinfer.circuits.export import export_torch, load
+        from zkinfer.circuits.export import export_torch, load_torch
 
         specs = [parse_shape(text) for text in shape or []]
-        load()  # reports a missing torch before the user's module does
+        load_torch()  # reports a missing torch before the user's module does
         module, given = make_module(import_target(target), target)
         inputs = _inputs(module, given, example, specs, input_name or [])
         with progress_display(quiet=as_json) as display:
@@ -212,9 +212,9 @@ def make_module(found: Any, target: str) -> tuple[Any, object]:  # noqa: ANN401 
         InputError: the object is not callable, raises an exception, or returns another type.
     """
     from zkinfer.circuits.errors import InputError
-    from zkinfer.circuits.export import load
+    from zkinfer.circuits.export import load_torch
 
-    kind = load().nn.Module
+    kind = load_torch().nn.Module
     if isinstance(found, kind):
         return found, None
     if not callable(found):

@@ -262,9 +262,7 @@ def test_compile_with_an_engine_that_builds_another_program_for_the_keys_is_refu
         built.append(FAKE.build(*arguments))
         return built[-1].model_copy(update={"figures": {"rows": len(built)}})
 
-    with pytest.raises(
-        EngineError, match=r"two different programs from the same network: figures .*1.* and .*2"
-    ):
+    with pytest.raises(EngineError, match=r"two different programs from the same network: figures .*1.* and .*2"):
         build(engine=engine_with(build=once_more))
     leaves_nothing()
 

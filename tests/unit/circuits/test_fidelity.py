@@ -60,7 +60,7 @@ def test_quantiles_are_over_all_numbers():
     assert (measured.samples, measured.error_p50, measured.error_max) == (100, pytest.approx(0.995), 1.0)
 
 
-def test_single_number_always_agrees_and_is_judged_by_its_error():
+def test_single_number_always_agrees_and_is_measured_by_its_error():
     measured = measure([spec(size=1)], [[[1]], [[2]]], reference([-1], [2]))
     assert (measured.agreement, measured.error_max) == (1.0, 1.0)
 

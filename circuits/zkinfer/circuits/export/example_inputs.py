@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkinfer.circuits.errors import DataError, InputError
-from zkinfer.circuits.export.torch_backend import load
+from zkinfer.circuits.export.torch_backend import load_torch
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +29,8 @@ def forward_inputs(module: torch.nn.Module) -> list[str]:
         parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError) as err:  # compiled or native code
         raise InputError("The inputs of the module are unknown.", "Name them with --input-name.") from err
-    names = [one.name for one in parameters if one.kind in _POSITIONAL]
-    return names + [f"*{one.name}" for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL]
+    variadic = [f"*{each.name}" for each in parameters if each.kind is inspect.Parameter.VAR_POSITIONAL]
+    return [each.name for each in parameters if each.kind in _POSITIONAL] + variadic
 
 
 def examples(module: torch.nn.Module, given: object, names: Sequence[str] = ()) -> dict[str, Array]:
@@ -40,52 +40,52 @@ def examples(module: torch.nn.Module, given: object, names: Sequence[str] = ()) 
         module: the torch module.
         given: a tensor, a sequence of them in order, or a mapping by name; numpy arrays are accepted. Float arrays of
             numpy are converted to the type of the module's parameters.
-        names: of the inputs; by default those of the parameters of `forward`.
+        names: names of the inputs; by default the parameters of `forward`.
 
     Raises:
-        InputError: names or number differ from those of `forward`.
+        InputError: the names or the number of examples do not match `forward`.
         DataError: an example is not a numeric tensor on the CPU.
     """
-    wanted = list(names) or forward_inputs(module)
+    expected = list(names) or forward_inputs(module)
     if isinstance(given, Mapping):
-        values = _ordered(given, wanted)
-    elif isinstance(given, load().Tensor | np.ndarray) or not isinstance(given, Sequence):
+        values = _ordered(given, expected)
+    elif isinstance(given, load_torch().Tensor | np.ndarray) or not isinstance(given, Sequence):
         values = [given]
     else:
         values = list(given)
-    wanted = _numbered(wanted, len(values))
-    if not values or len(wanted) != len(values):
-        raise InputError(f"There are {len(values)} example inputs for {len(wanted)} names: {', '.join(wanted)}.")
-    return {name: _array(name, value, module) for name, value in zip(wanted, values, strict=True)}
+    expected = _numbered(expected, len(values))
+    if not values or len(expected) != len(values):
+        raise InputError(f"There are {len(values)} example inputs for {len(expected)} names: {', '.join(expected)}.")
+    return {name: _array(name, value, module) for name, value in zip(expected, values, strict=True)}
 
 
-def _ordered(given: Mapping[str, object], wanted: list[str]) -> list[object]:
-    """In the order of the names; trailing ones may be missing, as parameters with defaults."""
-    known = ", ".join(wanted)
-    if unknown := [name for name in given if name not in wanted]:
+def _ordered(given: Mapping[str, object], expected: list[str]) -> list[object]:
+    """The examples in the order of the names; trailing ones may be missing, as for parameters with defaults."""
+    known = ", ".join(expected)
+    if unknown := [name for name in given if name not in expected]:
         raise InputError(
             f"There is an example for {unknown[0]!r}, which is not an input.", f"The module takes {known}."
         )
-    if set(wanted[: len(given)]) != set(given):
-        missing = next(name for name in wanted if name not in given)
+    if set(expected[: len(given)]) != set(given):
+        missing = next(name for name in expected if name not in given)
         raise InputError(f"There is no example for the input {missing!r}.", f"The module takes {known}.")
-    return [given[name] for name in wanted[: len(given)]]
+    return [given[name] for name in expected[: len(given)]]
 
 
 def _numbered(names: list[str], count: int) -> list[str]:
-    """One name per input: defaults fill the rest, and `*rest` becomes rest_0, rest_1 and so on."""
+    """One name per input: parameters with defaults may be absent, and `*rest` becomes rest_0, rest_1 and so on."""
     if names and names[-1].startswith("*"):
-        many = count - len(names) + 1
-        return [*names[:-1], *(f"{names[-1][1:]}_{place}" for place in range(many))]
+        variadic = count - len(names) + 1
+        return [*names[:-1], *(f"{names[-1][1:]}_{index}" for index in range(variadic))]
     return names[:count]
 
 
 def _array(name: str, value: object, module: torch.nn.Module) -> Array:
-    torch = load()
+    torch = load_torch()
     if isinstance(value, np.ndarray):
-        array = value.astype(_floats(module)) if value.dtype.kind == "f" else value
+        array = value.astype(_float_type(module)) if value.dtype.kind == "f" else value
     elif isinstance(value, torch.Tensor):
-        array = _plain(name, value)
+        array = _to_numpy(name, value)
     else:
         raise DataError(f"The example for {name!r} is a {type(value).__name__}, not a tensor.")
     if not array.size or array.dtype.kind not in "fiub":
@@ -93,7 +93,7 @@ def _array(name: str, value: object, module: torch.nn.Module) -> Array:
     return array
 
 
-def _plain(name: str, value: torch.Tensor) -> Array:
+def _to_numpy(name: str, value: torch.Tensor) -> Array:
     try:
         array: Array = value.detach().numpy().copy()
     except (TypeError, RuntimeError) as err:
@@ -104,14 +104,14 @@ def _plain(name: str, value: torch.Tensor) -> Array:
     return array
 
 
-def _floats(module: torch.nn.Module) -> str:
-    """The type of the module's first floating-point parameter."""
-    kinds = [str(one.dtype).removeprefix("torch.") for one in module.parameters() if one.is_floating_point()]
+def _float_type(module: torch.nn.Module) -> str:
+    """The type of the module's first floating-point parameter; float32 if it has none or is of another type."""
+    kinds = [str(each.dtype).removeprefix("torch.") for each in module.parameters() if each.is_floating_point()]
     return kinds[0] if kinds[:1] in (["float16"], ["float64"]) else "float32"
 
 
-def more(inputs: Mapping[str, Array], count: int) -> dict[str, Array]:
-    """`count` further inputs by name, [N, *shape]: random within the range of each example, from a fixed seed."""
+def random_like(inputs: Mapping[str, Array], count: int) -> dict[str, Array]:
+    """`count` random inputs by name, [N, *shape], within the range of each example, from a fixed seed."""
     random = np.random.default_rng(_SEED)
     return {name: _like(array, count, random) for name, array in inputs.items()}
 
@@ -128,12 +128,12 @@ def _like(array: Array, count: int, random: np.random.Generator) -> Array:
 
 
 def with_batch(inputs: Mapping[str, Array], size: int) -> dict[str, Array]:
-    """The example with another size of its first axis, by repetition."""
+    """The example with this size of its first axis, by repetition."""
     return {name: np.resize(array, (size, *array.shape[1:])) for name, array in inputs.items()}
 
 
 def refuse_uneven(inputs: Mapping[str, Array]) -> None:
-    """Raise InputError unless all inputs have the same first size."""
+    """Raise InputError unless the first axis of all inputs has the same size."""
     sizes = {name: array.shape[:1] for name, array in inputs.items()}
     if len(set(sizes.values())) != 1 or () in sizes.values():
         raise InputError(

@@ -11,8 +11,8 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.errors import InputError, ModelError, UnsupportedModelError
 from zkinfer.circuits.export import torch_backend
-from zkinfer.circuits.export.example_inputs import examples, more, refuse_uneven, with_batch
-from zkinfer.circuits.export.sanitise import published
+from zkinfer.circuits.export.example_inputs import examples, random_like, refuse_uneven, with_batch
+from zkinfer.circuits.export.sanitise import sanitised
 from zkinfer.circuits.export.torch_backend import EXPORTERS, OPSET, Exporter
 from zkinfer.circuits.frontend import evaluate
 from zkinfer.circuits.progress import NULL_OBSERVER, Stages
@@ -28,30 +28,23 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
-    from zkinfer.circuits.frontend import ModelSummary
+    from zkinfer.circuits.export.sanitise import Origin
+    from zkinfer.circuits.frontend import Finding, ModelSummary, NormalisedModel
     from zkinfer.circuits.progress import Observer
 
     Array = NDArray[Any]
 
-    from numpy.typing import NDArray
-
-    from zkinfer.circuits.export.sanitise import Origin
-    from zkinfer.circuits.frontend import Finding, NormalisedModel
-
-
-# Relative to the largest number of an output: more than reordered float32 additions cause, less than a wrong operator.
-_TOLERANCE = {"float16": 1e-2}
-_RTOL, _ATOL = 1e-4, 1e-6
-
-
-FURTHER = 8  # random inputs, beside the example, on which file and module are compared
+RANDOM_INPUTS = 8  # random inputs on which file and module are compared, in addition to the example
 _BATCHES = (1, 3)
+# Relative to the largest number of an output: more than reordered float32 additions cause, less than a wrong operator.
+_RTOL, _ATOL = 1e-4, 1e-6
+_RTOL_OF = {"float16": 1e-2}
 _FORCE = "Choose another --out, or replace it with --force."
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A written file: its content, its exporter, and the largest difference of its outputs from torch's."""
+    """A written file, its exporter, and the largest difference from torch's outputs on `compared` inputs."""
 
     path: Path
     sha256: Digest
@@ -77,10 +70,10 @@ def export_torch(
     engine: Engine | None = None,
     observer: Observer = NULL_OBSERVER,
 ) -> Exported:
-    """Write a torch module as an ONNX file that gives the same outputs and is supported by circuits.
+    """Write a torch module as an ONNX file that gives the same outputs and that circuits support.
 
-    The module runs in this process, in evaluation mode and without gradients; its state is restored. The file holds no
-    metadata of torch, and its bytes are reproducible under the same versions.
+    The module runs in this process, in evaluation mode and without gradients; its state is restored. The file contains
+    no metadata of torch, and its bytes are reproducible under the same versions.
 
     Args:
         module: the module to export, on the CPU.
@@ -91,30 +84,30 @@ def export_torch(
         input_names: by default the parameters of `forward`.
         output_names: by default the keys of a dictionary, else `output`, or `output_0` and so on.
         overwrite: replace `out` if it exists.
-        engine: must be able to take the file; by default the one that `zkinfer compile` takes.
+        engine: the proving system that must support the file; by default that of `zkinfer compile`.
         observer: receives the stages.
 
     Raises:
         InputError: torch is not installed, `out` exists, or the names do not match the module.
         DataError: an example is not a numeric tensor.
         UnsupportedModelError: steps of the module are not supported; the message names all.
-        ModelError: the module fails or is random, torch cannot export it, or the file gives other outputs.
+        ModelError: the module fails or is random, torch cannot export it, or the file gives different outputs.
     """
     stages = Stages(observer)
-    torch = torch_backend.load()
+    torch = torch_backend.load_torch()
     _check_arguments(module, exporter, out, overwrite=overwrite)
     inputs = examples(module, example_inputs, input_names)
     if dynamic_batch:
         refuse_uneven(inputs)
-    with torch_backend.evaluating(module), private_directory() as scratch:
+    with torch_backend.evaluation_mode(module), private_directory() as scratch:
         draft = scratch / "model.onnx"
         with stages.stage("export"):
             outputs = _output_names(module, inputs, output_names)
-            made = torch_backend.to_onnx(module, inputs, exporter, dynamic_batch=dynamic_batch)
-            data, origins = published(made, module, list(inputs), outputs)
+            raw = torch_backend.to_onnx(module, inputs, exporter, dynamic_batch=dynamic_batch)
+            data, origins = sanitised(raw, module, list(inputs), outputs)
             draft.write_bytes(data)
-        with stages.stage("judge"):
-            summary = judged(draft, origins, engine or engine_named()).summary
+        with stages.stage("check"):
+            summary = require_supported(draft, origins, engine or engine_named()).summary
         with stages.stage("compare"):
             compared, difference = _compare(draft, module, inputs, outputs, dynamic_batch=dynamic_batch)
     if not overwrite:
@@ -133,8 +126,8 @@ def export_torch(
     )
 
 
-def judged(path: Path, origins: Mapping[str, Origin], engine: Engine) -> NormalisedModel:
-    """Lower the file as `compile` does, to find out whether it is supported.
+def require_supported(path: Path, origins: Mapping[str, Origin], engine: Engine) -> NormalisedModel:
+    """Lower the file as `compile` does.
 
     Raises:
         UnsupportedModelError: nodes are not supported; the message names all, each with its torch module.
@@ -150,56 +143,57 @@ def judged(path: Path, origins: Mapping[str, Origin], engine: Engine) -> Normali
             raise _refusal(found, origins) from err
 
 
-def largest_difference(path: Path, inputs: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
-    """Run the file in onnxruntime and compare.
+def largest_difference(path: Path, inputs: Mapping[str, Array], expected: Mapping[str, Array]) -> float:
+    """Run the file in onnxruntime and compare its outputs with torch's.
 
     Args:
         path: the ONNX file.
         inputs: [N, *shape] by name.
-        wanted: torch's outputs for them, [N, *shape] by name.
+        expected: torch's outputs for them, [N, *shape] by name.
 
     Returns:
         The largest absolute difference.
 
     Raises:
-        ModelError: an output has another shape or type, or differs by more than rounding.
+        ModelError: an output differs in shape or type, or by more than rounding.
     """
     with private_directory() as scratch:
         to_npz(scratch / "in.npz", inputs)
         evaluate(path, scratch / "in.npz", scratch / "out.npz")
         got = from_npz((scratch / "out.npz").read_bytes())
-    return max(_difference(name, array, got[name]) for name, array in wanted.items())
+    return max(_difference(name, array, got[name]) for name, array in expected.items())
 
 
 def _refusal(found: Sequence[Finding], origins: Mapping[str, Origin]) -> UnsupportedModelError:
-    causes = [f"{_origin_of(one.node, origins)}: {one.cause}" for one in found]
-    cures = dict.fromkeys(one.cure for one in found)
+    causes = [f"{_origin_of(finding.node, origins)}: {finding.cause}" for finding in found]
+    cures = dict.fromkeys(finding.cure for finding in found)
     count = "One step" if len(found) == 1 else f"{len(found)} steps"
     return UnsupportedModelError(f"{count} of this module cannot be compiled. {' '.join(causes)}", " ".join(cures))
 
 
 def _origin_of(node: str, origins: Mapping[str, Origin]) -> str:
-    """A rewritten node has the name of its result, which has the name of the original node."""
+    """The origin of a node; the name of a rewritten node begins with that of the original node."""
     known = max((name for name in origins if node.startswith(name)), key=len, default="")
     return str(origins[known]) if known else "a step of unknown origin"
 
 
-def _difference(name: str, wanted: Array, got: Array) -> float:
-    if (wanted.dtype, wanted.shape) != (got.dtype, got.shape):
-        raise _differs(name, f"torch gives {wanted.dtype}{list(wanted.shape[1:])}, it {got.dtype}{list(got.shape[1:])}")
-    finite = np.isfinite(wanted)
-    if not np.array_equal(wanted[~finite], got[~finite], equal_nan=wanted.dtype.kind == "f"):
+def _difference(name: str, expected: Array, got: Array) -> float:
+    if (expected.dtype, expected.shape) != (got.dtype, got.shape):
+        shapes = f"{expected.dtype}{list(expected.shape[1:])}, the file {got.dtype}{list(got.shape[1:])}"
+        raise _differs(name, f"torch gives {shapes}")
+    finite = np.isfinite(expected)
+    if not np.array_equal(expected[~finite], got[~finite], equal_nan=expected.dtype.kind == "f"):
         raise _differs(name, "different numbers are finite")
-    first, second = wanted[finite].astype(np.float64), got[finite].astype(np.float64)
+    first, second = expected[finite].astype(np.float64), got[finite].astype(np.float64)
     difference = float(np.abs(first - second).max(initial=0.0))
     allowed = 0.0
-    if wanted.dtype.kind == "f":
-        rtol = _TOLERANCE.get(str(wanted.dtype), _RTOL)
+    if expected.dtype.kind == "f":
+        rtol = _RTOL_OF.get(str(expected.dtype), _RTOL)
         allowed = rtol * float(np.abs(first).max(initial=0.0)) + _ATOL
     if difference > allowed:
-        place = int(np.abs(first - second).argmax())
+        index = int(np.abs(first - second).argmax())
         raise _differs(
-            name, f"torch gives {first[place]:.9g}, the file {second[place]:.9g}; the tolerance is {allowed:.3g}"
+            name, f"torch gives {first[index]:.9g}, the file {second[index]:.9g}; the tolerance is {allowed:.3g}"
         )
     return difference
 
@@ -212,7 +206,7 @@ def _differs(name: str, how: str) -> ModelError:
 
 
 def _check_arguments(module: object, exporter: str, out: Path, *, overwrite: bool) -> None:
-    if not isinstance(module, torch_backend.load().nn.Module):
+    if not isinstance(module, torch_backend.load_torch().nn.Module):
         raise InputError(f"An object of type {type(module).__name__} is not a torch.nn.Module.")
     if exporter not in EXPORTERS:
         raise InputError(f"The exporter {exporter!r} is unknown.", f"Use one of {', '.join(EXPORTERS)}.")
@@ -224,7 +218,7 @@ def _check_arguments(module: object, exporter: str, out: Path, *, overwrite: boo
 
 def _output_names(module: torch.nn.Module, inputs: Mapping[str, Array], given: Sequence[str]) -> list[str]:
     """The names of the outputs; raises ModelError for a module whose outputs differ between two equal calls."""
-    first, second = torch_backend.answers(module, inputs), torch_backend.answers(module, inputs)
+    first, second = torch_backend.outputs_of(module, inputs), torch_backend.outputs_of(module, inputs)
     if any(not np.array_equal(first[name], second[name], equal_nan=True) for name in first):
         raise ModelError(
             "The module gives different outputs for the same input in evaluation mode: it is random or stateful.",
@@ -238,9 +232,9 @@ def _output_names(module: torch.nn.Module, inputs: Mapping[str, Array], given: S
 
 
 def _refuse_names(names: Iterable[str]) -> None:
-    listed = list(names)
-    for name in listed:
-        if listed.count(name) > 1 or name.startswith("/") or not name:
+    every = list(names)
+    for name in every:
+        if every.count(name) > 1 or name.startswith("/") or not name:
             raise InputError(
                 f"{name!r} cannot name an input or output: it is used twice, empty, or begins with a slash.",
                 "Give other names: --input-name, --output-name.",
@@ -251,19 +245,19 @@ def _compare(
     path: Path, module: torch.nn.Module, inputs: Mapping[str, Array], outputs: Sequence[str], *, dynamic_batch: bool
 ) -> tuple[int, float]:
     """The number of inputs compared, and the largest difference."""
-    shapes = [with_batch(inputs, size) for size in _BATCHES] if dynamic_batch else []
-    differences = [_compare_all(path, module, one, outputs) for one in (inputs, *shapes)]
-    return len(differences) * (1 + FURTHER), max(differences)
+    resized = [with_batch(inputs, size) for size in _BATCHES] if dynamic_batch else []
+    differences = [_compare_all(path, module, example, outputs) for example in (inputs, *resized)]
+    return len(differences) * (1 + RANDOM_INPUTS), max(differences)
 
 
 def _compare_all(path: Path, module: torch.nn.Module, inputs: Mapping[str, Array], outputs: Sequence[str]) -> float:
-    random = more(inputs, FURTHER)
+    random = random_like(inputs, RANDOM_INPUTS)
     samples = {name: np.concatenate([array[None], random[name]]) for name, array in inputs.items()}
     rows = [
-        torch_backend.answers(module, {name: array[place] for name, array in samples.items()})
-        for place in range(1 + FURTHER)
+        torch_backend.outputs_of(module, {name: array[index] for name, array in samples.items()})
+        for index in range(1 + RANDOM_INPUTS)
     ]
     if len({tuple(array.shape for array in row.values()) for row in rows}) != 1:
         raise ModelError("The shape of an output depends on the input's values.", "Fix every size, e.g. with a mask.")
-    wanted = {new: np.stack([row[old] for row in rows]) for new, old in zip(outputs, rows[0], strict=True)}
-    return largest_difference(path, samples, wanted)
+    expected = {new: np.stack([row[old] for row in rows]) for new, old in zip(outputs, rows[0], strict=True)}
+    return largest_difference(path, samples, expected)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.errors import ModelError
-from zkinfer.circuits.export.torch_backend import BATCH, load
+from zkinfer.circuits.export.torch_backend import BATCH, load_torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+), in')
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The torch code that a node comes from; `line` is like `net.py:12`, or empty if torch does not say."""
+    """The torch code that a node comes from; `line` has the form `net.py:12`, or is empty if unknown."""
 
     path: str
     kind: str
@@ -39,16 +39,16 @@ class Origin:
         return f"{self.path or 'the module itself'}{kind}{', ' + self.line if self.line else ''}"
 
 
-def published(
-    made: onnx.ModelProto, module: torch.nn.Module, inputs: Sequence[str], outputs: Sequence[str]
+def sanitised(
+    raw: onnx.ModelProto, module: torch.nn.Module, inputs: Sequence[str], outputs: Sequence[str]
 ) -> tuple[bytes, dict[str, Origin]]:
     """The bytes to write, and the origin of each node by name.
 
     Raises:
         ModelError: torch omitted or added an input or output.
     """
-    model = type(made)()
-    model.CopyFrom(made)
+    model = type(raw)()
+    model.CopyFrom(raw)
     origins = _name_nodes(model.graph, module)
     _name_ports(model.graph, inputs, outputs)
     _strip(model)
@@ -67,13 +67,13 @@ def _name_nodes(graph: onnx.GraphProto, module: torch.nn.Module) -> dict[str, Or
         count[stem] += 1
         _name_constant(node)
         origins[node.name] = origin
-        names |= {old: node.name + (f".{place}" if place else "") for place, old in enumerate(node.output) if old}
+        names |= {old: node.name + (f".{index}" if index else "") for index, old in enumerate(node.output) if old}
     _rename(graph, names)
     return origins
 
 
 def _name_constant(node: onnx.NodeProto) -> None:
-    """Error messages name rejected constants."""
+    """Give constants the node's name, since error messages name rejected constants."""
     for entry in node.attribute:
         if entry.HasField("t"):
             entry.t.name = node.name
@@ -89,7 +89,7 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 
 def _name_ports(graph: onnx.GraphProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Name the inputs and outputs; other values with such a name are renamed."""
+    """Name the inputs and outputs; other values with one of these names are renamed."""
     constants = {tensor.name for tensor in graph.initializer}
     ports = [port for port in graph.input if port.name not in constants]
     if len(ports) != len(inputs) or len(graph.output) != len(outputs):
@@ -115,7 +115,7 @@ def _name_batch(port: onnx.ValueInfoProto) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Remove documentation, metadata and intermediate shapes, which every reader infers."""
+    """Remove documentation, metadata and intermediate shapes, which readers can infer."""
     graph = model.graph
     del graph.value_info[:]
     graph.name = "torch"
@@ -133,7 +133,7 @@ def _origin(node: onnx.NodeProto, module: torch.nn.Module) -> Origin:
 
 
 def _scope(text: str) -> str:
-    """The path of the innermost module: torch lists paths from the outermost in, and the step itself last."""
+    """The path of the innermost module: torch lists the modules from the outermost inwards, then the step itself."""
     scopes: list[str] = ast.literal_eval(text)
     return scopes[-2] if len(scopes) > 1 else ""
 
@@ -145,7 +145,7 @@ def _kind(module: torch.nn.Module, path: str) -> str:
 
 def _line(trace: str) -> str:
     """The innermost line outside torch."""
-    library = Path(str(load().__file__)).parent
+    library = Path(str(load_torch().__file__)).parent
     frames = [(Path(file), line) for file, line in _FRAME.findall(trace)]
     own = [f"{file.name}:{line}" for file, line in frames if library not in file.parents]
     return own[-1] if own else ""

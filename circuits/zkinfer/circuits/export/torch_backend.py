@@ -1,4 +1,4 @@
-"""The seam to torch, an optional extra that is imported on first use."""
+"""All calls of torch, an optional extra that is imported on first use."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ BATCH = "batch"
 
 _INSTALL = "Install it: pip install 'zkinfer[torch]'"
 _LOGGERS = ("torch", "onnxscript", "onnx_ir")
-_CHOOSE = "Compute both results and select with torch.where, and keep every size fixed."
-_OTHER = "Rewrite that step, or try the other exporter (--exporter)."
-# By the name of torch's error: its classes are in private modules.
-_CURES = {"GuardOnDataDependentSymNode": _CHOOSE}
+_USE_WHERE = "Compute both results and select with torch.where, and keep every size fixed."
+_REWRITE = "Rewrite that step, or try the other exporter (--exporter)."
+# By the class name of torch's error, because the classes are in private modules.
+_CURES = {"GuardOnDataDependentSymNode": _USE_WHERE}
 
 
 @cache
-def load() -> Any:  # noqa: ANN401 - a module without types here
+def load_torch() -> Any:  # noqa: ANN401 - a module without types here
     """The package torch; raises InputError if it, or a package that its exporter needs, is not installed."""
     if missing := [name for name in ("torch", "onnxscript") if find_spec(name) is None]:
         raise InputError(f"Exporting needs the package {missing[0]}, which is not installed.", _INSTALL)
@@ -47,9 +47,9 @@ def load() -> Any:  # noqa: ANN401 - a module without types here
 
 
 @contextmanager
-def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; restores the module's mode and torch's random state afterwards."""
-    torch = load()
+def evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards restores the module's mode and values and torch's random state."""
+    torch = load_torch()
     modes = [(part, part.training) for part in module.modules()]
     with _translated("The module's parameters cannot be read", "Run it once to initialise lazy layers."):
         values = [(tensor, tensor.detach().clone()) for tensor in (*module.parameters(), *module.buffers())]
@@ -68,13 +68,13 @@ def evaluating(module: torch.nn.Module) -> Iterator[None]:
                     tensor.copy_(value)
 
 
-def answers(module: torch.nn.Module, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def outputs_of(module: torch.nn.Module, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """The module's outputs by name, in order: the keys of a dictionary, or `output`, or `output_0` and so on.
 
     Raises:
         ModelError: the module fails, or returns something other than tensors.
     """
-    torch = load()
+    torch = load_torch()
     shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in inputs.items())
     with _translated(f"The module fails on {shapes}", "Call it with such inputs in Python to see why."), _quiet():
         result = module(*(torch.from_numpy(array.copy()) for array in inputs.values()))
@@ -87,14 +87,14 @@ def answers(module: torch.nn.Module, inputs: Mapping[str, Array]) -> dict[str, A
 
 def _tensors(value: object, name: str) -> Iterator[tuple[str, torch.Tensor]]:
     """The tensors in a result, in the order in which torch's exporters list them."""
-    if isinstance(value, load().Tensor):
+    if isinstance(value, load_torch().Tensor):
         yield name or "output", value
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _tensors(inner, f"{name}_{key}" if name else str(key))
     elif isinstance(value, tuple | list):
-        for place, inner in enumerate(value):
-            yield from _tensors(inner, f"{name or 'output'}_{place}")
+        for index, inner in enumerate(value):
+            yield from _tensors(inner, f"{name or 'output'}_{index}")
     elif value is not None:
         raise ModelError(
             f"The module returns an object of type {type(value).__name__} ({name or 'output'}) instead of a tensor.",
@@ -111,31 +111,31 @@ def to_onnx(
         ModelError: torch cannot export it.
         UnsupportedModelError: the module reads a Python value from a tensor, which would be traced as a constant.
     """
-    torch = load()
+    torch = load_torch()
     export = _by_dynamo if exporter == "dynamo" else _by_torchscript
     arguments = tuple(torch.from_numpy(array.copy()) for array in inputs.values())
-    with _translated(f"torch's exporter ({exporter}) cannot export the module", _OTHER), _quiet() as caught:
-        made = export(module, arguments, list(inputs), dynamic_batch)
+    with _translated(f"torch's exporter ({exporter}) cannot export the module", _REWRITE), _quiet() as caught:
+        model = export(module, arguments, list(inputs), dynamic_batch)
     if exporter == "torchscript":
-        _refuse_frozen(caught)
-    return made
+        _refuse_traced_values(caught)
+    return model
 
 
 def _by_dynamo(
     module: torch.nn.Module, arguments: tuple[torch.Tensor, ...], names: list[str], dynamic_batch: bool
 ) -> onnx.ModelProto:
-    torch = load()
+    torch = load_torch()
     shapes = None
     if dynamic_batch:
         batch = torch.export.Dim(BATCH)
         shapes = tuple({0: batch} for _ in names)
         # torch.export always treats sizes of 0 and 1 as fixed.
-        arguments = tuple(torch.cat([one, one]) if len(one) == 1 else one for one in arguments)
+        arguments = tuple(torch.cat([each, each]) if len(each) == 1 else each for each in arguments)
     program = torch.onnx.export(
         module, arguments, dynamo=True, opset_version=OPSET, dynamic_shapes=shapes, verbose=False
     )
-    made: onnx.ModelProto = program.model_proto
-    return made
+    model: onnx.ModelProto = program.model_proto
+    return model
 
 
 def _by_torchscript(
@@ -145,20 +145,22 @@ def _by_torchscript(
 
     file = io.BytesIO()
     axes = {name: {0: BATCH} for name in names} if dynamic_batch else None
-    load().onnx.export(module, arguments, file, dynamo=False, opset_version=OPSET, input_names=names, dynamic_axes=axes)
+    load_torch().onnx.export(
+        module, arguments, file, dynamo=False, opset_version=OPSET, input_names=names, dynamic_axes=axes
+    )
     return onnx.load_from_string(file.getvalue())
 
 
-def _refuse_frozen(caught: list[warnings.WarningMessage]) -> None:
+def _refuse_traced_values(caught: list[warnings.WarningMessage]) -> None:
     """Raise for values traced as constants; warnings from torch's own code concern shapes only, which are fixed."""
-    library = Path(str(load().__file__)).parent
-    kind = load().jit.TracerWarning
+    library = Path(str(load_torch().__file__)).parent
+    kind = load_torch().jit.TracerWarning
     for warning in caught:
         if issubclass(warning.category, kind) and library not in Path(warning.filename).parents:
             raise UnsupportedModelError(
                 f"{Path(warning.filename).name}, line {warning.lineno}, converts a tensor to a Python value, "
                 "which the trace would keep as a constant.",
-                f"{_CHOOSE} The exporter dynamo distinguishes values from shapes.",
+                f"{_USE_WHERE} The exporter dynamo distinguishes values from shapes.",
             )
 
 
@@ -190,7 +192,7 @@ def _translated(what: str, cure: str = "") -> Iterator[None]:
         raise
     except (Exception, SystemExit) as err:
         root = _root(err)
-        raise ModelError(f"{what}: {said(root)}", _CURES.get(type(root).__name__, cure)) from err
+        raise ModelError(f"{what}: {message_of(root)}", _CURES.get(type(root).__name__, cure)) from err
 
 
 def _root(err: BaseException) -> BaseException:
@@ -199,8 +201,8 @@ def _root(err: BaseException) -> BaseException:
     return err
 
 
-def said(err: BaseException) -> str:
-    """The class of a foreign error and the first line of its message, as the end of a sentence."""
+def message_of(err: BaseException) -> str:
+    """The class of a third-party error and the first line of its message, as the end of a sentence."""
     line = next((line.strip() for line in str(err).splitlines() if line.strip()), "")
     line = "".join(letter if letter.isprintable() else "?" for letter in line)[:240].rstrip(".")
     return f"{type(err).__name__}: {line}." if line else f"{type(err).__name__}."

@@ -1,4 +1,4 @@
-"""Through both of torch's exporters; files are judged in this process, by the same code as in a child."""
+"""Through both of torch's exporters; files are checked in this process, by the code that a child runs."""
 
 import logging
 

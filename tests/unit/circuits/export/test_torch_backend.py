@@ -13,7 +13,7 @@ from zkinfer.circuits.export import torch_backend
 @pytest.mark.parametrize("missing", ["torch", "onnxscript"])
 def test_missing_package_is_named_with_its_cure(missing, tmp_path, monkeypatch):
     monkeypatch.setattr(torch_backend, "find_spec", lambda name: None if name == missing else object())
-    torch_backend.load.cache_clear()
+    torch_backend.load_torch.cache_clear()
     with pytest.raises(InputError, match=rf"needs the package {missing}.*pip install 'zkinfer\[torch\]'"):
         export_torch(None, None, tmp_path / "m.onnx")
 
@@ -32,5 +32,5 @@ def test_import_of_the_package_loads_no_torch_and_no_onnx():
         (ValueError("x" * 500), "ValueError: " + "x" * 240 + "."),
     ],
 )
-def test_foreign_error_is_said_in_one_printable_line(error, text):
-    assert torch_backend.said(error) == text
+def test_third_party_error_is_given_in_one_printable_line(error, text):
+    assert torch_backend.message_of(error) == text
