@@ -91,14 +91,14 @@ def _serve(given: dict[str, Any], config: Path | None, *, as_json: bool) -> None
     from zkinfer.circuits.home import Home
 
     with require_extra("serve"):
-        from zkinfer.circuits.sandbox.processes import leave_no_core
+        from zkinfer.circuits.sandbox.processes import disable_core_dumps
         from zkinfer.service.logs import configure
         from zkinfer.service.server import serve
         from zkinfer.service.settings import load_settings
 
     settings = load_settings(given, config)
     configure(settings.log)
-    leave_no_core()
+    disable_core_dumps()
 
     def started(server: Running) -> None:
         show(server)

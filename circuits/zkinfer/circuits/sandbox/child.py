@@ -1,12 +1,12 @@
-"""Run one function in a limited, killable process of its own.
+"""Run one function in a separate process with limits.
 
-Parsers of hostile files and proving engines hold the interpreter lock, panic, and can eat all memory. Here such a
-call costs at most its limits: `run` starts a process in its own session with a scrubbed environment, bounds its
-memory, processor time and wall time, and kills it with its descendants when the caller leaves. If the caller itself
-is killed, the kernel kills the child. The process is never forked from the caller: see `fork_server`.
+Parsers of hostile files and proving engines hold the interpreter lock, panic, and can exhaust memory. `run` confines
+such a call to its limits: it starts a process in its own session with a scrubbed environment, bounds its memory,
+processor time and wall time, and kills it with its descendants when the caller leaves. If the caller itself is killed,
+the kernel kills the child. The process is never forked from the caller: see `fork_server`.
 
-Request and answer are JSON. The child's answer is data from a process that read hostile input: it is size-capped
-and never unpickled.
+Request and answer are JSON. The answer comes from a process that read hostile input: it is size-capped and never
+unpickled.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _FRACTION = re.compile(rb"[01]\.\d{4}")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one child may use: wall-clock seconds, and bytes of address space (None: no bound).
+    """The limits of one child: wall-clock seconds, and bytes of address space (None: unlimited).
 
-    Processor time is bounded to the same seconds on every core. For a child that yields, that is the effective bound,
-    and `Deadline` extends the wall clock.
+    Processor time is limited to the same seconds on every core. For a child that yields, that is the effective limit,
+    because `Deadline` extends the wall-clock time.
     """
 
     seconds: float = 3600.0
@@ -50,7 +50,7 @@ class Limits:
 
     @classmethod
     def for_parsing(cls) -> Limits:
-        """Limits for reading an untrusted model: a minute, and with its caller less than 2 GB."""
+        """Limits for reading an untrusted model: a minute, and less than 2 GB including the caller."""
         return cls(seconds=60.0, memory=PARSING)
 
     @classmethod
@@ -80,29 +80,29 @@ def run(
 
     Args:
         function: dotted module and function name, `zkinfer.circuits.engines.ezkl.worker:prove`.
-        arguments: JSON values; bulk data travels in files named by them.
-        limits: what the child may use.
+        arguments: JSON values; bulk data is passed in files whose paths are arguments.
+        limits: limits of the child.
         progress: called with a fraction 0..1 whenever the child reports one.
 
     Raises:
-        ZkinferError: the same error, by name, that the function raised.
+        ZkinferError: the error that the function raised.
         EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died.
-        StoppedError: the caller's `stoppable` block was told to stop.
+        StoppedError: the signal of the caller's `stoppable` block was set.
     """
     oom_kills = resources.oom_kills()
     process = spawn.start(__name__, preload=function.partition(":")[0])
-    with contextlib.ExitStack() as end:
-        end.callback(process.kill)
-        deadline = Deadline(process.pid, limits.seconds, yields=processes.yields())
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(process.kill)
+        deadline = Deadline(process.pid, limits.seconds, yields=processes.is_yielding())
         request = {"function": function, "arguments": arguments, **asdict(limits)}
-        with contextlib.suppress(BrokenPipeError):  # the child is dead already: its exit status says why
+        with contextlib.suppress(BrokenPipeError):  # the child is already dead: its exit status gives the reason
             process.stdin.write(json.dumps(request).encode())
             process.stdin.close()
-        answer, noise = _read_until_end(process, deadline, progress)
+        answer, stderr = _read_until_end(process, deadline, progress)
         status = _wait(process, deadline)
     if answer:
-        return _opened(answer, status, noise, oom_kills)
-    raise processes.exit_error(status, noise, oom_kills)
+        return _value_of(answer, status, stderr, oom_kills)
+    raise processes.exit_error(status, stderr, oom_kills)
 
 
 def _wait(process: ChildProcess, deadline: Deadline) -> int:
@@ -119,17 +119,17 @@ def _read_until_end(
     progress: Callable[[float], None] | None,
 ) -> tuple[bytes, str]:
     received = bytearray()
-    noise = bytearray()
+    stderr = bytearray()
     open_ends = {process.answers, process.stderr.fileno()}
     with selectors.DefaultSelector() as selector:
         selector.register(process.answers, selectors.EVENT_READ, received)
-        selector.register(process.stderr, selectors.EVENT_READ, noise)
+        selector.register(process.stderr, selectors.EVENT_READ, stderr)
         stop = stop_descriptor()
         if stop is not None:
             selector.register(stop, selectors.EVENT_READ)
         while open_ends:
             ready = selector.select(deadline.left())
-            deadline.require()  # whatever was read: a child may chatter past its time
+            deadline.require()  # even if data arrived: a child may keep writing past its deadline
             for key, _ in ready:
                 if key.fd == stop:
                     raise stopped()
@@ -139,14 +139,14 @@ def _read_until_end(
                     open_ends.discard(key.fd)
                 key.data.extend(chunk)
             _report_progress(received, progress)
-            del noise[: -processes.STDERR_TAIL]
+            del stderr[: -processes.STDERR_TAIL]
             if len(received) > MAX_ANSWER_BYTES:
-                raise EngineCrashedError("The engine's answer is larger than any answer can be.")
-    return bytes(received), noise.decode(errors="replace")
+                raise EngineCrashedError(f"The engine's answer exceeds {MAX_ANSWER_BYTES >> 20} MiB.")
+    return bytes(received), stderr.decode(errors="replace")
 
 
 def _report_progress(received: bytearray, progress: Callable[[float], None] | None) -> None:
-    """Take complete `progress` lines off the front; the answer is the one line without a newline."""
+    """Remove complete progress lines from the front; the answer is the only line without a newline."""
     while (end := received.find(b"\n")) >= 0:
         line = bytes(received[:end])
         del received[: end + 1]
@@ -154,30 +154,30 @@ def _report_progress(received: bytearray, progress: Callable[[float], None] | No
             progress(float(line))
 
 
-def _opened(answer: bytes, status: int, noise: str, oom_kills: int | None) -> Any:  # noqa: ANN401 - any JSON value
-    def no_answer(_: Exception) -> EngineError:  # one that died in the middle of answering is dead
-        return processes.exit_error(status, noise, oom_kills) if status else processes.malformed_answer()
+def _value_of(answer: bytes, status: int, stderr: str, oom_kills: int | None) -> Any:  # noqa: ANN401 - any JSON value
+    def not_json(_: Exception) -> EngineError:  # the child may have died in the middle of its answer
+        return processes.exit_error(status, stderr, oom_kills) if status else processes.malformed_answer()
 
-    return processes.value_in(answer, no_answer)
+    return processes.value_in(answer, not_json)
 
 
 # --- the child's side -------------------------------------------------------------------------------------------
 
 
 def report(fraction: float) -> None:
-    """Tell the parent how far the work is (0..1); call it from inside a function that `run` started."""
+    """Report progress (0..1) to the parent; for use in a function that `run` called."""
     os.write(processes.answer_fd(), f"{fraction:.4f}\n".encode())
 
 
 def main() -> None:
-    """Answer the one request on stdin, and end this process."""
+    """Answer the single request on stdin, and end this process."""
     request = json.load(sys.stdin)
     processes.limit(math.ceil(request["seconds"] * (os.cpu_count() or 1)), request["memory"])
     module, _, name = request["function"].partition(":")
     answer = processes.answer_of(lambda: getattr(importlib.import_module(module), name)(**request["arguments"]))
     with os.fdopen(processes.answer_fd(), "wb") as out:
         out.write(answer)
-    os._exit(0)  # the answer is out: threads of an engine, which may crash or hang at the end, are not waited for
+    os._exit(0)  # without waiting for the engine's threads, which may crash or hang at exit
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The deadline of a child: by the wall clock, or by its progress where it yields the processors to others."""
+"""Stop signals and deadlines of children: by the wall clock, or by processor use if a child yields the processors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StopSignal:
         self._is_set = False
 
     def set(self) -> None:
-        """Stop the work that runs under this signal, and all work that is started under it later."""
+        """Stop the work that runs under this signal, and all work started under it later."""
         if not self._is_set:
             self._is_set = True
             os.write(self._write_end, b"\0")  # never read, so that the descriptor stays readable for every waiter
@@ -53,7 +53,7 @@ def stoppable(signal: StopSignal) -> Iterator[None]:
 
 
 def stop_descriptor() -> int | None:
-    """A descriptor that a wait for a child must watch too: readable once the work must stop; None without a signal."""
+    """A descriptor to watch while waiting for a child: readable once the work must stop; None without a signal."""
     current = _CURRENT.get()
     return None if current is None else current.descriptor
 
@@ -63,13 +63,13 @@ def stopped() -> StoppedError:
     return StoppedError("The work was stopped before it was done.")
 
 
-_LOOK = 1.0
-_YIELDS_FOR = 10.0
-_SLOWER = 10.0
+_CHECK_EVERY = 1.0  # seconds
+_RAISE_AFTER = 10.0  # seconds of yielding before the priority is raised
+_YIELD_FACTOR = 10.0  # how many times longer a yielding child may take
 
 
 def processor_seconds(pid: int) -> float | None:
-    """Processor time that all threads of a process have used; None where the system does not report it."""
+    """Seconds of processor time that all threads of a process have used; None if the system does not report it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -78,16 +78,16 @@ def processor_seconds(pid: int) -> float | None:
 
 
 class Deadline:
-    """The deadline of one child, which starts now.
+    """The deadline of one child, counted from now.
 
     A child that does not yield may take `seconds`. A child that yields may have to wait for busy processors: it may
-    take ten times as long, but not go `seconds` without using a processor at all. After ten seconds of yielding it is
-    lifted, so that it gets its share.
+    take ten times as long, but not spend `seconds` without using a processor at all. After ten seconds of yielding its
+    priority is raised, so that it gets a share.
 
     Args:
         pid: process id of the child.
-        seconds: how long the work may take with the processors to itself.
-        yields: whether the child leaves the processors to others.
+        seconds: the time limit for work that has the processors to itself.
+        yields: whether the child yields the processors to other processes.
         clock: a monotonic clock, in seconds.
         used: returns the processor time of a process, in seconds.
     """
@@ -103,35 +103,36 @@ class Deadline:
     ) -> None:
         self._pid, self._seconds, self._yields = pid, seconds, yields
         self._clock, self._used = clock, used
-        self._began = self._moved_at = clock()
-        self._seen: float | None = 0.0
+        self._began = self._progressed_at = clock()
+        self._last_used: float | None = 0.0
 
     def left(self) -> float:
         """Seconds until the next call of `require` is due, at least 0."""
         now = self._clock()
         end = self._began + self._seconds
         if self._yields:
-            end = min(now + _LOOK, self._began + _SLOWER * self._seconds, self._moved_at + self._seconds)
+            latest = self._began + _YIELD_FACTOR * self._seconds
+            end = min(now + _CHECK_EVERY, latest, self._progressed_at + self._seconds)
         return max(0.0, end - now)
 
     def require(self) -> None:
-        """Check that the child is within its deadline, and lift it when it has yielded long enough.
+        """Check that the child is within its deadline; raise its priority when it has yielded long enough.
 
         Raises:
             EngineTimeoutError: the child took too long.
             EngineCrashedError: the child yields and has used no processor for `seconds`.
         """
         now = self._clock()
-        if now - self._began >= self._seconds * (_SLOWER if self._yields else 1.0):
+        if now - self._began >= self._seconds * (_YIELD_FACTOR if self._yields else 1.0):
             raise processes.timed_out()
         if self._yields:
-            self._require_movement(now)
+            self._require_progress(now)
 
-    def _require_movement(self, now: float) -> None:
+    def _require_progress(self, now: float) -> None:
         used = self._used(self._pid)
-        if used is None or used != self._seen:
-            self._seen, self._moved_at = used, now
-        if now - self._moved_at >= self._seconds:
+        if used is None or used != self._last_used:
+            self._last_used, self._progressed_at = used, now
+        if now - self._progressed_at >= self._seconds:
             raise EngineCrashedError("The engine did nothing for too long and was stopped.", "Try again.")
-        if now - self._began >= _YIELDS_FOR:
-            processes.lift(self._pid)
+        if now - self._began >= _RAISE_AFTER:
+            processes.raise_priority(self._pid)

@@ -1,7 +1,7 @@
-"""What both sides of a child process share: environment, limits, priority, answers and the meaning of its exit.
+"""Both sides of a child process: environment, limits, priority, encoding of answers, and errors for exit statuses.
 
-The answer of a child is data from a process that may have read hostile input. It is never unpickled, and an error in
-it becomes an error class of zkinfer by name.
+An answer comes from a process that may have read hostile input. It is never unpickled; an error in it is mapped by
+name to an error class of zkinfer.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 STDERR_TAIL = 4096
 MAX_ANSWER_DEPTH = 64
-SHARE_NICENESS = 10  # a tenth of what others get
-_NICEST = 19
+SHARE_NICENESS = 10  # a tenth of the share of other processes
+_MAX_NICENESS = 19
 _OUT_OF_MEMORY = (
     "MemoryError",
     "memory allocation of",
@@ -53,9 +53,9 @@ _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "RAYON_NUM_THREADS", "TMPDIR")
 
 @contextlib.contextmanager
 def yielding() -> Iterator[None]:
-    """Let children that are started in this block and thread leave the processors to others, until `lift`.
+    """In this block and thread, start children that yield the processors to other processes, until `raise_priority`.
 
-    The calling process does not yield, because it may hold a lock that others wait for.
+    The calling process itself does not yield, because it may hold a lock that other processes wait for.
     """
     token = _YIELDING.set(True)
     try:
@@ -64,90 +64,90 @@ def yielding() -> Iterator[None]:
         _YIELDING.reset(token)
 
 
-def yields() -> bool:
-    """Whether a child started now yields."""
+def is_yielding() -> bool:
+    """Whether a child started now yields the processors."""
     return _YIELDING.get()
 
 
 def yield_processors(pid: int) -> None:
-    """Leave the processors to others in a process that was just started, until `lift`."""
+    """Let a process that was just started yield the processors to other processes, until `raise_priority`."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, SHARE_NICENESS)
-        if can_lift():
+        if can_raise_priority():
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-    _yield_to_sessions(pid, _NICEST if can_lift() else SHARE_NICENESS)
+    _set_session_niceness(pid, _MAX_NICENESS if can_raise_priority() else SHARE_NICENESS)
 
 
-def lift(pid: int) -> None:
+def raise_priority(pid: int) -> None:
     """Give a process that has yielded for long a small share of the processors, however busy they are."""
-    if can_lift():
+    if can_raise_priority():
         with contextlib.suppress(OSError):  # it or one of its threads is just ending
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
-    _yield_to_sessions(pid, SHARE_NICENESS)
+    _set_session_niceness(pid, SHARE_NICENESS)
 
 
 @cache
-def can_lift() -> bool:
+def can_raise_priority() -> bool:
     """Whether a process that runs on idle time only may get a share of the processors later.
 
     Capabilities, RLIMIT_NICE and container settings decide, so a short-lived thread tries it. Where it is forbidden,
-    a yielding child starts with a small share: a process that can never be lifted could starve.
+    a yielding child starts with a small share, because it could starve otherwise.
     """
-    came_back = []
+    succeeded = []
 
     def trial() -> None:
         with contextlib.suppress(OSError, AttributeError):  # not Linux
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SHARE_NICENESS)
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            came_back.append(True)
+            succeeded.append(True)
 
     thread = threading.Thread(target=trial)
     thread.start()
     thread.join()
-    return bool(came_back)
+    return bool(succeeded)
 
 
-def _yield_to_sessions(pid: int, niceness: int) -> None:
-    """Set the priority of the session: with autogroups (sched(7)), niceness counts only within one session."""
+def _set_session_niceness(pid: int, niceness: int) -> None:
+    """Set the niceness of the session: with autogroups (sched(7)), that of a process counts within its session only."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def environment() -> dict[str, str]:
-    """The variables of a child: a few of this process's, and what bounds the threads and caches of libraries."""
+    """The variables of a child: a few of this process's, and settings that limit threads and caches of libraries."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    # A home that does not exist: engines must not read or fill caches of their own.
+    # The home does not exist, so that engines cannot read or fill caches of their own.
     return kept | {
         "HOME": "/nonexistent",
         "PYTHONWARNINGS": "ignore",
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
-        "OPENBLAS_NUM_THREADS": "1",  # each of them takes 40 MB of address space, which is bounded
-        "ORT_DISABLE_TELEMETRY": "1",  # else onnxruntime starts a thread that reports its use to its vendor
+        "OPENBLAS_NUM_THREADS": "1",  # each thread takes 40 MB of the limited address space
+        "ORT_DISABLE_TELEMETRY": "1",  # otherwise onnxruntime starts a thread that reports its use to its vendor
     }
 
 
 def timed_out() -> EngineTimeoutError:
-    """The error of a child that exceeded its time."""
+    """The error for a child that exceeded its time limit."""
     return EngineTimeoutError(
         "The engine exceeded its time limit and was stopped.", "Try a smaller model, or allow more time."
     )
 
 
-def value_in(answer: bytes | bytearray, no_answer: Callable[[Exception], EngineError]) -> Any:  # noqa: ANN401 - JSON
+def value_in(answer: bytes | bytearray, not_json: Callable[[Exception], EngineError]) -> Any:  # noqa: ANN401 - JSON
     """The value in an answer.
 
     Raises:
-        ZkinferError: the error in the answer, by name.
-        EngineError: what `no_answer` makes of an answer that is not JSON.
-        EngineCrashedError: the answer is JSON of another form.
+        ZkinferError: the answer holds this error.
+        EngineError: the answer is not JSON; the error comes from `not_json`.
+        EngineCrashedError: the answer is JSON of a different form.
     """
     try:
         _require_depth(answer)
         document = json.loads(answer)
     except ValueError as err:
-        raise no_answer(err) from err
+        raise not_json(err) from err
     if isinstance(document, dict) and "value" in document:
         return document["value"]
     if isinstance(document, dict) and isinstance(document.get("error"), dict):
@@ -156,7 +156,7 @@ def value_in(answer: bytes | bytearray, no_answer: Callable[[Exception], EngineE
 
 
 def _require_depth(answer: bytes | bytearray) -> None:
-    """Limit the depth whatever the interpreter's recursion limit is: libraries raise it beyond the end of the stack."""
+    """Limit the depth; the interpreter's recursion limit is no protection: libraries raise it beyond the stack."""
     depth = 0
     for token in _TOKEN.finditer(answer) if answer.count(b"[") + answer.count(b"{") > MAX_ANSWER_DEPTH else ():
         depth += _STEP.get(token[0], 0)
@@ -165,21 +165,21 @@ def _require_depth(answer: bytes | bytearray) -> None:
 
 
 def malformed_answer() -> EngineCrashedError:
-    """The error of a child whose answer has another form."""
+    """The error for a child whose answer does not have the form of an answer."""
     return EngineCrashedError("The engine's process sent a malformed answer.")
 
 
-def exit_error(status: int, noise: str, oom_kills: int | None) -> EngineError:
-    """The error of a child that ended without an answer.
+def exit_error(status: int, stderr: str, oom_kills: int | None) -> EngineError:
+    """The error for a child that ended without an answer.
 
     Args:
         status: its exit status, negative for a signal.
-        noise: the end of its stderr.
+        stderr: the end of its stderr.
         oom_kills: `resources.oom_kills()` at the time of its start.
     """
-    last = noise.strip().splitlines()[-1:] or [""]
+    last = stderr.strip().splitlines()[-1:] or [""]
     killed = status == -signal.SIGKILL
-    if (killed and _kernel_killed_since(oom_kills)) or any(sign in noise for sign in _OUT_OF_MEMORY):
+    if (killed and _kernel_killed_since(oom_kills)) or any(sign in stderr for sign in _OUT_OF_MEMORY):
         return EngineMemoryError(
             "The engine ran out of memory or was killed by the system.",
             "Use a machine with more memory or a smaller model.",
@@ -192,7 +192,7 @@ def exit_error(status: int, noise: str, oom_kills: int | None) -> EngineError:
 
 
 def _kernel_killed_since(oom_kills: int | None) -> bool:
-    """Whether the kernel killed a process for lack of memory since, or does not count such kills."""
+    """Whether the kernel has killed a process for lack of memory since this count, or does not count such kills."""
     now = resources.oom_kills()
     return oom_kills is None or now is None or now > oom_kills
 
@@ -217,17 +217,17 @@ def answer_of(call: Callable[[], Any]) -> bytes:
 
 
 def answer_fd() -> int:
-    """Where this child answers to."""
+    """The descriptor that this child writes its answers to."""
     return int(sys.argv[1])
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process, which `start` started, when the thread that did ends."""
+    """Let the kernel kill this process, which `spawn.start` started, when the thread that started it ends."""
     die_with(int(sys.argv[2]))
 
 
 def die_with(parent: int) -> None:
-    """The same for a process that was told its parent's id in another way."""
+    """As `die_with_parent`, for a parent with this process id."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - only this side needs it
 
@@ -237,16 +237,16 @@ def die_with(parent: int) -> None:
         sys.exit("the parent is gone")
 
 
-def leave_no_core() -> None:
-    """Bind this process and its children to leave no core file: it would hold inputs and the witness."""
+def disable_core_dumps() -> None:
+    """Disable core dumps of this process and its children: they would contain inputs and the witness."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def limit(processor_seconds: int | None, memory: int | None) -> None:
-    """Bound this process for good; its files are its user's alone, and it leaves no core file."""
+    """Limit this process permanently: its resources, core dumps, and the permissions of its files for other users."""
     if processor_seconds is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds + 1))
-    leave_no_core()
+    disable_core_dumps()
     os.umask(0o077)
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -1,4 +1,4 @@
-"""The memory and processors of this machine, and a fingerprint that tells it from others."""
+"""The memory and processors of this machine, and a fingerprint that distinguishes it from others."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """Where one version of the kernel's control groups keeps the memory limit of a group.
+    """The file names of one version of the kernel's control groups.
 
-    controller: its name in /proc/self/cgroup; folder: the root of its groups; cache: the entry of `memory.stat` for
-    bytes that count as used but are reclaimed when needed; events: the file that counts killed processes.
+    controller: its name in /proc/self/cgroup; folder: the root of its groups; limit, usage: the files with these
+    numbers of bytes; cache: the entry of `memory.stat` for bytes that count as used but are reclaimed when needed;
+    events: the file that counts killed processes.
     """
 
     controller: str
@@ -46,7 +47,7 @@ def available_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cg
 
 
 def usable_memory() -> int:
-    """Bytes that zkinfer may use: nine tenths of the available memory, so that no other process is killed for it."""
+    """Bytes that zkinfer may use: nine tenths of the available memory, so that no other process is killed."""
     return available_memory() * 9 // 10
 
 
@@ -58,8 +59,8 @@ def physical_memory() -> int:
 def oom_kills(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
     """How many processes of this control group, or of the machine, the kernel has killed for lack of memory.
 
-    A process that dies by SIGKILL while this number grows ran out of memory; otherwise another process killed it. None
-    where the kernel does not count.
+    If this number grows while a process dies by SIGKILL, it ran out of memory; otherwise another process killed it.
+    None if the kernel does not count.
     """
     for version in _VERSIONS:
         for folder in _folders(proc / "self/cgroup", groups, version):
@@ -69,7 +70,7 @@ def oom_kills(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup"))
 
 
 def fingerprint(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """A name for the processor and the usable cores; measured speeds hold while it stays the same."""
+    """A name for the processor and the usable cores; measured speeds are valid while it stays the same."""
     model = next((line for line in _lines(cpuinfo) if line.startswith("model name")), platform.machine())
     return f"{model.partition(':')[2].strip() or model}, {cores()} cores"
 
@@ -84,7 +85,7 @@ def cores() -> int:
 def _folders(membership: Path, groups: Path, version: _Groups) -> list[Path]:
     """The folders of this process's group and of its parents, each of which has its own limit.
 
-    Inside a container the path may be that of the host, and not exist. The outermost group is then the container's.
+    Inside a container the path may be that of the host and not exist; the outermost group is then the container's.
     """
     outermost = groups / version.folder
     inner = outermost / _path(membership, version.controller)
@@ -94,7 +95,7 @@ def _folders(membership: Path, groups: Path, version: _Groups) -> list[Path]:
 def _path(membership: Path, controller: str) -> str:
     for line in _lines(membership):
         controllers, _, path = line.partition(":")[2].partition(":")
-        if controller in controllers.split(",") and ".." not in Path(path).parts:  # that is outside of what we see
+        if controller in controllers.split(",") and ".." not in Path(path).parts:  # else outside the visible groups
             return path.lstrip("/")
     return ""
 

@@ -1,10 +1,10 @@
 """A long-lived child process: opened once, called many times, with the limits of `zkinfer.circuits.sandbox.child`.
 
-Starting an engine takes longer than most forward passes. A session does it once. Its messages
-are JSON after their length in four bytes; they pass through pipes, so that nothing of an inference reaches a disk.
+Starting an engine takes longer than most forward passes, so a session does it once. A message is JSON, preceded by its
+length in four bytes; messages pass through pipes, so that no data of an inference reaches a disk.
 
-A session belongs to one thread at a time; `kill` alone may be called from another. Open it in a thread that lives as
-long: where there is no fork server, the kernel kills the child when the *thread* that started it ends.
+A session belongs to one thread at a time; only `kill` may be called from another. Open it in a thread that lives as
+long as the session: without a fork server, the kernel kills the child when the *thread* that started it ends.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 1 << 28
 _LENGTH = 4
 _CHUNK = 1 << 16
-_DYING = 2.0
-_ENDS = (EngineCrashedError, EngineMemoryError, EngineTimeoutError)
+_EXIT_SECONDS = 2.0  # the wait for the exit status of a child that closed its pipe
+_FATAL_ERRORS = (EngineCrashedError, EngineMemoryError, EngineTimeoutError)
 
 
 class Session:
     """A child in which `module:function(**arguments)` returned a handler that answers requests.
 
     Args:
-        function: what opens the session; it returns a function of keyword arguments with a JSON value.
+        function: opens the session and returns the handler, which takes keyword arguments and returns a JSON value.
         arguments: JSON values.
-        limits: seconds for opening and for each request, and memory; processor time is not bounded.
+        limits: seconds for opening and for each request, and memory; processor time is not limited.
 
     Raises:
-        ZkinferError: the same error, by name, that the function raised.
+        ZkinferError: the error that the function raised.
         EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died.
     """
 
@@ -62,25 +62,25 @@ class Session:
         self._answers = self._process.answers
         self._requests, self._errors = self._process.stdin.fileno(), self._process.stderr.fileno()
         os.set_blocking(self._errors, False)
-        os.set_blocking(self._requests, False)  # a child that does not read must not hold its caller
+        os.set_blocking(self._requests, False)  # a child that does not read must not block its caller
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._answers, selectors.EVENT_READ)
         self._selector.register(self._errors, selectors.EVENT_READ)
-        self._noise = bytearray()
+        self._stderr_tail = bytearray()
         self._open = True
-        with contextlib.ExitStack() as undoing:
-            undoing.callback(self.close)
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self.close)
             self._exchange({"function": function, "arguments": arguments, "memory": limits.memory})
-            undoing.pop_all()
+            on_error.pop_all()
 
     def ask(self, **request: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Let the handler answer a request.
 
-        The session stays open after an error of the handler. It is closed after a time-out, a crash or a malformed
+        The session stays open after an error of the handler. It is closed after a timeout, a crash or a malformed
         answer.
 
         Raises:
-            ZkinferError: the same error, by name, that the handler raised.
+            ZkinferError: the error that the handler raised.
             EngineTimeoutError, EngineMemoryError, EngineCrashedError: the child was killed or died, now or before.
         """
         if not self._open:
@@ -89,11 +89,11 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        """Whether the session still takes requests."""
+        """Whether the session still accepts requests."""
         return self._open
 
     def kill(self) -> None:
-        """Kill the child at once, also from another thread; a pending `ask` raises EngineCrashedError."""
+        """Kill the child immediately, also from another thread; a pending `ask` raises EngineCrashedError."""
         self._process.signal_group()
 
     def close(self) -> None:
@@ -113,19 +113,19 @@ class Session:
 
     def _exchange(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
         deadline = time.monotonic() + self._seconds
-        with contextlib.ExitStack() as undoing:
-            # After a refusal of the handler the session can go on. After any other failure it is unknown which answer
+        with contextlib.ExitStack() as on_error:
+            # The session can go on after an error of the handler. After any other failure it is unknown which answer
             # belongs to which request.
-            undoing.callback(self.close)
+            on_error.callback(self.close)
             try:
                 self._send(json.dumps(request).encode(), deadline)
                 value = processes.value_in(self._received(deadline), lambda _: processes.malformed_answer())
-            except _ENDS:
+            except _FATAL_ERRORS:
                 raise
             except ZkinferError:
-                undoing.pop_all()
+                on_error.pop_all()
                 raise
-            undoing.pop_all()
+            on_error.pop_all()
         return value
 
     def _send(self, message: bytes, deadline: float) -> None:
@@ -154,7 +154,7 @@ class Session:
         del received[:_LENGTH]
         while len(received) < length:
             received += self._chunk(deadline)
-        if len(received) > length:  # more than it was asked
+        if len(received) > length:  # more than one answer
             raise processes.malformed_answer()
         return received
 
@@ -167,51 +167,51 @@ class Session:
         return bytearray(chunk)
 
     def _wait(self, deadline: float) -> list[int]:
-        """The descriptors that are ready. The end of the child's stderr is kept, to explain its death."""
+        """The descriptors that are ready. The end of the child's stderr is kept for error messages."""
         ready = [key.fd for key, _ in self._selector.select(max(0.0, deadline - time.monotonic()))]
-        if not ready or time.monotonic() > deadline:  # a child may chatter past its time
+        if not ready or time.monotonic() > deadline:  # a child may keep writing past its deadline
             raise processes.timed_out()
         if self._errors in ready:
-            self._keep_noise()
+            self._read_stderr()
         return ready
 
-    def _keep_noise(self) -> bool:
-        """Read what the child wrote to stderr; whether it wrote anything."""
+    def _read_stderr(self) -> bool:
+        """Read from the child's stderr; returns whether there was anything to read."""
         try:
             chunk = os.read(self._errors, _CHUNK)
         except BlockingIOError:
             return False
-        self._noise += chunk
-        del self._noise[: -processes.STDERR_TAIL]
+        self._stderr_tail += chunk
+        del self._stderr_tail[: -processes.STDERR_TAIL]
         if not chunk and self._errors in self._selector.get_map():  # closed
             self._selector.unregister(self._errors)
         return bool(chunk)
 
     def _death(self) -> EngineError:
-        """Why the child stopped answering."""
+        """The error for a child that closed its pipe."""
         try:
-            status = self._process.wait(_DYING)
-        except TimeoutError:  # it closed its pipe and goes on
+            status = self._process.wait(_EXIT_SECONDS)
+        except TimeoutError:  # it still runs
             return processes.malformed_answer()
-        while self._keep_noise():
+        while self._read_stderr():
             pass
-        return processes.exit_error(status, self._noise.decode(errors="replace"), self._oom_kills)
+        return processes.exit_error(status, self._stderr_tail.decode(errors="replace"), self._oom_kills)
 
 
 # --- the child's side -------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    """Open the session that the first request describes, and answer the others until stdin ends."""
+    """Open the session that the first request describes, and answer further requests until stdin ends."""
     opening = _next_request()
-    assert opening is not None  # noqa: S101 - the parent sends one, or this process is dead
+    assert opening is not None  # noqa: S101 - the parent sends one or dies, which kills this process
     processes.limit(None, opening["memory"])
     handlers: list[Handler] = []
     _reply(processes.answer_of(lambda: handlers.append(_handler(opening))))
-    gc.freeze()  # what was loaded stays: no request need pay for looking through it again
+    gc.freeze()  # so that garbage collections during requests skip the loaded modules
     while handlers and (request := _next_request()) is not None:
         _reply(processes.answer_of(lambda: handlers[0](**request)))
-    os._exit(0)  # threads of an engine are not waited for
+    os._exit(0)  # without waiting for the engine's threads
 
 
 def _handler(opening: dict[str, Any]) -> Handler:
@@ -221,7 +221,7 @@ def _handler(opening: dict[str, Any]) -> Handler:
 
 
 def _next_request() -> dict[str, Any] | None:
-    """None at the end."""
+    """The next request; None at the end of stdin."""
     length = sys.stdin.buffer.read(_LENGTH)
     if len(length) < _LENGTH:
         return None

@@ -1,7 +1,7 @@
-"""Start child processes: forked from the fork server, or where there is none as fresh interpreters.
+"""Start child processes: forked from the fork server, or without one as fresh interpreters.
 
-The fork server needs Linux (pidfd, PR_SET_PDEATHSIG). Elsewhere, and where it cannot be started or refuses to fork, a
-child is a fresh interpreter: slower to start, and no different otherwise.
+The fork server needs Linux (pidfd, PR_SET_PDEATHSIG). Elsewhere, or if it cannot be started or refuses to fork, a child
+is a fresh interpreter, which starts more slowly and is otherwise equivalent.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from zkinfer.circuits.sandbox.fork_server import Reply, Request
 
 _SERVER = "zkinfer.circuits.sandbox.fork_server"
-_HANDSHAKE = 60.0  # seconds in which the server loads a module and forks
+_FORK_SECONDS = 60.0  # time limit for the server to load a module and fork
 _REPLY_BYTES = 4096
 
 
 class _Handle(Protocol):
-    """How a process is waited for: `subprocess.Popen`, or the status socket of a forked child."""
+    """A process to wait for: `subprocess.Popen`, or a child of the fork server."""
 
     @property
     def pid(self) -> int: ...
@@ -43,7 +43,7 @@ class _Handle(Protocol):
 
 @dataclass(slots=True)
 class _Forked:
-    """A child of the fork server. It stays unreaped, and its id its own, until the status socket is closed."""
+    """A child of the fork server. It is not reaped, so its id is not reused, until the status socket is closed."""
 
     pid: int
     status: socket.socket
@@ -62,10 +62,10 @@ class _Forked:
 
 
 class ChildProcess:
-    """A process that `start` started, in a session and process group of its own.
+    """A process that `start` started, in its own session and process group.
 
     Args:
-        handle: of the process.
+        handle: the process to wait for.
         stdin, stderr, answers: this process's ends of the child's pipes.
     """
 
@@ -81,7 +81,7 @@ class ChildProcess:
         """Wait for its end and return the exit status, negative for a signal.
 
         Raises:
-            TimeoutError: it still runs after so many seconds.
+            TimeoutError: it still runs after `timeout` seconds.
         """
         try:
             return self._handle.wait(timeout)
@@ -89,7 +89,7 @@ class ChildProcess:
             raise TimeoutError from err
 
     def signal_group(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to the process and its descendants, unless `kill` has ended them."""
+        """Send a signal to the process and its descendants, unless `kill` was called before."""
         if not self._gone:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
@@ -110,27 +110,27 @@ class ChildProcess:
 def start(entry: str, preload: str = "") -> ChildProcess:
     """Start a child that runs `main()` of a module.
 
-    The module finds the descriptor to answer to in `sys.argv[1]` and the id of this process in `sys.argv[2]`.
+    `sys.argv[1]` of the child is the descriptor for its answers, `sys.argv[2]` the id of this process.
 
     Args:
         entry: the module.
-        preload: a module that the child is going to import; the fork server keeps it loaded for the next one.
+        preload: a module that the child will import; the fork server keeps it loaded for later children.
 
     Raises:
         EngineCrashedError: no process could be started.
     """
-    with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
+    with contextlib.ExitStack() as on_error, contextlib.ExitStack() as child_ends:
         (stdin, to_child), (from_child, stderr), (answers, answer_to) = os.pipe(), os.pipe(), os.pipe()
         for descriptor in (to_child, from_child, answers):
-            undo.callback(os.close, descriptor)
+            on_error.callback(os.close, descriptor)
         for descriptor in (stdin, stderr, answer_to):
-            theirs.callback(os.close, descriptor)
+            child_ends.callback(os.close, descriptor)
         handle: _Handle | None = _forked(entry, preload, (stdin, stderr, answer_to))
         if handle is None:
             handle = _fresh(entry, stdin, stderr, answer_to)
         process = ChildProcess(handle, to_child, from_child, answers)
-        undo.pop_all()
-    if processes.yields():
+        on_error.pop_all()
+    if processes.is_yielding():
         processes.yield_processors(process.pid)
     return process
 
@@ -151,7 +151,7 @@ def _fresh(entry: str, stdin: int, stderr: int, answers: int) -> subprocess.Pope
 
 
 def _forked(entry: str, preload: str, descriptors: tuple[int, int, int]) -> _Forked | None:
-    """None without a fork server, and where it refuses."""
+    """Fork a child from the fork server; None without a server, or if it refuses."""
     request: Request = {
         "entry": entry,
         "preload": preload,
@@ -184,8 +184,8 @@ def _reply(status: socket.socket) -> Reply | None:
 class _ForkServer:
     """The caller's side of the process that children are forked from.
 
-    The kernel kills the server when the *thread* that started it ends. That thread waits for it, and so lives as long
-    as this process.
+    The kernel kills the server when the *thread* that started it ends, so that thread waits for the server and lives as
+    long as this process.
 
     Raises:
         OSError: it could not be started.
@@ -240,7 +240,7 @@ class _ForkServer:
                     socket.send_fds(self._control, [json.dumps(request).encode()], sent)
                 finally:
                     os.close(folder)
-            status.settimeout(_HANDSHAKE)
+            status.settimeout(_FORK_SECONDS)
             reply = _reply(status)
             if reply is None:
                 raise BrokenPipeError
@@ -250,7 +250,7 @@ class _ForkServer:
         return _Forked(reply["pid"], status)
 
     def close(self) -> None:
-        """Let the server end, and with it the children that it forked."""
+        """End the server, and with it the children that it forked."""
         atexit.unregister(self.close)
         self._control.close()
 
@@ -264,7 +264,7 @@ class _Servers:
         self._owner = 0
 
     def current(self) -> _ForkServer | None:
-        """None where there can be none."""
+        """The running server, started if necessary; None if this system cannot have one."""
         if not _has_pidfd():
             return None
         with self._lock:
@@ -276,7 +276,7 @@ class _Servers:
             return self._server
 
     def drop(self, server: _ForkServer) -> None:
-        """Start another one at the next use."""
+        """Close a server that does not respond; the next use starts a new one."""
         with self._lock:
             if self._server is server:
                 self._server = None
@@ -285,7 +285,7 @@ class _Servers:
 
 @cache
 def _has_pidfd() -> bool:
-    """Whether the kernel, and the container if there is one, let a process wait for another by a descriptor."""
+    """Whether the kernel and the container, if any, let a process wait for another by a descriptor."""
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError):  # AttributeError: not Linux

@@ -22,7 +22,7 @@ from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.circuits.home import Home
 from zkinfer.circuits.sandbox.child import Limits
-from zkinfer.circuits.sandbox.processes import die_with, leave_no_core
+from zkinfer.circuits.sandbox.processes import die_with, disable_core_dumps
 from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs.store import JobStore
 from zkinfer.prover.prover import Prover
@@ -139,7 +139,7 @@ def main() -> None:
 def run_here(*, engines: Mapping[str, Engine] | None = None) -> None:
     """Run as a worker of the parent process; see `serve`."""
     die_with(int(sys.argv[1]))
-    leave_no_core()
+    disable_core_dumps()
     log_to_stderr()
     settings = WorkerSettings.from_bytes(sys.stdin.buffer.read())
     log_to_stderr(settings.log_level, settings.log_format)

@@ -156,7 +156,7 @@ def test_child_killed_while_it_answers_is_a_crash():
 
 def test_answer_larger_than_any_answer_is_refused(monkeypatch):
     monkeypatch.setattr(child, "MAX_ANSWER_BYTES", 1000)
-    with pytest.raises(EngineCrashedError, match="larger than any answer can be"):
+    with pytest.raises(EngineCrashedError, match="answer exceeds"):
         child.run("textwrap:dedent", {"text": "x" * 100_000}, limits=SHORT)
 
 
@@ -299,35 +299,35 @@ def said_by_a_child(expression):
     return str(caught.value).rpartition("ValueError: ")[2]
 
 
-@pytest.fixture(params=[True, False], ids=["that can be lifted", "that cannot"])
-def liftable(request, monkeypatch):
-    """With the rights to lift a child again, and without."""
-    if request.param and not processes.can_lift():
+@pytest.fixture(params=[True, False], ids=["priority can be raised", "priority cannot be raised"])
+def raisable(request, monkeypatch):
+    """With and without the right to raise the priority of a child again."""
+    if request.param and not processes.can_raise_priority():
         pytest.skip("needs the right to leave SCHED_IDLE")
-    monkeypatch.setattr(processes, "can_lift", lambda: request.param)
+    monkeypatch.setattr(processes, "can_raise_priority", lambda: request.param)
     return request.param
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
-def test_child_yields_the_processors_where_it_should_and_only_there(liftable):
+def test_child_yields_the_processors_where_it_should_and_only_there(raisable):
     with processes.yielding():
-        scheduler = os.SCHED_IDLE if liftable else os.sched_getscheduler(0)
+        scheduler = os.SCHED_IDLE if raisable else os.sched_getscheduler(0)
         assert said_by_a_child("os.sched_getscheduler(0), os.nice(0)") == f"({scheduler}, 10)"
     assert said_by_a_child("os.sched_getscheduler(0)") == str(os.sched_getscheduler(0))
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="not Linux")
-def test_child_that_is_lifted_has_its_share_in_all_its_threads(liftable):
+def test_child_whose_priority_is_raised_gets_its_share_in_all_its_threads(raisable):
     with processes.yielding():
         process = spawn.start("zkinfer.circuits.sandbox.child")
     try:
-        processes.lift(process.pid)
+        processes.raise_priority(process.pid)
         threads = [int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir()]
         assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
     finally:
         process.kill()
-    processes.lift(process.pid)  # which is gone
+    processes.raise_priority(process.pid)  # which is gone
 
 
 def test_child_that_hangs_while_it_yields_is_killed():
@@ -336,10 +336,10 @@ def test_child_that_hangs_while_it_yields_is_killed():
 
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="processors are not shared out by sessions here")
-def test_session_of_a_yielding_child_yields_to_other_sessions(liftable):
+def test_session_of_a_yielding_child_yields_to_other_sessions(raisable):
     own = "Path('/proc/self/autogroup').read_text().split()[2]"
     with processes.yielding():
-        assert said_by_a_child(own) == ("19" if liftable else "10")
+        assert said_by_a_child(own) == ("19" if raisable else "10")
     assert said_by_a_child(own) == "0"
 
 

@@ -25,18 +25,18 @@ class Child:
 
 
 @pytest.fixture
-def lifted(monkeypatch):
+def raised(monkeypatch):
     pids = []
-    monkeypatch.setattr(processes, "lift", pids.append)
+    monkeypatch.setattr(processes, "raise_priority", pids.append)
     return pids
 
 
 @pytest.fixture
-def child(lifted):
+def child(raised):
     return Child()
 
 
-def test_child_that_does_not_yield_has_its_seconds(child, lifted):
+def test_child_that_does_not_yield_has_its_seconds(child, raised):
     patient = child.waited_for(yields=False)
     child.goes_on(59.5, 1)
     patient.require()
@@ -45,7 +45,7 @@ def test_child_that_does_not_yield_has_its_seconds(child, lifted):
     assert patient.left() == 0.0
     with pytest.raises(EngineTimeoutError, match="exceeded its time limit"):
         patient.require()
-    assert lifted == []
+    assert raised == []
 
 
 @pytest.mark.parametrize("share", [0.001, None])
@@ -81,14 +81,14 @@ def test_child_that_yields_and_hangs_is_as_one_that_died(child):
         patient.require()
 
 
-def test_child_that_yielded_for_long_is_lifted(child, lifted):
+def test_child_that_yielded_for_long_has_its_priority_raised(child, raised):
     patient = child.waited_for()
     child.goes_on(9, 0.01)
     patient.require()
-    assert lifted == []
+    assert raised == []
     child.goes_on(1, 0.01)
     patient.require()
-    assert lifted == [1]
+    assert raised == [1]
 
 
 def test_processor_time_of_a_process_grows_with_its_work():

@@ -228,8 +228,8 @@ def test_call_with_a_server_that_cannot_be_started_is_made_in_a_fresh_interprete
 
 
 def test_threads_of_native_libraries_count(monkeypatch):
-    before = fork_server.tasks()
+    before = fork_server.thread_count()
     done = threading.Event()
     threading.Thread(target=done.wait).start()
-    assert fork_server.tasks() == before + 1
+    assert fork_server.thread_count() == before + 1
     done.set()

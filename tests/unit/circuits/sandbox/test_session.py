@@ -182,8 +182,8 @@ def test_child_that_does_not_read_does_not_hold_its_caller(hasty):
         execute(hasty, "x" * 5_000_000)
 
 
-def test_child_that_closes_its_answers_is_no_answer(session, monkeypatch):
-    monkeypatch.setattr(session_module, "_DYING", 0.1)
+def test_child_that_closes_its_answers_is_reported_as_malformed(session, monkeypatch):
+    monkeypatch.setattr(session_module, "_EXIT_SECONDS", 0.1)
     with pytest.raises(EngineCrashedError, match="malformed answer"):
         execute(session, "import os, sys, time; os.close(int(sys.argv[1])); time.sleep(60)")
 

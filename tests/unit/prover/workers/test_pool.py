@@ -14,7 +14,7 @@ from tests.unit.circuits.factories import is_alive
 from tests.unit.prover.fake_worker import DIE
 from tests.unit.prover.workers.conftest import COMMAND, Desk
 
-from zkinfer.circuits.sandbox.processes import can_lift
+from zkinfer.circuits.sandbox.processes import can_raise_priority
 from zkinfer.prover.errors import StoreError
 from zkinfer.prover.jobs import JobState, SweepResult
 from zkinfer.prover.workers import WorkerPool
@@ -227,7 +227,7 @@ def test_engine_yields_the_processors_and_the_worker_who_holds_locks_does_not(sh
     desk.pool()
     worker = pid_of(desk.begun(desk.submit(LONG)))
     assert eventually(lambda: [os.getpriority(os.PRIO_PROCESS, pid) for pid in children_of(worker)] == [10])
-    scheduler = os.SCHED_IDLE if can_lift() else os.SCHED_OTHER
+    scheduler = os.SCHED_IDLE if can_raise_priority() else os.SCHED_OTHER
     assert eventually(lambda: [os.sched_getscheduler(pid) for pid in children_of(worker)] == [scheduler])
     assert os.sched_getscheduler(worker) == os.SCHED_OTHER
     desk.close()
