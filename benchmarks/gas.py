@@ -194,7 +194,7 @@ def public_values(bench: Bench, answer: Answer, ledger: Ledger) -> list[int]:
 
 def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
     """The same for a dedicated verifier, behind a separate registry and ledger."""
-    setup = bench.home.setups.serving(bench.circuit.manifest.program.setup_size, "hermez")
+    setup = bench.home.setups.find_or_generate(bench.circuit.manifest.program.setup_size, "hermez")
     source = EzklEngine().evm_verifier(bench.circuit.folder, setup.path, dedicated=True)
     compiled = Solc.find(build.COMPILER).dedicated(source)
     halo2 = bench.create(compiled.creation)

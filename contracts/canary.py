@@ -73,7 +73,7 @@ def make() -> Made:
         setups = Home(base / "home", setup_search=setup_folders()).setups
         real = any(setup.ceremony == CEREMONY for setup in setups.list())
         circuit = compiled(base, CEREMONY if real else INSECURE_DEV)
-        setup = setups.serving(circuit.manifest.program.setup_size, None if real else INSECURE_DEV)
+        setup = setups.find_or_generate(circuit.manifest.program.setup_size, None if real else INSECURE_DEV)
         source = EzklEngine().evm_verifier(base / "circuit", setup.path, dedicated=False)
         if not real:
             print(f"no file of {CEREMONY} at hand: the canary's key stays as it is")

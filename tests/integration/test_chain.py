@@ -239,7 +239,7 @@ def widened(inputs):
 
 
 def test_engine_writes_one_verifier_for_all_circuits(home, digits):
-    setup = home.setups.serving(digits.manifest.program.setup_size, "insecure-dev").path
+    setup = home.setups.find_or_generate(digits.manifest.program.setup_size, "insecure-dev").path
     engine = EzklEngine()
     source = engine.evm_verifier(digits.folder, setup, dedicated=False)
     assert patch_reusable(source).startswith("// SPDX-License-Identifier: MIT")

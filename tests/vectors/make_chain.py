@@ -283,7 +283,7 @@ class Proving:
 
     def __init__(self, circuit: Circuit, home: Home) -> None:
         self.folder, self.program, self.manifest = circuit.folder, circuit.manifest.program, circuit.manifest
-        self.setup = home.setups.serving(self.program.setup_size, "hermez")
+        self.setup = home.setups.find_or_generate(self.program.setup_size, "hermez")
         self.key = KeyRing().key_for(circuit, EzklEngine(), self.setup, home.keys)
         self.onnx_digest = "0x" + self.manifest.identity.model.removeprefix("sha256:")
 

@@ -198,7 +198,7 @@ class _Compilation:
             )
             shortfall = self._shortfall(fidelity, tuned)
         with stage("setup") as progress:
-            setup = self.home.setups.serving(program.setup_size, self.options.setup, progress)
+            setup = self.home.setups.find_or_generate(program.setup_size, self.options.setup, progress)
             cost = self._cost_with(setup, program, cost, scratch / "trial", speed)
         with stage("keys"):
             assembly = self._assemble(staging, scratch, tuned.run_arguments, setup)

@@ -59,7 +59,9 @@ def measured_speed(engine: Engine, home: Home, progress: Progress | None = None)
         EngineError: the engine failed, or returned implausible figures.
         InputError: the result cannot be stored.
     """
-    speed = engine.measure_speed(lambda log_rows: home.setups.serving(log_rows, INSECURE_DEV).path, progress=progress)
+    speed = engine.measure_speed(
+        lambda log_rows: home.setups.find_or_generate(log_rows, INSECURE_DEV).path, progress=progress
+    )
     if not _is_plausible(speed):
         raise EngineError(
             f"Engine {engine.id} measured an impossible speed: {speed}.", "Run `zkinfer calibrate` again."

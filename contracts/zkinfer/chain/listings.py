@@ -194,5 +194,5 @@ def generated_verifier(folder: Path, manifest: Manifest, home: Home, solc: Solc)
         EngineError: the engine failed.
         PatchError, CompilerError: it wrote unknown source code, or the compiler rejects it.
     """
-    setup = home.setups.serving(manifest.program.setup_size, manifest.recipe.setup.ceremony)
+    setup = home.setups.find_or_generate(manifest.program.setup_size, manifest.recipe.setup.ceremony)
     return solc.dedicated(engine_named(manifest.recipe.engine).evm_verifier(folder, setup.path))

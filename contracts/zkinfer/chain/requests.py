@@ -167,7 +167,7 @@ def _engine_of(circuit: Circuit) -> Engine:
 
 def _setup_of(circuit: Circuit) -> Path:
     setups, manifest = Home.from_environment().setups, circuit.manifest
-    return setups.serving(manifest.program.setup_size, manifest.recipe.setup.ceremony).path
+    return setups.find_or_generate(manifest.program.setup_size, manifest.recipe.setup.ceremony).path
 
 
 def context_of(request: Request, chain_id: int, ledger: str) -> Context:

@@ -180,7 +180,7 @@ class Prover:
 
     def _setup_of(self, circuit: Circuit) -> TrustedSetup:
         wanted = circuit.manifest.recipe.setup
-        setup = self._home.setups.serving(circuit.manifest.program.setup_size, wanted.ceremony)
+        setup = self._home.setups.find_or_generate(circuit.manifest.program.setup_size, wanted.ceremony)
         if setup.identity["tauG2"] != wanted.tau_g2:
             raise SetupError(f"The trusted setup {wanted.ceremony} is not the one that the circuit was compiled with.")
         return setup

@@ -202,7 +202,7 @@ class ModelRepository:
         if manifest.recipe.engine not in self._engines:
             return f"It was made for the engine {manifest.recipe.engine}, which is not installed here.", ""
         try:
-            setup = self._home.setups.serving(manifest.program.setup_size, manifest.recipe.setup.ceremony)
+            setup = self._home.setups.find_or_generate(manifest.program.setup_size, manifest.recipe.setup.ceremony)
         except (SetupError, InputError) as err:
             return "Its trusted setup cannot be used here.", str(err)
         if setup.identity["tauG2"] != manifest.recipe.setup.tau_g2:

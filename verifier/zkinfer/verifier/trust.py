@@ -103,7 +103,7 @@ class Trusted:
         _refuse_other_tau(claimed)
         if claimed.is_insecure_dev and setup_size > MAX_DEV_LOG_ROWS:
             raise SetupError(f"An insecure-dev setup of 2^{setup_size} powers would take too long to generate.")
-        return self.setups.serving(max(1, setup_size), claimed.ceremony)
+        return self.setups.find_or_generate(max(1, setup_size), claimed.ceremony)
 
     def model(self, digest: str) -> Path:
         """The ONNX file with this digest; raises UnknownModelError if the auditor did not supply it."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 FIELD = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47
-"""The modulus of the coordinates."""
+"""The modulus of coordinates."""
 ORDER = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
 """The order of the groups: the modulus of scalars."""
 ORDER_BITS = 254
@@ -33,7 +33,7 @@ _TWO_ADICITY = 28
 _ROOT_OF_UNITY = pow(7, (ORDER - 1) >> _TWO_ADICITY, ORDER)
 _DAMAGED = "The file is damaged or not a BN254 setup; download it again."
 _recursion_limit = sys.getrecursionlimit()
-_bn254: Any = import_module("py_ecc.optimized_bn128")  # without types or explicit exports for mypy
+_bn254: Any = import_module("py_ecc.optimized_bn128")  # has no types or explicit exports for mypy
 # py_ecc raises the limit to 100,000; deep recursion, in the JSON parser for instance, would then crash the process.
 sys.setrecursionlimit(_recursion_limit)
 
@@ -228,7 +228,7 @@ def same_ratio(shifted: Point | None, base: Point | None, tau_g2: bytes) -> bool
 
 
 def _set_tangents(lefts: Sequence[Point], rises: list[int], runs: list[int]) -> list[int]:
-    """Replace the slope by the tangent's where x is equal on both sides; returns the indices of opposite points."""
+    """Replace the slope by that of the tangent where points are equal; returns the indices of opposite points."""
     opposites = []
     for index, run in enumerate(runs):
         if run:

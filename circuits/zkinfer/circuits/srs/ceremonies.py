@@ -35,7 +35,7 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class SetupReport:
-    """A setup file that passed the full structural check; `sha256` covers exactly the bytes that were checked."""
+    """The result for a file that passed the full structural check; `sha256` covers exactly the bytes checked."""
 
     ceremony: str
     k: int
@@ -51,7 +51,7 @@ class TrustedSetup:
     Args:
         ceremony: the ceremony's name, for instance `perpetual-powers-of-tau`, or `insecure-dev`.
         k: the file holds 2^k powers and serves circuits of up to that size.
-        path: of the file.
+        path: the file.
         sha256: the digest of its content.
         tau_g2: tau times the generator of G2, in the encoding of `Ceremony.tau_g2`.
     """
@@ -69,7 +69,7 @@ class TrustedSetup:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a proof depends on, as JSON: equal for every k and every file of a ceremony."""
+        """The part that a proof depends on, as JSON: equal for every k and every file of a ceremony."""
         return {"ceremony": self.ceremony, "tauG2": f"sha256:{hashlib.sha256(self.tau_g2).hexdigest()}"}
 
 
@@ -124,7 +124,7 @@ def with_digest(sha256_hex: str) -> tuple[Ceremony, int] | None:
 
 def rank(name: str) -> int | None:
     """The position of a ceremony in the order of preference, from 0; None for an unknown name."""
-    return next((place for place, ceremony in enumerate(CEREMONIES) if ceremony.name == name), None)
+    return next((index for index, ceremony in enumerate(CEREMONIES) if ceremony.name == name), None)
 
 
 def real_names() -> tuple[str, ...]:
@@ -228,4 +228,4 @@ CEREMONIES = (
         url_template=None,
     ),
 )
-"""In the order of preference."""
+"""The known ceremonies in the order of preference."""

@@ -1,15 +1,15 @@
-"""Check a setup file by its digest if that is pinned, else by its structure.
+"""Check a setup file by its pinned digest or, for other files, by its structure.
 
 Steps of the structural check:
 
 1. the size fits k, and k is in range;
-2. the G2 point is the generator, and tau*G2 lies in the group;
+2. the G2 point is the generator, and tau*G2 is in the group;
 3. tau*G2 is that of a known ceremony, which identifies the file;
 4. every G1 point has canonical coordinates and is on the curve, and the first is the generator;
 5. the monomial part holds powers of one tau, that of tau*G2;
 6. the Lagrange part belongs to the same tau and to halo2's domain.
 
-Steps 5 and 6 test all points at once with random 128-bit weights drawn after the file was written: an invalid file
+Steps 5 and 6 test all points together with random 128-bit weights drawn after the file was written: an invalid file
 passes with probability 2^-128. The file is read once, and the returned digest covers the bytes that were checked.
 
 Step 5: sum r_i P_(i+1) = tau * sum r_i P_i, by pairing.
@@ -39,7 +39,7 @@ from zkinfer.circuits.srs.bn254 import (
     same_ratio,
 )
 from zkinfer.circuits.srs.ceremonies import Progress, SetupReport, TrustedSetup
-from zkinfer.circuits.srs.file_format import GET_AGAIN, Outline, PointStream, read_outline
+from zkinfer.circuits.srs.file_format import DOWNLOAD_AGAIN, Outline, PointStream, read_outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,13 +112,13 @@ def check_setup(path: Path, *, progress: Progress | None = None) -> SetupReport:
         require_g2(outline.tau_g2)
         ceremony = _require_known(outline)
         powers, lagrange = _Powers(outline.k), _Lagrange(outline.k)
-        tick = _Ticks(2 << outline.k, progress)
-        powers.read(tick.over(stream.batches("monomial")))
+        reporter = _BatchProgress(2 << outline.k, progress)
+        powers.read(reporter.over(stream.batches("monomial")))
         powers.require_one_tau(outline.tau_g2)
-        lagrange.read(tick.over(stream.batches("Lagrange")))
+        lagrange.read(reporter.over(stream.batches("Lagrange")))
         lagrange.require_basis(powers.last, outline.tau_g2)
         digest = stream.finish()
-    tick.done()
+    reporter.done()
     return SetupReport(ceremony.name, outline.k, digest, outline.tau_g2, CHECKS)
 
 
@@ -148,7 +148,7 @@ def _require_known(outline: Outline) -> ceremonies.Ceremony:
     return ceremony
 
 
-class _Ticks:
+class _BatchProgress:
     """Reports progress for each batch of points; only `done` reports 1."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
@@ -183,7 +183,7 @@ class _Powers:
         carry = seen = 0
         for points in batches:
             if seen == 0 and points[0] != GENERATOR:
-                raise SetupError("The first power of the setup is not the generator of G1.", GET_AGAIN)
+                raise SetupError("The first power of the setup is not the generator of G1.", DOWNLOAD_AGAIN)
             seen += len(points)
             weights = _weights(len(points))
             if seen == self._count:
@@ -194,7 +194,7 @@ class _Powers:
 
     def require_one_tau(self, tau_g2: bytes) -> None:
         if not same_ratio(self._shifted.total(), self._base.total(), tau_g2):
-            raise SetupError("The monomial part does not hold the powers of the tau in tau*G2.", GET_AGAIN)
+            raise SetupError("The monomial part does not hold the powers of the tau in tau*G2.", DOWNLOAD_AGAIN)
 
 
 class _Lagrange:
@@ -204,28 +204,28 @@ class _Lagrange:
         self._count = 1 << k
         self._root = domain_root(k)
         self._plain = MultiSum(_WEIGHT_BITS, _window(k))
-        self._turned = MultiSum(ORDER_BITS, _window(k))
+        self._rotated = MultiSum(ORDER_BITS, _window(k))
         self._sum = 0
 
     def read(self, batches: Iterable[list[Point]]) -> None:
         root = 1
         for points in batches:
             weights = _weights(len(points))
-            turned = []
+            rotated = []
             for weight in weights:
-                turned.append(weight * root % ORDER)
+                rotated.append(weight * root % ORDER)
                 root = root * self._root % ORDER
             self._plain.add(points, weights)
-            self._turned.add(points, turned)
-            self._sum += sum(turned)
+            self._rotated.add(points, rotated)
+            self._sum += sum(rotated)
 
     def require_basis(self, last_power: Point, tau_g2: bytes) -> None:
         """Compare with the last power P_(n-1) of a monomial part that passed step 5."""
         scale = -self._sum * pow(self._count, -1, ORDER) % ORDER
-        shifted = add(self._turned.total(), multiply(GENERATOR, scale))
+        shifted = add(self._rotated.total(), multiply(GENERATOR, scale))
         base = add(self._plain.total(), multiply(last_power, scale))
         if not same_ratio(shifted, base, tau_g2):
-            raise SetupError("The Lagrange part does not match the monomial part.", GET_AGAIN)
+            raise SetupError("The Lagrange part does not match the monomial part.", DOWNLOAD_AGAIN)
 
 
 def _weights(count: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Download a setup file, with resumption of an interrupted download.
 
-The file is trusted for its content alone: its digest is pinned, or it passes the full check. HTTPS adds privacy and
-protects against useless downloads; plain HTTP is used for loopback addresses only.
+Only the file's content is trusted: its digest is pinned, or it passes the full check. HTTPS adds privacy and protects
+against useless downloads; plain HTTP is used for loopback addresses only.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def fetch_setup(
         except _WrongContentError:
             if not resumed:
                 raise
-        download.run()  # the file changed between the two attempts, or the first part was bad: start over once
+        download.run()  # the file changed between the two attempts, or the first part was wrong: start over once
         return _accept(store, part, ceremony, k)
 
 
@@ -184,7 +184,7 @@ class _Download:
     def _refused(self, status: int) -> SetupError:
         if status == 416:  # the server's file is shorter than the partial one
             self._part.unlink(missing_ok=True)
-            return SetupError(f"{self._url} has another size than expected.", _OTHER_SOURCE)
+            return SetupError(f"{self._url} does not have the expected size.", _OTHER_SOURCE)
         if status == 404:
             return SetupError(f"{self._url} does not exist (404).", _OTHER_SOURCE)
         return SetupError(f"{self._url} returned HTTP status {status}.", f"Try again later. {_RESUME}")

@@ -1,4 +1,4 @@
-"""The layout of a setup file: `k: u32 LE | 2^k G1 monomial | 2^k G1 Lagrange | G2 | tau*G2`.
+"""Read and write setup files: `k: u32 LE | 2^k G1 monomial | 2^k G1 Lagrange | G2 | tau*G2`.
 
 This is halo2's raw-bytes format. A coordinate has 32 bytes, little-endian, in Montgomery form; a G1 point is x, y; a
 G2 point is x real, x imaginary, y real, y imaginary. Coordinates must be below the modulus, so the encoding is unique
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MIN_K, MAX_K = 1, 26
 HEADER_BYTES, G1_BYTES, G2_BYTES = 4, 64, 128
 BATCH = 1 << 13
-"""Points per batch: enough to share inversions, few enough to fit in memory."""
-GET_AGAIN = "The file is damaged or not a halo2 setup of BN254; download it again and compare its sha256."
+"""Points per batch: enough to amortise inversions, few enough to fit in memory."""
+DOWNLOAD_AGAIN = "The file is damaged or not a halo2 setup of BN254; download it again and compare its sha256."
 
 _MONTGOMERY = (1 << 256) % FIELD
 _MONTGOMERY_INVERSE = pow(_MONTGOMERY, -1, FIELD)
@@ -60,7 +60,7 @@ def read_outline(file: BinaryIO, name: str) -> Outline:
     """
     size = file.seek(0, os.SEEK_END)
     if size < file_size(MIN_K):
-        raise SetupError(f"{name} has {size:,} bytes, too few for a trusted setup.", GET_AGAIN)
+        raise SetupError(f"{name} has {size:,} bytes, too few for a trusted setup.", DOWNLOAD_AGAIN)
     file.seek(0)
     k = int.from_bytes(file.read(HEADER_BYTES), "little")
     if not MIN_K <= k <= MAX_K:
@@ -76,14 +76,14 @@ def read_outline(file: BinaryIO, name: str) -> Outline:
 def _require_size(name: str, size: int, k: int) -> None:
     missing = file_size(k) - size
     if missing > 0:
-        raise SetupError(f"{name} is truncated: {missing:,} bytes are missing for k = {k}.", GET_AGAIN)
+        raise SetupError(f"{name} is truncated: {missing:,} bytes are missing for k = {k}.", DOWNLOAD_AGAIN)
     if missing < 0:
-        raise SetupError(f"{name} has {-missing:,} bytes too many for k = {k}.", GET_AGAIN)
+        raise SetupError(f"{name} has {-missing:,} bytes too many for k = {k}.", DOWNLOAD_AGAIN)
 
 
 def _tau_g2(tail: bytes, name: str) -> bytes:
     if decode_g2(tail[:G2_BYTES]) != generator_g2():
-        raise SetupError(f"The G2 point of {name} is not the generator of BN254.", GET_AGAIN)
+        raise SetupError(f"The G2 point of {name} is not the generator of BN254.", DOWNLOAD_AGAIN)
     return decode_g2(tail[G2_BYTES:])
 
 
@@ -101,12 +101,12 @@ def decode_g1(raw: bytes, part: str, first: int) -> list[Point]:
     numbers = _numbers(raw)
     if max(numbers) >= FIELD:
         index = first + next(i for i, number in enumerate(numbers) if number >= FIELD) // 2
-        raise SetupError(f"Point {index} of the {part} part has a coordinate outside the field.", GET_AGAIN)
+        raise SetupError(f"Point {index} of the {part} part has a coordinate outside the field.", DOWNLOAD_AGAIN)
     plain = [number * _MONTGOMERY_INVERSE % FIELD for number in numbers]
     points = list(zip(plain[::2], plain[1::2], strict=True))
     for index, point in enumerate(points, first):
         if not on_curve(point):  # infinity, written (0, 0), is not on the curve either
-            raise SetupError(f"Point {index} of the {part} part is not on the curve.", GET_AGAIN)
+            raise SetupError(f"Point {index} of the {part} part is not on the curve.", DOWNLOAD_AGAIN)
     return points
 
 
@@ -119,7 +119,7 @@ def decode_g2(raw: bytes) -> bytes:
     """Convert 128 bytes of the file to the encoding of `Ceremony.tau_g2`; only checks for canonical coordinates."""
     numbers = _numbers(raw)
     if max(numbers) >= FIELD:
-        raise SetupError("A G2 point of the setup has a coordinate outside the field.", GET_AGAIN)
+        raise SetupError("A G2 point of the setup has a coordinate outside the field.", DOWNLOAD_AGAIN)
     x0, x1, y0, y1 = (number * _MONTGOMERY_INVERSE % FIELD for number in numbers)
     return pack_g2((x0, x1), (y0, y1))
 

@@ -1,8 +1,8 @@
 """`insecure-dev`: a setup for tests and demonstrations, from a public tau.
 
-The file is reproducible, so attestations made with it are too, and it is identified by its tau*G2 like any other
-ceremony. A party that knows tau can open a commitment to any value and forge any proof. Here tau is public: a verifier
-rejects this setup unless its policy explicitly allows it.
+The file is reproducible, so attestations made with it are too; it is identified by its tau*G2 like any other ceremony.
+A party that knows tau can open a commitment to any value and forge any proof. Here tau is public: a verifier rejects
+this setup unless its policy explicitly allows it.
 """
 
 from __future__ import annotations

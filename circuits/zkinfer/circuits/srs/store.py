@@ -1,4 +1,4 @@
-"""Storage of trusted setups: the user's own folder, and further folders that are only read."""
+"""Storage of trusted setups: the user's own folder, and further read-only folders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Setups = list[TrustedSetup]  # inside the class below, `list` is the method
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Candidate:
-    """A file that may be a setup. Sorts by preference: by size, then by ceremony, then the home folder first."""
+    """A file that may be a setup; sorts by size, then by preference of the ceremony, then the home folder first."""
 
     k: int
     rank: int
@@ -48,8 +48,7 @@ class SetupStore:
 
     Args:
         home: created at the first write, readable by the user only.
-        search: further folders; files in them are used if their digest is pinned, under any name, after they were
-            copied to `home`.
+        search: further folders; files in them with a pinned digest, under any name, are copied to `home` before use.
     """
 
     def __init__(self, home: Path, *, search: Sequence[Path] = ()) -> None:
@@ -70,16 +69,16 @@ class SetupStore:
 
         Raises:
             SetupError: there is no such setup, or it is damaged.
-            InputError: others can write to the home folder.
+            InputError: other users can write to the home folder.
         """
         require_k(k)
-        wanted = ceremonies.real_names() if ceremony is None else (ceremonies.by_name(ceremony).name,)
+        allowed = ceremonies.real_names() if ceremony is None else (ceremonies.by_name(ceremony).name,)
         for candidate in self._candidates():
-            if candidate.k >= k and candidate.ceremony in wanted and (setup := _open(candidate)) is not None:
+            if candidate.k >= k and candidate.ceremony in allowed and (setup := _open(candidate)) is not None:
                 return self._own_copy(setup) if candidate.foreign else setup
         raise _missing(k, ceremony)
 
-    def serving(self, k: int, ceremony: str | None = None, progress: Progress | None = None) -> TrustedSetup:
+    def find_or_generate(self, k: int, ceremony: str | None = None, progress: Progress | None = None) -> TrustedSetup:
         """As `find`, but generates a missing `insecure-dev` setup if that is requested by name."""
         if ceremony == ceremonies.INSECURE_DEV:
             return self.insecure_dev(k, progress)
@@ -91,7 +90,7 @@ class SetupStore:
         return _open_own(path, ceremonies.by_name(ceremony), k) if path.exists() else None
 
     def path_for(self, ceremony: str, k: int) -> Path:
-        """The path of that file in the home folder, whether or not it exists."""
+        """The path of this setup in the home folder, whether or not the file exists."""
         return self.home / f"{ceremony}-{k}.srs"
 
     def add(self, path: Path, progress: Progress | None = None) -> TrustedSetup:
@@ -114,7 +113,7 @@ class SetupStore:
         return _open_own(target, ceremonies.by_name(found.ceremony), found.k)
 
     def adopt(self, path: Path, ceremony: str, k: int) -> TrustedSetup:
-        """Check a file in the home folder that has another name, and rename it.
+        """Check a file in the home folder that has a temporary name, and rename it.
 
         Raises:
             SetupError: the file is rejected, or is not of that ceremony and k; it is left in place.
@@ -235,12 +234,12 @@ def _record(path: Path, setup: TrustedSetup) -> None:
 
 
 def _install(scratch: Path, target: Path, setup: TrustedSetup) -> None:
-    _record(target, setup)  # first, so that no file ever exists without its record
+    _record(target, setup)  # first, so that no setup ever exists without its record
     scratch.replace(target)
 
 
 def _copy(source: Path, target: Path, expected: Digest) -> None:
-    """Copy a file and verify that the copy is what was checked."""
+    """Copy a file and verify that the copy has the digest that was checked."""
     content = hashlib.sha256()
     with source.open("rb") as reader, target.open("wb") as writer:
         while data := reader.read(_COPY_BYTES):

@@ -172,7 +172,7 @@ def test_fetch_error_status_is_refused(kept, mirror, status, message):
 def test_fetch_range_beyond_the_end_is_refused_and_forgotten(kept, mirror, part):
     part.write_bytes(b"x" * 500)
     mirror.status, mirror.resumes = 416, False
-    with pytest.raises(SetupError, match="another size"):
+    with pytest.raises(SetupError, match="expected size"):
         fetched(kept, mirror)
     assert not part.exists()
 
