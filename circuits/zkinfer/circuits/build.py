@@ -235,7 +235,7 @@ def _read(entry: Path) -> Rebuilt:
         record = _Record.model_validate_json(data)
         changed = [name for name, digest in record.files.items() if str(sha256_file(entry / name)) != digest]
     except (OSError, JsonError, ValidationError) as err:
-        raise CircuitError(f"The cache entry {entry} is damaged or of another version.", cure) from err
+        raise CircuitError(f"The cache entry {entry} is damaged or from a different version.", cure) from err
     if changed:
         raise CircuitError(f"The cached file {entry / changed[0]} was changed.", cure)
     with suppress(OSError):

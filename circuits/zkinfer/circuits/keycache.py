@@ -122,13 +122,13 @@ def _regenerate(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: 
     manifest, folder = circuit.manifest, scratch / "program"
     key = key_path(engine, scratch / "key")
     folder.mkdir()
-    made = assemble_from_recipe(
+    assembly = assemble_from_recipe(
         circuit.folder / MODEL, folder, manifest.recipe, engine=engine, setup=setup, proving_key=key
     )
     files = {path.name: str(sha256_file(path)) for path in folder.iterdir()}
     claimed = {name: digest for name, digest in manifest.files.items() if name != MODEL}
-    same = made.identity == manifest.identity and made.program == manifest.program and files == claimed
-    if not same or (None if key is None else str(made.keys.proving_key)) != manifest.keys.proving_key:
+    same = assembly.identity == manifest.identity and assembly.program == manifest.program and files == claimed
+    if not same or (None if key is None else str(assembly.keys.proving_key)) != manifest.keys.proving_key:
         raise CircuitError(
             f"{circuit.folder} differs from a rebuild from its own ONNX file and recipe.",
             "It was made with a different version, or forged: compile the model again.",

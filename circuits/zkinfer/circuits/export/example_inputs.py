@@ -105,7 +105,7 @@ def _to_numpy(name: str, value: torch.Tensor) -> Array:
 
 
 def _float_type(module: torch.nn.Module) -> str:
-    """The type of the module's first floating-point parameter; float32 if it has none or is of another type."""
+    """The type of the module's first floating-point parameter; float32 unless that is float16 or float64."""
     kinds = [str(each.dtype).removeprefix("torch.") for each in module.parameters() if each.is_floating_point()]
     return kinds[0] if kinds[:1] in (["float16"], ["float64"]) else "float32"
 
