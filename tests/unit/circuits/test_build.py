@@ -131,7 +131,7 @@ def test_entry_with_a_file_changed_is_refused_with_the_cure(again, entry, name):
 @pytest.mark.parametrize("name", ["vk", "network.onnx", "program.json", "rebuilt.json"])
 def test_entry_with_a_file_missing_is_refused_with_the_cure(again, entry, name):
     (entry / name).unlink()
-    with pytest.raises(CircuitError, match=rf"damaged or of another version\. Remove {entry} and verify again"):
+    with pytest.raises(CircuitError, match=rf"damaged or from a different version\. Remove {entry} and verify again"):
         again()
 
 
@@ -154,7 +154,7 @@ def test_entry_with_a_file_missing_is_refused_with_the_cure(again, entry, name):
 def test_entry_with_a_damaged_record_is_refused_with_the_cure(again, entry, change):
     record = entry / "rebuilt.json"
     record.write_bytes(change(record.read_bytes()))
-    with pytest.raises(CircuitError, match=r"was changed|damaged or of another version\. Remove"):
+    with pytest.raises(CircuitError, match=r"was changed|damaged or from a different version\. Remove"):
         again()
 
 
