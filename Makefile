@@ -83,7 +83,7 @@ contracts-nightly: $(NODE)/.package-lock.json ## Test the contracts with 100,000
 	cd contracts && FOUNDRY_PROFILE=nightly $(FORGE) test
 
 contracts-report: $(NODE)/.package-lock.json ## Report the test coverage of the contracts and slither's findings; takes minutes.
-	cd contracts && $(FORGE) coverage --report summary --no-match-coverage 'test/|node_modules'
+	cd contracts && FORGE_SNAPSHOT_EMIT=false $(FORGE) coverage --ir-minimum --report summary --no-match-coverage 'test/|node_modules'
 	$(PYTHON) -m venv build/slither
 	build/slither/bin/python -m pip --disable-pip-version-check install --quiet slither-analyzer==0.11.6
 	cd contracts && PATH="$(CURDIR)/$(NODE)/.bin:$$PATH" ../build/slither/bin/slither . --foundry-compile-all --fail-none \

@@ -31,8 +31,8 @@ from zkinfer.circuits.engines.ezkl.engine import EzklEngine  # noqa: E402
 from zkinfer.circuits.engines.ezkl.instances import instances_of  # noqa: E402
 from zkinfer.circuits.statement import Statement  # noqa: E402
 from zkinfer.circuits.tensors import quantise  # noqa: E402
-from zkinfer.contracts import SELECTOR, Registration, Request, input_commitment  # noqa: E402
-from zkinfer.contracts.abi import call_data, constructor_data, function_named  # noqa: E402
+from zkinfer.contracts import SHARED_SELECTOR, Registration, Request, input_commitment  # noqa: E402
+from zkinfer.contracts.abi import call_data, creation_code, function_named  # noqa: E402
 from zkinfer.contracts.chain import Chain  # noqa: E402
 from zkinfer.contracts.deploy import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
 from zkinfer.contracts.ezkl.solc import Solc  # noqa: E402
@@ -78,7 +78,7 @@ class Bench:
         with np.load(DEMO / "held-out.npz") as data:
             self.images = data["image"]
 
-    def registration(self, selector: bytes = SELECTOR) -> Registration:
+    def registration(self, selector: bytes = SHARED_SELECTOR) -> Registration:
         """The registration of the model under the verifier of this selector."""
         return registration_of(self.circuit, fee=1000, selector=selector)
 
@@ -199,11 +199,11 @@ def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
     compiled = Solc.find(build.COMPILER).dedicated(source)
     halo2 = bench.create(compiled.creation)
     digest = word(bench.circuit.manifest.identity.verifying_key.removeprefix("keccak256:"))
-    adapter = bench.create(constructor_data("DedicatedHalo2Adapter", (halo2, keccak256(compiled.deployed), digest)))
-    stop = bench.create(constructor_data("EmergencyStop", (adapter, bench.chain.address)))
-    router = bench.create(constructor_data("VerifierRouter", (bench.chain.address, [stop])))
-    registry = bench.create(constructor_data("ModelRegistry", (router, False)))
-    ledger = Ledger(bench.chain, bench.create(constructor_data("InferenceLedger", (registry, router))))
+    adapter = bench.create(creation_code("DedicatedHalo2Adapter", (halo2, keccak256(compiled.deployed), digest)))
+    stop = bench.create(creation_code("EmergencyStop", (adapter, bench.chain.address)))
+    router = bench.create(creation_code("VerifierRouter", (bench.chain.address, [stop])))
+    registry = bench.create(creation_code("ModelRegistry", (router, False)))
+    ledger = Ledger(bench.chain, bench.create(creation_code("InferenceLedger", (registry, router))))
     selector = bench.chain.read("DedicatedHalo2Adapter", adapter, "selector")
     listing = Registry(bench.chain, registry).register(bench.registration(selector))
     answers = bench.answers(ledger, listing, BATCH + 2)

@@ -1,9 +1,9 @@
-"""Compile the contracts, and write what Python ships: ABI, byte code, code hashes, storage layouts.
+"""Compile the contracts, and write the artifacts that Python ships: ABI, byte code, code hashes, storage layouts.
 
 python contracts/build.py           write contracts/zkinfer/contracts/compiled/
-python contracts/build.py --check   make everything again; exit 1 where a file differs
+python contracts/build.py --check   rebuild everything; exit 1 if a file differs
 
-It takes node and what `npm install` installs, and the engine: the reusable verifier is generated, patched and
+It needs node, the packages that `npm install` installs, and the engine: the reusable verifier is generated, patched and
 compiled here, and its code hash is pinned in src/verifiers/ezkl/EzklVerifierCodeHash.sol. The source that the engine
 generates is kept in build/, not in the repository.
 """
@@ -46,26 +46,26 @@ _AST_ID = re.compile(r"(?<=\))\d+(?=_storage)")
 
 
 def main() -> None:
-    """Make everything; write it, or compare it."""
+    """Build everything; write it, or compare it."""
     if shutil.which("node") is None or not (HERE / "node_modules/solc").is_dir():
         sys.exit("node and its packages are missing: install node, then run npm install in contracts/")
-    made = canary.make()
-    files = {ARTIFACTS / "canary.json": made.document}
-    source = patch_reusable(made.verifier)
+    built = canary.build()
+    files = {ARTIFACTS / "canary.json": built.document}
+    source = patch_reusable(built.verifier)
     (HERE / "build").mkdir(exist_ok=True)
     (HERE / f"build/{GENERATED}.sol").write_text(source)
     verifier = compile_generated(source)
     files[ARTIFACTS / f"{GENERATED}.json"] = dump(verifier)
-    files[PINNED] = pinned_in(PINNED.read_text(), verifier["codeHash"])
-    if not finish({PINNED: files[PINNED]}):  # before the compiler reads it
+    files[PINNED] = pin_hash(PINNED.read_text(), verifier["codeHash"])
+    if not write_or_compare({PINNED: files[PINNED]}):  # before the compiler reads it
         sys.exit("out of date: the pinned code hash; run python contracts/build.py")
     files |= {ARTIFACTS / f"{name}.json": dump(artifact) for name, artifact in compile_project().items()}
-    if not finish(files):
+    if not write_or_compare(files):
         sys.exit("run python contracts/build.py")
 
 
-def finish(files: dict[Path, str]) -> bool:
-    """Write the files that differ, or with --check only name them; whether all is well."""
+def write_or_compare(files: dict[Path, str]) -> bool:
+    """Write the files that differ, or with --check only list them; False if --check found any."""
     checking = "--check" in sys.argv[1:]
     stale = [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
     for path in stale:
@@ -82,7 +82,7 @@ def compile_generated(source: str) -> dict[str, Any]:
 
 
 def compile_project() -> dict[str, dict[str, Any]]:
-    """The artifacts of all contracts that are shipped, compiled as foundry.toml says."""
+    """The artifacts of all shipped contracts, compiled with the settings of foundry.toml."""
     profile = tomllib.loads((HERE / "foundry.toml").read_text())["profile"]["default"]
     paths = sorted((HERE / "src").rglob("*.sol"))
     sources = {str(path.relative_to(HERE)): path.read_text() for path in paths}
@@ -98,7 +98,7 @@ def compile_project() -> dict[str, dict[str, Any]]:
 
 
 def run_compiler(sources: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
-    """One run of the compiler; exits with its message where it fails."""
+    """Run the compiler; exit with its message if it fails."""
     try:
         return Solc.find(COMPILER).compile(sources, settings)
     except CompilerError as err:
@@ -106,26 +106,26 @@ def run_compiler(sources: dict[str, str], settings: dict[str, Any]) -> dict[str,
 
 
 def artifact_of(name: str, compiled: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a compiled contract.
+    """The artifact of a compiled contract.
 
-    `immutables` are the places (start, length) of the deployed code that the constructor fills in; they are zero in
+    `immutables` are the ranges (start, length) of the deployed code that the constructor fills in; they are zero in
     `deployedBytecode`, of which `codeHash` is the keccak256.
     """
     deployed = compiled["evm"]["deployedBytecode"]
-    places = {(one["start"], one["length"]) for each in deployed["immutableReferences"].values() for one in each}
+    ranges = {(one["start"], one["length"]) for each in deployed["immutableReferences"].values() for one in each}
     return {
         "contract": name,
         "abi": sorted(compiled["abi"], key=lambda item: json.dumps(item, sort_keys=True)),
         "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
         "deployedBytecode": "0x" + deployed["object"],
-        "immutables": [list(place) for place in sorted(places)],
+        "immutables": [list(one) for one in sorted(ranges)],
         "codeHash": "0x" + keccak256(bytes.fromhex(deployed["object"])).hex,
         "storage": storage_of(compiled["storageLayout"]),
     }
 
 
 def storage_of(layout: dict[str, Any]) -> list[dict[str, Any]]:
-    """Where every state variable lies; members of structs follow with places of their own, relative to the struct."""
+    """The position of every state variable, then of every member of a struct, relative to the struct."""
     types: dict[str, Any] = layout["types"] or {}
     found = [variable(one, types) for one in layout["storage"]]
     for kind in sorted(types, key=lambda name: _AST_ID.sub("", name)):
@@ -135,21 +135,21 @@ def storage_of(layout: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def variable(one: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
-    """A variable's name, place and type."""
+    """A variable's name, position and type."""
     kind = types[one["type"]]
     return {"name": one["label"], "slot": int(one["slot"]), "offset": one["offset"], "type": kind["label"]}
 
 
-def pinned_in(source: str, code_hash: str) -> str:
-    """The Solidity file that pins the generated verifier, with this hash in it."""
+def pin_hash(source: str, code_hash: str) -> str:
+    """The Solidity file that pins the generated verifier, with the hash replaced."""
     text, count = re.subn(r"(CODE_HASH =\s+)0x[0-9a-f]+;", rf"\g<1>{code_hash};", source)
     if count != 1:
-        sys.exit(f"{PINNED.name} does not hold one code hash")
+        sys.exit(f"{PINNED.name} does not contain exactly one code hash")
     return text
 
 
 def dump(document: dict[str, Any]) -> str:
-    """Compact JSON that is the same for the same contract."""
+    """Compact, deterministic JSON."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
 
 

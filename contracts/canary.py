@@ -1,8 +1,8 @@
 """The canary: the circuit of y = max(x, 0) for one number, whose output a contract can compute.
 
-Its verifying key is made under the setup of a real ceremony, so that its proofs cannot be forged, and is part of
-the artifacts. Where no file of that ceremony is at hand (a folder in ZKINFER_SETUP_PATH, or ../shared/srs beside the
-checkout) the key is taken from there; everything else is made again.
+Its verifying key is made under the setup of a real ceremony, so that its proofs cannot be forged, and is stored in
+the artifacts. If no file of that ceremony is found (in a folder of ZKINFER_SETUP_PATH, or in ../shared/srs beside the
+checkout), the stored key is reused; everything else is rebuilt.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def model() -> bytes:
 
 
 def setup_folders() -> tuple[Path, ...]:
-    """Where files of real ceremonies may lie."""
+    """The folders to search for files of real ceremonies."""
     named = [Path(name) for name in os.environ.get("ZKINFER_SETUP_PATH", "").split(os.pathsep) if name]
     return tuple(folder for folder in (_SHARED, *named) if folder.is_dir())
 
 
-def compiled(base: Path, setup: str) -> Circuit:
+def compile_canary(base: Path, setup: str) -> Circuit:
     """Compile the canary below `base`."""
     onnx_file, samples = base / "canary.onnx", base / "canary.npz"
     onnx_file.write_bytes(model())
@@ -59,30 +59,30 @@ def compiled(base: Path, setup: str) -> Circuit:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Built:
     """The canary's artifact, and the source of the verifier for all circuits, which is the same for each."""
 
     document: str
     verifier: str
 
 
-def make() -> Made:
-    """Compile the canary and ask the engine for the verifier's source."""
+def build() -> Built:
+    """Compile the canary and generate the verifier's source."""
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
         setups = Home(base / "home", setup_search=setup_folders()).setups
         real = any(setup.ceremony == CEREMONY for setup in setups.list())
-        circuit = compiled(base, CEREMONY if real else INSECURE_DEV)
+        circuit = compile_canary(base, CEREMONY if real else INSECURE_DEV)
         setup = setups.find_or_generate(circuit.manifest.program.setup_size, None if real else INSECURE_DEV)
         source = EzklEngine().evm_verifier(base / "circuit", setup.path, dedicated=False)
         if not real:
-            print(f"no file of {CEREMONY} at hand: the canary's key stays as it is")
-            return Made(CANARY.read_text(), source)
-        return Made(document_of(circuit, (base / "circuit/vka.bin").read_bytes()[8:]), source)
+            print(f"no file of the {CEREMONY} ceremony found: the canary's stored key is reused")
+            return Built(CANARY.read_text(), source)
+        return Built(document_of(circuit, (base / "circuit/vka.bin").read_bytes()[8:]), source)
 
 
 def document_of(circuit: Circuit, words: bytes) -> str:
-    """What is kept of the canary."""
+    """The canary's artifact."""
     manifest = circuit.manifest
     made = {
         "key": "0x" + words.hex(),

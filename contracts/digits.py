@@ -1,4 +1,4 @@
-"""The demo's model, compiled as its stored proofs and the figures of gas want it: cheap to check on a chain."""
+"""The demo's model, compiled for cheap verification on a chain, as its stored proofs and the gas figures use it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ARGUMENTS = EzklArguments(
 
 
 def digits_circuit(base: Path, home: Home) -> Circuit:
-    """Compile it below `base`, under the setup of a real ceremony that `home` finds."""
+    """Compile it below `base`, under the setup of a real ceremony, which `home` must have."""
     options = CompileOptions(setup="hermez", run_arguments=ARGUMENTS)
     calibration = DEMO / "calibration.npz"
     engine = EzklEngine()

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The compiler as forge and build.py call it: `--version`, or standard JSON from stdin to stdout.
-// npm's solc is the official compiler as WebAssembly: one file for every machine, and it fetches nothing.
+// npm's solc is the official compiler as WebAssembly: one file for every machine, and it downloads nothing.
 "use strict";
 
 const { readFileSync, writeSync } = require("fs");
@@ -12,10 +12,10 @@ function write(text) {
   for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done);
 }
 
-// Sources that the request names but does not hold, such as those of node_modules; none from outside this folder.
+// Reads imports that the request does not contain, such as those of node_modules; none from outside this folder.
 function find(path) {
   const clean = normalize(path);
-  if (clean.startsWith("..") || clean.startsWith("/")) return { error: `${path} lies outside of the project` };
+  if (clean.startsWith("..") || clean.startsWith("/")) return { error: `${path} is outside the project` };
   try {
     return { contents: readFileSync(join(__dirname, clean), "utf8") };
   } catch (error) {

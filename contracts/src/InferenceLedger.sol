@@ -18,7 +18,7 @@ import {Visibility} from "./libraries/StatementLayout.sol";
 contract InferenceLedger is IInferenceLedger, IERC165 {
     /// @inheritdoc IInferenceLedger
     IModelRegistry public immutable override REGISTRY;
-    /// @notice Where verifiers are found.
+    /// @notice The router that maps selectors to verifiers.
     IVerifierRouter public immutable ROUTER;
     /// @notice The chain that this ledger was deployed on. If the chain splits, ids stay the same on both sides, so that
     /// fees can be refunded; contexts do not, so a proof serves one side only.
@@ -28,7 +28,7 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
     mapping(address account => uint256) private _credits;
 
     /// @param registry The listings of models.
-    /// @param router Where verifiers are found.
+    /// @param router Maps selectors to verifiers.
     constructor(IModelRegistry registry, IVerifierRouter router) {
         REGISTRY = registry;
         ROUTER = router;
@@ -146,7 +146,7 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
         returns (bytes32 id)
     {
         id = idOf(request_);
-        // Digests are stored for what is recorded only, so an equal one says that it is.
+        // A digest is stored only when an answer is recorded, so an equal one proves the record.
         if (_entries[id].outputDigest != bytes26(Outputs.commitment(outputs))) revert NotRecorded(id);
     }
 
@@ -157,7 +157,7 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
 
     /// @dev Steps: (1) the request is open, or its requester posts it without fees; (2) it has not expired; (3) the
     /// proof shows the model's answer to this request (see InferenceProof). Only then (4) the fees are credited, (5) the
-    /// request ends, the answer is stored, and an event tells it. If the model was revoked meanwhile, the owner's fee
+    /// request ends, the answer is stored, and an event is emitted. If the model was revoked meanwhile, the owner's fee
     /// goes back, and no answer is stored.
     function _record(
         bytes32 id,
@@ -190,7 +190,7 @@ contract InferenceLedger is IInferenceLedger, IERC165 {
         emit Recorded(id, request_.listing, request_.consumer, msg.sender, outputs);
     }
 
-    /// @dev The requester posts request and answer in one transaction. The record follows at once, or all reverts.
+    /// @dev The requester posts request and answer in one transaction: the record follows, or all reverts.
     function _open(bytes32 id, State state, Request calldata request_, Program memory program) private {
         if (state != State.None || request_.requester != msg.sender) revert NotOpen(id, state);
         if (_fees(request_) != 0) revert WrongValue(0, _fees(request_));

@@ -10,8 +10,8 @@ import {Layout, StatementLayout} from "./libraries/StatementLayout.sol";
 import {TrustedSetups} from "./libraries/TrustedSetups.sol";
 
 /// @title Listings of models
-/// @notice What identifies a model never changes once it is registered. There is no administrator: only its owner has
-/// power over a listing. The trusted setups are part of the code.
+/// @notice The fields that identify a model never change. There is no administrator: only its owner has power over a
+/// listing. The trusted setups are part of the code.
 contract ModelRegistry is IModelRegistry, IERC165 {
     /// @dev The first three words are all that recording an answer needs. The visibility follows from the width.
     struct Listing {
@@ -32,7 +32,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
         string uri;
     }
 
-    /// @notice Where verifiers are found.
+    /// @notice The router that maps selectors to verifiers.
     IVerifierRouter public immutable ROUTER;
     /// @notice Whether this is a deployment for tests, which accepts the setup `insecure-dev`, under which anyone can
     /// forge proofs.
@@ -45,7 +45,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
         _;
     }
 
-    /// @param router Where verifiers are found.
+    /// @param router Maps selectors to verifiers.
     /// @param testDeployment Whether `insecure-dev` is accepted.
     constructor(IVerifierRouter router, bool testDeployment) {
         ROUTER = router;
@@ -179,7 +179,7 @@ contract ModelRegistry is IModelRegistry, IERC165 {
         return keccak256(abi.encode(modelId, publisher, selector, layout_));
     }
 
-    /// @dev Steps: (1) a verifier of this proving system is routed and runs; (2) it reads the key, and names it by the
+    /// @dev Steps: (1) a verifier of this proving system is routed and live; (2) it reads the key, and computes the
     /// same digest; (3) the layout fits the key; (4) its setup is trusted.
     function _prepare(bytes4 selector, address key, bytes32 keyDigest, Layout calldata layout_)
         private

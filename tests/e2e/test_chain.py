@@ -13,8 +13,8 @@ from eth_account import Account
 from tests.e2e.shell import PROGRAM, Shell
 from tests.integration import bench
 
-from zkinfer.contracts.registration import SELECTOR
-from zkinfer.contracts.signers import encrypted
+from zkinfer.contracts.deploy import SHARED_SELECTOR
+from zkinfer.contracts.signers import encrypt_keystore
 
 SOLC = bench.REPOSITORY / "contracts/node_modules/.bin/solcjs"
 ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
@@ -198,7 +198,7 @@ def test_only_the_owner_changes_a_fee(deployed, registered):
 
 
 def test_route_is_scheduled_once_and_waits(deployed):
-    remove = ("route", "remove", "0x" + SELECTOR.hex())
+    remove = ("route", "remove", "0x" + SHARED_SELECTOR.hex())
     shown = deployed.sees(*remove, "--show").document
     assert (shown["state"], shown["transactions"], set(shown["calls"])) == ("unset", [], {"schedule", "execute"})
     assert deployed(*remove).status == 1  # nobody typed that it is meant
@@ -290,12 +290,12 @@ def test_cost_above_the_limit_is_refused(deployed, digits):
 
 def test_account_without_money_is_told(deployed, digits):
     keystore = deployed.shell.folder / "poor.json"
-    keystore.write_bytes(encrypted(Account.create(), b"development", iterations=2))
+    keystore.write_bytes(encrypt_keystore(Account.create(), b"development", iterations=2))
     keystore.chmod(0o600)
     pays = ("--keystore", str(keystore), "--passphrase-file", deployed.start["passphraseFile"])
     outcome = deployed("register", digits, pays=pays)
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "FeeLimitError")
-    assert "Send coin" in outcome.document["error"]["cure"]
+    assert "Fund the account" in outcome.document["error"]["cure"]
 
 
 def test_keystore_that_others_can_read_is_refused(deployed):
@@ -338,7 +338,7 @@ def test_stop_is_not_sent_unless_it_is_meant_and_then_for_ever(deployed, posted,
     assert (again.document["stoppedBefore"], again.document["transactions"]) == (True, [])
     status = deployed.sees("status").document
     assert status["runs"] is False
-    assert "whether the verifier runs" in status["deployment"]
+    assert "whether the verifier is live" in status["deployment"]
     refund = deployed("refund", "early.json")
     assert refund.status == 0, refund.stderr
     verified = deployed.sees("verify-deployment")

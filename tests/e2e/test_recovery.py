@@ -8,9 +8,9 @@ from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain, compiler
 from tests.integration import bench
 
-from zkinfer.contracts.registration import SELECTOR
+from zkinfer.contracts.deploy import SHARED_SELECTOR
 
-SHARED = "0x" + SELECTOR.hex()
+SHARED = "0x" + SHARED_SELECTOR.hex()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def listing(stopped, digits):
 
 def test_what_is_under_the_shared_verifier_is_refused_and_refunded(stopped, digits):
     for words in [("register", digits), ("request", digits, "--any-input", "--out", "new.json"), ("open", "old.json")]:
-        assert "whether the verifier runs is False" in refused(stopped(*words, *stopped.book))["cause"]
+        assert "whether the verifier is live is False" in refused(stopped(*words, *stopped.book))["cause"]
     done(stopped("refund", "old.json", *stopped.book))
     told = done(stopped.sees("status", "--listing", stopped.old, *stopped.book))
     assert told["verifiers"] == {SHARED: "stopped", stopped.verifier["selector"]: "live"}

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 from tests.integration import bench
+from tests.unit.contracts.deployed import embedded_chain
 from web3 import HTTPProvider, Web3
 
 from zkinfer.chain import answer_of, registration_of
@@ -30,7 +31,6 @@ from zkinfer.contracts import (
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import Governance, deploy, plan
-from zkinfer.contracts.devchain import embedded_chain
 from zkinfer.contracts.errors import DeploymentError, RevertedError
 from zkinfer.contracts.governance import verify_deployment
 from zkinfer.contracts.ledger import Ledger

@@ -28,6 +28,8 @@ from zkinfer.circuits.srs.ceremonies import CEREMONIES
 from zkinfer.circuits.statement import Context, Statement
 from zkinfer.circuits.statement import Layout as StatementLayout
 from zkinfer.circuits.tensors import quantise
+from zkinfer.contracts.deploy import SHARED_SELECTOR
+from zkinfer.contracts.ezkl.dedicated import dedicated_selector
 from zkinfer.contracts.ezkl.solc import Solc
 from zkinfer.contracts.keccak import words
 from zkinfer.contracts.registration import (
@@ -36,7 +38,6 @@ from zkinfer.contracts.registration import (
     Layout,
     Registration,
     Request,
-    dedicated_selector,
     input_commitment,
     listing_of,
 )
@@ -178,7 +179,7 @@ def model_case(seed: int) -> dict:
     )
     publisher, selector = f"0x{mixed(seed, 2, 160):040x}", mixed(seed, 3, 32).to_bytes(4, "big")
     layout = Layout(VISIBILITIES[seed % 3], (1, 32, 0)[seed % 3], mixed(seed, 4, 16), mixed(seed, 5, 16))
-    registration = Registration(onnx, key, layout, selector=selector)
+    registration = Registration(onnx, key, layout, selector)
     return {
         "onnxDigest": onnx,
         "keyDigest": f"0x{digest}",
@@ -256,7 +257,7 @@ def proofs() -> dict:
         maker = Maker(Proving(circuit, home))
         source = EzklEngine().evm_verifier(circuit.folder, maker.circuit.setup.path, dedicated=True)
         (base / "canary").mkdir()
-        watched = canary.compiled(base / "canary", "hermez")
+        watched = canary.compile_canary(base / "canary", "hermez")
         return {
             "chainId": CHAIN_ID,
             "addresses": {
@@ -303,6 +304,7 @@ class Maker:
             circuit.onnx_digest,
             EzklEngine().evm_key(circuit.folder),
             Layout(layout.visibility, layout.input_width, layout.inputs, layout.outputs),
+            SHARED_SELECTOR,
         )
         self.listing = listing_of(self.registration, PUBLISHER)
         selector = dedicated_selector(self.registration.key_digest)

@@ -9,19 +9,19 @@ import {CanonicalCalldata} from "../libraries/CanonicalCalldata.sol";
 import {InferenceProof} from "../libraries/InferenceProof.sol";
 import {RequestContext} from "../libraries/RequestContext.sol";
 
-/// @title The registry and the verifiers under the interface of the draft ERC-7992
+/// @title The registry and the verifiers behind the interface of the draft ERC-7992
 /// @notice A model's number is its listing. `output` is the outputs as words; `proof` is
 /// abi.encode(bytes inputs, bytes proof). The draft has no requests, so a proof is bound to its caller: its context is
 /// that of (this chain, this contract, keccak256(abi.encode(modelId, inputCommitment)), caller, 0).
-/// The same caller can show it again; use the ledger for what must count once.
+/// The same caller can present it again; use the ledger if an answer must count only once.
 contract ERC7992Adapter is IERC7992Verifier, IERC7992Models, IERC165 {
     /// @notice The listings of models.
     IModelRegistry public immutable REGISTRY;
-    /// @notice Where verifiers are found.
+    /// @notice The router that maps selectors to verifiers.
     IVerifierRouter public immutable ROUTER;
 
     /// @param models The listings of models.
-    /// @param router Where verifiers are found.
+    /// @param router Maps selectors to verifiers.
     constructor(IModelRegistry models, IVerifierRouter router) {
         REGISTRY = models;
         ROUTER = router;
@@ -35,7 +35,7 @@ contract ERC7992Adapter is IERC7992Verifier, IERC7992Models, IERC165 {
         CanonicalCalldata.requirePair(output, proof, 0x80);
         (bytes memory inputs, bytes memory inner) = abi.decode(proof, (bytes, bytes));
         if (keccak256(abi.encode(inputs, inner)) != keccak256(proof)) revert CanonicalCalldata.NonCanonicalCalldata();
-        // Encoded again, so that nothing of the caller's encoding gets any further.
+        // Encoded again, so that the caller's encoding is not passed on.
         this.check(modelId, inputCommitment, msg.sender, inputs, _integers(output), inner);
         emit InferenceVerified(modelId, inputCommitment, output, msg.sender);
     }

@@ -8,8 +8,8 @@ import {Outputs} from "../libraries/Outputs.sol";
 /// @title A validator of the draft ERC-8004 that validates proven answers of one model
 /// @notice An agent asks for validation under the id of a ledger request, naming this contract. Once the answer is
 /// recorded, anyone can have it validated, if the request names the agent's owner as its prover: the proof binds that
-/// name, so an agent is never credited with another prover's answer. The response is 100, or none: a missing proof says
-/// nothing. Responses stay when a verifier is stopped later; check the ledger's requireSound.
+/// name, so an agent is never credited with another prover's answer. The only response is 100: a missing proof is no
+/// evidence. Responses stay when a verifier is stopped later; check the ledger's requireSound.
 contract ERC8004Validator {
     uint8 private constant PROVEN = 100;
 

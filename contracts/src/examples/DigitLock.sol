@@ -33,7 +33,7 @@ contract DigitLock is InferenceConsumer {
 
     /// @notice Show an image; the value pays for reading it.
     /// @param image keccak256 over its packed pixels.
-    /// @param prover The prover who is to read it.
+    /// @param prover Paid for the proof.
     function play(bytes32 image, address prover) external payable returns (bytes32 id) {
         (id,) = _ask(image, uint64(block.timestamp + 1 hours), prover, msg.value, msg.sender);
         playerOf[id] = msg.sender;

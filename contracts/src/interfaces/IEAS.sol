@@ -15,7 +15,7 @@ struct Attestation {
     bytes data;
 }
 
-/// @title What the service asks before it stores an attestation
+/// @title The hooks that the service calls before it stores or revokes an attestation
 interface ISchemaResolver {
     /// @notice Whether attestations may carry value.
     function isPayable() external pure returns (bool);
@@ -26,7 +26,7 @@ interface ISchemaResolver {
 
     /// @notice Whether several attestations may be made.
     /// @param attestations The attestations.
-    /// @param values What each carries, in wei.
+    /// @param values The value of each, in wei.
     function multiAttest(Attestation[] calldata attestations, uint256[] calldata values) external payable returns (bool);
 
     /// @notice Whether an attestation may be revoked.
@@ -35,6 +35,6 @@ interface ISchemaResolver {
 
     /// @notice Whether several attestations may be revoked.
     /// @param attestations The attestations.
-    /// @param values What each carries, in wei.
+    /// @param values The value of each, in wei.
     function multiRevoke(Attestation[] calldata attestations, uint256[] calldata values) external payable returns (bool);
 }

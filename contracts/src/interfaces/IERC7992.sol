@@ -13,12 +13,12 @@ struct ModelCommitment {
 /// @title The verifier of the draft ERC-7992
 /// @dev Its registry interface, as drafted, declares an event and an error of one name and does not compile.
 interface IERC7992Verifier {
-    /// @notice A proof held.
+    /// @notice A proof was verified.
     event InferenceVerified(
         uint256 indexed modelId, bytes32 indexed inputCommitment, bytes output, address indexed caller
     );
 
-    /// @notice The proof does not hold.
+    /// @notice The proof is invalid.
     error InvalidProof();
     /// @notice The proof is of another model.
     error ModelMismatch();
@@ -26,16 +26,16 @@ interface IERC7992Verifier {
     error InputCommitmentMismatch();
     /// @notice The proof is of another output.
     error OutputMismatch();
-    /// @notice No verifier of this proving system runs.
+    /// @notice There is no live verifier of this proving system.
     error UnsupportedProofSystem(bytes4 proofSystemId);
-    /// @notice The model's owner took it back.
+    /// @notice The model's owner deprecated or revoked it.
     error VerificationRefused_ModelDeprecated(uint256 modelId);
 
     /// @notice Revert unless the proof shows that the model gives this output on this input.
     /// @param modelId The model.
     /// @param inputCommitment The input.
     /// @param output The output.
-    /// @param proof The proof, in an encoding of the proving system's own.
+    /// @param proof The proof, in the proving system's own encoding.
     function verifyInference(uint256 modelId, bytes32 inputCommitment, bytes calldata output, bytes calldata proof)
         external;
 
@@ -47,7 +47,7 @@ interface IERC7992Verifier {
     function registry() external view returns (address);
 }
 
-/// @title The part of the draft's registry that reads
+/// @title The read-only part of the draft's registry
 interface IERC7992Models {
     /// @notice A model and its owner.
     /// @param modelId The model.

@@ -5,14 +5,14 @@ import {IModelRegistry} from "./IModelRegistry.sol";
 
 /// @notice A request for an answer of a model. Its hash is its id, so the proof of the answer binds every field.
 /// @param listing The model, as the registry lists it.
-/// @param inputCommitment keccak256 over the packed inputs; or ANY_INPUT, where the prover chooses.
+/// @param inputCommitment keccak256 over the packed inputs; or ANY_INPUT, to let the prover choose.
 /// @param consumer The contract that will act on the answer.
 /// @param requester The account that makes the request, and the only one that can open it.
-/// @param expiry Until when, in Unix seconds, the answer can be recorded.
+/// @param expiry The last time at which the answer can be recorded, in Unix seconds.
 /// @param prover Paid `proverFee`, no matter which account posts the proof.
-/// @param proverFee What the prover is paid on a valid proof, in wei.
-/// @param refundTo Gets both fees back where there is no answer.
-/// @param ownerFee What the model's owner is paid on a valid proof, in wei; at least the listing's fee.
+/// @param proverFee Paid to the prover for a valid proof, in wei.
+/// @param refundTo Is credited both fees if there is no answer.
+/// @param ownerFee Paid to the model's owner for a valid proof, in wei; at least the listing's fee.
 /// @param salt Any word that the requester has not used for an otherwise equal request.
 struct Request {
     bytes32 listing;
@@ -37,8 +37,8 @@ enum State {
     Paid
 }
 
-/// @notice What is stored of a request, in one word.
-/// @param state Where it is in its life.
+/// @notice The ledger's entry of a request: one word of storage.
+/// @param state The state of the request.
 /// @param recordedAt When the answer was recorded, in Unix seconds.
 /// @param outputDigest The first 208 bits of the keccak256 over the outputs as words; finding two lists of outputs
 /// with the same digest takes 2^104 hashes.
@@ -62,16 +62,16 @@ interface IInferenceLedger {
     event PaidUnrecorded(bytes32 indexed id, bytes32 indexed listing, address indexed consumer, address poster);
     /// @notice The fees of a request without an answer were credited back.
     event Refunded(bytes32 indexed id, address indexed refundTo, uint256 amount);
-    /// @notice An account took what was credited to it.
+    /// @notice An account withdrew its credit.
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
 
     /// @notice Only the requester named in a request can open it.
     error NotRequester(address requester, address caller);
-    /// @notice An address is needed here.
+    /// @notice A required address is zero.
     error AddressMissing(string field);
     /// @notice The value sent is not the sum of both fees.
     error WrongValue(uint256 expected, uint256 actual);
-    /// @notice The model costs more.
+    /// @notice The offered fee is below the model's.
     error FeeTooLow(uint256 asked, uint256 offered);
     /// @notice The model does not take requests any more.
     error ModelNotActive(bytes32 listing);
@@ -91,7 +91,7 @@ interface IInferenceLedger {
     error NotOpen(bytes32 id, State state);
     /// @notice Fees are given back only after the expiry, or once no proof can be accepted any more.
     error NotRefundable(bytes32 id);
-    /// @notice A batch has as many inputs, outputs and proofs as requests, and at least one.
+    /// @notice The lists of a batch differ in length, or are empty.
     error BatchMismatch();
     /// @notice Nothing was recorded under this id, or other outputs were.
     error NotRecorded(bytes32 id);
@@ -102,11 +102,11 @@ interface IInferenceLedger {
 
     /// @notice Open a request, and put both fees into escrow.
     /// @param request_ The request. The caller must be its requester.
-    /// @return id Its hash, which names it.
+    /// @return id Its hash, which identifies it.
     function request(Request calldata request_) external payable returns (bytes32 id);
 
     /// @notice Record a proven answer. Open to everyone; the prover that the request names is paid.
-    /// @dev A request that was never opened can be recorded by its requester alone, if it holds no fees. Where the model
+    /// @dev A request that was never opened can be recorded by its requester alone, if it holds no fees. If the model
     /// was revoked since the request, the prover is paid all the same, so that an owner cannot take an answer without
     /// paying for it; nothing is recorded then.
     /// @param request The request.

@@ -3,8 +3,8 @@ pragma solidity ^0.8.24;
 
 import {Layout} from "../libraries/StatementLayout.sol";
 
-/// @notice What a verifying key says about itself.
-/// @param digest The digest that names the key, and with it the circuit.
+/// @notice Facts that a verifier reads from a verifying key.
+/// @param digest The digest that identifies the key, and with it the circuit.
 /// @param setup SHA-256 of tau*G2 as EIP-197 writes it: the trusted setup that the key was made under.
 /// @param fits Whether proofs under this key can be about statements of the layout that was asked for.
 struct KeyFacts {
@@ -15,7 +15,7 @@ struct KeyFacts {
 
 /// @notice A circuit whose outputs a contract can compute, so that a proof of other outputs refutes its verifier.
 /// @param keyDigest The digest of its key.
-/// @param key The contract whose code holds that key; zero where the verifier has no canary.
+/// @param key The contract whose code holds that key; zero if the verifier has no canary.
 /// @param statementLayout The layout of its statements.
 struct Canary {
     bytes32 keyDigest;
@@ -28,7 +28,7 @@ struct Canary {
 /// statement is a context, packed inputs and outputs. How a proving system spreads it over the public values of a
 /// proof is internal to its adapter. Keys lie in the code of contracts (see CodeStore).
 interface IInferenceVerifier {
-    /// @notice The proof does not hold, or is not in its one canonical form.
+    /// @notice The proof is invalid, or not in canonical form.
     error ProofRejected();
     /// @notice The key at the given address is not the one that was asked for.
     error KeyMismatch(bytes32 expected, bytes32 actual);
@@ -36,17 +36,17 @@ interface IInferenceVerifier {
     error MalformedKey();
     /// @notice No proof under this key is about a statement of this layout.
     error LayoutMismatch();
-    /// @notice An output has 64 bits or more.
+    /// @notice The magnitude of an output is 2^63 or more.
     error OutputOutOfRange(int256 value);
 
-    /// @notice Return if the proof of the statement holds; revert in every other case.
+    /// @notice Return if the proof of the statement is valid; revert in every other case.
     /// @dev Implementations reject inputs of another length and outputs of another number than the layout's, outputs
     /// that are out of range, a layout that does not fit the key, and any other length of proof than the key's. A
-    /// statement may have several proofs that hold, so never use the hash of a proof as a key.
+    /// statement may have several valid proofs, so never use the hash of a proof as a key.
     /// @param keyDigest The digest of the verifying key that the caller relies on.
     /// @param key The contract whose code holds that key.
-    /// @param layout_ How the statement is written.
-    /// @param context What the proof was made for; see RequestContext.
+    /// @param layout_ The layout of the statement.
+    /// @param context The context that the proof was made for; see RequestContext.
     /// @param inputs Public: all integers row-major, big-endian, `inputWidth` bytes each, in two's complement unless
     /// the key's program has unsigned inputs. Hashed: the digest of each tensor. Private: empty.
     /// @param outputs The integers of all outputs; each below 2^63 in magnitude.
@@ -61,15 +61,15 @@ interface IInferenceVerifier {
         bytes calldata proof
     ) external view;
 
-    /// @notice Read what a key says about itself; reverts with MalformedKey where it is not one of this system.
+    /// @notice Read the facts about a key; reverts with MalformedKey if it is not a key of this system.
     /// @dev A well-formed key can be crafted to accept anything. Only rebuilding it from the model shows which circuit
     /// it belongs to, so a key must be named by the digest of a rebuilt one.
     /// @param key The contract whose code holds the key.
-    /// @param layout_ The layout that statements are to have.
-    /// @return facts What the key says.
+    /// @param layout_ The layout to check the key against.
+    /// @return facts The facts.
     function inspect(address key, Layout calldata layout_) external view returns (KeyFacts memory facts);
 
-    /// @notice Make a key known to the verifier, where that is needed before the first proof. Open to everyone.
+    /// @notice Register a key, if the proving system needs that before the first proof. Open to everyone.
     /// @param key The contract whose code holds the key.
     function prepare(address key) external;
 
@@ -79,7 +79,7 @@ interface IInferenceVerifier {
     /// @notice Names the proving system and its version: the first four bytes of the keccak256 of its name.
     function selector() external view returns (bytes4);
 
-    /// @notice The canary of this proving system; its key is zero where it has none.
+    /// @notice The canary of this proving system; its key is zero if there is none.
     function canary() external view returns (Canary memory);
 
     /// @notice Whether the canary never gives these outputs for these inputs. False for statements that are not about

@@ -16,7 +16,7 @@ enum Status {
 /// @notice What a publisher declares about a model.
 /// @param onnxDigest SHA-256 of the ONNX file.
 /// @param selector The proving system, as the router knows it.
-/// @param statementLayout How statements about the model are written.
+/// @param statementLayout The layout of statements about the model.
 /// @param fee The least price of an answer, in wei, for the listing's owner. It may be changed.
 /// @param uri Where to find the ONNX file, the manifest and the terms. It may be changed.
 struct Registration {
@@ -57,7 +57,7 @@ struct Program {
 
 /// @title Listings of models
 /// @notice A listing is one publisher's registration of one model. Its name is a hash of everything that never changes:
-/// the model, the publisher, the selector and the layout. So a name cannot be taken before its publisher uses it. Where
+/// the model, the publisher, the selector and the layout. So a name cannot be taken before its publisher uses it. If
 /// a verifier is stopped or a layout was wrong, the publisher lists the same model again, under another selector or
 /// layout, and names the new listing as the successor.
 /// A consumer that pins a listing relies on its publisher for two things that no contract can check: that the key was
@@ -96,7 +96,7 @@ interface IModelRegistry {
     error NotOwner(bytes32 listing, address caller);
     /// @notice Only the account named as the new owner may accept.
     error NotPendingOwner(bytes32 listing, address caller);
-    /// @notice A status never goes back.
+    /// @notice A status only advances.
     error StatusNeverReturns(Status current, Status wanted);
     /// @notice Proofs under the setup `insecure-dev` can be forged by anyone.
     error InsecureSetup();
@@ -104,7 +104,7 @@ interface IModelRegistry {
     error UntrustedSetup(bytes32 setup);
     /// @notice Proofs under the key cannot be about statements of the registered layout.
     error LayoutDoesNotFit();
-    /// @notice The verifier does not name the stored key by its keccak256.
+    /// @notice The verifier's digest of the stored key is not its keccak256.
     error KeyDigestMismatch(bytes32 expected, bytes32 actual);
 
     /// @notice Register a model for the caller.
@@ -133,7 +133,7 @@ interface IModelRegistry {
     /// @param uri The new URI.
     function setUri(bytes32 listing, string calldata uri) external;
 
-    /// @notice Name a new owner, who must accept; the zero address takes an offer back.
+    /// @notice Name a new owner, who must accept; the zero address withdraws an offer.
     /// @param listing The caller's listing.
     /// @param newOwner The account that is to own it.
     function offerOwnership(bytes32 listing, address newOwner) external;
@@ -142,29 +142,29 @@ interface IModelRegistry {
     /// @param listing The listing.
     function acceptOwnership(bytes32 listing) external;
 
-    /// @notice The name of a publisher's registration of a model.
+    /// @notice The listing of a publisher's registration of a model.
     /// @param modelId keccak256(abi.encode(sha256 of the ONNX file, digest of the verifying key)).
     /// @param publisher The account that registered it.
     /// @param selector The proving system.
-    /// @param layout_ How statements about the model are written.
+    /// @param layout_ The layout of statements about the model.
     function listingOf(bytes32 modelId, address publisher, bytes4 selector, Layout calldata layout_)
         external
         pure
         returns (bytes32 listing);
 
-    /// @notice Everything stored about a listing; reverts where there is none.
+    /// @notice Everything stored about a listing; reverts if there is none.
     /// @param listing The listing.
     function modelOf(bytes32 listing) external view returns (Model memory model);
 
-    /// @notice What recording an answer needs; reverts where there is no such listing.
+    /// @notice What recording an answer needs; reverts if there is no such listing.
     /// @param listing The listing.
     function programOf(bytes32 listing) external view returns (Program memory program);
 
-    /// @notice How far a listing may be relied on; Unknown where there is none.
+    /// @notice How far a listing may be relied on; Unknown if there is none.
     /// @param listing The listing.
     function statusOf(bytes32 listing) external view returns (Status status);
 
-    /// @notice The owner of a listing; reverts where there is none.
+    /// @notice The owner of a listing; reverts if there is none.
     /// @param listing The listing.
     function ownerOf(bytes32 listing) external view returns (address owner);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @title One encoding of arguments, and no other
+/// @title Acceptance of only the canonical encoding of arguments
 /// @notice The ABI lets a caller place dynamic arguments anywhere. These contracts encode again whatever they pass on,
 /// so this changes nothing about what is verified; it removes one degree of freedom from the sender of the calldata.
-/// Bytes after the arguments are ignored: wallets append their marks there.
+/// Bytes after the arguments are ignored: wallets append tags there.
 library CanonicalCalldata {
     /// @notice The arguments are not where every ABI encoder puts them.
     error NonCanonicalCalldata();
@@ -13,7 +13,7 @@ library CanonicalCalldata {
     /// @param inputs The packed inputs.
     /// @param outputs The outputs.
     /// @param proof The proof.
-    /// @param head How many bytes the heads of all arguments take.
+    /// @param head The size of the heads of all arguments, in bytes.
     function requireStatement(bytes calldata inputs, int256[] calldata outputs, bytes calldata proof, uint256 head)
         internal
         pure
@@ -33,7 +33,7 @@ library CanonicalCalldata {
     /// @notice Require that two byte strings are the only dynamic arguments, one after the other.
     /// @param first The first.
     /// @param second The second.
-    /// @param head How many bytes the heads of all arguments take.
+    /// @param head The size of the heads of all arguments, in bytes.
     function requirePair(bytes calldata first, bytes calldata second, uint256 head) internal pure {
         bool same;
         assembly ("memory-safe") {
@@ -55,8 +55,8 @@ library CanonicalCalldata {
     {
         bool same;
         assembly ("memory-safe") {
-            /// Whether the heads of a list name one item after the other, and where the list ends.
-            /// `unit` is the power of two of the bytes of an item's element: 0 for bytes, 5 for words.
+            /// Whether the heads of a list point to one item after the other, and where the list ends.
+            /// `unit` is the log2 of the size of an item's element in bytes: 0 for bytes, 5 for words.
             function walk(offset, length, unit) -> ordered, after_ {
                 ordered := 1
                 let count := shl(5, length)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @title Words kept as the code of a contract
+/// @title Words stored as the code of a contract
 /// @notice The code is a STOP byte, so that it cannot be run, and then the words. The address follows from the
 /// words and the creator, so the same words are stored once.
 library CodeStore {
@@ -10,13 +10,13 @@ library CodeStore {
 
     /// @notice There are no words, or more than fit into one contract.
     error SizeOutOfRange(uint256 words);
-    /// @notice The contract could not be made.
+    /// @notice The contract could not be created.
     error StoreFailed();
     /// @notice There is no code of this form at the address.
     error NothingStored(address pointer);
 
     /// @notice Store words, unless this contract stored them before.
-    /// @param words What to store.
+    /// @param words The words.
     /// @return pointer The contract that holds them.
     function write(bytes32[] memory words) internal returns (address pointer) {
         if (words.length == 0 || words.length > MOST_WORDS) revert SizeOutOfRange(words.length);
@@ -32,7 +32,7 @@ library CodeStore {
     }
 
     /// @notice The code that creates such a contract.
-    /// @param words What it is to hold.
+    /// @param words The words that it stores.
     function initCode(bytes32[] memory words) internal pure returns (bytes memory) {
         // PUSH2 size, DUP1, PUSH1 10, RETURNDATASIZE, CODECOPY, RETURNDATASIZE, RETURN; then the code.
         return abi.encodePacked(hex"61", uint16(1 + 32 * words.length), hex"80600a3d393df3", hex"00", words);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {Program} from "../interfaces/IModelRegistry.sol";
 import {IVerifierRouter} from "../interfaces/IVerifierRouter.sol";
 
-/// @dev For requests in which the prover chooses the input, or keeps it private. Spelt out, so that a forgotten
+/// @dev For requests in which the prover chooses the input, or keeps it private. Not zero, so that a missing
 /// commitment is never mistaken for it.
 bytes32 constant ANY_INPUT = keccak256("zkinfer.any-input");
 
@@ -16,7 +16,7 @@ library InferenceProof {
     /// @notice Return if the proof shows that the model gives these outputs; revert if not.
     /// @dev Not checked: the model's status, the expiry, whether the request was opened. Steps: (1) the input is the
     /// one that was asked for; (2) the verifier checks statement and proof, also for form and length.
-    /// @param router Where the verifier is found.
+    /// @param router Maps the model's selector to its verifier.
     /// @param program The model.
     /// @param context The context of the request.
     /// @param inputCommitment keccak256 over the packed inputs that were asked for, or ANY_INPUT.

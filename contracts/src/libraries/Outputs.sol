@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 /// @title Working with the outputs of a model
 /// @notice Outputs are signed integers that stand for real numbers times a power of two, the scale.
-/// @dev The arithmetic agrees with Python's; shared vectors hold both to it.
+/// @dev The arithmetic agrees with Python's; shared test vectors check both.
 library Outputs {
     uint256 private constant LIMIT = 1 << 127;
     uint256 private constant MAX_SCALE = 64;
@@ -38,8 +38,8 @@ library Outputs {
     /// @notice Whether value / 2^scale >= numerator / denominator, without rounding.
     /// @param value The quantised number.
     /// @param scale The power of two by which it was multiplied, from the model's manifest; at most 64.
-    /// @param numerator Of the number to compare with; magnitude below 2^127.
-    /// @param denominator Of the number to compare with; from 1 to 2^96.
+    /// @param numerator Numerator of the number to compare with; magnitude below 2^127.
+    /// @param denominator Its denominator; from 1 to 2^96.
     function isAtLeast(int256 value, uint8 scale, int256 numerator, uint256 denominator) internal pure returns (bool) {
         if (scale > MAX_SCALE || denominator == 0 || denominator > 1 << 96) revert NotComparable();
         requireBelow(numerator, LIMIT);
@@ -60,12 +60,12 @@ library Outputs {
     }
 
     /// @notice The index of the largest value, and whether it leads by a margin. Some proving systems leave a tolerance
-    /// in the outputs; the adapter of the system says so. Within the tolerance the prover chooses.
+    /// in the outputs, within which the prover can choose; see the adapter of the system.
     /// @param values The integers; one at least.
-    /// @param margin How many units the largest must be above every other: more than the tolerance can move the
-    /// difference of two values, which may be twice as much as it moves one.
+    /// @param margin The lead that the largest value needs over every other. Choose more than the tolerance can
+    /// move the difference of two values, which may be twice as much as it moves one.
     /// @return place The index of the largest value; of equal ones the first.
-    /// @return clear Whether every other value is at least `margin` below it. Do not act on `place` where it is not.
+    /// @return clear Whether every other value is at least `margin` below it. Do not act on `place` if not.
     function argmaxWithMargin(int256[] memory values, uint256 margin)
         internal
         pure
@@ -79,8 +79,8 @@ library Outputs {
         return (place, true);
     }
 
-    /// @notice The index of the largest value; of equal ones the first, as numpy and onnxruntime define it. Where a
-    /// prover may gain by a tolerance, use argmaxWithMargin.
+    /// @notice The index of the largest value; of equal ones the first, as numpy and onnxruntime define it. If a
+    /// prover could profit from a tolerance, use argmaxWithMargin.
     /// @param values The integers; one at least.
     function argmax(int256[] memory values) internal pure returns (uint256 place) {
         if (values.length == 0) revert NoValues();

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @notice What a proof tells of the inputs: the integers, a digest of each tensor, or nothing.
+/// @notice What a proof reveals about the inputs: the integers, a digest of each tensor, or nothing.
 enum Visibility {
     Public,
     Hashed,
     Private
 }
 
-/// @notice How a statement is written: the same for every proving system.
-/// @param visibility What a proof tells of the inputs.
-/// @param inputWidth Bytes of each input: 1, 2, 4 or 8 for a public integer, 32 for a digest, 0 where private.
-/// @param inputs How many integers or digests `inputs` holds; 0 where private.
+/// @notice The layout of a statement, the same for every proving system.
+/// @param visibility What a proof reveals about the inputs.
+/// @param inputWidth Bytes of each input: 1, 2, 4 or 8 for a public integer, 32 for a digest, 0 if private.
+/// @param inputs How many integers or digests `inputs` holds; 0 if private.
 /// @param outputs How many integers all outputs have together.
 struct Layout {
     Visibility visibility;
@@ -21,19 +21,19 @@ struct Layout {
 }
 
 /// @title Rules for the layout of a statement
-/// @dev The same as `Layout` of zkinfer.circuits.statement; shared vectors hold both to it.
+/// @dev Must agree with `Layout` of zkinfer.circuits.statement; shared test vectors check both.
 library StatementLayout {
-    /// @notice The most inputs, and the most outputs. No proof with more public values fits into a block.
+    /// @notice The maximum number of inputs, and of outputs. No proof with more public values fits into a block.
     uint32 internal constant MAX_VALUES = 1 << 17;
     uint8 internal constant DIGEST_BYTES = 32;
-    /// @notice Every output is smaller than this in magnitude.
+    /// @notice Exclusive upper bound of the magnitude of every output.
     int256 internal constant OUTPUT_LIMIT = 1 << 63;
 
     /// @notice No statement has this layout.
     error ImpossibleLayout();
-    /// @notice The inputs have another number of bytes than the layout.
+    /// @notice The length of the inputs in bytes is not the layout's.
     error InputLengthMismatch(uint256 expected, uint256 actual);
-    /// @notice There are more or fewer outputs than the layout has.
+    /// @notice The number of outputs is not the layout's.
     error OutputCountMismatch(uint256 expected, uint256 actual);
 
     /// @notice Revert unless a statement can have this layout.
@@ -46,7 +46,7 @@ library StatementLayout {
         if (visibilityOf(layout_.inputWidth) != visibility) revert ImpossibleLayout();
     }
 
-    /// @notice The visibility that goes with a width of inputs; reverts with ImpossibleLayout where none does.
+    /// @notice The visibility that a width of inputs implies; reverts with ImpossibleLayout if there is none.
     /// @param inputWidth Bytes of each input.
     function visibilityOf(uint8 inputWidth) internal pure returns (Visibility) {
         if (inputWidth == 0) return Visibility.Private;

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 /// @title Trusted setups, each named by the SHA-256 of its tau*G2, as in a circuit's manifest
-/// @dev The same as zkinfer.circuits.srs.ceremonies; a test compares them. A key holds -tau*G2, from which a
+/// @dev Must agree with zkinfer.circuits.srs.ceremonies; a test compares them. A key holds -tau*G2, from which a
 /// verifier computes this digest. The check binds honestly made keys only.
 library TrustedSetups {
     /// @notice Perpetual Powers of Tau, 71 contributions.

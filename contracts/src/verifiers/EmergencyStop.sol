@@ -7,17 +7,17 @@ import {CanonicalCalldata} from "../libraries/CanonicalCalldata.sol";
 import {Layout} from "../libraries/StatementLayout.sol";
 
 /// @title A verifier that can be stopped, once and for ever
-/// @notice The guardian can stop it, and so can anyone who shows that it is broken. The verifier names a canary, a
+/// @notice The guardian can stop it, and so can anyone who proves that it is broken. The verifier names a canary, a
 /// circuit whose outputs it can compute: if it accepts a proof of other outputs, that proof stops it. Nothing starts it
 /// again; a sound verifier gets a new selector.
 contract EmergencyStop is IInferenceVerifier, Ownable2Step {
-    /// @notice The verifier that is watched.
+    /// @notice The wrapped verifier.
     IInferenceVerifier public immutable VERIFIER;
 
     /// @notice Whether the verifier was stopped.
     bool public stopped;
 
-    /// @notice The verifier was stopped, by its guardian or (`proven`) by a proof of the impossible.
+    /// @notice The verifier was stopped, by its guardian or (`proven`) by a proof of a false statement.
     event VerifierStopped(address indexed by, bool proven);
 
     /// @notice The verifier was stopped for ever.
@@ -29,18 +29,18 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
     /// @notice A verifier without a guardian could not be stopped in time.
     error RenouncingRefused();
 
-    /// @param verifier The verifier to watch.
+    /// @param verifier The verifier to wrap.
     /// @param guardian May stop it without a proof.
     constructor(IInferenceVerifier verifier, address guardian) Ownable(guardian) {
         VERIFIER = verifier;
     }
 
-    /// @notice Stop the verifier; only the guardian may.
+    /// @notice Stop the verifier, as its guardian.
     function stop() external onlyOwner {
         _stop(false);
     }
 
-    /// @notice Stop the verifier by a proof of the impossible. Open to everyone; copying the proof gains nothing.
+    /// @notice Stop the verifier by a proof of a false statement. Open to everyone; copying the proof gains nothing.
     /// @param context Any context.
     /// @param inputs Packed inputs of the canary.
     /// @param outputs Outputs that the canary never gives for them.
@@ -102,7 +102,7 @@ contract EmergencyStop is IInferenceVerifier, Ownable2Step {
         return VERIFIER.isImpossible(inputs, outputs);
     }
 
-    /// @notice Refused; transfer the ownership instead.
+    /// @notice Always reverts; transfer the ownership instead.
     function renounceOwnership() public pure override {
         revert RenouncingRefused();
     }

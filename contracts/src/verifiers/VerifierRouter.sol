@@ -23,14 +23,14 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
     error RenouncingRefused();
 
     /// @param timelock Adds and removes verifiers.
-    /// @param first The initial verifiers, each under the selector that it names.
+    /// @param first The initial verifiers, each added under its own selector.
     constructor(address timelock, IInferenceVerifier[] memory first) Ownable(timelock) {
         for (uint256 i = 0; i < first.length; ++i) {
             _add(first[i].selector(), first[i]);
         }
     }
 
-    /// @notice Add a proving system; only the owner may.
+    /// @notice Add a proving system, as the owner.
     /// @param selector Its selector, never used before.
     /// @param verifier Its verifier, inside an emergency stop.
     function addVerifier(bytes4 selector, IInferenceVerifier verifier) external onlyOwner {
@@ -39,7 +39,7 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
         _add(selector, verifier);
     }
 
-    /// @notice Remove a proving system for ever; only the owner may.
+    /// @notice Remove a proving system for ever, as the owner.
     /// @param selector Its selector.
     function removeVerifier(bytes4 selector) external onlyOwner {
         IInferenceVerifier verifier = verifierOf(selector);
@@ -73,7 +73,7 @@ contract VerifierRouter is IVerifierRouter, IERC165, Ownable2Step {
         return interfaceId == type(IERC165).interfaceId || interfaceId == type(IVerifierRouter).interfaceId;
     }
 
-    /// @notice Refused; transfer the ownership instead.
+    /// @notice Always reverts; transfer the ownership instead.
     function renounceOwnership() public pure override {
         revert RenouncingRefused();
     }

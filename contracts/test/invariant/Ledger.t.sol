@@ -6,7 +6,7 @@ import {Status} from "../../src/interfaces/IModelRegistry.sol";
 import {Statement} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
-/// @notice Does what anybody may do, in any order, and keeps its own books. Every call that must fail is tried too.
+/// @notice Makes permitted calls in any order, and keeps its own accounts. Calls that must fail are tried too.
 contract Actor is System {
     Request[] public requests;
     uint256 public paidIn;
@@ -16,13 +16,13 @@ contract Actor is System {
     bool public forged;
     mapping(bytes32 id => bytes26) public digestOf;
     mapping(bytes32 id => uint40) public timeOf;
-    mapping(bytes32 id => bool) public over;
+    mapping(bytes32 id => bool) public ended;
 
-    function request(uint96 proverFee, uint32 patience, bool toMallory) external {
+    function request(uint96 proverFee, uint32 duration, bool proverIsMallory) external {
         Request memory asked = requestOf(requests.length);
         asked.proverFee = proverFee;
-        asked.expiry = uint64(block.timestamp + patience % 2 hours);
-        if (toMallory) asked.prover = MALLORY;
+        asked.expiry = uint64(block.timestamp + duration % 2 hours);
+        if (proverIsMallory) asked.prover = MALLORY;
         if (registry.programOf(listing).status != Status.Active) return;
         ask(asked);
         requests.push(asked);
@@ -36,8 +36,8 @@ contract Actor is System {
         said.outputs[0] = int256(which % 1000);
         bytes memory proof = prove(said);
         try ledger.record(asked, said.inputs, said.outputs, proof) returns (bytes32 id) {
-            forged = forged || over[id] || stopped || block.timestamp > asked.expiry;
-            over[id] = true;
+            forged = forged || ended[id] || stopped || block.timestamp > asked.expiry;
+            ended[id] = true;
             ++consumed;
             bool revoked = registry.statusOf(listing) == Status.Revoked;
             forged = forged || (ledger.entryOf(id).state == State.Paid) != revoked;
@@ -57,8 +57,8 @@ contract Actor is System {
     function refund(uint256 which) external {
         if (requests.length == 0) return;
         try ledger.refund(requests[which % requests.length]) returns (bytes32 id) {
-            forged = forged || over[id];
-            over[id] = true;
+            forged = forged || ended[id];
+            ended[id] = true;
             ++consumed;
         } catch {}
     }
@@ -92,7 +92,7 @@ contract Actor is System {
         stopped = true;
     }
 
-    function stillStopped() external view returns (bool) {
+    function stopIsFinal() external view returns (bool) {
         return stop.stopped() == stopped && stop.live() != stopped;
     }
 
@@ -114,12 +114,12 @@ contract Actor is System {
         return address(ledger).balance;
     }
 
-    function unchanged() external view returns (bool) {
+    function recordsUnchanged() external view returns (bool) {
         for (uint256 i = 0; i < requests.length; ++i) {
             bytes32 id = ledger.idOf(requests[i]);
             Entry memory entry = ledger.entryOf(id);
-            bool isOver = entry.state == State.Recorded || entry.state == State.Refunded || entry.state == State.Paid;
-            if (isOver != over[id] || entry.outputDigest != digestOf[id] || entry.recordedAt != timeOf[id]) {
+            bool hasEnded = entry.state == State.Recorded || entry.state == State.Refunded || entry.state == State.Paid;
+            if (hasEnded != ended[id] || entry.outputDigest != digestOf[id] || entry.recordedAt != timeOf[id]) {
                 return false;
             }
         }
@@ -127,7 +127,7 @@ contract Actor is System {
     }
 }
 
-/// @notice What holds after any calls, in any order.
+/// @notice Invariants that hold after any sequence of calls.
 contract LedgerInvariants is System {
     Actor private actor;
 
@@ -160,7 +160,7 @@ contract LedgerInvariants is System {
         wanted[0] = FuzzSelector(address(actor), selectors);
     }
 
-    /// @dev That the actor gets somewhere at all.
+    /// @dev The actor's calls do succeed.
     function test_actor_recordsRefundsAndWithdraws() external {
         actor.request(5, 3600, false);
         actor.request(6, 0, true);
@@ -172,7 +172,7 @@ contract LedgerInvariants is System {
         vm.assertEq(actor.paidOut(), 5);
     }
 
-    function invariant_valueIn_isValueOut() external view {
+    function invariant_value_isConserved() external view {
         vm.assertEq(actor.paidIn(), actor.paidOut() + actor.balance());
         vm.assertEq(actor.balance(), actor.credits() + actor.escrow());
     }
@@ -183,10 +183,10 @@ contract LedgerInvariants is System {
     }
 
     function invariant_records_neverChange() external view {
-        vm.assertTrue(actor.unchanged());
+        vm.assertTrue(actor.recordsUnchanged());
     }
 
-    function invariant_stopped_meansStopped() external view {
-        vm.assertTrue(actor.stillStopped());
+    function invariant_stop_isFinal() external view {
+        vm.assertTrue(actor.stopIsFinal());
     }
 }

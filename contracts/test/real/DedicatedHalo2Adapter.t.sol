@@ -50,7 +50,7 @@ contract DedicatedHalo2AdapterTest is BadProofs {
         dedicated.verify(0, key, form, statement.context, statement.inputs, statement.outputs, proof);
     }
 
-    function test_prepare_itsOwnKey_passes() external view {
+    function test_prepare_ownKey_passes() external view {
         dedicated.prepare(key);
         vm.assertEq(dedicated.inspect(key, form).digest, keyDigest);
         vm.assertTrue(dedicated.live());
@@ -72,7 +72,7 @@ contract DedicatedHalo2AdapterTest is BadProofs {
         dedicated.inspect(pointer, form);
     }
 
-    function test_canary_isNone() external view {
+    function test_canary_isAbsent() external view {
         vm.assertEq(dedicated.canary().key, address(0));
         vm.assertFalse(dedicated.isImpossible(new bytes(8), new int256[](1)));
     }

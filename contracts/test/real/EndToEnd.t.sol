@@ -43,7 +43,7 @@ contract EndToEndTest is RealProofs {
         deploy(adapter.selector());
     }
 
-    function test_register_isTheListingThatProofsWereMadeFor() external view {
+    function test_register_isTheListingOfTheStoredProofs() external view {
         vm.assertEq(listing, vm.parseJsonBytes32(json, ".model.listing"));
         vm.assertEq(registry.modelOf(listing).modelId, vm.parseJsonBytes32(json, ".model.modelId"));
     }
@@ -78,7 +78,7 @@ contract EndToEndTest is RealProofs {
         route(dedicated.selector());
     }
 
-    /// @dev The same publisher, model and key: where a verifier is stopped, this is the way on.
+    /// @dev After a stop, the same publisher lists the same model and key under another verifier.
     function test_register_again_afterTheStop_isRecordedUnderAnotherVerifier() external {
         vm.prank(ALICE);
         stop.stop();
@@ -139,7 +139,7 @@ contract EndToEndTest is RealProofs {
         stop.stopByProof(said.context, said.inputs, said.outputs, answer);
     }
 
-    /// @dev Each call as a transaction of its own, so with its calldata and cold storage.
+    /// @dev Each call is a separate transaction, so its calldata and cold storage access count.
     /// forge-config: default.isolate = true
     function test_gas() external {
         vm.deal(ALICE, 1 ether);

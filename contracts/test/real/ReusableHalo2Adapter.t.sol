@@ -69,13 +69,13 @@ contract ReusableHalo2AdapterTest is BadProofs {
         vm.assertTrue(adapter.inspect(watched.key, watched.statementLayout).fits);
     }
 
-    function testFuzz_isImpossible_allButTheMaximum(int64 x, int256 y) external view {
+    function testFuzz_isImpossible_exceptTheMaximum(int64 x, int256 y) external view {
         bytes memory inputs = abi.encodePacked(x);
         vm.assertEq(adapter.isImpossible(inputs, one(y)), y != (x > 0 ? x : int256(0)));
         vm.assertFalse(adapter.isImpossible(inputs, one(x > 0 ? x : int256(0))));
     }
 
-    function test_isImpossible_otherSizes_areNotOfTheCanary() external view {
+    function test_isImpossible_otherSizes_isFalse() external view {
         vm.assertTrue(adapter.isImpossible(new bytes(8), one(1)));
         vm.assertFalse(adapter.isImpossible(new bytes(7), one(1)));
         vm.assertFalse(adapter.isImpossible(new bytes(8), new int256[](2)));
@@ -86,7 +86,7 @@ contract ReusableHalo2AdapterTest is BadProofs {
         outputs[0] = value;
     }
 
-    function test_inspect_realKey_saysWhatThePythonSideSays() external view {
+    function test_inspect_realKey_agreesWithPython() external view {
         KeyFacts memory facts = adapter.inspect(key, form);
         vm.assertEq(facts.digest, keyDigest);
         vm.assertTrue(facts.fits);
@@ -170,7 +170,7 @@ contract ReusableHalo2AdapterTest is BadProofs {
         adapter.verify(bytes32(0), key, form, statement.context, statement.inputs, statement.outputs, proof);
     }
 
-    /// @dev A key that differs in one word, prepared by anybody, is another key.
+    /// @dev A key that differs in one word is another key, even if an attacker registered it.
     function test_verify_everyWordOfTheKeyChanged_isRefused() external {
         for (uint256 place = 0; place < 187; ++place) {
             bytes32[] memory other = words(".model.key");
@@ -199,7 +199,7 @@ contract ReusableHalo2AdapterTest is BadProofs {
     }
 
     function test_generated_shiftedKey_isRefusedOrHarmless() external view {
-        // The key is decoded by the compiler's own code and named by its digest, so where it lies changes nothing.
+        // The key is decoded by the compiler's own code and named by its digest, so its position does not matter.
         bytes memory probe = shifted(generatedCall(instances()), 2, 32 * 187);
         (bool success, bytes memory answer) = halo2.staticcall(probe);
         if (success) vm.assertEq(bytes32(readWord(answer, 1)), keyDigest);

@@ -8,7 +8,7 @@ import {Layout, StatementLayout, Visibility} from "../../src/libraries/Statement
 import {Statement} from "./BindingVerifier.sol";
 import {RealProofs} from "./RealProofs.sol";
 
-/// @notice Everything that a verifier of real proofs must refuse, whichever it is.
+/// @notice Proofs and statements that every verifier of real proofs must reject.
 abstract contract BadProofs is RealProofs {
     uint256 private constant Q = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
 
@@ -40,7 +40,7 @@ abstract contract BadProofs is RealProofs {
         }
     }
 
-    /// @dev The second form of every coordinate, and of every evaluation: a verifier must not reduce.
+    /// @dev The non-canonical form of every coordinate and evaluation: a verifier must not reduce modulo the order.
     function test_verify_everyWordOfTheProofPlusAModulus_isRefused() external {
         for (uint256 i = 0; i < proof.length / 32; ++i) {
             bytes memory bad = copyOf(proof);
@@ -67,7 +67,7 @@ abstract contract BadProofs is RealProofs {
         refusesStatement(bad, IInferenceVerifier.ProofRejected.selector);
     }
 
-    /// @dev ezkl binds the first 130 bits: a request is named by those alone.
+    /// @dev ezkl binds only the first 130 bits.
     function testFuzz_verify_anyOtherBitOfTheContext_isAccepted(uint256 bit) external view {
         Statement memory same = statement;
         same.context ^= bytes32(uint256(2) ** (bit % 126));
@@ -92,7 +92,7 @@ abstract contract BadProofs is RealProofs {
         }
     }
 
-    /// @dev The other integer that is the same field element.
+    /// @dev Another integer that is the same field element.
     function test_verify_everyOutputPlusTheModulus_isRefused() external view {
         for (uint256 i = 0; i < statement.outputs.length; ++i) {
             Statement memory bad = statement;
@@ -109,7 +109,7 @@ abstract contract BadProofs is RealProofs {
         refusesStatement(bad, IInferenceVerifier.ProofRejected.selector);
     }
 
-    function test_verify_otherNumberOfOutputs_isRefused() external view {
+    function test_verify_wrongOutputCount_isRefused() external view {
         Statement memory bad = statement;
         bad.outputs = resized(bad.outputs, 9);
         refusesStatement(bad, StatementLayout.OutputCountMismatch.selector);
@@ -119,7 +119,7 @@ abstract contract BadProofs is RealProofs {
         refusesStatement(bad, StatementLayout.OutputCountMismatch.selector);
     }
 
-    function test_verify_otherLengthOfInputs_isRefused() external view {
+    function test_verify_wrongInputLength_isRefused() external view {
         Statement memory bad = statement;
         bad.inputs = resized(bad.inputs, bad.inputs.length - 1);
         refusesStatement(bad, StatementLayout.InputLengthMismatch.selector);
@@ -129,8 +129,8 @@ abstract contract BadProofs is RealProofs {
         refusesStatement(bad, StatementLayout.InputLengthMismatch.selector);
     }
 
-    /// @dev An input told as an output, and the reverse.
-    function test_verify_layoutWithTheBorderMoved_isRefused() external {
+    /// @dev The same public values, split differently into inputs and outputs.
+    function test_verify_layoutWithAnOutputAsInput_isRefused() external {
         (uint8 width, uint32 inputs) = (form.inputWidth, form.inputs);
         form = Layout(Visibility.Public, width, inputs + 1, 9);
         Statement memory bad = statement;
@@ -222,7 +222,7 @@ abstract contract BadProofs is RealProofs {
         vm.assertFalse(success);
     }
 
-    /// @dev The verifier must not reduce: each value has one form.
+    /// @dev The verifier must not reduce: each value has one canonical form.
     function test_generated_everyInstancePlusTheModulus_isRefused() external view {
         uint256 count = instances().length;
         for (uint256 i = 0; i < count; ++i) {

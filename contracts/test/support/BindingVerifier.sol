@@ -5,16 +5,16 @@ import {Canary, IInferenceVerifier, KeyFacts} from "../../src/interfaces/IInfere
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
 import {Layout, StatementLayout, Visibility} from "../../src/libraries/StatementLayout.sol";
 
-/// @notice What a proof is about.
+/// @notice The statement of a proof.
 struct Statement {
     bytes32 context;
     bytes inputs;
     int256[] outputs;
 }
 
-/// @notice A verifier for tests. Anyone can make its proofs, but they bind: a proof is a hash of the key and of the
-/// statement, so that every change is noticed, in microseconds. A key is (number of inputs and outputs, setup, ...).
-/// Its canary says that one byte of input is the output.
+/// @notice A verifier for tests. Anyone can make its proofs, but they are binding: a proof is a hash of the key and of the
+/// statement, so any change is detected. A key is (number of inputs and outputs, setup, ...).
+/// Its canary is the identity of one byte.
 contract BindingVerifier is IInferenceVerifier {
     /// @dev For tests of the emergency stop: accept everything.
     bool public broken;

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {Vm} from "./Test.sol";
 
-/// @notice Requests as the vectors have them.
+/// @notice Reads requests from the test vectors.
 library Requests {
     function read(Vm vm, string memory json, string memory path) internal pure returns (Request memory) {
         return Request({

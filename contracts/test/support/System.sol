@@ -15,7 +15,7 @@ import {VerifierRouter} from "../../src/verifiers/VerifierRouter.sol";
 import {BindingVerifier, Statement} from "./BindingVerifier.sol";
 import {Test} from "./Test.sol";
 
-/// @notice All contracts around a verifier whose proofs tests can make: a model of two inputs and two outputs.
+/// @notice All contracts, with a verifier whose proofs tests can make, and a model of two inputs and two outputs.
 abstract contract System is Test {
     address internal constant TIMELOCK = address(0x7153);
     address internal constant GUARDIAN = address(0x9a8d);
@@ -25,7 +25,7 @@ abstract contract System is Test {
     uint256 internal constant NOW = 1_900_000_000;
     uint96 internal constant OWNER_FEE = 3;
     uint96 internal constant PROVER_FEE = 5;
-    /// @dev Inputs and outputs of the model.
+    /// @dev Inputs and outputs of the model together.
     uint256 internal constant COUNT = 4;
     bytes internal constant INPUTS = hex"1415"; // 20 and 21, one byte each
 
@@ -113,7 +113,7 @@ abstract contract System is Test {
         return ledger.request{value: fees(asked)}(asked);
     }
 
-    /// @dev What a proof that answers a request is about: inputs 20 and 21, outputs 40 and -41.
+    /// @dev The statement of a proof that answers a request: inputs 20 and 21, outputs 40 and -41.
     function statementFor(Request memory asked) internal view returns (Statement memory) {
         return Statement(ledger.contextOf(asked), INPUTS, answers());
     }

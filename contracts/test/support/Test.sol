@@ -51,17 +51,17 @@ interface Vm {
     function warp(uint256 time) external;
 }
 
-/// @notice What every test inherits.
+/// @notice The base of every test.
 abstract contract Test {
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
-    /// @dev How forge knows a test contract.
+    /// @dev Marks a test contract for forge.
     bool public constant IS_TEST = true;
 
     address internal constant ALICE = address(0xa11ce);
     address internal constant BOB = address(0xb0b);
     address internal constant MALLORY = address(0xbad);
 
-    /// @dev Put a contract at an address of our choice, its constructor run there.
+    /// @dev Deploy a contract at a chosen address, running its constructor there.
     function deployAt(address where, bytes memory creation) internal {
         vm.etch(where, creation);
         (bool success, bytes memory code) = where.call("");
@@ -76,7 +76,7 @@ abstract contract Test {
         require(made != address(0), "the constructor reverted");
     }
 
-    /// @dev `path` is below the artifacts that Python ships.
+    /// @dev `path` is relative to the artifacts that the Python package ships.
     function artifact(string memory path) internal view returns (string memory) {
         return vm.readFile(string.concat("zkinfer/contracts/compiled/", path, ".json"));
     }
@@ -102,7 +102,7 @@ abstract contract Test {
         return resized(values, values.length);
     }
 
-    /// @dev The same values, cut off or continued with zeros.
+    /// @dev The same values, truncated or padded with zeros.
     function resized(int256[] memory values, uint256 count) internal pure returns (int256[] memory some) {
         some = new int256[](count);
         for (uint256 i = 0; i < count && i < values.length; ++i) {
@@ -110,7 +110,7 @@ abstract contract Test {
         }
     }
 
-    /// @dev The same bytes, cut off or continued with zeros.
+    /// @dev The same bytes, truncated or padded with zeros.
     function resized(bytes memory data, uint256 count) internal pure returns (bytes memory some) {
         some = new bytes(count);
         for (uint256 i = 0; i < count && i < data.length; ++i) {
@@ -130,7 +130,7 @@ abstract contract Test {
         }
     }
 
-    /// @dev The same call, its dynamic argument under head `place` reached in an identical copy at the end.
+    /// @dev The same call, with head `place` pointing to an identical copy of its dynamic argument at the end.
     function shifted(bytes memory call_, uint256 place, uint256 size) internal pure returns (bytes memory probe) {
         uint256 head = 4 + 32 * place;
         uint256 offset;

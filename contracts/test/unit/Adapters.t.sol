@@ -19,7 +19,7 @@ import {InferenceProof} from "../../src/libraries/InferenceProof.sol";
 import {Statement} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
-/// @notice The registries of agents and of validations, as far as a validator sees them.
+/// @notice A mock of the registries of agents and of validations, as seen by a validator.
 contract Validations is IERC8004Validation {
     mapping(bytes32 hash => uint8) public responseOf;
     mapping(bytes32 hash => bytes32) public hashOf;
@@ -28,7 +28,7 @@ contract Validations is IERC8004Validation {
     mapping(bytes32 hash => uint256) public agentOf;
     mapping(uint256 agentId => address) public ownerOf;
 
-    /// @dev An agent of the caller's.
+    /// @dev Register an agent that the caller owns.
     function join(uint256 agentId) external {
         ownerOf[agentId] = msg.sender;
     }
@@ -78,7 +78,7 @@ contract ERC8004ValidatorTest is System {
     function test_respond_recorded_answersHundred() external {
         bytes32 id = ask(requestOf(0));
         answer(requestOf(0));
-        want(PROVER, AGENT, id);
+        requestValidation(PROVER, AGENT, id);
         validator.respond(requestOf(0), answers());
         vm.assertEq(validations.responseOf(id), 100);
         vm.assertEq(validations.hashOf(id), keccak256(abi.encodePacked(answers())));
@@ -86,25 +86,25 @@ contract ERC8004ValidatorTest is System {
         vm.assertEq(validations.tagOf(id), "zkinfer-v1");
     }
 
-    /// @dev Mallory's agent names an answer that another proved as its own work.
+    /// @dev Mallory's agent claims an answer that another prover proved.
     function test_respond_agentOfAnother_reverts() external {
         bytes32 id = ask(requestOf(0));
         answer(requestOf(0));
-        want(MALLORY, THIEF, id);
+        requestValidation(MALLORY, THIEF, id);
         vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.NotTheAgentsProof.selector, THIEF, MALLORY, PROVER));
         vm.prank(MALLORY);
         validator.respond(requestOf(0), answers());
         vm.assertEq(validations.responseOf(id), 0);
     }
 
-    function test_respond_neverWanted_reverts() external {
+    function test_respond_neverRequested_reverts() external {
         ask(requestOf(0));
         answer(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.NotTheAgentsProof.selector, 0, address(0), PROVER));
         validator.respond(requestOf(0), answers());
     }
 
-    /// @dev Mallory registers a model with a key of her making, which accepts what she likes.
+    /// @dev Mallory registers a model with a crafted key, which accepts any answer.
     function test_respond_anotherModel_reverts() external {
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.prank(MALLORY);
@@ -113,7 +113,7 @@ contract ERC8004ValidatorTest is System {
         (asked.listing, asked.prover) = (other, MALLORY);
         bytes32 id = ask(asked);
         answer(asked);
-        want(MALLORY, THIEF, id);
+        requestValidation(MALLORY, THIEF, id);
         vm.expectRevert(abi.encodeWithSelector(ERC8004Validator.ForeignListing.selector, other));
         validator.respond(asked, answers());
     }
@@ -121,7 +121,7 @@ contract ERC8004ValidatorTest is System {
     function test_respond_recordedBeforeTheStop_reverts() external {
         bytes32 id = ask(requestOf(0));
         answer(requestOf(0));
-        want(PROVER, AGENT, id);
+        requestValidation(PROVER, AGENT, id);
         vm.prank(GUARDIAN);
         stop.stop();
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.VerifierNotLive.selector, binding.selector()));
@@ -141,7 +141,7 @@ contract ERC8004ValidatorTest is System {
         validator.respond(requestOf(0), new int256[](2));
     }
 
-    function want(address owner, uint256 agentId, bytes32 id) private {
+    function requestValidation(address owner, uint256 agentId, bytes32 id) private {
         vm.prank(owner);
         validations.validationRequest(address(validator), agentId, "", id);
     }
@@ -190,7 +190,7 @@ contract LedgerResolverTest is System {
         refuses(made, abi.encodeWithSelector(LedgerResolver.NonCanonicalData.selector));
     }
 
-    /// @dev The outputs reached in an identical copy at the end.
+    /// @dev The offset points to an identical copy of the outputs at the end.
     function test_attest_shiftedOutputs_reverts() external {
         ask(requestOf(0));
         answer(requestOf(0));
@@ -233,7 +233,7 @@ contract LedgerResolverTest is System {
         resolver.attest(wrong);
     }
 
-    function test_attest_byAnybodyElse_reverts() external {
+    function test_attest_byAnotherAccount_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(LedgerResolver.NotEAS.selector, MALLORY));
         vm.prank(MALLORY);
         resolver.attest(attestation(requestOf(0), answers()));
@@ -267,7 +267,7 @@ contract LedgerResolverTest is System {
         vm.assertFalse(resolver.isPayable());
     }
 
-    function test_revoke_byAnybodyElse_reverts() external {
+    function test_revoke_byAnotherAccount_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(LedgerResolver.NotEAS.selector, address(this)));
         resolver.revoke(attestation(requestOf(0), answers()));
     }
@@ -313,7 +313,7 @@ contract ERC7992AdapterTest is System {
         refusesOutput(abi.encode(41, -41), abi.encodeWithSelector(IInferenceVerifier.ProofRejected.selector));
     }
 
-    function test_verifyInference_outputOfNoWholeWords_reverts() external {
+    function test_verifyInference_outputOfPartialWord_reverts() external {
         bytes memory output = abi.encodePacked(answers(), bytes1(0));
         refusesOutput(output, abi.encodeWithSelector(IERC7992Verifier.OutputMismatch.selector));
     }
@@ -378,7 +378,7 @@ contract ERC7992AdapterTest is System {
         vm.assertTrue(success);
     }
 
-    function test_getModel_saysWhatTheRegistrySays() external view {
+    function test_getModel_agreesWithTheRegistry() external view {
         (ModelCommitment memory found, bool deprecated, address owner) = erc.getModel(modelId);
         vm.assertEq(found.modelHash, sha256("model"));
         vm.assertEq(found.vkHash, keyDigest);
@@ -390,8 +390,8 @@ contract ERC7992AdapterTest is System {
         vm.assertEq(erc.registry(), address(erc));
     }
 
-    /// @dev The draft's own number of the interface.
-    function test_supportsInterface_saysWhat() external view {
+    /// @dev 0x5df65472 is the interface id in the draft.
+    function test_supportsInterface_ownAndERC165_only() external view {
         vm.assertEq(bytes32(type(IERC7992Verifier).interfaceId), bytes32(bytes4(0x5df65472)));
         vm.assertTrue(erc.supportsInterface(0x5df65472));
         vm.assertTrue(erc.supportsInterface(type(IERC165).interfaceId));

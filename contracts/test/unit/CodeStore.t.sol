@@ -47,7 +47,7 @@ contract CodeStoreTest is Test {
         this.write(new bytes32[](CodeStore.MOST_WORDS + 1));
     }
 
-    function test_read_ofNoContract_reverts() external {
+    function test_read_withoutCode_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(CodeStore.NothingStored.selector, ALICE));
         this.read(ALICE);
     }

@@ -57,7 +57,7 @@ contract EmergencyStopTest is Test {
         refusesEverything();
     }
 
-    function test_stop_byAnybodyElse_reverts() external {
+    function test_stop_byAnotherAccount_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, MALLORY));
         vm.prank(MALLORY);
         stop.stop();
@@ -70,7 +70,7 @@ contract EmergencyStopTest is Test {
         stop.stop();
     }
 
-    function test_stopByProof_ofTheImpossible_stopsForEver() external {
+    function test_stopByProof_ofAFalseStatement_stopsForEver() external {
         inner.breakIt();
         answer(3, 4);
         vm.expectEmit(address(stop));
@@ -88,13 +88,13 @@ contract EmergencyStopTest is Test {
         stop.stopByProof(0, said.inputs, said.outputs, "");
     }
 
-    function test_stopByProof_ofTheImpossibleToASoundVerifier_reverts() external {
+    function test_stopByProof_rejectedByASoundVerifier_reverts() external {
         answer(3, 4);
         vm.expectRevert(IInferenceVerifier.ProofRejected.selector);
         stop.stopByProof(0, said.inputs, said.outputs, "");
     }
 
-    function testFuzz_stopByProof_ofTheTruth_reverts(uint8 x) external {
+    function testFuzz_stopByProof_ofATrueStatement_reverts(uint8 x) external {
         answer(x, int256(uint256(x)));
         bytes memory good = proof();
         vm.expectRevert(EmergencyStop.NotImpossible.selector);

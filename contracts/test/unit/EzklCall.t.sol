@@ -5,8 +5,8 @@ import {EzklCall} from "../../src/verifiers/ezkl/EzklCall.sol";
 import {IEzklDedicatedVerifier, IEzklReusableVerifier} from "../../src/verifiers/ezkl/IEzklHalo2Verifier.sol";
 import {Test} from "../support/Test.sol";
 
-/// @notice Answers as it is told.
-contract Answering {
+/// @notice Returns or reverts as configured.
+contract StubAnswer {
     bytes private _answer;
     bool private _reverts;
 
@@ -39,7 +39,7 @@ contract EzklCallTest is Test {
         next = freeMemory();
     }
 
-    function testFuzz_reusable_isWhatTheCompilerEncodes(
+    function testFuzz_reusable_agreesWithTheCompiler(
         bytes calldata proof,
         uint256[] calldata instances,
         bytes32[] calldata vka
@@ -49,7 +49,7 @@ contract EzklCallTest is Test {
         vm.assertEq(next % 32, 0);
     }
 
-    function testFuzz_dedicated_isWhatTheCompilerEncodes(bytes calldata proof, uint256[] calldata instances)
+    function testFuzz_dedicated_agreesWithTheCompiler(bytes calldata proof, uint256[] calldata instances)
         external
         view
     {
@@ -89,7 +89,7 @@ contract EzklCallTest is Test {
     }
 
     function sent(bytes memory answer, bool reverts) private returns (bool, bytes32) {
-        return EzklCall.send(address(new Answering(answer, reverts)), "any");
+        return EzklCall.send(address(new StubAnswer(answer, reverts)), "any");
     }
 
     function freeMemory() private pure returns (uint256 next) {

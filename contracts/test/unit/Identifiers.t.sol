@@ -11,7 +11,7 @@ import {Layout, StatementLayout, Visibility} from "../../src/libraries/Statement
 import {Requests} from "../support/Requests.sol";
 import {Test} from "../support/Test.sol";
 
-/// @notice What Python and Solidity must compute alike.
+/// @notice Identifiers that Python and Solidity must compute alike.
 contract IdentifiersTest is Test {
     string private json;
 
@@ -89,7 +89,7 @@ contract IdentifiersTest is Test {
         refuses(Layout(Visibility.Public, 1, 1, type(uint32).max));
     }
 
-    function testFuzz_layout_onlyTheWidthsOfAVisibility_arePossible(uint8 width) external {
+    function testFuzz_layout_onlyWidthsOfItsVisibility_arePossible(uint8 width) external {
         bool isPublic = width == 1 || width == 2 || width == 4 || width == 8;
         if (isPublic) this.requirePossible(Layout(Visibility.Public, width, 1, 1));
         else refuses(Layout(Visibility.Public, width, 1, 1));

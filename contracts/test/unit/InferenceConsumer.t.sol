@@ -29,7 +29,7 @@ contract InferenceConsumerTest is System {
         vm.assertEq(ledger.creditOf(PUBLISHER), OWNER_FEE);
     }
 
-    /// @dev The right digit leads, but by no more than a prover can give it.
+    /// @dev The right digit leads, but only by as much as a prover could have given it.
     function test_settle_leadWithinTheMargin_opensNothing() external {
         play(PROVER_FEE + OWNER_FEE);
         Statement memory said = leadingBy(asked(0, PROVER_FEE), MARGIN - 1);
@@ -40,7 +40,7 @@ contract InferenceConsumerTest is System {
         vm.assertEq(lock.winner(), address(0));
     }
 
-    /// @dev The record may have been forged by the bug that the verifier was stopped for.
+    /// @dev The record may have been forged with the bug that caused the stop.
     function test_settle_recordedBeforeTheStop_reverts() external {
         play(PROVER_FEE + OWNER_FEE);
         recordFor(asked(0, PROVER_FEE));
@@ -97,7 +97,7 @@ contract InferenceConsumerTest is System {
         vm.assertTrue(success);
     }
 
-    /// @dev Whoever records the answer first spoils nothing: the lock takes it from the ledger.
+    /// @dev Another account's record does no harm: the lock reads it from the ledger.
     function test_settle_recordedByAnother_opens() external {
         play(PROVER_FEE + OWNER_FEE);
         Request memory made = asked(0, PROVER_FEE);
@@ -128,8 +128,8 @@ contract InferenceConsumerTest is System {
         lock.settle(asked(0, PROVER_FEE), said.inputs, said.outputs, "");
     }
 
-    /// @dev A stranger makes up a request in the lock's name, with an input of his choice.
-    function test_settle_neverAsked_reverts() external {
+    /// @dev An attacker makes up a request in the lock's name, with an input of its choice.
+    function test_settle_neverOpened_reverts() external {
         vm.prank(PUBLISHER);
         registry.setFee(listing, 0);
         Request memory made = asked(0, 0);
@@ -157,7 +157,7 @@ contract InferenceConsumerTest is System {
         lock.settle(foreign, "", new int256[](2), "");
     }
 
-    function test_settle_fewOutputs_reverts() external {
+    function test_settle_missingOutput_reverts() external {
         bytes32 id = play(PROVER_FEE + OWNER_FEE);
         answer(asked(0, PROVER_FEE));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRecorded.selector, id));

@@ -6,7 +6,7 @@ import {Layout, StatementLayout, Visibility} from "../../src/libraries/Statement
 import {InstanceLayout} from "../../src/verifiers/ezkl/InstanceLayout.sol";
 import {Test} from "../support/Test.sol";
 
-/// @notice How ezkl's public values follow from a statement.
+/// @notice The derivation of ezkl's public values from a statement.
 contract InstanceLayoutTest is Test {
     uint256 private constant R = InstanceLayout.MODULUS;
     Layout private bytes_ = Layout(Visibility.Public, 1, 1, 1);
@@ -43,7 +43,7 @@ contract InstanceLayoutTest is Test {
         }
     }
 
-    function testFuzz_limbs_makeUpTheTopBitsOfTheContext(bytes32 context) external pure {
+    function testFuzz_limbs_joined_areTheTopBitsOfTheContext(bytes32 context) external pure {
         uint256 top;
         for (uint256 i = 0; i < 5; ++i) {
             vm.assertLe(InstanceLayout.limb(context, i), 2 ** 26 - 1);
@@ -52,10 +52,10 @@ contract InstanceLayoutTest is Test {
         vm.assertEq(top, uint256(context) >> 126);
     }
 
-    function testFuzz_inputs_areTwosComplement(int64 value, uint8 choice) external view {
+    function testFuzz_inputs_areReadAsTwosComplement(int64 value, uint8 choice) external view {
         uint8 width = uint8(1) << (choice % 4);
         int256 kept = int256(value) << (256 - 8 * width) >> (256 - 8 * width);
-        bytes memory packed = resizedToEnd(abi.encode(kept), width);
+        bytes memory packed = lastBytes(abi.encode(kept), width);
         uint256[] memory found = this.instancesOf(Layout(Visibility.Public, width, 1, 1), 0, packed, one(0), "");
         vm.assertEq(found[5], kept < 0 ? R - uint256(-kept) : uint256(kept));
     }
@@ -85,21 +85,21 @@ contract InstanceLayoutTest is Test {
         this.instancesOf(bytes_, 0, hex"00", one(int256(R) + 1), "");
     }
 
-    function test_inputs_ofAnotherLength_revert() external {
+    function test_inputs_ofWrongLength_revert() external {
         vm.expectRevert(abi.encodeWithSelector(StatementLayout.InputLengthMismatch.selector, 1, 0));
         this.instancesOf(bytes_, 0, "", one(0), "");
         vm.expectRevert(abi.encodeWithSelector(StatementLayout.InputLengthMismatch.selector, 1, 2));
         this.instancesOf(bytes_, 0, hex"0000", one(0), "");
     }
 
-    function test_outputs_ofAnotherNumber_revert() external {
+    function test_outputs_ofWrongCount_revert() external {
         vm.expectRevert(abi.encodeWithSelector(StatementLayout.OutputCountMismatch.selector, 1, 0));
         this.instancesOf(bytes_, 0, hex"00", new int256[](0), "");
         vm.expectRevert(abi.encodeWithSelector(StatementLayout.OutputCountMismatch.selector, 1, 2));
         this.instancesOf(bytes_, 0, hex"00", new int256[](2), "");
     }
 
-    function test_layout_ofNoWidth_reverts() external {
+    function test_layout_invalidWidth_reverts() external {
         vm.expectRevert(StatementLayout.ImpossibleLayout.selector);
         this.instancesOf(Layout(Visibility.Public, 3, 1, 1), 0, hex"000000", one(0), "");
     }
@@ -127,8 +127,8 @@ contract InstanceLayoutTest is Test {
         outputs[0] = value;
     }
 
-    /// @dev The last bytes.
-    function resizedToEnd(bytes memory data, uint256 count) private pure returns (bytes memory end) {
+    /// @dev The last `count` bytes.
+    function lastBytes(bytes memory data, uint256 count) private pure returns (bytes memory end) {
         end = new bytes(count);
         for (uint256 i = 0; i < count; ++i) {
             end[i] = data[data.length - count + i];

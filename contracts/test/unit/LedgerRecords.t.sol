@@ -42,7 +42,7 @@ contract LedgerRecordsTest is System {
         vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
     }
 
-    /// @dev Nor can the copy name another prover: that is another request, which nobody asked.
+    /// @dev A copy cannot name another prover: that is another request, which was never opened.
     function test_record_withTheProverReplaced_reverts() external {
         ask(requestOf(0));
         Statement memory said = statementFor(requestOf(0));
@@ -64,7 +64,7 @@ contract LedgerRecordsTest is System {
         refuses(requestOf(0), statementFor(requestOf(0)), notOpen(requestOf(0), State.Refunded));
     }
 
-    function test_record_neverAsked_reverts() external {
+    function test_record_neverOpened_reverts() external {
         refuses(requestOf(0), statementFor(requestOf(0)), notOpen(requestOf(0), State.None));
     }
 
@@ -90,8 +90,8 @@ contract LedgerRecordsTest is System {
         answer(requestOf(0));
     }
 
-    /// @dev The prover did the work, so no revocation takes the fee; the owner gets nothing for such an answer.
-    function test_record_ofModelRevokedMeanwhile_paysTheProverAndRecordsNothing() external {
+    /// @dev The prover keeps the fee despite the revocation; the owner gets nothing for such an answer.
+    function test_record_ofModelRevokedMeanwhile_paysTheProverOnly() external {
         bytes32 id = ask(requestOf(0));
         vm.prank(PUBLISHER);
         registry.revoke(listing);
@@ -126,7 +126,7 @@ contract LedgerRecordsTest is System {
         ledger.record(requestOf(0), said.inputs, said.outputs, "bad");
     }
 
-    function test_record_atOnceOfARevokedModel_reverts() external {
+    function test_record_unopenedOfRevokedModel_reverts() external {
         vm.startPrank(PUBLISHER);
         registry.setFee(listing, 0);
         registry.revoke(listing);
@@ -223,7 +223,7 @@ contract LedgerRecordsTest is System {
         refusesOutputs(3);
     }
 
-    function test_record_otherNumberOfInputs_reverts() external {
+    function test_record_wrongInputLength_reverts() external {
         Request memory asked = requestOf(0);
         asked.inputCommitment = anyInput();
         ask(asked);
@@ -253,7 +253,7 @@ contract LedgerRecordsTest is System {
         ledger.requireRecorded(asked, answers());
     }
 
-    function test_record_privateInputs_takesNone() external {
+    function test_record_privateInputs_mustBeEmpty() external {
         Request memory asked = requestOf(0);
         asked.listing = registerModel(Visibility.Private, 0, 2);
         asked.inputCommitment = anyInput();
@@ -266,7 +266,7 @@ contract LedgerRecordsTest is System {
         ledger.requireRecorded(asked, answers());
     }
 
-    function test_record_atOnceByItsRequester_passes() external {
+    function test_record_unopenedByItsRequester_passes() external {
         vm.prank(PUBLISHER);
         registry.setFee(listing, 0);
         Request memory asked = freeRequest(0);
@@ -279,14 +279,14 @@ contract LedgerRecordsTest is System {
         ledger.requireRecorded(asked, answers());
     }
 
-    function test_record_atOnceByAnother_reverts() external {
+    function test_record_unopenedByAnother_reverts() external {
         vm.prank(PUBLISHER);
         registry.setFee(listing, 0);
         Request memory asked = freeRequest(0);
         refuses(asked, statementFor(asked), notOpen(asked, State.None));
     }
 
-    function test_record_atOnceWithFees_reverts() external {
+    function test_record_unopenedWithFees_reverts() external {
         Request memory asked = requestOf(0);
         Statement memory said = statementFor(asked);
         bytes memory proof = prove(said);
@@ -295,7 +295,7 @@ contract LedgerRecordsTest is System {
         ledger.record(asked, said.inputs, said.outputs, proof);
     }
 
-    function test_record_atOnceOfAModelThatCosts_reverts() external {
+    function test_record_unopenedBelowTheModelsFee_reverts() external {
         Request memory asked = freeRequest(0);
         Statement memory said = statementFor(asked);
         bytes memory proof = prove(said);
@@ -360,7 +360,7 @@ contract LedgerRecordsTest is System {
         ledger.requireSound(requestOf(0), new int256[](2));
     }
 
-    /// @dev What was recorded stays on record; but nobody is to act on it any more.
+    /// @dev The answer stays on record, but must not be acted on any more.
     function test_requireSound_stopped_reverts() external {
         ask(requestOf(0));
         answer(requestOf(0));
@@ -400,7 +400,7 @@ contract LedgerRecordsTest is System {
         vm.assertEq(ledger.creditOf(PROVER), 3 * uint256(PROVER_FEE));
     }
 
-    /// @dev Posting a part of somebody's batch first does not spoil it.
+    /// @dev Posting a part of another account's batch first does not make the batch fail.
     function test_recordBatch_withOneRecordedAlready_recordsTheRest() external {
         Batch memory all = batch(3);
         answer(all.requests[1]);
@@ -408,16 +408,16 @@ contract LedgerRecordsTest is System {
         vm.assertEq(ledger.creditOf(PROVER), 3 * uint256(PROVER_FEE));
     }
 
-    /// @dev Nor does taking fees back, once a request has expired.
+    /// @dev Nor does a refund, once a request has expired.
     function test_recordBatch_withOneRefunded_recordsTheRest() external {
-        Batch memory all = batchWithOneThatExpired();
+        Batch memory all = batchWithOneExpired();
         ledger.refund(all.requests[1]);
         vm.assertEq(recordAll(all), 2);
         vm.assertEq(uint256(ledger.entryOf(ledger.idOf(all.requests[1])).state), uint256(State.Refunded));
     }
 
     function test_recordBatch_withOneExpired_recordsTheRest() external {
-        Batch memory all = batchWithOneThatExpired();
+        Batch memory all = batchWithOneExpired();
         vm.assertEq(recordAll(all), 2);
         vm.assertEq(uint256(ledger.entryOf(ledger.idOf(all.requests[1])).state), uint256(State.Open));
         vm.assertEq(ledger.creditOf(PROVER), 2 * uint256(PROVER_FEE));
@@ -442,7 +442,7 @@ contract LedgerRecordsTest is System {
         vm.assertEq(recordAll(all), 0);
     }
 
-    function test_recordBatch_oneNeverAsked_revertsAll() external {
+    function test_recordBatch_oneNeverOpened_revertsAll() external {
         Batch memory all = batch(2);
         all.requests[1].salt = "never";
         bytes memory why = notOpen(all.requests[1], State.None);
@@ -479,7 +479,7 @@ contract LedgerRecordsTest is System {
         ledger.recordBatch(all.requests, all.inputs, all.outputs, new bytes[](1));
     }
 
-    /// @dev Both proofs reached through one place, which the ABI allows.
+    /// @dev Both offsets point to one proof, which the ABI allows.
     function test_recordBatch_sharedProof_reverts() external {
         Batch memory all = batch(2);
         bytes memory call_ =
@@ -528,7 +528,7 @@ contract LedgerRecordsTest is System {
         }
     }
 
-    function batchWithOneThatExpired() private returns (Batch memory all) {
+    function batchWithOneExpired() private returns (Batch memory all) {
         all = batch(3);
         all.requests[1].expiry = uint64(NOW + 1);
         ask(all.requests[1]);

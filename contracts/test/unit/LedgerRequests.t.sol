@@ -7,7 +7,7 @@ import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
 import {Visibility} from "../../src/libraries/StatementLayout.sol";
 import {System} from "../support/System.sol";
 
-/// @notice Asking, getting money back, and taking it out.
+/// @notice Requests, refunds and withdrawals.
 contract LedgerRequestsTest is System {
     function test_request_opensAndHoldsTheFees() external {
         Request memory asked = requestOf(0);
@@ -19,7 +19,7 @@ contract LedgerRequestsTest is System {
         vm.assertEq(address(ledger).balance, fees(asked));
     }
 
-    function test_request_ofSomebodyElse_reverts() external {
+    function test_request_byAnotherAccount_reverts() external {
         Request memory asked = requestOf(0);
         vm.deal(MALLORY, 1 ether);
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotRequester.selector, ALICE, MALLORY));
@@ -92,7 +92,7 @@ contract LedgerRequestsTest is System {
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "consumer"));
     }
 
-    function test_request_withFeeForNobody_reverts() external {
+    function test_request_withProverFeeButNoProver_reverts() external {
         Request memory asked = requestOf(0);
         asked.prover = address(0);
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "prover"));
@@ -110,7 +110,7 @@ contract LedgerRequestsTest is System {
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.InputCommitmentMissing.selector));
     }
 
-    function test_request_ofPrivateInputs_takesOnlyAnyInput() external {
+    function test_request_ofPrivateInputs_acceptsOnlyAnyInput() external {
         Request memory asked = requestOf(0);
         asked.listing = registerModel(Visibility.Private, 0, 2);
         refuses(asked, abi.encodeWithSelector(IInferenceLedger.InputsArePrivate.selector, asked.listing));
@@ -118,7 +118,7 @@ contract LedgerRequestsTest is System {
         ask(asked);
     }
 
-    function testFuzz_id_everyField_countsForIt(uint8 field, bytes32 other) external view {
+    function testFuzz_id_dependsOnEveryField(uint8 field, bytes32 other) external view {
         Request memory asked = requestOf(0);
         Request memory changed = requestOf(0);
         field %= 10;
@@ -160,7 +160,7 @@ contract LedgerRequestsTest is System {
         ledger.refund(requestOf(0));
     }
 
-    function test_refund_neverAsked_reverts() external {
+    function test_refund_neverOpened_reverts() external {
         bytes32 id = ledger.idOf(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.NotOpen.selector, id, State.None));
         ledger.refund(requestOf(0));
@@ -174,7 +174,7 @@ contract LedgerRequestsTest is System {
         ledger.refund(requestOf(0));
     }
 
-    /// @dev Owner and requester together cannot take the fee from under a proof that waits to be included.
+    /// @dev Owner and requester cannot collude to withdraw the fee while a proof is pending.
     function test_refund_ofRevokedModel_mustWait() external {
         bytes32 id = ask(requestOf(0));
         vm.prank(PUBLISHER);
@@ -204,7 +204,7 @@ contract LedgerRequestsTest is System {
         ledger.refund(requestOf(0));
     }
 
-    function test_refund_ofStoppedVerifier_needsNoWaiting() external {
+    function test_refund_ofStoppedVerifier_isImmediate() external {
         ask(requestOf(0));
         vm.prank(GUARDIAN);
         stop.stop();
@@ -212,7 +212,7 @@ contract LedgerRequestsTest is System {
         vm.assertEq(ledger.creditOf(BOB), fees(requestOf(0)));
     }
 
-    function test_refund_ofRemovedVerifier_needsNoWaiting() external {
+    function test_refund_ofRemovedVerifier_isImmediate() external {
         ask(requestOf(0));
         bytes4 selector = binding.selector();
         vm.prank(TIMELOCK);
@@ -221,7 +221,7 @@ contract LedgerRequestsTest is System {
         vm.assertEq(ledger.creditOf(BOB), fees(requestOf(0)));
     }
 
-    /// @dev After a split of the chain ids stay what they were, so that fees can be had back on both sides.
+    /// @dev Ids do not change when the chain splits, so fees can be refunded on both sides.
     function test_refund_onAForkWithAnotherChainId_passes() external {
         ask(requestOf(0));
         vm.chainId(999);
@@ -243,7 +243,7 @@ contract LedgerRequestsTest is System {
         ledger.withdraw(payable(BOB));
     }
 
-    function test_withdraw_toNobody_reverts() external {
+    function test_withdraw_toZeroAddress_reverts() external {
         ask(requestOf(0));
         answer(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.AddressMissing.selector, "to"));
@@ -251,7 +251,7 @@ contract LedgerRequestsTest is System {
         ledger.withdraw(payable(address(0)));
     }
 
-    function test_withdraw_toARefusingContract_revertsAndKeepsTheCredit() external {
+    function test_withdraw_toAContractThatRejectsPayment_revertsAndKeepsTheCredit() external {
         ask(requestOf(0));
         answer(requestOf(0));
         vm.expectRevert(abi.encodeWithSelector(IInferenceLedger.PaymentFailed.selector, address(router)));
@@ -260,7 +260,7 @@ contract LedgerRequestsTest is System {
         vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
     }
 
-    function test_withdraw_reentered_paysOnce() external {
+    function test_withdraw_reentrant_paysOnce() external {
         Reentrant thief = new Reentrant(ledger);
         Request memory asked = requestOf(0);
         asked.prover = address(thief);
@@ -272,7 +272,7 @@ contract LedgerRequestsTest is System {
         vm.assertEq(address(ledger).balance, OWNER_FEE + fees(requestOf(1)));
     }
 
-    function test_supportsInterface_saysWhat() external view {
+    function test_supportsInterface_ownAndERC165_only() external view {
         vm.assertTrue(ledger.supportsInterface(type(IERC165).interfaceId));
         vm.assertTrue(ledger.supportsInterface(type(IInferenceLedger).interfaceId));
         vm.assertFalse(ledger.supportsInterface(0xffffffff));
@@ -286,7 +286,7 @@ contract LedgerRequestsTest is System {
     }
 }
 
-/// @notice Tries to withdraw again while it is paid.
+/// @notice Tries to withdraw again while it is being paid.
 contract Reentrant {
     IInferenceLedger private immutable LEDGER;
 

@@ -14,7 +14,7 @@ import {BindingVerifier} from "../support/BindingVerifier.sol";
 import {System} from "../support/System.sol";
 
 contract ModelRegistryTest is System {
-    function test_register_keepsEverything() external view {
+    function test_register_storesEverything() external view {
         Model memory model = registry.modelOf(listing);
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.assertEq(model.modelId, keccak256(abi.encode(wanted.onnxDigest, keyDigest)));
@@ -63,7 +63,7 @@ contract ModelRegistryTest is System {
         registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
-    /// @dev Whoever copies a registration from a pending transaction gets a listing of their own, and takes none.
+    /// @dev Copying a registration from a pending transaction creates another listing, and takes none.
     function test_register_copiedByAnother_changesNothingForThePublisher() external {
         Registration memory wanted = registration(Visibility.Public, 3, 1);
         vm.prank(MALLORY);
@@ -75,7 +75,7 @@ contract ModelRegistryTest is System {
     }
 
     /// @dev A stopped verifier ends a listing, not the model: its publisher lists it again under the sound one.
-    function test_register_again_underTheNextSelector_isAListingOfItsOwn() external {
+    function test_register_again_underTheNextSelector_isANewListing() external {
         vm.prank(GUARDIAN);
         stop.stop();
         bytes32 next = registerUnder(routeNext());
@@ -86,15 +86,15 @@ contract ModelRegistryTest is System {
         vm.assertEq(uint256(registry.statusOf(next)), uint256(Status.Active));
     }
 
-    function test_register_again_afterTheSelectorWasRemoved_isAListingOfItsOwn() external {
+    function test_register_again_afterTheSelectorWasRemoved_isANewListing() external {
         bytes4 removed = binding.selector();
         vm.prank(TIMELOCK);
         router.removeVerifier(removed);
         vm.assertTrue(registerUnder(routeNext()) != listing);
     }
 
-    /// @dev Who got the layout wrong lists the same key in the right one.
-    function test_register_again_inAnotherLayout_isAListingOfItsOwn() external {
+    /// @dev A publisher corrects a wrong layout by listing the same key again.
+    function test_register_again_inAnotherLayout_isANewListing() external {
         bytes32 next = registerModel(Visibility.Public, 3, 1);
         vm.assertTrue(next != listing);
         vm.assertEq(registry.programOf(next).keyDigest, keyDigest);
@@ -119,7 +119,10 @@ contract ModelRegistryTest is System {
         registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
-    function testFuzz_listingOf_everyPart_counts(bytes32 modelId, address publisher, bytes4 selector) external view {
+    function testFuzz_listingOf_dependsOnEveryArgument(bytes32 modelId, address publisher, bytes4 selector)
+        external
+        view
+    {
         Layout memory wanted = Layout(Visibility.Public, 1, 2, 3);
         bytes32 one = registry.listingOf(modelId, publisher, selector, wanted);
         vm.assertTrue(one != registry.listingOf(~modelId, publisher, selector, wanted));
@@ -165,10 +168,10 @@ contract ModelRegistryTest is System {
     }
 
     function test_register_insecureDevInATestDeployment_passes() external {
-        ModelRegistry lax = new ModelRegistry(router, true);
+        ModelRegistry testRegistry = new ModelRegistry(router, true);
         Registration memory wanted = registration(Visibility.Public, 2, 2);
-        bytes32 made = lax.register(wanted, bindingKey(COUNT, TrustedSetups.INSECURE_DEV));
-        vm.assertEq(lax.modelOf(made).setup, TrustedSetups.INSECURE_DEV);
+        bytes32 made = testRegistry.register(wanted, bindingKey(COUNT, TrustedSetups.INSECURE_DEV));
+        vm.assertEq(testRegistry.modelOf(made).setup, TrustedSetups.INSECURE_DEV);
     }
 
     function testFuzz_register_unknownSetup_reverts(bytes32 setup) external {
@@ -176,10 +179,10 @@ contract ModelRegistryTest is System {
             setup != TrustedSetups.HERMEZ && setup != TrustedSetups.PERPETUAL_POWERS_OF_TAU
                 && setup != TrustedSetups.INSECURE_DEV
         );
-        ModelRegistry lax = new ModelRegistry(router, true);
+        ModelRegistry testRegistry = new ModelRegistry(router, true);
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UntrustedSetup.selector, setup));
-        lax.register(wanted, bindingKey(COUNT, setup));
+        testRegistry.register(wanted, bindingKey(COUNT, setup));
     }
 
     function test_register_unknownSelector_reverts() external {
@@ -203,7 +206,7 @@ contract ModelRegistryTest is System {
         registry.register(wanted, new bytes32[](0));
     }
 
-    function test_register_keyThatTheVerifierNamesOtherwise_reverts() external {
+    function test_register_verifierWithAnotherKeyDigest_reverts() external {
         bytes32[] memory key = bindingKey(COUNT, TrustedSetups.HERMEZ);
         Registration memory wanted = registration(Visibility.Public, 2, 2);
         vm.etch(address(binding), address(new OtherDigest()).code);
@@ -248,7 +251,7 @@ contract ModelRegistryTest is System {
         registry.deprecate(listing, "none");
     }
 
-    function test_changes_byAnybodyElse_revert() external {
+    function test_changes_byAnotherAccount_revert() external {
         bytes memory expected = abi.encodeWithSelector(IModelRegistry.NotOwner.selector, listing, MALLORY);
         vm.startPrank(MALLORY);
         vm.expectRevert(expected);
@@ -279,7 +282,7 @@ contract ModelRegistryTest is System {
         vm.assertEq(registry.modelOf(listing).uri, "ipfs://more");
     }
 
-    function test_changes_leaveWhatBindsTheModel() external {
+    function test_changes_keepTheModelsIdentity() external {
         Program memory before_ = registry.programOf(listing);
         vm.startPrank(PUBLISHER);
         registry.setFee(listing, 99);
@@ -312,7 +315,7 @@ contract ModelRegistryTest is System {
         registry.acceptOwnership(listing);
     }
 
-    function test_acceptOwnership_takenBack_reverts() external {
+    function test_acceptOwnership_offerWithdrawn_reverts() external {
         vm.startPrank(PUBLISHER);
         registry.offerOwnership(listing, BOB);
         registry.offerOwnership(listing, address(0));
@@ -322,7 +325,7 @@ contract ModelRegistryTest is System {
         registry.acceptOwnership(listing);
     }
 
-    function testFuzz_readers_unknownListing_revert(bytes32 unknown) external {
+    function testFuzz_views_unknownListing_revert(bytes32 unknown) external {
         vm.assume(unknown != listing);
         bytes memory expected = abi.encodeWithSelector(IModelRegistry.UnknownListing.selector, unknown);
         vm.expectRevert(expected);
@@ -351,21 +354,21 @@ contract ModelRegistryTest is System {
         return registry.register(wanted, bindingKey(COUNT, TrustedSetups.HERMEZ));
     }
 
-    function test_supportsInterface_saysWhat() external view {
+    function test_supportsInterface_ownAndERC165_only() external view {
         vm.assertTrue(registry.supportsInterface(type(IERC165).interfaceId));
         vm.assertTrue(registry.supportsInterface(type(IModelRegistry).interfaceId));
         vm.assertFalse(registry.supportsInterface(0xffffffff));
     }
 }
 
-/// @notice The same proving system, made anew.
+/// @notice The next version of the same proving system.
 contract NextVerifier is BindingVerifier {
     function selector() external pure override returns (bytes4) {
         return bytes4(keccak256("binding-v2"));
     }
 }
 
-/// @notice Names every key by another digest than its hash.
+/// @notice Returns a digest that is not the key's hash.
 contract OtherDigest {
     function prepare(address) external {}
 

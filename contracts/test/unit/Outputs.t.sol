@@ -53,7 +53,7 @@ contract OutputsTest is Test {
         this.requireBelow(-100, 100);
     }
 
-    function test_requireBelow_ofTheLeastInteger_reverts() external {
+    function test_requireBelow_minimumInteger_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(Outputs.OutOfBounds.selector, type(int256).min, uint256(LIMIT)));
         this.requireBelow(type(int256).min, uint256(LIMIT));
     }
@@ -64,7 +64,7 @@ contract OutputsTest is Test {
         vm.assertFalse(this.isAtLeast(-3, 1, -1, 1));
     }
 
-    /// @dev Against long division, which rounds towards minus infinity.
+    /// @dev Compares with long division, rounded up.
     function testFuzz_isAtLeast_everyPair_comparesExactly(int128 value, uint8 scale, int128 numerator, uint96 below)
         external
         view
@@ -102,13 +102,13 @@ contract OutputsTest is Test {
         this.toDecimals(1, 0, 19);
     }
 
-    function test_argmax_ofEquals_isTheFirst() external view {
+    function test_argmax_tie_isTheFirst() external view {
         int256[] memory values = new int256[](4);
         (values[0], values[1], values[2], values[3]) = (-5, 7, 7, -9);
         vm.assertEq(this.argmax(values), 1);
     }
 
-    function test_argmax_ofNothing_reverts() external {
+    function test_argmax_empty_reverts() external {
         vm.expectRevert(Outputs.NoValues.selector);
         this.argmax(new int256[](0));
     }
@@ -127,29 +127,29 @@ contract OutputsTest is Test {
         vm.assertFalse(clear);
     }
 
-    function test_argmaxWithMargin_ofEquals_isNotClear() external view {
+    function test_argmaxWithMargin_tie_isNotClear() external view {
         (uint256 place, bool clear) = this.argmaxWithMargin(three(7, 0, 7), 1);
         vm.assertEq(place, 0);
         vm.assertFalse(clear);
     }
 
-    function test_argmaxWithMargin_ofOne_isClear() external view {
+    function test_argmaxWithMargin_singleValue_isClear() external view {
         (uint256 place, bool clear) = this.argmaxWithMargin(new int256[](1), type(uint256).max);
         vm.assertEq(place, 0);
         vm.assertTrue(clear);
     }
 
-    function test_argmaxWithMargin_ofNothing_reverts() external {
+    function test_argmaxWithMargin_empty_reverts() external {
         vm.expectRevert(Outputs.NoValues.selector);
         this.argmaxWithMargin(new int256[](0), 1);
     }
 
-    function test_argmaxWithMargin_beyondAnyCircuit_reverts() external {
+    function test_argmaxWithMargin_valueAtTheLimit_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(Outputs.OutOfBounds.selector, -LIMIT, uint256(LIMIT)));
         this.argmaxWithMargin(three(0, -LIMIT, 0), 1);
     }
 
-    function testFuzz_argmaxWithMargin_clear_meansThatNoMovesChangeIt(int64[4] memory from, uint32 most, uint8 signs)
+    function testFuzz_argmaxWithMargin_clear_isStableWithinTheTolerance(int64[4] memory from, uint32 most, uint8 signs)
         external
         view
     {

@@ -25,7 +25,7 @@ contract VerifierRouterTest is System {
         vm.assertEq(address(other.verifierOf(SELECTOR)), address(binding));
     }
 
-    function test_addVerifier_byAnybodyElse_reverts() external {
+    function test_addVerifier_byAnotherAccount_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, MALLORY));
         vm.prank(MALLORY);
         router.addVerifier(SELECTOR, binding);
@@ -67,7 +67,7 @@ contract VerifierRouterTest is System {
         router.verifierOf(SELECTOR);
     }
 
-    function test_removeVerifier_byAnybodyElse_reverts() external {
+    function test_removeVerifier_byAnotherAccount_reverts() external {
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, MALLORY));
         vm.prank(MALLORY);
         router.removeVerifier(SELECTOR);
@@ -145,7 +145,7 @@ contract VerifierRouterTest is System {
         vm.assertFalse(router.isLive(SELECTOR));
     }
 
-    function test_supportsInterface_saysWhat() external view {
+    function test_supportsInterface_ownAndERC165_only() external view {
         vm.assertTrue(router.supportsInterface(type(IERC165).interfaceId));
         vm.assertTrue(router.supportsInterface(type(IVerifierRouter).interfaceId));
         vm.assertFalse(router.supportsInterface(0xffffffff));
@@ -158,7 +158,7 @@ contract VerifierRouterTest is System {
         new VerifierRouter(TIMELOCK, twice);
     }
 
-    function test_timelock_addsOnlyAfterItsDelay() external {
+    function test_timelock_addVerifier_waitsForTheDelay() external {
         address[] memory one = new address[](1);
         one[0] = ALICE;
         TimelockController timelock = new TimelockController(2 days, one, one, address(0));

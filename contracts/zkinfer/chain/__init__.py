@@ -1,4 +1,4 @@
-"""Between circuits and contracts: what to register, to ask and to post, from the files that people have."""
+"""Registrations, requests and answers for the contracts, from circuits, request files and attestations."""
 
 from zkinfer.chain.request_file import PlacedRequest, read_request
 from zkinfer.chain.requests import Answer, answer_of, context_of, registration_of, request_for, require_answer

@@ -9,10 +9,11 @@ from zkinfer.chain.requests import registration_of
 from zkinfer.circuits.errors import InputError
 from zkinfer.contracts.address_book import read_book
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploy import verify_code
+from zkinfer.contracts.deploy import SHARED_SELECTOR, verify_code
+from zkinfer.contracts.ezkl.dedicated import dedicated_selector
 from zkinfer.contracts.governance import Timelock
 from zkinfer.contracts.ledger import Ledger
-from zkinfer.contracts.registration import SELECTOR, dedicated_selector, listing_of
+from zkinfer.contracts.registration import listing_of
 from zkinfer.contracts.registry import EmergencyStop, Registry, require_live, route_of
 from zkinfer.contracts.rpc import connect, is_loopback, parse_url
 
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The contracts of one deployment, by name. `open_deployment` makes one after it compared their code.
+    """The contracts of one deployment, by name. `open_deployment` compares their code first.
 
     Args:
         chain: the connection, and the account that pays.
-        book: the addresses, and who is expected to govern them.
+        book: the addresses and the expected governance.
     """
 
     chain: Chain
@@ -68,7 +69,7 @@ class Deployed:
 
     def route_states(self) -> dict[str, RouteState]:
         """The state of the route to each verifier that the address book names, by selector."""
-        selectors = (SELECTOR, *(one.selector for one in self.book.dedicated))
+        selectors = (SHARED_SELECTOR, *(one.selector for one in self.book.dedicated))
         return {"0x" + one.hex(): route_of(self.chain, self.router, one).state for one in selectors}
 
     def require_live(self, selector: bytes) -> None:
@@ -184,14 +185,14 @@ def registration_for(circuit: Circuit, verifier: str, fee: int = 0, uri: str = "
         circuit: an opened circuit.
         verifier: `shared`, `dedicated`, or a selector as 0x and 8 hex digits.
         fee: the minimum price of an answer, in wei.
-        uri: where to read more.
+        uri: the location of the ONNX file, the manifest and the terms.
 
     Raises:
         CircuitError: as `registration_of`.
     """
     registration = registration_of(circuit, fee, uri)
     if verifier == "shared":
-        return replace(registration, selector=SELECTOR)
+        return replace(registration, selector=SHARED_SELECTOR)
     if verifier == "dedicated":
         return replace(registration, selector=dedicated_selector(registration.key_digest))
     return replace(registration, selector=bytes.fromhex(verifier[2:]))

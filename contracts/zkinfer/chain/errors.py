@@ -1,23 +1,23 @@
-"""What can go wrong when the verifier asks a chain, and why it then refuses an attestation."""
+"""Errors of verifying against a chain, and the reasons for refusing an attestation."""
 
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.verifier import RefusedError
 
 
 class NodeError(ZkinferError):
-    """The chain's node cannot be reached or used, so that there is no verdict."""
+    """The chain's node cannot be reached or used, so the verification has no result."""
 
 
 class LedgerError(ZkinferError):
-    """The code at the ledger's address is not a ledger of this version, so its records mean nothing."""
+    """The code at the ledger's address is not a ledger of this version, so its records cannot be used."""
 
 
 class ListingError(ZkinferError):
-    """A listing is not of the circuit that it is said to be of, or may not be relied on."""
+    """A listing is not of the given circuit, or must not be relied on."""
 
 
 class OtherChainError(RefusedError):
-    """The proof was made for a request on another chain than the one that was asked."""
+    """The proof was made for a request on another chain than the node's."""
 
 
 class NotRecordedError(RefusedError):
@@ -25,8 +25,8 @@ class NotRecordedError(RefusedError):
 
 
 class NotFinalError(RefusedError):
-    """The answer is on record, but not deep enough in the chain to stay there."""
+    """The answer is on record, but not yet final."""
 
 
 class RecordMismatchError(RefusedError):
-    """The ledger has another answer on record, of another model, about another input, or one that is unsound since."""
+    """The recorded answer is another one, of another model or about another input, or has become unsound."""

@@ -1,18 +1,18 @@
-"""Verify that a listing is of the circuit that its publisher shows.
+"""Verify that a listing is of the circuit that its publisher provides.
 
-A registry compares the layout and the setup, and cannot know more: a crafted key passes. So rebuild the key from the
-ONNX file and the circuit's recipe before relying on a listing, and compare. The checks, in order:
+A registry can check only the layout and the setup: a crafted key passes. So before relying on a listing, rebuild the
+key from the ONNX file and the circuit's recipe, and compare. The checks, in order:
 
 (1) the listing exists and is active
-(2) the circuit is one of an accepted engine and setup, and this ONNX file under its recipe gives it again
-(3) the listing has its model id, and the digest of this very key
-(4) the words of the key on the chain are these
-(5) its layout is the circuit's
-(6) it names the circuit's setup
-(7) its proofs go to the deployment's shared verifier, or to one for this circuit alone, and that runs; for the latter,
-    the code is generated from the rebuilt circuit and compiled again, and must be the code on the chain
+(2) the circuit has an accepted engine and setup, and its recipe rebuilds it from this ONNX file
+(3) the listing has its model id, and the digest of the rebuilt key
+(4) the key stored on the chain is the rebuilt one
+(5) the layout is the circuit's
+(6) the setup is the circuit's
+(7) its proofs go to the deployment's shared verifier, or to one of this circuit alone, which must be live; for the
+    latter, the code is generated from the rebuilt circuit and compiled, and must be the code on the chain
 
-Nothing in the circuit's folder is trusted, beyond its published recipe.
+Nothing in the circuit's folder is trusted, except its published recipe.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from zkinfer.chain.requests import layout_on_chain
 from zkinfer.circuits.build import rebuild
 from zkinfer.circuits.engines import engine_named
 from zkinfer.contracts.artifacts import load
+from zkinfer.contracts.deploy import SHARED_SELECTOR
+from zkinfer.contracts.ezkl.dedicated import dedicated_selector
 from zkinfer.contracts.ezkl.solc import Solc, code_hash
-from zkinfer.contracts.registration import SELECTOR, dedicated_selector
 from zkinfer.contracts.registry import EmergencyStop, Registry, route_of
 from zkinfer.verifier import Trusted
 
@@ -45,31 +46,31 @@ if TYPE_CHECKING:
     from zkinfer.contracts.registry import Route
 
 
-_SHARED: Final = "0x" + SELECTOR.hex()
-_HINT: Final = "Do not rely on this listing, unless its publisher shows another circuit that it is of."
+_SHARED: Final = "0x" + SHARED_SELECTOR.hex()
+_HINT: Final = "Do not rely on this listing, unless its publisher provides the circuit that it is of."
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something that the listing says, and what it must say."""
+    """A value on the chain, and its expected value."""
 
     what: str
     found: object
     wanted: object
 
     def require(self) -> None:
-        """Raise ListingError where they differ."""
+        """Raise ListingError if they differ."""
         if self.found != self.wanted:
             raise ListingError(f"On the chain, {self.what} is {self.found}; it must be {self.wanted}.", _HINT)
 
 
-def circuit_made_again(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_dev_setup: bool = False) -> Rebuilt:
-    """Check (2): the circuit, made again from one's own ONNX file. Takes as long as making keys, the first time.
+def rebuild_circuit(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_dev_setup: bool = False) -> Rebuilt:
+    """Check (2): rebuild the circuit from the caller's ONNX file. The first time this takes as long as key generation.
 
     Raises:
-        ListingError: it is under insecure-dev, or what was made is another circuit.
+        ListingError: it is under insecure-dev, or the rebuilt circuit differs.
         UntrustedEngineError, UntrustedSetupError: see there.
-        ZkinferError: it could not be made again.
+        ZkinferError: it could not be rebuilt.
     """
     recipe, identity = circuit.manifest.recipe, circuit.manifest.identity
     if recipe.setup.is_insecure_dev and not unsafe_accept_dev_setup:
@@ -79,14 +80,14 @@ def circuit_made_again(circuit: Circuit, model: Path, home: Home, *, unsafe_acce
         )
     trusted = Trusted.of([model], home.setups, home.rebuilt)
     engine, setup = trusted.engine(recipe.engine), trusted.setup(recipe.setup, circuit.manifest.program.setup_size)
-    made = rebuild(model, recipe, engine=engine, setup=setup, cache=trusted.cache)
-    if made.identity != identity:
+    rebuilt = rebuild(model, recipe, engine=engine, setup=setup, cache=trusted.cache)
+    if rebuilt.identity != identity:
         raise ListingError(
-            f"{model} under the recipe of {circuit.folder} gives the model {made.identity.model_id}; "
+            f"{model} under the recipe of {circuit.folder} gives the model {rebuilt.identity.model_id}; "
             f"the circuit says {identity.model_id}.",
-            "It is of another ONNX file, or was altered.",
+            "The circuit is of another ONNX file, or was altered.",
         )
-    return made
+    return rebuilt
 
 
 def verify_listing(
@@ -101,77 +102,79 @@ def verify_listing(
     solc: Path | None = None,
     observer: Callable[[Check], None] = lambda _: None,
 ) -> Listing:
-    """Return what the registry says of a listing if all checks pass, in the module's order.
+    """Return the registry's entry of a listing if all checks pass, in the module's order.
 
     Args:
         chain: where it is registered.
         book: the deployment, whose code the caller has compared with the chain.
-        listing: its name.
-        circuit: the circuit that it is said to be of.
-        model: one's own copy of the ONNX file.
-        home: setups, and where rebuilt circuits are kept.
+        listing: the listing.
+        circuit: the circuit that it is claimed to be of.
+        model: the caller's copy of the ONNX file.
+        home: has the setups, and caches rebuilt circuits.
         unsafe_accept_dev_setup: accept a circuit whose proofs anyone can forge.
-        solc: the compiler, for a verifier of one circuit; by default the one on PATH.
-        observer: told of each check that passed.
+        solc: the compiler, for a verifier of a single circuit; by default the one on PATH.
+        observer: called with each check that passed.
 
     Raises:
         ListingError: the first check that failed.
-        ZkinferError: as `circuit_made_again`.
-        CompilerError: there is no compiler for the verifier of one circuit.
+        ZkinferError: as `rebuild_circuit`.
+        CompilerError: there is no compiler for the verifier of a single circuit.
         CodeMismatchError: its proofs go to contracts that are not of this version.
         ChainError: the node failed.
     """
     registry = Registry(chain, book.addresses["ModelRegistry"])
 
-    def settle(check: Check) -> None:
+    def require(check: Check) -> None:
         check.require()
         observer(check)
 
-    settle(Check("the status", registry.status(listing), "active"))  # (1)
+    require(Check("the status", registry.status(listing), "active"))  # (1)
     found = registry.listing(listing)
-    compiler = None if found.selector == _SHARED else Solc.find(solc)  # to miss it later would cost minutes
-    made = circuit_made_again(circuit, model, home, unsafe_accept_dev_setup=unsafe_accept_dev_setup)  # (2)
-    for check in _said(chain, found, made, circuit):  # (3) to (6)
-        settle(check)
+    compiler = None if found.selector == _SHARED else Solc.find(solc)  # fail before minutes of rebuilding
+    rebuilt = rebuild_circuit(circuit, model, home, unsafe_accept_dev_setup=unsafe_accept_dev_setup)  # (2)
+    for check in _registry_checks(chain, found, rebuilt, circuit):  # (3) to (6)
+        require(check)
     route = route_of(chain, book.addresses["VerifierRouter"], bytes.fromhex(found.selector[2:]))
     if compiler is None:
-        verified = _shared(chain, book, found, route)
+        checks = _shared_checks(chain, book, found, route)
     else:
-        generated = partial(generated_verifier, made.folder, circuit.manifest, home, compiler)
-        verified = _dedicated(chain, found, route, generated)
-    for check in verified:  # (7)
-        settle(check)
+        generated = partial(generated_verifier, rebuilt.folder, circuit.manifest, home, compiler)
+        checks = _dedicated_checks(chain, found, route, generated)
+    for check in checks:  # (7)
+        require(check)
     return found
 
 
-def _said(chain: Chain, found: Listing, made: Rebuilt, circuit: Circuit) -> Iterator[Check]:
-    identity, program = made.identity, made.program
-    key = engine_named(circuit.manifest.recipe.engine).evm_key(made.folder)
+def _registry_checks(chain: Chain, found: Listing, rebuilt: Rebuilt, circuit: Circuit) -> Iterator[Check]:
+    identity, program = rebuilt.identity, rebuilt.program
+    key = engine_named(circuit.manifest.recipe.engine).evm_key(rebuilt.folder)
     yield Check("the SHA-256 of the ONNX file", found.onnx_digest, _hex(identity.model))
     yield Check("the model id", found.model_id, identity.model_id)
     yield Check("the digest of the verifying key", found.key_digest, _hex(identity.verifying_key))
-    words = chain.code(found.key) == b"\0" + key
-    yield Check("whether the stored key is the rebuilt one", words, True)
+    same_key = chain.code(found.key) == b"\0" + key
+    yield Check("whether the stored key is the rebuilt one", same_key, True)
     yield Check("the layout of statements", found.layout, layout_on_chain(program.layout))
     yield Check("the trusted setup", found.setup, _hex(circuit.manifest.recipe.setup.tau_g2))
 
 
-def _shared(chain: Chain, book: AddressBook, found: Listing, route: Route) -> Iterator[Check]:
+def _shared_checks(chain: Chain, book: AddressBook, found: Listing, route: Route) -> Iterator[Check]:
     stop = book.addresses["EmergencyStop"]
     yield Check("the proving system", found.selector, _SHARED)
     yield Check("the verifier of its proofs", route.verifier, stop)
-    yield Check("whether the verifier runs", EmergencyStop(chain, stop).live(), True)
+    yield Check("whether the verifier is live", EmergencyStop(chain, stop).live(), True)
 
 
-def _dedicated(chain: Chain, found: Listing, route: Route, generated: Callable[[], Generated]) -> Iterator[Check]:
-    """From the route to the generated code: each contract is ours by its code, and names the next."""
+def _dedicated_checks(
+    chain: Chain, found: Listing, route: Route, generated: Callable[[], Generated]
+) -> Iterator[Check]:
+    """From the route to the generated code: the code of each contract is known, and it names the next."""
     yield Check("the proving system", found.selector, "0x" + dedicated_selector(found.key_digest).hex())
     yield Check("the state of its route", route.state, "live")
     load("EmergencyStop").require_code(chain.code(route.verifier))
     adapter = chain.read("EmergencyStop", route.verifier, "VERIFIER")
     load("DedicatedHalo2Adapter").require_code(chain.code(adapter))
-    keyed = "0x" + chain.read("DedicatedHalo2Adapter", adapter, "KEY_DIGEST").hex()
-    yield Check("the key of its verifier", keyed, found.key_digest)
+    key_digest = "0x" + chain.read("DedicatedHalo2Adapter", adapter, "KEY_DIGEST").hex()
+    yield Check("the key of its verifier", key_digest, found.key_digest)
     code = chain.code(chain.read("DedicatedHalo2Adapter", adapter, "HALO2"))
     yield Check("the code of its verifier", code_hash(code), code_hash(generated().deployed))
 
@@ -181,7 +184,7 @@ def _hex(digest: str) -> str:
 
 
 def generated_verifier(folder: Path, manifest: Manifest, home: Home, solc: Solc) -> Generated:
-    """The code of the verifier for the key in a folder; the same key gives the same code.
+    """The code of the verifier for the key in a folder; it is the same for the same key.
 
     Args:
         folder: the engine's verifying files, of a circuit or rebuilt.

@@ -1,4 +1,4 @@
-"""Post proven answers: match attestations to requests, record them in batches, report what became of each.
+"""Post proven answers: match attestations to requests, record them in batches, report the outcome of each.
 
 Posting is idempotent: an answer that is already on record is not sent again.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.chain.requests import require_answer
 from zkinfer.circuits.errors import InputError
 from zkinfer.contracts.errors import RevertedError, TransactionFailedError
-from zkinfer.contracts.ledger import TAKEN
+from zkinfer.contracts.ledger import SETTLED
 from zkinfer.verifier import CircuitMismatchError
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the ledger has about one request after posting.
+    """The ledger's entry of one request after posting.
 
     Args:
         request: the request's id.
         before: the state before posting.
         entry: the ledger's entry after posting.
-        ended: why the ledger takes no answer any more; None where it still does.
+        ended: why the ledger accepts no answer any more; None if it still does.
     """
 
     request: str
@@ -43,7 +43,7 @@ class Outcome:
     @property
     def settled(self) -> bool:
         """Whether the answer is recorded, or its prover was paid because the model was revoked in the meantime."""
-        return self.entry.state in TAKEN
+        return self.entry.state in SETTLED
 
     @property
     def document(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Posting:
 
     Args:
         outcomes: one for each answer, in order.
-        rejected: the first rejection by the contract; the other batches were sent nevertheless.
+        rejected: the first rejection by the contract; the other batches were sent anyway.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -78,7 +78,7 @@ class Posting:
         """
         if self.rejected is not None:
             raise self.rejected
-        late = [f"{one.request} ({one.ended})" for one in self.outcomes if one.ended not in (None, *TAKEN)]
+        late = [f"{one.request} ({one.ended})" for one in self.outcomes if one.ended not in (None, *SETTLED)]
         if late:
             raise TransactionFailedError(
                 f"No answer is accepted any more for {', '.join(late)}. All other answers were posted.",
@@ -117,7 +117,7 @@ def match_answers(
 
 
 def require_model(deployed: Deployed, attestation: Attestation, placed: PlacedRequest) -> None:
-    """Return if an attestation is of the model that was asked; raises CircuitMismatchError if not."""
+    """Return if an attestation is of the requested model; raises CircuitMismatchError if not."""
     registered = deployed.registry.model_id(placed.request.listing)
     claimed = attestation.predicate.circuit.identity.model_id
     if registered != claimed:

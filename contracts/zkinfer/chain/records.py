@@ -1,17 +1,17 @@
-"""Step 12 of a verification: the chain has this very answer on record.
+"""Step 12 of a verification: the ledger on the chain has recorded this answer.
 
-The steps, after all that the verifier established offline:
+The checks, after those that the verifier made offline:
 
 (1) the node is on the chain that the proof was made for
-(2) the code at the ledger's address is our ledger, and it relies on a registry and a router of ours; where the caller
-    names a whole deployment, all of its contracts are ours
-(3) it has an answer to the request on record, with these outputs
-(4) and had it in the last block that counts
-(5) the request, whose hash is its id, is the one that the proof was made for, and asked this model
-(6) about this input, unless it left the input to the prover
-(7) and contracts still act on it: its listing was not revoked since, nor its verifier stopped or removed
+(2) the code at the ledger's address is zkinfer's ledger, with zkinfer's registry and router; if the caller gives the
+    address book of a deployment, the code of all its contracts is compared
+(3) the ledger has an answer to the request on record, with these outputs
+(4) the record was there in the last block with enough confirmations
+(5) the request, whose hash is its id, is the one that the proof was made for, and is for this model
+(6) the request is about this input, unless it lets the prover choose
+(7) contracts may still act on the answer: its listing was not revoked since, nor its verifier stopped or removed
 
-The address of the ledger is the caller's to choose. What is not checked is who governs it; `verify_deployment` does.
+The caller chooses the ledger's address. Its governance is not checked; see `verify_deployment`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from zkinfer.contracts.errors import AddressBookError, DeploymentError, RpcError
 from zkinfer.contracts.keccak import keccak256
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
-from zkinfer.contracts.rpc import asking, connect
+from zkinfer.contracts.rpc import connect, rpc_errors
 from zkinfer.contracts.web3_imports import Web3
 
 if TYPE_CHECKING:
@@ -68,25 +68,25 @@ def _event(name: str) -> dict[str, Any]:
 
 _REQUESTED: Final = _event("Requested")
 REQUESTED: Final = keccak256(signature_of(_REQUESTED).encode())
-"""The first topic of the event that tells a request; the second is the request's id."""
+"""The first topic of the event that contains a request; the second is the request's id."""
 
 
 def request_in(log: Mapping[str, Any]) -> Request:
-    """The request that a log of `Requested` tells. Its hash must be compared: a node can make up a log.
+    """The request in a log of `Requested`. The caller must compare its hash: a node can make up a log.
 
-    Raises RpcError where the log holds no request.
+    Raises RpcError if the log cannot be decoded.
     """
     types = [type_of(one) for one in _REQUESTED["inputs"] if not one["indexed"]]
     try:
         (fields,) = decode(types, bytes(log["data"]))
     except DecodingError as err:
-        raise RpcError("The node's log of a request cannot be read.", "Is the ledger another version's?") from err
+        raise RpcError("The node's log of a request cannot be decoded.", "Is the ledger of another version?") from err
     values: Iterator[Any] = (f"0x{one.hex()}" if isinstance(one, bytes) else one for one in fields)
     return Request(*values)
 
 
 class Blocks:
-    """The blocks of the chain that a connection leads to; everything raises RpcError where the node fails."""
+    """The blocks of a connection's chain; all methods raise RpcError if the node fails."""
 
     def __init__(self, web3: Web3) -> None:
         self._web3 = web3
@@ -102,38 +102,39 @@ class Blocks:
         return Chain(web3)
 
     def settled(self, confirmations: int | None) -> int:
-        """The last block that has this many confirmations, itself included; for None, the last final one of the chain.
+        """The last block with this many confirmations, itself included; for None, the chain's last finalized block.
 
-        So the latest block has one, as where a transaction is waited for.
+        The latest block has one confirmation, as in `Limits`.
         """
         if confirmations is None:
             return self._final()
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             return max(0, int(self._web3.eth.block_number) - confirmations + 1)
 
     def request(self, ledger: str, request_id: str, until: int) -> Request | None:
-        """The request of this id as the ledger told it, up to a block; None where the node has no log of it."""
+        """The request with this id, from the ledger's logs up to a block; None if the node has no log of it."""
         wanted: Any = {
             "address": Web3.to_checksum_address(ledger),
             "fromBlock": BlockNumber(0),
             "toBlock": BlockNumber(until),
             "topics": ["0x" + REQUESTED.hex(), request_id],
         }
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             logs = self._web3.eth.get_logs(wanted)
         return request_in(logs[0]) if logs else None
 
     def _final(self) -> int:
         try:
-            with asking(self._web3):
+            with rpc_errors(self._web3):
                 return int(self._web3.eth.get_block("finalized")["number"])
         except RpcError as err:
             raise RpcError(
-                "The node names no final block of its chain.", "Say how many blocks are enough: --confirmations NUMBER."
+                "The node has no finalized block of its chain.",
+                "Set the number of blocks to wait for: --confirmations NUMBER.",
             ) from err
 
 
-_DIGEST: Final = 2 + 2 * 26  # hex digits of an output's digest that a ledger keeps, after 0x
+_DIGEST: Final = 2 + 2 * 26  # 0x and the hex digits of the part of the digest that a ledger stores
 
 
 class LedgerRecord:
@@ -141,10 +142,9 @@ class LedgerRecord:
 
     Args:
         blocks: of the ledger's chain.
-        ledger: its address, in lower case; or the address book of its deployment, of which then all code is compared.
-        confirmations: how many blocks the record must have, its own included; None asks for one that the chain calls
-            final.
-        request: the request, if the caller has it; else the node is asked for the ledger's log of it.
+        ledger: its address, in lower case; or the address book of its deployment, whose code is then compared.
+        confirmations: blocks that the record needs, including its own; None requires a finalized block.
+        request: the request, if the caller has it; by default it is read from the ledger's logs.
     """
 
     def __init__(
@@ -162,27 +162,27 @@ class LedgerRecord:
         self._request = request
 
     @classmethod
-    def over(
+    def connect(
         cls, url: str, ledger: str | Path, *, confirmations: int | None = None, request: Request | None = None
     ) -> Self:
-        """The same, by the URL of a node, and the ledger's address or the file of its address book.
+        """The records of a ledger, from the URL of a node and the ledger's address or address book file.
 
-        Nothing is asked of the node yet.
+        Sends nothing to the node yet.
 
         Raises:
-            NodeError: the URL is not one of a node.
-            LedgerError: the file is missing, altered or another version's.
+            NodeError: the URL is invalid.
+            LedgerError: the file is missing, altered or of another version.
         """
         with _translated():
-            known = ledger if isinstance(ledger, str) else read_book(ledger)
-            return cls(Blocks(connect(url)), known, confirmations=confirmations, request=request)
+            address_or_book = ledger if isinstance(ledger, str) else read_book(ledger)
+            return cls(Blocks(connect(url)), address_or_book, confirmations=confirmations, request=request)
 
     def agree(self, answer: ProvenAnswer) -> str:
-        """Where and when this answer was recorded.
+        """Return where and when this answer was recorded, after the checks of the module.
 
         Raises:
             OtherChainError, NotRecordedError, NotFinalError, RecordMismatchError: see there.
-            LedgerError: there is no ledger of ours at the address.
+            LedgerError: the contract at the address is not zkinfer's ledger.
             NodeError: the node failed.
         """
         with _translated():
@@ -191,7 +191,7 @@ class LedgerRecord:
             registry = self._registry(chain)  # (2)
             entry = _recorded(chain, self._ledger, answer)  # (3)
             block = self._settled(answer)  # (4)
-            request = self._asked(chain, answer, block)
+            request = self._find_request(chain, answer, block)
             _same_context(request, answer)  # (5)
             _same_model(chain, registry, request, answer)
             _same_input(request, answer)  # (6)
@@ -203,8 +203,8 @@ class LedgerRecord:
         if self._book is not None:
             if self._book.chain_id != chain.id:
                 raise LedgerError(
-                    f"The deployment is one of chain {self._book.chain_id}; the node is on chain {chain.id}.",
-                    "Give the file of that chain's deployment.",
+                    f"The deployment is on chain {self._book.chain_id}; the node is on chain {chain.id}.",
+                    "Give the address book of a deployment on the node's chain.",
                 )
             verify_code(chain, self._book.plan)
         return _registry_of(chain, self._ledger)
@@ -215,19 +215,22 @@ class LedgerRecord:
         deployed = then.code(self._ledger)
         if not deployed or Ledger(then, self._ledger).entry(answer.context.request_id).state != "recorded":
             raise NotFinalError(
-                f"The answer is on record, but was not yet at block {block}, the last one that counts.", "Wait a while."
+                f"The answer is on record, but was not yet at block {block}, the last with enough confirmations.",
+                "Wait, then verify again.",
             )
         return block
 
-    def _asked(self, chain: Chain, answer: ProvenAnswer, block: int) -> Request:
+    def _find_request(self, chain: Chain, answer: ProvenAnswer, block: int) -> Request:
         """The request itself; its hash must be the id, so its source does not matter."""
         wanted = answer.context.request_id
         request = self._request or self._blocks.request(self._ledger, wanted, block)
         if request is None:
-            raise NodeError("The node has no log of the request.", "Ask one that keeps all logs, or give the request.")
+            raise NodeError(
+                "The node has no log of the request.", "Use a node that keeps all logs, or give the request."
+            )
         if request.id(chain.read("InferenceLedger", self._ledger, "HOME_CHAIN"), self._ledger) != wanted:
             raise RecordMismatchError(
-                f"The proof is about the request {wanted}, and that is not the id of the request which was given.",
+                f"The proof is for the request {wanted}; the request that was given or logged has another id.",
                 "Give the request that the prover answered.",
             )
         return request
@@ -235,7 +238,7 @@ class LedgerRecord:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Errors of `zkinfer.contracts` as this package's own: they hang from another root."""
+    """Translate errors of `zkinfer.contracts`, which have another root, to those of this package."""
     try:
         yield
     except (AddressBookError, CodeMismatchError, DeploymentError) as err:
@@ -248,11 +251,11 @@ def _same_chain(chain: Chain, answer: ProvenAnswer) -> None:
     wanted, found = answer.context.chain_id, chain.id
     if wanted != found:
         made = f"for a request on chain {wanted}" if wanted else "without a chain"
-        raise OtherChainError(f"The proof was made {made}; the node is on chain {found}.", "Ask a node of that chain.")
+        raise OtherChainError(f"The proof was made {made}; the node is on chain {found}.", "Use a node of that chain.")
 
 
 def _registry_of(chain: Chain, ledger: str) -> str:
-    """The ledger's registry. A ledger's code names its registry and router, which never change."""
+    """The ledger's registry. Registry and router are immutables of the ledger."""
     _require_code(chain, "InferenceLedger", ledger)
     registry: str = chain.read("InferenceLedger", ledger, "REGISTRY")
     router: str = chain.read("InferenceLedger", ledger, "ROUTER")
@@ -266,7 +269,7 @@ def _registry_of(chain: Chain, ledger: str) -> str:
 def _require_code(chain: Chain, name: ContractName, address: str) -> None:
     code = chain.code(address)
     if not code:
-        raise LedgerError(f"There is no {name} at {address}: nothing lies there.", "Check address and chain.")
+        raise LedgerError(f"There is no {name} at {address}: the account has no code.", "Check address and chain.")
     load(name).require_code(code)
 
 
@@ -276,7 +279,7 @@ def _recorded(chain: Chain, ledger: str, answer: ProvenAnswer) -> Entry:
         found = {
             "none": "has no such request",
             "open": "still waits for an answer",
-            "refunded": "gave the fees back",
+            "refunded": "refunded the fees",
             "paid": "paid the prover, but the model was revoked before",
         }
         raise NotRecordedError(
@@ -289,7 +292,7 @@ def _recorded(chain: Chain, ledger: str, answer: ProvenAnswer) -> Entry:
 
 
 def _same_context(request: Request, answer: ProvenAnswer) -> None:
-    """The id is compared already; the ledger takes no proof for another consumer, requester or expiry."""
+    """The id is compared already; the ledger rejects proofs for another consumer, requester or expiry."""
     context = answer.context
     if (request.consumer, request.requester, request.expiry) != (context.consumer, context.requester, context.expiry):
         raise RecordMismatchError(
@@ -302,8 +305,8 @@ def _same_model(chain: Chain, registry: str, request: Request, answer: ProvenAns
     found = Registry(chain, registry).model_id(request.listing)
     if found != answer.model_id:
         raise RecordMismatchError(
-            f"The request asked the model {found}; the proof is of {answer.model_id}.",
-            "The recorded answer is another model's.",
+            f"The request is for the model {found}; the proof is of {answer.model_id}.",
+            "The recorded answer is of another model.",
         )
 
 
@@ -313,14 +316,14 @@ def _same_input(request: Request, answer: ProvenAnswer) -> None:
 
 
 def _still_sound(chain: Chain, registry: str, request: Request) -> None:
-    """What `requireSound` of the ledger refuses now, whatever it was when the answer was recorded."""
+    """The conditions of the ledger's `requireSound`, as of now and not of when the answer was recorded."""
     at = Registry(chain, registry)
     if at.status(request.listing) == "revoked":
         raise RecordMismatchError(
             f"The answer is on record, but its listing {request.listing} was revoked: no contract acts on it any more.",
             "Do not rely on it; ask the listing's owner why.",
         )
-    if not at.runs(request.listing):
+    if not at.verifier_is_live(request.listing):
         raise RecordMismatchError(
             "The answer is on record, but the verifier of its listing was stopped or removed: it may be forged.",
             "Do not rely on it; ask again under a listing with a sound verifier.",

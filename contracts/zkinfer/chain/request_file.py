@@ -1,4 +1,4 @@
-"""The file of a request: what the prover proves for, and the poster posts.
+"""Request files, from which a prover proves and answers are posted.
 
 Canonical JSON. Amounts are decimal text, so that no reader rounds them.
 """
@@ -53,7 +53,7 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PlacedRequest:
-    """A request, and the ledger on the chain at which it is asked."""
+    """A request, with its ledger and chain."""
 
     request: Request
     chain_id: int
@@ -61,22 +61,22 @@ class PlacedRequest:
 
     @property
     def id(self) -> str:
-        """The request's id there."""
+        """The request's id on that ledger."""
         return self.request.id(self.chain_id, self.ledger)
 
     @property
     def context(self) -> Context:
-        """What a proof that answers it must be made for."""
+        """The context that a proof must be made for to answer it."""
         return context_of(self.request, self.chain_id, self.ledger)
 
     def to_bytes(self) -> bytes:
-        """The file's content; raises InputError where a field is not as a chain takes it."""
+        """The file's content; raises InputError if a field is out of range or malformed."""
         amounts = {name: str(getattr(self.request, name)) for name in ("prover_fee", "owner_fee")}
         fields = {**asdict(self.request), **amounts, "chain_id": self.chain_id, "ledger": self.ledger}
         try:
             document = _Document(**fields)
         except ValidationError as err:
-            raise InputError(f"No request can be like that: {_first(err)}.") from err
+            raise InputError(f"The request is invalid: {_first(err)}.") from err
         return canonical.dump(document.model_dump(mode="json", by_alias=True))
 
     @classmethod
@@ -86,7 +86,7 @@ class PlacedRequest:
         try:
             fields = _Document.model_validate_json(data).model_dump()
         except ValidationError as err:
-            raise InputError(f"The request is not one: {_first(err)}.", "Make one: zkinfer chain request") from err
+            raise InputError(f"The file is not a request: {_first(err)}.", "Make one: zkinfer chain request") from err
         del fields["format"]
         fields |= {name: int(fields[name]) for name in ("prover_fee", "owner_fee")}
         chain_id, ledger = fields.pop("chain_id"), fields.pop("ledger")
@@ -94,7 +94,7 @@ class PlacedRequest:
 
 
 def read_request(path: Path) -> PlacedRequest:
-    """Read a file of a request; raises InputError, JsonError among them, where it is none."""
+    """Read a request file; raises InputError, of which JsonError is one kind, if it is invalid."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -1,4 +1,4 @@
-"""What contracts take from a circuit and an attestation: a registration, a request, an answer."""
+"""Make registrations and requests from circuits, and answers from attestations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is posted: a request, the statement's packed inputs and outputs, and the proof."""
+    """An answer to post: a request, the statement's packed inputs and outputs, and the proof."""
 
     request: Request
     inputs: bytes
@@ -42,26 +42,26 @@ class Answer:
 
     @property
     def posted(self) -> Posted:
-        """As the ledger takes it."""
+        """The arguments for `Ledger.record`."""
         return self.request, self.inputs, self.outputs, self.proof
 
 
 def layout_on_chain(layout: statement.Layout) -> Layout:
-    """A program's layout as contracts take it: whether inputs are signed follows from the key."""
+    """A program's layout in the contracts' form; the key determines whether inputs are signed."""
     return Layout(layout.visibility, layout.input_width, layout.inputs, layout.outputs)
 
 
 def registration_of(circuit: Circuit, fee: int = 0, uri: str = "", selector: bytes | None = None) -> Registration:
-    """What a publisher declares about a circuit.
+    """The registration of a circuit.
 
     Args:
         circuit: an opened circuit.
         fee: the least price of an answer, in wei.
         uri: where to find the ONNX file, the manifest and the terms.
-        selector: of the verifier of its proofs; by default the one for all circuits of the engine.
+        selector: of the verifier of its proofs; by default the engine's shared verifier.
 
     Raises:
-        CircuitError: no contract verifies proofs of this circuit's engine, or the key is not the manifest's.
+        CircuitError: no contract verifies proofs of this circuit's engine, or the key is not the one in the manifest.
     """
     program, identity = circuit.manifest.program, circuit.manifest.identity
     engine = _engine_of(circuit)
@@ -103,22 +103,22 @@ def request_for(
 
     Args:
         circuit: an opened circuit.
-        inputs: arrays by name; None asks for `ANY_INPUT`, as one must where inputs are private.
+        inputs: arrays by name; None requests `ANY_INPUT`, which private inputs require.
         listing: under which the model is registered.
         consumer: the contract that will act on the answer.
         requester: opens the request; gets the fees back unless `refund_to` names another account.
-        expiry: until when the answer can be recorded, in Unix seconds.
+        expiry: the last time at which the answer can be recorded, in Unix seconds.
         prover: the account that is paid `prover_fee`.
         prover_fee: in wei.
-        refund_to: the account that gets both fees back where there is no answer.
-        owner_fee: what the model's owner is paid, in wei.
+        refund_to: the account that gets both fees back if there is no answer.
+        owner_fee: paid to the model's owner, in wei.
         salt: any word that was not used for an otherwise equal request; a random one by default.
         engine: computes the digests of hashed inputs; by default the circuit's.
-        setup: the circuit's trusted setup, for hashed inputs; by default the one that this user has.
+        setup: the circuit's trusted setup, for hashed inputs; by default the user's installed one.
 
     Raises:
         DataError: a missing or unknown input, a wrong shape or dtype, NaN; or inputs that stay private.
-        InputError: an input lies outside of the circuit's range.
+        InputError: an input is outside the circuit's range.
     """
     return Request(
         listing=listing,
@@ -144,7 +144,7 @@ def commitment_to(
     program = circuit.manifest.program
     if program.layout.visibility == "private":
         raise DataError(
-            "Proofs of this circuit keep the inputs private, so a request cannot name them.", "Ask for any input."
+            "Proofs of this circuit keep the inputs private, so a request cannot name them.", "Request any input."
         )
     if odd := sorted(set(inputs) ^ {spec.name for spec in program.inputs}):
         raise DataError(f"The input {odd[0]!r:.80} is missing, or the model has none of this name.")
@@ -171,7 +171,7 @@ def _setup_of(circuit: Circuit) -> Path:
 
 
 def context_of(request: Request, chain_id: int, ledger: str) -> Context:
-    """What a proof that answers this request on this chain must be made for."""
+    """The context that a proof must be made for to answer this request on this chain."""
     return Context.model_validate(
         {
             "chainId": chain_id,
@@ -184,18 +184,18 @@ def context_of(request: Request, chain_id: int, ledger: str) -> Context:
 
 
 def answer_of(attestation: Attestation, request: Request) -> Answer:
-    """The part of an attestation that is posted; nothing is compared, see `require_answer`."""
+    """The answer to post from an attestation, without any check; see `require_answer`."""
     stated = attestation.predicate.statement
     return Answer(request, stated.inputs, stated.outputs, attestation.proof)
 
 
 def require_answer(attestation: Attestation, request: Request, chain_id: int, ledger: str) -> Answer:
-    """The same, if the attestation is about this request; the ledger would find the same at a price.
+    """The same, if the attestation answers this request; the ledger makes the same checks, but for gas.
 
     The proof itself is not checked.
 
     Raises:
-        ContextMismatchError: it was made for another request, or its statement says so.
+        ContextMismatchError: it, or its statement, was made for another request.
         LayoutMismatchError: its inputs or outputs have other sizes than its layout.
         InputMismatchError: it is about another input.
     """

@@ -1,6 +1,6 @@
-"""The contracts of zkinfer, compiled, and what Python must compute as they do. Needs no chain, no node, no compiler.
+"""zkinfer's compiled contracts, and the identifiers that Python computes as they do.
 
-What talks to a chain needs the extra `chain`, and is loaded when it is first used.
+Needs no node and no compiler. Names that talk to a chain need the extra `chain`, and are imported on first use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from zkinfer.contracts.errors import ArtifactError, ChainError, CodeMismatchErro
 from zkinfer.contracts.ezkl.solc import patch_dedicated, patch_reusable
 from zkinfer.contracts.registration import (
     ANY_INPUT,
-    SELECTOR,
     ZERO_ADDRESS,
     Layout,
     Registration,
@@ -26,7 +25,7 @@ from zkinfer.contracts.registration import (
 if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.deploy import Governance, deploy, plan
+    from zkinfer.contracts.deploy import SHARED_SELECTOR, Governance, deploy, plan
     from zkinfer.contracts.governance import Powers, verify_deployment
     from zkinfer.contracts.ledger import Ledger
     from zkinfer.contracts.registry import Registry
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY_INPUT",
     "CONTRACTS",
-    "SELECTOR",
+    "SHARED_SELECTOR",
     "ZERO_ADDRESS",
     "AddressBook",
     "Artifact",
@@ -72,7 +71,7 @@ __all__ = [
     "verify_deployment",
 ]
 
-_HOMES = {
+_LAZY = {
     "AddressBook": "address_book",
     "Chain": "chain",
     "Governance": "deploy",
@@ -81,6 +80,7 @@ _HOMES = {
     "Powers": "governance",
     "Registry": "registry",
     "RemoteSigner": "signers",
+    "SHARED_SELECTOR": "deploy",
     "connect": "rpc",
     "deploy": "deploy",
     "load_keystore": "signers",
@@ -89,11 +89,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is exported
-    if name not in _HOMES:
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any export
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = import_module(f"{__name__}.{_HOMES[name]}")
+        module = import_module(f"{__name__}.{_LAZY[name]}")
     except ModuleNotFoundError as err:
         raise ModuleNotFoundError(f"{name} needs {err.name}: pip install 'zkinfer[chain]'", name=err.name) from err
     return getattr(module, name)

@@ -1,4 +1,4 @@
-"""What is sent to a contract, and what it said when it refused. Needs the extra `chain`."""
+"""ABI encoding of calls, and decoding of results and revert reasons. Needs the extra `chain`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def function_named(contract: ContractName, name: str) -> dict[str, Any]:
-    """The ABI entry of a function; raises KeyError where there is none, or several."""
+    """The ABI entry of a function; raises KeyError unless there is exactly one."""
     found = [one for one in load(contract).abi if one["type"] == "function" and one["name"] == name]
     if len(found) != 1:
         raise KeyError(f"{contract} has {len(found)} functions named {name}")
@@ -27,12 +27,12 @@ def function_named(contract: ContractName, name: str) -> dict[str, Any]:
 
 
 def hex_to_bytes(text: str) -> bytes:
-    """Bytes of 0x-prefixed hex, as the ABI encoder wants words."""
+    """The bytes of 0x-prefixed hex; the ABI encoder takes words as bytes."""
     return bytes.fromhex(text.removeprefix("0x"))
 
 
 def type_of(entry: dict[str, Any]) -> str:
-    """The canonical type of an argument, tuples written out."""
+    """The canonical type of an argument, with tuples expanded."""
     kind = str(entry["type"])
     if not kind.startswith("tuple"):
         return kind
@@ -40,24 +40,24 @@ def type_of(entry: dict[str, Any]) -> str:
 
 
 def signature_of(entry: dict[str, Any]) -> str:
-    """Name and types of a function or an error."""
+    """The signature of a function or an error: its name and types."""
     return f"{entry['name']}({','.join(type_of(one) for one in entry['inputs'])})"
 
 
 def call_data(entry: dict[str, Any], arguments: Sequence[Any]) -> bytes:
-    """The calldata of a call, in the one canonical encoding."""
+    """The calldata of a call, in the canonical encoding."""
     return keccak256(signature_of(entry).encode())[:4] + encode([type_of(one) for one in entry["inputs"]], arguments)
 
 
-def constructor_data(contract: ContractName, arguments: Sequence[Any]) -> bytes:
+def creation_code(contract: ContractName, arguments: Sequence[Any]) -> bytes:
     """The creation code of a contract with the arguments of its constructor."""
     entries = [one for one in load(contract).abi if one["type"] == "constructor"]
     types = [type_of(one) for one in entries[0]["inputs"]] if entries else []
     return load(contract).creation + encode(types, arguments)
 
 
-def reason_of(data: object) -> str:
-    """What a revert says, by the errors of our contracts."""
+def revert_reason(data: object) -> str:
+    """A revert's reason as a sentence, decoded with the errors of our contracts."""
     raw = _raw(data)
     entry = _errors().get(raw[:4])
     if entry is None:
@@ -66,11 +66,11 @@ def reason_of(data: object) -> str:
         values = decode([type_of(one) for one in entry["inputs"]], raw[4:])
     except DecodingError:
         values = ()
-    told = ", ".join(
+    fields = ", ".join(
         f"{one['name']} = {'0x' + value.hex() if isinstance(value, bytes) else value}"
         for one, value in zip(entry["inputs"], values, strict=False)
     )
-    return f"The contract refused: {entry['name']}({told})."
+    return f"The contract refused: {entry['name']}({fields})."
 
 
 @cache
@@ -85,8 +85,8 @@ def _raw(data: object) -> bytes:
     return bytes.fromhex(data.removeprefix("0x")) if isinstance(data, str) else b""
 
 
-def decoded(entry: dict[str, Any], answer: bytes) -> Any:  # noqa: ANN401 - any ABI value
-    """What a view function returned: one result as it is, several as a tuple; raises RpcError where it is no answer."""
+def decode_result(entry: dict[str, Any], answer: bytes) -> Any:  # noqa: ANN401 - any ABI value
+    """The result of a view function, several as a tuple; raises RpcError if the bytes cannot be decoded."""
     try:
         values = decode([type_of(one) for one in entry["outputs"]], answer)
     except DecodingError as err:

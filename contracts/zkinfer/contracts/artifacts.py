@@ -1,7 +1,7 @@
 """The compiled contracts that this version ships: what to deploy, how to call it, how to recognise it on a chain.
 
-The files are written by contracts/build.py from the sources, and compared with them in CI. Reading them needs neither
-node nor a compiler, nor any library for chains.
+contracts/build.py writes the files from the sources, and CI compares them. Reading them needs neither node, nor a
+compiler, nor a library for chains.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ ContractName = Literal[
 ]
 CONTRACTS: Final[tuple[ContractName, ...]] = get_args(ContractName)
 _STORE_PREFIX, _STORE_CODE = b"\x61", bytes.fromhex("80600a3d393df3")
-_MOST_WORDS = 767
+_MAX_WORDS = 767
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """A compiled contract.
 
-    `creation` is the code to deploy, to which the encoded arguments of the constructor are appended; `deployed` is
-    what then lies on the chain, but for the `immutables`, which are places (start, length) that the constructor fills
-    in and are zero here. `code_hash` is the keccak256 of `deployed`. `storage` says where each state variable lies.
+    `creation` is the code to deploy, before the encoded arguments of the constructor; `deployed` is the resulting code
+    on the chain, with zeros for the `immutables`: the ranges (start, length) that the constructor fills in.
+    `code_hash` is the keccak256 of `deployed`. `storage` lists the position of each state variable.
     """
 
     name: ContractName
@@ -54,7 +54,7 @@ class Artifact:
     def require_code(self, code: bytes) -> None:
         """Return if this is the code of this contract, whatever its immutables; raise CodeMismatchError if not.
 
-        What the immutables are must be asked for and compared by the caller: they name the contracts it relies on.
+        The caller must read and compare the immutables: they name the contracts that this one relies on.
         """
         if self._masked(code) != self.deployed:
             raise CodeMismatchError(
@@ -72,10 +72,10 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The circuit of y = max(x, 0), whose answer the emergency stop knows: its ONNX file and its verifying key.
+    """The circuit of y = max(x, 0), whose output the emergency stop can compute: its ONNX file and its verifying key.
 
-    `setup` is the SHA-256 of tau*G2 of the key's trusted setup; `run_arguments` are what to compile the file with, to
-    make the key again.
+    `setup` is the SHA-256 of tau*G2 of the key's trusted setup; compiling the file with `run_arguments` rebuilds the
+    key.
     """
 
     onnx: bytes
@@ -87,7 +87,7 @@ class Canary:
 
 @cache
 def load(name: ContractName) -> Artifact:
-    """The artifact of a contract; raises ArtifactError where it is damaged or missing."""
+    """The artifact of a contract; raises ArtifactError if it is damaged or missing."""
     document = _read(name)
     try:
         artifact = Artifact(
@@ -108,7 +108,7 @@ def load(name: ContractName) -> Artifact:
 
 @cache
 def load_canary() -> Canary:
-    """The canary; raises ArtifactError where it is damaged or missing."""
+    """The canary; raises ArtifactError if it is damaged or missing."""
     document = _read("canary")
     try:
         canary = Canary(
@@ -130,7 +130,7 @@ def key_store_code(key: bytes) -> bytes:
 
     Raises ArtifactError for anything but 1 to 767 words.
     """
-    if len(key) % 32 or not 0 < len(key) <= 32 * _MOST_WORDS:
+    if len(key) % 32 or not 0 < len(key) <= 32 * _MAX_WORDS:
         raise ArtifactError(f"A key of {len(key)} bytes does not fit into the code of a contract.")
     return _STORE_PREFIX + (len(key) + 1).to_bytes(2, "big") + _STORE_CODE + b"\0" + key
 

@@ -1,6 +1,6 @@
 """One account on one chain: calls and transactions.
 
-This needs the extra `chain`. Nothing here keeps a private key longer than the signer that the caller made.
+Needs the extra `chain`. Only the caller's signer has access to a private key.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
-from zkinfer.contracts.abi import call_data, decoded, function_named
+from zkinfer.contracts.abi import call_data, decode_result, function_named
 from zkinfer.contracts.errors import RevertedError, RpcError, TransactionFailedError, WrongChainError
-from zkinfer.contracts.rpc import asking
+from zkinfer.contracts.rpc import rpc_errors
 from zkinfer.contracts.transactions import Limits, Sender
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class Chain:
 
     Args:
         web3: the connection; see `zkinfer.contracts.rpc.connect`.
-        signer: signs and pays; None for reading only. An account of eth_account is one.
+        signer: signs and pays; None for reading only. Accounts of eth_account are signers.
         limits: what transactions may cost, and how long to wait for them.
-        rehearsal: send nothing; what would be sent is put into `quotes`.
+        rehearsal: send nothing; append a quote for each transaction to `quotes`.
     """
 
     def __init__(
@@ -48,76 +48,74 @@ class Chain:
 
     @property
     def id(self) -> int:
-        """The chain id that the node answered with when it was first asked; what is signed is for this one."""
+        """The chain id, as the node first answered it; transactions are signed for this chain."""
         if self._id is None:
-            with asking(self._web3):
+            with rpc_errors(self._web3):
                 self._id = int(self._web3.eth.chain_id)
         return self._id
 
     def require_id(self, wanted: int) -> None:
-        """Raise WrongChainError where the node is on another chain."""
+        """Raise WrongChainError if the node is on another chain."""
         if self.id != wanted:
-            raise WrongChainError(
-                f"The node is on chain {self.id}, and what it is asked about lies on chain {wanted}.", "Check --rpc."
-            )
+            raise WrongChainError(f"The node is on chain {self.id} instead of chain {wanted}.", "Check --rpc.")
 
     @property
     def address(self) -> str:
-        """The paying account, in lower case; raises TransactionFailedError where there is none."""
+        """The paying account, in lower case; raises TransactionFailedError if there is none."""
         return str(self._account().address).lower()
 
     @property
     def sends(self) -> bool:
-        """Whether transactions are sent, or rehearsed."""
+        """Whether transactions are sent; False in a rehearsal."""
         return not self._rehearsal
 
     @property
     def sent(self) -> list[Sent]:
-        """What was sent, in order."""
+        """The transactions that were sent, in order."""
         return [] if self._sending is None else self._sending.sent
 
     def code(self, address: str) -> bytes:
         """The code at an address."""
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             return bytes(self._web3.eth.get_code(_address(address)))
 
     def balance(self, address: str) -> int:
         """The balance of an account, in wei."""
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             return int(self._web3.eth.get_balance(_address(address)))
 
     def storage(self, address: str, slot: int) -> int:
         """A word of a contract's storage."""
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             return int.from_bytes(self._web3.eth.get_storage_at(_address(address), slot), "big")
 
     def time(self) -> int:
         """The time of the latest block, in Unix seconds."""
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             return int(self._web3.eth.get_block("latest")["timestamp"])
 
     def logs(self, address: str, topics: list[bytes]) -> list[list[bytes]]:
-        """The topics of all logs of a contract that begin with these; raises RpcError where the node lacks old ones."""
+        """The topics of a contract's logs that begin with these; raises RpcError if the node lacks old logs."""
         wanted: Any = {
             "address": _address(address),
             "fromBlock": 0,
             "toBlock": "latest",
             "topics": ["0x" + one.hex() for one in topics],
         }
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             return [[bytes(one) for one in log["topics"]] for log in self._web3.eth.get_logs(wanted)]
 
     def read(self, contract: ContractName, address: str, name: str, *arguments: object) -> Any:  # noqa: ANN401 - any ABI value
-        """Call a view function; one result is given as it is, several as a tuple.
+        """Call a view function; several results are returned as a tuple.
 
         Raises:
             RevertedError: the contract refused.
-            RpcError: the node failed, or its answer is not what the function returns.
+            RpcError: the node failed, or its answer cannot be decoded.
         """
         entry = function_named(contract, name)
         answer = self._simulate({"to": _address(address), "data": call_data(entry, arguments)})
         try:
-            return decoded(entry, answer)
+            return decode_result(entry, answer)
         except RpcError as err:
             raise RpcError(f"{contract} at {address} gave no answer to {name}.", err.cure) from err
 
@@ -136,13 +134,13 @@ class Chain:
     def send(self, to: str, data: bytes = b"", *, value: int = 0, gas: int | None = None) -> TxReceipt | None:
         """Send a transaction and wait until it has its confirmations; None in a rehearsal, which only quotes it.
 
-        Without `gas` the node estimates it, so that a transaction which would revert is not sent. Fees are raised
-        within the limits while no block takes it.
+        Without `gas` the node estimates it, so a transaction that would revert is not sent. Fees are raised within the
+        limits until a block includes it.
 
         Raises:
             RevertedError: the contract refused, before sending or in the block.
-            FeeLimitError: it would cost more than it may, or than the account has.
-            TransactionFailedError: there is no account, or time ran out.
+            FeeLimitError: it would cost more than the limits or the balance allow.
+            TransactionFailedError: there is no account, or the timeout expired.
             SignerError: the signer refused, or signed something else.
             RpcError: the node failed.
         """
@@ -156,17 +154,17 @@ class Chain:
         return receipt
 
     def ensure(self, done: Callable[[], bool], send: Callable[[], TxReceipt | None]) -> TxReceipt | None:
-        """Send what makes `done` true, unless it is: None then.
+        """Call `send` unless `done()` is true already, and return its receipt; None if nothing was sent.
 
-        What a transaction did is asked of the chain, before and after: an earlier run or another account may have done
-        the same, and a block that was given may be taken back.
+        The state is read from the chain before and after: an earlier run or another account may have done the same,
+        and a block may be reorganised away.
 
-        Raises as `send`, and TransactionFailedError where it is still not done.
+        Raises as `send`, and TransactionFailedError if `done()` is still false.
         """
         if done():
             return None
         if not self._rehearsal:
-            self._sender().settle()
+            self._sender().wait_until_idle()
             if done():
                 return None
         try:
@@ -176,7 +174,9 @@ class Chain:
                 return None
             raise
         if not self._rehearsal and not done():
-            raise TransactionFailedError("The chain took the transaction and does not show what it did.", "Try again.")
+            raise TransactionFailedError(
+                "The transaction was included, but the chain does not show its effect.", "Try again."
+            )
         return receipt
 
     def quote(self, to: str, data: bytes = b"", *, value: int = 0, gas: int | None = None) -> Quote:
@@ -184,8 +184,8 @@ class Chain:
         return self._sender().quote(_address(to), data, value, gas)
 
     def publish(self, raw: bytes) -> TxReceipt:
-        """Send a transaction that is already signed, and wait for it; raises RpcError where the node refuses."""
-        with asking(self._web3):
+        """Send a transaction that is already signed, and wait for it; raises RpcError if the node refuses."""
+        with rpc_errors(self._web3):
             sent = self._web3.eth.send_raw_transaction(raw)
             return self._web3.eth.wait_for_transaction_receipt(sent, timeout=self._limits.timeout)
 
@@ -200,9 +200,9 @@ class Chain:
         return self._sending
 
     def _simulate(self, transaction: dict[str, Any]) -> bytes:
-        with asking(self._web3):
+        with rpc_errors(self._web3):
             return bytes(self._web3.eth.call(transaction))  # type: ignore[arg-type]
 
 
-def _address(text: str) -> Any:  # noqa: ANN401 - web3 wants its own type of checksummed text
+def _address(text: str) -> Any:  # noqa: ANN401 - web3 has its own type of checksummed text
     return to_checksum_address(text)

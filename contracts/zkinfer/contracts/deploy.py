@@ -1,7 +1,7 @@
-"""Putting the contracts on a chain, at addresses that follow from what they are.
+"""Deploy the contracts to a chain, at deterministic addresses.
 
-Each is created through the factory that most chains have at one address, with CREATE2: its address is a hash of its
-code and arguments. So deploying is idempotent, and the code at an address is the code that was planned for it.
+Each is created with CREATE2 through a factory, which most chains have at the same address: its address is a hash of its
+code and arguments. So deploying is idempotent, and an address determines the code that can be there.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from zkinfer.contracts.abi import constructor_data
+from zkinfer.contracts.abi import creation_code
 from zkinfer.contracts.artifacts import key_store_code, load, load_canary
 from zkinfer.contracts.errors import DeploymentError, RevertedError
 from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import SELECTOR, ZERO_ADDRESS
+from zkinfer.contracts.registration import ZERO_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,23 +23,25 @@ if TYPE_CHECKING:
 
     OnPart = Callable[[str, str, bool], None]
 
+SHARED_SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
+"""The selector of the verifier of all ezkl circuits, which every deployment has."""
 FACTORY: Final = "0x4e59b44847b379578588920ca78fbf26c0b4956c"
 """Arachnid's deterministic deployment proxy: calldata is a salt and creation code."""
 _FACTORY_CODE_HASH: Final = "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"
-# Signed once, by a key that does not exist: the same transaction makes the factory on every chain.
-_FACTORY_MAKER: Final = "0x3fab184622dc19b6109349b94811493bf2a45362"
-_FACTORY_MAKER_NEEDS: Final = 10**16
+# The signature is made up and its key unknown: the same transaction creates the factory on every chain.
+_FACTORY_DEPLOYER: Final = "0x3fab184622dc19b6109349b94811493bf2a45362"
+_FACTORY_DEPLOYER_BALANCE: Final = 10**16
 _FACTORY_TRANSACTION: Final = (
     "f8a58085174876e800830186a08080b853604580600e600039806000f350fe"
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b"
     "8082525050506014600cf31ba0" + "22" * 32 + "a0" + "22" * 32
 )
-# A transaction (21,000) that creates (32,000), and what constructors store; then each byte of code.
+# A transaction (21,000) that creates (32,000), and the storage of constructors; then per byte of code.
 _CREATION_GAS, _GAS_OF_CODE, _PREPARE_GAS = 250_000, 200, 500_000
 REGISTERED_KEYS: Final = 0  # the slot of the generated verifier's map of keys
 CANARY_KEY: Final = "CanaryKey"
 RECOVERY: Final = (
-    "Use a listing under the selector of a verifier that runs, or deploy the version of zkinfer that has a sound one."
+    "Use a listing under the selector of a live verifier, or deploy the version of zkinfer that has a sound one."
 )
 
 
@@ -48,7 +50,7 @@ class Governance:
     """Who may do what, on one deployment.
 
     Args:
-        guardian: may stop the verifier, for ever.
+        guardian: may stop the verifier for ever.
         proposers: may schedule and cancel changes of the router at the timelock, and execute them when due.
         delay: seconds that such a change waits.
         test: whether models under `insecure-dev`, whose proofs anyone can forge, may be registered.
@@ -61,7 +63,7 @@ class Governance:
 
 
 def create2_address(salt: bytes, creation_hash: bytes) -> str:
-    """Where the factory puts the contract whose creation code, arguments included, has this hash."""
+    """The address at which the factory creates the contract whose creation code, with arguments, has this hash."""
     return "0x" + keccak256(b"\xff" + bytes.fromhex(FACTORY[2:]) + salt + creation_hash)[12:].hex()
 
 
@@ -75,15 +77,15 @@ class Part:
 
     @property
     def address(self) -> str:
-        """Where CREATE2 puts it."""
+        """The address that CREATE2 gives it."""
         return create2_address(self.salt, keccak256(self.creation))
 
     @property
     def gas(self) -> int:
-        """About what creating it takes, rather more than less: by its bytes, and some storage."""
+        """An upper estimate of the gas for creating it, from its size and some storage."""
         zeros = self.creation.count(0)
-        sent = 4 * zeros + 16 * (len(self.creation) - zeros)
-        return _CREATION_GAS + sent + _GAS_OF_CODE * len(self.creation)
+        calldata = 4 * zeros + 16 * (len(self.creation) - zeros)
+        return _CREATION_GAS + calldata + _GAS_OF_CODE * len(self.creation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,11 @@ class Plan:
 
 
 def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
-    """What a deployment under this governance consists of; the same on every chain."""
+    """The contracts of a deployment under this governance; the same on every chain."""
     parts: dict[str, Part] = {}
 
     def add(name: ContractName, *arguments: object) -> str:
-        parts[name] = Part(name, constructor_data(name, arguments), salt)
+        parts[name] = Part(name, creation_code(name, arguments), salt)
         return parts[name].address
 
     canary = load_canary()
@@ -122,19 +124,19 @@ def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
 
 
 def deploy(chain: Chain, wanted: Plan, on_part: OnPart = lambda *_: None) -> list[str]:
-    """Create what is missing, and return the names of what was created: none where all was there.
+    """Create the missing contracts, and return their names.
 
-    `on_part` is told of each part: name, address, and whether it is created now.
+    `on_part` is called for each part with its name, its address, and whether it is created now.
 
-    A chain that rehearses quotes what is missing, from the size of the code: what a constructor asks of the contracts
-    before it cannot be tried while they are missing.
+    A rehearsal quotes missing contracts from the size of their code: the node cannot estimate a constructor that calls
+    contracts which do not exist yet.
 
-    Who governs what was there before is not looked at; see `verify_deployment`.
+    The governance of existing contracts is not checked; see `verify_deployment`.
 
     Raises:
-        DeploymentError: the factory is another contract, the code that came to lie somewhere is not ours, or what was
-            there before was stopped: then nothing is created.
-        ChainError: the chain refused; what was created before stays, and to deploy again goes on there.
+        DeploymentError: the factory is another contract, a created contract has other code, or the existing verifier
+            was stopped: then nothing is created.
+        ChainError: the chain refused; deploying again continues after the contracts created so far.
     """
     _require_not_stopped(chain, wanted)
     _ensure_factory(chain)
@@ -146,10 +148,10 @@ def deploy(chain: Chain, wanted: Plan, on_part: OnPart = lambda *_: None) -> lis
 
 
 def verify_running(chain: Chain, wanted: Plan) -> None:
-    """Return if every part lies on the chain as planned, proofs are verified by it and can be; raise if not.
+    """Return if every part is on the chain as planned, and its verifier can accept proofs; raise if not.
 
-    An address is a hash of code and arguments, so that code at the address says what the constructor was given. Who
-    governs it since, `verify_deployment` finds out: that changes by rule, and changes no answer.
+    An address is a hash of code and arguments, so the address also proves the constructor's arguments. The current
+    governance is checked by `verify_deployment`: it may change by rule, without effect on answers.
 
     Raises DeploymentError, which names the part, or CodeMismatchError.
     """
@@ -158,7 +160,7 @@ def verify_running(chain: Chain, wanted: Plan) -> None:
 
 
 def require_running(chain: Chain, wanted: Plan) -> None:
-    """Return if proofs are verified by the verifier for all circuits and can be; raise DeploymentError if not.
+    """Return if the shared verifier is routed, live and ready; raise DeploymentError if not.
 
     The caller has compared the code.
     """
@@ -167,7 +169,7 @@ def require_running(chain: Chain, wanted: Plan) -> None:
     require_home(chain, wanted)
     expected: list[tuple[str, object, object, str]] = [
         ("the route", at["EmergencyStop"], route, ""),
-        ("whether the verifier runs", True, chain.read("EmergencyStop", at["EmergencyStop"], "live"), RECOVERY),
+        ("whether the verifier is live", True, chain.read("EmergencyStop", at["EmergencyStop"], "live"), RECOVERY),
         ("the canary's key", 1, _registered(chain, at["Halo2VerifierReusable"], digest), "Deploy again."),
     ]
     for what, planned, found, cure in expected:
@@ -176,40 +178,40 @@ def require_running(chain: Chain, wanted: Plan) -> None:
 
 
 def require_home(chain: Chain, wanted: Plan) -> None:
-    """Return if the ledger was deployed on this very chain, not before it split; raise DeploymentError if not."""
+    """Return if the ledger was deployed on this chain, not on one that it split from; raise DeploymentError if not."""
     home = chain.read("InferenceLedger", wanted.addresses["InferenceLedger"], "HOME_CHAIN")
     if home != chain.id:
         raise DeploymentError(f"On chain {chain.id} the ledger's chain is {home!r} instead of {chain.id!r}.")
 
 
 def verify_code(chain: Chain, wanted: Plan) -> None:
-    """Return if every part lies on the chain as planned, stopped or not; raise DeploymentError if not."""
+    """Return if the code of every part is on the chain as planned; raise as `verify_running`."""
     for part in wanted.parts:
         _require_part(chain, part)
 
 
 def _require_not_stopped(chain: Chain, wanted: Plan) -> None:
-    """A stop follows from adapter, guardian and salt, so another deployment may have used, and stopped, this one."""
+    """A stop's address depends on adapter, guardian and salt only, so another deployment may share it."""
     stop = wanted.addresses["EmergencyStop"]
     if chain.code(stop) and not chain.read("EmergencyStop", stop, "live"):
         raise DeploymentError(
             f"The verifier at {stop} on chain {chain.id} was stopped, for ever; nothing that relies on it can work.",
-            "Deploy a version of zkinfer that mends it; another --salt creates the same code, and the same fault.",
+            "Deploy a version of zkinfer that fixes the fault; another --salt creates the same faulty code.",
         )
 
 
 def _route(chain: Chain, router: str) -> str:
     try:
-        return str(chain.read("VerifierRouter", router, "verifierOf", SELECTOR))
-    except RevertedError as err:  # the constructor made it
+        return str(chain.read("VerifierRouter", router, "verifierOf", SHARED_SELECTOR))
+    except RevertedError as err:  # the constructor added the route
         raise DeploymentError(
-            f"On chain {chain.id} the route of 0x{SELECTOR.hex()} was removed, for ever.",
+            f"On chain {chain.id} the route of 0x{SHARED_SELECTOR.hex()} was removed, for ever.",
             RECOVERY,
         ) from err
 
 
-def require_there(chain: Chain, name: str, address: str) -> bytes:
-    """The code at an address; raises DeploymentError where there is none."""
+def require_code_at(chain: Chain, name: str, address: str) -> bytes:
+    """The code at an address; raises DeploymentError if there is none."""
     code = chain.code(address)
     if not code:
         raise DeploymentError(f"There is no {name} at {address} on chain {chain.id}.", "Deploy first.")
@@ -217,16 +219,16 @@ def require_there(chain: Chain, name: str, address: str) -> bytes:
 
 
 def _require_part(chain: Chain, part: Part) -> None:
-    code = require_there(chain, part.name, part.address)
+    code = require_code_at(chain, part.name, part.address)
     if part.name == CANARY_KEY:
         if code != b"\0" + load_canary().key:
-            raise DeploymentError(f"What lies at {part.address} is not the canary's key.")
+            raise DeploymentError(f"The code at {part.address} is not the canary's key.")
         return
     load(part.name).require_code(code)
 
 
 def create_missing(chain: Chain, parts: Iterable[Part], on_part: OnPart) -> list[str]:
-    """Create those that are not there, in order, and return their names; see `deploy`."""
+    """Create the missing parts in order, and return their names; see `deploy`."""
     made = []
     for part in parts:
         missing = not chain.code(part.address)
@@ -260,14 +262,14 @@ def _registered(chain: Chain, verifier: str, digest: str) -> int:
 def _ensure_factory(chain: Chain) -> None:
     if not chain.code(FACTORY):
         chain.ensure(
-            lambda: chain.balance(_FACTORY_MAKER) >= _FACTORY_MAKER_NEEDS,
-            lambda: chain.send(_FACTORY_MAKER, value=_FACTORY_MAKER_NEEDS),
+            lambda: chain.balance(_FACTORY_DEPLOYER) >= _FACTORY_DEPLOYER_BALANCE,
+            lambda: chain.send(_FACTORY_DEPLOYER, value=_FACTORY_DEPLOYER_BALANCE),
         )
         if not chain.sends:
             return
         chain.publish(bytes.fromhex(_FACTORY_TRANSACTION))
     if keccak256(chain.code(FACTORY)).hex() != _FACTORY_CODE_HASH:
         raise DeploymentError(
-            f"There is no deployment factory at {FACTORY} on chain {chain.id}, or another contract.",
-            "Chains that take only transactions with a chain id need their operator to put it there.",
+            f"There is no deployment factory at {FACTORY} on chain {chain.id}.",
+            "On chains that accept only transactions with a chain id, their operator must deploy it.",
         )

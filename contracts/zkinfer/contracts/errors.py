@@ -1,7 +1,7 @@
-"""What can go wrong between Python and a chain.
+"""Errors of artifacts, nodes, signers and contracts.
 
-`zkinfer.contracts` imports none of the other packages, so that a service which only talks to a chain needs nothing of
-them; its errors have a root of their own, with the `cause` and the `cure` that all errors of zkinfer have.
+`zkinfer.contracts` imports none of the other packages, so that programs can use it alone; its errors have a separate
+root, with the `cause` and the `cure` of all zkinfer errors.
 """
 
 
@@ -18,52 +18,52 @@ class ChainError(Exception):
 
 
 class ArtifactError(ChainError):
-    """An artifact is missing from the installation, or is not what was installed."""
+    """An artifact is missing from the installation, or damaged."""
 
 
 class CodeMismatchError(ChainError):
-    """A contract on a chain has other code than the one that this version of zkinfer ships."""
+    """The code of a contract on a chain is not what this version of zkinfer ships."""
 
 
 class PatchError(ChainError):
-    """The source that the engine generated is not the one that the patch was written for."""
+    """The source that the engine generated is not one that the patch supports."""
 
 
 class CompilerError(ChainError):
-    """The Solidity compiler is missing, is of another version, or refuses a source."""
+    """The Solidity compiler is missing, has another version, or rejects a source."""
 
 
 class RpcError(ChainError):
-    """The node cannot be reached, or what it answers makes no sense."""
+    """The node cannot be reached, or its answer is invalid."""
 
 
 class WrongChainError(ChainError):
-    """The node is on another chain than the one that was meant."""
+    """The node is on another chain than expected."""
 
 
 class SignerError(ChainError):
-    """The key of an account cannot be had, or what was signed is not what was asked."""
+    """The key of an account is unavailable, or the signer signed another transaction than requested."""
 
 
 class RevertedError(ChainError):
-    """A contract refused; the message names its reason."""
+    """A contract reverted; the message contains the reason."""
 
 
 class TransactionFailedError(ChainError):
-    """A transaction was not sent, or no block took it."""
+    """A transaction was not sent, or not included in a block."""
 
 
 class FeeLimitError(TransactionFailedError):
-    """A transaction would cost more than it may, or than the account has."""
+    """A transaction would cost more than the limits or the balance allow."""
 
 
 class AlreadyRegisteredError(ChainError):
-    """The publisher registered this model before, and not as it is to be registered now."""
+    """The publisher registered this model before, with other values."""
 
 
 class AddressBookError(ChainError):
-    """The file that says where a deployment lies is missing, or is not one."""
+    """The address book of a deployment is missing or invalid."""
 
 
 class DeploymentError(ChainError):
-    """A deployment is incomplete, or not what its address book says."""
+    """A deployment is incomplete, or does not match its address book."""

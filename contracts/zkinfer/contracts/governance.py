@@ -1,8 +1,8 @@
-"""Who has power over a deployment, as the chain says now.
+"""The timelock, and the current governance of a deployment.
 
-A constructor's arguments say who had it at first. Since then a guardian may have handed over, and the timelock may have
-changed its own delay and roles: all by rule, and none of it visible in the code. So it is read, and compared with what
-was planned, or with what the owner of an address book accepted since.
+A constructor's arguments determine only the initial governance. Later a guardian may have transferred its role, and the
+timelock may have changed its own delay and roles, by rule and without a trace in the code. So the governance is read
+from the chain, and compared with the plan, or with what the owner of an address book accepted later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STATES: Final[tuple[OperationState, ...]] = ("unset", "waiting", "ready", "done
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call that the timelock is to make. No selector is routed twice, so none needs a salt to be told apart."""
+    """A call for the timelock to make. No selector is routed twice, so operations differ without a salt."""
 
     target: str
     data: bytes
@@ -40,13 +40,13 @@ class Operation:
         return self.target, 0, self.data, bytes(32), bytes(32)
 
 
-def route_added(router: str, selector: bytes, verifier: str) -> Operation:
-    """The operation that routes a selector, which was never used, to a verifier."""
+def route_addition(router: str, selector: bytes, verifier: str) -> Operation:
+    """The operation that routes an unused selector to a verifier."""
     return Operation(router, call_data(function_named("VerifierRouter", "addVerifier"), (selector, verifier)))
 
 
-def route_removed(router: str, selector: bytes) -> Operation:
-    """The operation that ends the route of a selector, for ever."""
+def route_removal(router: str, selector: bytes) -> Operation:
+    """The operation that removes the route of a selector for ever."""
     return Operation(router, call_data(function_named("VerifierRouter", "removeVerifier"), (selector,)))
 
 
@@ -58,59 +58,61 @@ class Timelock:
         self.address = address
 
     def delay(self) -> int:
-        """The seconds that an operation waits."""
+        """The delay of operations, in seconds."""
         return int(self._chain.read("TimelockController", self.address, "getMinDelay"))
 
     def id_of(self, operation: Operation) -> bytes:
-        """The name of an operation, at every timelock."""
+        """The id of an operation, the same at every timelock."""
         return bytes(self._chain.read("TimelockController", self.address, "hashOperation", *operation.arguments))
 
     def state(self, operation: Operation | bytes) -> OperationState:
-        """How far an operation is, or one that is named by its id."""
-        named = operation if isinstance(operation, bytes) else self.id_of(operation)
-        number: int = self._chain.read("TimelockController", self.address, "getOperationState", named)
+        """The state of an operation, which may be given by its id."""
+        operation_id = operation if isinstance(operation, bytes) else self.id_of(operation)
+        number: int = self._chain.read("TimelockController", self.address, "getOperationState", operation_id)
         return _STATES[number]
 
     def due(self, operation: Operation) -> int:
-        """From when on a scheduled operation can be executed, in Unix seconds."""
+        """The time from which a scheduled operation can be executed, in Unix seconds."""
         return int(self._chain.read("TimelockController", self.address, "getTimestamp", self.id_of(operation)))
 
     def calls(self, operation: Operation) -> dict[str, bytes]:
-        """The calldata of schedule and execute, for accounts that this program does not send for."""
+        """The calldata of schedule and execute, for accounts that send with other programs."""
         schedule, execute = (function_named("TimelockController", name) for name in ("schedule", "execute"))
         return {
             "schedule": call_data(schedule, (*operation.arguments, self.delay())),
             "execute": call_data(execute, operation.arguments),
         }
 
-    def cancelling(self, named: bytes) -> bytes:
-        """The calldata that cancels an operation, for accounts that this program does not send for."""
-        return call_data(function_named("TimelockController", "cancel"), (named,))
+    def cancel_calldata(self, operation_id: bytes) -> bytes:
+        """The calldata that cancels an operation, for accounts that send with other programs."""
+        return call_data(function_named("TimelockController", "cancel"), (operation_id,))
 
-    def cancel(self, named: bytes) -> TxReceipt | None:
-        """Have a scheduled operation not be done, as a canceller; it can be scheduled anew. Raises as `Chain.send`.
+    def cancel(self, operation_id: bytes) -> TxReceipt | None:
+        """Cancel a scheduled operation, as a canceller; it can be scheduled again. Raises as `Chain.send`.
 
-        Raises TransactionFailedError where it does not wait.
+        Raises TransactionFailedError if it is not scheduled.
         """
-        state = self.state(named)
+        state = self.state(operation_id)
         if state not in ("waiting", "ready"):
-            told = "was executed already" if state == "done" else "was never scheduled, or is cancelled"
+            reason = "was executed already" if state == "done" else "was never scheduled, or is cancelled"
             raise TransactionFailedError(
-                f"The operation 0x{named.hex()} {told}.", "`zkinfer chain route add` and `remove` print an operation."
+                f"The operation 0x{operation_id.hex()} {reason}.",
+                "`zkinfer chain route add` and `remove` print an operation.",
             )
         return self._chain.ensure(
-            lambda: self.state(named) == "unset", lambda: self._chain.send(self.address, self.cancelling(named))
+            lambda: self.state(operation_id) == "unset",
+            lambda: self._chain.send(self.address, self.cancel_calldata(operation_id)),
         )
 
     def schedule(self, operation: Operation) -> TxReceipt | None:
-        """Have it wait, as a proposer; None where it waits already, or is done. Raises as `Chain.send`."""
+        """Schedule an operation, as a proposer; None if it is scheduled already, or done. Raises as `Chain.send`."""
         return self._chain.ensure(
             lambda: self.state(operation) != "unset",
             lambda: self._chain.send(self.address, self.calls(operation)["schedule"]),
         )
 
     def execute(self, operation: Operation) -> TxReceipt | None:
-        """Have it done, once it is due, as an executor; None where it is done. Raises as `Chain.send`."""
+        """Execute an operation once it is due, as an executor; None if it is done. Raises as `Chain.send`."""
         return self._chain.ensure(
             lambda: self.state(operation) == "done",
             lambda: self._chain.send(self.address, self.calls(operation)["execute"]),
@@ -126,7 +128,7 @@ class Timelock:
         return self.state(operation)
 
 
-# What OpenZeppelin's AccessControl names them; the administrator of all roles is zero.
+# The roles' names in OpenZeppelin's AccessControl; the administrator of all roles is zero.
 _ROLES: Final = {
     "proposers": keccak256(b"PROPOSER_ROLE"),
     "executors": keccak256(b"EXECUTOR_ROLE"),
@@ -138,10 +140,10 @@ _GRANTED: Final = keccak256(b"RoleGranted(bytes32,address,address)")
 
 @dataclass(frozen=True, slots=True)
 class Powers:
-    """Who may do what; accounts in lower case, lists sorted.
+    """The accounts that govern a deployment, in lower case; lists are sorted.
 
-    `executors` may hold the zero address: then anyone may execute what is due. `admins` may give roles at once, with
-    no delay; the timelock itself is the only one in a sound deployment.
+    If `executors` contains the zero address, anyone may execute an operation that is due. `admins` may grant roles
+    without delay; in a sound deployment the timelock itself is the only one.
     """
 
     guardian: str
@@ -154,37 +156,37 @@ class Powers:
 
     @classmethod
     def planned(cls, plan: Plan) -> Self:
-        """What the constructors give."""
+        """The initial powers, as the constructors set them."""
         timelock, governance = plan.addresses["TimelockController"], plan.governance
         several = tuple(sorted({one.lower() for one in governance.proposers}))
         return cls(governance.guardian.lower(), timelock, governance.delay, several, several, several, (timelock,))
 
     def difference(self, found: Powers) -> str:
-        """What another has instead of this, in words; empty where nothing differs."""
+        """The differences of another from this one, in words; empty if there are none."""
         mine, other = asdict(self), asdict(found)
-        told = [
-            f"{_NAMES[name]} is {_told(other[name])} instead of {_told(mine[name])}"
+        differences = [
+            f"{_NAMES[name]} is {_shown(other[name])} instead of {_shown(mine[name])}"
             for name in mine
             if mine[name] != other[name]
         ]
-        return "; ".join(told)
+        return "; ".join(differences)
 
 
 _NAMES: Final = {
     "guardian": "the guardian",
     "router_owner": "the router's owner",
     "delay": "the timelock's delay",
-    "proposers": "who proposes at the timelock",
-    "executors": "who executes at the timelock",
-    "cancellers": "who cancels at the timelock",
-    "admins": "who gives roles at the timelock",
+    "proposers": "the timelock's list of proposers",
+    "executors": "the timelock's list of executors",
+    "cancellers": "the timelock's list of cancellers",
+    "admins": "the timelock's list of administrators",
 }
 POWERS: Final = tuple(one.name for one in fields(Powers))
 
 
 @dataclass(frozen=True, slots=True)
-class Governed:
-    """The accounts with power now, and those it is offered to: pending owners need only accept."""
+class GovernanceState:
+    """The current powers, and the pending owners, who need only accept."""
 
     powers: Powers
     pending_guardian: str
@@ -192,17 +194,17 @@ class Governed:
 
     @property
     def offers(self) -> dict[str, str]:
-        """To whom something is offered, by what it is."""
+        """The accounts to which a role is offered, by role."""
         both = {"guardian": self.pending_guardian, "router_owner": self.pending_router_owner}
         return {name: account for name, account in both.items() if account != ZERO_ADDRESS}
 
 
-def governed(chain: Chain, plan: Plan) -> Governed:
-    """Who has power over a deployment now.
+def read_governance(chain: Chain, plan: Plan) -> GovernanceState:
+    """Read the current governance of a deployment.
 
-    The holders of the timelock's roles are found by asking about every account that the logs ever gave one.
+    The holders of the timelock's roles are found by checking every account that was granted one in the logs.
 
-    Raises RpcError where the node fails, or does not show the logs of the deployment itself, silently or not.
+    Raises RpcError if the node fails, or has no logs of the deployment itself.
     """
     at = plan.addresses
     stop, router, timelock = (at[name] for name in ("EmergencyStop", "VerifierRouter", "TimelockController"))
@@ -214,55 +216,55 @@ def governed(chain: Chain, plan: Plan) -> Governed:
         delay=chain.read("TimelockController", timelock, "getMinDelay"),
         **holders,
     )
-    return Governed(
+    return GovernanceState(
         powers,
         chain.read("EmergencyStop", stop, "pendingOwner"),
         chain.read("VerifierRouter", router, "pendingOwner"),
     )
 
 
-def verify_deployment(chain: Chain, wanted: Plan, accepted: Powers | None = None) -> Governed:
-    """Return who governs if all lies on the chain as planned, runs, and is governed as planned; raise if not.
+def verify_deployment(chain: Chain, wanted: Plan, accepted: Powers | None = None) -> GovernanceState:
+    """Return the governance if the contracts are on the chain, live and governed as planned; raise if not.
 
     Args:
-        chain: where it lies.
-        wanted: what was planned.
-        accepted: who may have power now, where that is not what was planned.
+        chain: the deployment's chain.
+        wanted: the plan.
+        accepted: the accepted governance, if it differs from the plan.
 
     Raises:
         DeploymentError: the message names the part.
-        RpcError: as `governed`.
+        RpcError: as `read_governance`.
     """
     verify_running(chain, wanted)
     return verify_governance(chain, wanted, accepted)
 
 
-def verify_governance(chain: Chain, wanted: Plan, accepted: Powers | None = None) -> Governed:
-    """The same, of who governs only; the caller has compared the code."""
-    found = governed(chain, wanted)
-    if told := (accepted or Powers.planned(wanted)).difference(found.powers):
+def verify_governance(chain: Chain, wanted: Plan, accepted: Powers | None = None) -> GovernanceState:
+    """As `verify_deployment`, for the governance only; the caller has compared the code."""
+    found = read_governance(chain, wanted)
+    if difference := (accepted or Powers.planned(wanted)).difference(found.powers):
         raise DeploymentError(
-            f"On chain {chain.id} {told}.",
+            f"On chain {chain.id} {difference}.",
             "If you know of that change and agree: zkinfer chain verify-deployment --accept-governance",
         )
     return found
 
 
 def _holders(chain: Chain, timelock: str, planned: tuple[str, ...], role: bytes) -> tuple[str, ...]:
-    """Who holds a role, of all to whom logs say that it was given.
+    """The holders of a role, among all accounts to which it was granted in the logs.
 
-    The constructor logged those planned: a node that does not show these keeps no old logs, and may hide others.
+    The constructor logged the planned ones: a node without these logs keeps no old logs, and may lack others.
     """
     logs = chain.logs(timelock, [_GRANTED, role])
-    given = {"0x" + topics[2][-20:].hex() for topics in logs if len(topics) == 4}
-    if missing := set(planned) - given:
+    granted = {"0x" + topics[2][-20:].hex() for topics in logs if len(topics) == 4}
+    if missing := set(planned) - granted:
         raise RpcError(
-            f"The node shows no log of the role that {min(missing)} was given when the timelock was deployed.",
-            "Ask one that keeps all logs.",
+            f"The node has no log of the role that {min(missing)} was granted when the timelock was deployed.",
+            "Use a node that keeps all logs.",
         )
-    holds = [one for one in given if chain.read("TimelockController", timelock, "hasRole", role, one)]
+    holds = [one for one in granted if chain.read("TimelockController", timelock, "hasRole", role, one)]
     return tuple(sorted(holds))
 
 
-def _told(value: object) -> str:
-    return (", ".join(value) or "nobody") if isinstance(value, tuple) else str(value)
+def _shown(value: object) -> str:
+    return (", ".join(value) or "empty") if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Keccak-256 and 32-byte words: all that identifiers on a chain are made of."""
+"""Keccak-256 and ABI words, from which the identifiers on a chain are computed."""
 
 from __future__ import annotations
 

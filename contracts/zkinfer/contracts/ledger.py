@@ -1,4 +1,4 @@
-"""The ledger of one deployment, in Python's types."""
+"""Client of the ledger of one deployment."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     """A request, packed inputs, outputs and the proof."""
 
 
-MOST_GAS: Final = 1 << 24
-"""The most that one transaction may take, by EIP-7825."""
-MOST_BYTES: Final = 120_000
-"""Nodes take transactions of 128 kB; some of that is not calldata."""
+MAX_GAS: Final = 1 << 24
+"""The gas limit of a transaction, by EIP-7825."""
+MAX_BYTES: Final = 120_000
+"""Nodes accept transactions of 128 kB; part of that is not calldata."""
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """An upper estimate of what an answer adds to a transaction."""
+    """An upper estimate of the gas and the bytes that an answer adds to a transaction."""
 
     gas: int
     size: int
 
 
-def packed(weighed: Iterable[tuple[Item, Weight]], gas: int = MOST_GAS, size: int = MOST_BYTES) -> list[list[Item]]:
-    """Batches in order, each within the limits; an item beyond them is a batch of its own, for a node to refuse.
+def pack_batches(weighed: Iterable[tuple[Item, Weight]], gas: int = MAX_GAS, size: int = MAX_BYTES) -> list[list[Item]]:
+    """Batches in order, each within the limits; an item beyond them is a separate batch, for the node to reject.
 
     Args:
-        weighed: items, and what each adds.
-        gas: the most of a batch.
-        size: the most bytes of a batch.
+        weighed: items with their weights.
+        gas: the limit of a batch.
+        size: the limit of a batch, in bytes.
     """
     batches: list[list[Item]] = []
     gas_left = size_left = 0
@@ -58,12 +58,12 @@ def packed(weighed: Iterable[tuple[Item, Weight]], gas: int = MOST_GAS, size: in
 State = Literal["none", "open", "recorded", "refunded", "paid"]
 _STATES: Final[tuple[State, ...]] = ("none", "open", "recorded", "refunded", "paid")
 Ended = Literal["recorded", "refunded", "paid", "expired"]
-TAKEN: Final = ("recorded", "paid")
+SETTLED: Final = ("recorded", "paid")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger stores of a request; the time is 0 and the digest zero where nothing was recorded."""
+    """The ledger's entry of a request; time and digest are zero if nothing was recorded."""
 
     state: State
     recorded_at: int
@@ -78,17 +78,17 @@ class Ledger:
         self.address = address
 
     def id_of(self, request: Request) -> str:
-        """The request's id on this ledger, as both sides compute it; raises RpcError where they differ."""
-        own = request.id(self._chain.read("InferenceLedger", self.address, "HOME_CHAIN"), self.address)
+        """The request's id on this ledger, as both sides compute it; raises RpcError if they differ."""
+        expected = request.id(self._chain.read("InferenceLedger", self.address, "HOME_CHAIN"), self.address)
         found = "0x" + self._chain.read("InferenceLedger", self.address, "idOf", _tuple(request)).hex()
-        if own != found:
-            raise RpcError(f"The ledger at {self.address} computes another id for a request.", "Is it ours?")
-        return own
+        if expected != found:
+            raise RpcError(f"The ledger at {self.address} computes another id for a request.", "Is it zkinfer's?")
+        return expected
 
     def request(self, request: Request) -> str:
-        """Open a request and put its fees into escrow, unless that was done before; returns its id.
+        """Open a request and put its fees into escrow, unless it was opened before; returns its id.
 
-        Raises TransactionFailedError where its fees were given back, or its prover paid after a revocation: such a
+        Raises TransactionFailedError if its fees were refunded, or its prover was paid after a revocation: such a
         request stays closed.
         """
         request_id = self.id_of(request)
@@ -101,57 +101,57 @@ class Ledger:
     def record(
         self, request: Request, inputs: bytes, outputs: Sequence[int], proof: bytes, *, gas: int | None = None
     ) -> TxReceipt | None:
-        """Record a proven answer; None where that was done before, so posting is idempotent.
+        """Record a proven answer; None if it was recorded before, so posting is idempotent.
 
-        Where the model was revoked after the request, the prover is paid and nothing recorded: the state is `paid`.
+        If the model was revoked after the request, the prover is paid and nothing recorded: the state is `paid`.
         """
         request_id, arguments = self.id_of(request), (_tuple(request), inputs, list(outputs), proof)
         return self._chain.ensure(
-            lambda: self.entry(request_id).state in TAKEN, lambda: self._write("record", *arguments, gas=gas)
+            lambda: self.entry(request_id).state in SETTLED, lambda: self._write("record", *arguments, gas=gas)
         )
 
     def ended(self, request: Request) -> Ended | None:
-        """How a request ended; None where an answer can be recorded, also to a request that was not opened yet."""
+        """How a request ended; None if an answer can still be recorded, even if it is not opened yet."""
         return self._ended(request, self._chain.time())
 
     def record_batch(self, answers: Sequence[Posted], *, gas: int | None = None) -> TxReceipt | None:
-        """Record in one transaction those of several answers whose requests are not `ended`; None where all are.
+        """Record in one transaction all answers whose requests are not `ended`; None if all are.
 
-        `in_batches` says how many fit one transaction. Where another account ends a request first, the contract skips
-        its answer and records the rest; ask `ended` afterwards for the outcome of each.
+        `in_batches` splits answers to fit transactions. If another account ends a request first, the contract skips
+        its answer and records the rest; call `ended` afterwards for the outcome of each.
         """
         return self._chain.ensure(
-            lambda: not self._left(answers),
-            lambda: self._write("recordBatch", *_batch(self._left(answers)), gas=gas),
+            lambda: not self._pending(answers),
+            lambda: self._write("recordBatch", *_batch(self._pending(answers)), gas=gas),
         )
 
     def in_batches(self, answers: Sequence[Posted]) -> list[list[Posted]]:
-        """Answers as `record_batch` takes them, each list within what one transaction may take and nodes accept.
+        """Split answers into lists for `record_batch`, each within the limits of a transaction.
 
-        Answers to requests that are `ended` are left out: they have no meaningful estimate. Gas is estimated once for
+        Answers to requests that are `ended` are left out: their gas cannot be estimated. Gas is estimated once for
         each model, with fees and without, since it is the same for all such answers.
 
-        Raises as `Chain.quote`: among others RevertedError for an answer that the ledger rejects.
+        Raises as `Chain.quote`, for example RevertedError for an answer that the ledger rejects.
         """
         gas: dict[tuple[str, bool, bool], int] = {}
         weighed = []
-        for answer in self._left(answers):
+        for answer in self._pending(answers):
             data = call_data(function_named("InferenceLedger", "recordBatch"), _batch([answer]))
             kind = (answer[0].listing, answer[0].prover_fee > 0, answer[0].owner_fee > 0)
             if kind not in gas:
                 gas[kind] = self._chain.quote(self.address, data).gas
             weighed.append((answer, Weight(gas[kind], len(data))))
-        return packed(weighed)
+        return pack_batches(weighed)
 
     def refund(self, request: Request) -> TxReceipt | None:
-        """Credit the fees of a request without an answer to its `refund_to`; None where that was done before."""
+        """Credit the fees of a request without an answer to its `refund_to`; None if that was done before."""
         request_id = self.id_of(request)
         return self._chain.ensure(
             lambda: self.entry(request_id).state == "refunded", lambda: self._write("refund", _tuple(request))
         )
 
     def withdraw(self, to: str) -> TxReceipt | None:
-        """Withdraw the credit of the paying account; None where it has none."""
+        """Withdraw the credit of the paying account; None if it has none."""
         return self._chain.ensure(lambda: self.credit(self._chain.address) == 0, lambda: self._write("withdraw", to))
 
     def credit(self, account: str) -> int:
@@ -164,7 +164,7 @@ class Ledger:
         state, time, digest = self._chain.read("InferenceLedger", self.address, "entryOf", hex_to_bytes(request_id))
         return Entry(_STATES[state], time, "0x" + digest.hex())
 
-    def _left(self, answers: Sequence[Posted]) -> list[Posted]:
+    def _pending(self, answers: Sequence[Posted]) -> list[Posted]:
         now = self._chain.time()
         return [answer for answer in answers if self._ended(answer[0], now) is None]
 
@@ -177,7 +177,7 @@ class Ledger:
     def _was_opened(self, request_id: str) -> bool:
         state = self.entry(request_id).state
         closed = {
-            "refunded": "its fees were given back",
+            "refunded": "its fees were refunded",
             "paid": "its prover was paid, but the model was revoked before",
         }
         if state in closed:
@@ -199,5 +199,5 @@ def _batch(answers: Sequence[Posted]) -> tuple[list[Any], list[bytes], list[list
 
 
 def _tuple(request: Request) -> tuple[Any, ...]:
-    """For the ABI encoder, which wants bytes where the contract has words."""
+    """The fields for the ABI encoder, with words as bytes."""
     return tuple(hex_to_bytes(one) if isinstance(one, str) and len(one) == 66 else one for one in astuple(request))

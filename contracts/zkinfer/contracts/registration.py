@@ -1,4 +1,4 @@
-"""What a publisher declares about a model; needs no chain."""
+"""Requests, registrations and listings, and their identifiers; needs no chain."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Request:
 
     @property
     def fees(self) -> int:
-        """What must be sent with the request, in wei."""
+        """The value to send with the request, in wei."""
         return self.prover_fee + self.owner_fee
 
     def id(self, chain_id: int, ledger: str) -> str:
@@ -45,27 +45,23 @@ class Request:
 
 
 def listing_of(registration: Registration, publisher: str) -> str:
-    """The name of a publisher's registration of a model, which requests and records use.
+    """The listing of a publisher's registration of a model, which requests and records use.
 
-    It depends on what never changes: the model, the selector and the layout; not on fee and URI.
+    It depends on the parts that never change: the model, the selector and the layout; not on fee and URI.
     """
     selector = registration.selector.ljust(32, b"\0")
     return "0x" + keccak256(words([registration.model_id, publisher, selector, *registration.layout.fields])).hex()
 
 
 def input_commitment(inputs: bytes) -> str:
-    """keccak256 over packed inputs: what a request commits to."""
+    """keccak256 over packed inputs: the commitment in a request."""
     return "0x" + keccak256(inputs).hex()
 
 
 def output_commitment(outputs: Iterable[int]) -> str:
-    """keccak256 over outputs as words of two's complement: what the ledger stores the start of."""
+    """keccak256 over outputs as words of two's complement; the ledger stores its first 26 bytes."""
     return "0x" + keccak256(words(value % WORD_LIMIT for value in outputs)).hex()
 
-
-SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
-"""The reusable verifier of ezkl circuits, as the router knows it."""
-_DEDICATED: Final = b"ezkl-23.0.5-halo2-kzg-bn254-dedicated-v1"
 
 Visibility = Literal["public", "hashed", "private"]
 VISIBILITIES: Final[tuple[Visibility, ...]] = ("public", "hashed", "private")
@@ -74,10 +70,10 @@ VISIBILITIES: Final[tuple[Visibility, ...]] = ("public", "hashed", "private")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How statements about a model are written, as in StatementLayout.sol.
+    """The layout of statements about a model, as in StatementLayout.sol.
 
     Args:
-        visibility: what a proof tells of the inputs.
+        visibility: what a proof reveals about the inputs.
         input_width: bytes of each input: 1, 2, 4 or 8 for public integers, 32 for digests, 0 for private inputs.
         inputs: how many integers or digests there are; 0 for private inputs.
         outputs: how many integers all outputs have together.
@@ -90,12 +86,12 @@ class Layout:
 
     @property
     def fields(self) -> tuple[int, int, int, int]:
-        """As the contracts take it."""
+        """The fields for the ABI encoder."""
         return VISIBILITIES.index(self.visibility), self.input_width, self.inputs, self.outputs
 
     @classmethod
     def of(cls, fields: tuple[int, int, int, int]) -> Self:
-        """What `fields` gave, as a chain returns it."""
+        """The layout with these fields, as decoded from a contract's result."""
         visibility, width, inputs, outputs = fields
         return cls(VISIBILITIES[visibility], width, inputs, outputs)
 
@@ -104,15 +100,15 @@ class Layout:
 class Registration:
     """What a publisher declares about a model, as in IModelRegistry.sol.
 
-    `key` holds the words of its verifying key; `fee` is in wei.
+    `key` contains the words of its verifying key; `selector` is its verifier's; `fee` is in wei.
     """
 
     onnx_digest: str
     key: bytes
     layout: Layout
+    selector: bytes
     fee: int = 0
     uri: str = ""
-    selector: bytes = SELECTOR
 
     @property
     def key_digest(self) -> str:
@@ -125,12 +121,6 @@ class Registration:
         return "0x" + keccak256(words([self.onnx_digest, self.key_digest])).hex()
 
 
-def dedicated_selector(key_digest: str) -> bytes:
-    """The selector of the verifier for one key alone, as DedicatedHalo2Adapter.sol computes it."""
-    padded = _DEDICATED.ljust(-(-len(_DEDICATED) // 32) * 32, b"\0")
-    return keccak256(words([64, key_digest, len(_DEDICATED)]) + padded)[:4]
-
-
 Status = Literal["unknown", "active", "deprecated", "revoked"]
 STATUSES: Final[tuple[Status, ...]] = ("unknown", "active", "deprecated", "revoked")
 
@@ -139,7 +129,7 @@ STATUSES: Final[tuple[Status, ...]] = ("unknown", "active", "deprecated", "revok
 class Listing:
     """A listing, as `Model` in IModelRegistry.sol.
 
-    It holds the publisher's claims: no registry can tell whether the key was made from the ONNX file.
+    It contains the publisher's claims: no registry can check that the key was made from the ONNX file.
     """
 
     model_id: str
@@ -158,7 +148,7 @@ class Listing:
 
     @classmethod
     def of(cls, model: Any) -> Self:  # noqa: ANN401 - a decoded tuple
-        """What `modelOf` returned."""
+        """The listing with the fields that `modelOf` returned."""
         model_id, onnx, key_digest, key, setup, selector, layout, status, *rest = model
         publisher, owner, pending_owner, fee, uri = rest
         return cls(
@@ -181,7 +171,7 @@ class Listing:
         """Return if it is active and equals a registration; raise AlreadyRegisteredError if not."""
         if self.status != "active":
             raise AlreadyRegisteredError(
-                f"The model was registered before, and is {self.status}.", "That never changes back."
+                f"The model was registered before, and is {self.status}.", "A status only advances."
             )
         wanted = {
             "selector": "0x" + registration.selector.hex(),

@@ -1,4 +1,4 @@
-"""The registry of models and the emergency stop of one deployment, in Python's types."""
+"""Clients of the registry and the emergency stop of one deployment, and the state of routes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from zkinfer.contracts.abi import hex_to_bytes
 from zkinfer.contracts.artifacts import load
-from zkinfer.contracts.deploy import RECOVERY, require_home, require_running
+from zkinfer.contracts.deploy import RECOVERY, SHARED_SELECTOR, require_home, require_running
 from zkinfer.contracts.errors import DeploymentError, TransactionFailedError
 from zkinfer.contracts.ezkl.dedicated import verify_dedicated
 from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import SELECTOR, STATUSES, ZERO_ADDRESS, Listing, listing_of
+from zkinfer.contracts.registration import STATUSES, ZERO_ADDRESS, Listing, listing_of
 
 if TYPE_CHECKING:
     from web3.types import TxReceipt
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 RouteState = Literal["unused", "removed", "stopped", "live"]
-_DEAD: Final = {
+_NOT_LIVE: Final = {
     "unused": "no verifier was ever routed",
     "removed": "the route was removed, for ever",
     "stopped": "the verifier was stopped, for ever",
@@ -31,14 +31,14 @@ _DEAD: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the router knows of a selector; the zero address where it never was used."""
+    """The router's entry of a selector; the verifier is the zero address if the selector was never used."""
 
     state: RouteState
     verifier: str
 
 
 def route_of(chain: Chain, router: str, selector: bytes) -> Route:
-    """Where a selector leads. Read from the router's storage: its views do not tell of a route that was removed."""
+    """The route of a selector, from the router's storage: its views revert for a removed route."""
     (slot,) = (one["slot"] for one in load("VerifierRouter").storage if one["name"] == "_routes")
     word = chain.storage(router, int.from_bytes(keccak256(words([selector.ljust(32, b"\0"), slot])), "big"))
     verifier = f"0x{word & ((1 << 160) - 1):040x}"
@@ -52,19 +52,19 @@ def route_of(chain: Chain, router: str, selector: bytes) -> Route:
 def require_live(chain: Chain, book: AddressBook, selector: bytes) -> None:
     """Return if proofs under a selector can be accepted; raise if not, or if the address book names another verifier.
 
-    Of a verifier that the book does not name, only the timelock's word is taken. The caller has compared the
+    A verifier that the book does not name is accepted because the timelock routed it. The caller has compared the
     deployment's code.
 
-    Raises DeploymentError, which says why, or CodeMismatchError.
+    Raises DeploymentError, which gives the reason, or CodeMismatchError.
     """
-    if selector == SELECTOR:
+    if selector == SHARED_SELECTOR:
         require_running(chain, book.plan)
         return
     require_home(chain, book.plan)
     route = route_of(chain, book.addresses["VerifierRouter"], selector)
     if route.state != "live":
         raise DeploymentError(
-            f"On chain {chain.id} proofs under 0x{selector.hex()} are not accepted: {_DEAD[route.state]}.",
+            f"On chain {chain.id} proofs under 0x{selector.hex()} are not accepted: {_NOT_LIVE[route.state]}.",
             "Have the timelock add it: zkinfer chain route add" if route.state == "unused" else RECOVERY,
         )
     known = book.dedicated_at(selector)
@@ -79,13 +79,13 @@ def require_live(chain: Chain, book: AddressBook, selector: bytes) -> None:
 
 
 def require_unused(chain: Chain, router: str, selector: bytes) -> None:
-    """Return if a selector can be routed; raise DeploymentError where it is in use, or was removed."""
+    """Return if a selector can be routed; raise DeploymentError if it is in use, or was removed."""
     route = route_of(chain, router, selector)
     if route.state == "unused":
         return
-    told = "was removed" if route.state == "removed" else f"leads to {route.verifier}"
+    reason = "was removed" if route.state == "removed" else f"leads to {route.verifier}"
     raise DeploymentError(
-        f"The selector 0x{selector.hex()} {told}; each is used once, and never again.",
+        f"The selector 0x{selector.hex()} {reason}; each is used once, and never again.",
         "Another verifier needs another selector.",
     )
 
@@ -132,14 +132,14 @@ class Registry:
         self.address = address
 
     def register(self, registration: Registration) -> str:
-        """Register a model for the paying account, unless it did so before; returns the listing.
+        """Register a model for the paying account, unless it is registered already; returns the listing.
 
         Raises:
             RevertedError: the registry rejects it, for example for a setup that is not trusted.
             AlreadyRegisteredError: it is listed differently: revoked, or with another fee.
         """
         listing = listing_of(registration, self._chain.address)
-        said = (
+        declared = (
             hex_to_bytes(registration.onnx_digest),
             registration.selector,
             registration.layout.fields,
@@ -149,47 +149,47 @@ class Registry:
         key = [registration.key[i : i + 32] for i in range(0, len(registration.key), 32)]
         self._chain.ensure(
             lambda: self.status(listing) != "unknown",
-            lambda: self._write("register", said, key),
+            lambda: self._write("register", declared, key),
         )
-        if self.status(listing) != "unknown":  # as after a rehearsal
+        if self.status(listing) != "unknown":  # it is unknown after a rehearsal
             self.listing(listing).require(registration)
         return listing
 
     def listing(self, listing: str) -> Listing:
-        """Everything stored about a listing; raises RevertedError where there is none."""
+        """Everything stored about a listing; raises RevertedError if there is none."""
         return Listing.of(self._chain.read("ModelRegistry", self.address, "modelOf", hex_to_bytes(listing)))
 
     def status(self, listing: str) -> Status:
-        """How far a listing may be relied on; `unknown` where there is none."""
+        """How far a listing may be relied on; `unknown` if there is none."""
         number: int = self._chain.read("ModelRegistry", self.address, "statusOf", hex_to_bytes(listing))
         return STATUSES[number]
 
     def model_id(self, listing: str) -> str:
-        """The model of a listing; raises RevertedError where there is none."""
+        """The model of a listing; raises RevertedError if there is none."""
         return "0x" + bytes(self._chain.read("ModelRegistry", self.address, "modelOf", hex_to_bytes(listing))[0]).hex()
 
     def fee(self, listing: str) -> int:
-        """The least price of an answer, in wei; raises RevertedError where there is no such listing."""
+        """The least price of an answer, in wei; raises RevertedError if there is no such listing."""
         return int(self._chain.read("ModelRegistry", self.address, "programOf", hex_to_bytes(listing))[5])
 
-    def runs(self, listing: str) -> bool:
-        """Whether a listing's verifier accepts proofs: neither stopped nor its route removed.
+    def verifier_is_live(self, listing: str) -> bool:
+        """Whether a listing's verifier can accept proofs: neither stopped nor its route removed.
 
-        Raises RevertedError where there is no such listing.
+        Raises RevertedError if there is no such listing.
         """
         program = self._chain.read("ModelRegistry", self.address, "programOf", hex_to_bytes(listing))
-        return self.routes(bytes(program[1]))
+        return self.selector_is_live(bytes(program[1]))
 
-    def routes(self, selector: bytes) -> bool:
-        """Whether proofs under a selector can be accepted; False where it is unknown, removed or stopped."""
+    def selector_is_live(self, selector: bytes) -> bool:
+        """Whether proofs under a selector can be accepted; False if it is unknown, removed or stopped."""
         router = self._chain.read("ModelRegistry", self.address, "ROUTER")
         return bool(self._chain.read("VerifierRouter", router, "isLive", selector))
 
     def deprecate(self, listing: str, successor: str = "0x" + "00" * 32) -> TxReceipt | None:
-        """Take no more requests for a model, as its owner; None where it is deprecated already.
+        """Take no more requests for a model, as its owner; None if it is deprecated already.
 
-        Raises RevertedError where it is revoked, or the paying account is not its owner; TransactionFailedError where a
-        successor is named and it is deprecated already: a successor is named once.
+        Raises RevertedError if it is revoked, or the paying account is not its owner; TransactionFailedError if a
+        successor is given and it is deprecated already: a successor is named once.
         """
         if int(successor, 16) and self.status(listing) == "deprecated":
             raise TransactionFailedError(
@@ -202,13 +202,13 @@ class Registry:
         )
 
     def revoke(self, listing: str) -> TxReceipt | None:
-        """Stop a model's answers from being recorded or acted on, as its owner; None where it is revoked already."""
+        """Stop a model's answers from being recorded or acted on, as its owner; None if it is revoked already."""
         return self._chain.ensure(
             lambda: self.status(listing) == "revoked", lambda: self._write("revoke", hex_to_bytes(listing))
         )
 
     def set_fee(self, listing: str, fee: int) -> TxReceipt | None:
-        """Change the least price of an answer, in wei, as its owner; None where it is the same already."""
+        """Change the least price of an answer, in wei, as its owner; None if it is the same already."""
         return self._chain.ensure(
             lambda: self.fee(listing) == fee, lambda: self._write("setFee", hex_to_bytes(listing), fee)
         )
@@ -225,7 +225,7 @@ class EmergencyStop:
         self.address = address
 
     def live(self) -> bool:
-        """Whether the verifier runs."""
+        """Whether the verifier can accept proofs."""
         return bool(self._chain.read("EmergencyStop", self.address, "live"))
 
     def guardian(self) -> str:
@@ -233,7 +233,7 @@ class EmergencyStop:
         return str(self._chain.read("EmergencyStop", self.address, "owner"))
 
     def stop(self) -> TxReceipt | None:
-        """Stop for ever, as the guardian; None where it is stopped already."""
+        """Stop for ever, as the guardian; None if it is stopped already."""
         return self._chain.ensure(
             lambda: not self.live(), lambda: self._chain.write("EmergencyStop", self.address, "stop")
         )

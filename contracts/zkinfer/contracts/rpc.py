@@ -1,4 +1,4 @@
-"""Reaching a node, and what to say where it fails. Its URL may hold a secret, so messages show its host alone."""
+"""Connections to nodes, and their errors. A URL may contain a secret, so messages show only its host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from requests.exceptions import RequestException
 
 from zkinfer.contracts import strict_json
-from zkinfer.contracts.abi import reason_of
+from zkinfer.contracts.abi import revert_reason
 from zkinfer.contracts.errors import RevertedError, RpcError
 from zkinfer.contracts.web3_imports import (
     ContractLogicError,
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TIMEOUT: Final = 120.0
-_LONGEST: Final = 300
+_MAX_MESSAGE: Final = 300
 _MAX_ANSWER: Final = 1 << 26  # bytes: the events of many blocks
 _MAX_VALUES: Final = 1 << 21
-# No connection; or an answer that is not JSON, or of another shape than web3 takes apart.
+# No connection; or an answer that is not JSON, or of a shape that web3 does not expect.
 _NO_ANSWER: Final = (RequestException, ValueError, LookupError, TypeError, AttributeError)
 _SILENT: Final = logging.Logger("silent", logging.CRITICAL + 1)
 
 
 class Node(HTTPProvider):
-    """A node by its URL, which is not logged."""
+    """The provider for a node's URL, which is not logged."""
 
     logger = _SILENT
 
@@ -46,17 +46,17 @@ class Node(HTTPProvider):
 
     @staticmethod
     def decode_rpc_response(raw_response: bytes) -> RPCResponse:
-        """Parse an answer strictly; raises StrictJsonError, which `asking` turns into RpcError."""
+        """Parse an answer strictly; raises StrictJsonError, which `rpc_errors` turns into RpcError."""
         response: RPCResponse = strict_json.loads(raw_response, max_bytes=_MAX_ANSWER, max_values=_MAX_VALUES)
         return response
 
 
 def connect(url: str) -> Web3:
-    """A connection to the node at a URL; raises RpcError where it is invalid, or the traffic could be altered."""
+    """A connection to the node at a URL; raises RpcError if it is invalid, or the traffic could be altered."""
     parts = parse_url(url)
     if not is_safe(parts):
         raise RpcError(
-            f"The URL of {shown(url)} is not encrypted, so anyone on the way could answer for the node.",
+            f"The URL of {redacted(url)} is not encrypted, so an attacker could answer in place of the node.",
             "Use https, or a tunnel to a port of this machine.",
         )
     web3 = Web3(Node(url))
@@ -65,13 +65,13 @@ def connect(url: str) -> Web3:
 
 
 def parse_url(url: str) -> SplitResult:
-    """The parts of a URL; raises RpcError for what is none."""
+    """The parts of a URL; raises RpcError if it is invalid."""
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        known = False
-    if not known:
+        valid = False
+    if not valid:
         raise RpcError("The URL of a node begins with https:// or http:// and names a host.", "Check --rpc.")
     return parts
 
@@ -82,7 +82,7 @@ def is_safe(parts: SplitResult) -> bool:
 
 
 def is_loopback(parts: SplitResult) -> bool:
-    """Whether the URL is of this machine: `localhost`, or an address, not a name that looks like one."""
+    """Whether the URL is of this machine: `localhost` or a loopback address, no other name."""
     host = parts.hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -90,33 +90,33 @@ def is_loopback(parts: SplitResult) -> bool:
         return host == "localhost"
 
 
-def shown(url: str) -> str:
-    """A URL without what may be secret in it: its host and port."""
+def redacted(url: str) -> str:
+    """A URL without its secrets: only scheme, host and port."""
     parts = parse_url(url)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 @contextmanager
-def asking(web3: Web3) -> Iterator[None]:
-    """Turn what a call of a node raises into RevertedError and RpcError; TransactionNotFound stays what it is."""
+def rpc_errors(web3: Web3) -> Iterator[None]:
+    """Turn web3's exceptions into RevertedError and RpcError; TransactionNotFound passes through."""
     try:
         yield
     except TransactionNotFound:  # an answer, not a failure
         raise
     except ContractLogicError as err:
-        raise RevertedError(reason_of(err.data)) from err
+        raise RevertedError(revert_reason(err.data)) from err
     except Web3Exception as err:
-        raise RpcError(f"The node refused: {_without_url(str(err), web3)[:_LONGEST]}.") from err
+        raise RpcError(f"The node refused: {_without_url(str(err), web3)[:_MAX_MESSAGE]}.") from err
     except _NO_ANSWER as err:
-        where = _url_of(web3)
-        host = shown(where) if where else "the chain"
-        raise RpcError(f"{host} does not answer as a node does ({type(err).__name__}).", "Check --rpc.") from None
+        url = _url_of(web3)
+        host = redacted(url) if url else "the chain"
+        raise RpcError(f"{host} gave no valid answer ({type(err).__name__}).", "Check --rpc.") from None
 
 
 def _without_url(text: str, web3: Web3) -> str:
     url = _url_of(web3)
-    return text.replace(url, shown(url)) if url else text
+    return text.replace(url, redacted(url)) if url else text
 
 
 def _url_of(web3: Web3) -> str:
@@ -127,4 +127,4 @@ def _is_private(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:
-        return "." not in host  # a name within one's own network, as containers have
+        return "." not in host  # a name within the local network, such as a container's

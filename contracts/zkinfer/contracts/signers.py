@@ -1,6 +1,6 @@
-"""Who signs transactions: a key from an encrypted file, or a signer that keeps the key and is asked over HTTP.
+"""Signers of transactions: a key from an encrypted file, or a remote signer over HTTP.
 
-No private key is taken from a command line, an environment variable or a file that others can read.
+Private keys are not accepted from command lines, environment variables or files that others can read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rlp.exceptions import RLPException
 
 from zkinfer.contracts import strict_json
 from zkinfer.contracts.errors import RpcError, SignerError
-from zkinfer.contracts.rpc import Node, asking, is_loopback, parse_url, shown
+from zkinfer.contracts.rpc import Node, is_loopback, parse_url, redacted, rpc_errors
 from zkinfer.contracts.web3_imports import Account, RPCEndpoint, TypedTransaction, Web3
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 DEV_CHAINS: Final = (31337, 131277322940537)
-"""Chain ids of anvil and of the embedded chain: worth nothing."""
-DEV_WORDS: Final = "test test test test test test test test test test test junk"
+"""The chain ids of anvil and of the embedded chain."""
+DEV_MNEMONIC: Final = "test test test test test test test test test test test junk"
 DEV_PATH: Final = "m/44'/60'/0'/0"
-"""From which both make their accounts."""
+"""The derivation path of their accounts."""
 _MAX_KEYSTORE: Final = 1 << 16
 
 
@@ -40,19 +40,19 @@ class Signed(Protocol):
 
     @property
     def raw_transaction(self) -> HexBytes:
-        """As a node takes it."""
+        """The encoding to send to a node."""
         ...
 
 
 class Signer(Protocol):
-    """An account that can sign; eth_account's local accounts are such."""
+    """An account that can sign, such as eth_account's local accounts."""
 
     @property
-    def address(self) -> Any:  # noqa: ANN401 - eth_account has a type of its own for checksummed text
+    def address(self) -> Any:  # noqa: ANN401 - eth_account has its own type of checksummed text
         """The account, checksummed."""
         ...
 
-    def sign_transaction(self, transaction_dict: Any) -> Signed:  # noqa: ANN401 - as eth_account has it
+    def sign_transaction(self, transaction_dict: Any) -> Signed:  # noqa: ANN401 - eth_account's signature
         """Sign exactly this transaction."""
         ...
 
@@ -60,21 +60,21 @@ class Signer(Protocol):
 def load_keystore(path: Path, passphrase: bytes) -> LocalAccount:
     """The account in a JSON keystore (version 3, as geth and cast write them).
 
-    Raises SignerError where others can read the file, it is no keystore, or the passphrase is another.
+    Raises SignerError if others can read the file, it is not a keystore, or the passphrase is wrong.
     """
     data = _read_private(path)
     try:
         key = Account.decrypt(strict_json.loads(data), passphrase.decode("utf-8", "surrogateescape"))
-    except ValueError as err:  # among others JSONDecodeError, and a MAC that differs
-        raise SignerError(f"{path} is no keystore, or the passphrase is another one.", "Check both.") from err
+    except ValueError as err:  # such as JSONDecodeError, or a MAC that differs
+        raise SignerError(f"{path} is not a keystore, or the passphrase is wrong.", "Check both.") from err
     except (KeyError, TypeError, AttributeError, NotImplementedError) as err:
-        raise SignerError(f"{path} is no JSON keystore of version 3.", "Make one with geth or cast.") from err
+        raise SignerError(f"{path} is not a JSON keystore of version 3.", "Make one with geth or cast.") from err
     account: LocalAccount = Account.from_key(key)
     return account
 
 
-def encrypted(account: LocalAccount, passphrase: bytes, *, iterations: int | None = None) -> bytes:
-    """The content of a keystore of version 3."""
+def encrypt_keystore(account: LocalAccount, passphrase: bytes, *, iterations: int | None = None) -> bytes:
+    """The content of a JSON keystore (version 3) for an account."""
     document = Account.encrypt(account.key, passphrase.decode(), kdf="scrypt", iterations=iterations)
     return json.dumps(document).encode()
 
@@ -83,42 +83,43 @@ def unsafe_dev_account(number: int, chain_id: int) -> LocalAccount:
     """One of the accounts of a development chain, whose keys are public; raises SignerError on any other chain."""
     if chain_id not in DEV_CHAINS:
         raise SignerError(
-            f"Everybody knows the keys of development accounts, and chain {chain_id} is no development chain.",
+            f"The keys of development accounts are public, and chain {chain_id} is not a development chain.",
             "Use a keystore or a signer.",
         )
     Account.enable_unaudited_hdwallet_features()
-    account: LocalAccount = Account.from_mnemonic(DEV_WORDS, account_path=f"{DEV_PATH}/{number}")
+    account: LocalAccount = Account.from_mnemonic(DEV_MNEMONIC, account_path=f"{DEV_PATH}/{number}")
     return account
 
 
 @dataclass(frozen=True, slots=True)
-class SignedElsewhere:
-    """What a remote signer answered, compared with what was asked."""
+class RemotelySigned:
+    """A transaction from a remote signer, checked against the request."""
 
     raw_transaction: HexBytes
 
 
 class RemoteSigner:
-    """A signer over JSON-RPC, such as web3signer: it keeps the key, and is believed nothing.
+    """A signer over JSON-RPC, such as web3signer: it keeps the key, and its answers are verified.
 
     Args:
         url: https, or a port of this machine.
-        address: the account that is to sign.
+        address: the signing account.
     """
 
     def __init__(self, url: str, address: str) -> None:
         if not (parse_url(url).scheme == "https" or is_loopback(parse_url(url))):
             raise SignerError(
-                f"The signer at {shown(url)} would be asked in the clear.", "Use https, or a port of this machine."
+                f"The connection to the signer at {redacted(url)} is not encrypted.",
+                "Use https, or a port of this machine.",
             )
         if not is_address(address):
-            raise SignerError(f"{address[:60]!r} is no address of an account.", "Write 0x and 40 hex digits.")
+            raise SignerError(f"{address[:60]!r} is not the address of an account.", "Write 0x and 40 hex digits.")
         self._web3 = Web3(Node(url))
-        self._name = shown(url)
+        self._name = redacted(url)
         self.address = to_checksum_address(address)
 
-    def sign_transaction(self, transaction_dict: dict[str, Any]) -> SignedElsewhere:
-        """Have it signed; raises SignerError where the answer is another transaction, or by another account."""
+    def sign_transaction(self, transaction_dict: dict[str, Any]) -> RemotelySigned:
+        """Request a signature; raises SignerError if the answer is another transaction, or from another account."""
         asked = {name: hex(one) if isinstance(one, int) else _text(one) for name, one in transaction_dict.items()}
         del asked["type"]  # follows from the fees
         answer = self._ask({"from": self.address, **asked})
@@ -128,18 +129,18 @@ class RemoteSigner:
             sender = Account.recover_transaction(signed)
             found = TypedTransaction.from_bytes(signed).as_dict()
         except (ValueError, TypeError, ValidationError, RLPException, BadSignature) as err:
-            raise self._odd("no signed transaction") from err
+            raise self._unexpected("something other than a signed transaction") from err
         if sender != self.address:
-            raise self._odd(f"a transaction of {sender}")
-        wanted = {**transaction_dict, "accessList": ()}
-        for name, value in wanted.items():
+            raise self._unexpected(f"a transaction of {sender}")
+        expected = {**transaction_dict, "accessList": ()}
+        for name, value in expected.items():
             if _plain(found.get(name)) != _plain(value):
-                raise self._odd(f"a transaction with another {name}")
-        return SignedElsewhere(signed)
+                raise self._unexpected(f"a transaction with another {name}")
+        return RemotelySigned(signed)
 
     def _ask(self, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON from outside
         try:
-            with asking(self._web3):
+            with rpc_errors(self._web3):
                 answer = self._web3.provider.make_request(RPCEndpoint("eth_signTransaction"), [asked])
         except RpcError as err:
             raise SignerError(f"The signer at {self._name} does not answer.", "Is it running?") from err
@@ -147,8 +148,8 @@ class RemoteSigner:
             raise SignerError(f"The signer at {self._name} refused: {str(answer.get('error'))[:200]}.")
         return answer["result"]
 
-    def _odd(self, what: str) -> SignerError:
-        return SignerError(f"The signer at {self._name} gave {what}.", "Nothing was sent. Do not use this signer.")
+    def _unexpected(self, what: str) -> SignerError:
+        return SignerError(f"The signer at {self._name} returned {what}.", "Nothing was sent. Do not use this signer.")
 
 
 def _read_private(path: Path) -> bytes:

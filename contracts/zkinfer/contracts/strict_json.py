@@ -1,7 +1,7 @@
 """Strict reader of foreign JSON: size, depth and number of values are limited before the parser sees the document.
 
 The counterpart of `zkinfer.circuits.canonical` for this package, which imports no other package of zkinfer. The limits
-hold whatever the interpreter's recursion limit is: a library may have raised it beyond the end of the C stack.
+do not depend on the interpreter's recursion limit, which a library may have raised beyond the end of the C stack.
 """
 
 from __future__ import annotations

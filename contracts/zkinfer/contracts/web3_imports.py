@@ -1,4 +1,4 @@
-"""web3 and eth_account behind one import that leaves the interpreter's recursion limit as it was.
+"""Imports of web3 and eth_account that leave the interpreter's recursion limit unchanged.
 
 Both import py_ecc, which raises the limit to 100,000. The C stack ends long before that, so a deeply nested JSON
 document would then end the process instead of raising RecursionError. Import the names below from here, and anything

@@ -114,7 +114,7 @@ def chain_record(options: ChainOptions) -> ChainRecord | None:
 
     ledger = options.deployment or str(options.ledger).lower()
     request = None if options.request is None else read_request(options.request).request
-    return LedgerRecord.over(url, ledger, confirmations=options.confirmations, request=request)
+    return LedgerRecord.connect(url, ledger, confirmations=options.confirmations, request=request)
 
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]–[/]", "not_reached": "[dim]·[/]"}

@@ -9,6 +9,7 @@ from zkinfer.chain import deployment
 from zkinfer.chain.deployment import Deployed, default_confirmations, open_chain, open_deployment, registration_for
 from zkinfer.circuits.errors import InputError
 from zkinfer.contracts.address_book import write_book
+from zkinfer.contracts.deploy import SHARED_SELECTOR
 from zkinfer.contracts.errors import (
     AddressBookError,
     CodeMismatchError,
@@ -17,10 +18,9 @@ from zkinfer.contracts.errors import (
     RpcError,
     WrongChainError,
 )
-from zkinfer.contracts.registration import SELECTOR
 from zkinfer.contracts.registry import EmergencyStop, Registry
 
-SHARED = "0x" + SELECTOR.hex()
+SHARED = "0x" + SHARED_SELECTOR.hex()
 DEDICATED = "0x" + dedicated.SELECTOR.hex()
 STRANGER = "0x" + "66" * 20
 CIRCUIT = Fake(folder="digits.circuit")
@@ -38,7 +38,7 @@ def deployed(base, chain):
 
 @pytest.fixture(autouse=True)
 def _registration(monkeypatch):
-    shared = replace(dedicated.REGISTRATION, selector=SELECTOR)
+    shared = replace(dedicated.REGISTRATION, selector=SHARED_SELECTOR)
     monkeypatch.setattr(deployment, "registration_of", lambda _, fee, uri: replace(shared, fee=fee, uri=uri))
 
 
@@ -59,7 +59,7 @@ def test_file_that_is_not_an_address_book_is_refused(chain, tmp_path):
 
 def test_address_book_of_another_chain_is_refused(deployed, tmp_path):
     write_book(replace(deployed.book, chain_id=5), tmp_path / "book.json")
-    with pytest.raises(WrongChainError, match="lies on chain 5"):
+    with pytest.raises(WrongChainError, match="instead of chain 5"):
         open_deployment(deployed.chain, tmp_path / "book.json")
 
 

@@ -7,14 +7,16 @@ from tests.unit.contracts.ezkl import dedicated
 
 from zkinfer.chain import listings
 from zkinfer.chain.errors import ListingError
-from zkinfer.chain.listings import circuit_made_again, verify_listing
-from zkinfer.contracts import Layout, Registration, load_canary
+from zkinfer.chain.listings import rebuild_circuit, verify_listing
+from zkinfer.contracts import SHARED_SELECTOR, Layout, Registration, load_canary
 from zkinfer.contracts.errors import CodeMismatchError, CompilerError
 from zkinfer.contracts.ezkl.solc import Solc
 from zkinfer.contracts.registry import EmergencyStop, Registry
 
 ONNX = "ab" * 32
-CANARY = Registration(onnx_digest="0x" + ONNX, key=load_canary().key, layout=Layout("public", 4, 1, 1))
+CANARY = Registration(
+    onnx_digest="0x" + ONNX, key=load_canary().key, layout=Layout("public", 4, 1, 1), selector=SHARED_SELECTOR
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def check(monkeypatch, base, made):
             recipe=Fake(engine="ezkl", setup=Fake(tau_g2="sha256:" + load_canary().setup[2:], is_insecure_dev=False))
         ),
     )
-    monkeypatch.setattr(listings, "circuit_made_again", lambda *_, **__: made)
+    monkeypatch.setattr(listings, "rebuild_circuit", lambda *_, **__: made)
 
     def checked(listing=base[2]):
         passed = []
@@ -67,7 +69,7 @@ def check(monkeypatch, base, made):
     return checked
 
 
-def test_listing_of_the_circuit_made_again_passes_every_check(chain, check):
+def test_listing_of_the_rebuild_circuit_passes_every_check(chain, check):
     assert len(check()) == 10
 
 
@@ -129,7 +131,7 @@ def test_listing_that_is_not_there_is_refused(chain, check):
 
 def test_listing_whose_verifier_was_stopped_is_refused(base, chain, check):
     EmergencyStop(chain, base[1].addresses["EmergencyStop"]).stop()
-    with pytest.raises(ListingError, match="whether the verifier runs is False"):
+    with pytest.raises(ListingError, match="whether the verifier is live is False"):
         check()
 
 
@@ -137,7 +139,7 @@ def test_circuit_under_insecure_dev_is_refused_before_it_is_made_again(check):
     check.circuit.manifest.recipe.setup.is_insecure_dev = True
     check.circuit.manifest.identity = None
     with pytest.raises(ListingError, match=r"anyone can forge its proofs.*--unsafe-accept-dev-setup"):
-        circuit_made_again(check.circuit, "model.onnx", "home")
+        rebuild_circuit(check.circuit, "model.onnx", "home")
 
 
 class TestVerifierOfOneCircuit:
@@ -213,6 +215,6 @@ class TestVerifierOfOneCircuit:
             raise CompilerError("It takes the Solidity compiler.")
 
         monkeypatch.setattr(Solc, "find", missing)
-        monkeypatch.setattr(listings, "circuit_made_again", None)
+        monkeypatch.setattr(listings, "rebuild_circuit", None)
         with pytest.raises(CompilerError, match="takes the Solidity compiler"):
             check(listing)

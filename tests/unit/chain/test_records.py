@@ -17,10 +17,10 @@ from zkinfer.chain.records import REQUESTED, Blocks, LedgerRecord, request_in
 from zkinfer.circuits.statement import Statement
 from zkinfer.contracts import ANY_INPUT, Request, input_commitment, load, load_canary, output_commitment
 from zkinfer.contracts.address_book import AddressBook
-from zkinfer.contracts.deploy import Governance
+from zkinfer.contracts.deploy import SHARED_SELECTOR, Governance
 from zkinfer.contracts.errors import RpcError
 from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import SELECTOR, STATUSES
+from zkinfer.contracts.registration import STATUSES
 from zkinfer.contracts.rpc import connect
 from zkinfer.verifier import ProvenAnswer, RefusedError
 
@@ -91,8 +91,8 @@ class FakeChain:
             "ROUTER": lambda: ROUTER if contract == "InferenceLedger" else self.blocks.registrys_router,
             "modelOf": lambda listing: (bytes.fromhex(self.blocks.model[2:]), listing),
             "statusOf": lambda listing: STATUSES.index(self.blocks.status),
-            "programOf": lambda listing: (STATUSES.index(self.blocks.status), SELECTOR),
-            "isLive": lambda selector: selector == SELECTOR and self.blocks.live,
+            "programOf": lambda listing: (STATUSES.index(self.blocks.status), SHARED_SELECTOR),
+            "isLive": lambda selector: selector == SHARED_SELECTOR and self.blocks.live,
             "entryOf": lambda request_id: self.entry(),
         }
         return answers[name](*arguments)
@@ -146,7 +146,7 @@ def test_other_code_is_no_ledger_of_ours(address):
 def test_ledger_that_relies_on_nothing_is_no_ledger_of_ours(address):
     blocks = FakeBlocks()
     del blocks.codes[address]
-    with pytest.raises(LedgerError, match=f"at {address}: nothing lies there"):
+    with pytest.raises(LedgerError, match=f"at {address}: the account has no code"):
         agree(blocks)
 
 
@@ -162,7 +162,7 @@ def test_ledger_and_registry_with_different_routers_are_no_deployment():
     [
         ("none", "no such request"),
         ("open", "still waits"),
-        ("refunded", "gave the fees back"),
+        ("refunded", "refunded the fees"),
         ("paid", "the model was revoked before"),
     ],
 )
@@ -196,12 +196,12 @@ def test_record_is_final_after_the_confirmations_that_are_wanted(depth, confirma
 def test_ledger_that_was_not_there_at_the_last_block_that_counts_has_nothing_final():
     blocks = FakeBlocks()
     blocks.deployed_at = 99
-    with pytest.raises(NotFinalError, match="Wait a while"):
+    with pytest.raises(NotFinalError, match="Wait, then verify again"):
         agree(blocks)
 
 
 def test_other_request_than_the_proofs_is_a_mismatch():
-    with pytest.raises(RecordMismatchError, match="not the id of the request which was given"):
+    with pytest.raises(RecordMismatchError, match="given or logged has another id"):
         agree(FakeBlocks(), request=replace(REQUEST, salt="0x" + "01" * 32))
 
 
@@ -215,21 +215,21 @@ def test_proof_for_another_context_under_the_same_id_is_a_mismatch(change):
 def test_log_that_a_node_made_up_is_a_mismatch():
     blocks = FakeBlocks()
     blocks.request_told = replace(REQUEST, input_commitment=ANY_INPUT)
-    with pytest.raises(RecordMismatchError, match="not the id"):
+    with pytest.raises(RecordMismatchError, match="has another id"):
         agree(blocks, answer_to(REQUEST))
 
 
 def test_request_that_nobody_tells_gives_no_verdict():
     blocks = FakeBlocks()
     blocks.request_told = None
-    with pytest.raises(NodeError, match=r"no log of the request\. Ask one that keeps all logs, or give the request"):
+    with pytest.raises(NodeError, match=r"no log of the request\. Use a node that keeps all logs, or give the request"):
         agree(blocks, answer_to(REQUEST))
 
 
 def test_answer_of_another_model_on_record_is_a_mismatch():
     blocks = FakeBlocks()
     blocks.model = "0x" + "ab" * 32
-    with pytest.raises(RecordMismatchError, match=f"asked the model {blocks.model}; the proof is of {MODEL}"):
+    with pytest.raises(RecordMismatchError, match=f"is for the model {blocks.model}; the proof is of {MODEL}"):
         agree(blocks)
 
 
@@ -285,7 +285,7 @@ def test_record_of_a_whole_deployment_agrees():
 
 def test_deployment_of_another_chain_is_refused():
     book, blocks = deployed()
-    with pytest.raises(LedgerError, match="one of chain 5; the node is on chain 31337"):
+    with pytest.raises(LedgerError, match="is on chain 5; the node is on chain 31337"):
         agree(blocks, ledger=replace(book, chain_id=5))
 
 
@@ -356,7 +356,7 @@ def test_node_that_refuses_is_named_without_its_secrets(serving):
         lambda: blocks.settled(3),
         lambda: blocks.request(BLOCKS_LEDGER, "0x00", 9),
     ):
-        with pytest.raises(RpcError, match=r"http://127\.0\.0\.1:\d+ does not answer") as caught:
+        with pytest.raises(RpcError, match=r"http://127\.0\.0\.1:\d+ gave no valid answer") as caught:
             read()
         assert SECRET not in str(caught.value)
 
@@ -368,7 +368,7 @@ def test_settled_block_is_the_first_of_as_many_as_wanted(serving):
 
 @pytest.mark.parametrize("answer", ["null", '{"hash":null}'])
 def test_node_without_a_final_block_says_what_to_give(serving, answer):
-    with pytest.raises(RpcError, match=r"names no final block of its chain\. Say how many .* --confirmations"):
+    with pytest.raises(RpcError, match=r"has no finalized block of its chain\. Set the number .* --confirmations"):
         serving(result(answer)).settled(None)
 
 
@@ -405,5 +405,5 @@ def test_topic_of_the_event_is_the_hash_of_its_signature():
 
 
 def test_log_that_is_cut_is_refused():
-    with pytest.raises(RpcError, match="log of a request cannot be read"):
+    with pytest.raises(RpcError, match="log of a request cannot be decoded"):
         request_in({"data": bytes(64)})

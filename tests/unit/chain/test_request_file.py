@@ -56,7 +56,7 @@ def test_id_and_context_are_those_at_its_ledger():
 )
 def test_file_with_another_field_is_refused_by_name(name, value):
     document = json.loads(GOOD.to_bytes()) | {name: value}
-    with pytest.raises(InputError, match=f"The request is not one: '{name}'"):
+    with pytest.raises(InputError, match=f"The file is not a request: '{name}'"):
         PlacedRequest.from_bytes(canonical.dump(document))
 
 
@@ -74,7 +74,7 @@ def test_file_that_is_not_canonical_json_is_refused(data):
 
 
 def test_request_that_no_chain_takes_is_not_written():
-    with pytest.raises(InputError, match="No request can be like that: 'chain_id'"):
+    with pytest.raises(InputError, match="The request is invalid: 'chain_id'"):
         PlacedRequest(GOOD.request, 0, GOOD.ledger).to_bytes()
 
 

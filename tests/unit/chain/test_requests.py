@@ -16,7 +16,7 @@ from zkinfer.circuits.statement import Context
 from zkinfer.circuits.statement import Layout as ProgramLayout
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.contracts import ANY_INPUT, ZERO_ADDRESS, Layout, Request, input_commitment
-from zkinfer.contracts.registration import SELECTOR
+from zkinfer.contracts.deploy import SHARED_SELECTOR
 from zkinfer.verifier import ContextMismatchError, InputMismatchError, LayoutMismatchError
 
 CHAIN, LEDGER = 31337, "0x" + "1e" * 20
@@ -46,7 +46,7 @@ def circuit(tmp_path, *, visibility="public", engine="ezkl/23.0.5", key=KEY):
 def test_registration_has_the_layout_of_the_program(tmp_path, layout):
     made = circuit(tmp_path, visibility=layout.visibility)
     registration = registration_of(made, fee=7, uri="https://example.org")
-    assert (registration.layout, registration.selector) == (layout, SELECTOR)
+    assert (registration.layout, registration.selector) == (layout, SHARED_SELECTOR)
     assert (registration.fee, registration.uri, registration.key) == (7, "https://example.org", KEY)
     assert registration.model_id == made.model_id
 
@@ -96,7 +96,7 @@ def test_requests_have_salts_of_their_own(tmp_path):
 
 
 def test_request_with_private_inputs_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"keep the inputs private.*Ask for any input"):
+    with pytest.raises(DataError, match=r"keep the inputs private.*Request any input"):
         request_for(circuit(tmp_path, visibility="private"), {"x": X, "z": X}, **ASKED)
 
 

@@ -63,7 +63,7 @@ def test_deployment_names_the_ledger(tmp_path):
 
 def test_malformed_deployment_is_refused(tmp_path):
     (tmp_path / "31337.json").write_text("{}")
-    with pytest.raises(LedgerError, match="no address book"):
+    with pytest.raises(LedgerError, match="not an address book"):
         chain_record(ChainOptions(URL, deployment=tmp_path / "31337.json"))
 
 

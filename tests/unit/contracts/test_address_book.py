@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from zkinfer.contracts.address_book import AddressBook, accept_powers, keep_dedicated, read_book, write_book
+from zkinfer.contracts.address_book import AddressBook, accept_powers, add_dedicated, read_book, write_book
 from zkinfer.contracts.deploy import Governance, plan
 from zkinfer.contracts.errors import AddressBookError
 from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
@@ -15,7 +15,7 @@ BOOK = AddressBook(31337, Governance(GUARDIAN, (PROPOSER, GUARDIAN), delay=60, t
 
 ALONE = DedicatedVerifier("0x" + "1a" * 32, "0x" + "2a" * 32, "0x" + "3a" * 32, GUARDIAN, BOOK.salt)
 OTHER = replace(ALONE, key_digest="0x" + "4a" * 32)
-KNOWING = BOOK.holding(ALONE, OTHER)
+KNOWING = BOOK.with_dedicated(ALONE, OTHER)
 
 
 def edited(**changes):
@@ -75,9 +75,9 @@ def test_verifiers_of_single_circuits_are_kept_by_selector(tmp_path):
     path = tmp_path / "31337.json"
     write_book(BOOK, path)
     for one in (OTHER, ALONE, OTHER):
-        keep_dedicated(path, one)
+        add_dedicated(path, one)
     write_book(BOOK, path)  # keeps them too
-    assert read_book(path) == KNOWING == BOOK.holding(OTHER, ALONE)
+    assert read_book(path) == KNOWING == BOOK.with_dedicated(OTHER, ALONE)
     assert KNOWING.dedicated_at(ALONE.selector) == ALONE
     assert KNOWING.dedicated_at(b"\1\2\3\4") is None
 
@@ -86,18 +86,18 @@ def test_verifiers_of_single_circuits_are_kept_by_selector(tmp_path):
 def test_another_verifier_of_a_circuit_is_not_written(tmp_path, change):
     path = tmp_path / "31337.json"
     write_book(BOOK, path)
-    keep_dedicated(path, ALONE)
+    add_dedicated(path, ALONE)
     with pytest.raises(AddressBookError, match=f"another verifier of this circuit, under 0x{ALONE.selector.hex()}"):
-        keep_dedicated(path, replace(ALONE, **change))
-    assert read_book(path) == BOOK.holding(ALONE)
+        add_dedicated(path, replace(ALONE, **change))
+    assert read_book(path) == BOOK.with_dedicated(ALONE)
 
 
 def test_guardians_that_are_accepted_are_kept_until_they_are_the_first_again(tmp_path):
     path, planned = tmp_path / "31337.json", Powers.planned(BOOK.plan)
     accept_powers(KNOWING, path, planned, {ALONE.selector: PROPOSER})
     agreed = read_book(path)
-    assert agreed == KNOWING.holding(replace(ALONE, accepted=PROPOSER))
-    keep_dedicated(path, ALONE)
+    assert agreed == KNOWING.with_dedicated(replace(ALONE, accepted=PROPOSER))
+    add_dedicated(path, ALONE)
     accept_powers(agreed, path, planned)
     assert read_book(path) == agreed
     accept_powers(agreed, path, planned, {ALONE.selector: GUARDIAN})
@@ -121,9 +121,9 @@ def test_guardian_of_new_verifiers_is_the_accepted_one():
         (knowing(accepted=None), "field dedicated.guardian"),
         (knowing(code_hash="0x" + "5a" * 32), "canonical form"),  # its addresses do not follow
         (knowing(addresses={}), "canonical form"),
-        (knowing(colour="red"), "holds more than it may"),
+        (knowing(colour="red"), "has unknown fields"),
         (edited(dedicated=json.loads(KNOWING.to_bytes())["dedicated"][::-1]), "canonical form"),
-        (edited(dedicated=json.loads(BOOK.holding(ALONE).to_bytes())["dedicated"] * 2), "canonical form"),
+        (edited(dedicated=json.loads(BOOK.with_dedicated(ALONE).to_bytes())["dedicated"] * 2), "canonical form"),
     ],
 )
 def test_verifiers_that_are_none_are_refused(data, what):
@@ -172,22 +172,22 @@ def test_folder_that_cannot_be_made_is_told(tmp_path, folder):
     [
         (b"", "not JSON"),
         (b"\xff", "not JSON"),
-        (b"[]", "no JSON object"),
-        (b"{}", "no address book"),
-        (edited(format="zkinfer-deployment/2"), "no address book"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "not an address book"),
+        (edited(format="zkinfer-deployment/2"), "not an address book"),
         (edited(chainId="1"), "field chainId"),
         (edited(chainId=True), "field chainId"),
         (edited(salt="0x00"), "field salt"),
         (governed(guardian="0x" + "9A" * 20), "field governance.guardian"),
-        (governed(proposers=[]), "addresses in the address book are not those"),
+        (governed(proposers=[]), "addresses in the address book do not match"),
         (governed(proposers=GUARDIAN), "field governance.proposers"),
         (governed(delay=-1), "field governance.delay"),
         (governed(test=0), "field governance.test"),
-        (governed(test=False), "addresses in the address book are not those"),
-        (governed(colour="red"), "holds more than it may"),
-        (edited(addresses={}), "addresses in the address book are not those"),
-        (edited(codeHashes={}), "codeHashes in the address book are not those"),
-        (edited(colour="red"), "holds more than it may"),
+        (governed(test=False), "addresses in the address book do not match"),
+        (governed(colour="red"), "has unknown fields"),
+        (edited(addresses={}), "addresses in the address book do not match"),
+        (edited(codeHashes={}), "codeHashes in the address book do not match"),
+        (edited(colour="red"), "has unknown fields"),
         (BOOK.to_bytes() + b"\n", "canonical form"),
     ],
 )

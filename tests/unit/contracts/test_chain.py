@@ -1,12 +1,12 @@
 import pytest
 from eth_abi.abi import encode
 from eth_account import Account
+from tests.unit.contracts.deployed import embedded_chain
 
-from zkinfer.contracts.abi import call_data, constructor_data, function_named, reason_of, signature_of
+from zkinfer.contracts.abi import call_data, creation_code, function_named, revert_reason, signature_of
 from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import Governance, deploy, plan
-from zkinfer.contracts.devchain import embedded_chain
 from zkinfer.contracts.errors import FeeLimitError, RevertedError, RpcError, TransactionFailedError
 from zkinfer.contracts.keccak import keccak256
 from zkinfer.contracts.transactions import Limits
@@ -22,7 +22,7 @@ def chain():
 
 @pytest.fixture(scope="module")
 def router(chain):
-    code = constructor_data("VerifierRouter", (chain.address, []))
+    code = creation_code("VerifierRouter", (chain.address, []))
     sent = chain._web3.eth.send_transaction({"from": chain._signer.address, "data": code})
     return chain._web3.eth.wait_for_transaction_receipt(sent)["contractAddress"]
 
@@ -111,18 +111,18 @@ def test_unknown_function_is_refused(name):
 
 
 def test_constructor_without_arguments_is_the_bare_code():
-    assert constructor_data("Halo2VerifierReusable", ()) == load("Halo2VerifierReusable").creation
+    assert creation_code("Halo2VerifierReusable", ()) == load("Halo2VerifierReusable").creation
 
 
 def test_reason_of_a_known_error_names_its_values():
     data = keccak256(b"WrongValue(uint256,uint256)")[:4] + encode(["uint256", "uint256"], [5, 6])
-    assert reason_of("0x" + data.hex()) == "The contract refused: WrongValue(expected = 5, actual = 6)."
+    assert revert_reason("0x" + data.hex()) == "The contract refused: WrongValue(expected = 5, actual = 6)."
 
 
 @pytest.mark.parametrize("data", [None, "0x", b"", "0x12345678"])
 def test_reason_of_anything_else_is_told_as_it_is(data):
-    assert "without a reason that is known" in reason_of(data)
+    assert "without a reason that is known" in revert_reason(data)
 
 
 def test_reason_of_a_cut_error_has_its_name():
-    assert reason_of(keccak256(b"WrongValue(uint256,uint256)")[:4]) == "The contract refused: WrongValue()."
+    assert revert_reason(keccak256(b"WrongValue(uint256,uint256)")[:4]) == "The contract refused: WrongValue()."

@@ -1,10 +1,19 @@
 from dataclasses import replace
 
 import pytest
+from tests.unit.contracts.deployed import embedded_chain
 
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploy import CANARY_KEY, FACTORY, SELECTOR, Governance, Part, deploy, plan, verify_running
-from zkinfer.contracts.devchain import embedded_chain
+from zkinfer.contracts.deploy import (
+    CANARY_KEY,
+    FACTORY,
+    SHARED_SELECTOR,
+    Governance,
+    Part,
+    deploy,
+    plan,
+    verify_running,
+)
 from zkinfer.contracts.errors import DeploymentError, RevertedError
 
 GUARDIAN = "0x" + "9a" * 20
@@ -68,7 +77,7 @@ def test_deployed_contracts_name_each_other(chain, deployed):
     assert chain.read("InferenceLedger", at["InferenceLedger"], "REGISTRY") == at["ModelRegistry"]
     assert chain.read("InferenceLedger", at["InferenceLedger"], "ROUTER") == at["VerifierRouter"]
     assert chain.read("ModelRegistry", at["ModelRegistry"], "TEST_DEPLOYMENT") is False
-    assert chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SELECTOR) == at["EmergencyStop"]
+    assert chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SHARED_SELECTOR) == at["EmergencyStop"]
     assert chain.read("ReusableHalo2Adapter", at["ReusableHalo2Adapter"], "CANARY_KEY") == at[CANARY_KEY]
 
 
@@ -104,7 +113,7 @@ def test_stopped_verifier_is_noticed():
     wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
     deploy(chain, wanted)
     chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "stop")
-    with pytest.raises(DeploymentError, match="whether the verifier runs is False instead of True"):
+    with pytest.raises(DeploymentError, match="whether the verifier is live is False instead of True"):
         verify_running(chain, wanted)
     before = chain._web3.eth.block_number
     for again in (wanted, plan(Governance(chain.address, (GUARDIAN,), test=True))):

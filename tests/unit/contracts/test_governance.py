@@ -7,7 +7,7 @@ from tests.unit.contracts.deployed import deployed_chain
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import deploy
 from zkinfer.contracts.errors import DeploymentError, RpcError
-from zkinfer.contracts.governance import Powers, governed, verify_deployment
+from zkinfer.contracts.governance import Powers, read_governance, verify_deployment
 from zkinfer.contracts.keccak import keccak256
 from zkinfer.contracts.signers import unsafe_dev_account
 
@@ -44,17 +44,17 @@ def test_fresh_deployment_is_governed_as_planned(chain, wanted):
 @pytest.mark.parametrize(
     ("role", "told"),
     [
-        (keccak256(b"PROPOSER_ROLE"), "who proposes at the timelock is "),
-        (keccak256(b"EXECUTOR_ROLE"), "who executes at the timelock is "),
-        (keccak256(b"CANCELLER_ROLE"), "who cancels at the timelock is "),
-        (bytes(32), "who gives roles at the timelock is "),
+        (keccak256(b"PROPOSER_ROLE"), "the timelock's list of proposers is "),
+        (keccak256(b"EXECUTOR_ROLE"), "the timelock's list of executors is "),
+        (keccak256(b"CANCELLER_ROLE"), "the timelock's list of cancellers is "),
+        (bytes(32), "the timelock's list of administrators is "),
     ],
 )
 def test_role_that_was_given_later_is_refused_until_it_is_accepted(chain, wanted, role, told):
     decreed(chain, wanted, "grantRole(bytes32,address)", ["bytes32", "address"], role, MALLORY)
     with pytest.raises(DeploymentError, match=rf"{told}.*{MALLORY[2:]}.* instead of .*--accept-governance"):
         verify_deployment(chain, wanted)
-    found = governed(chain, wanted).powers
+    found = read_governance(chain, wanted).powers
     assert verify_deployment(chain, wanted, found).powers == found
     with pytest.raises(DeploymentError, match="the timelock's delay is 0 instead of 9"):
         verify_deployment(chain, wanted, replace(found, delay=9))
@@ -63,7 +63,7 @@ def test_role_that_was_given_later_is_refused_until_it_is_accepted(chain, wanted
 def test_role_that_was_taken_is_noticed(chain, wanted):
     role = keccak256(b"PROPOSER_ROLE")
     decreed(chain, wanted, "revokeRole(bytes32,address)", ["bytes32", "address"], role, chain.address)
-    with pytest.raises(DeploymentError, match="who proposes at the timelock is nobody instead of 0x"):
+    with pytest.raises(DeploymentError, match="the timelock's list of proposers is empty instead of 0x"):
         verify_deployment(chain, wanted)
 
 
@@ -95,7 +95,9 @@ def test_node_without_logs_gives_no_verdict(monkeypatch, chain, wanted):
 
 def test_node_that_silently_lacks_logs_gives_no_verdict(monkeypatch, chain, wanted):
     monkeypatch.setattr(chain, "logs", lambda *_: [])
-    with pytest.raises(RpcError, match=r"no log of the role that 0x[0-9a-f]{40} was given.*one that keeps all logs"):
+    with pytest.raises(
+        RpcError, match=r"no log of the role that 0x[0-9a-f]{40} was granted.*Use a node that keeps all logs"
+    ):
         verify_deployment(chain, wanted)
 
 
@@ -103,5 +105,5 @@ def test_node_that_silently_lacks_logs_gives_no_verdict(monkeypatch, chain, want
 def test_node_that_lacks_one_log_of_the_deployment_gives_no_verdict(monkeypatch, chain, wanted, role):
     lost, logs = bytes(32) if role is None else keccak256(role.encode()), chain.logs
     monkeypatch.setattr(chain, "logs", lambda at, topics: [] if topics[1] == lost else logs(at, topics))
-    with pytest.raises(RpcError, match="shows no log of the role"):
-        governed(chain, wanted)
+    with pytest.raises(RpcError, match="has no log of the role"):
+        read_governance(chain, wanted)

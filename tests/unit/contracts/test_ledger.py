@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.contracts.deployed import deployed_chain
 
-from zkinfer.contracts import Layout, Registration, Request, input_commitment, load_canary
+from zkinfer.contracts import SHARED_SELECTOR, Layout, Registration, Request, input_commitment, load_canary
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import AlreadyRegisteredError, RevertedError, TransactionFailedError
-from zkinfer.contracts.ledger import MOST_BYTES, MOST_GAS, Ledger, Weight, packed
+from zkinfer.contracts.ledger import MAX_BYTES, MAX_GAS, Ledger, Weight, pack_batches
 from zkinfer.contracts.registry import EmergencyStop, Registry
 from zkinfer.contracts.signers import unsafe_dev_account
 from zkinfer.contracts.transactions import Fees, Quote
@@ -17,6 +17,7 @@ CANARY = Registration(
     onnx_digest="0x" + "ab" * 32,
     key=load_canary().key,
     layout=Layout("public", 8, 1, 1),
+    selector=SHARED_SELECTOR,
     fee=5,
     uri="https://example.org",
 )
@@ -123,7 +124,7 @@ def test_refunded_request_is_not_opened_again(chain, deployed, listing):
     EmergencyStop(chain, deployed["EmergencyStop"]).stop()
     ledger.refund(request)
     assert (ledger.ended(request), ledger.in_batches([(request, b"", [], b"")])) == ("refunded", [])
-    with pytest.raises(TransactionFailedError, match=r"is closed: its fees were given back.*Make a new"):
+    with pytest.raises(TransactionFailedError, match=r"is closed: its fees were refunded.*Make a new"):
         ledger.request(request)
 
 
@@ -263,27 +264,27 @@ WEIGHTS = st.builds(Weight, st.integers(0, 12), st.integers(0, 12))
 
 @pytest.mark.parametrize(("gas", "size"), [(1, 0), (0, 1)])
 def test_neither_limit_is_passed(gas, size):
-    assert packed([(n, Weight(gas * 4, size * 4)) for n in range(5)], 8, 8) == [[0, 1], [2, 3], [4]]
+    assert pack_batches([(n, Weight(gas * 4, size * 4)) for n in range(5)], 8, 8) == [[0, 1], [2, 3], [4]]
 
 
 def test_nineteen_answers_of_the_usual_gas_take_two_transactions():
-    batches = packed([(n, Weight(900_000, 4_000)) for n in range(19)])
+    batches = pack_batches([(n, Weight(900_000, 4_000)) for n in range(19)])
     assert [len(batch) for batch in batches] == [18, 1]
-    assert MOST_GAS >= 18 * 900_000
-    assert MOST_BYTES >= 18 * 4_000
+    assert MAX_GAS >= 18 * 900_000
+    assert MAX_BYTES >= 18 * 4_000
 
 
 def test_nothing_makes_no_batch():
-    assert packed([]) == []
+    assert pack_batches([]) == []
 
 
 def test_what_alone_is_too_much_is_alone():
-    assert packed([("a", Weight(1, 1)), ("b", Weight(9, 1)), ("c", Weight(1, 1))], 8, 8) == [["a"], ["b"], ["c"]]
+    assert pack_batches([("a", Weight(1, 1)), ("b", Weight(9, 1)), ("c", Weight(1, 1))], 8, 8) == [["a"], ["b"], ["c"]]
 
 
 @given(st.lists(WEIGHTS))
 def test_nothing_is_lost_and_every_batch_fits_or_is_one(weights):
-    batches = packed([((n, weight), weight) for n, weight in enumerate(weights)], 20, 20)
+    batches = pack_batches([((n, weight), weight) for n, weight in enumerate(weights)], 20, 20)
     assert [number for batch in batches for number, _ in batch] == list(range(len(weights)))
     for batch in batches:
         assert len(batch) == 1 or max(sum(w.gas for _, w in batch), sum(w.size for _, w in batch)) <= 20

@@ -21,7 +21,7 @@ REQUEST = Request(
     salt="0x" + "09" * 32,
 )
 
-REGISTRATION = Registration("0x" + "01" * 32, b"\2" * 32, Layout("public", 1, 2, 1))
+REGISTRATION = Registration("0x" + "01" * 32, b"\2" * 32, Layout("public", 1, 2, 1), selector=b"\1\2\3\4")
 
 
 def test_any_input_is_stable():

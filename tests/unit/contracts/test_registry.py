@@ -4,9 +4,9 @@ import pytest
 from tests.unit.contracts.deployed import deployed_chain
 from tests.unit.contracts.ezkl.dedicated import SELECTOR, advance, created, routed
 
+from zkinfer.contracts.deploy import SHARED_SELECTOR as SHARED
 from zkinfer.contracts.errors import DeploymentError
-from zkinfer.contracts.governance import route_removed
-from zkinfer.contracts.registration import SELECTOR as SHARED
+from zkinfer.contracts.governance import route_removal
 from zkinfer.contracts.registration import ZERO_ADDRESS
 from zkinfer.contracts.registry import (
     EmergencyStop,
@@ -35,7 +35,7 @@ def stopped(chain, verifier):
 
 
 def removed(chain, book, selector):
-    advance(chain, book, route_removed(book.addresses["VerifierRouter"], selector))
+    advance(chain, book, route_removal(book.addresses["VerifierRouter"], selector))
 
 
 def test_route_is_told_at_every_stage_of_its_life(chain, book, router):
@@ -54,11 +54,11 @@ def test_route_of_the_constructor_is_live(chain, book, router):
 
 
 def test_verifier_of_one_circuit_runs_on_after_the_shared_one_was_stopped(chain, book):
-    known = book.holding(routed(chain, book))
+    known = book.with_dedicated(routed(chain, book))
     EmergencyStop(chain, book.addresses["EmergencyStop"]).stop()
     for one in (book, known):
         require_live(chain, one, SELECTOR)
-        with pytest.raises(DeploymentError, match=r"whether the verifier runs is False.*Use a listing under"):
+        with pytest.raises(DeploymentError, match=r"whether the verifier is live is False.*Use a listing under"):
             require_live(chain, one, SHARED)
 
 
@@ -81,7 +81,7 @@ def test_route_to_another_verifier_than_the_book_names_is_refused(chain, book):
     other = replace(book, governance=replace(book.governance, guardian="0x" + "66" * 20))
     mine = created(chain, other)
     with pytest.raises(DeploymentError, match=r"leads to 0x\w+ instead of 0x\w+.*do not rely on it"):
-        require_live(chain, book.holding(mine), SELECTOR)
+        require_live(chain, book.with_dedicated(mine), SELECTOR)
 
 
 def test_ledger_of_a_chain_that_split_is_refused(monkeypatch, chain, book):

@@ -7,7 +7,7 @@ from eth_account import Account
 from tests.unit.contracts.fakenode import ACCOUNT, TO, FakeNode, chain_of
 
 from zkinfer.contracts.errors import SignerError
-from zkinfer.contracts.signers import RemoteSigner, encrypted, load_keystore, unsafe_dev_account
+from zkinfer.contracts.signers import RemoteSigner, encrypt_keystore, load_keystore, unsafe_dev_account
 
 OTHER = Account.from_key("0x" + "33" * 32)
 PASSPHRASE = b"horse"
@@ -16,7 +16,7 @@ PASSPHRASE = b"horse"
 @pytest.fixture(scope="module")
 def keystore(tmp_path_factory):
     path = tmp_path_factory.mktemp("keys") / "account.json"
-    path.write_bytes(encrypted(ACCOUNT, PASSPHRASE, iterations=2))
+    path.write_bytes(encrypt_keystore(ACCOUNT, PASSPHRASE, iterations=2))
     path.chmod(0o600)
     return path
 
@@ -26,7 +26,7 @@ def test_keystore_gives_the_account(keystore):
 
 
 def test_keystore_with_another_passphrase_is_refused(keystore):
-    with pytest.raises(SignerError, match="is no keystore, or the passphrase is another one"):
+    with pytest.raises(SignerError, match="is not a keystore, or the passphrase is wrong"):
         load_keystore(keystore, b"cow")
 
 
@@ -44,7 +44,7 @@ def test_file_that_is_no_keystore_is_refused(tmp_path, content):
     path = tmp_path / "account.json"
     path.write_text(content)
     path.chmod(0o600)
-    with pytest.raises(SignerError, match=r"is no .*keystore"):
+    with pytest.raises(SignerError, match=r"is not a .*keystore"):
         load_keystore(path, PASSPHRASE)
 
 
@@ -59,7 +59,7 @@ def test_development_account_is_the_one_everybody_knows():
 
 @pytest.mark.parametrize("chain_id", [1, 11155111])
 def test_development_account_on_another_chain_is_refused(chain_id):
-    with pytest.raises(SignerError, match=f"chain {chain_id} is no development chain"):
+    with pytest.raises(SignerError, match=f"chain {chain_id} is not a development chain"):
         unsafe_dev_account(0, chain_id)
 
 
@@ -146,21 +146,21 @@ def test_remote_signer_signs(signer, shape):
 def test_remote_signer_that_signs_something_else_is_refused(signer, name, value):
     remote, _ = signer(lambda fields: honestly(fields, **{name: value}))
     chain, node = sending(remote)
-    with pytest.raises(SignerError, match=f"gave a transaction with another {name}. Nothing was sent"):
+    with pytest.raises(SignerError, match=f"returned a transaction with another {name}. Nothing was sent"):
         chain.send(TO, b"\1\2", value=3)
     assert node.sent == []
 
 
 def test_remote_signer_with_another_key_is_refused(signer):
     remote, _ = signer(lambda fields: honestly(fields, OTHER))
-    with pytest.raises(SignerError, match=f"gave a transaction of {OTHER.address}"):
+    with pytest.raises(SignerError, match=f"returned a transaction of {OTHER.address}"):
         sending(remote)[0].send(TO)
 
 
 @pytest.mark.parametrize("result", [None, 7, "", "0x", "0x02", "0x02c0", "hello", {}, {"raw": None}, "0x05aa"])
 def test_remote_signer_that_gives_no_transaction_is_refused(signer, result):
     remote, _ = signer(lambda _: {"result": result})
-    with pytest.raises(SignerError, match="gave no signed transaction"):
+    with pytest.raises(SignerError, match="returned something other than a signed transaction"):
         sending(remote)[0].send(TO)
 
 
@@ -177,10 +177,10 @@ def test_remote_signer_that_is_not_there_is_told():
 
 
 def test_remote_signer_in_the_clear_is_refused():
-    with pytest.raises(SignerError, match=r"http://10\.0\.0\.1 would be asked in the clear"):
+    with pytest.raises(SignerError, match=r"connection to the signer at http://10\.0\.0\.1 is not encrypted"):
         RemoteSigner("http://10.0.0.1/key", ACCOUNT.address)
 
 
 def test_remote_signer_for_no_address_is_refused():
-    with pytest.raises(SignerError, match="is no address"):
+    with pytest.raises(SignerError, match="is not the address"):
         RemoteSigner("https://signer.example", "0x12")

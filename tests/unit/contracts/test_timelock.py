@@ -2,9 +2,9 @@ import pytest
 from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploy import SELECTOR, Governance, plan, verify_running
+from zkinfer.contracts.deploy import SHARED_SELECTOR, Governance, plan, verify_running
 from zkinfer.contracts.errors import DeploymentError, RevertedError, TransactionFailedError
-from zkinfer.contracts.governance import Timelock, route_added, route_removed
+from zkinfer.contracts.governance import Timelock, route_addition, route_removal
 from zkinfer.contracts.registry import Registry
 from zkinfer.contracts.signers import unsafe_dev_account
 
@@ -19,7 +19,7 @@ def base():
 
 @pytest.fixture
 def removal(base):
-    return route_removed(base[1]["VerifierRouter"], SELECTOR)
+    return route_removal(base[1]["VerifierRouter"], SHARED_SELECTOR)
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def test_route_ends_after_the_delay_and_not_before(base, chain, timelock, remova
     timelock.execute(removal)
     assert timelock.state(removal) == "done"
     with pytest.raises(RevertedError, match="Selector"):
-        chain.read("VerifierRouter", base[1]["VerifierRouter"], "verifierOf", SELECTOR)
+        chain.read("VerifierRouter", base[1]["VerifierRouter"], "verifierOf", SHARED_SELECTOR)
     with pytest.raises(DeploymentError, match=r"the route of 0x[0-9a-f]{8} was removed, for ever"):
         verify_running(chain, plan(Governance(chain.address, (chain.address,), delay=DELAY)))
-    assert Registry(chain, base[1]["ModelRegistry"]).routes(SELECTOR) is False
+    assert Registry(chain, base[1]["ModelRegistry"]).selector_is_live(SHARED_SELECTOR) is False
 
 
 def test_each_step_is_sent_once(chain, timelock, removal):
@@ -67,7 +67,7 @@ def test_operation_advances_to_waiting_then_done(chain, timelock, removal):
 
 
 def test_used_selector_is_not_routed_again(base, chain, timelock):
-    again = route_added(base[1]["VerifierRouter"], SELECTOR, base[1]["EmergencyStop"])
+    again = route_addition(base[1]["VerifierRouter"], SHARED_SELECTOR, base[1]["EmergencyStop"])
     timelock.schedule(again)
     wait(chain)
     with pytest.raises(RevertedError, match="Selector"):
@@ -115,5 +115,5 @@ def test_others_cancel_nothing(chain, timelock, removal):
 
 
 def test_operation_is_named_by_what_it_does(base, timelock, removal):
-    other = route_removed(base[1]["VerifierRouter"], b"\1\2\3\4")
+    other = route_removal(base[1]["VerifierRouter"], b"\1\2\3\4")
     assert timelock.id_of(removal) != timelock.id_of(other)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from tests.unit.contracts.fakenode import ACCOUNT, TO, FakeNode, RefusedError, chain_of
 
 from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
-from zkinfer.contracts.transactions import ETHER, GWEI, Fees, Limits, in_ether, offered, raised
+from zkinfer.contracts.transactions import ETHER, GWEI, Fees, Limits, in_ether, initial_fees, raised_fees
 
 LIMITS = Limits(timeout=300, resubmit_after=45)
 
@@ -58,7 +58,9 @@ def test_stuck_transaction_follows_the_base_fee():
 def test_stuck_transaction_is_never_raised_above_the_limits():
     node = FakeNode(base=10 * GWEI)
     limits = Limits(max_fee=22 * GWEI, max_tip=GWEI, timeout=300, resubmit_after=45)
-    with pytest.raises(TransactionFailedError, match=r"nonce 0 was taken by no block after 300 s.*may still come"):
+    with pytest.raises(
+        TransactionFailedError, match=r"nonce 0 was not included in a block after 300 s.*may still be included"
+    ):
         chain_of(node, limits).send(TO)
     assert {fields["maxFeePerGas"] for fields in node.sent} == {21 * GWEI}
 
@@ -93,7 +95,7 @@ def test_node_that_names_another_transaction_is_not_believed():
         return "0x" + "ab" * 32
 
     node.eth_sendRawTransaction = lie
-    with pytest.raises(RpcError, match=r"was sent the transaction 0x\w{64} and names another one"):
+    with pytest.raises(RpcError, match=r"answered with another hash than that of the sent transaction 0x\w{64}"):
         chain_of(node).send(TO)
 
 
@@ -158,7 +160,7 @@ def test_receipt_that_a_reorganisation_drops_is_noticed_and_the_same_is_sent_aga
 
 def test_nonce_that_another_program_took_is_told():
     node = at(FakeNode(), (1, lambda node: setattr(node, "taken", 1) or node.pool.clear()))
-    with pytest.raises(TransactionFailedError, match=r"Another transaction of 0x\w{40} took nonce 0.*one program"):
+    with pytest.raises(TransactionFailedError, match=r"Another transaction of 0x\w{40} used nonce 0.*one program"):
         chain_of(node).send(TO)
 
 
@@ -191,7 +193,7 @@ def test_transactions_that_wait_from_before_are_waited_for():
 def test_transactions_that_wait_for_ever_leave_no_gap():
     node = FakeNode()
     node.foreign = 2
-    with pytest.raises(TransactionFailedError, match=r"2 transactions of \w+ wait already, from nonce 0 on"):
+    with pytest.raises(TransactionFailedError, match=r"2 transactions of \w+ are pending, from nonce 0 on"):
         chain_of(node).send(TO)
     assert node.sent == []
 
@@ -212,14 +214,14 @@ def test_limit_on_the_cost_is_for_all_transactions_together():
     node = at(FakeNode(), (1, FakeNode.mine))
     chain = chain_of(node, Limits(max_cost=ETHER // 2 + 10**16))
     chain.send(TO, value=ETHER // 2)
-    with pytest.raises(FeeLimitError, match="what was spent before included"):
+    with pytest.raises(FeeLimitError, match="including what was spent before"):
         chain.send(TO, value=10**16)
 
 
 def test_cost_beyond_the_balance_is_refused():
     node = FakeNode()
     node.balance = 10**14
-    with pytest.raises(FeeLimitError, match=f"{ACCOUNT.address} has 0.0001 ether; .*Send coin"):
+    with pytest.raises(FeeLimitError, match=f"{ACCOUNT.address} has 0.0001 ether; .*Fund the account"):
         chain_of(node).send(TO)
 
 
@@ -260,7 +262,7 @@ def test_what_somebody_else_did_meanwhile_is_no_error():
 def test_what_is_not_done_after_all_is_told():
     node = at(FakeNode(), (1, FakeNode.mine))
     chain = chain_of(node)
-    with pytest.raises(TransactionFailedError, match="does not show what it did"):
+    with pytest.raises(TransactionFailedError, match="does not show its effect"):
         chain.ensure(lambda: False, lambda: chain.send(TO))
 
 
@@ -272,28 +274,28 @@ def test_offer_stays_within_the_limits(base, tip, most, most_tip):
     limits = Limits(max_fee=most, max_tip=most_tip)
     if base > most:
         with pytest.raises(FeeLimitError, match="above the limit"):
-            offered(base, tip, limits)
+            initial_fees(base, tip, limits)
         return
-    fees = offered(base, tip, limits)
-    assert base <= fees.most <= most
-    assert fees.tip <= min(tip, most_tip, fees.most)
+    fees = initial_fees(base, tip, limits)
+    assert base <= fees.max_fee <= most
+    assert fees.tip <= min(tip, most_tip, fees.max_fee)
 
 
 @given(amounts, amounts, amounts, amounts)
 def test_raised_fees_are_an_eighth_higher_and_within_the_limits_or_none(most, tip, now, limit):
     limits, fees = Limits(max_fee=limit, max_tip=limit), Fees(most, min(tip, most))
-    higher = raised(fees, Fees(now, 0), limits)
+    higher = raised_fees(fees, Fees(now, 0), limits)
     if higher is None:
         assert max(most * 9 // 8, now) + 1 > limit
         return
-    assert 8 * higher.most >= 9 * most
+    assert 8 * higher.max_fee >= 9 * most
     assert 8 * higher.tip >= 9 * fees.tip
-    assert fees.most < higher.most <= limit
-    assert now <= higher.most
+    assert fees.max_fee < higher.max_fee <= limit
+    assert now <= higher.max_fee
 
 
 def test_tip_of_nothing_can_be_raised():
-    assert raised(Fees(GWEI, 0), Fees(GWEI, 0), Limits()).tip == 1
+    assert raised_fees(Fees(GWEI, 0), Fees(GWEI, 0), Limits()).tip == 1
 
 
 @pytest.mark.parametrize(("wei", "text"), [(0, "0 ether"), (1, "1e-18 ether"), (21 * 10**14, "0.0021 ether")])

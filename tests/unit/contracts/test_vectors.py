@@ -6,8 +6,8 @@ from dataclasses import replace
 from tests.vectors import make_chain
 
 from zkinfer.circuits.digest import keccak256
-from zkinfer.contracts import Registration, input_commitment, listing_of
-from zkinfer.contracts.registration import dedicated_selector
+from zkinfer.contracts import SHARED_SELECTOR, Registration, input_commitment, listing_of
+from zkinfer.contracts.ezkl.dedicated import dedicated_selector
 
 
 def test_stored_values_are_made_anew():
@@ -18,7 +18,7 @@ def test_stored_proofs_are_of_the_stored_requests():
     stored = json.loads(make_chain.DIGITS.read_text())
     model = stored["model"]
     layout = make_chain.layout_of(model["layout"])
-    registration = Registration(model["onnxDigest"], bytes.fromhex(model["key"][2:]), layout)
+    registration = Registration(model["onnxDigest"], bytes.fromhex(model["key"][2:]), layout, SHARED_SELECTOR)
     dedicated = replace(registration, selector=dedicated_selector(registration.key_digest))
     publisher = stored["addresses"]["publisher"]
     assert registration.model_id == model["modelId"]

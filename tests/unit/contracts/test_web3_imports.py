@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.paths import ROOT
 
 from zkinfer.contracts.web3_imports import recursion_limit_kept
 
@@ -29,7 +30,7 @@ DOORS = (
 
 
 def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 @pytest.mark.parametrize("module", DOORS)
@@ -40,7 +41,7 @@ def test_import_of_a_package_keeps_the_recursion_limit(module):
 
 def test_transaction_on_the_embedded_chain_keeps_the_recursion_limit():
     done = run(
-        "import sys\nfrom zkinfer.contracts.devchain import embedded_chain\n"
+        "import sys\nfrom tests.unit.contracts.deployed import embedded_chain\n"
         "chain = embedded_chain()\nchain.send('0x' + '11' * 20, value=1)\nprint(sys.getrecursionlimit())"
     )
     assert (done.stdout, done.stderr) == ("1000\n", "")

@@ -14,7 +14,7 @@ from zkinfer.circuits.errors import (
 from zkinfer.prover import errors as prover
 from zkinfer.prover.errors import QuotaExceededError, StoreError
 from zkinfer.prover.jobs.finish import EXHAUSTED, WORKER_DIED
-from zkinfer.prover.workers.job_loop import REASONS
+from zkinfer.prover.workers.job_loop import _FAILURES
 from zkinfer.service import errors as service
 from zkinfer.service.error_status import failure_status, reason_of, status_of
 from zkinfer.service.errors import BadFieldError, UnknownOperationError, in_field
@@ -156,7 +156,7 @@ def test_failure_of_a_known_reason_is_told():
     assert (status.code, status.message) == (code_pb2.INVALID_ARGUMENT, "A value leaves the range. Check the input.")
 
 
-@pytest.mark.parametrize("reason", [*REASONS, EXHAUSTED, WORKER_DIED.reason])
+@pytest.mark.parametrize("reason", sorted({reason for _, reason, _ in _FAILURES} | {EXHAUSTED, WORKER_DIED.reason}))
 def test_failure_that_may_name_files_keeps_its_sentence_inside(reason):
     kinds = {"RANGE", "OUT_OF_MEMORY", "TIMEOUT", "OUTPUTS_DIFFER"}  # of our own words only
     status = failure_status(reason, f"{SECRET} is damaged.", "")

@@ -11,8 +11,8 @@ import {IEzklDedicatedVerifier} from "./IEzklHalo2Verifier.sol";
 import {InstanceLayout} from "./InstanceLayout.sol";
 
 /// @title A verifier generated for one circuit: its key is compiled in, so that checking a proof costs less gas
-/// @notice No contract can check that the code was generated from the key named here. Before this adapter is added to a
-/// router, the code must be generated again and compared; its hash is pinned.
+/// @notice No contract can check that the code was generated from the key with this digest. Regenerate the code and
+/// compare it before adding this adapter to a router; its hash is pinned.
 /// It binds the first 130 bits of the context. Its outputs have a tolerance: see InstanceLayout.
 contract DedicatedHalo2Adapter is IInferenceVerifier {
     /// @inheritdoc IInferenceVerifier
@@ -22,7 +22,7 @@ contract DedicatedHalo2Adapter is IInferenceVerifier {
     /// @notice The digest of the one key that proofs are checked under.
     bytes32 public immutable KEY_DIGEST;
 
-    /// @notice The contract has another code than the constructor was given.
+    /// @notice The code of the contract does not have the given hash.
     error WrongCode(bytes32 expected, bytes32 actual);
 
     /// @param halo2 The generated verifier.

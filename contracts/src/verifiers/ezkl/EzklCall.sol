@@ -3,11 +3,11 @@ pragma solidity ^0.8.24;
 
 import {IEzklDedicatedVerifier, IEzklReusableVerifier} from "./IEzklHalo2Verifier.sol";
 
-/// @title Calls of ezkl's generated verifiers
+/// @title Calls to ezkl's generated verifiers
 /// @notice The calldata is exactly what `abi.encodeCall` writes, as a fuzz test checks. The compiler copies an array
-/// value by value; here each is copied at once, which saves about 80 gas for every public value and word of a key.
+/// value by value; here each is copied in one step, which saves about 80 gas for every public value and word of a key.
 library EzklCall {
-    /// @notice The call of the reusable verifier.
+    /// @notice Calldata for the reusable verifier.
     /// @param proof The Halo2 proof.
     /// @param instances The public values.
     /// @param vka The words of the key.
@@ -41,7 +41,7 @@ library EzklCall {
         }
     }
 
-    /// @notice The call of a verifier for one circuit.
+    /// @notice Calldata for a verifier of one circuit.
     /// @param proof The Halo2 proof.
     /// @param instances The public values.
     function dedicated(bytes calldata proof, uint256[] memory instances) internal pure returns (bytes memory data) {
@@ -66,12 +66,12 @@ library EzklCall {
         }
     }
 
-    /// @notice Call a verifier, and read the first two words of its answer. What the reusable verifier returns beyond
-    /// them is not valid ABI, so nothing of it is copied.
+    /// @notice Call a verifier, and read the first two words that it returns. The rest of what the reusable verifier
+    /// returns is not valid ABI, so it is not copied.
     /// @param verifier The generated verifier; its code was checked.
-    /// @param data The call.
+    /// @param data The calldata.
     /// @return success Whether the call returned at least one word, and the first one is true.
-    /// @return second The second word; zero where there is none.
+    /// @return second The second word; zero if there is none.
     function send(address verifier, bytes memory data) internal view returns (bool success, bytes32 second) {
         assembly ("memory-safe") {
             mstore(0x20, 0)

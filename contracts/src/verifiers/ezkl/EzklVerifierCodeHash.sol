@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 /// @title The generated reusable verifier that this release pins
-/// @dev Written by build.py, which generates the verifier again and fails where anything differs.
+/// @dev Written by build.py, which generates the verifier again and fails if anything differs.
 library EzklVerifierCodeHash {
     /// @notice The engine that wrote the source.
     string internal constant ENGINE = "ezkl/23.0.5";

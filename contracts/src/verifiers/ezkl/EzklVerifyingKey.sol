@@ -16,19 +16,19 @@ library EzklVerifyingKey {
     uint256 private constant PHASES = 33;
     uint256 private constant MAX_COUNT = 1 << 20;
     uint256 private constant Q = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
-    /// @dev keccak256 over the generators of G1 and G2 as EIP-197 has them. Under other generators tau*G2 says nothing.
+    /// @dev keccak256 over EIP-197's generators of G1 and G2. Under other generators tau*G2 has no meaning.
     bytes32 private constant GENERATORS = 0x730792bc8e23a24142495d77d62d22713f03bd3171abbe79e41eed071b064347;
 
-    /// @notice What a key says about itself; reverts with MalformedKey where it is not one.
+    /// @notice The facts about a key; reverts with MalformedKey if it is not one.
     /// @param words The key.
-    /// @param layout_ The layout that statements are to have.
+    /// @param layout_ The layout to check the key against.
     function inspect(bytes32[] memory words, Layout calldata layout_) internal pure returns (KeyFacts memory) {
         if (!isWellFormed(words)) revert IInferenceVerifier.MalformedKey();
         bool fits = instanceCount(words) == InstanceLayout.count(layout_);
         return KeyFacts({digest: CodeStore.digest(words), setup: setup(words), fits: fits});
     }
 
-    /// @notice Whether its layout and its constants are those of a key.
+    /// @notice Whether the words have the structure and the constants of a key.
     /// @param words The key.
     function isWellFormed(bytes32[] memory words) internal pure returns (bool) {
         return _holdsPhases(words) && uint256(words[INSTANCES]) <= MAX_COUNT
@@ -57,7 +57,8 @@ library EzklVerifyingKey {
 
     /// @notice The exact length of every proof under a key: commitments of every phase, all evaluations, the opening.
     /// @dev The generated reusable verifier accepts longer ones.
-    /// @param words The key; 0 where there are too few words.
+    /// @param words The key.
+    /// @return size The length in bytes; 0 if there are too few words.
     function proofBytes(bytes32[] memory words) internal pure returns (uint256 size) {
         if (!_holdsPhases(words)) return 0;
         size = 32 * uint256(words[EVALUATIONS]) + 128;

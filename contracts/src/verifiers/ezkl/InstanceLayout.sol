@@ -11,9 +11,9 @@ import {Layout, StatementLayout, Visibility} from "../../libraries/StatementLayo
 /// A circuit with hashed inputs also hashes the context, by Poseidon, which is too expensive on a chain. Its digest is
 /// the first 32 bytes of the proof; the circuit itself binds the digest to the limbs.
 /// The last unit of a division is the prover's choice: the constraints accept the floor as well as the ceiling, and
-/// later layers multiply that unit. Act on an output only where it is further from a threshold than it can be moved;
+/// later layers multiply that unit. Act on an output only if it is further from a threshold than a prover can move it;
 /// see Outputs.argmaxWithMargin.
-/// @dev The same as zkinfer.circuits.engines.ezkl.instances; shared vectors hold both to it.
+/// @dev Must agree with zkinfer.circuits.engines.ezkl.instances; shared test vectors check both.
 library InstanceLayout {
     /// @notice The order of the scalar field of BN254.
     uint256 internal constant MODULUS = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
@@ -22,7 +22,7 @@ library InstanceLayout {
     uint256 private constant LIMB_MASK = 0x3ffffff;
     uint256 private constant DIGEST_BYTES = 32;
 
-    /// @notice The digest is not below the modulus, so it is not the one form of any field element.
+    /// @notice The digest is not below the modulus, so it is not a canonical field element.
     error NotCanonical(uint256 digest);
 
     /// @notice How many public values every proof of a layout has.
@@ -34,7 +34,7 @@ library InstanceLayout {
 
     /// @notice The Halo2 proof without the digest of the context, which the proof of a hashed circuit starts with.
     /// @param layout_ The layout.
-    /// @param proof What `verify` takes.
+    /// @param proof The proof as `verify` takes it.
     function halo2Proof(Layout calldata layout_, bytes calldata proof) internal pure returns (bytes calldata) {
         if (layout_.visibility != Visibility.Hashed) return proof;
         if (proof.length < DIGEST_BYTES) revert IInferenceVerifier.ProofRejected();
@@ -42,11 +42,11 @@ library InstanceLayout {
     }
 
     /// @notice The public values of a proof of a statement, in the order of the transcript.
-    /// @param layout_ How the statement is written.
+    /// @param layout_ The layout of the statement.
     /// @param context The context.
     /// @param inputs The packed inputs; the layout's length.
     /// @param outputs The outputs; the layout's number.
-    /// @param proof What `verify` takes, for the digest of the context.
+    /// @param proof The proof as `verify` takes it, for the digest of the context.
     function instancesOf(
         Layout calldata layout_,
         bytes32 context,
@@ -77,14 +77,14 @@ library InstanceLayout {
 
     /// @notice One of the five limbs of a context, most significant first.
     /// @param context The context.
-    /// @param place Which, from 0.
+    /// @param place Its index, from 0.
     function limb(bytes32 context, uint256 place) internal pure returns (uint256) {
         unchecked {
             return (uint256(context) >> (256 - LIMB_BITS * (place + 1))) & LIMB_MASK; // `place` is below five
         }
     }
 
-    /// @dev Without the zeros that the compiler would write first: every value is written below.
+    /// @dev Skips the compiler's zeroing: every value is written later.
     function _allocate(uint256 length) private pure returns (uint256[] memory values) {
         assembly ("memory-safe") {
             values := mload(0x40)

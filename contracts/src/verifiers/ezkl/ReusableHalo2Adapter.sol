@@ -13,7 +13,7 @@ import {InstanceLayout} from "./InstanceLayout.sol";
 
 /// @title One generated verifier for all circuits of ezkl
 /// @notice Reads the key from code, builds the public values from the statement (see InstanceLayout), encodes both again
-/// for the generated verifier, and compares the digest of the key that was used with the one that was asked for.
+/// for the generated verifier, and compares the digest of the key that was used with the requested one.
 /// It binds the first 130 bits of the context. Its outputs have a tolerance: see InstanceLayout.
 /// @dev The canary is the circuit of y = max(x, 0) for one number. Its statements are written with eight bytes for x,
 /// the widest: a key does not fix the width.
@@ -31,7 +31,7 @@ contract ReusableHalo2Adapter is IInferenceVerifier {
 
     /// @notice The contract is not the generated verifier that this release pins.
     error WrongCode(bytes32 expected, bytes32 actual);
-    /// @notice The canary has one input and one output, and its key has the digest that was named.
+    /// @notice The canary's key is malformed, has another digest, or is not of a circuit with one input and one output.
     error NotACanary();
 
     /// @param halo2 The generated verifier.

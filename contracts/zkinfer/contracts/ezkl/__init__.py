@@ -1,1 +1,1 @@
-"""What ezkl's Solidity verifiers need: patches, the compiler, dedicated verifiers."""
+"""Support for ezkl's Solidity verifiers: patches, the compiler, verifiers of single circuits."""

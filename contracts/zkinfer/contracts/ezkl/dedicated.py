@@ -1,7 +1,7 @@
-"""Verifiers of one circuit alone: what a deployment knows of them, and how to create them on a chain.
+"""Verifiers of single circuits: their record in an address book, and their deployment.
 
-The engine generates one for each circuit, and the compiler makes it. Its code names no contract of ours, so an
-address book holds only the hashes of its code. Whether the code belongs to the key is checked by generating it again.
+The engine generates the source for each circuit. The code refers to no other contract, so an address book stores only
+its hashes. To check that the code belongs to the key, generate it again.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from zkinfer.contracts.abi import constructor_data
+from zkinfer.contracts.abi import creation_code
 from zkinfer.contracts.artifacts import load
-from zkinfer.contracts.deploy import Part, create2_address, create_missing, require_there
+from zkinfer.contracts.deploy import Part, create2_address, create_missing, require_code_at
 from zkinfer.contracts.errors import CodeMismatchError, DeploymentError
 from zkinfer.contracts.ezkl.solc import code_hash
-from zkinfer.contracts.registration import dedicated_selector
+from zkinfer.contracts.keccak import keccak256, words
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
@@ -23,20 +23,27 @@ if TYPE_CHECKING:
 
 
 VERIFIER: Final = "Halo2Verifier"
-_MOST_CODE: Final = 24_576  # EIP-170
+_SELECTOR_NAME: Final = b"ezkl-23.0.5-halo2-kzg-bn254-dedicated-v1"
+_MAX_CODE: Final = 24_576  # EIP-170
+
+
+def dedicated_selector(key_digest: str) -> bytes:
+    """The selector of the verifier for a single key, as DedicatedHalo2Adapter.sol computes it."""
+    padded = _SELECTOR_NAME.ljust(-(-len(_SELECTOR_NAME) // 32) * 32, b"\0")
+    return keccak256(words([64, key_digest, len(_SELECTOR_NAME)]) + padded)[:4]
 
 
 @dataclass(frozen=True, slots=True)
 class DedicatedVerifier:
-    """What the addresses of a verifier of one circuit, of its adapter and of its stop follow from.
+    """The verifier of a single circuit: the values that determine its address, its adapter's and its stop's.
 
     Args:
         key_digest: of the verifying key that is compiled in.
-        creation_hash: keccak256 of the code that creates it.
-        code_hash: keccak256 of the code that lies on the chain.
-        guardian: who could stop it when it was deployed.
+        creation_hash: keccak256 of its creation code.
+        code_hash: keccak256 of its deployed code.
+        guardian: the account that could stop it when it was deployed.
         salt: of the deployment.
-        accepted: who may stop it now, where the keeper of the address book agreed to another.
+        accepted: the account that may stop it now, if the owner of the address book accepted another.
     """
 
     key_digest: str
@@ -48,51 +55,52 @@ class DedicatedVerifier:
 
     @classmethod
     def of(cls, generated: Generated, key_digest: str, guardian: str, salt: bytes) -> DedicatedVerifier:
-        """Of a verifier that was compiled; raises DeploymentError where no contract can be as large."""
-        if len(generated.deployed) > _MOST_CODE:
+        """The record of a compiled verifier; raises DeploymentError if its code exceeds the limit of a contract."""
+        if len(generated.deployed) > _MAX_CODE:
             raise DeploymentError(
                 f"The verifier of this circuit has {len(generated.deployed):,} bytes of code; a contract has at most "
-                f"{_MOST_CODE:,}.",
+                f"{_MAX_CODE:,}.",
                 "Use the verifier for all circuits, or compile the model to fewer columns.",
             )
         return cls(key_digest, code_hash(generated.creation), code_hash(generated.deployed), guardian, salt)
 
     @property
     def selector(self) -> bytes:
-        """Its route."""
+        """The selector under which it is routed."""
         return dedicated_selector(self.key_digest)
 
     @property
     def addresses(self) -> dict[str, str]:
         """Addresses by name."""
-        return {VERIFIER: self._verifier} | {part.name: part.address for part in self._around}
+        return {VERIFIER: self._verifier} | {part.name: part.address for part in self._wrappers}
 
     def parts(self, creation: bytes) -> tuple[Part, ...]:
-        """All contracts, in the order in which they are created, with the code that creates the verifier."""
-        return (Part(VERIFIER, creation, self.salt), *self._around)
+        """All contracts in the order of creation, given the creation code of the verifier."""
+        return (Part(VERIFIER, creation, self.salt), *self._wrappers)
 
     @property
     def _verifier(self) -> str:
         return create2_address(self.salt, _bytes(self.creation_hash))
 
     @property
-    def _around(self) -> tuple[Part, Part]:
-        told = (self._verifier, _bytes(self.code_hash), _bytes(self.key_digest))
-        adapter = Part("DedicatedHalo2Adapter", constructor_data("DedicatedHalo2Adapter", told), self.salt)
-        watched = (adapter.address, self.guardian)
-        return adapter, Part("EmergencyStop", constructor_data("EmergencyStop", watched), self.salt)
+    def _wrappers(self) -> tuple[Part, Part]:
+        arguments = (self._verifier, _bytes(self.code_hash), _bytes(self.key_digest))
+        adapter = Part("DedicatedHalo2Adapter", creation_code("DedicatedHalo2Adapter", arguments), self.salt)
+        guarded = (adapter.address, self.guardian)
+        return adapter, Part("EmergencyStop", creation_code("EmergencyStop", guarded), self.salt)
 
 
 def deploy_dedicated(
     chain: Chain, wanted: DedicatedVerifier, creation: bytes, on_part: OnPart = lambda *_: None
 ) -> list[str]:
-    """Create what is missing of a verifier of one circuit; returns the names of what was created, as `deploy` does.
+    """Create the missing contracts of a verifier of a single circuit, and return their names.
 
-    It is no route yet: that is the timelock's to add.
+    This adds no route; only the timelock can.
 
     Raises:
-        DeploymentError: it was deployed before, and stopped; or other code came to lie there.
-        ChainError: the chain refused; what was created before stays, and to deploy again goes on there.
+        DeploymentError: it was deployed before, and stopped.
+        CodeMismatchError: a created contract has other code.
+        ChainError: the chain refused; deploying again continues after the contracts created so far.
     """
     stop = wanted.addresses["EmergencyStop"]
     if chain.code(stop) and not chain.read("EmergencyStop", stop, "live"):
@@ -109,23 +117,23 @@ def deploy_dedicated(
 def verify_dedicated(chain: Chain, wanted: DedicatedVerifier) -> None:
     """Return if verifier, adapter and stop are on the chain as recorded, stopped or not; raise if not.
 
-    Addresses are hashes of code and arguments, so that code at an address says what its constructor was given. That
-    the code was generated from the key, this does not say; `zkinfer.chain.listings` finds out.
+    Addresses are hashes of code and arguments, so they also prove the constructors' arguments. They do not prove that
+    the code was generated from the key; `zkinfer.chain.listings` checks that.
 
-    Raises DeploymentError where one is missing, CodeMismatchError where another contract lies there.
+    Raises DeploymentError if one is missing, CodeMismatchError if one has other code.
     """
     at = wanted.addresses
-    found = code_hash(require_there(chain, VERIFIER, at[VERIFIER]))
+    found = code_hash(require_code_at(chain, VERIFIER, at[VERIFIER]))
     if found != wanted.code_hash:
         raise CodeMismatchError(f"The code of {VERIFIER} at {at[VERIFIER]} is {found}, not {wanted.code_hash}.")
     load("DedicatedHalo2Adapter").require_code(
-        require_there(chain, "DedicatedHalo2Adapter", at["DedicatedHalo2Adapter"])
+        require_code_at(chain, "DedicatedHalo2Adapter", at["DedicatedHalo2Adapter"])
     )
-    load("EmergencyStop").require_code(require_there(chain, "EmergencyStop", at["EmergencyStop"]))
+    load("EmergencyStop").require_code(require_code_at(chain, "EmergencyStop", at["EmergencyStop"]))
 
 
 def require_guardian(chain: Chain, wanted: DedicatedVerifier) -> str:
-    """The guardian, if it is the one in the address book; raises DeploymentError for another one."""
+    """The guardian; raises DeploymentError if it is not the one in the address book."""
     found, expected = guardian_of(chain, wanted), wanted.accepted or wanted.guardian
     if found != expected:
         raise DeploymentError(
@@ -137,7 +145,7 @@ def require_guardian(chain: Chain, wanted: DedicatedVerifier) -> str:
 
 
 def guardian_of(chain: Chain, wanted: DedicatedVerifier) -> str:
-    """Who may stop it now."""
+    """The account that may stop it now."""
     return str(chain.read("EmergencyStop", wanted.addresses["EmergencyStop"], "owner"))
 
 

@@ -1,6 +1,6 @@
-"""The Solidity compiler: only a verifier that is generated for one circuit needs it, and only in the pinned version.
+"""Patch and compile the verifiers that ezkl generates, with a pinned version of the Solidity compiler.
 
-Its output is compared with code that lies on chains, so that version and settings are part of what is agreed on.
+The result is compared with code on chains, so version and settings must be the same everywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
+from zkinfer.contracts import strict_json
 from zkinfer.contracts.errors import CompilerError, PatchError
 from zkinfer.contracts.keccak import keccak256
 
@@ -22,22 +23,30 @@ if TYPE_CHECKING:
 
 
 SOLC_VERSION: Final = "0.8.37"
-# The optimiser's number hardly matters for hand-written assembly, and the IR pipeline cannot take the dedicated one.
+# The optimiser's runs hardly matter for hand-written assembly; the IR pipeline cannot compile the dedicated verifiers.
 GENERATED_SETTINGS: Final = {"evmVersion": "cancun", "optimizer": {"enabled": True, "runs": 200}}
-# The same source gives the same byte code, wherever it lies.
+# The same source compiles to the same byte code in every folder.
 _METADATA: Final = {"bytecodeHash": "none", "appendCBOR": False}
-_WANTED: Final = ["abi", "evm.bytecode.object", "evm.deployedBytecode", "storageLayout"]
+# Not all of `evm.deployedBytecode`: it includes syntax trees, which are nested too deeply for the strict reader.
+_OUTPUTS: Final = [
+    "abi",
+    "evm.bytecode.object",
+    "evm.deployedBytecode.object",
+    "evm.deployedBytecode.immutableReferences",
+    "storageLayout",
+]
 _NAMES: Final = ("solc", "solcjs")
 _CURE: Final = (
     f"npm i solc@{SOLC_VERSION}, then give --solc node_modules/.bin/solcjs; or put solc {SOLC_VERSION} on PATH."
 )
 _SECONDS: Final = 300
+_MAX_OUTPUT: Final = 1 << 24
 _DEDICATED: Final = "Halo2Verifier"
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A compiled verifier of one circuit: the code that creates it, and the code that then lies on a chain."""
+    """The compiled verifier of a single circuit: its creation code and its deployed code."""
 
     creation: bytes
     deployed: bytes
@@ -45,15 +54,15 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Solc:
-    """A compiler of the pinned version: solc itself, npm's solcjs, or anything else that speaks standard JSON."""
+    """A compiler of the pinned version: solc, npm's solcjs, or another program that speaks standard JSON."""
 
     program: str
 
     @classmethod
     def find(cls, given: Path | None = None) -> Self:
-        """The one that is given, else the first of the pinned version on PATH.
+        """The given program, else the first compiler of the pinned version on PATH.
 
-        Raises CompilerError, which says how to get it, where there is none or another version.
+        Raises CompilerError, which explains how to install it, if there is none of that version.
         """
         seen = [found for name in ([str(given)] if given else _NAMES) if (found := shutil.which(name))]
         others = []
@@ -61,34 +70,34 @@ class Solc:
             if (version := _version(program)) == SOLC_VERSION:
                 return cls(program)
             others.append(f"{program} is {version}")
-        told = "; ".join(others) or f"there is no {given or ' and no '.join(_NAMES)} here"
-        raise CompilerError(f"It takes the Solidity compiler {SOLC_VERSION}, and {told}.", _CURE)
+        found_instead = "; ".join(others) or f"there is no {given or ' and no '.join(_NAMES)} here"
+        raise CompilerError(f"The Solidity compiler {SOLC_VERSION} is needed, and {found_instead}.", _CURE)
 
     def compile(self, sources: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """What it makes of sources: contracts by file and name; raises CompilerError where it refuses."""
+        """Compile sources to contracts by file and name; raises CompilerError if the compiler rejects them."""
         request = {
             "language": "Solidity",
             "sources": {name: {"content": text} for name, text in sources.items()},
-            "settings": {**settings, "metadata": _METADATA, "outputSelection": {"*": {"*": _WANTED}}},
+            "settings": {**settings, "metadata": _METADATA, "outputSelection": {"*": {"*": _OUTPUTS}}},
         }
-        output = _opened(_run([self.program, "--standard-json"], json.dumps(request)))
+        output = _parse_output(_run([self.program, "--standard-json"], json.dumps(request)))
         failed = [one.get("formattedMessage", "") for one in output.get("errors", []) if one.get("severity") == "error"]
         if failed:
-            raise CompilerError(f"The compiler refuses: {failed[0].strip()[:2000]}")
+            raise CompilerError(f"The compiler rejects the source: {failed[0].strip()[:2000]}")
         contracts: dict[str, Any] = output.get("contracts", {})
         return contracts
 
     def dedicated(self, source: str) -> Generated:
-        """The verifier of one circuit, from the source that the engine generated, which is patched first.
+        """Patch and compile the verifier that the engine generated for a single circuit.
 
-        Raises PatchError where it is another source than is known, CompilerError where the compiler refuses.
+        Raises PatchError if the source is unknown, CompilerError if the compiler rejects it.
         """
         contracts = self.compile({f"{_DEDICATED}.sol": patch_dedicated(source)}, GENERATED_SETTINGS)
         try:
             evm = contracts[f"{_DEDICATED}.sol"][_DEDICATED]["evm"]
             codes = [bytes.fromhex(evm[kind]["object"]) for kind in ("bytecode", "deployedBytecode")]
         except (KeyError, TypeError, ValueError) as err:
-            raise CompilerError(f"The compiler {self.program} made no {_DEDICATED}.", _CURE) from err
+            raise CompilerError(f"The compiler {self.program} produced no {_DEDICATED}.", _CURE) from err
         return Generated(*codes)
 
 
@@ -99,22 +108,22 @@ def code_hash(code: bytes) -> str:
 
 def _version(program: str) -> str:
     found = re.search(r"\b(\d+\.\d+\.\d+)\+commit\.", _run([program, "--version"], ""))
-    return found[1] if found else "no compiler that is known"
+    return found[1] if found else "not a known compiler"
 
 
-def _opened(text: str) -> dict[str, Any]:
-    """The JSON of an answer; solcjs writes a remark on a line before it."""
+def _parse_output(text: str) -> dict[str, Any]:
+    """The JSON document in the compiler's output; solcjs prints a notice on a line before it."""
     try:
-        output = json.loads(text[text.index("{") :])
+        output = strict_json.loads(text[text.index("{") :].encode(), max_bytes=_MAX_OUTPUT)
     except ValueError as err:
-        raise CompilerError("The compiler gave no answer.", _CURE) from err
+        raise CompilerError("The compiler's output is not a JSON object.", _CURE) from err
     if not isinstance(output, dict):
-        raise CompilerError("The compiler gave no answer.", _CURE)
+        raise CompilerError("The compiler's output is not a JSON object.", _CURE)
     return output
 
 
 def _run(command: list[str], given: str) -> str:
-    """What a program prints. Files, because of pipes solcjs reads only what is there, and fills them halfway."""
+    """The output of a program. It runs on files, because solcjs reads and writes pipes only partly."""
     with _file() as stdin, _file() as stdout:
         stdin.write(given)
         stdin.seek(0)
@@ -123,8 +132,8 @@ def _run(command: list[str], given: str) -> str:
                 command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=True, timeout=_SECONDS
             )
         except (OSError, subprocess.SubprocessError) as err:
-            told = getattr(err, "stderr", None) or str(err)
-            raise CompilerError(f"The compiler {command[0]} failed: {told.strip()[-500:]}", _CURE) from err
+            message = getattr(err, "stderr", None) or str(err)
+            raise CompilerError(f"The compiler {command[0]} failed: {message.strip()[-500:]}", _CURE) from err
         stdout.seek(0)
         return stdout.read()
 
@@ -150,12 +159,12 @@ _ASSERTIONS: Final = """\
 
 
 def patch_reusable(source: str) -> str:
-    """Patch the verifier for all circuits; raises PatchError where the source is another one."""
+    """Patch the verifier of all circuits; raises PatchError if the source is unknown."""
     return _patch(source, REUSABLE_ANCHOR, _ASSERTIONS.format(proof="0x84", instances="0xa4"))
 
 
 def patch_dedicated(source: str) -> str:
-    """Patch the verifier for one circuit; raises PatchError where the source is another one."""
+    """Patch the verifier of a single circuit; raises PatchError if the source is unknown."""
     return _patch(source, DEDICATED_ANCHOR, _ASSERTIONS.format(proof="0x64", instances="0x84"))
 
 
@@ -164,6 +173,6 @@ def _patch(source: str, anchor: str, assertions: str) -> str:
         if source.count(text) != 1:
             raise PatchError(
                 f"The generated source holds {text.strip()!r} {source.count(text)} times instead of once.",
-                "The engine writes another verifier than this version of zkinfer knows how to mend.",
+                "The engine generates a verifier that this version of zkinfer cannot patch.",
             )
     return source.replace(anchor, anchor + assertions)

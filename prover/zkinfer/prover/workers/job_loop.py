@@ -61,7 +61,6 @@ _FAILURES: tuple[tuple[type[ZkinferError], str, bool], ...] = (
     (RefusedError, "NOT_VERIFIED", False),
     (ZkinferError, "OTHER", False),
 )
-REASONS = tuple(dict.fromkeys(reason for _, reason, _ in _FAILURES))
 
 
 class Worker:

@@ -28,7 +28,7 @@ def show_dry_run(chain: Chain) -> None:
         say("[green]✓[/] nothing to send")
         return
     gas, cost = sum(quote.gas for quote in chain.quotes), sum(quote.cost for quote in chain.quotes)
-    price = chain.quotes[-1].fees.most / GWEI
+    price = chain.quotes[-1].fees.max_fee / GWEI
     say(
         f"[yellow]dry run:[/] {len(chain.quotes)} transaction{'s' * (len(chain.quotes) > 1)}, about {gas:,} gas, "
         f"at most {plain(in_ether(cost))} at {price:.3g} gwei; nothing was sent"

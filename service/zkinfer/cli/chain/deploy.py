@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.deploy import Governance
-    from zkinfer.contracts.governance import Governed
+    from zkinfer.contracts.governance import GovernanceState
     from zkinfer.contracts.registry import EmergencyStop
 
 _NO_SALT = "0x" + "00" * 32
@@ -89,14 +89,14 @@ def deploy_command(
     """
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection, payment)
-        from zkinfer.contracts.address_book import holds, write_book
+        from zkinfer.contracts.address_book import is_of_deployment, write_book
         from zkinfer.contracts.deploy import deploy
 
         path = book_path(connection, chain.id)
         book = _requested_book(chain, path, guardian, proposer, delay, test=test, salt=salt)
         if not unsafe_governance:
             _require_safe_governance(chain, book.governance)
-        holds(path, book)  # refuses to overwrite the address book of another deployment
+        is_of_deployment(path, book)  # refuses to overwrite the address book of another deployment
         with progress_display(quiet=as_json) as display:
             parts = len(book.plan.parts)
             done: list[str] = []
@@ -203,19 +203,19 @@ def verify_command(
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection)
         from zkinfer.contracts.address_book import accept_powers
+        from zkinfer.contracts.deploy import SHARED_SELECTOR
         from zkinfer.contracts.ezkl.dedicated import guardian_of, require_guardian, verify_dedicated
-        from zkinfer.contracts.governance import governed, verify_governance
-        from zkinfer.contracts.registration import SELECTOR
+        from zkinfer.contracts.governance import read_governance, verify_governance
 
         deployed, path = open_deployment(chain, connection), book_path(connection, chain.id)
         book = deployed.book
-        deployed.require_live(bytes.fromhex(selector[2:]) if selector else SELECTOR)
+        deployed.require_live(bytes.fromhex(selector[2:]) if selector else SHARED_SELECTOR)
         for one in book.dedicated:
             verify_dedicated(chain, one)
         read_guardian = guardian_of if accept_governance else require_guardian
         guardians = {one.selector: read_guardian(chain, one) for one in book.dedicated}
         if accept_governance:
-            found = governed(chain, book.plan)
+            found = read_governance(chain, book.plan)
             accept_powers(book, path, found.powers, guardians)
         else:
             found = verify_governance(chain, book.plan, book.accepted)
@@ -227,7 +227,7 @@ def verify_command(
             print_json({**report, **known, **asdict(found.powers), "offeredTo": found.offers})
 
 
-def _show_verified(deployed: Deployed, found: Governed, accepted: Path | None) -> None:
+def _show_verified(deployed: Deployed, found: GovernanceState, accepted: Path | None) -> None:
     chain, book = deployed.chain, deployed.book
     powers, delay = found.powers, timedelta(seconds=found.powers.delay)
     lists = {name: ", ".join(accounts) for name, accounts in asdict(powers).items() if isinstance(accounts, tuple)}

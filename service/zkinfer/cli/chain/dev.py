@@ -106,11 +106,11 @@ def _show(url: str, out: Path, evm: str, *, as_json: bool) -> None:
 
 def _write_keys(folder: Path) -> tuple[Path, Path, str]:
     from zkinfer.circuits.storage import write_atomically
-    from zkinfer.contracts.signers import DEV_CHAINS, encrypted, unsafe_dev_account
+    from zkinfer.contracts.signers import DEV_CHAINS, encrypt_keystore, unsafe_dev_account
 
     account = unsafe_dev_account(0, DEV_CHAINS[0])
     keystore, passphrase = folder / "account.json", folder / "passphrase"
-    write_atomically(keystore, encrypted(account, _PASSPHRASE.encode(), iterations=_ITERATIONS), mode=0o600)
+    write_atomically(keystore, encrypt_keystore(account, _PASSPHRASE.encode(), iterations=_ITERATIONS), mode=0o600)
     write_atomically(passphrase, _PASSPHRASE.encode() + b"\n", mode=0o600)
     return keystore, passphrase, str(account.address)
 

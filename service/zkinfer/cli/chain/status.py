@@ -52,11 +52,11 @@ def status_command(
 
 
 def _deployment(deployed: Deployed) -> dict[str, Any]:
+    from zkinfer.contracts.deploy import SHARED_SELECTOR
     from zkinfer.contracts.errors import DeploymentError
-    from zkinfer.contracts.registration import SELECTOR
 
     try:
-        deployed.require_live(SELECTOR)
+        deployed.require_live(SHARED_SELECTOR)
         state = "code and route as planned"
     except DeploymentError as err:
         state = err.cause
@@ -80,7 +80,7 @@ def _listing(deployed: Deployed, listing: str) -> dict[str, Any]:
     return {
         "listing": listing,
         "status": found.status,
-        "verifierRuns": deployed.registry.runs(listing),
+        "verifierRuns": deployed.registry.verifier_is_live(listing),
         "modelId": found.model_id,
         "publisher": found.publisher,
         "owner": found.owner,
@@ -111,7 +111,7 @@ def _request(deployed: Deployed, path: Path) -> dict[str, Any]:
     entry = deployed.ledger.entry(placed.id)
     found: dict[str, Any] = {"request": placed.id, "state": entry.state, "expiry": placed.request.expiry}
     if deployed.registry.status(placed.request.listing) != "unknown":
-        found["verifierRuns"] = deployed.registry.runs(placed.request.listing)
+        found["verifierRuns"] = deployed.registry.verifier_is_live(placed.request.listing)
     if entry.state == "recorded":
         found |= {"recordedAt": entry.recorded_at, "outputDigest": entry.output_digest}
     return found

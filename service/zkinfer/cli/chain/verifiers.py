@@ -71,13 +71,13 @@ def add_command(
     """
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(connection, None if show else payment), connection)
-        from zkinfer.contracts.governance import route_added
+        from zkinfer.contracts.governance import route_addition
         from zkinfer.contracts.registry import is_routed, require_routable
 
         chain, router, key = deployed.chain, deployed.router, bytes.fromhex(selector[2:])
         require_routable(chain, key, verifier)
         done = is_routed(chain, router, key, verifier)
-        report = _advance(deployed, route_added(router, key, verifier), done=done, show=show)
+        report = _advance(deployed, route_addition(router, key, verifier), done=done, show=show)
         if as_json:
             print_json({"ok": True, **report, **transactions_report(deployed.chain)})
 
@@ -98,14 +98,14 @@ def remove_command(
     """
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(connection, None if show else payment), connection)
-        from zkinfer.contracts.governance import route_removed
+        from zkinfer.contracts.governance import route_removal
         from zkinfer.contracts.registry import is_removed
 
         chain, router, key = deployed.chain, deployed.router, bytes.fromhex(selector[2:])
         done = is_removed(chain, router, key)
         if chain.sends and not (show or yes or done):
             confirm(f"remove {selector}", "once executed, no answer that needs this route can be recorded.")
-        report = _advance(deployed, route_removed(router, key), done=done, show=show)
+        report = _advance(deployed, route_removal(router, key), done=done, show=show)
         if as_json:
             print_json({"ok": True, **report, **transactions_report(deployed.chain)})
 
@@ -136,7 +136,7 @@ def cancel_command(
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(connection, None if show else payment), connection)
         chain, timelock, operation_id = deployed.chain, deployed.timelock, bytes.fromhex(operation[2:])
-        calls = {"cancel": "0x" + timelock.cancelling(operation_id).hex()}
+        calls = {"cancel": "0x" + timelock.cancel_calldata(operation_id).hex()}
         if not show:
             timelock.cancel(operation_id)
         if show or not chain.sends:
@@ -203,9 +203,9 @@ def deploy_verifier_command(
         chain = open_chain(connection, payment)
         deployed = open_deployment(chain, connection)
         from zkinfer.circuits.manifest import Circuit
-        from zkinfer.contracts.address_book import keep_dedicated
+        from zkinfer.contracts.address_book import add_dedicated
         from zkinfer.contracts.ezkl.dedicated import deploy_dedicated
-        from zkinfer.contracts.governance import route_added
+        from zkinfer.contracts.governance import route_addition
         from zkinfer.contracts.registry import is_routed
 
         opened = Circuit.open(circuit)
@@ -216,9 +216,11 @@ def deploy_verifier_command(
         routed = is_routed(chain, deployed.router, verifier.selector, stop)
         made = deploy_dedicated(chain, verifier, generated.creation)
         if chain.sends:
-            keep_dedicated(book_path(connection, chain.id), verifier)
+            add_dedicated(book_path(connection, chain.id), verifier)
         _show(deployed, verifier, made)
-        report = _advance(deployed, route_added(deployed.router, verifier.selector, stop), done=routed, show=not route)
+        report = _advance(
+            deployed, route_addition(deployed.router, verifier.selector, stop), done=routed, show=not route
+        )
         if not (routed or route):
             say(f"  route it: [bold]zkinfer chain route add 0x{verifier.selector.hex()} {stop}[/]")
         if as_json:
@@ -255,12 +257,11 @@ def _generate(circuit: Circuit, solc: Path | None) -> Generated:
 
 def _planned_verifier(book: AddressBook, key_digest: str, generated: Generated) -> DedicatedVerifier:
     """The verifier to deploy, with the guardian of the address book; raises AddressBookError."""
-    from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
-    from zkinfer.contracts.registration import dedicated_selector
+    from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier, dedicated_selector
 
     known = book.dedicated_at(dedicated_selector(key_digest))
     verifier = DedicatedVerifier.of(generated, key_digest, known.guardian if known else book.guardian, book.salt)
-    book.require_agreed(verifier)
+    book.require_consistent(verifier)
     return verifier
 
 

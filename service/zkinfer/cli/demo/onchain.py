@@ -14,7 +14,7 @@ from zkinfer.chain import Answer, answer_of, context_of, registration_of
 from zkinfer.chain.records import REQUESTED, request_in
 from zkinfer.chain.requests import commitment_to
 from zkinfer.cli.console import console, plain, say
-from zkinfer.contracts.abi import constructor_data
+from zkinfer.contracts.abi import creation_code
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import FACTORY, Governance, Part, deploy, plan
 from zkinfer.contracts.devchain import embedded_web3
@@ -44,7 +44,7 @@ class DigitLock:
     @classmethod
     def create(cls, chain: Chain, ledger: str, listing: str, digit: int, margin: int) -> Self:
         """Deploy a lock for a ledger and a listing; it opens if the digit's score leads by at least `margin` units."""
-        code = constructor_data("DigitLock", (ledger, bytes.fromhex(listing[2:]), digit, margin))
+        code = creation_code("DigitLock", (ledger, bytes.fromhex(listing[2:]), digit, margin))
         part = Part("DigitLock", code, bytes(32))
         chain.send(FACTORY, part.salt + part.creation)
         return cls(part.address)

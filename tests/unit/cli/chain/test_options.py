@@ -117,5 +117,5 @@ def test_options_that_contradict_each_other_are_refused(payment, said):
 
 
 def test_development_account_on_a_real_chain_is_refused():
-    with pytest.raises(SignerError, match="no development chain"):
+    with pytest.raises(SignerError, match="not a development chain"):
         connect._signer(Payment(unsafe_dev_account=0), 1)

@@ -15,11 +15,11 @@ from zkinfer.cli.chain import verifiers
 from zkinfer.cli.main import app
 from zkinfer.contracts.address_book import read_book, write_book
 from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploy import SHARED_SELECTOR
 from zkinfer.contracts.ezkl.solc import SOLC_VERSION
-from zkinfer.contracts.registration import SELECTOR
 from zkinfer.contracts.signers import unsafe_dev_account
 
-SHARED = "0x" + SELECTOR.hex()
+SHARED = "0x" + SHARED_SELECTOR.hex()
 ALONE = "0x" + dedicated.SELECTOR.hex()
 GENERATED = verifiers._generate
 
@@ -39,7 +39,7 @@ def chain(base):
 def circuit(monkeypatch, tmp_path):
     """The digits circuit as if under a real ceremony, with a stored compiled verifier."""
     opened = Fake(folder="digits.circuit", manifest=Fake(recipe=Fake(setup=Fake(is_insecure_dev=False))))
-    shared = replace(dedicated.REGISTRATION, selector=SELECTOR)
+    shared = replace(dedicated.REGISTRATION, selector=SHARED_SELECTOR)
     monkeypatch.setattr(Circuit, "open", lambda _: opened)
     for module in (zkinfer.chain, deployment):
         monkeypatch.setattr(module, "registration_of", lambda _, fee=0, uri="": replace(shared, fee=fee, uri=uri))
@@ -162,7 +162,7 @@ def test_model_is_registered_under_its_dedicated_verifier_after_a_stop(run, circ
         run("deploy-verifier", circuit.path, "--route")
     run("stop", "--yes")
     for words in [("register", circuit.path), ("verify-deployment",)]:
-        assert "whether the verifier runs is False" in error_of(run(*words))["cause"]
+        assert "whether the verifier is live is False" in error_of(run(*words))["cause"]
     listed = run("register", circuit.path, "--selector", "dedicated")
     assert (listed["selector"], listed["listing"] == before) == (ALONE, False)
     assert run("register", circuit.path, "--selector", ALONE)["transactions"] == []

@@ -5,10 +5,9 @@ import json
 from tests.vectors.make_chain import DIGITS, layout_of
 
 from zkinfer.contracts import Registration
-from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier, deploy_dedicated
+from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier, dedicated_selector, deploy_dedicated
 from zkinfer.contracts.ezkl.solc import Generated
-from zkinfer.contracts.governance import Timelock, route_added
-from zkinfer.contracts.registration import dedicated_selector
+from zkinfer.contracts.governance import Timelock, route_addition
 
 _STORED = json.loads(DIGITS.read_text())
 _MODEL, _CREATION = _STORED["model"], bytes.fromhex(_STORED["dedicated"][2:])
@@ -37,7 +36,7 @@ def created(chain, book):
 def routed(chain, book):
     """The same, and its route; the deployment's delay is nothing."""
     wanted = created(chain, book)
-    advance(chain, book, route_added(book.addresses["VerifierRouter"], SELECTOR, wanted.addresses["EmergencyStop"]))
+    advance(chain, book, route_addition(book.addresses["VerifierRouter"], SELECTOR, wanted.addresses["EmergencyStop"]))
     return wanted
 
 

@@ -56,7 +56,7 @@ def test_model_is_registered_under_it_once_it_is_routed(chain, book):
     with pytest.raises(RevertedError, match="SelectorUnknown"):
         registry.register(REGISTRATION)
     routed(chain, book)
-    assert registry.runs(registry.register(REGISTRATION))
+    assert registry.verifier_is_live(registry.register(REGISTRATION))
 
 
 def test_rehearsal_quotes_three_creations_and_makes_none(chain, wanted):
@@ -147,7 +147,7 @@ def test_patch_adds_both_assertions_and_nothing_else(patch, source, proof, insta
 
 @pytest.mark.parametrize(("patch", "source", "anchor"), PATCHES)
 def test_patch_without_anchor_is_refused(patch, source, anchor):
-    with pytest.raises(PatchError, match=r"0 times instead of once\. The engine writes another verifier"):
+    with pytest.raises(PatchError, match=r"0 times instead of once\. The engine generates a verifier"):
         patch(source.replace(anchor, ""))
 
 

@@ -62,10 +62,12 @@ def test_compiler_that_is_missing_is_told_with_how_to_get_it(monkeypatch, tmp_pa
 
 @pytest.mark.parametrize(
     ("version", "told"),
-    [("Version: 0.8.30+commit.1", "is 0.8.30"), ("GNU bash, version 5.2.1", "is no compiler that is known")],
+    [("Version: 0.8.30+commit.1", "is 0.8.30"), ("GNU bash, version 5.2.1", "is not a known compiler")],
 )
 def test_another_version_is_refused(program, version, told):
-    with pytest.raises(CompilerError, match=rf"takes the Solidity compiler {SOLC_VERSION}, and .*{told}.*npm i solc@"):
+    with pytest.raises(
+        CompilerError, match=rf"The Solidity compiler {SOLC_VERSION} is needed, and .*{told}.*npm i solc@"
+    ):
         Solc.find(program(version))
 
 
@@ -88,12 +90,16 @@ def test_source_that_the_patch_does_not_know_is_not_compiled(program, tmp_path):
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ("", "gave no answer"),
-        ("[1]", "gave no answer"),
-        ("{", "gave no answer"),
-        ("{}", "made no Halo2Verifier"),
-        ('{"errors": [{"severity": "error", "formattedMessage": "ParserError: x"}]}', "refuses: ParserError: x"),
-        (ANSWER.replace("6001", "60zz"), "made no Halo2Verifier"),
+        ("", "is not a JSON object"),
+        ("[1]", "is not a JSON object"),
+        ("{", "is not a JSON object"),
+        ('{"contracts": {}, "contracts": {}}', "is not a JSON object"),
+        ("{}", "produced no Halo2Verifier"),
+        (
+            '{"errors": [{"severity": "error", "formattedMessage": "ParserError: x"}]}',
+            "rejects the source: ParserError: x",
+        ),
+        (ANSWER.replace("6001", "60zz"), "produced no Halo2Verifier"),
     ],
 )
 def test_answer_that_is_no_verifier_is_refused(program, answer, told):

@@ -15,7 +15,7 @@ from zkinfer.prover import errors as prover_errors
 from zkinfer.prover.jobs import RetryPolicy
 from zkinfer.prover.workers import WorkerSettings, this_host
 from zkinfer.prover.workers.config import is_dead, worker_name
-from zkinfer.prover.workers.job_loop import REASONS, classify
+from zkinfer.prover.workers.job_loop import _FAILURES, classify
 from zkinfer.prover.workers.worker import FIELDS, JsonLines, TextLines
 from zkinfer.verifier import SignatureError, SigningKey
 
@@ -149,7 +149,7 @@ def test_error_has_its_reason(kind, reason, again):
 
 
 def test_reasons_are_words_that_machines_read():
-    assert all(reason.replace("_", "").isupper() for reason in REASONS)
+    assert all(reason.replace("_", "").isupper() for _, reason, _ in _FAILURES)
 
 
 # --- the log
