@@ -25,7 +25,8 @@ import numpy as np
 import tritonclient.grpc as triton
 from benchmarks.engine import described
 from benchmarks.overload import Overload, overloaded
-from tests.e2e.server_process import PROGRAM, Server, client_of, environment, until
+from tests.e2e.server_process import Server, client_of, environment, until
+from tests.paths import PROGRAM
 
 from zkinfer.circuits import Circuit
 from zkinfer.circuits.engines import engine_named

@@ -1,10 +1,10 @@
-"""Finding the child processes in which zkinfer's engines work."""
+"""Find the child processes in which engines run."""
 
 from pathlib import Path
 
 
 def children_of(caller):
-    """Ids of the children that do work for the process `caller`, which their last argument names."""
+    """Process ids of the children that work for the process `caller`, which is their last argument."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

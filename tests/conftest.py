@@ -8,19 +8,19 @@ _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
 def pytest_runtest_setup():
-    """Undo what a test that imports web3 itself does: deep JSON would end the process at 100,000 levels."""
+    """Undo the effect of importing web3: with 100,000 levels allowed, deep JSON would crash the process."""
     sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory):
-    """The folder of this run, shared by all tests of the real engine."""
+def run_folder(tmp_path_factory):
+    """The base folder of this test run, shared by all tests of the real engine."""
     return tmp_path_factory.getbasetemp()
 
 
 @pytest.fixture(scope="session")
 def postgres_url():
-    """A PostgreSQL server, or the reason why there is none."""
+    """The URL of a PostgreSQL server; skips if there is none."""
     if named := os.environ.get("ZKINFER_TEST_POSTGRES"):
         yield named
         return

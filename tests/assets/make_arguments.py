@@ -1,8 +1,8 @@
-"""Search for settings of the models that tests compile, quickly, and keep them in tests/assets/arguments.json.
+"""Search run arguments for the models that tests compile, and store them in tests/assets/arguments.json.
 
     .venv/bin/python -m tests.assets.make_arguments [NAME...]
 
-Only names that are given are searched for; without any, all. Models of ../shared that are not there keep theirs.
+Without names, all models are searched. Missing models of ../shared keep their run arguments.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def models(folder: Path) -> Iterator[Given]:
 
 
 def own(folder: Path, name: str) -> Path:
-    """A new folder."""
+    """Create a folder below `folder`."""
     made = folder / name
     made.mkdir()
     return made
 
 
 def searched(folder: Path, model: Path, samples: Path, visibility: Visibility) -> dict[str, Any]:
-    """The run arguments that the quick search finds."""
+    """The run arguments found by the quick search."""
     options = CompileOptions(setup="insecure-dev", effort="quick", input_visibility=visibility)
     home = bench.home_in(folder)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:

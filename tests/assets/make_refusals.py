@@ -1,8 +1,7 @@
 """Write one bad attestation for every reason of refusal: `python -m tests.assets.make_refusals`.
 
-Keys and times are fixed, so the same code writes the same bytes; a test holds the stored files to that. The index
-says for each file which error refuses it, under which policy. Left out is only the oversized file, which a test
-makes in memory.
+Keys and times are fixed, so the bytes are reproducible, which a test checks. The index states for each file which error
+refuses it, and under which policy. Only the oversized file is missing; a test makes it in memory.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ BY_P256 = {"signedBy": [forge.P256.public.fingerprint]}
 
 
 class Case(NamedTuple):
-    """A file, the error that refuses it, and what its message says."""
+    """A file, the error that refuses it, and its message."""
 
     name: str
     error: str
@@ -42,18 +41,18 @@ class Case(NamedTuple):
 class Forger:
     """Makes the cases from one honest attestation."""
 
-    def __init__(self, workshop: forge.Workshop) -> None:
-        self.workshop = workshop
-        self.good = workshop.attest()
+    def __init__(self, parties: forge.Parties) -> None:
+        self.parties = parties
+        self.good = parties.attest()
         self.document = forge.statement(self.good)
-        self.other = forge.statement(workshop.attest(x=forge.OTHER_X, context=forge.OTHER_CONTEXT))[P]
+        self.other = forge.statement(parties.attest(x=forge.OTHER_X, context=forge.OTHER_CONTEXT))[P]
 
     def all(self) -> list[Case]:
         parts = (self.forms, self.trust, self.circuits, self.values, self.signatures, self.policies)
         return [case for part in parts for case in part()]
 
     def changed(self, *path, to) -> bytes:
-        """The honest statement with one field replaced, signed by the owner's own key: only the proof can tell."""
+        """The honest statement with one field replaced, signed by its owner: only the proof reveals it."""
         return forge.signed(forge.at(self.document, path, to if callable(to) else lambda _: to), forge.OWNER)
 
     def forms(self) -> Iterator[Case]:
@@ -84,7 +83,7 @@ class Forger:
         hermez = self.changed(*recipe, "setup", "ceremony", to="hermez")
         yield Case("dev-setup-renamed", "UntrustedSetupError", "tau*G2 differs", hermez)
         yield Case("dev-setup", "InsecureDevSetupError", "anyone can forge", self.good.to_bytes(), [BY_OWNER])
-        other = self.workshop.attest(model=self.workshop.other_model).to_bytes()
+        other = self.parties.attest(model=self.parties.other_model).to_bytes()
         yield Case("other-model", "UnknownModelError", "Give exactly that file", other)
 
     def circuits(self) -> Iterator[Case]:
@@ -131,7 +130,7 @@ class Forger:
         yield Case("other-output", "InvalidProofError", "does not hold", better)
         request = self.changed(P, "publicContext", to=self.other["publicContext"])
         yield Case("other-public-context", "InvalidProofError", "does not hold", request)
-        wrapped = forge.with_output(self.workshop, self.document, 0, 1 << 60)
+        wrapped = forge.with_output(self.parties, self.document, 0, 1 << 60)
         yield Case("wrapped-output", "ValueRangeError", "holds integers below", forge.signed(wrapped, forge.OWNER))
         subject = self.changed("subject", 0, "digest", "sha256", to="0" * 64)
         yield Case("other-subject", "OutputMismatchError", "not that of the proven output", subject)
@@ -155,7 +154,7 @@ class Forger:
         older = forge.at(self.document, (P, "createdAt"), lambda _: "2026-11-21T12:00:01Z")
         redated = forge.Envelope(forge.canonical.dump(older), envelope.keyid, envelope.signature)
         yield Case("redated", name, "altered after it was signed", redated.to_bytes())
-        second = self.workshop.attest(key=forge.P256).envelope
+        second = self.parties.attest(key=forge.P256).envelope
         high = forge.Envelope(second.payload, second.keyid, forge.high_s(second.signature))
         yield Case("high-s", name, "its s is high", high.to_bytes(), [BY_P256, DEV])
         key = self.changed(P, "signer", "publicKey", to=to_base64(forge.OWNER.public.der + b"\x00"))
@@ -165,23 +164,23 @@ class Forger:
         name, good = "PolicyRefusedError", self.good.to_bytes()
         taken_over = forge.taken_over(self.document)
         yield Case("signed-by-an-attacker", name, "not listed in the policy", forge.signed(taken_over))
-        ephemeral = self.workshop.attest(ephemeral=True).to_bytes()
+        ephemeral = self.parties.attest(ephemeral=True).to_bytes()
         yield Case("ephemeral-key", name, "ephemeral key", ephemeral)
-        old = self.workshop.attest(created_at=forge.NOW - timedelta(days=2)).to_bytes()
+        old = self.parties.attest(created_at=forge.NOW - timedelta(days=2)).to_bytes()
         yield Case("old", name, "older than", old, [BY_OWNER, {"notOlderThanSeconds": 3600}, DEV])
-        future = self.workshop.attest(created_at=forge.NOW + timedelta(minutes=6)).to_bytes()
+        future = self.parties.attest(created_at=forge.NOW + timedelta(minutes=6)).to_bytes()
         yield Case("future", name, "in the future", future, [BY_OWNER, {"notOlderThanSeconds": 3600}, DEV])
         past = forge.CONTEXT.model_copy(update={"expiry": int(forge.NOW.timestamp()) - 1})
-        expired = self.workshop.attest(context=past).to_bytes()
+        expired = self.parties.attest(context=past).to_bytes()
         yield Case("expired", name, "expired", expired, [{"notExpired": True}, DEV])
         replay = [{"contextIs": {"requestId": "0x" + "22" * 32}}, DEV]
         yield Case("replayed", name, "request_id", good, replay)
         yield Case("empty-policy", "EmptyPolicyError", "requires nothing", good, [DEV])
 
 
-def generate(workshop: forge.Workshop) -> dict[str, bytes]:
-    """Every file of the folder, by name."""
-    forger = Forger(workshop)
+def generate(parties: forge.Parties) -> dict[str, bytes]:
+    """The content of every file of the folder, by name."""
+    forger = Forger(parties)
     cases = forger.all()
     files = {f"{case.name}.json": case.data for case in cases}
     entries = [
@@ -197,14 +196,14 @@ def generate(workshop: forge.Workshop) -> dict[str, bytes]:
     index = {"now": forge.NOW.isoformat(), "accepted": "accepted.json", "model": "tiny.onnx", "refused": entries}
     return files | {
         "accepted.json": forger.good.to_bytes(),
-        "tiny.onnx": workshop.model.read_bytes(),
+        "tiny.onnx": parties.model.read_bytes(),
         "index.json": json.dumps(index, indent=1).encode() + b"\n",
     }
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        files = generate(forge.Workshop(Path(folder)))
+        files = generate(forge.Parties(Path(folder)))
     for stale in FOLDER.glob("*"):
         stale.unlink()
     for name, data in files.items():

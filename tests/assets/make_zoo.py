@@ -3,8 +3,8 @@
     python -m venv build/zoo && build/zoo/bin/pip install -r tests/assets/zoo-requirements.txt
     build/zoo/bin/python tests/assets/make_zoo.py
 
-The data come with scikit-learn. Seeds are fixed; the bytes may still differ with another machine or release, so the
-files are kept, and nothing makes them again in a test.
+The data come with scikit-learn. Seeds are fixed, but the bytes may differ with another machine or release, so the files
+are stored, and no test regenerates them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ IRIS, WINE, CANCER, DIABETES = (data(load) for load in (load_iris, load_wine, lo
 DIGITS = data(load_digits)
 # Ten of the thirty measurements, those of the worst cells.
 FIRST = (CANCER[0][:, 20:], CANCER[1])
-# The digits 0 to 3, without their rims, or halved in size: small enough for a proof in a second.
+# The digits 0 to 3, cropped or halved in size: small enough for a proof in a second.
 FEW = DIGITS[1] < 4
 IMAGES = (DIGITS[0][FEW].reshape(-1, 1, 8, 8)[:, :, 1:7, 1:7] / 16, DIGITS[1][FEW])
 ROWS = (DIGITS[0][FEW].reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)) / 16, DIGITS[1][FEW])
@@ -57,7 +57,7 @@ def save(name: str, model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> No
     """Write model and samples; each sample has the batch dimension that the model has."""
     del model.metadata_props[:]
     model.doc_string = ""
-    for node in model.graph.node:  # the exporters' notes on where a node came from
+    for node in model.graph.node:  # remove the exporters' notes on the origin of a node
         del node.metadata_props[:]
         node.doc_string = ""
     (OUT / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
@@ -100,7 +100,7 @@ def mlp(*middle, inputs=4, hidden=12, classes=3):
 
 
 class Ending(nn.Sequential):
-    """Trains on what comes before its last step."""
+    """Trains without its last step."""
 
     def forward(self, x):
         steps = list(self)[:-1] if self.training else list(self)
@@ -222,7 +222,7 @@ def classical() -> None:
     sklearn(
         "sklearn_boosting", ensemble.GradientBoostingClassifier(n_estimators=8, random_state=7), IRIS, 13, **tensors
     )
-    gentle = {"C": 0.02}  # small weights need small tables of the sigmoid
+    gentle = {"C": 0.02}  # small weights keep the lookup table of the sigmoid small
     sklearn("sklearn_logistic", make_pipeline(scaled(), linear_model.LogisticRegression(C=0.1)), WINE, 17, **tensors)
     sklearn("sklearn_logistic_binary", make_pipeline(scaled(), linear_model.LogisticRegression(**gentle)), FIRST, 11)
     sklearn("sklearn_linear", make_pipeline(SimpleImputer(), linear_model.Ridge(0.1)), DIABETES, 20)
@@ -253,7 +253,7 @@ def classical() -> None:
 
 
 def refused() -> None:
-    """What no circuit takes, so that the advice is tested."""
+    """Unsupported models, to test the advice."""
     x, y = IRIS
     tensors = {"options": {"zipmap": False}}
     sklearn("refused_svc", svm.SVC(max_iter=-1), (x[:60], y[:60]), 17, **tensors)

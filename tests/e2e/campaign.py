@@ -1,6 +1,6 @@
-"""A campaign against a server: callers ask for proofs while its processes are killed at random moments.
+"""A fault campaign: callers request proofs from a server while its processes are killed at random moments.
 
-Everything random follows from one seed, but for the moments at which the machine gets round to it.
+Everything random follows from one seed, except for the timing of the machine.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _WEIGHTS = (35, 30, 25, 10)
 _RUNNING = (JobState.PROVING, JobState.VERIFYING)
 _LATE = {"StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED", "None"}
 _FULL = "StatusCode.RESOURCE_EXHAUSTED"
-_LAST_BREATH = 20.0  # what has only the processor time that others leave must get some of it to die
+_LAST_BREATH = 20.0  # idle-priority processes need some processor time to die
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill -9, and how many seconds later everything was at work again; None where the next kill came first."""
+    """One kill -9, and the seconds until everything worked again; None if the next kill came first."""
 
     role: str
     recovery: float | None
@@ -49,14 +49,14 @@ class Campaign:
     """Use `run`.
 
     Args:
-        server: that runs already, with workers.
-        seed: of everything random.
-        jobs: to be acknowledged, at least.
-        kills: at least.
-        workers: that the server has.
-        callers: threads that ask for proofs.
-        backlog: acknowledged jobs that may be unfinished before the callers pause.
-        patience: seconds within which everything must be at work again after a kill.
+        server: a running server with workers.
+        seed: of all random choices.
+        jobs: minimum number of acknowledged jobs.
+        kills: minimum number of kills.
+        workers: number of workers of the server.
+        callers: number of threads that request proofs.
+        backlog: number of unfinished acknowledged jobs at which callers pause.
+        patience: seconds within which everything must work again after a kill.
     """
 
     server: Server
@@ -74,7 +74,7 @@ class Campaign:
     errors: list[BaseException] = field(default_factory=list)
 
     def run(self) -> None:
-        """Ask, kill, restart; then wait until the end of every job was seen."""
+        """Request, kill and restart; then wait for the end of every job."""
         random_ = random.Random(self.seed)
         works = (self._probe, self._observe, *(self._caller(number) for number in range(self.callers)))
         with self._store() as store, self._threads(*works):
@@ -90,7 +90,7 @@ class Campaign:
     def _kill_one(self, random_: random.Random, store: JobStore) -> None:
         time.sleep(random_.uniform(0.05, 1.5))
         role = random_.choices(ROLES, _WEIGHTS)[0]
-        at_once = random_.random() < 0.15  # another one follows before anything recovered
+        at_once = random_.random() < 0.15  # the next one follows before recovery
         victim = self._victim(role, random_)
         if victim is None:
             return
@@ -122,7 +122,7 @@ class Campaign:
             self.ledger.contradictions.append(f"processes outlived their server: {left}")
 
     def _at_work(self, store: JobStore, moment: datetime, restarted: int | None) -> bool:
-        """Whether every worker holds a job; the one whose engine was killed, a job that began after that."""
+        """Whether every worker has a job, and the one whose engine was killed a job started since."""
         pids = {one.pid for one in self.server.relatives("worker")}
         running = store.page(states=_RUNNING).jobs
         holders = {int((job.worker or "..0.").split(".")[2]): job.started_at for job in running}
@@ -131,7 +131,7 @@ class Campaign:
 
     @contextmanager
     def _store(self) -> Iterator[JobStore]:
-        """A look into the queue beside the server's own: who holds which job is told to no caller."""
+        """A separate connection to the queue, as callers cannot see which worker holds a job."""
         state = self.server.state
         store = JobStore(f"sqlite:///{state / 'jobs.sqlite'}", ArtifactStore(state / "artifacts"))
         try:
@@ -139,7 +139,7 @@ class Campaign:
         finally:
             store.close()
 
-    # --- asking
+    # --- requests
 
     def _caller(self, number: int) -> Callable[[], None]:
         def call() -> None:
@@ -154,7 +154,7 @@ class Campaign:
         return call
 
     def _ask(self, client: triton.InferenceServerClient, random_: random.Random) -> None:
-        """One inference, asked until it is acknowledged; some again after that."""
+        """Request one inference until it is acknowledged; repeat some afterwards."""
         inputs = np.array([[random_.uniform(-1, 1) for _ in range(4)]], np.float32)
         request_id = f"order {random_.getrandbits(64):x}" if random_.random() < 0.75 else None
         first = self._insist(client, inputs, request_id)
@@ -168,10 +168,10 @@ class Campaign:
         while not self.over.is_set():
             result = self._try(lambda: client.infer(MODEL, given(inputs), parameters=parameters, client_timeout=20))
             if result is not None:
-                told = parameters_of(result)
+                reply = parameters_of(result)
                 outputs = result.as_numpy("y").copy()
-                self.ledger.acknowledge(Acknowledged(told["zkinfer_operation"], request_id, inputs, outputs, told))
-                return told["zkinfer_operation"]
+                self.ledger.acknowledge(Acknowledged(reply["zkinfer_operation"], request_id, inputs, outputs, reply))
+                return reply["zkinfer_operation"]
             time.sleep(0.05)
         return None
 
@@ -186,7 +186,7 @@ class Campaign:
             return None
 
     def _probe(self) -> None:
-        """Ask for an answer without a proof, again and again, to see when there are answers."""
+        """Poll for answers without a proof, to see when the server answers."""
         with client_of(self.server) as client:
             while not self.over.is_set():
                 began, parameters = time.monotonic(), {"zkinfer_proof_mode": "none"}
@@ -200,7 +200,7 @@ class Campaign:
             self._look()
 
     def _look(self) -> bool:
-        """Note what is done; whether the server could not be asked."""
+        """Record finished jobs; returns whether the server was unreachable."""
         with channel_to(self.server) as channel:
             try:
                 look(channel, self.ledger)

@@ -8,26 +8,26 @@ from tests.integration import bench
 
 
 @pytest.fixture(scope="session")
-def home(base):
-    return bench.home_in(base)
+def home(run_folder):
+    return bench.home_in(run_folder)
 
 
 @pytest.fixture(scope="session")
-def digits(base):
+def digits(run_folder):
     """The folder of the compiled demo model."""
-    return bench.digits_circuit(base).folder
+    return bench.digits_circuit(run_folder).folder
 
 
 @pytest.fixture
 def shell(home, tmp_path):
-    """A user in an empty folder of their own, whose home has the setup and keys of the demo's circuit."""
+    """A user in an empty folder, whose home has the setup and keys of the demo's circuit."""
     return Shell(home.root, tmp_path)
 
 
 @pytest.fixture(scope="session")
-def answered(base, home, digits):
-    """Two answers to the first image: for no request, and signed for request 0x11.. by `prover.key`."""
-    folder = base / "answered"
+def answered(run_folder, home, digits):
+    """Two attestations of the first image: one without a request, one for request 0x11.. signed by `prover.key`."""
+    folder = run_folder / "answered"
     folder.mkdir()
     for number in (0, 1):
         picture = {"image": bench.image(number)["image"].tolist()}
@@ -51,14 +51,14 @@ def workplace(shell, answered):
 
 
 @pytest.fixture(scope="session")
-def models(base, home):
-    """A repository with one small model, as version 1; the ONNX file lies beside it."""
-    return compile_small_model(base / "small", home.root)
+def models(run_folder, home):
+    """A repository with version 1 of a small model, next to its ONNX file."""
+    return compile_small_model(run_folder / "small", home.root)
 
 
 @pytest.fixture
 def server(models, home, tmp_path):
-    """A server that was not started yet; whatever runs at the end is killed."""
+    """A server not yet started; processes left at the end are killed."""
     one = Server(tmp_path, models, home.root)
     yield one
     one.__exit__(None, None, None)

@@ -1,4 +1,4 @@
-"""Faults that need some craft: a disk that is full, a clock that jumps."""
+"""Fault injection: a full disk, a clock that jumps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.server_process import Server
 
-# Adds the number in a file to the time of day, for every process that is started with it. The monotonic clock goes on.
+# Adds the number in a file to the wall clock of processes that preload it; the monotonic clock is unaffected.
 _SHIM = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -50,7 +50,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 
 
 def clock_shim(folder: Path) -> tuple[Path, Path]:
-    """A library to be preloaded, and the file that says how many seconds it adds; skips where there is no compiler."""
+    """A library to preload, and the file with the seconds that it adds; skips without a C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler, to make a clock that jumps")
@@ -62,13 +62,13 @@ def clock_shim(folder: Path) -> tuple[Path, Path]:
 
 
 def clock_moved(clock: Path, seconds: int) -> None:
-    """Set the time of day of all who read this file so much off."""
+    """Shift the wall clock of all processes that read this file."""
     with clock.open("r+b" if clock.exists() else "wb") as file:
         file.write(struct.pack("@q", seconds))
 
 
 def tmpfs_wrapper(folder: Path, *, megabytes: int) -> tuple[str, ...]:
-    """A command that runs another one where `folder` is a small disk of its own; skips where that is not allowed."""
+    """A command prefix under which `folder` is a separate small disk; skips without permission to mount."""
     own = ("unshare", "--mount") if os.getuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
     mount = f'mount -t tmpfs -o size={megabytes}m,mode=0700 none "$0"'
     if (
@@ -81,7 +81,7 @@ def tmpfs_wrapper(folder: Path, *, megabytes: int) -> tuple[str, ...]:
 
 @contextmanager
 def filled(server: Server) -> Iterator[Callable[[], None]]:
-    """The server's disk of state without any room left, until the function is called or the block ends."""
+    """Fill the server's state disk until the yielded function is called or the block ends."""
     filler = Path(f"/proc/{server.pid}/root{server.state}/filler")
     with filler.open("wb", buffering=0) as file:
         try:

@@ -1,4 +1,4 @@
-"""The account of what a server acknowledged, kept by its callers: what became of each job, and whether that changed."""
+"""A record, kept by callers, of acknowledged jobs: how each ended, and whether that ever changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acknowledged:
-    """One inference as its caller saw it, when the server had taken the job on."""
+    """One inference as seen by its caller when the server accepted the job."""
 
     operation: str
     request_id: str | None
@@ -43,7 +43,7 @@ class Acknowledged:
 
 @dataclass(slots=True)
 class Ledger:
-    """Threads may share it. `contradictions` are what a caller could hold against the server."""
+    """A thread-safe record; `contradictions` lists violated guarantees of the server."""
 
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     finished: dict[str, str] = field(default_factory=dict)
@@ -52,20 +52,20 @@ class Ledger:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def acknowledge(self, one: Acknowledged) -> None:
-        """Note an acknowledgement; the same request must always have the same operation."""
+        """Record an acknowledgement; the same request must always have the same operation."""
         with self.lock:
             before = self.acknowledged.setdefault(one.operation, one)
             if before.request_id != one.request_id:
                 self.contradictions.append(f"{one.operation} is for {before.request_id} and for {one.request_id}")
 
     def repeated(self, first: str, second: str) -> None:
-        """Note what the same request gave the second time."""
+        """Record the result of a repeated request."""
         if first != second:
             with self.lock:
                 self.contradictions.append(f"one request, two operations: {first}, {second}")
 
     def saw(self, operation: Operation) -> None:
-        """Note an operation that is done; how it ended must never change."""
+        """Record a finished operation; its outcome must never change."""
         ending = ending_of(operation)
         with self.lock:
             before = self.finished.setdefault(operation.name, ending)
@@ -73,13 +73,13 @@ class Ledger:
                 self.contradictions.append(f"{operation.name} ended as {before}, then as {ending}")
 
     def unfinished(self) -> int:
-        """Acknowledged jobs of which no end was seen."""
+        """Acknowledged jobs whose end was not yet seen."""
         with self.lock:
             return len(self.acknowledged.keys() - self.finished.keys())
 
 
 def ending_of(operation: Operation) -> str:
-    """How an operation ended, in one word: the digest of its attestation, or why there is none."""
+    """The outcome of an operation: the digest of its attestation, or the reason of its failure."""
     if operation.HasField("error"):
         return f"error {operation.error.code}: {operation.error.message}"
     proof = Proof()
@@ -88,7 +88,7 @@ def ending_of(operation: Operation) -> str:
 
 
 def look(channel: grpc.Channel, ledger: Ledger) -> None:
-    """Note all operations that are done."""
+    """Record all finished operations."""
     for operation in operations(channel, "done = true"):
         ledger.saw(operation)
 
@@ -106,21 +106,21 @@ def operations(channel: grpc.Channel, filter_: str = "") -> Iterator[Operation]:
 
 
 def metadata_of(operation: Operation) -> ProofMetadata:
-    """How far an operation is."""
+    """The metadata of an operation."""
     found = ProofMetadata()
     operation.metadata.Unpack(found)
     return found
 
 
 def attestation_of(channel: grpc.Channel, operation: str) -> bytes:
-    """Download one."""
+    """Download an attestation."""
     pieces = ProofsStub(channel).GetAttestation(GetAttestationRequest(operation=operation), timeout=_SECONDS)
     return b"".join(piece.data for piece in pieces)
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What an audit found, in numbers; `faults` says each thing that should not be."""
+    """The result of an audit in numbers; `faults` describes every violation."""
 
     acknowledged: int = 0
     attested: int = 0
@@ -131,9 +131,9 @@ class Verdict:
 
 
 def audit(channel: grpc.Channel, ledger: Ledger, circuit: Path, home: Path) -> Verdict:
-    """Ask for every acknowledged job again, and verify its attestation as an auditor would.
+    """Query every acknowledged job again, and verify its attestation like an auditor.
 
-    Lost is a job that is unknown or not done. A duplicate is a job whose end changed, or a request with two jobs.
+    A job is lost if it is unknown or not done. A duplicate is a job whose end changed, or a request with two jobs.
     """
     verdict = Verdict(acknowledged=len(ledger.acknowledged), faults=list(ledger.contradictions))
     verifier, policy = _verifier(circuit, home)

@@ -1,6 +1,6 @@
-"""A real server for tests and measurements: `zkinfer serve` in processes of its own, which can be killed and restarted.
+"""A real server for tests and measurements: `zkinfer serve` in separate processes, to kill and restart.
 
-Nothing here knows how the server works inside, except for the names of its processes.
+Of the server's internals, only the names of its processes are used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import onnx
 import tritonclient.grpc as triton
 from onnx import helper, numpy_helper
 from tests.integration import stored
+from tests.paths import PROGRAM
 
 from zkinfer.circuits import Home, compile_model
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.tensors import Visibility
 
-PROGRAM = Path(sys.executable).with_name("zkinfer")
 MODEL = "small"
-# What a client needs that means to outlive its server: gRPC would wait up to two minutes between two attempts.
+# For clients that outlive their server: by default, gRPC waits up to two minutes between two attempts.
 RECONNECTING = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -52,9 +51,9 @@ _ROLES = {
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A process that a server started, at first or second hand: a worker, a session, or the engine of a worker.
+    """A process started directly or indirectly by a server: a worker, a session, or the engine of a worker.
 
-    Its parent is the process that asked for it, not the fork server in between.
+    Its parent is the process that requested it, not the fork server in between.
     """
 
     pid: int
@@ -64,12 +63,12 @@ class Relative:
 
 @dataclass(slots=True)
 class Server:
-    """One server after another on the same folders and at the same address.
+    """A server that can be restarted on the same folders and at the same address.
 
     Args:
-        folder: of its state and its log.
-        repository: of models.
-        home: of setups and keys.
+        folder: holds its state and its log.
+        repository: the model repository.
+        home: holds setups and keys.
         options: further options of the command.
         variables: further variables of its environment.
         wrapper: a command that runs the command given to it, such as `unshare`.
@@ -90,22 +89,22 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address it listens on."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def state(self) -> Path:
-        """Its folder of state."""
+        """Its state folder."""
         return self.folder / "state"
 
     @property
     def log(self) -> Path:
-        """What all servers here wrote to stderr."""
+        """The stderr of all servers started here."""
         return self.folder / "server.log"
 
     @property
     def pid(self) -> int:
-        """Of the server that runs, or ran last."""
+        """The process id of the running server, or of the last one."""
         assert self.process is not None
         return self.process.pid
 
@@ -115,17 +114,17 @@ class Server:
         assert self.process is not None
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
-        said, deadline = b"", time.monotonic() + seconds
-        while not said.rstrip().endswith(b"}"):
+        output, deadline = b"", time.monotonic() + seconds
+        while not output.rstrip().endswith(b"}"):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the server did not start: {self.tail()}")
-            said += self.process.stdout.read() or b""
+            output += self.process.stdout.read() or b""
             time.sleep(0.01)
-        assert json.loads(said)["ok"]
+        assert json.loads(output)["ok"]
         return self
 
     def launch(self) -> None:
-        """Start it; it says on stdout that it answers."""
+        """Start it; it reports on stdout when it is ready."""
         command = [*self.wrapper, str(PROGRAM), "serve", *self.arguments(), *self.options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -139,19 +138,19 @@ class Server:
             )
 
     def arguments(self) -> list[str]:
-        """The options that every server here has."""
+        """The options common to all servers."""
         places = {"repository": self.repository, "state": self.state}
         addresses = {"listen": self.address, "metrics": f"127.0.0.1:{self.metrics_port}"}
         return [part for name, value in (places | addresses).items() for part in (f"--{name}", str(value))] + ["--json"]
 
     def kill(self) -> None:
-        """Kill -9 the server alone; its relatives are to end by themselves."""
+        """Kill -9 the server only; its relatives must end by themselves."""
         assert self.process is not None
         self.process.kill()
         self._over()
 
     def stop(self, seconds: float = 60.0) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM; returns the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(seconds)
@@ -165,7 +164,7 @@ class Server:
         return status
 
     def relatives(self, role: str | None = None) -> list[Relative]:
-        """The server's workers, sessions and engines that run now, or those of one role."""
+        """The running workers, sessions and engines of the server, optionally of one role."""
         return [one for one in relatives(self.pid) if role in (None, one.role)]
 
     def tail(self) -> str:
@@ -183,24 +182,24 @@ class Server:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Of a user with nothing but a home of zkinfer."""
+    """The environment of a user with only a zkinfer home."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "ZKINFER_SETUP_PATH") if name in os.environ}
     return kept | {"HOME": str(home), "ZKINFER_HOME": str(home)}
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """An unused port."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
 
 
-# --- processes, as the kernel lists them
+# --- processes, from /proc
 
 
 def relatives(root: int) -> list[Relative]:
-    """The processes below one that have a role of ours."""
+    """The descendants of a process that have a known role."""
     parents = dict(_processes())
     below = {root}
     while more := {pid for pid, parent in parents.items() if parent in below and pid not in below}:
@@ -215,7 +214,7 @@ def relatives(root: int) -> list[Relative]:
 
 
 def _processes() -> Iterator[tuple[int, int]]:
-    """All processes that run, each with its parent."""
+    """All running processes with their parents."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and (fields := _status(entry)) and fields[0] not in "ZX":
             yield int(entry.name), int(fields[1])
@@ -243,7 +242,7 @@ def alive(pid: int) -> bool:
 
 
 def kill_process(pid: int) -> bool:
-    """Kill -9 one process; whether there was one."""
+    """Kill -9 one process; returns whether it existed."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -251,7 +250,7 @@ def kill_process(pid: int) -> bool:
     return True
 
 
-# --- the model, which is proven in a fraction of a second
+# --- a model that is proven in a fraction of a second
 
 
 def write_small_model(folder: Path) -> tuple[Path, Path]:
@@ -277,7 +276,7 @@ def write_small_model(folder: Path) -> tuple[Path, Path]:
 
 
 def compile_small_model(folder: Path, home: Path, visibility: Visibility = "public") -> Path:
-    """A repository in `folder`, which is new, with the small model as version 1; the ONNX file lies beside it."""
+    """Create a repository in `folder` with version 1 of the small model, next to its ONNX file."""
     target = folder / "models" / MODEL / "1"
     target.parent.mkdir(parents=True)
     model, samples = write_small_model(folder)
@@ -287,7 +286,7 @@ def compile_small_model(folder: Path, home: Path, visibility: Visibility = "publ
 
 
 def given(values: Sequence[float] | np.ndarray[Any, Any]) -> list[triton.InferInput]:
-    """The small model's input, as a client sends it."""
+    """The input of the small model, as sent by a client."""
     array = np.asarray(values, np.float32).reshape(1, 4)
     tensor = triton.InferInput("x", [1, 4], "FP32")
     tensor.set_data_from_numpy(array)
@@ -295,22 +294,22 @@ def given(values: Sequence[float] | np.ndarray[Any, Any]) -> list[triton.InferIn
 
 
 def parameters_of(result: triton.InferResult) -> dict[str, str]:
-    """The response's parameters, which are strings where the proof is meant."""
+    """The string parameters of a response, which describe the proof."""
     return {name: value.string_param for name, value in result.get_response().parameters.items()}
 
 
 def client_of(server: Server) -> triton.InferenceServerClient:
-    """An unmodified client of the protocol, which finds the server again soon after a restart."""
+    """An unmodified client of the protocol, which reconnects quickly after a restart."""
     return triton.InferenceServerClient(server.address, channel_args=list(RECONNECTING))
 
 
 def channel_to(server: Server) -> grpc.Channel:
-    """A bare channel of the same kind."""
+    """A plain channel that also reconnects quickly."""
     return grpc.insecure_channel(server.address, options=list(RECONNECTING))
 
 
 def until(happened: Callable[[], bool], seconds: float, pause: float = 0.02) -> float:
-    """How long it takes until something comes true; raises AssertionError where that takes longer than `seconds`."""
+    """The seconds until `happened()` becomes true; raises AssertionError after `seconds`."""
     began = time.monotonic()
     while not happened():
         if time.monotonic() > began + seconds:

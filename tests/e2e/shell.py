@@ -1,29 +1,28 @@
-"""Running the command as a user does, and looking for what it may have left behind."""
+"""Run the command as a user does, and look for leftovers."""
 
 import contextlib
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
 from tests.children import children_of
 from tests.eventually import eventually
+from tests.paths import PROGRAM
 from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
 
-PROGRAM = Path(sys.executable).with_name("zkinfer")
 SHM = Path("/dev/shm")
-# A server takes over signals and logs of its process; an export runs its user's modules in it.
+# A server takes over signals and logging of its process; an export imports user modules into it.
 _PROCESSES_OF_THEIR_OWN = ("serve", "export")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """The outcome of a command."""
 
     status: int
     stdout: str
@@ -31,18 +30,18 @@ class Outcome:
 
     @property
     def document(self):
-        """The one object on stdout; fails if there is anything else."""
+        """The JSON object on stdout, which must be the only output there."""
         return json.loads(self.stdout)
 
     @property
     def sentence(self):
-        """The text for people, as one line."""
+        """The text on stderr as one line."""
         return " ".join(self.stderr.split())
 
 
 @dataclass(frozen=True)
 class Shell:
-    """One user: a home, a folder to work in, nothing else in the environment."""
+    """One user with a home and a working folder, and an otherwise empty environment."""
 
     home: Path
     folder: Path
@@ -71,9 +70,9 @@ class Shell:
         )
 
     def __call__(self, *arguments, timeout=120, **variables):
-        """Run the command in this process, which spares it the start of an interpreter and all imports.
+        """Run the command in this process, which saves the start of an interpreter and all imports.
 
-        What a process does as a whole is for `process` to show: signals, pipes, colours, its exit status.
+        Use `process` for behaviour of a whole process: signals, pipes, colours, exit status.
         """
         if arguments[0] in _PROCESSES_OF_THEIR_OWN:
             return self.process(*arguments, timeout=timeout, **variables)
@@ -93,14 +92,14 @@ class Shell:
         return Outcome(process.returncode, stdout, stderr)
 
     def leftovers(self):
-        """Private folders in any place of this user's where the command makes some."""
+        """Private folders in any place where the command creates them."""
         places = (self.folder, self.home, self.home / "keys", self.home / "rebuilt", self.home / "setups")
         hidden = (path for place in places if place.is_dir() for path in place.iterdir())
         return {path for path in hidden if path.name.startswith((".zkinfer-", ".writing-"))}
 
 
 def nothing_left(shell, pid, before):
-    """Whether all private folders and children of a process are gone, soon after its command has ended."""
+    """Whether all private folders and children of a process disappear soon after its command ended."""
     mine = shell.leftovers() - before
     shared = f".zkinfer-{pid}-*"
     return (

@@ -1,4 +1,4 @@
-"""Files that are not what they should be: one clear sentence, the right exit code, and nothing left behind."""
+"""Invalid files lead to one clear sentence, the right exit code, and no leftovers."""
 
 import io
 import json
@@ -22,24 +22,24 @@ HEAD = '<ir_version: 8, opset_import: ["": 17]>'
 
 
 def run_clean(shell, *arguments, status=1):
-    """Run a command that must fail politely; returns its text."""
+    """Run a command that must fail cleanly; returns its message."""
     before, files = shell.leftovers(), {path: path.stat().st_mtime_ns for path in shell.folder.rglob("*")}
     outcome = shell(*arguments)
     assert nothing_left(shell, os.getpid(), before)
-    return polite(shell, outcome, files, status)
+    return clean_failure(shell, outcome, files, status)
 
 
 def run_process_clean(shell, *arguments, status=1):
-    """The same of a process, whose traceback and exit status nothing in between could hide."""
+    """The same for a separate process, to see any traceback and the real exit status."""
     before, files = shell.leftovers(), {path: path.stat().st_mtime_ns for path in shell.folder.rglob("*")}
     with shell.start(*arguments) as process:
         outcome = Outcome(0, *process.communicate(timeout=100))
     assert nothing_left(shell, process.pid, before)
-    return polite(shell, replace(outcome, status=process.returncode), files, status)
+    return clean_failure(shell, replace(outcome, status=process.returncode), files, status)
 
 
-def polite(shell, outcome, files, status):
-    """The text of a command that failed with one sentence, and changed no file."""
+def clean_failure(shell, outcome, files, status):
+    """Check that a command failed with one sentence and changed no file; returns the message."""
     assert outcome.status == status, outcome.stderr
     assert "Traceback" not in outcome.stderr
     assert not re.search(r"\bFile \"", outcome.stderr)
@@ -57,7 +57,7 @@ def compile_of(shell, model, *options, status=1):
 
 
 def huge_initializer():
-    """A kilobyte that declares three gigabytes."""
+    """A kilobyte model that declares three gigabytes."""
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1 << 15, 24_000], raw_data=bytes(700))
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "w"], ["y"])],
@@ -170,7 +170,7 @@ def test_calibration_with_nan_is_refused(shell):
     ("name", "shape", "reason"),
     [("image", (8, 1, 65), "shape"), ("picture", (8, 1, 64), "lacks the input 'image'")],
 )
-def test_calibration_that_does_not_fit_is_refused(shell, name, shape, reason):
+def test_calibration_that_does_not_fit_the_model_is_refused(shell, name, shape, reason):
     assert reason in compile_of(shell, bench.MODEL, *saved(shell, "c.npz", **{name: np.zeros(shape, np.float32)}))
 
 
@@ -185,16 +185,16 @@ def test_calibration_that_does_not_fit_is_refused(shell, name, shape, reason):
         ("--inputs", "secret"),
     ],
 )
-def test_impossible_option_is_wrong_usage(shell, options):
+def test_impossible_option_is_a_usage_error(shell, options):
     compile_of(shell, bench.MODEL, *options, status=2)
 
 
-def test_process_that_was_used_wrongly_ends_with_2(shell):
+def test_usage_error_of_a_process_exits_with_2(shell):
     run_process_clean(shell, "compile", bench.MODEL, "--out", "out.circuit", "--dim", "batch", status=2)
 
 
 @pytest.mark.parametrize("setup", ["no-such-ceremony", "../../etc", "hermez"])
-def test_setup_that_is_not_there_is_refused(shell, setup):
+def test_missing_setup_is_refused(shell, setup):
     run_clean(shell, "compile", bench.MODEL, "--setup", setup, "--out", "c")
 
 
@@ -221,7 +221,7 @@ class Exploit:
 
 
 def huge_npy():
-    """A header that declares three gigabytes of nothing."""
+    """A header that declares three gigabytes, without data."""
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (805306368,), }"
     header += b" " * (63 - (len(header) + 10) % 64) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
@@ -316,12 +316,12 @@ def test_directory_as_attestation_is_refused(shell):
     run_clean(shell, "verify", "a.json", "--model", bench.MODEL)
 
 
-def test_missing_model_of_an_auditor_is_named(workplace):
+def test_missing_model_for_verification_is_named(workplace):
     assert "does not exist" in run_clean(workplace, "verify", "signed.json", "--model", "absent.onnx")
 
 
 @pytest.mark.parametrize("option", ["--input", "--policy", "--signer", "--circuit"])
-def test_missing_file_of_an_auditor_is_named(workplace, option):
+def test_missing_file_for_verification_is_named(workplace, option):
     arguments = ("verify", "signed.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup")
     assert "absent" in run_clean(workplace, *arguments, option, "absent.json")
 
@@ -337,7 +337,7 @@ def test_misspelt_request_is_never_accepted(workplace, request_id):
 
 @pytest.fixture
 def damaged(shell, digits, request):
-    """A copy of the circuit with something wrong."""
+    """A damaged copy of the circuit."""
     folder = shell.folder / "damaged.circuit"
     shutil.copytree(digits, folder)
     request.param(folder)
@@ -379,39 +379,39 @@ def test_file_as_circuit_is_refused(shell):
     run_clean(shell, "prove", "i.json", "--input", "i.json", "--out", "a.json")
 
 
-# --- places that cannot be written
+# --- unwritable paths
 
 
 UNWRITABLE = ("i.json/out", "/proc/nothing/out", "/dev/null/out", "x" * 300)
 
 
 @pytest.mark.parametrize("out", UNWRITABLE)
-def test_answer_that_cannot_be_written_is_a_sentence(shell, digits, out):
+def test_unwritable_attestation_is_reported_in_one_sentence(shell, digits, out):
     (shell.folder / "i.json").write_text(json.dumps({"image": PIXELS}))
     run_clean(shell, "prove", digits, "--input", "i.json", "--out", out)
 
 
 @pytest.mark.parametrize("out", UNWRITABLE)
-def test_circuit_that_cannot_be_written_is_a_sentence(shell, out):
+def test_unwritable_circuit_is_reported_in_one_sentence(shell, out):
     (shell.folder / "i.json").write_text("{}")
     run_clean(shell, "compile", bench.MODEL, "--setup", "insecure-dev", "--out", out)
 
 
 @pytest.mark.parametrize("out", UNWRITABLE)
-def test_key_that_cannot_be_written_is_a_sentence(shell, out):
+def test_unwritable_key_is_reported_in_one_sentence(shell, out):
     (shell.folder / "i.json").write_text("{}")
     (shell.folder / "p").write_text("secret\n")
     run_clean(shell, "keys", "new", "--passphrase-file", "p", "--out", out)
 
 
 @pytest.mark.parametrize("out", UNWRITABLE)
-def test_demo_that_cannot_be_kept_is_a_sentence(shell, out):
+def test_unwritable_demo_folder_is_reported_in_one_sentence(shell, out):
     (shell.folder / "i.json").write_text("{}")
     run_clean(shell, "demo", "--setup", "insecure-dev", "--keep", out)
 
 
 @pytest.mark.parametrize("command", ["compile", "prove", "verify", "list"])
-def test_home_that_is_a_file_is_a_sentence(workplace, digits, command):
+def test_home_that_is_a_file_is_reported_in_one_sentence(workplace, digits, command):
     from tests.e2e.shell import Shell  # noqa: PLC0415
 
     (workplace.folder / "home").write_text("")

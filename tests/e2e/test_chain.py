@@ -1,4 +1,4 @@
-"""Contracts by the command, from an empty chain to a recorded answer, as a user goes about it."""
+"""Contracts from the command line, from an empty chain to a recorded answer."""
 
 import json
 import os
@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
-from tests.e2e.shell import PROGRAM, Shell
+from tests.e2e.shell import Shell
 from tests.integration import bench
+from tests.paths import ANVIL, PROGRAM
 
 from zkinfer.contracts.deploy import SHARED_SELECTOR
 from zkinfer.contracts.signers import encrypt_keystore
 
 SOLC = bench.REPOSITORY / "contracts/node_modules/.bin/solcjs"
-ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 PAGES = ("start/oracle-operator.md", "guides/chain.md")
 PAGE = "\n".join((bench.REPOSITORY / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
 EMBEDDED = "--evm", "embedded"
-FOREVER = "0x" + "ab" * 20
+ADDRESS = "0x" + "ab" * 20
 OTHER = "--unsafe-dev-account", "9"
 
 
 class Chain:
-    """A running `zkinfer chain dev`, and a user who pays with the keystore that it wrote."""
+    """A running `zkinfer chain dev`, and a user who pays from its keystore."""
 
     def __init__(self, shell, *options):
         self.shell = shell
@@ -52,27 +52,27 @@ class Chain:
 
     def end(self, number=signal.SIGINT):
         os.killpg(self.process.pid, number)
-        _, told = self.process.communicate(timeout=60)
-        return self.process.returncode, told
+        _, output = self.process.communicate(timeout=60)
+        return self.process.returncode, output
 
 
 def has_node(program):
-    """Whether a program of node's is installed, and node to run it."""
+    """Whether a Node.js program and node itself are installed."""
     return program.exists() and shutil.which("node") is not None
 
 
 def compiler():
-    """The compiler of the contracts, as the command wants it."""
+    """The path of the Solidity compiler; skips if it is missing."""
     if not has_node(SOLC):
         pytest.skip("no Solidity compiler: install node and run npm install in contracts/")
     return str(SOLC)
 
 
 @pytest.fixture(scope="module")
-def chain(home, base):
-    """On anvil, where it is installed: on the embedded EVM are the page's lines here, the demo and the recovery."""
+def chain(home, run_folder):
+    """On anvil if installed; the page's lines, the demo and the recovery cover the embedded EVM."""
     options = ("--evm", "anvil", "--anvil", str(ANVIL)) if has_node(ANVIL) else EMBEDDED
-    folder = base / "chain"
+    folder = run_folder / "chain"
     folder.mkdir()
     for number in (0, 1):
         (folder / f"image-{number}.json").write_text(json.dumps({"image": bench.image(number)["image"].tolist()}))
@@ -87,7 +87,7 @@ def book_of(chain):
 
 @pytest.fixture(scope="module")
 def deployed(chain):
-    """One command on a fresh chain."""
+    """The result of the deploy command on a fresh chain."""
     shutil.rmtree(Path(chain.shell.home, "deployments"), ignore_errors=True)
     outcome = chain("deploy", "--test")
     assert outcome.status == 0, outcome.stderr
@@ -103,7 +103,7 @@ def registered(deployed, digits):
 
 
 def asked(chain, digits, number, *options):
-    """A request about an image, and a proof that answers it."""
+    """Open a request about an image, and prove the answer."""
     request, answer = f"request-{number}.json", f"answer-{number}.json"
     picture = ("--input", f"image-{number}.json")
     outcome = chain("request", digits, *picture, "--out", request, *options)
@@ -137,7 +137,7 @@ def test_dry_run_of_a_deployment_sends_nothing(deployed):
     assert not (deployed.shell.folder / "another.json").exists()
 
 
-def test_deploying_again_changes_nothing(deployed):
+def test_deployment_is_idempotent(deployed):
     book = book_of(deployed)
     before = book.read_bytes()
     for options in (("--test",), ()):
@@ -148,28 +148,28 @@ def test_deploying_again_changes_nothing(deployed):
 
 def test_another_deployment_needs_another_file(deployed):
     before = deployed.sees("status").document["blockTime"]
-    outcome = deployed("deploy", "--guardian", FOREVER)
+    outcome = deployed("deploy", "--guardian", ADDRESS)
     assert outcome.status == 1
     assert outcome.document["error"]["type"] == "AddressBookError"
     assert deployed.sees("status").document["blockTime"] == before  # nothing was sent
 
 
-def test_deployment_is_verified_by_whoever_has_the_file(deployed):
+def test_deployment_is_verified_from_its_address_book_alone(deployed):
     outcome = deployed.sees("verify-deployment", "--deployment", str(book_of(deployed)))
     assert outcome.status == 0
     assert outcome.document["addresses"] == deployed.deployed["addresses"]
 
 
-def test_altered_file_of_a_deployment_is_refused(deployed):
+def test_altered_address_book_is_refused(deployed):
     document = json.loads(book_of(deployed).read_bytes())
-    document["addresses"]["InferenceLedger"] = FOREVER
+    document["addresses"]["InferenceLedger"] = ADDRESS
     altered = deployed.shell.folder / "altered.json"
     altered.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")))
     outcome = deployed.sees("verify-deployment", "--deployment", str(altered))
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "AddressBookError")
 
 
-def test_registering_again_changes_nothing_and_with_another_fee_is_refused(deployed, registered, digits):
+def test_registration_is_idempotent_and_refused_with_another_fee(deployed, registered, digits):
     outcome = deployed("register", digits, "--fee", "5gwei", "--uri", "https://example.org")
     assert (outcome.document["listing"], outcome.document["transactions"]) == (registered, [])
     other = deployed("register", digits, "--uri", "https://example.org")
@@ -189,11 +189,11 @@ def test_listing_is_verified_with_the_model(deployed, registered, digits):
     assert (refused.status, refused.document["error"]["type"]) == (1, "ListingError")
 
 
-def test_only_the_owner_changes_a_fee(deployed, registered):
+def test_only_the_owner_can_change_a_fee(deployed, registered):
     refused = deployed("fee", registered, "1gwei", pays=OTHER)
     assert (refused.status, refused.document["error"]["type"]) == (1, "RevertedError")
     assert deployed("fee", registered, "5gwei").document["transactions"] == []
-    assert deployed("revoke", registered).status == 1  # nobody typed that it is meant
+    assert deployed("revoke", registered).status == 1  # without the typed confirmation
     assert deployed.sees("status", "--listing", registered).document["status"] == "active"
 
 
@@ -201,32 +201,32 @@ def test_route_is_scheduled_once_and_waits(deployed):
     remove = ("route", "remove", "0x" + SHARED_SELECTOR.hex())
     shown = deployed.sees(*remove, "--show").document
     assert (shown["state"], shown["transactions"], set(shown["calls"])) == ("unset", [], {"schedule", "execute"})
-    assert deployed(*remove).status == 1  # nobody typed that it is meant
+    assert deployed(*remove).status == 1  # without the typed confirmation
     first, again = deployed(*remove, "--yes").document, deployed(*remove, "--yes").document
     assert [one["state"] for one in (first, again)] == ["waiting", "waiting"]
     assert [len(one["transactions"]) for one in (first, again)] == [1, 0]
-    refused = deployed("route", "add", "0x01020304", FOREVER)
+    refused = deployed("route", "add", "0x01020304", ADDRESS)
     assert (refused.status, refused.document["error"]["type"]) == (1, "DeploymentError")
     cancel = ("route", "cancel", first["operation"])
     assert deployed(*cancel).document["state"] == "unset"
     assert deployed(*cancel).status == 1
 
 
-def test_delay_of_a_deployment_is_not_changed_by_deploying(deployed):
+def test_redeploying_cannot_change_the_delay(deployed):
     outcome = deployed("deploy", "--delay", "7d")
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "AddressBookError")
     assert "updateDelay" in outcome.document["error"]["cure"]
 
 
-def test_request_file_is_what_the_chain_holds(deployed, answered):
+def test_request_file_matches_the_chain(deployed, answered):
     request, _, made = answered
     outcome = deployed.sees("status", "--request", request)
     assert outcome.status == 0
     assert outcome.document["request"] == made["request"]
-    assert made["fees"] == str(12 * 10**9)  # the listing's and the prover's
+    assert made["fees"] == str(12 * 10**9)  # fees of the listing and of the prover
 
 
-def test_opening_again_changes_nothing(deployed, answered):
+def test_opening_a_request_is_idempotent(deployed, answered):
     outcome = deployed("open", answered[0])
     assert (outcome.status, outcome.document["transactions"]) == (0, [])
 
@@ -239,7 +239,7 @@ def test_refund_before_the_expiry_is_refused(deployed, digits, registered):
     assert "NotRefundable" in outcome.document["error"]["cause"]
 
 
-def test_answer_is_recorded_and_posting_again_changes_nothing(deployed, answered, posted):
+def test_answer_is_recorded_and_posting_is_idempotent(deployed, answered, posted):
     request, answer, made = answered
     record = posted["records"][0]
     assert (record["request"], record["state"], record["recordedBefore"]) == (made["request"], "recorded", False)
@@ -250,7 +250,7 @@ def test_answer_is_recorded_and_posting_again_changes_nothing(deployed, answered
     assert (status.document["state"], status.document["outputDigest"]) == ("recorded", record["outputDigest"])
 
 
-def test_answer_to_another_request_is_refused_before_anything_is_sent(deployed, digits, answered, posted):
+def test_answer_to_another_request_is_refused_before_sending(deployed, digits, answered, posted):
     other = "other.json"
     assert deployed("request", digits, "--any-input", "--out", other).status == 0
     stray = deployed.shell.folder / "stray.json"
@@ -276,9 +276,9 @@ def test_fees_are_withdrawn_once(deployed, posted):
     account = deployed.start["account"]
     credit = int(deployed.sees("status", "--credit-of", account).document["credit"])
     assert credit >= 12 * 10**9
-    outcome = deployed("withdraw", "--to", FOREVER)
+    outcome = deployed("withdraw", "--to", ADDRESS)
     assert (outcome.status, outcome.document["amount"]) == (0, str(credit))
-    again = deployed("withdraw", "--to", FOREVER)
+    again = deployed("withdraw", "--to", ADDRESS)
     assert (again.status, again.document["amount"], again.document["transactions"]) == (0, "0", [])
 
 
@@ -288,7 +288,7 @@ def test_cost_above_the_limit_is_refused(deployed, digits):
     assert "Raise the limit" in outcome.document["error"]["cure"]
 
 
-def test_account_without_money_is_told(deployed, digits):
+def test_account_with_insufficient_funds_is_reported(deployed, digits):
     keystore = deployed.shell.folder / "poor.json"
     keystore.write_bytes(encrypt_keystore(Account.create(), b"development", iterations=2))
     keystore.chmod(0o600)
@@ -298,7 +298,7 @@ def test_account_without_money_is_told(deployed, digits):
     assert "Fund the account" in outcome.document["error"]["cure"]
 
 
-def test_keystore_that_others_can_read_is_refused(deployed):
+def test_keystore_readable_by_others_is_refused(deployed):
     shutil.copy(deployed.shell.folder / deployed.start["keystore"], deployed.shell.folder / "open.json")
     (deployed.shell.folder / "open.json").chmod(0o644)
     pays = ("--keystore", "open.json", "--passphrase-file", deployed.start["passphraseFile"])
@@ -308,25 +308,25 @@ def test_keystore_that_others_can_read_is_refused(deployed):
 
 
 @pytest.mark.parametrize(
-    ("pays", "said"),
+    ("pays", "message"),
     [
         ((), "no paying account is given"),
         (("--unsafe-dev-account", "0", "--signer", "https://a"), "exclude each other"),
     ],
 )
-def test_who_pays_must_be_said_once(deployed, pays, said):
+def test_paying_account_must_be_given_exactly_once(deployed, pays, message):
     outcome = deployed("deploy", pays=pays)
     assert outcome.status == 2
-    assert said in outcome.sentence
+    assert message in outcome.sentence
 
 
-def test_node_that_is_not_there_is_told_without_its_secrets(deployed):
+def test_unreachable_node_is_reported_without_its_secrets(deployed):
     outcome = deployed.shell("chain", "status", "--rpc", "http://user:hunter2@127.0.0.1:1/key", "--json", timeout=120)
     assert (outcome.status, outcome.document["error"]["type"]) == (1, "RpcError")
     assert "hunter2" not in outcome.stdout + outcome.stderr
 
 
-def test_stop_is_not_sent_unless_it_is_meant_and_then_for_ever(deployed, posted, answered):
+def test_stop_requires_confirmation_and_is_permanent(deployed, posted, answered):
     refused = deployed("stop")
     assert refused.status == 1
     assert deployed.sees("status").document["runs"] is True
@@ -346,14 +346,14 @@ def test_stop_is_not_sent_unless_it_is_meant_and_then_for_ever(deployed, posted,
 
 
 def block_of_the_page(first):
-    """The lines of the block that begins with this command."""
+    """The lines of the page's block that begins with this command."""
     (block,) = re.findall(rf"^```console\n({first} .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     return block.splitlines()
 
 
 @pytest.fixture
 def reader(home, digits, tmp_path):
-    """Somebody who types the lines of the page, beside a chain for trials."""
+    """A reader who types the lines of the page, next to a development chain."""
     shutil.copytree(digits, tmp_path / "digits.circuit")
     (tmp_path / "node_modules").symlink_to(SOLC.parents[1])
     (tmp_path / "image-1.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
@@ -388,18 +388,18 @@ def test_console_lines_of_the_page_succeed(reader):
 
 
 @pytest.mark.slow
-def test_lines_of_the_page_about_a_stop_end_with_a_record(reader):
+def test_lines_of_the_page_about_recovery_end_with_a_record(reader):
     compiler()
-    told = reader(block_of_the_page("export"))
-    assert "stopped on chain" in told
-    assert re.search(r"^state +recorded\b", told, re.MULTILINE)
-    assert re.search(r"^verifier runs +yes\b", told, re.MULTILINE)
+    output = reader(block_of_the_page("export"))
+    assert "stopped on chain" in output
+    assert re.search(r"^state +recorded\b", output, re.MULTILINE)
+    assert re.search(r"^verifier runs +yes\b", output, re.MULTILINE)
 
 
-def test_interrupted_chain_ends_in_good_order(home, tmp_path):
+def test_interrupted_chain_exits_cleanly(home, tmp_path):
     chain = Chain(Shell(home.root, tmp_path), *EMBEDDED)
-    status, told = chain.end()
+    status, output = chain.end()
     assert status == 0
-    assert "the chain has ended" in told
+    assert "the chain has ended" in output
     for name in ("account.json", "passphrase"):
         assert (tmp_path / "keys" / name).stat().st_mode & 0o077 == 0

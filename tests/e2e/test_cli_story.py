@@ -25,11 +25,11 @@ def steps_of(outcome):
 
 
 @pytest.fixture(scope="module")
-def compiled(base, home):
+def compiled(run_folder, home):
     """The demo's model, compiled by the command."""
-    shell = Shell(home.root, base)
+    shell = Shell(home.root, run_folder)
     arguments = ("compile", bench.MODEL, "--calibration", bench.CALIBRATION, "--setup", "insecure-dev")
-    return shell.process(*arguments, "--out", "by-command.circuit", "--json"), base / "by-command.circuit"
+    return shell.process(*arguments, "--out", "by-command.circuit", "--json"), run_folder / "by-command.circuit"
 
 
 # --- compile
@@ -45,14 +45,14 @@ def test_compile_prints_one_object_with_digests_and_timings(compiled):
     assert document["manifest"] == json.loads((folder / "manifest.json").read_bytes())
 
 
-def test_compile_speaks_to_people_on_stderr_and_warns_of_the_dev_setup(compiled):
+def test_compile_prints_text_to_stderr_and_warns_of_the_dev_setup(compiled):
     outcome, _ = compiled
     assert "same answers" in outcome.stderr
     assert "anyone can forge proofs" in outcome.sentence
     assert ESCAPE not in outcome.stderr
 
 
-def test_compile_for_an_accuracy_reports_it_on_samples_that_chose_nothing(shell):
+def test_compile_with_an_accuracy_budget_reports_it_on_held_out_samples(shell):
     options = ("--calibration", bench.HELD_OUT, "--labels", "label=logits", "--max-accuracy-drop", "1%")
     quick = ("--effort", "quick", "--setup", "insecure-dev")
     outcome = shell("compile", bench.MODEL, *options, *quick, "--out", "c", "--json")
@@ -63,7 +63,7 @@ def test_compile_for_an_accuracy_reports_it_on_samples_that_chose_nothing(shell)
     assert re.search(r"accuracy \d+\.\d% \(float: \d+\.\d%\)", outcome.sentence)
 
 
-def test_compile_by_command_and_by_library_find_and_make_the_same_circuit(compiled, home, tmp_path):
+def test_compile_by_command_and_by_library_gives_the_same_circuit(compiled, home, tmp_path):
     made = compile_model(
         bench.MODEL,
         tmp_path / "circuit",
@@ -76,13 +76,13 @@ def test_compile_by_command_and_by_library_find_and_make_the_same_circuit(compil
     assert (compiled[1] / "manifest.json").read_bytes() == (made.circuit.folder / "manifest.json").read_bytes()
 
 
-def test_compile_into_an_existing_folder_is_refused_at_once(shell, digits):
+def test_compile_into_an_existing_folder_is_refused_up_front(shell, digits):
     outcome = shell("compile", bench.MODEL, "--setup", "insecure-dev", "--out", digits, "--json")
     assert outcome.status == 1
     assert "exists already" in outcome.document["error"]["cause"]
 
 
-def test_compile_without_a_setup_says_how_to_get_one(shell):
+def test_compile_without_a_setup_names_the_cure(shell):
     outcome = shell.process("compile", bench.MODEL, "--out", "c")
     assert (outcome.status, outcome.stdout) == (1, "")
     assert "setup fetch" in outcome.sentence
@@ -100,7 +100,7 @@ def test_prove_prints_one_object_and_writes_the_attestation(workplace, digits):
     assert (workplace.folder / "new.json").stat().st_size > 3000
 
 
-def test_prove_onto_an_existing_file_is_refused_and_leaves_it(workplace, digits):
+def test_prove_onto_an_existing_file_is_refused_and_keeps_it(workplace, digits):
     before = (workplace.folder / "offline.json").read_bytes()
     outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "offline.json")
     assert outcome.status == 1
@@ -141,7 +141,7 @@ def test_verify_without_permission_refuses_the_dev_setup(workplace):
         (("--request-id", "0x" + "22" * 32), "PolicyRefusedError", 11),
     ],
 )
-def test_verify_refuses_what_the_caller_did_not_ask_for(workplace, options, error, step):
+def test_verify_refuses_what_the_caller_did_not_require(workplace, options, error, step):
     outcome = verify(workplace, "signed.json", DEV, *options)
     assert outcome.status == 1
     assert outcome.document["ok"] is False
@@ -149,7 +149,7 @@ def test_verify_refuses_what_the_caller_did_not_ask_for(workplace, options, erro
     assert steps_of(outcome)[step] == "failed"
 
 
-def test_verify_accepts_the_asked_signer_request_and_circuit(workplace, digits):
+def test_verify_accepts_the_required_signer_request_and_circuit(workplace, digits):
     wanted = ("--signer", "prover.key.pub", "--request-id", REQUEST, "--circuit", digits, "--input", "image-0.json")
     outcome = verify(workplace, "signed.json", DEV, *wanted)
     assert outcome.status == 0
@@ -157,12 +157,12 @@ def test_verify_accepts_the_asked_signer_request_and_circuit(workplace, digits):
     assert all(mark in outcome.stderr for mark in ("✓ proof valid", "✓ of this model", "✓ on this input"))
 
 
-def test_verify_refuses_a_signature_made_for_once_where_a_signer_is_required(workplace):
+def test_verify_refuses_an_ephemeral_key_if_a_signer_is_required(workplace):
     outcome = verify(workplace, "offline.json", DEV, "--signer", "prover.key.pub")
     assert outcome.document["error"]["type"] == "PolicyRefusedError"
 
 
-def test_verify_says_what_it_did_not_compare(workplace):
+def test_verify_reports_what_it_did_not_compare(workplace):
     outcome = workplace("verify", "offline.json", "--model", bench.MODEL, DEV)
     assert outcome.status == 0
     assert "– on this input not compared" in outcome.sentence
@@ -182,13 +182,13 @@ def test_verify_with_the_circuit_of_another_quantisation_is_refused(workplace, t
 
 
 @pytest.fixture(scope="module")
-def tiny_circuit(base, home):
-    """The circuit of another model, which compiles in a few seconds."""
+def tiny_circuit(run_folder, home):
+    """The circuit of another model, which compiles within seconds."""
     text = '<ir_version: 8, opset_import: ["": 17]> g (float[1,2] x) => (float[1,2] y) { y = Relu(x) }'
-    onnx.save(parser.parse_model(text), base / "tiny.onnx")
-    outcome = Shell(home.root, base)("compile", "tiny.onnx", "--setup", "insecure-dev", "--out", "tiny.circuit")
+    onnx.save(parser.parse_model(text), run_folder / "tiny.onnx")
+    outcome = Shell(home.root, run_folder)("compile", "tiny.onnx", "--setup", "insecure-dev", "--out", "tiny.circuit")
     assert outcome.status == 0, outcome.stderr
-    return base / "tiny.circuit"
+    return run_folder / "tiny.circuit"
 
 
 @pytest.mark.parametrize(("lifetime", "status"), [(4, 1), (3600, 0)])
@@ -216,25 +216,25 @@ def policy(shell, *rules):
     return "--policy", "policy.json"
 
 
-def test_policy_file_that_is_met_accepts(workplace):
+def test_met_policy_file_is_accepted(workplace):
     options = policy(workplace, {"notOlderThanSeconds": 86400}, {"unsafeAcceptDevSetup": True})
     assert verify(workplace, "signed.json", *options).status == 0
 
 
-def test_policy_file_that_is_not_met_refuses(workplace):
+def test_unmet_policy_file_is_refused(workplace):
     outcome = verify(workplace, "signed.json", DEV, *policy(workplace, {"modelIs": "0x" + "00" * 32}))
     assert outcome.document["error"]["type"] == "PolicyRefusedError"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', '{"version": 2, "allOf": []}', "not json"])
-def test_policy_file_that_is_none_fails(workplace, text):
+def test_malformed_policy_file_is_an_error(workplace, text):
     (workplace.folder / "policy.json").write_text(text)
     outcome = verify(workplace, "signed.json", DEV, "--policy", "policy.json")
     assert outcome.status == 1
     assert outcome.document["ok"] is False
 
 
-def test_empty_policy_file_does_not_mean_yes(workplace):
+def test_empty_policy_file_is_refused(workplace):
     outcome = verify(workplace, "signed.json", DEV, *policy(workplace))
     assert outcome.status == 1
     assert outcome.document["error"]["type"] == "EmptyPolicyError"
@@ -261,7 +261,7 @@ def test_key_is_never_overwritten(workplace):
     assert (workplace.folder / "prover.key").read_bytes() == before
 
 
-def test_new_key_without_a_passphrase_is_not_made_where_nobody_can_be_asked(shell):
+def test_new_key_without_a_passphrase_is_refused_without_a_terminal(shell):
     outcome = shell.process("keys", "new", "--out", "k")
     assert outcome.status == 1
     assert list(shell.folder.iterdir()) == []
@@ -288,7 +288,7 @@ def test_wrong_passphrase_is_refused_before_proving(workplace, digits):
     assert not (workplace.folder / "keyed.json").exists()
 
 
-def test_key_that_others_can_read_is_refused(workplace, digits):
+def test_key_readable_by_others_is_refused(workplace, digits):
     (workplace.folder / "prover.key").chmod(0o640)
     outcome = prove_with_key(workplace, digits, "prover.key")
     assert "can be read by other users" in outcome.document["error"]["cause"]
@@ -327,24 +327,24 @@ def test_inspect_shows_the_fidelity_of_a_circuit_and_draws_it(workplace, digits)
     assert (workplace.folder / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_inspect_draws_into_no_file_of_another_kind(workplace, digits):
+def test_inspect_refuses_to_draw_into_another_file_type(workplace, digits):
     outcome = workplace("inspect", digits, "--picture", "errors.jpg", "--json")
     assert outcome.status == 1
     assert "neither in .png nor in .svg" in outcome.document["error"]["cause"]
     assert not (workplace.folder / "errors.jpg").exists()
 
 
-def test_inspect_says_that_it_checks_no_proof(workplace):
+def test_inspect_states_that_it_checks_no_proof(workplace):
     assert "unverified claims" in workplace("inspect", "signed.json").sentence
 
 
-def test_setup_list_names_the_dev_setup(shell, home, digits):
+def test_setup_list_shows_the_dev_setup(shell, home, digits):
     outcome = shell("setup", "list", "--json")
     assert outcome.status == 0
     assert {"insecure-dev"} <= {setup["ceremony"] for setup in outcome.document["setups"]}
 
 
-def test_setup_check_and_import_take_a_sound_file(home, digits, tmp_path):
+def test_setup_check_and_import_accept_a_valid_file(home, digits, tmp_path):
     newcomer = Shell(tmp_path / "new home", tmp_path)
     file = home.setups.insecure_dev(6).path
     checked = newcomer("setup", "check", file, "--json")
@@ -364,7 +364,7 @@ def test_setup_with_one_changed_byte_is_refused(home, digits, tmp_path, command)
     assert outcome.document["error"]["type"] == "SetupError"
 
 
-# --- how it speaks
+# --- output
 
 
 def test_no_color_and_forced_color_are_obeyed(workplace):
@@ -393,7 +393,7 @@ def test_output_without_a_terminal_has_no_escape_codes(workplace):
         ("setup", "fetch", "99"),
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_so_on_stderr(shell, arguments):
+def test_usage_error_exits_with_2_and_is_reported_on_stderr(shell, arguments):
     outcome = shell(*arguments)
     assert (outcome.status, outcome.stdout) == (2, "")
     assert "Error" in outcome.stderr
@@ -405,7 +405,7 @@ def test_version_names_the_engine(shell):
     assert re.fullmatch(r"zkinfer \S+ \(engine: ezkl \S+\)\n", outcome.stdout)
 
 
-def test_reader_that_goes_away_causes_no_traceback(workplace):
+def test_closed_pipe_causes_no_traceback(workplace):
     with workplace.start("inspect", "signed.json", "--json") as process:
         process.stdout.close()
         stderr = process.stderr.read()

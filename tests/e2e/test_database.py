@@ -1,4 +1,4 @@
-"""`zkinfer serve` with its queue in PostgreSQL: what was acknowledged outlives the server there as well."""
+"""`zkinfer serve` with its queue in PostgreSQL: acknowledged jobs outlive the server there too."""
 
 import pytest
 from tests import postgres
@@ -49,7 +49,7 @@ def test_second_server_on_a_database_is_refused(models, home, tmp_path, url):
     assert "Each database belongs to one state folder" in refused.sentence
 
 
-def test_database_that_is_not_there_stops_the_start_and_shows_no_password(models, home, tmp_path):
+def test_unreachable_database_stops_the_start_without_its_password(models, home, tmp_path):
     store = "postgresql+psycopg://user:geheim@127.0.0.1:1/none"
     serve = ("serve", "--repository", models, "--listen", "127.0.0.1:0", "--state", "state")
     refused = Shell(home.root, tmp_path)(*serve, ZKINFER_STORE=store)

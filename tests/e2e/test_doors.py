@@ -1,4 +1,4 @@
-"""Strangers at the door of a real `zkinfer serve`: certificates on both sides, seen from unmodified clients."""
+"""Mutual TLS of a real `zkinfer serve`, tested with unmodified clients."""
 
 import json
 
@@ -19,7 +19,7 @@ def authority():
 
 @pytest.fixture(scope="module")
 def guarded(models, home, authority, tmp_path_factory):
-    """A server that knows its callers by certificate, and lets in `alice` alone."""
+    """A server that identifies callers by certificate, and accepts only `alice`."""
     folder = tmp_path_factory.mktemp("guarded")
     files = authority.write(folder)
     options = [f"--tls-{name.replace('_', '-')}={path}" for name, path in files.items()]
@@ -30,7 +30,7 @@ def guarded(models, home, authority, tmp_path_factory):
 
 
 def client_with(server, folder, authority, name, issuer=None):
-    """An unmodified client that trusts `authority`, with a certificate of `issuer` where a name is given."""
+    """An unmodified client that trusts `authority`; given a name, it has a certificate from `issuer`."""
     trusted = folder / "trusted.pem"
     trusted.write_bytes(authority.certificate)
     files = {"root_certificates": str(trusted)}
@@ -42,7 +42,7 @@ def client_with(server, folder, authority, name, issuer=None):
     return triton.InferenceServerClient(server.address, ssl=True, **files)
 
 
-def shut_out(client, status):
+def assert_refused(client, status):
     with client:
         refused(lambda: client.infer(MODEL, given(INPUT), client_timeout=10), status, ".")
 
@@ -59,27 +59,27 @@ def test_caller_with_a_certificate_gets_a_proof_that_an_auditor_accepts(guarded,
     assert [(job["owner"], job["state"]) for job in listed] == [("alice", "SUCCEEDED")]
 
 
-def test_caller_who_is_not_listed_is_refused(guarded, authority, tmp_path):
-    shut_out(client_with(guarded, tmp_path, authority, "mallory"), "UNAUTHENTICATED")
+def test_unlisted_caller_is_refused(guarded, authority, tmp_path):
+    assert_refused(client_with(guarded, tmp_path, authority, "mallory"), "UNAUTHENTICATED")
 
 
-def test_caller_with_a_certificate_of_somebody_else_gets_no_connection(guarded, authority, tmp_path):
-    shut_out(client_with(guarded, tmp_path, authority, "alice", issuer=Authority()), "UNAVAILABLE")
+def test_caller_with_an_untrusted_certificate_gets_no_connection(guarded, authority, tmp_path):
+    assert_refused(client_with(guarded, tmp_path, authority, "alice", issuer=Authority()), "UNAVAILABLE")
 
 
 def test_caller_without_a_certificate_gets_no_connection(guarded, authority, tmp_path):
-    shut_out(client_with(guarded, tmp_path, authority, None), "UNAVAILABLE")
+    assert_refused(client_with(guarded, tmp_path, authority, None), "UNAVAILABLE")
 
 
-def test_caller_who_trusts_somebody_else_does_not_send_anything(guarded, tmp_path):
-    shut_out(client_with(guarded, tmp_path, Authority(), None), "UNAVAILABLE")
+def test_caller_that_does_not_trust_the_server_sends_nothing(guarded, tmp_path):
+    assert_refused(client_with(guarded, tmp_path, Authority(), None), "UNAVAILABLE")
 
 
-def test_caller_in_the_clear_gets_no_answer(guarded):
-    shut_out(triton.InferenceServerClient(guarded.address), "UNAVAILABLE")
+def test_unencrypted_caller_gets_no_answer(guarded):
+    assert_refused(triton.InferenceServerClient(guarded.address), "UNAVAILABLE")
 
 
-def test_jobs_are_asked_for_over_tls_only(guarded, home, tmp_path):
+def test_jobs_command_requires_tls(guarded, home, tmp_path):
     asked = Shell(home.root, tmp_path)("jobs", "list", "--server", guarded.address)
     assert asked.status == 1
     assert "Traceback" not in asked.stderr

@@ -1,4 +1,4 @@
-"""The clients in examples/clients, run as their readers run them."""
+"""The clients in examples/clients, run as documented."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.paths import ROOT
 
 CLIENTS = ROOT / "examples" / "clients"
 NODE = CLIENTS / "node"
-# A stand-in for grpcurl: it notes what it is asked, and answers as grpcurl writes a ModelInferResponse.
+# A fake grpcurl: it records its arguments, and prints a ModelInferResponse like grpcurl does.
 GRPCURL = """#!/bin/sh
 printf '%s\\n' "$*" >> "$ASKED"
 case "$*" in
@@ -58,7 +58,7 @@ def ran(command, folder, **variables):
 
 
 def accepted(home, models, folder):
-    """Whether an auditor accepts the attestation that a client wrote."""
+    """Whether an auditor accepts the attestation written by a client."""
     verify = ("verify", "attestation.json", "--model", models.parent / "model.onnx", "--unsafe-accept-dev-setup")
     return Shell(home.root, folder)(*verify).status == 0
 
@@ -71,7 +71,7 @@ def test_client_in_python_prints_an_answer_and_keeps_its_attestation(running, ho
     assert accepted(home, models, tmp_path)
 
 
-def test_client_in_python_says_what_the_server_refuses(running, tmp_path):
+def test_client_in_python_reports_a_refusal(running, tmp_path):
     done = ran([sys.executable, CLIENTS / "answer.py", running.address, "none"], tmp_path)
     assert done.returncode == 1
     assert "There is no model 'none'" in done.stderr
@@ -92,14 +92,14 @@ def test_client_in_typescript_prints_an_answer_and_keeps_its_attestation(running
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_client_in_typescript_is_sound_syntax():
+def test_client_in_typescript_has_valid_syntax():
     done = ran(["node", "--experimental-strip-types", "--no-warnings", "--check", "answer.ts"], NODE)
     if "bad option" in done.stderr:
         pytest.skip("this node does not read TypeScript")
     assert done.returncode == 0, done.stderr
 
 
-def test_calls_in_the_shell_follow_the_operation_of_the_answer(tmp_path):
+def test_shell_calls_follow_the_operation_of_the_answer(tmp_path):
     program = tmp_path / "grpcurl"
     program.write_text(GRPCURL)
     program.chmod(program.stat().st_mode | stat.S_IXUSR)

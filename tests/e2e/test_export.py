@@ -1,4 +1,4 @@
-"""`zkinfer export` as a user runs it; the guide is followed word by word."""
+"""`zkinfer export` as a user runs it; the guide is followed literally."""
 
 import re
 import shlex
@@ -50,7 +50,7 @@ def test_guide_can_be_followed_to_a_verified_answer(shell):
     assert checked.status == 0, checked.stderr
 
 
-def test_json_is_alone_on_stdout_whatever_the_users_code_prints(nets, shell):
+def test_stdout_has_only_json_even_if_user_code_prints(nets, shell):
     outcome = nets("make", "--shape", "input=1,3", *FAST, "--json")
     assert outcome.status == 0, outcome.stderr
     document = outcome.document
@@ -61,24 +61,24 @@ def test_json_is_alone_on_stdout_whatever_the_users_code_prints(nets, shell):
     assert {path.name for path in shell.folder.glob("*.onnx")} == {"new.onnx"}
 
 
-def test_refusal_as_json_is_alone_on_stdout_whatever_torch_prints(nets):
+def test_stdout_has_only_json_for_a_refusal_even_if_torch_prints(nets):
     outcome = nets("norm", "--shape", "x=1,3", *FAST, "--json")
     assert outcome.status == 1
     assert "rms_norm" in outcome.document["error"]["cause"]
 
 
-def test_example_from_a_file_gives_the_input(nets, shell):
+def test_example_from_a_file_defines_the_input(nets, shell):
     (shell.folder / "example.json").write_text('{"input": [[0.5, 1.5, -2.5]]}')
     assert nets("make", "--example", "example.json", *FAST).status == 0
 
 
-def test_table_as_example_takes_the_shape(nets, shell):
+def test_csv_example_takes_the_shape_option(nets, shell):
     (shell.folder / "example.csv").write_text("1,2,3\n")
     assert "does not contain the shapes" in nets("make", "--example", "example.csv", *FAST).sentence
     assert nets("make", "--example", "example.csv", "--shape", "input=1,3", *FAST).status == 0
 
 
-def test_every_step_in_the_way_is_named(nets, shell):
+def test_every_unsupported_step_is_named(nets, shell):
     outcome = nets("bad", "--shape", "input=1,1,8,8", *FAST)
     assert (outcome.status, outcome.stdout) == (1, "")
     assert "0 (Conv2d): Conv '/0/Conv_0' has dilations" in outcome.sentence
@@ -103,12 +103,12 @@ def test_existing_file_is_replaced_with_force_only(nets, shell):
         ("make", ("--shape", "input=1,4"), "fails on input float32[1, 4]: RuntimeError: mat1 and mat2"),
     ],
 )
-def test_mistake_is_told_in_a_sentence(nets, name, options, message):
+def test_mistake_is_reported_in_one_sentence(nets, name, options, message):
     outcome = nets(name, *options, *FAST)
     assert outcome.status == 1
     assert message in outcome.sentence
     assert "Traceback" not in outcome.stderr
 
 
-def test_shape_that_is_misspelt_is_wrong_usage(nets):
+def test_malformed_shape_is_a_usage_error(nets):
     assert nets("make", "--shape", "input=1x3").status == 2

@@ -1,4 +1,4 @@
-"""Whatever is killed, what was acknowledged is finished, once. `make reliability` is the long form."""
+"""Acknowledged jobs are finished exactly once despite faults. `make reliability` is the long form."""
 
 import contextlib
 import os
@@ -37,13 +37,13 @@ INPUT = (0.1, 0.2, 0.3, 0.4)
 
 
 def asked(client, values=INPUT, **parameters):
-    """The operation that proves one inference."""
+    """Request one inference; returns its proof operation."""
     result = client.infer(MODEL, given(values), parameters=parameters, client_timeout=30)
     return parameters_of(result)["zkinfer_operation"]
 
 
 def awaited(server, name, seconds=90):
-    """An operation as it is in the end."""
+    """Wait for the end of an operation, and return it."""
     found = []
 
     def done():
@@ -55,7 +55,7 @@ def awaited(server, name, seconds=90):
     return found[-1]
 
 
-def test_campaign_of_kills_loses_nothing_and_finishes_nothing_twice(server, models, home):
+def test_campaign_of_kills_loses_no_job_and_duplicates_none(server, models, home):
     server.options = ("--workers", "2")
     with server:
         campaign = Campaign(server, seed=20, jobs=20, kills=6)
@@ -73,7 +73,7 @@ def test_campaign_of_kills_loses_nothing_and_finishes_nothing_twice(server, mode
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_everything_of_a_server_that_is_killed_ends_with_it(server):
+def test_killed_server_takes_all_its_processes_with_it(server):
     with server, client_of(server) as client:
         asked(client)
         until(lambda: server.relatives("engine") != [], 60)
@@ -102,7 +102,7 @@ def test_job_whose_worker_is_killed_each_time_fails_with_a_reason(server):
 # --- a disk that is full
 
 
-def test_full_disk_refuses_new_jobs_keeps_answering_and_finishes_the_old_ones(server):
+def test_full_disk_refuses_new_jobs_while_answers_and_old_jobs_continue(server):
     server.folder.joinpath("state").mkdir(mode=0o700)
     server.wrapper = tmpfs_wrapper(server.state, megabytes=96)
     with server, client_of(server) as client:
@@ -113,7 +113,7 @@ def test_full_disk_refuses_new_jobs_keeps_answering_and_finishes_the_old_ones(se
                 asked(client, (0.9, 0.2, 0.3, 0.4))
             assert re.search("disk is nearly full|no space left", server.tail())
             assert client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "none"}) is not None
-            # One of the old ones is done meanwhile, and there is no room for its attestation.
+            # One of the old jobs finishes meanwhile, without room for its attestation.
             until(lambda: "outcome of a job not stored" in server.log.read_text(errors="replace"), 180)
             room()
         for name in taken:
@@ -121,10 +121,10 @@ def test_full_disk_refuses_new_jobs_keeps_answering_and_finishes_the_old_ones(se
         assert asked(client, (0.9, 0.2, 0.3, 0.4))
 
 
-# --- callers who are slow, vanish or send nonsense
+# --- callers that are slow, disconnect or send garbage
 
 
-def test_callers_who_connect_and_say_nothing_do_not_keep_others_out(server):
+def test_silent_connections_do_not_block_other_callers(server):
     with server, contextlib.ExitStack() as stack:
         for number in range(300):
             one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
@@ -134,7 +134,7 @@ def test_callers_who_connect_and_say_nothing_do_not_keep_others_out(server):
             assert asked(client)
 
 
-def test_caller_who_vanishes_leaves_the_job_running(server):
+def test_job_survives_a_disconnected_caller(server):
     with server:
         with client_of(server) as client:
             call = client.async_infer(MODEL, given(INPUT), callback=lambda result, error: None)
@@ -149,7 +149,7 @@ def test_caller_who_vanishes_leaves_the_job_running(server):
                 assert ending_of(awaited(server, operation.name)).startswith("sha256:")
 
 
-def test_nonsense_on_the_port_is_survived(server):
+def test_garbage_on_the_port_is_survived(server):
     random = np.random.default_rng(5)
     with server, client_of(server) as client:
         for head in (b"", b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
@@ -165,8 +165,8 @@ def test_nonsense_on_the_port_is_survived(server):
         assert asked(client)
 
 
-def test_callers_who_do_not_read_their_streams_do_not_keep_others_out(server):
-    """Each sends a thousand requests and takes no answer, so that the answers pile up."""
+def test_unread_streams_do_not_block_other_callers(server):
+    """Each sends a thousand requests and reads no answer, so that answers pile up."""
     with server, contextlib.ExitStack() as stack, client_of(server) as client:
         before = resident(server)
         for _ in range(3):
@@ -201,7 +201,7 @@ NO_PROOF = {"zkinfer_proof_mode": "none"}
 
 @contextlib.contextmanager
 def half_open(server, number, method, token=""):
-    """So many calls on one connection, in which nothing is ever asked."""
+    """`number` calls on one connection that never send a request."""
     own_connection = [("grpc.use_local_subchannel_pool", 1)]
     channel, asleep = grpc.insecure_channel(server.address, options=own_connection), threading.Event()
 
@@ -217,26 +217,26 @@ def half_open(server, number, method, token=""):
 
 
 def idle_streams(server, number):
-    """So many streams in which nothing is ever asked."""
+    """`number` streams that never send a request."""
     return half_open(server, number, STREAM)
 
 
 def refusals(calls):
-    """The codes of those calls that are over by now; each says when to come again."""
+    """The status codes of ended calls, each of which must have a retry delay."""
     over = [call for call in calls if not call.is_active()]
     details = [dict(call.trailing_metadata()).get("grpc-status-details-bin", b"") for call in over]
-    assert [call for call, told in zip(over, details, strict=True) if b"RetryInfo" not in told] == []
+    assert [call for call, detail in zip(over, details, strict=True) if b"RetryInfo" not in detail] == []
     return [call.code().name for call in over]
 
 
 def tokens_of(server, *names):
-    """A token for each name; from now on nobody is served without one."""
+    """Create a token for each name; from now on calls without a token are refused."""
     file = TokenFile(server.state / "tokens.json")
     return [file.new(name)[1] for name in names]
 
 
-def test_nobodys_calls_without_a_request_keep_nobody_out(server):
-    """Anybody may ask for the server's health: of such calls, 600 send nothing, on three connections."""
+def test_unauthenticated_calls_without_a_request_do_not_block_callers(server):
+    """Health checks need no authentication: 600 such calls on three connections send nothing."""
     [token] = tokens_of(server, "alice")
     with server, contextlib.ExitStack() as stack, client_of(server) as client:
         checks = [call for _ in range(3) for call in stack.enter_context(half_open(server, 200, CHECK))]
@@ -250,7 +250,7 @@ def test_nobodys_calls_without_a_request_keep_nobody_out(server):
         assert set(refusals(watches)) == {"DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
 
 
-def test_calls_without_a_request_of_one_caller_do_not_keep_another_out(server):
+def test_calls_without_a_request_do_not_block_another_caller(server):
     alice, bob = tokens_of(server, "alice", "bob")
     with server, client_of(server) as client, half_open(server, 260, INFER, alice) as calls:
         until(lambda: len(refusals(calls)) > 100, 30, pause=0.2)
@@ -262,19 +262,19 @@ def test_calls_without_a_request_of_one_caller_do_not_keep_another_out(server):
 
 
 def answered(client, token):
-    """An answer, without a proof, to a caller who has a token."""
+    """Request an answer without a proof, with a token."""
     headers = {"authorization": f"Bearer {token}"}
     return client.infer(MODEL, given(INPUT), parameters=NO_PROOF, headers=headers, client_timeout=20)
 
 
 def answered_again(client, token):
-    """Whether who was refused for too many calls is served by now."""
+    """Whether a caller that was refused for too many calls is served again."""
     with contextlib.suppress(InferenceServerException):
         return answered(client, token) is not None
     return False
 
 
-def test_idle_streams_of_one_caller_do_not_keep_others_out(server):
+def test_idle_streams_of_one_caller_do_not_block_others(server):
     with server, client_of(server) as client, idle_streams(server, 200), idle_streams(server, 200):
         time.sleep(2)
         for _ in range(5):
@@ -283,10 +283,10 @@ def test_idle_streams_of_one_caller_do_not_keep_others_out(server):
             assert another.is_server_live()
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 25  # less than the grace, which is for those who are being served
+        assert time.monotonic() - began < 25  # less than the grace period for running calls
 
 
-def test_inputs_of_refused_requests_are_not_left_on_the_disk(server):
+def test_inputs_of_refused_requests_are_not_left_on_disk(server):
     server.options, server.variables = ("--workers", "0"), {"ZKINFER_QUEUE__PER_OWNER": "2"}
     with server, client_of(server) as client:
         for number in range(2):
@@ -298,16 +298,16 @@ def test_inputs_of_refused_requests_are_not_left_on_the_disk(server):
 
 
 def resident(server):
-    """Bytes of memory that the server itself holds."""
-    with open(f"/proc/{server.pid}/statm") as file:  # noqa: PTH123 - no file of ours
+    """The resident memory of the server process in bytes."""
+    with open(f"/proc/{server.pid}/statm") as file:  # noqa: PTH123 - a file in /proc
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-# --- a clock that jumps
+# --- clock jumps
 
 
 @pytest.mark.parametrize("days", [400, -400])
-def test_clock_that_jumps_ends_no_job_and_begins_none_twice(server, days, tmp_path):
+def test_clock_jump_ends_no_job_and_starts_none_twice(server, days, tmp_path):
     shim, clock = clock_shim(tmp_path)
     server.variables = {"LD_PRELOAD": str(shim), "CLOCK_OFFSET_FILE": str(clock)}
     with server, client_of(server) as client:
@@ -321,11 +321,11 @@ def test_clock_that_jumps_ends_no_job_and_begins_none_twice(server, days, tmp_pa
         assert awaited(server, asked(client, (0.5, 0.5, 0.5, 0.5)))
 
 
-# --- cancelling, and ending in good order
+# --- cancellation and clean shutdown
 
 
 def held_engine(server):
-    """An engine in the midst of a proof, stopped there: a small proof ends before a call gets through."""
+    """An engine suspended during a proof, as a small proof would end before a call arrives."""
     found = []
 
     def held():
@@ -348,7 +348,7 @@ def test_cancelled_proof_is_stopped_and_its_engine_killed(server):
         until(lambda: server.relatives("engine") == [], 20)
 
 
-def test_term_in_the_midst_of_work_ends_cleanly_and_the_rest_is_done_later(server):
+def test_sigterm_during_work_exits_cleanly_and_the_rest_is_done_later(server):
     server.options = ("--workers", "1")
     with server, client_of(server) as client:
         names = [asked(client, (0.1, 0.2, 0.3, number / 10)) for number in range(6)]
@@ -363,14 +363,14 @@ def test_term_in_the_midst_of_work_ends_cleanly_and_the_rest_is_done_later(serve
 LEASE = {"ZKINFER_PROVING__LEASE_SECONDS": "6"}
 
 
-def test_worker_that_hung_finds_its_job_given_to_another_and_changes_nothing(server):
+def test_hung_worker_loses_its_job_and_has_no_effect(server):
     server.options, server.variables = ("--workers", "2"), LEASE
     with server, client_of(server) as client, channel_to(server) as channel:
         name = asked(client)
         engine = held_engine(server)
         os.kill(engine.parent, signal.SIGSTOP)
         until(lambda: all(metadata_of(one).attempt >= 2 for one in operations(channel)), 60)
-        for held in (engine.pid, engine.parent):  # now two believe that the job is theirs
+        for held in (engine.pid, engine.parent):  # now two workers believe that they own the job
             os.kill(held, signal.SIGCONT)
         until(lambda: "job lost" in server.log.read_text(errors="replace"), 60)
         ended = awaited(server, name, 180)
@@ -380,8 +380,8 @@ def test_worker_that_hung_finds_its_job_given_to_another_and_changes_nothing(ser
         assert list(operations(channel)) == [ended]
 
 
-def test_stopped_server_that_goes_on_finds_its_jobs_unharmed(server):
-    """SIGSTOP for longer than the lease: to those outside, a server on a machine that hung."""
+def test_suspended_server_resumes_its_jobs(server):
+    """SIGSTOP for longer than the lease looks like a server on a hanging machine."""
     server.variables = LEASE
     with server, client_of(server) as client:
         name = asked(client)

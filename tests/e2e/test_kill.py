@@ -1,4 +1,4 @@
-"""A command that dies at any moment leaves neither results nor secrets nor processes."""
+"""A command killed at any moment leaves no results, secrets or processes."""
 
 import json
 import os
@@ -23,26 +23,26 @@ COMPILE_MOMENTS, PROVE_MOMENTS = 8, 5
 
 
 @pytest.fixture(scope="module")
-def killed_home(base):
-    """A home of its own, with the setup at hand, so that nothing of other tests lies there."""
-    home = bench.home_in(base / "killed home")
+def killed_home(run_folder):
+    """A separate home with the setup, free of files from other tests."""
+    home = bench.home_in(run_folder / "killed home")
     home.setups.insecure_dev(12)
     return home.root
 
 
 @pytest.fixture(scope="module")
-def small(base):
-    """The arguments of a compile, but for the folder to make: all the stages in a few seconds, the search too."""
-    folder = base / "to compile"
+def small(run_folder):
+    """Arguments of a compile, except for its output, that runs all stages including the search within seconds."""
+    folder = run_folder / "to compile"
     folder.mkdir()
     model, samples = write_small_model(folder)
     return "compile", model, "--calibration", samples, "--setup", "insecure-dev", "--effort", "quick", "--out"
 
 
 @pytest.fixture(scope="module")
-def durations(base, killed_home, small, digits, answered):
-    """Seconds that a whole compile and a whole prove take here; also fills the cache of keys."""
-    folder = base / "durations"
+def durations(run_folder, killed_home, small, digits, answered):
+    """The seconds of a complete compile and prove here; also fills the key cache."""
+    folder = run_folder / "durations"
     folder.mkdir()
     shell = Shell(killed_home, folder)
     compile_seconds = min(seconds(shell, *small, folder / f"out-{number}") for number in range(2))
@@ -58,13 +58,13 @@ def seconds(shell, *arguments):
 
 @pytest.fixture
 def compiling(small, tmp_path):
-    """The arguments of a compile into the folder of `killed`."""
+    """The arguments of a compile in the folder of `killed`."""
     return *small, tmp_path / "out"
 
 
 @pytest.fixture
 def proving(digits, answered, tmp_path):
-    """The arguments of a prove into the folder of `killed`."""
+    """The arguments of a prove in the folder of `killed`."""
     return "prove", digits, "--input", answered / "image-0.json", "--out", tmp_path / "a.json"
 
 
@@ -74,9 +74,9 @@ def killed(killed_home, tmp_path):
 
 
 def stopped(shell, arguments, after, signal_):
-    """Start a command and send it a signal; returns its status and what it said, once nothing of it is left.
+    """Start a command and send it a signal; returns its status and output, once all its traces are gone.
 
-    `after` is a number of seconds; None waits until the engine is at work.
+    `after` is a number of seconds; None waits until the engine runs.
     """
     before = shell.leftovers()
     with shell.start(*arguments) as process:
@@ -91,7 +91,7 @@ def stopped(shell, arguments, after, signal_):
 
 
 def unfinished(shell):
-    """Nothing is in the folder, and nothing but keys, setups and speeds in the home."""
+    """Check that the folder is empty, and that the home has only keys, setups and speeds."""
     assert list(shell.folder.iterdir()) == []
     assert {path.name for path in shell.home.iterdir()} <= {"keys", "setups", "speeds", "rebuilt"}
     assert all(len(path.name) == 64 for path in (shell.home / "keys").iterdir())
@@ -119,7 +119,7 @@ def test_prove_killed_at_any_moment_leaves_nothing(killed, proving, durations, m
     assert status in (-signal.SIGKILL, 0)
     if status:
         unfinished(killed)
-    else:  # a machine that is faster now than it was: then the answer is whole
+    else:  # on a machine that is faster now than before, the answer is complete
         assert bench.Attestation.read(killed.folder / "a.json")
 
 
@@ -132,7 +132,7 @@ def test_compile_and_prove_after_the_kills_succeed(killed, proving, compiling, d
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_compile_interrupted_says_so_and_leaves_nothing(killed, compiling, durations, share):
+def test_compile_interrupted_reports_it_and_leaves_nothing(killed, compiling, durations, share):
     status, stderr = stopped(killed, compiling, durations[0] * share, signal.SIGINT)
     assert status == 130
     assert "interrupted" in stderr
@@ -140,7 +140,7 @@ def test_compile_interrupted_says_so_and_leaves_nothing(killed, compiling, durat
     unfinished(killed)
 
 
-def test_prove_interrupted_says_so_and_leaves_nothing(killed, proving, durations):
+def test_prove_interrupted_reports_it_and_leaves_nothing(killed, proving, durations):
     status, stderr = stopped(killed, proving, None, signal.SIGINT)
     assert (status, "Traceback" in stderr) == (130, False)
     unfinished(killed)
@@ -173,14 +173,14 @@ def test_interrupt_of_the_whole_terminal_leaves_nothing(killed, compiling, durat
     unfinished(killed)
 
 
-# --- the input, which must not reach a disk
+# --- the input, which must not reach the disk
 
 
 MARKER = (np.random.default_rng(77).integers(20, 108, 64) / 128).astype(np.float32)
 
 
 def spellings():
-    """The bytes that would show that the marker was written, in any form that a witness or an input takes."""
+    """The marker in every encoding of a witness or an input."""
     integers = [round(float(value) * 128) for value in MARKER]
     yield MARKER[:4].tobytes()
     yield MARKER[:4].astype(np.float64).tobytes()
@@ -196,7 +196,7 @@ def spellings():
 
 
 class Watch(threading.Thread):
-    """Reads every file in some folders, again and again, and notes those that hold the marker."""
+    """Repeatedly reads all files in some folders, and records those that contain the marker."""
 
     def __init__(self, *folders):
         super().__init__(daemon=True)
@@ -231,7 +231,7 @@ class Watch(threading.Thread):
 
 @pytest.fixture
 def watched(killed, durations, tmp_path_factory):
-    """A secret input and a thread that looks for it wherever the command could write."""
+    """A secret input, and a thread that searches for it wherever the command could write."""
     secret, temporary = tmp_path_factory.mktemp("secret"), tmp_path_factory.mktemp("temporary")
     np.savez(secret / "input.npz", image=MARKER.reshape(1, 64))
     watch = Watch(killed.folder, killed.home, temporary, SHM)
@@ -276,17 +276,17 @@ def test_input_reaches_no_file_when_prove_is_killed(killed, digits, watched, dur
     assert watched[2].found <= {str(killed.folder / "a.json")}
 
 
-def test_input_is_neither_in_arguments_nor_environment_of_a_child(killed, digits, watched):
+def test_input_is_in_neither_arguments_nor_environment_of_a_child(killed, digits, watched):
     texts = []
     with prove_secret(killed, digits, watched) as process:
         while process.poll() is None:
-            texts += [_told(pid) for pid in children_of(process.pid)]
+            texts += [_arguments_and_environment(pid) for pid in children_of(process.pid)]
         process.communicate(timeout=30)
     assert texts
     assert not any(pattern in text for pattern in spellings() for text in texts)
 
 
-def _told(pid):
+def _arguments_and_environment(pid):
     try:
         done = subprocess.run(
             ["cat", f"/proc/{pid}/cmdline", f"/proc/{pid}/environ"], capture_output=True, check=False, timeout=10
@@ -296,10 +296,10 @@ def _told(pid):
     return done.stdout
 
 
-# --- caches that were spoilt
+# --- damaged caches
 
 
-def test_half_written_proving_key_in_the_cache_is_made_again(killed, proving, durations, digits):
+def test_truncated_proving_key_in_the_cache_is_regenerated(killed, proving, durations, digits):
     key = killed.home / "keys" / Circuit.open(digits).digest.hex
     whole = key.read_bytes()
     key.write_bytes(whole[:1000])
@@ -307,7 +307,7 @@ def test_half_written_proving_key_in_the_cache_is_made_again(killed, proving, du
     assert key.read_bytes() == whole
 
 
-def test_changed_rebuilt_circuit_is_no_verdict(killed, durations, answered):
+def test_modified_rebuilt_circuit_gives_no_verdict(killed, durations, answered):
     verify = ("verify", answered / "signed.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup", "--json")
     assert killed(*verify).status == 0
     (rebuilt,) = (killed.home / "rebuilt").glob("*/vk.key")

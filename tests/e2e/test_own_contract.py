@@ -1,4 +1,4 @@
-"""The contracts page, from zero to a contract that passes its own test: the lines of the page, in an empty folder."""
+"""The contracts page: its lines, run in an empty folder, end with a contract that passes its test."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def test_template_copies_the_compilers_settings():
 
 
 @pytest.mark.slow
-def test_lines_of_the_page_end_with_tests_that_pass(tmp_path):
+def test_lines_of_the_page_end_with_passing_tests(tmp_path):
     if "ZKINFER_TEST_NPM" not in os.environ or shutil.which("npm") is None:
         pytest.skip("npm would download forge: `make contracts-test`, where there is node, runs this")
     (tmp_path / "zkinfer").symlink_to(bench.REPOSITORY)

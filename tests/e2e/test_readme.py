@@ -1,4 +1,4 @@
-"""README.md and the start pages, executed as a reader would: one page after the other, in one shell."""
+"""README.md and the start pages, executed like a reader does: page by page, in one shell."""
 
 import json
 import os
@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.shell import PROGRAM, Outcome, Shell
+from tests.e2e.shell import Outcome, Shell
 from tests.integration import bench
+from tests.paths import PROGRAM
 
 
 def page(name):
@@ -18,7 +19,7 @@ def page(name):
 
 
 README = page("README.md")
-# Each of these starts from the demo's folder, so together they run the demo once.
+# All start from the demo's folder, so the demo runs only once for them.
 START_PAGES = ("docs/start/model-owner.md", "docs/start/auditor.md", "docs/start/dapp-developer.md")
 BEGINNING = ["zkinfer demo --keep my-demo", "cd my-demo"]
 
@@ -39,12 +40,12 @@ FURTHER = [line for name in START_PAGES for line in STARTS[name] if line not in 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    """A newcomer: an empty home, an empty folder."""
+    """A new user with an empty home and an empty folder."""
     return Shell(tmp_path_factory.mktemp("newcomer"), tmp_path_factory.mktemp("readme"))
 
 
 def kept(line):
-    """The demo is run once for all tests, so its output is kept; a line with ! must fail, which `set -e` overlooks."""
+    """Keep the output of the demo, which runs once; check that a line with ! fails, which `set -e` ignores."""
     if line.startswith("! "):
         return f"if {line.removeprefix('! ')}; then exit 9; fi"
     return f"{line} --json > demo.json 2> demo.txt" if line.startswith("zkinfer demo ") else line
@@ -52,7 +53,7 @@ def kept(line):
 
 @pytest.fixture(scope="module")
 def followed(reader):
-    """The console lines, in one shell, and then the folder that the reader stands in."""
+    """The outcome of the console lines in one shell, and the folder at their end."""
     lines = ["set -eu", *map(kept, [line for line in CONSOLE if line not in MAKE] + FURTHER), "pwd > ../stands-here"]
     environment = reader.environment | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
@@ -75,7 +76,7 @@ def test_readme_has_the_blocks_that_are_run_here():
 
 
 @pytest.mark.parametrize("name", START_PAGES)
-def test_start_page_begins_with_the_demo_and_goes_on(name):
+def test_start_page_begins_with_the_demo_and_continues(name):
     assert STARTS[name][: len(BEGINNING)] == BEGINNING
     assert len(STARTS[name]) > len(BEGINNING)
 
@@ -95,7 +96,7 @@ def test_readme_console_lines_succeed_and_accept(followed):
 
 
 @pytest.mark.slow
-def test_readme_python_runs_where_the_console_lines_end(followed, reader):
+def test_readme_python_runs_after_the_console_lines(followed, reader):
     _, folder = followed
     done = subprocess.run(
         [sys.executable, "-c", blocks("python")[0]],
@@ -111,7 +112,7 @@ def test_readme_python_runs_where_the_console_lines_end(followed, reader):
 
 
 @pytest.mark.slow
-def test_python_of_the_attestation_page_runs(followed, reader):
+def test_python_on_the_attestation_page_runs(followed, reader):
     _, folder = followed
     (code,) = blocks("python", page("docs/reference/attestation.md"))
     code = code.replace("answer.json", "answer-1.json")
@@ -123,7 +124,7 @@ def test_python_of_the_attestation_page_runs(followed, reader):
 
 
 def report_of(server):
-    """The object that a server prints once it answers calls."""
+    """The JSON object that the server prints once it is ready."""
     lines = []
     while not lines or lines[-1] != "}\n":
         lines.append(server.stdout.readline())
@@ -132,7 +133,7 @@ def report_of(server):
 
 
 @pytest.mark.slow
-def test_python_of_the_dapp_page_gets_a_proven_answer(followed, reader):
+def test_python_on_the_dapp_page_gets_a_proven_answer(followed, reader):
     _, folder = followed
     (code,) = blocks("python", page("docs/start/dapp-developer.md"))
     standing = Shell(reader.home, Path(folder))
@@ -185,7 +186,7 @@ def test_readme_links_to_its_own_files_are_relative():
 
 @pytest.fixture(scope="module")
 def demo(followed, reader):
-    """What the demo of the console lines said, and the folder that they began in."""
+    """The output of the demo in the console lines, and the folder in which they began."""
     return Outcome(0, *((reader.folder / f"demo.{kind}").read_text() for kind in ("json", "txt"))), reader
 
 
@@ -202,7 +203,7 @@ def test_demo_refuses_five_forgeries_and_keeps_the_accuracy(demo):
 
 
 @pytest.mark.slow
-def test_demo_refuses_each_forgery_for_its_own_reason(demo):
+def test_demo_refuses_each_forgery_with_its_own_reason(demo):
     reasons = list(demo[0].document["refusals"].values())
     assert len(set(reasons)) >= 4
     assert "SignatureError" in reasons
@@ -210,20 +211,20 @@ def test_demo_refuses_each_forgery_for_its_own_reason(demo):
 
 
 @pytest.mark.slow
-def test_demo_leaves_nothing_but_its_caches_and_what_it_was_to_keep(demo):
+def test_demo_leaves_only_its_caches_and_the_kept_folder(demo):
     _, shell = demo
     assert {path.name for path in shell.folder.iterdir()} == {"my-demo", "demo.json", "demo.txt", "stands-here"}
     assert shell.leftovers() == set()
 
 
 @pytest.mark.slow
-def test_demo_says_that_its_setup_is_for_tests(demo):
+def test_demo_states_that_its_setup_is_for_tests(demo):
     assert "anyone can forge proofs" in demo[0].sentence
     assert "Traceback" not in demo[0].stderr
 
 
 @pytest.mark.slow
-def test_demo_ends_with_a_contract_that_acted_and_a_prover_who_was_paid(demo):
+def test_demo_ends_with_an_acting_contract_and_a_paid_prover(demo):
     chain = demo[0].document["chain"]
     assert chain["winner"] == chain["player"]
     assert chain["proverCredit"] == 2 * 10**15
@@ -239,6 +240,6 @@ def test_demo_contracts_refuse_forgeries_and_replays_by_name(demo):
 
 
 @pytest.mark.slow
-def test_demo_under_insecure_dev_says_that_its_deployment_is_for_tests(demo):
+def test_demo_under_insecure_dev_states_that_its_deployment_is_for_tests(demo):
     assert demo[0].document["chain"]["testDeployment"] is True
     assert "a test deployment" in demo[0].sentence

@@ -1,4 +1,4 @@
-"""A model that goes on under a verifier of its own after the shared one was stopped, by the commands alone."""
+"""A model is recovered under a dedicated verifier after the shared one was stopped, with commands only."""
 
 import json
 import signal
@@ -14,9 +14,9 @@ SHARED = "0x" + SHARED_SELECTOR.hex()
 
 
 @pytest.fixture(scope="module")
-def chain(home, base, digits):
-    """A deployment on a chain of its own, with a listing of the digits and a request under it."""
-    solc, folder = compiler(), base / "recovery"
+def chain(home, run_folder, digits):
+    """A deployment on a separate chain, with a listing of the digits and a request for it."""
+    solc, folder = compiler(), run_folder / "recovery"
     folder.mkdir()
     (folder / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
     running = Chain(Shell(home.root, folder, str(folder)), *EMBEDDED)
@@ -41,7 +41,7 @@ def refused(outcome):
 
 @pytest.fixture(scope="module")
 def stopped(chain, digits):
-    """The verifier of the digits is deployed and scheduled; then the shared one is stopped, and the route made."""
+    """Deploy the dedicated verifier and schedule its route; then stop the shared one, and add the route."""
     deploy = ("deploy-verifier", digits, *chain.solc, *chain.book)
     rehearsed = done(chain(*deploy, "--route", "--dry-run"))
     assert (len(rehearsed["transactions"]), len(rehearsed["created"])) == (4, 3)
@@ -60,16 +60,16 @@ def listing(stopped, digits):
     return done(stopped("register", digits, "--selector", "dedicated", *stopped.book))["listing"]
 
 
-def test_what_is_under_the_shared_verifier_is_refused_and_refunded(stopped, digits):
+def test_requests_under_the_shared_verifier_are_refused_and_refunded(stopped, digits):
     for words in [("register", digits), ("request", digits, "--any-input", "--out", "new.json"), ("open", "old.json")]:
         assert "whether the verifier is live is False" in refused(stopped(*words, *stopped.book))["cause"]
     done(stopped("refund", "old.json", *stopped.book))
-    told = done(stopped.sees("status", "--listing", stopped.old, *stopped.book))
-    assert told["verifiers"] == {SHARED: "stopped", stopped.verifier["selector"]: "live"}
-    assert told["verifierRuns"] is False
+    status = done(stopped.sees("status", "--listing", stopped.old, *stopped.book))
+    assert status["verifiers"] == {SHARED: "stopped", stopped.verifier["selector"]: "live"}
+    assert status["verifierRuns"] is False
 
 
-def test_deployment_is_verified_by_the_route_that_runs(stopped):
+def test_deployment_is_verified_by_its_live_route(stopped):
     assert refused(stopped.sees("verify-deployment", *stopped.book))["type"] == "DeploymentError"
     verified = done(stopped.sees("verify-deployment", "--selector", stopped.verifier["selector"], *stopped.book))
     assert verified["dedicatedGuardians"] == {stopped.verifier["selector"]: stopped.start["account"].lower()}
@@ -97,10 +97,10 @@ def test_answer_is_recorded_by_its_own_verifier_and_read_by_a_consumer(stopped, 
     assert read["ok"] is True
 
 
-def test_record_is_not_acted_on_once_its_own_verifier_was_stopped(stopped, listing, digits):
+def test_record_is_not_used_after_its_own_verifier_is_stopped(stopped, listing, digits):
     done(stopped("stop", "--selector", stopped.verifier["selector"], "--yes", *stopped.book))
     words = ("verify", "answer.json", "--model", str(bench.MODEL), "--unsafe-accept-dev-setup", "--confirmations", "1")
-    told = refused(stopped.shell(*words, "--rpc", stopped.start["rpc"], *stopped.book, "--json", timeout=600))
-    assert told["type"] == "RecordMismatchError"
+    error = refused(stopped.shell(*words, "--rpc", stopped.start["rpc"], *stopped.book, "--json", timeout=600))
+    assert error["type"] == "RecordMismatchError"
     assert "was stopped, for ever" in refused(stopped("open", "again.json", *stopped.book))["cause"]
     assert refused(stopped("deploy-verifier", digits, *stopped.solc, *stopped.book))["type"] == "DeploymentError"

@@ -1,4 +1,4 @@
-"""`zkinfer serve` as a process of its own, with the real engine: a backend's story from the token to the file."""
+"""`zkinfer serve` as a process with the real engine, from the token to the attestation."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def serving(shell, models, *options):
 
 
 def report_of(process):
-    """The object that is printed once calls are answered."""
+    """The JSON object that the server prints once it is ready."""
     lines = []
     while not lines or lines[-1] != "}\n":
         line = process.stdout.readline()
@@ -74,7 +74,7 @@ def auditor(home, digits, shell):
 
 
 @pytest.mark.slow
-def test_backend_gets_answers_at_once_and_a_file_that_an_auditor_accepts(shell, models, auditor):
+def test_backend_gets_immediate_answers_and_an_attestation_that_an_auditor_accepts(shell, models, auditor):
     assert shell("keys", "new", "--out", "prover.key", "--unsafe-unencrypted").status == 0
     token = shell("tokens", "new", "backend", "--model", "digits", "--state", "state", "--json").document["token"]
     image = bench.image(0)["image"]
@@ -99,7 +99,7 @@ def test_backend_gets_answers_at_once_and_a_file_that_an_auditor_accepts(shell, 
 
 
 @pytest.mark.slow
-async def test_what_waits_is_proven_after_a_restart_and_a_marker_is_nowhere_but_in_the_files(shell, models, auditor):
+async def test_waiting_jobs_are_proven_after_a_restart_and_the_marker_is_only_in_attestations(shell, models, auditor):
     image = bench.image(0)["image"].copy()
     image.ravel()[0] = np.float32(MARKER)
     with served(shell, models, "--workers", "0") as report:
@@ -110,10 +110,10 @@ async def test_what_waits_is_proven_after_a_restart_and_a_marker_is_nowhere_but_
             again = await client.infer("digits", {"image": image}, request_id="0x" + "77" * 32)
             found = await again.handle.attestation(*auditor, timeout=120)
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[1]
+        output = process.communicate(timeout=60)[1]
     assert again.handle.operation == asked.handle.operation
     assert found.inference.on_expected_input
-    assert str(MARKER)[:7] not in said
+    assert str(MARKER)[:7] not in output
     assert process.returncode == 0
 
 
@@ -139,7 +139,7 @@ def test_second_server_on_the_same_state_is_refused(shell, models):
     ],
     ids=range(9),
 )
-def test_server_that_should_not_start_says_why(shell, models, options, message):
+def test_server_that_refuses_to_start_reports_why(shell, models, options, message):
     refused = shell("serve", "--repository", models, "--state", shell.folder / "state", *options)
     assert refused.status == 1
     assert message in refused.sentence

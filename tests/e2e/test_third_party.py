@@ -1,4 +1,4 @@
-"""Somebody else's client, somebody else's machine: tritonclient against `zkinfer serve`, then `zkinfer verify`."""
+"""A third-party client on another machine: tritonclient against `zkinfer serve`, then `zkinfer verify`."""
 
 import base64
 import contextlib
@@ -50,7 +50,7 @@ def refused(call, code, message):
 
 
 def finished(shell, server, job):
-    """What `zkinfer jobs show` says of a job in the end."""
+    """The final output of `zkinfer jobs show` for a job."""
     shown = []
 
     def done():
@@ -64,8 +64,8 @@ def finished(shell, server, job):
 # --- a script
 
 
-def test_script_of_a_third_party_ends_with_a_file_that_an_auditor_accepts(running, home, models, tmp_path):
-    """What a team with nothing but tritonclient and the ONNX file would write, from the first call to the audit."""
+def test_third_party_script_ends_with_an_attestation_that_an_auditor_accepts(running, home, models, tmp_path):
+    """A script that needs only tritonclient and the ONNX file, from the first call to the audit."""
     with triton.InferenceServerClient(running.address) as client:
         assert client.is_server_live()
         assert client.is_server_ready()
@@ -105,7 +105,7 @@ def test_script_of_a_third_party_ends_with_a_file_that_an_auditor_accepts(runnin
 
 
 @pytest.mark.slow
-def test_sync_request_brings_the_attestation_with_the_answer(client):
+def test_sync_request_returns_the_attestation_with_the_answer(client):
     result = client.infer(MODEL, given(INPUT), parameters={"zkinfer_proof_mode": "sync"}, client_timeout=90)
     (attestation,) = result.as_numpy("zkinfer_attestation")
     assert json.loads(attestation)["payload"]
@@ -125,14 +125,14 @@ def test_wrong_shape_is_refused(client):
     refused(lambda: client.infer(MODEL, [tensor]), "INVALID_ARGUMENT", r"has shape \[1, 5\]. The model takes x")
 
 
-def test_oversized_message_is_refused_and_the_next_served(client):
+def test_oversized_message_is_refused_and_the_next_one_served(client):
     tensor = triton.InferInput("x", [1, 20_000_000], "FP32")
     tensor.set_data_from_numpy(np.zeros((1, 20_000_000), np.float32))
     refused(lambda: client.infer(MODEL, [tensor]), "RESOURCE_EXHAUSTED", "larger than max")
     assert client.infer(MODEL, given(INPUT), parameters=NO_PROOF)
 
 
-def test_wrong_token_is_refused_and_the_right_one_taken(models, home, tmp_path):
+def test_wrong_token_is_refused_and_the_right_one_accepted(models, home, tmp_path):
     shell = Shell(home.root, tmp_path)
     made = shell("tokens", "new", "alice", "--model", MODEL, "--state", "state", "--json").document
     right, wrong = ({"authorization": f"Bearer {token}"} for token in (made["token"], made["token"][:-1] + "x"))
@@ -146,7 +146,7 @@ def test_wrong_token_is_refused_and_the_right_one_taken(models, home, tmp_path):
         assert made["token"] not in server.log.read_text()
 
 
-def test_second_server_on_the_same_state_is_refused_and_the_first_goes_on(running, client, home, models):
+def test_second_server_on_the_same_state_is_refused_and_the_first_continues(running, client, home, models):
     shell = Shell(home.root, running.folder)
     second = shell("serve", "--repository", models, "--listen", "127.0.0.1:0", "--state", running.state)
     assert second.status == 1
@@ -154,14 +154,14 @@ def test_second_server_on_the_same_state_is_refused_and_the_first_goes_on(runnin
     assert client.infer(MODEL, given(INPUT), parameters=NO_PROOF)
 
 
-# --- the queue, from the command
+# --- the jobs command
 
 
 def test_jobs_are_listed_shown_cancelled_and_deleted(models, home, tmp_path):
     shell = Shell(home.root, tmp_path)
     with Server(tmp_path, models, home.root, ("--workers", "0")) as server, client_of(server) as client:
-        told = [parameters_of(client.infer(MODEL, given((number, 0, 0, 0)))) for number in (0.5, 0.25)]
-        names = [one["zkinfer_operation"] for one in told]
+        replies = [parameters_of(client.infer(MODEL, given((number, 0, 0, 0)))) for number in (0.5, 0.25)]
+        names = [one["zkinfer_operation"] for one in replies]
         listed = shell("jobs", "list", "--state", "state", "--json").document["jobs"]
         assert [job["state"] for job in listed] == ["QUEUED", "QUEUED"]
         assert shell("jobs", "show", names[0], "--server", server.address).status == 0
@@ -175,11 +175,11 @@ def test_jobs_are_listed_shown_cancelled_and_deleted(models, home, tmp_path):
         assert re.search("no (such )?job|not a job|unknown", missing.sentence, re.IGNORECASE)
 
 
-# --- the end
+# --- shutdown
 
 
 @pytest.mark.slow
-def test_term_lets_those_who_are_served_end_and_those_who_wait_go(models, home, tmp_path):
+def test_sigterm_lets_running_calls_finish_and_releases_waiting_ones(models, home, tmp_path):
     with Server(tmp_path, models, home.root, ("--workers", "1")) as server, client_of(server) as client:
         answers = queue.Queue()
         for number in range(6):  # so that a job runs while the others wait
@@ -188,7 +188,7 @@ def test_term_lets_those_who_are_served_end_and_those_who_wait_go(models, home, 
         client.async_stream_infer(MODEL, given((0.5, 0.5, 0.5, 0.5)))
         taken, error = answers.get(timeout=30)
         until(lambda: server.relatives("engine") != [], 60)
-        assert server.stop(20) == 0  # less than the grace: an open stream is not waited for
+        assert server.stop(20) == 0  # less than the grace period, as open streams are not awaited
         with contextlib.suppress(InferenceServerException):
             client.stop_stream(cancel_requests=True)
     assert error is None
@@ -198,7 +198,7 @@ def test_term_lets_those_who_are_served_end_and_those_who_wait_go(models, home, 
     assert shown["state"] in ("QUEUED", "SUCCEEDED")
 
 
-# --- a scan for a marker: four numbers that no other test has
+# --- a scan for a marker of four unique numbers
 
 
 MARKER = np.array([0.71875, -0.28125, 0.53125, -0.90625], np.float32)
@@ -214,7 +214,7 @@ def spelt(models):
 
 
 def spellings(models):
-    """The bytes that would show that the marker was written, in any form that an input, a witness or a proof takes."""
+    """The marker in every encoding of an input, a witness or a proof."""
     [spec] = Circuit.open(models / MODEL / "1").manifest.program.inputs
     integers = [round(float(value) * 2**spec.scale) for value in MARKER]
     patterns = [MARKER.tobytes(), MARKER.astype(np.float64).tobytes(), np.array(integers, np.int64).tobytes()]
@@ -229,14 +229,14 @@ def spellings(models):
 
 
 def unpacked(data):
-    """A file's bytes, and those that an attestation has in base64."""
+    """The bytes of a file, and those base64-encoded in an attestation."""
     payloads = [base64.b64decode(payload) for payload in PAYLOAD.findall(data)]
     fields = [text for payload in payloads for field in (PROOF, INPUTS) for text in field.findall(payload)]
     return b"\0".join([data, *payloads, *map(base64.b64decode, fields)])
 
 
 def places_of(patterns, *folders, read=None):
-    """The files that hold the marker now. `read` remembers them, so that they are read again only if they changed."""
+    """The files that contain the marker. `read` caches results, so that only changed files are read again."""
     found = set()
     for folder in folders:
         for path in files_below(folder):
@@ -248,21 +248,19 @@ def places_of(patterns, *folders, read=None):
 
 
 def files_below(folder):
-    """The files in a folder, whatever goes meanwhile."""
+    """The files in a folder, tolerating concurrent removal."""
     return (Path(root, name) for root, _, names in os.walk(folder) for name in names if Path(root, name).is_file())
 
 
 def has_changed(path, read):
-    """Whether it may hold what was not read. Times are coarse: one that was read soon after a change is read again."""
+    """Whether a file may have changed since it was read. Times are coarse, so recently changed files are read again."""
     status = path.stat()
     state = (status.st_ino, status.st_size, status.st_mtime_ns)
     before, read[path] = read.get(path), (state, time.time())
     return before is None or before[0] != state or before[1] < status.st_mtime + 1
 
 
-def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_its_attestation(
-    models, home, tmp_path, spelt
-):
+def test_marker_is_on_disk_during_its_job_and_then_only_in_its_attestation(models, home, tmp_path, spelt):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     server = Server(tmp_path, models, home.root, ("--workers", "0"), {"TMPDIR": str(temporary)})
@@ -276,7 +274,7 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
     with server, client_of(server) as client:
         client.infer(MODEL, given(MARKER), parameters=NO_PROOF | {"zkinfer_float": True})
         assert places_of(spelt, *watched) == set()
-        told = parameters_of(client.infer(MODEL, given(MARKER)))
+        parameters = parameters_of(client.infer(MODEL, given(MARKER)))
         spooled = places_of(spelt, *watched)
         assert {path.parent.name for path in spooled} == {"artifacts"}
         assert server.stop() == 0
@@ -284,7 +282,7 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
         server.start()
         watching = threading.Thread(target=look)
         watching.start()
-        shown = finished(Shell(home.root, tmp_path), server, told["zkinfer_operation"])
+        shown = finished(Shell(home.root, tmp_path), server, parameters["zkinfer_operation"])
         over.set()
         watching.join()
         numbers = numbers_of(server).encode()
@@ -294,14 +292,12 @@ def test_marker_is_on_disk_while_its_job_is_unfinished_and_then_nowhere_but_in_i
     assert left == {server.state / "artifacts" / shown["attestation"].removeprefix("sha256:")}
     assert not any(pattern in numbers + server.log.read_bytes() for pattern in spelt)
     private = {path for path in seen if path.is_relative_to(SHM)}
-    unnamed = {path for path in seen if path.match("state/artifacts/.part-*")}  # before it has its name
+    unnamed = {path for path in seen if path.match("state/artifacts/.part-*")}  # before the rename
     assert not any(path.exists() for path in unnamed)
     assert seen - private - unnamed <= spooled | left
 
 
-def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_is_cancelled(
-    models, home, tmp_path, spelt
-):
+def test_marker_survives_kills_with_its_job_and_is_removed_by_cancellation(models, home, tmp_path, spelt):
     server = Server(tmp_path, models, home.root, ("--workers", "1"))
     shell, watched = Shell(home.root, tmp_path), (tmp_path, home.root)
     with server, client_of(server) as client:
@@ -315,20 +311,20 @@ def test_marker_stays_with_its_job_when_all_is_killed_and_goes_with_it_when_it_i
         server.options = ("--workers", "0")
         server.start()
         assert shell("jobs", "cancel", name, "--state", server.state).status == 0
-        until(lambda: places_of(spelt, *watched) == set(), 60)  # the dead worker's lease may have to run out first
+        until(lambda: places_of(spelt, *watched) == set(), 60)  # the lease of the dead worker may have to expire first
         numbers = numbers_of(server).encode()
     assert not any(pattern in numbers + server.log.read_bytes() for pattern in spelt)
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
 @pytest.mark.slow
-def test_marker_that_is_not_public_is_in_no_attestation(home, tmp_path, visibility):
+def test_hidden_marker_is_in_no_attestation(home, tmp_path, visibility):
     models = compile_small_model(tmp_path / "made", home.root, visibility)
     patterns = spellings(models)
     with Server(tmp_path, models, home.root, ("--workers", "1")) as server, client_of(server) as client:
         result = client.infer(MODEL, given(MARKER), parameters={"zkinfer_proof_mode": "sync"}, client_timeout=90)
         (attestation,) = result.as_numpy("zkinfer_attestation")
-        until(lambda: places_of(patterns, tmp_path, home.root) == set(), 20)  # the job's input goes when it ends
+        until(lambda: places_of(patterns, tmp_path, home.root) == set(), 20)  # the input is removed when the job ends
         assert server.stop() == 0
     assert b'"visibility":"%s"' % visibility.encode() in unpacked(attestation)
     assert not any(pattern in unpacked(attestation) for pattern in patterns)
@@ -339,7 +335,7 @@ def test_scan_finds_the_marker_where_it_is_written(tmp_path, spelt):
     assert places_of(spelt, tmp_path) == {tmp_path / "leak"}
 
 
-def test_scan_with_a_memory_finds_what_takes_the_place_of_as_many_bytes(tmp_path, spelt):
+def test_incremental_scan_finds_a_replacement_of_equal_size(tmp_path, spelt):
     read, marker = {}, json.dumps(MARKER.tolist())
     for text in (" " * len(marker), marker):
         (tmp_path / "leak").write_text(text)
@@ -347,14 +343,14 @@ def test_scan_with_a_memory_finds_what_takes_the_place_of_as_many_bytes(tmp_path
     assert found == {tmp_path / "leak"}
 
 
-def test_scan_with_a_memory_does_not_read_again_what_has_long_been_as_it_is(tmp_path):
+def test_incremental_scan_does_not_reread_unchanged_files(tmp_path):
     (tmp_path / "old").touch()
     os.utime(tmp_path / "old", (1, 1))
     read = {}
     assert [has_changed(tmp_path / "old", read) for _ in range(3)] == [True, False, False]
 
 
-def test_scan_looks_into_an_attestation(tmp_path, spelt):
+def test_scan_decodes_attestations(tmp_path, spelt):
     proof = base64.b64encode(MARKER.tobytes()).decode()
     payload = base64.b64encode(json.dumps({"proof": proof}, separators=(",", ":")).encode()).decode()
     (tmp_path / "leak").write_text(json.dumps({"payload": payload}, separators=(",", ":")))

@@ -1,14 +1,16 @@
-"""What the tests of the real engine share: the demo's model, one compiled circuit, optional assets."""
+"""Shared by tests of the real engine: the demo's model, its compiled circuit, optional assets."""
 
 import json
 import os
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
-from tests.paths import ROOT
+from tests.paths import ANVIL, ROOT
 
 from zkinfer.circuits import Circuit, Home
 from zkinfer.circuits.build import assemble
@@ -29,21 +31,26 @@ SHARED = REPOSITORY.parent / "shared"
 _NAMED = [Path(name) for name in os.environ.get("ZKINFER_SETUP_PATH", "").split(os.pathsep) if name]
 SETUP_FOLDERS = tuple(folder for folder in (SHARED / "srs", *_NAMED) if folder.is_dir())
 CONTEXT = Context.model_validate({"requestId": "0x" + "5a" * 32})
-# Fixed, so that the keys of this model under insecure-dev can be pinned.
+# Fixed, so that keys of this model under insecure-dev can be pinned.
 GOLDEN_ARGUMENTS = EzklArguments(
     input_scale=7, param_scale=7, decomp_base=512, decomp_legs=3, lookup_range=(0, 0), logrows=12
 ).to_run_arguments()
 
 
+def skip_without_anvil() -> None:
+    if not ANVIL.exists() or shutil.which("node") is None:
+        pytest.skip("no anvil: install node and run npm install in contracts/")
+
+
 class _Reference(EzklEngine):
-    """The engine on a machine that needs no measuring."""
+    """The engine on the reference machine."""
 
     def measure_speed(self, *_: object, **__: object) -> Speed:
         return REFERENCE_SPEED
 
 
 def home_in(base: Path) -> Home:
-    """A home whose machine is the reference: to measure this one takes long, and gives another number each time."""
+    """A home with the speed of the reference machine: measuring takes long and varies."""
     home = Home(base / "home")
     if known_speed(EzklEngine(), home) is None:
         measured_speed(_Reference(), home)
@@ -56,7 +63,7 @@ def image(number: int) -> dict[str, NDArray[np.generic]]:
 
 
 def digits_circuit(base: Path) -> Circuit:
-    """The demo's model, compiled once for all tests of this run, under arguments that no better tuner changes."""
+    """The demo's model, compiled once per test run under fixed run arguments."""
     folder = base / "digits.circuit"
     if not folder.exists():
         options = CompileOptions(setup="insecure-dev", run_arguments=GOLDEN_ARGUMENTS)
@@ -73,7 +80,7 @@ def policy_of(circuit: Circuit) -> AllOf:
 
 
 def attacker_signs(circuit: Circuit, proof: Proof, context: Context = CONTEXT) -> Attestation:
-    """An attestation of whatever the attacker likes, flawlessly signed with a key of their own."""
+    """An attestation of any proof, correctly signed with the attacker's own key."""
     return Attestation.create(
         identity=circuit.manifest.identity,
         recipe=circuit.manifest.recipe,
@@ -91,7 +98,7 @@ def proof_of(attestation: Attestation) -> Proof:
 
 
 def rebuild_golden(folder: str, home: str) -> None:
-    """Print the digests of all that follows from the model and the golden arguments; runs in a process of its own."""
+    """Print the digests of the circuit built from the golden arguments; runs in a separate process."""
     target = Path(folder)
     made = assemble(
         MODEL,

@@ -7,13 +7,13 @@ from zkinfer.prover import Prover
 
 
 @pytest.fixture(scope="session")
-def home(base):
-    return bench.home_in(base)
+def home(run_folder):
+    return bench.home_in(run_folder)
 
 
 @pytest.fixture(scope="session")
-def digits(base):
-    return bench.digits_circuit(base)
+def digits(run_folder):
+    return bench.digits_circuit(run_folder)
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +24,14 @@ def honest(home, digits):
 
 @pytest.fixture(scope="session")
 def other(home, digits):
-    """Honest too, about another image."""
+    """A good attestation of another image."""
     return Prover(home=home).prove(digits, bench.image(1), bench.CONTEXT)
 
 
 @pytest.fixture(scope="session")
-def real_home(base):
-    """A home that finds the files of real ceremonies; tests that need them are skipped where there are none."""
-    home = replace(bench.home_in(base / "ceremonies"), setup_search=bench.SETUP_FOLDERS)
+def real_home(run_folder):
+    """A home that finds files of real ceremonies; skips tests if there are none."""
+    home = replace(bench.home_in(run_folder / "ceremonies"), setup_search=bench.SETUP_FOLDERS)
     if not any(setup.ceremony == "hermez" and setup.k >= 11 for setup in home.setups.list()):
         pytest.skip("no file of the hermez ceremony: put one into ../shared/srs or a folder in ZKINFER_SETUP_PATH")
     return home

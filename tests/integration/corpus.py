@@ -1,7 +1,7 @@
-"""The corpus of bad proofs: an honest proof, changed in every way that a verifier must notice.
+"""The corpus of bad proofs: an honest proof, changed in every way that a verifier must detect.
 
-What an attacker can do to a proof and its public values, whoever verifies them. What can be done to an attestation, or
-only on a chain, is tried elsewhere.
+It covers changes of a proof and its public values, for any verifier. Changes of an attestation, and those possible only
+on a chain, are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def with_word(proof: Proof, place: int, value: int) -> Proof:
 
 
 def stating(proof: Proof, **changes: Any) -> Proof:
-    """The proof, said to be of another statement."""
+    """The proof with another statement."""
     return Proof(proof.data, replace(proof.statement, **changes))
 
 
@@ -46,7 +46,7 @@ def with_output(proof: Proof, place: int, value: int) -> Proof:
 
 
 def with_input(proof: Proof, place: int, value: int) -> Proof:
-    """Of the demo's circuit, whose inputs are integers of four bytes."""
+    """For the demo's circuit, whose inputs are four-byte integers."""
     inputs = proof.statement.inputs
     return stating(proof, inputs=inputs[: 4 * place] + value.to_bytes(4, "big", signed=True) + inputs[4 * place + 4 :])
 
@@ -56,7 +56,7 @@ def input_at(proof: Proof, place: int) -> int:
 
 
 def with_limb(proof: Proof, place: int) -> Proof:
-    """With one bit of the limb flipped that the engine takes from the context."""
+    """With one bit flipped in the limb that the engine takes from the context."""
     context = int.from_bytes(proof.statement.context, "big") ^ 1 << (256 - 26 * (place + 1))
     return stating(proof, context=context.to_bytes(32, "big"))
 
@@ -86,7 +86,7 @@ def at_infinity(proof: Proof, _: Proof) -> Cases:
 
 
 def negated(proof: Proof, _: Proof) -> Cases:
-    """Points of the curve, but others."""
+    """Valid curve points, but other ones."""
     cases = {}
     for place in words(proof)[::2]:
         x, y = word(proof, place), word(proof, place + 1)

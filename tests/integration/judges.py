@@ -1,4 +1,4 @@
-"""Two judges of proofs: the verifier, and the contracts."""
+"""Two verifiers of proofs to compare: the Python verifier and the contracts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _REFUSALS: Final = tuple(
     f"The contract refused: {name}("
     for name in ("ProofRejected", "InputLengthMismatch", "OutputCountMismatch", "OutputOutOfRange")
 )
-# What the engine says to many proofs, asked in one process that has nothing else to do.
+# Let the engine verify many proofs in one separate process.
 _ENGINE: Final = """
 import json, sys
 from zkinfer.circuits.engines.ezkl import worker
@@ -50,10 +50,10 @@ json.dump(verdicts, sys.stdout)
 
 
 class Auditor:
-    """The verifier: its own steps for what has another shape than the circuit's proofs, the engine for the rest.
+    """The Python verifier: the engine alone for proofs of the circuit's shape, all steps for others.
 
-    The verifier hands nothing to the engine that has another shape; so that this shows, what has goes through all of
-    it, in an attestation that the attacker signs.
+    Malformed proofs never reach the engine; to show this, they go through the whole verifier, in an attestation signed
+    by the attacker.
     """
 
     def __init__(self, home: Home, circuit: Circuit) -> None:
@@ -62,7 +62,7 @@ class Auditor:
         self._verifier: Verifier = bench.verifier_of(home, bench.MODEL)
 
     def verdicts(self, cases: Cases) -> Verdicts:
-        """`accepted`, `refused`, or the name of what went wrong, for every case."""
+        """For every case `accepted`, `refused`, or the name of an unexpected error."""
         shaped = {name: proof for name, proof in cases.items() if self._is_shaped(proof)}
         others = {name: proof for name, proof in cases.items() if name not in shaped}
         return {**self._by_engine(shaped), **{name: self._by_steps(proof) for name, proof in others.items()}}
@@ -100,13 +100,13 @@ class Auditor:
 
 
 def spoken_to_ezkl(proof: Proof, layout: Layout) -> tuple[str, list[int]]:
-    """Proof and public values as the engine's own function takes them."""
+    """Proof and public values as the engine's verify function expects them."""
     data, instances = instances_of(proof.statement, proof.data, layout)
     return data.hex(), instances
 
 
 class Contracts:
-    """The contracts on a chain, asked as the ledger asks: router, emergency stop, adapter, generated verifier."""
+    """The contracts, called like the ledger calls them: router, emergency stop, adapter, generated verifier."""
 
     def __init__(self, chain: Chain, circuit: Circuit) -> None:
         parts = plan(Governance(chain.address, (chain.address,), delay=60, test=True))
@@ -118,12 +118,12 @@ class Contracts:
         self._layout, self._key, self._digest = program[3], program[4], program[6]
 
     def verdicts(self, cases: Cases) -> Verdicts:
-        """`accepted`, `refused`, or what else the contract said, for every case."""
+        """For every case `accepted`, `refused`, or any other answer of the contract."""
         return {name: self._verdict(proof) for name, proof in cases.items()}
 
     def _verdict(self, proof: Proof) -> str:
-        said = proof.statement
-        statement = (self._layout, said.context, said.inputs, list(said.outputs))
+        stated = proof.statement
+        statement = (self._layout, stated.context, stated.inputs, list(stated.outputs))
         arguments = (SHARED_SELECTOR, self._digest, self._key, *statement, proof.data)
         try:
             self._chain.read("VerifierRouter", self._router, "verify", *arguments)

@@ -1,4 +1,4 @@
-"""Run arguments that the quick search found once, and kept, so that most tests compile without a search.
+"""Stored run arguments of the quick search, so that most tests compile without a search.
 
 `tests/assets/make_arguments.py` writes them.
 """
@@ -25,24 +25,24 @@ SHARED_MODELS = ("1l_mlp", "1l_softmax", "4l_relu_conv_fc", "accuracy", "lstm", 
 
 
 def found_once() -> dict[str, dict[str, Any]]:
-    """All that is kept: run arguments by the name of what they are for."""
+    """All stored run arguments, by model name."""
     found: dict[str, dict[str, Any]] = json.loads(ARGUMENTS.read_bytes())
     return found
 
 
 def options(name: str, visibility: Visibility = "public") -> CompileOptions:
-    """To compile the model of this name as it was found to be good; raises KeyError where nothing is kept."""
+    """Compile options with the stored run arguments of a model; raises KeyError if there are none."""
     return CompileOptions(setup="insecure-dev", input_visibility=visibility, run_arguments=found_once()[name])
 
 
 def shared_files(name: str) -> tuple[Path, Path]:
-    """Where a model that others made would be, and the sample that it came with."""
+    """Paths of an optional third-party model and of its sample."""
     folder = bench.SHARED / "models" / name
     return folder / "network.onnx", folder / "input.json"
 
 
 def samples_like(data: Path, model: Path, folder: Path) -> Path:
-    """Samples like the one that the model came with: that one, and seven with two per cent of noise."""
+    """The sample of a model, and seven copies with two per cent noise."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     random = np.random.default_rng(5)
     samples: dict[str, Any] = {}

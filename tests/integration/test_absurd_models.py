@@ -1,4 +1,4 @@
-"""Models that are far too large are refused with numbers, and neither this process nor a child takes 2 GB for it."""
+"""Far too large models are refused with costs, within 2 GB of memory in this process and its children."""
 
 import json
 import subprocess
@@ -58,7 +58,7 @@ ABSURD = {
 
 
 @pytest.mark.parametrize("name", ABSURD)
-def test_absurd_model_is_refused_with_numbers_within_two_gigabytes(name, tmp_path):
+def test_far_too_large_model_is_refused_with_costs_within_two_gigabytes(name, tmp_path):
     onnx.save(ABSURD[name](), tmp_path / "m.onnx")
     arguments = [sys.executable, "-c", COMPILE, tmp_path / "m.onnx", tmp_path, str(2000 * MB)]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True, cwd=bench.REPOSITORY)

@@ -1,19 +1,14 @@
-"""The verifier and the contracts are of one mind about every bad proof, and the page says how many there were."""
-
-import shutil
+"""The verifier and the contracts agree on every bad proof, and the page states how many there are."""
 
 import pytest
 from benchmarks import bad_proofs
 from tests.integration import bench
 from tests.integration.judges import Auditor, Contracts
 
-ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
-
 
 @pytest.fixture(scope="module")
 def rows(home, digits, honest, other):
-    if not ANVIL.exists() or shutil.which("node") is None:
-        pytest.skip("no anvil: install node and run npm install in contracts/")
+    bench.skip_without_anvil()
     for chain in bad_proofs.anvil():
         judges = Auditor(home, digits), Contracts(chain, digits)
         found = bad_proofs.tally(*judges, bench.proof_of(honest), bench.proof_of(other))
@@ -29,11 +24,11 @@ def test_bad_proofs_are_refused_by_both(rows):
     assert sum(row.cases for row in rows[1:]) > 500
 
 
-def test_page_says_how_many_there_were(rows):
+def test_page_states_the_number_of_bad_proofs(rows):
     assert bad_proofs.section(rows) == bad_proofs.section_of(bad_proofs.PAGE.read_text())
 
 
-def test_section_is_put_in_the_place_of_the_old_one():
+def test_section_replaces_the_old_one():
     page = "# Page\n\ntext\n\n## Bad proofs\n\nold\n\n## Other\n\nmore\n"
     changed = bad_proofs.with_section(page, "## Bad proofs\n\nnew\n")
     assert bad_proofs.section_of(changed) == "## Bad proofs\n\nnew\n"

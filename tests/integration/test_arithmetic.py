@@ -1,4 +1,4 @@
-"""Answers of the integer arithmetic against those of the engine, on the same compiled programs."""
+"""The integer arithmetic agrees with the engine on the same compiled programs."""
 
 from contextlib import contextmanager
 
@@ -28,7 +28,7 @@ ARGUMENTS = EzklArguments(
     input_scale=7,
     param_scale=7,
     decomp_base=1 << 9,
-    decomp_legs=2,  # 18 bits, which large inputs leave
+    decomp_legs=2,  # 18 bits, which large inputs exceed
     lookup_range=(0, 0),
     logrows=15,
 )
@@ -71,8 +71,8 @@ BODIES = {
 }
 
 
-class Ours:
-    """What a session makes of the arithmetic, without the engine to fall back on."""
+class ArithmeticOnly:
+    """The arithmetic as used by a session, without the fallback to the engine."""
 
     def __init__(self, arithmetic, limit):
         self.input_sizes = arithmetic.input_sizes
@@ -86,14 +86,14 @@ def too_large(_):
 
 @contextmanager
 def both_ways(model, folder, arguments=ARGUMENTS):
-    """The forward pass of a model by arithmetic, and the engine's own, of the same program."""
+    """The forward passes of a program by the arithmetic and by the engine."""
     normal, *_ = pipeline.normal_form(model, {}, 7)
     (folder / NETWORK).write_bytes(serialised(pipeline.with_context(normal, output=False)))
     ezkl_worker.build(str(folder / NETWORK), arguments.to_run_arguments(), str(folder))
     made = read_settings(folder)
     with forward_worker.arithmetic_only(folder, made) as program, open(program, "rb") as file:  # noqa: PTH123
         yield (
-            Ours(Arithmetic(file.read()), arguments.integer_limit),
+            ArithmeticOnly(Arithmetic(file.read()), arguments.integer_limit),
             lambda sample: answer_of(made, program, sample, len(normal.graph.output)).outputs,
         )
 
@@ -117,7 +117,7 @@ def outcome(forward, sample):
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_operator_answers_and_refuses_as_the_engine_does(name, tmp_path):
+def test_operator_agrees_with_the_engine(name, tmp_path):
     with both_ways(graph_of(*BODIES[name]), tmp_path) as (arithmetic, by_engine):
         held = 0
         for bits in LARGEST_BITS * 3:
@@ -135,13 +135,13 @@ def test_operator_answers_and_refuses_as_the_engine_does(name, tmp_path):
 @pytest.mark.parametrize(
     ("body", "inputs"),
     [
-        ("y = Sigmoid(x)", ROW),  # looked up
+        ("y = Sigmoid(x)", ROW),  # a lookup
         ("y = MaxPool<kernel_shape=[2,2]>(x)", IMAGE),
         ("y = Softmax(x)", ROW),
         ("s = Sign(x) y = Mul(s, x)", ROW),
     ],
 )
-def test_operator_that_is_not_computed_here_is_left_to_the_engine(body, inputs, tmp_path):
+def test_unsupported_operator_is_left_to_the_engine(body, inputs, tmp_path):
     with pytest.raises(UnknownProgramError), both_ways(graph_of(body, inputs), tmp_path):
         pass
 
@@ -162,7 +162,7 @@ COMPUTED = {
 
 
 @pytest.mark.parametrize("name", sorted(COMPUTED))
-def test_model_answers_as_the_engine_does(name, tmp_path):
+def test_model_agrees_with_the_engine(name, tmp_path):
     arguments = EzklArguments.parse(stored.found_once()[f"zoo/{name}"])
     with both_ways(onnx.load(stored.ZOO / f"{name}.onnx"), tmp_path, arguments) as (arithmetic, by_engine):
         for bits in range(4, 24):
@@ -177,10 +177,8 @@ def test_model_answers_as_the_engine_does(name, tmp_path):
     bits=st.integers(1, 30),
     seed=st.integers(0, 1 << 20),
 )
-def test_network_answers_and_refuses_as_the_engine_does_under_any_arguments(
-    scales, decomposition, bits, seed, tmp_path
-):
-    """Scales say where products are divided, the decomposition what is refused."""
+def test_network_agrees_with_the_engine_under_any_run_arguments(scales, decomposition, bits, seed, tmp_path):
+    """Scales decide where products are rescaled, the decomposition which values are refused."""
     given_scale, param, multiplier = scales
     base, legs = decomposition
     assume(base * legs <= max_decomposition_bits(multiplier))
@@ -206,7 +204,7 @@ def test_network_answers_and_refuses_as_the_engine_does_under_any_arguments(
 SIZES = [2]
 
 
-def test_session_is_not_opened_where_both_ways_differ():
+def test_session_is_not_opened_if_both_implementations_disagree():
     with pytest.raises(EngineError, match="give different answers"):
         forward_worker.require_agreement(lambda _: [[1]], lambda _: [[2]], SIZES)
 
@@ -215,13 +213,13 @@ def refusing(_):
     raise RangeError(*OUT_OF_RANGE)
 
 
-def test_refusal_of_one_way_alone_is_a_difference():
+def test_refusal_by_only_one_implementation_is_a_disagreement():
     forward_worker.require_agreement(refusing, refusing, SIZES)
     with pytest.raises(EngineError, match="give different answers"):
         forward_worker.require_agreement(lambda _: [[1]], refusing, SIZES)
 
 
-def test_integers_that_64_bits_do_not_hold_are_computed_by_the_engine(tmp_path):
+def test_integers_beyond_64_bits_are_computed_by_the_engine(tmp_path):
     with both_ways(graph_of("y = Add(x, x)", ROW), tmp_path) as (ours, by_engine):
         sample = [[0] * LIMBS, [1 << 61] * 6]
         with pytest.raises(TooLargeError):
@@ -231,7 +229,7 @@ def test_integers_that_64_bits_do_not_hold_are_computed_by_the_engine(tmp_path):
 
 @pytest.mark.parametrize("name", ["conv_average", "dense", "sklearn_forest_regressor"])
 @pytest.mark.parametrize("multiplier", [1, 3])
-def test_bits_and_answers_are_found_as_the_engine_finds_them(name, multiplier, tmp_path, monkeypatch):
+def test_bits_and_answers_match_the_engine(name, multiplier, tmp_path, monkeypatch):
     arguments = EzklArguments(
         input_scale=6,
         param_scale=7,
@@ -254,7 +252,7 @@ def test_bits_and_answers_are_found_as_the_engine_finds_them(name, multiplier, t
 
 
 @pytest.mark.parametrize(("bits", "value"), [(0, 1), (-1, 0), (1, 0)])
-def test_arithmetic_of_another_mind_than_the_engine_is_not_believed(bits, value, tmp_path, monkeypatch):
+def test_arithmetic_that_disagrees_with_the_engine_is_not_used(bits, value, tmp_path, monkeypatch):
     with both_ways(graph_of(*BODIES["dense"]), tmp_path) as (ours, _):
         batch = [sample_of(ours, 5, seed=1)]
     call = (str(tmp_path / NETWORK), ARGUMENTS.to_run_arguments(), batch, 1, 0, str(tmp_path))

@@ -1,4 +1,4 @@
-"""Real proofs, mangled by an attacker who signs everything flawlessly: none may be accepted."""
+"""Real proofs, changed by an attacker who signs correctly: none may be accepted."""
 
 import pytest
 from tests.integration import bench, corpus
@@ -20,7 +20,7 @@ from zkinfer.verifier import (
 )
 
 WORDS = 96
-# Words of real proofs may be zero, or no points; so many cases there are at least.
+# A lower bound on the number of cases, as some words of real proofs may be zero or not points.
 LEAST = {
     "a bit flipped in every word": WORDS,
     "every word plus either modulus": WORDS,
@@ -44,7 +44,7 @@ def proof(honest):
 
 @pytest.fixture
 def refusal(home, digits):
-    """How the verifier refuses a proof that the attacker has signed."""
+    """The error with which the verifier refuses a proof signed by the attacker."""
     verifier = bench.verifier_of(home, bench.MODEL)
 
     def refuse(proof, context=bench.CONTEXT, circuit=digits):
@@ -56,7 +56,7 @@ def refusal(home, digits):
     return refuse
 
 
-def test_honest_proof_is_accepted_and_has_the_length_tested_here(home, digits, honest, proof):
+def test_honest_proof_is_accepted_and_has_the_expected_length(home, digits, honest, proof):
     assert len(proof.data) == 32 * WORDS
     assert Auditor(home, digits).verdicts({"honest": proof}) == {"honest": "accepted"}
     assert bench.verifier_of(home, bench.MODEL).verify(honest, bench.policy_of(digits))
@@ -70,7 +70,7 @@ def test_every_case_of_the_corpus_is_refused(home, digits, proof, other, kind):
     assert set(Auditor(home, digits).verdicts(cases).values()) == {"refused"}
 
 
-# --- through the verifier, which must name the right reason
+# --- through the verifier, which must give the right reason
 
 
 @pytest.mark.parametrize("place", [0, 1, 43, 44, 70, 92, 95])
@@ -81,7 +81,7 @@ def test_flipped_bit_is_an_invalid_proof(refusal, proof, place):
 
 
 @pytest.mark.parametrize("change", [-3072, -32, -1, 1, 32, 64])
-def test_proof_of_another_length_is_refused(refusal, proof, change):
+def test_proof_of_the_wrong_length_is_refused(refusal, proof, change):
     data = proof.data + bytes(change) if change > 0 else proof.data[:change]
     assert type(refusal(Proof(data, proof.statement))) in (ProofLengthError, MalformedAttestationError)
 
@@ -100,18 +100,18 @@ def test_swapped_outputs_are_refused(refusal, proof, first, second):
 
 
 @pytest.mark.parametrize("count", [1, 9, 11])
-def test_other_number_of_outputs_is_refused(refusal, proof, count):
+def test_wrong_number_of_outputs_is_refused(refusal, proof, count):
     forged = stating(proof, outputs=(*proof.statement.outputs, 0)[:count])
     assert type(refusal(forged)) is LayoutMismatchError
 
 
 @pytest.mark.parametrize("size", [0, 255, 260])
-def test_other_length_of_inputs_is_refused(refusal, proof, size):
+def test_wrong_length_of_inputs_is_refused(refusal, proof, size):
     forged = stating(proof, inputs=(proof.statement.inputs + bytes(4))[:size])
     assert type(refusal(forged)) is LayoutMismatchError
 
 
-def test_output_beyond_the_circuit_is_refused(refusal, proof):
+def test_output_beyond_the_range_of_the_circuit_is_refused(refusal, proof):
     assert type(refusal(with_output(proof, 9, 1 << 60))) in (InvalidProofError, ValueRangeError)
 
 
@@ -126,12 +126,12 @@ def test_context_rewritten_for_another_request_is_refused(refusal, proof):
 
 
 def disguised(circuit, **changes):
-    """The circuit, its manifest claiming something else."""
+    """The circuit with another claim in its manifest."""
     manifest = circuit.manifest.model_copy(update=changes)
     return type(circuit)(circuit.folder, manifest)
 
 
-def test_circuit_of_a_model_the_auditor_lacks_is_refused(refusal, digits, proof):
+def test_circuit_of_a_model_unknown_to_the_auditor_is_refused(refusal, digits, proof):
     identity = digits.manifest.identity.model_copy(update={"model": "sha256:" + "0" * 64})
     assert type(refusal(proof, circuit=disguised(digits, identity=identity))) is UnknownModelError
 
@@ -150,14 +150,14 @@ def test_recipe_without_enough_range_checks_is_refused(refusal, digits, proof):
 
 
 @pytest.mark.parametrize("name", ["ignore_range_check_inputs_outputs", "bounded_log_lookup"])
-def test_recipe_with_a_check_removed_is_refused(refusal, digits, proof, name):
+def test_recipe_with_a_range_check_removed_is_refused(refusal, digits, proof, name):
     recipe = digits.manifest.recipe
     arguments = {**recipe.run_arguments, name: True}
     error = refusal(proof, circuit=disguised(digits, recipe=recipe.model_copy(update={"run_arguments": arguments})))
     assert error.step.number == 4
 
 
-def test_dev_proof_called_a_real_ceremonys_is_refused(refusal, digits, proof):
+def test_dev_proof_under_the_name_of_a_real_ceremony_is_refused(refusal, digits, proof):
     setup = digits.manifest.recipe.setup.model_copy(update={"ceremony": "hermez"})
     recipe = digits.manifest.recipe.model_copy(update={"setup": setup})
     assert type(refusal(proof, circuit=disguised(digits, recipe=recipe))) is UntrustedSetupError

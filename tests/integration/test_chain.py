@@ -1,6 +1,5 @@
-"""The contracts with real proofs, on an embedded EVM, and on anvil where npm installed it."""
+"""The contracts with real proofs, on an embedded EVM, and on anvil if npm installed it."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -9,6 +8,7 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 from tests.integration import bench
+from tests.paths import ANVIL
 from tests.unit.contracts.deployed import embedded_chain
 from web3 import HTTPProvider, Web3
 
@@ -37,7 +37,6 @@ from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
 from zkinfer.prover import Prover
 
-ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 PROVER = "0x" + "77" * 20
 CONSUMER = "0x" + "cc" * 20
@@ -49,8 +48,7 @@ def chain(request):
     if request.param == "embedded":
         yield embedded_chain()
         return
-    if not ANVIL.exists() or shutil.which("node") is None:
-        pytest.skip("no anvil: install node and run npm install in contracts/")
+    bench.skip_without_anvil()
     yield from anvil()
 
 
@@ -118,7 +116,7 @@ def answer(chain, home, digits, ledger, asked):
 
 
 def answer_to(asked, chain, home, digits, ledger):
-    """Inputs, outputs and a proof made for this request, which is opened."""
+    """Open the request; returns inputs, outputs and a proof for it."""
     context = Context.model_validate(
         {
             "chainId": chain.id,
@@ -131,11 +129,11 @@ def answer_to(asked, chain, home, digits, ledger):
     return answer_of(Prover(home=home).prove(digits, bench.image(0), context), asked).posted[1:]
 
 
-def test_deploying_again_changes_nothing(chain, deployed, planned):
+def test_deployment_is_idempotent(chain, deployed, planned):
     assert deploy(chain, planned) == []
 
 
-def test_every_part_lies_where_it_was_planned(chain, deployed):
+def test_every_contract_has_its_planned_address(chain, deployed):
     for name in set(deployed) & set(CONTRACTS):
         load(name).require_code(chain.code(deployed[name]))
 
@@ -154,13 +152,13 @@ def test_insecure_setup_is_refused_by_a_production_registry(chain, registration)
         Registry(chain, strict.addresses["ModelRegistry"]).register(registration)
 
 
-def test_registering_again_changes_nothing(chain, deployed, registration, listing):
+def test_registration_is_idempotent(chain, deployed, registration, listing):
     registry = Registry(chain, deployed["ModelRegistry"])
     assert registry.register(registration) == listing
     assert registry.status(listing) == "active"
 
 
-def test_listing_is_verified_with_the_model_and_a_made_up_key_is_not(
+def test_listing_is_verified_with_the_model_and_refused_with_a_crafted_key(
     chain, home, digits, deployed, planned, registration, listing
 ):
     book = AddressBook(chain.id, planned.governance)
@@ -228,7 +226,7 @@ def test_answer_after_a_revocation_pays_its_prover_and_is_not_recorded(
 
 
 def in_another_layout(registration):
-    """The same circuit with wider inputs: a key does not fix the width."""
+    """The same circuit with wider inputs, as a key does not determine the width."""
     return replace(registration, layout=replace(registration.layout, input_width=8))
 
 
@@ -238,7 +236,7 @@ def widened(inputs):
     return b"".join(integer.to_bytes(8, "big", signed=True) for integer in integers)
 
 
-def test_engine_writes_one_verifier_for_all_circuits(home, digits):
+def test_engine_generates_one_reusable_verifier_for_all_circuits(home, digits):
     setup = home.setups.find_or_generate(digits.manifest.program.setup_size, "insecure-dev").path
     engine = EzklEngine()
     source = engine.evm_verifier(digits.folder, setup, dedicated=False)

@@ -1,4 +1,4 @@
-"""Convolutions between operators that do without a batch axis, which the engine's reader of ONNX then takes out."""
+"""Convolutions between operators without a batch axis, which the engine's ONNX reader then removes."""
 
 import numpy as np
 import onnx
@@ -25,7 +25,7 @@ WEIGHTS = {
     "out": (4, 2),
     "wide": (64, 2),
 }
-# Between pointwise convolutions, of which the first has weights of its own; each gives the output of its name.
+# Between pointwise convolutions, the first with weights of its own; each computes the output of its name.
 WITHIN = {
     "depthwise": "Conv<group=4, pads=[1,1,1,1]>(h, d)",
     "biased": "Conv<group=4>(h, d, b)",
@@ -55,7 +55,7 @@ def nodes():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """All cases side by side."""
+    """One model with all cases."""
     path, rng = tmp_path_factory.mktemp("convolutions") / "model.onnx", np.random.default_rng(5)
     weights = {name: (rng.normal(size=shape) / 2).astype(np.float32) for name, shape in WEIGHTS.items()}
     held = [
@@ -69,7 +69,7 @@ def model(tmp_path_factory):
 
 
 def answers(model, folder, visibility, samples):
-    """Of the circuit: numbers for each output."""
+    """The outputs of the circuit, dequantised."""
     engine = EzklEngine()
     normal = engine.lower(model, folder / "normal.onnx", dimensions={}, input_visibility=visibility)
     arguments = EzklArguments(
@@ -87,7 +87,7 @@ def answers(model, folder, visibility, samples):
 
 
 @pytest.mark.parametrize("visibility", ["public", "hashed"])
-def test_convolutions_answer_like_onnxruntime(model, tmp_path, visibility):
+def test_convolutions_agree_with_onnxruntime(model, tmp_path, visibility):
     rng = np.random.default_rng(7)
     sample = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in INPUTS.items()}
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
@@ -97,8 +97,8 @@ def test_convolutions_answer_like_onnxruntime(model, tmp_path, visibility):
     assert {name: error for name, error in far.items() if error > NEAR} == {}
 
 
-def test_program_of_a_convolution_is_the_same_each_time(tmp_path):
-    """The engine counts its rows on several threads, if it may, and then they differ from run to run."""
+def test_program_of_a_convolution_is_reproducible(tmp_path):
+    """On several threads, the engine's row counts would differ from run to run."""
     model, network = tmp_path / "model.onnx", tmp_path / "network.onnx"
     write(model, next(one for one in MODELS if one.channels))
     normal = EzklEngine().lower(model, network, dimensions={}, input_visibility="public")

@@ -45,14 +45,14 @@ def rebuilt(folder, home, seed):
 
 
 @pytest.fixture(scope="module")
-def golden(base, home, tmp_path_factory):
+def golden(run_folder, home, tmp_path_factory):
     folder = tmp_path_factory.mktemp("golden")
     return [rebuilt(folder / seed, home, seed) for seed in ("1", "2")]
 
 
 @pytest.fixture(scope="module")
 def sigmoid(home, tmp_path_factory):
-    """A lookup table calibrated on -1..1 only, so that other inputs leave it; the engine may take ten seconds."""
+    """A lookup table calibrated on -1..1 only, so that other inputs leave it, with ten seconds for the engine."""
     folder = tmp_path_factory.mktemp("sigmoid")
     model = parser.parse_model(
         '<ir_version: 8, opset_import: ["": 17]> g (float[1,4] x) => (float[1,4] y) { y = Sigmoid(x) }'
@@ -72,13 +72,13 @@ def sigmoid(home, tmp_path_factory):
 
 @pytest.fixture
 def copied(digits, tmp_path):
-    """The digits circuit's files and proving key, to be damaged."""
+    """A copy of the digits circuit and its proving key, to damage."""
     for path in digits.folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path
 
 
-def impatient(home, seconds=15):
+def prover_with_timeout(home, seconds=15):
     engine = EzklEngine(Limits(seconds=seconds))
     return Prover(home=home, engines={engine.id: engine})
 
@@ -113,7 +113,7 @@ def damage(path, how):
     path.write_bytes(data)
 
 
-# --- the same circuit everywhere
+# --- reproducible circuits
 
 
 def test_golden_model_has_the_pinned_verifying_key_and_model_id(golden):
@@ -121,18 +121,18 @@ def test_golden_model_has_the_pinned_verifying_key_and_model_id(golden):
     assert golden[0]["modelId"] == GOLDEN_MODEL_ID
 
 
-def test_two_processes_with_other_hash_seeds_make_the_same_files_and_keys(golden):
+def test_files_and_keys_are_independent_of_the_hash_seed(golden):
     assert golden[0] == golden[1]
     assert set(golden[0]["files"]) == {"network.onnx", "settings.json", "vk.key", "vka.bin"}
 
 
-def test_verifying_key_of_the_engine_is_the_one_the_circuit_names(digits):
-    import ezkl  # noqa: PLC0415 - nothing else in the tests may need it
+def test_verifying_key_of_the_engine_matches_the_circuit(digits):
+    import ezkl  # noqa: PLC0415 - no other test may need it
 
     assert digits.manifest.recipe.engine == f"ezkl/{ezkl.__version__}"
 
 
-# --- values that do not fit
+# --- values out of range
 
 
 @pytest.mark.parametrize("factor", [1, -1, 1e6, -1e20])
@@ -140,11 +140,11 @@ def test_input_beyond_the_range_checks_is_refused(home, digits, factor):
     picture, program = bench.image(0), digits.manifest.program
     picture["image"][0, 0] = factor * (program.integer_limit >> program.inputs[0].scale)
     with pytest.raises(RangeError, match="does not fit the range"):
-        impatient(home).prove(digits, picture)
+        prover_with_timeout(home).prove(digits, picture)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_input_that_is_no_number_is_refused_without_the_engine(home, digits, value):
+def test_non_finite_input_is_refused_without_the_engine(home, digits, value):
     picture = bench.image(0)
     picture["image"][0, 0] = value
     with pytest.raises(DataError, match="NaN or infinity"):
@@ -152,9 +152,9 @@ def test_input_that_is_no_number_is_refused_without_the_engine(home, digits, val
 
 
 @pytest.mark.parametrize("value", [-1.9, 0.25, 1.9])
-def test_lookup_within_its_table_answers_like_the_float_model(home, sigmoid, value):
+def test_lookup_within_its_table_agrees_with_the_float_model(home, sigmoid, value):
     answer = bench.verifier_of(home, sigmoid.folder / "model.onnx").verify(
-        impatient(home).prove(sigmoid, {"x": np.full((1, 4), value)}), bench.policy_of(sigmoid)
+        prover_with_timeout(home).prove(sigmoid, {"x": np.full((1, 4), value)}), bench.policy_of(sigmoid)
     )
     assert answer.outputs["y"] == pytest.approx(1 / (1 + np.exp(-value)), abs=0.02)
 
@@ -162,13 +162,13 @@ def test_lookup_within_its_table_answers_like_the_float_model(home, sigmoid, val
 @pytest.mark.parametrize("value", [-10.0, 1e6])
 def test_lookup_beyond_its_table_is_never_proven(home, sigmoid, value):
     with pytest.raises(EngineError):
-        impatient(home, seconds=4).prove(sigmoid, {"x": np.full((1, 4), value)})
+        prover_with_timeout(home, seconds=4).prove(sigmoid, {"x": np.full((1, 4), value)})
 
 
 @pytest.mark.parametrize("value", [10.0])
 def test_lookup_beyond_its_table_is_a_range_error(home, sigmoid, value):
     with pytest.raises(RangeError):
-        impatient(home, seconds=4).prove(sigmoid, {"x": np.full((1, 4), value)})
+        prover_with_timeout(home, seconds=4).prove(sigmoid, {"x": np.full((1, 4), value)})
 
 
 def test_forward_pass_beyond_the_table_is_a_range_error(sigmoid):
@@ -183,7 +183,7 @@ def test_forward_pass_beyond_the_table_is_a_range_error(sigmoid):
 @pytest.mark.parametrize("how", ["cut", "flipped", "garbage", "empty"])
 @pytest.mark.parametrize("name", ["network.onnx", "settings.json", "vk.key"])
 def test_damaged_program_file_never_verifies_another_answer(home, digits, honest, copied, name, how):
-    """Circuit.open refuses such a folder; here the engine is handed it directly."""
+    """Circuit.open refuses such a folder; here the engine gets it directly."""
     damage(copied / name, how)
     proof = bench.proof_of(honest)
     wrong = with_output(proof, 9, proof.statement.outputs[9] ^ 1)
@@ -240,7 +240,7 @@ def test_malformed_proof_is_an_engine_error(home, digits, honest, data):
 
 
 @pytest.mark.parametrize("value", [1 << 127, -(1 << 127), 1 << 256])
-def test_output_that_the_field_cannot_hold_is_an_engine_error(home, digits, honest, value):
+def test_output_outside_the_field_is_an_engine_error(home, digits, honest, value):
     proof = bench.proof_of(honest)
     with pytest.raises(EngineError):
         EzklEngine(Limits(seconds=30)).verify(
@@ -251,7 +251,7 @@ def test_output_that_the_field_cannot_hold_is_an_engine_error(home, digits, hone
         )
 
 
-def test_hostile_environment_changes_nothing_and_prints_no_value(home, digits, monkeypatch, capfd):
+def test_hostile_environment_has_no_effect_and_leaks_no_value(home, digits, monkeypatch, capfd):
     hostile = {"EZKL_REPO_PATH": "/nonexistent", "EZKL_DISABLE_SELECTOR_COMPRESSION": "true", "RUST_LOG": "trace"}
     hostile |= {
         "ENABLE_ICICLE_GPU": "true",
@@ -268,7 +268,7 @@ def test_hostile_environment_changes_nothing_and_prints_no_value(home, digits, m
     assert bench.verifier_of(home, bench.MODEL).verify(attestation, bench.policy_of(digits))
 
 
-def test_proof_leaves_the_callers_event_loop_alone(home, digits):
+def test_proof_does_not_disturb_the_callers_event_loop(home, digits):
     async def inside():
         return prove_in(digits.folder, home, digits)
 

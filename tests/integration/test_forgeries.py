@@ -1,4 +1,4 @@
-"""Witnesses that wrap around the field, with the real engine: no proof of them, or no circuit to prove them with."""
+"""Witnesses that wrap around the field, with the real engine: they cannot be proven, or the circuit is refused."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from zkinfer.circuits.errors import EngineError, ProofRejectedError, Unsupported
 
 LOG_ROWS = 10
 TRIPLE = "g (float[1,2] x) => (float[1,2] y) <float c = {3.0}> { y = Mul(x, c) }"
-# Three times this is 1000 in the field, and no number in range is a third of 1000.
+# Three times this is 1000 in the field, although no number in range is a third of 1000.
 THIRD = 1000 * pow(3, -1, MODULUS) % MODULUS
 CUBES = "p = Mul(a, b) q = Mul(p, c)"
 BIAS = f"""g (float[1,8] a, float[1,8] b, float[1,8] c, float[1,2] x) => (float[1,8] y)
@@ -48,7 +48,7 @@ def word(number):
 
 
 class Forger:
-    """A circuit, and proofs for whatever the attacker writes into the witness."""
+    """A circuit, and proofs of witnesses that the attacker modifies."""
 
     def __init__(self, folder, setup, visibility, *, normalised):
         self.folder, self.setup, self.normalised, self.visibility = str(folder), str(setup), normalised, visibility
@@ -60,21 +60,21 @@ class Forger:
         ezkl_worker.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
         ezkl_worker.make_keys(self.folder, self.setup, f"{self.folder}/pk")
 
-    def witness(self, program, honest, told, claimed):
+    def witness(self, program, honest, stated, claimed):
         context = [[0] * 5] if self.normalised else []
         witness = bindings.raw_witness(program, [*context, honest])
-        witness["inputs"][-1] = [word(number) for number in told]
+        witness["inputs"][-1] = [word(number) for number in stated]
         witness["outputs"][0] = [word(number) for number in claimed]
         if self.visibility == "hashed":
             hashes = [ezkl.poseidon_hash(tensor)[0] for tensor in witness["inputs"]]
             witness["processed_inputs"]["poseidon_hash"] = hashes
         return witness | {"pretty_elements": None}
 
-    def prove(self, honest, told, claimed):
-        """Raises EngineError where there is no proof, ProofRejectedError where it does not hold."""
+    def prove(self, honest, stated, claimed):
+        """Raises EngineError if there is no proof, ProofRejectedError if it is invalid."""
         network, settings = (Path(self.folder, name) for name in (NETWORK, SETTINGS))
         with bindings.compiled(network, settings) as program:
-            witness = self.witness(program, honest, told, claimed)
+            witness = self.witness(program, honest, stated, claimed)
             proof, instances = bindings.prove(witness, program, f"{self.folder}/pk", self.setup)
         ezkl_worker.verify(self.folder, self.setup, proof, instances)
         return instances
@@ -88,14 +88,14 @@ def forger(home, tmp_path):
     return make
 
 
-def test_hashed_input_that_no_number_has_is_proven_without_the_guard(forger):
-    """What the guard is for: the engine alone proves that three times a number in range is anything one likes."""
+def test_hashed_input_out_of_range_can_be_proven_without_the_guard(forger):
+    """The reason for the guard: the engine alone proves any value to be three times a number in range."""
     instances = forger("hashed", normalised=False).prove([128, 128], [THIRD, 128], [1000, 384])
     assert instances[-2:] == [1000, 384]
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
-def test_hidden_input_that_no_number_has_is_not_proven(forger, visibility):
+def test_hidden_input_out_of_range_cannot_be_proven(forger, visibility):
     made = forger(visibility)
     assert 384 in made.prove([128, -128], [128, -128], [384, -384])
     with pytest.raises((EngineError, ProofRejectedError)):
@@ -116,8 +116,8 @@ WIDE = {"decomp_base": 512, "decomp_legs": 7}
         pytest.param(EXPONENTIALS, {"scale_rebase_multiplier": 3}, id="exponentials"),
     ],
 )
-def test_circuit_whose_values_can_wrap_around_is_not_built(text, changes, tmp_path, monkeypatch):
-    """Even where run arguments could reach that far."""
+def test_circuit_whose_values_can_wrap_around_is_refused(text, changes, tmp_path, monkeypatch):
+    """Even if run arguments allowed such a range."""
     model = parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}')
     if text is FUSED:
         model.graph.initializer.append(numpy_helper.from_array(KERNEL, "w"))

@@ -1,4 +1,4 @@
-"""The real engine behind the real server: an unmodified tritonclient, and an auditor who trusts nobody."""
+"""The real engine behind the real server: an unmodified tritonclient, and independent verification."""
 
 import os
 import queue
@@ -53,7 +53,7 @@ def verified(home, digits, attestation, number):
     return verifier.verify(Attestation.from_bytes(attestation), bench.policy_of(digits), expected_inputs=expected)
 
 
-def test_stream_answers_at_once_and_brings_a_proof_that_an_auditor_accepts(client, home, digits):
+def test_stream_answers_immediately_and_delivers_a_proof_that_an_auditor_accepts(client, home, digits):
     answers = queue.Queue()
     client.start_stream(lambda result, error: answers.put((result, error)))
     client.async_stream_infer("digits", tensors(0), request_id="a")
@@ -63,9 +63,9 @@ def test_stream_answers_at_once_and_brings_a_proof_that_an_auditor_accepts(clien
     assert failure is None
     inference = verified(home, digits, proof.as_numpy("zkinfer_attestation")[0], 0)
     np.testing.assert_array_equal(answer.as_numpy("logits"), inference.outputs["logits"].astype(np.float32))
-    told = answer.get_response().parameters
-    assert inference.context.request_id == told["zkinfer_context_request_id"].string_param
-    assert inference.model_id == told["zkinfer_model_id"].string_param
+    parameters = answer.get_response().parameters
+    assert inference.context.request_id == parameters["zkinfer_context_request_id"].string_param
+    assert inference.model_id == parameters["zkinfer_model_id"].string_param
 
 
 def test_attestation_of_one_input_is_refused_for_another(client, home, digits):
@@ -74,14 +74,14 @@ def test_attestation_of_one_input_is_refused_for_another(client, home, digits):
         verified(home, digits, result.as_numpy("zkinfer_attestation")[0], 2)
 
 
-def test_float_answer_is_near_the_circuits(client):
+def test_float_answer_is_close_to_that_of_the_circuit(client):
     result = client.infer("digits", tensors(2), parameters=MODE | {"zkinfer_float": True})
     quantised, exact = result.as_numpy("logits"), result.as_numpy("logits.float")
     assert quantised.argmax() == exact.argmax()
     np.testing.assert_allclose(quantised, exact, atol=0.05 * np.ptp(exact))
 
 
-def test_value_out_of_range_is_refused_and_the_next_answered(client):
+def test_value_out_of_range_is_refused_and_the_next_request_answered(client):
     image = bench.image(0)["image"].astype(np.float32) + 1e12
     tensor = triton.InferInput("image", list(image.shape), "FP32")
     tensor.set_data_from_numpy(image)
@@ -90,7 +90,7 @@ def test_value_out_of_range_is_refused_and_the_next_answered(client):
     assert client.infer("digits", tensors(0), parameters=MODE).as_numpy("logits").size == 10
 
 
-def test_engine_that_is_killed_answers_the_next_caller(client, server):
+def test_killed_engine_is_replaced_for_the_next_caller(client, server):
     client.infer("digits", tensors(0), parameters=MODE)
     sessions = [session for entry in server.dependencies.answers._pools.values() for session in entry.pool._sessions]
     assert sessions

@@ -1,7 +1,6 @@
-"""Step 12 of a verification with real proofs: asked of an embedded EVM, and of anvil where npm installed it."""
+"""Step 12 of a verification with real proofs, on an embedded EVM, and on anvil if npm installed it."""
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -23,7 +22,6 @@ from zkinfer.contracts.rpc import connect
 from zkinfer.contracts.signers import unsafe_dev_account
 from zkinfer.prover import Prover
 
-ANVIL = bench.REPOSITORY / "contracts/node_modules/.bin/anvil"
 CONSUMER = "0x" + "cc" * 20
 GAS = 8_000_000  # an estimate would run the pairing a dozen times
 
@@ -33,8 +31,7 @@ def chain(request):
     if request.param == "embedded":
         yield from embedded()
         return
-    if not ANVIL.exists() or shutil.which("node") is None:
-        pytest.skip("no anvil: install node and run npm install in contracts/")
+    bench.skip_without_anvil()
     yield from anvil()
 
 
@@ -75,7 +72,7 @@ def attested(chain, home, digits, ledger, asked):
 
 @pytest.fixture
 def verify(chain, home, digits, ledger):
-    """Verify an attestation, and ask the ledger."""
+    """Verify an attestation and its record on the ledger."""
 
     def verified(attestation, confirmations=1):
         record, steps = LedgerRecord(Blocks(chain._web3), ledger.address, confirmations=confirmations), []
@@ -92,12 +89,12 @@ def test_open_request_is_not_recorded(verify, attested):
     assert caught.value.step.number == 12
 
 
-def test_attestation_for_no_chain_is_refused(verify, honest):
+def test_offline_attestation_is_refused(verify, honest):
     with pytest.raises(OtherChainError, match="made without a chain"):
         verify(honest)
 
 
-def test_recorded_answer_is_on_record(chain, verify, ledger, asked, attested):
+def test_recorded_answer_is_accepted(chain, verify, ledger, asked, attested):
     answer = answer_of(attested, asked)
     ledger.record(*answer.posted, gas=GAS)
     step = verify(attested)
@@ -112,7 +109,7 @@ def test_recorded_answer_waits_for_its_confirmations(chain, verify, attested):
     assert verify(attested, confirmations=2).status == "passed"
 
 
-def test_proof_of_another_picture_for_the_same_request_is_not_what_is_on_record(
+def test_proof_of_another_image_for_the_same_request_differs_from_the_record(
     chain, home, digits, ledger, asked, verify
 ):
     context = context_of(asked, chain.id, ledger.address)
@@ -120,7 +117,7 @@ def test_proof_of_another_picture_for_the_same_request_is_not_what_is_on_record(
         verify(Prover(home=home).prove(digits, bench.image(1), context))
 
 
-def test_command_asks_the_chain_and_keeps_the_address_to_itself(chain, home, ledger, attested, tmp_path):
+def test_command_checks_the_chain_without_disclosing_the_node_url(chain, home, ledger, attested, tmp_path):
     url = str(chain._web3.provider.endpoint_uri)
     (tmp_path / "answer.json").write_bytes(attested.to_bytes())
     asking = ("--rpc", url.replace("://", "://me:5ec4e7@"), "--ledger", ledger.address, "--confirmations", "1")

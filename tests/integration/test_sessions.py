@@ -1,4 +1,4 @@
-"""The real engine held ready: what its session answers, refuses and leaves behind."""
+"""Sessions of the real engine: answers, refusals and leftovers."""
 
 import os
 import signal
@@ -25,13 +25,13 @@ def integers(digits, number):
     return quantise_sample(bench.image(number), digits.manifest.program.inputs)
 
 
-def test_session_answers_what_the_engine_answers(digits, session):
+def test_session_gives_the_answers_of_the_engine(digits, session):
     samples = [integers(digits, number) for number in range(3)]
     expected = EzklEngine().forward(digits.folder, digits.manifest.program, samples)
     assert [session.forward(sample) for sample in samples] == expected
 
 
-def test_session_goes_on_after_a_value_out_of_range(digits, session):
+def test_session_continues_after_a_value_out_of_range(digits, session):
     good = integers(digits, 0)
     before = session.forward(good)
     with pytest.raises(RangeError, match="does not fit the range"):
@@ -41,8 +41,8 @@ def test_session_goes_on_after_a_value_out_of_range(digits, session):
 
 
 @pytest.mark.parametrize("bits", [12, 18, 20, 22, 24, 29, 30, 31])
-def test_session_refuses_what_the_circuit_refuses(digits, session, bits):
-    """It does without the circuit's own checks of inputs and outputs."""
+def test_session_refuses_what_the_circuit_would_refuse(digits, session, bits):
+    """A session skips the circuit's own checks of inputs and outputs."""
     for edge in ((1 << bits) - 1, -(1 << bits)):
         sample = [[edge, *integers(digits, 0)[0][1:]]]
         try:
@@ -54,19 +54,19 @@ def test_session_refuses_what_the_circuit_refuses(digits, session, bits):
             assert session.forward(sample) == expected
 
 
-def test_session_whose_child_was_killed_says_so(digits, session):
+def test_session_reports_a_killed_child(digits, session):
     os.kill(session._session._process.pid, signal.SIGKILL)
     with pytest.raises(EngineCrashedError, match="killed by another process"):
         session.forward(integers(digits, 0))
     assert not session.usable
 
 
-def test_sample_of_another_size_does_not_reach_an_answer(digits, session):
+def test_sample_of_the_wrong_size_is_refused(digits, session):
     with pytest.raises(EngineError, match="sizes of the inputs differ from those of the program"):
         session.forward([[0] * 63])
 
 
-def test_session_writes_no_file_and_leaves_no_process(digits, session, tmp_path):
+def test_session_leaves_no_file_or_process(digits, session, tmp_path):
     pid = session._session._process.pid
     session.forward(integers(digits, 0))
     opened = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}

@@ -1,4 +1,4 @@
-"""Models that others made, compiled, proven, verified and compared with onnxruntime."""
+"""Third-party models, compiled, proven, verified and compared with onnxruntime."""
 
 import numpy as np
 import onnxruntime
@@ -50,7 +50,7 @@ def compiled(model, samples, folder, home, options):
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "1l_mlp" else pytest.mark.nightly) for name in stored.SHARED_MODELS]
 )
-def test_shared_model_is_proven_and_answers_like_onnxruntime(home, tmp_path, name):
+def test_shared_model_is_proven_and_agrees_with_onnxruntime(home, tmp_path, name):
     model, data = files_of(name)
     samples = stored.samples_like(data, model, tmp_path)
     circuit = compiled(model, samples, tmp_path, home, stored.options(f"shared/{name}"))
@@ -62,7 +62,7 @@ def test_shared_model_is_proven_and_answers_like_onnxruntime(home, tmp_path, nam
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["1l_mlp", "digits"])
-def test_model_under_a_real_ceremony_needs_no_unsafe_word(real_home, tmp_path, name):
+def test_model_under_a_real_ceremony_needs_no_unsafe_option(real_home, tmp_path, name):
     model, data = (bench.MODEL, None) if name == "digits" else files_of(name)
     samples = stored.samples_like(data, model, tmp_path) if data else bench.CALIBRATION
     circuit = compiled(model, samples, tmp_path, real_home, CompileOptions(setup="hermez", effort="quick"))

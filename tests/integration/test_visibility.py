@@ -1,4 +1,4 @@
-"""Circuits that hide their inputs, with the real engine: what a proof tells, and what it still binds."""
+"""Circuits with hidden inputs and the real engine: what a proof reveals, and what it still binds."""
 
 import pytest
 from tests.integration import bench
@@ -20,11 +20,11 @@ OTHER_REQUEST = Context.model_validate({"requestId": "0x" + "a5" * 32})
 
 
 @pytest.fixture(scope="session", params=["hashed", "private"])
-def hidden(request, base, home):
-    """The demo's model compiled so that proofs do not show the image."""
+def hidden(request, run_folder, home):
+    """The demo's model, compiled with hidden inputs."""
     arguments = bench.GOLDEN_ARGUMENTS | {"input_visibility": request.param}
     options = CompileOptions(setup="insecure-dev", input_visibility=request.param, run_arguments=arguments)
-    engine, folder = EzklEngine(), base / f"{request.param}.circuit"
+    engine, folder = EzklEngine(), run_folder / f"{request.param}.circuit"
     return compile_model(
         bench.MODEL, folder, engine=engine, home=home, calibration=bench.CALIBRATION, options=options
     ).circuit
@@ -54,7 +54,7 @@ def tampered(proof):
         digest = bytearray(proof.statement.inputs)
         digest[32 * place + 31] ^= 1
         yield stating(proof, inputs=bytes(digest))
-    if proof.statement.inputs:  # the digest of the context, which is the engine's own
+    if proof.statement.inputs:  # the context digest of the engine
         yield Proof(proof.data[:31] + bytes([proof.data[31] ^ 1]) + proof.data[32:], proof.statement)
 
 
@@ -70,7 +70,7 @@ def test_attestation_holds_no_value_of_the_hidden_image(hidden, attestation):
     assert claimed_tensors(attestation.predicate, "input") == {}
 
 
-def test_expected_input_is_compared_by_its_digest_or_not_at_all(hidden, attestation, verifier):
+def test_expected_input_is_compared_by_digest_or_refused(hidden, attestation, verifier):
     policy = bench.policy_of(hidden)
     if visibility(hidden) == "hashed":
         assert verifier.verify(attestation, policy, expected_inputs=bench.image(0)).on_expected_input
@@ -99,15 +99,15 @@ def test_every_public_value_of_a_hidden_circuit_is_bound(hidden, attestation, ve
         assert altered or forged.predicate.public_context == "0x" + bench.CONTEXT.hash.hex()
 
 
-def test_proof_of_a_hidden_circuit_is_none_of_the_open_one(hidden, attestation, verifier, digits):
+def test_proof_of_a_hidden_circuit_is_invalid_for_the_public_one(hidden, attestation, verifier, digits):
     forged = bench.attacker_signs(digits, bench.proof_of(attestation))
     with pytest.raises(Exception, match=r"outputs|inputs|length") as refusal:
         verifier.verify(forged, bench.policy_of(digits))
     assert refusal.type.__name__ in ("LayoutMismatchError", "ProofLengthError")
 
 
-def test_recipe_that_claims_open_inputs_is_another_circuit(hidden, attestation, verifier):
-    """The claim that this is a circuit with public inputs is checked by building one."""
+def test_recipe_that_claims_public_inputs_is_another_circuit(hidden, attestation, verifier):
+    """The claim of public inputs is checked by building such a circuit."""
     manifest = hidden.manifest
     arguments = manifest.recipe.run_arguments | {"input_visibility": "public"}
     recipe = manifest.recipe.model_copy(update={"input_visibility": "public", "run_arguments": arguments})
@@ -116,8 +116,8 @@ def test_recipe_that_claims_open_inputs_is_another_circuit(hidden, attestation, 
         verifier.verify(bench.attacker_signs(lying, bench.proof_of(attestation)), bench.policy_of(hidden))
 
 
-def test_circuit_of_a_stranger_is_rebuilt_before_it_sees_an_input(hidden, tmp_path):
-    """A home without keys knows nothing of the folder, and proves only after it was found to be what it says."""
+def test_foreign_circuit_is_rebuilt_before_it_gets_an_input(hidden, tmp_path):
+    """A home without keys has not verified the folder, and rebuilds it before proving."""
     stranger = Home(tmp_path / "home")
     attestation = Prover(home=stranger).prove(hidden, bench.image(2))
     assert bench.verifier_of(stranger, bench.MODEL).verify(attestation, bench.policy_of(hidden)).inputs == {}

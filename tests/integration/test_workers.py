@@ -1,4 +1,4 @@
-"""Real workers with the real engine: nothing stands between a job and its attestation but kills."""
+"""Real workers with the real engine, under kills."""
 
 import os
 import signal
@@ -26,8 +26,8 @@ from zkinfer.prover.workers import WorkerPool, WorkerSettings
 CGROUP = Path("/sys/fs/cgroup")
 
 
-class Desk:
-    """The demo's circuit in a repository, a queue, and one worker as a server starts it."""
+class Backend:
+    """The demo's circuit in a repository, a job queue, and one worker started like by a server."""
 
     def __init__(self, folder, home, circuit):
         (folder / "repository" / "digits").mkdir(parents=True)
@@ -70,37 +70,37 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path, home, digits):
-    opened = Desk(tmp_path, home, digits)
+def backend(tmp_path, home, digits):
+    opened = Backend(tmp_path, home, digits)
     opened.pool.start()
     yield opened
     opened.pool.drain()
     opened.store.close()
 
 
-def test_job_ends_in_an_attestation_whatever_is_killed(desk, home, digits):
-    job = desk.submit(0)
-    begun = desk.until(job, lambda found: found.state == JobState.PROVING)
+def test_job_ends_in_an_attestation_after_any_kill(backend, home, digits):
+    job = backend.submit(0)
+    begun = backend.until(job, lambda found: found.state == JobState.PROVING)
     worker = psutil.Process(int(begun.worker.split(".")[-2]))
     engine = worker.children(recursive=True)
     os.kill(worker.pid, signal.SIGKILL)
-    done = desk.until(job, lambda found: found.state.final)
+    done = backend.until(job, lambda found: found.state.final)
     assert (done.state, done.attempt) == ("SUCCEEDED", 2)
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in engine)
-    data = desk.artifacts.get(done.attestation, done.attestation_bytes)
+    data = backend.artifacts.get(done.attestation, done.attestation_bytes)
     verifier = bench.verifier_of(home, bench.MODEL)
     assert verifier.verify(data, bench.policy_of(digits)).context == job.request.context
 
 
-def test_cancelled_proof_is_stopped_at_once(desk):
-    job = desk.submit(1)
-    begun = desk.until(job, lambda found: found.state == JobState.PROVING)
-    desk.store.cancel(job.id)
-    assert desk.until(job, lambda found: found.state.final).state in ("CANCELLED", "SUCCEEDED")
+def test_cancelled_proof_is_stopped_immediately(backend):
+    job = backend.submit(1)
+    begun = backend.until(job, lambda found: found.state == JobState.PROVING)
+    backend.store.cancel(job.id)
+    assert backend.until(job, lambda found: found.state.final).state in ("CANCELLED", "SUCCEEDED")
     assert children_of(int(begun.worker.split(".")[-2])) == []
 
 
-# --- a real want of memory
+# --- running out of memory
 
 HOG = """
     import os, sys
@@ -117,7 +117,7 @@ HOG = """
 
 @pytest.fixture
 def small_group():
-    """A control group of 300 MB, where one may make them."""
+    """A control group of 300 MB; skips without permission to create one."""
     older = CGROUP / "memory"
     group = (older if older.is_dir() else CGROUP) / f"zkinfer-test-{os.getpid()}"
     try:
@@ -130,7 +130,7 @@ def small_group():
     group.rmdir()
 
 
-def test_child_that_the_kernel_kills_for_memory_ran_out_of_it(small_group):
+def test_child_killed_by_the_out_of_memory_killer_ran_out_of_memory(small_group):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(HOG), small_group],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Every kind of model that is promised to work: compiled, proven and verified with the real engine, or refused."""
+"""Every supported kind of model is compiled, proven and verified with the real engine; others are refused."""
 
 from contextlib import closing
 
@@ -20,7 +20,7 @@ REFUSED = {
     "refused_words": "returns string labels.*LabelEncoder",
 }
 MAX_ERROR = Budget().max_error
-# Models whose circuits, after the quick search, miss the budget on held-out samples: how far their error may go.
+# Error bounds of models whose circuits miss the budget on held-out samples after the quick search.
 OVER_BUDGET = {
     "attention": 0.08,
     "layer_norm": 0.07,
@@ -32,9 +32,9 @@ OVER_BUDGET = {
     "xgboost_binary": 0.08,
     "xgboost_classes": 0.25,
 }
-# One of each kind is tried in every run, and the others of that kind at night.
+# One model of each kind runs always, the others of that kind nightly.
 EVERY_RUN = {"attention", "conv_max", "dense", "lstm_cell", "sklearn_tree", "xgboost_binary"}
-# One of each kind is searched anew; `make coverage` does that with all of them.
+# One model of each kind is searched again; `make coverage` searches all of them.
 SEARCHED = {"conv_max", "dense", "sklearn_tree", "tanh", "two_inputs"}
 SEARCH = CompileOptions(setup="insecure-dev", effort="quick")
 
@@ -55,7 +55,7 @@ def compiled(model, folder, home, options=SEARCH):
 
 
 def answers_of_a_session(circuit, inputs):
-    """By name; a session does without the circuit's own checks of inputs and outputs."""
+    """The outputs by name; a session skips the circuit's own checks of inputs and outputs."""
     program = circuit.manifest.program
     with closing(EzklEngine().session(circuit.folder, program)) as session:
         answered = session.forward(integers_of(inputs, program.inputs))
@@ -82,7 +82,7 @@ def test_zoo_model_is_compiled_proven_and_verified(model, home, tmp_path):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_model_no_circuit_takes_is_refused_with_advice_before_any_setup(name, home, tmp_path):
+def test_unsupported_model_is_refused_with_advice_before_any_setup(name, home, tmp_path):
     with pytest.raises(UnsupportedModelError, match=REFUSED[name]):
         compiled(stored.ZOO / f"{name}.onnx", tmp_path, home)
     assert not (tmp_path / "circuit").exists()
@@ -95,7 +95,7 @@ def test_every_stored_model_is_tested():
     assert OVER_BUDGET.keys() | SEARCHED | EVERY_RUN <= {model.stem for model in MODELS}
 
 
-def test_run_arguments_are_stored_of_every_model_and_of_no_other():
+def test_run_arguments_are_stored_for_exactly_the_tested_models():
     kept = {name for name in stored.found_once() if name.startswith("zoo/")}
     assert kept == {f"zoo/{model.stem}" for model in MODELS}
 
@@ -105,6 +105,6 @@ def test_stored_run_arguments_are_acceptable(name):
     EzklEngine().check_run_arguments(stored.found_once()[name])
 
 
-def test_model_without_stored_run_arguments_is_not_compiled_with_others():
+def test_model_without_stored_run_arguments_is_an_error():
     with pytest.raises(KeyError, match="zoo/refused_svc"):
         stored.options("zoo/refused_svc")

@@ -1,4 +1,4 @@
-"""Write what pytest and forge both read: `python -m tests.vectors.make_chain [--values]`.
+"""Write the vectors shared by pytest and forge: `python -m tests.vectors.make_chain [--values]`.
 
 `values.json` holds contexts, model ids, request ids, and statements with the public values of ezkl, computed by the
 Python side; both sides are compared with it, and a test makes it again. `digits.json` holds real proofs of the demo's
@@ -57,7 +57,7 @@ BATCH = 10
 
 
 def address(number: int) -> str:
-    """An address that no key is known of."""
+    """An address without a known key."""
     return f"0x{0x2AF0000000000000000000000000000000000000 + number:040x}"
 
 
@@ -91,7 +91,7 @@ def word(number: int) -> str:
 
 
 def mixed(seed: int, index: int, bits: int) -> int:
-    """Numbers that look random and never change."""
+    """Pseudorandom numbers that never change."""
     return int.from_bytes(keccak256(words([seed, index])).value, "big") >> (256 - bits)
 
 
@@ -162,7 +162,7 @@ def statement_case(seed: int, visibility: str, width: int, inputs: list[int], ou
 
 
 def layout_fields(layout: Layout) -> dict:
-    """As the contract names them."""
+    """The fields by the names of the contract."""
     return dict(zip(("visibility", "inputWidth", "inputs", "outputs"), layout.fields, strict=True))
 
 
@@ -208,7 +208,7 @@ def request_case(seed: int) -> dict:
 
 
 def fields_of(request: Request) -> dict:
-    """As the contract names them; numbers as words, so that no JSON reader rounds them."""
+    """The fields by the names of the contract; numbers are words, so that no JSON parser rounds them."""
     return {
         "listing": request.listing,
         "inputCommitment": request.input_commitment,
@@ -240,7 +240,7 @@ def request_of(fields: dict) -> Request:
 
 
 def setup_case(ceremony) -> dict:
-    """tau*G2 and its negative, as four words each, as EIP-197 and as a verifying key write them."""
+    """tau*G2 and its negative, each as four words in the encodings of EIP-197 and of a verifying key."""
     tau = [int.from_bytes(ceremony.tau_g2[i : i + 32], "big") for i in range(0, 128, 32)]
     return {
         "id": "0x" + sha256(ceremony.tau_g2).hex,
@@ -289,13 +289,13 @@ class Proving:
         self.onnx_digest = "0x" + self.manifest.identity.model.removeprefix("sha256:")
 
     def prove(self, array: np.ndarray, context: Context):
-        """The engine's proof for its one input."""
+        """The engine's proof for the only input."""
         integers = quantise(array, self.program.inputs[0])
         return EzklEngine().prove(self.folder, self.program, self.setup.path, self.key, [integers], context.hash)
 
 
 class Maker:
-    """Makes requests and proofs of one circuit."""
+    """Makes requests for one circuit, and proofs of the answers."""
 
     def __init__(self, circuit: Proving) -> None:
         self.circuit = circuit
@@ -367,7 +367,7 @@ def proven(proof, inputs: bytes) -> dict:
 
 
 def canary_case(circuit: Proving) -> dict:
-    """A true answer of the canary, max(-3, 0), written as its adapter writes it: in eight bytes."""
+    """A correct answer of the canary, max(-3, 0), encoded like its adapter does: in eight bytes."""
     context = context_of(0, address(0), word(1), address(0), 0)
     proof = circuit.prove(np.array([-3.0], dtype=np.float32), context)
     (integer,) = circuit.program.layout.unpack(proof.statement.inputs)

@@ -32,7 +32,7 @@ def test_page_names_the_machine():
         (1, 1, "One round of 1 proof each."),
     ],
 )
-def test_table_says_how_often_it_was_measured(rounds, proofs, sentence):
+def test_table_states_the_number_of_runs(rounds, proofs, sentence):
     assert sentence in shown(Model("small", (4, 16, 3), rounds=rounds, proofs=proofs))
 
 
@@ -40,17 +40,17 @@ def test_plain_engine_is_compared_with_both_budgets():
     assert row_of(shown(prove=1.5), "prove, s") == ["3", "1.5", "1", "2.00", "3.00"]
 
 
-def test_rows_without_a_better_direction_are_not_compared():
+def test_rows_without_a_preferred_direction_are_not_compared():
     assert row_of(shown(), "log2 of rows")[-2:] == ["", ""]
 
 
-def test_memory_of_compile_stands_beside_that_of_a_proof():
+def test_memory_is_listed_for_compile_and_proof():
     text = shown()
     assert row_of(text, "peak memory of a proof, MB")[0] == "400"
     assert row_of(text, "peak memory of compile, MB")[0] == "500"
 
 
-def test_predictions_have_their_ratio_to_what_was_measured():
+def test_predictions_are_listed_with_their_ratio_to_the_measurement():
     assert row_of(shown(prove=2.0), "small, zkinfer, faithful") == [
         *("1,000", "10", "1.20", "2.00", "0.60"),
         *("200 MB", "100 MB", "2.00"),
@@ -62,19 +62,19 @@ def test_page_counts_the_predictions_that_are_close():
 
 
 @pytest.mark.parametrize(("ratio", "count"), [(0.69, 0), (0.71, 1), (1.0, 1), (1.29, 1), (1.31, 0)])
-def test_close_is_within_thirty_percent(ratio, count):
+def test_prediction_is_close_within_thirty_percent(ratio, count):
     assert close([ratio]) == count
 
 
-def test_broken_promises_stand_on_the_page():
+def test_broken_promises_are_listed():
     assert "- small: zkinfer, faithful proves 0.75 times as fast (promised: 0.91) as plain" in shown(prove=4.0)
 
 
-def test_kept_promises_are_said_to_be():
+def test_kept_promises_are_stated():
     assert "models that both proved: 1." in shown()
 
 
-def test_page_without_a_rival_says_that_nothing_was_tested():
+def test_page_without_a_rival_states_that_nothing_was_tested():
     text = page([(Model("alone", (4, 16, 3), kinds=("zkinfer",)), {"zkinfer": FACTS | TOLD})], "Abacus 9000")
     assert "None was tested" in text
     assert "kept" not in text

@@ -1,4 +1,4 @@
-"""What a run of the benchmark must show, on figures as `contestants` prints them."""
+"""The promises that a benchmark run must keep, on figures as printed by `contestants`."""
 
 import re
 
@@ -17,19 +17,19 @@ def broken(model, **changes):
     return broken_promises([(model, found)])
 
 
-def test_nothing_is_broken_where_all_is_kept():
+def test_no_promise_is_broken_if_all_are_kept():
     assert broken(SMALL) == []
 
 
-def test_no_faster_than_promised_is_enough():
+def test_exactly_the_promised_speed_is_sufficient():
     assert broken(SMALL, prove=0.6) == []
 
 
-def test_compile_that_proves_once_may_take_what_a_plain_proof_takes():
+def test_compile_that_proves_once_may_use_the_memory_of_a_plain_proof():
     assert broken(SMALL, compile_memory=400) == []
 
 
-def test_proof_that_takes_more_memory_breaks_both_promises():
+def test_proof_with_more_memory_breaks_both_promises():
     of_a_proof, of_all = broken(SMALL, memory=401)
     assert "takes 1.00 times the memory for a proof of plain" in of_a_proof
     assert "takes 1.00 times the memory for all, from the model to a proof, of plain" in of_all
@@ -49,8 +49,8 @@ def test_proof_that_takes_more_memory_breaks_both_promises():
     ids=lambda value: "" if isinstance(value, str) else str(value),
 )
 def test_broken_promise_is_named(changes, sentence):
-    [said] = broken(SMALL, **changes)
-    assert re.search(re.escape(sentence), said)
+    [promise] = broken(SMALL, **changes)
+    assert re.search(re.escape(sentence), promise)
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(6.5, 0), (6.61, 1)])
@@ -60,15 +60,15 @@ def test_larger_model_may_be_slower_by_noise_only(seconds, count):
 
 def test_every_rival_must_be_beaten():
     found = {"plain": PLAIN, "accurate": PLAIN | {"prove": 4.0}, "faithful": OWN}
-    [said] = broken_promises([(SMALL, found)])
-    assert said.endswith("as plain, for accuracy.")
+    [promise] = broken_promises([(SMALL, found)])
+    assert promise.endswith("as plain, for accuracy.")
 
 
-def test_model_without_rival_promises_nothing():
+def test_model_without_a_rival_has_no_promises():
     assert broken_promises([(LARGE, {"zkinfer": OWN})]) == []
 
 
-def test_small_models_are_promised_to_be_many_times_faster():
+def test_small_models_have_a_higher_promised_speedup():
     assert {model.name: model.faster for model in MODELS if model.faster > 1} == {
         "dense 4-16-3": 10,
         "digits 64-32-10": 5,

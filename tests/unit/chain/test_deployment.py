@@ -2,7 +2,6 @@ from dataclasses import replace
 from types import SimpleNamespace as Fake
 
 import pytest
-from tests.unit.contracts.deployed import deployed_chain
 from tests.unit.contracts.ezkl import dedicated
 
 from zkinfer.chain import deployment
@@ -26,14 +25,9 @@ STRANGER = "0x" + "66" * 20
 CIRCUIT = Fake(folder="digits.circuit")
 
 
-@pytest.fixture(scope="module")
-def base():
-    return deployed_chain(delay=0)
-
-
 @pytest.fixture
-def deployed(base, chain):
-    return Deployed(chain, base[1])
+def deployed(chain, book):
+    return Deployed(chain, book)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +71,7 @@ def test_registration_is_for_the_named_verifier(verifier, selector):
     assert ("0x" + made.selector.hex(), made.fee, made.uri) == (selector, 7, "https://a")
 
 
-def test_listing_is_found_by_publisher_and_verifier(deployed, chain):
+def test_listing_is_identified_by_publisher_and_verifier(deployed, chain):
     dedicated.routed(chain, deployed.book)
     listing = Registry(chain, deployed.book.addresses["ModelRegistry"]).register(dedicated.REGISTRATION)
     assert deployed.listing_of(CIRCUIT, "dedicated", chain.address) == listing
@@ -109,7 +103,7 @@ def test_request_of_another_ledger_is_refused(deployed, changed, error):
         deployed.require_own(placed(deployed, **changed))
 
 
-def test_confirmations_depend_on_the_node():
+def test_default_confirmations_depend_on_the_node():
     assert [default_confirmations(url) for url in ("http://127.0.0.1:8545", "https://node.example")] == [1, 3]
 
 

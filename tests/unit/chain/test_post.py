@@ -21,7 +21,7 @@ class Pending:
 
 
 class FakeLedger:
-    """A ledger with two answers to a transaction, which rejects every batch with the answer to `bad`."""
+    """A ledger that takes two answers per transaction and rejects batches containing the answer to `bad`."""
 
     def __init__(self, **ended):
         self.states, self.tried = ended, []
@@ -51,21 +51,21 @@ def posting(ledger, *names):
     return post_answers(Fake(ledger=ledger), {name: Pending(name) for name in names})
 
 
-def test_answers_that_are_on_record_are_not_posted_again():
+def test_recorded_answers_are_not_posted_again():
     ledger = FakeLedger(a="recorded", b="paid")
     posting(ledger, "a", "b", "c", "d", "e").require_all()
     assert ledger.tried == [["c", "d"], ["e"]]
 
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b")])
-def test_nothing_is_sent_if_all_is_on_record(names):
+def test_nothing_is_sent_if_everything_is_recorded(names):
     ledger = FakeLedger(a="recorded", b="paid")
     posting(ledger, *names).require_all()
     assert ledger.tried == []
 
 
 @pytest.mark.parametrize("how", ["refunded", "expired"])
-def test_late_answer_is_named_after_the_others_were_recorded(how):
+def test_expired_answer_is_reported_after_the_others_are_recorded(how):
     ledger = FakeLedger(late=how)
     made = posting(ledger, "a", "late", "b")
     with pytest.raises(TransactionFailedError, match=rf"No answer is accepted any more for late \({how}\)"):
@@ -74,7 +74,7 @@ def test_late_answer_is_named_after_the_others_were_recorded(how):
     assert [one.settled for one in made.outcomes] == [True, False, True]
 
 
-def test_rejected_batch_does_not_stop_the_later_ones():
+def test_rejected_batch_does_not_stop_later_ones():
     ledger = FakeLedger()
     made = posting(ledger, "a", "bad", "b", "c")
     with pytest.raises(RevertedError, match="ProofRejected"):
@@ -83,7 +83,7 @@ def test_rejected_batch_does_not_stop_the_later_ones():
     assert ledger.states == {"b": "recorded", "c": "recorded"}
 
 
-def test_outcome_tells_the_state_before_and_after():
+def test_outcome_has_the_state_before_and_after():
     (made,) = posting(FakeLedger(a="recorded"), "a").outcomes
     assert made == Outcome("a", "recorded", Entry("recorded", 0, "0xd1"), "recorded")
     assert made.document == {
@@ -113,13 +113,13 @@ def _accept_all(monkeypatch):
     monkeypatch.setattr(zkinfer.chain.post, "require_answer", lambda attestation, *_: attestation)
 
 
-def test_attestations_are_matched_in_their_own_order():
+def test_attestations_are_matched_to_requests_in_any_order():
     first, second = attested("a"), attested("b")
     assert match_answers(DEPLOYED, [second, first], [placed("a"), placed("b")]) == {"b": second, "a": first}
 
 
 @pytest.mark.parametrize("given", [["b"], ["a", "a"]])
-def test_attestation_without_a_request_of_its_own_is_refused(given):
+def test_attestation_without_a_matching_request_is_refused(given):
     with pytest.raises(InputError, match="which is not given"):
         match_answers(DEPLOYED, [attested(name) for name in given], [placed("a")])
 

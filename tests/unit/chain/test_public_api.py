@@ -6,7 +6,7 @@ import zkinfer.chain
 HEAVY = {"torch", "grpc", "web3", "eth_abi", "eth_account", "sqlalchemy", "ezkl"}
 
 
-def test_all_is_sorted_and_there():
+def test_all_is_sorted_and_importable():
     assert zkinfer.chain.__all__ == sorted(zkinfer.chain.__all__, key=lambda name: (name[0].islower(), name))
     assert all(hasattr(zkinfer.chain, name) for name in zkinfer.chain.__all__)
 

@@ -49,7 +49,7 @@ def answer_stating(**changes):
 
 
 class FakeBlocks:
-    """A chain with one deployment and one record, which lies `depth` blocks below the head."""
+    """A chain with one deployment and one record, `depth` blocks below the head."""
 
     head = 100
 
@@ -108,11 +108,11 @@ def agree(blocks, answer=None, ledger=LEDGER, **options):
 
 
 def test_record_of_this_answer_agrees():
-    told = agree(FakeBlocks())
-    assert told == f"on chain 31337 by {LEDGER}, 2027-01-15 08:00:00 UTC, seen at block 96"
+    summary = agree(FakeBlocks())
+    assert summary == f"on chain 31337 by {LEDGER}, 2027-01-15 08:00:00 UTC, seen at block 96"
 
 
-def test_record_agrees_with_a_request_that_the_caller_has():
+def test_record_agrees_with_a_given_request():
     blocks = FakeBlocks()
     blocks.request = None
     assert agree(blocks, request=REQUEST)
@@ -129,13 +129,13 @@ def test_proof_for_another_chain_is_refused(chain_id, made):
         agree(FakeBlocks(), answer_to(REQUEST, context=context))
 
 
-def test_address_without_code_is_no_ledger():
+def test_address_without_code_is_not_a_ledger():
     with pytest.raises(LedgerError, match=f"no InferenceLedger at {SOMEWHERE}"):
         agree(FakeBlocks(), ledger=SOMEWHERE)
 
 
 @pytest.mark.parametrize("address", [LEDGER, REGISTRY, ROUTER])
-def test_other_code_is_no_ledger_of_ours(address):
+def test_unknown_code_is_not_a_ledger(address):
     blocks = FakeBlocks()
     blocks.codes[address] = "other"
     with pytest.raises(LedgerError, match="The code is not that of"):
@@ -143,14 +143,14 @@ def test_other_code_is_no_ledger_of_ours(address):
 
 
 @pytest.mark.parametrize("address", [REGISTRY, ROUTER])
-def test_ledger_that_relies_on_nothing_is_no_ledger_of_ours(address):
+def test_ledger_with_a_missing_dependency_is_refused(address):
     blocks = FakeBlocks()
     del blocks.codes[address]
     with pytest.raises(LedgerError, match=f"at {address}: the account has no code"):
         agree(blocks)
 
 
-def test_ledger_and_registry_with_different_routers_are_no_deployment():
+def test_ledger_and_registry_with_different_routers_are_refused():
     blocks = FakeBlocks()
     blocks.registrys_router = SOMEWHERE
     with pytest.raises(LedgerError, match="different routers"):
@@ -158,7 +158,7 @@ def test_ledger_and_registry_with_different_routers_are_no_deployment():
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "message"),
     [
         ("none", "no such request"),
         ("open", "still waits"),
@@ -166,26 +166,26 @@ def test_ledger_and_registry_with_different_routers_are_no_deployment():
         ("paid", "the model was revoked before"),
     ],
 )
-def test_request_without_an_answer_is_not_recorded(state, said):
+def test_request_without_an_answer_is_not_recorded(state, message):
     blocks = FakeBlocks()
     blocks.state = state
-    with pytest.raises(NotRecordedError, match=said):
+    with pytest.raises(NotRecordedError, match=message):
         agree(blocks)
 
 
-def test_other_outputs_on_record_are_a_mismatch():
+def test_recorded_outputs_that_differ_are_a_mismatch():
     with pytest.raises(RecordMismatchError, match="other outputs on record"):
         agree(FakeBlocks(), answer_stating(outputs=(7, -9)))
 
 
-def test_record_is_final_only_below_the_last_block_that_counts():
+def test_record_is_final_only_up_to_the_final_block():
     with pytest.raises(NotFinalError, match="not yet at block 96"):
         agree(FakeBlocks(depth=3))
     assert agree(FakeBlocks(depth=4))
 
 
 @pytest.mark.parametrize(("depth", "confirmations", "final"), [(0, 1, True), (3, 4, True), (2, 4, False)])
-def test_record_is_final_after_the_confirmations_that_are_wanted(depth, confirmations, final):
+def test_record_is_final_after_the_requested_confirmations(depth, confirmations, final):
     if final:
         assert agree(FakeBlocks(depth=depth), confirmations=confirmations)
         return
@@ -193,14 +193,14 @@ def test_record_is_final_after_the_confirmations_that_are_wanted(depth, confirma
         agree(FakeBlocks(depth=depth), confirmations=confirmations)
 
 
-def test_ledger_that_was_not_there_at_the_last_block_that_counts_has_nothing_final():
+def test_ledger_deployed_after_the_final_block_has_nothing_final():
     blocks = FakeBlocks()
     blocks.deployed_at = 99
     with pytest.raises(NotFinalError, match="Wait, then verify again"):
         agree(blocks)
 
 
-def test_other_request_than_the_proofs_is_a_mismatch():
+def test_request_other_than_that_of_the_proof_is_a_mismatch():
     with pytest.raises(RecordMismatchError, match="given or logged has another id"):
         agree(FakeBlocks(), request=replace(REQUEST, salt="0x" + "01" * 32))
 
@@ -212,53 +212,53 @@ def test_proof_for_another_context_under_the_same_id_is_a_mismatch(change):
         agree(FakeBlocks(), answer_to(REQUEST, context=context))
 
 
-def test_log_that_a_node_made_up_is_a_mismatch():
+def test_forged_log_is_a_mismatch():
     blocks = FakeBlocks()
     blocks.request_told = replace(REQUEST, input_commitment=ANY_INPUT)
     with pytest.raises(RecordMismatchError, match="has another id"):
         agree(blocks, answer_to(REQUEST))
 
 
-def test_request_that_nobody_tells_gives_no_verdict():
+def test_request_without_a_log_gives_no_verdict():
     blocks = FakeBlocks()
     blocks.request_told = None
     with pytest.raises(NodeError, match=r"no log of the request\. Use a node that keeps all logs, or give the request"):
         agree(blocks, answer_to(REQUEST))
 
 
-def test_answer_of_another_model_on_record_is_a_mismatch():
+def test_recorded_answer_of_another_model_is_a_mismatch():
     blocks = FakeBlocks()
     blocks.model = "0x" + "ab" * 32
     with pytest.raises(RecordMismatchError, match=f"is for the model {blocks.model}; the proof is of {MODEL}"):
         agree(blocks)
 
 
-def test_answer_about_another_input_on_record_is_a_mismatch():
+def test_recorded_answer_to_another_input_is_a_mismatch():
     with pytest.raises(RecordMismatchError, match="about another input"):
         agree(FakeBlocks(), answer_stating(inputs=b"\5\7"))
 
 
-def test_answer_of_a_listing_that_was_revoked_since_is_refused():
+def test_answer_of_a_since_revoked_listing_is_refused():
     blocks = FakeBlocks()
     blocks.status = "revoked"
     with pytest.raises(RecordMismatchError, match=f"its listing {REQUEST.listing} was revoked: no contract acts on it"):
         agree(blocks)
 
 
-def test_answer_whose_verifier_was_stopped_since_is_refused():
+def test_answer_of_a_since_stopped_verifier_is_refused():
     blocks = FakeBlocks()
     blocks.live = False
     with pytest.raises(RecordMismatchError, match=r"was stopped or removed: it may be forged.*ask again"):
         agree(blocks)
 
 
-def test_answer_of_a_listing_that_was_deprecated_since_agrees():
+def test_answer_of_a_since_deprecated_listing_agrees():
     blocks = FakeBlocks()
     blocks.status = "deprecated"
     assert agree(blocks)
 
 
-def test_node_that_fails_gives_no_verdict(monkeypatch):
+def test_failing_node_gives_no_verdict(monkeypatch):
     def fail(*_):
         raise RpcError("The node sleeps.", "Wake it.")
 
@@ -269,7 +269,7 @@ def test_node_that_fails_gives_no_verdict(monkeypatch):
 
 
 def deployed():
-    """A deployment whose ledger is the one that is asked, on a chain where all of it lies."""
+    """A deployment with the queried ledger, all of whose contracts are on the chain."""
     book = AddressBook(CHAIN, Governance(SOMEWHERE, (SOMEWHERE,)))
     blocks = FakeBlocks()
     blocks.codes |= {part.address: part.name for part in book.plan.parts}
@@ -290,7 +290,7 @@ def test_deployment_of_another_chain_is_refused():
 
 
 @pytest.mark.parametrize("name", ["EmergencyStop", "ReusableHalo2Adapter", "Halo2VerifierReusable", "CanaryKey"])
-def test_deployment_with_a_part_of_other_code_is_refused(name):
+def test_deployment_with_a_modified_contract_is_refused(name):
     book, blocks = deployed()
     blocks.codes[book.addresses[name]] = "other"
     with pytest.raises(LedgerError, match=r"The code is not that of|is not the canary's key"):
@@ -302,7 +302,7 @@ BLOCKS_LEDGER = "0x" + "1e" * 20
 
 
 class Server(HTTPServer):
-    """A node that answers every call with one text."""
+    """A node that gives every call the same answer."""
 
     def __init__(self, status, text):
         self.status, self.text = status, text.encode()
@@ -345,11 +345,11 @@ def result(text):
     return f'{{"jsonrpc":"2.0","id":0,"result":{text}}}'
 
 
-def test_node_tells_its_chain(serving):
+def test_node_reports_its_chain_id(serving):
     assert serving(result('"0x7a69"')).latest().id == 31337
 
 
-def test_node_that_refuses_is_named_without_its_secrets(serving):
+def test_error_of_a_node_is_reported_without_its_secrets(serving):
     blocks = serving("", 429)
     for read in (
         lambda: blocks.latest().id,
@@ -361,18 +361,18 @@ def test_node_that_refuses_is_named_without_its_secrets(serving):
         assert SECRET not in str(caught.value)
 
 
-def test_settled_block_is_the_first_of_as_many_as_wanted(serving):
+def test_settled_block_has_the_requested_confirmations(serving):
     blocks = serving(result('"0x10"'))
     assert [blocks.settled(number) for number in (1, 4, 17, 18)] == [16, 13, 0, 0]
 
 
 @pytest.mark.parametrize("answer", ["null", '{"hash":null}'])
-def test_node_without_a_final_block_says_what_to_give(serving, answer):
+def test_node_without_a_final_block_is_refused_with_the_option(serving, answer):
     with pytest.raises(RpcError, match=r"has no finalized block of its chain\. Set the number .* --confirmations"):
         serving(result(answer)).settled(None)
 
 
-def test_final_block_is_the_one_that_the_node_names(serving):
+def test_final_block_is_taken_from_the_node(serving):
     assert serving(result('{"number":"0x11"}')).settled(None) == 17
 
 
@@ -395,7 +395,7 @@ def test_request_is_read_from_its_log(serving):
     assert request.salt == "0x" + "00" * 31 + "07"
 
 
-def test_request_without_a_log_is_none(serving):
+def test_missing_request_log_is_none(serving):
     assert serving(result("[]")).request(BLOCKS_LEDGER, "0x" + "00" * 32, 9) is None
 
 
@@ -404,6 +404,6 @@ def test_topic_of_the_event_is_the_hash_of_its_signature():
     assert keccak256(f"Requested(bytes32,bytes32,address,({fields}))".encode()) == REQUESTED
 
 
-def test_log_that_is_cut_is_refused():
+def test_truncated_log_is_refused():
     with pytest.raises(RpcError, match="log of a request cannot be decoded"):
         request_in({"data": bytes(64)})

@@ -22,11 +22,11 @@ GOOD = PlacedRequest(
 
 
 @given(placed)
-def test_request_survives_its_file(one):
+def test_request_round_trips_through_its_file(one):
     assert PlacedRequest.from_bytes(one.to_bytes()) == one
 
 
-def test_file_has_the_names_of_the_contract():
+def test_file_has_the_field_names_of_the_contract():
     assert set(json.loads(GOOD.to_bytes())) == {
         *("format", "chainId", "ledger", "listing", "inputCommitment", "consumer", "requester", "expiry"),
         *("prover", "proverFee", "refundTo", "ownerFee", "salt"),
@@ -54,7 +54,7 @@ def test_id_and_context_are_those_at_its_ledger():
         ("colour", "red"),
     ],
 )
-def test_file_with_another_field_is_refused_by_name(name, value):
+def test_file_with_an_unknown_field_is_refused_by_name(name, value):
     document = json.loads(GOOD.to_bytes()) | {name: value}
     with pytest.raises(InputError, match=f"The file is not a request: '{name}'"):
         PlacedRequest.from_bytes(canonical.dump(document))
@@ -73,7 +73,7 @@ def test_file_that_is_not_canonical_json_is_refused(data):
         PlacedRequest.from_bytes(data)
 
 
-def test_request_that_no_chain_takes_is_not_written():
+def test_invalid_request_is_not_written():
     with pytest.raises(InputError, match="The request is invalid: 'chain_id'"):
         PlacedRequest(GOOD.request, 0, GOOD.ledger).to_bytes()
 

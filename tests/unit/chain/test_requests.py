@@ -21,7 +21,7 @@ from zkinfer.verifier import ContextMismatchError, InputMismatchError, LayoutMis
 
 CHAIN, LEDGER = 31337, "0x" + "1e" * 20
 CONSUMER, REQUESTER, LISTING = "0x" + "c0" * 20, "0x" + "aa" * 20, "0x" + "11" * 32
-# As long as a key's constants reach; the digest counts here, not what a verifier would make of it.
+# As long as the constants of a key; only the digest matters here.
 WORDS = [0] * 33 + [1 << 8] + [7] * 6
 KEY = b"".join(word.to_bytes(32, "big") for word in WORDS)
 ASKED = {"listing": LISTING, "consumer": CONSUMER, "requester": REQUESTER, "expiry": 99}
@@ -29,7 +29,7 @@ X = np.array([[0.5, -1.25, 2.0]], dtype=np.float32)
 
 
 def circuit(tmp_path, *, visibility="public", engine="ezkl/23.0.5", key=KEY):
-    """A circuit whose manifest was written by hand; nobody compares its files."""
+    """A circuit with a hand-written manifest and unchecked files."""
     document = copy.deepcopy(DOCUMENT)
     specs = [TensorSpec(name=name, dtype="float32", shape=(1, 3), scale=8, visibility=visibility) for name in "xz"]
     answer = TensorSpec(name="y", dtype="float32", shape=(1, 2), scale=8)
@@ -74,7 +74,7 @@ def test_request_commits_to_all_numbers_of_public_inputs_in_order(tmp_path):
     )
 
 
-def test_request_commits_to_a_digest_for_each_hashed_tensor(tmp_path):
+def test_request_commits_to_one_digest_per_hashed_tensor(tmp_path):
     engine = FakeEngine()
     made = circuit(tmp_path, visibility="hashed")
     request = request_for(made, {"x": X, "z": 2 * X}, engine=engine, setup=tmp_path, **ASKED)
@@ -85,12 +85,12 @@ def test_request_commits_to_a_digest_for_each_hashed_tensor(tmp_path):
     assert request.input_commitment == input_commitment(b"".join(digests))
 
 
-def test_request_without_inputs_asks_for_any(tmp_path):
+def test_request_without_inputs_accepts_any(tmp_path):
     request = request_for(circuit(tmp_path, visibility="private"), None, **ASKED)
     assert (request.input_commitment, request.refund_to, request.prover) == (ANY_INPUT, REQUESTER, ZERO_ADDRESS)
 
 
-def test_requests_have_salts_of_their_own(tmp_path):
+def test_requests_have_distinct_salts(tmp_path):
     made = circuit(tmp_path)
     assert request_for(made, None, **ASKED) != request_for(made, None, **ASKED)
 
@@ -106,7 +106,7 @@ def test_request_with_other_inputs_is_refused(tmp_path, inputs):
         request_for(circuit(tmp_path), inputs, **ASKED)
 
 
-def test_context_of_a_request_names_its_id():
+def test_context_of_a_request_has_its_id():
     request = Request(LISTING, ANY_INPUT, CONSUMER, REQUESTER, 99)
     context = context_of(request, CHAIN, LEDGER)
     assert (context.chain_id, context.request_id) == (CHAIN, request.id(CHAIN, LEDGER))
@@ -114,22 +114,22 @@ def test_context_of_a_request_names_its_id():
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    return forge.Workshop(tmp_path_factory.mktemp("shop"))
+def parties(tmp_path_factory):
+    return forge.Parties(tmp_path_factory.mktemp("parties"))
 
 
 @pytest.fixture(scope="module")
-def asked(shop):
-    inputs = shop.attest().predicate.statement.inputs
+def asked(parties):
+    inputs = parties.attest().predicate.statement.inputs
     return Request(LISTING, input_commitment(inputs), CONSUMER, REQUESTER, forge.EXPIRY)
 
 
 @pytest.fixture(scope="module")
-def attestation(shop, asked):
-    return shop.attest(context=context_of(asked, CHAIN, LEDGER))
+def attestation(parties, asked):
+    return parties.attest(context=context_of(asked, CHAIN, LEDGER))
 
 
-def test_answer_is_what_the_attestation_holds(attestation, asked):
+def test_answer_is_taken_from_the_attestation(attestation, asked):
     answer = require_answer(attestation, asked, CHAIN, LEDGER)
     assert answer == answer_of(attestation, asked)
     assert answer.proof == attestation.proof
@@ -137,9 +137,9 @@ def test_answer_is_what_the_attestation_holds(attestation, asked):
     assert input_commitment(answer.inputs) == asked.input_commitment
 
 
-def test_answer_to_any_input_is_taken(shop, asked):
+def test_answer_to_any_input_is_accepted(parties, asked):
     asked = replace(asked, input_commitment=ANY_INPUT)
-    other = shop.attest(x=forge.OTHER_X, context=context_of(asked, CHAIN, LEDGER))
+    other = parties.attest(x=forge.OTHER_X, context=context_of(asked, CHAIN, LEDGER))
     assert require_answer(other, asked, CHAIN, LEDGER).request == asked
 
 
@@ -157,8 +157,8 @@ def test_answer_for_another_chain_is_refused(attestation, asked):
         require_answer(attestation, asked, 1, LEDGER)
 
 
-def test_answer_to_another_input_is_refused(shop, asked):
-    other = shop.attest(x=forge.OTHER_X, context=context_of(asked, CHAIN, LEDGER))
+def test_answer_to_another_input_is_refused(parties, asked):
+    other = parties.attest(x=forge.OTHER_X, context=context_of(asked, CHAIN, LEDGER))
     with pytest.raises(InputMismatchError, match="about another input"):
         require_answer(other, asked, CHAIN, LEDGER)
 
@@ -169,14 +169,14 @@ def edited(attestation, **changes):
 
 
 @pytest.mark.parametrize("name", ["public_inputs", "public_outputs"])
-def test_answer_with_other_sizes_is_refused(attestation, asked, name):
+def test_answer_with_the_wrong_sizes_is_refused(attestation, asked, name):
     claimed = edited(attestation, **{name: getattr(attestation.predicate, name)[:-4]})
     with pytest.raises(LayoutMismatchError, match="other sizes than its layout"):
         require_answer(claimed, asked, CHAIN, LEDGER)
 
 
-def test_answer_whose_values_are_of_another_context_is_refused(shop, asked):
-    other = shop.attest(context=Context.offline())
+def test_answer_with_the_context_of_another_request_is_refused(parties, asked):
+    other = parties.attest(context=Context.offline())
     claimed = edited(other, context=context_of(asked, CHAIN, LEDGER))
     with pytest.raises(ContextMismatchError, match="another request than the attestation says"):
         require_answer(claimed, asked, CHAIN, LEDGER)

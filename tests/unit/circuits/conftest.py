@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def in_process(monkeypatch):
-    """Parse models in this process: milliseconds instead of a child each."""
-    factories.without_children(monkeypatch)
-
-
-@pytest.fixture
 def memory(tmp_path, monkeypatch):
-    """Where memory-backed scratch directories go in this test, in place of /dev/shm, which others use too."""
+    """Replaces /dev/shm, which other processes use too, as the place of memory-backed scratch directories."""
     folder = tmp_path / "memory"
     folder.mkdir()
     monkeypatch.setattr("zkinfer.circuits.storage._volatile_parent", lambda: str(folder))
@@ -35,13 +29,13 @@ def memory(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
+def tiny_model(tmp_path_factory):
     return factories.write_model(tmp_path_factory.mktemp("models") / "tiny.onnx")
 
 
 @pytest.fixture(scope="session")
 def dev_home(tmp_path_factory):
-    """A home that tests may read; what they write goes to one of their own."""
+    """A home to read from; tests that write use `own_home`."""
     home = Home(tmp_path_factory.mktemp("home"))
     for k in (3, 4, 5):
         home.setups.insecure_dev(k)
@@ -50,17 +44,17 @@ def dev_home(tmp_path_factory):
 
 @pytest.fixture
 def own_home(dev_home, tmp_path):
-    """A home of this test, with setups and without keys."""
+    """A home for this test alone, with setups and without keys."""
     shutil.copytree(dev_home.root / "setups", tmp_path / "home" / "setups")
     return Home(tmp_path / "home")
 
 
 @pytest.fixture(scope="session")
-def compiled(tiny, dev_home, tmp_path_factory):
+def compiled(tiny_model, dev_home, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         factories.without_children(patch)
         out = tmp_path_factory.mktemp("circuits") / "tiny"
-        return compile_model(tiny, out, engine=FakeEngine(), home=dev_home, options=factories.DEV).circuit
+        return compile_model(tiny_model, out, engine=FakeEngine(), home=dev_home, options=factories.DEV).circuit
 
 
 @pytest.fixture

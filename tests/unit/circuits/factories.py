@@ -1,4 +1,4 @@
-"""What several tests here need: tiny ONNX models, engines that fail or lie, a manifest written by hand."""
+"""Tiny ONNX models, engines that fail or lie, and a hand-written manifest."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import importlib
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from zkinfer.circuits import CompileOptions
+from zkinfer.circuits import CompileOptions, Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineError
 from zkinfer.circuits.manifest import MANIFEST
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 DEV = CompileOptions(setup="insecure-dev")
 X = np.array([[0.5, -1.25, 2.0]], dtype=np.float32)
-# The manifest of no circuit that exists; every kind of field occurs, none at its default alone.
+# A manifest of a made-up circuit in which every kind of field occurs with an explicit value.
 DOCUMENT = {
     "headroom": 16.0,
     "cost": {"memoryBytes": 60_000_000, "gas": 500_000},
@@ -99,7 +101,7 @@ def write_model(path: Path, *, bias: float = 0.5, input_name: str = "x") -> Path
 
 
 def in_this_process(function, arguments, *, limits, progress=None):
-    """Stand in for `child.run` where the child itself is not what is tested: the same functions, and fast."""
+    """Replaces `child.run` where the child is not under test: calls the same function, but fast."""
     module, _, name = function.partition(":")
     return getattr(importlib.import_module(module), name)(**arguments)
 
@@ -108,8 +110,17 @@ def without_children(monkeypatch) -> None:
     monkeypatch.setattr(child, "run", in_this_process)
 
 
+def compile_tiny(folder: Path, out: Path | None = None, **model) -> SimpleNamespace:
+    """A home, a model and its circuit, compiled with the fake engine."""
+    home, path = Home(folder / "home"), write_model(folder / "tiny.onnx", **model)
+    with pytest.MonkeyPatch.context() as patch:
+        without_children(patch)
+        circuit = compile_model(path, out or folder / "circuit", engine=FakeEngine(), home=home, options=DEV).circuit
+    return SimpleNamespace(folder=folder, home=home, model=path, circuit=circuit)
+
+
 def engine_with(**calls) -> FakeEngine:
-    """A fake engine in which these calls do something else."""
+    """A fake engine with these methods replaced."""
     engine = FakeEngine()
     for name, call in calls.items():
         assert hasattr(engine, name)
@@ -125,14 +136,14 @@ def engine_failing_at(call: str) -> FakeEngine:
 
 
 def rewritten(folder: Path, change) -> None:
-    """Let `change` alter a circuit's manifest, as everybody can who may write there."""
+    """Apply `change` to the manifest in a circuit folder."""
     document = json.loads((folder / MANIFEST).read_bytes())
     change(document)
     (folder / MANIFEST).write_bytes(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
 
 
 def places(value, path=()) -> Iterator[tuple]:
-    """The path of every value inside a JSON document."""
+    """The path of every value in a JSON document."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*path, key)
@@ -153,7 +164,7 @@ def with_value(document, path, value):
 
 
 def without(document, path):
-    """A copy of a document that lacks what is at `path`."""
+    """A copy of a document without the value at `path`."""
     changed = copy.deepcopy(document)
     del at(changed, path[:-1])[path[-1]]
     return changed
@@ -164,7 +175,7 @@ def everything_under(folder: Path) -> set[str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that ended but was not waited for does not."""
+    """Whether a process runs; zombies do not."""
     try:
         os.kill(pid, 0)
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()

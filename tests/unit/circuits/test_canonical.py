@@ -28,7 +28,7 @@ def nested(depth):
 
 
 @given(VALUES)
-def test_dump_any_value_is_read_back_as_itself(value):
+def test_dump_round_trips_for_any_value(value):
     data = dump(value)
     assert read_canonical(data) == value
     assert dump(read_canonical(data)) == data
@@ -39,7 +39,7 @@ def test_dump_sorts_keys_and_writes_ascii_without_spaces():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")]])
-def test_dump_number_that_is_not_finite_is_refused(value):
+def test_dump_of_a_non_finite_number_is_refused(value):
     with pytest.raises(ValueError, match="not JSON compliant"):
         dump(value)
 
@@ -71,29 +71,29 @@ def test_dump_number_that_is_not_finite_is_refused(value):
         (b'{"a":' * 33 + b"1" + b"}" * 33, "is nested deeper than 32 levels"),
     ],
 )
-def test_load_anything_ambiguous_is_refused(data, message):
+def test_load_of_ambiguous_json_is_refused(data, message):
     with pytest.raises(JsonError, match=f"The letter {message}"):
         read(data)
 
 
 @pytest.mark.parametrize("data", [nested(MAX_DEPTH), b'["' + b"[" * 99 + b'"]', b'["\\"[' + b"{" * 99 + b'"]'])
-def test_load_deepest_allowed_is_read(data):
+def test_load_at_the_depth_limit_is_accepted(data):
     assert isinstance(read(data), list)
 
 
-def test_load_too_many_values_are_refused():
+def test_load_of_too_many_values_is_refused():
     load(b"[1,2,3]", max_bytes=99, what="letter", max_values=3)
     with pytest.raises(JsonError, match="The letter holds more than 2 values"):
         load(b"[1,2,3]", max_bytes=99, what="letter", max_values=2)
 
 
-def test_load_at_the_size_limit_is_read_and_beyond_is_refused():
+def test_load_is_accepted_at_the_size_limit_and_refused_beyond():
     assert read(b"[10]", max_bytes=4) == [10]
     with pytest.raises(JsonError, match="has 5 bytes, over the limit of 4"):
         read(b"[100]", max_bytes=4)
 
 
-def test_load_long_duplicate_key_is_quoted_in_part():
+def test_load_truncates_a_long_duplicate_key_in_its_message():
     key = b'"' + b"k" * 5000 + b'"'
     with pytest.raises(JsonError) as refusal:
         read(b"{" + key + b":1," + key + b":2}")
@@ -105,7 +105,7 @@ def test_refusal_is_an_input_error():
 
 
 @given(st.binary(max_size=64))
-def test_load_any_bytes_are_read_or_refused_in_the_tree(data):
+def test_load_of_random_bytes_is_parsed_or_an_input_error(data):
     with contextlib.suppress(JsonError):
         dump(read(data))
 
@@ -129,13 +129,13 @@ def test_load_any_bytes_are_read_or_refused_in_the_tree(data):
         b"0.1000000000000000055511151231257827",
     ],
 )
-def test_load_canonical_other_spelling_is_refused(data):
+def test_load_canonical_refuses_other_spellings(data):
     read(data)
     with pytest.raises(JsonError, match=r"letter is not in canonical form.*edited or written by other software"):
         read_canonical(data)
 
 
-def test_load_canonical_keeps_integers_and_floats_apart():
+def test_load_canonical_distinguishes_integers_and_floats():
     assert [type(read_canonical(data)) for data in (b"1", b"1.0")] == [int, float]
 
 
@@ -145,10 +145,10 @@ def test_load_duplicate_at_the_end_of_a_large_object_is_named():
         read(f'{{{keys},"089999":0}}'.encode())
 
 
-# Alone, the interpreter's limit stops the parser. py_ecc raises that limit to 100,000 when it is imported, and then
-# the C stack ends first.
+# By default the interpreter's recursion limit stops the parser. Importing py_ecc raises the limit to 100,000, so the C
+# stack would overflow first.
 @pytest.mark.parametrize("before", ["pass", "import zkinfer.circuits.home"])
-def test_load_hostile_nesting_does_not_end_the_process(before):
+def test_load_of_hostile_nesting_does_not_crash_the_process(before):
     code = (
         f"{before}\nfrom zkinfer.circuits import canonical\n"
         "try: canonical.load(b'['*90_000, max_bytes=1<<20, what='letter')\n"

@@ -46,9 +46,9 @@ class Recorder:
 
 
 @pytest.fixture
-def build(tiny, own_home, memory, tmp_path, in_process):
-    """Compile the tiny model in this process, with changes."""
-    usual = {"model": tiny, "out": tmp_path / "out", "engine": FAKE, "home": own_home, "options": DEV}
+def build(tiny_model, own_home, memory, tmp_path, in_process):
+    """Compile the tiny model in this process, with overrides."""
+    usual = {"model": tiny_model, "out": tmp_path / "out", "engine": FAKE, "home": own_home, "options": DEV}
 
     def call(**changes):
         arguments = usual | changes
@@ -59,7 +59,7 @@ def build(tiny, own_home, memory, tmp_path, in_process):
 
 @pytest.fixture
 def samples(tmp_path):
-    """Forty samples, all labelled as the first class."""
+    """Forty samples, all labelled with the first class."""
     inputs = np.random.default_rng(1).normal(size=(40, 1, 3))
     np.savez(tmp_path / "samples.npz", x=inputs, label=np.zeros(40, int))
     return tmp_path / "samples.npz"
@@ -67,7 +67,7 @@ def samples(tmp_path):
 
 @pytest.fixture
 def leaves_nothing(tmp_path, own_home):
-    """Check that there is nothing new but setups, an empty folder of keys, and how fast the engine is."""
+    """Check that only setups, an empty key folder and the measured speed were created."""
     before = everything_under(tmp_path)
 
     def check(*also):
@@ -77,21 +77,21 @@ def leaves_nothing(tmp_path, own_home):
     return check
 
 
-def test_compile_through_real_children_publishes_a_circuit(tiny, own_home, tmp_path):
-    made = compile_model(tiny, tmp_path / "out", engine=FAKE, home=own_home, options=DEV)
+def test_compile_through_real_children_publishes_a_circuit(tiny_model, own_home, tmp_path):
+    made = compile_model(tiny_model, tmp_path / "out", engine=FAKE, home=own_home, options=DEV)
     assert made.circuit == Circuit.open(tmp_path / "out")
     assert set(made.timings) == {"inspect", "calibrate", "tune", "evaluate", "setup", "keys", "prove"}
 
 
-def test_compile_publishes_a_complete_folder_that_others_may_read(build, tiny, tmp_path):
+def test_compile_publishes_a_complete_world_readable_folder(build, tiny_model, tmp_path):
     circuit = build().circuit
     assert everything_under(circuit.folder) == {"manifest.json", "model.onnx", "network.onnx", "program.json", "vk"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in circuit.folder.iterdir()} == {0o644}
-    assert (circuit.folder / "model.onnx").read_bytes() == tiny.read_bytes()
-    assert circuit.manifest.identity.model == str(sha256_file(tiny))
+    assert (circuit.folder / "model.onnx").read_bytes() == tiny_model.read_bytes()
+    assert circuit.manifest.identity.model == str(sha256_file(tiny_model))
 
 
-def test_compile_keeps_the_proving_key_beside_and_for_the_user_alone(build, own_home):
+def test_compile_keeps_the_proving_key_private_and_outside_the_folder(build, own_home):
     circuit = build().circuit
     [key] = own_home.keys.iterdir()
     assert str(sha256_file(key)) == circuit.manifest.keys.proving_key
@@ -116,25 +116,25 @@ def test_compile_describes_the_circuit(build):
     assert manifest.program.layout.visibility == "public"
 
 
-def test_compile_twice_gives_the_same_bytes(build, tmp_path):
+def test_compile_is_reproducible(build, tmp_path):
     first, second = build(out=tmp_path / "first").circuit, build(out=tmp_path / "second").circuit
     assert first.digest == second.digest
     for path in first.folder.iterdir():
         assert (second.folder / path.name).read_bytes() == path.read_bytes()
 
 
-def test_compile_writes_nothing_about_time_place_or_user_into_the_circuit(build, tmp_path):
+def test_compile_writes_no_time_path_or_user_into_the_circuit(build, tmp_path):
     circuit = build().circuit
     for path in circuit.folder.iterdir():
         assert str(tmp_path).encode() not in path.read_bytes()
 
 
-def test_compile_with_published_run_arguments_makes_that_circuit_again(build, compiled):
+def test_compile_with_published_run_arguments_reproduces_the_circuit(build, compiled):
     options = replace(DEV, run_arguments=compiled.manifest.recipe.run_arguments)
     assert build(engine=engine_failing_at("tune"), options=options).circuit.digest == compiled.digest
 
 
-def test_compile_with_other_run_arguments_makes_another_circuit(build, compiled):
+def test_compile_with_other_run_arguments_gives_another_circuit(build, compiled):
     circuit = build(options=replace(DEV, run_arguments={"scale": 9})).circuit
     assert circuit.model_id != compiled.model_id
     assert circuit.manifest.program.inputs[0].scale == 9
@@ -155,7 +155,7 @@ def test_compile_with_empty_run_arguments_is_refused(build):
     ("visibility", "width", "inputs"),
     [("hashed", 32, 1), ("private", 0, 0)],
 )
-def test_compile_with_inputs_that_are_not_public_says_so(build, compiled, visibility, width, inputs):
+def test_compile_with_hidden_inputs_records_the_visibility(build, compiled, visibility, width, inputs):
     manifest = build(options=replace(DEV, input_visibility=visibility)).circuit.manifest
     layout = manifest.program.layout
     assert (layout.visibility, layout.input_width, layout.inputs) == (visibility, width, inputs)
@@ -166,7 +166,7 @@ def test_compile_with_inputs_that_are_not_public_says_so(build, compiled, visibi
 # --- samples and fidelity
 
 
-def test_compile_without_samples_says_synthetic(build):
+def test_compile_without_samples_reports_synthetic_data(build):
     fidelity = build().circuit.manifest.fidelity
     assert (fidelity.data, fidelity.samples) == ("synthetic", 16)
     assert fidelity.agreement == 1.0
@@ -174,13 +174,13 @@ def test_compile_without_samples_says_synthetic(build):
 
 
 @pytest.mark.parametrize(("count", "data", "evaluated"), [(10, "held-out", 5), (2, "calibration", 2)])
-def test_compile_with_samples_says_which_were_held_out(build, tmp_path, count, data, evaluated):
+def test_compile_with_samples_reports_the_held_out_ones(build, tmp_path, count, data, evaluated):
     np.savez(tmp_path / "samples.npz", x=np.random.default_rng(1).normal(size=(count, 1, 3)))
     fidelity = build(calibration=tmp_path / "samples.npz").circuit.manifest.fidelity
     assert (fidelity.data, fidelity.samples) == (data, evaluated)
 
 
-def test_compile_hands_samples_and_budget_to_the_engine(build, tmp_path):
+def test_compile_passes_samples_and_budget_to_the_engine(build, tmp_path):
     requests = []
 
     def tune(request, *, progress):
@@ -194,7 +194,7 @@ def test_compile_hands_samples_and_budget_to_the_engine(build, tmp_path):
     assert request.reference["y"].shape == (16, 1, 2)
 
 
-def test_compile_names_the_worst_samples_by_their_place_in_the_file(build, samples):
+def test_compile_names_the_worst_samples_by_their_index_in_the_file(build, samples):
     places = {
         one.sample
         for one in build(calibration=samples, options=replace(DEV, labels="label")).circuit.manifest.fidelity.worst
@@ -203,7 +203,7 @@ def test_compile_names_the_worst_samples_by_their_place_in_the_file(build, sampl
     assert places <= set(range(1, 40, 2))
 
 
-def test_compile_with_labels_hands_them_to_the_engine_and_reports_the_accuracy(build, samples):
+def test_compile_passes_labels_to_the_engine_and_reports_the_accuracy(build, samples):
     requests = []
 
     def tune(request, *, progress):
@@ -217,7 +217,7 @@ def test_compile_with_labels_hands_them_to_the_engine_and_reports_the_accuracy(b
     assert 0 < fidelity.accuracy.model == fidelity.accuracy.circuit < 1
 
 
-def test_compile_whose_held_out_samples_miss_the_budget_says_so(build, samples):
+def test_compile_warns_if_held_out_samples_miss_the_budget(build, samples):
     options = replace(DEV, labels="label")
     made = build(calibration=samples, options=replace(options, budget=Budget(max_error=0)))
     assert "The error is" in made.shortfall
@@ -225,12 +225,12 @@ def test_compile_whose_held_out_samples_miss_the_budget_says_so(build, samples):
 
 
 @pytest.mark.parametrize(("budget", "kept"), [(Budget(), True), (Budget(max_error=0), False)])
-def test_compile_says_in_the_manifest_how_it_chose_and_whether_that_is_kept(build, samples, budget, kept):
+def test_compile_records_the_budget_and_whether_it_is_kept_in_the_manifest(build, samples, budget, kept):
     choice = build(calibration=samples, options=replace(LABELLED, budget=budget)).circuit.manifest.choice
     assert (choice.samples, choice.min_agreement, choice.max_error, choice.kept) == (20, 0.99, budget.max_error, kept)
 
 
-def test_strict_compile_whose_held_out_samples_miss_the_budget_is_refused_before_keys(build, samples, leaves_nothing):
+def test_strict_compile_is_refused_before_keys_if_held_out_samples_miss_the_budget(build, samples, leaves_nothing):
     option = Option("scale 8", None, Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ()), within_budget=True, chosen=True)
     engine = engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,)), make_keys=None)
     options = replace(LABELLED, budget=Budget(max_error=0), strict=True)
@@ -240,13 +240,13 @@ def test_strict_compile_whose_held_out_samples_miss_the_budget_is_refused_before
     leaves_nothing()
 
 
-def test_strict_compile_within_the_budget_is_the_same_circuit(build, samples):
+def test_strict_compile_within_the_budget_gives_the_same_circuit(build, samples):
     first = build(calibration=samples, options=LABELLED).circuit
     again = build(calibration=samples, options=replace(LABELLED, strict=True), out=samples.parent / "b").circuit
     assert first.digest == again.digest
 
 
-def test_compile_whose_held_out_samples_leave_the_range_is_refused_before_keys(build, leaves_nothing):
+def test_compile_is_refused_before_keys_if_held_out_samples_leave_the_range(build, leaves_nothing):
     def forward(*_):
         raise RangeError("A value leaves the range.")
 
@@ -255,7 +255,7 @@ def test_compile_whose_held_out_samples_leave_the_range_is_refused_before_keys(b
     leaves_nothing()
 
 
-def test_compile_with_an_engine_that_builds_another_program_for_the_keys_is_refused(build, leaves_nothing):
+def test_compile_is_refused_if_the_engine_builds_another_program_for_the_keys(build, leaves_nothing):
     built = []
 
     def once_more(*arguments):
@@ -267,24 +267,24 @@ def test_compile_with_an_engine_that_builds_another_program_for_the_keys_is_refu
     leaves_nothing()
 
 
-def test_compile_for_an_accuracy_without_labels_is_refused_before_the_work(build, samples, leaves_nothing):
+def test_accuracy_budget_without_labels_is_refused_up_front(build, samples, leaves_nothing):
     with pytest.raises(InputError, match=r"drop needs labels, and none are given\. Give --labels"):
         build(calibration=samples, options=replace(DEV, budget=Budget(max_accuracy_drop=0.5)))
     leaves_nothing()
 
 
-def test_compile_with_labels_of_no_samples_is_refused_before_the_work(build, leaves_nothing):
+def test_labels_without_samples_are_refused_up_front(build, leaves_nothing):
     with pytest.raises(InputError, match="Labels need calibration samples"):
         build(options=replace(DEV, labels="label"))
     leaves_nothing()
 
 
-def test_compile_with_labels_that_the_file_lacks_is_refused(build, samples):
+def test_labels_missing_from_the_file_are_refused(build, samples):
     with pytest.raises(DataError, match="lacks the labels 'y'"):
         build(calibration=samples, options=replace(DEV, labels="y"))
 
 
-def test_compile_tells_the_observer_about_every_stage(build):
+def test_compile_reports_every_stage_to_the_observer(build):
     recorder = Recorder()
     build(observer=recorder)
     ended = [stage for stage, fraction in recorder.stages if fraction == 1.0]
@@ -297,7 +297,7 @@ def test_compile_tells_the_observer_about_every_stage(build):
 
 
 @pytest.mark.parametrize("kind", ["mkdir", "touch"])
-def test_compile_over_something_is_refused_before_the_work(build, tmp_path, kind):
+def test_compile_onto_an_existing_path_is_refused_up_front(build, tmp_path, kind):
     getattr(tmp_path / "out", kind)()
     with pytest.raises(InputError, match=r"out exists already\. Choose another --out"):
         build(engine=engine_failing_at("tune"))
@@ -324,7 +324,7 @@ def test_compile_that_fails_anywhere_leaves_nothing(build, leaves_nothing, call)
     leaves_nothing()
 
 
-def test_compile_whose_target_appears_meanwhile_is_refused(build, tmp_path):
+def test_compile_is_refused_if_its_target_appears_meanwhile(build, tmp_path):
     def publish(*_):
         (tmp_path / "out").mkdir(exist_ok=True)
 
@@ -333,7 +333,7 @@ def test_compile_whose_target_appears_meanwhile_is_refused(build, tmp_path):
     assert everything_under(tmp_path / "out") == set()
 
 
-def test_compile_whose_target_appears_meanwhile_leaves_no_key(build, tmp_path, own_home):
+def test_compile_leaves_no_key_if_its_target_appears_meanwhile(build, tmp_path, own_home):
     with pytest.raises(InputError, match="exists already"):
         build(engine=engine_with(verify=lambda *_: (tmp_path / "out").mkdir(exist_ok=True)))
     assert everything_under(own_home.keys) == set()
@@ -347,12 +347,12 @@ def test_compile_without_a_setup_is_refused_with_every_cure(build, tmp_path, lea
     leaves_nothing("empty", "empty/keys", "empty/speeds", "empty/speeds/fake-1.json")
 
 
-def test_compile_never_takes_insecure_dev_unless_named(build):
+def test_compile_uses_insecure_dev_only_by_name(build):
     with pytest.raises(SetupError, match="no trusted setup to compile with"):
         build(options=CompileOptions())
 
 
-# --- what it costs
+# --- costs
 
 
 def costly(memory_bytes):
@@ -370,19 +370,19 @@ def test_compile_predicts_the_cost_for_this_machine(build):
     assert (cost.work.memory_bytes, cost.prove_seconds) == (5, 32.0)
 
 
-def test_compile_reports_what_the_engine_weighed(build):
+def test_compile_reports_the_options_of_the_engine(build):
     fidelity = Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ())
     option = Option("scale 8", None, fidelity, within_budget=True, chosen=True)
     made = build(engine=engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,))))
     assert made.options == (option,)
 
 
-def test_compile_with_run_arguments_weighs_nothing(build):
+def test_compile_with_run_arguments_reports_no_options(build):
     made = build(options=replace(DEV, run_arguments={"scale": 8}))
     assert made.options == ()
 
 
-def test_compile_hands_objective_effort_and_limits_to_the_engine(build):
+def test_compile_passes_objective_effort_and_limits_to_the_engine(build):
     requests = []
 
     def tune(request, *, progress):
@@ -395,7 +395,7 @@ def test_compile_hands_objective_effort_and_limits_to_the_engine(build):
     assert requests[0].workload.multiplications == 6
 
 
-def test_compile_of_a_hopeless_model_is_refused_before_it_is_normalised(build, leaves_nothing, monkeypatch):
+def test_compile_of_a_far_too_large_model_is_refused_before_normalisation(build, leaves_nothing, monkeypatch):
     monkeypatch.setattr("zkinfer.circuits.engines.fake.normalise_model", None)
     with pytest.raises(TooCostlyError, match=r"about 9 GB.*8 bytes may be used.*most are in: Gemm y \(6, "):
         build(engine=engine_with(least_work=lambda _: costly(9 * 10**9)), options=replace(DEV, max_memory=8))
@@ -403,7 +403,7 @@ def test_compile_of_a_hopeless_model_is_refused_before_it_is_normalised(build, l
 
 
 @pytest.mark.parametrize("limit", [8, None])
-def test_compile_lets_nothing_take_more_than_it_may(build, monkeypatch, limit):
+def test_compile_applies_the_memory_limit_to_every_step(build, monkeypatch, limit):
     monkeypatch.setattr("zkinfer.circuits.compile.usable_memory", lambda: 9)
     engine, limits = engine_with(), []
     engine.within = lambda memory: limits.append(memory) or engine
@@ -411,13 +411,13 @@ def test_compile_lets_nothing_take_more_than_it_may(build, monkeypatch, limit):
     assert limits == [limit or 9]
 
 
-def test_compile_with_a_limit_beyond_the_machine_is_held_to_the_machine(build, monkeypatch):
+def test_compile_caps_the_memory_limit_at_the_machine(build, monkeypatch):
     monkeypatch.setattr("zkinfer.circuits.compile.usable_memory", lambda: 8)
     with pytest.raises(TooCostlyError, match="8 bytes may be used"):
         build(engine=engine_with(work=lambda _: costly(9)), options=replace(DEV, max_memory=1 << 50))
 
 
-def test_compile_without_a_limit_leaves_the_choice_to_the_other_figures(build):
+def test_compile_without_a_limit_does_not_constrain_the_choice_by_memory(build):
     requests = []
 
     def tune(request, *, progress):
@@ -430,7 +430,7 @@ def test_compile_without_a_limit_leaves_the_choice_to_the_other_figures(build):
 
 @pytest.mark.parametrize("call", ["survey", "tune"])
 @pytest.mark.parametrize("error", [EngineMemoryError, EngineTimeoutError])
-def test_compile_that_runs_out_before_there_is_a_cost_is_refused_with_numbers(build, leaves_nothing, call, error):
+def test_compile_out_of_memory_before_tuning_is_refused_with_costs(build, leaves_nothing, call, error):
     def fail(*_, **__):
         raise error("It ran out.")
 
@@ -443,7 +443,7 @@ def test_compile_that_runs_out_before_there_is_a_cost_is_refused_with_numbers(bu
     ("step", "named"),
     [("compile.inspect_model", ""), ("engines.fake.normalise_model", "Gemm y"), ("compile.load_samples", "Gemm y")],
 )
-def test_compile_that_runs_out_while_it_reads_the_model_is_refused_with_the_limit(build, monkeypatch, step, named):
+def test_compile_out_of_memory_while_parsing_is_refused_with_the_limit(build, monkeypatch, step, named):
     def fail(*_, **__):
         raise EngineMemoryError("It ran out.")
 
@@ -452,14 +452,14 @@ def test_compile_that_runs_out_while_it_reads_the_model_is_refused_with_the_limi
         build(options=replace(DEV, max_memory=None))
 
 
-def test_compile_of_too_large_a_circuit_is_refused_before_there_are_keys(build, leaves_nothing, monkeypatch):
+def test_compile_of_a_too_large_circuit_is_refused_before_keys(build, leaves_nothing, monkeypatch):
     monkeypatch.setattr("zkinfer.circuits.compile.assemble", None)
     with pytest.raises(TooCostlyError, match=r"about 9 bytes of memory.*8 bytes may be used"):
         build(engine=engine_with(work=lambda _: costly(9)), options=replace(DEV, max_memory=8))
     leaves_nothing()
 
 
-def test_compile_without_a_limit_allows_the_memory_that_is_free(build, monkeypatch):
+def test_compile_without_a_limit_allows_the_free_memory(build, monkeypatch):
     monkeypatch.setattr("zkinfer.circuits.compile.usable_memory", lambda: 8)
     with pytest.raises(TooCostlyError, match="8 bytes may be used"):
         build(engine=engine_with(work=lambda _: costly(9)))
@@ -467,7 +467,7 @@ def test_compile_without_a_limit_allows_the_memory_that_is_free(build, monkeypat
 
 
 @pytest.mark.parametrize("name", ["hermez", "aztec"])
-def test_compile_with_a_setup_that_is_not_there_is_refused(build, name):
+def test_compile_with_a_missing_setup_is_refused(build, name):
     with pytest.raises(SetupError, match="no trusted setup to compile with"):
         build(options=CompileOptions(setup=name))
 
@@ -475,7 +475,7 @@ def test_compile_with_a_setup_that_is_not_there_is_refused(build, name):
 @pytest.mark.parametrize(
     ("content", "message"), [(b"", "is empty"), (b"not onnx", "not an ONNX file"), (None, "does not exist")]
 )
-def test_compile_of_no_model_is_refused(build, tmp_path, leaves_nothing, content, message):
+def test_compile_of_an_invalid_model_file_is_refused(build, tmp_path, leaves_nothing, content, message):
     model = tmp_path / "bad.onnx"
     if content is not None:
         model.write_bytes(content)
@@ -484,7 +484,7 @@ def test_compile_of_no_model_is_refused(build, tmp_path, leaves_nothing, content
     leaves_nothing(*([] if content is None else ["bad.onnx"]))
 
 
-def test_compile_with_a_dimension_that_the_model_lacks_is_refused(build, leaves_nothing):
+def test_compile_with_an_unknown_dimension_is_refused(build, leaves_nothing):
     with pytest.raises(UnsupportedModelError, match="'M'"):
         build(options=replace(DEV, dimensions={"M": 2}))
     leaves_nothing()
@@ -500,7 +500,7 @@ def test_compile_with_samples_for_another_model_is_refused(build, tmp_path):
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0", lambda data: b""])
-def test_compile_with_a_proof_of_another_length_is_refused(build, leaves_nothing, change):
+def test_compile_with_a_proof_of_the_wrong_length_is_refused(build, leaves_nothing, change):
     def prove(*arguments):
         proof = FAKE.prove(*arguments)
         return Proof(change(proof.data), proof.statement)
@@ -510,7 +510,7 @@ def test_compile_with_a_proof_of_another_length_is_refused(build, leaves_nothing
     leaves_nothing()
 
 
-def test_compile_with_a_proof_that_does_not_hold_is_refused(build, leaves_nothing):
+def test_compile_with_an_invalid_proof_is_refused(build, leaves_nothing):
     def prove(*arguments):
         proof = FAKE.prove(*arguments)
         return Proof(bytes(32), proof.statement)
@@ -520,7 +520,7 @@ def test_compile_with_a_proof_that_does_not_hold_is_refused(build, leaves_nothin
     leaves_nothing()
 
 
-def test_compile_with_a_sound_proof_of_another_inference_is_refused(build):
+def test_compile_with_a_valid_proof_of_another_inference_is_refused(build):
     def prove(folder, program, setup, key, inputs, context):
         return FAKE.prove(folder, program, setup, key, [[0, 0, 0]], context)
 
@@ -531,7 +531,7 @@ def test_compile_with_a_sound_proof_of_another_inference_is_refused(build):
 @pytest.mark.parametrize(
     "change", [lambda sample: [[*sample[0], 0]], lambda sample: [sample[0][:1]]], ids=["more", "fewer"]
 )
-def test_compile_with_answers_of_another_size_is_refused(build, leaves_nothing, change):
+def test_compile_with_answers_of_the_wrong_size_is_refused(build, leaves_nothing, change):
     def forward(*arguments):
         return [change(sample) for sample in FAKE.forward(*arguments)]
 
@@ -546,18 +546,18 @@ def test_compile_with_too_few_answers_is_refused(build, change):
         build(engine=engine_with(forward=lambda *arguments: change(FAKE.forward(*arguments))))
 
 
-def test_compile_with_a_model_that_changes_meanwhile_uses_its_copy(build, tiny, tmp_path):
+def test_compile_uses_a_copy_of_the_model(build, tiny_model, tmp_path):
     model = tmp_path / "model.onnx"
-    model.write_bytes(tiny.read_bytes())
+    model.write_bytes(tiny_model.read_bytes())
 
     def tune(request, *, progress):
         factories.write_model(model, bias=0.75)
         return TUNED
 
     circuit = build(model=model, engine=engine_with(tune=tune)).circuit
-    assert circuit.manifest.identity.model == str(sha256_file(tiny))
+    assert circuit.manifest.identity.model == str(sha256_file(tiny_model))
 
 
-def test_options_cannot_be_changed():
+def test_options_are_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError, match="setup"):
         CompileOptions().setup = "insecure-dev"

@@ -31,13 +31,13 @@ LAYER = Layer(name="conv1", operator="Conv", multiplications=75, elements=10)
 WORKLOAD = Workload(multiplications=75, elements=25, heaviest=(LAYER,))
 
 
-def test_seconds_are_a_start_and_a_rate_for_each_unit_of_work():
+def test_seconds_are_start_up_time_plus_work_times_rate():
     cost = WORK.at(SPEED)
     assert (cost.keys_seconds, cost.prove_seconds) == (51.0, 52.0)
     assert cost.work == WORK
 
 
-def test_faster_machine_takes_less_for_the_same_work():
+def test_faster_machine_takes_less_time_for_the_same_work():
     faster = dataclasses.replace(REFERENCE_SPEED, prove_rate=REFERENCE_SPEED.prove_rate / 2)
     assert WORK.at(faster).prove_seconds < WORK.at(REFERENCE_SPEED).prove_seconds
 
@@ -48,7 +48,7 @@ TWO_SIZES = Speed(1.0, 0.5, 2.0, 0.25, small=1.0, large=100.0, gain=0.5)
 @pytest.mark.parametrize(
     ("work", "share"), [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (10.0, 0.75), (100.0, 0.5), (1e9, 0.5)]
 )
-def test_rate_goes_with_the_logarithm_of_the_work_and_holds_beyond_both_ends(work, share):
+def test_rate_is_interpolated_by_log_work_and_constant_beyond_both_ends(work, share):
     assert TWO_SIZES.share(work) == pytest.approx(share)
     assert TWO_SIZES.prove_seconds(work) == pytest.approx(2.0 + 0.25 * share * work)
     assert TWO_SIZES.keys_seconds(work) == pytest.approx(1.0 + 0.5 * share * work)
@@ -61,7 +61,7 @@ def test_more_work_never_takes_less_time(works):
 
 
 @pytest.mark.parametrize(("objective", "value"), [("latency", 200.0), ("gas", 550_000.0), ("memory", 3.0 * (1 << 30))])
-def test_objective_names_what_is_to_be_small(objective, value):
+def test_objective_selects_the_cost_to_minimise(objective, value):
     assert WORK.by(objective) == value
 
 
@@ -72,33 +72,33 @@ def test_unknown_objective_is_refused(objective):
 
 
 @pytest.mark.parametrize("name", ["keys", "gas"])
-def test_work_cannot_be_changed(name):
+def test_work_is_immutable(name):
     with pytest.raises(dataclasses.FrozenInstanceError, match=name):
         setattr(WORK, name, 0)
 
 
-def test_cost_is_described_in_one_line():
+def test_cost_is_formatted_on_one_line():
     assert WORK.at(SPEED).describe() == (
         "keys in about 51 s, a proof in about 52 s, 3.22 GB of memory, a proving key of 1.5 GB, "
         "proofs of 3,072 bytes, about 550,000 gas for a bare dedicated verifier on chain"
     )
 
 
-# --- refused before it is paid
+# --- refusals before the work
 
 
 @pytest.mark.parametrize("allowed", [3 << 30, (3 << 30) + 1, 1 << 60])
-def test_circuit_within_the_memory_is_not_refused(allowed):
+def test_circuit_within_the_memory_limit_is_accepted(allowed):
     assert refuse_too_costly(WORK.at(SPEED), allowed, WORKLOAD) is None
 
 
 @pytest.mark.parametrize("allowed", [0, 1, (3 << 30) - 1])
-def test_circuit_beyond_the_memory_is_refused(allowed):
+def test_circuit_beyond_the_memory_limit_is_refused(allowed):
     with pytest.raises(TooCostlyError, match=r"about 3\.22 GB of memory"):
         refuse_too_costly(WORK.at(SPEED), allowed, WORKLOAD)
 
 
-def test_refusal_has_the_numbers_and_the_layers():
+def test_refusal_names_costs_and_layers():
     with pytest.raises(TooCostlyError, match="would take") as refusal:
         refuse_too_costly(WORK.at(SPEED), 2_000_000_000, WORKLOAD)
     assert refusal.value.cause == (
@@ -108,32 +108,32 @@ def test_refusal_has_the_numbers_and_the_layers():
     )
 
 
-def test_refusal_says_what_to_do():
+def test_refusal_names_the_cure():
     with pytest.raises(TooCostlyError, match="may be used") as refusal:
         refuse_too_costly(WORK.at(SPEED), 1, WORKLOAD)
     for cure in ("fewer channels", "more memory", "--max-memory", "--objective memory"):
         assert cure in refusal.value.cure
 
 
-def test_refusal_is_about_the_model_that_the_caller_gave():
+def test_refusal_names_the_model_of_the_caller():
     assert issubclass(TooCostlyError, ModelError)
     assert issubclass(TooCostlyError, InputError)
 
 
 @pytest.mark.parametrize("error", [EngineMemoryError, EngineTimeoutError])
-def test_process_that_runs_out_means_a_model_that_is_too_costly(error):
+def test_out_of_memory_becomes_a_too_costly_model(error):
     message = r"It ran out\. 2 GB may be used\. .*Conv conv1"
     with pytest.raises(TooCostlyError, match=message) as refusal, refusing_exhaustion(2_000_000_000, WORKLOAD):
         raise error("It ran out.")
     assert "--max-memory" in refusal.value.cure
 
 
-def test_other_failures_stay_what_they_are():
+def test_other_failures_are_propagated():
     with pytest.raises(EngineError, match="It broke"), refusing_exhaustion(1, WORKLOAD):
         raise EngineError("It broke.")
 
 
-# --- for a person
+# --- human-readable formats
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_other_failures_stay_what_they_are():
         (123_456e12, "123,456 TB"),
     ],
 )
-def test_size_is_told_with_three_digits(count, text):
+def test_size_is_formatted_with_three_digits(count, text):
     assert size(count) == text
 
 
@@ -169,5 +169,5 @@ def test_size_is_told_with_three_digits(count, text):
         (86_400 * 5000, "5,000 days"),
     ],
 )
-def test_duration_is_told_in_the_unit_that_suits(seconds, text):
+def test_duration_is_formatted_in_a_suitable_unit(seconds, text):
     assert duration(seconds) == text

@@ -12,7 +12,7 @@ GOOD = "sha256:" + "ab" * 32
 
 
 @given(DIGESTS)
-def test_written_form_is_read_back_as_itself(digest):
+def test_digest_round_trips_as_text(digest):
     assert Digest.parse(str(digest)) == digest
 
 
@@ -37,19 +37,19 @@ def test_written_form_is_read_back_as_itself(digest):
         "keccak256:sha256:" + "ab" * 32,
     ],
 )
-def test_parse_other_spelling_is_refused(text):
+def test_parse_refuses_other_spellings(text):
     with pytest.raises(InputError, match=r"is not a digest\. Write it as sha256:<64 lower-case hex digits>"):
         Digest.parse(text)
 
 
-def test_parse_long_text_is_quoted_in_part():
+def test_parse_truncates_long_text_in_its_message():
     with pytest.raises(InputError) as refusal:
         Digest.parse("z" * 10_000)
     assert len(str(refusal.value)) < 200
 
 
 @pytest.mark.parametrize("length", [0, 31, 33, 64])
-def test_digest_of_another_length_is_refused(length):
+def test_digest_of_the_wrong_length_is_refused(length):
     with pytest.raises(InputError, match=f"A sha256 digest has 32 bytes, not {length}"):
         Digest("sha256", b"\0" * length)
 
@@ -58,16 +58,16 @@ def test_digest_of_another_algorithm_is_not_equal():
     assert Digest("sha256", b"\0" * 32) != Digest("keccak256", b"\0" * 32)
 
 
-def test_digest_cannot_be_changed():
+def test_digest_is_immutable():
     with pytest.raises(AttributeError, match="cannot assign"):
         sha256(b"").value = b""
 
 
-def test_hex_is_the_digits_alone():
+def test_hex_has_no_prefix():
     assert Digest.parse(GOOD).hex == "ab" * 32
 
 
-def test_sha256_is_that_of_the_standard():
+def test_sha256_matches_the_standard():
     assert str(sha256(b"abc")) == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
@@ -78,7 +78,7 @@ def test_sha256_is_that_of_the_standard():
         (b"abc", "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45"),
     ],
 )
-def test_keccak256_is_ethereums_and_not_sha3(data, hex_):
+def test_keccak256_is_that_of_ethereum_and_not_sha3(data, hex_):
     assert keccak256(data) == Digest("keccak256", bytes.fromhex(hex_))
     assert keccak256(data).value != hashlib.sha3_256(data).digest()
 

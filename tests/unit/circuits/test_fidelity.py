@@ -24,14 +24,14 @@ def reference(*rows, name="y", dtype=np.float64):
 
 
 def found(**figures):
-    """A perfect result, but for these figures."""
+    """A perfect result, except for these figures."""
     return Fidelity(**{name: getattr(PERFECT, name) for name in Fidelity.__slots__} | figures)
 
 
 # --- agreement and errors
 
 
-def test_equal_answers_agree_without_error():
+def test_equal_answers_agree_with_zero_error():
     perfect = measure([spec(scale=2)], [[[4, 8]], [[-4, 0]]], reference([1, 2], [-1, 0]))
     assert perfect == found(samples=2)
 
@@ -42,14 +42,14 @@ def test_error_is_relative_to_the_largest_magnitude_of_all_samples():
     assert (measured.error_p90, measured.error_p99) == (pytest.approx(0.175), pytest.approx(0.2425))
 
 
-def test_largest_absolute_error_is_that_of_any_output():
+def test_largest_absolute_error_is_over_all_outputs():
     measured = measure(
         [spec("a"), spec("b")], [[[1, 0], [100, 7]]], reference([1, 0], name="a") | reference([100, 0], name="b")
     )
     assert (measured.absolute_max, measured.error_max) == (7.0, 0.07)
 
 
-def test_agreement_is_the_share_of_equal_places_of_the_largest():
+def test_agreement_is_the_share_of_samples_with_equal_argmax():
     answers = [[[5, 1, 2]], [[1, 5, 2]], [[0, 1, 2]], [[3, 2, 1]]]
     assert measure([spec(size=3)], answers, reference(*[[9, 1, 2]] * 4)).agreement == 0.5
 
@@ -66,7 +66,7 @@ def test_single_number_always_agrees_and_is_measured_by_its_error():
 
 
 @pytest.mark.parametrize(("answer", "agreement"), [([3, 1], 1.0), ([3, 2], 0.0), ([4, 1], 0.0)])
-def test_integer_output_agrees_only_when_all_of_it_is_equal(answer, agreement):
+def test_integer_output_agrees_only_if_all_elements_are_equal(answer, agreement):
     assert measure([spec(dtype="int64")], [[answer]], reference([3, 1], dtype=np.int64)).agreement == agreement
 
 
@@ -76,14 +76,14 @@ def test_integers_that_differ_beyond_the_precision_of_a_float_do_not_agree():
     assert measured.agreement == 0.0
 
 
-def test_sample_agrees_only_when_every_output_does():
+def test_sample_agrees_only_if_every_output_does():
     outputs = [spec("y"), spec("label", 1, "int64")]
     wanted = reference([1, 0], [1, 0], [0, 1]) | reference([7], [7], [7], name="label")
     measured = measure(outputs, [[[1, 0], [7]], [[1, 0], [8]], [[1, 0], [7]]], wanted)
     assert measured.agreement == pytest.approx(1 / 3)
 
 
-def test_output_of_zeros_does_not_divide_by_zero():
+def test_all_zero_output_does_not_divide_by_zero():
     assert measure([spec()], [[[0, 0]]], reference([0, 0])).error_max == 0.0
     assert measure([spec()], [[[1, 0]]], reference([0, 0])).error_max == pytest.approx(1e9)
 
@@ -91,7 +91,7 @@ def test_output_of_zeros_does_not_divide_by_zero():
 # --- histogram and worst samples
 
 
-def test_histogram_counts_an_error_from_its_lower_edge_on():
+def test_histogram_bins_include_their_lower_edge():
     answers = [[[value]] for value in (1000, 999, 998, 900, 0)]
     measured = measure([spec(size=1)], answers, reference(*[[1000]] * 5))
     counts = dict(zip((0.0, *ERROR_EDGES), measured.histogram, strict=True))
@@ -99,7 +99,7 @@ def test_histogram_counts_an_error_from_its_lower_edge_on():
 
 
 @given(st.lists(st.lists(st.integers(-(2**40), 2**40), min_size=2, max_size=2), min_size=1, max_size=20))
-def test_figures_of_any_answers_are_in_order_and_count_everything(answers):
+def test_figures_of_any_answers_are_ordered_and_complete(answers):
     measured = measure([spec()], [[row] for row in answers], reference(*[[1, 1000]] * len(answers)))
     assert sum(measured.histogram) == 2 * len(answers)
     quantiles = [measured.error_p50, measured.error_p90, measured.error_p99, measured.error_max]
@@ -107,19 +107,19 @@ def test_figures_of_any_answers_are_in_order_and_count_everything(answers):
     assert len(measured.worst) <= min(MAX_WORST, len(answers))
 
 
-def test_worst_samples_are_those_with_another_answer_and_then_by_error():
+def test_worst_samples_are_ordered_by_disagreement_then_error():
     answers = [[[9, 0]], [[10, 0]], [[4, 5]], [[10, 5]], [[10, 1]]]
     measured = measure([spec()], answers, reference(*[[10, 0]] * 5))
     assert [one.sample for one in measured.worst] == [2, 3, 0, 4]
     assert measured.worst[:2] == (Worst(2, 0.6, False), Worst(3, 0.5, True))
 
 
-def test_worst_samples_are_named_by_their_place_in_the_file():
+def test_worst_samples_are_named_by_their_index_in_the_file():
     measured = measure([spec()], [[[9, 0]], [[10, 1]]], reference(*[[10, 0]] * 2), indices=(17, 4))
     assert [one.sample for one in measured.worst] == [17, 4]
 
 
-def test_worst_samples_are_few():
+def test_worst_samples_are_limited_in_number():
     measured = measure([spec()], [[[value, 0]] for value in range(50)], reference(*[[100, 0]] * 50))
     assert [one.sample for one in measured.worst] == [0, 1, 2, 3, 4]
 
@@ -127,7 +127,7 @@ def test_worst_samples_are_few():
 # --- accuracy
 
 
-def test_accuracy_of_scores_is_the_place_of_the_largest():
+def test_accuracy_of_scores_uses_the_argmax():
     labels = Labels("y", np.array([1, 1, 0, 0]))
     measured = measure(
         [spec()], [[[1, 0]], [[0, 1]], [[1, 0]], [[0, 1]]], reference(*[[0, 1]] * 3, [1, 0]), labels=labels
@@ -136,7 +136,7 @@ def test_accuracy_of_scores_is_the_place_of_the_largest():
     assert measured.accuracy.drop == 0.25
 
 
-def test_accuracy_of_an_integer_output_is_its_equality():
+def test_accuracy_of_an_integer_output_uses_equality():
     labels = Labels("class", np.array([7, -1]))
     outputs, wanted = (
         [spec(), spec("class", 1, "int64")],
@@ -146,7 +146,7 @@ def test_accuracy_of_an_integer_output_is_its_equality():
     assert measured.accuracy == Accuracy("class", model=0.5, circuit=1.0)
 
 
-def test_without_labels_there_is_no_accuracy():
+def test_accuracy_without_labels_is_none():
     assert measure([spec()], [[[0, 1]]], reference([0, 1])).accuracy is None
 
 
@@ -172,7 +172,7 @@ def test_without_labels_there_is_no_accuracy():
         (Budget(max_accuracy_drop=1), {}, "unknown without labels"),
     ],
 )
-def test_budget_that_is_missed_says_by_what(budget, figures, missed):
+def test_missed_budget_names_the_missed_rule(budget, figures, missed):
     assert not budget.met_by(found(**figures))
     assert re.search(missed, budget.shortfall(found(**figures)))
 
@@ -188,24 +188,24 @@ def test_budget_that_is_missed_says_by_what(budget, figures, missed):
         (Budget(max_accuracy_drop=0), {"accuracy": Accuracy("y", 0.9, 0.95)}),
     ],
 )
-def test_budget_that_is_just_met_misses_nothing(budget, figures):
+def test_budget_met_exactly_is_kept(budget, figures):
     assert budget.met_by(found(**figures))
     assert budget.shortfall(found(**figures)) == ""
 
 
-def test_budget_that_is_missed_twice_says_both_in_one_sentence():
+def test_budget_missed_twice_names_both_rules_in_one_sentence():
     assert Budget().shortfall(found(agreement=0.5, error_p99=0.5)).count(";") == 1
 
 
 @pytest.mark.parametrize("name", ["min_agreement", "max_error", "max_accuracy_drop"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, 50, math.nan, math.inf])
-def test_budget_beyond_a_share_is_refused(name, value):
+def test_budget_outside_0_to_1_is_refused(name, value):
     with pytest.raises(InputError, match=f"{name} must be a share between 0 and 1, not"):
         Budget(**{name: value})
 
 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
-def test_budget_of_no_finite_amount_is_refused(value):
+def test_non_finite_budget_is_refused(value):
     with pytest.raises(InputError, match="max_absolute_error must be a finite number, 0 or more"):
         Budget(max_absolute_error=value)
 
@@ -214,7 +214,7 @@ def test_budget_of_no_finite_amount_is_refused(value):
 
 
 @pytest.mark.parametrize(("samples", "part"), [(1, 1 / 3), (4, 0.5), (64, 0.8)])
-def test_fewer_samples_allow_less_of_every_loss(samples, part):
+def test_fewer_samples_tighten_every_rule(samples, part):
     tighter = Budget(0.9, 0.05, 2.0, 0.01).with_margin(samples)
     assert (tighter.min_agreement, tighter.max_error) == (pytest.approx(1 - 0.1 * part), pytest.approx(0.05 * part))
     assert (tighter.max_absolute_error, tighter.max_accuracy_drop) == (
@@ -224,12 +224,12 @@ def test_fewer_samples_allow_less_of_every_loss(samples, part):
 
 
 @pytest.mark.parametrize("budget", [Budget(0, 1, None, 1), Budget(1, 0, 0, 0)])
-def test_rule_that_allows_all_or_nothing_needs_no_margin(budget):
+def test_rule_that_allows_everything_or_nothing_needs_no_margin(budget):
     assert budget.with_margin(4) == budget
 
 
 @given(samples=st.integers(1, 10_000), allowed=st.floats(0, 1), error=st.floats(0, 1))
-def test_what_keeps_the_margin_keeps_the_budget(samples, allowed, error):
+def test_result_within_the_margin_keeps_the_budget(samples, allowed, error):
     budget = Budget(0, allowed)
     assert budget.met_by(found(error_p99=error)) >= budget.with_margin(samples).met_by(found(error_p99=error))
 

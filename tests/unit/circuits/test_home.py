@@ -8,7 +8,7 @@ from zkinfer.circuits import Home
 
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
-    """Set variables, with all that matter here unset before."""
+    """Set variables after clearing all that are relevant here."""
     for name in ("ZKINFER_HOME", "ZKINFER_SETUP_PATH", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -23,7 +23,7 @@ def environment(monkeypatch, tmp_path):
         ({"ZKINFER_HOME": "", "XDG_CACHE_HOME": "/cache"}, "/cache/zkinfer"),
     ],
 )
-def test_from_environment_root_is_the_nearest_that_is_set(environment, variables, root):
+def test_from_environment_root_is_the_most_specific_variable_set(environment, variables, root):
     environment(**variables)
     assert Home.from_environment() == Home(Path(root))
 

@@ -33,7 +33,7 @@ def test_key_is_made_once_and_kept_by_the_circuits_digest(circuit, setup, wanted
     assert proving_key_for(circuit, engine_with(make_keys=never), setup, cache) == key
 
 
-def test_cache_and_key_are_the_users_alone(circuit, setup, tmp_path):
+def test_cache_and_key_are_private(circuit, setup, tmp_path):
     key = proving_key_for(circuit, FakeEngine(), setup, tmp_path / "keys")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
@@ -41,7 +41,7 @@ def test_cache_and_key_are_the_users_alone(circuit, setup, tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 32, b"\0" * 64])
-def test_damaged_key_is_made_again(circuit, setup, wanted, tmp_path, damage):
+def test_damaged_key_is_regenerated(circuit, setup, wanted, tmp_path, damage):
     (tmp_path / circuit.digest.hex).write_bytes(damage)
     assert sha256_file(proving_key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
 
@@ -56,7 +56,7 @@ def test_link_to_another_file_is_replaced_and_not_written_through(circuit, setup
 FORGED = r"differs from a rebuild from its own ONNX file and recipe\. It was made with a different version, or forged"
 
 
-def test_engine_that_makes_another_key_is_refused_and_nothing_kept(circuit, setup, tmp_path):
+def test_engine_that_generates_another_key_is_refused_and_nothing_kept(circuit, setup, tmp_path):
     def other(folder, setup, proving_key):
         (folder / "program.json").write_bytes(b"another version of the engine")
         return FakeEngine().make_keys(folder, setup, proving_key)
@@ -73,30 +73,30 @@ def test_setup_of_another_tau_gives_another_key_and_is_refused(circuit, setup, t
 
 
 def test_folder_with_the_program_of_another_model_is_refused(folder, setup, tmp_path):
-    """It would publish what its manifest calls private: the key in the cache vouches for the whole folder."""
+    """It would publish inputs that its manifest calls private: the cached key vouches for the whole folder."""
     (folder / "program.json").write_bytes(b'{"scale":3}')
     rewritten(folder, lambda document: document["files"].update({"program.json": str(sha256(b'{"scale":3}'))}))
     with pytest.raises(CircuitError, match=FORGED):
         proving_key_for(Circuit.open(folder), FakeEngine(), setup, tmp_path / "keys")
 
 
-def test_larger_setup_of_the_same_tau_serves(circuit, dev_home, wanted, tmp_path):
+def test_larger_setup_of_the_same_tau_is_accepted(circuit, dev_home, wanted, tmp_path):
     larger = dev_home.setups.find(5, "insecure-dev")
     assert sha256_file(proving_key_for(circuit, FakeEngine(), larger, tmp_path)) == wanted
 
 
-def test_circuit_that_names_another_key_is_refused(folder, setup, tmp_path):
+def test_circuit_naming_another_key_is_refused(folder, setup, tmp_path):
     rewritten(folder, lambda document: document["keys"].update(provingKey="sha256:" + "00" * 32))
     with pytest.raises(CircuitError, match=FORGED):
         proving_key_for(Circuit.open(folder), FakeEngine(), setup, tmp_path / "keys")
 
 
-def test_keys_are_made_in_a_copy_and_leave_the_circuit_alone(circuit, setup, tmp_path):
+def test_key_generation_does_not_modify_the_circuit(circuit, setup, tmp_path):
     proving_key_for(circuit, FakeEngine(), setup, tmp_path / "keys")
     assert Circuit.open(circuit.folder).digest == circuit.digest
 
 
-def test_keep_moves_the_key_and_replaces_what_was_there(tmp_path):
+def test_keep_moves_the_key_and_replaces_an_existing_one(tmp_path):
     digest = sha256(b"key")
     (tmp_path / "made").write_bytes(b"key")
     (tmp_path / digest.hex).write_bytes(b"half a k")
@@ -105,10 +105,10 @@ def test_keep_moves_the_key_and_replaces_what_was_there(tmp_path):
     assert everything_under(tmp_path) == {digest.hex}
 
 
-# --- keys that are warmed
+# --- prefetched keys
 
 
-def test_key_that_was_warmed_is_not_hashed_again(circuit, setup, tmp_path, monkeypatch):
+def test_prefetched_key_is_not_hashed_again(circuit, setup, tmp_path, monkeypatch):
     proving_key_for(circuit, FakeEngine(), setup, tmp_path)
     ring, beats = KeyRing(), []
     assert ring.warm(circuit, tmp_path, lambda: beats.append(1))
@@ -118,7 +118,7 @@ def test_key_that_was_warmed_is_not_hashed_again(circuit, setup, tmp_path, monke
 
 
 @pytest.mark.parametrize("content", [None, b"", b"damaged"])
-def test_key_that_is_missing_or_damaged_is_not_warmed_and_none_is_made(circuit, setup, wanted, tmp_path, content):
+def test_missing_or_damaged_key_is_not_prefetched_or_generated(circuit, setup, wanted, tmp_path, content):
     ring, path = KeyRing(), tmp_path / circuit.digest.hex
     if content is not None:
         path.write_bytes(content)
@@ -127,14 +127,14 @@ def test_key_that_is_missing_or_damaged_is_not_warmed_and_none_is_made(circuit, 
     assert sha256_file(ring.key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
 
 
-def test_key_that_was_changed_after_it_was_warmed_is_made_again(circuit, setup, wanted, tmp_path):
+def test_key_modified_after_prefetching_is_regenerated(circuit, setup, wanted, tmp_path):
     ring, path = KeyRing(), proving_key_for(circuit, FakeEngine(), setup, tmp_path)
     assert ring.warm(circuit, tmp_path, lambda: None)
     path.write_bytes(b"forged")
     assert sha256_file(ring.key_for(circuit, FakeEngine(), setup, tmp_path)) == wanted
 
 
-def test_cache_that_others_can_write_to_warms_nothing_and_is_refused_even_after_it_was_warmed(circuit, setup, tmp_path):
+def test_cache_writable_by_others_is_not_prefetched_and_refused_even_after_prefetching(circuit, setup, tmp_path):
     ring, cache = KeyRing(), tmp_path / "keys"
     proving_key_for(circuit, FakeEngine(), setup, cache)
     assert ring.warm(circuit, cache, lambda: None)

@@ -15,7 +15,7 @@ GRID = spec("grid", (1, 2, 3))
 SOURCE = LabelSource("label")
 
 
-# --- which output
+# --- the classifying output
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ SOURCE = LabelSource("label")
         ([spec("yes", (), "bool")], spec("yes", (), "bool")),
     ],
 )
-def test_output_that_classifies_is_found(outputs, chosen):
+def test_classifying_output_is_found(outputs, chosen):
     assert classifying_output(outputs) == chosen
 
 
-def test_output_may_be_named():
+def test_output_can_be_named():
     assert classifying_output([SCORES, CLASS], "scores") == SCORES
 
 
@@ -43,12 +43,12 @@ def test_model_that_does_not_classify_is_refused(outputs):
 
 
 @pytest.mark.parametrize("name", [None, "number"])
-def test_single_float_is_refused_since_its_threshold_is_unknown(name):
+def test_single_float_output_is_refused_as_its_threshold_is_unknown(name):
     with pytest.raises(DataError, match="only with a threshold, which the model does not contain: number float32"):
         classifying_output([NUMBER, GRID], name)
 
 
-def test_output_that_is_named_and_does_not_exist_is_refused():
+def test_unknown_output_name_is_refused():
     with pytest.raises(DataError, match=r"no output 'logits' to compare labels with\. It has scores float32\[1, 3\]"):
         classifying_output([SCORES], "logits")
 
@@ -60,12 +60,12 @@ def test_output_that_is_named_and_does_not_exist_is_refused():
     ("text", "source"),
     [("label", SOURCE), ("y=scores", LabelSource("y", "scores")), ("y=a=b", LabelSource("y", "a=b"))],
 )
-def test_source_is_a_name_perhaps_with_an_output(text, source):
+def test_label_source_is_a_name_with_an_optional_output(text, source):
     assert LabelSource.parse(text) == source
 
 
 @pytest.mark.parametrize("text", ["", "=", "=scores", "label="])
-def test_source_without_a_name_is_refused(text):
+def test_label_source_without_a_name_is_refused(text):
     with pytest.raises(DataError, match="does not name labels"):
         LabelSource.parse(text)
 
@@ -81,7 +81,7 @@ def test_integers_one_per_sample_are_classes(array):
     assert (labels.output, labels.classes.tolist()) == ("scores", [0, 2, 1])
 
 
-def test_labels_of_some_samples_are_theirs():
+def test_labels_are_selected_with_their_samples():
     assert Labels("y", np.array([5, 6, 7])).of(np.array([2, 0])).classes.tolist() == [7, 5]
 
 
@@ -90,19 +90,19 @@ def test_label_of_an_integer_output_may_be_any_integer():
 
 
 @pytest.mark.parametrize(("array", "wrong"), [([0, 1, 3], "Label 3 of sample 2"), ([1, -1, 0], "Label -1 of sample 1")])
-def test_label_that_is_no_class_is_refused(array, wrong):
+def test_label_outside_the_classes_is_refused(array, wrong):
     with pytest.raises(DataError, match=rf"{wrong} is not a class of output 'scores'\. Its classes range from 0 to 2"):
         SOURCE.labels(np.array(array), [SCORES])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "<U1", "complex64"])
-def test_labels_that_are_no_integers_are_refused(dtype):
+def test_non_integer_labels_are_refused(dtype):
     with pytest.raises(DataError, match=r"have dtype .*Give classes as integers"):
         SOURCE.labels(np.array([0, 1, 2]).astype(dtype), [SCORES])
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3), (3, 1, 1)])
-def test_labels_of_another_shape_are_refused(shape):
+def test_labels_of_the_wrong_shape_are_refused(shape):
     with pytest.raises(DataError, match=r"have shape .*Give one class per sample"):
         SOURCE.labels(np.zeros(shape, int), [SCORES])
 

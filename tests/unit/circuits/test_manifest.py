@@ -12,19 +12,19 @@ from zkinfer.circuits.manifest import FidelityReport, parse_manifest
 
 DATA = canonical.dump(DOCUMENT)
 ALL = list(places(DOCUMENT))
-FREE = {("recipe", "runArguments", "scale"), ("program", "figures", "elements")}  # the engine's own, and checked by it
+FREE = {("recipe", "runArguments", "scale"), ("program", "figures", "elements")}  # defined and checked by the engine
 NULLABLE = {
     ("keys", "provingKey"),
     ("fidelity", "accuracy"),
     ("choice", "maxAbsoluteError"),
     ("choice", "maxAccuracyDrop"),
 }
-FIXED = {("program", "layout", name) for name in ("inputWidth", "signed")}  # no other value fits the rest
-OPTIONAL = ("choice",)  # which older circuits lack
+FIXED = {("program", "layout", name) for name in ("inputWidth", "signed")}  # determined by the other fields
+OPTIONAL = ("choice",)  # absent in older circuits
 NAMED = {("files", "model.onnx"), ("files", "vk"), ("operators", "Gemm"), ("recipe", "dimensions", "N")}
 HAVE_A_DEFAULT = {"format", "hashed", "scale", "visibility"}
 FIELDS = [path for path in ALL if isinstance(path[-1], str) and path not in FREE | NAMED]
-OPEN = {"figures", "files", "operators", "dimensions", "runArguments"}  # whose keys are names of something
+OPEN = {"figures", "files", "operators", "dimensions", "runArguments"}  # objects with free keys
 OBJECTS = [(), *(path for path in ALL if isinstance(at(DOCUMENT, path), dict) and path[-1] not in OPEN)]
 INTEGERS = [path for path in ALL if type(at(DOCUMENT, path)) is int and path not in FREE]
 
@@ -37,11 +37,11 @@ def name(path):
     return ".".join(map(str, path))
 
 
-def test_manifest_is_written_as_it_was_read():
+def test_manifest_round_trips():
     assert parse_manifest(DATA).to_bytes() == DATA
 
 
-def test_digest_is_that_of_the_file():
+def test_digest_is_the_hash_of_the_file():
     assert parse_manifest(DATA).digest == sha256(DATA)
 
 
@@ -51,7 +51,7 @@ def test_manifest_with_null_anywhere_is_refused(path):
         parse(with_value(DOCUMENT, path, None))
 
 
-def test_manifest_of_an_older_version_lacks_the_choice_and_keeps_its_bytes():
+def test_manifest_without_a_choice_round_trips():
     older = canonical.dump(without(DOCUMENT, OPTIONAL))
     assert parse_manifest(older).choice is None
     assert parse_manifest(older).to_bytes() == older
@@ -63,7 +63,7 @@ def test_manifest_with_null_for_its_choice_is_refused():
 
 
 @pytest.mark.parametrize("samples", [0, -1])
-def test_choice_by_no_samples_is_refused(samples):
+def test_choice_without_samples_is_refused(samples):
     with pytest.raises(CircuitError, match=r"not valid at choice\.samples"):
         parse(with_value(DOCUMENT, ("choice", "samples"), samples))
 
@@ -77,7 +77,7 @@ def test_manifest_without_a_field_is_refused(path):
 
 
 @pytest.mark.parametrize("path", [path for path in FIELDS if path[-1] in HAVE_A_DEFAULT], ids=name)
-def test_manifest_that_leaves_a_field_to_its_default_is_refused(path):
+def test_manifest_without_an_explicit_default_is_refused(path):
     with pytest.raises(CircuitError, match="manifest"):
         parse(without(DOCUMENT, path))
 
@@ -98,14 +98,14 @@ def test_manifest_with_a_field_under_its_python_name_is_refused():
     [path for path in OBJECTS if path[-1:] not in [("operators",), ("dimensions",), ("runArguments",)]],
     ids=name,
 )
-def test_manifest_with_another_field_is_refused(path):
+def test_manifest_with_an_unknown_field_is_refused(path):
     with pytest.raises(CircuitError, match="The manifest is not valid at"):
         parse(with_value(DOCUMENT, (*path, "Comment"), "hello"))
 
 
 @pytest.mark.parametrize("path", INTEGERS, ids=name)
 @pytest.mark.parametrize("value", [1.5, "1", True, []], ids=repr)
-def test_manifest_with_something_else_for_an_integer_is_refused(path, value):
+def test_manifest_with_a_non_integer_for_an_integer_is_refused(path, value):
     with pytest.raises(CircuitError, match="The manifest is not valid at"):
         parse(with_value(DOCUMENT, path, value))
 
@@ -147,7 +147,7 @@ def test_manifest_with_something_else_for_an_integer_is_refused(path, value):
         (("program", "inputs", 0, "dtype"), "string"),
     ],
 )  # fmt: skip
-def test_manifest_with_a_field_out_of_its_form_is_refused(path, value):
+def test_manifest_with_a_malformed_field_is_refused(path, value):
     with pytest.raises(CircuitError, match=f"The manifest is not valid at {path[0]}"):
         parse(with_value(DOCUMENT, path, value))
 
@@ -191,16 +191,16 @@ def test_manifest_with_an_impossible_number_is_refused(path, value):
     ],
     ids=range(13),
 )
-def test_manifest_of_another_spelling_is_refused(data, message):
+def test_non_canonical_manifest_is_refused(data, message):
     with pytest.raises(CircuitError, match=message):
         parse_manifest(data)
 
 
-def test_manifest_without_accuracy_is_read():
+def test_manifest_without_accuracy_is_accepted():
     assert parse(with_value(DOCUMENT, ("fidelity", "accuracy"), None)).fidelity.accuracy is None
 
 
-def test_report_of_a_measurement_has_three_digits_of_each_error_and_every_digit_of_a_share():
+def test_fidelity_report_rounds_errors_to_three_digits_and_keeps_shares():
     counts = (1, *[0] * len(ERROR_EDGES))
     found = Fidelity(3, 2 / 3, 0.0123456, 0.1, 0.2, 2.34567, 12345.6, counts, (Worst(5, 1 / 3, True),))
     report = FidelityReport.of(found, "held-out")
@@ -220,10 +220,12 @@ def test_digest_changes_with_every_number(path):
     assert parse(changed).digest != sha256(DATA)
 
 
+# --- circuit folders
+
 FILES = ["model.onnx", "network.onnx", "program.json", "vk"]
 
 
-def test_open_checks_and_names_the_folder(compiled):
+def test_open_verifies_the_folder(compiled):
     circuit = Circuit.open(compiled.folder)
     assert circuit == compiled
     assert circuit.digest == sha256_file(compiled.folder / "manifest.json")
@@ -252,7 +254,7 @@ def test_open_with_a_file_missing_is_refused(folder, name):
 
 @pytest.mark.parametrize("name", ["extra", ".hidden", "manifest.json.bak", "Manifest.json"])
 @pytest.mark.parametrize("kind", ["touch", "mkdir"])
-def test_open_with_something_more_is_refused(folder, name, kind):
+def test_open_with_an_extra_file_is_refused(folder, name, kind):
     getattr(folder / name, kind)()
     with pytest.raises(CircuitError, match=f"disagree about {name}"):
         Circuit.open(folder)
@@ -282,7 +284,7 @@ def test_open_without_a_manifest_is_refused_with_the_cure(folder):
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])
-def test_open_of_no_folder_is_refused(tmp_path, name):
+def test_open_of_a_missing_folder_is_refused(tmp_path, name):
     (tmp_path / "file").touch()
     with pytest.raises(CircuitError, match="is not a circuit"):
         Circuit.open(tmp_path / name)
@@ -308,7 +310,7 @@ def test_open_with_the_identity_of_another_model_is_refused(folder):
         Circuit.open(folder)
 
 
-def test_open_with_model_and_manifest_exchanged_alike_is_another_circuit(compiled, folder):
+def test_open_with_model_and_manifest_replaced_consistently_is_another_circuit(compiled, folder):
     (folder / "model.onnx").write_bytes(b"another")
     other = str(sha256_file(folder / "model.onnx"))
     rewritten(
@@ -326,7 +328,7 @@ def test_open_with_a_manifest_that_lists_itself_is_refused(folder):
         Circuit.open(folder)
 
 
-def test_open_does_not_notice_what_changes_later(folder):
+def test_open_circuit_is_unaffected_by_later_changes(folder):
     circuit = Circuit.open(folder)
     shutil.rmtree(folder)
     assert circuit.manifest.recipe.engine == "fake/1"

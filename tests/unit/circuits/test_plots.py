@@ -1,4 +1,4 @@
-"""That pictures are written as they must be; how they look is for people."""
+"""Pictures are written correctly; their looks are not tested."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ both = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 
 @both
 @pytest.mark.parametrize("name", ["a.png", "a.PNG"])
-def test_png_is_written_in_place_of_what_is_there_and_nothing_else(tmp_path, draw, name):
+def test_png_replaces_an_existing_file_and_leaves_nothing_else(tmp_path, draw, name):
     (tmp_path / name).write_bytes(b"old")
     draw(tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(PNG)
@@ -43,7 +43,7 @@ def test_png_is_written_in_place_of_what_is_there_and_nothing_else(tmp_path, dra
 
 @both
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_picture_is_the_same_every_time_whatever_style_is_set(tmp_path, draw, suffix):
+def test_picture_is_reproducible_under_any_style(tmp_path, draw, suffix):
     import matplotlib as mpl  # noqa: PLC0415
 
     draw(tmp_path / f"a{suffix}")
@@ -53,7 +53,7 @@ def test_picture_is_the_same_every_time_whatever_style_is_set(tmp_path, draw, su
 
 
 @both
-def test_svg_is_one_without_a_date(tmp_path, draw):
+def test_svg_has_no_date(tmp_path, draw):
     draw(tmp_path / "a.svg")
     assert ET.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
     assert "date" not in (tmp_path / "a.svg").read_text()
@@ -61,14 +61,14 @@ def test_svg_is_one_without_a_date(tmp_path, draw):
 
 @both
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.png.txt", ".png"])
-def test_file_of_another_name_is_refused(tmp_path, draw, name):
+def test_file_with_another_suffix_is_refused(tmp_path, draw, name):
     with pytest.raises(InputError, match=r"ends neither in \.png nor in \.svg"):
         draw(tmp_path / name)
     assert everything_under(tmp_path) == set()
 
 
 @both
-def test_file_that_cannot_be_written_is_refused(tmp_path, draw):
+def test_unwritable_file_is_refused(tmp_path, draw):
     (tmp_path / "a.png").mkdir()
     with pytest.raises(InputError, match=r"a\.png cannot be written: is a directory"):
         draw(tmp_path / "a.png")
@@ -76,7 +76,7 @@ def test_file_that_cannot_be_written_is_refused(tmp_path, draw):
 
 
 @both
-def test_without_matplotlib_the_cure_is_named(tmp_path, monkeypatch, draw):
+def test_missing_matplotlib_is_refused_with_the_cure(tmp_path, monkeypatch, draw):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"need matplotlib.*pip install 'zkinfer\[pictures\]'"):
         draw(tmp_path / "a.png")
@@ -90,7 +90,7 @@ def test_errors_of_any_distribution_are_drawn(tmp_path, counts):
     assert (tmp_path / "a.png").exists()
 
 
-def test_name_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path):
+def test_name_that_looks_like_a_formula_is_drawn_verbatim(tmp_path):
     draw_trade_off([option(r"$\frac{$")], tmp_path / "a.png")
     assert (tmp_path / "a.png").exists()
 
@@ -105,28 +105,28 @@ def test_name_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path):
     ],
     ids=["one", "without error", "all in one place", "far apart"],
 )
-def test_points_wherever_they_lie_are_drawn(tmp_path, points):
+def test_points_at_any_position_are_drawn(tmp_path, points):
     draw_trade_off(points, tmp_path / "a.png")
     assert (tmp_path / "a.png").exists()
 
 
 @pytest.mark.parametrize("change", [{"prove_seconds": 0.0}, {"prove_seconds": float("inf")}, {"error_p99": -0.1},
                                     {"error_p99": float("nan")}])  # fmt: skip
-def test_point_that_has_no_place_is_refused(tmp_path, change):
+def test_point_without_a_finite_cost_is_refused(tmp_path, change):
     with pytest.raises(InputError, match="A trade-off plot needs options with a finite cost above 0"):
         draw_trade_off([option(), option(**change)], tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("options", [[], [option(cost=None)]], ids=["nothing", "without a cost"])
-def test_no_points_are_refused(tmp_path, options):
+def test_empty_trade_off_is_refused(tmp_path, options):
     with pytest.raises(InputError, match="A trade-off plot needs options"):
         draw_trade_off(options, tmp_path / "a.png")
 
 
-# --- before the work
+# --- checks before the work
 
 
-def test_picture_that_can_be_drawn_is_not_refused(tmp_path):
+def test_drawable_picture_is_accepted_up_front(tmp_path):
     refuse_undrawable(tmp_path / "a.svg")
     assert not list(tmp_path.iterdir())
 
@@ -134,12 +134,12 @@ def test_picture_that_can_be_drawn_is_not_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"), [("a.pdf", "ends neither in"), ("a", "ends neither in"), ("b/a.png", "folder does not exist")]
 )
-def test_picture_that_could_not_be_written_is_refused_before_the_work(tmp_path, name, message):
+def test_unwritable_picture_is_refused_up_front(tmp_path, name, message):
     with pytest.raises(InputError, match=message):
         refuse_undrawable(tmp_path / name)
 
 
-def test_picture_without_matplotlib_is_refused_before_the_work(tmp_path, monkeypatch):
+def test_picture_without_matplotlib_is_refused_up_front(tmp_path, monkeypatch):
     monkeypatch.setattr("zkinfer.circuits.plots.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"need matplotlib.*zkinfer\[pictures\]"):
         refuse_undrawable(tmp_path / "a.png")

@@ -14,21 +14,21 @@ class Recorder:
         self.seen.append(text)
 
 
-def test_stage_is_announced_reported_and_ended_in_order():
+def test_stage_is_started_reported_and_ended_in_order():
     recorder = Recorder()
     with Stages(recorder).stage("keys") as progress:
         progress(0.5)
     assert recorder.seen == [("keys", 0.0), ("keys", 0.5), ("keys", 1.0)]
 
 
-def test_fraction_of_one_does_not_end_a_stage_before_its_time():
+def test_fraction_of_one_does_not_end_a_stage():
     recorder = Recorder()
     with Stages(recorder).stage("keys") as progress:
         progress(1.0)
         assert recorder.seen[-1] == ("keys", 0.999)
 
 
-def test_seconds_are_kept_by_name():
+def test_seconds_are_recorded_by_stage():
     stages = Stages()
     with stages.stage("keys"), stages.stage("inner"):
         pass
@@ -36,7 +36,7 @@ def test_seconds_are_kept_by_name():
     assert all(0 <= seconds < 1 for seconds in stages.seconds.values())
 
 
-def test_stage_that_fails_is_not_ended():
+def test_failed_stage_is_not_ended():
     recorder = Recorder()
     stages = Stages(recorder)
     with pytest.raises(ValueError, match="broken"), stages.stage("keys"):

@@ -23,7 +23,7 @@ def test_every_public_name_is_importable_and_documented(name):
     assert value.__doc__
 
 
-def test_all_is_what_the_package_shows():
+def test_all_is_what_dir_lists():
     assert dir(zkinfer.circuits) == sorted(zkinfer.circuits.__all__)
     assert sorted(zkinfer.circuits._HOMES) == sorted(set(zkinfer.circuits.__all__))
 
@@ -35,7 +35,7 @@ def test_star_import_gives_exactly_all():
 
 
 @pytest.mark.parametrize("name", ["FakeEngine", "FakeEngines", "numpy", "_answer"])
-def test_other_name_is_refused(name):
+def test_unknown_name_is_refused(name):
     with pytest.raises(AttributeError, match=f"'zkinfer.circuits' has no attribute '{name}'"):
         getattr(zkinfer.circuits, name)
 
@@ -69,18 +69,18 @@ def test_namespace_spans_the_source_roots():
 
 
 @pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])
-def test_error_has_one_sentence_and_hangs_from_the_root(name):
+def test_error_class_has_one_sentence_and_descends_from_the_root(name):
     kind = getattr(errors, name)
     assert issubclass(kind, errors.ZkinferError)
     assert kind.__doc__.strip().count(".") == 1
 
 
-def test_error_says_cause_and_cure():
+def test_error_message_has_cause_and_cure():
     assert str(errors.InputError("It is wrong.", "Put it right.")) == "It is wrong. Put it right."
     assert str(errors.InputError("It is wrong.")) == "It is wrong."
 
 
-def test_errors_module_holds_errors_and_what_describes_them():
+def test_errors_module_holds_errors_and_their_description():
     others = {name for name, value in vars(errors).items() if not (name.startswith("_") or inspect.isclass(value))}
     assert others <= {"Any", "annotations", "describe", "error_document", "why"}
 

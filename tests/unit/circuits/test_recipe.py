@@ -15,7 +15,7 @@ def parse(document, kind=Recipe):
 
 
 def test_model_id_is_pinned():
-    """Computed with a Keccak written from the specification, over the two digests one after the other."""
+    """Computed with an independent Keccak over the concatenation of both digests."""
     identity = CircuitIdentity(model=SHA, network=SHA, verifying_key="keccak256:" + "22" * 32)
     assert identity.model_id == "0x3e92e0db88d6afea9edc4eedf62fffa4d92bcdfc310dccbe943747fe8302e871"
 
@@ -28,14 +28,14 @@ def test_model_id_follows_from_file_and_key_alone(name, changes):
     assert (changed.model_id != parse(IDENTITY, CircuitIdentity).model_id) == changes
 
 
-def test_recipe_is_written_as_it_was_read():
+def test_recipe_round_trips():
     assert parse(RECIPE).model_dump(mode="json", by_alias=True) == RECIPE
 
 
 @pytest.mark.parametrize(
     ("ceremony", "insecure"), [("insecure-dev", True), ("hermez", False), ("insecure-dev-2", False)]
 )
-def test_setup_identity_knows_insecure_dev_by_its_name(ceremony, insecure):
+def test_setup_identity_recognises_insecure_dev_by_name(ceremony, insecure):
     assert SetupIdentity(ceremony=ceremony, tau_g2=SHA).is_insecure_dev is insecure
 
 
@@ -46,7 +46,7 @@ def test_recipe_without_a_field_is_refused(path):
 
 
 @pytest.mark.parametrize("path", [(), ("setup",)])
-def test_recipe_with_another_field_is_refused(path):
+def test_recipe_with_an_unknown_field_is_refused(path):
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         parse(with_value(RECIPE, (*path, "comment"), "hello"))
 
@@ -84,7 +84,7 @@ def test_recipe_with_another_field_is_refused(path):
         (("setup", "tauG2"), "keccak256:" + "11" * 32),
     ],
 )
-def test_recipe_with_a_field_out_of_its_form_is_refused(path, value):
+def test_recipe_with_a_malformed_field_is_refused(path, value):
     with pytest.raises(ValidationError, match=path[-1]):
         parse(with_value(RECIPE, path, value))
 
@@ -92,11 +92,11 @@ def test_recipe_with_a_field_out_of_its_form_is_refused(path, value):
 @pytest.mark.parametrize(
     ("name", "value"), [("model", "keccak256:" + "11" * 32), ("verifyingKey", SHA), ("network", "11" * 32)]
 )
-def test_identity_with_a_digest_of_another_kind_is_refused(name, value):
+def test_identity_with_a_digest_of_the_wrong_algorithm_is_refused(name, value):
     with pytest.raises(ValidationError, match=name):
         parse(IDENTITY | {name: value}, CircuitIdentity)
 
 
-def test_recipe_cannot_be_changed():
+def test_recipe_is_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         parse(RECIPE).engine = "fake/2"

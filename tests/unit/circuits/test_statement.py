@@ -28,19 +28,19 @@ def layout(**changes):
         (0, (1 << 64) - 1, False, 8),
     ],
 )  # fmt: skip
-def test_width_is_the_least_that_holds_the_range(least, largest, signed, width):
+def test_width_is_the_smallest_that_holds_the_range(least, largest, signed, width):
     made = Layout.of([spec("x")], [spec("y")], least=least, largest=largest, signed=signed)
     assert (made.input_width, made.inputs, made.outputs) == (width, 2, 2)
 
 
 @pytest.mark.parametrize(("least", "largest", "signed"), [(0, 1 << 64, False), (-1, 0, False), (0, 1 << 63, True)])
-def test_range_that_no_width_holds_is_refused(least, largest, signed):
+def test_range_beyond_every_width_is_refused(least, largest, signed):
     with pytest.raises(InputError, match="do not fit 8 bytes"):
         Layout.of([spec("x")], [spec("y")], least=least, largest=largest, signed=signed)
 
 
 @pytest.mark.parametrize(("visibility", "width", "inputs"), [("hashed", 32, 2), ("private", 0, 0)])
-def test_layout_of_hidden_inputs_has_digests_or_nothing(visibility, width, inputs):
+def test_layout_of_hidden_inputs_has_digests_or_no_inputs(visibility, width, inputs):
     tensors = [spec("a", visibility=visibility), spec("b", visibility=visibility)]
     made = Layout.of(tensors, [spec("y")], least=0, largest=1, signed=False)
     assert (made.input_width, made.inputs, made.input_bytes) == (width, inputs, width * inputs)
@@ -61,7 +61,7 @@ def test_impossible_layout_is_refused(changes):
 
 
 @given(st.lists(st.integers(-(1 << 15), (1 << 15) - 1), min_size=3, max_size=3))
-def test_unpack_gives_what_was_packed(integers):
+def test_packing_round_trips(integers):
     packed = layout().pack(integers)
     assert len(packed) == 6
     assert layout().unpack(packed) == integers
@@ -79,18 +79,18 @@ def test_integer_beyond_the_width_is_refused(integers):
 
 
 @pytest.mark.parametrize("integers", [[], [1, 2], [1, 2, 3, 4]])
-def test_another_number_of_integers_is_refused(integers):
+def test_wrong_number_of_integers_is_refused(integers):
     with pytest.raises(InputError, match=f"3 public integers, not {len(integers)}"):
         layout().pack(integers)
 
 
 @pytest.mark.parametrize("size", [0, 5, 7, 12])
-def test_inputs_of_another_length_are_refused(size):
+def test_inputs_of_the_wrong_length_are_refused(size):
     with pytest.raises(InputError, match=f"have {size} bytes; the layout has 6"):
         layout().unpack(bytes(size))
 
 
-def test_digests_are_taken_apart_and_nothing_else_is():
+def test_only_digests_of_hashed_inputs_are_split():
     hashed = layout(visibility="hashed", input_width=32, signed=False, inputs=2)
     assert hashed.digests(b"a" * 32 + b"b" * 32) == [b"a" * 32, b"b" * 32]
     with pytest.raises(InputError, match="have 63 bytes"):
@@ -101,17 +101,17 @@ def test_digests_are_taken_apart_and_nothing_else_is():
         hashed.unpack(bytes(64))
 
 
-def test_split_gives_each_tensor_its_integers():
+def test_split_assigns_integers_to_tensors():
     assert split_by_tensor([1, 2, 3], [spec("a"), spec("b", (1,))]) == {"a": [1, 2], "b": [3]}
 
 
 @pytest.mark.parametrize("integers", [[1, 2], [1, 2, 3, 4]])
-def test_split_of_another_count_is_refused(integers):
+def test_split_of_the_wrong_count_is_refused(integers):
     with pytest.raises(InputError, match=f"{len(integers)} integers for tensors of 3"):
         split_by_tensor(integers, [spec("a"), spec("b", (1,))])
 
 
-def test_outputs_are_words_as_in_a_contract():
+def test_outputs_are_abi_words():
     assert output_words([1, -1]) == bytes(31) + b"\x01" + b"\xff" * 32
 
 
@@ -156,7 +156,7 @@ def test_hash_is_pinned_by_its_first_130_bits(fields, limbs):
 
 
 @given(FIELDS)
-def test_hash_is_that_of_the_abi_encoding(fields):
+def test_hash_matches_the_abi_encoding(fields):
     context = Context(**fields)
     values = (fields[name] for name in GOOD)
     numbers = (value if isinstance(value, int) else int(value, 16) for value in values)
@@ -184,14 +184,14 @@ def test_consumer_and_requester_are_not_interchangeable():
     assert Context(**swapped).hash != Context(**GOOD).hash
 
 
-def test_offline_context_is_fresh_and_names_no_one():
+def test_offline_context_is_fresh_and_without_addresses():
     first, second = Context.offline(), Context.offline()
     assert first.request_id != second.request_id
     assert (first.chain_id, first.consumer, first.requester, first.expiry) == (0, ZERO_ADDRESS, ZERO_ADDRESS, 0)
 
 
 @given(FIELDS)
-def test_json_form_is_read_back_as_itself(fields):
+def test_json_form_round_trips(fields):
     context = Context(**fields)
     assert Context.model_validate_json(context.model_dump_json(by_alias=True)) == context
     assert context.model_dump(by_alias=True) == fields
@@ -224,7 +224,7 @@ def test_json_form_is_read_back_as_itself(fields):
         ("expiry", 1.5),
     ],
 )
-def test_field_out_of_its_form_is_refused(name, value):
+def test_malformed_field_is_refused(name, value):
     with pytest.raises(ValidationError, match=name):
         Context(**GOOD | {name: value})
 
@@ -235,11 +235,11 @@ def test_context_without_request_is_refused():
 
 
 @pytest.mark.parametrize("name", ["chain_id", "request_id", "nonce"])
-def test_field_of_another_name_is_refused(name):
+def test_unknown_field_is_refused(name):
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         Context(**GOOD, **{name: 1})
 
 
-def test_context_cannot_be_changed():
+def test_context_is_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         Context(**GOOD).expiry = 0

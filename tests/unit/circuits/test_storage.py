@@ -32,7 +32,7 @@ def mode(path):
 # --- private directories
 
 
-def test_private_directory_is_the_users_alone_and_gone_afterwards(tmp_path):
+def test_private_directory_is_private_and_removed_afterwards(tmp_path):
     with private_directory(tmp_path) as path:
         assert path.parent == tmp_path
         assert mode(path) == 0o700
@@ -66,13 +66,13 @@ def test_private_directory_is_removed_after_an_error(tmp_path):
     assert everything_under(tmp_path) == set()
 
 
-def test_private_directory_that_was_moved_is_no_error(tmp_path):
+def test_moved_private_directory_is_not_an_error(tmp_path):
     with private_directory(tmp_path) as path:
         path.rename(tmp_path / "kept")
     assert everything_under(tmp_path) == {"kept"}
 
 
-def test_private_directories_at_once_are_different(tmp_path):
+def test_concurrent_private_directories_are_distinct(tmp_path):
     with private_directory(tmp_path) as first, private_directory(tmp_path) as second:
         assert first != second
     assert everything_under(tmp_path) == set()
@@ -96,7 +96,7 @@ def test_private_directory_is_removed_after_sigkill(tmp_path):
     assert eventually(lambda: not any(tmp_path.iterdir()))
 
 
-def test_private_directory_beside_a_relative_path_is_removed_after_sigkill(tmp_path):
+def test_private_directory_next_to_a_relative_path_is_removed_after_sigkill(tmp_path):
     killed_inside(f"with private_directory(Path('.')) as path: {HOLD}", tmp_path)
     assert eventually(lambda: not any(tmp_path.iterdir()), 2.0)
 
@@ -149,21 +149,21 @@ def test_staged_folder_is_private_while_it_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "dangling link"])
-def test_staged_folder_over_something_is_refused_before_the_work(tmp_path, kind):
+def test_staged_folder_onto_an_existing_path_is_refused_up_front(tmp_path, kind):
     target = tmp_path / "circuit"
     {"folder": target.mkdir, "file": target.touch, "dangling link": lambda: target.symlink_to("nowhere")}[kind]()
     with pytest.raises(InputError, match=r"exists already\. Choose another --out"), staged_folder(target):
         pytest.fail("the block ran")
 
 
-def test_staged_folder_whose_target_appears_meanwhile_is_refused(tmp_path):
+def test_staged_folder_is_refused_if_its_target_appears_meanwhile(tmp_path):
     target = tmp_path / "circuit"
     with pytest.raises(InputError, match="exists already"), staged_folder(target):
         target.mkdir()
     assert everything_under(tmp_path) == {"circuit"}
 
 
-def test_staged_folder_lost_race_keeps_the_folder_of_the_other(tmp_path):
+def test_staged_folder_after_a_lost_race_keeps_the_other_folder(tmp_path):
     target = tmp_path / "entry"
     with staged_folder(target, exist_ok=True) as staging:
         (staging / "file").write_text("ours")
@@ -173,7 +173,7 @@ def test_staged_folder_lost_race_keeps_the_folder_of_the_other(tmp_path):
     assert everything_under(tmp_path) == {"entry", "entry/file"}
 
 
-def test_staged_folder_lost_race_in_the_last_moment_is_fine(tmp_path, monkeypatch):
+def test_staged_folder_race_lost_at_the_rename_is_tolerated(tmp_path, monkeypatch):
     target = tmp_path / "entry"
 
     def publish_first(self, other, rename=Path.rename):
@@ -186,7 +186,7 @@ def test_staged_folder_lost_race_in_the_last_moment_is_fine(tmp_path, monkeypatc
     assert (target / "file").read_text() == "theirs"
 
 
-def test_staged_folder_that_fails_leaves_nothing(tmp_path):
+def test_failed_staged_folder_leaves_nothing(tmp_path):
     def fail():
         with staged_folder(tmp_path / "circuit") as staging:
             (staging / "file").write_text("half")
@@ -203,7 +203,7 @@ def test_staged_folder_of_a_killed_process_leaves_nothing(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not bind root")
-def test_staged_folder_in_a_parent_that_is_read_only_is_refused(tmp_path):
+def test_staged_folder_in_a_read_only_parent_is_refused(tmp_path):
     (tmp_path / "parent").mkdir(mode=0o500)
     target = tmp_path / "parent" / "circuit"
     with pytest.raises(InputError, match="cannot be written: permission denied"), staged_folder(target):
@@ -211,13 +211,13 @@ def test_staged_folder_in_a_parent_that_is_read_only_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("parent", ["file", "file/deeper", "n" * 300])
-def test_staged_folder_in_a_parent_that_is_no_folder_is_refused(tmp_path, parent):
+def test_staged_folder_below_a_file_is_refused(tmp_path, parent):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"), staged_folder(tmp_path / parent / "circuit"):
         pytest.fail("the block ran")
 
 
-def test_staged_folder_passes_the_blocks_own_errors_on(tmp_path):
+def test_staged_folder_propagates_errors_of_the_block(tmp_path):
     with pytest.raises(PermissionError, match="not for you"), staged_folder(tmp_path / "circuit"):
         raise PermissionError(errno.EACCES, "not for you", "/elsewhere/model.onnx")
 
@@ -226,14 +226,14 @@ def test_staged_folder_passes_the_blocks_own_errors_on(tmp_path):
 
 
 @pytest.mark.parametrize("wanted", [0o644, 0o600])
-def test_write_atomically_gives_content_and_mode(tmp_path, wanted):
+def test_write_atomically_sets_content_and_mode(tmp_path, wanted):
     write_atomically(tmp_path / "new" / "file", b"content", mode=wanted)
     assert (tmp_path / "new" / "file").read_bytes() == b"content"
     assert mode(tmp_path / "new" / "file") == wanted
     assert everything_under(tmp_path) == {"new", "new/file"}
 
 
-def test_write_atomically_replaces_a_link_and_not_what_it_names(tmp_path):
+def test_write_atomically_replaces_a_link_and_not_its_target(tmp_path):
     (tmp_path / "other").write_text("old")
     (tmp_path / "file").symlink_to("other")
     write_atomically(tmp_path / "file", b"new")
@@ -241,7 +241,7 @@ def test_write_atomically_replaces_a_link_and_not_what_it_names(tmp_path):
     assert not (tmp_path / "file").is_symlink()
 
 
-def test_write_atomically_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
+def test_failed_write_atomically_keeps_the_old_file(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"old")
 
     def fail(_):
@@ -254,31 +254,31 @@ def test_write_atomically_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
-def test_directory_is_made_for_the_user_alone(tmp_path):
+def test_directory_is_created_private(tmp_path):
     made = ensure_private_dir(tmp_path / "a" / "b")
     assert made.stat().st_mode & 0o777 == 0o700
 
 
-def test_missing_directory_is_not_refused(tmp_path):
+def test_missing_directory_is_accepted(tmp_path):
     refuse_shared(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("mode", [0o720, 0o702, 0o1777])
-def test_directory_that_others_can_write_is_refused(tmp_path, mode):
+def test_directory_writable_by_others_is_refused(tmp_path, mode):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(mode)
     with pytest.raises(InputError, match="Other users can write to"):
         ensure_private_dir(tmp_path / "shared")
 
 
-def test_directory_below_one_that_others_can_write_is_refused(tmp_path):
+def test_directory_below_one_writable_by_others_is_refused(tmp_path):
     (tmp_path / "shared" / "own").mkdir(parents=True)
     (tmp_path / "shared").chmod(0o777)
     with pytest.raises(InputError, match=r"Other users can rename entries of .*shared"):
         refuse_shared(tmp_path / "shared" / "own")
 
 
-def test_directory_below_a_sticky_one_is_taken(tmp_path):
+def test_directory_below_a_sticky_one_is_accepted(tmp_path):
     (tmp_path / "sticky" / "own").mkdir(parents=True)
     (tmp_path / "sticky").chmod(0o1777)
     refuse_shared(tmp_path / "sticky" / "own")

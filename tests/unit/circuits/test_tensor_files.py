@@ -96,7 +96,7 @@ def test_read_inputs_of_several_lines_is_refused(write):
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (1, 1, 3), (4,), (0,), ()])
-def test_read_inputs_of_another_shape_is_refused(write, shape):
+def test_read_inputs_of_the_wrong_shape_is_refused(write, shape):
     with pytest.raises(DataError, match="Input 'x' has shape"):
         read_inputs(write({"x": np.zeros(shape)}, ".npz"), [X])
 
@@ -104,7 +104,7 @@ def test_read_inputs_of_another_shape_is_refused(write, shape):
 @pytest.mark.parametrize(
     ("content", "suffix"), [({"x": np.zeros(3)}, ".npz"), ({"x": [0, 0, 0]}, ".json"), ({}, ".json"), ({}, ".npz")]
 )
-def test_missing_name_is_refused_with_what_the_model_takes(write, content, suffix):
+def test_missing_name_is_refused_with_the_inputs_of_the_model(write, content, suffix):
     with pytest.raises(DataError, match=r"lacks the input '.'. The model takes x float32\[1, 3\], n int8\[2\]"):
         read_inputs(write(content, suffix), [X, N])
 
@@ -136,11 +136,11 @@ def test_read_samples_of_every_format_stacks_them(write, content, suffix):
     assert array.tolist() == [[[0, 1, 2]], [[3, 4, 5]]]
 
 
-def test_read_samples_of_one_inference_with_a_leading_one_is_one_sample(write):
+def test_read_samples_of_one_json_inference_is_one_sample(write):
     assert read_samples(write({"x": [[0, 1, 2]]}, ".json"), [X])["x"].shape == (1, 1, 3)
 
 
-def test_read_samples_of_one_line_is_one_sample(write):
+def test_read_samples_of_one_csv_line_is_one_sample(write):
     assert read_samples(write("0,1,2", ".csv"), [X])["x"].shape == (1, 1, 3)
 
 
@@ -150,12 +150,12 @@ def test_read_samples_of_different_counts_is_refused(write):
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 3)])
-def test_read_samples_of_a_single_sample_is_one_of_it(write, shape):
+def test_read_samples_of_one_sample_without_a_batch_is_one_sample(write, shape):
     assert read_samples(write({"x": np.zeros(shape)}, ".npz"), [X])["x"].shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize("shape", [(2,), (0, 3), (2, 4), (2, 2, 3), ()])
-def test_read_samples_of_another_shape_is_refused(write, shape):
+def test_read_samples_of_the_wrong_shape_is_refused(write, shape):
     with pytest.raises(DataError, match=r"Samples of 'x' have shape.*Give \[N, ...\] with one x float32\[1, 3\]"):
         read_samples(write({"x": np.zeros(shape)}, ".npz"), [X])
 
@@ -193,7 +193,7 @@ def test_wrong_dtype_is_refused(given_, wanted):
         ([65520.0], "float32", "float16"),
     ],
 )
-def test_value_beyond_the_models_dtype_is_refused(values, given_, wanted):
+def test_value_beyond_the_dtype_is_refused(values, given_, wanted):
     with pytest.raises(DataError, match=f"A value of input 'x' exceeds the range of {wanted}"):
         tensor_files.conform(np.array(values, given_), spec(dtype=wanted, shape=(1,)))
 
@@ -203,19 +203,19 @@ def test_value_beyond_the_models_dtype_is_refused(values, given_, wanted):
     [([127, -128], "int64", "int8"), ([255, 0], "int64", "uint8"), ([1, 0], "bool", "int32"),
      ([3.4e38, -3.4e38], "float64", "float32"), ([2**63 - 1, -(2**63)], "int64", "int64")],
 )  # fmt: skip
-def test_value_at_the_edge_of_the_models_dtype_is_taken(values, given_, wanted):
+def test_value_at_the_edge_of_the_dtype_is_accepted(values, given_, wanted):
     taken = tensor_files.conform(np.array(values, given_), spec(dtype=wanted, shape=(2,)))
     assert np.array_equal(taken, np.array(values, wanted))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_number_that_is_not_finite_is_refused(value):
+def test_non_finite_number_is_refused(value):
     with pytest.raises(DataError, match=r"'x' holds NaN or infinity\. Circuits support finite numbers only"):
         tensor_files.conform(np.array([0, value, 0]), X)
 
 
 @given(st.lists(st.integers(-300, 300), min_size=2, max_size=2))
-def test_integers_are_taken_unchanged_or_refused(values):
+def test_integers_are_kept_exactly_or_refused(values):
     fits = all(-128 <= value <= 127 for value in values)
     try:
         assert tensor_files.conform(np.array(values), N).tolist() == values
@@ -250,7 +250,7 @@ def test_unknown_format_is_refused_unread(tmp_path, name):
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", b"\x00" * 64, b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06"]
 )
-def test_content_of_another_kind_is_refused(write, content, suffix):
+def test_content_of_another_format_is_refused(write, content, suffix):
     with pytest.raises((DataError, DataError), match=r"not an \.npz|not JSON|not UTF-8|not a table|Give 3 numbers"):
         read_inputs(write(content, suffix), [X])
 
@@ -265,7 +265,7 @@ def test_file_over_the_limit_is_refused_unread(tmp_path):
 # --- npz
 
 
-def test_npz_of_pickled_objects_is_refused_and_not_run(write):
+def test_npz_of_pickled_objects_is_refused_without_unpickling(write):
     class Hostile:
         def __reduce__(self):
             return pytest.fail, ("the pickle ran",)
@@ -274,7 +274,7 @@ def test_npz_of_pickled_objects_is_refused_and_not_run(write):
         read_inputs(write({"x": np.array([Hostile()] * 3, dtype=object)}, ".npz"), [X])
 
 
-def test_npz_that_unpacks_to_too_much_is_refused_unpacked(write, monkeypatch):
+def test_npz_bomb_is_refused_without_decompression(write, monkeypatch):
     monkeypatch.setattr(tensor_files, "MAX_BYTES", 1 << 16)
     bomb = bytes(compressed(x=np.zeros(1 << 20)))
     assert len(bomb) < 1 << 16
@@ -288,13 +288,13 @@ def test_npz_whose_header_declares_too_much_is_refused(write):
 
 
 @pytest.mark.parametrize("member", ["x", "x_npy"])
-def test_npz_member_that_is_no_array_is_refused(write, member):
+def test_npz_member_that_is_not_an_array_is_refused(write, member):
     with pytest.raises(DataError, match=r"not an \.npz"):
         read_inputs(write(archive(**{member: b"hello"}), ".npz"), [X])
 
 
 @pytest.mark.parametrize("content", [header((1, 3)), header((-1, 3)), header((1, 3), "|O"), b"\x93NUMPY\x09\x00"])
-def test_npz_member_that_is_cut_short_or_malformed_is_refused(write, content):
+def test_truncated_or_malformed_npz_member_is_refused(write, content):
     with pytest.raises(DataError, match=r"not an \.npz of plain arrays"):
         read_inputs(write(archive(x_npy=content), ".npz"), [X])
 
@@ -337,7 +337,7 @@ def test_npz_with_any_byte_changed_is_read_the_same_or_refused(write):
         ('{"input_data": [[1, 2, 3], [4]]}', "input_data is not a list of 1 lists"),
     ],
 )
-def test_json_of_another_form_is_refused(write, content, message):
+def test_malformed_json_is_refused(write, content, message):
     with pytest.raises(DataError, match=message):
         read_inputs(write(content, ".json"), [X])
 
@@ -353,17 +353,17 @@ def test_json_of_another_form_is_refused(write, content, message):
         ("\ufeff{}", "is not JSON: Unexpected UTF-8 BOM"),
     ],
 )
-def test_json_that_is_not_strict_is_refused(write, content, message):
+def test_non_strict_json_is_refused(write, content, message):
     with pytest.raises(DataError, match=message):
         read_inputs(write(content, ".json"), [X])
 
 
-def test_json_input_that_is_called_input_data_is_read_by_name(write):
+def test_json_input_named_input_data_is_read_by_name(write):
     own = spec("input_data")
     assert read_inputs(write({"input_data": [1, 2, 3]}, ".json"), [own])["input_data"].tolist() == [[1, 2, 3]]
 
 
-def test_json_fraction_for_an_integer_input_is_refused(write):
+def test_json_float_for_an_integer_input_is_refused(write):
     with pytest.raises(DataError, match="has dtype float64"):
         read_inputs(write({"n": [1.0, 2.5]}, ".json"), [N])
 
@@ -395,7 +395,7 @@ def test_csv_that_does_not_fit_is_refused(write, content, message):
 
 
 @pytest.mark.parametrize("content", ["1,0.5", "300,1", "nan,1"])
-def test_csv_value_that_is_no_integer_of_the_model_is_refused(write, content):
+def test_csv_float_for_an_integer_input_is_refused(write, content):
     with pytest.raises(DataError, match=r"has dtype float64|exceeds the range of int8"):
         read_inputs(write(content, ".csv"), [N])
 
@@ -414,7 +414,7 @@ def test_csv_large_integer_is_exact_or_refused(write):
     assert arrays["x"].tolist() == [[9007199254740993, 1, 2]]
 
 
-def test_csv_number_that_is_no_bool_is_refused(write):
+def test_csv_number_for_a_bool_input_is_refused(write):
     assert read_inputs(write("0,1,1", ".csv"), [spec(dtype="bool")])["x"].tolist() == [[False, True, True]]
     with pytest.raises(DataError, match="'x'"):
         read_inputs(write("0,1,7", ".csv"), [spec(dtype="bool")])
@@ -428,7 +428,7 @@ def test_csv_first_line_with_a_damaged_cell_is_refused(write, line):
 
 @settings(max_examples=50)
 @given(st.binary(max_size=80))
-def test_csv_and_json_of_any_bytes_are_read_or_refused_in_the_tree(tmp_path_factory, content):
+def test_csv_and_json_of_random_bytes_are_read_or_a_data_error(tmp_path_factory, content):
     for suffix in (".csv", ".json"):
         path = tmp_path_factory.getbasetemp() / f"any{suffix}"
         path.write_bytes(content)
@@ -454,13 +454,13 @@ LABELLED = {"x": [[0, 1, 2], [3, 4, 5]], "label": [7, 9]}
     ],
     ids=str,
 )
-def test_labels_are_read_beside_the_inputs(write, content, suffix):
+def test_labels_are_read_alongside_the_inputs(write, content, suffix):
     arrays, labels = tensor_files.read_labelled_samples(write(content, suffix), [X], "label")
     assert {name: array.tolist() for name, array in arrays.items()} == {"x": [[[0, 1, 2]], [[3, 4, 5]]]}
     assert (labels.dtype.kind, labels.tolist()) == ("i", [7, 9])
 
 
-def test_csv_labels_that_are_fractions_stay_fractions(write):
+def test_csv_labels_keep_their_fractions(write):
     _, labels = tensor_files.read_labelled_samples(write("a,b,c,label\n0,1,2,0.5\n", ".csv"), [X], "label")
     assert labels.tolist() == [0.5]
 
@@ -476,7 +476,7 @@ def test_csv_labels_that_are_fractions_stay_fractions(write):
     ],
     ids=str,
 )
-def test_labels_that_are_not_there_are_refused(write, content, suffix):
+def test_absent_labels_are_refused(write, content, suffix):
     with pytest.raises(DataError, match="lacks the labels 'label'"):
         tensor_files.read_labelled_samples(write(content, suffix), [X], "label")
 
@@ -485,34 +485,34 @@ def test_labels_that_are_not_there_are_refused(write, content, suffix):
     ("content", "suffix", "cure"),
     [({"x": [[0, 1, 2]], "y": [1]}, ".json", r"It holds 'x', 'y'\."), ("0,1,2\n", ".csv", "needs a header")],
 )
-def test_missing_labels_are_refused_with_where_they_could_be(write, content, suffix, cure):
+def test_missing_labels_are_refused_with_the_available_names(write, content, suffix, cure):
     with pytest.raises(DataError, match=cure):
         tensor_files.read_labelled_samples(write(content, suffix), [X], "label")
 
 
 @pytest.mark.parametrize("labels", [[1], [1, 2, 3], [], 5])
-def test_labels_of_another_number_than_the_samples_are_refused(write, labels):
+def test_labels_of_a_different_count_than_the_samples_are_refused(write, labels):
     with pytest.raises(DataError, match=r"holds 2 samples but labels 'label' of shape \["):
         tensor_files.read_labelled_samples(write({"x": LABELLED["x"], "label": np.array(labels)}, ".npz"), [X], "label")
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".json"])
-def test_other_array_beside_the_labels_is_refused(write, suffix):
+def test_extra_array_next_to_the_labels_is_refused(write, suffix):
     with pytest.raises(DataError, match="holds 'y', which is not an input"):
         tensor_files.read_labelled_samples(write(LABELLED | {"y": [1, 2]}, suffix), [X], "label")
 
 
-def test_csv_with_two_columns_of_labels_is_refused(write):
+def test_csv_with_two_label_columns_is_refused(write):
     with pytest.raises(DataError, match="two columns named 'label'"):
         tensor_files.read_labelled_samples(write("a,b,label,label\n0,1,2,3\n", ".csv"), [X], "label")
 
 
-def test_csv_with_a_column_too_many_beside_the_labels_is_refused(write):
+def test_csv_with_an_extra_column_next_to_the_labels_is_refused(write):
     with pytest.raises(DataError, match="Give 3 numbers"):
         tensor_files.read_labelled_samples(write("a,b,c,d,label\n0,1,2,3,4\n", ".csv"), [X], "label")
 
 
-def test_input_is_no_label(write):
+def test_input_named_as_label_is_refused(write):
     with pytest.raises(DataError, match="'x' is an input of the model"):
         tensor_files.read_labelled_samples(write({"x": [[0, 1, 2]]}, ".json"), [X], "x")
 
@@ -520,18 +520,18 @@ def test_input_is_no_label(write):
 # --- arrays of any shape
 
 
-def test_arrays_are_read_as_they_are(tmp_path):
+def test_arrays_are_read_unchanged(tmp_path):
     (tmp_path / "in.json").write_text('{"a": [[1, 2]], "b": 0.5}')
     arrays = read_arrays(tmp_path / "in.json", [])
     assert (arrays["a"].shape, arrays["b"].shape) == ((1, 2), ())
 
 
-def test_arrays_without_names_take_those_given(tmp_path):
+def test_unnamed_arrays_get_the_given_names(tmp_path):
     (tmp_path / "in.json").write_text('{"input_data": [[1, 2], [3]]}')
     assert list(read_arrays(tmp_path / "in.json", ["x", "y"])) == ["x", "y"]
 
 
-def test_table_tells_no_shapes(tmp_path):
+def test_csv_without_shapes_is_refused(tmp_path):
     (tmp_path / "in.csv").write_text("1,2\n")
     with pytest.raises(DataError, match="does not contain the shapes"):
         read_arrays(tmp_path / "in.csv", ["x"])

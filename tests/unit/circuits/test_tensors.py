@@ -22,7 +22,7 @@ def one(value, scale=0, dtype="float64"):
     ("value", "integer"),
     [(0.5, 0), (1.5, 2), (2.5, 2), (3.5, 4), (-0.5, 0), (-1.5, -2), (-2.5, -2), (0.49, 0), (0.51, 1), (-0.0, 0)],
 )
-def test_quantise_halves_go_to_the_even_neighbour(value, integer):
+def test_quantise_rounds_ties_to_even(value, integer):
     assert one(value) == integer
 
 
@@ -34,7 +34,7 @@ def test_quantise_scales_by_a_power_of_two(value, scale, integer):
     assert one(value, scale) == integer
 
 
-def test_quantise_is_row_major_and_gives_plain_integers():
+def test_quantise_is_row_major_and_returns_plain_integers():
     integers = quantise(np.array([[1.0, 2.0], [3.0, 4.0]], order="F"), spec((2, 2), scale=1))
     assert integers == [2, 4, 6, 8]
     assert {type(integer) for integer in integers} == {int}
@@ -46,24 +46,24 @@ def test_quantise_scalar_and_bool_tensors():
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1), (1, 2, 1), (1, 3), ()])
-def test_quantise_another_shape_is_refused(shape):
+def test_quantise_refuses_the_wrong_shape(shape):
     with pytest.raises(DataError, match=r"Tensor 'x' has shape \[.*\], not \[1, 2\]"):
         quantise(np.zeros(shape), spec())
 
 
 @pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
-def test_quantise_number_that_is_not_finite_is_refused(value, shown):
+def test_quantise_refuses_non_finite_numbers(value, shown):
     with pytest.raises(DataError, match=f"holds {shown} at element 1. Circuits support finite numbers only"):
         quantise(np.array([[0.0, value]]), spec())
 
 
-def test_quantise_value_that_overflows_when_scaled_is_refused():
+def test_quantise_refuses_values_that_overflow_when_scaled():
     with pytest.raises(DataError, match="'x'"):
         one(1e308, scale=8)
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**53) - 1])
-def test_quantise_large_integer_is_exact(value):
+def test_quantise_keeps_large_integers_exact(value):
     assert one(value, dtype="int64") == value
 
 
@@ -89,12 +89,12 @@ def test_dequantise_gives_shape_and_kind(dtype, scale, kind):
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_dequantise_another_number_of_values_is_refused(count):
+def test_dequantise_refuses_the_wrong_number_of_values(count):
     with pytest.raises(DataError, match=f"needs 2 values, not {count}"):
         dequantise([0] * count, spec())
 
 
-def test_dequantise_integer_beyond_64_bits_is_refused():
+def test_dequantise_refuses_integers_beyond_64_bits():
     with pytest.raises(DataError, match="'x'"):
         dequantise([2**63, 0], spec(dtype="int64"))
 

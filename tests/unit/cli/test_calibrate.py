@@ -16,7 +16,7 @@ SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0,
 
 @pytest.fixture
 def calibrate(tmp_path, monkeypatch):
-    """The command, with an engine in place of those that the program has."""
+    """The command, with the given engine instead of the installed ones."""
     monkeypatch.setenv("ZKINFER_HOME", str(tmp_path))
 
     def call(engine):
@@ -27,16 +27,16 @@ def calibrate(tmp_path, monkeypatch):
     return call
 
 
-def test_calibrate_measures_and_keeps_the_speed(calibrate, tmp_path):
+def test_calibrate_measures_and_stores_the_speed(calibrate, tmp_path):
     engine = engine_with(measure_speed=lambda *_, **__: SPEED)
-    status, document, said = calibrate(engine)
+    status, document, text = calibrate(engine)
     assert (status, document["engine"], document["machine"]) == (0, engine.id, resources.fingerprint())
     assert document["speed"] == asdict(SPEED)
-    assert "2.00 s per unit of work" in said
+    assert "2.00 s per unit of work" in text
     assert known_speed(engine, Home(tmp_path)) == SPEED
 
 
-def test_calibrate_with_an_engine_that_fails_keeps_nothing(calibrate, tmp_path):
+def test_calibrate_with_a_failing_engine_stores_nothing(calibrate, tmp_path):
     engine = engine_failing_at("measure_speed")
     status, document, _ = calibrate(engine)
     assert (status, document["error"]["cause"]) == (1, "It broke at measure_speed.")

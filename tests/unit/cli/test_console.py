@@ -1,4 +1,4 @@
-"""What may come from a hostile file must do nothing to the terminal."""
+"""Text from hostile files must not control the terminal."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from zkinfer.cli.console import ProgressDisplay, exit_on_error, facts_table, pla
 
 
 def shown(text):
-    """What a terminal would receive."""
+    """The text that a terminal would receive."""
     screen = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=200, highlight=False)
     screen.print(text)
     return screen.file.getvalue()
@@ -22,7 +22,7 @@ def shown(text):
 @pytest.mark.parametrize(
     "text", ["[bold red]accepted[/]", "[/]", "[link=https://evil]x[/link]", "[@click=x]y[/]", "a\\[b]"]
 )
-def test_markup_is_shown_as_it_is(text):
+def test_markup_is_shown_verbatim(text):
     assert shown(plain(text)).strip() == text
 
 
@@ -37,18 +37,18 @@ def test_control_characters_are_replaced(control):
 
 
 @pytest.mark.parametrize("text", ["✓ accepted", "größer", "日本", "0x00ff"])
-def test_printable_text_is_kept(text):
+def test_printable_text_is_unchanged(text):
     assert plain(text) == text
 
 
-def test_table_shows_hostile_values_in_full_and_harmless():
+def test_table_shows_hostile_values_in_full_and_escaped():
     text = shown(facts_table({"name": "[red]x[/]\x1b[2J" + "y" * 300}))
     assert "[red]x[/]" in text
     assert text.count("y") == 300
     assert "\x1b[2J" not in text
 
 
-def test_table_takes_hostile_numbers_of_brackets():
+def test_table_accepts_any_number_of_brackets():
     assert "[[[" in shown(facts_table({"name": "[[["}))
 
 
@@ -79,7 +79,7 @@ def test_interrupt_exits_with_130(capsys):
     assert caught.value.exit_code == 130
 
 
-def test_bug_is_not_hidden():
+def test_unexpected_error_is_not_hidden():
     with pytest.raises(ZeroDivisionError), exit_on_error(as_json=True):
         raise ZeroDivisionError
 

@@ -49,12 +49,12 @@ def test_demo_without_chain_libraries_skips_the_chapter(monkeypatch, tmp_path, c
     monkeypatch.setitem(sys.modules, "eth_tester", None)
     story = Story(folder=tmp_path, home=Home(tmp_path), setup="insecure-dev", display=None)
     assert story._on_chain(None, None, 7, None) is None
-    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith(" ")]
-    assert len(said) == 1
-    assert "needs eth_tester, which is not installed. pip install 'zkinfer[chain-dev]'" in said[0]
+    notes = [line for line in capfd.readouterr().err.splitlines() if line.startswith(" ")]
+    assert len(notes) == 1
+    assert "needs eth_tester, which is not installed. pip install 'zkinfer[chain-dev]'" in notes[0]
 
 
-def test_gas_table_has_a_line_for_every_step():
+def test_gas_table_has_one_line_per_step():
     console = Console(width=60, record=True, file=sys.stderr)
     console.print(gas_table({"ask": 1_234_567, "act": 89}))
     lines = [line.split() for line in console.export_text().splitlines()]
@@ -67,7 +67,7 @@ def test_revert_reason_is_shown_with_truncated_hashes():
 
 
 class FakeStory:
-    """A story that ends immediately and leaves a folder, as the real one does."""
+    """A story that ends immediately and leaves a folder, like the real one."""
 
     folders: ClassVar = [None]
 

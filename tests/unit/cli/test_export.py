@@ -1,4 +1,4 @@
-"""The options of `zkinfer export` and what its callable may return."""
+"""The options of `zkinfer export`, and the results allowed for its callable."""
 
 import sys
 
@@ -18,7 +18,7 @@ from zkinfer.cli.export import import_target, make_module, parse_shape
         ("a.b=1:bool", "a.b bool[1]"),
     ],
 )
-def test_shape_is_a_name_with_sizes_and_a_type(text, described):
+def test_shape_is_parsed_as_name_sizes_and_type(text, described):
     assert parse_shape(text).describe() == described
 
 
@@ -46,22 +46,22 @@ def test_callable_may_return_a_module_or_a_pair(linear):
     assert make_module(lambda: (linear, {"x": 1}), "net:make") == (linear, {"x": 1})
 
 
-def test_module_itself_may_be_named(linear):
+def test_target_may_be_a_module_object(linear):
     assert make_module(linear, "net:model") == (linear, None)
 
 
 @pytest.mark.parametrize("result", [None, 3, (), (1, 2)])
-def test_callable_that_returns_something_else_is_refused(linear, result):
+def test_callable_with_another_result_is_refused(linear, result):
     with pytest.raises(InputError, match=r"net:make returns an object of type \w+"):
         make_module(lambda: result, "net:make")
 
 
-def test_object_that_cannot_be_called_is_refused(linear):
+def test_uncallable_object_is_refused(linear):
     with pytest.raises(InputError, match="is an object of type int, which cannot be called"):
         make_module(3, "net:make")
 
 
-def test_callable_that_raises_is_refused_with_its_error(linear):
+def test_failing_callable_is_refused_with_its_error(linear):
     with pytest.raises(InputError, match="Calling net:make fails: ZeroDivisionError: division by zero"):
         make_module(lambda: 1 / 0, "net:make")
 
@@ -73,7 +73,7 @@ def test_callable_that_needs_arguments_is_refused(linear):
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Write a module into the current directory; returns its name, which no other test uses."""
+    """Write a module into the current directory; returns its unique name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
@@ -129,6 +129,6 @@ def test_missing_attribute_is_refused(module):
         ("def (", "SyntaxError"),
     ],
 )
-def test_module_that_fails_is_refused_with_its_error(module, text, message):
+def test_failing_module_is_refused_with_its_error(module, text, message):
     with pytest.raises(InputError, match=message):
         import_target(f"{module(text)}:make")

@@ -9,7 +9,7 @@ from zkinfer.cli.main import app
 
 @pytest.fixture
 def inspect(tmp_path):
-    """What `zkinfer inspect` says about a model whose nodes are written as text."""
+    """Run `zkinfer inspect` on a model with nodes given as text."""
 
     def call(body):
         text = f'<ir_version: 8, opset_import: ["": 17]> g (float[1,4] x) => (float[1,4] y) {{ {body} }}'
@@ -21,18 +21,18 @@ def inspect(tmp_path):
     return call
 
 
-def test_supported_model_is_said_to_be_supported_by_each_engine(inspect):
-    document, said = inspect("y = Relu(x)")
+def test_supported_model_is_reported_as_supported_by_each_engine(inspect):
+    document, text = inspect("y = Relu(x)")
     assert document["engines"] == {"ezkl": []}
-    assert "ezkl supports every operator" in said
+    assert "ezkl supports every operator" in text
 
 
-def test_operator_that_an_engine_cannot_take_is_named_with_its_node(inspect):
-    document, said = inspect("a = LpNormalization(x) y = Relu(a)")
+def test_unsupported_operator_is_reported_with_its_node(inspect):
+    document, text = inspect("a = LpNormalization(x) y = Relu(a)")
     [finding] = document["engines"]["ezkl"]
     assert (finding["node"], document["model"]["problems"]) == ("a", [])
-    assert "ezkl: Operator LpNormalization" in said
-    assert "supports every operator" not in said
+    assert "ezkl: Operator LpNormalization" in text
+    assert "supports every operator" not in text
 
 
 def test_problem_of_the_whole_model_is_a_finding_without_a_node(inspect):
@@ -41,7 +41,7 @@ def test_problem_of_the_whole_model_is_a_finding_without_a_node(inspect):
     assert "'ctx' is reserved" in document["engines"]["ezkl"][0]["cause"]
 
 
-def test_operator_that_no_engine_can_take_is_a_problem_of_the_model(inspect):
-    document, said = inspect("a = RandomNormalLike(x) y = Relu(a)")
+def test_operator_that_no_engine_supports_is_a_problem_of_the_model(inspect):
+    document, text = inspect("a = RandomNormalLike(x) y = Relu(a)")
     assert document["engines"] == {}
-    assert "is random" in said
+    assert "is random" in text

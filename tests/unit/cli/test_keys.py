@@ -1,4 +1,4 @@
-"""`zkinfer keys`, in this process: what it writes, and what it does not overwrite."""
+"""`zkinfer keys` in this process: files written, and files never overwritten."""
 
 import json
 import stat
@@ -28,7 +28,7 @@ def made(run, *arguments):
 
 
 @pytest.mark.parametrize("algorithm", ["ed25519", "ecdsa-p256"])
-def test_key_is_shown_with_the_fingerprint_it_was_made_with(run, tmp_path, algorithm):
+def test_key_is_shown_with_its_fingerprint(run, tmp_path, algorithm):
     new = made(run, OPEN, "--algorithm", algorithm)
     shown = json.loads(run("show", "a.key.pub", "--json").stdout)
     assert (shown["fingerprint"], shown["algorithm"]) == (new["fingerprint"], algorithm)
@@ -42,7 +42,7 @@ def test_passphrase_encrypts_the_private_key(run, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.key", "a.key.pub"])
-def test_key_that_is_there_is_never_overwritten(run, tmp_path, name):
+def test_existing_key_is_never_overwritten(run, tmp_path, name):
     (tmp_path / name).write_text("precious")
     outcome = run("new", "--out", "a.key", OPEN)
     assert outcome.exit_code == 1
@@ -51,7 +51,7 @@ def test_key_that_is_there_is_never_overwritten(run, tmp_path, name):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n"])
-def test_empty_passphrase_makes_no_key(run, tmp_path, content):
+def test_empty_passphrase_is_refused_and_no_key_created(run, tmp_path, content):
     (tmp_path / "passphrase").write_bytes(content)
     outcome = run("new", "--out", "a.key", "--passphrase-file", "passphrase")
     assert (outcome.exit_code, "holds no passphrase" in outcome.stderr) == (1, True)
@@ -61,14 +61,14 @@ def test_empty_passphrase_makes_no_key(run, tmp_path, content):
 @pytest.mark.parametrize(
     "content", [b"", b"odd", b"\xff\xfe", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
 )
-def test_file_that_is_no_public_key_is_refused(run, tmp_path, content):
+def test_malformed_public_key_is_refused(run, tmp_path, content):
     (tmp_path / "odd.pub").write_bytes(content)
     outcome = run("show", "odd.pub", "--json")
     assert outcome.exit_code == 1
     assert json.loads(outcome.stdout)["ok"] is False
 
 
-def test_private_key_is_not_shown_as_a_public_one(run):
+def test_private_key_instead_of_a_public_one_is_refused(run):
     made(run, OPEN)
     assert run("show", "a.key").exit_code == 1
 
@@ -83,7 +83,7 @@ def test_missing_key_is_refused(run):
 
 @pytest.fixture
 def circuit(tmp_path, monkeypatch):
-    """A circuit of the fake engine as it comes to another machine: without its proving key."""
+    """A circuit of the fake engine as copied to another machine, without its proving key."""
     home, model = Home(tmp_path / "home"), factories.write_model(tmp_path / "tiny.onnx")
     factories.without_children(monkeypatch)
     monkeypatch.setenv("ZKINFER_HOME", str(home.root))
@@ -93,7 +93,7 @@ def circuit(tmp_path, monkeypatch):
     return found
 
 
-def test_proving_key_is_made_where_the_server_looks_for_it(run, circuit, tmp_path):
+def test_proving_key_is_generated_where_the_server_looks_for_it(run, circuit, tmp_path):
     outcome = run("make", "circuit", "--json")
     key = tmp_path / "home/keys" / circuit.digest.hex
     report = {"ok": True, "circuit": str(circuit.digest), "provingKey": str(key), "bytes": key.stat().st_size}
@@ -101,7 +101,7 @@ def test_proving_key_is_made_where_the_server_looks_for_it(run, circuit, tmp_pat
     assert str(sha256_file(key)) == circuit.manifest.keys.proving_key
 
 
-def test_proving_key_that_is_there_is_left_alone(run, circuit, tmp_path):
+def test_existing_proving_key_is_kept(run, circuit, tmp_path):
     run("make", "circuit")
     key = tmp_path / "home/keys" / circuit.digest.hex
     before = key.stat().st_mtime_ns
@@ -110,14 +110,14 @@ def test_proving_key_that_is_there_is_left_alone(run, circuit, tmp_path):
     assert key.stat().st_mtime_ns == before
 
 
-def test_proving_key_of_a_circuit_that_was_changed_is_refused(run, circuit, tmp_path):
+def test_proving_key_of_a_modified_circuit_is_refused(run, circuit, tmp_path):
     (tmp_path / "circuit/network.onnx").write_bytes(b"other")
     outcome = run("make", "circuit", "--json")
     assert (outcome.exit_code, json.loads(outcome.stdout)["error"]["type"]) == (1, "CircuitError")
     assert list((tmp_path / "home/keys").iterdir()) == []
 
 
-def test_proving_key_of_a_circuit_that_its_model_does_not_give_is_refused(run, circuit, tmp_path):
+def test_proving_key_of_a_circuit_not_built_from_its_model_is_refused(run, circuit, tmp_path):
     factories.rewritten(tmp_path / "circuit", lambda document: document["keys"].update(provingKey="sha256:" + "0" * 64))
     outcome = run("make", "circuit", "--json")
     assert "differs from a rebuild from its own ONNX file and recipe" in json.loads(outcome.stdout)["error"]["cause"]

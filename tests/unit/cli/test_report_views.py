@@ -38,7 +38,7 @@ def shown(monkeypatch):
     return show
 
 
-def test_settings_are_shown_cheapest_first_with_an_arrow_at_the_chosen(shown):
+def test_options_are_shown_cheapest_first_with_the_chosen_one_marked(shown):
     lines = shown(option("slow", 4.0, 0.001), option("fast", 1.0, 0.02, chosen=True)).splitlines()
     places = {name: next(at for at, line in enumerate(lines) if name in line) for name in ("slow", "fast")}
     assert places["fast"] < places["slow"]
@@ -137,7 +137,7 @@ def report(**changes):
 
 @pytest.fixture
 def fidelity_shown(monkeypatch):
-    """The text that is shown of a report."""
+    """The text that is shown for a report."""
 
     def show(one):
         screen = Console(file=io.StringIO(), width=100, highlight=False)

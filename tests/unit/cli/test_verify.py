@@ -23,13 +23,13 @@ def test_node_and_ledger_require_a_record():
     assert chain_record(ChainOptions(URL, ledger=LEDGER)).agree
 
 
-def test_node_is_read_from_a_file(tmp_path):
+def test_node_url_is_read_from_a_file(tmp_path):
     (tmp_path / "url").write_text(f"{URL}\n")
     assert ChainOptions(rpc_file=tmp_path / "url", ledger=LEDGER).url == URL
     assert chain_record(ChainOptions(rpc_file=tmp_path / "url", ledger=LEDGER))
 
 
-def test_node_named_twice_is_refused():
+def test_node_url_given_twice_is_refused():
     with pytest.raises(typer.BadParameter, match="exclude each other"):
         ChainOptions(URL, Path("url"), LEDGER)
 
@@ -43,18 +43,18 @@ def test_node_named_twice_is_refused():
         ("--confirmations", {"confirmations": 1}),
     ],
 )
-def test_option_about_a_chain_without_a_node_is_refused(option, given):
+def test_chain_option_without_a_node_is_refused(option, given):
     with pytest.raises(typer.BadParameter, match=f"{option} has no effect without --rpc"):
         ChainOptions(**given)
 
 
 @pytest.mark.parametrize("given", [{}, {"ledger": LEDGER, "deployment": Path("d")}])
-def test_node_without_one_ledger_is_refused(given):
+def test_node_without_exactly_one_ledger_is_refused(given):
     with pytest.raises(typer.BadParameter, match="name it with --ledger, or with --deployment"):
         ChainOptions(URL, **given)
 
 
-def test_deployment_names_the_ledger(tmp_path):
+def test_deployment_determines_the_ledger(tmp_path):
     book = AddressBook(31337, Governance(LEDGER.lower(), (LEDGER.lower(),)))
     write_book(book, tmp_path / "31337.json")
     record = chain_record(ChainOptions(URL, deployment=tmp_path / "31337.json"))

@@ -1,8 +1,6 @@
-"""A whole server with a worker of the fake engine, and an auditor who has the model."""
+"""A whole server with a fake worker, and an auditor who has the model."""
 
 import shutil
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +9,6 @@ import structlog
 from tests.unit.circuits import factories
 from tests.unit.prover import fake_worker
 
-from zkinfer.circuits import Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.client import AsyncClient
 from zkinfer.service.logs import configure
@@ -20,33 +17,26 @@ from zkinfer.service.settings import Log, Proving, Settings
 from zkinfer.verifier import AllOf, ModelIs, Trusted, UnsafeAcceptDevSetup, Verifier
 
 ENGINES = {"fake/1": FakeEngine()}
-COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """A home, a model, its circuit, and an auditor's verifier and policy, made once."""
-    folder = tmp_path_factory.mktemp("client")
-    home, model = Home(folder / "home"), factories.write_model(folder / "tiny.onnx")
-    with pytest.MonkeyPatch.context() as patch:
-        factories.without_children(patch)
-        circuit = compile_model(
-            model, folder / "circuit", engine=FakeEngine(), home=home, options=factories.DEV
-        ).circuit
-    trusted = Trusted.of([model], home.setups, folder / "cache", engines=ENGINES, unsafe_accept_fake_engine=True)
-    policy = AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
-    return SimpleNamespace(home=home, model=model, circuit=circuit, verifier=Verifier(trusted=trusted), policy=policy)
+def auditor(tiny, tmp_path_factory):
+    """A verifier that trusts the model, and a policy that requires it."""
+    setups, cache = tiny.home.setups, tmp_path_factory.mktemp("auditor") / "cache"
+    trusted = Trusted.of([tiny.model], setups, cache, engines=ENGINES, unsafe_accept_fake_engine=True)
+    policy = AllOf(ModelIs(tiny.circuit.model_id), UnsafeAcceptDevSetup())
+    return SimpleNamespace(verifier=Verifier(trusted=trusted), policy=policy)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(made, tmp_path_factory):
-    """One for all tests of a module; its operations add up."""
+async def server(tiny, tmp_path_factory):
+    """One server for all tests of a module; operations accumulate."""
     folder = tmp_path_factory.mktemp("server")
-    shutil.copytree(made.circuit.folder, folder / "models" / "tiny" / "1")
+    shutil.copytree(tiny.circuit.folder, folder / "models" / "tiny" / "1")
     proving = Proving(workers=1, grace_seconds=0.5, memory=1 << 30)
     settings = Settings(repository=folder / "models", listen="127.0.0.1:0", state=folder / "state", proving=proving)
     configure(Log(level="error"))
-    async with running(settings, made.home, engines=ENGINES, worker_command=COMMAND) as found:
+    async with running(settings, tiny.home, engines=ENGINES, worker_command=fake_worker.COMMAND) as found:
         yield found
     structlog.reset_defaults()
 

@@ -36,6 +36,6 @@ def test_key_without_its_certificate_is_refused():
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:8001", "https://example.org", "localhost", "127.0.0.1", ""])
-def test_target_that_is_a_url_or_has_no_port_is_refused(target):
+def test_malformed_target_is_refused(target):
     with pytest.raises(InputError, match="is not a server address"):
         Connection(target=target)

@@ -1,5 +1,7 @@
 """Fresh embedded chains, with a deployment or without."""
 
+from contextlib import contextmanager
+
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import Governance, deploy
@@ -14,8 +16,17 @@ def embedded_chain():
 
 
 def deployed_chain(delay=60):
-    """A fresh chain, and a deployment on it that the paying account governs; takes seconds."""
+    """A fresh chain and the address book of a deployment on it, governed by the paying account; takes seconds."""
     chain = embedded_chain()
     book = AddressBook(chain.id, Governance(chain.address, (chain.address,), delay=delay))
     deploy(chain, book.plan)
     return chain, book
+
+
+@contextmanager
+def rolled_back(chain):
+    """Revert at the end whatever the block does to an embedded chain: deploying again takes seconds."""
+    make = chain._web3.provider.make_request
+    snapshot = make("evm_snapshot", [])["result"]
+    yield chain
+    make("evm_revert", [snapshot])

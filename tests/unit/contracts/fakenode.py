@@ -1,8 +1,6 @@
-"""A node made of a dictionary: it keeps what it is sent, and takes it into blocks when a test says so."""
+"""A fake node, which keeps transactions and mines them when a test says so."""
 
 from __future__ import annotations
-
-from contextlib import contextmanager
 
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
@@ -20,9 +18,9 @@ TO = Web3.to_checksum_address("0x" + "22" * 20)
 
 
 class FakeNode(BaseProvider):
-    """One account's transactions.
+    """The node for the transactions of one account.
 
-    `at_block` maps a number of seconds of the fake clock to what then happens: a function of this node.
+    `events` lists times of the fake clock in seconds, each with a function to call with this node.
     """
 
     def __init__(self, chain_id=31337, base=10 * GWEI, tip=GWEI):
@@ -46,7 +44,7 @@ class FakeNode(BaseProvider):
         except RefusedError as err:
             return {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": str(err)}}
 
-    def eth_chainId(self):  # noqa: N802 - named as the calls are, here and below
+    def eth_chainId(self):  # noqa: N802 - named like the RPC methods, here and below
         return hex(self.chain_id)
 
     def eth_blockNumber(self):  # noqa: N802
@@ -104,7 +102,7 @@ class FakeNode(BaseProvider):
         self.pool, self.height = [], self.height + blocks - 1
 
     def reorganise(self, *, forget=False):
-        """Take the latest block back; what was in it waits again, or is forgotten."""
+        """Remove the latest block; its transactions are pending again, or dropped."""
         self.taken -= len(self.mined)
         self.pool = [] if forget else [(name, fields) for name, fields in self.seen if name in self.mined]
         self.mined, self.height = {}, self.height - 1
@@ -115,21 +113,12 @@ class FakeNode(BaseProvider):
             self.events.pop(0)[1](self)
 
 
-@contextmanager
-def unchanged(chain):
-    """What happens to an embedded chain in the block is taken back: to deploy anew takes seconds."""
-    make = chain._web3.provider.make_request
-    snapshot = make("evm_snapshot", [])["result"]
-    yield chain
-    make("evm_revert", [snapshot])
-
-
 class RefusedError(Exception):
-    """What the node says no to."""
+    """An error response of the node."""
 
 
 def chain_of(node, limits=None, signer=ACCOUNT, **options):
-    """A chain over the fake node, whose time is the node's."""
+    """A chain on the fake node, with the node's clock."""
     chain = Chain(Web3(node), signer, limits or Limits(), **options)
     sender = Sender(chain._web3, signer, limits or Limits(), chain.id, clock=lambda: node.now, sleep=node.sleep)
     chain._sending = sender

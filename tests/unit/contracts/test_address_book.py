@@ -13,9 +13,9 @@ GUARDIAN, PROPOSER = "0x" + "9a" * 20, "0x" + "b0" * 20
 BOOK = AddressBook(31337, Governance(GUARDIAN, (PROPOSER, GUARDIAN), delay=60, test=True), b"\7" * 32)
 
 
-ALONE = DedicatedVerifier("0x" + "1a" * 32, "0x" + "2a" * 32, "0x" + "3a" * 32, GUARDIAN, BOOK.salt)
-OTHER = replace(ALONE, key_digest="0x" + "4a" * 32)
-KNOWING = BOOK.with_dedicated(ALONE, OTHER)
+DEDICATED = DedicatedVerifier("0x" + "1a" * 32, "0x" + "2a" * 32, "0x" + "3a" * 32, GUARDIAN, BOOK.salt)
+OTHER_DEDICATED = replace(DEDICATED, key_digest="0x" + "4a" * 32)
+BOOK_WITH_BOTH = BOOK.with_dedicated(DEDICATED, OTHER_DEDICATED)
 
 
 def edited(**changes):
@@ -26,12 +26,12 @@ def governed(**changes):
     return edited(governance=json.loads(BOOK.to_bytes())["governance"] | changes)
 
 
-def test_book_survives_its_file(tmp_path):
+def test_address_book_round_trips_through_its_file(tmp_path):
     write_book(BOOK, tmp_path / "deep/31337.json")
     assert read_book(tmp_path / "deep/31337.json") == BOOK
 
 
-def test_powers_that_are_accepted_are_kept_until_they_are_the_planned_again(tmp_path):
+def test_accepted_powers_are_kept_until_they_match_the_plan_again(tmp_path):
     path, planned = tmp_path / "31337.json", Powers.planned(BOOK.plan)
     accept_powers(BOOK, path, replace(planned, guardian=PROPOSER, admins=()))
     write_book(BOOK, path)
@@ -40,7 +40,7 @@ def test_powers_that_are_accepted_are_kept_until_they_are_the_planned_again(tmp_
     assert read_book(path) == BOOK
 
 
-def test_powers_over_another_deployment_are_not_written(tmp_path):
+def test_powers_of_another_deployment_are_not_written(tmp_path):
     path = tmp_path / "31337.json"
     write_book(BOOK, path)
     with pytest.raises(AddressBookError, match="names another deployment"):
@@ -60,48 +60,48 @@ def test_powers_over_another_deployment_are_not_written(tmp_path):
         ({"colour": "red"}, "accepted of"),
     ],
 )
-def test_powers_that_are_none_are_refused(change, what):
+def test_malformed_powers_are_refused(change, what):
     known = json.loads(replace(BOOK, accepted=Powers.planned(BOOK.plan)).to_bytes())["accepted"]
     with pytest.raises(AddressBookError, match=f"field {what}"):
         AddressBook.from_bytes(edited(accepted=known | change))
 
 
-def knowing(**changes):
-    (first, *others) = json.loads(KNOWING.to_bytes())["dedicated"]
+def with_dedicated(**changes):
+    (first, *others) = json.loads(BOOK_WITH_BOTH.to_bytes())["dedicated"]
     return edited(dedicated=[first | changes, *others])
 
 
-def test_verifiers_of_single_circuits_are_kept_by_selector(tmp_path):
+def test_dedicated_verifiers_are_kept_by_selector(tmp_path):
     path = tmp_path / "31337.json"
     write_book(BOOK, path)
-    for one in (OTHER, ALONE, OTHER):
+    for one in (OTHER_DEDICATED, DEDICATED, OTHER_DEDICATED):
         add_dedicated(path, one)
     write_book(BOOK, path)  # keeps them too
-    assert read_book(path) == KNOWING == BOOK.with_dedicated(OTHER, ALONE)
-    assert KNOWING.dedicated_at(ALONE.selector) == ALONE
-    assert KNOWING.dedicated_at(b"\1\2\3\4") is None
+    assert read_book(path) == BOOK_WITH_BOTH == BOOK.with_dedicated(OTHER_DEDICATED, DEDICATED)
+    assert BOOK_WITH_BOTH.dedicated_at(DEDICATED.selector) == DEDICATED
+    assert BOOK_WITH_BOTH.dedicated_at(b"\1\2\3\4") is None
 
 
 @pytest.mark.parametrize("change", [{"code_hash": "0x" + "5a" * 32}, {"guardian": PROPOSER}])
-def test_another_verifier_of_a_circuit_is_not_written(tmp_path, change):
+def test_second_verifier_for_a_selector_is_not_written(tmp_path, change):
     path = tmp_path / "31337.json"
     write_book(BOOK, path)
-    add_dedicated(path, ALONE)
-    with pytest.raises(AddressBookError, match=f"another verifier of this circuit, under 0x{ALONE.selector.hex()}"):
-        add_dedicated(path, replace(ALONE, **change))
-    assert read_book(path) == BOOK.with_dedicated(ALONE)
+    add_dedicated(path, DEDICATED)
+    with pytest.raises(AddressBookError, match=f"another verifier of this circuit, under 0x{DEDICATED.selector.hex()}"):
+        add_dedicated(path, replace(DEDICATED, **change))
+    assert read_book(path) == BOOK.with_dedicated(DEDICATED)
 
 
-def test_guardians_that_are_accepted_are_kept_until_they_are_the_first_again(tmp_path):
+def test_accepted_guardians_are_kept_until_they_match_the_plan_again(tmp_path):
     path, planned = tmp_path / "31337.json", Powers.planned(BOOK.plan)
-    accept_powers(KNOWING, path, planned, {ALONE.selector: PROPOSER})
+    accept_powers(BOOK_WITH_BOTH, path, planned, {DEDICATED.selector: PROPOSER})
     agreed = read_book(path)
-    assert agreed == KNOWING.with_dedicated(replace(ALONE, accepted=PROPOSER))
-    add_dedicated(path, ALONE)
+    assert agreed == BOOK_WITH_BOTH.with_dedicated(replace(DEDICATED, accepted=PROPOSER))
+    add_dedicated(path, DEDICATED)
     accept_powers(agreed, path, planned)
     assert read_book(path) == agreed
-    accept_powers(agreed, path, planned, {ALONE.selector: GUARDIAN})
-    assert read_book(path) == KNOWING
+    accept_powers(agreed, path, planned, {DEDICATED.selector: GUARDIAN})
+    assert read_book(path) == BOOK_WITH_BOTH
 
 
 def test_guardian_of_new_verifiers_is_the_accepted_one():
@@ -115,35 +115,35 @@ def test_guardian_of_new_verifiers_is_the_accepted_one():
         (edited(dedicated={}), "field dedicated"),
         (edited(dedicated=[1]), "field dedicated"),
         (edited(dedicated=[]), "canonical form"),
-        (knowing(key_digest="0x1a"), "field dedicated.key_digest"),
-        (knowing(code_hash=None), "field dedicated.code_hash"),
-        (knowing(guardian="0x" + "9A" * 20), "field dedicated.guardian"),
-        (knowing(accepted=None), "field dedicated.guardian"),
-        (knowing(code_hash="0x" + "5a" * 32), "canonical form"),  # its addresses do not follow
-        (knowing(addresses={}), "canonical form"),
-        (knowing(colour="red"), "has unknown fields"),
-        (edited(dedicated=json.loads(KNOWING.to_bytes())["dedicated"][::-1]), "canonical form"),
-        (edited(dedicated=json.loads(BOOK.with_dedicated(ALONE).to_bytes())["dedicated"] * 2), "canonical form"),
+        (with_dedicated(key_digest="0x1a"), "field dedicated.key_digest"),
+        (with_dedicated(code_hash=None), "field dedicated.code_hash"),
+        (with_dedicated(guardian="0x" + "9A" * 20), "field dedicated.guardian"),
+        (with_dedicated(accepted=None), "field dedicated.guardian"),
+        (with_dedicated(code_hash="0x" + "5a" * 32), "canonical form"),  # addresses are unaffected
+        (with_dedicated(addresses={}), "canonical form"),
+        (with_dedicated(colour="red"), "has unknown fields"),
+        (edited(dedicated=json.loads(BOOK_WITH_BOTH.to_bytes())["dedicated"][::-1]), "canonical form"),
+        (edited(dedicated=json.loads(BOOK.with_dedicated(DEDICATED).to_bytes())["dedicated"] * 2), "canonical form"),
     ],
 )
-def test_verifiers_that_are_none_are_refused(data, what):
+def test_malformed_verifiers_are_refused(data, what):
     with pytest.raises(AddressBookError, match=what):
         AddressBook.from_bytes(data)
 
 
 @pytest.mark.parametrize("accepted", [None, [], "all"])
-def test_powers_of_another_kind_are_refused(accepted):
+def test_powers_of_the_wrong_type_are_refused(accepted):
     with pytest.raises(AddressBookError, match=r"field accepted\."):
         AddressBook.from_bytes(edited(accepted=accepted))
 
 
-def test_book_names_the_addresses_of_its_plan():
+def test_address_book_has_the_addresses_of_its_plan():
     document = json.loads(BOOK.to_bytes())
     assert document["addresses"] == plan(BOOK.governance, BOOK.salt).addresses == BOOK.addresses
     assert set(document["codeHashes"]) == set(BOOK.addresses)
 
 
-def test_writing_again_changes_nothing(tmp_path):
+def test_writing_is_idempotent(tmp_path):
     path = tmp_path / "31337.json"
     write_book(BOOK, path)
     before = path.stat().st_mtime_ns
@@ -161,7 +161,7 @@ def test_another_deployment_is_not_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["file/31337.json"])
-def test_folder_that_cannot_be_made_is_told(tmp_path, folder):
+def test_folder_that_cannot_be_created_is_reported(tmp_path, folder):
     (tmp_path / "file").write_text("")
     with pytest.raises(AddressBookError, match="cannot be written: "):
         write_book(BOOK, tmp_path / folder)
@@ -191,17 +191,17 @@ def test_folder_that_cannot_be_made_is_told(tmp_path, folder):
         (BOOK.to_bytes() + b"\n", "canonical form"),
     ],
 )
-def test_anything_else_is_refused(data, what):
+def test_malformed_address_book_is_refused(data, what):
     with pytest.raises(AddressBookError, match=what):
         AddressBook.from_bytes(data)
 
 
-def test_missing_file_is_told(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     with pytest.raises(AddressBookError, match=r"no such file.*Run `zkinfer chain deploy`"):
         read_book(tmp_path / "1.json")
 
 
-def test_huge_file_is_refused(tmp_path):
+def test_too_large_file_is_refused(tmp_path):
     (tmp_path / "1.json").write_bytes(b" " * 70_000)
     with pytest.raises(AddressBookError, match="too large"):
         read_book(tmp_path / "1.json")

@@ -11,7 +11,7 @@ EIP_170 = 24_576
 
 @pytest.fixture
 def damaged(tmp_path, monkeypatch):
-    """A folder of artifacts to damage, read instead of the installed ones."""
+    """A copy of the artifacts to damage, which is read instead of the installed ones."""
     folder = tmp_path / "compiled"
     folder.mkdir()
     monkeypatch.setattr(artifacts, "files", lambda _: tmp_path)
@@ -37,7 +37,7 @@ def test_every_file_is_listed():
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_immutable_places_are_zero_and_lie_inside(name):
+def test_immutable_offsets_are_zero_filled_and_in_bounds(name):
     artifact = load(name)
     for start, length in artifact.immutables:
         assert artifact.deployed[start : start + length] == bytes(length)
@@ -48,12 +48,12 @@ def test_creation_code_ends_in_deployed_code():
     assert artifact.creation.endswith(artifact.deployed)
 
 
-def test_ledger_entry_takes_one_word():
+def test_ledger_entry_fits_one_word():
     entry = [place for place in load("InferenceLedger").storage if place.get("in") == "struct Entry"]
     assert [(one["name"], one["slot"]) for one in entry] == [("state", 0), ("recordedAt", 0), ("outputDigest", 0)]
 
 
-def test_router_and_registry_have_storage_of_the_expected_shape():
+def test_router_and_registry_have_the_expected_storage_layout():
     names = [place["name"] for place in load("ModelRegistry").storage if "in" not in place]
     assert names == ["_listings"]
     assert [place["name"] for place in load("VerifierRouter").storage if "in" not in place] == [
@@ -72,7 +72,7 @@ def test_code_with_other_immutables_is_recognised():
 
 
 @pytest.mark.parametrize("place", [0, 100, -1])
-def test_code_with_another_byte_is_refused(place):
+def test_code_with_a_changed_byte_is_refused(place):
     artifact = load("InferenceLedger")
     code = bytearray(artifact.deployed)
     code[place] ^= 1
@@ -81,7 +81,7 @@ def test_code_with_another_byte_is_refused(place):
 
 
 @pytest.mark.parametrize("code", [b"", b"\x60", load("InferenceLedger").deployed + b"\0"])
-def test_code_of_another_length_is_refused(code):
+def test_code_of_the_wrong_length_is_refused(code):
     with pytest.raises(CodeMismatchError, match="deployed by another version"):
         load("InferenceLedger").require_code(code)
 
@@ -124,5 +124,5 @@ def test_key_of_impossible_size_is_refused(size):
         key_store_code(bytes(size))
 
 
-def test_key_store_code_is_the_one_of_the_contract():
+def test_key_store_code_matches_the_contract():
     assert key_store_code(b"\x07" * 64).hex() == "61004180600a3d393df300" + "07" * 64

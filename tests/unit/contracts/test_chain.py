@@ -31,12 +31,12 @@ def test_read_gives_the_value(chain, router):
     assert chain.read("VerifierRouter", router, "owner") == chain.address
 
 
-def test_read_of_a_refusal_names_the_error(chain, router):
+def test_read_that_reverts_names_the_error(chain, router):
     with pytest.raises(RevertedError, match=r"refused: SelectorUnknown\(selector = 0x01020304\)"):
         chain.read("VerifierRouter", router, "verifierOf", b"\1\2\3\4")
 
 
-def test_read_of_no_contract_is_refused(chain):
+def test_read_from_an_address_without_code_is_refused(chain):
     with pytest.raises(RpcError, match="gave no answer to owner"):
         chain.read("VerifierRouter", GUARDIAN, "owner")
 
@@ -78,7 +78,7 @@ def test_send_above_the_fee_limit_is_refused(chain):
         careful.send(GUARDIAN)
 
 
-def test_send_without_money_is_refused(chain):
+def test_send_with_insufficient_funds_is_refused(chain):
     poor = Chain(chain._web3, Account.from_key("0x" + "11" * 32))
     with pytest.raises(FeeLimitError, match="has 0 ether"):
         poor.send(GUARDIAN, value=1, gas=21_000)
@@ -93,7 +93,7 @@ def test_send_pays_no_more_than_the_limits(chain):
     assert chain.balance(GUARDIAN) >= 1
 
 
-def test_signature_of_a_function_writes_tuples_out():
+def test_function_signature_expands_tuples():
     entry = function_named("InferenceLedger", "refund")
     expected = "refund((bytes32,bytes32,address,address,uint64,address,uint96,address,uint96,bytes32))"
     assert signature_of(entry) == expected
@@ -110,19 +110,19 @@ def test_unknown_function_is_refused(name):
         function_named("InferenceLedger", name)
 
 
-def test_constructor_without_arguments_is_the_bare_code():
+def test_constructor_data_without_arguments_is_the_bare_code():
     assert creation_code("Halo2VerifierReusable", ()) == load("Halo2VerifierReusable").creation
 
 
-def test_reason_of_a_known_error_names_its_values():
+def test_reason_of_a_known_error_includes_its_values():
     data = keccak256(b"WrongValue(uint256,uint256)")[:4] + encode(["uint256", "uint256"], [5, 6])
     assert revert_reason("0x" + data.hex()) == "The contract refused: WrongValue(expected = 5, actual = 6)."
 
 
 @pytest.mark.parametrize("data", [None, "0x", b"", "0x12345678"])
-def test_reason_of_anything_else_is_told_as_it_is(data):
+def test_reason_of_anything_else_is_shown_verbatim(data):
     assert "without a reason that is known" in revert_reason(data)
 
 
-def test_reason_of_a_cut_error_has_its_name():
+def test_reason_of_a_truncated_error_is_its_name():
     assert revert_reason(keccak256(b"WrongValue(uint256,uint256)")[:4]) == "The contract refused: WrongValue()."

@@ -41,7 +41,7 @@ def test_create2_address_depends_on_code_and_salt():
     assert len({part.address, replace(part, salt=b"\1" * 32).address, replace(part, creation=b"\1").address}) == 3
 
 
-def test_plan_is_the_same_each_time():
+def test_plan_is_deterministic():
     assert plan(Governance(GUARDIAN, (PROPOSER,))) == plan(Governance(GUARDIAN, (PROPOSER,)))
 
 
@@ -53,7 +53,7 @@ def test_plan_is_the_same_each_time():
         ({"proposers": (GUARDIAN,)}, {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "EmergencyStop"}),
     ],
 )
-def test_other_governance_moves_what_depends_on_it(change, unmoved):
+def test_other_governance_moves_only_dependent_contracts(change, unmoved):
     governance = Governance(GUARDIAN, (PROPOSER,))
     one, other = plan(governance).addresses, plan(replace(governance, **change)).addresses
     assert {name for name in one if one[name] == other[name]} == unmoved
@@ -66,13 +66,13 @@ def test_test_deployment_has_another_registry_and_ledger():
     assert moved == {"ModelRegistry", "InferenceLedger", "ERC7992Adapter"}
 
 
-def test_deploying_tells_of_every_part_and_makes_nothing_twice(chain, deployed):
-    told = []
-    assert deploy(chain, deployed, lambda *part: told.append(part)) == []
-    assert told == [(part.name, part.address, False) for part in deployed.parts]
+def test_deploy_reports_every_part_and_is_idempotent(chain, deployed):
+    reported = []
+    assert deploy(chain, deployed, lambda *part: reported.append(part)) == []
+    assert reported == [(part.name, part.address, False) for part in deployed.parts]
 
 
-def test_deployed_contracts_name_each_other(chain, deployed):
+def test_deployed_contracts_reference_each_other(chain, deployed):
     at = deployed.addresses
     assert chain.read("InferenceLedger", at["InferenceLedger"], "REGISTRY") == at["ModelRegistry"]
     assert chain.read("InferenceLedger", at["InferenceLedger"], "ROUTER") == at["VerifierRouter"]
@@ -87,12 +87,12 @@ def test_timelock_has_no_administrator_but_itself(chain, deployed):
         assert chain.read("TimelockController", timelock, "hasRole", bytes(32), account) is has
 
 
-def test_nothing_deployed_is_noticed(chain):
+def test_missing_deployment_is_detected(chain):
     with pytest.raises(DeploymentError, match=r"There is no CanaryKey at 0x[0-9a-f]{40} on chain \d+\. Deploy first"):
         verify_running(chain, plan(Governance(GUARDIAN, (PROPOSER,)), salt=b"\7" * 32))
 
 
-def test_other_code_at_the_factory_is_noticed(monkeypatch, chain, planned):
+def test_other_code_at_the_factory_is_detected(monkeypatch, chain, planned):
     code = chain.code
     monkeypatch.setattr(chain, "code", lambda address: b"\1" if address == FACTORY else code(address))
     with pytest.raises(DeploymentError, match="There is no deployment factory"):
@@ -108,7 +108,7 @@ def test_guardian_cannot_renounce():
     verify_running(chain, wanted)
 
 
-def test_stopped_verifier_is_noticed():
+def test_stopped_verifier_is_detected():
     chain = embedded_chain()
     wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
     deploy(chain, wanted)
@@ -122,22 +122,22 @@ def test_stopped_verifier_is_noticed():
     assert chain._web3.eth.block_number == before  # nothing was created
 
 
-def test_only_the_guardian_stops(chain):
+def test_only_the_guardian_can_stop(chain):
     wanted = plan(Governance(GUARDIAN, (PROPOSER,), delay=60))
     deploy(chain, wanted)
     with pytest.raises(RevertedError, match="OwnableUnauthorizedAccount"):
         chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "stop")
 
 
-def test_rehearsal_quotes_all_and_creates_nothing(planned):
+def test_dry_run_quotes_everything_and_creates_nothing(planned):
     chain = embedded_chain()
     rehearsal = Chain(chain._web3, chain._signer, rehearsal=True)
     assert deploy(rehearsal, planned) == [part.name for part in planned.parts]
-    assert len(rehearsal.quotes) == len(planned.parts) + 2  # the factory's maker, and the canary
+    assert len(rehearsal.quotes) == len(planned.parts) + 2  # the deployer of the factory, and the canary
     assert not chain.code(planned.addresses["InferenceLedger"])
 
 
-def test_rehearsal_quotes_no_less_gas_than_creating_takes(planned):
+def test_dry_run_quotes_at_least_the_gas_used(planned):
     chain = embedded_chain()
     quoted = sum(part.gas for part in planned.parts)
     before = chain._web3.eth.block_number

@@ -50,7 +50,7 @@ def test_transaction_over_http_changes_the_chain(chain):
     assert chain.balance(TO) == before + 5
 
 
-def test_contract_is_deployed_and_its_refusal_named(chain):
+def test_contract_is_deployed_and_its_revert_named(chain):
     wanted = plan(Governance(TO, (TO,), delay=60))
     assert "InferenceLedger" in deploy(chain, wanted)
     assert deploy(chain, wanted) == []
@@ -60,12 +60,12 @@ def test_contract_is_deployed_and_its_refusal_named(chain):
         chain.write("InferenceLedger", wanted.addresses["InferenceLedger"], "withdraw", TO)
 
 
-def test_unknown_method_is_told(chain):
+def test_unknown_method_is_an_error(chain):
     answer = chain._web3.provider.make_request("eth_nonsense", [])
     assert "error" in answer
 
 
-def test_wrong_arguments_are_told(chain):
+def test_wrong_arguments_are_an_error(chain):
     answer = chain._web3.provider.make_request("eth_getBalance", [7, 8, 9])
     assert answer["error"]["code"] in (-32602, -32000)
 
@@ -75,7 +75,7 @@ def test_request_is_answered_under_its_id(server):
     assert (status, json.loads(body)["id"]) == (200, 7)
 
 
-def test_several_requests_are_answered(server):
+def test_batch_of_requests_is_answered(server):
     _, body = ask(server, json.dumps([ASKED, {**ASKED, "id": 8}]), JSON)
     assert [one["id"] for one in json.loads(body)] == [7, 8]
 
@@ -92,20 +92,20 @@ def test_several_requests_are_answered(server):
         ({**JSON, "Content-Length": "-1"}, 413),
     ],
 )
-def test_what_a_browser_could_be_made_to_send_is_refused(server, headers, status):
+def test_cross_origin_request_is_refused(server, headers, status):
     assert ask(server, json.dumps(ASKED), headers)[0] == status
 
 
 @pytest.mark.parametrize(("body", "code"), [("{", -32700), ("7", -32600), ('{"id": 1}', -32600)])
-def test_what_is_no_request_is_told(server, body, code):
+def test_malformed_request_is_an_error(server, body, code):
     assert json.loads(ask(server, body, JSON)[1])["error"]["code"] == code
 
 
-def test_server_is_reached_from_this_machine_alone(server):
+def test_server_listens_on_localhost_only(server):
     assert server.server_address[0] == "127.0.0.1"
 
 
-def test_money_that_is_not_there_is_told(server):
+def test_insufficient_funds_are_an_error(server):
     web3 = connect(server.url)
     poor = Chain(web3, unsafe_dev_account(50, Chain(web3).id))
     with pytest.raises(FeeLimitError, match="has 0 ether"):

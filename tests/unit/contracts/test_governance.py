@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 from eth_abi.abi import encode
-from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import deploy
@@ -14,20 +13,13 @@ from zkinfer.contracts.signers import unsafe_dev_account
 MALLORY = "0x" + "66" * 20
 
 
-@pytest.fixture(scope="module")
-def base():
-    """A deployment whose timelock the paying account governs, with no delay."""
-    chain, book = deployed_chain(delay=0)
-    return chain, book.plan
-
-
 @pytest.fixture
-def wanted(base):
-    return base[1]
+def wanted(book):
+    return book.plan
 
 
-def decreed(chain, wanted, signature, types, *arguments):
-    """Have the timelock call itself."""
+def call_from_timelock(chain, wanted, signature, types, *arguments):
+    """Let the timelock call itself."""
     timelock = wanted.addresses["TimelockController"]
     data = keccak256(signature.encode())[:4] + encode(types, arguments)
     call = (timelock, 0, data, bytes(32), bytes(32))
@@ -42,7 +34,7 @@ def test_fresh_deployment_is_governed_as_planned(chain, wanted):
 
 
 @pytest.mark.parametrize(
-    ("role", "told"),
+    ("role", "message"),
     [
         (keccak256(b"PROPOSER_ROLE"), "the timelock's list of proposers is "),
         (keccak256(b"EXECUTOR_ROLE"), "the timelock's list of executors is "),
@@ -50,9 +42,9 @@ def test_fresh_deployment_is_governed_as_planned(chain, wanted):
         (bytes(32), "the timelock's list of administrators is "),
     ],
 )
-def test_role_that_was_given_later_is_refused_until_it_is_accepted(chain, wanted, role, told):
-    decreed(chain, wanted, "grantRole(bytes32,address)", ["bytes32", "address"], role, MALLORY)
-    with pytest.raises(DeploymentError, match=rf"{told}.*{MALLORY[2:]}.* instead of .*--accept-governance"):
+def test_role_granted_later_is_refused_until_accepted(chain, wanted, role, message):
+    call_from_timelock(chain, wanted, "grantRole(bytes32,address)", ["bytes32", "address"], role, MALLORY)
+    with pytest.raises(DeploymentError, match=rf"{message}.*{MALLORY[2:]}.* instead of .*--accept-governance"):
         verify_deployment(chain, wanted)
     found = read_governance(chain, wanted).powers
     assert verify_deployment(chain, wanted, found).powers == found
@@ -60,20 +52,20 @@ def test_role_that_was_given_later_is_refused_until_it_is_accepted(chain, wanted
         verify_deployment(chain, wanted, replace(found, delay=9))
 
 
-def test_role_that_was_taken_is_noticed(chain, wanted):
+def test_revoked_role_is_detected(chain, wanted):
     role = keccak256(b"PROPOSER_ROLE")
-    decreed(chain, wanted, "revokeRole(bytes32,address)", ["bytes32", "address"], role, chain.address)
+    call_from_timelock(chain, wanted, "revokeRole(bytes32,address)", ["bytes32", "address"], role, chain.address)
     with pytest.raises(DeploymentError, match="the timelock's list of proposers is empty instead of 0x"):
         verify_deployment(chain, wanted)
 
 
-def test_changed_delay_is_noticed(chain, wanted):
-    decreed(chain, wanted, "updateDelay(uint256)", ["uint256"], 5)
+def test_changed_delay_is_detected(chain, wanted):
+    call_from_timelock(chain, wanted, "updateDelay(uint256)", ["uint256"], 5)
     with pytest.raises(DeploymentError, match="the timelock's delay is 5 instead of 0"):
         verify_deployment(chain, wanted)
 
 
-def test_offered_guardian_is_told_and_an_accepted_one_is_a_change(chain, wanted):
+def test_offered_guardian_is_reported_and_an_accepted_one_refused(chain, wanted):
     stop = "EmergencyStop"
     other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
     chain.write(stop, wanted.addresses[stop], "transferOwnership", other.address)
@@ -81,7 +73,7 @@ def test_offered_guardian_is_told_and_an_accepted_one_is_a_change(chain, wanted)
     other.write(stop, wanted.addresses[stop], "acceptOwnership")
     with pytest.raises(DeploymentError, match=f"the guardian is {other.address} instead of {chain.address}"):
         verify_deployment(chain, wanted)
-    assert deploy(chain, wanted) == []  # which says nothing of who governs
+    assert deploy(chain, wanted) == []  # idempotent, as it does not check governance
 
 
 def test_node_without_logs_gives_no_verdict(monkeypatch, chain, wanted):
@@ -102,7 +94,7 @@ def test_node_that_silently_lacks_logs_gives_no_verdict(monkeypatch, chain, want
 
 
 @pytest.mark.parametrize("role", ["PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", None])
-def test_node_that_lacks_one_log_of_the_deployment_gives_no_verdict(monkeypatch, chain, wanted, role):
+def test_node_lacking_one_log_of_the_deployment_gives_no_verdict(monkeypatch, chain, wanted, role):
     lost, logs = bytes(32) if role is None else keccak256(role.encode()), chain.logs
     monkeypatch.setattr(chain, "logs", lambda at, topics: [] if topics[1] == lost else logs(at, topics))
     with pytest.raises(RpcError, match="has no log of the role"):

@@ -24,13 +24,13 @@ CANARY = Registration(
 
 
 @pytest.fixture(scope="module")
-def base():
+def module_deployment():
     return deployed_chain()
 
 
 @pytest.fixture
-def deployed(base):
-    return base[1].addresses
+def deployed(book):
+    return book.addresses
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def listing(registry):
     return registry.register(CANARY)
 
 
-def test_listing_says_what_was_registered(registry, listing, chain):
+def test_listing_has_the_registered_values(registry, listing, chain):
     found = registry.listing(listing)
     assert found.model_id == CANARY.model_id
     assert (found.onnx_digest, found.key_digest) == (CANARY.onnx_digest, load_canary().key_digest)
@@ -54,7 +54,7 @@ def test_listing_says_what_was_registered(registry, listing, chain):
     assert chain.code(found.key) == b"\0" + CANARY.key
 
 
-def test_registering_again_changes_nothing_and_otherwise_is_refused(registry, listing, chain):
+def test_registration_is_idempotent_and_refused_with_other_values(registry, listing, chain):
     before = chain._web3.eth.block_number
     assert registry.register(CANARY) == listing
     for change in ({"fee": 6}, {"uri": ""}):
@@ -65,13 +65,13 @@ def test_registering_again_changes_nothing_and_otherwise_is_refused(registry, li
 
 
 @pytest.mark.parametrize("status", ["deprecated", "revoked"])
-def test_registering_what_is_not_active_any_more_is_refused(registry, listing, status):
+def test_registering_an_inactive_listing_again_is_refused(registry, listing, status):
     {"deprecated": registry.deprecate, "revoked": registry.revoke}[status](listing)
     with pytest.raises(AlreadyRegisteredError, match=f"was registered before, and is {status}"):
         registry.register(CANARY)
 
 
-def test_owner_does_each_thing_once(registry, listing, chain):
+def test_owner_operations_are_idempotent(registry, listing, chain):
     for _ in range(2):
         registry.set_fee(listing, 7)
     assert registry.fee(listing) == 7
@@ -82,33 +82,33 @@ def test_owner_does_each_thing_once(registry, listing, chain):
     assert chain._web3.eth.block_number == before
 
 
-def test_successor_is_named_with_the_deprecation_or_never(registry, listing):
+def test_successor_can_only_be_set_with_the_deprecation(registry, listing):
     registry.deprecate(listing)
     assert registry.deprecate(listing) is None
     with pytest.raises(TransactionFailedError, match="was deprecated before; a successor cannot be named"):
         registry.deprecate(listing, "0x" + "ef" * 32)
 
 
-def test_revoked_listing_is_not_deprecated(registry, listing):
+def test_revoked_listing_cannot_be_deprecated(registry, listing):
     registry.revoke(listing)
     with pytest.raises(RevertedError, match="StatusNeverReturns"):
         registry.deprecate(listing)
 
 
 @pytest.mark.parametrize("act", [Registry.revoke, Registry.deprecate, lambda registry, of: registry.set_fee(of, 9)])
-def test_others_have_no_power_over_a_listing(listing, chain, deployed, act):
+def test_other_accounts_cannot_change_a_listing(listing, chain, deployed, act):
     other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
     with pytest.raises(RevertedError, match="NotOwner"):
         act(Registry(other, deployed["ModelRegistry"]), listing)
 
 
-def test_listing_that_is_not_there_is_refused(registry):
+def test_missing_listing_is_refused(registry):
     assert registry.status("0x" + "00" * 32) == "unknown"
     with pytest.raises(RevertedError, match="UnknownListing"):
         registry.listing("0x" + "00" * 32)
 
 
-def test_refunded_request_is_not_opened_again(chain, deployed, listing):
+def test_refunded_request_cannot_be_opened_again(chain, deployed, listing):
     ledger = Ledger(chain, deployed["InferenceLedger"])
     request = Request(
         listing=listing,
@@ -132,8 +132,8 @@ LEDGER = "0x" + "1e" * 20
 STATES = ["none", "open", "recorded", "refunded", "paid"]
 
 
-class Pricing:
-    """A chain on which an answer of a model takes as much gas as it says, and all requests are open."""
+class GasChain:
+    """A chain with given gas per answer of a model, on which all requests are open."""
 
     def __init__(self, **gas):
         self.gas, self.asked = {f"0x{name * 64}": amount for name, amount in gas.items()}, []
@@ -173,8 +173,8 @@ def answer_to(model, number, proof=b"proof", **changes):
     return replace(request, **changes), bytes([number]), [number], proof
 
 
-def test_answers_beyond_the_gas_of_one_transaction_go_into_two():
-    chain = Pricing(a=900_000, b=8_000_000)
+def test_answers_beyond_the_gas_limit_are_split_into_two_transactions():
+    chain = GasChain(a=900_000, b=8_000_000)
     answers = [answer_to("a", number) for number in range(19)] + [answer_to("b", 19)]
     batches = Ledger(chain, LEDGER).in_batches(answers)
     assert [len(batch) for batch in batches] == [18, 2]
@@ -182,19 +182,19 @@ def test_answers_beyond_the_gas_of_one_transaction_go_into_two():
     assert len(chain.asked) == 2  # once for each model
 
 
-def test_answers_beyond_the_bytes_of_one_transaction_go_into_two():
+def test_answers_beyond_the_size_limit_are_split_into_two_transactions():
     answers = [answer_to("a", number, bytes(50_000)) for number in range(3)]
-    assert [len(one) for one in Ledger(Pricing(a=1), LEDGER).in_batches(answers)] == [2, 1]
+    assert [len(one) for one in Ledger(GasChain(a=1), LEDGER).in_batches(answers)] == [2, 1]
 
 
-def test_answer_with_fees_is_weighed_apart_from_one_without():
-    chain = Pricing(a=1)
+def test_answers_with_and_without_fees_are_estimated_separately():
+    chain = GasChain(a=1)
     Ledger(chain, LEDGER).in_batches([answer_to("a", 1), answer_to("a", 2, prover_fee=1), answer_to("a", 3)])
     assert len(chain.asked) == 2
 
 
-def test_answer_that_the_ledger_refuses_is_told_before_any_batch_is_sent():
-    class Refusing(Pricing):
+def test_refused_answer_is_reported_before_any_batch_is_sent():
+    class Refusing(GasChain):
         def quote(self, *_):
             raise RevertedError("The contract refused: ProofRejected().")
 
@@ -203,7 +203,7 @@ def test_answer_that_the_ledger_refuses_is_told_before_any_batch_is_sent():
 
 
 def among_ended(chain):
-    """Two answers that can be recorded, among one of each kind that cannot."""
+    """Two recordable answers among one of each kind that is not."""
     ended = {"expired": answer_to("a", 0, expiry=999)}
     for number, state in enumerate(["recorded", "refunded", "paid"], 1):
         ended[state] = answer_to("a", number)
@@ -211,8 +211,8 @@ def among_ended(chain):
     return ended, [answer_to("a", 4), answer_to("a", 5)]
 
 
-def test_ended_requests_are_told_apart():
-    chain = Pricing(a=1)
+def test_ended_requests_are_distinguished_by_state():
+    chain = GasChain(a=1)
     ended, (one, other) = among_ended(chain)
     chain.states[other[0].id(1, LEDGER)] = "none"
     ledger = Ledger(chain, LEDGER)
@@ -220,19 +220,19 @@ def test_ended_requests_are_told_apart():
     assert ledger.ended(one[0]) is ledger.ended(other[0]) is ledger.ended(answer_to("a", 0)[0]) is None
 
 
-def test_answers_to_ended_requests_are_neither_weighed_nor_sent():
-    chain = Pricing(a=1)
+def test_answers_to_ended_requests_are_neither_estimated_nor_sent():
+    chain = GasChain(a=1)
     ended, left = among_ended(chain)
     ledger, answers = Ledger(chain, LEDGER), [*ended.values(), *left]
     assert ledger.in_batches(answers) == [left]
-    assert bytes.fromhex(left[0][0].input_commitment[2:]) in chain.asked[0]  # no estimate of what is passed over
+    assert bytes.fromhex(left[0][0].input_commitment[2:]) in chain.asked[0]  # skipped answers are not estimated
     assert ledger.record_batch(answers) == {"status": 1}
     assert chain.written == [("recordBatch", [request for request, *_ in left])]
     assert ledger.record_batch(answers) is None
 
 
-def test_batch_of_ended_requests_only_sends_nothing():
-    chain = Pricing(a=1)
+def test_batch_of_only_ended_requests_sends_nothing():
+    chain = GasChain(a=1)
     ended, _ = among_ended(chain)
     ledger = Ledger(chain, LEDGER)
     assert ledger.in_batches([*ended.values()]) == []
@@ -240,22 +240,22 @@ def test_batch_of_ended_requests_only_sends_nothing():
     assert chain.written == chain.asked == []
 
 
-def test_batch_that_the_ledger_refuses_is_an_error_though_others_ended():
-    chain = Pricing(a=1)
+def test_refused_batch_is_an_error_even_if_other_requests_ended():
+    chain = GasChain(a=1)
     ended, left = among_ended(chain)
     chain.refusal = RevertedError("The contract refused: ProofRejected().")
     with pytest.raises(RevertedError, match="ProofRejected"):
         Ledger(chain, LEDGER).record_batch([*ended.values(), *left])
 
 
-def test_request_whose_prover_was_paid_after_a_revocation_is_not_opened_again():
-    chain = Pricing(a=1)
+def test_request_paid_after_a_revocation_cannot_be_opened_again():
+    chain = GasChain(a=1)
     ended, _ = among_ended(chain)
     with pytest.raises(TransactionFailedError, match="closed: its prover was paid, but the model was revoked"):
         Ledger(chain, LEDGER).request(ended["paid"][0])
 
 
-def test_guardian_is_asked_of_the_chain(chain, deployed):
+def test_guardian_is_read_from_the_chain(chain, deployed):
     assert EmergencyStop(chain, deployed["EmergencyStop"]).guardian() == chain.address
 
 
@@ -263,7 +263,7 @@ WEIGHTS = st.builds(Weight, st.integers(0, 12), st.integers(0, 12))
 
 
 @pytest.mark.parametrize(("gas", "size"), [(1, 0), (0, 1)])
-def test_neither_limit_is_passed(gas, size):
+def test_batches_respect_both_limits(gas, size):
     assert pack_batches([(n, Weight(gas * 4, size * 4)) for n in range(5)], 8, 8) == [[0, 1], [2, 3], [4]]
 
 
@@ -274,16 +274,16 @@ def test_nineteen_answers_of_the_usual_gas_take_two_transactions():
     assert MAX_BYTES >= 18 * 4_000
 
 
-def test_nothing_makes_no_batch():
+def test_no_answers_make_no_batch():
     assert pack_batches([]) == []
 
 
-def test_what_alone_is_too_much_is_alone():
+def test_oversized_answer_gets_its_own_batch():
     assert pack_batches([("a", Weight(1, 1)), ("b", Weight(9, 1)), ("c", Weight(1, 1))], 8, 8) == [["a"], ["b"], ["c"]]
 
 
 @given(st.lists(WEIGHTS))
-def test_nothing_is_lost_and_every_batch_fits_or_is_one(weights):
+def test_batches_keep_all_answers_and_fit_or_hold_one(weights):
     batches = pack_batches([((n, weight), weight) for n, weight in enumerate(weights)], 20, 20)
     assert [number for batch in batches for number, _ in batch] == list(range(len(weights)))
     for batch in batches:

@@ -24,19 +24,19 @@ def test_all_is_what_the_package_imports():
 
 
 @pytest.mark.parametrize("name", zkinfer.contracts.__all__)
-def test_every_public_name_is_there(name):
+def test_every_public_name_is_importable(name):
     assert getattr(zkinfer.contracts, name) is not None
 
 
 def test_unknown_name_is_refused():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        zkinfer.contracts.nothing  # noqa: B018 - to look is the test
+        zkinfer.contracts.nothing  # noqa: B018 - the access is the test
 
 
-def test_missing_extra_is_named():
+def test_missing_extra_is_refused_with_the_cure():
     code = "import sys; sys.modules['web3'] = None; import zkinfer.contracts; zkinfer.contracts.connect"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
-    assert "connect needs web3: pip install 'zkinfer[chain]'" in told
+    stderr = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+    assert "connect needs web3: pip install 'zkinfer[chain]'" in stderr
 
 
 def test_import_loads_nothing_heavy():
@@ -46,26 +46,26 @@ def test_import_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])
-def test_error_has_one_sentence_and_hangs_from_the_root(name):
+def test_error_class_has_one_sentence_and_descends_from_the_root(name):
     kind = getattr(errors, name)
     assert issubclass(kind, errors.ChainError)
     assert kind.__doc__.strip().count(".") == 1 or name == "ChainError"
 
 
 @pytest.mark.parametrize("ceremony", CEREMONIES, ids=lambda ceremony: ceremony.name)
-def test_solidity_knows_the_same_ceremonies(ceremony):
+def test_solidity_has_the_same_ceremonies(ceremony):
     source = (CONTRACTS / "src/libraries/TrustedSetups.sol").read_text()
     name = ceremony.name.upper().replace("-", "_")
     assert re.search(rf"{name} =\s+0x{sha256(ceremony.tau_g2).hex};", source)
 
 
-def test_pinned_code_hash_is_the_shipped_verifiers():
+def test_pinned_code_hash_is_that_of_the_shipped_verifier():
     source = (CONTRACTS / "src/verifiers/ezkl/EzklVerifierCodeHash.sol").read_text()
     assert zkinfer.contracts.load("Halo2VerifierReusable").code_hash in source
 
 
 @pytest.mark.parametrize("path", sorted((CONTRACTS / "src").rglob("*.sol")), ids=lambda path: path.name)
-def test_every_external_function_has_a_contract_in_words(path):
+def test_every_external_function_is_documented(path):
     lines = path.read_text().splitlines()
     for number, line in enumerate(lines):
         if re.match(r"    function \w+\(", line):
@@ -74,6 +74,6 @@ def test_every_external_function_has_a_contract_in_words(path):
                 assert any(above.strip().startswith("///") for above in lines[number - 2 : number]), (path, number)
 
 
-def test_custom_errors_only():
+def test_contracts_revert_with_custom_errors_only():
     for path in (CONTRACTS / "src").rglob("*.sol"):
         assert not re.search(r"\brequire\(|revert\(\"|assert\(", path.read_text()), path

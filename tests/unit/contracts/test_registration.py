@@ -24,7 +24,7 @@ REQUEST = Request(
 REGISTRATION = Registration("0x" + "01" * 32, b"\2" * 32, Layout("public", 1, 2, 1), selector=b"\1\2\3\4")
 
 
-def test_any_input_is_stable():
+def test_any_input_constant_is_pinned():
     assert "0x" + keccak256(b"zkinfer.any-input").hex() == ANY_INPUT
 
 
@@ -33,13 +33,13 @@ def test_fees_are_summed():
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Request)])
-def test_every_field_counts_for_the_id(name):
+def test_id_depends_on_every_field(name):
     value = getattr(REQUEST, name)
     other = value + 1 if isinstance(value, int) else "0x" + "ee" * (len(value) // 2 - 1)
     assert replace(REQUEST, **{name: other}).id(1, LEDGER) != REQUEST.id(1, LEDGER)
 
 
-def test_chain_and_ledger_count_for_the_id():
+def test_id_depends_on_chain_and_ledger():
     ids = {REQUEST.id(1, LEDGER), REQUEST.id(2, LEDGER), REQUEST.id(1, REQUEST.prover)}
     assert len(ids) == 3
 
@@ -60,12 +60,12 @@ def test_listing_depends_on_the_publisher():
         {"layout": Layout("public", 1, 2, 2)},
     ],
 )
-def test_everything_that_binds_a_model_counts_for_its_listing(changed):
+def test_listing_depends_on_everything_that_binds_the_model(changed):
     assert listing_of(replace(REGISTRATION, **changed), LEDGER) != listing_of(REGISTRATION, LEDGER)
 
 
 @pytest.mark.parametrize("changed", [{"fee": 7}, {"uri": "ipfs://other"}])
-def test_what_may_change_does_not_count_for_the_listing(changed):
+def test_listing_is_independent_of_mutable_fields(changed):
     assert listing_of(replace(REGISTRATION, **changed), LEDGER) == listing_of(REGISTRATION, LEDGER)
 
 
@@ -76,7 +76,7 @@ def test_output_commitment_is_the_hash_of_words_in_twos_complement(values):
 
 
 @pytest.mark.parametrize("layout", [Layout("public", 4, 2, 1), Layout("hashed", 32, 2, 1), Layout("private", 0, 0, 9)])
-def test_layout_comes_back_from_its_fields(layout):
+def test_layout_round_trips_through_its_fields(layout):
     assert Layout.of(layout.fields) == layout
 
 
@@ -87,6 +87,6 @@ def test_number_beyond_a_word_is_refused(value):
 
 
 @pytest.mark.parametrize("value", ["0x", "0x11", b"\0" * 31, "0x" + "11" * 33])
-def test_bytes_that_are_no_address_or_word_are_refused(value):
+def test_malformed_address_or_word_is_refused(value):
     with pytest.raises(ValueError, match="an address has 20 bytes and a word 32"):
         words([value])

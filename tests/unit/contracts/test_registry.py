@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.contracts.deployed import deployed_chain
 from tests.unit.contracts.ezkl.dedicated import SELECTOR, advance, created, routed
 
 from zkinfer.contracts.deploy import SHARED_SELECTOR as SHARED
@@ -20,11 +19,6 @@ from zkinfer.contracts.registry import (
 )
 
 
-@pytest.fixture(scope="module")
-def base():
-    return deployed_chain(delay=0)
-
-
 @pytest.fixture
 def router(book):
     return book.addresses["VerifierRouter"]
@@ -38,7 +32,7 @@ def removed(chain, book, selector):
     advance(chain, book, route_removal(book.addresses["VerifierRouter"], selector))
 
 
-def test_route_is_told_at_every_stage_of_its_life(chain, book, router):
+def test_route_state_is_reported_at_every_stage(chain, book, router):
     assert route_of(chain, router, SELECTOR) == Route("unused", ZERO_ADDRESS)
     verifier = routed(chain, book)
     stop = verifier.addresses["EmergencyStop"]
@@ -53,7 +47,7 @@ def test_route_of_the_constructor_is_live(chain, book, router):
     assert route_of(chain, router, SHARED) == Route("live", book.addresses["EmergencyStop"])
 
 
-def test_verifier_of_one_circuit_runs_on_after_the_shared_one_was_stopped(chain, book):
+def test_dedicated_verifier_keeps_running_after_the_shared_one_is_stopped(chain, book):
     known = book.with_dedicated(routed(chain, book))
     EmergencyStop(chain, book.addresses["EmergencyStop"]).stop()
     for one in (book, known):
@@ -63,20 +57,20 @@ def test_verifier_of_one_circuit_runs_on_after_the_shared_one_was_stopped(chain,
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "message"),
     [
         (lambda chain, *_: None, "no verifier was ever routed.*chain route add"),
         (lambda chain, book: stopped(chain, routed(chain, book)), "the verifier was stopped, for ever"),
         (lambda chain, book: (routed(chain, book), removed(chain, book, SELECTOR)), "the route was removed, for ever"),
     ],
 )
-def test_route_that_is_dead_is_refused_with_its_cause(chain, book, end, told):
+def test_inactive_route_is_refused_with_its_cause(chain, book, end, message):
     end(chain, book)
-    with pytest.raises(DeploymentError, match=rf"proofs under 0x{SELECTOR.hex()} are not accepted: .*{told}"):
+    with pytest.raises(DeploymentError, match=rf"proofs under 0x{SELECTOR.hex()} are not accepted: .*{message}"):
         require_live(chain, book, SELECTOR)
 
 
-def test_route_to_another_verifier_than_the_book_names_is_refused(chain, book):
+def test_route_to_a_verifier_other_than_in_the_address_book_is_refused(chain, book):
     routed(chain, book)
     other = replace(book, governance=replace(book.governance, guardian="0x" + "66" * 20))
     mine = created(chain, other)
@@ -84,7 +78,7 @@ def test_route_to_another_verifier_than_the_book_names_is_refused(chain, book):
         require_live(chain, book.with_dedicated(mine), SELECTOR)
 
 
-def test_ledger_of_a_chain_that_split_is_refused(monkeypatch, chain, book):
+def test_ledger_on_a_forked_chain_is_refused(monkeypatch, chain, book):
     routed(chain, book)
     monkeypatch.setattr(chain, "_id", 5)
     for selector in (SHARED, SELECTOR):
@@ -92,7 +86,7 @@ def test_ledger_of_a_chain_that_split_is_refused(monkeypatch, chain, book):
             require_live(chain, book, selector)
 
 
-def test_selector_is_free_until_it_is_used_and_never_again(chain, book, router):
+def test_selector_can_be_used_only_once(chain, book, router):
     require_unused(chain, router, SELECTOR)
     stop = routed(chain, book).addresses["EmergencyStop"]
     with pytest.raises(DeploymentError, match=rf"0x{SELECTOR.hex()} leads to {stop}; each is used once"):

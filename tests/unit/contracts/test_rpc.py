@@ -10,18 +10,18 @@ from zkinfer.contracts.rpc import connect, is_loopback, parse_url, redacted
 SECRET = "https://user:hunter2@mainnet.example:8443/v3/0123456789?key=hunter3"
 
 
-def test_url_is_shown_without_what_may_be_secret():
+def test_url_is_shown_without_secrets():
     assert redacted(SECRET) == "https://mainnet.example:8443"
 
 
 @pytest.mark.parametrize("url", ["", "mainnet.example", "ftp://example", "https://", "http://a:b:c", "https://a:0x"])
-def test_url_that_is_none_is_refused(url):
+def test_malformed_url_is_refused(url):
     with pytest.raises(RpcError, match="The URL of a node begins with"):
         connect(url)
 
 
 @pytest.mark.parametrize("url", ["http://mainnet.example/key", "http://8.8.8.8"])
-def test_url_in_the_clear_is_refused_without_its_path(url):
+def test_unencrypted_url_is_refused_without_its_path(url):
     with pytest.raises(RpcError, match="is not encrypted") as refused:
         connect(url)
     assert "key" not in str(refused.value)
@@ -40,27 +40,27 @@ def test_url_in_the_clear_is_refused_without_its_path(url):
         ("http://192.168.1.5", False),
     ],
 )
-def test_only_addresses_of_this_machine_are_its_own(url, own):
+def test_only_loopback_addresses_are_local(url, own):
     assert is_loopback(parse_url(url)) is own
 
 
-def test_name_that_looks_like_an_address_of_this_machine_is_refused():
+def test_name_that_looks_like_a_loopback_address_is_refused():
     with pytest.raises(RpcError, match="is not encrypted"):
         connect("http://127.evil.example:8545")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8545", "http://anvil:8545", "http://192.168.1.5", SECRET])
-def test_url_of_this_machine_or_encrypted_is_taken(url):
+def test_local_or_encrypted_url_is_accepted(url):
     assert connect(url).provider.endpoint_uri == url
 
 
-def test_node_that_is_not_there_is_told():
+def test_unreachable_node_is_reported():
     with pytest.raises(RpcError, match=r"http://127\.0\.0\.1:1 gave no valid answer") as refused:
         Chain(connect("http://127.0.0.1:1/secret")).balance("0x" + "22" * 20)
     assert "secret" not in str(refused.value)
 
 
-def test_secret_is_cut_from_what_a_node_says(monkeypatch):
+def test_secret_is_redacted_from_node_errors(monkeypatch):
     web3 = connect(SECRET)
 
     def fail(*_):
@@ -72,7 +72,7 @@ def test_secret_is_cut_from_what_a_node_says(monkeypatch):
     assert "hunter" not in str(refused.value)
 
 
-def test_secret_is_not_in_what_a_broken_connection_says(monkeypatch):
+def test_secret_is_redacted_from_connection_errors(monkeypatch):
     web3 = connect(SECRET)
 
     def fail(*_):
@@ -93,13 +93,13 @@ def test_nothing_is_logged(caplog, monkeypatch):
 
 
 @pytest.mark.parametrize("block", [{}, {"timestamp": None}, 7])
-def test_answer_of_another_shape_is_told(block):
+def test_malformed_answer_is_reported(block):
     node = FakeNode()
     node.eth_getBlockByNumber = lambda *_: block
     with pytest.raises(RpcError, match="gave no valid answer"):
         Chain(Web3(node)).time()
 
 
-def test_other_chain_is_refused():
+def test_node_of_another_chain_is_refused():
     with pytest.raises(WrongChainError, match=r"The node is on chain 31337 instead of chain 1"):
         Chain(Web3(FakeNode())).require_id(1)

@@ -25,13 +25,13 @@ def test_keystore_gives_the_account(keystore):
     assert load_keystore(keystore, PASSPHRASE).address == ACCOUNT.address
 
 
-def test_keystore_with_another_passphrase_is_refused(keystore):
+def test_keystore_with_the_wrong_passphrase_is_refused(keystore):
     with pytest.raises(SignerError, match="is not a keystore, or the passphrase is wrong"):
         load_keystore(keystore, b"cow")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
-def test_keystore_that_others_can_use_is_refused(keystore, tmp_path, mode):
+def test_keystore_readable_by_others_is_refused(keystore, tmp_path, mode):
     path = tmp_path / "account.json"
     path.write_bytes(keystore.read_bytes())
     path.chmod(mode)
@@ -40,7 +40,7 @@ def test_keystore_that_others_can_use_is_refused(keystore, tmp_path, mode):
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": 3}', '{"version": 9, "crypto": {}}', "\xff"])
-def test_file_that_is_no_keystore_is_refused(tmp_path, content):
+def test_malformed_keystore_is_refused(tmp_path, content):
     path = tmp_path / "account.json"
     path.write_text(content)
     path.chmod(0o600)
@@ -53,7 +53,7 @@ def test_missing_keystore_is_refused(tmp_path):
         load_keystore(tmp_path / "nothing", PASSPHRASE)
 
 
-def test_development_account_is_the_one_everybody_knows():
+def test_development_account_is_the_well_known_one():
     assert unsafe_dev_account(0, 31337).address == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
 
@@ -64,7 +64,7 @@ def test_development_account_on_another_chain_is_refused(chain_id):
 
 
 class Signing(HTTPServer):
-    """A signer that may lie: `sign` makes the result, or the error, of what it is asked."""
+    """A remote signer that may lie: `sign` maps a request to the result or error."""
 
     def __init__(self, sign):
         super().__init__(("127.0.0.1", 0), Answering)
@@ -94,7 +94,7 @@ def honestly(fields, account=ACCOUNT, **changes):
 
 @pytest.fixture
 def signer():
-    """Start a signer with a function; they all end with the test."""
+    """Start a signer with a function; all stop at the end of the test."""
     started = []
 
     def start(sign, address=ACCOUNT.address):
@@ -158,29 +158,29 @@ def test_remote_signer_with_another_key_is_refused(signer):
 
 
 @pytest.mark.parametrize("result", [None, 7, "", "0x", "0x02", "0x02c0", "hello", {}, {"raw": None}, "0x05aa"])
-def test_remote_signer_that_gives_no_transaction_is_refused(signer, result):
+def test_malformed_answer_of_a_remote_signer_is_refused(signer, result):
     remote, _ = signer(lambda _: {"result": result})
     with pytest.raises(SignerError, match="returned something other than a signed transaction"):
         sending(remote)[0].send(TO)
 
 
-def test_remote_signer_that_refuses_is_told(signer):
+def test_refusal_of_a_remote_signer_is_reported(signer):
     remote, _ = signer(lambda _: {"error": {"code": -32000, "message": "no such key"}})
     with pytest.raises(SignerError, match=r"refused: .*no such key"):
         sending(remote)[0].send(TO)
 
 
-def test_remote_signer_that_is_not_there_is_told():
+def test_unreachable_remote_signer_is_reported():
     remote = RemoteSigner("http://127.0.0.1:1/secret", ACCOUNT.address)
     with pytest.raises(SignerError, match=r"signer at http://127\.0\.0\.1:1 does not answer"):
         sending(remote)[0].send(TO)
 
 
-def test_remote_signer_in_the_clear_is_refused():
+def test_unencrypted_remote_signer_is_refused():
     with pytest.raises(SignerError, match=r"connection to the signer at http://10\.0\.0\.1 is not encrypted"):
         RemoteSigner("http://10.0.0.1/key", ACCOUNT.address)
 
 
-def test_remote_signer_for_no_address_is_refused():
+def test_remote_signer_with_a_malformed_address_is_refused():
     with pytest.raises(SignerError, match="is not the address"):
         RemoteSigner("https://signer.example", "0x12")

@@ -4,11 +4,11 @@ from zkinfer.contracts import strict_json
 
 
 @pytest.mark.parametrize("data", [b"{}", b"[1, 2.5, null]", b'{"a": "[[["}', b'"\\"["', '"\u00e9"'.encode()])
-def test_loads_plain_document_is_read(data):
+def test_loads_accepts_a_plain_document(data):
     assert strict_json.loads(data) is not None
 
 
-def test_loads_deepest_allowed_document_is_read():
+def test_loads_accepts_a_document_at_the_depth_limit():
     depth = strict_json.MAX_DEPTH
     assert strict_json.loads(b"[" * depth + b"]" * depth)
 
@@ -29,6 +29,6 @@ def test_loads_deepest_allowed_document_is_read():
         (b"[" + b"0," * strict_json.MAX_VALUES + b"0]", "more than 262,144 values"),
     ],
 )
-def test_loads_other_document_is_refused(data, reason):
+def test_loads_refuses_any_other_document(data, reason):
     with pytest.raises(strict_json.StrictJsonError, match=reason):
         strict_json.loads(data)

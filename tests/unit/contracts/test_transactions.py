@@ -14,7 +14,7 @@ def at(node, *events):
     return node
 
 
-def test_two_transactions_in_sequence_have_two_nonces():
+def test_two_transactions_have_consecutive_nonces():
     node = FakeNode()
     for _ in range(2):
         at(node, (node.now + 1, FakeNode.mine))
@@ -30,13 +30,13 @@ def test_transaction_names_the_pinned_chain():
     assert node.sent[0]["chainId"] == 7
 
 
-def test_fees_are_what_the_node_suggests_above_twice_the_base():
+def test_fees_are_twice_the_base_fee_plus_the_suggested_tip():
     node = at(FakeNode(base=10 * GWEI, tip=GWEI), (1, FakeNode.mine))
     chain_of(node).send(TO)
     assert (node.sent[0]["maxFeePerGas"], node.sent[0]["maxPriorityFeePerGas"]) == (21 * GWEI, GWEI)
 
 
-def test_stuck_transaction_is_sent_again_with_higher_fees_and_the_same_nonce():
+def test_stuck_transaction_is_replaced_with_higher_fees_and_the_same_nonce():
     node = at(FakeNode(), (100, FakeNode.mine))
     receipt = chain_of(node, LIMITS).send(TO, value=5)
     first, second, third = node.sent
@@ -65,7 +65,7 @@ def test_stuck_transaction_is_never_raised_above_the_limits():
     assert {fields["maxFeePerGas"] for fields in node.sent} == {21 * GWEI}
 
 
-def test_transaction_that_a_node_forgets_is_sent_again_as_it_was():
+def test_transaction_dropped_by_the_node_is_resent_unchanged():
     node = FakeNode(base=10 * GWEI)
     limits = Limits(max_fee=22 * GWEI, max_tip=GWEI, timeout=300, resubmit_after=45)
     at(node, (10, lambda node: node.pool.clear()), (60, FakeNode.mine))
@@ -73,7 +73,7 @@ def test_transaction_that_a_node_forgets_is_sent_again_as_it_was():
     assert len(node.sent) == 2
 
 
-def test_earlier_version_that_a_block_takes_after_all_is_found():
+def test_earlier_version_that_is_mined_after_all_is_found():
     node = FakeNode()
 
     def mine_the_first(node):
@@ -86,7 +86,7 @@ def test_earlier_version_that_a_block_takes_after_all_is_found():
     assert len(node.sent) == 2
 
 
-def test_node_that_names_another_transaction_is_not_believed():
+def test_node_that_returns_another_transaction_hash_is_refused():
     node = FakeNode()
     take = node.eth_sendRawTransaction
 
@@ -99,7 +99,7 @@ def test_node_that_names_another_transaction_is_not_believed():
         chain_of(node).send(TO)
 
 
-def test_raise_whose_answer_is_lost_is_watched_and_counted():
+def test_replacement_with_a_lost_answer_is_tracked():
     node = FakeNode(base=10 * GWEI)
     take = node.eth_sendRawTransaction
 
@@ -116,7 +116,7 @@ def test_raise_whose_answer_is_lost_is_watched_and_counted():
     assert chain.sent[0].cost == 21_000 * 10 * GWEI + 5
 
 
-def test_raise_that_is_refused_goes_further_the_next_time():
+def test_refused_replacement_is_raised_further_next_time():
     node = FakeNode(base=10 * GWEI)
     at(
         node,
@@ -136,14 +136,14 @@ def test_confirmations_are_awaited():
     assert node.now >= 30
 
 
-def test_confirmations_that_do_not_come_are_told():
+def test_missing_confirmations_are_reported():
     node = at(FakeNode(), (1, FakeNode.mine))
     with pytest.raises(TransactionFailedError, match="has too few confirmations after 300 s"):
         chain_of(node, Limits(confirmations=3)).send(TO)
 
 
 @pytest.mark.parametrize("forget", [True, False])
-def test_receipt_that_a_reorganisation_drops_is_noticed_and_the_same_is_sent_again(forget):
+def test_transaction_dropped_by_a_reorganisation_is_resent(forget):
     node = FakeNode()
     at(
         node,
@@ -158,13 +158,13 @@ def test_receipt_that_a_reorganisation_drops_is_noticed_and_the_same_is_sent_aga
     assert len({(fields["maxFeePerGas"], fields["value"]) for fields in node.sent}) == 1
 
 
-def test_nonce_that_another_program_took_is_told():
+def test_nonce_used_by_another_program_is_reported():
     node = at(FakeNode(), (1, lambda node: setattr(node, "taken", 1) or node.pool.clear()))
     with pytest.raises(TransactionFailedError, match=r"Another transaction of 0x\w{40} used nonce 0.*one program"):
         chain_of(node).send(TO)
 
 
-def test_receipt_that_is_shown_later_than_the_nonce_is_waited_for():
+def test_receipt_that_lags_behind_the_nonce_is_awaited():
     node, late = FakeNode(), {}
 
     def mine_unseen(node):
@@ -178,7 +178,7 @@ def test_receipt_that_is_shown_later_than_the_nonce_is_waited_for():
     assert len(node.sent) == 1
 
 
-def test_transactions_that_wait_from_before_are_waited_for():
+def test_earlier_pending_transactions_are_awaited():
     node = FakeNode()
     node.foreign = 2
 
@@ -190,7 +190,7 @@ def test_transactions_that_wait_from_before_are_waited_for():
     assert node.sent[0]["nonce"] == 2
 
 
-def test_transactions_that_wait_for_ever_leave_no_gap():
+def test_stuck_earlier_transactions_are_reported_without_sending():
     node = FakeNode()
     node.foreign = 2
     with pytest.raises(TransactionFailedError, match=r"2 transactions of \w+ are pending, from nonce 0 on"):
@@ -210,7 +210,7 @@ def test_cost_above_the_limit_is_refused():
     assert node.sent == []
 
 
-def test_limit_on_the_cost_is_for_all_transactions_together():
+def test_cost_limit_applies_to_all_transactions_together():
     node = at(FakeNode(), (1, FakeNode.mine))
     chain = chain_of(node, Limits(max_cost=ETHER // 2 + 10**16))
     chain.send(TO, value=ETHER // 2)
@@ -225,14 +225,14 @@ def test_cost_beyond_the_balance_is_refused():
         chain_of(node).send(TO)
 
 
-def test_refusal_of_the_node_is_told():
+def test_refusal_of_the_node_is_reported():
     node = FakeNode()
     node.refusal = "intrinsic gas too low"
     with pytest.raises(RpcError, match=r"The node refused: .*intrinsic gas too low"):
         chain_of(node).send(TO)
 
 
-def test_rehearsal_sends_nothing_and_quotes():
+def test_dry_run_quotes_and_sends_nothing():
     node = FakeNode()
     chain = chain_of(node, rehearsal=True)
     assert chain.send(TO, value=7) is None
@@ -240,26 +240,26 @@ def test_rehearsal_sends_nothing_and_quotes():
     assert [(quote.gas, quote.cost) for quote in chain.quotes] == [(50_000, 50_000 * 21 * GWEI + 7)]
 
 
-def test_what_is_done_is_not_sent():
+def test_satisfied_condition_sends_nothing():
     node = FakeNode()
     assert chain_of(node).ensure(lambda: True, lambda: pytest.fail("sent")) is None
 
 
-def test_what_was_done_while_waiting_is_not_sent():
+def test_condition_satisfied_while_waiting_sends_nothing():
     node = FakeNode()
     node.foreign = 1
     at(node, (5, lambda node: setattr(node, "foreign", 0)))
     assert chain_of(node).ensure(lambda: node.foreign == 0, lambda: pytest.fail("sent")) is None
 
 
-def test_what_somebody_else_did_meanwhile_is_no_error():
+def test_send_error_is_ignored_if_the_condition_is_satisfied_meanwhile():
     node = FakeNode()
     answers = iter([False, False, True])
     chain = chain_of(node, Limits(max_fee=1))
     assert chain.ensure(lambda: next(answers), lambda: chain.send(TO)) is None
 
 
-def test_what_is_not_done_after_all_is_told():
+def test_unsatisfied_condition_after_sending_is_reported():
     node = at(FakeNode(), (1, FakeNode.mine))
     chain = chain_of(node)
     with pytest.raises(TransactionFailedError, match="does not show its effect"):
@@ -282,7 +282,7 @@ def test_offer_stays_within_the_limits(base, tip, most, most_tip):
 
 
 @given(amounts, amounts, amounts, amounts)
-def test_raised_fees_are_an_eighth_higher_and_within_the_limits_or_none(most, tip, now, limit):
+def test_raised_fees_are_an_eighth_higher_within_the_limits_or_none(most, tip, now, limit):
     limits, fees = Limits(max_fee=limit, max_tip=limit), Fees(most, min(tip, most))
     higher = raised_fees(fees, Fees(now, 0), limits)
     if higher is None:
@@ -294,10 +294,10 @@ def test_raised_fees_are_an_eighth_higher_and_within_the_limits_or_none(most, ti
     assert now <= higher.max_fee
 
 
-def test_tip_of_nothing_can_be_raised():
+def test_zero_tip_can_be_raised():
     assert raised_fees(Fees(GWEI, 0), Fees(GWEI, 0), Limits()).tip == 1
 
 
 @pytest.mark.parametrize(("wei", "text"), [(0, "0 ether"), (1, "1e-18 ether"), (21 * 10**14, "0.0021 ether")])
-def test_amount_is_told_in_ether(wei, text):
+def test_amount_is_formatted_in_ether(wei, text):
     assert in_ether(wei) == text

@@ -1,4 +1,4 @@
-"""Every import of py_ecc leaves the recursion limit alone, and deep JSON is an error and not the end of the process."""
+"""Importing py_ecc keeps the recursion limit, so that deep JSON is an error instead of a crash."""
 
 import re
 import subprocess
@@ -34,7 +34,7 @@ def run(code):
 
 
 @pytest.mark.parametrize("module", DOORS)
-def test_import_of_a_package_keeps_the_recursion_limit(module):
+def test_import_keeps_the_recursion_limit(module):
     done = run(f"import sys, {module}; print(sys.getrecursionlimit())")
     assert (done.stdout, done.stderr) == ("1000\n", "")
 
@@ -53,7 +53,7 @@ def fail_after_raising_the_limit():
         raise ImportError
 
 
-def test_recursion_limit_after_a_failed_import_is_kept():
+def test_failed_import_restores_the_recursion_limit():
     limit = sys.getrecursionlimit()
     with pytest.raises(ImportError):
         fail_after_raising_the_limit()

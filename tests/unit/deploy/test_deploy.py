@@ -1,4 +1,4 @@
-"""The files for operators hold what they promise, as far as this can be told without a machine to put them on."""
+"""The files for operators are valid, as far as can be tested without installing them."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit, with a program that is there."""
+    """The unit, with the path of an existing program."""
     text = (DEPLOY / "zkinfer.service").read_text()
     assert f"ExecStart={PROGRAM} serve " in text
     path = tmp_path / "zkinfer.service"
@@ -36,19 +36,19 @@ def analyzed(*arguments):
 
 
 @needs_systemd
-def test_unit_is_one_that_systemd_takes_without_a_word(unit):
+def test_unit_passes_systemd_analyze_without_warnings(unit):
     done = analyzed("verify", unit)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_unit_lets_proofs_be_lifted():
-    """RLIMIT_NICE must allow the niceness that `zkinfer.circuits.sandbox.processes` lifts to."""
+def test_unit_allows_raising_the_priority_of_proofs():
+    """RLIMIT_NICE must allow the niceness that `zkinfer.circuits.sandbox.processes` restores."""
     assert "LimitNICE=+10" in (DEPLOY / "zkinfer.service").read_text()
     assert processes.SHARE_NICENESS == 10
 
 
 def commands_in(name):
-    """The commands of `zkinfer` that the comments of a file show, without the program."""
+    """The `zkinfer` commands shown in the comments of a file, without the program name."""
     text = "\n".join(
         line.removeprefix("#").strip() for line in (DEPLOY / name).read_text().splitlines() if line[:1] == "#"
     )
@@ -59,7 +59,7 @@ def commands_in(name):
 
 
 @pytest.mark.parametrize("name", ["zkinfer.service", "Containerfile"])
-def test_commands_that_are_shown_exist(name):
+def test_shown_commands_exist(name):
     commands = [command for command in commands_in(name) if not command[0].startswith("--")]
     assert {tuple(command[:2]) for command in commands} >= {("setup", "fetch"), ("keys", "make"), ("tokens", "new")}
     for command in commands:
@@ -70,7 +70,7 @@ def test_commands_that_are_shown_exist(name):
 
 @pytest.fixture
 def container(monkeypatch, tmp_path):
-    """The environment of the container, with a state folder that is there."""
+    """The environment of the container, with an existing state folder."""
     text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
     for name, value in re.findall(r"(ZKINFER_\w+)=(\S+)", re.search("^ENV (.*)$", text, re.MULTILINE)[1]):
         monkeypatch.setenv(name, value)
@@ -78,12 +78,12 @@ def container(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_container_refuses_to_start_in_the_clear(container):
+def test_container_refuses_to_start_without_tls(container):
     with pytest.raises(SettingsError, match="connections would not be encrypted"):
         load_settings({})
 
 
-def test_container_starts_as_is_shown(container):
+def test_container_starts_with_the_shown_settings(container):
     secured, open_ = (command for command in commands_in("Containerfile") if command[0].startswith("--"))
     assert open_ == ["--insecure-no-tls", "--insecure-anonymous"]
     assert load_settings({"insecure_no_tls": True, "insecure_anonymous": True}).listen == "0.0.0.0:8001"
@@ -96,14 +96,14 @@ def test_container_starts_as_is_shown(container):
 
 
 @needs_systemd
-def test_unit_with_a_misspelt_setting_is_told(unit):
+def test_unit_with_a_misspelt_setting_is_detected(unit):
     unit.write_text(unit.read_text().replace("KillMode=mixed", "KillModes=mixed"))
     assert "KillModes" in analyzed("verify", unit).stderr
 
 
 @needs_systemd
-def test_unit_leaves_little_of_the_machine_open(unit):
-    """systemd's own measure: 10 is a service that may do everything."""
+def test_unit_has_a_low_exposure_score(unit):
+    """systemd's exposure score, where 10 means an unrestricted service."""
     assert analyzed("security", "--offline=true", "--threshold=25", unit).returncode == 0
 
 
@@ -112,22 +112,22 @@ def linted(path):
     return subprocess.run([linter, "--no-color", path], capture_output=True, text=True, check=False)
 
 
-def test_containerfile_is_linted_without_a_word():
+def test_containerfile_passes_the_linter():
     done = linted(DEPLOY / "Containerfile")
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_containerfile_that_runs_as_root_is_told(tmp_path):
+def test_containerfile_that_runs_as_root_is_detected(tmp_path):
     bad = tmp_path / "Containerfile"
     bad.write_text((DEPLOY / "Containerfile").read_text().replace("USER 10001", "USER root"))
     assert "DL3002" in linted(bad).stdout
 
 
-def test_settings_file_is_understood(tmp_path):
+def test_settings_file_is_valid(tmp_path):
     (tmp_path / "tokens").write_text("")
     settings = load_settings({"tokens": tmp_path / "tokens"}, DEPLOY / "serve.toml")
     assert settings.tls.certificate == Path("/etc/zkinfer/tls/server.pem")
-    assert settings.proving.grace_seconds < 60  # what the unit waits
+    assert settings.proving.grace_seconds < 60  # the stop timeout of the unit
 
 
 def test_settings_file_before_the_first_token_is_refused():

@@ -1,4 +1,4 @@
-"""The contract shown on the page is the one that is compiled and tested."""
+"""The contract shown on the page is the one compiled and tested."""
 
 import re
 
@@ -7,7 +7,7 @@ from tests.paths import ROOT
 from zkinfer.contracts.ezkl.solc import SOLC_VERSION
 
 
-def test_compiler_that_the_pages_name_is_the_pinned_one():
+def test_compiler_version_on_the_pages_is_the_pinned_one():
     for name in ("guides/chain.md", "reference/errors.md"):
         named = re.findall(r"solc@([\d.]*\d)|compiler (\d[\d.]*\d)", (ROOT / "docs" / name).read_text())
         assert {one or other for one, other in named} == {SOLC_VERSION}

@@ -1,4 +1,4 @@
-"""The coverage table is measured by hand; here, that it leaves nothing out."""
+"""The coverage table, which is measured manually, is complete."""
 
 import re
 
@@ -22,11 +22,11 @@ def is_over_budget(agreement, error):
     return float(agreement) / 100 < budget.min_agreement or float(error) / 100 > budget.max_error
 
 
-def test_every_stored_model_has_its_line():
+def test_every_stored_model_has_its_row():
     assert {path.stem for path in (REPOSITORY / "tests/assets/zoo").glob("*.onnx")} <= FIRST
 
 
-def test_every_known_operator_has_its_line():
+def test_every_known_operator_has_its_row():
     known = operators.SUPPORTED | frontend.COMPOSITE | operators.REWRITTEN | operators.CONSTANT_ONLY
     assert {
         *known,
@@ -41,10 +41,10 @@ def test_nothing_is_left_unmeasured():
 
 
 @pytest.mark.parametrize(("model", "outcome", "agreement", "error"), MEASURED, ids=[row[0] for row in MEASURED])
-def test_model_that_misses_the_budget_and_no_other_is_said_to(model, outcome, agreement, error):
+def test_exactly_the_models_that_miss_the_budget_are_marked(model, outcome, agreement, error):
     assert (outcome == "over budget") == is_over_budget(agreement, error)
 
 
-def test_every_model_that_is_not_refused_has_its_figures():
+def test_every_accepted_model_has_its_figures():
     stored = {path.stem for path in (REPOSITORY / "tests/assets/zoo").glob("*.onnx")}
     assert {row[0] for row in MEASURED} == {name for name in stored if not name.startswith("refused")}

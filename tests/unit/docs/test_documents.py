@@ -1,4 +1,4 @@
-"""The documentation is true and navigable: links resolve, every page is reachable, examples load, names exist."""
+"""The documentation is consistent: links resolve, every page is reachable, examples load, names exist."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ LONGEST = 250
 
 
 def anchors(document: Path) -> set[str]:
-    """The headings of a document as a link names them."""
+    """The anchors of the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", document.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -62,11 +62,11 @@ def broken_links(document: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_links_of_a_document_lead_somewhere(document):
+def test_links_of_a_document_resolve(document):
     assert broken_links(document) == []
 
 
-def test_link_to_nowhere_is_noticed(tmp_path):
+def test_broken_link_is_detected(tmp_path):
     (tmp_path / "a.md").write_text("# A b\n[1](b.md) [2](#a-b) [3](#c) [4](https://example.org/x)\n")
     assert broken_links(tmp_path / "a.md") == ["b.md", "#c"]
 
@@ -87,7 +87,7 @@ def test_every_page_is_reachable_from_the_map():
     assert [page for page in PAGES if page.resolve() not in reachable_from(MAP)] == []
 
 
-def test_page_without_a_link_to_it_is_noticed(tmp_path):
+def test_unlinked_page_is_detected(tmp_path):
     for name, text in (("a.md", "[b](b.md#x)"), ("b.md", "[a](a.md) [web](https://example.org/c.md)"), ("c.md", "")):
         (tmp_path / name).write_text(text)
     assert {page.name for page in reachable_from(tmp_path / "a.md")} == {"a.md", "b.md"}
@@ -100,7 +100,7 @@ def test_hand_written_page_is_at_most_250_lines(page):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_document_names_no_path_of_a_machine(document):
+def test_document_contains_no_machine_path(document):
     assert re.findall(r"(?<![\w.~-])/(?:work|root|home)\b\S*", document.read_text()) == []
 
 
@@ -118,14 +118,14 @@ def test_error_class_named_on_the_errors_page_exists():
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS))
-def test_error_class_has_a_place_in_the_tree_and_a_row(name):
+def test_error_class_is_in_the_tree_and_has_a_row(name):
     tree = FENCE.search(ERROR_PAGE)[0]
     assert re.search(rf"^\W*{name}\b", tree, re.MULTILINE)
     assert re.search(rf"^\| `{name}` \|", ERROR_PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", sorted(set(ERRORS) - ROOTS))
-def test_tree_of_errors_is_that_of_the_classes(name):
+def test_error_tree_matches_the_classes(name):
     lines = FENCE.search(ERROR_PAGE)[0].splitlines()
     depths = {re.search(r"\w+", line)[0]: re.search(r"\w", line).start() for line in lines if "Error" in line}
     parents = [other for other in list(depths)[: list(depths).index(name)] if depths[other] < depths[name]]
@@ -133,24 +133,24 @@ def test_tree_of_errors_is_that_of_the_classes(name):
 
 
 def table_column(page: str, column: int) -> set[str]:
-    """The code words in one column of all tables of a page."""
+    """The words in code font in one column of all tables of a page."""
     rows = [line.split("|") for line in (ROOT / page).read_text().splitlines() if line.startswith("| ")]
     return {word for row in rows if len(row) > column for word in re.findall(r"`(\w+)`", row[column])}
 
 
-def test_rules_of_the_table_are_those_that_load():
+def test_rules_in_the_table_can_be_loaded():
     with pytest.raises(verifier_errors.PolicyFileError) as caught:
         load_policy(b'{"version":1,"allOf":[{"noRule":true}]}')
     assert table_column("docs/guides/policies.md", 1) == set(re.findall(r"\b[a-z]\w+[A-Z]\w+", caught.value.cure))
 
 
-def test_refusals_of_the_steps_are_all_there_are():
+def test_refusals_listed_for_the_steps_are_complete():
     theirs = {name for module in (verifier_errors, record_errors) for name in vars(module) if name in ERRORS}
     refusals = {name for name in theirs if issubclass(ERRORS[name], verifier_errors.RefusedError)}
     assert table_column("docs/reference/attestation.md", 3) == refusals - {"RefusedError", "EmptyPolicyError"}
 
 
-def test_decisions_are_all_in_the_index():
+def test_index_lists_all_decisions():
     index = (ROOT / "docs/decisions/README.md").read_text()
     records = [path.name for path in (ROOT / "docs/decisions").glob("0*.md")]
     assert [name for name in records if f"]({name})" not in index] == []

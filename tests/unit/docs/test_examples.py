@@ -1,4 +1,4 @@
-"""What the pages show exists: commands and options in the help, names in the packages, files in the repository."""
+"""Commands, options, Python names and files shown on the pages exist."""
 
 import ast
 import importlib
@@ -30,7 +30,7 @@ SOURCES = (
     "service",
     "verifier",
 )
-# Pages whose `console` blocks a test in tests/e2e executes; blocks of other kinds are only compared with the help.
+# Pages whose `console` blocks are executed by a test in tests/e2e; other blocks are only compared with the help.
 EXECUTED = {
     "README.md": "test_readme.py",
     "docs/start/auditor.md": "test_readme.py",
@@ -48,7 +48,7 @@ FOREIGN = {"skl2onnx", "sklearn"}
 
 
 def sections():
-    """The help of each command by its words: `chain deploy`."""
+    """The help of each command, by command such as `chain deploy`."""
     parts = re.split(r"^#+ `zkinfer ?([\w -]*)`$", HELP, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -57,14 +57,14 @@ COMMANDS = sections()
 
 
 def commands_of(text):
-    """Every call of zkinfer that a page shows, as a list of words."""
+    """Every zkinfer command line on a page, as a list of words."""
     lines = [line for block in SHELL.findall(text) for line in block.replace("\\\n", " ").splitlines()]
     shown = [line for line in lines if re.match(r"[$!]? ?zkinfer\b", line)] + INLINE.findall(text)
     return [shlex.split(" ".join(line.lstrip("$! ").split()), comments=True)[1:] for line in shown]
 
 
 def problems(words):
-    """What of a call is unknown to the help: its command, or an option of it."""
+    """The command or options of a command line that the help lacks."""
     names = [name for name in COMMANDS if name and words[: len(name.split())] == name.split()]
     if not names:
         return [] if words[0].startswith("-") else [words[0]]
@@ -74,13 +74,13 @@ def problems(words):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_command_that_a_page_shows_is_in_the_help(document):
+def test_command_on_a_page_is_in_the_help(document):
     if document.name != "cli.md":
         wrong = {" ".join(words): problems(words) for words in commands_of(document.read_text())}
         assert {call: unknown for call, unknown in wrong.items() if unknown} == {}
 
 
-def test_console_blocks_are_on_pages_that_a_test_executes():
+def test_console_blocks_are_only_on_executed_pages():
     pages = {name for name, path in zip(NAMES, DOCUMENTS, strict=True) if "\n```console\n" in path.read_text()}
     assert pages - {"docs/reference/cli.md"} == set(EXECUTED)
 
@@ -91,12 +91,12 @@ def test_executed_page_is_read_by_its_test(page, test):
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["prove", "x", "--nonsense"], ["chain", "deploy", "--calibration"]])
-def test_unknown_command_or_option_is_noticed(words):
+def test_unknown_command_or_option_is_detected(words):
     assert problems(words) == [words[-1]]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_python_that_a_page_shows_names_what_exists(document):
+def test_python_on_a_page_uses_existing_names(document):
     for code in PYTHON.findall(document.read_text()):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("zkinfer"):
@@ -105,7 +105,7 @@ def test_python_that_a_page_shows_names_what_exists(document):
 
 
 @pytest.mark.parametrize("document", HAND_WRITTEN, ids=[str(path.relative_to(ROOT)) for path in HAND_WRITTEN])
-def test_file_that_a_page_names_exists(document):
+def test_file_named_on_a_page_exists(document):
     assert [name for name in FILE.findall(document.read_text()) if not (ROOT / name).exists()] == []
 
 
@@ -122,17 +122,17 @@ def resolves(name):
 
 
 @pytest.mark.parametrize("document", HAND_WRITTEN, ids=[str(path.relative_to(ROOT)) for path in HAND_WRITTEN])
-def test_dotted_name_that_a_page_shows_resolves(document):
+def test_dotted_name_on_a_page_resolves(document):
     named = {name for name in DOTTED.findall(document.read_text()) if name not in SERVICES}
     assert [name for name in sorted(named) if not resolves(name)] == []
 
 
 @pytest.mark.parametrize("name", ["zkinfer.nonsense", "zkinfer.circuits.Nonsense", "zkinfer.circuits.cost.nonsense"])
-def test_unknown_dotted_name_is_noticed(name):
+def test_unknown_dotted_name_is_detected(name):
     assert not resolves(name)
 
 
-def test_main_names_of_the_architecture_page_are_public():
+def test_main_names_on_the_architecture_page_are_public():
     rows = re.findall(
         r"^\| `(zkinfer\.\w+)` \|.*\| (`.*`) \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE
     )
@@ -143,7 +143,7 @@ def test_main_names_of_the_architecture_page_are_public():
 
 
 @pytest.mark.parametrize("folder", SOURCES)
-def test_page_that_a_source_names_exists(folder):
+def test_page_named_in_a_source_file_exists(folder):
     kinds = {".py", ".pyi", ".proto", ".toml", ".sol", ".service"}
     files = [path for path in (ROOT / folder).rglob("*") if path.suffix in kinds and "node_modules" not in path.parts]
     named = {page for path in files for page in PAGE.findall(path.read_text(encoding="utf-8"))}

@@ -1,4 +1,4 @@
-"""The generator of reference pages: the table of the engine seam follows from the protocol."""
+"""The generator of reference pages."""
 
 import sys
 
@@ -42,7 +42,7 @@ def test_source_without_the_protocol_is_refused():
         generate.seam_table("class Other: ...")
 
 
-def test_table_replaces_what_lies_between_the_markers():
+def test_table_replaces_the_text_between_the_markers():
     page = f"a\n{generate.BEGIN}old\n{generate.END}b\n"
     assert generate.with_seam_table(page, "new\n") == f"a\n{generate.BEGIN}\nnew\n\n{generate.END}b\n"
 
@@ -53,7 +53,7 @@ def test_page_without_exactly_one_of_each_marker_is_refused(page):
         generate.with_seam_table(page, "")
 
 
-def test_table_on_the_page_follows_from_the_protocol():
+def test_table_on_the_page_is_up_to_date():
     page = (ROOT / "docs/architecture.md").read_text()
     assert generate.seam_table(generate.SEAM.read_text()) in page
 

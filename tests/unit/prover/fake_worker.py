@@ -1,10 +1,12 @@
-"""A worker whose engine proves nothing: what tests run in the place of a real one. No setting reaches this file.
+"""A worker with the fake engine, which tests run instead of a real one; no setting can select it.
 
-How it proves is the first input's first number: below 0 the engine fails, above 0 it takes so many 256ths of a second.
+The first number of the input controls it: negative numbers select a failure, positive ones a duration in 1/256 s.
 """
 
 import os
 import signal
+import sys
+from pathlib import Path
 
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineMemoryError
@@ -12,10 +14,11 @@ from zkinfer.circuits.sandbox import child
 from zkinfer.prover.workers.worker import run_here
 
 CRASH, MEMORY, DIE = -1, -2, -3
+COMMAND = (sys.executable, str(Path(__file__).resolve()))
 
 
 class SlowEngine(FakeEngine):
-    """Takes time in a child process, as a real one does, and fails when asked to."""
+    """Takes time in a child process, like a real engine, and fails on request."""
 
     def prove(self, folder, program, setup, proving_key, inputs, context):
         wanted = inputs[0][0]

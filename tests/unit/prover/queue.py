@@ -1,4 +1,4 @@
-"""A queue of jobs on a clock that tests turn by hand."""
+"""A job queue on a clock that tests advance."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ RETRY_POLICY = RetryPolicy(
 
 
 class Clock:
-    """Two clocks, which usually go together; `jump` sets the one of the day."""
+    """A monotonic and a wall clock; `jump` changes only the wall clock."""
 
     def __init__(self):
         self.now = NOON
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Queue:
-    """A store with shorthands. `again` opens the same database once more, as another process does."""
+    """A store with shorthands; `again` opens the same database once more, like another process."""
 
     def __init__(self, url, folder, retry_policy=RETRY_POLICY, clock=None):
         self.url, self.folder, self.retry_policy, self.clock = url, folder, retry_policy, clock or Clock()
@@ -57,7 +57,7 @@ class Queue:
         self.store.close()
 
     def request(self, owner="ann", *, inputs=None, context=None, **fields):
-        """A request like no other, unless inputs and context are given."""
+        """A unique request, unless inputs and context are given."""
         self._count += 1
         data = f"inputs {owner} {self._count} {id(self)}" if inputs is None else inputs
         return JobRequest(

@@ -17,33 +17,33 @@ def store(tmp_path):
 
 @given(data=st.binary(max_size=300))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_was_put_comes_back(store, data):
+def test_artifact_round_trips(store, data):
     digest = store.put(data)
     assert digest == sha256(data)
     assert store.get(digest, 300) == data
     assert store.has(digest)
 
 
-def test_files_are_their_owners_alone(store):
+def test_files_are_private(store):
     path = store.root / store.put(b"secret").hex
     assert path.stat().st_mode & 0o777 == 0o600
     assert store.root.stat().st_mode & 0o777 == 0o700
 
 
-def test_putting_twice_leaves_one_file(store):
+def test_put_is_idempotent(store):
     store.put(b"x")
     store.put(b"x")
     assert [path.name for path in store.root.iterdir()] == [sha256(b"x").hex]
 
 
-def test_artifact_that_was_damaged_is_whole_again_when_it_is_put_again(store):
+def test_put_repairs_a_damaged_artifact(store):
     digest = store.put(b"content")
     (store.root / digest.hex).write_bytes(b"c0ntent")
     store.put(b"content")
     assert store.get(digest, 10) == b"content"
 
 
-def test_artifact_that_was_changed_is_refused(store):
+def test_modified_artifact_is_refused(store):
     digest = store.put(b"content")
     (store.root / digest.hex).write_bytes(b"c0ntent")
     with pytest.raises(ArtifactDamagedError, match="was changed on the disk"):
@@ -56,13 +56,13 @@ def test_artifact_larger_than_allowed_is_refused(store):
         store.get(digest, 10)
 
 
-def test_artifact_that_is_not_there_is_refused(store):
+def test_missing_artifact_is_refused(store):
     with pytest.raises(ArtifactMissingError, match="There is no artifact sha256:"):
         store.get(sha256(b"x"), 10)
     assert not store.has(sha256(b"x"))
 
 
-def test_deleting_says_whether_there_was_one(store):
+def test_delete_reports_whether_the_artifact_existed(store):
     digest = store.put(b"x")
     assert [store.delete(digest), store.delete(digest)] == [True, False]
 
@@ -77,20 +77,20 @@ def test_full_disk_is_an_error_and_leaves_nothing(store, monkeypatch):
     assert list(store.root.iterdir()) == []
 
 
-def test_file_is_on_the_disk_before_it_has_its_name(store, monkeypatch):
+def test_file_is_synced_before_it_is_renamed(store, monkeypatch):
     seen = []
     monkeypatch.setattr("zkinfer.prover.artifact_store.flush_to_disk", lambda _: seen.extend(store.root.iterdir()))
     digest = store.put(b"x")
     assert [path.name != digest.hex for path in seen] == [True]
 
 
-def test_folder_that_cannot_be_made_is_an_error(tmp_path):
+def test_folder_that_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be created"):
         ArtifactStore(tmp_path / "file")
 
 
-def test_folder_that_others_can_write_to_is_refused(tmp_path):
+def test_folder_writable_by_others_is_refused(tmp_path):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(StoreError, match="Other users can write to"):
@@ -107,5 +107,5 @@ def test_old_artifacts_are_found_and_old_parts_removed(store):
     assert {path.name for path in store.root.iterdir()} == {old.hex, new.hex, "notes.txt"}
 
 
-def test_there_is_room_on_the_disk(store):
+def test_free_disk_space_is_reported(store):
     assert store.free_bytes() > 0

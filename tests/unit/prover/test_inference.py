@@ -22,8 +22,8 @@ def version_of(circuit, engine=None):
 
 
 @pytest.fixture
-def model(made):
-    return version_of(made.circuit)
+def model(tiny):
+    return version_of(tiny.circuit)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def asked(answers, model, inputs=X):
     return answers.forward(model, integers).result(20)
 
 
-def test_answer_is_the_circuits_own(answers, model):
+def test_answer_is_that_of_the_circuit(answers, model):
     answer = asked(answers, model)
     integers = integers_of(X, model.circuit.manifest.program.inputs)
     (expected,) = FakeEngine().forward(model.circuit.folder, model.circuit.manifest.program, [integers])
@@ -53,13 +53,13 @@ def test_answer_is_the_circuits_own(answers, model):
     np.testing.assert_array_equal(answer.outputs["y"] * 256, np.reshape(expected, (1, 2)))
 
 
-def test_answer_tells_where_its_time_went(answers, model):
+def test_answer_reports_its_timings(answers, model):
     answer = asked(answers, model)
     assert answer.queue_seconds >= 0
     assert answer.compute_seconds > 0
 
 
-def test_value_out_of_range_is_refused_and_the_next_answered(answers, model):
+def test_value_out_of_range_is_refused_and_the_next_request_answered(answers, model):
     with pytest.raises(RangeError, match="exceeds the range"):
         answers.forward(model, [[1 << 40, 0, 0]]).result(20)
     assert asked(answers, model).integers
@@ -69,7 +69,7 @@ def test_value_out_of_range_is_refused_and_the_next_answered(answers, model):
     ("dtype", "integers", "expected"),
     [("bool", [0, 1], [False, True]), ("int8", [-128, 127], [-128, 127]), ("uint32", [0, 2**32 - 1], [0, 2**32 - 1])],
 )
-def test_integers_come_out_in_the_models_dtype(dtype, integers, expected):
+def test_outputs_have_the_dtype_of_the_model(dtype, integers, expected):
     array = inference._typed(integers, TensorSpec(name="y", dtype=dtype, shape=(2,)))
     assert array.dtype == dtype
     assert array.tolist() == expected
@@ -78,7 +78,7 @@ def test_integers_come_out_in_the_models_dtype(dtype, integers, expected):
 @pytest.mark.parametrize(
     ("dtype", "integer"), [("bool", 2), ("int8", 128), ("uint8", -1), ("int64", 1 << 63), ("uint32", 1 << 32)]
 )
-def test_answer_beyond_the_dtype_is_refused(dtype, integer):
+def test_output_beyond_the_dtype_is_refused(dtype, integer):
     with pytest.raises(RangeError, match=f"The output 'y' exceeds the range of {dtype}"):
         inference._typed([0, integer], TensorSpec(name="y", dtype=dtype, shape=(2,)))
 
@@ -86,11 +86,11 @@ def test_answer_beyond_the_dtype_is_refused(dtype, integer):
 # --- sessions
 
 
-def test_sessions_are_kept_between_requests(answers, made):
+def test_sessions_are_kept_between_requests(answers, tiny):
     opened = []
     engine = FakeEngine()
     engine.session = lambda *arguments: opened.append(1) or FakeEngine().session(*arguments)
-    model = version_of(made.circuit, engine)
+    model = version_of(tiny.circuit, engine)
     answers.warm(model).result(20)
     for _ in range(4):
         asked(answers, model)
@@ -98,7 +98,7 @@ def test_sessions_are_kept_between_requests(answers, made):
 
 
 class Slow:
-    """InferencePools when it is told to end."""
+    """A session that answers only once it is killed or closed."""
 
     usable = True
 
@@ -111,10 +111,10 @@ class Slow:
         return [[0, 0]]
 
 
-def test_too_many_requests_are_refused(made):
+def test_too_many_requests_are_refused(tiny):
     engine = FakeEngine()
     engine.session = lambda *_: Slow()
-    answers, model = InferencePools(sessions=1, max_waiting=1), version_of(made.circuit, engine)
+    answers, model = InferencePools(sessions=1, max_waiting=1), version_of(tiny.circuit, engine)
     for _ in range(2):
         answers.forward(model, [[0, 0, 0]])
     with pytest.raises(BusyError, match="Too many requests wait"):
@@ -123,7 +123,7 @@ def test_too_many_requests_are_refused(made):
     answers.close()
 
 
-def test_sessions_of_a_model_that_went_away_are_ended(answers, model):
+def test_sessions_of_a_removed_model_are_closed(answers, model):
     asked(answers, model)
     pool = answers._circuit_pool(model)
     answers.retain([])
@@ -132,7 +132,7 @@ def test_sessions_of_a_model_that_went_away_are_ended(answers, model):
     assert asked(answers, model).integers  # a caller that still holds the model gets a new pool
 
 
-def test_idle_sessions_are_ended(answers, model, clock):
+def test_idle_sessions_are_closed(answers, model, clock):
     asked(answers, model)
     pool = answers._circuit_pool(model)
     clock.now = 5.0
@@ -146,7 +146,7 @@ def test_idle_sessions_are_ended(answers, model, clock):
 # --- the float model
 
 
-def test_float_answer_is_the_original_models(answers, model):
+def test_float_answer_is_that_of_the_original_model(answers, model):
     floats = answers.floats(model, X).result(60)
     assert floats["y"].dtype == np.float32
     np.testing.assert_allclose(floats["y"], [[0.5 * 1 - 1.25 * 0.5 - 2 * 0.25 + 0.5, -0.5 - 2.5 + 2]])
@@ -158,13 +158,13 @@ def test_float_answers_share_one_child(answers, model):
     assert len(answers._pool(inference._PoolKey(model.circuit.folder, model.digest, True), None, 1)._sessions) == 1
 
 
-def test_input_that_the_float_model_does_not_take_is_refused(answers, model):
+def test_input_refused_by_the_float_model_is_refused(answers, model):
     with pytest.raises(ModelError, match="The model fails on an input"):
         answers.floats(model, {"x": factories.X.astype(np.float64)}).result(60)
 
 
-def test_answer_of_another_form_than_arrays_is_refused(made, monkeypatch):
-    session = inference._open_floats(version_of(made.circuit))
+def test_malformed_float_answer_is_refused(tiny, monkeypatch):
+    session = inference._open_floats(version_of(tiny.circuit))
     for answer in (5, {"y": 5}, {"y": {"dtype": "object", "shape": [1], "values": [1]}}, {"y": {"dtype": "f4"}}):
         monkeypatch.setattr(session._session, "ask", lambda answer=answer, **_: answer)
         with pytest.raises(EngineCrashedError, match="malformed answer"):

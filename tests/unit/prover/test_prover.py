@@ -43,44 +43,44 @@ pytestmark = pytest.mark.usefixtures("in_process")
 
 
 @pytest.fixture
-def prove(made):
-    """Prove with this engine; further options go to the prover, arguments to the inference."""
+def prove(tiny):
+    """Prove with the fake engine or another; further options go to the prover."""
 
-    def call(inputs=None, context=None, *, engine=FAKE, circuit=None, home=made.home, **options):
+    def call(inputs=None, context=None, *, engine=FAKE, circuit=None, home=tiny.home, **options):
         prover = Prover(home=home, engines={"fake/1": engine}, clock=lambda: NOON, **options)
-        return prover.prove(circuit or made.circuit, {"x": X} if inputs is None else inputs, context)
+        return prover.prove(circuit or tiny.circuit, {"x": X} if inputs is None else inputs, context)
 
     return call
 
 
 @pytest.fixture
-def verify(made):
-    """An auditor who has the model and trusts nothing else."""
+def verify(tiny):
+    """Verify as an auditor who trusts only the model."""
     trusted = Trusted.of(
-        [made.model],
-        made.home.setups,
-        made.folder / "cache",
+        [tiny.model],
+        tiny.home.setups,
+        tiny.folder / "cache",
         engines={"fake/1": FAKE},
         unsafe_accept_fake_engine=True,
     )
-    policy = AllOf(ModelFileIs(made.circuit.manifest.identity.model), UnsafeAcceptDevSetup())
+    policy = AllOf(ModelFileIs(tiny.circuit.manifest.identity.model), UnsafeAcceptDevSetup())
     return lambda attestation, **options: Verifier(trusted=trusted).verify(attestation, policy, **options)
 
 
 def with_outputs(change):
-    """A change of a proof: other outputs."""
+    """A function that replaces the outputs of a proof."""
     return lambda proof: replace(proof, statement=replace(proof.statement, outputs=change(proof.statement.outputs)))
 
 
 def lying(change):
-    """An engine whose proofs are changed on the way out."""
+    """An engine whose proofs are changed by `change`."""
     return engine_with(prove=lambda *arguments: change(FAKE.prove(*arguments)))
 
 
-# --- what is proven
+# --- proofs
 
 
-def test_attestation_is_verified_by_a_stranger(prove, verify):
+def test_attestation_is_verified_independently(prove, verify):
     inference = verify(prove().to_bytes(), expected_inputs={"x": X})
     assert inference.on_expected_input
     assert inference.inputs["x"].tolist() == X.tolist()
@@ -92,7 +92,7 @@ def test_input_in_any_acceptable_form_is_proven(prove, verify, x):
     assert verify(prove({"x": x})).inputs["x"].ravel().tolist() == np.ravel(x).tolist()
 
 
-def test_context_is_the_one_asked_for(prove, verify):
+def test_context_is_the_requested_one(prove, verify):
     assert verify(prove(context=REQUEST)).context == REQUEST
 
 
@@ -102,7 +102,7 @@ def test_context_without_a_request_is_fresh_each_time(prove, verify):
     assert first.chain_id == 0
 
 
-def test_attestation_of_a_known_key_names_it(prove, verify):
+def test_attestation_names_a_given_key(prove, verify):
     inference = verify(prove(key=OWNER))
     assert (inference.signer, inference.ephemeral) == (OWNER.public.fingerprint, False)
 
@@ -118,42 +118,42 @@ def test_time_is_that_of_the_clock(prove, verify):
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
-def test_inputs_that_are_not_public_stay_out_of_the_attestation(made, prove, verify, tmp_path, visibility):
+def test_non_public_inputs_stay_out_of_the_attestation(tiny, prove, verify, tmp_path, visibility):
     options = replace(factories.DEV, input_visibility=visibility)
     out = tmp_path / "circuit"
-    circuit = compile_model(made.model, out, engine=FAKE, home=made.home, options=options).circuit
+    circuit = compile_model(tiny.model, out, engine=FAKE, home=tiny.home, options=options).circuit
     attestation = prove(circuit=circuit, context=REQUEST)
     assert len(attestation.predicate.statement.inputs) == (32 if visibility == "hashed" else 0)
     assert verify(attestation).inputs == {}
 
 
-# --- where it is proven
+# --- side effects
 
 
-def test_timings_and_observer_are_told_the_stages(made):
+def test_stages_are_reported_to_timings_and_observer(tiny):
     seen, timings = [], {}
 
     class Observer:
         def progress(self, stage, fraction):
             seen.append((stage, fraction))
 
-    prover = Prover(home=made.home, engines={"fake/1": FAKE})
-    prover.prove(made.circuit, {"x": X}, observer=Observer(), timings=timings)
+    prover = Prover(home=tiny.home, engines={"fake/1": FAKE})
+    prover.prove(tiny.circuit, {"x": X}, observer=Observer(), timings=timings)
     assert seen == [("keys", 0.0), ("keys", 1.0), ("prove", 0.0), ("prove", 1.0)]
     assert set(timings) == {"keys", "prove"}
 
 
-def test_proving_leaves_nothing_but_the_key(prove, made, tmp_path, monkeypatch):
+def test_proving_leaves_nothing_but_the_key(prove, tiny, tmp_path, monkeypatch):
     (tmp_path / "memory").mkdir()
     monkeypatch.setattr("zkinfer.circuits.storage._volatile_parent", lambda: str(tmp_path / "memory"))
-    shutil.copytree(made.home.root / "setups", tmp_path / "home" / "setups")
+    shutil.copytree(tiny.home.root / "setups", tmp_path / "home" / "setups")
     prove(home=Home(tmp_path / "home"))
-    assert everything_under(tmp_path / "home" / "keys") == {made.circuit.digest.hex}
+    assert everything_under(tmp_path / "home" / "keys") == {tiny.circuit.digest.hex}
     assert everything_under(tmp_path / "memory") == set()
 
 
-def test_failed_proof_leaves_nothing(prove, made, tmp_path):
-    shutil.copytree(made.home.root / "setups", tmp_path / "home" / "setups")
+def test_failed_proof_leaves_nothing(prove, tiny, tmp_path):
+    shutil.copytree(tiny.home.root / "setups", tmp_path / "home" / "setups")
     with pytest.raises(EngineError, match="It broke at make_keys"):
         prove(home=Home(tmp_path / "home"), engine=engine_failing_at("make_keys"))
     assert everything_under(tmp_path / "home" / "keys") == set()
@@ -179,7 +179,7 @@ def test_failed_proof_leaves_nothing(prove, made, tmp_path):
     ],
     ids=range(11),
 )
-def test_input_that_does_not_fit_is_refused_before_the_engine_runs(prove, inputs, message):
+def test_invalid_input_is_refused_before_the_engine_runs(prove, inputs, message):
     with pytest.raises(DataError, match=message):
         prove(inputs, engine=engine_failing_at("prove"))
 
@@ -193,14 +193,14 @@ def test_input_that_leaves_the_range_is_refused(prove, value):
 # --- engines and setups
 
 
-def test_circuit_of_another_engine_is_refused(made):
+def test_circuit_of_another_engine_is_refused(tiny):
     with pytest.raises(CircuitError, match=r"made for the engine fake/1; installed: ezkl/.*compile the model again"):
-        Prover(home=made.home).prove(made.circuit, {"x": X})
+        Prover(home=tiny.home).prove(tiny.circuit, {"x": X})
 
 
 @pytest.mark.parametrize("call", ["prove", "make_keys"])
-def test_engine_that_fails_is_passed_on(prove, made, tmp_path, call):
-    shutil.copytree(made.home.root / "setups", tmp_path / "home" / "setups")
+def test_error_of_the_engine_is_propagated(prove, tiny, tmp_path, call):
+    shutil.copytree(tiny.home.root / "setups", tmp_path / "home" / "setups")
     with pytest.raises(EngineError, match=f"It broke at {call}"):
         prove(engine=engine_failing_at(call), home=Home(tmp_path / "home"))
 
@@ -226,34 +226,34 @@ def test_engine_that_proves_another_inference_soundly_is_refused(prove):
 
 
 @pytest.mark.parametrize("change", [lambda outputs: outputs[:-1], lambda outputs: (*outputs, 0), lambda _: ()])
-def test_engine_that_proves_another_number_of_outputs_is_refused(prove, change):
+def test_engine_that_proves_the_wrong_number_of_outputs_is_refused(prove, change):
     with pytest.raises(EngineError, match="another number of outputs than the program has"):
         prove(engine=lying(with_outputs(change)))
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0", lambda data: b""])
-def test_engine_that_makes_a_proof_of_another_length_is_refused(prove, change):
+def test_engine_that_returns_a_proof_of_the_wrong_length_is_refused(prove, change):
     with pytest.raises(EngineError, match=r"A proof has .* bytes where the keys say 32"):
         prove(engine=lying(lambda proof: Proof(change(proof.data), proof.statement)))
 
 
-def test_circuit_whose_setup_only_calls_itself_so_is_refused(prove, made, tmp_path):
-    folder = shutil.copytree(made.circuit.folder, tmp_path / "circuit")
+def test_circuit_with_a_mislabelled_setup_is_refused(prove, tiny, tmp_path):
+    folder = shutil.copytree(tiny.circuit.folder, tmp_path / "circuit")
     rewritten(folder, lambda document: document["recipe"]["setup"].update(tauG2="sha256:" + "00" * 32))
     with pytest.raises(SetupError, match="insecure-dev is not the one"):
         prove(circuit=Circuit.open(folder))
 
 
 @pytest.mark.parametrize("ceremony", ["hermez", "perpetual-powers-of-tau"])
-def test_circuit_whose_setup_is_not_here_is_refused(prove, made, tmp_path, ceremony):
-    folder = shutil.copytree(made.circuit.folder, tmp_path / "circuit")
+def test_circuit_whose_setup_is_missing_is_refused(prove, tiny, tmp_path, ceremony):
+    folder = shutil.copytree(tiny.circuit.folder, tmp_path / "circuit")
     rewritten(folder, lambda document: document["recipe"]["setup"].update(ceremony=ceremony))
     with pytest.raises(SetupError, match=f"No setup of {ceremony} with k = 3 or more"):
         prove(circuit=Circuit.open(folder), home=Home(tmp_path / "home"))
 
 
-def test_circuit_whose_keys_are_of_another_engine_version_is_refused(prove, made, tmp_path):
-    folder = shutil.copytree(made.circuit.folder, tmp_path / "circuit")
+def test_circuit_whose_keys_are_of_another_engine_version_is_refused(prove, tiny, tmp_path):
+    folder = shutil.copytree(tiny.circuit.folder, tmp_path / "circuit")
     rewritten(folder, lambda document: document["keys"].update(provingKey="sha256:" + "00" * 32))
     with pytest.raises(
         CircuitError, match=r"differs from a rebuild from its own ONNX file and recipe.*compile the model"
@@ -261,8 +261,8 @@ def test_circuit_whose_keys_are_of_another_engine_version_is_refused(prove, made
         prove(circuit=Circuit.open(folder))
 
 
-def test_damaged_proving_key_is_made_again(prove, verify, made, tmp_path):
-    shutil.copytree(made.home.root, tmp_path / "home")
+def test_damaged_proving_key_is_regenerated(prove, verify, tiny, tmp_path):
+    shutil.copytree(tiny.home.root, tmp_path / "home")
     for key in (tmp_path / "home" / "keys").iterdir():
         key.write_bytes(b"\0" * 32)
     assert verify(prove(home=Home(tmp_path / "home"))).outputs["y"].shape == (1, 2)
@@ -274,77 +274,77 @@ def test_engine_that_proves_an_impossible_output_is_refused(prove, value):
         prove(engine=lying(with_outputs(lambda outputs: (*outputs[:-1], value))))
 
 
-def test_engine_without_proving_keys_proves_and_vouches_for_the_circuit(made, verify, tmp_path):
+def test_engine_without_proving_keys_proves_and_caches_an_empty_key(tiny, verify, tmp_path):
     keyless, out = FakeEngine(needs_proving_key=False), tmp_path / "circuit"
-    circuit = compile_model(made.model, out, engine=keyless, home=made.home, options=factories.DEV).circuit
+    circuit = compile_model(tiny.model, out, engine=keyless, home=tiny.home, options=factories.DEV).circuit
     assert circuit.manifest.keys.proving_key is None
-    kept = made.home.keys / circuit.digest.hex
+    kept = tiny.home.keys / circuit.digest.hex
     kept.write_bytes(b"damaged")
-    attestation = Prover(home=made.home, engines={keyless.id: keyless}).prove(circuit, {"x": X}, REQUEST)
+    attestation = Prover(home=tiny.home, engines={keyless.id: keyless}).prove(circuit, {"x": X}, REQUEST)
     assert kept.read_bytes() == b""
     assert verify(attestation).outputs["y"].shape == (1, 2)
 
 
-# --- integers, and looking at what was made
+# --- integers, and the check of an attestation
 
 
 @pytest.fixture
-def prover(made):
-    return Prover(home=made.home, engines={"fake/1": FAKE}, clock=lambda: NOON, key=OWNER)
+def prover(tiny):
+    return Prover(home=tiny.home, engines={"fake/1": FAKE}, clock=lambda: NOON, key=OWNER)
 
 
-INTEGERS = [[128, -320, 512]]  # of X, at scale 8
+INTEGERS = [[128, -320, 512]]  # X at scale 8
 
 
 @pytest.fixture
-def answer(made):
-    return integers_digest(FAKE.forward(made.circuit.folder, made.circuit.manifest.program, [INTEGERS])[0])
+def answer(tiny):
+    return integers_digest(FAKE.forward(tiny.circuit.folder, tiny.circuit.manifest.program, [INTEGERS])[0])
 
 
-def test_proof_of_integers_is_that_of_the_inputs(prover, made):
-    assert prover.prove_integers(made.circuit, INTEGERS, REQUEST) == prover.prove(made.circuit, {"x": X}, REQUEST)
+def test_proof_of_integers_equals_the_proof_of_the_inputs(prover, tiny):
+    assert prover.prove_integers(tiny.circuit, INTEGERS, REQUEST) == prover.prove(tiny.circuit, {"x": X}, REQUEST)
 
 
-def test_attestation_that_was_just_made_passes_its_check(prover, made, answer):
-    prover.check(made.circuit, prover.prove_integers(made.circuit, INTEGERS, REQUEST).to_bytes(), REQUEST, answer)
+def test_fresh_attestation_passes_its_check(prover, tiny, answer):
+    prover.check(tiny.circuit, prover.prove_integers(tiny.circuit, INTEGERS, REQUEST).to_bytes(), REQUEST, answer)
 
 
-def test_attestation_of_another_answer_is_noticed(prover, made, answer):
-    other = prover.prove_integers(made.circuit, [[0, 0, 0]], REQUEST).to_bytes()
+def test_attestation_of_another_answer_is_detected(prover, tiny, answer):
+    other = prover.prove_integers(tiny.circuit, [[0, 0, 0]], REQUEST).to_bytes()
     with pytest.raises(AnswerMismatchError, match="another answer than the one given"):
-        prover.check(made.circuit, other, REQUEST, answer)
+        prover.check(tiny.circuit, other, REQUEST, answer)
 
 
-def test_attestation_for_another_request_is_noticed(prover, made, answer):
-    other = prover.prove_integers(made.circuit, INTEGERS).to_bytes()
+def test_attestation_for_another_request_is_detected(prover, tiny, answer):
+    other = prover.prove_integers(tiny.circuit, INTEGERS).to_bytes()
     with pytest.raises(ContextMismatchError, match="another request"):
-        prover.check(made.circuit, other, REQUEST, answer)
+        prover.check(tiny.circuit, other, REQUEST, answer)
 
 
-def test_attestation_whose_proof_does_not_hold_is_noticed(prover, made, answer):
-    broken = Prover(home=made.home, engines={"fake/1": lying(lambda proof: Proof(bytes(32), proof.statement))})
+def test_attestation_with_an_invalid_proof_is_detected(prover, tiny, answer):
+    broken = Prover(home=tiny.home, engines={"fake/1": lying(lambda proof: Proof(bytes(32), proof.statement))})
     with pytest.raises(ProofRejectedError, match="does not hold"):
-        prover.check(made.circuit, broken.prove(made.circuit, {"x": X}, REQUEST).to_bytes(), REQUEST, answer)
+        prover.check(tiny.circuit, broken.prove(tiny.circuit, {"x": X}, REQUEST).to_bytes(), REQUEST, answer)
 
 
 @pytest.mark.parametrize("place", [10, 100, 500])
-def test_attestation_that_was_damaged_is_noticed(prover, made, answer, place):
-    data = bytearray(prover.prove_integers(made.circuit, INTEGERS, REQUEST).to_bytes())
+def test_damaged_attestation_is_detected(prover, tiny, answer, place):
+    data = bytearray(prover.prove_integers(tiny.circuit, INTEGERS, REQUEST).to_bytes())
     data[place] ^= 1
     with pytest.raises(RefusedError):
-        prover.check(made.circuit, bytes(data), REQUEST, answer)
+        prover.check(tiny.circuit, bytes(data), REQUEST, answer)
 
 
-def test_proving_key_is_hashed_once_and_again_when_its_file_changes(made, tmp_path, monkeypatch):
+def test_proving_key_is_hashed_once_and_again_after_its_file_changes(tiny, tmp_path, monkeypatch):
     hashed = []
     monkeypatch.setattr(keycache, "sha256_file", lambda path: hashed.append(path) or sha256_file(path))
-    shutil.copytree(made.home.root, tmp_path / "home")
+    shutil.copytree(tiny.home.root, tmp_path / "home")
     home = Home(tmp_path / "home")
     prover = Prover(home=home, engines={"fake/1": FAKE})
     for _ in range(3):
-        prover.prove(made.circuit, {"x": X})
+        prover.prove(tiny.circuit, {"x": X})
     assert len(hashed) == 1
-    key = home.keys / made.circuit.digest.hex
+    key = home.keys / tiny.circuit.digest.hex
     key.write_bytes(b"\0" * 32)
-    prover.prove(made.circuit, {"x": X})
-    assert sha256_file(key) == Digest.parse(made.circuit.manifest.keys.proving_key)
+    prover.prove(tiny.circuit, {"x": X})
+    assert sha256_file(key) == Digest.parse(tiny.circuit.manifest.keys.proving_key)

@@ -10,7 +10,7 @@ TENSORS = st.lists(st.lists(st.integers(-(1 << 63), (1 << 63) - 1)))
 
 
 @given(TENSORS)
-def test_integers_come_back(tensors):
+def test_integers_round_trip(tensors):
     assert integers_from_bytes(integers_to_bytes(tensors)) == tensors
     assert integers_digest(tensors) == sha256(integers_to_bytes(tensors))
 
@@ -23,6 +23,6 @@ def test_form_is_stable():
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b"[1]", b"[[1.0]]", b"[[true]]", b'[["1"]]', b"[[[1]]]", b"[[1]", b"null", b"[[NaN]]"]
 )
-def test_bytes_that_are_no_integers_are_refused(data):
+def test_malformed_bytes_are_refused(data):
     with pytest.raises(DataError, match=r"does not hold the integers|list of integers"):
         integers_from_bytes(data)

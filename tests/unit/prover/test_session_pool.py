@@ -9,7 +9,7 @@ from zkinfer.prover.session_pool import SessionPool
 
 
 class Session:
-    """Knows the thread that opened it; dies when it is told to."""
+    """Records the thread that opened it, and can be made to die."""
 
     def __init__(self):
         self.usable, self.closed = True, False
@@ -60,7 +60,7 @@ def hold(pool, release):
     return begun, future
 
 
-def test_sessions_are_opened_when_they_are_needed(pool_of, opened):
+def test_sessions_are_opened_on_demand(pool_of, opened):
     pool = pool_of()
     assert opened == []
     for _ in range(5):
@@ -68,7 +68,7 @@ def test_sessions_are_opened_when_they_are_needed(pool_of, opened):
     assert len(opened) == 1
 
 
-def test_session_is_never_used_by_two_threads_at_once(pool_of):
+def test_session_is_never_used_concurrently(pool_of):
     pool, users, seen = pool_of(size=2, max_waiting=40), {}, []
 
     def work(session):
@@ -81,7 +81,7 @@ def test_session_is_never_used_by_two_threads_at_once(pool_of):
     assert all(seen)
 
 
-def test_session_that_was_used_last_is_used_next(pool_of, opened):
+def test_most_recently_used_session_is_reused_first(pool_of, opened):
     pool, release = pool_of(size=2), threading.Event()
     (begun, first), (_, _second) = hold(pool, release), hold(pool, release)
     assert begun.wait(5)
@@ -92,14 +92,14 @@ def test_session_that_was_used_last_is_used_next(pool_of, opened):
     assert len({pool.submit(lambda session: session).result(5) for _ in range(8)}) == 1
 
 
-def test_two_pieces_of_work_are_done_at_once(pool_of, opened):
+def test_two_tasks_run_concurrently(pool_of, opened):
     pool, both = pool_of(), threading.Barrier(2)
     futures = [pool.submit(lambda _: both.wait(10)) for _ in range(2)]
     assert sorted(future.result(10) for future in futures) == [0, 1]
     assert len(opened) == 2
 
 
-def test_work_beyond_what_may_wait_is_refused_and_taken_again_later(pool_of):
+def test_task_beyond_the_waiting_limit_is_refused_and_later_accepted(pool_of):
     pool, release = pool_of(size=1, max_waiting=1), threading.Event()
     futures = [hold(pool, release)[1] for _ in range(2)]
     assert pool.unfinished == 2
@@ -112,7 +112,7 @@ def test_work_beyond_what_may_wait_is_refused_and_taken_again_later(pool_of):
     assert pool.submit(lambda _: 5).result(5) == 5
 
 
-def test_work_that_is_cancelled_in_time_is_never_begun(pool_of):
+def test_task_cancelled_while_waiting_is_never_started(pool_of):
     pool, release, begun = pool_of(size=1), threading.Event(), []
     started, _ = hold(pool, release)
     assert started.wait(5)
@@ -127,7 +127,7 @@ def test_work_that_is_cancelled_in_time_is_never_begun(pool_of):
 # --- sessions that fail
 
 
-def test_session_that_died_is_opened_again_and_the_work_done(pool_of, opened):
+def test_dead_session_is_replaced_and_the_task_completed(pool_of, opened):
     pool = pool_of(size=1)
     first = []
 
@@ -142,7 +142,7 @@ def test_session_that_died_is_opened_again_and_the_work_done(pool_of, opened):
     assert opened[0].closed
 
 
-def test_work_is_done_where_all_sessions_died_unnoticed(pool_of, opened):
+def test_task_is_completed_even_if_all_sessions_have_died(pool_of, opened):
     pool, both, dead = pool_of(size=2), threading.Barrier(2), []
     for future in [pool.submit(lambda _: both.wait(10)) for _ in range(2)]:
         future.result(10)
@@ -156,7 +156,7 @@ def test_work_is_done_where_all_sessions_died_unnoticed(pool_of, opened):
     assert pool.submit(work).result(5) == "done"
 
 
-def test_work_that_kills_every_session_fails_after_the_second(pool_of, opened):
+def test_task_that_kills_every_session_fails_after_the_second(pool_of, opened):
     pool = pool_of(size=1)
     with pytest.raises(EngineCrashedError, match="It died"):
         pool.submit(lambda session: session.die()).result(5)
@@ -165,7 +165,7 @@ def test_work_that_kills_every_session_fails_after_the_second(pool_of, opened):
 
 
 @pytest.mark.parametrize("kind", [RangeError, EngineCrashedError])
-def test_error_that_leaves_the_session_usable_is_not_tried_again(pool_of, opened, kind):
+def test_error_with_the_session_still_usable_is_not_retried(pool_of, opened, kind):
     pool, calls = pool_of(size=1), []
 
     def work(session):
@@ -177,7 +177,7 @@ def test_error_that_leaves_the_session_usable_is_not_tried_again(pool_of, opened
     assert len(calls) == len(opened) == 1
 
 
-def test_session_that_cannot_be_opened_fails_the_work_alone(pool_of):
+def test_session_that_cannot_be_opened_fails_only_its_task(pool_of):
     attempts = []
 
     def open_session():
@@ -192,10 +192,10 @@ def test_session_that_cannot_be_opened_fails_the_work_alone(pool_of):
     assert pool.submit(lambda _: 5).result(5) == 5
 
 
-# --- the end
+# --- shutdown
 
 
-def test_closed_pool_ends_its_sessions_and_what_waits(pool_of, opened):
+def test_closing_the_pool_closes_sessions_and_fails_waiting_tasks(pool_of, opened):
     pool = pool_of(size=1)
 
     def work(session):
@@ -212,7 +212,7 @@ def test_closed_pool_ends_its_sessions_and_what_waits(pool_of, opened):
     assert opened[0].closed
 
 
-def test_closed_pool_takes_no_more_work(pool_of):
+def test_closed_pool_refuses_tasks(pool_of):
     pool = pool_of()
     pool.close()
     pool.close()

@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own."""
+"""A certificate authority for tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Authority:
-    """Issues certificates; `certificate` is its own, in PEM."""
+    """Issues certificates; `certificate` is its root certificate in PEM."""
 
     def __init__(self, name: str = "authority") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -25,7 +25,7 @@ class Authority:
         self.certificate = self._issued.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, common_name: str) -> tuple[bytes, bytes]:
-        """Key and certificate in PEM, good for localhost."""
+        """Key and certificate for localhost, in PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._build(_name(common_name), key.public_key(), authority=False)
         pem = key.private_bytes(
@@ -34,7 +34,7 @@ class Authority:
         return pem, certificate.public_bytes(serialization.Encoding.PEM)
 
     def write(self, folder: Path, common_name: str = "server") -> dict[str, Path]:
-        """Key, certificate and authority as files, named as the settings name them."""
+        """Write key, certificate and authority to files; returns the paths by the names of the settings."""
         key, certificate = self.issue(common_name)
         paths = {"key": folder / "key.pem", "certificate": folder / "certificate.pem", "client_ca": folder / "ca.pem"}
         for path, data in zip(paths.values(), (key, certificate, self.certificate), strict=True):

@@ -1,13 +1,15 @@
-"""What several tests here need: a queue with jobs of the fake engine, and a server over it in this process."""
+"""A job queue of the fake engine, and a server for it in this process."""
 
 from __future__ import annotations
 
 import itertools
+import logging
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import grpc
+import structlog
 from google.longrunning.operations_pb2_grpc import OperationsStub, add_OperationsServicer_to_server
 from google.rpc import error_details_pb2
 from grpc import aio
@@ -37,9 +39,10 @@ from zkinfer.service.limits import (
     too_many_health_watchers,
     too_many_waiting,
 )
+from zkinfer.service.logs import configure
 from zkinfer.service.metrics import Metrics
 from zkinfer.service.request_reader import RequestReader
-from zkinfer.service.settings import Settings
+from zkinfer.service.settings import Log, Settings
 from zkinfer.service.tokens import TokenFile
 from zkinfer.service.transport import listen, make_server
 from zkinfer.service.v1 import OperationsServicer
@@ -59,10 +62,10 @@ _NUMBERS = itertools.count(1)
 
 
 @dataclass
-class Desk:
-    """A queue of jobs, their artifacts, and the circuit that they are about."""
+class Backend:
+    """A job queue, its artifacts, and the circuit of the jobs."""
 
-    made: SimpleNamespace
+    tiny: SimpleNamespace
     folder: Path
     artifacts: ArtifactStore
     store: JobStore
@@ -76,8 +79,8 @@ class Desk:
     read_seconds: float = 30.0
 
     def submit(self, *, owner="anonymous", limits=None, **changes) -> Job:
-        """A job of its own, whatever was submitted before."""
-        circuit = self.made.circuit
+        """Submit a unique job."""
+        circuit = self.tiny.circuit
         request = JobRequest(
             owner=owner,
             model="tiny",
@@ -95,26 +98,26 @@ class Desk:
         return self.store.claim("host/worker", lease_seconds=60)
 
     def prove(self) -> Job:
-        """Work off the next job."""
+        """Complete the next job."""
         lease = self.claim()
-        prover = Prover(home=self.made.home, engines=ENGINES)
-        attestation = prover.prove(self.made.circuit, {"x": X}, lease.job.request.context).to_bytes()
+        prover = Prover(home=self.tiny.home, engines=ENGINES)
+        attestation = prover.prove(self.tiny.circuit, {"x": X}, lease.job.request.context).to_bytes()
         self.store.succeed(lease, self.artifacts.put(attestation), len(attestation))
         return self.store.get(lease.job.id)
 
     def models(self, identity):
-        return {} if not identity.rights.may_use("tiny") else {sha256(self.made.model.read_bytes()): self.made.model}
+        return {} if not identity.rights.may_use("tiny") else {sha256(self.tiny.model.read_bytes()): self.tiny.model}
 
 
 @contextmanager
-def desk(made, folder):
+def backend(tiny, folder):
     artifacts = ArtifactStore(folder / "artifacts")
     store = JobStore(f"sqlite:///{folder / 'jobs.sqlite'}", artifacts)
     settings = Settings(repository=folder, listen="127.0.0.1:0", state=folder)
     authenticator = Authenticator(tokens=TokenFile(folder / "tokens.json"), local=True)
-    verifications = VerificationService(made.home, engines=ENGINES)
+    verifications = VerificationService(tiny.home, engines=ENGINES)
     try:
-        yield Desk(made, folder, artifacts, store, settings, authenticator, verifications, Metrics(store.counts))
+        yield Backend(tiny, folder, artifacts, store, settings, authenticator, verifications, Metrics(store.counts))
     finally:
         verifications.close()
         store.close()
@@ -122,9 +125,9 @@ def desk(made, folder):
 
 @dataclass
 class Served:
-    """A server that runs, and stubs of an anonymous caller."""
+    """A running server, and stubs for an anonymous caller."""
 
-    desk: Desk
+    backend: Backend
     address: str
     channel: aio.Channel
 
@@ -141,48 +144,59 @@ def waiting():
     return ConcurrencyLimiter(MOST_WAITS, too_many_waiting)
 
 
-def servicers(desk: Desk, server: aio.Server) -> None:
+def servicers(backend: Backend, server: aio.Server) -> None:
     operations = OperationsServicer(
-        store=desk.store, watcher=JobWatcher(desk.store, 0.01), longest_wait=2.0, waiting=waiting(), page_size=3
+        store=backend.store, watcher=JobWatcher(backend.store, 0.01), longest_wait=2.0, waiting=waiting(), page_size=3
     )
     proofs = ProofsServicer(
         operations=operations,
-        artifacts=desk.artifacts,
-        verifications=desk.verifications,
-        models=desk.models,
+        artifacts=backend.artifacts,
+        verifications=backend.verifications,
+        models=backend.models,
         repository=None,
         submitter=None,
-        metrics=desk.metrics,
+        metrics=backend.metrics,
     )
     add_OperationsServicer_to_server(operations, server)
     add_ProofsServicer_to_server(proofs, server)
 
 
 @asynccontextmanager
-async def served(desk: Desk, credentials: grpc.ChannelCredentials | None = None, register=servicers, traced=()):
+async def served(backend: Backend, credentials: grpc.ChannelCredentials | None = None, register=servicers, traced=()):
     calls, watchers = (
-        ConcurrencyLimiter(desk.most_calls, too_many_calls),
-        ConcurrencyLimiter(desk.most_watchers, too_many_health_watchers),
+        ConcurrencyLimiter(backend.most_calls, too_many_calls),
+        ConcurrencyLimiter(backend.most_watchers, too_many_health_watchers),
     )
     inside = limit_concurrency(calls, waiting(), watchers)
     middleware = (
         *traced,
-        record_calls(desk.metrics),
+        record_calls(backend.metrics),
         map_errors(),
-        authenticate(desk.authenticator, desk.rates),
+        authenticate(backend.authenticator, backend.rates),
         inside,
     )
-    server = make_server(desk.settings, Interceptor(request_id, RequestReader(desk.read_seconds), *middleware))
-    register(desk, server)
-    address = listen(server, desk.settings)
+    server = make_server(backend.settings, Interceptor(request_id, RequestReader(backend.read_seconds), *middleware))
+    register(backend, server)
+    address = listen(server, backend.settings)
     await server.start()
     target = address.replace("127.0.0.1", "localhost") if credentials else address
     channel = aio.secure_channel(target, credentials) if credentials else aio.insecure_channel(address)
     try:
         async with channel:
-            yield Served(desk, address, channel)
+            yield Served(backend, address, channel)
     finally:
         await server.stop(None)
+
+
+@contextmanager
+def own_logging():
+    """Undo at the end whatever the block configures of logging."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure(Log(format="json"))
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
 
 
 def bearer(token: str) -> tuple[tuple[str, str]]:
@@ -190,7 +204,7 @@ def bearer(token: str) -> tuple[tuple[str, str]]:
 
 
 def details(error: aio.AioRpcError) -> dict[str, object]:
-    """The details of an error by the name of their kind."""
+    """The details of an error by type name."""
     status = rpc_status.from_call(error)
     found = {}
     for detail in status.details:

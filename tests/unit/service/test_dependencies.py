@@ -11,7 +11,7 @@ from zkinfer.service.identity import Identity, Rights
 from zkinfer.service.settings import Proving, Queue, Settings
 
 
-def test_second_server_is_refused_and_told_by_whom(tmp_path):
+def test_second_server_is_refused_with_the_holder_named(tmp_path):
     code = "import sys; from pathlib import Path; from zkinfer.service.dependencies import locked_state\n"
     code += "with locked_state(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(tmp_path / "state")]
@@ -24,7 +24,7 @@ def test_second_server_is_refused_and_told_by_whom(tmp_path):
         assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
 
 
-def test_folder_that_others_can_write_to_is_refused(tmp_path):
+def test_folder_writable_by_others_is_refused(tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
     with pytest.raises(InputError, match="Other users can write"), locked_state(tmp_path / "state"):
@@ -42,19 +42,19 @@ def settings(queue=None, proving=None):
 @pytest.mark.parametrize(
     ("queue", "proving", "seconds"), [(None, 3600.0, 3600.0), (60.0, 3600.0, 60.0), (7200.0, 3600.0, 3600.0)]
 )
-def test_limit_of_seconds_is_the_lesser_setting(queue, proving, seconds):
+def test_limit_of_seconds_is_the_lower_setting(queue, proving, seconds):
     found = settings(Queue(proof_seconds=queue), Proving(job_seconds=proving))
     assert limits_for(ALICE, found, CAPACITY).seconds == seconds
 
 
-def test_job_predicted_to_exceed_the_limit_is_rejected(desk):
+def test_job_predicted_to_exceed_the_limit_is_rejected(backend):
     limits = limits_for(ALICE, settings(proving=Proving(job_seconds=5.0)), CAPACITY)
-    assert desk.submit(seconds=4.9, limits=limits)
+    assert backend.submit(seconds=4.9, limits=limits)
     with pytest.raises(TooCostlyError, match=r"would take about .*; the limit is 5 s"):
-        desk.submit(seconds=5.1, limits=limits)
+        backend.submit(seconds=5.1, limits=limits)
 
 
-def test_retry_policy_is_that_of_the_settings():
+def test_retry_policy_follows_the_settings():
     policy = retry_policy_of(settings(Queue(attempts=2, begun=7, keep_days=1.0)))
     assert (policy.failures, policy.attempts, policy.finished) == (2, 7, 86_400.0)
 

@@ -78,7 +78,7 @@ def test_every_error_has_a_code_a_reason_and_a_sentence(kind):
         (ZkinferError, "INTERNAL"),
     ],
 )
-def test_code_says_who_can_act(kind, code):
+def test_error_is_mapped_to_its_status_code(kind, code):
     assert code_pb2.Code.Name(status_of(made(kind)).code) == code
 
 
@@ -99,14 +99,14 @@ def test_code_says_who_can_act(kind, code):
     ],
     ids=lambda err: type(err).__name__,
 )
-def test_what_may_name_files_stays_inside(err):
+def test_error_that_may_name_files_is_not_disclosed(err):
     status = status_of(err, "r1")
     assert SECRET.encode() not in status.SerializeToString()
     assert "log" in status.message
     assert "r1" in status.message
 
 
-def test_field_at_fault_is_named_with_its_path():
+def test_field_violation_names_the_path_of_the_field():
     with pytest.raises(BadFieldError) as caught, in_field("request"), in_field("inputs[0]"):
         raise DataError("It is too long.", "Cut it.")
     status = status_of(caught.value)
@@ -116,17 +116,17 @@ def test_field_at_fault_is_named_with_its_path():
     assert details(status)["ErrorInfo"].reason == "DATA"
 
 
-def test_error_that_is_not_about_input_is_not_blamed_on_a_field():
+def test_error_unrelated_to_input_has_no_field_violation():
     with pytest.raises(EngineError), in_field("inputs"):
         raise EngineError("It broke.")
 
 
-def test_full_queue_says_when_to_come_again():
+def test_full_queue_has_a_retry_delay():
     found = details(status_of(prover.QueueFullError("It is full.", "", retry_after=2.5)))
     assert found["RetryInfo"].retry_delay.ToMilliseconds() == 2500
 
 
-def test_quota_says_whose():
+def test_exceeded_quota_names_its_owner():
     found = details(status_of(QuotaExceededError("You have 3 jobs.", "Wait.", retry_after=1)))
     assert found["QuotaFailure"].violations[0].subject == "identity"
 
@@ -136,13 +136,13 @@ def test_unknown_operation_names_the_resource():
     assert found["ResourceInfo"].resource_name == "operations/proofs/x"
 
 
-def test_refusal_names_the_step():
+def test_refused_attestation_names_the_step():
     err = PolicyRefusedError("The signer is another.")
     err.step = Step(11, "the policy is met", "failed")
     assert details(status_of(err))["ErrorInfo"].metadata == {"step": "11", "title": "the policy is met"}
 
 
-def test_long_sentence_is_cut():
+def test_long_message_is_truncated():
     assert len(status_of(InputError("x" * 10_000)).message) <= 1500
 
 
@@ -151,14 +151,14 @@ def test_reason_is_the_name_of_the_class():
     assert reason_of(RuntimeError()) == "INTERNAL"
 
 
-def test_failure_of_a_known_reason_is_told():
+def test_failure_of_a_known_reason_is_disclosed():
     status = failure_status("RANGE", "A value leaves the range.", "Check the input.")
     assert (status.code, status.message) == (code_pb2.INVALID_ARGUMENT, "A value leaves the range. Check the input.")
 
 
 @pytest.mark.parametrize("reason", sorted({reason for _, reason, _ in _FAILURES} | {EXHAUSTED, WORKER_DIED.reason}))
-def test_failure_that_may_name_files_keeps_its_sentence_inside(reason):
-    kinds = {"RANGE", "OUT_OF_MEMORY", "TIMEOUT", "OUTPUTS_DIFFER"}  # of our own words only
+def test_failure_that_may_name_files_is_not_disclosed(reason):
+    kinds = {"RANGE", "OUT_OF_MEMORY", "TIMEOUT", "OUTPUTS_DIFFER"}  # messages written by us only
     status = failure_status(reason, f"{SECRET} is damaged.", "")
     assert (SECRET in status.message) == (reason in kinds)
     assert details(status)["ErrorInfo"].reason == reason

@@ -1,4 +1,4 @@
-"""What runs around every kind of call."""
+"""The middleware of every type of call."""
 
 import asyncio
 import gc
@@ -100,7 +100,7 @@ UNARY = {
 STREAM = {"Many": many, "Written": written, "BreakingLate": breaking_late, "Endless": endless}
 
 
-def handlers(desk, server):
+def handlers(backend, server):
     found = {name: grpc.unary_unary_rpc_method_handler(call) for name, call in UNARY.items()}
     found |= {name: grpc.unary_stream_rpc_method_handler(call) for name, call in STREAM.items()}
     found |= {"Collected": grpc.stream_unary_rpc_method_handler(collected)}
@@ -113,8 +113,8 @@ def handlers(desk, server):
 
 
 @pytest.fixture
-async def calls(desk):
-    async with queue_server.served(desk, register=handlers) as served:
+async def calls(backend):
+    async with queue_server.served(backend, register=handlers) as served:
         yield served
 
 
@@ -125,10 +125,10 @@ def logged(capsys):
 
 
 async def settled(calls):
-    """Wait until the server has done with every call: it answers first and logs then."""
-    while calls.desk.metrics.registry.get_sample_value("zkinfer_requests_in_flight"):
+    """Wait until the server has finished every call, as it logs after answering."""
+    while calls.backend.metrics.registry.get_sample_value("zkinfer_requests_in_flight"):
         await asyncio.sleep(0.01)
-    await asyncio.sleep(0)  # the line comes right after
+    await asyncio.sleep(0)  # the log line follows
 
 
 async def words():
@@ -136,7 +136,7 @@ async def words():
         yield word
 
 
-async def test_every_kind_of_call_is_served(calls):
+async def test_every_rpc_type_is_served(calls):
     channel = calls.channel
     assert await channel.unary_unary("/test.Calls/One")(b"a") == b"anonymous:a"
     assert await channel.unary_unary("/test.Calls/AtOnce")(b"a") == b"a"
@@ -146,7 +146,7 @@ async def test_every_kind_of_call_is_served(calls):
     assert [word async for word in channel.stream_stream("/test.Calls/Echoed")(words())] == [b"a", b"b"]
 
 
-async def test_no_generator_is_left_to_the_loop_to_close(calls):
+async def test_every_generator_is_closed_explicitly(calls):
     hooks, left = sys.get_asyncgen_hooks(), []
     sys.set_asyncgen_hooks(finalizer=left.append)
     try:
@@ -161,32 +161,32 @@ async def test_no_generator_is_left_to_the_loop_to_close(calls):
     assert left == []
 
 
-async def test_method_that_does_not_exist_is_unimplemented(calls):
+async def test_unknown_method_is_unimplemented(calls):
     with pytest.raises(aio.AioRpcError, match=r"There is no method '/test\.Calls/None'") as caught:
         await calls.channel.unary_unary("/test.Calls/None")(b"")
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert details(caught.value)["ErrorInfo"].reason == "UNKNOWN_METHOD"
 
 
-async def test_names_that_callers_make_up_are_in_no_metric_and_no_log(calls, logged):
+async def test_invented_method_names_are_in_no_metric_or_log(calls, logged):
     for number in range(5):
         with pytest.raises(aio.AioRpcError):
             await calls.channel.unary_unary(f"/test.Calls/{MARKER}-{number}")(b"")
     await settled(calls)
-    assert MARKER not in generate_latest(calls.desk.metrics.registry).decode()
+    assert MARKER not in generate_latest(calls.backend.metrics.registry).decode()
     assert MARKER not in json.dumps(logged())
 
 
-async def test_call_beyond_the_bound_is_told_when_to_come_again_and_health_is_still_told(desk):
-    desk.most_calls = 1
+async def test_call_beyond_the_limit_gets_a_retry_delay_while_health_is_served(backend):
+    backend.most_calls = 1
 
-    def both(desk, server):
-        handlers(desk, server)
+    def both(backend, server):
+        handlers(backend, server)
         add_HealthServicer_to_server(health_aio.HealthServicer(), server)
 
-    async with queue_server.served(desk, register=both) as calls:
+    async with queue_server.served(backend, register=both) as calls:
         hanging_call = calls.channel.unary_unary("/test.Calls/Hanging")(b"")
-        while not desk.metrics.registry.get_sample_value("zkinfer_requests_in_flight"):
+        while not backend.metrics.registry.get_sample_value("zkinfer_requests_in_flight"):
             await asyncio.sleep(0.01)
         with pytest.raises(aio.AioRpcError, match="Too many calls are being served") as caught:
             await calls.channel.unary_unary("/test.Calls/One")(b"")
@@ -197,11 +197,11 @@ async def test_call_beyond_the_bound_is_told_when_to_come_again_and_health_is_st
     assert health.status == HealthCheckResponse.SERVING
 
 
-# --- requests that are not read
+# --- unread and malformed requests
 
 
-async def test_request_of_a_caller_who_is_refused_is_never_read(calls):
-    calls.desk.authenticator.tokens.new("alice")
+async def test_request_of_a_refused_caller_is_never_read(calls):
+    calls.backend.authenticator.tokens.new("alice")
     with pytest.raises(aio.AioRpcError) as caught:
         await calls.channel.unary_unary("/test.Calls/Noted")(bytes(10 << 20))
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
@@ -209,7 +209,7 @@ async def test_request_of_a_caller_who_is_refused_is_never_read(calls):
 
 
 @pytest.mark.parametrize("name", ["Typed", "TypedStream"])
-async def test_request_that_is_no_message_is_refused_with_a_reason(calls, name):
+async def test_malformed_request_is_refused_with_a_reason(calls, name):
     call = calls.channel.stream_stream(f"/test.Calls/{name}")(iter([b"\xff\xff"]))
     with pytest.raises(aio.AioRpcError, match="not a message of the type") as caught:
         await call.read()
@@ -222,14 +222,14 @@ async def test_call_without_its_request_is_refused(calls):
         await calls.channel.stream_unary("/test.Calls/One")(iter(()))
 
 
-async def test_message_that_unpacks_to_more_than_is_read_is_refused(calls):
+async def test_message_too_large_when_decompressed_is_refused(calls):
     packed = calls.channel.unary_unary("/test.Calls/One")(bytes(24 << 20), compression=grpc.Compression.Gzip)
     with pytest.raises(aio.AioRpcError, match="larger than max") as caught:
         await packed
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_error_of_ours_is_told_with_details(calls):
+async def test_known_error_is_returned_with_details(calls):
     with pytest.raises(aio.AioRpcError, match="It is wrong: x") as caught:
         await calls.channel.unary_unary("/test.Calls/Refusing")(b"x")
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -237,7 +237,7 @@ async def test_error_of_ours_is_told_with_details(calls):
 
 
 @pytest.mark.parametrize("name", ["Breaking", "BreakingLate"])
-async def test_unforeseen_error_says_nothing_but_where_to_look(calls, logged, name):
+async def test_unexpected_error_discloses_only_the_request_id(calls, logged, name):
     stub = calls.channel.unary_stream if name in STREAM else calls.channel.unary_unary
     call = stub(f"/test.Calls/{name}")(MARKER.encode(), metadata=(("x-request-id", "r-1"),))
     with pytest.raises(aio.AioRpcError) as caught:
@@ -251,7 +251,7 @@ async def test_unforeseen_error_says_nothing_but_where_to_look(calls, logged, na
     assert MARKER not in json.dumps(failure)
 
 
-async def test_refusal_is_logged_without_what_was_sent(calls, logged):
+async def test_refusal_is_logged_without_the_request_values(calls, logged):
     with pytest.raises(aio.AioRpcError):
         await calls.channel.unary_unary("/test.Calls/Refusing")(MARKER.encode())
     await settled(calls)
@@ -260,7 +260,7 @@ async def test_refusal_is_logged_without_what_was_sent(calls, logged):
     assert MARKER not in json.dumps(lines)
 
 
-async def test_own_words_of_a_servicer_pass(calls):
+async def test_abort_of_a_servicer_passes_unchanged(calls):
     with pytest.raises(aio.AioRpcError, match="own words") as caught:
         await calls.channel.unary_unary("/test.Calls/Aborting")(b"")
     assert caught.value.code() == grpc.StatusCode.ABORTED
@@ -277,7 +277,7 @@ async def test_every_call_is_counted_and_logged_with_its_outcome(calls, logged):
     outcomes = {line["method"].rpartition("/")[2]: line["code"] for line in logged() if line["event"] == "call"}
     expected = {"One": "OK", "Refusing": "INVALID_ARGUMENT", "Breaking": "INTERNAL", "Aborting": "ABORTED"}
     assert outcomes == expected | {"Hanging": "CANCELLED"}
-    registry = calls.desk.metrics.registry
+    registry = calls.backend.metrics.registry
     for name, code in outcomes.items():
         labels = {"method": f"/test.Calls/{name}", "code": code}
         assert registry.get_sample_value("zkinfer_requests_total", labels) == 1

@@ -14,7 +14,7 @@ from zkinfer.service.limits import (
 )
 
 
-def test_one_more_than_allowed_is_refused_until_another_left():
+def test_call_beyond_the_limit_is_refused_until_a_slot_is_free():
     waiting = ConcurrencyLimiter(1, too_many_waiting)
     with waiting.slot("ann"):
         assert waiting.is_full("ann")
@@ -24,14 +24,14 @@ def test_one_more_than_allowed_is_refused_until_another_left():
     assert not waiting.is_full("ann")
 
 
-def test_place_is_free_again_after_an_error():
+def test_slot_is_released_after_an_error():
     waiting = ConcurrencyLimiter(1, too_many_waiting)
     with pytest.raises(ValueError, match="mine"), waiting.slot("ann"):
         raise ValueError("mine")
     assert not waiting.is_full("ann")
 
 
-def test_caller_who_takes_what_there_is_leaves_room_for_others():
+def test_greedy_caller_leaves_room_for_others():
     waiting, held = ConcurrencyLimiter(8, too_many_waiting), []
 
     def taken(caller):
@@ -49,22 +49,25 @@ def test_caller_who_takes_what_there_is_leaves_room_for_others():
 
 
 @pytest.mark.parametrize("refusal", [too_many_calls, too_many_waiting, too_many_health_watchers])
-def test_refusal_says_what_was_too_much_and_when_to_come_again(refusal):
+def test_refusal_names_the_limit_and_a_retry_delay(refusal):
     with pytest.raises(TooManyRequestsError, match=r"calls are being served|stream open|watch the server") as refused:
         ConcurrencyLimiter(0, refusal).slot("ann").__enter__()
     assert refused.value.retry_after > 0
 
 
+# --- cost estimates
+
+
 @pytest.fixture
-def model(made):
-    return SimpleNamespace(engine=FakeEngine(), circuit=made.circuit)
+def model(tiny):
+    return SimpleNamespace(engine=FakeEngine(), circuit=tiny.circuit)
 
 
-def test_machine_that_was_not_measured_is_said_to_be(model, tmp_path):
+def test_estimate_on_an_unmeasured_machine_is_marked(model, tmp_path):
     assert not CostEstimator(Home(tmp_path / "home")).of(model).measured
 
 
-def test_measurement_that_others_could_have_written_is_none_and_no_fault_of_a_caller(model, tmp_path):
+def test_measurement_writable_by_others_is_ignored_without_an_error(model, tmp_path):
     home = Home(tmp_path / "home")
     home.speeds.mkdir(parents=True)
     home.speeds.chmod(0o777)

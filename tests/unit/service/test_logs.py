@@ -30,7 +30,7 @@ def test_level_is_kept(capsys):
     assert [line["event"] for line in lines(capsys)] == ["loud"]
 
 
-def test_text_is_for_people(capsys):
+def test_text_format_is_human_readable(capsys):
     configure(Log(format="text"))
     log.info("call", method="/a/B")
     assert "call" in capsys.readouterr().err
@@ -39,46 +39,46 @@ def test_text_is_for_people(capsys):
 @pytest.mark.parametrize(
     "value", [np.arange(3), [1.5, 2.5], {"x": 31337}, b"31337", (1,)], ids=lambda v: type(v).__name__
 )
-def test_what_is_no_word_or_number_is_named_by_kind(value):
+def test_other_values_are_replaced_by_their_type(value):
     assert sanitised(None, "", {"event": "e", "inputs": value})["inputs"] == f"<{type(value).__name__}>"
 
 
 @pytest.mark.parametrize("text", ["zki_0123456789ab_" + "a1" * 32, "Bearer abc.def", "authorization: bearer secret"])
-def test_token_is_taken_out(text):
+def test_token_is_redacted(text):
     found = sanitised(None, "", {"event": f"before {text} after"})["event"]
     assert found.startswith("before")
     assert "<token>" in found
     assert not any(secret in found for secret in ("a1a1", "abc.def", "secret"))
 
 
-def test_long_text_is_cut():
+def test_long_text_is_truncated():
     assert len(sanitised(None, "", {"event": "x" * 10_000})["event"]) == 600
 
 
-def test_line_cannot_be_broken_or_coloured_by_what_is_in_it(capsys):
+def test_control_characters_in_a_line_are_replaced(capsys):
     configure(Log(format="text"))
     log.info("call", caller="a\nfatal: all is lost\x1b[2J\u202e")
     [line] = capsys.readouterr().err.splitlines()
     assert "a?fatal: all is lost?[2J?" in line
 
 
-def test_what_an_engine_says_is_told_without_its_numbers():
+def test_numbers_in_engine_messages_are_redacted():
     assert error_fields(EngineError("ezkl: value -0.7178 at row 12."))["cause"] == "ezkl: value -#.# at row #."
 
 
-def test_exception_in_pythons_own_logging_is_described_and_not_quoted(capsys):
+def test_exception_in_standard_logging_is_described_and_not_quoted(capsys):
     configure(Log())
     try:
         int("31337 secret")
     except ValueError as err:
-        said = f"Task exception was never retrieved\nfuture: {err!r}"
-        logging.getLogger("asyncio").exception(said)
+        message = f"Task exception was never retrieved\nfuture: {err!r}"
+        logging.getLogger("asyncio").exception(message)
     [line] = lines(capsys)
     assert (line["event"], line["error"]) == ("Task exception was never retrieved", "ValueError")
     assert "31337" not in json.dumps(line)
 
 
-def test_error_of_ours_is_described_in_words():
+def test_known_error_is_logged_with_its_message():
     assert error_fields(DataError("It is wrong.", "Fix it.")) == {
         "error": "DataError",
         "cause": "It is wrong.",
@@ -86,7 +86,7 @@ def test_error_of_ours_is_described_in_words():
     }
 
 
-def test_foreign_error_is_described_by_kind_and_place():
+def test_foreign_error_is_logged_with_type_and_location():
     try:
         int("31337 secret")
     except ValueError as err:
@@ -96,7 +96,7 @@ def test_foreign_error_is_described_by_kind_and_place():
     assert "31337" not in json.dumps(found)
 
 
-def test_lines_of_pythons_own_logging_keep_known_fields_only(capsys):
+def test_standard_logging_lines_keep_only_known_fields(capsys):
     configure(Log())
     logging.getLogger("zkinfer.prover").warning("worker died", extra={"worker": "h/1", "inputs": [31337]})
     [line] = lines(capsys)
@@ -104,7 +104,7 @@ def test_lines_of_pythons_own_logging_keep_known_fields_only(capsys):
     assert "inputs" not in line
 
 
-def test_line_that_cannot_be_written_fails_nobody(monkeypatch):
+def test_unwritable_log_line_raises_nothing(monkeypatch):
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr("sys.stderr", full)
         configure(Log())

@@ -28,32 +28,32 @@ def value(metrics, name, **labels):
     return metrics.registry.get_sample_value(name, labels)
 
 
-def test_queue_is_shown_as_it_is(desk):
-    desk.submit()
-    desk.submit()
-    desk.prove()
-    assert value(desk.metrics, "zkinfer_jobs", model="tiny", state="QUEUED") == 1
-    assert value(desk.metrics, "zkinfer_jobs", model="tiny", state="SUCCEEDED") == 1
-    assert value(desk.metrics, "zkinfer_queue_oldest_seconds") >= 0
+def test_queue_metrics_match_the_queue(backend):
+    backend.submit()
+    backend.submit()
+    backend.prove()
+    assert value(backend.metrics, "zkinfer_jobs", model="tiny", state="QUEUED") == 1
+    assert value(backend.metrics, "zkinfer_jobs", model="tiny", state="SUCCEEDED") == 1
+    assert value(backend.metrics, "zkinfer_queue_oldest_seconds") >= 0
 
 
-def test_finished_proof_is_timed(desk):
-    desk.submit()
-    desk.metrics.job_ended(desk.prove())
-    assert value(desk.metrics, "zkinfer_proofs_ended_total", **TINY, outcome="SUCCEEDED") == 1
-    assert value(desk.metrics, "zkinfer_proof_duration_seconds_count", **TINY) == 1
-    assert value(desk.metrics, "zkinfer_proof_wait_duration_seconds_count", **TINY) == 1
+def test_finished_proof_is_timed(backend):
+    backend.submit()
+    backend.metrics.job_ended(backend.prove())
+    assert value(backend.metrics, "zkinfer_proofs_ended_total", **TINY, outcome="SUCCEEDED") == 1
+    assert value(backend.metrics, "zkinfer_proof_duration_seconds_count", **TINY) == 1
+    assert value(backend.metrics, "zkinfer_proof_wait_duration_seconds_count", **TINY) == 1
 
 
-def test_failure_is_counted_by_reason(desk):
-    job = desk.submit()
-    desk.store.fail(desk.claim(), Failure(reason="RANGE", cause="c"), retry=False)
-    desk.metrics.job_ended(desk.store.get(job.id))
-    assert value(desk.metrics, "zkinfer_proofs_ended_total", **TINY, outcome="RANGE") == 1
-    assert value(desk.metrics, "zkinfer_proof_duration_seconds_count", **TINY) is None
+def test_failure_is_counted_by_reason(backend):
+    job = backend.submit()
+    backend.store.fail(backend.claim(), Failure(reason="RANGE", cause="c"), retry=False)
+    backend.metrics.job_ended(backend.store.get(job.id))
+    assert value(backend.metrics, "zkinfer_proofs_ended_total", **TINY, outcome="RANGE") == 1
+    assert value(backend.metrics, "zkinfer_proof_duration_seconds_count", **TINY) is None
 
 
-def test_model_that_is_gone_is_forgotten():
+def test_metrics_of_a_removed_model_disappear():
     metrics = Metrics()
     metrics.models({("a", "1"): True, ("b", "1"): False})
     metrics.models({("b", "1"): True})
@@ -61,7 +61,7 @@ def test_model_that_is_gone_is_forgotten():
     assert value(metrics, "zkinfer_model_ready", model="b", version="1") == 1
 
 
-def test_scrape_survives_a_store_that_cannot_be_asked():
+def test_scrape_survives_a_store_error():
     def fail():
         raise StoreError("It is locked.")
 
@@ -90,7 +90,7 @@ def test_names_are_in_base_units():
 
 
 class FakeProcess:
-    """A process with some memory and a command line; None for one that has ended."""
+    """A process with memory and a command line; a memory of None means it has ended."""
 
     def __init__(self, rss, *arguments, children=()):
         self._rss, self._arguments, self._children = rss, arguments, children
@@ -131,16 +131,16 @@ def test_memory_is_summed_by_role(monkeypatch):
     assert sums_of(monkeypatch, *children, *others) == expected
 
 
-def test_process_that_has_ended_is_left_out(monkeypatch):
+def test_ended_process_is_skipped(monkeypatch):
     sums = sums_of(monkeypatch, FakeProcess(None, "python", "-m", CHILD), FakeProcess(2))
     assert sums == {"server": 3, "other": 2}
 
 
-def test_process_that_does_not_exist_has_no_memory():
+def test_missing_process_has_no_memory():
     assert memory_by_role(2**22 + 1) == {}
 
 
-def test_memory_of_a_child_counts():
+def test_memory_of_a_child_is_counted():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         sums = memory_by_role(os.getpid())
         child.communicate()

@@ -1,4 +1,4 @@
-"""Requests that do not come: of nobody in particular, of one caller, of many at once."""
+"""Requests that never arrive: of anonymous callers, of one caller, of many callers."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -22,14 +22,14 @@ CHECK, WATCH, ONE = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watc
 
 
 class Silent:
-    """A call whose request does not come."""
+    """A call whose request never arrives."""
 
     async def read(self):
         await asyncio.Event().wait()
 
 
-class Told:
-    """A call whose requests are there."""
+class Arrived:
+    """A call whose requests have arrived."""
 
     def __init__(self, *messages):
         self.messages = [*messages, aio.EOF]
@@ -42,7 +42,7 @@ async def one(request, context):
     return f"{caller().name}:{request.decode()}".encode()
 
 
-def register(desk, server):
+def register(backend, server):
     handlers = {"One": grpc.unary_unary_rpc_method_handler(one)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Calls", handlers),))
     add_HealthServicer_to_server(health_aio.HealthServicer(), server)
@@ -55,9 +55,9 @@ async def never():
 
 @asynccontextmanager
 async def half_open(calls, number, method=ONE, **options):
-    """So many calls whose request never comes, once the server has all of them."""
+    """`number` calls without a request, once the server has received all of them."""
     opened = [calls.channel.stream_unary(method)(never(), **options) for _ in range(number)]
-    in_flight = calls.desk.metrics.registry.get_sample_value
+    in_flight = calls.backend.metrics.registry.get_sample_value
     while (in_flight("zkinfer_requests_in_flight") or 0) < number and not any(one.done() for one in opened):
         await asyncio.sleep(0.01)
     yield opened
@@ -66,21 +66,21 @@ async def half_open(calls, number, method=ONE, **options):
 
 
 async def test_request_is_read():
-    assert await RequestReader(30.0).read(Told(b"a"), "ann") == b"a"
+    assert await RequestReader(30.0).read(Arrived(b"a"), "ann") == b"a"
 
 
 async def test_call_without_a_request_is_refused():
     with pytest.raises(DataError, match="has no request"):
-        await RequestReader(30.0).read(Told(), "ann")
+        await RequestReader(30.0).read(Arrived(), "ann")
 
 
 @pytest.mark.parametrize("name", ["", "ann"])
-async def test_request_that_does_not_come_is_not_waited_for(name):
+async def test_late_request_is_abandoned(name):
     with pytest.raises(LateRequestError, match="did not arrive in time"):
         await RequestReader(0.0).read(Silent(), name)
 
 
-async def test_in_a_crowd_of_one_caller_the_oldest_gives_way_and_nobody_elses(monkeypatch):
+async def test_oldest_unread_request_of_a_crowding_caller_is_dropped(monkeypatch):
     monkeypatch.setattr(module, "_MAX_UNREAD", 1)
     monkeypatch.setattr(module, "_CROWDED_SHARE", 0.0)
     reading = RequestReader(3600.0)
@@ -89,13 +89,13 @@ async def test_in_a_crowd_of_one_caller_the_oldest_gives_way_and_nobody_elses(mo
         await first
     assert not other.done()
     assert not second.done()
-    assert await reading.read(Told(b"a"), "ann") == b"a"
+    assert await reading.read(Arrived(b"a"), "ann") == b"a"
     with pytest.raises(LateRequestError):
         await second
     other.cancel()
 
 
-async def test_crowd_gives_nobody_more_time_than_there_was(monkeypatch):
+async def test_crowding_never_extends_the_read_timeout(monkeypatch):
     monkeypatch.setattr(module, "_MAX_UNREAD", 1)
     monkeypatch.setattr(module, "_CROWDED_SHARE", 3600.0)
     reading = RequestReader(0.0)
@@ -103,12 +103,12 @@ async def test_crowd_gives_nobody_more_time_than_there_was(monkeypatch):
         assert isinstance(done, LateRequestError)
 
 
-# --- over the wire
+# --- over gRPC
 
 
-async def test_late_request_is_told_when_to_come_again(desk):
-    desk.read_seconds = 0.05
-    async with queue_server.served(desk, register=register) as calls:
+async def test_late_request_gets_a_retry_delay(backend):
+    backend.read_seconds = 0.05
+    async with queue_server.served(backend, register=register) as calls:
         with pytest.raises(aio.AioRpcError, match="did not arrive in time") as caught:
             await calls.channel.stream_unary(ONE)(never())
         assert await calls.channel.unary_unary(ONE)(b"a") == b"anonymous:a"
@@ -116,18 +116,18 @@ async def test_late_request_is_told_when_to_come_again(desk):
     assert "RetryInfo" in details(caught.value)
 
 
-async def test_calls_of_nobody_that_send_nothing_keep_neither_calls_nor_health_waiting(desk):
-    desk.most_calls = 1
-    async with queue_server.served(desk, register=register) as calls, half_open(calls, 40, CHECK):
+async def test_silent_anonymous_calls_block_neither_calls_nor_health(backend):
+    backend.most_calls = 1
+    async with queue_server.served(backend, register=register) as calls, half_open(calls, 40, CHECK):
         assert await calls.channel.unary_unary(ONE)(b"a") == b"anonymous:a"
         health = await HealthStub(calls.channel).Check(HealthCheckRequest())
     assert health.status == HealthCheckResponse.SERVING
 
 
-async def test_calls_of_one_caller_that_send_nothing_leave_room_for_another(desk):
-    desk.most_calls = 4
-    ann, bob = (bearer(desk.authenticator.tokens.new(name)[1]) for name in ("ann", "bob"))
-    async with queue_server.served(desk, register=register) as calls, half_open(calls, 2, metadata=ann):
+async def test_silent_calls_of_one_caller_leave_room_for_another(backend):
+    backend.most_calls = 4
+    ann, bob = (bearer(backend.authenticator.tokens.new(name)[1]) for name in ("ann", "bob"))
+    async with queue_server.served(backend, register=register) as calls, half_open(calls, 2, metadata=ann):
         with pytest.raises(aio.AioRpcError, match="of all callers or of this one") as caught:
             await calls.channel.unary_unary(ONE)(b"a", metadata=ann)
         assert await calls.channel.unary_unary(ONE)(b"a", metadata=bob) == b"bob:a"
@@ -135,9 +135,9 @@ async def test_calls_of_one_caller_that_send_nothing_leave_room_for_another(desk
     assert "RetryInfo" in details(caught.value)
 
 
-async def test_watchers_of_health_have_few_places_of_their_own(desk):
-    desk.most_watchers = 2
-    async with queue_server.served(desk, register=register) as calls:
+async def test_health_watchers_have_their_own_limit(backend):
+    backend.most_watchers = 2
+    async with queue_server.served(backend, register=register) as calls:
         first = HealthStub(calls.channel).Watch(HealthCheckRequest())
         assert (await first.read()).status == HealthCheckResponse.SERVING
         with pytest.raises(aio.AioRpcError, match="Too many callers watch") as caught:

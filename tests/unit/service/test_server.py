@@ -1,4 +1,4 @@
-"""A whole server in this process, with workers that prove nothing in processes of their own."""
+"""A whole server in this process, with fake workers in separate processes."""
 
 import asyncio
 import json
@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -48,15 +47,14 @@ from zkinfer.v1.proofs_pb2 import CreateProofRequest
 from zkinfer.v1.proofs_pb2_grpc import ProofsStub
 from zkinfer.v1.values_pb2 import Context
 
-COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-OPTIONS = {"engines": queue_server.ENGINES, "worker_command": COMMAND}
+OPTIONS = {"engines": queue_server.ENGINES, "worker_command": fake_worker.COMMAND}
 
 
 @pytest.fixture
-def settings(made, tmp_path):
+def settings(tiny, tmp_path):
     models = tmp_path / "models"
-    shutil.copytree(made.circuit.folder, models / "tiny" / "1")
+    shutil.copytree(tiny.circuit.folder, models / "tiny" / "1")
     proving = Proving(workers=0, grace_seconds=0.5, memory=1 << 30)
     return Settings(
         repository=models, listen="127.0.0.1:0", state=tmp_path / "state", reload_seconds=0.05, proving=proving
@@ -64,13 +62,13 @@ def settings(made, tmp_path):
 
 
 @pytest.fixture
-def other_circuit(made, tmp_path, monkeypatch):
-    """The folder of a circuit of the same shape as `made`'s."""
+def other_circuit(tiny, tmp_path, monkeypatch):
+    """The folder of a circuit of the same shape as `tiny`'s."""
     with monkeypatch.context() as patch:
         factories.without_children(patch)
         model = factories.write_model(tmp_path / "other.onnx", bias=0.25)
-        made_of = {"engine": queue_server.ENGINES["fake/1"], "home": made.home, "options": factories.DEV}
-        return compile_model(model, tmp_path / "other", **made_of).circuit.folder
+        options = {"engine": queue_server.ENGINES["fake/1"], "home": tiny.home, "options": factories.DEV}
+        return compile_model(model, tmp_path / "other", **options).circuit.folder
 
 
 def changed(settings, **changes):
@@ -83,20 +81,20 @@ async def eventually(happened, seconds=20):
             await asyncio.sleep(0.02)
 
 
-def submitted(desk, x):
-    """A job about this input, as an answer would have made it."""
-    program = desk.made.circuit.manifest.program
+def submitted(backend, x):
+    """Submit a job for this input, as an inference call would."""
+    program = backend.tiny.circuit.manifest.program
     integers = quantise_sample({"x": x}, program.inputs)
-    [answered] = queue_server.ENGINES["fake/1"].forward(desk.made.circuit.folder, program, [integers])
-    inputs = desk.artifacts.put(integers_to_bytes(integers))
-    return desk.submit(inputs=inputs, outputs=integers_digest(answered))
+    [answered] = queue_server.ENGINES["fake/1"].forward(backend.tiny.circuit.folder, program, [integers])
+    inputs = backend.artifacts.put(integers_to_bytes(integers))
+    return backend.submit(inputs=inputs, outputs=integers_digest(answered))
 
 
-def desk_of(server, made):
-    """The queue of a running server, to put jobs into."""
+def backend_of(server, tiny):
+    """The backend of a running server, to submit jobs to."""
     dependencies = server.dependencies
-    return queue_server.Desk(
-        made, dependencies.settings.state, dependencies.artifacts, dependencies.store, dependencies.settings, None, None
+    return queue_server.Backend(
+        tiny, dependencies.settings.state, dependencies.artifacts, dependencies.store, dependencies.settings, None, None
     )
 
 
@@ -109,10 +107,10 @@ async def models(channel, **options):
     return (await ModelsStub(channel).ListModels(ListModelsRequest(**options))).models
 
 
-async def test_job_is_proven_and_its_attestation_served(settings, made):
+async def test_job_is_proven_and_its_attestation_served(settings, tiny):
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
-        job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        job = submitted(backend_of(server, tiny), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
         request = operations_pb2.WaitOperationRequest(name=f"operations/proofs/{job.id}", timeout=Duration(seconds=60))
         operation = await OperationsStub(channel).WaitOperation(request)
         labels = {"model": "tiny", "version": "1", "outcome": "SUCCEEDED"}
@@ -124,49 +122,49 @@ async def test_job_is_proven_and_its_attestation_served(settings, made):
         await eventually(counted)
 
 
-async def test_restart_goes_on_with_what_waited(settings, made):
-    async with running(settings, made.home, **OPTIONS) as server:
-        job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
+async def test_restart_continues_waiting_jobs(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server:
+        job = submitted(backend_of(server, tiny), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
-    async with running(settings, made.home, **OPTIONS) as server:
+    async with running(settings, tiny.home, **OPTIONS) as server:
         assert (await module.JobWatcher(server.dependencies.store).wait_final(job.id, 60)).state == "SUCCEEDED"
 
 
-async def test_server_without_workers_gives_back_what_a_killed_one_held(settings, made):
+async def test_server_without_workers_releases_leases_of_a_killed_one(settings, tiny):
     with subprocess.Popen(["sleep", "60"]) as gone:
         name = worker_name(this_host(), gone.pid)
         gone.kill()
-    async with running(settings, made.home, **OPTIONS) as server:
-        job = submitted(desk_of(server, made), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
+    async with running(settings, tiny.home, **OPTIONS) as server:
+        job = submitted(backend_of(server, tiny), np.array([[0.0, -1.25, 2.0]], dtype=np.float32))
         server.dependencies.store.claim(name, lease_seconds=600)
         server.dependencies.store.cancel(job.id)
         assert (await module.JobWatcher(server.dependencies.store).wait_final(job.id, 20)).state == "CANCELLED"
 
 
-async def test_models_are_listed_with_cost_and_fidelity_in_pages(settings, made):
+async def test_models_are_listed_with_cost_and_fidelity_in_pages(settings, tiny):
     (settings.repository / "broken" / "1").mkdir(parents=True)
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
-        broken, tiny = await models(channel)
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        broken, found = await models(channel)
         first = await ModelsStub(channel).ListModels(ListModelsRequest(page_size=1))
         [second] = await models(channel, page_size=1, page_token=first.next_page_token)
     assert (broken.state, broken.model_id) == (MODEL_STATE_UNAVAILABLE, "")
     assert str(settings.repository) not in broken.reason
-    assert (tiny.state, tiny.newest, tiny.model_id) == (MODEL_STATE_READY, True, made.circuit.model_id)
-    assert (tiny.inputs[0].name, tiny.inputs[0].datatype, list(tiny.inputs[0].shape)) == ("x", "FP32", [1, 3])
-    assert tiny.cost.gas == made.circuit.manifest.cost.gas
-    assert tiny.fidelity.samples == made.circuit.manifest.fidelity.samples
+    assert (found.state, found.newest, found.model_id) == (MODEL_STATE_READY, True, tiny.circuit.model_id)
+    assert (found.inputs[0].name, found.inputs[0].datatype, list(found.inputs[0].shape)) == ("x", "FP32", [1, 3])
+    assert found.cost.gas == tiny.circuit.manifest.cost.gas
+    assert found.fidelity.samples == tiny.circuit.manifest.fidelity.samples
     assert (first.models[0].name, second.name) == ("broken", "tiny")
 
 
-async def test_page_token_that_is_none_is_refused(settings, made):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+async def test_malformed_page_token_is_refused(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         with pytest.raises(aio.AioRpcError, match="not a page token"):
             await models(channel, page_token="-1")
 
 
-async def test_model_that_comes_while_the_server_runs_is_served(settings, made):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
-        shutil.copytree(made.circuit.folder, settings.repository / "second" / "1")
+async def test_model_added_while_the_server_runs_is_served(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        shutil.copytree(tiny.circuit.folder, settings.repository / "second" / "1")
 
         async def listed():
             return "second" in [model.name for model in await models(channel) if model.state == MODEL_STATE_READY]
@@ -179,11 +177,11 @@ def asking(x, **changes):
     return CreateProofRequest(**{"model": "tiny", "inputs": [tensor]} | changes)
 
 
-async def test_rights_and_quota_of_a_token_count(settings, made):
+async def test_rights_and_quota_of_a_token_apply(settings, tiny):
     rights = Rights(models=frozenset({"tiny"}), unfinished_jobs=1)
     _, token = TokenFile(settings.state / "tokens.json").new("alice", rights=rights)
     _, other = TokenFile(settings.state / "tokens.json").new("bob", rights=Rights(models=frozenset({"other"})))
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         create = ProofsStub(channel).CreateProof
         assert (await create(asking([1, 2, 3]), metadata=queue_server.bearer(token))).operation.name
         with pytest.raises(aio.AioRpcError) as quota:
@@ -197,9 +195,9 @@ async def test_rights_and_quota_of_a_token_count(settings, made):
     assert not listed.models
 
 
-async def test_file_of_tokens_that_goes_while_the_server_runs_lets_nobody_in(settings, made):
+async def test_token_file_removed_while_the_server_runs_denies_every_call(settings, tiny):
     TokenFile(settings.token_file).new("alice")
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         settings.token_file.unlink()
         with pytest.raises(aio.AioRpcError) as caught:
             await models(channel)
@@ -208,9 +206,9 @@ async def test_file_of_tokens_that_goes_while_the_server_runs_lets_nobody_in(set
     assert str(settings.state) not in caught.value.details()
 
 
-async def test_line_of_a_call_names_the_job_that_came_of_it(settings, made, capsys):
+async def test_access_log_names_the_job_of_the_call(settings, tiny, capsys):
     configure(Log(format="json"))
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         created = await ProofsStub(channel).CreateProof(asking([1, 2, 3]))
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     [line] = [line for line in lines if line.get("method", "").endswith("CreateProof")]
@@ -222,7 +220,7 @@ async def test_line_of_a_call_names_the_job_that_came_of_it(settings, made, caps
 
 @asynccontextmanager
 async def conversation(server, token):
-    """Asks in one stream, and is told the answer or the error."""
+    """A function that sends a request on one stream and returns the answer or the error."""
     async with aio.insecure_channel(server.address) as channel:
         stream = channel.stream_stream(
             f"/{module.INFERENCE}/ModelStreamInfer",
@@ -241,10 +239,10 @@ async def conversation(server, token):
         await stream.done_writing()
 
 
-async def test_caller_for_whom_there_is_no_place_to_wait_leaves_no_job(settings, made):
+async def test_caller_without_a_free_wait_slot_leaves_no_job(settings, tiny):
     settings = changed(settings, limits=Limits(concurrent_calls=4))
-    async with running(settings, made.home, **OPTIONS) as server, conversation(server, "") as ask:
-        await ask(1, 2, 3)  # its stream has the one place that a caller may have here
+    async with running(settings, tiny.home, **OPTIONS) as server, conversation(server, "") as ask:
+        await ask(1, 2, 3)  # its stream takes the only slot of a caller here
         request = messages.ModelInferRequest(model_name="tiny")
         request.inputs.add(name="x", datatype="FP32", shape=[1, 3]).contents.fp32_contents.extend((1, 2, 3))
         request.parameters["zkinfer_proof_mode"].string_param = "sync"
@@ -255,10 +253,10 @@ async def test_caller_for_whom_there_is_no_place_to_wait_leaves_no_job(settings,
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_token_revoked_while_a_stream_is_open_ends_what_it_allowed(settings, made):
+async def test_token_revoked_during_a_stream_is_refused_from_then_on(settings, tiny):
     tokens = TokenFile(settings.state / "tokens.json")
     grant, token = tokens.new("alice")
-    async with running(settings, made.home, **OPTIONS) as server, conversation(server, token) as ask:
+    async with running(settings, tiny.home, **OPTIONS) as server, conversation(server, token) as ask:
         assert not (await ask(1, 2, 3)).error_message
         tokens.revoke(grant.id)
         refused = await ask(1, 2, 3)
@@ -266,22 +264,22 @@ async def test_token_revoked_while_a_stream_is_open_ends_what_it_allowed(setting
     assert not refused.infer_response.outputs
 
 
-async def test_each_request_of_a_stream_counts_as_a_call(settings, made):
+async def test_each_request_of_a_stream_counts_as_a_call(settings, tiny):
     _, token = TokenFile(settings.state / "tokens.json").new("alice", rights=Rights(calls_per_second=2.0))
-    async with running(settings, made.home, **OPTIONS) as server, conversation(server, token) as ask:
-        told = [(await ask(1, 2, 3)).error_message for _ in range(10)]
-    assert told[:2] == ["", ""]
-    assert "2 calls per second" in "".join(told)
+    async with running(settings, tiny.home, **OPTIONS) as server, conversation(server, token) as ask:
+        errors = [(await ask(1, 2, 3)).error_message for _ in range(10)]
+    assert errors[:2] == ["", ""]
+    assert "2 calls per second" in "".join(errors)
 
 
-async def test_refusal_in_a_stream_is_logged_without_what_was_sent(settings, made, capsys):
+async def test_refusal_in_a_stream_is_logged_without_the_request_values(settings, tiny, capsys):
     configure(Log())
     _, token = TokenFile(settings.state / "tokens.json").new("alice")
-    async with running(settings, made.home, **OPTIONS) as server, conversation(server, token) as ask:
+    async with running(settings, tiny.home, **OPTIONS) as server, conversation(server, token) as ask:
         assert "31337-marker" in (await ask(1, 2, 3, name="31337-marker")).error_message
-    said = capsys.readouterr().err
-    assert "refused" in said
-    assert "31337-marker" not in said
+    output = capsys.readouterr().err
+    assert "refused" in output
+    assert "31337-marker" not in output
 
 
 @pytest.mark.parametrize(
@@ -299,8 +297,8 @@ async def test_refusal_in_a_stream_is_logged_without_what_was_sent(settings, mad
     ],
     ids=range(9),
 )
-async def test_proof_that_cannot_be_asked_for_is_refused_by_field(settings, made, changes, field):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+async def test_invalid_proof_request_is_refused_with_the_field(settings, tiny, changes, field):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         with pytest.raises(aio.AioRpcError) as caught:
             await ProofsStub(channel).CreateProof(asking([1, 2, 3], **changes))
         assert server.dependencies.store.page().jobs == ()
@@ -308,9 +306,9 @@ async def test_proof_that_cannot_be_asked_for_is_refused_by_field(settings, made
     assert queue_server.details(caught.value)["BadRequest"].field_violations[0].field == field
 
 
-async def test_context_and_key_of_a_proof_are_two_things(settings, made):
+async def test_request_id_of_a_proof_is_independent_of_its_context(settings, tiny):
     word = "0x" + "77" * 32
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         create = ProofsStub(channel).CreateProof
         await create(asking([1, 2, 3], request_id="order-7", context=Context(request_id=word, chain_id="5")))
         await create(asking([1, 2, 3], request_id="order-7", context=Context(request_id=word, chain_id="5")))
@@ -321,8 +319,8 @@ async def test_context_and_key_of_a_proof_are_two_things(settings, made):
     assert (second.request.request_id, second.request.context.request_id) == (word, word)
 
 
-async def test_request_that_was_made_before_is_the_same_after_a_newer_version_has_come(settings, made, other_circuit):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+async def test_repeated_request_is_the_same_job_after_a_newer_version_appears(settings, tiny, other_circuit):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         create = ProofsStub(channel).CreateProof
         first = (await create(asking([1, 2, 3], request_id="order-7"))).operation.name
         shutil.copytree(other_circuit, settings.repository / "tiny" / "2")
@@ -340,8 +338,8 @@ async def test_request_that_was_made_before_is_the_same_after_a_newer_version_ha
     assert other != first
 
 
-async def test_health_is_told_for_each_service(settings, made):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+async def test_health_is_reported_for_each_service(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         services = ("", "zkinfer.v1.Proofs", "zkinfer.v1.Models", "google.longrunning.Operations", module.INFERENCE)
         assert [await health(channel, service) for service in services] == [SERVING] * 5
         with pytest.raises(aio.AioRpcError) as caught:
@@ -355,9 +353,9 @@ async def test_health_is_told_for_each_service(settings, made):
         await eventually(ill)
 
 
-async def test_task_of_the_server_that_breaks_is_logged_and_makes_it_unhealthy(settings, made, monkeypatch, capsys):
+async def test_failed_background_task_is_logged_and_makes_the_server_unhealthy(settings, tiny, monkeypatch, capsys):
     configure(Log())
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
 
         def broken():
             raise RuntimeError("31337 secret")
@@ -368,14 +366,14 @@ async def test_task_of_the_server_that_breaks_is_logged_and_makes_it_unhealthy(s
             return await health(channel) == NOT_SERVING
 
         await eventually(ill)
-    said = capsys.readouterr().err
-    assert "background task failed" in said
-    assert "31337" not in said
+    output = capsys.readouterr().err
+    assert "background task failed" in output
+    assert "31337" not in output
 
 
-async def test_round_of_the_models_that_fails_is_told_and_the_next_one_counts(settings, made, monkeypatch, capsys):
+async def test_failed_model_reload_is_logged_and_retried(settings, tiny, monkeypatch, capsys):
     configure(Log())
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         failing = [EngineError("It broke."), CircuitError("Gone.")]
         retain = server.dependencies.answers.retain
 
@@ -385,7 +383,7 @@ async def test_round_of_the_models_that_fails_is_told_and_the_next_one_counts(se
             retain(models)
 
         monkeypatch.setattr(server.dependencies.answers, "retain", kept)
-        shutil.copytree(made.circuit.folder, settings.repository / "second" / "1")
+        shutil.copytree(tiny.circuit.folder, settings.repository / "second" / "1")
 
         async def listed():
             return not failing and "second" in [model.name for model in await models(channel)]
@@ -398,11 +396,11 @@ async def test_round_of_the_models_that_fails_is_told_and_the_next_one_counts(se
 NO_WORKER = (sys.executable, "-c", "raise SystemExit(3)")
 
 
-async def test_proofs_are_not_served_where_no_worker_lives(settings, made, monkeypatch):
+async def test_proofs_are_unavailable_without_a_running_worker(settings, tiny, monkeypatch):
     monkeypatch.setattr("zkinfer.prover.workers.pool._FIRST_BACKOFF", 0.01)
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
     options = {**OPTIONS, "worker_command": NO_WORKER}
-    async with running(settings, made.home, **options) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **options) as server, aio.insecure_channel(server.address) as channel:
 
         async def ill():
             return await health(channel, "zkinfer.v1.Proofs") == NOT_SERVING
@@ -415,9 +413,9 @@ async def test_proofs_are_not_served_where_no_worker_lives(settings, made, monke
     assert 'zkinfer_workers{state="missing"} 1.0' in numbers
 
 
-async def test_proofs_are_served_again_when_the_queue_can_be_kept_again(settings, made, monkeypatch):
+async def test_proofs_are_served_again_when_the_queue_recovers(settings, tiny, monkeypatch):
     monkeypatch.setattr("zkinfer.prover.workers.pool._SWEEP_INTERVAL", 0.05)
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
 
         def full():
             raise StoreError("The disk is full.")
@@ -432,18 +430,22 @@ async def test_proofs_are_served_again_when_the_queue_can_be_kept_again(settings
         await eventually(lambda: proofs(SERVING))
 
 
-async def test_workers_are_told_what_the_settings_say(settings, made):
+async def test_workers_get_the_values_of_the_settings(settings, tiny):
     proving = Proving(workers=0, job_seconds=7.0, lease_seconds=5.0, memory=1 << 30)
     settings = changed(settings, proving=proving, log=Log(level="warning", format="text"), queue=Queue(begun=3))
-    async with running(settings, made.home, **OPTIONS) as server:
-        told = server.dependencies.workers._settings
-    assert (told.job_seconds, told.lease_seconds, told.retry_policy.attempts) == (7.0, 5.0, 3)
-    assert (told.log_level, told.log_format) == ("warning", "text")
+    async with running(settings, tiny.home, **OPTIONS) as server:
+        worker_settings = server.dependencies.workers._settings
+    assert (worker_settings.job_seconds, worker_settings.lease_seconds, worker_settings.retry_policy.attempts) == (
+        7.0,
+        5.0,
+        3,
+    )
+    assert (worker_settings.log_level, worker_settings.log_format) == ("warning", "text")
 
 
-async def test_workers_and_memory_of_all_processes_are_shown(settings, made):
+async def test_workers_and_memory_of_all_processes_are_exported(settings, tiny):
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
-    async with running(settings, made.home, **OPTIONS) as server:
+    async with running(settings, tiny.home, **OPTIONS) as server:
 
         async def works():
             return server.dependencies.workers.working == 1
@@ -454,8 +456,8 @@ async def test_workers_and_memory_of_all_processes_are_shown(settings, made):
     assert 'zkinfer_process_memory_bytes{role="server"}' in numbers
 
 
-async def test_health_is_told_without_a_token_and_nothing_else(settings, made):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+async def test_only_health_is_served_without_a_token(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         TokenFile(settings.token_file).new("alice")
         assert await health(channel) == SERVING
         with pytest.raises(aio.AioRpcError) as caught:
@@ -470,8 +472,8 @@ async def services_by_reflection(channel):
     return {service.name for answer in answers for service in answer.list_services_response.service}
 
 
-async def test_repository_that_goes_away_is_survived(settings, made, capsys):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+async def test_server_survives_a_removed_repository(settings, tiny, capsys):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         settings.repository.rename(settings.repository.with_name("gone"))
         await asyncio.sleep(0.2)
         assert [model.name for model in await models(channel)] == ["tiny"]
@@ -486,38 +488,38 @@ async def declared_by_reflection(channel, symbol):
     return answer.file_descriptor_response.file_descriptor_proto
 
 
-async def test_reflection_is_off_unless_asked_for(settings, made):
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+async def test_reflection_is_off_by_default(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         with pytest.raises(aio.AioRpcError) as caught:
             await services_by_reflection(channel)
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
     settings = changed(settings, reflection=True)
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
         found = await services_by_reflection(channel)
         assert {"zkinfer.v1.Proofs", "google.longrunning.Operations", "inference.GRPCInferenceService"} <= found
         for symbol in sorted(found):
             assert await declared_by_reflection(channel, symbol)
 
 
-async def test_second_server_on_the_same_state_is_refused(settings, made):
-    async with running(settings, made.home, **OPTIONS):
+async def test_second_server_on_the_same_state_is_refused(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS):
         with pytest.raises(StateInUseError, match=f"process id {os.getpid()}"):
-            async with running(settings, made.home, **OPTIONS):
+            async with running(settings, tiny.home, **OPTIONS):
                 pass
 
 
-async def test_repository_that_is_not_there_stops_the_start_and_frees_the_state(settings, made, tmp_path):
+async def test_missing_repository_stops_the_start_and_releases_the_state(settings, tiny, tmp_path):
     with pytest.raises(RepositoryError, match="cannot be read"):
-        async with running(changed(settings, repository=tmp_path / "none"), made.home, **OPTIONS):
+        async with running(changed(settings, repository=tmp_path / "none"), tiny.home, **OPTIONS):
             pass
-    async with running(settings, made.home, **OPTIONS):
+    async with running(settings, tiny.home, **OPTIONS):
         pass
 
 
-async def test_drain_lets_waiting_callers_go(settings, made):
-    async with running(settings, made.home, **OPTIONS) as server:
+async def test_drain_releases_waiting_callers(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server:
         channel = aio.insecure_channel(server.address)
-        job = submitted(desk_of(server, made), np.zeros((1, 3), dtype=np.float32))
+        job = submitted(backend_of(server, tiny), np.zeros((1, 3), dtype=np.float32))
         request = operations_pb2.WaitOperationRequest(name=f"operations/proofs/{job.id}", timeout=Duration(seconds=60))
         waiting = asyncio.ensure_future(OperationsStub(channel).WaitOperation(request))
         await asyncio.sleep(0.1)
@@ -526,20 +528,20 @@ async def test_drain_lets_waiting_callers_go(settings, made):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_signal_ends_the_server(settings, made, number):
+async def test_signal_stops_the_server(settings, tiny, number):
     seen = []
 
     def started(server):
         seen.append(server.address)
         os.kill(os.getpid(), number)
 
-    await asyncio.wait_for(serve(settings, made.home, started=started, **OPTIONS), 30)
+    await asyncio.wait_for(serve(settings, tiny.home, started=started, **OPTIONS), 30)
     assert seen
 
 
 @pytest.fixture
-async def traced(desk):
-    """A server, and a function that ends the tracing and gives the one span."""
+async def traced(backend):
+    """A server, and a function that ends tracing and returns the only span."""
     exporter = InMemorySpanExporter()
     middleware, flush = trace_calls(Telemetry(endpoint="unused"), exporter)
 
@@ -548,11 +550,11 @@ async def traced(desk):
         [found] = exporter.get_finished_spans()
         return found
 
-    async with queue_server.served(desk, traced=[middleware]) as served:
+    async with queue_server.served(backend, traced=[middleware]) as served:
         yield served, span
 
 
-async def test_calls_are_traced_without_what_was_said(traced):
+async def test_calls_are_traced_without_request_values(traced):
     served, span = traced
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     request = operations_pb2.GetOperationRequest(name="31337-marker")
@@ -565,12 +567,12 @@ async def test_calls_are_traced_without_what_was_said(traced):
     assert "31337" not in found.to_json()
 
 
-async def test_call_that_was_cancelled_is_traced_as_such(traced):
+async def test_cancelled_call_is_traced_as_cancelled(traced):
     served, span = traced
-    job = served.desk.submit()
+    job = served.backend.submit()
     request = operations_pb2.WaitOperationRequest(name=f"operations/proofs/{job.id}", timeout=Duration(seconds=60))
     waiting = served.operations.WaitOperation(request)
-    in_flight = served.desk.metrics.registry.get_sample_value
+    in_flight = served.backend.metrics.registry.get_sample_value
 
     async def is_served():
         return in_flight("zkinfer_requests_in_flight") == 1
@@ -585,13 +587,13 @@ async def test_call_that_was_cancelled_is_traced_as_such(traced):
     assert span().attributes["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
 
 
-async def test_marker_input_and_token_are_in_no_log_and_no_metric(settings, made, capsys):
+async def test_input_and_token_are_in_no_log_or_metric(settings, tiny, capsys):
     configure(Log(format="json"))
     settings = changed(settings, proving=Proving(workers=1, memory=1 << 30))
     marker = np.array([[0.0, 31337.25, 31337.25]], dtype=np.float32)
     _, token = TokenFile(settings.token_file).new("alice")
-    async with running(settings, made.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
-        job = submitted(desk_of(server, made), marker)
+    async with running(settings, tiny.home, **OPTIONS) as server, aio.insecure_channel(server.address) as channel:
+        job = submitted(backend_of(server, tiny), marker)
         await module.JobWatcher(server.dependencies.store).wait_final(job.id, 60)
         await OperationsStub(channel).ListOperations(
             operations_pb2.ListOperationsRequest(), metadata=queue_server.bearer(token)
@@ -601,9 +603,9 @@ async def test_marker_input_and_token_are_in_no_log_and_no_metric(settings, made
                 operations_pb2.ListOperationsRequest(), metadata=queue_server.bearer(token[:-1] + "x")
             )
         numbers = generate_latest(server.dependencies.metrics.registry).decode()
-    said = capsys.readouterr()
-    integers = str(round(31337.25 * 2 ** made.circuit.manifest.program.inputs[0].scale))
-    for text in (said.err, said.out, numbers):
+    output = capsys.readouterr()
+    integers = str(round(31337.25 * 2 ** tiny.circuit.manifest.program.inputs[0].scale))
+    for text in (output.err, output.out, numbers):
         assert not any(secret in text for secret in ("31337", integers, token[-64:-1], token))
-    assert '"caller": "alice"' in said.err
-    assert [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
+    assert '"caller": "alice"' in output.err
+    assert [json.loads(line) for line in output.err.splitlines() if line.startswith("{")]

@@ -23,7 +23,7 @@ def written(folder, text):
     return path
 
 
-def test_defaults_are_local_and_lie_in_the_users_state(tmp_path):
+def test_defaults_are_local_with_state_in_the_user_folder(tmp_path):
     settings = load_settings(OPTIONS)
     assert settings.address.is_local
     assert settings.state == tmp_path / "state" / "zkinfer"
@@ -32,7 +32,7 @@ def test_defaults_are_local_and_lie_in_the_users_state(tmp_path):
     assert not settings.reflection
 
 
-def test_option_counts_before_variable_before_file(tmp_path, monkeypatch):
+def test_option_overrides_variable_overrides_file(tmp_path, monkeypatch):
     file = written(tmp_path, 'listen = "127.0.0.1:1"\nreload_seconds = 9\n[limits]\npage_size = 1\nwait_seconds = 1\n')
     monkeypatch.setenv("ZKINFER_LISTEN", "127.0.0.1:2")
     monkeypatch.setenv("ZKINFER_LIMITS__PAGE_SIZE", "2")
@@ -42,13 +42,13 @@ def test_option_counts_before_variable_before_file(tmp_path, monkeypatch):
     assert settings.reload_seconds == 9
 
 
-def test_sizes_are_read_as_people_write_them(tmp_path):
+def test_sizes_are_parsed_with_units(tmp_path):
     file = written(tmp_path, '[limits]\nmessage_bytes = "16MiB"\n[proving]\nmemory = "2GB"\n')
     settings = load_settings(OPTIONS, file)
     assert (settings.limits.message_bytes, settings.proving.memory) == (16 << 20, 2_000_000_000)
 
 
-def test_password_of_the_database_is_not_shown():
+def test_database_password_is_hidden():
     settings = load_settings({**OPTIONS, "store": "postgresql+psycopg://u:hunter2@host/db"})
     assert "hunter2" not in repr(settings)
     assert settings.store_url == "postgresql+psycopg://u:hunter2@host/db"
@@ -77,25 +77,25 @@ def test_password_of_the_database_is_not_shown():
         ('metrics = "0.0.0.0:9"', "other machines could read the metrics"),
     ],
 )
-def test_setting_that_is_not_right_is_refused(tmp_path, text, message):
+def test_invalid_setting_is_refused(tmp_path, text, message):
     with pytest.raises(SettingsError, match=message):
         load_settings(OPTIONS, written(tmp_path, text))
 
 
-def test_wrong_value_is_not_repeated(monkeypatch):
+def test_invalid_value_is_not_quoted(monkeypatch):
     monkeypatch.setenv("ZKINFER_QUEUE__QUEUED", "hunter2")
     with pytest.raises(SettingsError, match=r"queue\.queued is invalid") as caught:
         load_settings(OPTIONS)
     assert "hunter2" not in str(caught.value)
 
 
-def test_variable_that_is_no_setting_is_refused(monkeypatch):
+def test_unknown_variable_is_refused(monkeypatch):
     monkeypatch.setenv("ZKINFER_LISTN", "x")
     with pytest.raises(SettingsError, match=r"ZKINFER_LISTN is not a setting\. Did you mean ZKINFER_LISTEN\?"):
         load_settings(OPTIONS)
 
 
-def test_repository_is_needed():
+def test_repository_is_required():
     with pytest.raises(SettingsError, match=r"repository is missing.*--repository"):
         load_settings({})
 
@@ -105,30 +105,30 @@ def test_missing_file_is_refused(tmp_path):
         load_settings(OPTIONS, tmp_path / "none.toml")
 
 
-# --- doors that stay shut unless somebody says so
+# --- settings that must be enabled explicitly
 
 
-def test_listening_for_others_in_the_clear_is_refused():
+def test_listening_publicly_without_tls_is_refused():
     with pytest.raises(SettingsError, match=r"connections would not be encrypted.*--insecure-no-tls"):
         load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "insecure_anonymous": True})
 
 
-def test_listening_for_others_without_names_is_refused():
+def test_listening_publicly_without_authentication_is_refused():
     with pytest.raises(SettingsError, match=r"anyone could call.*--insecure-anonymous"):
         load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "insecure_no_tls": True})
 
 
-def test_listening_for_others_with_tokens_and_certificate_is_fine(tmp_path):
+def test_listening_publicly_with_tls_and_tokens_is_accepted(tmp_path):
     TokenFile(tmp_path / "tokens.json").new("alice")
     tls = {"certificate": tmp_path / "c", "key": tmp_path / "k"}
     load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "tls": tls, "tokens": tmp_path / "tokens.json"})
 
 
-def test_listening_for_others_with_everything_spelt_out_is_fine():
+def test_listening_publicly_with_explicit_unsafe_settings_is_accepted():
     load_settings({**OPTIONS, "listen": "0.0.0.0:8001", "insecure_no_tls": True, "insecure_anonymous": True})
 
 
-def test_file_of_tokens_that_was_named_must_be_there(tmp_path):
+def test_named_token_file_must_exist(tmp_path):
     with pytest.raises(SettingsError, match=r"token file .* does not exist"):
         load_settings({**OPTIONS, "tokens": tmp_path / "none.json"})
 
@@ -137,21 +137,21 @@ def test_file_of_tokens_that_was_named_must_be_there(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:1", "localhost:0", "[::1]:8001", "unix:/run/zkinfer", "127.9.9.9:80"])
-def test_address_of_this_machine_is_local(text):
+def test_loopback_address_is_local(text):
     assert Address.parse(text).is_local
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0:1", "[::]:1", "example.org:1", "10.0.0.1:1", "localhost.example.org:1"])
-def test_address_of_others_is_not_local(text):
+def test_public_address_is_not_local(text):
     assert not Address.parse(text).is_local
 
 
 @pytest.mark.parametrize("text", ["", "8001", ":8001", "host", "host:", "host:99999", "::1:80", "unix:", "http://a:1"])
-def test_what_is_no_address_is_refused(text):
+def test_malformed_address_is_refused(text):
     with pytest.raises(SettingsError, match="is not an address"):
         Address.parse(text)
 
 
-def test_address_with_the_port_that_was_found():
+def test_address_gets_the_bound_port():
     assert Address.parse("[::1]:0").with_port(7) == "[::1]:7"
     assert Address.parse("unix:/s").with_port(1) == "unix:/s"

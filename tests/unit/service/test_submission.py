@@ -21,19 +21,19 @@ NONE = ProofRequest(mode="none")
 
 
 @pytest.fixture
-def model(made):
-    return ModelVersion("tiny", "1", made.circuit, FakeEngine(), made.circuit.digest, made.circuit.model_id)
+def model(tiny):
+    return ModelVersion("tiny", "1", tiny.circuit, FakeEngine(), tiny.circuit.digest, tiny.circuit.model_id)
 
 
 @pytest.fixture
-def intake_with(desk):
+def intake_with(backend):
     opened = []
 
     def make(**limits):
         answers = InferencePools(sessions=1)
-        estimator = CostEstimator(desk.made.home)
+        estimator = CostEstimator(backend.tiny.home)
         submitter = Submitter(
-            answers=answers, store=desk.store, estimator=estimator, limits=lambda _: QueueLimits(**limits)
+            answers=answers, store=backend.store, estimator=estimator, limits=lambda _: QueueLimits(**limits)
         )
         opened.extend((submitter, answers))
         return submitter
@@ -48,22 +48,22 @@ def submitter(intake_with):
     return intake_with()
 
 
-def jobs(desk):
-    return desk.store.page().jobs
+def jobs(backend):
+    return backend.store.page().jobs
 
 
-async def test_answer_without_a_proof_leaves_nothing(submitter, model, desk):
+async def test_answer_without_a_proof_leaves_nothing(submitter, model, backend):
     accepted = await submitter.submit(ANONYMOUS, model, {"x": X}, NONE)
     assert accepted.job is None
     assert accepted.answer.outputs["y"].shape == (1, 2)
-    assert jobs(desk) == ()
-    assert list(desk.artifacts.root.iterdir()) == []
+    assert jobs(backend) == ()
+    assert list(backend.artifacts.root.iterdir()) == []
 
 
-async def test_job_says_what_was_answered_and_for_whom(submitter, model, desk):
+async def test_job_records_the_answer_and_the_context(submitter, model, backend):
     asked = ProofRequest(request_id="order 66", chain_id=5, expiry=4_000_000_000)
     accepted = await submitter.submit(Identity(name="alice"), model, {"x": X}, asked)
-    job = desk.store.get(accepted.job.id)
+    job = backend.store.get(accepted.job.id)
     request = job.request
     assert job.state == JobState.QUEUED
     assert (request.owner, request.model, request.version, request.request_id) == ("alice", "tiny", "1", "order 66")
@@ -71,31 +71,31 @@ async def test_job_says_what_was_answered_and_for_whom(submitter, model, desk):
     assert request.outputs == accepted.answer.outputs_digest == integers_digest(accepted.answer.integers)
     assert request.context.chain_id == 5
     assert request.deadline == datetime.fromtimestamp(4_000_000_000, UTC)
-    assert integers_from_bytes(desk.artifacts.get(request.inputs, 1000)) == [[128, -320, 512]]
+    assert integers_from_bytes(backend.artifacts.get(request.inputs, 1000)) == [[128, -320, 512]]
 
 
-async def test_same_request_while_it_waits_is_the_same_job(submitter, model, desk):
+async def test_identical_request_while_pending_is_the_same_job(submitter, model, backend):
     first, second = [await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest()) for _ in range(2)]
     assert first.job.id == second.job.id
     other = await submitter.submit(Identity(name="alice"), model, {"x": X}, ProofRequest())
     assert other.job.id != first.job.id
 
 
-async def test_inputs_that_went_away_meanwhile_are_put_again(submitter, model, desk, monkeypatch):
-    put = desk.artifacts.put
+async def test_inputs_removed_meanwhile_are_stored_again(submitter, model, backend, monkeypatch):
+    put = backend.artifacts.put
 
     def put_and_lose(data):
-        monkeypatch.setattr(type(desk.artifacts), "put", lambda _, data: put(data))
+        monkeypatch.setattr(type(backend.artifacts), "put", lambda _, data: put(data))
         digest = put(data)
-        desk.artifacts.delete(digest)
+        backend.artifacts.delete(digest)
         return digest
 
-    monkeypatch.setattr(type(desk.artifacts), "put", lambda _, data: put_and_lose(data))
+    monkeypatch.setattr(type(backend.artifacts), "put", lambda _, data: put_and_lose(data))
     accepted = await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
-    assert desk.artifacts.has(accepted.job.request.inputs)
+    assert backend.artifacts.has(accepted.job.request.inputs)
 
 
-async def test_large_inputs_are_quantised_beside_the_loop(submitter, model, monkeypatch):
+async def test_large_inputs_are_quantised_outside_the_event_loop(submitter, model, monkeypatch):
     monkeypatch.setattr("zkinfer.service.submission._FEW_ELEMENTS", 0)
     assert (await submitter.submit(ANONYMOUS, model, {"x": X}, NONE)).answer.integers
 
@@ -103,7 +103,7 @@ async def test_large_inputs_are_quantised_beside_the_loop(submitter, model, monk
 # --- refusals
 
 
-async def test_model_that_the_identity_may_not_use_is_refused(submitter, model):
+async def test_model_outside_the_rights_of_the_identity_is_refused(submitter, model):
     nobody = Identity(name="eve", rights=Rights(models=frozenset({"other"})))
     with pytest.raises(ForbiddenError, match="eve may not use the model 'tiny'"):
         await submitter.submit(nobody, model, {"x": X}, NONE)
@@ -118,99 +118,97 @@ async def test_model_that_the_identity_may_not_use_is_refused(submitter, model):
         ({"x": X * 1e20}, RangeError, "exceeds the range"),
     ],
 )
-async def test_inputs_that_do_not_fit_leave_no_job(submitter, model, desk, inputs, error, message):
+async def test_invalid_inputs_leave_no_job(submitter, model, backend, inputs, error, message):
     with pytest.raises(error, match=message):
         await submitter.submit(ANONYMOUS, model, inputs, ProofRequest())
-    assert jobs(desk) == ()
+    assert jobs(backend) == ()
 
 
-async def test_full_queue_is_refused_before_anything_is_promised(intake_with, model, desk):
+async def test_full_queue_is_refused_before_an_answer(intake_with, model, backend):
     submitter = intake_with(queued=1)
     await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
     with pytest.raises(QueueFullError) as caught:
         await submitter.submit(ANONYMOUS, model, {"x": X * 2}, ProofRequest())
     assert caught.value.retry_after > 0
-    assert len(jobs(desk)) == 1
+    assert len(jobs(backend)) == 1
 
 
 @pytest.mark.parametrize(
     ("limits", "error"), [({"queued": 0}, QueueFullError), ({"per_owner": 0}, QuotaExceededError)], ids=["queue", "own"]
 )
-async def test_proofs_that_are_refused_one_after_another_cost_no_answers(
-    intake_with, model, monkeypatch, limits, error
-):
+async def test_repeatedly_refused_proofs_compute_no_answers(intake_with, model, monkeypatch, limits, error):
     submitter, asked, forward = intake_with(**limits), [], InferencePools.forward
     monkeypatch.setattr(InferencePools, "forward", lambda *given: asked.append(given) or forward(*given))
     for _ in range(5):
         with pytest.raises(error):
             await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
-    assert len(asked) == 1  # the first, when nobody knew yet
+    assert len(asked) == 1  # only the first, before the rejection was known
 
 
-async def test_request_that_was_taken_on_is_answered_again_where_no_other_would_be(intake_with, model):
+async def test_accepted_request_is_answered_again_despite_a_full_queue(intake_with, model):
     submitter, asked = intake_with(per_owner=1), ProofRequest(request_id="order 66")
     first, second = [await submitter.submit(ANONYMOUS, model, {"x": X}, asked) for _ in range(2)]
     assert first.job.id == second.job.id
 
 
-async def test_answer_alone_is_given_when_the_queue_is_full(intake_with, model):
+async def test_answer_without_a_proof_is_given_when_the_queue_is_full(intake_with, model):
     assert (await intake_with(queued=0).submit(ANONYMOUS, model, {"x": X}, NONE)).answer
 
 
-async def test_request_id_of_something_else_is_refused(submitter, model):
+async def test_request_id_of_another_request_is_refused(submitter, model):
     asked = ProofRequest(request_id="order 66")
     await submitter.submit(ANONYMOUS, model, {"x": X}, asked)
     with pytest.raises(RequestConflictError):
         await submitter.submit(ANONYMOUS, model, {"x": X * 2}, asked)
 
 
-async def test_disk_that_takes_nothing_gives_no_answer(submitter, model, desk, monkeypatch):
+async def test_full_disk_gives_no_answer(submitter, model, backend, monkeypatch):
     def fail(_, data):
         raise StoreError("The disk is full.", "Make room.")
 
-    monkeypatch.setattr(type(desk.artifacts), "put", fail)
+    monkeypatch.setattr(type(backend.artifacts), "put", fail)
     with pytest.raises(StoreError, match="The disk is full"):
         await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
-    assert jobs(desk) == ()
+    assert jobs(backend) == ()
 
 
-# --- what is left of a request of which no job comes
+# --- leftovers of requests without a job
 
 
-def spooled(desk):
-    return sorted(path.name for path in desk.artifacts.root.iterdir())
+def spooled(backend):
+    return sorted(path.name for path in backend.artifacts.root.iterdir())
 
 
-async def test_request_that_is_refused_leaves_no_input(intake_with, model, desk):
+async def test_refused_request_leaves_no_input(intake_with, model, backend):
     submitter = intake_with(per_owner=1)
     await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest())
     with pytest.raises(QuotaExceededError):
         await submitter.submit(ANONYMOUS, model, {"x": X * 0.5}, ProofRequest())
     submitter.close()
-    assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
+    assert spooled(backend) == [jobs(backend)[0].request.inputs.hex]
 
 
-async def test_refused_request_takes_no_input_from_a_job_that_needs_it(intake_with, model, desk):
+async def test_refused_request_keeps_the_input_that_another_job_needs(intake_with, model, backend):
     submitter = intake_with(per_owner=1)
     await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="one"))
     with pytest.raises(QuotaExceededError):
         await submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest(request_id="two"))
     submitter.close()
-    assert spooled(desk) == [jobs(desk)[0].request.inputs.hex]
+    assert spooled(backend) == [jobs(backend)[0].request.inputs.hex]
 
 
-async def test_request_whose_answer_fails_leaves_no_input(submitter, model, desk):
+async def test_failed_answer_leaves_no_input(submitter, model, backend):
     with pytest.raises(RangeError):
         await submitter.submit(ANONYMOUS, model, {"x": X * 1e12}, ProofRequest())
     submitter.close()
-    assert spooled(desk) == []
+    assert spooled(backend) == []
 
 
-async def test_caller_who_leaves_before_the_answer_leaves_no_input(submitter, model, desk):
+async def test_caller_that_leaves_before_the_answer_leaves_no_input(submitter, model, backend):
     asking = asyncio.create_task(submitter.submit(ANONYMOUS, model, {"x": X}, ProofRequest()))
     await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
     submitter.close()
-    assert spooled(desk) == []
+    assert spooled(backend) == []

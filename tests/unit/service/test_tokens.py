@@ -18,14 +18,14 @@ def tokens(tmp_path):
     return TokenFile(tmp_path / "tokens.json")
 
 
-def test_token_names_its_identity(tokens):
+def test_token_identifies_its_owner(tokens):
     _, token = tokens.new("alice", rights=Rights(models=frozenset({"digits"}), unfinished_jobs=3, calls_per_second=2.5))
     identity = tokens.identify(token)
     assert identity.name == "alice"
     assert identity.rights == Rights(models=frozenset({"digits"}), unfinished_jobs=3, calls_per_second=2.5)
 
 
-def test_file_holds_no_secret_and_is_its_owners_alone(tokens):
+def test_file_is_private_and_holds_no_secret(tokens):
     grant, token = tokens.new("alice")
     assert token.rpartition("_")[2] not in tokens.path.read_text()
     assert tokens.path.stat().st_mode & 0o777 == 0o600
@@ -35,7 +35,7 @@ def test_file_holds_no_secret_and_is_its_owners_alone(tokens):
 @pytest.mark.parametrize(
     "change", [lambda t: t[:-1] + "x", lambda t: t[:-1], lambda t: t + "0", str.upper, lambda t: ""]
 )
-def test_misspelt_token_is_nobodys(tokens, change):
+def test_malformed_token_identifies_nothing(tokens, change):
     _, token = tokens.new("alice")
     assert tokens.identify(change(token)) is None
 
@@ -46,7 +46,7 @@ def test_secret_of_another_token_is_refused(tokens):
     assert tokens.identify(f"zki_{first.id}_{second[-64:]}") is None
 
 
-def test_revoked_token_is_refused_at_once_by_a_running_server(tokens):
+def test_revoked_token_is_refused_immediately_by_a_running_server(tokens):
     grant, token = tokens.new("alice")
     server = TokenFile(tokens.path)
     assert server.identify(token).name == "alice"
@@ -54,7 +54,7 @@ def test_revoked_token_is_refused_at_once_by_a_running_server(tokens):
     assert server.identify(token) is None
 
 
-def test_token_is_void_from_its_expiry_on(tmp_path):
+def test_token_is_invalid_from_its_expiry_on(tmp_path):
     now = [NOON]
     tokens = TokenFile(tmp_path / "tokens.json", clock=lambda: now[0])
     _, token = tokens.new("alice", expires=NOON + timedelta(days=1))
@@ -69,12 +69,12 @@ def test_unknown_token_cannot_be_revoked(tokens):
 
 
 @pytest.mark.parametrize("name", ["", "anonymous", "Alice", "a b", "a/b", "-a", "a-", "ä", "a" * 65, "a\n"])
-def test_name_that_is_none_is_refused(tokens, name):
+def test_invalid_name_is_refused(tokens, name):
     with pytest.raises(InputError, match="not a valid identity name"):
         tokens.new(name)
 
 
-def test_file_that_others_can_read_is_refused(tokens):
+def test_file_readable_by_others_is_refused(tokens):
     _, token = tokens.new("alice")
     tokens.path.chmod(0o644)
     with pytest.raises(TokenFileError, match=r"can be read by other users.*chmod 600"):
@@ -92,7 +92,7 @@ def test_file_that_others_can_read_is_refused(tokens):
         ('{"version":1,"version":1,"tokens":[]}', "'version' twice"),
     ],
 )
-def test_damaged_file_lets_nobody_in(tokens, text, message):
+def test_damaged_file_denies_every_caller(tokens, text, message):
     _, token = tokens.new("alice")
     tokens.path.write_text(text)
     with pytest.raises(TokenFileError, match=message):
@@ -104,7 +104,7 @@ def test_missing_file_has_no_tokens(tokens):
     assert tokens.identify("zki_" + "0" * 12 + "_" + "0" * 64) is None
 
 
-def test_writers_at_the_same_time_lose_nothing(tmp_path):
+def test_concurrent_writers_lose_nothing(tmp_path):
     def make(number):
         TokenFile(tmp_path / "tokens.json").new(f"name{number}")
 

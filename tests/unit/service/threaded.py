@@ -1,4 +1,4 @@
-"""A whole server beside the tests, for clients that block: it runs in an event loop of its own thread."""
+"""A whole server for blocking clients, in the event loop of another thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def threaded(settings, home, **options) -> Iterator[Running]:
-    """The server, as long as the block runs; its parts may be looked at, and belong to its thread."""
+    """The server, while the block runs; inspect its parts, but leave them to its thread."""
     started, found, failed = threading.Event(), [], []
     loop = asyncio.new_event_loop()
     stopping = asyncio.Event()
@@ -31,7 +31,7 @@ def threaded(settings, home, **options) -> Iterator[Running]:
     def work():
         try:
             loop.run_until_complete(run())
-        except BaseException as err:  # noqa: BLE001 - told in the thread of the test
+        except BaseException as err:  # noqa: BLE001 - raised in the thread of the test
             failed.append(err)
         finally:
             started.set()

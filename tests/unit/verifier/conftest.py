@@ -5,19 +5,19 @@ from tests.unit.verifier import forge
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory) -> forge.Workshop:
-    return forge.Workshop(Path(tmp_path_factory.mktemp("workshop")))
+def parties(tmp_path_factory) -> forge.Parties:
+    return forge.Parties(Path(tmp_path_factory.mktemp("parties")))
 
 
 @pytest.fixture(scope="session")
-def good(workshop):
-    return workshop.attest()
+def good(parties):
+    return parties.attest()
 
 
 @pytest.fixture(scope="session")
-def other(workshop):
-    """Honest too: the same model on another input, for another request."""
-    return workshop.attest(x=forge.OTHER_X, context=forge.OTHER_CONTEXT)
+def other(parties):
+    """Another honest attestation: same model, other input and request."""
+    return parties.attest(x=forge.OTHER_X, context=forge.OTHER_CONTEXT)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""One honest attestation and the tools to make dishonest ones. Fixed keys and times: the same bytes every time."""
+"""An honest attestation and tools to forge others; keys and times are fixed, so the bytes are reproducible."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write_model(path: Path, bias: float) -> Path:
     return path
 
 
-class Workshop:
+class Parties:
     """A prover with the fake engine, and an auditor who trusts the model `tiny`."""
 
     def __init__(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Workshop:
         self.model = write_model(folder / "tiny.onnx", 0.5)
         self.other_model = write_model(folder / "other.onnx", 0.75)
         self.setups = SetupStore(folder / "setups")
-        self.setup = self.setups.insecure_dev(6)  # the model needs 3: a larger file serves
+        self.setup = self.setups.insecure_dev(6)  # the model needs 3; a larger file works too
         self.cache = folder / "cache"
         self.trusted = self.trusting(self.model)
 
@@ -100,7 +100,7 @@ class Workshop:
             created_at=created_at,
         )
 
-    @cache  # noqa: B019 - one workshop for a whole run
+    @cache  # noqa: B019 - one instance per test run
     def assembled(self, model) -> Assembly:
         folder = self.folder / f"circuit-{model.stem}"
         folder.mkdir()
@@ -120,14 +120,14 @@ def taken_over(document: dict, key: SigningKey = ATTACKER) -> dict:
 
 
 def signed(document: dict, key: SigningKey = ATTACKER) -> bytes:
-    """Any statement, signed with any key, as every attacker can."""
+    """An envelope of any statement signed with any key, as any attacker can make it."""
     payload = canonical.dump(document)
     signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
     return Envelope(payload, key.public.fingerprint, signature).to_bytes()
 
 
 def at(document: dict, path: tuple, change) -> dict:
-    """A copy in which the value at `path` is `change` of what it was."""
+    """A copy with `change` applied to the value at `path`."""
     copied = copy.deepcopy(document)
     *parents, last = path
     place = copied
@@ -138,22 +138,22 @@ def at(document: dict, path: tuple, change) -> dict:
 
 
 def high_s(signature: bytes) -> bytes:
-    """The other form of an ECDSA signature, which is as valid to most software."""
+    """The other form of an ECDSA signature, which most software accepts as well."""
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
     return signature[:32] + (order - int.from_bytes(signature[32:], "big")).to_bytes(32, "big")
 
 
-def with_output(workshop: Workshop, document: dict, place: int, value: int) -> dict:
-    """A statement whose fake proof holds although the circuit could never give that output."""
+def with_output(parties: Parties, document: dict, place: int, value: int) -> dict:
+    """A statement with a valid fake proof of an output that the circuit can never give."""
     attested = Predicate.model_validate_json(json.dumps(document["predicate"])).statement
     outputs = [*attested.outputs]
     outputs[place] = value
-    return with_statement(workshop, document, replace(attested, outputs=tuple(outputs)))
+    return with_statement(parties, document, replace(attested, outputs=tuple(outputs)))
 
 
-def with_statement(workshop: Workshop, document: dict, stated: proofs.Statement) -> dict:
-    """The same with any statement, and the fake proof that belongs to it."""
-    proof = binding((workshop.assembled(workshop.model).folder / "vk").read_bytes(), stated)
+def with_statement(parties: Parties, document: dict, stated: proofs.Statement) -> dict:
+    """The same for any statement, with the matching fake proof."""
+    proof = binding((parties.assembled(parties.model).folder / "vk").read_bytes(), stated)
     changes = {
         "publicContext": "0x" + stated.context.hex(),
         "publicInputs": to_base64(stated.inputs),

@@ -22,7 +22,7 @@ def test_digest_is_that_of_the_file(good):
     assert good.digest.hex == hashlib.sha256(good.to_bytes()).hexdigest()
 
 
-def test_attestation_holds_what_was_proven(good):
+def test_attestation_holds_the_proven_statement(good):
     stated = good.predicate.statement
     assert stated.context == forge.CONTEXT.hash
     assert good.predicate.layout.unpack(stated.inputs) == [128, -320, 512]
@@ -31,18 +31,18 @@ def test_attestation_holds_what_was_proven(good):
     assert len(good.proof) == 32
 
 
-def test_key_of_either_algorithm_signs(workshop):
-    made = workshop.attest(key=forge.P256)
+def test_key_of_either_algorithm_signs(parties):
+    made = parties.attest(key=forge.P256)
     assert made.predicate.signer.algorithm == "ecdsa-p256"
     forge.P256.public.verify(made.envelope.signed_bytes, made.envelope.signature)
 
 
-def test_missing_file_is_the_callers_mistake(tmp_path):
+def test_missing_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"cannot be read: No such file or directory. Check the path"):
         Attestation.read(tmp_path / "missing.json")
 
 
-def test_folder_is_the_callers_mistake(tmp_path):
+def test_folder_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="is not a regular file"):
         Attestation.read(tmp_path)
 
@@ -54,23 +54,23 @@ def test_oversized_file_is_refused(tmp_path):
         Attestation.read(tmp_path / "huge.json")
 
 
-def test_file_of_exactly_the_cap_is_read_as_far_as_it_goes():
+def test_file_of_exactly_the_size_limit_is_parsed():
     with pytest.raises(MalformedAttestationError, match="not JSON"):
         Attestation.from_bytes(b" " * MAX_BYTES)
 
 
-def test_time_without_a_zone_is_refused(workshop):
+def test_time_without_a_zone_is_refused(parties):
     with pytest.raises(InputError, match="without a time zone"):
-        workshop.attest(created_at=datetime(2026, 11, 21))
+        parties.attest(created_at=datetime(2026, 11, 21))
 
 
-def test_attestation_cannot_be_changed(good):
+def test_attestation_is_immutable(good):
     with pytest.raises(dataclasses.FrozenInstanceError, match="statement"):
         good.statement = None
 
 
 @pytest.mark.parametrize("what", ["proof", "public key"])
-def test_base64_of_another_form_is_refused(document, what):
+def test_non_canonical_base64_is_refused(document, what):
     path = ("predicate", "proof") if what == "proof" else ("predicate", "signer", "publicKey")
     with pytest.raises(MalformedAttestationError, match=f"The {what} is not base64"):
         Attestation.from_bytes(forge.signed(forge.at(document, path, lambda text: text.rstrip("=") + "\n")))

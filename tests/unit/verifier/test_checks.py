@@ -34,13 +34,13 @@ def compare(spec, stated, expected):
     checks.require_expected_inputs(ENGINE, circuit, Setup, stated, {spec.name: np.asarray(expected)})
 
 
-def test_public_inputs_and_outputs_are_told_by_name():
+def test_public_inputs_and_outputs_are_returned_by_name():
     stated = statement(PIXELS, 1, 255)
     assert checks.public_inputs(program(PIXELS), stated) == {"pixels": [1, 255]}
     assert checks.outputs(program(PIXELS), stated) == {"label": [7]}
 
 
-def test_hashed_input_is_not_told():
+def test_hashed_input_is_not_revealed():
     assert checks.public_inputs(program(SECRET), statement(SECRET, 8, -24)) == {}
 
 
@@ -48,7 +48,7 @@ def test_hashed_input_is_confirmed_by_its_digest():
     compare(SECRET, statement(SECRET, 8, -24), [0.5, -1.5])
 
 
-def test_hashed_input_of_another_value_is_refused():
+def test_hashed_input_with_another_value_is_refused():
     with pytest.raises(InputMismatchError, match="another value of the input 'secret'"):
         compare(SECRET, statement(SECRET, 8, -24), [0.5, -1.4])
 
@@ -65,12 +65,12 @@ def test_integer_input_is_confirmed(expected):
 
 
 @pytest.mark.parametrize("expected", [[1.4, 2.0], [257, 2], [-255, 2], [float("nan"), 2]])
-def test_expected_value_that_the_type_cannot_hold_is_refused(expected):
+def test_expected_value_out_of_range_is_refused(expected):
     with pytest.raises(InputMismatchError, match="has dtype uint8; the expected values do not fit it"):
         compare(PIXELS, statement(PIXELS, 1, 2), expected)
 
 
-def test_tensors_have_the_models_units():
+def test_tensors_are_dequantised():
     arrays = checks.tensors((SECRET.model_copy(update={"visibility": "public"}), LABEL), {"secret": [8, -24]})
     assert arrays["secret"].tolist() == [0.5, -1.5]
     assert list(arrays) == ["secret"]

@@ -57,7 +57,7 @@ def test_oversized_envelope_is_refused_unread():
         ({"extra": 1}, "extra"),
     ],
 )
-def test_other_shape_is_refused(change, message):
+def test_malformed_envelope_is_refused(change, message):
     with pytest.raises(MalformedAttestationError, match=message):
         Envelope.from_bytes(canonical.dump(PARTS | change))
 
@@ -84,7 +84,7 @@ def test_other_document_is_refused(data):
 @pytest.mark.parametrize(
     "alter", [lambda data: data + b"\n", lambda data: b" " + data, lambda data: data.replace(b":", b": ")]
 )
-def test_white_space_is_refused(alter):
+def test_whitespace_is_refused(alter):
     with pytest.raises(MalformedAttestationError, match="not in canonical form"):
         Envelope.from_bytes(alter(ENVELOPE.to_bytes()))
 
@@ -100,9 +100,9 @@ def load(data):
 
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":' * 50_000, b"[" * 33 + b"]" * 33, b'["\\"",' + b"[" * 32])
-def test_deep_nesting_is_refused_before_it_is_parsed(data):
+def test_deep_nesting_is_refused_before_parsing(data):
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(100_000)  # as py_ecc does; here the C stack ends before the interpreter's limit
+    sys.setrecursionlimit(100_000)  # as py_ecc does; the C stack would overflow before this limit
     try:
         with pytest.raises(MalformedAttestationError, match="payload is nested deeper than 32 levels"):
             load(data)
@@ -111,16 +111,16 @@ def test_deep_nesting_is_refused_before_it_is_parsed(data):
 
 
 @pytest.mark.parametrize("unit", [b"[],", b"{},", b"0,", b'"",', b"[[[0]]],"])
-def test_millions_of_tiny_values_are_refused_before_they_are_parsed(unit):
+def test_millions_of_tiny_values_are_refused_before_parsing(unit):
     with pytest.raises(MalformedAttestationError, match="payload holds more than 262,144 values"):
         load(b"[" + unit * ((1 << 24) // len(unit) - 2) + b"0]")
 
 
-def test_most_nested_document_is_read():
+def test_document_at_the_depth_limit_is_accepted():
     assert load(b"[" * 32 + b"]" * 32)
 
 
-def test_brackets_in_text_are_no_nesting():
+def test_brackets_in_strings_are_not_nesting():
     value = ["[{" * 100, '\\"[' * 40]
     assert load(canonical.dump(value)) == value
 
@@ -131,12 +131,12 @@ def test_bytes_round_trip(data):
 
 
 @pytest.mark.parametrize("text", ["-_8=", "+/8", "+/8==", "+/8=\n", " +/8=", "+/8=+/8=", "é", "=", "\ud800"])
-def test_other_spelling_is_refused(text):
+def test_non_canonical_base64_is_refused(text):
     with pytest.raises(MalformedAttestationError, match="The proof is not"):
         from_base64(text, "proof")
 
 
-def test_stray_bits_are_refused():
+def test_stray_base64_bits_are_refused():
     with pytest.raises(MalformedAttestationError, match="not canonical base64"):
         from_base64("+/9=", "proof")  # the same byte pair as +/8=
 

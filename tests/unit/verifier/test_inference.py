@@ -7,8 +7,8 @@ from zkinfer.verifier import VerifiedInference
 
 
 @pytest.fixture(scope="module")
-def inference(workshop, good):
-    return workshop.verify(good)
+def inference(parties, good):
+    return parties.verify(good)
 
 
 def fields(inference):
@@ -31,7 +31,7 @@ def test_inference_cannot_be_copied_with_changes(inference):
         dataclasses.replace(inference, signer="sha256:" + "0" * 64)
 
 
-def test_inference_cannot_be_changed(inference):
+def test_inference_is_immutable(inference):
     with pytest.raises(dataclasses.FrozenInstanceError, match="signer"):
         inference.signer = "somebody"
     with pytest.raises(TypeError, match="does not support item assignment"):
@@ -45,5 +45,5 @@ def test_array_cannot_be_made_writeable_again(inference):
         inference.inputs["x"].flags.writeable = True
 
 
-def test_seal_is_not_shown(inference):
+def test_seal_is_hidden_in_the_repr(inference):
     assert "seal" not in repr(inference)

@@ -56,7 +56,7 @@ def test_key_file_is_private_and_encrypted(encrypted):
 
 
 @pytest.mark.parametrize("passphrase", [None, b""])
-def test_writing_in_the_clear_is_refused(tmp_path, passphrase):
+def test_writing_an_unencrypted_key_is_refused(tmp_path, passphrase):
     with pytest.raises(KeyFileError, match=r"must be encrypted. Give either a passphrase"):
         save_signing_key(OWNER, tmp_path / "key", passphrase=passphrase)
     assert not (tmp_path / "key").exists()
@@ -67,7 +67,7 @@ def test_passphrase_with_unsafe_unencrypted_is_refused(tmp_path):
         save_signing_key(OWNER, tmp_path / "key", passphrase=PASSPHRASE, unsafe_unencrypted=True)
 
 
-def test_unencrypted_key_round_trips_where_asked_for(tmp_path):
+def test_unencrypted_key_round_trips_if_requested(tmp_path):
     save_signing_key(OWNER, tmp_path / "key", unsafe_unencrypted=True)
     assert load_signing_key(tmp_path / "key").public == OWNER.public
 
@@ -93,7 +93,7 @@ def test_folder_that_is_not_there_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
-def test_key_that_others_can_read_is_refused(tmp_path, mode):
+def test_key_readable_by_others_is_refused(tmp_path, mode):
     save_signing_key(OWNER, tmp_path / "key", passphrase=PASSPHRASE)
     (tmp_path / "key").chmod(mode)
     with pytest.raises(KeyFileError, match=r"read by other users. Run: chmod 600 "):
@@ -109,7 +109,7 @@ def test_wrong_passphrase_is_refused(encrypted, passphrase, message):
         load_signing_key(encrypted, passphrase=passphrase)
 
 
-def test_passphrase_for_a_clear_key_is_refused(tmp_path):
+def test_passphrase_for_an_unencrypted_key_is_refused(tmp_path):
     save_signing_key(OWNER, tmp_path / "key", unsafe_unencrypted=True)
     with pytest.raises(KeyFileError, match=r"is not encrypted. Omit the passphrase"):
         load_signing_key(tmp_path / "key", passphrase=PASSPHRASE)

@@ -29,17 +29,17 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
-def inference(workshop, good):
-    return workshop.verify(good)
+def inference(parties, good):
+    return parties.verify(good)
 
 
 def changed(inference, **changes):
-    """Policies only read; so any object with the attributes will do."""
+    """A copy with other attributes; policies accept any object that has them."""
     names = ("model_id", "identity", "recipe", "context", "signer", "ephemeral", "created_at")
     return SimpleNamespace(**({name: getattr(inference, name) for name in names} | changes))
 
 
-def test_met_requirements_return(inference):
+def test_met_requirement_is_accepted(inference):
     policies = [
         ModelIs(inference.model_id),
         ModelFileIs(inference.identity.model),
@@ -84,7 +84,7 @@ def test_permission_alone_is_refused(inference):
         DEV.check(inference, NOW)
 
 
-def test_permission_meets_no_alternative(inference):
+def test_permission_does_not_satisfy_an_alternative(inference):
     with pytest.raises(PolicyRefusedError, match=r"\(1\) This UnsafeAcceptDevSetup requires nothing\. \(2\)"):
         AnyOf(DEV, NO).check(inference, NOW)
 
@@ -99,16 +99,16 @@ def test_any_of_lists_every_reason(inference):
         AnyOf(NO, ModelFileIs(ZERO)).check(inference, NOW)
 
 
-def test_any_of_takes_the_one_that_is_met(inference):
+def test_any_of_accepts_if_one_is_met(inference):
     AnyOf(NO, YES).check(inference, NOW)
 
 
-def test_error_inside_any_of_is_not_taken_for_a_refusal(inference):
+def test_error_inside_any_of_is_propagated(inference):
     with pytest.raises(AttributeError, match="check"):
         AnyOf("not a policy", YES).check(inference, NOW)
 
 
-def test_ephemeral_key_never_counts(inference):
+def test_ephemeral_key_never_satisfies_a_signer_rule(inference):
     with pytest.raises(PolicyRefusedError, match="ephemeral key, which identifies no signer"):
         SignedBy(OWNER.public.fingerprint).check(changed(inference, ephemeral=True), NOW)
 
@@ -126,7 +126,7 @@ def test_small_clock_skew_is_tolerated(inference):
     NotOlderThan(timedelta(hours=1)).check(inference, NOW - timedelta(minutes=5))
 
 
-def test_date_in_the_future_is_refused(inference):
+def test_time_in_the_future_is_refused(inference):
     with pytest.raises(PolicyRefusedError, match=r"in the future. Check both clocks"):
         NotOlderThan(timedelta(hours=1)).check(inference, NOW - timedelta(minutes=5, seconds=1))
 
@@ -156,7 +156,7 @@ def test_request_without_expiry_does_not_expire(inference):
         lambda: ContextIs(request_id="0x1"),
     ],
 )
-def test_misspelt_value_is_refused_at_once(make):
+def test_malformed_value_is_refused_on_construction(make):
     with pytest.raises(InputError, match="Write it in lower-case hex, in full"):
         make()
 
@@ -184,7 +184,7 @@ def test_dev_setup_needs_a_permission_that_always_applies(policy, accepts):
     assert accepts_dev_setup(policy) is accepts
 
 
-def test_policies_are_values():
+def test_policies_compare_by_value():
     assert AllOf(YES, SignedBy(ZERO)) == AllOf(YES, SignedBy(ZERO))
     assert len({AnyOf(NO), AnyOf(NO), AnyOf(YES)}) == 2
     with pytest.raises(AttributeError, match="policies"):

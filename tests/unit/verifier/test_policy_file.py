@@ -42,11 +42,11 @@ def load(*rules, version=1):
         ({"allOf": [{"notExpired": True}]}, AllOf(NotExpired())),
     ],
 )
-def test_rule_is_read(rule, policy):
+def test_rule_is_loaded(rule, policy):
     assert load(rule) == AllOf(policy)
 
 
-def test_permission_is_read():
+def test_permission_is_loaded():
     assert load({"notExpired": True}, {"unsafeAcceptDevSetup": True}) == AllOf(NotExpired(), UnsafeAcceptDevSetup())
 
 
@@ -92,7 +92,7 @@ def test_other_version_is_refused(version):
         ({"\x1b[2J": 1}, r"\\x1b"),
     ],
 )
-def test_wrong_rule_is_refused(rule, message):
+def test_malformed_rule_is_refused(rule, message):
     with pytest.raises(PolicyFileError, match=message):
         load(rule)
 
@@ -106,7 +106,7 @@ def test_wrong_rule_is_refused(rule, message):
         {"contextIs": {"consumer": "0x1"}},
     ],
 )
-def test_misspelt_argument_is_refused(rule):
+def test_malformed_argument_is_refused(rule):
     with pytest.raises(InputError, match=r"Write it in lower-case hex|out of range"):
         load(rule)
 
@@ -119,6 +119,6 @@ def test_misspelt_argument_is_refused(rule):
         (b" " * ((1 << 20) + 1), "over the limit"),
     ],
 )
-def test_document_that_is_no_strict_json_is_refused(data, message):
+def test_non_strict_json_is_refused(data, message):
     with pytest.raises(JsonError, match=f"The policy .*{message}|{message}"):
         load_policy(data)

@@ -12,7 +12,7 @@ from zkinfer.verifier import errors
 HEAVY = {"torch", "grpc", "web3", "onnx", "onnxruntime", "ezkl", "sklearn", "google.protobuf"}
 
 
-def test_all_is_what_the_package_imports():  # that it is sorted is checked by ruff
+def test_all_is_what_the_package_imports():  # ruff checks that it is sorted
     public = {name for name, value in vars(zkinfer.verifier).items() if not _hidden(name, value)}
     assert set(zkinfer.verifier.__all__) == public
     assert len(zkinfer.verifier.__all__) == len(public)
@@ -30,13 +30,13 @@ def test_import_loads_nothing_heavy(module):
 
 
 @pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])
-def test_error_has_one_sentence_and_hangs_from_the_root(name):
+def test_error_class_has_one_sentence_and_descends_from_the_root(name):
     kind = getattr(errors, name)
     assert issubclass(kind, ZkinferError)
     assert kind.__doc__.strip().count(".") == 1
 
 
-def test_refusal_is_no_input_error():
+def test_refusal_is_not_an_input_error():
     refusals = [
         kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.RefusedError)
     ]

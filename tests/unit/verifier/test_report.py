@@ -9,15 +9,15 @@ from zkinfer.verifier.report import Verdict, report, verdict_on
 
 
 def verdict(**statuses):
-    """Eleven steps that passed but for those named `s3="failed"`."""
+    """A verdict with eleven passed steps, except those given as `s3="failed"`."""
     return Verdict([Step(number, "t", statuses.get(f"s{number}", "passed")) for number in range(1, 12)])
 
 
-def test_verdict_without_steps_never_says_passed():
+def test_verdict_without_steps_is_never_passed():
     assert [Verdict().status(number) for number in range(1, 13)] == ["not_reached"] * 12
 
 
-def test_verdict_about_no_step_never_says_passed():
+def test_status_over_no_steps_is_never_passed():
     assert Verdict().status() != "passed"
 
 
@@ -27,7 +27,7 @@ def test_status_is_the_worst_of_its_steps(worst):
     assert verdict(s6=worst).status(5, 7) == "passed"
 
 
-def test_failed_is_worse_than_not_reached_and_that_than_skipped():
+def test_failed_is_worse_than_not_reached_which_is_worse_than_skipped():
     assert verdict(s5="skipped", s6="not_reached", s7="failed").status(5, 6, 7) == "failed"
     assert verdict(s5="skipped", s6="not_reached").status(5, 6) == "not_reached"
 
@@ -45,24 +45,24 @@ def test_report_without_an_inference_and_without_a_refusal_is_not_ok():
     assert report(Verdict())["ok"] is False
 
 
-def test_report_of_an_accepted_attestation_has_what_was_proven(workshop, good):
-    found = verdict_on(workshop.verifier(), good.to_bytes(), forge.POLICY)
+def test_report_of_an_accepted_attestation_has_the_proven_identity(parties, good):
+    found = verdict_on(parties.verifier(), good.to_bytes(), forge.POLICY)
     document = json.loads(json.dumps(report(found)))
     assert document["ok"] is True
     assert document["modelId"] == good.predicate.circuit.identity.model_id
     assert {step["status"] for step in document["steps"]} == {"passed", "skipped"}
 
 
-def test_file_that_is_not_an_attestation_is_refused_with_a_verdict(workshop, tmp_path):
+def test_file_that_is_not_an_attestation_is_refused_with_a_verdict(parties, tmp_path):
     (tmp_path / "a.json").write_text("{}")
-    found = verdict_on(workshop.verifier(), tmp_path / "a.json", forge.POLICY)
+    found = verdict_on(parties.verifier(), tmp_path / "a.json", forge.POLICY)
     assert isinstance(found.refusal, MalformedAttestationError)
     assert (found.inference, found.claimed_request, found.status(1)) == (None, "", "failed")
 
 
-def test_expected_inputs_that_cannot_be_used_leave_no_verdict(workshop, good):
+def test_unusable_expected_inputs_give_no_verdict(parties, good):
     def unusable(_):
         raise DataError("The input has the wrong shape.")
 
     with pytest.raises(DataError, match="wrong shape"):
-        verdict_on(workshop.verifier(), good.to_bytes(), forge.POLICY, expected_inputs=unusable)
+        verdict_on(parties.verifier(), good.to_bytes(), forge.POLICY, expected_inputs=unusable)

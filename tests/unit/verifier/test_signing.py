@@ -47,7 +47,7 @@ def test_every_flipped_bit_of_a_signature_is_refused(key):
 
 @both
 @pytest.mark.parametrize("length", [0, 63, 65, 72])
-def test_signature_of_another_length_is_refused(key, length):
+def test_signature_of_the_wrong_length_is_refused(key, length):
     with pytest.raises(SignatureError, match=f"has {length} bytes, not 64"):
         key.public.verify(b"content", (key.sign(b"content") + bytes(8))[:length])
 
@@ -105,7 +105,7 @@ def test_key_on_another_curve_is_refused():
 
 
 @pytest.mark.parametrize("der", [b"", b"\x00" * 44, OWNER.public.der[:-1], P256.public.der[:-1] + b"\x00"])
-def test_bytes_that_are_no_key_are_refused(der):
+def test_malformed_key_is_refused(der):
     with pytest.raises(SignatureError, match="public key"):
         PublicKey(der)
 
@@ -122,14 +122,14 @@ def test_trailing_byte_after_a_key_is_refused():
         PublicKey(OWNER.public.der + b"\x00")
 
 
-def test_no_secret_in_text():
+def test_secret_is_hidden_in_the_repr():
     secret = b"\x01" * 32
     shown = f"{OWNER!r} {OWNER} {OWNER.public!r}"
     assert secret.hex() not in shown
     assert base64.b64encode(secret).decode() not in shown
 
 
-def test_keys_are_equal_by_their_encoding():
+def test_keys_compare_by_encoding():
     assert PublicKey(OWNER.public.der) == OWNER.public
     assert len({OWNER.public, PublicKey(OWNER.public.der), ATTACKER.public}) == 2
 

@@ -84,7 +84,7 @@ def test_payload_without_a_predicate_type_is_refused(data):
         (("_type",), "https://in-toto.io/Statement/v0.1"),
     ],
 )
-def test_field_of_another_kind_is_refused(document, path, value):
+def test_field_of_the_wrong_type_is_refused(document, path, value):
     with pytest.raises(MalformedAttestationError, match=str(path[-1])):
         Statement.from_bytes(canonical.dump(at(document, path, lambda _: value)))
 
@@ -136,7 +136,7 @@ def test_name_chosen_by_an_attacker_is_escaped_in_the_message(document):
         "",
     ],
 )
-def test_time_in_another_form_is_refused(document, text):
+def test_malformed_time_is_refused(document, text):
     with pytest.raises(MalformedAttestationError, match="createdAt"):
         Statement.from_bytes(canonical.dump(at(document, ("predicate", "createdAt"), lambda _: text)))
 

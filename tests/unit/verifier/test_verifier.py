@@ -46,7 +46,7 @@ DEV = UnsafeAcceptDevSetup()
 
 
 class Broken:
-    """The fake engine, failing in one call."""
+    """The fake engine, with one method that fails."""
 
     id, production = "fake/1", True
 
@@ -60,8 +60,8 @@ class Broken:
         raise self._error
 
 
-def test_honest_attestation_is_verified(workshop, good):
-    inference = workshop.verify(good)
+def test_honest_attestation_is_verified(parties, good):
+    inference = parties.verify(good)
     assert inference.outputs["y"].tolist() == [[-0.125, -1.0]]
     assert inference.inputs["x"].tolist() == forge.X.tolist()
     assert inference.model_id == inference.identity.model_id
@@ -72,36 +72,36 @@ def test_honest_attestation_is_verified(workshop, good):
     assert not inference.on_expected_input
 
 
-def test_bytes_and_attestation_are_verified_alike(workshop, good):
-    assert workshop.verify(good.to_bytes()).attestation_digest == workshop.verify(good).attestation_digest
+def test_bytes_and_attestation_give_the_same_result(parties, good):
+    assert parties.verify(good.to_bytes()).attestation_digest == parties.verify(good).attestation_digest
 
 
-def test_p256_attestation_is_verified(workshop):
+def test_p256_attestation_is_verified(parties):
     policy = AllOf(SignedBy(forge.P256.public.fingerprint), DEV)
-    assert workshop.verify(workshop.attest(key=forge.P256), policy).signer == forge.P256.public.fingerprint
+    assert parties.verify(parties.attest(key=forge.P256), policy).signer == forge.P256.public.fingerprint
 
 
-def test_every_step_is_reported_in_order(workshop, good):
+def test_every_step_is_reported_in_order(parties, good):
     seen = []
-    workshop.verify(good, observer=seen.append)
+    parties.verify(good, observer=seen.append)
     assert [step.number for step in seen] == list(range(1, 13))
     assert [step.title for step in seen] == list(TITLES)
     assert [step.status for step in seen] == ["passed"] * 11 + ["skipped"]
 
 
-def test_refused_step_is_reported_and_carried(workshop, document):
+def test_refused_step_is_reported_and_attached_to_the_error(parties, document):
     seen = []
     short = forge.signed(forge.at(document, ("predicate", "proof"), lambda _: "AAAA"), forge.OWNER)
     with pytest.raises(ProofLengthError, match="has 3 bytes; this circuit's proofs have 32") as caught:
-        workshop.verify(short, observer=seen.append)
+        parties.verify(short, observer=seen.append)
     assert [step.status for step in seen] == ["passed"] * 5 + ["failed"] + ["not_reached"] * 6
     assert caught.value.step == seen[5]
     assert seen[5].detail == str(caught.value)
 
 
-def test_garbage_is_refused_in_the_first_step(workshop):
+def test_garbage_is_refused_in_the_first_step(parties):
     with pytest.raises(MalformedAttestationError, match="not JSON") as caught:
-        workshop.verify(b"garbage")
+        parties.verify(b"garbage")
     assert caught.value.step.number == 1
 
 
@@ -109,50 +109,50 @@ def test_garbage_is_refused_in_the_first_step(workshop):
 
 
 @pytest.mark.parametrize("policy", [SetupIs("insecure-dev"), AnyOf(DEV, NotExpired()), AllOf(AnyOf(DEV, NotExpired()))])
-def test_dev_setup_without_permission_is_refused_before_any_work(workshop, good, policy):
-    untouched = Verifier(trusted=Trusted.of([], None, workshop.folder / "cache", engines={}))
+def test_dev_setup_without_permission_is_refused_before_any_work(parties, good, policy):
+    untouched = Verifier(trusted=Trusted.of([], None, parties.folder / "cache", engines={}))
     with pytest.raises(InsecureDevSetupError, match="anyone can forge") as caught:
         untouched.verify(good, policy)
     assert caught.value.step.number == 2
 
 
-def test_permission_alone_is_refused(workshop, good):
+def test_permission_alone_is_refused(parties, good):
     with pytest.raises(EmptyPolicyError, match="UnsafeAcceptDevSetup requires nothing"):
-        workshop.verify(good, DEV)
+        parties.verify(good, DEV)
 
 
-def test_dev_setup_under_the_name_of_a_real_ceremony_is_refused(workshop, document):
+def test_dev_setup_named_as_a_real_ceremony_is_refused(parties, document):
     path = ("predicate", "recipe", "setup", "ceremony")
     renamed = forge.signed(forge.at(document, path, lambda _: "hermez"), forge.OWNER)
     with pytest.raises(UntrustedSetupError, match=r"hermez, but its tau\*G2 differs"):
-        workshop.verify(renamed, NotExpired())
+        parties.verify(renamed, NotExpired())
 
 
-def test_rows_beyond_every_setup_file_are_not_accepted(workshop, document):
+def test_setup_size_beyond_every_file_is_refused(parties, document):
     grown = forge.signed(forge.at(document, ("predicate", "setupSize"), lambda _: 24), forge.OWNER)
     with pytest.raises(SetupError, match="insecure-dev setup of 2\\^24 powers would take too long"):
-        workshop.verify(grown)
+        parties.verify(grown)
 
 
 # --- engines
 
 
-def test_fake_engine_is_refused_unless_asked_for(workshop, good):
-    trusted = workshop.trusting(workshop.model, unsafe_accept_fake_engine=False)
+def test_fake_engine_is_refused_unless_accepted(parties, good):
+    trusted = parties.trusting(parties.model, unsafe_accept_fake_engine=False)
     with pytest.raises(UntrustedEngineError, match="anyone can forge its proofs"):
         Verifier(trusted=trusted).verify(good, forge.POLICY)
 
 
-def test_production_engines_do_not_know_the_fake_one(workshop, good):
+def test_production_engines_exclude_the_fake_one(parties, good):
     with pytest.raises(UntrustedEngineError, match="made with the engine fake/1"):
-        Verifier(trusted=workshop.trusting(workshop.model, engines={})).verify(good, forge.POLICY)
+        Verifier(trusted=parties.trusting(parties.model, engines={})).verify(good, forge.POLICY)
 
 
 @pytest.mark.parametrize("call", ["build", "make_keys", "verify"])
 @pytest.mark.parametrize("kind", [EngineCrashedError, EngineTimeoutError, EngineMemoryError])
-def test_engine_that_fails_gives_no_verdict(workshop, good, tmp_path, call, kind):
-    broken = Broken(workshop.engine, call, kind("It broke."))
-    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache", engines={"fake/1": broken})
+def test_failing_engine_gives_no_verdict(parties, good, tmp_path, call, kind):
+    broken = Broken(parties.engine, call, kind("It broke."))
+    trusted = parties.trusting(parties.model, cache=tmp_path / "cache", engines={"fake/1": broken})
     seen = []
     with pytest.raises(kind, match="It broke"):
         Verifier(trusted=trusted).verify(good, forge.POLICY, observer=seen.append)
@@ -160,28 +160,28 @@ def test_engine_that_fails_gives_no_verdict(workshop, good, tmp_path, call, kind
 
 
 @pytest.mark.parametrize("call", ["build", "make_keys"])
-def test_recipe_that_the_engine_cannot_follow_is_refused(workshop, good, tmp_path, call):
-    broken = Broken(workshop.engine, call, EngineError("The program does not fit four blocks."))
-    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache", engines={"fake/1": broken})
+def test_recipe_that_the_engine_cannot_build_is_refused(parties, good, tmp_path, call):
+    broken = Broken(parties.engine, call, EngineError("The program does not fit four blocks."))
+    trusted = parties.trusting(parties.model, cache=tmp_path / "cache", engines={"fake/1": broken})
     with pytest.raises(UnusableRecipeError, match=r"recipe does not fit.*four blocks"):
         Verifier(trusted=trusted).verify(good, forge.POLICY)
 
 
-def test_control_characters_in_a_complaint_are_not_passed_on(workshop, good):
-    broken = Broken(workshop.engine, "check_run_arguments", EngineError("No argument \x1b[2J."))
-    trusted = workshop.trusting(workshop.model, engines={"fake/1": broken})
+def test_control_characters_in_an_engine_message_are_replaced(parties, good):
+    broken = Broken(parties.engine, "check_run_arguments", EngineError("No argument \x1b[2J."))
+    trusted = parties.trusting(parties.model, engines={"fake/1": broken})
     with pytest.raises(UnusableRecipeError, match=r"run arguments\. No argument \?\[2J"):
         Verifier(trusted=trusted).verify(good, forge.POLICY)
 
 
-def test_engine_of_another_verifying_key_is_refused(workshop, good, tmp_path):
+def test_engine_that_rebuilds_another_verifying_key_is_refused(parties, good, tmp_path):
     class Other(Broken):
         def make_keys(self, folder, setup, proving_key):
             (folder / "program.json").write_bytes(b"another version of the engine")
             return self._engine.make_keys(folder, setup, proving_key)
 
-    engines = {"fake/1": Other(workshop.engine, None, None)}
-    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache", engines=engines)
+    engines = {"fake/1": Other(parties.engine, None, None)}
+    trusted = parties.trusting(parties.model, cache=tmp_path / "cache", engines=engines)
     with pytest.raises(CircuitMismatchError, match="another verifying key, model id than the attestation"):
         Verifier(trusted=trusted).verify(good, forge.POLICY)
 
@@ -189,25 +189,25 @@ def test_engine_of_another_verifying_key_is_refused(workshop, good, tmp_path):
 # --- the model and its cache
 
 
-def test_attestation_of_another_model_is_refused(workshop):
+def test_attestation_of_another_model_is_refused(parties):
     with pytest.raises(UnknownModelError, match="Give exactly that file"):
-        workshop.verify(workshop.attest(model=workshop.other_model))
+        parties.verify(parties.attest(model=parties.other_model))
 
 
-def test_proof_under_another_models_key_is_refused(workshop, good):
-    """The auditor has both models; the proof of one is shown as the other's."""
-    both = Verifier(trusted=workshop.trusting(workshop.model, workshop.other_model), clock=lambda: forge.NOW)
-    other = forge.statement(workshop.attest(model=workshop.other_model))
+def test_proof_under_another_models_key_is_refused(parties, good):
+    """The auditor has both models; a proof of one is presented as that of the other."""
+    both = Verifier(trusted=parties.trusting(parties.model, parties.other_model), clock=lambda: forge.NOW)
+    other = forge.statement(parties.attest(model=parties.other_model))
     disguised = forge.at(forge.statement(good), ("predicate", "circuit"), lambda _: other["predicate"]["circuit"])
     with pytest.raises(RefusedError, match="does not hold for these public values"):
         both.verify(forge.signed(disguised, forge.OWNER), forge.POLICY)
 
 
-def test_altered_cache_is_noticed(workshop, good, tmp_path):
-    shutil.copytree(workshop.folder / "cache", tmp_path / "cache")
+def test_altered_cache_is_detected(parties, good, tmp_path):
+    shutil.copytree(parties.folder / "cache", tmp_path / "cache")
     for key in (tmp_path / "cache").glob("*/vk"):
         key.write_bytes(b"\x00" * 32)
-    trusted = workshop.trusting(workshop.model, cache=tmp_path / "cache")
+    trusted = parties.trusting(parties.model, cache=tmp_path / "cache")
     with pytest.raises(CircuitError, match=r"was changed. Remove .* and verify again"):
         Verifier(trusted=trusted).verify(good, forge.POLICY)
 
@@ -215,12 +215,12 @@ def test_altered_cache_is_noticed(workshop, good, tmp_path):
 # --- the expected input
 
 
-def test_expected_input_is_confirmed(workshop, good):
-    assert workshop.verify(good, expected_inputs={"x": forge.X}).on_expected_input
+def test_expected_input_is_confirmed(parties, good):
+    assert parties.verify(good, expected_inputs={"x": forge.X}).on_expected_input
 
 
-def test_expected_input_may_have_another_float_type(workshop, good):
-    assert workshop.verify(good, expected_inputs={"x": forge.X.astype(np.float64)}).on_expected_input
+def test_expected_input_may_have_another_float_type(parties, good):
+    assert parties.verify(good, expected_inputs={"x": forge.X.astype(np.float64)}).on_expected_input
 
 
 @pytest.mark.parametrize(
@@ -235,51 +235,51 @@ def test_expected_input_may_have_another_float_type(workshop, good):
         ({"z": forge.X}, "Name every input"),
     ],
 )
-def test_other_input_is_refused(workshop, good, expected, message):
+def test_other_input_is_refused(parties, good, expected, message):
     with pytest.raises((InputMismatchError, DataError), match=message):
-        workshop.verify(good, expected_inputs=expected)
+        parties.verify(good, expected_inputs=expected)
 
 
-def test_expected_input_of_nan_is_the_callers_mistake(workshop, good):
+def test_expected_input_of_nan_is_an_input_error(parties, good):
     with pytest.raises(DataError, match="holds nan"):
-        workshop.verify(good, expected_inputs={"x": forge.X * np.float32("nan")})
+        parties.verify(good, expected_inputs={"x": forge.X * np.float32("nan")})
 
 
 # --- replay and time
 
 
-def test_replay_for_another_request_is_refused(workshop, good):
+def test_replay_for_another_request_is_refused(parties, good):
     policy = AllOf(ContextIs(request_id="0x" + "22" * 32), DEV)
     with pytest.raises(PolicyRefusedError, match="made for the request_id 0x1111") as caught:
-        workshop.verify(good, policy)
+        parties.verify(good, policy)
     assert caught.value.step.number == 11
 
 
-def test_expired_request_is_refused(workshop, good):
-    late = workshop.verifier(forge.NOW + timedelta(hours=2))
+def test_expired_request_is_refused(parties, good):
+    late = parties.verifier(forge.NOW + timedelta(hours=2))
     with pytest.raises(PolicyRefusedError, match="The request has expired"):
         late.verify(good, AllOf(NotExpired(), DEV))
 
 
-def test_old_attestation_is_refused(workshop, good):
-    late = workshop.verifier(forge.NOW + timedelta(hours=2))
+def test_old_attestation_is_refused(parties, good):
+    late = parties.verifier(forge.NOW + timedelta(hours=2))
     with pytest.raises(PolicyRefusedError, match="older than 1:00:00"):
         late.verify(good, AllOf(NotOlderThan(timedelta(hours=1)), DEV))
 
 
-def test_ephemeral_signer_is_refused_by_name(workshop):
+def test_ephemeral_signer_is_refused_by_name(parties):
     with pytest.raises(PolicyRefusedError, match="ephemeral key"):
-        workshop.verify(workshop.attest(ephemeral=True))
+        parties.verify(parties.attest(ephemeral=True))
 
 
-def test_clock_defaults_to_now(workshop, good):
-    verifier = Verifier(trusted=workshop.trusted)
+def test_clock_defaults_to_now(parties, good):
+    verifier = Verifier(trusted=parties.trusted)
     with pytest.raises(PolicyRefusedError, match=r"older than|in the future"):
         verifier.verify(good, AllOf(NotOlderThan(timedelta(microseconds=1)), DEV))
 
 
 class Record:
-    """A chain that has everything on record, or refuses."""
+    """A chain record that agrees with every answer, or refuses."""
 
     def __init__(self, refusal=None):
         self.refusal, self.asked = refusal, []
@@ -291,28 +291,31 @@ class Record:
         return "block 7"
 
 
-def test_record_is_asked_about_the_proven_answer(workshop, good):
+def test_record_is_checked_against_the_proven_answer(parties, good):
     record, steps = Record(), []
-    inference = workshop.verify(good, record=record, observer=steps.append)
+    inference = parties.verify(good, record=record, observer=steps.append)
     (asked,) = record.asked
     assert (asked.context, asked.model_id) == (forge.CONTEXT, inference.model_id)
     assert asked.statement == good.predicate.statement
     assert (steps[-1].number, steps[-1].status, steps[-1].detail) == (12, "passed", "block 7")
 
 
-def test_record_that_refuses_fails_the_last_step(workshop, good):
+def test_refused_record_fails_the_last_step(parties, good):
     steps = []
     with pytest.raises(RefusedError, match="Not on record") as caught:
-        workshop.verify(good, record=Record(RefusedError("Not on record.")), observer=steps.append)
+        parties.verify(good, record=Record(RefusedError("Not on record.")), observer=steps.append)
     assert caught.value.step.number == 12
     assert [step.status for step in steps] == ["passed"] * 11 + ["failed"]
 
 
-def test_record_is_not_asked_about_what_is_refused(workshop, good):
+def test_record_is_not_checked_for_a_refused_attestation(parties, good):
     record = Record()
     with pytest.raises(PolicyRefusedError, match="signer"):
-        workshop.verify(good, AllOf(SignedBy("sha256:" + "0" * 64), DEV), record=record)
+        parties.verify(good, AllOf(SignedBy("sha256:" + "0" * 64), DEV), record=record)
     assert record.asked == []
+
+
+# --- the step reporter
 
 
 def test_passed_step_reports_its_details():
@@ -335,7 +338,7 @@ def test_steps_after_a_failure_are_not_reached():
     assert [step.status for step in seen] == ["failed", "not_reached", "not_reached"]
 
 
-def test_error_of_the_program_itself_is_left_alone():
+def test_unexpected_error_is_propagated():
     seen = []
     with pytest.raises(ZeroDivisionError), StepReporter(seen.append).step(1):
         _ = 1 // 0

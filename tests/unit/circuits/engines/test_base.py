@@ -30,11 +30,11 @@ def test_program_out_of_bounds_is_refused(name, value):
         program(**{name: value})
 
 
-def test_figures_are_told_in_one_line():
+def test_figures_are_formatted_on_one_line():
     assert program(figures={"rows": 3371, "log2(rows)": 11}).describe_figures() == "rows 3,371, log2(rows) 11"
 
 
-def test_registered_engines_prove_something_and_are_named_by_their_ids():
+def test_registered_engines_are_production_engines_named_by_id():
     engines = production_engines()
     assert set(engines) == {"ezkl/23.0.5"}
     assert all(engine.production and engine.id == name for name, engine in engines.items())
@@ -47,6 +47,6 @@ def test_engine_is_found_by_name_or_id(name):
 
 
 @pytest.mark.parametrize("name", ["", "fake", "fake/1", "Ezkl", "../ezkl"])
-def test_unknown_engine_is_refused_with_those_there_are(name):
+def test_unknown_engine_is_refused_with_the_available_ones(name):
     with pytest.raises(InputError, match=r"There is no engine .* Choose one of: ezkl"):
         engine_named(name)

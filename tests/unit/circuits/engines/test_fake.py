@@ -43,10 +43,10 @@ def refused(folder, program, setup, proof):
         FAKE.verify(folder, program, setup, proof)
 
 
-# --- it is a fake
+# --- a fake
 
 
-def test_fake_says_that_it_proves_nothing():
+def test_fake_declares_that_it_proves_nothing():
     assert FAKE.production is False
     assert FAKE.id == "fake/1"
 
@@ -57,7 +57,7 @@ def test_fake_is_not_among_the_production_engines():
     assert not any(isinstance(engine, FakeEngine) for engine in engines.values())
 
 
-def test_fake_costs_nothing_anywhere(folder):
+def test_fake_costs_nothing(folder):
     speed = FAKE.measure_speed(lambda _: folder)
     load = Workload(multiplications=1 << 60, elements=0, heaviest=())
     assert FAKE.least_work(load) == FAKE.work(folder)
@@ -65,16 +65,16 @@ def test_fake_costs_nothing_anywhere(folder):
     assert (cost.keys_seconds, cost.prove_seconds, cost.work.memory_bytes, cost.work.gas) == (0, 0, 0, 0)
 
 
-def test_fake_chooses_what_it_accepts():
+def test_fake_accepts_the_run_arguments_that_it_chooses():
     tuned = FAKE.tune(None)
     FAKE.check_run_arguments(tuned.run_arguments)
     assert tuned.options == ()
 
 
-# --- it binds
+# --- binding
 
 
-def test_honest_proof_holds_and_says_what_was_computed(folder, program, setup, proof):
+def test_honest_proof_is_valid_and_states_the_computation(folder, program, setup, proof):
     FAKE.verify(folder, program, setup, proof)
     assert program.layout.unpack(proof.statement.inputs) == INPUTS[0]
     assert (proof.statement.context, proof.statement.outputs) == (CONTEXT, (-32, -256))
@@ -121,7 +121,7 @@ def test_proof_for_any_other_context_or_input_is_refused(folder, program, setup,
 @pytest.mark.parametrize(
     "change", [{"outputs": (-32,)}, {"outputs": ()}, {"inputs": b""}, {"inputs": bytes(13)}, {"context": bytes(31)}]
 )
-def test_statement_of_another_layout_is_refused(folder, program, setup, proof, change):
+def test_statement_of_the_wrong_layout_is_refused(folder, program, setup, proof, change):
     with pytest.raises(ProofRejectedError, match="does not have the layout of this circuit"):
         FAKE.verify(folder, program, setup, Proof(proof.data, replace(proof.statement, **change)))
 
@@ -142,13 +142,13 @@ def test_key_binds_the_setups_tau(folder, program, setup, proof, tmp_path):
     refused(folder, program, setup, proof)
 
 
-def test_keys_are_the_same_every_time_and_for_every_size_of_the_setup(folder, dev_home, tmp_path):
+def test_keys_are_deterministic_and_independent_of_the_setup_size(folder, dev_home, tmp_path):
     sizes = [dev_home.setups.find(k, "insecure-dev").path for k in (3, 4, 5)]
     keys = {FAKE.make_keys(folder, path, tmp_path / "key") for path in (*sizes, *sizes)}
     assert len(keys) == 1
 
 
-def test_keys_without_a_proving_key_say_so(folder, setup):
+def test_keys_without_a_proving_key_have_no_digest_of_one(folder, setup):
     keys = FAKE.make_keys(folder, setup, None)
     assert (keys.proving_key, keys.proving_key_bytes, keys.proof_bytes) == (None, 0, 32)
 
@@ -163,9 +163,9 @@ def test_prove_with_another_key_is_refused(folder, program, setup, tmp_path):
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
-def test_input_that_is_not_public_does_not_appear_but_is_bound(tiny, setup, tmp_path, in_process, visibility):
+def test_non_public_input_is_bound_but_not_revealed(tiny_model, setup, tmp_path, in_process, visibility):
     network = tmp_path / "network.onnx"
-    normal = normalise_model(tiny, network, input_visibility=visibility)
+    normal = normalise_model(tiny_model, network, input_visibility=visibility)
     program = FAKE.build(network, normal.inputs, normal.outputs, {"scale": 8}, tmp_path)
     FAKE.make_keys(tmp_path, setup, tmp_path / "key")
     proof = FAKE.prove(tmp_path, program, setup, tmp_path / "key", INPUTS, CONTEXT)
@@ -191,13 +191,13 @@ def test_engine_without_proving_material_proves_from_the_folder(folder, program,
 
 
 @pytest.mark.parametrize("needs", [True, False])
-def test_proving_key_that_is_missing_or_superfluous_is_refused(folder, program, setup, key, needs):
+def test_missing_or_superfluous_proving_key_is_refused(folder, program, setup, key, needs):
     engine = FakeEngine(needs_proving_key=needs)
     with pytest.raises(EngineError, match="a superfluous proving key, or lacks one"):
         engine.prove(folder, program, setup, None if needs else key, INPUTS, CONTEXT)
 
 
-def test_fake_has_no_verifier_on_a_chain(folder):
+def test_fake_has_no_on_chain_verifier(folder):
     assert FAKE.evm_selector is None
     with pytest.raises(EngineError, match="no on-chain verifier"):
         FAKE.evm_key(folder)
@@ -212,14 +212,14 @@ def test_fake_has_no_verifier_on_a_chain(folder):
      {"scale": 8, "more": 1}, {"Scale": 8}],
     ids=str,
 )  # fmt: skip
-def test_run_arguments_of_another_form_are_refused(tmp_path, arguments):
+def test_malformed_run_arguments_are_refused(tmp_path, arguments):
     for call in (FAKE.check_run_arguments, lambda given: FAKE.build(tmp_path / "n", [], [], given, tmp_path)):
         with pytest.raises(EngineError, match=r"one integer, scale, in 0\.\.16"):
             call(arguments)
 
 
 @pytest.mark.parametrize("scale", [0, 16])
-def test_run_arguments_at_the_bounds_are_taken(scale):
+def test_run_arguments_at_the_bounds_are_accepted(scale):
     FAKE.check_run_arguments({"scale": scale})
 
 
@@ -233,13 +233,13 @@ def test_input_that_leaves_the_range_is_refused(folder, program, setup, key, val
             call()
 
 
-def test_input_of_another_size_is_refused(folder, program):
+def test_input_of_the_wrong_size_is_refused(folder, program):
     with pytest.raises(DataError, match="needs 3 values, not 2"):
         FAKE.forward(folder, program, [[[1, 2]]])
 
 
-def test_build_writes_the_same_files_every_time(tiny, tmp_path, in_process):
-    normal = normalise_model(tiny, tmp_path / "network.onnx")
+def test_build_is_reproducible(tiny_model, tmp_path, in_process):
+    normal = normalise_model(tiny_model, tmp_path / "network.onnx")
     written = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -259,14 +259,14 @@ def test_integer_tensors_keep_scale_zero(tmp_path):
 # --- sessions
 
 
-def test_session_answers_what_the_engine_answers(compiled):
+def test_session_gives_the_answers_of_the_engine(compiled):
     program = compiled.manifest.program
     session = FAKE.session(compiled.folder, program)
     assert [session.forward(INPUTS)] == FAKE.forward(compiled.folder, program, [INPUTS])
 
 
 @pytest.mark.parametrize("end", ["kill", "close"])
-def test_session_that_ended_answers_no_more(compiled, end):
+def test_closed_session_answers_no_more(compiled, end):
     session = FAKE.session(compiled.folder, compiled.manifest.program)
     getattr(session, end)()
     assert not session.usable

@@ -46,7 +46,7 @@ def test_statement_about_this_inference_is_accepted(visibility):
     require(statement(visibility), visibility)
 
 
-def test_inputs_are_stated_as_the_visibility_says():
+def test_inputs_are_stated_according_to_visibility():
     assert statement("public").inputs == bytes.fromhex("0003fffc")
     assert statement("hashed").inputs == ENGINE.commit(NOWHERE, program("hashed"), NOWHERE, 0, INPUTS[0])
     assert statement("private").inputs == b""
@@ -68,14 +68,14 @@ def test_statement_with_more_inputs_is_rejected(visibility, extra):
 
 @EVERY
 @pytest.mark.parametrize("bit", [0, 129, 130, 255])
-def test_statement_of_another_context_is_rejected_by_every_bit(visibility, bit):
+def test_statement_with_any_context_bit_changed_is_rejected(visibility, bit):
     context = (int.from_bytes(CONTEXT.hash, "big") ^ 1 << (255 - bit)).to_bytes(32, "big")
     with pytest.raises(EngineError, match="another context"):
         require(replace(statement(visibility), context=context), visibility)
 
 
 @pytest.mark.parametrize("outputs", [(), (5,), (5, -6, 0)])
-def test_statement_with_another_number_of_outputs_is_rejected(outputs):
+def test_statement_with_the_wrong_number_of_outputs_is_rejected(outputs):
     with pytest.raises(EngineError, match="another number of outputs"):
         require(replace(statement(), outputs=outputs))
 
@@ -87,7 +87,7 @@ def test_output_beyond_the_range_of_the_circuit_is_rejected(output):
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
-def test_proof_of_another_length_is_rejected(length):
+def test_proof_of_the_wrong_length_is_rejected(length):
     with pytest.raises(EngineError, match=f"A proof has {length} bytes where the keys say 32"):
         require(statement(), data=b"\0" * length)
 

@@ -1,4 +1,4 @@
-"""Small torch modules, good and bad. Import it after `pytest.importorskip("torch")`."""
+"""Small torch modules, exportable and not. Import this after `pytest.importorskip("torch")`."""
 
 import torch
 from torch import nn
@@ -52,7 +52,7 @@ class Recurrent(nn.Module):
 
 
 class Several(nn.Module):
-    """Its keys are what the exporter calls values of its own."""
+    """Its output keys equal names that the exporter generates internally."""
 
     def __init__(self):
         super().__init__()

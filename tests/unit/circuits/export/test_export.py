@@ -1,4 +1,4 @@
-"""Through both of torch's exporters; files are checked in this process, by the code that a child runs."""
+"""Both of torch's exporters; files are checked in this process, by the code that a child runs."""
 
 import logging
 
@@ -43,12 +43,12 @@ def run(path, **inputs):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, inputs)
 
 
-# --- what is written
+# --- exported files
 
 
 @BOTH
 @pytest.mark.parametrize("name", GOOD)
-def test_good_module_is_exported_and_answers_as_torch_does(name, exporter, out):
+def test_good_module_is_exported_and_agrees_with_torch(name, exporter, out):
     make, shape = GOOD[name]
     module, example = make().eval(), torch.rand(shape)
     exported = export_torch(module, example, out, exporter=exporter)
@@ -62,7 +62,7 @@ def test_good_module_is_exported_and_answers_as_torch_does(name, exporter, out):
 
 
 @BOTH
-def test_same_module_gives_the_same_bytes(exporter, out):
+def test_export_is_reproducible(exporter, out):
     digests = {
         export_torch(nets.Dense(), torch.rand(1, 4), out, exporter=exporter, overwrite=True).sha256 for _ in range(2)
     }
@@ -70,7 +70,7 @@ def test_same_module_gives_the_same_bytes(exporter, out):
 
 
 @BOTH
-def test_dynamic_batch_takes_any_batch(exporter, out):
+def test_dynamic_batch_accepts_any_batch_size(exporter, out):
     export_torch(nets.Dense(), torch.rand(1, 4), out, exporter=exporter, dynamic_batch=True)
     (port,) = onnx.load(out).graph.input
     assert [dim.dim_param or dim.dim_value for dim in port.type.tensor_type.shape.dim] == ["batch", 4]
@@ -78,7 +78,7 @@ def test_dynamic_batch_takes_any_batch(exporter, out):
 
 
 @BOTH
-def test_several_inputs_and_outputs_keep_their_names_whatever_torch_calls_its_own(exporter, out):
+def test_several_inputs_and_outputs_keep_their_names_despite_torch_internal_names(exporter, out):
     exported = export_torch(nets.Several(), (torch.rand(1, 3), torch.rand(1, 4)), out, exporter=exporter)
     assert [port.name for port in exported.summary.inputs] == ["left", "right"]
     assert [port.name for port in exported.summary.outputs] == ["relu", "linear", "a.weight"]
@@ -89,7 +89,7 @@ def test_examples_by_name_may_come_in_any_order(out):
     assert [port.shape for port in exported.summary.inputs] == [(1, 3), (1, 4)]
 
 
-def test_names_can_be_given(out):
+def test_input_and_output_names_can_be_given(out):
     exported = fast(nets.Dense(), torch.rand(1, 4), out, input_names=["pixels"], output_names=["logits"])
     assert (exported.summary.inputs[0].name, exported.summary.outputs[0].name) == ("pixels", "logits")
 
@@ -104,15 +104,15 @@ def test_indices_stay_within_the_range_of_the_example(out):
     assert exported.summary.inputs[0].dtype == "int64"
 
 
-def test_fractions_of_an_array_take_the_type_of_the_module(out):
+def test_floats_of_an_array_are_cast_to_the_module_type(out):
     assert fast(nets.Dense(), np.ones((1, 4)), out).summary.inputs[0].dtype == "float32"
 
 
-# --- what is left as it was
+# --- side effects
 
 
 @BOTH
-def test_module_is_given_back_as_it_was(exporter, out):
+def test_module_is_unchanged_by_the_export(exporter, out):
     module = nets.Dense()
     module.drop.eval()
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -122,20 +122,20 @@ def test_module_is_given_back_as_it_was(exporter, out):
     assert all(one.requires_grad for one in module.parameters())
 
 
-def test_module_that_fails_is_given_back_as_it_was(out):
+def test_failing_module_is_unchanged_by_the_export(out):
     module = nets.Failing()
     with pytest.raises(ModelError, match="KeyError: 'no such layer'"):
         fast(module, torch.rand(1, 2), out)
     assert module.training
 
 
-def test_buffers_that_forward_changes_are_put_back(out):
+def test_buffers_changed_by_forward_are_restored(out):
     module = nets.Counting()
     fast(module, torch.rand(1, 2), out)
     assert module.calls.item() == 0
 
 
-def test_random_state_log_level_and_fast_path_are_put_back(out):
+def test_random_state_log_level_and_fast_path_are_restored(out):
     torch.manual_seed(7)
     state, level = torch.get_rng_state(), logging.getLogger("torch").level
     with pytest.raises(ModelError, match="gives different outputs for the same input"):
@@ -146,17 +146,17 @@ def test_random_state_log_level_and_fast_path_are_put_back(out):
 
 
 @BOTH
-def test_export_says_nothing(exporter, out, capfd, recwarn):
+def test_export_prints_nothing(exporter, out, capfd, recwarn):
     export_torch(nets.Dense(), torch.rand(1, 4), out, exporter=exporter)
     assert capfd.readouterr() == ("", "")
     assert not list(recwarn)
 
 
-# --- what is refused
+# --- refusals
 
 
 @BOTH
-def test_every_step_in_the_way_is_named_with_its_module(exporter, out):
+def test_every_unsupported_step_is_named_with_its_module(exporter, out):
     with pytest.raises(UnsupportedModelError, match="2 steps of this module cannot be compiled") as caught:
         export_torch(nets.Impossible(), torch.rand(1, 1, 8, 8), out, exporter=exporter)
     assert "blocks.0 (Conv2d)" in caught.value.cause
@@ -169,13 +169,13 @@ def test_dynamo_names_the_line(out):
         export_torch(nets.Impossible(), torch.rand(1, 1, 8, 8), out)
 
 
-def test_branch_on_a_value_is_refused_by_dynamo(out):
+def test_data_dependent_branch_is_refused_by_dynamo(out):
     with pytest.raises(ModelError, match=r"GuardOnDataDependentSymNode.*torch\.where"):
         export_torch(nets.Branching(), torch.rand(1, 2), out)
 
 
 @pytest.mark.parametrize("make", [nets.Branching, nets.Numbering])
-def test_value_that_a_trace_would_freeze_is_refused(make, out):
+def test_value_frozen_by_tracing_is_refused(make, out):
     with pytest.raises(UnsupportedModelError, match=r"nets\.py, line \d+, converts a tensor to a Python value"):
         fast(make(), torch.rand(1, 2), out)
 
@@ -189,18 +189,18 @@ def test_value_that_a_trace_would_freeze_is_refused(make, out):
         (nets.Empty, "returns nothing"),
     ],
 )
-def test_module_that_gives_no_tensors_is_refused(make, message, out):
+def test_module_that_returns_no_tensors_is_refused(make, message, out):
     with pytest.raises(ModelError, match=message):
         fast(make(), torch.rand(1, 2), out)
 
 
-def test_operator_that_an_exporter_lacks_is_refused_by_name(out):
+def test_operator_unknown_to_the_exporter_is_refused_by_name(out):
     with pytest.raises(ModelError, match=r"rms_norm.*--exporter"):
         fast(nets.Rms(), torch.rand(1, 4), out)
 
 
 @pytest.mark.parametrize("example", [(torch.rand(1, 2),) * 2, {"x": torch.rand(1, 2), "y": torch.rand(1, 2)}])
-def test_input_that_a_trace_leaves_out_is_refused(example, out):
+def test_input_dropped_by_tracing_is_refused(example, out):
     with pytest.raises(ModelError, match="torch exported 1 inputs and 1 outputs instead of 2 and 1"):
         fast(nets.HalfDeaf(), example, out)
 
@@ -215,19 +215,19 @@ def test_output_that_repeats_another_is_refused(out):
         fast(nets.Twice(), torch.rand(1, 2), out)
 
 
-def test_any_number_of_inputs_is_numbered(out):
+def test_unnamed_inputs_are_numbered(out):
     exported = fast(nets.Adding(), (torch.rand(1, 2), torch.rand(1, 2)), out)
     assert [port.name for port in exported.summary.inputs] == ["xs_0", "xs_1"]
 
 
 @BOTH
-def test_batch_that_the_module_fixes_is_refused(exporter, out):
+def test_batch_size_fixed_by_the_module_is_refused(exporter, out):
     with pytest.raises(ModelError):
         export_torch(nets.FixedBatch(), torch.rand(2, 3), out, exporter=exporter, dynamic_batch=True)
     assert not out.exists()
 
 
-def test_file_that_answers_something_else_is_refused_with_the_numbers(out, monkeypatch):
+def test_exported_file_that_disagrees_with_torch_is_refused_with_the_difference(out, monkeypatch):
     other, real = nets.Dense().eval(), torch_backend.to_onnx
     other.last.bias.data.fill_(9.0)
     monkeypatch.setattr(torch_backend, "to_onnx", lambda module, *rest, **options: real(other, *rest, **options))
@@ -245,7 +245,7 @@ def test_existing_file_is_left_alone_without_force(out):
     assert out.read_bytes() == b"mine"
 
 
-def test_directory_is_no_place_to_write_to(tmp_path):
+def test_directory_as_output_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a directory"):
         fast(nets.Dense(), torch.rand(1, 4), tmp_path, overwrite=True)
 
@@ -270,17 +270,17 @@ def test_name_that_the_engine_reserves_is_refused(names, out):
     assert not out.exists()
 
 
-def test_exporter_that_does_not_exist_is_refused(out):
+def test_unknown_exporter_is_refused(out):
     with pytest.raises(InputError, match="exporter 'jit' is unknown"):
         export_torch(nets.Dense(), torch.rand(1, 4), out, exporter="jit")
 
 
-def test_function_is_no_module(out):
+def test_function_instead_of_a_module_is_refused(out):
     with pytest.raises(InputError, match=r"type builtin_function_or_method is not a torch\.nn\.Module"):
         export_torch(torch.relu, torch.rand(1, 4), out)
 
 
-def test_inputs_without_a_batch_in_common_are_refused(out):
+def test_inputs_without_a_common_batch_size_are_refused(out):
     with pytest.raises(InputError, match="no common batch axis"):
         fast(nets.Several(), (torch.rand(1, 3), torch.rand(2, 4)), out, dynamic_batch=True)
 

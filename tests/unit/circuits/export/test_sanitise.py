@@ -1,4 +1,4 @@
-"""What the file tells: modules and values, nothing of the machine that wrote it."""
+"""Exported files name modules and values, but nothing of the machine that wrote them."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_file_holds_no_metadata_and_no_path(made):
     assert b"File " not in data
 
 
-def test_metadata_was_there_to_be_taken_out(made):
+def test_metadata_is_present_before_sanitising(made):
     original = made[0].SerializeToString()
     assert (b".py" in original) == (made[2] == "dynamo")
 
@@ -43,14 +43,14 @@ def test_every_node_is_named_after_its_module(made):
     assert {origin.kind for origin in origins.values() if origin.path == "bend"} == {"GELU"}
 
 
-def test_line_is_known_to_dynamo_only(made):
+def test_source_line_is_known_to_dynamo_only(made):
     _, origins = sanitised(made[0], made[1], ["tokens"], ["output"])
     lines = {origin.line for origin in origins.values() if origin.path == "norm"}
     assert all(line.startswith("nets.py:") for line in lines) if made[2] == "dynamo" else lines == {""}
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [([], ["output"]), (["tokens"], ["a", "b"])])
-def test_other_number_of_ports_is_refused(made, inputs, outputs):
+def test_wrong_number_of_inputs_or_outputs_is_refused(made, inputs, outputs):
     with pytest.raises(ModelError, match="torch exported 1 inputs and 1 outputs"):
         sanitised(made[0], made[1], inputs, outputs)
 
@@ -63,5 +63,5 @@ def test_other_number_of_ports_is_refused(made, inputs, outputs):
         (Origin("a", "", ""), "a"),
     ],
 )
-def test_origin_in_words(origin, text):
+def test_origin_is_described(origin, text):
     assert str(origin) == text

@@ -1,4 +1,4 @@
-"""Without torch: the package imports, and a call says what to install."""
+"""Without torch, the package can be imported, and a call names the missing package."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from zkinfer.circuits.export import torch_backend
 
 
 @pytest.mark.parametrize("missing", ["torch", "onnxscript"])
-def test_missing_package_is_named_with_its_cure(missing, tmp_path, monkeypatch):
+def test_missing_torch_is_refused_with_the_cure(missing, tmp_path, monkeypatch):
     monkeypatch.setattr(torch_backend, "find_spec", lambda name: None if name == missing else object())
     torch_backend.load_torch.cache_clear()
     with pytest.raises(InputError, match=rf"needs the package {missing}.*pip install 'zkinfer\[torch\]'"):

@@ -38,14 +38,14 @@ def test_sums_are_over_all_layers(counted):
     assert (load.multiplications, load.elements) == (12 + 6, 3 + 3 + 2)
 
 
-def test_heaviest_come_first(counted):
+def test_heaviest_layers_come_first(counted):
     load = counted(
         "h = MatMul(x, w) a = Relu(h) y = MatMul(a, v)", "float[1,4] x, float[4,3] w, float[3,9] v", "float[1,9] y"
     )
     assert [(layer.operator, layer.weight) for layer in load.heaviest] == [("MatMul", 27), ("MatMul", 12), ("Relu", 3)]
 
 
-def test_heaviest_are_at_most_eight(counted):
+def test_at_most_eight_heaviest_layers_are_listed(counted):
     body = " ".join(f"a{place + 1} = Relu(a{place})" for place in range(10))
     load = counted(f"a0 = Relu(x) {body} y = Relu(a10)")
     assert len(load.heaviest) == 8
@@ -55,22 +55,22 @@ def test_heaviest_are_at_most_eight(counted):
 @pytest.mark.parametrize(
     "body", ["y = Identity(x)", "y = Transpose<perm=[0,1]>(x)", "y = Cast<to=1>(x)", "y = CastLike(x, x)"]
 )
-def test_values_that_only_move_weigh_nothing(counted, body):
+def test_data_movement_weighs_nothing(counted, body):
     load = counted(body)
     assert (load.multiplications, load.elements, load.heaviest) == (0, 0, ())
 
 
-def test_layer_without_a_name_has_that_of_its_result(counted):
+def test_unnamed_layer_is_named_after_its_output(counted):
     assert counted("y = Relu(x)").heaviest[0].name == "y"
 
 
-def test_names_are_cut(counted):
+def test_long_layer_names_are_truncated(counted):
     name = "y" * 300
     assert counted(f"{name} = Relu(x)", outputs=f"float[1,4] {name}").heaviest[0].name == "y" * 80
 
 
 @pytest.mark.parametrize("inputs", ["float[N,4] x, float[4,3] w", "float[1,4] x, float[4,M] w", "float x, float w"])
-def test_unknown_shapes_count_nothing(model, inputs):
+def test_unknown_shapes_count_as_nothing(model, inputs):
     load = workload(model("y = MatMul(x, w)", inputs, "float[A,B] y"))
     assert (load.multiplications, load.elements) == (0, 0)
 
@@ -84,23 +84,23 @@ def test_recurrence_multiplies_in_every_step(counted, name, gates):
 
 
 @pytest.mark.parametrize("equation", ["...i,...i->...", "ij,jk,kl->il", "ij,jk", "ij->i", "", "i,jk->i"])
-def test_einsum_that_is_no_plain_product_of_two_counts_what_is_known(model, equation):
+def test_unusual_einsum_counts_only_known_shapes(model, equation):
     load = workload(model(f'y = Einsum<equation="{equation}">(x, w)', "float[2,4] x, float[4,3] w", "float[2,3] y"))
     assert load.multiplications == (24 if equation == "ij,jk" else 0)
 
 
 @pytest.mark.parametrize("inputs", ["float[N,1,5] x", "float x"])
-def test_recurrence_of_unknown_length_counts_nothing(model, inputs):
+def test_recurrence_of_unknown_length_counts_as_nothing(model, inputs):
     given = f"{inputs}, float[1,2,5] w, float[1,2,2] r"
     assert workload(model("y = RNN<hidden_size=2>(x, w, r)", given, "float[A,1,1,2] y")).multiplications == 0
 
 
-def test_reduction_reads_all_that_it_is_given(counted):
+def test_reduction_counts_its_input_elements(counted):
     load = counted("y = ReduceMax<keepdims=0>(x)", "float[1,4] x", "float y")
     assert load.elements == 4
 
 
-def test_what_depends_on_no_input_counts_nothing(counted):
+def test_constant_subgraph_counts_as_nothing(counted):
     load = counted(
         "c = Constant<value_floats=[1.0,2.0]>() d = Sigmoid(c) y = Add(x, d)", "float[1,2] x", "float[1,2] y"
     )

@@ -1,4 +1,4 @@
-"""The caller's side, through real children; each costs about 0.4 s."""
+"""The caller's side, through real child processes; each costs about 0.4 s."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def lowered(path, out, visibility="public"):
     return ENGINE.lower(path, out, dimensions={}, input_visibility=visibility)
 
 
-def test_all_names_what_is_there():
+def test_all_lists_existing_names():
     assert len(set(frontend.__all__)) == len(frontend.__all__)
     assert all(hasattr(frontend, name) for name in frontend.__all__)
 
 
-def test_import_in_the_parent_brings_no_parser():
+def test_import_in_the_parent_loads_no_parser():
     code = "import sys, zkinfer.circuits.frontend; print({'onnx', 'onnxruntime'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
 
 
-def test_inspect_dense_describes_it(dense, saved):
+def test_inspect_describes_a_dense_model(dense, saved):
     path = saved(dense)
     summary = inspect_model(path)
     assert summary.sha256 == sha256_file(path)
@@ -61,7 +61,7 @@ def test_inspect_unsupported_model_lists_the_problems(model, saved):
     assert "is random" in summary.problems[0]
 
 
-def test_normalise_puts_the_context_first_and_reports_the_file(dense, saved, tmp_path):
+def test_normalise_adds_the_context_input_and_reports_the_file(dense, saved, tmp_path):
     out = tmp_path / "new" / "normal.onnx"
     answer = lowered(saved(dense), out, "private")
     graph = onnx.load(out).graph
@@ -71,7 +71,7 @@ def test_normalise_puts_the_context_first_and_reports_the_file(dense, saved, tmp
     assert [spec.describe() for spec in (*answer.inputs, *answer.outputs)] == ["x float32[1, 3]", "y float32[1, 2]"]
 
 
-def test_normalise_in_two_processes_gives_the_same_bytes(model, saved, tmp_path):
+def test_normalise_gives_the_same_bytes_in_two_processes(model, saved, tmp_path):
     path = saved(model("a = Gelu(x) b = Mish(a) y = Cast<to=7>(b)", outputs="int64[1,4] y", opset=20))
     # Children run with -I, so each has a hash seed of its own.
     digests = {str(normalise_model(path, tmp_path / name).sha256) for name in ("a.onnx", "b.onnx")}
@@ -85,7 +85,7 @@ def test_normalise_refusal_keeps_its_class_and_leaves_no_file(model, saved, tmp_
     assert list(out.parent.iterdir()) == []
 
 
-def test_normalise_past_its_time_is_stopped(dense, saved, tmp_path):
+def test_normalise_past_its_deadline_is_stopped(dense, saved, tmp_path):
     with pytest.raises(EngineTimeoutError):
         normalise_model(saved(dense), tmp_path / "o.onnx", limits=Limits(seconds=0.01))
 
@@ -143,13 +143,13 @@ def test_dimension_below_one_is_refused(dense, saved, tmp_path):
         normalise_model(saved(dense), tmp_path / "o.onnx", dimensions={"N": 0})
 
 
-def test_answer_of_another_form_is_refused(dense, saved, monkeypatch):
+def test_malformed_answer_is_refused(dense, saved, monkeypatch):
     monkeypatch.setattr(child, "run", lambda *_, **__: '{"sha256": 3}')
     with pytest.raises(EngineCrashedError, match="malformed"):
         inspect_model(saved(dense))
 
 
-def test_answer_with_a_bad_digest_is_refused(dense, saved, monkeypatch):
+def test_answer_with_a_malformed_digest_is_refused(dense, saved, monkeypatch):
     monkeypatch.setattr(child, "run", lambda *_, **__: '{"sha256": "sha256:zz"}')
     with pytest.raises(EngineCrashedError, match="malformed"):
         inspect_model(saved(dense))
@@ -183,7 +183,7 @@ def test_hidden_bool_input_is_refused(model, saved, tmp_path, visibility):
     assert "take float32, or publish" in refusal.value.cure
 
 
-def test_public_bool_input_is_taken(model, saved, tmp_path):
+def test_public_bool_input_is_accepted(model, saved, tmp_path):
     path = saved(model("y = Cast<to=1>(x)", "bool[1,4] x"))
     assert normalise_model(path, tmp_path / "normal.onnx").inputs[0].dtype == "bool"
 
@@ -198,20 +198,20 @@ def test_only_hashed_inputs_are_guarded(dense, saved, tmp_path, visibility, guar
 
 
 @pytest.mark.parametrize("name", ["OneHot", "Hardmax"])
-def test_operator_whose_result_is_not_bound_is_refused(model, saved, tmp_path, name):
+def test_operator_with_an_unconstrained_result_is_refused(model, saved, tmp_path, name):
     path = saved(model(f"y = {name}(x)" if name == "Hardmax" else "y = OneHot(x, x, x)"))
     with pytest.raises(UnsupportedModelError, match=f"Operator {name} has a result that the engine lets a prover"):
         lowered(path, tmp_path / "normal.onnx")
 
 
-def test_findings_name_every_node_that_is_used_wrongly(model, saved):
+def test_findings_name_every_misused_node(model, saved):
     body = "a = CumSum<reverse=1>(x, z) y = CumSum<exclusive=1>(a, z)"
     found = ENGINE.supports(saved(model(body, constants="<int64 z = {1}>")))
     assert [one.node for one in found] == ["a", "y"]
     assert all("exclusive or reversed" in one.cause and one.cure for one in found)
 
 
-def test_findings_name_every_operator_that_is_not_supported(model, saved):
+def test_findings_name_every_unsupported_operator(model, saved):
     found = ENGINE.supports(saved(model("a = RandomNormalLike(x) b = LpNormalization(a) y = Relu(b)")))
     assert [one.node for one in found] == ["a", "b"]
 

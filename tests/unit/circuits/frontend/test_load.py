@@ -28,7 +28,7 @@ def tensor(kind=TensorProto.FLOAT, dims=(2,), **fields):
     [JPEG, b"\x00" * 40, b"hello, world", b"PK\x03\x04" + bytes(30), b"{}"],
     ids=["jpeg", "0", "text", "zip", "{}"],
 )
-def test_other_file_is_not_onnx(data):
+def test_file_of_another_format_is_refused(data):
     with pytest.raises(ModelError, match="not an ONNX file"):
         parse(data)
 
@@ -48,7 +48,7 @@ def test_name_that_is_not_utf8_is_refused(dense):
 
 def test_deep_nesting_is_refused():
     data = b""
-    for _ in range(60):  # graph.node[0].attribute[0].g and so on; the builder itself refuses to write this
+    for _ in range(60):  # graph.node[0].attribute[0].g and so on; the onnx builder refuses to write this
         for field in (6, 5, 1):
             data = wrapped(field, data)
     data = wrapped(7, data)
@@ -56,14 +56,14 @@ def test_deep_nesting_is_refused():
         parse(data)
 
 
-def test_three_gigabytes_declared_in_a_kilobyte_are_refused(dense):
+def test_tensor_declaring_three_gigabytes_is_refused(dense):
     dense.graph.initializer.append(tensor(dims=[800_000_000]))
     assert len(dense.SerializeToString()) < 1024
     with pytest.raises(ModelTooLargeError, match="800,000,000 elements"):
         parse(dense.SerializeToString())
 
 
-def test_many_large_declarations_together_are_refused(dense, monkeypatch):
+def test_declarations_too_large_in_total_are_refused(dense, monkeypatch):
     monkeypatch.setattr("zkinfer.circuits.frontend.load.MAX_TOTAL_ELEMENTS", 5)
     with pytest.raises(ModelTooLargeError, match="constants exceed the limit"):
         parse(dense.SerializeToString())
@@ -75,7 +75,7 @@ def test_too_many_nodes_are_refused(dense):
         parse(dense.SerializeToString())
 
 
-def test_file_that_changed_is_refused(dense, saved):
+def test_file_changed_since_hashing_is_refused(dense, saved):
     with pytest.raises(ModelError, match="changed while"):
         load(saved(dense), sha256(b"before"))
 
@@ -105,14 +105,14 @@ def test_tensor_in_a_node_is_checked_too(dense):
     ],
     ids=["cut", "long", "few", "other-field", "both", "negative", "rank"],
 )
-def test_tensor_that_contradicts_itself_is_refused(bad):
+def test_inconsistent_tensor_is_refused(bad):
     with pytest.raises(ModelError):
         check_tensor(bad)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_weight_that_is_not_finite_is_refused(value, dtype):
+def test_non_finite_weight_is_refused(value, dtype):
     with pytest.raises(ModelError, match="NaN or infinity"):
         check_tensor(onnx.numpy_helper.from_array(np.array([1, value], dtype=dtype), "w"))
 
@@ -120,7 +120,7 @@ def test_weight_that_is_not_finite_is_refused(value, dtype):
 @pytest.mark.parametrize(
     "kind", [TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.BFLOAT16, TensorProto.UINT64, 77]
 )
-def test_element_type_not_supported_is_refused(kind):
+def test_unsupported_element_type_is_refused(kind):
     with pytest.raises(UnsupportedModelError, match="element type"):
         check_tensor(tensor(kind))
 

@@ -1,4 +1,4 @@
-"""Sizes of dimensions, opsets, and what is known of inputs and outputs."""
+"""Dimension sizes, opsets, and the specs of inputs and outputs."""
 
 from unittest import mock
 
@@ -16,11 +16,11 @@ def inferred(model):
 
 
 @pytest.mark.parametrize(("given", "taken"), [(7, 9), (8, 9), (9, 9), (13, 13), (18, 18), (19, 18), (21, 18)])
-def test_opset_is_brought_to_the_nearest_that_is_supported(model, given, taken):
+def test_opset_is_converted_to_the_nearest_supported(model, given, taken):
     assert opset(shapes.with_supported_opset(model("y = Relu(x)", opset=given))) == taken
 
 
-def test_supported_opset_is_left_alone(model):
+def test_supported_opset_is_kept(model):
     relu = model("y = Relu(x)", opset=17)
     assert shapes.with_supported_opset(relu) is relu
 
@@ -29,15 +29,15 @@ def refusing(*_):
     raise UnsupportedModelError("No adapter.", "Export it again.")
 
 
-def test_operator_that_the_converter_does_not_know_is_renumbered(model):
+def test_operator_unknown_to_the_converter_is_renumbered(model):
     with mock.patch.object(runtime, "convert_opset", refusing):
         result = shapes.with_supported_opset(model("y = Relu(x)", opset=20))
     assert opset(result) == 18
     assert [node.op_type for node in result.graph.node] == ["Relu"]
 
 
-def test_operator_that_is_another_in_the_supported_opset_is_refused(model):
-    """Gelu came with opset 20, so that the number alone cannot be changed."""
+def test_operator_missing_from_the_supported_opset_is_refused(model):
+    """Gelu exists only since opset 20, so renumbering is not enough."""
     with (
         mock.patch.object(runtime, "convert_opset", refusing),
         pytest.raises(UnsupportedModelError, match="No adapter"),
@@ -45,7 +45,7 @@ def test_operator_that_is_another_in_the_supported_opset_is_refused(model):
         shapes.with_supported_opset(model("y = Gelu(x)", opset=20))
 
 
-def test_conversion_that_fails_is_refused_with_its_reason(model):
+def test_failed_conversion_is_refused_with_its_reason(model):
     strange = model("y = Relu(x)", opset=9)
     strange.graph.node[0].op_type = "Hardmax2"
     with pytest.raises(UnsupportedModelError, match=r"cannot be converted to opset 18.*opset_version=17"):
@@ -60,31 +60,31 @@ def test_input_without_elements_is_refused(model, size):
         shapes.with_fixed_shapes(empty, {})
 
 
-def test_input_of_more_elements_than_a_circuit_takes_is_refused(model):
+def test_input_with_too_many_elements_is_refused(model):
     large = model("y = Relu(x)", "float[1,N] x", "float[1,N] y")
     with pytest.raises(ModelTooLargeError, match=r"Input 'x' has 1,073,741,824 elements.*smaller"):
         shapes.with_fixed_shapes(large, {"N": 1 << 30})
 
 
-def test_first_dimension_is_one_sample(model):
+def test_named_first_dimension_becomes_one_sample(model):
     fixed = shapes.with_fixed_shapes(model("y = Relu(x)", "float[batch,4] x", "float[batch,4] y"), {})
     assert shapes.specs(inferred(fixed))[0][0].shape == (1, 4)
 
 
-def test_model_is_not_changed_when_its_shapes_are_fixed(model):
+def test_fixing_shapes_does_not_modify_the_model(model):
     symbolic = model("y = Relu(x)", "float[batch,4] x", "float[batch,4] y")
     before = copy(symbolic)
     shapes.with_fixed_shapes(symbolic, {"batch": 3})
     assert symbolic == before
 
 
-def test_name_that_two_inputs_share_has_one_size(model):
+def test_dimension_name_shared_by_two_inputs_has_one_size(model):
     two = model("y = MatMul(x, z)", "float[1,N] x, float[N,1] z", "float[1,1] y")
     fixed = shapes.with_fixed_shapes(two, {"N": 3})
     assert [spec.shape for spec in shapes.specs(inferred(fixed))[0]] == [(1, 3), (3, 1)]
 
 
-def test_output_whose_shape_depends_on_values_is_refused(model):
+def test_data_dependent_output_shape_is_refused(model):
     found = inferred(model("y = NonZero(x)", outputs="int64[2,k] y"))
     with pytest.raises(UnsupportedModelError, match="shape of 'y' depends on the input"):
         shapes.specs(found)
@@ -102,7 +102,7 @@ def test_output_without_elements_is_refused(model):
         shapes.specs(nothing)
 
 
-def test_output_of_more_elements_than_a_circuit_takes_is_refused(model):
+def test_output_with_too_many_elements_is_refused(model):
     wide = MAX_ELEMENTS // 4 + 1
     constants = f"<int64[2] wide = {{{wide}, 4}}>"
     large = inferred(model("y = Expand(x, wide)", outputs=f"float[{wide},4] y", constants=constants))
@@ -110,19 +110,19 @@ def test_output_of_more_elements_than_a_circuit_takes_is_refused(model):
         shapes.specs(large)
 
 
-def test_value_within_that_would_be_too_large_is_refused(model):
+def test_too_large_intermediate_value_is_refused(model):
     constants = "<int64[2] wide = {67108865, 4}, int64[1] axis = {0}>"
     body = "a = Expand(x, wide) y = ReduceSum<keepdims=1>(a, axis)"
     with pytest.raises(ModelTooLargeError, match=r"Value 'a' has shape \[67108865, 4\]"):
         inferred(model(body, constants=constants))
 
 
-def test_shapes_that_contradict_what_is_declared_are_refused(model):
+def test_shapes_that_contradict_the_declared_ones_are_refused(model):
     with pytest.raises(ModelError, match="shapes do not fit together"):
         inferred(model("y = Relu(x)", outputs="float[1,5] y"))
 
 
-def test_weights_are_no_inputs_even_where_they_are_listed(model):
+def test_weights_listed_as_inputs_are_not_inputs(model):
     listed = model("y = Add(x, c)", "float[1,4] x, float[1,4] c", constants="<float[1,4] d = {1,2,3,4}>")
     listed.graph.initializer[0].name = "c"
     listed.ir_version = 3

@@ -19,11 +19,11 @@ def workload(*layers):
 
 
 @pytest.mark.parametrize(("multiplications", "elements", "weight"), [(9, 4, 9), (0, 4, 4), (0, 0, 0)])
-def test_layer_weighs_its_products_or_its_results(multiplications, elements, weight):
+def test_layer_weight_is_its_products_or_else_its_results(multiplications, elements, weight):
     assert layer(multiplications, elements).weight == weight
 
 
-def test_costliest_layers_are_named_with_their_shares():
+def test_costliest_layers_are_listed_with_their_shares():
     text = workload(layer(9000, 500, "conv1"), layer(0, 500, "act", "Relu")).costliest_layers()
     assert text == (
         "Of its 9,000 multiplications and 1,000 results of other operations most are in: "
@@ -31,7 +31,7 @@ def test_costliest_layers_are_named_with_their_shares():
     )
 
 
-def test_model_without_multiplications_speaks_of_none():
+def test_summary_without_multiplications_does_not_mention_them():
     text = workload(layer(0, 500, "act", "Relu")).costliest_layers()
     assert text == "Of its 500 results of other operations most are in: Relu act (500, 100%)."
 
@@ -46,17 +46,17 @@ def test_costliest_layers_are_at_most_five():
     assert [place for place in range(8) if f"n{place}" in text] == [0, 1, 2, 3, 4]
 
 
-def test_long_names_are_cut():
+def test_long_names_are_truncated():
     assert len(workload(layer(5, name="x" * 5000)).costliest_layers()) < 200
 
 
 @pytest.mark.parametrize("layers", [(), (layer(0, 0),)])
-def test_model_that_computes_nothing_names_no_layers(layers):
+def test_model_without_operators_lists_no_layers(layers):
     assert workload(*layers).costliest_layers() == ""
 
 
 @given(counts=st.lists(st.tuples(st.integers(0, 1 << 50), st.integers(0, 1 << 50)), max_size=8))
-def test_every_workload_can_be_told_in_one_line(counts):
+def test_every_workload_is_formatted_on_one_line(counts):
     text = workload(*(layer(*count) for count in counts)).costliest_layers()
     assert bool(text) == any(max(count) for count in counts)
     assert "\n" not in text
@@ -66,17 +66,17 @@ def test_every_workload_can_be_told_in_one_line(counts):
     ("change", "message"),
     [({"multiplications": 1.0}, "valid integer"), ({"name": None}, "valid string"), ({"flops": 2}, "Extra inputs")],
 )
-def test_layer_of_another_form_is_refused(change, message):
+def test_malformed_layer_is_refused(change, message):
     with pytest.raises(ValidationError, match=message):
         Layer(**{"name": "a", "operator": "Conv", "multiplications": 1, "elements": 1} | change)
 
 
-def test_workload_is_read_back_as_itself():
+def test_workload_round_trips():
     load = workload(layer(9, 5), layer(3, 1))
     assert Workload.model_validate_json(load.model_dump_json()) == load
 
 
 @pytest.mark.parametrize("name", ["multiplications", "heaviest"])
-def test_workload_cannot_be_changed(name):
+def test_workload_is_immutable(name):
     with pytest.raises(ValidationError, match="frozen"):
         setattr(workload(), name, ())

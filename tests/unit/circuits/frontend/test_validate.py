@@ -9,8 +9,17 @@ from zkinfer.circuits.errors import ModelError, UnsupportedModelError
 from zkinfer.circuits.frontend import operators as shared
 from zkinfer.circuits.frontend.validate import problems, refuse_problems
 
+TABLES = (
+    operators.SUPPORTED,
+    operators.COMPOSITE,
+    operators.REWRITTEN,
+    operators.CONSTANT_ONLY,
+    operators.REFUSED,
+    shared.REFUSED,
+)
 
-def test_sound_model_has_no_problems(dense):
+
+def test_valid_model_has_no_problems(dense):
     assert list(problems(dense)) == []
 
 
@@ -35,7 +44,7 @@ def test_unsupported_operator_is_refused_with_a_cure(dense, operator, cure):
         ("Nonsense", "docs/reference/operators.md"), ("GroupNormalization", "LayerNormalization"),
     ],
 )  # fmt: skip
-def test_operator_ezkl_cannot_take_is_refused_with_a_cure(dense, operator, cure):
+def test_operator_unsupported_by_ezkl_is_refused_with_a_cure(dense, operator, cure):
     dense.graph.node[1].op_type = operator
     dense.graph.node[1].name = "suspect"
     assert list(problems(dense)) == []
@@ -56,7 +65,7 @@ def test_custom_domain_is_refused(dense):
         refuse_problems(dense)
 
 
-def test_own_function_is_refused(dense):
+def test_model_local_function_is_refused(dense):
     dense.functions.add(name="f", domain="mine")
     with pytest.raises(UnsupportedModelError, match="own function"):
         refuse_problems(dense)
@@ -74,7 +83,7 @@ def test_quantisation_annotation_is_refused(dense):
         refuse_problems(dense)
 
 
-def test_subgraph_in_a_harmless_operator_is_refused(dense):
+def test_subgraph_in_a_supported_operator_is_refused(dense):
     dense.graph.node[1].attribute.append(helper.make_attribute("body", helper.make_graph([], "g", [], [])))
     with pytest.raises(UnsupportedModelError, match="holds a subgraph"):
         refuse_problems(dense)
@@ -113,14 +122,14 @@ def test_empty_graph_is_refused(dense):
 
 
 @pytest.mark.parametrize("field", ["input", "output"])
-def test_model_without_ports_is_refused(dense, field):
+def test_model_without_inputs_or_outputs_is_refused(dense, field):
     dense.graph.ClearField(field)
     with pytest.raises(ModelError, match=f"no {field}"):
         refuse_problems(dense)
 
 
 @pytest.mark.parametrize("field", ["input", "output", "initializer", "node"])
-def test_name_used_twice_is_refused(dense, field):
+def test_duplicate_name_is_refused(dense, field):
     items = getattr(dense.graph, field)
     items.append(items[0])
     with pytest.raises(ModelError, match="one name for two"):
@@ -134,20 +143,20 @@ def test_output_that_is_an_input_is_refused(dense):
 
 
 @pytest.mark.parametrize("kind", [TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.BFLOAT16])
-def test_port_of_other_type_is_refused(dense, kind):
+def test_input_or_output_of_unsupported_type_is_refused(dense, kind):
     dense.graph.input[0].type.tensor_type.elem_type = kind
     with pytest.raises(UnsupportedModelError, match="not a tensor of numbers"):
         refuse_problems(dense)
 
 
-def test_sequence_port_is_refused(dense):
+def test_sequence_input_is_refused(dense):
     dense.graph.input[0].type.sequence_type.elem_type.tensor_type.elem_type = 1
     with pytest.raises(UnsupportedModelError, match="not a tensor"):
         refuse_problems(dense)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 257, "a\nb", "\x1b[31m"])
-def test_odd_port_name_is_refused(dense, name):
+def test_malformed_port_name_is_refused(dense, name):
     dense.graph.output[0].name = name
     with pytest.raises(ModelError, match="port name"):
         refuse_problems(dense)
@@ -166,14 +175,10 @@ def test_input_of_nine_dimensions_is_refused(dense):
 
 
 def test_operator_tables_do_not_overlap():
-    tables = [operators.SUPPORTED, operators.COMPOSITE, operators.REWRITTEN, operators.CONSTANT_ONLY]
-    tables += [operators.REFUSED, shared.REFUSED]
-    names = [name for table in tables for name in table]
+    names = [name for table in TABLES for name in table]
     assert len(names) == len(set(names))
 
 
-def test_operator_tables_name_only_what_onnx_has():
+def test_operator_tables_list_only_onnx_operators():
     known = {schema.name for schema in onnx.defs.get_all_schemas_with_history()}
-    tables = [operators.SUPPORTED, operators.COMPOSITE, operators.REWRITTEN, operators.CONSTANT_ONLY]
-    tables += [operators.REFUSED, shared.REFUSED]
-    assert {name for table in tables for name in table} <= known
+    assert {name for table in TABLES for name in table} <= known

@@ -1,4 +1,4 @@
-"""A session opens to any function by name here: `timeit:timeit` runs statements in it, `ast:literal_eval` echoes."""
+"""Sessions open any function by name here: `timeit:timeit` runs statements, `ast:literal_eval` echoes."""
 
 import os
 import threading
@@ -37,8 +37,8 @@ def session():
 
 
 @pytest.fixture
-def hasty():
-    """Opens in its own time and then has little."""
+def impatient_session():
+    """A session with ample time to open and little per request."""
     with opened() as session:
         session._seconds = 0.3
         yield session
@@ -58,7 +58,7 @@ def test_answer_comes_back_as_json(value):
         assert session.ask(node_or_string=repr(value)) == value
 
 
-def test_request_and_answer_of_many_megabytes_come_back_whole():
+def test_large_request_and_answer_are_transferred_completely():
     text = "é" * 2_000_000
     with opened("textwrap:dedent") as session:
         assert session.ask(text=text) == text
@@ -70,7 +70,7 @@ def test_child_keeps_its_state_between_requests(session):
     assert execute(session, "assert kept == 5") >= 0
 
 
-def test_noise_of_many_megabytes_does_not_hold_the_child(session):
+def test_large_stderr_does_not_block_the_child(session):
     assert execute(session, "import sys; sys.stderr.write('x' * 3_000_000)") >= 0
     assert execute(session, "print('{}')") >= 0
 
@@ -78,7 +78,7 @@ def test_noise_of_many_megabytes_does_not_hold_the_child(session):
 # --- errors
 
 
-def test_session_goes_on_after_an_error_of_the_handler(session):
+def test_session_continues_after_an_error_of_the_handler(session):
     with pytest.raises(ModelTooLargeError) as caught:
         execute(session, "from zkinfer.circuits import errors; raise errors.ModelTooLargeError('Large.', 'Shrink it.')")
     assert (caught.value.cause, caught.value.cure) == ("Large.", "Shrink it.")
@@ -100,7 +100,7 @@ def test_session_that_cannot_be_opened_is_a_crash(function):
         Session(function, {}, limits=SHORT)
 
 
-def test_error_in_opening_comes_back_as_itself():
+def test_error_while_opening_is_raised_in_the_caller():
     with pytest.raises(ModelTooLargeError, match="Too large"):
         Session(
             "timeit:timeit",
@@ -114,7 +114,7 @@ def test_error_in_opening_comes_back_as_itself():
     [b"\x02\0\0\0[]", b"\x02\0\0\0{}", b"\1\0\0\0\xff", b"\xff\xff\xff\xff", b"\2\0\0\0[]more", b"\0\0\0\0"],
     ids=["list", "empty", "no-json", "huge", "two", "nothing"],
 )
-def test_answer_of_another_form_ends_the_session(session, data):
+def test_malformed_answer_ends_the_session(session, data):
     with pytest.raises(EngineCrashedError, match="sent a malformed answer"):
         execute(session, raw(data) + "; import time; time.sleep(9)")
     assert not session.usable
@@ -129,7 +129,7 @@ def test_child_that_dies_is_a_crash(session, statement, status):
         execute(session, f"import os; {statement}")
 
 
-def test_child_killed_by_somebody_is_a_crash(session):
+def test_child_killed_by_a_signal_is_a_crash(session):
     with pytest.raises(EngineCrashedError, match="killed by another process"):
         execute(session, "import os; os.kill(os.getpid(), 9)")
 
@@ -141,7 +141,7 @@ def test_child_killed_by_the_kernel_ran_out_of_memory(monkeypatch):
             execute(session, "import os; os.kill(os.getpid(), 9)")
 
 
-def test_child_killed_between_requests_is_noticed_at_the_next(session):
+def test_child_killed_between_requests_is_detected_at_the_next(session):
     session.kill()
     with pytest.raises(EngineCrashedError, match="killed by another process"):
         execute(session, "pass")
@@ -151,7 +151,7 @@ def test_child_killed_between_requests_is_noticed_at_the_next(session):
 # --- limits
 
 
-def test_child_that_allocates_past_its_memory_is_stopped():
+def test_child_that_exceeds_its_memory_limit_is_stopped():
     with (
         opened(limits=Limits(seconds=20, memory=1 << 30)) as session,
         pytest.raises(EngineMemoryError, match="ran out of memory"),
@@ -169,17 +169,17 @@ def test_child_that_allocates_past_its_memory_is_stopped():
     ],
     ids=["sleeps", "closes", "chatters", "half-answers"],
 )
-def test_child_past_its_time_is_killed(hasty, statement):
-    pid = hasty._process.pid
+def test_child_past_its_deadline_is_killed(impatient_session, statement):
+    pid = impatient_session._process.pid
     with pytest.raises(EngineTimeoutError, match=LATE):
-        execute(hasty, statement)
+        execute(impatient_session, statement)
     assert not is_alive(pid)
 
 
-def test_child_that_does_not_read_does_not_hold_its_caller(hasty):
-    os.kill(hasty._process.pid, 19)  # stopped
+def test_child_that_does_not_read_does_not_block_its_caller(impatient_session):
+    os.kill(impatient_session._process.pid, 19)  # stopped
     with pytest.raises(EngineTimeoutError, match=LATE):
-        execute(hasty, "x" * 5_000_000)
+        execute(impatient_session, "x" * 5_000_000)
 
 
 def test_child_that_closes_its_answers_is_reported_as_malformed(session, monkeypatch):
@@ -188,7 +188,7 @@ def test_child_that_closes_its_answers_is_reported_as_malformed(session, monkeyp
         execute(session, "import os, sys, time; os.close(int(sys.argv[1])); time.sleep(60)")
 
 
-def test_message_larger_than_any_is_refused(session, monkeypatch):
+def test_too_large_message_is_refused(session, monkeypatch):
     monkeypatch.setattr(session_module, "MAX_MESSAGE_BYTES", 10)
     with pytest.raises(EngineCrashedError, match="malformed answer"):
         execute(session, "pass")
@@ -236,8 +236,8 @@ def test_child_without_a_fork_server_ends_with_the_thread_that_opened_it(without
     session.close()
 
 
-def test_no_process_and_no_descriptor_is_left():
-    with opened():  # starts the fork server, which stays
+def test_no_process_or_descriptor_leaks():
+    with opened():  # start the fork server, which stays
         pass
     before = open_descriptors()
     with opened() as session:

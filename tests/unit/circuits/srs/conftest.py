@@ -1,4 +1,4 @@
-"""Small `insecure-dev` files made here, and the real files beside the repository where there are any."""
+"""Generated small `insecure-dev` files, and real setup files where available."""
 
 import os
 from dataclasses import replace
@@ -44,7 +44,7 @@ def real_file():
 
 @pytest.fixture
 def rehearsal(monkeypatch):
-    """A ceremony that counts as real and whose files are those of insecure-dev; k = 5 is not in its table."""
+    """A ceremony that counts as real but has the files of insecure-dev; k = 5 has no pinned digest."""
     dev = ceremonies.by_name(ceremonies.INSECURE_DEV)
     files = {k: dev.files[k] for k in (3, 4)}
     ceremony = replace(dev, name="rehearsal", files=files, url_template="https://127.0.0.1:9/{k}")

@@ -17,11 +17,11 @@ def by_py_ecc(scalar):
 
 @settings(max_examples=10, deadline=None)
 @given(scalars)
-def test_multiply_any_scalar_agrees_with_py_ecc(scalar):
+def test_multiplication_by_any_scalar_agrees_with_py_ecc(scalar):
     assert bn254.multiply(GENERATOR, scalar) == by_py_ecc(scalar)
 
 
-def test_multiply_by_order_gives_infinity():
+def test_multiplication_by_the_order_gives_infinity():
     assert bn254.multiply(GENERATOR, ORDER) is None
 
 
@@ -52,7 +52,7 @@ def test_invert_all_times_the_value_is_one(values):
     assert all(value * inverse % ORDER == 1 for value, inverse in zip(values, inverses, strict=True))
 
 
-def test_collapse_points_that_cancel_leave_nothing():
+def test_collapsing_points_that_cancel_gives_infinity():
     groups = [[GENERATOR, bn254.negate(GENERATOR)], [GENERATOR] * 5, []]
     bn254.collapse(groups)
     assert groups == [[], [by_py_ecc(5)], []]
@@ -73,7 +73,7 @@ def test_fixed_base_edge_scalars_agree_with_py_ecc():
 
 
 @pytest.mark.parametrize("k", [1, 11, 28])
-def test_domain_root_has_exactly_the_order_of_the_domain(k):
+def test_domain_root_has_the_order_of_the_domain(k):
     root = bn254.domain_root(k)
     assert pow(root, 1 << k, ORDER) == 1
     assert pow(root, 1 << (k - 1), ORDER) == ORDER - 1
@@ -83,13 +83,13 @@ def test_domain_root_is_the_one_of_halo2curves():
     assert hex(bn254.domain_root(28)) == "0x3ddb9f5166d18b798865ea93dd31f743215cf6dd39329c8d34f1ed960c37c9c"
 
 
-def test_on_curve_of_a_point_beside_the_curve_is_false():
+def test_on_curve_of_a_point_off_the_curve_is_false():
     assert bn254.on_curve(GENERATOR)
     assert not bn254.on_curve((1, 3))
     assert not bn254.on_curve((0, 0))
 
 
-# x = 1, and the y that goes with it: a point of the curve over the extension field, of another order
+# x = 1 and its y: a point on the curve over the extension field, but of another order
 OUTSIDE_THE_SUBGROUP = bytes.fromhex(
     "0000000000000000000000000000000000000000000000000000000000000000"
     "0000000000000000000000000000000000000000000000000000000000000001"
@@ -112,7 +112,7 @@ def test_require_g2_of_every_pinned_tau_passes(ceremony):
         (OUTSIDE_THE_SUBGROUP, "outside the prime-order subgroup"),
     ],
 )
-def test_require_g2_of_no_group_element_is_refused(packed, message):
+def test_require_g2_of_a_point_outside_the_group_is_refused(packed, message):
     with pytest.raises(SetupError, match=message):
         bn254.require_g2(packed)
 
@@ -121,13 +121,13 @@ def test_generator_g2_is_written_as_eip_197_does():
     assert bn254.generator_g2().hex().startswith("198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2")
 
 
-def test_same_ratio_of_points_with_it_is_true():
+def test_same_ratio_of_proportional_pairs_is_true():
     assert bn254.same_ratio(
         bn254.multiply(bn254.GENERATOR, 35), bn254.multiply(bn254.GENERATOR, 5), bn254.multiply_g2(7)
     )
 
 
-def test_same_ratio_of_points_without_it_is_false():
+def test_same_ratio_of_other_pairs_is_false():
     assert not bn254.same_ratio(
         bn254.multiply(bn254.GENERATOR, 36), bn254.multiply(bn254.GENERATOR, 5), bn254.multiply_g2(7)
     )

@@ -48,5 +48,5 @@ def test_files_of_a_ceremony_cannot_be_changed():
         ceremonies.by_name("hermez").files[12] = "0" * 64
 
 
-def test_all_of_the_package_exists():
+def test_all_lists_existing_names_of_the_package():
     assert all(hasattr(srs, name) for name in srs.__all__)

@@ -34,7 +34,7 @@ def negated(data, at):
     return data[: at + 32] + y.to_bytes(32, "little") + data[at + 64 :]
 
 
-def test_check_dev_file_names_it_and_hashes_what_was_read(dev_files):
+def test_check_of_a_dev_file_identifies_and_hashes_it(dev_files):
     report = check_setup(dev_files[3])
     assert (report.ceremony, report.k) == ("insecure-dev", 3)
     assert report.sha256.value == hashlib.sha256(dev_files[3].read_bytes()).digest()
@@ -109,14 +109,14 @@ def test_check_lagrange_part_over_another_order_of_the_domain_is_refused(monkeyp
         check_setup(tmp_path / "file")
 
 
-def test_identify_file_of_a_table_needs_no_structural_check(dev_files, monkeypatch):
+def test_identify_of_a_file_with_a_pinned_digest_needs_no_structural_check(dev_files, monkeypatch):
     monkeypatch.setattr(check, "check_setup", None)
     setup = identify_setup(dev_files[5])
     assert (setup.ceremony, setup.k, setup.path) == ("insecure-dev", 5, dev_files[5])
     assert setup.is_insecure_dev
 
 
-def test_identify_file_of_no_table_is_checked(dev_files, rehearsal):
+def test_identify_of_a_file_without_a_pinned_digest_checks_it(dev_files, rehearsal):
     setup = identify_setup(dev_files[5])
     assert (setup.ceremony, setup.k, setup.is_insecure_dev) == ("rehearsal", 5, False)
 
@@ -132,5 +132,5 @@ def test_identity_of_two_sizes_of_one_ceremony_is_the_same(dev_files):
     assert small.identity["tauG2"] == f"sha256:{hashlib.sha256(small.tau_g2).hexdigest()}"
 
 
-def test_peek_at_a_readme_is_none(written):
+def test_peek_at_another_file_is_none(written):
     assert check.peek_setup(written(b"# Real trusted-setup files" * 99)) is None

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("rehearsal")
 
 
 class Mirror(ThreadingHTTPServer):
-    """Serves one body on this machine, as well or as badly as it is told."""
+    """Serves one body locally, with configurable misbehaviour."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -92,7 +92,7 @@ def test_fetch_of_a_stored_file_makes_no_request(kept, mirror, dev_files):
     assert mirror.ranges == []
 
 
-def test_fetch_file_of_no_table_is_checked_from_its_points(kept, mirror, dev_files):
+def test_fetch_of_a_file_without_a_pinned_digest_checks_its_points(kept, mirror, dev_files):
     mirror.body = dev_files[5].read_bytes()
     setup = fetched(kept, mirror, k=5)
     assert kept.find(5) == setup
@@ -140,7 +140,7 @@ def test_fetch_wrong_content_is_refused_and_removed(kept, mirror, part):
     assert kept.list() == []
 
 
-def test_fetch_wrong_content_of_no_table_is_refused_and_removed(kept, mirror, dev_files):
+def test_fetch_wrong_content_without_a_pinned_digest_is_refused_and_removed(kept, mirror, dev_files):
     mirror.body = bytearray(dev_files[5].read_bytes())
     mirror.body[1000] ^= 1
     with pytest.raises(SetupError, match="Point 15 of the monomial part"):
@@ -156,7 +156,7 @@ def test_fetch_wrong_length_is_refused_before_reading(kept, mirror, part, change
     assert not part.exists()
 
 
-def test_fetch_without_an_announced_length_reads_no_more_than_it_must(kept, mirror):
+def test_fetch_without_a_content_length_reads_a_bounded_amount(kept, mirror):
     mirror.body += b"\0" * 99
     mirror.length = False
     assert fetched(kept, mirror).path.stat().st_size == 1284
@@ -169,7 +169,7 @@ def test_fetch_error_status_is_refused(kept, mirror, status, message):
         fetched(kept, mirror)
 
 
-def test_fetch_range_beyond_the_end_is_refused_and_forgotten(kept, mirror, part):
+def test_fetch_range_beyond_the_end_is_refused_and_the_part_removed(kept, mirror, part):
     part.write_bytes(b"x" * 500)
     mirror.status, mirror.resumes = 416, False
     with pytest.raises(SetupError, match="expected size"):
@@ -184,7 +184,7 @@ def test_fetch_without_a_server_is_refused(kept):
         fetch_setup(kept, 3, "rehearsal", base_url=url)
 
 
-def test_fetch_silent_server_is_given_up(kept):
+def test_fetch_from_a_silent_server_times_out(kept):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(SetupError, match=r"Cannot reach.*timed out"):
@@ -199,7 +199,7 @@ def test_fetch_unsafe_address_is_refused(kept, url):
         fetch_setup(kept, 3, "rehearsal", base_url=url)
 
 
-def test_fetch_broken_address_is_refused(kept):
+def test_fetch_malformed_address_is_refused(kept):
     with pytest.raises(SetupError, match="is not a valid URL"):
         fetch_setup(kept, 3, "rehearsal", base_url="https://[::1")
 
@@ -231,7 +231,7 @@ def test_fetch_insecure_dev_is_refused(kept, mirror, monkeypatch):
         fetch_setup(kept, 3, "insecure-dev", base_url=mirror.url)
 
 
-def test_fetch_by_several_at_once_downloads_once(kept, mirror):
+def test_concurrent_fetches_download_once(kept, mirror):
     threads = [threading.Thread(target=fetched, args=(kept, mirror)) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -12,7 +12,7 @@ def outline(data):
     return file_format.read_outline(io.BytesIO(data), "file")
 
 
-def test_outline_of_a_sound_file_tells_k_and_tau(dev_bytes):
+def test_outline_of_a_valid_file_has_k_and_tau(dev_bytes):
     found = outline(dev_bytes)
     assert (found.k, found.tau_g2) == (3, ceremonies.by_name("insecure-dev").tau_g2)
 
@@ -36,7 +36,7 @@ def test_file_size_of_known_files_is_right(k, size):
         (lambda data: data[:-32] + b"\xff" * 32, "outside the field"),
     ],
 )
-def test_outline_of_a_changed_file_is_refused(dev_bytes, change, message):
+def test_outline_of_a_damaged_file_is_refused(dev_bytes, change, message):
     with pytest.raises(SetupError, match=message):
         outline(change(dev_bytes))
 

@@ -14,11 +14,11 @@ class InterruptionError(Exception):
 
 
 @pytest.mark.parametrize("k", [3, 4, 5])
-def test_generate_anywhere_makes_the_pinned_file(dev_files, k):
+def test_generated_file_is_the_pinned_one(dev_files, k):
     assert hashlib.sha256(dev_files[k].read_bytes()).hexdigest() == DEV.files[k]
 
 
-def test_generate_across_several_batches_makes_the_same_file(monkeypatch, tmp_path):
+def test_generated_file_is_independent_of_the_batch_size(monkeypatch, tmp_path):
     monkeypatch.setattr(insecure_dev, "BATCH", 3)
     generate_insecure_dev(3, tmp_path / "file")
     assert hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest() == DEV.files[3]
@@ -51,7 +51,7 @@ def test_generate_into_a_missing_folder_is_refused(tmp_path):
         generate_insecure_dev(3, tmp_path / "missing" / "file")
 
 
-def test_generate_interrupted_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
+def test_interrupted_generation_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
 
     def interrupt(fraction):

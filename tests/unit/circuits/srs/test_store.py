@@ -16,7 +16,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def library(tmp_path, dev_files):
-    """A folder of others: setups under odd names, and files that are none."""
+    """A search folder with setups under odd names and other files."""
     folder = tmp_path / "library"
     folder.mkdir()
     for k, path in dev_files.items():
@@ -40,7 +40,7 @@ def test_add_copies_the_file_under_its_name_into_a_private_folder(home, dev_file
     assert [path.name for path in home.iterdir()] == ["insecure-dev-3.srs"]
 
 
-def test_add_twice_changes_nothing(home, dev_files):
+def test_add_is_idempotent(home, dev_files):
     first = SetupStore(home).add(dev_files[3])
     before = first.path.stat()
     assert SetupStore(home).add(dev_files[3]) == first
@@ -54,7 +54,7 @@ def test_add_refused_file_leaves_no_trace(home, tmp_path):
     assert not home.exists()
 
 
-def test_add_file_that_changes_meanwhile_is_refused(home, dev_files, monkeypatch):
+def test_add_of_a_file_modified_while_copying_is_refused(home, dev_files, monkeypatch):
     found = replace(store.identify_setup(dev_files[4]), path=dev_files[3])
     monkeypatch.setattr(store, "identify_setup", lambda path, progress: found)
     with pytest.raises(SetupError, match="changed while it was copied"):
@@ -62,7 +62,7 @@ def test_add_file_that_changes_meanwhile_is_refused(home, dev_files, monkeypatch
     assert list(home.iterdir()) == []
 
 
-def test_add_file_of_no_table_records_its_digest(home, dev_files, rehearsal):
+def test_add_of_a_file_without_a_pinned_digest_records_its_digest(home, dev_files, rehearsal):
     setup = SetupStore(home).add(dev_files[5])
     record = home / "rehearsal-5.srs.sha256"
     assert record.read_text() == f"{setup.sha256}\n"
@@ -70,7 +70,7 @@ def test_add_file_of_no_table_records_its_digest(home, dev_files, rehearsal):
 
 
 @pytest.mark.parametrize("record", [None, "", "sha256:00", "\N{GREEK SMALL LETTER TAU}"])
-def test_find_file_without_a_sound_record_is_refused(home, dev_files, rehearsal, record):
+def test_find_of_a_file_without_a_valid_record_is_refused(home, dev_files, rehearsal, record):
     home.mkdir()
     shutil.copy(dev_files[5], home / "rehearsal-5.srs")
     if record is not None:
@@ -79,14 +79,14 @@ def test_find_file_without_a_sound_record_is_refused(home, dev_files, rehearsal,
         SetupStore(home).find(5)
 
 
-def test_add_file_put_into_the_home_folder_by_hand_records_it(home, dev_files, rehearsal):
+def test_add_of_a_file_copied_into_the_home_folder_records_it(home, dev_files, rehearsal):
     home.mkdir()
     shutil.copy(dev_files[5], home / "rehearsal-5.srs")
     setup = SetupStore(home).add(home / "rehearsal-5.srs")
     assert SetupStore(home).list() == [setup]
 
 
-def test_find_returns_the_smallest_that_is_large_enough(home, dev_files, rehearsal):
+def test_find_returns_the_smallest_sufficient_setup(home, dev_files, rehearsal):
     kept = SetupStore(home)
     for path in dev_files.values():
         kept.add(path)
@@ -102,7 +102,7 @@ def test_find_too_large_is_refused_with_every_cure(home, dev_files, rehearsal):
         assert cure in refusal.value.cure
 
 
-def test_find_never_offers_insecure_dev_unless_named(home):
+def test_find_returns_insecure_dev_only_by_name(home):
     kept = SetupStore(home)
     setup = kept.insecure_dev(3)
     with pytest.raises(SetupError, match="No trusted setup with k = 3"):
@@ -115,16 +115,16 @@ def test_find_unknown_ceremony_is_refused(home):
         SetupStore(home).find(3, "aztec")
 
 
-def test_find_absent_insecure_dev_names_its_own_cure(home):
+def test_find_of_missing_insecure_dev_names_its_own_cure(home):
     with pytest.raises(SetupError, match="Pass `--setup insecure-dev`"):
         SetupStore(home).find(3, "insecure-dev")
 
 
-def test_find_in_a_search_folder_goes_by_content(home, library, rehearsal):
+def test_find_in_a_search_folder_identifies_files_by_content(home, library, rehearsal):
     kept = SetupStore(home, search=[library])
     assert kept.list()[0].path == library / "powers of two to the 3"
-    assert [setup.k for setup in kept.list()] == [3, 4]  # k = 5 is in no table
-    assert kept.find(3).path == home / "rehearsal-3.srs"  # a copy: what is used is what was hashed
+    assert [setup.k for setup in kept.list()] == [3, 4]  # k = 5 has no pinned digest
+    assert kept.find(3).path == home / "rehearsal-3.srs"  # a copy, so that the hashed bytes are the ones used
 
 
 def test_find_prefers_home_to_a_search_folder(home, library, dev_files, rehearsal):
@@ -133,7 +133,7 @@ def test_find_prefers_home_to_a_search_folder(home, library, dev_files, rehearsa
     assert kept.find(3).path.parent == home
 
 
-def test_find_damaged_file_in_a_search_folder_is_passed_over(home, library, rehearsal):
+def test_find_skips_a_damaged_file_in_a_search_folder(home, library, rehearsal):
     damage(library / "powers of two to the 3")
     assert SetupStore(home, search=[library]).find(3).k == 4
 
@@ -199,7 +199,7 @@ def test_insecure_dev_damaged_is_refused(home):
         SetupStore(home).insecure_dev(3)
 
 
-def test_insecure_dev_of_no_table_is_recorded(home, monkeypatch):
+def test_insecure_dev_without_a_pinned_digest_is_recorded(home, monkeypatch):
     dev = replace(ceremonies.by_name("insecure-dev"), files={})
     monkeypatch.setattr(ceremonies, "CEREMONIES", (dev,))
     setup = SetupStore(home).insecure_dev(3)
@@ -211,7 +211,7 @@ def test_insecure_dev_k_out_of_range_is_refused(home):
         SetupStore(home).insecure_dev(27)
 
 
-def test_insecure_dev_by_several_at_once_leaves_one_sound_file(home):
+def test_concurrent_insecure_dev_generation_leaves_one_valid_file(home):
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: SetupStore(home).insecure_dev(4), range(4)))
     assert made == [SetupStore(home).find(4, "insecure-dev")] * 4

@@ -30,7 +30,7 @@ def test_delay_other_than_the_book_has_is_refused(tmp_path, delay):
         requested(tmp_path / "1.json", delay)
 
 
-def test_delay_of_a_new_deployment_is_two_days_unless_one_is_given(tmp_path):
+def test_delay_of_a_new_deployment_defaults_to_two_days(tmp_path):
     who = {"guardian": GUARDIAN, "proposers": [PROPOSER]}
     assert requested(tmp_path / "1.json", **who).governance.delay == 2 * 24 * 3600
     assert requested(tmp_path / "1.json", timedelta(0), **who).governance.delay == 0
@@ -43,15 +43,15 @@ def test_production_chain_without_explicit_governance_is_refused(tmp_path, who):
 
 
 @pytest.mark.parametrize(
-    ("governance", "said"),
+    ("governance", "message"),
     [
         (Governance(GUARDIAN, (PROPOSER,), delay=0), "without a delay"),
         (Governance(GUARDIAN, (PROPOSER, GUARDIAN)), "the guardian must not be a proposer"),
     ],
 )
-def test_unsafe_governance_is_refused_except_on_development_chains(governance, said):
+def test_unsafe_governance_is_refused_except_on_development_chains(governance, message):
     deploy._require_safe_governance(Fake(id=31337), governance)
-    with pytest.raises(typer.BadParameter, match=f"{said}.*--unsafe-governance"):
+    with pytest.raises(typer.BadParameter, match=f"{message}.*--unsafe-governance"):
         deploy._require_safe_governance(MAINNET, governance)
 
 

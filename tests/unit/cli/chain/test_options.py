@@ -27,7 +27,7 @@ ADDRESS = "0x" + "aB" * 20
     ("text", "wei"),
     [("0", 0), ("5wei", 5), ("20 gwei", 20 * 10**9), ("0.001ether", 10**15), ("1.5Gwei", 15 * 10**8), (7, 7)],
 )
-def test_amount_is_read(text, wei):
+def test_amount_is_parsed(text, wei):
     assert parse_coin(text) == wei
 
 
@@ -40,11 +40,11 @@ def test_malformed_amount_is_refused(text):
 
 
 @given(st.integers(0, 2**96 - 1))
-def test_every_amount_of_wei_is_read(wei):
+def test_every_amount_of_wei_round_trips(wei):
     assert parse_coin(f"{wei}wei") == wei
 
 
-def test_addresses_and_words_are_read_in_lower_case():
+def test_addresses_and_words_are_normalised_to_lower_case():
     assert parse_address(f" {ADDRESS} ") == ADDRESS.lower()
     assert parse_word("0x" + "AB" * 32) == "0x" + "ab" * 32
 
@@ -85,7 +85,7 @@ def test_option_groups_are_expanded_into_the_command():
     assert seen == [("x", Connection("https://a"), 4)]
 
 
-def test_url_comes_from_the_option_the_file_or_this_machine(tmp_path):
+def test_url_defaults_from_option_to_file_to_localhost(tmp_path):
     (tmp_path / "url").write_text("https://node.example/key \n")
     assert connect.rpc_url(Connection()) == "http://127.0.0.1:8545"
     assert connect.rpc_url(Connection(rpc="https://a")) == "https://a"
@@ -104,15 +104,15 @@ def test_address_book_is_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("payment", "said"),
+    ("payment", "message"),
     [
         (Payment(), "no paying account is given"),
         (Payment(keystore=Path("k"), unsafe_dev_account=0), "--keystore and --unsafe-dev-account exclude each other"),
         (Payment(signer="https://signer.example"), "--signer needs --account"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(payment, said):
-    with pytest.raises(typer.BadParameter, match=said):
+def test_contradictory_options_are_refused(payment, message):
+    with pytest.raises(typer.BadParameter, match=message):
         connect._signer(payment, 31337)
 
 

@@ -3,9 +3,7 @@ from dataclasses import replace
 from types import SimpleNamespace as Fake
 
 import pytest
-from tests.unit.contracts.deployed import deployed_chain
 from tests.unit.contracts.ezkl import dedicated
-from tests.unit.contracts.fakenode import unchanged
 from typer.testing import CliRunner
 
 import zkinfer.chain
@@ -20,19 +18,8 @@ from zkinfer.contracts.ezkl.solc import SOLC_VERSION
 from zkinfer.contracts.signers import unsafe_dev_account
 
 SHARED = "0x" + SHARED_SELECTOR.hex()
-ALONE = "0x" + dedicated.SELECTOR.hex()
+DEDICATED = "0x" + dedicated.SELECTOR.hex()
 GENERATED = verifiers._generate
-
-
-@pytest.fixture(scope="module")
-def base():
-    return deployed_chain(delay=0)
-
-
-@pytest.fixture
-def chain(base):
-    with unchanged(base[0]):
-        yield base[0]
 
 
 @pytest.fixture
@@ -50,10 +37,10 @@ def circuit(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, chain, base):
-    """Run a command of the group with --json, as the governing account by default."""
-    book = tmp_path / "book.json"
-    write_book(base[1], book)
+def run(monkeypatch, tmp_path, chain, book):
+    """Run a `zkinfer chain` command with --json, as the governing account by default."""
+    path = tmp_path / "book.json"
+    write_book(book, path)
 
     def open_chain(_, paid=None):
         if paid is None:
@@ -65,11 +52,11 @@ def run(monkeypatch, tmp_path, chain, base):
         monkeypatch.setattr(f"zkinfer.cli.chain.{module}.open_chain", open_chain)
 
     def command(*words):
-        done = CliRunner().invoke(app, ["chain", *map(str, words), "--deployment", str(book), "--json"])
+        done = CliRunner().invoke(app, ["chain", *map(str, words), "--deployment", str(path), "--json"])
         assert done.exit_code in (0, 1), done.output
         return json.loads(done.stdout)
 
-    command.book = book
+    command.book = path
     return command
 
 
@@ -81,7 +68,7 @@ def error_of(outcome):
 def test_verifier_is_deployed_once_and_recorded(run, circuit, chain):
     first = run("deploy-verifier", circuit.path)
     assert first["created"] == ["Halo2Verifier", "DedicatedHalo2Adapter", "EmergencyStop"]
-    assert (first["selector"], first["state"], set(first["calls"])) == (ALONE, "unset", {"schedule", "execute"})
+    assert (first["selector"], first["state"], set(first["calls"])) == (DEDICATED, "unset", {"schedule", "execute"})
     assert read_book(run.book).dedicated_at(dedicated.SELECTOR).addresses == first["addresses"]
     before, written = chain._web3.eth.block_number, run.book.read_bytes()
     again = run("deploy-verifier", circuit.path)
@@ -89,12 +76,12 @@ def test_verifier_is_deployed_once_and_recorded(run, circuit, chain):
     assert (chain._web3.eth.block_number, run.book.read_bytes()) == (before, written)
 
 
-def test_dry_run_quotes_and_leaves_chain_and_book_alone(run, circuit, chain, base):
+def test_dry_run_quotes_and_changes_neither_chain_nor_address_book(run, circuit, chain, book):
     before = chain._web3.eth.block_number
     outcome = run("deploy-verifier", circuit.path, "--route", "--dry-run")
     assert len(outcome["transactions"]) == 4
     assert all(int(one["maxCost"]) > 0 for one in outcome["transactions"])
-    assert (chain._web3.eth.block_number, read_book(run.book)) == (before, base[1])
+    assert (chain._web3.eth.block_number, read_book(run.book)) == (before, book)
 
 
 def test_insecure_dev_circuit_is_refused_by_a_production_deployment(run, circuit):
@@ -118,29 +105,29 @@ def test_missing_compiler_is_refused_and_nothing_is_sent(monkeypatch, run, circu
 def test_route_is_scheduled_then_executed_then_unchanged(run, circuit):
     states = [run("deploy-verifier", circuit.path, "--route")["state"] for _ in range(3)]
     assert states == ["ready", "done", "done"]
-    assert run("status")["verifiers"] == {SHARED: "live", ALONE: "live"}
+    assert run("status")["verifiers"] == {SHARED: "live", DEDICATED: "live"}
 
 
-def test_route_is_not_scheduled_by_others(run, circuit):
+def test_route_cannot_be_scheduled_by_other_accounts(run, circuit):
     refused = error_of(run("deploy-verifier", circuit.path, "--route", "--unsafe-dev-account", "1"))
     assert "AccessControlUnauthorizedAccount" in refused["cause"]
 
 
-def test_used_or_removed_selector_is_refused_before_anything_is_sent(run, circuit, chain, base):
+def test_used_or_removed_selector_is_refused_before_sending(run, circuit, chain, book):
     own = run("deploy-verifier", circuit.path)["addresses"]["EmergencyStop"]
-    other = dedicated.created(chain, replace(base[1], salt=b"\1" * 32)).addresses["EmergencyStop"]
+    other = dedicated.created(chain, replace(book, salt=b"\1" * 32)).addresses["EmergencyStop"]
     for _ in range(2):
-        assert run("route", "add", ALONE, other)["ok"]
+        assert run("route", "add", DEDICATED, other)["ok"]
     before = chain._web3.eth.block_number
-    for words in [("route", "add", ALONE, own), ("deploy-verifier", circuit.path, "--route")]:
+    for words in [("route", "add", DEDICATED, own), ("deploy-verifier", circuit.path, "--route")]:
         refused = error_of(run(*words))
-        assert refused["cause"] == f"The selector {ALONE} leads to {other}; each is used once, and never again."
-    assert run("route", "add", ALONE, other)["state"] == "done"
-    assert run("route", "add", SHARED, base[1].addresses["EmergencyStop"])["state"] == "done"
+        assert refused["cause"] == f"The selector {DEDICATED} leads to {other}; each is used once, and never again."
+    assert run("route", "add", DEDICATED, other)["state"] == "done"
+    assert run("route", "add", SHARED, book.addresses["EmergencyStop"])["state"] == "done"
     assert chain._web3.eth.block_number == before
     for _ in range(2):
-        run("route", "remove", ALONE, "--yes")
-    assert "was removed; each is used once" in error_of(run("route", "add", ALONE, other))["cause"]
+        run("route", "remove", DEDICATED, "--yes")
+    assert "was removed; each is used once" in error_of(run("route", "add", DEDICATED, other))["cause"]
 
 
 def test_unused_route_is_not_removed(run):
@@ -156,7 +143,7 @@ def test_scheduled_change_is_cancelled_by_its_id(run):
     assert "was never scheduled, or is cancelled" in error_of(run("route", "cancel", named))["cause"]
 
 
-def test_model_is_registered_under_its_dedicated_verifier_after_a_stop(run, circuit, chain, base):
+def test_model_is_registered_under_its_dedicated_verifier_after_a_stop(run, circuit, chain, book):
     before = run("register", circuit.path)["listing"]
     for _ in range(2):
         run("deploy-verifier", circuit.path, "--route")
@@ -164,26 +151,26 @@ def test_model_is_registered_under_its_dedicated_verifier_after_a_stop(run, circ
     for words in [("register", circuit.path), ("verify-deployment",)]:
         assert "whether the verifier is live is False" in error_of(run(*words))["cause"]
     listed = run("register", circuit.path, "--selector", "dedicated")
-    assert (listed["selector"], listed["listing"] == before) == (ALONE, False)
-    assert run("register", circuit.path, "--selector", ALONE)["transactions"] == []
-    assert run("verify-deployment", "--selector", ALONE)["dedicatedGuardians"] == {ALONE: chain.address}
-    said = [run("status", "--listing", one)["verifierRuns"] for one in (before, listed["listing"])]
-    assert said == [False, True]
+    assert (listed["selector"], listed["listing"] == before) == (DEDICATED, False)
+    assert run("register", circuit.path, "--selector", DEDICATED)["transactions"] == []
+    assert run("verify-deployment", "--selector", DEDICATED)["dedicatedGuardians"] == {DEDICATED: chain.address}
+    running = [run("status", "--listing", one)["verifierRuns"] for one in (before, listed["listing"])]
+    assert running == [False, True]
 
 
-def test_verifier_is_stopped_by_its_selector_and_no_other_is(run, circuit):
+def test_stop_by_selector_affects_only_that_verifier(run, circuit):
     for _ in range(2):
         run("deploy-verifier", circuit.path, "--route")
     own = read_book(run.book).dedicated[0].addresses["EmergencyStop"]
-    assert run("stop", "--selector", ALONE, "--yes")["stop"] == own
-    assert run("status")["verifiers"] == {SHARED: "live", ALONE: "stopped"}
-    assert error_of(run("verify-deployment", "--selector", ALONE))["type"] == "DeploymentError"
+    assert run("stop", "--selector", DEDICATED, "--yes")["stop"] == own
+    assert run("status")["verifiers"] == {SHARED: "live", DEDICATED: "stopped"}
+    assert error_of(run("verify-deployment", "--selector", DEDICATED))["type"] == "DeploymentError"
     assert run("verify-deployment")["ok"]
 
 
-def test_verifier_is_stopped_before_it_is_routed_and_then_not_deployed_again(run, circuit):
+def test_verifier_stopped_before_routing_is_not_deployed_again(run, circuit):
     run("deploy-verifier", circuit.path)
-    assert run("stop", "--selector", ALONE, "--yes")["stoppedBefore"] is False
+    assert run("stop", "--selector", DEDICATED, "--yes")["stoppedBefore"] is False
     assert "was stopped" in error_of(run("deploy-verifier", circuit.path))["cause"]
 
 
@@ -197,6 +184,6 @@ def test_new_guardian_of_a_dedicated_verifier_is_accepted_into_the_book(run, cir
     other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
     chain.write("EmergencyStop", stop, "transferOwnership", other.address)
     other.write("EmergencyStop", stop, "acceptOwnership")
-    assert f"the guardian of the verifier {ALONE} is {other.address}" in error_of(run("verify-deployment"))["cause"]
+    assert f"the guardian of the verifier {DEDICATED} is {other.address}" in error_of(run("verify-deployment"))["cause"]
     assert run("verify-deployment", "--accept-governance")["ok"]
-    assert run("verify-deployment")["dedicatedGuardians"] == {ALONE: other.address}
+    assert run("verify-deployment")["dedicatedGuardians"] == {DEDICATED: other.address}

@@ -1,4 +1,4 @@
-"""The verifier of the digits' circuit, as the stored vectors have it: compiled, with the key it was generated from."""
+"""The dedicated verifier of the digits' circuit and its key, from the stored vectors."""
 
 import json
 
@@ -11,7 +11,7 @@ from zkinfer.contracts.governance import Timelock, route_addition
 
 _STORED = json.loads(DIGITS.read_text())
 _MODEL, _CREATION = _STORED["model"], bytes.fromhex(_STORED["dedicated"][2:])
-# Its constructor does nothing but return what follows the INVALID after it.
+# The constructor only returns the code after its final INVALID.
 GENERATED = Generated(_CREATION, _CREATION[_CREATION.index(b"\xf3\xfe") + 2 :])
 SELECTOR = dedicated_selector(_MODEL["keyDigest"])
 REGISTRATION = Registration(
@@ -27,14 +27,14 @@ def wanted_in(book):
 
 
 def created(chain, book):
-    """The verifier, on a chain but not routed."""
+    """Deploy the verifier without a route."""
     wanted = wanted_in(book)
     deploy_dedicated(chain, wanted, GENERATED.creation)
     return wanted
 
 
 def routed(chain, book):
-    """The same, and its route; the deployment's delay is nothing."""
+    """Deploy the verifier and its route, in a deployment without a delay."""
     wanted = created(chain, book)
     advance(chain, book, route_addition(book.addresses["VerifierRouter"], SELECTOR, wanted.addresses["EmergencyStop"]))
     return wanted

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.contracts.deployed import deployed_chain
 from tests.unit.contracts.ezkl.dedicated import GENERATED, REGISTRATION, SELECTOR, created, routed, wanted_in
 
 from zkinfer.contracts import PatchError, patch_dedicated, patch_reusable
@@ -21,26 +20,21 @@ from zkinfer.contracts.signers import unsafe_dev_account
 NAMES = ["Halo2Verifier", "DedicatedHalo2Adapter", "EmergencyStop"]
 
 
-@pytest.fixture(scope="module")
-def base():
-    return deployed_chain(delay=0)
-
-
 @pytest.fixture
 def wanted(book):
     return wanted_in(book)
 
 
-def test_verifier_adapter_and_stop_are_created_once(chain, wanted):
-    told = []
-    assert deploy_dedicated(chain, wanted, GENERATED.creation, lambda *part: told.append(part)) == NAMES
-    assert told == [(name, address, True) for name, address in wanted.addresses.items()]
+def test_verifier_adapter_and_emergency_stop_are_created_once(chain, wanted):
+    reported = []
+    assert deploy_dedicated(chain, wanted, GENERATED.creation, lambda *part: reported.append(part)) == NAMES
+    assert reported == [(name, address, True) for name, address in wanted.addresses.items()]
     before = chain._web3.eth.block_number
     assert deploy_dedicated(chain, wanted, GENERATED.creation) == []
     assert chain._web3.eth.block_number == before
 
 
-def test_contracts_name_each_other_the_key_and_the_selector(chain, book):
+def test_contracts_reference_each_other_the_key_and_the_selector(chain, book):
     at = created(chain, book).addresses
     stop, adapter = at["EmergencyStop"], at["DedicatedHalo2Adapter"]
     assert chain.read("EmergencyStop", stop, "VERIFIER") == adapter
@@ -50,7 +44,7 @@ def test_contracts_name_each_other_the_key_and_the_selector(chain, book):
     assert chain.read("EmergencyStop", stop, "owner") == book.guardian
 
 
-def test_model_is_registered_under_it_once_it_is_routed(chain, book):
+def test_model_can_be_registered_once_the_verifier_is_routed(chain, book):
     registry = Registry(chain, book.addresses["ModelRegistry"])
     created(chain, book)
     with pytest.raises(RevertedError, match="SelectorUnknown"):
@@ -59,7 +53,7 @@ def test_model_is_registered_under_it_once_it_is_routed(chain, book):
     assert registry.verifier_is_live(registry.register(REGISTRATION))
 
 
-def test_rehearsal_quotes_three_creations_and_makes_none(chain, wanted):
+def test_dry_run_quotes_three_creations_and_sends_none(chain, wanted):
     rehearsal = Chain(chain._web3, chain._signer, rehearsal=True)
     assert deploy_dedicated(rehearsal, wanted, GENERATED.creation) == NAMES
     quoted = sum(quote.gas for quote in rehearsal.quotes)
@@ -70,7 +64,7 @@ def test_rehearsal_quotes_three_creations_and_makes_none(chain, wanted):
     assert used <= quoted <= 1.5 * used
 
 
-def test_other_code_or_key_or_guardian_lies_elsewhere(wanted):
+def test_address_depends_on_code_key_guardian_and_salt(wanted):
     others = [
         replace(wanted, creation_hash=wanted.code_hash),
         replace(wanted, key_digest=wanted.code_hash),
@@ -81,13 +75,13 @@ def test_other_code_or_key_or_guardian_lies_elsewhere(wanted):
     assert replace(wanted, accepted="0x" + "66" * 20).addresses == wanted.addresses
 
 
-def test_code_too_large_for_a_contract_is_refused(wanted):
+def test_code_over_the_contract_size_limit_is_refused(wanted):
     DedicatedVerifier.of(Generated(b"", bytes(24_576)), wanted.key_digest, wanted.guardian, wanted.salt)
     with pytest.raises(DeploymentError, match=r"has 24,577 bytes of code; a contract has at most 24,576.*all circuits"):
         DedicatedVerifier.of(Generated(b"", bytes(24_577)), wanted.key_digest, wanted.guardian, wanted.salt)
 
 
-def test_verifier_that_was_stopped_is_not_deployed_again(chain, book):
+def test_stopped_verifier_is_not_deployed_again(chain, book):
     wanted = created(chain, book)
     EmergencyStop(chain, wanted.addresses["EmergencyStop"]).stop()
     verify_dedicated(chain, wanted)
@@ -95,28 +89,28 @@ def test_verifier_that_was_stopped_is_not_deployed_again(chain, book):
         deploy_dedicated(chain, wanted, GENERATED.creation)
 
 
-def test_code_that_is_not_the_one_that_was_said_is_refused(chain, wanted):
+def test_deployed_code_other_than_declared_is_refused(chain, wanted):
     lying = replace(wanted, code_hash="0x" + "11" * 32)
-    with pytest.raises(RevertedError, match="The contract refused"):  # the factory tells no reason
+    with pytest.raises(RevertedError, match="The contract refused"):  # the factory gives no reason
         deploy_dedicated(chain, lying, GENERATED.creation)
     with pytest.raises(CodeMismatchError, match=r"code of Halo2Verifier at 0x\w+ is 0x\w+, not 0x1111"):
         verify_dedicated(chain, lying)
 
 
-def test_verifier_that_is_not_there_is_told(chain, wanted):
+def test_missing_verifier_is_reported(chain, wanted):
     with pytest.raises(DeploymentError, match=r"There is no Halo2Verifier at .*Deploy first"):
         verify_dedicated(chain, wanted)
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_another_contract_at_its_place_is_noticed(monkeypatch, chain, book, name):
+def test_another_contract_at_its_address_is_detected(monkeypatch, chain, book, name):
     wanted, code = created(chain, book), chain.code
     monkeypatch.setattr(chain, "code", lambda at: b"\1" if at == wanted.addresses[name] else code(at))
     with pytest.raises(CodeMismatchError, match=f"not that of {name}"):
         verify_dedicated(chain, wanted)
 
 
-def test_guardian_who_handed_over_is_noticed_until_the_other_is_accepted(chain, book):
+def test_new_guardian_is_detected_until_accepted(chain, book):
     wanted, other = created(chain, book), Chain(chain._web3, unsafe_dev_account(1, chain.id))
     assert require_guardian(chain, wanted) == book.guardian
     stop = wanted.addresses["EmergencyStop"]
@@ -158,11 +152,11 @@ def test_patch_with_two_anchors_is_refused(patch, source, anchor):
 
 
 @pytest.mark.parametrize(("patch", "source"), [(patch_reusable, DEDICATED), (patch_dedicated, REUSABLE)])
-def test_patch_of_the_other_verifier_is_refused(patch, source):
+def test_patch_for_the_other_verifier_is_refused(patch, source):
     with pytest.raises(PatchError, match="0 times"):
         patch(source)
 
 
 @pytest.mark.parametrize(("patch", "source", "anchor"), PATCHES)
-def test_patch_of_a_patched_source_stays_findable(patch, source, anchor):
+def test_patched_source_keeps_its_anchor_once(patch, source, anchor):
     assert patch(source).count(anchor) == 1

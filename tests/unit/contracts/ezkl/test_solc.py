@@ -22,7 +22,7 @@ ANSWER = json.dumps(MADE)
 
 @pytest.fixture
 def program(tmp_path):
-    """A program that says of itself, and answers, what a test wants; it keeps what it was given."""
+    """A compiler program with scripted version and answer; it keeps its input."""
 
     def written(version=NPM, answer=ANSWER, status=0, name="solc"):
         path = tmp_path / name
@@ -39,7 +39,7 @@ def program(tmp_path):
 
 
 @pytest.mark.parametrize("version", [NATIVE, NPM])
-def test_compiler_of_the_pinned_version_is_taken(program, version):
+def test_compiler_of_the_pinned_version_is_accepted(program, version):
     path = program(version)
     assert Solc.find(path) == Solc(str(path))
 
@@ -51,7 +51,7 @@ def test_compiler_is_found_on_path_by_either_name(monkeypatch, program, name):
     assert Solc.find() == Solc(str(path))
 
 
-def test_compiler_that_is_missing_is_told_with_how_to_get_it(monkeypatch, tmp_path):
+def test_missing_compiler_is_reported_with_the_cure(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     cure = rf"npm i solc@{re.escape(SOLC_VERSION)}, then give --solc node_modules/\.bin/solcjs"
     with pytest.raises(CompilerError, match=rf"there is no solc and no solcjs here.*{cure}"):
@@ -61,12 +61,12 @@ def test_compiler_that_is_missing_is_told_with_how_to_get_it(monkeypatch, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "message"),
     [("Version: 0.8.30+commit.1", "is 0.8.30"), ("GNU bash, version 5.2.1", "is not a known compiler")],
 )
-def test_another_version_is_refused(program, version, told):
+def test_another_version_is_refused(program, version, message):
     with pytest.raises(
-        CompilerError, match=rf"The Solidity compiler {SOLC_VERSION} is needed, and .*{told}.*npm i solc@"
+        CompilerError, match=rf"The Solidity compiler {SOLC_VERSION} is needed, and .*{message}.*npm i solc@"
     ):
         Solc.find(program(version))
 
@@ -81,14 +81,14 @@ def test_verifier_is_patched_and_compiled_with_the_pinned_settings(program, tmp_
     assert given["settings"]["metadata"] == {"bytecodeHash": "none", "appendCBOR": False}
 
 
-def test_source_that_the_patch_does_not_know_is_not_compiled(program, tmp_path):
+def test_source_unknown_to_the_patch_is_not_compiled(program, tmp_path):
     with pytest.raises(PatchError, match="0 times instead of once"):
         Solc.find(program()).dedicated("contract Halo2Verifier {}")
     assert not (tmp_path / "given").exists()
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ("", "is not a JSON object"),
         ("[1]", "is not a JSON object"),
@@ -102,17 +102,17 @@ def test_source_that_the_patch_does_not_know_is_not_compiled(program, tmp_path):
         (ANSWER.replace("6001", "60zz"), "produced no Halo2Verifier"),
     ],
 )
-def test_answer_that_is_no_verifier_is_refused(program, answer, told):
-    with pytest.raises(CompilerError, match=told):
+def test_malformed_compiler_output_is_refused(program, answer, message):
+    with pytest.raises(CompilerError, match=message):
         Solc.find(program(answer=answer)).dedicated(SOURCE)
 
 
-def test_compiler_that_fails_is_told(program):
+def test_compiler_error_is_reported(program):
     with pytest.raises(CompilerError, match="failed: told"):
         Solc.find(program(status=3)).dedicated(SOURCE)
 
 
-def test_pinned_version_is_the_one_that_the_contracts_are_compiled_with():
+def test_pinned_version_is_that_of_the_compiled_contracts():
     pinned = json.loads((ROOT / "contracts/package.json").read_text())["devDependencies"]["solc"]
     assert pinned == SOLC_VERSION
     assert f"solc {SOLC_VERSION}, EVM {GENERATED_SETTINGS['evmVersion']}" in (ROOT / "contracts/README.md").read_text()

@@ -1,4 +1,4 @@
-"""The same tests on every database that is there."""
+"""Fixtures that run the same tests on every available database."""
 
 import pytest
 from tests import postgres
@@ -7,7 +7,7 @@ from tests.unit.prover.queue import RETRY_POLICY, Queue
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request, tmp_path):
-    """An empty database of each kind."""
+    """The URL of an empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/queue/jobs.db"
     return postgres.emptied(request.getfixturevalue("postgres_url"))
@@ -15,7 +15,7 @@ def url(request, tmp_path):
 
 @pytest.fixture
 def queue(url, tmp_path, request):
-    """A queue; its retry_policy may be given by `indirect` parametrisation."""
+    """A queue, whose retry policy can be set by indirect parametrisation."""
     opened = Queue(url, tmp_path, getattr(request, "param", RETRY_POLICY))
     yield opened
     opened.close()
@@ -23,7 +23,7 @@ def queue(url, tmp_path, request):
 
 @pytest.fixture
 def embedded(tmp_path):
-    """A queue in a file, for what does not differ between databases."""
+    """A queue in SQLite, for tests that are independent of the database."""
     opened = Queue(f"sqlite:///{tmp_path}/queue/jobs.db", tmp_path)
     yield opened
     opened.close()

@@ -24,21 +24,21 @@ def opened_again(queue, **options):
 # --- opening
 
 
-def test_database_and_its_journals_are_their_owners_alone(embedded):
+def test_database_and_its_journals_are_private(embedded):
     embedded.submit()
     modes = {path.name: path.stat().st_mode & 0o777 for path in file_of(embedded).parent.iterdir()}
     assert modes == {"jobs.db": 0o600, "jobs.db-shm": 0o600, "jobs.db-wal": 0o600}
     assert file_of(embedded).parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_commits_wait_for_the_disk(embedded):
+def test_commits_are_synchronous(embedded):
     with embedded.store._database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_path):
+def test_database_with_its_artifacts_elsewhere_is_refused(queue, tmp_path):
     queue.submit()
     assert queue.again().store.counts().of(JobState.QUEUED) == 1
     with pytest.raises(StoreError, match=r"in another state folder.*Each database belongs to one state folder"):
@@ -49,7 +49,7 @@ def test_database_whose_jobs_have_their_files_elsewhere_is_refused(queue, tmp_pa
     "url",
     ["mysql://user@host/x", "sqlite://", "sqlite:///:memory:", "postgresql://user@host/x", "sqlite+aiosqlite:///x"],
 )
-def test_database_of_another_kind_is_refused(tmp_path, url):
+def test_unsupported_database_is_refused(tmp_path, url):
     with pytest.raises(StoreError, match=r"is not supported\. Write sqlite:////path"):
         JobStore(url, ArtifactStore(tmp_path / "artifacts"))
 
@@ -68,13 +68,13 @@ def test_address_in_a_message_has_no_password(tmp_path):
     assert "ann" in str(caught.value)
 
 
-def test_driver_that_is_missing_is_named_with_its_cure(tmp_path, monkeypatch):
+def test_missing_driver_is_refused_with_the_cure(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"psycopg is not installed.*zkinfer\[postgres\]"):
         open_database("postgresql+psycopg://ann@127.0.0.1:1/jobs")
 
 
-def test_database_from_before_clocks_were_noted_gets_its_table(queue):
+def test_database_without_the_clock_table_is_migrated(queue):
     job = queue.submit()
     queue.store._database.write(clock.drop)
     restarted = queue.again()
@@ -91,7 +91,7 @@ def test_database_of_a_newer_version_is_refused(queue):
         opened_again(queue)
 
 
-def test_many_who_open_an_empty_database_at_once_make_it_once(url, tmp_path):
+def test_concurrent_opens_create_the_schema_once(url, tmp_path):
     artifacts = ArtifactStore(tmp_path / "artifacts")
     with ThreadPoolExecutor(8) as threads:
         stores = [*threads.map(lambda _: JobStore(url, artifacts), range(8))]
@@ -100,16 +100,16 @@ def test_many_who_open_an_empty_database_at_once_make_it_once(url, tmp_path):
         store.close()
 
 
-# --- trouble
+# --- errors
 
 
-def test_file_that_is_no_database_is_refused(tmp_path):
+def test_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "jobs.db").write_bytes(b"certainly no database " * 100)
     with pytest.raises(StoreError, match=r"This file is not a database.*restore it"):
         Queue(f"sqlite:///{tmp_path}/jobs.db", tmp_path)
 
 
-def test_folder_that_others_can_write_to_is_refused(tmp_path):
+def test_folder_writable_by_others_is_refused(tmp_path):
     (tmp_path / "open").mkdir(mode=0o777)
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(StoreError, match="Other users can write to"):
@@ -124,7 +124,7 @@ def test_folder_in_the_place_of_a_database_is_refused(tmp_path):
 
 @pytest.fixture
 def locked(embedded):
-    """A queue whose database another process has locked."""
+    """A queue whose database is locked by another process."""
     store = opened_again(embedded, busy_seconds=0.1)
     request = embedded.request()
     other = sqlite3.connect(file_of(embedded), isolation_level=None)
@@ -134,7 +134,7 @@ def locked(embedded):
     store.close()
 
 
-def test_locked_database_is_an_error_and_nothing_is_taken(locked):
+def test_locked_database_is_an_error_and_accepts_no_job(locked):
     store, request, other = locked
     with pytest.raises(StoreError, match="holds the lock of the database"):
         store.submit(request, LIMITS)
@@ -143,7 +143,7 @@ def test_locked_database_is_an_error_and_nothing_is_taken(locked):
     assert store.submit(request, LIMITS).created
 
 
-def test_full_database_is_an_error_and_nothing_is_taken(embedded):
+def test_full_database_is_an_error_and_accepts_no_job(embedded):
     many = QueueLimits(disk_reserve_bytes=0, queued=10_000, per_owner=10_000)
 
     def bound(pages):
@@ -154,7 +154,7 @@ def test_full_database_is_an_error_and_nothing_is_taken(embedded):
         for _ in range(1000):
             embedded.submit(limits=many)
 
-    bound(1)  # it is larger already, and so may not grow
+    bound(1)  # it is larger already, so it cannot grow
     with pytest.raises(StoreError, match=r"is full.*Free space; jobs resume automatically"):
         submit_many()
     taken = len(embedded.store.page(size=1000).jobs)
@@ -163,14 +163,14 @@ def test_full_database_is_an_error_and_nothing_is_taken(embedded):
     assert len(embedded.store.page(size=1000).jobs) == taken + 1
 
 
-def test_database_that_may_not_be_written_is_an_error(embedded):
+def test_read_only_database_is_an_error(embedded):
     with embedded.store._database.reading() as connection:
         connection.exec_driver_sql("PRAGMA query_only=ON")
     with pytest.raises(StoreError, match="cannot be written"):
         embedded.submit()
 
 
-def test_database_that_was_removed_under_us_is_an_error(embedded):
+def test_database_removed_while_open_is_an_error(embedded):
     embedded.store.close()
     file_of(embedded).unlink()
     with pytest.raises(StoreError, match="failed: no such table"):
@@ -178,7 +178,7 @@ def test_database_that_was_removed_under_us_is_an_error(embedded):
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_server_that_goes_away_is_an_error_and_then_is_found_again(queue):
+def test_lost_database_connection_is_an_error_and_then_reestablished(queue):
     job = queue.submit()
     kill = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
@@ -189,10 +189,10 @@ def test_server_that_goes_away_is_an_error_and_then_is_found_again(queue):
     assert queue.store.get(job.id) == job
 
 
-# --- writers at once
+# --- concurrent writers
 
 
-def test_threads_that_submit_at_once_lose_nothing(queue):
+def test_concurrent_submissions_are_not_lost(queue):
     requests = [queue.request(f"owner {n % 4}") for n in range(80)]
     with ThreadPoolExecutor(8) as threads:
         jobs = [*threads.map(lambda request: queue.store.submit(request, LIMITS).job, requests)]
@@ -200,7 +200,7 @@ def test_threads_that_submit_at_once_lose_nothing(queue):
     assert queue.store.counts().of(JobState.QUEUED) == 80
 
 
-def test_threads_that_ask_the_same_at_once_get_one_job(queue):
+def test_concurrent_identical_submissions_get_one_job(queue):
     requests = [queue.request(inputs="x") for _ in range(16)]
     with ThreadPoolExecutor(8) as threads:
         made = [*threads.map(lambda request: queue.store.submit(request, LIMITS), requests)]
@@ -208,7 +208,7 @@ def test_threads_that_ask_the_same_at_once_get_one_job(queue):
     assert [one.created for one in made].count(True) == 1
 
 
-def test_threads_that_claim_at_once_get_different_jobs(queue):
+def test_concurrent_claims_get_different_jobs(queue):
     others = [queue, queue.again(), queue.again()]
     for _ in range(24):
         queue.submit()
@@ -218,8 +218,8 @@ def test_threads_that_claim_at_once_get_different_jobs(queue):
     assert len(taken) == len(set(taken)) == 24
 
 
-def test_one_that_fails_in_a_shared_transaction_disturbs_no_other(queue):
-    """They are made to share one: the first holds the turn until all have arrived."""
+def test_failure_in_a_shared_transaction_does_not_affect_others(queue):
+    """The turn is held until all threads have arrived, so that they share one transaction."""
     limits = QueueLimits(per_owner=1, disk_reserve_bytes=0)
     requests = [queue.request("ann") for _ in range(4)] + [queue.request(f"bob {n}") for n in range(4)]
     outcomes, database = [], queue.store._database

@@ -33,7 +33,7 @@ def test_finished_job_has_its_attestation(queue, lease):
     assert job.finished_at == NOON + timedelta(seconds=2)
 
 
-def test_success_said_twice_is_as_good_as_once(queue, lease):
+def test_reporting_success_is_idempotent(queue, lease):
     queue.succeed(lease)
     before = queue.store.get(lease.job.id)
     queue.succeed(lease)
@@ -56,12 +56,12 @@ def test_success_without_an_attestation_is_refused(queue, lease):
 # --- failure
 
 
-def test_failure_says_why(queue, lease):
+def test_failure_records_its_reason(queue, lease):
     job = now_failed(queue, lease)
     assert (job.state, job.failure, job.finished_at) == ("FAILED", CRASHED, NOON)
 
 
-def test_failure_that_may_pass_is_tried_again_after_a_pause_that_doubles(queue, lease):
+def test_transient_failure_is_retried_with_exponential_backoff(queue, lease):
     for pause in (1, 2, 4, 8):
         job = now_failed(queue, lease, retry=True)
         assert (job.state, job.failure) == ("QUEUED", CRASHED)
@@ -74,17 +74,17 @@ def test_failure_that_may_pass_is_tried_again_after_a_pause_that_doubles(queue, 
     assert "5 times and never finished. Last failure: It crashed." in job.failure.cause
 
 
-def test_pause_has_a_bound():
+def test_backoff_is_bounded():
     assert RetryPolicy(backoff=1, max_backoff=60).pause(1000) == 60
 
 
-def test_job_that_waits_for_its_next_attempt_lets_others_go_first(queue, lease):
+def test_job_in_backoff_lets_others_go_first(queue, lease):
     now_failed(queue, lease, retry=True)
     other = queue.submit()
     assert queue.claim().job.id == other.id
 
 
-def test_success_after_a_failure_forgets_it(queue, lease):
+def test_success_clears_an_earlier_failure(queue, lease):
     now_failed(queue, lease, retry=True)
     queue.clock.wait(1)
     queue.succeed(queue.claim())
@@ -94,13 +94,13 @@ def test_success_after_a_failure_forgets_it(queue, lease):
 # --- workers that die
 
 
-def test_job_of_a_dead_worker_is_begun_again(queue, lease):
+def test_job_of_a_dead_worker_is_restarted(queue, lease):
     assert queue.store.release("host/1", blamed=False) == 1
     again = queue.claim("host/2")
     assert (again.job.id, again.job.attempt) == (lease.job.id, 2)
 
 
-def test_job_that_kills_its_workers_fails_in_the_end(queue, lease):
+def test_job_that_kills_its_workers_fails_eventually(queue, lease):
     for attempt in range(1, 6):
         assert queue.store.get(lease.job.id).attempt == attempt
         queue.store.release("host/1")
@@ -112,7 +112,7 @@ def test_job_that_kills_its_workers_fails_in_the_end(queue, lease):
 
 
 @pytest.mark.parametrize("queue", [RetryPolicy(attempts=3)], indirect=True)
-def test_job_that_is_always_lost_fails_in_the_end(queue):
+def test_job_that_is_always_lost_fails_eventually(queue):
     job = queue.submit()
     for _ in range(3):
         queue.claim()
@@ -125,7 +125,7 @@ def test_release_of_a_worker_without_jobs_changes_nothing(queue, lease):
     assert queue.state(lease.job) == "PROVING"
 
 
-def test_job_given_back_was_never_begun(queue, lease):
+def test_job_given_back_does_not_count_as_an_attempt(queue, lease):
     queue.store.give_back(lease)
     job = queue.store.get(lease.job.id)
     assert (job.state, job.attempt, job.not_before, job.failure) == ("QUEUED", 0, None, None)
@@ -134,7 +134,7 @@ def test_job_given_back_was_never_begun(queue, lease):
 # --- cancelling
 
 
-def test_waiting_job_is_cancelled_at_once(queue):
+def test_waiting_job_is_cancelled_immediately(queue):
     job = queue.submit()
     assert queue.store.cancel(job.id).state == "CANCELLED"
     assert queue.claim() is None
@@ -148,19 +148,19 @@ def test_running_job_is_asked_to_stop(queue, lease):
     assert queue.state(lease.job) == "CANCELLED"
 
 
-def test_cancelled_job_whose_worker_dies_is_not_begun_again(queue, lease):
+def test_cancelled_job_whose_worker_dies_is_not_restarted(queue, lease):
     queue.store.cancel(lease.job.id)
     queue.store.release("host/1")
     assert queue.state(lease.job) == "CANCELLED"
 
 
-def test_job_that_was_done_before_it_heard_of_the_wish_is_done(queue, lease):
+def test_job_that_finishes_before_its_cancellation_arrives_succeeds(queue, lease):
     queue.store.cancel(lease.job.id)
     queue.succeed(lease)
     assert queue.state(lease.job) == "SUCCEEDED"
 
 
-def test_finished_job_stays_as_it_is(queue, lease):
+def test_finished_job_is_immutable(queue, lease):
     queue.succeed(lease)
     before = queue.store.get(lease.job.id)
     assert queue.store.cancel(lease.job.id) == before
@@ -176,7 +176,7 @@ def test_unknown_job_is_refused(queue, call, job_id):
 # --- trying again by hand
 
 
-def test_failed_job_that_is_retried_starts_from_the_beginning(queue, lease):
+def test_retried_job_starts_from_the_beginning(queue, lease):
     now_failed(queue, lease)
     job = queue.store.retry(lease.job.id)
     assert (job.state, job.attempt, job.finished_at, job.failure) == ("QUEUED", 0, None, None)
@@ -199,7 +199,7 @@ def test_job_that_did_not_fail_cannot_be_retried(queue, end):
         queue.store.retry(job.id)
 
 
-def test_job_whose_inputs_are_gone_cannot_be_retried(queue, lease):
+def test_job_without_its_inputs_cannot_be_retried(queue, lease):
     now_failed(queue, lease)
     queue.clock.wait(101)
     queue.store.sweep()
@@ -207,7 +207,7 @@ def test_job_whose_inputs_are_gone_cannot_be_retried(queue, lease):
         queue.store.retry(lease.job.id)
 
 
-def test_job_that_was_asked_again_since_cannot_be_retried(queue, lease):
+def test_job_requested_again_since_cannot_be_retried(queue, lease):
     now_failed(queue, lease)
     twin = queue.submit(inputs="x")
     with pytest.raises(JobStateError, match=f"submitted again as the job {twin.id}"):
@@ -240,7 +240,7 @@ def test_unfinished_job_cannot_be_deleted(queue, lease):
             queue.store.delete(job.id)
 
 
-def test_attestation_that_another_job_names_stays(queue, lease):
+def test_attestation_referenced_by_another_job_is_kept(queue, lease):
     queue.succeed(lease, b"same")
     queue.submit()
     other = queue.claim()

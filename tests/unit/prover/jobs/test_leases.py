@@ -12,11 +12,11 @@ def owners_in_order(queue, count, **options):
     return [queue.claim(**options).job.request.owner for _ in range(count)]
 
 
-def test_empty_queue_gives_nothing(queue):
+def test_claim_on_an_empty_queue_returns_none(queue):
     assert queue.claim() is None
 
 
-def test_claimed_job_is_the_workers(queue):
+def test_claimed_job_is_leased_to_the_worker(queue):
     job = queue.submit()
     queue.clock.wait(3)
     lease = queue.claim("host/7")
@@ -41,7 +41,7 @@ def test_owners_take_turns(queue):
     assert owners_in_order(queue, 7) == ["ann", "bob", "cid", "ann", "bob", "ann", "ann"]
 
 
-def test_newcomer_waits_for_one_turn_only(queue):
+def test_new_owner_waits_for_one_turn_only(queue):
     for _ in range(3):
         queue.submit("ann")
     assert owners_in_order(queue, 1) == ["ann"]
@@ -49,12 +49,12 @@ def test_newcomer_waits_for_one_turn_only(queue):
     assert owners_in_order(queue, 2) == ["bob", "ann"]
 
 
-def test_owner_who_deletes_what_is_done_does_not_become_a_newcomer_again(queue):
+def test_owner_who_deletes_finished_jobs_is_not_treated_as_new(queue):
     queue.submit("old")
     queue.succeed(queue.claim())
     for owner in ("ann", "bob", "bob", "cid", "cid"):
         queue.submit(owner)
-    queue.clock.wait(queue.retry_policy.finished + 1)  # so that the first sweep has something to forget
+    queue.clock.wait(queue.retry_policy.finished + 1)  # so that the first sweep has something to purge
     served = []
     for _ in range(5):
         lease = queue.claim()
@@ -84,7 +84,7 @@ def test_position_of_a_job_that_does_not_wait_is_zero(queue):
 # --- memory
 
 
-def test_job_that_does_not_fit_beside_those_that_run_is_passed_over(queue):
+def test_job_that_exceeds_the_free_memory_is_skipped(queue):
     for memory in (6, 5, 4):
         queue.submit(memory_bytes=memory)
     taken = [queue.claim(memory_bytes=10).job.request.memory_bytes for _ in range(2)]
@@ -92,7 +92,7 @@ def test_job_that_does_not_fit_beside_those_that_run_is_passed_over(queue):
     assert queue.claim(memory_bytes=10) is None
 
 
-def test_memory_of_another_host_is_its_own(queue):
+def test_memory_is_accounted_per_host(queue):
     for _ in range(2):
         queue.submit(memory_bytes=6)
     assert queue.claim("one/1", memory_bytes=10) is not None
@@ -100,14 +100,14 @@ def test_memory_of_another_host_is_its_own(queue):
     assert queue.claim("two/1", memory_bytes=10) is not None
 
 
-def test_job_larger_than_the_machine_gets_its_try_alone(queue):
+def test_job_larger_than_the_machine_is_tried_alone(queue):
     queue.submit(memory_bytes=100)
     queue.submit(memory_bytes=1)
     assert queue.claim(memory_bytes=10).job.request.memory_bytes == 100
     assert queue.claim(memory_bytes=10) is None
 
 
-def test_large_job_is_not_passed_over_for_ever(queue):
+def test_large_job_is_not_starved(queue):
     queue.submit(memory_bytes=2)
     small = queue.claim(memory_bytes=10)
     large = queue.submit(memory_bytes=9)
@@ -125,14 +125,14 @@ def test_large_job_is_not_passed_over_for_ever(queue):
 # --- leases
 
 
-def test_renewing_says_how_far_the_work_is(queue):
+def test_renewal_records_progress(queue):
     lease = queue.claim() if queue.submit() else None
     assert queue.store.renew(lease, state=JobState.VERIFYING, progress=0.75) is False
     job = queue.store.get(lease.job.id)
     assert (job.state, job.progress) == ("VERIFYING", 0.75)
 
 
-def test_lease_that_is_renewed_does_not_end(queue):
+def test_renewed_lease_does_not_expire(queue):
     queue.submit()
     lease = queue.claim(lease_seconds=10)
     for _ in range(20):
@@ -141,7 +141,7 @@ def test_lease_that_is_renewed_does_not_end(queue):
         assert queue.store.sweep().requeued == 0
 
 
-def test_lease_that_is_not_renewed_ends_after_its_length(queue):
+def test_unrenewed_lease_expires(queue):
     job = queue.submit()
     queue.claim(lease_seconds=10)
     queue.store.sweep()
@@ -153,7 +153,7 @@ def test_lease_that_is_not_renewed_ends_after_its_length(queue):
 
 
 @pytest.mark.parametrize("seconds", [-1e7, -3600, 3600, 1e7])
-def test_lease_outlives_every_jump_of_the_clock(queue, seconds):
+def test_lease_is_unaffected_by_clock_jumps(queue, seconds):
     job = queue.submit()
     lease = queue.claim(lease_seconds=10)
     queue.store.sweep()
@@ -166,7 +166,7 @@ def test_lease_outlives_every_jump_of_the_clock(queue, seconds):
     assert queue.state(job) == "SUCCEEDED"
 
 
-def test_lease_of_a_dead_worker_ends_also_while_the_clock_goes_back(queue):
+def test_lease_of_a_dead_worker_expires_even_if_the_clock_goes_back(queue):
     job = queue.submit()
     queue.claim(lease_seconds=10)
     for _ in range(4):
@@ -176,7 +176,7 @@ def test_lease_of_a_dead_worker_ends_also_while_the_clock_goes_back(queue):
     assert queue.state(job) == "QUEUED"
 
 
-def test_pause_before_the_next_attempt_ends_also_when_the_clock_is_set_back(queue):
+def test_backoff_ends_even_if_the_clock_is_set_back(queue):
     queue.submit()
     queue.claim()
     queue.store.release("host/1")
@@ -186,7 +186,7 @@ def test_pause_before_the_next_attempt_ends_also_when_the_clock_is_set_back(queu
 
 
 @pytest.mark.parametrize("call", ["renew", "succeed", "give_back", "cancelled"])
-def test_worker_that_lost_its_lease_changes_nothing(queue, call):
+def test_worker_without_its_lease_has_no_effect(queue, call):
     job = queue.submit()
     old = queue.claim("host/1")
     queue.store.release("host/1", blamed=False)
@@ -198,7 +198,7 @@ def test_worker_that_lost_its_lease_changes_nothing(queue, call):
     assert queue.store.get(job.id) == before
 
 
-def test_worker_that_lost_its_lease_to_the_queue_changes_nothing(queue):
+def test_worker_whose_lease_was_released_has_no_effect(queue):
     job = queue.submit()
     old = queue.claim("host/1")
     queue.store.release("host/1", blamed=False)
@@ -207,7 +207,7 @@ def test_worker_that_lost_its_lease_to_the_queue_changes_nothing(queue):
     assert queue.state(job) == "QUEUED"
 
 
-def test_holders_are_those_that_hold_leases(queue):
+def test_holders_are_the_workers_with_leases(queue):
     for _ in range(3):
         queue.submit()
     for worker in ("host/1", "host/2", "other/3"):

@@ -18,19 +18,19 @@ def walk(queue, **options):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
-def test_pages_hold_every_job_once_newest_first(queue, size):
+def test_pages_contain_every_job_once_newest_first(queue, size):
     jobs = [queue.submit().id for _ in range(5)]
     assert walk(queue, size=size) == jobs[::-1]
 
 
-def test_pages_are_not_disturbed_by_new_jobs(queue):
+def test_pages_are_unaffected_by_new_jobs(queue):
     jobs = [queue.submit().id for _ in range(4)]
     first = queue.store.page(size=2)
     queue.submit()
     assert [job.id for job in queue.store.page(size=2, token=first.next_token).jobs] == jobs[1::-1]
 
 
-def test_page_of_an_owner_a_state_or_a_model_holds_no_others(queue):
+def test_page_can_be_filtered_by_owner_state_or_model(queue):
     mine, other = queue.submit("ann"), queue.submit("bob")
     queue.claim()
     assert walk(queue, owner="bob") == [other.id]
@@ -39,7 +39,7 @@ def test_page_of_an_owner_a_state_or_a_model_holds_no_others(queue):
     assert walk(queue, model="faces") == []
 
 
-def test_page_of_no_jobs_is_the_last(queue):
+def test_empty_page_is_the_last(queue):
     assert queue.store.page() == type(queue.store.page())((), None)
 
 
@@ -50,7 +50,7 @@ def test_page_size_is_bounded(queue, size):
 
 
 @pytest.mark.parametrize("token", ["x", "-1", "1.5", "1 OR 1=1", "9" * 30, "٣"])
-def test_token_that_we_did_not_give_is_refused(queue, token):
+def test_foreign_page_token_is_refused(queue, token):
     with pytest.raises(InputError, match="is not a page token"):
         queue.store.page(token=token)
 
@@ -67,14 +67,14 @@ def test_changes_are_followed_from_one_to_the_next(queue):
     assert queue.store.revision() >= news.revision
 
 
-def test_changes_come_in_small_helpings(queue):
+def test_changes_are_returned_in_batches(queue):
     jobs = [queue.submit().id for _ in range(5)]
     one = queue.store.changes(size=2)
     two = queue.store.changes(one.revision, size=2)
     assert [job.id for job in (*one.jobs, *two.jobs)] == jobs[:4]
 
 
-def test_counts_say_what_waits_and_what_runs(queue):
+def test_counts_report_waiting_and_running_jobs(queue):
     queue.submit(memory_bytes=5)
     queue.submit("bob")
     queue.clock.wait(30)
@@ -84,7 +84,7 @@ def test_counts_say_what_waits_and_what_runs(queue):
     assert (counts.of(JobState.QUEUED), counts.oldest_queued_seconds, counts.running_memory_bytes) == (1, 30.0, 5)
 
 
-def test_counts_of_an_empty_queue_are_nothing(queue):
+def test_counts_of_an_empty_queue_are_zero(queue):
     counts = queue.store.counts()
     assert (counts.by_model, counts.oldest_queued_seconds, counts.running_memory_bytes) == ({}, 0.0, 0)
 

@@ -14,7 +14,7 @@ SETTLING = [replace(RETRY_POLICY, settling=600.0)]
 
 
 def ended(queue, how, **fields):
-    """A job that came to this end."""
+    """A job that ended in this way."""
     job = queue.submit(**fields)
     if how == "CANCELLED":
         return queue.store.cancel(job.id)
@@ -36,7 +36,7 @@ def test_inputs_are_removed_when_the_job_ends(queue, how):
     assert not queue.has_inputs(ended(queue, how))
 
 
-def test_inputs_stay_while_another_job_needs_them(queue):
+def test_inputs_are_kept_while_another_job_needs_them(queue):
     waiting = queue.submit("bob", inputs="x")
     queue.claim()
     job = ended(queue, "CANCELLED", inputs="x")
@@ -46,7 +46,7 @@ def test_inputs_stay_while_another_job_needs_them(queue):
     assert not queue.has_inputs(waiting)
 
 
-def test_inputs_of_a_failed_job_are_kept_for_a_while(queue):
+def test_inputs_of_a_failed_job_are_kept_for_the_retention_period(queue):
     job = ended(queue, "FAILED")
     queue.clock.wait(99)
     queue.store.sweep()
@@ -57,7 +57,7 @@ def test_inputs_of_a_failed_job_are_kept_for_a_while(queue):
 
 
 @pytest.mark.parametrize("queue", NO_INPUTS_OF_FAILED, indirect=True)
-def test_inputs_of_a_failed_job_are_removed_at_once_where_none_are_to_be_kept(queue):
+def test_inputs_of_a_failed_job_are_removed_immediately_without_retention(queue):
     assert not queue.has_inputs(ended(queue, "FAILED"))
 
 
@@ -70,7 +70,7 @@ def test_inputs_left_by_a_killed_server_are_removed_by_the_next_sweep(queue, mon
     assert not queue.has_inputs(job)
 
 
-def test_inputs_that_were_removed_meanwhile_are_asked_for_again(queue):
+def test_missing_inputs_are_requested_again(queue):
     request = queue.request(inputs="x")
     ended(queue, "CANCELLED", inputs="x")
     with pytest.raises(ArtifactMissingError, match="store it again"):
@@ -78,21 +78,21 @@ def test_inputs_that_were_removed_meanwhile_are_asked_for_again(queue):
     assert queue.store.submit(queue.request(inputs="x"), LIMITS).created
 
 
-def test_inputs_that_were_removed_meanwhile_are_put_again_where_they_are_given(queue):
+def test_missing_inputs_are_stored_again_if_supplied(queue):
     request = queue.request(inputs="x")
     ended(queue, "CANCELLED", inputs="x")
     job = queue.store.submit(request, LIMITS, inputs=b"x").job
     assert queue.has_inputs(job)
 
 
-def test_other_inputs_than_the_request_names_do_not_do(queue):
+def test_inputs_other_than_those_of_the_request_are_refused(queue):
     request = queue.request(inputs="x")
     ended(queue, "CANCELLED", inputs="x")
     with pytest.raises(ArtifactMissingError, match="There is no artifact"):
         queue.store.submit(request, LIMITS, inputs=b"y")
 
 
-# --- unreferenced files
+# --- unreferenced artifacts
 
 
 def aged(queue, path, seconds):
@@ -100,7 +100,7 @@ def aged(queue, path, seconds):
     os.utime(path, (then, then))
 
 
-def test_artifact_that_was_put_and_never_submitted_is_removed_in_time(queue):
+def test_artifact_never_submitted_is_removed_eventually(queue):
     digest = queue.artifacts.put(b"orphan")
     (queue.artifacts.root / ".part-0123").write_bytes(b"half of")
     for path in queue.artifacts.root.iterdir():
@@ -112,7 +112,7 @@ def test_artifact_that_was_put_and_never_submitted_is_removed_in_time(queue):
     assert list(queue.artifacts.root.iterdir()) == []
 
 
-def test_many_orphans_are_removed_some_at_a_time(queue, monkeypatch):
+def test_many_orphans_are_removed_in_batches(queue, monkeypatch):
     monkeypatch.setattr(reaper, "BATCH_SIZE", 2)
     waiting = queue.submit()
     for number in range(5):
@@ -124,7 +124,7 @@ def test_many_orphans_are_removed_some_at_a_time(queue, monkeypatch):
     assert queue.has_inputs(waiting)
 
 
-def test_artifacts_that_jobs_name_are_no_orphans(queue):
+def test_artifacts_referenced_by_jobs_are_not_orphans(queue):
     done = ended(queue, "SUCCEEDED")
     waiting = queue.submit()
     for path in queue.artifacts.root.iterdir():
@@ -135,10 +135,10 @@ def test_artifacts_that_jobs_name_are_no_orphans(queue):
     assert queue.artifacts.has(done.attestation)
 
 
-# --- what was kept long enough
+# --- retention
 
 
-def test_finished_jobs_are_forgotten_in_time(queue):
+def test_finished_jobs_are_purged_after_the_retention_period(queue):
     jobs = [ended(queue, how) for how in ("SUCCEEDED", "FAILED", "CANCELLED")]
     waiting = queue.submit()
     queue.clock.wait(999)
@@ -152,18 +152,18 @@ def test_finished_jobs_are_forgotten_in_time(queue):
         queue.store.get(jobs[0].id)
 
 
-# --- clocks that are wrong
+# --- wrong clocks
 
 
 def settled(queue):
-    """The queue, once its clock is believed."""
+    """The queue, once its clock is trusted."""
     queue.store.sweep()
     queue.clock.wait(600)
     queue.store.sweep()
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_clock_that_jumps_ahead_forgets_nothing_until_it_stays_there(queue):
+def test_clock_jump_ahead_purges_nothing_until_the_clock_settles(queue):
     settled(queue)
     job = ended(queue, "SUCCEEDED")
     queue.clock.jump(10_000)
@@ -177,7 +177,7 @@ def test_clock_that_jumps_ahead_forgets_nothing_until_it_stays_there(queue):
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_clock_that_stays_ahead_is_believed_in_the_end(queue):
+def test_clock_that_stays_ahead_is_trusted_eventually(queue):
     settled(queue)
     ended(queue, "SUCCEEDED")
     queue.clock.jump(10_000)
@@ -187,7 +187,7 @@ def test_clock_that_stays_ahead_is_believed_in_the_end(queue):
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_clock_of_a_start_is_watched_before_anything_expires_or_is_forgotten(queue):
+def test_clock_at_start_up_must_settle_before_jobs_expire_or_are_purged(queue):
     old = ended(queue, "SUCCEEDED")
     queue.submit(deadline=NOON + timedelta(seconds=5))
     queue.clock.jump(2000)
@@ -201,7 +201,7 @@ def test_clock_of_a_start_is_watched_before_anything_expires_or_is_forgotten(que
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_clock_of_a_start_that_is_put_right_forgets_nothing(queue):
+def test_clock_corrected_after_start_up_purges_nothing(queue):
     job = ended(queue, "SUCCEEDED")
     settled(queue)
     restarted = queue.again()
@@ -215,7 +215,7 @@ def test_clock_of_a_start_that_is_put_right_forgets_nothing(queue):
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_start_after_a_long_time_believes_its_clock_after_an_hour(queue):
+def test_restart_after_a_long_time_trusts_its_clock_after_an_hour(queue):
     ended(queue, "SUCCEEDED")
     settled(queue)
     restarted = queue.again()
@@ -226,7 +226,7 @@ def test_start_after_a_long_time_believes_its_clock_after_an_hour(queue):
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_start_with_a_wrong_clock_does_not_make_the_next_one_believe_it(queue):
+def test_wrong_clock_of_one_start_is_not_trusted_by_the_next(queue):
     job = ended(queue, "SUCCEEDED")
     settled(queue)
     queue.clock.jump(400 * 86_400)
@@ -239,7 +239,7 @@ def test_start_with_a_wrong_clock_does_not_make_the_next_one_believe_it(queue):
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_unneeded_inputs_are_removed_independent_of_the_clock(queue, monkeypatch):
+def test_unneeded_inputs_are_removed_independently_of_the_clock(queue, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("zkinfer.prover.jobs.reaper.Reaper.collect", lambda *_: 0)
         done, failed = ended(queue, "SUCCEEDED"), ended(queue, "FAILED")
@@ -250,7 +250,7 @@ def test_unneeded_inputs_are_removed_independent_of_the_clock(queue, monkeypatch
 
 @pytest.mark.parametrize("how", ["SUCCEEDED", "CANCELLED"])
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_failed_job_that_shares_inputs_with_one_that_ends_can_be_retried_whatever_the_clock_says(queue, how):
+def test_failed_job_with_shared_inputs_can_be_retried_at_any_clock(queue, how):
     failed = ended(queue, "FAILED", inputs="x")
     queue.clock.jump(400 * 86_400)
     ended(queue, how, inputs="x")
@@ -260,7 +260,7 @@ def test_failed_job_that_shares_inputs_with_one_that_ends_can_be_retried_whateve
 
 
 @pytest.mark.parametrize("queue", SETTLING, indirect=True)
-def test_failed_job_that_shares_idle_inputs_keeps_them_in_a_sweep_that_trusts_no_clock(queue, monkeypatch):
+def test_failed_job_with_shared_inputs_keeps_them_while_the_clock_is_untrusted(queue, monkeypatch):
     failed = ended(queue, "FAILED", inputs="x")
     with monkeypatch.context() as patch:
         patch.setattr("zkinfer.prover.jobs.reaper.Reaper.collect", lambda *_: 0)
@@ -283,7 +283,7 @@ def test_waiting_job_past_its_deadline_expires(queue):
     assert not queue.has_inputs(job)
 
 
-def test_running_job_past_its_deadline_expires_and_its_worker_is_told(queue):
+def test_running_job_past_its_deadline_expires_and_its_worker_is_stopped(queue):
     queue.submit(deadline=NOON + timedelta(seconds=5))
     lease = queue.claim()
     queue.clock.wait(6)
@@ -293,7 +293,7 @@ def test_running_job_past_its_deadline_expires_and_its_worker_is_told(queue):
     assert queue.state(lease.job) == "EXPIRED"
 
 
-def test_worker_may_say_that_the_deadline_passed(queue):
+def test_worker_can_report_a_passed_deadline(queue):
     queue.submit()
     lease = queue.claim()
     queue.store.fail(lease, Failure(reason="EXPIRED", cause="Too late."), retry=False)
@@ -311,7 +311,7 @@ def test_expired_job_cannot_be_retried(queue):
 # --- several sweepers
 
 
-def test_two_sweepers_end_a_lease_once(queue):
+def test_two_sweepers_expire_a_lease_once(queue):
     job = queue.submit()
     other = queue.again()
     queue.claim()

@@ -1,8 +1,6 @@
 """A whole server with the fake engine, and an unmodified tritonclient in the same process."""
 
 import shutil
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,17 +12,15 @@ from tests.unit.service.threaded import threaded
 
 from zkinfer.service.settings import Limits, Proving, Settings
 
-COMMAND = (sys.executable, str(Path(fake_worker.__file__).resolve()))
-
 
 @pytest.fixture(scope="session")
-def server(made, tmp_path_factory):
+def server(tiny, tmp_path_factory):
     """`tiny` 1 and 2, and `broken` 1; one worker."""
     folder = tmp_path_factory.mktemp("oip")
     models = folder / "models"
     for version in ("1", "2"):
-        shutil.copytree(made.circuit.folder, models / "tiny" / version)
-    (shutil.copytree(made.circuit.folder, models / "broken" / "1") / "network.onnx").write_bytes(b"")
+        shutil.copytree(tiny.circuit.folder, models / "tiny" / version)
+    (shutil.copytree(tiny.circuit.folder, models / "broken" / "1") / "network.onnx").write_bytes(b"")
     settings = Settings(
         repository=models,
         listen="127.0.0.1:0",
@@ -32,8 +28,8 @@ def server(made, tmp_path_factory):
         proving=Proving(workers=1, grace_seconds=1.0, memory=1 << 30),
         limits=Limits(message_bytes=8 << 20),
     )
-    with threaded(settings, made.home, engines=queue_server.ENGINES, worker_command=COMMAND) as running:
-        yield SimpleNamespace(address=running.address, dependencies=running.dependencies, made=made)
+    with threaded(settings, tiny.home, engines=queue_server.ENGINES, worker_command=fake_worker.COMMAND) as running:
+        yield SimpleNamespace(address=running.address, dependencies=running.dependencies, tiny=tiny)
 
 
 @pytest.fixture
@@ -44,7 +40,7 @@ def client(server):
 
 @pytest.fixture
 def tensor():
-    """Makes the input `x` of a request."""
+    """Make the input `x` of a request."""
 
     def make(array=factories.X, name="x", datatype="FP32"):
         given = triton.InferInput(name, list(array.shape), datatype)

@@ -6,13 +6,13 @@ MODEL = SimpleNamespace(name="tiny", version="2")
 TIMES = Timings(input=0.001, queue=0.002, infer=0.003, output=0.004, total=0.01)
 
 
-def test_nothing_was_asked_yet():
+def test_statistics_start_at_zero():
     found = Statistics().of(MODEL)
     assert (found.name, found.version, found.inference_count, found.last_inference) == ("tiny", "2", 0, 0)
     assert list(found.batch_stats) == []
 
 
-def test_answers_add_up():
+def test_successes_are_summed():
     statistics = Statistics(clock=lambda: 1_700_000_000.5)
     statistics.succeeded(MODEL, TIMES)
     statistics.succeeded(MODEL, TIMES)
@@ -29,7 +29,7 @@ def test_answers_add_up():
     assert found.batch_stats[0].batch_size == 1
 
 
-def test_failures_are_counted_apart():
+def test_failures_are_counted_separately():
     statistics = Statistics()
     statistics.failed(MODEL, 0.5)
     found = statistics.of(MODEL)

@@ -17,7 +17,7 @@ async def twice(item):
     yield item * 10
 
 
-async def test_answers_to_all_requests_come_out():
+async def test_all_requests_are_answered():
     found = [answer async for answer in serve_concurrently(given(1, 2, 3), twice, max_concurrent=2)]
     assert sorted(found) == [1, 2, 3, 10, 20, 30]
 
@@ -26,7 +26,7 @@ async def test_stream_without_requests_ends():
     assert [answer async for answer in serve_concurrently(given(), twice, max_concurrent=1)] == []
 
 
-async def test_slow_request_does_not_hold_the_others():
+async def test_slow_request_does_not_block_the_others():
     release = asyncio.Event()
 
     async def answers_to(item):
@@ -42,7 +42,7 @@ async def test_slow_request_does_not_hold_the_others():
     assert found == ["quick", "last", "slow"]
 
 
-async def test_requests_are_read_only_as_fast_as_answers_are_taken():
+async def test_requests_are_read_with_backpressure_from_the_answers():
     read = []
 
     async def many():
@@ -58,7 +58,7 @@ async def test_requests_are_read_only_as_fast_as_answers_are_taken():
     await answers.aclose()
 
 
-async def test_error_of_one_ends_the_stream():
+async def test_unexpected_error_ends_the_stream():
     async def failing(item):
         yield item
         raise ValueError("a bug")
@@ -67,7 +67,7 @@ async def test_error_of_one_ends_the_stream():
         _ = [answer async for answer in serve_concurrently(given(1), failing, max_concurrent=1)]
 
 
-async def test_request_that_cannot_be_read_ends_the_stream_after_the_answers_to_those_before():
+async def test_unreadable_request_ends_the_stream_after_earlier_answers():
     async def request_error():
         yield 1
         raise DataError("It is no message.")
@@ -78,7 +78,7 @@ async def test_request_that_cannot_be_read_ends_the_stream_after_the_answers_to_
         await anext(answers)
 
 
-async def test_stream_that_is_closed_leaves_no_task():
+async def test_closed_stream_leaves_no_task():
     before = asyncio.all_tasks()
 
     async def endless(item):
@@ -93,14 +93,14 @@ async def test_stream_that_is_closed_leaves_no_task():
     assert asyncio.all_tasks() == before
 
 
-# --- a server that ends
+# --- server shutdown
 
 
-async def test_requests_are_taken_to_their_end():
+async def test_requests_are_read_to_the_end():
     assert [one async for one in requests_until(asyncio.Event(), given(1, 2, 3))] == [1, 2, 3]
 
 
-async def test_requests_that_never_come_are_not_waited_for_when_the_server_ends():
+async def test_pending_requests_are_abandoned_when_the_server_stops():
     async def silent():
         yield 1
         await asyncio.Event().wait()
@@ -113,7 +113,7 @@ async def test_requests_that_never_come_are_not_waited_for_when_the_server_ends(
     assert found == [1]
 
 
-async def test_error_while_requests_are_read_is_not_swallowed():
+async def test_error_while_reading_requests_is_propagated():
     async def broken():
         yield 1
         raise ValueError("torn")

@@ -30,7 +30,7 @@ TYPED = [name for name, datatype in DATATYPES.items() if datatype.contents and n
 
 
 def raw_request(*tensors, specs=None):
-    """Of (name, datatype, shape, bytes)."""
+    """A request with inputs given as (name, datatype, shape, bytes)."""
     request = ModelInferRequest(raw_input_contents=[tensor[3] for tensor in tensors])
     for name, datatype, shape, _ in tensors:
         request.inputs.add(name=name, datatype=datatype, shape=shape)
@@ -47,13 +47,13 @@ GOOD = ("x", "FP32", [1, 3], fp32(1, 2, 3))
 def refused(request, message, specs=(X,)):
     with pytest.raises(BadFieldError) as caught:
         arrays_of(request, specs)
-    told = f"{caught.value.field}: {caught.value}"
-    assert re.search(message, told)
-    assert len(told) < 600
+    text = f"{caught.value.field}: {caught.value}"
+    assert re.search(message, text)
+    assert len(text) < 600
     return caught.value
 
 
-# --- what is taken
+# --- accepted requests
 
 
 def test_raw_input_is_read():
@@ -62,7 +62,7 @@ def test_raw_input_is_read():
 
 
 @pytest.mark.parametrize("shape", [[3], [1, 3], [1, 1, 3]])
-def test_shape_is_the_callers_as_long_as_the_number_of_elements_fits(shape):
+def test_any_shape_with_the_right_number_of_elements_is_accepted(shape):
     request = raw_request(("x", "FP32", shape, fp32(1, 2, 3)))
     assert arrays_of(request, [X])["x"].shape == tuple(shape)
 
@@ -108,11 +108,11 @@ def test_typed_request_is_read():
         ((GOOD, ("z" * 100_000, "FP32", [1], fp32(1))), "The model has no input 'zzz"),
     ],
 )
-def test_other_inputs_than_the_models_are_refused(tensors, message):
+def test_inputs_other_than_the_models_are_refused(tensors, message):
     refused(raw_request(*tensors), message)
 
 
-def test_million_tiny_tensors_are_refused_without_looking_at_each():
+def test_million_tiny_tensors_are_refused_without_reading_each():
     request = ModelInferRequest.FromString(b"\x2a\x00" * 1_000_000)
     began = time.monotonic()
     refused(request, "The model has no input ''")
@@ -126,7 +126,7 @@ def test_million_tiny_tensors_are_refused_without_looking_at_each():
     "shape",
     [[-1, -3], [0], [], [1 << 62, 1 << 62], [3, 1 << 32], [-3], [1] * 9, [1, 3, 1 << 63 - 1], [4_194_305]],
 )
-def test_shape_out_of_bounds_is_refused_before_anything_is_allocated(shape):
+def test_shape_out_of_bounds_is_refused_before_allocation(shape):
     refused(raw_request(("x", "FP32", shape, fp32(1, 2, 3))), r"inputs\[0\]: (The shape of|Input) 'x'")
 
 
@@ -135,7 +135,7 @@ def test_shape_of_a_million_dimensions_is_refused():
 
 
 @pytest.mark.parametrize("shape", [[2, 2], [4], [1, 2], [1 << 21]])
-def test_other_number_of_elements_than_the_models_is_refused(shape):
+def test_wrong_number_of_elements_is_refused(shape):
     refused(raw_request(("x", "FP32", shape, fp32(1, 2, 3))), r"Input 'x' has shape \[.*\. The model takes x float32")
 
 
@@ -143,7 +143,7 @@ def test_other_number_of_elements_than_the_models_is_refused(shape):
 
 
 @pytest.mark.parametrize("length", [0, 11, 13, 24])
-def test_raw_content_of_another_length_is_refused(length):
+def test_raw_contents_of_the_wrong_length_are_refused(length):
     error = refused(
         raw_request(("x", "FP32", [1, 3], b"\0" * length)), rf"has {length} bytes; 3 elements of FP32 are 12"
     )
@@ -151,7 +151,7 @@ def test_raw_content_of_another_length_is_refused(length):
 
 
 @pytest.mark.parametrize("contents", [[], [fp32(1, 2, 3)] * 2])
-def test_other_number_of_raw_contents_than_inputs_is_refused(contents):
+def test_number_of_raw_contents_must_match_the_inputs(contents):
     request = raw_request(GOOD)
     del request.raw_input_contents[:]
     request.raw_input_contents.extend(contents)
@@ -164,19 +164,19 @@ def test_raw_and_typed_contents_in_one_request_are_refused():
     refused(request, r"There are both raw and typed contents\. Send one kind")
 
 
-def test_empty_typed_contents_beside_raw_ones_are_refused_too():
+def test_empty_typed_contents_next_to_raw_ones_are_refused():
     request = raw_request(GOOD)
     request.inputs[0].contents.SetInParent()
     refused(request, "raw and typed contents")
 
 
 @pytest.mark.parametrize("name", ["FP16", "BF16"])
-def test_half_floats_have_no_typed_contents(name):
+def test_fp16_in_typed_contents_is_refused(name):
     with pytest.raises(DataError, match=f"{name} has no typed contents. Send it in raw_input_contents"):
         from_contents(InferTensorContents(fp32_contents=[1]), DATATYPES[name], 1)
 
 
-def test_contents_in_another_field_are_refused():
+def test_typed_contents_in_the_wrong_field_are_refused():
     contents = InferTensorContents(fp32_contents=[1], int_contents=[1])
     with pytest.raises(DataError, match="FP32 belongs in fp32_contents, not in int_contents"):
         from_contents(contents, DATATYPES["FP32"], 1)
@@ -185,13 +185,13 @@ def test_contents_in_another_field_are_refused():
 @pytest.mark.parametrize(
     ("name", "value"), [("INT8", 128), ("INT8", -129), ("INT16", 1 << 15), ("UINT8", 256), ("UINT16", 1 << 16)]
 )
-def test_typed_value_beyond_its_datatype_is_refused(name, value):
+def test_typed_value_out_of_range_is_refused(name, value):
     contents = InferTensorContents(**{DATATYPES[name].contents: [value]})
     with pytest.raises(DataError, match=f"A value does not fit {name}"):
         from_contents(contents, DATATYPES[name], 1)
 
 
-def test_strings_for_a_model_of_numbers_are_refused():
+def test_strings_for_a_numeric_input_are_refused():
     refused(raw_request(("x", "BYTES", [1, 3], b"\0" * 12)), "Input 'x' is BYTES. The model takes x float32")
 
 
@@ -202,7 +202,7 @@ def test_shared_memory_is_refused():
 
 
 @given(st.binary(max_size=200))
-def test_any_message_is_read_or_refused(data):
+def test_any_message_is_accepted_or_refused(data):
     try:
         request = ModelInferRequest.FromString(data)
     except DecodeError:
@@ -215,7 +215,7 @@ FIXED = [name for name in DATATYPES if name not in ("BF16", "BYTES")]
 
 
 @given(st.data(), st.sampled_from(FIXED))
-def test_array_comes_back_from_its_bytes(data, name):
+def test_array_round_trips_through_bytes(data, name):
     datatype = DATATYPES[name]
     array = data.draw(arrays.arrays(datatype.code, st.integers(0, 20)))
     found = from_raw(to_raw(array, datatype), datatype, array.size)
@@ -224,14 +224,14 @@ def test_array_comes_back_from_its_bytes(data, name):
 
 
 @given(st.integers(0, 0xFFFF))
-def test_bf16_comes_back(bits):
+def test_bf16_round_trips(bits):
     data = bits.to_bytes(2, "little")
     array = from_raw(data, DATATYPES["BF16"], 1)
     assert to_raw(array, DATATYPES["BF16"]) == data or np.isnan(array[0])
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False).filter(lambda value: abs(value) < 3e38))
-def test_bf16_is_the_nearest_one(value):
+def test_bf16_rounds_to_nearest(value):
     def read(bits):
         return float(from_raw((bits & 0xFFFF).to_bytes(2, "little"), DATATYPES["BF16"], 1)[0])
 
@@ -244,17 +244,17 @@ def test_bf16_is_the_nearest_one(value):
     ("value", "bits"),
     [(1.0, 0x3F80), (-2.5, 0xC020), (float("inf"), 0x7F80), (1 + 2**-8, 0x3F80), (1 + 3 * 2**-8, 0x3F82)],
 )
-def test_bf16_of_known_numbers(value, bits):
+def test_bf16_of_known_numbers_is_pinned(value, bits):
     assert to_raw(np.array([value], "<f4"), DATATYPES["BF16"]) == bits.to_bytes(2, "little")
 
 
-def test_bf16_keeps_what_is_no_number():
+def test_bf16_keeps_nan_and_infinity():
     array = from_raw(to_raw(np.array([np.nan], "<f4"), DATATYPES["BF16"]), DATATYPES["BF16"], 1)
     assert np.isnan(array[0])
 
 
 @given(st.lists(st.binary(max_size=9), max_size=9))
-def test_bytes_come_back_and_are_what_tritonclient_writes(items):
+def test_bytes_tensor_round_trips_and_matches_tritonclient(items):
     array = np.array([None, *items], dtype=object)[1:]
     raw = to_raw(array, DATATYPES["BYTES"])
     assert from_raw(raw, DATATYPES["BYTES"], len(items)).tolist() == items
@@ -263,7 +263,7 @@ def test_bytes_come_back_and_are_what_tritonclient_writes(items):
 
 
 @given(st.binary(max_size=40), st.integers(0, 1 << 40), st.sampled_from(sorted(DATATYPES)))
-def test_any_bytes_are_read_or_refused(data, count, name):
+def test_any_bytes_are_decoded_or_refused(data, count, name):
     try:
         found = from_raw(data, DATATYPES[name], count)
     except DataError:
@@ -274,13 +274,13 @@ def test_any_bytes_are_read_or_refused(data, count, name):
 
 @pytest.mark.parametrize("name", [name for name in DATATYPES if name != "BYTES"])
 @pytest.mark.parametrize("change", [-1, 1])
-def test_other_number_of_bytes_is_refused(name, change):
+def test_wrong_number_of_bytes_is_refused(name, change):
     data = b"\0" * (3 * DATATYPES[name].width + change)
     with pytest.raises(DataError, match=rf"has {len(data)} bytes; 3 elements of {name} are"):
         from_raw(data, DATATYPES[name], 3)
 
 
-def test_bool_of_another_byte_is_refused():
+def test_bool_other_than_0_or_1_is_refused():
     with pytest.raises(DataError, match="A BOOL must be the byte 0 or 1"):
         from_raw(b"\1\2", DATATYPES["BOOL"], 2)
 

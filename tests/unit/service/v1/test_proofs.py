@@ -17,19 +17,19 @@ FLOAT = {"name": "x", "datatype": "FP32", "shape": [2], "data": bytes(8)}
         lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=0, max_dims=4, max_side=4))
     )
 )
-def test_array_survives_the_wire(array):
+def test_array_round_trips(array):
     [message] = messages_of({"x": array})
     found = arrays_of([Tensor.FromString(message.SerializeToString())], "inputs")["x"]
     assert (found.dtype, found.shape) == (array.dtype, array.shape)
     assert found.tobytes() == array.tobytes()
 
 
-def test_more_tensors_than_any_model_takes_are_refused_before_they_are_read():
+def test_too_many_tensors_are_refused_before_reading():
     with pytest.raises(BadFieldError, match="1,000 tensors"):
         arrays_of([Tensor(name=str(number)) for number in range(1000)], "inputs")
 
 
-def test_array_of_the_other_byte_order_is_turned():
+def test_big_endian_array_is_converted():
     [message] = messages_of({"x": np.array([1], dtype=">i4")})
     assert message.data == b"\1\0\0\0"
 
@@ -47,13 +47,13 @@ def test_array_of_the_other_byte_order_is_turned():
         ({"datatype": "BOOL", "data": b"\2\0"}, "byte 0 or 1"),
     ],
 )
-def test_tensor_that_is_none_is_refused_by_place(changes, message):
+def test_malformed_tensor_is_refused_with_its_index(changes, message):
     with pytest.raises(BadFieldError, match=message) as caught:
         arrays_of([Tensor(**{**FLOAT, **changes})], "inputs")
     assert caught.value.field == "inputs[0]"
 
 
-def test_name_that_is_there_twice_is_refused():
+def test_duplicate_name_is_refused():
     with pytest.raises(BadFieldError, match="'x' is given twice") as caught:
         arrays_of([Tensor(**FLOAT), Tensor(**FLOAT)], "inputs")
     assert caught.value.field == "inputs[1]"

@@ -1,4 +1,4 @@
-"""A process of ezkl that answers at once, and requests to tune for it. What ezkl itself does is for integration."""
+"""A fake ezkl process that answers immediately, and tuning requests for it; integration tests run ezkl itself."""
 
 from pathlib import Path
 
@@ -27,15 +27,15 @@ def request(**changes):
 
 
 class Process:
-    """Computes y = x at the asked scale; everything else is as it is told.
+    """Computes y = x at the requested scale; everything else is configured.
 
     Args:
-        error: integers by which the answers are wrong, by scale of the inputs; None leaves the range.
-        bits: of the widest integer, at given scales.
-        products, digits: how much is assigned once, and how much for every leg of a decomposition.
-        lookups: the extremes that functions are asked for; None where there are no functions.
-        unsound: which arguments to refuse.
-        settings: changes of the engine's settings.
+        error: by how many integer steps the answers are off, by input scale; None leaves the range.
+        bits: of the widest integer, for given run arguments.
+        products, digits: cells assigned once, and per leg of a decomposition.
+        lookups: the range of lookup arguments; None without lookups.
+        unsound: predicate for run arguments to refuse as unsound.
+        settings: overrides of the engine's settings.
     """
 
     def __init__(

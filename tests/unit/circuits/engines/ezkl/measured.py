@@ -1,8 +1,8 @@
-"""Circuits that were measured with raw ezkl 23.0.5: `tests/vectors/ezkl_costs.json`.
+"""Circuits measured with plain ezkl 23.0.5: `tests/vectors/ezkl_costs.json`.
 
 Keys and proofs (51 circuits): sizes, seconds of processor time and peak bytes of the process, on two cores of a
 2.5 GHz server. Gas (42 circuits): one transaction to a dedicated verifier contract under the prices of the Osaka
-fork. A base is the one of the decomposition's range check.
+fork. A base is that of the range-check decomposition.
 """
 
 import json
@@ -15,7 +15,7 @@ COSTS = VECTORS / "ezkl_costs.json"
 
 
 def circuits_with(measure, *, least=0):
-    """Those of which something was measured, and was at least so large, as parameters of a test."""
+    """The circuits for which `measure` is at least `least`, as test parameters."""
     circuits = json.loads(COSTS.read_bytes())
     return [circuit for circuit in circuits if circuit["measured"].get(measure, -1) >= least]
 

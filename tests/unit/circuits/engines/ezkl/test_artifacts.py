@@ -8,7 +8,7 @@ from zkinfer.circuits.errors import EngineError
 
 
 def words(count=40, **places):
-    """`count` words, with these values at `w<place>`."""
+    """`count` words, zero except for those given as `w<index>`."""
     made = [0] * count
     for place, value in places.items():
         made[int(place[1:])] = value
@@ -20,14 +20,14 @@ def written(made):
 
 
 def group(*phases):
-    """Phases packed as ezkl does, the first in the lowest bits: 16 bits of length, then 8 that count challenges."""
+    """Phases packed as in ezkl, the first in the lowest bits: 16 bits of length, then 8 bits of challenge count."""
     return sum((length | challenges << 16) << 24 * place for place, (length, challenges) in enumerate(phases))
 
 
 GOOD = words(w2=10, w3=20, w5=12, w33=group((0x140, 1), (0x80, 2)) << 8 | 1)
 
 
-def test_vka_says_counts_and_the_length_of_a_proof():
+def test_vka_holds_counts_and_the_proof_length():
     vka = read_vka(written(GOOD))
     assert (vka.instance_count, vka.log_rows) == (10, 12)
     assert vka.proof_bytes == 0x140 + 0x80 + 20 * 32 + 2 * 64
@@ -38,13 +38,13 @@ def test_digest_is_the_hash_of_the_words_without_the_count():
     assert read_vka(data).digest.value == keccak(data[8:])
 
 
-def test_phases_go_on_in_the_following_words():
+def test_phases_continue_in_the_following_words():
     packed = group((0x40, 1)) << 8 | 3
     made = words(w2=1, w3=0, w5=6, w33=packed, w34=group((0x80, 1), (0xC0, 0)), w35=group((0x100, 1)))
     assert read_vka(written(made)).proof_bytes == 0x40 + 0x80 + 0xC0 + 0x100 + 128
 
 
-def test_phases_stop_where_their_count_says():
+def test_phases_beyond_the_count_are_ignored():
     made = words(w33=group((0x40, 1)) << 8 | 1, w34=group((0x80, 1)))
     assert read_vka(written(made)).proof_bytes == 0x40 + 128
 
@@ -74,24 +74,24 @@ def test_any_bit_of_any_word_changes_the_digest(place, bit):
     ],
     ids=range(12),
 )
-def test_vka_of_another_length_is_refused(data):
+def test_vka_of_the_wrong_length_is_refused(data):
     with pytest.raises(EngineError, match="verifying key artifact has an unexpected length"):
         read_vka(data)
 
 
 @pytest.mark.parametrize("following", [7, 255])
-def test_vka_that_announces_more_phases_than_it_has_is_refused(following):
+def test_vka_with_fewer_phases_than_announced_is_refused(following):
     with pytest.raises(EngineError, match=r"an unexpected length|impossible constants"):
         read_vka(written(words(w33=following)))
 
 
 @pytest.mark.parametrize("change", [{"w2": 1 << 200}, {"w3": 1 << 200}, {"w5": 29}])
-def test_vka_whose_constants_make_no_sense_is_refused(change):
+def test_vka_with_impossible_constants_is_refused(change):
     with pytest.raises(EngineError, match=r"an unexpected length|impossible constants"):
         read_vka(written(words(w33=1, **change)))
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_of_this_length_are_refused_in_the_tree(data):
+def test_random_vka_is_refused_with_an_engine_error(data):
     with pytest.raises(EngineError, match=r"an unexpected length|impossible constants"):
         read_vka(data)

@@ -9,7 +9,7 @@ widths = st.lists(st.integers(1, MAX_BITS), min_size=1, max_size=8)
 
 
 def asking(asked):
-    """Samples that are the bits they need; what is asked is recorded."""
+    """A measure on samples that are simply the bits they need; records its calls."""
 
     def fitting(bits, samples):
         asked.append(bits)
@@ -19,7 +19,7 @@ def asking(asked):
 
 
 @given(samples=widths, likely=st.integers(-5, 99))
-def test_bits_are_those_of_the_widest_sample_whatever_the_guess(samples, likely):
+def test_bits_are_those_of_the_widest_sample_for_any_guess(samples, likely):
     assert narrowest(samples, asking([]), likely) == (max(samples), [str(need) for need in samples])
 
 
@@ -32,6 +32,6 @@ def test_good_guess_saves_time(bits, wrong):
 
 
 @pytest.mark.parametrize("samples", [[MAX_BITS + 1], [3, MAX_BITS + 1], [MAX_BITS + 1, 3]])
-def test_sample_wider_than_can_be_held_is_a_range_error(samples):
+def test_sample_beyond_the_widest_range_is_a_range_error(samples):
     with pytest.raises(RangeError, match="does not fit the range"):
         narrowest(samples, asking([]), 7)

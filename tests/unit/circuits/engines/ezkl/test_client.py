@@ -1,4 +1,4 @@
-"""What is made of a child's answers; the child itself is replaced by one that says what it is told to."""
+"""How answers of a child process are checked; the child is replaced by a scripted one."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ TRIED = {"settings": SETTINGS, "outputs": [[[5, 6]]], "lookup_low": -1, "lookup_
 
 @pytest.fixture
 def answered(monkeypatch):
-    """Let the child give this answer; what it is asked is recorded."""
+    """Script the answer of the child, and record its calls."""
     asked = []
 
     def answer_with(answer):
@@ -73,10 +73,10 @@ def built_by_the_engine(network, arguments=None, **changes):
     return EzklEngine().build(network, [spec("x", **changes)], [spec("y")], given, network.parent)
 
 
-# --- what a program's tensors are
+# --- tensors of a program
 
 
-def test_program_has_the_scales_of_the_engine(answered, network):
+def test_program_has_the_scales_that_the_engine_chose(answered, network):
     answered(SETTINGS)
     built = build(network)
     assert ([one.scale for one in built.inputs], [one.scale for one in built.outputs]) == ([7], [14])
@@ -84,14 +84,14 @@ def test_program_has_the_scales_of_the_engine(answered, network):
 
 
 @pytest.mark.parametrize("shapes", [[], [[1, 5], [1, 2]], [[1, 5], [1, 3], [1, 2]], [[1, 2], [1, 5], [1, 2]]], ids=str)
-def test_tensors_of_other_sizes_are_refused(answered, network, shapes):
+def test_tensors_of_the_wrong_size_are_refused(answered, network, shapes):
     answered(SETTINGS | {"model_instance_shapes": shapes})
     with pytest.raises(EngineError, match="tensors of other sizes than the model has"):
         build(network)
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
-def test_program_whose_inputs_are_not_public_repeats_the_context(answered, network, visibility):
+def test_program_with_hidden_inputs_has_the_context_as_an_output(answered, network, visibility):
     arguments = ARGUMENTS.model_copy(update={"input_visibility": visibility})
     answered(SETTINGS | {"model_instance_shapes": [[1, 2], [1, 5]]})
     assert build(network, arguments, visibility).inputs[0].scale == 7
@@ -100,10 +100,10 @@ def test_program_whose_inputs_are_not_public_repeats_the_context(answered, netwo
         build(network, arguments, visibility)
 
 
-# --- trying scales out
+# --- trials
 
 
-def test_trial_gives_program_and_answers(answered, network):
+def test_trial_returns_program_and_answers(answered, network):
     asked = answered(TRIED)
     built, forward, bits = tried(network)
     assert bits == 23
@@ -112,7 +112,7 @@ def test_trial_gives_program_and_answers(answered, network):
     assert asked[0][1]["batch"] == [[[0, 0, 0, 0, 0], [1, 2]]]
 
 
-def test_inputs_at_other_scales_than_were_asked_for_are_refused(answered, network):
+def test_inputs_at_scales_other_than_requested_are_refused(answered, network):
     settings = SETTINGS | {"model_input_scales": [7, 8]}
     answered(TRIED | {"settings": settings})
     with pytest.raises(EngineError, match="uses other input scales than the run arguments"):
@@ -122,14 +122,14 @@ def test_inputs_at_other_scales_than_were_asked_for_are_refused(answered, networ
 @pytest.mark.parametrize(
     ("call", "name"), [(EzklProcess.settings, "sound_settings"), (EzklProcess.sketch, "settings_of")]
 )
-def test_only_settings_of_proofs_are_asked_to_be_sound(answered, network, call, name):
+def test_only_settings_for_proofs_are_requested_to_be_sound(answered, network, call, name):
     asked = answered([SETTINGS, None])
     assert call(PROCESS, network, [ARGUMENTS, ARGUMENTS], network.parent) == [SETTINGS, None]
     assert asked[0][0] == name
     assert asked[0][1]["options"] == [ARGUMENTS.to_run_arguments()] * 2
 
 
-def test_bits_are_asked_for_with_an_empty_context(answered, network):
+def test_bits_are_requested_with_an_empty_context(answered, network):
     asked = answered(23)
     assert PROCESS.bits_needed(network, ARGUMENTS, [[[1, 2]]], network.parent) == 23
     assert asked[0][1]["batch"] == [[[0, 0, 0, 0, 0], [1, 2]]]
@@ -138,7 +138,7 @@ def test_bits_are_asked_for_with_an_empty_context(answered, network):
 # --- the search
 
 
-def test_search_is_one_call_with_more_time_than_others(answered):
+def test_search_is_one_call_with_a_longer_time_limit(answered):
     asked = answered({"run_arguments": {"logrows": 10}, "options": []})
     assert PROCESS.tune(request(), lambda _: None) == Tuned({"logrows": 10}, ())
     [(name, arguments, limits)] = asked
@@ -146,21 +146,21 @@ def test_search_is_one_call_with_more_time_than_others(answered):
     assert limits.seconds > PROCESS.limits.seconds
 
 
-def test_search_that_answers_something_else_is_refused(answered):
+def test_search_with_a_malformed_answer_is_refused(answered):
     answered({"run_arguments": {}})
     with pytest.raises(EngineCrashedError, match="malformed answer"):
         PROCESS.tune(request(), lambda _: None)
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(5.0, 5.0), (600.0, 60)])
-def test_less_time_is_given_and_never_more(seconds, given):
+def test_time_limit_can_only_be_lowered(seconds, given):
     assert PROCESS.within(seconds).limits.seconds == given
 
 
-# --- programs that do not fit their arguments
+# --- programs that do not fit their run arguments
 
 
-def test_program_is_built_with_its_rows(answered, network):
+def test_program_reports_its_rows(answered, network):
     answered(SETTINGS)
     program = built_by_the_engine(network)
     assert (program.setup_size, program.integer_limit) == (10, 1 << 27)
@@ -177,14 +177,14 @@ def test_program_is_built_with_its_rows(answered, network):
     ],
     ids=str,
 )
-def test_program_that_its_arguments_do_not_hold_is_refused(answered, network, change, message):
+def test_program_that_does_not_fit_its_run_arguments_is_refused(answered, network, change, message):
     answered(SETTINGS | change)
     with pytest.raises(EngineError, match=message):
         built_by_the_engine(network)
 
 
 def test_lookup_range_of_a_program_without_lookups_is_refused(answered, network):
-    """One circuit must not have several recipes."""
+    """A circuit must not have several recipes."""
     answered(SETTINGS)
     with pytest.raises(EngineError, match=r"lookup_range must be \[0, 0\] for a program without lookup tables"):
         built_by_the_engine(network, {"lookup_range": [-1, 1]})
@@ -193,19 +193,19 @@ def test_lookup_range_of_a_program_without_lookups_is_refused(answered, network)
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])
-def test_inputs_of_another_visibility_than_the_arguments_say_are_refused(answered, network, visibility):
+def test_inputs_of_a_visibility_other_than_in_the_run_arguments_are_refused(answered, network, visibility):
     answered(SETTINGS)
     with pytest.raises(EngineError, match="run arguments and the recipe differ in the visibility of inputs"):
         built_by_the_engine(network, visibility=visibility)
 
 
-def test_work_is_that_of_the_settings_in_the_folder(tmp_path):
+def test_work_is_computed_from_the_settings_in_the_folder(tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     assert EzklEngine().work(tmp_path) == work_of(layout_as_built(SETTINGS))
 
 
 @pytest.mark.parametrize(("own", "given", "least"), [(1 << 40, 8, 8 + MAPPED), (9, 10, 9), (None, 8, 8 + MAPPED)])
-def test_engine_within_a_limit_holds_its_children_to_the_less_of_both(answered, network, own, given, least):
+def test_engine_with_a_memory_limit_applies_the_lower_limit_to_children(answered, network, own, given, least):
     asked = answered(SETTINGS)
     engine = EzklEngine(Limits(memory=own)).within(given)
     engine.build(network, [spec("x")], [spec("y")], ARGUMENTS.to_run_arguments(), network.parent)
@@ -218,7 +218,7 @@ def test_least_work_counts_multiplications():
 
 
 @pytest.mark.parametrize("error", [EngineTimeoutError, EngineError])
-def test_child_that_fails_is_passed_on(monkeypatch, error):
+def test_error_of_a_child_is_propagated(monkeypatch, error):
     def fail(*_, **__):
         raise error("It took too long.")
 

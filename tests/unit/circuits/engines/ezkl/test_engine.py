@@ -1,4 +1,4 @@
-"""The engine around a child that says what it is told to: time, sizes and numbers that are not believed unchecked."""
+"""The engine around a scripted child: timeouts, and checks of sizes and numbers that the child reports."""
 
 import json
 
@@ -27,7 +27,7 @@ PROGRAM = Program(
 
 @pytest.fixture
 def proving(tmp_path, monkeypatch):
-    """Prove in a folder with these settings, while the child gives this answer; returns proof and limits."""
+    """Prove in a folder with given settings and a scripted child; returns the proof and the limits of the child."""
 
     def call(answer, settings=SETTINGS):
         (tmp_path / "settings.json").write_text(json.dumps(settings))
@@ -45,18 +45,18 @@ def proving(tmp_path, monkeypatch):
     return call
 
 
-def test_proof_is_what_the_child_made(proving):
+def test_proof_is_taken_from_the_child(proving):
     proof, _ = proving({"proof": "00ff", "instances": [0, 0, 0, 0, 0, 5, 6, 7, 8]})
     assert proof == Proof(b"\x00\xff", Statement(bytes(32), bytes.fromhex("0000000500000006"), (7, 8)))
 
 
 @pytest.mark.parametrize("count", [0, 8, 10, 1000])
-def test_proof_of_another_number_of_public_values_is_refused(proving, count):
+def test_proof_with_the_wrong_number_of_public_values_is_refused(proving, count):
     with pytest.raises(EngineError, match="another number of public values than the program has"):
         proving({"proof": "00ff", "instances": [0] * count})
 
 
-def test_patience_grows_with_the_work_and_never_beyond_the_limit(proving):
+def test_timeout_grows_with_the_work_up_to_the_limit(proving):
     answer = {"proof": "", "instances": [0] * 9}
     run_args = SETTINGS["run_args"]
     waits = [
@@ -67,7 +67,7 @@ def test_patience_grows_with_the_work_and_never_beyond_the_limit(proving):
 
 
 @pytest.mark.parametrize("error", [EngineTimeoutError, ProofRejectedError, EngineError])
-def test_child_that_fails_is_no_proof(proving, error):
+def test_failing_child_gives_no_proof(proving, error):
     with pytest.raises(error, match="It failed"):
         proving(error("It failed."))
 
@@ -81,14 +81,14 @@ every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
 
 
 @every_use
-def test_folder_without_settings_is_no_circuit_of_this_engine(tmp_path, use):
+def test_folder_without_settings_is_not_a_circuit_of_this_engine(tmp_path, use):
     with pytest.raises(CircuitError, match=r"settings\.json is missing, damaged"):
         use(tmp_path)
 
 
 @every_use
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b"7", b"[" * 100_000], ids=lambda data: repr(data[:9]))
-def test_settings_that_are_no_json_are_a_damaged_circuit(tmp_path, use, data):
+def test_settings_that_are_not_json_mean_a_damaged_circuit(tmp_path, use, data):
     (tmp_path / "settings.json").write_bytes(data)
     with pytest.raises(CircuitError, match="missing, damaged or not the engine's"):
         use(tmp_path)
@@ -96,7 +96,7 @@ def test_settings_that_are_no_json_are_a_damaged_circuit(tmp_path, use, data):
 
 @pytest.mark.parametrize("name", ["run_args", "num_shuffles", "total_assignments", "model_instance_shapes"])
 @pytest.mark.parametrize("value", ["missing", None, "7", -1, [[-1]], {}], ids=repr)
-def test_settings_that_lack_something_have_no_work(tmp_path, name, value):
+def test_incomplete_settings_have_no_work(tmp_path, name, value):
     rest = {key: kept for key, kept in SETTINGS.items() if key != name}
     (tmp_path / "settings.json").write_text(json.dumps(rest if value == "missing" else rest | {name: value}))
     with pytest.raises(CircuitError, match="missing, damaged or not the engine's"):
@@ -104,7 +104,7 @@ def test_settings_that_lack_something_have_no_work(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("change", [{"logrows": 1 << 40}, {"logrows": 4}, {"num_inner_cols": 0}, {"lookup_range": [1]}])
-def test_settings_of_a_circuit_that_cannot_be_have_no_work(tmp_path, change):
+def test_settings_of_an_impossible_circuit_have_no_work(tmp_path, change):
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS | {"run_args": SETTINGS["run_args"] | change}))
     with pytest.raises(CircuitError, match="missing, damaged or not the engine's"):
         ENGINE.work(tmp_path)
@@ -116,7 +116,7 @@ def test_run_arguments_of_another_engine_are_refused(arguments):
         ENGINE.check_run_arguments(arguments)
 
 
-def test_key_for_a_chain_that_is_missing_or_damaged_is_refused(tmp_path):
+def test_missing_or_damaged_on_chain_key_is_refused(tmp_path):
     with pytest.raises(EngineError, match=r"vka\.bin cannot be read: no such file"):
         ENGINE.evm_key(tmp_path)
     (tmp_path / "vka.bin").write_bytes(b"\1")

@@ -49,7 +49,7 @@ def instances(visibility):
 
 
 @EVERY
-def test_statement_and_instances_are_each_others_inverse(visibility):
+def test_instances_round_trip_to_the_statement(visibility):
     made = proof_from(HALO2, instances(visibility), CONTEXT, layout(visibility))
     assert instances_of(made.statement, made.data, layout(visibility)) == (HALO2, instances(visibility))
     assert made.statement.outputs == (5, -6)
@@ -62,7 +62,7 @@ def test_public_inputs_are_packed_in_the_width_of_the_range():
     )
 
 
-def test_digest_of_the_context_travels_in_front_of_the_proof():
+def test_context_digest_precedes_the_proof():
     made = proof_from(HALO2, instances("hashed"), CONTEXT, layout("hashed"))
     assert made.data == to_digest(11) + HALO2
     assert made.statement.inputs == to_digest(12) + to_digest(13)
@@ -85,25 +85,25 @@ def test_limbs_are_the_first_130_bits(context):
 
 @EVERY
 @pytest.mark.parametrize("change", [lambda values: values[:-1], lambda values: [*values, 0], lambda _: []])
-def test_engine_with_another_number_of_values_is_refused(visibility, change):
+def test_wrong_number_of_instances_is_refused(visibility, change):
     with pytest.raises(EngineError, match="another number of public values"):
         proof_from(HALO2, change(instances(visibility)), CONTEXT, layout(visibility))
 
 
 @EVERY
-def test_engine_with_another_context_is_refused(visibility):
+def test_instances_of_another_context_are_refused(visibility):
     with pytest.raises(EngineError, match="another context"):
         proof_from(HALO2, instances(visibility), bytes(32), layout(visibility))
 
 
 @pytest.mark.parametrize("element", [MODULUS, MODULUS // 2, 1 << 127])
-def test_engine_with_an_output_that_no_integer_gives_is_refused(element):
+def test_output_element_that_encodes_no_integer_is_refused(element):
     with pytest.raises(EngineError, match="an impossible value"):
         proof_from(HALO2, [*instances("public")[:-1], element], CONTEXT, layout())
 
 
 @pytest.mark.parametrize("value", [1 << 63, -(1 << 63), 1 << 100])
-def test_engine_with_an_output_beyond_63_bits_is_refused(value):
+def test_output_element_beyond_63_bits_is_refused(value):
     with pytest.raises(EngineError, match="more than 63 bits"):
         proof_from(HALO2, [*instances("public")[:-1], encode(value)], CONTEXT, layout())
 
@@ -113,37 +113,37 @@ def statement(visibility):
 
 
 @pytest.mark.parametrize(("visibility", "size"), [("public", 11), ("public", 13), ("hashed", 63), ("private", 1)])
-def test_statement_with_inputs_of_another_length_is_rejected(visibility, size):
+def test_statement_with_inputs_of_the_wrong_length_is_rejected(visibility, size):
     with pytest.raises(ProofRejectedError, match=r"not one of this circuit|another number of values"):
         instances_of(replace(statement(visibility), inputs=bytes(size)), to_digest(1) + HALO2, layout(visibility))
 
 
 @pytest.mark.parametrize("outputs", [(), (5,), (5, -6, 7)])
-def test_statement_with_another_number_of_outputs_is_rejected(outputs):
+def test_statement_with_the_wrong_number_of_outputs_is_rejected(outputs):
     with pytest.raises(ProofRejectedError, match="another number of values"):
         instances_of(replace(statement("public"), outputs=outputs), HALO2, layout())
 
 
 @pytest.mark.parametrize("output", [1 << 127, -(1 << 127)])
-def test_output_that_the_field_cannot_hold_is_rejected(output):
+def test_output_outside_the_field_is_rejected(output):
     with pytest.raises(ProofRejectedError, match="does not fit the 127 bits"):
         instances_of(replace(statement("public"), outputs=(output, 0)), HALO2, layout())
 
 
 @pytest.mark.parametrize("prefix", [MODULUS.to_bytes(32, "big"), b"\xff" * 32, b"", b"\0" * 31])
-def test_digest_of_the_context_that_is_not_canonical_is_rejected(prefix):
+def test_non_canonical_context_digest_is_rejected(prefix):
     with pytest.raises(ProofRejectedError, match="not a canonical field element"):
         instances_of(statement("hashed"), prefix if len(prefix) < 32 else prefix + HALO2, layout("hashed"))
 
 
-def test_digest_of_an_input_that_is_not_canonical_is_rejected():
+def test_non_canonical_input_digest_is_rejected():
     changed = replace(statement("hashed"), inputs=to_digest(12) + b"\xff" * 32)
     with pytest.raises(ProofRejectedError, match="not a canonical field element"):
         instances_of(changed, to_digest(11) + HALO2, layout("hashed"))
 
 
-def test_bits_of_the_context_beyond_130_are_not_bound():
-    """What SECURITY.md says of this engine; the adapter on a chain says so too."""
+def test_context_bits_beyond_130_are_not_bound():
+    """SECURITY.md and the on-chain adapter document this property of the engine."""
     other = Statement(CONTEXT[:17] + bytes(15), statement("public").inputs, (5, -6))
     assert instances_of(other, HALO2, layout())[1] == instances("public")
 
@@ -158,7 +158,7 @@ def test_modulus_is_that_of_bn254():
 
 
 @given(INTEGERS)
-def test_encode_any_integer_is_decoded_as_itself(value):
+def test_encoding_round_trips_for_any_integer(value):
     element = encode(value)
     assert 0 <= element < MODULUS
     assert decode(element) == value
@@ -167,30 +167,30 @@ def test_encode_any_integer_is_decoded_as_itself(value):
 @pytest.mark.parametrize(
     ("value", "element"), [(0, 0), (1, 1), (-1, MODULUS - 1), (HALF - 1, HALF - 1), (1 - HALF, MODULUS - HALF + 1)]
 )
-def test_encode_boundaries_are_pinned(value, element):
+def test_encoding_of_boundaries_is_pinned(value, element):
     assert encode(value) == element
     assert decode(element) == value
 
 
 @pytest.mark.parametrize("value", [HALF, -HALF, HALF + 1, -HALF - 1, MODULUS, -MODULUS, 1 << 300])
-def test_encode_beyond_127_bits_is_refused(value):
+def test_encoding_beyond_127_bits_is_refused(value):
     with pytest.raises(InputError, match="does not fit the 127 bits"):
         encode(value)
 
 
 @pytest.mark.parametrize("element", [HALF, HALF + 1, MODULUS // 2, MODULUS - HALF - 1, MODULUS - HALF])
-def test_decode_element_that_is_no_integer_is_refused(element):
+def test_decoding_an_element_that_encodes_no_integer_is_refused(element):
     with pytest.raises(InputError, match=r"magnitude reaches 2\^127"):
         decode(element)
 
 
 @given(st.integers(HALF, MODULUS - HALF))
-def test_decode_any_element_of_the_gap_is_refused(element):
+def test_decoding_any_element_of_the_gap_is_refused(element):
     with pytest.raises(InputError, match="is not a circuit integer"):
         decode(element)
 
 
 @pytest.mark.parametrize("element", [-1, MODULUS, MODULUS + 1, 1 << 256, -MODULUS])
-def test_decode_other_than_canonical_element_is_refused(element):
+def test_decoding_a_non_canonical_element_is_refused(element):
     with pytest.raises(InputError, match="not a canonical field element"):
         decode(element)

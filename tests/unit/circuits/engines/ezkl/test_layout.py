@@ -1,4 +1,4 @@
-"""Counted columns against measured sizes; `measured.py` says where the numbers come from."""
+"""Counted columns against measured sizes, whose origin `measured.py` describes."""
 
 import dataclasses
 
@@ -50,15 +50,15 @@ def under(settings=SETTINGS, **changes):
 
 
 @pytest.mark.parametrize("circuit", circuits_with("proving_key_bytes"), ids=name_of)
-def test_proving_key_is_as_large_as_measured(circuit):
+def test_proving_key_size_is_as_measured(circuit):
     wanted = circuit["measured"]["proving_key_bytes"]
     assert layout_measured(circuit).proving_key_bytes == pytest.approx(wanted, rel=0.02)
 
 
 @pytest.mark.parametrize("circuit", circuits_with("proof_bytes"), ids=name_of)
-def test_proof_is_as_long_as_measured(circuit):
+def test_proof_size_is_as_measured(circuit):
     layout = layout_measured(circuit)
-    tolerance = 0.02 if layout.inner <= 4 else 0.03  # more than four columns are never chosen
+    tolerance = 0.02 if layout.inner <= 4 else 0.03  # never chosen: more than four columns
     assert layout.proof_bytes == pytest.approx(circuit["measured"]["proof_bytes"], rel=tolerance)
 
 
@@ -73,21 +73,21 @@ def test_layout_of_the_smallest_circuit_is_pinned():
 
 
 @pytest.mark.parametrize(("assigned", "blocks"), [(0, 1), (2 * USABLE, 1), (2 * USABLE + 1, 2), (8 * USABLE, 4)])
-def test_blocks_hold_what_is_assigned(assigned, blocks):
+def test_blocks_hold_all_assignments(assigned, blocks):
     assert built(total_assignments=assigned).blocks == blocks
 
 
 @pytest.mark.parametrize(("constants", "columns"), [(0, 1), (USABLE, 1), (USABLE + 1, 2)])
-def test_constants_take_columns_of_their_own(constants, columns):
+def test_constants_have_their_own_columns(constants, columns):
     assert built(total_const_size=constants).constants == columns
 
 
 @pytest.mark.parametrize(("last", "parts"), [(USABLE - 1, 1), (USABLE, 2), (3 * USABLE - 1, 3)])
-def test_range_that_is_longer_than_the_rows_is_cut(last, parts):
+def test_range_longer_than_the_rows_is_split(last, parts):
     assert built(required_range_checks=[[0, last]]).range_parts == (parts,)
 
 
-def test_lookup_range_counts_only_where_functions_are_looked_up():
+def test_lookup_range_counts_only_with_lookups():
     run_args = SETTINGS["run_args"] | {"lookup_range": [-600, 600]}
     assert built(run_args=run_args).function_parts == 0
     layout = built(run_args=run_args, required_lookups=["Sigmoid", "Tanh"])
@@ -103,23 +103,23 @@ def test_instances_are_the_public_values():
     assert built().instances == 10
 
 
-def test_range_of_digits_follows_the_base_and_no_other_range_does():
+def test_only_the_range_of_digits_follows_the_base():
     settings = SETTINGS | {"required_range_checks": [[-1, 1], [0, 511], [0, 5000]]}
     assert under(settings, decomp_base=4096, logrows=12).range_parts == (1, 2, 2)
     assert under(settings, decomp_base=512, logrows=12).range_parts == (1, 1, 2)
 
 
-def test_same_settings_with_fewer_columns_take_more_blocks():
+def test_fewer_inner_columns_take_more_blocks():
     settings = SETTINGS | {"total_assignments": 2 * USABLE}
     assert [under(settings, num_inner_cols=count).blocks for count in (1, 2, 3)] == [2, 1, 1]
 
 
-def test_settings_that_lack_a_count_are_refused():
+def test_settings_without_a_count_are_refused():
     with pytest.raises(KeyError, match="num_shuffles"):
         layout_as_built({name: value for name, value in SETTINGS.items() if name != "num_shuffles"})
 
 
-# --- what grows
+# --- monotonicity
 
 
 @pytest.mark.parametrize("name", ["blocks", "constants", "range_parts", "function_parts"])
@@ -137,7 +137,7 @@ def test_degree_follows_the_inner_columns(inner, degree, extension):
     assert (layout.degree, layout.extension) == (degree, extension)
 
 
-def test_table_in_parts_raises_the_degree():
+def test_split_table_raises_the_degree():
     assert dataclasses.replace(SMALL, range_parts=(1, 4)).degree == 8
 
 
@@ -156,20 +156,20 @@ layouts = st.builds(
 
 
 @given(layout=layouts)
-def test_another_block_never_makes_anything_smaller(layout):
+def test_another_block_never_reduces_a_size(layout):
     wider = dataclasses.replace(layout, blocks=layout.blocks + 1)
     for name in ("advice", "fixed", "commitments", "evaluations", "proof_bytes", "proving_key_bytes"):
         assert getattr(wider, name) > getattr(layout, name)
 
 
 @given(layout=layouts)
-def test_twice_the_rows_double_the_key_and_leave_the_proof(layout):
+def test_doubling_the_rows_doubles_the_key_and_not_the_proof(layout):
     longer = dataclasses.replace(layout, log_rows=layout.log_rows + 1)
     assert longer.proving_key_bytes == 2 * layout.proving_key_bytes
     assert longer.proof_bytes == layout.proof_bytes
 
 
-# --- what no second block can hold
+# --- confinement to one block
 
 
 @pytest.mark.parametrize(
@@ -186,5 +186,5 @@ def test_twice_the_rows_double_the_key_and_leave_the_proof(layout):
     ],
     ids=str,
 )
-def test_log_rows_least_are_what_no_second_block_can_hold(change, log_rows):
+def test_least_log_rows_hold_everything_confined_to_one_block(change, log_rows):
     assert min_log_rows(SETTINGS | change) == log_rows

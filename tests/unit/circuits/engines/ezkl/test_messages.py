@@ -19,7 +19,7 @@ def sent(asked, folder):
 
 
 @pytest.mark.parametrize("labels", [None, Labels("y", np.array([0, 1]))])
-def test_request_arrives_as_it_was_sent(tmp_path, labels):
+def test_request_round_trips(tmp_path, labels):
     asked = request(labels=labels, inputs=(spec("x", visibility="hashed"),), objective="gas", effort="max")
     found = sent(asked, tmp_path)
     same = ("inputs", "outputs", "budget", "max_setup_size", "max_memory", "workload", "objective", "effort", "speed")
@@ -30,7 +30,7 @@ def test_request_arrives_as_it_was_sent(tmp_path, labels):
 
 @pytest.mark.parametrize("name", ["x", "file", "../x", "a/b"])
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
-def test_arrays_keep_names_types_and_bits(tmp_path, name, dtype):
+def test_arrays_round_trip_with_names_types_and_bits(tmp_path, name, dtype):
     array = np.array([[[0.1, 1.0]]]).astype(dtype)
     found = sent(request(samples={name: array}, reference={name: array}), tmp_path)
     for arrays in (found.samples, found.reference):
@@ -39,7 +39,7 @@ def test_arrays_keep_names_types_and_bits(tmp_path, name, dtype):
         assert arrays[name].tobytes() == array.tobytes()
 
 
-def test_result_arrives_as_it_was_found():
+def test_result_round_trips():
     assert unpack_result(ANSWER) == TUNED
     assert {option.cost is None for option in TUNED.options} == {True, False}
 
@@ -57,7 +57,7 @@ def test_result_arrives_as_it_was_found():
     ],
     ids=str,
 )
-def test_answer_of_another_form_is_refused(answer):
+def test_malformed_answer_is_refused(answer):
     with pytest.raises(EngineCrashedError, match="a malformed answer"):
         unpack_result(answer)
 
@@ -66,13 +66,13 @@ def missing():
     raise BudgetError("None keeps it.", "Allow more.", TUNED.options)
 
 
-def test_search_that_found_none_arrives_as_that_with_what_it_weighed():
+def test_missed_budget_round_trips_with_its_options():
     with pytest.raises(BudgetError, match=r"None keeps it\. Allow more") as refusal:
         unpack_result(json.loads(json.dumps(pack_result(missing))))
     assert refusal.value.options == TUNED.options
 
 
-def test_search_that_failed_is_no_answer():
+def test_error_of_a_search_is_not_an_answer():
     def fail():
         raise RangeError("It broke.")
 
@@ -81,6 +81,6 @@ def test_search_that_failed_is_no_answer():
 
 
 @pytest.mark.parametrize("change", [{"options": None}, {"cause": 7}, {"options": [OPTION | {"cost": 1}]}], ids=str)
-def test_missed_budget_of_another_form_is_refused(change):
+def test_malformed_missed_budget_is_refused(change):
     with pytest.raises(EngineCrashedError, match="malformed answer"):
         unpack_result(json.loads(json.dumps(pack_result(missing))) | change)

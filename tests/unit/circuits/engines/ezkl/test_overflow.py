@@ -1,4 +1,4 @@
-"""Bounds of what a prover may choose, against what integers do in the same graph."""
+"""Bounds on witnesses that a prover may choose, compared with integers in the same graph."""
 
 import math
 from unittest import mock
@@ -24,7 +24,7 @@ VALUES += "int64[2] rows = {1, 4}, int64[1] axis = {1}, float[4] ones = {1, 1, 1
 
 
 def arguments(bits=20, multiplier=1, scale=7):
-    """With a range of 2^(4 * bits // 4)."""
+    """Run arguments with a range of 2^(4 * bits // 4)."""
     base, legs = (1 << bits // 4, 4) if bits < 60 else (1 << bits // 7, 7)
     return EzklArguments(
         input_scale=scale,
@@ -55,7 +55,7 @@ def refused(check, body, **changes):
 
 
 def chain(links, between="h{} = Identity(p{})"):
-    """x z, x z z, and so on: products with something between."""
+    """Products x z, x z z and so on, with `between` after each."""
     steps = " ".join(f"p{at} = Mul(h{at}, n) {between.format(at + 1, at)}" for at in range(links))
     return f"h0 = Identity(x) {steps} y = Identity(h{links})"
 
@@ -64,22 +64,22 @@ def chain(links, between="h{} = Identity(p{})"):
 
 
 @pytest.mark.parametrize("links", [12, 20, 500])
-def test_products_of_integers_that_reach_the_field_are_refused(check, links):
-    """Integers have no scale, so that the engine never brings such a product back."""
+def test_integer_products_that_reach_the_field_are_refused(check, links):
+    """Integers have scale 0, so the engine never rescales their products."""
     refused(check, chain(links))
 
 
 @pytest.mark.parametrize("between", ["h{} = Relu(p{})", "h{} = Abs(p{})", "h{} = Sigmoid(p{})", "h{} = Sqrt(p{})"])
-def test_products_that_are_checked_in_between_are_taken(check, between):
+def test_products_with_range_checks_in_between_are_accepted(check, between):
     check(chain(500, between))
 
 
-def test_products_of_floats_are_checked_when_their_scale_grows(check):
+def test_float_products_are_range_checked_when_their_scale_grows(check):
     check(chain(500).replace(", n)", ", z)"))
 
 
 @pytest.mark.parametrize("between", ["h{} = Neg(p{})", "h{} = Max(p{}, x)", "h{} = Add(p{}, x)", "h{} = Sum(p{}, x)"])
-def test_moving_or_adding_is_no_check(check, between):
+def test_moving_or_adding_is_not_a_range_check(check, between):
     refused(check, chain(12, between))
 
 
@@ -89,29 +89,29 @@ def test_refusal_names_operator_result_and_cure(check):
     assert "Put an activation between" in refusal.value.cure
 
 
-def test_refusal_cuts_long_names(check):
+def test_refusal_truncates_long_names(check):
     with pytest.raises(UnsupportedModelError, match="could grow") as refusal:
         check(chain(13).replace("p11", "p" * 5000))
     assert len(str(refusal.value)) < 400
 
 
 @pytest.mark.parametrize(("bits", "links"), [(20, 11), (40, 5), (60, 3)])
-def test_longest_chain_that_is_taken_follows_the_range(check, bits, links):
+def test_longest_accepted_chain_depends_on_the_range(check, bits, links):
     exact = 7 * (bits // 7) if bits == 60 else bits
     assert (links + 1) * exact <= FIELD_BITS < (links + 2) * exact
     check(chain(links), bits=bits)
     refused(check, chain(links + 1), bits=bits)
 
 
-# --- products that stay unscaled for longer
+# --- products with late rescaling
 
 
 @pytest.mark.parametrize(("multiplier", "bits"), [(1, 60), (2, 60), (3, 60), (3, 40)])
-def test_products_of_floats_in_range_are_taken(check, multiplier, bits):
+def test_float_products_in_range_are_accepted(check, multiplier, bits):
     check("a = Mul(x, z) y = Mul(a, x)", multiplier=multiplier, bits=bits)
 
 
-def test_wide_range_with_late_rescaling_is_refused_and_with_early_taken(check):
+def test_wide_range_is_refused_with_late_and_accepted_with_early_rescaling(check):
     body = "a = Mul(x, z) c = Mul(a, x) d = Mul(c, z) y = Mul(d, x)"
     check(body, multiplier=1, bits=60)
     check(body, multiplier=3, bits=48)
@@ -119,7 +119,7 @@ def test_wide_range_with_late_rescaling_is_refused_and_with_early_taken(check):
 
 
 @pytest.mark.parametrize("node", ["Softplus(x)", "Mish(x)"])
-def test_operator_of_several_products_is_taken_while_its_range_is_narrow(check, node):
+def test_operator_of_several_products_is_accepted_with_a_narrow_range(check, node):
     check(f"y = {node}", multiplier=1, bits=60)
     check(f"y = {node}", multiplier=3, bits=36)
     refused(check, f"y = {node}", multiplier=3, bits=44)
@@ -127,11 +127,11 @@ def test_operator_of_several_products_is_taken_while_its_range_is_narrow(check, 
 
 @pytest.mark.parametrize("node", ["Softmax(x)", "Div(x, z)", "Reciprocal(x)", "Sqrt(x)"])
 @pytest.mark.parametrize(("multiplier", "bits"), [(1, 60), (3, 32)])
-def test_operator_that_guesses_and_checks_is_taken(check, node, multiplier, bits):
+def test_operator_that_checks_its_witness_is_accepted(check, node, multiplier, bits):
     check(f"y = {node}", multiplier=multiplier, bits=bits)
 
 
-def test_recurrence_is_taken_while_its_range_is_narrow(check):
+def test_recurrence_is_accepted_with_a_narrow_range(check):
     inputs = "float[3,1,4] s, float[1,8,4] v, float[1,8,2] r"
     body = "y = LSTM<hidden_size=2>(s, v, r)"
     given = {"inputs": inputs, "outputs": "float[3,1,1,2] y"}
@@ -139,11 +139,11 @@ def test_recurrence_is_taken_while_its_range_is_narrow(check):
     refused(check, body, multiplier=3, bits=44, **given)
 
 
-# --- operators that make much of little
+# --- operators with large results
 
 
 @pytest.mark.parametrize("exponent", ["half", "one", "three"])
-def test_power_of_a_narrow_value_is_taken(check, exponent):
+def test_power_of_a_narrow_value_is_accepted(check, exponent):
     check(f"y = Pow(x, {exponent})")
 
 
@@ -153,13 +153,13 @@ def test_power_that_reaches_the_field_is_refused(check):
     refused(check, body, bits=44)
 
 
-def test_power_is_as_wide_as_its_largest_exponent(check):
+def test_power_is_bounded_by_its_largest_exponent(check):
     inputs = "float[1,2] x"
     check("y = Pow(x, powers)", inputs=inputs, outputs="float[1,2] y", bits=48)
     refused(check, "y = Pow(x, powers)", inputs=inputs, outputs="float[1,2] y", bits=52)
 
 
-def test_power_with_an_exponent_that_is_computed_is_bounded_too(check):
+def test_power_with_a_computed_exponent_is_bounded(check):
     check("y = Pow(x, z)", bits=40)
     refused(check, "s = Pow(x, z) y = Mul(s, s)", bits=40)
 
@@ -170,7 +170,7 @@ def test_product_of_all_elements_counts_every_factor(check):
     refused(check, "y = ReduceProd<keepdims=1>(x)", inputs=inputs, outputs="float[1,1] y", bits=20)
 
 
-def test_whole_weights_never_bring_a_product_back(check):
+def test_integer_weights_never_trigger_rescaling(check):
     """A product with a constant of scale 0 keeps its scale, whatever the constant's size."""
     steps = " ".join(f"h{at + 1} = Mul(h{at}, three)" for at in range(200))
     refused(check, f"h0 = Identity(x) {steps} y = Identity(h200)")
@@ -186,7 +186,7 @@ def test_bias_beyond_the_field_is_refused(check):
     refused(check, "a = Mul(huge, huge) y = Gemm(x, w, a)")
 
 
-def test_bias_that_is_computed_counts_like_the_product(check):
+def test_computed_bias_is_bounded_like_the_product(check):
     body = f"{chain(11).replace('y =', 'c =')} y = Gemm(z, w, c)"
     refused(check, body, scale=14)
     check(body.replace("Gemm(z, w, c)", "Gemm(z, w, b)"), scale=14)
@@ -205,7 +205,7 @@ def test_einsum_counts_the_terms_of_all_operands(check):
     refused(check, body, inputs=inputs, outputs="float y", bits=56, multiplier=3)
 
 
-def test_weights_that_are_no_number_are_refused(tmp_path):
+def test_non_finite_weights_are_refused(tmp_path):
     weights = numpy_helper.from_array(np.array([np.nan, 1.0], np.float32), "w")
     save(tmp_path / "network.onnx", [helper.make_node("Mul", ["x0", "w"], ["y"])], "y", [weights])
     with pytest.raises(UnsupportedModelError, match=r"Mul 'y' could grow to 2\^inf"):
@@ -214,7 +214,7 @@ def test_weights_that_are_no_number_are_refused(tmp_path):
 
 @pytest.mark.parametrize("shape", [None, ["N", 2], ["", 2], [-1, 2]])
 def test_tensor_without_a_fixed_shape_is_refused(tmp_path, shape):
-    """How many values a sum has is then unknown."""
+    """The number of terms of a sum is then unknown."""
     ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
     ports.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
     node = helper.make_node("ReduceSum", ["x"], ["y"])
@@ -231,10 +231,10 @@ def test_shape_that_depends_on_values_is_refused(check):
     assert "every shape is fixed" in refusal.value.cure
 
 
-# --- what the engine does beside the plain arithmetic
+# --- what the engine does beyond plain arithmetic
 
 
-def test_bias_is_brought_to_the_scale_of_the_products(check):
+def test_bias_is_rescaled_to_the_scale_of_the_products(check):
     body = f"{chain(10).replace('y =', 'c =')} y = Gemm(z, w, c)"
     check(body, bits=20, scale=4)
     refused(check, body, bits=20, scale=20)
@@ -242,8 +242,8 @@ def test_bias_is_brought_to_the_scale_of_the_products(check):
 
 @pytest.mark.parametrize("then", ["Mul(p, huge)", "Div(p, small)"])
 @pytest.mark.parametrize("between", ["", "r = Reshape(q, rows)"])
-def test_check_between_a_product_and_a_constant_is_not_counted_on(check, then, between):
-    """The engine's reader makes one product of both."""
+def test_range_check_between_a_product_and_a_constant_is_ignored(check, then, between):
+    """The engine's reader merges both into one product."""
     source = "r" if between else "q"
     body = f"q = Mul(x, z) {between} y = {then.replace('p', source)}"
     check(body, bits=28)
@@ -259,22 +259,22 @@ def test_normalisation_by_channel_merges_with_the_product_before_it(check):
 
 
 @pytest.mark.parametrize("node", ["ReduceMean<axes=[1]>(s)", "ReduceSum(s, axis)"])
-def test_mean_of_squares_is_one_operator_without_a_check_between(check, node):
+def test_mean_of_squares_is_one_operator_without_intermediate_range_checks(check, node):
     body = f"s = Mul(x, x) y = {node}"
     check(body, outputs="float[1,1] y", bits=52)
     with mock.patch.object(overflow, "FIELD_BITS", 105.0):
         refused(check, body, outputs="float[1,1] y", bits=52)
 
 
-def test_power_of_two_renames_the_scale_and_so_multiplies_what_is_added(check):
+def test_factor_of_a_power_of_two_changes_the_scale_and_so_scales_the_addend(check):
     check("s = Mul(x, half) y = Add(s, z)", bits=20)
     with mock.patch.object(overflow, "FIELD_BITS", 27.9):
         refused(check, "s = Mul(x, half) y = Add(s, z)", bits=20)
 
 
 @pytest.mark.parametrize("node", ["Add(s, z)", "Concat<axis=1>(s, z)", "Where(g, s, z)", "Max(s, z)", "Less(s, z)"])
-def test_scales_too_far_apart_are_refused(check, node):
-    """The engine would multiply by 2^64, which it takes for 0."""
+def test_operands_with_scales_too_far_apart_are_refused(check, node):
+    """The engine would multiply by 2^64, which wraps to 0."""
     body = f"g = Less(x, z) s = Mul(x, tiny) y = {node}"
     with pytest.raises(UnsupportedModelError, match="more than 63 bits apart"):
         check(body)
@@ -282,7 +282,7 @@ def test_scales_too_far_apart_are_refused(check, node):
 
 
 @pytest.mark.parametrize("name", ["Exp", "Log", "Sinh", "Cosh", "Tan", "Atanh", "Acosh"])
-def test_result_of_a_steep_lookup_is_as_wide_as_a_table_holds(check, name):
+def test_result_of_a_steep_lookup_is_bounded_by_the_table(check, name):
     check(f"e = {name}(x) y = Mul(e, z)", bits=40)
     refused(check, f"e = {name}(x) y = Mul(e, e)", bits=20)
 
@@ -294,11 +294,11 @@ def test_result_of_a_flat_lookup_is_narrow(check, name):
 
 
 @pytest.mark.parametrize("node", ["Floor", "Ceil", "Round", "Cast<to=7>"])
-def test_rounding_is_no_check(check, node):
+def test_rounding_is_not_a_range_check(check, node):
     refused(check, chain(12, "h{} = " + node + "(p{})"))
 
 
-def test_root_multiplies_by_the_scale(check):
+def test_square_root_multiplies_by_the_scale(check):
     check(f"{chain(10).replace('y =', 'q =')} y = Sqrt(q)", scale=7)
     refused(check, f"{chain(10).replace('y =', 'q =')} y = Sqrt(q)", scale=20)
 
@@ -307,19 +307,19 @@ def test_root_multiplies_by_the_scale(check):
 
 
 @pytest.mark.parametrize(("multiplier", "bits"), [(1, 60), (2, 48), (3, 32)])
-def test_norm_is_taken_whatever_the_range(check, multiplier, bits):
+def test_norm_is_accepted_for_any_range(check, multiplier, bits):
     check("s = ReduceL2<axes=[1]>(x) y = Div(x, s)", multiplier=multiplier, bits=bits)
 
 
-def test_norm_of_what_was_not_checked_is_refused(check):
+def test_norm_of_unchecked_values_is_refused(check):
     body = f"{chain(5).replace('y =', 'c =')} y = ReduceL2<axes=[1]>(c)"
     check(body, outputs="float[1,1] y", bits=16)
     refused(check, body, outputs="float[1,1] y", bits=20)
 
 
 @pytest.mark.parametrize(("multiplier", "reached"), [(1, 2 * (20 + 2)), (2, 2 * (2 * 20 + 2))])
-def test_sum_of_squares_is_larger_than_what_was_checked(check, multiplier, reached):
-    """Four squares, checked or not, and then the square of their sum."""
+def test_sum_of_squares_exceeds_its_checked_operands(check, multiplier, reached):
+    """Four squares, range-checked or not, then the square of their sum."""
     body, changes = "s = ReduceSumSquare<axes=[1]>(x) y = Mul(s, s)", {"multiplier": multiplier, "bits": 20}
     with mock.patch.object(overflow, "FIELD_BITS", reached - 0.01):
         refused(check, body, outputs="float[1,1] y", **changes)
@@ -329,7 +329,7 @@ def test_sum_of_squares_is_larger_than_what_was_checked(check, multiplier, reach
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(multiplier=st.integers(1, 3), bits=st.sampled_from([8, 20, 32]), scale=st.integers(1, 20))
-def test_norm_is_bounded_like_the_operators_that_it_is_made_of(multiplier, bits, scale):
+def test_norm_is_bounded_like_its_decomposition(multiplier, bits, scale):
     given = arguments(bits=bits, multiplier=multiplier, scale=scale)
     rules, port = Rules(given), helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])
     operand = rules.input(port)
@@ -352,7 +352,7 @@ def save(path, nodes, last, constants):
 
 
 class Integers:
-    """Values as the circuit has them, each with its scale; `widest` is the largest before any check."""
+    """Integer values of the circuit with their scales; `widest` is the largest before any range check."""
 
     def __init__(self, arguments):
         self.limit, self.scale = arguments.integer_limit, arguments.param_scale
@@ -402,7 +402,7 @@ numbers = st.sampled_from([0.5, -0.75, 1.0, -2.0, 3.0, 100.0, 1000.5])
 
 @st.composite
 def graphs(draw):
-    """Nodes over two inputs, one constant matrix and one constant row; each may take what any before it gave."""
+    """Nodes over two inputs, a constant matrix and a constant row; each may use any earlier result."""
     names, nodes = ["x0", "x1", "row"], []
     for at in range(draw(st.integers(1, 6))):
         kind = draw(st.sampled_from(["Mul", "Add", "Gemm", "Relu"]))
@@ -429,7 +429,7 @@ def widest_of(graph, given):
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graph=graphs(), multiplier=st.integers(1, 3), bits=st.sampled_from([8, 20, 40]))
 def test_no_integer_grows_beyond_its_bound(tmp_path, graph, multiplier, bits):
-    """In a field that is just too small for what inputs at the edge of their range make, the graph is refused."""
+    """The graph is refused in a field just too small for inputs at the edge of their range."""
     given = arguments(bits=bits, multiplier=multiplier)
     nodes = [helper.make_node(kind, operands, [name]) for kind, operands, name in graph[0]]
     constants = {"matrix": graph[1], "row": graph[2]}

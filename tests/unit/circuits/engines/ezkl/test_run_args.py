@@ -33,7 +33,7 @@ def test_published_form_is_pinned():
     }
 
 
-def test_published_form_is_read_back_as_itself():
+def test_published_form_round_trips():
     assert EzklArguments.parse(GOOD).to_run_arguments() == GOOD
 
 
@@ -64,7 +64,7 @@ def test_argument_that_would_weaken_the_circuit_is_refused(name, value):
         ("rebase_frac_zero_constants", 0.0),
     ],
 )
-def test_number_for_a_truth_value_is_refused(name, value):
+def test_number_for_a_boolean_is_refused(name, value):
     with pytest.raises(EngineError, match=name):
         parse(**{name: value})
 
@@ -95,7 +95,7 @@ def test_unknown_argument_is_refused(name):
         ("scale_rebase_multiplier", 1, 3),
     ],
 )
-def test_number_is_taken_at_its_bounds_and_refused_beyond(name, low, high):
+def test_number_is_accepted_at_its_bounds_and_refused_beyond(name, low, high):
     others = {"decomp_base": 32, "decomp_legs": 3, "logrows": 17 if name == "decomp_base" else 12}
     for value in (low, high):
         assert getattr(parse(**others | {name: value}), name) == value
@@ -106,20 +106,20 @@ def test_number_is_taken_at_its_bounds_and_refused_beyond(name, low, high):
 
 @pytest.mark.parametrize("change", [{"decomp_base": 1 << 16, "logrows": 12}, {"lookup_range": [-9000, 9000]}])
 def test_tables_that_need_many_blocks_are_refused(change):
-    """An auditor would spend hours and gigabytes on a circuit of a thousand columns."""
+    """A circuit of a thousand columns would cost an auditor hours and gigabytes."""
     with pytest.raises(EngineError, match=r"tables that do not fit four blocks of 2\^12 rows"):
         parse(**change)
 
 
 @pytest.mark.parametrize("change", [{"decomp_base": 512, "decomp_legs": 8}, {"decomp_base": 60_000, "decomp_legs": 4}])
 def test_range_beyond_63_bits_is_refused(change):
-    """Products of such values can be made to wrap around the field."""
+    """Products of such values can wrap around the field."""
     with pytest.raises(EngineError, match="cover more than 63 bits"):
         parse(**change, logrows=17)
 
 
 @pytest.mark.parametrize("multiplier", [0, 4, 16, 1.0, True])
-def test_product_that_is_brought_back_late_is_refused(multiplier):
+def test_late_rescaling_beyond_the_bound_is_refused(multiplier):
     with pytest.raises(EngineError, match=r"scale_rebase_multiplier|not in canonical form"):
         parse(scale_rebase_multiplier=multiplier)
 
@@ -135,18 +135,18 @@ def test_number_of_legs_out_of_bounds_is_refused(legs):
     [[1, 2], [-2, -1], [2, -2], [0], [0, 0, 0], [0.0, 1.0], "0", None, 3],
     ids=str,
 )
-def test_lookup_range_of_another_form_is_refused(value):
+def test_malformed_lookup_range_is_refused(value):
     with pytest.raises(EngineError, match="lookup_range"):
         parse(lookup_range=value)
 
 
 @pytest.mark.parametrize("value", [[0, 0], [-8000, 8000], [0, 1], [-1, 0]])
-def test_lookup_range_within_bounds_is_taken(value):
+def test_lookup_range_within_bounds_is_accepted(value):
     assert list(parse(lookup_range=value).lookup_range) == value
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), b"7", {1, 2}], ids=repr)
-def test_argument_that_is_no_json_is_refused(value):
+def test_argument_that_is_not_json_is_refused(value):
     with pytest.raises(EngineError, match=r"input_scale|JSON"):
         parse(input_scale=value)
 
@@ -157,7 +157,7 @@ def test_integer_limit_is_base_to_the_legs(base, legs, limit):
 
 
 @pytest.mark.parametrize(("multiplier", "legs"), [(1, 7), (2, 5), (3, 3)])
-def test_range_shrinks_as_more_values_meet_between_checks(multiplier, legs):
+def test_range_shrinks_with_later_rescaling(multiplier, legs):
     assert parse(decomp_legs=legs, scale_rebase_multiplier=multiplier).decomp_legs == legs
     with pytest.raises(EngineError, match="cover"):
         parse(decomp_legs=legs + 1, scale_rebase_multiplier=multiplier)

@@ -1,4 +1,4 @@
-"""Models of the domain `ai.onnx.ml`, as exporters of classical models write them, and hostile variants."""
+"""Models of the domain `ai.onnx.ml` as exporters write them, and hostile variants."""
 
 import numpy as np
 import onnxruntime
@@ -53,7 +53,7 @@ def weights(prefix, values=(1.0, 2.0, 4.0), ids=(0, 0, 0)):
 
 
 def regressor(**changes):
-    """`TREE` as a TreeEnsembleRegressor; a change to None takes an attribute out."""
+    """`TREE` as a TreeEnsembleRegressor; a change to None removes an attribute."""
     given = {"n_targets": 1, **TREE, **weights("target"), **changes}
     return scored("TreeEnsembleRegressor", **{name: value for name, value in given.items() if value is not None})
 
@@ -65,7 +65,7 @@ def classifier(labels=(0, 1), values=(0.25, 0.75, 1.0), ids=(0, 0, 0), **changes
 
 
 def answers(model, x):
-    """What onnxruntime answers, by output."""
+    """The outputs of onnxruntime by name."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)

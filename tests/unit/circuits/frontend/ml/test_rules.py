@@ -1,4 +1,4 @@
-"""Linear models and what pipelines put around them: the same answers as onnxruntime's, or a refusal."""
+"""Linear models and pipeline steps agree with onnxruntime, or are refused."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def agree(model, normal):
     ("numbers", "labels"), [(THREE, [0, 1, 2]), (THREE, [4, 2, 9]), (MIRRORED, [0, 1]), (ONE, [0, 1]), (ONE, [5, -5])]
 )
 @pytest.mark.parametrize("transform", ["NONE", "LOGISTIC"])
-def test_linear_classifier_answers_as_in_onnxruntime(numbers, labels, transform, normal):
+def test_linear_classifier_agrees_with_onnxruntime(numbers, labels, transform, normal):
     model = classic.classified("LinearClassifier", classlabels_ints=labels, post_transform=transform, **numbers)
     assert agree(model, normal)
 
 
-def test_mirrored_scores_take_one_sigmoid_of_one_number(normal):
+def test_mirrored_scores_need_one_sigmoid(normal):
     model = classic.classified("LinearClassifier", classlabels_ints=[0, 1], post_transform="LOGISTIC", **MIRRORED)
     weights = {tensor.name: tensor.dims for tensor in normal(model).graph.initializer}
     assert [3, 1] in [list(dims) for dims in weights.values()]
@@ -55,7 +55,7 @@ def test_mirrored_scores_take_one_sigmoid_of_one_number(normal):
     ],
     ids=lambda model: model.graph.node[0].op_type,
 )  # fmt: skip
-def test_step_of_a_pipeline_computes_the_same(model, normal):
+def test_rewritten_pipeline_step_agrees_with_onnxruntime(model, normal):
     assert agree(model, normal)
 
 
@@ -72,7 +72,7 @@ def test_softmax_is_not_divided_by_its_sum(opset, normal, kinds):
     assert "Div" not in kinds(normal(model))
 
 
-def test_sum_of_separate_sigmoids_is_divided(normal, kinds):
+def test_independent_sigmoids_are_normalised_by_their_sum(normal, kinds):
     nodes = [
         classic.operator(
             "LinearClassifier", ("label", "s"), classlabels_ints=[0, 1, 2], post_transform="LOGISTIC", **THREE
@@ -108,20 +108,20 @@ def mapped(**changes):
     return model
 
 
-def test_map_of_scores_becomes_the_scores_in_the_order_of_the_classes(normal):
+def test_score_map_becomes_a_tensor_in_class_order(normal):
     model = mapped()
     wanted = [[row[label] for label in (0, 1, 2)] for row in classic.answers(model, ROWS)[1]]
     assert np.allclose(classic.answers(normal(model, N=len(ROWS)), ROWS)[1], wanted, atol=1e-6)
 
 
-def test_map_is_reported_as_a_tensor_and_counted_as_an_operator(tmp_path):
+def test_score_map_is_reported_as_a_tensor_and_counted_as_an_operator(tmp_path):
     model = mapped()
     summary = describe(model, worker.Digest("sha256", bytes(32)), 1)
     assert [port.dtype for port in summary.outputs] == ["int64", "float32"]
     assert (summary.operators["ZipMap"], summary.problems) == (1, ())
 
 
-def test_map_with_several_outputs_is_refused():
+def test_score_map_with_several_outputs_is_refused():
     model = mapped()
     model.graph.node[1].output.append("more")
     with pytest.raises(ModelError, match="must have one input and one output"):
@@ -129,14 +129,14 @@ def test_map_with_several_outputs_is_refused():
 
 
 @pytest.mark.parametrize("opset", [0, 8, 20])
-def test_version_of_the_default_operators_is_settled(opset, normal):
-    """XGBoost's exporter names none, LightGBM's an old one, scikit-learn's may name one twice."""
+def test_default_opset_version_is_resolved(opset, normal):
+    """XGBoost's exporter declares none, LightGBM's an old one, and scikit-learn's may declare one twice."""
     model = classic.graph([classic.operator("LinearRegressor", **LINEAR)], [classic.port("y")], opset=opset)
     model.opset_import.append(model.opset_import[-1])
     assert agree(model, normal)
 
 
-def test_two_versions_of_the_default_operators_are_refused(normal):
+def test_two_default_opset_versions_are_refused(normal):
     model = classic.scored("LinearRegressor", **LINEAR)
     model.opset_import.append(helper.make_opsetid("", 15))
     with pytest.raises(ModelError, match="exactly one version"):
@@ -144,7 +144,7 @@ def test_two_versions_of_the_default_operators_are_refused(normal):
 
 
 @pytest.mark.parametrize("name", ["LinearClassifier", "TreeEnsembleClassifier"])
-def test_words_for_labels_are_refused_with_advice(name, normal):
+def test_string_labels_are_refused_with_advice(name, normal):
     with pytest.raises(UnsupportedModelError, match=r"returns string labels.*LabelEncoder"):
         normal(classic.classified(name, classlabels_strings=["yes", "no"]))
 
@@ -178,7 +178,7 @@ def test_other_classical_operator_is_refused_with_advice(name, normal):
         (classic.scored("Imputer", imputed_value_int64s=[1], replaced_value_int64=3), "replaces a number"),
     ],
 )  # fmt: skip
-def test_attributes_that_make_no_sense_are_refused(model, reason, normal):
+def test_inconsistent_attributes_are_refused(model, reason, normal):
     with pytest.raises(ModelError, match=reason):
         normal(model)
 
@@ -194,7 +194,7 @@ def test_value_of_unknown_shape_is_refused(normal):
         normal(model)
 
 
-def test_long_chain_is_refused_before_it_takes_minutes(normal):
+def test_long_chain_is_refused_early(normal):
     names = ["x", *(f"s{number}" for number in range(40)), "y"]
     nodes = [
         classic.operator("Scaler", (after,), (before,), offset=[0.0], scale=[1.0])

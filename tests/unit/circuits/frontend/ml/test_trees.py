@@ -1,4 +1,4 @@
-"""Trees: what passes computes the same, bit by bit where only leaves are summed; what is no forest is refused."""
+"""Trees: accepted forests agree with onnxruntime, bit for bit where only leaves are summed; others are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERY = np.array(list(itertools.product([-1.0, -0.25, 0.0, 0.5, 2.0], repeat=3))
 
 
 def random_forest(seed, modes, trees=4, depth=4):
-    """Attributes of a forest with small integers for weights, so that every order of summing is exact."""
+    """Attributes of a forest with small integer weights, so that sums are exact in any order."""
     rng = random.Random(seed)
     nodes, leaves = [], []
 
@@ -49,7 +49,7 @@ def random_forest(seed, modes, trees=4, depth=4):
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), modes=st.lists(st.sampled_from(MODES), min_size=1, max_size=3))
-def test_forest_computes_the_same_at_and_beside_every_threshold(seed, modes, normal):
+def test_forest_agrees_with_onnxruntime_at_and_around_every_threshold(seed, modes, normal):
     attributes = random_forest(seed, modes)
     if set(attributes["nodes_modes"]) == {"LEAF"}:
         return
@@ -60,7 +60,7 @@ def test_forest_computes_the_same_at_and_beside_every_threshold(seed, modes, nor
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.INT64, TensorProto.DOUBLE])
-def test_test_of_equal_values_goes_the_right_way(mode, kind, normal):
+def test_value_equal_to_a_threshold_takes_the_right_branch(mode, kind, normal):
     modes = [mode, "LEAF", mode, "LEAF", "LEAF"]
     model = classic.classifier(nodes_modes=modes, nodes_values=[1.0, 0.0, -1.0, 0.0, 0.0])
     model.graph.input[0].type.tensor_type.elem_type = kind
@@ -69,7 +69,7 @@ def test_test_of_equal_values_goes_the_right_way(mode, kind, normal):
     assert np.array_equal(classic.answers(model, rows)[1], classic.answers(normal(model, N=len(rows)), rows)[1])
 
 
-def test_repeated_test_is_compared_once(normal, kinds):
+def test_repeated_comparison_is_computed_once(normal, kinds):
     stumps = [[tree, number, 0, 0.5, mode, 1, 2] for tree in range(9) for number, mode in
               enumerate(["BRANCH_LT", "LEAF", "LEAF"])]  # fmt: skip
     names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
@@ -86,7 +86,7 @@ def test_repeated_test_is_compared_once(normal, kinds):
     assert (kinds(result)["Less"], sizes[compared.input[1]]) == (1, [1])
 
 
-def test_deep_tree_is_tested_once_per_level(normal, kinds):
+def test_deep_tree_needs_one_comparison_per_level(normal, kinds):
     depth = 5
     inner, every = 2**depth - 1, 2 ** (depth + 1) - 1
     model = classic.scored(
@@ -101,7 +101,7 @@ def test_deep_tree_is_tested_once_per_level(normal, kinds):
     assert kinds(normal(model))["Greater"] == depth
 
 
-def test_tree_of_one_leaf_adds_its_weight(normal):
+def test_single_leaf_tree_adds_its_weight(normal):
     attributes = {name: [*values, values[1]] for name, values in classic.TREE.items()}
     attributes |= {"nodes_treeids": [0] * 5 + [1], "nodes_nodeids": [0, 1, 2, 3, 4, 0]}
     leaves = {name: [*values, values[0]] for name, values in classic.weights("target").items()}
@@ -124,14 +124,14 @@ def test_regressor_aggregates_and_transforms(function, transform, normal):
 @pytest.mark.parametrize("values", [(0.25, 0.75, 1.0), (-0.25, 0.75, 0.0)])
 @pytest.mark.parametrize("transform", ["NONE", "LOGISTIC"])
 @pytest.mark.parametrize("base", [{}, {"base_values": [0.125]}])
-def test_two_classes_that_share_a_score_answer_as_in_onnxruntime(labels, values, transform, base, normal):
+def test_two_classes_with_one_score_agree_with_onnxruntime(labels, values, transform, base, normal):
     model = classic.classifier(labels, values, post_transform=transform, **base)
     for wanted, found in zip(*(classic.answers(m, EVERY) for m in (model, normal(model, N=len(EVERY)))), strict=True):
         assert np.allclose(wanted, found, atol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [(0, 1, 2), (5, 3, 9)])
-def test_several_classes_answer_as_in_onnxruntime(labels, normal):
+def test_several_classes_agree_with_onnxruntime(labels, normal):
     model = classic.classifier(labels, ids=(0, 1, 2), post_transform="SOFTMAX", base_values=[0.5, 0.0, 0.0])
     for wanted, found in zip(*(classic.answers(m, EVERY) for m in (model, normal(model, N=len(EVERY)))), strict=True):
         assert np.allclose(wanted, found, atol=1e-6)
@@ -151,18 +151,18 @@ def flat(**changes):
     return classic.graph([node], [classic.port("y")], version=5)
 
 
-def test_flat_ensemble_computes_the_same(normal):
+def test_flat_ensemble_agrees_with_onnxruntime(normal):
     model = flat()
     assert np.array_equal(*(classic.answers(one, EVERY)[0] for one in (model, normal(model, N=len(EVERY)))))
 
 
-def test_normal_form_of_a_forest_is_one_byte_string(normal):
+def test_normal_form_of_a_forest_is_deterministic(normal):
     model = classic.scored("TreeEnsembleRegressor", n_targets=2, **random_forest(5, MODES))
     assert serialised(normal(model)) == serialised(normal(model))
 
 
-def test_wrong_threshold_is_noticed_on_probes(normal, monkeypatch):
-    """Four random inputs do not see it; values at the thresholds do."""
+def test_wrong_threshold_is_detected_by_probes(normal, monkeypatch):
+    """Four random inputs miss it; values at the thresholds reveal it."""
     monkeypatch.setattr(trees, "_finite", lambda values, name: np.asarray(values, dtype=np.float32) + np.float32(1e-3))
     monkeypatch.setattr(runtime, "SAMPLES", 0)
     with pytest.raises(ModelError, match="changes the model's output"):
@@ -198,7 +198,7 @@ def test_wrong_threshold_is_noticed_on_probes(normal, monkeypatch):
         ({"n_targets": 1 << 40}, "scores"),
     ],
 )  # fmt: skip
-def test_attributes_that_describe_no_forest_are_refused(changes, reason, normal):
+def test_malformed_forest_is_refused(changes, reason, normal):
     with pytest.raises(ModelError, match=reason):
         normal(classic.regressor(**changes))
 
@@ -238,7 +238,7 @@ def test_unsupported_form_is_refused(changes, reason, normal):
         (flat(aggregate_function=2), UnsupportedModelError, "MIN or MAX"),
     ],
 )
-def test_other_operators_of_trees_are_refused_likewise(model, kind, reason, normal):
+def test_malformed_or_unsupported_classifier_is_refused(model, kind, reason, normal):
     with pytest.raises(kind, match=reason):
         normal(model)
 
@@ -249,7 +249,7 @@ def test_equality_before_opset_11_is_refused(normal):
         normal(classic.graph([node], [classic.port("y")], opset=9))
 
 
-def test_chain_that_is_too_deep_is_refused(normal, monkeypatch):
+def test_too_deep_chain_is_refused(normal, monkeypatch):
     monkeypatch.setattr(trees, "MAX_DEPTH", 1)
     with pytest.raises(ModelTooLargeError, match=r"deeper than 1.*max_depth"):
         normal(classic.regressor())
@@ -274,7 +274,7 @@ def test_forest_of_leaves_only_is_refused(normal):
         normal(classic.scored("TreeEnsembleRegressor", n_targets=1, **one, **leaf))
 
 
-def test_rows_of_another_rank_are_refused(normal):
+def test_input_of_the_wrong_rank_is_refused(normal):
     model = classic.scored("Scaler", offset=[0.0], scale=[1.0])
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 1, 1]))
     with pytest.raises(UnsupportedModelError, match="instead of rows of features"):

@@ -1,4 +1,4 @@
-"""The parser of compiled programs, on one that the engine wrote and on malformed ones."""
+"""The parser of compiled programs, on a valid one and on malformed ones."""
 
 import struct
 from contextlib import suppress
@@ -59,7 +59,7 @@ def program(*, values=(3, -4), kind=FLOAT32, operator=ADDITION, uses=1, **change
     return many(*nodes) + naturals(0) + outlets(5)
 
 
-def test_program_is_read():
+def test_compiled_program_is_parsed():
     read = read_compiled(program())
     assert (read.inputs, read.outputs, list(read.nodes)) == ((0,), (5,), [0, 1, 5])
     assert [one.operator.name for one in read.nodes.values()] == ["Input", "Constant", "Add"]
@@ -69,14 +69,14 @@ def test_program_is_read():
 
 
 @given(st.lists(st.integers(-LARGEST + 1, LARGEST - 1), min_size=2, max_size=2))
-def test_constants_are_the_integers_that_the_elements_stand_for(values):
+def test_constants_are_decoded_from_field_elements(values):
     found, _ = read_compiled(program(values=values)).nodes[1].operator.arguments
     assert found.dtype == np.int64
     assert found.tolist() == values
 
 
 @pytest.mark.parametrize("value", [LARGEST, -LARGEST, 1 << 64, -(1 << 64), 1 << 128, MODULUS // 2])
-def test_constant_that_64_bits_do_not_hold_is_unknown(value):
+def test_constant_beyond_64_bits_makes_the_program_unknown(value):
     with pytest.raises(UnknownProgramError, match="62 bits"):
         read_compiled(program(values=(value, 1)))
 
@@ -90,12 +90,12 @@ def test_constant_that_64_bits_do_not_hold_is_unknown(value):
         ({"visibility": HASHED}, "hashed"),
     ],
 )
-def test_what_is_not_computed_here_is_unknown(change, why):
+def test_unsupported_operator_makes_the_program_unknown(change, why):
     with pytest.raises(UnknownProgramError, match=why):
         read_compiled(program(**change))
 
 
-def test_program_that_ends_early_is_unknown():
+def test_truncated_program_is_unknown():
     whole = program()
     for end in range(len(whole)):
         with pytest.raises(UnknownProgramError):
@@ -103,7 +103,7 @@ def test_program_that_ends_early_is_unknown():
 
 
 @given(st.binary(max_size=200), st.integers(0, len(program())))
-def test_anything_else_is_read_or_unknown(junk, place):
+def test_corrupted_program_is_parsed_or_unknown(junk, place):
     whole = program()
     with suppress(UnknownProgramError):
         read_compiled(whole[:place] + junk + whole[place + len(junk) :])

@@ -21,7 +21,7 @@ def another_thread():
     thread.join()
 
 
-def test_all_threads_are_on_one_core_inside_and_free_afterwards(another_thread):
+def test_all_threads_share_one_core_inside_and_are_released_afterwards(another_thread):
     before = os.sched_getaffinity(0)
     with on_one_core():
         inside = cores_of_all_threads()
@@ -31,7 +31,7 @@ def test_all_threads_are_on_one_core_inside_and_free_afterwards(another_thread):
     assert all(cores == before for cores in cores_of_all_threads())
 
 
-def test_threads_are_free_again_after_an_error():
+def test_threads_are_released_after_an_error():
     before = os.sched_getaffinity(0)
     with pytest.raises(ValueError, match="broke"), on_one_core():
         raise ValueError("broke")

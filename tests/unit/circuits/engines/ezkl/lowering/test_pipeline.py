@@ -29,12 +29,12 @@ def test_guarded_input_is_read_by_its_guard_alone(model):
     assert [node.op_type for node in result.graph.node] == ["Less", "Where", "Relu", "Neg", "Add"]
 
 
-def test_every_hashed_input_has_a_guard_of_its_own(model):
+def test_every_hashed_input_has_its_own_guard(model):
     result = guarded(model("y = Add(x, z)", TWO), "x", "z")
     assert [readers(result, name) for name in ("x", "z")] == [["Less", "Where"]] * 2
 
 
-def test_guard_changes_no_answer(model):
+def test_guard_does_not_change_the_outputs(model):
     plain = model("a = Relu(x) y = Sub(a, z)", TWO)
     result = guarded(plain, "x", "z")
     runtime.check(result)
@@ -42,17 +42,17 @@ def test_guard_changes_no_answer(model):
     assert difference(plain, result, feeds) is None
 
 
-def test_input_that_nothing_reads_is_left_alone(model):
+def test_unread_input_gets_no_guard(model):
     assert len(guarded(model("y = Relu(x)", TWO), "z").graph.node) == 1
 
 
-def test_integers_are_left_alone(model):
+def test_integer_input_gets_no_guard(model):
     whole = model("y = Add(x, x)", "int64[1,4] x", "int64[1,4] y")
     assert guarded(whole, "x", dtype="int64") == whole
 
 
 @pytest.mark.parametrize("name", ["guarded", "guarded0", "guarded0_zero", "guarded_", "guarded_0"])
-def test_guard_takes_no_name_that_is_there(model, name):
+def test_guard_avoids_existing_names(model, name):
     hostile = model(f"{name} = Relu(x) y = Add(x, {name})")
     result = guarded(hostile, "x")
     runtime.check(result)
@@ -61,13 +61,13 @@ def test_guard_takes_no_name_that_is_there(model, name):
     assert len(set(made)) == len(made)
 
 
-def test_context_is_put_in_front_and_read_by_nothing(model):
+def test_context_is_the_first_input_and_unread(model):
     result = pipeline.with_context(model("y = Relu(x)"), output=False)
     assert [port.name for port in result.graph.input][1:] == ["x"]
     assert readers(result, result.graph.input[0].name) == []
 
 
-def test_context_of_hidden_inputs_is_the_last_output(model):
+def test_context_of_hidden_inputs_is_also_the_last_output(model):
     result = pipeline.with_context(model("y = Relu(x)"), output=True)
     assert [helper.printable_type(port.type) for port in result.graph.output][1:] == ["FLOAT, 1x5"]
     assert readers(result, result.graph.input[0].name) == ["Identity"]

@@ -1,4 +1,4 @@
-"""Uses of operators that only a normal form can have: each is refused by its reason and with its cure."""
+"""Uses of operators that only normal forms have: each is refused with its reason and cure."""
 
 import pytest
 from onnx import helper
@@ -16,7 +16,7 @@ CONSTANTS = (
 
 @pytest.fixture
 def refuse(model):
-    """As the engine's reader would find the graph: nothing is rewritten before."""
+    """Check a graph as the engine's reader would see it, without any rewriting."""
 
     def call(body, inputs="float[1,4] x", outputs="float[1,4] y", opset=17, constants=CONSTANTS):
         unsupported.refuse_unsupported(shapes.inferred(model(body, inputs, outputs, constants, opset)))
@@ -65,11 +65,11 @@ def test_normalisation_in_training_mode_is_refused(refuse):
         refuse("y, m, n = BatchNormalization<training_mode=1>(x, w, w, w, v)", opset=15)
 
 
-def test_normalisation_that_has_trained_is_taken(refuse):
+def test_batch_normalisation_in_inference_mode_is_accepted(refuse):
     refuse("y = BatchNormalization<momentum=0.5>(x, w, w, w, v)", opset=15)
 
 
-def test_recurrence_with_lengths_is_refused(refuse):
+def test_recurrence_with_sequence_lengths_is_refused(refuse):
     body = "y, h = RNN<hidden_size=1>(x, k0, r0, , long)"
     constants = "<float[1,1,4] k0 = {1,2,3,4}, float[1,1,1] r0 = {1}, int32[1] long = {2}>"
     with pytest.raises(UnsupportedModelError, match="takes sequence lengths"):
@@ -81,21 +81,21 @@ def test_resize_of_an_old_opset_repeats_values(refuse):
 
 
 @pytest.mark.parametrize("kind", ["Dropout", "Einsum2", "If"])
-def test_operator_that_should_be_gone_is_refused_by_its_name(model, kind):
+def test_operator_that_rewriting_should_have_removed_is_refused_by_name(model, kind):
     odd = model("y = Relu(x)")
     odd.graph.node[0].op_type = kind
     with pytest.raises(UnsupportedModelError, match=rf"Operator {kind} is used in a way .* \(node 'y'\)"):
         unsupported.refuse_unsupported(odd)
 
 
-def test_every_node_that_is_refused_is_listed(model):
+def test_every_refused_node_is_listed(model):
     body = "a = Pow(x, x) b = Relu(a) y = Pow(b, a)"
     found = list(unsupported.unsupported(shapes.inferred(model(body))))
     assert [node.op_type for node, _ in found] == ["Pow", "Pow"]
     assert all(isinstance(problem, UnsupportedModelError) for _, problem in found)
 
 
-def test_refusal_of_a_hostile_name_stays_short(model):
+def test_refusal_truncates_a_hostile_name(model):
     odd = model("y = Pow(x, x)")
     odd.graph.node[0].name = "n" * 100_000
     odd.graph.node.append(helper.make_node("Relu", ["x"], ["z"]))

@@ -1,4 +1,4 @@
-"""What the engine computes wrongly is rewritten, and then agrees with onnxruntime, or it is refused."""
+"""Operators that the engine computes wrongly are rewritten so that they agree with onnxruntime, or refused."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _engine_answer(normalised, feed, folder, arguments):
         ("y = LayerNormalization(x, odd, half)", ROW, "float[1,6] y", 17, {}),
     ],
 )
-def test_rewritten_form_is_computed_well(body, inputs, outputs, opset, arguments, model, tmp_path):
+def test_rewritten_form_agrees_with_onnxruntime(body, inputs, outputs, opset, arguments, model, tmp_path):
     original = model(body, inputs, outputs, CONSTANTS, opset)
     feed = np.array(MIXED if inputs == ROW else NEGATIVE, np.float32).reshape((1, 6) if inputs == ROW else (1, 1, 4, 4))
     options = onnxruntime.SessionOptions()
@@ -95,27 +95,27 @@ def test_rewritten_form_is_computed_well(body, inputs, outputs, opset, arguments
     "source",
     ["Relu(x)", "Sigmoid(x)", "Abs(x)", "Clip(x, zero)", "MaxPool<kernel_shape=[1,1]>(r)", "Concat<axis=1>(r, r)"],
 )
-def test_maxpool_of_what_is_not_negative_keeps_its_padding(source, model, normal, kinds):
+def test_maxpool_of_non_negative_values_keeps_its_padding(source, model, normal, kinds):
     body = f"r = Relu(x) a = {source} y = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(a)"
     assert "Gather" not in kinds(normal(model(body, IMAGE, "float[1,c,4,4] y", "<float zero = {0.0}>")))
 
 
 @pytest.mark.parametrize("source", ["Neg(x)", "Clip(x, low)", "Concat<axis=1>(r, x)", "Tanh(r)"])
-def test_maxpool_of_what_may_be_negative_does_not(source, model, normal, kinds):
+def test_maxpool_of_possibly_negative_values_is_padded_explicitly(source, model, normal, kinds):
     body = f"r = Relu(x) a = {source} y = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(a)"
     assert kinds(normal(model(body, IMAGE, "float[1,c,4,4] y", "<float low = {-1.0}>")))["Gather"] == 2
 
 
-def test_comparison_that_is_read_well_is_left(model, normal, kinds):
+def test_comparison_that_the_engine_reads_correctly_is_kept(model, normal, kinds):
     result = normal(model("e = Equal(x, half) y = Where(e, one, x)", ROW, "float[1,6] y", CONSTANTS))
     assert kinds(result) == {"Equal": 1, "Where": 1}
 
 
-def test_softmax_of_the_last_axis_is_left(model, normal, kinds):
+def test_softmax_along_the_last_axis_is_kept(model, normal, kinds):
     assert kinds(normal(model("y = Softmax<axis=1>(x)", ROW, "float[1,6] y", opset=11))) == {"Softmax": 1}
 
 
-def test_indices_from_the_start_are_left(model, normal):
+def test_non_negative_indices_are_kept(model, normal):
     result = normal(model("y = Gather<axis=1>(x, n)", ROW, "float[1,2] y", "<int64[2] n = {5,0}>"))
     assert [numpy_helper.to_array(one).tolist() for one in result.graph.initializer] == [[5, 0]]
 
@@ -156,7 +156,7 @@ def test_arithmetic_the_engine_gets_wrong_is_refused(body, inputs, outputs, reas
 
 
 @pytest.mark.parametrize("kind", [2, 6, 7])
-def test_integers_that_fit_can_be_cast(kind, model, normal, kinds):
+def test_integers_within_float_precision_can_be_cast(kind, model, normal, kinds):
     body = f"a = ArgMax<axis=1>(x) c = Cast<to={kind}>(a) y = Cast<to=1>(c)"
     assert kinds(normal(model(body, ROW, "float[1,1] y")))["ArgMax"] == 1
 
@@ -179,7 +179,7 @@ def test_transposed_convolution_the_engine_gets_wrong_is_refused(attribute, mode
         ("half_pixel", "round_prefer_floor", 1.5, False), ("half_pixel", "round_prefer_floor", 0.5, False),
     ],
 )  # fmt: skip
-def test_resize_only_repeats_values(places, nearest, scale, fine, model, normal, kinds):
+def test_resize_is_accepted_only_as_repetition(places, nearest, scale, fine, model, normal, kinds):
     body = f'y = Resize<coordinate_transformation_mode="{places}", nearest_mode="{nearest}">(x, , s)'
     resized = model(body, IMAGE, "float[1,1,h,w] y", f"<float[4] s = {{1.0, 1.0, {float(scale)}, {float(scale)}}}>")
     if fine:
@@ -189,7 +189,7 @@ def test_resize_only_repeats_values(places, nearest, scale, fine, model, normal,
             normal(resized)
 
 
-def test_maxpool_of_nothing_but_padding_is_refused(model, normal):
+def test_maxpool_window_of_padding_only_is_refused(model, normal):
     with pytest.raises(UnsupportedModelError, match=r"negative values with 0.*Relu"):
         normal(model("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", IMAGE, "float[1,1,h,w] y"))
 
@@ -231,7 +231,7 @@ def test_convolution_between_reshapes_keeps_its_axis(made):
     assert made(body, "float[1,32] x", "float[1,8] y") == ["Reshape", "Conv", "Gather", "Flatten"]
 
 
-def test_places_are_all_of_the_first_axis_that_has_several(model, normal):
+def test_gather_covers_the_first_axis_longer_than_one(model, normal):
     graph = normal(
         model(
             f"a = Conv(x, p) b = Conv<{SAME}>(a, k) y = Conv(b, p)",
@@ -255,30 +255,30 @@ def test_places_are_all_of_the_first_axis_that_has_several(model, normal):
         f"a = Conv(x, p) y = Conv<{SAME}>(a, k)",
     ],
 )
-def test_convolution_that_ends_at_an_input_or_output_is_left_alone(made, body):
+def test_convolution_at_an_input_or_output_is_unchanged(made, body):
     assert "Gather" not in made(body)
 
 
-def test_convolution_of_several_samples_is_left_alone(made):
+def test_convolution_of_several_samples_is_unchanged(made):
     body = "a = Conv(x, p) b = Conv<group=2>(a, d) y = Conv(b, p)"
     assert "Gather" not in made(body, "float[3,2,4,4] x", "float[3,2,4,4] y")
 
 
-def test_convolution_of_which_several_places_are_gathered_is_left_alone(model, normal):
+def test_convolution_followed_by_a_gather_of_several_elements_is_unchanged(model, normal):
     constants = BATCHED_CONSTANTS.replace("<", "<int64[3] some = {0,2,3}, ", 1)
     body = "a = Conv(x, p) b = Conv<group=2>(a, d) g = Gather<axis=2>(b, some) y = Conv(g, p)"
     graph = normal(model(body, BATCHED, "float[1,2,3,4] y", constants)).graph
     assert [node.op_type for node in graph.node].count("Gather") == 1
 
 
-def test_convolution_with_one_place_is_left_alone(model, normal):
+def test_convolution_of_a_single_position_is_unchanged(model, normal):
     constants = "<float[1,1,1,1] p = {3}, float[1,1,2,2] k = {1,2,3,4}>"
     body = "a = Conv(x, p) b = Conv(a, k) y = Conv(b, p)"
     graph = normal(model(body, "float[1,1,2,2] x", "float[1,1,1,1] y", constants)).graph
     assert [node.op_type for node in graph.node] == ["Conv"] * 3
 
 
-def test_normal_form_of_a_normal_form_is_the_same(model, normal):
+def test_normalisation_is_idempotent(model, normal):
     first = normal(
         model(
             "a = Conv(x, p) b = Conv<group=2>(a, d) y = Conv(b, p)",

@@ -35,7 +35,7 @@ def needing(bits, **changes):
 
 @settings(deadline=None, max_examples=30)
 @given(bits=st.integers(1, 60), products=st.integers(100, 1_000_000))
-def test_range_holds_what_was_seen_with_headroom_and_the_engine_accepts_it(bits, products):
+def test_range_holds_observed_integers_with_headroom(bits, products):
     found = fitted(needing(bits, products=products))
     assert EzklArguments.parse(found.arguments.to_run_arguments()) == found.arguments
     assert found.arguments.integer_limit >= 1 << max(bits + HEADROOM_BITS, LIMB_BITS)
@@ -50,8 +50,8 @@ def test_range_beyond_62_bits_has_no_circuit(bits):
 
 
 @pytest.mark.parametrize(("multiplier", "bits"), [(2, 45), (3, 29)])
-def test_range_of_late_rescaling_ends_earlier(multiplier, bits):
-    """Several values that were checked meet in one product there."""
+def test_range_limit_is_lower_with_late_rescaling(multiplier, bits):
+    """One product then has several range-checked factors."""
     found = fitted(needing(bits), multiplier=multiplier)
     assert EzklArguments.parse(found.arguments.to_run_arguments()) == found.arguments
     assert fitted(needing(bits + 1), multiplier=multiplier) is None
@@ -75,7 +75,7 @@ def test_rows_for_fewer_than_two_digits_have_no_decomposition():
     assert layout_search._decomposition(26, 4, 63) is None
 
 
-def test_context_alone_asks_for_its_own_range():
+def test_context_alone_needs_a_minimum_range():
     assert fitted(needing(3)).arguments.integer_limit >= 1 << LIMB_BITS
 
 
@@ -83,7 +83,7 @@ def test_context_alone_asks_for_its_own_range():
 
 
 @pytest.mark.parametrize("products", [500, 20_000, 900_000])
-def test_program_fits_into_the_blocks(products):
+def test_program_fits_the_blocks(products):
     found = fitted(Process(products=products))
     capacity = MAX_BLOCKS * found.arguments.num_inner_cols * (found.arguments.rows - RESERVED_ROWS)
     assert products + 100 * found.arguments.decomp_legs <= capacity
@@ -98,7 +98,7 @@ def test_program_without_lookups_gets_no_lookup_range():
 
 
 @pytest.mark.parametrize("seen", [(-300, 700), (0, 0), (0, 5000), (-1, 0), (-40_000, 3)])
-def test_lookup_range_covers_twice_what_was_seen_and_fills_the_rows(seen):
+def test_lookup_range_covers_twice_the_observed_range_and_fills_the_rows(seen):
     arguments = fitted(Process(lookups=seen)).arguments
     low, high = arguments.lookup_range
     assert low <= 2 * seen[0] <= 0 <= 2 * seen[1] <= high
@@ -119,12 +119,12 @@ def test_public_values_fit_the_rows():
     assert found.arguments.logrows == 15
 
 
-# --- which is cheapest
+# --- the cheapest layout
 
 
 @settings(deadline=None, max_examples=30)
 @given(bits=st.integers(10, 50), products=st.integers(100, 200_000), digits=st.integers(0, 20_000))
-def test_every_objective_gets_the_least_of_its_own(bits, products, digits):
+def test_every_objective_gets_its_own_minimum(bits, products, digits):
     process = needing(bits, products=products, digits=digits)
     latency, gas, memory = (fitted(process, objective=name).work for name in ("latency", "gas", "memory"))
     assert gas.gas <= 1.02 * min(latency.gas, memory.gas)
@@ -132,34 +132,34 @@ def test_every_objective_gets_the_least_of_its_own(bits, products, digits):
     assert latency.prove <= 1.33 * min(gas.prove, memory.prove)
 
 
-def test_gas_is_bought_with_time_where_that_is_asked():
+def test_gas_objective_trades_time_for_gas():
     fast, thrifty = (fitted(Process(products=30_000), objective=name).work for name in ("latency", "gas"))
     assert thrifty.gas < fast.gas
     assert thrifty.prove > fast.prove
 
 
-def test_same_trial_gives_the_same_circuit():
+def test_layout_is_deterministic():
     assert fitted() == fitted()
 
 
-def test_unsound_circuits_are_passed_over():
+def test_unsound_circuits_are_skipped():
     found = fitted(Process(unsound=lambda arguments: arguments.decomp_legs < 4))
     assert found.arguments.decomp_legs >= 4
 
 
-def test_no_sound_layout_gives_no_circuit():
+def test_search_without_a_sound_layout_gives_no_circuit():
     assert fitted(Process(unsound=lambda arguments: True)) is None
 
 
-def test_engine_is_asked_about_few_of_each_size_and_one_at_a_time():
+def test_engine_evaluates_few_candidates_of_each_size_one_at_a_time():
     process = Process(unsound=lambda arguments: True)
     fitted(process)
     sizes = [arguments.logrows for [arguments] in process.exact]
     assert max(sizes.count(log_rows) for log_rows in sizes) == 2
 
 
-class Sparing(Process):
-    """Assigns less than was sketched where there are other than two inner columns."""
+class SparingProcess(Process):
+    """Assigns less than sketched unless there are two inner columns."""
 
     def __init__(self, share, **changes):
         super().__init__(**changes)
@@ -178,8 +178,8 @@ class Sparing(Process):
     products=st.integers(100, 200_000),
     objective=st.sampled_from(["latency", "gas", "memory"]),
 )
-def test_circuits_that_the_engine_is_not_asked_about_would_not_have_been_chosen(share, bits, products, objective):
-    few, all_ = (Sparing(share, bits=lambda _: bits, products=products) for _ in range(2))
+def test_candidates_that_are_skipped_would_not_have_been_chosen(share, bits, products, objective):
+    few, all_ = (SparingProcess(share, bits=lambda _: bits, products=products) for _ in range(2))
     thrifty = fitted(few, objective=objective)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layout_search, "_is_beaten", lambda *_: False)
@@ -187,7 +187,7 @@ def test_circuits_that_the_engine_is_not_asked_about_would_not_have_been_chosen(
     assert len(few.exact) < len(all_.exact)
 
 
-def test_of_nothing_nothing_is_cheapest():
+def test_no_candidates_have_no_cheapest():
     assert cheapest([], request()) is None
 
 
@@ -195,7 +195,7 @@ def priced(found, prove, gas):
     return replace(found, work=replace(found.work, prove=prove * found.work.prove, gas=int(gas * found.work.gas)))
 
 
-def test_equal_prices_are_decided_by_error_then_headroom():
+def test_equal_prices_are_ordered_by_error_then_headroom():
     found = fitted()
     wider = replace(found, arguments=found.arguments.model_copy(update={"decomp_legs": 5}))
     closer = replace(found, trial=replace(found.trial, fidelity=replace(found.trial.fidelity, error_p99=-1.0)))
@@ -205,13 +205,13 @@ def test_equal_prices_are_decided_by_error_then_headroom():
 
 
 @pytest.mark.parametrize(("prove", "gas", "taken"), [(1.2, 0.8, True), (1.3, 0.5, True), (1.2, 0.9, False)])
-def test_gas_is_bought_with_time_where_it_falls_by_a_larger_part(prove, gas, taken):
+def test_gas_objective_accepts_time_where_gas_falls_by_a_larger_share(prove, gas, taken):
     found = fitted()
     thrifty = priced(found, prove, gas)
     assert cheapest([found, thrifty], request()) is (thrifty if taken else found)
 
 
-def test_much_dearer_circuit_is_not_taken_for_its_gas():
+def test_much_slower_circuit_is_not_chosen_for_its_gas():
     found = fitted()
     dear = replace(found, work=replace(found.work, prove=2 * found.work.prove, gas=1))
     assert cheapest([found, dear], request()) is found
@@ -226,30 +226,30 @@ def test_largest_setup_is_respected(limit):
     assert found.arguments.logrows <= limit
 
 
-def test_small_setup_makes_several_blocks():
+def test_small_setup_leads_to_several_blocks():
     found = fitted(Process(products=50_000), max_setup_size=13)
     assert found.arguments.num_inner_cols * (found.arguments.rows - RESERVED_ROWS) < 50_000
 
 
 @pytest.mark.parametrize(("products", "needed"), [(300_000, 15), (3_000_000, 18)])
-def test_model_too_large_for_every_setup_is_refused_with_the_one_to_fetch(products, needed):
+def test_model_too_large_for_every_setup_is_refused_with_the_setup_to_fetch(products, needed):
     message = rf"needs 2\^{needed} rows; the largest available trusted setup has 2\^12.*setup fetch {needed}`"
     with pytest.raises(UnsupportedModelError, match=message):
         fitted(Process(products=products), max_setup_size=12)
 
 
-def test_setup_that_the_refusal_names_is_large_enough():
+def test_setup_named_in_the_refusal_is_large_enough():
     process = Process(products=300_000)
     with pytest.raises(UnsupportedModelError, match=r"needs 2\^15 rows"):
         fitted(process, max_setup_size=14)
     assert fitted(process, max_setup_size=15).arguments.logrows == 15
 
 
-def test_model_beyond_the_largest_circuit_has_none():
+def test_model_beyond_the_largest_circuit_has_no_layout():
     assert fitted(Process(products=1 << 30)) is None
 
 
-def test_memory_limit_prefers_the_small_circuit():
+def test_memory_limit_selects_a_smaller_circuit():
     process = Process(products=300_000)
     free = fitted(process, objective="latency").work
     small = fitted(process, objective="memory").work
@@ -258,14 +258,14 @@ def test_memory_limit_prefers_the_small_circuit():
     assert fitted(process, max_memory=between).work.memory_bytes <= between
 
 
-def test_limit_below_every_circuit_gives_the_one_that_needs_least():
+def test_limit_below_every_circuit_selects_the_smallest():
     process = Process(products=300_000)
     assert (
         fitted(process, max_memory=1).work.memory_bytes <= 1.02 * fitted(process, objective="memory").work.memory_bytes
     )
 
 
-def test_every_objective_that_is_asked_for_gets_its_layout_and_none_twice():
+def test_requested_objectives_get_distinct_layouts():
     found = layouts(("latency", "gas", "memory", "gas"))
     assert len({one.arguments for one in found}) == len(found) > 1
     assert (
@@ -285,7 +285,7 @@ def test_without_a_limit_no_circuit_is_too_large():
     assert price(fitted(), asked) == (False, fitted().work.prove)
 
 
-def test_price_puts_every_circuit_that_fits_before_any_that_does_not():
+def test_circuits_within_the_limit_are_priced_below_all_others():
     found, limit = fitted(), request(max_memory=GB)
     large = replace(found, work=replace(found.work, prove=0.001, memory_bytes=2 * GB))
     assert price(found, limit) < price(large, limit)

@@ -1,4 +1,4 @@
-"""The search, with a process that answers at once. What ezkl itself does is for the integration tests."""
+"""The search, with a fake process; integration tests run ezkl itself."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ ALWAYS_WRONG = dict.fromkeys(range(2, 15), 1 << 14)
 
 
 def wide(arguments):
-    """Integers that grow with every factor that may meet unscaled."""
+    """Integers that grow with every factor that is multiplied before rescaling."""
     return 8 + arguments.input_scale + arguments.scale_rebase_multiplier * arguments.param_scale
 
 
@@ -34,38 +34,38 @@ def chosen(process, **changes):
 # --- the budget
 
 
-def test_result_is_what_the_engine_accepts():
+def test_result_is_accepted_by_the_engine():
     arguments = tuned(Process()).run_arguments
     assert EzklArguments.parse(arguments).to_run_arguments() == arguments
 
 
 @pytest.mark.parametrize("effort", ["quick", "normal", "max"])
 @pytest.mark.parametrize("least", [2, 5, 7, 8, 11, 14])
-def test_scales_keep_the_budget(effort, least):
+def test_chosen_scales_keep_the_budget(effort, least):
     process = Process(error=dict.fromkeys(range(2, least), 100), bits=wide, digits=5000)
     assert chosen(process, effort=effort).input_scale >= least
 
 
 @settings(deadline=None, max_examples=20)
 @given(least=st.integers(2, 14), multipliers=st.integers(1, 3), digits=st.integers(0, 5000))
-def test_option_that_is_chosen_keeps_the_budget(least, multipliers, digits):
+def test_chosen_option_keeps_the_budget(least, multipliers, digits):
     process = Process(error=dict.fromkeys(range(2, least), 100), bits=wide, digits=digits)
     [option] = [option for option in tuned(process).options if option.chosen]
     assert option.within_budget
     assert option.fidelity.error_p99 <= 0.01
 
 
-def test_scale_at_which_a_value_leaves_the_range_is_passed_over():
+def test_scale_at_which_a_value_leaves_the_range_is_skipped():
     assert chosen(Process(error=dict.fromkeys(range(2, 9)))).input_scale >= 9
 
 
-def test_budget_for_the_accuracy_is_kept_with_the_labels():
+def test_accuracy_budget_is_kept_on_labelled_samples():
     changes = {"labels": Labels("y", np.array([0, 1])), "budget": Budget(0, 1, max_accuracy_drop=0)}
     [option] = [option for option in tuned(Process(), **changes).options if option.chosen]
     assert option.fidelity.accuracy.drop == 0
 
 
-def test_nothing_within_the_budget_is_refused_with_the_nearest():
+def test_missed_budget_is_refused_with_the_nearest_option():
     process = Process(error=ALWAYS_WRONG | {11: 60})
     message = (
         r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of .*, "
@@ -76,7 +76,7 @@ def test_nothing_within_the_budget_is_refused_with_the_nearest():
     assert "--max-error" in refusal.value.cure
 
 
-def test_nothing_within_the_budget_is_refused_with_what_the_nearest_would_cost():
+def test_missed_budget_is_refused_with_the_cost_of_the_nearest_option():
     process = Process(error=ALWAYS_WRONG | {11: 60})
     with pytest.raises(BudgetError, match="No settings keep") as refusal:
         tuned(process)
@@ -87,35 +87,35 @@ def test_nothing_within_the_budget_is_refused_with_what_the_nearest_would_cost()
     assert not any(option.chosen or option.within_budget for option in refusal.value.options)
 
 
-def test_nothing_within_the_budget_is_told_of_also_where_the_nearest_fits_no_setup():
+def test_missed_budget_is_reported_even_if_the_nearest_option_fits_no_setup():
     process = Process(products=300_000, error=ALWAYS_WRONG | {11: 60})
     with pytest.raises(BudgetError, match="No settings keep") as refusal:
         tuned(process, max_setup_size=12)
     assert all(option.cost is None for option in refusal.value.options)
 
 
-def test_settings_that_fit_no_setup_give_way_to_those_that_do():
+def test_options_that_fit_a_setup_are_preferred():
     most = chosen(Process(error=WRONG_BELOW_NINE)).logrows
     assert chosen(Process(error=WRONG_BELOW_NINE), max_setup_size=most).logrows == most
 
 
-def test_absolute_error_that_is_never_kept_is_refused():
+def test_unreachable_absolute_error_is_refused():
     process = Process(error=dict.fromkeys(range(2, 15), 1 << 13))
     with pytest.raises(BudgetError, match=r"An output differs by 0\.5, and 0\.1036 is allowed, with a margin"):
         tuned(process, budget=Budget(0, 1, max_absolute_error=0.25))
 
 
-def test_nothing_that_runs_is_refused():
+def test_model_without_a_successful_trial_is_refused():
     with pytest.raises(BudgetError, match="every attempt exceeded the range of integers"):
         tuned(Process(error=dict.fromkeys(range(2, 15))))
 
 
-def test_nothing_sound_is_refused():
+def test_model_without_a_sound_circuit_is_refused():
     with pytest.raises(BudgetError, match=r"No settings keep.*no sound circuit exists"):
         tuned(Process(unsound=lambda arguments: True))
 
 
-def test_rescaling_that_is_unsound_gives_way_to_one_that_is():
+def test_sound_rescaling_is_preferred_to_unsound():
     process = Process(unsound=lambda arguments: arguments.scale_rebase_multiplier > 1)
     assert chosen(process).scale_rebase_multiplier == 1
 
@@ -131,7 +131,7 @@ def test_cheapest_of_all_options_is_chosen():
 
 
 @pytest.mark.parametrize("objective", ["gas", "memory"])
-def test_objective_decides_what_is_least(objective):
+def test_objective_decides_what_is_minimised(objective):
     process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
     found = tuned(process, objective=objective)
     costs = [option.cost.work.by(objective) for option in found.options if option.cost is not None]
@@ -148,26 +148,26 @@ def test_gas_objective_never_has_more_gas_than_latency():
     assert thrifty <= fast
 
 
-def test_rescaling_that_costs_more_is_not_taken():
-    """A late rescaling makes integers wider, and so their digits more; here it saves nothing."""
+def test_rescaling_that_costs_more_is_not_chosen():
+    """Late rescaling makes integers wider, hence more digits; here it saves nothing."""
     process = Process(bits=lambda arguments: 8 + 18 * arguments.scale_rebase_multiplier, digits=200_000)
     assert chosen(process).scale_rebase_multiplier == 1
 
 
-def test_where_the_context_alone_asks_for_the_range_nothing_else_is_tried():
+def test_earlier_rescaling_is_not_tried_if_the_context_determines_the_range():
     process = Process(bits=lambda arguments: 10)
     tuned(process, effort="quick")
     assert {multiplier for _, _, multiplier in process.tried} == {3}
 
 
-def test_same_request_gives_the_same_result():
+def test_search_is_deterministic():
     def again():
         return tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000))
 
     assert again() == again()
 
 
-def test_speed_of_the_machine_changes_nothing_but_the_seconds():
+def test_machine_speed_changes_only_the_seconds():
     slow, fast = (
         tuned(Process(bits=wide, digits=5000), speed=Speed(rate, rate, rate, rate), effort="quick")
         for rate in (10.0, 0.1)
@@ -208,13 +208,13 @@ def test_unknown_effort_is_refused(effort):
         tuned(Process(), effort=effort)
 
 
-def test_no_scales_are_tried_twice():
+def test_scales_are_not_tried_twice():
     process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
     tuned(process, effort="max")
     assert len(process.tried) == len(set(process.tried))
 
 
-def test_bits_are_guessed_from_the_last_trial_that_rescales_as_late():
+def test_bits_are_guessed_from_the_last_trial_with_the_same_rescaling():
     process = Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
     tuned(process, effort="max")
     first = [multiplier for _, _, multiplier in process.tried]
@@ -231,7 +231,7 @@ def test_large_model_is_tried_on_fewer_samples():
     assert len(process.batches[-1]) == 100
 
 
-def test_very_large_model_is_tried_on_eight_samples_and_what_wins_is_measured_on_all():
+def test_very_large_model_is_tried_on_eight_samples_and_the_winner_on_all():
     samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
     process = Process(products=10_000)
     vast = Workload(multiplications=10**7, elements=0, heaviest=())
@@ -239,8 +239,8 @@ def test_very_large_model_is_tried_on_eight_samples_and_what_wins_is_measured_on
     assert [len(batch) for batch in process.batches[-2:]] == [8, 100]
 
 
-def hundred(wrong_below):
-    """A process that is wrong on the last of a hundred samples only, below some scale, and a request for it."""
+def hundred_samples(wrong_below):
+    """A process that is wrong only on the last of a hundred samples and below some scale, with a request for it."""
     samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
     samples[-1] = [[0.5, 0.25]]
     vast = Workload(multiplications=10**7, elements=0, heaviest=())
@@ -261,22 +261,22 @@ class LastIsWrong(Process):
 
 @pytest.mark.parametrize("effort", ["quick", "normal"])
 @pytest.mark.parametrize("below", [5, 9, 14])
-def test_scales_that_some_of_all_samples_do_not_keep_give_way_to_larger_ones(effort, below):
-    process, asked = hundred(below)
+def test_scales_that_fail_on_all_samples_are_replaced_by_larger_ones(effort, below):
+    process, asked = hundred_samples(below)
     found = tuned(process, effort=effort, **asked)
     assert EzklArguments.parse(found.run_arguments).input_scale >= below
     [option] = [option for option in found.options if option.chosen]
     assert (option.fidelity.samples, option.fidelity.agreement) == (100, 1.0)
 
 
-def test_range_holds_what_all_samples_need():
-    process, asked = hundred(0)
+def test_range_holds_all_samples():
+    process, asked = hundred_samples(0)
     arguments = EzklArguments.parse(tuned(process, **asked).run_arguments)
     assert arguments.integer_limit >= 4 << (wide(arguments) + 1)
 
 
-def test_budget_that_some_of_all_samples_never_keep_is_refused():
-    process, asked = hundred(15)
+def test_budget_missed_on_all_samples_is_refused():
+    process, asked = hundred_samples(15)
     with pytest.raises(BudgetError, match=r"99% of the answers agree.*since there are only 100 calibration samples"):
         tuned(process, **asked)
 
@@ -289,17 +289,17 @@ def test_error_without_the_margin_for_few_samples_is_refused():
 
 
 @pytest.mark.parametrize("effort", ["quick", "normal", "max"])
-def test_progress_goes_up(effort):
+def test_progress_increases(effort):
     seen = []
     search.tune(Process(bits=wide, error=WRONG_BELOW_NINE), request(effort=effort), seen.append)
     assert seen == sorted(seen)
     assert all(0 <= fraction < 1 for fraction in seen)
 
 
-# --- what was weighed
+# --- options
 
 
-def test_options_are_all_that_ran():
+def test_options_list_every_successful_trial():
     process = Process(bits=wide, error=WRONG_BELOW_NINE | {8: None}, digits=5000)
     options = tuned(process).options
     ran = len([scales for scales in process.tried if scales[0] != 8])
@@ -307,7 +307,7 @@ def test_options_are_all_that_ran():
     assert sum(option.chosen for option in options) == 1
 
 
-def test_options_show_what_other_objectives_would_take_of_the_same_scales():
+def test_options_include_the_layouts_of_other_objectives():
     options = tuned(Process(bits=wide, products=30_000)).options
     [chosen] = [option for option in options if option.chosen]
     scales, _, layout = chosen.name.partition(", 2^")
@@ -328,18 +328,18 @@ def test_option_beyond_the_budget_has_no_cost():
 # --- limits
 
 
-def test_too_costly_model_is_refused_with_numbers_and_layers():
+def test_too_costly_model_is_refused_with_costs_and_layers():
     message = r"would take about \S+ GB of memory.*1 MB may be used.*most are in: Gemm dense \(900, 90%\)"
     with pytest.raises(TooCostlyError, match=message) as refusal:
         tuned(Process(products=300_000), max_memory=1_000_000)
     assert "--max-memory" in refusal.value.cure
 
 
-def test_circuit_is_not_refused_for_its_memory_without_a_limit():
+def test_memory_is_unlimited_without_a_limit():
     assert chosen(Process(products=300_000), max_memory=None).logrows > 10
 
 
-def test_memory_limit_makes_a_smaller_circuit():
+def test_memory_limit_leads_to_a_smaller_circuit():
     process = Process(products=300_000)
     least = next(option for option in tuned(process, objective="memory").options if option.chosen).cost.work
     found = next(option for option in tuned(process, max_memory=least.memory_bytes).options if option.chosen)
@@ -351,5 +351,5 @@ def test_model_too_large_for_every_setup_is_refused_with_the_cure():
         tuned(Process(products=300_000), max_setup_size=12)
 
 
-def test_result_for_a_very_large_setup_is_what_the_engine_accepts():
+def test_result_for_a_very_large_setup_is_accepted_by_the_engine():
     assert chosen(Process(products=1 << 24), max_setup_size=28).logrows <= 24

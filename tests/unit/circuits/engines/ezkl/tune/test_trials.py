@@ -10,12 +10,12 @@ from zkinfer.circuits.labels import Labels
 SEVEN = Scales(7, 7, 2)
 
 
-def test_scales_are_told_in_one_line():
+def test_scales_are_formatted_on_one_line():
     assert str(Scales(7, 6, 2)) == "scales 7/6, rescaled at 2x"
 
 
 @pytest.mark.parametrize("visibility", ["public", "hashed", "private"])
-def test_wide_arguments_take_scales_and_visibility_and_reach_far(visibility):
+def test_wide_arguments_keep_scales_and_visibility_with_a_wide_range(visibility):
     asked = request(inputs=(spec("x", visibility=visibility),))
     arguments = wide_arguments(Scales(14, 2, 3), asked)
     assert arguments.integer_limit == 1 << 60
@@ -23,7 +23,7 @@ def test_wide_arguments_take_scales_and_visibility_and_reach_far(visibility):
     assert arguments.input_visibility == visibility
 
 
-def test_wide_arguments_are_for_no_proof():
+def test_wide_arguments_are_refused_for_proofs():
     with pytest.raises(EngineError, match="tables that do not fit four blocks"):
         EzklArguments.parse(wide_arguments(SEVEN, request()).to_run_arguments())
 
@@ -34,7 +34,7 @@ def test_scales_that_the_engine_does_not_accept_are_refused(scales):
         wide_arguments(scales, request())
 
 
-def test_samples_are_given_at_the_scale_of_the_inputs():
+def test_samples_are_quantised_at_the_scale_of_the_inputs():
     process = Process()
     try_scales(process, request(), Scales(3, 9, 1))
     assert process.batches == [[[[8, -8]], [[2, 6]]]]
@@ -47,18 +47,18 @@ def test_integer_inputs_have_no_scale():
     assert process.batches == [[[[5, -5]], [[1, 2]]]]
 
 
-def test_trial_without_an_error_is_faithful():
+def test_trial_without_an_error_agrees_everywhere():
     trial = try_scales(Process(), request(), SEVEN)
     assert (trial.scales, trial.fidelity.error_max, trial.fidelity.agreement) == (SEVEN, 0.0, 1.0)
     assert (trial.bits, trial.lookups) == (18, (0, 0))
 
 
-def test_trial_with_an_error_says_how_large_it_is():
+def test_trial_reports_its_error():
     trial = try_scales(Process(error={7: 32}), request(), SEVEN)
     assert trial.fidelity.absolute_max == 0.25
 
 
-def test_trial_with_labels_says_the_accuracy():
+def test_trial_with_labels_reports_the_accuracy():
     labels = Labels("y", np.array([0, 0]))
     assert try_scales(Process(), request(labels=labels), SEVEN).fidelity.accuracy.circuit == 0.5
 
@@ -69,11 +69,11 @@ def test_trial_keeps_lookups_and_settings():
     assert trial.settings["required_lookups"] == ["Sigmoid"]
 
 
-def test_value_beyond_the_widest_range_is_no_trial():
+def test_value_beyond_the_widest_range_fails_the_trial():
     assert try_scales(Process(error={7: None}), request(), SEVEN) is None
 
 
-def test_engine_that_fails_is_no_answer():
+def test_error_of_the_engine_is_propagated():
     process = Process()
 
     def fail(*_, **__):
@@ -85,18 +85,18 @@ def test_engine_that_fails_is_no_answer():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_samples_that_are_no_numbers_are_refused(value):
+def test_non_finite_samples_are_refused(value):
     with pytest.raises(DataError, match="finite numbers only"):
         try_scales(Process(), request(samples={"x": np.array([[[1.0, value]]])}), SEVEN)
 
 
-def test_trial_has_the_bits_that_were_needed_whatever_the_guess():
+def test_trial_measures_its_bits_for_any_guess():
     process = Process(bits=lambda arguments: 23)
     assert [try_scales(process, request(), SEVEN, guess).bits for guess in (0, 99)] == [23, 23]
     assert process.guesses == [0, 99]
 
 
 @pytest.mark.parametrize(("scales", "bits"), [((7, 7), 18), ((8, 8), 20), ((6, 7), 17), ((2, 2), 8), ((14, 14), 32)])
-def test_guess_grows_with_as_many_factors_as_may_meet(scales, bits):
+def test_guess_grows_with_later_rescaling(scales, bits):
     trial = try_scales(Process(), request(), SEVEN)
     assert trial.bits_at(Scales(*scales, 2)) == bits

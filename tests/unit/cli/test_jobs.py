@@ -1,4 +1,4 @@
-"""zkinfer jobs, over the state folder and over the wire."""
+"""`zkinfer jobs`, on a state folder and on a server."""
 
 import asyncio
 import json
@@ -22,8 +22,20 @@ def invoked(*arguments):
 
 
 @pytest.fixture
-def jobs(desk):
-    return lambda *arguments: invoked(*arguments, "--state", str(desk.folder))
+def backend(tiny, tmp_path, in_process):
+    with queue_server.own_logging(), queue_server.backend(tiny, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def served(backend):
+    async with queue_server.served(backend) as found:
+        yield found
+
+
+@pytest.fixture
+def jobs(backend):
+    return lambda *arguments: invoked(*arguments, "--state", str(backend.folder))
 
 
 @pytest.fixture
@@ -34,47 +46,47 @@ def remote(served):
     return call
 
 
-def test_list_has_everybodys_jobs_newest_first(desk, jobs):
-    ids = [desk.submit(owner=owner).id for owner in ("alice", "bob")]
+def test_list_has_the_jobs_of_all_owners_newest_first(backend, jobs):
+    ids = [backend.submit(owner=owner).id for owner in ("alice", "bob")]
     code, report = jobs("list")
     assert code == 0
     assert [(job["id"], job["owner"]) for job in report["jobs"]] == [(ids[1], "bob"), (ids[0], "alice")]
 
 
-def test_list_is_filtered_and_bounded(desk, jobs):
-    done = desk.submit()
-    desk.store.cancel(done.id)
-    desk.submit(model="other")
-    desk.submit(model="other")
+def test_list_is_filtered_and_bounded(backend, jobs):
+    done = backend.submit()
+    backend.store.cancel(done.id)
+    backend.submit(model="other")
+    backend.submit(model="other")
     assert [job["id"] for job in jobs("list", "--status", "cancelled")[1]["jobs"]] == [done.id]
     assert len(jobs("list", "--model", "other")[1]["jobs"]) == 2
     assert len(jobs("list", "--most", "1")[1]["jobs"]) == 1
 
 
-def test_state_that_is_none_is_refused(jobs):
+def test_unknown_state_is_refused(jobs):
     code, report = jobs("list", "--status", "loud")
     assert code == 1
     assert "'LOUD' is not a state" in report["error"]["cause"]
 
 
-def test_show_says_place_and_failure(desk, jobs):
-    first, second = desk.submit(), desk.submit()
+def test_show_reports_position_and_failure(backend, jobs):
+    first, second = backend.submit(), backend.submit()
     assert jobs("show", second.id)[1]["queuePosition"] == 1
-    desk.store.fail(desk.claim(), Failure(reason="RANGE", cause="It leaves.", cure="Check."), retry=False)
+    backend.store.fail(backend.claim(), Failure(reason="RANGE", cause="It leaves.", cure="Check."), retry=False)
     assert jobs("show", f"operations/proofs/{first.id}")[1]["error"] == "RANGE: It leaves. Check."
 
 
-def test_job_is_cancelled_retried_and_deleted(desk, jobs):
-    job = desk.submit()
-    desk.store.fail(desk.claim(), Failure(reason="ENGINE", cause="It broke."), retry=False)
+def test_job_is_cancelled_retried_and_deleted(backend, jobs):
+    job = backend.submit()
+    backend.store.fail(backend.claim(), Failure(reason="ENGINE", cause="It broke."), retry=False)
     assert jobs("retry", job.id)[1]["state"] == "QUEUED"
     assert jobs("cancel", job.id)[1]["state"] == "CANCELLED"
     assert jobs("delete", job.id) == (0, {"ok": True, "id": job.id})
     assert jobs("show", job.id)[0] == 1
 
 
-def test_unfinished_job_is_not_deleted(desk, jobs):
-    code, report = jobs("delete", desk.submit().id)
+def test_unfinished_job_is_not_deleted(backend, jobs):
+    code, report = jobs("delete", backend.submit().id)
     assert (code, report["error"]["type"]) == (1, "JobStateError")
 
 
@@ -85,15 +97,15 @@ def test_folder_without_a_queue_is_refused(tmp_path):
 
 
 @pytest.fixture
-def elsewhere(desk, tmp_path):
-    """The desk's state folder as one whose jobs are in another database, and that database."""
+def elsewhere(backend, tmp_path):
+    """A state folder whose jobs are in another database, and the URL of that database."""
     state = tmp_path / "served"
     for folder in (state, state / "artifacts"):
         folder.mkdir(mode=0o700)
-    return state, f"sqlite:///{desk.folder}/jobs.sqlite"
+    return state, f"sqlite:///{backend.folder}/jobs.sqlite"
 
 
-def test_folder_whose_jobs_are_in_another_database_is_refused_and_left_alone(elsewhere):
+def test_folder_with_its_jobs_in_another_database_is_refused_unchanged(elsewhere):
     state, _ = elsewhere
     code, report = invoked("list", "--state", str(state))
     assert code == 1
@@ -103,9 +115,9 @@ def test_folder_whose_jobs_are_in_another_database_is_refused_and_left_alone(els
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:8001", "0.0.0.0:8001"])
-def test_settings_of_the_server_say_where_the_jobs_are(desk, elsewhere, tmp_path, listen):
+def test_server_settings_locate_the_jobs(backend, elsewhere, tmp_path, listen):
     state, url = elsewhere
-    job = desk.submit()
+    job = backend.submit()
     config = tmp_path / "serve.toml"
     config.write_text(f'listen = "{listen}"\nstate = "{state}"\nstore = "{url}"\n')
     code, report = invoked("show", job.id, "--config", str(config))
@@ -113,21 +125,21 @@ def test_settings_of_the_server_say_where_the_jobs_are(desk, elsewhere, tmp_path
     assert invoked("list", "--config", str(config), "--state", str(state / "none"))[0] == 1
 
 
-def test_settings_that_are_none_are_refused(tmp_path):
+def test_malformed_settings_are_refused(tmp_path):
     config = tmp_path / "serve.toml"
     config.write_text('stat = "/x"\n')
     assert "no setting stat" in invoked("list", "--config", str(config))[1]["error"]["cause"]
     assert "cannot be read" in invoked("list", "--config", str(tmp_path / "none"))[1]["error"]["cause"]
 
 
-def test_settings_beside_a_server_are_refused(tmp_path):
+def test_settings_together_with_a_server_are_refused(tmp_path):
     code, report = invoked("list", "--server", "127.0.0.1:1", "--config", str(tmp_path / "serve.toml"))
     assert code == 1
     assert "for a server on this machine" in report["error"]["cause"]
 
 
-async def test_ones_own_jobs_are_managed_over_the_wire(served, remote):
-    job, foreign = served.desk.submit(), served.desk.submit(owner="bob")
+async def test_callers_manage_their_own_jobs_remotely(served, remote):
+    job, foreign = served.backend.submit(), served.backend.submit(owner="bob")
     assert [found["id"] for found in (await remote("list"))[1]["jobs"]] == [job.id]
     assert (await remote("show", job.id))[1]["queuePosition"] == 0
     assert (await remote("cancel", job.id))[1]["state"] == "CANCELLED"
@@ -136,9 +148,9 @@ async def test_ones_own_jobs_are_managed_over_the_wire(served, remote):
     assert (code, report["error"]["type"]) == (1, "CallError")
 
 
-async def test_token_comes_from_a_file(served, remote, tmp_path):
-    job = served.desk.submit(owner="alice")
-    _, token = TokenFile(served.desk.authenticator.tokens.path).new("alice")
+async def test_token_is_read_from_a_file(served, remote, tmp_path):
+    job = served.backend.submit(owner="alice")
+    _, token = TokenFile(served.backend.authenticator.tokens.path).new("alice")
     (tmp_path / "token").write_text(token + "\n")
     assert [found["id"] for found in (await remote("list", "--token-file", str(tmp_path / "token")))[1]["jobs"]] == [
         job.id
@@ -146,17 +158,17 @@ async def test_token_comes_from_a_file(served, remote, tmp_path):
     assert (await remote("list"))[0] == 1
 
 
-async def test_server_that_asks_for_certificates_is_reached_with_one(desk, tmp_path):
+async def test_server_requiring_certificates_is_called_with_one(backend, tmp_path):
     authority = Authority()
     files = authority.write(tmp_path)
-    desk.settings = desk.settings.model_copy(update={"tls": Tls(**files)})
-    desk.authenticator = Authenticator(tokens=desk.authenticator.tokens, certificates=True)
+    backend.settings = backend.settings.model_copy(update={"tls": Tls(**files)})
+    backend.authenticator = Authenticator(tokens=backend.authenticator.tokens, certificates=True)
     key, certificate = authority.issue("backend-1")
     (tmp_path / "mine.key").write_bytes(key)
     (tmp_path / "mine.pem").write_bytes(certificate)
-    job = desk.submit(owner="backend-1")
+    job = backend.submit(owner="backend-1")
     mine = ("--tls-certificate", str(tmp_path / "mine.pem"), "--tls-key", str(tmp_path / "mine.key"))
-    async with queue_server.served(desk, grpc.ssl_channel_credentials(authority.certificate)) as served:
+    async with queue_server.served(backend, grpc.ssl_channel_credentials(authority.certificate)) as served:
         address = served.address.replace("127.0.0.1", "localhost")
         roots = ("--server", address, "--tls-roots", str(files["client_ca"]))
         code, report = await asyncio.to_thread(invoked, "list", *roots, *mine)
@@ -171,7 +183,7 @@ def test_token_without_a_server_is_refused(jobs, tmp_path):
     assert "--server" in report["error"]["cure"]
 
 
-def test_server_that_is_not_there_is_told():
+def test_unreachable_server_is_reported():
     code, report = invoked("list", "--server", "127.0.0.1:1")
     assert code == 1
     assert "cannot be reached" in report["error"]["cause"]

@@ -1,4 +1,4 @@
-"""Every call that zkinfer serves, as somebody else's client makes it."""
+"""Every call that zkinfer serves, made by an unmodified tritonclient."""
 
 import queue
 
@@ -37,7 +37,7 @@ def refused(call, code, message):
     assert caught.value.status() == f"StatusCode.{code}"
 
 
-# --- what is there
+# --- metadata
 
 
 def test_server_is_live_and_ready(client):
@@ -45,25 +45,25 @@ def test_server_is_live_and_ready(client):
     assert client.is_server_ready()
 
 
-def test_server_tells_name_and_extensions(client):
-    told = client.get_server_metadata()
-    assert told.name == "zkinfer"
-    assert {"binary_tensor_data", "statistics", "zkinfer_proofs"} <= set(told.extensions)
+def test_server_metadata_has_name_and_extensions(client):
+    metadata = client.get_server_metadata()
+    assert metadata.name == "zkinfer"
+    assert {"binary_tensor_data", "statistics", "zkinfer_proofs"} <= set(metadata.extensions)
 
 
 @pytest.mark.parametrize(
     ("name", "version", "ready"),
     [("tiny", "", True), ("tiny", "2", True), ("tiny", "3", False), ("broken", "", False), ("none", "", False)],
 )
-def test_model_is_ready_where_it_answers(client, name, version, ready):
+def test_model_readiness_is_reported(client, name, version, ready):
     assert client.is_model_ready(name, version) is ready
 
 
-def test_metadata_tells_inputs_outputs_and_versions(client):
-    told = client.get_model_metadata("tiny")
-    assert list(told.versions) == ["1", "2"]
-    assert [(one.name, one.datatype, list(one.shape)) for one in told.inputs] == [("x", "FP32", [1, 3])]
-    assert [(one.name, one.datatype, list(one.shape)) for one in told.outputs] == [("y", "FP32", [1, 2])]
+def test_model_metadata_has_inputs_outputs_and_versions(client):
+    metadata = client.get_model_metadata("tiny")
+    assert list(metadata.versions) == ["1", "2"]
+    assert [(one.name, one.datatype, list(one.shape)) for one in metadata.inputs] == [("x", "FP32", [1, 3])]
+    assert [(one.name, one.datatype, list(one.shape)) for one in metadata.outputs] == [("y", "FP32", [1, 2])]
 
 
 def test_config_is_decoupled_and_names_the_circuit(client, server):
@@ -71,10 +71,10 @@ def test_config_is_decoupled_and_names_the_circuit(client, server):
     assert config.model_transaction_policy.decoupled
     assert (config.max_batch_size, list(config.input[0].dims)) == (0, [1, 3])
     assert config.input[0].data_type == 11
-    assert config.parameters["zkinfer_circuit"].string_value == str(server.made.circuit.digest)
+    assert config.parameters["zkinfer_circuit"].string_value == str(server.tiny.circuit.digest)
 
 
-def test_index_lists_what_is_broken_with_the_reason(client):
+def test_index_lists_broken_models_with_the_reason(client):
     listed = {(one.name, one.version): (one.state, one.reason) for one in client.get_model_repository_index().models}
     assert listed["tiny", "2"] == ("READY", "")
     state, reason = listed["broken", "1"]
@@ -115,7 +115,7 @@ def test_unknown_model_is_not_found(client, call):
     refused(lambda: call(client), "NOT_FOUND", r"There is no (model|version) .* RepositoryIndex lists")
 
 
-def test_broken_model_is_unavailable_and_says_why(client):
+def test_broken_model_is_unavailable_with_the_reason(client):
     refused(
         lambda: client.get_model_metadata("broken"), "UNAVAILABLE", "'broken' version 1 is not available: broken/1/"
     )
@@ -130,24 +130,24 @@ def test_broken_model_is_unavailable_and_says_why(client):
         lambda client: client.load_model("tiny"),
     ],
 )
-def test_calls_that_are_not_served_are_unimplemented(client, call):
+def test_unsupported_calls_are_unimplemented(client, call):
     refused(lambda: call(client), "UNIMPLEMENTED", "There is no method")
 
 
 # --- answers
 
 
-def test_answer_is_the_circuits_own(client, tensor, server):
+def test_answer_is_that_of_the_circuit(client, tensor, server):
     result = infer(client, tensor, {"zkinfer_proof_mode": "none"}, request_id="my-id")
-    folder, program = server.made.circuit.folder, server.made.circuit.manifest.program
+    folder, program = server.tiny.circuit.folder, server.tiny.circuit.manifest.program
     (expected,) = FakeEngine().forward(folder, program, [[[128, -320, 512]]])
     np.testing.assert_array_equal(result.as_numpy("y") * 256, np.reshape(expected, (1, 2)))
     response = result.get_response()
     assert (response.id, response.model_name, response.model_version) == ("my-id", "tiny", "2")
     assert parameters_of(result) == {
-        "zkinfer_model_id": server.made.circuit.model_id,
-        "zkinfer_circuit": str(server.made.circuit.digest),
-        "zkinfer_verifying_key": server.made.circuit.manifest.identity.verifying_key,
+        "zkinfer_model_id": server.tiny.circuit.model_id,
+        "zkinfer_circuit": str(server.tiny.circuit.digest),
+        "zkinfer_verifying_key": server.tiny.circuit.manifest.identity.verifying_key,
         "zkinfer_inputs": str(integers_digest([[128, -320, 512]])),
         "zkinfer_outputs": str(integers_digest(expected)),
     }
@@ -156,7 +156,7 @@ def test_answer_is_the_circuits_own(client, tensor, server):
 @pytest.mark.parametrize(
     ("datatype", "dtype"), [("FP64", np.float64), ("FP16", np.float16), ("INT32", np.int32), ("UINT8", np.uint8)]
 )
-def test_other_numbers_are_taken_where_they_mean_the_same(client, tensor, datatype, dtype):
+def test_other_datatypes_are_accepted_if_lossless(client, tensor, datatype, dtype):
     array = np.array([[1, 2, 3]])
     mode = {"zkinfer_proof_mode": "none"}
     expected = infer(client, tensor(array.astype(np.float32)), mode).as_numpy("y")
@@ -165,13 +165,13 @@ def test_other_numbers_are_taken_where_they_mean_the_same(client, tensor, dataty
     )
 
 
-def test_float_answer_stands_beside_on_request(client, tensor):
+def test_float_outputs_are_added_on_request(client, tensor):
     result = infer(client, tensor, {"zkinfer_proof_mode": "none", "zkinfer_float": True})
     assert result.as_numpy("y.float").dtype == np.float32
     np.testing.assert_allclose(result.as_numpy("y.float"), result.as_numpy("y"), atol=0.01)
 
 
-def test_outputs_are_those_asked_for(client, tensor):
+def test_outputs_are_those_requested(client, tensor):
     result = infer(client, tensor, {"zkinfer_proof_mode": "none"}, outputs=[triton.InferRequestedOutput("y")])
     assert [output.name for output in result.get_response().outputs] == ["y"]
 
@@ -184,7 +184,7 @@ def test_async_infer_answers(client, tensor):
     assert result.as_numpy("y").shape == (1, 2)
 
 
-def test_many_clients_at_once_are_all_answered(client, tensor):
+def test_concurrent_clients_are_all_answered(client, tensor):
     answers = queue.Queue()
     for number in range(40):
         array = np.full((1, 3), number, np.float32)
@@ -217,7 +217,7 @@ def test_many_clients_at_once_are_all_answered(client, tensor):
         (np.array([[1e30, 0, 0]], np.float32), "FP32", "x", "Input 'x' exceeds the range of the circuit"),
     ],
 )
-def test_input_that_does_not_fit_is_refused_in_words_that_stand_alone(client, tensor, array, datatype, name, message):
+def test_invalid_input_is_refused_with_a_self_contained_message(client, tensor, array, datatype, name, message):
     given = tensor(array, name=name, datatype=datatype)
     refused(lambda: client.infer("tiny", [given]), "INVALID_ARGUMENT", message)
 
@@ -241,7 +241,7 @@ def test_input_that_does_not_fit_is_refused_in_words_that_stand_alone(client, te
         ({f"k{number}": 1 for number in range(65)}, "There are 65 parameters. At most 64"),
     ],
 )
-def test_parameter_that_is_wrong_is_refused(client, tensor, parameters, message):
+def test_invalid_parameter_is_refused(client, tensor, parameters, message):
     refused(lambda: infer(client, tensor, parameters), "INVALID_ARGUMENT", message)
 
 
@@ -256,7 +256,7 @@ def test_parameter_that_is_wrong_is_refused(client, tensor, parameters, message)
         ([triton.InferRequestedOutput("y", class_count=2)], "classification is not supported"),
     ],
 )
-def test_output_that_cannot_be_had_is_refused(client, tensor, outputs, message):
+def test_unavailable_output_is_refused(client, tensor, outputs, message):
     refused(lambda: infer(client, tensor, outputs=outputs), "INVALID_ARGUMENT", message)
 
 
@@ -276,23 +276,23 @@ def test_message_beyond_the_limit_is_refused(client):
 
 
 def proven(server, result):
-    """The attestation of a job, once it is there."""
+    """The attestation of a job, once it is ready."""
     assert eventually(lambda: job_of(server, result).state.final, 30)
     job = job_of(server, result)
     assert str(job.state) == "SUCCEEDED", job.failure
     return Attestation.from_bytes(server.dependencies.artifacts.get(job.attestation, 1 << 22))
 
 
-def test_answer_names_the_operation_that_proves_it(client, tensor, server):
+def test_answer_names_its_proof_operation(client, tensor, server):
     context = {"zkinfer_chain_id": 1, "zkinfer_requester": "0x" + "AB" * 20, "zkinfer_consumer": "0x" + "cd" * 20}
     result = infer(client, tensor, context | {"zkinfer_request_id": WORD, "zkinfer_expiry": 1 << 40})
-    told = parameters_of(result)
-    assert told["zkinfer_state"] == "QUEUED"
-    assert told["zkinfer_context_request_id"] == WORD
+    parameters = parameters_of(result)
+    assert parameters["zkinfer_state"] == "QUEUED"
+    assert parameters["zkinfer_context_request_id"] == WORD
     found = proven(server, result).predicate.context
     assert (found.chain_id, found.requester, found.consumer) == (1, "0x" + "ab" * 20, "0x" + "cd" * 20)
     assert (found.request_id, found.expiry) == (WORD, 1 << 40)
-    assert str(job_of(server, result).request.outputs) == told["zkinfer_outputs"]
+    assert str(job_of(server, result).request.outputs) == parameters["zkinfer_outputs"]
 
 
 def test_same_request_id_is_the_same_operation(client, tensor):
@@ -309,7 +309,7 @@ def test_same_request_id_for_another_input_is_refused(client, tensor):
 
 
 @pytest.mark.parametrize("ask", ["mode", "output"])
-def test_caller_who_waits_gets_the_attestation_with_the_answer(client, tensor, server, ask):
+def test_synchronous_caller_gets_the_attestation_with_the_answer(client, tensor, server, ask):
     mode = {"zkinfer_proof_mode": "sync"} if ask == "mode" else {}
     outputs = [triton.InferRequestedOutput(name) for name in ("y", "zkinfer_attestation")] if ask == "output" else None
     result = infer(client, tensor, mode, outputs=outputs, client_timeout=60)
@@ -321,11 +321,11 @@ def test_caller_who_waits_gets_the_attestation_with_the_answer(client, tensor, s
 
 
 def slow(seconds):
-    """An input that the tests' worker takes so long to prove."""
+    """An input that takes the fake worker `seconds` to prove."""
     return np.array([[seconds, 0.0, 0.0]], np.float32)
 
 
-def test_deadline_of_the_caller_does_not_end_the_job(client, tensor, server):
+def test_deadline_of_the_call_does_not_end_the_job(client, tensor, server):
     asked = {"zkinfer_proof_mode": "sync", "zkinfer_request_id": "impatient"}
     message = r"The proof is not ready; it continues as operations/proofs/\w+\. Wait for it|Deadline Exceeded"
     refused(lambda: infer(client, tensor(slow(3.0)), asked, client_timeout=1.5), "DEADLINE_EXCEEDED", message)
@@ -333,7 +333,7 @@ def test_deadline_of_the_caller_does_not_end_the_job(client, tensor, server):
     assert proven(server, again)
 
 
-def test_proof_that_fails_says_why(client, tensor):
+def test_failed_proof_reports_its_reason(client, tensor):
     failing = np.array([[-2 / 256, 0, 0]], np.float32)
     asked = {"zkinfer_proof_mode": "sync"}
     refused(
@@ -358,7 +358,7 @@ def taken(answers):
     return result
 
 
-def test_stream_brings_tensors_first_and_the_attestation_later(client, stream, tensor, server):
+def test_stream_returns_tensors_first_and_the_attestation_later(client, stream, tensor, server):
     client.async_stream_infer("tiny", [tensor(slow(0.5))], request_id="a")
     first, second = taken(stream), taken(stream)
     assert parameters_of(first)["triton_final_response"] is False
@@ -372,7 +372,7 @@ def test_stream_brings_tensors_first_and_the_attestation_later(client, stream, t
     assert parameters_of(second)["zkinfer_operation"] == parameters_of(first)["zkinfer_operation"]
 
 
-def test_answers_of_a_stream_do_not_wait_for_the_proofs_before_them(client, stream, tensor):
+def test_answers_of_a_stream_do_not_wait_for_earlier_proofs(client, stream, tensor):
     for number in range(3):
         client.async_stream_infer("tiny", [tensor(slow(1.0 + number / 256))], request_id=str(number))
     first = [taken(stream) for _ in range(3)]
@@ -393,14 +393,14 @@ def test_stream_without_a_proof_has_one_response(client, stream, tensor):
     assert stream.empty()
 
 
-def test_stream_of_who_waits_has_one_response_with_all(client, stream, tensor):
+def test_synchronous_stream_has_one_response_with_everything(client, stream, tensor):
     client.async_stream_infer("tiny", [tensor()], parameters={"zkinfer_proof_mode": "sync"})
     result = taken(stream)
     assert result.as_numpy("y") is not None
     assert Attestation.from_bytes(result.as_numpy("zkinfer_attestation")[0])
 
 
-def test_error_ends_its_request_and_not_the_stream(client, stream, tensor):
+def test_error_ends_only_its_request_and_not_the_stream(client, stream, tensor):
     client.async_stream_infer("none", [tensor()], request_id="bad")
     result, error = stream.get(timeout=20)
     assert result is None
@@ -409,7 +409,7 @@ def test_error_ends_its_request_and_not_the_stream(client, stream, tensor):
     assert taken(stream).as_numpy("y").shape == (1, 2)
 
 
-def test_proof_that_fails_is_told_in_the_stream(client, stream, tensor):
+def test_failed_proof_is_reported_in_the_stream(client, stream, tensor):
     client.async_stream_infer("tiny", [tensor(np.array([[-2 / 256, 0, 0]], np.float32))])
     assert taken(stream).as_numpy("y") is not None
     result, error = stream.get(timeout=30)
@@ -417,7 +417,7 @@ def test_proof_that_fails_is_told_in_the_stream(client, stream, tensor):
     assert "ran out of memory" in str(error)
 
 
-def test_caller_who_leaves_the_stream_leaves_the_job_running(server, tensor):
+def test_job_survives_a_caller_that_leaves_the_stream(server, tensor):
     with triton.InferenceServerClient(server.address) as client:
         answers = queue.Queue()
         client.start_stream(lambda result, error: answers.put((result, error)))
@@ -430,7 +430,7 @@ def test_caller_who_leaves_the_stream_leaves_the_job_running(server, tensor):
 # --- hostile bytes
 
 
-def test_bytes_that_are_no_message_leave_the_server_up(server, client):
+def test_malformed_message_does_not_stop_the_server(server, client):
     with grpc.insecure_channel(server.address) as channel:
         call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         for data in (b"\xff" * 100, b"\x2a\x00" * 1_000_000, b"\x3a\x00" * 1_000_000, b"\x0a\xff\xff\xff\xff\x0f"):

@@ -1,4 +1,4 @@
-"""What we declare of the Open Inference Protocol is what its most used client has, number for number."""
+"""Our declarations of the Open Inference Protocol match those of its most used client, number for number."""
 
 import subprocess
 import sys
@@ -42,21 +42,21 @@ def described(field):
 
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))
-def test_fields_are_those_of_tritonclient(name):
+def test_fields_match_tritonclient(name):
     theirs = theirs_of(name)
     for field in MESSAGES[name].fields:
         assert described(field) == described(theirs.fields_by_name[field.name])
     assert MESSAGES[name].full_name == theirs.full_name
 
 
-def test_enum_is_that_of_tritonclient():
+def test_enum_matches_tritonclient():
     theirs = model_config_pb2.DESCRIPTOR.enum_types_by_name["DataType"].values_by_name
     ours = OURS.enum_types_by_name["DataType"].values_by_name
     assert {name: value.number for name, value in ours.items()} == {name: v.number for name, v in theirs.items()}
     assert messages.TYPE_FP32 == 11
 
 
-def test_calls_are_those_of_tritonclient():
+def test_calls_match_tritonclient():
     theirs = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods_by_name
     for call in messages.SERVICE.methods:
         other = theirs[call.name]
@@ -65,7 +65,7 @@ def test_calls_are_those_of_tritonclient():
         assert call.output_type.full_name == other.output_type.full_name
 
 
-def test_messages_pass_from_one_to_the_other():
+def test_messages_are_wire_compatible_with_tritonclient():
     sent = service_pb2.ModelInferRequest(model_name="m", raw_input_contents=[b"ab"])
     sent.parameters["a"].int64_param = 5
     received = messages.ModelInferRequest.FromString(sent.SerializeToString())
@@ -78,15 +78,15 @@ def test_messages_pass_from_one_to_the_other():
     [("zkinfer.oip.messages", "tritonclient.grpc"), ("tritonclient.grpc", "zkinfer.oip.messages")],
     ids=["ours-first", "theirs-first"],
 )
-def test_both_live_in_one_process(modules):
+def test_both_can_be_loaded_in_one_process(modules):
     code = "; ".join(f"import {module}" for module in modules)
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
 
-def test_pool_is_not_the_common_one():
+def test_descriptor_pool_is_not_the_default_one():
     assert messages.POOL is not descriptor_pool.Default()
 
 
-def test_name_that_is_not_declared_is_none_of_the_module():
+def test_undeclared_message_is_not_an_attribute():
     with pytest.raises(AttributeError, match="no attribute 'CudaSharedMemoryStatusRequest'"):
         _ = messages.CudaSharedMemoryStatusRequest

@@ -1,4 +1,4 @@
-"""Every stored bad asset is refused, for the reason it was made for."""
+"""Every stored bad asset is refused for its intended reason."""
 
 import json
 import re
@@ -17,13 +17,13 @@ REFUSED = INDEX["refused"]
 
 
 @pytest.fixture(scope="module")
-def verifier(workshop):
+def verifier(parties):
     now = datetime.fromisoformat(INDEX["now"])
-    return Verifier(trusted=workshop.trusting(FOLDER / INDEX["model"]), clock=lambda: now)
+    return Verifier(trusted=parties.trusting(FOLDER / INDEX["model"]), clock=lambda: now)
 
 
 @pytest.mark.parametrize("entry", REFUSED, ids=[entry["file"] for entry in REFUSED])
-def test_asset_is_refused_for_its_reason(verifier, entry):
+def test_asset_is_refused_with_its_recorded_reason(verifier, entry):
     with pytest.raises(getattr(errors, entry["error"]), match=re.escape(entry["message"])) as caught:
         verify(verifier, entry)
     assert type(caught.value).__name__ == entry["error"]
@@ -53,7 +53,7 @@ def test_oversized_file_is_refused(verifier):
         verifier.verify(b" " * (MAX_BYTES + 1), forge.POLICY)
 
 
-def test_folder_holds_what_the_generator_writes(workshop):
+def test_folder_holds_what_the_generator_writes(parties):
     """If this fails after a change of normaliser or format: python -m tests.assets.make_refusals."""
     stored = {path.name: path.read_bytes() for path in FOLDER.iterdir()}
-    assert stored == make_refusals.generate(workshop)
+    assert stored == make_refusals.generate(parties)

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, no job is lost, no two workers hold one, and what is finished stays so."""
+"""In any order of events no job is lost, no two workers hold the same job, and finished jobs stay finished."""
 
 import shutil
 import tempfile
@@ -20,18 +20,18 @@ RETRY_POLICY = RetryPolicy(
 FAILURE = Failure(reason="ENGINE_CRASHED", cause="It crashed.")
 OWNERS = st.sampled_from(["ann", "bob", "cid"])
 WORKERS = st.sampled_from(["here/1", "here/2", "there/1"])
-RECENT = st.integers(1, 4)  # the last one, or one of the few before
+RECENT = st.integers(1, 4)  # the latest, or one of the few before it
 
 
 class Jobs(RuleBasedStateMachine):
-    """Callers, workers that die without a word, sweepers and clocks, against what may be believed of the queue."""
+    """Callers, workers that may die silently, sweepers and clocks, against the invariants of the queue."""
 
     @initialize()
     def a_working_day_begins(self):
         self.folder = Path(tempfile.mkdtemp(prefix="zkinfer-machine-", dir=MEMORY))
         self.queue = Queue(f"sqlite:///{self.folder}/queue/jobs.db", self.folder, RETRY_POLICY)
-        self.known = {}  # the last that was seen of every job that was acknowledged and not deleted
-        self.leases = []  # all that were ever given out, in order
+        self.known = {}  # the last state seen of every job that was acknowledged and not deleted
+        self.leases = []  # all leases ever granted, in order
         self.fences = {}
         self.proofs = 0
         for owner in ("ann", "ann", "bob"):
@@ -74,11 +74,11 @@ class Jobs(RuleBasedStateMachine):
             assert before.state == JobState.FAILED
             self.known[job_id] = self.queue.store.get(job_id)
         elif what == "cancel":
-            self.known[job_id] = before  # as all that is not told, compared below
+            self.known[job_id] = before  # compared below
         if not self.known:
             self.submit("ann", 4, None)
 
-    # --- workers; one that dies simply says nothing more
+    # --- workers; a dead one simply stays silent
 
     @rule(worker=WORKERS, memory=st.sampled_from([None, 10]))
     def claim(self, worker, memory):
@@ -90,7 +90,7 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(recent=RECENT, what=st.sampled_from(["renew", "succeed", "fail", "try again", "give_back", "cancelled"]))
     def say(self, recent, what):
-        """Any worker says something of any lease it ever had; only of the latest of a job it may have an effect."""
+        """A worker reports on any lease it ever had; only the latest lease of a job may have an effect."""
         lease = self.leases[-min(recent, len(self.leases)) :][0]
         held = self.known[lease.job.id].state.running if lease.job.id in self.known else False
         try:
@@ -136,7 +136,7 @@ class Jobs(RuleBasedStateMachine):
         self.queue.store.close()
         self.queue = Queue(self.queue.url, self.folder, RETRY_POLICY, self.queue.clock)
 
-    # --- what may be believed
+    # --- invariants
 
     @invariant()
     def no_job_is_lost_and_what_is_finished_stays_so(self):

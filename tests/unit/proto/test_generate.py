@@ -1,4 +1,4 @@
-"""The committed stubs are those of the declarations, and load."""
+"""The committed stubs are up to date and can be imported."""
 
 import subprocess
 import sys
@@ -14,13 +14,13 @@ ENUMS = [enum for file in FILES for enum in file.enum_types_by_name.values()]
 SERVICES = [service for file in FILES for service in file.services_by_name.values()]
 
 
-def test_stubs_are_those_of_the_declarations():
+def test_stubs_are_up_to_date():
     command = [sys.executable, "proto/generate.py", "--check"]
     subprocess.run(command, cwd=ROOT, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("enum", ENUMS, ids=lambda enum: enum.name)
-def test_zero_of_an_enum_means_nothing(enum):
+def test_zero_value_of_an_enum_is_unspecified(enum):
     assert enum.values_by_number[0].name.endswith("_UNSPECIFIED")
 
 
@@ -29,7 +29,7 @@ def test_field_numbers_have_no_gaps(message):
     assert sorted(field.number for field in message.fields) == list(range(1, len(message.fields) + 1))
 
 
-def test_every_call_has_messages_of_its_own():
+def test_every_call_has_its_own_messages():
     calls = [call for service in SERVICES for call in service.methods]
     assert [call.input_type.name for call in calls] == [f"{call.name}Request" for call in calls]
     assert [call.output_type.name for call in calls] == [f"{call.name}Response" for call in calls]

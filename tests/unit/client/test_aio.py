@@ -1,4 +1,4 @@
-"""The client against a whole server."""
+"""The clients against a whole server; `sync` is tested where it differs."""
 
 import asyncio
 from dataclasses import replace
@@ -32,13 +32,13 @@ from zkinfer.verifier import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 X = np.array([[0.0, -1.25, 2.0]], dtype=np.float32)
-SLOW = np.array([[4.0, 0.0, 0.0]], dtype=np.float32)  # seconds that the fake worker takes
+SLOW = np.array([[4.0, 0.0, 0.0]], dtype=np.float32)  # takes the fake worker 4 s
 PURPOSE = Context(chainId=31337, consumer="0x" + "ab" * 20, requestId="0x" + "11" * 32, expiry=4_000_000_000)
 
 
-async def test_answer_is_immediate_and_its_attestation_is_verified_locally(client, made):
+async def test_answer_is_immediate_and_its_attestation_is_verified_locally(client, auditor):
     inference = await client.infer("tiny", {"x": X})
-    found = await inference.handle.attestation(made.verifier, made.policy, timeout=60)
+    found = await inference.handle.attestation(auditor.verifier, auditor.policy, timeout=60)
     assert inference.outputs["y"].tolist() == (X @ [[1, -1], [0.5, 2], [-0.25, 1]] + [0.5, 0]).tolist()
     assert inference.outputs["y"].dtype == np.float32
     assert found.inference.outputs["y"].tolist() == inference.outputs["y"].tolist()
@@ -46,11 +46,11 @@ async def test_answer_is_immediate_and_its_attestation_is_verified_locally(clien
     assert found.inference.context == inference.handle.context
 
 
-async def test_blocking_client_answers_and_verifies(server, made, tmp_path):
+async def test_blocking_client_answers_and_verifies(server, auditor, tmp_path):
     def story():
         with Client(server.address) as client:
             inference = client.infer("tiny", {"x": X}, context=PURPOSE)
-            found = inference.handle.attestation(made.verifier, made.policy, timeout=60)
+            found = inference.handle.attestation(auditor.verifier, auditor.policy, timeout=60)
             found.save(tmp_path / "attestation.json")
             state = inference.handle.state()
             inference.handle.cancel()
@@ -69,22 +69,24 @@ async def test_blocking_client_answers_and_verifies(server, made, tmp_path):
 
 
 @pytest.mark.parametrize("x", [X[0], X.astype(np.float64), X.ravel()], ids=["bare", "wide", "flat"])
-async def test_input_in_any_accepted_form_is_compared(client, made, x):
+async def test_input_in_any_accepted_form_is_compared(client, auditor, x):
     handle = (await client.infer("tiny", {"x": x})).handle
-    assert (await handle.attestation(made.verifier, made.policy, timeout=60)).inference.on_expected_input
+    assert (await handle.attestation(auditor.verifier, auditor.policy, timeout=60)).inference.on_expected_input
 
 
-async def test_saved_attestation_overwrites_nothing(client, made, tmp_path):
-    found = await (await client.infer("tiny", {"x": X})).handle.attestation(made.verifier, made.policy, timeout=60)
+async def test_saving_an_attestation_overwrites_nothing(client, auditor, tmp_path):
+    found = await (await client.infer("tiny", {"x": X})).handle.attestation(
+        auditor.verifier, auditor.policy, timeout=60
+    )
     found.save(tmp_path / "a.json")
     with pytest.raises(InputError, match="exists already"):
         found.save(tmp_path / "a.json")
 
 
-# --- the same request
+# --- request ids
 
 
-async def test_same_request_is_the_same_proof_in_another_client(client, server):
+async def test_same_request_id_is_the_same_proof_in_another_client(client, server):
     first = await client.infer("tiny", {"x": X}, request_id="order-6", context=PURPOSE)
     async with AsyncClient(server.address) as other:
         second = await other.infer("tiny", {"x": X}, request_id="order-6", context=PURPOSE)
@@ -114,7 +116,7 @@ async def test_unusable_id_is_refused(client, name, message):
         await client.infer("tiny", {"x": X}, request_id=name)
 
 
-# --- what the server refuses
+# --- refusals of the server
 
 
 @pytest.mark.parametrize(
@@ -155,37 +157,37 @@ async def test_foreign_operation_is_not_found(client):
     assert caught.value.code == "NOT_FOUND"
 
 
-async def test_unreachable_server_is_an_error_after_the_timeout(made):
+async def test_unreachable_server_is_an_error_after_the_timeout(tiny):
     async with AsyncClient("127.0.0.1:1") as client:
         with pytest.raises(CallError, match=r"cannot be reached.*Check the address") as caught:
             await client.infer("tiny", {"x": X}, timeout=0.5)
     assert caught.value.code == "UNAVAILABLE"
 
 
-# --- no proof
+# --- proofs that do not finish
 
 
-async def test_cancelled_proof_is_an_error(client, made):
+async def test_cancelled_proof_is_an_error(client, auditor):
     handle = (await client.infer("tiny", {"x": SLOW})).handle
     await handle.cancel()
     with pytest.raises(ProofFailedError, match="was cancelled") as caught:
-        await handle.attestation(made.verifier, made.policy, timeout=60)
+        await handle.attestation(auditor.verifier, auditor.policy, timeout=60)
     assert (caught.value.code, caught.value.reason) == ("CANCELLED", "CANCELLED")
     assert (await handle.state()).state == "CANCELLED"
 
 
-async def test_timeout_leaves_the_proof_running(client, made):
+async def test_timeout_leaves_the_proof_running(client, auditor):
     handle = (await client.infer("tiny", {"x": SLOW})).handle
     with pytest.raises(StillProvingError, match="not done in time"):
-        await handle.attestation(made.verifier, made.policy, timeout=0.3)
+        await handle.attestation(auditor.verifier, auditor.policy, timeout=0.3)
     assert not (await handle.state()).done
     await handle.cancel()
 
 
-# --- connections that break
+# --- connection losses
 
 
-async def test_wait_and_download_survive_broken_connections(client, made, monkeypatch):
+async def test_wait_and_download_survive_broken_connections(client, auditor, monkeypatch):
     exchange, download, breaks = AsyncClient._unary_call, AsyncClient._stream_call, {"wait": 2, "get": 3}
     monkeypatch.setattr(proofs, "CHUNK_BYTES", 1000)
 
@@ -209,7 +211,7 @@ async def test_wait_and_download_survive_broken_connections(client, made, monkey
     monkeypatch.setattr(AsyncClient, "_unary_call", flaky_exchange)
     monkeypatch.setattr(AsyncClient, "_stream_call", flaky_download)
     handle = (await client.infer("tiny", {"x": X})).handle
-    found = await handle.attestation(made.verifier, made.policy, timeout=60)
+    found = await handle.attestation(auditor.verifier, auditor.policy, timeout=60)
     assert found.inference.on_expected_input
     assert breaks == {"wait": 0, "get": 0}
 
@@ -243,9 +245,9 @@ def altered_responses(monkeypatch):
     return about
 
 
-async def attested(client, made, policy=None, **options):
+async def attested(client, auditor, policy=None, **options):
     handle = (await client.infer("tiny", {"x": X}, **options)).handle
-    return await handle.attestation(made.verifier, policy or made.policy, timeout=60)
+    return await handle.attestation(auditor.verifier, policy or auditor.policy, timeout=60)
 
 
 def another_number(response):
@@ -267,13 +269,13 @@ def nothing(response):
 
 
 @pytest.mark.parametrize("change", [another_number, another_type, another_name, nothing])
-async def test_answer_other_than_the_proven_one_is_refused(client, made, altered_responses, change):
+async def test_answer_other_than_the_proven_one_is_refused(client, auditor, altered_responses, change):
     altered_responses("CreateProof", change)
     with pytest.raises(UnprovenAnswerError, match=r"differs? from (those of )?the answer"):
-        await attested(client, made)
+        await attested(client, auditor)
 
 
-async def test_proof_of_another_input_is_refused(client, made, altered_responses):
+async def test_proof_of_another_input_is_refused(client, auditor, altered_responses):
     other = await client.infer("tiny", {"x": X + 1})
 
     def swapped(response):
@@ -281,11 +283,11 @@ async def test_proof_of_another_input_is_refused(client, made, altered_responses
 
     altered_responses("CreateProof", swapped)
     with pytest.raises(RefusedError) as caught:
-        await attested(client, made)
+        await attested(client, auditor)
     assert isinstance(caught.value, InputMismatchError | PolicyRefusedError)
 
 
-async def test_proof_of_another_request_is_refused(client, made, altered_responses):
+async def test_proof_of_another_request_is_refused(client, auditor, altered_responses):
     other = await client.infer("tiny", {"x": X}, context=PURPOSE)
 
     def swapped(response):
@@ -293,10 +295,10 @@ async def test_proof_of_another_request_is_refused(client, made, altered_respons
 
     altered_responses("CreateProof", swapped)
     with pytest.raises(PolicyRefusedError, match=r"made for the .*chain_id|request"):
-        await attested(client, made)
+        await attested(client, auditor)
 
 
-async def test_proof_with_another_expiry_is_refused(client, made, altered_responses):
+async def test_proof_with_another_expiry_is_refused(client, auditor, altered_responses):
     other = await client.infer("tiny", {"x": X}, context=PURPOSE.model_copy(update={"expiry": 0}), request_id="other")
 
     def swapped(response):
@@ -304,7 +306,7 @@ async def test_proof_with_another_expiry_is_refused(client, made, altered_respon
 
     altered_responses("CreateProof", swapped)
     with pytest.raises(PolicyRefusedError, match="made for another request"):
-        await attested(client, made, context=PURPOSE)
+        await attested(client, auditor, context=PURPOSE)
 
 
 @pytest.mark.parametrize(
@@ -316,14 +318,14 @@ async def test_proof_with_another_expiry_is_refused(client, made, altered_respon
     ],
     ids=["cut", "empty", "altered"],
 )
-async def test_altered_attestation_is_refused(client, made, altered_responses, change, error):
+async def test_altered_attestation_is_refused(client, auditor, altered_responses, change, error):
     def altered(chunk):
         chunk.data = change(chunk.data)
         chunk.digest, chunk.size = str(sha256(chunk.data)), len(chunk.data)
 
     altered_responses("GetAttestation", altered)
     with pytest.raises(error):
-        await attested(client, made)
+        await attested(client, auditor)
 
 
 @pytest.mark.parametrize(
@@ -338,30 +340,30 @@ async def test_altered_attestation_is_refused(client, made, altered_responses, c
     ],
     ids=["digest", "offset", "huge", "small", "empty", "short"],
 )
-async def test_inconsistent_chunks_are_refused(client, made, altered_responses, change, message):
+async def test_inconsistent_chunks_are_refused(client, auditor, altered_responses, change, message):
     altered_responses("GetAttestation", change)
     with pytest.raises(ClientError, match=message):
-        await attested(client, made)
+        await attested(client, auditor)
 
 
-async def test_policy_of_the_caller_is_applied(client, made):
+async def test_policy_of_the_caller_is_applied(client, auditor):
     policy = AllOf(ModelIs("0x" + "00" * 32), UnsafeAcceptDevSetup())
     with pytest.raises(PolicyRefusedError, match="model id is"):
-        await attested(client, made, policy)
+        await attested(client, auditor, policy)
 
 
-async def test_operation_that_is_done_without_a_result_is_refused(client, made, altered_responses):
+async def test_operation_that_is_done_without_a_result_is_refused(client, auditor, altered_responses):
     def done(operation):
         operation.done = True
 
     altered_responses("WaitOperation", done)
     handle = (await client.infer("tiny", {"x": SLOW})).handle
     with pytest.raises(CallError, match="no attestation yet"):
-        await handle.attestation(made.verifier, made.policy, timeout=0.3)
+        await handle.attestation(auditor.verifier, auditor.policy, timeout=0.3)
     await handle.cancel()
 
 
-# --- who calls
+# --- authentication
 
 
 async def test_token_is_sent(server):

@@ -12,26 +12,25 @@ DELAY = 60
 
 
 @pytest.fixture(scope="module")
-def base():
-    chain, book = deployed_chain(DELAY)
-    return chain, book.addresses
+def module_deployment():
+    return deployed_chain(DELAY)
 
 
 @pytest.fixture
-def removal(base):
-    return route_removal(base[1]["VerifierRouter"], SHARED_SELECTOR)
+def removal(book):
+    return route_removal(book.addresses["VerifierRouter"], SHARED_SELECTOR)
 
 
 @pytest.fixture
-def timelock(chain, base):
-    return Timelock(chain, base[1]["TimelockController"])
+def timelock(chain, book):
+    return Timelock(chain, book.addresses["TimelockController"])
 
 
 def wait(chain):
     chain._web3.provider.ethereum_tester.time_travel(chain.time() + DELAY + 1)
 
 
-def test_route_ends_after_the_delay_and_not_before(base, chain, timelock, removal):
+def test_route_is_removed_only_after_the_delay(book, chain, timelock, removal):
     assert timelock.state(removal) == "unset"
     timelock.schedule(removal)
     assert (timelock.state(removal), timelock.due(removal)) == ("waiting", chain.time() + DELAY)
@@ -41,10 +40,10 @@ def test_route_ends_after_the_delay_and_not_before(base, chain, timelock, remova
     timelock.execute(removal)
     assert timelock.state(removal) == "done"
     with pytest.raises(RevertedError, match="Selector"):
-        chain.read("VerifierRouter", base[1]["VerifierRouter"], "verifierOf", SHARED_SELECTOR)
+        chain.read("VerifierRouter", book.addresses["VerifierRouter"], "verifierOf", SHARED_SELECTOR)
     with pytest.raises(DeploymentError, match=r"the route of 0x[0-9a-f]{8} was removed, for ever"):
         verify_running(chain, plan(Governance(chain.address, (chain.address,), delay=DELAY)))
-    assert Registry(chain, base[1]["ModelRegistry"]).selector_is_live(SHARED_SELECTOR) is False
+    assert Registry(chain, book.addresses["ModelRegistry"]).selector_is_live(SHARED_SELECTOR) is False
 
 
 def test_each_step_is_sent_once(chain, timelock, removal):
@@ -66,8 +65,8 @@ def test_operation_advances_to_waiting_then_done(chain, timelock, removal):
     assert (timelock.advance(removal), chain._web3.eth.block_number) == ("done", block)
 
 
-def test_used_selector_is_not_routed_again(base, chain, timelock):
-    again = route_addition(base[1]["VerifierRouter"], SHARED_SELECTOR, base[1]["EmergencyStop"])
+def test_used_selector_is_not_routed_again(book, chain, timelock):
+    again = route_addition(book.addresses["VerifierRouter"], SHARED_SELECTOR, book.addresses["EmergencyStop"])
     timelock.schedule(again)
     wait(chain)
     with pytest.raises(RevertedError, match="Selector"):
@@ -75,7 +74,7 @@ def test_used_selector_is_not_routed_again(base, chain, timelock):
 
 
 @pytest.mark.parametrize("step", [Timelock.schedule, Timelock.execute, Timelock.advance])
-def test_others_have_no_power(base, chain, timelock, removal, step):
+def test_other_accounts_cannot_schedule_or_execute(book, chain, timelock, removal, step):
     if step is Timelock.execute:
         timelock.schedule(removal)
         wait(chain)
@@ -84,7 +83,7 @@ def test_others_have_no_power(base, chain, timelock, removal, step):
         step(Timelock(other, timelock.address), removal)
 
 
-def test_scheduled_operation_is_cancelled_and_can_be_scheduled_anew(chain, timelock, removal):
+def test_cancelled_operation_can_be_scheduled_again(chain, timelock, removal):
     timelock.schedule(removal)
     timelock.cancel(timelock.id_of(removal))
     assert timelock.state(removal) == timelock.state(timelock.id_of(removal)) == "unset"
@@ -95,7 +94,7 @@ def test_scheduled_operation_is_cancelled_and_can_be_scheduled_anew(chain, timel
         timelock.execute(removal)
 
 
-def test_operation_that_does_not_wait_is_not_cancelled(chain, timelock, removal):
+def test_operation_that_is_not_pending_cannot_be_cancelled(chain, timelock, removal):
     named = timelock.id_of(removal)
     with pytest.raises(TransactionFailedError, match=f"0x{named.hex()} was never scheduled, or is cancelled"):
         timelock.cancel(named)
@@ -106,7 +105,7 @@ def test_operation_that_does_not_wait_is_not_cancelled(chain, timelock, removal)
         timelock.cancel(named)
 
 
-def test_others_cancel_nothing(chain, timelock, removal):
+def test_other_accounts_cannot_cancel(chain, timelock, removal):
     timelock.schedule(removal)
     other = Timelock(Chain(chain._web3, unsafe_dev_account(1, chain.id)), timelock.address)
     with pytest.raises(RevertedError, match="AccessControlUnauthorizedAccount"):
@@ -114,6 +113,6 @@ def test_others_cancel_nothing(chain, timelock, removal):
     assert timelock.state(removal) == "waiting"
 
 
-def test_operation_is_named_by_what_it_does(base, timelock, removal):
-    other = route_removal(base[1]["VerifierRouter"], b"\1\2\3\4")
+def test_operation_id_follows_from_its_content(book, timelock, removal):
+    other = route_removal(book.addresses["VerifierRouter"], b"\1\2\3\4")
     assert timelock.id_of(removal) != timelock.id_of(other)

@@ -1,4 +1,4 @@
-"""Small graphs that hypothesis makes up: every value has the shape [1,4,4], so that any operator may follow any."""
+"""Small random graphs for hypothesis: every value has shape [1,4,4], so any operator may follow any other."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Growing:
 
 
 def _number(g, value, operator, number, flag):
-    """An operation with one number, or with a number for each channel."""
+    """An operation with a scalar, or with one number per channel."""
     number = 1.0 if operator == "Div" and number == 0 else number
     constant = g.held(number * g.rng.uniform(0.3, 1.5, size=(4, 1)) if flag else number)
     pair = [value, constant] if operator == "Div" or g.rng.integers(2) else [constant, value]
@@ -107,7 +107,7 @@ MENU = {
 
 @st.composite
 def random_graphs(draw):
-    """Up to eight steps, each on a value made before; the last value is an output, and maybe another one."""
+    """Up to eight steps, each on an earlier value; the last value is an output, and possibly another one."""
     graph = Growing(draw(st.integers(0, 1000)))
     for _ in range(draw(st.integers(1, 8))):
         value = graph.values[-1 - draw(st.integers(0, min(2, len(graph.values) - 1)))]

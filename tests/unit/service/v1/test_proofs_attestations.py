@@ -1,4 +1,4 @@
-"""GetAttestation and VerifyAttestation, over the wire."""
+"""GetAttestation and VerifyAttestation over gRPC."""
 
 import asyncio
 import json
@@ -33,24 +33,24 @@ async def pieces(served, job, offset=0, **options):
     return [piece async for piece in served.proofs.GetAttestation(request, **options)]
 
 
-def policy(made, *more):
+def policy(tiny, *more):
     return json.dumps(
-        {"version": 1, "allOf": [{"modelIs": made.circuit.model_id}, {"unsafeAcceptDevSetup": True}, *more]}
+        {"version": 1, "allOf": [{"modelIs": tiny.circuit.model_id}, {"unsafeAcceptDevSetup": True}, *more]}
     )
 
 
 @pytest.fixture
 async def proven(served):
-    served.desk.submit()
-    return served.desk.prove()
+    served.backend.submit()
+    return served.backend.prove()
 
 
 @pytest.fixture
 def attestation(served, proven):
-    return served.desk.artifacts.get(proven.attestation, 1 << 24)
+    return served.backend.artifacts.get(proven.attestation, 1 << 24)
 
 
-async def test_attestation_comes_in_pieces(served, proven, attestation, monkeypatch):
+async def test_attestation_is_downloaded_in_chunks(served, proven, attestation, monkeypatch):
     monkeypatch.setattr(proofs, "CHUNK_BYTES", 100)
     found = await pieces(served, proven)
     assert b"".join(piece.data for piece in found) == attestation
@@ -64,41 +64,41 @@ async def test_broken_download_is_resumed(served, proven, attestation):
 
 
 @pytest.mark.parametrize("offset", [-1, 1 << 40])
-async def test_offset_outside_is_refused(served, proven, offset):
+async def test_offset_out_of_range_is_refused(served, proven, offset):
     with pytest.raises(aio.AioRpcError, match="Start at 0") as caught:
         await pieces(served, proven, offset=offset)
     assert details(caught.value)["BadRequest"].field_violations[0].field == "offset"
 
 
-async def test_attestation_that_is_not_ready_is_refused(served):
-    job = served.desk.submit()
+async def test_unfinished_attestation_is_refused(served):
+    job = served.backend.submit()
     with pytest.raises(aio.AioRpcError, match="no attestation yet: the proof is QUEUED") as caught:
         await pieces(served, job)
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_attestation_of_a_cancelled_proof_is_refused(served):
-    job = served.desk.submit()
-    served.desk.store.cancel(job.id)
+    job = served.backend.submit()
+    served.backend.store.cancel(job.id)
     with pytest.raises(aio.AioRpcError, match="no attestation: the proof is CANCELLED"):
         await pieces(served, job)
 
 
 async def test_foreign_attestation_is_not_found(served, proven):
-    _, token = served.desk.authenticator.tokens.new("bob")
+    _, token = served.backend.authenticator.tokens.new("bob")
     with pytest.raises(aio.AioRpcError) as caught:
         await pieces(served, proven, metadata=bearer(token))
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
 async def test_attestation_damaged_on_disk_is_not_served(served, proven):
-    path = served.desk.artifacts.root / proven.attestation.hex
+    path = served.backend.artifacts.root / proven.attestation.hex
     path.write_bytes(path.read_bytes()[:-1] + b" ")
     with pytest.raises(aio.AioRpcError) as caught:
         await pieces(served, proven)
     assert caught.value.code() == grpc.StatusCode.DATA_LOSS
     assert "RetryInfo" not in details(caught.value)
-    assert str(served.desk.folder) not in caught.value.details()
+    assert str(served.backend.folder) not in caught.value.details()
 
 
 # --- verifying
@@ -110,9 +110,9 @@ async def verified(served, attestation, rules, expected=None, **options):
     return await served.proofs.VerifyAttestation(request, **options)
 
 
-async def test_good_attestation_is_verified(served, proven, attestation):
-    found = await verified(served, attestation, policy(served.desk.made), {"x": X})
-    assert found.model_id == served.desk.made.circuit.model_id
+async def test_honest_attestation_is_verified(served, proven, attestation):
+    found = await verified(served, attestation, policy(served.backend.tiny), {"x": X})
+    assert found.model_id == served.backend.tiny.circuit.model_id
     assert found.on_expected_input
     assert found.context.request_id == proven.request.context.request_id
     assert found.setup == "insecure-dev"
@@ -125,27 +125,27 @@ async def test_altered_attestation_is_refused_with_step_and_reason(served, attes
     at = attestation.index(b'"payload":"') + 300
     changed = attestation[:at] + (b"A" if attestation[at : at + 1] != b"A" else b"B") + attestation[at + 1 :]
     with pytest.raises(aio.AioRpcError) as caught:
-        await verified(served, changed, policy(served.desk.made))
+        await verified(served, changed, policy(served.backend.tiny))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     found = details(caught.value)
     assert int(found["ErrorInfo"].metadata["step"]) >= 1
     assert found["BadRequest"].field_violations[0].field == "attestation"
 
 
-async def test_cache_that_others_can_write_to_is_the_servers_fault_and_is_not_named(served, attestation):
-    cache = served.desk.made.home.rebuilt
+async def test_cache_writable_by_others_is_a_server_error_without_its_path(served, attestation):
+    cache = served.backend.tiny.home.rebuilt
     cache.mkdir(exist_ok=True)
     cache.chmod(0o777)
     try:
         with pytest.raises(aio.AioRpcError) as caught:
-            await verified(served, attestation, policy(served.desk.made))
+            await verified(served, attestation, policy(served.backend.tiny))
     finally:
         cache.chmod(0o700)
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
     assert str(cache) not in str(caught.value)
 
 
-async def test_engine_of_a_verification_yields_to_answers(served, attestation, monkeypatch):
+async def test_verification_yields_to_inference(served, attestation, monkeypatch):
     seen, rebuild = [], checks.rebuild
 
     def seeing(*given, **named):
@@ -153,13 +153,13 @@ async def test_engine_of_a_verification_yields_to_answers(served, attestation, m
         return rebuild(*given, **named)
 
     monkeypatch.setattr(checks, "rebuild", seeing)
-    await verified(served, attestation, policy(served.desk.made))
+    await verified(served, attestation, policy(served.backend.tiny))
     assert seen == [True]
 
 
 async def test_other_input_is_refused(served, attestation):
     with pytest.raises(aio.AioRpcError, match="another value of the input 'x'") as caught:
-        await verified(served, attestation, policy(served.desk.made), {"x": X + np.float32(1)})
+        await verified(served, attestation, policy(served.backend.tiny), {"x": X + np.float32(1)})
     assert details(caught.value)["ErrorInfo"].reason == "INPUT_MISMATCH"
 
 
@@ -172,40 +172,40 @@ async def test_other_input_is_refused(served, attestation):
         ('{"version": 1, "allOf": [{"colourIs": "red"}]}', "is unknown"),
     ],
 )
-async def test_policy_that_is_none_is_refused(served, attestation, rules, message):
+async def test_malformed_policy_is_refused(served, attestation, rules, message):
     with pytest.raises(aio.AioRpcError, match=message) as caught:
         await verified(served, attestation, rules)
     assert details(caught.value)["BadRequest"].field_violations[0].field == "policy"
 
 
-async def test_dev_setup_is_refused_unless_the_policy_says_so(served, attestation):
-    rules = json.dumps({"version": 1, "allOf": [{"modelIs": served.desk.made.circuit.model_id}]})
+async def test_dev_setup_is_refused_unless_the_policy_permits_it(served, attestation):
+    rules = json.dumps({"version": 1, "allOf": [{"modelIs": served.backend.tiny.circuit.model_id}]})
     with pytest.raises(aio.AioRpcError) as caught:
         await verified(served, attestation, rules)
     assert details(caught.value)["ErrorInfo"].reason == "INSECURE_DEV_SETUP"
 
 
-async def test_model_that_the_caller_may_not_use_is_unknown_to_them(served, attestation):
-    _, token = served.desk.authenticator.tokens.new("bob", rights=Rights(models=frozenset({"other"})))
+async def test_model_without_permission_is_reported_as_unknown(served, attestation):
+    _, token = served.backend.authenticator.tokens.new("bob", rights=Rights(models=frozenset({"other"})))
     with pytest.raises(aio.AioRpcError) as caught:
-        await verified(served, attestation, policy(served.desk.made), metadata=bearer(token))
+        await verified(served, attestation, policy(served.backend.tiny), metadata=bearer(token))
     assert details(caught.value)["ErrorInfo"].reason == "UNKNOWN_MODEL"
     assert Attestation.from_bytes(attestation).predicate.circuit.model in caught.value.details()
 
 
-async def test_oversized_message_is_refused(desk):
-    settings = desk.settings.model_copy(
-        update={"limits": desk.settings.limits.model_copy(update={"message_bytes": 1 << 16})}
+async def test_oversized_message_is_refused(backend):
+    settings = backend.settings.model_copy(
+        update={"limits": backend.settings.limits.model_copy(update={"message_bytes": 1 << 16})}
     )
-    desk.settings = settings
-    async with queue_server.served(desk) as served:
+    backend.settings = settings
+    async with queue_server.served(backend) as served:
         with pytest.raises(aio.AioRpcError) as caught:
             await verified(served, bytes(1 << 17), "{}")
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class Slow(FakeEngine):
-    """Verifies until it is let go, or told to stop."""
+    """Verifies until it is released or stopped."""
 
     def __init__(self):
         self.entered, self.leave = threading.Semaphore(0), StopSignal()
@@ -219,32 +219,32 @@ class Slow(FakeEngine):
 
 
 @pytest.fixture
-async def slow(desk):
-    """A server where verifications take their time, how many of these names run there, and an attestation."""
-    desk.submit()
-    attestation = desk.artifacts.get(desk.prove().attestation, 1 << 24)
+async def slow(backend):
+    """A server with slow verifications, control over them, and an attestation."""
+    backend.submit()
+    attestation = backend.artifacts.get(backend.prove().attestation, 1 << 24)
     engine = Slow()
-    desk.verifications = VerificationService(desk.made.home, max_concurrent=2, engines={"fake/1": engine})
+    backend.verifications = VerificationService(backend.tiny.home, max_concurrent=2, engines={"fake/1": engine})
 
     async def begun(served, **options):
-        call = asyncio.ensure_future(verified(served, attestation, policy(desk.made), **options))
+        call = asyncio.ensure_future(verified(served, attestation, policy(backend.tiny), **options))
         await asyncio.to_thread(engine.entered.acquire)
         return call
 
-    async with queue_server.served(desk) as served:
+    async with queue_server.served(backend) as served:
         yield SimpleNamespace(served=served, attestation=attestation, engine=engine, begun=begun)
-    desk.verifications.close()
+    backend.verifications.close()
     engine.leave.close()
 
 
-async def test_second_verification_of_one_caller_is_told_to_come_again_and_anothers_is_served(slow, desk):
-    ann, bob, eve = (bearer(desk.authenticator.tokens.new(name)[1]) for name in ("ann", "bob", "eve"))
+async def test_second_verification_of_one_caller_is_rejected_and_anothers_served(slow, backend):
+    ann, bob, eve = (bearer(backend.authenticator.tokens.new(name)[1]) for name in ("ann", "bob", "eve"))
     calls = [await slow.begun(slow.served, metadata=ann)]
     with pytest.raises(aio.AioRpcError, match="of all callers or of this one") as same:
-        await verified(slow.served, slow.attestation, policy(desk.made), metadata=ann)
+        await verified(slow.served, slow.attestation, policy(backend.tiny), metadata=ann)
     calls.append(await slow.begun(slow.served, metadata=bob))
     with pytest.raises(aio.AioRpcError) as third:
-        await verified(slow.served, slow.attestation, policy(desk.made), metadata=eve)
+        await verified(slow.served, slow.attestation, policy(backend.tiny), metadata=eve)
     slow.engine.leave.set()
     assert all([(await call).model_id for call in calls])
     for refused in (same, third):
@@ -252,50 +252,50 @@ async def test_second_verification_of_one_caller_is_told_to_come_again_and_anoth
         assert details(refused.value)["RetryInfo"].retry_delay.seconds == 5
 
 
-async def test_verification_is_stopped_when_the_server_ends(slow, desk):
+async def test_verification_is_stopped_when_the_server_stops(slow, backend):
     call = await slow.begun(slow.served)
-    await asyncio.to_thread(desk.verifications.close)
+    await asyncio.to_thread(backend.verifications.close)
     with pytest.raises(aio.AioRpcError, match="stopped before it was done"):
         await call
-    desk.verifications = VerificationService(desk.made.home)
+    backend.verifications = VerificationService(backend.tiny.home)
 
 
-# --- the cache of what was rebuilt
+# --- the cache of rebuilt circuits
 
 
 @pytest.mark.parametrize("refused", [False, True], ids=["accepted", "refused"])
-async def test_what_was_used_longest_ago_is_forgotten(served, attestation, monkeypatch, refused):
+async def test_least_recently_used_circuit_is_evicted(served, attestation, monkeypatch, refused):
     monkeypatch.setattr(verification, "_MAX_ENTRIES", 2)
-    cache = served.desk.made.home.rebuilt
+    cache = served.backend.tiny.home.rebuilt
     for number in range(3):
         (cache / f"{number:064x}").mkdir(parents=True)
         os.utime(cache / f"{number:064x}", (number, number))
     if refused:
         with pytest.raises(aio.AioRpcError):
-            await verified(served, attestation, policy(served.desk.made), {"x": X + np.float32(1)})
+            await verified(served, attestation, policy(served.backend.tiny), {"x": X + np.float32(1)})
     else:
-        await verified(served, attestation, policy(served.desk.made))
+        await verified(served, attestation, policy(served.backend.tiny))
     left = {path.name for path in cache.iterdir()}
     assert len(left) == 2
     assert f"{2:064x}" in left
     (cache / f"{2:064x}").rmdir()
 
 
-async def test_no_more_is_kept_than_a_number_of_bytes_and_the_newest(served, attestation, monkeypatch):
-    cache = served.desk.made.home.rebuilt
+async def test_cache_is_bounded_in_bytes_except_for_the_newest_circuit(served, attestation, monkeypatch):
+    cache = served.backend.tiny.home.rebuilt
     (cache / f"{0:064x}").mkdir(parents=True)
     os.utime(cache / f"{0:064x}", (0, 0))
     monkeypatch.setattr(verification, "_MAX_BYTES", 0)
-    await verified(served, attestation, policy(served.desk.made))
+    await verified(served, attestation, policy(served.backend.tiny))
     (left,) = cache.iterdir()
     assert left.name != f"{0:064x}"
 
 
-async def test_nothing_is_forgotten_while_another_verification_may_use_it(served, attestation, monkeypatch):
-    old = served.desk.made.home.rebuilt / f"{0:064x}"
+async def test_circuit_in_use_is_not_evicted(served, attestation, monkeypatch):
+    old = served.backend.tiny.home.rebuilt / f"{0:064x}"
     old.mkdir(parents=True)
     monkeypatch.setattr(verification, "_MAX_ENTRIES", 0)
-    monkeypatch.setattr(served.desk.verifications, "_running", {"bob"})
-    await verified(served, attestation, policy(served.desk.made))
+    monkeypatch.setattr(served.backend.verifications, "_running", {"bob"})
+    await verified(served, attestation, policy(served.backend.tiny))
     assert old.exists()
     old.rmdir()

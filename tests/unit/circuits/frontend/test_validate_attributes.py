@@ -1,4 +1,4 @@
-"""Attributes that a stranger wrote: each is refused in our words, or makes no difference; nothing else is raised."""
+"""Hostile attributes are refused with an error of ours or have no effect; nothing else is raised."""
 
 import numpy as np
 import onnx
@@ -57,7 +57,7 @@ CONSTANTS = "<float[2,2,2,2] k = {1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}, float[2] b =
 
 
 def mangled(model):
-    """Every model in which one attribute has another value, with that value's name and whether its type is another."""
+    """Variants of a model with one attribute changed: a label, whether the type changed, and the model."""
     for place, attribute in enumerate(model.graph.node[0].attribute):
         for name, value in VALUES.items():
             other = helper.make_attribute(attribute.name, value)
@@ -85,14 +85,14 @@ def plain(model):
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
-def test_classical_attribute_of_another_type_is_refused(name, normal):
+def test_classical_attribute_of_the_wrong_type_is_refused(name, normal):
     for what, is_other, model in mangled(CLASSICAL[name]):
         refusal = outcome(normal, model)
         assert refusal is not None or not is_other, what
 
 
 @pytest.mark.parametrize("body", PLAIN, ids=lambda body: body.partition("<")[0])
-def test_attribute_of_another_type_is_refused(body, plain, normal):
+def test_attribute_of_the_wrong_type_is_refused(body, plain, normal):
     normal(plain(body))
     for what, is_other, model in mangled(plain(body)):
         refusal = outcome(normal, model)
@@ -108,7 +108,7 @@ def test_classical_operator_without_any_attribute_is_refused(name, normal):
 
 
 @pytest.mark.parametrize("size", [2, 1 << 20, 1 << 40, (1 << 63) - 1])
-def test_average_of_nothing_but_padding_is_refused_whatever_its_size(plain, normal, size):
+def test_average_of_padding_only_is_refused_at_any_size(plain, normal, size):
     model = plain("AveragePool<kernel_shape=[2,2], pads=[1,1,1,1]>(x)")
     for attribute in model.graph.node[0].attribute:
         if attribute.name == "pads":
@@ -117,26 +117,26 @@ def test_average_of_nothing_but_padding_is_refused_whatever_its_size(plain, norm
         normal(model)
 
 
-def test_average_with_padding_along_one_axis_is_taken(plain, normal, kinds):
+def test_average_with_padding_along_one_axis_is_accepted(plain, normal, kinds):
     model = plain("AveragePool<kernel_shape=[3,1], pads=[1,0,1,0]>(x)")
     assert kinds(normal(model)) == {"AveragePool": 1, "Mul": 1}
 
 
-def test_attribute_that_is_there_twice_is_refused(plain, normal):
+def test_duplicate_attribute_is_refused(plain, normal):
     model = plain("Softmax<axis=1>(x)")
     model.graph.node[0].attribute.append(helper.make_attribute("axis", 2))
     with pytest.raises(ModelError, match="inconsistent"):
         normal(model)
 
 
-def test_attribute_that_refers_to_a_functions_is_refused(plain, normal):
+def test_attribute_reference_outside_a_function_is_refused(plain, normal):
     model = plain("Softmax<axis=1>(x)")
     model.graph.node[0].attribute[0].ref_attr_name = "elsewhere"
     with pytest.raises(ModelError, match="refers to a function's attribute outside of one"):
         normal(model)
 
 
-def test_graph_as_attribute_is_refused(plain, normal):
+def test_graph_attribute_is_refused(plain, normal):
     model = plain("Softmax<axis=1>(x)")
     body = onnx.helper.make_graph([], "inner", [], [])
     model.graph.node[0].attribute.append(helper.make_attribute("body", body))

@@ -1,4 +1,4 @@
-"""google.longrunning.Operations, over the wire."""
+"""google.longrunning.Operations over gRPC."""
 
 import asyncio
 
@@ -40,9 +40,9 @@ def metadata(operation) -> ProofMetadata:
     return found
 
 
-async def test_waiting_job_has_a_place_and_an_estimate(served):
-    served.desk.submit()
-    second = served.desk.submit(request_id="mine")
+async def test_waiting_job_has_a_position_and_an_estimate(served):
+    served.backend.submit()
+    second = served.backend.submit(request_id="mine")
     operation = await got(served, second)
     found = metadata(operation)
     assert (operation.name, operation.done) == (named(second), False)
@@ -52,17 +52,17 @@ async def test_waiting_job_has_a_place_and_an_estimate(served):
     assert 3 <= found.estimated_end_time.ToDatetime().timestamp() - found.create_time.ToDatetime().timestamp() <= 30
 
 
-async def test_job_being_proven_says_so(served):
-    job = served.desk.submit()
-    served.desk.store.renew(served.desk.claim(), progress=0.5)
+async def test_running_job_reports_its_state(served):
+    job = served.backend.submit()
+    served.backend.store.renew(served.backend.claim(), progress=0.5)
     found = metadata(await got(served, job))
     assert (found.state, found.progress, found.attempt) == (ProofState.PROOF_STATE_PROVING, 0.5, 1)
     assert not found.HasField("queue_position")
 
 
 async def test_finished_job_names_its_attestation(served):
-    served.desk.submit()
-    job = served.desk.prove()
+    served.backend.submit()
+    job = served.backend.prove()
     operation, proof = await got(served, job), Proof()
     assert operation.done
     assert operation.response.Unpack(proof)
@@ -78,9 +78,9 @@ async def test_finished_job_names_its_attestation(served):
     ],
 )
 async def test_failed_job_has_an_error(served, reason, code, sentence):
-    job = served.desk.submit()
-    served.desk.store.fail(
-        served.desk.claim(), Failure(reason=reason, cause="It leaves the range.", cure="Check it."), retry=False
+    job = served.backend.submit()
+    served.backend.store.fail(
+        served.backend.claim(), Failure(reason=reason, cause="It leaves the range.", cure="Check it."), retry=False
     )
     operation = await got(served, job)
     assert operation.done
@@ -89,23 +89,23 @@ async def test_failed_job_has_an_error(served, reason, code, sentence):
 
 
 async def test_cancelled_job_has_an_error(served):
-    job = served.desk.submit()
+    job = served.backend.submit()
     await served.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=named(job)))
     operation = await got(served, job)
     assert operation.error.code == grpc.StatusCode.CANCELLED.value[0]
 
 
-async def test_cancelling_a_job_at_work_is_asked_for(served):
-    job = served.desk.submit()
-    lease = served.desk.claim()
+async def test_cancelling_a_running_job_requests_its_end(served):
+    job = served.backend.submit()
+    lease = served.backend.claim()
     await served.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=named(job)))
     assert metadata(await got(served, job)).cancel_requested
-    assert served.desk.store.renew(lease)
+    assert served.backend.store.renew(lease)
 
 
 async def test_cancelling_a_finished_job_changes_nothing(served):
-    served.desk.submit()
-    job = served.desk.prove()
+    served.backend.submit()
+    job = served.backend.prove()
     await served.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=named(job)))
     assert (await got(served, job)).HasField("response")
 
@@ -114,52 +114,52 @@ async def test_cancelling_a_finished_job_changes_nothing(served):
 
 
 async def test_wait_returns_when_the_job_ends(served):
-    job = served.desk.submit()
+    job = served.backend.submit()
     waiting = asyncio.ensure_future(awaited(served, job, 30))
     await asyncio.sleep(0.05)
     assert not waiting.done()
-    await asyncio.to_thread(served.desk.prove)
+    await asyncio.to_thread(served.backend.prove)
     assert (await waiting).HasField("response")
 
 
-async def test_many_waits_end_together(served):
-    jobs = [served.desk.submit() for _ in range(4)]
+async def test_concurrent_waits_end_together(served):
+    jobs = [served.backend.submit() for _ in range(4)]
     waiting = [asyncio.ensure_future(awaited(served, job, 30)) for job in jobs for _ in range(5)]
     await asyncio.sleep(0.05)
     for job in jobs:
-        served.desk.store.cancel(job.id)
+        served.backend.store.cancel(job.id)
     assert all(operation.done for operation in await asyncio.gather(*waiting))
 
 
-async def test_wait_that_is_over_returns_the_job_as_it_is(served):
-    job = served.desk.submit()
+async def test_timed_out_wait_returns_the_job_unchanged(served):
+    job = served.backend.submit()
     assert not (await awaited(served, job, 0)).done
 
 
-async def test_wait_beyond_those_that_may_wait_is_answered_at_once(desk, monkeypatch):
+async def test_wait_beyond_the_limit_is_answered_immediately(backend, monkeypatch):
     monkeypatch.setattr(queue_server, "MOST_WAITS", 1)
-    async with queue_server.served(desk) as served:
-        job = desk.submit()
+    async with queue_server.served(backend) as served:
+        job = backend.submit()
         first = asyncio.ensure_future(awaited(served, job, 60))
         await asyncio.sleep(0.1)
         assert not (await asyncio.wait_for(awaited(served, job, 60), 1.5)).done
         assert not first.done()
-        desk.store.cancel(job.id)
+        backend.store.cancel(job.id)
         assert (await first).done
 
 
 async def test_wait_is_capped_by_the_server(served):
-    job = served.desk.submit()
+    job = served.backend.submit()
     assert not (await asyncio.wait_for(awaited(served, job, 10_000), 10)).done
 
 
 async def test_wait_answers_before_the_callers_deadline(served):
-    job = served.desk.submit()
+    job = served.backend.submit()
     assert not (await awaited(served, job, 60, timeout=0.8)).done
 
 
-async def test_caller_who_leaves_does_not_end_the_job(served):
-    job = served.desk.submit()
+async def test_job_survives_a_caller_that_leaves(served):
+    job = served.backend.submit()
     call = served.operations.WaitOperation(operations_pb2.WaitOperationRequest(name=named(job)))
     await asyncio.sleep(0.05)
     call.cancel()
@@ -169,8 +169,8 @@ async def test_caller_who_leaves_does_not_end_the_job(served):
 # --- lists
 
 
-async def test_list_comes_in_pages_newest_first(served):
-    names = [named(served.desk.submit()) for _ in range(7)]
+async def test_list_is_paginated_newest_first(served):
+    names = [named(served.backend.submit()) for _ in range(7)]
     first = await listed(served)
     second = await listed(served, page_token=first.next_page_token)
     third = await listed(served, page_token=second.next_page_token)
@@ -180,8 +180,8 @@ async def test_list_comes_in_pages_newest_first(served):
 
 
 async def test_list_is_filtered(served):
-    done, waiting = served.desk.submit(), served.desk.submit(model="other")
-    served.desk.store.cancel(done.id)
+    done, waiting = served.backend.submit(), served.backend.submit(model="other")
+    served.backend.store.cancel(done.id)
     assert [found.name for found in (await listed(served, filter="done = true")).operations] == [named(done)]
     assert [found.name for found in (await listed(served, filter='model = "other"')).operations] == [named(waiting)]
     assert not (await listed(served, filter="state = QUEUED AND model = tiny")).operations
@@ -191,7 +191,7 @@ async def test_list_is_filtered(served):
     ("request_", "field"),
     [({"filter": "colour = red"}, "filter"), ({"page_token": "x"}, "page_token")],
 )
-async def test_list_that_cannot_be_understood_is_refused(served, request_, field):
+async def test_malformed_list_request_is_refused(served, request_, field):
     with pytest.raises(aio.AioRpcError) as caught:
         await listed(served, **request_)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -208,7 +208,7 @@ async def test_list_that_cannot_be_understood_is_refused(served, request_, field
         ('model = "a b" AND done=false AND state = "PROVING"', (JobState.PROVING,), "a b"),
     ],
 )
-def test_filter_says_what_is_wanted(text, states, model):
+def test_filter_is_parsed(text, states, model):
     found = read_filter(text)
     assert (found.states, found.model) == (states, model)
 
@@ -227,12 +227,12 @@ def test_filter_says_what_is_wanted(text, states, model):
         ('model = "a\0"', "is not a term of a filter"),
     ],
 )
-def test_filter_that_is_none_is_refused(text, message):
+def test_malformed_filter_is_refused(text, message):
     with pytest.raises(InputError, match=message):
         read_filter(text)
 
 
-# --- whose
+# --- owners
 
 
 @pytest.mark.parametrize(
@@ -246,33 +246,33 @@ async def test_unknown_operation_is_not_found(served, name):
 
 
 @pytest.mark.parametrize("call", ["GetOperation", "WaitOperation", "CancelOperation", "DeleteOperation"])
-async def test_foreign_job_looks_like_none(served, call):
-    served.desk.submit(owner="alice")
-    [job] = served.desk.store.page(owner="alice").jobs
-    _, token = served.desk.authenticator.tokens.new("bob")
+async def test_foreign_job_is_reported_as_not_found(served, call):
+    served.backend.submit(owner="alice")
+    [job] = served.backend.store.page(owner="alice").jobs
+    _, token = served.backend.authenticator.tokens.new("bob")
     request = getattr(operations_pb2, f"{call}Request")(name=named(job))
     with pytest.raises(aio.AioRpcError) as foreign:
         await getattr(served.operations, call)(request, metadata=bearer(token))
-    served.desk.store.cancel(job.id)
-    served.desk.store.delete(job.id)
+    served.backend.store.cancel(job.id)
+    served.backend.store.delete(job.id)
     with pytest.raises(aio.AioRpcError) as missing:
         await getattr(served.operations, call)(request, metadata=bearer(token))
     assert (foreign.value.code(), foreign.value.details()) == (missing.value.code(), missing.value.details())
 
 
-async def test_list_holds_ones_own_jobs_only(served):
-    served.desk.submit(owner="alice")
-    served.desk.submit(owner="bob")
-    _, token = served.desk.authenticator.tokens.new("alice")
+async def test_list_has_only_the_callers_jobs(served):
+    served.backend.submit(owner="alice")
+    served.backend.submit(owner="bob")
+    _, token = served.backend.authenticator.tokens.new("alice")
     found = await served.operations.ListOperations(operations_pb2.ListOperationsRequest(), metadata=bearer(token))
     assert len(found.operations) == 1
 
 
 async def test_new_token_of_the_same_name_sees_the_jobs_of_the_old(served):
-    job = served.desk.submit(owner="alice")
-    grant, _ = served.desk.authenticator.tokens.new("alice")
-    _, second = served.desk.authenticator.tokens.new("alice")
-    served.desk.authenticator.tokens.revoke(grant.id)
+    job = served.backend.submit(owner="alice")
+    grant, _ = served.backend.authenticator.tokens.new("alice")
+    _, second = served.backend.authenticator.tokens.new("alice")
+    served.backend.authenticator.tokens.revoke(grant.id)
     assert (await got(served, job, metadata=bearer(second))).name == named(job)
 
 
@@ -280,16 +280,16 @@ async def test_new_token_of_the_same_name_sees_the_jobs_of_the_old(served):
 
 
 async def test_deleted_operation_is_gone_with_its_attestation(served):
-    served.desk.submit()
-    job = served.desk.prove()
+    served.backend.submit()
+    job = served.backend.prove()
     await served.operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=named(job)))
     with pytest.raises(aio.AioRpcError, match="no operation"):
         await got(served, job)
-    assert not served.desk.artifacts.has(job.attestation)
+    assert not served.backend.artifacts.has(job.attestation)
 
 
 async def test_unfinished_operation_is_not_deleted(served):
-    job = served.desk.submit()
+    job = served.backend.submit()
     with pytest.raises(aio.AioRpcError) as caught:
         await served.operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=named(job)))
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION

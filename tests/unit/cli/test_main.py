@@ -1,4 +1,4 @@
-"""What --help says, and that asking costs nothing."""
+"""The content of --help, and that it loads no heavy package."""
 
 import subprocess
 import sys
@@ -38,17 +38,17 @@ def leaves(command, path=()):
 COMMANDS = dict(leaves(get_command(app)))
 
 
-def test_commands_are_those_of_the_first_release():
+def test_top_level_commands_are_pinned():
     assert {"export", "compile", "prove", "verify", "inspect", "demo", "keys new", "keys show"} <= set(COMMANDS)
     assert {"setup list", "setup import", "setup fetch", "setup check"} <= set(COMMANDS)
 
 
-def test_commands_of_the_server_are_there():
+def test_server_commands_are_pinned():
     assert {"serve", "tokens new", "tokens list", "tokens revoke"} <= set(COMMANDS)
     assert {"jobs list", "jobs show", "jobs cancel", "jobs retry", "jobs delete"} <= set(COMMANDS)
 
 
-def test_commands_of_the_chain_are_there():
+def test_chain_commands_are_pinned():
     first = {"chain dev", "chain deploy", "chain verify-deployment", "chain register", "chain status", "chain stop"}
     assert first | {"chain request", "chain open", "chain post", "chain refund", "chain withdraw"} <= set(COMMANDS)
 
@@ -57,13 +57,13 @@ VARIABLES = {parameter.envvar for command in COMMANDS.values() for parameter in 
 
 
 @pytest.mark.parametrize("variable", sorted(VARIABLES))
-def test_variable_of_another_command_does_not_keep_a_server_from_starting(variable, monkeypatch, tmp_path):
+def test_environment_variable_of_another_command_is_accepted_by_the_server(variable, monkeypatch, tmp_path):
     monkeypatch.setenv(variable, "/somewhere")
     assert load_settings({"repository": tmp_path}).repository == tmp_path
 
 
 @pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name.startswith("chain ")))
-def test_command_of_the_chain_that_pays_can_be_rehearsed(name):
+def test_paying_chain_command_has_a_dry_run(name):
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     assert ("--keystore" in options) == ("--dry-run" in options) == ("--max-cost" in options)
     assert not options & {"--key", "--private-key", "--mnemonic"}
@@ -72,7 +72,7 @@ def test_command_of_the_chain_that_pays_can_be_rehearsed(name):
 @pytest.mark.parametrize(
     "name", [name for name in COMMANDS if name.partition(" ")[0] in ("serve", "tokens", "jobs", "chain")]
 )
-def test_commands_of_the_server_and_the_chain_can_answer_in_json(name):
+def test_server_and_chain_commands_can_print_json(name):
     assert "--json" in {option for parameter in COMMANDS[name].params for option in parameter.opts}
 
 
@@ -84,13 +84,13 @@ def test_command_has_help_with_its_arguments(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_and_argument_says_what_it_is_for(name):
+def test_every_option_and_argument_has_help(name):
     silent = [parameter.name for parameter in COMMANDS[name].params if not getattr(parameter, "help", None)]
     assert silent == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_begins_with_a_sentence(name):
+def test_every_help_text_begins_with_a_sentence(name):
     first = COMMANDS[name].help.strip().partition("\n\n")[0]
     assert first[0].isupper()
     assert first.rstrip().endswith((".", "`."))
@@ -111,7 +111,7 @@ def test_example_in_the_help_names_real_options(name):
     assert {word for word in example if word.startswith("--")} <= options
 
 
-def test_dangerous_options_say_unsafe_and_have_no_short_form():
+def test_dangerous_options_are_named_unsafe_without_a_short_form():
     flags = [option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts]
     assert {flag for flag in flags if "unsafe" in flag} == {
         "--unsafe-accept-dev-setup",
@@ -170,7 +170,7 @@ def test_import_of_the_command_loads_no_heavy_package():
         ["chain", "dev", "--port", "65536"],
     ],
 )
-def test_wrong_usage_exits_with_2(arguments):
+def test_usage_error_exits_with_2(arguments):
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 

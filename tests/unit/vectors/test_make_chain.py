@@ -1,4 +1,4 @@
-"""What forge reads is what the Python side says; forge compares it with the contracts."""
+"""The vectors that forge compares with the contracts follow from the Python side."""
 
 import json
 from dataclasses import replace
@@ -10,11 +10,11 @@ from zkinfer.contracts import SHARED_SELECTOR, Registration, input_commitment, l
 from zkinfer.contracts.ezkl.dedicated import dedicated_selector
 
 
-def test_stored_values_are_made_anew():
+def test_stored_values_are_reproduced():
     assert make_chain.VALUES.read_text() == make_chain.dump(make_chain.values())
 
 
-def test_stored_proofs_are_of_the_stored_requests():
+def test_stored_proofs_match_the_stored_requests():
     stored = json.loads(make_chain.DIGITS.read_text())
     model = stored["model"]
     layout = make_chain.layout_of(model["layout"])
@@ -34,6 +34,6 @@ def test_stored_proofs_are_of_the_stored_requests():
         assert input_commitment(bytes.fromhex(case["inputs"][2:])) == request.input_commitment
 
 
-def test_stored_key_is_the_one_named():
+def test_stored_key_matches_its_digest():
     model = json.loads(make_chain.DIGITS.read_text())["model"]
     assert "0x" + keccak256(bytes.fromhex(model["key"][2:])).hex == model["keyDigest"]

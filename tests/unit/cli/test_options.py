@@ -1,4 +1,4 @@
-"""Values from the command line, turned into ours."""
+"""Command-line values, parsed into domain types."""
 
 import inspect
 import time
@@ -19,7 +19,7 @@ NOBODY = "0x" + "0" * 40
 WORD = "0x" + "ab" * 32
 
 
-def test_dimensions_are_names_with_sizes():
+def test_dimensions_are_parsed_as_names_with_sizes():
     assert parse_dimensions(["batch=1", "time=16"]) == {"batch": 1, "time": 16}
     assert parse_dimensions([]) == {}
 
@@ -27,16 +27,16 @@ def test_dimensions_are_names_with_sizes():
 @pytest.mark.parametrize(
     "pair", ["", "batch", "batch=", "=1", "batch=0", "batch=-1", "batch=1.5", "batch=x", "batch= 1", "a=1=2"]
 )
-def test_dimension_that_is_none_is_wrong_usage(pair):
+def test_malformed_dimension_is_a_usage_error(pair):
     with pytest.raises(typer.BadParameter, match="is not NAME=SIZE"):
         parse_dimensions([pair])
 
 
-def test_dimension_in_other_digits_is_wrong_usage_or_a_number():
+def test_dimension_in_other_unicode_digits_is_a_number_or_a_usage_error():
     assert parse_dimensions(["batch=٣"]) == {"batch": 3}
 
 
-def test_dimension_with_superscript_is_wrong_usage():
+def test_dimension_with_superscript_is_a_usage_error():
     with pytest.raises(typer.BadParameter, match="is not NAME=SIZE"):
         parse_dimensions(["batch=²"])
 
@@ -61,18 +61,18 @@ def test_share_is_a_percentage_or_a_fraction(text, share):
 @pytest.mark.parametrize(
     "text", ["50", "1.5", "101%", "-1%", "-0.1", "nan", "inf", "nan%", "", "%", "x", "5%%", "1e9999999", "9e9999999%"]
 )
-def test_share_beyond_nothing_and_all_is_wrong_usage(text):
+def test_share_outside_0_to_1_is_a_usage_error(text):
     with pytest.raises(typer.BadParameter, match=r"is not a share: write it as 0\.5% or 0\.005"):
         parse_share(text)
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e999", "5%", "", "x"])
-def test_amount_that_is_none_is_wrong_usage(text):
+def test_malformed_amount_is_a_usage_error(text):
     with pytest.raises(typer.BadParameter, match="is not an amount"):
         parse_amount(text)
 
 
-def test_amount_is_a_number_from_0_on():
+def test_amount_is_a_non_negative_number():
     assert (parse_amount("0.25"), parse_amount("0"), parse_amount("1e3")) == (0.25, 0.0, 1000.0)
 
 
@@ -96,12 +96,12 @@ def test_size_is_a_number_with_or_without_a_unit(text, count):
 @pytest.mark.parametrize(
     "text", ["", "0", "0.4", "-1GB", "GB", "4XB", "4G", "nanGB", "inf", "1e3GBGB", "4GB4", "4,5GB", "0x10", "½GB"]
 )
-def test_size_that_is_none_is_wrong_usage(text):
+def test_malformed_size_is_a_usage_error(text):
     with pytest.raises(typer.BadParameter, match="is not a size: write it as 500MB or 4GB"):
         parse_size(text)
 
 
-def test_budget_of_the_command_is_that_of_the_package():
+def test_default_budget_is_that_of_the_package():
     defaults = {name: one.default for name, one in inspect.signature(compile_command).parameters.items()}
     assert Budget(*(defaults[one.name] for one in fields(Budget))) == Budget()
 
@@ -121,7 +121,7 @@ def test_budget_of_the_command_is_that_of_the_package():
         (["--effort", "heroic"], "is not one of"),
     ],
 )
-def test_budget_that_makes_no_sense_is_wrong_usage(arguments, message):
+def test_contradictory_budget_is_a_usage_error(arguments, message):
     outcome = CliRunner().invoke(app, ["compile", "m.onnx", "--out", "c", *arguments], env={"COLUMNS": "200"})
     assert outcome.exit_code == 2
     assert message in outcome.output
@@ -130,25 +130,25 @@ def test_budget_that_makes_no_sense_is_wrong_usage(arguments, message):
 @pytest.mark.parametrize(
     ("picture", "message"), [("a.jpg", "ends neither in"), ("none/a.png", "its folder does not exist")]
 )
-def test_trade_off_that_could_not_be_drawn_is_refused_before_the_model_is_read(picture, message):
+def test_undrawable_trade_off_is_refused_before_the_model_is_read(picture, message):
     arguments = ["compile", "missing.onnx", "--out", "c", "--trade-off", picture]
     outcome = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert outcome.exit_code == 1
     assert message in outcome.output
 
 
-def test_picture_of_what_is_no_circuit_is_wrong_usage():
+def test_picture_of_anything_but_a_circuit_is_a_usage_error():
     outcome = CliRunner().invoke(app, ["inspect", "m.onnx", "--picture", "a.png"], env={"COLUMNS": "200"})
     assert outcome.exit_code == 2
     assert "only a circuit's errors can be plotted" in outcome.output
 
 
-def test_context_without_a_request_has_a_fresh_one():
+def test_context_without_a_request_id_gets_a_fresh_one():
     first, second = (make_context(0, NOBODY, None, NOBODY, 0) for _ in range(2))
     assert first.request_id != second.request_id
 
 
-def test_context_takes_any_case_and_keeps_every_field():
+def test_context_is_case_insensitive_and_keeps_every_field():
     expiry = int(time.time()) + 100
     context = make_context(5, "0x" + "AB" * 20, WORD.upper().replace("0X", "0x"), "0x" + "cD" * 20, expiry)
     assert (context.chain_id, context.consumer, context.request_id) == (5, "0x" + "ab" * 20, WORD)
@@ -170,7 +170,7 @@ def test_context_takes_any_case_and_keeps_every_field():
         (0, NOBODY, WORD, NOBODY, 1 << 64),
     ],
 )
-def test_context_that_is_misspelt_is_wrong_usage(fields):
+def test_malformed_context_is_a_usage_error(fields):
     with pytest.raises(typer.BadParameter):
         make_context(*fields)
 
@@ -184,13 +184,13 @@ def test_expired_context_is_a_usage_error(expiry):
 @pytest.mark.parametrize(
     ("content", "wanted"), [(b"secret\n", b"secret"), (b"a b \r\nx", b"a b "), (b"\xc3\xa4", b"\xc3\xa4")]
 )
-def test_passphrase_is_the_first_line_as_it_is(tmp_path, content, wanted):
+def test_passphrase_is_the_unmodified_first_line(tmp_path, content, wanted):
     (tmp_path / "p").write_bytes(content)
     assert read_passphrase(tmp_path / "p", confirm=False) == wanted
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\nsecret"])
-def test_passphrase_file_without_one_is_refused(tmp_path, content):
+def test_empty_passphrase_file_is_refused(tmp_path, content):
     (tmp_path / "p").write_bytes(content)
     with pytest.raises(InputError, match="holds no passphrase"):
         read_passphrase(tmp_path / "p", confirm=False)
