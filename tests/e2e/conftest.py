@@ -32,6 +32,7 @@ def answered(run_folder, home, digits):
     for number in (0, 1):
         picture = {"image": bench.image(number)["image"].tolist()}
         (folder / f"image-{number}.json").write_text(json.dumps(picture))
+    (folder / "passphrase").touch(mode=0o600)
     (folder / "passphrase").write_text("correct horse\n")
     shell = Shell(home.root, folder)
     for name in ("prover", "stranger"):

@@ -18,7 +18,7 @@ from zkinfer.circuits.fidelity import measure
 from zkinfer.circuits.frontend import NORMALISER, model_digest
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, SetupIdentity, Sha256
 from zkinfer.circuits.statement import Context
-from zkinfer.circuits.storage import ensure_private_dir, refuse_shared, staged_folder
+from zkinfer.circuits.storage import ensure_private_dir, refuse_shared, refuse_shared_file, staged_folder
 from zkinfer.circuits.tensors import quantise_batch, quantise_sample
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def rebuild(model: Path, recipe: Recipe, *, engine: Engine, setup: TrustedSetup,
         UnsupportedModelError: the recipe was made by a normaliser that this version does not have.
         ModelError, EngineError: as `assemble`.
         CircuitError: the cache entry is damaged.
-        InputError: other users can write to the cache.
+        InputError: other users can write to the cache or to a file of the entry.
     """
     if recipe.normaliser != NORMALISER:
         raise UnsupportedModelError(
@@ -229,10 +229,12 @@ class _Record(BaseModel):
 def _read(entry: Path) -> Rebuilt:
     cure = f"Remove {entry} and verify again."
     refuse_shared(entry)
+    refuse_shared_file(entry / _RECORD)
     try:
         data = (entry / _RECORD).read_bytes()
         canonical.load_canonical(data, max_bytes=MAX_PROGRAM_BYTES, what="cache entry")
         record = _Record.model_validate_json(data)
+        _refuse_unlisted(entry, record)
         changed = [name for name, digest in record.files.items() if str(sha256_file(entry / name)) != digest]
     except (OSError, JsonError, ValidationError) as err:
         raise CircuitError(f"The cache entry {entry} is damaged or from a different version.", cure) from err
@@ -241,3 +243,12 @@ def _read(entry: Path) -> Rebuilt:
     with suppress(OSError):
         os.utime(entry)  # a cache cleanup by age keeps recently used entries
     return Rebuilt(entry, record.identity, record.program, record.proof_bytes)
+
+
+def _refuse_unlisted(entry: Path, record: _Record) -> None:
+    """An engine may read any file of its folder, so a file that the record does not cover could change a verdict."""
+    found = {path.name for path in entry.iterdir()} - {_RECORD}
+    if unlisted := sorted(found - set(record.files)):
+        raise CircuitError(f"The cache entry {entry} has an unlisted file {unlisted[0]!r:.120}.", f"Remove {entry}.")
+    for name in found:
+        refuse_shared_file(entry / name)

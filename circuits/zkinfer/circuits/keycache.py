@@ -13,7 +13,7 @@ from zkinfer.circuits.build import assemble_from_recipe
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.errors import CircuitError, InputError
 from zkinfer.circuits.manifest import MODEL
-from zkinfer.circuits.storage import ensure_private_dir, private_directory, write_atomically
+from zkinfer.circuits.storage import ensure_private_dir, private_directory, refuse_shared_file, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,10 @@ def proving_key_for(circuit: Circuit, engine: Engine, setup: TrustedSetup, cache
 
     Raises:
         CircuitError: a rebuild from its own ONNX file and recipe gives a different circuit or different keys.
+        InputError: other users can write to the cache or to the key.
     """
     stored = ensure_private_dir(cache) / circuit.digest.hex
+    refuse_shared_file(stored)
     if stored.is_file() and str(sha256_file(stored)) == _expected_digest(circuit):
         return stored
     with private_directory(cache) as scratch:
@@ -99,6 +101,7 @@ class KeyRing:
         """
         try:
             stored = ensure_private_dir(cache) / circuit.digest.hex
+            refuse_shared_file(stored)
             before = _stamp(stored)
             matches = str(sha256_file(stored, beat)) == _expected_digest(circuit)
         except (InputError, OSError):  # missing, unreadable or untrusted: `key_for` reports the reason

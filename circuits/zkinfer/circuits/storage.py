@@ -1,4 +1,7 @@
-"""Files and folders on disk: private directories that are always removed, and atomic writes.
+"""Files and folders on disk: private directories that are always removed, atomic writes, and one rule of ownership.
+
+The rule holds at every read, not only when something is written: what a verdict or a secret depends on belongs to this
+user or to root, and other users can neither write it nor replace it.
 
 A witness holds every input of an inference, and a partially written circuit is useless. A `finally` clause does not
 run after SIGKILL, so each private directory has a janitor: a shell that waits on a pipe that only this process holds
@@ -20,10 +23,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from zkinfer.circuits.errors import InputError, SetupError, why
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_ANYONE_ELSE = stat.S_IRWXG | stat.S_IRWXO
+_MAX_PASSPHRASE_FILE = 1 << 16
 _MIN_FREE_BYTES = 1 << 30
 _MAX_NAME_BYTES = 255
 # `trap` makes the janitor ignore the Ctrl-C and hang-up that its parent may receive; the second attempt is for a child
@@ -153,6 +158,79 @@ def refuse_shared(path: Path) -> None:
             raise InputError(
                 f"Other users can rename entries of {folder}.", "Choose a folder below your home directory."
             )
+
+
+def refuse_shared_file(path: Path) -> None:
+    """Raise InputError unless a file is a regular file that other users can neither write to nor replace.
+
+    A symbolic link counts as the file it leads to. A missing file is left to the caller.
+    """
+    try:
+        target = path.resolve(strict=True)
+        status = target.stat()
+    except FileNotFoundError:
+        return
+    except OSError as err:
+        raise InputError(f"{path} cannot be used: {why(err)}.") from err
+    except RuntimeError as err:
+        raise InputError(f"{path} is a loop of symbolic links.") from err
+    if not stat.S_ISREG(status.st_mode) or _is_foreign(status) or status.st_mode & _OTHERS:
+        raise InputError(
+            f"Other users can write to {path}, or it is not a regular file of yours.", f"Run: chmod go-w {path}"
+        )
+    if path.is_symlink():
+        refuse_shared(target.parent)
+
+
+def refuse_readable(path: Path, status: os.stat_result) -> None:
+    """Raise InputError unless a secret is a regular file of this user or root, closed to everyone else.
+
+    A group may read a file of root: that is how an administrator hands a secret to a service's account.
+    """
+    handed_over = status.st_uid == 0 and os.geteuid() != 0
+    closed = _ANYONE_ELSE & ~stat.S_IRGRP if handed_over else _ANYONE_ELSE
+    if not stat.S_ISREG(status.st_mode) or _is_foreign(status) or status.st_mode & closed:
+        raise InputError(
+            f"{path} can be read by other users, or is not a regular file of yours.", f"Run: chmod 600 {path}"
+        )
+
+
+def read_private_file(path: Path, *, max_bytes: int) -> bytes:
+    """As `read_file`, for a secret; raises InputError as `refuse_readable` too."""
+    return read_file(path, max_bytes=max_bytes, check=refuse_readable)
+
+
+def read_file(
+    path: Path, *, max_bytes: int, check: Callable[[Path, os.stat_result], None] = lambda _path, _status: None
+) -> bytes:
+    """Read a small regular file; raises InputError if it is missing, too large or of another kind."""
+    try:
+        with open(path, "rb", opener=_non_blocking) as file:
+            status = os.fstat(file.fileno())
+            check(path, status)
+            data = file.read(max_bytes + 1) if stat.S_ISREG(status.st_mode) else None
+    except OSError as err:
+        raise InputError(f"{path} cannot be read: {why(err)}.") from err
+    if data is None or len(data) > max_bytes:
+        raise InputError(f"{path} is not a regular file of at most {max_bytes:,} bytes.", "Is it the right file?")
+    return data
+
+
+def read_passphrase_file(path: Path) -> bytes:
+    """The first line of a private file; raises InputError as `read_private_file`, or if the line is empty."""
+    lines = read_private_file(path, max_bytes=_MAX_PASSPHRASE_FILE).splitlines()
+    if not lines or not lines[0]:
+        raise InputError(f"{path} holds no passphrase.", "Write it on the first line.")
+    return lines[0]
+
+
+def _is_foreign(status: os.stat_result) -> bool:
+    return status.st_uid not in (0, os.geteuid())
+
+
+def _non_blocking(name: str, flags: int) -> int:
+    """Open without blocking, in case the path is a named pipe."""
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 def refuse_existing(target: Path, *, cure: str = "Choose another --out, or remove it first.") -> None:

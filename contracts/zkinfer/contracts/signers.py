@@ -159,8 +159,8 @@ def _read_private(path: Path) -> bytes:
             data = file.read(_MAX_KEYSTORE) if stat.S_ISREG(status.st_mode) else b""
     except OSError as err:
         raise SignerError(f"{path} cannot be read: {(err.strerror or 'error').lower()}.", "Check --keystore.") from err
-    if status.st_mode & 0o077:
-        raise SignerError(f"Others can read {path}.", f"Run: chmod go= {path}")
+    if status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
+        raise SignerError(f"Others can read {path}, or own it.", f"Run: chmod go= {path}")
     return data
 
 

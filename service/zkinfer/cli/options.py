@@ -89,15 +89,9 @@ def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:
     if path is None:
         text: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
         return text.encode()
-    from zkinfer.circuits.errors import InputError, why
+    from zkinfer.circuits.storage import read_passphrase_file
 
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as err:
-        raise InputError(f"{path} cannot be read: {why(err)}.") from err
-    if not lines or not lines[0]:
-        raise InputError(f"{path} holds no passphrase.", "Write it on the first line.")
-    return lines[0]
+    return read_passphrase_file(path)
 
 
 def parse_period(text: object) -> timedelta:

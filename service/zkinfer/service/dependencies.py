@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import NoEncryption
 from pydantic import SecretStr
 
-from zkinfer.circuits.errors import InputError, why
+from zkinfer.circuits.errors import why
 from zkinfer.circuits.sandbox import resources
-from zkinfer.circuits.storage import ensure_private_dir
+from zkinfer.circuits.storage import ensure_private_dir, read_passphrase_file
 from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.inference import InferencePools
 from zkinfer.prover.jobs import JobStore, QueueLimits, RetryPolicy
@@ -211,10 +211,4 @@ def _passphrase(proving: Proving) -> bytes:
         raise SettingsError(
             f"{proving.key} is encrypted.", "Set proving.passphrase_file, because a server cannot prompt."
         )
-    try:
-        lines = proving.passphrase_file.read_bytes().splitlines()
-    except OSError as err:
-        raise SettingsError(f"{proving.passphrase_file} cannot be read: {why(err)}.") from err
-    if not lines or not lines[0]:
-        raise InputError(f"{proving.passphrase_file} holds no passphrase.", "Write it on the first line.")
-    return lines[0]
+    return read_passphrase_file(proving.passphrase_file)

@@ -13,7 +13,6 @@ import hmac
 import os
 import re
 import secrets
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +22,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic.alias_generators import to_camel
 
 from zkinfer.circuits import canonical
-from zkinfer.circuits.errors import JsonError, why
-from zkinfer.circuits.storage import write_atomically
+from zkinfer.circuits.errors import InputError, JsonError, why
+from zkinfer.circuits.storage import refuse_readable, write_atomically
 from zkinfer.service.errors import TokenFileError
 from zkinfer.service.identity import Identity, Rights, identity_name
 
@@ -193,8 +192,10 @@ def _signature(path: Path) -> tuple[int, ...] | None:
         return None
     except OSError as err:
         raise TokenFileError(f"{path} cannot be read: {why(err)}.") from err
-    if found.st_mode & 0o077 or not stat.S_ISREG(found.st_mode):
-        raise TokenFileError(f"{path} can be read by other users, or is not a regular file.", f"Run: chmod 600 {path}")
+    try:
+        refuse_readable(path, found)
+    except InputError as err:
+        raise TokenFileError(err.cause, err.cure) from err
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 

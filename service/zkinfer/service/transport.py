@@ -11,7 +11,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc import aio
 from grpc_reflection.v1alpha import reflection
 
-from zkinfer.circuits.errors import why
+from zkinfer.circuits.errors import InputError, why
+from zkinfer.circuits.storage import read_file, read_private_file
 from zkinfer.oip import messages
 from zkinfer.service.errors import SettingsError
 
@@ -60,6 +61,7 @@ def _add(file: FileDescriptor, pool: DescriptorPool, known: set[str]) -> None:
 
 
 _HEADER_BYTES = 16 << 10
+_MAX_PEM_BYTES = 1 << 20
 _MAX_BEING_REJECTED = 1000  # calls at a time that get an error with a status
 
 
@@ -124,7 +126,7 @@ class _CertificateFiles:
     def read(self) -> grpc.ServerCertificateConfiguration:
         """Read the current files; raises SettingsError."""
         mtimes = self._mtimes()
-        key, certificate, *authority = [_read(path) for path in self._paths]
+        key, certificate, *authority = [_read(path, private=path == self._tls.key) for path in self._paths]
         _check_certificate(self._tls)
         self._read_mtimes = mtimes
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
@@ -161,8 +163,8 @@ def _check_certificate(tls: Tls) -> None:
         raise SettingsError(f"{tls.client_ca} holds no CA certificate.", "It must be PEM.") from err
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, *, private: bool) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as err:
-        raise SettingsError(f"{path} cannot be read: {why(err)}.") from err
+        return (read_private_file if private else read_file)(path, max_bytes=_MAX_PEM_BYTES)
+    except InputError as err:
+        raise SettingsError(err.cause, err.cure) from err

@@ -11,7 +11,7 @@ from tests.unit.circuits.factories import X, engine_failing_at, engine_with, eve
 from zkinfer.circuits.build import evaluate_circuit, rebuild
 from zkinfer.circuits.engines import fake
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.errors import CircuitError, EngineError, ModelError, RangeError, UnsupportedModelError
+from zkinfer.circuits.errors import CircuitError, EngineError, InputError, ModelError, RangeError, UnsupportedModelError
 from zkinfer.circuits.samples import Samples
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -125,6 +125,19 @@ def test_entry_with_a_file_changed_is_refused_with_the_cure(rebuild_tiny, entry,
     with (entry / name).open("ab") as file:
         file.write(b"\0")
     with pytest.raises(CircuitError, match=rf"{name} was changed\. Remove {entry} and verify again"):
+        rebuild_tiny()
+
+
+@pytest.mark.parametrize("name", ["vk", "network.onnx", "rebuilt.json"])
+def test_entry_with_a_file_writable_by_others_is_refused(rebuild_tiny, entry, name):
+    (entry / name).chmod(0o666)
+    with pytest.raises(InputError, match=rf"Other users can write to .*{name}.*chmod go-w"):
+        rebuild_tiny()
+
+
+def test_entry_with_an_unlisted_file_is_refused(rebuild_tiny, entry):
+    (entry / "settings.json").write_text("{}")
+    with pytest.raises(CircuitError, match=r"unlisted file 'settings\.json'.*Remove"):
         rebuild_tiny()
 
 

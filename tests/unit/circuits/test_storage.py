@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,11 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.storage import (
     ensure_private_dir,
     private_directory,
+    read_file,
+    read_private_file,
+    refuse_readable,
     refuse_shared,
+    refuse_shared_file,
     staged_folder,
     write_atomically,
 )
@@ -297,3 +302,77 @@ def test_directory_of_another_user_is_refused(tmp_path):
     os.chown(tmp_path / "theirs", 65534, 65534)
     with pytest.raises(InputError, match="not a directory of yours"):
         refuse_shared(tmp_path / "theirs")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o444])
+def test_file_closed_to_writers_is_accepted(tmp_path, mode):
+    (tmp_path / "file").touch(mode=mode)
+    refuse_shared_file(tmp_path / "file")
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o602, 0o666])
+def test_file_writable_by_others_is_refused(tmp_path, mode):
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(mode)
+    with pytest.raises(InputError, match=r"Other users can write to .*chmod go-w"):
+        refuse_shared_file(tmp_path / "file")
+
+
+def test_link_to_a_file_is_checked_where_it_leads(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "file").touch(mode=0o600)
+    (tmp_path / "link").symlink_to("shared/file")
+    refuse_shared_file(tmp_path / "link")
+    (tmp_path / "shared").chmod(0o777)
+    with pytest.raises(InputError, match="Other users can write to"):
+        refuse_shared_file(tmp_path / "link")
+
+
+def test_loop_of_links_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(InputError, match=r"loop|symbolic links"):
+        refuse_shared_file(tmp_path / "link")
+
+
+def test_folder_in_place_of_a_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not a regular file of yours"):
+        refuse_shared_file(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("read", [refuse_shared_file, lambda path: read_private_file(path, max_bytes=9)])
+def test_file_of_another_user_is_refused(tmp_path, read):
+    (tmp_path / "file").touch(mode=0o600)
+    os.chown(tmp_path / "file", 65534, 65534)
+    with pytest.raises(InputError, match="not a regular file of yours"):
+        read(tmp_path / "file")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_secret_open_to_others_is_refused(tmp_path, mode):
+    (tmp_path / "secret").touch()
+    (tmp_path / "secret").chmod(mode)
+    with pytest.raises(InputError, match=r"can be read by other users.*chmod 600"):
+        read_private_file(tmp_path / "secret", max_bytes=9)
+
+
+def test_secret_is_read_up_to_its_limit(tmp_path):
+    (tmp_path / "secret").touch(mode=0o600)
+    (tmp_path / "secret").write_bytes(b"123456789")
+    assert read_private_file(tmp_path / "secret", max_bytes=9) == b"123456789"
+    with pytest.raises(InputError, match="at most 8 bytes"):
+        read_private_file(tmp_path / "secret", max_bytes=8)
+
+
+def test_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="not a regular file"):
+        read_file(tmp_path / "pipe", max_bytes=9)
+
+
+@pytest.mark.parametrize(("mode", "accepted"), [(0o640, True), (0o400, True), (0o660, False), (0o644, False)])
+def test_secret_of_root_may_be_read_by_the_services_group(monkeypatch, mode, accepted):
+    monkeypatch.setattr(os, "geteuid", lambda: 998)
+    status = os.stat_result((0o100000 | mode, 0, 0, 1, 0, 998, 0, 0, 0, 0))
+    with nullcontext() if accepted else pytest.raises(InputError, match="can be read by other users"):
+        refuse_readable(Path("key"), status)

@@ -36,6 +36,7 @@ def test_key_is_shown_with_its_fingerprint(run, tmp_path, algorithm):
 
 
 def test_passphrase_encrypts_the_private_key(run, tmp_path):
+    (tmp_path / "passphrase").touch(mode=0o600)
     (tmp_path / "passphrase").write_text("a long one\n")
     made(run, "--passphrase-file", "passphrase")
     assert b"ENCRYPTED" in (tmp_path / "a.key").read_bytes()
@@ -52,6 +53,7 @@ def test_existing_key_is_never_overwritten(run, tmp_path, name):
 
 @pytest.mark.parametrize("content", [b"", b"\n"])
 def test_empty_passphrase_is_refused_and_no_key_created(run, tmp_path, content):
+    (tmp_path / "passphrase").touch(mode=0o600)
     (tmp_path / "passphrase").write_bytes(content)
     outcome = run("new", "--out", "a.key", "--passphrase-file", "passphrase")
     assert (outcome.exit_code, "holds no passphrase" in outcome.stderr) == (1, True)

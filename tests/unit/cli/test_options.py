@@ -181,21 +181,33 @@ def test_expired_context_is_a_usage_error(expiry):
         make_context(0, NOBODY, WORD, NOBODY, expiry)
 
 
+def written(path, content, mode=0o600):
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
 @pytest.mark.parametrize(
     ("content", "wanted"), [(b"secret\n", b"secret"), (b"a b \r\nx", b"a b "), (b"\xc3\xa4", b"\xc3\xa4")]
 )
 def test_passphrase_is_the_unmodified_first_line(tmp_path, content, wanted):
-    (tmp_path / "p").write_bytes(content)
+    written(tmp_path / "p", content)
     assert read_passphrase(tmp_path / "p", confirm=False) == wanted
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\nsecret"])
 def test_empty_passphrase_file_is_refused(tmp_path, content):
-    (tmp_path / "p").write_bytes(content)
+    written(tmp_path / "p", content)
     with pytest.raises(InputError, match="holds no passphrase"):
         read_passphrase(tmp_path / "p", confirm=False)
 
 
 def test_missing_passphrase_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read: no such file"):
+        read_passphrase(tmp_path / "p", confirm=False)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_passphrase_file_that_others_can_read_is_refused(tmp_path, mode):
+    written(tmp_path / "p", b"secret\n", mode)
+    with pytest.raises(InputError, match=r"can be read by other users.*chmod 600"):
         read_passphrase(tmp_path / "p", confirm=False)

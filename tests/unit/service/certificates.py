@@ -39,6 +39,7 @@ class Authority:
         paths = {"key": folder / "key.pem", "certificate": folder / "certificate.pem", "client_ca": folder / "ca.pem"}
         for path, data in zip(paths.values(), (key, certificate, self.certificate), strict=True):
             path.write_bytes(data)
+        paths["key"].chmod(0o600)
         return paths
 
     def _build(self, name, public, *, authority):

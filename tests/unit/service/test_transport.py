@@ -160,6 +160,15 @@ async def test_malformed_certificate_stops_the_start_and_is_named(backend, tmp_p
         listen(aio.server(), backend.settings)
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+async def test_private_key_that_others_can_read_stops_the_start(backend, tmp_path, mode):
+    files = Authority().write(tmp_path)
+    files["key"].chmod(mode)
+    with_tls(backend, **files)
+    with pytest.raises(SettingsError, match=r"key.pem can be read by other users.*chmod 600"):
+        listen(aio.server(), backend.settings)
+
+
 async def test_port_in_use_stops_the_start(served):
     settings = served.backend.settings.model_copy(update={"listen": served.address})
     with pytest.raises(SettingsError, match="cannot listen at"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.storage import read_file, read_private_file
 from zkinfer.verifier.errors import KeyFileError, SignatureError
 from zkinfer.verifier.signing import PublicKey, SigningKey
 
@@ -118,18 +118,9 @@ def _write_new(path: Path, data: bytes, *, mode: int) -> None:
 
 def _read(path: Path, *, private: bool) -> bytes:
     try:
-        with open(path, "rb", opener=_non_blocking) as file:
-            status = os.fstat(file.fileno())
-            data = file.read(_MAX_BYTES + 1) if stat.S_ISREG(status.st_mode) else b""
-    except OSError as err:
-        raise KeyFileError(f"{path} cannot be read: {err.strerror}.") from err
-    if not 0 < len(data) <= _MAX_BYTES:
+        data = (read_private_file if private else read_file)(path, max_bytes=_MAX_BYTES)
+    except InputError as err:
+        raise KeyFileError(err.cause, err.cure) from err
+    if not data:
         raise KeyFileError(f"{path} is not a key file.")
-    if private and status.st_mode & 0o077:
-        raise KeyFileError(f"{path} can be read by other users.", f"Run: chmod 600 {path}")
     return data
-
-
-def _non_blocking(name: str, flags: int) -> int:
-    """Open without blocking, in case the path is a named pipe."""
-    return os.open(name, flags | os.O_NONBLOCK)

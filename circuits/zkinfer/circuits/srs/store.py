@@ -16,7 +16,14 @@ from zkinfer.circuits.srs.ceremonies import Progress, TrustedSetup
 from zkinfer.circuits.srs.check import hash_setup, identify_setup, peek_setup
 from zkinfer.circuits.srs.file_format import require_k
 from zkinfer.circuits.srs.insecure_dev import generate_insecure_dev
-from zkinfer.circuits.storage import atomic_file, flush_to_disk, refuse_shared, setup_write_errors, temporary_sibling
+from zkinfer.circuits.storage import (
+    atomic_file,
+    flush_to_disk,
+    refuse_shared,
+    refuse_shared_file,
+    setup_write_errors,
+    temporary_sibling,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +51,7 @@ class SetupStore:
 
     A file in `home` is named `<ceremony>-<k>.srs`. Its digest is pinned in the ceremony's table, or recorded in
     `<ceremony>-<k>.srs.sha256` after the file passed the full check. Files are hashed again before each use; a damaged
-    file is rejected but not removed.
+    file is rejected but not removed. Folder, file and record are refused whenever other users can write to them.
 
     Args:
         home: created at the first write, readable by the user only.
@@ -56,7 +63,7 @@ class SetupStore:
         self._search = tuple(search)
 
     def list(self) -> _Setups:
-        """All setups in ascending size; raises SetupError if a file of the home folder is damaged."""
+        """All setups in ascending size; raises SetupError or InputError as `find` for a file of the home folder."""
         found = (_open(candidate) for candidate in self._candidates())
         return [setup for setup in found if setup is not None]
 
@@ -69,7 +76,7 @@ class SetupStore:
 
         Raises:
             SetupError: there is no such setup, or it is damaged.
-            InputError: other users can write to the home folder.
+            InputError: other users can write to the home folder, or to the file or its record.
         """
         require_k(k)
         allowed = ceremonies.real_names() if ceremony is None else (ceremonies.by_name(ceremony).name,)
@@ -201,6 +208,8 @@ def _open(candidate: _Candidate) -> TrustedSetup | None:
 
 
 def _open_own(path: Path, ceremony: ceremonies.Ceremony, k: int) -> TrustedSetup:
+    refuse_shared(path.parent)
+    refuse_shared_file(path)
     expected = ceremony.files.get(k) or _recorded(path)
     digest = hash_setup(path)
     if digest.hex != expected or peek_setup(path) != (ceremony, k):
@@ -217,6 +226,7 @@ def _sidecar(path: Path) -> Path:
 
 def _recorded(path: Path) -> str:
     """The digest (hex) recorded beside a file whose digest is not pinned."""
+    refuse_shared_file(_sidecar(path))
     try:
         return Digest.parse(_sidecar(path).read_text(encoding="ascii").strip()).hex
     except (OSError, ValueError, InputError) as err:

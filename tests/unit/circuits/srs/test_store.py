@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from zkinfer.circuits.errors import SetupError
+from zkinfer.circuits.errors import InputError, SetupError
 from zkinfer.circuits.srs import SetupStore, ceremonies, store
 
 
@@ -161,6 +161,24 @@ def test_damaged_file_is_refused_and_kept(home, dev_files, rehearsal, use):
     with pytest.raises(SetupError, match=r"damaged.*Delete it, then run `zkinfer setup fetch 3`"):
         use(kept, dev_files[3])
     assert path.exists()
+
+
+USES = {
+    "find": lambda kept: kept.find(5),
+    "list": lambda kept: kept.list(),
+    "stored": lambda kept: kept.stored("rehearsal", 5),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize("name", [".", "rehearsal-5.srs", "rehearsal-5.srs.sha256"])
+def test_home_file_or_record_writable_by_others_is_refused_at_every_read(home, dev_files, rehearsal, use, name):
+    kept = SetupStore(home)
+    kept.add(dev_files[5])
+    use(kept)
+    (home / name).chmod((home / name).stat().st_mode | 0o020)
+    with pytest.raises(InputError, match=r"Other users can write to .*chmod go-w"):
+        use(kept)
 
 
 def test_file_under_the_name_of_another_size_is_refused(home, dev_files, rehearsal):
