@@ -19,7 +19,7 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-nightly check stubs format contracts contracts-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test test-quick test-nightly check stubs format contracts contracts-test extras-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ ifdef HAS_NODE
 else
 	@echo 'skipped: forge and the comparison of artifacts, because npm is missing; pytest runs the rest'
 endif
+
+extras-test: ## Install each extra without the constraints file, and run a server beside a Triton client; minutes.
+	$(PYTHON) tests/install/extras.py
 
 clients-test: $(VENV)/dev ## Test the TypeScript client against a real server. Skipped without npm.
 ifdef HAS_NODE
