@@ -36,6 +36,21 @@ operators of a model that are not supported. Some operators are supported in cer
 are not, for example); `zkinfer compile` names the form and the cure.
 """
 
+ELEMENT_TYPES = """\
+## Element types
+
+Inputs and outputs are float32, float16, float64, bool, or integers except uint64. Inside a model:
+
+- float16, bfloat16 and float64 are converted to float32, which has more digits than a circuit. A constant beyond
+  float32's range becomes its largest number, and one below its smallest number becomes that. A float64 model whose
+  outputs change in float32 is rejected. Fidelity is measured against the original model; if onnxruntime cannot run its
+  types (bfloat16, or a convolution in float64), against the converted model, and `zkinfer compile` says so.
+- Weights may be quantised. `DequantizeLinear` and `QuantizeLinear` on constants are computed before compilation: per
+  tensor, axis or block, on integers of 2 to 32 bits; 8-bit and 4-bit floats can be dequantised. On values that depend
+  on an input they are rejected, because zkinfer quantises those itself.
+- An operand of a type that its operator does not accept is rejected by name, type and opset.
+"""
+
 
 SETTINGS_INTRODUCTION = """\
 Precedence, highest first: options of `zkinfer serve`, environment variables, the TOML file given by `--config`,
@@ -128,6 +143,7 @@ def operators_page() -> str:
         NOTE,
         INTRODUCTION,
         "[Coverage](coverage.md) lists what each operator costs.\n",
+        ELEMENT_TYPES,
         "## Supported\n\nEach was run through the engine and compared with the float result.\n",
         _list(operators.SUPPORTED),
         "## Rewritten before compilation\n",

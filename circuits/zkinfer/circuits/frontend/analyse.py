@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ModelError
 from zkinfer.circuits.frontend import shapes
-from zkinfer.circuits.frontend.graph import DTYPES, Facts, attributes, elements, opset, shape_of
+from zkinfer.circuits.frontend.graph import Facts, attributes, elements, opset, shape_of, type_name
 from zkinfer.circuits.frontend.summary import Layer, ModelSummary, Port, Workload
 from zkinfer.circuits.frontend.validate import as_tensors, problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import onnx
 
@@ -50,14 +50,14 @@ def describe(model: onnx.ModelProto, digest: Digest, size: int) -> ModelSummary:
     )
 
 
-def workload(model: onnx.ModelProto) -> Workload:
-    """A lower bound of the work of a model with inferred shapes.
+def workload(model: onnx.ModelProto, names: Mapping[str, str] | None = None) -> Workload:
+    """A lower bound of the work of a model with inferred shapes; `names` are of its nodes, by their first output.
 
     Not counted: nodes of unknown shape, nodes that only move values or may be folded into others, nodes that depend on
     no input, and nodes whose results are unused. Every circuit of the model therefore computes at least this much.
     """
     facts = Facts(model)
-    layers = [_layer(node, facts) for node in _live_nodes(model.graph) if node.op_type not in _UNCOUNTED]
+    layers = [_layer(node, facts, names or {}) for node in _live_nodes(model.graph) if node.op_type not in _UNCOUNTED]
     return Workload(
         multiplications=sum(layer.multiplications for layer in layers),
         elements=sum(layer.elements for layer in layers),
@@ -79,7 +79,7 @@ def _ports(ports: Iterable[onnx.ValueInfoProto]) -> tuple[Port, ...]:
 
 
 def _port(port: onnx.ValueInfoProto) -> Port:
-    dtype = DTYPES.get(port.type.tensor_type.elem_type, "unknown")
+    dtype = type_name(port.type.tensor_type.elem_type)
     return Port(name=port.name[:256], dtype=dtype, shape=tuple(shape_of(port) or ()))
 
 
@@ -112,11 +112,12 @@ def _live_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     return (node for node in graph.node if all(known.intersection(node.output) for known in (varying, wanted)))
 
 
-def _layer(node: onnx.NodeProto, facts: Facts) -> Layer:
+def _layer(node: onnx.NodeProto, facts: Facts, names: Mapping[str, str]) -> Layer:
     reduced = node.op_type.startswith("Reduce") or node.op_type in _REDUCTIONS
     shapes = [facts.shape(name) for name in ([*node.output, node.input[0]] if reduced else node.output) if name]
+    first = next(name for name in node.output if name)
     return Layer(
-        name=(node.name or next(name for name in node.output if name))[:80],
+        name=(node.name or names.get(first, first))[:80],
         operator=node.op_type[:80],
         multiplications=multiplications(node, facts),
         elements=max((elements(shape) for shape in shapes if shape is not None), default=0),

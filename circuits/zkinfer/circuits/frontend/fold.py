@@ -68,7 +68,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     facts = Facts(model)
     kept, budget = [], MAX_TOTAL_FOLDED
     for node in model.graph.node:
-        results = _folded_results(node, facts)
+        results = folded_results(node, facts)
         if results is None:
             kept.append(node)
             continue
@@ -82,6 +82,23 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
             )
     replace_all(model.graph.node, kept)
     return model
+
+
+def folded_results(node: onnx.NodeProto, facts: Facts) -> list[onnx.TensorProto] | None:
+    """The values of a node whose operands are constants; None if one is not, or numpy would not compute it exactly."""
+    if node.op_type == "Constant":
+        return [_constant_result(node)]
+    if node.op_type in ("Shape", "Size"):
+        return _shape_result(node, facts.shape(node.input[0]))
+    tensors = [facts.constants.get(name) for name in node.input if name]
+    constants = [tensor for tensor in tensors if tensor is not None]
+    if (
+        len(constants) != len(tensors)
+        or not _exact(node, constants)
+        or not _within_limits(node, constants, facts.opset)
+    ):
+        return None
+    return _computed(node, constants, facts.opset)
 
 
 def with_plain_operators(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -100,22 +117,6 @@ def rewritten(model: onnx.ModelProto) -> onnx.ModelProto:
     replace_all(model.graph.node, nodes)
     model.graph.initializer.extend(facts.added)
     return model
-
-
-def _folded_results(node: onnx.NodeProto, facts: Facts) -> list[onnx.TensorProto] | None:
-    if node.op_type == "Constant":
-        return [_constant_result(node)]
-    if node.op_type in ("Shape", "Size"):
-        return _shape_result(node, facts.shape(node.input[0]))
-    tensors = [facts.constants.get(name) for name in node.input if name]
-    constants = [tensor for tensor in tensors if tensor is not None]
-    if (
-        len(constants) != len(tensors)
-        or not _exact(node, constants)
-        or not _within_limits(node, constants, facts.opset)
-    ):
-        return None
-    return _computed(node, constants, facts.opset)
 
 
 def _constant_result(node: onnx.NodeProto) -> onnx.TensorProto:

@@ -32,7 +32,8 @@ DTYPES: dict[int, str] = {
     E.DOUBLE: "float64",
     E.UINT32: "uint32",
 }
-FLOATS = frozenset({E.FLOAT, E.FLOAT16, E.DOUBLE})
+FLOATS = frozenset({E.FLOAT, E.FLOAT16, E.DOUBLE, E.BFLOAT16})
+_SPOKEN = {"float": "float32", "double": "float64"}  # as data files call them
 Dim = int | str
 
 
@@ -46,6 +47,14 @@ def copy(model: onnx.ModelProto) -> onnx.ModelProto:
 def opset(model: onnx.ModelProto) -> int:
     """The version of the default operator domain; 0 if the model declares none."""
     return max((entry.version for entry in model.opset_import if is_default(entry.domain)), default=0)
+
+
+def type_name(kind: int) -> str:
+    """An ONNX element type as messages call it: `float32`, `bfloat16`, `int4`; `unknown` if it is none."""
+    if not kind or kind not in E.DataType.values():
+        return "unknown"
+    name = str(E.DataType.Name(kind)).lower()
+    return _SPOKEN.get(name, name)
 
 
 def is_default(domain: str) -> bool:

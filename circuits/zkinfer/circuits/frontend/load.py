@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, elements
+from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, E, elements, type_name
 from zkinfer.circuits.tensors import MAX_RANK
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ MAX_TOTAL_ELEMENTS = 1 << 27
 MAX_NAME = 256
 _EXPORT = "Export the model to ONNX again."
 _INT32_FIELD = frozenset({"int32", "int16", "int8", "uint16", "uint8", "bool", "float16"})
+# Only constants have these types, mostly of quantised weights: bits per element. See `element_types`.
+STORED_BITS: dict[int, int] = {
+    E.BFLOAT16: 16,
+    **dict.fromkeys((E.FLOAT8E4M3FN, E.FLOAT8E4M3FNUZ, E.FLOAT8E5M2, E.FLOAT8E5M2FNUZ), 8),
+    **dict.fromkeys((E.FLOAT4E2M1, E.INT4, E.UINT4), 4),
+    **dict.fromkeys((E.INT2, E.UINT2), 2),
+}
+_MAY_BE_INFINITE = FLOATS | {kind for kind, bits in STORED_BITS.items() if bits == 8}
 
 
 def load(path: Path, digest: Digest) -> onnx.ModelProto:
@@ -124,8 +132,10 @@ def check_tensor(tensor: onnx.TensorProto) -> None:
             f"{name} is stored in another file.",
             "Save the model as one file (onnx.save with save_as_external_data=False).",
         )
-    if tensor.data_type not in DTYPES or tensor.HasField("segment"):
-        raise UnsupportedModelError(f"{name} has an unsupported element type.", "Use float32, integers or bool.")
+    if tensor.data_type not in DTYPES.keys() | STORED_BITS.keys() or tensor.HasField("segment"):
+        raise UnsupportedModelError(
+            f"{name} has the unsupported element type {type_name(tensor.data_type)}.", "Use float32, integers or bool."
+        )
     _check_dims(tensor, name)
     _check_length(tensor, name)
     _check_finite(tensor, name)
@@ -142,16 +152,22 @@ def _check_dims(tensor: onnx.TensorProto, name: str) -> None:
 
 
 def _check_length(tensor: onnx.TensorProto, name: str) -> None:
-    dtype = DTYPES[tensor.data_type]
-    field = _field(dtype)
+    field, count = _expected(tensor)
     held = {"raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data"}
     filled = {one for one in held if len(getattr(tensor, one))}
-    if "raw_data" in filled:
-        field, count = "raw_data", len(tensor.raw_data) / np.dtype(dtype).itemsize
-    else:
-        count = len(getattr(tensor, field))
-    if filled - {field} or count != elements(tensor.dims):
+    if filled - {field} or count != len(getattr(tensor, field)):
         raise ModelError(f"{name} holds another amount of data than it declares.", _EXPORT)
+
+
+def _expected(tensor: onnx.TensorProto) -> tuple[str, int]:
+    """The field that holds the data, and its length: in bytes if raw, where several small elements share a byte."""
+    size, stored = elements(tensor.dims), STORED_BITS.get(tensor.data_type)
+    bits = stored or 8 * np.dtype(DTYPES[tensor.data_type]).itemsize
+    if tensor.raw_data:
+        return "raw_data", -(-size * bits // 8)
+    if stored is not None:
+        return "int32_data", -(-size * bits // 8) if bits < 8 else size
+    return _field(DTYPES[tensor.data_type]), size
 
 
 def _field(dtype: str) -> str:
@@ -161,7 +177,7 @@ def _field(dtype: str) -> str:
 
 
 def _check_finite(tensor: onnx.TensorProto, name: str) -> None:
-    if tensor.data_type not in FLOATS:
+    if tensor.data_type not in _MAY_BE_INFINITE:
         return
     if not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
         raise ModelError(f"{name} holds NaN or infinity.", "Circuits support finite numbers only; check the training.")

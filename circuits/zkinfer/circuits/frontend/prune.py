@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from zkinfer.circuits.frontend.graph import Facts, opset, replace_all
 if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
 
+_ADDED = re.compile(r"(\.zk\d+)+$")  # of `Facts.fresh`
 IR_VERSION = 8  # of the highest opset in a normal form
 
 
@@ -80,6 +82,16 @@ def stripped(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[Ten
     graph.output.extend(port(spec) for spec in outputs)
     opsets = [onnx.OperatorSetIdProto(domain="", version=opset(model))]
     return onnx.ModelProto(ir_version=IR_VERSION, opset_import=opsets, graph=graph)
+
+
+def origins(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> dict[str, str]:
+    """What the owner's file calls the nodes of `stripped`, by the name of their first output there.
+
+    A node that a pass made is called as the value that it, or the node in its place, computed.
+    """
+    names = _numbered(model.graph, {spec.name for spec in (*inputs, *outputs)})
+    first = ((node, next(name for name in node.output if name)) for node in model.graph.node)
+    return {names[value]: (node.name or _ADDED.sub("", value))[:80] for node, value in first}
 
 
 def _numbered(graph: onnx.GraphProto, kept: set[str]) -> dict[str, str]:

@@ -75,6 +75,14 @@ def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
         return shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
 
 
+def with_known_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with the types and shapes that onnx can infer up to the first contradiction, or the model itself."""
+    try:
+        return shape_inference.infer_shapes(model)
+    except _ONNX_FAILURES:
+        return model
+
+
 def convert_opset(model: onnx.ModelProto, target: int) -> onnx.ModelProto:
     """Convert the opset of the default domain with onnx's converter."""
     cause, cure = f"The model cannot be converted to opset {target}", "Export it again with opset_version=17."
@@ -95,17 +103,23 @@ def reference(model: onnx.ModelProto) -> list[NDArray[np.generic]]:
         return list(ReferenceEvaluator(model).run(None, {}))
 
 
+def can_run(model: onnx.ModelProto) -> bool:
+    """Whether onnxruntime has all operators of a model for its element types; a model it rejects otherwise counts."""
+    try:
+        _opened(model)
+    except ort_errors.NotImplemented:
+        return False
+    except (*_ORT_FAILURES, MemoryError):
+        return True
+    return True
+
+
 class Session:
     """One model in onnxruntime, with one thread and without graph optimisation, so that it runs exactly as written."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 4
-        data = model.SerializeToString()
         with _translated(_ORT_FAILURES, ModelError, "onnxruntime rejects the model", "Export it again."):
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = _opened(model)
         self._outputs = [port.name for port in model.graph.output]
 
     def run(self, feeds: Mapping[str, Any]) -> Tensors:
@@ -178,10 +192,19 @@ def short_message(err: Exception) -> str:
     """The first informative line of a library's message, truncated and without source locations."""
     text = re.sub(r"\[(ONNXRuntimeError|ShapeInferenceError|TypeInferenceError)\]", " ", str(err))
     text = re.sub(r"\S*/\S+\.(cc|h|cpp|py):\d+:?", " ", text)
+    text = re.sub(r"\b\w+(::\w+)+\(.*\)(?= [A-Z])", " ", text)  # the signature of the function that failed
     text = re.sub(r"^\s*:?\s*\d+ : [A-Z_]+ : ", "", text)  # onnxruntime's error code
     line = next((" ".join(line.split()) for line in text.splitlines() if line.strip(" :")), type(err).__name__)
     line = "".join(letter if letter.isprintable() else "?" for letter in line).lstrip(" :")
     return line[:240].rstrip(".") + "."
+
+
+def _opened(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 @contextlib.contextmanager
@@ -234,10 +257,11 @@ def _equal(wanted: NDArray[Any], got: NDArray[Any]) -> bool:
 def _agree(wanted: NDArray[Any], got: NDArray[Any]) -> bool:
     if wanted.dtype.kind != "f":
         return bool(np.array_equal(wanted, got))
-    finite = np.abs(wanted) < _OVERFLOW
-    if not np.array_equal(finite, np.abs(got) < _OVERFLOW):
-        return False
-    size = np.abs(wanted[finite].astype(np.float64)).max(initial=0.0)
     rtol = _TOLERANCE.get(str(wanted.dtype), 1e-4)
-    difference = np.abs(wanted[finite].astype(np.float64) - got[finite].astype(np.float64)).max(initial=0.0)
+    wide, other = wanted.astype(np.float64), got.astype(np.float64)
+    finite = np.abs(wide) < _OVERFLOW
+    if not np.array_equal(finite, np.abs(other) < _OVERFLOW):
+        return False
+    size = np.abs(wide[finite]).max(initial=0.0)
+    difference = np.abs(wide[finite] - other[finite]).max(initial=0.0)
     return bool(difference <= rtol * size + 1e-6)

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
 from zkinfer.circuits.frontend import runtime
-from zkinfer.circuits.frontend.graph import DTYPES, Facts, copy, elements, is_default, opset, replace_all, static_shape
+from zkinfer.circuits.frontend.element_types import HIGHEST_TARGET, wrong_type
+from zkinfer.circuits.frontend.graph import (
+    DTYPES,
+    Facts,
+    copy,
+    elements,
+    is_default,
+    opset,
+    replace_all,
+    static_shape,
+    type_name,
+)
 from zkinfer.circuits.tensors import MAX_ELEMENTS, MAX_RANK, TensorSpec
 
 if TYPE_CHECKING:
@@ -15,7 +26,7 @@ if TYPE_CHECKING:
     import onnx
 
 MAX_VALUE_ELEMENTS = 1 << 26
-LOWEST_TARGET, HIGHEST_TARGET = 9, 18
+LOWEST_TARGET = 9
 
 
 def without_constant_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -113,10 +124,13 @@ def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with every shape that can be inferred.
 
     Raises:
-        ModelError: shapes contradict each other.
+        ModelError: shapes contradict each other, or an operator does not take the element type of an operand.
         ModelTooLargeError: a value exceeds MAX_VALUE_ELEMENTS.
     """
-    result = runtime.infer_shapes(model)
+    try:
+        result = runtime.infer_shapes(model)
+    except ModelError as err:
+        raise (wrong_type(model) or err) from err
     for info in result.graph.value_info:
         shape = static_shape(info)
         if shape is not None and (len(shape) > MAX_RANK or elements(shape) > MAX_VALUE_ELEMENTS):
@@ -145,7 +159,9 @@ def _spec(name: str, facts: Facts) -> TensorSpec:
             f"The shape of {name[:80]!r} depends on the input.", "Rewrite the model so that every shape is fixed."
         )
     if kind not in DTYPES:
-        raise UnsupportedModelError(f"{name[:80]!r} has an unsupported element type.", "Cast it to float or int64.")
+        raise UnsupportedModelError(
+            f"{name[:80]!r} has the unsupported element type {type_name(kind)}.", "Cast it to float or int64."
+        )
     if 0 in shape or len(shape) > MAX_RANK:
         raise ModelError(f"{name[:80]!r} has the invalid shape {list(shape)}.", "Export the model again.")
     if elements(shape) > MAX_ELEMENTS:

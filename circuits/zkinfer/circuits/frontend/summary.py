@@ -108,7 +108,8 @@ class ModelSummary(_Value):
 class NormalisedModel(_Value):
     """The normal form of a model: its digest, and its inputs and outputs without those that an engine adds.
 
-    `workload` is that of the normal form; `notes` are sentences for the model's owner.
+    `workload` is that of the normal form; `notes` are sentences for the model's owner. `names` says what the owner's
+    file calls the nodes of the normal form, by the name of their first output there.
     """
 
     sha256: DigestField
@@ -118,6 +119,7 @@ class NormalisedModel(_Value):
     workload: Workload
     summary: ModelSummary
     notes: tuple[str, ...] = ()
+    names: dict[str, str] = {}
 
 
 class Finding(_Value):

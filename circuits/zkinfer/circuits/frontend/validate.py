@@ -5,6 +5,7 @@ Imported in the child only.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import onnx
@@ -12,7 +13,16 @@ from onnx import helper
 
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
 from zkinfer.circuits.frontend import operators
-from zkinfer.circuits.frontend.graph import DTYPES, attributes, copy, is_default, opset, replace_all, shape_of
+from zkinfer.circuits.frontend.graph import (
+    DTYPES,
+    attributes,
+    copy,
+    is_default,
+    opset,
+    replace_all,
+    shape_of,
+    type_name,
+)
 from zkinfer.circuits.frontend.load import MAX_NAME
 from zkinfer.circuits.tensors import MAX_RANK
 
@@ -127,8 +137,8 @@ def _names(graph: onnx.GraphProto) -> Iterator[ModelError]:
     constants = [tensor.name for tensor in graph.initializer]
     computed = [name for node in graph.node for name in node.output if name]
     for names in (outputs, [*computed, *constants], [*computed, *inputs]):
-        if len(set(names)) != len(names):
-            yield ModelError("The model uses one name for two values.", _EXPORT)
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            yield ModelError(f"The model uses one name for two values: {twice[0][:80]!r}.", _EXPORT)
     if set(outputs) & set(inputs):
         both = min(set(outputs) & set(inputs))
         yield UnsupportedModelError(f"Output {both[:80]!r} is an input, unchanged.", "Remove that output.")
@@ -155,8 +165,13 @@ def _port(port: onnx.ValueInfoProto) -> Iterator[ModelError]:
         yield ModelError(f"The port name {name} is empty, too long or not printable.", "Rename it.")
     kind = port.type.WhichOneof("value")
     declared = port.type.tensor_type.elem_type
-    if kind not in (None, "tensor_type") or (kind and declared and declared not in DTYPES):
+    if kind not in (None, "tensor_type"):
         yield UnsupportedModelError(f"{name} is not a tensor of numbers.", "Use float32, integers or bool.")
+    elif declared and declared not in DTYPES:
+        yield UnsupportedModelError(
+            f"{name} has elements of type {type_name(declared)}; inputs and outputs of a circuit cannot.",
+            "Use float32, integers or bool; from another type, Cast inside the model.",
+        )
     if len(shape_of(port) or ()) > MAX_RANK:
         yield UnsupportedModelError(f"{name} has more than {MAX_RANK} dimensions.", "Flatten some of them.")
 

@@ -6,15 +6,21 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import onnx
+
 from zkinfer.circuits.digest import Digest, sha256
+from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend import runtime, shapes
 from zkinfer.circuits.frontend.analyse import describe, workload
 from zkinfer.circuits.frontend.api import array_from_json, array_to_json
+from zkinfer.circuits.frontend.element_types import in_float32, other_floats
 from zkinfer.circuits.frontend.fold import with_plain_operators
+from zkinfer.circuits.frontend.graph import type_name
 from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.ml.rules import probes, without_classical
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, simplified, steps
-from zkinfer.circuits.frontend.prune import seed, serialised, stripped
+from zkinfer.circuits.frontend.prune import origins, seed, serialised, stripped
+from zkinfer.circuits.frontend.quantised import has_quantised, with_plain_constants
 from zkinfer.circuits.frontend.runtime import evaluate_samples, refuse_difference
 from zkinfer.circuits.frontend.summary import (
     NORMALISER,
@@ -25,14 +31,15 @@ from zkinfer.circuits.frontend.summary import (
 from zkinfer.circuits.frontend.validate import as_tensors, refuse_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    import onnx
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from zkinfer.circuits.errors import ModelError
     from zkinfer.circuits.tensors import TensorSpec
 
     Check = Callable[[onnx.ModelProto], None]
+
+# They are less exact than the circuit's form of the model, so a difference from it proves nothing.
+_ROUGH = frozenset({onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT16})
 
 
 class NormalForm(NamedTuple):
@@ -42,6 +49,17 @@ class NormalForm(NamedTuple):
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
     notes: tuple[str, ...] = ()
+    names: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+class Stages(NamedTuple):
+    """A model with fixed shapes; with plain operators; in float32; in a supported opset; rewritten by all passes."""
+
+    fixed: onnx.ModelProto
+    plain: onnx.ModelProto
+    float32: onnx.ModelProto
+    converted: onnx.ModelProto
+    simple: onnx.ModelProto
 
 
 def inspect(path: str, digest: str) -> str:
@@ -68,25 +86,22 @@ def lowered(path: str, digest: str, out: str, lower: Callable[[onnx.ModelProto, 
         normaliser=NORMALISER,
         inputs=tuple(normal.inputs),
         outputs=tuple(normal.outputs),
-        workload=workload(shapes.inferred(normal.model)),
+        workload=workload(shapes.inferred(normal.model), normal.names),
         summary=describe(original, identity, file.stat().st_size),
         notes=normal.notes,
+        names=normal.names,
     )
     return answer.model_dump_json()
 
 
 def evaluate(path: str, digest: str, samples: str, out: str) -> None:
     """See `zkinfer.circuits.frontend.evaluate`."""
-    model = as_tensors(load(Path(path), Digest.parse(digest)))
-    refuse_problems(model)
-    evaluate_samples(shapes.without_constant_inputs(model), Path(samples), Path(out))
+    evaluate_samples(_reference(path, digest), Path(samples), Path(out))
 
 
 def open_session(path: str, digest: str) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
     """The function that answers a `zkinfer.circuits.frontend.api.FloatSession`."""
-    model = as_tensors(load(Path(path), Digest.parse(digest)))
-    refuse_problems(model)
-    session = runtime.Session(shapes.without_constant_inputs(model))
+    session = runtime.Session(_reference(path, digest))
 
     def answer(inputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         outputs = session.run({name: array_from_json(array) for name, array in inputs.items()})
@@ -107,9 +122,10 @@ def normal_form(
 ) -> NormalForm:
     """The normal form of a parsed model, and its inputs and outputs.
 
-    (1) reject what no engine, or this one, supports; (2) fix shapes, turn classical models into tensor arithmetic, and
-    fix the opset; (3) fold, rewrite, optimise and prune until nothing changes; (4) reject a result that the engine does
-    not support; (5) strip, and let the engine finish; (6) check with onnx and against the original.
+    (1) reject what no engine, or this one, supports; (2) fix shapes, turn classical models into tensor arithmetic and
+    other floats into float32, and fix the opset; (3) fold, rewrite, optimise and prune until nothing changes; (4)
+    reject a result that the engine does not support; (5) strip, and let the engine finish; (6) check with onnx and
+    against the original.
 
     Args:
         original: the model as loaded.
@@ -122,31 +138,78 @@ def normal_form(
     """
     readable = as_tensors(original)
     refuse_problems(readable)  # (1)
-    refuse(readable)
-    runtime.check(readable)
-    fixed, converted, simple = lowering_stages(readable, dimensions, lowering)  # (2) (3)
-    refuse_lowered(simple)  # (4)
-    inputs, outputs = shapes.specs(simple)
-    normal = finish(stripped(simple, inputs, outputs), inputs)  # (5)
+    plain = with_plain_constants(readable)
+    refuse(plain)
+    runtime.check(plain)
+    stages = lowering_stages(plain, dimensions, lowering)  # (2) (3)
+    refuse_lowered(stages.simple)  # (4)
+    inputs, outputs = shapes.specs(stages.simple)
+    normal = finish(stripped(stages.simple, inputs, outputs), inputs)  # (5)
     runtime.check(normal)  # (6)
+    _refuse_lost_digits(stages, runtime.samples(inputs, seed_))
+    model = stages.fixed if plain is readable else _fixed(readable, dimensions)
+    exact, runs = not _ROUGH.intersection(other_floats(stages.plain)), _runs(model)
     refuse_difference(
-        fixed,
+        model if exact and runs else stages.float32,
         normal,
         inputs,
         seed_,
-        lambda: chain([("opset", converted)], steps(converted, lowering)),
-        probes(fixed, inputs, seed_),
+        lambda: chain([("float32", stages.float32), ("opset", stages.converted)], steps(stages.converted, lowering)),
+        probes(model, inputs, seed_),
     )
-    return NormalForm(normal, inputs, outputs, tuple(dict.fromkeys(lowering.notes(converted))))
+    notes = (*_notes(plain is not readable, other_floats(stages.plain), runs=runs), *lowering.notes(stages.converted))
+    return NormalForm(normal, inputs, outputs, tuple(dict.fromkeys(notes)), origins(stages.simple, inputs, outputs))
 
 
-def lowering_stages(
-    original: onnx.ModelProto, dimensions: Mapping[str, int], lowering: Lowering
-) -> tuple[onnx.ModelProto, onnx.ModelProto, onnx.ModelProto]:
-    """Three stages of the model: with fixed shapes, then in plain operators, then rewritten by all passes."""
-    fixed = shapes.with_fixed_shapes(shapes.without_constant_inputs(original), dimensions)
-    converted = shapes.with_supported_opset(with_plain_operators(without_classical(fixed)))
-    return fixed, converted, simplified(converted, lowering)
+def lowering_stages(original: onnx.ModelProto, dimensions: Mapping[str, int], lowering: Lowering) -> Stages:
+    """The stages of a model without quantised constants."""
+    fixed = _fixed(original, dimensions)
+    plain = with_plain_operators(without_classical(fixed))
+    float32 = _in_float32(plain)
+    converted = shapes.with_supported_opset(float32)
+    return Stages(fixed, plain, float32, converted, simplified(converted, lowering))
+
+
+def _fixed(model: onnx.ModelProto, dimensions: Mapping[str, int]) -> onnx.ModelProto:
+    return shapes.with_fixed_shapes(shapes.without_constant_inputs(model), dimensions)
+
+
+def _in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
+    return in_float32(shapes.inferred(model)) if other_floats(model) else model
+
+
+def _reference(path: str, digest: str) -> onnx.ModelProto:
+    """The model that answers are compared with: as it is, or in float32 where onnxruntime lacks its element types."""
+    readable = as_tensors(load(Path(path), Digest.parse(digest)))
+    refuse_problems(readable)
+    model = shapes.without_constant_inputs(readable)
+    return model if _runs(model) else _in_float32(with_plain_constants(model))
+
+
+def _runs(model: onnx.ModelProto) -> bool:
+    return not (other_floats(model) or has_quantised(model)) or runtime.can_run(model)
+
+
+def _refuse_lost_digits(stages: Stages, feeds: Sequence[runtime.Feeds]) -> None:
+    """Raise UnsupportedModelError if the outputs depend on digits that float64 has and float32 does not."""
+    if other_floats(stages.plain) != [onnx.TensorProto.DOUBLE] or not runtime.can_run(stages.plain):
+        return
+    output = runtime.difference(stages.plain, stages.float32, feeds)
+    if output is not None:
+        raise UnsupportedModelError(
+            f"The model needs float64: its output {output[:80]!r} changes if it is computed in float32.",
+            "Scale the model's numbers so that float32 is sufficient; a circuit has fewer digits than float32.",
+        )
+
+
+def _notes(dequantised: bool, floats: Sequence[int], *, runs: bool) -> Iterator[str]:
+    """What was done about element types, for the model's owner."""
+    if dequantised:
+        yield "quantised weights are replaced by the numbers that they represent"
+    if kinds := " and ".join(type_name(kind) for kind in floats):
+        yield f"the model computes in {kinds}; the circuit is compiled from its float32 form"
+    if not runs:
+        yield "onnxruntime cannot run the model's element types; fidelity is measured against the converted model"
 
 
 def findings(found: Iterable[tuple[onnx.NodeProto, ModelError]]) -> str:

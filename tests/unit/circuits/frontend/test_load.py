@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
-from zkinfer.circuits.frontend.load import MAX_NODES, check_tensor, load, parse
+from zkinfer.circuits.frontend.load import MAX_NODES, STORED_BITS, check_tensor, load, parse
 
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010101006000600000ffdb0043000302020302020303030304030304050805")
 
@@ -118,11 +118,37 @@ def test_non_finite_weight_is_refused(value, dtype):
 
 
 @pytest.mark.parametrize(
-    "kind", [TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.BFLOAT16, TensorProto.UINT64, 77]
+    ("kind", "name"),
+    [
+        (TensorProto.STRING, "string"),
+        (TensorProto.COMPLEX64, "complex64"),
+        (TensorProto.UINT64, "uint64"),
+        (77, "unknown"),
+    ],
 )
-def test_unsupported_element_type_is_refused(kind):
-    with pytest.raises(UnsupportedModelError, match="element type"):
+def test_unsupported_element_type_is_refused_by_name(kind, name):
+    with pytest.raises(UnsupportedModelError, match=f"'w' has the unsupported element type {name}"):
         check_tensor(tensor(kind))
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5])
+@pytest.mark.parametrize("kind", STORED_BITS)
+def test_element_types_of_constants_are_accepted_in_both_fields(kind, count):
+    typed = helper.make_tensor("w", kind, [count], [1] * count)
+    check_tensor(typed)
+    check_tensor(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(typed), "w"))
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.UINT2, TensorProto.BFLOAT16])
+def test_constant_of_small_elements_that_is_cut_is_refused(kind):
+    with pytest.raises(ModelError, match="another amount of data"):
+        check_tensor(tensor(kind, dims=(9,), raw_data=b"\1\1"))
+
+
+@pytest.mark.parametrize("kind", [TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN])
+def test_small_float_that_is_not_finite_is_refused(kind):
+    with pytest.raises(ModelError, match="NaN or infinity"):
+        check_tensor(helper.make_tensor("w", kind, [1], [float("nan")]))
 
 
 def test_external_data_is_refused():

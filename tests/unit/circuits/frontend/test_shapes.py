@@ -91,7 +91,7 @@ def test_data_dependent_output_shape_is_refused(model):
 
 
 def test_output_of_an_unsupported_element_type_is_refused(model):
-    with pytest.raises(UnsupportedModelError, match=r"'y' has an unsupported element type\. Cast it"):
+    with pytest.raises(UnsupportedModelError, match=r"'y' has the unsupported element type uint64\. Cast it"):
         shapes.specs(inferred(model("y = Cast<to=13>(x)", outputs="uint64[1,4] y")))
 
 

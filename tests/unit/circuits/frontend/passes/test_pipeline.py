@@ -247,10 +247,10 @@ def test_conflicting_edits_are_not_both_applied(model):
     assert calls == ["h", "a", "c"]
 
 
-def test_double_precision_is_unchanged(model, normal, kinds):
+def test_double_precision_is_optimised_as_single(model, normal, kinds):
     body = "h = Mul(x, d) y = Mul(h, d)"
     result = normal(model(body, "double[1,4] x", "double[1,4] y", "<double d = {0.3}>"))
-    assert kinds(result) == {"Mul": 2}
+    assert kinds(result) == {"Cast": 2, "Mul": 1}
 
 
 def test_normal_form_is_a_fixed_point(model, normal):

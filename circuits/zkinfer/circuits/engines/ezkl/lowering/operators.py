@@ -40,9 +40,13 @@ _PLAIN = "Rewrite it with plain tensor operators and export again."
 _RESIZE = "Export again with opset_version=17, with nearest interpolation."
 
 _GROUPS: dict[str, tuple[str, str]] = {
-    "ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear": (
+    "ConvInteger DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul": (
         "belongs to a model that was quantised already",
         _FLOAT,
+    ),
+    "DequantizeLinear QuantizeLinear": (
+        "quantises values that depend on the model's input; on constants it is fine",
+        "Export the float model, or one in which only weights are quantised: zkinfer quantises the rest itself.",
     ),
     "Upsample": ("is an old form of Resize", _RESIZE),
     "GroupNormalization": (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 from onnx import helper, numpy_helper
 
 from zkinfer.circuits.digest import Digest
@@ -18,18 +19,17 @@ from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered as decompos
 from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend import runtime, worker
-from zkinfer.circuits.frontend.graph import replace_all
+from zkinfer.circuits.frontend.graph import replace_all, values
 from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.passes import pipeline as shared
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, rule_pass
-from zkinfer.circuits.frontend.prune import port
+from zkinfer.circuits.frontend.prune import port, serialised
+from zkinfer.circuits.frontend.quantised import with_plain_constants
 from zkinfer.circuits.frontend.validate import as_tensors, label, refuse_problems, refused_nodes
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    import onnx
 
     from zkinfer.circuits.errors import ModelError
     from zkinfer.circuits.frontend.worker import NormalForm
@@ -74,14 +74,13 @@ def supports(path: str, digest: str) -> str:
     Unsupported uses of operators are reported only if all operators are supported: a model with others cannot be
     simplified.
     """
-    original = as_tensors(load(Path(path), Digest.parse(digest)))
+    original = with_plain_constants(as_tensors(load(Path(path), Digest.parse(digest))))
     found = [*refused_nodes(original.graph), *refused_operators(original)]
     if not found:
         refuse_problems(original)
         _refuse_reserved_names(original)
         runtime.check(original)
-        *_, simple = worker.lowering_stages(original, {}, LOWERING)
-        found = list(unsupported(simple))
+        found = list(unsupported(worker.lowering_stages(original, {}, LOWERING).simple))
     return worker.findings(found)
 
 
@@ -121,6 +120,26 @@ def _refuse_reserved_names(model: onnx.ModelProto) -> None:
     for name in (CONTEXT_INPUT, CONTEXT_OUTPUT):
         if name in names:
             raise UnsupportedModelError(f"The name {name!r} is reserved for the context of a proof.", "Rename it.")
+
+
+def nodes_in(network: Path) -> list[list[str]]:
+    """Operator and first output of each node of a network, in order."""
+    return [[node.op_type, node.output[0]] for node in onnx.load(network).graph.node]
+
+
+def first_nodes(network: Path, count: int) -> bytes:
+    """The network up to its node number `count`: it returns what no node of this part reads."""
+    model = runtime.infer_shapes(onnx.load(network))
+    known, graph = values(model.graph), model.graph
+    kept = graph.node[:count]
+    read = {name for node in kept for name in node.input}
+    computed = [name for node in kept for name in node.output if name]
+    wanted = {port.name for port in graph.output}
+    replace_all(graph.output, [known[name] for name in computed if name not in read or name in wanted])
+    replace_all(graph.node, kept)
+    replace_all(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
+    del graph.value_info[:]
+    return serialised(model)
 
 
 def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:
