@@ -157,12 +157,32 @@ def _layer_normalisation(node: onnx.NodeProto, facts: Facts) -> Edit | None:
     if not all_float32(facts, *node.input) or shape is None or any(node.output[1:]) or given.get("stash_type", 1) != 1:
         return None
     axes = list(range(given.get("axis", -1) % len(shape), len(shape)))
-    chain, value = _Chain(node, facts), node.input[0]
+    chain = _Chain(node, facts)
+    product = chain.add("Mul", _normalised(chain, node, axes, facts), node.input[1])
+    return chain.edit(chain.add("Add", product, node.input[2]) if len(node.input) > 2 and node.input[2] else product)
+
+
+def _instance_normalisation(node: onnx.NodeProto, facts: Facts) -> Edit | None:
+    """The definition in the ONNX standard: the engine takes one mean over all samples of a batch."""
+    shape, arrays = facts.shape(node.input[0]), [facts.array(name) for name in node.input[1:]]
+    if not shape or shape[0] == 1 or not all_float32(facts, *node.input):
+        return None
+    scale, shift = (None if array is None else array.reshape(-1, *[1] * (len(shape) - 2)) for array in arrays)
+    if scale is None or shift is None:
+        return None
+    chain, base = _Chain(node, facts), node.output[0]
+    normal = _normalised(chain, node, list(range(2, len(shape))), facts)
+    product = chain.add("Mul", normal, facts.new_constant(base, scale))
+    return chain.edit(chain.add("Add", product, facts.new_constant(base, shift)))
+
+
+def _normalised(chain: _Chain, node: onnx.NodeProto, axes: list[int], facts: Facts) -> str:
+    """(x - mean) / sqrt(variance + epsilon) over these axes."""
+    value = node.input[0]
     centred = chain.add("Sub", value, _mean(chain, value, axes, facts))
     variance = _mean(chain, chain.add("Mul", centred, centred), axes, facts)
-    deviation = chain.add("Sqrt", chain.add("Add", variance, given.get("epsilon", 1e-5)))
-    product = chain.add("Mul", chain.add("Div", centred, deviation), node.input[1])
-    return chain.edit(chain.add("Add", product, node.input[2]) if len(node.input) > 2 and node.input[2] else product)
+    deviation = chain.add("Sqrt", chain.add("Add", variance, attributes(node).get("epsilon", 1e-5)))
+    return chain.add("Div", centred, deviation)
 
 
 def _mean(chain: _Chain, value: str, axes: list[int], facts: Facts) -> str:
@@ -174,6 +194,7 @@ def _mean(chain: _Chain, value: str, axes: list[int], facts: Facts) -> str:
 # Applied together with the merging of factors, since these operators contain factors that can be merged.
 COMPOUND: dict[str, Rule] = {
     "HardSigmoid": _hard_sigmoid,
+    "InstanceNormalization": _instance_normalisation,
     "LayerNormalization": _layer_normalisation,
     "Selu": _elu_or_selu,
 }

@@ -1,8 +1,8 @@
 """Rewrite operators that the engine rejects or computes wrongly into ones that it computes correctly.
 
-Each rule, here and in `workarounds`, takes one node and returns its replacement nodes, or None to leave it. Rules must
-preserve the computed function; the equivalence check at the end of lowering detects one that does not. Imported in the
-child only.
+Each rule, here, in `moves` and in `workarounds`, takes one node and returns its replacement nodes, or None to leave it.
+Rules must preserve the computed function; the equivalence check at the end of lowering detects one that does not.
+Imported in the child only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from zkinfer.circuits.engines.ezkl.lowering import activations, workarounds
+from zkinfer.circuits.engines.ezkl.lowering import activations, moves, workarounds
 from zkinfer.circuits.frontend import fold
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, replace_all
 
@@ -35,7 +35,7 @@ def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _lowered(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
-    for rules in (workarounds.RULES, _RULES, fold.RULES):
+    for rules in (workarounds.RULES, moves.RULES, _RULES, fold.RULES):
         rule = rules.get(node.op_type)
         result = rule(node, facts) if rule is not None else None
         if result is not None:
@@ -164,14 +164,21 @@ def _max(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
 
 
 def _resize(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """The engine panics on sizes: replace them by scales."""
-    sizes = facts.array(node.input[3]) if len(node.input) == 4 and node.input[3] else None
-    shape = facts.shape(node.input[0])
-    if sizes is None or not shape or len(sizes) != len(shape) or "axes" in attributes(node):
+    """The engine panics on sizes, and does not support axes: replace both by scales of all axes."""
+    given, shape = attributes(node), facts.shape(node.input[0])
+    scales, sizes = (facts.array(node.input[place]) if len(node.input) > place else None for place in (2, 3))
+    axes = given.pop("axes", None)
+    policy = given.pop("keep_aspect_ratio_policy", b"stretch")
+    if not shape or policy != b"stretch" or (sizes is None and (axes is None or scales is None)):
         return None
-    scales = facts.new_constant(node.output[0], (sizes / np.array(shape)).astype(np.float32))
-    replace_all(node.input, [node.input[0], "", scales])
-    return [node]
+    places = list(range(len(shape))) if axes is None else axes
+    factors = scales if sizes is None else sizes / np.array(shape)[places]
+    every = np.ones(len(shape), dtype=np.float32)
+    if factors is None or len(factors) != len(places):
+        return None
+    every[places] = factors
+    names = [node.input[0], "", facts.new_constant(node.output[0], every)]
+    return [helper.make_node("Resize", names, node.output, name=node.name, **given)]
 
 
 _RULES: dict[str, Rule] = {

@@ -118,6 +118,11 @@ def _transposed(node: onnx.NodeProto, facts: Facts) -> str | None:
     given = attributes(node)
     if "output_shape" in given or any(given.get("output_padding", [])):
         return "sets its output size"
+    strides = set(given.get("strides", [1]))
+    if len(strides) > 1:
+        return "has strides that differ between axes"
+    if strides != {1} and given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+        return "pads automatically (auto_pad) with strides"
     return "has groups" if given.get("group", 1) != 1 else _convolution(node, facts)
 
 
@@ -205,8 +210,10 @@ def _index(node: onnx.NodeProto, facts: Facts) -> str | None:
 
 def _deep_index(node: onnx.NodeProto, facts: Facts) -> str | None:
     indices = facts.shape(node.input[1])
-    if not indices or attributes(node).get("batch_dims", 0) + indices[-1] > 2:
+    if not indices or indices[-1] > 2:
         return "takes indices into more than two axes"
+    if attributes(node).get("batch_dims", 0):
+        return "takes computed indices into a batch (batch_dims)"
     return _index(node, facts)
 
 
@@ -227,6 +234,11 @@ def _power(node: onnx.NodeProto, facts: Facts) -> str | None:
     return None if wanted.is_integer() else _whole_result(node, facts)
 
 
+def _instances(node: onnx.NodeProto, facts: Facts) -> str | None:
+    shape = facts.shape(node.input[0])
+    return None if shape and shape[0] == 1 else "normalises several samples at once"
+
+
 def _division(node: onnx.NodeProto, facts: Facts) -> str | None:
     return None if facts.dtype(node.input[0]) in FLOATS else "divides integers"
 
@@ -243,7 +255,8 @@ def _copy(node: onnx.NodeProto, facts: Facts) -> str | None:
 _CHECKS: dict[str, Check] = {
     "ArgMax": _extreme, "ArgMin": _extreme, "AveragePool": _pool, "BatchNormalization": _batch, "Cast": _cast,
     "Conv": _convolution, "ConvTranspose": _transposed, "CumSum": _cumulative, "Div": _division, "GRU": _recurrent,
-    "Gather": _index, "GatherElements": _index, "GatherND": _deep_index, "Identity": _copy, "LSTM": _recurrent,
+    "Gather": _index, "GatherElements": _index, "GatherND": _deep_index, "Identity": _copy,
+    "InstanceNormalization": _instances, "LSTM": _recurrent,
     "MaxPool": _pool, "Pad": _pad, "Pow": _power, "RNN": _recurrent, "ReduceL2": _whole_result,
     "ReduceLogSum": _whole_result, "ReduceLogSumExp": _whole_result, "ReduceMean": _whole_result, "Resize": _resize,
     "ScatterElements": _scatter, "ScatterND": _scatter, "TopK": _top,

@@ -27,6 +27,9 @@ CONSTANTS = """<float[1,6] half = {0.5,0.5,0.5,0.5,0.5,0.5}, float[1,6] odd = {0
     float one = {1.0}, int64[3] i = {-1,0,-3}, int64[1,3] j = {-6,-1,2}, int64[2,1] k = {-1,-6}, int64[2] rows = {6,1},
     int64 three = {3}, float less = {-1.0}, float less2 = {-2.0},
     float[1,6] mask = {0.0,1.0,1.0,0.0,1.0,1.0}, float little = {0.0039}, float third = {0.3},
+    int64[3] two = {2,1,3}, float[1] w1 = {1.5}, float[1] w0 = {0.5}, int64[2] before = {1,2}, int64[1] last = {-1},
+    float nothing = {0.0}, int64[3] cube = {1,3,2}, int64[2,3] deep = {0,2,1,0,-3,0}, int64[1,1,1] each = {2},
+    int64[2,1,3] wide = {0,0,3,0,-1,1}, int64[3] over = {2,3,1},
     float[6,2] w = {1.0,-1.0,0.5,0.25,-2.0,1.5,0.75,1.0,-0.5,0.5,1.0,0.25}>"""
 
 
@@ -79,6 +82,21 @@ def _engine_answer(normalised, feed, folder, arguments):
         ("h = MatMul(x, w) g = Mul(h, little) y = Add(g, one)", ROW, "float[1,2] y", 17, {}),
         ("h = MatMul(x, w) d = Mul(h, third) s = Sigmoid(d) y = Mul(h, s)", ROW, "float[1,2] y", 17, LOOKUPS),
         ("y = LayerNormalization(x, odd, half)", ROW, "float[1,6] y", 17, {}),
+        ("h = Reshape(x, two) n = InstanceNormalization(h, w1, w0) y = Flatten(n)", ROW, "float[2,3] y", 17, {}),
+        ("y = Pad(x, before, , last)", ROW, "float[1,9] y", 18, {}),
+        ("y = Pad(x, before, nothing, last)", IMAGE, "float[1,1,4,7] y", 18, {}),
+        ("t = Reshape(x, cube) y = GatherND(t, deep)", ROW, "float[2] y", 17, {}),
+        ("t = Reshape(x, cube) y = GatherND<batch_dims=1>(t, each)", ROW, "float[1,1,2] y", 17, {}),
+        ("y = GatherND(x, wide)", IMAGE, "float[2,1,4] y", 17, {}),
+        ("t = Squeeze(x) y = Expand(t, over)", ROW, "float[2,3,6] y", 17, {}),
+        ("t = Squeeze(x) y = MatMul(t, t)", ROW, "float y", 17, {}),
+        (
+            "t = Reshape(x, cube) s = Concat<axis=0>(t, t) u = Transpose<perm=[0,2,1]>(t) y = MatMul(s, u)",
+            ROW,
+            "float[2,3,3] y",
+            17,
+            {},
+        ),
     ],
 )
 def test_rewritten_form_agrees_with_onnxruntime(body, inputs, outputs, opset, arguments, model, tmp_path):
@@ -138,7 +156,9 @@ def test_non_negative_indices_are_kept(model, normal):
         ),
         ('y = ScatterND<reduction="mul">(s, x, v)', "int64[2,1] x", "float[4] y", "combines updates.*Equal"),
         ("a, b = TopK<axis=1, sorted=0>(x, two) y = Relu(a)", ROW, "float[1,2] y", "unsorted values"),
-        ("y = GatherND(x, deep)", "float[2,3,2] x", "float[1] y", "more than two axes"),
+        ("y = GatherND(t, x)", "int64[1,3] x", "float[1] y", "more than two axes"),
+        ("y = GatherND<batch_dims=1>(u, x)", "int64[1,1] x", "float[1] y", r"indices into a batch \(batch_dims\)"),
+        ("y = InstanceNormalization(x, x0, x0)", "float[2,2,3] x, float[2] x0", "float[2,2,3] y", "several samples"),
         ("y = Add(x, x)", "uint8[1,6] x", "uint8[1,6] y", "wrap around.*Cast to int64"),
         ("y = Mul(x, x)", "int32[1,6] x", "int32[1,6] y", "wrap around.*Cast to int64"),
         ("a = Cast<to=6>(x) y = ReduceSum(a)", ROW, "int32[1,1] y", "wrap around.*Cast to int64"),
@@ -150,7 +170,7 @@ def test_non_negative_indices_are_kept(model, normal):
 def test_arithmetic_the_engine_gets_wrong_is_refused(body, inputs, outputs, reason, model, normal):
     constants = """<float e = {-3.0}, float zero = {0.0}, float half = {0.5}, int64 axis = {1}, int64[1] two = {2},
         float[1,4] r = {1.,2.,3.,4.}, float[1,2] u = {1.,2.}, float[4] s = {1.,2.,3.,4.}, float[2] v = {1.,2.},
-        int32[2,1] w = {1,2}, int64[1,3] deep = {1,2,1}>"""
+        int32[2,1] w = {1,2}, float[2,1,2] t = {1.,2.,3.,4.}>"""
     with pytest.raises(UnsupportedModelError, match=reason):
         normal(model(body, inputs, outputs, constants))
 
@@ -167,6 +187,16 @@ def test_transposed_convolution_the_engine_gets_wrong_is_refused(attribute, mode
     body = f"y = ConvTranspose<kernel_shape=[2,2], strides=[2,2], {attribute}>(x, w)"
     with pytest.raises(UnsupportedModelError, match=r"its output size|groups"):
         normal(model(body, "float[1,2,4,4] x", "float[1,c,h,w] y", weights))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [("strides=[2,1]", "strides that differ"), ('strides=[2,2], auto_pad="SAME_UPPER"', r"automatically \(auto_pad\)")],
+)
+def test_transposed_convolution_the_engine_cannot_size_is_refused(attributes, reason, model, normal):
+    body = f"y = ConvTranspose<kernel_shape=[2,2], {attributes}>(x, w)"
+    with pytest.raises(UnsupportedModelError, match=reason):
+        normal(model(body, "float[1,1,4,4] x", "float[1,1,h,w] y", "<float[1,1,2,2] w = {1.,2.,3.,4.}>"))
 
 
 @pytest.mark.parametrize(
