@@ -306,6 +306,7 @@ class _Compilation:
             objective=self.options.objective,
             effort=self.options.effort,
             speed=speed,
+            names=normal.names,
         )
 
     def _tune(self, request: TuneRequest, progress: Progress) -> Tuned:

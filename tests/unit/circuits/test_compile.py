@@ -293,6 +293,18 @@ def test_compile_reports_every_stage_to_the_observer(build):
     assert note.startswith("elements 5: keys in about 0 s, a proof in about 0 s, ")
 
 
+def test_compile_gives_the_engine_the_names_of_nodes_in_the_owners_file(build):
+    asked = []
+
+    def survey(request):
+        asked.append(request.names)
+        raise UnsupportedModelError("Seen enough.")
+
+    with pytest.raises(UnsupportedModelError, match="Seen enough"):
+        build(engine=engine_with(survey=survey))
+    assert asked == [{"y": "y"}]
+
+
 # --- refusals
 
 

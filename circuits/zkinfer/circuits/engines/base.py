@@ -8,7 +8,7 @@ the program. Callers check an engine's answers wherever they can.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -313,7 +313,8 @@ class TuneRequest:
     `samples` holds calibration inputs by name, [N, *shape]; `reference` the float model's outputs for them.
     `labels` are their true classes, if known. `budget` is the tolerated loss; `max_setup_size` is log2 of the size of
     the largest available trusted setup. `max_memory` is the memory limit for proving in bytes, and affects the choice;
-    None sets no limit. `speed` converts work into seconds, for display only.
+    None sets no limit. `speed` converts work into seconds, for display only. `names` holds the names of nodes in the
+    owner's file, by the first output in the network, for messages.
     """
 
     network: Path
@@ -329,6 +330,7 @@ class TuneRequest:
     objective: Objective = "latency"
     effort: Effort = "normal"
     speed: Speed = REFERENCE_SPEED
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def write_settings(network: str, arguments: dict[str, Any], path: Path) -> dict[
     run_args = ezkl.PyRunArgs()
     for name, value in arguments.items():
         setattr(run_args, name, tuple(value) if isinstance(value, list) else value)
-    _call(lambda: ezkl.gen_settings(network, path, run_args))
+    _call(lambda: ezkl.gen_settings(network, path, run_args), explain=True)
     settings: dict[str, Any] = json.loads(path.read_bytes())
     # The engine writes hash sets in random order, and a timestamp: these would change the verifying key or the file.
     settings["required_lookups"].sort(key=lambda item: json.dumps(item, sort_keys=True))
@@ -215,8 +215,8 @@ def poseidon_hash(integers: list[int]) -> int:
 # --- helpers
 
 
-def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the engine returns
-    """Call the engine, and translate its errors."""
+def _call(engine_call: Callable[[], Any], *, explain: bool = False) -> Any:  # noqa: ANN401 - what the engine returns
+    """Call the engine, and translate its errors; `explain` adds its warnings, so the call must not know any input."""
     _warnings.lines.clear()
     try:
         return engine_call()
@@ -224,7 +224,8 @@ def _call(engine_call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the
         logged = " ".join(_warnings.lines)
         if any(message in logged or message in str(err) for message in _RANGE_MESSAGES):
             raise RangeError(*OUT_OF_RANGE) from err
-        raise EngineError(f"ezkl: {_last(err)}.") from err
+        warned = f" ({'; '.join(dict.fromkeys(_warnings.lines))[-300:]})" if explain and logged else ""
+        raise EngineError(f"ezkl: {_last(err)}{warned}.") from err
 
 
 def _last(err: RuntimeError) -> str:

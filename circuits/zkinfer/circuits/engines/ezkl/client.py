@@ -221,6 +221,12 @@ class EzklProcess:
         )
         return bits
 
+    def why_unsound(self, request: TuneRequest, arguments: EzklArguments) -> list[str]:
+        """Why values could wrap around the field, and the cure; empty if they cannot."""
+        network, names = str(request.network.resolve()), dict(request.names)
+        why: list[str] = self.call("why_unsound", network=network, arguments=arguments.to_run_arguments(), names=names)
+        return why
+
     def tune(self, request: TuneRequest, progress: Progress) -> Tuned:
         """See `tune.search`: the whole search runs in one child, with a longer time limit than a single call."""
         limits = replace(self.limits, seconds=_CALLS_OF_A_SEARCH * self.limits.seconds)

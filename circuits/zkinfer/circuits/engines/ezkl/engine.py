@@ -10,6 +10,7 @@ from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.client import EzklProcess, EzklSession
 from zkinfer.circuits.engines.ezkl.cost import least_work, measure_speed, with_shrinking, work_of
+from zkinfer.circuits.engines.ezkl.diagnosis import naming_nodes
 from zkinfer.circuits.engines.ezkl.instances import instances_of, limbs_of, proof_from, to_digest
 from zkinfer.circuits.engines.ezkl.layout import (
     is_complete,
@@ -100,11 +101,13 @@ class EzklEngine:
 
     def survey(self, request: TuneRequest) -> Work:
         """Estimated from the engine's settings under typical arguments; see `tune.layout_search`."""
-        return layout_search.survey(self._process, request)
+        with naming_nodes(self._process, request, computing=False):
+            return layout_search.survey(self._process, request)
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
         """Find the cheapest arguments within the budget; see `tune.search`."""
-        return self._process.tune(request, progress or (lambda _: None))
+        with naming_nodes(self._process, request, computing=True):
+            return self._process.tune(request, progress or (lambda _: None))
 
     def build(
         self,

@@ -32,7 +32,7 @@ class _BudgetMissed:
 
 
 _ANSWER: TypeAdapter[Tuned | _BudgetMissed] = TypeAdapter(Tuned | _BudgetMissed)
-_PLAIN_FIELDS = ("max_setup_size", "max_memory", "objective", "effort")
+_PLAIN_FIELDS = ("max_setup_size", "max_memory", "objective", "effort", "names")
 
 
 def pack_request(request: TuneRequest, folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend.graph import elements, static_shape, values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,28 +34,31 @@ FIELD_BITS = 240.0  # half of the modulus has 252; the rest is a margin for effe
 _VARIADIC_SUMS = frozenset({"Mean", "Sum"})  # element by element, of any number of operands
 
 
-def refuse_overflow(network: Path, arguments: EzklArguments) -> None:
+def refuse_overflow(network: Path, arguments: EzklArguments, names: Mapping[str, str] | None = None) -> None:
     """Raise UnsupportedModelError if a value could reach the size of the field before it is range-checked.
 
-    Also if a tensor's shape does not follow from the graph, so that there is no bound.
+    Also if a tensor's shape does not follow from the graph, so that there is no bound. `names` are those of the nodes
+    in the owner's file, by the first output; a node without one is named by that output.
     """
     graph = onnx.shape_inference.infer_shapes(onnx.load(network), data_prop=True).graph
     rules = Rules(arguments)
     known: dict[str, Bound] = {port.name: rules.input(port) for port in graph.input}
     constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in graph.initializer}
     known |= {name: rules.constant(array) for name, array in constants.items()}
+    called = names or {}
     for step in _steps(graph, constants, known):
+        label = called.get(step.node.output[0], step.node.output[0])
         if not step.shift <= MAX_SHIFT:
-            raise _refusal(step.node, "combines scales that are more than 63 bits apart")
+            raise _refusal(step.node, label, "combines scales that are more than 63 bits apart")
         bits, result = rules.apply(step)
         if not bits <= FIELD_BITS:  # negated, so that NaN is rejected
-            raise _refusal(step.node, f"could grow to 2^{bits:.0f} before it is range-checked")
+            raise _refusal(step.node, label, f"could grow to 2^{bits:.0f} before it is range-checked")
         known.update(dict.fromkeys(step.node.output, result))
 
 
-def _refusal(node: onnx.NodeProto, why: str) -> UnsupportedModelError:
+def _refusal(node: onnx.NodeProto, label: str, why: str) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"The result of {node.op_type} {node.output[0][:80]!r} {why}, beyond the field that proofs are made in.",
+        f"The result of {node.op_type} {label[:80]!r} {why}, beyond the field that proofs are made in.",
         "Put an activation between long chains of products, or use smaller constants.",
     )
 

@@ -14,7 +14,7 @@ from zkinfer.circuits.engines.ezkl.bindings import answer_of, witness_of
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
 from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request
 from zkinfer.circuits.engines.ezkl.tune import search
-from zkinfer.circuits.errors import ProofRejectedError, UnsupportedModelError
+from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 from zkinfer.circuits.sandbox import child
 
 if TYPE_CHECKING:
@@ -75,18 +75,50 @@ def try_out(
 
 
 def _is_sound(network: str, arguments: dict[str, Any]) -> bool:
+    return not why_unsound(network, arguments, {})
+
+
+def why_unsound(network: str, arguments: dict[str, Any], names: dict[str, str]) -> list[str]:
+    """Why values could wrap around the field, and the cure, empty if they cannot; see `overflow.refuse_overflow`."""
     try:
-        _refuse_overflow(network, arguments)
-    except UnsupportedModelError:
-        return False
-    return True
+        _refuse_overflow(network, arguments, names)
+    except UnsupportedModelError as err:
+        return [err.cause, err.cure]
+    return []
 
 
-def _refuse_overflow(network: str, arguments: dict[str, Any]) -> None:
+def _refuse_overflow(network: str, arguments: dict[str, Any], names: dict[str, str] | None = None) -> None:
     from zkinfer.circuits.engines.ezkl.overflow import refuse_overflow  # noqa: PLC0415
     from zkinfer.circuits.engines.ezkl.run_args import EzklArguments  # noqa: PLC0415 - proving starts without it
 
-    refuse_overflow(Path(network), EzklArguments.parse(arguments))
+    refuse_overflow(Path(network), EzklArguments.parse(arguments), names)
+
+
+def nodes_of(network: str) -> list[list[str]]:
+    """Operator and first output of each node, in order."""
+    from zkinfer.circuits.engines.ezkl.lowering.pipeline import nodes_in  # noqa: PLC0415 - proving starts without it
+
+    return nodes_in(Path(network))
+
+
+def failure_of(
+    network: str, nodes: int, arguments: dict[str, Any], sample: list[list[int]] | None, folder: str
+) -> str | None:
+    """The engine's error on the first nodes of a network, or on computing a sample with them; None if there is none."""
+    from zkinfer.circuits.engines.ezkl.lowering.pipeline import first_nodes  # noqa: PLC0415 - proving starts without it
+
+    where = Path(folder)
+    (where / NETWORK).write_bytes(first_nodes(Path(network), nodes))
+    try:
+        bindings.write_settings(str(where / NETWORK), arguments, where / SETTINGS)
+        if sample is not None:
+            with _program(where) as program:
+                bindings.raw_witness(program, sample)
+    except RangeError:  # of the sample, not of the network
+        return None
+    except EngineError as err:
+        return err.cause
+    return None
 
 
 def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any]:

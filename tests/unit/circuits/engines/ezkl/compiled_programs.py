@@ -77,6 +77,9 @@ class Process:
         self.exact.append(list(options))
         return [None if self.unsound(arguments) else self._settings(arguments) for arguments in options]
 
+    def why_unsound(self, request, arguments):
+        return ["The product 'p' could grow.", "Use smaller constants."] if self.unsound(arguments) else []
+
     def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
         self.tried.append((arguments.input_scale, arguments.param_scale, arguments.scale_rebase_multiplier))
         self.batches.append(batch)

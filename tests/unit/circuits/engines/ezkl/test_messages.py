@@ -20,9 +20,21 @@ def sent(asked, folder):
 
 @pytest.mark.parametrize("labels", [None, Labels("y", np.array([0, 1]))])
 def test_request_round_trips(tmp_path, labels):
-    asked = request(labels=labels, inputs=(spec("x", visibility="hashed"),), objective="gas", effort="max")
+    changes = {"objective": "gas", "effort": "max", "names": {"v1": "dense"}}
+    asked = request(labels=labels, inputs=(spec("x", visibility="hashed"),), **changes)
     found = sent(asked, tmp_path)
-    same = ("inputs", "outputs", "budget", "max_setup_size", "max_memory", "workload", "objective", "effort", "speed")
+    same = (
+        "inputs",
+        "outputs",
+        "budget",
+        "max_setup_size",
+        "max_memory",
+        "workload",
+        "objective",
+        "effort",
+        "speed",
+        "names",
+    )
     assert all(getattr(found, name) == getattr(asked, name) for name in same)
     assert found.network == asked.network.resolve()
     assert (found.labels and found.labels.classes.tolist()) == (labels and labels.classes.tolist())

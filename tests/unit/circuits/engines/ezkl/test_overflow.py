@@ -212,6 +212,13 @@ def test_non_finite_weights_are_refused(tmp_path):
         refuse_overflow(tmp_path / "network.onnx", arguments())
 
 
+def test_refusal_names_the_node_as_the_owner_does(tmp_path):
+    weights = numpy_helper.from_array(np.array([np.nan, 1.0], np.float32), "w")
+    save(tmp_path / "network.onnx", [helper.make_node("Mul", ["x0", "w"], ["y"])], "y", [weights])
+    with pytest.raises(UnsupportedModelError, match="The result of Mul 'scaled' could grow"):
+        refuse_overflow(tmp_path / "network.onnx", arguments(), {"y": "scaled"})
+
+
 @pytest.mark.parametrize("shape", [None, ["N", 2], ["", 2], [-1, 2]])
 def test_tensor_without_a_fixed_shape_is_refused(tmp_path, shape):
     """The number of terms of a sum is then unknown."""

@@ -141,6 +141,12 @@ def survey(process: EzklProcess, request: TuneRequest) -> Work:
     return min((sketch.work for sketch in sketches), key=lambda work: _price(work, request))
 
 
+def why_unsound(process: EzklProcess, request: TuneRequest, trial: Trial) -> list[str]:
+    """Why `fit` finds no sound circuit, and the cure; empty if the engine itself has no layout."""
+    arguments = next(_candidates(request, trial.scales, trial.bits, _lookups(trial)), None)
+    return [] if arguments is None else process.why_unsound(request, arguments)
+
+
 def price(fitted: Fitted, request: TuneRequest) -> tuple[bool, float]:
     """Sort key: circuits within the memory limit first, by the objective; the others by memory."""
     return _price(fitted.work, request)

@@ -18,7 +18,7 @@ import numpy as np
 
 from zkinfer.circuits.cost import refuse_too_costly
 from zkinfer.circuits.engines.base import Option, Tuned
-from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, MIN_BITS, Fitted, cheapest, fit
+from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, MIN_BITS, Fitted, cheapest, fit, why_unsound
 from zkinfer.circuits.engines.ezkl.tune.trials import Scales, Trial, try_scales
 from zkinfer.circuits.errors import BudgetError, UnsupportedModelError
 
@@ -109,7 +109,7 @@ class _Search:
         if best is None and self.too_large is not None:
             raise self.too_large
         if best is None:
-            raise BudgetError(self._why_none(), _CURE, tuple(self._nearest_options()))
+            raise BudgetError(*self._why_none(), tuple(self._nearest_options()))
         return best
 
     def _best(self) -> Fitted | None:
@@ -211,13 +211,17 @@ class _Search:
         trials = [trial for trial in self.tried.values() if trial is not None]
         return sorted(trials, key=lambda trial: (-trial.fidelity.agreement, trial.fidelity.error_p99))
 
-    def _why_none(self) -> str:
-        why, nearest = "every attempt exceeded the range of integers", self._nearest()
-        if nearest:
-            missed = self.budget.shortfall(nearest[0].fidelity).removesuffix(".")
+    def _why_none(self) -> tuple[str, str]:
+        """Cause and cure."""
+        why, cure, nearest = "every attempt exceeded the range of integers", _CURE, self._nearest()
+        if nearest and (missed := self.budget.shortfall(nearest[0].fidelity).removesuffix(".")):
             margin = f", with a margin, since there are only {_count(self.request)} calibration samples"
-            why = f"{nearest[0].scales}: {missed + margin if missed else 'no sound circuit exists'}"
-        return f"No settings keep the model's accuracy within the budget ({why})."
+            why = f"{nearest[0].scales}: {missed}{margin}"
+        elif nearest:
+            reason = why_unsound(self.process, self.request, nearest[0])
+            why = ": ".join([f"{nearest[0].scales}: no sound circuit exists", *reason[:1]]).removesuffix(".")
+            cure = next(iter(reason[1:]), _CURE)
+        return f"No settings keep the model's accuracy within the budget ({why}).", cure
 
     def _nearest_options(self) -> Iterator[Option]:
         """The cost of the nearest settings, so that the owner can choose another budget."""

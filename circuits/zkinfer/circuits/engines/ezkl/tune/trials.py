@@ -81,7 +81,7 @@ def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales, likel
                 request.inputs,
                 request.outputs,
                 wide_arguments(scales, request),
-                _integers(request, scales),
+                integers_of(request, scales),
                 folder,
                 likely_bits=likely_bits,
             )
@@ -96,7 +96,7 @@ def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales, likel
     )
 
 
-def _integers(request: TuneRequest, scales: Scales) -> list[list[list[int]]]:
+def integers_of(request: TuneRequest, scales: Scales) -> list[list[list[int]]]:
     """The calibration samples, quantised as the engine does at these scales."""
     specs = [spec.model_copy(update={"scale": scales.input if spec.is_float else 0}) for spec in request.inputs]
     return quantise_batch(request.samples, specs)

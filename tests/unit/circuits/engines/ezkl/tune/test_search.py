@@ -110,8 +110,9 @@ def test_model_without_a_successful_trial_is_refused():
         tuned(Process(error=dict.fromkeys(range(2, 15))))
 
 
-def test_model_without_a_sound_circuit_is_refused():
-    with pytest.raises(BudgetError, match=r"No settings keep.*no sound circuit exists"):
+def test_model_without_a_sound_circuit_is_refused_with_the_reason():
+    message = r"No settings keep.*no sound circuit exists: The product 'p' could grow\)\. Use smaller constants\."
+    with pytest.raises(BudgetError, match=message):
         tuned(Process(unsound=lambda arguments: True))
 
 
