@@ -114,6 +114,19 @@ def test_prove_without_json_leaves_stdout_empty(workplace, digits):
     assert "logits" in outcome.stderr
 
 
+def test_prove_and_verify_match_columns_by_name_and_tell_it(workplace, digits):
+    [numbers] = json.loads((workplace.folder / "image-0.json").read_bytes())["image"]
+    order = [*range(1, len(numbers)), 0]
+    lines = [",".join(f"image[{place}]" for place in order), ",".join(str(numbers[place]) for place in order)]
+    (workplace.folder / "table.csv").write_text("\n".join(lines))
+    made = workplace("prove", digits, "--input", "table.csv", "--out", "of-table.json", "--json")
+    assert "matched by name with image[0] to image[63]" in made.sentence
+    assert len(made.document["notes"]) == 1
+    checked = verify(workplace, "of-table.json", DEV, "--input", "image-0.json")
+    assert (checked.status, checked.document["notes"]) == (0, [])
+    assert verify(workplace, "of-table.json", DEV, "--input", "table.csv").document["notes"] == made.document["notes"]
+
+
 # --- verify
 
 

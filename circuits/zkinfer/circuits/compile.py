@@ -92,7 +92,8 @@ class Compiled:
 
     `cost` is a prediction for this machine. `options` are the settings that were tried, for the trade-off curve; empty
     if run arguments were given. `shortfall` says by how much the held-out samples miss the budget that the calibration
-    samples met; empty if they meet it too. `notes` tell how the model was changed to fit a circuit.
+    samples met; empty if they meet it too. `notes` tell how the model was changed to fit a circuit, and how the columns
+    of the calibration file were matched.
     """
 
     circuit: Circuit
@@ -186,7 +187,8 @@ class _Compilation:
         stage = self.stages.stage
         with stage("inspect"):
             normal = self._normalise(model, staging / MODEL, scratch / _NETWORK)
-            tuning, held_out = self._samples(staging / MODEL, normal, calibration)
+            heard: list[str] = []
+            tuning, held_out = self._samples(staging / MODEL, normal, calibration, heard)
         speed = self._speed()
         with stage("tune") as progress:
             request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
@@ -212,7 +214,7 @@ class _Compilation:
         manifest = _manifest(assembly, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        return _Result(manifest, tuned, cost, shortfall, normal.notes)
+        return _Result(manifest, tuned, cost, shortfall, (*normal.notes, *heard))
 
     def key_path(self, scratch: Path) -> Path | None:
         """The path at which the proving key is generated; None if the engine needs none."""
@@ -243,10 +245,20 @@ class _Compilation:
             )
         return missed
 
-    def _samples(self, model: Path, normal: NormalisedModel, calibration: Path | None) -> tuple[Samples, Samples]:
+    def _samples(
+        self, model: Path, normal: NormalisedModel, calibration: Path | None, heard: list[str]
+    ) -> tuple[Samples, Samples]:
+        """The samples; `heard` receives what was said about how they were read."""
         labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
+
+        def note(text: str) -> None:
+            heard.append(text)
+            self.stages.observer.note(text)
+
         with self._reading(normal.workload):
-            return load_samples(model, normal.inputs, normal.outputs, calibration, labels, limits=self._parsing)
+            return load_samples(
+                model, normal.inputs, normal.outputs, calibration, labels, limits=self._parsing, note=note
+            )
 
     @property
     def _parsing(self) -> Limits:

@@ -18,7 +18,7 @@ from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensor_files import from_npz, read_labelled_samples, read_samples, to_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -63,6 +63,7 @@ def load_samples(
     labels: LabelSource | None = None,
     *,
     limits: Limits | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> tuple[Samples, Samples]:
     """Read the calibration and the held-out samples: odd samples are held out, if there are enough.
 
@@ -73,6 +74,7 @@ def load_samples(
         data: a file for `read_samples`; None generates random numbers from a fixed seed, labelled synthetic.
         labels: the source of the true classes in `data`; None for samples without labels.
         limits: limits of the child that runs the model; by default those for parsing.
+        note: see `zkinfer.circuits.tensor_files.read_inputs`.
 
     Returns:
         The calibration samples and the held-out samples, which are the same if none can be held out.
@@ -81,7 +83,7 @@ def load_samples(
         DataError: the file does not match the model.
         ModelError: the model fails, or returns NaN or infinity for a sample.
     """
-    given, known = _read(inputs, outputs, data, labels)
+    given, known = _read(inputs, outputs, data, labels, note)
     calibration, held_out = _split(given)
     kind: Kind = "synthetic" if data is None else "calibration"
     held_out_kind: Kind = kind if data is None or held_out is calibration else "held-out"
@@ -91,13 +93,17 @@ def load_samples(
 
 
 def _read(
-    inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], data: Path | None, source: LabelSource | None
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    data: Path | None,
+    source: LabelSource | None,
+    note: Callable[[str], None],
 ) -> tuple[Arrays, Labels | None]:
     if data is None:
         return _synthetic(inputs), None
     if source is None:
-        return read_samples(data, inputs), None
-    arrays, classes = read_labelled_samples(data, inputs, source.array)
+        return read_samples(data, inputs, note), None
+    arrays, classes = read_labelled_samples(data, inputs, source.array, note)
     return arrays, source.labels(classes, outputs)
 
 

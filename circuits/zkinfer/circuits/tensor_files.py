@@ -2,22 +2,24 @@
 
 A file holds one inference (`read_inputs`) or several (`read_samples`), optionally with labels. Formats: .npz has one
 array per tensor name; .json has an object of nested lists by name, or the form of ezkl's examples, `{"input_data":
-[flat list per input]}`; .csv has one inference per line, the numbers of all tensors in order, and an optional header.
+[flat list per input]}`; .csv has one inference per line, with columns by name (see `tables`). Where a file says more or
+less than the names of the inputs, `note` receives a sentence on how it was read.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import zipfile
 import zlib
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import DataError, JsonError, why
+from zkinfer.circuits.tables import from_csv
 from zkinfer.circuits.tensors import TensorSpec, describe_all
 
 if TYPE_CHECKING:
@@ -27,46 +29,54 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.generic]
+    Note = Callable[[str], None]
 
 
 MAX_BYTES = 1 << 28
 MAX_VALUES = 1 << 24
-_EXACT = 1 << 53  # a float64 represents every integer below this
+_BESIDE_INPUT_DATA = frozenset({"input_data", "input_shapes", "output_data", "output_shapes"})  # of ezkl's examples
 _UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error)
 
 
-def read_inputs(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
+def _silent(_: str) -> None:
+    pass
+
+
+def read_inputs(path: Path, specs: Sequence[TensorSpec], note: Note = _silent) -> dict[str, Array]:
     """Read one inference.
 
     Args:
         path: the file; its suffix determines the format.
         specs: all tensors of the inference.
+        note: receives a sentence on how the numbers were matched, unless they have the names of the tensors.
 
     Returns:
         Arrays by name, with exactly the shapes and dtypes of the specs.
 
     Raises:
-        DataError: no such file, unknown format, a missing or unknown name, a wrong shape or dtype, NaN.
+        DataError: no such file, unknown format, a missing, unknown or repeated name, a wrong shape or dtype, NaN.
     """
-    arrays = _read(path, specs)
+    arrays = _read(path, specs, None, note)
     if path.suffix.lower() == ".csv":  # a table of one line is one inference
         arrays = {name: array[0] if len(array) == 1 else array for name, array in arrays.items()}
     return {spec.name: conform(arrays[spec.name], spec) for spec in specs}
 
 
-def read_samples(path: Path, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """Read N inferences as arrays [N, *shape] by name; raises DataError as `read_inputs` does."""
-    return _stacked(path, _read(path, specs), specs)
+def read_samples(path: Path, specs: Sequence[TensorSpec], note: Note = _silent) -> dict[str, Array]:
+    """Read N inferences as arrays [N, *shape] by name; arguments and errors as `read_inputs`."""
+    return _stacked(path, _read(path, specs, None, note), specs)
 
 
-def read_labelled_samples(path: Path, specs: Sequence[TensorSpec], label: str) -> tuple[dict[str, Array], Array]:
+def read_labelled_samples(
+    path: Path, specs: Sequence[TensorSpec], label: str, note: Note = _silent
+) -> tuple[dict[str, Array], Array]:
     """Read N inferences, and the unconverted array (in a .csv: the column) named `label`, with one entry per sample.
 
     Raises DataError as `read_inputs` does, and if the labels are missing, not one per sample, or an input of the model.
     """
     if label in {spec.name for spec in specs}:
         raise DataError(f"{label!r} is an input of the model.", "Give labels as a separate array.")
-    arrays = _read(path, specs, label)
+    arrays = _read(path, specs, label, note)
     samples, labels = _stacked(path, arrays, specs), arrays[label]
     count = len(next(iter(samples.values())))
     if labels.shape[:1] != (count,):
@@ -90,7 +100,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
     if path.suffix.lower() == ".npz":
         return from_npz(_bytes_of(path))
     if path.suffix.lower() == ".json":
-        return from_json(_bytes_of(path), [TensorSpec(name=name, dtype="float32", shape=()) for name in names])
+        return from_json(_bytes_of(path), [TensorSpec(name=name, dtype="float32", shape=()) for name in names])[0]
     raise DataError(
         f"The format of {path} does not contain the shapes of tensors.", "Give a .npz or .json file, or the shapes too."
     )
@@ -99,7 +109,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
 def conform(array: Array, spec: TensorSpec) -> Array:
     """Convert one tensor to the spec: a leading dimension of 1 may be omitted, or the tensor may be flat."""
     typed = _typed(array, spec)
-    if typed.shape not in _shapes(spec):
+    if not _fits(typed.shape, spec):
         raise DataError(f"Input {spec.name!r} has shape {list(array.shape)}.", f"The model takes {spec.describe()}.")
     return typed.reshape(spec.shape)
 
@@ -112,86 +122,94 @@ def to_npz(path: Path, arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def from_npz(data: bytes) -> dict[str, Array]:
-    """The arrays of an .npz file; raises DataError for pickles, other content, and arrays that misstate their size."""
+def from_npz(data: bytes, file: str = "The file") -> dict[str, Array]:
+    """The arrays of an .npz file.
+
+    Raises:
+        DataError: two arrays of one name, a pickle, other content, or an array that misstates its size.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                raise DataError(f"The arrays unpack to more than {MAX_BYTES >> 20} MiB.")
-            return {name.removesuffix(".npy"): _member(archive.read(name)) for name in archive.namelist()}
+                raise DataError(f"The arrays of {file} unpack to more than {MAX_BYTES >> 20} MiB.")
+            members = archive.namelist()
+            names = [member.removesuffix(".npy") for member in members]
+            if len(set(names)) < len(names):
+                repeated = next(name for name, count in Counter(names).items() if count > 1)
+                raise DataError(f"{file} holds two arrays named {repeated!r:.80}.", "Remove or rename one of them.")
+            return {name: _member(archive.read(member)) for name, member in zip(names, members, strict=True)}
     except _UNREADABLE as err:
-        raise DataError(f"The file is not an .npz of plain arrays: {err}.", "Write it with numpy.savez.") from err
+        raise DataError(f"{file} is not an .npz of plain arrays: {err}.", "Write it with numpy.savez.") from err
 
 
-def from_json(data: bytes, specs: Sequence[TensorSpec], label: str | None = None) -> dict[str, Array]:
+def from_json(
+    data: bytes, specs: Sequence[TensorSpec], label: str | None = None, file: str = "The file"
+) -> tuple[dict[str, Array], str]:
     """Arrays from nested lists by name, or from ezkl's `{"input_data": [flat list per input]}`; raises DataError.
 
-    If `input_data` is present, other keys except `label` are ignored.
+    The second form has no names: the sentence that is returned says which input each list was taken for.
     """
     try:
         document = canonical.load(data, max_bytes=MAX_BYTES, what="input file", max_values=MAX_VALUES)
     except JsonError as err:
         raise DataError(err.cause, err.cure) from err
     if not isinstance(document, dict):
-        raise DataError("The input file is not a JSON object.", "Write {input name: nested lists of numbers}.")
-    if "input_data" in document and "input_data" not in {spec.name for spec in specs}:
-        flat = document["input_data"]
-        if not isinstance(flat, list) or len(flat) != len(specs):
-            raise DataError(f"input_data is not a list of {len(specs)} lists.", "Give one flat list per input.")
-        labels = {label: document[label]} if label in document else {}
-        document = labels | {spec.name: values for spec, values in zip(specs, flat, strict=True)}
-    return {name: _array(name, value) for name, value in document.items()}
-
-
-def from_csv(data: bytes, specs: Sequence[TensorSpec], label: str | None = None) -> dict[str, Array]:
-    """One sample per line, [N, elements] by name; raises DataError.
-
-    A header is optional unless a column holds labels; the label column may be at any position.
-    """
-    try:
-        lines = [line for line in csv.reader(io.StringIO(data.decode("utf-8-sig"))) if line]
-        names = _names(lines, label)
-        table = np.array([[float(cell) for cell in line] for line in (lines[1:] if names else lines)])
-    except (UnicodeDecodeError, ValueError, csv.Error) as err:
-        raise DataError(f"The file is not a table of numbers: {err}.", "Give one inference per line.") from err
-    width, label_columns = sum(spec.size for spec in specs), names.count(label)
-    if table.ndim != 2 or table.shape[1] != width + label_columns:
+        raise DataError(f"{file} is not a JSON object.", "Write {input name: nested lists of numbers}.")
+    if "input_data" not in document or "input_data" in {spec.name for spec in specs}:
+        return {name: _array(name, value) for name, value in document.items()}, ""
+    lists = document["input_data"]
+    if not isinstance(lists, list) or len(lists) != len(specs):
         raise DataError(
-            "A line of the table has a wrong number of columns.",
-            f"Give {width} numbers per line: the elements of all inputs in order.",
+            f"{file}: input_data is not a list of {len(specs)} lists.",
+            f"Give one flat list per input: {describe_all(specs)}.",
         )
-    if label is None or not label_columns:
-        return _split(table, specs)
-    at = names.index(label)
-    return {label: _whole(table[:, at])} | _split(np.delete(table, at, axis=1), specs)
+    if other := sorted(set(document) - _BESIDE_INPUT_DATA - {label}):
+        raise DataError(
+            f"{file} holds {other[0]!r:.80} beside input_data.", "Write either input_data or all inputs by name."
+        )
+    named = {spec.name: _array(spec.name, values) for spec, values in zip(specs, lists, strict=True)}
+    beside = {label: _array(label, document[label])} if label is not None and label in document else {}
+    return beside | named, f"{file}: the lists of input_data are read by position as {', '.join(named)}." * (
+        len(named) > 1
+    )
 
 
-def _read(path: Path, specs: Sequence[TensorSpec], label: str | None = None) -> dict[str, Array]:
-    readers: dict[str, Callable[[bytes], dict[str, Array]]] = {
-        ".npz": from_npz,
-        ".json": lambda data: from_json(data, specs, label),
-        ".csv": lambda data: from_csv(data, specs, label),
+def _read(path: Path, specs: Sequence[TensorSpec], label: str | None, note: Note) -> dict[str, Array]:
+    readers: dict[str, Callable[[bytes], tuple[dict[str, Array], str]]] = {
+        ".npz": lambda data: (from_npz(data, str(path)), ""),
+        ".json": lambda data: from_json(data, specs, label, str(path)),
+        ".csv": lambda data: from_csv(data, specs, label, str(path)),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"The format of {path} is unknown.", "Give a .npz, .json or .csv file.")
-    arrays = reader(_bytes_of(path))
+    arrays, said = reader(_bytes_of(path))
     _refuse_other_names(path, arrays, specs, label)
+    if said:
+        note(said)
     return arrays
 
 
 def _refuse_other_names(
     path: Path, arrays: Mapping[str, Array], specs: Sequence[TensorSpec], label: str | None
 ) -> None:
-    expected = describe_all(specs)
+    expected = f"The model takes {describe_all(specs)}"
+    unknown = sorted(set(arrays) - {spec.name for spec in specs} - {label})
     for spec in specs:
         if spec.name not in arrays:
-            raise DataError(f"{path} lacks the input {spec.name!r}.", f"The model takes {expected}.")
+            raise DataError(f"{path} lacks the input {spec.name!r}.", expected + _instead(unknown))
     if label is not None and label not in arrays:
         raise DataError(f"{path} lacks the labels {label!r}.", _where_labels_are(path, arrays))
-    unknown = sorted(set(arrays) - {spec.name for spec in specs} - {label})
     if unknown:
-        raise DataError(f"{path} holds {unknown[0]!r}, which is not an input.", f"The model takes {expected}.")
+        raise DataError(f"{path} holds {unknown[0]!r:.80}, which is not an input.", f"{expected}.")
+
+
+def _instead(unknown: Sequence[str]) -> str:
+    """What a file holds instead of an input; numpy calls arrays arr_0, arr_1, ... that were given no names."""
+    if not unknown:
+        return "."
+    named = f"; the file holds {unknown[0]!r:.80}."
+    return named + " Write numpy.savez(FILE, NAME=array)." * unknown[0].startswith("arr_")
 
 
 def _where_labels_are(path: Path, arrays: Mapping[str, Array]) -> str:
@@ -224,7 +242,9 @@ def _stack(array: Array, spec: TensorSpec) -> Array:
     is_one_sample = typed.shape == spec.shape and spec.shape[:1] == (1,)
     if is_one_sample or (typed.shape == (spec.size,) and spec.size > 1):  # the latter is one flat sample
         return typed.reshape(1, *spec.shape)
-    if not typed.ndim or not len(typed) or typed.shape[1:] not in _shapes(spec):
+    if spec.size == 1 and not typed.ndim:
+        return typed.reshape(1, *spec.shape)
+    if not typed.ndim or not len(typed) or not _fits(typed.shape[1:], spec):
         raise DataError(
             f"Samples of {spec.name!r} have shape {list(array.shape)}.",
             f"Give [N, ...] with one {spec.describe()} per sample.",
@@ -232,10 +252,11 @@ def _stack(array: Array, spec: TensorSpec) -> Array:
     return typed.reshape(-1, *spec.shape)
 
 
-def _shapes(spec: TensorSpec) -> set[tuple[int, ...]]:
-    """The accepted shapes: that of the spec, without a leading dimension of 1, or flat."""
-    bare = {spec.shape[1:]} if spec.shape[:1] == (1,) else set()
-    return {spec.shape, (spec.size,), *bare}
+def _fits(shape: tuple[int, ...], spec: TensorSpec) -> bool:
+    """Whether it is the shape of the spec, without a leading dimension of 1, or flat; a single number has any rank."""
+    if spec.size == 1:
+        return math.prod(shape) == 1
+    return shape in (spec.shape, (spec.size,)) or (1, *shape) == spec.shape
 
 
 def _typed(array: Array, spec: TensorSpec) -> Array:
@@ -244,12 +265,30 @@ def _typed(array: Array, spec: TensorSpec) -> Array:
     if array.dtype.kind not in kinds[kind]:
         raise DataError(f"Input {spec.name!r} has dtype {array.dtype}.", f"The model takes {spec.describe()}.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DataError(f"Input {spec.name!r} holds NaN or infinity.", "Circuits support finite numbers only.")
+        where = _first(array, ~np.isfinite(array))
+        raise DataError(f"Input {spec.name!r} holds NaN or infinity: {where}.", "Circuits support finite numbers only.")
     with np.errstate(over="ignore"):
         cast = array.astype(spec.dtype)
-    if (kind == "float" and not np.isfinite(cast).all()) or (kind != "float" and (cast != array).any()):
-        raise DataError(f"A value of input {spec.name!r} exceeds the range of {spec.dtype}.", "Check its values.")
+    beyond = ~np.isfinite(cast) if kind == "float" else cast != array
+    if beyond.any():
+        raise DataError(
+            f"A value of input {spec.name!r} exceeds the range of {spec.dtype}: {_first(array, beyond)}.",
+            f"The model takes {_range_of(spec)}.",
+        )
     return cast
+
+
+def _first(array: Array, marked: NDArray[np.bool_]) -> str:
+    """The first marked element, for messages: `300 at element [0, 2]`."""
+    at = np.argwhere(marked)[0].tolist()
+    return f"{array[tuple(at)]} at element {at}"
+
+
+def _range_of(spec: TensorSpec) -> str:
+    low, high = spec.integer_range
+    if spec.is_float:
+        low, high = float(np.finfo(spec.dtype).min), float(np.finfo(spec.dtype).max)
+    return f"{spec.name} {spec.dtype} from {low} to {high}"
 
 
 def _member(data: bytes) -> Array:
@@ -274,38 +313,3 @@ def _array(name: str, value: Any) -> Array:  # noqa: ANN401 - any JSON value
     if array.dtype.kind not in "fiub":
         raise DataError(f"Input {name!r} holds values that are not numbers of at most 64 bits.", "Give numbers only.")
     return array
-
-
-def _names(lines: Sequence[list[str]], label: str | None) -> list[str | None]:
-    """The header, or an empty list: a header contains no number, or contains the name of the labels."""
-    if not lines:
-        return []
-    first: list[str | None] = [cell.strip() for cell in lines[0]]
-    if first.count(label) > 1:
-        raise DataError(f"The table has two columns named {label!r}.", "Rename one of them.")
-    return first if label in first or not any(_is_number(cell) for cell in lines[0]) else []
-
-
-def _split(table: NDArray[np.float64], specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    parts = np.split(table, np.cumsum([spec.size for spec in specs])[:-1], axis=1)
-    return {spec.name: _column(part, spec) for spec, part in zip(specs, parts, strict=True)}
-
-
-def _column(part: NDArray[np.float64], spec: TensorSpec) -> Array:
-    """Tables hold floats: convert whole numbers to integers, and 0 and 1 to booleans, as the model requires."""
-    if spec.dtype == "bool" and np.isin(part, (0.0, 1.0)).all():
-        return part.astype(bool)
-    return part if spec.is_float or spec.dtype == "bool" else _whole(part)
-
-
-def _whole(part: NDArray[np.float64]) -> Array:
-    """Convert to integers if all numbers are whole."""
-    return part.astype(np.int64) if ((part == np.rint(part)) & (np.abs(part) < _EXACT)).all() else part
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -34,6 +34,11 @@ def say(text: str) -> None:
     console.print(text)
 
 
+def say_note(text: str) -> None:
+    """Print a sentence that may quote files, as `ProgressDisplay.note` does."""
+    say(f"[dim]{plain(text)}[/]")
+
+
 def plain(value: object) -> str:
     """Escape untrusted text: brackets are not markup, and control characters are replaced."""
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
@@ -112,9 +117,10 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 class ProgressDisplay:
-    """Shows the stages of a command as progress bars with elapsed time."""
+    """Shows the stages of a command as progress bars with elapsed time; `notes` are those shown so far."""
 
     def __init__(self, bars: Progress) -> None:
+        self.notes: list[str] = []
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
@@ -126,6 +132,7 @@ class ProgressDisplay:
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
+        self.notes.append(text)
         self._bars.console.print(f"[dim]{plain(text)}[/]")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
+from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say, say_note
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _inputs(module: Any, given: object, example: Path | None, specs: list[Tensor
     from zkinfer.circuits.tensor_files import read_arrays, read_inputs
 
     if example is not None:
-        return read_inputs(example, specs) if specs else read_arrays(example, names or forward_inputs(module))
+        return read_inputs(example, specs, say_note) if specs else read_arrays(example, names or forward_inputs(module))
     if specs:
         return random_inputs(specs)
     if given is None:

@@ -60,13 +60,13 @@ def prove_command(
         timings: dict[str, float] = {}
         with progress_display(quiet=as_json) as display:
             opened = Circuit.open(circuit)
-            inputs = read_inputs(input_, opened.manifest.program.inputs)
+            inputs = read_inputs(input_, opened.manifest.program.inputs, display.note)
             prover = Prover(home=Home.from_environment(), key=signing_key)
             attestation = prover.prove(opened, inputs, context, observer=display, timings=timings)
         write_atomically(out, attestation.to_bytes())
         show(attestation, out, timings)
         if as_json:
-            print_json(report(attestation, out, timings))
+            print_json(report(attestation, out, timings) | {"notes": display.notes})
 
 
 def make_context(chain_id: int, consumer: str, request_id: str | None, requester: str, expiry: int) -> Context:

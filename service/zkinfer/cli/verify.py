@@ -15,6 +15,8 @@ from zkinfer.cli.console import exit_on_error, plain, print_json, progress_displ
 from zkinfer.cli.options import AsJson, AttestationFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -172,17 +174,17 @@ def verify_command(
     with exit_on_error(as_json=as_json):
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
-            verdict = _verify(attestation, required)
+            verdict = _verify(attestation, required, display.note)
         show(verdict, required)
         if as_json:
             from zkinfer.verifier.report import report
 
-            print_json(report(verdict))
+            print_json(report(verdict) | {"notes": display.notes})
     if verdict.refusal is not None:
         raise typer.Exit(1)
 
 
-def _verify(path: Path, required: Requirements) -> Verdict:
+def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> Verdict:
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.tensor_files import read_inputs
     from zkinfer.verifier import Trusted, Verifier
@@ -194,7 +196,7 @@ def _verify(path: Path, required: Requirements) -> Verdict:
     input_ = required.input_
 
     def expected_inputs(claim: Attestation) -> dict[str, NDArray[np.generic]]:
-        return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs))
+        return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs, note))
 
     return verdict_on(
         Verifier(trusted=trusted),

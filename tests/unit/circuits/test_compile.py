@@ -107,6 +107,15 @@ def test_compile_leaves_nothing_else(build, leaves_nothing, own_home):
     leaves_nothing("out", f"home/keys/{key.name}", *(f"out/{name}" for name in names))
 
 
+def test_compile_tells_how_columns_of_the_calibration_file_were_matched(build, tmp_path):
+    told = f"{tmp_path / 'samples.csv'}, line 1: the columns a, b, c are read in this order as x[0] to x[2]."
+    (tmp_path / "samples.csv").write_text("a,b,c\n0.5,1,2\n1,0.5,2\n2,1,0.5\n")
+    recorder = Recorder()
+    made = build(calibration=tmp_path / "samples.csv", observer=recorder)
+    assert made.notes == (told,)
+    assert told in recorder.notes
+
+
 def test_compile_describes_the_circuit(build):
     manifest = build().circuit.manifest
     assert (manifest.parameters, manifest.operators) == (8, {"Gemm": 1})

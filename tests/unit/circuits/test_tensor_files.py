@@ -72,8 +72,8 @@ def header(shape, dtype="<f8"):
         ({"x": [0.5, 1, 2], "n": [3, -4]}, ".json"),
         ({"input_data": [[0.5, 1, 2], [3, -4]]}, ".json"),
         ("0.5,1,2,3,-4\n", ".csv"),
-        ("a,b,c,d,e\n0.5,1,2,3,-4", ".csv"),
-        ("\ufeffa,b,c,d,e\r\n0.5, 1.0,2e0,3.0,-4\r\n\r\n", ".csv"),
+        ("x[0],x[1],x[2],n[0],n[1]\n0.5,1,2,3,-4", ".csv"),
+        ("\ufeffn_0,n_1,x_0,x_1,x_2\r\n3.0,-4,0.5, 1.0,2e0\r\n\r\n", ".csv"),
         ("0.5,1,2,3,-4\n", ".CSV"),
     ],
     ids=str,
@@ -115,6 +115,76 @@ def test_unknown_name_is_refused(write, suffix):
         read_inputs(write({"x": [0, 0, 0], "y": [1]}, suffix), [X])
 
 
+def test_array_that_numpy_named_is_refused_with_how_to_name_it(tmp_path):
+    np.savez(tmp_path / "x.npz", np.zeros(3))
+    with pytest.raises(DataError, match=r"lacks the input 'x'.*holds 'arr_0'\. Write numpy\.savez\(FILE, NAME=array\)"):
+        read_inputs(tmp_path / "x.npz", [X])
+
+
+def test_npz_with_two_arrays_of_one_name_is_refused(write):
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    with pytest.raises(DataError, match="holds two arrays named 'x'"):
+        read_inputs(write(archive(x_npy=array.getvalue(), x=array.getvalue()), ".npz"), [X])
+
+
+def test_other_key_beside_input_data_is_refused(write):
+    with pytest.raises(DataError, match="holds 'x' beside input_data"):
+        read_inputs(write({"input_data": [[0, 1, 2]], "x": [3, 4, 5]}, ".json"), [X])
+
+
+def test_keys_that_ezkl_writes_beside_input_data_are_accepted(write):
+    content = {"input_data": [[0, 1, 2]], "input_shapes": [[3]], "output_data": [[1]]}
+    assert read_inputs(write(content, ".json"), [X])["x"].tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "told"),
+    [
+        ("0.5,1,2,3,-4", ".csv", "has no header; its columns are read by position as x[0] to x[2], n[0] to n[1]."),
+        ({"input_data": [[0.5, 1, 2], [3, -4]]}, ".json", "the lists of input_data are read by position as x, n."),
+        ({"x": [0.5, 1, 2], "n": [3, -4]}, ".json", ""),
+        ({"x": np.zeros(3), "n": np.zeros(2, int)}, ".npz", ""),
+    ],
+    ids=str,
+)
+def test_numbers_without_the_names_of_inputs_are_told(write, content, suffix, told):
+    notes = []
+    read_inputs(write(content, suffix), [X, N], notes.append)
+    assert ("".join(notes).endswith(told), len(notes)) == (True, len(told) > 0)
+
+
+# --- a single number
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+@pytest.mark.parametrize("value", [0.5, [0.5], [[0.5]], [[[0.5]]]])
+def test_single_number_is_read_in_every_form(write, shape, value):
+    one = spec(shape=shape)
+    for content in ({"x": value}, {"input_data": [value]}):
+        assert read_inputs(write(content, ".json"), [one])["x"].shape == shape
+        assert read_samples(write(content, ".json"), [one])["x"].shape == (1, *shape)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (1, 1, 1)])
+@pytest.mark.parametrize("given_", [(5,), (5, 1), (5, 1, 1)])
+def test_samples_of_a_single_number_are_read_in_every_form(write, shape, given_):
+    content = {"x": np.arange(5.0).reshape(given_), "n": np.ones((5, 2), int)}
+    samples = read_samples(write(content, ".npz"), [spec(shape=shape), N])
+    assert (samples["x"].shape, samples["x"].ravel().tolist()) == ((5, *shape), [0, 1, 2, 3, 4])
+
+
+def test_flat_lists_of_one_sample_are_read_beside_a_single_number(write):
+    samples = read_samples(write({"input_data": [[0.5], [1, 2, 3]]}, ".json"), [spec("a", shape=(1, 1)), X])
+    assert (samples["a"].tolist(), samples["x"].tolist()) == ([[[0.5]]], [[[1, 2, 3]]])
+
+
+@pytest.mark.parametrize("value", [[], [[]], [1, 2], [[1, 2]], [[1], [2]]])
+def test_other_count_than_a_single_number_is_refused(write, value):
+    with pytest.raises(DataError, match=r"has shape \["):
+        read_inputs(write({"x": value}, ".json"), [spec(shape=(1, 1))])
+
+
 # --- many
 
 
@@ -125,7 +195,7 @@ def test_unknown_name_is_refused(write, suffix):
         ({"x": np.arange(6).reshape(2, 3)}, ".npz"),
         ({"x": [[0, 1, 2], [3, 4, 5]]}, ".json"),
         ({"input_data": [[[0, 1, 2], [3, 4, 5]]]}, ".json"),
-        ("0,1,2\n3,4,5", ".csv"),
+        ("0.0,1,2\n3,4,5", ".csv"),
         ("a,b,c\n0,1,2\n\n3,4,5\n", ".csv"),
     ],
     ids=str,
@@ -194,7 +264,7 @@ def test_wrong_dtype_is_refused(given_, wanted):
     ],
 )
 def test_value_beyond_the_dtype_is_refused(values, given_, wanted):
-    with pytest.raises(DataError, match=f"A value of input 'x' exceeds the range of {wanted}"):
+    with pytest.raises(DataError, match=f"A value of input 'x' exceeds the range of {wanted}: .* at element .0."):
         tensor_files.conform(np.array(values, given_), spec(dtype=wanted, shape=(1,)))
 
 
@@ -210,7 +280,7 @@ def test_value_at_the_edge_of_the_dtype_is_accepted(values, given_, wanted):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_non_finite_number_is_refused(value):
-    with pytest.raises(DataError, match=r"'x' holds NaN or infinity\. Circuits support finite numbers only"):
+    with pytest.raises(DataError, match=r"'x' holds NaN or infinity: .* at element \[1\]\. Circuits support finite"):
         tensor_files.conform(np.array([0, value, 0]), X)
 
 
@@ -278,7 +348,7 @@ def test_npz_bomb_is_refused_without_decompression(write, monkeypatch):
     monkeypatch.setattr(tensor_files, "MAX_BYTES", 1 << 16)
     bomb = bytes(compressed(x=np.zeros(1 << 20)))
     assert len(bomb) < 1 << 16
-    with pytest.raises(DataError, match="arrays unpack to more than"):
+    with pytest.raises(DataError, match=r"arrays of .* unpack to more than"):
         read_inputs(write(bomb, ".npz"), [X])
 
 
@@ -379,7 +449,7 @@ def test_json_float_for_an_integer_input_is_refused(write):
         ("a,b,c\n", "Give 3 numbers"),
         ("\n\n", "Give 3 numbers"),
         ("1,2,3\n1,2\n", "not a table of numbers"),
-        ("1,2,3\n1,x,3\n", "not a table of numbers: could not convert"),
+        ("1,2,3\n1,x,3\n", "not a table of numbers: line 2, column 2 holds 'x'"),
         ("1,2,\n", "not a table of numbers"),
         ("1;2;3\n1;2;3\n", "not a table of numbers"),
         ("1,2,nan\n", "holds NaN or infinity"),
@@ -503,7 +573,7 @@ def test_extra_array_next_to_the_labels_is_refused(write, suffix):
 
 
 def test_csv_with_two_label_columns_is_refused(write):
-    with pytest.raises(DataError, match="two columns named 'label'"):
+    with pytest.raises(DataError, match="line 1: columns 3 and 4 are both named 'label'"):
         tensor_files.read_labelled_samples(write("a,b,label,label\n0,1,2,3\n", ".csv"), [X], "label")
 
 

@@ -11,7 +11,7 @@ import typer
 
 from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
 from zkinfer.cli.chain.options import Connection, Payment, VerifierName, expand_options, parse_address, parse_coin
-from zkinfer.cli.console import exit_on_error, plain, print_json, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, say, say_note
 from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _build_request(
     chain = deployed.chain
     request = request_for(
         circuit,
-        None if input_ is None else read_inputs(input_, circuit.manifest.program.inputs),
+        None if input_ is None else read_inputs(input_, circuit.manifest.program.inputs, say_note),
         listing=listing,
         consumer=consumer or chain.address,
         requester=chain.address,
