@@ -285,10 +285,11 @@ def _first(array: Array, marked: NDArray[np.bool_]) -> str:
 
 
 def _range_of(spec: TensorSpec) -> str:
-    low, high = spec.integer_range
-    if spec.is_float:
-        low, high = float(np.finfo(spec.dtype).min), float(np.finfo(spec.dtype).max)
-    return f"{spec.name} {spec.dtype} from {low} to {high}"
+    if not spec.is_float:
+        low, high = spec.integer_range
+        return f"{spec.name} {spec.dtype} from {low} to {high}"
+    limits = np.finfo(spec.dtype)
+    return f"{spec.name} {spec.dtype} from {limits.min} to {limits.max}"
 
 
 def _member(data: bytes) -> Array:

@@ -66,7 +66,11 @@ Inputs = Annotated[
     ),
 ]
 Dimensions = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic dimension; repeatable.")
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=SIZE",
+        help="Size of a symbolic dimension; repeatable. A first dimension that is the batch is 1 by default.",
+    ),
 ]
 Labels = Annotated[
     str | None,

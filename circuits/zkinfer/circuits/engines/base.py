@@ -80,7 +80,7 @@ class Engine(Protocol):
         Args:
             model: the untrusted ONNX file.
             out: the path of the normal form; an existing file is replaced.
-            dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
+            dimensions: sizes of symbolic dimensions by name; the batch is 1 unless named here.
             input_visibility: what a proof reveals of the inputs.
             limits: resource limits of the child; None for the default.
 

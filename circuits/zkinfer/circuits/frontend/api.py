@@ -58,7 +58,7 @@ def normalise_model(
     Args:
         path: the untrusted ONNX file.
         out: the file to write; replaced if it exists.
-        dimensions: sizes of symbolic dimensions by name; a symbolic first dimension is 1 unless named here.
+        dimensions: sizes of symbolic dimensions by name; the batch is 1 unless named here.
         input_visibility: set in the specs of the inputs, and passed to the engine.
         limits: of the child; None for the default.
         entry: the function that the child runs; an engine passes its own, the default applies only the frontend's

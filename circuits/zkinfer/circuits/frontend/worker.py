@@ -157,7 +157,11 @@ def normal_form(
         lambda: chain([("float32", stages.float32), ("opset", stages.converted)], steps(stages.converted, lowering)),
         probes(model, inputs, seed_),
     )
-    notes = (*_notes(plain is not readable, other_floats(stages.plain), runs=runs), *lowering.notes(stages.converted))
+    notes = (
+        *shapes.batch_notes(shapes.without_constant_inputs(readable), dimensions),
+        *_notes(plain is not readable, other_floats(stages.plain), runs=runs),
+        *lowering.notes(stages.converted),
+    )
     return NormalForm(normal, inputs, outputs, tuple(dict.fromkeys(notes)), origins(stages.simple, inputs, outputs))
 
 

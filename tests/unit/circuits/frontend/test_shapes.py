@@ -71,6 +71,58 @@ def test_named_first_dimension_becomes_one_sample(model):
     assert shapes.specs(inferred(fixed))[0][0].shape == (1, 4)
 
 
+@pytest.mark.parametrize("name", ["N", "batch_size", "n_samples", "unk__7", "s77", "x_dynamic_axes_1", "None", "?"])
+def test_first_dimension_that_may_be_the_batch_is_one(model, name):
+    relu = model("y = Relu(x)", "float[batch,4] x", "float[1,4] y")
+    relu.graph.input[0].type.tensor_type.shape.dim[0].dim_param = name
+    assert shapes.specs(inferred(shapes.with_fixed_shapes(relu, {})))[0][0].shape == (1, 4)
+
+
+@pytest.mark.parametrize("name", ["seq", "T", "sequence_length", "time", "nodes", "height", "tokens"])
+def test_first_dimension_with_another_name_needs_a_size(model, name):
+    relu = model("y = Relu(x)", f"float[{name},4] x", f"float[{name},4] y")
+    with pytest.raises(UnsupportedModelError, match=f"Dimension '{name}' .* --dim {name}=SIZE, or {name}=1 if it is"):
+        shapes.with_fixed_shapes(relu, {})
+    assert shapes.specs(inferred(shapes.with_fixed_shapes(relu, {name: 6})))[0][0].shape == (6, 4)
+
+
+GRU = "r = Transpose<perm=[1,0,2]>(x) y, h = GRU<hidden_size=2>(r, w, u)"
+WEIGHTS = "<float[1,6,3] w, float[1,6,2] u, int64 zero = {0}, int64 last = {-1}>"
+
+
+@pytest.mark.parametrize(
+    ("body", "shape", "note"),
+    [
+        ("y = Relu(x)", "batch,4", None),
+        ("y = Relu(x)", "1,4", None),
+        ("y = Relu(x)", "s77,4", "dimension 's77' of input 'x' has no size; it is taken for the batch and set to 1."),
+        (
+            "y = CumSum(x, zero)",
+            "batch,4",
+            "CumSum 'y' runs along it: if it is a sequence, set its length with --dim b",
+        ),
+        ("y = CumSum(x, last)", "batch,4", None),
+        (GRU, "batch,5,3", None),
+        (GRU.replace("[1,0,2]", "[0,1,2]"), "batch,1,3", "set to 1, but GRU 'y' runs along it"),
+    ],
+)
+def test_first_dimension_that_is_set_to_one_is_told_unless_it_is_clearly_the_batch(model, body, shape, note):
+    notes = shapes.batch_notes(model(body, f"float[{shape}] x", "float[1,1] y", WEIGHTS), {})
+    assert len(notes) == (note is not None)
+    assert (note or "") in "".join(notes)
+
+
+def test_first_dimension_without_a_name_is_told_even_where_a_recurrence_runs_along_it(model):
+    unnamed = model("y = CumSum(x, zero)", "float[batch,4] x", "float[1,4] y", WEIGHTS)
+    unnamed.graph.input[0].type.tensor_type.shape.dim[0].Clear()
+    [note] = shapes.batch_notes(unnamed, {})
+    assert note.endswith("if it is a sequence, export the model with a fixed length.")
+
+
+def test_first_dimension_of_a_given_size_is_not_told(model):
+    assert shapes.batch_notes(model("y = CumSum(x, zero)", "float[s0,4] x", "float[1,4] y", WEIGHTS), {"s0": 3}) == []
+
+
 def test_fixing_shapes_does_not_modify_the_model(model):
     symbolic = model("y = Relu(x)", "float[batch,4] x", "float[batch,4] y")
     before = copy(symbolic)
