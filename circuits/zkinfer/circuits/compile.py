@@ -188,7 +188,7 @@ class _Compilation:
         with stage("inspect"):
             normal = self._normalise(model, staging / MODEL, scratch / _NETWORK)
             heard: list[str] = []
-            tuning, held_out = self._samples(staging / MODEL, normal, calibration, heard)
+            tuning, held_out = self._samples(staging / MODEL, scratch / _NETWORK, normal, calibration, heard)
         speed = self._speed()
         with stage("tune") as progress:
             request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
@@ -246,7 +246,7 @@ class _Compilation:
         return missed
 
     def _samples(
-        self, model: Path, normal: NormalisedModel, calibration: Path | None, heard: list[str]
+        self, model: Path, network: Path, normal: NormalisedModel, calibration: Path | None, heard: list[str]
     ) -> tuple[Samples, Samples]:
         """The samples; `heard` receives what was said about how they were read."""
         labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
@@ -257,7 +257,14 @@ class _Compilation:
 
         with self._reading(normal.workload):
             return load_samples(
-                model, normal.inputs, normal.outputs, calibration, labels, limits=self._parsing, note=note
+                model,
+                normal.inputs,
+                normal.outputs,
+                calibration,
+                labels,
+                network=network,
+                limits=self._parsing,
+                note=note,
             )
 
     @property

@@ -103,6 +103,13 @@ class AnswerMismatchError(EngineError):
     """The proof is valid, but proves a different answer from the one that was given."""
 
 
+OUT_OF_RANGE = (
+    "A value of this inference does not fit the range that the circuit was compiled for.",
+    "Check the input's magnitude, or compile again with calibration data that covers it.",
+)
+"""Cause and cure of a RangeError about a value that an engine does not name."""
+
+
 class RangeError(EngineError):
     """A value exceeds the range of the circuit; no sound proof exists for this input."""
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from zkinfer.circuits.errors import ModelError
-from zkinfer.circuits.frontend import evaluate
+from zkinfer.circuits.errors import DataError, ModelError
+from zkinfer.circuits.frontend import evaluate, first_bad_index
 from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensor_files import from_npz, read_labelled_samples, read_samples, to_npz
@@ -62,6 +62,7 @@ def load_samples(
     data: Path | None,
     labels: LabelSource | None = None,
     *,
+    network: Path | None = None,
     limits: Limits | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> tuple[Samples, Samples]:
@@ -73,6 +74,7 @@ def load_samples(
         outputs: its outputs.
         data: a file for `read_samples`; None generates random numbers from a fixed seed, labelled synthetic.
         labels: the source of the true classes in `data`; None for samples without labels.
+        network: the model's normal form, to compare indices with the sizes of their tables; None to skip that.
         limits: limits of the child that runs the model; by default those for parsing.
         note: see `zkinfer.circuits.tensor_files.read_inputs`.
 
@@ -80,7 +82,7 @@ def load_samples(
         The calibration samples and the held-out samples, which are the same if none can be held out.
 
     Raises:
-        DataError: the file does not match the model.
+        DataError: the file does not match the model, or a sample has an index outside of its table.
         ModelError: the model fails, or returns NaN or infinity for a sample.
     """
     given, known = _read(inputs, outputs, data, labels, note)
@@ -88,6 +90,8 @@ def load_samples(
     kind: Kind = "synthetic" if data is None else "calibration"
     held_out_kind: Kind = kind if data is None or held_out is calibration else "held-out"
     within = limits or Limits.for_parsing()
+    if network is not None and not all(spec.is_float for spec in inputs):
+        _refuse_bad_indices(network, given, np.union1d(calibration, held_out), within)
     first = _with_outputs(model, given, known, calibration, kind, within)
     return first, _with_outputs(model, given, known, held_out, held_out_kind, within)
 
@@ -141,6 +145,15 @@ def _with_outputs(model: Path, given: Arrays, labels: Labels | None, rows: Rows,
                 "Remove such samples, or correct the model.",
             )
     return Samples(inputs, outputs, kind, tuple(rows.tolist()), None if labels is None else labels.of(rows))
+
+
+def _refuse_bad_indices(network: Path, given: Arrays, rows: Rows, limits: Limits) -> None:
+    with private_directory() as scratch:
+        to_npz(scratch / "in.npz", {name: array[rows] for name, array in given.items()})
+        found = first_bad_index(network, scratch / "in.npz", limits=limits)
+    if found is not None:
+        number, cause, cure = found
+        raise DataError(f"Sample {rows[number]}: {cause}", cure)
 
 
 def _synthetic(specs: Sequence[TensorSpec]) -> Arrays:

@@ -21,7 +21,7 @@ from zkinfer.circuits.manifest import MODEL
 from zkinfer.circuits.sandbox import resources
 from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.tensors import dequantise
-from zkinfer.prover.quantised_inputs import integers_digest
+from zkinfer.prover.quantised_inputs import integers_digest, naming_largest_input
 from zkinfer.prover.session_pool import SessionPool
 
 if TYPE_CHECKING:
@@ -182,9 +182,11 @@ def _forward(
     model: ModelVersion, integers: Sequence[Sequence[int]], requested_at: float, session: ForwardSession
 ) -> Answer:
     started = time.perf_counter()
-    integers_out = session.forward(integers)
+    program = model.circuit.manifest.program
+    with naming_largest_input(integers, program.inputs):
+        integers_out = session.forward(integers)
     compute_seconds = time.perf_counter() - started
-    specs = model.circuit.manifest.program.outputs
+    specs = program.outputs
     outputs = {spec.name: _typed(tensor, spec) for spec, tensor in zip(specs, integers_out, strict=True)}
     return Answer(outputs, integers_out, integers_digest(integers_out), started - requested_at, compute_seconds)
 
@@ -193,7 +195,11 @@ def _typed(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]:
     """The integers in the model's dtype; floats are rounded to it."""
     low, high = spec.integer_range
     if min(integers) < low or max(integers) > high:
-        raise RangeError(f"The output {spec.name!r} exceeds the range of {spec.dtype}.", "Check the input's magnitude.")
+        place, value = next((place, value) for place, value in enumerate(integers) if not low <= value <= high)
+        raise RangeError(
+            f"The output {spec.name!r} exceeds the range of {spec.dtype}: {value} at element {place}.",
+            f"Check the input's magnitude: the output holds {low} to {high}.",
+        )
     with np.errstate(over="ignore"):
         return dequantise(integers, spec).astype(spec.dtype)
 

@@ -12,7 +12,12 @@ from zkinfer.circuits.errors import AnswerMismatchError, CircuitError, SetupErro
 from zkinfer.circuits.keycache import KeyRing, key_path
 from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages
 from zkinfer.circuits.statement import Context
-from zkinfer.prover.quantised_inputs import integers_digest, integers_of
+from zkinfer.prover.quantised_inputs import (
+    integers_digest,
+    integers_of,
+    naming_largest_input,
+    refuse_out_of_range,
+)
 from zkinfer.verifier import Attestation, ContextMismatchError, SigningKey, checks
 
 if TYPE_CHECKING:
@@ -91,6 +96,7 @@ class Prover:
         timings: dict[str, float] | None = None,
     ) -> Attestation:
         """As `prove`, for quantised inputs: the integers of each input, in the program's order."""
+        refuse_out_of_range(integers, circuit.manifest.program)
         stages = Stages(observer, {} if timings is None else timings)
         bound_to = context or Context.offline()
         with stages.stage("keys"):
@@ -98,8 +104,8 @@ class Prover:
             setup = self._setup_of(circuit)
             key_file = self._keys.key_for(circuit, engine, setup, self._home.keys)
             key = key_path(engine, key_file)
-        with stages.stage("prove"):
-            program = circuit.manifest.program
+        program = circuit.manifest.program
+        with stages.stage("prove"), naming_largest_input(integers, program.inputs):
             proof = engine.prove(circuit.folder, program, setup.path, key, integers, bound_to.hash)
             require_statement(
                 proof,

@@ -5,20 +5,24 @@ The encoding is canonical JSON of one list per tensor, row-major, in the program
 
 from __future__ import annotations
 
+import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import Digest, sha256
-from zkinfer.circuits.errors import DataError, JsonError
+from zkinfer.circuits.errors import OUT_OF_RANGE, DataError, JsonError, RangeError
 from zkinfer.circuits.tensor_files import conform
 from zkinfer.circuits.tensors import describe_all, quantise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from zkinfer.circuits.engines.base import Program
     from zkinfer.circuits.tensors import TensorSpec
 
     Inputs = Mapping[str, NDArray[np.generic]]
@@ -44,6 +48,45 @@ def integers_of(inputs: Inputs, specs: Sequence[TensorSpec]) -> list[list[int]]:
     if unknown := [name for name in inputs if name not in names]:
         raise DataError(f"The model has no input {unknown[0]!r:.80}.", f"It takes {describe_all(specs)}.")
     return [quantise(conform(inputs[spec.name], spec), spec) for spec in specs]
+
+
+def refuse_out_of_range(integers: Sequence[Sequence[int]], program: Program) -> None:
+    """Raise RangeError for the first input that the circuit cannot hold; it names element, value and limits."""
+    limit = program.integer_limit
+    for spec, tensor in zip(program.inputs, integers, strict=False):
+        if tensor and not -limit < min(tensor) <= max(tensor) < limit:
+            place = next(place for place, integer in enumerate(tensor) if abs(integer) >= limit)
+            most = math.ldexp(limit - 1, -spec.scale)
+            raise RangeError(
+                f"{_element(tensor, place, spec)}, which does not fit the range that the circuit was compiled for: "
+                f"{-most:.6g} to {most:.6g}.",
+                OUT_OF_RANGE[1],
+            )
+
+
+@contextmanager
+def naming_largest_input(integers: Sequence[Sequence[int]], specs: Sequence[TensorSpec]) -> Iterator[None]:
+    """Add the largest input to a RangeError about a value that the engine does not name."""
+    try:
+        yield
+    except RangeError as err:
+        if err.cause != OUT_OF_RANGE[0]:
+            raise
+        raise RangeError(f"{err.cause} The largest value given: {_largest(integers, specs)}.", err.cure) from err
+
+
+def _largest(integers: Sequence[Sequence[int]], specs: Sequence[TensorSpec]) -> str:
+    sizes = [math.ldexp(max(map(abs, tensor)), -spec.scale) for spec, tensor in zip(specs, integers, strict=True)]
+    number = sizes.index(max(sizes))
+    magnitudes = [abs(integer) for integer in integers[number]]
+    return _element(integers[number], magnitudes.index(max(magnitudes)), specs[number])
+
+
+def _element(tensor: Sequence[int], place: int, spec: TensorSpec) -> str:
+    """An element for messages: `Input 'image' is 1e+09 at element [0, 3]`."""
+    at = [int(one) for one in np.unravel_index(place, spec.shape)] if spec.shape else []
+    value = f"{math.ldexp(tensor[place], -spec.scale):.9g}" if spec.is_float or spec.scale else f"{tensor[place]}"
+    return f"Input {spec.name!r} is {value} at element {at}"
 
 
 def integers_to_bytes(tensors: Sequence[Sequence[int]]) -> bytes:

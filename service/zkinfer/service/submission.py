@@ -21,7 +21,7 @@ from zkinfer.circuits.statement import ZERO_ADDRESS, Context
 from zkinfer.circuits.tensor_files import conform
 from zkinfer.prover.errors import QueueFullError, QuotaExceededError, StoreError
 from zkinfer.prover.jobs import JobRequest
-from zkinfer.prover.quantised_inputs import integers_of, integers_to_bytes
+from zkinfer.prover.quantised_inputs import integers_of, integers_to_bytes, refuse_out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,7 +107,10 @@ class _Prepared:
 
     @classmethod
     def of(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:
-        return cls(integers_of(inputs, model.circuit.manifest.program.inputs))
+        program = model.circuit.manifest.program
+        integers = integers_of(inputs, program.inputs)
+        refuse_out_of_range(integers, program)
+        return cls(integers)
 
     @classmethod
     def with_digest(cls, model: ModelVersion, inputs: Inputs) -> _Prepared:

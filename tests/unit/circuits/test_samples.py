@@ -118,6 +118,17 @@ def test_data_that_does_not_fit_the_model_is_refused(tiny_model, tmp_path):
         load_samples(tiny_model, X, Y, tmp_path / "data.npz")
 
 
+def test_index_outside_of_its_table_is_refused_by_sample(model, saved, tmp_path):
+    file = saved(model("y = Gather(e, t)", "int64[1,2] t", "float[1,2] y", "<float[3] e = {0.5,1.0,1.5}>"))
+    [t], y = [TensorSpec(name="t", dtype="int64", shape=(1, 2))], [TensorSpec(name="y", dtype="float32", shape=(1, 2))]
+    tokens = np.array([[0, 1], [2, 1], [0, 0], [1, 0], [2, -1]])
+    np.savez(tmp_path / "data.npz", t=tokens)
+    with pytest.raises(DataError, match=r"Sample 4: Input 't' is -1 at element \[0, 1\], which is no index"):
+        load_samples(file, [t], y, tmp_path / "data.npz", network=file)
+    np.savez(tmp_path / "data.npz", t=np.abs(tokens))
+    assert len(load_samples(file, [t], y, tmp_path / "data.npz", network=file)[0]) == 3
+
+
 def test_model_that_answers_infinity_is_refused(tiny_model, tmp_path):
     np.savez(tmp_path / "data.npz", x=np.full((4, 1, 3), 3e38, dtype=np.float32))
     with pytest.raises(ModelError, match="Output 'y' of the float model is NaN or infinite"):

@@ -186,7 +186,9 @@ def test_invalid_input_is_refused_before_the_engine_runs(prove, inputs, message)
 
 @pytest.mark.parametrize("value", [2.0**22, -(2.0**22), 3e38])
 def test_input_that_leaves_the_range_is_refused(prove, value):
-    with pytest.raises(RangeError, match="'x' exceeds the range of the circuit"):
+    with pytest.raises(
+        RangeError, match=r"Input 'x' is .* at element \[0, 2\], which does not fit the range .*: -4\.19"
+    ):
         prove({"x": np.array([[0, 0, value]], dtype=np.float32)})
 
 

@@ -4,7 +4,14 @@ Models are never parsed in the caller's process: each call starts a child with l
 (`zkinfer.circuits.sandbox.child`).
 """
 
-from zkinfer.circuits.frontend.api import evaluate, findings, inspect_model, model_digest, normalise_model
+from zkinfer.circuits.frontend.api import (
+    evaluate,
+    findings,
+    first_bad_index,
+    inspect_model,
+    model_digest,
+    normalise_model,
+)
 from zkinfer.circuits.frontend.summary import (
     NORMALISER,
     Finding,
@@ -25,6 +32,7 @@ __all__ = [
     "Workload",
     "evaluate",
     "findings",
+    "first_bad_index",
     "inspect_model",
     "model_digest",
     "normalise_model",

@@ -123,6 +123,32 @@ def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING)
         draft.replace(out)
 
 
+def first_bad_index(network: Path, samples: Path, *, limits: Limits = _PARSING) -> tuple[int, str, str] | None:
+    """The first sample with an index that is outside of its table, with cause and cure; None if there is none.
+
+    Args:
+        network: a normal form.
+        samples: npz with an array [N, *shape] for each input.
+        limits: of the child.
+
+    Raises:
+        ModelError: the network cannot be run.
+        EngineError: the child was killed at a limit or died.
+    """
+    found = child.run(
+        f"{_WORKER}:first_bad_index",
+        {"path": str(network.absolute()), "samples": str(samples.absolute())},
+        limits=limits,
+    )
+    if found is None:
+        return None
+    try:
+        number, cause, cure = found
+        return int(number), str(cause), str(cure)
+    except (TypeError, ValueError) as err:
+        raise EngineCrashedError("The model's process returned a malformed answer.") from err
+
+
 def model_digest(path: Path) -> Digest:
     """SHA-256 of an ONNX file; raises ModelError if it cannot be read, is empty or exceeds the cap."""
     if path.is_dir():

@@ -16,6 +16,7 @@ from zkinfer.circuits.frontend.api import array_from_json, array_to_json
 from zkinfer.circuits.frontend.element_types import in_float32, other_floats
 from zkinfer.circuits.frontend.fold import with_plain_operators
 from zkinfer.circuits.frontend.graph import type_name
+from zkinfer.circuits.frontend.indices import IndexCheck
 from zkinfer.circuits.frontend.load import load
 from zkinfer.circuits.frontend.ml.rules import probes, without_classical
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, simplified, steps
@@ -29,6 +30,7 @@ from zkinfer.circuits.frontend.summary import (
     NormalisedModel,
 )
 from zkinfer.circuits.frontend.validate import as_tensors, refuse_problems
+from zkinfer.circuits.tensor_files import from_npz
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -97,6 +99,16 @@ def lowered(path: str, digest: str, out: str, lower: Callable[[onnx.ModelProto, 
 def evaluate(path: str, digest: str, samples: str, out: str) -> None:
     """See `zkinfer.circuits.frontend.evaluate`."""
     evaluate_samples(_reference(path, digest), Path(samples), Path(out))
+
+
+def first_bad_index(path: str, samples: str) -> list[Any] | None:
+    """See `zkinfer.circuits.frontend.first_bad_index`; samples are [N, *shape]."""
+    check, arrays = IndexCheck(onnx.load(path)), from_npz(Path(samples).read_bytes())
+    for number in range(len(next(iter(arrays.values())))):
+        found = check.first({name: array[number] for name, array in arrays.items()})
+        if found is not None:
+            return [number, *found]
+    return None
 
 
 def open_session(path: str, digest: str) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:

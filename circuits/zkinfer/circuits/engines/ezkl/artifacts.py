@@ -16,7 +16,7 @@ from zkinfer.circuits.digest import keccak256
 from zkinfer.circuits.errors import CircuitError, EngineError, JsonError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from zkinfer.circuits.digest import Digest
@@ -34,6 +34,24 @@ def read_settings(folder: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise damaged(folder)
     return settings
+
+
+def index_check(folder: Path, settings: dict[str, Any]) -> Callable[[list[list[int]]], None]:
+    """A function that raises RangeError for quantised inputs with an index outside of its table; the engine panics.
+
+    Only in a child: it reads the network, unless the program has no such indices.
+    """
+    if not settings["num_dynamic_lookups"] or _FLOATS.issuperset(settings["input_types"]):
+        return lambda _: None
+    import onnx  # noqa: PLC0415 - few programs need it
+
+    from zkinfer.circuits.frontend.indices import IndexCheck  # noqa: PLC0415
+
+    check = IndexCheck(onnx.load(folder / NETWORK))
+    return lambda sample: check.refuse_integers(sample, settings["model_input_scales"])
+
+
+_FLOATS = frozenset({"F16", "F32", "F64"})  # types of inputs in settings
 
 
 def damaged(folder: Path) -> CircuitError:

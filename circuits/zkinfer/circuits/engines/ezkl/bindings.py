@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import ezkl
 
-from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
 from zkinfer.circuits.engines.ezkl.instances import MODULUS
-from zkinfer.circuits.errors import EngineError, RangeError
+from zkinfer.circuits.errors import OUT_OF_RANGE, EngineError, RangeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

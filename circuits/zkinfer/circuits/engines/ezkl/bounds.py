@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from zkinfer.circuits.errors import RangeError
+from zkinfer.circuits.errors import OUT_OF_RANGE, RangeError
 from zkinfer.circuits.frontend.operators import words
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 _Sample = TypeVar("_Sample")
 _Answer = TypeVar("_Answer")
 
-OUT_OF_RANGE = (
-    "A value of this inference does not fit the range that the circuit was compiled for.",
-    "Check the input's magnitude, or compile again with calibration data that covers it.",
-)
 MAX_BITS = 60
 
 

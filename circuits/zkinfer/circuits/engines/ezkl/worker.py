@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl import bindings
-from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, read_settings, read_vka
+from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, index_check, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.bindings import answer_of, witness_of
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
 from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request
@@ -150,8 +150,10 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
     Outputs beyond `outputs_wanted` repeat the context.
     """
     answers, settings = [], read_settings(Path(folder))
+    refuse_indices = index_check(Path(folder), settings)
     with _program(Path(folder)) as program:
         for done, sample in enumerate(batch, 1):
+            refuse_indices(sample)
             answers.append(answer_of(settings, program, sample, outputs_wanted))
             child.report(done / len(batch))
     return _joined(answers)
@@ -177,8 +179,10 @@ def bits_needed(network: str, arguments: dict[str, Any], batch: list[list[list[i
 def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) -> dict[str, Any]:
     """Compute the witness, prove and verify: the engine may return an invalid proof without an error."""
     where = Path(folder)
+    settings = read_settings(where)
+    index_check(where, settings)(inputs)
     with _program(where) as program:
-        witness = witness_of(read_settings(where), program, inputs)
+        witness = witness_of(settings, program, inputs)
         child.report(0.1)
         proof, instances = bindings.prove(witness, program, proving_key, setup)
     child.report(0.95)

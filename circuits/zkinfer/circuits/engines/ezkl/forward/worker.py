@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl import bindings
-from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, read_settings
+from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, index_check, read_settings
 from zkinfer.circuits.engines.ezkl.bindings import answer_of
-from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
 from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLargeError
 from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
-from zkinfer.circuits.errors import EngineError, RangeError
+from zkinfer.circuits.errors import OUT_OF_RANGE, EngineError, RangeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,9 +77,11 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
             return answer_of(settings, program, sample, outputs_wanted).outputs
 
     computed = _fastest(Path(program).read_bytes(), integer_limit, outputs_wanted, by_engine)
+    refuse_indices = index_check(Path(folder), settings)
 
     def forward_once(sample: Tensors) -> Tensors:
         _require_below(integer_limit, sample)
+        refuse_indices(sample)
         outputs = computed(sample)
         _require_below(integer_limit, outputs)
         return outputs

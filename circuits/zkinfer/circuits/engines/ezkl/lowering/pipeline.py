@@ -50,6 +50,7 @@ LOWERING = Lowering(
         "piecewise-linear activations": rule_pass(activations.PIECEWISE_LINEAR),
         "cheaper products": rule_pass(reorder.PRODUCTS),
         "batch axes": rule_pass(workarounds.BATCH_AXIS_RULES),
+        "indices": workarounds.hold_indices,
     },
     rewrite=decomposed,
 )

@@ -2,7 +2,7 @@
 
 The checks run on the final graph, so constants and shapes are known. Integers of a circuit do not wrap around:
 arithmetic on types narrower than int64 is rejected, and an int64 overflow exceeds the circuit's range, which is an
-error for the caller. Likewise, a computed index that is negative stops the engine: no such answer can be proven.
+error for the caller. So is an index that is negative or too large for its table: see `frontend.indices`.
 Imported in the child only.
 """
 

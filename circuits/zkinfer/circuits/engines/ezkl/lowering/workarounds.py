@@ -13,11 +13,13 @@ import onnx
 from onnx import helper
 
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, replace_all
+from zkinfer.circuits.frontend.indices import lookups
 from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes.rewrite import node_key, not_negative, padded
 
 if TYPE_CHECKING:
     from zkinfer.circuits.frontend.graph import Nodes, Rule
+    from zkinfer.circuits.frontend.indices import Lookup
     from zkinfer.circuits.frontend.passes.rewrite import Edit
     from zkinfer.circuits.frontend.passes.rewrite import Rule as EditRule
 
@@ -238,3 +240,58 @@ def _pointwise(node: onnx.NodeProto, facts: Facts) -> bool:
 
 
 BATCH_AXIS_RULES: dict[str, EditRule] = {"Conv": _keep_batch_axis}
+
+
+# The engine looks up an element of a table by the sum of its coordinates: an index that is too large for its axis finds
+# an element of the next row. A table of the numbers from 0 holds each index to its axis.
+
+
+def hold_indices(model: onnx.ModelProto) -> bool:
+    """Look up, in place, indices that may leave their axis unnoticed in a table of all its places; the pass."""
+    facts = Facts(model)
+    loose = {node_key(one.node): one for one in lookups(model) if _finds_other_rows(one, facts)}
+    if not loose:
+        return False
+    nodes = []
+    for node in model.graph.node:
+        if node_key(node) in loose:
+            nodes += _held_indices(loose[node_key(node)], facts)
+        nodes.append(node)
+    replace_all(model.graph.node, nodes)
+    model.graph.initializer.extend(facts.added)
+    return True
+
+
+def _finds_other_rows(lookup: Lookup, facts: Facts) -> bool:
+    """Whether an index that is out of range still gives an element: not if it is out of range for the whole table.
+
+    Gather reads all rows at each index, so one of them is outside; so does GatherND if its indices have one entry.
+    """
+    shape = facts.shape(lookup.node.input[0]) or ()
+    if lookup.node.op_type in ("GatherElements", "ScatterElements"):
+        return math.prod(shape) > lookup.sizes[0]
+    several = len(lookup.sizes) > 1 or attributes(lookup.node).get("batch_dims", 0) > 0
+    return lookup.node.op_type != "Gather" and several
+
+
+def _held_indices(lookup: Lookup, facts: Facts) -> list[onnx.NodeProto]:
+    """Nodes before a lookup that compute the same indices; the lookup is changed to read them."""
+    indices, (*_, last) = lookup.indices, facts.shape(lookup.indices) or (1,)
+    kind, made, held = DTYPES[facts.dtype(indices)], list[onnx.NodeProto](), list[str]()
+    parts = [indices] if len(lookup.sizes) == 1 else [facts.fresh(indices) for _ in range(last)]
+    if len(parts) > 1:
+        places = [facts.new_constant(indices, np.array([place])) for place in range(last)]
+        made = [
+            helper.make_node("Gather", [indices, place], [part], axis=-1)
+            for part, place in zip(parts, places, strict=True)
+        ]
+    for part, size in zip(parts, lookup.sizes, strict=True):
+        table, result = facts.new_constant(indices, np.arange(size, dtype=kind)), facts.fresh(indices)
+        made.append(helper.make_node("Gather", [table, part], [result], axis=0))
+        held.append(result)
+    if len(held) > 1:
+        joined = facts.fresh(indices)
+        made.append(helper.make_node("Concat", held, [joined], axis=-1))
+        held = [joined]
+    replace_all(lookup.node.input, [lookup.node.input[0], held[0], *lookup.node.input[2:]])
+    return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -9,7 +11,7 @@ from onnx import numpy_helper
 
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
-from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.errors import EngineError, RangeError, UnsupportedModelError
 from zkinfer.circuits.frontend.prune import serialised
 from zkinfer.circuits.tensors import dequantise, quantise
 
@@ -318,3 +320,58 @@ def test_normalisation_is_idempotent(model, normal):
         )
     )
     assert normal(first) == first
+
+
+# --- indices
+
+
+TABLE = "<float[2,3] e = {0.0,1.0,2.0,3.0,4.0,5.0}, int64 one = {1}>"
+
+
+@pytest.mark.parametrize(
+    ("body", "indices", "outputs", "inside", "outside", "added"),
+    [
+        ("y = Gather(e, t)", "int64[1,2] t", "float[1,2,3] y", [1, 0], [2, 0], 0),
+        ("y = GatherND(e, t)", "int64[2,1] t", "float[2,3] y", [1, 0], [2, 0], 0),
+        ("y = GatherND(e, t)", "int64[1,2] t", "float[1] y", [1, 2], [0, 4], 4),
+        ("y = GatherND(e, t)", "int64[1,2] t", "float[1] y", [0, 1], [1, -1], 4),
+        ("y = GatherND<batch_dims=1>(e, t)", "int64[2,1] t", "float[2] y", [2, 0], [3, 0], 1),
+        ("y = GatherElements<axis=1>(e, t)", "int64[1,2] t", "float[1,2] y", [2, 0], [2, 3], 1),
+        ("a = Add(t, one) y = GatherElements<axis=1>(e, a)", "int64[1,2] t", "float[1,2] y", [1, -1], [1, 2], 1),
+    ],
+)
+def test_index_out_of_range_finds_no_other_element(
+    body, indices, outputs, inside, outside, added, model, kinds, tmp_path
+):
+    original = model(body, indices, outputs, TABLE)
+    made, inputs, specs = pipeline.normal_form(original, {}, 7)[:3]
+    assert kinds(made).get("Gather", 0) == added + kinds(original).get("Gather", 0)
+    engine, folder = EzklEngine(), tmp_path
+    (folder / "network.onnx").write_bytes(serialised(pipeline.with_context(made, output=False)))
+    program = engine.build(folder / "network.onnx", tuple(inputs), tuple(specs), ARGUMENTS, folder)
+    feed = np.reshape(inside, inputs[0].shape)
+    wanted = onnxruntime.InferenceSession(original.SerializeToString()).run(None, {"t": feed})[0]
+    [[answer]] = engine.forward(folder, program, [[inside]])
+    assert np.abs(dequantise(answer, program.outputs[0]).reshape(wanted.shape) - wanted).max() < 0.01
+    with pytest.raises(RangeError, match=r"no index into the model's table|outside of its table"):
+        engine.forward(folder, program, [[outside]])
+    settings = json.loads((folder / "settings.json").read_bytes())
+    (folder / "settings.json").write_text(json.dumps(settings | {"input_types": ["F32", "F32"]}))
+    with pytest.raises(EngineError):  # nor does a prover that leaves out the check
+        engine.forward(folder, program, [[outside]])
+
+
+def test_session_refuses_an_index_out_of_range_and_goes_on(model, tmp_path):
+    made, inputs, specs = pipeline.normal_form(
+        model("y = Gather(e, t)", "int64[1,2] t", "float[1,2,3] y", TABLE), {}, 7
+    )[:3]
+    engine = EzklEngine()
+    (tmp_path / "network.onnx").write_bytes(serialised(pipeline.with_context(made, output=False)))
+    program = engine.build(tmp_path / "network.onnx", tuple(inputs), tuple(specs), ARGUMENTS, tmp_path)
+    session = engine.session(tmp_path, program)
+    before = session.forward([[1, 0]])
+    with pytest.raises(RangeError, match=r"Input 't' is 2 at element \[0, 1\].*Give indices from 0 to 1"):
+        session.forward([[1, 2]])
+    assert session.usable
+    assert session.forward([[1, 0]]) == before
+    session.close()
