@@ -270,8 +270,7 @@ def _finds_other_rows(lookup: Lookup, facts: Facts) -> bool:
     shape = facts.shape(lookup.node.input[0]) or ()
     if lookup.node.op_type in ("GatherElements", "ScatterElements"):
         return math.prod(shape) > lookup.sizes[0]
-    several = len(lookup.sizes) > 1 or attributes(lookup.node).get("batch_dims", 0) > 0
-    return lookup.node.op_type != "Gather" and several
+    return len(lookup.sizes) > 1
 
 
 def _held_indices(lookup: Lookup, facts: Facts) -> list[onnx.NodeProto]:

@@ -335,7 +335,6 @@ TABLE = "<float[2,3] e = {0.0,1.0,2.0,3.0,4.0,5.0}, int64 one = {1}>"
         ("y = GatherND(e, t)", "int64[2,1] t", "float[2,3] y", [1, 0], [2, 0], 0),
         ("y = GatherND(e, t)", "int64[1,2] t", "float[1] y", [1, 2], [0, 4], 4),
         ("y = GatherND(e, t)", "int64[1,2] t", "float[1] y", [0, 1], [1, -1], 4),
-        ("y = GatherND<batch_dims=1>(e, t)", "int64[2,1] t", "float[2] y", [2, 0], [3, 0], 1),
         ("y = GatherElements<axis=1>(e, t)", "int64[1,2] t", "float[1,2] y", [2, 0], [2, 3], 1),
         ("a = Add(t, one) y = GatherElements<axis=1>(e, a)", "int64[1,2] t", "float[1,2] y", [1, -1], [1, 2], 1),
     ],
