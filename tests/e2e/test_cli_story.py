@@ -282,6 +282,7 @@ def test_new_key_without_a_passphrase_is_refused_without_a_terminal(shell):
 
 @pytest.mark.parametrize("content", ["", "\n", "\nsecond line\n"])
 def test_empty_passphrase_file_is_refused(shell, content):
+    (shell.folder / "empty").touch(mode=0o600)
     (shell.folder / "empty").write_text(content)
     outcome = shell("keys", "new", "--out", "k", "--passphrase-file", "empty")
     assert outcome.status == 1
@@ -295,6 +296,7 @@ def prove_with_key(shell, digits, key, passphrase="passphrase"):
 
 
 def test_wrong_passphrase_is_refused_before_proving(workplace, digits):
+    (workplace.folder / "wrong").touch(mode=0o600)
     (workplace.folder / "wrong").write_text("battery staple\n")
     outcome = prove_with_key(workplace, digits, "prover.key", "wrong")
     assert outcome.document["error"]["type"] == "KeyFileError"
@@ -305,6 +307,13 @@ def test_key_readable_by_others_is_refused(workplace, digits):
     (workplace.folder / "prover.key").chmod(0o640)
     outcome = prove_with_key(workplace, digits, "prover.key")
     assert "can be read by other users" in outcome.document["error"]["cause"]
+
+
+def test_passphrase_readable_by_others_is_refused(workplace, digits):
+    (workplace.folder / "passphrase").chmod(0o644)
+    outcome = prove_with_key(workplace, digits, "prover.key")
+    assert "passphrase can be read by other users" in outcome.document["error"]["cause"]
+    assert not (workplace.folder / "keyed.json").exists()
 
 
 def test_public_key_cannot_sign(workplace, digits):
