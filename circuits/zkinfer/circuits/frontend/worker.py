@@ -98,7 +98,7 @@ def lowered(path: str, digest: str, out: str, lower: Callable[[onnx.ModelProto, 
 
 def evaluate(path: str, digest: str, samples: str, out: str) -> None:
     """See `zkinfer.circuits.frontend.evaluate`."""
-    evaluate_samples(_reference(path, digest), Path(samples), Path(out))
+    evaluate_samples(reference(path, digest), Path(samples), Path(out))
 
 
 def first_bad_index(path: str, samples: str) -> list[Any] | None:
@@ -113,7 +113,7 @@ def first_bad_index(path: str, samples: str) -> list[Any] | None:
 
 def open_session(path: str, digest: str) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
     """The function that answers a `zkinfer.circuits.frontend.api.FloatSession`."""
-    session = runtime.Session(_reference(path, digest))
+    session = runtime.Session(reference(path, digest))
 
     def answer(inputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         outputs = session.run({name: array_from_json(array) for name, array in inputs.items()})
@@ -194,7 +194,7 @@ def _in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
     return in_float32(shapes.inferred(model)) if other_floats(model) else model
 
 
-def _reference(path: str, digest: str) -> onnx.ModelProto:
+def reference(path: str, digest: str) -> onnx.ModelProto:
     """The model that answers are compared with: as it is, or in float32 where onnxruntime lacks its element types."""
     readable = as_tensors(load(Path(path), Digest.parse(digest)))
     refuse_problems(readable)

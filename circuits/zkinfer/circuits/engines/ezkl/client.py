@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.messages import pack_request, unpack_result
-from zkinfer.circuits.errors import EngineCrashedError, EngineError
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, RangeError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.session import Session
 from zkinfer.circuits.storage import private_directory
@@ -37,7 +37,7 @@ class EzklSession:
     """
 
     def __init__(self, folder: Path, program: Program, limits: Limits) -> None:
-        self._sizes = [spec.size for spec in program.outputs]
+        self._inputs, self._sizes = program.inputs, [spec.size for spec in program.outputs]
         # Limited, since the engine's threads occasionally deadlock.
         timeout = _MIN_TIMEOUT + program.figures["rows"] / _ROWS_PER_SECOND
         self._session = Session(
@@ -53,6 +53,7 @@ class EzklSession:
 
     def forward(self, sample: Sequence[Sequence[int]]) -> list[list[int]]:
         """The outputs for one sample; the context is empty, since it does not affect them."""
+        require_types(self._inputs, sample)
         tensors = [[0] * LIMBS, *(list(tensor) for tensor in sample)]
         outputs = self._session.ask(sample=tensors)
         if not isinstance(outputs, list) or [_size(tensor) for tensor in outputs] != self._sizes:
@@ -71,6 +72,18 @@ class EzklSession:
     def close(self) -> None:
         """End the child and free its resources."""
         self._session.close()
+
+
+def require_types(inputs: Sequence[TensorSpec], sample: Sequence[Sequence[int]]) -> None:
+    """Raise RangeError, with name, element and range, for an integer that the type of its input cannot hold."""
+    for spec, tensor in zip(inputs, sample, strict=False):
+        low, high = spec.integer_range
+        wrong = next((place for place, value in enumerate(tensor) if not low <= value <= high), None)
+        if wrong is not None:
+            cause = (
+                f"The input {spec.name!r} holds {tensor[wrong]} at element {wrong}; {spec.dtype} holds {low} to {high}."
+            )
+            raise RangeError(cause, "Check the input's values.")
 
 
 def _size(tensor: object) -> int | None:

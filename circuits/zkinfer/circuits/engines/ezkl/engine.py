@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.digest import Digest, keccak256, sha256_file
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
-from zkinfer.circuits.engines.ezkl.client import EzklProcess, EzklSession
+from zkinfer.circuits.engines.ezkl.client import EzklProcess, EzklSession, require_types
 from zkinfer.circuits.engines.ezkl.cost import least_work, measure_speed, with_shrinking, work_of
 from zkinfer.circuits.engines.ezkl.diagnosis import naming_nodes
 from zkinfer.circuits.engines.ezkl.instances import instances_of, limbs_of, proof_from, to_digest
@@ -19,9 +19,9 @@ from zkinfer.circuits.engines.ezkl.layout import (
     min_log_rows,
     publishes_digests,
 )
-from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, max_input_bits
 from zkinfer.circuits.engines.ezkl.tune import layout_search
-from zkinfer.circuits.errors import EngineError, UnsupportedModelError, why
+from zkinfer.circuits.errors import EngineError, why
 from zkinfer.circuits.frontend import findings, normalise_model
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.statement import DIGEST_BYTES, Layout
@@ -70,8 +70,8 @@ class EzklEngine:
         input_visibility: Visibility,
         limits: child.Limits | None = None,
     ) -> NormalisedModel:
-        """See `lowering.pipeline`; raises UnsupportedModelError for hidden inputs that are integers."""
-        normal = normalise_model(
+        """See `lowering.pipeline`."""
+        return normalise_model(
             model,
             out,
             dimensions=dimensions,
@@ -79,9 +79,6 @@ class EzklEngine:
             limits=limits,
             entry=f"{_LOWERING}:lower",
         )
-        if input_visibility != "public":
-            _refuse_hidden_integers(normal.inputs)
-        return normal
 
     def supports(self, model: Path, *, limits: child.Limits | None = None) -> tuple[Finding, ...]:
         """See `lowering.pipeline`."""
@@ -192,6 +189,8 @@ class EzklEngine:
         self, folder: Path, program: Program, batch: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[list[int]]]:
         """Run the forward pass of the circuit on a batch, in one child."""
+        for sample in batch:
+            require_types(program.inputs, sample)
         return self._process.forward(folder, batch, len(program.outputs)).outputs
 
     def session(self, folder: Path, program: Program) -> EzklSession:
@@ -224,6 +223,7 @@ class EzklEngine:
         """Compute the witness and the proof, and verify it, in one child."""
         if proving_key is None:
             raise EngineError("ezkl needs a proving key, and was given none.")
+        require_types(program.inputs, inputs)
         # The engine's threads occasionally deadlock, so time is limited to a multiple of the predicted time.
         seconds = _MIN_TIMEOUT + _TIMEOUT_FACTOR * self.work(folder).prove
         answer = self._process.within(seconds).call(
@@ -268,21 +268,13 @@ def layout_for(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], limi
     return Layout.of(inputs, outputs, least=least, largest=largest, signed=inputs[0].visibility == "public")
 
 
-def _refuse_hidden_integers(inputs: tuple[TensorSpec, ...]) -> None:
-    """A circuit does not check the dtype's range of integers and bools; a verifier does, but only of public ones."""
-    if hidden := [spec for spec in inputs if not spec.is_float]:
-        values = "0 and 1" if hidden[0].dtype == "bool" else "its type's range"
-        raise UnsupportedModelError(
-            f"The input {hidden[0].describe()} cannot be hashed or private: nothing would restrict it to {values}.",
-            "Let the model take float32, or publish the inputs.",
-        )
-
-
 def _refuse_misfit(built: Built, arguments: EzklArguments) -> None:
     """Raise EngineError if the run arguments do not fit the program: a circuit must not have several recipes."""
     if not built.uses_lookups and arguments.lookup_range != (0, 0):
         raise EngineError("Run argument lookup_range must be [0, 0] for a program without lookup tables.")
     if not layout_of(built.settings, arguments).fits():
         raise EngineError(f"The program does not fit four blocks of 2^{arguments.logrows} rows.")
+    if (1 << max_input_bits(spec.dtype for spec in built.inputs)) < arguments.integer_limit:
+        raise EngineError("Run arguments decomp_base and decomp_legs cover integers that an input's type cannot hold.")
     if min_log_rows(built.settings) > arguments.logrows:
         raise EngineError(f"The public values, or the hashing of inputs, do not fit 2^{arguments.logrows} rows.")

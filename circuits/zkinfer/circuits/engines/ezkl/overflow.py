@@ -4,7 +4,7 @@ A circuit computes with elements of a field of 254 bits, a model with integers. 
 below half of the modulus. Inputs, and every value that the engine compares, looks up or rescales, are range-checked.
 Between two checks values grow by sums and products. A bound of every value therefore follows from the graph by interval
 arithmetic on bits (`overflow_rules`); a network whose bound reaches the field is rejected. The lowering adds range
-checks for hidden inputs (`lowering.pipeline.with_guards`). Imported in the child only.
+checks for hidden inputs (`lowering.guards`). Imported in the child only.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def refuse_overflow(network: Path, arguments: EzklArguments, names: Mapping[str,
     graph = onnx.shape_inference.infer_shapes(onnx.load(network), data_prop=True).graph
     rules = Rules(arguments)
     known: dict[str, Bound] = {port.name: rules.input(port) for port in graph.input}
-    constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in graph.initializer}
-    known |= {name: rules.constant(array) for name, array in constants.items()}
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    constants = {name: array.astype(np.float64) for name, array in arrays.items()}
+    known |= {name: rules.constant(constants[name], typed=array.dtype.kind in "iub") for name, array in arrays.items()}
     called = names or {}
     for step in _steps(graph, constants, known):
         label = called.get(step.node.output[0], step.node.output[0])

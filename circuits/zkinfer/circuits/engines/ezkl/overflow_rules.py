@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _TABLE_BITS = 127.0  # the largest integer that a lookup table holds
 _TABLE_REACH = 27.0  # bits of the largest argument: four blocks of 2^24 rows
+_UNSCALED = (groups.COMPARISONS | groups.LOGIC) - {"Equal"}  # which has the scale of its operands
 _WHOLE_NUMBERS = frozenset({TensorProto.BOOL, TensorProto.INT64, TensorProto.INT32, TensorProto.INT16,
                             TensorProto.INT8, TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32,
                             TensorProto.UINT64})  # fmt: skip
@@ -52,8 +53,10 @@ class Rules:
         scale = self._arguments.input_scale if is_float else 0
         return Bound(self._checked, scale, scale)
 
-    def constant(self, array: NDArray[np.float64]) -> Bound:
-        """Constants have `param_scale`, or 0 if they are integers; 0 is conservative for all without a fraction."""
+    def constant(self, array: NDArray[np.float64], *, typed: bool = False) -> Bound:
+        """Constants have `param_scale`; integers, if `typed` as such, 0, which is conservative for whole floats."""
+        if typed:
+            return Bound(size_of(array), 0, 0)
         whole = not np.mod(array, 1.0).any()
         return Bound(size_of(array) + self._param, 0 if whole else self._param, self._param)
 
@@ -80,8 +83,7 @@ class Rules:
         constant, other = step.operands[place], step.operands[1 - place].widest
         if step.kind in groups.BINARY_SUMS:
             return 1 + max(other, constant.bits + self._largest + step.top)
-        array = step.arrays[place]
-        return other + self._param + (size_of(_inverse(array)) if step.kind == "Div" else size_of(_known(array)))
+        return other + (self._param + size_of(_inverse(step.arrays[place])) if step.kind == "Div" else constant.bits)
 
     def _result(self, step: Step) -> tuple[float, Bound]:  # noqa: PLR0911 - a table of groups
         kind = step.kind
@@ -129,7 +131,8 @@ class Rules:
             truth = step.kind in groups.COMPARISONS or (
                 step.kind in groups.LOGIC and all(one.bits <= 1 for one in step.operands)
             )
-            return step.aligned + 1, Bound(1.0 if truth else self._checked, 0, step.top)
+            top = 0 if step.kind in _UNSCALED else step.top
+            return step.aligned + 1, Bound(1.0 if truth else self._checked, 0, top)
         before = operand.bits + 1 if step.kind in groups.DECOMPOSED else self._root(operand)
         return before, Bound(self._checked, operand.scale, operand.top)
 
@@ -173,6 +176,8 @@ class Rules:
     def _scaled(self, step: Step, place: int) -> tuple[float, Bound]:
         """Multiplication by a constant: a product or, for a power of two below 1, only a renamed scale."""
         factor, operand = _known(step.arrays[place]), step.operands[1 - place]
+        if step.kind == "Mul" and step.operands[place].top == 0:  # integers
+            return self._rescaled(operand.bits + step.operands[place].bits, operand.scale, operand.top)
         constant = self.constant(factor)
         bits, product = self._rescaled(operand.bits + constant.bits, operand.scale + constant.scale, self._largest)
         if factor.size > 1:

@@ -10,17 +10,30 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zkinfer.circuits.engines.base import RunArguments
 
 RESERVED_ROWS = 16  # blinding factors and other rows that the proof system reserves, rounded up
 MIN_LOG_ROWS, MAX_LOG_ROWS = 6, 24
 INNER_COLUMNS = (2, 1, 3, 4)  # numbers per block to try
 MAX_BLOCKS = 4  # blocks of columns of a program, and parts of a table
+_MAX_BITS = 63
+_HELD_BITS = {"int32": 31, "uint32": 32}
 
 
 def max_decomposition_bits(multiplier: int) -> int:
     """The maximum number of bits of a decomposition under this `scale_rebase_multiplier`."""
-    return 63 if multiplier == 1 else 96 // multiplier
+    return _MAX_BITS if multiplier == 1 else 96 // multiplier
+
+
+def max_input_bits(dtypes: Iterable[str]) -> int:
+    """The maximum number of bits of a decomposition for inputs of these types.
+
+    Circuits compare narrower integers with the range of their type (`lowering.guards`). Wider ones cannot leave it if
+    no larger integer can be represented.
+    """
+    return min((_HELD_BITS.get(dtype, _MAX_BITS) for dtype in dtypes), default=_MAX_BITS)
 
 
 class EzklArguments(BaseModel):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, index_check, read_settings, read_vka
-from zkinfer.circuits.engines.ezkl.bindings import answer_of, witness_of
+from zkinfer.circuits.engines.ezkl.bindings import answer_in, witness_of
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
 from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request
 from zkinfer.circuits.engines.ezkl.tune import search
@@ -154,7 +154,7 @@ def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> d
     with _program(Path(folder)) as program:
         for done, sample in enumerate(batch, 1):
             refuse_indices(sample)
-            answers.append(answer_of(settings, program, sample, outputs_wanted))
+            answers.append(answer_in(_witness(Path(folder), settings, program, sample), outputs_wanted))
             child.report(done / len(batch))
     return _joined(answers)
 
@@ -182,12 +182,22 @@ def prove(folder: str, setup: str, proving_key: str, inputs: list[list[int]]) ->
     settings = read_settings(where)
     index_check(where, settings)(inputs)
     with _program(where) as program:
-        witness = witness_of(settings, program, inputs)
+        witness = _witness(where, settings, program, inputs)
         child.report(0.1)
         proof, instances = bindings.prove(witness, program, proving_key, setup)
     child.report(0.95)
     verify(folder, setup, proof, instances)
     return {"proof": proof, "instances": instances}
+
+
+def _witness(folder: Path, settings: dict[str, Any], program: str, inputs: list[list[int]]) -> dict[str, Any]:
+    """The witness; a RangeError says if the model itself has no answer."""
+    try:
+        return witness_of(settings, program, inputs)
+    except RangeError as err:
+        from zkinfer.circuits.engines.ezkl.forward.refusal import explained  # noqa: PLC0415 - after a refusal only
+
+        raise explained(folder, settings, inputs, err) from err
 
 
 def verify(folder: str, setup: str, proof: str, instances: list[int]) -> None:

@@ -80,10 +80,15 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
     refuse_indices = index_check(Path(folder), settings)
 
     def forward_once(sample: Tensors) -> Tensors:
-        _require_below(integer_limit, sample)
-        refuse_indices(sample)
-        outputs = computed(sample)
-        _require_below(integer_limit, outputs)
+        try:
+            _require_below(integer_limit, sample)
+            refuse_indices(sample)
+            outputs = computed(sample)
+            _require_below(integer_limit, outputs)
+        except RangeError as err:
+            from zkinfer.circuits.engines.ezkl.forward.refusal import explained  # noqa: PLC0415 - after a refusal only
+
+            raise explained(Path(folder), settings, sample, err) from err
         return outputs
 
     return forward_once

@@ -181,13 +181,52 @@ def _resize(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     return [helper.make_node("Resize", names, node.output, name=node.name, **given)]
 
 
+def _log_of_sum(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """Log of ReduceSum, so that the sum can be held to the domain of the logarithm."""
+    if facts.dtype(node.input[0]) not in FLOATS:
+        return None
+    given, inputs, total = attributes(node), list(node.input), facts.fresh(node.output[0])
+    if "axes" in given and facts.opset >= _SUM_AXES_OPSET:
+        inputs.append(facts.new_constant(node.output[0], np.array(given.pop("axes"), dtype=np.int64)))
+    return [helper.make_node("ReduceSum", inputs, [total], **given), helper.make_node("Log", [total], node.output)]
+
+
+_SUM_AXES_OPSET = 13  # from here on the axes of ReduceSum are an input
+
+
+def _computed_normalisation(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """BatchNormalization by computed parameters, which the engine does not read: the definition in the standard."""
+    given, shape = attributes(node), facts.shape(node.input[0])
+    kinds = {facts.dtype(name) for name in node.input}
+    if not shape or len(kinds) > 1 or not kinds <= FLOATS or given.get("training_mode") or len(node.output) > 1:
+        return None
+    if all(name in facts.constants for name in node.input[1:]):
+        return None
+    kind, base = DTYPES[kinds.pop()], node.output[0]
+    sizes = facts.new_constant(base, np.array([-1, *[1] * (len(shape) - 2)], dtype=np.int64))
+    epsilon = facts.new_constant(base, np.array(given.get("epsilon", 1e-5), kind))
+    nodes: list[onnx.NodeProto] = []
+
+    def add(operator: str, *inputs: str) -> str:
+        nodes.append(helper.make_node(operator, inputs, [facts.fresh(base)]))
+        return str(nodes[-1].output[0])
+
+    scale, shift, mean, variance = (add("Reshape", name, sizes) for name in node.input[1:])
+    share = add("Div", add("Sub", node.input[0], mean), add("Sqrt", add("Add", variance, epsilon)))
+    add("Add", add("Mul", share, scale), shift)
+    nodes[-1].output[0] = base
+    return nodes
+
+
 _RULES: dict[str, Rule] = {
     "AveragePool": _with_strides,
+    "BatchNormalization": _computed_normalisation,
     "Cast": _cast,
     "Conv": _with_strides,
     "ConvTranspose": _with_strides,
     "Max": _max,
     "MaxPool": _with_strides,
+    "ReduceLogSum": _log_of_sum,
     "Resize": _resize,
     "Tile": _tile,
 }

@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
-from zkinfer.circuits.engines.ezkl.lowering import activations, fuse_scales, operators, reorder, workarounds
+from zkinfer.circuits.engines.ezkl.lowering import activations, fuse_scales, guards, operators, reorder, workarounds
 from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered as decomposed
 from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
 from zkinfer.circuits.errors import UnsupportedModelError
@@ -29,7 +28,7 @@ from zkinfer.circuits.frontend.validate import as_tensors, label, refuse_problem
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from zkinfer.circuits.errors import ModelError
     from zkinfer.circuits.frontend.worker import NormalForm
@@ -59,11 +58,11 @@ LOWERING = Lowering(
 def lower(path: str, digest: str, out: str, dimensions: dict[str, int], input_visibility: str) -> str:
     """See `zkinfer.circuits.engines.base.Engine.lower`; the answer is a NormalisedModel as JSON.
 
-    Hashed inputs get range checks in the graph; if inputs are not public, the context is also an output.
+    Partial functions and inputs get guards in the graph; if inputs are not public, the context is also an output.
     """
 
     def made(model: onnx.ModelProto, seed: int) -> NormalForm:
-        normal = normal_form(model, dimensions, seed, guarded=input_visibility == "hashed")
+        normal = normal_form(model, dimensions, seed, hashed=input_visibility == "hashed")
         return normal._replace(model=with_context(normal.model, output=input_visibility != "public"))
 
     return worker.lowered(path, digest, out, made)
@@ -86,9 +85,9 @@ def supports(path: str, digest: str) -> str:
 
 
 def normal_form(
-    original: onnx.ModelProto, dimensions: Mapping[str, int], seed: int, *, guarded: bool = False
+    original: onnx.ModelProto, dimensions: Mapping[str, int], seed: int, *, hashed: bool = False
 ) -> NormalForm:
-    """ezkl's normal form without the context; `guarded` adds range checks of the inputs, see `with_guards`."""
+    """ezkl's normal form without the context; see `guards.with_guards`."""
     return worker.normal_form(
         original,
         dimensions,
@@ -96,7 +95,7 @@ def normal_form(
         LOWERING,
         refuse=_refuse_as_read,
         refuse_lowered=refuse_unsupported,
-        finish=with_guards if guarded else lambda model, _: model,
+        finish=lambda model, inputs: guards.with_guards(model, inputs, hashed=hashed),
     )
 
 
@@ -151,42 +150,3 @@ def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:
         model.graph.node.append(helper.make_node("Identity", [CONTEXT_INPUT], [CONTEXT_OUTPUT]))
         model.graph.output.append(port(spec.model_copy(update={"name": CONTEXT_OUTPUT})))
     return model
-
-
-def with_guards(model: onnx.ModelProto, inputs: Iterable[TensorSpec]) -> onnx.ModelProto:
-    """Range-check these float inputs by a guard, in place, before anything reads them.
-
-    The engine range-checks operands of comparisons, but not hashed inputs, whose cells the hash assigns. A prover could
-    therefore choose a field element for which the arithmetic wraps around to a chosen result. The guard
-    `Where(x < 0, x, x)` equals `x`, and neither the engine nor its reader of ONNX removes the comparison.
-    """
-    graph = model.graph
-    read = {name for node in graph.node for name in node.input}
-    guarded = [spec for spec in inputs if spec.is_float and spec.name in read]
-    prefix = _unused(graph)
-    names = {spec.name: f"{prefix}{number}" for number, spec in enumerate(guarded)}
-    for node in graph.node:
-        replace_all(node.input, [names.get(name, name) for name in node.input])
-    nodes = [guard for name, new in names.items() for guard in _guard(name, new)]
-    replace_all(graph.node, [*nodes, *graph.node])
-    zeros = ((np.zeros((), spec.dtype), f"{names[spec.name]}_zero") for spec in guarded)
-    graph.initializer.extend(numpy_helper.from_array(zero, name) for zero, name in zeros)
-    return model
-
-
-def _guard(name: str, guarded: str) -> tuple[onnx.NodeProto, onnx.NodeProto]:
-    negative = f"{guarded}_negative"
-    return (
-        helper.make_node("Less", [name, f"{guarded}_zero"], [negative]),
-        helper.make_node("Where", [negative, name, name], [guarded]),
-    )
-
-
-def _unused(graph: onnx.GraphProto) -> str:
-    """A prefix that no name in the graph has."""
-    names = [name for node in graph.node for name in (*node.input, *node.output)]
-    names += [port.name for port in (*graph.input, *graph.output)] + [tensor.name for tensor in graph.initializer]
-    prefix = "guarded"
-    while any(name.startswith(prefix) for name in names):
-        prefix += "_"
-    return prefix

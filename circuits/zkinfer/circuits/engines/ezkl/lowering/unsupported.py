@@ -15,6 +15,7 @@ import onnx
 
 from zkinfer.circuits.engines.ezkl.lowering import operators
 from zkinfer.circuits.errors import UnsupportedModelError
+from zkinfer.circuits.frontend.domains import domain_of
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes
 from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes.rewrite import not_negative, padded
@@ -47,6 +48,7 @@ _EXPONENT = "has an exponent that the engine ignores"
 _INTERPOLATES = "interpolates or rounds coordinates differently from the engine"
 _SCALES = "does not enlarge by integer factors"
 _BACKWARDS = "is exclusive or reversed"
+_EPSILON = "divides by 0 where all values are equal (epsilon)"
 _MERGES = "combines updates with existing values"
 _CURES = {
     _NARROW: "Cast to int64 or float before arithmetic.",
@@ -56,6 +58,7 @@ _CURES = {
     _INTERPOLATES: 'Use mode="nearest", coordinate_transformation_mode="asymmetric" and nearest_mode="floor".',
     _SCALES: "Enlarge by integer factors, or use AveragePool to reduce the size.",
     _BACKWARDS: "Use Slice and Concat around a plain CumSum.",
+    _EPSILON: "Set epsilon above 0, for instance to 1e-5.",
     _MERGES: "Compare indices by Equal and use MatMul, or Add, instead of a reduction.",
 }
 
@@ -74,7 +77,8 @@ def unsupported(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, Unsupp
         if refused is not None:
             yield node, UnsupportedModelError(f"{refused[0]} (node {label(node)})", refused[1])
             continue
-        reason = _computed_parameter(node, facts) or _wraps(node, facts) or _special(node, facts)
+        reasons = (check(node, facts) for check in (_computed_parameter, _wraps, _invalid_constant, _special))
+        reason = next((found for found in reasons if found), None)
         if reason is not None:
             cause = f"{node.op_type} {label(node)} {reason}, which is not supported."
             yield node, UnsupportedModelError(cause, _CURES.get(reason, _PLAIN))
@@ -90,6 +94,19 @@ def _computed_parameter(node: onnx.NodeProto, facts: Facts) -> str | None:
 def _wraps(node: onnx.NodeProto, facts: Facts) -> str | None:
     kinds = {facts.dtype(name) for name in node.output if name} - FLOATS - {_INT64, _BOOL, 0}
     return _NARROW if kinds and node.op_type in _ARITHMETIC else None
+
+
+def _invalid_constant(node: onnx.NodeProto, facts: Facts) -> str | None:
+    """A constant for which the operator has no result, whatever the input."""
+    found = domain_of(node, facts.array)
+    array = None if found is None else facts.array(found[0])
+    if found is None or array is None or not found[1].excludes(array.astype(np.float64)).any():
+        return None
+    return f"has a constant operand x outside the domain {found[1].text}"
+
+
+def _normalisation(node: onnx.NodeProto, facts: Facts) -> str | None:  # noqa: ARG001 - one signature for all checks
+    return None if attributes(node).get("epsilon", 1e-5) > 0 else _EPSILON
 
 
 def _special(node: onnx.NodeProto, facts: Facts) -> str | None:
@@ -227,6 +244,8 @@ def _power(node: onnx.NodeProto, facts: Facts) -> str | None:
     base, exponent = (facts.array(name) for name in node.input)
     if exponent is None or exponent.size != 1:
         constant = base is not None and base.size == 1
+        if base is not None and constant and float(base.reshape(())) <= 0:
+            return "raises a number that is not above 0 to a computed power"
         return None if constant else "has neither a constant scalar base nor a constant scalar exponent"
     wanted = float(exponent.reshape(()))
     if wanted <= 0 and wanted.is_integer():
@@ -236,7 +255,7 @@ def _power(node: onnx.NodeProto, facts: Facts) -> str | None:
 
 def _instances(node: onnx.NodeProto, facts: Facts) -> str | None:
     shape = facts.shape(node.input[0])
-    return None if shape and shape[0] == 1 else "normalises several samples at once"
+    return _normalisation(node, facts) if shape and shape[0] == 1 else "normalises several samples at once"
 
 
 def _division(node: onnx.NodeProto, facts: Facts) -> str | None:
@@ -256,7 +275,7 @@ _CHECKS: dict[str, Check] = {
     "ArgMax": _extreme, "ArgMin": _extreme, "AveragePool": _pool, "BatchNormalization": _batch, "Cast": _cast,
     "Conv": _convolution, "ConvTranspose": _transposed, "CumSum": _cumulative, "Div": _division, "GRU": _recurrent,
     "Gather": _index, "GatherElements": _index, "GatherND": _deep_index, "Identity": _copy,
-    "InstanceNormalization": _instances, "LSTM": _recurrent,
+    "InstanceNormalization": _instances, "LSTM": _recurrent, "LayerNormalization": _normalisation,
     "MaxPool": _pool, "Pad": _pad, "Pow": _power, "RNN": _recurrent, "ReduceL2": _whole_result,
     "ReduceLogSum": _whole_result, "ReduceLogSumExp": _whole_result, "ReduceMean": _whole_result, "Resize": _resize,
     "ScatterElements": _scatter, "ScatterND": _scatter, "TopK": _top,

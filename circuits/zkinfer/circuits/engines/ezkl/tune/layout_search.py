@@ -21,6 +21,7 @@ from zkinfer.circuits.engines.ezkl.run_args import (
     RESERVED_ROWS,
     EzklArguments,
     max_decomposition_bits,
+    max_input_bits,
 )
 from zkinfer.circuits.engines.ezkl.tune.trials import Scales
 from zkinfer.circuits.errors import EngineError, UnsupportedModelError
@@ -87,8 +88,9 @@ def fit(process: EzklProcess, request: TuneRequest, trial: Trial, objectives: It
     its figures.
 
     Raises:
-        UnsupportedModelError: the available trusted setups are too small.
+        UnsupportedModelError: the available trusted setups are too small, or the integers too wide for an input's type.
     """
+    _refuse_wide(request, trial)
     candidates = list(_candidates(request, trial.scales, trial.bits, _lookups(trial)))
     found: dict[EzklArguments, Fitted] = {}
     with private_directory() as folder:
@@ -192,10 +194,9 @@ def _best_of_each_size(sketches: Sequence[_Sketch], request: TuneRequest) -> lis
 def _candidates(
     request: TuneRequest, scales: Scales, bits: int, seen_lookups: tuple[int, int] | None
 ) -> Iterator[EzklArguments]:
+    max_bits = min(max_decomposition_bits(scales.multiplier), max_input_bits(spec.dtype for spec in request.inputs))
     for log_rows in range(MIN_LOG_ROWS, MAX_LOG_ROWS + 1):
-        decomposition = _decomposition(
-            max(bits + HEADROOM_BITS, MIN_BITS), log_rows, max_decomposition_bits(scales.multiplier)
-        )
+        decomposition = _decomposition(max(bits + HEADROOM_BITS, MIN_BITS), log_rows, max_bits)
         if decomposition is None:
             continue
         for inner in INNER_COLUMNS:
@@ -210,6 +211,17 @@ def _candidates(
                 num_inner_cols=inner,
                 input_visibility=request.inputs[0].visibility,
             )
+
+
+def _refuse_wide(request: TuneRequest, trial: Trial) -> None:
+    bits = trial.bits + HEADROOM_BITS
+    held = next((spec for spec in request.inputs if bits >= max_input_bits([spec.dtype])), None)
+    if held is not None and bits < max_decomposition_bits(trial.scales.multiplier):
+        raise UnsupportedModelError(
+            f"The circuit needs integers of {bits} bits, so that nothing would hold the input {held.describe()} to the "
+            f"range of {held.dtype}.",
+            "Let the model take int64 or float32 instead.",
+        )
 
 
 def _decomposition(bits: int, log_rows: int, max_bits: int) -> tuple[int, int] | None:
