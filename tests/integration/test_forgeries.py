@@ -50,14 +50,14 @@ def word(number):
 class Forger:
     """A circuit, and proofs of witnesses that the attacker modifies."""
 
-    def __init__(self, folder, setup, visibility, *, normalised):
+    def __init__(self, folder, setup, visibility, *, normalised, text=TRIPLE, **changes):
         self.folder, self.setup, self.normalised, self.visibility = str(folder), str(setup), normalised, visibility
         model, network = folder / "model.onnx", folder / "network.onnx"
-        onnx.save(parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {TRIPLE}'), model)
+        onnx.save(parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}'), model)
         network.write_bytes(model.read_bytes())
         if normalised:
             pipeline.lower(str(model), str(sha256(model.read_bytes())), str(network), {}, visibility)
-        ezkl_worker.build(str(network), arguments(visibility).to_run_arguments(), self.folder)
+        ezkl_worker.build(str(network), arguments(visibility, **changes).to_run_arguments(), self.folder)
         ezkl_worker.make_keys(self.folder, self.setup, f"{self.folder}/pk")
 
     def witness(self, program, honest, stated, claimed):
@@ -82,8 +82,9 @@ class Forger:
 
 @pytest.fixture
 def forger(home, tmp_path):
-    def make(visibility, *, normalised=True):
-        return Forger(tmp_path, home.setups.insecure_dev(LOG_ROWS).path, visibility, normalised=normalised)
+    def make(visibility, *, normalised=True, logrows=LOG_ROWS, **given):
+        setup = home.setups.insecure_dev(logrows).path
+        return Forger(tmp_path, setup, visibility, normalised=normalised, logrows=logrows, **given)
 
     return make
 
@@ -100,6 +101,34 @@ def test_hidden_input_out_of_range_cannot_be_proven(forger, visibility):
     assert 384 in made.prove([128, -128], [128, -128], [384, -384])
     with pytest.raises((EngineError, ProofRejectedError)):
         made.prove([128, 128], [THIRD, 128], [1000, 384])
+
+
+ROOT_OF = "g (float[1,2] x) => (float[1,2] y) { y = Sqrt(x) }"
+LOG_OF = "g (float[1,2] x) => (float[1,2] y) { y = Log(x) }"
+BYTES = "g (uint8[1,2] x) => (float[1,2] y) { y = Cast<to=1>(x) }"
+FORGED = [
+    pytest.param(ROOT_OF, [0, 128], [-128, 128], [0, 128], "public", {}, id="root"),
+    pytest.param(ROOT_OF, [0, 128], [-128, 128], [0, 128], "hashed", {}, id="root of a hashed input"),
+    pytest.param(LOG_OF, [128, 128], [-128, 128], [0, 0], "private", {"lookup_range": (-256, 256)}, id="logarithm"),
+    pytest.param(BYTES, [0, 255], [1000, 255], [1000, 255], "public", {}, id="integers"),
+    pytest.param(BYTES, [0, 255], [-7, 255], [-7, 255], "hashed", {}, id="hashed integers"),
+    pytest.param(BYTES, [0, 255], [256, 255], [256, 255], "private", {}, id="private integers"),
+]
+
+
+@pytest.mark.parametrize(("text", "honest", "told", "claimed", "visibility", "changes"), FORGED)
+def test_value_for_which_the_model_has_no_answer_is_not_proven(
+    text, honest, told, claimed, visibility, changes, forger
+):
+    made = forger(visibility, text=text, logrows=11, **changes)
+    assert made.prove(honest, honest, [0, 0] if text is LOG_OF else honest)
+    with pytest.raises((EngineError, ProofRejectedError)):
+        made.prove(honest, told, claimed)
+
+
+def test_root_of_a_negative_number_is_proven_without_the_guard(forger):
+    """What the guard is for."""
+    assert forger("public", text=ROOT_OF, normalised=False).prove([0, 128], [-128, 128], [0, 128])[-2:] == [0, 128]
 
 
 WIDE = {"decomp_base": 512, "decomp_legs": 7}

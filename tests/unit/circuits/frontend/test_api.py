@@ -168,19 +168,12 @@ def test_answer_about_another_file_is_refused(dense, saved, tmp_path, monkeypatc
         normalise_model(saved(dense), tmp_path / "o.onnx")
 
 
-@pytest.mark.parametrize("visibility", ["hashed", "private"])
-def test_hidden_integer_input_is_refused(model, saved, tmp_path, visibility):
-    path = saved(model("a = Cast<to=1>(x) y = Relu(a)", "uint8[1,4] x"))
-    with pytest.raises(UnsupportedModelError, match="cannot be hashed or private: nothing would restrict it"):
-        lowered(path, tmp_path / "normal.onnx", visibility)
-
-
-@pytest.mark.parametrize("visibility", ["hashed", "private"])
-def test_hidden_bool_input_is_refused(model, saved, tmp_path, visibility):
-    path = saved(model("y = Cast<to=1>(x)", "bool[1,4] x"))
-    with pytest.raises(UnsupportedModelError, match="nothing would restrict it to 0 and 1") as refusal:
-        lowered(path, tmp_path / "normal.onnx", visibility)
-    assert "take float32, or publish" in refusal.value.cure
+@pytest.mark.parametrize("visibility", ["hashed", "private", "public"])
+def test_integer_input_is_guarded_whatever_its_visibility(model, saved, tmp_path, visibility):
+    lowered(saved(model("a = Cast<to=1>(x) y = Relu(a)", "uint8[1,4] x")), tmp_path / "normal.onnx", visibility)
+    nodes = onnx.load(tmp_path / "normal.onnx").graph.node
+    assert {node.op_type for node in nodes if "x" in node.input} == {"Add", "Cast"}
+    assert sum(node.op_type == "Relu" for node in nodes) > 1
 
 
 def test_public_bool_input_is_accepted(model, saved, tmp_path):

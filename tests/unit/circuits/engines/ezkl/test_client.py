@@ -7,12 +7,12 @@ import pytest
 from tests.unit.circuits.engines.ezkl.compiled_programs import request, spec
 
 from zkinfer.circuits.engines.base import Tuned
-from zkinfer.circuits.engines.ezkl.client import EzklProcess
+from zkinfer.circuits.engines.ezkl.client import EzklProcess, require_types
 from zkinfer.circuits.engines.ezkl.cost import least_work, work_of
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.layout import layout_as_built
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
-from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError, RangeError
 from zkinfer.circuits.frontend import Workload
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.child import MAPPED, Limits
@@ -190,6 +190,40 @@ def test_lookup_range_of_a_program_without_lookups_is_refused(answered, network)
         built_by_the_engine(network, {"lookup_range": [-1, 1]})
     answered(SETTINGS | {"required_lookups": ["Sigmoid"]})
     assert built_by_the_engine(network, {"lookup_range": [-1, 1]}).setup_size == 10
+
+
+@pytest.mark.parametrize(
+    ("dtype", "digits", "taken"), [("int32", 31, True), ("int32", 32, False), ("uint32", 32, True)]
+)
+def test_range_that_an_input_of_32_bits_cannot_hold_is_refused(answered, network, dtype, digits, taken):
+    answered(SETTINGS)
+    arguments = {"decomp_base": 16, "decomp_legs": 8} if digits == 32 else {"decomp_base": 146, "decomp_legs": 4}
+    if taken:
+        limit = built_by_the_engine(network, arguments, dtype=dtype).integer_limit
+        assert (1 << digits - 3) < limit <= 1 << digits
+    else:
+        with pytest.raises(EngineError, match="cover integers that an input's type cannot hold"):
+            built_by_the_engine(network, arguments, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "message"),
+    [
+        ("uint8", [3, 1000], "The input 'x' holds 1000 at element 1; uint8 holds 0 to 255."),
+        ("uint8", [-7, 1], "The input 'x' holds -7 at element 0; uint8 holds 0 to 255."),
+        ("bool", [1, 2], "The input 'x' holds 2 at element 1; bool holds 0 to 1."),
+        ("int32", [0, 1 << 31], "The input 'x' holds 2147483648 at element 1; int32 holds -2147483648 to 2147483647."),
+    ],
+)
+def test_integer_that_its_type_cannot_hold_is_refused_by_name(dtype, values, message):
+    with pytest.raises(RangeError) as refusal:
+        require_types([spec("x", dtype=dtype)], [values])
+    assert refusal.value.cause == message
+
+
+@pytest.mark.parametrize(("dtype", "values"), [("uint8", [0, 255]), ("bool", [0, 1]), ("float32", [-(1 << 40), 9])])
+def test_integer_that_its_type_holds_is_taken(dtype, values):
+    require_types([spec("x", dtype=dtype)], [values])
 
 
 @pytest.mark.parametrize("visibility", ["hashed", "private"])

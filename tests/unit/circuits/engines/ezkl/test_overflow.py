@@ -20,6 +20,7 @@ from zkinfer.circuits.errors import UnsupportedModelError
 VALUES = "<float[4,4] w = {0.5, 1, -2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0.25}, float[4] b = {0.5, 1, 2, 3}, "
 VALUES += "float one = {1}, float[1] huge = {1e38}, float three = {3}, float[2] powers = {0.5, 5}, float half = {0.5}, "
 VALUES += "float tiny = {5.421011e-20}, float small = {1e-37}, "
+VALUES += "int64 large = {1048576}, float floats = {1048576}, "
 VALUES += "int64[2] rows = {1, 4}, int64[1] axis = {1}, float[4] ones = {1, 1, 1, 1}>"
 
 
@@ -263,6 +264,17 @@ def test_normalisation_by_channel_merges_with_the_product_before_it(check):
     check(body, bits=40)
     with mock.patch.object(overflow, "FIELD_BITS", 85.0):
         refused(check, body, bits=40)
+
+
+@pytest.mark.parametrize("scale", [4, 20])
+def test_integers_are_multiplied_without_a_scale(check, scale):
+    """As guards do; a float constant has the scale of weights."""
+    body = "b = Greater(x, z) f = Cast<to=7>(b) g = Mul(f, large) h = Mul(g, large) i = Mul(h, large) "
+    body += "k = Cast<to=1>(i) l = Add(k, k) y = Relu(l)"
+    check(body, scale=scale)
+    with mock.patch.object(overflow, "FIELD_BITS", 70.0):
+        check(body, scale=scale)
+        refused(check, body.replace("large", "floats").replace("to=7", "to=1"), scale=scale)
 
 
 @pytest.mark.parametrize("node", ["ReduceMean<axes=[1]>(s)", "ReduceSum(s, axis)"])

@@ -69,6 +69,35 @@ def test_batch_normalisation_in_inference_mode_is_accepted(refuse):
     refuse("y = BatchNormalization<momentum=0.5>(x, w, w, w, v)", opset=15)
 
 
+@pytest.mark.parametrize(
+    ("body", "domain"),
+    [
+        ("y = Div(x, none)", "x != 0"),
+        ("y = BatchNormalization(x, w, w, w, less)", "x > -1e-05"),
+        ("a = Log(none) y = Add(x, a)", "x > 0"),
+    ],
+)
+def test_constant_outside_the_domain_is_refused(refuse, body, domain):
+    constants = "<float[4] w = {1,2,3,4}, float[4] none = {1,0,1,1}, float[4] less = {1,1,-1,1}>"
+    with pytest.raises(UnsupportedModelError, match=f"has a constant operand x outside the domain {domain}"):
+        refuse(body, constants=constants)
+
+
+@pytest.mark.parametrize("base", ["-2", "0"])
+def test_power_of_a_number_that_is_not_above_0_is_refused(refuse, base):
+    with pytest.raises(UnsupportedModelError, match="raises a number that is not above 0 to a computed power"):
+        refuse("y = Pow(base, x)", constants=f"<float base = {{{base}}}>")
+
+
+@pytest.mark.parametrize("kind", ["InstanceNormalization", "LayerNormalization"])
+def test_normalisation_without_an_epsilon_is_refused(refuse, kind):
+    inputs = ("float[1,4,2] x", "float[1,4,2] y") if kind.startswith("I") else ("float[1,4] x", "float[1,4] y")
+    with pytest.raises(UnsupportedModelError, match="divides by 0 where all values are equal") as refusal:
+        refuse(f"y = {kind}<epsilon=0.0>(x, w, w)", *inputs)
+    assert "Set epsilon above 0" in refusal.value.cure
+    refuse(f"y = {kind}<epsilon=0.001>(x, w, w)", *inputs)
+
+
 def test_recurrence_with_sequence_lengths_is_refused(refuse):
     body = "y, h = RNN<hidden_size=1>(x, k0, r0, , long)"
     constants = "<float[1,1,4] k0 = {1,2,3,4}, float[1,1,1] r0 = {1}, int32[1] long = {2}>"

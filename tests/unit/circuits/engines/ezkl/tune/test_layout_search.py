@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request
+from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request, spec
 
 from zkinfer.circuits.engines.ezkl.instances import LIMB_BITS
 from zkinfer.circuits.engines.ezkl.run_args import MAX_BLOCKS, RESERVED_ROWS, EzklArguments
@@ -55,6 +55,16 @@ def test_range_limit_is_lower_with_late_rescaling(multiplier, bits):
     found = fitted(needing(bits), multiplier=multiplier)
     assert EzklArguments.parse(found.arguments.to_run_arguments()) == found.arguments
     assert fitted(needing(bits + 1), multiplier=multiplier) is None
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("int32", 28), ("uint32", 29)])
+def test_range_is_no_wider_than_inputs_of_32_bits(dtype, bits):
+    """Nothing else would hold them to their type."""
+    inputs = (spec("x", dtype=dtype),)
+    assert fitted(needing(bits), inputs=inputs).arguments.integer_limit <= 1 << bits + 3
+    with pytest.raises(UnsupportedModelError, match=rf"integers of {bits + 3} bits, .* x {dtype}\[1, 2\] to the range"):
+        fitted(needing(bits + 1), inputs=inputs)
+    assert fitted(needing(bits + 1)) is not None
 
 
 @pytest.mark.parametrize("log_rows", range(6, 21))
