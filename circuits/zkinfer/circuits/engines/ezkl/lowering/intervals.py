@@ -7,7 +7,8 @@ the child only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -158,9 +159,7 @@ def _of_constant(array: NDArray[Any] | None) -> Interval:
 
 
 def _square(value: Interval) -> Interval:
-    least = 0.0 if not value.has_sign else min(abs(value.low), abs(value.high))
-    most = max(abs(value.low), abs(value.high))
-    return Interval(_times(least, least), _times(most, most), value.excludes_zero)
+    return _absolute(value) * _absolute(value)
 
 
 def _absolute(value: Interval) -> Interval:
@@ -171,6 +170,47 @@ def _absolute(value: Interval) -> Interval:
 def _product(step: _Step) -> Interval:
     one, other = step.node.input
     return _square(step.first) if one == other else step.operands[0] * step.operands[1]
+
+
+def _sum(step: _Step) -> Interval:
+    """Also of a value that is not negative and of a truth value that is 1 where it is 0."""
+    total, names = reduce(Interval.__add__, step.operands), step.node.input
+    pairs = [(names[0], names[1]), (names[1], names[0])] if len(names) == 2 else []
+    replaced = any(_at_zero(mask, value, step.facts) for mask, value in pairs)
+    return replace(total, nonzero=True) if replaced and all(one.low >= 0 for one in step.operands) else total
+
+
+def _chosen(step: _Step) -> Interval:
+    """Where: a branch is not 0 if the condition chooses the other there."""
+    condition, *names = step.node.input
+    branches = [
+        replace(one, nonzero=one.nonzero or _at_zero(condition, name, step.facts) is other)
+        for one, name, other in zip(step.operands[1:], names, (False, True), strict=True)
+    ]
+    return branches[0].joined(branches[1])
+
+
+def _at_zero(condition: str, value: str, facts: Facts) -> bool | None:
+    """What a comparison of a value with a constant gives where the value is 0; None if that is not known."""
+    node, negated = facts.producers.get(condition), False
+    while node is not None and node.op_type in ("Cast", "Not"):
+        negated ^= node.op_type == "Not"
+        node = facts.producers.get(node.input[0])
+    if node is None or node.op_type not in _COMPARISONS or node.input[0] != value:
+        return None
+    bound = facts.array(node.input[1])
+    if bound is None or bound.size != 1:
+        return None
+    return _COMPARISONS[node.op_type](0.0, float(bound.reshape(()))) ^ negated
+
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "Equal": operator.eq,
+    "Greater": operator.gt,
+    "GreaterOrEqual": operator.ge,
+    "Less": operator.lt,
+    "LessOrEqual": operator.le,
+}
 
 
 def _weighted(step: _Step) -> Interval:
@@ -195,8 +235,7 @@ def _power(step: _Step) -> Interval:
 
 def _selected(step: _Step) -> Interval:
     """Elements of all operands that are data."""
-    chosen = {"Concat": step.operands, "Where": step.operands[1:]}.get(step.node.op_type, step.operands[::2])
-    return reduce(Interval.joined, chosen)
+    return reduce(Interval.joined, step.operands if step.node.op_type == "Concat" else step.operands[::2])
 
 
 def _extreme(step: _Step) -> Interval:
@@ -239,7 +278,7 @@ _RULES: dict[str, Callable[[_Step], Interval]] = {
         ),
         lambda step: step.first,
     ),
-    **dict.fromkeys(words("Concat ScatterElements ScatterND Where"), _selected),
+    **dict.fromkeys(words("Concat ScatterElements ScatterND"), _selected),
     **dict.fromkeys(words("CumSum ReduceSum"), lambda step: step.first.sums),
     **dict.fromkeys(words("GlobalAveragePool ReduceMean"), lambda step: step.first.averages),
     **dict.fromkeys(words("AveragePool MaxPool Pad"), _pooled),
@@ -247,7 +286,7 @@ _RULES: dict[str, Callable[[_Step], Interval]] = {
     **dict.fromkeys(words("Cast Ceil Floor Round"), _converted),
     **dict.fromkeys(words("Max Min"), _extreme),
     **dict.fromkeys(words("ReduceL1 ReduceL2"), lambda step: _absolute(step.first).sums),
-    **dict.fromkeys(words("Add Sum"), lambda step: reduce(Interval.__add__, step.operands)),
+    **dict.fromkeys(words("Add Sum"), _sum),
     "Abs": lambda step: _absolute(step.first),
     "Clip": _clipped,
     "Div": lambda step: step.operands[0] * step.operands[1].inverse,
@@ -261,4 +300,5 @@ _RULES: dict[str, Callable[[_Step], Interval]] = {
     "Relu": lambda step: Interval(max(step.first.low, 0.0), max(step.first.high, 0.0)),
     "Sqrt": lambda step: Interval(math.sqrt(max(step.first.low, 0.0)), nonzero=step.first.excludes_zero),
     "Sub": lambda step: step.operands[0] + -step.operands[1],
+    "Where": _chosen,
 }

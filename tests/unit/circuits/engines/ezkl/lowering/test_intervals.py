@@ -37,6 +37,9 @@ BODIES = [
     "a = Gather<axis=1>(x, first) b = Reshape(x, flat) y = Mul(a, b)",
     "a = Acos(x) b = Atan(x) y = Add(a, b)",
     "a = Softplus(x) b = Cosh(x) d = Mul(a, b) y = Mean(d, x)",
+    "a = Abs(x) b = Equal(a, zero) d = Cast<to=1>(b) y = Add(a, d)",
+    "b = Equal(x, zero) y = Where(b, half, x)",
+    "b = Greater(x, zero) y = Where(b, x, three)",
     "a = ReduceProd<axes=[1]>(x) b = Relu(a) y = Add(b, c)",
 ]
 POOLS = [
@@ -84,6 +87,13 @@ def test_every_value_lies_in_its_interval(model, body):
         ("a = Abs(x) b = Add(a, half) y = Reciprocal(b)", Interval(0.0, 2.0, nonzero=True)),
         ("a = Exp(x) b = Neg(a) y = Sub(b, half)", Interval(high=-0.5, nonzero=True)),
         ("y = LeakyRelu(x)", Interval()),
+        ("a = Relu(x) b = Greater(a, zero) n = Not(b) d = Cast<to=1>(n) y = Add(a, d)", Interval(0.0, nonzero=True)),
+        ("a = Relu(x) b = Greater(a, zero) d = Cast<to=1>(b) y = Add(a, d)", Interval(0.0)),
+        ("b = Equal(x, zero) d = Cast<to=1>(b) y = Add(x, d)", Interval()),
+        ("b = Equal(x, zero) y = Where(b, half, x)", Interval(nonzero=True)),
+        ("b = Equal(x, zero) y = Where(b, x, half)", Interval()),
+        ("b = Greater(x, zero) y = Where(b, x, half)", Interval(nonzero=True)),
+        ("b = Less(x, half) y = Where(b, x, half)", Interval()),
         ("y = Mul(x, c)", Interval()),
         ("a = Relu(x) y = MatMul(a, w)", Interval(0.0)),
         ("a = Relu(x) y = Gemm<alpha=2.0>(a, w)", Interval()),
