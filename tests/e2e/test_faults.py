@@ -1,6 +1,7 @@
 """Acknowledged jobs are finished exactly once despite faults. `make reliability` is the long form."""
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from tests.e2e.faults import clock_moved, clock_shim, filled, tmpfs_wrapper
 from tests.e2e.ledger import audit, ending_of, metadata_of, operations
 from tests.e2e.server_process import (
     MODEL,
+    RECONNECTING,
     alive,
     channel_to,
     client_of,
@@ -30,7 +32,10 @@ from tests.e2e.server_process import (
 )
 from tritonclient.utils import InferenceServerException
 
+from zkinfer.oip import messages
 from zkinfer.service.tokens import TokenFile
+from zkinfer.v1.proofs_pb2 import CreateProofRequest, VerifyAttestationRequest
+from zkinfer.v1.values_pb2 import Tensor
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
 INPUT = (0.1, 0.2, 0.3, 0.4)
@@ -295,6 +300,87 @@ def test_inputs_of_refused_requests_are_not_left_on_disk(server):
             with pytest.raises(InferenceServerException, match="RESOURCE_EXHAUSTED"):
                 asked(client, (0.1, 0.2, 0.3, number / 10))
         until(lambda: len(list((server.state / "artifacts").iterdir())) == 2, 20)
+
+
+# --- callers who send too much
+
+
+CREATE, VERIFY = (f"/zkinfer.v1.Proofs/{name}" for name in ("CreateProof", "VerifyAttestation"))
+LARGE = 18 << 20
+
+
+def padded():
+    """A request that waits for its proof, with a parameter of 18 MiB that is none of ours."""
+    request = messages.ModelInferRequest(model_name=MODEL)
+    request.inputs.add(name="x", datatype="FP32", shape=[1, 4]).contents.fp32_contents.extend(INPUT)
+    request.parameters["zkinfer_proof_mode"].string_param = "sync"
+    request.parameters["mine"].string_param = "x" * LARGE
+    return request.SerializeToString()
+
+
+LOADS = {
+    "streams": (STREAM, padded, True),
+    "calls": (INFER, padded, False),
+    "fields": (INFER, lambda: b"\x2a\0" * (LARGE // 2), False),  # empty inputs, which take fifty times their size
+    "fields of nobody": (CHECK, lambda: b"\x0a\0" * (LARGE // 2), False),
+    "proofs": (CREATE, lambda: CreateProofRequest(inputs=[Tensor(data=bytes(LARGE))]).SerializeToString(), False),
+    "verifications": (
+        VERIFY,
+        lambda: VerifyAttestationRequest(attestation=bytes(LARGE)).SerializeToString(),
+        False,
+    ),
+}
+
+
+def send_large(channel, door, data, token, over):
+    """Send one large request after another, until it is over."""
+    method, _, streamed = LOADS[door]
+    metadata = [("authorization", f"Bearer {token}")] if method != CHECK else None
+    while not over.wait(0.01):
+        with contextlib.suppress(grpc.RpcError, ValueError):  # of a channel that is closed
+            if streamed:
+                requests = itertools.takewhile(lambda _: not over.is_set(), itertools.repeat(data))
+                list(channel.stream_stream(method)(requests, metadata=metadata))
+            else:
+                channel.unary_unary(method)(data, metadata=metadata, timeout=3)
+
+
+@contextlib.contextmanager
+def load(server, door, token, callers=6):
+    """So many connections of one caller with large requests."""
+    data, over = LOADS[door][1](), threading.Event()
+    options = [*RECONNECTING, ("grpc.max_send_message_length", -1)]
+    channels = [grpc.insecure_channel(server.address, options=options) for _ in range(callers)]
+    threads = [threading.Thread(target=send_large, args=(one, door, data, token, over)) for one in channels]
+    for one in threads:
+        one.start()
+    yield
+    over.set()
+    for channel in channels:
+        channel.close()
+    for one in threads:
+        one.join(20)
+
+
+@pytest.mark.parametrize("door", LOADS)
+def test_caller_with_large_requests_leaves_memory_and_time_to_others(server, door):
+    """Resident memory stays far below what is sent, is given back, and another caller is served within a second."""
+    server.options = ("--workers", "0")  # so that no proof comes, and who waits for one waits
+    alice, bob = tokens_of(server, "alice", "bob")
+    with server, client_of(server) as client:
+        answered(client, bob)
+        before, sizes, seconds = resident(server), [], []
+        with load(server, door, alice):
+            end = time.monotonic() + 8
+            while time.monotonic() < end:
+                began = time.monotonic()
+                answered(client, bob)
+                seconds.append(time.monotonic() - began)
+                sizes.append(resident(server))
+                time.sleep(0.02)
+        assert before + (4 << 20) < max(sizes) < 450 << 20
+        assert sorted(seconds)[len(seconds) * 9 // 10] < 1.0
+        until(lambda: resident(server) < before + (64 << 20), 20)
 
 
 def resident(server):

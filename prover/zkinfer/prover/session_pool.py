@@ -80,8 +80,9 @@ class SessionPool(Generic[SessionT]):
             if self._unfinished >= self._max_unfinished:
                 raise BusyError("Too many requests wait for this model.", "Try again in a moment.")
             self._unfinished += 1
-            future = self._threads.submit(self._run, work)
-        future.add_done_callback(self._on_done)
+            waiting = [work]
+            future = self._threads.submit(self._run, waiting)
+        future.add_done_callback(lambda _: self._on_done(waiting))
         return future
 
     def close(self) -> None:
@@ -95,11 +96,13 @@ class SessionPool(Generic[SessionT]):
             session.close()
         self._sessions.clear()
 
-    def _on_done(self, _: Future[ResultT]) -> None:
+    def _on_done(self, waiting: list[Callable[[SessionT], ResultT]]) -> None:
+        waiting.clear()  # a cancelled task stays in the queue of the threads, but not what it holds
         with self._lock:
             self._unfinished -= 1
 
-    def _run(self, work: Callable[[SessionT], ResultT]) -> ResultT:
+    def _run(self, waiting: list[Callable[[SessionT], ResultT]]) -> ResultT:
+        work = waiting.pop()
         with self._session() as session:
             try:
                 return work(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from google.rpc import error_details_pb2, status_pb2
@@ -70,6 +71,24 @@ _WITHOUT_SERVER = {
 }
 
 
+# gRPC refuses a message by its size, before zkinfer sees it.
+_TOO_LARGE = re.compile(r"SERVER: .*larger than max \((\d+) vs\. (\d+)\)")
+
+
+def _without_info(code: str, message: str) -> tuple[str, str]:
+    """Cause and cure of an error that does not come from zkinfer's server."""
+    if code in _WITHOUT_SERVER:
+        cause, cure = _WITHOUT_SERVER[code]
+        return f"{cause}: {message}.", cure
+    if found := _TOO_LARGE.search(message):
+        sent, limit = (int(number) for number in found.groups())
+        return (
+            f"The request has {sent:,} bytes; the server takes up to {limit:,}.",
+            "Send less, or ask the server's operator for a larger limits.message_bytes.",
+        )
+    return message or f"The call ended with {code}.", ""
+
+
 def call_error(err: grpc.RpcError) -> CallError:
     """The error of a failed call, with the details that the server sent."""
     failed: Any = err  # both kinds of channel raise an object that is also the call
@@ -79,10 +98,10 @@ def call_error(err: grpc.RpcError) -> CallError:
         _detail(status, kind)
         for kind in (error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo, error_details_pb2.RequestInfo)
     )
-    known = _WITHOUT_SERVER.get(code) if info is None else None
+    cause, cure = (message, "") if info else _without_info(code, message)
     return CallError(
-        f"{known[0]}: {message}." if known else message or f"The call ended with {code}.",
-        known[1] if known else "",
+        cause or f"The call ended with {code}.",
+        cure,
         code=code,
         reason=info.reason if info else "",
         retry_after=retry.retry_delay.ToMilliseconds() / 1000 if retry else None,

@@ -1,9 +1,12 @@
-"""Background tasks of a server: poll the model repository, record finished jobs, report health."""
+"""Background tasks of a server: poll the model repository, record finished jobs, report health, return memory."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grpc_health.v1 import health_pb2
@@ -26,6 +29,40 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 1.0
 _BATCH = 500
 _SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+# Free memory stays with the allocator of C, above all with gRPC's threads, each of which receives into an arena of its
+# own: after a few large requests, hundreds of megabytes. So the server has few arenas, takes every large block from the
+# system, to which it returns as soon as it is free, and returns the free pages of the arenas after it has grown.
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
+_LARGE_BLOCK = 64 << 10
+_ARENAS = 2
+_GROWTH = 32 << 20
+_TRIM_SECONDS = 2.0
+
+
+def limit_allocator() -> None:
+    """Make the allocator of this process return memory; no effect without glibc. Call it before gRPC starts."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+
+
+async def return_memory() -> None:
+    """Return free memory to the system whenever the process is larger than the smallest it was; glibc on Linux only."""
+    libc, statm = ctypes.CDLL(None), Path("/proc/self/statm")
+    if not (hasattr(libc, "malloc_trim") and statm.exists()):
+        return
+    smallest = _resident(statm)
+    while True:
+        await asyncio.sleep(_TRIM_SECONDS)
+        if _resident(statm) > smallest + _GROWTH:
+            await asyncio.to_thread(libc.malloc_trim, 0)
+        smallest = min(smallest, _resident(statm))
+
+
+def _resident(statm: Path) -> int:
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class BackgroundTasks:

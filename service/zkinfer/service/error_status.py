@@ -7,6 +7,7 @@ of this machine or contain computed values are replaced; the log has the origina
 from __future__ import annotations
 
 import re
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -142,6 +143,16 @@ def log_error(err: BaseException, **facts: str) -> None:
         log.error("failed", **facts, **error_fields(err))
     else:
         log.info("refused", **facts, error=type(err).__name__)
+
+
+def forget_frames(err: BaseException | None) -> None:
+    """Clear the local variables that an error and its causes keep alive, such as a large request.
+
+    Errors that pass through tasks and exit stacks belong to reference cycles, which are collected much later.
+    """
+    while err is not None:
+        traceback.clear_frames(err.__traceback__)
+        err = err.__cause__ or err.__context__
 
 
 def failure_status(reason: str, cause: str, cure: str) -> Status:

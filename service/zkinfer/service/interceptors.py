@@ -10,7 +10,7 @@ import time
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
@@ -100,20 +100,25 @@ class Interceptor(aio.ServerInterceptor):
         return self._wrap(handler, handler_call_details.method)
 
     def _wrap(self, handler: Any, method: str) -> Handler:  # noqa: ANN401 - of grpc, untyped
-        """A handler that starts before the request is read, which gRPC allows for request streams only."""
-        behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        respond = _send_responses if handler.response_streaming else _await_response
+        """A handler that reads requests and sends responses itself, which gRPC allows for streams only.
 
-        async def serve(_requests: object, context: aio.ServicerContext[Any, Any]) -> object:
+        So it starts before the request is read, decodes the request, and ends once its responses were taken.
+        """
+        decode = handler.request_deserializer
+        behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        respond = _send_responses if handler.response_streaming else _send_response
+
+        async def serve(_requests: object, context: aio.ServicerContext[Any, Any]) -> None:
             call = self._call(method, context, handler)
             async with _MiddlewareStack(self._middleware, call):
-                streamed = call.request_streaming
-                request = RequestStream(context) if streamed else await self._reader.read(context, call.caller)
-                return await respond(behaviour(request, context), context)
+                if call.request_streaming:
+                    with RequestStream(context, call.caller, self._reader.memory, decode) as requests:
+                        await respond(behaviour(requests, context), context)
+                else:
+                    with await self._reader.read(context, call.caller, decode) as received:
+                        await respond(behaviour(received.message, context), context)
 
-        streaming = handler.response_streaming
-        make: Any = grpc.stream_stream_rpc_method_handler if streaming else grpc.stream_unary_rpc_method_handler
-        return cast("Handler", make(serve, handler.request_deserializer, handler.response_serializer))
+        return grpc.stream_stream_rpc_method_handler(serve, None, handler.response_serializer)
 
     def _call(self, method: str, context: aio.ServicerContext[Any, Any], handler: Handler) -> Call:
         metadata = tuple(context.invocation_metadata() or ())
@@ -136,9 +141,9 @@ def _unknown(method: str) -> Callable[..., Any]:
     return serve
 
 
-async def _await_response(answer: Any, _context: object) -> object:  # noqa: ANN401 - a message or an awaitable
-    """The response of a call without a response stream."""
-    return await answer if inspect.isawaitable(answer) else answer
+async def _send_response(answer: Any, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: ANN401
+    """Send the response of a call without a response stream: a message, or an awaitable of one."""
+    await context.write(await answer if inspect.isawaitable(answer) else answer)
 
 
 async def _send_responses(answers: Any, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: ANN401
@@ -190,6 +195,7 @@ def map_errors() -> Middleware:
         except Exception as err:  # noqa: BLE001 - the last place to keep exception text from the caller
             call.problem = error_status.status_of(err, call.id)
             error_status.log_error(err, method=call.method, caller=call.caller)
+            error_status.forget_frames(err)
             await call.context.abort(
                 _CODES[call.problem.code],
                 call.problem.message,
@@ -224,9 +230,12 @@ def authenticate(authenticator: Authenticator, rates: RateLimiter) -> Middleware
 
 
 def limit_concurrency(
-    calls: ConcurrencyLimiter, waiting: ConcurrencyLimiter, watchers: ConcurrencyLimiter
+    calls: ConcurrencyLimiter, waiting: ConcurrencyLimiter, streams: ConcurrencyLimiter, watchers: ConcurrencyLimiter
 ) -> Middleware:
-    """Reject calls beyond the limits: `calls` for all of them, `waiting` for streams too, `watchers` for Health/Watch.
+    """Reject calls beyond the limits.
+
+    Those are `calls` for all of them, `waiting` for response streams too, `streams` for request streams too, each of
+    which may buffer a message, and `watchers` for Health/Watch.
 
     Health checks are not limited, so that a load balancer gets an answer under any load.
     """
@@ -237,7 +246,11 @@ def limit_concurrency(
             with watchers.slot("") if call.response_streaming else nullcontext():
                 yield
             return
-        with calls.slot(call.caller), waiting.slot(call.caller) if call.response_streaming else nullcontext():
+        with (
+            calls.slot(call.caller),
+            waiting.slot(call.caller) if call.response_streaming else nullcontext(),
+            streams.slot(call.caller) if call.request_streaming else nullcontext(),
+        ):
             yield
 
     return middleware

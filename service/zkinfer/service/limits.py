@@ -1,16 +1,18 @@
 """Limits on callers (calls per second, concurrent calls), and the estimated cost of proofs, which is limited per job.
 
-A concurrency limit is shared fairly: a caller may hold as many slots as are still free. A single caller gets half of
-them; the more callers hold slots, the fewer each gets, and there is always room for a new caller.
+Slots and memory are shared fairly: a caller may hold as much as is then still free. A single caller gets half; the more
+callers hold some, the less each gets, and there is always room for a new caller. A `ConcurrencyLimiter` rejects whoever
+gets nothing, a `MemoryBudget` lets them wait.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from zkinfer.circuits.cost import REFERENCE_SPEED
 from zkinfer.circuits.errors import EngineError, InputError
@@ -119,6 +121,37 @@ def too_many_health_watchers() -> TooManyRequestsError:
     return TooManyRequestsError("Too many callers watch the server's health.", "Poll Health/Check instead.", 5.0)
 
 
+def too_many_streams() -> TooManyRequestsError:
+    """The error for request streams beyond the limit."""
+    return TooManyRequestsError(
+        "Too many request streams are open, of all callers or of this one.",
+        "Send the requests in fewer streams, or as single calls.",
+        5.0,
+    )
+
+
+class _Holdings:
+    """Who holds how many of a number of units, and whether a caller may hold more."""
+
+    def __init__(self, units: int) -> None:
+        self._units = units
+        self._held: Counter[str] = Counter()
+
+    def allow(self, caller: str, units: int) -> bool:
+        return self._held[caller] + units <= self._units - self._held.total() - (units - 1)
+
+    def add(self, caller: str, units: int) -> None:
+        self._held[caller] += units
+
+    def remove(self, caller: str, units: int) -> None:
+        self._held[caller] -= units
+        self._held += Counter()  # drops callers that hold nothing
+
+    def largest(self) -> str | None:
+        """The caller that holds most."""
+        return max(self._held, key=self._held.__getitem__, default=None)
+
+
 class ConcurrencyLimiter:
     """Slots that callers hold while being served. Belongs to one event loop.
 
@@ -128,22 +161,119 @@ class ConcurrencyLimiter:
     """
 
     def __init__(self, max_slots: int, rejection: Callable[[], TooManyRequestsError]) -> None:
-        self._max_slots = max_slots
+        self._holdings = _Holdings(max_slots)
         self._rejection = rejection
-        self._held: Counter[str] = Counter()
 
     def is_full(self, caller: str) -> bool:
         """Whether this caller gets no further slot."""
-        return self._held[caller] >= self._max_slots - self._held.total()
+        return not self._holdings.allow(caller, 1)
 
     @contextmanager
     def slot(self, caller: str) -> Iterator[None]:
         """Hold a slot while the block runs; raises TooManyRequestsError if this caller gets none."""
         if self.is_full(caller):
             raise self._rejection()
-        self._held[caller] += 1
+        self._holdings.add(caller, 1)
         try:
             yield
         finally:
-            self._held[caller] -= 1
-            self._held += Counter()  # drops callers without slots
+            self._holdings.remove(caller, 1)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    caller: str
+    units: int
+    admitted: asyncio.Future[None]
+
+
+class MemoryBudget:
+    """Memory, or another number of units, that callers hold; whoever gets none waits. Belongs to one event loop.
+
+    A caller whose waiting requests do not fit never delays another caller.
+
+    Args:
+        units: of all callers together.
+        newest_first: admit the newest waiting request of a caller first, which serves prompt requests however many
+            others are stuck; by default the oldest one.
+    """
+
+    def __init__(self, units: int, *, newest_first: bool = False) -> None:
+        self._largest = max(1, units // 4)
+        self._holdings = _Holdings(units)
+        self._newest_first = newest_first
+        self._waiting: list[_Waiter] = []
+
+    @property
+    def busiest(self) -> str | None:
+        """The caller that holds most; None if nobody holds anything."""
+        return self._holdings.largest()
+
+    def must_wait(self, caller: str, units: int = 1) -> bool:
+        """Whether `acquire` would wait now."""
+        overtaking = not self._newest_first and any(one.caller == caller for one in self._waiting)
+        return overtaking or not self._holdings.allow(caller, min(units, self._largest))
+
+    async def acquire(self, caller: str, units: int = 1) -> Share:
+        """Wait for a share and take it. More than a quarter of the budget counts as a quarter, so it gets its turn.
+
+        Cancelling the wait, as a time limit does, takes nothing.
+        """
+        units = min(units, self._largest)
+        if self.must_wait(caller, units):
+            await self._wait(_Waiter(caller, units, asyncio.get_running_loop().create_future()))
+        else:
+            self._holdings.add(caller, units)
+        return Share(self, caller, units)
+
+    async def _wait(self, waiter: _Waiter) -> None:
+        self._waiting.append(waiter)
+        try:
+            await waiter.admitted
+        except asyncio.CancelledError:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+                self._admit()  # those behind it
+            else:  # admitted at the same time
+                self.give_back(waiter.caller, waiter.units)
+            raise
+
+    def give_back(self, caller: str, units: int) -> None:
+        """Return units, and admit those who wait for them; called by `Share.release`."""
+        self._holdings.remove(caller, units)
+        self._admit()
+
+    def _admit(self) -> None:
+        blocked: set[str] = set()
+        for waiter in list(reversed(self._waiting) if self._newest_first else self._waiting):
+            if waiter.admitted.done():  # cancelled: it removes itself
+                continue
+            if waiter.caller in blocked or not self._holdings.allow(waiter.caller, waiter.units):
+                blocked.add(waiter.caller)
+                continue
+            self._waiting.remove(waiter)
+            self._holdings.add(waiter.caller, waiter.units)
+            waiter.admitted.set_result(None)
+
+
+class Share:
+    """A caller's part of a `MemoryBudget`, held until `release`, or until the end of a `with` block."""
+
+    __slots__ = ("_budget", "_caller", "_units")
+
+    def __init__(self, budget: MemoryBudget, caller: str, units: int) -> None:
+        self._budget = budget
+        self._caller = caller
+        self._units = units
+
+    def release(self) -> None:
+        """Return the share; no effect the second time."""
+        units, self._units = self._units, 0
+        if units:
+            self._budget.give_back(self._caller, units)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

@@ -18,7 +18,7 @@ from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.manifest import MODEL
 from zkinfer.service.addresses import Address
 from zkinfer.service.auth import Authenticator
-from zkinfer.service.background import BackgroundTasks
+from zkinfer.service.background import BackgroundTasks, limit_allocator, return_memory
 from zkinfer.service.dependencies import limits_for, open_dependencies
 from zkinfer.service.interceptors import (
     Interceptor,
@@ -31,15 +31,17 @@ from zkinfer.service.interceptors import (
 from zkinfer.service.job_events import JobWatcher
 from zkinfer.service.limits import (
     ConcurrencyLimiter,
+    MemoryBudget,
     RateLimiter,
     too_many_calls,
     too_many_health_watchers,
+    too_many_streams,
     too_many_waiting,
 )
 from zkinfer.service.logs import log
 from zkinfer.service.oip import INFERENCE, AttestationWaiter, InferenceServicer
 from zkinfer.service.oip import register as register_inference
-from zkinfer.service.request_reader import RequestReader
+from zkinfer.service.request_reader import RequestMemory, RequestReader
 from zkinfer.service.submission import Submitter
 from zkinfer.service.tokens import TokenFile
 from zkinfer.service.tracing import trace_calls
@@ -99,6 +101,7 @@ async def serve(
     """
     # Every answer passes from a thread to the event loop; the default switch interval of 5 ms would delay it.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    limit_allocator()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,12 +130,13 @@ async def running(
         )
         watcher, health = JobWatcher(dependencies.store), health_aio.HealthServicer()
         waiting = ConcurrencyLimiter(settings.limits.concurrent_calls // 2, too_many_waiting)
-        reader = RequestReader(settings.limits.read_seconds)
+        memory = RequestMemory(settings.limits.message_bytes, settings.limits.memory)
+        reader = RequestReader(settings.limits.read_seconds, memory)
         server = make_server(settings, Interceptor(request_id, reader, *_middleware(dependencies, waiting, stack)))
-        submitter = _submitter(dependencies)
+        submitter = _submitter(dependencies, memory.answering)
         stack.callback(submitter.close)
-        _register(server, dependencies, watcher, submitter, waiting, health)
-        _register_inference(server, dependencies, watcher, submitter, waiting)
+        _register(server, dependencies, watcher, submitter, waiting, memory.answering, health)
+        _register_inference(server, dependencies, watcher, submitter, waiting, memory.answering)
         stack.push_async_callback(_drain, server, dependencies, watcher, health)
         background = BackgroundTasks(
             dependencies, health, proof_services=(OPERATIONS, PROOFS), inference_services=(MODELS, INFERENCE)
@@ -143,7 +147,7 @@ async def running(
         dependencies.workers.start()
         await background.sync_models()
         await server.start()
-        for work in (background.poll_models(), background.record_finished_jobs()):
+        for work in (background.poll_models(), background.record_finished_jobs(), return_memory()):
             stack.push_async_callback(_cancel, background.start(work))
         yield Running(address, dependencies)
 
@@ -168,7 +172,8 @@ def _middleware(dependencies: Dependencies, waiting: ConcurrencyLimiter, stack: 
         traced.append(middleware)
     rates = RateLimiter(settings.limits.calls_per_second)
     calls = ConcurrencyLimiter(settings.limits.concurrent_calls, too_many_calls)
-    limited = limit_concurrency(calls, waiting, ConcurrencyLimiter(_WATCHERS, too_many_health_watchers))
+    streams = ConcurrencyLimiter(settings.limits.streams, too_many_streams)
+    limited = limit_concurrency(calls, waiting, streams, ConcurrencyLimiter(_WATCHERS, too_many_health_watchers))
     return [*traced, record_calls(dependencies.metrics), map_errors(), authenticate(authenticator, rates), limited]
 
 
@@ -178,6 +183,7 @@ def _register(
     watcher: JobWatcher,
     submitter: Submitter,
     waiting: ConcurrencyLimiter,
+    memory: MemoryBudget,
     health: health_aio.HealthServicer,
 ) -> None:
     limits = dependencies.settings.limits
@@ -197,6 +203,7 @@ def _register(
         repository=dependencies.repository,
         submitter=submitter,
         metrics=dependencies.metrics,
+        memory=memory,
     )
     models = ModelsServicer(
         repository=dependencies.repository, estimator=dependencies.estimator, page_size=limits.page_size
@@ -209,12 +216,13 @@ def _register(
         enable_reflection((OPERATIONS, PROOFS, MODELS, INFERENCE, HEALTH), server)
 
 
-def _submitter(dependencies: Dependencies) -> Submitter:
+def _submitter(dependencies: Dependencies, memory: MemoryBudget) -> Submitter:
     return Submitter(
         answers=dependencies.answers,
         store=dependencies.store,
         estimator=dependencies.estimator,
         limits=lambda identity: limits_for(identity, dependencies.settings, dependencies.capacity),
+        memory=memory,
     )
 
 
@@ -224,8 +232,9 @@ def _register_inference(
     watcher: JobWatcher,
     submitter: Submitter,
     waiting: ConcurrencyLimiter,
+    memory: MemoryBudget,
 ) -> None:
-    attestations = AttestationWaiter(watcher, dependencies.artifacts)
+    attestations = AttestationWaiter(watcher, dependencies.artifacts, memory)
     servicer = InferenceServicer(
         repository=dependencies.repository,
         submitter=submitter,
@@ -233,6 +242,7 @@ def _register_inference(
         metrics=dependencies.metrics,
         draining=watcher.closed,
         waiting=waiting,
+        streamed=MemoryBudget(dependencies.settings.limits.concurrent_calls // 2),
     )
     register_inference(servicer, server)
 

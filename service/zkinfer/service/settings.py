@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PREFIX, DELIMITER = "ZKINFER_", "__"
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+_REQUESTS = 8  # of the largest size, that there is memory for
 
 
 def default_state() -> Path:
@@ -86,12 +87,20 @@ class Limits(_Group):
 
     message_bytes: Annotated[ByteSize, Field(ge=1 << 16)] = ByteSize(20 << 20)
     """Largest request message."""
+    request_memory: ByteSize | None = None
+    """Memory for requests that were received and not yet answered, of all callers together; as much again is for
+    requests that are arriving. One identity may use as much as is still free: half, if it is the only caller. Further
+    requests wait. Default: eight times `message_bytes`, which is also the minimum."""
     concurrent_calls: Annotated[int, Field(ge=2)] = 256
     """Calls served at a time; further calls are rejected. At most half of them may be streams or wait for proofs. One
     identity may use at most as many of either as are still free: half, if it is the only caller. Health checks do not
     count."""
     read_seconds: Seconds = 10.0
-    """Time limit for the request of a call to arrive; requests of streams may arrive at any time."""
+    """Time limit for the request of a call to arrive, one second while others wait for its place; requests of streams
+    may arrive at any time."""
+    streams: Annotated[int, Field(ge=2)] = 16
+    """Request streams open at a time; one identity may open as many as are still free. Each may buffer another
+    `message_bytes`."""
     calls_per_second: Seconds | None = None
     """Calls per second of one identity, on average, with bursts of one second's worth. Default: no limit."""
     concurrent_verifications: Count = 2
@@ -100,6 +109,11 @@ class Limits(_Group):
     """Longest wait of one WaitOperation call."""
     page_size: Annotated[int, Field(ge=1, le=1000)] = 100
     """Most entries in one page of a list."""
+
+    @property
+    def memory(self) -> int:
+        """`request_memory`, or its default."""
+        return self.request_memory or _REQUESTS * self.message_bytes
 
 
 class Queue(_Group):
@@ -229,6 +243,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        if self.limits.memory < _REQUESTS * self.limits.message_bytes:
+            raise ValueError(f"limits.request_memory must be at least {_REQUESTS} times limits.message_bytes")
         if (self.tls.certificate is None) != (self.tls.key is None):
             raise ValueError("tls.certificate and tls.key belong together")
         if self.tls.client_ca and not self.tls.certificate:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.quantised_inputs import Inputs
     from zkinfer.prover.repository import ModelRepository, ModelVersion
     from zkinfer.service.identity import Identity
-    from zkinfer.service.limits import CostEstimator
+    from zkinfer.service.limits import CostEstimator, MemoryBudget
 
 Mode = Literal["none", "async", "sync"]
 AnswerT = TypeVar("AnswerT")
@@ -44,6 +44,7 @@ _MAX_EXPIRY = 253_402_300_799  # end of the year 9999; a later expiry means none
 _THREADS = 8
 _PRECHECK_SECONDS = 5.0
 _NO_OUTPUTS = sha256(b"")
+_REQUEST_BYTES, _ELEMENT_BYTES = 4096, 80
 
 
 class ProofRequest(BaseModel):
@@ -135,6 +136,7 @@ class Submitter:
         store: of jobs.
         estimator: of the cost of proofs.
         limits: the queue limits of an identity.
+        memory: for the requests that are being answered, shared between callers.
     """
 
     def __init__(
@@ -144,11 +146,13 @@ class Submitter:
         store: JobStore,
         estimator: CostEstimator,
         limits: Callable[[Identity], QueueLimits],
+        memory: MemoryBudget,
     ) -> None:
         self._answers = answers
         self._store = store
         self._estimator = estimator
         self._limits = limits
+        self._memory = memory
         self._precheck_until = 0.0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="submission")
 
@@ -180,6 +184,8 @@ class Submitter:
     async def submit(self, identity: Identity, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Accepted:
         """Answer a request; its job, if any, is durable when this returns and outlives the call.
 
+        A caller whose requests take too much memory at a time waits.
+
         Args:
             identity: the caller, who owns the job.
             model: of the repository.
@@ -195,6 +201,10 @@ class Submitter:
             EngineError, ModelUnavailableError, StoreError: the server cannot serve the request.
         """
         identity.require_model(model.name)
+        with await self._memory.acquire(identity.name, _memory_of(model)):
+            return await self._submit(identity, model, inputs, request)
+
+    async def _submit(self, identity: Identity, model: ModelVersion, inputs: Inputs, request: ProofRequest) -> Accepted:
         prepared = await self._prepared(model, inputs)
         if request.mode == "none":
             return await self._unproven(model, inputs, prepared, request)
@@ -302,3 +312,9 @@ class Submitter:
 
     async def _in_thread(self, call: Callable[[*ArgumentsT], AnswerT], *arguments: *ArgumentsT) -> AnswerT:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+
+def _memory_of(model: ModelVersion) -> int:
+    """Bytes that a request takes while it is answered: the integers of its tensors, as objects and as text."""
+    program = model.circuit.manifest.program
+    return _REQUEST_BYTES + _ELEMENT_BYTES * sum(spec.size for spec in (*program.inputs, *program.outputs))

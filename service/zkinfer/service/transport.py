@@ -1,18 +1,22 @@
-"""The gRPC server: its options, certificates, listening address and reflection."""
+"""The gRPC server: its options, certificates, listening address and reflection, and the check of encoded messages."""
 
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from typing import TYPE_CHECKING
 
 import grpc
+import numpy as np
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc import aio
 from grpc_reflection.v1alpha import reflection
 
-from zkinfer.circuits.errors import InputError, why
+from zkinfer.circuits.errors import DataError, InputError, why
 from zkinfer.circuits.storage import read_file, read_private_file
+from zkinfer.circuits.tensors import MAX_ELEMENTS
 from zkinfer.oip import messages
 from zkinfer.service.errors import SettingsError
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from google.protobuf.descriptor import FileDescriptor
+    from google.protobuf.descriptor import Descriptor, FileDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
 
     from zkinfer.service.interceptors import Interceptor
@@ -79,6 +83,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.limits.message_bytes),
         ("grpc.max_send_message_length", -1),
+        ("grpc.http2.bdp_probe", 0),  # or a call would buffer megabytes before its request is read, not 64 KiB
         ("grpc.max_metadata_size", _HEADER_BYTES),
         ("grpc.max_concurrent_streams", settings.limits.concurrent_calls),
         ("grpc.so_reuseport", 0),  # or a second server on the same port would silently get half of the calls
@@ -168,3 +173,91 @@ def _read(path: Path, *, private: bool) -> bytes:
         return (read_private_file if private else read_file)(path, max_bytes=_MAX_PEM_BYTES)
     except InputError as err:
         raise SettingsError(err.cause, err.cure) from err
+
+
+UNREADABLE = "The request is not a message of the type that this method takes."
+_MAX_FIELDS = 10_000
+_VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5  # wire types
+_WIDTHS = {
+    FieldDescriptor.TYPE_DOUBLE: 8,
+    FieldDescriptor.TYPE_FIXED64: 8,
+    FieldDescriptor.TYPE_SFIXED64: 8,
+    FieldDescriptor.TYPE_FLOAT: 4,
+    FieldDescriptor.TYPE_FIXED32: 4,
+    FieldDescriptor.TYPE_SFIXED32: 4,
+}
+_TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+
+
+def count_numbers(data: bytes, kind: Descriptor) -> int:
+    """The number of numbers in the packed fields of an encoded message, at any depth, without decoding it.
+
+    Args:
+        data: the encoded message.
+        kind: its type.
+
+    Raises:
+        DataError: it is malformed, or has too many fields or numbers, which take many times their size in memory.
+    """
+    numbers = fields = 0
+    parts = [(0, len(data), kind)]
+    while parts:
+        place, end, kind = parts.pop()
+        known = _fields(kind)
+        while place < end:
+            fields += 1
+            key, place = _varint(data, place, end)
+            size, place = _size(data, place, end, key & 7)
+            if place + size > end:
+                raise DataError(UNREADABLE)
+            if key & 7 == _DELIMITED and (field := known.get(key >> 3)) is not None:
+                if isinstance(field, int):
+                    numbers += size // field if field else int((np.frombuffer(data, "u1", size, place) < 128).sum())
+                else:
+                    parts.append((place, place + size, field))
+            place += size
+            if fields > _MAX_FIELDS:
+                raise _too_many("fields", _MAX_FIELDS)
+        if numbers > MAX_ELEMENTS:
+            raise _too_many("numbers", MAX_ELEMENTS)
+    return numbers
+
+
+def _too_many(what: str, limit: int) -> DataError:
+    return DataError(f"The request has more than {limit:,} {what}.", "Send tensors in raw_input_contents, or packed.")
+
+
+@cache
+def _fields(kind: Descriptor) -> dict[int, Descriptor | int]:
+    """What the fields of a type hold, by number, except for texts.
+
+    That is the type of nested messages, or the width of packed numbers, 0 if it varies.
+    """
+    return {
+        field.number: field.message_type or _WIDTHS.get(field.type, 0)
+        for field in kind.fields
+        if field.type not in _TEXTS
+    }
+
+
+def _size(data: bytes, place: int, end: int, wire_type: int) -> tuple[int, int]:
+    """The size of the content of a field, and the place where it begins."""
+    if wire_type == _DELIMITED:
+        return _varint(data, place, end)
+    if wire_type == _VARINT:
+        return 0, _varint(data, place, end)[1]
+    if wire_type in (_FIXED32, _FIXED64):
+        return 4 if wire_type == _FIXED32 else 8, place
+    raise DataError(UNREADABLE)
+
+
+def _varint(data: bytes, place: int, end: int) -> tuple[int, int]:
+    """A number of variable width, and the place after it."""
+    value = shift = 0
+    while place < end and shift < 70:
+        byte = data[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return value, place
+    raise DataError(UNREADABLE)

@@ -1,6 +1,7 @@
 """The clients against a whole server; `sync` is tested where it differs."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -149,6 +150,15 @@ async def test_expired_context_is_refused(client):
 async def test_unsupported_array_is_refused_locally(client):
     with pytest.raises(DataError, match="Arrays of complex128 cannot be sent"):
         await client.infer("tiny", {"x": X.astype(complex)})
+
+
+async def test_request_larger_than_the_server_takes_is_refused_once_and_with_both_sizes(client):
+    began = time.monotonic()
+    with pytest.raises(CallError, match=r"has 24,\d{3},\d{3} bytes; the server takes up to 20,971,520") as caught:
+        await client.infer("tiny", {"x": np.zeros(3_000_000)})
+    assert caught.value.code == "RESOURCE_EXHAUSTED"
+    assert "limits.message_bytes" in caught.value.cure
+    assert time.monotonic() - began < 30  # without retries
 
 
 async def test_foreign_operation_is_not_found(client):

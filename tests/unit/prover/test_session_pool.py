@@ -1,4 +1,5 @@
 import threading
+import weakref
 
 import pytest
 from tests.eventually import eventually
@@ -66,6 +67,22 @@ def test_sessions_are_opened_on_demand(pool_of, opened):
     for _ in range(5):
         assert pool.submit(lambda session: session.usable).result(5)
     assert len(opened) == 1
+
+
+def test_task_that_is_cancelled_while_it_waits_gives_up_what_it_holds(pool_of):
+    class Large:
+        def __call__(self, session):
+            return None
+
+    pool, release, large = pool_of(size=1), threading.Event(), Large()
+    begun, _ = hold(pool, release)
+    begun.wait(5)
+    gone, waiting = weakref.ref(large), pool.submit(large)
+    del large
+    assert waiting.cancel()
+    assert gone() is None
+    release.set()
+    assert pool.submit(lambda session: session.usable).result(5)
 
 
 def test_session_is_never_used_concurrently(pool_of):

@@ -34,14 +34,16 @@ from zkinfer.service.interceptors import (
 from zkinfer.service.job_events import JobWatcher
 from zkinfer.service.limits import (
     ConcurrencyLimiter,
+    MemoryBudget,
     RateLimiter,
     too_many_calls,
     too_many_health_watchers,
+    too_many_streams,
     too_many_waiting,
 )
 from zkinfer.service.logs import configure
 from zkinfer.service.metrics import Metrics
-from zkinfer.service.request_reader import RequestReader
+from zkinfer.service.request_reader import RequestMemory, RequestReader
 from zkinfer.service.settings import Log, Settings
 from zkinfer.service.tokens import TokenFile
 from zkinfer.service.transport import listen, make_server
@@ -77,6 +79,7 @@ class Backend:
     most_calls: int = 100
     most_watchers: int = 100
     read_seconds: float = 30.0
+    memory: RequestMemory = field(default_factory=lambda: RequestMemory(1 << 20, 8 << 20))
 
     def submit(self, *, owner="anonymous", limits=None, **changes) -> Job:
         """Submit a unique job."""
@@ -156,6 +159,7 @@ def servicers(backend: Backend, server: aio.Server) -> None:
         repository=None,
         submitter=None,
         metrics=backend.metrics,
+        memory=MemoryBudget(1 << 30),
     )
     add_OperationsServicer_to_server(operations, server)
     add_ProofsServicer_to_server(proofs, server)
@@ -167,7 +171,8 @@ async def served(backend: Backend, credentials: grpc.ChannelCredentials | None =
         ConcurrencyLimiter(backend.most_calls, too_many_calls),
         ConcurrencyLimiter(backend.most_watchers, too_many_health_watchers),
     )
-    inside = limit_concurrency(calls, waiting(), watchers)
+    streams = ConcurrencyLimiter(backend.settings.limits.streams, too_many_streams)
+    inside = limit_concurrency(calls, waiting(), streams, watchers)
     middleware = (
         *traced,
         record_calls(backend.metrics),
@@ -175,7 +180,8 @@ async def served(backend: Backend, credentials: grpc.ChannelCredentials | None =
         authenticate(backend.authenticator, backend.rates),
         inside,
     )
-    server = make_server(backend.settings, Interceptor(request_id, RequestReader(backend.read_seconds), *middleware))
+    reader = RequestReader(backend.read_seconds, backend.memory)
+    server = make_server(backend.settings, Interceptor(request_id, reader, *middleware))
     register(backend, server)
     address = listen(server, backend.settings)
     await server.start()

@@ -1,3 +1,5 @@
+import weakref
+
 import pytest
 from google.rpc import code_pb2, error_details_pb2
 
@@ -16,7 +18,7 @@ from zkinfer.prover.errors import QuotaExceededError, StoreError
 from zkinfer.prover.jobs.finish import EXHAUSTED, WORKER_DIED
 from zkinfer.prover.workers.job_loop import _FAILURES
 from zkinfer.service import errors as service
-from zkinfer.service.error_status import failure_status, reason_of, status_of
+from zkinfer.service.error_status import failure_status, forget_frames, reason_of, status_of
 from zkinfer.service.errors import BadFieldError, UnknownOperationError, in_field
 from zkinfer.verifier import errors as verifier
 from zkinfer.verifier.errors import InvalidProofError, PolicyRefusedError, Step
@@ -163,3 +165,27 @@ def test_failure_that_may_name_files_is_not_disclosed(reason):
     assert (SECRET in status.message) == (reason in kinds)
     assert details(status)["ErrorInfo"].reason == reason
     assert status.message.endswith(".")
+
+
+def test_error_that_was_answered_keeps_nothing_of_the_request():
+    class Large:
+        pass
+
+    def handle():
+        large = Large()
+        kept.append(weakref.ref(large))
+        try:
+            refuse()
+        except InputError as err:
+            raise StoreError("Nothing was stored.") from err
+
+    def refuse():
+        raise InputError("It is too large.")
+
+    kept = []
+    with pytest.raises(StoreError) as caught:
+        handle()
+    assert kept[0]() is not None
+    forget_frames(caught.value)
+    assert kept[0]() is None
+    forget_frames(None)

@@ -13,10 +13,11 @@ from tests.unit.service import queue_server
 from tests.unit.service.queue_server import bearer, details
 
 from zkinfer.circuits.errors import DataError
+from zkinfer.oip.messages import ModelInferRequest
 from zkinfer.service import request_reader as module
 from zkinfer.service.errors import LateRequestError
 from zkinfer.service.identity import caller
-from zkinfer.service.request_reader import RequestReader
+from zkinfer.service.request_reader import RequestMemory, RequestReader, RequestStream, current_request
 
 CHECK, WATCH, ONE = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/test.Calls/One"
 
@@ -65,42 +66,131 @@ async def half_open(calls, number, method=ONE, **options):
         one.cancel()
 
 
+def memory(places=2, size=1000):
+    """For so many requests of this size that are arriving, and for two of a caller alone that were received."""
+    return RequestMemory(8 * size // places, 8 * size)
+
+
+async def read(reader, context, caller="ann", **options):
+    return (await reader.read(context, caller, **options)).message
+
+
 async def test_request_is_read():
-    assert await RequestReader(30.0).read(Arrived(b"a"), "ann") == b"a"
+    assert await read(RequestReader(30.0, memory()), Arrived(b"a")) == b"a"
 
 
 async def test_call_without_a_request_is_refused():
     with pytest.raises(DataError, match="has no request"):
-        await RequestReader(30.0).read(Arrived(), "ann")
+        await read(RequestReader(30.0, memory()), Arrived())
 
 
 @pytest.mark.parametrize("name", ["", "ann"])
 async def test_late_request_is_abandoned(name):
     with pytest.raises(LateRequestError, match="did not arrive in time"):
-        await RequestReader(0.0).read(Silent(), name)
+        await read(RequestReader(0.0, memory()), Silent(), name)
 
 
-async def test_oldest_unread_request_of_a_crowding_caller_is_dropped(monkeypatch):
-    monkeypatch.setattr(module, "_MAX_UNREAD", 1)
-    monkeypatch.setattr(module, "_CROWDED_SHARE", 0.0)
-    reading = RequestReader(3600.0)
-    first, other, second = [asyncio.create_task(reading.read(Silent(), name)) for name in ("ann", "bob", "ann")]
+async def test_while_others_wait_the_oldest_request_of_the_busiest_caller_gives_way(monkeypatch):
+    monkeypatch.setattr(module, "_CROWDED_SECONDS", 0.0)
+    reader = RequestReader(3600.0, memory(places=4))
+    first, other = [asyncio.create_task(read(reader, Silent(), name)) for name in ("ann", "bob")]
+    second = asyncio.create_task(read(reader, Silent(), "ann"))
+    await asyncio.sleep(0)
+    assert await read(reader, Arrived(b"a"), "ann") == b"a"  # after `first`, which has the place it needs
     with pytest.raises(LateRequestError):
         await first
     assert not other.done()
     assert not second.done()
-    assert await reading.read(Arrived(b"a"), "ann") == b"a"
-    with pytest.raises(LateRequestError):
-        await second
     other.cancel()
+    second.cancel()
 
 
-async def test_crowding_never_extends_the_read_timeout(monkeypatch):
-    monkeypatch.setattr(module, "_MAX_UNREAD", 1)
-    monkeypatch.setattr(module, "_CROWDED_SHARE", 3600.0)
-    reading = RequestReader(0.0)
-    for done in await asyncio.gather(*(reading.read(Silent(), "ann") for _ in range(5)), return_exceptions=True):
+async def test_requests_that_wait_for_a_place_have_no_more_time_than_others():
+    reader = RequestReader(0.05, memory(places=2))
+    calls = [read(reader, Silent(), "ann") for _ in range(5)]
+    for done in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(done, LateRequestError)
+    assert await read(reader, Arrived(b"a"), "ann") == b"a"
+
+
+async def test_newest_request_of_a_caller_is_read_first():
+    reader, order = RequestReader(3600.0, memory(places=2)), []
+
+    async def say(name):
+        await read(reader, Arrived(b"a"), "ann")
+        order.append(name)
+
+    blocked = asyncio.create_task(read(reader, Silent(), "ann"))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(say(name)) for name in ("old", "new")]
+    await asyncio.sleep(0)
+    blocked.cancel()
+    await asyncio.gather(*waiting)
+    assert order == ["new", "old"]
+
+
+async def test_request_keeps_its_memory_until_it_is_dropped():
+    reader = RequestReader(0.05, memory(size=1000))
+    held, _ = [await reader.read(Arrived(bytes(1000)), "ann") for _ in range(2)]
+    with pytest.raises(LateRequestError):
+        await reader.read(Arrived(bytes(1000)), "ann")
+    (await reader.read(Arrived(bytes(1000)), "bob")).drop()
+    held.drop()
+    held.drop()
+    assert held.message is None
+    assert (await reader.read(Arrived(bytes(1000)), "ann")).message == bytes(1000)
+
+
+async def test_share_of_an_answer_is_kept_until_the_response_was_taken():
+    kept = memory(size=1000)
+    with await RequestReader(1.0, kept).read(Arrived(b"a"), "ann") as received:
+        for _ in range(2):
+            current_request().hold_until_sent(await kept.answering.acquire("ann", 2000))
+        received.drop()
+        assert kept.answering.must_wait("ann")
+    assert not kept.answering.must_wait("ann")
+
+
+async def test_message_that_cannot_be_decoded_leaves_no_memory_taken():
+    kept = memory(size=1000)
+    for _ in range(5):
+        with pytest.raises(DataError, match="not a message of the type"):
+            await RequestReader(1.0, kept).read(Arrived(b"\x0a\x01\xff" * 500), "ann", HealthCheckRequest.FromString)
+
+
+async def test_small_message_that_would_be_large_when_decoded_is_refused_before():
+    with pytest.raises(DataError, match="more than 10,000 fields"):
+        await RequestReader(1.0, memory(size=1 << 20)).read(
+            Arrived(b"\x2a\0" * 20_000), "ann", ModelInferRequest.FromString
+        )
+
+
+# --- streams
+
+
+async def test_stream_gives_up_a_request_when_the_next_is_read():
+    with RequestStream(Arrived(*[bytes(1000)] * 4), "ann", memory(size=1000)) as stream:
+        async with asyncio.timeout(5):
+            assert [len(message) async for message in stream] == [1000] * 4
+
+
+async def test_stream_reads_no_further_than_there_is_memory():
+    with RequestStream(Arrived(*[bytes(1000)] * 4), "ann", memory(size=1000)) as stream:
+        requests = stream.received()
+        first, _ = await anext(requests), await anext(requests)
+        third = asyncio.create_task(anext(requests))
+        await asyncio.sleep(0.01)
+        assert not third.done()
+        first.drop()
+        (await third).drop()
+
+
+async def test_end_of_a_stream_gives_up_what_was_received():
+    kept = memory(size=1000)
+    with RequestStream(Arrived(*[bytes(1000)] * 2), "ann", kept) as stream:
+        held = [received async for received in stream.received()]
+    assert [received.message for received in held] == [None, None]
+    assert await read(RequestReader(1.0, kept), Arrived(bytes(1000))) == bytes(1000)
 
 
 # --- over gRPC

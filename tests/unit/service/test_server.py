@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
@@ -33,6 +34,7 @@ from zkinfer.prover.errors import RepositoryError, StoreError
 from zkinfer.prover.quantised_inputs import integers_digest, integers_to_bytes
 from zkinfer.prover.workers import this_host
 from zkinfer.prover.workers.config import worker_name
+from zkinfer.service import background
 from zkinfer.service import server as module
 from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights
@@ -215,6 +217,27 @@ async def test_access_log_names_the_job_of_the_call(settings, tiny, capsys):
     assert f"operations/proofs/{line['job']}" == created.operation.name
 
 
+# --- memory
+
+
+async def test_memory_is_returned_while_the_process_is_larger_than_it_was(monkeypatch):
+    trimmed, sizes = asyncio.Event(), iter([100 << 20, 110 << 20, 110 << 20])
+    libc = SimpleNamespace(malloc_trim=lambda pad: trimmed.set())
+    monkeypatch.setattr(background, "_resident", lambda statm: next(sizes, 200 << 20))
+    monkeypatch.setattr(background, "_TRIM_SECONDS", 0.001)
+    monkeypatch.setattr(background.ctypes, "CDLL", lambda name: libc)
+    task = asyncio.create_task(background.return_memory())
+    async with asyncio.timeout(5):
+        await trimmed.wait()
+    task.cancel()
+
+
+async def test_allocator_that_cannot_return_memory_is_left_alone(monkeypatch):
+    monkeypatch.setattr(background.ctypes, "CDLL", lambda name: SimpleNamespace())
+    background.limit_allocator()
+    await background.return_memory()
+
+
 # --- streams of requests
 
 
@@ -251,6 +274,19 @@ async def test_caller_without_a_free_wait_slot_leaves_no_job(settings, tiny):
                 await channel.unary_unary(f"/{module.INFERENCE}/ModelInfer")(request.SerializeToString())
         assert server.dependencies.store.page().jobs == ()
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_more_streams_than_a_caller_may_open_are_refused_and_calls_are_not(settings, tiny):
+    settings = changed(settings, limits=Limits(streams=2))
+    async with running(settings, tiny.home, **OPTIONS) as server, conversation(server, "") as ask:
+        assert not (await ask(1, 2, 3)).error_message
+        async with conversation(server, "") as another:
+            with pytest.raises(aio.AioRpcError, match="Too many request streams are open") as caught:
+                await another(1, 2, 3)
+        async with aio.insecure_channel(server.address) as channel:
+            assert await models(channel)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "RetryInfo" in queue_server.details(caught.value)
 
 
 async def test_token_revoked_during_a_stream_is_refused_from_then_on(settings, tiny):

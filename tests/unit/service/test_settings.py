@@ -48,6 +48,12 @@ def test_sizes_are_parsed_with_units(tmp_path):
     assert (settings.limits.message_bytes, settings.proving.memory) == (16 << 20, 2_000_000_000)
 
 
+def test_memory_for_requests_follows_their_largest_size():
+    assert load_settings(OPTIONS).limits.memory == 160 << 20
+    assert load_settings({**OPTIONS, "limits": {"message_bytes": 1 << 20}}).limits.memory == 8 << 20
+    assert load_settings({**OPTIONS, "limits": {"request_memory": "1GiB"}}).limits.memory == 1 << 30
+
+
 def test_database_password_is_hidden():
     settings = load_settings({**OPTIONS, "store": "postgresql+psycopg://u:hunter2@host/db"})
     assert "hunter2" not in repr(settings)
@@ -58,6 +64,8 @@ def test_database_password_is_hidden():
     ("text", "message"),
     [
         ("nonsense = 1", "no setting nonsense"),
+        ('[limits]\nrequest_memory = "100MiB"', "limits.request_memory must be at least 8 times limits.message_bytes"),
+        ("[limits]\nstreams = 1", "limits.streams is invalid"),
         ("[proving]\nlease_seconds = 1", "proving.lease_seconds is invalid"),
         ("[queue]\nbegun = 0", "queue.begun is invalid"),
         ("[limits]\nnonsense = 1", r"no setting limits\.nonsense"),

@@ -14,7 +14,7 @@ from zkinfer.prover.quantised_inputs import integers_digest, integers_from_bytes
 from zkinfer.prover.repository import ModelVersion
 from zkinfer.service.errors import ForbiddenError
 from zkinfer.service.identity import ANONYMOUS, Identity, Rights
-from zkinfer.service.limits import CostEstimator
+from zkinfer.service.limits import CostEstimator, MemoryBudget
 from zkinfer.service.submission import ProofRequest, Submitter
 
 NONE = ProofRequest(mode="none")
@@ -33,7 +33,11 @@ def intake_with(backend):
         answers = InferencePools(sessions=1)
         estimator = CostEstimator(backend.tiny.home)
         submitter = Submitter(
-            answers=answers, store=backend.store, estimator=estimator, limits=lambda _: QueueLimits(**limits)
+            answers=answers,
+            store=backend.store,
+            estimator=estimator,
+            limits=lambda _: QueueLimits(**limits),
+            memory=MemoryBudget(1 << 30),
         )
         opened.extend((submitter, answers))
         return submitter

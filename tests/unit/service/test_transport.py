@@ -1,19 +1,24 @@
-"""Access over gRPC: tokens, certificates, rates."""
+"""Access over gRPC: tokens, certificates, rates. Encoded messages before they are decoded."""
 
 import grpc
 import pytest
 from google.longrunning import operations_proto_pb2 as operations_pb2
+from google.protobuf.message import DecodeError
 from grpc import aio
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.service import queue_server
 from tests.unit.service.certificates import Authority
 from tests.unit.service.queue_server import bearer, details
 
+from zkinfer.circuits.errors import DataError
+from zkinfer.oip.messages import ModelInferRequest
 from zkinfer.service.auth import Authenticator
 from zkinfer.service.errors import SettingsError
 from zkinfer.service.identity import Rights
 from zkinfer.service.limits import RateLimiter
 from zkinfer.service.settings import Tls
-from zkinfer.service.transport import listen
+from zkinfer.service.transport import count_numbers, listen
 
 LIST = operations_pb2.ListOperationsRequest()
 
@@ -173,3 +178,67 @@ async def test_port_in_use_stops_the_start(served):
     settings = served.backend.settings.model_copy(update={"listen": served.address})
     with pytest.raises(SettingsError, match="cannot listen at"):
         listen(aio.server(options=[("grpc.so_reuseport", 0)]), settings)
+
+
+# --- encoded messages
+
+
+def numbers_in(message):
+    data = message if isinstance(message, bytes) else message.SerializeToString()
+    return count_numbers(data, ModelInferRequest.DESCRIPTOR)
+
+
+def test_numbers_of_a_message_are_counted_at_any_depth():
+    request = ModelInferRequest(model_name="tiny", raw_input_contents=[bytes(100)])
+    request.parameters["mine"].string_param = "x" * 1000
+    tensor = request.inputs.add(name="x", datatype="FP32", shape=[1, 300])
+    tensor.contents.fp32_contents.extend([0.5] * 300)
+    tensor.contents.int64_contents.extend([0, 1 << 40, -1])
+    tensor.contents.fp64_contents.extend([0.5] * 7)
+    assert numbers_in(request) == 2 + 300 + 3 + 7
+
+
+@pytest.mark.parametrize(
+    "field", [b"\x22", b"\x2a", b"\x32", b"\x3a", b"\x7a"], ids=["parameters", "inputs", "outputs", "raw", "?"]
+)
+def test_thousands_of_empty_fields_are_refused(field):
+    assert numbers_in((field + b"\0") * 10_000) == 0
+    with pytest.raises(DataError, match="more than 10,000 fields\\. Send tensors in raw_input_contents"):
+        numbers_in((field + b"\0") * 10_001)
+
+
+def test_empty_fields_within_a_field_are_counted_too():
+    request = ModelInferRequest()
+    for _ in range(10_001):
+        request.inputs.add().parameters["a"].Clear()
+    with pytest.raises(DataError, match="fields"):
+        numbers_in(request)
+
+
+def test_more_numbers_than_a_tensor_can_have_are_refused():
+    request = ModelInferRequest()
+    request.inputs.add().contents.int64_contents.extend(range(5))
+    data = request.SerializeToString()
+    assert numbers_in(data) == 5
+    many = ModelInferRequest()
+    many.inputs.add().contents.bool_contents.extend([True] * ((1 << 22) + 1))
+    with pytest.raises(DataError, match="more than 4,194,304 numbers"):
+        numbers_in(many)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x2a", b"\x2a\x05", b"\xff" * 20, b"\x2b\x2c", b"\x0d\0", b"\x2a\xff\xff\xff\xff\x7f"]
+)
+def test_message_that_is_cut_short_or_malformed_is_refused(data):
+    with pytest.raises(DataError, match="not a message of the type"):
+        numbers_in(data)
+
+
+@given(st.binary(max_size=200))
+def test_what_is_refused_as_malformed_could_not_be_decoded_either(data):
+    try:
+        numbers_in(data)
+    except DataError:
+        if all(byte & 7 not in (3, 4) for byte in data):  # groups, which are valid and which nobody sends
+            with pytest.raises(DecodeError):
+                ModelInferRequest.FromString(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from zkinfer.prover.artifact_store import ArtifactStore
     from zkinfer.prover.jobs import Job
     from zkinfer.service.job_events import JobWatcher
+    from zkinfer.service.limits import MemoryBudget, Share
+
+_COPIES = 3  # the file, its copy in a message, and the encoded message
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,15 @@ class AttestationWaiter:
     Args:
         watcher: of the job store.
         artifacts: holds the attestations.
+        memory: for the attestations that are sent.
     """
 
     watcher: JobWatcher
     artifacts: ArtifactStore
+    memory: MemoryBudget
 
-    async def attestation(self, job: Job, seconds: float | None) -> bytes:
-        """Wait for the attestation file of a job.
+    async def attestation(self, job: Job, seconds: float | None) -> tuple[bytes, Share]:
+        """Wait for the attestation file of a job; returns it with its memory, to be released once it was sent.
 
         Args:
             job: as submitted.
@@ -52,7 +58,13 @@ class AttestationWaiter:
             )
         if found.state != JobState.SUCCEEDED or found.attestation is None:
             raise ProofFailedError(error_of(found))
-        return await asyncio.to_thread(self.artifacts.get, found.attestation, MAX_BYTES)
+        with ExitStack() as on_error:
+            share = on_error.enter_context(
+                await self.memory.acquire(job.request.owner, _COPIES * found.attestation_bytes)
+            )
+            attestation = await asyncio.to_thread(self.artifacts.get, found.attestation, MAX_BYTES)
+            on_error.pop_all()
+        return attestation, share
 
 
 RequestT = TypeVar("RequestT")
@@ -89,9 +101,9 @@ async def serve_concurrently(
         requests: read as fast as they are served. If reading fails with a ZkinferError, the stream ends after the
             answers to the requests before it.
         answers_to: the answers to one request; an error ends the stream.
-        max_concurrent: the most requests served at a time, and the most answers buffered.
+        max_concurrent: the most requests served at a time, each of which waits until its answer is taken.
     """
-    waiting: asyncio.Queue[AnswerT | None] = asyncio.Queue(max_concurrent)
+    waiting: asyncio.Queue[AnswerT | None] = asyncio.Queue(1)
 
     async def serve(request: RequestT) -> None:
         async for answer in answers_to(request):
@@ -104,6 +116,7 @@ async def serve_concurrently(
         await reading
     finally:
         reading.cancel()
+        await asyncio.wait([reading])  # the requests that it serves are dropped next
 
 
 async def _serve_all(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from zkinfer.prover.jobs import Job
     from zkinfer.prover.repository import ModelRepository
     from zkinfer.service.identity import Identity
+    from zkinfer.service.limits import MemoryBudget
     from zkinfer.service.metrics import Metrics
     from zkinfer.service.submission import Submitter
     from zkinfer.service.v1 import OperationsServicer
@@ -136,6 +137,7 @@ class ProofsServicer(Base):
         repository: of models.
         submitter: answers requests and submits jobs.
         metrics: count answers.
+        memory: for the attestations that are sent.
     """
 
     operations: OperationsServicer
@@ -145,6 +147,7 @@ class ProofsServicer(Base):
     repository: ModelRepository
     submitter: Submitter
     metrics: Metrics
+    memory: MemoryBudget
 
     async def CreateProof(
         self, request: proofs_pb2.CreateProofRequest, context: aio.ServicerContext[object, object]
@@ -177,13 +180,14 @@ class ProofsServicer(Base):
         with in_field("operation"):
             job = await self.operations.own_job(request.operation)
         digest = _digest_of(job)
-        data = await asyncio.to_thread(self._read, request.operation, digest)
-        if not 0 <= request.offset < len(data):
-            with in_field("offset"):
-                raise DataError(f"The attestation has {len(data):,} bytes.", "Start at 0.")
-        for offset in range(request.offset, len(data), CHUNK_BYTES):
-            chunk = data[offset : offset + CHUNK_BYTES]
-            yield proofs_pb2.GetAttestationResponse(digest=str(digest), size=len(data), offset=offset, data=chunk)
+        with await self.memory.acquire(caller().name, job.attestation_bytes):
+            data = await asyncio.to_thread(self._read, request.operation, digest)
+            if not 0 <= request.offset < len(data):
+                with in_field("offset"):
+                    raise DataError(f"The attestation has {len(data):,} bytes.", "Start at 0.")
+            for offset in range(request.offset, len(data), CHUNK_BYTES):
+                chunk = data[offset : offset + CHUNK_BYTES]
+                yield proofs_pb2.GetAttestationResponse(digest=str(digest), size=len(data), offset=offset, data=chunk)
 
     def _read(self, name: str, digest: Digest) -> bytes:
         try:
