@@ -149,7 +149,10 @@ def open_dependencies(
         answers = InferencePools()
         stack.callback(answers.close)
         verifications = VerificationService(
-            home, max_concurrent=settings.limits.concurrent_verifications, engines=engines
+            home,
+            max_concurrent=settings.limits.concurrent_verifications,
+            seconds=settings.limits.verification_seconds,
+            engines=engines,
         )
         stack.callback(verifications.close)
         workers = _pool(settings, home, capacity, store, worker_command)

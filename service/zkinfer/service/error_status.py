@@ -94,6 +94,7 @@ _RULES: dict[type[Exception], StatusRule] = {
     service.NotReadyError: StatusRule(code_pb2.FAILED_PRECONDITION),
     service.ProofPendingError: StatusRule(code_pb2.DEADLINE_EXCEEDED),
     service.LateRequestError: StatusRule(code_pb2.DEADLINE_EXCEEDED, retry_after=1.0),
+    service.SlowVerificationError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
     service.TooManyRequestsError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
 }
 _SERVER_FAULTS = (code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.FAILED_PRECONDITION, code_pb2.DATA_LOSS)

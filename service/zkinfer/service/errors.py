@@ -73,6 +73,10 @@ class TooManyRequestsError(ServiceError):
         self.retry_after = retry_after
 
 
+class SlowVerificationError(ServiceError):
+    """A verification took longer than this server allows."""
+
+
 class LateRequestError(ServiceError):
     """The request of a call did not arrive in time."""
 

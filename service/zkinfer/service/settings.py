@@ -105,6 +105,8 @@ class Limits(_Group):
     """Calls per second of one identity, on average, with bursts of one second's worth. Default: no limit."""
     concurrent_verifications: Count = 2
     """Attestations verified at a time, one per caller; further ones are rejected."""
+    verification_seconds: Seconds = 120.0
+    """Time limit of one verification."""
     wait_seconds: Seconds = 60.0
     """Longest wait of one WaitOperation call."""
     page_size: Annotated[int, Field(ge=1, le=1000)] = 100

@@ -1,8 +1,13 @@
-"""The offline verifier as a service, for callers who trust this server; limited in concurrency and cache size."""
+"""The offline verifier as a service, for callers who trust this server; limited in number, time and cache size.
+
+What a verification costs follows from the recipe in the attestation, which any caller can write. So it is stopped after
+a time limit, no trusted setup is generated for it, and a caller who kept others out has to wait afterwards.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,16 +17,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines import production_engines
-from zkinfer.circuits.errors import CircuitError, InputError
+from zkinfer.circuits.errors import CircuitError, InputError, StoppedError
 from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
 from zkinfer.circuits.sandbox.processes import yielding
 from zkinfer.circuits.storage import ensure_private_dir, private_directory
-from zkinfer.service.errors import TooManyRequestsError
+from zkinfer.service.errors import SlowVerificationError, TooManyRequestsError
 from zkinfer.verifier import REAL_CEREMONIES, Trusted, Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -51,17 +56,32 @@ class VerificationService:
     Args:
         home: trusted setups, and the cache of rebuilt circuits.
         max_concurrent: further verifications are rejected, as is a second one by the same caller.
+        seconds: time limit of one verification.
         engines: by id; None for the production engines.
+        clock: monotonic, in seconds.
     """
 
-    def __init__(self, home: Home, *, max_concurrent: int = 2, engines: Mapping[str, Engine] | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        max_concurrent: int = 2,
+        seconds: float = 120.0,
+        engines: Mapping[str, Engine] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._home = home
         self._max_concurrent = max_concurrent
+        self._seconds = seconds
         self._engines = production_engines(Limits.for_verifying()) if engines is None else engines
         self._fake = any(not engine.production for engine in self._engines.values())
+        self._clock = clock
         self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="verify")
         self._running: set[str] = set()
-        self._stop = StopSignal()
+        self._pauses: dict[str, float] = {}
+        self._last_rejection = float("-inf")
+        self._stops: set[StopSignal] = set()
+        self._closed = False
 
     async def verify(
         self,
@@ -76,28 +96,59 @@ class VerificationService:
         Cancelling the call does not cancel the verification, so cancelling and retrying gains nothing.
 
         Raises:
-            TooManyRequestsError: too many verifications are running, or one of this caller's.
+            TooManyRequestsError: too many verifications are running, or one of this caller's, or others were rejected
+                during this caller's last one, which took about as long as it has been since.
+            SlowVerificationError: it took longer than the time limit.
             ZkinferError: as `Verifier.verify`.
         """
+        self._require_place(caller)
+        self._running.add(caller)
+        loop, stop, began = asyncio.get_running_loop(), StopSignal(), self._clock()
+        self._stops.add(stop)
+        done = loop.run_in_executor(self._threads, self._verify, stop, attestation, policy, models, expected_inputs)
+        timer = loop.call_later(self._seconds, stop.set)
+        done.add_done_callback(partial(self._on_done, caller, stop, timer, began))
+        return await asyncio.shield(done)
+
+    def _require_place(self, caller: str) -> None:
+        now = self._clock()
+        self._pauses = {name: end for name, end in self._pauses.items() if end > now}
+        if caller in self._pauses:
+            raise TooManyRequestsError(
+                "Other callers were rejected during the last verification of this one.",
+                "Retry later.",
+                self._pauses[caller] - now,
+            )
         if caller in self._running or len(self._running) >= self._max_concurrent:
+            if caller not in self._running:
+                self._last_rejection = now
             raise TooManyRequestsError(
                 "Too many verifications are running, of all callers or of this one.",
                 "Retry in a few seconds.",
                 _BUSY_SECONDS,
             )
-        self._running.add(caller)
-        loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._threads, self._verify, attestation, policy, models, expected_inputs)
-        done.add_done_callback(partial(self._on_done, caller))
-        return await asyncio.shield(done)
 
-    def _on_done(self, caller: str, done: asyncio.Future[VerificationResult]) -> None:
+    def _on_done(
+        self,
+        caller: str,
+        stop: StopSignal,
+        timer: asyncio.TimerHandle,
+        began: float,
+        done: asyncio.Future[VerificationResult],
+    ) -> None:
+        timer.cancel()
         self._running.discard(caller)
+        self._stops.discard(stop)
+        stop.close()
+        now = self._clock()
+        if self._last_rejection >= began:
+            self._pauses[caller] = now + (now - began)
         if not done.cancelled():
             done.exception()  # marked as retrieved, in case the caller has left
 
     def _verify(
         self,
+        stop: StopSignal,
         attestation: bytes,
         policy: Policy,
         models: Mapping[Digest, Path],
@@ -109,15 +160,23 @@ class VerificationService:
             cache=self._home.rebuilt,
             engines=self._engines,
             ceremonies=REAL_CEREMONIES,
+            generates_dev_setups=False,
             unsafe_accept_fake_engine=self._fake,
         )
         _require_private(self._home.rebuilt)
         steps: list[Step] = []
         try:
-            with stoppable(self._stop), yielding():
+            with stoppable(stop), yielding():
                 inference = Verifier(trusted=trusted).verify(
                     attestation, policy, expected_inputs=expected_inputs, observer=steps.append
                 )
+        except StoppedError as err:
+            if self._closed:
+                raise
+            raise SlowVerificationError(
+                f"The verification took longer than {self._seconds:g} seconds and was stopped.",
+                "Verify with `zkinfer verify`, or ask the operator for a larger limits.verification_seconds.",
+            ) from err
         finally:
             if len(self._running) <= 1:  # a concurrent one may use an entry, and evicts for both when it ends
                 _evict_oldest(self._home.rebuilt)  # rejected attestations fill the cache too
@@ -125,9 +184,10 @@ class VerificationService:
 
     def close(self) -> None:
         """Start no more verifications, and stop the running ones."""
-        self._stop.set()
+        self._closed = True
+        for stop in list(self._stops):
+            stop.set()
         self._threads.shutdown(cancel_futures=True)
-        self._stop.close()
 
 
 def _require_private(cache: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from zkinfer.circuits.digest import sha256, sha256_file
@@ -100,3 +102,14 @@ def test_cache_writable_by_others_is_refused(parties, tmp_path, mode):
 def test_cache_below_a_file_is_refused(parties):
     with pytest.raises(InputError, match="cannot be used: not a directory"):
         Trusted.of([], parties.setups, parties.model / "cache", engines={})
+
+
+def test_missing_dev_setup_is_generated_only_by_those_who_may(parties, tmp_path):
+    dev = by_name("insecure-dev")
+    claimed, setups = identity(dev.name, str(sha256(dev.tau_g2))), SetupStore(tmp_path / "setups")
+    trusted = replace(parties.trusting(parties.model), setups=setups, generates_dev_setups=False)
+    with pytest.raises(UntrustedSetupError, match=r"no insecure-dev setup of 2\^3 powers, and generates none"):
+        trusted.setup(claimed, 3)
+    assert not setups.home.exists()
+    made = replace(trusted, generates_dev_setups=True).setup(claimed, 3)
+    assert trusted.setup(claimed, 3) == made

@@ -36,6 +36,8 @@ class Trusted:
         cache: folder of rebuilt circuits; must not be writable by others.
         engines: by id. Engines without sound proofs are rejected even if listed.
         ceremonies: names of the accepted ceremonies. Only a policy can accept `insecure-dev`.
+        generates_dev_setups: generate a missing `insecure-dev` setup, which takes up to half a minute; otherwise only
+            stored ones are accepted.
         unsafe_accept_fake_engine: accept engines without sound proofs, for tests.
     """
 
@@ -44,6 +46,7 @@ class Trusted:
     cache: Path
     engines: Mapping[str, Engine]
     ceremonies: frozenset[str]
+    generates_dev_setups: bool = True
     unsafe_accept_fake_engine: bool = False
 
     @classmethod
@@ -91,7 +94,8 @@ class Trusted:
         The caller must check that the policy allows `insecure-dev` if that is claimed.
 
         Raises:
-            UntrustedSetupError: the ceremony is not accepted, or its tau differs.
+            UntrustedSetupError: the ceremony is not accepted, its tau differs, or an `insecure-dev` setup would have to
+                be generated.
             SetupError: the auditor lacks the file.
         """
         if not claimed.is_insecure_dev and claimed.ceremony not in self.ceremonies:
@@ -103,7 +107,18 @@ class Trusted:
         _refuse_other_tau(claimed)
         if claimed.is_insecure_dev and setup_size > MAX_DEV_LOG_ROWS:
             raise SetupError(f"An insecure-dev setup of 2^{setup_size} powers would take too long to generate.")
+        if claimed.is_insecure_dev and not self.generates_dev_setups:
+            return self._stored_dev_setup(max(1, setup_size))
         return self.setups.find_or_generate(max(1, setup_size), claimed.ceremony)
+
+    def _stored_dev_setup(self, setup_size: int) -> TrustedSetup:
+        stored = self.setups.stored(INSECURE_DEV, setup_size)
+        if stored is None:
+            raise UntrustedSetupError(
+                f"This verifier has no insecure-dev setup of 2^{setup_size} powers, and generates none.",
+                "Verify with `zkinfer verify`, which generates it.",
+            )
+        return stored
 
     def model(self, digest: str) -> Path:
         """The ONNX file with this digest; raises UnknownModelError if the auditor did not supply it."""

@@ -25,7 +25,7 @@ from zkinfer.service.v1 import name_of, proofs
 from zkinfer.service.v1.proofs import arrays_of
 from zkinfer.service.verification import VerificationService
 from zkinfer.v1.proofs_pb2 import GetAttestationRequest, VerifyAttestationRequest
-from zkinfer.verifier import Attestation, checks
+from zkinfer.verifier import Attestation, SigningKey, checks
 
 
 async def pieces(served, job, offset=0, **options):
@@ -224,7 +224,10 @@ async def slow(backend):
     backend.submit()
     attestation = backend.artifacts.get(backend.prove().attestation, 1 << 24)
     engine = Slow()
-    backend.verifications = VerificationService(backend.tiny.home, max_concurrent=2, engines={"fake/1": engine})
+    clock = [0.0]
+    backend.verifications = VerificationService(
+        backend.tiny.home, max_concurrent=2, seconds=30.0, engines={"fake/1": engine}, clock=lambda: clock[0]
+    )
 
     async def begun(served, **options):
         call = asyncio.ensure_future(verified(served, attestation, policy(backend.tiny), **options))
@@ -232,7 +235,7 @@ async def slow(backend):
         return call
 
     async with queue_server.served(backend) as served:
-        yield SimpleNamespace(served=served, attestation=attestation, engine=engine, begun=begun)
+        yield SimpleNamespace(served=served, attestation=attestation, engine=engine, begun=begun, clock=clock)
     backend.verifications.close()
     engine.leave.close()
 
@@ -250,6 +253,55 @@ async def test_second_verification_of_one_caller_is_rejected_and_anothers_served
     for refused in (same, third):
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert details(refused.value)["RetryInfo"].retry_delay.seconds == 5
+
+
+async def test_caller_whose_verification_kept_others_out_waits_as_long(slow, backend):
+    ann, bob, eve = (bearer(backend.authenticator.tokens.new(name)[1]) for name in ("ann", "bob", "eve"))
+    calls = [await slow.begun(slow.served, metadata=one) for one in (ann, bob)]
+    with pytest.raises(aio.AioRpcError, match="Too many verifications"):
+        await verified(slow.served, slow.attestation, policy(backend.tiny), metadata=eve)
+    slow.clock[0] = 40.0
+    slow.engine.leave.set()
+    await asyncio.gather(*calls)
+    with pytest.raises(aio.AioRpcError, match="Other callers were rejected") as paused:
+        await verified(slow.served, slow.attestation, policy(backend.tiny), metadata=ann)
+    assert details(paused.value)["RetryInfo"].retry_delay.seconds == 40
+    await verified(slow.served, slow.attestation, policy(backend.tiny), metadata=eve)
+    slow.clock[0] = 81.0
+    await verified(slow.served, slow.attestation, policy(backend.tiny), metadata=ann)
+
+
+async def test_caller_who_kept_nobody_out_need_not_wait(slow, backend):
+    call = await slow.begun(slow.served)
+    with pytest.raises(aio.AioRpcError, match="Too many verifications"):
+        await verified(slow.served, slow.attestation, policy(backend.tiny))
+    slow.clock[0] = 40.0
+    slow.engine.leave.set()
+    await call
+    await verified(slow.served, slow.attestation, policy(backend.tiny))
+
+
+async def test_verification_is_stopped_at_its_time_limit_and_its_place_is_free(slow, backend, monkeypatch):
+    monkeypatch.setattr(backend.verifications, "_seconds", 0.2)
+    with pytest.raises(aio.AioRpcError, match=r"longer than 0\.2 seconds and was stopped. Verify with") as caught:
+        await verified(slow.served, slow.attestation, policy(backend.tiny))
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "RetryInfo" not in details(caught.value)
+    slow.engine.leave.set()
+    monkeypatch.setattr(backend.verifications, "_seconds", 30.0)
+    assert await verified(slow.served, slow.attestation, policy(backend.tiny))
+
+
+async def test_no_setup_is_generated_for_a_caller(served, attestation):
+    claim = Attestation.from_bytes(attestation)
+    predicate = claim.predicate.model_copy(update={"setup_size": 17})
+    statement = claim.statement.model_copy(update={"predicate": predicate})
+    forged = Attestation._signed(statement, SigningKey.ephemeral()).to_bytes()
+    setups = set(served.backend.tiny.home.setups.home.iterdir())
+    with pytest.raises(aio.AioRpcError, match=r"no insecure-dev setup of 2\^17 powers, and generates none") as caught:
+        await verified(served, forged, policy(served.backend.tiny))
+    assert details(caught.value)["ErrorInfo"].metadata["step"] == "2"
+    assert set(served.backend.tiny.home.setups.home.iterdir()) == setups
 
 
 async def test_verification_is_stopped_when_the_server_stops(slow, backend):
