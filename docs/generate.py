@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -191,17 +191,20 @@ def _status_row(key: ast.expr, value: ast.expr) -> str | None:
 
 def settings_page() -> str:
     """The settings of `zkinfer serve`, by group."""
-    groups = {name: field for name, field in Settings.model_fields.items() if _is_group(field.annotation)}
+    groups = {name: group for name, field in Settings.model_fields.items() if (group := _group(field.annotation))}
     alone = {name: field for name, field in Settings.model_fields.items() if name not in groups}
     parts = ["# Server settings\n", NOTE, SETTINGS_INTRODUCTION, _settings_table(alone, "")]
-    for name, field in groups.items():
-        about = " ".join(inspect.cleandoc(field.annotation.__doc__).split())
-        parts += [f"## {name}\n\n{about}\n", _settings_table(field.annotation.model_fields, f"{name}.")]
+    for name, group in groups.items():
+        about = " ".join(inspect.cleandoc(group.__doc__ or "").split())
+        prefix = f"{name}." if group is Settings.model_fields[name].annotation else f"{name}.NAME."
+        parts += [f"## {name}\n\n{about}\n", _settings_table(group.model_fields, prefix)]
     return "\n".join(parts)
 
 
-def _is_group(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _group(annotation: object) -> type[BaseModel] | None:
+    """The class of a group of settings, or of one group for each name."""
+    found = get_args(annotation)[-1] if get_origin(annotation) is dict else annotation
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def _settings_table(fields: dict[str, FieldInfo], prefix: str) -> str:

@@ -36,6 +36,11 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _RETRY_SECONDS = 30.0
 
 
+def is_model_name(text: str) -> bool:
+    """Whether a model in a repository can have this name."""
+    return _NAME.fullmatch(text) is not None
+
+
 class ModelState(StrEnum):
     """Availability of a model version, in the terms of the Open Inference Protocol."""
 

@@ -146,10 +146,18 @@ async def running(
             stack.callback(dependencies.metrics.serve(Address.parse(settings.metrics)))
         dependencies.workers.start()
         await background.sync_models()
+        _warn_of_unknown_models(dependencies)
         await server.start()
         for work in (background.poll_models(), background.record_finished_jobs(), return_memory()):
             stack.push_async_callback(_cancel, background.start(work))
         yield Running(address, dependencies)
+
+
+def _warn_of_unknown_models(dependencies: Dependencies) -> None:
+    """Warn of settings of models that the repository does not have; they may be added later."""
+    known = {entry.name for entry in dependencies.repository.index()}
+    for name in sorted(dependencies.settings.models.keys() - known):
+        log.warning("settings of a model that is not in the repository", model=name)
 
 
 def _middleware(dependencies: Dependencies, waiting: ConcurrencyLimiter, stack: AsyncExitStack) -> list[Middleware]:
@@ -243,6 +251,7 @@ def _register_inference(
         draining=watcher.closed,
         waiting=waiting,
         streamed=MemoryBudget(dependencies.settings.limits.concurrent_calls // 2),
+        default_mode=dependencies.settings.proof_mode,
     )
     register_inference(servicer, server)
 

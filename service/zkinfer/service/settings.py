@@ -18,9 +18,11 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
 from zkinfer.circuits.errors import why
+from zkinfer.prover.repository import is_model_name
 from zkinfer.service.addresses import Address
 from zkinfer.service.errors import SettingsError
 from zkinfer.service.identity import Rights, is_identity_name
+from zkinfer.service.submission import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -174,6 +176,14 @@ class Telemetry(_Group):
     """Send traces without TLS."""
 
 
+class ModelSettings(_Group):
+    """Settings of one model: a table `[models.NAME]` in the file. They apply to all its versions."""
+
+    proof_mode: Mode = "async"
+    """Proof mode of calls of the Open Inference Protocol that name none: `async` queues a proof for every call, `sync`
+    waits for it, `none` answers without a proof."""
+
+
 class Settings(BaseSettings):
     """All settings of `zkinfer serve`."""
 
@@ -215,6 +225,7 @@ class Settings(BaseSettings):
     proving: Proving = Proving()
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -238,6 +249,10 @@ class Settings(BaseSettings):
         """The path of the token file."""
         return self.tokens or self.state / "tokens.json"
 
+    def proof_mode(self, model: str) -> Mode:
+        """The proof mode of calls that name none."""
+        return self.models.get(model, ModelSettings()).proof_mode
+
     @property
     def store_url(self) -> str:
         """The URL of the job database."""
@@ -253,6 +268,8 @@ class Settings(BaseSettings):
             raise ValueError("tls.client_ca needs tls.certificate and tls.key")
         if self.tls.subjects is not None and not self.tls.client_ca:
             raise ValueError("tls.subjects needs tls.client_ca")
+        if odd := [name for name in self.models if not is_model_name(name)]:
+            raise ValueError(f"models: {odd[0]!r:.80} is not the name of a model")
         if odd := [name for name in self.tls.subjects or () if not is_identity_name(name)]:
             raise ValueError(f"tls.subjects: {odd[0]!r:.80} is not a valid identity name")
         return self
@@ -331,7 +348,7 @@ def _check_secure(settings: Settings) -> None:
 def _check_variables(environment: Mapping[str, str]) -> None:
     known = set(_names(Settings)) | _OTHER_VARIABLES
     for name in sorted(environment):
-        free = name.startswith(f"{PREFIX}TLS{DELIMITER}SUBJECTS")
+        free = name.startswith((f"{PREFIX}TLS{DELIMITER}SUBJECTS", f"{PREFIX}MODELS{DELIMITER}"))
         if name.startswith(PREFIX) and name not in known and not free:
             near = difflib.get_close_matches(name, known, 1)
             cure = f"Did you mean {near[0]}?" if near else "docs/reference/settings.md lists them."

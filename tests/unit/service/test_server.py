@@ -40,7 +40,7 @@ from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights
 from zkinfer.service.logs import configure
 from zkinfer.service.server import running, serve
-from zkinfer.service.settings import Limits, Log, Proving, Queue, Settings, Telemetry
+from zkinfer.service.settings import Limits, Log, ModelSettings, Proving, Queue, Settings, Telemetry
 from zkinfer.service.tokens import TokenFile
 from zkinfer.service.tracing import trace_calls
 from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
@@ -215,6 +215,56 @@ async def test_access_log_names_the_job_of_the_call(settings, tiny, capsys):
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     [line] = [line for line in lines if line.get("method", "").endswith("CreateProof")]
     assert f"operations/proofs/{line['job']}" == created.operation.name
+
+
+# --- the proof mode of a model
+
+
+async def inferred(server, outputs=(), **parameters):
+    """The parameters of a response to a request with these parameters."""
+    request = messages.ModelInferRequest(model_name="tiny")
+    request.inputs.add(name="x", datatype="FP32", shape=[1, 3]).contents.fp32_contents.extend((1, 2, 3))
+    for name in outputs:
+        request.outputs.add(name=name)
+    for name, value in parameters.items():
+        request.parameters[name].string_param = value
+    async with aio.insecure_channel(server.address) as channel:
+        call = channel.unary_unary(
+            f"/{module.INFERENCE}/ModelInfer",
+            request_serializer=messages.ModelInferRequest.SerializeToString,
+            response_deserializer=messages.ModelInferResponse.FromString,
+        )
+        return (await call(request, timeout=2)).parameters
+
+
+async def test_call_without_a_mode_queues_a_proof_unless_the_settings_say_otherwise(settings, tiny):
+    async with running(settings, tiny.home, **OPTIONS) as server:
+        assert "zkinfer_operation" in await inferred(server)
+    settings = changed(settings, models={"tiny": ModelSettings(proof_mode="none")})
+    async with running(settings, tiny.home, **OPTIONS) as server:
+        assert "zkinfer_operation" not in await inferred(server)
+        assert "zkinfer_operation" in await inferred(server, zkinfer_proof_mode="async")
+        with pytest.raises(aio.AioRpcError, match="The proof is not ready"):
+            await inferred(server, outputs=["zkinfer_attestation"])
+        with pytest.raises(aio.AioRpcError, match="zkinfer_proof_mode is none"):
+            await inferred(server, outputs=["zkinfer_attestation"], zkinfer_proof_mode="none")
+        async with aio.insecure_channel(server.address) as channel:
+            config = channel.unary_unary(
+                f"/{module.INFERENCE}/ModelConfig",
+                request_serializer=messages.ModelConfigRequest.SerializeToString,
+                response_deserializer=messages.ModelConfigResponse.FromString,
+            )
+            found = (await config(messages.ModelConfigRequest(name="tiny"))).config
+    assert found.parameters["zkinfer_proof_mode"].string_value == "none"
+
+
+async def test_settings_of_a_model_that_is_not_there_are_warned_about(settings, tiny, capsys):
+    configure(Log(format="json"))
+    settings = changed(settings, models={"tiny": ModelSettings(), "tyni": ModelSettings(proof_mode="none")})
+    async with running(settings, tiny.home, **OPTIONS):
+        pass
+    lines = [line for line in capsys.readouterr().err.splitlines() if "not in the repository" in line]
+    assert [json.loads(line)["model"] for line in lines] == ["tyni"]
 
 
 # --- memory

@@ -54,6 +54,14 @@ def test_memory_for_requests_follows_their_largest_size():
     assert load_settings({**OPTIONS, "limits": {"request_memory": "1GiB"}}).limits.memory == 1 << 30
 
 
+def test_proof_mode_is_set_for_single_models(tmp_path, monkeypatch):
+    file = written(tmp_path, "[models.digits]\nproof_mode = 'none'\n[models.'A.b-1']\nproof_mode = 'sync'\n")
+    monkeypatch.setenv("ZKINFER_MODELS__TREES__PROOF_MODE", "none")
+    settings = load_settings(OPTIONS, file)
+    modes = {name: settings.proof_mode(name) for name in ("digits", "A.b-1", "trees", "other")}
+    assert modes == {"digits": "none", "A.b-1": "sync", "trees": "none", "other": "async"}
+
+
 def test_database_password_is_hidden():
     settings = load_settings({**OPTIONS, "store": "postgresql+psycopg://u:hunter2@host/db"})
     assert "hunter2" not in repr(settings)
@@ -65,6 +73,9 @@ def test_database_password_is_hidden():
     [
         ("nonsense = 1", "no setting nonsense"),
         ('[limits]\nrequest_memory = "100MiB"', "limits.request_memory must be at least 8 times limits.message_bytes"),
+        ("[models.digits]\nproof_mode = 'later'", r"models\.digits\.proof_mode is invalid"),
+        ("[models.digits]\nproof_mod = 'none'", r"no setting models\.digits\.proof_mod"),
+        ("[models.'../digits']\n", "'../digits' is not the name of a model"),
         ("[limits]\nstreams = 1", "limits.streams is invalid"),
         ("[proving]\nlease_seconds = 1", "proving.lease_seconds is invalid"),
         ("[queue]\nbegun = 0", "queue.begun is invalid"),

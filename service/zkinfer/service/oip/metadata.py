@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
     from zkinfer.oip.messages import ModelConfig, ModelMetadataResponse, ServerMetadataResponse
     from zkinfer.prover.repository import ModelVersion
+    from zkinfer.service.submission import Mode
 
 
 @dataclass(slots=True)
@@ -126,8 +127,13 @@ def _tensor(spec: TensorSpec) -> ModelMetadataResponse.TensorMetadata:
     return kind(name=spec.name, datatype=datatype_of(spec.dtype).name, shape=spec.shape)
 
 
-def model_config(model: ModelVersion) -> ModelConfig:
-    """Triton's configuration: no batching; decoupled, because a stream sends the proof after the answer."""
+def model_config(model: ModelVersion, proof_mode: Mode) -> ModelConfig:
+    """Triton's configuration: no batching; decoupled, because a stream sends the proof after the answer.
+
+    Args:
+        model: of the repository.
+        proof_mode: of requests that name none.
+    """
     manifest = model.circuit.manifest
     parameters = {
         "zkinfer_model_id": model.model_id,
@@ -135,6 +141,7 @@ def model_config(model: ModelVersion) -> ModelConfig:
         "zkinfer_verifying_key": manifest.identity.verifying_key,
         "zkinfer_input_visibility": manifest.recipe.input_visibility,
         "zkinfer_setup": manifest.recipe.setup.ceremony,
+        "zkinfer_proof_mode": proof_mode,
     }
     return messages.ModelConfig(
         name=model.name,

@@ -25,8 +25,12 @@ _MAX_REQUEST_ID = 128
 _MAX_PARAMETERS = 64
 
 
-def proof_request(parameters: Mapping[str, InferParameter]) -> ProofRequest:
+def proof_request(parameters: Mapping[str, InferParameter], mode: Mode = "async") -> ProofRequest:
     """Parse the parameters that begin with `zkinfer_`; all others are ignored.
+
+    Args:
+        parameters: of the request.
+        mode: if the request names none.
 
     Raises:
         BadFieldError: a parameter is unknown, has the wrong type, or is out of range.
@@ -36,7 +40,7 @@ def proof_request(parameters: Mapping[str, InferParameter]) -> ProofRequest:
             raise DataError(f"There are {len(parameters):,} parameters.", f"At most {_MAX_PARAMETERS} are accepted.")
         if unknown := sorted(name for name in parameters if name.startswith(PREFIX) and name not in _READERS):
             raise DataError(f"{unknown[0]:.80} is not a parameter.", f"The parameters are {', '.join(_READERS)}.")
-    found = {}
+    found: dict[str, object] = {"mode": mode}
     for name, (field, read) in _READERS.items():
         if name in parameters:
             with in_field(f"parameters.{name}"):

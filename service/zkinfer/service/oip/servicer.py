@@ -30,7 +30,7 @@ from zkinfer.service.v1.operations import name_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from grpc import aio
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from zkinfer.service.oip.streams import AttestationWaiter
     from zkinfer.service.oip.tensors import Array
     from zkinfer.service.request_reader import Received, RequestStream
-    from zkinfer.service.submission import Accepted, ProofRequest, Submitter
+    from zkinfer.service.submission import Accepted, Mode, ProofRequest, Submitter
 
     Context = aio.ServicerContext[Any, Any]
 
@@ -110,6 +110,8 @@ class InferenceServicer:
         draining: set when the server drains; it is then not ready and reads no more requests from streams.
         waiting: limits the calls that wait for an attestation.
         streamed: slots of the requests of streams that wait for an attestation; further ones wait for a slot.
+        default_mode: the proof mode of a model's requests that name none. One that asks for the attestation as an
+            output gets a proof in any case.
         longest_wait: seconds that a call may wait for an attestation; None for until its deadline.
     """
 
@@ -120,6 +122,7 @@ class InferenceServicer:
     draining: asyncio.Event
     waiting: ConcurrencyLimiter
     streamed: MemoryBudget
+    default_mode: Callable[[str], Mode]
     longest_wait: float | None = None
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -151,7 +154,8 @@ class InferenceServicer:
 
     async def ModelConfig(self, request: ModelConfigRequest, context: Context) -> ModelConfigResponse:
         """Triton's model configuration, and the model's identity."""
-        return messages.ModelConfigResponse(config=model_config(self._model(request.name, request.version)))
+        model = self._model(request.name, request.version)
+        return messages.ModelConfigResponse(config=model_config(model, self.default_mode(model.name)))
 
     async def ModelStatistics(self, request: ModelStatisticsRequest, context: Context) -> ModelStatisticsResponse:
         """Statistics of one version, all versions of a model, or all models that the caller may use."""
@@ -260,7 +264,10 @@ class InferenceServicer:
                 if len(request.id) > _MAX_ID:
                     raise DataError(f"An id must have at most {_MAX_ID} characters.")
             output_names = wanted_outputs(request, program.outputs)
-            proof = proof_request(request.parameters)
+            default = self.default_mode(model.name)
+            if default == "none" and ATTESTATION in output_names:
+                default = "sync"
+            proof = proof_request(request.parameters, default)
             if ATTESTATION in output_names and proof.mode == "none":
                 with in_field("outputs"):
                     raise DataError(
