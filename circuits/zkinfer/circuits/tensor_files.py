@@ -107,11 +107,22 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
 
 
 def conform(array: Array, spec: TensorSpec) -> Array:
-    """Convert one tensor to the spec: a leading dimension of 1 may be omitted, or the tensor may be flat."""
-    typed = _typed(array, spec)
-    if not _fits(typed.shape, spec):
+    """Convert one tensor to shape and dtype of the spec: the rule for the inputs of every command, call and library.
+
+    See `in_shape` for the shapes. Any number type is accepted for floats and any integer type for integers, if the
+    values are finite and in the range of the dtype.
+    """
+    return in_shape(_typed(array, spec), spec)
+
+
+def in_shape(array: Array, spec: TensorSpec) -> Array:
+    """Convert one tensor to the shape of the spec; raises DataError if it does not fit.
+
+    A leading dimension of 1 may be omitted, the tensor may be flat, and a single number may have any rank.
+    """
+    if not _fits(array.shape, spec):
         raise DataError(f"Input {spec.name!r} has shape {list(array.shape)}.", f"The model takes {spec.describe()}.")
-    return typed.reshape(spec.shape)
+    return array.reshape(spec.shape)
 
 
 def to_npz(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -11,13 +11,11 @@ from google.protobuf.empty_pb2 import Empty
 from google.rpc import code_pb2, error_details_pb2
 
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.tensor_files import conform
 from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
 from zkinfer.client.steps import Backoff, Flow, StreamCall, UnaryCall, Work
 from zkinfer.client.values import AnsweredRequest, Progress, VerifiedAttestation, array_of, messages_of, progress_of
 from zkinfer.v1 import proofs_pb2, values_pb2
-from zkinfer.verifier import MAX_BYTES, AllOf, Attestation, ContextIs, InputMismatchError, PolicyRefusedError
+from zkinfer.verifier import MAX_BYTES, AllOf, Attestation, ContextIs, PolicyRefusedError
 
 if TYPE_CHECKING:
     from zkinfer.circuits.statement import Context
@@ -47,21 +45,12 @@ def verify_answer(
         requester=context.requester,
     )
     claim = Attestation.from_bytes(data)
-    expected = None if unsafe_skip_inputs else _in_claimed_shapes(answered.inputs, claim)
+    expected = None if unsafe_skip_inputs else answered.inputs
     inference = verifier.verify(data, AllOf(policy, context_policy), expected_inputs=expected)
     if inference.context != context:
         raise PolicyRefusedError("The proof was made for another request.")
     _require_same_outputs(claim, inference.outputs, answered.outputs)
     return inference
-
-
-def _in_claimed_shapes(inputs: Arrays, claim: Attestation) -> Arrays:
-    """The inputs in their exact shapes, which the verifier compares; servers also accept flat arrays."""
-    specs = {spec.name: spec for spec in claim.predicate.inputs}
-    try:
-        return {name: conform(array, specs[name]) if name in specs else array for name, array in inputs.items()}
-    except DataError as err:
-        raise InputMismatchError(f"The proof's inputs differ from those of this request. {err.cause}") from err
 
 
 def _require_same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) -> None:

@@ -7,15 +7,21 @@ from tests.unit.circuits.factories import X
 
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import DataError, RangeError
+from zkinfer.circuits.tensors import TensorSpec
+from zkinfer.client.values import messages_of
+from zkinfer.oip.messages import ModelInferRequest
 from zkinfer.prover.errors import QueueFullError, QuotaExceededError, RequestConflictError, StoreError
 from zkinfer.prover.inference import InferencePools
 from zkinfer.prover.jobs import JobState, QueueLimits
-from zkinfer.prover.quantised_inputs import integers_digest, integers_from_bytes
+from zkinfer.prover.quantised_inputs import integers_digest, integers_from_bytes, integers_of
 from zkinfer.prover.repository import ModelVersion
-from zkinfer.service.errors import ForbiddenError
+from zkinfer.service.errors import BadFieldError, ForbiddenError
 from zkinfer.service.identity import ANONYMOUS, Identity, Rights
 from zkinfer.service.limits import CostEstimator, MemoryBudget
+from zkinfer.service.oip.tensors import DATATYPES, to_raw
+from zkinfer.service.oip.tensors import arrays_of as oip_arrays_of
 from zkinfer.service.submission import ProofRequest, Submitter
+from zkinfer.service.v1.proofs import arrays_of
 
 NONE = ProofRequest(mode="none")
 
@@ -216,3 +222,43 @@ async def test_caller_that_leaves_before_the_answer_leaves_no_input(submitter, m
         await asking
     submitter.close()
     assert spooled(backend) == []
+
+
+# --- one rule for the inputs of all calls and commands
+
+
+def sent_over_oip(array, spec):
+    datatype = next(name for name, one in DATATYPES.items() if np.dtype(one.code) == array.dtype and name != "BF16")
+    request = ModelInferRequest(raw_input_contents=[to_raw(array, DATATYPES[datatype])])
+    request.inputs.add(name=spec.name, datatype=datatype, shape=array.shape)
+    return oip_arrays_of(request, [spec])
+
+
+def sent_to_create_proof(array, spec):
+    return arrays_of(messages_of({spec.name: array}), "inputs")
+
+
+def taken(array, spec):
+    """The integers, or that it is refused."""
+    try:
+        return integers_of({spec.name: array} if isinstance(array, np.ndarray) else array, [spec])
+    except DataError:
+        return "refused"
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (4,), (2, 2), (4, 1), (1, 1, 4), (1, 8), (3,)], ids=str)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int8", "uint64", "uint8", "bool"])
+@pytest.mark.parametrize("of_model", ["float32", "float16", "int64", "int8", "uint8", "bool"])
+def test_every_door_takes_and_refuses_the_same_shapes_and_types(of_model, dtype, shape):
+    spec = TensorSpec(name="x", dtype=of_model, shape=(1, 4), scale=7 if of_model.startswith("float") else 0)
+    array = np.resize(np.array([1, 0, 1, 1]), shape).astype(dtype)
+    proven = taken(array, spec)
+    for door in (sent_over_oip, sent_to_create_proof):
+        try:
+            found = taken(door(array, spec), spec)
+        except BadFieldError:
+            found = "refused"
+        assert found == proven
+    is_shape = shape in ((1, 4), (4,))
+    is_type = of_model.startswith("float") or (dtype == "bool" if of_model == "bool" else "float" not in dtype)
+    assert (proven != "refused") == (is_shape and is_type)

@@ -219,8 +219,10 @@ def test_expected_input_is_confirmed(parties, good):
     assert parties.verify(good, expected_inputs={"x": forge.X}).on_expected_input
 
 
-def test_expected_input_may_have_another_float_type(parties, good):
-    assert parties.verify(good, expected_inputs={"x": forge.X.astype(np.float64)}).on_expected_input
+@pytest.mark.parametrize("shape", [(1, 3), (3,)])
+def test_expected_input_may_have_another_float_type_and_any_accepted_shape(parties, good, shape):
+    expected = forge.X.astype(np.float64).reshape(shape)
+    assert parties.verify(good, expected_inputs={"x": expected}).on_expected_input
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def test_expected_input_may_have_another_float_type(parties, good):
     [
         ({"x": forge.OTHER_X}, "another value of the input 'x'"),
         ({"x": forge.X + np.float32(2**-8)}, "another value of the input 'x'"),
-        ({"x": forge.X.reshape(3)}, r"input is x float32\[1, 3\]; the expected one has the shape \[3\]"),
+        ({"x": forge.X.reshape(3, 1)}, r"input is x float32\[1, 3\]; the expected one has the shape \[3, 1\]"),
         ({"x": np.array([[1e300, 0, 0]])}, "another value|holds inf"),
         ({}, r"inputs are \['x'\]; expected were \[\]"),
         ({"x": forge.X, "z": forge.X}, "Name every input"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from zkinfer.circuits.build import Rebuilt, rebuild
 from zkinfer.circuits.errors import (
+    DataError,
     EngineCrashedError,
     EngineError,
     EngineMemoryError,
@@ -22,6 +23,7 @@ from zkinfer.circuits.errors import (
 )
 from zkinfer.circuits.frontend import NORMALISER
 from zkinfer.circuits.statement import split_by_tensor
+from zkinfer.circuits.tensor_files import in_shape
 from zkinfer.circuits.tensors import dequantise, quantise
 from zkinfer.verifier.errors import (
     CircuitMismatchError,
@@ -214,7 +216,8 @@ def require_expected_inputs(
 ) -> None:
     """Step (8): the quantised expected inputs are exactly those of the proof.
 
-    Arrays are first converted to the dtype of the model's inputs. For hashed inputs, the digests are compared.
+    Arrays are first converted to the shape (see `zkinfer.circuits.tensor_files.in_shape`) and the dtype of the model's
+    inputs. For hashed inputs, the digests are compared.
 
     Raises:
         InputMismatchError: a name, a shape or a value differs, or the inputs are private and cannot be compared.
@@ -244,10 +247,12 @@ def require_expected_inputs(
 
 
 def _quantised(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
-    if array.shape != spec.shape:
+    try:
+        array = in_shape(array, spec)
+    except DataError as err:
         raise InputMismatchError(
             f"The proof's input is {spec.describe()}; the expected one has the shape {list(array.shape)}."
-        )
+        ) from err
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(spec.dtype)
     if not spec.is_float and not np.array_equal(converted, array):
