@@ -14,6 +14,7 @@ from zkinfer.circuits.srs import SetupStore
 class Home:
     """One directory of this user; all of it except `setups` and `deployments` is a cache that may be deleted.
 
+    A server whose user sets `ZKINFER_HOME` also keeps its jobs there by default, in `state`, which is no cache.
     `setup_search` lists further directories with trusted setups, which are only read.
     """
 

@@ -33,7 +33,8 @@ StateFolder = Annotated[
     typer.Option(
         "--state",
         envvar="ZKINFER_STATE",
-        help="Folder of jobs, attestations and tokens. Default: zkinfer in XDG_STATE_HOME or ~/.local/state.",
+        help="Folder of jobs, attestations and tokens. Default: state in ZKINFER_HOME; if that is not set, zkinfer in "
+        "XDG_STATE_HOME or ~/.local/state.",
     ),
 ]
 PassphraseFile = Annotated[

@@ -35,7 +35,9 @@ _REQUESTS = 8  # of the largest size, that there is memory for
 
 
 def default_state() -> Path:
-    """`zkinfer` in `XDG_STATE_HOME`, else in `~/.local/state`."""
+    """`state` in `ZKINFER_HOME`, which moves everything; else `zkinfer` in `XDG_STATE_HOME` or `~/.local/state`."""
+    if home := os.environ.get("ZKINFER_HOME"):
+        return Path(home, "state")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "zkinfer")
 
 
@@ -201,8 +203,8 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:8001"
     """`host:port`, `[address]:port` or `unix:/path`."""
     state: Path = Field(default_factory=default_state)
-    """Folder of jobs, attestations and tokens, used by one server at a time. Default: `zkinfer` in `XDG_STATE_HOME` or
-    `~/.local/state`."""
+    """Folder of jobs, attestations and tokens, used by one server at a time. Default: `state` in `ZKINFER_HOME`; if
+    that is not set, `zkinfer` in `XDG_STATE_HOME` or `~/.local/state`."""
     store: SecretStr | None = None
     """Database of jobs, `postgresql+psycopg://...`. Default: SQLite in the state folder."""
     tokens: Path | None = None

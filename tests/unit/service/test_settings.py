@@ -13,8 +13,9 @@ OPTIONS = {"repository": Path("models")}
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    for name in ("ZKINFER_HOME", "ZKINFER_SETUP_PATH"):
-        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("ZKINFER_SETUP_PATH", str(tmp_path))
+    for name in ("ZKINFER_HOME", "ZKINFER_STATE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def written(folder, text):
@@ -30,6 +31,24 @@ def test_defaults_are_local_with_state_in_the_user_folder(tmp_path):
     assert settings.store_url == f"sqlite:///{tmp_path}/state/zkinfer/jobs.sqlite"
     assert settings.token_file == tmp_path / "state" / "zkinfer" / "tokens.json"
     assert not settings.reflection
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ZKINFER_HOME": "/srv/z"}, "/srv/z/state"),
+        ({"ZKINFER_HOME": "/srv/z", "ZKINFER_STATE": "/srv/s"}, "/srv/s"),
+        ({"ZKINFER_HOME": ""}, "{folder}/state/zkinfer"),
+        ({"ZKINFER_HOME": "", "XDG_STATE_HOME": "", "HOME": "/home/ann"}, "/home/ann/.local/state/zkinfer"),
+    ],
+    ids=["home", "state", "empty", "neither"],
+)
+def test_home_moves_the_state_too(tmp_path, monkeypatch, variables, expected):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    state = Path(expected.format(folder=tmp_path))
+    assert load_settings(OPTIONS).state == state
+    assert load_settings(OPTIONS).token_file == state / "tokens.json"
 
 
 def test_option_overrides_variable_overrides_file(tmp_path, monkeypatch):
