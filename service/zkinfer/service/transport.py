@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FileDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
 
-    from zkinfer.service.interceptors import Interceptor
     from zkinfer.service.settings import Settings, Tls
 
 
@@ -69,7 +68,7 @@ _MAX_PEM_BYTES = 1 << 20
 _MAX_BEING_REJECTED = 1000  # calls at a time that get an error with a status
 
 
-def make_server(settings: Settings, interceptor: Interceptor) -> aio.Server:
+def make_server(settings: Settings, interceptor: aio.ServerInterceptor) -> aio.Server:
     """A server that does not listen yet."""
     return aio.server(
         interceptors=[interceptor],
