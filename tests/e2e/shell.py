@@ -38,6 +38,11 @@ class Outcome:
         """The text on stderr as one line."""
         return " ".join(self.stderr.split())
 
+    @property
+    def text(self):
+        """The text on both streams as one line: the result, then progress, hints and errors."""
+        return " ".join(f"{self.stdout} {self.stderr}".split())
+
 
 @dataclass(frozen=True)
 class Shell:

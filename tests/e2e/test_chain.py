@@ -132,7 +132,7 @@ def test_dry_run_of_a_deployment_sends_nothing(deployed):
     assert outcome.status == 0, outcome.stderr
     assert len(outcome.document["created"]) == 9
     assert all(int(one["maxCost"]) > 0 for one in outcome.document["transactions"])
-    assert "nothing was sent" in outcome.sentence
+    assert "nothing was sent" in outcome.text
     assert deployed(*another).document["created"] == outcome.document["created"]
     assert not (deployed.shell.folder / "another.json").exists()
 
@@ -372,7 +372,7 @@ def reader(home, digits, tmp_path):
             timeout=500,
         )
         assert done.returncode == 0, done.stderr
-        return done.stderr
+        return done.stdout
 
     yield typing
     chain.end()

@@ -45,7 +45,7 @@ def test_compile_prints_one_object_with_digests_and_timings(compiled):
     assert document["manifest"] == json.loads((folder / "manifest.json").read_bytes())
 
 
-def test_compile_prints_text_to_stderr_and_warns_of_the_dev_setup(compiled):
+def test_compile_with_json_prints_text_to_stderr_and_warns_of_the_dev_setup(compiled):
     outcome, _ = compiled
     assert "same answers" in outcome.stderr
     assert "anyone can forge proofs" in outcome.sentence
@@ -108,10 +108,12 @@ def test_prove_onto_an_existing_file_is_refused_and_keeps_it(workplace, digits):
     assert (workplace.folder / "offline.json").read_bytes() == before
 
 
-def test_prove_without_json_leaves_stdout_empty(workplace, digits):
+def test_prove_prints_the_answer_to_stdout_and_hints_to_stderr(workplace, digits):
     outcome = workplace.process("prove", digits, "--input", "image-0.json", "--out", "quiet.json", NO_COLOR="1")
-    assert (outcome.status, outcome.stdout) == (0, "")
-    assert "logits" in outcome.stderr
+    assert outcome.status == 0
+    assert "logits = [[" in outcome.stdout
+    assert "--key" in outcome.stderr
+    assert "--key" not in outcome.stdout
 
 
 def test_prove_and_verify_match_columns_by_name_and_tell_it(workplace, digits):
@@ -167,7 +169,7 @@ def test_verify_accepts_the_required_signer_request_and_circuit(workplace, digit
     outcome = verify(workplace, "signed.json", DEV, *wanted)
     assert outcome.status == 0
     assert (outcome.document["ephemeral"], outcome.document["context"]["requestId"]) == (False, REQUEST)
-    assert all(mark in outcome.stderr for mark in ("✓ proof valid", "✓ of this model", "✓ on this input"))
+    assert all(mark in outcome.stderr for mark in ("~ proof valid", "~ of this model", "~ on this input"))
 
 
 def test_verify_refuses_an_ephemeral_key_if_a_signer_is_required(workplace):
@@ -178,8 +180,24 @@ def test_verify_refuses_an_ephemeral_key_if_a_signer_is_required(workplace):
 def test_verify_reports_what_it_did_not_compare(workplace):
     outcome = workplace("verify", "offline.json", "--model", bench.MODEL, DEV)
     assert outcome.status == 0
-    assert "– on this input not compared" in outcome.sentence
-    assert "– in this context not compared" in outcome.sentence
+    assert "– on this input: not compared" in outcome.stdout
+    assert "– in this context: not compared" in outcome.stdout
+    last = outcome.stdout.splitlines()[-1]
+    assert last.startswith("Verdict: valid, but forgeable by anyone")
+    assert "not checked: " in last
+    assert "✓" not in outcome.stdout
+    assert "hint: --input FILE" in outcome.stderr
+
+
+@pytest.mark.parametrize("name", ["digits", "offline.json", "model", "setups"])
+def test_shown_digests_are_whole_and_on_stdout(workplace, digits, name):
+    path = {"digits": digits, "model": bench.MODEL}.get(name, name)
+    for columns in ({}, {"COLUMNS": "80"}):
+        outcome = workplace(*(("setup", "list") if name == "setups" else ("inspect", path)), **columns)
+        assert outcome.status == 0
+        assert re.search(r"\b[0-9a-f]{64}\b", outcome.stdout)
+        assert "…" not in outcome.stdout.replace(", …]", "")
+        assert not re.search(r"\[/?\w*\]", outcome.stdout.replace("[64]", ""))
 
 
 def test_verify_with_another_model_is_refused(workplace, digits):
@@ -344,8 +362,8 @@ def test_inspect_shows_a_circuit_an_attestation_and_a_model(workplace, digits):
 def test_inspect_shows_the_fidelity_of_a_circuit_and_draws_it(workplace, digits):
     outcome = workplace("inspect", digits, "--picture", "errors.png", "--json")
     assert outcome.document["manifest"]["fidelity"]["data"] == "held-out"
-    assert "measured on 64 samples held out from calibration" in outcome.sentence
-    assert "worst samples" in outcome.sentence
+    assert "measured on 64 samples held out from calibration" in outcome.text
+    assert "worst samples" in outcome.text
     assert (workplace.folder / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -357,7 +375,7 @@ def test_inspect_refuses_to_draw_into_another_file_type(workplace, digits):
 
 
 def test_inspect_states_that_it_checks_no_proof(workplace):
-    assert "unverified claims" in workplace("inspect", "signed.json").sentence
+    assert "unverified claims" in workplace("inspect", "signed.json").stdout
 
 
 def test_setup_list_shows_the_dev_setup(shell, home, digits):
@@ -393,8 +411,8 @@ def test_no_color_and_forced_color_are_obeyed(workplace):
     arguments = ("verify", "offline.json", "--model", bench.MODEL, DEV)
     plain = workplace.process(*arguments, NO_COLOR="1", FORCE_COLOR="1")
     coloured = workplace.process(*arguments, FORCE_COLOR="1")
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain.stderr)
-    assert ESCAPE in coloured.stderr
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain.stdout + plain.stderr)
+    assert ESCAPE in coloured.stdout
 
 
 def test_output_without_a_terminal_has_no_escape_codes(workplace):

@@ -101,7 +101,7 @@ def test_third_party_script_ends_with_an_attestation_that_an_auditor_accepts(run
     assert auditor(*verify, "input.json").status == 0
     refusal = auditor(*verify, "other.json")
     assert refusal.status == 1
-    assert "input" in refusal.sentence
+    assert "input" in refusal.text
 
 
 @pytest.mark.slow

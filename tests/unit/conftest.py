@@ -5,6 +5,12 @@ from tests.unit.circuits import factories
 from tests.unit.contracts.deployed import deployed_chain, rolled_back
 
 
+@pytest.fixture(autouse=True)
+def without_columns(monkeypatch):
+    """Text is as wide as it needs to be, as in a file, wherever the tests run."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def in_process(monkeypatch):
     """Parse models in this process: milliseconds instead of a child each."""

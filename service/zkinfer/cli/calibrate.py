@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zkinfer.circuits.engines import DEFAULT_ENGINE
-from zkinfer.cli.console import console, exit_on_error, facts_table, print_json, progress_display, say
+from zkinfer.cli.console import exit_on_error, print_facts, print_json, print_result, progress_display
 from zkinfer.cli.options import AsJson, EngineName
 
 
@@ -28,15 +28,13 @@ def calibrate_command(engine_name: EngineName = DEFAULT_ENGINE, as_json: AsJson 
             speed = measured_speed(
                 engine, Home.from_environment(), lambda fraction: display.progress("calibrate", fraction)
             )
-        say(f"[green]✓[/] measured {resources.fingerprint()} with {engine.id}")
-        console.print(
-            facts_table(
-                {
-                    "keys": f"{speed.keys_start:.2f} s plus {speed.keys_rate:.2f} s per unit of work",
-                    "proof": f"{speed.prove_start:.2f} s plus {speed.prove_rate:.2f} s per unit of work",
-                    "large circuits": f"{speed.gain:.0%} of that per unit, from {speed.large:.1f} units of work",
-                }
-            )
+        print_result(f"[green]✓[/] measured {resources.fingerprint()} with {engine.id}")
+        print_facts(
+            {
+                "keys": f"{speed.keys_start:.2f} s plus {speed.keys_rate:.2f} s per unit of work",
+                "proof": f"{speed.prove_start:.2f} s plus {speed.prove_rate:.2f} s per unit of work",
+                "large circuits": f"{speed.gain:.0%} of that per unit, from {speed.large:.1f} units of work",
+            }
         )
         if as_json:
             measured = {name: round(seconds, 4) for name, seconds in asdict(speed).items()}

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.cli import report_views
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, progress_display, say
 from zkinfer.cli.options import AsJson, EngineName, Model, parse_amount, parse_share, parse_size
 
 if TYPE_CHECKING:
@@ -226,13 +225,14 @@ def _compile(
 def show(compiled: Compiled) -> None:
     """Show the compiled circuit."""
     circuit, manifest = compiled.circuit, compiled.circuit.manifest
-    say(f"[green]✓[/] {plain(circuit.folder)} in {sum(compiled.timings.values()):.1f} s")
-    console.print(manifest_table(manifest))
+    mark, over = ("[yellow]![/]", ", over budget") if compiled.shortfall else ("[green]✓[/]", "")
+    print_result(f"{mark} {plain(circuit.folder)} in {sum(compiled.timings.values()):.1f} s{over}")
+    print_facts(manifest_facts(manifest))
     report_views.show_trade_off(compiled.options)
     if manifest.fidelity.data != "held-out":
-        say(f"fidelity {report_views.provenance(manifest.fidelity)}")
+        print_result(f"fidelity {report_views.provenance(manifest.fidelity)}")
     if compiled.shortfall:
-        say(f"[yellow]over budget[/] on held-out samples: {plain(compiled.shortfall)}")
+        print_result(f"[yellow]over budget[/] on held-out samples: {plain(compiled.shortfall)}")
     warn_about_setup(manifest.recipe.setup.is_insecure_dev)
 
 
@@ -242,18 +242,23 @@ def warn_about_setup(insecure: bool) -> None:
         say("[bold red]insecure-dev:[/] the secret of this setup is public, so anyone can forge proofs under it.")
 
 
-def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
+def setup_text(ceremony: str) -> str:
+    """The name of a ceremony, with what it means for `insecure-dev`."""
+    return f"{ceremony}: anyone can forge proofs" if ceremony == "insecure-dev" else ceremony
+
+
+def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, object]:
     """Identity and cost of a circuit, with a summary of its fidelity unless the full report follows."""
     from zkinfer.circuits.cost import size
 
     program, keys = manifest.program, manifest.keys
-    rows = {
+    rows: dict[str, object] = {
         "model id": manifest.identity.model_id,
         "circuit": manifest.digest,
         "ONNX file": manifest.identity.model,
         "verifying key": manifest.identity.verifying_key,
         "engine": manifest.recipe.engine,
-        "trusted setup": manifest.recipe.setup.ceremony,
+        "trusted setup": setup_text(manifest.recipe.setup.ceremony),
         "inputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}, {spec.visibility}" for spec in program.inputs),
         "outputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.outputs),
         "size": f"{manifest.parameters:,} parameters, {program.describe_figures()}",
@@ -267,7 +272,7 @@ def manifest_table(manifest: Manifest, *, fidelity: bool = True) -> Table:
         rows["calibration"] = report_views.choice_line(manifest.choice)
     if fidelity:
         rows["fidelity"] = report_views.fidelity_line(manifest.fidelity)
-    return facts_table(rows)
+    return rows
 
 
 def report(compiled: Compiled) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say, say_note
+from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, progress_display, say_note
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def export_command(
                 overwrite=force,
                 observer=display,
             )
+    with exit_on_error(as_json=as_json):
         show(exported)
     if as_json:
         print_json(report(exported))
@@ -175,7 +176,7 @@ def export_command(
 
 @contextmanager
 def _reserve_stdout() -> Iterator[None]:
-    """Reserve stdout for --json: print output of user code goes to stderr, that of torch's C++ is discarded."""
+    """Reserve stdout for the result: print output of user code goes to stderr, that of torch's C++ is discarded."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -258,8 +259,10 @@ def show(exported: Exported) -> None:
         "size": f"{summary.parameters:,} parameters, {summary.nodes:,} nodes, {summary.bytes:,} bytes",
         "compared": f"with torch on {exported.compared} inputs; largest difference {exported.largest_difference:.2g}",
     }
-    say(f"[green]✓[/] {plain(exported.path)} in {sum(exported.timings.values()):.1f} s: every operator is supported")
-    console.print(facts_table(rows))
+    print_result(
+        f"[green]✓[/] {plain(exported.path)} in {sum(exported.timings.values()):.1f} s: every operator is supported"
+    )
+    print_facts(rows)
 
 
 def port_text(port: Port) -> str:

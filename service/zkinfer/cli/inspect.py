@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from zkinfer.circuits.engines import ENGINES
 from zkinfer.cli import report_views
-from zkinfer.cli.compile import manifest_table, warn_about_setup
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
+from zkinfer.cli.compile import manifest_facts, setup_text, warn_about_setup
+from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, say
 from zkinfer.cli.export import port_text
 from zkinfer.cli.options import AsJson
 
@@ -50,8 +49,10 @@ def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
     from zkinfer.circuits.manifest import Circuit
 
     circuit = Circuit.open(path)
-    say(f"circuit {plain(path)}: all files match the manifest")
-    console.print(manifest_table(circuit.manifest, fidelity=False))
+    print_result(f"circuit {plain(path)}: all files match the manifest")
+    if circuit.manifest.choice is not None and not circuit.manifest.choice.kept:
+        print_result("[yellow]! over budget[/] on held-out samples; see calibration and fidelity below")
+    print_facts(manifest_facts(circuit.manifest, fidelity=False))
     report_views.show_fidelity(circuit.manifest.fidelity)
     warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
     if picture is not None:
@@ -64,7 +65,7 @@ def _plot(report: FidelityReport, picture: Path) -> None:
     from zkinfer.circuits.plots import draw_errors
 
     draw_errors(report, picture)
-    say(f"[green]✓[/] {plain(picture)}")
+    print_result(f"[green]✓[/] {plain(picture)}")
 
 
 def _attestation(path: Path) -> dict[str, Any]:
@@ -72,11 +73,12 @@ def _attestation(path: Path) -> dict[str, Any]:
 
     claim = Attestation.read(path)
     predicate = claim.predicate
-    say(f"attestation {plain(path)}: [bold]unverified claims[/]; see `zkinfer verify`")
-    console.print(_claims_table(claim))
+    print_result(f"attestation {plain(path)}: [bold]unverified claims[/]")
+    say("these claims are checked by [bold]zkinfer verify[/]")
+    print_facts(_claims(claim))
     for role in ("input", "output"):
         for name, values in claimed_tensors(predicate, role).items():
-            say(f"  {role} {plain(name)} = {_shortened(values.ravel().tolist())}")
+            print_result(f"  {role} {plain(name)} = {_shortened(values.ravel().tolist())}")
     warn_about_setup(predicate.recipe.setup.is_insecure_dev)
     return {
         "kind": "attestation",
@@ -86,15 +88,15 @@ def _attestation(path: Path) -> dict[str, Any]:
     }
 
 
-def _claims_table(claim: Attestation) -> Table:
+def _claims(claim: Attestation) -> dict[str, object]:
     predicate = claim.predicate
     context, ephemeral = predicate.context, ", ephemeral" if predicate.signer.ephemeral else ""
-    rows = {
+    return {
         "model id": predicate.circuit.claimed_model_id,
         "ONNX file": predicate.circuit.model,
         "verifying key": predicate.circuit.verifying_key,
         "engine": predicate.recipe.engine,
-        "trusted setup": predicate.recipe.setup.ceremony,
+        "trusted setup": setup_text(predicate.recipe.setup.ceremony),
         "request id": context.request_id,
         "requester": context.requester,
         "consumer": f"{context.consumer}, chain {context.chain_id or 'none'}",
@@ -103,7 +105,6 @@ def _claims_table(claim: Attestation) -> Table:
         "proof": f"{len(claim.proof):,} bytes; {predicate.layout.inputs} {predicate.layout.visibility} input values, "
         f"{predicate.layout.outputs} outputs",
     }
-    return facts_table(rows)
 
 
 def _model(path: Path) -> dict[str, Any]:
@@ -111,16 +112,16 @@ def _model(path: Path) -> dict[str, Any]:
 
     summary = inspect_model(path)
     multiplications = summary.workload.multiplications
-    say(f"model {plain(path)}: {summary.parameters:,} parameters, about {multiplications:,} multiplications")
-    console.print(_model_table(summary))
+    print_result(f"model {plain(path)}: {summary.parameters:,} parameters, about {multiplications:,} multiplications")
+    print_facts(_model_facts(summary))
     for problem in summary.problems:
-        say(f"[yellow]![/] {plain(problem)}")
+        print_result(f"[yellow]![/] {plain(problem)}")
     engines = {} if summary.problems else {name: _findings(name, path) for name in ENGINES}
     for name, findings in engines.items():
         for finding in findings:
-            say(f"[yellow]![/] {name}: {plain(finding['cause'])} {plain(finding['cure'])}")
+            print_result(f"[yellow]![/] {name}: {plain(finding['cause'])} {plain(finding['cure'])}")
         if not findings:
-            say(f"[green]✓[/] {name} supports every operator")
+            print_result(f"[green]✓[/] {name} supports every operator")
     return {"kind": "model", "model": summary.model_dump(mode="json"), "engines": engines}
 
 
@@ -136,15 +137,14 @@ def _findings(engine: str, path: Path) -> list[dict[str, str]]:
     return [finding.model_dump() for finding in found]
 
 
-def _model_table(summary: ModelSummary) -> Table:
-    rows = {
+def _model_facts(summary: ModelSummary) -> dict[str, object]:
+    return {
         "ONNX file": summary.sha256,
         "opset": f"{summary.opset}, producer {summary.producer or 'unknown'}",
         "inputs": ", ".join(map(port_text, summary.inputs)),
         "outputs": ", ".join(map(port_text, summary.outputs)),
         "operators": ", ".join(f"{name} × {count}" for name, count in sorted(summary.operators.items())),
     }
-    return facts_table(rows)
 
 
 def _shortened(values: list[float], most: int = 10) -> str:

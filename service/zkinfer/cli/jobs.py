@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, require_extra, say, spelled_out
+from zkinfer.cli.console import (
+    exit_on_error,
+    plain,
+    print_facts,
+    print_json,
+    print_result,
+    print_table,
+    require_extra,
+    spelled_out,
+)
 from zkinfer.cli.job_backends import PREFIX, LocalBackend, RemoteBackend
 from zkinfer.cli.options import AsJson, StateFolder
 
@@ -90,9 +99,9 @@ def list_jobs(
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         jobs = backend.list(status.upper() if status else None, model, most)
         if jobs:
-            console.print(_table(jobs))
+            print_table(_table(jobs))
         else:
-            say("No jobs.")
+            print_result("No jobs.")
         if as_json:
             print_json({"ok": True, "jobs": jobs})
 
@@ -115,9 +124,7 @@ def show(
     connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         fields = backend.show(_job_id(job))
-        console.print(
-            facts_table(spelled_out({name: value for name, value in fields.items() if value not in (None, "")}))
-        )
+        print_facts(spelled_out({name: value for name, value in fields.items() if value not in (None, "")}))
         if as_json:
             print_json({"ok": True, **fields})
 
@@ -175,7 +182,7 @@ def delete(
     connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         backend.delete(_job_id(job))
-        say(f"[green]✓[/] {plain(_job_id(job))} was deleted")
+        print_result(f"[green]✓[/] {plain(_job_id(job))} was deleted")
         if as_json:
             print_json({"ok": True, "id": _job_id(job)})
 
@@ -246,7 +253,9 @@ def _job_id(text: str) -> str:
 def _show_state(backend: JobBackend, job: str, *, as_json: bool) -> None:
     fields = backend.show(_job_id(job))
     cancelling = fields["cancelRequested"] and not fields["done"]
-    say(f"[green]✓[/] {plain(fields['id'])} {'will be CANCELLED soon' if cancelling else 'is ' + fields['state']}")
+    print_result(
+        f"[green]✓[/] {plain(fields['id'])} {'will be CANCELLED soon' if cancelling else 'is ' + fields['state']}"
+    )
     if as_json:
         print_json({"ok": True, **fields})
 

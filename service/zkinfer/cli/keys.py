@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli.console import exit_on_error, plain, print_json, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, progress_display
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
 app = typer.Typer(no_args_is_help=True, help="Signing keys of attestations, and proving keys of circuits.")
@@ -46,8 +46,8 @@ def new(
         key = SigningKey.generate(algorithm.value)
         save_signing_key(key, out, passphrase=passphrase, unsafe_unencrypted=unsafe_unencrypted)
         save_public_key(key.public, public)
-        say(f"[green]✓[/] {plain(out)} (keep it private) and {plain(public)} (publish it)")
-        say(f"  fingerprint {key.public.fingerprint}")
+        print_result(f"[green]✓[/] {plain(out)} (keep it private) and {plain(public)} (publish it)")
+        print_result(f"  fingerprint {key.public.fingerprint}")
         if as_json:
             print_json(
                 {"ok": True, "privateKey": str(out), "publicKey": str(public), "fingerprint": key.public.fingerprint}
@@ -63,7 +63,7 @@ def show(
         from zkinfer.verifier import load_public_key
 
         key = load_public_key(path)
-        say(f"{key.algorithm}  {key.fingerprint}")
+        print_result(f"{key.algorithm}  {key.fingerprint}")
         if as_json:
             print_json({"ok": True, "algorithm": key.algorithm, "fingerprint": key.fingerprint})
 
@@ -87,6 +87,6 @@ def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
             opened = Circuit.open(circuit)
             path = Prover(home=Home.from_environment()).make_key(opened, observer=display)
         length = path.stat().st_size
-        say(f"[green]✓[/] {plain(path)}, {size(length)}")
+        print_result(f"[green]✓[/] {plain(path)}, {size(length)}")
         if as_json:
             print_json({"ok": True, "circuit": str(opened.digest), "provingKey": str(path), "bytes": length})

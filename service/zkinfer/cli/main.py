@@ -13,14 +13,17 @@ from zkinfer.cli import compile as compile_
 app = typer.Typer(
     name="zkinfer",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Verifiable inference: compile an ONNX model into a circuit, prove its answers, verify proofs.\n\n"
         "Start with `zkinfer demo`, which shows the whole workflow in under two minutes."
     ),
-    epilog="Exit codes: 0 accepted or done, 1 refused or failed (the reason is printed), 2 usage, 130 interrupted.",
+    epilog=(
+        "Results go to stdout, progress and hints to stderr. "
+        "Exit codes: 0 accepted or done, 1 refused or failed (the reason is printed), 2 usage, 130 interrupted."
+    ),
 )
 app.command("export")(export.export_command)
 app.command("compile")(compile_.compile_command)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zkinfer.cli.compile import warn_about_setup
-from zkinfer.cli.console import exit_on_error, plain, print_json, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, progress_display, say
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
 if TYPE_CHECKING:
@@ -115,10 +115,12 @@ def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None
     from zkinfer.verifier import claimed_tensors
 
     predicate = attestation.predicate
-    say(f"[green]✓[/] {plain(out)} in {sum(timings.values()):.1f} s: {len(attestation.proof):,} bytes of proof")
+    print_result(
+        f"[green]✓[/] {plain(out)} in {sum(timings.values()):.1f} s: {len(attestation.proof):,} bytes of proof"
+    )
     for name, values in claimed_tensors(attestation.predicate, "output").items():
-        say(f"  {plain(name)} = {plain(values.tolist())}")
-    say(f"  [dim]request {plain(predicate.context.request_id)}[/]")
+        print_result(f"  {plain(name)} = {plain(values.tolist())}")
+    print_result(f"  [dim]request {plain(predicate.context.request_id)}[/]")
     if predicate.signer.ephemeral:
         say("  [dim]signed with an ephemeral key, which identifies no one; see --key[/]")
     warn_about_setup(predicate.recipe.setup.is_insecure_dev)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from zkinfer.cli.console import console, facts_table, plain, say
+from zkinfer.cli.console import console, plain, print_facts, print_result, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,14 +34,14 @@ def fidelity_line(report: FidelityReport) -> str:
 
 
 def choice_line(choice: ChoiceReport) -> str:
-    """The budget, and whether it is met on held-out samples; rich markup."""
+    """The budget, and whether it is met on held-out samples; plain text."""
     rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}"]
     if choice.max_absolute_error is not None:
         rules.append(f"absolute error at most {choice.max_absolute_error:.4g}")
     if choice.max_accuracy_drop is not None:
         rules.append(f"accuracy drop at most {_share(choice.max_accuracy_drop)}")
     samples = "1 sample" if choice.samples == 1 else f"{choice.samples} samples"
-    outcome = "met" if choice.kept else "[yellow]missed[/]"
+    outcome = "met" if choice.kept else "missed"
     return f"{samples}; budget {outcome} on held-out samples: {', '.join(rules)}"
 
 
@@ -60,13 +60,13 @@ def provenance(report: FidelityReport) -> str:
 
 def show_fidelity(report: FidelityReport) -> None:
     """Show a full report."""
-    say(f"\n[bold]fidelity[/], {provenance(report)}")
-    console.print(facts_table(_fidelity_figures(report)))
-    say("\n[dim]number of output values by error, as a share of the output's range[/]")
-    console.print(_histogram_table(report.error_histogram))
+    print_result(f"\n[bold]fidelity[/], {provenance(report)}")
+    print_facts(_fidelity_figures(report))
+    print_result("\n[dim]number of output values by error, as a share of the output's range[/]")
+    print_table(_histogram_table(report.error_histogram))
     if report.worst and report.data != "synthetic":
-        say("\n[dim]worst samples, by their index in the data file, from 0[/]")
-        console.print(_worst_table(report))
+        print_result("\n[dim]worst samples, by their index in the data file, from 0[/]")
+        print_table(_worst_table(report))
 
 
 def _fidelity_figures(report: FidelityReport) -> dict[str, str]:
@@ -125,7 +125,7 @@ def show_trade_off(options: Sequence[Option]) -> None:
     """A table of the settings on the Pareto front, cheapest first; nothing if there is only one."""
     front = [option for option in options if option.chosen or not _is_dominated(option, options)]
     if len(front) >= 2:
-        console.print(_table("settings within the budget (predicted cost)", sorted(front, key=_seconds)))
+        print_table(_table("settings within the budget (predicted cost)", sorted(front, key=_seconds)))
 
 
 @contextmanager
@@ -137,7 +137,8 @@ def showing_trade_off_on_error(picture: Path | None) -> Iterator[None]:
         yield
     except BudgetError as err:
         if err.options:
-            console.print(_table("compared settings (predicted cost)", sorted(err.options, key=_error)))
+            table = _table("compared settings (predicted cost)", sorted(err.options, key=_error))
+            print_table(table, to=console)
         if picture is not None and any(option.cost is not None for option in err.options):
             plot(err.options, picture)
         raise
@@ -173,7 +174,7 @@ def plot(options: Sequence[Option], picture: Path) -> None:
     from zkinfer.circuits.plots import draw_trade_off
 
     draw_trade_off(options, picture)
-    say(f"[green]✓[/] {plain(picture)}")
+    print_result(f"[green]✓[/] {plain(picture)}")
 
 
 def cost_report(cost: Cost) -> dict[str, Any]:

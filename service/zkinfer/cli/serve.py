@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import console, exit_on_error, plain, print_json, require_extra, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, print_table, require_extra, say
 from zkinfer.cli.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
@@ -117,15 +117,15 @@ def _only_given(options: dict[str, Any]) -> dict[str, Any]:
 def show(server: Running) -> None:
     """Show address, security, models and state of the started server."""
     settings, capacity = server.dependencies.settings, server.dependencies.capacity
-    say(f"[green]✓[/] listening at [bold]{plain(server.address)}[/], {_security(settings)}")
+    print_result(f"[green]✓[/] listening at [bold]{plain(server.address)}[/], {_security(settings)}")
     entries = server.dependencies.repository.index()
     if entries:
-        console.print(_table(server, entries))
+        print_table(_table(server, entries))
     else:
         say(f"  no models yet: put circuits into {plain(settings.repository)} as NAME/VERSION/")
-    say(f"  state in {plain(settings.state)}; {capacity.workers} {_plural('worker', capacity.workers)}")
+    print_result(f"  state in {plain(settings.state)}; {capacity.workers} {_plural('worker', capacity.workers)}")
     if settings.metrics:
-        say(f"  metrics at http://{plain(settings.metrics)}/metrics")
+        print_result(f"  metrics at http://{plain(settings.metrics)}/metrics")
     if settings.insecure_no_tls or settings.insecure_anonymous:
         say("[bold red]insecure:[/] connections are not encrypted or not authenticated, as configured.")
 

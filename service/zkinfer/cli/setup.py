@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import console, exit_on_error, plain, print_json, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, print_table, progress_display, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ def list_setups(as_json: AsJson = False) -> None:
 
         setups = Home.from_environment().setups.list()
         if not setups:
-            say("No trusted setup yet. Download one with [bold]zkinfer setup fetch 15[/].")
+            print_result("No trusted setup yet.")
+            say("Download one with [bold]zkinfer setup fetch 15[/].")
         else:
-            console.print(_table(setups))
+            print_table(_table(setups))
         if as_json:
             print_json({"ok": True, "setups": [_report(setup) for setup in setups]})
 
@@ -82,15 +83,15 @@ def check(path: SetupFile, as_json: AsJson = False) -> None:
         with progress_display(quiet=as_json) as display:
             found = check_setup(path, progress=lambda done: display.progress("check", done))
         for passed in found.checks:
-            say(f"[green]✓[/] {plain(passed)}")
-        say(f"{_ceremony_text(found.ceremony)}, size {found.k}, {found.sha256}")
+            print_result(f"[green]✓[/] {plain(passed)}")
+        print_result(f"{_ceremony_text(found.ceremony)}, size {found.k}, {found.sha256}")
         if as_json:
             document = {"ceremony": found.ceremony, "k": found.k, "sha256": str(found.sha256), "checks": found.checks}
             print_json({"ok": True, **document})
 
 
 def _show_stored(setup: TrustedSetup, *, as_json: bool) -> None:
-    say(f"[green]✓[/] {_ceremony_text(setup.ceremony)}, size {setup.k}: {plain(setup.path)}")
+    print_result(f"[green]✓[/] {_ceremony_text(setup.ceremony)}, size {setup.k}: {plain(setup.path)}")
     if as_json:
         print_json({"ok": True, **_report(setup)})
 
@@ -101,8 +102,10 @@ def _ceremony_text(ceremony: str) -> str:
 
 def _table(setups: list[TrustedSetup]) -> Table:
     table = Table("ceremony", "size", "SHA-256", "file", box=None)
+    for column in table.columns:
+        column.no_wrap = True
     for setup in setups:
-        table.add_row(_ceremony_text(setup.ceremony), str(setup.k), setup.sha256.hex[:16] + "…", plain(setup.path))
+        table.add_row(_ceremony_text(setup.ceremony), str(setup.k), setup.sha256.hex, plain(setup.path))
     return table
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from zkinfer.cli.console import console, exit_on_error, plain, print_json, require_extra, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, print_table, require_extra, say
 from zkinfer.cli.options import AsJson, StateFolder, parse_period
 
 if TYPE_CHECKING:
@@ -68,11 +68,12 @@ def new(
         grant, token = file.new(name, rights=rights, expires=_expiry(expires_in))
         if out is not None:
             write_atomically(out, token.encode() + b"\n", mode=0o600)
-        say(f"[green]✓[/] token {grant.id} for {plain(grant.name)}, in {plain(file.path)}")
+        print_result(f"[green]✓[/] token {grant.id} for {plain(grant.name)}, in {plain(file.path)}")
         if out is not None:
-            say(f"  the token was written to {plain(out)}")
+            print_result(f"  the token was written to {plain(out)}")
         elif not as_json:
-            say(f"  {token}\n  [dim]It is not shown again.[/]")
+            print_result(f"  {token}")
+            say("  [dim]It is not shown again.[/]")
         if as_json:
             print_json({"ok": True, **_report(grant), **({} if out else {"token": token})})
 
@@ -83,9 +84,10 @@ def list_tokens(state: StateFolder = None, tokens: File = None, as_json: AsJson 
     with exit_on_error(as_json=as_json):
         grants = _token_file(state, tokens).list()
         if grants:
-            console.print(_table(grants))
+            print_table(_table(grants))
         else:
-            say("No tokens: callers on this machine are anonymous. Create one with [bold]zkinfer tokens new NAME[/].")
+            print_result("No tokens: callers on this machine are anonymous.")
+            say("Create one with [bold]zkinfer tokens new NAME[/].")
         if as_json:
             print_json({"ok": True, "tokens": [_report(grant) for grant in grants]})
 
@@ -100,7 +102,7 @@ def revoke(
     """Revoke a token; a running server rejects it from the next call on."""
     with exit_on_error(as_json=as_json):
         grant = _token_file(state, tokens).revoke(token_id)
-        say(f"[green]✓[/] token {grant.id} of {plain(grant.name)} was revoked")
+        print_result(f"[green]✓[/] token {grant.id} of {plain(grant.name)} was revoked")
         if as_json:
             print_json({"ok": True, **_report(grant)})
 

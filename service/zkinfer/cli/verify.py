@@ -11,11 +11,20 @@ import typer
 
 from zkinfer.cli.chain.connect import rpc_url
 from zkinfer.cli.chain.options import Connection
-from zkinfer.cli.console import exit_on_error, plain, print_json, progress_display, require_extra, say
+from zkinfer.cli.console import (
+    exit_on_error,
+    plain,
+    print_detailed,
+    print_json,
+    print_result,
+    progress_display,
+    require_extra,
+    say,
+)
 from zkinfer.cli.options import AsJson, AttestationFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -120,6 +129,7 @@ def chain_record(options: ChainOptions) -> ChainRecord | None:
 
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]–[/]", "not_reached": "[dim]·[/]"}
+_FORGEABLE = _MARKS | {"passed": "[yellow]~[/]"}
 
 
 @dataclass(slots=True)
@@ -175,7 +185,7 @@ def verify_command(
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
             verdict = _verify(attestation, required, display.note)
-        show(verdict, required)
+        show(verdict, required, attestation)
         if as_json:
             from zkinfer.verifier.report import report
 
@@ -240,34 +250,45 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
     return AllOf(*rules)
 
 
-def show(verdict: Verdict, required: Requirements) -> None:
-    """Show the numbered steps, then a summary."""
+def show(verdict: Verdict, required: Requirements, path: Path) -> None:
+    """Show the numbered steps, the answer, a summary, hints on stderr, and in the last line the verdict."""
     for step in verdict.steps:
-        detail = f"  [dim]{plain(step.detail)}[/]" if step.detail and step.status != "failed" else ""
-        say(f"{_MARKS[step.status]} {step.number:2}. {step.title}{detail}")
+        detail = step.detail if step.status != "failed" else ""
+        print_detailed(f"{_marks(verdict)[step.status]} {step.number:2}. {step.title}", detail)
+    _show_answer(verdict)
     for line in summary(verdict, required):
-        say(line)
-    if verdict.refusal is None:
-        say(f"[bold green]accepted[/] in {verdict.seconds:.2f} s")
-        _show_answer(verdict)
-        return
-    say(f"[bold red]refused:[/] {plain(verdict.refusal.cause)}")
-    if verdict.refusal.cure:
-        say(f"         {plain(verdict.refusal.cure)}")
+        print_result(line)
+    for hint in _hints(verdict, required):
+        say(f"[dim]hint: {plain(hint)}[/]")
+    print_result(verdict_line(verdict, required, path))
+
+
+def _marks(verdict: Verdict) -> Mapping[str, str]:
+    """No green ticks if the attestation is, or claims to be, under the development setup."""
+    return _FORGEABLE if _is_forgeable(verdict) else _MARKS
+
+
+def _is_forgeable(verdict: Verdict) -> bool:
+    from zkinfer.circuits.recipe import INSECURE_DEV
+
+    return any(step.number == 2 and INSECURE_DEV in step.detail for step in verdict.steps)
 
 
 def summary(verdict: Verdict, required: Requirements) -> list[str]:
     """One line per property that an auditor asks about; the record only if it was required."""
-    circuit = "" if required.circuit else "with settings chosen by the prover; see --circuit"
-    inputs = "" if required.input_ else "not compared; give --input"
-    request = "" if required.request_id else "not compared; give --request-id"
-    return [
-        _line(verdict.status(5, 6, 7), "proof valid"),
-        _line(verdict.status(3, 4), "of this model", circuit),
-        _line(_downgraded(verdict.status(8), inputs), "on this input", inputs),
-        _line(_downgraded(_context_status(verdict, required), request), "in this context", request),
-        *([_line(verdict.status(12), "recorded on the chain")] if required.chain.is_required else []),
+    marks, forgeable = _marks(verdict), ", but forgeable by anyone" if _is_forgeable(verdict) else ""
+    valid, circuit = verdict.status(5, 6, 7), "" if required.circuit else "with settings chosen by the prover"
+    inputs, request = ("" if given else "not compared" for given in (required.input_, required.request_id))
+    context = _context_status(verdict, required)
+    lines = [
+        (valid, "proof valid", forgeable if valid == "passed" else ""),
+        (verdict.status(3, 4), "of this model", circuit and f": {circuit}"),
+        (_downgraded(verdict.status(8), inputs), "on this input", inputs and f": {inputs}"),
+        (_downgraded(context, request), "in this context", request and f": {request}"),
     ]
+    if required.chain.is_required:
+        lines.append((verdict.status(12), "recorded on the chain", ""))
+    return [f"{marks[status]} {claim}{remark}" for status, claim, remark in lines]
 
 
 def _context_status(verdict: Verdict, required: Requirements) -> str:
@@ -281,8 +302,47 @@ def _downgraded(status: str, remark: str) -> str:
     return "skipped" if status == "passed" and remark else status
 
 
-def _line(status: str, claim: str, remark: str = "") -> str:
-    return f"{_MARKS[status]} {claim}" + (f"  [dim]{remark}[/]" if remark else "")
+def _hints(verdict: Verdict, required: Requirements) -> list[str]:
+    if verdict.refusal is not None:
+        return [verdict.refusal.cure] if verdict.refusal.cure else []
+    offers = {
+        "--circuit FOLDER accepts this circuit only, with its settings": required.circuit,
+        "--input FILE compares the input with yours": required.input_,
+        "--request-id ID compares the request": required.request_id,
+        "--signer KEY.pub accepts this signer only": required.signer,
+    }
+    return [offer for offer, given in offers.items() if not given]
+
+
+def verdict_line(verdict: Verdict, required: Requirements, path: Path) -> str:
+    """The verdict in one sentence, with what was not checked; rich markup."""
+    model, file = plain(required.model.name), plain(path.name)
+    if verdict.refusal is not None:
+        reason = plain(verdict.refusal.cause)
+        return f"[bold red]Verdict: refused[/]; {file} is no evidence of any answer of {model}, because: {reason}"
+    subject = f"to {plain(required.input_.name)}" if required.input_ else "to the input that it states"
+    answer = f"{model}, as this circuit computes it, gives the answer above {subject}"
+    unchecked = _unchecked(required)
+    rest = f"; not checked: {', '.join(unchecked)}." if unchecked else "; every property above was checked."
+    if _is_forgeable(verdict):
+        return (
+            "[bold red]Verdict: valid, but forgeable by anyone[/], because the secret of its trusted setup "
+            f"(insecure-dev) is public: {file} is no evidence that {answer}{rest}"
+        )
+    return f"[bold green]Verdict: valid[/]; {file} proves that {answer}{rest}"
+
+
+def _unchecked(required: Requirements) -> list[str]:
+    """What an accepted attestation still leaves open, with these options."""
+    policy = " beyond what the policy requires" if required.policy else ""
+    claims = {
+        "how well the circuit, whose settings the prover chose, follows the model": required.circuit,
+        "whether this is the input that you mean": required.input_,
+        f"for which request it was made{policy}": required.request_id,
+        f"who signed it{policy}": required.signer,
+        "whether a chain has recorded it": required.chain.is_required,
+    }
+    return [claim for claim, given in claims.items() if not given]
 
 
 def _show_answer(verdict: Verdict) -> None:
@@ -290,8 +350,7 @@ def _show_answer(verdict: Verdict) -> None:
     if inference is None:
         return
     for name, values in inference.outputs.items():
-        say(f"  {plain(name)} = {plain(values.tolist())}")
+        print_result(f"  {plain(name)} = {plain(values.tolist())}")
     signer = "an ephemeral key, which identifies no one" if inference.ephemeral else inference.signer
-    say(f"  [dim]signed by {plain(signer)}, {inference.created_at:%Y-%m-%d %H:%M:%S} UTC[/]")
-    if inference.recipe.setup.is_insecure_dev:
-        say("[bold red]insecure-dev:[/] anyone can forge such proofs; you chose to accept them.")
+    print_result(f"  [dim]signed by {plain(signer)}, {inference.created_at:%Y-%m-%d %H:%M:%S} UTC[/]")
+    print_result(f"  [dim]request {plain(inference.context.request_id)}[/]")

@@ -4,11 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
-from zkinfer.cli.demo.onchain import gas_table, with_short_hashes
+from zkinfer.cli.console import print_table
+from zkinfer.cli.demo.onchain import gas_table
 from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story, draw, side_by_side
 from zkinfer.cli.main import app
 
@@ -49,21 +49,15 @@ def test_demo_without_chain_libraries_skips_the_chapter(monkeypatch, tmp_path, c
     monkeypatch.setitem(sys.modules, "eth_tester", None)
     story = Story(folder=tmp_path, home=Home(tmp_path), setup="insecure-dev", display=None)
     assert story._on_chain(None, None, 7, None) is None
-    notes = [line for line in capfd.readouterr().err.splitlines() if line.startswith(" ")]
+    notes = [line for line in capfd.readouterr().out.splitlines() if line.startswith(" ")]
     assert len(notes) == 1
     assert "needs eth_tester, which is not installed. pip install 'zkinfer[chain-dev]'" in notes[0]
 
 
-def test_gas_table_has_one_line_per_step():
-    console = Console(width=60, record=True, file=sys.stderr)
-    console.print(gas_table({"ask": 1_234_567, "act": 89}))
-    lines = [line.split() for line in console.export_text().splitlines()]
+def test_gas_table_has_one_line_per_step(capsys):
+    print_table(gas_table({"ask": 1_234_567, "act": 89}))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines == [["step", "gas"], ["ask", "1,234,567"], ["act", "89"]]
-
-
-def test_revert_reason_is_shown_with_truncated_hashes():
-    assert with_short_hashes(f"NotOpen(id = 0x{'ab' * 32}, state = 2)") == "NotOpen(id = 0xabababab…, state = 2)"
-    assert with_short_hashes(f"NotOwner(0x{'ab' * 20})") == f"NotOwner(0x{'ab' * 20})"
 
 
 class FakeStory:

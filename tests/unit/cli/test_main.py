@@ -84,6 +84,14 @@ def test_command_has_help_with_its_arguments(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_help_at_80_columns_has_every_option_name_whole(name):
+    text = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"}).output
+    names = [option for parameter in COMMANDS[name].params for option in parameter.opts]
+    assert {option for option in names if option.startswith("--")} <= set(text.replace(",", " ").split())
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_and_argument_has_help(name):
     silent = [parameter.name for parameter in COMMANDS[name].params if not getattr(parameter, "help", None)]
     assert silent == []

@@ -1,10 +1,8 @@
 """The views of a circuit's fidelity and of the compared settings."""
 
-import io
 import json
 
 import pytest
-from rich.console import Console
 from tests.unit.circuits.factories import DOCUMENT, with_value
 
 from zkinfer.circuits.cost import Speed, Work
@@ -28,12 +26,10 @@ def option(name, seconds=1.0, error=0.01, *, gas=500_000, chosen=False, costly=T
 
 
 @pytest.fixture
-def shown(monkeypatch):
+def shown(capsys):
     def show(*options):
-        screen = Console(file=io.StringIO(), width=120, highlight=False)
-        monkeypatch.setattr(report_views, "console", screen)
         report_views.show_trade_off(options)
-        return screen.file.getvalue()
+        return capsys.readouterr().out
 
     return show
 
@@ -93,19 +89,16 @@ def test_plot_of_an_impossible_cost_is_refused(tmp_path, seconds):
 
 
 @pytest.fixture
-def missed(monkeypatch, tmp_path):
-    """Raise an error in the search; returns the text that is shown and whether a plot was written."""
+def missed(capsys, tmp_path):
+    """Raise an error in the search; returns the text on stderr and whether a plot was written."""
 
     def run(error):
-        screen = Console(file=io.StringIO(), width=120, highlight=False)
-        monkeypatch.setattr(report_views, "console", screen)
-        monkeypatch.setattr(report_views, "say", screen.print)
         with (
             pytest.raises(type(error), match="No settings"),
             report_views.showing_trade_off_on_error(tmp_path / "a.png"),
         ):
             raise error
-        return screen.file.getvalue(), (tmp_path / "a.png").exists()
+        return capsys.readouterr().err, (tmp_path / "a.png").exists()
 
     return run
 
@@ -136,15 +129,12 @@ def report(**changes):
 
 
 @pytest.fixture
-def fidelity_shown(monkeypatch):
+def fidelity_shown(capsys):
     """The text that is shown for a report."""
 
     def show(one):
-        screen = Console(file=io.StringIO(), width=100, highlight=False)
-        monkeypatch.setattr(report_views, "console", screen)
-        monkeypatch.setattr(report_views, "say", screen.print)
         show_fidelity(one)
-        return screen.file.getvalue()
+        return capsys.readouterr().out
 
     return show
 
@@ -249,8 +239,8 @@ def test_choice_omits_absent_limits():
     assert "accuracy" not in text
 
 
-def test_missed_budget_is_coloured():
-    assert "budget [yellow]missed[/] on held-out" in choice_line(choice())
+def test_missed_budget_is_named_without_markup():
+    assert "budget missed on held-out" in choice_line(choice())
 
 
 def test_choice_on_one_sample_is_singular():

@@ -1,10 +1,11 @@
 """The output of `zkinfer verify` on steps that passed, failed or were not reached."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from zkinfer.cli.verify import Requirements, show, summary
+from zkinfer.cli.verify import Requirements, show, summary, verdict_line
 from zkinfer.verifier import MalformedAttestationError, Step
 from zkinfer.verifier.report import Verdict
 
@@ -45,7 +46,6 @@ def test_proof_for_another_request_fails_the_context_claim():
 
 def test_claims_not_checked_are_not_shown_as_passed():
     assert marks(verdict(), NOTHING)[2:] == ["–", "–"]
-    assert "give --input" in summary(verdict(), NOTHING)[2]
 
 
 def test_first_failure_leaves_later_claims_open():
@@ -56,7 +56,59 @@ def test_first_failure_leaves_later_claims_open():
 def test_show_of_a_refusal_escapes_hostile_text(capfd):
     refused = verdict(s1="failed")
     refused.refusal = MalformedAttestationError("[bold green]accepted[/]\x1b[2J", "[/]")
-    show(refused, NOTHING)
-    err = capfd.readouterr().err
-    assert "[bold green]accepted[/]" in err
-    assert "\x1b[2J" not in err
+    show(refused, NOTHING, ATTESTATION)
+    out, err = capfd.readouterr()
+    assert "[bold green]accepted[/]" in out
+    assert "[/]" in err
+    assert "\x1b[2J" not in out + err
+
+
+# --- the verdict
+
+
+ATTESTATION = Path("folder/answer.json")
+OPEN = ("follows the model", "the input that you mean", "for which request", "who signed it", "a chain has recorded it")
+
+
+def test_verdict_is_the_last_line_of_the_output_and_follows_the_hints(capfd):
+    show(verdict(), NOTHING, ATTESTATION)
+    out, err = capfd.readouterr()
+    assert out.splitlines()[-1].startswith("Verdict: valid; answer.json proves that m, ")
+    assert sum("Verdict" in line for line in out.splitlines()) == 1
+    assert all(line.startswith("hint: ") for line in err.splitlines())
+    assert "--" not in out
+
+
+def test_verdict_lists_what_was_not_checked():
+    _, colon, listed = verdict_line(verdict(), NOTHING, ATTESTATION).partition("not checked: ")
+    assert colon
+    assert all(claim in listed for claim in OPEN)
+
+
+def test_verdict_omits_what_was_checked():
+    text = verdict_line(verdict(), EVERYTHING, ATTESTATION)
+    assert [claim for claim in OPEN if claim in text] == ["a chain has recorded it"]
+
+
+def under_dev_setup():
+    steps = verdict().steps
+    steps[1] = replace(steps[1], detail="ezkl/1; insecure-dev")
+    return Verdict(steps, claimed_request="0x1")
+
+
+def test_verdict_under_the_dev_setup_is_forgeable_and_has_no_ticks(capfd):
+    show(under_dev_setup(), EVERYTHING, ATTESTATION)
+    out = capfd.readouterr().out
+    assert "valid, but forgeable by anyone" in out.splitlines()[-1]
+    assert "no evidence" in out.splitlines()[-1]
+    assert "✓" not in out
+
+
+def test_refusal_under_the_dev_setup_has_no_ticks_either(capfd):
+    refused = under_dev_setup()
+    refused.refusal = MalformedAttestationError("It is odd.", "Fix it.")
+    show(refused, NOTHING, ATTESTATION)
+    out, err = capfd.readouterr()
+    assert out.splitlines()[-1].startswith("Verdict: refused; answer.json is no evidence")
+    assert out.splitlines()[-1].endswith("It is odd.")
+    assert ("✓" in out, err) == (False, "hint: Fix it.\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from zkinfer.circuits.errors import InputError, why
-from zkinfer.cli.console import plain, require_extra, say
+from zkinfer.cli.console import plain, print_result, require_extra
 from zkinfer.cli.options import read_passphrase
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ def show_dry_run(chain: Chain) -> None:
     from zkinfer.contracts.transactions import GWEI, in_ether
 
     if not chain.quotes:
-        say("[green]✓[/] nothing to send")
+        print_result("[green]✓[/] nothing to send")
         return
     gas, cost = sum(quote.gas for quote in chain.quotes), sum(quote.cost for quote in chain.quotes)
     price = chain.quotes[-1].fees.max_fee / GWEI
-    say(
+    print_result(
         f"[yellow]dry run:[/] {len(chain.quotes)} transaction{'s' * (len(chain.quotes) > 1)}, about {gas:,} gas, "
         f"at most {plain(in_ether(cost))} at {price:.3g} gwei; nothing was sent"
     )
@@ -50,7 +50,9 @@ def show_sent(chain: Chain) -> None:
     if not chain.sent:
         return
     gas, cost = sum(one.gas for one in chain.sent), sum(one.cost for one in chain.sent)
-    say(f"  [dim]{len(chain.sent)} transaction{'s' * (len(chain.sent) > 1)}, {gas:,} gas, {plain(in_ether(cost))}[/]")
+    print_result(
+        f"  [dim]{len(chain.sent)} transaction{'s' * (len(chain.sent) > 1)}, {gas:,} gas, {plain(in_ether(cost))}[/]"
+    )
 
 
 DEFAULT_RPC = "http://127.0.0.1:8545"

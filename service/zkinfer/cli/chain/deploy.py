@@ -18,7 +18,7 @@ from zkinfer.cli.chain.connect import (
 )
 from zkinfer.cli.chain.models import confirm
 from zkinfer.cli.chain.options import Connection, Payment, expand_options, parse_address, parse_selector, parse_word
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, progress_display, say
+from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, progress_display, say
 from zkinfer.cli.options import AsJson, parse_period
 
 if TYPE_CHECKING:
@@ -168,12 +168,12 @@ def _require_safe_governance(chain: Chain, governance: Governance) -> None:
 
 def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str]) -> None:
     if not chain.sends:
-        console.print(facts_table({name: address for name, address in book.addresses.items() if name in made}))
+        print_facts({name: address for name, address in book.addresses.items() if name in made})
         show_dry_run(chain)
         return
-    console.print(facts_table(book.addresses))
+    print_facts(book.addresses)
     what = f"{len(made)} contracts created" if made else "already deployed, nothing was sent"
-    say(f"[green]✓[/] chain {chain.id}: {what}; {plain(path)}")
+    print_result(f"[green]✓[/] chain {chain.id}: {what}; {plain(path)}")
     show_sent(chain)
     if book.governance.test:
         say("[bold red]test deployment:[/] it accepts models whose proofs anyone can forge.")
@@ -233,13 +233,13 @@ def _show_verified(deployed: Deployed, found: GovernanceState, accepted: Path | 
     lists = {name: ", ".join(accounts) for name, accounts in asdict(powers).items() if isinstance(accounts, tuple)}
     facts = {"guardian": powers.guardian, "router's owner": powers.router_owner, "delay": delay, **lists}
     facts |= {f"verifier {selector}": state for selector, state in deployed.route_states().items()}
-    console.print(facts_table({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"}))
+    print_facts({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"})
     for name, account in found.offers.items():
-        say(f"[bold yellow]pending:[/] {account} can accept the role {name.replace('_', ' ')}")
+        print_result(f"[bold yellow]pending:[/] {account} can accept the role {name.replace('_', ' ')}")
     if accepted is None:
-        say(f"[bold green]governance as {'accepted' if book.accepted else 'planned'}[/] on chain {chain.id}")
+        print_result(f"[bold green]governance as {'accepted' if book.accepted else 'planned'}[/] on chain {chain.id}")
     else:
-        say(f"[green]✓[/] the governance on chain {chain.id} is recorded in {plain(accepted)}")
+        print_result(f"[green]✓[/] the governance on chain {chain.id} is recorded in {plain(accepted)}")
 
 
 @expand_options
@@ -267,7 +267,9 @@ def stop_command(
         if live and not chain.sends:
             show_dry_run(chain)
         else:
-            say(f"[bold red]stopped[/] on chain {chain.id}, permanently" + ("" if live else "; it was already stopped"))
+            print_result(
+                f"[bold red]stopped[/] on chain {chain.id}, permanently" + ("" if live else "; it was already stopped")
+            )
             show_sent(chain)
         if as_json:
             print_json(

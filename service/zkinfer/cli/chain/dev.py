@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.console import exit_on_error, plain, print_json, require_extra, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, require_extra, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def _show(url: str, out: Path, evm: str, *, as_json: bool) -> None:
     keystore, passphrase, address = _write_keys(out)
-    say(f"[green]✓[/] {evm} chain at [bold]{url}[/]; Ctrl-C ends it and discards its state")
+    print_result(f"[green]✓[/] {evm} chain at [bold]{url}[/]; Ctrl-C ends it and discards its state")
     keys = f"--keystore {plain(keystore)} --passphrase-file {plain(passphrase)}"
     say(f"  [dim]pay with {keys}, or --unsafe-dev-account 0[/]")
     if as_json:

@@ -18,12 +18,13 @@ from zkinfer.cli.chain.options import (
     parse_coin,
     parse_word,
 )
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
+from zkinfer.cli.console import exit_on_error, plain, print_detailed, print_facts, print_json, print_result, say
 from zkinfer.cli.options import AsJson, CircuitFolder
 
 if TYPE_CHECKING:
     from zkinfer.chain.deployment import Deployed
     from zkinfer.chain.listings import Check
+    from zkinfer.circuits.manifest import Circuit
 
 ListingName = Annotated[
     str,
@@ -64,27 +65,35 @@ def verify_listing_command(
         from zkinfer.circuits.manifest import Circuit
 
         passed: list[Check] = []
+        opened = Circuit.open(circuit)
+        mark = "[yellow]~[/]" if opened.manifest.recipe.setup.is_insecure_dev else "[green]✓[/]"
 
         def on_check(check: Check) -> None:
             passed.append(check)
-            say(f"[green]✓[/] {plain(check.what)}  [dim]{plain(check.found)}[/]")
+            print_detailed(f"{mark} {plain(check.what)}", str(check.found))
 
         found = verify_listing(
             deployed.chain,
             deployed.book,
             listing,
-            Circuit.open(circuit),
+            opened,
             model,
             Home.from_environment(),
             unsafe_accept_dev_setup=unsafe_accept_dev_setup,
             solc=solc,
             observer=on_check,
         )
-        console.print(facts_table({"publisher": found.publisher, "owner": found.owner, "fee": found.fee}))
-        say(f"[bold green]listing of this model[/] on chain {deployed.chain.id}: {listing}")
+        print_facts({"publisher": found.publisher, "owner": found.owner, "fee": found.fee})
+        print_result(f"{_listing_verdict(opened)} on chain {deployed.chain.id}: {listing}")
         if as_json:
             checks = [{"what": one.what, "found": _json_form(one.found)} for one in passed]
             print_json({"ok": True, "listing": listing, "checks": checks, "said": asdict(found)})
+
+
+def _listing_verdict(circuit: Circuit) -> str:
+    if circuit.manifest.recipe.setup.is_insecure_dev:
+        return "[bold red]listing of this model, but its answers are forgeable by anyone[/] (insecure-dev)"
+    return "[bold green]listing of this model[/]"
 
 
 def _json_form(found: object) -> object:
@@ -168,7 +177,7 @@ def _show_change(deployed: Deployed, listing: str, done: str, *, as_json: bool) 
     if not chain.sends:
         show_dry_run(chain)
     else:
-        say(f"[green]✓[/] listing {listing} {done}" + ("" if chain.sent else ", as before"))
+        print_result(f"[green]✓[/] listing {listing} {done}" + ("" if chain.sent else ", as before"))
         show_sent(chain)
     if as_json:
         found = deployed.registry.listing(listing)
@@ -205,10 +214,10 @@ def register_command(
         deployed.require_live(registration.selector)
         listing = deployed.registry.register(registration)
         if chain.sends:
-            say(f"[green]✓[/] listing {listing}" + ("" if chain.sent else ", registered before"))
+            print_result(f"[green]✓[/] listing {listing}" + ("" if chain.sent else ", registered before"))
             show_sent(chain)
         else:
-            say(f"listing {listing}")
+            print_result(f"listing {listing}")
             show_dry_run(chain)
         if as_json:
             report = {"ok": True, "listing": listing, "modelId": registration.model_id, "publisher": chain.address}

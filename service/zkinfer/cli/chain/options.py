@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from zkinfer.cli.console import long_work
 from zkinfer.cli.options import PassphraseFile
 
 _EXACT = Context(prec=80)  # the default of 28 digits is too few for some amounts of wei
@@ -176,7 +177,8 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:  # noqa: ANN401 - parsed by typer
         for name, kind in groups.items():
             given[name] = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
-        command(**given)
+        with long_work("working"):
+            command(**given)
 
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():

@@ -10,7 +10,7 @@ import typer
 from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
 from zkinfer.cli.chain.options import Connection, Payment, expand_options
 from zkinfer.cli.chain.request import read_own_request
-from zkinfer.cli.console import exit_on_error, plain, print_json, say
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def post_command(
 def _show(deployed: Deployed, posting: Posting) -> None:
     for one in posting.outcomes:
         if not one.settled:
-            say(f"[yellow]![/] {plain(one.request)} not recorded")
+            print_result(f"[yellow]![/] {plain(one.request)} not recorded")
             continue
         state = f"{one.entry.state} before" if one.before == one.entry.state else one.entry.state
         remark = _REMARKS[one.entry.state].format(one.entry.output_digest)
-        say(f"[green]✓[/] {plain(one.request)} {plain(state)}, {plain(remark)}")
+        print_result(f"[green]✓[/] {plain(one.request)} {plain(state)}, {plain(remark)}")
     show_sent(deployed.chain)

@@ -11,7 +11,7 @@ import typer
 
 from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
 from zkinfer.cli.chain.options import Connection, Payment, VerifierName, expand_options, parse_address, parse_coin
-from zkinfer.cli.console import exit_on_error, plain, print_json, say, say_note
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, say, say_note
 from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
 
 if TYPE_CHECKING:
@@ -220,5 +220,5 @@ def _show_done(deployed: Deployed, done: str) -> None:
     if not deployed.chain.sends:
         show_dry_run(deployed.chain)
         return
-    say(f"[green]✓[/] {plain(done)}")
+    print_result(f"[green]✓[/] {plain(done)}")
     show_sent(deployed.chain)

@@ -11,7 +11,7 @@ import typer
 from zkinfer.cli.chain.connect import open_chain, open_deployment
 from zkinfer.cli.chain.options import Connection, expand_options, parse_address, parse_word
 from zkinfer.cli.chain.request import read_own_request
-from zkinfer.cli.console import console, exit_on_error, facts_table, print_json, spelled_out
+from zkinfer.cli.console import exit_on_error, print_facts, print_json, spelled_out
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def status_command(
         report |= {} if credit_of is None else {"credit": str(deployed.ledger.credit(credit_of))}
         verifiers = ", ".join(f"{selector} {state}" for selector, state in report["verifiers"].items())
         shown = spelled_out({**report, "verifiers": verifiers})
-        console.print(facts_table({_LABELS.get(name, name): value for name, value in shown.items()}))
+        print_facts({_LABELS.get(name, name): value for name, value in shown.items()})
         if as_json:
             print_json({"ok": True, **report})
 

@@ -25,7 +25,7 @@ from zkinfer.cli.chain.options import (
     parse_selector,
     parse_word,
 )
-from zkinfer.cli.console import console, exit_on_error, facts_table, plain, print_json, say
+from zkinfer.cli.console import exit_on_error, print_facts, print_json, print_result, say
 from zkinfer.cli.options import AsJson, CircuitFolder
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ def cancel_command(
         if not show:
             timelock.cancel(operation_id)
         if show or not chain.sends:
-            console.print(facts_table({"timelock": timelock.address, **calls}))
+            print_facts({"timelock": timelock.address, **calls})
         if not chain.sends:
             show_dry_run(chain)
         elif not show:
-            say(f"[green]✓[/] cancelled: {operation}")
+            print_result(f"[green]✓[/] cancelled: {operation}")
         show_sent(chain)
         if as_json:
             report = {"timelock": timelock.address, "operation": operation, "state": timelock.state(operation_id)}
@@ -161,10 +161,10 @@ def _advance(deployed: Deployed, operation: Operation, *, done: bool, show: bool
     else:
         state = timelock.state(operation) if show else timelock.advance(operation)
     if show or not chain.sends:
-        console.print(facts_table({"timelock": timelock.address, **calls}))
+        print_facts({"timelock": timelock.address, **calls})
     if not chain.sends:
         show_dry_run(chain)
-    say(f"operation {operation_id}: {_state_text(timelock, operation, state)}")
+    print_result(f"operation {operation_id}: {_state_text(timelock, operation, state)}")
     show_sent(chain)
     return {"timelock": timelock.address, "operation": operation_id, "state": state, "calls": calls}
 
@@ -267,7 +267,7 @@ def _planned_verifier(book: AddressBook, key_digest: str, generated: Generated) 
 
 def _show(deployed: Deployed, verifier: DedicatedVerifier, made: list[str]) -> None:
     shown = {"selector": "0x" + verifier.selector.hex(), **verifier.addresses, "guardian": verifier.guardian}
-    console.print(facts_table({**shown, "code hash": verifier.code_hash}))
+    print_facts({**shown, "code hash": verifier.code_hash})
     if deployed.chain.sends:
         outcome = f"{len(made)} contracts created" if made else "already deployed"
-        say(f"[green]✓[/] verifier of {plain(verifier.key_digest[:10])} on chain {deployed.chain.id}: {outcome}")
+        print_result(f"[green]✓[/] verifier of {verifier.key_digest} on chain {deployed.chain.id}: {outcome}")

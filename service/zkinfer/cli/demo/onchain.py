@@ -13,7 +13,7 @@ from rich.table import Table
 from zkinfer.chain import Answer, answer_of, context_of, registration_of
 from zkinfer.chain.records import REQUESTED, request_in
 from zkinfer.chain.requests import commitment_to
-from zkinfer.cli.console import console, plain, say
+from zkinfer.cli.console import plain, print_result, print_table, say
 from zkinfer.contracts.abi import creation_code
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import FACTORY, Governance, Part, deploy, plan
@@ -139,7 +139,7 @@ class OnChain:
         self._post(contracts, answer)
         self._settle(contracts, answer)
         self._try_replays(contracts, answer)
-        console.print(gas_table(self._meter.gas))
+        print_table(gas_table(self._meter.gas))
         return self._facts(contracts, request)
 
     def _deploy(self, digit: int) -> Contracts:
@@ -208,7 +208,7 @@ class OnChain:
             self._poster.read(*call, *abi_arguments(answer))
         except RevertedError as err:
             self._refusals[title] = err.cause
-            say(f"  [bold red]✗[/] {title}: {plain(with_short_hashes(err.cause))}")
+            print_result(f"  [bold red]✗[/] {title}: {plain(err.cause)}")
         else:
             raise RuntimeError(f"A forgery was accepted: {title}. Please report this.")
 
@@ -238,15 +238,8 @@ def gas_table(gas: dict[str, int]) -> Table:
 
 
 def _done(text: str) -> None:
-    say(f"  [green]✓[/] {text}")
+    print_result(f"  [green]✓[/] {text}")
 
 
 def _ether(wei: int) -> str:
     return f"{wei / _ETHER:g} ether"
-
-
-def with_short_hashes(cause: str) -> str:
-    """A revert reason with its hashes truncated."""
-    return " ".join(
-        f"{word[:10]}…{word[66:]}" if word.startswith("0x") and len(word) > 42 else word for word in cause.split()
-    )

@@ -22,8 +22,8 @@ from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensor_files import from_npz, to_npz
 from zkinfer.circuits.tensors import quantise_batch
-from zkinfer.cli.compile import manifest_table, warn_about_setup
-from zkinfer.cli.console import console, facts_table, plain, require_extra, say
+from zkinfer.cli.compile import manifest_facts, setup_text, warn_about_setup
+from zkinfer.cli.console import plain, print_facts, print_result, require_extra
 from zkinfer.cli.demo.forgeries import forge
 from zkinfer.prover import Prover
 from zkinfer.verifier import (
@@ -142,7 +142,7 @@ class Story:
             options=options,
             observer=self._display,
         )
-        console.print(manifest_table(compiled.circuit.manifest))
+        print_facts(manifest_facts(compiled.circuit.manifest))
         warn_about_setup(self._setup == INSECURE_DEV)
         return compiled
 
@@ -160,7 +160,7 @@ class Story:
             attestations.append(attestation)
         self._seconds["prove"] = median(times)
         for line in side_by_side([draw(image) for image in images]):
-            say(f"  {line}")
+            print_result(f"  {line}")
         return attestations
 
     def _auditor(self, root: Path) -> Verifier:
@@ -181,13 +181,16 @@ class Story:
     ) -> None:
         _chapter(3, "An auditor rebuilds the circuit from the ONNX file and verifies the three answers")
         policy = self._policy(ModelIs(compiled.circuit.model_id), SignedBy(self._key.public.fingerprint))
+        mark = "[yellow]~[/]" if self._setup == INSECURE_DEV else "[green]✓[/]"
         for number, (attestation, image, label) in enumerate(zip(attestations, images, labels, strict=True), 1):
             stages = Stages(self._display)
             with stages.stage(f"check {number}"):
                 inference = verifier.verify(attestation.to_bytes(), policy, expected_inputs={"image": image})
             name = "verify, first time" if number == 1 else "verify"
             self._seconds[name] = stages.seconds[f"check {number}"]
-            say(f"[green]✓[/] answer-{number}.json: the digit is {_digit(inference)} (label {label})")
+            print_result(f"{mark} answer-{number}.json: the digit is {_digit(inference)} (label {label})")
+        if self._setup == INSECURE_DEV:
+            print_result("  valid, but forgeable by anyone: the secret of the setup insecure-dev is public")
 
     def _refuse(self, verifier: Verifier, compiled: Compiled, honest: Attestation) -> dict[str, str]:
         _chapter(4, "A forger tampers with the first answer in five ways")
@@ -199,7 +202,7 @@ class Story:
                 verifier.verify(forgery.data, policy)
             except RefusedError as err:
                 refusals[forgery.title] = type(err).__name__
-                say(f"[bold red]✗[/] {forgery.title}: {plain(err.cause)}")
+                print_result(f"[bold red]✗[/] {forgery.title}: {plain(err.cause)}")
             else:
                 raise RuntimeError(f"A forgery was accepted: {forgery.title}. Please report this.")
         return refusals
@@ -213,7 +216,7 @@ class Story:
             with require_extra("chain-dev"):
                 from zkinfer.cli.demo.onchain import OnChain
         except InputError as err:
-            say(f"  skipped: {plain(err)}")
+            print_result(f"  skipped: {plain(err)}")
             return None
         stages = Stages(self._display)
         with stages.stage("chain"):
@@ -232,7 +235,7 @@ class Story:
         facts: dict[str, Any] = {
             "accuracy, float model": f"{accuracy.float_accuracy:.2%} of {accuracy.images} unseen images",
             "accuracy, circuit": f"{accuracy.circuit_accuracy:.2%}",
-            "trusted setup": manifest.recipe.setup.ceremony,
+            "trusted setup": setup_text(manifest.recipe.setup.ceremony),
             "size": manifest.program.describe_figures(),
             "proving key": f"{manifest.keys.proving_key_bytes / 1e6:.1f} MB",
             "verifying key": f"{manifest.keys.verifying_key_bytes / 1e3:.1f} kB",
@@ -241,7 +244,7 @@ class Story:
             **{name: f"{seconds:.2f} s" for name, seconds in self._seconds.items()},
             "forgeries refused": f"{len(refusals)} of 5",
         }
-        console.print(facts_table(facts))
+        print_facts(facts)
         timings = {"compile": sum(compiled.timings.values()), **self._seconds}
         return {"ok": True, "facts": facts, "refusals": refusals, "timings": timings}
 
@@ -253,7 +256,7 @@ def _best_setup(home: Home) -> str | None:
 
 
 def _chapter(number: int, title: str) -> None:
-    say(f"\n[bold]{number}. {title}[/]")
+    print_result(f"\n[bold]{number}. {title}[/]")
 
 
 def _digit(inference: VerifiedInference) -> int:
