@@ -231,6 +231,17 @@ def test_opening_a_request_is_idempotent(deployed, answered):
     assert (outcome.status, outcome.document["transactions"]) == (0, [])
 
 
+def test_same_request_again_is_continued_and_another_is_refused(deployed, digits, registered):
+    arguments = ("request", digits, "--any-input", "--out", "again.json", "--expires-in", "12h")
+    first, second = deployed(*arguments), deployed(*arguments)
+    assert (first.status, second.status) == (0, 0)
+    assert (second.document["request"], second.document["transactions"]) == (first.document["request"], [])
+    for options in (("--expires-in", "30d"), ("--owner-fee", "9gwei"), ("--consumer", "0x" + "11" * 20)):
+        other = deployed(*arguments, *options)
+        assert (other.status, other.document["error"]["type"]) == (1, "InputError")
+        assert "holds another request" in other.document["error"]["cause"]
+
+
 def test_refund_before_the_expiry_is_refused(deployed, digits, registered):
     made = deployed("request", digits, "--any-input", "--out", "early.json")
     assert made.status == 0, made.stderr

@@ -129,6 +129,22 @@ def test_prove_and_verify_match_columns_by_name_and_tell_it(workplace, digits):
     assert verify(workplace, "of-table.json", DEV, "--input", "table.csv").document["notes"] == made.document["notes"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "error"),
+    [
+        ([{"notExpired": True}], "InsecureDevSetupError"),
+        ([{"setupIs": "perpetual-powers-of-tau"}, {"unsafeAcceptDevSetup": True}], "PolicyRefusedError"),
+        ([{"modelFileIs": "sha256:" + "11" * 32}, {"unsafeAcceptDevSetup": True}], "PolicyRefusedError"),
+    ],
+)
+def test_prove_refuses_at_once_what_the_policy_of_the_recipient_cannot_accept(workplace, digits, rules, error):
+    (workplace.folder / "policy.json").write_text(json.dumps({"version": 1, "allOf": rules}))
+    options = ("--input", "image-0.json", "--out", "never.json", "--policy", "policy.json", "--json")
+    outcome = workplace("prove", digits, *options)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, error)
+    assert not (workplace.folder / "never.json").exists()
+
+
 # --- verify
 
 

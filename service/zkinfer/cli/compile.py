@@ -179,7 +179,7 @@ def compile_command(
     Chooses the cheapest settings within the accuracy budget, generates the keys, compares the circuit's answers with
     the float model's, and proves one inference before it publishes the folder.
 
-    Example: zkinfer compile digits.onnx --calibration images.npz --out digits.circuit
+    Example: zkinfer compile digits.onnx --calibration calibration.npz --out digits.circuit
     """
     with exit_on_error(as_json=as_json):
         from zkinfer.circuits.compile import CompileOptions

@@ -13,6 +13,7 @@ from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, 
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
 if TYPE_CHECKING:
+    from zkinfer.circuits.manifest import Circuit
     from zkinfer.circuits.statement import Context
     from zkinfer.verifier import Attestation, SigningKey
 
@@ -38,13 +39,17 @@ def prove_command(
             help="Prove for this request on a chain (`zkinfer chain request`) instead of the five options above."
         ),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Refuse before proving if this policy of the recipient (JSON) can accept no such proof."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a circuit on one input and prove its answer for one request.
 
     Writes an attestation: a JSON file that anyone can verify with `zkinfer verify` and the ONNX file.
 
-    Example: zkinfer prove digits.circuit --input image.json --out answer.json
+    Example: zkinfer prove digits.circuit --input image-1.json --out answer.json
     """
     with exit_on_error(as_json=as_json):
         from zkinfer.circuits.home import Home
@@ -60,6 +65,8 @@ def prove_command(
         timings: dict[str, float] = {}
         with progress_display(quiet=as_json) as display:
             opened = Circuit.open(circuit)
+            if policy is not None:
+                refuse_unacceptable(opened, policy)
             inputs = read_inputs(input_, opened.manifest.program.inputs, display.note)
             prover = Prover(home=Home.from_environment(), key=signing_key)
             attestation = prover.prove(opened, inputs, context, observer=display, timings=timings)
@@ -67,6 +74,22 @@ def prove_command(
         show(attestation, out, timings)
         if as_json:
             print_json(report(attestation, out, timings) | {"notes": display.notes})
+
+
+def refuse_unacceptable(circuit: Circuit, policy_file: Path) -> None:
+    """Raise RefusedError if the policy in this file can accept no proof of the circuit; InputError if it is no file."""
+    from zkinfer.circuits.home import Home
+    from zkinfer.verifier import Offer, Trusted, Verifier, load_policy_file
+
+    manifest, home = circuit.manifest, Home.from_environment()
+    offer = Offer(
+        model_id=circuit.model_id,
+        model=manifest.identity.model,
+        engine=manifest.recipe.engine,
+        ceremony=manifest.recipe.setup.ceremony,
+    )
+    trusted = Trusted.of([circuit.folder / "model.onnx"], home.setups, home.rebuilt)
+    Verifier(trusted=trusted).refuse_offer(offer, load_policy_file(policy_file))
 
 
 def make_context(chain_id: int, consumer: str, request_id: str | None, requester: str, expiry: int) -> Context:

@@ -177,7 +177,7 @@ def verify_command(
     Rebuilds the verifying key from your ONNX file and the published recipe, so no statement of the prover is trusted.
     The first verification of a model takes as long as generating its keys; later ones take less than a second.
 
-    Example: zkinfer verify answer.json --model digits.onnx --input image.json
+    Example: zkinfer verify answer-1.json --model digits.onnx --input image-1.json
     """
     chain = ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations)
     required = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup, chain)
@@ -219,7 +219,6 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
 
 def make_policy(trusted: Trusted, required: Requirements) -> Policy:
     """The policy that the options require; it always pins the model's file and rejects expired requests."""
-    from zkinfer.circuits.errors import InputError
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.verifier import (
         AllOf,
@@ -229,7 +228,7 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
         NotExpired,
         SignedBy,
         UnsafeAcceptDevSetup,
-        load_policy,
+        load_policy_file,
         load_public_key,
     )
 
@@ -244,9 +243,7 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
     if required.unsafe_accept_dev_setup:
         rules.append(UnsafeAcceptDevSetup())
     if required.policy is not None:
-        if not required.policy.is_file():
-            raise InputError(f"The policy {required.policy} is not a file.", "Check its path.")
-        rules.append(load_policy(required.policy.read_bytes()))
+        rules.append(load_policy_file(required.policy))
     return AllOf(*rules)
 
 

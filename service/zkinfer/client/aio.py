@@ -15,6 +15,7 @@ from zkinfer.client.protocol import (
     delete_operation,
     get_operation,
     list_operations,
+    refuse_unacceptable,
     verified_attestation,
 )
 from zkinfer.client.steps import Pause, StreamCall, UnaryCall
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.statement import Context
     from zkinfer.client.connection import Options
     from zkinfer.client.steps import Flow, Step
-    from zkinfer.client.values import AnsweredRequest, Arrays, Progress, VerifiedAttestation
+    from zkinfer.client.values import AnsweredRequest, Arrays, Expectation, Progress, VerifiedAttestation
     from zkinfer.verifier import Policy, Verifier
 
 ResultT = TypeVar("ResultT")
@@ -48,9 +49,12 @@ class AsyncClient:
         context: Context | None = None,
         request_id: str | None = None,
         timeout: float | None = 60.0,
+        expect: Expectation | None = None,
     ) -> Inference[AsyncHandle]:
         """Request an inference and its proof; see `Client.infer`."""
         context, key = complete_request(context, request_id)
+        if expect is not None:
+            await self._run(refuse_unacceptable(model, version, *expect, seconds=timeout))
         flow = create_proof(model, inputs, version=version, context=context, request_id=key, seconds=timeout)
         answered = await self._run(flow)
         return Inference(answered.outputs, AsyncHandle(self, answered))

@@ -14,8 +14,8 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
 from zkinfer.client.steps import Backoff, Flow, StreamCall, UnaryCall, Work
 from zkinfer.client.values import AnsweredRequest, Progress, VerifiedAttestation, array_of, messages_of, progress_of
-from zkinfer.v1 import proofs_pb2, values_pb2
-from zkinfer.verifier import MAX_BYTES, AllOf, Attestation, ContextIs, PolicyRefusedError
+from zkinfer.v1 import models_pb2, proofs_pb2, values_pb2
+from zkinfer.verifier import MAX_BYTES, AllOf, Attestation, ContextIs, Offer, PolicyRefusedError
 
 if TYPE_CHECKING:
     from zkinfer.circuits.statement import Context
@@ -70,6 +70,7 @@ def _require_same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) 
 
 
 _OPERATIONS, _PROOFS = "/google.longrunning.Operations/", "/zkinfer.v1.Proofs/"
+_MODELS = "/zkinfer.v1.Models/"
 _MAX_WAIT = 60.0
 _CALL_TIMEOUT = 30.0
 _MARGIN = 10.0  # for the response to arrive after the server-side timeout
@@ -91,7 +92,40 @@ def create_proof(
         UnaryCall(_PROOFS + "CreateProof", request, proofs_pb2.CreateProofResponse, seconds), backoff
     )
     outputs = {tensor.name: array_of(tensor) for tensor in answer.outputs}
-    return AnsweredRequest(answer.operation.name, dict(inputs), outputs, context)
+    made = progress_of(answer.operation)
+    return AnsweredRequest(made.operation, dict(inputs), outputs, context, made.model, made.version, made.model_id)
+
+
+def refuse_unacceptable(
+    model: str, version: str, verifier: Verifier, policy: Policy, *, seconds: float | None, model_id: str = ""
+) -> Flow[None]:
+    """Refuse a model whose proofs can never be accepted, by what the server says of it.
+
+    Nothing is refused if the server does not say: if it does not list the model, or lists another of that name.
+
+    Raises:
+        RefusedError: as `Verifier.refuse_offer`.
+        CallError: the server rejects the call, or cannot be reached in time.
+    """
+    found = yield from _listed(model, version, Backoff(seconds))
+    if found is not None and found.model_id and model_id in ("", found.model_id):
+        offer = Offer(model_id=found.model_id, model=found.model_digest, engine=found.engine, ceremony=found.setup)
+        verifier.refuse_offer(offer, policy)
+
+
+def _listed(name: str, version: str, backoff: Backoff) -> Flow[models_pb2.Model | None]:
+    """The model as the server lists it; the newest version if none is named. None if it is not listed."""
+    token = ""
+    while True:
+        request = models_pb2.ListModelsRequest(page_token=token)
+        call = UnaryCall(_MODELS + "ListModels", request, models_pb2.ListModelsResponse, _CALL_TIMEOUT)
+        page = yield from _with_retries(call, backoff)
+        for model in page.models:
+            if model.name == name and (model.version == version if version else model.newest):
+                return model  # type: ignore[no-any-return] # of protobuf
+        token = page.next_page_token
+        if not token:
+            return None
 
 
 def get_operation(operation: str) -> Flow[Progress]:
@@ -157,6 +191,8 @@ def verified_attestation(
 ) -> Flow[VerifiedAttestation]:
     """Wait for the attestation of an answer, download and verify it.
 
+    What can never be accepted is refused before the wait.
+
     Raises:
         ProofFailedError: the proof failed, was cancelled or has expired.
         StillProvingError: the deadline has passed.
@@ -164,6 +200,9 @@ def verified_attestation(
         CallError: the server rejects the call.
     """
     backoff = Backoff(seconds)
+    yield from refuse_unacceptable(
+        answered.model, answered.version, verifier, policy, seconds=seconds, model_id=answered.model_id
+    )
     done = yield from wait_operation(answered.operation, backoff)
     if done.HasField("error"):
         raise _failure(done)

@@ -15,6 +15,7 @@ from zkinfer.client.protocol import (
     delete_operation,
     get_operation,
     list_operations,
+    refuse_unacceptable,
     verified_attestation,
 )
 from zkinfer.client.steps import Pause, StreamCall, UnaryCall
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.statement import Context
     from zkinfer.client.connection import Options
     from zkinfer.client.steps import Flow, Step
-    from zkinfer.client.values import AnsweredRequest, Arrays, Progress, VerifiedAttestation
+    from zkinfer.client.values import AnsweredRequest, Arrays, Expectation, Progress, VerifiedAttestation
     from zkinfer.verifier import Policy, Verifier
 
 ResultT = TypeVar("ResultT")
@@ -53,6 +54,7 @@ class Client:
         context: Context | None = None,
         request_id: str | None = None,
         timeout: float | None = 60.0,
+        expect: Expectation | None = None,
     ) -> Inference[Handle]:
         """Request an inference and its proof.
 
@@ -64,12 +66,17 @@ class Client:
             request_id: idempotency key: calls with the same key and context are the same request, even from another
                 process or days later. None uses the context's request id.
             timeout: seconds for retries while the server is unreachable or full; None for no limit.
+            expect: verifier and policy of the attestation to come: a model whose proofs they can never accept, such as
+                one under `insecure-dev` or of another engine, is refused before anything is computed.
 
         Raises:
+            RefusedError: no proof of this model can meet `expect`.
             CallError: the server rejects the call, or cannot be reached in time.
             DataError: an array cannot be sent.
         """
         context, key = complete_request(context, request_id)
+        if expect is not None:
+            self._run(refuse_unacceptable(model, version, *expect, seconds=timeout))
         answered = self._run(
             create_proof(model, inputs, version=version, context=context, request_id=key, seconds=timeout)
         )
@@ -194,7 +201,8 @@ class Handle:
         Raises:
             ProofFailedError: the proof failed, was cancelled or has expired.
             StillProvingError: the timeout has passed; call again to continue waiting.
-            RefusedError: the attestation is invalid, or for another request or answer.
+            RefusedError: the attestation is invalid, or for another request or answer; or, before the wait, no proof of
+                this model can be accepted.
             CallError: the server rejects the call, or cannot be reached in time.
         """
         flow = verified_attestation(

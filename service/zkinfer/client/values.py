@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
     from numpy.typing import NDArray
 
-    from zkinfer.verifier import VerifiedInference
+    from zkinfer.verifier import Policy, VerifiedInference, Verifier
 
+    Expectation = tuple[Verifier, Policy]
     Array = NDArray[np.generic]
     Arrays = Mapping[str, Array]
 
@@ -125,12 +126,18 @@ class AnsweredRequest:
         inputs: as sent.
         outputs: as answered.
         context: as requested.
+        model: name of the model that the server chose.
+        version: of the model.
+        model_id: its identity, unverified.
     """
 
     operation: str
     inputs: Arrays
     outputs: Arrays
     context: Context
+    model: str = ""
+    version: str = ""
+    model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

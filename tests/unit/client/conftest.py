@@ -24,8 +24,9 @@ def auditor(tiny, tmp_path_factory):
     """A verifier that trusts the model, and a policy that requires it."""
     setups, cache = tiny.home.setups, tmp_path_factory.mktemp("auditor") / "cache"
     trusted = Trusted.of([tiny.model], setups, cache, engines=ENGINES, unsafe_accept_fake_engine=True)
+    without_engines = Trusted.of([tiny.model], setups, cache, engines={})
     policy = AllOf(ModelIs(tiny.circuit.model_id), UnsafeAcceptDevSetup())
-    return SimpleNamespace(verifier=Verifier(trusted=trusted), policy=policy)
+    return SimpleNamespace(verifier=Verifier(trusted=trusted), policy=policy, without_engines=without_engines)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -24,16 +24,21 @@ from zkinfer.service.v1 import proofs
 from zkinfer.verifier import (
     AllOf,
     InputMismatchError,
+    InsecureDevSetupError,
     MalformedAttestationError,
     ModelIs,
     PolicyRefusedError,
     RefusedError,
+    SetupIs,
     UnsafeAcceptDevSetup,
+    UntrustedEngineError,
+    Verifier,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 X = np.array([[0.0, -1.25, 2.0]], dtype=np.float32)
 SLOW = np.array([[4.0, 0.0, 0.0]], dtype=np.float32)  # takes the fake worker 4 s
+DEV = UnsafeAcceptDevSetup()
 PURPOSE = Context(chainId=31337, consumer="0x" + "ab" * 20, requestId="0x" + "11" * 32, expiry=4_000_000_000)
 
 
@@ -45,6 +50,43 @@ async def test_answer_is_immediate_and_its_attestation_is_verified_locally(clien
     assert found.inference.outputs["y"].tolist() == inference.outputs["y"].tolist()
     assert found.inference.on_expected_input
     assert found.inference.context == inference.handle.context
+
+
+DEMANDING = {
+    "dev setup": (InsecureDevSetupError, lambda auditor: (auditor.verifier, ModelIs("0x" + "11" * 32))),
+    "model": (PolicyRefusedError, lambda auditor: (auditor.verifier, AllOf(ModelIs("0x" + "11" * 32), DEV))),
+    "setup": (PolicyRefusedError, lambda auditor: (auditor.verifier, AllOf(SetupIs("other"), DEV))),
+    "engine": (UntrustedEngineError, lambda auditor: (Verifier(trusted=auditor.without_engines), auditor.policy)),
+}
+
+
+@pytest.mark.parametrize("name", DEMANDING)
+async def test_model_that_can_never_be_accepted_is_refused_before_it_is_proven(client, auditor, name):
+    error, demand = DEMANDING[name]
+    before = len(await client.list())
+    with pytest.raises(error):
+        await client.infer("tiny", {"x": X}, expect=demand(auditor))
+    assert len(await client.list()) == before
+
+
+@pytest.mark.parametrize("name", DEMANDING)
+async def test_attestation_that_can_never_be_accepted_is_not_waited_for(client, auditor, name):
+    error, demand = DEMANDING[name]
+    handle = (await client.infer("tiny", {"x": SLOW})).handle
+    with pytest.raises(error):
+        await handle.attestation(*demand(auditor))
+    assert not (await handle.state()).done
+    await handle.cancel()
+
+
+async def test_blocking_client_refuses_and_accepts_before_the_proof(server, auditor):
+    def story():
+        with Client(server.address) as client:
+            with pytest.raises(InsecureDevSetupError, match="anyone can forge"):
+                client.infer("tiny", {"x": X}, expect=DEMANDING["dev setup"][1](auditor))
+            client.infer("tiny", {"x": X}, version="1", expect=(auditor.verifier, auditor.policy)).handle.cancel()
+
+    await asyncio.to_thread(story)
 
 
 async def test_blocking_client_answers_and_verifies(server, auditor, tmp_path):

@@ -43,12 +43,13 @@ from zkinfer.verifier.policy import (
     ModelIs,
     NotExpired,
     NotOlderThan,
+    Offer,
     Policy,
     SetupIs,
     SignedBy,
     UnsafeAcceptDevSetup,
 )
-from zkinfer.verifier.policy_file import load_policy
+from zkinfer.verifier.policy_file import load_policy, load_policy_file
 from zkinfer.verifier.signing import PublicKey, Signer, SigningKey
 from zkinfer.verifier.statement import PREDICATE_TYPE, Predicate, Statement
 from zkinfer.verifier.trust import REAL_CEREMONIES, Trusted
@@ -78,6 +79,7 @@ __all__ = [
     "ModelIs",
     "NotExpired",
     "NotOlderThan",
+    "Offer",
     "OutputMismatchError",
     "Policy",
     "PolicyFileError",
@@ -107,6 +109,7 @@ __all__ = [
     "claimed_tensors",
     "is_encrypted",
     "load_policy",
+    "load_policy_file",
     "load_public_key",
     "load_signing_key",
     "read_attestation",

@@ -22,6 +22,7 @@ from zkinfer.circuits.errors import (
     ZkinferError,
 )
 from zkinfer.circuits.frontend import NORMALISER
+from zkinfer.circuits.srs import INSECURE_DEV
 from zkinfer.circuits.statement import split_by_tensor
 from zkinfer.circuits.tensor_files import in_shape
 from zkinfer.circuits.tensors import dequantise, quantise
@@ -64,11 +65,11 @@ if TYPE_CHECKING:
 _EDITED = "It was altered, or belongs to another circuit."
 
 
-def require_dev_setup_allowed(recipe: Recipe, policy: Policy) -> None:
+def require_dev_setup_allowed(ceremony: str, policy: Policy) -> None:
     """Step (2): reject `insecure-dev` unless the policy accepts it explicitly."""
-    if recipe.setup.is_insecure_dev and not accepts_dev_setup(policy):
+    if ceremony == INSECURE_DEV and not accepts_dev_setup(policy):
         raise InsecureDevSetupError(
-            "The proof was made under insecure-dev, a setup for tests: anyone can forge such proofs.",
+            "The trusted setup is insecure-dev, a setup for tests: anyone can forge such proofs.",
             "Ask for one under a real ceremony; for a demonstration, add UnsafeAcceptDevSetup to the policy "
             "(--unsafe-accept-dev-setup).",
         )

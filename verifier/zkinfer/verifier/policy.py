@@ -214,6 +214,50 @@ class SetupIs:
             raise PolicyRefusedError(f"The trusted setup is {found}, not {self.ceremony}.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a prover says of a circuit before it proves; unverified, so it can only lead to a refusal.
+
+    Args:
+        model_id: the identity of the circuit.
+        model: digest of its ONNX file.
+        engine: the id of its engine.
+        ceremony: the name of its trusted setup.
+    """
+
+    model_id: str
+    model: str
+    engine: str
+    ceremony: str
+
+
+def refuse_offer(policy: Policy, offer: Offer) -> None:
+    """Raise PolicyRefusedError if the policy can accept no proof of this circuit, whatever its request and signer."""
+    if isinstance(policy, AllOf):
+        for part in policy.policies:
+            refuse_offer(part, offer)
+    elif isinstance(policy, AnyOf):
+        _refuse_all(policy, offer)
+    elif isinstance(policy, ModelIs) and offer.model_id != policy.model_id:
+        raise PolicyRefusedError(f"The model id is {offer.model_id}, not {policy.model_id}.")
+    elif isinstance(policy, ModelFileIs) and offer.model != policy.sha256:
+        raise PolicyRefusedError(f"The ONNX file is {offer.model}, not {policy.sha256}.")
+    elif isinstance(policy, SetupIs) and offer.ceremony != policy.ceremony:
+        raise PolicyRefusedError(f"The trusted setup is {offer.ceremony}, not {policy.ceremony}.")
+
+
+def _refuse_all(policy: AnyOf, offer: Offer) -> None:
+    reasons = []
+    for part in policy.policies:
+        try:
+            refuse_offer(part, offer)
+        except PolicyRefusedError as err:
+            reasons.append(err.cause)
+        else:
+            return
+    raise PolicyRefusedError(f"None of the alternatives can be met: {' '.join(reasons)}")
+
+
 def accepts_dev_setup(policy: Policy) -> bool:
     """Whether a policy is `UnsafeAcceptDevSetup`, or has it in an `AllOf` that always applies."""
     if isinstance(policy, AllOf):

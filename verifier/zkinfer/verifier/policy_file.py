@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import canonical
+from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.errors import PolicyFileError
 from zkinfer.verifier.policy import (
     AllOf,
@@ -27,6 +28,7 @@ from zkinfer.verifier.policy import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from zkinfer.verifier.policy import Policy
 
@@ -51,6 +53,13 @@ def load_policy(data: bytes) -> Policy:
     if type(version) is not int or version != 1:
         raise PolicyFileError(f"The policy version {version!r:.40} is not supported.", "Use version 1.")
     return AllOf(*_rules(document["allOf"]))
+
+
+def load_policy_file(path: Path) -> Policy:
+    """Parse a policy file; raises InputError if it is no file, and as `load_policy`."""
+    if not path.is_file():
+        raise InputError(f"The policy {path} is not a file.", "Check its path.")
+    return load_policy(path.read_bytes())
 
 
 def _rules(value: Any) -> list[Policy]:  # noqa: ANN401 - any JSON value

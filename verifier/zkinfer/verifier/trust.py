@@ -98,18 +98,22 @@ class Trusted:
                 be generated.
             SetupError: the auditor lacks the file.
         """
-        if not claimed.is_insecure_dev and claimed.ceremony not in self.ceremonies:
-            accepted = ", ".join(sorted(self.ceremonies)) or "none"
-            raise UntrustedSetupError(
-                f"The trusted setup {claimed.ceremony} is not accepted; accepted are {accepted}.",
-                "The organiser of an unknown ceremony may be able to forge proofs.",
-            )
+        self.require_ceremony(claimed.ceremony)
         _refuse_other_tau(claimed)
         if claimed.is_insecure_dev and setup_size > MAX_DEV_LOG_ROWS:
             raise SetupError(f"An insecure-dev setup of 2^{setup_size} powers would take too long to generate.")
         if claimed.is_insecure_dev and not self.generates_dev_setups:
             return self._stored_dev_setup(max(1, setup_size))
         return self.setups.find_or_generate(max(1, setup_size), claimed.ceremony)
+
+    def require_ceremony(self, name: str) -> None:
+        """Raise UntrustedSetupError if this ceremony is not accepted; `insecure-dev` is for the policy to accept."""
+        if name != INSECURE_DEV and name not in self.ceremonies:
+            accepted = ", ".join(sorted(self.ceremonies)) or "none"
+            raise UntrustedSetupError(
+                f"The trusted setup {name} is not accepted; accepted are {accepted}.",
+                "The organiser of an unknown ceremony may be able to forge proofs.",
+            )
 
     def _stored_dev_setup(self, setup_size: int) -> TrustedSetup:
         stored = self.setups.stored(INSECURE_DEV, setup_size)

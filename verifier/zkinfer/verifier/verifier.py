@@ -28,6 +28,7 @@ from zkinfer.verifier import checks
 from zkinfer.verifier.attestation import Attestation
 from zkinfer.verifier.errors import CHAIN_RECORD, TITLES, RefusedError, Step
 from zkinfer.verifier.inference import SEAL, ProvenAnswer, VerifiedInference
+from zkinfer.verifier.policy import refuse_offer
 from zkinfer.verifier.statement import read_time
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.statement import Statement
     from zkinfer.verifier.errors import Status
     from zkinfer.verifier.inference import ChainRecord
-    from zkinfer.verifier.policy import Policy
+    from zkinfer.verifier.policy import Offer, Policy
     from zkinfer.verifier.signing import PublicKey
     from zkinfer.verifier.trust import Trusted
 
@@ -56,6 +57,22 @@ class Verifier:
     def __init__(self, *, trusted: Trusted, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._trusted = trusted
         self._clock = clock
+
+    def refuse_offer(self, offer: Offer, policy: Policy) -> None:
+        """Raise RefusedError if no proof of this circuit can be accepted: ask before a proof is made, not after.
+
+        Returning promises nothing: the offer is a claim, and a proof of it must be verified.
+
+        Raises:
+            InsecureDevSetupError: the setup is `insecure-dev`, and the policy does not accept it.
+            UntrustedEngineError, UntrustedSetupError, UnknownModelError: outside of what the auditor trusts.
+            PolicyRefusedError: the policy requires another model or setup.
+        """
+        checks.require_dev_setup_allowed(offer.ceremony, policy)
+        self._trusted.engine(offer.engine)
+        self._trusted.require_ceremony(offer.ceremony)
+        self._trusted.model(offer.model)
+        refuse_offer(policy, offer)
 
     def verify(
         self,
@@ -89,7 +106,7 @@ class Verifier:
             predicate, recipe = claim.predicate, claim.predicate.recipe
             details.append(str(claim.digest))
         with steps.step(2) as details:
-            checks.require_dev_setup_allowed(recipe, policy)
+            checks.require_dev_setup_allowed(recipe.setup.ceremony, policy)
             engine = trusted.engine(recipe.engine)
             checks.require_known_normaliser(recipe)
             setup = trusted.setup(recipe.setup, predicate.setup_size)

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 RequestFile = Annotated[
     Path, typer.Argument(metavar="REQUEST.json", help="A request made by `zkinfer chain request`.", show_default=False)
 ]
-NewRequest = Annotated[Path, typer.Option(help="The request file to write; must not exist.", show_default=False)]
+NewRequest = Annotated[
+    Path,
+    typer.Option(
+        help="The request file to write. If it exists, it must hold the same request, which is continued.",
+        show_default=False,
+    ),
+]
 InputFile = Annotated[
     Path | None,
     typer.Option("--input", help="Request the answer to this input: .npz, .json or .csv, by input name."),
@@ -55,6 +61,7 @@ OwnerFee = Annotated[
     typer.Option(parser=parse_coin, metavar="AMOUNT", help="Fee of the model's owner. Default: the listing's fee."),
 ]
 _ZERO_ADDRESS = "0x" + "00" * 20
+_CLOCK_SLACK = 60  # seconds between the clocks of the chain, this machine and its files
 
 
 @expand_options
@@ -76,9 +83,10 @@ def request_command(
 ) -> None:
     """Request an answer on a chain and put the fees into escrow; writes the request file for the prover.
 
-    The file is written before the transaction is sent. If sending fails, continue with `zkinfer chain open`.
+    The file is written before the transaction is sent. If sending fails, run the command again: a file with the same
+    request is continued, and one with another request is refused.
 
-    Example: zkinfer chain request digits.circuit --input image.json --out request.json --keystore me.json
+    Example: zkinfer chain request digits.circuit --input image-1.json --out request.json --keystore me.json
     """
     if any_input == (input_ is not None):
         raise typer.BadParameter("give either --input FILE or --any-input")
@@ -87,9 +95,8 @@ def request_command(
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(connection, payment), connection)
         from zkinfer.circuits.manifest import Circuit
-        from zkinfer.circuits.storage import refuse_existing, write_atomically
+        from zkinfer.circuits.storage import write_atomically
 
-        refuse_existing(out)
         opened = Circuit.open(circuit)
         placed = _build_request(
             deployed,
@@ -102,10 +109,41 @@ def request_command(
             prover_fee=prover_fee,
             owner_fee=owner_fee,
         )
-        data = placed.to_bytes()
-        if deployed.chain.sends:
-            write_atomically(out, data)
+        if out.exists():
+            placed = _same_request(deployed, out, placed)
+        elif deployed.chain.sends:
+            write_atomically(out, placed.to_bytes())
+        else:
+            placed.to_bytes()  # refuses what could not be written
         _open(deployed, placed, out, as_json=as_json)
+
+
+def _same_request(deployed: Deployed, path: Path, placed: PlacedRequest) -> PlacedRequest:
+    """The request in an existing file, if it differs from this one in nothing but the salt and the time of asking.
+
+    Raises:
+        InputError: the file holds another request, one that has expired, or none.
+        WrongChainError: it is for another ledger.
+    """
+    from dataclasses import asdict
+
+    from zkinfer.circuits.errors import InputError
+
+    found = read_own_request(deployed, path)
+    old, new = asdict(found.request), asdict(placed.request)
+    differing = [name for name in old if name not in ("salt", "expiry") and old[name] != new[name]]
+    asked_after, age = new["expiry"] - old["expiry"], time.time() - path.stat().st_mtime
+    if not -_CLOCK_SLACK <= asked_after <= age + _CLOCK_SLACK:
+        differing.append("expiry")
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} holds another request: its {name.replace('_', ' ')} is {old[name]}, not {new[name]}.",
+            "Give another --out, or continue that one: zkinfer chain open.",
+        )
+    if found.request.expiry <= deployed.chain.time():
+        raise InputError(f"{path} holds this request, but it has expired.", "Give another --out for a new request.")
+    return found
 
 
 def _build_request(
