@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 REFUSED, INTERRUPTED = 1, 130
 console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 _stdout = Console(highlight=False, emoji=False, soft_wrap=True)
-_stdout_is_for_json: ContextVar[bool] = ContextVar("stdout_is_for_json", default=False)
+_results_on_stderr: ContextVar[bool] = ContextVar("results_on_stderr", default=False)
 
 
 def say(text: str) -> None:
@@ -72,7 +72,7 @@ def print_detailed(text: str, detail: str) -> None:
 
 
 def _results() -> Console:
-    return console if _stdout_is_for_json.get() else _stdout
+    return console if _results_on_stderr.get() else _stdout
 
 
 def plain(value: object) -> str:
@@ -176,7 +176,7 @@ def exit_on_error(*, as_json: bool) -> Iterator[None]:
 
     Inside the block, results as text go to stderr if stdout is for JSON.
     """
-    reserved = _stdout_is_for_json.set(as_json)
+    reserved = _results_on_stderr.set(as_json)
     try:
         yield
     except _known_errors() as err:
@@ -190,7 +190,7 @@ def exit_on_error(*, as_json: bool) -> Iterator[None]:
         say("[bold red]interrupted[/]; no partial output was kept.")
         raise typer.Exit(INTERRUPTED) from None
     finally:
-        _stdout_is_for_json.reset(reserved)
+        _results_on_stderr.reset(reserved)
 
 
 def _known_errors() -> tuple[type[ZkinferError | ChainError], ...]:
@@ -290,5 +290,10 @@ def progress_display(*, quiet: bool = False) -> Iterator[ProgressDisplay]:
     columns = (SpinnerColumn(), TextColumn("{task.description:<9}"), BarColumn(24), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bars:
         display = ProgressDisplay(bars)
-        with _heartbeat.running(lambda: display.stage):
-            yield display
+        one_terminal = console.is_terminal and _stdout.is_terminal  # where a line must go above the bars
+        before = _results_on_stderr.set(one_terminal or _results_on_stderr.get())
+        try:
+            with _heartbeat.running(lambda: display.stage):
+                yield display
+        finally:
+            _results_on_stderr.reset(before)

@@ -1,9 +1,14 @@
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
 from onnx import parser
+from tests.unit.circuits.factories import DOCUMENT, with_value
 from typer.testing import CliRunner
 
+from zkinfer.circuits.manifest import Circuit, Manifest
+from zkinfer.cli.compile import show
 from zkinfer.cli.main import app
 
 
@@ -45,3 +50,31 @@ def test_operator_that_no_engine_supports_is_a_problem_of_the_model(inspect):
     document, text = inspect("a = RandomNormalLike(x) y = Relu(a)")
     assert document["engines"] == {}
     assert "is random" in text
+
+
+# --- over budget
+
+
+@pytest.mark.parametrize(("kept", "words"), [(True, "budget met"), (False, "! over budget on held-out samples")])
+def test_circuit_over_budget_is_told_without_a_tick_or_markup(monkeypatch, tmp_path, kept, words):
+    manifest = Manifest.model_validate_json(json.dumps(with_value(DOCUMENT, ("choice", "kept"), kept)))
+    circuit = SimpleNamespace(manifest=manifest, digest="sha256:0", model_id="0x0")
+    monkeypatch.setattr(Circuit, "open", lambda _: circuit)
+    out = CliRunner().invoke(app, ["inspect", str(tmp_path)]).stdout
+    assert words in out
+    assert "budget missed" in out or kept
+    assert not {"✓", "[yellow]", "[/]"} & set(re.split(r"(\[[^\]]*\]|\s)", out))
+
+
+def test_compiled_circuit_over_budget_gets_no_tick(capsys):
+    manifest = Manifest.model_validate_json(json.dumps(DOCUMENT))
+    made = SimpleNamespace(
+        circuit=SimpleNamespace(folder="c", manifest=manifest), timings={}, options=(), shortfall="odd"
+    )
+    show(made)
+    out = capsys.readouterr().out
+    assert out.startswith("! c in 0.0 s, over budget\n")
+    assert "✓" not in out
+    made.shortfall = ""
+    show(made)
+    assert capsys.readouterr().out.startswith("✓ c in 0.0 s\n")
