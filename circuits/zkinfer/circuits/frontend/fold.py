@@ -29,6 +29,7 @@ from zkinfer.circuits.frontend.graph import (
 )
 from zkinfer.circuits.frontend.load import check_tensor
 from zkinfer.circuits.frontend.operators import COMPOSITE, words
+from zkinfer.circuits.frontend.validate import label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises:
         ModelTooLargeError: all results together exceed the limit.
-        ModelError: a node fails, or a result is NaN or infinite.
+        ModelError: a node fails, or a result is NaN.
     """
     facts = Facts(model)
     kept, budget = [], MAX_TOTAL_FOLDED
@@ -127,10 +128,10 @@ def _constant_result(node: onnx.NodeProto) -> onnx.TensorProto:
         array = onnx.numpy_helper.to_array(value)
     else:
         array = np.array(value, dtype=np.float32 if "float" in node.attribute[0].name else np.int64)
-    return _finite(constant(node.output[0], array))
+    return _checked(constant(node.output[0], array))
 
 
-def _finite(tensor: onnx.TensorProto) -> onnx.TensorProto:
+def _checked(tensor: onnx.TensorProto) -> onnx.TensorProto:
     check_tensor(tensor)
     return tensor
 
@@ -183,7 +184,13 @@ def _computed(node: onnx.NodeProto, constants: Sequence[onnx.TensorProto], opset
     with np.errstate(all="ignore"):
         arrays = runtime.reference(_single_node_model(node, constants, opset))
     names = [name for name in node.output if name]
-    return [_finite(constant(name, _little_endian(array))) for name, array in zip(names, arrays, strict=True)]
+    for array in arrays:
+        if np.asarray(array).dtype.kind == "f" and np.isnan(array).any():
+            raise ModelError(
+                f"{node.op_type} {label(node)} computes NaN from constants.",
+                "It is often 0 · infinity: write a mask with Where, or with a finite number such as -10000.",
+            )
+    return [_checked(constant(name, _little_endian(array))) for name, array in zip(names, arrays, strict=True)]
 
 
 def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
@@ -218,4 +225,35 @@ def _dropout(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     return [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
 
 
-RULES: dict[str, Rule] = {"CastLike": _cast_like, "Dropout": _dropout}
+def _clip(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """Without bounds that bind no number of a circuit: infinity, or what exporters write for it."""
+    bounds = [None if not name else facts.array(name) for name in node.input[1:]]
+    signs = (-1, 1)  # the least comes first
+    kept = [
+        "" if bound is not None and bool((sign * bound >= _NO_BOUND).all()) else name
+        for name, bound, sign in zip(node.input[1:], bounds, signs, strict=False)
+    ]
+    if kept == list(node.input[1:]):
+        return None
+    inputs = [node.input[0], *kept] if any(kept) else [node.input[0]]
+    return [helper.make_node("Clip" if any(kept) else "Identity", inputs, node.output)]
+
+
+def _extreme(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """max(x, -inf) and min(x, inf), or what exporters write for infinity, are x."""
+    sign = -1 if node.op_type == "Max" else 1
+    arrays = {name: facts.array(name) for name in node.input}
+    others = [name for name, array in arrays.items() if array is None or not (sign * array >= _NO_BOUND).all()]
+    if len(others) != 1 or len(arrays) < 2 or facts.shape(others[0]) != facts.shape(node.output[0]):
+        return None
+    return [helper.make_node("Identity", others, node.output)]
+
+
+_NO_BOUND = 3e38  # the largest float32 is 3.4e38
+RULES: dict[str, Rule] = {
+    "CastLike": _cast_like,
+    "Clip": _clip,
+    "Dropout": _dropout,
+    "Max": _extreme,
+    "Min": _extreme,
+}

@@ -52,7 +52,7 @@ def parse(data: bytes) -> onnx.ModelProto:
     """Parse a model and check its declarations against its content.
 
     Raises:
-        ModelError: not ONNX, or a tensor's data differs from its declaration or holds NaN or infinity.
+        ModelError: not ONNX, or a tensor's data differs from its declaration or holds NaN.
         ModelTooLargeError: too many nodes, tensors, elements or dimensions.
         UnsupportedModelError: external data, sparse or quantised tensors, unsupported element types.
     """
@@ -125,7 +125,10 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def check_tensor(tensor: onnx.TensorProto) -> None:
-    """Reject a constant with external data, a length other than declared, too many elements, or non-finite values."""
+    """Reject a constant with external data, a length other than declared, too many elements, or NaN.
+
+    Infinity may be a mask; `passes.masks` rejects it where it is none.
+    """
     name = f"Constant {tensor.name[:80]!r}"
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise UnsupportedModelError(
@@ -138,7 +141,7 @@ def check_tensor(tensor: onnx.TensorProto) -> None:
         )
     _check_dims(tensor, name)
     _check_length(tensor, name)
-    _check_finite(tensor, name)
+    _refuse_nan(tensor, name)
 
 
 def _check_dims(tensor: onnx.TensorProto, name: str) -> None:
@@ -176,8 +179,8 @@ def _field(dtype: str) -> str:
     return {"float32": "float_data", "float64": "double_data", "uint32": "uint64_data"}.get(dtype, "int64_data")
 
 
-def _check_finite(tensor: onnx.TensorProto, name: str) -> None:
+def _refuse_nan(tensor: onnx.TensorProto, name: str) -> None:
     if tensor.data_type not in _MAY_BE_INFINITE:
         return
-    if not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
-        raise ModelError(f"{name} holds NaN or infinity.", "Circuits support finite numbers only; check the training.")
+    if np.isnan(onnx.numpy_helper.to_array(tensor)).any():
+        raise ModelError(f"{name} holds NaN.", "Circuits support finite numbers only; check the training.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 from onnx import helper
 
@@ -15,6 +16,8 @@ from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedM
 from zkinfer.circuits.frontend import operators
 from zkinfer.circuits.frontend.graph import (
     DTYPES,
+    FLOATS,
+    Facts,
     attributes,
     copy,
     is_default,
@@ -36,6 +39,12 @@ MAX_PORTS = 256
 _OPSET = 17  # for models that use no operator of the default domain and declare no version of it
 _NUMBERS = "Train on integer labels (scikit-learn's LabelEncoder converts strings) and export again."
 _EXPORT = "Export the model again."
+_WEIGHED = operators.words("Conv ConvTranspose GRU Gemm LSTM MatMul RNN")
+_DIVERGED = "Check the training: weights that grow without bounds are not those of a useful model."
+_FINITE = (
+    "Write a finite number just beyond the values that it is compared with or added to, such as -100; zkinfer itself "
+    "replaces masks that nothing but a Softmax reads."
+)
 
 
 def refuse_problems(model: onnx.ModelProto) -> None:
@@ -95,6 +104,25 @@ def is_classical(node: onnx.NodeProto) -> bool:
 def label(node: onnx.NodeProto) -> str:
     """The name of a node in messages."""
     return repr((node.name or next(iter(node.output), ""))[:80])
+
+
+def unheld(model: onnx.ModelProto, limit: float = np.inf) -> Iterator[tuple[onnx.NodeProto, UnsupportedModelError]]:
+    """Every node with a constant that reaches a limit, by default infinity, and why it cannot stay."""
+    facts = Facts(model)
+    for node in model.graph.node:
+        for name in node.input:
+            array = facts.array(name)
+            if array is None or facts.dtype(name) not in FLOATS or not (np.abs(array) >= limit).any():
+                continue
+            most = float(array.reshape(-1)[np.abs(array).argmax()])
+            yield (
+                node,
+                UnsupportedModelError(
+                    f"{node.op_type} {label(node)} takes the constant {name[:80]!r}, which holds {most:.7g}: no "
+                    "circuit holds such a number.",
+                    _DIVERGED if node.op_type in _WEIGHED else _FINITE,
+                ),
+            )
 
 
 def _parts(model: onnx.ModelProto) -> Iterator[ModelError]:

@@ -29,7 +29,7 @@ from zkinfer.circuits.frontend.summary import (
     Findings,
     NormalisedModel,
 )
-from zkinfer.circuits.frontend.validate import as_tensors, refuse_problems
+from zkinfer.circuits.frontend.validate import as_tensors, refuse_problems, unheld
 from zkinfer.circuits.tensor_files import from_npz
 
 if TYPE_CHECKING:
@@ -154,7 +154,9 @@ def normal_form(
     refuse(plain)
     runtime.check(plain)
     stages = lowering_stages(plain, dimensions, lowering)  # (2) (3)
-    refuse_lowered(stages.simple)  # (4)
+    for _, problem in unheld(stages.simple):  # (4)
+        raise problem
+    refuse_lowered(stages.simple)
     inputs, outputs = shapes.specs(stages.simple)
     normal = finish(stripped(stages.simple, inputs, outputs), inputs)  # (5)
     runtime.check(normal)  # (6)

@@ -110,11 +110,15 @@ def test_inconsistent_tensor_is_refused(bad):
         check_tensor(bad)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_non_finite_weight_is_refused(value, dtype):
-    with pytest.raises(ModelError, match="NaN or infinity"):
-        check_tensor(onnx.numpy_helper.from_array(np.array([1, value], dtype=dtype), "w"))
+def test_weight_that_is_no_number_is_refused(dtype):
+    with pytest.raises(ModelError, match="'w' holds NaN"):
+        check_tensor(onnx.numpy_helper.from_array(np.array([1, np.nan], dtype=dtype), "w"))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinity_is_read_as_it_may_be_a_mask(value):
+    check_tensor(onnx.numpy_helper.from_array(np.array([1, value], dtype=np.float32), "w"))
 
 
 @pytest.mark.parametrize(

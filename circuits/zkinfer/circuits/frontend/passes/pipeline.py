@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.errors import ModelTooLargeError
 from zkinfer.circuits.frontend import shapes
 from zkinfer.circuits.frontend.fold import folded, rewritten
+from zkinfer.circuits.frontend.graph import Facts, copy
 from zkinfer.circuits.frontend.load import MAX_NODES
+from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes import canonicalise, fuse_linear
+from zkinfer.circuits.frontend.passes.composites import shift_exponents
+from zkinfer.circuits.frontend.passes.masked_softmax import hold_masks
+from zkinfer.circuits.frontend.passes.masks import held_masks
 from zkinfer.circuits.frontend.passes.rewrite import apply_rules
 from zkinfer.circuits.frontend.prune import pruned
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
     Pass = Callable[[onnx.ModelProto], bool]
 
+_EXPONENTIALS = words("Exp Log LogSoftmax ReduceLogSumExp Softmax Softplus")
 _MAX_ROUNDS = 20
 _MAX_SWEEPS = 200
 
@@ -41,6 +47,12 @@ REPEATED_VALUES: Pass = canonicalise.merge_duplicates
 DATA_MOVES: Pass = rule_pass(canonicalise.LAYOUT_RULES)
 ALGEBRA: Pass = rule_pass(canonicalise.RULES)
 SHIFTS: Pass = rule_pass(fuse_linear.RULES)
+
+
+def notes_on_masks(model: onnx.ModelProto) -> Iterator[str]:
+    """One sentence for each mask constant of which the normal form takes another number."""
+    if _has_exponentials(model):
+        yield from held_masks(Facts(fixed_point(model, Lowering())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,7 @@ class Lowering:
         }
     )
     rewrite: Callable[[onnx.ModelProto], onnx.ModelProto] = rewritten
-    notes: Callable[[onnx.ModelProto], Iterable[str]] = lambda _: ()
+    notes: Callable[[onnx.ModelProto], Iterable[str]] = notes_on_masks
 
 
 def simplified(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:
@@ -81,7 +93,10 @@ def steps(model: onnx.ModelProto, lowering: Lowering) -> Iterator[tuple[str, onn
 
     Ends when no pass finds anything to do, or after a fixed number of sweeps: every step leaves a valid model.
     """
-    model = fixed_point(model, lowering)
+    shifted = _shifted(model)
+    if shifted is not None:
+        yield "exponentials", shifted
+    model = fixed_point(model if shifted is None else shifted, lowering)
     yield "lowering", model
     for _ in range(_MAX_SWEEPS):
         name = next((name for name, apply in lowering.passes.items() if apply(model)), None)
@@ -91,6 +106,25 @@ def steps(model: onnx.ModelProto, lowering: Lowering) -> Iterator[tuple[str, onn
         _refuse_growth(model)
         yield name, model
     yield "lowering", fixed_point(model, lowering)
+
+
+def _shifted(model: onnx.ModelProto) -> onnx.ModelProto | None:
+    """The model without exponentials that grow, and without masks that no circuit holds; None if it has none.
+
+    Once, before all other passes: what they make of the forms that are written here would be recognised again.
+    """
+    if not _has_exponentials(model):
+        return None
+    result = fixed_point(copy(model), Lowering())
+    held = hold_masks(result)
+    if held:
+        result = shapes.inferred(pruned(result))
+    shifted = shift_exponents(result)
+    return shapes.inferred(pruned(result)) if held or shifted else None
+
+
+def _has_exponentials(model: onnx.ModelProto) -> bool:
+    return any(node.op_type in _EXPONENTIALS for node in model.graph.node)
 
 
 def fixed_point(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import TensorProto, helper
 
-from zkinfer.circuits.frontend.graph import Facts, attributes, replace_all
+from zkinfer.circuits.frontend.graph import FLOATS, Facts, attributes, replace_all
 from zkinfer.circuits.frontend.operators import words
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ _KEEP_SIGN = words(
     AveragePool Concat Flatten GlobalAveragePool GlobalMaxPool MaxPool Reshape Squeeze Transpose Unsqueeze
     """
 )
+MOVES = words("Expand Flatten Gather Reshape Slice Squeeze Tile Transpose Unsqueeze")
+"""Results consist of elements of the first input."""
+_ROUND = words("Ceil Floor Round Sign")
+_KEEP_WHOLE = MOVES | words("Abs Add Concat Max Min Mul Neg Sub Where")
+_MOST_STEPS = 64
 
 
 def apply_rules(model: onnx.ModelProto, rules: dict[str, Rule]) -> bool:
@@ -110,6 +115,20 @@ def not_negative(name: str, facts: Facts) -> bool:
         elif node.op_type not in _NOT_NEGATIVE and not _clipped(node, facts):
             return False
     return True
+
+
+def is_integral(name: str, facts: Facts, steps: int = _MOST_STEPS) -> bool:
+    """Whether a value is known to have no fractions: it was rounded, or computed from integers or booleans."""
+    array, node = facts.array(name), facts.producers.get(name)
+    if array is not None:
+        return bool((array == np.floor(array)).all())
+    if node is None or not steps:
+        return facts.dtype(name) not in FLOATS | {0}
+    if node.op_type == "Cast":
+        return is_integral(node.input[0], facts, steps - 1)
+    read = node.input[:1] if node.op_type in MOVES else node.input[1:] if node.op_type == "Where" else node.input
+    kept = node.op_type in _KEEP_WHOLE and all(is_integral(one, facts, steps - 1) for one in read)
+    return kept or node.op_type in _ROUND or facts.dtype(name) not in FLOATS | {0}
 
 
 def padded(given: dict[str, Any]) -> bool:

@@ -82,8 +82,12 @@ def _bounds(node: onnx.NodeProto, facts: Facts) -> tuple[float | None, float | N
         if len(node.input) > index and node.input[index]:
             array = facts.array(node.input[index])
             bound = float("nan") if array is None or array.size != 1 else float(array.reshape(()))
-        found.append(None if bound is not None and (bound <= -_NO_BOUND or bound >= _NO_BOUND) else bound)
-    return found[0], found[1]
+        found.append(bound)
+    low, high = found
+    return (
+        None if low is not None and low <= -_NO_BOUND else low,
+        None if high is not None and high >= _NO_BOUND else high,
+    )
 
 
 def _max_or_min(node: onnx.NodeProto, facts: Facts) -> Edit | None:

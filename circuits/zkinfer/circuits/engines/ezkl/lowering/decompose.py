@@ -16,6 +16,7 @@ from onnx import helper
 from zkinfer.circuits.engines.ezkl.lowering import activations, moves, workarounds
 from zkinfer.circuits.frontend import fold
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, replace_all
+from zkinfer.circuits.frontend.passes.rewrite import is_integral
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def _cast(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
         return [helper.make_node("Identity", [node.input[0]], node.output)]
     if target == _BOOL and source in DTYPES:
         return _not_zero(node, facts, source)
-    if source in FLOATS and target not in FLOATS and not _is_integral(node.input[0], facts):
+    if source in FLOATS and target not in FLOATS and not is_integral(node.input[0], facts):
         return _truncated(node, facts)
     return None
 
@@ -61,17 +62,10 @@ def _not_zero(node: onnx.NodeProto, facts: Facts, source: int) -> list[onnx.Node
     return [helper.make_node("Equal", [node.input[0], zero], [equal]), helper.make_node("Not", [equal], node.output)]
 
 
-def _is_integral(name: str, facts: Facts) -> bool:
-    """Whether a value is known to be integral, as after `_truncated`, so that this is applied once."""
-    node = facts.producers.get(name)
-    if node is not None and node.op_type == "Mul":
-        return all(_is_rounded(factor, facts) for factor in node.input)
-    return _is_rounded(name, facts)
-
-
-def _is_rounded(name: str, facts: Facts) -> bool:
-    node = facts.producers.get(name)
-    return node is not None and node.op_type in ("Ceil", "Floor", "Round", "Sign")
+def _rounding(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The engine rounds no value that is an integer already [measured]."""
+    whole = is_integral(node.input[0], facts)
+    return [helper.make_node("Identity", [node.input[0]], node.output)] if whole else None
 
 
 def _truncated(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto]:
@@ -222,11 +216,14 @@ _RULES: dict[str, Rule] = {
     "AveragePool": _with_strides,
     "BatchNormalization": _computed_normalisation,
     "Cast": _cast,
+    "Ceil": _rounding,
     "Conv": _with_strides,
     "ConvTranspose": _with_strides,
+    "Floor": _rounding,
     "Max": _max,
     "MaxPool": _with_strides,
     "ReduceLogSum": _log_of_sum,
     "Resize": _resize,
+    "Round": _rounding,
     "Tile": _tile,
 }

@@ -19,7 +19,7 @@ from zkinfer.circuits.frontend.domains import domain_of
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes
 from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes.rewrite import not_negative, padded
-from zkinfer.circuits.frontend.validate import label
+from zkinfer.circuits.frontend.validate import label, unheld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +39,8 @@ _ARITHMETIC = words(
 )
 _INDICES = words("ArgMax ArgMin")  # their results are indices, which fit every type
 _INT64, _BOOL = onnx.TensorProto.INT64, onnx.TensorProto.BOOL
+
+_LARGEST = 2.0**62  # the engine holds 63 bits with a sign, at scales of 1 bit and more
 
 _PLAIN = "Rewrite this step with other operators, and export again."
 _NARROW = "computes with integers that wrap around"
@@ -72,6 +74,7 @@ def refuse_unsupported(model: onnx.ModelProto) -> None:
 def unsupported(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, UnsupportedModelError]]:
     """Every unsupported node, and why."""
     facts = Facts(model)
+    yield from unheld(model, _LARGEST)
     for node in model.graph.node:
         refused = operators.remaining(node.op_type)
         if refused is not None:
