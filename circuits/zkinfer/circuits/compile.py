@@ -154,6 +154,19 @@ def compile_model(
     )
 
 
+def refuse_impossible(engine: Engine, request: TuneRequest, memory: int) -> Cost:
+    """The least cost of any circuit of a network, before the search for the best.
+
+    Raises:
+        EngineError, UnsupportedModelError: the engine has no circuit of it, or no trusted setup is large enough.
+        TooCostlyError: it takes more than this many bytes.
+    """
+    with refusing_exhaustion(memory, request.workload):
+        cost = engine.survey(request).at(request.speed)
+    refuse_too_costly(cost, memory, request.workload)
+    return cost
+
+
 def _refuse_without_labels(options: CompileOptions, calibration: Path | None) -> None:
     if options.labels is not None and calibration is None:
         raise InputError("Labels need calibration samples, and none are given.", "Give --calibration.")
@@ -331,9 +344,7 @@ class _Compilation:
     def _tune(self, request: TuneRequest, progress: Progress) -> Tuned:
         if self.options.run_arguments is not None:
             return Tuned(self.options.run_arguments, ())
-        with refusing_exhaustion(self.memory, request.workload):
-            cost = self.engine.survey(request).at(request.speed)
-        refuse_too_costly(cost, self.memory, request.workload)
+        cost = refuse_impossible(self.engine, request, self.memory)
         if cost.prove_seconds > _LONG_PROOF:
             self.stages.observer.note(f"a large model, roughly: {cost.describe()}; now searching for the best settings")
         with refusing_exhaustion(self.memory, request.workload):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_CALIBRATION, _MAX_HELD_OUT, _SYNTHETIC = 64, 256, 32
 _MIN_TO_HOLD_OUT = 4
+_SYNTHETIC_CURE = "Give real inputs with --calibration: these were random numbers, and masks of 0 and 1 may hide all."
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _with_outputs(model: Path, given: Arrays, labels: Labels | None, rows: Rows,
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(
                 f"Output {name!r} of the float model is NaN or infinite for a calibration sample.",
-                "Remove such samples, or correct the model.",
+                _SYNTHETIC_CURE if kind == "synthetic" else "Remove such samples, or correct the model.",
             )
     return Samples(inputs, outputs, kind, tuple(rows.tolist()), None if labels is None else labels.of(rows))
 

@@ -260,7 +260,7 @@ def show(exported: Exported) -> None:
         "compared": f"with torch on {exported.compared} inputs; largest difference {exported.largest_difference:.2g}",
     }
     print_result(
-        f"[green]✓[/] {plain(exported.path)} in {sum(exported.timings.values()):.1f} s: every operator is supported"
+        f"[green]✓[/] {plain(exported.path)} in {sum(exported.timings.values()):.1f} s: it can be compiled to a circuit"
     )
     print_facts(rows)
 
@@ -286,4 +286,5 @@ def report(exported: Exported) -> dict[str, Any]:
         "compared": exported.compared,
         "largestDifference": exported.largest_difference,
         "timings": exported.timings,
+        "notes": list(exported.notes),
     }

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zkinfer.circuits.compile import refuse_impossible
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.engines.base import TuneRequest
 from zkinfer.circuits.errors import InputError, ModelError, UnsupportedModelError
 from zkinfer.circuits.export import torch_backend
 from zkinfer.circuits.export.example_inputs import examples, random_like, refuse_uneven, with_batch
 from zkinfer.circuits.export.sanitise import sanitised
 from zkinfer.circuits.export.torch_backend import EXPORTERS, OPSET, Exporter
+from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import evaluate
 from zkinfer.circuits.progress import NULL_OBSERVER, Stages
+from zkinfer.circuits.sandbox.resources import usable_memory
 from zkinfer.circuits.storage import private_directory, refuse_existing, write_atomically
 from zkinfer.circuits.tensor_files import from_npz, to_npz
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+_ANY_SETUP = 28  # as large as any ceremony's
 RANDOM_INPUTS = 8  # random inputs on which file and module are compared, in addition to the example
 _BATCHES = (1, 3)
 # Relative to the largest number of an output: more than reordered float32 additions cause, less than a wrong operator.
@@ -44,7 +49,10 @@ _FORCE = "Choose another --out, or replace it with --force."
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A written file, its exporter, and the largest difference from torch's outputs on `compared` inputs."""
+    """A written file, its exporter, and the largest difference from torch's outputs on `compared` inputs.
+
+    `notes` tell how `compile` will change the model to fit a circuit.
+    """
 
     path: Path
     sha256: Digest
@@ -55,6 +63,7 @@ class Exported:
     compared: int
     largest_difference: float
     timings: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 def export_torch(
@@ -91,7 +100,9 @@ def export_torch(
         InputError: torch is not installed, `out` exists, or the names do not match the module.
         DataError: an example is not a numeric tensor.
         UnsupportedModelError: steps of the module are not supported; the message names all.
-        ModelError: the module fails or is random, torch cannot export it, or the file gives different outputs.
+        TooCostlyError: proving would take more memory than this machine has.
+        ModelError: the module fails, is random or gives NaN, torch cannot export it, or the file gives different
+            outputs.
     """
     stages = Stages(observer)
     torch = torch_backend.load_torch()
@@ -106,10 +117,16 @@ def export_torch(
             raw = torch_backend.to_onnx(module, inputs, exporter, dynamic_batch=dynamic_batch)
             data, origins = sanitised(raw, module, list(inputs), outputs)
             draft.write_bytes(data)
+        chosen = engine or engine_named()
         with stages.stage("check"):
-            summary = require_supported(draft, origins, engine or engine_named()).summary
+            normal = require_supported(draft, scratch / "normal.onnx", origins, chosen)
+        for text in normal.notes:
+            observer.note(text)
         with stages.stage("compare"):
             compared, difference = _compare(draft, module, inputs, outputs, dynamic_batch=dynamic_batch)
+        with stages.stage("survey"):
+            example = with_batch(inputs, 1) if dynamic_batch else inputs
+            require_layout(scratch / "normal.onnx", normal, chosen, example, _finite_answers(module, example, outputs))
     if not overwrite:
         refuse_existing(out, cure=_FORCE)
     write_atomically(out, data)
@@ -119,28 +136,56 @@ def export_torch(
         exporter=exporter,
         torch=str(torch.__version__),
         opset=OPSET,
-        summary=summary,
+        summary=normal.summary,
+        notes=normal.notes,
         compared=compared,
         largest_difference=difference,
         timings=stages.seconds,
     )
 
 
-def require_supported(path: Path, origins: Mapping[str, Origin], engine: Engine) -> NormalisedModel:
-    """Lower the file as `compile` does.
+def require_supported(path: Path, network: Path, origins: Mapping[str, Origin], engine: Engine) -> NormalisedModel:
+    """Lower the file to `network`, as `compile` does.
 
     Raises:
         UnsupportedModelError: nodes are not supported; the message names all, each with its torch module.
         ModelError: as `Engine.lower`.
     """
-    with private_directory() as scratch:
-        try:
-            return engine.lower(path, scratch / "normal.onnx", dimensions={}, input_visibility="public")
-        except UnsupportedModelError as err:
-            found = engine.supports(path)
-            if not found:  # the error does not concern a single node
-                raise
-            raise _refusal(found, origins) from err
+    try:
+        return engine.lower(path, network, dimensions={}, input_visibility="public")
+    except UnsupportedModelError as err:
+        found = engine.supports(path)
+        if not found:  # the error does not concern a single node
+            raise
+        raise _refusal(found, origins) from err
+
+
+def require_layout(
+    network: Path,
+    normal: NormalisedModel,
+    engine: Engine,
+    example: Mapping[str, Array],
+    answers: Mapping[str, Array],
+) -> None:
+    """Let the engine lay the network out, as `compile` does before it searches; trusted setups are not considered.
+
+    Raises:
+        EngineError, UnsupportedModelError: the engine has no circuit of it.
+        TooCostlyError: proving would take more memory than this machine has.
+    """
+    request = TuneRequest(
+        network=network,
+        inputs=normal.inputs,
+        outputs=normal.outputs,
+        samples={name: array[None] for name, array in example.items()},
+        reference={name: array[None] for name, array in answers.items()},
+        budget=Budget(),
+        max_setup_size=_ANY_SETUP,
+        max_memory=None,
+        workload=normal.workload,
+        names=normal.names,
+    )
+    refuse_impossible(engine, request, usable_memory())
 
 
 def largest_difference(path: Path, inputs: Mapping[str, Array], expected: Mapping[str, Array]) -> float:
@@ -162,6 +207,17 @@ def largest_difference(path: Path, inputs: Mapping[str, Array], expected: Mappin
         evaluate(path, scratch / "in.npz", scratch / "out.npz")
         got = from_npz((scratch / "out.npz").read_bytes())
     return max(_difference(name, array, got[name]) for name, array in expected.items())
+
+
+def _finite_answers(module: torch.nn.Module, example: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+    answers = dict(zip(outputs, torch_backend.answers(module, example).values(), strict=True))
+    for name, array in answers.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelError(
+                f"The module's output {name!r} is NaN or infinite for the example.",
+                "No circuit proves such an answer. Give an example that the module is made for, or correct the module.",
+            )
+    return answers
 
 
 def _refusal(found: Sequence[Finding], origins: Mapping[str, Origin]) -> UnsupportedModelError:

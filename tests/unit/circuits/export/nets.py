@@ -41,6 +41,43 @@ class Attention(nn.Module):
         return tokens + self.bend(self.attention(tokens, tokens, tokens, need_weights=False)[0])
 
 
+class Causal(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mixed = nn.Linear(8, 24)
+
+    def forward(self, tokens):
+        query, key, value = self.mixed(tokens).reshape(1, 5, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        return functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+
+
+class Filled(nn.Module):
+    def forward(self, tokens):
+        later = torch.triu(torch.ones(5, 5), 1).bool()
+        scores = (tokens @ tokens.transpose(1, 2)).masked_fill(later, float("-inf"))
+        return torch.softmax(scores, -1) @ tokens
+
+
+class Padded(nn.Module):
+    """Attends to the places that an input keeps, as transformers write it."""
+
+    def forward(self, tokens, kept):
+        hidden = (1.0 - kept[:, None, :].float()) * torch.finfo(torch.float32).min
+        return torch.softmax(tokens @ tokens.transpose(1, 2) + hidden, -1) @ tokens
+
+
+class Showing(nn.Module):
+    """Returns its mask, which no circuit holds."""
+
+    def forward(self, tokens):
+        return (tokens @ tokens.transpose(1, 2)).masked_fill(torch.eye(5).bool(), float("-inf")).relu()
+
+
+class Logarithm(nn.Module):
+    def forward(self, x):
+        return torch.log(x)
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()

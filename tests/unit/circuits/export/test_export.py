@@ -6,10 +6,18 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from tests.unit.circuits import factories
 
 from zkinfer.circuits import export_torch
 from zkinfer.circuits.digest import sha256_file
-from zkinfer.circuits.errors import DataError, InputError, ModelError, UnsupportedModelError
+from zkinfer.circuits.errors import (
+    DataError,
+    EngineError,
+    InputError,
+    ModelError,
+    TooCostlyError,
+    UnsupportedModelError,
+)
 from zkinfer.circuits.export import torch_backend
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
@@ -21,6 +29,7 @@ GOOD = {
     "dense": (nets.Dense, (1, 4)),
     "pictures": (nets.Pictures, (1, 1, 8, 8)),
     "attention": (nets.Attention, (1, 3, 8)),
+    "filled": (nets.Filled, (1, 5, 8)),
     "recurrent": (nets.Recurrent, (1, 3, 4)),
 }
 
@@ -59,6 +68,17 @@ def test_good_module_is_exported_and_agrees_with_torch(name, exporter, out):
     first = wanted[0] if isinstance(wanted, tuple) else wanted
     got = run(out, **{exported.summary.inputs[0].name: example.numpy()})[0]
     assert np.allclose(got, first.detach().numpy(), atol=1e-5)
+
+
+def test_causal_attention_is_exported_and_its_mask_is_told(out):
+    [note] = export_torch(nets.Causal(), torch.rand(1, 5, 8), out).notes
+    assert "-3.402823e+38 of Add '/Add_0' is held at -1024" in note
+
+
+def test_mask_that_is_an_input_is_exported(out):
+    kept = torch.tensor([[1, 1, 1, 1, 0]])
+    [note] = export_torch(nets.Padded(), (torch.rand(1, 5, 8), kept), out).notes
+    assert "-3.402823e+38 of Mul" in note
 
 
 @BOTH
@@ -167,6 +187,31 @@ def test_every_unsupported_step_is_named_with_its_module(exporter, out):
 def test_dynamo_names_the_line(out):
     with pytest.raises(UnsupportedModelError, match=r"blocks\.0 \(Conv2d\), nets\.py:\d+: Conv .* has dilations"):
         export_torch(nets.Impossible(), torch.rand(1, 1, 8, 8), out)
+
+
+def test_constant_that_no_circuit_holds_is_refused_with_its_line(out):
+    with pytest.raises(UnsupportedModelError, match=r"nets\.py:\d+: Where .* takes the constant .* holds -inf.*-100"):
+        export_torch(nets.Showing(), torch.rand(1, 5, 8), out)
+    assert not out.exists()
+
+
+def test_module_that_answers_no_number_is_refused(out):
+    with pytest.raises(ModelError, match="output 'output' is NaN or infinite for the example"):
+        fast(nets.Logarithm(), torch.tensor([[-1.0, 2.0]]), out)
+    assert not out.exists()
+
+
+def test_network_that_the_engine_cannot_lay_out_is_refused(out):
+    with pytest.raises(EngineError, match="It broke at survey"):
+        fast(nets.Dense(), torch.rand(1, 4), out, engine=factories.engine_failing_at("survey"))
+    assert not out.exists()
+
+
+def test_circuit_that_exceeds_this_machine_is_refused(out, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.export.export.usable_memory", lambda: 1 << 20)
+    with pytest.raises(TooCostlyError):
+        fast(nets.Dense(), torch.rand(1, 4), out)
+    assert not out.exists()
 
 
 def test_data_dependent_branch_is_refused_by_dynamo(out):

@@ -74,8 +74,6 @@ def _logarithm(node: onnx.NodeProto, draft: Draft, facts: Facts) -> str | None:
         return _log_of_total(source, draft, facts)
     if source.op_type == "Add":
         return _log_of_two(source, draft, facts)
-    if source.op_type == "Softmax":
-        return draft.add("LogSoftmax", source.input[0], **attributes(source))
     return _log_of_softmax(source, draft, facts) or _log_of_sigmoid(source, draft, facts)
 
 
@@ -99,7 +97,8 @@ def _log_of_two(node: onnx.NodeProto, draft: Draft, facts: Facts) -> str | None:
 
 
 def _log_of_softmax(node: onnx.NodeProto, draft: Draft, facts: Facts) -> str | None:
-    found = softmax_by_hand(node, facts)
+    axes = softmax_axes(node, facts) if node.op_type == "Softmax" else None
+    found = softmax_by_hand(node, facts) if axes is None else (node.input[0], axes)
     if found is None:
         return None
     value = unshifted(found[0], facts) or found[0]
