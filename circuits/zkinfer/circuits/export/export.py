@@ -210,7 +210,7 @@ def largest_difference(path: Path, inputs: Mapping[str, Array], expected: Mappin
 
 
 def _finite_answers(module: torch.nn.Module, example: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-    answers = dict(zip(outputs, torch_backend.answers(module, example).values(), strict=True))
+    answers = dict(zip(outputs, torch_backend.outputs_of(module, example).values(), strict=True))
     for name, array in answers.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(

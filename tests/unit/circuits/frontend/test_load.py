@@ -150,8 +150,8 @@ def test_constant_of_small_elements_that_is_cut_is_refused(kind):
 
 
 @pytest.mark.parametrize("kind", [TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN])
-def test_small_float_that_is_not_finite_is_refused(kind):
-    with pytest.raises(ModelError, match="NaN or infinity"):
+def test_small_float_that_is_no_number_is_refused(kind):
+    with pytest.raises(ModelError, match="holds NaN"):
         check_tensor(helper.make_tensor("w", kind, [1], [float("nan")]))
 
 

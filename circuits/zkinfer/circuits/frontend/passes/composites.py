@@ -125,10 +125,6 @@ def _log_sum_exp_operator(node: onnx.NodeProto, draft: Draft, facts: Facts) -> s
     return log_sum_exp(draft, value, axes, keep=attributes(node).get("keepdims", 1))
 
 
-def _softplus_operator(node: onnx.NodeProto, draft: Draft, facts: Facts) -> str | None:  # noqa: ARG001 - one signature
-    return softplus(draft, node.input[0])
-
-
 # --- exponentials and quotients
 
 
@@ -197,7 +193,7 @@ _FORMS: dict[str, Form] = {
     "Reciprocal": _inverse,
     "ReduceLogSum": _log_sum_exp_operator,
     "ReduceLogSumExp": _log_sum_exp_operator,
-    "Softplus": _softplus_operator,
+    "Softplus": lambda node, draft, _: softplus(draft, node.input[0]),
 }
 
 
