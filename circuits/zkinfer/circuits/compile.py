@@ -222,7 +222,7 @@ class _Compilation:
                 raise EngineError(f"The engine built two different programs from the same network: {what}.")
         with stage("prove"):
             prove_once(self.engine, assembly, setup, self.key_path(scratch), held_out)
-        report = FidelityReport.of(fidelity, held_out.kind)
+        report = FidelityReport.of(fidelity, held_out.kind, held_out.inputs)
         choice = ChoiceReport.of(self.options.budget, samples=len(tuning), kept=not shortfall)
         manifest = _manifest(assembly, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -16,13 +17,17 @@ from zkinfer.circuits.fidelity import ERROR_EDGES, MAX_WORST
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, Sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from zkinfer.circuits.digest import Digest
-    from zkinfer.circuits.fidelity import Budget, Fidelity, Worst
+    from zkinfer.circuits.fidelity import Budget, Column, Fidelity, Worst
 
 
 MAX_BYTES = 1 << 22
+_MUCH_SMALLER = 10  # times smaller than every sample: from here on an input is told to be outside of their range
 _DIGITS = 3  # of an error: the float model's last bits may differ between machines, but digests should not
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -64,6 +69,61 @@ class WorstSample(_Part):
         return cls(sample=worst.sample, error=rounded(worst.error), same_answer=worst.same_answer)
 
 
+class ColumnReport(_Part):
+    """The errors of one column of a float output; see `zkinfer.circuits.fidelity.Column`."""
+
+    output: Annotated[str, Field(min_length=1, max_length=256)]
+    column: Count
+    low: float
+    high: float
+    unit: Annotated[float, Field(gt=0)]
+    error_p99: ErrorSize
+    error_max: ErrorSize
+    absolute_max: ErrorSize
+
+    @classmethod
+    def of(cls, found: Column) -> ColumnReport:
+        """The rounded form for a manifest."""
+        figures = ("low", "high", "unit", "error_p99", "error_max", "absolute_max")
+        return cls(output=found.output, column=found.index, **{name: rounded(getattr(found, name)) for name in figures})
+
+
+class InputRange(_Part):
+    """The values of one input in the samples of a fidelity report.
+
+    `low` and `high` are the extremes; `least_peak` is the smallest, over the samples, of the largest magnitude in a
+    sample: an input whose values are all much smaller was not measured either, although it lies between the extremes.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    low: float
+    high: float
+    least_peak: ErrorSize
+
+    @classmethod
+    def of(cls, name: str, samples: NDArray[np.generic]) -> InputRange:
+        """The range of samples [N, *shape]."""
+        values = samples.astype(np.float64).reshape(len(samples), -1)
+        peaks = np.abs(values).max(axis=1)
+        return cls(name=name, low=float(values.min()), high=float(values.max()), least_peak=float(peaks.min()))
+
+    def excess(self, values: NDArray[np.generic]) -> str:
+        """One sentence on how the values of one inference lie outside of the range; empty if they do not."""
+        given = values.astype(np.float64)
+        low, high, peak = float(given.min()), float(given.max()), float(np.abs(given).max())
+        if low < self.low or high > self.high:
+            return (
+                f"Input {self.name!r} holds values from {low:.6g} to {high:.6g}; the circuit's fidelity was measured "
+                f"for values from {self.low:.6g} to {self.high:.6g}."
+            )
+        if peak < self.least_peak / _MUCH_SMALLER:
+            return (
+                f"The values of input {self.name!r} are {peak:.6g} at most; in each sample on which the circuit's "
+                f"fidelity was measured, the largest is {self.least_peak:.6g} or more."
+            )
+        return ""
+
+
 class ErrorHistogram(_Part):
     """The count of output numbers per bin of errors; the first and the last bin are open."""
 
@@ -81,8 +141,9 @@ class FidelityReport(_Part):
     """Circuit against float model on `samples` inferences; see `zkinfer.circuits.fidelity.Fidelity`.
 
     `data` is their kind: `held-out` samples took no part in choosing the settings, `calibration` samples did,
-    `synthetic` ones are random numbers and say little. Errors are fractions of the output's range, except for
-    `absolute_max`, and have three significant digits.
+    `synthetic` ones are random numbers and say little. Errors are fractions of the column's range, except for
+    `absolute_max`, and have three significant digits. `columns` are the worst ones and `inputs` the ranges of the
+    samples; both are missing in circuits of older versions.
     """
 
     data: Literal["held-out", "calibration", "synthetic"]
@@ -96,10 +157,17 @@ class FidelityReport(_Part):
     error_histogram: ErrorHistogram
     worst: Annotated[tuple[WorstSample, ...], Field(max_length=MAX_WORST)]
     accuracy: AccuracyReport | None
+    columns: Annotated[tuple[ColumnReport, ...], Field(max_length=MAX_WORST)] = ()
+    inputs: tuple[InputRange, ...] = ()
 
     @classmethod
-    def of(cls, found: Fidelity, data: Literal["held-out", "calibration", "synthetic"]) -> FidelityReport:
-        """The report of a measurement."""
+    def of(
+        cls,
+        found: Fidelity,
+        data: Literal["held-out", "calibration", "synthetic"],
+        samples: Mapping[str, NDArray[np.generic]],
+    ) -> FidelityReport:
+        """The report of a measurement on these samples, [N, *shape] by input."""
         return cls(
             data=data,
             samples=found.samples,
@@ -112,7 +180,14 @@ class FidelityReport(_Part):
             error_histogram=ErrorHistogram(edges=ERROR_EDGES, counts=found.histogram),
             worst=tuple(WorstSample.of(worst) for worst in found.worst),
             accuracy=None if found.accuracy is None else AccuracyReport.model_validate(asdict(found.accuracy)),
+            columns=tuple(ColumnReport.of(column) for column in found.columns),
+            inputs=tuple(InputRange.of(name, array) for name, array in samples.items()),
         )
+
+    def unmeasured(self, inputs: Mapping[str, NDArray[np.generic]]) -> tuple[str, ...]:
+        """One sentence for each input of an inference that lies outside of the range that was measured."""
+        found = [one.excess(inputs[one.name]) for one in self.inputs if one.name in inputs]
+        return tuple(text for text in found if text)
 
 
 def rounded(number: float) -> float:
@@ -176,6 +251,9 @@ class Manifest(_Part):
         document = self.model_dump(mode="json", by_alias=True)
         if self.choice is None:
             del document["choice"]
+        for name in ("columns", "inputs"):
+            if not document["fidelity"][name]:
+                del document["fidelity"][name]
         return canonical.dump(document)
 
     @property

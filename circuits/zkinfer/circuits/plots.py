@@ -71,7 +71,7 @@ def draw_errors(report: FidelityReport, out: Path) -> None:
         axes.set_xticks(list(ticks), ["" if index % step else _percent(edges[index]) for index in ticks])
         axes.set_xlim(shown[0] - 1.1, shown[-1] + 0.1)
         axes.margins(y=0.12)
-        axes.set(xlabel="error, as a share of the output's range", ylabel="count of output numbers")
+        axes.set(xlabel="error, as a share of the column's range", ylabel="count of output numbers")
         axes.legend(frameon=False)
         samples = "1 sample" if report.samples == 1 else f"{report.samples:,} samples"
         _title(axes, "Errors of the circuit", f"{_quality(report)}\nmeasured on {samples} {_KINDS[report.data]}")
@@ -89,13 +89,13 @@ def draw_trade_off(options: Sequence[Option], out: Path) -> None:
     if not points or not all(_is_drawable(point) for point in points):
         raise InputError("A trade-off plot needs options with a finite cost above 0 and a finite error of 0 or more.")
     seconds = [point.prove_seconds for point in points]
-    least = min((point.fidelity.error_p99 for point in points if point.fidelity.error_p99), default=1e-3)
-    errors = [max(point.fidelity.error_p99, least / 3) for point in points]
+    least = min((point.fidelity.decisive_error for point in points if point.fidelity.decisive_error), default=1e-3)
+    errors = [max(point.fidelity.decisive_error, least / 3) for point in points]
     with _picture(out) as axes:
         axes.set(xscale="log", yscale="log", xlim=_around(seconds, 1.6), ylim=_around(errors, 1.5))
         _write_plain_ticks(axes)
         axes.grid(color="#e6e6e6", linewidth=0.8)
-        axes.set(xlabel="seconds for a proof", ylabel="99th percentile of the error, share of range")
+        axes.set(xlabel="seconds for a proof", ylabel="error (99th percentile) of the worst column, share of its range")
         below = "each point is a choice of settings\nin brackets the share of answers equal to the float model's"
         _title(axes, "What accuracy costs", below)
         for point, error in sorted(zip(points, errors, strict=True), key=lambda pair: pair[0].chosen):
@@ -185,8 +185,8 @@ def _quality(report: FidelityReport) -> str:
 
 
 def _is_drawable(point: Option) -> bool:
-    numbers = (point.prove_seconds, point.fidelity.error_p99, point.fidelity.agreement)
-    return all(map(math.isfinite, numbers)) and point.prove_seconds > 0 and point.fidelity.error_p99 >= 0
+    numbers = (point.prove_seconds, point.fidelity.decisive_error, point.fidelity.agreement)
+    return all(map(math.isfinite, numbers)) and point.prove_seconds > 0 and point.fidelity.decisive_error >= 0
 
 
 def _around(values: Sequence[float], margin: float) -> tuple[float, float]:
@@ -242,7 +242,7 @@ def _label(axes: Axes, points: Sequence[Option], errors: Sequence[float]) -> Non
 
 def _annotation(axes: Axes, point: Option, error: float, position: _LabelPosition) -> Annotation:
     right, up, side, base = position
-    exact = "" if point.fidelity.error_p99 else ", no error"
+    exact = "" if point.fidelity.decisive_error else ", no error"
     return axes.annotate(
         f"{point.name} ({point.fidelity.agreement:.1%}{exact})",
         (point.prove_seconds, error),

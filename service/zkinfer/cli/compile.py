@@ -90,7 +90,7 @@ MaxError = Annotated[
     typer.Option(
         parser=parse_share,
         metavar="SHARE",
-        help="Maximum error (99th percentile), as a share of the output's range.",
+        help="Maximum error (99th percentile) of each column of each output, as a share of the column's range.",
     ),
 ]
 MaxAbsoluteError = Annotated[
@@ -272,6 +272,8 @@ def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, ob
         rows["calibration"] = report_views.choice_line(manifest.choice)
     if fidelity:
         rows["fidelity"] = report_views.fidelity_line(manifest.fidelity)
+        if manifest.fidelity.inputs:
+            rows["measured for"] = report_views.ranges_line(manifest.fidelity)
     return rows
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.cost import Cost
     from zkinfer.circuits.engines.base import Option
-    from zkinfer.circuits.manifest import ChoiceReport, ErrorHistogram, FidelityReport
+    from zkinfer.circuits.fidelity import Fidelity
+    from zkinfer.circuits.manifest import ChoiceReport, ColumnReport, ErrorHistogram, FidelityReport
 
 
 _BAR_CELLS = 30
@@ -24,18 +25,20 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def fidelity_line(report: FidelityReport) -> str:
-    """Agreement, error and accuracy in one line."""
+    """Agreement, error and accuracy in one line, with the worst column if there are several."""
     accuracy = report.accuracy
+    worst = "".join(f", {one.error_p99:.2%} in column {one.column} of {one.output}" for one in report.columns[:1])
     labelled = "" if accuracy is None else f", accuracy {accuracy.circuit:.1%} (float: {accuracy.model:.1%})"
     return (
         f"{report.agreement:.1%} same answers{labelled}, error {report.error_p50:.2%} (median), "
-        f"{report.error_p99:.2%} (99th percentile) on {report.samples} {report.data} samples"
+        f"{report.error_p99:.2%} (99th percentile{worst}) on {report.samples} {report.data} samples"
     )
 
 
 def choice_line(choice: ChoiceReport) -> str:
     """The budget, and whether it is met on held-out samples; plain text."""
-    rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}"]
+    each = " in each column" if choice.max_error < 1 else ""
+    rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}{each}"]
     if choice.max_absolute_error is not None:
         rules.append(f"absolute error at most {choice.max_absolute_error:.4g}")
     if choice.max_accuracy_drop is not None:
@@ -62,8 +65,11 @@ def show_fidelity(report: FidelityReport) -> None:
     """Show a full report."""
     print_result(f"\n[bold]fidelity[/], {provenance(report)}")
     print_facts(_fidelity_figures(report))
-    print_result("\n[dim]number of output values by error, as a share of the output's range[/]")
+    print_result("\n[dim]number of output values by error, as a share of their column's range[/]")
     print_table(_histogram_table(report.error_histogram))
+    if report.columns:
+        print_result("\n[dim]columns (indices of the last axis) with the largest errors, as shares of the column's range[/]")
+        print_table(_columns_table(report.columns))
     if report.worst and report.data != "synthetic":
         print_result("\n[dim]worst samples, by their index in the data file, from 0[/]")
         print_table(_worst_table(report))
@@ -76,10 +82,28 @@ def _fidelity_figures(report: FidelityReport) -> dict[str, str]:
         f"{_share(report.error_p99)} 99th percentile, {_share(report.error_max)} maximum",
         "absolute error": f"{report.absolute_max:.3g} maximum, in the units of the output",
     }
+    if report.inputs:
+        figures["measured for"] = ranges_line(report)
     if report.accuracy is not None:
         accuracy = report.accuracy
         figures["accuracy"] = f"{accuracy.model:.2%} float, {accuracy.circuit:.2%} circuit, by output {accuracy.output}"
     return figures
+
+
+def ranges_line(report: FidelityReport) -> str:
+    """The lowest and the highest value of each input in the samples."""
+    return ", ".join(f"{one.name} from {one.low:.4g} to {one.high:.4g}" for one in report.inputs)
+
+
+def _columns_table(columns: Sequence[ColumnReport]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("output")
+    for name in ("column", "model from", "to", "99th perc.", "maximum", "absolute"):
+        table.add_column(name, justify="right")
+    for one in columns:
+        figures = (f"{one.low:.3g}", f"{one.high:.3g}", _share(one.error_p99), _share(one.error_max))
+        table.add_row(plain(one.output), str(one.column), *figures, f"{one.absolute_max:.3g}")
+    return table
 
 
 def _histogram_table(histogram: ErrorHistogram) -> Table:
@@ -157,14 +181,14 @@ def _table(title: str, options: Sequence[Option]) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     for name, justify in (("", "left"), ("settings", "left"), ("proof", "right"), ("memory", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich requires literals
-    for name in ("gas", "same answers", "error (p99)"):
+    for name in ("gas", "same answers", "error (p99, worst column)"):
         table.add_column(name, justify="right")
     for option in options:
         cost, fidelity = option.cost, option.fidelity
         row = ["", "", ""]
         if cost is not None:
             row = [f"{cost.prove_seconds:.2f} s", size(cost.work.memory_bytes), f"{cost.work.gas:,}"]
-        row += [f"{fidelity.agreement:.1%}", f"{fidelity.error_p99:.2%}"]
+        row += [f"{fidelity.agreement:.1%}", f"{fidelity.decisive_error:.2%}"]
         table.add_row("→" if option.chosen else "", plain(option.name), *row, style="bold" if option.chosen else None)
     return table
 
@@ -198,11 +222,18 @@ def trade_off_report(options: Sequence[Option]) -> list[dict[str, Any]]:
             "samples": option.fidelity.samples,
             "agreement": option.fidelity.agreement,
             "errorP99": option.fidelity.error_p99,
+            "worstColumn": _column_report(option.fidelity),
             "withinBudget": option.within_budget,
             "chosen": option.chosen,
         }
         for option in options
     ]
+
+
+def _column_report(fidelity: Fidelity) -> dict[str, Any] | None:
+    """The JSON form of the column with the largest error; null without float outputs."""
+    worst = next(iter(fidelity.columns), None)
+    return None if worst is None else {"output": worst.output, "column": worst.index, "errorP99": worst.error_p99}
 
 
 def _is_dominated(option: Option, options: Sequence[Option]) -> bool:
@@ -218,11 +249,11 @@ def _is_dominated(option: Option, options: Sequence[Option]) -> bool:
 
 def _figures(option: Option) -> tuple[float, float, float]:
     gas = option.cost.work.gas if option.cost is not None else 0
-    return round(_seconds(option), 3), gas, round(option.fidelity.error_p99, 4)
+    return round(_seconds(option), 3), gas, round(option.fidelity.decisive_error, 4)
 
 
 def _error(option: Option) -> tuple[float, float]:
-    return -option.fidelity.agreement, option.fidelity.error_p99
+    return -option.fidelity.agreement, option.fidelity.decisive_error
 
 
 def _seconds(option: Option) -> float:

@@ -229,7 +229,7 @@ def test_compile_passes_labels_to_the_engine_and_reports_the_accuracy(build, sam
 def test_compile_warns_if_held_out_samples_miss_the_budget(build, samples):
     options = replace(DEV, labels="label")
     made = build(calibration=samples, options=replace(options, budget=Budget(max_error=0)))
-    assert "The error is" in made.shortfall
+    assert "The error of column" in made.shortfall
     assert build(calibration=samples, options=options, out=samples.parent / "other").shortfall == ""
 
 
@@ -243,7 +243,7 @@ def test_strict_compile_is_refused_before_keys_if_held_out_samples_miss_the_budg
     option = Option("scale 8", None, Fidelity(1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ()), within_budget=True, chosen=True)
     engine = engine_with(tune=lambda *_, **__: Tuned({"scale": 8}, (option,)), make_keys=None)
     options = replace(LABELLED, budget=Budget(max_error=0), strict=True)
-    with pytest.raises(BudgetError, match=r"on the held-out samples\. The error is") as refusal:
+    with pytest.raises(BudgetError, match=r"on the held-out samples\. The error of column") as refusal:
         build(engine=engine, calibration=samples, options=options)
     assert refusal.value.options == (option,)
     leaves_nothing()

@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,10 +34,11 @@ def found(**figures):
 
 def test_equal_answers_agree_with_zero_error():
     perfect = measure([spec(scale=2)], [[[4, 8]], [[-4, 0]]], reference([1, 2], [-1, 0]))
-    assert perfect == found(samples=2)
+    assert replace(perfect, columns=()) == found(samples=2)
+    assert [(one.index, one.error_max) for one in perfect.columns] == [(0, 0.0), (1, 0.0)]
 
 
-def test_error_is_relative_to_the_largest_magnitude_of_all_samples():
+def test_error_of_few_samples_is_relative_to_the_largest_magnitude_of_its_column():
     measured = measure([spec()], [[[1, 2]], [[-3, 0]]], reference([1, 2], [-4, 0]))
     assert (measured.error_p50, measured.error_max, measured.absolute_max) == (0.0, 0.25, 1.0)
     assert (measured.error_p90, measured.error_p99) == (pytest.approx(0.175), pytest.approx(0.2425))
@@ -83,9 +85,101 @@ def test_sample_agrees_only_if_every_output_does():
     assert measured.agreement == pytest.approx(1 / 3)
 
 
-def test_all_zero_output_does_not_divide_by_zero():
-    assert measure([spec()], [[[0, 0]]], reference([0, 0])).error_max == 0.0
-    assert measure([spec()], [[[1, 0]]], reference([0, 0])).error_max == pytest.approx(1e9)
+def test_all_zero_output_is_judged_by_steps_of_its_scale():
+    assert measure([spec(scale=5)], [[[0, 0]]], reference([0, 0])).error_max == 0.0
+    assert measure([spec(scale=5)], [[[1, 0]]], reference([0, 0])).error_max == 1 / 64
+    assert measure([spec(scale=5)], [[[640, 0]]], reference([0, 0])).error_max == 10.0
+
+
+# --- columns
+
+
+def by_columns(answers, wanted, scale=0, dtype="float32"):
+    """The fidelity of one output, whose columns are given one by one."""
+    rows = np.ldexp(np.array(answers, float).T, scale).round().astype(int).tolist()
+    output = spec(size=len(answers), scale=scale, dtype=dtype)
+    return measure([output], [[row] for row in rows], {"y": np.array(wanted, float).T[:, None, :]})
+
+
+LARGE, SMALL = np.linspace(-5000, 5000, 40), np.linspace(0.001, 0.02, 40)
+
+
+@pytest.mark.parametrize("small", [SMALL, SMALL / 1000, 0.7 + SMALL, np.full(40, 0.02), np.full(40, 1e-6)])
+def test_column_that_is_lost_beside_a_large_one_misses_the_budget(small):
+    lost = np.full(40, np.median(small).round())
+    measured = by_columns([lost, LARGE], [small, LARGE])
+    worst = measured.columns[0]
+    assert (worst.output, worst.index, worst.low, worst.high) == ("y", 0, small.min(), small.max())
+    assert worst.error_p99 > 0.5
+    assert measured.error_max == worst.error_max
+    assert re.search(r"^The error of column 0 of output 'y' \(.* in the model\) is", Budget().shortfall(measured))
+
+
+@pytest.mark.parametrize(
+    "first", [LARGE, SMALL, 300 + SMALL, 0 * SMALL, 1 + 1e-7 * SMALL, 1e-12 * SMALL, SMALL - SMALL]
+)
+def test_column_that_is_held_to_one_step_in_a_thousand_keeps_the_budget(first):
+    scale = 16
+    measured = by_columns([first, LARGE], [first, LARGE], scale)
+    assert Budget().met_by(measured)
+
+
+def test_zero_beside_other_columns_is_judged_by_the_narrowest_of_them():
+    measured = by_columns([np.full(40, 0.001), SMALL, LARGE], [0 * SMALL, SMALL, LARGE], scale=16)
+    [zero] = [one for one in measured.columns if one.index == 0]
+    assert zero.unit == pytest.approx(0.019)
+    assert zero.error_p99 == pytest.approx(0.001 / 0.019, rel=0.01)
+
+
+def test_noise_of_the_float_model_is_not_the_range_of_a_constant_column():
+    noisy = 1 + 1e-7 * np.cos(np.arange(40))
+    [worst] = by_columns([np.ones(40) + 0.01], [noisy], scale=12).columns
+    assert worst.unit == pytest.approx(1)
+    assert worst.error_max == pytest.approx(0.01, rel=0.02)
+
+
+def test_numbers_of_float16_that_differ_by_its_rounding_are_constant():
+    rounded = np.float16(300) + np.tile([0, 0.25], 20)
+    for dtype, unit in (("float16", 300.25), ("float32", 0.25)):
+        assert by_columns([rounded], [rounded], dtype=dtype).columns[0].unit == unit
+
+
+def test_columns_are_those_of_the_last_axis_and_of_every_float_output():
+    outputs = [
+        TensorSpec(name="image", dtype="float32", shape=(1, 2, 3)),
+        TensorSpec(name="score", dtype="float32", shape=(1, 1)),
+        TensorSpec(name="class", dtype="int64", shape=(1,)),
+    ]
+    wanted = {name: np.ones((9, *one.shape)) for one in outputs for name in [one.name]}
+    answers = [[[1, 1, 1, 1, 1, 2], [1], [1]]] * 9
+    columns = measure(outputs, answers, wanted).columns
+    assert [(one.output, one.index) for one in columns] == [("image", 2), ("image", 0), ("image", 1), ("score", 0)]
+    assert [one.name for one in columns[::3]] == ["column 2 of output 'image'", "output 'score'"]
+
+
+def test_columns_in_the_report_are_the_worst_few():
+    answers = [[1000 + index] * 9 for index in range(20)]
+    measured = by_columns(answers, [[1000] * 9] * 20)
+    assert [one.index for one in measured.columns] == [19, 18, 17, 16, 15]
+
+
+def test_integer_output_is_judged_by_agreement_alone():
+    """A wrong class is no larger an error than another, so 5 % of other classes is no error of 100 %."""
+    measured = by_columns([[5] * 19 + [6]], [[5] * 20], dtype="int64")
+    assert (measured.columns, measured.agreement) == ((), 0.95)
+
+
+def test_output_without_axes_has_one_column():
+    scalar = TensorSpec(name="y", dtype="float32", shape=())
+    [column] = measure([scalar], [[[1]], [[3]]], {"y": np.array([1.0, 2.0])}).columns
+    assert (column.single, column.error_max) == (True, 0.5)
+
+
+def test_budget_that_allows_every_error_allows_it_for_each_column():
+    lost = by_columns([[5] * 40, LARGE], [SMALL, LARGE])
+    assert lost.columns[0].error_p99 > 100
+    assert "column" in Budget(max_error=0.99).shortfall(lost)
+    assert "column" not in Budget(max_error=1).shortfall(lost)
 
 
 # --- histogram and worst samples
@@ -108,10 +202,10 @@ def test_figures_of_any_answers_are_ordered_and_complete(answers):
 
 
 def test_worst_samples_are_ordered_by_disagreement_then_error():
-    answers = [[[9, 0]], [[10, 0]], [[4, 5]], [[10, 5]], [[10, 1]]]
-    measured = measure([spec()], answers, reference(*[[10, 0]] * 5))
-    assert [one.sample for one in measured.worst] == [2, 3, 0, 4]
-    assert measured.worst[:2] == (Worst(2, 0.6, False), Worst(3, 0.5, True))
+    answers = [[[9, 1]], [[10, 1]], [[4, 5]], [[10, 6]], [[10, 2]]]
+    measured = measure([spec()], answers, reference(*[[10, 1]] * 5))
+    assert [one.sample for one in measured.worst] == [2, 3, 4, 0]
+    assert measured.worst[:2] == (Worst(2, 4.0, False), Worst(3, 5.0, True))
 
 
 def test_worst_samples_are_named_by_their_index_in_the_file():

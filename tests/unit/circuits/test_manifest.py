@@ -1,6 +1,8 @@
 import json
+import re
 import shutil
 
+import numpy as np
 import pytest
 from tests.unit.circuits.factories import DOCUMENT, at, places, rewritten, with_value, without
 
@@ -8,7 +10,7 @@ from zkinfer.circuits import Circuit, canonical
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.errors import CircuitError
 from zkinfer.circuits.fidelity import ERROR_EDGES, Fidelity, Worst
-from zkinfer.circuits.manifest import FidelityReport, parse_manifest
+from zkinfer.circuits.manifest import FidelityReport, InputRange, parse_manifest
 
 DATA = canonical.dump(DOCUMENT)
 ALL = list(places(DOCUMENT))
@@ -21,6 +23,7 @@ NULLABLE = {
 }
 FIXED = {("program", "layout", name) for name in ("inputWidth", "signed")}  # determined by the other fields
 OPTIONAL = ("choice",)  # absent in older circuits
+ADDED = {("fidelity", "columns"), ("fidelity", "inputs")}  # these too
 NAMED = {("files", "model.onnx"), ("files", "vk"), ("operators", "Gemm"), ("recipe", "dimensions", "N")}
 HAVE_A_DEFAULT = {"format", "hashed", "scale", "visibility"}
 FIELDS = [path for path in ALL if isinstance(path[-1], str) and path not in FREE | NAMED]
@@ -57,6 +60,19 @@ def test_manifest_without_a_choice_round_trips():
     assert parse_manifest(older).to_bytes() == older
 
 
+@pytest.mark.parametrize("path", ADDED, ids=name)
+def test_manifest_of_an_older_version_lacks_columns_and_ranges_and_keeps_its_bytes(path):
+    older = canonical.dump(without(DOCUMENT, path))
+    assert getattr(parse_manifest(older).fidelity, path[-1]) == ()
+    assert parse_manifest(older).to_bytes() == older
+
+
+@pytest.mark.parametrize("path", ADDED, ids=name)
+def test_manifest_with_an_empty_list_of_columns_or_ranges_is_refused(path):
+    with pytest.raises(CircuitError, match="in a form that is not canonical"):
+        parse(with_value(DOCUMENT, path, []))
+
+
 def test_manifest_with_null_for_its_choice_is_refused():
     with pytest.raises(CircuitError, match="in a form that is not canonical"):
         parse(with_value(DOCUMENT, OPTIONAL, None))
@@ -69,7 +85,7 @@ def test_choice_without_samples_is_refused(samples):
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in FIELDS if path[-1] not in HAVE_A_DEFAULT and path != OPTIONAL], ids=name
+    "path", [path for path in FIELDS if path[-1] not in HAVE_A_DEFAULT and path not in {OPTIONAL, *ADDED}], ids=name
 )
 def test_manifest_without_a_field_is_refused(path):
     with pytest.raises(CircuitError, match="Field required"):
@@ -203,10 +219,40 @@ def test_manifest_without_accuracy_is_accepted():
 def test_fidelity_report_rounds_errors_to_three_digits_and_keeps_shares():
     counts = (1, *[0] * len(ERROR_EDGES))
     found = Fidelity(3, 2 / 3, 0.0123456, 0.1, 0.2, 2.34567, 12345.6, counts, (Worst(5, 1 / 3, True),))
-    report = FidelityReport.of(found, "held-out")
+    report = FidelityReport.of(found, "held-out", {"x": np.array([[0.125, -3.0], [0.0625, 7.5]])})
+    assert report.inputs == (InputRange(name="x", low=-3.0, high=7.5, least_peak=3.0),)
     assert (report.agreement, report.error_p50, report.error_max) == (2 / 3, 0.0123, 2.35)
     assert (report.absolute_max, report.worst[0].error) == (12300.0, 0.333)
     assert (report.error_histogram.counts, report.error_histogram.edges) == (counts, ERROR_EDGES)
+
+
+def measured_for(low, high, least_peak):
+    inputs = (InputRange(name="x", low=low, high=high, least_peak=least_peak),)
+    return parse_manifest(DATA).fidelity.model_copy(update={"inputs": inputs})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([-2.5, 0], r"^Input 'x' holds values from -2\.5 to 0; .* measured for values from -2 to 3\.5\.$"),
+        ([0, 3.6], "from 0 to 3.6; the circuit's fidelity was measured for values from -2 to 3.5"),
+        ([0, 0], r"^The values of input 'x' are 0 at most; in each sample .* is 0\.25 or more\.$"),
+        ([0.024, -0.001], "are 0.024 at most"),
+    ],
+)
+def test_inputs_outside_of_the_measured_range_are_said_to_be(values, said):
+    [text] = measured_for(-2.0, 3.5, 0.25).unmeasured({"x": np.array([values])})
+    assert re.search(said, text)
+
+
+@pytest.mark.parametrize("values", [[-2, 3.5], [0.026, 0], [0, -1]])
+def test_inputs_within_the_measured_range_are_not_mentioned(values):
+    assert measured_for(-2.0, 3.5, 0.25).unmeasured({"x": np.array([values])}) == ()
+
+
+def test_inputs_of_an_older_circuit_without_ranges_are_not_mentioned():
+    report = parse_manifest(DATA).fidelity.model_copy(update={"inputs": ()})
+    assert report.unmeasured({"x": np.array([1e9])}) == ()
 
 
 @pytest.mark.parametrize(

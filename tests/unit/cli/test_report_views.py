@@ -160,10 +160,11 @@ def test_one_sample_is_singular():
 def test_fidelity_line_has_agreement_accuracy_error_and_samples():
     text = fidelity_line(report())
     assert text == (
-        "100.0% same answers, accuracy 75.0% (float: 87.5%), error 6.25% (median), 25.00% (99th percentile) "
-        "on 16 held-out samples"
+        "100.0% same answers, accuracy 75.0% (float: 87.5%), error 6.25% (median), 25.00% (99th percentile, "
+        "37.50% in column 1 of y) on 16 held-out samples"
     )
     assert "accuracy" not in fidelity_line(report(accuracy=None))
+    assert "column" not in fidelity_line(report(columns=[]))
 
 
 def test_full_report_has_every_figure(fidelity_shown):
@@ -200,6 +201,21 @@ def test_worst_samples_are_shown_with_their_answer(fidelity_shown):
     assert ["7", "50%", "different"] in [line.split() for line in lines]
 
 
+def test_worst_columns_are_shown_with_the_range_of_the_model(fidelity_shown):
+    lines = fidelity_shown(report()).splitlines()
+    assert ["y", "1", "-0.5", "2", "37.5%", "50%", "1"] in [line.split() for line in lines]
+
+
+def test_ranges_of_the_measured_inputs_are_shown(fidelity_shown):
+    assert "x from -2 to 3.5" in fidelity_shown(report())
+
+
+def test_report_of_an_older_circuit_has_neither_columns_nor_ranges(fidelity_shown):
+    text = fidelity_shown(report(columns=[], inputs=[]))
+    assert "measured for" not in text
+    assert "columns (" not in text
+
+
 def test_synthetic_data_has_no_worst_samples(fidelity_shown):
     assert "worst samples" not in fidelity_shown(report(data="synthetic"))
 
@@ -228,7 +244,7 @@ def choice(**changes):
 def test_choice_has_samples_and_every_limit_of_the_budget():
     text = choice_line(choice(kept=True))
     assert text == (
-        "16 samples; budget met on held-out samples: at least 99% same answers, error at most 5%, "
+        "16 samples; budget met on held-out samples: at least 99% same answers, error at most 5% in each column, "
         "absolute error at most 0.5, accuracy drop at most 25%"
     )
 

@@ -179,7 +179,8 @@ def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
     near = [fitted for fitted in found if price(fitted, request) <= (too_large, least * _TOLERANCE[first])]
     second: Objective = "gas" if first == "latency" else "latency"
     return min(
-        near, key=lambda one: (one.work.by(first) * one.work.by(second), one.trial.fidelity.error_p99, -one.headroom)
+        near,
+        key=lambda one: (one.work.by(first) * one.work.by(second), one.trial.fidelity.decisive_error, -one.headroom),
     )
 
 

@@ -209,7 +209,7 @@ class _Search:
     def _nearest(self) -> list[Trial]:
         """Successful trials in descending order of fidelity."""
         trials = [trial for trial in self.tried.values() if trial is not None]
-        return sorted(trials, key=lambda trial: (-trial.fidelity.agreement, trial.fidelity.error_p99))
+        return sorted(trials, key=lambda trial: (-trial.fidelity.agreement, trial.fidelity.decisive_error))
 
     def _why_none(self) -> tuple[str, str]:
         """Cause and cure."""

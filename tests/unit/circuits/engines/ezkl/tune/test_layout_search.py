@@ -208,7 +208,9 @@ def priced(found, prove, gas):
 def test_equal_prices_are_ordered_by_error_then_headroom():
     found = fitted()
     wider = replace(found, arguments=found.arguments.model_copy(update={"decomp_legs": 5}))
-    closer = replace(found, trial=replace(found.trial, fidelity=replace(found.trial.fidelity, error_p99=-1.0)))
+    closer = replace(
+        found, trial=replace(found.trial, fidelity=replace(found.trial.fidelity, columns=(), error_p99=-1.0))
+    )
     assert cheapest([found, wider], request()) is wider
     assert cheapest([found, wider, closer], request()) is closer
     assert cheapest([found, wider, closer, priced(found, 1.2, 0.8)], request()).work.prove > found.work.prove

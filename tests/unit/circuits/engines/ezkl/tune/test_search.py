@@ -68,7 +68,7 @@ def test_accuracy_budget_is_kept_on_labelled_samples():
 def test_missed_budget_is_refused_with_the_nearest_option():
     process = Process(error=ALWAYS_WRONG | {11: 60})
     message = (
-        r"No settings keep.*\(scales 11/11, rescaled at \dx: The error is 2.93% of .*, "
+        r"No settings keep.*\(scales 11/11, rescaled at \dx: The error of column 0 of output 'y' .* is 2.93% of .*, "
         r"since there are only 2 calibration samples\)\."
     )
     with pytest.raises(BudgetError, match=message) as refusal:
