@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.build import Assembly, assemble, evaluate_circuit, prove_once
-from zkinfer.circuits.cost import REFERENCE_SPEED, refuse_too_costly, refusing_exhaustion
+from zkinfer.circuits.cost import REFERENCE_SPEED, duration, refuse_too_costly, refusing_exhaustion, size
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError, SetupError
@@ -26,7 +28,7 @@ from zkinfer.circuits.manifest import (
     Manifest,
     rounded,
 )
-from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages
+from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages, with_time_left
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.samples import load_samples
 from zkinfer.circuits.sandbox.child import PARSING, Limits
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import Visibility
 
 _LONG_PROOF = 5.0  # seconds of proving from which the user is told the expected cost before the search
+_LONG_WORK = 30.0  # seconds of search or proving from which a first forecast precedes it
+_MOMENT = 0.01  # seconds of a search whose time has passed: it ends at once
 _KEY, _NETWORK = "key", "network.onnx"
 _UNKNOWN_WORKLOAD = Workload(multiplications=0, elements=0, heaviest=())
 
@@ -69,9 +73,13 @@ class CompileOptions:
             the output that predicts it.
         objective: the figure to minimise: the time of a proof, the gas to verify it on chain, or the peak memory.
         effort: how long to search.
+        search_seconds: limit of the time of the search, which then ends with the best settings so far; None for none.
         max_memory: limit in bytes for compiling and proving, which also affects the choice of settings. The memory of
             the machine is always a limit too, but can only cause a rejection.
         strict: reject a circuit that misses the budget on the held-out samples, before keys are generated.
+
+    Raises:
+        InputError: a limit of the search that is not a number above 0.
     """
 
     dimensions: Mapping[str, int] = field(default_factory=dict)
@@ -82,8 +90,15 @@ class CompileOptions:
     labels: str | None = None
     objective: Objective = "latency"
     effort: Effort = "normal"
+    search_seconds: float | None = None
     max_memory: int | None = None
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.search_seconds is not None and not 0 < self.search_seconds < math.inf:
+            raise InputError(
+                f"A search cannot be limited to {self.search_seconds} s.", "Give a number above 0, or no limit."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +145,7 @@ def compile_model(
     Raises:
         ModelError, DataError: the model or the samples cannot be used.
         SetupError: no trusted setup of the size that the model needs.
-        TooCostlyError: compiling or proving would exceed the memory limit.
+        TooCostlyError: compiling or proving would exceed the memory limit, or the search ended without a result.
         BudgetError: no settings meet the budget; with `strict`, also on the held-out samples.
         EngineError: the engine failed.
         InputError: `out` exists or cannot be written; labels without calibration samples; a limit of the accuracy drop
@@ -161,7 +176,7 @@ def refuse_impossible(engine: Engine, request: TuneRequest, memory: int) -> Cost
         EngineError, UnsupportedModelError: the engine has no circuit of it, or no trusted setup is large enough.
         TooCostlyError: it takes more than this many bytes.
     """
-    with refusing_exhaustion(memory, request.workload):
+    with refusing_exhaustion(memory, request.workload, limited_search=request.search_seconds is not None):
         cost = engine.survey(request).at(request.speed)
     refuse_too_costly(cost, memory, request.workload)
     return cost
@@ -205,7 +220,9 @@ class _Compilation:
         speed = self._speed()
         with stage("tune") as progress:
             request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
-            tuned = self._tune(request, progress)
+            tuned = self._tune(request, with_time_left(progress, self.stages.observer, "search for settings"))
+            for text in tuned.notes:
+                self.stages.observer.note(text)
             program, cost = self._build_trial(request, tuned.run_arguments, scratch / "trial")
         with stage("evaluate"):
             fidelity, headroom = evaluate_circuit(
@@ -223,11 +240,11 @@ class _Compilation:
         with stage("prove"):
             prove_once(self.engine, assembly, setup, self.key_path(scratch), held_out)
         report = FidelityReport.of(fidelity, held_out.kind, held_out.inputs)
-        choice = ChoiceReport.of(self.options.budget, samples=len(tuning), kept=not shortfall)
+        choice = ChoiceReport.of(self.options.budget, samples=tuned.samples or len(tuning), kept=not shortfall)
         manifest = _manifest(assembly, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        return _Result(manifest, tuned, cost, shortfall, (*normal.notes, *heard))
+        return _Result(manifest, tuned, cost, shortfall, (*normal.notes, *heard, *tuned.notes))
 
     def key_path(self, scratch: Path) -> Path | None:
         """The path at which the proving key is generated; None if the engine needs none."""
@@ -295,6 +312,7 @@ class _Compilation:
         with self._reading(_UNKNOWN_WORKLOAD):
             workload = inspect_model(model, limits=self._parsing).workload
         self._refuse_by_bound(workload)
+        self._forecast(workload)
         copy.write_bytes(model.read_bytes())
         options = self.options
         with self._reading(workload):
@@ -314,6 +332,25 @@ class _Compilation:
         """Raise TooCostlyError if even the lower bound of the cost exceeds the limit."""
         speed = known_speed(self.engine, self.home) or REFERENCE_SPEED
         refuse_too_costly(self.engine.least_work(workload).at(speed), self.memory, workload)
+
+    def _forecast(self, workload: Workload) -> None:
+        """Note what a large model will take, from the number of its operations alone, which takes a moment."""
+        speed = known_speed(self.engine, self.home) or REFERENCE_SPEED
+        least, search = self.engine.least_work(workload).at(speed), 0.0
+        if self.options.run_arguments is None:
+            search = self.engine.search_seconds(workload, self.options.effort)
+        if max(least.prove_seconds, search) < _LONG_WORK:
+            return
+        limit = self.options.search_seconds
+        bounded = (
+            f"limited to {duration(limit)}" if limit is not None and limit < search else "--search-seconds limits it"
+        )
+        self.stages.observer.note(
+            f"forecast for {workload.multiplications:,} multiplications: a search for settings of roughly "
+            f"{duration(search)} ({bounded}), then at least {duration(least.keys_seconds)} for the keys, "
+            f"{duration(least.prove_seconds)} for each proof and {size(least.work.memory_bytes)} of memory; a circuit "
+            "may take several times as much"
+        )
 
     def _speed(self) -> Speed:
         """The speed of this machine, measured on first use; only then is the stage reported."""
@@ -339,15 +376,19 @@ class _Compilation:
             effort=self.options.effort,
             speed=speed,
             names=normal.names,
+            search_seconds=self.options.search_seconds,
         )
 
     def _tune(self, request: TuneRequest, progress: Progress) -> Tuned:
         if self.options.run_arguments is not None:
             return Tuned(self.options.run_arguments, ())
+        limit, began = request.search_seconds, time.monotonic()
         cost = refuse_impossible(self.engine, request, self.memory)
         if cost.prove_seconds > _LONG_PROOF:
             self.stages.observer.note(f"a large model, roughly: {cost.describe()}; now searching for the best settings")
-        with refusing_exhaustion(self.memory, request.workload):
+        if limit is not None:
+            request = replace(request, search_seconds=max(_MOMENT, limit - (time.monotonic() - began)))
+        with refusing_exhaustion(self.memory, request.workload, limited_search=limit is not None):
             return self.engine.tune(request, progress=progress)
 
     def _build_trial(self, request: TuneRequest, arguments: RunArguments, folder: Path) -> tuple[Program, Cost]:

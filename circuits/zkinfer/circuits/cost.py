@@ -105,12 +105,13 @@ class Cost:
 
 
 @contextmanager
-def refusing_exhaustion(max_memory: int, workload: Workload) -> Iterator[None]:
+def refusing_exhaustion(max_memory: int, workload: Workload, *, limited_search: bool = False) -> Iterator[None]:
     """Translate exhaustion of memory or time, before the cost of a model is known, to TooCostlyError.
 
     Args:
         max_memory: the limit in bytes, for the message.
         workload: the model's, for the message.
+        limited_search: whether the block searches for settings for a time that the user limits.
 
     Raises:
         TooCostlyError: with the limit and the heaviest layers of the model.
@@ -118,6 +119,8 @@ def refusing_exhaustion(max_memory: int, workload: Workload) -> Iterator[None]:
     try:
         yield
     except (EngineMemoryError, EngineTimeoutError) as err:
+        if limited_search and isinstance(err, EngineTimeoutError):
+            raise unfinished_search(workload) from err
         raise TooCostlyError(
             f"Reading or laying out this model exceeds the limit of memory or time: {err.cause} "
             f"{size(max_memory)} may be used. {workload.costliest_layers()}".strip(),
@@ -140,6 +143,20 @@ def refuse_too_costly(cost: Cost, max_memory: int, workload: Workload) -> None:
         f"{duration(cost.prove_seconds)} for each proof (keys: {duration(cost.keys_seconds)}); "
         f"{size(max_memory)} may be used. {workload.costliest_layers()}",
         _CURE,
+    )
+
+
+def unfinished_search(workload: Workload, tried: int = 0) -> TooCostlyError:
+    """The error of a search that the user's limit ended before it found any settings.
+
+    Args:
+        workload: the model's; the message names its heaviest layers.
+        tried: the number of settings that were tried.
+    """
+    return TooCostlyError(
+        "The search for settings reached the limit of --search-seconds before any settings were found to meet the "
+        f"accuracy budget (tried: {tried}). {workload.costliest_layers()}".strip(),
+        "Allow more with --search-seconds, search less with --effort quick, or make those layers smaller.",
     )
 
 

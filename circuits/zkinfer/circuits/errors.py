@@ -60,7 +60,8 @@ class UnsupportedModelError(ModelError):
 
 
 class TooCostlyError(ModelError):
-    """The circuit of this model would exceed the memory limit; the message has the figures and the heaviest layers."""
+    """The circuit would exceed the memory limit, or the search for it the time limit; the message has figures and the
+    heaviest layers."""
 
 
 class DataError(InputError):

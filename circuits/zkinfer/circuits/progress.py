@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from zkinfer.circuits.cost import duration
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_NOTE_EVERY = 10.0  # seconds
 
 
 class Observer(Protocol):
@@ -32,6 +36,30 @@ class _NullObserver:
 
 
 NULL_OBSERVER: Observer = _NullObserver()
+
+
+def with_time_left(
+    progress: Callable[[float], None], observer: Observer, what: str, clock: Callable[[], float] = time.monotonic
+) -> Callable[[float], None]:
+    """A callback for the fraction done that also notes, every ten seconds at most, how long the rest may take.
+
+    Args:
+        progress: receives every fraction.
+        observer: receives the notes.
+        what: the work, for the notes.
+        clock: a monotonic clock, in seconds.
+    """
+    began = last = clock()
+
+    def report(fraction: float) -> None:
+        nonlocal last
+        progress(fraction)
+        now = clock()
+        if 0 < fraction < 1 and now - last >= _NOTE_EVERY:
+            last, left = now, (now - began) * (1 - fraction) / fraction
+            observer.note(f"{what}: {fraction:.0%} after {duration(now - began)}, about {duration(left)} left")
+
+    return report
 
 
 @dataclass(slots=True)

@@ -113,6 +113,15 @@ ObjectiveName = Annotated[
     ),
 ]
 EffortName = Annotated[Effort, typer.Option(help="How long to search.")]
+SearchSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        metavar="SECONDS",
+        help="End the search for settings after this time, with the best so far, or a refusal if there are none. The "
+        "result then depends on the machine. Default: until the effort is spent.",
+    ),
+]
 MaxMemory = Annotated[
     int | None,
     typer.Option(
@@ -168,6 +177,7 @@ def compile_command(
     max_accuracy_drop: MaxAccuracyDrop = None,
     objective: ObjectiveName = Objective.LATENCY,
     effort: EffortName = Effort.NORMAL,
+    search_seconds: SearchSeconds = None,
     max_memory: MaxMemory = None,
     strict: Strict = False,
     trade_off: TradeOff = None,
@@ -196,6 +206,7 @@ def compile_command(
             labels=labels,
             objective=objective.value,
             effort=effort.value,
+            search_seconds=search_seconds,
             max_memory=max_memory,
             strict=strict,
         )

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import stat
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -414,6 +415,65 @@ def test_compile_passes_objective_effort_and_limits_to_the_engine(build):
     build(engine=engine_with(tune=tune), options=options)
     assert (requests[0].objective, requests[0].effort, requests[0].max_memory) == ("gas", "quick", 1 << 30)
     assert requests[0].workload.multiplications == 6
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_limit_of_the_search_that_is_no_time_is_refused(seconds):
+    with pytest.raises(InputError, match="A search cannot be limited to"):
+        replace(DEV, search_seconds=seconds)
+
+
+def test_compile_limits_the_survey_and_the_search_together(build):
+    limits = []
+
+    def survey(request):
+        limits.append(request.search_seconds)
+        time.sleep(0.1)
+        return FAKE.survey(request)
+
+    def tune(request, *, progress):
+        limits.append(request.search_seconds)
+        return TUNED
+
+    build(engine=engine_with(survey=survey, tune=tune), options=replace(DEV, search_seconds=5))
+    assert limits[0] == 5
+    assert limits[1] < 4.95
+
+
+def test_compile_whose_search_ended_early_says_so_and_on_how_many_samples(build):
+    recorder, early = Recorder(), Tuned({"scale": 8}, (), samples=3, notes=("it ended early",))
+    made = build(engine=engine_with(tune=lambda *_, **__: early), observer=recorder)
+    assert made.notes == ("it ended early",)
+    assert "it ended early" in recorder.notes
+    assert made.circuit.manifest.choice.samples == 3
+
+
+@pytest.mark.parametrize("call", ["survey", "tune"])
+def test_compile_whose_search_is_cut_off_by_its_limit_is_refused_with_the_heaviest_layers(build, leaves_nothing, call):
+    def fail(*_, **__):
+        raise EngineTimeoutError("It ran out.")
+
+    with pytest.raises(TooCostlyError, match=r"limit of --search-seconds.*: Gemm y") as refusal:
+        build(engine=engine_with(**{call: fail}), options=replace(DEV, search_seconds=5))
+    assert "--search-seconds" in refusal.value.cure
+    leaves_nothing()
+
+
+def test_compile_of_a_large_model_begins_with_a_forecast(build):
+    recorder = Recorder()
+    engine = engine_with(search_seconds=lambda *_: 200.0, least_work=lambda _: costly(9 * 10**8))
+    build(engine=engine, observer=recorder, options=replace(DEV, search_seconds=90))
+    assert recorder.notes[0].startswith("forecast for 6 multiplications: a search for settings of roughly 3 minutes")
+    assert "(limited to 90 s)" in recorder.notes[0]
+    assert "for the keys, 36 s for each proof and 900 MB of memory" in recorder.notes[0]
+
+
+def test_forecast_precedes_the_normalisation(build):
+    recorder = Recorder()
+    engine = engine_with(search_seconds=lambda *_: 200.0, lower=None)
+    with pytest.raises(TypeError):
+        build(engine=engine, observer=recorder)
+    assert "--search-seconds limits it" in recorder.notes[0]
 
 
 def test_compile_of_a_far_too_large_model_is_refused_before_normalisation(build, leaves_nothing, monkeypatch):

@@ -1,6 +1,6 @@
 import pytest
 
-from zkinfer.circuits.progress import NULL_OBSERVER, Stages
+from zkinfer.circuits.progress import NULL_OBSERVER, Stages, with_time_left
 
 
 class Recorder:
@@ -43,6 +43,23 @@ def test_failed_stage_is_not_ended():
         raise ValueError("broken")
     assert recorder.seen == [("keys", 0.0)]
     assert stages.seconds == {}
+
+
+def test_time_left_is_noted_at_most_every_ten_seconds():
+    recorder, now = Recorder(), [0.0]
+    report = with_time_left(lambda _: None, recorder, "search", lambda: now[0])
+    for seconds, fraction in ((4, 0.1), (20, 0.25), (28, 0.3), (40, 0.5), (60, 1.0)):
+        now[0] = seconds
+        report(fraction)
+    assert recorder.seen == ["search: 25% after 20 s, about 60 s left", "search: 50% after 40 s, about 40 s left"]
+
+
+def test_callback_with_time_left_passes_every_fraction_on():
+    seen = []
+    report = with_time_left(seen.append, NULL_OBSERVER, "search")
+    for fraction in (0.0, 0.5, 1.0):
+        report(fraction)
+    assert seen == [0.0, 0.5, 1.0]
 
 
 def test_null_observer_accepts_every_report():

@@ -106,6 +106,10 @@ class Engine(Protocol):
         """A lower bound of the work of any circuit of this size, computed without calling the proving system."""
         ...
 
+    def search_seconds(self, workload: Workload, effort: Effort) -> float:
+        """Rough estimate of the seconds that `tune` takes, computed without calling the proving system."""
+        ...
+
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
         """Measure this machine with small circuits; `setup` returns a trusted setup of a given size."""
         ...
@@ -115,18 +119,21 @@ class Engine(Protocol):
 
         Raises:
             UnsupportedModelError: the available trusted setups are too small.
+            EngineTimeoutError: `search_seconds` of the request passed.
         """
         ...
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
         """Choose the cheapest run arguments that meet the budget; a request gives the same choice on every machine.
 
-        The choice is measured on all samples, and meets the budget with a margin that depends on their number.
+        The choice is measured on all samples, and meets the budget with a margin that depends on their number. If
+        `search_seconds` of the request pass before, it is the best so far, and may be measured on some samples only.
 
         Raises:
             BudgetError: no run arguments meet the budget.
             UnsupportedModelError: the available trusted setups are too small.
-            TooCostlyError: the cheapest circuit exceeds the memory limit.
+            TooCostlyError: the cheapest circuit exceeds the memory limit, or nothing was found in `search_seconds`.
+            EngineTimeoutError: the same, if a call of the proving system was cut off.
         """
         ...
 
@@ -314,7 +321,8 @@ class TuneRequest:
     `labels` are their true classes, if known. `budget` is the tolerated loss; `max_setup_size` is log2 of the size of
     the largest available trusted setup. `max_memory` is the memory limit for proving in bytes, and affects the choice;
     None sets no limit. `speed` converts work into seconds, for display only. `names` holds the names of nodes in the
-    owner's file, by the first output in the network, for messages.
+    owner's file, by the first output in the network, for messages. `search_seconds` limits the time of the search, and
+    so makes its result depend on the machine; None sets no limit.
     """
 
     network: Path
@@ -331,6 +339,7 @@ class TuneRequest:
     effort: Effort = "normal"
     speed: Speed = REFERENCE_SPEED
     names: Mapping[str, str] = field(default_factory=dict)
+    search_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +360,13 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuner's choice, and the options that it considered."""
+    """A tuner's choice, and the options that it considered.
+
+    `samples` is the number of calibration samples that the choice was measured on; None for all. `notes` are sentences
+    for the model's owner.
+    """
 
     run_arguments: RunArguments
     options: tuple[Option, ...]
+    samples: int | None = None
+    notes: tuple[str, ...] = ()

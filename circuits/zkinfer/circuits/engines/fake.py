@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Progress, TuneRequest
+    from zkinfer.circuits.engines.base import Effort, Progress, TuneRequest
     from zkinfer.circuits.frontend import Finding, NormalisedModel, Workload
     from zkinfer.circuits.sandbox.child import Limits
     from zkinfer.circuits.tensors import Visibility
@@ -77,6 +77,10 @@ class FakeEngine:
     def least_work(self, workload: Workload) -> Work:  # noqa: ARG002 - no circuit costs anything
         """No work."""
         return _NO_WORK
+
+    def search_seconds(self, workload: Workload, effort: Effort) -> float:  # noqa: ARG002 - no search takes time
+        """No time."""
+        return 0.0
 
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:  # noqa: ARG002
         """Zero for every figure: no work takes time."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
-from zkinfer.circuits.engines.ezkl.messages import pack_request, unpack_result
-from zkinfer.circuits.errors import EngineCrashedError, EngineError, RangeError
+from zkinfer.circuits.engines.ezkl.messages import pack_request, read_best, unpack_result
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError, RangeError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.session import Session
 from zkinfer.circuits.storage import private_directory
@@ -241,11 +241,22 @@ class EzklProcess:
         return why
 
     def tune(self, request: TuneRequest, progress: Progress) -> Tuned:
-        """See `tune.search`: the whole search runs in one child, with a longer time limit than a single call."""
-        limits = replace(self.limits, seconds=_CALLS_OF_A_SEARCH * self.limits.seconds)
+        """See `tune.search`: the whole search runs in one child, with a longer time limit than a single call.
+
+        The child stores the best result so far, in case that it is cut off in a long call of the engine.
+        """
+        limit = request.search_seconds
+        seconds = _CALLS_OF_A_SEARCH * self.limits.seconds
+        limits = replace(self.limits, seconds=seconds if limit is None else min(limit, seconds))
         with private_directory() as folder:
-            arguments = {"request": pack_request(request, folder)}
-            return unpack_result(child.run(_SEARCH, arguments, limits=limits, progress=progress))
+            best = folder / "best.json"
+            arguments = {"request": pack_request(request, folder), "best": str(best.resolve())}
+            try:
+                return unpack_result(child.run(_SEARCH, arguments, limits=limits, progress=progress))
+            except EngineTimeoutError:
+                if limit is None or not best.is_file():
+                    raise
+                return read_best(best)
 
     def call(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
         """Call a function of `worker` in a child."""

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from zkinfer.circuits.engines.base import Engine, Program, Progress
+    from zkinfer.circuits.engines.base import Effort, Engine, Program, Progress
 
 
 _ROUNDS = 3
 _SMALL, _LARGE = (10, 22), (13, 98)  # log2 of rows, and the width of a dense layer that fills them
 _LEAST_RATE = 1e-3  # a thousand times faster; a lower bound, for when a busy moment made the start seem slow
 _CONTEXT = bytes(32)
+_SEARCH_RATE: dict[Effort, float] = {"quick": 3e-4, "normal": 6e-4, "max": 2e-3}  # seconds per cell, for large models
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class _Circuit:
     def prove(self) -> None:
         sample = [[1] * self.width]
         self.engine.prove(self.folder, self.program, self.setup, self.folder / "pk", sample, _CONTEXT)
+
+
+def search_seconds(cells: int, effort: Effort) -> float:
+    """Rough duration of the search for settings; most of it are forward passes and layouts [measured]."""
+    return 5.0 + cells * _SEARCH_RATE[effort]
 
 
 def measure_speed(engine: Engine, setup: Callable[[int], Path], progress: Progress) -> Speed:

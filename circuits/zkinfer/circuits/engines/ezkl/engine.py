@@ -9,7 +9,7 @@ from zkinfer.circuits.digest import Digest, keccak256, sha256_file
 from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.client import EzklProcess, EzklSession, require_types
-from zkinfer.circuits.engines.ezkl.cost import least_work, measure_speed, with_shrinking, work_of
+from zkinfer.circuits.engines.ezkl.cost import least_work, measure_speed, search_seconds, with_shrinking, work_of
 from zkinfer.circuits.engines.ezkl.diagnosis import naming_nodes
 from zkinfer.circuits.engines.ezkl.instances import instances_of, limbs_of, proof_from, to_digest
 from zkinfer.circuits.engines.ezkl.layout import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.cost import Speed, Work
-    from zkinfer.circuits.engines.base import Progress, Tuned, TuneRequest
+    from zkinfer.circuits.engines.base import Effort, Progress, Tuned, TuneRequest
     from zkinfer.circuits.engines.ezkl.client import Built
     from zkinfer.circuits.frontend import Finding, NormalisedModel, Workload
     from zkinfer.circuits.tensors import TensorSpec, Visibility
@@ -92,14 +92,19 @@ class EzklEngine:
         """Based on one cell for every multiplication and for every result of another operation."""
         return least_work(workload.cells)
 
+    def search_seconds(self, workload: Workload, effort: Effort) -> float:
+        """Proportional to the cells of the circuit; see `cost.search_seconds`."""
+        return search_seconds(workload.cells, effort)
+
     def measure_speed(self, setup: Callable[[int], Path], *, progress: Progress | None = None) -> Speed:
         """See `cost.measure_speed`."""
         return measure_speed(self, setup, progress or (lambda _: None))
 
     def survey(self, request: TuneRequest) -> Work:
         """Estimated from the engine's settings under typical arguments; see `tune.layout_search`."""
+        limit = request.search_seconds
         with naming_nodes(self._process, request, computing=False):
-            return layout_search.survey(self._process, request)
+            return layout_search.survey(self._process if limit is None else self._process.within(limit), request)
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
         """Find the cheapest arguments within the budget; see `tune.search`."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from zkinfer.circuits import canonical
 from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.engines.base import Option, Tuned, TuneRequest
-from zkinfer.circuits.errors import BudgetError, EngineCrashedError
+from zkinfer.circuits.errors import BudgetError, EngineCrashedError, JsonError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload
 from zkinfer.circuits.labels import Labels
+from zkinfer.circuits.storage import write_atomically
 from zkinfer.circuits.tensor_files import from_npz, to_npz
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -32,7 +34,8 @@ class _BudgetMissed:
 
 
 _ANSWER: TypeAdapter[Tuned | _BudgetMissed] = TypeAdapter(Tuned | _BudgetMissed)
-_PLAIN_FIELDS = ("max_setup_size", "max_memory", "objective", "effort", "names")
+_PLAIN_FIELDS = ("max_setup_size", "max_memory", "objective", "effort", "names", "search_seconds")
+_MAX_BEST = 1 << 22
 
 
 def pack_request(request: TuneRequest, folder: Path) -> dict[str, Any]:
@@ -79,6 +82,19 @@ def pack_result(search: Callable[[], Tuned]) -> dict[str, Any]:
         return asdict(search())
     except BudgetError as err:
         return asdict(_BudgetMissed(err.cause, err.cure, err.options))
+
+
+def write_best(tuned: Tuned, path: Path) -> None:
+    """Store the best result so far, so that a reader finds a complete one at any time."""
+    write_atomically(path, canonical.dump(asdict(tuned)))
+
+
+def read_best(path: Path) -> Tuned:
+    """The last stored result; raises EngineCrashedError if it is malformed."""
+    try:
+        return unpack_result(canonical.load(path.read_bytes(), max_bytes=_MAX_BEST, what="result of the search"))
+    except (OSError, JsonError) as err:
+        raise EngineCrashedError("The search for settings stored a malformed result.") from err
 
 
 def unpack_result(answer: object) -> Tuned:

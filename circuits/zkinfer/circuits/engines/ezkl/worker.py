@@ -12,7 +12,7 @@ from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, index_check, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.bindings import answer_in, witness_of
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
-from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request
+from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request, write_best
 from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 from zkinfer.circuits.sandbox import child
@@ -20,12 +20,18 @@ from zkinfer.circuits.sandbox import child
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from zkinfer.circuits.engines.base import Tuned
     from zkinfer.circuits.engines.ezkl.bindings import Answer
 
 
-def tune(request: dict[str, Any]) -> dict[str, Any]:
-    """See `tune.search.tune`; `messages` defines the forms of request and answer."""
-    return pack_result(lambda: search.tune(_InProcess(child.Limits()), unpack_request(request), child.report))
+def tune(request: dict[str, Any], best: str) -> dict[str, Any]:
+    """See `tune.search.tune`; `messages` defines the forms of request and answer, and of the best so far."""
+
+    def save(tuned: Tuned) -> None:
+        write_best(tuned, Path(best))
+
+    process = _InProcess(child.Limits())
+    return pack_result(lambda: search.tune(process, unpack_request(request), child.report, save))
 
 
 class _InProcess(EzklProcess):

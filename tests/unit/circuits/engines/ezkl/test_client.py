@@ -146,6 +146,50 @@ def test_search_is_one_call_with_a_longer_time_limit(answered):
     assert limits.seconds > PROCESS.limits.seconds
 
 
+@pytest.mark.parametrize("seconds", [0.5, 30])
+def test_search_is_limited_to_the_time_that_is_asked(answered, seconds):
+    asked = answered({"run_arguments": {"scale": 1}, "options": []})
+    PROCESS.tune(request(search_seconds=seconds), lambda _: None)
+    assert asked[0][2].seconds == seconds
+
+
+def cut_off(monkeypatch, stored):
+    """Let the child store this as the best so far, and then run out of time."""
+
+    def run(function, arguments, *, limits, progress=None):
+        if stored is not None:
+            Path(arguments["best"]).write_bytes(stored)
+        raise EngineTimeoutError("It ran out.")
+
+    monkeypatch.setattr(child, "run", run)
+
+
+def test_search_that_is_cut_off_gives_the_best_so_far(monkeypatch):
+    cut_off(monkeypatch, b'{"run_arguments":{"scale":1},"options":[],"samples":8,"notes":["it ended"]}')
+    found = PROCESS.tune(request(search_seconds=5), lambda _: None)
+    assert found == Tuned({"scale": 1}, (), samples=8, notes=("it ended",))
+
+
+@pytest.mark.parametrize(("seconds", "stored"), [(5, None), (None, b'{"run_arguments":{"scale":1},"options":[]}')])
+def test_search_that_is_cut_off_without_a_result_or_a_limit_is_refused(monkeypatch, seconds, stored):
+    cut_off(monkeypatch, stored)
+    with pytest.raises(EngineTimeoutError, match="It ran out"):
+        PROCESS.tune(request(search_seconds=seconds), lambda _: None)
+
+
+def test_search_that_is_cut_off_with_a_malformed_result_is_refused(monkeypatch):
+    cut_off(monkeypatch, b'{"options":7}')
+    with pytest.raises(EngineCrashedError, match="malformed"):
+        PROCESS.tune(request(search_seconds=5), lambda _: None)
+
+
+def test_survey_is_limited_to_the_time_that_is_asked(answered):
+    asked = answered([SETTINGS] * 8)
+    with pytest.raises((EngineError, ValueError)):
+        EzklEngine(Limits(seconds=60)).survey(request(search_seconds=5))
+    assert asked[0][2].seconds == 5
+
+
 def test_search_with_a_malformed_answer_is_refused(answered):
     answered({"run_arguments": {}})
     with pytest.raises(EngineCrashedError, match="malformed answer"):

@@ -1,10 +1,18 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request, spec
 
-from zkinfer.circuits.engines.ezkl.messages import pack_request, pack_result, unpack_request, unpack_result
+from zkinfer.circuits.engines.ezkl.messages import (
+    pack_request,
+    pack_result,
+    read_best,
+    unpack_request,
+    unpack_result,
+    write_best,
+)
 from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import BudgetError, EngineCrashedError, RangeError
 from zkinfer.circuits.labels import Labels
@@ -38,6 +46,25 @@ def test_request_round_trips(tmp_path, labels):
     assert all(getattr(found, name) == getattr(asked, name) for name in same)
     assert found.network == asked.network.resolve()
     assert (found.labels and found.labels.classes.tolist()) == (labels and labels.classes.tolist())
+
+
+def test_limit_of_the_search_arrives_as_it_was_sent(tmp_path):
+    assert sent(request(search_seconds=12.5), tmp_path).search_seconds == 12.5
+    assert sent(request(), tmp_path).search_seconds is None
+
+
+def test_best_so_far_is_read_as_it_was_written(tmp_path):
+    best = replace(TUNED, samples=8, notes=("it ended",))
+    write_best(TUNED, tmp_path / "best.json")
+    write_best(best, tmp_path / "best.json")
+    assert read_best(tmp_path / "best.json") == best
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[1]", b"\xff"])
+def test_best_so_far_of_another_form_is_refused(tmp_path, content):
+    (tmp_path / "best.json").write_bytes(content)
+    with pytest.raises(EngineCrashedError, match="malformed"):
+        read_best(tmp_path / "best.json")
 
 
 @pytest.mark.parametrize("name", ["x", "file", "../x", "a/b"])

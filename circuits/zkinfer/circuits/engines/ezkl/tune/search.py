@@ -4,7 +4,8 @@ Scales determine the answers; rows, columns and decomposition determine the cost
 over scales: for each multiplier of the rescaling the smallest scales that meet the budget, their neighbours, and then
 larger ones at the same cost. Forward passes of large models are slow, so the search uses a subset of the samples; a
 candidate is then measured on all of them, and dropped for the next if it misses the budget. Costs are compared in work,
-never in seconds, so that every machine chooses the same circuit.
+never in seconds, so that every machine chooses the same circuit; unless the user limits the time of the search, which
+then ends with the best settings so far.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zkinfer.circuits.cost import refuse_too_costly
+from zkinfer.circuits.cost import refuse_too_costly, unfinished_search
 from zkinfer.circuits.engines.base import Option, Tuned
 from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, MIN_BITS, Fitted, cheapest, fit, why_unsound
-from zkinfer.circuits.engines.ezkl.tune.trials import Scales, Trial, try_scales
-from zkinfer.circuits.errors import BudgetError, UnsupportedModelError
+from zkinfer.circuits.engines.ezkl.tune.trials import (
+    Clock,
+    Scales,
+    TimeIsUpError,
+    Trial,
+    count_of,
+    subset_of,
+    try_scales,
+)
+from zkinfer.circuits.errors import BudgetError, TooCostlyError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from zkinfer.circuits.cost import Objective
     from zkinfer.circuits.engines.base import Progress, TuneRequest
@@ -47,25 +54,39 @@ EFFORTS = {
     "normal": Effort((3, 2, 1), 3, 60_000),
     "max": Effort((3, 2, 1), 40, 4_000_000),
 }
-_MIN_SAMPLES = 8
-_ROWS_PER_ELEMENT = 20  # roughly, for an activation and a rescaling
 _OBJECTIVES: tuple[Objective, ...] = ("latency", "gas", "memory")
 _PRICED = 4  # settings to lay out if all miss the budget
+_STEPS_OF_A_BISECTION, _STEPS_OF_A_REFINEMENT, _USUAL_REFINEMENTS = (
+    5,
+    3,
+    4,
+)  # trials and layouts, usually; for the display of progress
 
 
-def tune(process: EzklProcess, request: TuneRequest, progress: Progress) -> Tuned:
+def tune(
+    process: EzklProcess, request: TuneRequest, progress: Progress, save: Callable[[Tuned], None] = lambda _: None
+) -> Tuned:
     """Find the cheapest circuit that meets the budget on all calibration samples, with a margin for their number.
+
+    Args:
+        process: calls the engine.
+        request: what to search for.
+        progress: called with the fraction done.
+        save: called with the best so far, if the request limits the time: the search may be cut off in a long call.
 
     Raises:
         BudgetError: no settings meet the budget; the error holds the nearest and their cost.
         UnsupportedModelError: the available trusted setups are too small.
-        TooCostlyError: the cheapest circuit exceeds the memory limit.
+        TooCostlyError: the cheapest circuit exceeds the memory limit, or the time ended before there was one.
     """
     effort = EFFORTS[request.effort]
-    budget, subset = request.budget.with_margin(_count(request)), _subset_of(request, effort.rows)
-    search = _Search(process, request, subset, budget, effort, progress)
-    search.run()
-    best = search.confirmed()
+    budget, subset = request.budget.with_margin(count_of(request)), subset_of(request, effort.rows)
+    search = _Search(process, request, subset, budget, effort, progress, save)
+    try:
+        search.run()
+        best = search.confirmed()
+    except TimeIsUpError:
+        return search.so_far()
     if request.max_memory is not None:
         refuse_too_costly(best.work.at(request.speed), request.max_memory, request.workload)
     return Tuned(best.arguments.to_run_arguments(), tuple(search.options(best)))
@@ -79,16 +100,22 @@ class _Search:
     budget: Budget
     effort: Effort
     progress: Progress
+    save: Callable[[Tuned], None]
     tried: dict[Scales, Trial | None] = field(default_factory=dict)
     fitted: dict[Scales, Fitted | None] = field(default_factory=dict)
     measured: set[Scales] = field(default_factory=set)
     too_large: UnsupportedModelError | None = None
+    early: dict[Scales, Fitted | None] = field(default_factory=dict)
+    clock: Clock = field(init=False)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.clock = Clock.of(self.request.search_seconds)
 
     def run(self) -> None:
         """Fill `tried` and `fitted`, using a subset of the samples."""
         start = _FIRST_SCALE
-        for place, multiplier in enumerate(self.effort.multipliers):
-            self.progress(0.6 * place / len(self.effort.multipliers))
+        for multiplier in self.effort.multipliers:
             smallest = self._smallest(multiplier, start)
             if smallest is None:
                 continue
@@ -96,15 +123,13 @@ class _Search:
             if fitted is not None and not _can_be_narrower(fitted):
                 break
             start = smallest.input
-        for step in range(self.effort.refinements):
-            self.progress(0.6 + 0.2 * step / self.effort.refinements)
+        for _ in range(self.effort.refinements):
             if not self._refine():
                 return
 
     def confirmed(self) -> Fitted:
         """The cheapest circuit that meets the budget on all samples and fits a trusted setup; raises as `tune`."""
         while (best := self._best()) is not None and not self._is_measured(best.trial.scales):
-            self.progress(1 - 0.2 * 0.8 ** len(self.measured))
             self._measure_fully(best.trial.scales)
         if best is None and self.too_large is not None:
             raise self.too_large
@@ -112,18 +137,43 @@ class _Search:
             raise BudgetError(*self._why_none(), tuple(self._nearest_options()))
         return best
 
+    def so_far(self) -> Tuned:
+        """The best settings when the time ends; raises TooCostlyError if there are none or they need too much memory.
+
+        Settings that were measured on all samples come first, even if others seem cheaper.
+        """
+        best, request = self._best_so_far(), self.request
+        if best is None:
+            raise unfinished_search(request.workload, len(self.tried))
+        if request.max_memory is not None:
+            refuse_too_costly(best.work.at(request.speed), request.max_memory, request.workload)
+        used, given = best.trial.fidelity.samples, count_of(request)
+        note = f"the search reached the limit of --search-seconds with {len(self.tried)} settings tried"
+        if used < given:
+            note += f"; the chosen ones were measured on {used} of {given} calibration samples only"
+        options = tuple(self._tried_options(best))
+        return Tuned(best.arguments.to_run_arguments(), options, samples=used, notes=(note,))
+
+    def _best_so_far(self) -> Fitted | None:
+        found = [fitted for fitted in (*self.fitted.values(), *self.early.values()) if fitted is not None]
+        measured = [fitted for fitted in found if self._is_measured(fitted.trial.scales)]
+        return cheapest(measured or found, self.request)
+
     def _best(self) -> Fitted | None:
         return cheapest([fitted for fitted in self.fitted.values() if fitted is not None], self.request)
 
     def options(self, best: Fitted) -> Iterator[Option]:
         """The measured settings for the trade-off curve; for the best also the layouts of the other objectives."""
-        for scales, trial in self.tried.items():
-            if trial is not None:
-                fitted = self.fitted.get(scales)
-                yield self._option(trial, fitted, chosen=fitted is best)
+        yield from self._tried_options(best)
         for other in fit(self.process, self.request, best.trial, _OBJECTIVES):
             if other.arguments != best.arguments:
                 yield self._option(best.trial, other)
+
+    def _tried_options(self, best: Fitted) -> Iterator[Option]:
+        for scales, trial in self.tried.items():
+            if trial is not None:
+                fitted = self.fitted.get(scales, self.early.get(scales))
+                yield self._option(trial, fitted, chosen=fitted is best)
 
     def _option(self, trial: Trial, fitted: Fitted | None, *, chosen: bool = False) -> Option:
         return Option(
@@ -149,7 +199,7 @@ class _Search:
         while scales not in self.measured:
             self.measured.add(scales)
             self.fitted.pop(scales, None)
-            self.tried[scales] = try_scales(self.process, self.request, scales, self._likely_bits(scales))
+            self.tried[scales] = self._trial(self.request, scales)
             if self._meets_budget(self.tried[scales]):
                 self._fit(scales)
             elif self.tried[scales] is not None and max(scales.input, scales.param) < _MAX_SCALE:
@@ -183,8 +233,38 @@ class _Search:
 
     def _try(self, scales: Scales) -> Trial | None:
         if scales not in self.tried:
-            self.tried[scales] = try_scales(self.process, self.subset, scales, self._likely_bits(scales))
+            self.tried[scales] = self._trial(self.subset, scales)
+            self._fit_early(scales)
         return self.tried[scales]
+
+    def _trial(self, request: TuneRequest, scales: Scales) -> Trial | None:
+        with self.clock.step():
+            trial = try_scales(self.process, request, scales, self._likely_bits(scales))
+        self._report()
+        return trial
+
+    def _fit_early(self, scales: Scales) -> None:
+        """Lay out the first settings that meet the budget, so that a search that is cut off has a result."""
+        limited = math.isfinite(self.clock.ends)
+        if (
+            limited
+            and not any((*self.early.values(), *self.fitted.values()))
+            and self._meets_budget(self.tried[scales])
+        ):
+            self.early[scales] = self._fit_new(scales)
+            self._save()
+
+    def _report(self) -> None:
+        self.steps += 1
+        multipliers, refinements = len(self.effort.multipliers), min(self.effort.refinements, _USUAL_REFINEMENTS)
+        usual = _STEPS_OF_A_BISECTION * multipliers + _STEPS_OF_A_REFINEMENT * refinements
+        late = max(0, self.steps - usual)
+        self.progress(1 - 0.1 * 0.9**late if late else 0.9 * self.steps / usual)
+
+    def _save(self) -> None:
+        if math.isfinite(self.clock.ends) and self._best_so_far() is not None:
+            with suppress(TooCostlyError):
+                self.save(self.so_far())
 
     def _likely_bits(self, scales: Scales) -> int:
         """An estimate from the last trial with the same rescaling; 0 if there was none."""
@@ -192,16 +272,26 @@ class _Search:
         return next((trial.bits_at(scales) for trial in trials if trial.scales.multiplier == scales.multiplier), 0)
 
     def _fit(self, scales: Scales) -> Fitted | None:
-        trial = self.tried[scales]
-        if trial is not None and scales not in self.fitted:
-            try:
-                self.fitted[scales] = self._layout(trial)
-            except UnsupportedModelError as err:  # others may need fewer rows
-                self.fitted[scales], self.too_large = None, err
+        if self.tried[scales] is not None and scales not in self.fitted:
+            early = self.early.get(scales)
+            kept = early is not None and early.trial is self.tried[scales]
+            self.fitted[scales] = early if kept else self._fit_new(scales)
+            self._save()
         return self.fitted[scales]
 
+    def _fit_new(self, scales: Scales) -> Fitted | None:
+        trial = self.tried[scales]
+        try:
+            return None if trial is None else self._layout(trial)
+        except UnsupportedModelError as err:  # others may need fewer rows
+            self.too_large = err
+            return None
+
     def _layout(self, trial: Trial) -> Fitted | None:
-        return next(iter(fit(self.process, self.request, trial)), None)
+        with self.clock.step():
+            found = next(iter(fit(self.process, self.request, trial)), None)
+        self._report()
+        return found
 
     def _meets_budget(self, trial: Trial | None) -> bool:
         return trial is not None and self.budget.met_by(trial.fidelity)
@@ -215,7 +305,7 @@ class _Search:
         """Cause and cure."""
         why, cure, nearest = "every attempt exceeded the range of integers", _CURE, self._nearest()
         if nearest and (missed := self.budget.shortfall(nearest[0].fidelity).removesuffix(".")):
-            margin = f", with a margin, since there are only {_count(self.request)} calibration samples"
+            margin = f", with a margin, since there are only {count_of(self.request)} calibration samples"
             why = f"{nearest[0].scales}: {missed}{margin}"
         elif nearest:
             reason = why_unsound(self.process, self.request, nearest[0])
@@ -228,29 +318,9 @@ class _Search:
         for place, trial in enumerate(self._nearest()):
             fitted = None
             if place < _PRICED:
-                with suppress(UnsupportedModelError):  # the missed budget is the error to report
+                with suppress(UnsupportedModelError, TimeIsUpError):  # the missed budget is the error to report
                     fitted = self._layout(trial)
             yield self._option(trial, fitted)
-
-
-def _count(request: TuneRequest) -> int:
-    return len(next(iter(request.samples.values())))
-
-
-def _subset_of(request: TuneRequest, rows: int) -> TuneRequest:
-    """The request with an evenly spaced subset of the samples, whose forward passes compute about this many rows."""
-    workload, given = request.workload, _count(request)
-    each = workload.multiplications // 2 + _ROWS_PER_ELEMENT * workload.elements
-    count = min(given, max(_MIN_SAMPLES, rows // max(1, each)))
-    if count == given:
-        return request
-    some = np.arange(count) * given // count
-    return replace(
-        request,
-        samples={name: array[some] for name, array in request.samples.items()},
-        reference={name: array[some] for name, array in request.reference.items()},
-        labels=None if request.labels is None else request.labels.of(some),
-    )
 
 
 _CURE = (

@@ -1,9 +1,14 @@
-"""Trials of scales on ezkl: their effect on the answers, and the bit width of the integers."""
+"""Trials of scales on ezkl: their effect on the answers, the bit width of the integers, and the time they may take."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import RangeError
@@ -12,6 +17,7 @@ from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensors import quantise_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from zkinfer.circuits.engines.base import TuneRequest
@@ -20,6 +26,56 @@ if TYPE_CHECKING:
 
 _WIDE_LOOKUPS = (-(1 << 20), 1 << 20)
 _WIDE_BASE, _WIDE_LEGS, _WIDE_LOG_ROWS = 1 << 15, 4, 17
+_MIN_SAMPLES = 8
+_ROWS_PER_ELEMENT = 20  # roughly, for an activation and a rescaling
+_USED_SHARE = 0.9  # of the time of a search; the rest is for the start of the process, and for its result
+
+
+class TimeIsUpError(Exception):
+    """The next step would exceed the time of the search."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time of a search: it `ends` at a monotonic time, and its `longest` step took so many seconds."""
+
+    ends: float
+    longest: float = 0.0
+
+    @classmethod
+    def of(cls, seconds: float | None) -> Clock:
+        """The clock of a search that starts now; None sets no limit."""
+        return cls(math.inf if seconds is None else time.monotonic() + _USED_SHARE * seconds)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Time a step; raises TimeIsUpError before it if a step as long as the longest would not end in time."""
+        began = time.monotonic()
+        if began + self.longest > self.ends:
+            raise TimeIsUpError
+        yield
+        self.longest = max(self.longest, time.monotonic() - began)
+
+
+def count_of(request: TuneRequest) -> int:
+    """The number of samples."""
+    return len(next(iter(request.samples.values())))
+
+
+def subset_of(request: TuneRequest, rows: int) -> TuneRequest:
+    """The request with an evenly spaced subset of the samples, whose forward passes compute about this many rows."""
+    workload, given = request.workload, count_of(request)
+    each = workload.multiplications // 2 + _ROWS_PER_ELEMENT * workload.elements
+    count = min(given, max(_MIN_SAMPLES, rows // max(1, each)))
+    if count == given:
+        return request
+    some = np.arange(count) * given // count
+    return replace(
+        request,
+        samples={name: array[some] for name, array in request.samples.items()},
+        reference={name: array[some] for name, array in request.reference.items()},
+        labels=None if request.labels is None else request.labels.of(some),
+    )
 
 
 @dataclass(frozen=True, slots=True)

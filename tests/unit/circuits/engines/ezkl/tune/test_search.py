@@ -1,5 +1,8 @@
 """The search, with a fake process; integration tests run ezkl itself."""
 
+import re
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -295,6 +298,89 @@ def test_progress_increases(effort):
     search.tune(Process(bits=wide, error=WRONG_BELOW_NINE), request(effort=effort), seen.append)
     assert seen == sorted(seen)
     assert all(0 <= fraction < 1 for fraction in seen)
+
+
+# --- a limit of the time
+
+
+class Slow(Process):
+    """Every trial takes a second of a clock that stands still otherwise, every layout a tenth."""
+
+    now = 0.0
+
+    def try_out(self, *arguments, **named):
+        self.now += 1
+        return super().try_out(*arguments, **named)
+
+    def sketch(self, *arguments):
+        self.now += 0.1
+        return super().sketch(*arguments)
+
+
+@pytest.fixture
+def limited(monkeypatch):
+    """Search for some seconds; returns the result, and what was saved until then."""
+
+    def search_for(process, seconds, **changes):
+        monkeypatch.setattr(time, "monotonic", lambda: process.now)
+        saved = []
+        found = search.tune(process, request(search_seconds=seconds, **changes), lambda _: None, saved.append)
+        assert process.now <= seconds
+        return found, saved
+
+    return search_for
+
+
+@pytest.mark.parametrize("seconds", [8, 10, 12])
+def test_search_whose_time_ends_returns_the_best_so_far(limited, seconds):
+    process = Slow(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    found, _ = limited(process, seconds)
+    assert EzklArguments.parse(found.run_arguments).input_scale >= 9
+    [option] = [option for option in found.options if option.chosen]
+    assert option.within_budget
+    assert re.search(r"reached the limit of --search-seconds with \d+ settings tried$", found.notes[0])
+
+
+def test_search_that_ends_in_time_is_the_same_as_one_without_a_limit(limited):
+    found, _ = limited(Slow(bits=wide, error=WRONG_BELOW_NINE, digits=5000), 1000)
+    assert found == tuned(Process(bits=wide, error=WRONG_BELOW_NINE, digits=5000))
+
+
+def test_search_saves_every_better_result_before_its_end(limited):
+    process = Slow(bits=wide, error=WRONG_BELOW_NINE, digits=5000)
+    found, saved = limited(process, 1000)
+    assert len(saved) > 1
+    assert saved[-1].run_arguments == found.run_arguments
+    assert all(EzklArguments.parse(one.run_arguments).input_scale >= 9 for one in saved)
+
+
+def test_search_without_a_limit_saves_nothing():
+    saved = []
+    search.tune(Process(), request(), lambda _: None, saved.append)
+    assert saved == []
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.5, 3])
+def test_search_whose_time_ends_before_any_settings_are_found_is_refused(limited, seconds):
+    process = Slow(error=ALWAYS_WRONG)
+    message = r"reached the limit of --search-seconds before any .*tried: \d\).*most are in: Gemm dense"
+    with pytest.raises(TooCostlyError, match=message) as refusal:
+        limited(process, seconds)
+    assert "Allow more with --search-seconds" in refusal.value.cure
+
+
+def test_search_whose_time_ends_before_all_samples_are_measured_says_on_how_many(limited):
+    samples = np.tile(np.array([[[1.0, -1.0]]]), (100, 1, 1))
+    vast = Workload(multiplications=10**7, elements=0, heaviest=())
+    given = {"workload": vast, "samples": {"x": samples}, "reference": {"y": samples}}
+    found, _ = limited(Slow(bits=wide, digits=5000), 4, **given)
+    assert found.samples == 8
+    assert found.notes[0].endswith("the chosen ones were measured on 8 of 100 calibration samples only")
+
+
+def test_search_whose_time_ends_with_too_large_a_circuit_is_refused(limited):
+    with pytest.raises(TooCostlyError, match="1 MB may be used"):
+        limited(Slow(products=300_000), 4, max_memory=1_000_000)
 
 
 # --- options
