@@ -3,6 +3,7 @@ import re
 import time
 
 import onnx
+import numpy as np
 import pytest
 from onnx import parser
 from tests.e2e.shell import Shell
@@ -97,7 +98,19 @@ def test_prove_prints_one_object_and_writes_the_attestation(workplace, digits):
     assert outcome.status == 0
     assert set(outcome.document["timings"]) == {"keys", "prove"}
     assert len(outcome.document["outputs"]["logits"][0]) == 10
+    assert outcome.document["warnings"] == []
     assert (workplace.folder / "new.json").stat().st_size > 3000
+
+
+def test_prove_warns_of_an_input_outside_of_the_measured_range(workplace, digits):
+    image = json.loads((workplace.folder / "image-0.json").read_bytes())["image"]
+    large = (2 * np.array(image)).tolist()
+    (workplace.folder / "large.json").write_text(json.dumps({"image": large}))
+    outcome = workplace("prove", digits, "--input", "large.json", "--out", "large-answer.json", "--json")
+    assert outcome.status == 0
+    [warning] = outcome.document["warnings"]
+    assert re.match("Input 'image' holds values from .*; the circuit's fidelity was measured for values from", warning)
+    assert "warning: Input 'image' holds values" in outcome.sentence
 
 
 def test_prove_onto_an_existing_file_is_refused_and_keeps_it(workplace, digits):

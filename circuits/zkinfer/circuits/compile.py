@@ -224,6 +224,7 @@ class _Compilation:
             for text in tuned.notes:
                 self.stages.observer.note(text)
             program, cost = self._build_trial(request, tuned.run_arguments, scratch / "trial")
+            lost = self._lost_constants(scratch / "trial", staging / MODEL)
         with stage("evaluate"):
             fidelity, headroom = evaluate_circuit(
                 self.engine, scratch / "trial", program, tuned.run_arguments, held_out
@@ -244,7 +245,7 @@ class _Compilation:
         manifest = _manifest(assembly, normal, report, choice, headroom, cost, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
-        return _Result(manifest, tuned, cost, shortfall, (*normal.notes, *heard, *tuned.notes))
+        return _Result(manifest, tuned, cost, shortfall, (*normal.notes, *heard, *tuned.notes, *lost))
 
     def key_path(self, scratch: Path) -> Path | None:
         """The path at which the proving key is generated; None if the engine needs none."""
@@ -399,6 +400,12 @@ class _Compilation:
         refuse_too_costly(cost, self.memory, request.workload)
         self.stages.observer.note(f"{program.describe_figures()}: {cost.describe()}")
         return program, cost
+
+    def _lost_constants(self, folder: Path, model: Path) -> tuple[str, ...]:
+        found = self.engine.lost_constants(folder, model)
+        for text in found:
+            self.stages.observer.note(text)
+        return found
 
     def _assemble(self, staging: Path, scratch: Path, arguments: RunArguments, setup: TrustedSetup) -> Assembly:
         return assemble(

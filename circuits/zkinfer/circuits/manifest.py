@@ -184,11 +184,6 @@ class FidelityReport(_Part):
             inputs=tuple(InputRange.of(name, array) for name, array in samples.items()),
         )
 
-    def unmeasured(self, inputs: Mapping[str, NDArray[np.generic]]) -> tuple[str, ...]:
-        """One sentence for each input of an inference that lies outside of the range that was measured."""
-        found = [one.excess(inputs[one.name]) for one in self.inputs if one.name in inputs]
-        return tuple(text for text in found if text)
-
 
 def rounded(number: float) -> float:
     """Round to the number of digits on which machines agree."""
@@ -255,6 +250,18 @@ class Manifest(_Part):
             if not document["fidelity"][name]:
                 del document["fidelity"][name]
         return canonical.dump(document)
+
+    def unmeasured(self, inputs: Mapping[str, NDArray[np.generic]]) -> tuple[str, ...]:
+        """One sentence for each input of an inference for which the fidelity report does not hold.
+
+        It lies outside of the range that was measured, or all of its values round to 0.
+        """
+        found = {one.name: one.excess(inputs[one.name]) for one in self.fidelity.inputs if one.name in inputs}
+        for spec in self.program.inputs:
+            values = inputs.get(spec.name)
+            if values is not None and spec.is_float and 0 < np.abs(values).max() < 2.0 ** -(spec.scale + 1):
+                found[spec.name] = f"All values of input {spec.name!r} are 0 in the circuit's steps of 2^-{spec.scale}."
+        return tuple(text for text in found.values() if text)
 
     @property
     def digest(self) -> Digest:

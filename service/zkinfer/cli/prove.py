@@ -13,6 +13,8 @@ from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, 
 from zkinfer.cli.options import AsJson, CircuitFolder, PassphraseFile, read_passphrase
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.circuits.statement import Context
     from zkinfer.verifier import Attestation, SigningKey
@@ -68,12 +70,15 @@ def prove_command(
             if policy is not None:
                 refuse_unacceptable(opened, policy)
             inputs = read_inputs(input_, opened.manifest.program.inputs, display.note)
+            warnings = opened.manifest.unmeasured(inputs)
+            for text in warnings:
+                say(f"[yellow]warning:[/] {plain(text)}")
             prover = Prover(home=Home.from_environment(), key=signing_key)
             attestation = prover.prove(opened, inputs, context, observer=display, timings=timings)
         write_atomically(out, attestation.to_bytes())
         show(attestation, out, timings)
         if as_json:
-            print_json(report(attestation, out, timings) | {"notes": display.notes})
+            print_json(report(attestation, out, timings, warnings) | {"notes": display.notes})
 
 
 def refuse_unacceptable(circuit: Circuit, policy_file: Path) -> None:
@@ -149,8 +154,10 @@ def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None
     warn_about_setup(predicate.recipe.setup.is_insecure_dev)
 
 
-def report(attestation: Attestation, out: Path, timings: dict[str, float]) -> dict[str, Any]:
-    """The JSON form."""
+def report(
+    attestation: Attestation, out: Path, timings: dict[str, float], warnings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The JSON form; the warnings say which inputs the circuit's fidelity was not measured for."""
     from zkinfer.verifier import claimed_tensors
 
     predicate = attestation.predicate
@@ -163,4 +170,5 @@ def report(attestation: Attestation, out: Path, timings: dict[str, float]) -> di
         "context": predicate.context.model_dump(mode="json", by_alias=True),
         "signer": attestation.envelope.keyid,
         "timings": timings,
+        "warnings": list(warnings),
     }

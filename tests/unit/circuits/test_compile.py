@@ -417,6 +417,19 @@ def test_compile_passes_objective_effort_and_limits_to_the_engine(build):
     assert requests[0].workload.multiplications == 6
 
 
+def test_compile_tells_of_constants_that_the_program_loses(build):
+    recorder, asked = Recorder(), []
+
+    def lost(folder, model):
+        asked.append(((folder / "network.onnx").is_file(), model.read_bytes()))
+        return ("the constant 1e-12 of Clip 'c' is 0",)
+
+    made = build(engine=engine_with(lost_constants=lost), observer=recorder)
+    assert made.notes == ("the constant 1e-12 of Clip 'c' is 0",)
+    assert made.notes[0] in recorder.notes
+    assert asked == [(True, (made.circuit.folder / "model.onnx").read_bytes())]
+
+
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 def test_limit_of_the_search_that_is_no_time_is_refused(seconds):
     with pytest.raises(InputError, match="A search cannot be limited to"):

@@ -226,9 +226,12 @@ def test_fidelity_report_rounds_errors_to_three_digits_and_keeps_shares():
     assert (report.error_histogram.counts, report.error_histogram.edges) == (counts, ERROR_EDGES)
 
 
-def measured_for(low, high, least_peak):
-    inputs = (InputRange(name="x", low=low, high=high, least_peak=least_peak),)
-    return parse_manifest(DATA).fidelity.model_copy(update={"inputs": inputs})
+def measured_for(*inputs):
+    manifest = parse_manifest(DATA)
+    return manifest.model_copy(update={"fidelity": manifest.fidelity.model_copy(update={"inputs": inputs})})
+
+
+MEASURED = InputRange(name="x", low=-2.0, high=3.5, least_peak=0.25)
 
 
 @pytest.mark.parametrize(
@@ -241,18 +244,25 @@ def measured_for(low, high, least_peak):
     ],
 )
 def test_inputs_outside_of_the_measured_range_are_said_to_be(values, said):
-    [text] = measured_for(-2.0, 3.5, 0.25).unmeasured({"x": np.array([values])})
+    [text] = measured_for(MEASURED).unmeasured({"x": np.array([values])})
     assert re.search(said, text)
 
 
 @pytest.mark.parametrize("values", [[-2, 3.5], [0.026, 0], [0, -1]])
 def test_inputs_within_the_measured_range_are_not_mentioned(values):
-    assert measured_for(-2.0, 3.5, 0.25).unmeasured({"x": np.array([values])}) == ()
+    assert measured_for(MEASURED).unmeasured({"x": np.array([values])}) == ()
 
 
 def test_inputs_of_an_older_circuit_without_ranges_are_not_mentioned():
-    report = parse_manifest(DATA).fidelity.model_copy(update={"inputs": ()})
-    assert report.unmeasured({"x": np.array([1e9])}) == ()
+    assert measured_for().unmeasured({"x": np.array([1e9])}) == ()
+
+
+def test_inputs_that_all_round_to_zero_are_said_to():
+    manifest = measured_for(MEASURED.model_copy(update={"least_peak": 0.001}))
+    assert manifest.program.inputs[0].scale == 8
+    [text] = manifest.unmeasured({"x": np.array([0.0019, 0])})
+    assert text == "All values of input 'x' are 0 in the circuit's steps of 2^-8."
+    assert manifest.unmeasured({"x": np.array([0.002, 0])}) == manifest.unmeasured({"x": np.zeros(2)})[:0]
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,14 @@ class Engine(Protocol):
         """
         ...
 
+    def lost_constants(self, folder: Path, model: Path) -> tuple[str, ...]:
+        """Sentences on constants of the owner's ONNX file that are 0 in the program in `folder`.
+
+        Each names the node, the value, the scale and the effect. A constant that the engine merged into others is not
+        mentioned.
+        """
+        ...
+
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
         """Write the verifying key into `folder` and the proving key to the path `proving_key`, unless that is None."""
         ...

@@ -121,6 +121,10 @@ class FakeEngine:
         """No work."""
         return _NO_WORK
 
+    def lost_constants(self, folder: Path, model: Path) -> tuple[str, ...]:  # noqa: ARG002
+        """None: the engine computes with floats."""
+        return ()
+
     def make_keys(self, folder: Path, setup: Path, proving_key: Path | None) -> Keys:
         """Both keys are the same digest of the program and of the setup's last point, tau*G2."""
         with setup.open("rb") as file:

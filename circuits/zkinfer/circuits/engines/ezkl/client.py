@@ -114,11 +114,15 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Outputs as integers, per sample and output, and the extreme arguments of lookups."""
+    """Outputs as integers, per sample and output, and the extreme arguments of lookups.
+
+    `missing_bits` are those of the constants that are lost; see `lost_constants`. Only `try_out` finds them.
+    """
 
     outputs: list[list[list[int]]]
     lookup_low: int
     lookup_high: int
+    missing_bits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,8 @@ class EzklProcess:
         built = _built(answer["settings"], inputs, outputs, arguments)
         if any(spec.scale != (arguments.input_scale if spec.is_float else 0) for spec in built.inputs):
             raise EngineError("The engine uses other input scales than the run arguments.")
-        return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"]), answer["bits"]
+        lost = tuple(answer["missing_bits"])
+        return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"], lost), answer["bits"]
 
     def forward(
         self,

@@ -140,6 +140,17 @@ class EzklEngine:
         larger = setup_size is not None and setup_size > layout.log_rows
         return with_shrinking(work_of(layout), layout) if larger else work_of(layout)
 
+    def lost_constants(self, folder: Path, model: Path) -> tuple[str, ...]:
+        """See `lost_constants`."""
+        return tuple(
+            self._process.call(
+                "lost_constants",
+                folder=str(folder.resolve()),
+                model=str(model.resolve()),
+                digest=str(sha256_file(model)),
+            )
+        )
+
     @staticmethod
     def _settings(folder: Path) -> dict[str, Any]:
         settings = read_settings(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, index_check, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.bindings import answer_in, witness_of
@@ -16,6 +17,7 @@ from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request, 
 from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 from zkinfer.circuits.sandbox import child
+from zkinfer.circuits.storage import private_directory
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -72,12 +74,14 @@ def try_out(
 
     The decomposition does not affect the answers, so one pass over the samples gives both.
     """
+    from zkinfer.circuits.engines.ezkl.lost_constants import lost_constants as lost  # noqa: PLC0415
     from zkinfer.circuits.engines.ezkl.tune.narrow import minimum_bits  # noqa: PLC0415 - proving starts without it
 
     path = Path(folder, SETTINGS)
     settings = bindings.write_settings(network, arguments, path)
     bits, answers = minimum_bits(Path(network), arguments, batch, outputs_wanted, likely_bits, path)
-    return _joined(answers) | {"settings": settings, "bits": bits}
+    missing = sorted(one.missing_bits for one in lost(Path(network), path).values())
+    return _joined(answers) | {"settings": settings, "bits": bits, "missing_bits": missing}
 
 
 def _is_sound(network: str, arguments: dict[str, Any]) -> bool:
@@ -142,6 +146,18 @@ def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any
         "proof_bytes": vka.proof_bytes,
         "vk_bytes": (where / VK).stat().st_size,
     }
+
+
+def lost_constants(folder: str, model: str, digest: str) -> list[str]:
+    """Sentences on the constants of the owner's ONNX file that are 0 in the program of a folder."""
+    from zkinfer.circuits.engines.ezkl import lost_constants as lost  # noqa: PLC0415 - proving starts without onnx
+    from zkinfer.circuits.frontend.load import load  # noqa: PLC0415
+
+    with private_directory() as scratch:
+        settings = scratch / SETTINGS
+        settings.write_bytes(Path(folder, SETTINGS).read_bytes())
+        found = lost.lost_constants(Path(folder, NETWORK), settings)
+    return lost.sentences(found, load(Path(model), Digest.parse(digest))) if found else []
 
 
 def evm_verifier(folder: str, setup: str, reusable: bool, out: str) -> None:

@@ -35,7 +35,14 @@ SETTINGS = {
     "num_shuffles": 0,
     "module_sizes": {"poseidon": [0, [0]]},
 }
-TRIED = {"settings": SETTINGS, "outputs": [[[5, 6]]], "lookup_low": -1, "lookup_high": 2, "bits": 23}
+TRIED = {
+    "settings": SETTINGS,
+    "outputs": [[[5, 6]]],
+    "lookup_low": -1,
+    "lookup_high": 2,
+    "bits": 23,
+    "missing_bits": [3],
+}
 
 
 @pytest.fixture

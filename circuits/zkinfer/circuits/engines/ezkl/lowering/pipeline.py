@@ -15,6 +15,7 @@ from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.lowering import activations, fuse_scales, guards, operators, reorder, workarounds
 from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered as decomposed
+from zkinfer.circuits.engines.ezkl.lowering.small_divisors import with_zero_quotients
 from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend import runtime, worker
@@ -95,7 +96,7 @@ def normal_form(
         LOWERING,
         refuse=_refuse_as_read,
         refuse_lowered=refuse_unsupported,
-        finish=lambda model, inputs: guards.with_guards(model, inputs, hashed=hashed),
+        finish=lambda model, inputs: guards.with_guards(with_zero_quotients(model), inputs, hashed=hashed),
     )
 
 

@@ -45,6 +45,7 @@ _MAX_BASE, _MAX_LEGS = 1 << 16, 8
 _FINALISTS = 2
 _MIN_SHARE = 0.7  # of a sketch's assignments: other numbers of inner columns can take fewer
 _TYPICAL = Scales(7, 7, 3)
+_WORTH_OF_CONSTANTS = 2.0  # a factor of the price
 _TOLERANCE = {"latency": 1.33, "gas": 1.02, "memory": 1.02}  # factors of the best price that count as equally good
 
 
@@ -170,10 +171,12 @@ def _is_too_large(work: Work, request: TuneRequest) -> bool:
 def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
     """The preferred circuit among those nearly as cheap as the best: the most faithful one, then the widest.
 
-    Among these, a relative saving of gas (or of time, if gas is the objective) offsets an equal relative cost.
+    Among these, a relative saving of gas (or of time, if gas is the objective) offsets an equal relative cost. Circuits
+    that hold more of the model's constants are preferred up to twice the cost.
     """
     if not found:
         return None
+    found = _holding_most(found, request)
     too_large, least = min(price(fitted, request) for fitted in found)
     first: Objective = "memory" if too_large else request.objective
     near = [fitted for fitted in found if price(fitted, request) <= (too_large, least * _TOLERANCE[first])]
@@ -182,6 +185,14 @@ def cheapest(found: Sequence[Fitted], request: TuneRequest) -> Fitted | None:
         near,
         key=lambda one: (one.work.by(first) * one.work.by(second), one.trial.fidelity.decisive_error, -one.headroom),
     )
+
+
+def _holding_most(found: Sequence[Fitted], request: TuneRequest) -> list[Fitted]:
+    """Those that lose the fewest constants, unless they cost more than that is worth."""
+    too_large, least = min(price(fitted, request) for fitted in found)
+    affordable = [fitted for fitted in found if price(fitted, request) <= (too_large, least * _WORTH_OF_CONSTANTS)]
+    fewest = min(len(fitted.trial.missing_bits) for fitted in affordable)
+    return [fitted for fitted in affordable if len(fitted.trial.missing_bits) == fewest]
 
 
 def _best_of_each_size(sketches: Sequence[_Sketch], request: TuneRequest) -> list[_Sketch]:

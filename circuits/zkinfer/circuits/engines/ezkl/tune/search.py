@@ -123,9 +123,19 @@ class _Search:
             if fitted is not None and not _can_be_narrower(fitted):
                 break
             start = smallest.input
+        self._hold_constants()
         for _ in range(self.effort.refinements):
             if not self._refine():
                 return
+
+    def _hold_constants(self) -> None:
+        """Try larger scales that would hold constants which the best settings round to 0, the nearest first."""
+        best = self._best()
+        for missing in dict.fromkeys(best.trial.missing_bits if best is not None else ()):
+            scales = best.trial.scales if best is not None else Scales(0, 0, 1)
+            larger = replace(scales, input=scales.input + missing, param=scales.param + missing)
+            if max(larger.input, larger.param) <= _MAX_SCALE and self._meets_budget(self._try(larger)):
+                self._fit(larger)
 
     def confirmed(self) -> Fitted:
         """The cheapest circuit that meets the budget on all samples and fits a trusted setup; raises as `tune`."""

@@ -96,7 +96,8 @@ class Trial:
     """The result of scales on the calibration samples.
 
     `bits` is the bit width of the largest integer; `lookups` are the extreme arguments of lookups; `settings` are the
-    engine's own.
+    engine's own. `missing_bits` says, for each constant of the model that these scales round to 0, by how many bits
+    they are too small.
     """
 
     scales: Scales
@@ -104,6 +105,7 @@ class Trial:
     bits: int
     lookups: tuple[int, int]
     settings: dict[str, Any]
+    missing_bits: tuple[int, ...] = ()
 
     def bits_at(self, scales: Scales) -> int:
         """An estimate for scales with the same multiplier, since the widest integer is a product."""
@@ -149,6 +151,7 @@ def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales, likel
         bits=bits,
         lookups=(answer.lookup_low, answer.lookup_high),
         settings=built.settings,
+        missing_bits=answer.missing_bits,
     )
 
 

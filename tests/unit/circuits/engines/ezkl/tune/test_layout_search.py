@@ -216,6 +216,14 @@ def test_equal_prices_are_ordered_by_error_then_headroom():
     assert cheapest([found, wider, closer, priced(found, 1.2, 0.8)], request()).work.prove > found.work.prove
 
 
+@pytest.mark.parametrize(("factor", "kept"), [(1.0, True), (1.9, True), (2.1, False)])
+def test_constants_are_held_up_to_twice_the_cost(factor, kept):
+    lossy = fitted()
+    lossy = replace(lossy, trial=replace(lossy.trial, missing_bits=(3, 9)))
+    holding = priced(replace(lossy, trial=replace(lossy.trial, missing_bits=(9,))), factor, factor)
+    assert cheapest([lossy, holding], request()) is (holding if kept else lossy)
+
+
 @pytest.mark.parametrize(("prove", "gas", "taken"), [(1.2, 0.8, True), (1.3, 0.5, True), (1.2, 0.9, False)])
 def test_gas_objective_accepts_time_where_gas_falls_by_a_larger_share(prove, gas, taken):
     found = fitted()

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -184,6 +185,30 @@ def test_range_reaches_four_times_beyond_calibration():
     process = Process(bits=wide)
     arguments = EzklArguments.parse(tuned(process).run_arguments)
     assert arguments.integer_limit >= 4 << wide(arguments)
+
+
+class Holding(Process):
+    """Rounds a constant to 0 below some scale."""
+
+    least = 10
+
+    def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
+        built, answer, bits = super().try_out(
+            network, inputs, outputs, arguments, batch, folder, likely_bits=likely_bits
+        )
+        missing = self.least - arguments.input_scale
+        return built, replace(answer, missing_bits=(missing,) if missing > 0 else ()), bits
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal", "max"])
+def test_scale_that_holds_a_small_constant_is_tried_and_taken(effort):
+    assert chosen(Holding(), effort=effort).input_scale >= 10
+
+
+def test_constant_that_no_scale_holds_changes_nothing():
+    process = Holding()
+    process.least = 40
+    assert chosen(process) == chosen(Process())
 
 
 # --- effort
