@@ -2,8 +2,8 @@ import json
 import re
 import time
 
-import onnx
 import numpy as np
+import onnx
 import pytest
 from onnx import parser
 from tests.e2e.shell import Shell
