@@ -25,7 +25,6 @@ OVER_BUDGET = {
     "attention": 0.08,
     "layer_norm": 0.07,
     "lightgbm_regressor": 0.14,
-    "sklearn_boosting": 0.16,
     "sklearn_forest_binary": 0.14,
     "sklearn_normalizer": 0.09,
     "softmax": 0.08,
