@@ -68,7 +68,7 @@ def show_fidelity(report: FidelityReport) -> None:
     print_result("\n[dim]number of output values by error, as a share of their column's range[/]")
     print_table(_histogram_table(report.error_histogram))
     if report.columns:
-        print_result("\n[dim]columns (indices of the last axis) with the largest errors, as shares of the column's range[/]")
+        print_result("\n[dim]columns (by index of the last axis) with the largest errors, as shares of their range[/]")
         print_table(_columns_table(report.columns))
     if report.worst and report.data != "synthetic":
         print_result("\n[dim]worst samples, by their index in the data file, from 0[/]")
