@@ -1,8 +1,9 @@
 """Tables of numbers (.csv): one inference per line, with columns matched by name if there is a header.
 
 A column is named after an input of one number, or after an element of a larger input: `x[2]`, `x_2`, `x.2` or `x2`.
-Names that the model does not know are accepted only as features of a single input, in the order of the file. Without
-names, columns are read by position. A sentence says how the columns of each table were read.
+Names that the model does not know are accepted only as features of a single input, in the order of the file that the
+circuit was calibrated with; later files are matched by these names. Without names, columns are read by position. A
+sentence says how the columns of each table were read.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ _SHOWN = 6
 
 
 def from_csv(
-    data: bytes, specs: Sequence[TensorSpec], label: str | None = None, file: str = "The file"
+    data: bytes,
+    specs: Sequence[TensorSpec],
+    label: str | None = None,
+    file: str = "The file",
+    features: Sequence[str] = (),
 ) -> tuple[dict[str, Array], str]:
     """Read a table with one sample per line.
 
@@ -47,6 +52,7 @@ def from_csv(
         specs: the inputs of the model.
         label: the name of a further column, at any position.
         file: its name, for messages.
+        features: the names of a single input's elements, as `feature_names` found them; empty if it has none.
 
     Returns:
         Arrays [N, elements] by name, and a sentence that says how the columns were read.
@@ -56,7 +62,7 @@ def from_csv(
             message names file, line and column.
     """
     lines = _lines(data, file)
-    elements = _Elements(specs)
+    elements = _Elements(specs, features)
     named = _is_header(lines, elements, label, file)
     header, body = (lines[0], lines[1:]) if named else (None, lines)
     if not body:
@@ -68,6 +74,17 @@ def from_csv(
     if table.shape[1] != elements.count:
         raise DataError(f"{file} has {table.shape[1]} columns.", elements.cure)
     return elements.split(table), f"{file} has no header; its columns are read by position as {elements.text}."
+
+
+def feature_names(data: bytes, specs: Sequence[TensorSpec], label: str | None = None) -> tuple[str, ...]:
+    """The columns of a valid table that are features of a single input: names that the model does not know."""
+    lines, elements = _lines(data, "The file"), _Elements(specs)
+    if len(specs) != 1 or not _is_header(lines, elements, label, "The file"):
+        return ()
+    names = _names(lines[0])
+    found = [name for name in names[_indices(names) :] if name != label]
+    numbered = sorted(found) == sorted(map(str, range(elements.count)))
+    return () if numbered or any(map(elements.knows, found)) else tuple(found)
 
 
 class _Line(NamedTuple):
@@ -119,8 +136,9 @@ def _indices(names: Sequence[str]) -> int:
 class _Elements:
     """The numbers that a line holds: all elements of all inputs, in order."""
 
-    def __init__(self, specs: Sequence[TensorSpec]) -> None:
+    def __init__(self, specs: Sequence[TensorSpec], features: Sequence[str] = ()) -> None:
         self.specs = tuple(specs)
+        self._features = {name: number for number, name in enumerate(features)}
         *starts, self.count = np.cumsum([0, *(spec.size for spec in specs)]).tolist()
         self._inputs = list(zip(starts, self.specs, strict=True))
         self._by_length = sorted(self._inputs, key=lambda one: -len(one[1].name))  # `x1[0]` is of x1, if there is one
@@ -129,6 +147,8 @@ class _Elements:
     @property
     def text(self) -> str:
         """Their names: `age, image[0] to image[63]`."""
+        if self._features:
+            return _listed([*self._features])
         names = (
             f"{spec.name}[0] to {spec.name}[{spec.size - 1}]" if spec.size > 1 else spec.name for spec in self.specs
         )
@@ -138,7 +158,14 @@ class _Elements:
     def cure(self) -> str:
         return f"Give {self.count} numbers per line: {self.text}."
 
+    @property
+    def takes_features(self) -> bool:
+        """Whether the columns may have names of their own, which nothing says yet."""
+        return len(self.specs) == 1 and not self._features
+
     def name(self, place: int) -> str:
+        if self._features:
+            return [*self._features][place]
         start, spec = next((start, spec) for start, spec in reversed(self._inputs) if start <= place)
         return spec.name if spec.size == 1 else f"{spec.name}[{place - start}]"
 
@@ -166,6 +193,8 @@ class _Elements:
 
     def _named(self, column: str) -> tuple[int, int] | None:
         """The place where the input of this column starts, and the number in the column's name."""
+        if column in self._features:
+            return 0, self._features[column]
         if column in self._alone:
             return self._alone[column], 0
         for start, spec in self._by_length:
@@ -204,7 +233,7 @@ class _Columns:
         if sorted(names) == sorted(map(str, range(self.elements.count))):
             how = f"the columns are numbered, as pandas does by default, and read by their numbers as {text}"
             return np.argsort([int(name) for name in names]), how
-        if len(self.elements.specs) == 1 and not any(place is not None for place in places):
+        if self.elements.takes_features and not any(place is not None for place in places):
             self._refuse_count(names)
             return np.arange(len(names)), f"the columns {_listed(names)} are read in this order as {text}"
         self._refuse_misfit(names, places)

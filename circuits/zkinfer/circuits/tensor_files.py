@@ -19,7 +19,7 @@ import numpy as np
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import DataError, JsonError, why
-from zkinfer.circuits.tables import from_csv
+from zkinfer.circuits.tables import feature_names, from_csv
 from zkinfer.circuits.tensors import TensorSpec, describe_all
 
 if TYPE_CHECKING:
@@ -42,13 +42,16 @@ def _silent(_: str) -> None:
     pass
 
 
-def read_inputs(path: Path, specs: Sequence[TensorSpec], note: Note = _silent) -> dict[str, Array]:
+def read_inputs(
+    path: Path, specs: Sequence[TensorSpec], note: Note = _silent, features: Sequence[str] = ()
+) -> dict[str, Array]:
     """Read one inference.
 
     Args:
         path: the file; its suffix determines the format.
         specs: all tensors of the inference.
         note: receives a sentence on how the numbers were matched, unless they have the names of the tensors.
+        features: names of the columns of a table, from `read_feature_names` of the calibration samples.
 
     Returns:
         Arrays by name, with exactly the shapes and dtypes of the specs.
@@ -56,7 +59,7 @@ def read_inputs(path: Path, specs: Sequence[TensorSpec], note: Note = _silent) -
     Raises:
         DataError: no such file, unknown format, a missing, unknown or repeated name, a wrong shape or dtype, NaN.
     """
-    arrays = _read(path, specs, None, note)
+    arrays = _read(path, specs, None, note, features)
     if path.suffix.lower() == ".csv":  # a table of one line is one inference
         arrays = {name: array[0] if len(array) == 1 else array for name, array in arrays.items()}
     return {spec.name: conform(arrays[spec.name], spec) for spec in specs}
@@ -104,6 +107,11 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
     raise DataError(
         f"The format of {path} does not contain the shapes of tensors.", "Give a .npz or .json file, or the shapes too."
     )
+
+
+def read_feature_names(path: Path, specs: Sequence[TensorSpec], label: str | None = None) -> tuple[str, ...]:
+    """The columns of a valid file of samples that name features of a single input; empty but for such a table."""
+    return feature_names(_bytes_of(path), specs, label) if path.suffix.lower() == ".csv" else ()
 
 
 def conform(array: Array, spec: TensorSpec) -> Array:
@@ -185,11 +193,13 @@ def from_json(
     )
 
 
-def _read(path: Path, specs: Sequence[TensorSpec], label: str | None, note: Note) -> dict[str, Array]:
+def _read(
+    path: Path, specs: Sequence[TensorSpec], label: str | None, note: Note, features: Sequence[str] = ()
+) -> dict[str, Array]:
     readers: dict[str, Callable[[bytes], tuple[dict[str, Array], str]]] = {
         ".npz": lambda data: (from_npz(data, str(path)), ""),
         ".json": lambda data: from_json(data, specs, label, str(path)),
-        ".csv": lambda data: from_csv(data, specs, label, str(path)),
+        ".csv": lambda data: from_csv(data, specs, label, str(path), features),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.tables import from_csv
+from zkinfer.circuits.tables import feature_names, from_csv
 from zkinfer.circuits.tensors import TensorSpec
 
 
@@ -201,3 +201,56 @@ def test_wide_table_is_matched_quickly():
     order = np.random.default_rng(0).permutation(20_000)
     text = ",".join(f"x[{number}]" for number in order) + "\n" + ",".join(map(str, order)) + "\n"
     assert read(text, wide)[0] == {"x": [list(range(20_000))]}
+
+
+# --- features that a circuit was calibrated with
+
+FEATURES = ("age", "wage", "debt")
+
+
+def read_features(text):
+    return from_csv(text.encode(), [X], None, "q.csv", FEATURES)
+
+
+@pytest.mark.parametrize("text", ["debt,age,wage\n2,0,1\n", ",wage,age,debt\n7,1,0,2\n", "x[2],x[0],x[1]\n2,0,1\n"])
+def test_features_in_another_order_are_matched_by_name(text):
+    assert read_features(text)[0]["x"].tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("age,wage,loan", "q.csv, line 1: the model has no input 'loan'. Name the columns age, wage, debt."),
+        ("age,wage", "the input 'debt' is missing"),
+        ("age,wage,debt,age", "columns 1 and 4 are both named 'age'"),
+        ("age,wage,x[1]", "'wage' and 'x[1]' name the same number"),
+    ],
+)
+def test_other_names_than_the_features_are_refused(header, message):
+    with pytest.raises(DataError) as caught:
+        read_features(f"{header}\n{','.join('0' * len(header.split(',')))}\n")
+    assert message in str(caught.value)
+
+
+def test_numbers_without_names_are_read_in_the_order_of_the_features():
+    arrays, note = read_features("0,1,2.5\n")
+    assert arrays["x"].tolist() == [[0, 1, 2.5]]
+    assert "read by position as age, wage, debt" in note
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("age,wage,debt\n0,1,2\n", FEATURES),
+        (",age,wage,debt,grade\n0,0,1,2,1\n", FEATURES),
+        ("x[0],x[1],x[2]\n0,1,2\n", ()),
+        ("0,1,2\n0.5,1,2\n", ()),
+        ("0.5,1,2\n", ()),
+    ],
+)
+def test_features_are_the_names_that_the_model_does_not_know(text, found):
+    assert feature_names(text.encode(), [X], "grade") == found
+
+
+def test_model_of_several_inputs_has_no_features():
+    assert feature_names(b"age,income\n0,1\n", [AGE, INCOME]) == ()
