@@ -224,8 +224,9 @@ class Manifest(_Part):
     """The complete description of a circuit folder.
 
     `headroom` says how many times larger than in the held-out samples an integer of the circuit may be before an input
-    is rejected. `choice` is missing in circuits of older versions. Times and machine names are omitted, so that the
-    same model, data and options give the same manifest and the same circuit digest.
+    is rejected. `choice` is missing in circuits of older versions. `features` names the elements of a single input, if
+    the calibration samples were a table with a column for each; later tables are matched by these names. Times and
+    machine names are omitted, so that the same model, data and options give the same manifest and circuit digest.
     """
 
     format: Literal["zkinfer-circuit/1"] = "zkinfer-circuit/1"
@@ -237,6 +238,7 @@ class Manifest(_Part):
     headroom: Annotated[float, Field(ge=1, le=2.0**64)]
     cost: CostReport
     choice: ChoiceReport | None = None
+    features: tuple[str, ...] = ()
     parameters: Count
     operators: dict[str, Count]
     files: dict[FileName, Sha256]
@@ -246,6 +248,8 @@ class Manifest(_Part):
         document = self.model_dump(mode="json", by_alias=True)
         if self.choice is None:
             del document["choice"]
+        if not self.features:
+            del document["features"]
         for name in ("columns", "inputs"):
             if not document["fidelity"][name]:
                 del document["fidelity"][name]

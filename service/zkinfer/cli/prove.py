@@ -69,8 +69,9 @@ def prove_command(
             opened = Circuit.open(circuit)
             if policy is not None:
                 refuse_unacceptable(opened, policy)
-            inputs = read_inputs(input_, opened.manifest.program.inputs, display.note)
-            warnings = opened.manifest.unmeasured(inputs)
+            manifest = opened.manifest
+            inputs = read_inputs(input_, manifest.program.inputs, display.note, manifest.features)
+            warnings = manifest.unmeasured(inputs)
             for text in warnings:
                 say(f"[yellow]warning:[/] {plain(text)}")
             prover = Prover(home=Home.from_environment(), key=signing_key)

@@ -115,6 +115,14 @@ def test_compile_tells_how_columns_of_the_calibration_file_were_matched(build, t
     made = build(calibration=tmp_path / "samples.csv", observer=recorder)
     assert made.notes == (told,)
     assert told in recorder.notes
+    assert made.circuit.manifest.features == ("a", "b", "c")
+
+
+def test_compile_keeps_no_features_of_samples_without_names(build, tmp_path):
+    (tmp_path / "samples.csv").write_text("x[0],x[1],x[2]\n0.5,1,2\n1,0.5,2\n2,1,0.5\n")
+    manifest = build(calibration=tmp_path / "samples.csv").circuit.manifest
+    assert manifest.features == ()
+    assert b"features" not in manifest.to_bytes()
 
 
 def test_compile_describes_the_circuit(build):
@@ -535,7 +543,11 @@ def test_compile_out_of_memory_before_tuning_is_refused_with_costs(build, leaves
 
 @pytest.mark.parametrize(
     ("step", "named"),
-    [("compile.inspect_model", ""), ("engines.fake.normalise_model", "Gemm y"), ("compile.load_samples", "Gemm y")],
+    [
+        ("compilation.inspect_model", ""),
+        ("engines.fake.normalise_model", "Gemm y"),
+        ("compilation.load_samples", "Gemm y"),
+    ],
 )
 def test_compile_out_of_memory_while_parsing_is_refused_with_the_limit(build, monkeypatch, step, named):
     def fail(*_, **__):
@@ -547,7 +559,7 @@ def test_compile_out_of_memory_while_parsing_is_refused_with_the_limit(build, mo
 
 
 def test_compile_of_a_too_large_circuit_is_refused_before_keys(build, leaves_nothing, monkeypatch):
-    monkeypatch.setattr("zkinfer.circuits.compile.assemble", None)
+    monkeypatch.setattr("zkinfer.circuits.compilation.assemble", None)
     with pytest.raises(TooCostlyError, match=r"about 9 bytes of memory.*8 bytes may be used"):
         build(engine=engine_with(work=lambda _: costly(9)), options=replace(DEV, max_memory=8))
     leaves_nothing()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zkinfer.circuits.compile import refuse_impossible
+from zkinfer.circuits.compilation import refuse_impossible
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.engines.base import TuneRequest

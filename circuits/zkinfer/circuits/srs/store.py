@@ -15,7 +15,7 @@ from zkinfer.circuits.srs import ceremonies
 from zkinfer.circuits.srs.ceremonies import Progress, TrustedSetup
 from zkinfer.circuits.srs.check import hash_setup, identify_setup, peek_setup
 from zkinfer.circuits.srs.file_format import require_k
-from zkinfer.circuits.srs.insecure_dev import generate_insecure_dev
+from zkinfer.circuits.srs.insecure_dev import MAX_DEV_LOG_ROWS, generate_insecure_dev
 from zkinfer.circuits.storage import (
     atomic_file,
     flush_to_disk,
@@ -90,6 +90,23 @@ class SetupStore:
         if ceremony == ceremonies.INSECURE_DEV:
             return self.insecure_dev(k, progress)
         return self.find(k, ceremony)
+
+    def max_size(self, ceremony: str | None = None) -> int:
+        """log2 of the largest circuit that a stored setup serves; None allows every ceremony except `insecure-dev`.
+
+        Raises:
+            SetupError: there is none, or one is damaged.
+        """
+        if ceremony == ceremonies.INSECURE_DEV:
+            return MAX_DEV_LOG_ROWS
+        sizes = [one.k for one in self.list() if not one.is_insecure_dev and ceremony in (None, one.ceremony)]
+        if not sizes:
+            raise SetupError(
+                "There is no trusted setup to compile with.",
+                "Run `zkinfer setup fetch 15` or `zkinfer setup import FILE`; "
+                "for experiments only, use --setup insecure-dev.",
+            )
+        return max(sizes)
 
     def stored(self, ceremony: str, k: int) -> TrustedSetup | None:
         """The home folder's file of exactly this ceremony and k, or None; raises SetupError if it is damaged."""

@@ -162,10 +162,10 @@ def _build_request(
     from zkinfer.chain import PlacedRequest, request_for
     from zkinfer.circuits.tensor_files import read_inputs
 
-    chain = deployed.chain
+    chain, manifest = deployed.chain, circuit.manifest
     request = request_for(
         circuit,
-        None if input_ is None else read_inputs(input_, circuit.manifest.program.inputs, say_note),
+        None if input_ is None else read_inputs(input_, manifest.program.inputs, say_note, manifest.features),
         listing=listing,
         consumer=consumer or chain.address,
         requester=chain.address,
