@@ -102,16 +102,19 @@ class ExporterName(StrEnum):
     TORCHSCRIPT = "torchscript"
 
 
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:CALLABLE",
+        help="Function that makes the torch module, such as net:make_model for make_model in net.py. It returns a "
+        "torch.nn.Module, or a module and its example inputs. Your code runs in this process.",
+        show_default=False,
+    ),
+]
+
+
 def export_command(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODULE:CALLABLE",
-            help="Function that makes the torch module, such as net:make_model for make_model in net.py. It returns a "
-            "torch.nn.Module, or a module and its example inputs. Your code runs in this process.",
-            show_default=False,
-        ),
-    ],
+    target: Target,
     out: Annotated[Path, typer.Option(help="The ONNX file to write.", show_default=False)],
     example: Annotated[
         Path | None,

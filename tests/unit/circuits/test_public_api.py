@@ -80,9 +80,9 @@ def test_error_message_has_cause_and_cure():
     assert str(errors.InputError("It is wrong.")) == "It is wrong."
 
 
-def test_errors_module_holds_errors_and_their_description():
+def test_errors_module_holds_errors_and_their_descriptions():
     others = {name for name, value in vars(errors).items() if not (name.startswith("_") or inspect.isclass(value))}
-    assert others <= {"Any", "annotations", "describe", "error_document", "why"}
+    assert others <= {"Any", "OUT_OF_RANGE", "annotations", "describe", "error_document", "why"}
 
 
 @pytest.mark.parametrize("kind", [errors.DataError, ChainError])
