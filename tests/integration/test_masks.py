@@ -96,8 +96,8 @@ def test_composite_of_large_numbers_is_near_the_float_answer(body, answered):
 
 
 @pytest.mark.slow
-def test_causal_attention_goes_to_a_verified_proof_and_says_what_was_held(tmp_path, base):
-    model, home = tmp_path / "causal.onnx", bench.home_in(base)
+def test_causal_attention_goes_to_a_verified_proof_and_says_what_was_held(tmp_path, run_folder):
+    model, home = tmp_path / "causal.onnx", bench.home_in(run_folder)
     mask = np.where(np.triu(np.ones((3, 3)), 1), LEAST, 0).reshape(1, 1, 3, 3)
     model.write_bytes(made(CAUSAL, mask).SerializeToString())
     samples = np.random.default_rng(5).normal(size=(12, 1, 3, 4)).astype(np.float32)

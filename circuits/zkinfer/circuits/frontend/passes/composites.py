@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.frontend.graph import Draft, Facts, attributes, replace_all
 from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes.exponentials import (
+    is_chosen_below_zero,
     is_cut,
     log_sum_exp,
+    negative_part,
     number,
     reduced_axes,
     softmax,
@@ -129,7 +131,9 @@ def _log_sum_exp_operator(node: onnx.NodeProto, draft: Draft, facts: Facts) -> s
 
 
 def _exponential(node: onnx.NodeProto, draft: Draft, facts: Facts) -> str | None:
-    """exp(x - log(sum(exp(x)))) and exp(LogSoftmax(x)) are the softmax of x."""
+    """exp(x - log(sum(exp(x)))) and exp(LogSoftmax(x)) are the softmax of x; Elu by hand needs negative x only."""
+    if is_chosen_below_zero(node, facts):
+        return negative_part(draft, node.input[0])
     source = facts.producers.get(node.input[0])
     if source is None:
         return None

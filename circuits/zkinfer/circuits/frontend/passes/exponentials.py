@@ -59,6 +59,24 @@ def reduced(draft: Draft, operator: str, value: str, axes: list[int]) -> str:
     return draft.add(operator, value, draft.constant(np.array(axes, np.int64)), keepdims=1)
 
 
+def negative_part(draft: Draft, value: str) -> str:
+    """exp(min(x, 0)), where min(x, 0) = x - relu(x)."""
+    return draft.add("Exp", draft.add("Sub", value, draft.add("Relu", value)))
+
+
+def is_chosen_below_zero(node: onnx.NodeProto, facts: Facts) -> bool:
+    """Whether a function of x only counts where x is negative, as in Where(x > 0, x, exp(x) - 1)."""
+    value = node.input[0]
+    reader, name = facts.only_reader(node.output[0]), node.output[0]
+    while reader is not None and reader.op_type in ("Add", "Mul", "Sub") and _has_constant(reader, facts):
+        name = reader.output[0]
+        reader = facts.only_reader(name)
+    test = facts.producers.get(reader.input[0]) if reader is not None and reader.op_type == "Where" else None
+    if reader is None or test is None or test.input[0] != value or not _is_zero(test.input[-1], facts):
+        return False
+    return test.op_type.startswith("Greater" if name == reader.input[2] else "Less")
+
+
 def is_cut(name: str, facts: Facts) -> bool:
     """Whether this is an exponent that was shifted and cut."""
     node = facts.producers.get(name)
@@ -94,3 +112,12 @@ def _cut_exponential(draft: Draft, below: str) -> str:
     """exp(max(x, -NEGLIGIBLE)) of values that are at most 0; Relu is the cheapest maximum."""
     most = number(draft, NEGLIGIBLE)
     return draft.add("Exp", draft.add("Sub", draft.add("Relu", draft.add("Add", below, most)), most))
+
+
+def _has_constant(node: onnx.NodeProto, facts: Facts) -> bool:
+    return any(name in facts.constants for name in node.input)
+
+
+def _is_zero(name: str, facts: Facts) -> bool:
+    array = facts.array(name)
+    return array is not None and not array.any()

@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from zkinfer.circuits.frontend import runtime
 
-CONSTANTS = """<float one = {1.0}, float[1] single = {1.0}, float two = {2.0}, float minus = {-1.0},
+CONSTANTS = """<float one = {1.0}, float[1] single = {1.0}, float two = {2.0}, float zero = {0.0}, float minus = {-1.0},
     int64[1] last = {1}, int64[2] column = {-1, 1}>"""
 ROW, TOTAL = "float[1,4] y", "float[1,1] y"
 SIGMOID = "n = Neg(x) e = Exp(n) d = Add(one, e)"
@@ -129,6 +129,23 @@ def test_form_that_was_shifted_by_hand_is_left(body, made, kinds):
 )
 def test_other_exponentials_are_left(body, made, kinds):
     assert kinds(made(body)[1]).keys() <= {"Exp", "Mul", "Add", "Div", "Relu", "Softmax"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "e = Exp(x) d = Sub(e, one) g = Greater(x, zero) y = Where(g, x, d)",
+        "e = Exp(x) d = Sub(e, one) a = Mul(d, two) g = LessOrEqual(x, zero) y = Where(g, a, x)",
+    ],
+)
+def test_branch_that_large_inputs_do_not_take_does_not_grow(body, made):
+    original, form = made(body)
+    assert all((found <= 0).all() for found in exponents(form))
+    assert runtime.difference(original, form, [{"x": np.array([[-9, 0, 50, 1]], np.float32)}]) is None
+
+
+def test_branch_that_large_inputs_take_is_left(made):
+    assert exponents(made("e = Exp(x) g = Less(x, zero) y = Where(g, x, e)")[1])[0].max() == 80
 
 
 def test_denominator_of_another_quotient_is_not_taken_for_its_own(made, kinds):
