@@ -13,7 +13,15 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256, sha256_file
 from zkinfer.circuits.engines.base import Program
 from zkinfer.circuits.engines.proof_checks import require_statement
-from zkinfer.circuits.errors import CircuitError, EngineError, JsonError, ModelError, RangeError, UnsupportedModelError
+from zkinfer.circuits.errors import (
+    OUT_OF_RANGE,
+    CircuitError,
+    EngineError,
+    JsonError,
+    ModelError,
+    RangeError,
+    UnsupportedModelError,
+)
 from zkinfer.circuits.fidelity import measure
 from zkinfer.circuits.frontend import NORMALISER, model_digest
 from zkinfer.circuits.recipe import CircuitIdentity, Recipe, SetupIdentity, Sha256
@@ -130,8 +138,9 @@ def evaluate_circuit(
         answers = engine.forward(folder, program, batch)
         headroom = engine.headroom(folder, arguments, batch)
     except RangeError as err:
+        cause = "A held-out sample leaves the range that the calibration samples span."
         raise RangeError(
-            "A held-out sample leaves the range that the calibration samples span.",
+            cause if err.cause == OUT_OF_RANGE[0] else f"{cause} {err.cause}",
             "Give more calibration samples, in random order and representative of the model's real inputs.",
         ) from err
     sizes = [spec.size for spec in program.outputs]

@@ -146,6 +146,7 @@ class Compilation:
             program, cost = self._build_trial(request, tuned.run_arguments, scratch / "trial")
             lost = self._lost_constants(scratch / "trial", staging / MODEL)
         with stage("evaluate"):
+            (scratch / "trial" / MODEL).symlink_to((staging / MODEL).absolute())  # engines name the nodes of refusals
             fidelity, headroom = evaluate_circuit(
                 self.engine, scratch / "trial", program, tuned.run_arguments, held_out
             )

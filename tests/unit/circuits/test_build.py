@@ -11,7 +11,15 @@ from tests.unit.circuits.factories import X, engine_failing_at, engine_with, eve
 from zkinfer.circuits.build import evaluate_circuit, rebuild
 from zkinfer.circuits.engines import fake
 from zkinfer.circuits.engines.fake import FakeEngine
-from zkinfer.circuits.errors import CircuitError, EngineError, InputError, ModelError, RangeError, UnsupportedModelError
+from zkinfer.circuits.errors import (
+    OUT_OF_RANGE,
+    CircuitError,
+    EngineError,
+    InputError,
+    ModelError,
+    RangeError,
+    UnsupportedModelError,
+)
 from zkinfer.circuits.samples import Samples
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -239,6 +247,19 @@ def test_held_out_sample_within_the_range_is_evaluated(evaluated):
 def test_sample_beyond_the_range_is_refused_with_a_cure(evaluated, call):
     with pytest.raises(RangeError, match=r"A held-out sample leaves the range.*Give more calibration samples"):
         evaluated(**{call: fail})
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [("Log 'y' is defined for x > 0.", " Log 'y' is defined for x > 0."), (OUT_OF_RANGE[0], "")],
+)
+def test_sample_beyond_the_range_is_refused_with_the_engines_cause_if_it_is_special(evaluated, cause, told):
+    def refuse(*_):
+        raise RangeError(cause)
+
+    with pytest.raises(RangeError) as refusal:
+        evaluated(forward=refuse)
+    assert refusal.value.cause == "A held-out sample leaves the range that the calibration samples span." + told
 
 
 @pytest.mark.parametrize("answers", [[], [[[1, 2]], [[1, 2]]], [[[1]]], [[]]])
