@@ -187,6 +187,7 @@ def reader(shell, digits):
     shutil.copytree(digits, shell.folder / "digits.circuit")
     one = Reader(shell)
     key, certificate = one.authority.issue("server")
+    (shell.folder / "server.key").touch(mode=0o600)
     (shell.folder / "server.key").write_bytes(key)
     (shell.folder / "server.pem").write_bytes(certificate)
     return one
