@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -243,8 +243,8 @@ class Manifest(_Part):
     operators: dict[str, Count]
     files: dict[FileName, Sha256]
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
+    def to_document(self) -> dict[str, Any]:
+        """The JSON document, without what is absent from the file."""
         document = self.model_dump(mode="json", by_alias=True)
         if self.choice is None:
             del document["choice"]
@@ -253,7 +253,11 @@ class Manifest(_Part):
         for name in ("columns", "inputs"):
             if not document["fidelity"][name]:
                 del document["fidelity"][name]
-        return canonical.dump(document)
+        return document
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical.dump(self.to_document())
 
     def unmeasured(self, inputs: Mapping[str, NDArray[np.generic]]) -> tuple[str, ...]:
         """One sentence for each input of an inference for which the fidelity report does not hold.

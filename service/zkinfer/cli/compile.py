@@ -296,7 +296,7 @@ def report(compiled: Compiled) -> dict[str, Any]:
         "circuit": str(compiled.circuit.folder),
         "circuitDigest": str(manifest.digest),
         "modelId": manifest.identity.model_id,
-        "manifest": manifest.model_dump(mode="json", by_alias=True),
+        "manifest": manifest.to_document(),
         "cost": report_views.cost_report(compiled.cost),
         "tradeOff": report_views.trade_off_report(compiled.options),
         "overBudget": compiled.shortfall,

@@ -57,7 +57,7 @@ def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
     warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
     if picture is not None:
         _plot(circuit.manifest.fidelity, picture)
-    manifest = circuit.manifest.model_dump(mode="json", by_alias=True)
+    manifest = circuit.manifest.to_document()
     return {"kind": "circuit", "circuitDigest": str(circuit.digest), "modelId": circuit.model_id, "manifest": manifest}
 
 
