@@ -15,7 +15,7 @@ from zkinfer.cli.main import app
 from zkinfer.cli.options import parse_amount, parse_share, parse_size, read_passphrase
 from zkinfer.cli.prove import make_context
 
-NOBODY = "0x" + "0" * 40
+ZERO_ADDRESS = "0x" + "0" * 40
 WORD = "0x" + "ab" * 32
 
 
@@ -144,7 +144,7 @@ def test_picture_of_anything_but_a_circuit_is_a_usage_error():
 
 
 def test_context_without_a_request_id_gets_a_fresh_one():
-    first, second = (make_context(0, NOBODY, None, NOBODY, 0) for _ in range(2))
+    first, second = (make_context(0, ZERO_ADDRESS, None, ZERO_ADDRESS, 0) for _ in range(2))
     assert first.request_id != second.request_id
 
 
@@ -158,16 +158,16 @@ def test_context_is_case_insensitive_and_keeps_every_field():
 @pytest.mark.parametrize(
     "fields",
     [
-        (-1, NOBODY, WORD, NOBODY, 0),
-        (1 << 256, NOBODY, WORD, NOBODY, 0),
-        (0, "0x12", WORD, NOBODY, 0),
-        (0, NOBODY[2:], WORD, NOBODY, 0),
-        (0, NOBODY + "\n", WORD, NOBODY, 0),
-        (0, NOBODY, WORD[:-1], NOBODY, 0),
-        (0, NOBODY, WORD + "0", NOBODY, 0),
-        (0, NOBODY, "0x" + "zz" * 32, NOBODY, 0),
-        (0, NOBODY, WORD, "nobody", 0),
-        (0, NOBODY, WORD, NOBODY, 1 << 64),
+        (-1, ZERO_ADDRESS, WORD, ZERO_ADDRESS, 0),
+        (1 << 256, ZERO_ADDRESS, WORD, ZERO_ADDRESS, 0),
+        (0, "0x12", WORD, ZERO_ADDRESS, 0),
+        (0, ZERO_ADDRESS[2:], WORD, ZERO_ADDRESS, 0),
+        (0, ZERO_ADDRESS + "\n", WORD, ZERO_ADDRESS, 0),
+        (0, ZERO_ADDRESS, WORD[:-1], ZERO_ADDRESS, 0),
+        (0, ZERO_ADDRESS, WORD + "0", ZERO_ADDRESS, 0),
+        (0, ZERO_ADDRESS, "0x" + "zz" * 32, ZERO_ADDRESS, 0),
+        (0, ZERO_ADDRESS, WORD, "nobody", 0),
+        (0, ZERO_ADDRESS, WORD, ZERO_ADDRESS, 1 << 64),
     ],
 )
 def test_malformed_context_is_a_usage_error(fields):
@@ -178,7 +178,7 @@ def test_malformed_context_is_a_usage_error(fields):
 @pytest.mark.parametrize("expiry", [1, 1_600_000_000])
 def test_expired_context_is_a_usage_error(expiry):
     with pytest.raises(typer.BadParameter, match="has already passed"):
-        make_context(0, NOBODY, WORD, NOBODY, expiry)
+        make_context(0, ZERO_ADDRESS, WORD, ZERO_ADDRESS, expiry)
 
 
 def written(path, content, mode=0o600):
