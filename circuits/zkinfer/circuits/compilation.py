@@ -33,7 +33,7 @@ from zkinfer.circuits.speed import known_speed, measured_speed
 from zkinfer.circuits.tensor_files import read_feature_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -141,10 +141,10 @@ class Compilation:
         with stage("tune") as progress:
             request = self._tune_request(scratch / _NETWORK, normal, tuning, speed)
             tuned = self._tune(request, with_time_left(progress, self.stages.observer, "search for settings"))
-            for text in tuned.notes:
-                self.stages.observer.note(text)
+            self._note(tuned.notes)
             program, cost = self._build_trial(request, tuned.run_arguments, scratch / "trial")
-            lost = self._lost_constants(scratch / "trial", staging / MODEL)
+            lost = self.engine.lost_constants(scratch / "trial", staging / MODEL)
+            self._note(lost)
         with stage("evaluate"):
             (scratch / "trial" / MODEL).symlink_to((staging / MODEL).absolute())  # engines name the nodes of refusals
             fidelity, headroom = evaluate_circuit(
@@ -252,19 +252,21 @@ class Compilation:
                 limits=self._parsing,
             )
         self._refuse_by_bound(normal.workload)
-        for text in normal.notes:
-            self.stages.observer.note(text)
+        self._note(normal.notes)
         return normal
 
     def _refuse_by_bound(self, workload: Workload) -> None:
         """Raise TooCostlyError if even the lower bound of the cost exceeds the limit."""
+        refuse_too_costly(self._least_cost(workload), self.memory, workload)
+
+    def _least_cost(self, workload: Workload) -> Cost:
+        """The lower bound of the cost, without measuring the machine."""
         speed = known_speed(self.engine, self.home) or REFERENCE_SPEED
-        refuse_too_costly(self.engine.least_work(workload).at(speed), self.memory, workload)
+        return self.engine.least_work(workload).at(speed)
 
     def _forecast(self, workload: Workload) -> None:
         """Note what a large model will take, from the number of its operations alone, which takes a moment."""
-        speed = known_speed(self.engine, self.home) or REFERENCE_SPEED
-        least, search = self.engine.least_work(workload).at(speed), 0.0
+        least, search = self._least_cost(workload), 0.0
         if self.options.run_arguments is None:
             search = self.engine.search_seconds(workload, self.options.effort)
         if max(least.prove_seconds, search) < _LONG_WORK:
@@ -328,11 +330,9 @@ class Compilation:
         self.stages.observer.note(f"{program.describe_figures()}: {cost.describe()}")
         return program, cost
 
-    def _lost_constants(self, folder: Path, model: Path) -> tuple[str, ...]:
-        found = self.engine.lost_constants(folder, model)
-        for text in found:
+    def _note(self, texts: Iterable[str]) -> None:
+        for text in texts:
             self.stages.observer.note(text)
-        return found
 
     def _assemble(self, staging: Path, scratch: Path, arguments: RunArguments, setup: TrustedSetup) -> Assembly:
         return assemble(

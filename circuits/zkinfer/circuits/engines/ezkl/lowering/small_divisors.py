@@ -9,13 +9,13 @@ Imported in the child only.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import TensorProto, helper
 
 from zkinfer.circuits.frontend import shapes
-from zkinfer.circuits.frontend.graph import Facts, attributes, replace_all
+from zkinfer.circuits.frontend.graph import Draft, Facts, attributes, replace_all
 from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes.rewrite import all_float32, not_negative
 
@@ -81,20 +81,11 @@ def _same_rank(*names: str, facts: Facts) -> bool:
     return all_float32(facts, *names) and len({None if shape is None else len(shape) for shape in found}) == 1
 
 
-class _Draft:
-    """New nodes, with names derived from a value."""
-
-    def __init__(self, facts: Facts, base: str) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self._facts, self._base = facts, base
-
-    def add(self, operator: str, *inputs: str, **given: Any) -> str:  # noqa: ANN401 - attributes
-        result = self._facts.fresh(self._base)
-        self.nodes.append(helper.make_node(operator, inputs, [result], **given))
-        return result
+class _Draft(Draft):
+    """Nodes that compare with zero."""
 
     def number(self, value: float, dtype: str = "float32") -> str:
-        return self._facts.new_constant(self._base, np.array(value, dtype))
+        return self.constant(np.array(value, dtype))
 
     def is_zero(self, value: str) -> str:
         """Read by And, Not and Where only; see `workarounds`."""
