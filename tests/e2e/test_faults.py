@@ -322,7 +322,7 @@ LOADS = {
     "streams": (STREAM, padded, True),
     "calls": (INFER, padded, False),
     "fields": (INFER, lambda: b"\x2a\0" * (LARGE // 2), False),  # empty inputs, which take fifty times their size
-    "fields of nobody": (CHECK, lambda: b"\x0a\0" * (LARGE // 2), False),
+    "fields of a health check": (CHECK, lambda: b"\x0a\0" * (LARGE // 2), False),
     "proofs": (CREATE, lambda: CreateProofRequest(inputs=[Tensor(data=bytes(LARGE))]).SerializeToString(), False),
     "verifications": (
         VERIFY,

@@ -1,8 +1,8 @@
 """Limits on callers (calls per second, concurrent calls), and the estimated cost of proofs, which is limited per job.
 
-Slots and memory are shared fairly: a caller may hold as much as is then still free. A single caller gets half; the more
-callers hold some, the less each gets, and there is always room for a new caller. A `ConcurrencyLimiter` rejects whoever
-gets nothing, a `MemoryBudget` lets them wait.
+Slots and memory are shared fairly: a caller may hold at most as much as is still free. A single caller gets half; the
+more callers hold a share, the smaller each share is, and there is always room for a new caller. When no share is left
+for a caller, a `ConcurrencyLimiter` rejects the call and a `MemoryBudget` delays it.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class _Waiter:
 
 
 class MemoryBudget:
-    """Memory, or another number of units, that callers hold; whoever gets none waits. Belongs to one event loop.
+    """Memory (or any other unit) held by callers; a caller without a share waits. Belongs to one event loop.
 
     A caller whose waiting requests do not fit never delays another caller.
 
@@ -206,7 +206,7 @@ class MemoryBudget:
 
     @property
     def busiest(self) -> str | None:
-        """The caller that holds most; None if nobody holds anything."""
+        """The caller that holds most; None if no caller holds anything."""
         return self._holdings.largest()
 
     def must_wait(self, caller: str, units: int = 1) -> bool:

@@ -82,7 +82,7 @@ def _read(path: str) -> bytes:
 
 
 class _Markers:
-    """Markers by the bytes of the constants in whose place they stand; equal constants share one."""
+    """Markers that replace constants, by the constant's bytes; equal constants share one."""
 
     def __init__(self) -> None:
         self.found: dict[bytes, float] = {}
