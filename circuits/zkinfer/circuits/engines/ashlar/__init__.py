@@ -1,0 +1,1 @@
+"""Ashlar: zkinfer's own proof system for networks of exact integers."""
