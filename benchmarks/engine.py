@@ -27,9 +27,9 @@ from benchmarks.networks import MODELS, Model, write
 from benchmarks.promises import broken_promises
 
 from zkinfer.circuits import Home
+from zkinfer.circuits.cache import measured_speed
 from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.sandbox import resources
-from zkinfer.circuits.speed import measured_speed
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "service/zkinfer/cli/demo/digits"

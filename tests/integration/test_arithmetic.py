@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from onnx import parser
 from tests.integration import stored
 
+from zkinfer.circuits.engines.ezkl import forward as forward_worker
 from zkinfer.circuits.engines.ezkl import worker as ezkl_worker
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, read_settings
 from zkinfer.circuits.engines.ezkl.bindings import Answer, answer_of
-from zkinfer.circuits.engines.ezkl.forward import worker as forward_worker
-from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLargeError
-from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
+from zkinfer.circuits.engines.ezkl.interpreter import Arithmetic, TooLargeError
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
+from zkinfer.circuits.engines.ezkl.program import UnknownProgramError
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, max_decomposition_bits
 from zkinfer.circuits.engines.ezkl.tune import narrow
 from zkinfer.circuits.errors import OUT_OF_RANGE, EngineError, RangeError

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.labels import Labels
+    from zkinfer.circuits.samples import Labels
     from zkinfer.circuits.tensors import TensorSpec
 
     Floats = NDArray[np.float64]

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import CircuitError, InputError, StoppedError
-from zkinfer.circuits.sandbox.child import Limits
-from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
+from zkinfer.circuits.sandbox.child import Limits, StopSignal, stoppable
 from zkinfer.circuits.sandbox.processes import yielding
 from zkinfer.circuits.storage import ensure_private_dir, private_directory
 from zkinfer.service.errors import SlowVerificationError, TooManyRequestsError

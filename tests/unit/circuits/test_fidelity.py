@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zkinfer.circuits import Budget
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.fidelity import ERROR_EDGES, MAX_WORST, Accuracy, Fidelity, Worst, measure
-from zkinfer.circuits.labels import Labels
+from zkinfer.circuits.samples import Labels
 from zkinfer.circuits.tensors import TensorSpec
 
 PERFECT = Fidelity(4, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, (4, *[0] * len(ERROR_EDGES)))

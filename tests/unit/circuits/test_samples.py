@@ -6,8 +6,7 @@ from tests.unit.circuits import factories
 
 from zkinfer.circuits import samples as module
 from zkinfer.circuits.errors import DataError, ModelError
-from zkinfer.circuits.labels import LabelSource
-from zkinfer.circuits.samples import Samples, load_samples
+from zkinfer.circuits.samples import LabelSource, Samples, load_samples
 from zkinfer.circuits.tensors import TensorSpec
 
 X, Y = [TensorSpec(name="x", dtype="float32", shape=(1, 3))], [TensorSpec(name="y", dtype="float32", shape=(1, 2))]

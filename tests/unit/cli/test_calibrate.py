@@ -6,9 +6,9 @@ from tests.unit.circuits.factories import engine_failing_at, engine_with
 from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
+from zkinfer.circuits.cache import known_speed
 from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.sandbox import resources
-from zkinfer.circuits.speed import known_speed
 from zkinfer.cli.main import app
 
 SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0, small=0.5, large=8.0, gain=0.75)

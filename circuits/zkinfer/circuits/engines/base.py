@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.fidelity import Budget
     from zkinfer.circuits.frontend import Finding, NormalisedModel, Workload
-    from zkinfer.circuits.labels import Labels
+    from zkinfer.circuits.samples import Labels
     from zkinfer.circuits.sandbox.child import Limits
     from zkinfer.circuits.tensors import Visibility
 

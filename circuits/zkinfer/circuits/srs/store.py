@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import InputError, SetupError
 from zkinfer.circuits.srs import ceremonies
-from zkinfer.circuits.srs.ceremonies import Progress, TrustedSetup
+from zkinfer.circuits.srs.ceremonies import MAX_DEV_LOG_ROWS, Progress, TrustedSetup, generate_insecure_dev
 from zkinfer.circuits.srs.check import hash_setup, identify_setup, peek_setup
 from zkinfer.circuits.srs.file_format import require_k
-from zkinfer.circuits.srs.insecure_dev import MAX_DEV_LOG_ROWS, generate_insecure_dev
 from zkinfer.circuits.storage import (
     atomic_file,
     flush_to_disk,

@@ -8,7 +8,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from zkinfer.circuits.sandbox.deadline import StopSignal
+from zkinfer.circuits.sandbox.child import StopSignal
 from zkinfer.prover.errors import LeaseLostError, StoreError
 from zkinfer.prover.jobs.job import JobState
 

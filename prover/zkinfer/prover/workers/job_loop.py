@@ -24,7 +24,7 @@ from zkinfer.circuits.errors import (
     ZkinferError,
 )
 from zkinfer.circuits.manifest import Circuit
-from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
+from zkinfer.circuits.sandbox.child import StopSignal, stoppable
 from zkinfer.circuits.sandbox.processes import yielding
 from zkinfer.prover.errors import ArtifactDamagedError, ArtifactMissingError, LeaseLostError, StoreError
 from zkinfer.prover.jobs.finish import DEADLINE_PASSED

@@ -22,8 +22,7 @@ from zkinfer.circuits.errors import (
     StoppedError,
 )
 from zkinfer.circuits.sandbox import child, processes, spawn
-from zkinfer.circuits.sandbox.child import Limits
-from zkinfer.circuits.sandbox.deadline import StopSignal, stoppable
+from zkinfer.circuits.sandbox.child import Limits, StopSignal, stoppable
 
 SHORT = Limits(seconds=20.0)
 

@@ -55,7 +55,7 @@ def test_server_and_child_have_one_thread_each(server):
 CALLED = (
     "zkinfer.circuits.frontend.worker",
     "zkinfer.circuits.engines.ezkl.worker",
-    "zkinfer.circuits.engines.ezkl.forward.worker",
+    "zkinfer.circuits.engines.ezkl.forward",
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.paths import SHARED
 
 from zkinfer.circuits.srs import ceremonies
-from zkinfer.circuits.srs.insecure_dev import generate_insecure_dev
+from zkinfer.circuits.srs.ceremonies import generate_insecure_dev
 
 _BESIDE_THE_REPOSITORY = SHARED / "srs"
 

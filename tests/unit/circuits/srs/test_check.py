@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkinfer.circuits.errors import SetupError
-from zkinfer.circuits.srs import check, check_setup, file_format, identify_setup, insecure_dev
+from zkinfer.circuits.srs import ceremonies, check, check_setup, file_format, identify_setup
 from zkinfer.circuits.srs.bn254 import FIELD, ORDER, domain_root
 
 MONOMIAL, LAGRANGE = 4, 4 + 8 * 64
@@ -89,22 +89,22 @@ def test_check_forged_points_are_refused(dev_bytes, written, change, message):
 
 
 def test_check_sound_setup_of_an_unknown_tau_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(insecure_dev, "TAU", 12345)
-    insecure_dev.generate_insecure_dev(3, tmp_path / "file")
+    monkeypatch.setattr(ceremonies, "TAU", 12345)
+    ceremonies.generate_insecure_dev(3, tmp_path / "file")
     with pytest.raises(SetupError, match="from an unknown ceremony"):
         check_setup(tmp_path / "file")
 
 
 def test_check_points_of_another_tau_under_a_known_name_are_refused(dev_bytes, monkeypatch, tmp_path, written):
-    monkeypatch.setattr(insecure_dev, "TAU", 12345)
-    insecure_dev.generate_insecure_dev(3, tmp_path / "file")
+    monkeypatch.setattr(ceremonies, "TAU", 12345)
+    ceremonies.generate_insecure_dev(3, tmp_path / "file")
     with pytest.raises(SetupError, match="powers of the tau"):
         check_setup(written((tmp_path / "file").read_bytes()[:-256] + dev_bytes[-256:]))
 
 
 def test_check_lagrange_part_over_another_order_of_the_domain_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(insecure_dev, "domain_root", lambda k: pow(domain_root(k), 3, ORDER))
-    insecure_dev.generate_insecure_dev(3, tmp_path / "file")
+    monkeypatch.setattr(ceremonies, "domain_root", lambda k: pow(domain_root(k), 3, ORDER))
+    ceremonies.generate_insecure_dev(3, tmp_path / "file")
     with pytest.raises(SetupError, match="Lagrange part does not match"):
         check_setup(tmp_path / "file")
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from zkinfer.circuits import Home, keycache
+from zkinfer.circuits import Home, cache
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import Prover
 from zkinfer.prover.workers.key_prefetch import KeyPrefetcher
@@ -28,8 +28,8 @@ def machine(tiny, tmp_path):
 @pytest.fixture
 def hashed(monkeypatch):
     """The names of the keys that were hashed."""
-    files, hash_ = [], keycache.sha256_file
-    monkeypatch.setattr(keycache, "sha256_file", lambda path, *rest: files.append(path.name) or hash_(path, *rest))
+    files, hash_ = [], cache.sha256_file
+    monkeypatch.setattr(cache, "sha256_file", lambda path, *rest: files.append(path.name) or hash_(path, *rest))
     return files
 
 

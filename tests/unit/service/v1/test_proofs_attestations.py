@@ -17,7 +17,7 @@ from tests.unit.service.queue_server import bearer, details
 
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.sandbox import processes
-from zkinfer.circuits.sandbox.deadline import StopSignal, stop_descriptor, stopped
+from zkinfer.circuits.sandbox.child import StopSignal, stop_descriptor, stopped
 from zkinfer.client.values import messages_of
 from zkinfer.service import verification
 from zkinfer.service.identity import Rights

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
 
 
-_OPEN = "zkinfer.circuits.engines.ezkl.forward.worker:open_forward"
+_OPEN = "zkinfer.circuits.engines.ezkl.forward:open_forward"
 _FEW_ROWS = 1 << 16
 _MIN_TIMEOUT, _ROWS_PER_SECOND = 60.0, 10_000
 
@@ -33,7 +33,7 @@ _MIN_TIMEOUT, _ROWS_PER_SECOND = 60.0, 10_000
 class EzklSession:
     """One program in one child process.
 
-    Small programs run on one core, see `forward.worker.on_one_core`; larger ones gain more from several.
+    Small programs run on one core, see `forward.on_one_core`; larger ones gain more from several.
     """
 
     def __init__(self, folder: Path, program: Program, limits: Limits) -> None:

@@ -10,7 +10,6 @@ from zkinfer.circuits.engines.base import Keys, Program, Proof, RunArguments
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, VKA, damaged, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.client import EzklProcess, EzklSession, require_types
 from zkinfer.circuits.engines.ezkl.cost import least_work, measure_speed, search_seconds, with_shrinking, work_of
-from zkinfer.circuits.engines.ezkl.diagnosis import naming_nodes
 from zkinfer.circuits.engines.ezkl.instances import instances_of, limbs_of, proof_from, to_digest
 from zkinfer.circuits.engines.ezkl.layout import (
     is_complete,
@@ -21,6 +20,7 @@ from zkinfer.circuits.engines.ezkl.layout import (
 )
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments, max_input_bits
 from zkinfer.circuits.engines.ezkl.tune import layout_search
+from zkinfer.circuits.engines.ezkl.tune.trials import naming_nodes
 from zkinfer.circuits.errors import EngineError, why
 from zkinfer.circuits.frontend import findings, normalise_model
 from zkinfer.circuits.sandbox import child
@@ -210,7 +210,7 @@ class EzklEngine:
         return self._process.forward(folder, batch, len(program.outputs)).outputs
 
     def session(self, folder: Path, program: Program) -> EzklSession:
-        """A child that keeps the program compiled; see `forward.worker`."""
+        """A child that keeps the program compiled; see `forward`."""
         return EzklSession(folder, program, self._limits)
 
     def headroom(self, folder: Path, run_arguments: RunArguments, batch: Sequence[Sequence[Sequence[int]]]) -> float:

@@ -15,7 +15,7 @@ from zkinfer.circuits.engines.base import Option, Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineCrashedError, JsonError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload
-from zkinfer.circuits.labels import Labels
+from zkinfer.circuits.samples import Labels
 from zkinfer.circuits.storage import write_atomically
 from zkinfer.circuits.tensor_files import from_npz, to_npz
 from zkinfer.circuits.tensors import TensorSpec

@@ -217,7 +217,7 @@ def _witness(folder: Path, settings: dict[str, Any], program: str, inputs: list[
     try:
         return witness_of(settings, program, inputs)
     except RangeError as err:
-        from zkinfer.circuits.engines.ezkl.forward.refusal import explained  # noqa: PLC0415 - after a refusal only
+        from zkinfer.circuits.engines.ezkl.refusal import explained  # noqa: PLC0415 - after a refusal only
 
         raise explained(folder, settings, inputs, err) from err
 

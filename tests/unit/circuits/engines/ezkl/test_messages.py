@@ -15,7 +15,7 @@ from zkinfer.circuits.engines.ezkl.messages import (
 )
 from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import BudgetError, EngineCrashedError, RangeError
-from zkinfer.circuits.labels import Labels
+from zkinfer.circuits.samples import Labels
 
 TUNED = search.tune(Process(error=dict.fromkeys(range(2, 9), 100)), request(), lambda _: None)
 ANSWER = json.loads(json.dumps(pack_result(lambda: TUNED)))

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from zkinfer.circuits.engines.ezkl.lowering import activations, moves, workarounds
+from zkinfer.circuits.engines.ezkl.lowering import cheaper_forms, moves, workarounds
 from zkinfer.circuits.frontend import fold
 from zkinfer.circuits.frontend.graph import DTYPES, FLOATS, Facts, attributes, replace_all
 from zkinfer.circuits.frontend.passes.rewrite import is_integral
@@ -148,7 +148,7 @@ def _max(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
     tensors = [name for name in node.input if (array := facts.array(name)) is not None and array.size > 1]
     if len(node.input) != 2 or not tensors:
         return None
-    if facts.dtype(tensors[0]) not in FLOATS or activations.fits_relu(node, facts):
+    if facts.dtype(tensors[0]) not in FLOATS or cheaper_forms.fits_relu(node, facts):
         return None
     negated = [facts.fresh(node.output[0]) for _ in node.input]
     least = facts.fresh(node.output[0])

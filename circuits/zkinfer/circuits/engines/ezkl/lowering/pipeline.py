@@ -13,7 +13,7 @@ from onnx import helper
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
-from zkinfer.circuits.engines.ezkl.lowering import activations, fuse_scales, guards, operators, reorder, workarounds
+from zkinfer.circuits.engines.ezkl.lowering import cheaper_forms, fuse_scales, guards, operators, workarounds
 from zkinfer.circuits.engines.ezkl.lowering.decompose import lowered as decomposed
 from zkinfer.circuits.engines.ezkl.lowering.small_divisors import with_zero_quotients
 from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
@@ -43,12 +43,12 @@ LOWERING = Lowering(
         "repeated values": shared.REPEATED_VALUES,
         "moves of data": shared.DATA_MOVES,
         "algebra": shared.ALGEBRA,
-        "increasing functions after maxima": rule_pass(reorder.MAXIMA),
-        "compound operators": rule_pass(activations.COMPOUND),
+        "increasing functions after maxima": rule_pass(cheaper_forms.MAXIMA),
+        "compound operators": rule_pass(cheaper_forms.COMPOUND),
         "shifts": shared.SHIFTS,
         "factors": rule_pass(fuse_scales.RULES),
-        "piecewise-linear activations": rule_pass(activations.PIECEWISE_LINEAR),
-        "cheaper products": rule_pass(reorder.PRODUCTS),
+        "piecewise-linear activations": rule_pass(cheaper_forms.PIECEWISE_LINEAR),
+        "cheaper products": rule_pass(cheaper_forms.PRODUCTS),
         "batch axes": rule_pass(workarounds.BATCH_AXIS_RULES),
         "indices": workarounds.hold_indices,
     },

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.bindings import Answer, answer_in, require_lookups_in_range
 from zkinfer.circuits.engines.ezkl.bounds import MAX_BITS, narrowest
-from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, Pass, TooLargeError
-from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
+from zkinfer.circuits.engines.ezkl.interpreter import Arithmetic, Pass, TooLargeError
+from zkinfer.circuits.engines.ezkl.program import UnknownProgramError
 from zkinfer.circuits.errors import OUT_OF_RANGE, RangeError
 
 if TYPE_CHECKING:

@@ -1,4 +1,9 @@
-"""Trials of scales on ezkl: their effect on the answers, the bit width of the integers, and the time they may take."""
+"""Trials of scales on ezkl: their effect on the answers, the bit width of the integers, and the time they may take.
+
+Also trials of the first nodes of a network, to find the one that makes the engine fail: its own errors do not name it.
+That is a binary search over the number of leading nodes; each attempt has its own child process, since some nodes make
+the engine panic.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +15,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
-from zkinfer.circuits.errors import RangeError
+from zkinfer.circuits.errors import EngineCrashedError, EngineError, RangeError, UnsupportedModelError
 from zkinfer.circuits.fidelity import measure
 from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensors import quantise_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any
 
     from zkinfer.circuits.engines.base import TuneRequest
     from zkinfer.circuits.engines.ezkl.client import EzklProcess
     from zkinfer.circuits.fidelity import Fidelity
+
 
 _WIDE_LOOKUPS = (-(1 << 20), 1 << 20)
 _WIDE_BASE, _WIDE_LEGS, _WIDE_LOG_ROWS = 1 << 15, 4, 17
@@ -159,3 +167,81 @@ def integers_of(request: TuneRequest, scales: Scales) -> list[list[list[int]]]:
     """The calibration samples, quantised as the engine does at these scales."""
     specs = [spec.model_copy(update={"scale": scales.input if spec.is_float else 0}) for spec in request.inputs]
     return quantise_batch(request.samples, specs)
+
+
+_PROBE_SCALES = Scales(7, 7, 3)
+
+
+@contextmanager
+def naming_nodes(process: EzklProcess, request: TuneRequest, *, computing: bool) -> Iterator[None]:
+    """Convert an engine error inside the block into one that names the node that causes it, and the engine's reason.
+
+    Args:
+        process: for the engine's calls.
+        request: the request that the engine works on in the block.
+        computing: whether it computes samples; otherwise it only reads the network.
+
+    Raises:
+        UnsupportedModelError: the engine fails at a node.
+        EngineError: the block's own, if no node causes it; or the engine runs out of memory or time.
+    """
+    try:
+        yield
+    except EngineError as err:
+        if type(err) not in (EngineError, EngineCrashedError):  # the others have causes of their own
+            raise
+        with private_directory() as folder:
+            found = _Probe(process, request, _sample(request) if computing else None, folder).rejected()
+        if found is None:
+            raise
+        raise found from err
+
+
+class _Probe:
+    """Attempts to run the engine on the first nodes of a network."""
+
+    def __init__(
+        self, process: EzklProcess, request: TuneRequest, sample: list[list[int]] | None, folder: Path
+    ) -> None:
+        self._process, self._names, self._network = process, request.names, str(request.network.resolve())
+        self._arguments = wide_arguments(_PROBE_SCALES, request).to_run_arguments()
+        self._sample, self._folder = sample, str(folder.resolve())
+
+    def rejected(self) -> UnsupportedModelError | None:
+        """The error for the first node with which the engine fails; None if it accepts all nodes."""
+        nodes: list[list[str]] = self._process.call("nodes_of", network=self._network)
+        accepted, rejected = 0, len(nodes)
+        reason = self._failure(rejected)
+        if reason is None:
+            return None
+        while rejected - accepted > 1:
+            middle = (accepted + rejected) // 2
+            found = self._failure(middle)
+            if found is None:
+                accepted = middle
+            else:
+                rejected, reason = middle, found
+        operator, value = nodes[rejected - 1]
+        return UnsupportedModelError(
+            f"The engine rejects {operator} {self._names.get(value, value)[:80]!r}: {reason}",
+            f"Replace this {operator} by other operators (see docs/reference/operators.md), or report the model.",
+        )
+
+    def _failure(self, nodes: int) -> str | None:
+        try:
+            failure: str | None = self._process.call(
+                "failure_of",
+                network=self._network,
+                nodes=nodes,
+                arguments=self._arguments,
+                sample=self._sample,
+                folder=self._folder,
+            )
+        except EngineCrashedError as err:
+            return err.cause
+        return failure
+
+
+def _sample(request: TuneRequest) -> list[list[int]]:
+    """The first calibration sample, with an empty context."""
+    return [[0] * LIMBS, *integers_of(request, _PROBE_SCALES)[0]]

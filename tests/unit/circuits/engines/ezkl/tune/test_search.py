@@ -16,7 +16,7 @@ from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import BudgetError, TooCostlyError, UnsupportedModelError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload
-from zkinfer.circuits.labels import Labels
+from zkinfer.circuits.samples import Labels
 
 WRONG_BELOW_NINE = dict.fromkeys(range(2, 9), 100)
 ALWAYS_WRONG = dict.fromkeys(range(2, 15), 1 << 14)

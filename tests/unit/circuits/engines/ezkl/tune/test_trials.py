@@ -5,7 +5,7 @@ from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request,
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.engines.ezkl.tune.trials import Scales, try_scales, wide_arguments
 from zkinfer.circuits.errors import DataError, EngineError
-from zkinfer.circuits.labels import Labels
+from zkinfer.circuits.samples import Labels
 
 SEVEN = Scales(7, 7, 2)
 

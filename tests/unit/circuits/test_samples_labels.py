@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.circuits.labels import Labels, LabelSource, classifying_output
+from zkinfer.circuits.samples import Labels, LabelSource, classifying_output
 from zkinfer.circuits.tensors import TensorSpec
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.circuits.engines.ezkl.forward.program import LARGEST, UnknownProgramError, read_compiled
 from zkinfer.circuits.engines.ezkl.instances import MODULUS
+from zkinfer.circuits.engines.ezkl.program import LARGEST, UnknownProgramError, read_compiled
 
 FLOAT32, NODE, CONSTANT, INPUT, POLYNOMIAL, LOOKUP = 2, 0, 4, 3, 0, 1
 ADDITION = struct.pack("<II", POLYNOMIAL, 12)

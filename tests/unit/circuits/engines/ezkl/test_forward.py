@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zkinfer.circuits.engines.ezkl.forward.worker import on_one_core
+from zkinfer.circuits.engines.ezkl.forward import on_one_core
 
 
 def cores_of_all_threads():

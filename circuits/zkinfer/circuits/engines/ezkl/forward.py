@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, index_check, read_settings
 from zkinfer.circuits.engines.ezkl.bindings import answer_of
-from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, TooLargeError
-from zkinfer.circuits.engines.ezkl.forward.program import UnknownProgramError
+from zkinfer.circuits.engines.ezkl.interpreter import Arithmetic, TooLargeError
+from zkinfer.circuits.engines.ezkl.program import UnknownProgramError
 from zkinfer.circuits.errors import OUT_OF_RANGE, EngineError, RangeError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
             outputs = computed(sample)
             _require_below(integer_limit, outputs)
         except RangeError as err:
-            from zkinfer.circuits.engines.ezkl.forward.refusal import explained  # noqa: PLC0415 - after a refusal only
+            from zkinfer.circuits.engines.ezkl.refusal import explained  # noqa: PLC0415 - after a refusal only
 
             raise explained(Path(folder), settings, sample, err) from err
         return outputs

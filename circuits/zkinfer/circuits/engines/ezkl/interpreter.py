@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zkinfer.circuits.engines.ezkl.forward.program import LARGEST, UnknownProgramError, read_compiled
+from zkinfer.circuits.engines.ezkl.program import LARGEST, UnknownProgramError, read_compiled
 from zkinfer.circuits.errors import EngineError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.engines.ezkl.forward.program import Operator
+    from zkinfer.circuits.engines.ezkl.program import Operator
 
     Integers = NDArray[np.int64]
     Rule = Callable[..., Integers]

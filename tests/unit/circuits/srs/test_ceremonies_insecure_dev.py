@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from zkinfer.circuits.errors import SetupError
-from zkinfer.circuits.srs import bn254, ceremonies, file_format, generate_insecure_dev, insecure_dev
+from zkinfer.circuits.srs import bn254, ceremonies, file_format, generate_insecure_dev
 from zkinfer.circuits.srs.bn254 import multiply_g2
 
 DEV = ceremonies.by_name(ceremonies.INSECURE_DEV)
@@ -19,13 +19,13 @@ def test_generated_file_is_the_pinned_one(dev_files, k):
 
 
 def test_generated_file_is_independent_of_the_batch_size(monkeypatch, tmp_path):
-    monkeypatch.setattr(insecure_dev, "BATCH", 3)
+    monkeypatch.setattr(ceremonies, "BATCH", 3)
     generate_insecure_dev(3, tmp_path / "file")
     assert hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest() == DEV.files[3]
 
 
 def test_tau_is_public_and_pinned():
-    assert multiply_g2(insecure_dev.TAU) == DEV.tau_g2
+    assert multiply_g2(ceremonies.TAU) == DEV.tau_g2
 
 
 def test_lagrange_points_add_up_to_the_generator(dev_bytes):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tests.unit.circuits.engines.ezkl.compiled_programs import request, spec
 
-from zkinfer.circuits.engines.ezkl.diagnosis import naming_nodes
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
+from zkinfer.circuits.engines.ezkl.tune.trials import naming_nodes
 from zkinfer.circuits.errors import (
     BudgetError,
     EngineCrashedError,

@@ -1,18 +1,25 @@
-"""Cache of proving keys, outside the circuit folders: keys are large and can be regenerated.
+"""Caches of the user for results that take long to make: proving keys, and the measured speed of this machine.
 
-A key is stored under the digest of its circuit, and only after this user compiled the circuit or rebuilt it from its
-ONNX file with an identical result. A cached key therefore also vouches for the folder: a foreign folder could otherwise
-hold the program of another model, which publishes values that the manifest calls private.
+Proving keys are kept outside the circuit folders, because they are large and can be regenerated. A key is stored under
+the digest of its circuit, and only after this user compiled the circuit or rebuilt it from its ONNX file with an
+identical result. A cached key therefore also vouches for the folder: a foreign folder could otherwise hold the program
+of another model, which publishes values that the manifest calls private.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zkinfer.circuits.build import assemble_from_recipe
+from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.digest import sha256, sha256_file
-from zkinfer.circuits.errors import CircuitError, InputError
+from zkinfer.circuits.errors import CircuitError, EngineError, InputError, why
 from zkinfer.circuits.manifest import MODEL
+from zkinfer.circuits.recipe import INSECURE_DEV
+from zkinfer.circuits.sandbox import resources
 from zkinfer.circuits.storage import ensure_private_dir, private_directory, refuse_shared_file, write_atomically
 
 if TYPE_CHECKING:
@@ -20,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.digest import Digest
-    from zkinfer.circuits.engines.base import Engine
+    from zkinfer.circuits.engines.base import Engine, Progress
+    from zkinfer.circuits.home import Home
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.circuits.srs import TrustedSetup
 
@@ -137,3 +145,65 @@ def _regenerate(circuit: Circuit, engine: Engine, setup: TrustedSetup, scratch: 
             "It was made with a different version, or forged: compile the model again.",
         )
     return key
+
+
+_SLOWEST = 1e6  # upper limit of every figure: seconds per unit of work (about 1), and units of work; excludes NaN too
+
+
+class _SpeedRecord(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal["zkinfer-speed/2"] = "zkinfer-speed/2"
+    engine: str
+    machine: str
+    speed: Speed
+
+
+def known_speed(engine: Engine, home: Home) -> Speed | None:
+    """The stored speed of this engine on this machine; None if it was not measured or the record is not usable."""
+    try:
+        stored = _SpeedRecord.model_validate_json(_speed_path(engine, home).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    is_ours = (stored.engine, stored.machine) == (engine.id, resources.fingerprint())
+    return stored.speed if is_ours and _is_plausible(stored.speed) else None
+
+
+def _is_plausible(speed: Speed) -> bool:
+    """Whether the figures are plausible: the file may have been edited."""
+    return all(0 <= number < _SLOWEST for number in astuple(speed)) and 0 < speed.small <= speed.large
+
+
+def measured_speed(engine: Engine, home: Home, progress: Progress | None = None) -> Speed:
+    """Measure this machine, which takes some seconds, and store the result.
+
+    Args:
+        engine: the engine to measure.
+        home: holds the development setup and the result.
+        progress: called with the fraction done, from 0 to 1.
+
+    Raises:
+        SetupError: the development setup cannot be generated.
+        EngineError: the engine failed, or returned implausible figures.
+        InputError: the result cannot be stored.
+    """
+    speed = engine.measure_speed(
+        lambda log_rows: home.setups.find_or_generate(log_rows, INSECURE_DEV).path, progress=progress
+    )
+    if not _is_plausible(speed):
+        raise EngineError(
+            f"Engine {engine.id} measured an impossible speed: {speed}.", "Run `zkinfer calibrate` again."
+        )
+    record, path = (
+        _SpeedRecord(engine=engine.id, machine=resources.fingerprint(), speed=speed),
+        _speed_path(engine, home),
+    )
+    try:
+        write_atomically(path, record.model_dump_json(indent=2).encode())
+    except OSError as err:
+        raise InputError(f"{path} cannot be written: {why(err)}.") from err
+    return speed
+
+
+def _speed_path(engine: Engine, home: Home) -> Path:
+    return ensure_private_dir(home.speeds) / f"{engine.id.replace('/', '-')}.json"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.circuits.engines.ezkl.forward.test_program import program
+from tests.unit.circuits.engines.ezkl.test_program import program
 
-from zkinfer.circuits.engines.ezkl.forward.interpreter import Arithmetic, Pass, TooLargeError, _divided, _Widest
-from zkinfer.circuits.engines.ezkl.forward.program import LARGEST
+from zkinfer.circuits.engines.ezkl.interpreter import Arithmetic, Pass, TooLargeError, _divided, _Widest
+from zkinfer.circuits.engines.ezkl.program import LARGEST
 from zkinfer.circuits.errors import EngineError
 
 LARGE = 1 << 40

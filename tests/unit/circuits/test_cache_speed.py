@@ -7,11 +7,11 @@ import pytest
 from tests.unit.circuits.factories import engine_failing_at, engine_with
 
 from zkinfer.circuits import Home
+from zkinfer.circuits.cache import known_speed, measured_speed
 from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineError, InputError
 from zkinfer.circuits.sandbox import resources
-from zkinfer.circuits.speed import known_speed, measured_speed
 
 SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0, small=0.5, large=8.0, gain=0.75)
 ENGINE = engine_with(measure_speed=lambda *_, **__: SPEED)

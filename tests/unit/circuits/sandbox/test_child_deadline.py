@@ -5,7 +5,7 @@ import pytest
 
 from zkinfer.circuits.errors import EngineCrashedError, EngineTimeoutError
 from zkinfer.circuits.sandbox import processes
-from zkinfer.circuits.sandbox.deadline import Deadline, processor_seconds
+from zkinfer.circuits.sandbox.child import Deadline, processor_seconds
 
 LIMIT = 60.0
 

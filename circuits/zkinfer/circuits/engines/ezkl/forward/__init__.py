@@ -1,1 +1,0 @@
-"""ezkl's quantised forward pass, without a proof."""
