@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.unit.verifier import forge
 
 from zkinfer.circuits.storage import write_atomically
-from zkinfer.verifier.dsse import from_base64, to_base64
+from zkinfer.verifier.statement import from_base64, to_base64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

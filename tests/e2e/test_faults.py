@@ -33,7 +33,7 @@ from tests.e2e.server_process import (
 from tritonclient.utils import InferenceServerException
 
 from zkinfer.oip import messages
-from zkinfer.service.tokens import TokenFile
+from zkinfer.service.auth import TokenFile
 from zkinfer.v1.proofs_pb2 import CreateProofRequest, VerifyAttestationRequest
 from zkinfer.v1.values_pb2 import Tensor
 

@@ -13,7 +13,7 @@ from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, 
 from zkinfer.cli.options import AsJson, StateFolder, parse_period
 
 if TYPE_CHECKING:
-    from zkinfer.service.tokens import Grant, TokenFile
+    from zkinfer.service.auth import Grant, TokenFile
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -111,8 +111,8 @@ def _token_file(state: Path | None, tokens: Path | None) -> TokenFile:
     from zkinfer.circuits.storage import ensure_private_dir
 
     with require_extra("serve"):
+        from zkinfer.service.auth import TokenFile
         from zkinfer.service.settings import default_state
-        from zkinfer.service.tokens import TokenFile
     if tokens is not None:
         return TokenFile(tokens)
     return TokenFile(ensure_private_dir(state or default_state()) / "tokens.json")

@@ -17,8 +17,8 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.manifest import MODEL
 from zkinfer.service.addresses import Address
-from zkinfer.service.auth import Authenticator
-from zkinfer.service.background import BackgroundTasks, limit_allocator, return_memory
+from zkinfer.service.auth import Authenticator, TokenFile
+from zkinfer.service.background import BackgroundTasks, JobWatcher, limit_allocator, return_memory
 from zkinfer.service.dependencies import limits_for, open_dependencies
 from zkinfer.service.interceptors import (
     Interceptor,
@@ -28,7 +28,6 @@ from zkinfer.service.interceptors import (
     record_calls,
     request_id,
 )
-from zkinfer.service.job_events import JobWatcher
 from zkinfer.service.limits import (
     ConcurrencyLimiter,
     MemoryBudget,
@@ -43,7 +42,6 @@ from zkinfer.service.oip import INFERENCE, AttestationWaiter, InferenceServicer
 from zkinfer.service.oip import register as register_inference
 from zkinfer.service.request_reader import RequestMemory, RequestReader
 from zkinfer.service.submission import Submitter
-from zkinfer.service.tokens import TokenFile
 from zkinfer.service.tracing import trace_calls
 from zkinfer.service.transport import enable_reflection, listen, make_server
 from zkinfer.service.v1 import EndTimeEstimator, OperationsServicer

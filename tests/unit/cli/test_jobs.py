@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
 from zkinfer.prover.jobs import Failure
-from zkinfer.service.auth import Authenticator
+from zkinfer.service.auth import Authenticator, TokenFile
 from zkinfer.service.settings import Tls
-from zkinfer.service.tokens import TokenFile
 
 
 def invoked(*arguments):

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
-from zkinfer.service.tokens import TokenFile
+from zkinfer.service.auth import TokenFile
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from zkinfer.client import (
     StillProvingError,
     UnprovenAnswerError,
 )
-from zkinfer.service.tokens import TokenFile
+from zkinfer.service.auth import TokenFile
 from zkinfer.service.v1 import proofs
 from zkinfer.verifier import (
     AllOf,

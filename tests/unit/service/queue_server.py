@@ -22,7 +22,8 @@ from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import Prover
 from zkinfer.prover.artifact_store import ArtifactStore
 from zkinfer.prover.jobs import JobRequest, JobStore, QueueLimits
-from zkinfer.service.auth import Authenticator
+from zkinfer.service.auth import Authenticator, TokenFile
+from zkinfer.service.background import JobWatcher
 from zkinfer.service.interceptors import (
     Interceptor,
     authenticate,
@@ -31,7 +32,6 @@ from zkinfer.service.interceptors import (
     record_calls,
     request_id,
 )
-from zkinfer.service.job_events import JobWatcher
 from zkinfer.service.limits import (
     ConcurrencyLimiter,
     MemoryBudget,
@@ -45,7 +45,6 @@ from zkinfer.service.logs import configure
 from zkinfer.service.metrics import Metrics
 from zkinfer.service.request_reader import RequestMemory, RequestReader
 from zkinfer.service.settings import Log, Settings
-from zkinfer.service.tokens import TokenFile
 from zkinfer.service.transport import listen, make_server
 from zkinfer.service.v1 import OperationsServicer
 from zkinfer.service.v1.proofs import ProofsServicer

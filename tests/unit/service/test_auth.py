@@ -2,11 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkinfer.service.auth import Authenticator
+from zkinfer.service.auth import Authenticator, TokenFile
 from zkinfer.service.errors import ForbiddenError, TokenFileError, TooManyRequestsError, UnauthenticatedError
 from zkinfer.service.identity import ANONYMOUS, Identity, Rights
 from zkinfer.service.limits import RateLimiter
-from zkinfer.service.tokens import TokenFile
 
 
 @pytest.fixture

@@ -36,12 +36,12 @@ from zkinfer.prover.workers import this_host
 from zkinfer.prover.workers.config import worker_name
 from zkinfer.service import background
 from zkinfer.service import server as module
+from zkinfer.service.auth import TokenFile
 from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Rights
 from zkinfer.service.logs import configure
 from zkinfer.service.server import running, serve
 from zkinfer.service.settings import Limits, Log, ModelSettings, Proving, Queue, Settings, Telemetry
-from zkinfer.service.tokens import TokenFile
 from zkinfer.service.tracing import trace_calls
 from zkinfer.v1.models_pb2 import MODEL_STATE_READY, MODEL_STATE_UNAVAILABLE, ListModelsRequest
 from zkinfer.v1.models_pb2_grpc import ModelsStub

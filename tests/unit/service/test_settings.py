@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from zkinfer.service.addresses import Address
+from zkinfer.service.auth import TokenFile
 from zkinfer.service.errors import SettingsError
 from zkinfer.service.settings import load_settings
-from zkinfer.service.tokens import TokenFile
 
 OPTIONS = {"repository": Path("models")}
 

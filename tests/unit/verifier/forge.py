@@ -22,8 +22,7 @@ from zkinfer.circuits.srs import SetupStore
 from zkinfer.circuits.statement import Context
 from zkinfer.circuits.tensors import quantise
 from zkinfer.verifier import AllOf, Attestation, Envelope, SignedBy, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
-from zkinfer.verifier.dsse import PAYLOAD_TYPE, pre_authentication_encoding, to_base64
-from zkinfer.verifier.statement import Predicate
+from zkinfer.verifier.statement import PAYLOAD_TYPE, Predicate, pre_authentication_encoding, to_base64
 
 if TYPE_CHECKING:
     from pathlib import Path

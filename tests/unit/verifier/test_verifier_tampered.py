@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.verifier import forge
 
 from zkinfer.verifier import errors
-from zkinfer.verifier.dsse import from_base64, to_base64
+from zkinfer.verifier.statement import from_base64, to_base64
 
 P = "predicate"
 LEAVES = {

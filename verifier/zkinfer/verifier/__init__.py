@@ -1,7 +1,6 @@
 """Offline verification of attested inferences: no network, no prover, and models are parsed in a child process only."""
 
 from zkinfer.verifier.attestation import Attestation, claimed_tensors, read_attestation
-from zkinfer.verifier.dsse import MAX_BYTES, Envelope
 from zkinfer.verifier.errors import (
     AttestationTooLargeError,
     CircuitMismatchError,
@@ -28,13 +27,6 @@ from zkinfer.verifier.errors import (
     ValueRangeError,
 )
 from zkinfer.verifier.inference import ChainRecord, ProvenAnswer, VerifiedInference
-from zkinfer.verifier.key_files import (
-    is_encrypted,
-    load_public_key,
-    load_signing_key,
-    save_public_key,
-    save_signing_key,
-)
 from zkinfer.verifier.policy import (
     AllOf,
     AnyOf,
@@ -50,8 +42,17 @@ from zkinfer.verifier.policy import (
     UnsafeAcceptDevSetup,
 )
 from zkinfer.verifier.policy_file import load_policy, load_policy_file
-from zkinfer.verifier.signing import PublicKey, Signer, SigningKey
-from zkinfer.verifier.statement import PREDICATE_TYPE, Predicate, Statement
+from zkinfer.verifier.signing import (
+    PublicKey,
+    Signer,
+    SigningKey,
+    is_encrypted,
+    load_public_key,
+    load_signing_key,
+    save_public_key,
+    save_signing_key,
+)
+from zkinfer.verifier.statement import MAX_BYTES, PREDICATE_TYPE, Envelope, Predicate, Statement
 from zkinfer.verifier.trust import REAL_CEREMONIES, Trusted
 from zkinfer.verifier.verifier import Verifier
 

@@ -9,24 +9,22 @@ from zkinfer.circuits.digest import Digest, sha256
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.statement import split_by_tensor
 from zkinfer.circuits.tensors import dequantise
-from zkinfer.verifier.dsse import (
-    MAX_BYTES,
-    PAYLOAD_TYPE,
-    Envelope,
-    from_base64,
-    pre_authentication_encoding,
-    refuse_oversized,
-    to_base64,
-)
 from zkinfer.verifier.errors import MalformedAttestationError
 from zkinfer.verifier.statement import (
+    MAX_BYTES,
+    PAYLOAD_TYPE,
     CircuitClaim,
+    Envelope,
     OutputDigest,
     Predicate,
     Signer,
     Statement,
     Subject,
+    from_base64,
     output_digest,
+    pre_authentication_encoding,
+    refuse_oversized,
+    to_base64,
     write_time,
 )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zkinfer.prover.artifact_store import ArtifactStore
     from zkinfer.prover.jobs import Job
-    from zkinfer.service.job_events import JobWatcher
+    from zkinfer.service.background import JobWatcher
     from zkinfer.service.limits import MemoryBudget, Share
 
 _COPIES = 3  # the file, its copy in a message, and the encoded message

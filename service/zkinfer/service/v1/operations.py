@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.statement import Context
     from zkinfer.prover.jobs import Job, JobStore
-    from zkinfer.service.job_events import JobWatcher
+    from zkinfer.service.background import JobWatcher
     from zkinfer.service.limits import ConcurrencyLimiter
 
 

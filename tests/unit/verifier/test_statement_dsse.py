@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkinfer.circuits import canonical
-from zkinfer.verifier import dsse
-from zkinfer.verifier.dsse import MAX_BYTES, Envelope, from_base64, pre_authentication_encoding, to_base64
+from zkinfer.verifier import statement
 from zkinfer.verifier.errors import AttestationTooLargeError, MalformedAttestationError
+from zkinfer.verifier.statement import MAX_BYTES, Envelope, from_base64, pre_authentication_encoding, to_base64
 
 ENVELOPE = Envelope(b'{"a":1}', "sha256:00", b"\x01" * 64)
 PARTS = json.loads(ENVELOPE.to_bytes())
@@ -96,7 +96,7 @@ def test_duplicate_key_is_refused():
 
 
 def load(data):
-    return dsse.load(data, what="payload", max_bytes=1 << 24)
+    return statement.load_document(data, what="payload", max_bytes=1 << 24)
 
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":' * 50_000, b"[" * 33 + b"]" * 33, b'["\\"",' + b"[" * 32])

@@ -6,7 +6,7 @@ import pytest
 from zkinfer.circuits import Home, cache
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import Prover
-from zkinfer.prover.workers.key_prefetch import KeyPrefetcher
+from zkinfer.prover.workers.worker import KeyPrefetcher
 
 ENGINES = {FakeEngine.id: FakeEngine()}
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.service.auth import TokenFile
 from zkinfer.service.errors import TokenFileError
 from zkinfer.service.identity import Rights
-from zkinfer.service.tokens import TokenFile
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

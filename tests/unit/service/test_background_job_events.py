@@ -4,7 +4,7 @@ from contextlib import aclosing
 import pytest
 
 from zkinfer.prover.errors import StoreError, UnknownJobError
-from zkinfer.service.job_events import JobWatcher
+from zkinfer.service.background import JobWatcher
 
 
 @pytest.fixture
