@@ -36,7 +36,7 @@ from zkinfer.contracts.abi import call_data, creation_code, function_named  # no
 from zkinfer.contracts.chain import Chain  # noqa: E402
 from zkinfer.contracts.deploy import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
 from zkinfer.contracts.ezkl.solc import Solc  # noqa: E402
-from zkinfer.contracts.keccak import keccak256  # noqa: E402
+from zkinfer.contracts.identifiers import keccak256  # noqa: E402
 from zkinfer.contracts.ledger import Ledger  # noqa: E402
 from zkinfer.contracts.registry import Registry  # noqa: E402
 from zkinfer.prover import Prover  # noqa: E402

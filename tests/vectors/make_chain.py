@@ -31,8 +31,7 @@ from zkinfer.circuits.tensors import quantise
 from zkinfer.contracts.deploy import SHARED_SELECTOR
 from zkinfer.contracts.ezkl.dedicated import dedicated_selector
 from zkinfer.contracts.ezkl.solc import Solc
-from zkinfer.contracts.keccak import words
-from zkinfer.contracts.registration import (
+from zkinfer.contracts.identifiers import (
     ANY_INPUT,
     VISIBILITIES,
     Layout,
@@ -40,6 +39,7 @@ from zkinfer.contracts.registration import (
     Request,
     input_commitment,
     listing_of,
+    words,
 )
 
 HERE = Path(__file__).resolve().parent

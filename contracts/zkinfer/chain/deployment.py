@@ -12,8 +12,8 @@ from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import SHARED_SELECTOR, verify_code
 from zkinfer.contracts.ezkl.dedicated import dedicated_selector
 from zkinfer.contracts.governance import Timelock
+from zkinfer.contracts.identifiers import listing_of
 from zkinfer.contracts.ledger import Ledger
-from zkinfer.contracts.registration import listing_of
 from zkinfer.contracts.registry import EmergencyStop, Registry, require_live, route_of
 from zkinfer.contracts.rpc import connect, is_loopback, parse_url
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from zkinfer.chain.request_file import PlacedRequest
+    from zkinfer.chain.requests import PlacedRequest
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.contracts.address_book import AddressBook
-    from zkinfer.contracts.registration import Registration
+    from zkinfer.contracts.identifiers import Registration
     from zkinfer.contracts.registry import RouteState
     from zkinfer.contracts.signers import Signer
     from zkinfer.contracts.transactions import Limits

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ezkl.solc import Generated
-    from zkinfer.contracts.registration import Listing
+    from zkinfer.contracts.identifiers import Listing
     from zkinfer.contracts.registry import Route
 
 

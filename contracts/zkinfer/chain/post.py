@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from zkinfer.chain.deployment import Deployed
-    from zkinfer.chain.request_file import PlacedRequest
-    from zkinfer.chain.requests import Answer
+    from zkinfer.chain.requests import Answer, PlacedRequest
     from zkinfer.contracts.ledger import Ended, Entry, State
     from zkinfer.verifier import Attestation
 

@@ -46,11 +46,10 @@ from zkinfer.contracts.address_book import read_book
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import verify_code
 from zkinfer.contracts.errors import AddressBookError, DeploymentError, RpcError
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
-from zkinfer.contracts.rpc import connect, rpc_errors
-from zkinfer.contracts.web3_imports import Web3
+from zkinfer.contracts.rpc import Web3, connect, rpc_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.contracts.artifacts import CONTRACTS, Artifact, Canary, ContractName, key_store_code, load, load_canary
 from zkinfer.contracts.errors import ArtifactError, ChainError, CodeMismatchError, PatchError
 from zkinfer.contracts.ezkl.solc import patch_dedicated, patch_reusable
-from zkinfer.contracts.registration import (
+from zkinfer.contracts.identifiers import (
     ANY_INPUT,
     ZERO_ADDRESS,
     Layout,

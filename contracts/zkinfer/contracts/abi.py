@@ -10,7 +10,7 @@ from eth_abi.exceptions import DecodingError
 
 from zkinfer.contracts.artifacts import CONTRACTS, load
 from zkinfer.contracts.errors import RpcError
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ from zkinfer.contracts.deploy import CANARY_KEY, Governance, Plan, plan
 from zkinfer.contracts.errors import AddressBookError
 from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
 from zkinfer.contracts.governance import POWERS, Powers
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

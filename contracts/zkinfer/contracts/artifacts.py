@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, get_args
 
 from zkinfer.contracts import strict_json
 from zkinfer.contracts.errors import ArtifactError, CodeMismatchError
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 
 ContractName = Literal[
     "DedicatedHalo2Adapter",

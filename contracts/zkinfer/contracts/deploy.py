@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 from zkinfer.contracts.abi import creation_code
 from zkinfer.contracts.artifacts import key_store_code, load, load_canary
 from zkinfer.contracts.errors import DeploymentError, RevertedError
-from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import ZERO_ADDRESS
+from zkinfer.contracts.identifiers import ZERO_ADDRESS, keccak256, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

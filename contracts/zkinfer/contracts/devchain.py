@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from eth_utils.exceptions import ValidationError
 
 from zkinfer.contracts import strict_json
+from zkinfer.contracts.rpc import EthereumTesterProvider, Web3, recursion_limit_kept
 from zkinfer.contracts.signers import DEV_MNEMONIC, DEV_PATH
-from zkinfer.contracts.web3_imports import EthereumTesterProvider, Web3, recursion_limit_kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

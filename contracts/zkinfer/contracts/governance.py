@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from zkinfer.contracts.abi import call_data, function_named
 from zkinfer.contracts.deploy import verify_running
 from zkinfer.contracts.errors import DeploymentError, RpcError, TransactionFailedError
-from zkinfer.contracts.keccak import keccak256
-from zkinfer.contracts.registration import ZERO_ADDRESS
+from zkinfer.contracts.identifiers import ZERO_ADDRESS, keccak256
 
 if TYPE_CHECKING:
     from web3.types import TxReceipt

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.registration import Request
+    from zkinfer.contracts.identifiers import Request
 
     Posted = tuple[Request, bytes, Sequence[int], bytes]
     """A request, packed inputs, outputs and the proof."""

@@ -10,15 +10,14 @@ from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.deploy import RECOVERY, SHARED_SELECTOR, require_home, require_running
 from zkinfer.contracts.errors import DeploymentError, TransactionFailedError
 from zkinfer.contracts.ezkl.dedicated import verify_dedicated
-from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import STATUSES, ZERO_ADDRESS, Listing, listing_of
+from zkinfer.contracts.identifiers import STATUSES, ZERO_ADDRESS, Listing, keccak256, listing_of, words
 
 if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.registration import Registration, Status
+    from zkinfer.contracts.identifiers import Registration, Status
 
 
 RouteState = Literal["unused", "removed", "stopped", "live"]

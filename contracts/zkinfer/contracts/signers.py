@@ -19,8 +19,17 @@ from rlp.exceptions import RLPException
 
 from zkinfer.contracts import strict_json
 from zkinfer.contracts.errors import RpcError, SignerError
-from zkinfer.contracts.rpc import Node, is_loopback, parse_url, redacted, rpc_errors
-from zkinfer.contracts.web3_imports import Account, RPCEndpoint, TypedTransaction, Web3
+from zkinfer.contracts.rpc import (
+    Account,
+    Node,
+    RPCEndpoint,
+    TypedTransaction,
+    Web3,
+    is_loopback,
+    parse_url,
+    redacted,
+    rpc_errors,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

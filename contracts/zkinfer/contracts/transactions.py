@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
-from zkinfer.contracts.keccak import keccak256
-from zkinfer.contracts.rpc import rpc_errors
-from zkinfer.contracts.web3_imports import TransactionNotFound
+from zkinfer.contracts.identifiers import keccak256
+from zkinfer.contracts.rpc import TransactionNotFound, rpc_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import rpc_url
-from zkinfer.cli.chain.options import Connection
+from zkinfer.cli.chain.options import Connection, rpc_url
 from zkinfer.cli.console import (
     exit_on_error,
     plain,

@@ -19,8 +19,7 @@ from zkinfer.contracts import ANY_INPUT, Request, input_commitment, load, load_c
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.deploy import SHARED_SELECTOR, Governance
 from zkinfer.contracts.errors import RpcError
-from zkinfer.contracts.keccak import keccak256, words
-from zkinfer.contracts.registration import STATUSES
+from zkinfer.contracts.identifiers import STATUSES, keccak256, words
 from zkinfer.contracts.rpc import connect
 from zkinfer.verifier import ProvenAnswer, RefusedError
 

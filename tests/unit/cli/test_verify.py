@@ -81,7 +81,7 @@ def test_invalid_node_url_is_refused_and_not_repeated(url):
 
 
 def test_missing_library_is_refused_with_its_extra(monkeypatch):
-    ours = ("zkinfer.chain.records", "zkinfer.chain.records", "zkinfer.contracts.rpc", "zkinfer.contracts.web3_imports")
+    ours = ("zkinfer.chain.records", "zkinfer.chain.records", "zkinfer.contracts.rpc")
     for module in ours:
         monkeypatch.delitem(sys.modules, module, raising=False)
     for module in ("web3", "eth_account", "eth_keyfile"):

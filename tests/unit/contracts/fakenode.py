@@ -9,7 +9,7 @@ from web3 import Web3
 from web3.providers.base import BaseProvider
 
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.transactions import GWEI, Limits, Sender
 
 KEY = "0x" + "11" * 32

@@ -4,7 +4,7 @@ from importlib.resources import files
 import pytest
 
 from zkinfer.contracts import CONTRACTS, ArtifactError, CodeMismatchError, artifacts, key_store_code, load, load_canary
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 
 EIP_170 = 24_576
 

@@ -8,7 +8,7 @@ from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import Governance, deploy, plan
 from zkinfer.contracts.errors import FeeLimitError, RevertedError, RpcError, TransactionFailedError
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.transactions import Limits
 
 ZERO_ADDRESS = "0x" + "00" * 20

@@ -7,7 +7,7 @@ from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import deploy
 from zkinfer.contracts.errors import DeploymentError, RpcError
 from zkinfer.contracts.governance import Powers, read_governance, verify_deployment
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.signers import unsafe_dev_account
 
 MALLORY = "0x" + "66" * 20

@@ -6,7 +6,7 @@ from tests.unit.contracts.ezkl.dedicated import SELECTOR, advance, created, rout
 from zkinfer.contracts.deploy import SHARED_SELECTOR as SHARED
 from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.governance import route_removal
-from zkinfer.contracts.registration import ZERO_ADDRESS
+from zkinfer.contracts.identifiers import ZERO_ADDRESS
 from zkinfer.contracts.registry import (
     EmergencyStop,
     Route,

@@ -14,7 +14,7 @@ from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.deploy import Part, create2_address, create_missing, require_code_at
 from zkinfer.contracts.errors import CodeMismatchError, DeploymentError
 from zkinfer.contracts.ezkl.solc import code_hash
-from zkinfer.contracts.keccak import keccak256, words
+from zkinfer.contracts.identifiers import keccak256, words
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain

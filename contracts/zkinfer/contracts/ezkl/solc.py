@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from zkinfer.contracts import strict_json
 from zkinfer.contracts.errors import CompilerError, PatchError
-from zkinfer.contracts.keccak import keccak256
+from zkinfer.contracts.identifiers import keccak256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.errors import ZkinferError
-from zkinfer.prover.jobs import finish, leases, query, submit
+from zkinfer.prover.jobs import finish, leases, query
 from zkinfer.prover.jobs.database import open_database
 from zkinfer.prover.jobs.job import JobState, RetryPolicy
 from zkinfer.prover.jobs.query import row_of
@@ -98,13 +98,13 @@ class JobStore:
         """
         now = self._clock()
         try:
-            submit.check_request(request, limits, self.artifacts, now)
+            query.check_request(request, limits, self.artifacts, now)
         except ZkinferError:
             if (existing := self._find_existing(request)) is None:  # submission is idempotent
                 raise
             return existing
         return self._database.write(
-            lambda connection: submit.submit(connection, request, limits, self.artifacts, now, inputs)
+            lambda connection: query.submit(connection, request, limits, self.artifacts, now, inputs)
         )
 
     def precheck(self, request: JobRequest, limits: QueueLimits) -> None:
@@ -113,13 +113,13 @@ class JobStore:
         Not binding: `submit` checks again. The inputs and outputs of the request are not considered.
         """
         with self._database.reading() as connection:
-            if submit.find_existing(connection, request) is None:
-                submit.check_request(request, limits, self.artifacts, self._clock())
-                submit.check_queue(connection, request.owner, limits)
+            if query.find_existing(connection, request) is None:
+                query.check_request(request, limits, self.artifacts, self._clock())
+                query.check_queue(connection, request.owner, limits)
 
     def _find_existing(self, request: JobRequest) -> Submission | None:
         with self._database.reading() as connection:
-            return submit.find_existing(connection, request)
+            return query.find_existing(connection, request)
 
     def discard(self, inputs: Digest) -> None:
         """Remove stored inputs of a rejected job, unless another job needs them."""
@@ -133,7 +133,7 @@ class JobStore:
     def find_by_request_id(self, owner: str, request_id: str) -> Job | None:
         """The job of an owner's request id; None if there is none."""
         with self._database.reading() as connection:
-            return submit.find_by_request_id(connection, owner, request_id)
+            return query.find_by_request_id(connection, owner, request_id)
 
     def page(
         self,

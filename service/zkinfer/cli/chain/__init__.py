@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.chain import deploy, dev, models, post, request, status, verifiers
+from zkinfer.cli.chain import deploy, dev, models, post, request, verifiers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +22,7 @@ app.command("verify-listing")(models.verify_listing_command)
 app.command("request")(request.request_command)
 app.command("open")(request.open_command)
 app.command("post")(post.post_command)
-app.command("status")(status.status_command)
+app.command("status")(post.status_command)
 app.command("refund")(request.refund_command)
 app.command("withdraw")(request.withdraw_command)
 app.command("fee")(models.fee_command)

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import (
+from zkinfer.cli.chain.models import confirm
+from zkinfer.cli.chain.options import (
+    Connection,
+    Payment,
     book_path,
+    expand_options,
     open_chain,
     open_deployment,
+    parse_address,
+    parse_selector,
+    parse_word,
     show_dry_run,
     show_sent,
     transactions_report,
 )
-from zkinfer.cli.chain.models import confirm
-from zkinfer.cli.chain.options import Connection, Payment, expand_options, parse_address, parse_selector, parse_word
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, progress_display, say
 from zkinfer.cli.options import AsJson, parse_period
 

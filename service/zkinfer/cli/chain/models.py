@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
     SolcFile,
     VerifierName,
     expand_options,
+    open_chain,
+    open_deployment,
     parse_coin,
     parse_word,
+    show_dry_run,
+    show_sent,
+    transactions_report,
 )
 from zkinfer.cli.console import exit_on_error, plain, print_detailed, print_facts, print_json, print_result, say
 from zkinfer.cli.options import AsJson, CircuitFolder

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.connect import open_chain, open_deployment, show_dry_run, show_sent, transactions_report
-from zkinfer.cli.chain.options import Connection, Payment, VerifierName, expand_options, parse_address, parse_coin
+from zkinfer.cli.chain.options import (
+    Connection,
+    Payment,
+    VerifierName,
+    expand_options,
+    open_chain,
+    open_deployment,
+    parse_address,
+    parse_coin,
+    show_dry_run,
+    show_sent,
+    transactions_report,
+)
 from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, say, say_note
 from zkinfer.cli.options import AsJson, CircuitFolder, parse_period
 

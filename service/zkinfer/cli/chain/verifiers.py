@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.chain.connect import (
-    book_path,
-    open_chain,
-    open_deployment,
-    show_dry_run,
-    show_sent,
-    transactions_report,
-)
 from zkinfer.cli.chain.models import confirm
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
     SolcFile,
+    book_path,
     expand_options,
+    open_chain,
+    open_deployment,
     parse_address,
     parse_selector,
     parse_word,
+    show_dry_run,
+    show_sent,
+    transactions_report,
 )
 from zkinfer.cli.console import exit_on_error, print_facts, print_json, print_result, say
 from zkinfer.cli.options import AsJson, CircuitFolder

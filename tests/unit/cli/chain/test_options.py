@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkinfer.circuits.errors import InputError
-from zkinfer.cli.chain import connect
+from zkinfer.cli.chain import options
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
@@ -87,20 +87,20 @@ def test_option_groups_are_expanded_into_the_command():
 
 def test_url_defaults_from_option_to_file_to_localhost(tmp_path):
     (tmp_path / "url").write_text("https://node.example/key \n")
-    assert connect.rpc_url(Connection()) == "http://127.0.0.1:8545"
-    assert connect.rpc_url(Connection(rpc="https://a")) == "https://a"
-    assert connect.rpc_url(Connection(rpc_file=tmp_path / "url")) == "https://node.example/key"
+    assert options.rpc_url(Connection()) == "http://127.0.0.1:8545"
+    assert options.rpc_url(Connection(rpc="https://a")) == "https://a"
+    assert options.rpc_url(Connection(rpc_file=tmp_path / "url")) == "https://node.example/key"
 
 
 def test_missing_url_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        connect.rpc_url(Connection(rpc_file=tmp_path / "nothing"))
+        options.rpc_url(Connection(rpc_file=tmp_path / "nothing"))
 
 
 def test_address_book_is_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
     monkeypatch.setenv("ZKINFER_HOME", str(tmp_path))
-    assert connect.book_path(Connection(), 5) == tmp_path / "deployments/5.json"
-    assert connect.book_path(Connection(deployment=Path("x.json")), 5) == Path("x.json")
+    assert options.book_path(Connection(), 5) == tmp_path / "deployments/5.json"
+    assert options.book_path(Connection(deployment=Path("x.json")), 5) == Path("x.json")
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_address_book_is_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
 )
 def test_contradictory_options_are_refused(payment, message):
     with pytest.raises(typer.BadParameter, match=message):
-        connect._signer(payment, 31337)
+        options._signer(payment, 31337)
 
 
 def test_development_account_on_a_real_chain_is_refused():
     with pytest.raises(SignerError, match="not a development chain"):
-        connect._signer(Payment(unsafe_dev_account=0), 1)
+        options._signer(Payment(unsafe_dev_account=0), 1)

@@ -48,7 +48,7 @@ def run(monkeypatch, tmp_path, chain, book):
         signer = unsafe_dev_account(paid.unsafe_dev_account or 0, chain.id)
         return Chain(chain._web3, signer, rehearsal=paid.dry_run)
 
-    for module in ("deploy", "models", "post", "request", "status", "verifiers"):
+    for module in ("deploy", "models", "post", "request", "verifiers"):
         monkeypatch.setattr(f"zkinfer.cli.chain.{module}.open_chain", open_chain)
 
     def command(*words):

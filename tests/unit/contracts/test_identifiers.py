@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkinfer.contracts import ANY_INPUT, Layout, Registration, Request, input_commitment, listing_of, output_commitment
-from zkinfer.contracts.keccak import keccak256, words
+from zkinfer.contracts.identifiers import keccak256, words
 
 LEDGER = "0x" + "11" * 20
 REQUEST = Request(

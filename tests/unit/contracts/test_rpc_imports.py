@@ -7,7 +7,7 @@ import sys
 import pytest
 from tests.paths import ROOT
 
-from zkinfer.contracts.web3_imports import recursion_limit_kept
+from zkinfer.contracts.rpc import recursion_limit_kept
 
 DOORS = (
     "zkinfer.chain",
@@ -22,7 +22,6 @@ DOORS = (
     "zkinfer.contracts.rpc",
     "zkinfer.contracts.signers",
     "zkinfer.contracts.transactions",
-    "zkinfer.contracts.web3_imports",
     "zkinfer.prover",
     "zkinfer.service",
     "zkinfer.verifier",
@@ -65,7 +64,7 @@ def test_failed_import_restores_the_recursion_limit():
     [
         ("zkinfer.contracts.rpc", "Node.decode_rpc_response(deep)"),
         ("zkinfer.contracts.address_book", "AddressBook.from_bytes(deep)"),
-        ("zkinfer.chain.request_file", "PlacedRequest.from_bytes(deep)"),
+        ("zkinfer.chain.requests", "PlacedRequest.from_bytes(deep)"),
         ("zkinfer.circuits.manifest", "parse_manifest(deep)"),
         ("zkinfer.circuits.tensor_files", "from_json(deep, ())"),
         ("zkinfer.verifier.policy_file", "load_policy(deep)"),
