@@ -27,8 +27,8 @@ from benchmarks.networks import MODELS, Model, write
 from benchmarks.promises import broken_promises
 
 from zkinfer.circuits import Home
-from zkinfer.circuits.cache import measured_speed
 from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.home import measured_speed
 from zkinfer.circuits.sandbox import resources
 
 ROOT = Path(__file__).parents[1]

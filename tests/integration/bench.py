@@ -14,13 +14,13 @@ from tests.paths import ANVIL, ROOT
 
 from zkinfer.circuits import Circuit, Home
 from zkinfer.circuits.build import assemble
-from zkinfer.circuits.cache import known_speed, measured_speed
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.cost import REFERENCE_SPEED, Speed
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.home import known_speed, measured_speed
 from zkinfer.circuits.statement import Context
 from zkinfer.verifier import AllOf, Attestation, ModelIs, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
 

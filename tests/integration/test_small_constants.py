@@ -9,8 +9,8 @@ from onnx import numpy_helper, parser
 
 from zkinfer.circuits import CompileOptions, compile_model
 from zkinfer.circuits.engines.ezkl import bindings
+from zkinfer.circuits.engines.ezkl.departures import lost_constants, sentences
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
-from zkinfer.circuits.engines.ezkl.lost_constants import lost_constants, sentences
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import RangeError, TooCostlyError
 from zkinfer.circuits.tensors import dequantise

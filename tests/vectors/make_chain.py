@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from zkinfer.circuits import Circuit, Home
-from zkinfer.circuits.cache import KeyRing
 from zkinfer.circuits.digest import keccak256, sha256
 from zkinfer.circuits.engines.ezkl import instances
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.instances import instances_of
+from zkinfer.circuits.home import KeyRing
 from zkinfer.circuits.recipe import CircuitIdentity
 from zkinfer.circuits.srs.bn254 import FIELD as Q
 from zkinfer.circuits.srs.ceremonies import CEREMONIES

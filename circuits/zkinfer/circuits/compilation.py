@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.build import Assembly, assemble, evaluate_circuit, prove_once
-from zkinfer.circuits.cache import key_path, known_speed, measured_speed
 from zkinfer.circuits.cost import REFERENCE_SPEED, duration, refuse_too_costly, refusing_exhaustion, size
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Tuned, TuneRequest
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Workload, inspect_model
+from zkinfer.circuits.home import key_path, known_speed, measured_speed
 from zkinfer.circuits.manifest import (
     MANIFEST,
     MODEL,

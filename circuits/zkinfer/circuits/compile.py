@@ -6,10 +6,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.cache import store_proving_key
 from zkinfer.circuits.compilation import Compilation, CompileOptions
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.frontend import Workload
+from zkinfer.circuits.home import store_proving_key
 from zkinfer.circuits.manifest import (
     Circuit,
 )

@@ -25,7 +25,7 @@ _CURE = (
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """The speed of one machine with one engine, measured once (see `cache`): `seconds = start + rate * work`.
+    """The speed of one machine with one engine, measured once (see `home`): `seconds = start + rate * work`.
 
     Large circuits use several cores better than small ones. The rates hold up to the amount of work `small`; from
     `large` on they are multiplied by `gain`, and in between they are interpolated by the logarithm of the work.

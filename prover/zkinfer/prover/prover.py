@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.cache import KeyRing, key_path
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.proof_checks import require_statement
 from zkinfer.circuits.errors import AnswerMismatchError, CircuitError, SetupError
+from zkinfer.circuits.home import KeyRing, key_path
 from zkinfer.circuits.progress import NULL_OBSERVER, Observer, Stages
 from zkinfer.circuits.statement import Context
 from zkinfer.prover.quantised_inputs import (

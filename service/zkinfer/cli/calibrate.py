@@ -18,9 +18,8 @@ def calibrate_command(engine_name: EngineName = DEFAULT_ENGINE, as_json: AsJson 
     with exit_on_error(as_json=as_json):
         from dataclasses import asdict
 
-        from zkinfer.circuits.cache import measured_speed
         from zkinfer.circuits.engines import engine_named
-        from zkinfer.circuits.home import Home
+        from zkinfer.circuits.home import Home, measured_speed
         from zkinfer.circuits.sandbox import resources
 
         engine = engine_named(engine_name)

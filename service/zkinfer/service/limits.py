@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from zkinfer.circuits.cache import known_speed
 from zkinfer.circuits.cost import REFERENCE_SPEED
 from zkinfer.circuits.errors import EngineError, InputError
+from zkinfer.circuits.home import known_speed
 from zkinfer.service.errors import TooManyRequestsError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from tests.unit.circuits.factories import engine_failing_at, engine_with
 from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
-from zkinfer.circuits.cache import known_speed
 from zkinfer.circuits.cost import Speed
+from zkinfer.circuits.home import known_speed
 from zkinfer.circuits.sandbox import resources
 from zkinfer.cli.main import app
 

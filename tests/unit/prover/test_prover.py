@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.unit.circuits import factories
 from tests.unit.circuits.factories import X, engine_failing_at, engine_with, everything_under, rewritten
 
-from zkinfer.circuits import Circuit, Context, Digest, Home, cache, compile_model
+from zkinfer.circuits import Circuit, Context, Digest, Home, compile_model
+from zkinfer.circuits import home as user_home
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.fake import FakeEngine
@@ -339,7 +340,7 @@ def test_damaged_attestation_is_detected(prover, tiny, answer, place):
 
 def test_proving_key_is_hashed_once_and_again_after_its_file_changes(tiny, tmp_path, monkeypatch):
     hashed = []
-    monkeypatch.setattr(cache, "sha256_file", lambda path: hashed.append(path) or sha256_file(path))
+    monkeypatch.setattr(user_home, "sha256_file", lambda path: hashed.append(path) or sha256_file(path))
     shutil.copytree(tiny.home.root, tmp_path / "home")
     home = Home(tmp_path / "home")
     prover = Prover(home=home, engines={"fake/1": FAKE})

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from zkinfer.circuits import Home, cache
+from zkinfer.circuits import Home
+from zkinfer.circuits import home as user_home
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import Prover
 from zkinfer.prover.workers.worker import KeyPrefetcher
@@ -28,8 +29,8 @@ def machine(tiny, tmp_path):
 @pytest.fixture
 def hashed(monkeypatch):
     """The names of the keys that were hashed."""
-    files, hash_ = [], cache.sha256_file
-    monkeypatch.setattr(cache, "sha256_file", lambda path, *rest: files.append(path.name) or hash_(path, *rest))
+    files, hash_ = [], user_home.sha256_file
+    monkeypatch.setattr(user_home, "sha256_file", lambda path, *rest: files.append(path.name) or hash_(path, *rest))
     return files
 
 

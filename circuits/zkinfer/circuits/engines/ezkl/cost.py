@@ -4,7 +4,7 @@ Halo2's prover spends its time on multi-scalar multiplications, one for each com
 is computed on the extended domain for every column. The coefficients were fitted to 45 circuits of 300 to 290,000
 rows and 1 to 9 inner columns, with lookups, sorting and tables in parts: seconds of one core on a 2.5 GHz server
 [measured; `benchmarks/engine.py` compares predictions with measurements again]. Other machines are faster or slower by
-a factor, which `zkinfer.circuits.cache` measures.
+a factor, which `zkinfer.circuits.home` measures.
 """
 
 from __future__ import annotations

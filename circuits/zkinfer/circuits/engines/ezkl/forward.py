@@ -86,7 +86,7 @@ def open_forward(folder: str, outputs_wanted: int, integer_limit: int, one_core:
             outputs = computed(sample)
             _require_below(integer_limit, outputs)
         except RangeError as err:
-            from zkinfer.circuits.engines.ezkl.refusal import explained  # noqa: PLC0415 - after a refusal only
+            from zkinfer.circuits.engines.ezkl.departures import explained  # noqa: PLC0415 - after a refusal only
 
             raise explained(Path(folder), settings, sample, err) from err
         return outputs

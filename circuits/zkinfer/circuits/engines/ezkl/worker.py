@@ -74,7 +74,7 @@ def try_out(
 
     The decomposition does not affect the answers, so one pass over the samples gives both.
     """
-    from zkinfer.circuits.engines.ezkl.lost_constants import lost_constants as lost  # noqa: PLC0415
+    from zkinfer.circuits.engines.ezkl.departures import lost_constants as lost  # noqa: PLC0415
     from zkinfer.circuits.engines.ezkl.tune.narrow import minimum_bits  # noqa: PLC0415 - proving starts without it
 
     path = Path(folder, SETTINGS)
@@ -150,7 +150,7 @@ def make_keys(folder: str, setup: str, proving_key: str | None) -> dict[str, Any
 
 def lost_constants(folder: str, model: str, digest: str) -> list[str]:
     """Sentences on the constants of the owner's ONNX file that are 0 in the program of a folder."""
-    from zkinfer.circuits.engines.ezkl import lost_constants as lost  # noqa: PLC0415 - proving starts without onnx
+    from zkinfer.circuits.engines.ezkl import departures as lost  # noqa: PLC0415 - proving starts without onnx
     from zkinfer.circuits.frontend.load import load  # noqa: PLC0415
 
     with private_directory() as scratch:
@@ -217,7 +217,7 @@ def _witness(folder: Path, settings: dict[str, Any], program: str, inputs: list[
     try:
         return witness_of(settings, program, inputs)
     except RangeError as err:
-        from zkinfer.circuits.engines.ezkl.refusal import explained  # noqa: PLC0415 - after a refusal only
+        from zkinfer.circuits.engines.ezkl.departures import explained  # noqa: PLC0415 - after a refusal only
 
         raise explained(folder, settings, inputs, err) from err
 

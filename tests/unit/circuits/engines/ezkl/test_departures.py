@@ -4,8 +4,8 @@ import onnx
 import pytest
 
 from zkinfer.circuits.engines.ezkl.bounds import OUT_OF_RANGE
+from zkinfer.circuits.engines.ezkl.departures import explained
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
-from zkinfer.circuits.engines.ezkl.refusal import explained
 from zkinfer.circuits.errors import RangeError
 
 CONTEXT = [0] * 5

@@ -7,10 +7,10 @@ import pytest
 from tests.unit.circuits.factories import engine_failing_at, engine_with
 
 from zkinfer.circuits import Home
-from zkinfer.circuits.cache import known_speed, measured_speed
 from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import EngineError, InputError
+from zkinfer.circuits.home import known_speed, measured_speed
 from zkinfer.circuits.sandbox import resources
 
 SPEED = Speed(keys_start=0.5, keys_rate=0.25, prove_start=0.125, prove_rate=2.0, small=0.5, large=8.0, gain=0.75)

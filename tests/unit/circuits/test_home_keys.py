@@ -5,10 +5,10 @@ import pytest
 from tests.unit.circuits.factories import engine_with, everything_under, rewritten
 
 from zkinfer.circuits import Circuit
-from zkinfer.circuits.cache import KeyRing, proving_key_for, store_proving_key
 from zkinfer.circuits.digest import Digest, sha256, sha256_file
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import CircuitError, InputError
+from zkinfer.circuits.home import KeyRing, proving_key_for, store_proving_key
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_prefetched_key_is_not_hashed_again(circuit, setup, tmp_path, monkeypatc
     ring, beats = KeyRing(), []
     assert ring.warm(circuit, tmp_path, lambda: beats.append(1))
     assert beats == [1]
-    monkeypatch.setattr("zkinfer.circuits.cache.sha256_file", never)
+    monkeypatch.setattr("zkinfer.circuits.home.sha256_file", never)
     assert ring.key_for(circuit, engine_with(make_keys=never), setup, tmp_path) == tmp_path / circuit.digest.hex
 
 
