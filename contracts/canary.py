@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 CANARY = HERE / "zkinfer/contracts/compiled/canary.json"
 CEREMONY = "hermez"
 ARGUMENTS = EzklArguments(
-    input_scale=2, param_scale=2, decomp_base=128, decomp_legs=4, lookup_range=(0, 0), logrows=8, num_inner_cols=1
+    input_scale=2, param_scale=1, decomp_base=128, decomp_legs=4, lookup_range=(0, 0), logrows=8, num_inner_cols=1
 ).to_run_arguments()
 _SHARED = HERE.parent.parent / "shared/srs"
 

@@ -11,6 +11,7 @@ from onnx import parser
 from tests.integration import bench
 from tests.integration.corpus import with_output
 
+from zkinfer.circuits.build import assemble
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
@@ -273,3 +274,33 @@ def test_proof_does_not_disturb_the_callers_event_loop(home, digits):
         return prove_in(digits.folder, home, digits)
 
     assert asyncio.run(inside()).data
+
+
+# --- one recipe for each circuit
+
+
+def test_recipes_that_are_refused_for_a_lesser_one_have_its_verifying_key(home, tmp_path, monkeypatch):
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17]> g (float[1,2] x) => (float[1,2] y) '
+        "<float[2,2] w = {0.5, -0.25, 1.5, 0.75}> { h = MatMul(x, w) y = Relu(h) }"
+    )
+    onnx.save(model, tmp_path / "model.onnx")
+    setup = home.setups.find_or_generate(12, "insecure-dev", lambda _: None)
+
+    def verifying_key(multiplier):
+        folder = tmp_path / str(multiplier)
+        folder.mkdir()
+        arguments = bench.GOLDEN_ARGUMENTS | {"scale_rebase_multiplier": multiplier}
+        made = assemble(
+            tmp_path / "model.onnx", folder, engine=EzklEngine(), run_arguments=arguments, setup=setup, dimensions={}
+        )
+        return made.identity.verifying_key
+
+    least = verifying_key(2)
+    with pytest.raises(
+        EngineError, match="scale_rebase_multiplier 3 give the same program as scale_rebase_multiplier 2"
+    ):
+        verifying_key(3)
+    (tmp_path / "3").rename(tmp_path / "refused")
+    monkeypatch.setattr("zkinfer.circuits.engines.ezkl.engine._refuse_larger_than_least", lambda *_: None)
+    assert verifying_key(3) == least

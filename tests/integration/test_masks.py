@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 from tests.integration import bench
+from tests.unit.circuits.engines.ezkl.compiled_programs import least_arguments
 
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
@@ -51,7 +52,8 @@ def answered(tmp_path):
         network = tmp_path / "network.onnx"
         network.write_bytes(serialised(pipeline.with_context(form.model, output=False)))
         engine = EzklEngine()
-        program = engine.build(network, form.inputs, form.outputs, ARGUMENTS, tmp_path)
+        least = least_arguments(network, ARGUMENTS)
+        program = engine.build(network, form.inputs, form.outputs, least, tmp_path)
         integers = [quantise(feed[spec.name], spec) for spec in program.inputs]
         [[found]] = engine.forward(tmp_path, program, [integers])
         return dequantise(found, program.outputs[0]), Session(model).run(feed)["y"]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine, Keys, RunArguments
     from zkinfer.circuits.fidelity import Fidelity
+    from zkinfer.circuits.frontend import ModelSummary
     from zkinfer.circuits.samples import Samples
     from zkinfer.circuits.srs import TrustedSetup
     from zkinfer.circuits.tensors import Visibility
@@ -74,17 +75,18 @@ def assemble(
         engine: the proving system.
         run_arguments: the engine's settings; checked by the engine.
         setup: a trusted setup at least as large as the program.
-        dimensions: sizes of symbolic dimensions, by name.
+        dimensions: sizes of symbolic dimensions, by name; only `effective_dimensions`, since a circuit has one recipe.
         input_visibility: what a proof reveals about the inputs.
         proving_key: where to write the proving key; None to generate only the verifying key.
 
     Raises:
-        ModelError: the model cannot be used.
-        EngineError: the engine failed, or the setup is too small for the program.
+        ModelError: the model cannot be used, or a dimension has the given size anyway.
+        EngineError: the engine failed, lesser run arguments give the same program, or the setup is too small for it.
     """
     engine.check_run_arguments(run_arguments)
     network = folder / "network.onnx"
     normal = engine.lower(model, network, dimensions=dimensions, input_visibility=input_visibility)
+    _refuse_idle_dimensions(normal.summary, dimensions)
     program = engine.build(network, normal.inputs, normal.outputs, run_arguments, folder)
     if program.setup_size > setup.k:
         raise EngineError(f"The program needs a trusted setup of size {program.setup_size}; this one has {setup.k}.")
@@ -101,6 +103,20 @@ def assemble(
         model=str(normal.summary.sha256), network=str(normal.sha256), verifying_key=str(keys.verifying_key_digest)
     )
     return Assembly(folder, recipe, identity, program, keys)
+
+
+def effective_dimensions(summary: ModelSummary, dimensions: Mapping[str, int]) -> dict[str, int]:
+    """The given sizes without those that have no effect: a symbolic first dimension is 1 anyway."""
+    beyond_first = {size for port in summary.inputs for size in port.shape[1:]}
+    return {name: size for name, size in dimensions.items() if size != 1 or name in beyond_first}
+
+
+def _refuse_idle_dimensions(summary: ModelSummary, dimensions: Mapping[str, int]) -> None:
+    if idle := sorted(set(dimensions) - set(effective_dimensions(summary, dimensions))):
+        raise UnsupportedModelError(
+            f"The recipe sets dimension {idle[0][:80]!r} to 1, which it is anyway; a circuit has one recipe.",
+            "Compile the model again, or ask for the recipe without it.",
+        )
 
 
 def assemble_from_recipe(

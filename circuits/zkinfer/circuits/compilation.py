@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from zkinfer.circuits.build import Assembly, assemble, evaluate_circuit, prove_once
+from zkinfer.circuits.build import Assembly, assemble, effective_dimensions, evaluate_circuit, prove_once
 from zkinfer.circuits.cost import REFERENCE_SPEED, duration, refuse_too_costly, refusing_exhaustion, size
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.base import Tuned, TuneRequest
@@ -153,7 +153,7 @@ class Compilation:
             setup = self.home.setups.find_or_generate(program.setup_size, self.options.setup, progress)
             cost = self._cost_with(setup, program, cost, scratch / "trial", speed)
         with stage("keys"):
-            assembly = self._assemble(staging, scratch, tuned.run_arguments, setup)
+            assembly = self._assemble(staging, scratch, normal, tuned.run_arguments, setup)
             if assembly.program != program:
                 what = _differing(program, assembly.program)
                 raise EngineError(f"The engine built two different programs from the same network: {what}.")
@@ -332,14 +332,16 @@ class Compilation:
         for text in texts:
             self.stages.observer.note(text)
 
-    def _assemble(self, staging: Path, scratch: Path, arguments: RunArguments, setup: TrustedSetup) -> Assembly:
+    def _assemble(
+        self, staging: Path, scratch: Path, normal: NormalisedModel, arguments: RunArguments, setup: TrustedSetup
+    ) -> Assembly:
         return assemble(
             staging / MODEL,
             staging,
             engine=self.engine,
             run_arguments=arguments,
             setup=setup,
-            dimensions=self.options.dimensions,
+            dimensions=effective_dimensions(normal.summary, self.options.dimensions),
             input_visibility=self.options.input_visibility,
             proving_key=self.key_path(scratch),
         )

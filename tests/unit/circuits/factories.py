@@ -97,15 +97,15 @@ DOCUMENT = {
 }
 
 
-def write_model(path: Path, *, bias: float = 0.5, input_name: str = "x") -> Path:
+def write_model(path: Path, *, bias: float = 0.5, input_name: str = "x", batch: int | str = 1) -> Path:
     """Write y = x W + b, a float[1,3] to a float[1,2]."""
     weights = numpy_helper.from_array(np.array([[1, -1], [0.5, 2], [-0.25, 1]], dtype=np.float32), "weights")
     shift = numpy_helper.from_array(np.array([bias, 0.0], dtype=np.float32), "bias")
     graph = helper.make_graph(
         [helper.make_node("Gemm", [input_name, "weights", "bias"], ["y"])],
         "tiny",
-        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, [1, 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, [batch, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 2])],
         [weights, shift],
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])

@@ -4,11 +4,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import onnx
 import pytest
+from onnx import helper
 from tests.unit.circuits import factories
 from tests.unit.circuits.factories import X, engine_failing_at, engine_with, everything_under, write_model
 
-from zkinfer.circuits.build import evaluate_circuit, rebuild
+from zkinfer.circuits.build import effective_dimensions, evaluate_circuit, rebuild
 from zkinfer.circuits.engines import fake
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import (
@@ -20,6 +22,7 @@ from zkinfer.circuits.errors import (
     RangeError,
     UnsupportedModelError,
 )
+from zkinfer.circuits.frontend import inspect_model
 from zkinfer.circuits.samples import Samples
 from zkinfer.circuits.tensors import TensorSpec
 
@@ -96,6 +99,25 @@ def test_rebuild_with_any_other_argument_is_another_entry(rebuild_tiny, recipe, 
     assert len(folders | {entry}) == 3
     with pytest.raises(UnsupportedModelError, match="M"):
         rebuild_tiny(**changes[2])
+
+
+def test_rebuild_with_a_dimension_without_effect_is_refused(rebuild_tiny, recipe, tmp_path):
+    model = factories.write_model(tmp_path / "batch.onnx", batch="N")
+    rebuilt = [
+        rebuild_tiny(model=model, recipe=recipe.model_copy(update={"dimensions": one})) for one in ({}, {"N": 2})
+    ]
+    assert rebuilt[0].identity != rebuilt[1].identity
+    with pytest.raises(
+        UnsupportedModelError, match="sets dimension 'N' to 1, which it is anyway; a circuit has one rec"
+    ):
+        rebuild_tiny(model=model, recipe=recipe.model_copy(update={"dimensions": {"N": 1}}))
+
+
+def test_dimension_of_size_one_beyond_the_first_has_an_effect(tmp_path):
+    ports = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", "N"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    assert effective_dimensions(inspect_model(tmp_path / "m.onnx"), {"N": 1}) == {"N": 1}
 
 
 def test_rebuild_with_another_normaliser_is_refused(rebuild_tiny, recipe):

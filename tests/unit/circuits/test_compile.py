@@ -596,6 +596,13 @@ def test_compile_with_an_unknown_dimension_is_refused(build, leaves_nothing):
     leaves_nothing()
 
 
+@pytest.mark.parametrize(("size", "kept"), [(1, {}), (2, {"N": 2})])
+def test_compile_publishes_only_the_dimensions_with_an_effect(build, tmp_path, size, kept):
+    model = factories.write_model(tmp_path / "batch.onnx", batch="N")
+    compiled = build(model=model, options=replace(DEV, dimensions={"N": size}))
+    assert compiled.circuit.manifest.recipe.dimensions == kept
+
+
 def test_compile_with_samples_for_another_model_is_refused(build, tmp_path):
     (tmp_path / "samples.json").write_text(json.dumps({"z": [[1, 2, 3]]}))
     with pytest.raises(DataError, match="lacks the input 'x'"):

@@ -148,6 +148,7 @@ class Engine(Protocol):
         """Write the program files of a network into `folder`, including the network as `network.onnx`.
 
         The same arguments give the same files.
+        Raises EngineError for run arguments that lesser ones could replace: a circuit has one recipe.
         """
         ...
 

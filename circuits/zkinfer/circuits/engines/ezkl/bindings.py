@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ezkl
@@ -20,7 +22,6 @@ from zkinfer.circuits.errors import OUT_OF_RANGE, EngineError, RangeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,30 @@ def compiled(network: Path, settings: Path) -> Iterator[str]:
     with in_memory("") as path:
         _call(lambda: ezkl.compile_circuit(network, path, settings))
         yield path
+
+
+def program_part(network: Path, settings: dict[str, Any]) -> bytes:
+    """The program alone in the engine's own format: the operators, without the settings, which the engine appends.
+
+    These bytes are the same each time; only those of the settings are not. Equal bytes are equal circuits.
+    """
+    with in_memory(json.dumps(settings)) as path, compiled(network, Path(path)) as program:
+        data: bytes = Path(program).read_bytes()
+    end = data.rfind(_start_of(settings["run_args"]))
+    if end < 0:
+        raise EngineError(
+            "ezkl writes compiled programs in an unknown format.", "Install the version that zkinfer names."
+        )
+    return data[:end]
+
+
+def _start_of(run_args: dict[str, Any]) -> bytes:
+    """The first run arguments as the engine writes them."""
+    scales = struct.pack(
+        "<iixI", *(run_args[name] for name in ("input_scale", "param_scale", "scale_rebase_multiplier"))
+    )
+    lookups = b"".join(int(end).to_bytes(16, "little", signed=True) for end in run_args["lookup_range"])
+    return scales + lookups + struct.pack("<IQ", run_args["logrows"], run_args["num_inner_cols"])
 
 
 def raw_witness(program: str, inputs: list[list[int]]) -> dict[str, Any]:
@@ -232,12 +257,12 @@ def _last(err: RuntimeError) -> str:
 
 
 @contextmanager
-def in_memory(text: str) -> Iterator[str]:
-    """Yield the path, valid in this process only, of a file in anonymous memory with this text."""
+def in_memory(content: str | bytes) -> Iterator[str]:
+    """Yield the path, valid in this process only, of a file in anonymous memory with this content."""
     descriptor = os.memfd_create("zkinfer", os.MFD_CLOEXEC)
     try:
-        with os.fdopen(os.dup(descriptor), "w") as file:
-            file.write(text)
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)

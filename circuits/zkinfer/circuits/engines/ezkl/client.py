@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.messages import pack_request, read_best, unpack_result
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError, RangeError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.session import Session
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.circuits.engines.base import Program, Progress, Tuned, TuneRequest
-    from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
     from zkinfer.circuits.sandbox.child import Limits
     from zkinfer.circuits.tensors import TensorSpec
 
@@ -152,6 +152,13 @@ class EzklProcess:
             folder=str(folder.resolve()),
         )
         return settings
+
+    def least(self, network: Path, arguments: EzklArguments, settings: dict[str, Any]) -> EzklArguments:
+        """The least arguments that give the same program; `settings` are the engine's for this network."""
+        found = self.call(
+            "least", network=str(network.resolve()), arguments=arguments.to_run_arguments(), settings=settings
+        )
+        return EzklArguments.parse(found)
 
     def build(
         self,

@@ -119,12 +119,16 @@ class EzklEngine:
         run_arguments: RunArguments,
         folder: Path,
     ) -> Program:
-        """Write `network.onnx` and `settings.json`."""
+        """Write `network.onnx` and `settings.json`.
+
+        Raises EngineError if lesser run arguments give the same program: a circuit must not have several recipes.
+        """
         arguments = EzklArguments.parse(run_arguments)
         if any(spec.visibility != arguments.input_visibility for spec in inputs):
             raise EngineError("The run arguments and the recipe differ in the visibility of inputs.")
         built = self._process.build(network, inputs, outputs, arguments, folder)
         _refuse_misfit(built, arguments)
+        _refuse_larger_than_least(arguments, self._process.least(folder / NETWORK, arguments, built.settings))
         return Program(
             inputs=built.inputs,
             outputs=built.outputs,
@@ -294,3 +298,13 @@ def _refuse_misfit(built: Built, arguments: EzklArguments) -> None:
         raise EngineError("Run arguments decomp_base and decomp_legs cover integers that an input's type cannot hold.")
     if min_log_rows(built.settings) > arguments.logrows:
         raise EngineError(f"The public values, or the hashing of inputs, do not fit 2^{arguments.logrows} rows.")
+
+
+def _refuse_larger_than_least(given: EzklArguments, least: EzklArguments) -> None:
+    arguments, wanted = given.to_run_arguments(), least.to_run_arguments()
+    if changed := [name for name in arguments if arguments[name] != wanted[name]]:
+        larger, lesser = (", ".join(f"{name} {one[name]}" for name in changed) for one in (arguments, wanted))
+        raise EngineError(
+            f"The run arguments {larger} give the same program as {lesser}; a circuit has one recipe, with the least.",
+            "Compile the model again, or ask for the recipe with the least run arguments.",
+        )

@@ -10,13 +10,15 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from zkinfer.circuits.engines.base import RunArguments
 
 RESERVED_ROWS = 16  # blinding factors and other rows that the proof system reserves, rounded up
 MIN_LOG_ROWS, MAX_LOG_ROWS = 6, 24
 INNER_COLUMNS = (2, 1, 3, 4)  # numbers per block to try
+_MAX_SCALE = 20
+_SCALES = frozenset(range(1, _MAX_SCALE + 1))
 MAX_BLOCKS = 4  # blocks of columns of a program, and parts of a table
 _MAX_BITS = 63
 _HELD_BITS = {"int32": 31, "uint32": 32}
@@ -47,8 +49,8 @@ class EzklArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    input_scale: Annotated[int, Field(ge=1, le=20)]
-    param_scale: Annotated[int, Field(ge=1, le=20)]
+    input_scale: Annotated[int, Field(ge=1, le=_MAX_SCALE)]
+    param_scale: Annotated[int, Field(ge=1, le=_MAX_SCALE)]
     decomp_base: Annotated[int, Field(ge=2, le=1 << 16)]
     decomp_legs: Annotated[int, Field(ge=1, le=8)]
     lookup_range: tuple[int, int]
@@ -102,6 +104,37 @@ class EzklArguments(BaseModel):
             raise EngineError(f"Run arguments require tables that do not fit four blocks of 2^{self.logrows} rows.")
         if self.integer_limit > 1 << max_decomposition_bits(self.scale_rebase_multiplier):
             raise EngineError("Run arguments decomp_base and decomp_legs cover too much for scale_rebase_multiplier.")
+
+    def lesser(self, *, whole_inputs: bool) -> Iterator[EzklArguments]:
+        """Smaller arguments that might give the same program, in ascending order.
+
+        A program may need no rescaling, or hold no constants, so that the arguments concerned have no effect. They are
+        ordered by multiplier, scale of inputs, scale of weights. The threshold of rescaling is a product, which smaller
+        multipliers and larger scales can give too, or come near enough; constants may bear a larger scale up to some
+        limit. Under one multiplier the scales of the same program are adjacent, so that the next smaller ones suffice.
+
+        Args:
+            whole_inputs: whether all inputs are integers; if not, a different scale changes their meaning.
+        """
+        multiplier, inputs, params = self._ordered
+        threshold = multiplier * max(inputs, params)
+        found = {(multiplier, inputs, params - 1)}
+        if whole_inputs:
+            found |= {(multiplier, inputs - 1, params), (multiplier, params, inputs)}
+        for less in range(1, multiplier):
+            below, above = (min(scale, _MAX_SCALE) for scale in (threshold // less, -(-threshold // less)))
+            found |= {(less, inputs, params)} | {(less, inputs, scale) for scale in range(params + 1, above + 1)}
+            if whole_inputs:
+                found |= {(less, below, params), (less, above, params)}
+        for less, of_inputs, of_params in sorted(found):
+            if (less, of_inputs, of_params) >= self._ordered or not {of_inputs, of_params} <= _SCALES:
+                continue
+            scales = {"input_scale": of_inputs, "param_scale": of_params}
+            yield self.model_copy(update=scales | {"scale_rebase_multiplier": less})
+
+    @property
+    def _ordered(self) -> tuple[int, int, int]:
+        return self.scale_rebase_multiplier, self.input_scale, self.param_scale
 
     def to_run_arguments(self) -> RunArguments:
         """The published JSON form."""

@@ -62,6 +62,49 @@ def build(network: str, arguments: dict[str, Any], folder: str) -> dict[str, Any
     return bindings.write_settings(network, arguments, Path(folder, SETTINGS))
 
 
+def least(network: str, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The least arguments that give the same program, see `EzklArguments.lesser`; `settings` are those of any.
+
+    The context is left out of the comparison: its scale has no effect, but the engine notes it.
+    """
+    from zkinfer.circuits.engines.ezkl.run_args import EzklArguments  # noqa: PLC0415 - proving starts without it
+
+    found = EzklArguments.parse(arguments)
+    plain, whole_inputs = _without_context(Path(network))
+    with bindings.in_memory(plain) as path:
+
+        def program(under: EzklArguments) -> bytes:
+            run_args = settings["run_args"] | {name: getattr(under, name) for name in _SCALES}
+            return bindings.program_part(Path(path), settings | {"run_args": run_args})
+
+        wanted = program(found)
+        while True:
+            same = (one for one in found.lesser(whole_inputs=whole_inputs) if program(one) == wanted)
+            less = next(same, None)
+            if less is None:
+                return found.to_run_arguments()
+            found = less
+
+
+_SCALES = ("scale_rebase_multiplier", "input_scale", "param_scale")
+
+
+def _without_context(network: Path) -> tuple[bytes, bool]:
+    """The network without the context, and whether all of its inputs are integers."""
+    import onnx  # noqa: PLC0415 - proving starts without it
+
+    from zkinfer.circuits.frontend.graph import FLOATS, replace_all  # noqa: PLC0415
+    from zkinfer.circuits.frontend.summary import CONTEXT_INPUT, CONTEXT_OUTPUT  # noqa: PLC0415
+
+    model = onnx.load(network)
+    graph = model.graph
+    replace_all(graph.input, [port for port in graph.input if port.name != CONTEXT_INPUT])
+    replace_all(graph.output, [port for port in graph.output if port.name != CONTEXT_OUTPUT])
+    replace_all(graph.node, [node for node in graph.node if CONTEXT_INPUT not in node.input])
+    data: bytes = model.SerializeToString()
+    return data, not any(port.type.tensor_type.elem_type in FLOATS for port in graph.input)
+
+
 def try_out(
     network: str,
     arguments: dict[str, Any],

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from zkinfer.circuits.engines.base import TuneRequest
-from zkinfer.circuits.engines.ezkl.client import Built, Forward
+from zkinfer.circuits.engines.ezkl.client import Built, EzklProcess, Forward
+from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.errors import RangeError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import Layer, Workload
+from zkinfer.circuits.sandbox.child import Limits
 from zkinfer.circuits.tensors import TensorSpec
 
 X = np.array([[[1.0, -1.0]], [[0.25, 0.75]]])
@@ -26,6 +28,13 @@ def request(**changes):
     return TuneRequest(**usual | changes)
 
 
+def least_arguments(network, arguments):
+    """The least run arguments that give the same program, which are the only ones that the engine builds."""
+    process, given = EzklProcess(Limits()), EzklArguments.parse(arguments)
+    [settings] = process.sketch(network, [given], network.parent)
+    return process.least(network, given, settings).to_run_arguments()
+
+
 class Process:
     """Computes y = x at the requested scale; everything else is configured.
 
@@ -35,6 +44,7 @@ class Process:
         products, digits: cells assigned once, and per leg of a decomposition.
         lookups: the range of lookup arguments; None without lookups.
         unsound: predicate for run arguments to refuse as unsound.
+        least: the least run arguments with the same program as the given ones.
         settings: overrides of the engine's settings.
     """
 
@@ -47,10 +57,11 @@ class Process:
         digits=100,
         lookups=None,
         unsound=lambda arguments: False,
+        least=lambda arguments: arguments,
         **settings,
     ):
         self.error, self.bits, self.products, self.digits = error or {}, bits, products, digits
-        self.lookups, self.unsound, self.changes = lookups, unsound, settings
+        self.lookups, self.unsound, self.to_least, self.changes = lookups, unsound, least, settings
         self.tried, self.batches, self.guesses, self.exact = [], [], [], []
 
     def _settings(self, arguments):
@@ -79,6 +90,9 @@ class Process:
 
     def why_unsound(self, request, arguments):
         return ["The product 'p' could grow.", "Use smaller constants."] if self.unsound(arguments) else []
+
+    def least(self, network, arguments, settings):
+        return self.to_least(arguments)
 
     def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
         self.tried.append((arguments.input_scale, arguments.param_scale, arguments.scale_rebase_multiplier))

@@ -2,12 +2,16 @@
 
 import json
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 from tests.unit.circuits.engines.ezkl.compiled_programs import spec
 from tests.unit.circuits.engines.ezkl.test_client import ARGUMENTS, SETTINGS
 
 from zkinfer.circuits.engines.base import Program, Proof
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine, layout_for
+from zkinfer.circuits.engines.ezkl.lowering.pipeline import with_context
 from zkinfer.circuits.errors import CircuitError, EngineError, EngineTimeoutError, ProofRejectedError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.child import Limits
@@ -122,3 +126,87 @@ def test_missing_or_damaged_on_chain_key_is_refused(tmp_path):
     (tmp_path / "vka.bin").write_bytes(b"\1")
     with pytest.raises(EngineError, match="unexpected length"):
         ENGINE.evm_key(tmp_path)
+
+
+# --- one recipe for each circuit
+
+
+WEIGHTS = np.array([[0.5, -0.25], [1.5, 0.75]], np.float32)
+BODIES = {
+    "dense": ("h = MatMul(x, w) y = Relu(h)", "float"),
+    "square": ("y = Mul(x, x)", "float"),
+    "powers": ("h = Mul(x, x) i = Mul(h, h) y = Add(i, b)", "float"),
+    "cube": ("h = Mul(x, x) y = Mul(h, x)", "float"),
+    "relu": ("h = Relu(x) y = Add(h, x)", "float"),
+    "whole": ("f = Cast<to=1>(x) y = MatMul(f, w)", "int64"),
+    "whole sum": ("f = Cast<to=1>(x) y = Add(f, f)", "int64"),
+}
+
+
+@pytest.fixture
+def built(tmp_path):
+    """Build one of the bodies with the real engine under these scales; returns the folder."""
+
+    def build(name, multiplier, input_scale, param_scale, visibility="public"):
+        body, kind = BODIES[name]
+        text = f'<ir_version: 8, opset_import: ["": 17]> g ({kind}[1,2] x) => (float[1,2] y) {{ {body} }}'
+        model = onnx.parser.parse_model(text)
+        read = {value for node in model.graph.node for value in node.input}
+        constants = {"w": WEIGHTS, "b": np.array([[1.0, -0.5]], np.float32)}
+        model.graph.initializer.extend(
+            numpy_helper.from_array(constants[it], it) for it in sorted(read & set(constants))
+        )
+        network = tmp_path / "network.onnx"
+        onnx.save(with_context(model, output=visibility != "public"), network)
+        arguments = ARGUMENTS.model_copy(
+            update={"scale_rebase_multiplier": multiplier, "input_scale": input_scale, "param_scale": param_scale,
+                    "decomp_base": 512, "decomp_legs": 3, "logrows": 10, "input_visibility": visibility}
+        )  # fmt: skip
+        dtype = "float32" if kind == "float" else kind
+        inputs = [spec("x", dtype=dtype, visibility=visibility)]
+        ENGINE.build(network, inputs, OUTPUTS, arguments.to_run_arguments(), tmp_path)
+        return tmp_path
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "least"),
+    [
+        ("dense", {"scale_rebase_multiplier": 3}, {"scale_rebase_multiplier": 2}),
+        ("square", {"scale_rebase_multiplier": 2}, {"scale_rebase_multiplier": 1, "param_scale": 14}),
+        ("powers", {"scale_rebase_multiplier": 3, "input_scale": 2, "param_scale": 3}, {"scale_rebase_multiplier": 1}),
+        ("cube", {"scale_rebase_multiplier": 3, "input_scale": 9}, {"scale_rebase_multiplier": 2, "param_scale": 14}),
+        ("relu", {"scale_rebase_multiplier": 2}, {"scale_rebase_multiplier": 1}),
+        ("relu", {"param_scale": 7}, {"param_scale": 1}),
+        ("whole", {"scale_rebase_multiplier": 3}, {"scale_rebase_multiplier": 1}),
+        ("whole", {"input_scale": 5}, {"input_scale": 1}),
+        ("whole sum", {"param_scale": 4, "input_scale": 3}, {"param_scale": 1, "input_scale": 1}),
+    ],
+)
+def test_run_arguments_that_are_not_the_least_are_refused_with_the_least(name, given, least, built):
+    usual = {"scale_rebase_multiplier": 1, "input_scale": 1 if name.startswith("whole") else 7}
+    usual["param_scale"] = 1 if name == "relu" else 7
+    values = usual | given
+    with pytest.raises(EngineError, match=r"give the same program as .*; a circuit has one recipe") as refusal:
+        built(name, values["scale_rebase_multiplier"], values["input_scale"], values["param_scale"])
+    better = refusal.value.cause.partition(" as ")[2]
+    assert all(f"{argument} {value}" in better for argument, value in least.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("dense", (2, 7, 7)), ("dense", (1, 7, 7)), ("dense", (1, 9, 7)), ("dense", (1, 7, 9)),
+        ("square", (1, 7, 14)), ("relu", (1, 7, 1)), ("whole", (1, 1, 7)), ("whole sum", (1, 1, 1)),
+    ],
+)  # fmt: skip
+def test_least_run_arguments_are_accepted(name, least, built):
+    assert (built(name, *least) / "settings.json").is_file()
+
+
+@pytest.mark.parametrize("visibility", ["hashed", "private"])
+def test_hidden_inputs_have_one_recipe_too(visibility, built):
+    built("dense", 2, 7, 7, visibility)
+    with pytest.raises(EngineError, match="scale_rebase_multiplier 3 give the same program"):
+        built("dense", 3, 7, 7, visibility)

@@ -161,3 +161,32 @@ def test_range_shrinks_with_later_rescaling(multiplier, legs):
     assert parse(decomp_legs=legs, scale_rebase_multiplier=multiplier).decomp_legs == legs
     with pytest.raises(EngineError, match="cover"):
         parse(decomp_legs=legs + 1, scale_rebase_multiplier=multiplier)
+
+
+def _lesser(*, whole_inputs=False, **changes):
+    names = ("scale_rebase_multiplier", "input_scale", "param_scale")
+    found = parse(decomp_base=32, **changes).lesser(whole_inputs=whole_inputs)
+    return [tuple(getattr(one, name) for name in names) for one in found]
+
+
+def test_lesser_arguments_are_in_ascending_order_and_keep_the_scale_of_float_inputs():
+    found = _lesser(scale_rebase_multiplier=2)
+    assert found == sorted(found) == [*((1, 7, scale) for scale in range(7, 15)), (2, 7, 6)]
+
+
+def test_lesser_arguments_come_as_near_as_possible_to_the_threshold_of_rescaling():
+    found = set(_lesser(scale_rebase_multiplier=3))
+    assert {(2, 7, 10), (2, 7, 11), (1, 7, 20)} <= found  # 21 itself is beyond the largest scale
+    assert not {(2, 7, 12), (1, 7, 21)} & found
+
+
+def test_lesser_arguments_of_whole_inputs_vary_their_scale():
+    found = _lesser(whole_inputs=True, input_scale=9)
+    assert {(1, 8, 7), (1, 7, 9), (1, 9, 6)} == set(found)
+    assert {(2, 13, 7), (2, 14, 7), (1, 20, 7)} <= set(
+        _lesser(whole_inputs=True, input_scale=9, scale_rebase_multiplier=3)
+    )
+
+
+def test_least_arguments_of_all_have_no_lesser_ones():
+    assert _lesser(whole_inputs=True, input_scale=1, param_scale=1) == []

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.cost import refuse_too_costly, unfinished_search
 from zkinfer.circuits.engines.base import Option, Tuned
-from zkinfer.circuits.engines.ezkl.tune.layout_search import HEADROOM_BITS, MIN_BITS, Fitted, cheapest, fit, why_unsound
+from zkinfer.circuits.engines.ezkl.tune.layout_search import (
+    HEADROOM_BITS,
+    MIN_BITS,
+    Fitted,
+    cheapest,
+    fit,
+    why_unsound,
+)
 from zkinfer.circuits.engines.ezkl.tune.trials import (
     Clock,
     Scales,
@@ -89,7 +96,8 @@ def tune(
         return search.so_far()
     if request.max_memory is not None:
         refuse_too_costly(best.work.at(request.speed), request.max_memory, request.workload)
-    return Tuned(best.arguments.to_run_arguments(), tuple(search.options(best)))
+    least, options = search.least(best), tuple(search.options(best))
+    return Tuned(least.arguments.to_run_arguments(), options)
 
 
 @dataclass(slots=True)
@@ -162,12 +170,18 @@ class _Search:
         if used < given:
             note += f"; the chosen ones were measured on {used} of {given} calibration samples only"
         options = tuple(self._tried_options(best))
-        return Tuned(best.arguments.to_run_arguments(), options, samples=used, notes=(note,))
+        return Tuned(self.least(best).arguments.to_run_arguments(), options, samples=used, notes=(note,))
 
     def _best_so_far(self) -> Fitted | None:
         found = [fitted for fitted in (*self.fitted.values(), *self.early.values()) if fitted is not None]
         measured = [fitted for fitted in found if self._is_measured(fitted.trial.scales)]
         return cheapest(measured or found, self.request)
+
+    def least(self, best: Fitted) -> Fitted:
+        """The same circuit under the least arguments that give it: only these make a valid recipe."""
+        least = self.process.least(self.request.network, best.arguments, best.trial.settings)
+        scales = Scales(least.input_scale, least.param_scale, least.scale_rebase_multiplier)
+        return replace(best, trial=replace(best.trial, scales=scales), arguments=least)
 
     def _best(self) -> Fitted | None:
         return cheapest([fitted for fitted in self.fitted.values() if fitted is not None], self.request)
@@ -183,7 +197,8 @@ class _Search:
         for scales, trial in self.tried.items():
             if trial is not None:
                 fitted = self.fitted.get(scales, self.early.get(scales))
-                yield self._option(trial, fitted, chosen=fitted is best)
+                chosen = fitted is best
+                yield self._option(trial, self.least(best) if chosen else fitted, chosen=chosen)
 
     def _option(self, trial: Trial, fitted: Fitted | None, *, chosen: bool = False) -> Option:
         return Option(

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import numpy_helper
+from tests.unit.circuits.engines.ezkl.compiled_programs import least_arguments
 
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.lowering import pipeline
@@ -40,7 +41,8 @@ def _engine_answer(normalised, feed, folder, arguments):
     network = folder / "network.onnx"
     network.write_bytes(serialised(pipeline.with_context(model, output=False)))
     engine = EzklEngine()
-    program = engine.build(network, tuple(inputs), tuple(outputs), ARGUMENTS | arguments, folder)
+    least = least_arguments(network, ARGUMENTS | arguments)
+    program = engine.build(network, tuple(inputs), tuple(outputs), least, folder)
     answer = engine.forward(folder, program, [[quantise(feed, program.inputs[0])]])[0][0]
     return dequantise(answer, program.outputs[0]).astype(np.float64)
 
@@ -351,7 +353,8 @@ def test_index_out_of_range_finds_no_other_element(
     assert kinds(made).get("Gather", 0) == added + kinds(original).get("Gather", 0)
     engine, folder = EzklEngine(), tmp_path
     (folder / "network.onnx").write_bytes(serialised(pipeline.with_context(made, output=False)))
-    program = engine.build(folder / "network.onnx", tuple(inputs), tuple(specs), ARGUMENTS, folder)
+    least = least_arguments(folder / "network.onnx", ARGUMENTS)
+    program = engine.build(folder / "network.onnx", tuple(inputs), tuple(specs), least, folder)
     feed = np.reshape(inside, inputs[0].shape)
     wanted = onnxruntime.InferenceSession(original.SerializeToString()).run(None, {"t": feed})[0]
     [[answer]] = engine.forward(folder, program, [[inside]])
@@ -370,7 +373,8 @@ def test_session_refuses_an_index_out_of_range_and_goes_on(model, tmp_path):
     )[:3]
     engine = EzklEngine()
     (tmp_path / "network.onnx").write_bytes(serialised(pipeline.with_context(made, output=False)))
-    program = engine.build(tmp_path / "network.onnx", tuple(inputs), tuple(specs), ARGUMENTS, tmp_path)
+    least = least_arguments(tmp_path / "network.onnx", ARGUMENTS)
+    program = engine.build(tmp_path / "network.onnx", tuple(inputs), tuple(specs), least, tmp_path)
     session = engine.session(tmp_path, program)
     before = session.forward([[1, 0]])
     with pytest.raises(RangeError, match=r"Input 't' is 2 at element \[0, 1\].*Give indices from 0 to 1"):

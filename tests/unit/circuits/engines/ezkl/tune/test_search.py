@@ -190,13 +190,13 @@ def test_range_reaches_four_times_beyond_calibration():
 class Holding(Process):
     """Rounds a constant to 0 below some scale."""
 
-    least = 10
+    needed = 10
 
     def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
         built, answer, bits = super().try_out(
             network, inputs, outputs, arguments, batch, folder, likely_bits=likely_bits
         )
-        missing = self.least - arguments.input_scale
+        missing = self.needed - arguments.input_scale
         return built, replace(answer, missing_bits=(missing,) if missing > 0 else ()), bits
 
 
@@ -207,7 +207,7 @@ def test_scale_that_holds_a_small_constant_is_tried_and_taken(effort):
 
 def test_constant_that_no_scale_holds_changes_nothing():
     process = Holding()
-    process.least = 40
+    process.needed = 40
     assert chosen(process) == chosen(Process())
 
 
@@ -465,3 +465,17 @@ def test_model_too_large_for_every_setup_is_refused_with_the_cure():
 
 def test_result_for_a_very_large_setup_is_accepted_by_the_engine():
     assert chosen(Process(products=1 << 24), max_setup_size=28).logrows <= 24
+
+
+# --- one recipe
+
+
+def test_least_run_arguments_of_the_best_circuit_are_chosen():
+    def least(arguments):
+        return arguments.model_copy(update={"scale_rebase_multiplier": 1, "param_scale": 1})
+
+    found = tuned(Process(least=least))
+    arguments = EzklArguments.parse(found.run_arguments)
+    assert (arguments.scale_rebase_multiplier, arguments.param_scale) == (1, 1)
+    [option] = [option for option in found.options if option.chosen]
+    assert option.name.startswith(f"scales {arguments.input_scale}/1, rescaled at 1x")
