@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from onnx import parser
+from onnx import helper, parser
 from tests.integration import bench
 from tests.integration.corpus import with_output
 
@@ -304,3 +304,51 @@ def test_recipes_that_are_refused_for_a_lesser_one_have_its_verifying_key(home, 
     (tmp_path / "3").rename(tmp_path / "refused")
     monkeypatch.setattr("zkinfer.circuits.engines.ezkl.engine._refuse_larger_than_least", lambda *_: None)
     assert verifying_key(3) == least
+
+
+# --- a model with its scaler inside
+
+
+RAW = {"age": (48.0, 17.0), "income": (56_000.0, 30_000.0), "rate": (0.3, 0.14), "loans": (2.0, 1.4)}
+
+
+def scored(folder, *layers):
+    """A pipeline of skl2onnx with a StandardScaler in front, and samples of features that differ in range."""
+    means, deviations = (np.array(numbers, np.float32) for numbers in zip(*RAW.values(), strict=True))
+    scaler = helper.make_node(
+        "Scaler", ["x"], ["s"], domain="ai.onnx.ml", offset=means.tolist(), scale=(1 / deviations).tolist()
+    )
+    ports = [
+        helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None, len(RAW)]),
+        helper.make_tensor_value_info("label", onnx.TensorProto.INT64, [None]),
+        helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, [None, 2]),
+    ]
+    graph = helper.make_graph([scaler, *layers], "pipeline", ports[:1], ports[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), folder / "model.onnx")
+    rows = np.random.default_rng(4).normal(means, deviations, (120, len(RAW))).astype(np.float32)
+    np.savez(folder / "samples.npz", x=rows[:, None])
+
+
+@pytest.mark.parametrize("visibility", ["public", "hashed"])
+def test_logistic_regression_behind_a_scaler_takes_few_rows(visibility, home, tmp_path):
+    coefficients = [-0.9, -2.1, 2.5, 1.1, 0.9, 2.1, -2.5, -1.1]
+    classifier = helper.make_node(
+        "LinearClassifier", ["s"], ["label", "probabilities"], domain="ai.onnx.ml", classlabels_ints=[0, 1],
+        post_transform="LOGISTIC", coefficients=coefficients, intercepts=[-0.5, 0.5],
+    )  # fmt: skip
+    scored(tmp_path, classifier)
+    compiled = compile_model(
+        tmp_path / "model.onnx",
+        tmp_path / "circuit",
+        engine=EzklEngine(),
+        home=home,
+        calibration=tmp_path / "samples.npz",
+        options=CompileOptions(setup="insecure-dev", effort="quick", input_visibility=visibility),
+    )
+    manifest = compiled.circuit.manifest
+    assert manifest.program.setup_size <= (11 if visibility == "hashed" else 10)
+    assert manifest.program.inputs[0].scale > manifest.recipe.run_arguments["input_scale"]
+    assert manifest.fidelity.agreement >= 0.95
+    row = np.load(tmp_path / "samples.npz")["x"][0]
+    assert Prover(home=home).prove(compiled.circuit, {"x": row}, bench.CONTEXT)

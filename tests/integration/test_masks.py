@@ -50,7 +50,8 @@ def answered(tmp_path):
     def answer(model, **feed):
         form = pipeline.normal_form(model, {}, 7)
         network = tmp_path / "network.onnx"
-        network.write_bytes(serialised(pipeline.with_context(form.model, output=False)))
+        finer = pipeline.with_finer_inputs(form.model, form.inputs)
+        network.write_bytes(serialised(pipeline.with_context(finer, output=False)))
         engine = EzklEngine()
         least = least_arguments(network, ARGUMENTS)
         program = engine.build(network, form.inputs, form.outputs, least, tmp_path)

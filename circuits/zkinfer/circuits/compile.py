@@ -39,8 +39,8 @@ class Compiled:
 
     `cost` is a prediction for this machine. `options` are the settings that were tried, for the trade-off curve; empty
     if run arguments were given. `shortfall` says by how much the held-out samples miss the budget that the calibration
-    samples met; empty if they meet it too. `notes` tell how the model was changed to fit a circuit, and how the columns
-    of the calibration file were matched.
+    samples met; empty if they meet it too. `notes` tell how the model was changed to fit a circuit, how the columns of
+    the calibration file were matched, and what decided the cost.
     """
 
     circuit: Circuit

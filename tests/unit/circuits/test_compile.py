@@ -311,6 +311,13 @@ def test_compile_reports_every_stage_to_the_observer(build):
     assert note.startswith("elements 5: keys in about 0 s, a proof in about 0 s, ")
 
 
+def test_compile_tells_what_decided_the_cost(build):
+    recorder, notes = Recorder(), ("a lookup table decides the size",)
+    compiled = build(observer=recorder, engine=engine_with(tune=lambda *_, **__: replace(TUNED, notes=notes)))
+    assert recorder.notes[0] == notes[0]
+    assert compiled.notes == notes
+
+
 def test_compile_gives_the_engine_the_names_of_nodes_in_the_owners_file(build):
     asked = []
 

@@ -147,7 +147,7 @@ class Engine(Protocol):
     ) -> Program:
         """Write the program files of a network into `folder`, including the network as `network.onnx`.
 
-        The same arguments give the same files.
+        The same arguments give the same files. The scale of an input is the bits by which it is finer than the others.
         Raises EngineError for run arguments that lesser ones could replace: a circuit has one recipe.
         """
         ...
@@ -372,7 +372,7 @@ class Tuned:
     """A tuner's choice, and the options that it considered.
 
     `samples` is the number of calibration samples that the choice was measured on; None for all. `notes` are sentences
-    for the model's owner.
+    for the model's owner, on what decided the cost for instance.
     """
 
     run_arguments: RunArguments

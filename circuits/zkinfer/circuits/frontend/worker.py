@@ -45,7 +45,10 @@ _ROUGH = frozenset({onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT16})
 
 
 class NormalForm(NamedTuple):
-    """A normal form, its ports, and what its owner should know about how it was made."""
+    """A normal form, its ports, and what its owner should know about how it was made.
+
+    The scale of an input is the bits by which it should be finer than the others, see `Lowering.input_scales`.
+    """
 
     model: onnx.ModelProto
     inputs: list[TensorSpec]
@@ -171,6 +174,8 @@ def normal_form(
         lambda: chain([("float32", stages.float32), ("opset", stages.converted)], steps(stages.converted, lowering)),
         probes(model, inputs, seed_),
     )
+    finer = lowering.input_scales(stages.converted)
+    inputs = [spec.model_copy(update={"scale": finer.get(spec.name, 0)}) for spec in inputs]
     notes = (
         *shapes.batch_notes(shapes.without_constant_inputs(readable), dimensions),
         *_notes(plain is not readable, other_floats(stages.plain), runs=runs),

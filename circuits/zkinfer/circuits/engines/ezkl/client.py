@@ -211,7 +211,8 @@ class EzklProcess:
             folder=str(folder.resolve()),
         )
         built = _built(answer["settings"], inputs, outputs, arguments)
-        if any(spec.scale != (arguments.input_scale if spec.is_float else 0) for spec in built.inputs):
+        wanted = [spec.scale + (arguments.input_scale if spec.is_float else 0) for spec in inputs]
+        if [spec.scale for spec in built.inputs] != wanted:
             raise EngineError("The engine uses other input scales than the run arguments.")
         lost = tuple(answer["missing_bits"])
         return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"], lost), answer["bits"]
@@ -252,6 +253,18 @@ class EzklProcess:
         why: list[str] = self.call("why_unsound", network=network, arguments=arguments.to_run_arguments(), names=names)
         return why
 
+    def widest_lookup(
+        self, network: Path, inputs: Sequence[TensorSpec], batch: Sequence[Sequence[Sequence[int]]]
+    ) -> dict[str, Any] | None:
+        """The function that looks up the widest arguments for these samples, see `worker.widest_lookup`."""
+        found: dict[str, Any] | None = self.call(
+            "widest_lookup",
+            network=str(network.resolve()),
+            scales=[spec.scale for spec in inputs],
+            batch=[[list(tensor) for tensor in sample] for sample in batch],
+        )
+        return found
+
     def tune(self, request: TuneRequest, progress: Progress) -> Tuned:
         """See `tune.search`: the whole search runs in one child, with a longer time limit than a single call.
 
@@ -282,7 +295,10 @@ class EzklProcess:
 def _built(
     settings: dict[str, Any], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], arguments: EzklArguments
 ) -> Built:
-    """The tensors with the scales in the engine's settings; raises EngineError if their sizes differ."""
+    """The tensors with the scales in the engine's settings; raises EngineError if their sizes differ.
+
+    Bits by which an input is finer, see `lowering.pipeline.with_finer_inputs`, come on top.
+    """
     public = [spec.size for spec in outputs]
     if arguments.input_visibility == "public":
         public = [LIMBS, *(spec.size for spec in inputs), *public]
@@ -302,4 +318,6 @@ def _with_empty_context(batch: Sequence[Sequence[Sequence[int]]]) -> list[list[l
 
 
 def _with_scales(specs: Sequence[TensorSpec], scales: Sequence[int]) -> tuple[TensorSpec, ...]:
-    return tuple(spec.model_copy(update={"scale": scale}) for spec, scale in zip(specs, scales, strict=True))
+    return tuple(
+        spec.model_copy(update={"scale": spec.scale + scale}) for spec, scale in zip(specs, scales, strict=True)
+    )

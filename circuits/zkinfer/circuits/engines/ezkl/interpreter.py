@@ -185,6 +185,8 @@ def _power(values: Integers, exponent: int) -> Integers:
 def _einsum(*operands_and_equation: Any) -> Integers:  # noqa: ANN401 - tensors, and the equation last
     *operands, equation = operands_and_equation
     terms, _, kept = equation.partition("->")
+    # The engine gives a scalar, which has no axes, the shape [1].
+    operands = [one if axes else one.reshape(()) for axes, one in zip(terms.split(","), operands, strict=True)]
     sizes = {
         axis: size
         for axes, operand in zip(terms.split(","), operands, strict=True)

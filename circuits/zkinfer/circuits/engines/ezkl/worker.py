@@ -105,6 +105,24 @@ def _without_context(network: Path) -> tuple[bytes, bool]:
     return data, not any(port.type.tensor_type.elem_type in FLOATS for port in graph.input)
 
 
+def widest_lookup(network: str, scales: list[int], batch: list[list[list[int]]]) -> dict[str, Any] | None:
+    """The node whose function has the widest arguments for these samples, by the float model; None if none is known.
+
+    Args:
+        network: the ONNX file.
+        scales: of the inputs, by which the integers of the samples are divided.
+        batch: the quantised inputs of at least one sample.
+
+    Returns:
+        The `node` by its first result, its `operator`, the `output` of the model that it leads to, and the `low` and
+        `high` end of its arguments.
+    """
+    from zkinfer.circuits.engines.ezkl.tune.narrow import arguments_of_functions  # noqa: PLC0415
+
+    found = arguments_of_functions(Path(network), scales, batch)
+    return max(found, key=lambda one: max(abs(one["low"]), abs(one["high"])), default=None)
+
+
 def try_out(
     network: str,
     arguments: dict[str, Any],

@@ -14,19 +14,21 @@ input within one step of a threshold can take the other branch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
+from zkinfer.circuits.frontend.passes.rewrite import keeps_shape, split_constant
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.frontend.graph import Draft
+    from zkinfer.circuits.frontend.graph import Draft, Facts
     from zkinfer.circuits.frontend.ml.trees import Forest
 
     Test = tuple[str, int, float]  # comparison, feature, threshold
@@ -63,6 +65,97 @@ def scores_of(forest: Forest, value: str, bias: NDArray[np.float32], draft: Draf
     # Added one by one: the order of numpy's own sum depends on the processor.
     weights, shift = draft.constant(forest.leaves[rows]), draft.constant(reduce(np.add, single, bias))
     return draft.add("Gemm", draft.joined(parts), weights, shift)
+
+
+def on_raw_features(forest: Forest, value: str, facts: Facts) -> tuple[Forest, str]:
+    """The same forest before the scaler that computes `value`, and the features there; unchanged without a scaler.
+
+    Tests of a scaled feature, (x - mean) / deviation > t, become x > t': float32 arithmetic with rounding is monotonic,
+    so that there is exactly one such t', which bisection finds. The scaler then costs nothing, and small factors no
+    digits.
+    """
+    steps: list[_Step] = []
+    raw = value
+    while (before := _before(facts.producers.get(raw), facts)) is not None:
+        raw, step = before
+        steps.insert(0, step)
+    if not steps or "Equal" in forest.comparisons:
+        return forest, value
+
+    def scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        for step in steps:
+            values = step.applied(values, forest.features)
+        return values
+
+    above = np.array([comparison == "Greater" for comparison in forest.comparisons])
+    thresholds = _boundaries(scaled, forest.thresholds, above)
+    return (forest, value) if thresholds is None else (replace(forest, thresholds=thresholds), raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One float32 operation of a scaler with one constant for all features, or one for each."""
+
+    operator: str
+    constants: NDArray[np.float32]
+
+    def applied(self, values: NDArray[np.float32], features: NDArray[np.int64]) -> NDArray[np.float32]:
+        by = self.constants if self.constants.size == 1 else self.constants[features]
+        with np.errstate(over="ignore"):
+            return np.asarray(_ARITHMETIC[self.operator](values, by), dtype=np.float32)
+
+
+_ARITHMETIC = {"Add": np.add, "Div": np.divide, "Mul": np.multiply, "Sub": np.subtract}
+
+
+def _before(node: onnx.NodeProto | None, facts: Facts) -> tuple[str, _Step] | None:
+    """The operand of an increasing operation with constants, and the operation; None for any other node."""
+    if node is not None and node.op_type == "Identity":
+        return node.input[0], _Step("Add", np.zeros(1, np.float32))
+    found = split_constant(node, facts) if node is not None and node.op_type in _ARITHMETIC else None
+    shape = None if found is None else facts.shape(found[0])
+    if node is None or found is None or not shape or len(shape) != 2:
+        return None
+    value, array = found
+    if array.size not in (1, shape[1]) or not keeps_shape(array, shape) or not np.isfinite(array).all():
+        return None
+    if node.op_type in ("Div", "Sub") and value != node.input[0]:
+        return None
+    if node.op_type in ("Div", "Mul") and not (array > 0).all():
+        return None
+    return value, _Step(node.op_type, np.asarray(array, np.float32).reshape(-1))
+
+
+def _boundaries(
+    scaled: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    thresholds: NDArray[np.float32],
+    above: NDArray[np.bool_],
+) -> NDArray[np.float32] | None:
+    """For each threshold the float that separates the same values before scaling; None if there is none.
+
+    That is the largest x with scaled(x) <= t for a test x > t, the smallest with scaled(x) >= t for a test x < t.
+    """
+
+    def below(ranks: NDArray[np.int64]) -> NDArray[np.bool_]:
+        values = scaled(_float_of(ranks))
+        return np.where(above, values <= thresholds, values < thresholds)
+
+    low, high = (np.full(len(thresholds), sign * _LARGEST_RANK) for sign in (-1, 1))
+    if not below(low).all() or below(high).any():
+        return None
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        inside = below(middle)
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return _float_of(np.where(above, low, high))
+
+
+_LARGEST_RANK = 0x7F7FFFFF  # of the largest finite float32, if 0 has rank 0 and each next float the next rank
+
+
+def _float_of(ranks: NDArray[np.int64]) -> NDArray[np.float32]:
+    sizes = np.abs(ranks).astype(np.uint32).view(np.float32)
+    return np.where(ranks < 0, -sizes, sizes)
 
 
 def _levels(forest: Forest) -> Iterator[_Level]:

@@ -17,7 +17,7 @@ from zkinfer.circuits.errors import ModelError, UnsupportedModelError
 from zkinfer.circuits.frontend import shapes
 from zkinfer.circuits.frontend.graph import Draft, Facts, attributes, copy, replace_all
 from zkinfer.circuits.frontend.ml import linear_models, trees
-from zkinfer.circuits.frontend.ml.forest_graph import scores_of
+from zkinfer.circuits.frontend.ml.forest_graph import on_raw_features, scores_of
 from zkinfer.circuits.frontend.validate import DOMAIN, is_classical, label
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def tree_regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     count = _counted(node, given.get("n_targets", 1))
     forest = trees.read_forest(given, "target", count, found[1])
     return _regressed(
-        node, _aggregated(node, forest, given.get("aggregate_function", b"SUM")), found[0], transform, draft
+        node, _aggregated(node, forest, given.get("aggregate_function", b"SUM")), found[0], transform, draft, facts
     )
 
 
@@ -97,7 +97,7 @@ def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
         )
     forest = trees.read_flat_forest(given, _counted(node, given.get("n_targets", 1)), found[1])
     aggregate = {0: b"AVERAGE", 1: b"SUM"}.get(given.get("aggregate_function", 1), b"MIN or MAX")
-    return _regressed(node, _aggregated(node, forest, aggregate), found[0], "NONE", draft)
+    return _regressed(node, _aggregated(node, forest, aggregate), found[0], "NONE", draft, facts)
 
 
 def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
@@ -116,7 +116,7 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     transform = linear_models.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if shared else 3])
     count = 1 if shared else _counted(node, len(labels))
     forest = trees.read_forest(given, "class", count, found[1])
-    scores = _summed(node, forest, found[0], draft)
+    scores = _summed(node, forest, found[0], draft, facts)
     if not shared:
         results = (
             linear_models.label_of_largest(scores, labels, draft),
@@ -130,18 +130,19 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     )
 
 
-def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft) -> Nodes:
-    scores = _summed(node, forest, value, draft)
+def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft, facts: Facts) -> Nodes:
+    scores = _summed(node, forest, value, draft, facts)
     draft.named(linear_models.transform_scores(scores, transform, draft), node.output[0])
     return draft.nodes
 
 
-def _summed(node: onnx.NodeProto, forest: Forest, value: str, draft: Draft) -> str:
+def _summed(node: onnx.NodeProto, forest: Forest, value: str, draft: Draft, facts: Facts) -> str:
     if "Equal" in forest.comparisons and draft.opset < _EQUALITY_OPSET:
         raise UnsupportedModelError(
             f"{node.op_type} {label(node)} tests for equality, which opset {draft.opset} does not define on floats.",
             "Export again with opset_version=17.",
         )
+    forest, value = on_raw_features(forest, value, facts)
     return scores_of(forest, value, trees.base_values(attributes(node), forest.leaves.shape[1]), draft)
 
 

@@ -5,13 +5,15 @@ Weights are multiplied in float64, where products of two float32 numbers are exa
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from zkinfer.circuits.frontend.graph import attributes
+from zkinfer.circuits.frontend.graph import Facts, attributes
+from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes.rewrite import (
     all_float32,
     keeps_shape,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.frontend.graph import Facts
     from zkinfer.circuits.frontend.passes.rewrite import Edit, Rule
 
     Array = NDArray[Any]
@@ -36,6 +37,8 @@ _BIAS = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _MATRICES = frozenset({"Gemm", "MatMul"})
 _LARGE = 64.0
+_BEFORE_SCALERS = words("Add Cast Concat Flatten Gather Identity Reshape Slice Squeeze Sub Transpose Unsqueeze")
+_MAX_SCALERS = 4  # one after another
 
 
 def scale_result(node: onnx.NodeProto, scale: Array, facts: Facts) -> onnx.NodeProto | None:
@@ -106,6 +109,74 @@ def merge_add(node: onnx.NodeProto, facts: Facts) -> Edit | None:
 
 
 RULES: dict[str, Rule] = {"Add": merge_add}
+
+
+def split_product(node: onnx.NodeProto, joined: onnx.NodeProto, name: str, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The nodes that compute a product of a Concat with constant weights as a sum of two, one for the operand `name`.
+
+    None unless the Concat joins features along the axis that the weights sum over.
+    """
+    given, weights = attributes(node), facts.array(node.input[1])
+    shapes = [facts.shape(operand) for operand in joined.input]
+    if _weights(node, facts) != 1 or weights is None or weights.ndim != 2 or given.get("transA"):
+        return None
+    known = [shape for shape in shapes if shape]
+    if len(known) != len(shapes) or list(joined.input).count(name) != 1 or len(known) < 2:
+        return None
+    if attributes(joined)["axis"] % len(known[0]) != len(known[0]) - 1 or joined.output[0] != node.input[0]:
+        return None
+    rows = weights.T if given.get("transB") else weights
+    place, ends = list(joined.input).index(name), np.cumsum([0, *(shape[-1] for shape in known)])
+    own = np.arange(ends[place], ends[place + 1])
+    base = node.output[0]
+    first, second, rest = facts.fresh(base), facts.fresh(base), facts.fresh(base)
+    others = [operand for operand in joined.input if operand != name]
+    mine, theirs = (facts.new_constant(base, part) for part in (rows[own], np.delete(rows, own, axis=0)))
+    return [
+        helper.make_node("MatMul", [name, mine], [first]),
+        helper.make_node("Concat", others, [rest], axis=attributes(joined)["axis"]),
+        helper.make_node(node.op_type, [rest, theirs, *node.input[2:]], [second]),
+        helper.make_node("Add", [first, second], node.output),
+    ]
+
+
+def largest_input_factors(model: onnx.ModelProto) -> dict[str, float]:
+    """By what the scalers behind each float32 input multiply its elements at most; only inputs that have a scaler.
+
+    A scaler is a product with constants, a quotient, or a batch normalisation, before any other arithmetic than the
+    addition of constants. The model must carry inferred shapes, and constants must be folded.
+    """
+    facts, found = Facts(model), dict[str, float]()
+    for port in model.graph.input:
+        todo = [(port.name, 1.0, 0)] if all_float32(facts, port.name) else []
+        while todo:
+            name, factor, scalers = todo.pop()
+            for reader in facts.consumers.get(name, []):
+                by = _factor_of(reader, facts)
+                if by is not None and scalers + (by != 1.0) <= _MAX_SCALERS:
+                    todo.append((reader.output[0], factor * by, scalers + (by != 1.0)))
+            if scalers:
+                found[port.name] = max(found.get(port.name, 0.0), factor)
+    return found
+
+
+def _factor_of(node: onnx.NodeProto, facts: Facts) -> float | None:
+    """The largest factor of this node if it is part of a scaler; None if it is anything else."""
+    if node.op_type in _BEFORE_SCALERS:
+        computed = [name for name in node.input if name and name not in facts.constants]
+        return 1.0 if len(computed) == 1 or node.op_type == "Concat" else None
+    if node.op_type in ("Mul", "Div"):
+        found = split_constant(node, facts)
+        if found is None or not found[1].size or (node.op_type == "Div" and found[0] != node.input[0]):
+            return None
+        sizes = np.abs(to_float64(found[1]))
+        return float(sizes.max()) if node.op_type == "Mul" else 1.0 / float(sizes.min() or math.inf)
+    arrays = [facts.array(name) for name in node.input[1:]] if node.op_type == "BatchNormalization" else []
+    known = [to_float64(array) for array in arrays if array is not None]
+    if not known or len(known) != len(arrays):
+        return None
+    spread = known[3] + float(attributes(node).get("epsilon", 1e-5))
+    return float(np.abs(known[0] / np.sqrt(spread)).max()) if (spread > 0).all() else None
 
 
 def vector_along(array: Array, rank: int, axis: int) -> NDArray[np.float64] | None:

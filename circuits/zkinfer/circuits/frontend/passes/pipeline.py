@@ -66,6 +66,7 @@ class Lowering:
             find nothing to do.
         rewrite: applied together with constant folding until nothing changes.
         notes: one sentence for each change that the model's owner should know of, given the model before all passes.
+        input_scales: bits by which single inputs should be finer than the others, by name, given the same model.
     """
 
     passes: Mapping[str, Pass] = field(
@@ -79,6 +80,7 @@ class Lowering:
     )
     rewrite: Callable[[onnx.ModelProto], onnx.ModelProto] = rewritten
     notes: Callable[[onnx.ModelProto], Iterable[str]] = notes_on_masks
+    input_scales: Callable[[onnx.ModelProto], Mapping[str, int]] = lambda _: {}
 
 
 def simplified(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:

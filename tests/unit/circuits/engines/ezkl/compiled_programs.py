@@ -48,6 +48,8 @@ class Process:
         settings: overrides of the engine's settings.
     """
 
+    widest = None  # the function with the widest arguments
+
     def __init__(
         self,
         *,
@@ -94,6 +96,9 @@ class Process:
     def least(self, network, arguments, settings):
         return self.to_least(arguments)
 
+    def widest_lookup(self, network, inputs, batch):
+        return self.widest
+
     def try_out(self, network, inputs, outputs, arguments, batch, folder, *, likely_bits):
         self.tried.append((arguments.input_scale, arguments.param_scale, arguments.scale_rebase_multiplier))
         self.batches.append(batch)
@@ -101,7 +106,7 @@ class Process:
         wrong = self.error.get(arguments.input_scale, 0)
         if wrong is None:
             raise RangeError("A value left the range.")
-        answers = [[[value + wrong for value in tensor] for tensor in sample] for sample in batch]
+        answers = [[[(value >> inputs[0].scale) + wrong for value in tensor] for tensor in sample] for sample in batch]
         scaled = [tuple(one.model_copy(update={"scale": arguments.input_scale}) for one in inputs) for _ in range(2)]
         scaled[1] = tuple(one.model_copy(update={"scale": arguments.input_scale}) for one in outputs)
         answer = Forward(answers, *(self.lookups or (0, 0)))

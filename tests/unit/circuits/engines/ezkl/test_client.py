@@ -108,6 +108,12 @@ def test_program_with_hidden_inputs_has_the_context_as_an_output(answered, netwo
         build(network, arguments, visibility)
 
 
+def test_input_behind_a_scaler_is_finer_by_the_bits_of_its_spec(answered, network):
+    answered(SETTINGS)
+    built = PROCESS.build(network, [spec("x", scale=3)], [spec("y")], ARGUMENTS, network.parent)
+    assert built.inputs[0].scale == 10
+
+
 # --- trials
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.circuits.engines.ezkl.test_program import program
 
-from zkinfer.circuits.engines.ezkl.interpreter import Arithmetic, Pass, TooLargeError, _divided, _Widest
+from zkinfer.circuits.engines.ezkl.interpreter import Arithmetic, Pass, TooLargeError, _divided, _einsum, _Widest
 from zkinfer.circuits.engines.ezkl.program import LARGEST
 from zkinfer.circuits.errors import EngineError
 
@@ -74,3 +74,17 @@ def test_quotient_and_both_remainders_are_range_checked(widest, value, divisor, 
 def test_division_beyond_double_precision_is_not_computed(widest):
     with pytest.raises(TooLargeError):
         _divided(np.array([1 << 53]), 2.0, widest)
+
+
+@pytest.mark.parametrize(
+    ("equation", "given", "shapes", "expected"),
+    [
+        ("mk,->mn", (3, -4), [(1, 1), (1,)], [-12]),
+        ("mk,k->mn", ([3, 5], [2, 1]), [(1, 2), (2,)], [11]),
+        (",->", (3, -4), [(1,), (1,)], -12),
+    ],
+)
+def test_product_with_a_scalar_is_evaluated(equation, given, shapes, expected):
+    """The engine drops axes of size 1 from constants: a scalar has no axis, and the shape [1]."""
+    operands = [np.array(values).reshape(shape) for values, shape in zip(given, shapes, strict=True)]
+    assert _einsum(*operands, equation).tolist() == expected

@@ -80,6 +80,8 @@ def test_arrays_round_trip_with_names_types_and_bits(tmp_path, name, dtype):
 
 def test_result_round_trips():
     assert unpack_result(ANSWER) == TUNED
+    noted = replace(TUNED, notes=("a lookup table decides the size",))
+    assert unpack_result(json.loads(json.dumps(pack_result(lambda: noted)))) == noted
     assert {option.cost is None for option in TUNED.options} == {True, False}
 
 

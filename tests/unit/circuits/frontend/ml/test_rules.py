@@ -9,6 +9,7 @@ import pytest
 from onnx import helper, numpy_helper
 from tests.unit.circuits.frontend.ml import classic
 
+from zkinfer.circuits.engines.ezkl.lowering.fuse_scales import is_free
 from zkinfer.circuits.errors import ModelError, UnsupportedModelError
 from zkinfer.circuits.frontend import worker
 from zkinfer.circuits.frontend.analyse import describe
@@ -202,3 +203,57 @@ def test_long_chain_is_refused_early(normal):
     ]
     with pytest.raises(UnsupportedModelError, match="too long a chain"):
         normal(classic.graph(nodes, [classic.port("y")]))
+
+
+def pipeline_of(*nodes, outputs=("label", "y"), **constants):
+    """A pipeline as skl2onnx writes it, on an input of three features that differ in range."""
+    ports = [classic.port(name, classic.INT64 if name == "label" else classic.FLOAT) for name in outputs]
+    model = classic.graph(list(nodes), ports)
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(a, np.float32), n) for n, a in constants.items())
+    return model
+
+
+SCALER = {"offset": [56000.0, 48.0, 0.3], "scale": [3e-5, 0.06, 7.0]}
+CLASSIFIER = classic.operator(
+    "LinearClassifier", ("label", "y"), ("s",), classlabels_ints=[0, 1], post_transform="LOGISTIC", **MIRRORED
+)
+PIPELINES = {
+    "StandardScaler, LogisticRegression": pipeline_of(classic.operator("Scaler", ("s",), **SCALER), CLASSIFIER),
+    "MinMaxScaler, LogisticRegression": pipeline_of(
+        helper.make_node("Cast", ["x"], ["f"], to=classic.FLOAT),
+        helper.make_node("Mul", ["f", "scale"], ["m"]),
+        helper.make_node("Add", ["m", "least"], ["s"]),
+        CLASSIFIER,
+        scale=[4e-6, 0.016, 1.3],
+        least=[-0.04, -0.29, -0.01],
+    ),
+    "SimpleImputer, StandardScaler, LinearRegression": pipeline_of(
+        classic.operator("Imputer", ("i",), imputed_value_floats=[1.0], replaced_value_float=float("nan")),
+        classic.operator("Scaler", ("s",), ("i",), **SCALER),
+        classic.operator("LinearRegressor", ("y",), ("s",), **LINEAR),
+        outputs=("y",),
+    ),
+    "StandardScaler, MLPRegressor": pipeline_of(
+        classic.operator("Scaler", ("s",), **SCALER),
+        helper.make_node("Cast", ["s"], ["c"], to=classic.FLOAT),
+        helper.make_node("MatMul", ["c", "w"], ["p"]),
+        helper.make_node("Add", ["p", "b"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("MatMul", ["r", "v"], ["y"]),
+        outputs=("y",),
+        w=np.linspace(-1, 1, 12).reshape(3, 4),
+        b=[0.5, 0.0, -0.5, 1.0],
+        v=[[1.0], [-1.0], [0.5], [2.0]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_scaler_before_a_model_needs_no_product(name, normal):
+    model = PIPELINES[name]
+    result = normal(model, N=1)
+    numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in result.graph.initializer}
+    assert [is_free(numbers[node.input[1]]) for node in result.graph.node if node.op_type == "Mul"] == [True]
+    for row in np.array([[[30_000.0, 20.0, 0.1]], [[90_000.0, 70.0, 0.7]]], np.float32):
+        for wanted, found in zip(classic.answers(model, row), classic.answers(result, row), strict=True):
+            assert np.allclose(wanted, found, atol=1e-5)

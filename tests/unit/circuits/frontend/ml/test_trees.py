@@ -69,6 +69,48 @@ def test_value_equal_to_a_threshold_takes_the_right_branch(mode, kind, normal):
     assert np.array_equal(classic.answers(model, rows)[1], classic.answers(normal(model, N=len(rows)), rows)[1])
 
 
+SCALE, OFFSET = np.array([3e-5, 0.07, 310.0], np.float32), np.array([56000.0, -3.1, 0.02], np.float32)
+
+
+def behind_a_scaler(attributes):
+    scaler = classic.operator("Scaler", ("s",), offset=OFFSET.tolist(), scale=SCALE.tolist())
+    forest = classic.operator("TreeEnsembleRegressor", ("y",), ("s",), n_targets=2, **attributes)
+    return classic.graph([scaler, forest], [classic.port("y")])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), modes=st.lists(st.sampled_from(MODES[:4]), min_size=1, max_size=3))
+def test_forest_behind_a_scaler_agrees_with_onnxruntime_at_and_around_every_threshold(seed, modes, normal):
+    attributes = random_forest(seed, modes)
+    if set(attributes["nodes_modes"]) == {"LEAF"}:
+        return
+    near = (np.array(GRID, np.float32)[:, None] / SCALE + OFFSET).astype(np.float32)
+    steps = np.arange(-4, 5)[:, None, None]
+    values = (near.view(np.int32) + steps).astype(np.int32).view(np.float32).reshape(-1, 3)
+    rows = np.random.default_rng(seed).permuted(np.tile(values, (8, 1)), axis=0)
+    model = behind_a_scaler(attributes)
+    result = normal(model, N=len(rows))
+    assert np.array_equal(classic.answers(model, rows)[0], classic.answers(result, rows)[0])
+    used = {name for node in result.graph.node for name in node.input}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in result.graph.initializer}
+    assert not any(np.array_equal(array.ravel(), SCALE) for name, array in constants.items() if name in used)
+
+
+def test_scaler_before_tests_for_equality_is_kept(normal, kinds):
+    attributes = random_forest(3, ["BRANCH_EQ"])
+    assert "Mul" in kinds(normal(behind_a_scaler(attributes)))
+
+
+@pytest.mark.parametrize("scale", [[-3e-5, 0.07, 310.0], [0.0, 0.07, 310.0]])
+def test_scaler_that_does_not_increase_is_kept(scale, normal):
+    attributes = random_forest(5, ["BRANCH_LEQ"])
+    scaler = classic.operator("Scaler", ("s",), offset=OFFSET.tolist(), scale=scale)
+    forest = classic.operator("TreeEnsembleRegressor", ("y",), ("s",), n_targets=2, **attributes)
+    model = classic.graph([scaler, forest], [classic.port("y")])
+    rows = (np.array(GRID, np.float32)[:, None] / SCALE + OFFSET).astype(np.float32)
+    assert np.array_equal(classic.answers(model, rows)[0], classic.answers(normal(model, N=3), rows)[0])
+
+
 def test_repeated_comparison_is_computed_once(normal, kinds):
     stumps = [[tree, number, 0, 0.5, mode, 1, 2] for tree in range(9) for number, mode in
               enumerate(["BRANCH_LT", "LEAF", "LEAF"])]  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from onnx import numpy_helper
 from tests.unit.circuits.frontend.passes.random_graphs import random_graphs
 
-from zkinfer.circuits.engines.ezkl.lowering.fuse_scales import split
+from zkinfer.circuits.engines.ezkl.lowering.fuse_scales import finer_inputs, is_free, split
 from zkinfer.circuits.engines.ezkl.lowering.pipeline import LOWERING, normal_form
 from zkinfer.circuits.errors import ModelError, ModelTooLargeError, UnsupportedModelError
 from zkinfer.circuits.frontend import shapes, worker
@@ -99,7 +99,6 @@ def test_shift_before_a_padded_convolution_is_kept(made):
         "h = Gemm(x, w) y = Mul(h, s) z = Relu(h)",  # read twice
         "y = Gemm(x, w) z = Mul(y, s)",  # an output of its own
         "h = Mul(x, s) y = Gemm(h, w) z = Tanh(h)",  # one reader needs the product
-        "h = Mul(x, wide) z = Relu(h) y = Gemm(h, w)",
         "h = Gemm(x, w) z = Sigmoid(h) y = Mul(z, third)",
         "h = Gemm(x, w) z = Relu(h) i = Neg(z) y = Relu(i)",
     ],
@@ -112,7 +111,6 @@ def test_factor_with_another_reader_is_kept(body, made):
 @pytest.mark.parametrize(
     ("body", "kept"),
     [
-        ("h = Mul(x, wide) y = Gemm(h, w, b)", "Mul"),  # a feature whose weights would round to zero
         ("h = Mul(x, zero) i = Add(h, b) y = Gemm(i, w, b)", "Mul"),  # a zero factor cannot divide the shift
         ("h = Gemm(x, w) i = Div(h, huge) y = Mul(i, huge)", "Mul"),
         ("y = BatchNormalization(x, s, b, m, negative)", "BatchNormalization"),
@@ -294,3 +292,103 @@ def test_all_passes_preserve_the_outputs_and_reach_a_fixed_point(model):
         reject()
     again = normal_form(normal, {}, 7)[0]
     assert serialised(again) == serialised(normal)
+
+
+# --- scalers of raw features
+
+
+SCALED = """<float[4] scale = {0.00003,0.06,7.0,0.5}, float[4] mean = {56000.0,48.0,0.3,2.0},
+    float[4] spread = {30000.0,17.0,0.14,2.0}, float[4] low = {-0.4,-0.3,-0.02,0.0}, float[4] one4 = {1.0,1.0,1.0,1.0},
+    float[4] none4 = {0.0,0.0,0.0,0.0}, float[4] variance = {9e8,300.0,0.02,4.0}, float tiny = {0.001},
+    float[4,3] w = {1.0,-2.0,0.5,0.25,1.0,0.75,-1.0,1.5,0.5,0.25,-0.25,2.0}, float[3] b = {0.5,1.0,-1.0},
+    float[2,1,1] red = {0.004,0.9}, float[3,2,2,2] k = {1.0,2.0,3.0,4.0,-1.0,-2.0,-3.0,-4.0,1.0,2.0,3.0,4.0,
+    -1.0,-2.0,-3.0,-4.0,1.0,2.0,3.0,4.0,-1.0,-2.0,-3.0,-4.0}, int64[2] flat = {1,-1}, int64[2] order = {2,0},
+    float[2] two = {0.00003,5.0}, float[2,3] v = {1.0,-2.0,0.5,0.25,1.0,0.75}, int64[2] rest = {1,3}>"""
+
+
+JOINED = """g = Gather<axis=1>(x, order) h = Mul(g, two) r = Gather<axis=1>(x, rest) c = Concat<axis=1>(h, r)
+    y = Gemm(c, w, b)"""
+
+
+def powers(model):
+    """The constant of every multiplication, if all are free: single powers of two up to 1."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    found = [constants[node.input[1]] for node in model.graph.node if node.op_type == "Mul"]
+    assert all(is_free(array) for array in found)
+    return [float(array) for array in found]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("h = Sub(x, mean) i = Mul(h, scale) y = Gemm(i, w, b)", ["Add", "Mul", "Gemm"]),
+        ("h = Sub(x, mean) i = Div(h, spread) j = MatMul(i, w) y = Add(j, b)", ["Add", "Mul", "MatMul", "Add"]),
+        ("h = Mul(x, scale) i = Add(h, low) y = Gemm(i, w, b)", ["Add", "Mul", "Gemm"]),
+        ("h = BatchNormalization(x, one4, none4, mean, variance) y = Gemm(h, w, b)", ["Add", "Mul", "Gemm"]),
+        ("h = Mul(x, tiny) i = Reshape(h, flat) j = Sub(i, low) y = Gemm(j, w, b)", ["Add", "Mul", "Gemm"]),
+        ("h = Mul(x, scale) i = Mul(h, tiny) y = Gemm(i, w, b)", ["Mul", "Mul", "Gemm"]),
+        ("h = Mul(x, scale) p = MatMul(h, w) q = Gemm(h, w, b) y = Sub(p, q)", ["Mul", "MatMul", "Gemm", "Sub"]),
+        (JOINED, ["Gather", "Mul", "Gather", "MatMul", "Gemm", "Add"]),
+    ],
+)  # fmt: skip
+def test_scaler_of_raw_features_is_merged_into_the_first_layer(body, expected, model, normal):
+    result = normal(model(body, outputs="float[1,3] y", constants=SCALED))
+    assert sorted(node.op_type for node in result.graph.node) == sorted(expected)
+    assert len(powers(result)) == expected.count("Mul")
+
+
+def test_scaler_of_channels_is_merged_into_the_convolution_after_its_shift(model, normal):
+    body = "h = Mul(x, red) i = Sub(h, red) y = Conv<pads=[1,1,1,1]>(i, k)"
+    result = normal(model(body, IMAGE, "float[1,3,7,7] y", SCALED))
+    assert [node.op_type for node in result.graph.node] == ["Add", "Mul", "Conv"]
+    assert powers(result) == [2.0**-8]
+
+
+def test_merged_scaler_takes_the_power_of_its_smallest_factor(model, normal):
+    result = normal(model("h = Mul(x, scale) y = MatMul(h, w)", outputs="float[1,3] y", constants=SCALED))
+    assert powers(result) == [2.0**-16]
+    [merged] = [array for array in weights(result) if np.ndim(array) == 2]
+    assert np.abs(merged[0]).max() > 1  # of the feature with the smallest factor
+
+
+def test_merged_scaler_takes_a_larger_power_if_weights_would_become_too_large(model, normal):
+    wide = SCALED.replace("0.00003,0.06,7.0,0.5", "0.00003,0.06,70.0,0.5")
+    result = normal(model("h = Mul(x, scale) y = MatMul(h, w)", outputs="float[1,3] y", constants=wide))
+    assert powers(result) == [2.0**-13]
+
+
+def test_scaler_that_no_layer_takes_keeps_its_digits(model, normal):
+    body = "h = Mul(x, scale) z = Sigmoid(h) y = Gemm(h, w)"
+    result = normal(model(body, outputs="float[1,3] y, float[1,4] z", constants=SCALED))
+    first, second = (array for array in weights(result) if np.shape(array) in ((), (4,)))
+    assert first == 2.0**-16
+    assert min(second) >= 1
+
+
+def test_scaler_whose_factors_differ_too_much_is_left_alone(model, normal, kinds):
+    extreme = SCALED.replace("0.00003,0.06,7.0,0.5", "0.0000000003,0.06,7000.0,0.5")
+    result = normal(model("h = Mul(x, scale) y = Gemm(h, w)", outputs="float[1,3] y", constants=extreme))
+    assert kinds(result) == {"Mul": 1, "Gemm": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("h = Sub(x, mean) i = Mul(h, scale) y = Gemm(i, w, b)", {"x": 2}),
+        ("h = Sub(x, mean) i = Div(h, spread) y = Gemm(i, w, b)", {"x": 2}),
+        ("h = BatchNormalization(x, one4, none4, mean, variance) y = Gemm(h, w, b)", {"x": 2}),
+        ("h = Mul(x, scale) i = Mul(h, scale) y = Gemm(i, w, b)", {"x": 5}),
+        ("h = Mul(x, tiny) y = Gemm(h, w, b)", {}),
+        ("h = Relu(x) i = Mul(h, scale) y = Gemm(i, w, b)", {}),
+        ("h = Mul(x, x) y = Gemm(h, w, b)", {}),
+        ("y = Gemm(x, w, b)", {}),
+    ],
+)
+def test_input_is_finer_by_the_largest_factor_of_its_scaler(body, expected, model):
+    assert finer_inputs(model(body, outputs="float[1,3] y", constants=SCALED)) == expected
+
+
+def test_inputs_that_share_a_scaler_are_equally_fine(model):
+    body = "c = Concat<axis=1>(x, z) h = Mul(c, scale) y = Gemm(h, w, b)"
+    inputs = "float[1,1] x, float[1,3] z"
+    assert finer_inputs(model(body, inputs, "float[1,3] y", SCALED)) == {"x": 2, "z": 2}

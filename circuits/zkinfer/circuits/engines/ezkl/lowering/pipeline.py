@@ -5,9 +5,11 @@ The context of a proof becomes the first input of the network. No node reads it,
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 from onnx import helper
 
@@ -19,17 +21,18 @@ from zkinfer.circuits.engines.ezkl.lowering.small_divisors import with_zero_quot
 from zkinfer.circuits.engines.ezkl.lowering.unsupported import refuse_unsupported, unsupported
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend import runtime, worker
-from zkinfer.circuits.frontend.graph import replace_all, values
+from zkinfer.circuits.frontend.graph import Facts, replace_all, values
 from zkinfer.circuits.frontend.load import load
+from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.passes import pipeline as shared
 from zkinfer.circuits.frontend.passes.pipeline import Lowering, rule_pass
-from zkinfer.circuits.frontend.prune import port, serialised
+from zkinfer.circuits.frontend.prune import port, pruned, serialised
 from zkinfer.circuits.frontend.quantised import with_plain_constants
 from zkinfer.circuits.frontend.validate import as_tensors, label, refuse_problems, refused_nodes
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from zkinfer.circuits.errors import ModelError
     from zkinfer.circuits.frontend.worker import NormalForm
@@ -53,6 +56,7 @@ LOWERING = Lowering(
         "indices": workarounds.hold_indices,
     },
     rewrite=decomposed,
+    input_scales=fuse_scales.finer_inputs,
 )
 
 
@@ -60,11 +64,13 @@ def lower(path: str, digest: str, out: str, dimensions: dict[str, int], input_vi
     """See `zkinfer.circuits.engines.base.Engine.lower`; the answer is a NormalisedModel as JSON.
 
     Partial functions and inputs get guards in the graph; if inputs are not public, the context is also an output.
+    Inputs behind a scaler are finer by the bits that `scale` of their spec says, see `with_finer_inputs`.
     """
 
     def made(model: onnx.ModelProto, seed: int) -> NormalForm:
         normal = normal_form(model, dimensions, seed, hashed=input_visibility == "hashed")
-        return normal._replace(model=with_context(normal.model, output=input_visibility != "public"))
+        finer = with_finer_inputs(normal.model, normal.inputs)
+        return normal._replace(model=with_context(finer, output=input_visibility != "public"))
 
     return worker.lowered(path, digest, out, made)
 
@@ -151,3 +157,61 @@ def with_context(model: onnx.ModelProto, *, output: bool) -> onnx.ModelProto:
         model.graph.node.append(helper.make_node("Identity", [CONTEXT_INPUT], [CONTEXT_OUTPUT]))
         model.graph.output.append(port(spec.model_copy(update={"name": CONTEXT_OUTPUT})))
     return model
+
+
+def with_finer_inputs(model: onnx.ModelProto, inputs: Iterable[TensorSpec]) -> onnx.ModelProto:
+    """Let each input with a scale s take x · 2^s instead of x, in place, and divide it by 2^s where it is first used.
+
+    The engine divides by a power of two by renaming the scale: the same integer has s bits more of fraction, at no row.
+    Shifts and moves of data come before that, since results of such scales are rescaled.
+    """
+    bits = {spec.name: spec.scale for spec in inputs if spec.scale}
+    graph, facts = model.graph, Facts(model)
+    nodes: list[onnx.NodeProto] = []
+    divided: dict[str, str] = {}
+    for node in graph.node if bits else ():
+        if _passes_on(node, bits, facts):
+            finer = next(bits[name] for name in node.input if name in bits)
+            bits[node.output[0]] = finer
+            if node.op_type == "Add":
+                replace_all(node.input, [_raised(name, finer, facts) for name in node.input])
+        elif not _compares_with_zero(node, facts):
+            new = {
+                name: facts.fresh(name) for name in dict.fromkeys(node.input) if name in bits and name not in divided
+            }
+            nodes += [helper.make_node("Mul", [name, _power(-bits[name], facts)], [new[name]]) for name in new]
+            divided |= new
+            replace_all(node.input, [divided.get(name, name) for name in node.input])
+        nodes.append(node)
+    if not bits:
+        return model
+    replace_all(graph.node, nodes)
+    graph.initializer.extend(facts.added)
+    return pruned(model)
+
+
+_SHIFTS_AND_MOVES = words("Add Concat Flatten Gather Reshape Slice Squeeze Transpose Unsqueeze Where")
+
+
+def _passes_on(node: onnx.NodeProto, finer: Mapping[str, int], facts: Facts) -> bool:
+    """Whether a node gives s · f(x) for s · x: all of its data are finer by the same bits, or are added constants."""
+    if node.op_type not in _SHIFTS_AND_MOVES or node.output[0] in facts.outputs:
+        return False
+    data = {"Add": node.input, "Concat": node.input, "Where": node.input[1:]}.get(node.op_type, node.input[:1])
+    bits = {finer.get(name) for name in data if node.op_type != "Add" or name not in facts.constants}
+    return len(bits) == 1 and None not in bits
+
+
+def _compares_with_zero(node: onnx.NodeProto, facts: Facts) -> bool:
+    array = facts.array(node.input[1]) if node.op_type in ("Greater", "Less") else None
+    return array is not None and not array.any()
+
+
+def _raised(name: str, bits: int, facts: Facts) -> str:
+    """A constant multiplied by 2^bits, exactly; another operand as it is."""
+    array = facts.array(name)
+    return name if array is None else facts.new_constant(name, np.ldexp(array, bits).astype(np.float32))
+
+
+def _power(exponent: int, facts: Facts) -> str:
+    return facts.new_constant("power", np.array(math.ldexp(1.0, exponent), np.float32))

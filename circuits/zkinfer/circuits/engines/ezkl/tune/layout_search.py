@@ -150,6 +150,22 @@ def why_unsound(process: EzklProcess, request: TuneRequest, trial: Trial) -> lis
     return [] if arguments is None else process.why_unsound(request, arguments)
 
 
+def log_rows_without_tables(process: EzklProcess, request: TuneRequest, fitted: Fitted) -> int | None:
+    """log2 of the rows that the same scales would take if tables of functions were short; None if these decide nothing.
+
+    Raises:
+        UnsupportedModelError: the available trusted setups are too small.
+    """
+    seen = _lookups(fitted.trial)
+    if seen is None or 2 * _LOOKUP_MARGIN * (seen[1] - seen[0]) <= fitted.arguments.rows:
+        return None
+    candidates = list(_candidates(request, fitted.trial.scales, fitted.trial.bits, (0, 0)))
+    with private_directory() as folder:
+        sketches = _sketched(process, request, candidates, folder)
+    rows = min(sketches, key=lambda sketch: _price(sketch.work, request)).arguments.logrows
+    return rows if rows < fitted.arguments.logrows else None
+
+
 def price(fitted: Fitted, request: TuneRequest) -> tuple[bool, float]:
     """Sort key: circuits within the memory limit first, by the objective; the others by memory."""
     return _price(fitted.work, request)

@@ -1,19 +1,32 @@
-"""The minimum bit width for a set of samples, and the circuit's answers to them. Loaded in children only."""
+"""The minimum bit width for a set of samples, the circuit's answers to them, and the arguments of its functions.
+
+Loaded in children only.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import onnx
+
 from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.bindings import Answer, answer_in, require_lookups_in_range
-from zkinfer.circuits.engines.ezkl.bounds import MAX_BITS, narrowest
+from zkinfer.circuits.engines.ezkl.bounds import EXPONENTIAL, LOOKED_UP, MAX_BITS, narrowest
+from zkinfer.circuits.engines.ezkl.instances import LIMBS
 from zkinfer.circuits.engines.ezkl.interpreter import Arithmetic, Pass, TooLargeError
 from zkinfer.circuits.engines.ezkl.program import UnknownProgramError
 from zkinfer.circuits.errors import OUT_OF_RANGE, RangeError
+from zkinfer.circuits.frontend.graph import DTYPES, Facts, attributes
+from zkinfer.circuits.frontend.runtime import Session
+from zkinfer.circuits.frontend.shapes import inferred
+from zkinfer.circuits.frontend.summary import CONTEXT_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     _Fitting = Callable[[int, Sequence[list[list[int]]]], list[Answer]]
 
@@ -98,3 +111,60 @@ def _fitting(
             require_lookups_in_range(settings, witness)
             answers.append(answer_in(witness, outputs_wanted))
     return answers
+
+
+_FUNCTIONS = LOOKED_UP | EXPONENTIAL | {"Softmax"}
+_MAX_SAMPLES = 64
+
+
+def arguments_of_functions(
+    network: Path, scales: Sequence[int], batch: Sequence[Sequence[Sequence[int]]]
+) -> list[dict[str, Any]]:
+    """The range of arguments of each function that the engine looks up in a table, see `worker.widest_lookup`."""
+    model = inferred(onnx.load(network))
+    facts = Facts(model)
+    nodes = [node for node in model.graph.node if node.op_type in _FUNCTIONS and node.input[0] not in facts.constants]
+    names = dict.fromkeys(node.input[0] for node in nodes)
+    ports = [port for port in model.graph.input if port.name != CONTEXT_INPUT]
+    shown = [onnx.helper.make_tensor_value_info(name, facts.dtype(name), None) for name in names]
+    model.graph.output.extend(port for port in shown if port.name not in facts.outputs | facts.inputs)
+    session = Session(model)
+    runs = []
+    for sample in batch[:_MAX_SAMPLES]:
+        feeds = {
+            port.name: np.ldexp(np.array(integers, np.float64), -scale).astype(DTYPES[facts.dtype(port.name)])
+            for port, scale, integers in zip(ports, scales, sample, strict=True)
+        }
+        feeds = {name: array.reshape(facts.shape(name) or ()) for name, array in feeds.items()}
+        runs.append(feeds | session.run(feeds | {CONTEXT_INPUT: np.zeros((1, LIMBS), np.float32)}))
+    found = [(node, [_argument(node, run[node.input[0]]) for run in runs]) for node in nodes]
+    return [
+        {
+            "node": node.output[0],
+            "operator": node.op_type,
+            "output": _output_after(node, facts),
+            "low": min(float(values.min()) for values in seen),
+            "high": max(float(values.max()) for values in seen),
+        }
+        for node, seen in found
+    ]
+
+
+def _argument(node: onnx.NodeProto, values: NDArray[Any]) -> NDArray[Any]:
+    """What is looked up: Softmax subtracts the maximum first."""
+    if node.op_type not in ("LogSoftmax", "Softmax"):
+        return values
+    below: NDArray[Any] = values - values.max(axis=attributes(node).get("axis", -1), keepdims=True)
+    return below
+
+
+def _output_after(node: onnx.NodeProto, facts: Facts) -> str:
+    """The first output of the model that depends on a node."""
+    todo, seen = [*node.output], set(node.output)
+    for name in todo:
+        if name in facts.outputs:
+            return name
+        after = [result for reader in facts.consumers.get(name, []) for result in reader.output if result not in seen]
+        todo.extend(after)
+        seen.update(after)
+    return ""

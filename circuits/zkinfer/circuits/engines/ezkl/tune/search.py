@@ -23,6 +23,7 @@ from zkinfer.circuits.engines.ezkl.tune.layout_search import (
     Fitted,
     cheapest,
     fit,
+    log_rows_without_tables,
     why_unsound,
 )
 from zkinfer.circuits.engines.ezkl.tune.trials import (
@@ -31,6 +32,7 @@ from zkinfer.circuits.engines.ezkl.tune.trials import (
     TimeIsUpError,
     Trial,
     count_of,
+    integers_of,
     subset_of,
     try_scales,
 )
@@ -97,7 +99,37 @@ def tune(
     if request.max_memory is not None:
         refuse_too_costly(best.work.at(request.speed), request.max_memory, request.workload)
     least, options = search.least(best), tuple(search.options(best))
-    return Tuned(least.arguments.to_run_arguments(), options)
+    return Tuned(least.arguments.to_run_arguments(), options, notes=tuple(notes(process, request, best)))
+
+
+def notes(process: EzklProcess, request: TuneRequest, best: Fitted) -> Iterator[str]:
+    """If the table of a function decides the size: which function, its range, and what to change."""
+    rows = None if best.arguments.logrows < _LARGE else log_rows_without_tables(process, request, best)
+    if rows is None:
+        return
+    scales, (low, high) = best.trial.scales, best.arguments.lookup_range
+    inputs = [spec.model_copy(update={"scale": scales.input if spec.is_float else 0}) for spec in request.inputs]
+    widest = process.widest_lookup(request.network, inputs, integers_of(request, scales))
+    text = (
+        f"a lookup table of {high - low + 1:,} entries makes the circuit 2^{best.arguments.logrows} rows, not 2^{rows}"
+    )
+    if widest is None:
+        yield f"{text}; smaller values before the model's functions make it smaller"
+        return
+    operator, name = widest["operator"], request.names.get(widest["node"], "")
+    where = f"{operator} {name!r}" if name else f"the {operator} before output {widest['output']!r}"
+    text += f"; it is that of {where}, whose argument ranges from {widest['low']:.4g} to {widest['high']:.4g}"
+    cures = ["leave that output out"]
+    if operator in _FLAT_BEYOND:
+        cures.insert(0, f"clip its argument to {_FLAT_BEYOND[operator]}, beyond which the result hardly changes")
+    if max(scales.input, scales.param) >= _HIGH_SCALE and not any(spec.scale for spec in request.inputs):
+        cures.insert(0, "scale the features inside the model, which costs nothing and needs fewer digits")
+    yield f"{text}; to make it smaller, {', or '.join(cures)}"
+
+
+_FLAT_BEYOND = {"Erf": "[-3, 3]", "Sigmoid": "[-8, 8]", "Softmax": "a span of 10", "Tanh": "[-4, 4]"}
+_LARGE = 11  # log2 of rows; smaller circuits take a moment anyway
+_HIGH_SCALE = 10  # from which on unscaled features are the likely cause
 
 
 @dataclass(slots=True)
@@ -336,6 +368,8 @@ class _Search:
             reason = why_unsound(self.process, self.request, nearest[0])
             why = ": ".join([f"{nearest[0].scales}: no sound circuit exists", *reason[:1]]).removesuffix(".")
             cure = next(iter(reason[1:]), _CURE)
+        if nearest and not any(spec.scale for spec in self.request.inputs):
+            cure += _SCALER
         return f"No settings keep the model's accuracy within the budget ({why}).", cure
 
     def _nearest_options(self) -> Iterator[Option]:
@@ -352,6 +386,8 @@ _CURE = (
     "Allow a larger --max-error, --max-absolute-error or --max-accuracy-drop or a smaller --min-agreement, or give "
     "calibration data that represents the model's real inputs."
 )
+
+_SCALER = " If features differ in range, put a scaler into the model: it is merged into the weights and costs nothing."
 
 
 def _can_be_narrower(fitted: Fitted) -> bool:

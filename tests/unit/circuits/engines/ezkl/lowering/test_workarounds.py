@@ -39,7 +39,8 @@ CONSTANTS = """<float[1,6] half = {0.5,0.5,0.5,0.5,0.5,0.5}, float[1,6] odd = {0
 def _engine_answer(normalised, feed, folder, arguments):
     model, inputs, outputs = normalised
     network = folder / "network.onnx"
-    network.write_bytes(serialised(pipeline.with_context(model, output=False)))
+    finer = pipeline.with_finer_inputs(model, inputs)
+    network.write_bytes(serialised(pipeline.with_context(finer, output=False)))
     engine = EzklEngine()
     least = least_arguments(network, ARGUMENTS | arguments)
     program = engine.build(network, tuple(inputs), tuple(outputs), least, folder)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request
+from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request, spec
 
 from zkinfer.circuits.cost import Speed
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
@@ -467,7 +467,7 @@ def test_result_for_a_very_large_setup_is_accepted_by_the_engine():
     assert chosen(Process(products=1 << 24), max_setup_size=28).logrows <= 24
 
 
-# --- one recipe
+# --- one recipe, and what decided the cost
 
 
 def test_least_run_arguments_of_the_best_circuit_are_chosen():
@@ -479,3 +479,53 @@ def test_least_run_arguments_of_the_best_circuit_are_chosen():
     assert (arguments.scale_rebase_multiplier, arguments.param_scale) == (1, 1)
     [option] = [option for option in found.options if option.chosen]
     assert option.name.startswith(f"scales {arguments.input_scale}/1, rescaled at 1x")
+
+
+WIDEST = {"node": "v7", "operator": "Sigmoid", "output": "p", "low": -57.25, "high": 39.5}
+
+
+def noted(lookups, widest=WIDEST, **changes):
+    process = Process(lookups=lookups)
+    process.widest = widest
+    return tuned(process, **changes).notes
+
+
+def test_wide_lookup_that_decides_the_size_is_noted_with_node_range_and_cure():
+    [note] = noted((-7000, 5000), names={"v7": "probabilities"})
+    assert re.match(
+        r"a lookup table of [\d,]+ entries makes the circuit 2\^1\d rows, not 2\^\d+; it is that of Sigmoid "
+        r"'probabilities', whose argument ranges from -57.25 to 39.5; "
+        r"to make it smaller, clip its argument to \[-8, 8\]",
+        note,
+    )
+
+
+def test_wide_lookup_of_an_unnamed_node_is_noted_with_the_output_it_leads_to():
+    [note] = noted((-7000, 5000), WIDEST | {"operator": "Exp"})
+    assert "the Exp before output 'p'" in note
+    assert note.endswith("to make it smaller, leave that output out")
+
+
+def test_wide_lookup_of_an_unknown_function_is_noted_without_it():
+    [note] = noted((-7000, 5000), None)
+    assert note.endswith("smaller values before the model's functions make it smaller")
+
+
+@pytest.mark.parametrize(("finer", "advised"), [(0, True), (5, False)])
+def test_wide_lookup_at_high_scales_is_noted_with_a_scaler_as_cure_if_there_is_none(finer, advised):
+    process = Process(lookups=(-7000, 5000), error=dict.fromkeys(range(2, 11), 100))
+    process.widest = WIDEST
+    [note] = tuned(process, inputs=(spec("x", scale=finer),)).notes
+    assert ("scale the features inside the model" in note) == advised
+
+
+@pytest.mark.parametrize("lookups", [None, (0, 0), (-100, 100)])
+def test_narrow_lookup_is_not_noted(lookups):
+    assert noted(lookups) == ()
+
+
+@pytest.mark.parametrize(("finer", "advised"), [(0, True), (5, False)])
+def test_missed_budget_is_refused_with_a_scaler_as_cure_if_there_is_none(finer, advised):
+    with pytest.raises(BudgetError) as refusal:
+        tuned(Process(error=ALWAYS_WRONG), inputs=(spec("x", scale=finer),))
+    assert ("put a scaler into the model" in refusal.value.cure) == advised
