@@ -365,6 +365,13 @@ def test_scaler_that_no_layer_takes_keeps_its_digits(model, normal):
     assert min(second) >= 1
 
 
+def test_scaler_whose_factors_two_steps_cannot_span_loses_digits_of_the_smallest(model, normal, kinds):
+    wide = SCALED.replace("0.00003,0.06,7.0,0.5", "0.00003,0.06,900.0,0.5")
+    result = normal(model("h = Mul(x, scale) y = MatMul(h, w)", outputs="float[1,3] y", constants=wide))
+    assert powers(result) == [2.0**-9]
+    assert kinds(result) == {"Mul": 1, "MatMul": 1}
+
+
 def test_scaler_whose_factors_differ_too_much_is_left_alone(model, normal, kinds):
     extreme = SCALED.replace("0.00003,0.06,7.0,0.5", "0.0000000003,0.06,7000.0,0.5")
     result = normal(model("h = Mul(x, scale) y = Gemm(h, w)", outputs="float[1,3] y", constants=extreme))

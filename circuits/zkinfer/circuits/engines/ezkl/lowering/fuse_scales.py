@@ -36,6 +36,8 @@ from zkinfer.circuits.frontend.passes.rewrite import (
 from zkinfer.circuits.frontend.prune import pruned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from zkinfer.circuits.frontend.graph import Facts
@@ -54,6 +56,7 @@ _MAX_STEPS, _MAX_READERS = 12, 16
 _SMALL_FOR_READERS, _SMALL_FOR_PRODUCERS = 0.25, 0.125
 _MIN_INPUT_FACTOR = 0.125  # on raw inputs; weights of a feature that is scaled down further would lose digits
 _MAX_LOST = 5  # bits of the smallest factor of a scaler, if the largest would make weights too large otherwise
+_MAX_LOST_AT_WORST = 10  # if the factors differ too much for anything else
 _SCALERS = words("BatchNormalization Div Mul")
 _MIN_FINER, _MAX_FINER = 2, 16  # bits; one more bit of all scales costs as little as a scale of its own
 _MAX_SHIFT = 4096.0  # a larger shift could exceed the range of the circuit
@@ -185,14 +188,27 @@ def _merge_scaler(node: onnx.NodeProto, value: str, scale: Array, facts: Facts) 
     """Merge factors of raw features into all readers; if they cannot be, multiply in two steps, which keeps digits.
 
     The power of two is that of the smallest factor, or a little larger if the weights would become too large otherwise.
+    If even two steps cannot span the factors, losing more digits of the smallest one is better than losing all.
     """
     smallest = float(np.abs(scale[scale != 0]).min())
     exponent = math.frexp(smallest)[1] - 1
-    for lost in range(_MAX_LOST):
-        power = math.ldexp(1.0, exponent + lost)
-        edit = _into_readers(node.output[0], scale / power, facts, _MAX_STEPS)
-        if edit is not None and power <= 1.0:
-            return edit | {node_key(node): [_remainder(node, value, power, facts)]}
+
+    def merged(lost: Iterable[int]) -> Edit | None:
+        for power in (math.ldexp(1.0, exponent + bits) for bits in lost):
+            edit = _into_readers(node.output[0], scale / power, facts, _MAX_STEPS)
+            if edit is not None and power <= 1.0:
+                return edit | {node_key(node): [_remainder(node, value, power, facts)]}
+        return None
+
+    return (
+        merged(range(_MAX_LOST))
+        or _in_two_steps(node, value, scale, exponent, facts)
+        or merged(range(_MAX_LOST, _MAX_LOST_AT_WORST))
+    )
+
+
+def _in_two_steps(node: onnx.NodeProto, value: str, scale: Array, exponent: int, facts: Facts) -> Edit | None:
+    """Multiply by 2^exponent and then by the rest of each factor; None if a factor would become too large."""
     factors, power = to_float32(np.ldexp(scale, -exponent)), math.ldexp(1.0, exponent)
     if factors is None or power > _MIN_INPUT_FACTOR:
         return None
