@@ -82,7 +82,7 @@ class Message:
 
 def require_length(proof: bytes, sizes: Sizes, nb: int) -> None:
     """Step 2: the proof has exactly the messages of its key."""
-    length = sum(POINT * points + WORD * scalars for points, scalars in _contents(sizes, nb))
+    length = sum(POINT * points + WORD * scalars for points, scalars in contents(sizes, nb))
     if len(proof) != length:
         raise StatementLengthError(f"The proof has {len(proof)} bytes; those of this key have {length}.")
 
@@ -94,7 +94,7 @@ def decode_proof(proof: bytes, sizes: Sizes, nb: int, group: Group) -> Iterator[
         EncodingError: a scalar or a coordinate is not below its modulus, or a point is not on the curve.
     """
     messages, place = [], 0
-    for points, scalars in _contents(sizes, nb):
+    for points, scalars in contents(sizes, nb):
         data = proof[place : place + POINT * points + WORD * scalars]
         place += len(data)
         split = POINT * points
@@ -107,7 +107,7 @@ def decode_points(data: bytes, group: Group) -> tuple[GroupPoint, ...]:
     return tuple(group.decode(data[at : at + POINT]) for at in range(0, len(data), POINT))
 
 
-def _contents(sizes: Sizes, nb: int) -> Sequence[tuple[int, int]]:
+def contents(sizes: Sizes, nb: int) -> Sequence[tuple[int, int]]:
     """The numbers of points and of scalars in each message."""
     return (
         (sizes.x_chunks + sizes.p_chunks, 0),
