@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 from zkinfer.verifier.ashlar import program as records
@@ -79,3 +80,25 @@ def _tile(tile):
     return number(tile.offset, 4) + b"".join(
         chain.from_iterable((number(start, 4), number(bits, 1)) for start, bits in tile.spans)
     )
+
+
+def with_changes(key, changes):
+    """A decoded key as bytes, with values put at paths such as `program.blocks.1.terms.0.axes.0.bound`.
+
+    The header counts the words of the changed program, unless the changes say otherwise.
+    """
+    for path, value in changes.items():
+        key = _put(key, path.split("."), value)
+    data = program_bytes(key.program)
+    header = key.header if "header.words" in changes else replace(key.header, words=len(data) // WORD)
+    return header_bytes(header) + key.tau_g2 + key.weights + data
+
+
+def _put(record, path, value):
+    if not path:
+        return value
+    name, *rest = path
+    if isinstance(record, tuple):
+        place = int(name)
+        return (*record[:place], _put(record[place], rest, value), *record[place + 1 :])
+    return replace(record, **{name: _put(getattr(record, name), rest, value)})

@@ -7,7 +7,7 @@ of a cube. `lies` change what the prover has computed, by the name of what they 
 from __future__ import annotations
 
 from collections import Counter
-from itertools import product
+from itertools import chain, product
 
 from tests.ashlar.cases import Case
 from tests.ashlar.keys import key_bytes
@@ -195,7 +195,7 @@ class Prover:
         x = self.lie("committed", x) if h.mode == HASHED else []
         statement = self._statement(inputs, boxes, context, x)
         order = [m, q, r, y] if h.nt > h.n else [q, r, y, m]
-        vectors = {"F": self.weights, "X": x, "P": self.lie("P", sum(order, []))}
+        vectors = {"F": self.weights, "X": x, "P": self.lie("P", [*chain.from_iterable(order)])}
         self.transcript = Transcript(keccak256(self.key).value + statement.encode(), p)
         self.proof = b""
 

@@ -16,7 +16,6 @@ from zkinfer.verifier.ashlar.program import (
     EQ,
     FIX,
     FREE,
-    HASHED,
     MASK,
     NO_SOURCE,
     RANGE,
@@ -41,7 +40,7 @@ def require_well_formed(header: Header, program: Program) -> None:
     for dims, bits in [(program.blocks[0].dims, program.blocks[0].bits), *((x.dims, x.bits) for x in program.outputs)]:
         _dims(dims, bits)
     _tables(header, program)
-    _lengths(header, program)
+    _lengths(header)
     for number, constraint in enumerate(program.constraints):
         _require(len(constraint.terms) > 0, "W9", f"constraint {number} has no terms.")
         # Hidden block l is block l + 1 and reads earlier ones; outputs, which come last, read all blocks.
@@ -65,12 +64,11 @@ def _sizes(header: Header) -> None:
     _require(header.c <= header.nb <= MAX_LENGTH_BITS, "W1", f"nB is {header.nb}.")
 
 
-def _lengths(header: Header, program: Program) -> None:
+def _lengths(header: Header) -> None:
     cells, rows = 1 << header.n, 1 << header.nt
-    lengths = [3 * cells + rows, 2 * cells + rows, header.chunks << header.c]
-    if header.mode == HASHED:
-        lengths.append(1 << program.blocks[0].bits)
-    least = max(header.c, (max(lengths) - 1).bit_length())
+    # P is longer than H, and than X, which is as long as one block of cells.
+    length = max(3 * cells + rows, header.chunks << header.c)
+    least = max(header.c, (length - 1).bit_length())
     _require(header.nb == least, "W2", f"nB is {header.nb}, but the least that holds all vectors is {least}.")
 
 
