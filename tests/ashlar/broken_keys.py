@@ -1,10 +1,11 @@
-"""Keys that break one rule of section 4.1 each, as changes of the keys of vectors."""
+"""Keys that break one rule of section 4.1 each, and keys at the limits of the rules, as changes of vectors' keys."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from zkinfer.verifier.ashlar.program import (
+    CELLS,
     CLAMP_U,
     EQ,
     FIX,
@@ -14,9 +15,13 @@ from zkinfer.verifier.ashlar.program import (
     RANGE,
     STORED,
     WALK,
+    WEIGHTED_CELLS,
+    WEIGHTS,
     Axis,
     Dim,
     Range,
+    Table,
+    Term,
     Tile,
 )
 
@@ -40,6 +45,15 @@ NONE = Range(0, 0)
 COPY = Axis(EQ, Range(0, 4), Range(0, 4), 0, 0, 0, 0)
 
 
+WALK_FIRST = (
+    Axis(WALK, Range(2, 2), Range(2, 2), 2, 0, -1, 3),
+    Axis(EQ, Range(4, 1), NONE, 1, 0, 0, 0),
+    Axis(WALK, Range(0, 2), Range(0, 2), 2, 0, -1, 3),
+)
+MASKED_CELLS = Term(WEIGHTED_CELLS, 0, 1, (Axis(MASK, Range(0, 4), Range(0, 4), 4, 0, 0, 3),), (Tile(0, ((0, 4),)),))
+SAME_BIAS = Term(WEIGHTS, NO_SOURCE, 1, (Axis(EQ, Range(0, 2), NONE, 2, 0, 0, 0),), (Tile(128, ((0, 2),)),))
+
+
 def _cnn(rule, name, changes):
     return Broken(rule, "cnn_public_1", name, changes)
 
@@ -52,10 +66,12 @@ HEADER = [
     *_limits("W1", "header.n", 0, 25),
     *_limits("W1", "header.nt", 0, 25),
     *_limits("W1", "header.s", 0, 17),
-    *_limits("W1", "header.c", 3, 25, 11),
+    *_limits("W1", "header.c", 3, 11),
+    _cnn("W1", "c is 25", {"header.c": 25, "header.nb": 26}),
     *_limits("W1", "header.nb", 6, 29),
     *_limits("W1", "header.chunks", 1, 3),
     *_limits("W1", "header.words", 14, 16),
+    Broken("W1", "mlp_public_1", "769 words", {"header.nb": 15, "header.chunks": 378, "weights": bytes(378 * 64)}),
     *_limits("W2", "header.profile", 0, 2, 3),
     *_limits("W2", "header.mode", 3),
     *_limits("W2", "header.nb", 9, 11),
@@ -64,17 +80,18 @@ HEADER = [
 ]
 
 PLACES = [
-    _cnn("W3", "block not aligned", {"program.blocks.1.offset": 16}),
+    _cnn("W3", "tiles shared by terms of one constraint", {POOL: SAME_BIAS}),
+    _cnn("W3", "block not aligned", {"program.blocks.0.offset": 72}),
     _cnn("W3", "blocks overlap", {"program.blocks.2.offset": 0}),
     _cnn("W3", "block inside a larger one", {"program.blocks.0.offset": 16}),
     _cnn("W3", "block behind the cells", {"program.blocks.2.offset": 128}),
-    _cnn("W3", "table not aligned", {"program.tables.2.offset": 160}),
+    _cnn("W3", "table not aligned", {"program.tables.0.offset": 196}),
     _cnn("W3", "tables overlap", {"program.tables.2.offset": 64}),
     _cnn("W3", "table behind the rows", {"program.tables.2.offset": 256}),
     _cnn("W3", "column not aligned", {"program.tables.2.column": 96}),
     _cnn("W3", "column behind the weights", {"program.tables.2.column": 256}),
     _cnn("W3", "column on a tile", {"program.tables.2.column": 64}),
-    _cnn("W3", "tile not aligned", {f"{CONV}.tiles.0.offset": 80}),
+    _cnn("W3", "tile not aligned", {f"{BIAS}.tiles.0.offset": 135}),
     _cnn("W3", "tile behind the weights", {f"{CONV}.tiles.0.offset": 256}),
     _cnn("W3", "tile inside another", {f"{BIAS}.tiles.0.offset": 64}),
     _cnn("W3", "tiles of one term at one place", {f"{POOL}.tiles.1.offset": 96}),
@@ -95,6 +112,8 @@ PLACES = [
 ]
 
 DIMS = [
+    Broken("W4", "wide_public_1", "no dimension of one cell", {"program.blocks.0.dims": ()}),
+    _cnn("W4", "size 0 with one bit", {"program.blocks.0.dims": (Dim(0, 1), Dim(5, 3))}),
     _cnn("W4", "no dimension", {"program.blocks.0.dims": ()}),
     _cnn("W4", "nine dimensions", {"program.blocks.0.dims": (Dim(3, 2), Dim(3, 2), *[Dim(1, 0)] * 7)}),
     _cnn("W4", "size 0", {"program.blocks.0.dims.0": Dim(0, 0)}),
@@ -120,7 +139,7 @@ TABLES = [
     _cnn("W5", "table that does not exist", {"program.blocks.1.table": 3}),
     _cnn("W5", "input with a stored table", {"program.blocks.0.table": 2}),
     _cnn("W5", "table kind 5", {"program.tables.2.kind": 5}),
-    _cnn("W5", "one table", {"header.tables": 1, "program.tables": ()}),
+    _cnn("W5", "one table", {"header.tables": 1, "program.tables": (Table(RANGE, 3, 0, 192, 0),)}),
     _cnn("W9", "table that nothing uses", {"program.blocks.2.table": 1}),
     _cnn("W9", "width of a stored table", {"program.tables.2.b": 1}),
     _cnn("W9", "width of the range table", {"program.tables.0.b": 1}),
@@ -157,6 +176,7 @@ TERMS = [
     _cnn("W7", "MASK that holds always", {f"{MASKS}.bound": 4}),
     _cnn("W7", "MASK with bits of w", {f"{MASKS}.w": 2, f"{BIAS}.tiles.0.spans": ((0, 1), (0, 2))}),
     _cnn("W7", "MASK with a range of i", {f"{SKIP}.axes": (Axis(MASK, Range(0, 4), Range(0, 4), 0, 0, 0, 3),)}),
+    _cnn("W7", "MASK with ranges of i and w", {SKIP: MASKED_CELLS}),
     _cnn("W7", "FREE with a range of o", {f"{SKIP}.axes": (Axis(FREE, Range(0, 4), Range(0, 4), 0, 0, 0, 0),)}),
     _cnn("W7", "FREE with bits of w", {f"{POOL}.axes.3.w": 1, f"{POOL}.axes.4.w": 0}),
     _cnn("W7", "FREE without a range", {f"{SKIP}.axes": (COPY, Axis(FREE, NONE, NONE, 0, 0, 0, 0))}),
@@ -171,6 +191,8 @@ TERMS = [
 ]
 
 TILES = [
+    _cnn("W8", "EQ behind WALK", {f"{CONV}.axes": WALK_FIRST, f"{CONV}.tiles.0.spans": ((0, 2), (0, 1), (0, 2))}),
+    _cnn("W8", "one span, not aligned", {f"{POOL}.tiles": (Tile(96, ((1, 1), (0, 1), (0, 1), (0, 1))),)}),
     _cnn("W8", "term without tiles", {f"{CONV}.tiles": ()}),
     _cnn("W8", "bias without tiles", {f"{BIAS}.tiles": ()}),
     _cnn("W8", "span larger than its axis", {f"{CONV}.tiles.0.spans.0": (0, 2)}),
@@ -204,3 +226,84 @@ CANONICAL = [
 ]
 
 BROKEN = (*HEADER, *PLACES, *DIMS, *TABLES, *TERMS, *TILES, *CANONICAL)
+
+
+def _at_limit(vector, name, changes):
+    return Broken("", vector, name, changes)
+
+
+WALK_CELLS = Axis(WALK, Range(0, 4), Range(0, 4), 0, 4, 127, 16)
+LIMITS = (
+    _at_limit("cnn_public_1", "n is 24", {"header.n": 24, "header.nb": 26}),
+    _at_limit("cnn_public_1", "nT is 24", {"header.nt": 24, "header.nb": 25}),
+    _at_limit(
+        "cnn_public_1",
+        "S and a shift are 16",
+        {
+            "header.s": 16,
+            "header.nt": 17,
+            "header.nb": 18,
+            "program.tables.0": Table(RANGE, 16, 0, 1 << 16, 0),
+            "program.blocks.1.shift": 16,
+        },
+    ),
+    _at_limit("cnn_public_1", "c is 24", {"header.c": 24, "header.nb": 25}),
+    _at_limit("wide_public_1", "c is 4", {"header.c": 4, "header.nb": 5, "header.chunks": 2, "weights": bytes(128)}),
+    _at_limit(
+        "cnn_public_1", "nB is 28", {"header.c": 24, "header.nb": 28, "header.chunks": 16, "weights": bytes(16 * 64)}
+    ),
+    _at_limit("mlp_public_1", "767 words", {"header.nb": 15, "header.chunks": 377, "weights": bytes(377 * 64)}),
+    _at_limit("cnn_public_1", "eight dimensions", {"program.blocks.0.dims": (Dim(3, 2), Dim(3, 2), *[Dim(1, 0)] * 6)}),
+    _at_limit(
+        "cnn_public_1",
+        "output of 24 bits",
+        {"program.outputs.0.dims": (Dim(1 << 24, 24),), "program.outputs.0.bits": 24},
+    ),
+    _at_limit(
+        "wide_public_1",
+        "block of 24 bits",
+        {
+            "header.n": 24,
+            "header.nb": 26,
+            "program.blocks.0.bits": 24,
+            "program.blocks.0.dims": (Dim(1 << 24, 24),),
+            "program.outputs.0.terms.0.axes": (
+                Axis(EQ, Range(0, 5), NONE, 5, 0, 0, 0),
+                Axis(FREE, NONE, Range(0, 24), 0, 0, 0, 0),
+            ),
+        },
+    ),
+    _at_limit(
+        "cnn_public_1",
+        "table of 16 bits, b is 15",
+        {
+            "header.nt": 17,
+            "header.nb": 18,
+            "program.tables.0.offset": (1 << 16) + 64,
+            "program.tables.1": Table(CLAMP_U, 16, 15, 0, 0),
+            "program.tables.2.offset": 1 << 16,
+        },
+    ),
+    _at_limit("cnn_public_1", "WALK with stride 2^4 and offset -127", {f"{WALKS}.k": 4, f"{WALKS}.g": -127}),
+    _at_limit("cnn_public_1", "WALK with the bound of its size", {f"{WALKS}.bound": 4}),
+    _at_limit("cnn_public_1", "WALK with the bound 1 and no offset", {f"{WALKS}.bound": 1, f"{WALKS}.g": 0}),
+    _at_limit("cnn_public_1", "WALK with the offset 127", {f"{SKIP}.axes": (WALK_CELLS,)}),
+    _at_limit(
+        "cnn_public_1",
+        "WALK with 7 bits of w",
+        {
+            "header.c": 11,
+            "header.nb": 12,
+            f"{WALKS}.w": 7,
+            f"{CONV}.tiles.0": Tile(1024, ((0, 1), (0, 2), (0, 7))),
+        },
+    ),
+    _at_limit("cnn_public_1", "MASK with the bound 1", {f"{MASKS}.bound": 1}),
+    _at_limit(
+        "wide_public_1",
+        "no weights",
+        {"header.chunks": 0, "weights": b"", "program.outputs.0.terms.0": Term(CELLS, 0, -(1 << 31), (), ())},
+    ),
+    _at_limit("cnn_public_1", "coefficient of 31 bits", {f"{ADD}.coef": (1 << 31) - 1}),
+)
+"""Well-formed keys; `rule` is empty."""

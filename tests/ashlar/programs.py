@@ -61,6 +61,35 @@ def random_example(seed, mode=None):
     return _Maker(Random(seed)).example(mode)
 
 
+def gemm_of_range(kind, b, inputs, *, mode=0, weights=(1, -2, 3, 0, -5, 4, -6, 7, 2, 2, -1, 0, 4, 0, 5, 6)):
+    """A product of up to eight inputs with a matrix of two rows; the input's table is a clamp of the width b."""
+    dim = _dim(len(inputs))
+    tables = (Table(RANGE, 1, 0, 1 << (b + 1), 0), Table(kind, b + 1, b, 0, 0))
+    block = Block(dim.bits, 1, 0, 0, (), (dim,))
+    axes = (axis(EQ, o=Range(0, 1), w=1), axis(EQ, i=Range(0, dim.bits), w=dim.bits))
+    term = Term(WEIGHTED_CELLS, 0, 1, axes, (Tile(0, ((0, 1), (0, dim.bits))),))
+    program = Program(tables, (block,), (Output(1, (Dim(2, 1),), (term,)),))
+    nt = b + 2
+    chunks = -(-len(weights) // 16)
+    nb = max(4, _log(max((3 << dim.bits) + (1 << nt), chunks << 4)))
+    header = Header(1, mode, dim.bits, nt, nb, 4, 1, 2, 0, 1, chunks, len(program_bytes(program)) // 32)
+    return Example(header, program, weights, inputs)
+
+
+def saturated(key, weights, inputs):
+    """The vector mlp with its hidden block in two (section 1.5): the first has an EXCESS table and the same tiles."""
+    first, block = key.program.blocks
+    excess = replace(block, table=3, offset=12)
+    less = Term(CELLS, 1, -(1 << block.shift), (axis(EQ, o=Range(0, 2), i=Range(0, 2)),), ())
+    output = key.program.outputs[0]
+    output = replace(output, terms=(replace(output.terms[0], source=2), output.terms[1]))
+    tables = (*key.program.tables, Table(EXCESS, 4, 2, 96, 0))
+    blocks = (first, excess, replace(block, terms=(*block.terms, less)))
+    program = Program(tables, blocks, (output,))
+    header = replace(key.header, hidden=2, tables=4, words=len(program_bytes(program)) // 32)
+    return Example(header, program, weights, inputs)
+
+
 class _Maker:
     def __init__(self, rng):
         self.rng = rng

@@ -103,9 +103,10 @@ def positions(dims):
 class Prover:
     """A program with weights under a group; `header` gives the mode, and its other fields must fit."""
 
-    def __init__(self, header, program, weights, group, lies=()):
+    def __init__(self, header, program, weights, group):
         self.header, self.program, self.group = header, program, group
-        self.lies = dict(lies)
+        self.lies = {}
+        self.extra = 0  # a coefficient of the first chunk of P beyond those that have cells
         self.p = group.order
         self.weights = [*weights, *[0] * ((header.chunks << header.c) - len(weights))]
         self.key = key_bytes(header, group.tau_g2, self.commit(self.weights), program)
@@ -118,10 +119,12 @@ class Prover:
     def lie(self, name, value):
         return self.lies[name](value) if name in self.lies else value
 
-    def commit(self, vector):
-        """The encoded values at tau of the chunks of a vector."""
+    def commit(self, vector, extra=0):
+        """The encoded values at tau of the chunks of a vector; the first one has one more coefficient."""
         size = 1 << self.header.c
         chunks = [vector[at : at + size] for at in range(0, len(vector), size)]
+        if extra:
+            chunks[0] = [*self._pad(chunks[0])[:size], extra]
         return b"".join(self.group.encode(self.at(chunk, self.group.tau)) for chunk in chunks)
 
     def at(self, coefficients, x):
@@ -199,7 +202,7 @@ class Prover:
         self.transcript = Transcript(keccak256(self.key).value + statement.encode(), p)
         self.proof = b""
 
-        alpha = self.send(self.commit(x) + self.commit(vectors["P"]))
+        alpha = self.send(self.commit(x) + self.commit(vectors["P"], self.extra))
         beta = self.draw()
         h1, h2, g = self.lie("helpers", self._helpers(q, r, y, m, alpha, beta))
         vectors["H"] = self.lie("H", g + h1 + h2 if h.nt > h.n else h1 + h2 + g)
@@ -211,6 +214,7 @@ class Prover:
         self.bias = self.lie("bias", sum(self.weights[w] * k for w, k in self._weight_kernel(WEIGHTS, None).items()))
         self.send_scalars([self.bias])
         rho = self._first(q, r, y, h1, h2, g, m, x, rounds)
+        self.rho = rho
         delta = self._values(q, r, y, h1, h2, g, m, x, rho)
         sigma, kernels = self._second(vectors, rho, delta)
         self._open(vectors, kernels, sigma)
@@ -276,7 +280,7 @@ class Prover:
                         kernel[w] += factor * at_tau[o] * (1 if at_rho is None else at_rho[offset + i])
         return kernel
 
-    def _reads(self):
+    def reads(self):
         """For each cell: what E, In - V - Lin, and Same are there."""
         h, (_, _, gamma, tau, t) = self.header, self.challenges
         e, reads, same = ([0] * (1 << h.n) for _ in range(3))
@@ -301,7 +305,7 @@ class Prover:
     def _first(self, q, r, y, h1, h2, g, m, x, rounds):
         h, p, (alpha, beta, gamma, tau, _) = self.header, self.p, self.challenges
         count = len(self.program.constraints)
-        e, reads, same = self._reads()
+        e, reads, same = self.reads()
         slot = [pow(gamma, count + k, p) for k in range(6)]
         at_n, at_nt = self.eq(tau[: h.n]), self.eq(tau[: h.nt])
         cells = [
@@ -388,6 +392,7 @@ class Prover:
         for name, (cells, row) in parts.items():
             blocks, last = [d[k] * v for k in cells for v in at_n], [d[row] * v for v in at_nt]
             kernels[name] = last + blocks if h.nt > h.n else blocks + last
+        kernels = self.lie("kernels", kernels)
         products = [(h.nb, [self._pad(vectors[name]), self._pad(kernel)]) for name, kernel in kernels.items()]
         return self.sumcheck(products, h.nb, degree=2, name="second"), kernels
 
@@ -397,20 +402,23 @@ class Prover:
     def _open(self, vectors, kernels, sigma):
         h, p = self.header, self.p
         size, low, high = 1 << h.c, sigma[: h.c], self.eq(sigma[h.c :])
-        f = [0] * size
+        f = [0] * (size + (self.extra != 0))
         for name, vector in vectors.items():
             weight = self.mle(self._pad(kernels[name]), sigma)
             for place, value in enumerate(vector):
                 f[place % size] += weight * high[place >> h.c] * value
+            if self.extra and name == "P":
+                f[size] = weight * high[0] * self.extra
         f = [value % p for value in f]
         weights = self.eq(low)
         # f(X) p(1/X) + f(1/X) p(X) = 2 v + X S(X) + S(1/X)/X: the coefficient of X^k, k > 0, is that of S at k - 1.
-        s = [0] * size
+        s = [0] * len(f)
         for i, a in enumerate(f):
             for j, b in enumerate(weights):
                 if i != j:
                     s[abs(i - j) - 1] += a * b
         s = self.lie("S", [value % p for value in s])
+        f = self.lie("f", f)
         zeta = self.send(self.group.encode(self.at(s, self.group.tau)))
         inverse = pow(zeta, -1, p)
         hint = pow(zeta * (zeta * zeta - 1), -1, p)

@@ -20,14 +20,14 @@ def written(value):
     return f"0x{int(value) % cases.KNOWN_TAU.order:064x}"
 
 
-@pytest.fixture(scope="module", params=cases.GOOD)
+@pytest.fixture(scope="module", params=cases.GIVEN)
 def vector(request):
     case, values = cases.load(request.param)
     return case, values, case.check()
 
 
-def test_vectors_of_all_modes_and_orders_exist():
-    assert len(cases.GOOD) == 8
+def test_vectors_of_another_implementation_exist():
+    assert len(cases.GIVEN) == 8
 
 
 def test_vector_is_accepted_with_a_pairing(vector):
@@ -71,7 +71,7 @@ def test_vector_has_the_digest_and_layout_of_its_key(vector):
     }
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 def test_slow_prover_of_the_tests_makes_the_vector_byte_for_byte(name):
     case, values = cases.load(name)
     key = case.read()
@@ -80,21 +80,21 @@ def test_slow_prover_of_the_tests_makes_the_vector_byte_for_byte(name):
 
 
 @pytest.mark.parametrize("order", [8191, (1 << 31) - 1], ids=["13 bits", "31 bits"])
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 def test_proof_over_a_small_prime_is_accepted(name, order):
     case, values = cases.load(name)
     key = case.read()
     Prover(key.header, key.program, values["weights"], Numbers(order)).prove(values["input"]).check()
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_proof_of_a_random_program_is_accepted(seed):
     example = random_example(seed)
     Prover(example.header, example.program, example.weights, Numbers()).prove(example.inputs).check()
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("seed", range(60, 3000))
+@pytest.mark.parametrize("seed", range(40, 3000))
 def test_proof_of_a_further_random_program_is_accepted(seed):
     example = random_example(seed)
     Prover(example.header, example.program, example.weights, Numbers()).prove(example.inputs).check()

@@ -49,7 +49,7 @@ def expected_step(case):
     return next((error for way, error in ways.items() if way in case.name), AshlarRejectedError)
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 def test_every_word_of_a_proof_mangled_in_each_way_is_refused(name):
     good = proved(name)
     good.check()
@@ -58,7 +58,7 @@ def test_every_word_of_a_proof_mangled_in_each_way_is_refused(name):
             case.check()
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 def test_every_word_mangled_with_the_hint_recomputed_is_refused(name):
     good = proved(name)
     mangled = [case.with_hint() for case in cases.mangled(good) if len(case.proof) == len(good.proof)]
@@ -75,7 +75,7 @@ def test_recomputed_hint_of_a_change_in_the_second_sumcheck_leaves_the_pairing_t
         changed.with_hint().check()
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.nightly]) for name in cases.GOOD])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.nightly]) for name in cases.GIVEN])
 def test_every_word_of_a_proof_with_points_mangled_is_refused(name):
     good, _ = cases.load(name)
     mangled = [*cases.mangled(good)]
@@ -89,7 +89,7 @@ def test_some_words_of_a_proof_with_points_mangled_are_refused(name):
     assert accepted([*cases.mangled(good)][::9]) == []
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 def test_a_bit_of_the_context_or_of_the_inputs_flipped_is_refused(name):
     good = proved(name)
     for field in ("context", "inputs"):
@@ -101,7 +101,7 @@ def test_a_bit_of_the_context_or_of_the_inputs_flipped_is_refused(name):
             assert accepted([case, case.with_hint()]) == []
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 def test_an_output_changed_is_refused_by_the_first_sumcheck(name):
     good = proved(name)
     for place in range(len(good.outputs)):
@@ -111,7 +111,7 @@ def test_an_output_changed_is_refused_by_the_first_sumcheck(name):
                 good.changed("output", outputs=outputs).check()
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 @pytest.mark.parametrize("change", ["outputs_one_more", "outputs_one_less", "context_one_more", "context_one_less"])
 def test_statement_of_another_length_is_refused(name, change):
     good, _ = cases.load(name)
@@ -125,7 +125,7 @@ def test_statement_of_another_length_is_refused(name, change):
         good.changed(change, **changes[change]).check()
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 def test_inputs_with_a_byte_more_or_less_are_refused(name):
     good, _ = cases.load(name)
     for inputs in (good.inputs + b"\0", b"\0" + good.inputs, good.inputs[:-1]):
@@ -151,7 +151,7 @@ def test_output_at_the_limit_gets_past_the_range(value):
         good.changed("range", outputs=(value, *good.outputs[1:])).check()
 
 
-@pytest.mark.parametrize("name", cases.GOOD)
+@pytest.mark.parametrize("name", cases.GIVEN)
 @pytest.mark.parametrize("words", [-2, -1, 1, 2])
 def test_proof_with_words_more_or_less_at_its_end_is_refused(name, words):
     good, _ = cases.load(name)

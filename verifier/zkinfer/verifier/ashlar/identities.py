@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zkinfer.verifier.ashlar.field import eq, in_block, powers, product
 from zkinfer.verifier.ashlar.kernels import fingerprints, kernel, power, tags
-from zkinfer.verifier.ashlar.program import CELLS, HASHED, PRIVATE, PUBLIC, STORED, WEIGHTED_CELLS, WEIGHTS, Block
+from zkinfer.verifier.ashlar.program import CELLS, HASHED, PRIVATE, PUBLIC, STORED, WEIGHTED_CELLS, WEIGHTS, Block, Tile
 from zkinfer.verifier.ashlar.statement import elements, outputs_at, public_input_at, steps
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Batch:
         """Lin: the terms that add up cells without weights."""
         total: Scalar = 0
         for term, factor in self._terms(CELLS):
-            related = kernel(term, None, self.at.tau, rho, ())
+            related = kernel(term, Tile(0, ()), self.at.tau, rho, ())
             total = total + factor * term.coef * self._source(term, rho) * related
         return total
 
@@ -145,9 +145,9 @@ class Batch:
         compared, padded = self._gammas()[self._count :][:2]
         every, valid = self._progression(rho, within=False), self._progression(rho, within=True)
         read: Scalar = 0 if mode == PRIVATE else here * compared * every
-        if mode != PUBLIC and elements(block.dims) < 1 << block.bits:
-            read = read + here * padded * (every - valid)
-        return read, here * compared * every if mode == HASHED else 0
+        if mode != PUBLIC:
+            read = read + here * padded * (every - valid)  # 0 if the shape fills the box
+        return read, here * compared * every  # x is 0 where it is not sent
 
     def _progression(self, rho: Point, *, within: bool) -> Scalar:
         """t to the power of the position in the input's box; 0 at padding positions if `within` the valid sizes."""

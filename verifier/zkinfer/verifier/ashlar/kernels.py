@@ -64,8 +64,8 @@ def walk(o: Point, i: Point, d: Point, *, k: int, g: int, bound: int) -> Scalar:
             if isinstance(chosen, int) and chosen == 0:
                 continue
             below = flag
-            if not unbounded and 0 <= j - k < len(o) and bit_o != bound >> (j - k) & 1:
-                below = bit_o < bound >> (j - k) & 1
+            if not unbounded and j >= k and bit_o != bound >> (j - k) & 1:
+                below = bit_o == 0  # of two bits that differ, the smaller one
             following[total // 2, below] += weight * chosen
         states = following
     return states.get((0, True), 0)
@@ -83,8 +83,8 @@ def _signed_bit(g: int, j: int) -> int:
     return bit if g >= 0 else -bit
 
 
-def kernel(term: Term, tile: Tile | None, tau: Point, rho: Point, sigma: Point) -> Scalar:
-    """The relation of a term, as far as its weights lie in the tile; a term without weights has no tile."""
+def kernel(term: Term, tile: Tile, tau: Point, rho: Point, sigma: Point) -> Scalar:
+    """The relation of a term, as far as its weights lie in the tile; without weights in a tile of no axes."""
     weights = _weight_indices(term, tile, sigma)
     return product(axis_value(axis, tau, rho, next(weights) if axis.w else ()) for axis in term.axes)
 
@@ -101,10 +101,8 @@ def axis_value(axis: Axis, tau: Point, rho: Point, w: Point) -> Scalar:
     return 1 if axis.kind == FREE else walk(o, i, w, k=axis.k, g=axis.g, bound=axis.bound)
 
 
-def _weight_indices(term: Term, tile: Tile | None, sigma: Point) -> Iterator[Point]:
+def _weight_indices(term: Term, tile: Tile, sigma: Point) -> Iterator[Point]:
     """The index along each axis with weights: coordinates inside the tile, then the bits of where the tile starts."""
-    if tile is None:
-        return
     axes = [axis for axis in term.axes if axis.w]
     first = tile.bits
     for axis, (start, bits) in zip(axes, tile.spans, strict=True):

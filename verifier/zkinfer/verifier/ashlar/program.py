@@ -175,8 +175,8 @@ def decode_key(key: bytes) -> KeyBytes:
     Raises:
         MalformedKeyError: the bytes are no sequence of the records that the header announces.
     """
-    if len(key) % WORD or not 5 * WORD <= len(key) <= MAX_WORDS * WORD:
-        raise MalformedKeyError("W1", f"{len(key)} bytes are not 5 to {MAX_WORDS} words of 32 bytes.")
+    if len(key) > MAX_WORDS * WORD:
+        raise MalformedKeyError("W1", f"its {len(key)} bytes are more than {MAX_WORDS} words.")
     header = _header(key[:WORD])
     points = 5 * WORD + header.chunks * POINT
     if len(key) != points + header.words * WORD:

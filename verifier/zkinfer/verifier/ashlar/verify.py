@@ -15,7 +15,7 @@ from zkinfer.verifier.ashlar.errors import (
 )
 from zkinfer.verifier.ashlar.group import BN254
 from zkinfer.verifier.ashlar.identities import Batch, Challenges, Values, second_claim
-from zkinfer.verifier.ashlar.opening import Line, Opening, chunk_weights, line, pairing_point, require_hint
+from zkinfer.verifier.ashlar.kzg import Line, Opening, chunk_weights, line, pairing_point, require_hint
 from zkinfer.verifier.ashlar.program import HASHED, PUBLIC, STORED, decode_key
 from zkinfer.verifier.ashlar.statement import Layout, Statement, decode_inputs, require_lengths, require_range
 from zkinfer.verifier.ashlar.transcript import Sizes, Transcript, decode_points, decode_proof, require_length

@@ -15,7 +15,6 @@ from zkinfer.verifier.ashlar.program import (
     CLAMP_U,
     EQ,
     FIX,
-    FREE,
     MASK,
     NO_SOURCE,
     RANGE,
@@ -88,7 +87,7 @@ def _tables(header: Header, program: Program) -> None:
     _require(all(table.kind != RANGE for table in tables[1:]), "W5", "there is a second range table.")
     _require(_is_clamp(tables[1]), "W5", "table 1 is no clamp.")
     for table in tables:
-        _require(1 <= table.k <= MAX_TABLE_BITS and table.b < table.k, "W5", f"k is {table.k}, b is {table.b}.")
+        _require(table.b < table.k <= MAX_TABLE_BITS, "W5", f"k is {table.k}, b is {table.b}.")
         _require(table.b == 0 or table.kind not in {RANGE, STORED}, "W9", "a table without a width has one.")
         _require(table.column == 0 or table.kind == STORED, "W9", "a computed table has a column.")
     used = {block.table for block in program.blocks}
@@ -142,7 +141,7 @@ def _axis(axis: Axis, kind: int) -> None:
         _require(1 <= axis.bound < 1 << axis.o.bits, "W7", f"the bound of a MASK axis is {axis.bound}.")
     else:
         _require(axis.o.bits == axis.w == 0 < axis.i.bits, "W7", "a FREE or FIX axis has not a range of i alone.")
-        _require(axis.kind == FREE or 0 <= axis.g < 1 << axis.i.bits, "W7", f"the constant of a FIX axis is {axis.g}.")
+        _require(0 <= axis.g < 1 << axis.i.bits, "W7", f"the constant of a FIX axis is {axis.g}.")
 
 
 def _walk(axis: Axis, kind: int) -> None:
@@ -188,7 +187,7 @@ def _tile_places(program: Program) -> list[tuple[int, int]]:
     owners: dict[tuple[int, int], tuple[int, object]] = {}
     for number, constraint in enumerate(program.constraints):
         for term in constraint.terms:
-            reading = (term.kind, sum(axis.w > 0 for axis in term.axes), term.tiles)
+            reading = (term.kind, term.tiles)  # a tile has a span for each axis with weights
             places = {(tile.offset, tile.bits) for tile in term.tiles}
             _require(len(places) == len(term.tiles), "W3", "two tiles of a term have the same weights.")
             for place in places & owners.keys():
