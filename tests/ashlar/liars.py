@@ -169,12 +169,12 @@ LIES |= {f"evaluation_off_{name}": _evaluation(place) for place, name in enumera
 
 @lie
 def evaluations_cancelling(prover):
-    """m, v and x are wrong, but the first sumcheck ends well, and with delta = 7 so does their sum."""
+    """m, v and x are wrong, but the first sumcheck ends well, and with the guessed delta so does their sum."""
 
     def tell(values):
-        guess, p = 7, prover.p
+        guess, p = prover.guess(), prover.p
         of_v, of_m, of_x = _slopes(prover, values)
-        # of_v v + of_m m + of_x x = 0 and v + 7^8 m + 7^9 x = 0 for (v, m, x) orthogonal to both rows.
+        # of_v v + of_m m + of_x x = 0 and v + delta^8 m + delta^9 x = 0 for (v, m, x) orthogonal to both rows.
         a, b = (of_v, of_m, of_x), (1, guess**8, guess**9)
         v, m, x = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
         values = [*values]
@@ -206,7 +206,7 @@ def second_round_polynomial_off(prover):
 
 def _opening(place):
     def tell(prover):
-        prover.lies["opening"] = lambda values: changed(values, place, 1)
+        prover.lies["opening"] = lambda told: (changed(told[0], place, 1), *told[1:])
 
     return tell
 
@@ -216,7 +216,7 @@ LIES |= {f"opening_off_{name}": _opening(place) for place, name in enumerate(("f
 
 @lie
 def quotient_off(prover):
-    prover.lies["S"] = lambda s: changed(s, 2, 1)
+    prover.lies["S"] = lambda told: (changed(told[0], 2, 1), *told[1:])
 
 
 @lie
@@ -235,6 +235,55 @@ def columns_swapped(prover):
         *p[rows : rows + cells],
         *p[rows + 2 * cells :],
     ]
+
+
+def _open_committed_weights(prover):
+    """All but the opening is about other weights than the key's, so that the claim of the opening is false."""
+    committed = prover.weights
+    prover.weights = changed(committed, 64, 1)
+    prover.lies["opened"] = lambda vectors: {**vectors, "F": committed}
+
+
+@lie
+def quotient_repaired_at_guess(prover):
+    """A false claim; S makes it right at the guessed zeta."""
+    _open_committed_weights(prover)
+
+    def tell(told):
+        s, excess = told
+        zeta, p = prover.guess(), prover.p
+        return changed(s, 0, -2 * excess * pow(zeta + pow(zeta, -1, p), -1, p)), excess
+
+    prover.lies["S"] = tell
+
+
+@lie
+def openings_cancelling(prover):
+    """A false claim; f0 and s0 make it right for the guessed delta'."""
+    _open_committed_weights(prover)
+
+    def tell(told):
+        values, excess, zeta, at_inverse = told
+        delta, p = prover.guess(), prover.p
+        inverse = pow(delta, -1, p)
+        step = 2 * excess * pow(at_inverse + zeta * inverse, -1, p)
+        return changed(changed(values, 0, step), 2, -step * inverse), excess, zeta, at_inverse
+
+    prover.lies["opening"] = tell
+
+
+@lie
+def quotient_with_a_pole_at_guess(prover):
+    """A false claim; W is no quotient, but right at the guessed z."""
+    _open_committed_weights(prover)
+
+    def tell(told):
+        _, remainder = told
+        z, p = prover.guess(), prover.p
+        rest, zz = remainder(z, [])
+        return [prover.at(rest, z) * pow(zz, -1, p)], remainder
+
+    prover.lies["W"] = tell
 
 
 @lie

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tests.ashlar.keys import program_bytes
-from tests.ashlar.prover import positions, relation, rows
+from tests.ashlar.relations import positions, relation, rows
 
 from zkinfer.verifier.ashlar.program import (
     CELLS,

@@ -7,25 +7,20 @@ of a cube. `lies` change what the prover has computed, by the name of what they 
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain, product
+from copy import copy
+from itertools import chain
 
 from tests.ashlar.cases import Case
 from tests.ashlar.keys import key_bytes
+from tests.ashlar.kzg import open_at
+from tests.ashlar.relations import positions, relation, rows
 
 from zkinfer.circuits.digest import keccak256
 from zkinfer.verifier.ashlar.program import (
     CELLS,
-    CLAMP_S,
-    CLAMP_U,
-    EQ,
-    EXCESS,
-    FIX,
-    FREE,
     HASHED,
-    MASK,
     PRIVATE,
     PUBLIC,
-    RANGE,
     STORED,
     WEIGHTED_CELLS,
     WEIGHTS,
@@ -35,77 +30,13 @@ from zkinfer.verifier.ashlar.statement import Layout, Statement
 from zkinfer.verifier.ashlar.transcript import Transcript
 
 
-def axis_places(axis):
-    """All (o, i, w) that an axis relates, as indices in its own ranges."""
-    sizes = [range(1 << bits) for bits in (axis.o.bits, axis.i.bits, axis.w)]
-    for o, i, w in product(*sizes):
-        if axis.kind == EQ:
-            present = [v for v, size in zip((o, i, w), sizes, strict=True) if len(size) > 1]
-            holds = len(set(present)) == 1
-        elif axis.kind in {MASK, FREE}:
-            holds = axis.kind == FREE or o < axis.bound
-        elif axis.kind == FIX:
-            holds = i == axis.g
-        else:
-            holds = i == (o << axis.k) + w + axis.g and o < axis.bound
-        if holds:
-            yield o, i, w
-
-
-def relation(term, bits):
-    """All (o, i, place of the weight in F) of a term; the place is None for a term without weights."""
-    named = [axis.o for axis in term.axes if axis.o.bits]
-    free = [b for b in range(bits) if not any(r.first <= b < r.first + r.bits for r in named)]
-    for spread in range(1 << len(free)):
-        start = sum((spread >> k & 1) << b for k, b in enumerate(free))
-        for chosen in product(*(list(axis_places(axis)) for axis in term.axes)):
-            o, i, index = start, 0, []
-            for axis, (axis_o, axis_i, w) in zip(term.axes, chosen, strict=True):
-                o |= axis_o << axis.o.first
-                i |= axis_i << axis.i.first
-                index += [w] if axis.w else []
-            if term.kind == CELLS:
-                yield o, i, None
-            else:
-                yield from ((o, i, place) for place in _weight_places(term.tiles, index))
-
-
-def _weight_places(tiles, index):
-    for tile in tiles:
-        place = 0
-        for w, (start, bits) in zip(index, tile.spans, strict=True):
-            if not start <= w < start + (1 << bits):
-                break
-            place = (place << bits) + w - start
-        else:
-            yield tile.offset + place
-
-
-def rows(table, weights):
-    """The rows (q, y) of a table; those of the range table are (t, 0)."""
-    for t in range(1 << table.k):
-        q = t if table.kind == RANGE else t - (1 << (table.k - 1))
-        low, high = (0 if table.kind == CLAMP_U else -(1 << table.b)), (1 << table.b) - 1
-        clamped = min(max(q, low), high)
-        kinds = {RANGE: 0, CLAMP_U: clamped, CLAMP_S: clamped, EXCESS: q - clamped}
-        yield q, weights[table.column + t] if table.kind == STORED else kinds[table.kind]
-
-
-def positions(dims):
-    """The positions of the valid elements in their box, row-major."""
-    for index in product(*(range(dim.size) for dim in dims)):
-        position = 0
-        for dim, i in zip(dims, index, strict=True):
-            position = (position << dim.bits) + i
-        yield position
-
-
 class Prover:
     """A program with weights under a group; `header` gives the mode, and its other fields must fit."""
 
     def __init__(self, header, program, weights, group):
         self.header, self.program, self.group = header, program, group
         self.lies = {}
+        self.guess = lambda: 7  # of a challenge, by liars that need it before it is there
         self.extra = 0  # a coefficient of the first chunk of P beyond those that have cells
         self.p = group.order
         self.weights = [*weights, *[0] * ((header.chunks << header.c) - len(weights))]
@@ -226,6 +157,10 @@ class Prover:
 
     def send_scalars(self, values):
         return self.send(b"".join((value % self.p).to_bytes(32, "big") for value in values))
+
+    def peek(self):
+        """The challenge of a message that is not hashed."""
+        return int(copy(self.transcript).absorb(b""))
 
     def draw(self):
         return int(self.transcript.next())
@@ -400,42 +335,16 @@ class Prover:
         return [*column, *[0] * ((1 << self.header.nb) - len(column))]
 
     def _open(self, vectors, kernels, sigma):
-        h, p = self.header, self.p
-        size, low, high = 1 << h.c, sigma[: h.c], self.eq(sigma[h.c :])
+        size, high = 1 << self.header.c, self.eq(sigma[self.header.c :])
+        weights = {name: self.mle(self._pad(kernel), sigma) for name, kernel in kernels.items()}
+        claim = sum(weights[name] * self.mle(self._pad(vector), sigma) for name, vector in vectors.items())
         f = [0] * (size + (self.extra != 0))
-        for name, vector in vectors.items():
-            weight = self.mle(self._pad(kernels[name]), sigma)
+        for name, vector in self.lie("opened", vectors).items():
             for place, value in enumerate(vector):
-                f[place % size] += weight * high[place >> h.c] * value
-            if self.extra and name == "P":
-                f[size] = weight * high[0] * self.extra
-        f = [value % p for value in f]
-        weights = self.eq(low)
-        # f(X) p(1/X) + f(1/X) p(X) = 2 v + X S(X) + S(1/X)/X: the coefficient of X^k, k > 0, is that of S at k - 1.
-        s = [0] * len(f)
-        for i, a in enumerate(f):
-            for j, b in enumerate(weights):
-                if i != j:
-                    s[abs(i - j) - 1] += a * b
-        s = self.lie("S", [value % p for value in s])
-        f = self.lie("f", f)
-        zeta = self.send(self.group.encode(self.at(s, self.group.tau)))
-        inverse = pow(zeta, -1, p)
-        hint = pow(zeta * (zeta * zeta - 1), -1, p)
-        f0, f1, s0, s1 = self.at(f, zeta), self.at(f, inverse), self.at(s, zeta), self.at(s, inverse)
-        delta = self.send_scalars(self.lie("opening", [f0, f1, s0, hint]))
-        batch = [(a + delta * b) % p for a, b in zip(f, s, strict=True)]
-        y0, y1 = f0 + delta * s0, f1 + delta * s1
-        slope = (y0 - y1) * pow(zeta - inverse, -1, p)
-        numerator = [*batch]
-        numerator[0] -= y0 - slope * zeta
-        numerator[1] -= slope
-        w = _divide(_divide(numerator, zeta, p), inverse, p)
-        z = self.send(self.group.encode(self.at(w, self.group.tau)))
-        lz, zz = y0 + slope * (z - zeta), (z - zeta) * (z - inverse)
-        rest = [(a - zz * b) % p for a, b in zip(batch, [*w, 0, 0], strict=True)]
-        rest[0] -= lz
-        self.send(self.group.encode(self.at(_divide(rest, z, p), self.group.tau)))
+                f[place % size] += weights[name] * high[place >> self.header.c] * value
+        if self.extra:
+            f[size] = weights["P"] * high[0] * self.extra
+        open_at(self, self.lie("f", [value % self.p for value in f]), sigma[: self.header.c], claim % self.p)
 
 
 def _times(columns, k, p):
@@ -461,12 +370,3 @@ def _interpolate(values, p):
                 scale *= k - j
         result = [a + value * pow(scale, -1, p) * b for a, b in zip(result, basis, strict=True)]
     return [value % p for value in result]
-
-
-def _divide(coefficients, root, p):
-    """The quotient by X - root; the remainder is dropped, as a lying prover does."""
-    quotient, carry = [], 0
-    for coefficient in reversed(coefficients[1:]):
-        carry = (carry * root + coefficient) % p
-        quotient.append(carry)
-    return quotient[::-1]
