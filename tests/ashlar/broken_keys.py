@@ -192,6 +192,7 @@ TERMS = [
 
 TILES = [
     _cnn("W8", "EQ behind WALK", {f"{CONV}.axes": WALK_FIRST, f"{CONV}.tiles.0.spans": ((0, 2), (0, 1), (0, 2))}),
+    _cnn("W8", "one span, behind its axis", {f"{POOL}.tiles": (Tile(96, ((4, 1), (0, 1), (0, 1), (0, 1))),)}),
     _cnn("W8", "one span, not aligned", {f"{POOL}.tiles": (Tile(96, ((1, 1), (0, 1), (0, 1), (0, 1))),)}),
     _cnn("W8", "term without tiles", {f"{CONV}.tiles": ()}),
     _cnn("W8", "bias without tiles", {f"{BIAS}.tiles": ()}),
