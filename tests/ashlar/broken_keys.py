@@ -222,8 +222,8 @@ CANONICAL = [
     _cnn("W9", "bound of an EQ axis", {f"{CONV}.axes.0.bound": 1}),
     _cnn("W9", "bound of a FREE axis", {f"{POOL}.axes.3.bound": 1}),
     _cnn("W9", "bound of a FIX axis", {f"{POOL}.axes.3": Axis(FIX, NONE, Range(2, 1), 0, 0, 1, 1)}),
-    _cnn("W9", "term kind 0", {f"{ADD}.kind": 0}),
-    _cnn("W9", "term kind 4", {f"{ADD}.kind": 4}),
+    _cnn("W7", "term kind 0", {f"{ADD}.kind": 0}),
+    _cnn("W7", "term kind 4", {f"{ADD}.kind": 4}),
 ]
 
 BROKEN = (*HEADER, *PLACES, *DIMS, *TABLES, *TERMS, *TILES, *CANONICAL)

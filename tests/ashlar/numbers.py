@@ -63,15 +63,15 @@ class KnownTau(Bn254):
     tau_g2 = bn254.multiply_g2(TAU)
 
     def encode(self, value):
-        return _packed(bn254.multiply(bn254.GENERATOR, value) if value % self.order else None)
+        return packed(bn254.multiply(bn254.GENERATOR, value) if value % self.order else None)
 
     def negated(self, point):
-        return _packed(bn254.negate(point))
+        return packed(bn254.negate(point))
 
     def is_tau_times(self, shifted, base, tau_g2):
         assert tau_g2 == self.tau_g2
         return shifted == bn254.multiply(base, TAU)
 
 
-def _packed(point):
+def packed(point):
     return b"".join(number.to_bytes(32, "big") for number in point or (0, 0))

@@ -282,7 +282,7 @@ def _output(read: _Reader) -> Output:
 
 
 def _term(read: _Reader) -> Term:
-    kind = read.known((WEIGHTED_CELLS, CELLS, WEIGHTS), "W9", "term kind")
+    kind = read.known((WEIGHTED_CELLS, CELLS, WEIGHTS), "W7", "term kind")
     count, source, coef = read.number(1), read.number(2), read.signed()
     axes = _many(count, read, _axis)
     spans = sum(axis.w > 0 for axis in axes)

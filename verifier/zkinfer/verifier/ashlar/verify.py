@@ -75,7 +75,7 @@ def verify(key: bytes, context: bytes, inputs: bytes, outputs: Sequence[int], pr
     Raises:
         AshlarRejectedError: the subclass of the first step that fails.
     """
-    replay(read_key(key), Statement(context, inputs, tuple(outputs)), proof)
+    replay(read_key(key), Statement(context, inputs, tuple(map(int, outputs))), proof)
 
 
 def read_key(key: bytes, group: Group = BN254) -> Key:
