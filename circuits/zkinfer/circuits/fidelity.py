@@ -288,7 +288,7 @@ class _Output:
         ranges = np.where(constant, peaks, np.minimum(spreads, peaks))
         zero = peaks <= noise * min(1.0, float(peaks.max()))
         beside = float(ranges[~zero].min(initial=math.inf))
-        steps = _ZERO_STEPS * 2.0**-self.spec.scale
+        steps = _ZERO_STEPS * self.spec.number(1, 0)
         return np.where(zero, max(steps, beside) if math.isfinite(beside) else steps, ranges)
 
     def _precision(self) -> float:

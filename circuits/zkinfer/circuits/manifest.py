@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.fidelity import Budget, Column, Fidelity, Worst
+    from zkinfer.circuits.tensors import TensorSpec
 
 
 MAX_BYTES = 1 << 22
@@ -267,14 +268,18 @@ class Manifest(_Part):
         found = {one.name: one.excess(inputs[one.name]) for one in self.fidelity.inputs if one.name in inputs}
         for spec in self.program.inputs:
             values = inputs.get(spec.name)
-            if values is not None and spec.is_float and 0 < np.abs(values).max() < 2.0 ** -(spec.scale + 1):
-                found[spec.name] = f"All values of input {spec.name!r} are 0 in the circuit's steps of 2^-{spec.scale}."
+            if values is not None and spec.is_float and np.any(values) and _vanishes(values, spec):
+                found[spec.name] = f"All values of input {spec.name!r} round to 0 at the circuit's scale."
         return tuple(text for text in found.values() if text)
 
     @property
     def digest(self) -> Digest:
         """The circuit digest."""
         return sha256(self.to_bytes())
+
+
+def _vanishes(values: NDArray[np.generic], spec: TensorSpec) -> bool:
+    return not np.rint(np.ldexp(values.astype(np.float64), spec.fraction_bits)).any()
 
 
 def parse_manifest(data: bytes) -> Manifest:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from zkinfer.circuits.errors import DataError
 
@@ -19,12 +19,14 @@ Visibility = Literal["public", "hashed", "private"]
 DType = Literal["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "float16", "float32", "float64"]
 MAX_RANK = 8
 MAX_ELEMENTS = 1 << 22
+FractionBits = Annotated[int, Field(ge=-127, le=127)]
 
 
 class TensorSpec(BaseModel):
     """One input or output of a circuit.
 
-    `scale` is the number of fractional bits: the circuit holds round(x * 2^scale). `dtype` is the model's own.
+    `scale` is the number of fractional bits: the circuit holds round(x * 2^scale). It is one number, or, for inputs of
+    some engines, a list with one for each feature of the last axis. `dtype` is the model's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -32,13 +34,36 @@ class TensorSpec(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=256)]
     dtype: DType
     shape: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_ELEMENTS)], ...], Field(max_length=MAX_RANK)]
-    scale: Annotated[int, Field(ge=-64, le=64)] = 0
+    scale: FractionBits | Annotated[tuple[FractionBits, ...], Field(min_length=1, max_length=MAX_ELEMENTS)] = 0
     visibility: Visibility = "public"
+
+    @model_validator(mode="after")
+    def _has_one_scale_for_each_feature(self) -> Self:
+        if isinstance(self.scale, tuple) and (not self.shape or len(self.scale) != self.shape[-1]):
+            raise ValueError(f"{len(self.scale)} scales do not fit the last axis of the shape {list(self.shape)}")
+        return self
 
     @property
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def common_scale(self) -> int:
+        """The scale of all elements; raises DataError if each feature has its own."""
+        if isinstance(self.scale, tuple):
+            raise DataError(f"Tensor {self.name!r} has a scale for each feature, which this engine does not support.")
+        return self.scale
+
+    @property
+    def fraction_bits(self) -> NDArray[np.int64]:
+        """The scale of each element; broadcasts to `shape`."""
+        return np.array(self.scale, dtype=np.int64)
+
+    def number(self, integer: int, place: int) -> float:
+        """The number that an integer of the circuit stands for, at the row-major index `place`."""
+        scale = self.scale[place % len(self.scale)] if isinstance(self.scale, tuple) else self.scale
+        return math.ldexp(integer, -scale)
 
     @property
     def is_float(self) -> bool:
@@ -59,6 +84,11 @@ class TensorSpec(BaseModel):
         """Short text for messages: `image float32[1, 64]`."""
         return f"{self.name} {self.dtype}{list(self.shape)}"
 
+    def describe_scaled(self) -> str:
+        """The same with the scale: `image float32[1, 64] × 2^7`, or `× 2^-3 to 2^12` for a scale for each feature."""
+        least, most = int(self.fraction_bits.min()), int(self.fraction_bits.max())
+        return f"{self.describe()} × 2^{least}" + ("" if least == most else f" to 2^{most}")
+
 
 def describe_all(specs: Sequence[TensorSpec]) -> str:
     """Short text of several tensors, for messages: `image float32[1, 64], mask bool[64]`."""
@@ -66,7 +96,7 @@ def describe_all(specs: Sequence[TensorSpec]) -> str:
 
 
 def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
-    """The circuit's integers for `array`, row-major: x * 2^scale, rounded half to even.
+    """The circuit's integers for `array`, row-major: x * 2^scale in float64, rounded half to even.
 
     Raises:
         DataError: the shape differs from the spec's, or a value is NaN or infinite.
@@ -76,7 +106,7 @@ def quantise(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:
     if array.dtype.kind in "iub" and not spec.scale:
         return [int(value) for value in array.ravel().tolist()]  # exact beyond 2^53 too
     with np.errstate(over="ignore"):
-        values = np.ldexp(array.astype(np.float64).ravel(), spec.scale)
+        values = np.ldexp(array.astype(np.float64), spec.fraction_bits).ravel()
     if not np.isfinite(values).all():
         at = int(np.flatnonzero(~np.isfinite(values))[0])
         raise DataError(
@@ -105,7 +135,7 @@ def dequantise(integers: Sequence[int], spec: TensorSpec) -> NDArray[np.generic]
     if len(integers) != spec.size:
         raise DataError(f"Tensor {spec.name!r} needs {spec.size} values, not {len(integers)}.")
     if spec.is_float or spec.scale:
-        return np.ldexp(np.array(integers, dtype=np.float64), -spec.scale).reshape(spec.shape)
+        return np.ldexp(np.array(integers, dtype=np.float64).reshape(spec.shape), -spec.fraction_bits)
     if any(not -(1 << 63) <= integer < 1 << 63 for integer in integers):
         raise DataError(f"A value of tensor {spec.name!r} does not fit 64 bits.")
     return np.array(integers, dtype=np.int64).reshape(spec.shape)

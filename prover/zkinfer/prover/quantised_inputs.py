@@ -5,7 +5,6 @@ The encoding is canonical JSON of one list per tensor, row-major, in the program
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,7 @@ def refuse_out_of_range(integers: Sequence[Sequence[int]], program: Program) -> 
     for spec, tensor in zip(program.inputs, integers, strict=False):
         if tensor and not -limit < min(tensor) <= max(tensor) < limit:
             place = next(place for place, integer in enumerate(tensor) if abs(integer) >= limit)
-            most = math.ldexp(limit - 1, -spec.scale)
+            most = spec.number(limit - 1, place)
             raise RangeError(
                 f"{_element(tensor, place, spec)}, which does not fit the range that the circuit was compiled for: "
                 f"{-most:.6g} to {most:.6g}.",
@@ -76,16 +75,18 @@ def naming_largest_input(integers: Sequence[Sequence[int]], specs: Sequence[Tens
 
 
 def _largest(integers: Sequence[Sequence[int]], specs: Sequence[TensorSpec]) -> str:
-    sizes = [math.ldexp(max(map(abs, tensor)), -spec.scale) for spec, tensor in zip(specs, integers, strict=True)]
-    number = sizes.index(max(sizes))
-    magnitudes = [abs(integer) for integer in integers[number]]
-    return _element(integers[number], magnitudes.index(max(magnitudes)), specs[number])
+    sizes = [
+        [abs(spec.number(integer, place)) for place, integer in enumerate(tensor)]
+        for spec, tensor in zip(specs, integers, strict=True)
+    ]
+    number = max(range(len(sizes)), key=lambda one: max(sizes[one]))
+    return _element(integers[number], sizes[number].index(max(sizes[number])), specs[number])
 
 
 def _element(tensor: Sequence[int], place: int, spec: TensorSpec) -> str:
     """An element for messages: `Input 'image' is 1e+09 at element [0, 3]`."""
     at = [int(one) for one in np.unravel_index(place, spec.shape)] if spec.shape else []
-    value = f"{math.ldexp(tensor[place], -spec.scale):.9g}" if spec.is_float or spec.scale else f"{tensor[place]}"
+    value = f"{spec.number(tensor[place], place):.9g}" if spec.is_float or spec.scale else f"{tensor[place]}"
     return f"Input {spec.name!r} is {value} at element {at}"
 
 

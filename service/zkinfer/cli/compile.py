@@ -270,8 +270,8 @@ def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, ob
         "verifying key": manifest.identity.verifying_key,
         "engine": manifest.recipe.engine,
         "trusted setup": setup_text(manifest.recipe.setup.ceremony),
-        "inputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}, {spec.visibility}" for spec in program.inputs),
-        "outputs": ", ".join(f"{spec.describe()} × 2^{spec.scale}" for spec in program.outputs),
+        "inputs": ", ".join(f"{spec.describe_scaled()}, {spec.visibility}" for spec in program.inputs),
+        "outputs": ", ".join(f"{spec.describe_scaled()}" for spec in program.outputs),
         "size": f"{manifest.parameters:,} parameters, {program.describe_figures()}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",

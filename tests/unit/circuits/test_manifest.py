@@ -261,7 +261,7 @@ def test_inputs_that_all_round_to_zero_are_said_to():
     manifest = measured_for(MEASURED.model_copy(update={"least_peak": 0.001}))
     assert manifest.program.inputs[0].scale == 8
     [text] = manifest.unmeasured({"x": np.array([0.0019, 0])})
-    assert text == "All values of input 'x' are 0 in the circuit's steps of 2^-8."
+    assert text == "All values of input 'x' round to 0 at the circuit's scale."
     assert manifest.unmeasured({"x": np.array([0.002, 0])}) == manifest.unmeasured({"x": np.zeros(2)})[:0]
 
 

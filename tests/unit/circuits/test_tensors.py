@@ -40,6 +40,32 @@ def test_quantise_is_row_major_and_returns_plain_integers():
     assert {type(integer) for integer in integers} == {int}
 
 
+def test_quantise_with_a_scale_for_each_feature_scales_the_last_axis():
+    table = TensorSpec(name="x", dtype="float32", shape=(2, 3), scale=(0, 3, -2))
+    array = np.array([[1.4, 0.25, 12.0], [-1.6, -0.125, 6.0]])
+    assert quantise(array, table) == [1, 2, 3, -2, -1, 2]
+    assert dequantise([1, 2, 3, -2, -1, 2], table).tolist() == [[1, 0.25, 12], [-2, -0.125, 8]]
+    assert (table.number(2, 1), table.number(2, 5)) == (0.25, 8.0)
+    assert table.describe_scaled() == "x float32[2, 3] × 2^-2 to 2^3"
+
+
+def test_common_scale_of_a_tensor_with_one_for_each_feature_is_refused():
+    assert TensorSpec(name="x", dtype="float32", shape=(3,), scale=7).common_scale == 7
+    with pytest.raises(DataError, match="a scale for each feature"):
+        _ = TensorSpec(name="x", dtype="float32", shape=(2,), scale=(0, 3)).common_scale
+
+
+@pytest.mark.parametrize("scale", [(), (0, 1), (0, 1, 2, 3), (0, 1, 128)])
+def test_spec_with_another_number_of_scales_than_features_is_refused(scale):
+    with pytest.raises(ValidationError):
+        TensorSpec(name="x", dtype="float32", shape=(2, 3), scale=scale)
+
+
+def test_spec_with_a_scale_for_each_feature_survives_json():
+    table = TensorSpec(name="x", dtype="float32", shape=(2, 3), scale=(0, 3, -2))
+    assert TensorSpec.model_validate_json(table.model_dump_json()) == table
+
+
 def test_quantise_scalar_and_bool_tensors():
     assert quantise(np.array(2.0), spec((), scale=3)) == [16]
     assert quantise(np.array([True, False]), spec((2,), "bool")) == [1, 0]
@@ -117,8 +143,8 @@ def test_describe_names_type_and_shape():
         {"shape": (MAX_ELEMENTS + 1,)},
         {"shape": (True,)},
         {"shape": ("N",)},
-        {"scale": 65},
-        {"scale": -65},
+        {"scale": 128},
+        {"scale": -128},
         {"scale": 1.0},
         {"visibility": "secret"},
         {"strides": (1,)},

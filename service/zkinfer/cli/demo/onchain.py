@@ -154,7 +154,7 @@ class OnChain:
         )
         self._meter.read("register the model")
         ledger = planned.addresses["InferenceLedger"]
-        margin = 1 << self._circuit.manifest.program.outputs[0].scale >> 2  # far beyond the rounding error
+        margin = int(0.25 / self._circuit.manifest.program.outputs[0].number(1, 0))  # far beyond the rounding error
         lock = DigitLock.create(self._owner, ledger, listing, digit, margin)
         self._meter.read("deploy the lock")
         _done(f"the model is registered, and a lock that opens for a {digit} is deployed")

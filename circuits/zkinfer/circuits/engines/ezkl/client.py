@@ -211,8 +211,8 @@ class EzklProcess:
             folder=str(folder.resolve()),
         )
         built = _built(answer["settings"], inputs, outputs, arguments)
-        wanted = [spec.scale + (arguments.input_scale if spec.is_float else 0) for spec in inputs]
-        if [spec.scale for spec in built.inputs] != wanted:
+        wanted = [spec.common_scale + (arguments.input_scale if spec.is_float else 0) for spec in inputs]
+        if [spec.common_scale for spec in built.inputs] != wanted:
             raise EngineError("The engine uses other input scales than the run arguments.")
         lost = tuple(answer["missing_bits"])
         return built, Forward(answer["outputs"], answer["lookup_low"], answer["lookup_high"], lost), answer["bits"]
@@ -260,7 +260,7 @@ class EzklProcess:
         found: dict[str, Any] | None = self.call(
             "widest_lookup",
             network=str(network.resolve()),
-            scales=[spec.scale for spec in inputs],
+            scales=[spec.common_scale for spec in inputs],
             batch=[[list(tensor) for tensor in sample] for sample in batch],
         )
         return found
@@ -319,5 +319,5 @@ def _with_empty_context(batch: Sequence[Sequence[Sequence[int]]]) -> list[list[l
 
 def _with_scales(specs: Sequence[TensorSpec], scales: Sequence[int]) -> tuple[TensorSpec, ...]:
     return tuple(
-        spec.model_copy(update={"scale": spec.scale + scale}) for spec, scale in zip(specs, scales, strict=True)
+        spec.model_copy(update={"scale": spec.common_scale + scale}) for spec, scale in zip(specs, scales, strict=True)
     )

@@ -165,7 +165,7 @@ def with_finer_inputs(model: onnx.ModelProto, inputs: Iterable[TensorSpec]) -> o
     The engine divides by a power of two by renaming the scale: the same integer has s bits more of fraction, at no row.
     Shifts and moves of data come before that, since results of such scales are rescaled.
     """
-    bits = {spec.name: spec.scale for spec in inputs if spec.scale}
+    bits = {spec.name: spec.common_scale for spec in inputs if spec.common_scale}
     graph, facts = model.graph, Facts(model)
     nodes: list[onnx.NodeProto] = []
     divided: dict[str, str] = {}

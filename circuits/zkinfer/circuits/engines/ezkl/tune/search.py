@@ -122,7 +122,7 @@ def notes(process: EzklProcess, request: TuneRequest, best: Fitted) -> Iterator[
     cures = ["leave that output out"]
     if operator in _FLAT_BEYOND:
         cures.insert(0, f"clip its argument to {_FLAT_BEYOND[operator]}, beyond which the result hardly changes")
-    if max(scales.input, scales.param) >= _HIGH_SCALE and not any(spec.scale for spec in request.inputs):
+    if max(scales.input, scales.param) >= _HIGH_SCALE and not any(spec.common_scale for spec in request.inputs):
         cures.insert(0, "scale the features inside the model, which costs nothing and needs fewer digits")
     yield f"{text}; to make it smaller, {', or '.join(cures)}"
 
@@ -368,7 +368,7 @@ class _Search:
             reason = why_unsound(self.process, self.request, nearest[0])
             why = ": ".join([f"{nearest[0].scales}: no sound circuit exists", *reason[:1]]).removesuffix(".")
             cure = next(iter(reason[1:]), _CURE)
-        if nearest and not any(spec.scale for spec in self.request.inputs):
+        if nearest and not any(spec.common_scale for spec in self.request.inputs):
             cure += _SCALER
         return f"No settings keep the model's accuracy within the budget ({why}).", cure
 

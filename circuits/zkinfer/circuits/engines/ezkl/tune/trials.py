@@ -165,7 +165,7 @@ def try_scales(process: EzklProcess, request: TuneRequest, scales: Scales, likel
 
 def integers_of(request: TuneRequest, scales: Scales) -> list[list[list[int]]]:
     """The calibration samples, quantised as the engine does at these scales."""
-    bits = [spec.scale + (scales.input if spec.is_float else 0) for spec in request.inputs]
+    bits = [spec.common_scale + (scales.input if spec.is_float else 0) for spec in request.inputs]
     specs = [spec.model_copy(update={"scale": scale}) for spec, scale in zip(request.inputs, bits, strict=True)]
     return quantise_batch(request.samples, specs)
 
