@@ -24,6 +24,14 @@ EngineName = Annotated[
     str,
     typer.Option("--engine", parser=parse_engine, metavar="|".join(ENGINES), help="The proving engine."),
 ]
+AcceptEngine = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=parse_engine,
+        metavar="|".join(ENGINES),
+        help="Accept proofs of this engine too; required for an experimental one. Repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The ONNX file.", show_default=False)]
 CircuitFolder = Annotated[Path, typer.Argument(metavar="CIRCUIT", help="A circuit folder made by `zkinfer compile`.")]

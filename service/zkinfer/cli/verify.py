@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.cli.chain.options import Connection, rpc_url
 from zkinfer.cli.console import (
     exit_on_error,
@@ -20,7 +21,7 @@ from zkinfer.cli.console import (
     require_extra,
     say,
 )
-from zkinfer.cli.options import AsJson, AttestationFile
+from zkinfer.cli.options import AcceptEngine, AsJson, AttestationFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -142,6 +143,7 @@ class Requirements:
     signer: list[Path]
     request_id: str | None
     unsafe_accept_dev_setup: bool
+    accept_engine: list[str] = field(default_factory=list)
     chain: ChainOptions = field(default_factory=ChainOptions)
 
 
@@ -163,6 +165,7 @@ def verify_command(
         bool,
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anyone can forge."),
     ] = False,
+    accept_engine: AcceptEngine = None,
     rpc: Rpc = None,
     rpc_file: RpcFile = None,
     ledger: LedgerAddress = None,
@@ -179,7 +182,17 @@ def verify_command(
     Example: zkinfer verify answer-1.json --model digits.onnx --input image-1.json
     """
     chain = ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations)
-    required = Requirements(model, circuit, policy, input_, signer or [], request_id, unsafe_accept_dev_setup, chain)
+    required = Requirements(
+        model=model,
+        circuit=circuit,
+        policy=policy,
+        input_=input_,
+        signer=signer or [],
+        request_id=request_id,
+        unsafe_accept_dev_setup=unsafe_accept_dev_setup,
+        accept_engine=accept_engine or [],
+        chain=chain,
+    )
     with exit_on_error(as_json=as_json):
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
@@ -222,6 +235,7 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
     from zkinfer.verifier import (
         AllOf,
         ContextIs,
+        EngineIs,
         ModelFileIs,
         ModelIs,
         NotExpired,
@@ -241,6 +255,8 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
         rules.append(ContextIs(request_id=required.request_id.lower()))
     if required.unsafe_accept_dev_setup:
         rules.append(UnsafeAcceptDevSetup())
+    if required.accept_engine:
+        rules.append(EngineIs(DEFAULT_ENGINE, *required.accept_engine))
     if required.policy is not None:
         rules.append(load_policy_file(required.policy))
     return AllOf(*rules)
@@ -254,6 +270,8 @@ def show(verdict: Verdict, required: Requirements, path: Path) -> None:
     _show_answer(verdict)
     for line in summary(verdict, required):
         print_result(line)
+    for label in verdict.inference.labels if verdict.inference else ():
+        print_result(f"[yellow]![/] {plain(label)}")
     for hint in _hints(verdict, required):
         say(f"[dim]hint: {plain(hint)}[/]")
     print_result(verdict_line(verdict, required, path))

@@ -10,6 +10,7 @@ from zkinfer.verifier import (
     AnyOf,
     ContextIs,
     EmptyPolicyError,
+    EngineIs,
     ModelFileIs,
     ModelIs,
     NotExpired,
@@ -19,7 +20,7 @@ from zkinfer.verifier import (
     SignedBy,
     UnsafeAcceptDevSetup,
 )
-from zkinfer.verifier.policy import accepts_dev_setup
+from zkinfer.verifier.policy import accepts_dev_setup, named_engines
 
 ZERO = "sha256:" + "0" * 64
 YES = SetupIs("insecure-dev")
@@ -47,6 +48,7 @@ def test_met_requirement_is_accepted(inference):
         NotOlderThan(timedelta(hours=1)),
         NotExpired(),
         SetupIs("insecure-dev"),
+        EngineIs("ezkl", "fake"),
         ContextIs(
             chain_id=31337, consumer=CONTEXT.consumer, request_id=CONTEXT.request_id, requester=CONTEXT.requester
         ),
@@ -61,6 +63,7 @@ def test_met_requirement_is_accepted(inference):
         (ModelFileIs(ZERO), "The ONNX file is sha256:"),
         (SignedBy(ATTACKER.public.fingerprint), "is not listed in the policy"),
         (SetupIs("hermez"), "The trusted setup is insecure-dev, not hermez"),
+        (EngineIs("ezkl", "ashlar"), "The engine is fake/1, not ashlar or ezkl"),
         (ContextIs(chain_id=0), "made for the chain_id 31337, not 0"),
         (ContextIs(consumer="0x" + "00" * 20), "made for the consumer 0xc0c0"),
         (ContextIs(request_id="0x" + "00" * 32), "made for the request_id 0x1111"),
@@ -73,7 +76,9 @@ def test_unmet_requirement_is_refused(inference, policy, message):
         policy.check(inference, NOW)
 
 
-@pytest.mark.parametrize("make", [AllOf, AnyOf, SignedBy, ContextIs, lambda: AllOf(DEV), lambda: AllOf(DEV, DEV)])
+@pytest.mark.parametrize(
+    "make", [AllOf, AnyOf, SignedBy, EngineIs, ContextIs, lambda: AllOf(DEV), lambda: AllOf(DEV, DEV)]
+)
 def test_empty_policy_is_refused(make):
     with pytest.raises(EmptyPolicyError, match="requires nothing"):
         make()
@@ -189,3 +194,22 @@ def test_policies_compare_by_value():
     assert len({AnyOf(NO), AnyOf(NO), AnyOf(YES)}) == 2
     with pytest.raises(AttributeError, match="policies"):
         AllOf(YES).policies = ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "names"),
+    [
+        (NO, set()),
+        (EngineIs("ashlar"), {"ashlar"}),
+        (AllOf(NO, AllOf(YES, EngineIs("ezkl", "ashlar"))), {"ezkl", "ashlar"}),
+        (AnyOf(EngineIs("ashlar"), YES), set()),
+    ],
+)
+def test_engines_are_named_only_by_rules_that_always_apply(policy, names):
+    assert named_engines(policy) == names
+
+
+@pytest.mark.parametrize("name", ["", "Ashlar", "ashlar/0.1.0", "a" * 33])
+def test_malformed_name_of_an_engine_is_refused(name):
+    with pytest.raises(InputError, match="is not a name of an engine"):
+        EngineIs(name)

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.verifier import forge
 
 from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.errors import (
     CircuitError,
     DataError,
@@ -21,11 +22,13 @@ from zkinfer.verifier import (
     CircuitMismatchError,
     ContextIs,
     EmptyPolicyError,
+    EngineIs,
     InputMismatchError,
     InsecureDevSetupError,
     MalformedAttestationError,
     NotExpired,
     NotOlderThan,
+    Offer,
     PolicyRefusedError,
     ProofLengthError,
     RefusedError,
@@ -141,6 +144,32 @@ def test_fake_engine_is_refused_unless_accepted(parties, good):
     trusted = parties.trusting(parties.model, unsafe_accept_fake_engine=False)
     with pytest.raises(UntrustedEngineError, match="anyone can forge its proofs"):
         Verifier(trusted=trusted).verify(good, forge.POLICY)
+
+
+class Experimental(FakeEngine):
+    experimental, labels = True, ("It has not been audited.",)
+
+
+@pytest.mark.parametrize("policy", [forge.POLICY, AnyOf(EngineIs("fake"), forge.POLICY)])
+def test_experimental_engine_is_refused_unless_the_policy_names_it(parties, good, policy):
+    trusted = parties.trusting(parties.model, engines={"fake/1": Experimental()})
+    steps = []
+    with pytest.raises(UntrustedEngineError, match=r"fake/1, an experimental engine.*--accept-engine fake"):
+        Verifier(trusted=trusted).verify(good, AllOf(policy, DEV), observer=steps.append)
+    assert [step.number for step in steps if step.status == "failed"] == [2]
+
+
+def test_experimental_engine_that_the_policy_names_is_accepted_with_its_labels(parties, good):
+    trusted = parties.trusting(parties.model, engines={"fake/1": Experimental()})
+    inference = Verifier(trusted=trusted, clock=lambda: forge.NOW).verify(good, AllOf(forge.POLICY, EngineIs("fake")))
+    assert inference.labels == ("It has not been audited.",)
+
+
+def test_offer_of_an_experimental_engine_is_refused_before_any_proof(parties):
+    trusted = parties.trusting(parties.model, engines={"fake/1": Experimental()})
+    offer = Offer(model_id="0x" + "00" * 32, model=str(next(iter(trusted.models))), engine="fake/1", ceremony="hermez")
+    with pytest.raises(UntrustedEngineError, match="an experimental engine"):
+        Verifier(trusted=trusted).refuse_offer(offer, NotExpired())
 
 
 def test_production_engines_exclude_the_fake_one(parties, good):

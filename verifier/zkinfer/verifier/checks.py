@@ -37,10 +37,11 @@ from zkinfer.verifier.errors import (
     ProofLengthError,
     SignatureError,
     UnsupportedVersionError,
+    UntrustedEngineError,
     UnusableRecipeError,
     ValueRangeError,
 )
-from zkinfer.verifier.policy import accepts_dev_setup
+from zkinfer.verifier.policy import accepts_dev_setup, named_engines
 from zkinfer.verifier.signing import PublicKey
 from zkinfer.verifier.statement import output_digest
 
@@ -72,6 +73,16 @@ def require_dev_setup_allowed(ceremony: str, policy: Policy) -> None:
             "The trusted setup is insecure-dev, a setup for tests: anyone can forge such proofs.",
             "Ask for one under a real ceremony; for a demonstration, add UnsafeAcceptDevSetup to the policy "
             "(--unsafe-accept-dev-setup).",
+        )
+
+
+def require_engine_allowed(engine: Engine, policy: Policy) -> None:
+    """Step (2): reject an experimental engine unless the policy names it."""
+    name = engine.id.partition("/")[0]
+    if engine.experimental and name not in named_engines(policy):
+        raise UntrustedEngineError(
+            f"The proof was made with {engine.id}, an experimental engine, which the policy does not name.",
+            f"If you accept its proofs, say so: --accept-engine {name}, or {name!r} in the policy's engineIs.",
         )
 
 

@@ -60,6 +60,7 @@ class VerifiedInference:
         created_at: the signer's claim, not proven.
         attestation_digest: of the file.
         on_expected_input: whether the caller gave expected inputs, which all matched the proof.
+        labels: what the engine's authors say before anyone relies on its proofs.
     """
 
     model_id: str
@@ -73,6 +74,7 @@ class VerifiedInference:
     created_at: datetime
     attestation_digest: Digest
     on_expected_input: bool
+    labels: tuple[str, ...] = ()
     seal: InitVar[object]
 
     def __post_init__(self, seal: object) -> None:

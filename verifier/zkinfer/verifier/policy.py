@@ -21,6 +21,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 _WORD = re.compile(r"0x[0-9a-f]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+_ENGINE = re.compile(r"[a-z0-9-]{1,32}")
 
 
 class Policy(Protocol):
@@ -214,6 +215,29 @@ class SetupIs:
             raise PolicyRefusedError(f"The trusted setup is {found}, not {self.ceremony}.")
 
 
+@dataclass(frozen=True, init=False, slots=True)
+class EngineIs:
+    """Proven by one of these engines, given by name. An experimental engine is accepted only if it is named so."""
+
+    names: frozenset[str]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", frozenset(names))
+        if not names:
+            raise _empty("EngineIs")
+        for name in names:
+            _require(_ENGINE, name, "name of an engine")
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Compare the name of the recipe's engine."""
+        self.require(inference.recipe.engine)
+
+    def require(self, engine: str) -> None:
+        """Raise PolicyRefusedError unless the engine with this id is one of them."""
+        if engine.partition("/")[0] not in self.names:
+            raise PolicyRefusedError(f"The engine is {engine}, not {' or '.join(sorted(self.names))}.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """What a prover says of a circuit before it proves; unverified, so it can only lead to a refusal.
@@ -244,6 +268,8 @@ def refuse_offer(policy: Policy, offer: Offer) -> None:
         raise PolicyRefusedError(f"The ONNX file is {offer.model}, not {policy.sha256}.")
     elif isinstance(policy, SetupIs) and offer.ceremony != policy.ceremony:
         raise PolicyRefusedError(f"The trusted setup is {offer.ceremony}, not {policy.ceremony}.")
+    elif isinstance(policy, EngineIs):
+        policy.require(offer.engine)
 
 
 def _refuse_all(policy: AnyOf, offer: Offer) -> None:
@@ -263,6 +289,13 @@ def accepts_dev_setup(policy: Policy) -> bool:
     if isinstance(policy, AllOf):
         return any(accepts_dev_setup(part) for part in policy.policies)
     return isinstance(policy, UnsafeAcceptDevSetup)
+
+
+def named_engines(policy: Policy) -> frozenset[str]:
+    """The names in an `EngineIs`, if the policy is one, or has it in an `AllOf` that always applies."""
+    if isinstance(policy, AllOf):
+        return frozenset[str]().union(*map(named_engines, policy.policies))
+    return policy.names if isinstance(policy, EngineIs) else frozenset()
 
 
 def _empty(name: str) -> EmptyPolicyError:

@@ -17,6 +17,7 @@ from zkinfer.verifier.policy import (
     AllOf,
     AnyOf,
     ContextIs,
+    EngineIs,
     ModelFileIs,
     ModelIs,
     NotExpired,
@@ -91,6 +92,10 @@ def _signed_by(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
     return SignedBy(*(_text(item) for item in _typed(value, list, "a list of key fingerprints")))
 
 
+def _engine_is(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
+    return EngineIs(*(_text(item) for item in _typed(value, list, "a list of engines")))
+
+
 def _age(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
     if not 0 < _typed(value, int, "a whole number of seconds") <= _MAX_SECONDS:
         raise PolicyFileError("notOlderThanSeconds is out of range.", f"Give whole seconds from 1 to {_MAX_SECONDS:,}.")
@@ -118,6 +123,7 @@ _READERS: Mapping[str, Callable[[Any], Policy]] = {
     "allOf": lambda value: AllOf(*_rules(value)),
     "anyOf": lambda value: AnyOf(*_rules(value)),
     "contextIs": _context,
+    "engineIs": _engine_is,
     "modelFileIs": lambda value: ModelFileIs(_text(value)),
     "modelIs": lambda value: ModelIs(_text(value)),
     "notExpired": _flag(NotExpired()),

@@ -126,4 +126,6 @@ def _inference_document(inference: VerifiedInference) -> dict[str, Any]:
         "ephemeral": inference.ephemeral,
         "onExpectedInput": inference.on_expected_input,
         "setup": inference.recipe.setup.ceremony,
+        "engine": inference.recipe.engine,
+        "labels": list(inference.labels),
     }

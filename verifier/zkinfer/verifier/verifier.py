@@ -69,7 +69,7 @@ class Verifier:
             PolicyRefusedError: the policy requires another model or setup.
         """
         checks.require_dev_setup_allowed(offer.ceremony, policy)
-        self._trusted.engine(offer.engine)
+        checks.require_engine_allowed(self._trusted.engine(offer.engine), policy)
         self._trusted.require_ceremony(offer.ceremony)
         self._trusted.model(offer.model)
         refuse_offer(policy, offer)
@@ -108,6 +108,7 @@ class Verifier:
         with steps.step(2) as details:
             checks.require_dev_setup_allowed(recipe.setup.ceremony, policy)
             engine = trusted.engine(recipe.engine)
+            checks.require_engine_allowed(engine, policy)
             checks.require_known_normaliser(recipe)
             setup = trusted.setup(recipe.setup, predicate.setup_size)
             details += [recipe.engine, recipe.setup.ceremony]
@@ -137,7 +138,9 @@ class Verifier:
             key = checks.verified_signer(claim)
             details.append(key.fingerprint)
         with steps.step(11):
-            inference = _inference(claim, circuit, statement, key, on_expected_input=expected_inputs is not None)
+            inference = _inference(
+                claim, circuit, statement, key, on_expected_input=expected_inputs is not None, labels=engine.labels
+            )
             policy.check(inference, self._clock())
         if record is None:
             steps.skip(CHAIN_RECORD, "offline")
@@ -148,7 +151,13 @@ class Verifier:
 
 
 def _inference(
-    claim: Attestation, circuit: Rebuilt, statement: Statement, key: PublicKey, *, on_expected_input: bool
+    claim: Attestation,
+    circuit: Rebuilt,
+    statement: Statement,
+    key: PublicKey,
+    *,
+    on_expected_input: bool,
+    labels: tuple[str, ...],
 ) -> VerifiedInference:
     """The result of steps (1) to (10), for the policy to check."""
     predicate, program = claim.predicate, circuit.program
@@ -164,6 +173,7 @@ def _inference(
         created_at=read_time(predicate.created_at),
         attestation_digest=claim.digest,
         on_expected_input=on_expected_input,
+        labels=labels,
         seal=SEAL,
     )
 

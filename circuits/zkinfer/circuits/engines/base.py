@@ -56,6 +56,16 @@ class Engine(Protocol):
         ...
 
     @property
+    def experimental(self) -> bool:
+        """Whether no audit of its proofs was published: a verifier accepts them only if its policy names the engine."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Sentences that users must be told before they rely on its proofs."""
+        ...
+
+    @property
     def needs_proving_key(self) -> bool:
         """Whether proving takes a proving key, which is made once per circuit and kept outside its folder."""
         ...

@@ -43,6 +43,8 @@ class FakeEngine:
 
     id = "fake/1"
     production = False
+    experimental = False
+    labels = ()
     evm_selector = None
 
     def __init__(self, *, needs_proving_key: bool = True) -> None:

@@ -46,6 +46,8 @@ class EzklEngine:
     """Halo2 with KZG commitments over BN254, as implemented by ezkl. Stateless."""
 
     production = True
+    experimental = False
+    labels = ()
     needs_proving_key = True
 
     def __init__(self, limits: child.Limits | None = None) -> None:
