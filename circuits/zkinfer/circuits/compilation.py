@@ -161,9 +161,8 @@ class Compilation:
             prove_once(self.engine, assembly, setup, self.key_path(scratch), held_out)
         report = FidelityReport.of(fidelity, held_out.kind, held_out.inputs)
         choice = ChoiceReport.of(self.options.budget, samples=tuned.samples or len(tuning), kept=not shortfall)
-        manifest = _manifest(
-            assembly, normal, report, choice, headroom, cost, self._features(normal, calibration), staging
-        )
+        features, labels = self._features(normal, calibration), self.engine.labels
+        manifest = _manifest(assembly, normal, report, choice, headroom, cost, features, labels, staging)
         (staging / MANIFEST).write_bytes(manifest.to_bytes())
         _make_readable(staging)
         return CompilationResult(manifest, tuned, cost, shortfall, (*normal.notes, *heard, *tuned.notes, *lost))
@@ -366,6 +365,7 @@ def _manifest(
     headroom: float,
     cost: Cost,
     features: tuple[str, ...],
+    labels: tuple[str, ...],
     staging: Path,
 ) -> Manifest:
     return Manifest(
@@ -383,6 +383,7 @@ def _manifest(
         features=features,
         headroom=rounded(headroom),
         cost=CostReport(memory_bytes=cost.work.memory_bytes, gas=cost.work.gas),
+        labels=labels,
         parameters=normal.summary.parameters,
         operators=dict(normal.summary.operators),
         files={path.name: str(sha256_file(path)) for path in sorted(staging.iterdir())},

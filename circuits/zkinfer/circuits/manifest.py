@@ -226,8 +226,9 @@ class Manifest(_Part):
 
     `headroom` says how many times larger than in the held-out samples an integer of the circuit may be before an input
     is rejected. `choice` is missing in circuits of older versions. `features` names the elements of a single input, if
-    the calibration samples were a table with a column for each; later tables are matched by these names. Times and
-    machine names are omitted, so that the same model, data and options give the same manifest and circuit digest.
+    the calibration samples were a table with a column for each; later tables are matched by these names. `labels` are
+    what the engine's authors say before anyone relies on its proofs. Times and machine names are omitted, so that the
+    same model, data and options give the same manifest and circuit digest.
     """
 
     format: Literal["zkinfer-circuit/1"] = "zkinfer-circuit/1"
@@ -240,6 +241,7 @@ class Manifest(_Part):
     cost: CostReport
     choice: ChoiceReport | None = None
     features: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     parameters: Count
     operators: dict[str, Count]
     files: dict[FileName, Sha256]
@@ -249,8 +251,9 @@ class Manifest(_Part):
         document = self.model_dump(mode="json", by_alias=True)
         if self.choice is None:
             del document["choice"]
-        if not self.features:
-            del document["features"]
+        for name in ("features", "labels"):
+            if not document[name]:
+                del document[name]
         for name in ("columns", "inputs"):
             if not document["fidelity"][name]:
                 del document["fidelity"][name]

@@ -11,9 +11,11 @@ import typer
 from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.cli import report_views
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, progress_display, say
-from zkinfer.cli.options import AsJson, EngineName, Model, parse_amount, parse_share, parse_size
+from zkinfer.cli.options import AUTO, AsJson, EngineChoice, Model, parse_amount, parse_share, parse_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zkinfer.circuits.compile import Compiled, CompileOptions
     from zkinfer.circuits.manifest import Manifest
 
@@ -181,7 +183,7 @@ def compile_command(
     max_memory: MaxMemory = None,
     strict: Strict = False,
     trade_off: TradeOff = None,
-    engine: EngineName = DEFAULT_ENGINE,
+    engine: EngineChoice = DEFAULT_ENGINE,
     as_json: AsJson = False,
 ) -> None:
     """Compile an ONNX model into a circuit: a folder that provers serve and auditors verify.
@@ -223,11 +225,23 @@ def _compile(
     model: Path, out: Path, calibration: Path | None, options: CompileOptions, engine_name: str, *, quiet: bool
 ) -> Compiled:
     from zkinfer.circuits.compile import compile_model
-    from zkinfer.circuits.engines import engine_named
+    from zkinfer.circuits.engine_choice import compile_cheapest
+    from zkinfer.circuits.engines import engine_named, engines_by_name
     from zkinfer.circuits.home import Home
 
-    engine, home = engine_named(engine_name), Home.from_environment()
+    home = Home.from_environment()
     with progress_display(quiet=quiet) as display:
+        if engine_name == AUTO:
+            return compile_cheapest(
+                model,
+                out,
+                engines=engines_by_name(),
+                home=home,
+                calibration=calibration,
+                options=options,
+                observer=display,
+            )
+        engine = engine_named(engine_name)
         return compile_model(
             model, out, engine=engine, home=home, calibration=calibration, options=options, observer=display
         )
@@ -245,6 +259,13 @@ def show(compiled: Compiled) -> None:
     if compiled.shortfall:
         print_result(f"[yellow]over budget[/] on held-out samples: {plain(compiled.shortfall)}")
     warn_about_setup(manifest.recipe.setup.is_insecure_dev)
+    show_labels(manifest.labels)
+
+
+def show_labels(labels: Sequence[str]) -> None:
+    """Show what an engine's authors say before anyone relies on its proofs."""
+    for label in labels:
+        print_result(f"[yellow]![/] {plain(label)}")
 
 
 def warn_about_setup(insecure: bool) -> None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.circuits.engines import ENGINES
 from zkinfer.cli import report_views
-from zkinfer.cli.compile import manifest_facts, setup_text, warn_about_setup
+from zkinfer.cli.compile import manifest_facts, setup_text, show_labels, warn_about_setup
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, say
 from zkinfer.cli.export import port_text
 from zkinfer.cli.options import AsJson
@@ -55,6 +54,7 @@ def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
     print_facts(manifest_facts(circuit.manifest, fidelity=False))
     report_views.show_fidelity(circuit.manifest.fidelity)
     warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
+    show_labels(circuit.manifest.labels)
     if picture is not None:
         _plot(circuit.manifest.fidelity, picture)
     manifest = circuit.manifest.to_document()
@@ -116,25 +116,29 @@ def _model(path: Path) -> dict[str, Any]:
     print_facts(_model_facts(summary))
     for problem in summary.problems:
         print_result(f"[yellow]![/] {plain(problem)}")
-    engines = {} if summary.problems else {name: _findings(name, path) for name in ENGINES}
-    for name, findings in engines.items():
-        for finding in findings:
-            print_result(f"[yellow]![/] {name}: {plain(finding['cause'])} {plain(finding['cure'])}")
-        if not findings:
-            print_result(f"[green]✓[/] {name} supports every operator")
+    engines = {} if summary.problems else _engines(path)
     return {"kind": "model", "model": summary.model_dump(mode="json"), "engines": engines}
 
 
-def _findings(engine: str, path: Path) -> list[dict[str, str]]:
-    """The reasons why an engine rejects the model, by node; the node is empty if they concern the whole model."""
-    from zkinfer.circuits.engines import engine_named
-    from zkinfer.circuits.errors import ModelError
+def _engines(path: Path) -> dict[str, Any]:
+    """For each engine: why it rejects the model, what is missing here, and the least that a proof would cost."""
+    from zkinfer.circuits.engine_choice import candidates, describe_least
+    from zkinfer.circuits.engines import engines_by_name
 
-    try:
-        found = engine_named(engine).supports(path)
-    except ModelError as err:
-        return [{"node": "", "cause": err.cause, "cure": err.cure}]
-    return [finding.model_dump() for finding in found]
+    document = {}
+    for one in candidates(path, engines_by_name()):
+        for finding in one.findings:
+            print_result(f"[yellow]![/] {one.name}: {plain(finding.cause)} {plain(finding.cure)}")
+        if not one.findings:
+            print_result(f"[green]✓[/] {one.name} supports every operator; a proof takes {describe_least(one.least)}")
+            if one.engine.unavailable:
+                print_result(f"[yellow]![/] {one.name}: {plain(one.engine.unavailable)}")
+        document[one.name] = {
+            "findings": [finding.model_dump() for finding in one.findings],
+            "unavailable": one.engine.unavailable,
+            "least": None if one.findings else report_views.cost_report(one.least),
+        }
+    return document
 
 
 def _model_facts(summary: ModelSummary) -> dict[str, object]:

@@ -20,6 +20,24 @@ def parse_engine(text: str) -> str:
     return text
 
 
+AUTO = "auto"
+
+
+def parse_engine_choice(text: str) -> str:
+    """The name of a registered engine, or `auto`; raises typer.BadParameter for any other."""
+    return text if text == AUTO else parse_engine(text)
+
+
+EngineChoice = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        parser=parse_engine_choice,
+        metavar="|".join([*ENGINES, AUTO]),
+        help="The proving engine; auto takes the cheapest one that can prove the model within the budget, and says "
+        "which and why.",
+    ),
+]
 EngineName = Annotated[
     str,
     typer.Option("--engine", parser=parse_engine, metavar="|".join(ENGINES), help="The proving engine."),

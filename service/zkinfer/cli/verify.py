@@ -11,6 +11,7 @@ import typer
 
 from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.cli.chain.options import Connection, rpc_url
+from zkinfer.cli.compile import show_labels
 from zkinfer.cli.console import (
     exit_on_error,
     plain,
@@ -270,8 +271,7 @@ def show(verdict: Verdict, required: Requirements, path: Path) -> None:
     _show_answer(verdict)
     for line in summary(verdict, required):
         print_result(line)
-    for label in verdict.inference.labels if verdict.inference else ():
-        print_result(f"[yellow]![/] {plain(label)}")
+    show_labels(verdict.inference.labels if verdict.inference else ())
     for hint in _hints(verdict, required):
         say(f"[dim]hint: {plain(hint)}[/]")
     print_result(verdict_line(verdict, required, path))

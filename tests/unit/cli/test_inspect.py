@@ -28,13 +28,14 @@ def inspect(tmp_path):
 
 def test_supported_model_is_reported_as_supported_by_each_engine(inspect):
     document, text = inspect("y = Relu(x)")
-    assert document["engines"] == {"ezkl": []}
+    assert document["engines"]["ezkl"]["findings"] == []
+    assert document["engines"]["ezkl"]["least"]["gas"] > 200_000
     assert "ezkl supports every operator" in text
 
 
 def test_unsupported_operator_is_reported_with_its_node(inspect):
     document, text = inspect("a = LpNormalization(x) y = Relu(a)")
-    [finding] = document["engines"]["ezkl"]
+    [finding] = document["engines"]["ezkl"]["findings"]
     assert (finding["node"], document["model"]["problems"]) == ("a", [])
     assert "ezkl: Operator LpNormalization" in text
     assert "supports every operator" not in text
@@ -42,8 +43,8 @@ def test_unsupported_operator_is_reported_with_its_node(inspect):
 
 def test_problem_of_the_whole_model_is_a_finding_without_a_node(inspect):
     document, _ = inspect("y = Relu(x) ctx = Neg(x)")
-    assert document["engines"]["ezkl"][0]["node"] == ""
-    assert "'ctx' is reserved" in document["engines"]["ezkl"][0]["cause"]
+    assert document["engines"]["ezkl"]["findings"][0]["node"] == ""
+    assert "'ctx' is reserved" in document["engines"]["ezkl"]["findings"][0]["cause"]
 
 
 def test_operator_that_no_engine_supports_is_a_problem_of_the_model(inspect):

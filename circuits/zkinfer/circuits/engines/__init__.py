@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.sandbox.child import Limits
 
-__all__ = ["DEFAULT_ENGINE", "ENGINES", "engine_named", "production_engines"]
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "engine_named", "engines_by_name", "production_engines"]
 
 ENGINES: Final = {"ezkl": ("zkinfer.circuits.engines.ezkl.engine", "EzklEngine")}
 """Module and class of each engine, by its `--engine` name."""
@@ -40,7 +40,11 @@ def engine_named(name: str = DEFAULT_ENGINE, limits: Limits | None = None) -> En
     return engine
 
 
+def engines_by_name(limits: Limits | None = None) -> dict[str, Engine]:
+    """All registered engines by name; none of them is a test engine."""
+    return {name: engine_named(name, limits) for name in ENGINES}
+
+
 def production_engines(limits: Limits | None = None) -> dict[str, Engine]:
-    """All registered engines by id; none of them is a test engine."""
-    engines = (engine_named(name, limits) for name in ENGINES)
-    return {engine.id: engine for engine in engines}
+    """All registered engines by id."""
+    return {engine.id: engine for engine in engines_by_name(limits).values()}

@@ -66,6 +66,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def unavailable(self) -> str:
+        """Why the engine cannot compile and prove on this machine, and the cure; empty if it can."""
+        ...
+
+    @property
     def needs_proving_key(self) -> bool:
         """Whether proving takes a proving key, which is made once per circuit and kept outside its folder."""
         ...

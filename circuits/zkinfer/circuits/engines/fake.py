@@ -45,6 +45,7 @@ class FakeEngine:
     production = False
     experimental = False
     labels = ()
+    unavailable = ""
     evm_selector = None
 
     def __init__(self, *, needs_proving_key: bool = True) -> None:

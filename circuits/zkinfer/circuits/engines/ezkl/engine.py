@@ -48,6 +48,7 @@ class EzklEngine:
     production = True
     experimental = False
     labels = ()
+    unavailable = ""
     needs_proving_key = True
 
     def __init__(self, limits: child.Limits | None = None) -> None:
