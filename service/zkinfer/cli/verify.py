@@ -144,6 +144,7 @@ class Requirements:
     signer: list[Path]
     request_id: str | None
     unsafe_accept_dev_setup: bool
+    second_opinion: bool = False
     accept_engine: list[str] = field(default_factory=list)
     chain: ChainOptions = field(default_factory=ChainOptions)
 
@@ -167,6 +168,12 @@ def verify_command(
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anyone can forge."),
     ] = False,
     accept_engine: AcceptEngine = None,
+    second_opinion: Annotated[
+        bool,
+        typer.Option(
+            "--second-opinion", help="Verify the proof with two independent implementations; refuse it if they differ."
+        ),
+    ] = False,
     rpc: Rpc = None,
     rpc_file: RpcFile = None,
     ledger: LedgerAddress = None,
@@ -192,6 +199,7 @@ def verify_command(
         request_id=request_id,
         unsafe_accept_dev_setup=unsafe_accept_dev_setup,
         accept_engine=accept_engine or [],
+        second_opinion=second_opinion,
         chain=chain,
     )
     with exit_on_error(as_json=as_json):
@@ -222,7 +230,7 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
         return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs, note))
 
     return verdict_on(
-        Verifier(trusted=trusted),
+        Verifier(trusted=trusted, second_opinion=required.second_opinion),
         path,
         policy,
         expected_inputs=None if input_ is None else expected_inputs,

@@ -41,6 +41,7 @@ from zkinfer.verifier.errors import (
     UnusableRecipeError,
     ValueRangeError,
 )
+from zkinfer.verifier.opinions import commit_input, verify_proof
 from zkinfer.verifier.policy import accepts_dev_setup, named_engines
 from zkinfer.verifier.signing import PublicKey
 from zkinfer.verifier.statement import output_digest
@@ -193,10 +194,12 @@ def checked_proof_bytes(data: bytes, wanted: int) -> bytes:
     return data
 
 
-def require_valid_proof(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Proof) -> None:
-    """Step (7): the engine verifies the proof under the rebuilt key."""
+def require_valid_proof(
+    engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Proof, *, second_opinion: bool = False
+) -> str:
+    """Step (7): the proof holds under the rebuilt key; says who verified it, see `opinions`."""
     try:
-        engine.verify(circuit.folder, circuit.program, setup.path, proof)
+        return verify_proof(engine, circuit, setup, proof, second_opinion=second_opinion)
     except ProofRejectedError as err:
         raise InvalidProofError(
             "The proof does not hold for these public values.",
@@ -249,7 +252,7 @@ def require_expected_inputs(
         wanted: list[object] = list(integers)
     else:
         stated = list(program.layout.digests(statement.inputs))
-        wanted = [engine.commit(circuit.folder, program, setup.path, n, tensor) for n, tensor in enumerate(integers)]
+        wanted = [commit_input(engine, circuit, setup, n, tensor) for n, tensor in enumerate(integers)]
     for spec, one, other in zip(program.inputs, stated, wanted, strict=True):
         if one != other:
             raise InputMismatchError(

@@ -96,6 +96,10 @@ class InvalidProofError(RefusedError):
     """The proof is invalid for these public values under the rebuilt verifying key."""
 
 
+class OpinionsDifferError(RefusedError):
+    """Two independent verifiers were asked, and only one accepts the proof."""
+
+
 class ValueRangeError(RefusedError):
     """A public value exceeds the range of the circuit."""
 

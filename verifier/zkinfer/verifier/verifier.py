@@ -52,11 +52,19 @@ class Verifier:
     Args:
         trusted: models, setups and engines.
         clock: returns the current time, with a time zone; used by the policy only.
+        second_opinion: verify each proof with two implementations, and reject it if they differ.
     """
 
-    def __init__(self, *, trusted: Trusted, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        *,
+        trusted: Trusted,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        second_opinion: bool = False,
+    ) -> None:
         self._trusted = trusted
         self._clock = clock
+        self._second_opinion = second_opinion
 
     def refuse_offer(self, offer: Offer, policy: Policy) -> None:
         """Raise RefusedError if no proof of this circuit can be accepted: ask before a proof is made, not after.
@@ -95,6 +103,7 @@ class Verifier:
         Raises:
             RefusedError: the attestation is rejected; the class says why, and `step` where.
             SetupError: the trusted setup is accepted, but the auditor lacks the file.
+            InputError: a second opinion is wanted, and there is none.
             EngineError, CircuitError: the engine or the cache failed, so that there is no verdict.
             DataError: the expected inputs hold NaN or infinity.
         """
@@ -125,8 +134,10 @@ class Verifier:
         with steps.step(6) as details:
             proof = Proof(checks.checked_proof_bytes(claim.proof, circuit.proof_bytes), statement)
             details.append(f"{len(proof.data)} bytes")
-        with steps.step(7):
-            checks.require_valid_proof(engine, circuit, setup, proof)
+        with steps.step(7) as details:
+            details.append(
+                checks.require_valid_proof(engine, circuit, setup, proof, second_opinion=self._second_opinion)
+            )
         with steps.step(8) as details:
             checks.require_output_subject(claim.statement.output_digest, statement)
             if expected_inputs is not None:
