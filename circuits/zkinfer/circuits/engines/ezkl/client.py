@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK
 from zkinfer.circuits.engines.ezkl.instances import LIMBS
-from zkinfer.circuits.engines.ezkl.messages import pack_request, read_best, unpack_result
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
+from zkinfer.circuits.engines.messages import pack_request, read_best, unpack_result
 from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError, RangeError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.session import Session

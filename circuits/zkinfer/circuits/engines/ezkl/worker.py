@@ -13,8 +13,8 @@ from zkinfer.circuits.engines.ezkl import bindings
 from zkinfer.circuits.engines.ezkl.artifacts import NETWORK, SETTINGS, VK, VKA, index_check, read_settings, read_vka
 from zkinfer.circuits.engines.ezkl.bindings import answer_in, witness_of
 from zkinfer.circuits.engines.ezkl.client import EzklProcess
-from zkinfer.circuits.engines.ezkl.messages import pack_result, unpack_request, write_best
 from zkinfer.circuits.engines.ezkl.tune import search
+from zkinfer.circuits.engines.messages import pack_result, unpack_request, write_best
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.storage import private_directory

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from tests.unit.circuits.engines.ezkl.compiled_programs import Process, request, spec
 
-from zkinfer.circuits.engines.ezkl.messages import (
+from zkinfer.circuits.engines.ezkl.tune import search
+from zkinfer.circuits.engines.messages import (
     pack_request,
     pack_result,
     read_best,
@@ -13,7 +14,6 @@ from zkinfer.circuits.engines.ezkl.messages import (
     unpack_result,
     write_best,
 )
-from zkinfer.circuits.engines.ezkl.tune import search
 from zkinfer.circuits.errors import BudgetError, EngineCrashedError, RangeError
 from zkinfer.circuits.samples import Labels
 
