@@ -1,0 +1,14 @@
+//! Ashlar: a proof system for quantised neural networks (`docs/ashlar.md`; section numbers refer to it).
+//!
+//! The input of everything here is bytes: a verifying key or the code in it, weights, a statement, a proof.
+
+mod check;
+pub mod curve;
+pub mod error;
+pub mod keccak;
+mod parse;
+pub mod program;
+pub mod shape;
+
+pub use error::{Error, Result};
+pub use parse::{MAGIC, MAX_WORDS};
