@@ -17,6 +17,16 @@ pub enum Error {
     Argument { reason: String },
 }
 
+impl Error {
+    /// The same error of a key, with the place where it is.
+    pub(crate) fn within(self, place: &str) -> Error {
+        match self {
+            Error::MalformedKey { rule, reason } => Error::MalformedKey { rule, reason: format!("{place}: {reason}") },
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

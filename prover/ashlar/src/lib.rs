@@ -5,10 +5,19 @@
 mod check;
 pub mod curve;
 pub mod error;
+pub mod evaluate;
 pub mod keccak;
+pub mod kernels;
+pub mod mle;
 mod parse;
 pub mod program;
+pub mod proof;
 pub mod shape;
+pub mod statement;
+pub mod tables;
+pub mod transcript;
+pub mod verify;
 
 pub use error::{Error, Result};
 pub use parse::{MAGIC, MAX_WORDS};
+pub use verify::{Statement, verify};

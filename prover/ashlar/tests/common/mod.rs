@@ -1,0 +1,86 @@
+//! The vectors of `tests/vectors/ashlar`, shared with the other verifiers.
+#![allow(dead_code)] // each test binary uses a part
+
+use std::path::PathBuf;
+
+use ark_bn254::Fr;
+use serde_json::Value;
+use zkinfer_ashlar::curve::field_from_bytes;
+use zkinfer_ashlar::program::Key;
+use zkinfer_ashlar::{Result, Statement, verify};
+
+/// A vector that holds a good proof.
+#[derive(Clone)]
+pub struct Vector {
+    pub name: String,
+    pub key: Vec<u8>,
+    pub context: Vec<u8>,
+    pub inputs: Vec<u8>,
+    pub outputs: Vec<i64>,
+    pub proof: Vec<u8>,
+    pub input: Vec<i64>,
+    pub json: Value,
+}
+
+impl Vector {
+    pub fn statement(&self) -> Statement<'_> {
+        Statement { context: &self.context, inputs: &self.inputs, outputs: &self.outputs }
+    }
+
+    pub fn loaded(&self) -> Key {
+        Key::from_bytes(&self.key).expect("the key of a vector is well formed")
+    }
+
+    pub fn verify(&self) -> Result<()> {
+        verify(&Key::from_bytes(&self.key)?, &self.statement(), &self.proof)
+    }
+}
+
+pub fn bytes(value: &Value) -> Vec<u8> {
+    let text = value.as_str().expect("a string").trim_start_matches("0x");
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
+}
+
+pub fn scalar(value: &Value) -> Fr {
+    field_from_bytes(&bytes(value)).expect("below r")
+}
+
+pub fn scalars(value: &Value) -> Vec<Fr> {
+    value.as_array().expect("a list").iter().map(scalar).collect()
+}
+
+/// Integers, as numbers or as decimal strings.
+pub fn integers(value: &Value) -> Vec<i64> {
+    let integer = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok()).expect("an integer");
+    value.as_array().expect("a list").iter().map(integer).collect()
+}
+
+/// All vectors, sorted by name.
+pub fn vectors() -> Vec<Vector> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ashlar");
+    let files = std::fs::read_dir(folder).expect("the folder of the vectors");
+    let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let json: Value = serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
+        Vector {
+            name: json["name"].as_str().expect("a name").to_owned(),
+            key: bytes(&json["key"]),
+            context: bytes(&json["context"]),
+            inputs: bytes(&json["inputs"]),
+            outputs: integers(&json["outputs"]),
+            proof: bytes(&json["proof"]),
+            input: integers(&json["input"]),
+            json,
+        }
+    };
+    let vectors: Vec<Vector> = paths.iter().map(read).filter(|vector| vector.json["profile"] == 1).collect();
+    assert!(vectors.len() >= 8, "the vectors are there");
+    vectors
+}
+
+/// The vector with this name.
+pub fn vector(name: &str) -> Vector {
+    vectors().into_iter().find(|vector| vector.name == name).expect("a vector of this name")
+}
