@@ -1,6 +1,12 @@
 //! The vectors of `tests/vectors/ashlar`, shared with the other verifiers.
 #![allow(dead_code)] // each test binary uses a part
 
+pub mod encode;
+pub mod field;
+pub mod mutate;
+pub mod random;
+pub mod relation;
+
 use std::path::PathBuf;
 
 use ark_bn254::Fr;
