@@ -16,6 +16,8 @@ mod parse;
 pub mod program;
 pub mod proof;
 pub mod prove;
+#[cfg(feature = "python")]
+mod python;
 pub mod setup;
 pub mod shape;
 pub mod small;

@@ -99,7 +99,7 @@ impl Setup {
     fn new(bytes: Bytes) -> Result<Setup> {
         let no_setup = || fault("this is no setup file of BN254: its size does not fit its header".into());
         let k = bytes.first_chunk::<HEADER>().map(|head| u32::from_le_bytes(*head)).ok_or_else(no_setup)?;
-        if !(1..=MAX_K).contains(&k) || bytes.len() != HEADER + (2 * G1 << k) + 2 * G2 {
+        if !(1..=MAX_K).contains(&k) || bytes.len() != HEADER + ((2 * G1) << k) + 2 * G2 {
             return Err(no_setup());
         }
         let tail = &bytes[bytes.len() - 2 * G2..];

@@ -25,9 +25,9 @@ impl Wide {
     pub fn add(&mut self, element: &Fr, integer: u64) {
         let limbs = element.0.0;
         let mut carry = 0_u128;
-        for k in 0..4 {
-            carry += u128::from(limbs[k]) * u128::from(integer) + u128::from(self.0[k]);
-            self.0[k] = carry as u64;
+        for (sum, limb) in self.0.iter_mut().zip(limbs) {
+            carry += u128::from(limb) * u128::from(integer) + u128::from(*sum);
+            *sum = carry as u64;
             carry >>= 64;
         }
         let (sum, over) = self.0[4].overflowing_add(carry as u64);

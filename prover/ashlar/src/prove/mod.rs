@@ -328,3 +328,19 @@ fn product(kernel: &[Fr], weights: &[i64]) -> Fr {
     let strips = kernel.par_chunks(1 << 12).zip(weights.par_chunks(1 << 12));
     strips.map(|(kernel, weights)| crate::small::dot(kernel, weights, 1 << 61)).sum()
 }
+
+/// Bytes of memory that [`prove`] takes at most for a program, beside the mapped setup: known before it starts.
+pub fn memory(program: &Program) -> u64 {
+    const ELEMENT: u64 = 32;
+    let shape = Shape::new(program);
+    let (cells, rows) = (1_u64 << shape.n, 1_u64 << shape.nt);
+    let weights = u64::from(program.header.chunks_f) << shape.c;
+    let (p, h) = (shape.p_len as u64, shape.h_len as u64);
+    // P, both lookups of a cell, the weights, and the columns of the rows.
+    let always = 4 * p + 8 * cells + 8 * weights + 3 * ELEMENT * rows;
+    // Two kernels, half of eight columns, a quarter of them while they are folded; four columns of rows, then three.
+    let a = ELEMENT * (8 * cells + 6 * rows);
+    // H twice, kernels as long as the vectors, and half of the vectors as elements.
+    let b = ELEMENT * (3 * h + 3 * p / 2 + 3 * weights / 2);
+    always + a.max(b) + (1 << 24)
+}

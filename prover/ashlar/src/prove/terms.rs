@@ -162,7 +162,7 @@ fn spread(values: &[Fr], sizes: &[usize], number: usize, weighted: &Weighted<'_>
         let weight = |(at, value): (usize, &Fr)| *value * outputs[weighted.start + at / inner % size];
         return values.iter().enumerate().map(weight).collect();
     }
-    let mut result = vec![Fr::zero(); values.len() / size << axis.i.bits];
+    let mut result = vec![Fr::zero(); (values.len() / size) << axis.i.bits];
     let related: Vec<_> = related(axis).into_iter().filter(|related| related.w < size).collect();
     for (from, to) in values.chunks(size * inner).zip(result.chunks_mut(inner << axis.i.bits)) {
         for related in &related {
