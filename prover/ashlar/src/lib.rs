@@ -6,6 +6,7 @@ mod check;
 pub mod curve;
 pub mod error;
 pub mod evaluate;
+pub mod group;
 pub mod infer;
 pub mod keccak;
 pub mod kernels;

@@ -1,16 +1,15 @@
 //! The verifier (section 7.1).
 
-use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
-use ark_ff::{AdditiveGroup, Field, One};
+use ark_ff::{PrimeField, Zero};
 
-use crate::curve::{g1_to_bytes, same_ratio};
+use crate::curve::same_ratio;
 use crate::error::{Result, rejected};
 use crate::evaluate::{Challenges, Evaluator, next_claim, powers_of, product_polynomial};
+use crate::group::{Bn254, Group, encode_all};
 use crate::keccak::keccak256;
 use crate::mle::eq_table;
 use crate::program::{Key, Mode, Program};
-use crate::proof::{Proof, evaluation_words};
+use crate::proof::{Proof, check_length, evaluation_words};
 use crate::shape::Shape;
 use crate::statement::{self, Layout, OUTPUT_LIMIT};
 use crate::transcript::Transcript;
@@ -28,35 +27,53 @@ pub struct Statement<'a> {
 
 /// What a verifier has computed on its way; for tests against vectors.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub struct Trace<G: Group = Bn254> {
     /// Challenges before A.
-    pub challenges: Challenges<Fr>,
+    pub challenges: Challenges<G::Scalar>,
     /// Point of A, lowest variable first.
-    pub rho: Vec<Fr>,
+    pub rho: Vec<G::Scalar>,
     /// Batches the claims of B.
-    pub delta: Fr,
+    pub delta: G::Scalar,
     /// Point of B, lowest variable first.
-    pub sigma: Vec<Fr>,
+    pub sigma: Vec<G::Scalar>,
     /// The claims before each round of A, and the last.
-    pub claims_a: Vec<Fr>,
+    pub claims_a: Vec<G::Scalar>,
     /// The claims before each round of B, and the last.
-    pub claims_b: Vec<Fr>,
+    pub claims_b: Vec<G::Scalar>,
     /// `K_F, K_X, K_P, K_H` at sigma.
-    pub kernels: [Fr; 4],
+    pub kernels: [G::Scalar; 4],
     /// Point of the opening.
-    pub zeta: Fr,
+    pub zeta: G::Scalar,
     /// Batches the opening.
-    pub delta_prime: Fr,
+    pub delta_prime: G::Scalar,
     /// Second point of the opening.
-    pub z: Fr,
+    pub z: G::Scalar,
     /// `S(1/zeta)`.
-    pub s1: Fr,
+    pub s1: G::Scalar,
     /// The line at z.
-    pub lz: Fr,
+    pub lz: G::Scalar,
     /// `(z - zeta)(z - 1/zeta)`.
-    pub zz: Fr,
+    pub zz: G::Scalar,
     /// `A` of step 14.
-    pub pairing_point: G1Affine,
+    pub pairing_point: G::Point,
+}
+
+/// A key as steps 2 to 14 see it.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a, G: Group> {
+    /// The program.
+    pub program: &'a Program,
+    /// `vkDigest`.
+    pub digest: &'a [u8; 32],
+    /// Commitments to the chunks of F.
+    pub weights: &'a [G::Point],
+}
+
+impl Key {
+    /// The key without what the pairing check needs.
+    pub fn view(&self) -> View<'_, Bn254> {
+        View { program: &self.program, digest: &self.digest, weights: &self.weights }
+    }
 }
 
 /// Verifies a proof.
@@ -64,7 +81,7 @@ pub struct Trace {
 /// # Errors
 /// [`crate::Error::ProofRejected`] names the first step of section 7.1 that fails.
 pub fn verify(key: &Key, statement: &Statement<'_>, proof: &[u8]) -> Result<()> {
-    let (trace, proof) = trace(key, statement, proof)?;
+    let (trace, proof) = trace(&key.view(), statement, proof)?;
     if same_ratio(&trace.pairing_point, &proof.w_prime, &key.tau_g2) {
         return Ok(());
     }
@@ -75,19 +92,14 @@ pub fn verify(key: &Key, statement: &Statement<'_>, proof: &[u8]) -> Result<()> 
 ///
 /// # Errors
 /// [`crate::Error::ProofRejected`] names the first step of section 7.1 that fails.
-pub fn trace(key: &Key, statement: &Statement<'_>, proof: &[u8]) -> Result<(Trace, Proof)> {
-    let program = &key.program;
+pub fn trace<G: Group>(key: &View<'_, G>, statement: &Statement<'_>, proof: &[u8]) -> Result<(Trace<G>, Proof<G>)> {
+    let program = key.program;
     let shape = Shape::new(program);
-    if proof.len() != 32 * shape.proof_words() {
-        return Err(rejected(
-            2,
-            format!("the proof has {} bytes, and needs {}", proof.len(), 32 * shape.proof_words()),
-        ));
-    }
+    check_length(&shape, proof)?;
     let inputs = check_statement(program, statement)?;
-    let proof = Proof::from_bytes(&shape, proof)?;
+    let proof = Proof::<G>::from_bytes(&shape, proof)?;
     let seed = statement::encode(statement.context, statement.inputs, statement.outputs);
-    let mut transcript = Transcript::<Fr>::new(&key.digest, &seed);
+    let mut transcript = Transcript::new(key.digest, &seed);
     let challenges = commitments(program, &shape, &mut transcript, &proof, statement.inputs)?;
     let evaluator = Evaluator::new(program, &shape, &challenges);
 
@@ -101,28 +113,16 @@ pub fn trace(key: &Key, statement: &Statement<'_>, proof: &[u8]) -> Result<(Trac
     let delta = transcript.absorb_scalars(&evaluation_words(&shape, &proof.evaluations));
     let deltas = powers_of(delta, 12);
     let claim = evaluator.claim_b(&deltas, proof.bstar, &proof.evaluations);
-    let (sigma, claims_b) = rounds(&mut transcript, claim, &proof.rounds_b, |[c0, c2]| [*c0, *c2, Fr::default()]);
+    let quadratic = |[c0, c2]: &[G::Scalar; 2]| [*c0, *c2, G::Scalar::zero()];
+    let (sigma, claims_b) = rounds(&mut transcript, claim, &proof.rounds_b, quadratic);
     let kernels = evaluator.kernels_b(&deltas, &rho, &sigma);
 
     let opening = opening(&mut transcript, &proof, &sigma[..shape.c], claims_b[shape.nb])?;
     let Opening { zeta, delta_prime, z, s1, lz, zz } = opening;
     let pairing_point = pairing_point(key, &shape, &proof, &kernels, &sigma, &opening);
-    drop(evaluator);
+    #[rustfmt::skip]
     let trace = Trace {
-        challenges,
-        rho,
-        delta,
-        sigma,
-        claims_a,
-        claims_b,
-        kernels,
-        zeta,
-        delta_prime,
-        z,
-        s1,
-        lz,
-        zz,
-        pairing_point,
+        challenges, rho, delta, sigma, claims_a, claims_b, kernels, zeta, delta_prime, z, s1, lz, zz, pairing_point,
     };
     Ok((trace, proof))
 }
@@ -144,33 +144,32 @@ fn check_statement(program: &Program, statement: &Statement<'_>) -> Result<Vec<i
 }
 
 /// Step 5.
-fn commitments(
+fn commitments<G: Group>(
     program: &Program,
     shape: &Shape,
-    transcript: &mut Transcript<Fr>,
-    proof: &Proof,
+    transcript: &mut Transcript<G::Scalar>,
+    proof: &Proof<G>,
     inputs: &[u8],
-) -> Result<Challenges<Fr>> {
-    let bytes = |points: &[G1Affine]| points.iter().flat_map(g1_to_bytes).collect::<Vec<u8>>();
-    let x = bytes(&proof.x);
+) -> Result<Challenges<G::Scalar>> {
+    let x = encode_all::<G>(&proof.x);
     if program.header.mode == Mode::Hashed && keccak256(&[&x]) != inputs {
         return Err(rejected(5, "the input digest is not that of the commitment to the input"));
     }
-    let alpha = transcript.absorb(&[x, bytes(&proof.p)].concat());
+    let alpha = transcript.absorb(&[x, encode_all::<G>(&proof.p)].concat());
     let beta = transcript.draw();
-    let gamma = transcript.absorb(&bytes(&proof.h));
+    let gamma = transcript.absorb(&encode_all::<G>(&proof.h));
     let tau = (0..shape.taus).map(|_| transcript.draw()).collect();
     Ok(Challenges { alpha, beta, gamma, tau, t: transcript.draw() })
 }
 
 /// Steps 7 and 9: the point, lowest variable first, and all claims.
-fn rounds<const N: usize>(
-    transcript: &mut Transcript<Fr>,
-    claim: Fr,
-    rounds: &[[Fr; N]],
-    coefficients: impl Fn(&[Fr; N]) -> [Fr; 3],
-) -> (Vec<Fr>, Vec<Fr>) {
-    let (mut point, mut claims) = (vec![Fr::default(); rounds.len()], vec![claim]);
+fn rounds<F: PrimeField, const N: usize>(
+    transcript: &mut Transcript<F>,
+    claim: F,
+    rounds: &[[F; N]],
+    coefficients: impl Fn(&[F; N]) -> [F; 3],
+) -> (Vec<F>, Vec<F>) {
+    let (mut point, mut claims) = (vec![F::zero(); rounds.len()], vec![claim]);
     for (round, x) in rounds.iter().zip(point.iter_mut().rev()) {
         *x = transcript.absorb_scalars(round);
         claims.push(next_claim(claims[claims.len() - 1], coefficients(round), *x));
@@ -180,50 +179,85 @@ fn rounds<const N: usize>(
 
 /// Scalars of the opening.
 #[derive(Clone, Copy)]
-struct Opening {
-    zeta: Fr,
-    delta_prime: Fr,
-    z: Fr,
-    s1: Fr,
-    lz: Fr,
-    zz: Fr,
+struct Opening<F> {
+    zeta: F,
+    delta_prime: F,
+    z: F,
+    s1: F,
+    lz: F,
+    zz: F,
 }
 
 /// Steps 11 to 13.
-fn opening(transcript: &mut Transcript<Fr>, proof: &Proof, u: &[Fr], value: Fr) -> Result<Opening> {
+fn opening<G: Group>(
+    transcript: &mut Transcript<G::Scalar>,
+    proof: &Proof<G>,
+    u: &[G::Scalar],
+    value: G::Scalar,
+) -> Result<Opening<G::Scalar>> {
     let [f0, f1, s0, hint] = proof.opening;
-    let zeta: Fr = transcript.absorb(&g1_to_bytes(&proof.s));
-    let delta_prime: Fr = transcript.absorb_scalars(&proof.opening);
-    let z: Fr = transcript.absorb(&g1_to_bytes(&proof.w));
-    let square = zeta.square();
-    if hint * zeta * (square - Fr::one()) != Fr::one() {
-        return Err(rejected(11, "the hint is not the inverse of zeta (zeta^2 - 1)"));
-    }
-    let (inverse, gap) = (hint * (square - Fr::one()), hint * square);
-    let at = |x: Fr| product_polynomial(u, x);
-    let s1 = zeta * (f0 * at(inverse) + f1 * at(zeta) - value.double() - zeta * s0);
+    let zeta = transcript.absorb(&G::encode(&proof.s));
+    let delta_prime = transcript.absorb_scalars(&proof.opening);
+    let z = transcript.absorb(&G::encode(&proof.w));
+    let (inverse, gap) = inverses(zeta, hint)?;
+    let at = |x| product_polynomial(u, x);
+    let s1 = zeta * (f0 * at(inverse) + f1 * at(zeta) - value - value - zeta * s0);
     let (y0, y1) = (f0 + delta_prime * s0, f1 + delta_prime * s1);
     let lz = y0 + (y0 - y1) * gap * (z - zeta);
     Ok(Opening { zeta, delta_prime, z, s1, lz, zz: (z - zeta) * (z - inverse) })
 }
 
+/// Step 11: `1/zeta` and `1/(zeta - 1/zeta)`.
+fn inverses<F: PrimeField>(zeta: F, hint: F) -> Result<(F, F)> {
+    let square = zeta * zeta;
+    if hint * zeta * (square - F::one()) != F::one() {
+        return Err(rejected(11, "the hint is not the inverse of zeta (zeta^2 - 1)"));
+    }
+    Ok((hint * (square - F::one()), hint * square))
+}
+
 /// Steps 10 and 14: the combination of all commitments.
-fn pairing_point(
-    key: &Key,
+fn pairing_point<G: Group>(
+    key: &View<'_, G>,
     shape: &Shape,
-    proof: &Proof,
-    kernels: &[Fr; 4],
-    sigma: &[Fr],
-    opening: &Opening,
-) -> G1Affine {
-    let lists = [&key.weights, &proof.x, &proof.p, &proof.h];
+    proof: &Proof<G>,
+    kernels: &[G::Scalar; 4],
+    sigma: &[G::Scalar],
+    opening: &Opening<G::Scalar>,
+) -> G::Point {
+    let lists = [key.weights, &proof.x, &proof.p, &proof.h];
     let most = lists.iter().map(|list| list.len()).max().unwrap_or(0);
     let chunks = eq_table(&sigma[shape.c..], most);
-    let mut points = vec![proof.s, G1Affine::generator(), proof.w, proof.w_prime];
+    let mut points = vec![proof.s, G::generator(), proof.w, proof.w_prime];
     let mut scalars = vec![opening.delta_prime, -opening.lz, -opening.zz, opening.z];
     for (list, kernel) in lists.into_iter().zip(kernels) {
         points.extend(list);
         scalars.extend(chunks.iter().take(list.len()).map(|chunk| *chunk * kernel));
     }
-    G1Projective::msm_unchecked(&points, &scalars).into_affine()
+    G::combine(&points, &scalars)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ark_bn254::Fr;
+    use ark_ff::{Field, One, Zero};
+
+    #[test]
+    fn zeta_minus_one() {
+        for zeta in [Fr::zero(), Fr::one(), -Fr::one()] {
+            for hint in [Fr::zero(), Fr::one(), -Fr::one(), Fr::from(2)] {
+                assert!(inverses(zeta, hint).is_err(), "{zeta} {hint}");
+            }
+        }
+    }
+
+    #[test]
+    fn hint_gives_both_inverses() {
+        let zeta = Fr::from(1234567);
+        let hint = (zeta * (zeta * zeta - Fr::one())).inverse().expect("not zero");
+        let (inverse, gap) = inverses(zeta, hint).expect("the right hint");
+        assert_eq!(inverse * zeta, Fr::one());
+        assert_eq!(gap * (zeta - inverse), Fr::one());
+    }
 }

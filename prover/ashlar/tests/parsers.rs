@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use common::encode::code;
 use common::{Vector, vectors};
 use proptest::prelude::*;
+use zkinfer_ashlar::group::Bn254;
 use zkinfer_ashlar::program::{Key, Program};
 use zkinfer_ashlar::proof::Proof;
 use zkinfer_ashlar::shape::Shape;
@@ -76,9 +77,9 @@ proptest! {
     fn proof_from_random_bytes_has_an_answer(words in prop::collection::vec(any::<[u8; 32]>(), 0..90), at in 0usize..8) {
         let shape = Shape::new(&VECTORS[at].loaded().program);
         let mut bytes = words.concat();
-        let read = Proof::from_bytes(&shape, &bytes);
+        let read = Proof::<Bn254>::from_bytes(&shape, &bytes);
         prop_assert!(read.is_err());
         bytes.resize(32 * shape.proof_words(), 0);
-        let _ = Proof::from_bytes(&shape, &bytes);
+        let _ = Proof::<Bn254>::from_bytes(&shape, &bytes);
     }
 }

@@ -19,7 +19,8 @@ fn good_vectors_are_accepted() {
 fn traces_hold_the_values_of_the_vectors() {
     for vector in vectors() {
         let (name, seen) = (&vector.name, &vector.json["seen"]);
-        let (trace, _) = trace(&vector.loaded(), &vector.statement(), &vector.proof).expect("accepted");
+        let key = vector.loaded();
+        let (trace, _) = trace(&key.view(), &vector.statement(), &vector.proof).expect("accepted");
         let challenges = &trace.challenges;
         let values = [
             ("alpha", challenges.alpha),
