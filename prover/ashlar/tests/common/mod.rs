@@ -4,6 +4,7 @@
 pub mod encode;
 pub mod field;
 pub mod mutate;
+pub mod programs;
 pub mod random;
 pub mod relation;
 
