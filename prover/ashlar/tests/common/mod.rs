@@ -4,9 +4,11 @@
 pub mod encode;
 pub mod field;
 pub mod mutate;
+pub mod networks;
 pub mod programs;
 pub mod random;
 pub mod relation;
+pub mod slow;
 
 use std::path::PathBuf;
 
