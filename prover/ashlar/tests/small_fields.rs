@@ -5,13 +5,15 @@
 mod common;
 
 use ark_ff::PrimeField;
+use common::encode::code;
 use common::field::{F13, F31};
+use common::programs::{Sample, Wish, sample};
 use common::random::Random;
 use common::slow::Slow;
 use common::slow::group::Ideal;
 use common::slow::lies::{Lie, harmless, refused};
 use common::{Vector, integers, vector, vectors};
-use zkinfer_ashlar::program::Program;
+use zkinfer_ashlar::program::{Mode, Program};
 use zkinfer_ashlar::shape::Shape;
 
 fn slow<F: PrimeField>(vector: &Vector, tau: u64) -> Slow<Ideal<F>> {
@@ -106,6 +108,74 @@ fn wrong_value_of_the_opening_is_accepted_as_often_as_the_bound_says() {
         let (low, high) = (expected - 4.0 * expected.sqrt(), expected + 4.0 * expected.sqrt());
         assert!(accepted > 0 && (low..high).contains(&(accepted as f64)), "{guesses}: {accepted}, expected {expected}");
     }
+}
+
+const MODES: [Mode; 3] = [Mode::Public, Mode::Hashed, Mode::Private];
+
+/// A random program: its honest and harmless proofs are accepted, all lies are refused.
+fn check_program(seed: u64, wish: Wish) {
+    let Sample { program, weights, input, outputs, .. } = sample(seed, wish);
+    Program::from_code(&code(&program)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let slow = Slow::<Ideal<F31>>::new(program, weights, F31::from(77), &[0; 128]);
+    let context = [seed as u8; 32];
+    for lie in [vec![Lie::None], harmless(&slow.program)].concat() {
+        let proved = slow.prove(&input, &context, lie).expect("no challenge is 0");
+        assert_eq!(proved.outputs, outputs, "seed {seed}");
+        assert_eq!(slow.verify(&proved), Ok(()), "seed {seed}, {lie:?}");
+    }
+    for lie in refused(&slow.program) {
+        if let Some(proved) = slow.prove(&input, &context, lie) {
+            assert!(slow.verify(&proved).is_err(), "seed {seed}, {lie:?}: accepted");
+        }
+    }
+}
+
+fn wish(seed: u64, mode: Mode) -> Wish {
+    Wish { mode, spare: ((seed / 3 % 4) as u8, (seed / 5 % 3) as u8), c: 4 + (seed % 4) as u8 }
+}
+
+#[test]
+fn random_programs_have_proofs_and_no_lies() {
+    for seed in 0..18 {
+        check_program(seed, wish(seed, MODES[seed as usize % 3]));
+    }
+}
+
+#[test]
+#[ignore = "takes long"]
+fn many_random_programs_have_proofs_and_no_lies() {
+    for seed in 18..1000 {
+        check_program(seed, wish(seed, MODES[seed as usize % 3]));
+    }
+}
+
+/// Checks the first random programs, in every mode, that `wanted` names.
+fn check_programs(count: usize, wanted: impl Fn(&Program) -> bool) {
+    for mode in MODES {
+        let seeds = (1000..).filter(|seed| wanted(&sample(*seed, wish(*seed, mode)).program));
+        seeds.take(count).for_each(|seed| check_program(seed, wish(seed, mode)));
+    }
+}
+
+#[test]
+fn n_above_nt() {
+    check_programs(2, |program| program.header.n > program.header.nt);
+}
+
+#[test]
+fn n_equals_nt() {
+    check_programs(2, |program| program.header.n == program.header.nt);
+}
+
+#[test]
+fn one_cell_input() {
+    check_programs(2, |program| program.input.bits == 0);
+}
+
+#[test]
+fn wide_output() {
+    let wide = |program: &Program, bits: u8| bits > program.header.n.max(program.header.nt);
+    check_programs(1, |program| program.outputs.iter().any(|output| wide(program, output.bits)));
 }
 
 fn many() -> usize {

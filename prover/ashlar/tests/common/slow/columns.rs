@@ -9,7 +9,7 @@ use zkinfer_ashlar::shape::Shape;
 use super::algebra::{Sumcheck, extension};
 use super::group::Trapdoor;
 use super::lies::Lie;
-use super::witness::{Relation, Witness, row_q, row_y, tags};
+use super::witness::{Relation, Witness, first_column, tags, y_of};
 use super::{Slow, dot, integers};
 
 /// Columns of the cells.
@@ -53,8 +53,9 @@ impl<F: PrimeField> Rows<F> {
         let mut fingerprint = vec![F::zero(); 1 << program.header.nt];
         for (tag, table) in program.tables.iter().enumerate() {
             for t in 0..table.rows() {
-                let y = F::from(row_y(table, t, weights));
-                let value = F::from(row_q(table, t)) + alpha * y + alpha * alpha * F::from(tag as u64);
+                let q = first_column(table, t);
+                let y = F::from(y_of(table, q, weights));
+                let value = F::from(q) + alpha * y + alpha * alpha * F::from(tag as u64);
                 fingerprint[table.off as usize + t] = value;
             }
         }

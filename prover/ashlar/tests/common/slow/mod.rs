@@ -130,13 +130,17 @@ impl<G: Trapdoor> Slow<G> {
         vector.chunks(size).map(full).collect()
     }
 
-    /// Proves, honestly or not. `None` if a challenge has no inverse where one is needed.
+    /// Proves, honestly or not. `None` if a challenge has no inverse where one is needed, or if the program gives no
+    /// occasion for the lie.
     pub fn prove(&self, input: &[i64], context: &[u8; 32], lie: Lie) -> Option<Proved> {
         let (program, shape) = (&self.program, Shape::new(&self.program));
-        let weights = self.believed_weights(lie);
-        let witness = Witness::new(program, &self.relations, &weights, input, lie);
+        let weights = self.believed_weights(lie)?;
+        let witness = Witness::new(program, &self.relations, &weights, input, lie)?;
 
         let mut x = self.chunks(&integers::<G::Scalar>(&witness.x[..shape.x_len]));
+        if lie == Lie::BlocksSwapped && witness.q == witness.r {
+            return None;
+        }
         let mut p = self.chunks(&committed_p(&shape, &witness, lie));
         if lie == Lie::HighCoefficients {
             p.iter_mut().for_each(|chunk| chunk.extend([3, 1, 4].map(G::Scalar::from)));
@@ -147,7 +151,9 @@ impl<G: Trapdoor> Slow<G> {
         let c_x: Vec<G::Point> = x.iter().map(|chunk| self.commit(chunk)).collect();
         let mut c_p: Vec<G::Point> = p.iter().map(|chunk| self.commit(chunk)).collect();
         if lie == Lie::ChunksSwapped {
+            let honest = c_p.clone();
             c_p.reverse();
+            (c_p != honest).then_some(())?;
         }
         let mut inputs = match program.header.mode {
             Mode::Public => encode_input(program, input),
@@ -204,18 +210,16 @@ impl<G: Trapdoor> Slow<G> {
             y_stored: dot(&integers(&weights), &k.stored),
         };
         columns::lie_about_evaluations(program, &challenges, (&rho, last), &mut at, lie);
-        let mut bad_k = None;
-        if lie == Lie::KernelOff {
-            let mut other = challenges.clone();
-            other.tau[0] += G::Scalar::one();
-            bad_k = Some(kernels(self, &other, &rho));
-        }
         let delta = tape.scalars(&evaluation_words(&shape, &at));
         let deltas = powers_of(delta, 12);
         let claims = [at.v, bstar, at.q, at.r, at.y, at.h1, at.h2, at.g, at.m, at.x, at.y_stored];
         let claim = dot(&claims, &deltas);
 
-        let weighted = bad_k.as_ref().unwrap_or(&k).combined(&shape, &deltas, &rho);
+        let mut weighted = k.combined(&shape, &deltas, &rho);
+        if lie == Lie::KernelOff {
+            weighted[0][0] += G::Scalar::one();
+            weighted[2][0] += G::Scalar::one();
+        }
         let lists = [self.chunks(&integers(&weights)), x, p, h];
         let tables = lists.iter().zip(&weighted).flat_map(|(list, kernel)| {
             let mut table: Vec<G::Scalar> = list.iter().flat_map(|chunk| chunk[..1 << shape.c].to_vec()).collect();
@@ -232,22 +236,19 @@ impl<G: Trapdoor> Slow<G> {
     }
 
     /// F as the prover wants it to be.
-    fn believed_weights(&self, lie: Lie) -> Vec<i64> {
+    fn believed_weights(&self, lie: Lie) -> Option<Vec<i64>> {
         let mut weights = self.weights.clone();
-        let tile = |bias: bool| {
-            let mut constraints = self.program.constraints().flat_map(|constraint| constraint.terms);
-            let term = constraints.find(|term| !term.tiles.is_empty() && term.source.is_none() == bias);
-            term.map(|term| term.tiles[0].off as usize)
+        let used = |bias: bool| {
+            let relation = self.relations.iter().find(|of| of.weight.is_some() && of.cell.is_none() == bias);
+            relation.and_then(|relation| relation.weight)
         };
         match lie {
-            Lie::WeightChanged => weights[tile(false).expect("a weight")] += 1,
-            Lie::BiasChanged => weights[tile(true).expect("a bias")] += 1,
-            Lie::StoredColumnChanged => {
-                weights[self.program.stored_tables().next().expect("a stored table").f_off as usize] += 1;
-            }
+            Lie::WeightChanged => weights[used(false)?] += 1,
+            Lie::BiasChanged => weights[used(true)?] += 1,
+            Lie::StoredColumnChanged => weights[self.program.stored_tables().next()?.f_off as usize] += 1,
             _ => {}
         }
-        weights
+        Some(weights)
     }
 
     fn bstar(&self, challenges: &Challenges<G::Scalar>, weights: &[i64], lie: Lie) -> G::Scalar {

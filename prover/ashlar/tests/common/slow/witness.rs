@@ -58,18 +58,23 @@ pub struct Witness {
     pub outputs: Vec<i64>,
 }
 
-/// `y` of a table's row `t`.
-pub fn row_y(table: &Table, t: usize, weights: &[i64]) -> i64 {
-    match table.kind {
-        TableKind::Stored => weights.get(table.f_off as usize + t).copied().unwrap_or(0),
-        TableKind::Range => 0,
-        _ => table.y(t as i64 - table.half()),
-    }
+/// First column of a table's row `t`.
+pub fn first_column(table: &Table, t: usize) -> i64 {
+    if table.kind == TableKind::Range { t as i64 } else { t as i64 - table.half() }
 }
 
-/// First column of a row.
-pub fn row_q(table: &Table, t: usize) -> i64 {
-    if table.kind == TableKind::Range { t as i64 } else { t as i64 - table.half() }
+/// The row of a table with this first column.
+fn row(table: &Table, q: i64) -> Option<usize> {
+    let t = usize::try_from(q - first_column(table, 0)).ok()?;
+    (t < table.rows()).then_some(t)
+}
+
+/// `y` of the row with this first column; for one that is not there, what the table's formula says.
+pub fn y_of(table: &Table, q: i64, weights: &[i64]) -> i64 {
+    match (table.kind, row(table, q)) {
+        (TableKind::Stored, Some(t)) => weights.get(table.f_off as usize + t).copied().unwrap_or(0),
+        _ => table.y(q),
+    }
 }
 
 /// Table, first cell and cells of each block.
@@ -81,8 +86,8 @@ fn blocks(program: &Program) -> Vec<(usize, usize, usize)> {
 }
 
 impl Witness {
-    /// Inference, with the lies about it.
-    pub fn new(program: &Program, relations: &[Relation], weights: &[i64], input: &[i64], lie: Lie) -> Witness {
+    /// Inference, with the lies about it. `None` if the program gives no occasion for the lie.
+    pub fn new(program: &Program, relations: &[Relation], weights: &[i64], input: &[i64], lie: Lie) -> Option<Witness> {
         let cells = 1 << program.header.n;
         let mut witness = Witness {
             q: vec![0; cells],
@@ -97,7 +102,7 @@ impl Witness {
         }
         if lie == Lie::PaddingCellUsedAsInput {
             let valid = positions(&program.input.dims);
-            let padding = (0..witness.x.len()).find(|at| !valid.contains(at)).expect("a padding cell");
+            let padding = (0..witness.x.len()).find(|at| !valid.contains(at))?;
             witness.x[padding] = 1;
         }
         if lie == Lie::InputOutOfRange {
@@ -124,32 +129,31 @@ impl Witness {
                         let cell = hidden.off as usize + o;
                         witness.q[cell] = scaled >> program.header.s;
                         witness.r[cell] = scaled & ((1 << program.header.s) - 1);
-                        let row = (witness.q[cell] + table.half()) as usize;
-                        witness.y[cell] = row_y(table, row, weights);
+                        witness.y[cell] = y_of(table, witness.q[cell], weights);
                     }
-                    witness.lie_about(program, weights, constraint.index, lie);
+                    witness.lie_about(program, weights, constraint.index, lie)?;
                 }
             }
         }
         witness.multiplicities = witness.count(program, weights);
-        witness.lie_at_the_end(program, lie);
-        witness
+        witness.lie_at_the_end(program, lie)?;
+        Some(witness)
     }
 
     /// Lies about cells of the first hidden block; later blocks are computed from them.
-    fn lie_about(&mut self, program: &Program, weights: &[i64], constraint: usize, lie: Lie) {
+    fn lie_about(&mut self, program: &Program, weights: &[i64], constraint: usize, lie: Lie) -> Option<()> {
         let block = &program.hidden[constraint];
         let (cell, size) = (block.off as usize, 1i64 << program.header.s);
         let table = &program.tables[usize::from(block.table)];
         if constraint > 0 {
-            return;
+            return Some(());
         }
         match lie {
             Lie::ActivationOffByOne => self.y[cell] += 1,
             Lie::RoundingOtherWay | Lie::RangeValueTooLarge => {
                 let by = if lie == Lie::RoundingOtherWay { 1 } else { -1 };
                 (self.q[cell], self.r[cell]) = (self.q[cell] + by, self.r[cell] - by * size);
-                self.y[cell] = row_y(table, (self.q[cell] + table.half()) as usize, weights);
+                self.y[cell] = y_of(table, self.q[cell], weights);
             }
             Lie::ValueOutsideTable => {
                 let by = table.rows() as i64;
@@ -158,26 +162,27 @@ impl Witness {
             Lie::WrongTag => {
                 let others = program.tables.iter().enumerate().skip(1);
                 let others = others.filter(|(tag, _)| *tag != usize::from(block.table)).map(|(_, other)| other);
-                let row = |other: &Table, cell: usize| {
-                    let t = usize::try_from(self.q[cell] + other.half()).ok().filter(|t| *t < other.rows())?;
-                    Some(row_y(other, t, weights)).filter(|y| *y != self.y[cell])
+                let row_of = |other: &Table, cell: usize| {
+                    row(other, self.q[cell])?;
+                    Some(y_of(other, self.q[cell], weights)).filter(|y| *y != self.y[cell])
                 };
                 let mut found = others.flat_map(|other| (cell..cell + (1 << block.bits)).map(move |at| (other, at)));
-                let found = found.find_map(|(other, at)| row(other, at).map(|y| (at, y)));
-                let (at, y) = found.expect("a row of another table that is none of this one");
+                let found = found.find_map(|(other, at)| row_of(other, at).map(|y| (at, y)));
+                let (at, y) = found?;
                 self.y[at] = y;
             }
             Lie::PaddingCellOfHiddenBlock => {
                 // A row of the block's table, but not the value that the constraint gives to the last cell.
                 let last = cell + (1 << block.bits) - 1;
                 self.q[last] = if self.q[last] == 1 { 2 } else { 1 };
-                self.y[last] = row_y(table, (self.q[last] + table.half()) as usize, weights);
+                self.y[last] = y_of(table, self.q[last], weights);
             }
             _ => {}
         }
+        Some(())
     }
 
-    fn lie_at_the_end(&mut self, program: &Program, lie: Lie) {
+    fn lie_at_the_end(&mut self, program: &Program, lie: Lie) -> Option<()> {
         let used = |row: usize| {
             program.tables.iter().any(|table| (table.off as usize..table.off as usize + table.rows()).contains(&row))
         };
@@ -191,12 +196,13 @@ impl Witness {
             Lie::MultiplicityOff => self.multiplicities[zero_row + 1] += 1,
             Lie::MultiplicityOnUnusedRow => self.multiplicities[unused.unwrap_or(zero_row)] += 1,
             Lie::MultiplicityMovedToUnusedRow => {
-                self.multiplicities[unused.expect("an unused row")] += 1;
+                self.multiplicities[unused?] += 1;
                 self.multiplicities[zero_row] -= 1;
             }
             Lie::OtherCommittedInput => self.x[0] += if self.x[0] > 0 { -1 } else { 1 },
             _ => {}
         }
+        Some(())
     }
 
     /// How often each row is looked up. What is no row is counted nowhere; a row of another table there.
@@ -204,8 +210,8 @@ impl Witness {
         let shape = Shape::new(program);
         let mut counts = vec![0; 1 << shape.nt];
         let row_of = |table: &Table, q: i64, y: i64| {
-            let t = usize::try_from(q + if table.kind == TableKind::Range { 0 } else { table.half() }).ok()?;
-            (t < table.rows() && row_y(table, t, weights) == y).then(|| table.off as usize + t)
+            let t = row(table, q)?;
+            (y_of(table, q, weights) == y).then(|| table.off as usize + t)
         };
         let mut table_of = vec![1; self.q.len()];
         for (table, off, size) in blocks(program) {
