@@ -25,14 +25,17 @@ pub fn extension<F: PrimeField>(table: &[F], point: &[F]) -> F {
     eq_table(&point[..bits], table.len()).iter().zip(table).map(|(weight, value)| *weight * value).sum()
 }
 
+/// What is summed, from one value of each table.
+type Summand<'a, F> = dyn Fn(&[F]) -> F + 'a;
+
 /// Tables of one size whose variables are bound from the highest down.
-pub struct Sumcheck<F, C> {
+pub struct Sumcheck<'a, F> {
     pub tables: Vec<Vec<F>>,
-    /// The summand, from one value of each table; of degree 3 at most.
-    pub combine: C,
+    /// Of degree 3 at most.
+    pub combine: Box<Summand<'a, F>>,
 }
 
-impl<F: PrimeField, C: Fn(&[F]) -> F> Sumcheck<F, C> {
+impl<F: PrimeField> Sumcheck<'_, F> {
     /// Coefficients 0 to 3 of the round polynomial.
     pub fn round(&self) -> [F; 4] {
         let half = self.tables[0].len() / 2;

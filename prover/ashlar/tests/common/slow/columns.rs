@@ -191,7 +191,7 @@ pub fn sumcheck_a<'a, G: Trapdoor>(
     cells: &Cells<G::Scalar>,
     rows: &Rows<G::Scalar>,
     weights: &[i64],
-) -> Sumcheck<G::Scalar, impl Fn(&[G::Scalar]) -> G::Scalar + 'a> {
+) -> Sumcheck<'a, G::Scalar> {
     let (program, shape) = (&slow.program, Shape::new(&slow.program));
     let gammas = powers_of(challenges.gamma, shape.constraints + 6);
     let (l, size) = (shape.constraints, 1usize << shape.n);
@@ -264,7 +264,7 @@ pub fn sumcheck_a<'a, G: Trapdoor>(
         let rows = gammas[l + 5] * eq_nt * (*g * (beta - fingerprint) - m) - gammas[l + 2] * g;
         *in_n * cells + *in_nt * rows
     };
-    Sumcheck { tables, combine }
+    Sumcheck { tables, combine: Box::new(combine) }
 }
 
 /// The field of message 5 with this number.

@@ -227,7 +227,7 @@ impl<G: Trapdoor> Slow<G> {
             [table, kernel.clone()]
         });
         let combine = |v: &[G::Scalar]| v.chunks(2).map(|pair| pair[0] * pair[1]).sum();
-        let mut sums = Sumcheck { tables: tables.collect(), combine };
+        let mut sums = Sumcheck { tables: tables.collect(), combine: Box::new(combine) };
         let (sigma, claim) = self.rounds_b(&mut tape, &mut sums, claim, lie);
         let kernels_at_sigma: Vec<G::Scalar> = weighted.iter().map(|table| extension(table, &sigma)).collect();
         let f = combination(&lists, &kernels_at_sigma, &sigma[shape.c..]);
@@ -264,10 +264,10 @@ impl<G: Trapdoor> Slow<G> {
         }
     }
 
-    fn rounds_a<C: Fn(&[G::Scalar]) -> G::Scalar>(
+    fn rounds_a(
         &self,
         tape: &mut Tape<G>,
-        sums: &mut Sumcheck<G::Scalar, C>,
+        sums: &mut Sumcheck<'_, G::Scalar>,
         mut claim: G::Scalar,
         lie: Lie,
     ) -> (Vec<G::Scalar>, G::Scalar) {
@@ -279,7 +279,7 @@ impl<G: Trapdoor> Slow<G> {
             let mut c0 = c0;
             if lie == Lie::RoundsFitAWrongClaim && !wrong.is_zero() {
                 // The difference to the true cubic has as many roots as a cubic can have: (X - a)(X - b)(X - c), scaled.
-                let [a, b, c] = [2u64, 3, 5].map(|root| G::Scalar::from(root));
+                let [a, b, c] = [2u64, 3, 5].map(G::Scalar::from);
                 let cubic = [-a * b * c, a * b + a * c + b * c, -(a + b + c), G::Scalar::one()];
                 let sum = cubic[0] + cubic.iter().sum::<G::Scalar>();
                 let scale = wrong * sum.inverse().expect("not zero");
@@ -297,10 +297,10 @@ impl<G: Trapdoor> Slow<G> {
         (rho, claim)
     }
 
-    fn rounds_b<C: Fn(&[G::Scalar]) -> G::Scalar>(
+    fn rounds_b(
         &self,
         tape: &mut Tape<G>,
-        sums: &mut Sumcheck<G::Scalar, C>,
+        sums: &mut Sumcheck<'_, G::Scalar>,
         mut claim: G::Scalar,
         lie: Lie,
     ) -> (Vec<G::Scalar>, G::Scalar) {
