@@ -61,12 +61,12 @@ fn check_rates<F: PrimeField>(names: &[&str], size: f64, count: usize) {
 #[test]
 fn honest_proofs_are_accepted() {
     for vector in vectors() {
-        let slow = slow::<F31>(&vector, 99);
-        for lie in [vec![Lie::None], harmless(&slow.program)].concat() {
-            let (made, accepted) = attempts(&slow, &vector.input, lie, 10);
+        let large = slow::<F31>(&vector, 99);
+        for lie in [vec![Lie::None], harmless(&large.program)].concat() {
+            let (made, accepted) = attempts(&large, &vector.input, lie, 10);
             assert_eq!(made, accepted, "{}, {lie:?}", vector.name);
         }
-        let tiny = crate::slow::<F13>(&vector, 99);
+        let tiny = slow::<F13>(&vector, 99);
         let (made, accepted) = attempts(&tiny, &vector.input, Lie::None, 20);
         assert_eq!(made, accepted, "{}, 13 bits", vector.name);
     }
