@@ -177,6 +177,18 @@ fn floor_of_negative(z: i64, shift: u8) -> i64 {
     (2 * z + (1 << shift)).div_euclid(2 << shift)
 }
 
+/// The input's table need not be table 1: its cells have a tag of their own.
+#[test]
+fn tag_of_the_input() {
+    for name in ["mlp_public_1", "mlp_committed_1", "mlp_private_1"] {
+        let (mut program, weights, input) = program_of(name);
+        program.tables.swap(1, 2);
+        (program.input.table, program.hidden[0].table) = (2, 1);
+        let outputs = by_both_provers(&program, &weights, &input);
+        assert_eq!(outputs, vector(name).outputs, "{name}");
+    }
+}
+
 /// Weights or inputs that are all 0: commitments at infinity.
 #[test]
 fn negated_infinity() {

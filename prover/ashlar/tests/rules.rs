@@ -459,6 +459,15 @@ fn walk_with_weights() {
         assert_eq!(of(change), Some(rule), "{what}");
     }
     assert_eq!(of(|t| t.axes[1].g = 0), None);
+    // The tile has 1 + 7 + 2 bits: a multiple of 2^10, in chunks of 2^7.
+    let seven_bits = |chunks: u16| {
+        broken("cnn_public_1", |p| {
+            (p.header.chunks_f, p.header.nb) = (chunks, 11);
+            let term = &mut p.hidden[0].terms[0];
+            (term.axes[1].w, term.tiles[0].spans[1].bits, term.tiles[0].off) = (7, 7, 1024);
+        })
+    };
+    assert_eq!([seven_bits(15), seven_bits(16)], [Some("W3"), None]);
 }
 
 /// W8: spans, on the first layer of `mlp`.
@@ -482,6 +491,11 @@ fn spans_outside_their_axis() {
         t.tiles = vec![half(16, 0), half(0, 2)];
     });
     assert_eq!(halves, None);
+    let descending = of(|t| {
+        let half = |off, start| Tile { off, spans: vec![Span { start, bits: 1 }, Span { start: 0, bits: 3 }] };
+        t.tiles = vec![half(16, 2), half(0, 0)];
+    });
+    assert_eq!(descending, None);
 }
 
 #[test]
