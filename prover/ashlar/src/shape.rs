@@ -90,3 +90,15 @@ impl Shape {
 fn blocks(n: usize, nt: usize, cells: usize) -> (usize, usize) {
     if nt > n { (1 << nt, 0) } else { (0, cells << n) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::blocks;
+
+    #[test]
+    fn rows_come_first_only_if_there_are_more_of_them() {
+        assert_eq!(blocks(3, 4, 3), (16, 0));
+        assert_eq!(blocks(4, 4, 3), (0, 48));
+        assert_eq!(blocks(4, 3, 2), (0, 32));
+    }
+}
