@@ -12,7 +12,9 @@ use crate::statement::{OUTPUT_LIMIT, check_input};
 
 /// Multiplications of a constraint below which it is not worth a second thread.
 const PARALLEL: usize = 1 << 17;
-/// Parts of a box that threads may work on.
+/// Weights have a magnitude below this.
+pub(crate) const WEIGHT_BOUND: u64 = 1 << 61;
+/// log2 of the parts of a box that threads may work on.
 const PARTS: usize = 4;
 
 /// A program and its weights, prepared for many samples.
@@ -71,7 +73,7 @@ impl Network {
             let reason = format!("{count} weights are not {chunks} chunks of {chunk}, as the program's header says");
             return Err(Error::Argument { reason });
         }
-        if let Some(index) = weights.iter().position(|weight| weight.unsigned_abs() >= 1 << 61) {
+        if let Some(index) = weights.iter().position(|weight| weight.unsigned_abs() >= WEIGHT_BOUND) {
             return Err(Error::Argument { reason: format!("weight {index} has a magnitude of 2^61 or more") });
         }
         // Tiles may lie in the padding of the last chunk, whose weights are 0.

@@ -5,7 +5,7 @@
 
 use ark_bn254::{Fq, Fr, G1Affine, G1Projective};
 use ark_ec::AdditiveGroup;
-use ark_ff::{Field, One, PrimeField, Zero};
+use ark_ff::{BigInt, Field, Fp, PrimeField, Zero, batch_inversion};
 use rayon::prelude::*;
 
 /// Additions that share one inversion.
@@ -71,43 +71,78 @@ impl Item {
     }
 }
 
+/// Products that are computed side by side, so that one need not wait for the other.
+const CHAINS: usize = 4;
+
 /// Pending additions, whose results go to places of a list.
 struct Adder {
-    pairs: Vec<(Point, Point, u32)>,
-    prefix: Vec<Fq>,
+    pairs: Vec<(Point, Point)>,
+    targets: Vec<u32>,
+    divisors: Vec<Fq>,
+    prefixes: Vec<Fq>,
 }
 
 impl Adder {
     fn new() -> Adder {
-        Adder { pairs: Vec::with_capacity(BATCH), prefix: Vec::with_capacity(BATCH) }
+        Adder {
+            pairs: Vec::with_capacity(BATCH),
+            targets: Vec::with_capacity(BATCH),
+            divisors: Vec::with_capacity(BATCH),
+            prefixes: Vec::with_capacity(BATCH),
+        }
     }
 
     fn push(&mut self, a: Point, b: Point, target: usize, points: &mut [Point]) {
-        self.pairs.push((a, b, target as u32));
+        self.pairs.push((a, b));
+        self.targets.push(target as u32);
         if self.pairs.len() == BATCH {
             self.flush(points);
         }
     }
 
     fn flush(&mut self, points: &mut [Point]) {
-        let mut product = Fq::one();
-        self.prefix.clear();
-        for (a, b, _) in &self.pairs {
-            self.prefix.push(product);
-            product *= divisor(a, b);
+        self.divisors.clear();
+        self.divisors.extend(self.pairs.iter().map(|(a, b)| divisor(a, b)));
+        self.prefixes.clear();
+        let mut products = [Fq::ONE; CHAINS];
+        for (k, divisor) in self.divisors.iter().enumerate() {
+            self.prefixes.push(products[k % CHAINS]);
+            products[k % CHAINS] *= divisor;
         }
-        let mut inverse = product.inverse().unwrap_or(Fq::ONE); // a product of factors that are not 0
-        for ((a, b, target), prefix) in self.pairs.iter().zip(&self.prefix).rev() {
-            points[*target as usize] = sum(a, b, inverse * prefix);
-            inverse *= divisor(a, b);
+        let mut inverses = products;
+        batch_inversion(&mut inverses);
+        for (k, (a, b)) in self.pairs.iter().enumerate().rev() {
+            let inverse = inverses[k % CHAINS] * self.prefixes[k];
+            inverses[k % CHAINS] *= self.divisors[k];
+            points[self.targets[k] as usize] = sum(a, b, inverse);
         }
         self.pairs.clear();
+        self.targets.clear();
     }
+}
+
+/// `a - b` without a branch, which would be mispredicted half of the time.
+#[inline(always)]
+fn minus(a: Fq, b: Fq) -> Fq {
+    let (mut limbs, mut borrow) = ([0_u64; 4], 0_u64);
+    for (limb, (a, b)) in limbs.iter_mut().zip(a.0.0.iter().zip(b.0.0)) {
+        let difference = u128::from(*a).wrapping_sub(u128::from(b)).wrapping_sub(u128::from(borrow));
+        *limb = difference as u64;
+        borrow = (difference >> 64) as u64 & 1;
+    }
+    let mask = borrow.wrapping_neg();
+    let mut carry = 0;
+    for (limb, modulus) in limbs.iter_mut().zip(Fq::MODULUS.0) {
+        let sum = u128::from(*limb) + u128::from(modulus & mask) + carry;
+        *limb = sum as u64;
+        carry = sum >> 64;
+    }
+    Fp::new_unchecked(BigInt(limbs))
 }
 
 /// What an addition divides by, 1 if it needs no division.
 fn divisor(a: &Point, b: &Point) -> Fq {
-    let difference = b.x - a.x;
+    let difference = minus(b.x, a.x);
     if !difference.is_zero() {
         return if a.is_infinity() || b.is_infinity() { Fq::ONE } else { difference };
     }
@@ -123,15 +158,15 @@ fn sum(a: &Point, b: &Point, inverse: Fq) -> Point {
         return *a;
     }
     let slope = if a.x != b.x {
-        (b.y - a.y) * inverse
+        minus(b.y, a.y) * inverse
     } else if a.y == b.y {
         let square = a.x.square();
         (square.double() + square) * inverse
     } else {
         return Point::INFINITY;
     };
-    let x = slope.square() - a.x - b.x;
-    Point { x, y: slope * (a.x - x) - a.y }
+    let x = minus(minus(slope.square(), a.x), b.x);
+    Point { x, y: minus(slope * minus(a.x, x), a.y) }
 }
 
 /// The sum of each segment of `items`; `ends` are the ends of the segments.
@@ -207,21 +242,37 @@ fn sum_segments_alone<B: Bases + ?Sized>(bases: &B, items: &[Item], ends: &[usiz
     lengths.iter().map(&mut take).collect()
 }
 
-/// Sorts `count` items by key, stably; `key` gives `None` for those to leave out. Returns items and ends of segments.
-fn sort_by_key(count: usize, keys: usize, key: impl Fn(usize) -> Option<(usize, bool)>) -> (Vec<Item>, Vec<usize>) {
-    let mut next = vec![0; keys + 1];
-    for (group, _) in (0..count).filter_map(&key) {
-        next[group + 1] += 1;
+/// A group and a sign in one number; [`Place::NONE`] is no group.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place(u32);
+
+impl Place {
+    const NONE: Place = Place(u32::MAX);
+
+    #[inline(always)]
+    fn new(group: usize, negative: bool) -> Place {
+        Place((group as u32) << 1 | u32::from(negative))
     }
-    for group in 0..keys {
+
+    fn group(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+}
+
+/// Sorts items by group, stably, without those of no group. Returns items and ends of the groups' segments.
+fn sort_by_group(places: &[Place], groups: usize) -> (Vec<Item>, Vec<usize>) {
+    let mut next = vec![0; groups + 1];
+    for place in places.iter().filter(|place| **place != Place::NONE) {
+        next[place.group() + 1] += 1;
+    }
+    for group in 0..groups {
         next[group + 1] += next[group];
     }
-    let mut items = vec![Item(0); next[keys]];
-    for index in 0..count {
-        if let Some((group, negative)) = key(index) {
-            items[next[group]] = Item::new(index, negative);
-            next[group] += 1;
-        }
+    let mut items = vec![Item(0); next[groups]];
+    for (index, place) in places.iter().enumerate().filter(|(_, place)| **place != Place::NONE) {
+        let target = &mut next[place.group()];
+        items[*target] = Item::new(index, place.0 & 1 == 1);
+        *target += 1;
     }
     next.pop();
     (items, next)
@@ -229,7 +280,8 @@ fn sort_by_key(count: usize, keys: usize, key: impl Fn(usize) -> Option<(usize, 
 
 /// The sum of the points of each group: point `i` of the bases belongs to group `groups[i]` of `count`.
 pub fn grouped_sums<B: Bases + ?Sized>(bases: &B, groups: &[u32], count: usize) -> Vec<Point> {
-    let (items, ends) = sort_by_key(groups.len(), count, |index| Some((groups[index] as usize, false)));
+    let places: Vec<Place> = groups.iter().map(|group| Place::new(*group as usize, false)).collect();
+    let (items, ends) = sort_by_group(&places, count);
     sum_segments(bases, &items, &ends)
 }
 
@@ -254,12 +306,13 @@ impl Windows {
     }
 
     /// The digit `raw - 2^(bits - 1)` as a bucket and a sign.
-    fn bucket(self, raw: usize) -> Option<(usize, bool)> {
+    #[inline(always)]
+    fn bucket(self, raw: usize) -> Place {
         let middle = self.buckets();
         match raw {
-            raw if raw > middle => Some((raw - middle - 1, false)),
-            raw if raw < middle => Some((middle - raw - 1, true)),
-            _ => None,
+            raw if raw > middle => Place::new(raw - middle - 1, false),
+            raw if raw < middle => Place::new(middle - raw - 1, true),
+            _ => Place::NONE,
         }
     }
 
@@ -280,8 +333,9 @@ fn weighted_sum(points: &[Point]) -> G1Projective {
     let low_bits = points.len().ilog2() as usize / 2;
     let (low, high) = (1 << low_bits, (points.len() >> low_bits) + 1);
     let side = |count: usize, of: &dyn Fn(usize) -> usize| {
-        let key = |index: usize| of(index + 1).checked_sub(1).map(|group| (group, false));
-        let (items, ends) = sort_by_key(points.len(), count - 1, key);
+        let place = |value: usize| of(value).checked_sub(1).map_or(Place::NONE, |group| Place::new(group, false));
+        let places: Vec<Place> = (1..=points.len()).map(place).collect();
+        let (items, ends) = sort_by_group(&places, count - 1);
         running_sum(&sum_segments_alone(points, &items, &ends))
     };
     let mut total = side(high, &|value| value >> low_bits);
@@ -315,11 +369,16 @@ pub fn msm_full<B: Bases + ?Sized>(bases: &B, scalars: &[Fr]) -> G1Projective {
         .into_par_iter()
         .map(|window| {
             let last = window + 1 == windows.count;
-            let key = |index: usize| {
-                let raw = digit(&shifted[index], window * windows.bits, windows.bits);
-                if last { raw.checked_sub(1).map(|bucket| (bucket, false)) } else { windows.bucket(raw) }
+            let place = |scalar: &[u64; 4]| {
+                let raw = digit(scalar, window * windows.bits, windows.bits);
+                match raw.checked_sub(1) {
+                    _ if !last => windows.bucket(raw),
+                    Some(bucket) => Place::new(bucket, false),
+                    None => Place::NONE,
+                }
             };
-            let (items, ends) = sort_by_key(shifted.len(), windows.buckets(), key);
+            let places: Vec<Place> = shifted.iter().map(place).collect();
+            let (items, ends) = sort_by_group(&places, windows.buckets());
             sum_segments_alone(bases, &items, &ends)
         })
         .collect();
@@ -352,13 +411,70 @@ pub fn msm_small<B: Bases + ?Sized, T: Copy + Into<i64> + Sync>(bases: &B, value
     let shift = (0..windows.count).fold(0_i128, |shift, k| shift | 1 << (windows.bits * (k + 1) - 1));
     let buckets: Vec<Vec<Point>> = (0..windows.count)
         .map(|window| {
-            let key = |index: usize| {
-                let raw = (i128::from(values[index].into()) + shift) >> (window * windows.bits);
+            let place = |value: &T| {
+                let raw = (i128::from((*value).into()) + shift) >> (window * windows.bits);
                 windows.bucket(raw as usize & ((1 << windows.bits) - 1))
             };
-            let (items, ends) = sort_by_key(values.len(), windows.buckets(), key);
+            let places: Vec<Place> = values.iter().map(place).collect();
+            let (items, ends) = sort_by_group(&places, windows.buckets());
             sum_segments(bases, &items, &ends)
         })
         .collect();
     windows.combine(&buckets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ark_bn254::G1Affine;
+    use ark_ec::{AffineRepr, CurveGroup, PrimeGroup};
+
+    /// Multiples of the generator, with infinity, equal points and opposite ones among them.
+    fn points(count: u64) -> (Vec<Point>, Vec<Fr>) {
+        let scalars: Vec<Fr> =
+            (0..count).map(|k| [Fr::from(k * k + 1), Fr::from(3), -Fr::from(3), Fr::ZERO][k as usize % 4]).collect();
+        let point = |scalar: &Fr| {
+            let point = (G1Affine::generator() * scalar).into_affine();
+            point.xy().map_or(Point::INFINITY, |(x, y)| Point { x, y })
+        };
+        (scalars.iter().map(point).collect(), scalars)
+    }
+
+    fn expected(scalars: &[Fr], factors: impl Iterator<Item = Fr>) -> G1Projective {
+        G1Projective::generator() * scalars.iter().zip(factors).map(|(scalar, factor)| *scalar * factor).sum::<Fr>()
+    }
+
+    #[test]
+    fn msm_full_any_scalars_equals_sum() {
+        for count in [0, 1, 2, 3, 40, 700] {
+            let (points, scalars) = points(count);
+            let factors: Vec<Fr> = (0..count)
+                .map(|k| [Fr::from(k), -Fr::from(k + 1), Fr::from(k + 2).inverse().unwrap_or_default()][k as usize % 3])
+                .collect();
+            assert_eq!(msm_full(&points[..], &factors), expected(&scalars, factors.iter().copied()), "{count} points");
+        }
+    }
+
+    #[test]
+    fn msm_small_integers_of_any_width_equals_sum() {
+        for bits in [0, 1, 2, 7, 12, 16, 31, 61] {
+            let (points, scalars) = points(300);
+            let value =
+                |k: i64| [(1 << bits) - 1 - k % 3, -(1_i64 << bits) + k % 2, 0, k & ((1 << bits) - 1)][k as usize % 4];
+            let values: Vec<i64> = (0..300).map(value).collect();
+            let factors = values.iter().map(|value| Fr::from(*value));
+            assert_eq!(msm_small(&points[..], &values), expected(&scalars, factors), "{bits} bits");
+        }
+    }
+
+    #[test]
+    fn grouped_sums_with_empty_groups_and_one_large_group_equal_sums() {
+        let (points, scalars) = points(20_000);
+        let groups: Vec<u32> = (0..20_000).map(|k| if k % 3 == 0 { 5 } else { k % 50 * 2 }).collect();
+        let sums = grouped_sums(&points[..], &groups, 101);
+        for (group, sum) in sums.iter().enumerate() {
+            let own = groups.iter().map(|of| Fr::from(u64::from(*of as usize == group)));
+            assert_eq!(G1Projective::from(G1Affine::from(*sum)), expected(&scalars, own), "group {group}");
+        }
+    }
 }

@@ -156,6 +156,7 @@ impl Powers<'_> {
 }
 
 impl Bases for Powers<'_> {
+    #[inline]
     fn point(&self, index: usize) -> Point {
         let bytes = &self.bytes[G1 * index..G1 * index + G1];
         Point { x: coordinate(&bytes[..COORDINATE]), y: coordinate(&bytes[COORDINATE..]) }
@@ -167,9 +168,13 @@ fn fault(reason: String) -> Error {
 }
 
 /// The element of the file; not reduced, so coordinates must be below the modulus, which the store has checked.
+#[inline(always)]
 fn coordinate(bytes: &[u8]) -> Fq {
-    let limb = |k: usize| std::array::from_fn(|j| bytes[8 * k + j]);
-    Fp::new_unchecked(BigInt(std::array::from_fn(|k| u64::from_le_bytes(limb(k)))))
+    let mut limbs = [0; 4];
+    for (limb, bytes) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
+        *limb = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+    }
+    Fp::new_unchecked(BigInt(limbs))
 }
 
 fn g2(bytes: &[u8]) -> G2Affine {

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::curve::g1_to_bytes;
 use crate::error::{Error, Result};
 use crate::evaluate::{Challenges, Evaluations, Evaluator, powers_of};
-use crate::infer::{Network, Run};
+use crate::infer::{Network, Run, WEIGHT_BOUND};
 use crate::keccak::keccak256;
 use crate::mle::{block, eq_table};
 use crate::msm::msm_small;
@@ -24,6 +24,7 @@ use crate::program::{Key, Mode, Program};
 use crate::proof::evaluation_words;
 use crate::setup::{Powers, Setup};
 use crate::shape::Shape;
+use crate::small::dot;
 use crate::statement;
 use crate::transcript::{Transcript, words};
 use crate::verify::{Statement, verify};
@@ -201,7 +202,7 @@ impl Prover<'_> {
         let mut kernel = weight_kernel(program, &gammas, &challenges.tau, &rho, weights.len());
         at.v = product(&kernel, weights);
         let stored = self.stored_kernels(&rho);
-        at.y_stored = stored.iter().map(|(off, values)| crate::small::dot(values, &weights[*off..], 1 << 61)).sum();
+        at.y_stored = stored.iter().map(|(off, values)| dot(values, &weights[*off..], WEIGHT_BOUND)).sum();
         let delta = tape.send_scalars(&evaluation_words(shape, &at));
         let deltas = powers_of(delta, 12);
         bias.add_to(&mut kernel, delta);
@@ -326,7 +327,7 @@ fn constraint_kernel(program: &Program, gammas: &[Fr], tau: &[Fr]) -> Vec<Fr> {
 /// The sum of weights times a kernel.
 fn product(kernel: &[Fr], weights: &[i64]) -> Fr {
     let strips = kernel.par_chunks(1 << 12).zip(weights.par_chunks(1 << 12));
-    strips.map(|(kernel, weights)| crate::small::dot(kernel, weights, 1 << 61)).sum()
+    strips.map(|(kernel, weights)| dot(kernel, weights, WEIGHT_BOUND)).sum()
 }
 
 /// Bytes of memory that [`prove`] takes at most for a program, beside the mapped setup: known before it starts.

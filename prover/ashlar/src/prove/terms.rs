@@ -6,10 +6,11 @@ use rayon::prelude::*;
 
 use super::axis::{combinations, of_outputs, over, over_weights, related};
 use crate::evaluate::Challenges;
+use crate::infer::WEIGHT_BOUND;
 use crate::mle::block;
 use crate::nest::extents;
 use crate::program::{Axis, AxisKind, Program, Span, Term, TermKind, Tile};
-use crate::small::{Wide, offset};
+use crate::small::{Wide, dot, offset};
 
 /// Cells that a thread sums weights for at a time.
 const STRIP: usize = 256;
@@ -176,10 +177,11 @@ fn spread(values: &[Fr], sizes: &[usize], number: usize, weighted: &Weighted<'_>
     result
 }
 
-/// The coefficients of the weights of one tile.
+/// The coefficients of the weights of one tile: all products of a head and a tail, heads first.
 struct TileKernel {
     off: usize,
-    values: Vec<Fr>,
+    heads: Vec<Fr>,
+    tails: Vec<Fr>,
 }
 
 /// `K_V` (kind 1) or `K_b` (kind 3) as vectors over the tiles, with `rho` for the source cells.
@@ -201,16 +203,36 @@ fn tile_kernels(program: &Program, gammas: &[Fr], kind: TermKind, tau: &[Fr], rh
                 factor *= vector[0];
             }
         }
-        term.tiles.iter().map(move |tile| {
-            let parts =
-                vectors.iter().zip(&tile.spans).map(|(vector, span)| &vector[span.start as usize..][..1 << span.bits]);
-            let values = parts.fold(vec![factor], |values, part| {
-                values.iter().flat_map(|value| part.iter().map(move |factor| *value * factor)).collect()
-            });
-            TileKernel { off: tile.off as usize, values }
-        })
+        term.tiles.iter().map(move |tile| TileKernel::new(tile, &vectors, factor))
     });
     kernels.collect()
+}
+
+impl TileKernel {
+    /// The product of one vector for each axis, restricted to the tile's spans.
+    fn new(tile: &Tile, vectors: &[Vec<Fr>], factor: Fr) -> TileKernel {
+        let (mut heads, mut tails) = (vec![factor], vec![Fr::one()]);
+        let parts = vectors.iter().zip(&tile.spans).map(|(all, span)| &all[span.start as usize..][..1 << span.bits]);
+        let parts: Vec<&[Fr]> = parts.collect();
+        let mut first_tail = parts.len();
+        while first_tail > 0 && tails.len() < STRIP {
+            first_tail -= 1;
+            tails = outer(parts[first_tail], &tails);
+        }
+        for part in &parts[..first_tail] {
+            heads = outer(&heads, part);
+        }
+        TileKernel { off: tile.off as usize, heads, tails }
+    }
+
+    fn size(&self) -> usize {
+        self.heads.len() * self.tails.len()
+    }
+}
+
+/// All products of two elements, those with the first element of `a` first.
+fn outer(a: &[Fr], b: &[Fr]) -> Vec<Fr> {
+    a.iter().flat_map(|a| b.iter().map(move |b| *a * b)).collect()
 }
 
 /// `K_V`, as long as F.
@@ -231,7 +253,7 @@ impl BiasKernel {
 
     /// `b*`: the sum of weights times the kernel.
     pub fn sum(&self, weights: &[i64]) -> Fr {
-        let dot = |tile: &TileKernel| crate::small::dot(&tile.values, &weights[tile.off..], 1 << 61);
+        let dot = |tile: &TileKernel| dot(&outer(&tile.heads, &tile.tails), &weights[tile.off..], WEIGHT_BOUND);
         self.0.iter().map(dot).sum()
     }
 
@@ -241,15 +263,26 @@ impl BiasKernel {
     }
 }
 
-fn add_tiles(total: &mut [Fr], tiles: Vec<TileKernel>, factor: Fr) {
-    for tile in tiles {
-        let target = total[tile.off..].par_iter_mut().zip(&tile.values).with_min_len(1 << 12);
-        if factor.is_one() {
-            target.for_each(|(total, value)| *total += value);
-        } else {
-            target.for_each(|(total, value)| *total += *value * factor);
-        }
+/// Adds `factor` times all tiles, which are disjoint or equal.
+fn add_tiles(total: &mut [Fr], mut tiles: Vec<TileKernel>, factor: Fr) {
+    tiles.sort_by_key(|tile| tile.off);
+    let (mut rest, mut end) = (total, 0);
+    let mut jobs = Vec::new();
+    for equal in tiles.chunk_by(|a, b| a.off == b.off) {
+        let (target, behind) = rest[equal[0].off - end..].split_at_mut(equal[0].size());
+        end = equal[0].off + equal[0].size();
+        rest = behind;
+        jobs.push((target, equal));
     }
+    jobs.into_par_iter().for_each(|(target, equal)| {
+        for tile in equal {
+            let rows = target.par_chunks_mut(tile.tails.len()).zip(&tile.heads);
+            rows.for_each(|(row, head)| {
+                let head = *head * factor;
+                row.iter_mut().zip(&tile.tails).for_each(|(total, tail)| *total += head * tail);
+            });
+        }
+    });
 }
 
 /// `In` on the input box, and its part `Same` (section 6.2), where there are such identities.
