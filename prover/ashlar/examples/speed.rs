@@ -18,10 +18,12 @@ use zkinfer_ashlar::prove::{make_key, memory, prove};
 use zkinfer_ashlar::setup::Setup;
 use zkinfer_ashlar::{Result, Statement, verify};
 
+type Build = Box<dyn Fn() -> Built>;
+
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let deep = [&[96_usize][..], &[528; 13], &[1]].concat();
-    let all: Vec<(&str, Box<dyn Fn() -> Built>)> = vec![
+    let all: Vec<(&str, Build)> = vec![
         ("digits", Box::new(|| perceptron(&[64, 32, 10], false, Mode::Public, 13))),
         ("mlp", Box::new(|| perceptron(&[784, 64, 10], false, Mode::Hashed, 14))),
         ("lenet", Box::new(|| lenet(Mode::Hashed, 15))),
@@ -61,6 +63,7 @@ fn measure(name: &str, of: &Built, setup: &Setup) -> Result<()> {
     let started = Instant::now();
     let key = Key::from_bytes(&make_key(&code, &network, setup)?)?;
     println!("  key {:?}", started.elapsed());
+    let (held, reset) = (memory_line("VmRSS:"), std::fs::write("/proc/self/clear_refs", "5"));
     for _ in 0..3 {
         let (started, before) = (Instant::now(), cpu());
         let proved = prove(&key, &network, &of.input, &[7; 32], setup)?;
@@ -71,7 +74,8 @@ fn measure(name: &str, of: &Built, setup: &Setup) -> Result<()> {
         let (bytes, verified) = (proved.proof.len(), started.elapsed());
         println!("  proof {took:?}, {used:.2} s of processor, {bytes} bytes; verified in {verified:?}");
     }
-    println!("  at most {expected} MB expected; {} so far", peak());
+    let since = if reset.is_ok() { "proofs" } else { "start" };
+    println!("  {expected} MB expected; {held} before the proofs, at most {} since {since}", memory_line("VmHWM:"));
     Ok(())
 }
 
@@ -83,9 +87,9 @@ fn cpu() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// The most memory that this process has held, on Linux.
-fn peak() -> String {
+/// A line of this process's memory status, on Linux.
+fn memory_line(name: &str) -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.map_or_else(|| "unknown".into(), |line| line.trim().to_owned())
 }

@@ -14,6 +14,7 @@ pub mod mle;
 pub mod msm;
 mod nest;
 mod parse;
+pub mod points;
 pub mod program;
 pub mod proof;
 pub mod prove;

@@ -15,7 +15,7 @@ use memmap2::Mmap;
 
 use crate::curve::field_to_bytes;
 use crate::error::{Error, Result};
-use crate::msm::{Bases, Point};
+use crate::points::{Bases, Point};
 
 const HEADER: usize = 4;
 const COORDINATE: usize = 32;

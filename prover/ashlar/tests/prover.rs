@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Vector, bytes, vectors};
+use common::{Vector, bytes, vector, vectors};
+use zkinfer_ashlar::Error;
 use zkinfer_ashlar::infer::Network;
 use zkinfer_ashlar::program::Program;
 use zkinfer_ashlar::prove::{commit_input, make_key, prove};
@@ -71,5 +72,81 @@ fn input_digests_of_vectors_are_recomputed() {
     for vector in vectors().into_iter().filter(|vector| vector.json["mode"] == "committed") {
         let digest = commit_input(&vector.loaded().program, &vector.input, &setup).expect("a digest");
         assert_eq!(digest[..], vector.inputs, "{}", vector.name);
+    }
+}
+
+fn network(vector: &Vector) -> Network {
+    Network::new(vector.loaded().program, weights(vector)).expect("a network")
+}
+
+#[test]
+fn input_outside_its_table_is_refused_with_its_index() {
+    let of = vector("mlp_public_1");
+    let (network, setup) = (network(&of), setup());
+    for (value, index) in [(8, 2), (-9, 0), (i64::MIN, 5), (i64::MAX, 5)] {
+        let mut input = of.input.clone();
+        input[index] = value;
+        let refused = Err(Error::InputOutOfRange { index, value });
+        assert_eq!(prove(&of.loaded(), &network, &input, &of.context, &setup), refused);
+        assert_eq!(network.run(&input).map(|run| run.outputs), Err(Error::InputOutOfRange { index, value }));
+        let samples = [of.input.as_slice(), &input].concat();
+        let in_all = Error::InputOutOfRange { index: of.input.len() + index, value };
+        assert_eq!(network.forward(&samples), Err(in_all));
+    }
+}
+
+#[test]
+fn samples_one_after_the_other_give_their_outputs() {
+    let of = vector("cnn_public_1");
+    let network = network(&of);
+    let zeros = vec![0; of.input.len()];
+    let samples = [of.input.as_slice(), &zeros, &of.input].concat();
+    let alone = network.forward(&zeros).expect("outputs");
+    assert_eq!(network.forward(&samples), Ok([of.outputs.as_slice(), &alone, &of.outputs].concat()));
+    assert_eq!(network.forward(&[]), Ok(Vec::new()));
+    assert!(matches!(network.forward(&samples[1..]), Err(Error::Argument { .. })));
+}
+
+#[test]
+fn arguments_of_wrong_length_are_refused() {
+    let of = vector("mlp_private_1");
+    let (key, network, setup) = (of.loaded(), network(&of), setup());
+    for context in [&of.context[1..], &[of.context.as_slice(), &[0]].concat()] {
+        assert!(matches!(prove(&key, &network, &of.input, context, &setup), Err(Error::Argument { .. })));
+    }
+    assert!(matches!(prove(&key, &network, &of.input[1..], &of.context, &setup), Err(Error::Argument { .. })));
+    let program = key.program;
+    let chunk = 1 << program.header.c;
+    let more = vec![0; usize::from(program.header.chunks_f) * chunk + 1];
+    assert!(matches!(Network::new(program.clone(), more), Err(Error::Argument { .. })));
+    assert!(matches!(Network::new(program.clone(), Vec::new()), Err(Error::Argument { .. })));
+    assert!(matches!(Network::new(program, vec![1 << 61; chunk]), Err(Error::Argument { .. })));
+}
+
+#[test]
+fn weights_that_the_key_does_not_commit_to_give_no_proof() {
+    let of = vector("mlp_public_1");
+    let mut other = weights(&of);
+    other[0] += 1;
+    let network = Network::new(of.loaded().program, other).expect("a network");
+    let refused = prove(&of.loaded(), &network, &of.input, &of.context, &setup());
+    assert!(matches!(refused, Err(Error::ProofRejected { step: 15, .. })), "{refused:?}");
+}
+
+#[test]
+fn setups_that_do_not_fit_are_refused() {
+    let of = vector("cnn_public_1");
+    let network = network(&of);
+    let tau = zkinfer_ashlar::curve::field_from_bytes(&bytes(&TAU.into())).expect("tau is below r");
+    let small = Setup::insecure(tau, 6).expect("a setup");
+    let other = Setup::insecure(ark_bn254::Fr::from(5), 7).expect("a setup");
+    for setup in [small, other] {
+        let refused = prove(&of.loaded(), &network, &of.input, &of.context, &setup);
+        assert!(matches!(refused, Err(Error::Setup { .. })), "{refused:?}");
+    }
+    let missing = Setup::open(std::path::Path::new("tests/no such file"));
+    assert!(matches!(missing, Err(Error::Setup { .. })));
+    for length in [0, 3, 4, 300, 4 + 256 + 256] {
+        assert!(matches!(Setup::from_bytes(vec![1; length]), Err(Error::Setup { .. })), "{length} bytes");
     }
 }

@@ -8,10 +8,12 @@ use rayon::prelude::*;
 use super::witness::Witness;
 use crate::error::{Error, Result};
 use crate::infer::Network;
-use crate::msm::{Bases, Point, grouped_sums, msm_full};
+use crate::msm::msm_full;
+use crate::points::{Bases, Point, grouped_sums};
 use crate::program::TableKind;
 use crate::setup::Powers;
 use crate::shape::Shape;
+use crate::small::scaled;
 
 /// What each row of the tables means for a lookup. Rows of no table have fingerprint 0.
 pub(crate) struct Rows {
@@ -47,7 +49,7 @@ impl Rows {
                     _ => table.y(first),
                 };
                 (q[row], y[row]) = (first as i32, second as i32);
-                gaps[row] = beta - Fr::from(first) - crate::small::scaled(&alpha, second) - tag;
+                gaps[row] = beta - Fr::from(first) - scaled(&alpha, second) - tag;
             }
         }
         let used = witness.multiplicities(shape).iter().zip(&gaps);
@@ -79,7 +81,7 @@ pub(crate) fn helpers(shape: &Shape, witness: &Witness, rows: &Rows) -> Vec<Fr> 
         target.for_each(|(helper, row)| *helper = rows.inverses[*row as usize]);
     }
     let target = h[shape.h[2]..].par_iter_mut().zip(witness.multiplicities(shape)).zip(&rows.inverses);
-    target.for_each(|((helper, m), inverse)| *helper = crate::small::scaled(inverse, i64::from(*m)));
+    target.for_each(|((helper, m), inverse)| *helper = scaled(inverse, i64::from(*m)));
     h
 }
 
@@ -122,7 +124,7 @@ impl GroupedChunk {
     pub fn commitment(&self, rows: &Rows) -> G1Affine {
         let scalar = |(row, factor): &(u32, i32)| match factor {
             1 => rows.inverses[*row as usize],
-            _ => crate::small::scaled(&rows.inverses[*row as usize], i64::from(*factor)),
+            _ => scaled(&rows.inverses[*row as usize], i64::from(*factor)),
         };
         let scalars: Vec<Fr> = self.parts.iter().map(scalar).collect();
         let sum: G1Projective = msm_full(self.points.as_slice(), &scalars);

@@ -5,11 +5,12 @@ use ark_ff::{One, Zero};
 use rayon::prelude::*;
 
 use super::axis::{combinations, of_outputs, over, over_weights, related};
-use crate::evaluate::Challenges;
+use crate::evaluate::{Challenges, powers_of};
 use crate::infer::WEIGHT_BOUND;
 use crate::mle::block;
 use crate::nest::extents;
-use crate::program::{Axis, AxisKind, Program, Span, Term, TermKind, Tile};
+use crate::program::{Axis, AxisKind, Constraint, Program, Span, Term, TermKind, Tile, positions};
+use crate::shape::Shape;
 use crate::small::{Wide, dot, offset};
 
 /// Cells that a thread sums weights for at a time.
@@ -22,7 +23,7 @@ struct Scaled<'a> {
 }
 
 fn scaled_terms<'a>(program: &'a Program, gammas: &[Fr], kind: TermKind) -> Vec<Scaled<'a>> {
-    let of = |(constraint, gamma): (crate::program::Constraint<'a>, &Fr)| {
+    let of = |(constraint, gamma): (Constraint<'a>, &Fr)| {
         let factor = *gamma * Fr::from(1_u64 << constraint.scale);
         constraint.terms.iter().map(move |term| Scaled { term, factor })
     };
@@ -286,17 +287,21 @@ fn add_tiles(total: &mut [Fr], mut tiles: Vec<TileKernel>, factor: Fr) {
 }
 
 /// `In` on the input box, and its part `Same` (section 6.2), where there are such identities.
-pub(crate) fn input_kernel(program: &Program, gammas: &[Fr], challenges: &Challenges<Fr>) -> (Vec<Fr>, Vec<Fr>) {
-    let shape = crate::shape::Shape::new(program);
+pub(crate) fn input_kernel(
+    program: &Program,
+    shape: &Shape,
+    gammas: &[Fr],
+    challenges: &Challenges<Fr>,
+) -> (Vec<Fr>, Vec<Fr>) {
     let size = 1_usize << program.input.bits;
-    let powers: Vec<Fr> = crate::evaluate::powers_of(challenges.t, size);
+    let powers: Vec<Fr> = powers_of(challenges.t, size);
     let scaled = |factor: Fr| powers.iter().map(|power| *power * factor).collect::<Vec<_>>();
     let same = if shape.given { scaled(gammas[shape.constraints]) } else { vec![Fr::zero(); size] };
     if !shape.padded {
         return (same.clone(), same);
     }
     let mut padding = scaled(gammas[shape.constraints + 1]);
-    for place in crate::program::positions(&program.input.dims) {
+    for place in positions(&program.input.dims) {
         padding[place] = Fr::zero();
     }
     (same.iter().zip(&padding).map(|(same, padding)| *same + padding).collect(), same)

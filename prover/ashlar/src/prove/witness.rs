@@ -1,6 +1,6 @@
 //! What a sample's integers become: the vector P, and the row that each cell looks up (sections 6.1 and 6.3).
 
-use crate::infer::{Network, Run};
+use crate::infer::{Cells, Network};
 use crate::program::Program;
 use crate::shape::Shape;
 
@@ -15,15 +15,15 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    /// Lays out the blocks of a run and counts lookups.
-    pub fn new(network: &Network, shape: &Shape, run: &Run) -> Witness {
+    /// Lays out the blocks of a sample and counts lookups.
+    pub fn new(network: &Network, shape: &Shape, blocks: &[Cells]) -> Witness {
         let program = network.program();
         let cells = 1 << shape.n;
         let mut p = vec![0; shape.p_len];
         // A cell of no block holds (0, 0, 0) and has tag 1.
         let mut value_rows = vec![row(program, 1, 0); cells];
         let mut range_rows = vec![row(program, 0, 0); cells];
-        for (number, block) in run.blocks.iter().enumerate() {
+        for (number, block) in blocks.iter().enumerate() {
             let (_, off) = program.block(number as u16);
             let table = number.checked_sub(1).map_or(program.input.table, |at| program.hidden[at].table);
             for (cell, ((q, r), y)) in block.q.iter().zip(&block.r).zip(&block.y).enumerate() {

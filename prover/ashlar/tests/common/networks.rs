@@ -155,7 +155,7 @@ impl Builder {
         let tiles = vec![self.tile(spans, valid)];
         let product = Term { kind: TermKind::Weights, source: Some(map.block), coef: 1, axes, tiles };
         let terms = vec![product, self.bias(0, outputs)];
-        self.push(rows, terms, map.channels * size * size << (2 * low))
+        self.push(rows, terms, (map.channels * size * size) << (2 * low))
     }
 
     /// A convolution with ReLU; with `residual`, a map of the same shape is added.
@@ -190,7 +190,7 @@ impl Builder {
             tiles: Vec::new(),
         }));
         terms.push(self.bias(2 * bits, channels));
-        let products = map.channels * kernel * kernel << (2 * low);
+        let products = (map.channels * kernel * kernel) << (2 * low);
         let block = self.push(2 * bits + wide, terms, products);
         Map { block, channels, bits, pooled: false }
     }
