@@ -6,18 +6,18 @@ from typing import final
 class AshlarError(Exception):
     """Base of the module's exceptions; raised itself for an argument of the wrong length."""
 
-class MalformedKey(AshlarError):
+class MalformedKeyError(AshlarError):
     """A key or program breaks a rule of well-formedness, W1 to W9."""
 
     rule: str
 
-class ProofRejected(AshlarError):
+class ProofRejectedError(AshlarError):
     """A proof is refused at a step of the verifier."""
 
     step: int
     reason: str
 
-class InputOutOfRange(AshlarError):
+class InputOutOfRangeError(AshlarError):
     """An element of an input is no value of the input's table; the index counts through all samples."""
 
     index: int
@@ -26,7 +26,7 @@ class InputOutOfRange(AshlarError):
 class SetupError(AshlarError):
     """The setup is not readable, too small or not the key's."""
 
-class AshlarPanic(AshlarError):
+class AshlarPanicError(AshlarError):
     """A bug in this module."""
 
 @final
@@ -61,7 +61,7 @@ def prove(
     """The statement's inputs, the outputs, and a proof that has been verified."""
 
 def verify(key: bytes, context: bytes, inputs: bytes, outputs: list[int], proof: bytes) -> None:
-    """Raise ProofRejected unless the proof is good."""
+    """Raise ProofRejectedError unless the proof is good."""
 
 def memory(code: bytes) -> int:
     """Bytes of memory that a proof takes at most, beside the setup and the interpreter."""

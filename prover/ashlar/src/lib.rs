@@ -1,4 +1,4 @@
-//! Ashlar: a proof system for quantised neural networks (`docs/ashlar.md`; section numbers refer to it).
+//! Ashlar: a proof system for quantised neural networks (`docs/ashlar`; section numbers refer to it).
 //!
 //! The input of everything here is bytes: a verifying key or the code in it, weights, a statement, a proof.
 

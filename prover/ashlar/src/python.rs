@@ -1,6 +1,6 @@
 //! The Python module `zkinfer_ashlar`: bytes and integers in, bytes and integers out.
 //!
-//! The interpreter is detached during every call, and a panic becomes the exception `AshlarPanic`.
+//! The interpreter is detached during every call, and a panic becomes the exception `AshlarPanicError`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -20,24 +20,24 @@ use crate::setup::Setup;
 use crate::verify::{Statement, verify as verify_proof};
 
 create_exception!(zkinfer_ashlar, AshlarError, PyException, "Base of the module's exceptions.");
-create_exception!(zkinfer_ashlar, MalformedKey, AshlarError, "A key breaks the rule of well-formedness `rule`.");
-create_exception!(zkinfer_ashlar, ProofRejected, AshlarError, "A proof is refused at `step` of the verifier.");
-create_exception!(zkinfer_ashlar, InputOutOfRange, AshlarError, "Element `index` of an input is `value`.");
+create_exception!(zkinfer_ashlar, MalformedKeyError, AshlarError, "A key breaks the rule of well-formedness `rule`.");
+create_exception!(zkinfer_ashlar, ProofRejectedError, AshlarError, "A proof is refused at `step` of the verifier.");
+create_exception!(zkinfer_ashlar, InputOutOfRangeError, AshlarError, "Element `index` of an input is `value`.");
 create_exception!(zkinfer_ashlar, SetupError, AshlarError, "The setup is not readable, too small or another one.");
-create_exception!(zkinfer_ashlar, AshlarPanic, AshlarError, "A bug in this module.");
+create_exception!(zkinfer_ashlar, AshlarPanicError, AshlarError, "A bug in this module.");
 
 /// The exception for an error, with its attributes.
 fn raised(py: Python<'_>, error: &Error) -> PyErr {
     let message = error.to_string();
     let (exception, attributes): (PyErr, Vec<(&str, Py<PyAny>)>) = match error {
-        Error::MalformedKey { rule, .. } => (MalformedKey::new_err(message), vec![("rule", object(py, *rule))]),
+        Error::MalformedKey { rule, .. } => (MalformedKeyError::new_err(message), vec![("rule", object(py, *rule))]),
         Error::ProofRejected { step, reason } => {
             let attributes = vec![("step", object(py, *step)), ("reason", object(py, reason.as_str()))];
-            (ProofRejected::new_err(message), attributes)
+            (ProofRejectedError::new_err(message), attributes)
         }
         Error::InputOutOfRange { index, value } => {
             let attributes = vec![("index", object(py, *index)), ("value", object(py, *value))];
-            (InputOutOfRange::new_err(message), attributes)
+            (InputOutOfRangeError::new_err(message), attributes)
         }
         Error::Setup { .. } => (SetupError::new_err(message), Vec::new()),
         Error::Argument { .. } => (AshlarError::new_err(message), Vec::new()),
@@ -62,7 +62,7 @@ fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) ->
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(AshlarPanic::new_err(format!("a bug in zkinfer_ashlar: {text}")))
+            Err(AshlarPanicError::new_err(format!("a bug in zkinfer_ashlar: {text}")))
         }
     }
 }
@@ -145,7 +145,7 @@ fn prove_outputs<'py>(
     Ok((PyBytes::new(py, &proved.inputs), proved.outputs, PyBytes::new(py, &proved.proof)))
 }
 
-/// Returns nothing for a good proof, and raises `ProofRejected` for every other.
+/// Returns nothing for a good proof, and raises `ProofRejectedError` for every other.
 #[pyfunction]
 fn verify(
     py: Python<'_>,
@@ -214,11 +214,11 @@ impl Network {
 fn zkinfer_ashlar(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("AshlarError", py.get_type::<AshlarError>())?;
-    module.add("MalformedKey", py.get_type::<MalformedKey>())?;
-    module.add("ProofRejected", py.get_type::<ProofRejected>())?;
-    module.add("InputOutOfRange", py.get_type::<InputOutOfRange>())?;
+    module.add("MalformedKeyError", py.get_type::<MalformedKeyError>())?;
+    module.add("ProofRejectedError", py.get_type::<ProofRejectedError>())?;
+    module.add("InputOutOfRangeError", py.get_type::<InputOutOfRangeError>())?;
     module.add("SetupError", py.get_type::<SetupError>())?;
-    module.add("AshlarPanic", py.get_type::<AshlarPanic>())?;
+    module.add("AshlarPanicError", py.get_type::<AshlarPanicError>())?;
     module.add_class::<Network>()?;
     module.add_function(wrap_pyfunction!(commit_weights, module)?)?;
     module.add_function(wrap_pyfunction!(make_key, module)?)?;
