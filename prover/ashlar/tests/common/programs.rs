@@ -176,6 +176,20 @@ impl Maker {
         (0..1 << bits).map(|o| i64::try_from(cell(o)).expect("a small sum")).collect()
     }
 
+    /// Terms of a hidden block; at times those of the block before, whose weights it then shares, and one more.
+    fn hidden_terms(&mut self, before: Option<&Hidden>) -> (u8, Vec<Term>) {
+        if let Some(before) = before.filter(|_| self.one_in(4)) {
+            let whole = Bits { first: 0, bits: before.bits };
+            let axes =
+                if before.bits > 0 { vec![Axis { o: whole, i: whole, ..axis(AxisKind::Eq) }] } else { Vec::new() };
+            let source = Some(self.sizes.len() as u16 - 1);
+            let more = Term { kind: TermKind::Cells, source, coef: -2, axes, tiles: Vec::new() };
+            return (before.bits, [before.terms.as_slice(), &[more]].concat());
+        }
+        let bits = self.random.below(6) as u8;
+        (bits, (0..1 + self.random.below(3)).map(|_| self.term(bits)).collect())
+    }
+
     /// An output and its box. Padding cells have to be 0: where they are not, sizes become powers of two.
     fn output(&mut self) -> (Output, Vec<i64>) {
         let mut dims = self.dims(7);
@@ -243,8 +257,7 @@ pub fn sample(seed: u64, wish: Wish) -> Sample {
 
     let mut hidden = Vec::new();
     for _ in 0..maker.random.below(5) {
-        let bits = maker.random.below(6) as u8;
-        let terms: Vec<Term> = (0..1 + maker.random.below(3)).map(|_| maker.term(bits)).collect();
+        let (bits, terms) = maker.hidden_terms(hidden.last());
         let z = maker.sums(&terms, bits);
         let largest = z.iter().map(|z| z.unsigned_abs()).max().unwrap_or(0);
         let shift = (maker.random.below(4) as u32).max((64 - largest.leading_zeros()).saturating_sub(9)) as u8;
