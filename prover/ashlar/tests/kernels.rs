@@ -73,11 +73,11 @@ fn check_walk(random: &mut Random, [mo, mi, md]: [usize; 3], walk: Walk) {
     let (o, i, d) = (random.point::<F31>(mo), random.point::<F31>(mi), random.point::<F31>(md));
     let (weights_o, weights_i, weights_d) = (table(&o), table(&i), table(&d));
     let mut sum = F31::zero();
-    for at_o in 0..walk.bound.min(1 << mo) as usize {
+    for (at_o, a) in weights_o.iter().enumerate().take(walk.bound.min(1 << mo) as usize) {
         for (at_d, c) in weights_d.iter().enumerate() {
             let at_i = ((at_o << walk.k) + at_d) as i64 + walk.g;
             if let Some(b) = usize::try_from(at_i).ok().and_then(|at| weights_i.get(at)) {
-                sum += weights_o[at_o] * b * c;
+                sum += *a * b * c;
             }
         }
     }

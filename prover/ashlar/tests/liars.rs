@@ -1,11 +1,13 @@
 //! Provers that lie (section 12.3), with real points: refused, each in the step that has to refuse it.
 
+use std::collections::BTreeSet;
+
 mod common;
 
 use ark_bn254::Fr;
 use common::slow::lies::{Lie, harmless, refused, step};
 use common::slow::{Proved, Slow};
-use common::{Vector, bytes, integers, scalar, vectors};
+use common::{Vector, bytes, integers, ordinary, scalar};
 use zkinfer_ashlar::Error;
 use zkinfer_ashlar::group::Bn254;
 use zkinfer_ashlar::program::Key;
@@ -38,7 +40,7 @@ fn refusal(slow: &Slow<Bn254>, key: &Key, proved: &Proved) -> Option<u8> {
 
 #[test]
 fn honest_proofs_are_those_of_the_vectors() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let slow = slow(&vector);
         assert_eq!(slow.key(), vector.key, "{}", vector.name);
         let proved = slow.prove(&vector.input, &context(&vector), Lie::None).expect("no challenge is 0");
@@ -50,21 +52,26 @@ fn honest_proofs_are_those_of_the_vectors() {
 
 #[test]
 fn every_lie_is_refused() {
-    for vector in vectors() {
+    let (mut tried, mut told) = (BTreeSet::new(), BTreeSet::new());
+    for vector in ordinary() {
         let (slow, key) = (slow(&vector), vector.loaded());
         for lie in refused(&key.program) {
-            let proved = slow.prove(&vector.input, &context(&vector), lie).expect("no challenge is 0");
+            tried.insert(format!("{lie:?}"));
+            // A program may give no occasion for a lie: one without weights, say, for another weight.
+            let Some(proved) = slow.prove(&vector.input, &context(&vector), lie) else { continue };
             assert_eq!(refusal(&slow, &key, &proved), Some(step(lie)), "{}: {lie:?}", vector.name);
+            told.insert(format!("{lie:?}"));
         }
     }
+    assert_eq!(tried, told, "every lie was told about some program");
 }
 
 #[test]
 fn high_coefficients_are_harmless() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let (slow, key) = (slow(&vector), vector.loaded());
         for lie in harmless(&key.program) {
-            let proved = slow.prove(&vector.input, &context(&vector), lie).expect("no challenge is 0");
+            let Some(proved) = slow.prove(&vector.input, &context(&vector), lie) else { continue };
             assert_eq!(refusal(&slow, &key, &proved), None, "{}: {lie:?}", vector.name);
             assert_eq!(proved.outputs, vector.outputs, "{}: {lie:?}", vector.name);
         }
@@ -73,7 +80,7 @@ fn high_coefficients_are_harmless() {
 
 #[test]
 fn digest_with_more_coefficients() {
-    for vector in vectors().into_iter().filter(|vector| vector.json["mode"] == "committed") {
+    for vector in ordinary().into_iter().filter(|vector| vector.json["mode"] == "committed") {
         let (slow, key) = (slow(&vector), vector.loaded());
         let proved = slow.prove(&vector.input, &context(&vector), Lie::DigestWithMoreCoefficients).expect("a proof");
         assert_ne!(proved.inputs, vector.inputs, "another digest of the same input");
@@ -86,7 +93,7 @@ fn digest_with_more_coefficients() {
 
 #[test]
 fn proof_of_another_context_or_key_is_refused() {
-    let all = vectors();
+    let all = ordinary();
     for (one, other) in all.iter().zip(all.iter().skip(1)) {
         let (key, mixed) = (one.loaded(), Vector { key: one.key.clone(), ..other.clone() });
         assert!(verify(&key, &mixed.statement(), &mixed.proof).is_err(), "{} for {}", other.name, one.name);

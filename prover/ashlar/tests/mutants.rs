@@ -5,7 +5,7 @@ mod common;
 use ark_bn254::{Fq, Fr};
 use ark_ff::{BigInteger, PrimeField};
 use common::mutate::{Message, Word, message_of, messages, with_right_hint};
-use common::{Vector, vector, vectors};
+use common::{Vector, ordinary, vector};
 use zkinfer_ashlar::Error;
 use zkinfer_ashlar::curve::{field_from_bytes, field_to_bytes, g1_from_bytes, g1_to_bytes};
 use zkinfer_ashlar::program::Key;
@@ -61,7 +61,7 @@ fn on_every_word(
     change: impl Fn(&mut Vec<u8>, usize),
     expected: impl Fn(Message, bool) -> Vec<u8>,
 ) {
-    for vector in vectors() {
+    for vector in ordinary() {
         let key = vector.loaded();
         let shape = Shape::new(&key.program);
         for word in 0..shape.proof_words() {
@@ -131,7 +131,7 @@ fn point_at(proof: &mut [u8], word: usize, message: Message) -> Option<&mut [u8]
 
 /// Every point of every proof, replaced by `change` of it.
 fn on_every_point(name: &str, change: impl Fn(&[u8]) -> Vec<u8>) {
-    for vector in vectors() {
+    for vector in ordinary() {
         let key = vector.loaded();
         let shape = Shape::new(&key.program);
         for word in 0..shape.proof_words() {
@@ -170,7 +170,7 @@ fn point_replaced_by_the_generator() {
 
 #[test]
 fn word_swapped() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let key = vector.loaded();
         let shape = Shape::new(&key.program);
         for word in 0..shape.proof_words() - 1 {
@@ -200,7 +200,7 @@ fn chunks_swapped() {
 /// `truncated` and `extended`, by bytes and by words, at both ends and behind each message.
 #[test]
 fn proof_shape_against_key() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let key = vector.loaded();
         let shape = Shape::new(&key.program);
         let words = vector.proof.len() / 32;
@@ -225,7 +225,7 @@ fn proof_shape_against_key() {
 
 #[test]
 fn statement_absorbed() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let key = vector.loaded();
         for at in 0..32 {
             let mut mutant = vector.clone();
@@ -263,7 +263,7 @@ fn statements_of_another_length() {
         ("context one less", |v| v.context.truncate(31)),
         ("no context", |v| v.context.clear()),
     ];
-    for vector in vectors() {
+    for vector in ordinary() {
         for (what, change) in changes {
             let mut mutant = vector.clone();
             change(&mut mutant);
@@ -279,7 +279,7 @@ fn statements_of_another_length() {
 
 #[test]
 fn output_out_of_range() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let with = |value: i64| {
             let mut mutant = vector.clone();
             *mutant.outputs.last_mut().expect("an output") = value;
@@ -312,7 +312,7 @@ fn key_bits_flipped() {
 #[test]
 fn other_key_of_the_same_program() {
     // Other weights: a commitment at infinity, and one negated.
-    for vector in vectors() {
+    for vector in ordinary() {
         for change in
             [|_: &[u8]| vec![0; 64], |bytes: &[u8]| g1_to_bytes(&-g1_from_bytes(bytes).expect("a point")).to_vec()]
         {
@@ -327,7 +327,7 @@ fn other_key_of_the_same_program() {
 #[test]
 fn commitment_of_another_key_behind_the_digest() {
     // The same digest in the transcript, another commitment in the check: only the pairing can tell.
-    for vector in vectors() {
+    for vector in ordinary() {
         let mut key = vector.loaded();
         key.weights[0] = -key.weights[0];
         assert_eq!(step_with(&key, &vector), Some(15), "{}", vector.name);
@@ -339,7 +339,7 @@ fn commitment_of_another_key_behind_the_digest() {
 
 #[test]
 fn hint_zero() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let key = vector.loaded();
         let message = messages(&Shape::new(&key.program)).into_iter().find(|message| message.number == 8);
         let hint = 32 * (message.expect("message 8").first + 3);
@@ -364,7 +364,7 @@ fn modes_do_not_mix() {
 #[test]
 fn negated_infinity() {
     // [W'] of tall is infinity nowhere; a proof whose last point is infinity is still well formed.
-    for vector in vectors() {
+    for vector in ordinary() {
         let mutant = changed(&vector, |proof| {
             let at = proof.len() - 64;
             proof[at..].fill(0);

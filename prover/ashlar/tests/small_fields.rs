@@ -12,7 +12,7 @@ use common::random::Random;
 use common::slow::Slow;
 use common::slow::group::Ideal;
 use common::slow::lies::{Lie, harmless, refused};
-use common::{Vector, integers, vector, vectors};
+use common::{Vector, integers, ordinary, vector};
 use zkinfer_ashlar::program::{Mode, Program};
 use zkinfer_ashlar::shape::Shape;
 
@@ -60,7 +60,7 @@ fn check_rates<F: PrimeField>(names: &[&str], size: f64, count: usize) {
 
 #[test]
 fn honest_proofs_are_accepted() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let large = slow::<F31>(&vector, 99);
         for lie in [vec![Lie::None], harmless(&large.program)].concat() {
             let (made, accepted) = attempts(&large, &vector.input, lie, 10);
@@ -74,7 +74,7 @@ fn honest_proofs_are_accepted() {
 
 #[test]
 fn lies_are_refused_over_31_bits() {
-    for vector in vectors() {
+    for vector in ordinary() {
         let slow = slow::<F31>(&vector, 1234);
         for lie in refused(&slow.program) {
             assert_eq!(attempts(&slow, &vector.input, lie, 4).1, 0, "{}, {lie:?}", vector.name);

@@ -64,6 +64,13 @@ pub fn integers(value: &Value) -> Vec<i64> {
     value.as_array().expect("a list").iter().map(integer).collect()
 }
 
+/// The vectors of ordinary programs: weights are not all zero, so that every lie and every change has an effect.
+pub fn ordinary() -> Vec<Vector> {
+    const NAMES: [&str; 4] = ["cnn", "mlp", "tall", "wide"];
+    let all = vectors().into_iter();
+    all.filter(|vector| NAMES.iter().any(|name| vector.name.starts_with(&format!("{name}_")))).collect()
+}
+
 /// All vectors, sorted by name.
 pub fn vectors() -> Vec<Vector> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ashlar");
