@@ -4,7 +4,7 @@ import pytest
 from tests.paths import ROOT
 
 # Terms of the field that name content.
-TERMS = {"encoding", "lowering", "pricing", "signing", "tracing"}
+TERMS = {"encoding", "opening", "lowering", "pricing", "signing", "tracing"}
 FOLDERS = ("benchmarks", "circuits", "contracts", "docs", "examples", "prover", "proto", "service", "tests", "verifier")
 
 UNIT = ROOT / "tests/unit"
@@ -15,7 +15,7 @@ TESTED = {
     "circuits": ("circuits/zkinfer/circuits",),
     "cli": ("service/zkinfer/cli",),
     "client": ("service/zkinfer/client",),
-    "contracts": ("contracts/zkinfer/contracts",),
+    "contracts": ("contracts", "contracts/zkinfer/contracts"),
     "proto": ("proto", "proto/zkinfer"),
     "prover": ("prover/zkinfer/prover",),
     "service": ("service/zkinfer/service",),

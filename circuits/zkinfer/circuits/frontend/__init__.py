@@ -11,6 +11,7 @@ from zkinfer.circuits.frontend.api import (
     inspect_model,
     model_digest,
     normalise_model,
+    write_scores,
 )
 from zkinfer.circuits.frontend.summary import (
     NORMALISER,
@@ -36,4 +37,5 @@ __all__ = [
     "inspect_model",
     "model_digest",
     "normalise_model",
+    "write_scores",
 ]

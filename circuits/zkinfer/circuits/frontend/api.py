@@ -123,6 +123,36 @@ def evaluate(path: Path, samples: Path, out: Path, *, limits: Limits = _PARSING)
         draft.replace(out)
 
 
+def write_scores(
+    path: Path, out: Path, *, dimensions: Mapping[str, int] | None = None, limits: Limits = _PARSING
+) -> tuple[str, ...]:
+    """Write a model that returns the scores of another, without the labels and the Softmax that readers can compute.
+
+    Args:
+        path: the untrusted ONNX file.
+        out: the ONNX file to write; replaced if it exists.
+        dimensions: sizes of symbolic dimensions by name; the batch is 1 unless named here.
+        limits: of the child.
+
+    Returns:
+        One sentence for each output that changed.
+
+    Raises:
+        ModelError, UnsupportedModelError, ModelTooLargeError, EngineError: as `normalise_model`, or nothing can be cut
+            off.
+    """
+    digest = model_digest(path)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with private_directory(out.parent) as scratch:
+        draft = scratch / "scores.onnx"
+        arguments: dict[str, Any] = {"path": str(path.absolute()), "digest": str(digest), "out": str(draft.absolute())}
+        arguments["dimensions"] = _checked_dimensions(dimensions or {})
+        notes = child.run(f"{_WORKER}:write_scores", arguments, limits=limits)
+        draft.chmod(0o644)
+        draft.replace(out)
+    return tuple(str(note) for note in notes)
+
+
 def first_bad_index(network: Path, samples: Path, *, limits: Limits = _PARSING) -> tuple[int, str, str] | None:
     """The first sample with an index that is outside of its table, with cause and cure; None if there is none.
 

@@ -178,6 +178,10 @@ class Draft:
         self.nodes: list[onnx.NodeProto] = []
         self._facts, self._base, self.opset = facts, base, facts.opset
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a value of the model; None unless it is fully known."""
+        return self._facts.shape(name)
+
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - any attribute
         """Append a node with one output and return the output's new name."""
         result = self._facts.fresh(self._base)

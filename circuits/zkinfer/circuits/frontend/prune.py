@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from zkinfer.circuits.frontend.graph import Facts, opset, replace_all
+from zkinfer.circuits.frontend.graph import Facts, is_default, opset, replace_all
 
 if TYPE_CHECKING:
     from zkinfer.circuits.tensors import TensorSpec
@@ -81,6 +81,9 @@ def stripped(model: onnx.ModelProto, inputs: list[TensorSpec], outputs: list[Ten
     graph.input.extend(port(spec) for spec in inputs)
     graph.output.extend(port(spec) for spec in outputs)
     opsets = [onnx.OperatorSetIdProto(domain="", version=opset(model))]
+    domains = {node.domain for node in source.node if not is_default(node.domain)}
+    others = sorted((entry.domain, entry.version) for entry in model.opset_import if entry.domain in domains)
+    opsets += [onnx.OperatorSetIdProto(domain=domain, version=version) for domain, version in others]
     return onnx.ModelProto(ir_version=IR_VERSION, opset_import=opsets, graph=graph)
 
 
@@ -109,7 +112,10 @@ def _bare(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:
     for entry in attributes:
         entry.ClearField("doc_string")
     inputs, outputs = ([names[name] for name in part] for part in (node.input, node.output))
-    return onnx.NodeProto(op_type=node.op_type, input=inputs, output=outputs, attribute=attributes)
+    result = onnx.NodeProto(op_type=node.op_type, input=inputs, output=outputs, attribute=attributes)
+    if not is_default(node.domain):
+        result.domain = node.domain  # an empty one would be written too
+    return result
 
 
 def _plain(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:

@@ -23,6 +23,7 @@ from zkinfer.circuits.frontend.passes.pipeline import Lowering, simplified, step
 from zkinfer.circuits.frontend.prune import origins, seed, serialised, stripped
 from zkinfer.circuits.frontend.quantised import has_quantised, with_plain_constants
 from zkinfer.circuits.frontend.runtime import evaluate_samples, refuse_difference
+from zkinfer.circuits.frontend.scores import with_scores
 from zkinfer.circuits.frontend.summary import (
     NORMALISER,
     Finding,
@@ -97,6 +98,16 @@ def lowered(path: str, digest: str, out: str, lower: Callable[[onnx.ModelProto, 
         names=normal.names,
     )
     return answer.model_dump_json()
+
+
+def write_scores(path: str, digest: str, out: str, dimensions: dict[str, int]) -> list[str]:
+    """See `zkinfer.circuits.frontend.write_scores`."""
+    identity = Digest.parse(digest)
+    original = load(Path(path), identity)
+    found = with_scores(normal_form(original, dimensions, seed(identity.value), Lowering(keep_trees=True)).model)
+    runtime.check(found.model)
+    Path(out).write_bytes(serialised(found.model))
+    return list(found.notes)
 
 
 def evaluate(path: str, digest: str, samples: str, out: str) -> None:
@@ -187,7 +198,7 @@ def normal_form(
 def lowering_stages(original: onnx.ModelProto, dimensions: Mapping[str, int], lowering: Lowering) -> Stages:
     """The stages of a model without quantised constants."""
     fixed = _fixed(original, dimensions)
-    plain = with_plain_operators(without_classical(fixed))
+    plain = with_plain_operators(without_classical(fixed, keep_trees=lowering.keep_trees))
     float32 = _in_float32(plain)
     converted = shapes.with_supported_opset(float32)
     return Stages(fixed, plain, float32, converted, simplified(converted, lowering))

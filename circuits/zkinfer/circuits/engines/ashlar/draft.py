@@ -23,6 +23,7 @@ class AxisKind(Enum):
 
     EQ = 1
     WALK = 2
+    MASK = 3
     FREE = 4
     FIX = 5
 
@@ -62,6 +63,9 @@ class Axis:
 
     `o` and `i` are None where the axis does not look at the block or at the source. `weight` is the dimension of the
     term's weights that the axis indexes. WALK relates them by i = 2^k o + d + g; `constant` is the value of FIX.
+
+    `bound` is that of MASK, [o < bound]. A lowering writes MASK only where it is part of the function (trees by
+    levels); masks over padding cells, and the bounds of WALK, are the back end's.
     """
 
     kind: AxisKind
@@ -71,6 +75,7 @@ class Axis:
     k: int = 0
     g: int = 0
     constant: int = 0
+    bound: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +112,17 @@ class StoredFunction:
     value: Callable[[Fraction], object] = field(compare=False)
 
 
+EXACT = -1
+"""A clamp's width that the static bounds decide: b = k - 1, so that CLAMP_U is Relu, and CLAMP_S takes nothing away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A block's table, without its number of rows.
 
-    `width` is b. A stored table maps q, with `q_scale` fraction bits, to y with `scale`, in [-2^width, 2^width - 1].
+    `width` is b, or EXACT. A stored table maps q, with `q_scale` fraction bits, to y with `scale`, in
+    [-2^width, 2^width - 1]. A clamp with `image_of` is the least that holds every value of that block of the draft,
+    CLAMP_U if none is negative, whatever `kind` and `width` say: the last block of a maximum behind a stored table.
     """
 
     kind: TableKind
@@ -119,6 +130,7 @@ class Table:
     function: StoredFunction | None = None
     q_scale: int = 0
     scale: int = 0
+    image_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

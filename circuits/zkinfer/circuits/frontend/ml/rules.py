@@ -7,6 +7,7 @@ Like every rewrite, the result is compared with the original model. Imported in 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from zkinfer.circuits.frontend.ml.forest_graph import on_raw_features, scores_of
 from zkinfer.circuits.frontend.validate import DOMAIN, is_classical, label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,14 +30,20 @@ if TYPE_CHECKING:
     from zkinfer.circuits.frontend.ml.trees import Forest
     from zkinfer.circuits.tensors import TensorSpec
 
+    # The name of the scores [N, scores] of a tree ensemble whose features [N, columns] have this name.
+    Summed = Callable[[onnx.NodeProto, Forest, str, Draft, Facts], str]
+
 PROBES = 32
 _MAX_SCORES = 1 << 12
 _MAX_ROUNDS = 20
 _EQUALITY_OPSET = 11
+_NOT_OF_SUMS = frozenset({"classlabels_ints", "classlabels_int64s", "classlabels_strings", "post_transform"})
 
 
-def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_classical(model: onnx.ModelProto, *, keep_trees: bool = False) -> onnx.ModelProto:
     """A copy in which plain operators replace those of `ai.onnx.ml`; the model itself if it has none.
+
+    With `keep_trees`, tree ensembles stay, as regressors that sum or average leaf values and do nothing else.
 
     Raises:
         ModelError, ModelTooLargeError: attributes contradict each other or exceed a limit.
@@ -44,25 +51,32 @@ def without_classical(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     if not any(is_classical(node) for node in model.graph.node):
         return model
-    result, rounds = copy(model), 0
-    while nodes := [node for node in result.graph.node if is_classical(node)]:
-        result, rounds = _replaced(shapes.inferred(result)), rounds + 1
-        if len(nodes) == sum(is_classical(node) for node in result.graph.node) or rounds > _MAX_ROUNDS:
+    result, rounds, kept = copy(model), 0, set[str]()
+    rules = RULES | _keeping_rules(kept) if keep_trees else RULES
+    while nodes := _remaining(result, kept):
+        result, rounds = _replaced(shapes.inferred(result), rules, kept), rounds + 1
+        if len(nodes) == len(_remaining(result, kept)) or rounds > _MAX_ROUNDS:
             raise UnsupportedModelError(
                 f"{nodes[0].op_type} {label(nodes[0])} reads a value of unknown shape, or ends too long a chain.",
                 "Export with fixed shapes.",
             )
-    replace_all(result.opset_import, [entry for entry in result.opset_import if entry.domain != DOMAIN])
+    if not kept:
+        replace_all(result.opset_import, [entry for entry in result.opset_import if entry.domain != DOMAIN])
     return result
 
 
-def _replaced(model: onnx.ModelProto) -> onnx.ModelProto:
+def _remaining(model: onnx.ModelProto, kept: set[str]) -> list[onnx.NodeProto]:
+    return [node for node in model.graph.node if is_classical(node) and kept.isdisjoint(node.output)]
+
+
+def _replaced(model: onnx.ModelProto, rules: dict[str, Rule], kept: set[str]) -> onnx.ModelProto:
     """One round, from the inputs on: a rule is applied once all operators before its node are plain."""
     facts = Facts(model)
-    waiting = {name for node in model.graph.node if is_classical(node) for name in node.output}
+    waiting = {name for node in _remaining(model, kept) for name in node.output}
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
-        rule = RULES.get(node.op_type) if is_classical(node) and waiting.isdisjoint(node.input) else None
+        rule = rules.get(node.op_type) if not waiting.isdisjoint(node.output) else None
+        rule = rule if waiting.isdisjoint(node.input) else None
         new = rule(node, facts) if rule is not None else None
         nodes += [node] if new is None else new
     replace_all(model.graph.node, nodes)
@@ -70,7 +84,31 @@ def _replaced(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def tree_regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+def _keeping_rules(kept: set[str]) -> dict[str, Rule]:
+    """The rules of tree ensembles that leave their sums to an operator, whose output they add to `kept`."""
+
+    def summed(node: onnx.NodeProto, forest: Forest, value: str, draft: Draft, facts: Facts) -> str:  # noqa: ARG001
+        given = {_as_target(name): one for name, one in attributes(node).items() if name not in _NOT_OF_SUMS}
+        if node.op_type != "TreeEnsemble":
+            given["n_targets"] = forest.leaves.shape[1]
+        operator = "TreeEnsemble" if node.op_type == "TreeEnsemble" else "TreeEnsembleRegressor"
+        scores = draft.add(operator, value, domain=DOMAIN, **given)
+        kept.add(scores)
+        rows = (draft.shape(node.input[0]) or (1,))[0]
+        shape = np.array([rows, forest.leaves.shape[1]], dtype=np.int64)  # onnx infers none for this operator
+        return draft.add("Reshape", scores, draft.constant(shape))
+
+    rules = {"TreeEnsemble": tree_ensemble, "TreeEnsembleClassifier": tree_classifier}
+    rules["TreeEnsembleRegressor"] = tree_regressor
+    return {name: partial(rule, summed=summed) for name, rule in rules.items()}
+
+
+def _as_target(name: str) -> str:
+    """The attribute of a regressor that holds what this one of a classifier does."""
+    return f"target_{name.removeprefix('class_')}" if name.startswith("class_") else name
+
+
+def tree_regressor(node: onnx.NodeProto, facts: Facts, summed: Summed | None = None) -> Nodes | None:
     """TreeEnsembleRegressor: the sum or the mean of the leaf weights over the trees."""
     given, draft = attributes(node), Draft(facts, node.output[0])
     transform = linear_models.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX"))
@@ -79,12 +117,11 @@ def tree_regressor(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
         return None
     count = _counted(node, given.get("n_targets", 1))
     forest = trees.read_forest(given, "target", count, found[1])
-    return _regressed(
-        node, _aggregated(node, forest, given.get("aggregate_function", b"SUM")), found[0], transform, draft, facts
-    )
+    forest = _aggregated(node, forest, given.get("aggregate_function", b"SUM"))
+    return _regressed(node, (summed or _summed)(node, forest, found[0], draft, facts), transform, draft)
 
 
-def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+def tree_ensemble(node: onnx.NodeProto, facts: Facts, summed: Summed | None = None) -> Nodes | None:
     """TreeEnsemble of ai.onnx.ml 5: a regressor whose attributes are tensors."""
     given, draft = attributes(node), Draft(facts, node.output[0])
     found = linear_models.feature_rows(node, facts, draft)
@@ -97,10 +134,11 @@ def tree_ensemble(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
         )
     forest = trees.read_flat_forest(given, _counted(node, given.get("n_targets", 1)), found[1])
     aggregate = {0: b"AVERAGE", 1: b"SUM"}.get(given.get("aggregate_function", 1), b"MIN or MAX")
-    return _regressed(node, _aggregated(node, forest, aggregate), found[0], "NONE", draft, facts)
+    scores = (summed or _summed)(node, _aggregated(node, forest, aggregate), found[0], draft, facts)
+    return _regressed(node, scores, "NONE", draft)
 
 
-def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
+def tree_classifier(node: onnx.NodeProto, facts: Facts, summed: Summed | None = None) -> Nodes | None:
     """TreeEnsembleClassifier: the label and the transformed scores; two classes may share one score."""
     given, draft = attributes(node), Draft(facts, node.output[0])
     labels = linear_models.labels_of(node, given)
@@ -116,7 +154,7 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     transform = linear_models.transform_of(node, given, ("NONE", "LOGISTIC", "SOFTMAX")[: 2 if shared else 3])
     count = 1 if shared else _counted(node, len(labels))
     forest = trees.read_forest(given, "class", count, found[1])
-    scores = _summed(node, forest, found[0], draft, facts)
+    scores = (summed or _summed)(node, forest, found[0], draft, facts)
     if not shared:
         results = (
             linear_models.label_of_largest(scores, labels, draft),
@@ -130,8 +168,7 @@ def tree_classifier(node: onnx.NodeProto, facts: Facts) -> Nodes | None:
     )
 
 
-def _regressed(node: onnx.NodeProto, forest: Forest, value: str, transform: str, draft: Draft, facts: Facts) -> Nodes:
-    scores = _summed(node, forest, value, draft, facts)
+def _regressed(node: onnx.NodeProto, scores: str, transform: str, draft: Draft) -> Nodes:
     draft.named(linear_models.transform_scores(scores, transform, draft), node.output[0])
     return draft.nodes
 

@@ -43,7 +43,8 @@ class Forest:
     """Trees as arrays over their branches.
 
     Branch b continues at `children[b, 0]` if `comparisons[b]`(x[features[b]], thresholds[b]) holds, else at
-    `children[b, 1]`. A negative child or root is a leaf: row `~child` of `leaves`, with one column per score.
+    `children[b, 1]`. A negative child or root is a leaf: row `~child` of `leaves`, with one column per score. The
+    positions order branches and leaves as the file lists them.
     """
 
     features: NDArray[np.int64]
@@ -52,6 +53,8 @@ class Forest:
     children: NDArray[np.int64]
     roots: NDArray[np.int64]
     leaves: NDArray[np.float32]
+    branch_positions: NDArray[np.int64]
+    leaf_positions: NDArray[np.int64]
 
 
 def read_forest(given: Attributes, weights: str, scores: int, features: int) -> Forest:
@@ -83,6 +86,8 @@ def read_forest(given: Attributes, weights: str, scores: int, features: int) -> 
             children=np.array([[number[child] for child in pair] for pair in pairs], dtype=np.int64).reshape(-1, 2),
             roots=np.array([number[index] for index in nodes.roots], dtype=np.int64),
             leaves=_leaves(given, weights, scores, {nodes.key(index): ~number[index] for index in leaves}),
+            branch_positions=np.array(branches, dtype=np.int64),
+            leaf_positions=np.array(leaves, dtype=np.int64),
         ),
         features,
     )
@@ -115,6 +120,8 @@ def read_flat_forest(given: Attributes, scores: int, features: int) -> Forest:
         children=np.array(children, dtype=np.int64).reshape(-1, 2),
         roots=np.array(roots, dtype=np.int64),
         leaves=leaves,
+        branch_positions=np.arange(len(modes), dtype=np.int64),
+        leaf_positions=np.arange(len(ids), dtype=np.int64),
     )
     return _checked(forest, features)
 

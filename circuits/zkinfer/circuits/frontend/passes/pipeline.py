@@ -67,6 +67,7 @@ class Lowering:
         rewrite: applied together with constant folding until nothing changes.
         notes: one sentence for each change that the model's owner should know of, given the model before all passes.
         input_scales: bits by which single inputs should be finer than the others, by name, given the same model.
+        keep_trees: whether tree ensembles stay operators that sum leaf values, instead of becoming tensor arithmetic.
     """
 
     passes: Mapping[str, Pass] = field(
@@ -81,6 +82,7 @@ class Lowering:
     rewrite: Callable[[onnx.ModelProto], onnx.ModelProto] = rewritten
     notes: Callable[[onnx.ModelProto], Iterable[str]] = notes_on_masks
     input_scales: Callable[[onnx.ModelProto], Mapping[str, int]] = lambda _: {}
+    keep_trees: bool = False
 
 
 def simplified(model: onnx.ModelProto, lowering: Lowering) -> onnx.ModelProto:

@@ -13,6 +13,7 @@ from zkinfer.circuits.engines.ezkl.lowering.fuse_scales import is_free
 from zkinfer.circuits.errors import ModelError, UnsupportedModelError
 from zkinfer.circuits.frontend import worker
 from zkinfer.circuits.frontend.analyse import describe
+from zkinfer.circuits.frontend.passes.pipeline import Lowering
 from zkinfer.circuits.frontend.validate import refuse_problems
 
 ROWS = np.array([[0.5, -1.25, 2.0], [0.0, 0.0, 0.0], [-3.0, 0.25, 0.5], [4.0, 4.0, -4.0]], dtype=np.float32)
@@ -257,3 +258,46 @@ def test_scaler_before_a_model_needs_no_product(name, normal):
     for row in np.array([[[30_000.0, 20.0, 0.1]], [[90_000.0, 70.0, 0.7]]], np.float32):
         for wanted, found in zip(classic.answers(model, row), classic.answers(result, row), strict=True):
             assert np.allclose(wanted, found, atol=1e-5)
+
+
+KEEPING = Lowering(keep_trees=True)
+
+
+def kept(model, **dimensions):
+    return worker.normal_form(model, dimensions, 1, KEEPING).model
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        classic.regressor(),
+        classic.regressor(aggregate_function="AVERAGE", base_values=[0.5]),
+        classic.classifier(),
+        classic.classifier(labels=(0, 1, 2), ids=(0, 1, 2), post_transform="SOFTMAX"),
+    ],
+)
+def test_tree_ensembles_stay_where_a_lowering_keeps_them(model):
+    result = kept(model)
+    [tree] = [node for node in result.graph.node if node.domain == "ai.onnx.ml"]
+    assert tree.op_type == "TreeEnsembleRegressor"
+    assert "post_transform" not in {entry.name for entry in tree.attribute}
+    assert agree(model, kept)
+
+
+def test_trees_become_tensor_arithmetic_unless_they_are_kept(normal):
+    assert {node.domain for node in normal(classic.regressor()).graph.node} == {""}
+    assert [entry.domain for entry in kept(classic.regressor()).opset_import] == ["", "ai.onnx.ml"]
+
+
+def test_kept_trees_are_checked_like_others():
+    with pytest.raises(ModelError, match="a child that does not exist"):
+        kept(classic.regressor(nodes_truenodeids=[9, 0, 3, 0, 0]))
+
+
+def test_kept_trees_may_follow_other_operators():
+    first = classic.operator("Scaler", ("scaled",), offset=[0.5], scale=[2.0])
+    second = next(iter(classic.regressor().graph.node))
+    second.input[0] = "scaled"
+    model = classic.graph([first, second], [classic.port("y")])
+    assert "TreeEnsembleRegressor" in {node.op_type for node in kept(model).graph.node}
+    assert agree(model, kept)
