@@ -30,6 +30,33 @@ library CanonicalCalldata {
         if (!same) revert NonCanonicalCalldata();
     }
 
+    /// @notice Require the same, that the padding of the inputs is zero, and that the calldata ends with the proof.
+    /// @param inputs The packed inputs.
+    /// @param outputs The outputs.
+    /// @param proof The proof.
+    /// @param head The size of the heads of all arguments, in bytes.
+    function requireWhole(bytes calldata inputs, int256[] calldata outputs, bytes calldata proof, uint256 head)
+        internal
+        pure
+    {
+        bool same;
+        assembly ("memory-safe") {
+            let next := add(head, 0x24)
+            same := eq(inputs.offset, next)
+            next := add(next, inputs.length)
+            let padding := and(sub(0, inputs.length), 0x1f)
+            // The bytes up to the next word; none if there is no padding.
+            same := and(same, iszero(shr(sub(256, shl(3, padding)), calldataload(next))))
+            next := add(add(next, padding), 0x20)
+            same := and(same, eq(outputs.offset, next))
+            next := add(add(next, shl(5, outputs.length)), 0x20)
+            same := and(same, eq(proof.offset, next))
+            next := add(add(next, proof.length), and(sub(0, proof.length), 0x1f))
+            same := and(same, eq(calldatasize(), next))
+        }
+        if (!same) revert NonCanonicalCalldata();
+    }
+
     /// @notice Require that two byte strings are the only dynamic arguments, one after the other.
     /// @param first The first.
     /// @param second The second.

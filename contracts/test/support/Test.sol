@@ -3,6 +3,14 @@ pragma solidity ^0.8.24;
 
 /// @notice The cheatcodes of forge that these tests use.
 interface Vm {
+    struct DirEntry {
+        string errorMessage;
+        string path;
+        uint64 depth;
+        bool isDir;
+        bool isSymlink;
+    }
+
     struct Log {
         bytes32[] topics;
         bytes data;
@@ -16,14 +24,17 @@ interface Vm {
     function assertEq(bytes32 left, bytes32 right, string calldata why) external pure;
     function assertEq(address left, address right) external pure;
     function assertEq(bool left, bool right) external pure;
+    function assertEq(bool left, bool right, string calldata why) external pure;
     function assertEq(string calldata left, string calldata right) external pure;
     function assertEq(bytes calldata left, bytes calldata right) external pure;
     function assertLe(uint256 left, uint256 right) external pure;
     function assertTrue(bool condition) external pure;
+    function assertTrue(bool condition, string calldata why) external pure;
     function assertFalse(bool condition) external pure;
     function assertFalse(bool condition, string calldata why) external pure;
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
+    function clearMockedCalls() external;
     function deal(address account, uint256 balance) external;
     function etch(address target, bytes calldata code) external;
     function expectEmit(address emitter) external;
@@ -31,6 +42,9 @@ interface Vm {
     function expectRevert(bytes calldata data) external;
     function getCode(string calldata name) external view returns (bytes memory);
     function getRecordedLogs() external returns (Log[] memory);
+    function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
+    function mockCall(address target, bytes calldata data, bytes calldata answer) external;
+    function mockCallRevert(address target, bytes calldata data, bytes calldata answer) external;
     function parseJsonAddress(string calldata json, string calldata key) external pure returns (address);
     function parseJsonBool(string calldata json, string calldata key) external pure returns (bool);
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
@@ -38,15 +52,22 @@ interface Vm {
     function parseJsonBytes32Array(string calldata json, string calldata key) external pure returns (bytes32[] memory);
     function parseJsonInt(string calldata json, string calldata key) external pure returns (int256);
     function parseJsonIntArray(string calldata json, string calldata key) external pure returns (int256[] memory);
+    function parseJsonString(string calldata json, string calldata key) external pure returns (string memory);
+    function parseJsonTypeArray(string calldata json, string calldata key, string calldata kind)
+        external
+        pure
+        returns (bytes memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
     function prank(address sender) external;
+    function readDir(string calldata path) external view returns (DirEntry[] memory entries);
     function readFile(string calldata path) external view returns (string memory);
     function recordLogs() external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function startPrank(address sender) external;
     function stopPrank() external;
+    function toString(bytes32 value) external pure returns (string memory);
     function toString(uint256 value) external pure returns (string memory);
     function warp(uint256 time) external;
 }
