@@ -17,9 +17,13 @@ NODE_CLIENT := examples/clients/node
 # Not npm's wrapper around it, which exits with 0 even if tests fail.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 HAS_NODE := $(shell command -v npm 2> /dev/null)
+# The native core of the engine Ashlar, for which cargo 1.85 or later is needed.
+CORE := prover/ashlar
+CORE_SOURCES := $(wildcard $(CORE)/Cargo.* $(CORE)/pyproject.toml $(CORE)/src/*.rs $(CORE)/src/*/*.rs)
+HAS_CARGO := $(shell cargo --version 2> /dev/null | awk '{ split($$2, v, "."); if (v[1] > 1 || v[2] >= 85) print "yes" }')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-nightly check stubs format contracts contracts-test extras-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test test-quick test-nightly core-test check stubs format contracts contracts-test extras-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +64,13 @@ format: $(VENV)/dev ## Fix lint and format the code.
 contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and write the artifacts that Python ships. Needs node.
 	$(BIN)/python contracts/build.py
 
+core-test: ## Check the style of Ashlar's core, lint it and test it. Skipped without cargo.
+ifdef HAS_CARGO
+	cd $(CORE) && cargo fmt --check && cargo clippy --quiet --all-targets --all-features -- -D warnings && cargo test --quiet
+else
+	@echo 'skipped: the core of the engine Ashlar, because cargo 1.85 or later is missing'
+endif
+
 contracts-test: $(VENV)/dev ## Check the format of the contracts, test them, compare the artifacts. Skipped without npm.
 ifdef HAS_NODE
 	$(MAKE) --no-print-directory $(NODE)/.package-lock.json
@@ -97,8 +108,9 @@ constraints: ## Pin today's versions of all dependencies in constraints.txt.
 	build/constraints/bin/python -m pip --disable-pip-version-check install --quiet '.[dev,torch,train]'
 	build/constraints/bin/python -m pip --disable-pip-version-check freeze --exclude zkinfer | sed 's/+cpu$$//' > constraints.txt
 
-train: $(VENV)/train ## Train the demo's model again and measure it.
+train: $(VENV)/train ## Train the demo's models again and measure them.
 	$(BIN)/python examples/digits/train.py
+	$(BIN)/python examples/lenet/train.py
 
 bench: $(VENV)/dev ## Benchmark against the plain engine and write docs/measurements/benchmarks.md.
 	$(BIN)/python -m benchmarks.engine
@@ -126,14 +138,22 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "zkinfer needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/core: $(CORE_SOURCES) | $(BIN)/python
+ifdef HAS_CARGO
+	$(PIP) ./$(CORE)
+else
+	@echo 'skipped: the core of the engine Ashlar, because cargo 1.85 or later is missing; the engine ezkl needs no core'
+endif
+	@touch $@
+
+$(VENV)/demo: pyproject.toml constraints.txt $(VENV)/core | $(BIN)/python
 	$(PIP) --editable '.[chain-dev]'
 	@touch $@
 
-$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/dev: pyproject.toml constraints.txt $(VENV)/core | $(BIN)/python
 	$(PIP) --editable '.[dev,torch]'
 	@touch $@ $(VENV)/demo
 
 $(VENV)/train: $(VENV)/dev
-	$(PIP) --editable '.[dev,train]'
+	$(PIP) --editable '.[dev,torch,train]'
 	@touch $@

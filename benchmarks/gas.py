@@ -22,21 +22,17 @@ from web3 import HTTPProvider, Web3
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "contracts"))
-import build  # noqa: E402 - scripts beside the contracts, in no package
-import canary  # noqa: E402
+import canary  # noqa: E402 - scripts beside the contracts, in no package
 from digits import DEMO, digits_circuit  # noqa: E402
 from zkinfer.chain import Answer, answer_of, context_of, registration_of  # noqa: E402
 from zkinfer.circuits import Circuit, Home  # noqa: E402
-from zkinfer.circuits.engines.ezkl.engine import EzklEngine  # noqa: E402
 from zkinfer.circuits.engines.ezkl.instances import instances_of  # noqa: E402
 from zkinfer.circuits.statement import Statement  # noqa: E402
 from zkinfer.circuits.tensors import quantise  # noqa: E402
-from zkinfer.contracts import SHARED_SELECTOR, Registration, Request, input_commitment  # noqa: E402
-from zkinfer.contracts.abi import call_data, creation_code, function_named  # noqa: E402
+from zkinfer.contracts import EZKL_SELECTOR, Registration, Request, input_commitment  # noqa: E402
+from zkinfer.contracts.abi import call_data, function_named  # noqa: E402
 from zkinfer.contracts.chain import Chain  # noqa: E402
 from zkinfer.contracts.deploy import FACTORY, Governance, Plan, deploy, plan  # noqa: E402
-from zkinfer.contracts.ezkl.solc import Solc  # noqa: E402
-from zkinfer.contracts.identifiers import keccak256  # noqa: E402
 from zkinfer.contracts.ledger import Ledger  # noqa: E402
 from zkinfer.contracts.registry import Registry  # noqa: E402
 from zkinfer.prover import Prover  # noqa: E402
@@ -78,7 +74,7 @@ class Bench:
         with np.load(DEMO / "held-out.npz") as data:
             self.images = data["image"]
 
-    def registration(self, selector: bytes = SHARED_SELECTOR) -> Registration:
+    def registration(self, selector: bytes = EZKL_SELECTOR) -> Registration:
         """The registration of the model under the verifier of this selector."""
         return registration_of(self.circuit, fee=1000, selector=selector)
 
@@ -155,12 +151,10 @@ def measure(bench: Bench) -> str:
     steps.append(("ledger, recording a first answer", first))
     steps.append(("ledger, where prover and owner have credit already", record(bench.ledger, answers[1])))
     steps.append((f"ledger, each of {BATCH} answers in a batch", record_batch(bench.ledger, answers[2:])))
-    own, own_bare = dedicated_steps(bench)
     proof, key = f"{len(answers[0].proof):,}", f"{len(bench.key):,}"
     count = len(public_values(bench, answers[0], bench.ledger))
     parts = [HEAD.format(instances=count, proof=proof, key=key)]
     parts.append("## The verifier for all circuits, its key in the code of a contract\n\n" + table(steps, bare))
-    parts.append("## A verifier for this model alone (`DedicatedHalo2Adapter`)\n\n" + table(own, own_bare))
     return "\n".join(parts)
 
 
@@ -190,28 +184,6 @@ def public_values(bench: Bench, answer: Answer, ledger: Ledger) -> list[int]:
     context = context_of(answer.request, bench.chain.id, ledger.address)
     statement = Statement(context.hash, answer.inputs, answer.outputs)
     return instances_of(statement, answer.proof, bench.circuit.manifest.program.layout)[1]
-
-
-def dedicated_steps(bench: Bench) -> tuple[list[tuple[str, int]], int]:
-    """The same for a dedicated verifier, behind a separate registry and ledger."""
-    setup = bench.home.setups.find_or_generate(bench.circuit.manifest.program.setup_size, "hermez")
-    source = EzklEngine().evm_verifier(bench.circuit.folder, setup.path, dedicated=True)
-    compiled = Solc.find(build.COMPILER).dedicated(source)
-    halo2 = bench.create(compiled.creation)
-    digest = word(bench.circuit.manifest.identity.verifying_key.removeprefix("keccak256:"))
-    adapter = bench.create(creation_code("DedicatedHalo2Adapter", (halo2, keccak256(compiled.deployed), digest)))
-    stop = bench.create(creation_code("EmergencyStop", (adapter, bench.chain.address)))
-    router = bench.create(creation_code("VerifierRouter", (bench.chain.address, [stop])))
-    registry = bench.create(creation_code("ModelRegistry", (router, False)))
-    ledger = Ledger(bench.chain, bench.create(creation_code("InferenceLedger", (registry, router))))
-    selector = bench.chain.read("DedicatedHalo2Adapter", adapter, "selector")
-    listing = Registry(bench.chain, registry).register(bench.registration(selector))
-    answers = bench.answers(ledger, listing, BATCH + 2)
-    bare = bench.gas(halo2, call_data(DEDICATED, (answers[0].proof, public_values(bench, answers[0], ledger))))
-    steps = [("bare", bare), ("ledger, recording a first answer", record(ledger, answers[0]))]
-    steps.append(("ledger, where prover and owner have credit already", record(ledger, answers[1])))
-    steps.append((f"ledger, each of {BATCH} answers in a batch", record_batch(ledger, answers[2:])))
-    return steps, bare
 
 
 def record_batch(ledger: Ledger, answers: list[Answer]) -> int:

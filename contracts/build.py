@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import canary
+from compiler import GENERATED_SETTINGS, CompilerError, Solc, patch
 from zkinfer.circuits.digest import keccak256
-from zkinfer.contracts.errors import CompilerError
-from zkinfer.contracts.ezkl.solc import GENERATED_SETTINGS, Solc, patch_reusable
 
 HERE = Path(__file__).resolve().parent
 ARTIFACTS = HERE / "zkinfer/contracts/compiled"
 PINNED = HERE / "src/verifiers/ezkl/EzklVerifierCodeHash.sol"
 TIMELOCK = "@openzeppelin/contracts/governance/TimelockController.sol"
 SHIPPED = (
-    "DedicatedHalo2Adapter",
+    "AshlarVerifier",
     "DigitLock",
     "ERC7992Adapter",
     "ERC8004Validator",
@@ -51,7 +50,7 @@ def main() -> None:
         sys.exit("node and its packages are missing: install node, then run npm install in contracts/")
     built = canary.build()
     files = {ARTIFACTS / "canary.json": built.document}
-    source = patch_reusable(built.verifier)
+    source = patch(built.verifier)
     (HERE / "build").mkdir(exist_ok=True)
     (HERE / f"build/{GENERATED}.sol").write_text(source)
     verifier = compile_generated(source)
@@ -84,17 +83,26 @@ def compile_generated(source: str) -> dict[str, Any]:
 def compile_project() -> dict[str, dict[str, Any]]:
     """The artifacts of all shipped contracts, compiled with the settings of foundry.toml."""
     profile = tomllib.loads((HERE / "foundry.toml").read_text())["profile"]["default"]
-    paths = sorted((HERE / "src").rglob("*.sol"))
-    sources = {str(path.relative_to(HERE)): path.read_text() for path in paths}
-    sources[f"node_modules/{TIMELOCK}"] = (HERE / "node_modules" / TIMELOCK).read_text()
+    rest = {*(HERE / "src").rglob("*.sol"), HERE / "node_modules" / TIMELOCK}
+    found: dict[str, Any] = {}
+    for restriction in profile["compilation_restrictions"]:
+        own = rest & set(HERE.glob(restriction["paths"]))
+        found |= compile_files(own, profile | restriction) if own else {}  # some are for tests
+        rest -= own
+    found |= compile_files(rest, profile)
+    return {name: artifact_of(name, found[name]) for name in SHIPPED}
+
+
+def compile_files(paths: set[Path], profile: dict[str, Any]) -> dict[str, Any]:
+    """The compiled contracts of some sources by name, with the settings of a profile."""
     settings = {
         "evmVersion": profile["evm_version"],
         "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
         "remappings": profile["remappings"],
+        "viaIR": profile["via_ir"],
     }
-    contracts = run_compiler(sources, settings)
-    found = {name: one for unit in contracts.values() for name, one in unit.items()}
-    return {name: artifact_of(name, found[name]) for name in SHIPPED}
+    contracts = run_compiler({str(path.relative_to(HERE)): path.read_text() for path in sorted(paths)}, settings)
+    return {name: one for unit in contracts.values() for name, one in unit.items()}
 
 
 def run_compiler(sources: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:

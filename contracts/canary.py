@@ -74,7 +74,7 @@ def build() -> Built:
         real = any(setup.ceremony == CEREMONY for setup in setups.list())
         circuit = compile_canary(base, CEREMONY if real else INSECURE_DEV)
         setup = setups.find_or_generate(circuit.manifest.program.setup_size, None if real else INSECURE_DEV)
-        source = EzklEngine().evm_verifier(base / "circuit", setup.path, dedicated=False)
+        source = EzklEngine().evm_verifier(base / "circuit", setup.path)
         if not real:
             print(f"no file of the {CEREMONY} ceremony found: the canary's stored key is reused")
             return Built(CANARY.read_text(), source)

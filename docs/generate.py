@@ -33,7 +33,8 @@ NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
 INTRODUCTION = """\
 zkinfer reads opset 7 and later, and converts older opsets where needed. `zkinfer inspect MODEL.onnx` lists the
 operators of a model that are not supported. Some operators are supported in certain forms only (dilated convolutions
-are not, for example); `zkinfer compile` names the form and the cure.
+are not, for example); `zkinfer compile` names the form and the cure. This page is about the default engine, ezkl; see
+[operators of Ashlar](../guides/engines.md#operators-of-ashlar) for the other one.
 """
 
 ELEMENT_TYPES = """\

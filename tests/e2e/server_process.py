@@ -40,6 +40,8 @@ RECONNECTING = (
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.use_local_subchannel_pool", 1),
 )
+# Proofs of the small model are so short that a call would wait for them.
+_ASYNC = {"ZKINFER_MODELS__SMALL__PROOF_MODE": "async"}
 _FORK_SERVER = "fork server"
 _ROLES = {
     "zkinfer.circuits.sandbox.fork_server": _FORK_SERVER,
@@ -133,7 +135,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.folder,
-                env=environment(self.home) | self.variables,
+                env=environment(self.home) | _ASYNC | self.variables,
                 start_new_session=True,
             )
 

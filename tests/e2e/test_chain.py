@@ -14,10 +14,10 @@ from tests.e2e.shell import Shell
 from tests.integration import bench
 from tests.paths import ANVIL, PROGRAM
 
-from zkinfer.contracts.deploy import SHARED_SELECTOR
+from zkinfer.circuits.engines import engine_named
+from zkinfer.contracts.deploy import ASHLAR_SELECTOR, EZKL_SELECTOR
 from zkinfer.contracts.signers import encrypt_keystore
 
-SOLC = bench.REPOSITORY / "contracts/node_modules/.bin/solcjs"
 PAGES = ("start/oracle-operator.md", "guides/chain.md")
 PAGE = "\n".join((bench.REPOSITORY / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
 EMBEDDED = "--evm", "embedded"
@@ -59,13 +59,6 @@ class Chain:
 def has_node(program):
     """Whether a Node.js program and node itself are installed."""
     return program.exists() and shutil.which("node") is not None
-
-
-def compiler():
-    """The path of the Solidity compiler; skips if it is missing."""
-    if not has_node(SOLC):
-        pytest.skip("no Solidity compiler: install node and run npm install in contracts/")
-    return str(SOLC)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +123,7 @@ def test_dry_run_of_a_deployment_sends_nothing(deployed):
     another = ("deploy", "--test", "--salt", "0x" + "01" * 32, "--deployment", "another.json", "--dry-run")
     outcome = deployed(*another)
     assert outcome.status == 0, outcome.stderr
-    assert len(outcome.document["created"]) == 9
+    assert len(outcome.document["created"]) == 11
     assert all(int(one["maxCost"]) > 0 for one in outcome.document["transactions"])
     assert "nothing was sent" in outcome.text
     assert deployed(*another).document["created"] == outcome.document["created"]
@@ -198,7 +191,7 @@ def test_only_the_owner_can_change_a_fee(deployed, registered):
 
 
 def test_route_is_scheduled_once_and_waits(deployed):
-    remove = ("route", "remove", "0x" + SHARED_SELECTOR.hex())
+    remove = ("route", "remove", "0x" + EZKL_SELECTOR.hex())
     shown = deployed.sees(*remove, "--show").document
     assert (shown["state"], shown["transactions"], set(shown["calls"])) == ("unset", [], {"schedule", "execute"})
     assert deployed(*remove).status == 1  # without the typed confirmation
@@ -338,18 +331,19 @@ def test_unreachable_node_is_reported_without_its_secrets(deployed):
 
 
 def test_stop_requires_confirmation_and_is_permanent(deployed, posted, answered):
-    refused = deployed("stop")
+    ezkl, ashlar = (f"0x{selector.hex()}" for selector in (EZKL_SELECTOR, ASHLAR_SELECTOR))
+    refused = deployed("stop", "ezkl")
     assert refused.status == 1
-    assert deployed.sees("status").document["runs"] is True
-    rehearsed = deployed("stop", "--dry-run")
+    assert deployed.sees("status").document["verifiers"] == {ezkl: "live", ashlar: "live"}
+    rehearsed = deployed("stop", "ezkl", "--dry-run")
     assert rehearsed.document["dryRun"] is True
-    stopped = deployed("stop", "--yes")
+    stopped = deployed("stop", "ezkl", "--yes")
     assert stopped.status == 0, stopped.stderr
-    again = deployed("stop", "--yes")
+    again = deployed("stop", "ezkl", "--yes")
     assert (again.document["stoppedBefore"], again.document["transactions"]) == (True, [])
     status = deployed.sees("status").document
-    assert status["runs"] is False
-    assert "whether the verifier is live" in status["deployment"]
+    assert status["verifiers"] == {ezkl: "stopped", ashlar: "live"}
+    assert f"whether the verifier {ezkl} is live" in status["deployment"]
     refund = deployed("refund", "early.json")
     assert refund.status == 0, refund.stderr
     verified = deployed.sees("verify-deployment")
@@ -366,7 +360,8 @@ def block_of_the_page(first):
 def reader(home, digits, tmp_path):
     """A reader who types the lines of the page, next to a development chain."""
     shutil.copytree(digits, tmp_path / "digits.circuit")
-    (tmp_path / "node_modules").symlink_to(SOLC.parents[1])
+    for file in (bench.MODEL, bench.CALIBRATION):
+        shutil.copy(file, tmp_path)
     (tmp_path / "image-1.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
     chain = Chain(Shell(home.root, tmp_path), *EMBEDDED)
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
@@ -400,7 +395,8 @@ def test_console_lines_of_the_page_succeed(reader):
 
 @pytest.mark.slow
 def test_lines_of_the_page_about_recovery_end_with_a_record(reader):
-    compiler()
+    if reason := engine_named("ashlar").unavailable:
+        pytest.skip(reason)
     output = reader(block_of_the_page("export"))
     assert "stopped on chain" in output
     assert re.search(r"^state +recorded\b", output, re.MULTILINE)

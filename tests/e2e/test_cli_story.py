@@ -471,7 +471,7 @@ def test_usage_error_exits_with_2_and_is_reported_on_stderr(shell, arguments):
 def test_version_names_the_engine(shell):
     outcome = shell.process("--version")
     assert outcome.status == 0
-    assert re.fullmatch(r"zkinfer \S+ \(engine: ezkl \S+\)\n", outcome.stdout)
+    assert re.fullmatch(r"zkinfer \S+ \(engines: ezkl/\S+, ashlar/.+\)\n", outcome.stdout)
 
 
 def test_closed_pipe_causes_no_traceback(workplace):

@@ -13,6 +13,8 @@ from tests.e2e.shell import Outcome, Shell
 from tests.integration import bench
 from tests.paths import PROGRAM
 
+from zkinfer.circuits.engines import engine_named
+
 
 def page(name):
     return (bench.REPOSITORY / name).read_text(encoding="utf-8")
@@ -190,16 +192,22 @@ def demo(followed, reader):
     return Outcome(0, *((reader.folder / f"demo.{kind}").read_text() for kind in ("json", "txt"))), reader
 
 
-def percentage(text):
-    return float(text.partition("%")[0])
+@pytest.mark.slow
+def test_demo_refuses_five_forgeries_and_keeps_the_accuracy(demo):
+    assert len(demo[0].document["refusals"]) == 5
+    for figures in demo[0].document["comparison"]:
+        assert figures["floatAccuracy"] >= 0.96
+        assert abs(figures["circuitAccuracy"] - figures["floatAccuracy"]) <= 0.005
 
 
 @pytest.mark.slow
-def test_demo_refuses_five_forgeries_and_keeps_the_accuracy(demo):
-    facts = demo[0].document["facts"]
-    assert len(demo[0].document["refusals"]) == 5
-    assert percentage(facts["accuracy, float model"]) >= 96
-    assert abs(percentage(facts["accuracy, circuit"]) - percentage(facts["accuracy, float model"])) <= 0.5
+def test_demo_compares_both_engines_or_says_why_it_does_not(demo):
+    document, missing = demo[0].document, engine_named("ashlar").unavailable
+    cases = [(figures["model"], figures["engine"]) for figures in document["comparison"]]
+    second = [] if missing else [("digits", "ashlar"), ("lenet", "ashlar")]
+    assert cases == [("digits", "ezkl"), *second]
+    assert document["secondEngine"] == (missing or "shown")
+    assert all(figures["proveSeconds"] > 0 and figures["proofBytes"] > 0 for figures in document["comparison"])
 
 
 @pytest.mark.slow

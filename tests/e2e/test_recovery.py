@@ -1,28 +1,34 @@
-"""A model is recovered under a dedicated verifier after the shared one was stopped, with commands only."""
+"""A model goes on under another engine after the verifier of its first was stopped, with commands only."""
 
 import json
 import signal
 
 import pytest
 from tests.e2e.shell import Shell
-from tests.e2e.test_chain import EMBEDDED, Chain, compiler
+from tests.e2e.test_chain import EMBEDDED, Chain
 from tests.integration import bench
 
-from zkinfer.contracts.deploy import SHARED_SELECTOR
+from zkinfer.contracts.deploy import ASHLAR_SELECTOR, EZKL_SELECTOR
 
-SHARED = "0x" + SHARED_SELECTOR.hex()
+pytestmark = pytest.mark.slow
+EZKL, ASHLAR = (f"0x{selector.hex()}" for selector in (EZKL_SELECTOR, ASHLAR_SELECTOR))
 
 
 @pytest.fixture(scope="module")
-def chain(home, run_folder, digits):
+def second(run_folder):
+    """The digits' circuit under the second engine."""
+    return str(bench.digits_under_ashlar(run_folder).folder)
+
+
+@pytest.fixture(scope="module")
+def chain(home, run_folder, digits, second):
     """A deployment on a separate chain, with a listing of the digits and a request for it."""
-    solc, folder = compiler(), run_folder / "recovery"
+    folder = run_folder / "recovery"
     folder.mkdir()
     (folder / "image.json").write_text(json.dumps({"image": bench.image(0)["image"].tolist()}))
     running = Chain(Shell(home.root, folder, str(folder)), *EMBEDDED)
     running.book = ("--deployment", str(folder / "deployment.json"))
-    running.solc = ("--solc", solc)
-    done(running("deploy", "--test", "--delay", "1s", *running.book))
+    done(running("deploy", "--test", *running.book))
     running.old = done(running("register", digits, *running.book))["listing"]
     done(running("request", digits, "--any-input", "--out", "old.json", *running.book))
     yield running
@@ -40,67 +46,58 @@ def refused(outcome):
 
 
 @pytest.fixture(scope="module")
-def stopped(chain, digits):
-    """Deploy the dedicated verifier and schedule its route; then stop the shared one, and add the route."""
-    deploy = ("deploy-verifier", digits, *chain.solc, *chain.book)
-    rehearsed = done(chain(*deploy, "--route", "--dry-run"))
-    assert (len(rehearsed["transactions"]), len(rehearsed["created"])) == (4, 3)
-    chain.verifier = done(chain(*deploy, "--route"))
-    assert chain.verifier["state"] in ("waiting", "ready")
-    assert refused(chain("register", digits, "--selector", "dedicated", *chain.book))["type"] == "DeploymentError"
-    done(chain("stop", "--yes", *chain.book))
-    again = done(chain(*deploy, "--route"))
-    assert (again["created"], again["state"], again["addresses"]) == ([], "done", chain.verifier["addresses"])
-    assert done(chain(*deploy, "--route"))["transactions"] == []
+def stopped(chain):
+    done(chain("stop", "ezkl", "--yes", *chain.book))
     return chain
 
 
 @pytest.fixture(scope="module")
-def listing(stopped, digits):
-    return done(stopped("register", digits, "--selector", "dedicated", *stopped.book))["listing"]
+def listing(stopped, second):
+    """The listing under the other engine, the successor of the old one."""
+    made = done(stopped("register", second, *stopped.book))
+    assert made["selector"] == ASHLAR
+    done(stopped("deprecate", stopped.old, "--successor", made["listing"], *stopped.book))
+    return made["listing"]
 
 
-def test_requests_under_the_shared_verifier_are_refused_and_refunded(stopped, digits):
+def test_requests_under_the_stopped_verifier_are_refused_and_refunded(stopped, digits):
     for words in [("register", digits), ("request", digits, "--any-input", "--out", "new.json"), ("open", "old.json")]:
-        assert "whether the verifier is live is False" in refused(stopped(*words, *stopped.book))["cause"]
+        assert f"whether the verifier {EZKL} is live is False" in refused(stopped(*words, *stopped.book))["cause"]
     done(stopped("refund", "old.json", *stopped.book))
     status = done(stopped.sees("status", "--listing", stopped.old, *stopped.book))
-    assert status["verifiers"] == {SHARED: "stopped", stopped.verifier["selector"]: "live"}
+    assert status["verifiers"] == {EZKL: "stopped", ASHLAR: "live"}
     assert status["verifierRuns"] is False
 
 
-def test_deployment_is_verified_by_its_live_route(stopped):
+def test_deployment_is_verified_by_its_live_verifier(stopped):
     assert refused(stopped.sees("verify-deployment", *stopped.book))["type"] == "DeploymentError"
-    verified = done(stopped.sees("verify-deployment", "--selector", stopped.verifier["selector"], *stopped.book))
-    assert verified["dedicatedGuardians"] == {stopped.verifier["selector"]: stopped.start["account"].lower()}
+    verified = done(stopped.sees("verify-deployment", "--selector", "ashlar", *stopped.book))
+    assert verified["ashlar_guardian"] == stopped.start["account"].lower()
 
 
-def test_listing_is_verified_with_the_model_and_the_compiler(stopped, listing, digits):
-    words = ("verify-listing", listing, "--model", str(bench.MODEL), "--circuit", digits, "--unsafe-accept-dev-setup")
-    checks = done(stopped.sees(*words, *stopped.solc, *stopped.book))["checks"]
-    assert checks[-1] == {"what": "the code of its verifier", "found": stopped.verifier["codeHash"]}
-    assert refused(stopped.sees(*words, "--solc", "nowhere", *stopped.book))["type"] == "CompilerError"
+def test_successor_is_verified_with_the_model(stopped, listing, second):
+    words = ("verify-listing", listing, "--model", str(bench.MODEL), "--circuit", second, "--unsafe-accept-dev-setup")
+    checks = done(stopped.sees(*words, *stopped.book))["checks"]
+    assert checks[-1] == {"what": "whether the verifier is live", "found": True}
 
 
-def test_answer_is_recorded_by_its_own_verifier_and_read_by_a_consumer(stopped, listing, digits):
+def test_answer_is_recorded_and_read_by_a_consumer(stopped, listing, second):
     picture = ("--input", "image.json")
-    done(stopped("request", digits, *picture, "--selector", "dedicated", "--out", "again.json", *stopped.book))
-    done(
-        stopped.shell(
-            "prove", digits, *picture, "--request", "again.json", "--out", "answer.json", "--json", timeout=600
-        )
-    )
+    done(stopped("request", second, *picture, "--out", "again.json", *stopped.book))
+    done(stopped.shell("prove", second, *picture, "--request", "again.json", "--out", "answer.json", "--json"))
     posted = done(stopped("post", "answer.json", "--request", "again.json", *stopped.book))
     assert [one["state"] for one in posted["records"]] == ["recorded"]
-    words = ("verify", "answer.json", "--model", str(bench.MODEL), "--unsafe-accept-dev-setup", "--confirmations", "1")
-    read = done(stopped.shell(*words, "--rpc", stopped.start["rpc"], *stopped.book, "--json", timeout=600))
+    read = done(stopped.shell(*VERIFY, "--rpc", stopped.start["rpc"], *stopped.book, "--json", timeout=600))
     assert read["ok"] is True
 
 
-def test_record_is_not_used_after_its_own_verifier_is_stopped(stopped, listing, digits):
-    done(stopped("stop", "--selector", stopped.verifier["selector"], "--yes", *stopped.book))
-    words = ("verify", "answer.json", "--model", str(bench.MODEL), "--unsafe-accept-dev-setup", "--confirmations", "1")
-    error = refused(stopped.shell(*words, "--rpc", stopped.start["rpc"], *stopped.book, "--json", timeout=600))
+VERIFY = ("verify", "answer.json", "--model", str(bench.MODEL), "--unsafe-accept-dev-setup", "--confirmations", "1")
+VERIFY += ("--accept-engine", "ashlar")
+
+
+def test_record_is_not_used_after_its_own_verifier_is_stopped(stopped, listing):
+    done(stopped("stop", "ashlar", "--yes", *stopped.book))
+    error = refused(stopped.shell(*VERIFY, "--rpc", stopped.start["rpc"], *stopped.book, "--json", timeout=600))
     assert error["type"] == "RecordMismatchError"
-    assert "was stopped, for ever" in refused(stopped("open", "again.json", *stopped.book))["cause"]
-    assert refused(stopped("deploy-verifier", digits, *stopped.solc, *stopped.book))["type"] == "DeploymentError"
+    reopened = refused(stopped("open", "again.json", *stopped.book))
+    assert f"whether the verifier {ASHLAR} is live is False" in reopened["cause"]

@@ -10,14 +10,27 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import tritonclient.grpc as triton
 from tests.integration import bench
 from tests.unit.service.certificates import Authority
 
+from zkinfer.circuits.compile import CompileOptions, compile_model
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.manifest import Circuit
 from zkinfer.client import AsyncClient, CallError, Client
-from zkinfer.verifier import AllOf, ModelIs, SignedBy, Trusted, UnsafeAcceptDevSetup, Verifier, load_public_key
+from zkinfer.verifier import (
+    AllOf,
+    EngineIs,
+    ModelIs,
+    SignedBy,
+    Trusted,
+    UnsafeAcceptDevSetup,
+    Verifier,
+    load_public_key,
+)
 
 PAGE = (bench.REPOSITORY / "docs/guides/serving.md").read_text(encoding="utf-8")
+ACCEPTED = AllOf(UnsafeAcceptDevSetup(), EngineIs("ashlar"))
 MARKER = 0.7178539  # no other pixel of the tests has this value
 
 
@@ -115,6 +128,54 @@ async def test_waiting_jobs_are_proven_after_a_restart_and_the_marker_is_only_in
     assert found.inference.on_expected_input
     assert str(MARKER)[:7] not in output
     assert process.returncode == 0
+
+
+@pytest.fixture
+def models_of_both_engines(models, shell, home):
+    """The digits under ezkl, and as `short` under Ashlar."""
+    engine = engine_named("ashlar")
+    if engine.unavailable:
+        pytest.skip(engine.unavailable)
+    (models / "short").mkdir()
+    options = CompileOptions(setup="insecure-dev")
+    compile_model(
+        bench.MODEL, models / "short/1", engine=engine, home=home, calibration=bench.CALIBRATION, options=options
+    )
+    return models
+
+
+@pytest.mark.slow
+def test_model_with_short_proofs_answers_with_its_proof_within_the_call(shell, models_of_both_engines, home):
+    image = bench.image(0)["image"]
+    tensor = triton.InferInput("image", list(image.shape), "FP32")
+    tensor.set_data_from_numpy(image.astype(np.float32))
+    with served(shell, models_of_both_engines) as report, triton.InferenceServerClient(report["address"]) as client:
+        configs = {name: client.get_model_config(name, as_json=True)["config"] for name in ("digits", "short")}
+        result = client.infer("short", [tensor], client_timeout=60)
+        modes = {name: config["parameters"]["zkinfer_proof_mode"] for name, config in configs.items()}
+        with Client(report["address"]) as own:
+            handle = own.infer("short", {"image": image}).handle
+            later = handle.attestation(bench.verifier_of(home, bench.MODEL), ACCEPTED, timeout=60)
+    (attestation,) = result.as_numpy("zkinfer_attestation")
+    inference = bench.verifier_of(home, bench.MODEL).verify(attestation, ACCEPTED, expected_inputs={"image": image})
+    assert {name: mode["string_value"] for name, mode in modes.items()} == {"digits": "async", "short": "sync"}
+    assert "not been audited" in configs["short"]["parameters"]["zkinfer_labels"]["string_value"]
+    assert "zkinfer_labels" not in configs["digits"]["parameters"]
+    np.testing.assert_array_equal(inference.outputs["logits"].ravel(), result.as_numpy("logits").ravel())
+    np.testing.assert_array_equal(later.inference.outputs["logits"], inference.outputs["logits"])
+
+
+@pytest.mark.slow
+def test_server_without_workers_queues_short_proofs_and_logs_the_labels(shell, models_of_both_engines):
+    process = serving(shell, models_of_both_engines, "--workers", "0", "--log-format", "json")
+    with process:
+        with triton.InferenceServerClient(report_of(process)["address"]) as client:
+            parameters = client.get_model_config("short", as_json=True)["config"]["parameters"]
+        process.send_signal(signal.SIGTERM)
+        output = process.communicate(timeout=60)[1]
+    assert parameters["zkinfer_proof_mode"]["string_value"] == "async"
+    logged = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    assert {line["model"] for line in logged if "label" in line} == {"short"}
 
 
 def test_second_server_on_the_same_state_is_refused(shell, models):

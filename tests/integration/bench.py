@@ -17,6 +17,7 @@ from zkinfer.circuits.build import assemble
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.cost import REFERENCE_SPEED, Speed
 from zkinfer.circuits.digest import sha256_file
+from zkinfer.circuits.engines.ashlar.engine import AshlarEngine
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.circuits.engines.ezkl.engine import EzklEngine
 from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
@@ -68,6 +69,17 @@ def digits_circuit(base: Path) -> Circuit:
     if not folder.exists():
         options = CompileOptions(setup="insecure-dev", run_arguments=GOLDEN_ARGUMENTS)
         compile_model(MODEL, folder, engine=EzklEngine(), home=home_in(base), calibration=CALIBRATION, options=options)
+    return Circuit.open(folder)
+
+
+def digits_under_ashlar(base: Path) -> Circuit:
+    """The demo's model under Ashlar, compiled once per test run; skips if the core is missing."""
+    engine, folder = AshlarEngine(), base / "digits.ashlar"
+    if engine.unavailable:
+        pytest.skip(engine.unavailable)
+    if not folder.exists():
+        options = CompileOptions(setup="insecure-dev")
+        compile_model(MODEL, folder, engine=engine, home=home_in(base), calibration=CALIBRATION, options=options)
     return Circuit.open(folder)
 
 

@@ -11,7 +11,7 @@ from tests.integration import bench
 
 from zkinfer.chain import registration_of
 from zkinfer.circuits.engines.ezkl.instances import instances_of
-from zkinfer.contracts import SHARED_SELECTOR
+from zkinfer.contracts import EZKL_SELECTOR
 from zkinfer.contracts.deploy import Governance, deploy, plan
 from zkinfer.contracts.errors import RevertedError
 from zkinfer.contracts.registry import Registry
@@ -124,7 +124,7 @@ class Contracts:
     def _verdict(self, proof: Proof) -> str:
         stated = proof.statement
         statement = (self._layout, stated.context, stated.inputs, list(stated.outputs))
-        arguments = (SHARED_SELECTOR, self._digest, self._key, *statement, proof.data)
+        arguments = (EZKL_SELECTOR, self._digest, self._key, *statement, proof.data)
         try:
             self._chain.read("VerifierRouter", self._router, "verify", *arguments)
         except RevertedError as err:

@@ -10,8 +10,10 @@ from eth_account import Account
 from tests.integration import bench
 from tests.paths import ANVIL
 from tests.unit.contracts.deployed import embedded_chain
+from tests.vectors import make_chain  # noqa: F401 - puts the scripts beside the contracts on the path
 from web3 import HTTPProvider, Web3
 
+import compiler
 from zkinfer.chain import answer_of, registration_of
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import verify_listing
@@ -25,8 +27,6 @@ from zkinfer.contracts import (
     input_commitment,
     load,
     output_commitment,
-    patch_dedicated,
-    patch_reusable,
 )
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.chain import Chain
@@ -141,7 +141,7 @@ def test_every_contract_has_its_planned_address(chain, deployed):
 def test_other_governance_is_another_deployment(chain, deployed, planned):
     other = plan(replace(planned.governance, guardian=CONSUMER))
     assert other.addresses["InferenceLedger"] != deployed["InferenceLedger"]
-    with pytest.raises(DeploymentError, match=r"There is no EmergencyStop at .* Deploy first"):
+    with pytest.raises(DeploymentError, match=r"There is no EzklStop at .* Deploy first"):
         verify_deployment(chain, other)
 
 
@@ -239,10 +239,9 @@ def widened(inputs):
 def test_engine_generates_one_reusable_verifier_for_all_circuits(home, digits):
     setup = home.setups.find_or_generate(digits.manifest.program.setup_size, "insecure-dev").path
     engine = EzklEngine()
-    source = engine.evm_verifier(digits.folder, setup, dedicated=False)
-    assert patch_reusable(source).startswith("// SPDX-License-Identifier: MIT")
-    dedicated = engine.evm_verifier(digits.folder, setup, dedicated=True)
-    assert len(patch_dedicated(dedicated).splitlines()) == len(dedicated.splitlines()) + 3
+    source = engine.evm_verifier(digits.folder, setup)
+    assert source.startswith("// SPDX-License-Identifier: MIT")
+    assert len(compiler.patch(source).splitlines()) == len(source.splitlines()) + 3
 
 
 def _abi(request):

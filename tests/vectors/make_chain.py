@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +27,7 @@ from zkinfer.circuits.srs.ceremonies import CEREMONIES
 from zkinfer.circuits.statement import Context, Statement
 from zkinfer.circuits.statement import Layout as StatementLayout
 from zkinfer.circuits.tensors import quantise
-from zkinfer.contracts.deploy import SHARED_SELECTOR
-from zkinfer.contracts.ezkl.dedicated import dedicated_selector
-from zkinfer.contracts.ezkl.solc import Solc
+from zkinfer.contracts.deploy import EZKL_SELECTOR
 from zkinfer.contracts.identifiers import (
     ANY_INPUT,
     VISIBILITIES,
@@ -45,8 +42,7 @@ from zkinfer.contracts.identifiers import (
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(REPOSITORY / "contracts"))
-import build  # noqa: E402 - scripts beside the contracts, in no package
-import canary  # noqa: E402
+import canary  # noqa: E402 - scripts beside the contracts, in no package
 from digits import DEMO, digits_circuit  # noqa: E402
 
 VALUES, DIGITS = HERE / "chain/values.json", HERE / "chain/digits.json"
@@ -255,7 +251,6 @@ def proofs() -> dict:
         home = Home(base / "home", setup_search=canary.setup_folders())
         circuit = digits_circuit(base, home)
         maker = Maker(Proving(circuit, home))
-        source = EzklEngine().evm_verifier(circuit.folder, maker.circuit.setup.path, dedicated=True)
         (base / "canary").mkdir()
         watched = canary.compile_canary(base / "canary", "hermez")
         return {
@@ -270,9 +265,7 @@ def proofs() -> dict:
                 "adapter": ADAPTER,
             },
             "model": maker.model(),
-            "dedicated": "0x" + Solc.find(build.COMPILER).dedicated(source).creation.hex(),
             "batch": [maker.case(number, CONSUMER, REQUESTER) for number in range(BATCH)],
-            "onDedicated": maker.case(0, CONSUMER, REQUESTER, maker.dedicated),
             "lock": maker.case(0, LOCK, LOCK),
             "caller": maker.for_caller(1),
             "canary": canary_case(Proving(watched, home)),
@@ -304,11 +297,9 @@ class Maker:
             circuit.onnx_digest,
             EzklEngine().evm_key(circuit.folder),
             Layout(layout.visibility, layout.input_width, layout.inputs, layout.outputs),
-            SHARED_SELECTOR,
+            EZKL_SELECTOR,
         )
         self.listing = listing_of(self.registration, PUBLISHER)
-        selector = dedicated_selector(self.registration.key_digest)
-        self.dedicated = listing_of(replace(self.registration, selector=selector), PUBLISHER)
         with np.load(DEMO / "held-out.npz") as data:
             self.images = data["image"]
 
@@ -323,10 +314,10 @@ class Maker:
             "layout": layout_fields(self.registration.layout),
         }
 
-    def case(self, number: int, consumer: str, requester: str, listing: str | None = None) -> dict:
+    def case(self, number: int, consumer: str, requester: str) -> dict:
         """A request with fees about one image, and a proof of the answer."""
         request = Request(
-            listing=listing or self.listing,
+            listing=self.listing,
             input_commitment=self.commitment(number),
             consumer=consumer,
             requester=requester,

@@ -100,7 +100,7 @@ class Cost:
         return (
             f"keys in about {duration(self.keys_seconds)}, a proof in about {duration(self.prove_seconds)}, "
             f"{size(work.memory_bytes)} of memory, a proving key of {size(work.proving_key_bytes)}, "
-            f"proofs of {work.proof_bytes:,} bytes, about {work.gas:,} gas for a bare dedicated verifier on chain"
+            f"proofs of {work.proof_bytes:,} bytes, about {work.gas:,} gas to verify on chain"
         )
 
 

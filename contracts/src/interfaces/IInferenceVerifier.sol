@@ -36,7 +36,7 @@ interface IInferenceVerifier {
     error MalformedKey();
     /// @notice No proof under this key is about a statement of this layout.
     error LayoutMismatch();
-    /// @notice The magnitude of an output is 2^63 or more.
+    /// @notice The magnitude of an output reaches the limit of the proving system, which is 2^63 at most.
     error OutputOutOfRange(int256 value);
 
     /// @notice Return if the proof of the statement is valid; revert in every other case.

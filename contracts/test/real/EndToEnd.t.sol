@@ -5,7 +5,7 @@ import {InferenceLedger} from "../../src/InferenceLedger.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {ERC7992Adapter} from "../../src/adapters/ERC7992Adapter.sol";
 import {DigitLock} from "../../src/examples/DigitLock.sol";
-import {IEzklDedicatedVerifier, IEzklReusableVerifier} from "../../src/verifiers/ezkl/IEzklHalo2Verifier.sol";
+import {IEzklReusableVerifier} from "../../src/verifiers/ezkl/IEzklHalo2Verifier.sol";
 import {Request} from "../../src/interfaces/IInferenceLedger.sol";
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 import {IModelRegistry, Registration} from "../../src/interfaces/IModelRegistry.sol";
@@ -13,7 +13,7 @@ import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
 import {CodeStore} from "../../src/libraries/CodeStore.sol";
 import {InferenceProof} from "../../src/libraries/InferenceProof.sol";
 import {Outputs} from "../../src/libraries/Outputs.sol";
-import {DedicatedHalo2Adapter} from "../../src/verifiers/ezkl/DedicatedHalo2Adapter.sol";
+import {Layout, Visibility} from "../../src/libraries/StatementLayout.sol";
 import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
 import {VerifierRouter} from "../../src/verifiers/VerifierRouter.sol";
 import {Statement} from "../support/BindingVerifier.sol";
@@ -26,6 +26,7 @@ contract EndToEndTest is RealProofs {
     uint256 private constant MARGIN = 1 << 10; // a quarter, at the circuit's scale of 12
 
     address private publisher;
+    bytes32 private onnxDigest;
     EmergencyStop private stop;
     VerifierRouter private router;
     ModelRegistry private registry;
@@ -36,6 +37,7 @@ contract EndToEndTest is RealProofs {
         super.setUp();
         vm.warp(NOW);
         publisher = addressOf("publisher");
+        onnxDigest = vm.parseJsonBytes32(json, ".model.onnxDigest");
         adapter.prepare(canaryKey);
         stop = new EmergencyStop(adapter, ALICE);
         router = new VerifierRouter(address(this), new IInferenceVerifier[](0));
@@ -73,25 +75,21 @@ contract EndToEndTest is RealProofs {
         record(asked, other, statement);
     }
 
-    function test_record_dedicatedVerifier_accepts() external {
-        (, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        route(dedicated.selector());
-    }
-
-    /// @dev After a stop, the same publisher lists the same model and key under another verifier.
-    function test_register_again_afterTheStop_isRecordedUnderAnotherVerifier() external {
+    /// @dev After a stop, the publisher lists the same ONNX file, compiled for another engine, as the successor.
+    function test_register_afterTheStop_goesOnUnderAnotherEngine() external {
+        IInferenceVerifier other = IInferenceVerifier(create(vm.getCode("AshlarVerifier.sol:AshlarVerifier")));
+        router.addVerifier(other.selector(), new EmergencyStop(other, ALICE));
+        registry = new ModelRegistry(router, true); // the vectors are under the setup for tests
+        register(adapter.selector());
         vm.prank(ALICE);
         stop.stop();
-        (, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        bytes32 second = register(dedicated.selector());
-        vm.assertTrue(second != listing);
-        vm.assertEq(bytes32(registry.programOf(second).selector), bytes32(dedicated.selector()));
+        json = vm.readFile("../tests/vectors/ashlar/mlp_public_1.json");
+        form = Layout(Visibility.Public, 1, 6, 3);
+        bytes32 second = register(other.selector(), words(".key"));
         vm.prank(publisher);
         registry.deprecate(listing, second);
-        Request memory asked = askAt(".onDedicated");
-        vm.assertEq(asked.listing, second);
-        (proof, statement) = proofAt(".onDedicated");
-        record(asked, proof, statement);
+        vm.assertFalse(router.isLive(registry.programOf(listing).selector));
+        vm.assertTrue(router.isLive(registry.programOf(second).selector));
     }
 
     function test_digitLock_realProof_opensForThePlayer() external {
@@ -153,11 +151,6 @@ contract EndToEndTest is RealProofs {
         vm.snapshotGasLastCall("verify", "3 emergency stop");
         route(adapter.selector());
         vm.snapshotGasLastCall("verify", "4 router");
-        (address code, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        IEzklDedicatedVerifier(code).verifyProof(proof, values);
-        vm.snapshotGasLastCall("verify", "5 dedicated verifier");
-        check(dedicated);
-        vm.snapshotGasLastCall("verify", "6 dedicated adapter");
     }
 
     /// forge-config: default.isolate = true
@@ -190,16 +183,6 @@ contract EndToEndTest is RealProofs {
     }
 
     /// forge-config: default.isolate = true
-    function test_gas_dedicated() external {
-        (, DedicatedHalo2Adapter dedicated) = routeDedicated();
-        register(dedicated.selector());
-        Request memory asked = askAt(".onDedicated");
-        (proof, statement) = proofAt(".onDedicated");
-        record(asked, proof, statement);
-        vm.snapshotGasLastCall("ledger", "record, dedicated verifier");
-    }
-
-    /// forge-config: default.isolate = true
     function test_gas_register() external {
         publisher = BOB;
         register(adapter.selector());
@@ -227,22 +210,15 @@ contract EndToEndTest is RealProofs {
     }
 
     function register(bytes4 selector) private returns (bytes32) {
-        Registration memory wanted = Registration({
-            onnxDigest: vm.parseJsonBytes32(json, ".model.onnxDigest"),
-            selector: selector,
-            statementLayout: form,
-            fee: FEE,
-            uri: "ipfs://digits"
-        });
-        bytes32[] memory words_ = words(".model.key");
-        vm.prank(publisher);
-        return registry.register(wanted, words_);
+        return register(selector, words(".model.key"));
     }
 
-    function routeDedicated() private returns (address code, DedicatedHalo2Adapter dedicated) {
-        code = create(vm.parseJsonBytes(json, ".dedicated"));
-        dedicated = new DedicatedHalo2Adapter(code, code.codehash, keyDigest);
-        router.addVerifier(dedicated.selector(), new EmergencyStop(dedicated, ALICE));
+    function register(bytes4 selector, bytes32[] memory key_) private returns (bytes32) {
+        Registration memory wanted = Registration({
+            onnxDigest: onnxDigest, selector: selector, statementLayout: form, fee: FEE, uri: "ipfs://digits"
+        });
+        vm.prank(publisher);
+        return registry.register(wanted, key_);
     }
 
     function record(Request memory asked, bytes memory proof_, Statement memory said) private returns (bytes32) {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {EzklCall} from "../../src/verifiers/ezkl/EzklCall.sol";
-import {IEzklDedicatedVerifier, IEzklReusableVerifier} from "../../src/verifiers/ezkl/IEzklHalo2Verifier.sol";
+import {IEzklReusableVerifier} from "../../src/verifiers/ezkl/IEzklHalo2Verifier.sol";
 import {Test} from "../support/Test.sol";
 
 /// @notice Returns or reverts as configured.
@@ -30,15 +30,6 @@ contract EzklCallTest is Test {
         next = freeMemory();
     }
 
-    function dedicated(bytes calldata proof, uint256[] memory instances)
-        external
-        pure
-        returns (bytes memory data, uint256 next)
-    {
-        data = EzklCall.dedicated(proof, instances);
-        next = freeMemory();
-    }
-
     function testFuzz_reusable_agreesWithTheCompiler(
         bytes calldata proof,
         uint256[] calldata instances,
@@ -46,15 +37,6 @@ contract EzklCallTest is Test {
     ) external view {
         (bytes memory data, uint256 next) = this.reusable(proof, instances, vka);
         vm.assertEq(data, abi.encodeCall(IEzklReusableVerifier.verifyProof, (proof, instances, vka)));
-        vm.assertEq(next % 32, 0);
-    }
-
-    function testFuzz_dedicated_agreesWithTheCompiler(bytes calldata proof, uint256[] calldata instances)
-        external
-        view
-    {
-        (bytes memory data, uint256 next) = this.dedicated(proof, instances);
-        vm.assertEq(data, abi.encodeCall(IEzklDedicatedVerifier.verifyProof, (proof, instances)));
         vm.assertEq(next % 32, 0);
     }
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkinfer.chain.requests import registration_of
 from zkinfer.circuits.errors import InputError
 from zkinfer.contracts.address_book import read_book
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploy import SHARED_SELECTOR, verify_code
-from zkinfer.contracts.ezkl.dedicated import dedicated_selector
+from zkinfer.contracts.deploy import STOPS, verify_code
 from zkinfer.contracts.governance import Timelock
 from zkinfer.contracts.identifiers import listing_of
 from zkinfer.contracts.ledger import Ledger
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from zkinfer.chain.requests import PlacedRequest
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.contracts.address_book import AddressBook
-    from zkinfer.contracts.identifiers import Registration
     from zkinfer.contracts.registry import RouteState
     from zkinfer.contracts.signers import Signer
     from zkinfer.contracts.transactions import Limits
@@ -58,9 +56,10 @@ class Deployed:
         return self.book.addresses["VerifierRouter"]
 
     @property
-    def stop(self) -> EmergencyStop:
-        """The emergency stop of the shared verifier."""
-        return EmergencyStop(self.chain, self.book.addresses["EmergencyStop"])
+    def stops(self) -> dict[str, EmergencyStop]:
+        """The emergency stops of the deployment's own verifiers, by selector."""
+        at = self.book.addresses
+        return {"0x" + one.hex(): EmergencyStop(self.chain, at[name]) for one, name in STOPS.items()}
 
     @property
     def timelock(self) -> Timelock:
@@ -68,20 +67,23 @@ class Deployed:
         return Timelock(self.chain, self.book.addresses["TimelockController"])
 
     def route_states(self) -> dict[str, RouteState]:
-        """The state of the route to each verifier that the address book names, by selector."""
-        selectors = (SHARED_SELECTOR, *(one.selector for one in self.book.dedicated))
-        return {"0x" + one.hex(): route_of(self.chain, self.router, one).state for one in selectors}
+        """The state of the route to each verifier of the deployment, by selector."""
+        return {"0x" + one.hex(): route_of(self.chain, self.router, one).state for one in STOPS}
 
-    def require_live(self, selector: bytes) -> None:
-        """Return if proofs under a selector can be accepted; raises as `zkinfer.contracts.registry.require_live`."""
-        require_live(self.chain, self.book, selector)
+    def require_live(self, *selectors: bytes) -> None:
+        """Return if proofs under these selectors can be accepted; raises as `zkinfer.contracts.registry.require_live`.
+
+        Without a selector, all verifiers of the deployment must be live.
+        """
+        for selector in selectors or STOPS:
+            require_live(self.chain, self.book, selector)
 
     def require_live_listings(self, listings: Iterable[str]) -> None:
         """Return if the verifiers of these listings can accept proofs.
 
         Raises:
             RevertedError: the registry has no such listing.
-            DeploymentError, CodeMismatchError: as `require_live`.
+            DeploymentError: as `require_live`.
         """
         for selector in {self.registry.listing(one).selector for one in set(listings)}:
             self.require_live(bytes.fromhex(selector[2:]))
@@ -101,20 +103,20 @@ class Deployed:
                 "Give the address book of that deployment with --deployment.",
             )
 
-    def listing_of(self, circuit: Circuit, verifier: str, publisher: str) -> str:
+    def listing_of(self, circuit: Circuit, publisher: str, selector: bytes | None = None) -> str:
         """The listing of a circuit, whose verifier can accept proofs.
 
         Args:
             circuit: an opened circuit.
-            verifier: `shared`, `dedicated` or a selector, as `registration_for` takes it.
             publisher: the address that registered the circuit.
+            selector: of the verifier; by default that of the circuit's engine.
 
         Raises:
             InputError: the publisher did not register the circuit under this verifier.
             CircuitError: as `registration_of`.
-            DeploymentError, CodeMismatchError: as `require_live`.
+            DeploymentError: as `require_live`.
         """
-        registration = registration_for(circuit, verifier)
+        registration = registration_of(circuit, selector=selector)
         listing = listing_of(registration, publisher)
         if self.registry.status(listing) == "unknown":
             raise InputError(
@@ -176,23 +178,3 @@ def open_deployment(chain: Chain, book: Path) -> Deployed:
     chain.require_id(found.chain_id)
     verify_code(chain, found.plan)
     return Deployed(chain, found)
-
-
-def registration_for(circuit: Circuit, verifier: str, fee: int = 0, uri: str = "") -> Registration:
-    """The registration of a circuit under a verifier.
-
-    Args:
-        circuit: an opened circuit.
-        verifier: `shared`, `dedicated`, or a selector as 0x and 8 hex digits.
-        fee: the minimum price of an answer, in wei.
-        uri: the location of the ONNX file, the manifest and the terms.
-
-    Raises:
-        CircuitError: as `registration_of`.
-    """
-    registration = registration_of(circuit, fee, uri)
-    if verifier == "shared":
-        return replace(registration, selector=SHARED_SELECTOR)
-    if verifier == "dedicated":
-        return replace(registration, selector=dedicated_selector(registration.key_digest))
-    return replace(registration, selector=bytes.fromhex(verifier[2:]))

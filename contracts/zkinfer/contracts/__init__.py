@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.contracts.artifacts import CONTRACTS, Artifact, Canary, ContractName, key_store_code, load, load_canary
-from zkinfer.contracts.errors import ArtifactError, ChainError, CodeMismatchError, PatchError
-from zkinfer.contracts.ezkl.solc import patch_dedicated, patch_reusable
+from zkinfer.contracts.errors import ArtifactError, ChainError, CodeMismatchError
 from zkinfer.contracts.identifiers import (
     ANY_INPUT,
     ZERO_ADDRESS,
@@ -25,7 +24,7 @@ from zkinfer.contracts.identifiers import (
 if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.deploy import SHARED_SELECTOR, Governance, deploy, plan
+    from zkinfer.contracts.deploy import ASHLAR_SELECTOR, EZKL_SELECTOR, Governance, deploy, plan
     from zkinfer.contracts.governance import Powers, verify_deployment
     from zkinfer.contracts.ledger import Ledger
     from zkinfer.contracts.registry import Registry
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_INPUT",
+    "ASHLAR_SELECTOR",
     "CONTRACTS",
-    "SHARED_SELECTOR",
+    "EZKL_SELECTOR",
     "ZERO_ADDRESS",
     "AddressBook",
     "Artifact",
@@ -50,7 +50,6 @@ __all__ = [
     "Layout",
     "Ledger",
     "Limits",
-    "PatchError",
     "Powers",
     "Registration",
     "Registry",
@@ -65,22 +64,21 @@ __all__ = [
     "load_canary",
     "load_keystore",
     "output_commitment",
-    "patch_dedicated",
-    "patch_reusable",
     "plan",
     "verify_deployment",
 ]
 
 _LAZY = {
+    "ASHLAR_SELECTOR": "deploy",
     "AddressBook": "address_book",
     "Chain": "chain",
+    "EZKL_SELECTOR": "deploy",
     "Governance": "deploy",
     "Ledger": "ledger",
     "Limits": "transactions",
     "Powers": "governance",
     "Registry": "registry",
     "RemoteSigner": "signers",
-    "SHARED_SELECTOR": "deploy",
     "connect": "rpc",
     "deploy": "deploy",
     "load_keystore": "signers",

@@ -16,7 +16,7 @@ from zkinfer.contracts.errors import ArtifactError, CodeMismatchError
 from zkinfer.contracts.identifiers import keccak256
 
 ContractName = Literal[
-    "DedicatedHalo2Adapter",
+    "AshlarVerifier",
     "DigitLock",
     "ERC7992Adapter",
     "ERC8004Validator",

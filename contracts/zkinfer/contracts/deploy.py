@@ -15,15 +15,17 @@ from zkinfer.contracts.errors import DeploymentError, RevertedError
 from zkinfer.contracts.identifiers import ZERO_ADDRESS, keccak256, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from zkinfer.contracts.artifacts import ContractName
     from zkinfer.contracts.chain import Chain
 
     OnPart = Callable[[str, str, bool], None]
 
-SHARED_SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
-"""The selector of the verifier of all ezkl circuits, which every deployment has."""
+EZKL_SELECTOR: Final = keccak256(b"ezkl-23.0.5-halo2-kzg-bn254-v1")[:4]
+ASHLAR_SELECTOR: Final = keccak256(b"ashlar-1-kzg-bn254")[:4]
+STOPS: Final = {EZKL_SELECTOR: "EzklStop", ASHLAR_SELECTOR: "AshlarStop"}
+"""The emergency stop around the verifier of each engine, by selector: every deployment has and routes all of them."""
 FACTORY: Final = "0x4e59b44847b379578588920ca78fbf26c0b4956c"
 """Arachnid's deterministic deployment proxy: calldata is a salt and creation code."""
 _FACTORY_CODE_HASH: Final = "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"
@@ -40,7 +42,7 @@ _CREATION_GAS, _GAS_OF_CODE, _PREPARE_GAS = 250_000, 200, 500_000
 REGISTERED_KEYS: Final = 0  # the slot of the generated verifier's map of keys
 CANARY_KEY: Final = "CanaryKey"
 RECOVERY: Final = (
-    "Use a listing under the selector of a live verifier, or deploy the version of zkinfer that has a sound one."
+    "Compile the model for an engine with a live verifier and register that, or deploy a sound version of zkinfer."
 )
 
 
@@ -49,7 +51,7 @@ class Governance:
     """Who may do what, on one deployment.
 
     Args:
-        guardian: may stop the verifier for ever.
+        guardian: may stop each verifier for ever.
         proposers: may schedule and cancel changes of the router at the timelock, and execute them when due.
         delay: seconds that such a change waits.
         test: whether models under `insecure-dev`, whose proofs anyone can forge, may be registered.
@@ -68,11 +70,15 @@ def create2_address(salt: bytes, creation_hash: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One contract of a deployment: its code with arguments, and the address that follows."""
+    """One contract of a deployment: its code with arguments, and the address that follows.
+
+    `contract` names the artifact; None for the canary's key, which is stored as code.
+    """
 
     name: str
     creation: bytes
     salt: bytes
+    contract: ContractName | None = None
 
     @property
     def address(self) -> str:
@@ -104,18 +110,20 @@ def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
     """The contracts of a deployment under this governance; the same on every chain."""
     parts: dict[str, Part] = {}
 
-    def add(name: ContractName, *arguments: object) -> str:
-        parts[name] = Part(name, creation_code(name, arguments), salt)
-        return parts[name].address
+    def add(contract: ContractName, *arguments: object, name: str = "") -> str:
+        part = Part(name or contract, creation_code(contract, arguments), salt, contract)
+        parts[part.name] = part
+        return part.address
 
     canary = load_canary()
     parts[CANARY_KEY] = Part(CANARY_KEY, key_store_code(canary.key), salt)
     digest = bytes.fromhex(canary.key_digest[2:])
-    adapter = add("ReusableHalo2Adapter", add("Halo2VerifierReusable"), parts[CANARY_KEY].address, digest)
-    stop = add("EmergencyStop", adapter, governance.guardian)
+    ezkl = add("ReusableHalo2Adapter", add("Halo2VerifierReusable"), parts[CANARY_KEY].address, digest)
+    verifiers = {EZKL_SELECTOR: ezkl, ASHLAR_SELECTOR: add("AshlarVerifier")}
+    stops = [add("EmergencyStop", verifiers[one], governance.guardian, name=stop) for one, stop in STOPS.items()]
     proposers = list(governance.proposers)
     timelock = add("TimelockController", governance.delay, proposers, proposers, ZERO_ADDRESS)
-    router = add("VerifierRouter", timelock, [stop])
+    router = add("VerifierRouter", timelock, stops)
     registry = add("ModelRegistry", router, governance.test)
     add("InferenceLedger", registry, router)
     add("ERC7992Adapter", registry, router)
@@ -133,21 +141,23 @@ def deploy(chain: Chain, wanted: Plan, on_part: OnPart = lambda *_: None) -> lis
     The governance of existing contracts is not checked; see `verify_deployment`.
 
     Raises:
-        DeploymentError: the factory is another contract, a created contract has other code, or the existing verifier
-            was stopped: then nothing is created.
+        DeploymentError: the factory is another contract, a created contract has other code, or contracts are missing
+            and an existing verifier was stopped: then nothing is created.
         ChainError: the chain refused; deploying again continues after the contracts created so far.
     """
     _require_not_stopped(chain, wanted)
     _ensure_factory(chain)
     made = create_missing(chain, wanted.parts, on_part)
     _prepare_canary(chain, wanted.addresses)
-    if chain.sends:
+    if made and chain.sends:
         verify_running(chain, wanted)
+    elif chain.sends:
+        verify_code(chain, wanted)
     return made
 
 
 def verify_running(chain: Chain, wanted: Plan) -> None:
-    """Return if every part is on the chain as planned, and its verifier can accept proofs; raise if not.
+    """Return if every part is on the chain as planned, and every verifier can accept proofs; raise if not.
 
     An address is a hash of code and arguments, so the address also proves the constructor's arguments. The current
     governance is checked by `verify_deployment`: it may change by rule, without effect on answers.
@@ -158,22 +168,26 @@ def verify_running(chain: Chain, wanted: Plan) -> None:
     require_running(chain, wanted)
 
 
-def require_running(chain: Chain, wanted: Plan) -> None:
-    """Return if the shared verifier is routed, live and ready; raise DeploymentError if not.
+def require_running(chain: Chain, wanted: Plan, selectors: Iterable[bytes] = STOPS) -> None:
+    """Return if these verifiers of a deployment are routed, live and ready; raise DeploymentError if one is not.
 
     The caller has compared the code.
     """
-    at, digest = wanted.addresses, load_canary().key_digest
-    route = _route(chain, at["VerifierRouter"])
     require_home(chain, wanted)
-    expected: list[tuple[str, object, object, str]] = [
-        ("the route", at["EmergencyStop"], route, ""),
-        ("whether the verifier is live", True, chain.read("EmergencyStop", at["EmergencyStop"], "live"), RECOVERY),
-        ("the canary's key", 1, _registered(chain, at["Halo2VerifierReusable"], digest), "Deploy again."),
-    ]
-    for what, planned, found, cure in expected:
-        if found != planned:
-            raise DeploymentError(f"On chain {chain.id} {what} is {found!r} instead of {planned!r}.", cure)
+    for selector in selectors:
+        for what, planned, found, cure in _expected(chain, wanted.addresses, selector):
+            if found != planned:
+                raise DeploymentError(f"On chain {chain.id} {what} is {found!r} instead of {planned!r}.", cure)
+
+
+def _expected(chain: Chain, at: dict[str, str], selector: bytes) -> Iterator[tuple[str, object, object, str]]:
+    """What is read, the planned and the found value, and a cure."""
+    name, stop = f"0x{selector.hex()}", at[STOPS[selector]]
+    yield f"the route of {name}", stop, _route(chain, at["VerifierRouter"], selector), ""
+    yield f"whether the verifier {name} is live", True, chain.read("EmergencyStop", stop, "live"), RECOVERY
+    if selector == EZKL_SELECTOR:
+        registered = _registered(chain, at["Halo2VerifierReusable"], load_canary().key_digest)
+        yield "the canary's key", 1, registered, "Deploy again."
 
 
 def require_home(chain: Chain, wanted: Plan) -> None:
@@ -190,22 +204,29 @@ def verify_code(chain: Chain, wanted: Plan) -> None:
 
 
 def _require_not_stopped(chain: Chain, wanted: Plan) -> None:
-    """A stop's address depends on adapter, guardian and salt only, so another deployment may share it."""
-    stop = wanted.addresses["EmergencyStop"]
-    if chain.code(stop) and not chain.read("EmergencyStop", stop, "live"):
+    """A stop's address depends on verifier, guardian and salt only, so another deployment may share it.
+
+    A complete deployment goes on with its other verifiers.
+    """
+    at = wanted.addresses
+    stopped = [
+        stop
+        for stop in (at[name] for name in STOPS.values())
+        if chain.code(stop) and not chain.read("EmergencyStop", stop, "live")
+    ]
+    if stopped and not all(chain.code(address) for address in at.values()):
         raise DeploymentError(
-            f"The verifier at {stop} on chain {chain.id} was stopped, for ever; nothing that relies on it can work.",
+            f"The verifier at {stopped[0]} on chain {chain.id} was stopped, for ever; nothing new is deployed with it.",
             "Deploy a version of zkinfer that fixes the fault; another --salt creates the same faulty code.",
         )
 
 
-def _route(chain: Chain, router: str) -> str:
+def _route(chain: Chain, router: str, selector: bytes) -> str:
     try:
-        return str(chain.read("VerifierRouter", router, "verifierOf", SHARED_SELECTOR))
+        return str(chain.read("VerifierRouter", router, "verifierOf", selector))
     except RevertedError as err:  # the constructor added the route
         raise DeploymentError(
-            f"On chain {chain.id} the route of 0x{SHARED_SELECTOR.hex()} was removed, for ever.",
-            RECOVERY,
+            f"On chain {chain.id} the route of 0x{selector.hex()} was removed, for ever.", RECOVERY
         ) from err
 
 
@@ -219,11 +240,10 @@ def require_code_at(chain: Chain, name: str, address: str) -> bytes:
 
 def _require_part(chain: Chain, part: Part) -> None:
     code = require_code_at(chain, part.name, part.address)
-    if part.name == CANARY_KEY:
-        if code != b"\0" + load_canary().key:
-            raise DeploymentError(f"The code at {part.address} is not the canary's key.")
-        return
-    load(part.name).require_code(code)
+    if part.contract is not None:
+        load(part.contract).require_code(code)
+    elif code != b"\0" + load_canary().key:
+        raise DeploymentError(f"The code at {part.address} is not the canary's key.")
 
 
 def create_missing(chain: Chain, parts: Iterable[Part], on_part: OnPart) -> list[str]:

@@ -25,14 +25,6 @@ class CodeMismatchError(ChainError):
     """The code of a contract on a chain is not what this version of zkinfer ships."""
 
 
-class PatchError(ChainError):
-    """The source that the engine generated is not one that the patch supports."""
-
-
-class CompilerError(ChainError):
-    """The Solidity compiler is missing, has another version, or rejects a source."""
-
-
 class RpcError(ChainError):
     """The node cannot be reached, or its answer is invalid."""
 

@@ -8,7 +8,7 @@ from the chain, and compared with the plan, or with what the owner of an address
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from zkinfer.contracts.abi import call_data, function_named
 from zkinfer.contracts.deploy import verify_running
@@ -18,6 +18,7 @@ from zkinfer.contracts.identifiers import ZERO_ADDRESS, keccak256
 if TYPE_CHECKING:
     from web3.types import TxReceipt
 
+    from zkinfer.contracts.artifacts import ContractName
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.deploy import Plan
 
@@ -145,7 +146,8 @@ class Powers:
     without delay; in a sound deployment the timelock itself is the only one.
     """
 
-    guardian: str
+    ezkl_guardian: str
+    ashlar_guardian: str
     router_owner: str
     delay: int
     proposers: tuple[str, ...]
@@ -158,7 +160,8 @@ class Powers:
         """The initial powers, as the constructors set them."""
         timelock, governance = plan.addresses["TimelockController"], plan.governance
         several = tuple(sorted({one.lower() for one in governance.proposers}))
-        return cls(governance.guardian.lower(), timelock, governance.delay, several, several, several, (timelock,))
+        guardian = governance.guardian.lower()
+        return cls(guardian, guardian, timelock, governance.delay, several, several, several, (timelock,))
 
     def difference(self, found: Powers) -> str:
         """The differences of another from this one, in words; empty if there are none."""
@@ -172,7 +175,8 @@ class Powers:
 
 
 _NAMES: Final = {
-    "guardian": "the guardian",
+    "ezkl_guardian": "the guardian of ezkl's verifier",
+    "ashlar_guardian": "the guardian of Ashlar's verifier",
     "router_owner": "the router's owner",
     "delay": "the timelock's delay",
     "proposers": "the timelock's list of proposers",
@@ -181,21 +185,20 @@ _NAMES: Final = {
     "admins": "the timelock's list of administrators",
 }
 POWERS: Final = tuple(one.name for one in fields(Powers))
+# The contracts with an owner, who can offer it: their kind, and their names in a deployment.
+_OWNED: Final[dict[str, tuple[ContractName, str]]] = {
+    "ezkl_guardian": ("EmergencyStop", "EzklStop"),
+    "ashlar_guardian": ("EmergencyStop", "AshlarStop"),
+    "router_owner": ("VerifierRouter", "VerifierRouter"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class GovernanceState:
-    """The current powers, and the pending owners, who need only accept."""
+    """The current powers, and the accounts to which roles are offered, by role: they need only accept."""
 
     powers: Powers
-    pending_guardian: str
-    pending_router_owner: str
-
-    @property
-    def offers(self) -> dict[str, str]:
-        """The accounts to which a role is offered, by role."""
-        both = {"guardian": self.pending_guardian, "router_owner": self.pending_router_owner}
-        return {name: account for name, account in both.items() if account != ZERO_ADDRESS}
+    offers: dict[str, str]
 
 
 def read_governance(chain: Chain, plan: Plan) -> GovernanceState:
@@ -206,20 +209,13 @@ def read_governance(chain: Chain, plan: Plan) -> GovernanceState:
     Raises RpcError if the node fails, or has no logs of the deployment itself.
     """
     at = plan.addresses
-    stop, router, timelock = (at[name] for name in ("EmergencyStop", "VerifierRouter", "TimelockController"))
+    timelock, owned = at["TimelockController"], {name: (kind, at[part]) for name, (kind, part) in _OWNED.items()}
     planned = asdict(Powers.planned(plan))
-    holders = {name: _holders(chain, timelock, planned[name], role) for name, role in _ROLES.items()}
-    powers = Powers(
-        guardian=chain.read("EmergencyStop", stop, "owner"),
-        router_owner=chain.read("VerifierRouter", router, "owner"),
-        delay=chain.read("TimelockController", timelock, "getMinDelay"),
-        **holders,
-    )
-    return GovernanceState(
-        powers,
-        chain.read("EmergencyStop", stop, "pendingOwner"),
-        chain.read("VerifierRouter", router, "pendingOwner"),
-    )
+    held: dict[str, Any] = {name: chain.read(*contract, "owner") for name, contract in owned.items()}
+    held |= {name: _holders(chain, timelock, planned[name], role) for name, role in _ROLES.items()}
+    powers = Powers(delay=chain.read("TimelockController", timelock, "getMinDelay"), **held)
+    pending = {name: str(chain.read(*contract, "pendingOwner")) for name, contract in owned.items()}
+    return GovernanceState(powers, {name: one for name, one in pending.items() if one != ZERO_ADDRESS})
 
 
 def verify_deployment(chain: Chain, wanted: Plan, accepted: Powers | None = None) -> GovernanceState:

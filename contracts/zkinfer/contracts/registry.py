@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from zkinfer.contracts.abi import hex_to_bytes
 from zkinfer.contracts.artifacts import load
-from zkinfer.contracts.deploy import RECOVERY, SHARED_SELECTOR, require_home, require_running
+from zkinfer.contracts.deploy import RECOVERY, STOPS, require_home, require_running
 from zkinfer.contracts.errors import DeploymentError, TransactionFailedError
-from zkinfer.contracts.ezkl.dedicated import verify_dedicated
 from zkinfer.contracts.identifiers import STATUSES, ZERO_ADDRESS, Listing, keccak256, listing_of, words
 
 if TYPE_CHECKING:
@@ -49,15 +48,13 @@ def route_of(chain: Chain, router: str, selector: bytes) -> Route:
 
 
 def require_live(chain: Chain, book: AddressBook, selector: bytes) -> None:
-    """Return if proofs under a selector can be accepted; raise if not, or if the address book names another verifier.
+    """Return if proofs under a selector can be accepted; raise DeploymentError, which gives the reason, if not.
 
-    A verifier that the book does not name is accepted because the timelock routed it. The caller has compared the
-    deployment's code.
-
-    Raises DeploymentError, which gives the reason, or CodeMismatchError.
+    A verifier that the deployment did not create is accepted because the timelock routed it. The caller has compared
+    the deployment's code.
     """
-    if selector == SHARED_SELECTOR:
-        require_running(chain, book.plan)
+    if selector in STOPS:
+        require_running(chain, book.plan, [selector])
         return
     require_home(chain, book.plan)
     route = route_of(chain, book.addresses["VerifierRouter"], selector)
@@ -65,15 +62,6 @@ def require_live(chain: Chain, book: AddressBook, selector: bytes) -> None:
         raise DeploymentError(
             f"On chain {chain.id} proofs under 0x{selector.hex()} are not accepted: {_NOT_LIVE[route.state]}.",
             "Have the timelock add it: zkinfer chain route add" if route.state == "unused" else RECOVERY,
-        )
-    known = book.dedicated_at(selector)
-    if known is None:
-        return
-    verify_dedicated(chain, known)
-    if (planned := known.addresses["EmergencyStop"]) != route.verifier:
-        raise DeploymentError(
-            f"On chain {chain.id} 0x{selector.hex()} leads to {route.verifier} instead of {planned}.",
-            "It is not the verifier that the address book names; do not rely on it.",
         )
 
 

@@ -26,25 +26,25 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from zkinfer.v1 import values_pb2 as zkinfer_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17zkinfer/v1/models.proto\x12\nzkinfer.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17zkinfer/v1/values.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.zkinfer.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfc\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06newest\x18\x03 \x01(\x08\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.zkinfer.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x10\n\x08model_id\x18\x06 \x01(\t\x12\x16\n\x0e\x63ircuit_digest\x18\x07 \x01(\t\x12\x15\n\rverifying_key\x18\x08 \x01(\t\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12\x0e\n\x06\x65ngine\x18\n \x01(\t\x12\r\n\x05setup\x18\x0b \x01(\t\x12&\n\x06inputs\x18\x0c \x03(\x0b\x32\x16.zkinfer.v1.TensorInfo\x12\'\n\x07outputs\x18\r \x03(\x0b\x32\x16.zkinfer.v1.TensorInfo\x12\x1e\n\x04\x63ost\x18\x0e \x01(\x0b\x32\x10.zkinfer.v1.Cost\x12&\n\x08\x66idelity\x18\x0f \x01(\x0b\x32\x14.zkinfer.v1.Fidelity\"q\n\x04\x43ost\x12\x31\n\x0eprove_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmemory_bytes\x18\x02 \x01(\x03\x12\x13\n\x0bproof_bytes\x18\x03 \x01(\x03\x12\x0b\n\x03gas\x18\x04 \x01(\x03\"\xef\x01\n\x08\x46idelity\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\x03\x12\x11\n\tagreement\x18\x03 \x01(\x01\x12\x11\n\terror_p50\x18\x04 \x01(\x01\x12\x11\n\terror_p99\x18\x05 \x01(\x01\x12\x11\n\terror_max\x18\x06 \x01(\x01\x12\x14\n\x0c\x61\x62solute_max\x18\x07 \x01(\x01\x12\x1b\n\x0emodel_accuracy\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10\x63ircuit_accuracy\x18\t \x01(\x01H\x01\x88\x01\x01\x42\x11\n\x0f_model_accuracyB\x13\n\x11_circuit_accuracy*]\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODEL_STATE_READY\x10\x01\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x02\x32W\n\x06Models\x12M\n\nListModels\x12\x1d.zkinfer.v1.ListModelsRequest\x1a\x1e.zkinfer.v1.ListModelsResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17zkinfer/v1/models.proto\x12\nzkinfer.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17zkinfer/v1/values.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.zkinfer.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06newest\x18\x03 \x01(\x08\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.zkinfer.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x10\n\x08model_id\x18\x06 \x01(\t\x12\x16\n\x0e\x63ircuit_digest\x18\x07 \x01(\t\x12\x15\n\rverifying_key\x18\x08 \x01(\t\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12\x0e\n\x06\x65ngine\x18\n \x01(\t\x12\r\n\x05setup\x18\x0b \x01(\t\x12&\n\x06inputs\x18\x0c \x03(\x0b\x32\x16.zkinfer.v1.TensorInfo\x12\'\n\x07outputs\x18\r \x03(\x0b\x32\x16.zkinfer.v1.TensorInfo\x12\x1e\n\x04\x63ost\x18\x0e \x01(\x0b\x32\x10.zkinfer.v1.Cost\x12&\n\x08\x66idelity\x18\x0f \x01(\x0b\x32\x14.zkinfer.v1.Fidelity\x12\x0e\n\x06labels\x18\x10 \x03(\t\"q\n\x04\x43ost\x12\x31\n\x0eprove_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmemory_bytes\x18\x02 \x01(\x03\x12\x13\n\x0bproof_bytes\x18\x03 \x01(\x03\x12\x0b\n\x03gas\x18\x04 \x01(\x03\"\xef\x01\n\x08\x46idelity\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\x03\x12\x11\n\tagreement\x18\x03 \x01(\x01\x12\x11\n\terror_p50\x18\x04 \x01(\x01\x12\x11\n\terror_p99\x18\x05 \x01(\x01\x12\x11\n\terror_max\x18\x06 \x01(\x01\x12\x14\n\x0c\x61\x62solute_max\x18\x07 \x01(\x01\x12\x1b\n\x0emodel_accuracy\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10\x63ircuit_accuracy\x18\t \x01(\x01H\x01\x88\x01\x01\x42\x11\n\x0f_model_accuracyB\x13\n\x11_circuit_accuracy*]\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODEL_STATE_READY\x10\x01\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x02\x32W\n\x06Models\x12M\n\nListModels\x12\x1d.zkinfer.v1.ListModelsRequest\x1a\x1e.zkinfer.v1.ListModelsResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'zkinfer.v1.models_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=978
-  _globals['_MODELSTATE']._serialized_end=1071
+  _globals['_MODELSTATE']._serialized_start=994
+  _globals['_MODELSTATE']._serialized_end=1087
   _globals['_LISTMODELSREQUEST']._serialized_start=96
   _globals['_LISTMODELSREQUEST']._serialized_end=154
   _globals['_LISTMODELSRESPONSE']._serialized_start=156
   _globals['_LISTMODELSRESPONSE']._serialized_end=236
   _globals['_MODEL']._serialized_start=239
-  _globals['_MODEL']._serialized_end=619
-  _globals['_COST']._serialized_start=621
-  _globals['_COST']._serialized_end=734
-  _globals['_FIDELITY']._serialized_start=737
-  _globals['_FIDELITY']._serialized_end=976
-  _globals['_MODELS']._serialized_start=1073
-  _globals['_MODELS']._serialized_end=1160
+  _globals['_MODEL']._serialized_end=635
+  _globals['_COST']._serialized_start=637
+  _globals['_COST']._serialized_end=750
+  _globals['_FIDELITY']._serialized_start=753
+  _globals['_FIDELITY']._serialized_end=992
+  _globals['_MODELS']._serialized_start=1089
+  _globals['_MODELS']._serialized_end=1176
 # @@protoc_insertion_point(module_scope)

@@ -111,6 +111,7 @@ class Model(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     FIDELITY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     newest: _builtins.bool
@@ -135,6 +136,10 @@ class Model(_message.Message):
     def cost(self) -> Global___Cost: ...
     @_builtins.property
     def fidelity(self) -> Global___Fidelity: ...
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to know before relying on proofs, such as that the engine is experimental."""
+
     def __init__(
         self,
         *,
@@ -153,10 +158,11 @@ class Model(_message.Message):
         outputs: _abc.Iterable[_values_pb2.TensorInfo] | None = ...,
         cost: Global___Cost | None = ...,
         fidelity: Global___Fidelity | None = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "fidelity", b"fidelity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit_digest", b"circuit_digest", "cost", b"cost", "engine", b"engine", "fidelity", b"fidelity", "inputs", b"inputs", "model_digest", b"model_digest", "model_id", b"model_id", "name", b"name", "newest", b"newest", "outputs", b"outputs", "reason", b"reason", "setup", b"setup", "state", b"state", "verifying_key", b"verifying_key", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit_digest", b"circuit_digest", "cost", b"cost", "engine", b"engine", "fidelity", b"fidelity", "inputs", b"inputs", "labels", b"labels", "model_digest", b"model_digest", "model_id", b"model_id", "name", b"name", "newest", b"newest", "outputs", b"outputs", "reason", b"reason", "setup", b"setup", "state", b"state", "verifying_key", b"verifying_key", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

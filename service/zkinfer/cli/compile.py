@@ -296,8 +296,7 @@ def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, ob
         "size": f"{manifest.parameters:,} parameters, {program.describe_figures()}",
         "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",
-        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain "
-        "with a bare dedicated verifier",
+        "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain",
         "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the held-out samples",
     }
     if manifest.choice is not None:

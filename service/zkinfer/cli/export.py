@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zkinfer.cli.compile import Dimensions, parse_dimensions
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, progress_display, say_note
 from zkinfer.cli.options import AsJson
 
@@ -175,6 +176,34 @@ def export_command(
         show(exported)
     if as_json:
         print_json(report(exported))
+
+
+def scores_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The classifier.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.", show_default=False)],
+    dim: Dimensions = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a classifier that returns its scores, without the labels and the Softmax that readers can compute.
+
+    Ashlar has neither; a circuit of ezkl is smaller without them. The label is the position of the largest score, or
+    whether a single score is above 0, or a probability above 0.5.
+
+    Example: zkinfer scores forest.onnx --out forest-scores.onnx
+    """
+    with exit_on_error(as_json=as_json):
+        from zkinfer.circuits.errors import InputError
+        from zkinfer.circuits.frontend import write_scores
+
+        if out.exists() and not force:
+            raise InputError(f"{out} exists.", "Name another file, or pass --force.")
+        notes = write_scores(model, out, dimensions=parse_dimensions(dim or []))
+        for note in notes:
+            say_note(note)
+        print_result(f"[green]✓[/] {plain(out)}")
+    if as_json:
+        print_json({"ok": True, "file": str(out), "notes": list(notes)})
 
 
 @contextmanager

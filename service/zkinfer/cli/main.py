@@ -26,6 +26,7 @@ app = typer.Typer(
     ),
 )
 app.command("export")(export.export_command)
+app.command("scores")(export.scores_command)
 app.command("compile")(compile_.compile_command)
 app.command("prove")(prove.prove_command)
 app.command("verify")(verify.verify_command)
@@ -44,7 +45,12 @@ def _show_version(requested: bool) -> None:
     if requested:
         from importlib.metadata import version
 
-        typer.echo(f"zkinfer {version('zkinfer')} (engine: ezkl {version('ezkl')})")
+        from zkinfer.circuits.engines import engines_by_name
+
+        engines = ", ".join(
+            engine.id + (" without its core" if engine.unavailable else "") for engine in engines_by_name().values()
+        )
+        typer.echo(f"zkinfer {version('zkinfer')} (engines: {engines})")
         raise typer.Exit
 
 

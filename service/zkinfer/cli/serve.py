@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from zkinfer.cli.compile import show_labels
 from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, print_table, require_extra, say
 from zkinfer.cli.options import AsJson, StateFolder
 
@@ -121,6 +122,7 @@ def show(server: Running) -> None:
     entries = server.dependencies.repository.index()
     if entries:
         print_table(_table(server, entries))
+        show_labels(_labels(server))
     else:
         say(f"  no models yet: put circuits into {plain(settings.repository)} as NAME/VERSION/")
     print_result(f"  state in {plain(settings.state)}; {capacity.workers} {_plural('worker', capacity.workers)}")
@@ -141,15 +143,24 @@ def _security(settings: Settings) -> str:
 def _table(server: Running, entries: tuple[IndexEntry, ...]) -> Table:
     from zkinfer.circuits.cost import duration, size
 
-    table = Table("model", "version", "state", "cost of a proof", box=None, padding=(0, 2, 0, 2))
+    table = Table("model", "version", "state", "cost of a proof", "mode", box=None, padding=(0, 2, 0, 2))
     for entry in entries:
-        cost, state = "", f"[red]unavailable[/]: {plain(entry.detail)}"
+        cost, mode, state = "", "", f"[red]unavailable[/]: {plain(entry.detail)}"
         if entry.state == "READY":
             model = server.dependencies.repository.find(entry.name, entry.version)
             predicted = server.dependencies.estimator.of(model)
             cost, state = f"about {duration(predicted.seconds)}, {size(predicted.memory_bytes)}", "[green]ready[/]"
-        table.add_row(plain(entry.name), plain(entry.version), state, cost)
+            mode = server.dependencies.proof_mode(model)
+        table.add_row(plain(entry.name), plain(entry.version), state, cost, mode)
     return table
+
+
+def _labels(server: Running) -> list[str]:
+    """What users of the models must know before they rely on the proofs; each sentence once."""
+    repository = server.dependencies.repository
+    names = sorted({entry.name for entry in repository.index()})
+    models = [model for name in names for model in repository.versions(name)]
+    return list(dict.fromkeys(label for model in models for label in model.circuit.manifest.labels))
 
 
 def report(server: Running) -> dict[str, Any]:

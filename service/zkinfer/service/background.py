@@ -236,12 +236,20 @@ class BackgroundTasks:
             if self._entries.get(key) != entry:
                 say = log.info if entry.state == ModelState.READY else log.warning
                 say("model", model=entry.name, version=entry.version, state=str(entry.state), reason=entry.detail)
+                self._log_labels(entry)
         for name, version in self._entries.keys() - entries.keys():
             log.info("model", model=name, version=version, state="REMOVED")
         self._dependencies.metrics.models({key: entry.state == ModelState.READY for key, entry in entries.items()})
         await self._warm([entry for key, entry in entries.items() if self._entries.get(key) != entry])
         self._entries = entries
         await self._update_health()
+
+    def _log_labels(self, entry: IndexEntry) -> None:
+        """Log what users of a model must know before they rely on its proofs."""
+        for model in self._dependencies.repository.versions(entry.name):
+            if model.version == entry.version:
+                for label in model.circuit.manifest.labels:
+                    log.warning("label", model=entry.name, version=entry.version, label=label)
 
     async def _warm(self, changed: Sequence[IndexEntry]) -> None:
         """Open a session for each new model, so that its first caller does not wait."""

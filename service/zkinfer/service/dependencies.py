@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
+    from zkinfer.prover.repository import ModelVersion
     from zkinfer.service.identity import Identity
     from zkinfer.service.settings import Proving, Settings
+    from zkinfer.service.submission import Mode
 
 
 _PROOF_MEMORY_SHARE = 0.8  # of the free memory at startup; the rest is for inference
@@ -117,6 +119,16 @@ class Dependencies:
     verifications: VerificationService
     estimator: CostEstimator
     metrics: Metrics
+
+    def proof_mode(self, model: ModelVersion) -> Mode:
+        """The proof mode of a model's calls that name none: as set, else `sync` if a proof is predicted to be short.
+
+        A proof of unknown length counts as long, and so does each of a server without workers.
+        """
+        if chosen := self.settings.proof_mode(model.name):
+            return chosen
+        short = 0 < self.estimator.of(model).seconds <= self.settings.proving.sync_seconds
+        return "sync" if short and self.capacity.workers else "async"
 
 
 @contextmanager

@@ -249,7 +249,7 @@ def _register_inference(
         draining=watcher.closed,
         waiting=waiting,
         streamed=MemoryBudget(dependencies.settings.limits.concurrent_calls // 2),
-        default_mode=dependencies.settings.proof_mode,
+        default_mode=dependencies.proof_mode,
     )
     register_inference(servicer, server)
 

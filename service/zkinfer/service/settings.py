@@ -152,6 +152,8 @@ class Proving(_Group):
     """Private key that signs attestations (`zkinfer keys new`). Default: an ephemeral key for each attestation."""
     job_seconds: Seconds = 3600.0
     """Time limit of one proof, as if it had the processors to itself. Jobs predicted to exceed it are rejected."""
+    sync_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """Models whose proofs take at most this long answer with them by default; see `models.NAME.proof_mode`. 0: none."""
     passphrase_file: Path | None = None
     """File with the key's passphrase on its first line."""
     lease_seconds: Annotated[float, Field(ge=3)] = 30.0
@@ -181,9 +183,10 @@ class Telemetry(_Group):
 class ModelSettings(_Group):
     """Settings of one model: a table `[models.NAME]` in the file. They apply to all its versions."""
 
-    proof_mode: Mode = "async"
+    proof_mode: Mode | None = None
     """Proof mode of calls of the Open Inference Protocol that name none: `async` queues a proof for every call, `sync`
-    waits for it, `none` answers without a proof."""
+    waits for it, `none` answers without a proof. Default: `sync` for models whose proofs are predicted to take at most
+    `proving.sync_seconds`, else `async`."""
 
 
 class Settings(BaseSettings):
@@ -251,8 +254,8 @@ class Settings(BaseSettings):
         """The path of the token file."""
         return self.tokens or self.state / "tokens.json"
 
-    def proof_mode(self, model: str) -> Mode:
-        """The proof mode of calls that name none."""
+    def proof_mode(self, model: str) -> Mode | None:
+        """The proof mode of calls that name none; None if the length of a proof decides."""
         return self.models.get(model, ModelSettings()).proof_mode
 
     @property
@@ -278,7 +281,7 @@ class Settings(BaseSettings):
 
 
 # Variables of other commands, which may be set in the same environment.
-_OTHER_VARIABLES = {f"ZKINFER_{name}" for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE", "SOLC")}
+_OTHER_VARIABLES = {f"ZKINFER_{name}" for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE")}
 
 
 def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Settings:

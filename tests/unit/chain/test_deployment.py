@@ -2,13 +2,13 @@ from dataclasses import replace
 from types import SimpleNamespace as Fake
 
 import pytest
-from tests.unit.contracts.ezkl import dedicated
+from tests.unit.contracts.deployed import DIGITS_UNDER_EZKL, SELECTOR, routed
 
 from zkinfer.chain import deployment
-from zkinfer.chain.deployment import Deployed, default_confirmations, open_chain, open_deployment, registration_for
+from zkinfer.chain.deployment import Deployed, default_confirmations, open_chain, open_deployment
 from zkinfer.circuits.errors import InputError
 from zkinfer.contracts.address_book import write_book
-from zkinfer.contracts.deploy import SHARED_SELECTOR
+from zkinfer.contracts.deploy import STOPS
 from zkinfer.contracts.errors import (
     AddressBookError,
     CodeMismatchError,
@@ -17,10 +17,7 @@ from zkinfer.contracts.errors import (
     RpcError,
     WrongChainError,
 )
-from zkinfer.contracts.registry import EmergencyStop, Registry
 
-SHARED = "0x" + SHARED_SELECTOR.hex()
-DEDICATED = "0x" + dedicated.SELECTOR.hex()
 STRANGER = "0x" + "66" * 20
 CIRCUIT = Fake(folder="digits.circuit")
 
@@ -32,8 +29,10 @@ def deployed(chain, book):
 
 @pytest.fixture(autouse=True)
 def _registration(monkeypatch):
-    shared = replace(dedicated.REGISTRATION, selector=SHARED_SELECTOR)
-    monkeypatch.setattr(deployment, "registration_of", lambda _, fee, uri: replace(shared, fee=fee, uri=uri))
+    def registration_of(_, selector):
+        return replace(DIGITS_UNDER_EZKL, selector=selector or DIGITS_UNDER_EZKL.selector)
+
+    monkeypatch.setattr(deployment, "registration_of", registration_of)
 
 
 def placed(deployed, **changed):
@@ -63,25 +62,18 @@ def test_deployment_whose_code_is_missing_is_refused(deployed, tmp_path):
         open_deployment(deployed.chain, tmp_path / "book.json")
 
 
-@pytest.mark.parametrize(
-    ("verifier", "selector"), [("shared", SHARED), ("dedicated", DEDICATED), ("0x01020304", "0x01020304")]
-)
-def test_registration_is_for_the_named_verifier(verifier, selector):
-    made = registration_for(CIRCUIT, verifier, 7, "https://a")
-    assert ("0x" + made.selector.hex(), made.fee, made.uri) == (selector, 7, "https://a")
-
-
 def test_listing_is_identified_by_publisher_and_verifier(deployed, chain):
-    dedicated.routed(chain, deployed.book)
-    listing = Registry(chain, deployed.book.addresses["ModelRegistry"]).register(dedicated.REGISTRATION)
-    assert deployed.listing_of(CIRCUIT, "dedicated", chain.address) == listing
-    with pytest.raises(InputError, match=rf"did not register .* under the selector {SHARED}.*--selector"):
-        deployed.listing_of(CIRCUIT, "shared", chain.address)
+    routed(chain, deployed.book)
+    own = DIGITS_UNDER_EZKL.selector
+    listing = deployed.registry.register(DIGITS_UNDER_EZKL)
+    assert deployed.listing_of(CIRCUIT, chain.address) == deployed.listing_of(CIRCUIT, chain.address, own) == listing
+    with pytest.raises(InputError, match=rf"did not register .* under the selector 0x{SELECTOR.hex()}.*--selector"):
+        deployed.listing_of(CIRCUIT, chain.address, SELECTOR)
     with pytest.raises(InputError, match=f"{STRANGER} did not register"):
-        deployed.listing_of(CIRCUIT, "dedicated", STRANGER)
-    EmergencyStop(chain, dedicated.wanted_in(deployed.book).addresses["EmergencyStop"]).stop()
-    with pytest.raises(DeploymentError, match=f"proofs under {DEDICATED} are not accepted: the verifier was stopped"):
-        deployed.listing_of(CIRCUIT, "dedicated", chain.address)
+        deployed.listing_of(CIRCUIT, STRANGER)
+    deployed.stops["0x" + own.hex()].stop()
+    with pytest.raises(DeploymentError, match=rf"the verifier 0x{own.hex()} is live is False"):
+        deployed.listing_of(CIRCUIT, chain.address)
 
 
 def test_unknown_listing_is_not_live(deployed):
@@ -90,7 +82,18 @@ def test_unknown_listing_is_not_live(deployed):
 
 
 def test_routes_are_those_of_the_address_book(deployed):
-    assert deployed.route_states() == {SHARED: "live"}
+    assert deployed.route_states() == {"0x" + selector.hex(): "live" for selector in STOPS}
+    assert {selector: stop.live() for selector, stop in deployed.stops.items()} == dict.fromkeys(deployed.stops, True)
+
+
+def test_all_verifiers_are_required_to_be_live_unless_one_is_named(deployed):
+    deployed.require_live()
+    first, *others = STOPS
+    deployed.stops["0x" + first.hex()].stop()
+    deployed.require_live(*others)
+    for selectors in [(), (first,)]:
+        with pytest.raises(DeploymentError, match=rf"the verifier 0x{first.hex()} is live is False"):
+            deployed.require_live(*selectors)
 
 
 def test_request_of_this_ledger_is_accepted(deployed):

@@ -2,20 +2,18 @@ from dataclasses import replace
 from types import SimpleNamespace as Fake
 
 import pytest
-from tests.unit.contracts.deployed import deployed_chain
-from tests.unit.contracts.ezkl import dedicated
+from tests.unit.contracts.deployed import PERCEPTRON_UNDER_ASHLAR, deployed_chain
 
 from zkinfer.chain import listings
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import rebuild_circuit, verify_listing
-from zkinfer.contracts import SHARED_SELECTOR, Layout, Registration, load_canary
-from zkinfer.contracts.errors import CodeMismatchError, CompilerError
-from zkinfer.contracts.ezkl.solc import Solc
+from zkinfer.circuits.digest import sha256
+from zkinfer.contracts import EZKL_SELECTOR, Layout, Registration, load_canary
 from zkinfer.contracts.registry import EmergencyStop, Registry
 
 ONNX = "ab" * 32
 CANARY = Registration(
-    onnx_digest="0x" + ONNX, key=load_canary().key, layout=Layout("public", 4, 1, 1), selector=SHARED_SELECTOR
+    onnx_digest="0x" + ONNX, key=load_canary().key, layout=Layout("public", 4, 1, 1), selector=EZKL_SELECTOR
 )
 
 
@@ -34,6 +32,7 @@ def rebuilt_from(registration, folder):
     """The result of rebuilding a registered circuit."""
     key = registration.key
     (folder / "vka.bin").write_bytes((len(key) // 32).to_bytes(8, "little") + key)
+    (folder / "key.bin").write_bytes(key)
     return Fake(
         folder=folder,
         identity=Fake(
@@ -130,7 +129,7 @@ def test_missing_listing_is_refused(chain, check):
 
 
 def test_listing_of_a_stopped_verifier_is_refused(chain, book, check):
-    EmergencyStop(chain, book.addresses["EmergencyStop"]).stop()
+    EmergencyStop(chain, book.addresses["EzklStop"]).stop()
     with pytest.raises(ListingError, match="whether the verifier is live is False"):
         check()
 
@@ -142,79 +141,40 @@ def test_insecure_dev_circuit_is_refused_before_rebuilding(check):
         rebuild_circuit(check.circuit, "model.onnx", "home")
 
 
-class TestVerifierOfOneCircuit:
-    """The dedicated verifier of the digits, taken from the stored vectors."""
+class TestUnderAshlar:
+    """A circuit of another engine, in a deployment for tests, as its vectors are under insecure-dev."""
 
-    @pytest.fixture
-    def listing(self, chain, book, registry):
-        dedicated.routed(chain, book)
-        return registry.register(dedicated.REGISTRATION)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def module_deployment(cls):
+        chain, book = deployed_chain(delay=0, test=True)
+        return chain, book, Registry(chain, book.addresses["ModelRegistry"]).register(PERCEPTRON_UNDER_ASHLAR)
 
     @pytest.fixture
     def rebuilt(self, tmp_path):
-        return rebuilt_from(dedicated.REGISTRATION, tmp_path)
-
-    @pytest.fixture
-    def at(self, book):
-        return dedicated.wanted_in(book).addresses
+        return rebuilt_from(PERCEPTRON_UNDER_ASHLAR, tmp_path)
 
     @pytest.fixture(autouse=True)
-    def generated(self, monkeypatch):
-        """Replaces engine and compiler by their stored results."""
-        monkeypatch.setattr(Solc, "find", lambda _: "solc")
-        monkeypatch.setattr(listings, "generated_verifier", lambda *_: dedicated.GENERATED)
+    def ashlar(self, check):
+        check.circuit.manifest.recipe.engine = "ashlar"
+        check.circuit.manifest.recipe.setup.tau_g2 = f"sha256:{sha256(PERCEPTRON_UNDER_ASHLAR.key[32:160]).hex}"
 
-    def test_listing_passes_every_check(self, check, listing):
-        assert check(listing)[-4:] == [
-            "the proving system",
-            "the state of its route",
-            "the key of its verifier",
-            "the code of its verifier",
-        ]
+    def test_listing_passes_every_check(self, check):
+        assert check()[-2:] == ["the verifier of its proofs", "whether the verifier is live"]
 
-    def test_code_not_generated_by_the_engine_is_refused(self, monkeypatch, check, listing):
-        monkeypatch.setattr(listings, "generated_verifier", lambda *_: Fake(deployed=b"\1"))
-        with pytest.raises(ListingError, match=r"the code of its verifier is 0x\w+; it must be 0x"):
-            check(listing)
+    def test_stop_of_the_other_engine_does_not_matter(self, chain, book, check):
+        EmergencyStop(chain, book.addresses["EzklStop"]).stop()
+        check()
 
-    def test_stopped_verifier_is_refused(self, chain, at, check, listing):
-        EmergencyStop(chain, at["EmergencyStop"]).stop()
-        with pytest.raises(ListingError, match="the state of its route is stopped; it must be live"):
-            check(listing)
+    def test_stopped_verifier_is_refused(self, chain, book, check):
+        EmergencyStop(chain, book.addresses["AshlarStop"]).stop()
+        with pytest.raises(ListingError, match="whether the verifier is live is False"):
+            check()
 
-    @pytest.mark.parametrize(
-        ("name", "found", "message"),
-        [
-            ("KEY_DIGEST", b"\x66" * 32, "the key of its verifier is 0x6666"),
-            ("HALO2", "0x" + "66" * 20, "the code of its verifier is 0xc5d246"),  # the hash of no code
-        ],
-    )
-    def test_contracts_that_lead_to_another_verifier_are_refused(
-        self, monkeypatch, chain, check, listing, name, found, message
-    ):
-        read = chain.read
-        monkeypatch.setattr(chain, "read", lambda *what: found if what[2] == name else read(*what))
-        with pytest.raises(ListingError, match=message):
-            check(listing)
-
-    @pytest.mark.parametrize("name", ["EmergencyStop", "DedicatedHalo2Adapter"])
-    def test_foreign_contract_on_the_way_is_refused(self, monkeypatch, chain, at, check, listing, name):
-        code = chain.code
-        monkeypatch.setattr(chain, "code", lambda address: b"\1" if address == at[name] else code(address))
-        with pytest.raises(CodeMismatchError, match=f"not that of {name}"):
-            check(listing)
-
-    def test_selector_of_another_circuit_is_refused(self, monkeypatch, check, listing):
+    def test_selector_of_another_engine_is_refused(self, monkeypatch, check):
         of = Registry.listing
-        monkeypatch.setattr(Registry, "listing", lambda *asked: replace(of(*asked), selector="0x01020304"))
-        with pytest.raises(ListingError, match="the proving system is 0x01020304; it must be 0x"):
-            check(listing)
-
-    def test_missing_compiler_is_reported_before_rebuilding(self, monkeypatch, check, listing):
-        def missing(_):
-            raise CompilerError("It takes the Solidity compiler.")
-
-        monkeypatch.setattr(Solc, "find", missing)
-        monkeypatch.setattr(listings, "rebuild_circuit", None)
-        with pytest.raises(CompilerError, match="takes the Solidity compiler"):
-            check(listing)
+        monkeypatch.setattr(
+            Registry, "listing", lambda *asked: replace(of(*asked), selector="0x" + EZKL_SELECTOR.hex())
+        )
+        with pytest.raises(ListingError, match=f"the proving system is 0x{EZKL_SELECTOR.hex()}; it must be 0x"):
+            check()

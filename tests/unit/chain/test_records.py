@@ -17,7 +17,7 @@ from zkinfer.chain.records import REQUESTED, Blocks, LedgerRecord, request_in
 from zkinfer.circuits.statement import Statement
 from zkinfer.contracts import ANY_INPUT, Request, input_commitment, load, load_canary, output_commitment
 from zkinfer.contracts.address_book import AddressBook
-from zkinfer.contracts.deploy import SHARED_SELECTOR, Governance
+from zkinfer.contracts.deploy import EZKL_SELECTOR, Governance
 from zkinfer.contracts.errors import RpcError
 from zkinfer.contracts.identifiers import STATUSES, keccak256, words
 from zkinfer.contracts.rpc import connect
@@ -90,8 +90,8 @@ class FakeChain:
             "ROUTER": lambda: ROUTER if contract == "InferenceLedger" else self.blocks.registrys_router,
             "modelOf": lambda listing: (bytes.fromhex(self.blocks.model[2:]), listing),
             "statusOf": lambda listing: STATUSES.index(self.blocks.status),
-            "programOf": lambda listing: (STATUSES.index(self.blocks.status), SHARED_SELECTOR),
-            "isLive": lambda selector: selector == SHARED_SELECTOR and self.blocks.live,
+            "programOf": lambda listing: (STATUSES.index(self.blocks.status), EZKL_SELECTOR),
+            "isLive": lambda selector: selector == EZKL_SELECTOR and self.blocks.live,
             "entryOf": lambda request_id: self.entry(),
         }
         return answers[name](*arguments)
@@ -271,7 +271,7 @@ def deployed():
     """A deployment with the queried ledger, all of whose contracts are on the chain."""
     book = AddressBook(CHAIN, Governance(SOMEWHERE, (SOMEWHERE,)))
     blocks = FakeBlocks()
-    blocks.codes |= {part.address: part.name for part in book.plan.parts}
+    blocks.codes |= {part.address: part.contract or part.name for part in book.plan.parts}
     return book, blocks
 
 
@@ -288,7 +288,9 @@ def test_deployment_of_another_chain_is_refused():
         agree(blocks, ledger=replace(book, chain_id=5))
 
 
-@pytest.mark.parametrize("name", ["EmergencyStop", "ReusableHalo2Adapter", "Halo2VerifierReusable", "CanaryKey"])
+@pytest.mark.parametrize(
+    "name", ["EzklStop", "AshlarStop", "AshlarVerifier", "ReusableHalo2Adapter", "Halo2VerifierReusable", "CanaryKey"]
+)
 def test_deployment_with_a_modified_contract_is_refused(name):
     book, blocks = deployed()
     blocks.codes[book.addresses[name]] = "other"

@@ -16,7 +16,7 @@ from zkinfer.circuits.statement import Context
 from zkinfer.circuits.statement import Layout as ProgramLayout
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.contracts import ANY_INPUT, ZERO_ADDRESS, Layout, Request, input_commitment
-from zkinfer.contracts.deploy import SHARED_SELECTOR
+from zkinfer.contracts.deploy import EZKL_SELECTOR
 from zkinfer.verifier import ContextMismatchError, InputMismatchError, LayoutMismatchError
 
 CHAIN, LEDGER = 31337, "0x" + "1e" * 20
@@ -46,7 +46,7 @@ def circuit(tmp_path, *, visibility="public", engine="ezkl/23.0.5", key=KEY):
 def test_registration_has_the_layout_of_the_program(tmp_path, layout):
     made = circuit(tmp_path, visibility=layout.visibility)
     registration = registration_of(made, fee=7, uri="https://example.org")
-    assert (registration.layout, registration.selector) == (layout, SHARED_SELECTOR)
+    assert (registration.layout, registration.selector) == (layout, EZKL_SELECTOR)
     assert (registration.fee, registration.uri, registration.key) == (7, "https://example.org", KEY)
     assert registration.model_id == made.model_id
 

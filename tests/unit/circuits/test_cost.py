@@ -80,7 +80,7 @@ def test_work_is_immutable(name):
 def test_cost_is_formatted_on_one_line():
     assert WORK.at(SPEED).describe() == (
         "keys in about 51 s, a proof in about 52 s, 3.22 GB of memory, a proving key of 1.5 GB, "
-        "proofs of 3,072 bytes, about 550,000 gas for a bare dedicated verifier on chain"
+        "proofs of 3,072 bytes, about 550,000 gas to verify on chain"
     )
 
 

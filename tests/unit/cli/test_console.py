@@ -62,7 +62,7 @@ def test_facts_accept_any_number_of_brackets():
 
 
 DIGEST, ADDRESS = "sha256:" + "0f" * 32, "0x" + "ab" * 20
-PROSE = "about 734,156 gas to verify on chain with a bare dedicated verifier, which is more than most"
+PROSE = "about 734,156 gas to verify a proof by the contract of its engine on chain, which is more than most"
 FACTS = {"digest": DIGEST, "address": ADDRESS, "cost of it all": PROSE, "file": Path("/a folder/" + "long " * 20)}
 
 

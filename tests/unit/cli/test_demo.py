@@ -1,5 +1,6 @@
 import json
 import sys
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -8,8 +9,9 @@ from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
 from zkinfer.cli.console import print_table
+from zkinfer.cli.demo.cases import DIGITS, LENET, Accuracy, Case, comparison
 from zkinfer.cli.demo.onchain import gas_table
-from zkinfer.cli.demo.story import CALIBRATION, HELD_OUT, MODEL, Story, draw, side_by_side
+from zkinfer.cli.demo.story import Story, draw, side_by_side
 from zkinfer.cli.main import app
 
 
@@ -34,13 +36,20 @@ def test_pictures_of_different_height_are_refused():
         side_by_side([["ab"], ["ef", "gh"]])
 
 
-def test_demo_ships_a_small_model_and_disjoint_images():
-    with np.load(CALIBRATION) as known, np.load(HELD_OUT) as unseen:
-        assert known["image"].shape[1:] == unseen["image"].shape[1:] == (1, 64)
+@pytest.mark.parametrize(("example", "shape", "size"), [(DIGITS, (1, 64), 40_000), (LENET, (1, 1, 28, 28), 400_000)])
+def test_demo_ships_small_models_and_disjoint_images(example, shape, size):
+    with np.load(example.calibration) as known, np.load(example.held_out) as unseen:
+        assert known["image"].shape[1:] == unseen["image"].shape[1:] == shape
         assert len(unseen["image"]) == len(unseen["label"]) == 360
         seen = {image.tobytes() for image in known["image"]}
         assert not any(image.tobytes() in seen for image in unseen["image"])
-    assert MODEL.stat().st_size < 20_000
+    assert sum(path.stat().st_size for path in example.model.parent.iterdir()) < size
+
+
+def test_pixels_of_the_larger_images_are_sixteenths_of_the_small_ones():
+    with np.load(LENET.held_out) as large, np.load(DIGITS.held_out) as small:
+        assert np.array_equal(large["image"] * 16 % 1, np.zeros_like(large["image"]))
+        assert np.array_equal(large["label"], small["label"])
 
 
 def test_demo_without_chain_libraries_skips_the_chapter(monkeypatch, tmp_path, capfd):
@@ -48,10 +57,50 @@ def test_demo_without_chain_libraries_skips_the_chapter(monkeypatch, tmp_path, c
     monkeypatch.delitem(sys.modules, "zkinfer.contracts.devchain", raising=False)
     monkeypatch.setitem(sys.modules, "eth_tester", None)
     story = Story(folder=tmp_path, home=Home(tmp_path), setup="insecure-dev", display=None)
-    assert story._on_chain(None, None, 7, None) is None
+    assert story._on_chain(None, None, 7, None) == (None, None)
     notes = [line for line in capfd.readouterr().out.splitlines() if line.startswith(" ")]
     assert len(notes) == 1
     assert "needs eth_tester, which is not installed. pip install 'zkinfer[chain-dev]'" in notes[0]
+
+
+def test_demo_without_the_native_core_skips_the_second_engine_and_says_why(monkeypatch, tmp_path, capfd):
+    reason = "The native core is not installed. Install it."
+    monkeypatch.setattr("zkinfer.circuits.engines.ashlar.core.missing", lambda: reason)
+    story = Story(folder=tmp_path, home=Home(tmp_path), setup="insecure-dev", display=None)
+    assert story._second_engine(None, None) == ([], reason)
+    assert f"skipped: {reason}" in " ".join(capfd.readouterr().out.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def case_of(example, engine, recorded_gas=None):
+    keys = SimpleNamespace(proof_bytes=4160, proving_key_bytes=11_017_755)
+    manifest = SimpleNamespace(keys=keys, cost=SimpleNamespace(gas=734_156))
+    compiled = SimpleNamespace(
+        circuit=SimpleNamespace(manifest=manifest), timings={"calibrate": 4.0, "tune": 9.0, "keys": 1.25}
+    )
+    case = Case(example, SimpleNamespace(id=f"{engine}/1.2"), compiled, {"prove": 1.384, "verify": 0.1}, recorded_gas)
+    case.accuracy = Accuracy(360, 0.9889, 0.9861)
+    return case
+
+
+def test_comparison_of_three_cases_fits_eighty_columns(capsys):
+    cases = [case_of(DIGITS, "ezkl", 997_602), case_of(DIGITS, "ashlar"), case_of(LENET, "ashlar")]
+    print_table(comparison(cases))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 80
+    assert lines[1].split() == ["engine", "ezkl", "ashlar", "ashlar"]
+    assert lines[-1].split()[-3:] == ["997,602", "-", "-"]
+
+
+def test_comparison_leaves_the_calibration_of_the_machine_out_of_compile():
+    figures = case_of(DIGITS, "ezkl").figures()
+    assert (figures["compileSeconds"], figures["calibrateSeconds"]) == (10.25, 4.0)
+
+
+def test_comparison_shows_missing_figures_as_a_dash(capsys):
+    print_table(comparison([case_of(DIGITS, "ezkl")]))
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("verify, first time")]
+    assert [row.split()[-1] for row in rows] == ["-"]
 
 
 def test_gas_table_has_one_line_per_step(capsys):

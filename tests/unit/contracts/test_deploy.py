@@ -3,15 +3,17 @@ from dataclasses import replace
 import pytest
 from tests.unit.contracts.deployed import embedded_chain
 
+from zkinfer.circuits.engines import engines_by_name
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import (
     CANARY_KEY,
     FACTORY,
-    SHARED_SELECTOR,
+    STOPS,
     Governance,
     Part,
     deploy,
     plan,
+    require_running,
     verify_running,
 )
 from zkinfer.contracts.errors import DeploymentError, RevertedError
@@ -41,6 +43,10 @@ def test_create2_address_depends_on_code_and_salt():
     assert len({part.address, replace(part, salt=b"\1" * 32).address, replace(part, creation=b"\1").address}) == 3
 
 
+def test_every_engine_has_a_verifier_under_its_selector():
+    assert {engine.evm_selector for engine in engines_by_name().values()} == set(STOPS)
+
+
 def test_plan_is_deterministic():
     assert plan(Governance(GUARDIAN, (PROPOSER,))) == plan(Governance(GUARDIAN, (PROPOSER,)))
 
@@ -48,12 +54,13 @@ def test_plan_is_deterministic():
 @pytest.mark.parametrize(
     ("change", "unmoved"),
     [
-        ({"guardian": PROPOSER}, {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "TimelockController"}),
-        ({"delay": 1}, {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "EmergencyStop"}),
-        ({"proposers": (GUARDIAN,)}, {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "EmergencyStop"}),
+        ({"guardian": PROPOSER}, {"TimelockController"}),
+        ({"delay": 1}, {"EzklStop", "AshlarStop"}),
+        ({"proposers": (GUARDIAN,)}, {"EzklStop", "AshlarStop"}),
     ],
 )
 def test_other_governance_moves_only_dependent_contracts(change, unmoved):
+    unmoved |= {CANARY_KEY, "Halo2VerifierReusable", "ReusableHalo2Adapter", "AshlarVerifier"}
     governance = Governance(GUARDIAN, (PROPOSER,))
     one, other = plan(governance).addresses, plan(replace(governance, **change)).addresses
     assert {name for name in one if one[name] == other[name]} == unmoved
@@ -77,7 +84,8 @@ def test_deployed_contracts_reference_each_other(chain, deployed):
     assert chain.read("InferenceLedger", at["InferenceLedger"], "REGISTRY") == at["ModelRegistry"]
     assert chain.read("InferenceLedger", at["InferenceLedger"], "ROUTER") == at["VerifierRouter"]
     assert chain.read("ModelRegistry", at["ModelRegistry"], "TEST_DEPLOYMENT") is False
-    assert chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", SHARED_SELECTOR) == at["EmergencyStop"]
+    for selector, stop in STOPS.items():
+        assert chain.read("VerifierRouter", at["VerifierRouter"], "verifierOf", selector) == at[stop]
     assert chain.read("ReusableHalo2Adapter", at["ReusableHalo2Adapter"], "CANARY_KEY") == at[CANARY_KEY]
 
 
@@ -104,21 +112,24 @@ def test_guardian_cannot_renounce():
     wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
     deploy(chain, wanted)
     with pytest.raises(RevertedError, match="RenouncingRefused"):
-        chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "renounceOwnership")
+        chain.write("EmergencyStop", wanted.addresses["EzklStop"], "renounceOwnership")
     verify_running(chain, wanted)
 
 
-def test_stopped_verifier_is_detected():
+@pytest.mark.parametrize("selector", STOPS)
+def test_stopped_verifier_is_detected_and_not_deployed_with_anew(selector):
     chain = embedded_chain()
     wanted = plan(Governance(chain.address, (PROPOSER,), delay=60))
     deploy(chain, wanted)
-    chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "stop")
-    with pytest.raises(DeploymentError, match="whether the verifier is live is False instead of True"):
+    chain.write("EmergencyStop", wanted.addresses[STOPS[selector]], "stop")
+    with pytest.raises(DeploymentError, match=rf"the verifier 0x{selector.hex()} is live is False instead of True"):
         verify_running(chain, wanted)
+    (other,) = set(STOPS) - {selector}
+    require_running(chain, wanted, [other])
     before = chain._web3.eth.block_number
-    for again in (wanted, plan(Governance(chain.address, (GUARDIAN,), test=True))):
-        with pytest.raises(DeploymentError, match=r"was stopped, for ever.*another --salt creates the same"):
-            deploy(chain, again)
+    assert deploy(chain, wanted) == []  # its other verifier goes on
+    with pytest.raises(DeploymentError, match=r"was stopped, for ever.*another --salt creates the same"):
+        deploy(chain, plan(Governance(chain.address, (GUARDIAN,), test=True)))
     assert chain._web3.eth.block_number == before  # nothing was created
 
 
@@ -126,7 +137,7 @@ def test_only_the_guardian_can_stop(chain):
     wanted = plan(Governance(GUARDIAN, (PROPOSER,), delay=60))
     deploy(chain, wanted)
     with pytest.raises(RevertedError, match="OwnableUnauthorizedAccount"):
-        chain.write("EmergencyStop", wanted.addresses["EmergencyStop"], "stop")
+        chain.write("EmergencyStop", wanted.addresses["EzklStop"], "stop")
 
 
 def test_dry_run_quotes_everything_and_creates_nothing(planned):

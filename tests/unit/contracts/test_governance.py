@@ -65,13 +65,14 @@ def test_changed_delay_is_detected(chain, wanted):
         verify_deployment(chain, wanted)
 
 
-def test_offered_guardian_is_reported_and_an_accepted_one_refused(chain, wanted):
-    stop = "EmergencyStop"
+@pytest.mark.parametrize("engine", ["Ezkl", "Ashlar"])
+def test_offered_guardian_is_reported_and_an_accepted_one_refused(chain, wanted, engine):
+    stop = wanted.addresses[f"{engine}Stop"]
     other = Chain(chain._web3, unsafe_dev_account(1, chain.id))
-    chain.write(stop, wanted.addresses[stop], "transferOwnership", other.address)
-    assert verify_deployment(chain, wanted).offers == {"guardian": other.address}
-    other.write(stop, wanted.addresses[stop], "acceptOwnership")
-    with pytest.raises(DeploymentError, match=f"the guardian is {other.address} instead of {chain.address}"):
+    chain.write("EmergencyStop", stop, "transferOwnership", other.address)
+    assert verify_deployment(chain, wanted).offers == {f"{engine.lower()}_guardian": other.address}
+    other.write("EmergencyStop", stop, "acceptOwnership")
+    with pytest.raises(DeploymentError, match=f"verifier is {other.address} instead of {chain.address}"):
         verify_deployment(chain, wanted)
     assert deploy(chain, wanted) == []  # idempotent, as it does not check governance
 

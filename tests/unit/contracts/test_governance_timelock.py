@@ -2,7 +2,7 @@ import pytest
 from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploy import SHARED_SELECTOR, Governance, plan, verify_running
+from zkinfer.contracts.deploy import EZKL_SELECTOR, Governance, plan, verify_running
 from zkinfer.contracts.errors import DeploymentError, RevertedError, TransactionFailedError
 from zkinfer.contracts.governance import Timelock, route_addition, route_removal
 from zkinfer.contracts.registry import Registry
@@ -18,7 +18,7 @@ def module_deployment():
 
 @pytest.fixture
 def removal(book):
-    return route_removal(book.addresses["VerifierRouter"], SHARED_SELECTOR)
+    return route_removal(book.addresses["VerifierRouter"], EZKL_SELECTOR)
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def test_route_is_removed_only_after_the_delay(book, chain, timelock, removal):
     timelock.execute(removal)
     assert timelock.state(removal) == "done"
     with pytest.raises(RevertedError, match="Selector"):
-        chain.read("VerifierRouter", book.addresses["VerifierRouter"], "verifierOf", SHARED_SELECTOR)
+        chain.read("VerifierRouter", book.addresses["VerifierRouter"], "verifierOf", EZKL_SELECTOR)
     with pytest.raises(DeploymentError, match=r"the route of 0x[0-9a-f]{8} was removed, for ever"):
         verify_running(chain, plan(Governance(chain.address, (chain.address,), delay=DELAY)))
-    assert Registry(chain, book.addresses["ModelRegistry"]).selector_is_live(SHARED_SELECTOR) is False
+    assert Registry(chain, book.addresses["ModelRegistry"]).selector_is_live(EZKL_SELECTOR) is False
 
 
 def test_each_step_is_sent_once(chain, timelock, removal):
@@ -66,7 +66,7 @@ def test_operation_advances_to_waiting_then_done(chain, timelock, removal):
 
 
 def test_used_selector_is_not_routed_again(book, chain, timelock):
-    again = route_addition(book.addresses["VerifierRouter"], SHARED_SELECTOR, book.addresses["EmergencyStop"])
+    again = route_addition(book.addresses["VerifierRouter"], EZKL_SELECTOR, book.addresses["EzklStop"])
     timelock.schedule(again)
     wait(chain)
     with pytest.raises(RevertedError, match="Selector"):

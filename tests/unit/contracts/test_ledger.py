@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.contracts.deployed import deployed_chain
 
-from zkinfer.contracts import SHARED_SELECTOR, Layout, Registration, Request, input_commitment, load_canary
+from zkinfer.contracts import EZKL_SELECTOR, Layout, Registration, Request, input_commitment, load_canary
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import AlreadyRegisteredError, RevertedError, TransactionFailedError
 from zkinfer.contracts.ledger import MAX_BYTES, MAX_GAS, Ledger, Weight, pack_batches
@@ -17,7 +17,7 @@ CANARY = Registration(
     onnx_digest="0x" + "ab" * 32,
     key=load_canary().key,
     layout=Layout("public", 8, 1, 1),
-    selector=SHARED_SELECTOR,
+    selector=EZKL_SELECTOR,
     fee=5,
     uri="https://example.org",
 )
@@ -121,7 +121,7 @@ def test_refunded_request_cannot_be_opened_again(chain, deployed, listing):
     )
     opened = ledger.request(request)
     assert ledger.request(request) == opened
-    EmergencyStop(chain, deployed["EmergencyStop"]).stop()
+    EmergencyStop(chain, deployed["EzklStop"]).stop()
     ledger.refund(request)
     assert (ledger.ended(request), ledger.in_batches([(request, b"", [], b"")])) == ("refunded", [])
     with pytest.raises(TransactionFailedError, match=r"is closed: its fees were refunded.*Make a new"):
@@ -256,7 +256,7 @@ def test_request_paid_after_a_revocation_cannot_be_opened_again():
 
 
 def test_guardian_is_read_from_the_chain(chain, deployed):
-    assert EmergencyStop(chain, deployed["EmergencyStop"]).guardian() == chain.address
+    assert EmergencyStop(chain, deployed["EzklStop"]).guardian() == chain.address
 
 
 WEIGHTS = st.builds(Weight, st.integers(0, 12), st.integers(0, 12))

@@ -1,9 +1,7 @@
-from dataclasses import replace
-
 import pytest
-from tests.unit.contracts.ezkl.dedicated import SELECTOR, advance, created, routed
+from tests.unit.contracts.deployed import SELECTOR, advance, further_stop, routed
 
-from zkinfer.contracts.deploy import SHARED_SELECTOR as SHARED
+from zkinfer.contracts.deploy import ASHLAR_SELECTOR, EZKL_SELECTOR, STOPS
 from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.governance import route_removal
 from zkinfer.contracts.identifiers import ZERO_ADDRESS
@@ -24,8 +22,8 @@ def router(book):
     return book.addresses["VerifierRouter"]
 
 
-def stopped(chain, verifier):
-    EmergencyStop(chain, verifier.addresses["EmergencyStop"]).stop()
+def stopped(chain, address):
+    EmergencyStop(chain, address).stop()
 
 
 def removed(chain, book, selector):
@@ -34,26 +32,28 @@ def removed(chain, book, selector):
 
 def test_route_state_is_reported_at_every_stage(chain, book, router):
     assert route_of(chain, router, SELECTOR) == Route("unused", ZERO_ADDRESS)
-    verifier = routed(chain, book)
-    stop = verifier.addresses["EmergencyStop"]
+    stop = routed(chain, book)
     assert route_of(chain, router, SELECTOR) == Route("live", stop)
-    stopped(chain, verifier)
+    stopped(chain, stop)
     assert route_of(chain, router, SELECTOR) == Route("stopped", stop)
     removed(chain, book, SELECTOR)
     assert route_of(chain, router, SELECTOR) == Route("removed", stop)
 
 
-def test_route_of_the_constructor_is_live(chain, book, router):
-    assert route_of(chain, router, SHARED) == Route("live", book.addresses["EmergencyStop"])
+@pytest.mark.parametrize("selector", STOPS)
+def test_routes_of_the_constructor_are_live(chain, book, router, selector):
+    assert route_of(chain, router, selector) == Route("live", book.addresses[STOPS[selector]])
 
 
-def test_dedicated_verifier_keeps_running_after_the_shared_one_is_stopped(chain, book):
-    known = book.with_dedicated(routed(chain, book))
-    EmergencyStop(chain, book.addresses["EmergencyStop"]).stop()
-    for one in (book, known):
-        require_live(chain, one, SELECTOR)
-        with pytest.raises(DeploymentError, match=r"whether the verifier is live is False.*Use a listing under"):
-            require_live(chain, one, SHARED)
+@pytest.mark.parametrize("selector", STOPS)
+def test_other_verifiers_keep_running_after_one_is_stopped(chain, book, selector):
+    routed(chain, book)
+    stopped(chain, book.addresses[STOPS[selector]])
+    for other in {*STOPS, SELECTOR} - {selector}:
+        require_live(chain, book, other)
+    message = rf"whether the verifier 0x{selector.hex()} is live is False.*Compile the model for an engine with a live"
+    with pytest.raises(DeploymentError, match=message):
+        require_live(chain, book, selector)
 
 
 @pytest.mark.parametrize(
@@ -70,25 +70,17 @@ def test_inactive_route_is_refused_with_its_cause(chain, book, end, message):
         require_live(chain, book, SELECTOR)
 
 
-def test_route_to_a_verifier_other_than_in_the_address_book_is_refused(chain, book):
-    routed(chain, book)
-    other = replace(book, governance=replace(book.governance, guardian="0x" + "66" * 20))
-    mine = created(chain, other)
-    with pytest.raises(DeploymentError, match=r"leads to 0x\w+ instead of 0x\w+.*do not rely on it"):
-        require_live(chain, book.with_dedicated(mine), SELECTOR)
-
-
 def test_ledger_on_a_forked_chain_is_refused(monkeypatch, chain, book):
     routed(chain, book)
     monkeypatch.setattr(chain, "_id", 5)
-    for selector in (SHARED, SELECTOR):
+    for selector in (EZKL_SELECTOR, ASHLAR_SELECTOR, SELECTOR):
         with pytest.raises(DeploymentError, match="On chain 5 the ledger's chain is"):
             require_live(chain, book, selector)
 
 
 def test_selector_can_be_used_only_once(chain, book, router):
     require_unused(chain, router, SELECTOR)
-    stop = routed(chain, book).addresses["EmergencyStop"]
+    stop = routed(chain, book)
     with pytest.raises(DeploymentError, match=rf"0x{SELECTOR.hex()} leads to {stop}; each is used once"):
         require_unused(chain, router, SELECTOR)
     removed(chain, book, SELECTOR)
@@ -97,7 +89,7 @@ def test_selector_can_be_used_only_once(chain, book, router):
 
 
 def test_route_is_in_place_once_added_and_until_removed(chain, book, router):
-    stop = created(chain, book).addresses["EmergencyStop"]
+    stop = further_stop(chain, book)
     assert not is_routed(chain, router, SELECTOR, stop)
     routed(chain, book)
     assert is_routed(chain, router, SELECTOR, stop)

@@ -19,7 +19,12 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), ROOT / "NOTICE", *(ROOT / "docs").rglob(
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-POLICIES = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/guides/policies.md").read_text(), re.MULTILINE | re.DOTALL)
+POLICY_PAGES = ("docs/guides/policies.md", "docs/guides/engines.md")
+POLICIES = [
+    policy
+    for page in POLICY_PAGES
+    for policy in re.findall(r"^```json\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+]
 ERRORS = {
     name: kind
     for module in (
@@ -109,8 +114,8 @@ def test_policy_example_loads(policy):
     load_policy(policy.encode())
 
 
-def test_policies_page_has_examples():
-    assert len(POLICIES) >= 3
+def test_policy_pages_have_examples():
+    assert len(POLICIES) >= 4
 
 
 def test_error_class_named_on_the_errors_page_exists():

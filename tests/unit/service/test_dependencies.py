@@ -1,14 +1,16 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from zkinfer.circuits.errors import InputError, TooCostlyError
-from zkinfer.service.dependencies import Capacity, limits_for, locked_state, retry_policy_of
+from zkinfer.service.dependencies import Capacity, Dependencies, limits_for, locked_state, retry_policy_of
 from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Identity, Rights
-from zkinfer.service.settings import Proving, Queue, Settings
+from zkinfer.service.limits import CostEstimate
+from zkinfer.service.settings import ModelSettings, Proving, Queue, Settings
 
 
 def test_second_server_is_refused_with_the_holder_named(tmp_path):
@@ -62,3 +64,34 @@ def test_retry_policy_follows_the_settings():
 def test_rights_of_an_identity_override_the_queue_limit():
     assert limits_for(Identity(name="bob", rights=Rights(unfinished_jobs=3)), settings(), CAPACITY).per_owner == 3
     assert limits_for(ALICE, settings(Queue(per_owner=5)), CAPACITY).per_owner == 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "chosen", "mode"),
+    [
+        (0.4, 1, None, "sync"),
+        (1.0, 1, None, "sync"),
+        (1.1, 1, None, "async"),
+        (0.0, 1, None, "async"),  # unknown
+        (0.4, 0, None, "async"),
+        (0.4, 1, "none", "none"),
+        (9.0, 0, "sync", "sync"),
+    ],
+)
+def test_predicted_seconds_decide_the_proof_mode_of_a_model_unless_it_is_set(seconds, workers, chosen, mode):
+    chosen_modes = {} if chosen is None else {"digits": ModelSettings(proof_mode=chosen)}
+    dependencies = SimpleNamespace(
+        settings=settings().model_copy(update={"models": chosen_modes}),
+        capacity=Capacity(workers=workers, memory_bytes=1 << 30),
+        estimator=SimpleNamespace(of=lambda _: CostEstimate(1 << 20, seconds, measured=True)),
+    )
+    assert Dependencies.proof_mode(dependencies, SimpleNamespace(name="digits")) == mode
+
+
+def test_waiting_for_short_proofs_can_be_turned_off():
+    dependencies = SimpleNamespace(
+        settings=settings(proving=Proving(sync_seconds=0)),
+        capacity=CAPACITY,
+        estimator=SimpleNamespace(of=lambda _: CostEstimate(1 << 20, 0.1, measured=True)),
+    )
+    assert Dependencies.proof_mode(dependencies, SimpleNamespace(name="digits")) == "async"

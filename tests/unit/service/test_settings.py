@@ -78,7 +78,7 @@ def test_proof_mode_is_set_for_single_models(tmp_path, monkeypatch):
     monkeypatch.setenv("ZKINFER_MODELS__TREES__PROOF_MODE", "none")
     settings = load_settings(OPTIONS, file)
     modes = {name: settings.proof_mode(name) for name in ("digits", "A.b-1", "trees", "other")}
-    assert modes == {"digits": "none", "A.b-1": "sync", "trees": "none", "other": "async"}
+    assert modes == {"digits": "none", "A.b-1": "sync", "trees": "none", "other": None}
 
 
 def test_database_password_is_hidden():

@@ -1,13 +1,11 @@
 """The vectors that forge compares with the contracts follow from the Python side."""
 
 import json
-from dataclasses import replace
 
 from tests.vectors import make_chain
 
 from zkinfer.circuits.digest import keccak256
-from zkinfer.contracts import SHARED_SELECTOR, Registration, input_commitment, listing_of
-from zkinfer.contracts.ezkl.dedicated import dedicated_selector
+from zkinfer.contracts import EZKL_SELECTOR, Registration, input_commitment, listing_of
 
 
 def test_stored_values_are_reproduced():
@@ -18,13 +16,11 @@ def test_stored_proofs_match_the_stored_requests():
     stored = json.loads(make_chain.DIGITS.read_text())
     model = stored["model"]
     layout = make_chain.layout_of(model["layout"])
-    registration = Registration(model["onnxDigest"], bytes.fromhex(model["key"][2:]), layout, SHARED_SELECTOR)
-    dedicated = replace(registration, selector=dedicated_selector(registration.key_digest))
+    registration = Registration(model["onnxDigest"], bytes.fromhex(model["key"][2:]), layout, EZKL_SELECTOR)
     publisher = stored["addresses"]["publisher"]
     assert registration.model_id == model["modelId"]
     assert listing_of(registration, publisher) == model["listing"] == stored["lock"]["request"]["listing"]
-    assert listing_of(dedicated, publisher) == stored["onDedicated"]["request"]["listing"]
-    for case in [*stored["batch"], stored["lock"], stored["onDedicated"]]:
+    for case in [*stored["batch"], stored["lock"]]:
         request = make_chain.request_of(case["request"])
         assert request.id(stored["chainId"], stored["addresses"]["ledger"]) == case["id"]
         context = make_chain.context_of(

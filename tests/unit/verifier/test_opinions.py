@@ -7,7 +7,7 @@ from zkinfer.circuits.engines.fake import FakeEngine, binding
 from zkinfer.circuits.errors import EngineError, InputError, ProofRejectedError
 from zkinfer.circuits.statement import Statement
 from zkinfer.verifier import AllOf, InvalidProofError, OpinionsDifferError, Verifier, opinions
-from zkinfer.verifier.dsse import to_base64
+from zkinfer.verifier.statement import to_base64
 
 PROOF, ZEROS = ("predicate", "proof"), to_base64(bytes(32))
 MISSING = "Its core is not installed."

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from zkinfer.verifier.attestation import Attestation
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.statement import Predicate
+    from zkinfer.verifier.trust import Trusted
 
     Arrays = Mapping[str, NDArray[np.generic]]
     Integers = Mapping[str, Sequence[int]]
@@ -77,14 +78,15 @@ def require_dev_setup_allowed(ceremony: str, policy: Policy) -> None:
         )
 
 
-def require_engine_allowed(engine: Engine, policy: Policy) -> None:
-    """Step (2): reject an experimental engine unless the policy names it."""
-    name = engine.id.partition("/")[0]
-    if engine.experimental and name not in named_engines(policy):
+def accepted_engine(trusted: Trusted, name: str, policy: Policy) -> Engine:
+    """Step (2): the engine with this id; an experimental one must be named by the policy."""
+    engine, kind = trusted.engine(name), name.partition("/")[0]
+    if engine.experimental and kind not in named_engines(policy):
         raise UntrustedEngineError(
-            f"The proof was made with {engine.id}, an experimental engine, which the policy does not name.",
-            f"If you accept its proofs, say so: --accept-engine {name}, or {name!r} in the policy's engineIs.",
+            f"The proof was made with {name}, an experimental engine, which the policy does not name.",
+            f"If you accept its proofs, say so: --accept-engine {kind}, or {kind!r} in the policy's engineIs.",
         )
+    return engine
 
 
 def require_known_normaliser(recipe: Recipe) -> None:

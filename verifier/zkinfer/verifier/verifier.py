@@ -77,7 +77,7 @@ class Verifier:
             PolicyRefusedError: the policy requires another model or setup.
         """
         checks.require_dev_setup_allowed(offer.ceremony, policy)
-        checks.require_engine_allowed(self._trusted.engine(offer.engine), policy)
+        checks.accepted_engine(self._trusted, offer.engine, policy)
         self._trusted.require_ceremony(offer.ceremony)
         self._trusted.model(offer.model)
         refuse_offer(policy, offer)
@@ -116,8 +116,7 @@ class Verifier:
             details.append(str(claim.digest))
         with steps.step(2) as details:
             checks.require_dev_setup_allowed(recipe.setup.ceremony, policy)
-            engine = trusted.engine(recipe.engine)
-            checks.require_engine_allowed(engine, policy)
+            engine = checks.accepted_engine(trusted, recipe.engine, policy)
             checks.require_known_normaliser(recipe)
             setup = trusted.setup(recipe.setup, predicate.setup_size)
             details += [recipe.engine, recipe.setup.ceremony]
@@ -135,9 +134,8 @@ class Verifier:
             proof = Proof(checks.checked_proof_bytes(claim.proof, circuit.proof_bytes), statement)
             details.append(f"{len(proof.data)} bytes")
         with steps.step(7) as details:
-            details.append(
-                checks.require_valid_proof(engine, circuit, setup, proof, second_opinion=self._second_opinion)
-            )
+            twice = self._second_opinion
+            details.append(checks.require_valid_proof(engine, circuit, setup, proof, second_opinion=twice))
         with steps.step(8) as details:
             checks.require_output_subject(claim.statement.output_digest, statement)
             if expected_inputs is not None:
@@ -149,9 +147,8 @@ class Verifier:
             key = checks.verified_signer(claim)
             details.append(key.fingerprint)
         with steps.step(11):
-            inference = _inference(
-                claim, circuit, statement, key, on_expected_input=expected_inputs is not None, labels=engine.labels
-            )
+            compared = expected_inputs is not None
+            inference = _inference(claim, circuit, statement, key, on_expected_input=compared, labels=engine.labels)
             policy.check(inference, self._clock())
         if record is None:
             steps.skip(CHAIN_RECORD, "offline")

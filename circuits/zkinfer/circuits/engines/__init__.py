@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_ENGINE", "ENGINES", "engine_named", "engines_by_name", "production_engines"]
 
-ENGINES: Final = {"ezkl": ("zkinfer.circuits.engines.ezkl.engine", "EzklEngine")}
+ENGINES: Final = {
+    "ezkl": ("zkinfer.circuits.engines.ezkl.engine", "EzklEngine"),
+    "ashlar": ("zkinfer.circuits.engines.ashlar.engine", "AshlarEngine"),
+}
 """Module and class of each engine, by its `--engine` name."""
 DEFAULT_ENGINE: Final = "ezkl"
 

@@ -255,13 +255,6 @@ class Engine(Protocol):
         """The verifying key in the form that contracts take; raises EngineError if the engine has no verifier there."""
         ...
 
-    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:
-        """The Solidity source of a verifier for this circuit alone, or for all circuits of the engine.
-
-        Raises EngineError if the engine cannot generate one.
-        """
-        ...
-
 
 class ForwardSession(Protocol):
     """A program loaded for repeated forward passes; only the thread that opened it may use it."""

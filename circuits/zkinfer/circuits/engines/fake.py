@@ -222,10 +222,6 @@ class FakeEngine:
         """Not available."""
         raise EngineError(f"The fake engine has no on-chain verifier for {folder}.")
 
-    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:  # noqa: ARG002
-        """Not available."""
-        raise EngineError(f"The fake engine generates no verifier for {folder}.")
-
 
 class FakeSession:
     """Runs forward passes in this process until it is closed or killed."""

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IEzklDedicatedVerifier, IEzklReusableVerifier} from "./IEzklHalo2Verifier.sol";
+import {IEzklReusableVerifier} from "./IEzklHalo2Verifier.sol";
 
-/// @title Calls to ezkl's generated verifiers
+/// @title Calls to ezkl's generated verifier
 /// @notice The calldata is exactly what `abi.encodeCall` writes, as a fuzz test checks. The compiler copies an array
 /// value by value; here each is copied in one step, which saves about 80 gas for every public value and word of a key.
 library EzklCall {
@@ -36,31 +36,6 @@ library EzklCall {
             to := add(to, valuesSize)
             mcopy(to, vka, keySize)
             to := add(to, keySize)
-            mstore(data, sub(to, add(data, 0x20)))
-            mstore(0x40, and(add(to, 0x1f), not(0x1f)))
-        }
-    }
-
-    /// @notice Calldata for a verifier of one circuit.
-    /// @param proof The Halo2 proof.
-    /// @param instances The public values.
-    function dedicated(bytes calldata proof, uint256[] memory instances) internal pure returns (bytes memory data) {
-        bytes4 selector = IEzklDedicatedVerifier.verifyProof.selector;
-        assembly ("memory-safe") {
-            let proofSize := add(and(add(proof.length, 0x1f), not(0x1f)), 0x20)
-            let valuesSize := shl(5, add(mload(instances), 1))
-            data := mload(0x40)
-            let head := add(data, 0x24) // after the length and the selector
-            let to := add(head, 0x40)
-            mstore(add(data, 0x20), selector)
-            mstore(head, 0x40)
-            mstore(add(head, 0x20), add(0x40, proofSize))
-            mstore(sub(add(to, proofSize), 0x20), 0) // the padding
-            mstore(to, proof.length)
-            calldatacopy(add(to, 0x20), proof.offset, proof.length)
-            to := add(to, proofSize)
-            mcopy(to, instances, valuesSize)
-            to := add(to, valuesSize)
             mstore(data, sub(to, add(data, 0x20)))
             mstore(0x40, and(add(to, 0x1f), not(0x1f)))
         }

@@ -21,12 +21,3 @@ interface IEzklReusableVerifier {
     /// @return vkaDigest Their keccak256.
     function registerVka(bytes32[] memory vka) external returns (bytes32 vkaDigest);
 }
-
-/// @title The verifier that ezkl generates for one circuit
-interface IEzklDedicatedVerifier {
-    /// @notice Check a proof under the key that is compiled in; reverts without data on failure.
-    /// @param proof The proof.
-    /// @param instances The public values.
-    /// @return success True, or the call reverts.
-    function verifyProof(bytes calldata proof, uint256[] calldata instances) external view returns (bool success);
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.chain import deploy, dev, models, post, request, verifiers
+from zkinfer.cli.chain import deploy, dev, models, post, request, routes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +16,6 @@ app = typer.Typer(
 app.command("dev")(dev.dev_command)
 app.command("deploy")(deploy.deploy_command)
 app.command("verify-deployment")(deploy.verify_command)
-app.command("deploy-verifier")(verifiers.deploy_verifier_command)
 app.command("register")(models.register_command)
 app.command("verify-listing")(models.verify_listing_command)
 app.command("request")(request.request_command)
@@ -28,5 +27,5 @@ app.command("withdraw")(request.withdraw_command)
 app.command("fee")(models.fee_command)
 app.command("deprecate")(models.deprecate_command)
 app.command("revoke")(models.revoke_command)
-app.add_typer(verifiers.app, name="route")
+app.add_typer(routes.app, name="route")
 app.command("stop")(deploy.stop_command)

@@ -22,6 +22,7 @@ from zkinfer.cli.chain.options import (
     show_dry_run,
     show_sent,
     transactions_report,
+    verifier_facts,
 )
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, progress_display, say
 from zkinfer.cli.options import AsJson, parse_period
@@ -34,19 +35,9 @@ if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.deploy import Governance
     from zkinfer.contracts.governance import GovernanceState
-    from zkinfer.contracts.registry import EmergencyStop
+    from zkinfer.contracts.registry import EmergencyStop, RouteState
 
 _NO_SALT = "0x" + "00" * 32
-RouteName = Annotated[
-    str | None,
-    typer.Option(
-        "--selector",
-        parser=parse_selector,
-        metavar="SELECTOR",
-        help="Selector of another verifier. Default: the shared verifier.",
-        show_default=False,
-    ),
-]
 
 
 @expand_options
@@ -55,7 +46,7 @@ def deploy_command(
     payment: Payment,
     guardian: Annotated[
         str | None,
-        typer.Option(parser=parse_address, metavar="ADDRESS", help="Account that may stop the verifier permanently."),
+        typer.Option(parser=parse_address, metavar="ADDRESS", help="Account that may stop each verifier permanently."),
     ] = None,
     proposer: Annotated[
         list[str] | None,
@@ -79,16 +70,14 @@ def deploy_command(
     ] = False,
     salt: Annotated[
         str,
-        typer.Option(
-            parser=parse_word, metavar="WORD", help="Any 32 bytes; a different salt gives a different deployment."
-        ),
+        typer.Option(parser=parse_word, metavar="WORD", help="Any 32 bytes; another salt gives another deployment."),
     ] = _NO_SALT,
     as_json: AsJson = False,
 ) -> None:
     """Deploy the contracts and write their addresses into the address book.
 
-    Deployment is idempotent: addresses are derived from code and governance, and only missing contracts are created. If
-    the address book exists, its governance is used unless you give another.
+    Every deployment has a verifier for each engine, behind a stop of its own. Deployment is idempotent: addresses are
+    derived from code and governance, and only missing contracts are created. An address book keeps its governance.
 
     Example: zkinfer chain deploy --keystore me.json --guardian 0x... --proposer 0x...
     """
@@ -113,9 +102,11 @@ def deploy_command(
             made = deploy(chain, book.plan, on_part)
         if chain.sends:
             write_book(book, path)
-        _show_deployed(chain, book, path, made)
+        verifiers = _route_states(chain, book)
+        _show_deployed(chain, book, path, made, verifiers)
         if as_json:
             report = {"ok": True, "chainId": chain.id, "created": made, "addresses": book.addresses}
+            report["verifiers"] = verifiers
             print_json({**report, "addressBook": str(path), **transactions_report(chain)})
 
 
@@ -171,12 +162,21 @@ def _require_safe_governance(chain: Chain, governance: Governance) -> None:
         raise typer.BadParameter("the guardian must not be a proposer; use --unsafe-governance to allow that")
 
 
-def _show_deployed(chain: Chain, book: AddressBook, path: Path, made: list[str]) -> None:
+def _route_states(chain: Chain, book: AddressBook) -> dict[str, RouteState]:
+    """The state of each verifier of a deployment, by selector; empty before the deployment exists."""
+    from zkinfer.chain.deployment import Deployed
+
+    return Deployed(chain, book).route_states() if chain.code(book.addresses["VerifierRouter"]) else {}
+
+
+def _show_deployed(
+    chain: Chain, book: AddressBook, path: Path, made: list[str], verifiers: dict[str, RouteState]
+) -> None:
     if not chain.sends:
         print_facts({name: address for name, address in book.addresses.items() if name in made})
         show_dry_run(chain)
         return
-    print_facts(book.addresses)
+    print_facts({**book.addresses, **verifier_facts(verifiers)})
     what = f"{len(made)} contracts created" if made else "already deployed, nothing was sent"
     print_result(f"[green]✓[/] chain {chain.id}: {what}; {plain(path)}")
     show_sent(chain)
@@ -194,50 +194,51 @@ def verify_command(
             help="Record the current governance in the address book as the expected one.",
         ),
     ] = False,
-    selector: RouteName = None,
+    selector: Annotated[
+        str | None,
+        typer.Option(
+            parser=parse_selector,
+            metavar="SELECTOR",
+            help="Require only this verifier to be live: an engine's name, or a selector. Default: all of them.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a deployment with the chain: code, route, governance, and whether its verifier is live.
+    """Compare a deployment with the chain: code, routes, governance, and whether its verifiers are live.
 
-    With --selector, that verifier must be live instead of the shared one. Dedicated verifiers in the address book are
-    compared too, with code and guardian; `verify-listing` checks that their code belongs to a circuit. The holders of
-    the timelock's roles are read from event logs, so the node must keep old logs.
+    The holders of the timelock's roles are read from event logs, so the node must keep old logs.
 
     Example: zkinfer chain verify-deployment --rpc https://... --deployment 1.json
     """
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection)
         from zkinfer.contracts.address_book import accept_powers
-        from zkinfer.contracts.deploy import SHARED_SELECTOR
-        from zkinfer.contracts.ezkl.dedicated import guardian_of, require_guardian, verify_dedicated
         from zkinfer.contracts.governance import read_governance, verify_governance
 
         deployed, path = open_deployment(chain, connection), book_path(connection, chain.id)
         book = deployed.book
-        deployed.require_live(bytes.fromhex(selector[2:]) if selector else SHARED_SELECTOR)
-        for one in book.dedicated:
-            verify_dedicated(chain, one)
-        read_guardian = guardian_of if accept_governance else require_guardian
-        guardians = {one.selector: read_guardian(chain, one) for one in book.dedicated}
+        deployed.require_live(*([bytes.fromhex(selector[2:])] if selector else []))
         if accept_governance:
             found = read_governance(chain, book.plan)
-            accept_powers(book, path, found.powers, guardians)
+            accept_powers(book, path, found.powers)
         else:
             found = verify_governance(chain, book.plan, book.accepted)
         _show_verified(deployed, found, path if accept_governance else None)
         if as_json:
             report = {"ok": True, "chainId": chain.id, "addresses": book.addresses, "test": book.governance.test}
-            stops = {"0x" + name.hex(): guardian for name, guardian in guardians.items()}
-            known = {"verifiers": deployed.route_states(), "dedicatedGuardians": stops}
-            print_json({**report, **known, **asdict(found.powers), "offeredTo": found.offers})
+            print_json(
+                {**report, "verifiers": deployed.route_states(), **asdict(found.powers), "offeredTo": found.offers}
+            )
 
 
 def _show_verified(deployed: Deployed, found: GovernanceState, accepted: Path | None) -> None:
     chain, book = deployed.chain, deployed.book
     powers, delay = found.powers, timedelta(seconds=found.powers.delay)
     lists = {name: ", ".join(accounts) for name, accounts in asdict(powers).items() if isinstance(accounts, tuple)}
-    facts = {"guardian": powers.guardian, "router's owner": powers.router_owner, "delay": delay, **lists}
-    facts |= {f"verifier {selector}": state for selector, state in deployed.route_states().items()}
+    guardians = {"guardian, ezkl": powers.ezkl_guardian, "guardian, Ashlar": powers.ashlar_guardian}
+    facts = {**guardians, "router's owner": powers.router_owner, "delay": delay, **lists}
+    facts |= verifier_facts(deployed.route_states())
     print_facts({**book.addresses, **facts, "test deployment": "yes" if book.governance.test else "no"})
     for name, account in found.offers.items():
         print_result(f"[bold yellow]pending:[/] {account} can accept the role {name.replace('_', ' ')}")
@@ -249,25 +250,33 @@ def _show_verified(deployed: Deployed, found: GovernanceState, accepted: Path | 
 
 @expand_options
 def stop_command(
+    verifier: Annotated[
+        str,
+        typer.Argument(
+            parser=parse_selector,
+            metavar="VERIFIER",
+            help="The verifier to stop: an engine's name, or a selector (0x...).",
+            show_default=False,
+        ),
+    ],
     connection: Connection,
     payment: Payment,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
-    selector: RouteName = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop a verifier of a deployment permanently, as its guardian.
 
-    No answer that needs it can be recorded afterwards, and open fees can be refunded immediately. A replacement
-    verifier needs a new route.
+    No answer that needs it can be recorded afterwards, and open fees can be refunded immediately. Models go on under
+    the verifier of another engine. A replacement verifier needs a new route.
 
-    Example: zkinfer chain stop --keystore guardian.json
+    Example: zkinfer chain stop ezkl --keystore guardian.json
     """
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection, payment)
         deployed = open_deployment(chain, connection)
-        stop = _stop_of(deployed, selector)
+        stop = _stop_of(deployed, verifier)
         if (live := stop.live()) and chain.sends and not yes:
-            confirm(f"stop {selector or chain.id}", "no answer that needs this verifier can be recorded afterwards.")
+            confirm(f"stop {verifier}", "no answer that needs this verifier can be recorded afterwards.")
         stop.stop()
         if live and not chain.sends:
             show_dry_run(chain)
@@ -288,16 +297,12 @@ def stop_command(
             )
 
 
-def _stop_of(deployed: Deployed, selector: str | None) -> EmergencyStop:
-    """The emergency stop of a verifier, by its route or by the address book; raises DeploymentError."""
+def _stop_of(deployed: Deployed, selector: str) -> EmergencyStop:
+    """The emergency stop of a routed verifier, also if the route was removed; raises DeploymentError."""
     from zkinfer.contracts.errors import DeploymentError
     from zkinfer.contracts.registry import EmergencyStop, route_of
 
-    if selector is None:
-        return deployed.stop
-    named = bytes.fromhex(selector[2:])
-    if (route := route_of(deployed.chain, deployed.router, named)).state != "unused":
-        return EmergencyStop(deployed.chain, route.verifier)
-    if (known := deployed.book.dedicated_at(named)) is not None:
-        return EmergencyStop(deployed.chain, known.addresses["EmergencyStop"])
-    raise DeploymentError(f"There is no verifier {selector} on chain {deployed.chain.id}.", "Check --selector.")
+    route = route_of(deployed.chain, deployed.router, bytes.fromhex(selector[2:]))
+    if route.state == "unused":
+        raise DeploymentError(f"There is no verifier {selector} on chain {deployed.chain.id}.", "Check the selector.")
+    return EmergencyStop(deployed.chain, route.verifier)

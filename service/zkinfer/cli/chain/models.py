@@ -11,13 +11,13 @@ import typer
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
-    SolcFile,
     VerifierName,
     expand_options,
     open_chain,
     open_deployment,
     parse_coin,
     parse_word,
+    selector_bytes,
     show_dry_run,
     show_sent,
     transactions_report,
@@ -51,14 +51,12 @@ def verify_listing_command(
         bool,
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev, under which anyone can forge proofs."),
     ] = False,
-    solc: SolcFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that a listing is for your model, before your contract relies on it.
 
     A contract cannot check that a verifying key belongs to a model, so anyone can register a bogus key. This command
-    rebuilds the key from your ONNX file and the circuit's recipe and compares it with the chain. For a
-    dedicated verifier it rebuilds the contract code as well, which needs solc.
+    rebuilds the key from your ONNX file and the circuit's recipe and compares it with the chain.
 
     Example: zkinfer chain verify-listing 0x... --model digits.onnx --circuit digits.circuit --deployment 1.json
     """
@@ -84,7 +82,6 @@ def verify_listing_command(
             model,
             Home.from_environment(),
             unsafe_accept_dev_setup=unsafe_accept_dev_setup,
-            solc=solc,
             observer=on_check,
         )
         print_facts({"publisher": found.publisher, "owner": found.owner, "fee": found.fee})
@@ -198,23 +195,23 @@ def register_command(
         int, typer.Option(parser=parse_coin, metavar="AMOUNT", help="Minimum price of an answer, paid to you.")
     ] = 0,
     uri: Annotated[str, typer.Option(help="Where to find the ONNX file, the manifest and terms.")] = "",
-    selector: VerifierName = "shared",
+    selector: VerifierName = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a circuit under your account; consumers pin the resulting listing.
 
-    Registration is idempotent, but a changed fee or URI is rejected. Each selector gives its own listing,
-    whose proofs go to that verifier. Only test deployments accept circuits under insecure-dev.
+    Registration is idempotent, but a changed fee or URI is rejected. Proofs go to the deployment's verifier of the
+    circuit's engine; each selector gives its own listing. Only test deployments accept circuits under insecure-dev.
 
     Example: zkinfer chain register digits.circuit --keystore me.json --fee 0.001ether
     """
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection, payment)
         deployed = open_deployment(chain, connection)
-        from zkinfer.chain.deployment import registration_for
+        from zkinfer.chain import registration_of
         from zkinfer.circuits.manifest import Circuit
 
-        registration = registration_for(Circuit.open(circuit), selector, fee, uri)
+        registration = registration_of(Circuit.open(circuit), fee, uri, selector_bytes(selector))
         deployed.require_live(registration.selector)
         listing = deployed.registry.register(registration)
         if chain.sends:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from zkinfer.circuits.engines import ENGINES, engine_named, engines_by_name
 from zkinfer.circuits.errors import InputError, why
 from zkinfer.cli.console import long_work, plain, print_result, require_extra
 from zkinfer.cli.options import PassphraseFile, read_passphrase
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zkinfer.chain.deployment import Deployed
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.signers import Signer
@@ -52,14 +55,15 @@ def parse_word(text: object) -> str:
 
 
 def parse_selector(text: object) -> str:
-    """4 bytes in lower-case hex; raises typer.BadParameter for anything else."""
-    return _hex(text, 8)
-
-
-def parse_verifier(text: object) -> str:
-    """`shared`, `dedicated`, or a selector; raises typer.BadParameter for anything else."""
+    """4 bytes in lower-case hex, also for the name of an engine; raises typer.BadParameter for anything else."""
     word = str(text).strip().lower()
-    return word if word in ("shared", "dedicated") else parse_selector(word)
+    selector = engine_named(word).evm_selector if word in ENGINES else None
+    return _hex(word, 8) if selector is None else "0x" + selector.hex()
+
+
+def selector_bytes(text: str | None) -> bytes | None:
+    """The bytes of a parsed selector; None if none was given."""
+    return None if text is None else bytes.fromhex(text[2:])
 
 
 def _hex(text: object, digits: int) -> str:
@@ -70,19 +74,12 @@ def _hex(text: object, digits: int) -> str:
 
 
 VerifierName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--selector",
-        parser=parse_verifier,
+        parser=parse_selector,
         metavar="SELECTOR",
-        help="The verifier: `shared` by all circuits, `dedicated` to this circuit, or a selector (0x...).",
-    ),
-]
-SolcFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="ZKINFER_SOLC",
-        help="The Solidity compiler in the pinned version. Default: solc or solcjs on PATH.",
+        help="The verifier: an engine's name, or a selector (0x...). Default: that of the circuit's engine.",
         show_default=False,
     ),
 ]
@@ -240,6 +237,12 @@ def show_sent(chain: Chain) -> None:
     print_result(
         f"  [dim]{len(chain.sent)} transaction{'s' * (len(chain.sent) > 1)}, {gas:,} gas, {plain(in_ether(cost))}[/]"
     )
+
+
+def verifier_facts(states: Mapping[str, str]) -> dict[str, str]:
+    """The states of verifiers by selector, named by their engines for people."""
+    engines = {f"0x{(engine.evm_selector or b'').hex()}": name for name, engine in engines_by_name().items()}
+    return {f"verifier {engines.get(one, '')} {one}".replace("  ", " "): state for one, state in states.items()}
 
 
 DEFAULT_RPC = "http://127.0.0.1:8545"

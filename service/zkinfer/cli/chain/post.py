@@ -19,6 +19,7 @@ from zkinfer.cli.chain.options import (
     show_dry_run,
     show_sent,
     transactions_report,
+    verifier_facts,
 )
 from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, spelled_out
@@ -84,7 +85,7 @@ def _show(deployed: Deployed, posting: Posting) -> None:
     show_sent(deployed.chain)
 
 
-_LABELS = {"runs": "shared verifier runs", "test": "test deployment"}
+_LABELS = {"test": "test deployment"}
 
 
 @expand_options
@@ -111,29 +112,28 @@ def status_command(
         report |= {} if listing is None else _listing(deployed, listing)
         report |= {} if request is None else _request(deployed, request)
         report |= {} if credit_of is None else {"credit": str(deployed.ledger.credit(credit_of))}
-        verifiers = ", ".join(f"{selector} {state}" for selector, state in report["verifiers"].items())
-        shown = spelled_out({**report, "verifiers": verifiers})
+        shown = spelled_out({name: value for name, value in report.items() if name not in ("verifiers", "guardians")})
+        shown |= verifier_facts(report["verifiers"])
+        shown |= {f"guardian of {selector}": account for selector, account in report["guardians"].items()}
         print_facts({_LABELS.get(name, name): value for name, value in shown.items()})
         if as_json:
             print_json({"ok": True, **report})
 
 
 def _deployment(deployed: Deployed) -> dict[str, Any]:
-    from zkinfer.contracts.deploy import SHARED_SELECTOR
     from zkinfer.contracts.errors import DeploymentError
 
     try:
-        deployed.require_live(SHARED_SELECTOR)
-        state = "code and route as planned"
+        deployed.require_live()
+        state = "code and routes as planned"
     except DeploymentError as err:
         state = err.cause
     return {
         "chainId": deployed.chain.id,
         "blockTime": f"{datetime.fromtimestamp(deployed.chain.time(), UTC):%Y-%m-%d %H:%M:%SZ}",
         "deployment": state,
-        "runs": deployed.stop.live(),
         "verifiers": deployed.route_states(),
-        "guardian": deployed.stop.guardian(),
+        "guardians": {selector: stop.guardian() for selector, stop in deployed.stops.items()},
         "test": deployed.book.governance.test,
         "ledger": deployed.ledger.address,
         "registry": deployed.registry.address,

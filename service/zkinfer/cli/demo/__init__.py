@@ -27,8 +27,9 @@ def demo_command(
 ) -> None:
     """Demonstrate everything: compile a digit classifier, prove, verify, refuse forgeries, use an answer on a chain.
 
-    Takes well under two minutes on two cores and needs no network. The chain runs inside this process; its chapter is
-    skipped if the extra chain-dev is not installed.
+    Then a second engine does the same, also with a convolutional network, and a table compares them. Takes under two
+    minutes on two cores and needs no network. The chain runs inside this process; its chapter is skipped if the extra
+    chain-dev is not installed, and the second engine's if its native core is not.
 
     Example: zkinfer demo --keep my-demo
     """

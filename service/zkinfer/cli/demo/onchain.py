@@ -20,7 +20,7 @@ from zkinfer.contracts.deploy import FACTORY, Governance, Part, deploy, plan
 from zkinfer.contracts.devchain import embedded_web3
 from zkinfer.contracts.errors import RevertedError
 from zkinfer.contracts.ledger import Ledger
-from zkinfer.contracts.registry import Registry
+from zkinfer.contracts.registry import Registry, route_of
 from zkinfer.contracts.signers import unsafe_dev_account
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from web3 import Web3
 
-    from zkinfer.circuits.engines.base import Engine
-    from zkinfer.circuits.manifest import Circuit
+    from zkinfer.cli.demo.cases import Case
     from zkinfer.contracts import ContractName, Request
     from zkinfer.prover import Prover
     from zkinfer.verifier import Attestation
@@ -73,6 +72,8 @@ def abi_arguments(answer: Answer) -> tuple[Any, ...]:
     return tuple(words), answer.inputs, list(answer.outputs), answer.proof
 
 
+RECORDED: Final = "post: verify and record the answer"
+"""The step that verifies the proof, and the transaction that the demo compares between engines."""
 OWNER_FEE: Final = 10**15
 PROVER_FEE: Final = 2 * 10**15
 _GAS: Final = 5_000_000  # limit for a verification; gas estimation would execute it a dozen times
@@ -97,7 +98,7 @@ class GasMeter:
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """The contracts on the chain: the ledger, and a lock that relies on one of its listings."""
+    """What one model has on the chain: the ledger, and a lock that relies on the model's listing."""
 
     ledger: Ledger
     lock: DigitLock
@@ -105,73 +106,93 @@ class Contracts:
 
 
 class OnChain:
-    """One circuit on its own chain, with an account each for the model's owner, a player and the prover.
+    """The demo's own chain, with an account each for the models' owner, a player and the prover.
 
     Args:
-        circuit: the circuit; under `insecure-dev` it needs a test deployment, since others reject it.
-        prover: proves the answer.
-        engine: the circuit's engine.
+        prover: proves the answers.
+        test: make a test deployment, which accepts models under `insecure-dev`; others reject them.
     """
 
-    def __init__(self, circuit: Circuit, prover: Prover, engine: Engine) -> None:
+    def __init__(self, prover: Prover, *, test: bool) -> None:
         web3 = embedded_web3()
         chain_id = Chain(web3).id
         self._owner, self._player, self._poster = (Chain(web3, unsafe_dev_account(n, chain_id)) for n in range(3))
-        self._circuit = circuit
         self._prover = prover
-        self._engine = engine
-        self._test = circuit.manifest.recipe.setup.is_insecure_dev
+        self._test = test
         self._meter = GasMeter(web3)
+        self._planned = plan(Governance(self._owner.address, (self._owner.address,), test=test))
         self._refusals: dict[str, str] = {}
+        self._detailed = True
 
-    def run(self, image: NDArray[np.generic], digit: int, other: Attestation) -> dict[str, Any]:
-        """Run the chapter; returns its results as JSON. Raises RuntimeError if a forgery is accepted.
+    def deploy(self) -> None:
+        """Deploy the contracts, which serve all models."""
+        deploy(self._owner, self._planned)
+        self._meter.read("deploy, once for all models")
+        self._done(f"{len(self._planned.parts)} contracts deployed on a chain inside this process")
+        if self._test:
+            say("  [bold red]test deployment:[/] it accepts models under insecure-dev, whose proofs anyone can forge")
+
+    def tell(self, case: Case, image: NDArray[np.generic], digit: int, other: Attestation) -> dict[str, Any]:
+        """Let a contract act on an answer, step by step; returns the results as JSON.
 
         Args:
+            case: the model.
             image: the picture that the player submits.
             digit: the digit that opens the lock.
             other: an attestation of the same picture, made for another request.
+
+        Raises:
+            RuntimeError: a forgery is accepted.
         """
-        contracts = self._deploy(digit)
-        request = self._request(contracts, image)
-        answer = self._prove(contracts, request, image)
+        contracts = self._register(case, digit)
+        request = self._request(case, contracts, image)
+        answer = self._prove(case, contracts, request, image)
         self._try_forgeries(contracts, answer, other)
         self._post(contracts, answer)
         self._settle(contracts, answer)
         self._try_replays(contracts, answer)
-        print_table(gas_table(self._meter.gas))
+        if self._detailed:
+            print_table(gas_table(self._meter.gas))
         return self._facts(contracts, request)
 
-    def _deploy(self, digit: int) -> Contracts:
-        planned = plan(Governance(self._owner.address, (self._owner.address,), test=self._test))
-        deploy(self._owner, planned)
-        self._meter.read("deploy, once for all models")
-        _done(f"{len(planned.parts)} contracts deployed on a chain inside this process")
-        if self._test:
-            say("  [bold red]test deployment:[/] it accepts models under insecure-dev, whose proofs anyone can forge")
-        listing = Registry(self._owner, planned.addresses["ModelRegistry"]).register(
-            registration_of(self._circuit, fee=OWNER_FEE)
-        )
+    def act(self, case: Case, image: NDArray[np.generic], digit: int, other: Attestation) -> int | None:
+        """The same for a further model, told in two lines; returns the gas of verifying and recording its answer.
+
+        None if the deployment has no verifier for its engine.
+        """
+        router, selector = self._planned.addresses["VerifierRouter"], case.engine.evm_selector
+        if selector is None or route_of(self._owner, router, selector).state != "live":
+            print_result(f"  the contracts of this version do not verify proofs of {case.engine_name}")
+            return None
+        self._detailed, self._refusals, self._meter.gas = False, {}, {}
+        gas: int = self.tell(case, image, digit, other)["gas"][RECORDED]
+        print_result(f"  [green]✓[/] on the chain: recorded for {gas:,} gas; the lock acts on the answer and opens")
+        print_result(f"  [bold red]✗[/] on the chain: {len(self._refusals)} forgeries and replays refused")
+        return gas
+
+    def _register(self, case: Case, digit: int) -> Contracts:
+        registry = Registry(self._owner, self._planned.addresses["ModelRegistry"])
+        listing = registry.register(registration_of(case.circuit, fee=OWNER_FEE))
         self._meter.read("register the model")
-        ledger = planned.addresses["InferenceLedger"]
-        margin = int(0.25 / self._circuit.manifest.program.outputs[0].number(1, 0))  # far beyond the rounding error
+        ledger = self._planned.addresses["InferenceLedger"]
+        margin = int(0.25 / case.circuit.manifest.program.outputs[0].number(1, 0))  # far beyond the rounding error
         lock = DigitLock.create(self._owner, ledger, listing, digit, margin)
         self._meter.read("deploy the lock")
-        _done(f"the model is registered, and a lock that opens for a {digit} is deployed")
+        self._done(f"the model is registered, and a lock that opens for a {digit} is deployed")
         return Contracts(Ledger(self._poster, ledger), lock, listing)
 
-    def _request(self, contracts: Contracts, image: NDArray[np.generic]) -> Request:
-        commitment = commitment_to(self._circuit, {"image": image}, self._engine)
+    def _request(self, case: Case, contracts: Contracts, image: NDArray[np.generic]) -> Request:
+        commitment = commitment_to(case.circuit, {"image": image}, case.engine)
         paid = OWNER_FEE + PROVER_FEE
         request = contracts.lock.play(self._player, commitment, self._poster.address, paid)
         self._meter.read("request: the lock opens a request")
-        _done(f"a player submits the digest of the first picture to the lock and pays {_ether(paid)} into escrow")
+        self._done(f"a player submits the digest of the first picture to the lock and pays {_ether(paid)} into escrow")
         return request
 
-    def _prove(self, contracts: Contracts, request: Request, image: NDArray[np.generic]) -> Answer:
+    def _prove(self, case: Case, contracts: Contracts, request: Request, image: NDArray[np.generic]) -> Answer:
         context = context_of(request, self._poster.id, contracts.ledger.address)
-        attestation = self._prover.prove(self._circuit, {"image": image}, context)
-        _done("the prover proves the answer, for this request only")
+        attestation = self._prover.prove(case.circuit, {"image": image}, context)
+        self._done("the prover proves the answer, for this request only")
         return answer_of(attestation, request)
 
     def _try_forgeries(self, contracts: Contracts, answer: Answer, other: Attestation) -> None:
@@ -183,16 +204,16 @@ class OnChain:
 
     def _post(self, contracts: Contracts, answer: Answer) -> None:
         contracts.ledger.record(*answer.posted, gas=_GAS)
-        self._meter.read("post: verify and record the answer")
+        self._meter.read(RECORDED)
         credit = contracts.ledger.credit(self._poster.address)
-        _done(f"the ledger verifies the proof and records the answer; the prover's credit is {_ether(credit)}")
+        self._done(f"the ledger verifies the proof and records the answer; the prover's credit is {_ether(credit)}")
 
     def _settle(self, contracts: Contracts, answer: Answer) -> None:
         contracts.lock.settle(self._player, answer)
         self._meter.read("settle: the lock acts on the answer")
         if contracts.lock.winner(self._player) != self._player.address:
             raise RuntimeError("The lock stayed closed after the right answer. Please report this.")
-        _done("the lock acts on the answer and opens; the player has won")
+        self._done("the lock acts on the answer and opens; the player has won")
 
     def _try_replays(self, contracts: Contracts, answer: Answer) -> None:
         self._require_refused("the same proof posted again", contracts, answer)
@@ -208,9 +229,14 @@ class OnChain:
             self._poster.read(*call, *abi_arguments(answer))
         except RevertedError as err:
             self._refusals[title] = err.cause
-            print_result(f"  [bold red]✗[/] {title}: {plain(err.cause)}")
+            if self._detailed:
+                print_result(f"  [bold red]✗[/] {title}: {plain(err.cause)}")
         else:
             raise RuntimeError(f"A forgery was accepted: {title}. Please report this.")
+
+    def _done(self, text: str) -> None:
+        if self._detailed:
+            print_result(f"  [green]✓[/] {text}")
 
     def _facts(self, contracts: Contracts, request: Request) -> dict[str, Any]:
         return {
@@ -235,10 +261,6 @@ def gas_table(gas: dict[str, int]) -> Table:
     for step, used in gas.items():
         table.add_row(step, f"{used:,}")
     return table
-
-
-def _done(text: str) -> None:
-    print_result(f"  [green]✓[/] {text}")
 
 
 def _ether(wei: int) -> str:

@@ -1,34 +1,28 @@
-"""The demo's chapters: compile, prove, verify, refuse forgeries, use a chain, sum up."""
+"""The demo's chapters: compile, prove, verify, refuse forgeries, use a chain, compare engines, sum up."""
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.compile import CompileOptions, compile_model
-from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.engines import DEFAULT_ENGINE, engine_named
 from zkinfer.circuits.errors import InputError
-from zkinfer.circuits.frontend import evaluate
 from zkinfer.circuits.home import Home
-from zkinfer.circuits.manifest import Circuit
 from zkinfer.circuits.progress import Stages
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.storage import private_directory
-from zkinfer.circuits.tensor_files import from_npz, to_npz
-from zkinfer.circuits.tensors import quantise_batch
-from zkinfer.cli.compile import manifest_facts, setup_text, warn_about_setup
-from zkinfer.cli.console import plain, print_facts, print_result, require_extra
+from zkinfer.cli.compile import manifest_facts, setup_text, show_labels, warn_about_setup
+from zkinfer.cli.console import plain, print_facts, print_result, print_table, require_extra
+from zkinfer.cli.demo.cases import DIGITS, LENET, Case, comparison
 from zkinfer.cli.demo.forgeries import forge
 from zkinfer.prover import Prover
 from zkinfer.verifier import (
     AllOf,
     Attestation,
+    EngineIs,
     ModelIs,
     Policy,
     RefusedError,
@@ -40,43 +34,19 @@ from zkinfer.verifier import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.compile import Compiled
-    from zkinfer.circuits.engines.base import Engine
     from zkinfer.cli.console import ProgressDisplay
+    from zkinfer.cli.demo.cases import Example
+    from zkinfer.cli.demo.onchain import OnChain
     from zkinfer.verifier import VerifiedInference
 
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """Share of images whose largest output is the label's."""
-
-    images: int
-    float_accuracy: float
-    circuit_accuracy: float
-
-
-def measure_accuracy(circuit: Circuit, engine: Engine, labelled: Path) -> Accuracy:
-    """Run model and circuit on an .npz with the circuit's only input, [N, *shape], and `label`, [N]."""
-    program = circuit.manifest.program
-    (spec,), (output,) = program.inputs, program.outputs
-    with np.load(labelled, allow_pickle=False) as arrays:
-        images, labels = arrays[spec.name], arrays["label"]
-    with private_directory() as scratch:
-        to_npz(scratch / "in.npz", {spec.name: images})
-        evaluate(circuit.folder / "model.onnx", scratch / "in.npz", scratch / "out.npz")
-        floats = from_npz((scratch / "out.npz").read_bytes())[output.name].reshape(len(labels), -1)
-    integers = engine.forward(circuit.folder, program, quantise_batch({spec.name: images}, [spec]))
-    exact = np.array([sample[0] for sample in integers])
-    return Accuracy(
-        len(labels),
-        float((floats.argmax(axis=1) == labels).mean()),
-        float((exact.argmax(axis=1) == labels).mean()),
-    )
-
-
+SECOND_ENGINE: Final = "ashlar"
+"""The engine that the demo compares with the default one."""
 _SHADES = " ░▒▓█"
+_MIN_SETUP_SIZE = 11  # log2 of the number of rows of the demo's circuit
+_IMAGES = 3
 
 
 def draw(image: NDArray[np.generic]) -> list[str]:
@@ -90,16 +60,11 @@ def side_by_side(pictures: list[list[str]]) -> list[str]:
     return ["   ".join(lines) for lines in zip(*pictures, strict=True)]
 
 
-DIGITS = Path(__file__).parent / "digits"
-MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"
-_MIN_SETUP_SIZE = 11  # log2 of the number of rows of the demo's circuit
-
-
 class Story:
     """Runs the demo once.
 
     Args:
-        folder: an existing empty folder for the circuit and the attestations.
+        folder: an existing empty folder for the circuits and the attestations.
         home: trusted setups and caches of the prover.
         setup: a ceremony's name; None for a real one if available.
         display: shows progress.
@@ -110,93 +75,96 @@ class Story:
         self._home = home
         self._setup = setup or _best_setup(home)
         self._display = display
-        self._engine = engine_named()
         self._key = SigningKey.generate()
-        self._seconds: dict[str, float] = {}
 
     def run(self) -> dict[str, Any]:
         """Run all chapters; returns the final table as JSON. Raises RuntimeError if a forgery is accepted."""
-        for file in (MODEL, CALIBRATION, HELD_OUT):
-            shutil.copy(file, self._folder)
-        compiled = self._compile()
-        with np.load(HELD_OUT, allow_pickle=False) as data:
-            images, labels = data["image"][:3], data["label"][:3]
-        attestations = self._prove(compiled, images)
+        _chapter(1, "The model's owner compiles an ONNX file into a circuit")
+        first = self._compile(DIGITS, DEFAULT_ENGINE, self._folder)
+        print_facts(manifest_facts(first.circuit.manifest))
+        warn_about_setup(self._setup == INSECURE_DEV)
+        _chapter(2, "A prover answers three unseen images, each with a proof")
+        images, labels = DIGITS.images(_IMAGES)
+        attestations = self._prove(first, images, self._folder)
+        for line in side_by_side([draw(image) for image in images]):
+            print_result(f"  {line}")
         with private_directory() as auditor:
             verifier = self._auditor(auditor)
-            self._verify(verifier, compiled, attestations, images, labels.tolist())
-            refusals = self._refuse(verifier, compiled, attestations[0])
-        chain = self._on_chain(compiled, images[0], int(labels[0]), attestations[0])
-        accuracy = self._measure(compiled)
-        return {**self._sum_up(compiled, accuracy, refusals), "chain": chain}
+            _chapter(3, "An auditor rebuilds the circuit from the ONNX file and verifies the three answers")
+            self._verify(verifier, first, attestations, images, labels)
+            if self._setup == INSECURE_DEV:
+                print_result("  valid, but forgeable by anyone: the secret of the setup insecure-dev is public")
+            refusals = self._refuse(verifier, first, attestations[0])
+            contracts, chain = self._on_chain(first, images[0], labels[0], attestations[0])
+            others, reason = self._second_engine(verifier, contracts)
+        return self._sum_up([first, *others], refusals) | {"chain": chain, "secondEngine": reason or "shown"}
 
-    def _compile(self) -> Compiled:
-        _chapter(1, "The model's owner compiles an ONNX file into a circuit")
-        options = CompileOptions(setup=self._setup)
+    def _compile(self, example: Example, engine_name: str, folder: Path) -> Case:
+        """Compile an example in a folder of its own."""
+        example.copy_to(folder)
+        engine = engine_named(engine_name)
         compiled = compile_model(
-            MODEL,
-            self._folder / "digits.circuit",
-            engine=self._engine,
+            example.model,
+            folder / f"{example.name}.circuit",
+            engine=engine,
             home=self._home,
-            calibration=CALIBRATION,
-            options=options,
+            calibration=example.calibration,
+            options=CompileOptions(setup=self._setup),
             observer=self._display,
         )
-        print_facts(manifest_facts(compiled.circuit.manifest))
-        warn_about_setup(self._setup == INSECURE_DEV)
-        return compiled
+        return Case(example, engine, compiled)
 
-    def _prove(self, compiled: Compiled, images: NDArray[np.generic]) -> list[Attestation]:
-        _chapter(2, "A prover answers three unseen images, each with a proof")
+    def _prove(self, case: Case, images: NDArray[np.generic], folder: Path) -> list[Attestation]:
+        """Prove the answer to each image, and store images and attestations in the folder."""
         prover = Prover(home=self._home, key=self._key)
         attestations, times = [], []
         for number, image in enumerate(images, 1):
             stages = Stages(self._display)
             with stages.stage(f"proof {number}"):
-                attestation = prover.prove(compiled.circuit, {"image": image})
+                attestation = prover.prove(case.circuit, {"image": image})
             times.append(stages.seconds[f"proof {number}"])
-            (self._folder / f"image-{number}.json").write_bytes(canonical.dump({"image": image.tolist()}))
-            (self._folder / f"answer-{number}.json").write_bytes(attestation.to_bytes())
+            (folder / f"image-{number}.json").write_bytes(canonical.dump({"image": image.tolist()}))
+            (folder / f"answer-{number}.json").write_bytes(attestation.to_bytes())
             attestations.append(attestation)
-        self._seconds["prove"] = median(times)
-        for line in side_by_side([draw(image) for image in images]):
-            print_result(f"  {line}")
+        case.seconds["prove"] = median(times)
         return attestations
 
     def _auditor(self, root: Path) -> Verifier:
-        """The verifier of an independent auditor, who shares only the ONNX file and trusted setups with the prover."""
-        cache = root / "rebuilt"
-        return Verifier(trusted=Trusted.of([MODEL], self._home.setups, cache))
+        """The verifier of an independent auditor, who shares only the ONNX files and trusted setups with the prover."""
+        models = [DIGITS.model, LENET.model]
+        return Verifier(trusted=Trusted.of(models, self._home.setups, root / "rebuilt"))
 
-    def _policy(self, *rules: Policy) -> Policy:
-        return AllOf(*rules, UnsafeAcceptDevSetup()) if self._setup == INSECURE_DEV else AllOf(*rules)
+    def _policy(self, case: Case, *rules: Policy) -> Policy:
+        """The rules for answers of a case; an experimental engine must be named."""
+        required: list[Policy] = [ModelIs(case.circuit.model_id), *rules]
+        if case.engine.experimental:
+            required.append(EngineIs(case.engine_name))
+        return AllOf(*required, UnsafeAcceptDevSetup()) if self._setup == INSECURE_DEV else AllOf(*required)
 
     def _verify(
         self,
         verifier: Verifier,
-        compiled: Compiled,
+        case: Case,
         attestations: list[Attestation],
         images: NDArray[np.generic],
         labels: list[int],
     ) -> None:
-        _chapter(3, "An auditor rebuilds the circuit from the ONNX file and verifies the three answers")
-        policy = self._policy(ModelIs(compiled.circuit.model_id), SignedBy(self._key.public.fingerprint))
+        """Verify each answer, and print it."""
+        policy = self._policy(case, SignedBy(self._key.public.fingerprint))
         mark = "[yellow]~[/]" if self._setup == INSECURE_DEV else "[green]✓[/]"
         for number, (attestation, image, label) in enumerate(zip(attestations, images, labels, strict=True), 1):
             stages = Stages(self._display)
             with stages.stage(f"check {number}"):
                 inference = verifier.verify(attestation.to_bytes(), policy, expected_inputs={"image": image})
             name = "verify, first time" if number == 1 else "verify"
-            self._seconds[name] = stages.seconds[f"check {number}"]
+            case.seconds[name] = stages.seconds[f"check {number}"]
             print_result(f"{mark} answer-{number}.json: the digit is {_digit(inference)} (label {label})")
-        if self._setup == INSECURE_DEV:
-            print_result("  valid, but forgeable by anyone: the secret of the setup insecure-dev is public")
 
-    def _refuse(self, verifier: Verifier, compiled: Compiled, honest: Attestation) -> dict[str, str]:
+    def _refuse(self, verifier: Verifier, case: Case, honest: Attestation) -> dict[str, str]:
         _chapter(4, "A forger tampers with the first answer in five ways")
-        policy = self._policy(ModelIs(compiled.circuit.model_id))
+        policy = self._policy(case)
         refusals = {}
-        for number, forgery in enumerate(forge(honest, compiled.circuit), 1):
+        for number, forgery in enumerate(forge(honest, case.circuit), 1):
             (self._folder / f"forgery-{number}.json").write_bytes(forgery.data)
             try:
                 verifier.verify(forgery.data, policy)
@@ -208,45 +176,63 @@ class Story:
         return refusals
 
     def _on_chain(
-        self, compiled: Compiled, image: NDArray[np.generic], digit: int, other: Attestation
-    ) -> dict[str, Any] | None:
-        """The results of the chapter; None if its libraries are not installed."""
+        self, case: Case, image: NDArray[np.generic], digit: int, other: Attestation
+    ) -> tuple[OnChain | None, dict[str, Any] | None]:
+        """The chain and what happened there; neither if its libraries are not installed."""
         _chapter(5, "A contract requests an answer and acts on it")
         try:
             with require_extra("chain-dev"):
-                from zkinfer.cli.demo.onchain import OnChain
+                from zkinfer.cli.demo.onchain import RECORDED, OnChain
         except InputError as err:
             print_result(f"  skipped: {plain(err)}")
-            return None
+            return None, None
         stages = Stages(self._display)
         with stages.stage("chain"):
-            prover = Prover(home=self._home, key=self._key)
-            facts = OnChain(compiled.circuit, prover, self._engine).run(image, digit, other)
-        self._seconds["chain"] = stages.seconds["chain"]
-        return facts
+            test = case.circuit.manifest.recipe.setup.is_insecure_dev
+            contracts = OnChain(Prover(home=self._home, key=self._key), test=test)
+            contracts.deploy()
+            facts = contracts.tell(case, image, digit, other)
+        case.seconds["chain"] = stages.seconds["chain"]
+        case.recorded_gas = facts["gas"][RECORDED]
+        return contracts, facts
 
-    def _measure(self, compiled: Compiled) -> Accuracy:
+    def _second_engine(self, verifier: Verifier, contracts: OnChain | None) -> tuple[list[Case], str]:
+        """The examples under the second engine, or the reason why there are none."""
+        engine = engine_named(SECOND_ENGINE)
+        _chapter(6, "A second engine proves the same model, and a convolutional network")
+        if reason := engine.unavailable:
+            print_result(f"  skipped: {plain(reason)}")
+            return [], reason
+        show_labels(engine.labels)
+        return [self._shown(example, verifier, contracts) for example in (DIGITS, LENET)], ""
+
+    def _shown(self, example: Example, verifier: Verifier, contracts: OnChain | None) -> Case:
+        """An example under the second engine, from the ONNX file to a contract that acts."""
+        folder = self._folder / SECOND_ENGINE / example.name
+        case = self._compile(example, SECOND_ENGINE, folder)
+        manifest, (images, labels) = case.circuit.manifest, example.images(_IMAGES)
+        print_result(f"\n  {example.title}: {manifest.parameters:,} parameters, model id {case.circuit.model_id}")
+        attestations = self._prove(case, images, folder)
+        self._verify(verifier, case, attestations, images, labels)
+        if contracts is not None:
+            with Stages(self._display).stage("chain"):
+                case.recorded_gas = contracts.act(case, images[0], labels[0], attestations[0])
+        return case
+
+    def _sum_up(self, cases: list[Case], refusals: dict[str, str]) -> dict[str, Any]:
+        _chapter(7, "What it costs")
         with Stages(self._display).stage("accuracy"):
-            return measure_accuracy(compiled.circuit, self._engine, HELD_OUT)
-
-    def _sum_up(self, compiled: Compiled, accuracy: Accuracy, refusals: dict[str, str]) -> dict[str, Any]:
-        _chapter(6, "What it costs")
-        manifest = compiled.circuit.manifest
+            images = [case.measure().images for case in cases]
         facts: dict[str, Any] = {
-            "accuracy, float model": f"{accuracy.float_accuracy:.2%} of {accuracy.images} unseen images",
-            "accuracy, circuit": f"{accuracy.circuit_accuracy:.2%}",
-            "trusted setup": setup_text(manifest.recipe.setup.ceremony),
-            "size": manifest.program.describe_figures(),
-            "proving key": f"{manifest.keys.proving_key_bytes / 1e6:.1f} MB",
-            "verifying key": f"{manifest.keys.verifying_key_bytes / 1e3:.1f} kB",
-            "proof": f"{manifest.keys.proof_bytes:,} bytes",
-            "compile": f"{sum(compiled.timings.values()):.1f} s",
-            **{name: f"{seconds:.2f} s" for name, seconds in self._seconds.items()},
+            "accuracy": f"on {images[0]} unseen images",
+            "calibration": ", ".join(f"{case.engine_name} {case.calibration_seconds:.1f} s" for case in cases[:2])
+            + ", once for this machine",
+            "trusted setup": setup_text(cases[0].circuit.manifest.recipe.setup.ceremony),
             "forgeries refused": f"{len(refusals)} of 5",
         }
+        print_table(comparison(cases))
         print_facts(facts)
-        timings = {"compile": sum(compiled.timings.values()), **self._seconds}
-        return {"ok": True, "facts": facts, "refusals": refusals, "timings": timings}
+        return {"ok": True, "comparison": [case.figures() for case in cases], "facts": facts, "refusals": refusals}
 
 
 def _best_setup(home: Home) -> str | None:
@@ -260,4 +246,4 @@ def _chapter(number: int, title: str) -> None:
 
 
 def _digit(inference: VerifiedInference) -> int:
-    return int(np.argmax(inference.outputs["logits"]))
+    return int(inference.outputs["logits"].argmax())

@@ -140,9 +140,12 @@ def model_config(model: ModelVersion, proof_mode: Mode) -> ModelConfig:
         "zkinfer_circuit": str(model.digest),
         "zkinfer_verifying_key": manifest.identity.verifying_key,
         "zkinfer_input_visibility": manifest.recipe.input_visibility,
+        "zkinfer_engine": manifest.recipe.engine,
         "zkinfer_setup": manifest.recipe.setup.ceremony,
         "zkinfer_proof_mode": proof_mode,
     }
+    if manifest.labels:
+        parameters["zkinfer_labels"] = " ".join(manifest.labels)
     return messages.ModelConfig(
         name=model.name,
         platform=PLATFORM,

@@ -110,8 +110,8 @@ class InferenceServicer:
         draining: set when the server drains; it is then not ready and reads no more requests from streams.
         waiting: limits the calls that wait for an attestation.
         streamed: slots of the requests of streams that wait for an attestation; further ones wait for a slot.
-        default_mode: the proof mode of a model's requests that name none. One that asks for the attestation as an
-            output gets a proof in any case.
+        default_mode: the proof mode of a model version's requests that name none. One that asks for the attestation
+            as an output gets a proof in any case.
         longest_wait: seconds that a call may wait for an attestation; None for until its deadline.
     """
 
@@ -122,7 +122,7 @@ class InferenceServicer:
     draining: asyncio.Event
     waiting: ConcurrencyLimiter
     streamed: MemoryBudget
-    default_mode: Callable[[str], Mode]
+    default_mode: Callable[[ModelVersion], Mode]
     longest_wait: float | None = None
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -155,7 +155,7 @@ class InferenceServicer:
     async def ModelConfig(self, request: ModelConfigRequest, context: Context) -> ModelConfigResponse:
         """Triton's model configuration, and the model's identity."""
         model = self._model(request.name, request.version)
-        return messages.ModelConfigResponse(config=model_config(model, self.default_mode(model.name)))
+        return messages.ModelConfigResponse(config=model_config(model, self.default_mode(model)))
 
     async def ModelStatistics(self, request: ModelStatisticsRequest, context: Context) -> ModelStatisticsResponse:
         """Statistics of one version, all versions of a model, or all models that the caller may use."""
@@ -264,7 +264,7 @@ class InferenceServicer:
                 if len(request.id) > _MAX_ID:
                     raise DataError(f"An id must have at most {_MAX_ID} characters.")
             output_names = wanted_outputs(request, program.outputs)
-            default = self.default_mode(model.name)
+            default = self.default_mode(model)
             if default == "none" and ATTESTATION in output_names:
                 default = "sync"
             proof = proof_request(request.parameters, default)

@@ -36,7 +36,7 @@ def test_figures_are_formatted_on_one_line():
 
 def test_registered_engines_are_production_engines_named_by_id():
     engines = production_engines()
-    assert set(engines) == {"ezkl/23.0.5"}
+    assert set(engines) == {"ezkl/23.0.5", "ashlar/0.1.0"}
     assert all(engine.production and engine.id == name for name, engine in engines.items())
     assert {name.partition("/")[0] for name in engines} == set(ENGINES)
 

@@ -15,9 +15,9 @@ from zkinfer.cli.chain.options import (
     parse_address,
     parse_coin,
     parse_selector,
-    parse_verifier,
     parse_word,
 )
+from zkinfer.contracts.deploy import ASHLAR_SELECTOR, EZKL_SELECTOR
 from zkinfer.contracts.errors import SignerError
 
 ADDRESS = "0x" + "aB" * 20
@@ -56,12 +56,13 @@ def test_malformed_selector_is_refused(text):
         parse_selector(text)
 
 
-@pytest.mark.parametrize("text", ["", "own", "0x010203", "sharedx"])
-def test_verifier_is_a_name_or_a_selector(text):
-    words = ["shared", " Dedicated", "0x0102030A"]
-    assert [parse_verifier(word) for word in words] == ["shared", "dedicated", "0x0102030a"]
+@pytest.mark.parametrize("text", ["", "own", "0x010203", "ezklx", "ezkl/23.0.5"])
+def test_verifier_is_named_by_its_engine_or_by_a_selector(text):
+    words = ["ezkl", " Ashlar", "0x0102030A"]
+    named = [f"0x{selector.hex()}" for selector in (EZKL_SELECTOR, ASHLAR_SELECTOR)]
+    assert [parse_selector(word) for word in words] == [*named, "0x0102030a"]
     with pytest.raises(typer.BadParameter, match="is not 0x and 8 hex digits"):
-        parse_verifier(text)
+        parse_selector(text)
 
 
 @pytest.mark.parametrize("text", ["", "0x", "ab" * 21, "0x" + "ab" * 19, "0x" + "ab" * 21, "0x" + "zz" * 20])

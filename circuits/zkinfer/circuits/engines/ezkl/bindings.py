@@ -176,11 +176,11 @@ def write_vka(vk: Path, settings: Path, vka: Path, setup: str) -> None:
     _call(lambda: _awaited(made))
 
 
-def write_verifier(vk: Path, settings: Path, source: Path, setup: str, *, reusable: bool) -> None:
-    """Write the Solidity source of a verifier: a reusable one for all circuits, or one for this circuit."""
+def write_verifier(vk: Path, settings: Path, source: Path, setup: str) -> None:
+    """Write the Solidity source of the verifier for all circuits."""
 
     async def made() -> None:
-        await ezkl.create_evm_verifier(vk, settings, source, source.with_suffix(".abi"), setup, reusable)
+        await ezkl.create_evm_verifier(vk, settings, source, source.with_suffix(".abi"), setup, True)
 
     # Once the source is written the engine tries to download a compiler, which is not needed: make that fail.
     os.environ.update(dict.fromkeys(("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"))

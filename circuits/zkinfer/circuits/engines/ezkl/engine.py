@@ -181,10 +181,10 @@ class EzklEngine:
             proof_bytes=answer["proof_bytes"] + (DIGEST_BYTES if publishes_digests(read_settings(folder)) else 0),
         )
 
-    def evm_verifier(self, folder: Path, setup: Path, *, dedicated: bool = True) -> str:
-        """The Solidity source of a verifier as the engine generates it: for all circuits, or for this one.
+    def evm_verifier(self, folder: Path, setup: Path) -> str:
+        """The Solidity source of the verifier for all circuits, as the engine generates it; `folder` may be of any one.
 
-        It does not fully check the encoding of its calldata; `zkinfer.contracts.ezkl.dedicated` fixes that.
+        It does not fully check the encoding of its calldata; the build of the contracts patches that.
         """
         with private_directory() as scratch:
             out = scratch / "verifier.sol"
@@ -192,7 +192,6 @@ class EzklEngine:
                 "evm_verifier",
                 folder=str(folder.resolve()),
                 setup=str(setup.resolve()),
-                reusable=not dedicated,
                 out=str(out.resolve()),
             )
             return out.read_text()

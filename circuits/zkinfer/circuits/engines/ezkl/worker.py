@@ -221,10 +221,10 @@ def lost_constants(folder: str, model: str, digest: str) -> list[str]:
     return lost.sentences(found, load(Path(model), Digest.parse(digest))) if found else []
 
 
-def evm_verifier(folder: str, setup: str, reusable: bool, out: str) -> None:
-    """Write the Solidity source of a verifier to `out`: for all circuits, or for the one in the folder."""
+def evm_verifier(folder: str, setup: str, out: str) -> None:
+    """Write the Solidity source of the verifier for all circuits to `out`."""
     where = Path(folder)
-    bindings.write_verifier(where / VK, where / SETTINGS, Path(out), setup, reusable=reusable)
+    bindings.write_verifier(where / VK, where / SETTINGS, Path(out), setup)
 
 
 def forward(folder: str, batch: list[list[list[int]]], outputs_wanted: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Circuits measured with plain ezkl 23.0.5: `tests/vectors/ezkl_costs.json`.
 
 Keys and proofs (51 circuits): sizes, seconds of processor time and peak bytes of the process, on two cores of a
-2.5 GHz server. Gas (42 circuits): one transaction to a dedicated verifier contract under the prices of the Osaka
-fork. A base is that of the range-check decomposition.
+2.5 GHz server. Gas (19 circuits): one transaction to the verifier of all circuits under the prices of the Osaka fork.
+A base is that of the range-check decomposition.
 """
 
 import json

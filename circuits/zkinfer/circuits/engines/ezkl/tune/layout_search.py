@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.ezkl.client import EzklProcess
     from zkinfer.circuits.engines.ezkl.tune.trials import Trial
 
+MIN_SCALE, MAX_SCALE = 2, 14
 HEADROOM_BITS = 2  # the range is at least four times that of the calibration samples
 MIN_BITS = CONTEXT_BITS  # the context is range-checked like all inputs
 _FREE_HEADROOM_BITS = 6  # the headroom to use if it costs nothing
@@ -307,3 +308,23 @@ def _sketched(
 def _for_sketch(arguments: EzklArguments) -> EzklArguments:
     """The arguments with enough rows for any program: assignments do not depend on them."""
     return arguments.model_copy(update={"logrows": MAX_LOG_ROWS, "num_inner_cols": INNER_COLUMNS[0]})
+
+
+def can_be_narrower(fitted: Fitted) -> bool:
+    """Whether smaller integers could make the circuit cheaper: not if the context alone determines the range."""
+    needed = fitted.trial.bits + HEADROOM_BITS
+    return needed > MIN_BITS or bool(fitted.trial.settings["required_lookups"])
+
+
+def neighbours(fitted: Fitted) -> Iterator[Scales]:
+    """Smaller scales if they could be cheaper, and larger ones if the range has room for them."""
+    changes = [(-1, 0), (0, -1)] if can_be_narrower(fitted) else []
+    scales = fitted.trial.scales
+    spare = math.floor(math.log2(fitted.headroom)) - HEADROOM_BITS
+    if spare >= 1:  # each factor of a product adds its bits
+        step = max(1, spare // (scales.multiplier + 1))
+        changes += [(step, step)]
+    for change in changes:
+        inputs, params = scales.input + change[0], scales.param + change[1]
+        if min(inputs, params) >= MIN_SCALE and max(inputs, params) <= MAX_SCALE:
+            yield replace(scales, input=inputs, param=params)

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.cost import refuse_too_costly, unfinished_search
 from zkinfer.circuits.engines.base import Option, Tuned
 from zkinfer.circuits.engines.ezkl.tune.layout_search import (
-    HEADROOM_BITS,
-    MIN_BITS,
+    MAX_SCALE,
+    MIN_SCALE,
     Fitted,
+    can_be_narrower,
     cheapest,
     fit,
     log_rows_without_tables,
+    neighbours,
     why_unsound,
 )
 from zkinfer.circuits.engines.ezkl.tune.trials import (
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.ezkl.client import EzklProcess
     from zkinfer.circuits.fidelity import Budget
 
-_MIN_SCALE, _FIRST_SCALE, _MAX_SCALE = 2, 7, 14
+_FIRST_SCALE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class _Search:
             if smallest is None:
                 continue
             fitted = self._fit(smallest)
-            if fitted is not None and not _can_be_narrower(fitted):
+            if fitted is not None and not can_be_narrower(fitted):
                 break
             start = smallest.input
         self._hold_constants()
@@ -174,7 +176,7 @@ class _Search:
         for missing in dict.fromkeys(best.trial.missing_bits if best is not None else ()):
             scales = best.trial.scales if best is not None else Scales(0, 0, 1)
             larger = replace(scales, input=scales.input + missing, param=scales.param + missing)
-            if max(larger.input, larger.param) <= _MAX_SCALE and self._meets_budget(self._try(larger)):
+            if max(larger.input, larger.param) <= MAX_SCALE and self._meets_budget(self._try(larger)):
                 self._fit(larger)
 
     def confirmed(self) -> Fitted:
@@ -259,31 +261,31 @@ class _Search:
             self.tried[scales] = self._trial(self.request, scales)
             if self._meets_budget(self.tried[scales]):
                 self._fit(scales)
-            elif self.tried[scales] is not None and max(scales.input, scales.param) < _MAX_SCALE:
+            elif self.tried[scales] is not None and max(scales.input, scales.param) < MAX_SCALE:
                 scales = replace(scales, input=scales.input + 1, param=scales.param + 1)
         return scales
 
     def _smallest(self, multiplier: int, guess: int) -> Scales | None:
         """Bisect for the smallest scale, equal for inputs and weights, that meets the budget."""
-        low, high = _MIN_SCALE, _MAX_SCALE + 1
+        low, high = MIN_SCALE, MAX_SCALE + 1
         while low < high:
             if self._meets_budget(self._try(Scales(guess, guess, multiplier))):
                 high = guess
             else:
                 low = guess + 1
             guess = (low + high) // 2
-        return Scales(high, high, multiplier) if high <= _MAX_SCALE else None
+        return Scales(high, high, multiplier) if high <= MAX_SCALE else None
 
     def _refine(self) -> bool:
         """Try the untried neighbours of the best; returns whether there were any."""
         best = self._best()
         if best is None:
             return False
-        neighbours = [scales for scales in _neighbours(best) if self._is_worth_a_try(scales)]
-        for scales in neighbours:
+        beside = [scales for scales in neighbours(best) if self._is_worth_a_try(scales)]
+        for scales in beside:
             if self._meets_budget(self._try(scales)):
                 self._fit(scales)
-        return bool(neighbours)
+        return bool(beside)
 
     def _is_worth_a_try(self, scales: Scales) -> bool:
         return scales not in self.fitted and (scales not in self.tried or self._meets_budget(self.tried[scales]))
@@ -388,23 +390,3 @@ _CURE = (
 )
 
 _SCALER = " If features differ in range, put a scaler into the model: it is merged into the weights and costs nothing."
-
-
-def _can_be_narrower(fitted: Fitted) -> bool:
-    """Whether smaller integers could make the circuit cheaper: not if the context alone determines the range."""
-    needed = fitted.trial.bits + HEADROOM_BITS
-    return needed > MIN_BITS or bool(fitted.trial.settings["required_lookups"])
-
-
-def _neighbours(fitted: Fitted) -> Iterator[Scales]:
-    """Smaller scales if they could be cheaper, and larger ones if the range has room for them."""
-    changes = [(-1, 0), (0, -1)] if _can_be_narrower(fitted) else []
-    scales = fitted.trial.scales
-    spare = math.floor(math.log2(fitted.headroom)) - HEADROOM_BITS
-    if spare >= 1:  # each factor of a product adds its bits
-        step = max(1, spare // (scales.multiplier + 1))
-        changes += [(step, step)]
-    for change in changes:
-        inputs, params = scales.input + change[0], scales.param + change[1]
-        if min(inputs, params) >= _MIN_SCALE and max(inputs, params) <= _MAX_SCALE:
-            yield replace(scales, input=inputs, param=params)

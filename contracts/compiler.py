@@ -1,4 +1,4 @@
-"""Patch and compile the verifiers that ezkl generates, with a pinned version of the Solidity compiler.
+"""The Solidity compiler in its pinned version, and the patch of the verifier that ezkl generates.
 
 The result is compared with code on chains, so version and settings must be the same everywhere.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from zkinfer.contracts import strict_json
-from zkinfer.contracts.errors import CompilerError, PatchError
-from zkinfer.contracts.identifiers import keccak256
+from zkinfer.contracts.errors import ChainError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 SOLC_VERSION: Final = "0.8.37"
-# The optimiser's runs hardly matter for hand-written assembly; the IR pipeline cannot compile the dedicated verifiers.
+# The optimiser's runs hardly matter for hand-written assembly.
 GENERATED_SETTINGS: Final = {"evmVersion": "cancun", "optimizer": {"enabled": True, "runs": 200}}
 # The same source compiles to the same byte code in every folder.
 _METADATA: Final = {"bytecodeHash": "none", "appendCBOR": False}
@@ -35,43 +33,32 @@ _OUTPUTS: Final = [
     "evm.deployedBytecode.immutableReferences",
     "storageLayout",
 ]
-_NAMES: Final = ("solc", "solcjs")
-_CURE: Final = (
-    f"npm i solc@{SOLC_VERSION}, then give --solc node_modules/.bin/solcjs; or put solc {SOLC_VERSION} on PATH."
-)
+_CURE: Final = f"Run npm install in contracts/, which installs solc {SOLC_VERSION}."
 _SECONDS: Final = 300
 _MAX_OUTPUT: Final = 1 << 24
-_DEDICATED: Final = "Halo2Verifier"
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """The compiled verifier of a single circuit: its creation code and its deployed code."""
+class PatchError(ChainError):
+    """The source that the engine generated is not one that the patch supports."""
 
-    creation: bytes
-    deployed: bytes
+
+class CompilerError(ChainError):
+    """The Solidity compiler is missing, has another version, or rejects a source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Solc:
-    """A compiler of the pinned version: solc, npm's solcjs, or another program that speaks standard JSON."""
+    """A compiler of the pinned version, which speaks standard JSON: `solc.js` here."""
 
     program: str
 
     @classmethod
-    def find(cls, given: Path | None = None) -> Self:
-        """The given program, else the first compiler of the pinned version on PATH.
-
-        Raises CompilerError, which explains how to install it, if there is none of that version.
-        """
-        seen = [found for name in ([str(given)] if given else _NAMES) if (found := shutil.which(name))]
-        others = []
-        for program in seen:
-            if (version := _version(program)) == SOLC_VERSION:
-                return cls(program)
-            others.append(f"{program} is {version}")
-        found_instead = "; ".join(others) or f"there is no {given or ' and no '.join(_NAMES)} here"
-        raise CompilerError(f"The Solidity compiler {SOLC_VERSION} is needed, and {found_instead}.", _CURE)
+    def find(cls, program: Path) -> Self:
+        """The given program; raises CompilerError, which explains the cure, unless it is of the pinned version."""
+        found = _version(str(program))
+        if found != SOLC_VERSION:
+            raise CompilerError(f"The Solidity compiler {SOLC_VERSION} is needed, and {program} is {found}.", _CURE)
+        return cls(str(program))
 
     def compile(self, sources: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
         """Compile sources to contracts by file and name; raises CompilerError if the compiler rejects them."""
@@ -86,24 +73,6 @@ class Solc:
             raise CompilerError(f"The compiler rejects the source: {failed[0].strip()[:2000]}")
         contracts: dict[str, Any] = output.get("contracts", {})
         return contracts
-
-    def dedicated(self, source: str) -> Generated:
-        """Patch and compile the verifier that the engine generated for a single circuit.
-
-        Raises PatchError if the source is unknown, CompilerError if the compiler rejects it.
-        """
-        contracts = self.compile({f"{_DEDICATED}.sol": patch_dedicated(source)}, GENERATED_SETTINGS)
-        try:
-            evm = contracts[f"{_DEDICATED}.sol"][_DEDICATED]["evm"]
-            codes = [bytes.fromhex(evm[kind]["object"]) for kind in ("bytecode", "deployedBytecode")]
-        except (KeyError, TypeError, ValueError) as err:
-            raise CompilerError(f"The compiler {self.program} produced no {_DEDICATED}.", _CURE) from err
-        return Generated(*codes)
-
-
-def code_hash(code: bytes) -> str:
-    """keccak256 of code, as hex."""
-    return "0x" + keccak256(code).hex()
 
 
 def _version(program: str) -> str:
@@ -142,37 +111,21 @@ def _file() -> IO[str]:
     return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
 
 
-REUSABLE_ANCHOR: Final = "success := and(success, eq(sub(instance_cptr, 0xa4), proof.length))\n"
-
-
-DEDICATED_ANCHOR: Final = "let num_instances := mload(NUM_INSTANCES_MPTR)\n"
-
-
-_CONTRACTS: Final = {REUSABLE_ANCHOR: "contract Halo2VerifierReusable {", DEDICATED_ANCHOR: "contract Halo2Verifier {"}
-
-
+ANCHOR: Final = "success := and(success, eq(sub(instance_cptr, 0xa4), proof.length))\n"
+_CONTRACT: Final = "contract Halo2VerifierReusable {"
 _ASSERTIONS: Final = """\
                 // Added by zkinfer: what is read at fixed places must be what the ABI names.
-                success := and(success, eq(proof.offset, {proof}))
-                success := and(success, eq(instances.offset, add({instances}, proof.length)))
+                success := and(success, eq(proof.offset, 0x84))
+                success := and(success, eq(instances.offset, add(0xa4, proof.length)))
 """
 
 
-def patch_reusable(source: str) -> str:
+def patch(source: str) -> str:
     """Patch the verifier of all circuits; raises PatchError if the source is unknown."""
-    return _patch(source, REUSABLE_ANCHOR, _ASSERTIONS.format(proof="0x84", instances="0xa4"))
-
-
-def patch_dedicated(source: str) -> str:
-    """Patch the verifier of a single circuit; raises PatchError if the source is unknown."""
-    return _patch(source, DEDICATED_ANCHOR, _ASSERTIONS.format(proof="0x64", instances="0x84"))
-
-
-def _patch(source: str, anchor: str, assertions: str) -> str:
-    for text in (_CONTRACTS[anchor], anchor):
+    for text in (_CONTRACT, ANCHOR):
         if source.count(text) != 1:
             raise PatchError(
                 f"The generated source holds {text.strip()!r} {source.count(text)} times instead of once.",
                 "The engine generates a verifier that this version of zkinfer cannot patch.",
             )
-    return source.replace(anchor, anchor + assertions)
+    return source.replace(ANCHOR, ANCHOR + _ASSERTIONS)

@@ -1,4 +1,4 @@
-"""The commands `zkinfer chain deploy-verifier` and `zkinfer chain route`."""
+"""The commands `zkinfer chain route`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from zkinfer.cli.chain.models import confirm
 from zkinfer.cli.chain.options import (
     Connection,
     Payment,
-    SolcFile,
-    book_path,
     expand_options,
     open_chain,
     open_deployment,
@@ -23,17 +21,11 @@ from zkinfer.cli.chain.options import (
     show_sent,
     transactions_report,
 )
-from zkinfer.cli.console import exit_on_error, print_facts, print_json, print_result, say
-from zkinfer.cli.options import AsJson, CircuitFolder
+from zkinfer.cli.console import exit_on_error, print_facts, print_json, print_result
+from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from zkinfer.chain.deployment import Deployed
-    from zkinfer.circuits.manifest import Circuit
-    from zkinfer.contracts.address_book import AddressBook
-    from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier
-    from zkinfer.contracts.ezkl.solc import Generated
     from zkinfer.contracts.governance import Operation, OperationState, Timelock
 
 
@@ -172,100 +164,3 @@ def _state_text(timelock: Timelock, operation: Operation, state: OperationState)
         due = datetime.fromtimestamp(timelock.due(operation), UTC)
         return f"scheduled; can be executed from {due:%Y-%m-%d %H:%M:%SZ} on"
     return {"unset": "not scheduled yet", "ready": "due; can be executed", "done": "[green]✓[/] done"}[state]
-
-
-@expand_options
-def deploy_verifier_command(
-    circuit: CircuitFolder,
-    connection: Connection,
-    payment: Payment,
-    solc: SolcFile = None,
-    route: Annotated[
-        bool,
-        typer.Option(
-            "--route",
-            help="As a proposer, also schedule its route and execute it once due, like `route add`.",
-        ),
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Deploy a dedicated verifier for one circuit, with its own emergency stop; it uses less gas per proof.
-
-    The engine generates the source, which is patched and compiled; the contracts are recorded in the address book. The
-    verifier can be used once the timelock has routed its selector: the calls are printed, and `route add` or --route
-    sends them. Then register the circuit under it with `register --selector dedicated`. Re-running is idempotent.
-
-    Example: zkinfer chain deploy-verifier digits.circuit --solc node_modules/.bin/solcjs --keystore me.json
-    """
-    with exit_on_error(as_json=as_json):
-        chain = open_chain(connection, payment)
-        deployed = open_deployment(chain, connection)
-        from zkinfer.circuits.manifest import Circuit
-        from zkinfer.contracts.address_book import add_dedicated
-        from zkinfer.contracts.ezkl.dedicated import deploy_dedicated
-        from zkinfer.contracts.governance import route_addition
-        from zkinfer.contracts.registry import is_routed
-
-        opened = Circuit.open(circuit)
-        digest = _registrable_key(deployed, opened)
-        generated = _generate(opened, solc)
-        verifier = _planned_verifier(deployed.book, digest, generated)
-        stop = verifier.addresses["EmergencyStop"]
-        routed = is_routed(chain, deployed.router, verifier.selector, stop)
-        made = deploy_dedicated(chain, verifier, generated.creation)
-        if chain.sends:
-            add_dedicated(book_path(connection, chain.id), verifier)
-        _show(deployed, verifier, made)
-        report = _advance(
-            deployed, route_addition(deployed.router, verifier.selector, stop), done=routed, show=not route
-        )
-        if not (routed or route):
-            say(f"  route it: [bold]zkinfer chain route add 0x{verifier.selector.hex()} {stop}[/]")
-        if as_json:
-            deployment = {"selector": "0x" + verifier.selector.hex(), "created": made, "addresses": verifier.addresses}
-            hashes = {"keyDigest": verifier.key_digest, "codeHash": verifier.code_hash, "guardian": verifier.guardian}
-            print_json(
-                {"ok": True, "chainId": chain.id, **deployment, **hashes, **report, **transactions_report(chain)}
-            )
-
-
-def _registrable_key(deployed: Deployed, circuit: Circuit) -> str:
-    """The digest of a circuit's key; raises CircuitError or DeploymentError if it cannot be registered."""
-    from zkinfer.chain import registration_of
-    from zkinfer.contracts.errors import DeploymentError
-
-    registration = registration_of(circuit)
-    if circuit.manifest.recipe.setup.is_insecure_dev and not deployed.book.governance.test:
-        raise DeploymentError(
-            f"{circuit.folder} is under insecure-dev, which this deployment does not accept.",
-            "Compile the model under a real ceremony; for tests, deploy with --test.",
-        )
-    return registration.key_digest
-
-
-def _generate(circuit: Circuit, solc: Path | None) -> Generated:
-    from zkinfer.chain.listings import generated_verifier
-    from zkinfer.circuits.home import Home
-    from zkinfer.contracts.ezkl.solc import Solc
-
-    compiler = Solc.find(solc)
-    say("[dim]generating and compiling the verifier[/]")
-    return generated_verifier(circuit.folder, circuit.manifest, Home.from_environment(), compiler)
-
-
-def _planned_verifier(book: AddressBook, key_digest: str, generated: Generated) -> DedicatedVerifier:
-    """The verifier to deploy, with the guardian of the address book; raises AddressBookError."""
-    from zkinfer.contracts.ezkl.dedicated import DedicatedVerifier, dedicated_selector
-
-    known = book.dedicated_at(dedicated_selector(key_digest))
-    verifier = DedicatedVerifier.of(generated, key_digest, known.guardian if known else book.guardian, book.salt)
-    book.require_consistent(verifier)
-    return verifier
-
-
-def _show(deployed: Deployed, verifier: DedicatedVerifier, made: list[str]) -> None:
-    shown = {"selector": "0x" + verifier.selector.hex(), **verifier.addresses, "guardian": verifier.guardian}
-    print_facts({**shown, "code hash": verifier.code_hash})
-    if deployed.chain.sends:
-        outcome = f"{len(made)} contracts created" if made else "already deployed"
-        print_result(f"[green]✓[/] verifier of {verifier.key_digest} on chain {deployed.chain.id}: {outcome}")

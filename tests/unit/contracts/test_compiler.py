@@ -1,31 +1,26 @@
+"""The compiler that builds the artifacts, and the patch of the generated verifier."""
+
 import json
-import re
 import sys
 
 import pytest
 from tests.paths import ROOT
+from tests.vectors import make_chain  # noqa: F401 - puts the scripts beside the contracts on the path
 
-from zkinfer.contracts import PatchError
-from zkinfer.contracts.errors import CompilerError
-from zkinfer.contracts.ezkl.solc import DEDICATED_ANCHOR, GENERATED_SETTINGS, SOLC_VERSION, Solc
+from compiler import ANCHOR, GENERATED_SETTINGS, SOLC_VERSION, CompilerError, PatchError, Solc, patch
 
-SOURCE = f"contract Halo2Verifier {{\n{DEDICATED_ANCHOR}rest\n}}"
 NATIVE, NPM = f"Version: {SOLC_VERSION}+commit.1234abcd.Linux.g++", f"{SOLC_VERSION}+commit.1234abcd.Emscripten.clang"
-MADE = {"contracts": {"Halo2Verifier.sol": {"Halo2Verifier": {"evm": {}}}}}
-MADE["contracts"]["Halo2Verifier.sol"]["Halo2Verifier"]["evm"] = {
-    "bytecode": {"object": "6001"},
-    "deployedBytecode": {"object": "6002"},
-}
-
-ANSWER = json.dumps(MADE)
+MADE = {"A.sol": {"A": {"evm": {}}}}
+ANSWER = json.dumps({"contracts": MADE})
+SOURCE = f"contract Halo2VerifierReusable {{\n{ANCHOR}rest\n}}"
 
 
 @pytest.fixture
 def program(tmp_path):
     """A compiler program with scripted version and answer; it keeps its input."""
 
-    def written(version=NPM, answer=ANSWER, status=0, name="solc"):
-        path = tmp_path / name
+    def written(version=NPM, answer=ANSWER, status=0):
+        path = tmp_path / "solc"
         path.write_text(
             f"#!{sys.executable}\nimport sys\n"
             f"if '--version' in sys.argv: print({version!r}); sys.exit(0)\n"
@@ -44,47 +39,22 @@ def test_compiler_of_the_pinned_version_is_accepted(program, version):
     assert Solc.find(path) == Solc(str(path))
 
 
-@pytest.mark.parametrize("name", ["solc", "solcjs"])
-def test_compiler_is_found_on_path_by_either_name(monkeypatch, program, name):
-    path = program(name=name)
-    monkeypatch.setenv("PATH", str(path.parent))
-    assert Solc.find() == Solc(str(path))
-
-
-def test_missing_compiler_is_reported_with_the_cure(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    cure = rf"npm i solc@{re.escape(SOLC_VERSION)}, then give --solc node_modules/\.bin/solcjs"
-    with pytest.raises(CompilerError, match=rf"there is no solc and no solcjs here.*{cure}"):
-        Solc.find()
-    with pytest.raises(CompilerError, match=rf"there is no {tmp_path}/solcjs here.*{cure}"):
-        Solc.find(tmp_path / "solcjs")
-
-
 @pytest.mark.parametrize(
     ("version", "message"),
     [("Version: 0.8.30+commit.1", "is 0.8.30"), ("GNU bash, version 5.2.1", "is not a known compiler")],
 )
 def test_another_version_is_refused(program, version, message):
-    with pytest.raises(
-        CompilerError, match=rf"The Solidity compiler {SOLC_VERSION} is needed, and .*{message}.*npm i solc@"
-    ):
+    with pytest.raises(CompilerError, match=rf"compiler {SOLC_VERSION} is needed, and .*{message}.*npm install"):
         Solc.find(program(version))
 
 
 @pytest.mark.parametrize("remark", ["", ">>> Cannot retry compilation with SMT.\n"])
-def test_verifier_is_patched_and_compiled_with_the_pinned_settings(program, tmp_path, remark):
-    made = Solc.find(program(answer=remark + ANSWER)).dedicated(SOURCE)
-    assert (made.creation, made.deployed) == (b"\x60\1", b"\x60\2")
+def test_sources_are_compiled_without_metadata(program, tmp_path, remark):
+    assert Solc.find(program(answer=remark + ANSWER)).compile({"A.sol": "contract A {}"}, GENERATED_SETTINGS) == MADE
     given = json.loads((tmp_path / "given").read_text())
-    assert "Added by zkinfer" in given["sources"]["Halo2Verifier.sol"]["content"]
+    assert given["sources"] == {"A.sol": {"content": "contract A {}"}}
     assert {name: given["settings"][name] for name in GENERATED_SETTINGS} == GENERATED_SETTINGS
     assert given["settings"]["metadata"] == {"bytecodeHash": "none", "appendCBOR": False}
-
-
-def test_source_unknown_to_the_patch_is_not_compiled(program, tmp_path):
-    with pytest.raises(PatchError, match="0 times instead of once"):
-        Solc.find(program()).dedicated("contract Halo2Verifier {}")
-    assert not (tmp_path / "given").exists()
 
 
 @pytest.mark.parametrize(
@@ -94,25 +64,45 @@ def test_source_unknown_to_the_patch_is_not_compiled(program, tmp_path):
         ("[1]", "is not a JSON object"),
         ("{", "is not a JSON object"),
         ('{"contracts": {}, "contracts": {}}', "is not a JSON object"),
-        ("{}", "produced no Halo2Verifier"),
         (
             '{"errors": [{"severity": "error", "formattedMessage": "ParserError: x"}]}',
             "rejects the source: ParserError: x",
         ),
-        (ANSWER.replace("6001", "60zz"), "produced no Halo2Verifier"),
     ],
 )
 def test_malformed_compiler_output_is_refused(program, answer, message):
     with pytest.raises(CompilerError, match=message):
-        Solc.find(program(answer=answer)).dedicated(SOURCE)
+        Solc.find(program(answer=answer)).compile({}, GENERATED_SETTINGS)
 
 
 def test_compiler_error_is_reported(program):
     with pytest.raises(CompilerError, match="failed: told"):
-        Solc.find(program(status=3)).dedicated(SOURCE)
+        Solc.find(program(status=3)).compile({}, GENERATED_SETTINGS)
+
+
+def test_missing_compiler_is_reported(tmp_path):
+    with pytest.raises(CompilerError, match=r"failed: .*No such file"):
+        Solc.find(tmp_path / "solc")
 
 
 def test_pinned_version_is_that_of_the_compiled_contracts():
     pinned = json.loads((ROOT / "contracts/package.json").read_text())["devDependencies"]["solc"]
     assert pinned == SOLC_VERSION
     assert f"solc {SOLC_VERSION}, EVM {GENERATED_SETTINGS['evmVersion']}" in (ROOT / "contracts/README.md").read_text()
+
+
+def test_patch_adds_both_assertions_and_nothing_else():
+    before, after = SOURCE.splitlines(), patch(SOURCE).splitlines()
+    added = [line for line in after if line not in before]
+    assert "eq(proof.offset, 0x84)" in added[1]
+    assert "eq(instances.offset, add(0xa4, proof.length))" in added[2]
+    assert len(added) == 3
+    assert [line for line in after if line not in added] == before
+
+
+@pytest.mark.parametrize(
+    ("source", "count"), [(SOURCE.replace(ANCHOR, ""), 0), (SOURCE + ANCHOR, 2), (SOURCE.replace("Reusable", ""), 0)]
+)
+def test_source_of_another_verifier_is_refused(source, count):
+    with pytest.raises(PatchError, match=rf"{count} times instead of once\. The engine generates a verifier"):
+        patch(source)

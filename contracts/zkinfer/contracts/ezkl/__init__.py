@@ -1,1 +1,0 @@
-"""Support for ezkl's Solidity verifiers: patches, the compiler, verifiers of single circuits."""
