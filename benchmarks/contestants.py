@@ -10,7 +10,8 @@ KIND is one of
   gen_witness, prove, verify;
 - accurate: the same, calibrated for accuracy instead of resources;
 - zkinfer: `Prover.prove` and `Verifier.verify`, with the default budget;
-- faithful: the same, with MAX_ERROR as budget.
+- faithful: the same, with MAX_ERROR as budget;
+- ashlar: as zkinfer, under the engine Ashlar; also measures its two verifiers alone, without the checklist.
 """
 
 from __future__ import annotations
@@ -26,17 +27,21 @@ import ezkl
 import numpy as np
 
 from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model
-from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.engines import DEFAULT_ENGINE, engine_named
+from zkinfer.circuits.engines.ashlar import core
 from zkinfer.circuits.tensors import dequantise, quantise_batch
 from zkinfer.prover import Prover
-from zkinfer.verifier import AllOf, ModelIs, Trusted, UnsafeAcceptDevSetup, Verifier
+from zkinfer.verifier import AllOf, EngineIs, ModelIs, Trusted, UnsafeAcceptDevSetup, Verifier, ashlar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkinfer.circuits.engines.base import Engine
+    from zkinfer.verifier import Attestation
+
     Array = np.ndarray[Any, Any]
 
-_SAMPLES = 16
+_SAMPLES, _VERIFICATIONS = 16, 3
 
 
 def main() -> None:
@@ -48,7 +53,8 @@ def main() -> None:
         prove, verify, answers, facts = plain(Path(model), inputs, where, kind)
     else:
         budget = Budget(max_error=float(max_error[0])) if kind == "faithful" else Budget()
-        prove, verify, answers, facts = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget)
+        engine = engine_named("ashlar" if kind == "ashlar" else DEFAULT_ENGINE)
+        prove, verify, answers, facts = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget, engine)
     times = [(seconds(prove), seconds(verify)) for _ in range(int(proofs))]
     memory = peak_memory()
     import onnxruntime  # noqa: PLC0415 - outside of the measured memory
@@ -148,13 +154,12 @@ def plain_answers(path: dict[str, str], inputs: Array, scratch: Path) -> Array:
 
 
 def zkinfer(
-    model: Path, name: str, inputs: Array, folder: Path, home: Home, budget: Budget
+    model: Path, name: str, inputs: Array, folder: Path, home: Home, budget: Budget, engine: Engine
 ) -> tuple[Any, Any, Array, dict[str, Any]]:
-    engine = engine_named()
     if not (folder / "circuit").exists():
         samples: dict[str, Any] = {name: inputs[: 2 * _SAMPLES]}  # half of them are held out
         np.savez(folder / "calibration.npz", **samples)
-        made = compile_model(
+        compiled = compile_model(
             model,
             folder / "circuit",
             engine=engine,
@@ -162,9 +167,9 @@ def zkinfer(
             calibration=folder / "calibration.npz",
             options=CompileOptions(setup="insecure-dev", budget=budget),
         )
-        predicted = {"seconds": made.cost.prove_seconds, "memory": made.cost.work.memory_bytes}
+        predicted = {"seconds": compiled.cost.prove_seconds, "memory": compiled.cost.work.memory_bytes}
         facts = {
-            "compile": sum(made.timings.values()),
+            "compile": sum(compiled.timings.values()),
             "compile_memory": peak_memory()["memory"],
             "predicted": predicted,
         }
@@ -173,9 +178,10 @@ def zkinfer(
     manifest, prover = circuit.manifest, Prover(home=home)
     [spec] = manifest.program.inputs
     one = {name: inputs[0].reshape(spec.shape)}
-    attestation = prover.prove(circuit, one).to_bytes()
+    made = prover.prove(circuit, one)
+    attestation = made.to_bytes()
     verifier = Verifier(trusted=Trusted.of([model], home.setups, home.rebuilt))
-    policy = AllOf(ModelIs(circuit.model_id), UnsafeAcceptDevSetup())
+    policy = AllOf(ModelIs(circuit.model_id), EngineIs(engine.id.partition("/")[0]), UnsafeAcceptDevSetup())
     program = manifest.program
     held_out = inputs[-_SAMPLES:].reshape(_SAMPLES, *spec.shape)
     batch = quantise_batch({spec.name: held_out}, program.inputs)
@@ -183,18 +189,30 @@ def zkinfer(
         dequantise(outputs[0], program.outputs[0]).ravel() for outputs in engine.forward(circuit.folder, program, batch)
     ]
     facts = json.loads((folder / "facts").read_text()) | {
-        "log_rows": program.figures["log2(rows)"],
+        "log_rows": program.figures.get("log2(rows)", program.setup_size),
         "rows": program.figures["rows"],
         "key": manifest.keys.proving_key_bytes,
         "proof": manifest.keys.proof_bytes,
         "gas": manifest.cost.gas,
     }
+    if engine.experimental:
+        facts |= verifiers_alone(engine.evm_key(circuit.folder), made)
     return (
         lambda: prover.prove(circuit, one),
         lambda: verifier.verify(attestation, policy, expected_inputs=one),
         np.array(answers),
         facts,
     )
+
+
+def verifiers_alone(key: bytes, attestation: Attestation) -> dict[str, list[float]]:
+    """Seconds of Ashlar's verifiers in this process: the core's and the one in Python."""
+    statement, proof = attestation.predicate.statement, attestation.proof
+    asked = key, statement.context, statement.inputs, statement.outputs, proof
+    return {
+        "verify_rust": [seconds(lambda: core.verify(*asked)) for _ in range(_VERIFICATIONS)],
+        "verify_python": [seconds(lambda: ashlar.verify(*asked)) for _ in range(_VERIFICATIONS)],
+    }
 
 
 if __name__ == "__main__":

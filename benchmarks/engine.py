@@ -22,19 +22,22 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from benchmarks import architectures
 from benchmarks.engine_page import page
 from benchmarks.networks import MODELS, Model, write
 from benchmarks.promises import broken_promises
 
 from zkinfer.circuits import Home
-from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.engines import ENGINES, engine_named
 from zkinfer.circuits.home import measured_speed
 from zkinfer.circuits.sandbox import resources
 
 ROOT = Path(__file__).parents[1]
-DIGITS = ROOT / "service/zkinfer/cli/demo/digits"
+EXAMPLES = ROOT / "service/zkinfer/cli/demo"
 STORED = ROOT / "build/benchmarks"
 SAMPLES = 48
+# Short proofs are repeated, so that their medians mean something beside few long ones.
+LEAST_PROOFS = {"ashlar": 5}
 
 
 def main() -> int:
@@ -42,10 +45,16 @@ def main() -> int:
     models = [
         replace(model, rounds=model.rounds or options.runs) for model in MODELS if options.model in (None, model.name)
     ]
+    if reason := engine_named("ashlar").unavailable:
+        print(f"without Ashlar: {reason}", file=sys.stderr)
+        models = [replace(model, kinds=tuple(kind for kind in model.kinds if kind != "ashlar")) for model in models]
+        models = [model for model in models if model.kinds]
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch, "home")
         # Once, so that all predictions are based on the same measured speed.
-        measured_speed(engine_named(), Home(home))
+        for name in ENGINES:
+            if not engine_named(name).unavailable:
+                measured_speed(engine_named(name), Home(home))
         results = [
             (model, resumed(model, options) or measured_and_stored(model, Path(scratch, str(place)), home))
             for place, model in enumerate(models)
@@ -86,13 +95,18 @@ def measured(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]
     """The figures of each contestant, with medians of the times; the first of several rounds only prepares."""
     folder.mkdir()
     network, samples = folder / "model.onnx", folder / "samples.npz"
-    if model.layers:
+    if model.architecture:
+        architectures.write(network, model.architecture)
+        np.savez(samples, x=architectures.samples(model.architecture, SAMPLES))
+    elif model.layers:
         write(network, model)
         shape = [SAMPLES, 1, 28, 28] if model.channels else [SAMPLES, model.layers[0]]
         np.savez(samples, x=np.random.default_rng(1).normal(size=shape).astype(np.float32))
     else:
-        network.write_bytes((DIGITS / "digits.onnx").read_bytes())
-        np.savez(samples, image=np.load(DIGITS / "calibration.npz")["image"][:SAMPLES].reshape(SAMPLES, 64))
+        example = EXAMPLES / model.example
+        network.write_bytes((example / f"{model.example}.onnx").read_bytes())
+        images = np.load(example / "calibration.npz")["image"][:SAMPLES, 0]
+        np.savez(samples, image=images.astype(np.float32))
     rounds: list[dict[str, dict[str, Any]]] = []
     for _ in range(model.rounds + (model.rounds > 1)):
         found: dict[str, dict[str, Any]] = {}
@@ -104,14 +118,24 @@ def measured(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]
     counted = rounds[1:] or rounds
     return {
         kind: rounds[0][kind]
-        | {figure: median(median(one[kind][figure]) for one in counted) for figure in ("prove", "verify")}
+        | {
+            figure: median(median(one[kind][figure]) for one in counted)
+            for figure in ("prove", "verify", "verify_rust", "verify_python")
+            if figure in rounds[0][kind]
+        }
         | {figure: median(one[kind][figure] for one in counted) for figure in ("memory", "child")}
         for kind in model.kinds
     }
 
 
 def run(kind: str, files: list[Path], model: Model, error: float | None) -> dict[str, Any]:
-    command = [sys.executable, "benchmarks/contestants.py", kind, *map(str, files), str(model.proofs)]
+    command = [
+        sys.executable,
+        "benchmarks/contestants.py",
+        kind,
+        *map(str, files),
+        str(max(model.proofs, LEAST_PROOFS.get(kind, 1))),
+    ]
     command += [] if error is None else [str(error)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

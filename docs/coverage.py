@@ -1,21 +1,25 @@
 """Measure which models and operators are supported, and their cost; writes docs/reference/coverage.md, takes minutes.
 
-    python docs/coverage.py             everything
-    python docs/coverage.py MODEL ...   only these models; only prints
+    python docs/coverage.py                    everything
+    python docs/coverage.py --engine ashlar    what is about one engine; the rest of the page stays as it is
+    python docs/coverage.py MODEL ...          only these models; only prints
 
 The models are those of tests/assets/zoo, compiled under insecure-dev. Each operator is measured alone in a small graph;
-the rows of the range checks of the graph's inputs and outputs are subtracted.
+for ezkl, the rows of the range checks of the graph's inputs and outputs are subtracted.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import coverage_ashlar
 import numpy as np
 from onnx import parser
 
@@ -104,22 +108,24 @@ def _weights(count: int) -> list[float]:
 
 
 BUDGET = Budget()
+PAGE = ROOT / "docs/reference/coverage.md"
 ABOUT = f"""\
 # Coverage
 
 {NOTE.replace("generate.py", "coverage.py")}
-## Models
-
-One small model per kind, trained on data sets of scikit-learn, compiled under `insecure-dev` and proven once.
-Agreement and error compare the circuit with the float model on held-out samples. Seconds are those of one proof,
-including its own verification, on {resources.fingerprint()}; the load average was {os.getloadavg()[2]:.1f}, which
-affects them. Repeat with `make coverage`.
-
-"Over budget" means that the circuit works but misses the default budget on these samples: the same answer for
-{BUDGET.min_agreement:.0%} of them, and an error (99th percentile) of at most {BUDGET.max_error:.0%} of the range.
+One small model per kind, trained on data sets of scikit-learn, compiled under `insecure-dev` and proven once, with each
+of the two [engines](../guides/engines.md). Agreement and error compare the circuit with the float model on held-out
+samples. Times depend on the machine and on what else it does: they are for orientation. Repeat with `make coverage`.
+"""
+MODELS = f"""\
+Seconds are those of one proof, including its own verification. "Over budget" means that the circuit works but misses
+the default budget on these samples: the same answer for {BUDGET.min_agreement:.0%} of them, and an error (99th
+percentile) of at most {BUDGET.max_error:.0%} of the range.
 
 | model | exporter | opset | operators | outcome | agreement | error p99 | rows | k | proof, s | key, MB | proof, B |
 | --- | --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+MEASURED = sorted(operators.SUPPORTED | frontend.COMPOSITE | operators.REWRITTEN)
+TITLES = ("Models under ezkl", "Models under Ashlar", "Operators", "Operators under Ashlar")
 BY_OPERATOR = """\
 Rows are per element of the output, in a small graph at scale 7 and decomposition base 1,024. Range checks of inputs and
 outputs and lookup tables are not included.
@@ -130,6 +136,7 @@ CONSTANTS = ", ".join(
     [
         _constant("float", "[1,16]", "c", _weights(16)),
         _constant("float", "[16,2]", "m", _weights(32)),
+        _constant("float", "[32,2]", "m32", _weights(64)),
         _constant("float", "[2]", "b", [0.5, -0.5]),
         _constant("float", "[2]", "p", [0.5, 1.5]),
         _constant("float", "[2,2,3,3]", "k", _weights(36)),
@@ -148,14 +155,45 @@ CONSTANTS = ", ".join(
 )  # fmt: skip
 
 
-def main(names: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        if names:
-            print(*(model_row(ZOO / f"{name}.onnx", Path(scratch)) for name in names), sep="\n")
-            return
-        rows = [model_row(path, Path(scratch)) for path in sorted(ZOO.glob("*.onnx"))]
-        text = page(rows, operator_rows(Path(scratch)))
-    (ROOT / "docs/reference/coverage.md").write_text(text)
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--engine", choices=("ezkl", "ashlar"))
+    options.add_argument("model", nargs="*")
+    given = options.parse_args()
+    rows_of_model = {"ezkl": model_row, "ashlar": coverage_ashlar.model_row}
+    engines = [given.engine] if given.engine else list(rows_of_model)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        for name in given.model:
+            print(*(rows_of_model[engine](ZOO / f"{name}.onnx", scratch) for engine in engines), sep="\n")
+        if not given.model:
+            write({title: text for engine in engines for title, text in measured_sections(engine, scratch).items()})
+
+
+def measured_sections(engine: str, scratch: Path) -> dict[str, str]:
+    """The sections about an engine, by title."""
+    models = sorted(ZOO.glob("*.onnx"))
+    if engine == "ezkl":
+        rows = [model_row(path, scratch) for path in models]
+        table = operator_table(operator_rows(scratch))
+        return {TITLES[0]: section(MODELS, rows), TITLES[2]: section(f"{INTRODUCTION}\n{BY_OPERATOR}", table)}
+    rows = [coverage_ashlar.model_row(path, scratch) for path in models]
+    texts = ((name, graph(*of_one_input(name))) for name in MEASURED)
+    table = coverage_ashlar.operator_rows(texts, scratch)
+    return {TITLES[1]: section(coverage_ashlar.MODELS, rows), TITLES[3]: section(coverage_ashlar.OPERATORS, table)}
+
+
+def section(about: str, rows: list[str]) -> str:
+    """A section with the day and the machine of its measurement."""
+    day, load = f"{datetime.now(UTC):%Y-%m-%d}", f"{os.getloadavg()[2]:.1f}"
+    return f"Measured on {day}, {resources.fingerprint()}, load average {load}.\n\n{about}\n" + "\n".join(rows) + "\n"
+
+
+def write(new: dict[str, str]) -> None:
+    """The page with new sections; the others stay."""
+    _, *parts = PAGE.read_text().split("\n## ")
+    known = {title: text.strip() + "\n" for title, _, text in (part.partition("\n") for part in parts)} | new
+    PAGE.write_text(ABOUT + "".join(f"\n## {title}\n\n{known[title]}" for title in TITLES if title in known))
 
 
 def model_row(path: Path, scratch: Path) -> str:
@@ -203,15 +241,15 @@ def operator_rows(scratch: Path) -> dict[str, str]:
         for test in ("Greater", "Less")
     }
     found = {}
-    for name in sorted(operators.SUPPORTED | frontend.COMPOSITE | operators.REWRITTEN):
-        body, inputs, outputs = (*FORMS.get(name, ()), "", "", "")[:3]
+    for name in MEASURED:
+        body, inputs, outputs = form(name)
         try:
-            graph = rows_of(process, (body or "y = {}(x)").format(name), inputs, outputs, scratch)
+            counted = rows_of(process, body, inputs, outputs, scratch)
         except ZkinferError as err:
             found[name] = f"not measured: {err.cause[:80]}"
         else:
             compared = sum(16 * comparisons[test] for test in comparisons if f"{test}(x, c)" in body and test != name)
-            found[name] = f"{max(0.0, overhead.rows_beyond(graph) - compared) / graph.results:.1f}"
+            found[name] = f"{max(0.0, overhead.rows_beyond(counted) - compared) / counted.results:.1f}"
     return found
 
 
@@ -248,18 +286,40 @@ class Overhead:
 
 def rows_of(process: EzklProcess, body: str, inputs: str, outputs: str, scratch: Path) -> Graph:
     """Normalise a graph and count its rows and elements."""
-    ports = f"({inputs or 'float[1,16] x'}) => ({outputs or 'float[1,16] y'})"
-    opset = next((version for name, version in LATER.items() if f"= {name}" in body), 18)
-    text = f'<ir_version: 8, opset_import: ["": {opset}]> g {ports} <{CONSTANTS}> {{ {body} }}'
-    normal, given, results, _ = pipeline.normal_form(parser.parse_model(text), {}, 7)
+    normal, given, results, *_ = pipeline.normal_form(parser.parse_model(graph(body, inputs, outputs)), {}, 7)
     network = scratch / "network.onnx"
     network.write_bytes(serialised(pipeline.with_context(normal, output=False)))
     settings = process.build(network, given, results, ARGUMENTS, scratch).settings
     return Graph(int(settings["num_rows"]), sum(spec.size for spec in given), sum(spec.size for spec in results))
 
 
-def page(models: list[str], rows: dict[str, str]) -> str:
-    """The document."""
+def form(name: str) -> tuple[str, str, str]:
+    """Nodes, inputs and outputs of the graph of an operator."""
+    body, inputs, outputs = (*FORMS.get(name, ()), "", "", "")[:3]
+    return (body or "y = {}(x)").format(name), inputs, outputs
+
+
+def of_one_input(name: str) -> tuple[str, str, str]:
+    """The same, where an operator of two inputs reads the first one and its Relu, or a constant."""
+    body, inputs, outputs = form(name)
+    if name in ("Div", "Mul"):
+        return f"y = {name}(x, c)", "", outputs
+    if name == "Concat":
+        return "x2 = Relu(x) both = Concat<axis=1>(x, x2) y = MatMul(both, m32)", "", "float[1,2] y"
+    if "x2" in inputs:
+        return f"x2 = Relu(x) {body}", "", outputs
+    return body, inputs, outputs
+
+
+def graph(body: str, inputs: str, outputs: str) -> str:
+    """The text of a graph."""
+    ports = f"({inputs or 'float[1,16] x'}) => ({outputs or 'float[1,16] y'})"
+    opset = next((version for name, version in LATER.items() if f"= {name}" in body), 18)
+    return f'<ir_version: 8, opset_import: ["": {opset}]> g {ports} <{CONSTANTS}> {{ {body} }}'
+
+
+def operator_table(rows: dict[str, str]) -> list[str]:
+    """The table of operators under ezkl."""
     entries = [
         *((name, "compiled", "") for name in operators.SUPPORTED),
         *((name, "rewritten", "") for name in frontend.COMPOSITE | operators.REWRITTEN),
@@ -270,9 +330,8 @@ def page(models: list[str], rows: dict[str, str]) -> str:
             for name, (why, cure) in (frontend.REFUSED | operators.REFUSED).items()
         ),
     ]
-    table = [f"| {name} | {kind} | {rows.get(name, '')} | {why} |" for name, kind, why in sorted(entries)]
-    return "\n".join([ABOUT, *models, "", f"## Operators\n\n{INTRODUCTION}", BY_OPERATOR, *table, ""])
+    return [f"| {name} | {kind} | {rows.get(name, '')} | {why} |" for name, kind, why in sorted(entries)]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

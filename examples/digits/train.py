@@ -25,7 +25,7 @@ from sklearn.neural_network import MLPClassifier
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.home import Home
-from zkinfer.cli.demo.story import measure_accuracy
+from zkinfer.cli.demo.cases import measure_accuracy
 
 FILES = Path(__file__).parents[2] / "service/zkinfer/cli/demo/digits"
 SEED, HIDDEN, HELD_OUT, CALIBRATION = 7, 32, 360, 128

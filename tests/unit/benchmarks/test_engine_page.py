@@ -78,3 +78,15 @@ def test_page_without_a_rival_states_that_nothing_was_tested():
     text = page([(Model("alone", (4, 16, 3), kinds=("zkinfer",)), {"zkinfer": FACTS | TOLD})], "Abacus 9000")
     assert "None was tested" in text
     assert "kept" not in text
+
+
+def test_model_under_ashlar_alone_has_a_table_with_both_verifiers():
+    facts = FACTS | TOLD | {"verify_rust": 0.002, "verify_python": 0.9, "predicted": {"seconds": 1.0, "memory": 1e8}}
+    text = page([(Model("alone", kinds=("ashlar",)), {"ashlar": facts})], "Abacus 9000")
+    assert row_of(text, "verify in Rust alone, s") == ["0.002"]
+    assert row_of(text, "verify in Python alone, s") == ["0.9"]
+    assert "All are kept" in text
+
+
+def test_figure_that_no_contestant_has_gets_no_row():
+    assert "verify in Rust alone" not in shown()

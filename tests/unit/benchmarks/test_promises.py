@@ -68,8 +68,72 @@ def test_model_without_a_rival_has_no_promises():
     assert broken_promises([(LARGE, {"zkinfer": OWN})]) == []
 
 
+ASHLAR = {
+    "prove": 0.3,
+    "memory": 3e8,
+    "child": 3e8,
+    "compile": 9.0,
+    "compile_memory": 300,
+    "verify_rust": 0.002,
+    "verify_python": 1.0,
+    "predicted": {"seconds": 0.3, "memory": 3e8},
+    "agreement": 0.9,
+    "error_p99": 0.05,
+}
+
+
+def broken_under_ashlar(**changes):
+    model = Model("deep", architecture="credit", ashlar_seconds=6)
+    return broken_promises([(model, {"ashlar": ASHLAR | changes})])
+
+
+def test_model_under_ashlar_alone_keeps_its_own_limits():
+    assert broken_under_ashlar() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"prove": 6.1, "predicted": {"seconds": 6, "memory": 3e8}}, "deep: Ashlar takes 6.10 s for a proof"),
+        ({"memory": 1.5e9}, "takes 1,500,000,000 bytes of memory for a proof (promised: 1e+09)"),
+        ({"compile": 31.0}, "takes 31.0 s to compile (promised: 30)"),
+        ({"verify_rust": 0.2}, "takes 0.20 s to verify in Rust (promised: 0.1)"),
+        ({"verify_python": 3.5}, "takes 3.50 s to verify in Python (promised: 3)"),
+        ({"prove": 0.5}, "was predicted 0.60 times its seconds (promised: within 30%)"),
+        ({"child": 2e8}, "was predicted 1.50 times its memory"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_exceeded_limit_of_ashlar_is_named_without_a_rival(changes, sentence):
+    [promise] = broken_under_ashlar(**changes)
+    assert sentence in promise
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(0.3, 0), (0.31, 1)])
+def test_ashlar_has_a_promised_speedup_of_its_own(seconds, count):
+    model = Model("digits", ashlar_faster=20)
+    own = ASHLAR | {"prove": seconds, "memory": 300, "predicted": {"seconds": seconds, "memory": 3e8}}
+    promises = broken_promises([(model, {"plain": PLAIN, "ashlar": own})])
+    assert len(promises) == count
+    assert all("(promised: 20.00)" in promise for promise in promises)
+
+
 def test_small_models_have_a_higher_promised_speedup():
     assert {model.name: model.faster for model in MODELS if model.faster > 1} == {
         "dense 4-16-3": 10,
         "digits 64-32-10": 5,
+    }
+
+
+def test_promises_under_ashlar_are_those_of_the_models_that_they_name():
+    assert {model.name: model.ashlar_faster for model in MODELS if model.ashlar_faster} == {
+        "digits 64-32-10": 20,
+        "dense 784-64-10": 20,
+        "LeNet-5 28x28": 100,
+    }
+    assert {model.architecture: model.ashlar_seconds for model in MODELS if model.architecture} == {
+        "convolutional": 1.5,
+        "residual": 4.0,
+        "forest": 6.0,
+        "credit": 6.0,
     }
