@@ -7,12 +7,20 @@ from zkinfer.circuits.engines.ashlar.cost import estimate
 SMALL = d.layers(64, 32, 10, bits=8, shift=11, weight=200)
 WIDE = d.layers(784, 64, 10, bits=8, shift=12, weight=80, tiled=(1,))
 
-# Section 7.5: words of a proof, and gas in thousands by step.
-TABLE = [
-    pytest.param(SMALL, 13, "public", 85, (69, 10, 15, 11, 11, 10, 7, 48, 113), id="64-32-10"),
-    pytest.param(WIDE, 16, "hashed", 97, (75, 10, 13, 13, 16, 15, 8, 54, 113), id="784-64-10"),
-    pytest.param(d.lenet(), 17, "hashed", 102, (78, 14, 13, 14, 18, 38, 8, 54, 113), id="LeNet-5, c = 17"),
-    pytest.param(d.lenet(), 15, "hashed", 106, (80, 14, 13, 14, 18, 38, 7, 82, 113), id="LeNet-5, c = 15"),
+DEEP = d.layers(*[16] * 7, 4, bits=6, shift=8, weight=30)
+WIDE_OUTPUT = d.layers(8, 8, 200, bits=6, shift=8, weight=30)
+
+# Words of a proof, and the gas of a transaction that verifies it, on anvil.
+MEASURED = [
+    pytest.param(SMALL, 13, "public", 85, 304_984, id="64-32-10"),
+    pytest.param(SMALL, 13, "private", 85, 300_833, id="64-32-10, private"),
+    pytest.param(WIDE, 16, "public", 94, 357_701, id="784-64-10, public"),
+    pytest.param(WIDE, 16, "hashed", 97, 326_736, id="784-64-10"),
+    pytest.param(d.lenet(), 17, "hashed", 102, 383_533, id="LeNet-5, c = 17"),
+    pytest.param(d.lenet(), 15, "hashed", 106, 412_891, id="LeNet-5, c = 15"),
+    pytest.param(d.lenet(), 15, "public", 103, 464_998, id="LeNet-5, public"),
+    pytest.param(DEEP, 13, "hashed", None, 347_468, id="eight layers"),
+    pytest.param(WIDE_OUTPUT, 12, "public", None, 409_434, id="200 outputs"),
 ]
 
 
@@ -20,13 +28,11 @@ def cost(draft, chunk_bits, visibility="public"):
     return estimate(assemble(draft, d.recipe(chunk_bits), visibility).shape)
 
 
-@pytest.mark.parametrize(("draft", "chunk_bits", "visibility", "words", "steps"), TABLE)
-def test_proof_and_gas_are_those_of_the_specification(draft, chunk_bits, visibility, words, steps):
+@pytest.mark.parametrize(("draft", "chunk_bits", "visibility", "words", "gas"), MEASURED)
+def test_proof_and_gas_are_close_to_the_measurement(draft, chunk_bits, visibility, words, gas):
     made = cost(draft, chunk_bits, visibility)
-    assert made.proof_bytes == 32 * words
-    assert made.transaction == pytest.approx(1000 * sum(steps), rel=0.02)
-    for (name, gas), wanted in zip(made.gas.items(), steps, strict=True):
-        assert gas == pytest.approx(1000 * wanted, rel=0.2), name
+    assert words is None or made.proof_bytes == 32 * words
+    assert made.transaction == pytest.approx(gas, rel=0.04)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +53,7 @@ def test_smaller_chunks_take_less_time_and_more_gas():
 
 def test_public_input_costs_by_the_byte_and_a_hashed_one_once():
     public, hashed = (cost(WIDE, 16, each) for each in ("public", "hashed"))
-    assert public.transaction - hashed.transaction == pytest.approx(784 * 56 - 10_500, rel=0.1)
+    assert public.transaction - hashed.transaction == pytest.approx(357_701 - 326_736, rel=0.1)
 
 
 def test_work_has_no_proving_key():
