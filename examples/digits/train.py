@@ -23,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from zkinfer.circuits.compile import CompileOptions, compile_model
-from zkinfer.circuits.engines import production_engines
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.home import Home
 from zkinfer.cli.demo.cases import measure_accuracy
 
@@ -75,7 +75,7 @@ def to_onnx(network: MLPClassifier) -> onnx.ModelProto:
 
 
 def measure() -> None:
-    engine = next(iter(production_engines().values()))
+    engine = engine_named()
     with tempfile.TemporaryDirectory() as scratch:
         home = Home(Path(scratch, "home"))
         compiled = compile_model(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.compilation import Compilation, CompileOptions
 from zkinfer.circuits.errors import InputError
-from zkinfer.circuits.frontend import Workload
 from zkinfer.circuits.home import store_proving_key
 from zkinfer.circuits.manifest import (
     Circuit,
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
     from zkinfer.circuits.cost import Cost
     from zkinfer.circuits.engines.base import Engine, Option
     from zkinfer.circuits.home import Home
-
-_LONG_PROOF = 5.0  # seconds of proving from which the user is told the expected cost before the search
-_LONG_WORK = 30.0  # seconds of search or proving from which a first forecast precedes it
-_MOMENT = 0.01  # seconds of a search whose time has passed: it ends at once
-_KEY, _NETWORK = "key", "network.onnx"
-_UNKNOWN_WORKLOAD = Workload(multiplications=0, elements=0, heaviest=())
 
 __all__ = ["CompileOptions", "Compiled", "compile_model"]
 

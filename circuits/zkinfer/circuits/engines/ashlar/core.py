@@ -43,12 +43,6 @@ def as_bytes(integers: Sequence[int] | NDArray[np.int64]) -> bytes:
         raise RangeError("An input does not fit 64 bits.", "Check the input's values.") from err
 
 
-def as_integers(data: bytes) -> list[int]:
-    """The inverse of `as_bytes`."""
-    integers: list[int] = np.frombuffer(data, dtype="<i8").tolist()
-    return integers
-
-
 class Network:
     """A program with its weights, read once for many forward passes."""
 

@@ -6,12 +6,13 @@ order of axes are left to the back end.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from fractions import Fraction
 
     import numpy as np
@@ -47,6 +48,11 @@ class Factor:
     def bits(self) -> int:
         """The least number of bits with 2^bits >= size."""
         return (self.size - 1).bit_length()
+
+
+def element_count(factors: Iterable[Factor]) -> int:
+    """The number of valid elements of a box."""
+    return math.prod(factor.size for factor in factors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from zkinfer.circuits.errors import EngineCrashedError, EngineError
 from zkinfer.circuits.frontend import findings, normalise_model
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.session import Session
-from zkinfer.circuits.statement import Statement
+from zkinfer.circuits.statement import Statement, split_by_tensor
 from zkinfer.circuits.storage import private_directory
 
 if TYPE_CHECKING:
@@ -275,8 +275,4 @@ def _split(answer: object, program: Program) -> list[list[int]]:
         raise EngineCrashedError("The engine returned another number of outputs than the program has.")
     if not all(type(value) is int for value in answer):
         raise EngineCrashedError("The engine returned outputs that are no integers.")
-    outputs, start = [], 0
-    for spec in program.outputs:
-        outputs.append(answer[start : start + spec.size])
-        start += spec.size
-    return outputs
+    return list(split_by_tensor(answer, program.outputs).values())

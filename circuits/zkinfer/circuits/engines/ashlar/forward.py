@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zkinfer.circuits.engines.ashlar.draft import EXACT, AxisKind, Span, Table, TableKind
+from zkinfer.circuits.engines.ashlar.draft import EXACT, AxisKind, Span, Table, TableKind, element_count
 from zkinfer.circuits.engines.ashlar.stored import stored_table
 from zkinfer.circuits.errors import DataError, RangeError
 
@@ -44,7 +44,7 @@ class ForwardPass:
         self._blocks = [[_Contraction(t, block.factors, factors) for t in block.terms] for block in draft.blocks]
         self._outputs = [[_Contraction(t, output.factors, factors) for t in output.terms] for output in draft.outputs]
         widths = [term.width for terms in (*self._blocks, *self._outputs) for term in terms]
-        self._batch = max(1, _BATCH_CELLS // max(*widths, *(_elements(each) for each in factors)))
+        self._batch = max(1, _BATCH_CELLS // max(*widths, *(element_count(each) for each in factors)))
 
     def run(self, inputs: Integers) -> list[Integers]:
         """The outputs, `[samples, elements]` each, row-major.
@@ -77,7 +77,7 @@ class ForwardPass:
     def _accepted(self, inputs: Integers) -> Integers:
         block = self._draft.input
         sizes = [factor.size for factor in block.factors]
-        if inputs[0].size != _elements(block.factors):
+        if inputs[0].size != element_count(block.factors):
             raise DataError(f"A sample has {inputs[0].size} elements; the input {block.name!r} has shape {sizes}.")
         bad = np.argwhere(inputs != _clamped(block.table, inputs))
         if len(bad):
@@ -101,10 +101,6 @@ def _clamped(table: Table, q: Integers) -> Integers:
         return np.maximum(q, 0) if table.kind is TableKind.CLAMP_U else q
     low = 0 if table.kind is TableKind.CLAMP_U else -(1 << table.width)
     return np.clip(q, low, (1 << table.width) - 1)
-
-
-def _elements(factors: Sequence[Factor]) -> int:
-    return math.prod(factor.size for factor in factors)
 
 
 def _sum(terms: Sequence[_Contraction], values: Sequence[Integers], factors: Sequence[Factor]) -> Integers:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zkinfer.circuits.digest import Digest, keccak256
-from zkinfer.circuits.engines.ashlar.draft import TableKind
+from zkinfer.circuits.engines.ashlar.draft import TableKind, element_count
 from zkinfer.circuits.engines.ashlar.program import WORD, Program, box_bits
 from zkinfer.circuits.errors import SetupError, UnsupportedModelError
 from zkinfer.circuits.srs.bn254 import MultiSum, negate
@@ -17,12 +16,10 @@ from zkinfer.circuits.srs.file_format import BATCH, G1_BYTES, HEADER_BYTES, deco
 from zkinfer.circuits.statement import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from zkinfer.circuits.engines.ashlar.draft import Factor
     from zkinfer.circuits.srs.bn254 import Point
     from zkinfer.circuits.tensors import Visibility
 
@@ -81,7 +78,7 @@ class Shape:
     @property
     def layout(self) -> Layout:
         """How a statement about this program is encoded (section 5.1)."""
-        outputs = sum(_elements(output.factors) for output in self.program.outputs)
+        outputs = sum(element_count(output.factors) for output in self.program.outputs)
         if self.visibility != "public":
             width, inputs = (WORD, 1) if self.visibility == "hashed" else (0, 0)
             return Layout(visibility=self.visibility, input_width=width, signed=False, inputs=inputs, outputs=outputs)
@@ -91,7 +88,7 @@ class Shape:
             visibility="public",
             input_width=next(width for width in _WIDTHS if 8 * width >= table.width + signed),
             signed=signed,
-            inputs=_elements(self.program.input.factors),
+            inputs=element_count(self.program.input.factors),
             outputs=outputs,
         )
 
@@ -169,10 +166,6 @@ def make_key(code: bytes, commitments: bytes, tau_g2: bytes) -> bytes:
 def key_digest(key: bytes) -> Digest:
     """vkDigest."""
     return keccak256(key)
-
-
-def _elements(factors: Sequence[Factor]) -> int:
-    return math.prod(factor.size for factor in factors)
 
 
 def _window(largest: int) -> int:

@@ -37,7 +37,6 @@ from zkinfer.circuits.engines.messages import pack_result, unpack_request
 from zkinfer.circuits.errors import BudgetError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.srs.file_format import read_outline
-from zkinfer.circuits.statement import Layout
 from zkinfer.circuits.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -82,12 +81,10 @@ def program_of(made: Assembly, recipe: AshlarRecipe, entry: TensorSpec, results:
     """The program as callers see it."""
     scaled = entry.model_copy(update={"scale": recipe.input.scale})
     outputs = tuple(spec.model_copy(update={"scale": scale}) for spec, scale in zip(results, made.scales, strict=True))
-    least, largest = recipe.input.limits
-    signed = recipe.input.signed and entry.visibility == "public"
     return Program(
         inputs=(scaled,),
         outputs=outputs,
-        layout=Layout.of((scaled,), outputs, least=least, largest=largest, signed=signed),
+        layout=made.shape.layout,
         setup_size=recipe.chunk_bits,
         integer_limit=INTEGER_LIMIT,
         figures=made.figures,

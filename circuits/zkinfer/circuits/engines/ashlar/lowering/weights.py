@@ -26,7 +26,7 @@ def read_linear(node: Node, network: Network) -> Linear:
     """The weights of a Gemm, MatMul or Conv; the node keeps the computed operand alone.
 
     Raises:
-        UnsupportedModelError: the weights are computed, or the geometry is none that section 1.6 has.
+        UnsupportedModelError: the weights are computed, or the geometry is not one that section 1.6 supports.
     """
     computed = [at for at, name in enumerate(node.inputs) if name and name not in network.constants]
     if len(computed) != 1 or computed[0] > (0 if node.op == "Conv" else 1):

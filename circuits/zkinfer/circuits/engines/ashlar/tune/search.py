@@ -203,8 +203,7 @@ def _measured(request: Search, trial: Trial, count: int) -> Trial:
 def quantised(samples: NDArray[np.generic], recipe: InputRecipe) -> NDArray[np.int64]:
     """The integers of inputs (D2), [N, elements], moved into the range of the recipe."""
     values = np.rint(np.ldexp(samples.astype(np.float64), np.array(recipe.scales, np.int64))).astype(np.int64)
-    low, high = (-(1 << recipe.bits - 1), (1 << recipe.bits - 1) - 1) if recipe.signed else (0, (1 << recipe.bits) - 1)
-    return np.clip(values, low, high).reshape(len(samples), -1)
+    return np.clip(values, *recipe.limits).reshape(len(samples), -1)
 
 
 def _trial(request: Search, plan: Plan, observed: Observed, given: InputRecipe, widths: Widths) -> Trial:
