@@ -67,6 +67,8 @@ contracts: $(VENV)/dev $(NODE)/.package-lock.json ## Compile the contracts and w
 core-test: ## Check the style of Ashlar's core, lint it and test it. Skipped without cargo.
 ifdef HAS_CARGO
 	cd $(CORE) && cargo fmt --check && cargo clippy --quiet --all-targets --all-features -- -D warnings && cargo test --quiet
+	@if command -v cargo-deny > /dev/null; then cd $(CORE) && cargo deny --offline check bans licenses sources; \
+	else echo "skipped: the licences of the core's dependencies, because cargo-deny is missing"; fi
 else
 	@echo 'skipped: the core of the engine Ashlar, because cargo 1.85 or later is missing'
 endif
