@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.statement import Context, Statement
     from zkinfer.circuits.tensors import TensorSpec
     from zkinfer.verifier.attestation import Attestation
+    from zkinfer.verifier.opinions import IndependentVerifier
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.statement import Predicate
     from zkinfer.verifier.trust import Trusted
@@ -197,11 +198,17 @@ def checked_proof_bytes(data: bytes, wanted: int) -> bytes:
 
 
 def require_valid_proof(
-    engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Proof, *, second_opinion: bool = False
+    engine: Engine,
+    circuit: Rebuilt,
+    setup: TrustedSetup,
+    proof: Proof,
+    *,
+    second_opinion: bool = False,
+    independent: Mapping[str, IndependentVerifier] | None = None,
 ) -> str:
     """Step (7): the proof holds under the rebuilt key; says who verified it, see `opinions`."""
     try:
-        return verify_proof(engine, circuit, setup, proof, second_opinion=second_opinion)
+        return verify_proof(engine, circuit, setup, proof, second_opinion=second_opinion, independent=independent)
     except ProofRejectedError as err:
         raise InvalidProofError(
             "The proof does not hold for these public values.",

@@ -13,31 +13,37 @@ from zkinfer.circuits.errors import EngineError, InputError, ProofRejectedError
 from zkinfer.verifier.errors import OpinionsDifferError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from zkinfer.circuits.build import Rebuilt
     from zkinfer.circuits.engines.base import Engine, Proof
     from zkinfer.circuits.srs import TrustedSetup
+    from zkinfer.circuits.statement import Layout
 
 _INDEPENDENT: Final = {"ashlar": "zkinfer.verifier.ashlar"}
-"""The module of the independent verifier of each engine that has one, by the engine's name."""
+"""The module of the independent verifier of each engine that has one here, by the engine's name."""
 
 
 class IndependentVerifier(Protocol):
     """A second implementation of an engine's verifier, which needs the verifying key alone."""
 
-    def verify(self, key: bytes, context: bytes, inputs: bytes, outputs: Sequence[int], proof: bytes) -> None:
-        """Return if the proof holds; raises ProofRejectedError."""
-        ...
+    name: str
+    """What to call it in a report."""
 
-    def commit_input(self, key: bytes, inputs: Sequence[int], setup: Path) -> bytes:
-        """The digest of a hashed input."""
+    def verify(self, key: bytes, layout: Layout, proof: Proof) -> None:
+        """Return if the proof of this layout holds; raises ProofRejectedError."""
         ...
 
 
 def verify_proof(
-    engine: Engine, circuit: Rebuilt, setup: TrustedSetup, proof: Proof, *, second_opinion: bool = False
+    engine: Engine,
+    circuit: Rebuilt,
+    setup: TrustedSetup,
+    proof: Proof,
+    *,
+    second_opinion: bool = False,
+    independent: Mapping[str, IndependentVerifier] | None = None,
 ) -> str:
     """Verify a proof, and say who did.
 
@@ -47,6 +53,7 @@ def verify_proof(
         setup: the auditor's own trusted setup.
         proof: the claimed proof with its statement.
         second_opinion: ask the engine and the independent implementation.
+        independent: further independent implementations, by the engine's name; asked for second opinions only.
 
     Raises:
         ProofRejectedError: the proof does not hold.
@@ -55,6 +62,9 @@ def verify_proof(
         EngineError: nobody here can verify proofs of this engine.
     """
     voices = _voices(engine, circuit, setup, proof)
+    second = (independent or {}).get(_name(engine)) if second_opinion else None
+    if second is not None:
+        voices[second.name] = lambda: second.verify(engine.evm_key(circuit.folder), circuit.program.layout, proof)
     if second_opinion and len(voices) < 2:
         missing = engine.unavailable or f"There is no independent verifier of proofs by {engine.id}."
         raise InputError(f"There is no second opinion on this proof. {missing}", "Verify without --second-opinion.")
@@ -98,16 +108,28 @@ def _ask(voices: dict[str, Callable[[], None]]) -> str:
     name, first = next(iter(rejections.items()))
     if len(rejections) == len(voices):
         raise first
-    [accepting] = voices.keys() - rejections.keys()
+    accepting = " and ".join(one for one in voices if one not in rejections)
     raise OpinionsDifferError(
-        f"Two verifiers differ about this proof: {accepting} accepts it, and {name} rejects it: {first.cause}",
+        f"Verifiers differ about this proof: {accepting} accepts it, and {name} rejects it: {first.cause}",
         "One of them has a fault. Trust neither, and report it as SECURITY.md says.",
     )
 
 
-def _independent(engine: Engine) -> IndependentVerifier | None:
-    module = _INDEPENDENT.get(engine.id.partition("/")[0])
+def _name(engine: Engine) -> str:
+    return engine.id.partition("/")[0]
+
+
+class _Module(Protocol):
+    """An independent verifier that this package contains."""
+
+    def verify(self, key: bytes, context: bytes, inputs: bytes, outputs: Sequence[int], proof: bytes) -> None: ...
+
+    def commit_input(self, key: bytes, inputs: Sequence[int], setup: Path) -> bytes: ...
+
+
+def _independent(engine: Engine) -> _Module | None:
+    module = _INDEPENDENT.get(_name(engine))
     if module is None:
         return None
-    found: IndependentVerifier = import_module(module)  # late: most verifications do not need it
+    found: _Module = import_module(module)  # late: most verifications do not need it
     return found

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines.base import Proof
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.statement import Statement
     from zkinfer.verifier.errors import Status
     from zkinfer.verifier.inference import ChainRecord
+    from zkinfer.verifier.opinions import IndependentVerifier
     from zkinfer.verifier.policy import Offer, Policy
     from zkinfer.verifier.signing import PublicKey
     from zkinfer.verifier.trust import Trusted
@@ -53,6 +55,7 @@ class Verifier:
         trusted: models, setups and engines.
         clock: returns the current time, with a time zone; used by the policy only.
         second_opinion: verify each proof with two implementations, and reject it if they differ.
+        independent: second implementations, by the engine's name, beside those that this package contains.
     """
 
     def __init__(
@@ -61,10 +64,13 @@ class Verifier:
         trusted: Trusted,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         second_opinion: bool = False,
+        independent: Mapping[str, IndependentVerifier] | None = None,
     ) -> None:
         self._trusted = trusted
         self._clock = clock
-        self._second_opinion = second_opinion
+        self._require_valid_proof = partial(
+            checks.require_valid_proof, second_opinion=second_opinion, independent=independent
+        )
 
     def refuse_offer(self, offer: Offer, policy: Policy) -> None:
         """Raise RefusedError if no proof of this circuit can be accepted: ask before a proof is made, not after.
@@ -134,8 +140,7 @@ class Verifier:
             proof = Proof(checks.checked_proof_bytes(claim.proof, circuit.proof_bytes), statement)
             details.append(f"{len(proof.data)} bytes")
         with steps.step(7) as details:
-            twice = self._second_opinion
-            details.append(checks.require_valid_proof(engine, circuit, setup, proof, second_opinion=twice))
+            details.append(self._require_valid_proof(engine, circuit, setup, proof))
         with steps.step(8) as details:
             checks.require_output_subject(claim.statement.output_digest, statement)
             if expected_inputs is not None:
