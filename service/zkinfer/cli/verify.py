@@ -25,13 +25,15 @@ from zkinfer.cli.console import (
 from zkinfer.cli.options import AcceptEngine, AsJson, AttestationFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
 
     from zkinfer.verifier import Attestation, ChainRecord, Policy, Trusted
-    from zkinfer.verifier.report import Verdict
+    from zkinfer.verifier.opinions import IndependentVerifier
+    from zkinfer.verifier.summary import Question
+    from zkinfer.verifier.verdict import Verdict
 
 Rpc = Annotated[
     str | None,
@@ -206,11 +208,11 @@ def verify_command(
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
             verdict = _verify(attestation, required, display.note)
-        show(verdict, required, attestation)
+        show(verdict, question_of(required, attestation))
         if as_json:
-            from zkinfer.verifier.report import report
+            from zkinfer.verifier.verdict import verdict_document
 
-            print_json(report(verdict) | {"notes": display.notes})
+            print_json(verdict_document(verdict) | {"notes": display.notes})
     if verdict.refusal is not None:
         raise typer.Exit(1)
 
@@ -219,7 +221,7 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.tensor_files import read_inputs
     from zkinfer.verifier import Trusted, Verifier
-    from zkinfer.verifier.report import verdict_on
+    from zkinfer.verifier.verdict import verdict_on
 
     home = Home.from_environment()
     trusted = Trusted.of([required.model], home.setups, home.rebuilt)
@@ -230,11 +232,37 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
         return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs, note))
 
     return verdict_on(
-        Verifier(trusted=trusted, second_opinion=required.second_opinion),
+        Verifier(trusted=trusted, second_opinion=required.second_opinion, independent=_independent(required)),
         path,
         policy,
         expected_inputs=None if input_ is None else expected_inputs,
         record=record,
+    )
+
+
+def _independent(required: Requirements) -> dict[str, IndependentVerifier]:
+    """Second implementations that the verifier does not contain; nothing is loaded unless they are asked."""
+    if not required.second_opinion:
+        return {}
+    from zkinfer.cli.evm_opinion import EvmVerifier
+
+    return {"ezkl": EvmVerifier()}
+
+
+def question_of(required: Requirements, attestation: Path) -> Question:
+    """What the options ask of the attestation."""
+    from zkinfer.verifier.summary import Question
+
+    return Question(
+        attestation=attestation.name,
+        model=required.model.name,
+        circuit="" if required.circuit is None else required.circuit.name,
+        policy="" if required.policy is None else required.policy.name,
+        input_="" if required.input_ is None else required.input_.name,
+        signers=tuple(path.name for path in required.signer),
+        request_id=(required.request_id or "").lower(),
+        chain=required.chain.is_required,
+        second_opinion=required.second_opinion,
     )
 
 
@@ -271,100 +299,29 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
     return AllOf(*rules)
 
 
-def show(verdict: Verdict, required: Requirements, path: Path) -> None:
+def show(verdict: Verdict, question: Question) -> None:
     """Show the numbered steps, the answer, a summary, hints on stderr, and in the last line the verdict."""
+    from zkinfer.verifier.summary import hints, properties
+
+    marks = _FORGEABLE if verdict.forgeable else _MARKS  # no green ticks under the development setup
     for step in verdict.steps:
         detail = step.detail if step.status != "failed" else ""
-        print_detailed(f"{_marks(verdict)[step.status]} {step.number:2}. {step.title}", detail)
+        print_detailed(f"{marks[step.status]} {step.number:2}. {step.title}", detail)
     _show_answer(verdict)
-    for line in summary(verdict, required):
-        print_result(line)
+    for one in properties(verdict, question):
+        print_result(f"{marks[one.status]} {plain(one)}")
     show_labels(verdict.inference.labels if verdict.inference else ())
-    for hint in _hints(verdict, required):
+    for hint in hints(verdict, question):
         say(f"[dim]hint: {plain(hint)}[/]")
-    print_result(verdict_line(verdict, required, path))
+    print_result(verdict_line(verdict, question))
 
 
-def _marks(verdict: Verdict) -> Mapping[str, str]:
-    """No green ticks if the attestation is, or claims to be, under the development setup."""
-    return _FORGEABLE if _is_forgeable(verdict) else _MARKS
-
-
-def _is_forgeable(verdict: Verdict) -> bool:
-    from zkinfer.circuits.recipe import INSECURE_DEV
-
-    return any(step.number == 2 and INSECURE_DEV in step.detail for step in verdict.steps)
-
-
-def summary(verdict: Verdict, required: Requirements) -> list[str]:
-    """One line per property that an auditor asks about; the record only if it was required."""
-    marks, forgeable = _marks(verdict), ", but forgeable by anyone" if _is_forgeable(verdict) else ""
-    valid, circuit = verdict.status(5, 6, 7), "" if required.circuit else "with settings chosen by the prover"
-    inputs, request = ("" if given else "not compared" for given in (required.input_, required.request_id))
-    context = _context_status(verdict, required)
-    lines = [
-        (valid, "proof valid", forgeable if valid == "passed" else ""),
-        (verdict.status(3, 4), "of this model", circuit and f": {circuit}"),
-        (_downgraded(verdict.status(8), inputs), "on this input", inputs and f": {inputs}"),
-        (_downgraded(context, request), "in this context", request and f": {request}"),
-    ]
-    if required.chain.is_required:
-        lines.append((verdict.status(12), "recorded on the chain", ""))
-    return [f"{marks[status]} {claim}{remark}" for status, claim, remark in lines]
-
-
-def _context_status(verdict: Verdict, required: Requirements) -> str:
-    if required.request_id is not None and verdict.claimed_request not in ("", required.request_id.lower()):
-        return "failed"
-    return verdict.status(9)
-
-
-def _downgraded(status: str, remark: str) -> str:
-    """The status to show: a passed check counts as skipped if the user gave nothing to compare with."""
-    return "skipped" if status == "passed" and remark else status
-
-
-def _hints(verdict: Verdict, required: Requirements) -> list[str]:
-    if verdict.refusal is not None:
-        return [verdict.refusal.cure] if verdict.refusal.cure else []
-    offers = {
-        "--circuit FOLDER accepts this circuit only, with its settings": required.circuit,
-        "--input FILE compares the input with yours": required.input_,
-        "--request-id ID compares the request": required.request_id,
-        "--signer KEY.pub accepts this signer only": required.signer,
-    }
-    return [offer for offer, given in offers.items() if not given]
-
-
-def verdict_line(verdict: Verdict, required: Requirements, path: Path) -> str:
+def verdict_line(verdict: Verdict, question: Question) -> str:
     """The verdict in one sentence, with what was not checked; rich markup."""
-    model, file = plain(required.model.name), plain(path.name)
-    if verdict.refusal is not None:
-        reason = plain(verdict.refusal.cause)
-        return f"[bold red]Verdict: refused[/]; {file} is no evidence of any answer of {model}, because: {reason}"
-    subject = f"to {plain(required.input_.name)}" if required.input_ else "to the input that it states"
-    answer = f"{model}, as this circuit computes it, gives the answer above {subject}"
-    unchecked = _unchecked(required)
-    rest = f"; not checked: {', '.join(unchecked)}." if unchecked else "; every property above was checked."
-    if _is_forgeable(verdict):
-        return (
-            "[bold red]Verdict: valid, but forgeable by anyone[/], because the secret of its trusted setup "
-            f"(insecure-dev) is public: {file} is no evidence that {answer}{rest}"
-        )
-    return f"[bold green]Verdict: valid[/]; {file} proves that {answer}{rest}"
+    from zkinfer.verifier.summary import headline, sentence
 
-
-def _unchecked(required: Requirements) -> list[str]:
-    """What an accepted attestation still leaves open, with these options."""
-    policy = " beyond what the policy requires" if required.policy else ""
-    claims = {
-        "how well the circuit, whose settings the prover chose, follows the model": required.circuit,
-        "whether this is the input that you mean": required.input_,
-        f"for which request it was made{policy}": required.request_id,
-        f"who signed it{policy}": required.signer,
-        "whether a chain has recorded it": required.chain.is_required,
-    }
-    return [claim for claim, given in claims.items() if not given]
+    colour = "bold red" if verdict.refusal is not None or verdict.forgeable else "bold green"
+    return f"[{colour}]Verdict: {headline(verdict)}[/]{plain(sentence(verdict, question))}"
 
 
 def _show_answer(verdict: Verdict) -> None:

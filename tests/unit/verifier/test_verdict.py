@@ -5,7 +5,7 @@ from tests.unit.verifier import forge
 
 from zkinfer.circuits.errors import DataError
 from zkinfer.verifier import MalformedAttestationError, Step
-from zkinfer.verifier.report import Verdict, report, verdict_on
+from zkinfer.verifier.verdict import Verdict, verdict_document, verdict_on
 
 
 def verdict(**statuses):
@@ -32,22 +32,22 @@ def test_failed_is_worse_than_not_reached_which_is_worse_than_skipped():
     assert verdict(s5="skipped", s6="not_reached").status(5, 6) == "not_reached"
 
 
-def test_report_of_a_refusal_is_not_ok():
+def test_document_of_a_refusal_is_not_ok():
     refused = verdict(s1="failed")
     refused.refusal = MalformedAttestationError("The file is malformed.")
-    document = report(refused)
+    document = verdict_document(refused)
     assert document["ok"] is False
     assert document["error"]["type"] == "MalformedAttestationError"
     assert "modelId" not in document
 
 
-def test_report_without_an_inference_and_without_a_refusal_is_not_ok():
-    assert report(Verdict())["ok"] is False
+def test_document_without_an_inference_and_without_a_refusal_is_not_ok():
+    assert verdict_document(Verdict())["ok"] is False
 
 
-def test_report_of_an_accepted_attestation_has_the_proven_identity(parties, good):
+def test_document_of_an_accepted_attestation_has_the_proven_identity(parties, good):
     found = verdict_on(parties.verifier(), good.to_bytes(), forge.POLICY)
-    document = json.loads(json.dumps(report(found)))
+    document = json.loads(json.dumps(verdict_document(found)))
     assert document["ok"] is True
     assert document["modelId"] == good.predicate.circuit.identity.model_id
     assert {step["status"] for step in document["steps"]} == {"passed", "skipped"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.errors import describe
+from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.verifier.attestation import Attestation, read_attestation
 from zkinfer.verifier.errors import RefusedError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     ExpectedInputs = Callable[[Attestation], Mapping[str, NDArray[np.generic]]]
 
+_SETUP = 2  # the step that accepts the trusted setup
 _WORST_FIRST: tuple[Status, ...] = ("failed", "not_reached", "skipped")
 
 
@@ -36,6 +38,7 @@ class Verdict:
         inference: the verified inference; None if the attestation was rejected.
         refusal: why the attestation was rejected.
         claimed_request: the request id that the file names, unverified; empty if it names none.
+        claimed_setup: the ceremony that the file names, unverified; empty if it names none.
         seconds: the duration of the verification.
     """
 
@@ -43,6 +46,7 @@ class Verdict:
     inference: VerifiedInference | None = None
     refusal: RefusedError | None = None
     claimed_request: str = ""
+    claimed_setup: str = ""
     seconds: float = 0.0
 
     def status(self, *numbers: int) -> Status:
@@ -50,6 +54,12 @@ class Verdict:
         reported: dict[int, Status] = {step.number: step.status for step in self.steps}
         found = {reported.get(number, "not_reached") for number in numbers} or {"not_reached"}
         return next((status for status in _WORST_FIRST if status in found), "passed")
+
+    @property
+    def forgeable(self) -> bool:
+        """Whether the proof is, or claims to be, under the development setup, where anyone can forge proofs."""
+        named = any(step.number == _SETUP and INSECURE_DEV in step.detail for step in self.steps)
+        return named or self.claimed_setup == INSECURE_DEV
 
 
 def verdict_on(
@@ -79,6 +89,7 @@ def verdict_on(
         claim = _parsed(data)
         if claim is not None:
             verdict.claimed_request = claim.predicate.context.request_id
+            verdict.claimed_setup = claim.predicate.recipe.setup.ceremony
         expected = None if claim is None or expected_inputs is None else expected_inputs(claim)
         verdict.inference = verifier.verify(
             data, policy, expected_inputs=expected, record=record, observer=verdict.steps.append
@@ -97,7 +108,7 @@ def _parsed(data: bytes) -> Attestation | None:
         return None
 
 
-def report(verdict: Verdict) -> dict[str, Any]:
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
     """The JSON form of a verdict; `ok` is true only for an accepted attestation."""
     document: dict[str, Any] = {
         "ok": verdict.inference is not None,

@@ -1,0 +1,161 @@
+"""A verdict in words: its properties, its sentence, and what stays open with what the auditor gave to compare with.
+
+All texts are plain. They quote file names and errors, so whoever shows them must escape them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from zkinfer.verifier.errors import CHAIN_RECORD
+
+if TYPE_CHECKING:
+    from zkinfer.verifier.errors import Status
+    from zkinfer.verifier.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the auditor asked of an attestation; what was not given was not compared.
+
+    Args:
+        attestation: name of the file.
+        model: name of the auditor's ONNX file.
+        circuit: name of the required circuit's folder.
+        policy: name of the policy file.
+        input_: name of the file with the expected input.
+        signers: names of the files of the accepted keys.
+        request_id: the required request, `0x` and 64 hex digits.
+        chain: whether a chain must have recorded the answer.
+        second_opinion: whether two implementations must accept the proof.
+    """
+
+    attestation: str
+    model: str
+    circuit: str = ""
+    policy: str = ""
+    input_: str = ""
+    signers: tuple[str, ...] = ()
+    request_id: str = ""
+    chain: bool = False
+    second_opinion: bool = False
+
+
+class Property(NamedTuple):
+    """One property that an auditor asks about, and a remark that limits it."""
+
+    status: Status
+    claim: str
+    remark: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.claim}{self.remark}"
+
+
+class OpenClaim(NamedTuple):
+    """What an accepted attestation leaves open, and the option that closes it; empty if no option does."""
+
+    claim: str
+    why: str
+    option: str = ""
+
+
+def properties(verdict: Verdict, question: Question) -> list[Property]:
+    """The properties in the order in which an auditor asks; the chain's record only if it was required."""
+    forgeable = ", but forgeable by anyone" if verdict.forgeable else ""
+    valid, circuit = verdict.status(5, 6, 7), "" if question.circuit else ": with settings chosen by the prover"
+    inputs, request = ("" if given else ": not compared" for given in (question.input_, question.request_id))
+    found = [
+        Property(valid, "proof valid", forgeable if valid == "passed" else ""),
+        Property(verdict.status(3, 4), "of this model", circuit),
+        Property(_downgraded(verdict.status(8), inputs), "on this input", inputs),
+        Property(_downgraded(_context_status(verdict, question), request), "in this context", request),
+    ]
+    if question.chain:
+        found.append(Property(verdict.status(CHAIN_RECORD), "recorded on the chain"))
+    return found
+
+
+def _context_status(verdict: Verdict, question: Question) -> Status:
+    if question.request_id and verdict.claimed_request not in ("", question.request_id):
+        return "failed"
+    return verdict.status(9)
+
+
+def _downgraded(status: Status, remark: str) -> Status:
+    """The status to show: a passed check counts as skipped if the auditor gave nothing to compare with."""
+    return "skipped" if status == "passed" and remark else status
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in a few words; the only one that accepts without reserve is `valid`."""
+    if verdict.refusal is not None:
+        return "refused"
+    return "valid, but forgeable by anyone" if verdict.forgeable else "valid"
+
+
+def sentence(verdict: Verdict, question: Question, *, place: str = "above") -> str:
+    """The rest of the sentence that `headline` begins: what the file proves, and what was not checked.
+
+    `place` says where the reader finds the answer and the properties.
+    """
+    model, file = question.model, question.attestation
+    if verdict.refusal is not None:
+        return f"; {file} is no evidence of any answer of {model}, because: {verdict.refusal.cause}"
+    answer = f"{model}, as this circuit computes it, gives the answer {place} to {_subject(verdict, question)}"
+    unchecked = [one.claim for one in open_claims(question)]
+    rest = f"; not checked: {', '.join(unchecked)}." if unchecked else f"; every property {place} was checked."
+    if verdict.forgeable:
+        return (
+            ", because the secret of its trusted setup (insecure-dev) is public: "
+            f"{file} is no evidence that {answer}{rest}"
+        )
+    return f"; {file} proves that {answer}{rest}"
+
+
+def _subject(verdict: Verdict, question: Question) -> str:
+    if question.input_:
+        return question.input_
+    visibility = "public" if verdict.inference is None else verdict.inference.recipe.input_visibility
+    return {
+        "public": "the input that it states",
+        "hashed": "the input with the digest that it states",
+        "private": "some input that the prover keeps private",
+    }[visibility]
+
+
+def open_claims(question: Question) -> list[OpenClaim]:
+    """What an accepted attestation still leaves open, because the auditor gave nothing to compare with."""
+    policy = " beyond what the policy requires" if question.policy else ""
+    claims = {
+        OpenClaim(
+            "how well the circuit, whose settings the prover chose, follows the model",
+            "No circuit was named that this one must be.",
+            "--circuit FOLDER accepts this circuit only, with its settings",
+        ): question.circuit,
+        OpenClaim(
+            "whether this is the input that you mean",
+            "No input was given to compare with.",
+            "--input FILE compares the input with yours",
+        ): question.input_,
+        OpenClaim(
+            f"for which request it was made{policy}",
+            "No request was given to compare with.",
+            "--request-id ID compares the request",
+        ): question.request_id,
+        OpenClaim(
+            f"who signed it{policy}",
+            "No key was given that the signer must have.",
+            "--signer KEY.pub accepts this signer only",
+        ): question.signers,
+        OpenClaim("whether a chain has recorded it", "No node of a chain was asked."): question.chain,
+    }
+    return [claim for claim, given in claims.items() if not given]
+
+
+def hints(verdict: Verdict, question: Question) -> list[str]:
+    """What the auditor can do next: the cure of a refusal, or the options that close what is open."""
+    if verdict.refusal is not None:
+        return [verdict.refusal.cure] if verdict.refusal.cure else []
+    return [one.option for one in open_claims(question) if one.option]
