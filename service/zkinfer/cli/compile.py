@@ -282,6 +282,7 @@ def setup_text(ceremony: str) -> str:
 def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, object]:
     """Identity and cost of a circuit, with a summary of its fidelity unless the full report follows."""
     from zkinfer.circuits.cost import size
+    from zkinfer.verifier.report.card import choice_line, ranges_line
 
     program, keys = manifest.program, manifest.keys
     rows: dict[str, object] = {
@@ -300,11 +301,11 @@ def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, ob
         "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the held-out samples",
     }
     if manifest.choice is not None:
-        rows["calibration"] = report_views.choice_line(manifest.choice)
+        rows["calibration"] = choice_line(manifest.choice)
     if fidelity:
         rows["fidelity"] = report_views.fidelity_line(manifest.fidelity)
         if manifest.fidelity.inputs:
-            rows["measured for"] = report_views.ranges_line(manifest.fidelity)
+            rows["measured for"] = ranges_line(manifest.fidelity)
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.cost import Cost
     from zkinfer.circuits.engines.base import Option
     from zkinfer.circuits.fidelity import Fidelity
-    from zkinfer.circuits.manifest import ChoiceReport, ColumnReport, ErrorHistogram, FidelityReport
+    from zkinfer.circuits.manifest import ColumnReport, ErrorHistogram, FidelityReport
 
 
 _BAR_CELLS = 30
@@ -35,19 +34,6 @@ def fidelity_line(report: FidelityReport) -> str:
     )
 
 
-def choice_line(choice: ChoiceReport) -> str:
-    """The budget, and whether it is met on held-out samples; plain text."""
-    each = " in each column" if choice.max_error < 1 else ""
-    rules = [f"at least {_share(choice.min_agreement)} same answers", f"error at most {_share(choice.max_error)}{each}"]
-    if choice.max_absolute_error is not None:
-        rules.append(f"absolute error at most {choice.max_absolute_error:.4g}")
-    if choice.max_accuracy_drop is not None:
-        rules.append(f"accuracy drop at most {_share(choice.max_accuracy_drop)}")
-    samples = "1 sample" if choice.samples == 1 else f"{choice.samples} samples"
-    outcome = "met" if choice.kept else "missed"
-    return f"{samples}; budget {outcome} on held-out samples: {', '.join(rules)}"
-
-
 def provenance(report: FidelityReport) -> str:
     """The kind of samples that fidelity was measured on; rich markup, coloured if it is a warning."""
     count = "1 sample" if report.samples == 1 else f"{report.samples} samples"
@@ -63,8 +49,10 @@ def provenance(report: FidelityReport) -> str:
 
 def show_fidelity(report: FidelityReport) -> None:
     """Show a full report."""
+    from zkinfer.verifier.report.card import fidelity_figures
+
     print_result(f"\n[bold]fidelity[/], {provenance(report)}")
-    print_facts(_fidelity_figures(report))
+    print_facts(fidelity_figures(report))
     print_result("\n[dim]number of output values by error, as a share of their column's range[/]")
     print_table(_histogram_table(report.error_histogram))
     if report.columns:
@@ -75,53 +63,32 @@ def show_fidelity(report: FidelityReport) -> None:
         print_table(_worst_table(report))
 
 
-def _fidelity_figures(report: FidelityReport) -> dict[str, str]:
-    figures = {
-        "same answers": f"{report.agreement:.2%} of samples",
-        "error": f"{_share(report.error_p50)} median, {_share(report.error_p90)} 90th percentile, "
-        f"{_share(report.error_p99)} 99th percentile, {_share(report.error_max)} maximum",
-        "absolute error": f"{report.absolute_max:.3g} maximum, in the units of the output",
-    }
-    if report.inputs:
-        figures["measured for"] = ranges_line(report)
-    if report.accuracy is not None:
-        accuracy = report.accuracy
-        figures["accuracy"] = f"{accuracy.model:.2%} float, {accuracy.circuit:.2%} circuit, by output {accuracy.output}"
-    return figures
-
-
-def ranges_line(report: FidelityReport) -> str:
-    """The lowest and the highest value of each input in the samples."""
-    return ", ".join(f"{one.name} from {one.low:.4g} to {one.high:.4g}" for one in report.inputs)
-
-
 def _columns_table(columns: Sequence[ColumnReport]) -> Table:
+    from zkinfer.verifier.report.card import share
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("output")
     for name in ("column", "model from", "to", "99th perc.", "maximum", "absolute"):
         table.add_column(name, justify="right")
     for one in columns:
-        figures = (f"{one.low:.3g}", f"{one.high:.3g}", _share(one.error_p99), _share(one.error_max))
+        figures = (f"{one.low:.3g}", f"{one.high:.3g}", share(one.error_p99), share(one.error_max))
         table.add_row(plain(one.output), str(one.column), *figures, f"{one.absolute_max:.3g}")
     return table
 
 
 def _histogram_table(histogram: ErrorHistogram) -> Table:
+    from zkinfer.verifier.report.card import bin_names
+
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(no_wrap=True, min_width=_BAR_CELLS)
     table.add_column(justify="right", no_wrap=True)
-    rows = list(zip(_bin_names(histogram.edges), histogram.counts, strict=True))
+    rows = list(zip(bin_names(histogram.edges), histogram.counts, strict=True))
     filled = [place for place, (_, count) in enumerate(rows) if count] or [0]
     most = max(1, *histogram.counts)
     for name, count in rows[filled[0] : filled[-1] + 1]:
         table.add_row(name, bar(count / most), f"{count:,}")
     return table
-
-
-def _bin_names(edges: tuple[float, ...]) -> list[str]:
-    between = [f"{_share(low)} to {_share(high)}" for low, high in pairwise(edges)]
-    return [f"below {_share(edges[0])}", *between, f"from {_share(edges[-1])}"]
 
 
 def bar(share: float) -> str:
@@ -131,18 +98,15 @@ def bar(share: float) -> str:
 
 
 def _worst_table(report: FidelityReport) -> Table:
+    from zkinfer.verifier.report.card import share
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("sample", justify="right")
     table.add_column("largest error", justify="right")
     table.add_column("answer")
     for one in report.worst:
-        table.add_row(plain(one.sample), _share(one.error), "same" if one.same_answer else "[yellow]different[/]")
+        table.add_row(plain(one.sample), share(one.error), "same" if one.same_answer else "[yellow]different[/]")
     return table
-
-
-def _share(value: float) -> str:
-    """A share in percent, to three digits."""
-    return f"{100 * value:.3g}%"
 
 
 def show_trade_off(options: Sequence[Option]) -> None:

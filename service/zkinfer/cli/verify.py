@@ -147,6 +147,7 @@ class Requirements:
     request_id: str | None
     unsafe_accept_dev_setup: bool
     second_opinion: bool = False
+    reports: list[Path] = field(default_factory=list)
     accept_engine: list[str] = field(default_factory=list)
     chain: ChainOptions = field(default_factory=ChainOptions)
 
@@ -176,6 +177,14 @@ def verify_command(
             "--second-opinion", help="Verify the proof with two independent implementations; refuse it if they differ."
         ),
     ] = False,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a report, also of a refusal, as .html, .pdf, .md or .json; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     rpc: Rpc = None,
     rpc_file: RpcFile = None,
     ledger: LedgerAddress = None,
@@ -202,17 +211,21 @@ def verify_command(
         unsafe_accept_dev_setup=unsafe_accept_dev_setup,
         accept_engine=accept_engine or [],
         second_opinion=second_opinion,
+        reports=report or [],
         chain=chain,
     )
     with exit_on_error(as_json=as_json):
+        refuse_unwritable_reports(required.reports)
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
             verdict = _verify(attestation, required, display.note)
+        write_reports(verdict, required, attestation)
         show(verdict, question_of(required, attestation))
         if as_json:
             from zkinfer.verifier.verdict import verdict_document
 
-            print_json(verdict_document(verdict) | {"notes": display.notes})
+            reports = [str(path) for path in required.reports]
+            print_json(verdict_document(verdict) | {"notes": display.notes} | ({"reports": reports} if reports else {}))
     if verdict.refusal is not None:
         raise typer.Exit(1)
 
@@ -251,11 +264,13 @@ def _independent(required: Requirements) -> dict[str, IndependentVerifier]:
 
 def question_of(required: Requirements, attestation: Path) -> Question:
     """What the options ask of the attestation."""
+    from zkinfer.circuits.digest import sha256_file
     from zkinfer.verifier.summary import Question
 
     return Question(
         attestation=attestation.name,
         model=required.model.name,
+        model_digest=str(sha256_file(required.model)) if required.reports else "",
         circuit="" if required.circuit is None else required.circuit.name,
         policy="" if required.policy is None else required.policy.name,
         input_="" if required.input_ is None else required.input_.name,
@@ -264,6 +279,55 @@ def question_of(required: Requirements, attestation: Path) -> Question:
         chain=required.chain.is_required,
         second_opinion=required.second_opinion,
     )
+
+
+def refuse_unwritable_reports(paths: list[Path]) -> None:
+    """Raise InputError before the verification if a report could not be written after it."""
+    if paths:
+        from zkinfer.verifier.report import refuse_unwritable
+
+        for path in paths:
+            refuse_unwritable(path)
+
+
+def write_reports(verdict: Verdict, required: Requirements, attestation: Path) -> None:
+    """Write the reports that the options name, and name each on stderr."""
+    if not required.reports:
+        return
+    from zkinfer.circuits.manifest import Circuit
+    from zkinfer.verifier.report import make_report, write_report
+
+    manifest = None if required.circuit is None else Circuit.open(required.circuit).manifest
+    question, command = question_of(required, attestation), command_of(required, attestation)
+    report = make_report(verdict, question, command=command, manifest=manifest)
+    for path in required.reports:
+        write_report(report, path)
+        say(f"[dim]report: {plain(path)}[/]")
+
+
+def command_of(required: Requirements, attestation: Path) -> list[str]:
+    """The words of the command with these options, without the reports; the URL of a node may hold a secret."""
+    chain = required.chain
+    options: dict[str, object] = {
+        "--model": required.model,
+        "--circuit": required.circuit,
+        "--policy": required.policy,
+        "--input": required.input_,
+        "--request-id": required.request_id,
+        "--rpc": "URL" if chain.rpc is not None else None,
+        "--rpc-file": chain.rpc_file,
+        "--ledger": chain.ledger,
+        "--deployment": chain.deployment,
+        "--request": chain.request,
+        "--confirmations": chain.confirmations,
+    }
+    words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    words += [word for key in required.signer for word in ("--signer", str(key))]
+    words += [word for engine in required.accept_engine for word in ("--accept-engine", engine)]
+    words += ["--unsafe-accept-dev-setup"] * required.unsafe_accept_dev_setup
+    words += ["--second-opinion"] * required.second_opinion
+    path = str(attestation) if not str(attestation).startswith("-") else f"./{attestation}"
+    return ["zkinfer", "verify", path, *words]
 
 
 def make_policy(trusted: Trusted, required: Requirements) -> Policy:

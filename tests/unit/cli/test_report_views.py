@@ -9,9 +9,9 @@ from zkinfer.circuits.cost import Speed, Work
 from zkinfer.circuits.engines.base import Option
 from zkinfer.circuits.errors import BudgetError, EngineError, InputError
 from zkinfer.circuits.fidelity import Fidelity
-from zkinfer.circuits.manifest import ChoiceReport, FidelityReport
+from zkinfer.circuits.manifest import FidelityReport
 from zkinfer.cli import report_views
-from zkinfer.cli.report_views import bar, choice_line, fidelity_line, provenance, show_fidelity
+from zkinfer.cli.report_views import bar, fidelity_line, provenance, show_fidelity
 
 
 def option(name, seconds=1.0, error=0.01, *, gas=500_000, chosen=False, costly=True):
@@ -232,32 +232,3 @@ def test_markup_in_an_output_name_is_escaped(fidelity_shown):
 )
 def test_bar_is_proportional_and_shows_any_positive_share(share, drawn):
     assert bar(share) == drawn
-
-
-# --- the calibration budget
-
-
-def choice(**changes):
-    return ChoiceReport.model_validate_json(json.dumps(DOCUMENT["choice"] | changes))
-
-
-def test_choice_has_samples_and_every_limit_of_the_budget():
-    text = choice_line(choice(kept=True))
-    assert text == (
-        "16 samples; budget met on held-out samples: at least 99% same answers, error at most 5% in each column, "
-        "absolute error at most 0.5, accuracy drop at most 25%"
-    )
-
-
-def test_choice_omits_absent_limits():
-    text = choice_line(choice(maxAbsoluteError=None, maxAccuracyDrop=None))
-    assert "absolute" not in text
-    assert "accuracy" not in text
-
-
-def test_missed_budget_is_named_without_markup():
-    assert "budget missed on held-out" in choice_line(choice())
-
-
-def test_choice_on_one_sample_is_singular():
-    assert choice_line(choice(samples=1)).startswith("1 sample; ")

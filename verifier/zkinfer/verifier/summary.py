@@ -22,6 +22,7 @@ class Question:
     Args:
         attestation: name of the file.
         model: name of the auditor's ONNX file.
+        model_digest: of that file.
         circuit: name of the required circuit's folder.
         policy: name of the policy file.
         input_: name of the file with the expected input.
@@ -33,6 +34,7 @@ class Question:
 
     attestation: str
     model: str
+    model_digest: str = ""
     circuit: str = ""
     policy: str = ""
     input_: str = ""

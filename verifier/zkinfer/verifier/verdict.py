@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import describe
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.verifier.attestation import Attestation, read_attestation
@@ -38,6 +39,7 @@ class Verdict:
         inference: the verified inference; None if the attestation was rejected.
         refusal: why the attestation was rejected.
         claimed_request: the request id that the file names, unverified; empty if it names none.
+        digest: of the bytes of the file.
         claimed_setup: the ceremony that the file names, unverified; empty if it names none.
         seconds: the duration of the verification.
     """
@@ -47,6 +49,7 @@ class Verdict:
     refusal: RefusedError | None = None
     claimed_request: str = ""
     claimed_setup: str = ""
+    digest: str = ""
     seconds: float = 0.0
 
     def status(self, *numbers: int) -> Status:
@@ -86,6 +89,7 @@ def verdict_on(
     start = time.perf_counter()
     try:
         data = read_attestation(attestation) if isinstance(attestation, Path) else attestation
+        verdict.digest = str(sha256(data))
         claim = _parsed(data)
         if claim is not None:
             verdict.claimed_request = claim.predicate.context.request_id

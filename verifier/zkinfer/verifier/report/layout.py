@@ -1,0 +1,221 @@
+"""The sections of a report as plain blocks, which the forms for readers (HTML, Markdown, PDF) write one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zkinfer.verifier.errors import Status
+    from zkinfer.verifier.report.card import ModelCard
+    from zkinfer.verifier.report.content import Outcome, Report
+    from zkinfer.verifier.report.values import Bars, Picture, Shown, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A sentence or a few; a warning stands out."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The heading of a part of a section."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A claim that holds or does not, with the sign for it, and its evidence."""
+
+    status: Status
+    sign: str
+    claim: str
+    evidence: str = ""
+
+    @property
+    def word(self) -> str:
+        """The status in words."""
+        return _WORDS[self.status]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Lines that each hold or do not; numbered if they are steps."""
+
+    rows: tuple[Mark, ...]
+    numbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values; the values of digests are for copying."""
+
+    rows: tuple[tuple[str, str], ...]
+    digests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Points, each with an explanation that may be empty."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line for copying."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture, bars or a table, with its caption."""
+
+    caption: str
+    view: Picture | Bars | Table
+
+
+Block: TypeAlias = Paragraph | Heading | Marks | Facts | Items | Command | Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section; `name` is its anchor."""
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+_WORDS: dict[Status, str] = {
+    "passed": "passed",
+    "failed": "failed",
+    "skipped": "not done",
+    "not_reached": "not reached",
+}
+_SIGNS: dict[Status, str] = {"failed": "✗", "skipped": "–", "not_reached": "–"}
+_PASSED: dict[Outcome, str] = {"valid": "✓", "forgeable": "~", "refused": "·"}
+TITLE = "Verification report"
+
+
+def sections(report: Report) -> tuple[Section, ...]:
+    """The sections after the verdict, in reading order; a section without content is left out."""
+    answer = "The proven answer" if report.outcome == "valid" else "The answer that it states, which is not proven"
+    found = (
+        Section("answer", answer, tuple(_answer(report))),
+        Section("checks", "What was checked", tuple(_checks(report))),
+        Section("open", "What was not checked, and why", tuple(_open(report))),
+        Section("model", "The model", tuple(_model(report))),
+        Section("facts", "Who, for what, with what", (Facts(report.facts),)),
+        Section("repeat", "How to repeat this", tuple(_repeat(report))),
+        Section("digests", "Digests", (Facts(report.digests, digests=True),)),
+    )
+    return tuple(section for section in found if section.blocks)
+
+
+def summary(report: Report) -> tuple[Block, ...]:
+    """What stands beside the verdict: the properties, and the reason of a refusal."""
+    blocks: list[Block] = []
+    if report.refusal is not None:
+        cause, cure = report.refusal
+        blocks.append(Items((("Why it was refused", cause), *((("What to do", cure),) if cure else ()))))
+    blocks.append(Marks(tuple(_mark(report, one.status, str(one)) for one in report.properties)))
+    blocks += [Paragraph(label, warning=True) for label in report.labels]
+    return tuple(blocks)
+
+
+def _answer(report: Report) -> Iterable[Block]:
+    if report.outcome == "refused":
+        return
+    if report.outcome == "forgeable":
+        yield Paragraph("Nothing shows that these values are true: anyone can make such a proof of any values.", True)
+    yield Heading("Output: what the model answered")
+    yield from (_figure(one) for one in report.outputs)
+    yield Heading("Input: what it was asked")
+    if report.visibility != "public":
+        kept = "only a digest of the input" if report.visibility == "hashed" else "nothing about the input"
+        yield Paragraph(f"The circuit keeps the input from readers: the proof reveals {kept}.")
+    yield from (_figure(one) for one in report.inputs)
+
+
+def _figure(one: Shown) -> Figure:
+    return Figure(f"{one.name} ({one.kind})", one.view)
+
+
+def _checks(report: Report) -> Iterable[Block]:
+    yield Paragraph(
+        "Each step relies on those before it, and the first that fails ends the verification. The verifying key was "
+        "rebuilt from the ONNX file of the auditor, so that no statement of the prover had to be trusted."
+    )
+    yield Marks(tuple(_mark(report, one.status, one.title, one.detail) for one in report.checks), numbered=True)
+
+
+def _mark(report: Report, status: Status, claim: str, evidence: str = "") -> Mark:
+    """A mark; there is a tick only where the whole attestation is valid."""
+    sign = _PASSED[report.outcome] if status == "passed" else _SIGNS[status]
+    return Mark(status, sign, claim, evidence)
+
+
+def _open(report: Report) -> Iterable[Block]:
+    if report.open:
+        yield Items(
+            tuple((_capital(one.claim), " ".join(filter(None, (one.why, _offer(one.option))))) for one in report.open)
+        )
+    if report.outcome != "refused":
+        yield Heading("What no proof of this kind can show")
+        yield Items(tuple(_split(text) for text in report.limits))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _offer(option: str) -> str:
+    return f"To check it: {option}." if option else ""
+
+
+def _split(text: str) -> tuple[str, str]:
+    first, _, rest = text.partition(". ")
+    return first, rest
+
+
+def _model(report: Report) -> Iterable[Block]:
+    if report.outcome == "refused":
+        return
+    if report.card is None:
+        yield Paragraph(
+            "How well the circuit follows the model and what it costs stand in the circuit's manifest, which was not "
+            "given; --circuit FOLDER gives it."
+        )
+        return
+    yield Paragraph(
+        "A circuit computes with integers what the model computes with fractions. Whoever compiled the circuit "
+        "measured the figures below and states them in its manifest; they are not proven."
+    )
+    yield from _card(report.card)
+
+
+def _card(card: ModelCard) -> Iterable[Block]:
+    yield Heading(f"Fidelity, {card.provenance}")
+    yield Facts((*card.fidelity, *((("budget", card.budget),) if card.budget else ())))
+    yield Figure("Number of output values by error, as a share of their column's range", card.errors)
+    if card.columns is not None:
+        yield Figure("Columns with the largest errors, as shares of their range", card.columns)
+    yield Heading("Size and cost")
+    yield Facts((*card.facts, *card.cost))
+
+
+def _repeat(report: Report) -> Iterable[Block]:
+    yield Paragraph(
+        "With the same files in the same places, this command reaches the same verdict. It needs no network"
+        + (" but a node of the chain." if any(word.startswith("--rpc") for word in report.command) else ".")
+    )
+    yield Command(report.command_line)
+    yield Paragraph(f"This verification took {report.seconds:.2f} seconds with {report.made_by}.")
