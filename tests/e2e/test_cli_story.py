@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import time
 
 import numpy as np
@@ -199,6 +200,32 @@ def test_verify_accepts_the_required_signer_request_and_circuit(workplace, digit
     assert outcome.status == 0
     assert (outcome.document["ephemeral"], outcome.document["context"]["requestId"]) == (False, REQUEST)
     assert all(mark in outcome.stderr for mark in ("~ proof valid", "~ of this model", "~ on this input"))
+
+
+def test_verify_writes_the_same_report_in_each_form(workplace, digits):
+    forms = ("r.html", "r.pdf", "r.md", "r.json")
+    options = [word for name in forms for word in ("--report", name)]
+    outcome = verify(workplace, "signed.json", DEV, "--circuit", digits / "manifest.json", *options)
+    assert outcome.document["reports"] == list(forms)
+    report = json.loads((workplace.folder / "r.json").read_bytes())
+    assert report["outcome"] == "forgeable"
+    assert report["inputs"][0]["shownAs"] == "picture"
+    assert report["model"]["fidelity"]["same answers"].endswith("of samples")
+    html, markdown = ((workplace.folder / name).read_text() for name in ("r.html", "r.md"))
+    assert all(digest in html and digest in markdown for digest in report["digests"].values())
+    assert "✓" not in html + markdown
+    assert (workplace.folder / "r.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_command_of_a_report_repeats_the_verdict(workplace):
+    assert verify(workplace, "signed.json", DEV, "--report", "again.json").status == 0
+    command = json.loads((workplace.folder / "again.json").read_bytes())["repeat"]
+    assert workplace(*shlex.split(command)[1:]).status == 0
+
+
+def test_second_opinion_on_a_proof_by_ezkl_is_that_of_its_contract(workplace):
+    outcome = verify(workplace, "offline.json", DEV, "--second-opinion")
+    assert outcome.document["steps"][6]["detail"].endswith(" and the generated EVM verifier")
 
 
 def test_verify_refuses_an_ephemeral_key_if_a_signer_is_required(workplace):

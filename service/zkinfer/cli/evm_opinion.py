@@ -51,10 +51,11 @@ class EvmVerifier:
             InputError: the libraries are not installed.
             EngineError: the EVM or the deployment failed, so that there is no opinion.
         """
-        with require_extra("chain-dev"):
-            from zkinfer.contracts.errors import ChainError, RevertedError
+        from zkinfer.contracts.errors import ChainError, RevertedError
+
         try:
-            on_chain = self._deployed = self._deployed or _deploy()
+            with require_extra("chain-dev"):
+                on_chain = self._deployed = self._deployed or _deploy()
             stored = _create(on_chain.web3, key_store_code(key))
             on_chain.chain.write(_ADAPTER, on_chain.adapter, "prepare", stored, gas=_GAS)
         except ChainError as err:

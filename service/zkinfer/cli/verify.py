@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zkinfer.circuits.manifest import Manifest
     from zkinfer.verifier import Attestation, ChainRecord, Policy, Trusted
     from zkinfer.verifier.opinions import IndependentVerifier
     from zkinfer.verifier.summary import Question
@@ -156,7 +157,8 @@ def verify_command(
     attestation: AttestationFile,
     model: Annotated[Path, typer.Option(help="Your own copy of the ONNX file.", show_default=False)],
     circuit: Annotated[
-        Path | None, typer.Option(help="Require exactly this circuit, with its quantisation; a circuit folder.")
+        Path | None,
+        typer.Option(help="Require exactly this circuit, with its quantisation; a folder or its manifest.json."),
     ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="Further requirements, as JSON; see docs/guides/policies.md.")
@@ -294,10 +296,9 @@ def write_reports(verdict: Verdict, required: Requirements, attestation: Path) -
     """Write the reports that the options name, and name each on stderr."""
     if not required.reports:
         return
-    from zkinfer.circuits.manifest import Circuit
     from zkinfer.verifier.report import make_report, write_report
 
-    manifest = None if required.circuit is None else Circuit.open(required.circuit).manifest
+    manifest = None if required.circuit is None else _manifest(required.circuit)
     question, command = question_of(required, attestation), command_of(required, attestation)
     report = make_report(verdict, question, command=command, manifest=manifest)
     for path in required.reports:
@@ -330,9 +331,15 @@ def command_of(required: Requirements, attestation: Path) -> list[str]:
     return ["zkinfer", "verify", path, *words]
 
 
+def _manifest(path: Path) -> Manifest:
+    """The manifest of a circuit folder, or a manifest alone; raises CircuitError."""
+    from zkinfer.circuits.manifest import Circuit, parse_manifest
+
+    return parse_manifest(path.read_bytes()) if path.is_file() else Circuit.open(path).manifest
+
+
 def make_policy(trusted: Trusted, required: Requirements) -> Policy:
     """The policy that the options require; it always pins the model's file and rejects expired requests."""
-    from zkinfer.circuits.manifest import Circuit
     from zkinfer.verifier import (
         AllOf,
         ContextIs,
@@ -349,7 +356,7 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
     rules: list[Policy] = [ModelFileIs(str(digest)) for digest in trusted.models]
     rules.append(NotExpired())
     if required.circuit is not None:
-        rules.append(ModelIs(Circuit.open(required.circuit).model_id))
+        rules.append(ModelIs(_manifest(required.circuit).identity.model_id))
     if required.signer:
         rules.append(SignedBy(*(load_public_key(path).fingerprint for path in required.signer)))
     if required.request_id is not None:

@@ -100,3 +100,39 @@ def test_digest_of_an_input_is_computed_by_who_is_installed(parties, independent
     assert opinions.commit_input(Unavailable(), circuit, parties.setup, 0, [1, 2]) == bytes([1, 2])
     digest = opinions.commit_input(Native(), circuit, parties.setup, 0, [1, 2])
     assert digest == FakeEngine().commit(circuit.folder, circuit.program, parties.setup.path, 0, [1, 2])
+
+
+class Other:
+    """A second implementation that the caller brings."""
+
+    name = "the other"
+
+    def __init__(self):
+        self.asked = 0
+
+    def verify(self, key, layout, proof):
+        self.asked += 1
+        verify(key, proof.statement.context, proof.statement.inputs, proof.statement.outputs, proof.data)
+
+
+def test_implementation_of_the_caller_is_asked_for_second_opinions_only(verdict):
+    other = Other()
+    assert verdict(Native(), independent={"fake": other}) == "fake/1"
+    assert other.asked == 0
+    assert verdict(Native(), second_opinion=True, independent={"fake": other}) == "fake/1 and the other"
+    assert other.asked == 1
+
+
+def test_implementation_of_another_engine_is_not_asked(verdict):
+    with pytest.raises(InputError, match="There is no second opinion"):
+        verdict(Native(), second_opinion=True, independent={"else": Other()})
+
+
+def test_lie_that_the_callers_implementation_rejects_is_a_refusal(verdict):
+    with pytest.raises(OpinionsDifferError, match=r"fake/1 accepts it, and the other rejects it"):
+        verdict(Credulous(), second_opinion=True, independent={"fake": Other()}, mangled=True)
+
+
+def test_all_implementations_are_asked_where_there_are_three(verdict, independent):
+    found = verdict(Native(), second_opinion=True, independent={"fake": Other()})
+    assert found == "fake/1 and the independent verifier and the other"

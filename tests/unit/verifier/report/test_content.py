@@ -1,7 +1,9 @@
 import json
+import os
 import shlex
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.inference import SEAL
 from zkinfer.verifier.report import make_report
 from zkinfer.verifier.report.content import document, json_bytes, printable
+from zkinfer.verifier.report.markdown import markdown_bytes
 from zkinfer.verifier.summary import Question
 from zkinfer.verifier.verdict import Verdict
 
@@ -109,6 +112,17 @@ def test_command_line_gives_a_shell_the_same_words(report_on, valid, name):
 
 def test_characters_that_hide_or_reorder_text_are_replaced():
     assert printable(f"a\x1b[2J{BIDI}\u200b\nb") == "a\ufffd[2J\ufffd\ufffd\ufffdb"
+
+
+# --- stored reports, to be read when a form changes: run with ZKINFER_STORE_REPORTS=1 to write them anew
+
+
+@pytest.mark.parametrize(("name", "write"), [("stored.md", markdown_bytes), ("stored.json", json_bytes)])
+def test_report_is_the_stored_one(report_on, valid, name, write):
+    stored, found = Path(__file__).with_name(name), write(replace(report_on(valid), made_by="zkinfer 0"))
+    if os.environ.get("ZKINFER_STORE_REPORTS"):
+        stored.write_bytes(found)
+    assert found.decode() == stored.read_text()
 
 
 # --- JSON
