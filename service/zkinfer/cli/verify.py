@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zkinfer.circuits.engines import DEFAULT_ENGINE
-from zkinfer.cli.chain.options import Connection, rpc_url
+from zkinfer.cli.chain.record import (
+    ChainOptions,
+    Confirmations,
+    DeploymentFile,
+    LedgerAddress,
+    RequestFile,
+    Rpc,
+    RpcFile,
+    chain_record,
+)
 from zkinfer.cli.compile import show_labels
 from zkinfer.cli.console import (
     exit_on_error,
@@ -19,7 +27,6 @@ from zkinfer.cli.console import (
     print_json,
     print_result,
     progress_display,
-    require_extra,
     say,
 )
 from zkinfer.cli.options import AcceptEngine, AsJson, AttestationFile
@@ -31,109 +38,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.manifest import Manifest
-    from zkinfer.verifier import Attestation, ChainRecord, Policy, Trusted
+    from zkinfer.verifier import Attestation, Policy, Trusted
     from zkinfer.verifier.opinions import IndependentVerifier
     from zkinfer.verifier.summary import Question
     from zkinfer.verifier.verdict import Verdict
 
-Rpc = Annotated[
-    str | None,
+_MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]–[/]", "not_reached": "[dim]·[/]"}
+_FORGEABLE = _MARKS | {"passed": "[yellow]~[/]"}
+SecondOpinion = Annotated[
+    bool,
     typer.Option(
-        metavar="URL",
-        help="Require that the answer is recorded on a chain; URL of a node.",
+        "--second-opinion", help="Verify the proof with two independent implementations; refuse it if they differ."
     ),
 ]
-RpcFile = Annotated[
-    Path | None, typer.Option(help="Read the node's URL from a file, since it may contain a key.", show_default=False)
-]
-LedgerAddress = Annotated[
-    str | None,
+ReportFiles = Annotated[
+    list[Path] | None,
     typer.Option(
-        "--ledger", metavar="0x...", help="Address of the ledger with the record, with --rpc.", show_default=False
-    ),
-]
-DeploymentFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--deployment",
-        help="The address book written by `zkinfer chain deploy`, instead of --ledger.",
+        metavar="FILE",
+        help="Write a report, also of a refusal, as .html, .pdf, .md or .json; repeatable.",
         show_default=False,
     ),
 ]
-RequestFile = Annotated[
-    Path | None,
-    typer.Option("--request", help="The request file, for nodes without old logs, with --rpc."),
-]
-Confirmations = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Minimum confirmations of the record, with --rpc. Default: its block must be final.",
-    ),
-]
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-
-
-@dataclass(slots=True)
-class ChainOptions:
-    """Options about the record on a chain."""
-
-    rpc: str | None = None
-    rpc_file: Path | None = None
-    ledger: str | None = None
-    deployment: Path | None = None
-    request: Path | None = None
-    confirmations: int | None = None
-
-    def __post_init__(self) -> None:
-        """Reject options that would have no effect, and a node without a ledger."""
-        if self.rpc is not None and self.rpc_file is not None:
-            raise typer.BadParameter("--rpc and --rpc-file exclude each other")
-        if not self.is_required:
-            self._reject_unused()
-        elif (self.ledger is None) == (self.deployment is None):
-            raise typer.BadParameter("--rpc needs a ledger: name it with --ledger, or with --deployment")
-        if self.ledger is not None and _ADDRESS.fullmatch(self.ledger) is None:
-            raise typer.BadParameter(f"{self.ledger!r} is not an address: write it as 0x and 40 hex digits")
-
-    @property
-    def is_required(self) -> bool:
-        """Whether a record on a chain is required."""
-        return self.rpc is not None or self.rpc_file is not None
-
-    @property
-    def url(self) -> str | None:
-        """The node's URL, which may contain a secret; raises InputError if its file cannot be read."""
-        return rpc_url(Connection(self.rpc, self.rpc_file)) if self.is_required else None
-
-    def _reject_unused(self) -> None:
-        for name in ("ledger", "deployment", "request", "confirmations"):
-            if getattr(self, name) is not None:
-                raise typer.BadParameter(f"--{name} has no effect without --rpc, the URL of a node")
-
-
-def chain_record(options: ChainOptions) -> ChainRecord | None:
-    """The record to check; None without --rpc. Nothing else in this command loads chain libraries.
-
-    Raises:
-        NodeError: the URL is not acceptable.
-        LedgerError: the address book is invalid.
-        InputError: the file of the URL or of the request is invalid, or a library is missing.
-    """
-    url = options.url
-    if url is None:
-        return None
-    with require_extra("chain"):
-        from zkinfer.chain import read_request
-        from zkinfer.chain.records import LedgerRecord
-
-    ledger = options.deployment or str(options.ledger).lower()
-    request = None if options.request is None else read_request(options.request).request
-    return LedgerRecord.connect(url, ledger, confirmations=options.confirmations, request=request)
-
-
-_MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]–[/]", "not_reached": "[dim]·[/]"}
-_FORGEABLE = _MARKS | {"passed": "[yellow]~[/]"}
 
 
 @dataclass(slots=True)
@@ -173,20 +98,8 @@ def verify_command(
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anyone can forge."),
     ] = False,
     accept_engine: AcceptEngine = None,
-    second_opinion: Annotated[
-        bool,
-        typer.Option(
-            "--second-opinion", help="Verify the proof with two independent implementations; refuse it if they differ."
-        ),
-    ] = False,
-    report: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write a report, also of a refusal, as .html, .pdf, .md or .json; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    second_opinion: SecondOpinion = False,
+    report: ReportFiles = None,
     rpc: Rpc = None,
     rpc_file: RpcFile = None,
     ledger: LedgerAddress = None,
