@@ -237,7 +237,7 @@ def test_verify_reports_what_it_did_not_compare(workplace):
     outcome = workplace("verify", "offline.json", "--model", bench.MODEL, DEV)
     assert outcome.status == 0
     assert "– on this input: not compared" in outcome.stdout
-    assert "– in this context: not compared" in outcome.stdout
+    assert "– for this request: not compared" in outcome.stdout
     last = outcome.stdout.splitlines()[-1]
     assert last.startswith("Verdict: valid, but forgeable by anyone")
     assert "not checked: " in last

@@ -76,3 +76,15 @@ def test_hints_offer_options_or_the_cure_of_a_refusal():
 def test_sentence_says_where_the_answer_is():
     assert "the answer below" in sentence(verdict(), NOTHING, place="below")
     assert "every property" not in sentence(verdict(), NOTHING)
+
+
+def test_remark_limits_passed_checks_only():
+    assert [one.remark for one in properties(Verdict(), NOTHING)] == [""] * 4
+    assert [one.remark for one in properties(verdict(), NOTHING)][2:] == [": not compared"] * 2
+
+
+def test_each_property_says_what_it_means():
+    asked = Question(attestation="a", model="m", chain=True)
+    meanings = [one.meaning for one in properties(verdict(), asked)]
+    assert len(set(meanings)) == 5
+    assert all(meaning.startswith("Whether ") for meaning in meanings)

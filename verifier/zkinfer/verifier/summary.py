@@ -6,7 +6,7 @@ All texts are plain. They quote file names and errors, so whoever shows them mus
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zkinfer.verifier.errors import CHAIN_RECORD
 
@@ -45,11 +45,12 @@ class Question:
 
 
 class Property(NamedTuple):
-    """One property that an auditor asks about, and a remark that limits it."""
+    """One property that an auditor asks about, a remark that limits it, and what it means whatever the status."""
 
     status: Status
     claim: str
     remark: str = ""
+    meaning: str = ""
 
     def __str__(self) -> str:
         return f"{self.claim}{self.remark}"
@@ -65,18 +66,36 @@ class OpenClaim(NamedTuple):
 
 def properties(verdict: Verdict, question: Question) -> list[Property]:
     """The properties in the order in which an auditor asks; the chain's record only if it was required."""
-    forgeable = ", but forgeable by anyone" if verdict.forgeable else ""
-    valid, circuit = verdict.status(5, 6, 7), "" if question.circuit else ": with settings chosen by the prover"
-    inputs, request = ("" if given else ": not compared" for given in (question.input_, question.request_id))
-    found = [
-        Property(valid, "proof valid", forgeable if valid == "passed" else ""),
-        Property(verdict.status(3, 4), "of this model", circuit),
-        Property(_downgraded(verdict.status(8), inputs), "on this input", inputs),
-        Property(_downgraded(_context_status(verdict, question), request), "in this context", request),
+    names = ("proof valid", "of this model", "on this input", "for this request", "recorded on the chain")
+    statuses = [
+        verdict.status(5, 6, 7),
+        verdict.status(3, 4),
+        verdict.status(8),
+        _context_status(verdict, question),
+        *([verdict.status(CHAIN_RECORD)] if question.chain else []),
     ]
-    if question.chain:
-        found.append(Property(verdict.status(CHAIN_RECORD), "recorded on the chain"))
-    return found
+    remarks = (
+        ", but forgeable by anyone" if verdict.forgeable else "",
+        "" if question.circuit else ": with settings chosen by the prover",
+        "" if question.input_ else _NOT_COMPARED,
+        "" if question.request_id else _NOT_COMPARED,
+        "",
+    )
+    limits = [remark if status == "passed" else "" for status, remark in zip(statuses, remarks, strict=False)]
+    found = zip(statuses, names, limits, _MEANINGS, strict=False)
+    return [Property(_downgraded(one, remark), name, remark, meaning) for one, name, remark, meaning in found]
+
+
+_MEANINGS: Final = (
+    (
+        "Whether the proof holds under the verifying key that was rebuilt from the ONNX file. If so, nobody can have "
+        "made it for a wrong answer without breaking the proof system."
+    ),
+    "Whether the proof is about the circuit that was rebuilt from the ONNX file.",
+    "Whether the proof is about the input that the auditor gave.",
+    "Whether the proof was made for the request that the auditor named, and is no copy made for another one.",
+    "Whether the ledger on the chain has this answer on record.",
+)
 
 
 def _context_status(verdict: Verdict, question: Question) -> Status:
@@ -87,7 +106,10 @@ def _context_status(verdict: Verdict, question: Question) -> Status:
 
 def _downgraded(status: Status, remark: str) -> Status:
     """The status to show: a passed check counts as skipped if the auditor gave nothing to compare with."""
-    return "skipped" if status == "passed" and remark else status
+    return "skipped" if status == "passed" and remark == _NOT_COMPARED else status
+
+
+_NOT_COMPARED: Final = ": not compared"
 
 
 def headline(verdict: Verdict) -> str:

@@ -23,9 +23,10 @@ def test_sections_are_those_of_every_form(report_on, valid):
         "What was checked",
         "What was not checked, and why",
         "The model",
-        "Who, for what, with what",
+        "Files, signer and request",
         "How to repeat this",
         "Digests",
+        "Terms",
     ]
 
 

@@ -125,3 +125,20 @@ def test_tensor_keeps_all_its_values():
     values = np.zeros((100, 2))
     assert shown("x", values, "input").values is values
     assert isinstance(shown("y", np.zeros((1, 40)), "output").view, Bars)
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([-10.48, 1.019622802, 14.517364], ["-10.4800", "1.0196", "14.5174"]),
+        ([0.0, 0.0], ["0", "0"]),
+        ([1e-9, 2e-9], ["1e-09", "2e-09"]),
+        ([3e8, 0.5], ["3e+08", "0.5"]),
+    ],
+)
+def test_fractions_of_a_usual_size_have_the_same_number_of_decimals(values, texts):
+    assert [bar.text for bar in shown("y", np.array([values]), "output").view.rows] == texts
+
+
+def test_integers_stay_integers():
+    assert [bar.text for bar in shown("y", np.array([[3, 40]]), "output").view.rows] == ["3", "40"]

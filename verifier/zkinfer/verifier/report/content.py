@@ -49,7 +49,7 @@ class Report:
         labels: what the engine's authors say before anyone relies on its proofs.
         card: the model's fidelity and cost; None without a circuit, or if the attestation was refused.
         open: what was not checked, and why.
-        limits: what no proof of this kind can show.
+        limits: what no proof of this kind can show; none if the attestation was refused.
         command: the words of the command that repeats the verification.
         digests: names and digests of everything that was compared.
         seconds: the duration of the verification.
@@ -122,7 +122,7 @@ def make_report(
         labels=() if inference is None else inference.labels,
         card=model_card(manifest) if manifest is not None and accepted else None,
         open=tuple(_open(verdict, question, has_card=manifest is not None)),
-        limits=_LIMITS,
+        limits=_LIMITS if accepted else (),
         command=tuple(command),
         digests=tuple(_digests(verdict, question, manifest).items()),
         seconds=verdict.seconds,
@@ -265,7 +265,7 @@ def document(report: Report) -> dict[str, Any]:
         "headline": report.headline,
         "verdict": report.sentence,
         "refusal": None if report.refusal is None else {"cause": report.refusal[0], "cure": report.refusal[1]},
-        "properties": [{"claim": one.claim, "status": one.status, "remark": one.remark} for one in report.properties],
+        "properties": [one._asdict() for one in report.properties],
         "checks": [asdict(one) for one in report.checks],
         "outputs": [_tensor(one) for one in report.outputs],
         "inputs": [_tensor(one) for one in report.inputs],

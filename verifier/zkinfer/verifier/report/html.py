@@ -236,7 +236,11 @@ def _scrolled(caption: str, head: str, rows: str, kind: str) -> str:
 
 def _picture(caption: str, view: Picture) -> str:
     height, width = len(view.pixels), len(view.pixels[0])
-    paths = "".join(f'<path fill="#{colour}" d="{runs}"/>' for colour, runs in _runs(view).items())
+    # The stroke closes the seams that viewers of printed pages draw between neighbours.
+    paths = "".join(
+        f'<path fill="#{colour}" stroke="#{colour}" stroke-width=".05" d="{runs}"/>'
+        for colour, runs in _runs(view).items()
+    )
     name = _text(f"{caption}: a picture of {view.note}")
     return (
         f'<figure><svg class="picture" role="img" aria-label="{name}" viewBox="0 0 {width} {height}" '

@@ -103,6 +103,35 @@ _WORDS: dict[Status, str] = {
 _SIGNS: dict[Status, str] = {"failed": "✗", "skipped": "–", "not_reached": "–"}
 _PASSED: dict[Outcome, str] = {"valid": "✓", "forgeable": "~", "refused": "·"}
 TITLE = "Verification report"
+_REBUILT = 4  # the step that rebuilds the verifying key
+_TERMS = (
+    ("attestation", "A signed file that states a model's answer, with a proof of how it was computed."),
+    ("auditor", "Whoever ran the verification that this report is about, with files and requirements of their own."),
+    ("prover", "Whoever ran the model, and made the proof."),
+    ("ONNX file", "The model in a common format: its layers, and the numbers that it has learned."),
+    (
+        "circuit",
+        (
+            "The model's arithmetic as equations over integers, which a proof can be about. Its settings say how many "
+            "digits of each number are kept, so its answers differ a little from the model's own."
+        ),
+    ),
+    ("proof", "A short piece of data that can only be made by someone who has a solution of all the equations."),
+    ("verifying key", "A digest of the equations, against which a proof is checked."),
+    (
+        "trusted setup",
+        (
+            "Public numbers that proofs are built on, made from a secret that must have been destroyed. "
+            "Whoever knows the secret can forge proofs."
+        ),
+    ),
+    ("digest", "A fingerprint of data: equal digests mean equal data. It is written as the algorithm and hex digits."),
+    ("request", "What the prover was asked for: who asks, on which chain, and until when. Its digest is in the proof."),
+)
+_DIGESTS = (
+    "A file is the one of this report if its digest is the one below; sha256sum FILE prints it. Without these digests "
+    "the names of files say nothing."
+)
 
 
 def sections(report: Report) -> tuple[Section, ...]:
@@ -113,9 +142,10 @@ def sections(report: Report) -> tuple[Section, ...]:
         Section("checks", "What was checked", tuple(_checks(report))),
         Section("open", "What was not checked, and why", tuple(_open(report))),
         Section("model", "The model", tuple(_model(report))),
-        Section("facts", "Who, for what, with what", (Facts(report.facts),)),
+        Section("facts", "Files, signer and request", (Facts(report.facts),)),
         Section("repeat", "How to repeat this", tuple(_repeat(report))),
-        Section("digests", "Digests", (Facts(report.digests, digests=True),)),
+        Section("digests", "Digests", (Paragraph(_DIGESTS), Facts(report.digests, digests=True))),
+        Section("terms", "Terms", (Facts(_TERMS),)),
     )
     return tuple(section for section in found if section.blocks)
 
@@ -124,11 +154,19 @@ def summary(report: Report) -> tuple[Block, ...]:
     """What stands beside the verdict: the properties, and the reason of a refusal."""
     blocks: list[Block] = []
     if report.refusal is not None:
-        cause, cure = report.refusal
-        blocks.append(Items((("Why it was refused", cause), *((("What to do", cure),) if cure else ()))))
-    blocks.append(Marks(tuple(_mark(report, one.status, str(one)) for one in report.properties)))
+        blocks.append(Items(tuple(_refusal(report, *report.refusal))))
+    blocks.append(Marks(tuple(_mark(report, one.status, _capital(str(one)), one.meaning) for one in report.properties)))
     blocks += [Paragraph(label, warning=True) for label in report.labels]
     return tuple(blocks)
+
+
+def _refusal(report: Report, cause: str, cure: str) -> Iterable[tuple[str, str]]:
+    failed = next(
+        (f"Check {step.number} failed: that {step.title}. " for step in report.checks if step.status == "failed"), ""
+    )
+    yield "Why it was refused", failed + cause
+    if cure:
+        yield "Likely reason, or remedy", cure
 
 
 def _answer(report: Report) -> Iterable[Block]:
@@ -150,9 +188,11 @@ def _figure(one: Shown) -> Figure:
 
 
 def _checks(report: Report) -> Iterable[Block]:
+    rebuilt = any(one.number == _REBUILT and one.status == "passed" for one in report.checks)
     yield Paragraph(
-        "Each step relies on those before it, and the first that fails ends the verification. The verifying key was "
-        "rebuilt from the ONNX file of the auditor, so that no statement of the prover had to be trusted."
+        "Each step relies on those before it, and the first that fails ends the verification."
+        + " The verifying key was rebuilt from the auditor's own copy of the ONNX file, so that no statement of the "
+        "prover had to be trusted." * rebuilt
     )
     yield Marks(tuple(_mark(report, one.status, one.title, one.detail) for one in report.checks), numbered=True)
 
@@ -168,7 +208,7 @@ def _open(report: Report) -> Iterable[Block]:
         yield Items(
             tuple((_capital(one.claim), " ".join(filter(None, (one.why, _offer(one.option))))) for one in report.open)
         )
-    if report.outcome != "refused":
+    if report.limits:
         yield Heading("What no proof of this kind can show")
         yield Items(tuple(_split(text) for text in report.limits))
 

@@ -84,9 +84,13 @@ def _heading(block: Heading) -> Iterable[str]:
 @_block.register(Marks)
 def _marks(block: Marks) -> Iterable[str]:
     for number, mark in enumerate(block.rows, 1):
-        bullet = f"{number}." if block.numbered else "-"
-        evidence = f": {_text(mark.evidence)}" if mark.evidence else ""
-        yield f"{bullet} {_text(mark.sign)} **{mark.word}** {_text(mark.claim)}{evidence}"
+        line = f"{_text(mark.sign)} **{mark.word}** {_text(mark.claim)}"
+        evidence = _text(mark.evidence)
+        if block.numbered:
+            yield f"{number}. {line}{f': {evidence}' if evidence else ''}"
+        else:
+            yield f"- {line}"
+            yield from ([f"  <br>{evidence}"] if evidence else [])
 
 
 @_block.register(Facts)

@@ -21,6 +21,7 @@ _IMAGE = re.compile(r"image|img|pixel|picture|photo", re.IGNORECASE)
 _PROBABILITY = re.compile(r"prob|softmax", re.IGNORECASE)
 _MIN_SIDE, _MAX_SIDE, _MAX_PIXELS = 6, 4096, 96
 _MAX_BARS, _MAX_ROWS, _MAX_COLUMNS = 40, 40, 12
+_DIGITS, _USUAL = 6, (1e-3, 1e6)
 _SUM_TOLERANCE: Final = 0.02  # of probabilities: each is rounded to the circuit's scale
 
 
@@ -102,6 +103,15 @@ def number(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _aligned(values: Sequence[int | float]) -> list[str]:
+    """Numbers as texts; fractions of a usual size have the same number of decimals, as many as the largest needs."""
+    most = max(map(abs, values))
+    if not isinstance(values[0], float) or not _USUAL[0] <= most < _USUAL[1]:
+        return [number(value) for value in values]
+    decimals = _DIGITS - 1 - math.floor(math.log10(most))
+    return [f"{value:.{decimals}f}" for value in values]
+
+
 # --- pictures
 
 
@@ -168,7 +178,7 @@ def _output_bars(name: str, values: Array) -> Bars | None:
     within = all(0 <= value <= 1 for value in found)
     if within and (abs(sum(found) - 1) <= _SUM_TOLERANCE or _PROBABILITY.search(name)):
         return _with_largest(bars("element", "probability", names, found, [f"{value:.1%}" for value in found]), found)
-    return _with_largest(bars("element", "score", names, found, [number(value) for value in row]), found)
+    return _with_largest(bars("element", "score", names, found, _aligned(row)), found)
 
 
 def _with_largest(view: Bars, values: Sequence[float]) -> Bars:
