@@ -4,18 +4,30 @@ import json
 import subprocess
 import sys
 import threading
+from itertools import count
 from pathlib import Path
 
 import pytest
 from benchmarks.gas import anvil
 from tests.integration import bench
+from web3 import HTTPProvider, Web3
 
 from zkinfer.chain import answer_of, context_of, registration_of, request_for
-from zkinfer.chain.errors import NotFinalError, NotRecordedError, OtherChainError, RecordMismatchError
-from zkinfer.chain.records import Blocks, LedgerRecord
+from zkinfer.chain.blocks import Blocks
+from zkinfer.chain.errors import (
+    LedgerError,
+    NodeError,
+    NotFinalError,
+    NotRecordedError,
+    OtherChainError,
+    RecordMismatchError,
+)
+from zkinfer.chain.records import LedgerRecord
+from zkinfer.contracts.abi import call_data, function_named
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import Governance, deploy, plan
 from zkinfer.contracts.devchain import DevServer
+from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
 from zkinfer.contracts.rpc import connect
@@ -70,12 +82,27 @@ def attested(chain, home, digits, ledger, asked):
     return Prover(home=home).prove(digits, bench.image(0), context_of(asked, chain.id, ledger.address))
 
 
+class Liar(HTTPProvider):
+    """A node that alters the results of one method; `lie` gets the parameters and the true result."""
+
+    def __init__(self, url, method, lie):
+        super().__init__(url)
+        self.method, self.lie = method, lie
+
+    def make_request(self, method, params):
+        reply = super().make_request(method, params)
+        if method == self.method and "result" in reply:
+            reply["result"] = self.lie(params, reply["result"])
+        return reply
+
+
 @pytest.fixture
 def verify(chain, home, digits, ledger):
-    """Verify an attestation and its record on the ledger."""
+    """Verify an attestation and its record on the ledger, as the chain's node or a liar tells it."""
 
-    def verified(attestation, confirmations=1):
-        record, steps = LedgerRecord(Blocks(chain._web3), ledger.address, confirmations=confirmations), []
+    def verified(attestation, confirmations=1, liar=None):
+        web3 = chain._web3 if liar is None else Web3(Liar(chain._web3.provider.endpoint_uri, *liar))
+        record, steps = LedgerRecord(Blocks(web3), ledger.address, confirmations=confirmations), []
         verifier = bench.verifier_of(home, bench.MODEL)
         verifier.verify(attestation, bench.policy_of(digits), record=record, observer=steps.append)
         return steps[-1]
@@ -102,6 +129,46 @@ def test_recorded_answer_is_accepted(chain, verify, ledger, asked, attested):
     assert f"on chain {chain.id} by {ledger.address}" in step.detail
 
 
+def flipped(text):
+    """Hexadecimal data with the last bit changed."""
+    return text[:-1] + f"{int(text[-1], 16) ^ 1:x}"
+
+
+def test_wrong_code_of_a_node_is_noticed(verify, attested):
+    liar = ("eth_getCode", lambda _, code: flipped(code))
+    with pytest.raises(LedgerError, match="The code is not that of InferenceLedger"):
+        verify(attested, liar=liar)
+
+
+def test_wrong_record_of_a_node_is_noticed(verify, attested):
+    entry = call_data(function_named("InferenceLedger", "entryOf"), (bytes(32),))[:4].hex()
+
+    def lie(params, result):
+        return result[:-64] + flipped(result[-64:-12]) + result[-12:] if entry in str(params) else result
+
+    with pytest.raises(RecordMismatchError, match="other outputs on record"):
+        verify(attested, liar=("eth_call", lie))
+
+
+def test_wrong_chain_of_a_node_is_noticed(verify, attested):
+    with pytest.raises(OtherChainError, match="the node is on chain 1"):
+        verify(attested, liar=("eth_chainId", lambda *_: "0x1"))
+
+
+def test_block_that_changes_its_hash_is_noticed(verify, attested):
+    hashes = (f"0x{number:064x}" for number in count())
+    liar = ("eth_getBlockByNumber", lambda _, block: block | {"hash": next(hashes)})
+    with pytest.raises(NodeError, match="changed while it was read"):
+        verify(attested, liar=liar)
+
+
+def test_record_that_is_not_in_the_final_block_is_refused(verify, chain, attested):
+    first = chain._web3.provider.make_request("eth_getBlockByNumber", ["0x0", False])["result"]
+    liar = ("eth_getBlockByNumber", lambda params, block: first if params[0] == "finalized" else block)
+    with pytest.raises(NotFinalError, match="not yet at block 0"):
+        verify(attested, confirmations=None, liar=liar)
+
+
 def test_recorded_answer_waits_for_its_confirmations(chain, verify, attested):
     with pytest.raises(NotFinalError, match="not yet at block"):
         verify(attested, confirmations=2)
@@ -121,7 +188,8 @@ def test_command_checks_the_chain_without_disclosing_the_node_url(chain, home, l
     url = str(chain._web3.provider.endpoint_uri)
     (tmp_path / "answer.json").write_bytes(attested.to_bytes())
     asking = ("--rpc", url.replace("://", "://me:5ec4e7@"), "--ledger", ledger.address, "--confirmations", "1")
-    command = ("verify", "answer.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup", *asking, "--json")
+    wanted = (*asking, "--json", "--report", "report.json", "--report", "report.html")
+    command = ("verify", "answer.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup", *wanted)
     done = subprocess.run(
         [Path(sys.executable).with_name("zkinfer"), *command],
         cwd=tmp_path,
@@ -132,7 +200,14 @@ def test_command_checks_the_chain_without_disclosing_the_node_url(chain, home, l
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    steps = json.loads(done.stdout)["steps"]
-    assert [step["status"] for step in steps] == ["passed"] * 12
-    assert "recorded on the chain" in done.stderr
-    assert "5ec4e7" not in done.stdout + done.stderr
+    found, report = json.loads(done.stdout), json.loads((tmp_path / "report.json").read_text())
+    assert [step["status"] for step in found["steps"]] == ["passed"] * 12
+    assert "recorded on the chain, as one node says" in done.stderr
+    block = chain._web3.eth.get_block(found["record"]["block"])
+    assert found["record"] == report["record"]
+    assert found["record"]["blockHash"] == "0x" + bytes(block["hash"]).hex()
+    codes = {one["address"]: one["keccak256"] for one in found["record"]["code"]}
+    assert codes[ledger.address] == "0x" + keccak256(chain.code(ledger.address)).hex()
+    page = (tmp_path / "report.html").read_text()
+    assert f"block {found['record']['block']} ({found['record']['blockHash']}), with 1 confirmation" in page
+    assert "5ec4e7" not in done.stdout + done.stderr + page + json.dumps(report)

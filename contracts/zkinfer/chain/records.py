@@ -6,24 +6,22 @@ The checks, after those that the verifier made offline:
 (2) the code at the ledger's address is zkinfer's ledger, with zkinfer's registry and router; if the caller gives the
     address book of a deployment, the code of all its contracts is compared
 (3) the ledger has an answer to the request on record, with these outputs
-(4) the record was there in the last block with enough confirmations
+(4) code and record were the same in the last block with enough confirmations, which the node still has afterwards
 (5) the request, whose hash is its id, is the one that the proof was made for, and is for this model
 (6) the request is about this input, unless it lets the prover choose
 (7) contracts may still act on the answer: its listing was not revoked since, nor its verifier stopped or removed
 
-The caller chooses the ledger's address. Its governance is not checked; see `verify_deployment`.
+The caller chooses the ledger's address. Its governance is not checked; see `verify_deployment`. The node is believed:
+its answers are compared with the proof and with each other, but another node must be asked to notice a chain made up.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-from eth_typing import BlockNumber
-
+from zkinfer.chain.blocks import Blocks
 from zkinfer.chain.errors import (
     LedgerError,
     NodeError,
@@ -36,101 +34,29 @@ from zkinfer.contracts import (
     ANY_INPUT,
     ChainError,
     CodeMismatchError,
-    Request,
     input_commitment,
     load,
     output_commitment,
 )
-from zkinfer.contracts.abi import signature_of, type_of
 from zkinfer.contracts.address_book import read_book
-from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import verify_code
-from zkinfer.contracts.errors import AddressBookError, DeploymentError, RpcError
+from zkinfer.contracts.errors import AddressBookError, DeploymentError
 from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
-from zkinfer.contracts.rpc import Web3, connect, rpc_errors
+from zkinfer.contracts.rpc import connect
+from zkinfer.verifier import ContractCode, RecordedAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from zkinfer.contracts import ContractName
+    from zkinfer.chain.blocks import Header
+    from zkinfer.contracts import ContractName, Request
     from zkinfer.contracts.address_book import AddressBook
+    from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ledger import Entry
     from zkinfer.verifier import ProvenAnswer
-
-
-def _event(name: str) -> dict[str, Any]:
-    return next(one for one in load("InferenceLedger").abi if one["type"] == "event" and one["name"] == name)
-
-
-_REQUESTED: Final = _event("Requested")
-REQUESTED: Final = keccak256(signature_of(_REQUESTED).encode())
-"""The first topic of the event that contains a request; the second is the request's id."""
-
-
-def request_in(log: Mapping[str, Any]) -> Request:
-    """The request in a log of `Requested`. The caller must compare its hash: a node can make up a log.
-
-    Raises RpcError if the log cannot be decoded.
-    """
-    types = [type_of(one) for one in _REQUESTED["inputs"] if not one["indexed"]]
-    try:
-        (fields,) = decode(types, bytes(log["data"]))
-    except DecodingError as err:
-        raise RpcError("The node's log of a request cannot be decoded.", "Is the ledger of another version?") from err
-    values: Iterator[Any] = (f"0x{one.hex()}" if isinstance(one, bytes) else one for one in fields)
-    return Request(*values)
-
-
-class Blocks:
-    """The blocks of a connection's chain; all methods raise RpcError if the node fails."""
-
-    def __init__(self, web3: Web3) -> None:
-        self._web3 = web3
-
-    def latest(self) -> Chain:
-        """The chain as it is now."""
-        return Chain(self._web3)
-
-    def at(self, block: int) -> Chain:
-        """The chain as it was after a block."""
-        web3 = Web3(self._web3.provider)
-        web3.eth.default_block = BlockNumber(block)
-        return Chain(web3)
-
-    def settled(self, confirmations: int | None) -> int:
-        """The last block with this many confirmations, itself included; for None, the chain's last finalized block.
-
-        The latest block has one confirmation, as in `Limits`.
-        """
-        if confirmations is None:
-            return self._final()
-        with rpc_errors(self._web3):
-            return max(0, int(self._web3.eth.block_number) - confirmations + 1)
-
-    def request(self, ledger: str, request_id: str, until: int) -> Request | None:
-        """The request with this id, from the ledger's logs up to a block; None if the node has no log of it."""
-        wanted: Any = {
-            "address": Web3.to_checksum_address(ledger),
-            "fromBlock": BlockNumber(0),
-            "toBlock": BlockNumber(until),
-            "topics": ["0x" + REQUESTED.hex(), request_id],
-        }
-        with rpc_errors(self._web3):
-            logs = self._web3.eth.get_logs(wanted)
-        return request_in(logs[0]) if logs else None
-
-    def _final(self) -> int:
-        try:
-            with rpc_errors(self._web3):
-                return int(self._web3.eth.get_block("finalized")["number"])
-        except RpcError as err:
-            raise RpcError(
-                "The node has no finalized block of its chain.",
-                "Set the number of blocks to wait for: --confirmations NUMBER.",
-            ) from err
 
 
 _DIGEST: Final = 2 + 2 * 26  # 0x and the hex digits of the part of the digest that a ledger stores
@@ -176,27 +102,39 @@ class LedgerRecord:
             address_or_book = ledger if isinstance(ledger, str) else read_book(ledger)
             return cls(Blocks(connect(url)), address_or_book, confirmations=confirmations, request=request)
 
-    def agree(self, answer: ProvenAnswer) -> str:
+    def agree(self, answer: ProvenAnswer) -> RecordedAnswer:
         """Return where and when this answer was recorded, after the checks of the module.
 
         Raises:
             OtherChainError, NotRecordedError, NotFinalError, RecordMismatchError: see there.
             LedgerError: the contract at the address is not zkinfer's ledger.
-            NodeError: the node failed.
+            NodeError: the node failed, or contradicts itself.
         """
         with _translated():
             chain = self._blocks.latest()
             _same_chain(chain, answer)  # (1)
             registry = self._registry(chain)  # (2)
-            entry = _recorded(chain, self._ledger, answer)  # (3)
-            block = self._settled(answer)  # (4)
-            request = self._find_request(chain, answer, block)
+            _recorded(chain, self._ledger, answer)  # (3)
+            block = self._blocks.settled(self._confirmations)
+            then = self._blocks.at(block.number)
+            entry = self._settled(then, block, answer)  # (4)
+            request = self._find_request(then, answer, block)
             _same_context(request, answer)  # (5)
-            _same_model(chain, registry, request, answer)
+            _same_model(then, registry, request, answer)
             _same_input(request, answer)  # (6)
             _still_sound(chain, registry, request)  # (7)
-        when = f"{datetime.fromtimestamp(entry.recorded_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
-        return f"on chain {answer.context.chain_id} by {self._ledger}, {when}, seen at block {block}"
+            code = tuple(self._code(then, registry))
+            self._require_still(block)
+        return RecordedAnswer(
+            chain_id=answer.context.chain_id,
+            ledger=self._ledger,
+            listing=request.listing,
+            recorded_at=datetime.fromtimestamp(entry.recorded_at, UTC),
+            block=block.number,
+            block_hash=block.hash,
+            confirmations=self._confirmations,
+            code=code,
+        )
 
     def _registry(self, chain: Chain) -> str:
         if self._book is not None:
@@ -208,21 +146,42 @@ class LedgerRecord:
             verify_code(chain, self._book.plan)
         return _registry_of(chain, self._ledger)
 
-    def _settled(self, answer: ProvenAnswer) -> int:
-        block = self._blocks.settled(self._confirmations)
-        then = self._blocks.at(block)
+    def _settled(self, then: Chain, block: Header, answer: ProvenAnswer) -> Entry:
+        """The record as it was at a block, by the same code as now."""
         deployed = then.code(self._ledger)
         if not deployed or Ledger(then, self._ledger).entry(answer.context.request_id).state != "recorded":
             raise NotFinalError(
-                f"The answer is on record, but was not yet at block {block}, the last with enough confirmations.",
+                f"The answer is on record, but was not yet at block {block.number}, the last with enough "
+                "confirmations.",
                 "Wait, then verify again.",
             )
-        return block
+        self._registry(then)
+        return _recorded(then, self._ledger, answer)
 
-    def _find_request(self, chain: Chain, answer: ProvenAnswer, block: int) -> Request:
+    def _code(self, chain: Chain, registry: str) -> Iterator[ContractCode]:
+        """The code that was compared, with its hash on the chain."""
+        parts = {} if self._book is None else self._book.addresses
+        named = {
+            **parts,
+            "InferenceLedger": self._ledger,
+            "ModelRegistry": registry,
+            "VerifierRouter": chain.read("InferenceLedger", self._ledger, "ROUTER"),
+        }
+        for name, address in sorted(named.items()):
+            yield ContractCode(name, address, "0x" + keccak256(chain.code(address)).hex())
+
+    def _require_still(self, block: Header) -> None:
+        """A block that changed while it was read makes the answers about it worthless."""
+        if self._blocks.header(block.number) != block:
+            raise NodeError(
+                f"The node's block {block.number} changed while it was read.",
+                "Verify again; with --confirmations, require more of them.",
+            )
+
+    def _find_request(self, chain: Chain, answer: ProvenAnswer, block: Header) -> Request:
         """The request itself; its hash must be the id, so its source does not matter."""
         wanted = answer.context.request_id
-        request = self._request or self._blocks.request(self._ledger, wanted, block)
+        request = self._request or self._blocks.request(self._ledger, wanted, block.number)
         if request is None:
             raise NodeError(
                 "The node has no log of the request.", "Use a node that keeps all logs, or give the request."

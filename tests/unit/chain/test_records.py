@@ -1,10 +1,9 @@
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from zkinfer.chain import context_of
+from zkinfer.chain.blocks import Header
 from zkinfer.chain.errors import (
     LedgerError,
     NodeError,
@@ -13,14 +12,13 @@ from zkinfer.chain.errors import (
     OtherChainError,
     RecordMismatchError,
 )
-from zkinfer.chain.records import REQUESTED, Blocks, LedgerRecord, request_in
+from zkinfer.chain.records import LedgerRecord
 from zkinfer.circuits.statement import Statement
 from zkinfer.contracts import ANY_INPUT, Request, input_commitment, load, load_canary, output_commitment
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.deploy import EZKL_SELECTOR, Governance
 from zkinfer.contracts.errors import RpcError
-from zkinfer.contracts.identifiers import STATUSES, keccak256, words
-from zkinfer.contracts.rpc import connect
+from zkinfer.contracts.identifiers import STATUSES, keccak256
 from zkinfer.verifier import ProvenAnswer, RefusedError
 
 CHAIN = 31337
@@ -58,6 +56,8 @@ class FakeBlocks:
         self.state, self.outputs, self.model = "recorded", OUTPUTS, MODEL
         self.id, self.registrys_router, self.deployed_at = CHAIN, ROUTER, 1
         self.status, self.live = "active", True
+        self.forks, self.headers_read = False, 0
+        self.then = {}  # the state at the settled block, where it differs
 
     def latest(self):
         return FakeChain(self, self.head)
@@ -66,7 +66,11 @@ class FakeBlocks:
         return FakeChain(self, block)
 
     def settled(self, confirmations):
-        return self.final if confirmations is None else self.head - confirmations + 1
+        return self.header(self.final if confirmations is None else self.head - confirmations + 1)
+
+    def header(self, number):
+        self.headers_read += 1
+        return Header(number, f"0x{self.headers_read if self.forks else 0:062x}{number:02x}")
 
     def request(self, ledger, request_id, until):
         assert until <= self.head
@@ -77,8 +81,13 @@ class FakeChain:
     def __init__(self, blocks, block):
         self.blocks, self.block, self.id = blocks, block, blocks.id
 
+    def state(self, name):
+        """A property of the chain's state at this block."""
+        now = getattr(self.blocks, name)
+        return now if self.block == self.blocks.head else self.blocks.then.get(name, now)
+
     def code(self, address):
-        name = self.blocks.codes.get(address) if self.block >= self.blocks.deployed_at else None
+        name = self.state("codes").get(address) if self.block >= self.blocks.deployed_at else None
         if name == "CanaryKey":
             return b"\0" + load_canary().key
         return b"" if name is None else b"\xfe" if name == "other" else load(name).deployed
@@ -88,7 +97,7 @@ class FakeChain:
             "HOME_CHAIN": lambda: CHAIN,
             "REGISTRY": lambda: REGISTRY,
             "ROUTER": lambda: ROUTER if contract == "InferenceLedger" else self.blocks.registrys_router,
-            "modelOf": lambda listing: (bytes.fromhex(self.blocks.model[2:]), listing),
+            "modelOf": lambda listing: (bytes.fromhex(self.state("model")[2:]), listing),
             "statusOf": lambda listing: STATUSES.index(self.blocks.status),
             "programOf": lambda listing: (STATUSES.index(self.blocks.status), EZKL_SELECTOR),
             "isLive": lambda selector: selector == EZKL_SELECTOR and self.blocks.live,
@@ -97,9 +106,9 @@ class FakeChain:
         return answers[name](*arguments)
 
     def entry(self):
-        digest = bytes.fromhex(output_commitment(self.blocks.outputs)[2:])[:26]
+        digest = bytes.fromhex(output_commitment(self.state("outputs"))[2:])[:26]
         known = self.block >= self.blocks.head - self.blocks.depth
-        return (STATES.index(self.blocks.state), 1_800_000_000, digest) if known else (0, 0, bytes(26))
+        return (STATES.index(self.state("state")), 1_800_000_000, digest) if known else (0, 0, bytes(26))
 
 
 def agree(blocks, answer=None, ledger=LEDGER, **options):
@@ -107,8 +116,45 @@ def agree(blocks, answer=None, ledger=LEDGER, **options):
 
 
 def test_record_of_this_answer_agrees():
-    summary = agree(FakeBlocks())
-    assert summary == f"on chain 31337 by {LEDGER}, 2027-01-15 08:00:00 UTC, seen at block 96"
+    recorded = agree(FakeBlocks())
+    block = f"block 96 (0x{96:064x}), finalised"
+    assert str(recorded) == f"on chain 31337 by {LEDGER}, 2027-01-15 08:00:00 UTC, seen at {block}"
+    assert (recorded.listing, recorded.confirmations) == (REQUEST.listing, None)
+
+
+def test_code_that_was_compared_is_named_with_its_hash():
+    code = {one.name: (one.address, one.code_hash) for one in agree(FakeBlocks()).code}
+    ledger = "0x" + keccak256(load("InferenceLedger").deployed).hex()
+    assert code.keys() == {"InferenceLedger", "ModelRegistry", "VerifierRouter"}
+    assert code["InferenceLedger"] == (LEDGER, ledger)
+
+
+def test_required_confirmations_are_told():
+    assert str(agree(FakeBlocks(), confirmations=1)).endswith("with 1 confirmation")
+    assert str(agree(FakeBlocks(), confirmations=2)).endswith("with 2 confirmations")
+
+
+def test_block_that_changes_while_it_is_read_gives_no_verdict():
+    blocks = FakeBlocks()
+    blocks.forks = True
+    with pytest.raises(NodeError, match="block 96 changed while it was read"):
+        agree(blocks)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "says"),
+    [
+        ("codes", {LEDGER: "other"}, LedgerError, "The code is not that of"),
+        ("outputs", (7, -9), RecordMismatchError, "other outputs on record"),
+        ("model", "0x" + "ab" * 32, RecordMismatchError, "The request is for the model"),
+        ("state", "open", NotFinalError, "not yet at block 96"),
+    ],
+)
+def test_settled_block_that_contradicts_the_latest_is_refused(name, value, error, says):
+    blocks = FakeBlocks()
+    blocks.then[name] = value
+    with pytest.raises(error, match=says):
+        agree(blocks)
 
 
 def test_record_agrees_with_a_given_request():
@@ -279,7 +325,9 @@ def test_record_of_a_whole_deployment_agrees():
     book, blocks = deployed()
     ledger = book.addresses["InferenceLedger"]
     answer = answer_to(REQUEST, context=context_of(REQUEST, CHAIN, ledger))
-    assert ledger in agree(blocks, answer, ledger=book)
+    recorded = agree(blocks, answer, ledger=book)
+    assert recorded.ledger == ledger
+    assert {one.name for one in recorded.code} == book.addresses.keys() | {"VerifierRouter", "ModelRegistry"}
 
 
 def test_deployment_of_another_chain_is_refused():
@@ -296,115 +344,3 @@ def test_deployment_with_a_modified_contract_is_refused(name):
     blocks.codes[book.addresses[name]] = "other"
     with pytest.raises(LedgerError, match=r"The code is not that of|is not the canary's key"):
         agree(blocks, ledger=book)
-
-
-SECRET = "5ec4e7"
-BLOCKS_LEDGER = "0x" + "1e" * 20
-
-
-class Server(HTTPServer):
-    """A node that gives every call the same answer."""
-
-    def __init__(self, status, text):
-        self.status, self.text = status, text.encode()
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self):
-        return f"http://user:{SECRET}@127.0.0.1:{self.server_port}/{SECRET}?key={SECRET}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.text)))
-        self.end_headers()
-        self.wfile.write(self.server.text)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def serving():
-    started = []
-
-    def start(text, status=200):
-        server = Server(status, text)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        started.append(server)
-        return Blocks(connect(server.url))
-
-    yield start
-    for server in started:
-        server.shutdown()
-        server.server_close()
-
-
-def result(text):
-    return f'{{"jsonrpc":"2.0","id":0,"result":{text}}}'
-
-
-def test_node_reports_its_chain_id(serving):
-    assert serving(result('"0x7a69"')).latest().id == 31337
-
-
-def test_error_of_a_node_is_reported_without_its_secrets(serving):
-    blocks = serving("", 429)
-    for read in (
-        lambda: blocks.latest().id,
-        lambda: blocks.settled(3),
-        lambda: blocks.request(BLOCKS_LEDGER, "0x00", 9),
-    ):
-        with pytest.raises(RpcError, match=r"http://127\.0\.0\.1:\d+ gave no valid answer") as caught:
-            read()
-        assert SECRET not in str(caught.value)
-
-
-def test_settled_block_has_the_requested_confirmations(serving):
-    blocks = serving(result('"0x10"'))
-    assert [blocks.settled(number) for number in (1, 4, 17, 18)] == [16, 13, 0, 0]
-
-
-@pytest.mark.parametrize("answer", ["null", '{"hash":null}'])
-def test_node_without_a_final_block_is_refused_with_the_option(serving, answer):
-    with pytest.raises(RpcError, match=r"has no finalized block of its chain\. Set the number .* --confirmations"):
-        serving(result(answer)).settled(None)
-
-
-def test_final_block_is_taken_from_the_node(serving):
-    assert serving(result('{"number":"0x11"}')).settled(None) == 17
-
-
-def test_request_is_read_from_its_log(serving):
-    fields = [
-        int("bb" * 32, 16),
-        1,
-        BLOCKS_LEDGER,
-        BLOCKS_LEDGER,
-        2_000_000_000,
-        BLOCKS_LEDGER,
-        5,
-        BLOCKS_LEDGER,
-        6,
-        7,
-    ]
-    log = f'{{"address":"{BLOCKS_LEDGER}","topics":["0x{REQUESTED.hex()}"],"data":"0x{words(fields).hex()}"}}'
-    request = serving(result(f"[{log}]")).request(BLOCKS_LEDGER, "0x" + "00" * 32, 9)
-    assert (request.listing, request.consumer, request.owner_fee) == ("0x" + "bb" * 32, BLOCKS_LEDGER, 6)
-    assert request.salt == "0x" + "00" * 31 + "07"
-
-
-def test_missing_request_log_is_none(serving):
-    assert serving(result("[]")).request(BLOCKS_LEDGER, "0x" + "00" * 32, 9) is None
-
-
-def test_topic_of_the_event_is_the_hash_of_its_signature():
-    fields = "bytes32,bytes32,address,address,uint64,address,uint96,address,uint96,bytes32"
-    assert keccak256(f"Requested(bytes32,bytes32,address,({fields}))".encode()) == REQUESTED
-
-
-def test_truncated_log_is_refused():
-    with pytest.raises(RpcError, match="log of a request cannot be decoded"):
-        request_in({"data": bytes(64)})

@@ -21,7 +21,18 @@ from zkinfer.circuits.engines.fake import FakeEngine, binding
 from zkinfer.circuits.srs import SetupStore
 from zkinfer.circuits.statement import Context
 from zkinfer.circuits.tensors import quantise
-from zkinfer.verifier import AllOf, Attestation, Envelope, SignedBy, SigningKey, Trusted, UnsafeAcceptDevSetup, Verifier
+from zkinfer.verifier import (
+    AllOf,
+    Attestation,
+    ContractCode,
+    Envelope,
+    RecordedAnswer,
+    SignedBy,
+    SigningKey,
+    Trusted,
+    UnsafeAcceptDevSetup,
+    Verifier,
+)
 from zkinfer.verifier.statement import PAYLOAD_TYPE, Predicate, pre_authentication_encoding, to_base64
 
 if TYPE_CHECKING:
@@ -36,6 +47,16 @@ X = np.array([[0.5, -1.25, 2.0]], dtype=np.float32)
 OTHER_X = np.array([[0.5, -1.25, 2.5]], dtype=np.float32)
 CONTEXT = Context(
     chainId=31337, consumer="0x" + "c0" * 20, requestId="0x" + "11" * 32, requester="0x" + "aa" * 20, expiry=EXPIRY
+)
+RECORDED = RecordedAnswer(
+    chain_id=31337,
+    ledger="0x" + "1e" * 20,
+    listing="0x" + "bb" * 32,
+    recorded_at=NOW,
+    block=96,
+    block_hash="0x" + "b7" * 32,
+    confirmations=None,
+    code=(ContractCode("InferenceLedger", "0x" + "1e" * 20, "0x" + "c1" * 32),),
 )
 OTHER_CONTEXT = CONTEXT.model_copy(update={"chain_id": 1})
 POLICY = AllOf(SignedBy(OWNER.public.fingerprint), UnsafeAcceptDevSetup())

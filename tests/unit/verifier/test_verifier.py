@@ -319,7 +319,7 @@ class Record:
         self.asked.append(answer)
         if self.refusal is not None:
             raise self.refusal
-        return "block 7"
+        return forge.RECORDED
 
 
 def test_record_is_checked_against_the_proven_answer(parties, good):
@@ -328,7 +328,12 @@ def test_record_is_checked_against_the_proven_answer(parties, good):
     (asked,) = record.asked
     assert (asked.context, asked.model_id) == (forge.CONTEXT, inference.model_id)
     assert asked.statement == good.predicate.statement
-    assert (steps[-1].number, steps[-1].status, steps[-1].detail) == (12, "passed", "block 7")
+    assert (steps[-1].number, steps[-1].status, steps[-1].detail) == (12, "passed", str(forge.RECORDED))
+    assert inference.recorded == forge.RECORDED
+
+
+def test_inference_without_a_required_record_has_none(parties, good):
+    assert parties.verify(good).recorded is None
 
 
 def test_refused_record_fails_the_last_step(parties, good):

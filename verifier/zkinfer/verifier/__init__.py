@@ -27,7 +27,7 @@ from zkinfer.verifier.errors import (
     UnusableRecipeError,
     ValueRangeError,
 )
-from zkinfer.verifier.inference import ChainRecord, ProvenAnswer, VerifiedInference
+from zkinfer.verifier.inference import ChainRecord, ContractCode, ProvenAnswer, RecordedAnswer, VerifiedInference
 from zkinfer.verifier.policy import (
     AllOf,
     AnyOf,
@@ -70,6 +70,7 @@ __all__ = [
     "CircuitMismatchError",
     "ContextIs",
     "ContextMismatchError",
+    "ContractCode",
     "EmptyPolicyError",
     "EngineIs",
     "Envelope",
@@ -93,6 +94,7 @@ __all__ = [
     "ProofLengthError",
     "ProvenAnswer",
     "PublicKey",
+    "RecordedAnswer",
     "RefusedError",
     "SetupIs",
     "SignatureError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,11 +32,55 @@ class ProvenAnswer:
     statement: Statement
 
 
+class ContractCode(NamedTuple):
+    """The code of a contract, which was compared with the expected one; the hash is its keccak256, with `0x`."""
+
+    name: str
+    address: str
+    code_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAnswer:
+    """Where a chain has an answer on record, as its node says.
+
+    Args:
+        chain_id: of the chain.
+        ledger: the address of the contract with the record, in lower case.
+        listing: under which the model is registered.
+        recorded_at: the time of the record, by the chain's clock.
+        block: the number of the block whose state was read.
+        block_hash: its hash, with `0x`.
+        confirmations: how many were required of that block; None if it had to be finalised.
+        code: the contracts whose code was compared, in that state.
+    """
+
+    chain_id: int
+    ledger: str
+    listing: str
+    recorded_at: datetime
+    block: int
+    block_hash: str
+    confirmations: int | None
+    code: tuple[ContractCode, ...]
+
+    def __str__(self) -> str:
+        when = f"{self.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"on chain {self.chain_id} by {self.ledger}, {when}, seen at {self.described_block}"
+
+    @property
+    def described_block(self) -> str:
+        """The block and how final it is."""
+        count = self.confirmations
+        rank = "finalised" if count is None else f"with {count} confirmation{'s' * (count != 1)}"
+        return f"block {self.block} ({self.block_hash}), {rank}"
+
+
 class ChainRecord(Protocol):
     """The records of one chain."""
 
-    def agree(self, answer: ProvenAnswer) -> str:
-        """Describe briefly where this answer is recorded; raise a RefusedError if it is not."""
+    def agree(self, answer: ProvenAnswer) -> RecordedAnswer:
+        """Return where this answer is recorded; raise a RefusedError if it is not."""
         ...
 
 
@@ -61,6 +105,7 @@ class VerifiedInference:
         attestation_digest: of the file.
         on_expected_input: whether the caller gave expected inputs, which all matched the proof.
         labels: what the engine's authors say before anyone relies on its proofs.
+        recorded: where a chain has the answer on record; None unless the caller required it.
     """
 
     model_id: str
@@ -75,6 +120,7 @@ class VerifiedInference:
     attestation_digest: Digest
     on_expected_input: bool
     labels: tuple[str, ...] = ()
+    recorded: RecordedAnswer | None = None
     seal: InitVar[object]
 
     def __post_init__(self, seal: object) -> None:

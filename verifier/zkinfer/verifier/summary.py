@@ -79,18 +79,18 @@ def properties(verdict: Verdict, question: Question) -> list[Property]:
         "" if question.circuit else ": with settings chosen by the prover",
         "" if question.input_ else _NOT_COMPARED,
         "" if question.request_id else _NOT_COMPARED,
-        "",
+        ", as one node says",
     )
     limits = [remark if status == "passed" else "" for status, remark in zip(statuses, remarks, strict=False)]
-    found = zip(statuses, names, limits, _MEANINGS, strict=False)
+    holds = "Whether the proof holds under the verifying key that was rebuilt from the ONNX file. "
+    meanings = (holds + (_FORGEABLE if verdict.forgeable else _SOUND), *_MEANINGS)
+    found = zip(statuses, names, limits, meanings, strict=False)
     return [Property(_downgraded(one, remark), name, remark, meaning) for one, name, remark, meaning in found]
 
 
+_SOUND: Final = "If so, nobody can have made it for a wrong answer without breaking the proof system."
+_FORGEABLE: Final = "The secret of the trusted setup is public, so anyone can make such a proof for any answer."
 _MEANINGS: Final = (
-    (
-        "Whether the proof holds under the verifying key that was rebuilt from the ONNX file. If so, nobody can have "
-        "made it for a wrong answer without breaking the proof system."
-    ),
     "Whether the proof is about the circuit that was rebuilt from the ONNX file.",
     "Whether the proof is about the input that the auditor gave.",
     "Whether the proof was made for the request that the auditor named, and is no copy made for another one.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.verifier.errors import Status, Step
-    from zkinfer.verifier.inference import ChainRecord, VerifiedInference
+    from zkinfer.verifier.inference import ChainRecord, RecordedAnswer, VerifiedInference
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.verifier import Verifier
 
@@ -143,4 +143,20 @@ def _inference_document(inference: VerifiedInference) -> dict[str, Any]:
         "setup": inference.recipe.setup.ceremony,
         "engine": inference.recipe.engine,
         "labels": list(inference.labels),
+        "record": None if inference.recorded is None else record_document(inference.recorded),
+    }
+
+
+def record_document(recorded: RecordedAnswer) -> dict[str, Any]:
+    """The JSON form of a record on a chain."""
+    return {
+        "chainId": recorded.chain_id,
+        "ledger": recorded.ledger,
+        "listing": recorded.listing,
+        "recordedAt": recorded.recorded_at.isoformat().replace("+00:00", "Z"),
+        "block": recorded.block,
+        "blockHash": recorded.block_hash,
+        "confirmations": recorded.confirmations,
+        "finalised": recorded.confirmations is None,
+        "code": [{"name": one.name, "address": one.address, "keccak256": one.code_hash} for one in recorded.code],
     }

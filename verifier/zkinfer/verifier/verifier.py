@@ -19,6 +19,7 @@ Each step relies on those before it, and cheap checks come before costly ones. `
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -159,7 +160,9 @@ class Verifier:
             steps.skip(CHAIN_RECORD, "offline")
         else:
             with steps.step(CHAIN_RECORD) as details:
-                details.append(record.agree(ProvenAnswer(inference.context, inference.model_id, statement)))
+                recorded = record.agree(ProvenAnswer(inference.context, inference.model_id, statement))
+                inference = replace(inference, recorded=recorded, seal=SEAL)
+                details.append(str(recorded))
         return inference
 
 

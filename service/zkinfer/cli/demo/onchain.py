@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from rich.table import Table
 
 from zkinfer.chain import Answer, answer_of, context_of, registration_of
-from zkinfer.chain.records import REQUESTED, request_in
+from zkinfer.chain.blocks import REQUESTED, request_in
 from zkinfer.chain.requests import commitment_to
 from zkinfer.cli.console import plain, print_result, print_table, say
 from zkinfer.contracts.abi import creation_code

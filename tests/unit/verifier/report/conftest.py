@@ -43,6 +43,13 @@ def valid(forgeable):
 
 
 @pytest.fixture(scope="session")
+def recorded(valid):
+    """The same verdict as `valid`, as if a chain had the answer on record."""
+    steps = [*valid.steps[:-1], replace(valid.steps[-1], status="passed", detail=str(forge.RECORDED))]
+    return replace(valid, steps=steps, inference=replace(valid.inference, recorded=forge.RECORDED, seal=SEAL))
+
+
+@pytest.fixture(scope="session")
 def manifest(forgeable):
     """A made-up manifest of the proven circuit."""
     identity = json.loads(forgeable.inference.identity.model_dump_json(by_alias=True))

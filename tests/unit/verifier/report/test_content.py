@@ -76,6 +76,22 @@ def test_what_was_not_asked_is_open_and_what_was_asked_is_not(report_on, valid):
     assert [one.claim for one in report_on(valid, card=False, **asked).open] == []
 
 
+def test_record_on_a_chain_is_told_with_its_block_and_code(report_on, recorded):
+    report = report_on(recorded, chain=True)
+    facts, digests = dict(report.facts), dict(report.digests)
+    assert facts["state of the chain"] == f"block 96 (0x{'b7' * 32}), finalised"
+    assert facts["ledger"] == forge.RECORDED.ledger
+    assert digests[f"code of InferenceLedger, {forge.RECORDED.ledger}"] == "0x" + "c1" * 32
+    assert document(report)["record"]["blockHash"] == digests["block of the chain"]
+
+
+def test_node_is_told_not_to_be_proven(report_on, recorded, valid):
+    claim = "whether the node of the chain told the truth"
+    assert claim in [one.claim for one in report_on(recorded, chain=True).open]
+    assert claim not in [one.claim for one in report_on(valid).open]
+    assert str(report_on(recorded, chain=True).properties[-1]) == "recorded on the chain, as one node says"
+
+
 def test_figures_of_a_manifest_are_told_not_to_be_proven(report_on, valid):
     assert "whether the figures of fidelity and cost are true" in [one.claim for one in report_on(valid).open]
 

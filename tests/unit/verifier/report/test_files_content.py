@@ -13,10 +13,10 @@ from zkinfer.verifier.report.html import html_bytes
 from zkinfer.verifier.report.markdown import markdown_bytes
 from zkinfer.verifier.report.pdf import pdf_bytes
 
-KINDS = ("valid", "forgeable", "refused")
+KINDS = ("valid", "forgeable", "refused", "recorded")
 CODES = {"format", "outcome", "accepted", "inputVisibility", "status", "number", "type", "shape", "shownAs", "values"}
 """Fields for programs: the other forms say the same in words, or as a picture, bars or a table."""
-SPELT = {"headline", "seconds", "madeAt"}
+SPELT = {"headline", "seconds", "madeAt", "recordedAt", "confirmations", "finalised"}
 """Facts that the other forms spell in another way, or say as a part of the verdict."""
 
 
@@ -88,6 +88,7 @@ FIELDS = (
             "errors",
             "columns",
         ),
+        *("record", "chainId", "ledger", "listing", "block", "blockHash", "code", "address", "keccak256"),
         *("budget", "notChecked", "why", "option", "limits", "repeat", "digests", "madeBy"),
     }
 )

@@ -17,13 +17,14 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.report.card import ModelCard, model_card
 from zkinfer.verifier.report.values import Bars, Picture, Shown, Table, shown
 from zkinfer.verifier.summary import OpenClaim, Property, headline, open_claims, properties, sentence
+from zkinfer.verifier.verdict import record_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkinfer.circuits.manifest import Manifest
     from zkinfer.verifier.errors import Step
-    from zkinfer.verifier.inference import VerifiedInference
+    from zkinfer.verifier.inference import RecordedAnswer, VerifiedInference
     from zkinfer.verifier.summary import Question
     from zkinfer.verifier.verdict import Verdict
 
@@ -41,6 +42,7 @@ class Report:
         sentence: the verdict in one sentence.
         properties: what an auditor asks first.
         checks: every step with its evidence.
+        recorded: where a chain has the answer on record; None unless that was asked.
         refusal: cause and cure, if the attestation was refused.
         outputs: the proven outputs; none of a refused attestation.
         inputs: the proven inputs; none if they are hashed or private, or the attestation was refused.
@@ -62,6 +64,7 @@ class Report:
     sentence: str
     properties: tuple[Property, ...]
     checks: tuple[Step, ...]
+    recorded: RecordedAnswer | None
     refusal: tuple[str, str] | None
     outputs: tuple[Shown, ...]
     inputs: tuple[Shown, ...]
@@ -114,6 +117,7 @@ def make_report(
         sentence=f"Verdict: {headline(verdict)}{sentence(verdict, question, place='below')}",
         properties=tuple(properties(verdict, question)),
         checks=tuple(verdict.steps),
+        recorded=None if inference is None else inference.recorded,
         refusal=None if verdict.refusal is None else (verdict.refusal.cause, verdict.refusal.cure),
         outputs=_tensors(inference, "output", manifest),
         inputs=_tensors(inference, "input", manifest),
@@ -191,7 +195,16 @@ def _facts(verdict: Verdict, question: Question) -> dict[str, str]:
         facts["contract that asked"], facts["account that asked"] = context.consumer, context.requester
     if context.expiry:
         facts["request expires"] = _moment(context.expiry)
-    return facts
+    return facts | ({} if inference.recorded is None else _recorded(inference.recorded))
+
+
+def _recorded(recorded: RecordedAnswer) -> dict[str, str]:
+    return {
+        "recorded on the chain": f"{recorded.recorded_at:%Y-%m-%d %H:%M:%S} UTC, by the chain's clock",
+        "ledger": recorded.ledger,
+        "listing of the model": recorded.listing,
+        "state of the chain": recorded.described_block,
+    }
 
 
 def _moment(seconds: int) -> str:
@@ -220,6 +233,14 @@ def _open(verdict: Verdict, question: Question, *, has_card: bool) -> list[OpenC
                 "--second-opinion asks another one",
             )
         )
+    if inference.recorded is not None:
+        found.append(
+            OpenClaim(
+                "whether the node of the chain told the truth",
+                "One node was asked, and its answers are not proven. Another node must have a block with the same "
+                "hash, and the same code at the same addresses.",
+            )
+        )
     if has_card:
         found.append(
             OpenClaim(
@@ -244,6 +265,9 @@ def _digests(verdict: Verdict, question: Question, manifest: Manifest | None) ->
             "signer's key": inference.signer,
             "request": inference.context.request_id,
         }
+        if inference.recorded is not None:
+            digests |= {f"code of {one.name}, {one.address}": one.code_hash for one in inference.recorded.code}
+            digests["block of the chain"] = inference.recorded.block_hash
     return {name: digest for name, digest in digests.items() if digest}
 
 
@@ -276,6 +300,7 @@ def document(report: Report) -> dict[str, Any]:
         "notChecked": [one._asdict() for one in report.open],
         "limits": list(report.limits),
         "repeat": report.command_line,
+        "record": None if report.recorded is None else record_document(report.recorded),
         "digests": dict(report.digests),
         "seconds": report.seconds,
         "madeAt": report.made_at.isoformat().replace("+00:00", "Z"),
