@@ -91,7 +91,7 @@ def properties(verdict: Verdict, question: Question) -> list[Property]:
 _SOUND: Final = "If so, nobody can have made it for a wrong answer without breaking the proof system."
 _FORGEABLE: Final = "The secret of the trusted setup is public, so anyone can make such a proof for any answer."
 _MEANINGS: Final = (
-    "Whether the proof is about the circuit that was rebuilt from the ONNX file.",
+    "Whether the circuit that the file names is the one that was rebuilt from the ONNX file.",
     "Whether the proof is about the input that the auditor gave.",
     "Whether the proof was made for the request that the auditor named, and is no copy made for another one.",
     "Whether the ledger on the chain has this answer on record.",
@@ -173,7 +173,7 @@ def open_claims(question: Question) -> list[OpenClaim]:
             "No key was given that the signer must have.",
             "--signer KEY.pub accepts this signer only",
         ): question.signers,
-        OpenClaim("whether a chain has recorded it", "No node of a chain was asked."): question.chain,
+        OpenClaim("whether a chain has recorded it", "No node of a chain was asked; --rpc asks one."): question.chain,
     }
     return [claim for claim, given in claims.items() if not given]
 

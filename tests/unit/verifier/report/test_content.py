@@ -92,6 +92,18 @@ def test_node_is_told_not_to_be_proven(report_on, recorded, valid):
     assert str(report_on(recorded, chain=True).properties[-1]) == "recorded on the chain, as one node says"
 
 
+def test_secret_of_a_real_setup_is_a_limit_and_that_of_the_dev_setup_is_public(report_on, valid, forgeable):
+    kept = "That nobody kept the secret of the trusted setup"
+    assert any(text.startswith(kept) for text in report_on(valid).limits)
+    assert not any(text.startswith(kept) for text in report_on(forgeable).limits)
+
+
+def test_signer_is_told_not_to_be_known_unless_a_key_was_required(report_on, valid):
+    unknown = "; whose key it is was not checked"
+    assert dict(report_on(valid).facts)["signer"] == valid.inference.signer + unknown
+    assert dict(report_on(valid, signers=("owner.pub",)).facts)["signer"] == valid.inference.signer
+
+
 def test_figures_of_a_manifest_are_told_not_to_be_proven(report_on, valid):
     assert "whether the figures of fidelity and cost are true" in [one.claim for one in report_on(valid).open]
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from zkinfer.verifier.report.layout import Items, Paragraph, sections, summary
+from zkinfer.verifier.report.blocks import Items, Paragraph
+from zkinfer.verifier.report.layout import sections, summary
 
 
 def said(report, name):
@@ -40,3 +41,8 @@ def test_refused_attestation_has_no_limits_of_proofs(report_on, refused, valid):
 
 def test_accepted_attestation_has_no_reasons(report_on, valid):
     assert not any(isinstance(block, Items) for block in summary(report_on(valid)))
+
+
+@pytest.mark.parametrize("kind", ["valid", "forgeable", "refused"])
+def test_report_says_that_it_is_not_signed(report_on, request, kind):
+    assert "This report is not signed" in said(report_on(request.getfixturevalue(kind)), "repeat")

@@ -126,7 +126,7 @@ def make_report(
         labels=() if inference is None else inference.labels,
         card=model_card(manifest) if manifest is not None and accepted else None,
         open=tuple(_open(verdict, question, has_card=manifest is not None)),
-        limits=_LIMITS if accepted else (),
+        limits=(*_LIMITS, *([] if verdict.forgeable else [_CEREMONY])) if accepted else (),
         command=tuple(command),
         digests=tuple(_digests(verdict, question, manifest).items()),
         seconds=verdict.seconds,
@@ -153,9 +153,11 @@ def _escaped(char: str) -> str:
 
 _LIMITS = (
     "That the answer is right. The proof shows which answer this model gives, not that the model is a good one.",
+    "That the model computed with fractions gives exactly this answer. The proof is about the circuit, which rounds.",
     "That the input is true. The proof shows what was computed from it, not where it comes from.",
     "When the answer was computed. The date is what the signer states.",
 )
+_CEREMONY = "That nobody kept the secret of the trusted setup. Whoever has it can forge proofs of any answer."
 
 
 def _tensors(
@@ -188,7 +190,7 @@ def _facts(verdict: Verdict, question: Question) -> dict[str, str]:
     facts["engine"] = inference.recipe.engine
     facts["trusted setup"] = inference.recipe.setup.ceremony + (": anyone can forge proofs" * verdict.forgeable)
     facts["signed"] = f"{inference.created_at:%Y-%m-%d %H:%M:%S} UTC, as the signer states"
-    facts["signer"] = "an ephemeral key, which identifies no one" if inference.ephemeral else inference.signer
+    facts["signer"] = _signer(inference, question)
     facts["request"] = context.request_id
     if context.chain_id:
         facts["chain"] = str(context.chain_id)
@@ -196,6 +198,12 @@ def _facts(verdict: Verdict, question: Question) -> dict[str, str]:
     if context.expiry:
         facts["request expires"] = _moment(context.expiry)
     return facts | ({} if inference.recorded is None else _recorded(inference.recorded))
+
+
+def _signer(inference: VerifiedInference, question: Question) -> str:
+    if inference.ephemeral:
+        return "an ephemeral key, which identifies no one"
+    return inference.signer + ("" if question.signers or question.policy else "; whose key it is was not checked")
 
 
 def _recorded(recorded: RecordedAnswer) -> dict[str, str]:

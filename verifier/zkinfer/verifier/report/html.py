@@ -13,9 +13,7 @@ from functools import singledispatch
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from zkinfer.verifier.report.content import printable
-from zkinfer.verifier.report.layout import (
-    TITLE,
+from zkinfer.verifier.report.blocks import (
     Block,
     Command,
     Facts,
@@ -24,16 +22,16 @@ from zkinfer.verifier.report.layout import (
     Items,
     Marks,
     Paragraph,
-    sections,
-    summary,
 )
+from zkinfer.verifier.report.content import printable
+from zkinfer.verifier.report.layout import TITLE, sections, summary
 from zkinfer.verifier.report.values import Bars, Picture, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from zkinfer.verifier.report.blocks import Section
     from zkinfer.verifier.report.content import Outcome, Report
-    from zkinfer.verifier.report.layout import Section
 
 _WORDS: dict[Outcome, str] = {"valid": "Valid", "forgeable": "Forgeable", "refused": "Refused"}
 # A tick, a warning sign and a cross, in a box of 24.

@@ -1,105 +1,21 @@
-"""The sections of a report as plain blocks, which the forms for readers (HTML, Markdown, PDF) write one by one."""
+"""The sections of a report, which HTML, Markdown and PDF have in common, and the words between its facts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from zkinfer.verifier.report.blocks import Command, Facts, Figure, Heading, Items, Mark, Marks, Paragraph, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from zkinfer.verifier.errors import Status
+    from zkinfer.verifier.report.blocks import Block
     from zkinfer.verifier.report.card import ModelCard
     from zkinfer.verifier.report.content import Outcome, Report
-    from zkinfer.verifier.report.values import Bars, Picture, Shown, Table
+    from zkinfer.verifier.report.values import Shown
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A sentence or a few; a warning stands out."""
-
-    text: str
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """The heading of a part of a section."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A claim that holds or does not, with the sign for it, and its evidence."""
-
-    status: Status
-    sign: str
-    claim: str
-    evidence: str = ""
-
-    @property
-    def word(self) -> str:
-        """The status in words."""
-        return _WORDS[self.status]
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """Lines that each hold or do not; numbered if they are steps."""
-
-    rows: tuple[Mark, ...]
-    numbered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Names and values; the values of digests are for copying."""
-
-    rows: tuple[tuple[str, str], ...]
-    digests: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """Points, each with an explanation that may be empty."""
-
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command line for copying."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A picture, bars or a table, with its caption."""
-
-    caption: str
-    view: Picture | Bars | Table
-
-
-Block: TypeAlias = Paragraph | Heading | Marks | Facts | Items | Command | Figure
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section; `name` is its anchor."""
-
-    name: str
-    title: str
-    blocks: tuple[Block, ...]
-
-
-_WORDS: dict[Status, str] = {
-    "passed": "passed",
-    "failed": "failed",
-    "skipped": "not done",
-    "not_reached": "not reached",
-}
 _SIGNS: dict[Status, str] = {"failed": "✗", "skipped": "–", "not_reached": "–"}
 _PASSED: dict[Outcome, str] = {"valid": "✓", "forgeable": "~", "refused": "·"}
 TITLE = "Verification report"
@@ -107,8 +23,6 @@ _REBUILT = 4  # the step that rebuilds the verifying key
 _TERMS = (
     ("attestation", "A signed file that states a model's answer, with a proof of how it was computed."),
     ("auditor", "Whoever ran the verification that this report is about, with files and requirements of their own."),
-    ("prover", "Whoever ran the model, and made the proof."),
-    ("ONNX file", "The model in a common format: its layers, and the numbers that it has learned."),
     (
         "circuit",
         (
@@ -116,8 +30,19 @@ _TERMS = (
             "digits of each number are kept, so its answers differ a little from the model's own."
         ),
     ),
+    ("digest", "A fingerprint of data: equal digests mean equal data. It is written as the algorithm and hex digits."),
+    ("engine", "The program that makes the proof, with its version; each has its own kind of proofs."),
+    ("manifest", "A file in which whoever compiled the circuit describes it. Nothing in it is proven."),
+    ("model id", "A digest of the ONNX file and the verifying key together: the same model with the same settings."),
+    ("ONNX file", "The model in a common format: its layers, and the numbers that it has learned."),
+    ("policy", "What the auditor requires beyond the proof: which signer, request, circuit, engine and setup."),
     ("proof", "A short piece of data that can only be made by someone who has a solution of all the equations."),
-    ("verifying key", "A digest of the equations, against which a proof is checked."),
+    ("prover", "Whoever ran the model, and made the proof."),
+    ("request", "What the prover was asked for: who asks, on which chain, and until when. Its digest is in the proof."),
+    (
+        "statement",
+        "The numbers that the proof is about: its inputs and outputs as integers, and the request's digest.",
+    ),
     (
         "trusted setup",
         (
@@ -125,8 +50,11 @@ _TERMS = (
             "Whoever knows the secret can forge proofs."
         ),
     ),
-    ("digest", "A fingerprint of data: equal digests mean equal data. It is written as the algorithm and hex digits."),
-    ("request", "What the prover was asked for: who asks, on which chain, and until when. Its digest is in the proof."),
+    ("verifying key", "A digest of the equations, against which a proof is checked."),
+)
+_UNSIGNED = (
+    "This report is not signed: whoever passed it on can have changed it, and it does not show who ran the "
+    "verification. To rely on it, repeat it."
 )
 _DIGESTS = (
     "A file is the one of this report if its digest is the one below; sha256sum FILE prints it. Without these digests "
@@ -237,7 +165,8 @@ def _model(report: Report) -> Iterable[Block]:
         return
     yield Paragraph(
         "A circuit computes with integers what the model computes with fractions. Whoever compiled the circuit "
-        "measured the figures below and states them in its manifest; they are not proven."
+        "measured the figures below and states them in its manifest; they are not proven. Answers are the same where "
+        "the largest element of an output is, and integers are equal."
     )
     yield from _card(report.card)
 
@@ -248,11 +177,12 @@ def _card(card: ModelCard) -> Iterable[Block]:
     yield Figure("Number of output values by error, as a share of their column's range", card.errors)
     if card.columns is not None:
         yield Figure("Columns with the largest errors, as shares of their range", card.columns)
-    yield Heading("Size and cost")
+    yield Heading("Size and cost, for engineers")
     yield Facts((*card.facts, *card.cost))
 
 
 def _repeat(report: Report) -> Iterable[Block]:
+    yield Paragraph(_UNSIGNED)
     yield Paragraph(
         "With the same files in the same places, this command reaches the same verdict. It needs no network"
         + (" but a node of the chain." if any(word.startswith("--rpc") for word in report.command) else ".")

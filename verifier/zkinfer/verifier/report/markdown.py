@@ -6,9 +6,7 @@ import re
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from zkinfer.verifier.report.content import printable
-from zkinfer.verifier.report.layout import (
-    TITLE,
+from zkinfer.verifier.report.blocks import (
     Block,
     Command,
     Facts,
@@ -17,9 +15,9 @@ from zkinfer.verifier.report.layout import (
     Items,
     Marks,
     Paragraph,
-    sections,
-    summary,
 )
+from zkinfer.verifier.report.content import printable
+from zkinfer.verifier.report.layout import TITLE, sections, summary
 from zkinfer.verifier.report.values import Bars, Picture
 
 if TYPE_CHECKING:

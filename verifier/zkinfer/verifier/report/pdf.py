@@ -24,9 +24,7 @@ from reportlab.platypus import BaseDocTemplate, CondPageBreak, Frame, KeepTogeth
 from reportlab.platypus import Paragraph as Text
 from reportlab.platypus import Table as Grid
 
-from zkinfer.verifier.report.content import printable
-from zkinfer.verifier.report.layout import (
-    TITLE,
+from zkinfer.verifier.report.blocks import (
     Block,
     Command,
     Facts,
@@ -35,9 +33,9 @@ from zkinfer.verifier.report.layout import (
     Items,
     Marks,
     Paragraph,
-    sections,
-    summary,
 )
+from zkinfer.verifier.report.content import printable
+from zkinfer.verifier.report.layout import TITLE, sections, summary
 from zkinfer.verifier.report.values import Bars, Picture, Table
 
 if TYPE_CHECKING:
