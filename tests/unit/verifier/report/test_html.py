@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
     def __init__(self, data):
         super().__init__()
-        self.elements, self.open, self.texts = [], [], []
+        self.elements, self.open, self.texts, self.spans = [], [], [], []
         self.feed(data.decode())
         assert self.open == []
 
@@ -49,6 +49,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append((self.open[-1] if self.open else "", data))
+        if self.elements and self.elements[-1][0] == "span":
+            self.spans.append((self.elements[-1][1], data))
 
     def all(self, name):
         return [attributes for tag, attributes in self.elements if tag == name]
@@ -113,6 +115,17 @@ def test_page_loads_nothing(report_on, valid):
 def test_digests_and_the_command_have_buttons_that_are_hidden_without_script(page):
     assert len(page.all("button")) == len(page.all("code")) == 9
     assert all("hidden" in button for button in page.all("button"))
+
+
+def test_buttons_are_told_apart_by_what_they_copy(page):
+    labels = [button["aria-label"] for button in page.all("button")]
+    assert len(set(labels)) == len(labels)
+    assert {"Copy: the command", "Copy: verifying key"} <= set(labels)
+
+
+def test_steps_have_their_numbers_in_the_text(page):
+    places = [text for attributes, text in page.spans if attributes.get("class") == "place"]
+    assert places == [str(number) for number in range(1, 13)]
 
 
 def test_valid_report_has_ticks(page):

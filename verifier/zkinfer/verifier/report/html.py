@@ -20,6 +20,7 @@ from zkinfer.verifier.report.blocks import (
     Figure,
     Heading,
     Items,
+    Mark,
     Marks,
     Paragraph,
 )
@@ -148,32 +149,38 @@ def _heading(block: Heading) -> str:
 
 @_block.register(Marks)
 def _marks(block: Marks) -> str:
-    rows = "".join(
-        f'<li class="{mark.status}"><span class="mark"><span aria-hidden="true">{mark.sign}</span>{mark.word}</span>'
-        f'<span class="claim">{_foreign(mark.claim)}</span>'
-        + (f'<span class="evidence">{_foreign(mark.evidence)}</span>' if mark.evidence else "")
-        + "</li>"
-        for mark in block.rows
+    # Some screen readers leave out lists without bullets, unless their role is named.
+    if not block.numbered:
+        return f'<ul class="marks" role="list">{"".join(map(_mark, block.rows))}</ul>'
+    rows = (_mark(mark, f'<span class="place">{place}</span>') for place, mark in enumerate(block.rows, 1))
+    return f'<ol class="steps" role="list">{"".join(rows)}</ol>'
+
+
+def _mark(mark: Mark, start: str = "") -> str:
+    evidence = f'<span class="evidence">{_foreign(mark.evidence)}</span>' if mark.evidence else ""
+    return (
+        f'<li class="{mark.status}">{start}'
+        f'<span class="mark"><span aria-hidden="true">{mark.sign}</span>{mark.word}</span>'
+        f'<span class="claim">{_foreign(mark.claim)}</span>{evidence}</li>'
     )
-    return f'<ol class="steps">{rows}</ol>' if block.numbered else f'<ul class="marks">{rows}</ul>'
 
 
 @_block.register(Facts)
 def _facts(block: Facts) -> str:
     rows = "".join(
-        f"<div><dt>{_text(name)}</dt><dd>{_copyable(value) if block.digests else _foreign(value)}</dd></div>"
+        f"<div><dt>{_text(name)}</dt><dd>{_copyable(name, value) if block.digests else _foreign(value)}</dd></div>"
         for name, value in block.rows
     )
     return f'<dl class="{"digests" if block.digests else "facts"}">{rows}</dl>'
 
 
-def _copyable(value: str) -> str:
-    return f"<code>{_foreign(value)}</code>{_button('Copy')}"
+def _copyable(name: str, value: str) -> str:
+    return f"<code>{_foreign(value)}</code>{_button(name)}"
 
 
-def _button(label: str) -> str:
-    """A button that copies the text beside it; only the script shows it."""
-    return f'<button type="button" hidden>{label}</button>'
+def _button(name: str) -> str:
+    """A button that copies the text beside it; only the script shows it, and its label names the text."""
+    return f'<button type="button" aria-label="Copy: {_text(name)}" hidden>Copy</button>'
 
 
 @_block.register(Items)
@@ -182,12 +189,12 @@ def _items(block: Items) -> str:
         f"<li><strong>{_foreign(title)}</strong>" + (f"<span>{_foreign(text)}</span>" if text else "") + "</li>"
         for title, text in block.rows
     )
-    return f'<ul class="points">{rows}</ul>'
+    return f'<ul class="points" role="list">{rows}</ul>'
 
 
 @_block.register(Command)
 def _command(block: Command) -> str:
-    return f'<div class="command"><code>{_foreign(block.text)}</code>{_button("Copy the command")}</div>'
+    return f'<div class="command"><code>{_foreign(block.text)}</code>{_button("the command")}</div>'
 
 
 @_block.register(Figure)
