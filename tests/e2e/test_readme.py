@@ -37,7 +37,8 @@ def console(text):
 CONSOLE = console(README)
 MAKE = [line for line in CONSOLE if line.startswith("make ")]
 STARTS = {name: console(page(name)) for name in START_PAGES}
-FURTHER = [line for name in START_PAGES for line in STARTS[name] if line not in BEGINNING]
+REPORTS = page("docs/guides/reports.md")
+FURTHER = [line for name in START_PAGES for line in STARTS[name] if line not in BEGINNING] + console(REPORTS)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,18 @@ def test_python_on_the_attestation_page_runs(followed, reader):
     )
     assert done.returncode == 0, done.stderr
     assert "insecure-dev" in done.stdout
+
+
+@pytest.mark.slow
+def test_python_on_the_page_about_reports_writes_one(followed, reader):
+    _, folder = followed
+    (code,) = blocks("python", REPORTS)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=reader.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Verdict: valid, but forgeable by anyone")
+    assert "Forgeable" in (Path(folder) / "verdict.html").read_text()
 
 
 def report_of(server):

@@ -39,6 +39,7 @@ EXECUTED = {
     "docs/start/oracle-operator.md": "test_chain.py",
     "docs/guides/chain.md": "test_chain.py",
     "docs/guides/contracts.md": "test_own_contract.py",
+    "docs/guides/reports.md": "test_readme.py",
     "docs/guides/serving.md": "test_serve.py",
     "docs/guides/torch.md": "test_export.py",
 }

@@ -46,3 +46,15 @@ def test_accepted_attestation_has_no_reasons(report_on, valid):
 @pytest.mark.parametrize("kind", ["valid", "forgeable", "refused"])
 def test_report_says_that_it_is_not_signed(report_on, request, kind):
     assert "This report is not signed" in said(report_on(request.getfixturevalue(kind)), "repeat")
+
+
+@pytest.mark.parametrize(
+    ("options", "needs"),
+    [
+        ((), "It needs no network."),
+        (("--rpc-file", "url"), "It needs a node of the chain."),
+        (("--rpc", "URL"), "It needs a node of the chain; URL stands for the node's own"),
+    ],
+)
+def test_command_that_repeats_says_what_it_needs(report_on, valid, options, needs):
+    assert needs in said(report_on(valid, command=("zkinfer", "verify", "a.json", *options)), "repeat")

@@ -184,8 +184,9 @@ def _card(card: ModelCard) -> Iterable[Block]:
 def _repeat(report: Report) -> Iterable[Block]:
     yield Paragraph(_UNSIGNED)
     yield Paragraph(
-        "With the same files in the same places, this command reaches the same verdict. It needs no network"
-        + (" but a node of the chain." if any(word.startswith("--rpc") for word in report.command) else ".")
+        "With the same files in the same places, this command reaches the same verdict. It needs "
+        + ("a node of the chain" if any(word.startswith("--rpc") for word in report.command) else "no network")
+        + ("; URL stands for the node's own, which may hold a secret." if "--rpc" in report.command else ".")
     )
     yield Command(report.command_line)
     yield Paragraph(f"This verification took {report.seconds:.2f} seconds with {report.made_by}.")
