@@ -163,6 +163,7 @@ def test_experimental_engine_that_the_policy_names_is_accepted_with_its_labels(p
     trusted = parties.trusting(parties.model, engines={"fake/1": Experimental()})
     inference = Verifier(trusted=trusted, clock=lambda: forge.NOW).verify(good, AllOf(forge.POLICY, EngineIs("fake")))
     assert inference.labels == ("It has not been audited.",)
+    assert inference.experimental
 
 
 def test_offer_of_an_experimental_engine_is_refused_before_any_proof(parties):

@@ -105,6 +105,7 @@ class VerifiedInference:
         attestation_digest: of the file.
         on_expected_input: whether the caller gave expected inputs, which all matched the proof.
         labels: what the engine's authors say before anyone relies on its proofs.
+        experimental: whether the engine is experimental, so that its proofs may be forgeable in ways not yet known.
         recorded: where a chain has the answer on record; None unless the caller required it.
     """
 
@@ -120,6 +121,7 @@ class VerifiedInference:
     attestation_digest: Digest
     on_expected_input: bool
     labels: tuple[str, ...] = ()
+    experimental: bool = False
     recorded: RecordedAnswer | None = None
     seal: InitVar[object]
 

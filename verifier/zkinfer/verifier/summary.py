@@ -135,7 +135,14 @@ def sentence(verdict: Verdict, question: Question, *, place: str = "above") -> s
             ", because the secret of its trusted setup (insecure-dev) is public: "
             f"{file} is no evidence that {answer}{rest}"
         )
-    return f"; {file} proves that {answer}{rest}"
+    return f"; {file} proves{_reserve(verdict)} that {answer}{rest}"
+
+
+def _reserve(verdict: Verdict) -> str:
+    inference = verdict.inference
+    if inference is None or not inference.experimental:
+        return ""
+    return f", as far as the experimental proof system of {inference.recipe.engine} is sound,"
 
 
 def _subject(verdict: Verdict, question: Question) -> str:

@@ -143,6 +143,7 @@ def _inference_document(inference: VerifiedInference) -> dict[str, Any]:
         "setup": inference.recipe.setup.ceremony,
         "engine": inference.recipe.engine,
         "labels": list(inference.labels),
+        "experimental": inference.experimental,
         "record": None if inference.recorded is None else record_document(inference.recorded),
     }
 

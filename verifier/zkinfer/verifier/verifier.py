@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.build import Rebuilt
+    from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.statement import Statement
     from zkinfer.verifier.errors import Status
     from zkinfer.verifier.inference import ChainRecord
@@ -154,7 +155,7 @@ class Verifier:
             details.append(key.fingerprint)
         with steps.step(11):
             compared = expected_inputs is not None
-            inference = _inference(claim, circuit, statement, key, on_expected_input=compared, labels=engine.labels)
+            inference = _inference(claim, circuit, statement, key, on_expected_input=compared, engine=engine)
             policy.check(inference, self._clock())
         if record is None:
             steps.skip(CHAIN_RECORD, "offline")
@@ -173,7 +174,7 @@ def _inference(
     key: PublicKey,
     *,
     on_expected_input: bool,
-    labels: tuple[str, ...],
+    engine: Engine,
 ) -> VerifiedInference:
     """The result of steps (1) to (10), for the policy to check."""
     predicate, program = claim.predicate, circuit.program
@@ -189,7 +190,8 @@ def _inference(
         created_at=read_time(predicate.created_at),
         attestation_digest=claim.digest,
         on_expected_input=on_expected_input,
-        labels=labels,
+        labels=engine.labels,
+        experimental=engine.experimental,
         seal=SEAL,
     )
 

@@ -38,6 +38,13 @@ def test_report_begins_with_the_sentence_of_the_command(report_on, valid):
     assert "not checked: " in sentence
 
 
+def test_sentence_of_an_experimental_engine_has_a_reserve(report_on, valid):
+    found = replace(valid, inference=replace(valid.inference, experimental=True, seal=SEAL))
+    reserve = "proves, as far as the experimental proof system of fake/1 is sound, that tiny.onnx"
+    assert reserve in report_on(found).sentence
+    assert "experimental" not in report_on(valid).sentence
+
+
 def test_refused_attestation_has_a_report_with_the_reason_but_no_answer(report_on, refused):
     report = report_on(refused)
     assert (report.inputs, report.outputs, report.card, report.labels) == ((), (), None, ())
