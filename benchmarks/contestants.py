@@ -4,6 +4,7 @@
 
 prepares FOLDER if necessary, proves the first sample PROOFS times, and prints one JSON object: seconds of each proof
 and verification, peak memory (also of the preparation), sizes, and how closely the answers follow the float model.
+`memory` is that of the largest process; `child` that of the process that computes a proof.
 
 KIND is one of
 - plain: ezkl as its documentation uses it: gen_settings with default arguments, calibrate_settings, compile, setup,
@@ -17,7 +18,6 @@ KIND is one of
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -29,6 +29,7 @@ import numpy as np
 from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model
 from zkinfer.circuits.engines import DEFAULT_ENGINE, engine_named
 from zkinfer.circuits.engines.ashlar import core
+from zkinfer.circuits.sandbox.usage import metered, peak_memory
 from zkinfer.circuits.tensors import dequantise, quantise_batch
 from zkinfer.prover import Prover
 from zkinfer.verifier import AllOf, EngineIs, ModelIs, Trusted, UnsafeAcceptDevSetup, Verifier, ashlar
@@ -55,8 +56,14 @@ def main() -> None:
         budget = Budget(max_error=float(max_error[0])) if kind == "faithful" else Budget()
         engine = engine_named("ashlar" if kind == "ashlar" else DEFAULT_ENGINE)
         prove, verify, answers, facts = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget, engine)
-    times = [(seconds(prove), seconds(verify)) for _ in range(int(proofs))]
-    memory = peak_memory()
+    times, children = [], []
+    for _ in range(int(proofs)):
+        with metered() as used:
+            proving = seconds(prove)
+        times.append((proving, seconds(verify)))
+        children.append(used.memory)
+    own, child = peak_memory(), max(children)  # plain ezkl proves in this process
+    memory = {"memory": max(own, child), "child": child or own}
     import onnxruntime  # noqa: PLC0415 - outside of the measured memory
 
     expected = onnxruntime.InferenceSession(model).run(None, {name: inputs})[0].reshape(len(inputs), -1)
@@ -74,12 +81,6 @@ def seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def peak_memory() -> dict[str, int]:
-    """Bytes of the largest process, and of the largest child."""
-    own, child = (resource.getrusage(one).ru_maxrss << 10 for one in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"memory": max(own, child), "child": child}
 
 
 def fidelity(answers: Array, expected: Array) -> dict[str, float]:
@@ -126,7 +127,7 @@ def prepare_plain(model: Path, inputs: Array, path: dict[str, str], target: str)
     ezkl.setup(path["compiled"], path["vk"], path["pk"], path["srs"], None, disable_selector_compression=False)
     facts = {
         "compile": time.perf_counter() - start,
-        "compile_memory": peak_memory()["memory"],
+        "compile_memory": peak_memory(),
         "log_rows": settings["run_args"]["logrows"],
         "rows": settings["num_rows"],
         "key": Path(path["pk"]).stat().st_size,
@@ -159,18 +160,19 @@ def zkinfer(
     if not (folder / "circuit").exists():
         samples: dict[str, Any] = {name: inputs[: 2 * _SAMPLES]}  # half of them are held out
         np.savez(folder / "calibration.npz", **samples)
-        compiled = compile_model(
-            model,
-            folder / "circuit",
-            engine=engine,
-            home=home,
-            calibration=folder / "calibration.npz",
-            options=CompileOptions(setup="insecure-dev", budget=budget),
-        )
+        with metered() as used:
+            compiled = compile_model(
+                model,
+                folder / "circuit",
+                engine=engine,
+                home=home,
+                calibration=folder / "calibration.npz",
+                options=CompileOptions(setup="insecure-dev", budget=budget),
+            )
         predicted = {"seconds": compiled.cost.prove_seconds, "memory": compiled.cost.work.memory_bytes}
         facts = {
             "compile": sum(compiled.timings.values()),
-            "compile_memory": peak_memory()["memory"],
+            "compile_memory": max(peak_memory(), used.memory),
             "predicted": predicted,
         }
         (folder / "facts").write_text(json.dumps(facts))

@@ -3,6 +3,7 @@
     python -m benchmarks.engine [--runs RUNS]            prints tables and writes docs/measurements/benchmarks.md
     python -m benchmarks.engine --resume                 continue an interrupted run
     python -m benchmarks.engine --model "dense 4-16-3"   only this model; only prints
+    python -m benchmarks.engine --kind ashlar            only this contestant; only prints
 
 `contestants` defines the measurements, `promises` the limits. Contestants run alternately, each in separate processes;
 figures are medians. Exits with 1, after everything is written, if a promise is broken.
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from benchmarks import architectures
 from benchmarks.engine_page import page
-from benchmarks.networks import MODELS, Model, write
+from benchmarks.networks import ALL, MODELS, Model, write
 from benchmarks.promises import broken_promises
 
 from zkinfer.circuits import Home
@@ -45,10 +46,12 @@ def main() -> int:
     models = [
         replace(model, rounds=model.rounds or options.runs) for model in MODELS if options.model in (None, model.name)
     ]
+    left_out = set(ALL) - {options.kind} if options.kind else set[str]()
     if reason := engine_named("ashlar").unavailable:
         print(f"without Ashlar: {reason}", file=sys.stderr)
-        models = [replace(model, kinds=tuple(kind for kind in model.kinds if kind != "ashlar")) for model in models]
-        models = [model for model in models if model.kinds]
+        left_out.add("ashlar")
+    models = [replace(model, kinds=tuple(kind for kind in model.kinds if kind not in left_out)) for model in models]
+    models = [model for model in models if model.kinds]
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch, "home")
         # Once, so that all predictions are based on the same measured speed.
@@ -61,7 +64,7 @@ def main() -> int:
         ]
     text = page(results, described())
     print(text)
-    if options.model is None:
+    if options.model is None and options.kind is None:
         (ROOT / "docs/measurements/benchmarks.md").write_text(text)
     broken = broken_promises(results)
     print(*broken, sep="\n", file=sys.stderr)
@@ -72,6 +75,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--kind", choices=[kind for kind in ALL if kind != "faithful"])  # which needs a rival
     parser.add_argument("--model", choices=[model.name for model in MODELS])
     return parser.parse_args()
 
@@ -79,15 +83,16 @@ def parsed() -> argparse.Namespace:
 def resumed(model: Model, options: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
     """Measurements of a model by an interrupted run, possibly on another machine."""
     file = STORED / f"{model.name}.json"
-    found: dict[str, dict[str, Any]] | None = json.loads(file.read_text()) if options.resume and file.exists() else None
-    return found
+    found: dict[str, dict[str, Any]] = json.loads(file.read_text()) if options.resume and file.exists() else {}
+    return {kind: found[kind] for kind in model.kinds} if found and set(model.kinds) <= set(found) else None
 
 
 def measured_and_stored(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]]:
-    """Measure, and store the result for `--resume`."""
-    found = measured(model, folder, home)
+    """Measure, and store the result for `--resume`, beside earlier ones of other contestants."""
+    found, file = measured(model, folder, home), STORED / f"{model.name}.json"
     STORED.mkdir(parents=True, exist_ok=True)
-    (STORED / f"{model.name}.json").write_text(json.dumps(found))
+    earlier = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(earlier | found))
     return found
 
 

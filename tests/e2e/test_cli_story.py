@@ -98,6 +98,7 @@ def test_prove_prints_one_object_and_writes_the_attestation(workplace, digits):
     outcome = workplace("prove", digits, "--input", "image-0.json", "--out", "new.json", "--json")
     assert outcome.status == 0
     assert set(outcome.document["timings"]) == {"keys", "prove"}
+    assert 10_000_000 < outcome.document["peakMemoryBytes"] < 1_000_000_000
     assert len(outcome.document["outputs"]["logits"][0]) == 10
     assert outcome.document["warnings"] == []
     assert (workplace.folder / "new.json").stat().st_size > 3000

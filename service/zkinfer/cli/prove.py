@@ -56,6 +56,7 @@ def prove_command(
     with exit_on_error(as_json=as_json):
         from zkinfer.circuits.home import Home
         from zkinfer.circuits.manifest import Circuit
+        from zkinfer.circuits.sandbox.usage import metered
         from zkinfer.circuits.storage import refuse_existing, write_atomically
         from zkinfer.circuits.tensor_files import read_inputs
         from zkinfer.prover import Prover
@@ -75,11 +76,13 @@ def prove_command(
             for text in warnings:
                 say(f"[yellow]warning:[/] {plain(text)}")
             prover = Prover(home=Home.from_environment(), key=signing_key)
-            attestation = prover.prove(opened, inputs, context, observer=display, timings=timings)
+            with metered() as used:
+                attestation = prover.prove(opened, inputs, context, observer=display, timings=timings)
         write_atomically(out, attestation.to_bytes())
-        show(attestation, out, timings)
+        show(attestation, out, timings, used.memory)
         if as_json:
-            print_json(report(attestation, out, timings, warnings) | {"notes": display.notes})
+            document = report(attestation, out, timings, warnings)
+            print_json(document | {"peakMemoryBytes": used.memory, "notes": display.notes})
 
 
 def refuse_unacceptable(circuit: Circuit, policy_file: Path) -> None:
@@ -139,13 +142,15 @@ def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
     return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False) if encrypted else None)
 
 
-def show(attestation: Attestation, out: Path, timings: dict[str, float]) -> None:
-    """Show the proven answer."""
+def show(attestation: Attestation, out: Path, timings: dict[str, float], memory: int) -> None:
+    """Show the proven answer, and what it took: the seconds of each stage, and bytes of memory."""
+    from zkinfer.circuits.cost import size
     from zkinfer.verifier import claimed_tensors
 
     predicate = attestation.predicate
     print_result(
-        f"[green]✓[/] {plain(out)} in {sum(timings.values()):.1f} s: {len(attestation.proof):,} bytes of proof"
+        f"[green]✓[/] {plain(out)} in {sum(timings.values()):.1f} s, with {size(memory)} of memory: "
+        f"{len(attestation.proof):,} bytes of proof"
     )
     for name, values in claimed_tensors(attestation.predicate, "output").items():
         print_result(f"  {plain(name)} = {plain(values.tolist())}")

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits.errors import EngineCrashedError, EngineError, StoppedError
-from zkinfer.circuits.sandbox import processes, resources, spawn
+from zkinfer.circuits.sandbox import processes, resources, spawn, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -264,19 +264,19 @@ def _read_until_end(
                     selector.unregister(key.fileobj)
                     open_ends.discard(key.fd)
                 key.data.extend(chunk)
-            _report_progress(received, progress)
+            _take_reports(received, progress)
             del stderr[: -processes.STDERR_TAIL]
             if len(received) > MAX_ANSWER_BYTES:
                 raise EngineCrashedError(f"The engine's answer exceeds {MAX_ANSWER_BYTES >> 20} MiB.")
     return bytes(received), stderr.decode(errors="replace")
 
 
-def _report_progress(received: bytearray, progress: Callable[[float], None] | None) -> None:
-    """Remove complete progress lines from the front; the answer is the only line without a newline."""
+def _take_reports(received: bytearray, progress: Callable[[float], None] | None) -> None:
+    """Remove the reports of progress and usage from the front; the answer is the only line without a newline."""
     while (end := received.find(b"\n")) >= 0:
         line = bytes(received[:end])
         del received[: end + 1]
-        if progress is not None and _FRACTION.fullmatch(line):
+        if not usage.collect(line) and progress is not None and _FRACTION.fullmatch(line):
             progress(float(line))
 
 
@@ -302,6 +302,7 @@ def main() -> None:
     module, _, name = request["function"].partition(":")
     answer = processes.answer_of(lambda: getattr(importlib.import_module(module), name)(**request["arguments"]))
     with os.fdopen(processes.answer_fd(), "wb") as out:
+        out.write(usage.report())
         out.write(answer)
     os._exit(0)  # without waiting for the engine's threads, which may crash or hang at exit
 
