@@ -59,13 +59,18 @@ def assemble(draft: Draft, recipe: AshlarRecipe, visibility: Visibility = "publi
                 f"The scale of output {output.name!r} is {output.scale}, beyond {_MAX_SCALE}.",
                 "Lower the exponent of its weights.",
             )
-    network = expand(draft)
-    network = masked(network, _nonzero(network))
+    network = constraints_of(draft)
     bounds = bound_network(network)
     program, weights = lay_out(network, bounds)
     shape = Shape(program, recipe.chunk_bits, visibility)
     code = encode_code(shape)
     return Assembly(code, weights, tuple(output.scale for output in draft.outputs), _figures(shape), shape, bounds)
+
+
+def constraints_of(draft: Draft) -> Network:
+    """The constraints of a draft, with masks; raises as `assemble`, unless only bounds or sizes exceed a limit."""
+    network = expand(draft)
+    return masked(network, _nonzero(network))
 
 
 def _nonzero(network: Network) -> set[int]:

@@ -59,9 +59,27 @@ def bound_network(network: Network) -> Bounds:
     """
     found = [_of_input(network.input)]
     for block in network.blocks:
-        found.append(_of_block(block, found) if block.excess is None else _of_second(block, found[-1]))
+        found.append(_of_block(block, _sized(block, found)))
     outputs = (_interval(output, found) for output in network.outputs)
     return Bounds(tuple(found), tuple(Bound(z, z, z) for z in outputs))
+
+
+def first_too_tall(network: Network, stored_bits: int) -> tuple[str, int] | None:
+    """The first block whose table has too many rows, and log2 of how many times too many; None if every one fits.
+
+    A stored table may have 2^stored_bits; their rows are computed only up to that block.
+
+    Raises:
+        UnsupportedModelError: a sum or a shift exceeds its limit before that.
+    """
+    found = [_of_input(network.input)]
+    for block in network.blocks:
+        size = _sized(block, found)
+        most = stored_bits if size.table.kind is TableKind.STORED else MAX_TABLE_BITS
+        if size.k > most:
+            return block.name, size.k - most
+        found.append(_of_block(block, size))
+    return None
 
 
 def rounded(z: Interval, shift: int) -> Interval:
@@ -75,31 +93,46 @@ def _of_input(block: InputBlock) -> Bound:
     return Bound(image, image, image, max(_bits_of(image), block.table.width + 1), block.table)
 
 
-def _of_block(block: Constraint, found: Sequence[Bound]) -> Bound:
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """What a block's table has to hold: as `Bound`, without y. The interval `clamped` is that of q without excess."""
+
+    z: Interval
+    q: Interval
+    k: int
+    table: Table
+    clamped: Interval
+
+
+def _sized(block: Constraint, found: Sequence[Bound]) -> _Size:
+    if block.excess is not None:
+        return _sized_second(block, found[-1], block.excess)
     _refuse_shift(block)
     z = _interval(block, found)
     q = rounded(z, block.shift)
     k = _bits_of(q)
     table = _fitted(_table(block), found, k)
-    if table.kind is TableKind.STORED:
-        _refuse_size(block, k)
-        return Bound(z, q, stored_table(table).image(*q, block.name), k, table)
-    k = max(k, table.width + 1)
-    _refuse_size(block, k)
-    return Bound(z, q, (clamped(table, q[0]), clamped(table, q[1])), k, table)
+    return _Size(z, q, k if table.kind is TableKind.STORED else max(k, table.width + 1), table, q)
 
 
-def _of_second(block: Constraint, first: Bound) -> Bound:
+def _sized_second(block: Constraint, first: Bound, d: int) -> _Size:
     """The second block of a pair: what its clamp reads, by the lemma, which intervals of its terms cannot see."""
-    table, d = _table(block), block.excess or 0
+    table = _table(block)
     whole = rounded(first.z, block.shift)
     if max(_bits_of(whole), table.width + 1) <= MAX_TABLE_BITS:
         raise UnsupportedModelError(f"{block.name!r} needs no second block.", "Remove it from `saturate`.")
     most = (1 << (table.width + 1)) + (1 << (d - 1))
     largest = 1 << (block.shift + table.width + 2)
-    _refuse_size(block, table.width + 3)
-    y = (clamped(table, whole[0]), clamped(table, whole[1]))
-    return Bound((-largest, largest), (-most, most), y, table.width + 3, table)
+    return _Size((-largest, largest), (-most, most), table.width + 3, table, whole)
+
+
+def _of_block(block: Constraint, size: _Size) -> Bound:
+    _refuse_size(block, size.k)
+    if size.table.kind is TableKind.STORED:
+        image = stored_table(size.table).image(*size.q, block.name)
+    else:
+        image = clamped(size.table, size.clamped[0]), clamped(size.table, size.clamped[1])
+    return Bound(size.z, size.q, image, size.k, size.table)
 
 
 def clamped(table: Table, q: int) -> int:

@@ -96,12 +96,20 @@ def _translated() -> Iterator[ModuleType | Any]:
     try:
         yield core
     except core.InputOutOfRangeError as err:
-        raise RangeError(f"{err}", "Check the input's values, or calibrate with samples that cover them.") from err
+        raise RangeError(
+            _sentence(err), "Check the input's values, or calibrate with samples that cover them."
+        ) from err
     except core.ProofRejectedError as err:
-        raise ProofRejectedError(f"{err}") from err
+        raise ProofRejectedError(_sentence(err)) from err
     except core.SetupError as err:
-        raise SetupError(f"{err}", "Run `zkinfer setup check`.") from err
+        raise SetupError(_sentence(err), "Run `zkinfer setup check`.") from err
     except core.AshlarPanicError as err:
         raise EngineCrashedError(f"The core of Ashlar failed: {err}", "Report it as SECURITY.md says.") from err
     except core.AshlarError as err:
-        raise EngineError(f"The core of Ashlar refuses this: {err}") from err
+        raise EngineError(f"The core of Ashlar refuses this: {err}.") from err
+
+
+def _sentence(error: Exception) -> str:
+    """An error's message, which the core writes without a capital and a full stop."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

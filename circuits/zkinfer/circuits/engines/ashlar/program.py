@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines.ashlar.draft import AxisKind, Factor, Span
@@ -141,7 +142,7 @@ class OutputRecord:
         return head + b"".join(dimensions) + b"".join(term.encode() for term in self.terms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """All records; `tables[0]` is RANGE, `blocks[i - 1]` block i. `n` and `n_t` are log2 of the cells and of the rows.
 
@@ -162,6 +163,10 @@ class Program:
         Raises:
             UnsupportedModelError: a number does not fit its field.
         """
+        return self._encoded
+
+    @cached_property  # a search asks for the size of one program under many sizes of chunks
+    def _encoded(self) -> bytes:
         if max(len(self.tables) - 0xFF, len(self.blocks) - 0xFFFE, len(self.outputs) - 0xFFFF) > 0:
             raise UnsupportedModelError("The model has more tables, layers or outputs than a program can.", _TOO_LARGE)
         groups = (self.tables, self.blocks, self.outputs)

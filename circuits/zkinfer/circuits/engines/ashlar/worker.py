@@ -31,6 +31,7 @@ from zkinfer.circuits.engines.ashlar.key import make_key as joined_key
 from zkinfer.circuits.engines.ashlar.lowering.drafts import draft
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan
 from zkinfer.circuits.engines.ashlar.recipe import AshlarRecipe
+from zkinfer.circuits.engines.ashlar.tune.limits import SearchLimits
 from zkinfer.circuits.engines.ashlar.tune.search import Search, Trial, cheapest, search
 from zkinfer.circuits.engines.base import Option, Program, Tuned
 from zkinfer.circuits.engines.messages import pack_result, unpack_request
@@ -94,7 +95,7 @@ def program_of(made: Assembly, recipe: AshlarRecipe, entry: TensorSpec, results:
 def survey(request: dict[str, Any]) -> dict[str, Any]:
     """The Work of the cheapest recipe that is not measured."""
     asked = unpack_request(request)
-    return asdict(estimate(cheapest(_search(asked)).assembly.shape).work())
+    return asdict(estimate(cheapest(_search(asked)).shape).work())
 
 
 def tune(request: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def tune(request: dict[str, Any]) -> dict[str, Any]:
 
 def _tuned(asked: TuneRequest) -> Tuned:
     try:
-        found, trials = search(_search(asked))
+        found, trials = search(_search(asked, SearchLimits.of(asked, child.report)))
     except BudgetError as err:
         raise BudgetError(err.cause, err.cure, tuple(_options(err.options, asked))) from err
     return Tuned(found.recipe.to_run_arguments(), tuple(_options(trials, asked, chosen=trials[-1])))
@@ -114,12 +115,12 @@ def _tuned(asked: TuneRequest) -> Tuned:
 def _options(trials: Sequence[Trial], asked: TuneRequest, *, chosen: Trial | None = None) -> Iterator[Option]:
     for trial in trials:
         if trial.fidelity is not None:
-            cost = estimate(trial.assembly.shape).work().at(asked.speed)
+            cost = estimate(trial.shape).work().at(asked.speed)
             met = asked.budget.met_by(trial.fidelity)
             yield Option(trial.name, cost, trial.fidelity, within_budget=met, chosen=trial is chosen)
 
 
-def _search(asked: TuneRequest) -> Search:
+def _search(asked: TuneRequest, limits: SearchLimits | None = None) -> Search:
     [entry] = asked.inputs
     largest = min(_LARGEST_CHUNK, asked.max_setup_size)
     return Search(
@@ -130,8 +131,10 @@ def _search(asked: TuneRequest) -> Search:
         budget=asked.budget,
         objective=asked.objective,
         chunk_bits=tuple(range(min(_SMALLEST_CHUNK, largest), largest + 1)),
+        effort=asked.effort,
         labels=asked.labels,
         visibility=entry.visibility,
+        limits=limits,
     )
 
 

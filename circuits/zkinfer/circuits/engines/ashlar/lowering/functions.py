@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Function = Callable[..., Number | None]
 
 MAX_POWER = 64
-_FAR = 60
+_FAR, _NEAR = Decimal(10) ** 60, Decimal(10) ** -60
 
 
 def evaluated(steps: Sequence[tuple[str, tuple[object, ...], Mapping[str, Any]]], at: Fraction) -> Number | None:
@@ -62,8 +62,7 @@ def _short(value: Number) -> Number:
     """The value, or a number beyond every table or next to 0 in place of a decimal with a huge exponent."""
     if isinstance(value, Fraction) or not value:
         return value
-    size = min(max(abs(value), Decimal(10) ** -_FAR), Decimal(10) ** _FAR)
-    return size.copy_sign(value)
+    return min(max(abs(value), _NEAR), _FAR).copy_sign(value)
 
 
 def exact(value: object) -> Fraction:

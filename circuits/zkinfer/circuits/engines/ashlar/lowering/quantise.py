@@ -99,11 +99,8 @@ def offset_bias(
         raise UnsupportedModelError(f"The bias of {name!r} is not finite.", "Check the training of the model.")
     exact = [offset * power(scale) for offset, scale in zip(offsets, scales, strict=True)]
     common = math.lcm(*(one.denominator for one in exact))
-    numerators = [one.numerator * (common // one.denominator) for one in exact]
-    sums = [
-        Fraction(sum(weight * number for weight, number in zip(row, numerators, strict=True)), common)
-        for row in weights.tolist()
-    ]
+    numerators = np.array([one.numerator * (common // one.denominator) for one in exact], object)
+    sums = [Fraction(total, common) for total in weights.astype(object) @ numerators]
     flat = bias.reshape(-1, len(sums))
     scale = power(exponent)
     result = [

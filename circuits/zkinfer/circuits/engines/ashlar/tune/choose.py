@@ -29,6 +29,7 @@ IMAGE_BITS, TABLE_BITS, TREE_BITS = (9,), (10, 12), (12, 14)
 FINE_INPUT_BITS = (14,)
 OUTPUT_BITS = 14  # of stored tables that make outputs only: their values cost nothing
 MARGIN = 2.0  # a power of two as scale makes it 2 to 4
+FEW_SAMPLES, FEW_MARGIN = 64, 4.0  # of one feature among many, the largest of few samples is too small by chance
 TILE_SAVING = 1 << 18
 _LARGEST_INPUT_BITS = 14
 _BOUNDED = 0.1  # the share of samples that attain the largest number, where numbers are bounded as pixels are
@@ -70,7 +71,7 @@ def input_recipes(plan: Plan, observed: Observed, *, fine: bool = False) -> list
 
 
 def _many_scales(values: NDArray[np.float64], bits: int, *, signed: bool) -> InputRecipe:
-    largest = MARGIN * np.abs(values).max(axis=0)
+    largest = (MARGIN if len(values) >= FEW_SAMPLES else FEW_MARGIN) * np.abs(values).max(axis=0)
     usual = float(np.median(largest[largest > 0])) if (largest > 0).any() else 1.0
     scales = [_scale(one or usual, bits - signed) for one in largest.tolist()]
     return InputRecipe(scale=scales[0] if len(set(scales)) == 1 else tuple(scales), bits=bits, signed=signed)

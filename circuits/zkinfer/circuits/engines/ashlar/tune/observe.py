@@ -56,6 +56,11 @@ class Observed:
     spreads: Mapping[str, Spread]
     inputs: NDArray[np.generic]
 
+    @property
+    def has_rare(self) -> bool:
+        """Whether a value has so few large numbers that they may be clipped."""
+        return any(spread.usual < spread.largest for spread in self.spreads.values())
+
 
 def observe(model: onnx.ModelProto, plan: Plan, inputs: NDArray[np.generic]) -> Observed:
     """Run the network in floats, and look at the values behind each activation.

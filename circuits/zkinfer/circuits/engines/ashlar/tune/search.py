@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zkinfer.circuits.engines.ashlar.assembly import Assembly, assemble
+from zkinfer.circuits.engines.ashlar.assembly import assemble, constraints_of
+from zkinfer.circuits.engines.ashlar.bounds import first_too_tall
 from zkinfer.circuits.engines.ashlar.constraints import MAX_SHIFT
 from zkinfer.circuits.engines.ashlar.cost import estimate
-from zkinfer.circuits.engines.ashlar.draft import Axis, AxisKind, Draft, Output, Span, TableKind, Term
+from zkinfer.circuits.engines.ashlar.draft import Draft, TableKind
 from zkinfer.circuits.engines.ashlar.forward import ForwardPass
 from zkinfer.circuits.engines.ashlar.key import MAX_KEY_WORDS
 from zkinfer.circuits.engines.ashlar.lowering.drafts import draft as drafted
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan as planned
 from zkinfer.circuits.engines.ashlar.tune.choose import Chooser, Widths, input_recipes
 from zkinfer.circuits.engines.ashlar.tune.observe import observe
-from zkinfer.circuits.errors import BudgetError, UnsupportedModelError
+from zkinfer.circuits.errors import BudgetError, TooCostlyError, UnsupportedModelError
 from zkinfer.circuits.fidelity import Fidelity, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import onnx
     from numpy.typing import NDArray
 
     from zkinfer.circuits.cost import Objective
-    from zkinfer.circuits.engines.ashlar.draft import Block
     from zkinfer.circuits.engines.ashlar.key import Shape
     from zkinfer.circuits.engines.ashlar.lowering.plan import Plan
     from zkinfer.circuits.engines.ashlar.recipe import AshlarRecipe, InputRecipe
+    from zkinfer.circuits.engines.ashlar.tune.limits import SearchLimits
     from zkinfer.circuits.engines.ashlar.tune.observe import Observed
+    from zkinfer.circuits.engines.base import Effort
     from zkinfer.circuits.fidelity import Budget
     from zkinfer.circuits.samples import Labels
     from zkinfer.circuits.tensors import TensorSpec, Visibility
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     # The outputs, [N, elements] each, of integers [N, elements].
     Forward = Callable[[NDArray[np.int64]], Sequence[NDArray[np.int64]]]
 
-BITS, FINE_BITS = (7, 8, 9, 10), (11, 12, 13)
+BITS, QUICK_BITS, FINE_BITS = (7, 8, 9, 10), (8, 10), (11, 12, 13)
 STORED_BITS = (13, 15)  # of the rows of stored tables
 SLACK_AGREEMENT, SLACK_ERROR = 0.03, 1.5  # of a first look, so that it refuses nothing that all samples may admit
 MAX_LOWERED, MAX_NARROWED = 12, 3
@@ -57,7 +60,7 @@ class Trial:
     name: str
     recipe: AshlarRecipe
     draft: Draft
-    assembly: Assembly
+    shape: Shape
     cost: float
     fidelity: Fidelity | None = None
 
@@ -67,7 +70,8 @@ class Search:
     """What a recipe is chosen for.
 
     `samples` are inputs [N, *shape] of the normal form, `reference` the float model's outputs by name. `chunk_bits` are
-    the sizes of chunks to choose from; `forward` prepares the exact integer pass of a draft.
+    the sizes of chunks to choose from; `forward` prepares the exact integer pass of a draft. `limits` of time and
+    memory are None where there are none.
     """
 
     model: onnx.ModelProto
@@ -77,9 +81,11 @@ class Search:
     budget: Budget
     chunk_bits: Sequence[int]
     objective: Objective = "latency"
+    effort: Effort = "normal"
     labels: Labels | None = None
     visibility: Visibility = "public"
     forward: Callable[[Draft], Forward] = lambda draft: ForwardPass(draft).run
+    limits: SearchLimits | None = None
 
 
 def search(request: Search) -> tuple[Trial, list[Trial]]:
@@ -88,40 +94,22 @@ def search(request: Search) -> tuple[Trial, list[Trial]]:
     Raises:
         BudgetError: none is within the budget; the message has the best.
         UnsupportedModelError: no recipe keeps within the limits of sections 1.5 and 2.3.
+        TooCostlyError: a proof takes too much memory under every recipe, or the time passed before one was found.
     """
-    model = planned(request.model)
-    observed = observe(request.model, model, request.samples)
-    measured, problem = list[Trial](), None
-    for group in _groups(model):
-        trials = list[Trial]()
-        givens = input_recipes(model, observed, fine=group[0].fine)
-        plans = [model if isinstance(given.scale, int) else planned(request.model, listed=True) for given in givens]
-        for (given, plan), widths in product(zip(givens, plans, strict=True), group):
-            try:
-                trials.append(_trial(request, plan, observed, given, widths))
-            except UnsupportedModelError as err:
-                problem = problem or err
-        best = _cheapest(request, sorted(_different(trials), key=lambda trial: trial.cost), measured)
-        if best is not None:
-            return best, measured
-    if not measured:
-        raise problem or UnsupportedModelError("No recipe was tried.")
-    raise _missed(request, measured)
-
-
-def _groups(plan: Plan) -> list[list[Widths]]:
-    """What is tried together; stored tables take a second each, so that narrow ones are tried first.
-
-    Fine ones come last: few networks need them, whose outputs hardly vary or whose best answers lie close together.
-    """
-    fine = [
-        [Widths(bits, clipped=False, rows=STORED_BITS[-1], fine=True, narrow=narrow) for narrow in (True, False)]
-        for bits in FINE_BITS
-    ]
-    if not plan.stored:
-        return [[Widths(bits, clipped, STORED_BITS[0]) for bits in BITS for clipped in (False, True)], *fine]
-    narrow = [[Widths(bits, clipped, rows) for clipped in (False, True)] for rows in STORED_BITS for bits in BITS]
-    return narrow + fine
+    run = _Run(request)
+    groups = _groups(run.plan, run.observed, request.effort)
+    total, done = sum(map(len, groups)), 0
+    for group in groups:
+        trials = sorted(_different(run.trials(group)), key=lambda trial: trial.cost)
+        done += len(group)
+        found = run.first_within(trials)
+        if found is not None:
+            return found, run.measured
+        if request.limits is not None:
+            request.limits.report(done / total)
+    if not run.measured:
+        raise run.problem or UnsupportedModelError("No recipe was tried.")
+    raise _missed(request, run.measured)
 
 
 def cheapest(request: Search) -> Trial:
@@ -130,33 +118,98 @@ def cheapest(request: Search) -> Trial:
     Raises:
         UnsupportedModelError: it does not keep within the limits of sections 1.5 and 2.3.
     """
-    model = planned(request.model)
-    observed = observe(request.model, model, request.samples)
-    given = input_recipes(model, observed)[0]
-    plan = model if isinstance(given.scale, int) else planned(request.model, listed=True)
-    return _trial(request, plan, observed, given, next(iter(next(iter(_groups(model))))))
+    run = _Run(request)
+    [widths, *_], *_ = _groups(run.plan, run.observed, request.effort)
+    given, *_ = input_recipes(run.plan, run.observed)
+    return run.trial(given, widths)
 
 
-def _different(trials: Sequence[Trial]) -> Iterator[Trial]:
+def _groups(plan: Plan, observed: Observed, effort: Effort) -> list[list[Widths]]:
+    """What is tried together; stored tables take a second each, so that narrow ones are tried first.
+
+    Fine ones come last: few networks need them, whose outputs hardly vary or whose best answers lie close together.
+    """
+    clips = (False, True) if observed.has_rare else (False,)
+    if effort == "quick":
+        return [[Widths(bits, clipped=False, rows=STORED_BITS[0]) for bits in QUICK_BITS]]
+    fine = [
+        [Widths(bits, clipped=False, rows=STORED_BITS[-1], fine=True, narrow=narrow) for narrow in (True, False)]
+        for bits in FINE_BITS
+    ]
+    if not plan.stored:
+        return [[Widths(bits, clipped, STORED_BITS[0]) for bits in BITS for clipped in clips], *fine]
+    narrow = [[Widths(bits, clipped, rows) for clipped in clips] for rows in STORED_BITS for bits in BITS]
+    return narrow + fine
+
+
+class _Run:
+    """One search: what is known of the network, the trials that were measured, and the first problem of another."""
+
+    def __init__(self, request: Search) -> None:
+        self._request = request
+        self.plan = planned(request.model)
+        self._listed = cache(lambda: planned(request.model, listed=True))
+        self.observed = observe(request.model, self.plan, request.samples)
+        self.measured = list[Trial]()
+        self.problem: UnsupportedModelError | TooCostlyError | None = None
+
+    def trials(self, group: Sequence[Widths]) -> Iterator[Trial]:
+        """The recipes of a group that are possible."""
+        for given, widths in product(input_recipes(self.plan, self.observed, fine=group[0].fine), group):
+            self._refuse_late()
+            try:
+                trial = self.trial(given, widths)
+                if self._request.limits is not None:
+                    self._request.limits.refuse_costly(estimate(trial.shape).work())
+                yield trial
+            except (UnsupportedModelError, TooCostlyError) as err:
+                self.problem = self.problem or err
+
+    def trial(self, given: InputRecipe, widths: Widths) -> Trial:
+        """A recipe with these widths, with as much saturation and as few rows of stored tables as it needs.
+
+        Raises:
+            UnsupportedModelError: no such recipe keeps within the limits.
+        """
+        plan = self.plan if isinstance(given.scale, int) else self._listed()
+        while True:
+            recipe = Chooser(plan, self.observed, widths, given).recipe(max(self._request.chunk_bits))
+            draft = drafted(plan, recipe)
+            tall = first_too_tall(constraints_of(draft), widths.rows)
+            relieved = None if tall is None else _relieved(draft, recipe, widths, *tall)
+            if relieved is None:
+                break
+            widths = relieved
+        shape = assemble(draft, recipe, self._request.visibility).shape
+        name = f"input {given.bits}, activations {widths.bits}{' clipped' if widths.clipped else ''}"
+        return _with_chunks(self._request, Trial(name, recipe, draft, shape, math.inf))
+
+    def first_within(self, trials: Sequence[Trial]) -> Trial | None:
+        """The first of these trials that is within the budget; each is measured on few samples before it is on all."""
+        request, count = self._request, len(self._request.samples)
+        budget = request.budget.with_margin(count)
+        for trial in trials:
+            self._refuse_late()
+            self.measured.append(_measured(request, trial, min(FEW, count)))
+            if count > FEW and _relaxed(budget).met_by(_fidelity(self.measured[-1])):
+                self.measured[-1] = _measured(request, trial, count)
+            elif count > FEW:
+                continue
+            if budget.met_by(_fidelity(self.measured[-1])):
+                return self.measured[-1]
+        return None
+
+    def _refuse_late(self) -> None:
+        if self._request.limits is not None:
+            self._request.limits.refuse_late(len(self.measured))
+
+
+def _different(trials: Iterable[Trial]) -> Iterator[Trial]:
     seen: list[AshlarRecipe] = []
     for trial in trials:
         if trial.recipe not in seen:
             seen.append(trial.recipe)
             yield trial
-
-
-def _cheapest(request: Search, trials: Sequence[Trial], measured: list[Trial]) -> Trial | None:
-    """The first of these trials that is within the budget; each is measured on few samples before it is on all."""
-    budget, count = request.budget.with_margin(len(request.samples)), len(request.samples)
-    for trial in trials:
-        measured.append(_measured(request, trial, min(FEW, count)))
-        if count > FEW and _relaxed(budget).met_by(_fidelity(measured[-1])):
-            measured[-1] = _measured(request, trial, count)
-        elif count > FEW:
-            continue
-        if budget.met_by(_fidelity(measured[-1])):
-            return replace(measured[-1], assembly=assemble(trial.draft, trial.recipe, request.visibility))
-    return None
 
 
 def _missed(request: Search, measured: list[Trial]) -> BudgetError:
@@ -206,31 +259,12 @@ def quantised(samples: NDArray[np.generic], recipe: InputRecipe) -> NDArray[np.i
     return np.clip(values, *recipe.limits).reshape(len(samples), -1)
 
 
-def _trial(request: Search, plan: Plan, observed: Observed, given: InputRecipe, widths: Widths) -> Trial:
-    """A recipe with these widths, with as much saturation and as few rows of stored tables as it needs.
-
-    Raises:
-        UnsupportedModelError: no such recipe keeps within the limits.
-    """
-    while True:
-        recipe = Chooser(plan, observed, widths, given).recipe(max(request.chunk_bits))
-        draft = drafted(plan, recipe)
-        try:
-            assembly = assemble(draft, recipe, request.visibility)
-        except UnsupportedModelError as err:
-            widths = _relieved(draft, recipe, widths, err)
-            continue
-        tall = dict(_tall(draft, assembly, widths.rows))
-        if not tall:
-            break
-        widths = replace(
-            widths, lowered={**widths.lowered, **{n: widths.lowered.get(n, 0) + k for n, k in tall.items()}}
-        )
-    costs = {bits: _cost(replace(assembly.shape, chunk_bits=bits), request.objective) for bits in request.chunk_bits}
+def _with_chunks(request: Search, trial: Trial) -> Trial:
+    """The trial with the size of chunks that costs least."""
+    costs = {bits: _cost(replace(trial.shape, chunk_bits=bits), request.objective) for bits in request.chunk_bits}
     best = min(costs, key=lambda bits: (costs[bits], bits))
-    recipe = recipe.model_copy(update={"chunk_bits": best})
-    name = f"input {given.bits}, activations {widths.bits}{' clipped' if widths.clipped else ''}"
-    return Trial(name, recipe, draft, assembly, costs[best])
+    recipe, shape = trial.recipe.model_copy(update={"chunk_bits": best}), replace(trial.shape, chunk_bits=best)
+    return replace(trial, recipe=recipe, shape=shape, cost=costs[best])
 
 
 def _cost(shape: Shape, objective: Objective) -> float:
@@ -249,54 +283,18 @@ def _felt(seconds: float) -> float:
     return seconds if seconds <= _SHORT else _SHORT * (1 + math.log(seconds / _SHORT))
 
 
-def _tall(draft: Draft, assembly: Assembly, rows: int) -> Iterator[tuple[str, int]]:
-    """The blocks whose stored tables have too many rows, and the bits to save."""
-    number = 0
-    for block in draft.blocks:
-        number += 1 if block.saturation is None else 2
-        bits = assembly.bounds.blocks[number].k - rows
-        if block.table.kind is TableKind.STORED and bits > 0:
-            yield block.name, bits
-
-
-def _relieved(draft: Draft, recipe: AshlarRecipe, widths: Widths, problem: UnsupportedModelError) -> Widths:
-    """Widths with which the first block that exceeds a limit reads or holds less."""
-    first = _first_failing(draft, recipe)
-    if first is None or first.shift > MAX_SHIFT:
-        raise problem
-    if widths.narrow and first.name in recipe.activations and first.table.kind is not TableKind.STORED:
-        less = widths.narrowed.get(first.name, 0) + 1
-        if less > MAX_NARROWED:
-            raise problem
-        return replace(widths, narrowed={**widths.narrowed, first.name: less})
-    name, d = first.name, widths.saturate.get(first.name, 0) + 1
-    if first.table.kind is TableKind.STORED:
-        lowered = widths.lowered.get(name, 0) + 1
-        if lowered > MAX_LOWERED:
-            raise problem
-        return replace(widths, lowered={**widths.lowered, name: lowered})
-    if name not in recipe.activations or d >= first.table.width or first.shift + d > MAX_SHIFT:
-        raise problem
+def _relieved(draft: Draft, recipe: AshlarRecipe, widths: Widths, name: str, bits: int) -> Widths | None:
+    """Widths with which a block whose table is this much too tall reads or holds less; None if there are none."""
+    [block] = (block for block in draft.blocks if block.name == name)
+    if block.table.kind is TableKind.STORED:
+        lowered = widths.lowered.get(name, 0) + bits
+        return replace(widths, lowered={**widths.lowered, name: lowered}) if lowered <= MAX_LOWERED else None
+    if name not in recipe.activations:
+        return None
+    if widths.narrow:
+        less = widths.narrowed.get(name, 0) + 1
+        return replace(widths, narrowed={**widths.narrowed, name: less}) if less <= MAX_NARROWED else None
+    d = widths.saturate.get(name, 0) + 1
+    if d >= block.table.width or block.shift + d > MAX_SHIFT:
+        return None
     return replace(widths, saturate={**widths.saturate, name: d})
-
-
-def _first_failing(draft: Draft, recipe: AshlarRecipe) -> Block | None:
-    """The first block that keeps the part of the network up to it from being assembled; None if it is no block."""
-    good, bad = 0, len(draft.blocks) + 1
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        try:
-            assemble(_up_to(draft, middle), recipe)
-            good = middle
-        except UnsupportedModelError:
-            bad = middle
-    return draft.blocks[good] if good < len(draft.blocks) else None
-
-
-def _up_to(draft: Draft, count: int) -> Draft:
-    """The first blocks, of which the last is the output."""
-    last, bits = draft.blocks[count - 1], sum(factor.bits for factor in draft.blocks[count - 1].factors)
-    whole = Span(0, bits)
-    axes = (Axis(AxisKind.EQ, whole, whole),) if bits else ()
-    output = Output(last.name, last.factors, 0, (Term(count, axes),))
-    return Draft(draft.input, draft.blocks[:count], (output,))

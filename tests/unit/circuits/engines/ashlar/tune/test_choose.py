@@ -27,7 +27,7 @@ def chosen(graph, inputs, *, bits=8, **widths):
     return planned, recipe, draft(planned, recipe)
 
 
-SAMPLES = np.random.default_rng(1).normal(size=(50, 1, 4))
+SAMPLES = np.random.default_rng(1).normal(size=(64, 1, 4))
 
 
 def test_pixels_take_the_fewest_bits_that_hold_them_exactly():
@@ -40,6 +40,12 @@ def test_numbers_have_a_margin_of_two_to_four():
         largest = np.abs(SAMPLES).max(axis=(0, 1))
         limits = (1 << recipe.bits - 1) / np.exp2(np.array(recipe.scales))
         assert ((limits >= 1.99 * largest) & (limits <= 4.01 * largest.max())).all()
+
+
+def test_numbers_of_few_samples_have_twice_the_margin():
+    for recipe in input_recipes(plan(dense()), seen(SAMPLES[:63])):
+        limits = (1 << recipe.bits - 1) / np.exp2(np.array(recipe.scales))
+        assert (limits >= 3.99 * np.abs(SAMPLES[:63]).max(axis=(0, 1))).all()
 
 
 def test_features_of_unlike_size_have_a_scale_each():

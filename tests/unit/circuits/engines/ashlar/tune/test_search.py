@@ -1,5 +1,7 @@
 """Recipes found from calibration samples, for models of the repository and small ones beside them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.paths import ROOT
@@ -7,12 +9,13 @@ from tests.unit.circuits.engines.ashlar.lowering.networks import model
 
 from zkinfer.circuits.digest import sha256_file
 from zkinfer.circuits.engines.ashlar.assembly import assemble
+from zkinfer.circuits.engines.ashlar.cost import estimate
 from zkinfer.circuits.engines.ashlar.forward import ForwardPass
 from zkinfer.circuits.engines.ashlar.lowering.drafts import draft
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import normal_form, plan
 from zkinfer.circuits.engines.ashlar.recipe import AshlarRecipe
 from zkinfer.circuits.engines.ashlar.tune.search import Search, quantised, search
-from zkinfer.circuits.errors import BudgetError, UnsupportedModelError
+from zkinfer.circuits.errors import BudgetError, TooCostlyError, UnsupportedModelError
 from zkinfer.circuits.fidelity import Budget
 from zkinfer.circuits.frontend import runtime
 from zkinfer.circuits.frontend.load import load
@@ -85,7 +88,9 @@ def test_recipe_alone_rebuilds_the_circuit_and_its_answers():
     best, _ = search(request)
     recipe = AshlarRecipe.parse(best.recipe.to_run_arguments())
     made = draft(plan(request.model, listed=not isinstance(recipe.input.scale, int)), recipe)
-    assert assemble(made, recipe).code == best.assembly.code
+    made_again = assemble(made, recipe)
+    assert made_again.code == assemble(best.draft, best.recipe).code
+    assert made_again.shape == best.shape
     [answers] = ForwardPass(made).run(quantised(request.samples, recipe.input))
     spec = request.outputs[0].model_copy(update={"scale": made.outputs[0].scale})
     numbers = np.stack([dequantise(answer.tolist(), spec) for answer in answers])
@@ -149,7 +154,7 @@ def test_wide_layer_is_saturated_in_two_blocks_where_it_must_be():
     graph = model([1, 1024], "y", *nodes, w=weights, v=rng.normal(size=(4, 2)))
     best, _ = search(of_graph(graph, budget=Budget(max_error=0.004)))
     assert len(best.recipe.saturate) == 1
-    assert all(bound.k <= 16 for bound in best.assembly.bounds.blocks)
+    assert all(bound.k <= 16 for bound in assemble(best.draft, best.recipe).bounds.blocks)
 
 
 def test_integers_keep_their_scale():
@@ -168,6 +173,56 @@ def test_other_forward_pass_is_used_where_one_is_given():
 
     search(of_file(ZOO / "dense.onnx", normal, forward=forward))
     assert calls
+
+
+class Limits:
+    """Limits that refuse after so many recipes, or what takes more than so many bytes."""
+
+    def __init__(self, tried=99, memory=10**12):
+        self.tried, self.memory, self.fractions = tried, memory, []
+
+    def refuse_late(self, tried):
+        if tried >= self.tried:
+            raise TooCostlyError(f"late after {tried}")
+
+    def refuse_costly(self, work):
+        if work.memory_bytes > self.memory:
+            raise TooCostlyError(f"{work.memory_bytes} bytes")
+
+    def report(self, fraction):
+        self.fractions.append(fraction)
+
+
+def test_search_whose_time_has_passed_ends_with_what_was_tried():
+    request = of_file(ZOO / "dense.onnx", normal, budget=Budget(max_error=1e-6), limits=Limits(tried=2))
+    with pytest.raises(TooCostlyError, match="late after 2"):
+        search(request)
+
+
+def test_recipe_that_takes_too_much_memory_is_not_chosen():
+    request = of_file(ZOO / "tanh.onnx", normal, budget=Budget(max_error=0.5))
+    usual = estimate(search(request)[0].shape).memory_bytes
+    with pytest.raises(TooCostlyError, match="bytes"):
+        search(replace(request, limits=Limits(memory=usual // 100)))
+    assert search(replace(request, limits=Limits(memory=usual)))[0].recipe == search(request)[0].recipe
+
+
+def test_progress_grows_and_ends_with_the_last_group():
+    limits = Limits()
+    with pytest.raises(BudgetError):
+        search(of_file(ZOO / "dense.onnx", normal, budget=Budget(max_error=1e-6), limits=limits))
+    assert limits.fractions == sorted(limits.fractions)
+    assert limits.fractions[-1] == 1
+
+
+def test_quick_search_tries_fewer_recipes():
+    tried = {}
+    for effort in ("quick", "normal"):
+        request = of_file(ZOO / "dense.onnx", normal, budget=Budget(max_error=1e-6), effort=effort)
+        with pytest.raises(BudgetError) as caught:
+            search(request)
+        tried[effort] = len(caught.value.options)
+    assert tried["quick"] < tried["normal"] / 2
 
 
 def test_network_that_is_not_supported_is_refused():
