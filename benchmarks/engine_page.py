@@ -24,9 +24,9 @@ second engine, with the default budget; its rows are chunks of weights and witne
 largest models are measured under Ashlar alone, because ezkl takes minutes for one proof or cannot take them.
 
 zkinfer's figures include what the plain calls do not do: starting a limited child process, the context input,
-verifying its own proof, the signature; and, for verify, the whole checklist. *Compile* includes the keys; zkinfer's
-also includes the search and one proof, so its peak memory covers everything from the model to a proof. The machine
-is calibrated once, before the first measurement.
+verifying its own proof, the signature; and, for verify, the whole checklist. *Compile* includes the keys, and not the
+generation of a development setup; zkinfer's also includes the search and one proof, so its peak memory covers
+everything from the model to a proof. The machine is calibrated once, before the first measurement.
 """
 PREDICTIONS = """\
 ## Predicted against measured

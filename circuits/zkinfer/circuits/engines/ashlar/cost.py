@@ -1,8 +1,10 @@
 """What a program costs: seconds and memory of the prover, and gas of a verification on chain, by step.
 
-Seconds and memory are the formulas of sections 11.1 and 11.3, for two cores of a server of 2024. Gas adds up the unit
-costs of section 7.5 over the records of a program; the constants beside them were fitted to transactions of 51
-programs on anvil, from a perceptron to ResNet-20 and a forest, and are within 5 % of each.
+Seconds (section 11.3) hold for two cores of a server of 2024. Their constants, and those of memory, were fitted to
+ten programs from a perceptron of 4-16-3 to ResNet-20, a forest and 14 dense layers: processor time, which two cores
+share evenly, within 6 %, and the peak of the process that proves within 8 %. Gas adds up the unit costs of section 7.5
+over the records of a program; the constants beside them were fitted to transactions of 51 programs on anvil, from a
+perceptron to ResNet-20 and a forest, and are within 5 % of each.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from zkinfer.circuits.engines.ashlar.key import Shape
     from zkinfer.circuits.engines.ashlar.program import AxisRecord, Program, TermRecord
 
-_OPENING, _COMMITMENT, _CELL, _ENTRY, _LOOKUP, _WITNESS = 5.5e-6, 1.5e-6, 1.7e-6, 0.7e-6, 0.25e-6, 0.3e-6
-_SCALAR, _POINT = 32, 64
-_LEAST_MEMORY = 20_000_000
+_CORES = 2
+_FIXED, _PER_POINT, _PER_CELL, _PER_ROW, _PER_WEIGHT = 0.006, 6.7e-6, 0.81e-6, 0.58e-6, 0.057e-6
+_SCALAR, _INTEGER, _COUNT = 32, 8, 4  # bytes
+_PROCESS_BYTES, _HEAP = 65_000_000, 1.25  # of the interpreter with its modules; what the heap holds back
 
 _TRANSACTION, _BYTE, _OUTPUT_WORD, _CALL = 21_000, 16, 338, 2_900
 _EQ_BIT, _SELECTOR_BIT, _TABLE_BIT, _POWER_BIT = 96, 84, 60, 190
@@ -35,7 +38,10 @@ _FURTHER_TILE = 2_900
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The cost of one proof: seconds and bytes of the prover, bytes of the proof, words of the key, gas by step."""
+    """The cost of one proof: seconds and bytes of the prover, bytes of the proof, words of the key, gas by step.
+
+    `seconds` are those of two cores, `memory_bytes` the peak of the process that proves.
+    """
 
     seconds: float
     memory_bytes: int
@@ -50,9 +56,10 @@ class Estimate:
 
     def work(self) -> Work:
         """The engine-neutral form; there is no proving key, and the verifying key takes milliseconds."""
+        seconds = _CORES * self.seconds
         return Work(
-            keys=0.1 * self.seconds,
-            prove=self.seconds,
+            keys=0.1 * seconds,
+            prove=seconds,
             memory_bytes=self.memory_bytes,
             proving_key_bytes=0,
             proof_bytes=self.proof_bytes,
@@ -66,16 +73,19 @@ def estimate(shape: Shape) -> Estimate:
 
 
 def _seconds(shape: Shape) -> float:
-    size, cells = 1 << shape.chunk_bits, 1 << shape.program.n
-    witness = _CELL * cells + _LOOKUP * 2 * cells + _WITNESS * shape.lengths["P"]
-    return (_OPENING + _COMMITMENT) * size + _ENTRY * (1 << shape.vector_bits) + witness
+    """The opening and the commitments over one chunk, then one term for each committed cell, row and weight."""
+    cells, rows = 1 << shape.program.n, 1 << shape.program.n_t
+    witness = _PER_CELL * cells + _PER_ROW * rows
+    return _FIXED + _PER_POINT * (1 << shape.chunk_bits) + witness + _PER_WEIGHT * shape.program.weights
 
 
 def _memory(shape: Shape) -> int:
-    """The larger of the two sumchecks, and the points that are mapped from the setup file."""
-    first = _SCALAR * (10 << shape.program.n) + _SCALAR * (4 << shape.program.n_t)
-    second = 2 * _SCALAR * sum(shape.lengths.values())
-    return max(_LEAST_MEMORY, max(first, second) + (_POINT << shape.chunk_bits))
+    """The process, and what the prover holds in the larger of its two sumchecks (section 11.1)."""
+    cells, rows, weights = 1 << shape.program.n, 1 << shape.program.n_t, shape.chunks["F"] << shape.chunk_bits
+    p, h = shape.lengths["P"], shape.lengths["H"]
+    always = _COUNT * p + _INTEGER * (cells + weights) + 3 * _SCALAR * rows
+    first, second = 8 * cells + 6 * rows, 3 * h + 3 * (p + weights) // 2
+    return _PROCESS_BYTES + round(_HEAP * (always + _SCALAR * max(first, second)))
 
 
 def _gas(shape: Shape) -> dict[str, int]:

@@ -143,6 +143,10 @@ def measure_speed(setup: str) -> dict[str, float]:
     return asdict(speed.measure(Path(setup), child.report))
 
 
+def do_nothing() -> None:
+    """For the seconds that a child takes to start and to answer."""
+
+
 def make_key(folder: str, setup: str) -> None:
     """Write the verifying key: with the core, or in Python where it is missing."""
     path, code, weights = Path(folder), read_code(Path(folder)), read_weights(Path(folder))

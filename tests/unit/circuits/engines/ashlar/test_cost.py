@@ -40,9 +40,19 @@ def test_proof_and_gas_are_close_to_the_measurement(draft, chunk_bits, visibilit
     [(SMALL, 13, 0.1, 20), (WIDE, 14, 0.2, 50), (d.lenet(), 15, 0.4, 100)],
 )
 def test_seconds_and_memory_are_within_the_targets(draft, chunk_bits, seconds, megabytes):
-    made = cost(draft, chunk_bits, "hashed")
+    made, interpreter = cost(draft, chunk_bits, "hashed"), 65e6
     assert 0.3 * seconds < made.seconds <= 1.1 * seconds
-    assert made.memory_bytes <= 1e6 * megabytes
+    assert interpreter < made.memory_bytes <= interpreter + 1e6 * megabytes
+
+
+@pytest.mark.parametrize(
+    ("draft", "chunk_bits", "processor", "megabytes"),
+    [(SMALL, 13, 0.13, 67), (WIDE, 14, 0.29, 76), (d.lenet(), 15, 0.53, 89)],
+)
+def test_work_and_memory_are_close_to_what_was_measured(draft, chunk_bits, processor, megabytes):
+    work = cost(draft, chunk_bits).work()
+    assert work.prove == pytest.approx(processor, rel=0.2)
+    assert work.memory_bytes == pytest.approx(1e6 * megabytes, rel=0.2)
 
 
 def test_smaller_chunks_take_less_time_and_more_gas():
