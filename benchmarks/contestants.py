@@ -21,7 +21,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ezkl
 import numpy as np
@@ -51,16 +51,16 @@ def main() -> None:
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
     if kind in ("plain", "accurate"):
-        prove, verify, answers, facts = plain(Path(model), inputs, where, kind)
+        found = plain(Path(model), inputs, where, kind)
     else:
         budget = Budget(max_error=float(max_error[0])) if kind == "faithful" else Budget()
         engine = engine_named("ashlar" if kind == "ashlar" else DEFAULT_ENGINE)
-        prove, verify, answers, facts = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget, engine)
+        found = zkinfer(Path(model), name, inputs, where, Home(Path(home)), budget, engine)
     times, children = [], []
     for _ in range(int(proofs)):
         with metered() as used:
-            proving = seconds(prove)
-        times.append((proving, seconds(verify)))
+            proving = seconds(found.prove)
+        times.append((proving, seconds(found.verify)))
         children.append(used.memory)
     own, child = peak_memory(), max(children)  # plain ezkl proves in this process
     memory = {"memory": max(own, child), "child": child or own}
@@ -69,12 +69,23 @@ def main() -> None:
     expected = onnxruntime.InferenceSession(model).run(None, {name: inputs})[0].reshape(len(inputs), -1)
     print(
         json.dumps(
-            facts
-            | fidelity(answers, expected)
+            found.facts
+            | found.of_proof()
+            | fidelity(found.answers, expected)
             | {"prove": [one for one, _ in times], "verify": [one for _, one in times]}
             | memory
         )
     )
+
+
+class Contestant(NamedTuple):
+    """What is timed, the answers [N, outputs] to the last samples, figures, and further ones of the last proof."""
+
+    prove: Callable[[], Any]
+    verify: Callable[[], Any]
+    answers: Array
+    facts: dict[str, Any]
+    of_proof: Callable[[], dict[str, Any]]
 
 
 def seconds(call: Callable[[], Any]) -> float:
@@ -92,7 +103,7 @@ def fidelity(answers: Array, expected: Array) -> dict[str, float]:
     return {"agreement": same, "error_p99": float(errors.max())}
 
 
-def plain(model: Path, inputs: Array, folder: Path, kind: str) -> tuple[Any, Any, Array, dict[str, Any]]:
+def plain(model: Path, inputs: Array, folder: Path, kind: str) -> Contestant:
     files = ("settings", "compiled", "srs", "vk", "pk", "input", "witness", "proof", "calibration", "facts")
     path = {one: str(folder / one) for one in files}
     if not Path(path["facts"]).exists():
@@ -106,8 +117,11 @@ def plain(model: Path, inputs: Array, folder: Path, kind: str) -> tuple[Any, Any
     def verify() -> None:
         ezkl.verify(path["proof"], path["settings"], path["vk"], path["srs"], reduced_srs=False)
 
+    def of_proof() -> dict[str, Any]:
+        return {"proof": len(json.loads(Path(path["proof"]).read_text())["proof"])}
+
     facts = json.loads(Path(path["facts"]).read_text())
-    return prove, verify, plain_answers(path, inputs[-_SAMPLES:], folder / "one"), facts
+    return Contestant(prove, verify, plain_answers(path, inputs[-_SAMPLES:], folder / "one"), facts, of_proof)
 
 
 def prepare_plain(model: Path, inputs: Array, path: dict[str, str], target: str) -> None:
@@ -134,10 +148,6 @@ def prepare_plain(model: Path, inputs: Array, path: dict[str, str], target: str)
         "rows": settings["num_rows"],
         "key": Path(path["pk"]).stat().st_size,
     }
-    write_input(path["input"], inputs[:1])
-    ezkl.gen_witness(path["input"], path["compiled"], path["witness"], None, None)
-    ezkl.prove(path["witness"], path["compiled"], path["pk"], path["proof"], path["srs"])
-    facts["proof"] = len(json.loads(Path(path["proof"]).read_text())["proof"])
     Path(path["facts"]).write_text(json.dumps(facts))
 
 
@@ -158,7 +168,7 @@ def plain_answers(path: dict[str, str], inputs: Array, scratch: Path) -> Array:
 
 def zkinfer(
     model: Path, name: str, inputs: Array, folder: Path, home: Home, budget: Budget, engine: Engine
-) -> tuple[Any, Any, Array, dict[str, Any]]:
+) -> Contestant:
     if not (folder / "circuit").exists():
         samples: dict[str, Any] = {name: inputs[: 2 * _SAMPLES]}  # half of them are held out
         np.savez(folder / "calibration.npz", **samples)
@@ -182,8 +192,7 @@ def zkinfer(
     manifest, prover = circuit.manifest, Prover(home=home)
     [spec] = manifest.program.inputs
     one = {name: inputs[0].reshape(spec.shape)}
-    made = prover.prove(circuit, one)
-    attestation = made.to_bytes()
+    made: list[Attestation] = []
     verifier = Verifier(trusted=Trusted.of([model], home.setups, home.rebuilt))
     policy = AllOf(ModelIs(circuit.model_id), EngineIs(engine.id.partition("/")[0]), UnsafeAcceptDevSetup())
     program = manifest.program
@@ -199,14 +208,17 @@ def zkinfer(
         "proof": manifest.keys.proof_bytes,
         "gas": manifest.cost.gas,
     }
-    if engine.experimental:
-        facts |= verifiers_alone(engine.evm_key(circuit.folder), made)
-    return (
-        lambda: prover.prove(circuit, one),
-        lambda: verifier.verify(attestation, policy, expected_inputs=one),
-        np.array(answers),
-        facts,
-    )
+
+    def prove() -> None:
+        made.append(prover.prove(circuit, one))
+
+    def verify() -> None:
+        verifier.verify(made[-1].to_bytes(), policy, expected_inputs=one)
+
+    def of_proof() -> dict[str, Any]:
+        return verifiers_alone(engine.evm_key(circuit.folder), made[-1]) if engine.experimental else {}
+
+    return Contestant(prove, verify, np.array(answers), facts, of_proof)
 
 
 def verifiers_alone(key: bytes, attestation: Attestation) -> dict[str, list[float]]:

@@ -37,8 +37,6 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "service/zkinfer/cli/demo"
 STORED = ROOT / "build/benchmarks"
 SAMPLES = 48
-# Short proofs are repeated, so that their medians mean something beside few long ones.
-LEAST_PROOFS = {"ashlar": 5}
 
 
 def main() -> int:
@@ -73,7 +71,7 @@ def main() -> int:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--kind", choices=[kind for kind in ALL if kind != "faithful"])  # which needs a rival
     parser.add_argument("--model", choices=[model.name for model in MODELS])
@@ -113,12 +111,14 @@ def measured(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]
         images = np.load(example / "calibration.npz")["image"][:SAMPLES, 0]
         np.savez(samples, image=images.astype(np.float32))
     rounds: list[dict[str, dict[str, Any]]] = []
-    for _ in range(model.rounds + (model.rounds > 1)):
+    for number in range(model.rounds + (model.rounds > 1)):
+        prepares = number == 0 and model.rounds > 1
         found: dict[str, dict[str, Any]] = {}
         for kind in model.kinds:
             # On so few calibration samples the tuner allows two thirds of it: eight tenths of the plain engine's error.
             error = 1.2 * found["plain"]["error_p99"] if kind == "faithful" else None
-            found[kind] = run(kind, [network, samples, folder / kind, home], model, error)
+            proofs = 1 if prepares else model.proofs_of(kind)
+            found[kind] = run(kind, [network, samples, folder / kind, home], model.name, proofs, error)
         rounds.append(found)
     counted = rounds[1:] or rounds
     return {
@@ -133,18 +133,12 @@ def measured(model: Model, folder: Path, home: Path) -> dict[str, dict[str, Any]
     }
 
 
-def run(kind: str, files: list[Path], model: Model, error: float | None) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "benchmarks/contestants.py",
-        kind,
-        *map(str, files),
-        str(max(model.proofs, LEAST_PROOFS.get(kind, 1))),
-    ]
+def run(kind: str, files: list[Path], model: str, proofs: int, error: float | None) -> dict[str, Any]:
+    command = [sys.executable, "benchmarks/contestants.py", kind, *map(str, files), str(proofs)]
     command += [] if error is None else [str(error)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    print(f"{model.name}, {kind}: {median(figures['prove']):.2f} s", file=sys.stderr)
+    print(f"{model}, {kind}: {median(figures['prove']):.2f} s", file=sys.stderr)
     return figures
 
 

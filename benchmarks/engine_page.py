@@ -80,7 +80,10 @@ def table(model: Model, found: Found) -> list[str]:
 
 def counted(model: Model) -> str:
     rounds = "One round" if model.rounds == 1 else f"Medians of {model.rounds} alternating rounds"
-    return f"{rounds} of {model.proofs} proof{'s' * (model.proofs > 1)} each."
+    proofs = {kind: model.proofs_of(kind) for kind in model.kinds}
+    usual = min(proofs.values())
+    more = "".join(f", {count} of {TITLES[kind]}" for kind, count in proofs.items() if count > usual)
+    return f"{rounds} of {usual} proof{'s' * (usual > 1)} each{more}."
 
 
 def promised(results: list[tuple[Model, Found]]) -> list[str]:

@@ -63,7 +63,7 @@ def candidates(model: Path, engines: Mapping[str, Engine]) -> tuple[Candidate, .
 
 def _candidate(name: str, engine: Engine, model: Path, workload: Workload) -> Candidate:
     try:
-        findings = engine.supports(model)
+        findings = tuple(finding.of_file(model) for finding in engine.supports(model))
     except ModelError as err:
         findings = (Finding(node="", cause=err.cause, cure=err.cure),)
     return Candidate(name, engine, findings, engine.least_work(workload).at(REFERENCE_SPEED))

@@ -33,7 +33,12 @@ def test_page_names_the_machine():
     ],
 )
 def test_table_states_the_number_of_runs(rounds, proofs, sentence):
-    assert sentence in shown(Model("small", (4, 16, 3), rounds=rounds, proofs=proofs))
+    kinds = ("plain", "zkinfer")
+    assert sentence in shown(Model("small", (4, 16, 3), rounds=rounds, proofs=proofs, kinds=kinds))
+
+
+def test_table_states_that_short_proofs_are_repeated():
+    assert "One round of 3 proofs each, 7 of Ashlar." in shown(Model("small", (4, 16, 3), rounds=1))
 
 
 def test_plain_engine_is_compared_with_both_budgets():

@@ -71,6 +71,16 @@ def test_blocked_engine_is_left_out_with_the_reason(tiny_model, in_process, bloc
     assert (one.obstacle, by_cost((one,), "latency")) == (said, [])
 
 
+def test_engine_that_needs_a_model_of_scores_is_told_with_the_whole_command(tmp_path, tiny_model, in_process):
+    cure = "`zkinfer scores MODEL.onnx` writes the model without its labels."
+    finding = Finding(node="p", cause="Operator Softmax (node 'p') is refused.", cure=cure)
+    model = tmp_path / "my model.onnx"
+    model.write_bytes(tiny_model.read_bytes())
+    [one] = candidates(model, {"blocked": engine(supports=lambda *_, **__: (finding,))})
+    command = f"`zkinfer scores '{model}' --out 'my model-scores.onnx'` writes the model without its labels."
+    assert one.obstacle == f"Operator Softmax (node 'p') is refused. {command}"
+
+
 def test_cheapest_engine_compiles_and_the_choice_is_told(cheapest):
     made, notes = cheapest({"dear": engine(prove=2), "cheap": engine(), "absent": engine(unavailable="No core.")})
     assert made.circuit.manifest.recipe.engine == "fake/1"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTEXT_INPUT = "ctx"
 CONTEXT_OUTPUT = "ctx_out"
@@ -122,12 +126,21 @@ class NormalisedModel(_Value):
     names: dict[str, str] = {}
 
 
+SCORES_COMMAND = "zkinfer scores MODEL.onnx"
+"""What a cure calls the command that cuts labels and Softmax off, before the name of the file is known."""
+
+
 class Finding(_Value):
     """Why an engine does not support a node: the node's name (or a value it computes), the cause and the cure."""
 
     node: str
     cause: str
     cure: str
+
+    def of_file(self, model: Path) -> Finding:
+        """The same with commands for this file that can be run as they are."""
+        command = f"zkinfer scores {shlex.quote(str(model))} --out {shlex.quote(f'{model.stem}-scores.onnx')}"
+        return self.model_copy(update={"cure": self.cure.replace(SCORES_COMMAND, command)})
 
 
 class Findings(_Value):

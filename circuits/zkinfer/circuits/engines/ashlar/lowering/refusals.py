@@ -6,10 +6,11 @@ from typing import Final, Protocol
 
 from zkinfer.circuits.errors import UnsupportedModelError
 from zkinfer.circuits.frontend.operators import words
+from zkinfer.circuits.frontend.summary import SCORES_COMMAND
 
 SCORES: Final = (
-    "`zkinfer scores MODEL.onnx` writes the model without its labels and its Softmax: a reader takes the largest of "
-    "exact scores."
+    f"`{SCORES_COMMAND}` writes the model without its labels and its Softmax: a reader takes the largest of exact "
+    "scores."
 )
 _WHOLE = "Rewrite the model without it."
 _COLUMNS = (
