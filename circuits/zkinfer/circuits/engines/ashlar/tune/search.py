@@ -213,11 +213,19 @@ def _different(trials: Iterable[Trial]) -> Iterator[Trial]:
 
 
 def _missed(request: Search, measured: list[Trial]) -> BudgetError:
-    best = min(measured, key=lambda trial: _fidelity(trial).decisive_error)
-    budget = request.budget.with_margin(len(request.samples))
+    """What the best of the recipes lacks, and what would admit it."""
+    best, count = min(measured, key=lambda trial: _fidelity(trial).decisive_error), len(request.samples)
+    shortfall = request.budget.with_margin(count).shortfall(_fidelity(best))
+    cure = "Allow more with --max-error or --min-agreement"
+    if request.budget.met_by(_fidelity(best)):
+        cure = (
+            f"Give more than {count} calibration samples: the best recipe keeps the budget, but not the margin for few"
+        )
+    elif request.effort == "quick":
+        cure = "Search with --effort normal, which tries finer recipes"
     return BudgetError(
-        f"No recipe meets the budget. {budget.shortfall(_fidelity(best))}".strip(),
-        "Allow a larger error, give more calibration samples, or use the engine ezkl.",
+        f"None of {len(measured)} recipes meets the budget; the best is {best.name!r}. {shortfall}".strip(),
+        f"{cure}; or use the engine ezkl.",
         tuple(measured),
     )
 

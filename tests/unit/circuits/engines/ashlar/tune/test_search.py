@@ -107,9 +107,22 @@ def test_stricter_budget_takes_wider_activations():
 
 
 def test_budget_that_no_recipe_meets_is_refused_with_what_was_tried():
-    with pytest.raises(BudgetError, match=r"No recipe meets the budget\..*is allowed") as caught:
+    with pytest.raises(BudgetError, match=r"None of \d+ recipes meets the budget; the best.*is allowed") as caught:
         search(of_file(ZOO / "dense.onnx", normal, budget=Budget(max_error=1e-6)))
     assert len(caught.value.options) >= 8
+    assert "--max-error" in caught.value.cure
+
+
+def test_budget_that_is_missed_by_the_margin_alone_asks_for_more_samples():
+    request = of_file(ZOO / "dense.onnx", normal, count=4, effort="quick")
+    least = search(replace(request, budget=Budget(max_error=0.5)))[0].fidelity.decisive_error
+    with pytest.raises(BudgetError) as caught:
+        search(replace(request, budget=Budget(max_error=least / 5)))
+    assert "--effort normal" in caught.value.cure
+    tried = [trial.fidelity.decisive_error for trial in caught.value.options]
+    with pytest.raises(BudgetError) as caught:
+        search(replace(request, budget=Budget(max_error=1.1 * min(tried))))
+    assert "more than 4 calibration samples" in caught.value.cure
 
 
 def credit(scales, count=3):
