@@ -200,7 +200,6 @@ class Compilation:
         self, model: Path, network: Path, normal: NormalisedModel, calibration: Path | None, heard: list[str]
     ) -> tuple[Samples, Samples]:
         """The samples; `heard` receives what was said about how they were read."""
-        labels = None if self.options.labels is None else LabelSource.parse(self.options.labels)
 
         def note(text: str) -> None:
             heard.append(text)
@@ -212,15 +211,19 @@ class Compilation:
                 normal.inputs,
                 normal.outputs,
                 calibration,
-                labels,
+                self._labels,
                 network=network,
                 limits=self._parsing,
                 note=note,
             )
 
     def _features(self, normal: NormalisedModel, calibration: Path | None) -> tuple[str, ...]:
-        label = None if self.options.labels is None else LabelSource.parse(self.options.labels).array
+        label = None if self._labels is None else self._labels.array
         return () if calibration is None else read_feature_names(calibration, normal.inputs, label)
+
+    @property
+    def _labels(self) -> LabelSource | None:
+        return None if self.options.labels is None else LabelSource.parse(self.options.labels)
 
     @property
     def _parsing(self) -> Limits:

@@ -33,6 +33,7 @@ _LOWERING = "zkinfer.circuits.engines.ashlar.lowering.pipeline"
 _CALLS = "zkinfer.circuits.engines.ashlar.worker:"
 _FORWARD_SECONDS = 60.0
 _STARTS = 3
+_GRACE = 5.0  # seconds in which a search whose time has passed finishes a recipe, and then says how many it tried
 LABELS: Final = (
     "Ashlar is an experimental proof system. It has not been audited. Do not let value depend on it alone.",
     "Proofs of this circuit are not zero-knowledge: weights, inputs and intermediate values can be learned from them.",
@@ -115,13 +116,20 @@ class AshlarEngine:
     def survey(self, request: TuneRequest) -> Work:
         """The work under the default recipe."""
         with private_directory() as folder:
-            return Work(**self._call("survey", request=pack_request(request, folder)))
+            return Work(**self._timed(request, 0.0)._call("survey", request=pack_request(request, folder)))
 
     def tune(self, request: TuneRequest, *, progress: Progress | None = None) -> Tuned:
         """Find the cheapest recipe within the budget; see `tune`."""
         self._require_core()
         with private_directory() as folder:
-            return unpack_result(self._call("tune", progress, request=pack_request(request, folder)))
+            timed = self._timed(request, _GRACE)
+            return unpack_result(timed._call("tune", progress, request=pack_request(request, folder)))
+
+    def _timed(self, request: TuneRequest, grace: float) -> AshlarEngine:
+        """The same, with children that are killed so many seconds after the time of a search."""
+        limit = request.search_seconds
+        seconds = self._limits.seconds if limit is None else min(self._limits.seconds, limit + grace)
+        return AshlarEngine(replace(self._limits, seconds=seconds))
 
     def build(
         self,

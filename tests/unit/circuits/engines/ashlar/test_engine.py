@@ -1,6 +1,7 @@
 """The engine on a small network, in child processes, with the native core where it is installed."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -10,6 +11,7 @@ from onnx import parser
 from zkinfer.circuits.digest import keccak256
 from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.engines.ashlar import core, worker
+from zkinfer.circuits.engines.ashlar import engine as engine_module
 from zkinfer.circuits.engines.ashlar.engine import LABELS, AshlarEngine
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan
 from zkinfer.circuits.engines.base import Proof
@@ -228,3 +230,21 @@ def test_unsupported_operator_is_found_with_its_node(tmp_path):
     assert "Softmax" in finding.cause
     with pytest.raises(UnsupportedModelError, match="Softmax"):
         engine.lower(tmp_path / "m.onnx", tmp_path / "n.onnx", dimensions={}, input_visibility="public")
+
+
+@pytest.mark.parametrize(("given", "survey", "tune"), [(None, 3600, 3600), (20.0, 20, 25), (9999.0, 3600, 3600)])
+def test_children_of_a_search_are_killed_soon_after_its_time(monkeypatch, given, survey, tune):
+    seen, figures = [], dict.fromkeys(("keys", "prove", "memory_bytes", "proving_key_bytes", "proof_bytes", "gas"), 1)
+
+    def run(function, arguments, *, limits, progress):
+        seen.append(limits.seconds)
+        return figures
+
+    monkeypatch.setattr(engine_module.child, "run", run)
+    monkeypatch.setattr(engine_module, "pack_request", lambda request, folder: {})
+    monkeypatch.setattr(engine_module, "unpack_result", lambda answer: answer)
+    monkeypatch.setattr(AshlarEngine, "_require_core", lambda self: None)
+    engine, request = AshlarEngine(), SimpleNamespace(search_seconds=given)
+    engine.survey(request)
+    engine.tune(request)
+    assert seen == [survey, tune]
