@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,8 +42,9 @@ class Test:
         A threshold that is not strict is rounded to the nearest integer, as inputs are, so that an input that equals it
         passes; only halves, which lie between integers, are rounded up.
         """
-        exact = self.threshold * Fraction(2) ** scale
-        return min(max(math.floor(exact) + 1 if self.strict else math.floor(exact + Fraction(1, 2)), low), high + 1)
+        up, down = self.threshold.numerator << max(scale, 0), self.threshold.denominator << max(-scale, 0)
+        least = up // down + 1 if self.strict else (2 * up + down) // (2 * down)
+        return min(max(least, low), high + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Tree:
     leaves: tuple[Leaf, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ensemble:
     """Trees over a number of features; `values` are [leaves, scores], and `base` [scores], in float64."""
 
@@ -72,7 +73,7 @@ class Ensemble:
     values: NDArray[np.float64]
     base: NDArray[np.float64] | None
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """The largest depth, at least 1."""
         return max(1, *(len(leaf.steps) for tree in self.trees for leaf in tree.leaves))
@@ -82,7 +83,7 @@ class Ensemble:
         """The number of results."""
         return int(self.values.shape[1])
 
-    @property
+    @cached_property
     def by_levels(self) -> bool:
         """Whether indicators are computed level by level: the form with fewer weights, the dense one if equal."""
         trees = Factor(len(self.trees))
@@ -95,7 +96,7 @@ class Ensemble:
         levels = count * places * (features + 1) + places + scores * count * places
         return levels < dense
 
-    @property
+    @cached_property
     def dense_sizes(self) -> tuple[int, int]:
         """The largest number of inner nodes of a tree, and of leaves."""
         tests = max(1, *(len(tree.tests) for tree in self.trees))
@@ -108,7 +109,7 @@ class Ensemble:
 
     def test_places(self) -> Iterator[tuple[int, int, Test]]:
         """Tree, place and test of each inner node."""
-        by_levels = self.by_levels  # computed from all leaves
+        by_levels = self.by_levels
         for number, tree in enumerate(self.trees):
             for place, (test, path) in enumerate(zip(tree.tests, tree.paths, strict=True)):
                 yield number, (1 << len(path)) + _joined(path) if by_levels else place, test

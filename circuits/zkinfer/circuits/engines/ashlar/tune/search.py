@@ -151,12 +151,17 @@ class _Run:
         self._listed = cache(lambda: planned(request.model, listed=True))
         self.observed = observe(request.model, self.plan, request.samples)
         self.measured = list[Trial]()
+        self._begun: list[tuple[AshlarRecipe, int, bool]] = []
         self.problem: UnsupportedModelError | TooCostlyError | None = None
 
     def trials(self, group: Sequence[Widths]) -> Iterator[Trial]:
-        """The recipes of a group that are possible."""
+        """The recipes of a group that are possible, without those that begin as another one did."""
         for given, widths in product(input_recipes(self.plan, self.observed, fine=group[0].fine), group):
             self._refuse_late()
+            begin = self._recipe(given, widths), widths.rows, widths.narrow
+            if begin in self._begun:
+                continue
+            self._begun.append(begin)
             try:
                 trial = self.trial(given, widths)
                 if self._request.limits is not None:
@@ -171,10 +176,9 @@ class _Run:
         Raises:
             UnsupportedModelError: no such recipe keeps within the limits.
         """
-        plan = self.plan if isinstance(given.scale, int) else self._listed()
         while True:
-            recipe = Chooser(plan, self.observed, widths, given).recipe(max(self._request.chunk_bits))
-            draft = drafted(plan, recipe)
+            recipe = self._recipe(given, widths)
+            draft = drafted(self._plan_for(given), recipe)
             tall = first_too_tall(constraints_of(draft), widths.rows)
             relieved = None if tall is None else _relieved(draft, recipe, widths, *tall)
             if relieved is None:
@@ -183,6 +187,12 @@ class _Run:
         shape = assemble(draft, recipe, self._request.visibility).shape
         name = f"input {given.bits}, activations {widths.bits}{' clipped' if widths.clipped else ''}"
         return _with_chunks(self._request, Trial(name, recipe, draft, shape, math.inf))
+
+    def _recipe(self, given: InputRecipe, widths: Widths) -> AshlarRecipe:
+        return Chooser(self._plan_for(given), self.observed, widths, given).recipe(max(self._request.chunk_bits))
+
+    def _plan_for(self, given: InputRecipe) -> Plan:
+        return self.plan if isinstance(given.scale, int) else self._listed()
 
     def first_within(self, trials: Sequence[Trial]) -> Trial | None:
         """The first of these trials that is within the budget; each is measured on few samples before it is on all."""
