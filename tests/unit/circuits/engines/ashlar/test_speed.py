@@ -76,3 +76,10 @@ def test_bound_is_below_the_prediction(draft, cells):
     assert least.prove < made.prove
     assert least.memory_bytes <= made.memory_bytes
     assert least.gas < made.gas
+
+
+def test_search_takes_time_in_proportion_to_the_operations():
+    residual = Workload(multiplications=40_000_000, elements=200_000, heaviest=())
+    quick, normal = (speed.search_seconds(residual, effort) for effort in ("quick", "normal"))
+    assert 2 < quick < normal / 2
+    assert 20 < normal < 60
