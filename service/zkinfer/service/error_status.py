@@ -90,6 +90,8 @@ _RULES: dict[type[Exception], StatusRule] = {
     service.UnauthenticatedError: StatusRule(code_pb2.UNAUTHENTICATED),
     service.ForbiddenError: StatusRule(code_pb2.PERMISSION_DENIED),
     service.UnknownMethodError: StatusRule(code_pb2.UNIMPLEMENTED),
+    service.RequestTooLargeError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
+    service.UntrustedSourceError: StatusRule(code_pb2.PERMISSION_DENIED),
     service.UnknownOperationError: StatusRule(code_pb2.NOT_FOUND),
     service.NotReadyError: StatusRule(code_pb2.FAILED_PRECONDITION),
     service.ProofPendingError: StatusRule(code_pb2.DEADLINE_EXCEEDED),

@@ -41,7 +41,15 @@ class ForbiddenError(ServiceError):
 
 
 class UnknownMethodError(ServiceError):
-    """The method does not exist."""
+    """The method or the path does not exist, or the path does not take the method."""
+
+
+class RequestTooLargeError(ServiceError):
+    """The request is larger than the server accepts, as sent or once decompressed."""
+
+
+class UntrustedSourceError(ServiceError):
+    """The request was made by a web page that the operator did not allow, or addressed to another host."""
 
 
 class UnknownOperationError(ServiceError):

@@ -10,7 +10,7 @@ import time
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 import grpc
 import structlog
@@ -23,7 +23,7 @@ from zkinfer.service.logs import log
 from zkinfer.service.request_reader import RequestStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from google.rpc.status_pb2 import Status
@@ -42,13 +42,29 @@ UNKNOWN = "/unknown"
 """Stands for all unknown methods, so that names made up by callers never reach metrics or logs."""
 
 
+class CallContext(Protocol):
+    """What middleware needs of a call's transport; gRPC's own context has it."""
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        """What the connection has shown, such as the names in its certificate."""
+
+    def set_trailing_metadata(self, trailing_metadata: Any, /) -> None:  # noqa: ANN401 - gRPC's union of types
+        """Set what accompanies the response."""
+
+    def code(self) -> grpc.StatusCode | int | None:
+        """The status that a servicer set."""
+
+    async def abort(self, code: grpc.StatusCode, details: str, trailing_metadata: Any, /) -> NoReturn:  # noqa: ANN401
+        """End the call with a status; raises `aio.AbortError`."""
+
+
 @dataclass(slots=True)
 class Call:
     """One call while it is served.
 
     Args:
-        method: `/service/method`.
-        context: of gRPC.
+        method: `/service/method`, of gRPC also if the call came over HTTP.
+        context: of the transport.
         id: the request id.
         problem: the status of the error that `map_errors` handled.
         code: the name of the status code, once the call has ended.
@@ -56,10 +72,11 @@ class Call:
         metadata: sent by the caller.
         response_streaming: whether the responses are a stream.
         request_streaming: whether the requests are a stream.
+        door: the protocol by which the call came.
     """
 
     method: str
-    context: aio.ServicerContext[Any, Any]
+    context: CallContext
     id: str
     problem: Status | None = None
     code: str = ""
@@ -67,6 +84,7 @@ class Call:
     metadata: tuple[tuple[str, str | bytes], ...] = field(default=())
     response_streaming: bool = False
     request_streaming: bool = False
+    door: Literal["grpc", "http"] = "grpc"
 
 
 class Interceptor(aio.ServerInterceptor):
@@ -110,7 +128,7 @@ class Interceptor(aio.ServerInterceptor):
 
         async def serve(_requests: object, context: aio.ServicerContext[Any, Any]) -> None:
             call = self._call(method, context, handler)
-            async with _MiddlewareStack(self._middleware, call):
+            async with MiddlewareStack(self._middleware, call):
                 if call.request_streaming:
                     with RequestStream(context, call.caller, self._reader.memory, decode) as requests:
                         await respond(behaviour(requests, context), context)
@@ -156,14 +174,14 @@ async def _send_responses(answers: Any, context: aio.ServicerContext[Any, Any]) 
             await context.write(answer)
 
 
-class _MiddlewareStack(AsyncExitStack):
+class MiddlewareStack(AsyncExitStack):
     """An exit stack that enters its context managers when it is entered."""
 
-    def __init__(self, middleware: tuple[Middleware, ...], call: Call) -> None:
+    def __init__(self, middleware: Sequence[Middleware], call: Call) -> None:
         super().__init__()
         self._managers = [one(call) for one in middleware]
 
-    async def __aenter__(self) -> _MiddlewareStack:
+    async def __aenter__(self) -> MiddlewareStack:
         async with AsyncExitStack() as partly_entered:
             for manager in self._managers:
                 await partly_entered.enter_async_context(manager)
@@ -276,7 +294,8 @@ def record_calls(metrics: Metrics) -> Middleware:
             call.code = code
             metrics.call_ended(call.method, code, seconds)
             say = log.debug if call.method in OPEN_METHODS else log.info
-            line = partial(say, "call", method=call.method, code=code, seconds=round(seconds, 4), caller=call.caller)
+            facts = {"method": call.method, "door": call.door, "code": code, "caller": call.caller}
+            line = partial(say, "call", **facts, seconds=round(seconds, 4))
             asyncio.get_running_loop().call_soon(line)  # after the response is sent
 
     return middleware

@@ -7,9 +7,10 @@ it is decoded, because a few megabytes of empty fields would take a gigabyte as 
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from google.protobuf.message import DecodeError
 from grpc import aio
@@ -24,12 +25,30 @@ if TYPE_CHECKING:
 
     from zkinfer.service.limits import Share
 
-    Deserializer = Callable[[bytes], object]
+    Deserializer: TypeAlias = "Callable[[bytes], object] | Decoder"
 
 _CROWDED_SECONDS = 1.0  # for a request to arrive, while others wait for its place
 _COPIES = 2  # the decoded message, and the arrays made of it
 _NUMBER_BYTES = 24  # of a number in a decoded field, which grows by doubling
 _RECEIVED: ContextVar[Received] = ContextVar("received")
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """Decodes requests that are not messages of gRPC."""
+
+    def count_numbers(self, data: bytes) -> int:
+        """The number of values in a request, without decoding it; raises DataError if there are too many."""
+
+    async def decode(self, data: bytes) -> object:
+        """The decoded request; raises InputError if it cannot be decoded."""
+
+
+class ByteSource(Protocol):
+    """Where the bytes of a request come from; gRPC's context is one."""
+
+    async def read(self) -> Any:  # noqa: ANN401 - gRPC's union of types
+        """The next message, or `aio.EOF`."""
 
 
 class RequestMemory:
@@ -71,16 +90,33 @@ class RequestMemory:
         try:
             if data is aio.EOF:
                 return None
-            kind = getattr(deserializer, "__self__", None)  # the message's class, whose method it is
-            numbers = 0 if kind is None else count_numbers(data, kind.DESCRIPTOR)
+            numbers = _numbers_in(data, deserializer)
             share = await self._received.acquire(caller, _COPIES * len(data) + _NUMBER_BYTES * numbers)
-            try:
-                return Received(data if deserializer is None else deserializer(data), share, others)
-            except DecodeError as err:
-                share.release()
-                raise DataError(UNREADABLE) from err
+            with ExitStack() as on_error:
+                on_error.enter_context(share)
+                received = Received(await _decoded(data, deserializer), share, others)
+                on_error.pop_all()
+            return received
         finally:
             del data  # which the traceback of an error would keep, until that is collected
+
+
+def _numbers_in(data: bytes, deserializer: Deserializer | None) -> int:
+    if isinstance(deserializer, Decoder):
+        return deserializer.count_numbers(data)
+    kind = getattr(deserializer, "__self__", None)  # the message's class, whose method it is
+    return 0 if kind is None else count_numbers(data, kind.DESCRIPTOR)
+
+
+async def _decoded(data: bytes, deserializer: Deserializer | None) -> object:
+    if deserializer is None:
+        return data
+    if isinstance(deserializer, Decoder):
+        return await deserializer.decode(data)
+    try:
+        return deserializer(data)
+    except DecodeError as err:
+        raise DataError(UNREADABLE) from err
 
 
 class Received:
@@ -150,9 +186,7 @@ class RequestReader:
     memory: RequestMemory
     _arrivals: dict[str, list[_Arrival]] = field(default_factory=dict)
 
-    async def read(
-        self, context: aio.ServicerContext[Any, Any], caller: str, deserializer: Deserializer | None = None
-    ) -> Received:
+    async def read(self, context: ByteSource, caller: str, deserializer: Deserializer | None = None) -> Received:
         """Read the request of a call; `caller` is empty for unauthenticated health checks.
 
         Raises:
@@ -175,7 +209,7 @@ class RequestReader:
         _RECEIVED.set(received)
         return received
 
-    async def _reading(self, context: aio.ServicerContext[Any, Any], caller: str, limit: asyncio.Timeout) -> object:
+    async def _reading(self, context: ByteSource, caller: str, limit: asyncio.Timeout) -> object:
         arrival = _Arrival(asyncio.get_running_loop().time(), limit)
         arrivals = self._arrivals.setdefault(caller, [])
         arrivals.append(arrival)

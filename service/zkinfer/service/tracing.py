@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zkinfer.service.interceptors import Call, Middleware
     from zkinfer.service.settings import Telemetry
 
+_DOORS = {"grpc": "rpc.system.name", "http": "network.protocol.name"}
+
 
 def trace_calls(settings: Telemetry, exporter: Any = None) -> tuple[Middleware, Callable[[], None]]:  # noqa: ANN401 - of an extra
     """Middleware that traces every call, and a function that flushes pending spans at shutdown.
@@ -44,7 +46,7 @@ def trace_calls(settings: Telemetry, exporter: Any = None) -> tuple[Middleware, 
             method,
             context=propagate.extract({key: value for key, value in call.metadata if isinstance(value, str)}),
             kind=trace.SpanKind.SERVER,
-            attributes={"rpc.system.name": "grpc", "rpc.method": method},
+            attributes={_DOORS[call.door]: call.door, "rpc.method": method},
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
