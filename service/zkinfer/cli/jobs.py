@@ -206,7 +206,8 @@ def _backend(folder: _Folder, connection: _Connection) -> Iterator[JobBackend]:
 
 def _location(folder: _Folder) -> tuple[Path, str | None]:
     """The state folder, and the database if it is elsewhere: from the options, else from the server's settings."""
-    from zkinfer.service.settings import default_state, load_store_location
+    from zkinfer.service.settings import default_state
+    from zkinfer.service.settings_loader import load_store_location
 
     if folder.config is None:
         return folder.state or default_state(), folder.store

@@ -44,9 +44,8 @@ def serve_command(
     tokens: Annotated[
         Path | None, typer.Option(help="Token file. Default: the one in the state folder, if it exists.")
     ] = None,
-    metrics: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Serve Prometheus metrics at this address. Default: none.")
-    ] = None,
+    rest: Annotated[str | None, typer.Option(metavar="ADDR", help="Serve HTTP too, here. Default: gRPC only.")] = None,
+    metrics: Annotated[str | None, typer.Option(metavar="ADDR", help="Serve Prometheus metrics here.")] = None,
     reflection: Annotated[
         bool | None, typer.Option("--reflection/--no-reflection", help="Enable gRPC server reflection.")
     ] = None,
@@ -64,8 +63,9 @@ def serve_command(
 ) -> None:
     """Serve models over gRPC: immediate answers, proofs as long-running operations.
 
-    Implements the Open Inference Protocol and zkinfer.v1. Ctrl-C or SIGTERM drains the server: running calls and proofs
-    finish, and queued jobs are proven after the next start.
+    Implements the Open Inference Protocol and zkinfer.v1; with --rest, answers, jobs and attestations over HTTP too.
+    Ctrl-C or SIGTERM drains the server: running calls and proofs finish, and queued jobs are proven after the next
+    start.
 
     Example: zkinfer serve --repository models --listen 127.0.0.1:8001
     """
@@ -81,6 +81,7 @@ def serve_command(
         "proving": {"workers": workers, "key": key, "passphrase_file": passphrase_file},
         "tls": {"certificate": tls_certificate, "key": tls_key, "client_ca": tls_client_ca},
         "log": {"format": log_format},
+        "rest": {"listen": rest},
     }
     with exit_on_error(as_json=as_json):
         _serve(_only_given(given), config, as_json=as_json)
@@ -95,7 +96,7 @@ def _serve(given: dict[str, Any], config: Path | None, *, as_json: bool) -> None
         from zkinfer.circuits.sandbox.processes import disable_core_dumps
         from zkinfer.service.logs import configure
         from zkinfer.service.server import serve
-        from zkinfer.service.settings import load_settings
+        from zkinfer.service.settings_loader import load_settings
 
     settings = load_settings(given, config)
     configure(settings.log)
@@ -125,6 +126,8 @@ def show(server: Running) -> None:
         show_labels(_labels(server))
     else:
         say(f"  no models yet: put circuits into {plain(settings.repository)} as NAME/VERSION/")
+    if server.rest_address:
+        print_result(f"  HTTP at [bold]{plain(server.rest_address)}[/]")
     print_result(f"  state in {plain(settings.state)}; {capacity.workers} {_plural('worker', capacity.workers)}")
     if settings.metrics:
         print_result(f"  metrics at http://{plain(settings.metrics)}/metrics")
@@ -169,6 +172,7 @@ def report(server: Running) -> dict[str, Any]:
     return {
         "ok": True,
         "address": server.address,
+        **({"rest": server.rest_address} if server.rest_address else {}),
         "state": str(settings.state),
         "workers": server.dependencies.capacity.workers,
         "models": [

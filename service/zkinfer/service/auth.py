@@ -231,6 +231,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 _SCHEME = "bearer "
+OPENAPI = "/http/GetOpenApi"
 OPEN_METHODS = frozenset(
     {
         "/grpc.health.v1.Health/Check",
@@ -238,9 +239,10 @@ OPEN_METHODS = frozenset(
         "/grpc.health.v1.Health/List",
         "/inference.GRPCInferenceService/ServerLive",
         "/inference.GRPCInferenceService/ServerReady",
+        OPENAPI,
     }
 )
-"""Health checks, which load balancers call without a token."""
+"""Health checks, which load balancers call without a token, and the description of the HTTP interface."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

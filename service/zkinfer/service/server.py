@@ -14,12 +14,11 @@ from google.longrunning.operations_pb2_grpc import add_OperationsServicer_to_ser
 from grpc_health.v1.health import aio as health_aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
-from zkinfer.circuits.digest import Digest
-from zkinfer.circuits.manifest import MODEL
 from zkinfer.service.addresses import Address
 from zkinfer.service.auth import Authenticator, TokenFile
 from zkinfer.service.background import BackgroundTasks, JobWatcher, limit_allocator, return_memory
-from zkinfer.service.dependencies import limits_for, open_dependencies
+from zkinfer.service.dependencies import open_dependencies
+from zkinfer.service.errors import SettingsError
 from zkinfer.service.interceptors import (
     Interceptor,
     authenticate,
@@ -30,7 +29,6 @@ from zkinfer.service.interceptors import (
 )
 from zkinfer.service.limits import (
     ConcurrencyLimiter,
-    MemoryBudget,
     RateLimiter,
     too_many_calls,
     too_many_health_watchers,
@@ -38,29 +36,26 @@ from zkinfer.service.limits import (
     too_many_waiting,
 )
 from zkinfer.service.logs import log
-from zkinfer.service.oip import INFERENCE, AttestationWaiter, InferenceServicer
+from zkinfer.service.oip import INFERENCE
 from zkinfer.service.oip import register as register_inference
 from zkinfer.service.request_reader import RequestMemory, RequestReader
-from zkinfer.service.submission import Submitter
+from zkinfer.service.servicers import make_servicers, make_submitter
 from zkinfer.service.tracing import trace_calls
 from zkinfer.service.transport import enable_reflection, listen, make_server
-from zkinfer.service.v1 import EndTimeEstimator, OperationsServicer
-from zkinfer.service.v1.models import ModelsServicer
-from zkinfer.service.v1.proofs import ProofsServicer
 from zkinfer.v1.models_pb2_grpc import add_ModelsServicer_to_server
 from zkinfer.v1.proofs_pb2_grpc import add_ProofsServicer_to_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from pathlib import Path
 
     from grpc import aio
 
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
     from zkinfer.service.dependencies import Dependencies
-    from zkinfer.service.identity import Identity
     from zkinfer.service.interceptors import Middleware
+    from zkinfer.service.rest.http_server import HttpServer
+    from zkinfer.service.servicers import Servicers
     from zkinfer.service.settings import Settings
 
 OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
@@ -71,10 +66,11 @@ _WATCHERS = 64  # slots; all health watchers count as one caller, which gets hal
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running server: its address and its dependencies."""
+    """A running server: its address, its dependencies, and the address at which it serves HTTP, if it does."""
 
     address: str
     dependencies: Dependencies
+    rest_address: str | None = None
 
 
 async def serve(
@@ -130,25 +126,32 @@ async def running(
         waiting = ConcurrencyLimiter(settings.limits.concurrent_calls // 2, too_many_waiting)
         memory = RequestMemory(settings.limits.message_bytes, settings.limits.memory)
         reader = RequestReader(settings.limits.read_seconds, memory)
-        server = make_server(settings, Interceptor(request_id, reader, *_middleware(dependencies, waiting, stack)))
-        submitter = _submitter(dependencies, memory.answering)
+        middleware = _middleware(dependencies, waiting, stack)
+        server = make_server(settings, Interceptor(request_id, reader, *middleware(settings.address)))
+        submitter = make_submitter(dependencies, memory.answering)
         stack.callback(submitter.close)
-        _register(server, dependencies, watcher, submitter, waiting, memory.answering, health)
-        _register_inference(server, dependencies, watcher, submitter, waiting, memory.answering)
-        stack.push_async_callback(_drain, server, dependencies, watcher, health)
+        servicers = make_servicers(
+            dependencies, watcher=watcher, submitter=submitter, waiting=waiting, memory=memory.answering
+        )
+        _register(server, dependencies, servicers, health)
+        rest = _rest_server(settings, servicers, reader, middleware)
+        stack.push_async_callback(_drain, server, rest, dependencies, watcher, health)
         background = BackgroundTasks(
             dependencies, health, proof_services=(OPERATIONS, PROOFS), inference_services=(MODELS, INFERENCE)
         )
         address = listen(server, settings)
+        rest_address = await rest.listen() if rest else None
         if settings.metrics:
             stack.callback(dependencies.metrics.serve(Address.parse(settings.metrics)))
         dependencies.workers.start()
         await background.sync_models()
         _warn_of_unknown_models(dependencies)
         await server.start()
+        if rest:
+            await rest.start()
         for work in (background.poll_models(), background.record_finished_jobs(), return_memory()):
             stack.push_async_callback(_cancel, background.start(work))
-        yield Running(address, dependencies)
+        yield Running(address, dependencies, rest_address)
 
 
 def _warn_of_unknown_models(dependencies: Dependencies) -> None:
@@ -158,19 +161,14 @@ def _warn_of_unknown_models(dependencies: Dependencies) -> None:
         log.warning("settings of a model that is not in the repository", model=name)
 
 
-def _middleware(dependencies: Dependencies, waiting: ConcurrencyLimiter, stack: AsyncExitStack) -> list[Middleware]:
-    """The middleware, outermost first."""
+def _middleware(
+    dependencies: Dependencies, waiting: ConcurrencyLimiter, stack: AsyncExitStack
+) -> Callable[[Address], list[Middleware]]:
+    """Makes the middleware of a listening address, outermost first. All addresses share limits, tokens and rates."""
     settings = dependencies.settings
     subjects = settings.tls.subjects
     tokens = TokenFile(settings.token_file)
     tokens.exists()  # remembers the file: its removal before the first call must not allow anonymous callers
-    authenticator = Authenticator(
-        tokens=tokens,
-        certificates=settings.tls.client_ca is not None,
-        subjects=None if subjects is None else {name: subject.rights for name, subject in subjects.items()},
-        local=settings.address.is_local,
-        anonymous=settings.insecure_anonymous,
-    )
     traced: list[Middleware] = []
     if settings.telemetry.endpoint:
         middleware, flush = trace_calls(settings.telemetry)
@@ -180,96 +178,63 @@ def _middleware(dependencies: Dependencies, waiting: ConcurrencyLimiter, stack: 
     calls = ConcurrencyLimiter(settings.limits.concurrent_calls, too_many_calls)
     streams = ConcurrencyLimiter(settings.limits.streams, too_many_streams)
     limited = limit_concurrency(calls, waiting, streams, ConcurrencyLimiter(_WATCHERS, too_many_health_watchers))
-    return [*traced, record_calls(dependencies.metrics), map_errors(), authenticate(authenticator, rates), limited]
+
+    def around(address: Address) -> list[Middleware]:
+        authenticator = Authenticator(
+            tokens=tokens,
+            certificates=settings.tls.client_ca is not None,
+            subjects=None if subjects is None else {name: subject.rights for name, subject in subjects.items()},
+            local=address.is_local,
+            anonymous=settings.insecure_anonymous,
+        )
+        return [*traced, record_calls(dependencies.metrics), map_errors(), authenticate(authenticator, rates), limited]
+
+    return around
 
 
 def _register(
-    server: aio.Server,
-    dependencies: Dependencies,
-    watcher: JobWatcher,
-    submitter: Submitter,
-    waiting: ConcurrencyLimiter,
-    memory: MemoryBudget,
-    health: health_aio.HealthServicer,
+    server: aio.Server, dependencies: Dependencies, servicers: Servicers, health: health_aio.HealthServicer
 ) -> None:
-    limits = dependencies.settings.limits
-    operations = OperationsServicer(
-        store=dependencies.store,
-        watcher=watcher,
-        estimates=EndTimeEstimator(dependencies.capacity.workers),
-        longest_wait=limits.wait_seconds,
-        waiting=waiting,
-        page_size=limits.page_size,
-    )
-    proofs = ProofsServicer(
-        operations=operations,
-        artifacts=dependencies.artifacts,
-        verifications=dependencies.verifications,
-        models=lambda identity: _model_files(dependencies, identity),
-        repository=dependencies.repository,
-        submitter=submitter,
-        metrics=dependencies.metrics,
-        memory=memory,
-    )
-    models = ModelsServicer(
-        repository=dependencies.repository, estimator=dependencies.estimator, page_size=limits.page_size
-    )
-    add_OperationsServicer_to_server(operations, server)
-    add_ProofsServicer_to_server(proofs, server)
-    add_ModelsServicer_to_server(models, server)
+    add_OperationsServicer_to_server(servicers.operations, server)
+    add_ProofsServicer_to_server(servicers.proofs, server)
+    add_ModelsServicer_to_server(servicers.models, server)
     add_HealthServicer_to_server(health, server)
+    register_inference(servicers.inference, server)
     if dependencies.settings.reflection:
         enable_reflection((OPERATIONS, PROOFS, MODELS, INFERENCE, HEALTH), server)
 
 
-def _submitter(dependencies: Dependencies, memory: MemoryBudget) -> Submitter:
-    return Submitter(
-        answers=dependencies.answers,
-        store=dependencies.store,
-        estimator=dependencies.estimator,
-        limits=lambda identity: limits_for(identity, dependencies.settings, dependencies.capacity),
-        memory=memory,
-    )
-
-
-def _register_inference(
-    server: aio.Server,
-    dependencies: Dependencies,
-    watcher: JobWatcher,
-    submitter: Submitter,
-    waiting: ConcurrencyLimiter,
-    memory: MemoryBudget,
-) -> None:
-    attestations = AttestationWaiter(watcher, dependencies.artifacts, memory)
-    servicer = InferenceServicer(
-        repository=dependencies.repository,
-        submitter=submitter,
-        attestations=attestations,
-        metrics=dependencies.metrics,
-        draining=watcher.closed,
-        waiting=waiting,
-        streamed=MemoryBudget(dependencies.settings.limits.concurrent_calls // 2),
-        default_mode=dependencies.proof_mode,
-    )
-    register_inference(servicer, server)
-
-
-def _model_files(dependencies: Dependencies, identity: Identity) -> Mapping[Digest, Path]:
-    """The ONNX files against which an identity may verify attestations."""
-    names = {entry.name for entry in dependencies.repository.index() if identity.rights.may_use(entry.name)}
-    circuits = [model.circuit for name in names for model in dependencies.repository.versions(name)]
-    return {Digest.parse(circuit.manifest.identity.model): circuit.folder / MODEL for circuit in circuits}
+def _rest_server(
+    settings: Settings,
+    servicers: Servicers,
+    reader: RequestReader,
+    middleware: Callable[[Address], list[Middleware]],
+) -> HttpServer | None:
+    """The server of HTTP, if it is configured; raises SettingsError if its extra is not installed."""
+    if settings.rest.address is None:
+        return None
+    try:
+        from zkinfer.service.rest import make_http_server  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as err:
+        raise SettingsError(
+            "rest.listen needs packages that are not installed.", "pip install 'zkinfer[rest]'"
+        ) from err
+    return make_http_server(settings, settings.rest.address, servicers, reader, middleware(settings.rest.address))
 
 
 async def _drain(
-    server: aio.Server, dependencies: Dependencies, watcher: JobWatcher, health: health_aio.HealthServicer
+    server: aio.Server,
+    rest: HttpServer | None,
+    dependencies: Dependencies,
+    watcher: JobWatcher,
+    health: health_aio.HealthServicer,
 ) -> None:
     """Accept no more calls, release waiting callers, and give calls and workers time to finish."""
     await health.enter_graceful_shutdown()
     watcher.close()
-    await asyncio.gather(
-        server.stop(dependencies.settings.proving.grace_seconds), asyncio.to_thread(dependencies.workers.drain)
-    )
+    seconds = dependencies.settings.proving.grace_seconds
+    stops = [server.stop(seconds), *([rest.stop(seconds)] if rest else [])]
+    await asyncio.gather(*stops, asyncio.to_thread(dependencies.workers.drain))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -65,7 +65,7 @@ def _add(file: FileDescriptor, pool: DescriptorPool, known: set[str]) -> None:
 
 _HEADER_BYTES = 16 << 10
 _MAX_PEM_BYTES = 1 << 20
-_MAX_BEING_REJECTED = 1000  # calls at a time that get an error with a status
+MAX_BEING_REJECTED = 1000  # calls at a time that get an error with a status
 
 
 def make_server(settings: Settings, interceptor: aio.ServerInterceptor) -> aio.Server:
@@ -74,7 +74,7 @@ def make_server(settings: Settings, interceptor: aio.ServerInterceptor) -> aio.S
         interceptors=[interceptor],
         options=_options(settings),
         # gRPC rejects without RetryInfo, and health checks too; `limit_concurrency` rejects long before.
-        maximum_concurrent_rpcs=_MAX_BEING_REJECTED + 4 * settings.limits.concurrent_calls,
+        maximum_concurrent_rpcs=MAX_BEING_REJECTED + 4 * settings.limits.concurrent_calls,
     )
 
 
@@ -111,7 +111,7 @@ def listen(server: aio.Server, settings: Settings) -> str:
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
     """Credentials that are reloaded when the files change, so certificates can be renewed without a restart."""
-    source = _CertificateFiles(tls)
+    source = CertificateFiles(tls)
     return grpc.dynamic_ssl_server_credentials(
         source.read(),
         source.fetch,  # type: ignore[arg-type] # None means no change, see grpc's documentation
@@ -119,26 +119,39 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
     )
 
 
-class _CertificateFiles:
-    """The files of `Tls`; if they become unreadable, the last valid ones stay in use."""
+class CertificateFiles:
+    """The files of `Tls`. A reader that finds them unreadable keeps what it has read before."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
         self._paths = [path for path in (tls.key, tls.certificate, tls.client_ca) if path]
         self._read_mtimes: tuple[int, ...] = ()
 
+    def changed(self) -> bool:
+        """Whether they have changed since they were read; raises SettingsError."""
+        return self._mtimes() != self._read_mtimes
+
     def read(self) -> grpc.ServerCertificateConfiguration:
         """Read the current files; raises SettingsError."""
         mtimes = self._mtimes()
         key, certificate, *authority = [_read(path, private=path == self._tls.key) for path in self._paths]
-        _check_certificate(self._tls)
+        _context(self._tls)  # checks them before gRPC does, which would not name the cause
         self._read_mtimes = mtimes
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
+
+    def context(self) -> ssl.SSLContext:
+        """The current files as a context of Python's; raises SettingsError."""
+        mtimes = self._mtimes()
+        if self._tls.key is not None:
+            _read(self._tls.key, private=True)
+        context = _context(self._tls)
+        self._read_mtimes = mtimes
+        return context
 
     def fetch(self) -> grpc.ServerCertificateConfiguration | None:
         """Called by gRPC at every handshake; None for no change."""
         try:
-            return self.read() if self._mtimes() != self._read_mtimes else None
+            return self.read() if self.changed() else None
         except SettingsError:
             return None
 
@@ -149,9 +162,9 @@ class _CertificateFiles:
             raise SettingsError(f"{err.filename} cannot be read: {why(err)}.") from err
 
 
-def _check_certificate(tls: Tls) -> None:
-    """Check the files before gRPC does, which would not name the cause."""
+def _context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(str(tls.certificate), str(tls.key), password=lambda: "")
     except (ssl.SSLError, ValueError) as err:
@@ -160,11 +173,13 @@ def _check_certificate(tls: Tls) -> None:
             "Both must be PEM, and the key unencrypted.",
         ) from err
     if tls.client_ca is None:
-        return
+        return context
+    context.verify_mode = ssl.CERT_REQUIRED
     try:
         context.load_verify_locations(str(tls.client_ca))
     except ssl.SSLError as err:
         raise SettingsError(f"{tls.client_ca} holds no CA certificate.", "It must be PEM.") from err
+    return context
 
 
 def _read(path: Path, *, private: bool) -> bytes:

@@ -9,7 +9,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from zkinfer.cli.main import app
-from zkinfer.service.settings import load_settings
+from zkinfer.service.settings_loader import load_settings
 
 HEAVY = (
     "sqlalchemy",

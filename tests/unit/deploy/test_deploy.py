@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from zkinfer.circuits.sandbox import processes
 from zkinfer.cli.main import app
 from zkinfer.service.errors import SettingsError
-from zkinfer.service.settings import load_settings
+from zkinfer.service.settings_loader import load_settings
 
 DEPLOY = ROOT / "deploy"
 PROGRAM = "/opt/zkinfer/bin/zkinfer"

@@ -5,7 +5,7 @@ import pytest
 from zkinfer.service.addresses import Address
 from zkinfer.service.auth import TokenFile
 from zkinfer.service.errors import SettingsError
-from zkinfer.service.settings import load_settings
+from zkinfer.service.settings_loader import load_settings
 
 OPTIONS = {"repository": Path("models")}
 

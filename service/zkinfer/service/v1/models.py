@@ -60,6 +60,19 @@ class ModelsServicer(Base):
         left = start + size < len(entries)
         return models_pb2.ListModelsResponse(models=models, next_page_token=str(start + size) if left else "")
 
+    async def model(self, name: str, version: str) -> models_pb2.Model:
+        """One version of a model that the caller may use; an unavailable one with the reason.
+
+        Raises:
+            ForbiddenError: the caller may not use the model.
+            ModelNotFoundError: it does not exist.
+        """
+        caller().require_model(name)
+        for entry in self.repository.index():
+            if (entry.name, entry.version) == (name, version):
+                return await asyncio.to_thread(self._model, entry)
+        raise ModelNotFoundError(f"There is no version {version!r:.40} of a model {name!r:.120}.", "List the models.")
+
     def _model(self, entry: IndexEntry) -> models_pb2.Model:
         message = models_pb2.Model(
             name=entry.name, version=entry.version, state=_STATES[entry.state], reason=entry.reason

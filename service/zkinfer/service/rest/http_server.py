@@ -1,0 +1,202 @@
+"""The HTTP/1.1 server: listening, TLS, limits of connections and of time, and shutdown. Only this module knows uvicorn.
+
+uvicorn's protocol is used without its process, which would take over signals and logs. What it lacks is added here: a
+time limit for the head of a request, a limit of connections, problem documents, and the caller's certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h11
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from zkinfer.service.errors import SettingsError
+from zkinfer.service.rest.problems import CONTENT_TYPE, unreadable_request
+
+if TYPE_CHECKING:
+    import ssl
+
+    from starlette.types import ASGIApp
+
+    from zkinfer.service.addresses import Address
+
+HEADER_BYTES = 16 << 10
+_KEEP_ALIVE_SECONDS = 30
+_POLL_SECONDS = 0.05
+COMMON_NAMES, ABORT = "common_names", "abort"
+"""The keys of the state of a request: the names in the caller's certificate, and the call that ends the connection."""
+
+
+class _Protocol(H11Protocol):
+    """One connection.
+
+    Args:
+        head_seconds: for the head of a request to arrive, once the connection is open or has sent its first byte.
+        most: connections at a time; further ones are closed at once.
+        options: of uvicorn's protocol.
+    """
+
+    def __init__(self, head_seconds: float, most: int, **options: Any) -> None:  # noqa: ANN401 - of uvicorn
+        super().__init__(**options)
+        self._head_seconds = head_seconds
+        self._most = most
+        self._head_limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        super().connection_made(transport)
+        if len(self.connections) > self._most:
+            transport.abort()
+            return
+        self.app_state = {COMMON_NAMES: _common_names(transport), ABORT: transport.abort}
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._head_limit is None:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head_limit = self.loop.call_later(self._head_seconds, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._head_limit is not None:
+            self._head_limit.cancel()
+            self._head_limit = None
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text
+        """Refuse what is not HTTP, or has too large a head; called by uvicorn while it handles h11's error."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()  # in the middle of a response
+            return
+        reason = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
+        status, body = unreadable_request(getattr(reason, "error_status_hint", 400))
+        headers = [("content-type", CONTENT_TYPE), ("content-length", str(len(body))), ("connection", "close")]
+        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+def _common_names(transport: asyncio.Transport) -> tuple[bytes, ...]:
+    """The common names in the certificate that the caller presented."""
+    certificate = transport.get_extra_info("peercert") or {}
+    fields = [field for name in certificate.get("subject", ()) for field in name]
+    return tuple(value.encode() for key, value in fields if key == "commonName")
+
+
+class HttpServer:
+    """A server that listens from `start` to `stop`. Belongs to one event loop.
+
+    Args:
+        app: serves the requests.
+        address: to listen at.
+        tls: None for plaintext.
+        read_seconds: for a TLS handshake, and for the head of a request.
+        most_connections: at a time.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        address: Address,
+        tls: ssl.SSLContext | None,
+        *,
+        read_seconds: float,
+        most_connections: int,
+    ) -> None:
+        self._address = address
+        self._tls = tls
+        self._read_seconds = read_seconds
+        self._most_connections = most_connections
+        self._state = ServerState()
+        self._listener: asyncio.Server | None = None
+        self._config = Config(
+            app,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            h11_max_incomplete_event_size=HEADER_BYTES,
+        )
+        self._config.load()
+
+    async def listen(self) -> str:
+        """Bind the address, and return it with the bound port; raises SettingsError. `start` accepts connections."""
+        loop, address = asyncio.get_running_loop(), self._address
+        options: dict[str, Any] = {"ssl": self._tls, "start_serving": False}
+        if self._tls is not None:
+            options["ssl_handshake_timeout"] = self._read_seconds
+        try:
+            if not address.host:
+                return await self._listen_at_path(Path(address.text.removeprefix("unix:")), options)
+            self._listener = await loop.create_server(self._protocol, address.host, address.port, **options)
+        except OSError as err:
+            raise SettingsError(
+                f"The server cannot listen at {address.text}.", "The address is in use, or not one of this machine."
+            ) from err
+        return address.with_port(self._listener.sockets[0].getsockname()[1])
+
+    async def _listen_at_path(self, path: Path, options: dict[str, Any]) -> str:
+        """Listen at a Unix socket, replacing the one that a killed server has left."""
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(path.lstat().st_mode) and not await _answers(path):
+                path.unlink()
+        self._listener = await asyncio.get_running_loop().create_unix_server(self._protocol, str(path), **options)
+        return self._address.text
+
+    def _protocol(self) -> asyncio.Protocol:
+        return _Protocol(
+            self._read_seconds, self._most_connections, config=self._config, server_state=self._state, app_state={}
+        )
+
+    async def start(self) -> None:
+        """Accept connections."""
+        assert self._listener is not None  # noqa: S101 - `listen` is called before
+        await self._listener.start_serving()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Accept no more connections, let requests finish, and close what is left after `grace_seconds`."""
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                while self._state.connections:
+                    await asyncio.sleep(_POLL_SECONDS)
+        for task in self._state.tasks:
+            task.cancel()
+        for connection in list(self._state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.gather(*self._state.tasks, return_exceptions=True)
+        if not self._address.host:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._address.text.removeprefix("unix:"))  # noqa: PTH108
+
+
+async def _answers(path: Path) -> bool:
+    """Whether a server listens at a Unix socket."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True

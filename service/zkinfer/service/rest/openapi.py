@@ -1,0 +1,143 @@
+"""The OpenAPI 3.1 document of the HTTP interface, made from the table of routes and the types of its answers."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+from zkinfer.service.auth import OPEN_METHODS
+from zkinfer.service.rest.documents import reference_to
+from zkinfer.service.rest.handlers import JSON
+from zkinfer.service.rest.inference import HEADER_LENGTH, InferRequest, InferResponse
+from zkinfer.service.rest.problems import CONTENT_TYPE
+from zkinfer.service.rest.routes import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkinfer.service.rest.routes import Route
+
+_BINARY = "application/octet-stream"
+_VARIABLE = re.compile(r"{(\w+)}")
+_SCHEMAS: dict[str, Any] = {
+    "Problem": {
+        "type": "object",
+        "description": "A problem document, RFC 9457. `error` repeats `detail`.",
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "error": {"type": "string"},
+            "code": {"type": "string", "description": "The status code of gRPC."},
+            "reason": {"type": "string", "description": "The stable name of the error."},
+            "field": {"type": "string"},
+            "retry_after": {"type": "number", "description": "Seconds."},
+            "request_id": {"type": "string"},
+        },
+        "required": ["type", "title", "status", "detail", "error", "code", "reason"],
+        "additionalProperties": False,
+    },
+    "ModelReadyState": {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "ready": {"type": "boolean"}},
+        "required": ["name", "ready"],
+        "additionalProperties": False,
+    },
+    "Document": {"type": "object", "description": "OpenAPI 3.1."},
+    "Manifest": {"type": "object", "description": "See docs/reference/circuit-folder.md."},
+    "Attestation": {"type": "object", "description": "See docs/reference/attestation.md."},
+    "RepositoryIndexRequest": {
+        "type": "object",
+        "properties": {"ready": {"type": "boolean", "description": "Only models that are ready."}},
+        "additionalProperties": False,
+    },
+}
+
+
+def openapi(routes: Sequence[Route]) -> dict[str, Any]:
+    """The document, with the schemas of all types that the routes name."""
+    _, own = models_json_schema(
+        [(InferRequest, "validation"), (InferResponse, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    schemas: dict[str, Any] = {**_SCHEMAS, **own["$defs"]}
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.verb.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "zkinfer", "version": version("zkinfer"), "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"bearer": []}, {}],
+    }
+
+
+def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    words = [word for word in re.split(r"\W+", route.path) if word]
+    operation: dict[str, Any] = {
+        "operationId": "_".join((route.verb.lower(), *words)),
+        "summary": route.about,
+        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "responses": {
+            **{str(status): _response(kind, schemas, route) for status, kind in route.answers.items()},
+            "4XX": _problem("The request is refused."),
+            "5XX": _problem("The server cannot serve the request."),
+        },
+    }
+    if route.call in OPEN_METHODS:
+        operation["security"] = []
+    if route.decoder is not None:
+        operation |= _body(route)
+    return operation
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in _VARIABLE.findall(route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "query", "description": about, "schema": {"type": kind} | _BOUNDS.get(kind, {})}
+        for name, (about, kind) in route.query.items()
+    ]
+
+
+_BOUNDS = {"integer": {"minimum": 0, "maximum": 999_999}, "number": {"minimum": 0, "maximum": 999_999}}
+
+
+def _body(route: Route) -> dict[str, Any]:
+    if route.path == INDEX:
+        schema = {"$ref": "#/components/schemas/RepositoryIndexRequest"}
+        return {"requestBody": {"required": False, "content": {JSON: {"schema": schema}}}}
+    about = "JSON, or JSON followed by the bytes of tensors, of which the header tells the length of the JSON."
+    content = {JSON: {"schema": {"$ref": "#/components/schemas/InferRequest"}}, _BINARY: {}}
+    return {"requestBody": {"required": True, "description": about, "content": content}}
+
+
+def _response(kind: Any, schemas: dict[str, Any], route: Route) -> dict[str, Any]:  # noqa: ANN401 - see Route.answers
+    if kind is None:
+        return {"description": "Done."}
+    response: dict[str, Any] = {"description": route.about, "content": {JSON: {"schema": _schema(kind, schemas)}}}
+    if kind == "InferResponse":
+        response["content"][_BINARY] = {}
+        response["headers"] = {HEADER_LENGTH: {"description": "Length of the JSON.", "schema": {"type": "integer"}}}
+    return response
+
+
+def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    if isinstance(kind, str):
+        return {"$ref": f"#/components/schemas/{kind}"}
+    if isinstance(kind, list):
+        return {"type": "array", "items": _schema(kind[0], schemas)}
+    return reference_to(kind.DESCRIPTOR, schemas)
+
+
+def _problem(about: str) -> dict[str, Any]:
+    return {"description": about, "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

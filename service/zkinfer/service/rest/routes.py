@@ -1,0 +1,193 @@
+"""The paths of the HTTP interface. The table is also the source of the OpenAPI document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from google.longrunning import operations_proto_pb2 as operations_pb2
+
+from zkinfer.oip import messages
+from zkinfer.service.oip import INFERENCE
+from zkinfer.service.rest.handlers import Handlers, IndexDecoder, inference_decoder
+from zkinfer.v1 import models_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from zkinfer.service.request_reader import Decoder
+    from zkinfer.service.rest.handlers import Answer
+    from zkinfer.service.rest.request import HttpRequest
+    from zkinfer.service.servicers import Servicers
+
+    Handler = Callable[[HttpRequest, Any], Coroutine[Any, Any, Answer]]
+
+INDEX = "/v2/repository/index"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path.
+
+    Args:
+        path: with variable parts in braces.
+        verb: the HTTP method.
+        call: the method of gRPC that it calls, for limits, metrics and logs; or a name of its own.
+        serve: answers a request, given its decoded body, if it has one.
+        decoder: of the body; None if there is none.
+        about: what it does, in a sentence.
+        query: the parameters of the query, each with its meaning and JSON type.
+        answers: the type of the answer, by status: a message, a name of the OpenAPI document, or None for no body.
+    """
+
+    path: str
+    verb: str
+    call: str
+    serve: Handler
+    about: str
+    answers: dict[int, Any]
+    decoder: Callable[[HttpRequest], Decoder] | None = None
+    query: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def routes(servicers: Servicers) -> list[Route]:
+    """All routes, except for that of the OpenAPI document itself."""
+    handlers = Handlers(servicers)
+    return [*_protocol(handlers), *_models(handlers), *_operations(handlers)]
+
+
+def _protocol(handlers: Handlers) -> list[Route]:
+    """The Open Inference Protocol v2, with the extensions of Triton that the gRPC interface has too."""
+
+    def get(path: str, name: str, serve: Handler, about: str, answers: dict[int, Any]) -> Route:
+        return Route(path=path, verb="GET", call=f"/{INFERENCE}/{name}", serve=serve, about=about, answers=answers)
+
+    live, ready, server = messages.ServerLiveResponse, messages.ServerReadyResponse, messages.ServerMetadataResponse
+    model, config, statistics = messages.ModelMetadataResponse, messages.ModelConfig, messages.ModelStatisticsResponse
+    state = "ModelReadyState"
+    found = [
+        get("/v2", "ServerMetadata", handlers.server, "Name, version, extensions.", {200: server}),
+        get("/v2/health/live", "ServerLive", handlers.live, "Whether the process runs.", {200: live}),
+        get("/v2/health/ready", "ServerReady", handlers.ready, "Whether it accepts calls.", {200: ready, 503: ready}),
+        get("/v2/models/stats", "ModelStatistics", handlers.statistics, "Statistics of all.", {200: statistics}),
+        Route(
+            path=INDEX,
+            verb="POST",
+            call=f"/{INFERENCE}/RepositoryIndex",
+            serve=handlers.index,
+            decoder=lambda _request: IndexDecoder(),
+            about="All models that the caller may use.",
+            answers={200: [messages.RepositoryIndexResponse.ModelIndex]},
+        ),
+    ]
+    for path in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+        found += [
+            get(path, "ModelMetadata", handlers.metadata, "Inputs and outputs.", {200: model}),
+            get(f"{path}/ready", "ModelReady", handlers.model_ready, "Whether it is ready.", {200: state, 404: state}),
+            get(f"{path}/config", "ModelConfig", handlers.config, "Triton's configuration.", {200: config}),
+            get(f"{path}/stats", "ModelStatistics", handlers.statistics, "Statistics.", {200: statistics}),
+            Route(
+                path=f"{path}/infer",
+                verb="POST",
+                call=f"/{INFERENCE}/ModelInfer",
+                serve=handlers.infer,
+                decoder=inference_decoder,
+                about="An answer, with its proof or a reference to it.",
+                answers={200: "InferResponse"},
+            ),
+        ]
+    return found
+
+
+_PAGE = {
+    "page_size": ("Most entries of the page; 0 for the server's default.", "integer"),
+    "page_token": ("next_page_token of the page before.", "string"),
+}
+
+
+def _models(handlers: Handlers) -> list[Route]:
+    one = "/v1/models/{model}/versions/{version}"
+    return [
+        Route(
+            path="/v1/models",
+            verb="GET",
+            call="/zkinfer.v1.Models/ListModels",
+            serve=handlers.models,
+            about="The models that the caller may use, with cost and fidelity.",
+            query=_PAGE,
+            answers={200: models_pb2.ListModelsResponse},
+        ),
+        Route(
+            path=one,
+            verb="GET",
+            call="/http/GetModel",
+            serve=handlers.model,
+            about="One version of a model, with cost and fidelity.",
+            answers={200: models_pb2.Model},
+        ),
+        Route(
+            path=f"{one}/manifest",
+            verb="GET",
+            call="/http/GetManifest",
+            serve=handlers.manifest,
+            about="The manifest of the circuit, byte for byte.",
+            answers={200: "Manifest"},
+        ),
+    ]
+
+
+def _operations(handlers: Handlers) -> list[Route]:
+    service, one = "/google.longrunning.Operations", "/v1/operations/proofs/{id}"
+    operation = operations_pb2.Operation
+    return [
+        Route(
+            path="/v1/operations",
+            verb="GET",
+            call=f"{service}/ListOperations",
+            serve=handlers.operations,
+            about="The caller's operations, newest first.",
+            query={"filter": ('Such as `state = QUEUED AND model = "digits"`.', "string"), **_PAGE},
+            answers={200: operations_pb2.ListOperationsResponse},
+        ),
+        Route(
+            path=f"{one}:wait",
+            verb="GET",
+            call=f"{service}/WaitOperation",
+            serve=handlers.wait,
+            about="The operation once it is done, or its state after the timeout.",
+            query={"timeout": ("Seconds; at most limits.wait_seconds, which is the default.", "number")},
+            answers={200: operation},
+        ),
+        Route(
+            path=f"{one}:cancel",
+            verb="POST",
+            call=f"{service}/CancelOperation",
+            serve=handlers.cancel,
+            about="Cancel a proof: at once if it is queued, soon if it is running, without effect if it is done.",
+            answers={204: None},
+        ),
+        Route(
+            path=f"{one}/attestation",
+            verb="GET",
+            call="/zkinfer.v1.Proofs/GetAttestation",
+            serve=handlers.attestation,
+            about="The attestation of a finished proof, byte for byte.",
+            answers={200: "Attestation"},
+        ),
+        Route(
+            path=one,
+            verb="GET",
+            call=f"{service}/GetOperation",
+            serve=handlers.operation,
+            about="The state of an operation.",
+            answers={200: operation},
+        ),
+        Route(
+            path=one,
+            verb="DELETE",
+            call=f"{service}/DeleteOperation",
+            serve=handlers.delete,
+            about="Delete a finished operation and its attestation.",
+            answers={204: None},
+        ),
+    ]
