@@ -193,3 +193,26 @@ def test_malformed_address_is_refused(text):
 def test_address_gets_the_bound_port():
     assert Address.parse("[::1]:0").with_port(7) == "[::1]:7"
     assert Address.parse("unix:/s").with_port(1) == "unix:/s"
+
+
+PUBLIC_REST = {"rest": {"listen": "0.0.0.0:8000"}}
+
+
+def test_http_is_off_by_default():
+    assert load_settings(OPTIONS).rest.address is None
+
+
+def test_http_at_a_public_address_needs_tls_and_authentication(tmp_path):
+    with pytest.raises(SettingsError, match=r"At 0\.0\.0\.0:8000, connections would not be encrypted"):
+        load_settings(OPTIONS | PUBLIC_REST)
+    with pytest.raises(SettingsError, match=r"At 0\.0\.0\.0:8000, anyone could call"):
+        load_settings(OPTIONS | PUBLIC_REST | {"insecure_no_tls": True})
+    TokenFile(tmp_path / "tokens.json").new("alice")
+    options = PUBLIC_REST | {"insecure_no_tls": True, "tokens": tmp_path / "tokens.json"}
+    assert not load_settings(OPTIONS | options).rest.address.is_local
+
+
+@pytest.mark.parametrize("origin", ["*", "app.example", "https://app.example/", "https://*.example", "null"])
+def test_origin_that_is_not_one_origin_is_refused(origin):
+    with pytest.raises(SettingsError, match=r"rest\.origins"):
+        load_settings(OPTIONS | {"rest": {"origins": [origin]}})

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zkinfer.service.servicers import Servicers
 
 JSON = "application/json"
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _COUNT = re.compile(r"[0-9]{1,6}")
 
 
@@ -230,8 +230,8 @@ def _page_of(query: dict[str, str]) -> dict[str, Any]:
 
 def _duration(text: str) -> Duration:
     with in_field("timeout"):
-        if _SECONDS.fullmatch(text) is None:
-            raise DataError("It must be a number of seconds, such as 30 or 2.5.")
+        if len(text) > 40 or _SECONDS.fullmatch(text) is None or float(text) >= 1e6:
+            raise DataError("It must be a number of seconds below a million, such as 30 or 2.5.")
     found = Duration()
     found.FromMilliseconds(round(float(text) * 1000))
     return found

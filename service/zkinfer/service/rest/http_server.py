@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +46,7 @@ class _Protocol(H11Protocol):
 
     def __init__(self, head_seconds: float, most: int, **options: Any) -> None:  # noqa: ANN401 - of uvicorn
         super().__init__(**options)
+        self.access_log = False  # the application logs each call, without its address
         self._head_seconds = head_seconds
         self._most = most
         self._head_limit: asyncio.TimerHandle | None = None
@@ -154,10 +154,9 @@ class HttpServer:
         return address.with_port(self._listener.sockets[0].getsockname()[1])
 
     async def _listen_at_path(self, path: Path, options: dict[str, Any]) -> str:
-        """Listen at a Unix socket, replacing the one that a killed server has left."""
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.lstat().st_mode) and not await _answers(path):
-                path.unlink()
+        """Listen at a Unix socket; asyncio replaces the one that a killed server has left."""
+        if await _answers(path):
+            raise SettingsError(f"Another server listens at {self._address.text}.", "Stop it, or choose another path.")
         self._listener = await asyncio.get_running_loop().create_unix_server(self._protocol, str(path), **options)
         return self._address.text
 
@@ -196,7 +195,7 @@ async def _answers(path: Path) -> bool:
     """Whether a server listens at a Unix socket."""
     try:
         _, writer = await asyncio.open_unix_connection(str(path))
-    except ConnectionRefusedError:
+    except OSError:  # there is no such file, it is no socket, or nobody listens
         return False
     writer.close()
     return True
