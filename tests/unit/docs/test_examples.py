@@ -40,6 +40,7 @@ EXECUTED = {
     "docs/guides/chain.md": "test_chain.py",
     "docs/guides/contracts.md": "test_own_contract.py",
     "docs/guides/reports.md": "test_readme.py",
+    "docs/guides/rest.md": "test_rest.py",
     "docs/guides/serving.md": "test_serve.py",
     "docs/guides/torch.md": "test_export.py",
 }
