@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sys
 
 import aiohttp
 import pytest
@@ -203,3 +204,11 @@ async def test_caller_that_reads_nothing_is_cut_off(settings, tiny):
         registry = server.dependencies.metrics.registry
         assert registry.get_sample_value("zkinfer_requests_in_flight") == 0
         writer.transport.abort()
+
+
+async def test_missing_packages_are_named_with_the_extra(settings, tiny, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zkinfer.service.rest", None)  # as if one of its imports failed
+    with pytest.raises(SettingsError, match="needs packages that are not installed") as caught:
+        async with running(settings, tiny.home, **OPTIONS):
+            pass
+    assert caught.value.cure == "pip install 'zkinfer[rest]'"
