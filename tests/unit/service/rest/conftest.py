@@ -1,7 +1,7 @@
 """A whole server in this process that serves HTTP, with fake workers in separate processes."""
 
 import shutil
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 import pytest
@@ -46,18 +46,32 @@ async def door(settings, tiny):
         yield client
 
 
-@pytest.fixture(scope="package")
-def proving(tiny, tmp_path_factory):
-    """The address of a server with one worker, in the event loop of another thread, for clients that block."""
-    folder = tmp_path_factory.mktemp("rest")
+@contextmanager
+def lasting(tiny, folder, workers=0, **changes):
+    """A server in the event loop of another thread, for many tests or for clients that block."""
     shutil.copytree(tiny.circuit.folder, folder / "models" / "tiny" / "1")
     settings = Settings(
         repository=folder / "models",
         listen="127.0.0.1:0",
         state=folder / "state",
-        proving=Proving(workers=1, grace_seconds=1.0, memory=1 << 30),
-        limits=Limits(wait_seconds=20),
+        proving=Proving(workers=workers, grace_seconds=1.0, memory=1 << 30),
         rest=Rest(listen="127.0.0.1:0"),
+        **changes,
     )
     with threaded(settings, tiny.home, **OPTIONS) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def proving(tiny, tmp_path_factory):
+    """The address of a server with one worker."""
+    with lasting(tiny, tmp_path_factory.mktemp("proving"), workers=1, limits=Limits(wait_seconds=20)) as server:
         yield server.rest_address
+
+
+@pytest.fixture(scope="package")
+def narrow(tiny, tmp_path_factory):
+    """A server with little time and memory for requests."""
+    limits = Limits(read_seconds=0.5, message_bytes=1 << 16, request_memory=1 << 20)
+    with lasting(tiny, tmp_path_factory.mktemp("narrow"), limits=limits) as server:
+        yield server

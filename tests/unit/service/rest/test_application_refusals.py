@@ -4,11 +4,9 @@ import gzip
 import json
 import zlib
 
+import aiohttp
 import pytest
-from tests.unit.service.rest.conftest import opened
 from tests.unit.service.rest.sockets import raw
-
-from zkinfer.service.settings import Limits
 
 INFER = "/v2/models/tiny/infer"
 TENSOR = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [0.5, -1.25, 2.0]}
@@ -16,9 +14,9 @@ GOOD = json.dumps({"inputs": [TENSOR]}).encode()
 
 
 @pytest.fixture
-def settings(settings):
-    limits = Limits(read_seconds=0.5, message_bytes=1 << 16, request_memory=1 << 20)
-    return settings.model_copy(update={"limits": limits})
+async def door(narrow):
+    async with aiohttp.ClientSession(f"http://{narrow.rest_address}") as client:
+        yield client
 
 
 async def refused(client, status, reason, body=GOOD, path=INFER, **headers):
@@ -186,9 +184,8 @@ async def test_unknown_compression_is_refused(door):
         "/v1/operations/proofs/" + "a" * 5000 + ":cancel",
     ],
 )
-async def test_path_that_does_not_exist_is_refused(settings, tiny, path):
-    async with opened(settings, tiny) as (server, _):
-        status, problem = await raw(server, f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
+async def test_path_that_does_not_exist_is_refused(narrow, path):
+    status, problem = await raw(narrow, f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
     assert status == 404 or (status == 400 and problem["reason"] == "JSON")
     assert problem["reason"] in ("UNKNOWN_METHOD", "MODEL_NOT_FOUND", "UNKNOWN_OPERATION", "JSON")
 
