@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zkinfer.service.oip.tensors import Array, Datatype
 
 HEADER_LENGTH = "inference-header-content-length"
-MAX_VALUES = 1 << 20  # in JSON; larger tensors travel as binary data
+MAX_ROWS = 1 << 16  # lists and objects in JSON, each of which costs as much as several numbers
 _INT64, _UINT64 = 1 << 63, 1 << 64
 _FEW_BYTES = 1 << 16
 _BINARY_SIZE, _BINARY, _BINARY_OUTPUT = "binary_data_size", "binary_data", "binary_data_output"
@@ -131,9 +131,18 @@ class InferenceDecoder:
     version: str
 
     def count_numbers(self, data: bytes) -> int:
-        """An upper bound of the values in the JSON."""
+        """An upper bound of the values in the JSON; raises DataError if it has too many, or too many lists."""
         text, _ = self._parts(data)
-        return text.count(b",") + 2 * (text.count(b"[") + text.count(b"{"))
+        rows = text.count(b"[") + text.count(b"{")
+        if rows > MAX_ROWS:
+            raise DataError(f"The request has more than {MAX_ROWS:,} lists.", "Send data flat, or as binary data.")
+        values = text.count(b",") + rows
+        if values > canonical.MAX_VALUES:
+            raise DataError(
+                f"The request has more than {canonical.MAX_VALUES:,} values in JSON.",
+                "Send large tensors as binary data.",
+            )
+        return values + rows
 
     async def decode(self, data: bytes) -> Decoded:
         """Decode it, in a thread if it is large; raises JsonError, BadFieldError, DataError."""
@@ -154,7 +163,7 @@ class InferenceDecoder:
 
     def _decoded(self, data: bytes) -> Decoded:
         text, tail = self._parts(data)
-        document = canonical.load(text, max_bytes=len(text), what="request", max_values=MAX_VALUES)
+        document = canonical.load(text, max_bytes=len(text), what="request")
         try:
             asked = InferRequest.model_validate(document)
         except ValidationError as err:

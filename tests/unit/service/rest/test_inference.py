@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpies
 
-from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.errors import DataError, InputError
 from zkinfer.oip import messages
 from zkinfer.service.errors import BadFieldError
 from zkinfer.service.oip.tensors import DATATYPES, add_output, datatype_of, to_raw
@@ -165,6 +165,17 @@ def test_output_that_json_cannot_express_is_refused_and_possible_as_binary_data(
         encoded_response(response, OutputForms({}, default=False))
     assert caught.value.field == "outputs.y"
     assert encoded_response(response, OutputForms({}, default=True))[1].endswith(np.float32(value).tobytes())
+
+
+def test_body_with_too_many_lists_is_refused_before_it_is_parsed():
+    with pytest.raises(DataError, match="more than 65,536 lists"):
+        InferenceDecoder(None, "m", "1").count_numbers(b"[" * ((1 << 16) + 1))
+
+
+def test_body_with_too_many_values_is_refused_with_the_cure():
+    with pytest.raises(DataError, match="more than 262,144 values") as caught:
+        InferenceDecoder(None, "m", "1").count_numbers(b"0," * ((1 << 18) + 1))
+    assert caught.value.cure == "Send large tensors as binary data."
 
 
 def test_count_bounds_what_a_body_takes():
