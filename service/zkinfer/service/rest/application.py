@@ -93,12 +93,11 @@ def check_source(*, local: bool, hosts: Sequence[str], origins: Sequence[str]) -
     @asynccontextmanager
     async def middleware(call: Call) -> AsyncIterator[None]:
         if call.method not in OPEN_METHODS:
-            headers = dict(call.metadata)
-            origin, host = headers.get("origin"), headers.get("host")
-            if origin is not None and origin not in origins:
-                raise UntrustedSourceError(f"Pages of {origin!r:.120} may not call.", "List it in rest.origins.")
-            if local and host is not None and not _is_own(str(host), hosts):
-                raise UntrustedSourceError(f"This server is not {host!r:.120}.", "List the name in rest.hosts.")
+            for name, value in call.metadata:
+                if name == "origin" and value not in origins:
+                    raise UntrustedSourceError(f"Pages of {value!r:.120} may not call.", "List it in rest.origins.")
+                if local and name == "host" and not _is_own(str(value), hosts):
+                    raise UntrustedSourceError(f"This server is not {value!r:.120}.", "List the name in rest.hosts.")
         yield
 
     return middleware

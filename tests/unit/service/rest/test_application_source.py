@@ -77,3 +77,11 @@ async def test_health_is_told_to_everyone(settings, tiny):
     async with opened(settings, tiny) as (server, _):
         head = f"GET /v2/health/ready HTTP/1.1\r\nhost: evil.example\r\norigin: {PAGE}\r\n\r\n"
         assert (await raw(server, head))[0] == 200
+
+
+async def test_second_origin_is_not_hidden_by_a_listed_one(allowing, tiny):
+    async with opened(allowing, tiny) as (server, _):
+        for origins in ((PAGE, "https://other.example"), ("https://other.example", PAGE)):
+            lines = "".join(f"origin: {origin}\r\n" for origin in origins)
+            status, problem = await raw(server, f"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n")
+            assert (status, problem["reason"]) == (403, "UNTRUSTED_SOURCE")
