@@ -172,8 +172,9 @@ class HttpServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """Accept no more connections, let requests finish, and close what is left after `grace_seconds`."""
-        if self._listener is not None:
-            self._listener.close()
+        if self._listener is None:
+            return
+        self._listener.close()
         for connection in list(self._state.connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):

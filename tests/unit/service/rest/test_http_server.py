@@ -145,6 +145,7 @@ async def test_unix_socket_of_a_running_server_is_refused(settings, tiny, tmp_pa
         with pytest.raises(SettingsError, match="Another server listens"):
             async with running(settings, tiny.home, **OPTIONS):
                 pass
+        assert path.exists()
 
 
 async def test_connection_beyond_the_limit_is_closed(settings, tiny, monkeypatch):
