@@ -1,4 +1,4 @@
-"""The user's data directory: trusted setups, proving keys, rebuilt verifying keys, address books, measured speeds.
+"""The user's data directory: trusted setups, proving and verifying keys, address books, trust roots, measured speeds.
 
 Proving keys and speeds are caches of results that take long to make. Proving keys are kept outside the circuit folders,
 because they are large and can be regenerated. A key is stored under the digest of its circuit, and only after this user
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One directory of this user; all of it except `setups` and `deployments` is a cache that may be deleted.
+    """One directory of this user; all of it except `setups`, `deployments` and `trust` is a cache that may be deleted.
 
     A server whose user sets `ZKINFER_HOME` also keeps its jobs there by default, in `state`, which is no cache.
     `setup_search` lists further directories with trusted setups, which are only read.
@@ -75,6 +75,11 @@ class Home:
     def deployments(self) -> Path:
         """Address books of deployments, by chain id."""
         return self.root / "deployments"
+
+    @property
+    def trust(self) -> Path:
+        """Accepted trust roots, by name."""
+        return self.root / "trust"
 
     @property
     def rebuilt(self) -> Path:

@@ -11,6 +11,7 @@ open, and removes the directory when the kernel closes the pipe, no matter how t
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -121,6 +122,20 @@ def setup_write_errors(path: Path) -> Iterator[None]:
             f"Cannot write {path}: {err.strerror or err}.",
             "Free some disk space or choose another folder for the trusted setups.",
         ) from err
+
+
+@contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, which is created; blocks until it is free; raises InputError."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        raise InputError(f"{path} cannot be locked: {why(err)}.") from err
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def ensure_private_dir(path: Path) -> Path:

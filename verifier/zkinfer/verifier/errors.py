@@ -124,6 +124,14 @@ class PolicyRefusedError(RefusedError):
     """The inference is proven, but does not meet the caller's policy."""
 
 
+class RevokedError(PolicyRefusedError):
+    """The trust root has revoked the signer, the model, the circuit or the attestation."""
+
+
+class NotLoggedError(PolicyRefusedError):
+    """No valid proof shows that a trusted transparency log holds the attestation."""
+
+
 class EmptyPolicyError(PolicyRefusedError):
     """The policy has no requirements; an empty policy must not accept everything."""
 
@@ -134,3 +142,23 @@ class KeyFileError(InputError):
 
 class PolicyFileError(InputError):
     """A policy document is malformed."""
+
+
+class TrustRootError(InputError):
+    """A trust root cannot be used."""
+
+
+class MalformedRootError(TrustRootError):
+    """The file is not a trust root in canonical form, or its versions do not follow each other."""
+
+
+class RootSignatureError(TrustRootError):
+    """Too few root keys have signed a version of the trust root, or one of its signatures is wrong."""
+
+
+class RootExpiredError(TrustRootError):
+    """The trust root has expired, or was not issued yet."""
+
+
+class RootRollbackError(TrustRootError):
+    """The trust root is older than the accepted one, or contradicts it."""

@@ -163,6 +163,24 @@ class NotOlderThan:
 
 
 @dataclass(frozen=True, slots=True)
+class NotMadeAfter:
+    """Signed at this moment or before. The signer states the time, so combine it with `SignedBy`."""
+
+    moment: datetime
+
+    def __post_init__(self) -> None:
+        if self.moment.tzinfo is None:
+            raise InputError("The time of NotMadeAfter has no time zone.", "Use UTC.")
+
+    def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
+        """Compare the stated time; the same tolerance as for the clock."""
+        if inference.created_at > self.moment + CLOCK_SKEW:
+            raise PolicyRefusedError(
+                f"The attestation is dated {inference.created_at.isoformat()}, after {self.moment.isoformat()}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class NotExpired:
     """The request has not expired; a request without an expiry never does."""
 

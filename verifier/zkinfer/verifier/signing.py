@@ -56,6 +56,13 @@ class PublicKey:
         """`sha256:` and the hex digest of the DER encoding."""
         return str(sha256(self.der))
 
+    @property
+    def raw(self) -> bytes:
+        """The key alone: 32 bytes of an Ed25519 key, 65 of an uncompressed point on P-256."""
+        if isinstance(self._key, ed25519.Ed25519PublicKey):
+            return self._key.public_bytes_raw()
+        return self._key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+
     def verify(self, data: bytes, signature: bytes) -> None:
         """Verify a signature over `data`; raises SignatureError if it is invalid."""
         if len(signature) != SIGNATURE_BYTES:
@@ -136,8 +143,7 @@ class SigningKey:
         """Sign bytes; the signature has 64 bytes for both algorithms."""
         if isinstance(self._private, ed25519.Ed25519PrivateKey):
             return self._private.sign(data)
-        r, s = decode_dss_signature(self._private.sign(data, _ECDSA))
-        return r.to_bytes(32, "big") + min(s, _ORDER - s).to_bytes(32, "big")
+        return normalised_signature(*decode_dss_signature(self._private.sign(data, _ECDSA)))
 
     def to_pem(self, encryption: serialization.KeySerializationEncryption) -> bytes:
         """Encode the private key as PKCS#8; `save_signing_key` chooses the encryption."""
@@ -145,6 +151,11 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.algorithm}, {self.public.fingerprint})"
+
+
+def normalised_signature(r: int, s: int) -> bytes:
+    """An ECDSA signature on P-256 in the one form that is valid here; raises OverflowError above 32 bytes."""
+    return r.to_bytes(32, "big") + min(s, max(_ORDER - s, 0)).to_bytes(32, "big")
 
 
 def _load(der: bytes) -> ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey:

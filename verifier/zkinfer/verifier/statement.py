@@ -135,7 +135,7 @@ def read_document(data: bytes, kind: type[Document], *, what: str) -> Document:
     try:
         document = kind.model_validate_json(data)
     except ValidationError as err:
-        raise MalformedAttestationError(f"The {what} is malformed: {_first(err)}.") from err
+        raise MalformedAttestationError(f"The {what} is malformed: {first_problem(err)}.") from err
     if write_document(document) != data:
         raise MalformedAttestationError(f"The {what} has a field that is not in canonical form.")
     return document
@@ -156,7 +156,7 @@ class _EnvelopeDocument(BaseModel):
     signatures: Annotated[tuple[_Signature, ...], Field(min_length=1, max_length=1)]
 
 
-def _first(err: ValidationError) -> str:
+def first_problem(err: ValidationError) -> str:
     """The first validation error; its location is truncated and escaped, since an attacker can choose names in it."""
     first = err.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])[:120]

@@ -1,0 +1,137 @@
+import pytest
+from tests.unit.verifier.forge import NOW
+from tests.unit.verifier.trustroot.factory import (
+    DAY,
+    P256,
+    YEAR,
+    A,
+    B,
+    C,
+    D,
+    begun,
+    first,
+    following,
+    revocation,
+    roots,
+    signed,
+)
+
+from zkinfer.verifier.errors import MalformedRootError, RootExpiredError, RootRollbackError, RootSignatureError
+from zkinfer.verifier.trustroot.rotation import require_current, require_history
+from zkinfer.verifier.trustroot.signed import RootFile, SignedRoot
+
+
+def test_root_signed_by_its_own_threshold_is_accepted():
+    require_history(signed(begun(A, B, P256, threshold=2), A, P256), None)
+
+
+@pytest.mark.parametrize("signers", [(), (A,), (P256,)])
+def test_too_few_signatures_are_refused(signers):
+    with pytest.raises(
+        RootSignatureError, match=f"needs the signatures of 2 root keys of its own, and has {len(signers)}"
+    ):
+        require_history(signed(begun(A, B, P256, threshold=2), *signers), None)
+
+
+def test_rotation_signed_by_both_thresholds_is_accepted():
+    file = following(first(A, B, threshold=2), A, B, C, D, roots=roots(C, D, threshold=2))
+    require_history(file, None)
+    require_history(following(file, C, D), file.versions[0])
+
+
+@pytest.mark.parametrize(
+    ("signers", "message"),
+    [
+        ((A, B), "2 root keys of its own, and has 0"),
+        ((A, B, C), "2 root keys of its own, and has 1"),
+        ((C, D), "2 root keys of version 1, and has 0"),
+        ((A, C, D), "2 root keys of version 1, and has 1"),
+    ],
+)
+def test_rotation_without_one_of_the_thresholds_is_refused(signers, message):
+    file = following(first(A, B, threshold=2), *signers, roots=roots(C, D, threshold=2))
+    with pytest.raises(RootSignatureError, match=message):
+        require_history(file, None)
+
+
+def test_retired_key_cannot_sign_any_more():
+    file = following(first(A), A, B, roots=roots(B))
+    forged = SignedRoot(following(file, B).current.root)
+    forged = SignedRoot(forged.root, ((A.public.fingerprint, A.sign(forged.signed_bytes)),))
+    with pytest.raises(RootSignatureError, match="which is no root key of it"):
+        require_history(RootFile((*file.versions, forged)), None)
+
+
+def test_wrong_signature_beyond_the_threshold_is_refused():
+    good = first(A, B).current
+    bad = SignedRoot(good.root, (good.signatures[0], (good.signatures[1][0], good.signatures[0][1])))
+    with pytest.raises(RootSignatureError, match="is wrong"):
+        require_history(RootFile((bad,)), None)
+
+
+def test_signature_of_another_root_is_refused():
+    other = first(A, name="other.example").current
+    with pytest.raises(RootSignatureError, match="is wrong"):
+        require_history(RootFile((SignedRoot(first(A).current.root, other.signatures),)), None)
+
+
+HISTORY = following(following(following(first(A), A), A), A)
+
+
+def part(start, stop):
+    return RootFile(HISTORY.versions[start:stop])
+
+
+@pytest.mark.parametrize(("start", "accepted"), [(0, 0), (0, 3), (1, 0), (1, 1), (3, 3), (3, 2)])
+def test_file_that_continues_the_accepted_version_is_accepted(start, accepted):
+    require_history(part(start, 4), HISTORY.versions[accepted])
+
+
+def test_older_file_is_refused():
+    with pytest.raises(RootRollbackError, match=r"version 2 .*; version 3 was accepted before. Use the newer file"):
+        require_history(part(0, 2), HISTORY.versions[2])
+
+
+def test_gap_after_the_accepted_version_is_refused():
+    with pytest.raises(RootRollbackError, match=r"begins with version 3 .* those between are missing"):
+        require_history(part(2, 4), HISTORY.versions[0])
+
+
+def test_second_version_of_one_number_is_refused():
+    fork = following(part(0, 1), A, setups=["hermez"])
+    with pytest.raises(RootRollbackError, match=r"another version 2 .*One of the two is forged"):
+        require_history(fork, HISTORY.versions[1])
+
+
+def test_new_root_of_a_known_name_is_refused():
+    with pytest.raises(RootRollbackError, match="another version 1"):
+        require_history(first(B), HISTORY.versions[0])
+
+
+def test_next_version_by_strangers_is_refused():
+    stranger = following(first(B), B).versions[1:]
+    with pytest.raises(RootSignatureError, match="1 root keys of version 1, and has 0"):
+        require_history(RootFile(stranger), HISTORY.versions[0])
+
+
+def test_next_version_that_drops_a_revocation_is_refused():
+    accepted = first(A, lifetime=YEAR)
+    accepted = following(accepted, A, revocations=[revocation()])
+    other = following(following(first(A), A), A)
+    with pytest.raises(MalformedRootError, match="drops or changes the revocation"):
+        require_history(RootFile(other.versions[2:]), accepted.versions[1])
+
+
+@pytest.mark.parametrize("late", [DAY, YEAR - DAY])
+def test_root_between_issue_and_expiry_is_current(late):
+    require_current(first().current.root, NOW + late)
+
+
+def test_root_is_expired_at_its_expiry():
+    with pytest.raises(RootExpiredError, match=r"expired at 2027-11-21T12:00:00Z\. Ask its publisher"):
+        require_current(first().current.root, NOW + YEAR)
+
+
+def test_root_from_the_future_is_refused():
+    with pytest.raises(RootExpiredError, match="in the future"):
+        require_current(first(now=NOW + DAY).current.root, NOW)
