@@ -22,7 +22,12 @@ def page(name):
 
 README = page("README.md")
 # All start from the demo's folder, so the demo runs only once for them.
-START_PAGES = ("docs/start/model-owner.md", "docs/start/auditor.md", "docs/start/dapp-developer.md")
+START_PAGES = (
+    "docs/start/model-owner.md",
+    "docs/start/auditor.md",
+    "docs/start/dapp-developer.md",
+    "docs/guides/trust-roots.md",
+)
 BEGINNING = ["zkinfer demo --keep my-demo", "cd my-demo"]
 
 
@@ -186,7 +191,8 @@ def test_help_names_every_option_of_the_console_lines(reader):
     for line in {*CONSOLE, *FURTHER}:
         words = shlex.split(line.removeprefix("! "))
         if words[0] == "zkinfer":
-            text = reader(words[1], "--help", COLUMNS="200").stdout
+            command = words[1:3] if words[1] in ("keys", "trust") else words[1:2]
+            text = reader(*command, "--help", COLUMNS="200").stdout
             assert all(word in text for word in words if word.startswith("--"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -128,6 +128,17 @@ def parse_period(text: object) -> timedelta:
     if unit is None or not (number.isascii() and number.isdecimal() and 0 < int(number) <= 100_000):
         raise typer.BadParameter(f"{word!r} is not a period: write it as 12h, 30d or 52w")
     return int(number) * unit
+
+
+def parse_moment(text: object) -> datetime:
+    """`2026-11-30` (its beginning) or `2026-11-30T12:00:00Z`, in UTC; raises typer.BadParameter for anything else."""
+    word = str(text).strip()
+    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"):
+        try:
+            return datetime.strptime(word, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise typer.BadParameter(f"{word!r} is not a date: write it as 2026-11-30 or 2026-11-30T12:00:00Z, in UTC")
 
 
 _PERIODS = {

@@ -30,6 +30,7 @@ from zkinfer.cli.console import (
     say,
 )
 from zkinfer.cli.options import AcceptEngine, AsJson, AttestationFile
+from zkinfer.cli.trust.basis import At, Basis, LogProofFile, TrustRootFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,7 @@ class Requirements:
     reports: list[Path] = field(default_factory=list)
     accept_engine: list[str] = field(default_factory=list)
     chain: ChainOptions = field(default_factory=ChainOptions)
+    basis: Basis = field(default_factory=Basis)
 
 
 def verify_command(
@@ -86,7 +88,7 @@ def verify_command(
         typer.Option(help="Require exactly this circuit, with its quantisation; a folder or its manifest.json."),
     ] = None,
     policy: Annotated[
-        Path | None, typer.Option(help="Further requirements, as JSON; see docs/guides/policies.md.")
+        Path | None, typer.Option(help="Further requirements, as JSON or TOML; see `zkinfer policy`.")
     ] = None,
     input_: Annotated[Path | None, typer.Option("--input", help="Require that the answer is for this input.")] = None,
     signer: Annotated[
@@ -100,6 +102,9 @@ def verify_command(
     accept_engine: AcceptEngine = None,
     second_opinion: SecondOpinion = False,
     report: ReportFiles = None,
+    trust_root: TrustRootFile = None,
+    at: At = None,
+    log_proof: LogProofFile = None,
     rpc: Rpc = None,
     rpc_file: RpcFile = None,
     ledger: LedgerAddress = None,
@@ -115,7 +120,6 @@ def verify_command(
 
     Example: zkinfer verify answer-1.json --model digits.onnx --input image-1.json
     """
-    chain = ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations)
     required = Requirements(
         model=model,
         circuit=circuit,
@@ -127,7 +131,8 @@ def verify_command(
         accept_engine=accept_engine or [],
         second_opinion=second_opinion,
         reports=report or [],
-        chain=chain,
+        chain=ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations),
+        basis=Basis(trust_root, at, log_proof),
     )
     with exit_on_error(as_json=as_json):
         refuse_unwritable_reports(required.reports)
@@ -139,8 +144,9 @@ def verify_command(
         if as_json:
             from zkinfer.verifier.verdict import verdict_document
 
-            reports = [str(path) for path in required.reports]
-            print_json(verdict_document(verdict) | {"notes": display.notes} | ({"reports": reports} if reports else {}))
+            reports = {"reports": [str(path) for path in required.reports]} if required.reports else {}
+            further = required.basis.report() | {"notes": display.notes} | reports
+            print_json(verdict_document(verdict) | further)
     if verdict.refusal is not None:
         raise typer.Exit(1)
 
@@ -152,15 +158,18 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
     from zkinfer.verifier.verdict import verdict_on
 
     home = Home.from_environment()
-    trusted = Trusted.of([required.model], home.setups, home.rebuilt)
+    basis = required.basis
+    basis.open(note)
+    trusted = Trusted.of([required.model], home.setups, home.rebuilt, ceremonies=basis.ceremonies)
     policy, record = make_policy(trusted, required), chain_record(required.chain)
     input_ = required.input_
 
     def expected_inputs(claim: Attestation) -> dict[str, NDArray[np.generic]]:
         return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs, note))
 
+    twice, independent = required.second_opinion, _independent(required)
     return verdict_on(
-        Verifier(trusted=trusted, second_opinion=required.second_opinion, independent=_independent(required)),
+        Verifier(trusted=trusted, clock=basis.now, second_opinion=twice, independent=independent),
         path,
         policy,
         expected_inputs=None if input_ is None else expected_inputs,
@@ -182,14 +191,16 @@ def question_of(required: Requirements, attestation: Path) -> Question:
     from zkinfer.circuits.digest import sha256_file
     from zkinfer.verifier.summary import Question
 
+    basis = required.basis
+    circuit = basis.circuits if required.circuit is None else required.circuit.name
     return Question(
         attestation=attestation.name,
         model=required.model.name,
         model_digest=str(sha256_file(required.model)) if required.reports else "",
-        circuit="" if required.circuit is None else required.circuit.name,
+        circuit=circuit,
         policy="" if required.policy is None else required.policy.name,
         input_="" if required.input_ is None else required.input_.name,
-        signers=tuple(path.name for path in required.signer),
+        signers=tuple(path.name for path in required.signer) or basis.signers,
         request_id=(required.request_id or "").lower(),
         chain=required.chain.is_required,
         second_opinion=required.second_opinion,
@@ -228,6 +239,7 @@ def command_of(required: Requirements, attestation: Path) -> list[str]:
         "--policy": required.policy,
         "--input": required.input_,
         "--request-id": required.request_id,
+        **required.basis.options(),
         "--rpc": "URL" if chain.rpc is not None else None,
         "--rpc-file": chain.rpc_file,
         "--ledger": chain.ledger,
@@ -280,7 +292,7 @@ def make_policy(trusted: Trusted, required: Requirements) -> Policy:
         rules.append(EngineIs(DEFAULT_ENGINE, *required.accept_engine))
     if required.policy is not None:
         rules.append(load_policy_file(required.policy))
-    return AllOf(*rules)
+    return AllOf(*rules, *required.basis.policies())
 
 
 def show(verdict: Verdict, question: Question) -> None:

@@ -43,6 +43,7 @@ EXECUTED = {
     "docs/guides/rest.md": "test_rest.py",
     "docs/guides/serving.md": "test_serve.py",
     "docs/guides/torch.md": "test_export.py",
+    "docs/guides/trust-roots.md": "test_readme.py",
 }
 DOTTED = re.compile(r"`(zkinfer(?:\.\w+)+)`")
 SERVICES = {"zkinfer.v1.Proofs", "zkinfer.v1.Models"}  # of the gRPC interface, not of Python

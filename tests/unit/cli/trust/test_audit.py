@@ -1,0 +1,89 @@
+"""`zkinfer trust show`, `verify`, `update`, `list` and `forget` in this process."""
+
+import pytest
+from tests.unit.verifier.forge import NOW
+from tests.unit.verifier.trustroot.factory import DAY, YEAR, A, B, first, following, full, revocation
+
+FULL = following(full(A), A, revocations=[revocation()], now=NOW)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "full.json"
+    path.write_bytes(FULL.to_bytes())
+    return path
+
+
+def test_everything_in_a_root_is_shown(run, trust, file):
+    shown = run("trust", "show", file).stdout
+    root = FULL.current.root
+    entries = [root.models[0].sha256, root.signers[0].fingerprint, root.logs[0].origin, root.chains[0].ledger]
+    for text in (*entries, root.revocations[0].id, "from the beginning: a test".partition(":")[0], root.expires):
+        assert text in shown
+    assert trust("show", file).document["root"]["models"][0]["sha256"] == root.models[0].sha256
+
+
+def test_unsigned_root_is_shown_as_such(run, trust):
+    trust("init", "r.json", "--name", "a", "--root-key", "a.key.pub")
+    assert "needs the signatures of 1 root keys" in run("trust", "show", "r.json").stdout
+
+
+def test_valid_root_is_verified_without_being_accepted(trust, acme):
+    for _ in range(2):
+        done = trust("verify", acme)
+        assert (done.code, done.document["firstUse"], done.document["version"]) == (0, True, 1)
+    assert "First use of the trust root acme.example" in done.said
+    assert done.document["rootKeys"][0] in done.said
+    assert trust("list").document["roots"] == []
+
+
+def test_accepted_root_is_listed_and_no_longer_new(trust, acme):
+    assert trust("update", acme).document["firstUse"] is True
+    done = trust("update", acme)
+    assert (done.document["firstUse"], "First use" in done.said) == (False, False)
+    assert [one["name"] for one in trust("list").document["roots"]] == ["acme.example"]
+
+
+def test_update_to_a_newer_version_is_followed_and_back_is_refused(trust, acme):
+    old = acme.read_bytes()
+    trust("update", acme)
+    trust("add", acme, "--signer", "b.key.pub")
+    trust("sign", acme, "--key", "a.key")
+    assert trust("update", acme).document["version"] == 2
+    acme.write_bytes(old)
+    for command in ("update", "verify"):
+        done = trust(command, acme)
+        assert (done.code, done.document["error"]["type"]) == (1, "RootRollbackError")
+
+
+@pytest.mark.parametrize("command", ["update", "verify"])
+def test_unsigned_version_is_refused(trust, acme, command):
+    trust("add", acme, "--signer", "b.key.pub")
+    done = trust(command, acme)
+    assert (done.code, done.document["error"]["type"]) == (1, "RootSignatureError")
+    assert trust("list").document["roots"] == []
+
+
+@pytest.mark.parametrize("command", ["update", "verify"])
+def test_expired_root_is_refused_with_the_cure(trust, tmp_path, command):
+    (tmp_path / "old.json").write_bytes(first(A, now=NOW - YEAR, lifetime=DAY).to_bytes())
+    done = trust(command, "old.json")
+    assert (done.code, done.document["error"]["type"]) == (1, "RootExpiredError")
+    assert "Ask its publisher for the current file" in done.document["error"]["cure"]
+
+
+def test_other_root_of_an_accepted_name_is_refused_until_it_is_forgotten(trust, acme, tmp_path):
+    trust("update", acme)
+    (tmp_path / "other.json").write_bytes(first(B, now=NOW - DAY).to_bytes())
+    assert trust("update", "other.json").document["error"]["type"] == "RootRollbackError"
+    assert trust("forget", "acme.example").code == 0
+    assert trust("update", "other.json").document["firstUse"] is True
+
+
+def test_forgetting_an_unknown_root_is_refused(trust):
+    assert trust("forget", "acme.example").document["error"]["type"] == "TrustRootError"
+
+
+def test_control_characters_in_a_root_do_not_reach_the_terminal(run, trust, acme):
+    trust("add", acme, "--signer", "b.key.pub", "--label", "[red]x[/]")
+    assert "[red]x[/]" in run("trust", "show", acme).stdout
