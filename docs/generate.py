@@ -3,7 +3,7 @@
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 if one of them is out of date
 
-Generated pages: docs/reference/cli.md, grpc-status.md, operators.md and settings.md.
+Generated pages: docs/reference/cli.md, grpc-status.md, operators.md, policy.md and settings.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from zkinfer.circuits.engines.ezkl.lowering import operators
 from zkinfer.circuits.frontend import operators as frontend
 from zkinfer.service.settings import Settings
+from zkinfer.verifier.policy_rules import RULES
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -60,6 +61,17 @@ the dot: `ZKINFER_LISTEN`, `ZKINFER_TLS__KEY`. Unknown settings are rejected. Si
 `"512MiB"`; times are in seconds. See [serving](../guides/serving.md) for how the settings are used.
 """
 
+POLICY_INTRODUCTION = """\
+A policy document is an object with `version` 1 and `allOf`, a list of rules, all of which must hold. A rule is an
+object with one key. It is written in JSON, or in TOML if the file's name ends in `.toml`: the same document, with
+`version = 1` and a table `[[allOf]]` for each rule. See [policies](../guides/policies.md) for complete ones.
+
+Hex is written in lower case and in full. A rule without an argument takes `true`; `false` is rejected as ambiguous.
+Duplicate keys, unknown rules and malformed values are rejected when the document is read, and the error suggests the
+closest name. A policy that requires nothing is rejected, even if it permits something. `zkinfer policy show FILE` puts
+a policy in words, and `zkinfer policy check FILE --circuit FOLDER` tells whether it can accept proofs of a circuit.
+"""
+
 STATUS_INTRODUCTION = """\
 The status code of a gRPC error follows from the class of the error, or else from the nearest class above it in the
 [tree of errors](errors.md#the-tree). "Retry" is the delay in `RetryInfo`, in seconds, unless the error states its own.
@@ -77,6 +89,7 @@ def main() -> None:
         "reference/operators.md": operators_page(),
         "reference/settings.md": settings_page(),
         "reference/cli.md": cli_page(),
+        "reference/policy.md": policy_page(),
         "reference/grpc-status.md": status_page(STATUSES.read_text()),
         "architecture.md": with_seam_table((DOCS / "architecture.md").read_text(), seam_table(SEAM.read_text())),
     }
@@ -200,6 +213,35 @@ def settings_page() -> str:
         prefix = f"{name}." if group is Settings.model_fields[name].annotation else f"{name}.NAME."
         parts += [f"## {name}\n\n{about}\n", _settings_table(group.model_fields, prefix)]
     return "\n".join(parts)
+
+
+def policy_page() -> str:
+    """The rules of policy documents, with an example of each in JSON and in TOML."""
+    rows = [f"| `{name}` | {rule.argument} | {rule.meaning} | `{rule.kind.__name__}` |" for name, rule in RULES.items()]
+    table = "\n".join(["| rule | argument | holds if | class |", "| --- | --- | --- | --- |", *rows])
+    document = {"version": 1, "allOf": [{name: rule.example} for name, rule in RULES.items()]}
+    tables = (f"[[allOf]]\n{name} = {_toml(rule.example)}" for name, rule in RULES.items())
+    return "\n".join(
+        [
+            "# Policy documents\n",
+            NOTE,
+            POLICY_INTRODUCTION,
+            f"## Rules\n\n{table}\n",
+            "## Every rule in JSON\n\nThis is for the syntax only: nothing meets all of it.\n",
+            f"```json\n{json.dumps(document, indent=2)}\n```\n",
+            "## Every rule in TOML\n",
+            "```toml\nversion = 1\n\n" + "\n\n".join(tables) + "\n```\n",
+        ]
+    )
+
+
+def _toml(value: object) -> str:
+    """A value of a policy as TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
 
 
 def _group(annotation: object) -> type[BaseModel] | None:

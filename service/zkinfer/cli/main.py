@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from zkinfer.cli import calibrate, chain, demo, export, inspect, jobs, keys, prove, serve, setup, tokens, trust, verify
+from zkinfer.cli import (
+    calibrate,
+    chain,
+    demo,
+    export,
+    inspect,
+    jobs,
+    keys,
+    policy,
+    prove,
+    serve,
+    setup,
+    tokens,
+    trust,
+    verify,
+)
 from zkinfer.cli import compile as compile_
 
 app = typer.Typer(
@@ -35,6 +50,7 @@ app.command("inspect")(inspect.inspect_command)
 app.command("serve")(serve.serve_command)
 app.add_typer(setup.app, name="setup")
 app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")
 app.add_typer(trust.app, name="trust")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")

@@ -43,7 +43,9 @@ def prove_command(
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option(help="Refuse before proving if this policy of the recipient (JSON) can accept no such proof."),
+        typer.Option(
+            help="Refuse before proving if this policy of the recipient (JSON or TOML) can accept no such proof."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

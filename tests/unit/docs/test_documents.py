@@ -13,13 +13,13 @@ from zkinfer.contracts import errors as chain_errors
 from zkinfer.prover import errors as prover_errors
 from zkinfer.service import errors as service_errors
 from zkinfer.verifier import errors as verifier_errors
-from zkinfer.verifier import load_policy
+from zkinfer.verifier import load_policy, load_policy_toml
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), ROOT / "NOTICE", *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-POLICY_PAGES = ("docs/guides/policies.md", "docs/guides/engines.md")
+POLICY_PAGES = ("docs/guides/policies.md", "docs/guides/engines.md", "docs/reference/policy.md")
 POLICIES = [
     policy
     for page in POLICY_PAGES
@@ -114,6 +114,15 @@ def test_policy_example_loads(policy):
     load_policy(policy.encode())
 
 
+@pytest.mark.parametrize("page", ["docs/guides/policies.md", "docs/reference/policy.md"])
+def test_policy_in_toml_is_the_same_as_the_one_in_json(page):
+    text = (ROOT / page).read_text()
+    first, shown = (
+        re.search(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1] for kind in ("json", "toml")
+    )
+    assert load_policy_toml(shown.encode()) == load_policy(first.encode())
+
+
 def test_policy_pages_have_examples():
     assert len(POLICIES) >= 4
 
@@ -146,7 +155,7 @@ def table_column(page: str, column: int) -> set[str]:
 def test_rules_in_the_table_can_be_loaded():
     with pytest.raises(verifier_errors.PolicyFileError) as caught:
         load_policy(b'{"version":1,"allOf":[{"noRule":true}]}')
-    assert table_column("docs/guides/policies.md", 1) == set(re.findall(r"\b[a-z]\w+[A-Z]\w+", caught.value.cure))
+    assert table_column("docs/reference/policy.md", 1) == set(re.findall(r"\b[a-z]\w+[A-Z]\w+", caught.value.cure))
 
 
 def test_refusals_listed_for_the_steps_are_complete():

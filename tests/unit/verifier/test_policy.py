@@ -14,6 +14,7 @@ from zkinfer.verifier import (
     ModelFileIs,
     ModelIs,
     NotExpired,
+    NotMadeAfter,
     NotOlderThan,
     PolicyRefusedError,
     SetupIs,
@@ -47,6 +48,7 @@ def test_met_requirement_is_accepted(inference):
         SignedBy(ATTACKER.public.fingerprint, OWNER.public.fingerprint),
         NotOlderThan(timedelta(hours=1)),
         NotExpired(),
+        NotMadeAfter(NOW),
         SetupIs("insecure-dev"),
         EngineIs("ezkl", "fake"),
         ContextIs(
@@ -213,3 +215,14 @@ def test_engines_are_named_only_by_rules_that_always_apply(policy, names):
 def test_malformed_name_of_an_engine_is_refused(name):
     with pytest.raises(InputError, match="is not a name of an engine"):
         EngineIs(name)
+
+
+def test_attestation_made_after_the_moment_is_refused(inference):
+    NotMadeAfter(NOW - timedelta(minutes=5)).check(inference, NOW)
+    with pytest.raises(PolicyRefusedError, match=r"is dated .*, after"):
+        NotMadeAfter(NOW - timedelta(minutes=6)).check(inference, NOW)
+
+
+def test_moment_without_a_time_zone_is_refused():
+    with pytest.raises(InputError, match="no time zone"):
+        NotMadeAfter(NOW.replace(tzinfo=None))

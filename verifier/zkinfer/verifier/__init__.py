@@ -51,7 +51,7 @@ from zkinfer.verifier.policy import (
     SignedBy,
     UnsafeAcceptDevSetup,
 )
-from zkinfer.verifier.policy_file import load_policy, load_policy_file
+from zkinfer.verifier.policy_file import load_policy, load_policy_file, load_policy_toml, write_policy
 from zkinfer.verifier.signing import (
     PublicKey,
     Signer,
@@ -133,9 +133,11 @@ __all__ = [
     "is_encrypted",
     "load_policy",
     "load_policy_file",
+    "load_policy_toml",
     "load_public_key",
     "load_signing_key",
     "read_attestation",
     "save_public_key",
     "save_signing_key",
+    "write_policy",
 ]

@@ -1,45 +1,34 @@
-"""Policies as JSON documents.
+"""Policies as documents in JSON or TOML, with one schema: `zkinfer.verifier.policy_rules`.
 
     {"version": 1, "allOf": [{"modelIs": "0x.."}, {"signedBy": ["sha256:.."]}, {"anyOf": [..]}]}
 
-A rule is an object with one key. A rule without an argument has the value `true`; `false` is rejected as ambiguous.
+A rule is an object with one key. A rule without an argument has the value `true`; `false` is rejected as ambiguous. In
+TOML the same document begins with `version = 1`, and each rule is a table `[[allOf]]`.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.errors import PolicyFileError
-from zkinfer.verifier.policy import (
-    AllOf,
-    AnyOf,
-    ContextIs,
-    EngineIs,
-    ModelFileIs,
-    ModelIs,
-    NotExpired,
-    NotOlderThan,
-    SetupIs,
-    SignedBy,
-    UnsafeAcceptDevSetup,
-)
+from zkinfer.verifier.policy import AllOf
+from zkinfer.verifier.policy_rules import read_rules, write_rule
+from zkinfer.verifier.spelling import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from zkinfer.verifier.policy import Policy
 
 MAX_BYTES = 1 << 20
-_MAX_SECONDS = 1 << 32
-_CONTEXT_FIELDS = {"chainId": "chain_id", "consumer": "consumer", "requestId": "request_id", "requester": "requester"}
+_KEYS = ("version", "allOf")
 
 
 def load_policy(data: bytes) -> Policy:
-    """Parse a policy document.
+    """Parse a policy document in JSON.
 
     Raises:
         JsonError: not strict JSON.
@@ -47,88 +36,53 @@ def load_policy(data: bytes) -> Policy:
         InputError: an argument is malformed.
         EmptyPolicyError: the policy requires nothing.
     """
-    document = canonical.load(data, max_bytes=MAX_BYTES, what="policy")
-    if not isinstance(document, dict) or set(document) != {"version", "allOf"}:
-        raise PolicyFileError("A policy is an object with exactly the keys version and allOf.")
-    version = document["version"]
-    if type(version) is not int or version != 1:
-        raise PolicyFileError(f"The policy version {version!r:.40} is not supported.", "Use version 1.")
-    return AllOf(*_rules(document["allOf"]))
+    return read_policy(canonical.load(data, max_bytes=MAX_BYTES, what="policy"))
+
+
+def load_policy_toml(data: bytes) -> Policy:
+    """Parse a policy document in TOML; raises PolicyFileError if it is not TOML, else as `load_policy`."""
+    if len(data) > MAX_BYTES:
+        raise PolicyFileError(f"The policy has {len(data):,} bytes, over the limit of {MAX_BYTES:,}.")
+    try:
+        document = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise PolicyFileError(f"The policy is not TOML: {err}.", "A file in JSON must not end in .toml.") from err
+    except RecursionError as err:
+        raise PolicyFileError("The policy is nested too deeply.") from err
+    try:
+        as_json = canonical.dump(document)
+    except (TypeError, ValueError) as err:  # a date, or infinity
+        raise PolicyFileError("The policy holds a value that JSON cannot hold.", "Write times in quotes.") from err
+    return load_policy(as_json)
 
 
 def load_policy_file(path: Path) -> Policy:
-    """Parse a policy file; raises InputError if it is no file, and as `load_policy`."""
+    """Parse a policy file, in TOML if its name ends in `.toml`.
+
+    Raises:
+        InputError: it is no file.
+        JsonError, PolicyFileError, EmptyPolicyError: as `load_policy` and `load_policy_toml`.
+    """
     if not path.is_file():
         raise InputError(f"The policy {path} is not a file.", "Check its path.")
-    return load_policy(path.read_bytes())
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    return load_policy_toml(data) if path.suffix == ".toml" else load_policy(data)
 
 
-def _rules(value: Any) -> list[Policy]:  # noqa: ANN401 - any JSON value
-    return [_rule(item) for item in _typed(value, list, "a list of rules")]
+def read_policy(document: Any) -> Policy:  # noqa: ANN401 - any JSON value
+    """The policy of a parsed document; raises PolicyFileError, InputError and EmptyPolicyError as `load_policy`."""
+    if not isinstance(document, dict) or set(document) != set(_KEYS):
+        unknown = sorted(set(document) - set(_KEYS)) if isinstance(document, dict) else []
+        hint = suggestion(unknown[0], _KEYS) if unknown else ""
+        raise PolicyFileError("A policy is an object with exactly the keys version and allOf.", hint)
+    version = document["version"]
+    if type(version) is not int or version != 1:
+        raise PolicyFileError(f"The policy version {version!r:.40} is not supported.", "Use version 1.")
+    return AllOf(*read_rules(document["allOf"]))
 
 
-def _rule(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
-    if not isinstance(value, dict) or len(value) != 1:
-        raise PolicyFileError("A rule is an object with exactly one key.")
-    [(name, argument)] = value.items()
-    reader = _READERS.get(name)
-    if reader is None:
-        raise PolicyFileError(f"The rule {name[:80]!r} is unknown.", f"Use one of {', '.join(sorted(_READERS))}.")
-    return reader(argument)
-
-
-def _typed(value: Any, kind: type, what: str) -> Any:  # noqa: ANN401 - any JSON value
-    if type(value) is not kind:
-        raise PolicyFileError(f"{value!r:.80} is not {what}.")
-    return value
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    text: str = _typed(value, str, "text")
-    return text
-
-
-def _signed_by(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
-    return SignedBy(*(_text(item) for item in _typed(value, list, "a list of key fingerprints")))
-
-
-def _engine_is(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
-    return EngineIs(*(_text(item) for item in _typed(value, list, "a list of engines")))
-
-
-def _age(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
-    if not 0 < _typed(value, int, "a whole number of seconds") <= _MAX_SECONDS:
-        raise PolicyFileError("notOlderThanSeconds is out of range.", f"Give whole seconds from 1 to {_MAX_SECONDS:,}.")
-    return NotOlderThan(timedelta(seconds=value))
-
-
-def _context(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
-    fields = _typed(value, dict, "an object of context fields")
-    if not set(fields) <= set(_CONTEXT_FIELDS):
-        raise PolicyFileError(f"A contextIs has only the keys {', '.join(_CONTEXT_FIELDS)}.")
-    kinds = {name: int if name == "chainId" else str for name in fields}
-    return ContextIs(**{_CONTEXT_FIELDS[name]: _typed(item, kinds[name], f"a {name}") for name, item in fields.items()})
-
-
-def _flag(policy: Policy) -> Callable[[Any], Policy]:
-    def read(value: Any) -> Policy:  # noqa: ANN401 - any JSON value
-        if value is not True:
-            raise PolicyFileError("A rule without an argument has the value true.", "Remove the rule to disable it.")
-        return policy
-
-    return read
-
-
-_READERS: Mapping[str, Callable[[Any], Policy]] = {
-    "allOf": lambda value: AllOf(*_rules(value)),
-    "anyOf": lambda value: AnyOf(*_rules(value)),
-    "contextIs": _context,
-    "engineIs": _engine_is,
-    "modelFileIs": lambda value: ModelFileIs(_text(value)),
-    "modelIs": lambda value: ModelIs(_text(value)),
-    "notExpired": _flag(NotExpired()),
-    "notOlderThanSeconds": _age,
-    "setupIs": lambda value: SetupIs(_text(value)),
-    "signedBy": _signed_by,
-    "unsafeAcceptDevSetup": _flag(UnsafeAcceptDevSetup()),
-}
+def write_policy(policy: Policy) -> dict[str, Any]:
+    """The document of a policy, as `read_policy` takes it; raises PolicyFileError for a class of the caller's own."""
+    parts = policy.policies if isinstance(policy, AllOf) else (policy,)
+    return {"version": 1, "allOf": [write_rule(part) for part in parts]}
