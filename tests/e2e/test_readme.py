@@ -27,6 +27,7 @@ START_PAGES = (
     "docs/start/auditor.md",
     "docs/start/dapp-developer.md",
     "docs/guides/trust-roots.md",
+    "docs/guides/bundles.md",
 )
 BEGINNING = ["zkinfer demo --keep my-demo", "cd my-demo"]
 
@@ -191,7 +192,7 @@ def test_help_names_every_option_of_the_console_lines(reader):
     for line in {*CONSOLE, *FURTHER}:
         words = shlex.split(line.removeprefix("! "))
         if words[0] == "zkinfer":
-            command = words[1:3] if words[1] in ("keys", "trust") else words[1:2]
+            command = words[1:3] if words[1] in ("bundle", "keys", "trust") else words[1:2]
             text = reader(*command, "--help", COLUMNS="200").stdout
             assert all(word in text for word in words if word.startswith("--"))
 

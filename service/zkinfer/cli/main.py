@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zkinfer.cli import (
+    bundle,
     calibrate,
     chain,
     demo,
@@ -52,6 +53,7 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(trust.app, name="trust")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(chain.app, name="chain")

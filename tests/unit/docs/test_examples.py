@@ -37,6 +37,7 @@ EXECUTED = {
     "docs/start/dapp-developer.md": "test_readme.py",
     "docs/start/model-owner.md": "test_readme.py",
     "docs/start/oracle-operator.md": "test_chain.py",
+    "docs/guides/bundles.md": "test_readme.py",
     "docs/guides/chain.md": "test_chain.py",
     "docs/guides/contracts.md": "test_own_contract.py",
     "docs/guides/reports.md": "test_readme.py",
