@@ -52,6 +52,7 @@ SecondOpinion = Annotated[
         "--second-opinion", help="Verify the proof with two independent implementations; refuse it if they differ."
     ),
 ]
+PolicyFile = Annotated[Path | None, typer.Option(help="Further requirements, as JSON or TOML; see `zkinfer policy`.")]
 ReportFiles = Annotated[
     list[Path] | None,
     typer.Option(
@@ -87,9 +88,7 @@ def verify_command(
         Path | None,
         typer.Option(help="Require exactly this circuit, with its quantisation; a folder or its manifest.json."),
     ] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help="Further requirements, as JSON or TOML; see `zkinfer policy`.")
-    ] = None,
+    policy: PolicyFile = None,
     input_: Annotated[Path | None, typer.Option("--input", help="Require that the answer is for this input.")] = None,
     signer: Annotated[
         list[Path] | None, typer.Option(metavar="KEY.pub", help="Require a signature by one of these keys; repeatable.")

@@ -3,6 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.paths import ROOT
 from tests.unit.verifier.forge import NOW
 from tests.unit.verifier.trustroot.factory import DAY, A, B, begun, first, following, full, revocation, signed
 
@@ -17,6 +18,11 @@ DATA = FILE.to_bytes()
 def test_file_is_the_same_after_a_round_trip():
     assert RootFile.from_bytes(DATA) == FILE
     assert RootFile.from_bytes(DATA).to_bytes() == DATA
+
+
+def test_format_is_that_of_the_stored_file():
+    """If this fails, files that were published can no longer be read: give the format a new number."""
+    assert (ROOT / "tests/vectors/trust-root.json").read_bytes() == DATA
 
 
 def test_file_on_disk_is_read(tmp_path):
