@@ -29,7 +29,8 @@ At = Annotated[
     typer.Option(
         parser=parse_moment,
         metavar="DATE",
-        help="Verify as of an earlier date, at which you know that the attestation existed.",
+        help="Verify as of an earlier time, at which you know that the attestation existed: 2026-11-30 (its beginning, "
+        "UTC) or 2026-11-30T12:00:00Z.",
     ),
 ]
 LogProofFile = Annotated[

@@ -25,7 +25,7 @@ def test_everything_in_a_root_is_shown(run, trust, file):
 
 def test_unsigned_root_is_shown_as_such(run, trust):
     trust("init", "r.json", "--name", "a", "--root-key", "a.key.pub")
-    assert "needs the signatures of 1 root keys" in run("trust", "show", "r.json").stdout
+    assert "lacks signatures by its own root keys: it has 0 of 1" in run("trust", "show", "r.json").stdout
 
 
 def test_valid_root_is_verified_without_being_accepted(trust, acme):

@@ -26,7 +26,7 @@ def test_begun_root_accepts_all_real_ceremonies_and_the_default_engine(trust, tm
     root = content(tmp_path / "r.json")
     assert (made.code, made.document["complete"], root.roots.threshold) == (0, False, 2)
     assert (set(root.setups), root.engines) == (REAL_CEREMONIES, ("ezkl",))
-    assert "needs the signatures of 2 root keys" in made.said
+    assert "lacks signatures by its own root keys: it has 0 of 2" in made.said
     assert "lists no signers yet, so it accepts nothing" in made.said
 
 

@@ -26,13 +26,13 @@ def test_change_of_a_partly_signed_version_drops_its_signatures():
 
 def test_missing_signatures_are_named_until_there_are_enough():
     file = begun(A, B, threshold=2)
-    assert "needs the signatures of 2 root keys of its own, and has 0" in missing_signatures(file)
+    assert "lacks signatures by its own root keys: it has 0 of 2" in missing_signatures(file)
     assert is_complete(signed(file, A, B))
 
 
 def test_rotation_is_complete_with_the_keys_of_both_versions():
     file = following(first(A), C, roots=roots(C))
-    assert "1 root keys of version 1" in missing_signatures(file)
+    assert "the root keys of version 1: it has 0 of 1" in missing_signatures(file)
     assert is_complete(signed_by(file, A))
 
 

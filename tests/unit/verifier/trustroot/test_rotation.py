@@ -27,9 +27,7 @@ def test_root_signed_by_its_own_threshold_is_accepted():
 
 @pytest.mark.parametrize("signers", [(), (A,), (P256,)])
 def test_too_few_signatures_are_refused(signers):
-    with pytest.raises(
-        RootSignatureError, match=f"needs the signatures of 2 root keys of its own, and has {len(signers)}"
-    ):
+    with pytest.raises(RootSignatureError, match=f"lacks signatures by its own root keys: it has {len(signers)} of 2"):
         require_history(signed(begun(A, B, P256, threshold=2), *signers), None)
 
 
@@ -42,10 +40,10 @@ def test_rotation_signed_by_both_thresholds_is_accepted():
 @pytest.mark.parametrize(
     ("signers", "message"),
     [
-        ((A, B), "2 root keys of its own, and has 0"),
-        ((A, B, C), "2 root keys of its own, and has 1"),
-        ((C, D), "2 root keys of version 1, and has 0"),
-        ((A, C, D), "2 root keys of version 1, and has 1"),
+        ((A, B), "its own root keys: it has 0 of 2"),
+        ((A, B, C), "its own root keys: it has 1 of 2"),
+        ((C, D), "the root keys of version 1: it has 0 of 2"),
+        ((A, C, D), "the root keys of version 1: it has 1 of 2"),
     ],
 )
 def test_rotation_without_one_of_the_thresholds_is_refused(signers, message):
@@ -110,7 +108,7 @@ def test_new_root_of_a_known_name_is_refused():
 
 def test_next_version_by_strangers_is_refused():
     stranger = following(first(B), B).versions[1:]
-    with pytest.raises(RootSignatureError, match="1 root keys of version 1, and has 0"):
+    with pytest.raises(RootSignatureError, match="the root keys of version 1: it has 0 of 1"):
         require_history(RootFile(stranger), HISTORY.versions[0])
 
 

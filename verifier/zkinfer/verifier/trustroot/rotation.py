@@ -75,8 +75,8 @@ def require_signatures(signed: SignedRoot, before: SignedRoot | None) -> None:
     begins = before is None and signed.root.version > 1  # then it may also bear the signatures of keys before it
     valid = _verified(signed, roots, older, ignores_others=begins)
     if older is not None:
-        _require_threshold(signed.root, valid, older, f"of version {signed.root.version - 1}")
-    _require_threshold(signed.root, valid, roots, "of its own")
+        _require_threshold(signed.root, valid, older, f"the root keys of version {signed.root.version - 1}")
+    _require_threshold(signed.root, valid, roots, "its own root keys")
 
 
 def _verified(signed: SignedRoot, *known: RootKeys | None, ignores_others: bool) -> set[str]:
@@ -104,8 +104,8 @@ def _require_threshold(root: TrustRoot, valid: set[str], roots: RootKeys, whose:
     count = sum(key.fingerprint in valid for key in roots.keys)
     if count < roots.threshold:
         raise RootSignatureError(
-            f"Version {root.version} of the trust root {root.name} needs the signatures of {roots.threshold} root "
-            f"keys {whose}, and has {count}.",
+            f"Version {root.version} of the trust root {root.name} lacks signatures by {whose}: it has {count} of "
+            f"{roots.threshold}.",
             "Its publisher signs with: zkinfer trust sign FILE --key KEY",
         )
 
