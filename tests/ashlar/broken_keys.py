@@ -71,6 +71,7 @@ HEADER = [
     *_limits("W1", "header.nb", 6, 29),
     *_limits("W1", "header.chunks", 1, 3),
     *_limits("W1", "header.words", 14, 16),
+    _cnn("W1", "no outputs", {"header.outputs": 0, "program.outputs": ()}),
     Broken("W1", "mlp_public_1", "769 words", {"header.nb": 15, "header.chunks": 378, "weights": bytes(378 * 64)}),
     *_limits("W2", "header.profile", 0, 2, 3),
     *_limits("W2", "header.mode", 3),

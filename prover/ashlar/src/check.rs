@@ -32,7 +32,11 @@ fn header(header: &Header) -> Result<()> {
     within("nT", header.nt, 1, 24)?;
     within("S", header.s, 1, 16)?;
     within("c", header.c, 4, 24)?;
-    within("nB", header.nb, header.c, 28)
+    within("nB", header.nb, header.c, 28)?;
+    if header.outputs == 0 {
+        return Err(malformed("W1", "there are no outputs"));
+    }
+    Ok(())
 }
 
 /// W4: boxes and dimensions.

@@ -62,7 +62,7 @@ class Sizes:
             p_chunks=_chunks(3 * cells + rows, header.c),
             h_chunks=_chunks(2 * cells + rows, header.c),
             rounds=rounds,
-            tau=max(rounds, *(output.bits for output in program.outputs)) if program.outputs else rounds,
+            tau=max(rounds, *(output.bits for output in program.outputs)),
             values=8 + hashed + any(table.kind == STORED for table in program.tables),
         )
 

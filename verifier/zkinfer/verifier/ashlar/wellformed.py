@@ -61,6 +61,7 @@ def _sizes(header: Header) -> None:
     _require(1 <= header.s <= MAX_SHIFT, "W1", f"S is {header.s}.")
     _require(MIN_CHUNK_BITS <= header.c <= MAX_CHUNK_BITS, "W1", f"c is {header.c}.")
     _require(header.c <= header.nb <= MAX_LENGTH_BITS, "W1", f"nB is {header.nb}.")
+    _require(header.outputs >= 1, "W1", "there are no outputs.")
 
 
 def _lengths(header: Header) -> None:
