@@ -35,6 +35,13 @@ def test_vector_is_accepted_with_a_pairing(vector):
     verify(case.key, case.context, case.inputs, case.outputs, case.proof)
 
 
+@pytest.mark.parametrize("kind", [float, str, lambda value: value + 0.5])
+def test_output_that_is_no_integer_is_an_error_of_the_caller(vector, kind):
+    case, *_ = vector
+    with pytest.raises(TypeError):
+        verify(case.key, case.context, case.inputs, [kind(output) for output in case.outputs], case.proof)
+
+
 def test_vector_gives_the_challenges_of_the_oracle(vector):
     _, values, found = vector
     expected = values["seen"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.digest import keccak256
@@ -75,7 +76,7 @@ def verify(key: bytes, context: bytes, inputs: bytes, outputs: Sequence[int], pr
     Raises:
         AshlarRejectedError: the subclass of the first step that fails.
     """
-    replay(read_key(key), Statement(context, inputs, tuple(map(int, outputs))), proof)
+    replay(read_key(key), Statement(context, inputs, tuple(map(index, outputs))), proof)
 
 
 def read_key(key: bytes, group: Group = BN254) -> Key:
