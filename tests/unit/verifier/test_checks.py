@@ -5,6 +5,7 @@ from zkinfer.circuits.build import Rebuilt
 from zkinfer.circuits.engines.base import Program
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.circuits.engines.proof_checks import stated_inputs
+from zkinfer.circuits.errors import RangeError
 from zkinfer.circuits.statement import Context, Layout, Statement
 from zkinfer.circuits.tensors import TensorSpec
 from zkinfer.verifier import checks
@@ -51,6 +52,16 @@ def test_hashed_input_is_confirmed_by_its_digest():
 def test_hashed_input_with_another_value_is_refused():
     with pytest.raises(InputMismatchError, match="another value of the input 'secret'"):
         compare(SECRET, statement(SECRET, 8, -24), [0.5, -1.4])
+
+
+def test_hashed_input_that_the_circuit_cannot_hold_is_refused_as_another_input(monkeypatch):
+    def commit(*_):
+        raise RangeError("An input does not fit.")
+
+    stated = statement(SECRET, 8, -24)
+    monkeypatch.setattr(FakeEngine, "commit", commit)
+    with pytest.raises(InputMismatchError, match="'secret' leaves the circuit's range, so no proof is about it"):
+        compare(SECRET, stated, [1e9, 0])
 
 
 def test_private_input_cannot_be_confirmed():

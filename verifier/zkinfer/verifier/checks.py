@@ -19,6 +19,7 @@ from zkinfer.circuits.errors import (
     EngineTimeoutError,
     ModelError,
     ProofRejectedError,
+    RangeError,
     ZkinferError,
 )
 from zkinfer.circuits.frontend import NORMALISER
@@ -261,13 +262,23 @@ def require_expected_inputs(
         wanted: list[object] = list(integers)
     else:
         stated = list(program.layout.digests(statement.inputs))
-        wanted = [commit_input(engine, circuit, setup, n, tensor) for n, tensor in enumerate(integers)]
+        wanted = [_digest(engine, circuit, setup, n, tensor) for n, tensor in enumerate(integers)]
     for spec, one, other in zip(program.inputs, stated, wanted, strict=True):
         if one != other:
             raise InputMismatchError(
                 f"The proof has another value of the input {spec.name!r} than expected.",
                 "The request was answered for another input.",
             )
+
+
+def _digest(engine: Engine, circuit: Rebuilt, setup: TrustedSetup, number: int, integers: Sequence[int]) -> bytes:
+    try:
+        return commit_input(engine, circuit, setup, number, integers)
+    except RangeError as err:  # no proof is about such an input
+        name = circuit.program.inputs[number].name
+        raise InputMismatchError(
+            f"The expected input {name!r} leaves the circuit's range, so no proof is about it."
+        ) from err
 
 
 def _quantised(array: NDArray[np.generic], spec: TensorSpec) -> list[int]:

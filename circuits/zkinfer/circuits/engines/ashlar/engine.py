@@ -179,7 +179,7 @@ class AshlarEngine:
         """Run the native forward pass on a batch, in one child."""
         self._require_core()
         samples = [list(sample[0]) for sample in batch]
-        answers = self._call("forward", folder=str(folder.resolve()), samples=samples)
+        answers = self._call("forward", folder=str(folder.resolve()), samples=samples, spec=_input_of(program))
         return [_split(answer, program) for answer in answers]
 
     def session(self, folder: Path, program: Program) -> AshlarSession:
@@ -197,7 +197,7 @@ class AshlarEngine:
     def prove(
         self,
         folder: Path,
-        program: Program,  # noqa: ARG002 - the key says it all
+        program: Program,
         setup: Path,
         proving_key: Path | None,
         inputs: Sequence[Sequence[int]],
@@ -213,6 +213,7 @@ class AshlarEngine:
             setup=str(setup.resolve()),
             integers=list(inputs[0]),
             context=context.hex(),
+            spec=_input_of(program),
         )
         statement = Statement(context, bytes.fromhex(answer["inputs"]), tuple(answer["outputs"]))
         return Proof(bytes.fromhex(answer["proof"]), statement)
@@ -267,7 +268,7 @@ class AshlarSession:
         self._program = program
         self._session = Session(
             f"{_CALLS}open_forward",
-            {"folder": str(folder.resolve())},
+            {"folder": str(folder.resolve()), "spec": _input_of(program)},
             limits=replace(limits, seconds=min(limits.seconds, _FORWARD_SECONDS)),
         )
 
@@ -287,6 +288,11 @@ class AshlarSession:
     def close(self) -> None:
         """End the child and free its resources."""
         self._session.close()
+
+
+def _input_of(program: Program) -> dict[str, Any]:
+    """The one input, which an error about its range names."""
+    return program.inputs[0].model_dump(mode="json")
 
 
 def _split(answer: object, program: Program) -> list[list[int]]:

@@ -27,6 +27,7 @@ MAGIC = b"zkinfer.ashlar.1"
 MAX_KEY_WORDS = 767
 MODES: dict[Visibility, int] = {"public": 0, "hashed": 1, "private": 2}
 _PLAIN, _CHUNK_BITS_AT = 1, 21
+_INPUT_BYTES, _DIM_BYTES, _TABLE_BYTES = 8, 5, 12  # of the records INPUT (without its dimensions), DIM and TABLE
 _SETUP_WORDS = 4
 _WIDTHS = (1, 2, 4, 8)
 _MAX_VECTOR_BITS = 28
@@ -101,6 +102,13 @@ class Shape:
 def chunk_bits(code: bytes) -> int:
     """c, the size of chunks, of a header."""
     return code[_CHUNK_BITS_AT]
+
+
+def input_limits(code: bytes) -> tuple[int, int]:
+    """The least and the largest integer of the input: the image of its table, in the records of a header's program."""
+    table, rank = code[WORD + 1], code[WORD + 2]
+    kind, _, width = code[WORD + _INPUT_BYTES + _DIM_BYTES * rank + _TABLE_BYTES * table :][:3]
+    return 0 if kind == TableKind.CLAMP_U.value else -(1 << width), (1 << width) - 1
 
 
 def encode_code(shape: Shape) -> bytes:

@@ -26,7 +26,7 @@ from zkinfer.circuits.engines.ashlar.files import (
     read_weights,
     write_estimate,
 )
-from zkinfer.circuits.engines.ashlar.key import chunk_bits, commit_weights
+from zkinfer.circuits.engines.ashlar.key import chunk_bits, commit_weights, input_limits
 from zkinfer.circuits.engines.ashlar.key import make_key as joined_key
 from zkinfer.circuits.engines.ashlar.lowering.drafts import draft
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan
@@ -35,7 +35,7 @@ from zkinfer.circuits.engines.ashlar.tune.limits import SearchLimits
 from zkinfer.circuits.engines.ashlar.tune.search import Search, Trial, cheapest, search
 from zkinfer.circuits.engines.base import Option, Program, Tuned
 from zkinfer.circuits.engines.messages import pack_result, unpack_request
-from zkinfer.circuits.errors import BudgetError
+from zkinfer.circuits.errors import BudgetError, RangeError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.srs.file_format import read_outline
 from zkinfer.circuits.tensors import TensorSpec
@@ -164,24 +164,30 @@ def _key_in_python(code: bytes, weights: NDArray[np.int64], setup: Path) -> byte
     return joined_key(code, commit_weights(weights, chunk_bits(code), setup), tau_g2)
 
 
-def forward(folder: str, samples: list[list[int]]) -> list[list[int]]:
-    """The integers of all outputs for each sample."""
-    return core.Network(read_code(Path(folder)), read_weights(Path(folder))).forward(samples)
+def forward(folder: str, samples: list[list[int]], spec: dict[str, Any]) -> list[list[int]]:
+    """The integers of all outputs for each sample; raises RangeError."""
+    code = read_code(Path(folder))
+    for sample in samples:
+        _require_in_range(code, sample, spec)
+    return core.Network(code, read_weights(Path(folder))).forward(samples)
 
 
-def open_forward(folder: str) -> Callable[..., list[int]]:
-    """The handler of a session: the outputs for one sample."""
-    network = core.Network(read_code(Path(folder)), read_weights(Path(folder)))
+def open_forward(folder: str, spec: dict[str, Any]) -> Callable[..., list[int]]:
+    """The handler of a session: the outputs for one sample, or a RangeError."""
+    code = read_code(Path(folder))
+    network = core.Network(code, read_weights(Path(folder)))
 
     def answer(sample: list[int]) -> list[int]:
+        _require_in_range(code, sample, spec)
         return network.forward([sample])[0]
 
     return answer
 
 
-def prove(folder: str, setup: str, integers: list[int], context: str) -> dict[str, Any]:
-    """A statement and its proof, which the core has verified."""
+def prove(folder: str, setup: str, integers: list[int], context: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """A statement and its proof, which the core has verified; raises RangeError."""
     path = Path(folder)
+    _require_in_range(read_code(path), integers, spec)
     inputs, outputs, proof = core.prove(
         read_key(path), read_weights(path), integers, bytes.fromhex(context), Path(setup)
     )
@@ -196,6 +202,19 @@ def commit_input(folder: str, setup: str, integers: list[int]) -> str:
 def verify(folder: str, context: str, inputs: str, outputs: list[int], proof: str) -> None:
     """Raise ProofRejectedError unless the proof holds."""
     core.verify(read_key(Path(folder)), bytes.fromhex(context), bytes.fromhex(inputs), outputs, bytes.fromhex(proof))
+
+
+def _require_in_range(code: bytes, integers: list[int], document: dict[str, Any]) -> None:
+    """Raise RangeError for an integer that the input cannot hold, in the numbers of the input `document`."""
+    low, high = input_limits(code)
+    place = next((place for place, value in enumerate(integers) if not low <= value <= high), None)
+    if place is not None:
+        [spec] = _specs([document])
+        found, least, most = (f"{spec.number(value, place):.6g}" for value in (integers[place], low, high))
+        raise RangeError(
+            f"The input {spec.name!r} holds {found} at element {place}; this circuit takes {least} to {most} there.",
+            "Check the input's values, or compile with calibration samples that cover them.",
+        )
 
 
 def _specs(documents: list[dict[str, Any]]) -> list[TensorSpec]:

@@ -147,15 +147,19 @@ def test_changed_proof_or_statement_is_rejected(made, proof, part):
 
 
 @needs_core
-@pytest.mark.parametrize("value", [32, -33, 1 << 62])
-def test_input_out_of_range_is_refused_and_leaves_the_session_usable(made, value):
+@pytest.mark.parametrize("value", [32, -33, 1 << 62, 1 << 70])
+def test_input_out_of_range_is_refused_in_its_own_units_and_leaves_the_session_usable(made, value):
     engine = AshlarEngine()
-    with pytest.raises(RangeError):
-        engine.prove(made.folder, made.program, made.setup, None, [[value, 0, 0, 0]], CONTEXT)
+    refused = rf"'x' holds {value / 16:.6g} at element 1; this circuit takes -2 to 1\.9375 there"
+    refused = refused.replace("+", r"\+")
+    with pytest.raises(RangeError, match=refused):
+        engine.prove(made.folder, made.program, made.setup, None, [[0, value, 0, 0]], CONTEXT)
+    with pytest.raises(RangeError, match=refused):
+        engine.forward(made.folder, made.program, [[X], [[0, value, 0, 0]]])
     session = engine.session(made.folder, made.program)
     try:
-        with pytest.raises(RangeError):
-            session.forward([[value, 0, 0, 0]])
+        with pytest.raises(RangeError, match=refused):
+            session.forward([[0, value, 0, 0]])
         assert session.forward([X]) == engine.forward(made.folder, made.program, [[X]])[0]
         assert session.usable
     finally:

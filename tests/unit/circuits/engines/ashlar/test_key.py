@@ -6,7 +6,7 @@ from tests.paths import ROOT
 from tests.unit.circuits.engines.ashlar import drafts as d
 
 from zkinfer.circuits.engines.ashlar.assembly import assemble
-from zkinfer.circuits.engines.ashlar.key import Shape, commit_weights, encode_code, key_digest, make_key
+from zkinfer.circuits.engines.ashlar.key import Shape, commit_weights, encode_code, input_limits, key_digest, make_key
 from zkinfer.circuits.errors import SetupError, UnsupportedModelError
 from zkinfer.circuits.srs.bn254 import GENERATOR, ORDER, multiply
 from zkinfer.circuits.srs.ceremonies import TAU, generate_insecure_dev
@@ -42,6 +42,20 @@ def test_key_of_a_vector_is_rebuilt_from_its_code_and_weights(path, setup):
     made = make_key(code, commitments, tau_g2(setup))
     assert made == key
     assert "0x" + key_digest(made).hex == wanted["vkDigest"]
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("cnn_public_1", (0, 15)),
+        ("gemm_signed_public_1", (-256, 255)),
+        ("gemm_unsigned_public_1", (0, 511)),
+        ("gemm_bytes_public_1", (0, 255)),
+    ],
+)
+def test_limits_of_the_input_are_the_image_of_its_table(name, limits):
+    key = bytes.fromhex(json.loads((ROOT / f"tests/vectors/ashlar/{name}.json").read_text())["key"][2:])
+    assert input_limits(key[:32] + key[160 + 64 * int.from_bytes(key[28:30], "big") :]) == limits
 
 
 @pytest.mark.parametrize(
