@@ -80,6 +80,7 @@ def test_recipe_meets_the_budget(path, draw):
     best, tried = search(request)
     assert request.budget.met_by(best.fidelity)
     assert tried[-1].recipe == best.recipe
+    assert all(trial.shape.chunk_bits == trial.recipe.chunk_bits for trial in tried)
     assert AshlarRecipe.parse(best.recipe.to_run_arguments()) == best.recipe
 
 
