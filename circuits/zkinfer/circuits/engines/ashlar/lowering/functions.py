@@ -6,7 +6,7 @@ undefined. What depends on a decimal is a decimal.
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
+from decimal import Decimal, Overflow, localcontext
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from zkinfer.circuits.engines.ashlar.lowering.transcendental import (
     sqrt,
     tanh,
 )
+from zkinfer.circuits.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,9 @@ def evaluated(steps: Sequence[tuple[str, tuple[object, ...], Mapping[str, Any]]]
     """The last of a list of steps; each is an operator, its operands and its attributes.
 
     An operand is a rational constant, the number of an earlier step, or None for the point itself.
+
+    Raises:
+        UnsupportedModelError: a step exceeds what decimals can hold.
     """
     results: list[Number] = []
     with localcontext(CONTEXT):
@@ -51,7 +55,13 @@ def evaluated(steps: Sequence[tuple[str, tuple[object, ...], Mapping[str, Any]]]
                 at if one is None else one if isinstance(one, Fraction) else results[one]  # type: ignore[call-overload] # an index
                 for one in operands
             ]
-            result = FUNCTIONS[operator](*values, **attributes)
+            try:
+                result = FUNCTIONS[operator](*values, **attributes)
+            except Overflow as err:
+                raise UnsupportedModelError(
+                    f"An activation with {operator} has no number of less than 10^18 digits at {float(at):.6g}.",
+                    "Clip the input of the activation.",
+                ) from err
             if result is None:
                 return None
             results.append(result)

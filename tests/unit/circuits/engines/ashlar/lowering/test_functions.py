@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from zkinfer.circuits.engines.ashlar.lowering.functions import DEFAULTS, FUNCTIONS, evaluated, exact
+from zkinfer.circuits.errors import UnsupportedModelError
 
 POINTS = [Fraction(n, 8) for n in (-200, -33, -20, -8, -5, -1, 0, 1, 3, 8, 13, 27, 64, 200)]
 UNARY = sorted(set(FUNCTIONS) - {"Add", "Sub", "Sum", "Mul", "Div", "Max", "Min", "Pow", "PRelu", "Clip"})
@@ -133,3 +134,11 @@ def test_attribute_names_are_those_of_the_standard():
         known = onnx.defs.get_schema(operator).attributes
         for name, value in names.items():
             assert known[name].default_value.f == np.float32(value)
+
+
+@pytest.mark.parametrize("point", [Fraction(5), Fraction(30_000)])
+def test_chain_beyond_what_decimals_hold_is_refused_with_its_point(point):
+    steps = [("Exp", (None,), {}), ("Exp", (0,), {}), ("Exp", (1,), {})]
+    with pytest.raises(UnsupportedModelError, match=rf"with Exp has no number .* at {point}\.") as caught:
+        evaluated(steps, point)
+    assert caught.value.cure == "Clip the input of the activation."
