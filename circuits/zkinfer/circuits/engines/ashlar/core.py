@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _VERSION = "0.1."
-_CURE = "Install the package zkinfer-ashlar, or run `make demo` again where cargo 1.85 or later is installed."
+_CURE = (
+    "In a checkout of zkinfer with cargo 1.85 or later, run `make demo`, or `pip install ./prover/ashlar` for another "
+    "environment. The core is on no package index: a package of its name from one is not ours."
+)
 
 
 def missing() -> str:
