@@ -97,9 +97,10 @@ class Cost:
     def describe(self) -> str:
         """One line to display."""
         work = self.work
+        key = f"a proving key of {size(work.proving_key_bytes)}" if work.proving_key_bytes else "no proving key"
         return (
             f"keys in about {duration(self.keys_seconds)}, a proof in about {duration(self.prove_seconds)}, "
-            f"{size(work.memory_bytes)} of memory, a proving key of {size(work.proving_key_bytes)}, "
+            f"{size(work.memory_bytes)} of memory, {key}, "
             f"proofs of {work.proof_bytes:,} bytes, about {work.gas:,} gas to verify on chain"
         )
 

@@ -215,6 +215,8 @@ class ModelRepository:
         key = self._home.keys / circuit.digest.hex  # the prover checks its content
         if not _is_readable_file(key):
             detail = f"{key} is missing: `zkinfer keys make {circuit.folder}` generates it."
+            if manifest.keys.proving_key is None:
+                return "It was not rebuilt by the user who serves it; `zkinfer keys make` does that.", detail
             return "Its proving key is missing; `zkinfer keys make` generates it.", detail
         return "", ""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkinfer.circuits.compile import Compiled, CompileOptions
-    from zkinfer.circuits.manifest import Manifest
+    from zkinfer.circuits.manifest import KeySizes, Manifest
 
 
 class InputVisibility(StrEnum):
@@ -295,7 +295,7 @@ def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, ob
         "inputs": ", ".join(f"{spec.describe_scaled()}, {spec.visibility}" for spec in program.inputs),
         "outputs": ", ".join(f"{spec.describe_scaled()}" for spec in program.outputs),
         "size": f"{manifest.parameters:,} parameters, {program.describe_figures()}",
-        "keys": f"proving {keys.proving_key_bytes / 1e6:.1f} MB, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
+        "keys": f"{_proving_key(keys)}, verifying {keys.verifying_key_bytes / 1e3:.1f} kB, "
         f"proof {keys.proof_bytes:,} bytes",
         "cost": f"{size(manifest.cost.memory_bytes)} of memory, about {manifest.cost.gas:,} gas to verify on chain",
         "headroom": f"integers may be {manifest.headroom:,.3g} times larger than in the held-out samples",
@@ -307,6 +307,10 @@ def manifest_facts(manifest: Manifest, *, fidelity: bool = True) -> dict[str, ob
         if manifest.fidelity.inputs:
             rows["measured for"] = ranges_line(manifest.fidelity)
     return rows
+
+
+def _proving_key(keys: KeySizes) -> str:
+    return "no proving key" if keys.proving_key is None else f"proving {keys.proving_key_bytes / 1e6:.1f} MB"
 
 
 def report(compiled: Compiled) -> dict[str, Any]:

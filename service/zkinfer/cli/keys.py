@@ -73,7 +73,8 @@ def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
     """Generate the proving key of a circuit that was compiled elsewhere, so that `zkinfer serve` can serve it.
 
     The key is stored in the current user's ZKINFER_HOME, so run this as the user that runs the server. The circuit is
-    rebuilt from its ONNX file and recipe; the result must be identical.
+    rebuilt from its ONNX file and recipe; the result must be identical. Circuits of Ashlar have no proving key, but
+    need the rebuild, which is recorded in its place.
 
     Example: zkinfer keys make models/digits/1
     """
@@ -86,7 +87,9 @@ def make(circuit: CircuitFolder, as_json: AsJson = False) -> None:
         with progress_display(quiet=as_json) as display:
             opened = Circuit.open(circuit)
             path = Prover(home=Home.from_environment()).make_key(opened, observer=display)
-        length = path.stat().st_size
-        print_result(f"[green]✓[/] {plain(path)}, {size(length)}")
+        length, none = path.stat().st_size, opened.manifest.keys.proving_key is None
+        made = "rebuilt; it needs no proving key" if none else f"{plain(path)}, {size(length)}"
+        print_result(f"[green]✓[/] {made}")
         if as_json:
-            print_json({"ok": True, "circuit": str(opened.digest), "provingKey": str(path), "bytes": length})
+            key = None if none else str(path)
+            print_json({"ok": True, "circuit": str(opened.digest), "provingKey": key, "bytes": length})

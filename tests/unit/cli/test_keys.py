@@ -83,14 +83,15 @@ def test_missing_key_is_refused(run):
 # --- proving keys
 
 
-@pytest.fixture
-def circuit(tmp_path, monkeypatch):
+@pytest.fixture(params=[True])
+def circuit(tmp_path, monkeypatch, request):
     """A circuit of the fake engine as copied to another machine, without its proving key."""
+    engine = FakeEngine(needs_proving_key=request.param)
     home, model = Home(tmp_path / "home"), factories.write_model(tmp_path / "tiny.onnx")
     factories.without_children(monkeypatch)
     monkeypatch.setenv("ZKINFER_HOME", str(home.root))
-    monkeypatch.setattr("zkinfer.prover.prover.production_engines", lambda: {FakeEngine.id: FakeEngine()})
-    found = compile_model(model, tmp_path / "circuit", engine=FakeEngine(), home=home, options=factories.DEV).circuit
+    monkeypatch.setattr("zkinfer.prover.prover.production_engines", lambda: {FakeEngine.id: engine})
+    found = compile_model(model, tmp_path / "circuit", engine=engine, home=home, options=factories.DEV).circuit
     (home.keys / found.digest.hex).unlink()
     return found
 
@@ -101,6 +102,14 @@ def test_proving_key_is_generated_where_the_server_looks_for_it(run, circuit, tm
     report = {"ok": True, "circuit": str(circuit.digest), "provingKey": str(key), "bytes": key.stat().st_size}
     assert json.loads(outcome.stdout) == report
     assert str(sha256_file(key)) == circuit.manifest.keys.proving_key
+
+
+@pytest.mark.parametrize("circuit", [False], indirect=True)
+def test_circuit_without_a_proving_key_is_rebuilt_and_vouched_for(run, circuit, tmp_path):
+    report = {"ok": True, "circuit": str(circuit.digest), "provingKey": None, "bytes": 0}
+    assert json.loads(run("make", "circuit", "--json").stdout) == report
+    assert (tmp_path / "home/keys" / circuit.digest.hex).read_bytes() == b""
+    assert "it needs no proving key" in run("make", "circuit").stdout
 
 
 def test_existing_proving_key_is_kept(run, circuit, tmp_path):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from tests.unit.circuits import factories
 
-from zkinfer.circuits import Home
+from zkinfer.circuits import Home, compile_model
 from zkinfer.circuits.engines.fake import FakeEngine
 from zkinfer.prover import repository as module
 from zkinfer.prover.errors import ModelNotFoundError, ModelUnavailableError, RepositoryError
@@ -314,6 +314,17 @@ def test_removed_repository_keeps_the_last_state(models):
 def without_keys(models, tmp_path):
     shutil.copytree(models.home.root / "setups", tmp_path / "home/setups")
     return Home(tmp_path / "home")
+
+
+def test_circuit_that_needs_no_proving_key_is_unavailable_until_it_was_rebuilt(tmp_path, monkeypatch):
+    factories.without_children(monkeypatch)
+    engine, home = FakeEngine(needs_proving_key=False), Home(tmp_path / "home")
+    model, folder = factories.write_model(tmp_path / "tiny.onnx"), tmp_path / "models/tiny/1"
+    folder.parent.mkdir(parents=True)
+    compile_model(model, folder, engine=engine, home=home, options=factories.DEV)
+    shutil.rmtree(home.keys)
+    [entry] = ModelRepository(tmp_path / "models", home=home, engines={engine.id: engine}).index()
+    assert entry.reason == "It was not rebuilt by the user who serves it; `zkinfer keys make` does that."
 
 
 def test_circuit_is_unavailable_until_its_proving_key_exists(models, tiny, tmp_path):
