@@ -12,20 +12,23 @@ import typer
 
 from zkinfer.circuits.engines import ENGINES
 
+AUTO = "auto"
+
 
 def parse_engine(text: str) -> str:
     """The name of a registered engine; raises typer.BadParameter for any other."""
-    if text not in ENGINES:
-        raise typer.BadParameter(f"{text!r} is not one of: {', '.join(ENGINES)}")
-    return text
-
-
-AUTO = "auto"
+    return _one_of(text, *ENGINES)
 
 
 def parse_engine_choice(text: str) -> str:
     """The name of a registered engine, or `auto`; raises typer.BadParameter for any other."""
-    return text if text == AUTO else parse_engine(text)
+    return _one_of(text, *ENGINES, AUTO)
+
+
+def _one_of(text: str, *names: str) -> str:
+    if text not in names:
+        raise typer.BadParameter(f"{text!r} is not one of: {', '.join(names)}")
+    return text
 
 
 EngineChoice = Annotated[

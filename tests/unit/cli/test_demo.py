@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from zkinfer.circuits import Home
+from zkinfer.circuits.errors import EngineError
 from zkinfer.cli.console import print_table
 from zkinfer.cli.demo.cases import DIGITS, LENET, Accuracy, Case, comparison
 from zkinfer.cli.demo.onchain import gas_table
@@ -141,6 +142,18 @@ def test_demo_with_keep_leaves_its_folder(demo, tmp_path):
     outcome, folder = demo("--keep", "mine")
     assert (outcome.exit_code, folder.resolve()) == (0, tmp_path / "mine")
     assert (folder / "digits.circuit").is_dir()
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, EngineError])
+def test_demo_that_does_not_finish_leaves_no_folder(demo, tmp_path, monkeypatch, stopped):
+    def run(_):
+        raise stopped("enough")
+
+    monkeypatch.setattr(FakeStory, "run", run)
+    outcome, folder = demo("--keep", "mine")
+    assert outcome.exit_code != 0
+    assert folder.name == "mine"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_demo_refuses_to_keep_into_an_existing_folder(demo, tmp_path):

@@ -119,6 +119,7 @@ def test_default_budget_is_that_of_the_package():
         (["--inputs", "secret"], "is not one of"),
         (["--objective", "beauty"], "is not one of"),
         (["--effort", "heroic"], "is not one of"),
+        (["--engine", "snark"], "'snark' is not one of: ezkl, ashlar, auto"),
     ],
 )
 def test_contradictory_budget_is_a_usage_error(arguments, message):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,4 +55,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     else:
         refuse_existing(keep)
         keep.mkdir(parents=True)
-        yield keep
+        with ExitStack() as unfinished:
+            unfinished.callback(rmtree, keep)
+            yield keep
+            unfinished.pop_all()
