@@ -8,6 +8,7 @@ from tests.integration.test_chain import GAS, anvil
 from tests.unit.contracts.deployed import embedded_chain, rolled_back
 
 from zkinfer.chain import answer_of, context_of, registration_of, request_for
+from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import verify_listing
 from zkinfer.cli.demo.onchain import DigitLock
 from zkinfer.contracts import ASHLAR_SELECTOR
@@ -110,8 +111,11 @@ def gas_of(receipt):
 
 def test_listing_is_verified_by_rebuilding_the_key(chain, planned, listing, home, digits):
     book = AddressBook(chain.id, planned.governance)
-    found = verify_listing(chain, book, listing, digits, bench.MODEL, home, unsafe_accept_dev_setup=True)
+    checked = (chain, book, listing, digits, bench.MODEL, home)
+    found = verify_listing(*checked, unsafe_accept_dev_setup=True, accept_engines=["ashlar"])
     assert found.model_id == digits.model_id
+    with pytest.raises(ListingError, match=r"ashlar/0\.1\.0, an experimental engine\..*--accept-engine ashlar"):
+        verify_listing(*checked, unsafe_accept_dev_setup=True)
 
 
 def test_verification_and_record_stay_within_their_gas(chain, planned, statement, ledger, answer):

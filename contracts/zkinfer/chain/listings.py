@@ -28,7 +28,7 @@ from zkinfer.contracts.registry import EmergencyStop, Registry, route_of
 from zkinfer.verifier import Trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from zkinfer.circuits.build import Rebuilt
@@ -57,11 +57,19 @@ class Check:
             raise ListingError(f"On the chain, {self.what} is {self.found}; it must be {self.wanted}.", _HINT)
 
 
-def rebuild_circuit(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_dev_setup: bool = False) -> Rebuilt:
+def rebuild_circuit(
+    circuit: Circuit,
+    model: Path,
+    home: Home,
+    *,
+    unsafe_accept_dev_setup: bool = False,
+    accept_engines: Collection[str] = (),
+) -> Rebuilt:
     """Check (2): rebuild the circuit from the caller's ONNX file. The first time this takes as long as key generation.
 
     Raises:
-        ListingError: it is under insecure-dev, or the rebuilt circuit differs.
+        ListingError: it is under insecure-dev, or of an experimental engine that is not named, or the rebuilt circuit
+            differs.
         UntrustedEngineError, UntrustedSetupError: see there.
         ZkinferError: it could not be rebuilt.
     """
@@ -72,7 +80,13 @@ def rebuild_circuit(circuit: Circuit, model: Path, home: Home, *, unsafe_accept_
             "Rely on a circuit under a real ceremony; for a trial, give --unsafe-accept-dev-setup.",
         )
     trusted = Trusted.of([model], home.setups, home.rebuilt)
-    engine, setup = trusted.engine(recipe.engine), trusted.setup(recipe.setup, circuit.manifest.program.setup_size)
+    engine, kind = trusted.engine(recipe.engine), recipe.engine.partition("/")[0]
+    if engine.experimental and kind not in accept_engines:
+        raise ListingError(
+            f"{circuit.folder} is of {recipe.engine}, an experimental engine.",
+            f"If you accept its proofs, say so: --accept-engine {kind}.",
+        )
+    setup = trusted.setup(recipe.setup, circuit.manifest.program.setup_size)
     rebuilt = rebuild(model, recipe, engine=engine, setup=setup, cache=trusted.cache)
     if rebuilt.identity != identity:
         raise ListingError(
@@ -92,6 +106,7 @@ def verify_listing(
     home: Home,
     *,
     unsafe_accept_dev_setup: bool = False,
+    accept_engines: Collection[str] = (),
     observer: Callable[[Check], None] = lambda _: None,
 ) -> Listing:
     """Return the registry's entry of a listing if all checks pass, in the module's order.
@@ -104,6 +119,7 @@ def verify_listing(
         model: the caller's copy of the ONNX file.
         home: has the setups, and caches rebuilt circuits.
         unsafe_accept_dev_setup: accept a circuit whose proofs anyone can forge.
+        accept_engines: names of experimental engines whose proofs are accepted.
         observer: called with each check that passed.
 
     Raises:
@@ -119,7 +135,9 @@ def verify_listing(
 
     require(Check("the status", registry.status(listing), "active"))  # (1)
     found = registry.listing(listing)
-    rebuilt = rebuild_circuit(circuit, model, home, unsafe_accept_dev_setup=unsafe_accept_dev_setup)  # (2)
+    rebuilt = rebuild_circuit(  # (2)
+        circuit, model, home, unsafe_accept_dev_setup=unsafe_accept_dev_setup, accept_engines=accept_engines
+    )
     engine = engine_named(circuit.manifest.recipe.engine)
     for check in _registry_checks(chain, found, rebuilt, circuit, engine):  # (3) to (6)
         require(check)

@@ -8,6 +8,7 @@ from zkinfer.chain import listings
 from zkinfer.chain.errors import ListingError
 from zkinfer.chain.listings import rebuild_circuit, verify_listing
 from zkinfer.circuits.digest import sha256
+from zkinfer.circuits.home import Home
 from zkinfer.contracts import EZKL_SELECTOR, Layout, Registration, load_canary
 from zkinfer.contracts.registry import EmergencyStop, Registry
 
@@ -139,6 +140,15 @@ def test_insecure_dev_circuit_is_refused_before_rebuilding(check):
     check.circuit.manifest.identity = None
     with pytest.raises(ListingError, match=r"anyone can forge its proofs.*--unsafe-accept-dev-setup"):
         rebuild_circuit(check.circuit, "model.onnx", "home")
+
+
+@pytest.mark.parametrize("accepted", [(), ("ezkl",)])
+def test_circuit_of_an_experimental_engine_is_refused_before_rebuilding(check, tmp_path, accepted):
+    check.circuit.manifest.recipe.engine = "ashlar/0.1.0"
+    check.circuit.manifest.identity = None
+    (tmp_path / "model.onnx").write_bytes(b"onnx")
+    with pytest.raises(ListingError, match=r"an experimental engine\..*--accept-engine ashlar\."):
+        rebuild_circuit(check.circuit, tmp_path / "model.onnx", Home(tmp_path), accept_engines=accepted)
 
 
 class TestUnderAshlar:

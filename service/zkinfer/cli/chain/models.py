@@ -22,8 +22,9 @@ from zkinfer.cli.chain.options import (
     show_sent,
     transactions_report,
 )
+from zkinfer.cli.compile import show_labels
 from zkinfer.cli.console import exit_on_error, plain, print_detailed, print_facts, print_json, print_result, say
-from zkinfer.cli.options import AsJson, CircuitFolder
+from zkinfer.cli.options import AcceptEngine, AsJson, CircuitFolder
 
 if TYPE_CHECKING:
     from zkinfer.chain.deployment import Deployed
@@ -51,6 +52,7 @@ def verify_listing_command(
         bool,
         typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev, under which anyone can forge proofs."),
     ] = False,
+    accept_engine: AcceptEngine = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that a listing is for your model, before your contract relies on it.
@@ -82,13 +84,23 @@ def verify_listing_command(
             model,
             Home.from_environment(),
             unsafe_accept_dev_setup=unsafe_accept_dev_setup,
+            accept_engines=accept_engine or (),
             observer=on_check,
         )
         print_facts({"publisher": found.publisher, "owner": found.owner, "fee": found.fee})
+        show_labels(_labels(opened))
         print_result(f"{_listing_verdict(opened)} on chain {deployed.chain.id}: {listing}")
         if as_json:
             checks = [{"what": one.what, "found": _json_form(one.found)} for one in passed]
-            print_json({"ok": True, "listing": listing, "checks": checks, "said": asdict(found)})
+            said = {"checks": checks, "said": asdict(found), "labels": _labels(opened)}
+            print_json({"ok": True, "listing": listing, **said})
+
+
+def _labels(circuit: Circuit) -> tuple[str, ...]:
+    """What its engine says of its proofs; the circuit's own manifest could leave it out."""
+    from zkinfer.circuits.engines import engine_named
+
+    return engine_named(circuit.manifest.recipe.engine).labels
 
 
 def _listing_verdict(circuit: Circuit) -> str:
@@ -211,7 +223,8 @@ def register_command(
         from zkinfer.chain import registration_of
         from zkinfer.circuits.manifest import Circuit
 
-        registration = registration_of(Circuit.open(circuit), fee, uri, selector_bytes(selector))
+        opened = Circuit.open(circuit)
+        registration = registration_of(opened, fee, uri, selector_bytes(selector))
         deployed.require_live(registration.selector)
         listing = deployed.registry.register(registration)
         if chain.sends:
@@ -220,6 +233,8 @@ def register_command(
         else:
             print_result(f"listing {listing}")
             show_dry_run(chain)
+        show_labels(_labels(opened))
         if as_json:
             report = {"ok": True, "listing": listing, "modelId": registration.model_id, "publisher": chain.address}
-            print_json({**report, "selector": "0x" + registration.selector.hex(), **transactions_report(chain)})
+            report |= {"selector": "0x" + registration.selector.hex(), "labels": _labels(opened)}
+            print_json({**report, **transactions_report(chain)})

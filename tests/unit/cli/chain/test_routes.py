@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace as Fake
 
 import pytest
 from tests.unit.contracts.deployed import (
@@ -11,6 +12,7 @@ from tests.unit.contracts.deployed import (
 from typer.testing import CliRunner
 
 import zkinfer.chain
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.manifest import Circuit
 from zkinfer.cli.main import app
 from zkinfer.contracts.address_book import write_book
@@ -30,11 +32,12 @@ def module_deployment():
 @pytest.fixture
 def circuits(monkeypatch, tmp_path):
     """Folders of the model's circuit under each engine."""
-    made = {tmp_path / "digits.ezkl": DIGITS_UNDER_EZKL, tmp_path / "digits.ashlar": PERCEPTRON_UNDER_ASHLAR}
+    made = {tmp_path / "ezkl": DIGITS_UNDER_EZKL, tmp_path / "ashlar": PERCEPTRON_UNDER_ASHLAR}
     for path in made:
         path.mkdir()
-    monkeypatch.setattr(Circuit, "open", lambda path: path)
-    monkeypatch.setattr(zkinfer.chain, "registration_of", lambda path, fee, uri, selector: made[path])
+    opened = {path: Fake(folder=path, manifest=Fake(recipe=Fake(engine=path.name))) for path in made}
+    monkeypatch.setattr(Circuit, "open", opened.get)
+    monkeypatch.setattr(zkinfer.chain, "registration_of", lambda circuit, fee, uri, selector: made[circuit.folder])
     return list(made)
 
 
@@ -119,7 +122,8 @@ def test_scheduled_change_is_cancelled_by_its_id(run):
 
 def test_model_goes_on_under_the_other_engine_after_a_stop(run, circuits, chain):
     under_ezkl, under_ashlar = circuits
-    before = run("register", under_ezkl)["listing"]
+    first = run("register", under_ezkl)
+    before = first["listing"]
     assert run("stop", "ezkl", "--yes")["stoppedBefore"] is False
     for words in [("register", under_ezkl), ("verify-deployment",), ("verify-deployment", "--selector", "ezkl")]:
         refused = error_of(run(*words))
@@ -127,6 +131,7 @@ def test_model_goes_on_under_the_other_engine_after_a_stop(run, circuits, chain)
         assert "for an engine with a live verifier" in refused["cure"]
     listed = run("register", under_ashlar)
     assert listed["selector"] == ASHLAR
+    assert (first["labels"], listed["labels"]) == ([], list(engine_named("ashlar").labels))
     assert run("deprecate", before, "--successor", listed["listing"])["status"] == "deprecated"
     assert run("verify-deployment", "--selector", "ashlar")["ezkl_guardian"] == chain.address
     running = [run("status", "--listing", one)["verifierRuns"] for one in (before, listed["listing"])]
