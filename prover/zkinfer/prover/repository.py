@@ -59,6 +59,11 @@ class ModelVersion:
     digest: Digest
     model_id: str
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What users must know before they rely on its proofs; a circuit from elsewhere may leave out what it is."""
+        return tuple(dict.fromkeys((*self.engine.labels, *self.circuit.manifest.labels)))
+
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:

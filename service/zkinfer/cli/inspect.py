@@ -45,6 +45,7 @@ def inspect_command(
 
 
 def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
+    from zkinfer.circuits.engines import labels_of
     from zkinfer.circuits.manifest import Circuit
 
     circuit = Circuit.open(path)
@@ -54,7 +55,7 @@ def _circuit(path: Path, picture: Path | None) -> dict[str, Any]:
     print_facts(manifest_facts(circuit.manifest, fidelity=False))
     report_views.show_fidelity(circuit.manifest.fidelity)
     warn_about_setup(circuit.manifest.recipe.setup.is_insecure_dev)
-    show_labels(circuit.manifest.labels)
+    show_labels(labels_of(circuit.manifest.recipe.engine, circuit.manifest.labels))
     if picture is not None:
         _plot(circuit.manifest.fidelity, picture)
     manifest = circuit.manifest.to_document()
@@ -69,6 +70,7 @@ def _plot(report: FidelityReport, picture: Path) -> None:
 
 
 def _attestation(path: Path) -> dict[str, Any]:
+    from zkinfer.circuits.engines import labels_of
     from zkinfer.verifier import Attestation, claimed_tensors
 
     claim = Attestation.read(path)
@@ -80,6 +82,7 @@ def _attestation(path: Path) -> dict[str, Any]:
         for name, values in claimed_tensors(predicate, role).items():
             print_result(f"  {role} {plain(name)} = {_shortened(values.ravel().tolist())}")
     warn_about_setup(predicate.recipe.setup.is_insecure_dev)
+    show_labels(labels_of(predicate.recipe.engine))
     return {
         "kind": "attestation",
         "attestationDigest": str(claim.digest),

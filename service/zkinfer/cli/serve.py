@@ -163,7 +163,7 @@ def _labels(server: Running) -> list[str]:
     repository = server.dependencies.repository
     names = sorted({entry.name for entry in repository.index()})
     models = [model for name in names for model in repository.versions(name)]
-    return list(dict.fromkeys(label for model in models for label in model.circuit.manifest.labels))
+    return list(dict.fromkeys(label for model in models for label in model.labels))
 
 
 def report(server: Running) -> dict[str, Any]:

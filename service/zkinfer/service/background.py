@@ -248,7 +248,7 @@ class BackgroundTasks:
         """Log what users of a model must know before they rely on its proofs."""
         for model in self._dependencies.repository.versions(entry.name):
             if model.version == entry.version:
-                for label in model.circuit.manifest.labels:
+                for label in model.labels:
                     log.warning("label", model=entry.name, version=entry.version, label=label)
 
     async def _warm(self, changed: Sequence[IndexEntry]) -> None:

@@ -7,6 +7,7 @@ from onnx import parser
 from tests.unit.circuits.factories import DOCUMENT, with_value
 from typer.testing import CliRunner
 
+from zkinfer.circuits.engines import engine_named
 from zkinfer.circuits.manifest import Circuit, Manifest
 from zkinfer.cli.compile import show
 from zkinfer.cli.main import app
@@ -65,6 +66,16 @@ def test_circuit_over_budget_is_told_without_a_tick_or_markup(monkeypatch, tmp_p
     assert words in out
     assert "budget missed" in out or kept
     assert not {"✓", "[yellow]", "[/]"} & set(re.split(r"(\[[^\]]*\]|\s)", out))
+
+
+@pytest.mark.parametrize("stated", [(), ("It is slow.",)])
+def test_label_of_the_engine_is_shown_whatever_the_circuit_states(monkeypatch, tmp_path, stated):
+    document = with_value(DOCUMENT, ("recipe", "engine"), "ashlar/0.1.0")
+    manifest = Manifest.model_validate_json(json.dumps(document)).model_copy(update={"labels": stated})
+    monkeypatch.setattr(Circuit, "open", lambda _: SimpleNamespace(manifest=manifest, digest="", model_id=""))
+    lines = CliRunner().invoke(app, ["inspect", str(tmp_path)]).stdout.splitlines()
+    shown = [line.removeprefix("! ") for line in lines if line.startswith("! ") and "budget" not in line]
+    assert shown == [*engine_named("ashlar").labels, *stated]
 
 
 def test_compiled_circuit_over_budget_gets_no_tick(capsys):

@@ -53,6 +53,16 @@ def test_version_with_intact_files_is_ready(models, tiny):
     assert model.engine is ENGINES["fake/1"]
 
 
+def test_label_of_the_engine_is_told_whatever_the_circuit_states(models, monkeypatch):
+    model = opened(models).find("tiny")
+    stated = model.circuit.manifest.model_copy(update={"labels": ("Slow.", "Experimental.")})
+    assert model.labels == ()
+    monkeypatch.setattr(FakeEngine, "labels", ("Experimental.",))
+    assert model.labels == ("Experimental.",)
+    monkeypatch.setattr(type(model.circuit), "manifest", stated)
+    assert model.labels == ("Experimental.", "Slow.")
+
+
 def test_versions_are_served_together_with_the_newest_as_default(models):
     for version in ("2", "10"):
         models.put("tiny", version)

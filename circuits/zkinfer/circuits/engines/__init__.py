@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 from zkinfer.circuits.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.sandbox.child import Limits
 
-__all__ = ["DEFAULT_ENGINE", "ENGINES", "engine_named", "engines_by_name", "production_engines"]
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "engine_named", "engines_by_name", "labels_of", "production_engines"]
 
 ENGINES: Final = {
     "ezkl": ("zkinfer.circuits.engines.ezkl.engine", "EzklEngine"),
@@ -41,6 +43,15 @@ def engine_named(name: str = DEFAULT_ENGINE, limits: Limits | None = None) -> En
     # Imported late: the child processes that call an engine import this package too, and must start fast.
     engine: Engine = getattr(import_module(module), kind)(limits)
     return engine
+
+
+def labels_of(name: str, stated: Iterable[str] = ()) -> tuple[str, ...]:
+    """What users must know before they rely on an engine's proofs: what it says itself, then what a circuit states.
+
+    A circuit is written by others, who may leave it out.
+    """
+    known = engine_named(name).labels if name.partition("/")[0] in ENGINES else ()
+    return tuple(dict.fromkeys((*known, *stated)))
 
 
 def engines_by_name(limits: Limits | None = None) -> dict[str, Engine]:

@@ -97,10 +97,9 @@ def verify_listing_command(
 
 
 def _labels(circuit: Circuit) -> tuple[str, ...]:
-    """What its engine says of its proofs; the circuit's own manifest could leave it out."""
-    from zkinfer.circuits.engines import engine_named
+    from zkinfer.circuits.engines import labels_of
 
-    return engine_named(circuit.manifest.recipe.engine).labels
+    return labels_of(circuit.manifest.recipe.engine)
 
 
 def _listing_verdict(circuit: Circuit) -> str:

@@ -144,8 +144,8 @@ def model_config(model: ModelVersion, proof_mode: Mode) -> ModelConfig:
         "zkinfer_setup": manifest.recipe.setup.ceremony,
         "zkinfer_proof_mode": proof_mode,
     }
-    if manifest.labels:
-        parameters["zkinfer_labels"] = " ".join(manifest.labels)
+    if model.labels:
+        parameters["zkinfer_labels"] = " ".join(model.labels)
     return messages.ModelConfig(
         name=model.name,
         platform=PLATFORM,

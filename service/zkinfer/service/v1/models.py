@@ -109,7 +109,7 @@ def model_message(model: ModelVersion, prediction: CostEstimate) -> models_pb2.M
             gas=manifest.cost.gas,
         ),
         fidelity=_fidelity(manifest.fidelity),
-        labels=manifest.labels,
+        labels=model.labels,
     )
 
 
