@@ -118,10 +118,11 @@ def test_malformed_rule_is_refused(rule, message):
         {"notOlderThanSeconds": 0},
         {"notOlderThanSeconds": -(10**24)},
         {"contextIs": {"consumer": "0x1"}},
+        {"engineIs": ["ashlar/0.1.0"]},
     ],
 )
 def test_malformed_argument_is_refused(rule):
-    with pytest.raises(InputError, match=r"Write it in lower-case hex|out of range"):
+    with pytest.raises(InputError, match=r"Write it in lower-case hex|without its version|out of range"):
         load(rule)
 
 

@@ -244,7 +244,7 @@ class EngineIs:
         if not names:
             raise _empty("EngineIs")
         for name in names:
-            _require(_ENGINE, name, "name of an engine")
+            _require(_ENGINE, name, "name of an engine", "Write it without its version, such as 'ezkl'.")
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:  # noqa: ARG002 - part of the protocol
         """Compare the name of the recipe's engine."""
@@ -320,7 +320,9 @@ def _empty(name: str) -> EmptyPolicyError:
     return EmptyPolicyError(f"This {name} requires nothing.", "A policy must require a model, a signer or a request.")
 
 
-def _require(pattern: re.Pattern[str], text: str | None, what: str) -> None:
+def _require(
+    pattern: re.Pattern[str], text: str | None, what: str, cure: str = "Write it in lower-case hex, in full."
+) -> None:
     """Reject malformed values early: they would never match."""
     if text is not None and pattern.fullmatch(text) is None:
-        raise InputError(f"{text[:80]!r} is not a {what}.", "Write it in lower-case hex, in full.")
+        raise InputError(f"{text[:80]!r} is not a {what}.", cure)

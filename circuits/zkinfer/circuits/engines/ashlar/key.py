@@ -122,7 +122,7 @@ def encode_code(shape: Shape) -> bytes:
     if shape.key_words > MAX_KEY_WORDS or words > _MAX_PROGRAM_WORDS:
         raise UnsupportedModelError(
             f"The verifying key has {shape.key_words} words, more than the {MAX_KEY_WORDS} that fit a contract.",
-            "Raise `chunkBits`, name fewer axes in `tiles`, or make the model smaller.",
+            "Use a larger trusted setup, which allows larger chunks, or make the model smaller.",
         )
     if shape.vector_bits > _MAX_VECTOR_BITS:
         raise UnsupportedModelError("The model has more than 2^28 weights or cells.", "Make the model smaller.")

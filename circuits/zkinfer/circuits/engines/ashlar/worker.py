@@ -30,12 +30,12 @@ from zkinfer.circuits.engines.ashlar.key import chunk_bits, commit_weights, inpu
 from zkinfer.circuits.engines.ashlar.key import make_key as joined_key
 from zkinfer.circuits.engines.ashlar.lowering.drafts import draft
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan
-from zkinfer.circuits.engines.ashlar.recipe import AshlarRecipe
+from zkinfer.circuits.engines.ashlar.recipe import MIN_CHUNK_BITS, AshlarRecipe
 from zkinfer.circuits.engines.ashlar.tune.limits import SearchLimits
 from zkinfer.circuits.engines.ashlar.tune.search import Search, Trial, cheapest, search
 from zkinfer.circuits.engines.base import Option, Program, Tuned
 from zkinfer.circuits.engines.messages import pack_result, unpack_request
-from zkinfer.circuits.errors import BudgetError, RangeError
+from zkinfer.circuits.errors import BudgetError, RangeError, UnsupportedModelError
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.srs.file_format import read_outline
 from zkinfer.circuits.tensors import TensorSpec
@@ -123,6 +123,11 @@ def _options(trials: Sequence[Trial], asked: TuneRequest, *, chosen: Trial | Non
 def _search(asked: TuneRequest, limits: SearchLimits | None = None) -> Search:
     [entry] = asked.inputs
     largest = min(_LARGEST_CHUNK, asked.max_setup_size)
+    if largest < MIN_CHUNK_BITS:
+        raise UnsupportedModelError(
+            f"Ashlar needs a trusted setup of 2^{MIN_CHUNK_BITS} or more; the largest available one has 2^{largest}.",
+            "Run `zkinfer setup fetch 15`.",
+        )
     return Search(
         model=onnx.load(asked.network),
         outputs=asked.outputs,

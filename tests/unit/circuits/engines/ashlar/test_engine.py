@@ -14,8 +14,10 @@ from zkinfer.circuits.engines.ashlar import core, worker
 from zkinfer.circuits.engines.ashlar import engine as engine_module
 from zkinfer.circuits.engines.ashlar.engine import LABELS, AshlarEngine
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan
-from zkinfer.circuits.engines.base import Proof
+from zkinfer.circuits.engines.base import Proof, TuneRequest
 from zkinfer.circuits.errors import EngineError, ProofRejectedError, RangeError, UnsupportedModelError
+from zkinfer.circuits.fidelity import Budget
+from zkinfer.circuits.frontend import Workload
 from zkinfer.circuits.home import Home
 from zkinfer.circuits.statement import Statement
 from zkinfer.verifier.ashlar import commit_input, verify
@@ -252,3 +254,24 @@ def test_children_of_a_search_are_killed_soon_after_its_time(monkeypatch, given,
     engine.survey(request)
     engine.tune(request)
     assert seen == [survey, tune]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_setup_that_is_too_small_for_any_chunk_is_refused_with_its_cure(made, size):
+    samples = np.random.default_rng(1).normal(size=(8, 1, 4)).astype(np.float32)
+    request = TuneRequest(
+        network=made.folder / "network.onnx",
+        inputs=made.program.inputs,
+        outputs=made.program.outputs,
+        samples={"x": samples},
+        reference={"y": samples[:, :, :3]},
+        budget=Budget(),
+        max_setup_size=size,
+        max_memory=None,
+        workload=Workload(multiplications=56, elements=11, heaviest=()),
+    )
+    with pytest.raises(
+        UnsupportedModelError, match=rf"2\^4 or more; the largest available one has 2\^{size}"
+    ) as caught:
+        AshlarEngine().survey(request)
+    assert caught.value.cure == "Run `zkinfer setup fetch 15`."

@@ -137,7 +137,7 @@ def test_public_integers_take_the_least_width_that_holds_them(bits, signed, widt
 
 
 def test_key_that_no_contract_holds_is_refused():
-    with pytest.raises(UnsupportedModelError, match=r"more than the 767.*chunkBits"):
+    with pytest.raises(UnsupportedModelError, match=r"more than the 767.*allows larger chunks"):
         dense(128, 64, 4)
 
 
