@@ -46,7 +46,8 @@ def with_scores(model: onnx.ModelProto) -> Scores:
     kept = list(dict.fromkeys(ends[name] for name in numbers or ends))
     if kept == list(ends):
         raise UnsupportedModelError(
-            "The model ends in no label, Softmax or pair of probabilities.", "Compile it as it is."
+            "The model ends in no label, Softmax or pair of probabilities that it computes from scores.",
+            "Compile it as it is.",
         )
     names = dict(_names(kept, ends, facts))
     result = copy(model)

@@ -56,7 +56,7 @@ class Network:
         if len(inferred.graph.input) != 1:
             raise UnsupportedModelError(
                 f"The model has {len(inferred.graph.input)} inputs, and an Ashlar circuit has one.",
-                "Concatenate them into one input and Split it in the model, or use the engine ezkl.",
+                "Use one input, whose parts a MatMul by zeros and ones picks, or the engine ezkl.",
             )
         self.input = inferred.graph.input[0].name
         self.outputs = [(port.name, port.name) for port in inferred.graph.output]

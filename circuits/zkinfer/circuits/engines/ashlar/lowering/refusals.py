@@ -9,8 +9,8 @@ from zkinfer.circuits.frontend.operators import words
 from zkinfer.circuits.frontend.summary import SCORES_COMMAND
 
 SCORES: Final = (
-    f"`{SCORES_COMMAND}` writes the model without its labels and its Softmax: a reader takes the largest of exact "
-    "scores."
+    f"`{SCORES_COMMAND}` writes the model without the labels and the Softmax at its end: a reader takes the largest "
+    "of exact scores."
 )
 _WHOLE = "Rewrite the model without it."
 _COLUMNS = (
@@ -25,7 +25,7 @@ _GROUPS: dict[str, tuple[str, str]] = {
     ),
     "GRU LSTM RNN": (
         "is recurrent, which Ashlar does not support",
-        "Unroll it into Gemm, Tanh and Sigmoid of one value.",
+        "Use a Conv or Gemm over a window of fixed length.",
     ),
     "Compress Gather GatherElements GatherND OneHot Scatter ScatterElements ScatterND": (
         "picks elements by index, which Ashlar does not support",

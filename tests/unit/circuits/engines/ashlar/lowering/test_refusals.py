@@ -49,3 +49,12 @@ def test_split_is_refused_as_a_move_of_elements():
 def test_operators_said_to_be_of_ezkl_are_those_it_supports():
     supported = operators.SUPPORTED | operators.REWRITTEN | COMPOSITE
     assert {name for name in REFUSED if name in supported} == OF_EZKL
+
+
+def test_second_input_is_refused_with_a_cure_that_is_accepted():
+    ports = "(float[1,2] x, float[1,2] z) => (float[1,2] y)"
+    assert "a MatMul by zeros and ones picks" in refused("y = Add(x, z)", ports).cure
+    text = """<ir_version: 8, opset_import: ["": 18]> g (float[1,4] x) => (float[1,2] y)
+    <float[4,2] a = {1, 0, 0, 1, 0, 0, 0, 0}, float[4,2] b = {0, 0, 0, 0, 1, 0, 0, 1}>
+    { u = MatMul(x, a) v = MatMul(x, b) y = Add(u, v) }"""
+    assert plan(parser.parse_model(text)).weights
