@@ -229,6 +229,7 @@ CEREMONIES = (
                 15: "f8406abc23b2a1197459fbbfb4cfb293cff0dedbb89ede6785e76d89cf5b310a",
                 16: "d16a6b26124a3aae7919a478a62043e18074248d9abb14f6bb84b9fc6dee4a25",
                 17: "ebbbf731ebb83fbf2eac86f2f60d4d0c3a2ce5d242ada515d470dad964053efd",
+                18: "b51e9584b79850a52d600c6bb5cd98933b12a033d43552b9d1cca50aec546524",
             }
         ),
         url_template=None,
@@ -237,8 +238,8 @@ CEREMONIES = (
 """The known ceremonies in the order of preference."""
 
 
-MAX_DEV_LOG_ROWS = 17
-"""The largest size generated on demand, in half a minute; larger ones would take minutes to hours."""
+MAX_DEV_LOG_ROWS = 18
+"""The largest size generated on demand, in a minute; larger ones would take minutes to hours."""
 LABEL = "zkinfer insecure-dev trusted setup, version 1: tau is public, so anybody can forge proofs"
 TAU = int.from_bytes(hashlib.sha256(LABEL.encode()).digest(), "big") % ORDER
 """The toxic waste of the setup, public by design."""
