@@ -1,9 +1,9 @@
 """Write proofs for the contract: `python -m tests.vectors.make_ashlar_costs INSECURE_DEV HERMEZ`.
 
-Both are setup files, with 2^16 and 2^11 rows. Under the second one is made a proof of the contract's canary, the others
-are for measuring gas. The networks are those whose gas section 7.5 of the
-specification estimates; their weights are random, so they compute nothing of use. Programs are written as records, as
-section 4.1 lists them. The proofs are the same at every run.
+Both are setup files, with 2^18 and 2^11 rows. Under the second one is made a proof of the contract's canary, the others
+are for measuring gas. The networks are those whose gas section 7.5 of the specification estimates, and two deep ones;
+their weights are random, so they compute nothing of use. Programs are written as records, as section 4.1 lists them.
+The proofs are the same at every run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zkinfer.circuits.digest import keccak256
 FOLDER = Path(__file__).parent / "ashlar/costs"
 CANARY = Path(__file__).parents[2] / "contracts/src/verifiers/ashlar/AshlarCanary.sol"
 PUBLIC, HASHED = 0, 1
-WEIGHTED, BIAS = 1, 3
+WEIGHTED, CELLS, BIAS = 1, 2, 3
 EQ, WALK, FREE = 1, 2, 4
 RANGE, CLAMP_U = 0, 1
 CONTEXT = keccak256(b"ashlar vector context").value
@@ -31,9 +31,9 @@ def number(size, *values):
     return b"".join((value % (1 << 8 * size)).to_bytes(size, "big") for value in values)
 
 
-def axis(kind, o=(0, 0), i=(0, 0), w=0, g=0, bound=0):
+def axis(kind, o=(0, 0), i=(0, 0), w=0, g=0, bound=0, k=0):
     """`o` and `i` are the first bit and how many."""
-    return number(1, kind, *o, *i, w, 0, 0) + number(4, g, bound)
+    return number(1, kind, *o, *i, w, k, 0) + number(4, g, bound)
 
 
 def term(kind, source, axes, tiles):
@@ -54,6 +54,20 @@ def dense(source, inputs, outputs, tiles, bias):
     """A fully connected layer of 2^inputs and 2^outputs cells."""
     axes = [axis(EQ, o=(0, outputs), w=outputs), axis(EQ, i=(0, inputs), w=inputs)]
     return [term(WEIGHTED, source, axes, tiles), term(BIAS, 0, axes[:1], [(bias, (0, outputs))])]
+
+
+def cells(source, bits, coefficient):
+    """All 2^bits cells of a block, each to its place."""
+    return number(1, CELLS, 1) + number(2, source) + number(4, coefficient) + axis(EQ, o=(0, bits), i=(0, bits))
+
+
+def places(sizes):
+    """Offsets of parts of 2^size, the largest first, and their end."""
+    offsets, end = {}, 0
+    for at in sorted(range(len(sizes)), key=lambda at: -sizes[at]):
+        offsets[at] = end
+        end += 1 << sizes[at]
+    return [offsets[at] for at in range(len(sizes))], end
 
 
 def header(mode, logs, counts):
@@ -142,6 +156,73 @@ def lenet():
     return header(HASHED, (14, 13, 17, 15, 12), (2, 4, 1, 3, len(data) // 32)) + data, 78632, (75776, 128, 78608), 784
 
 
+def convolution(source, side, channels, *, at, stride=0, kernel=2):
+    """A convolution of 2^channels maps to those of a side of 2^side, padded by 1 unless it has one weight for a map."""
+    inner, outer = channels
+    reach = side + stride
+    walks = [
+        axis(WALK, o=(y * side, side), i=(y * reach, reach), w=kernel, g=-1 if kernel else 0, bound=1 << side, k=stride)
+        for y in (1, 0)
+    ]
+    axes = [axis(EQ, o=(2 * side, outer), w=outer), axis(EQ, i=(2 * reach, inner), w=inner), *walks]
+    tile = (at, (0, outer), (0, inner), *([(0, kernel)] * 2 if kernel else ()))
+    return term(WEIGHTED, source, axes, [tile])
+
+
+def bias(at, first, bits):
+    return term(BIAS, 0, [axis(EQ, o=(first, bits), w=bits)], [(at, (0, bits))])
+
+
+def resnet_20():
+    """A residual network of 20 layers on three maps of 32x32, hashed input, chunks of 2^18."""
+    layers = [(2, 4, 5, 0)]  # bits of maps before and after, bits of a side, of the stride
+    for before, maps, side in ((4, 4, 5), (4, 5, 4), (5, 6, 3)):
+        layers += [(before, maps, side, int(before != maps)), *[(maps, maps, side, 0)] * 5]
+    halved = [at for at, layer in enumerate(layers) if layer[3]]
+    sizes = [before + maps + 4 for before, maps, *_ in layers] + [sum(layers[at][:2]) for at in halved] + [4 + 6]
+    sizes += [maps for _, maps, *_ in layers] + [4]
+    (*weights, out), end = places(sizes[: -len(layers) - 1])
+    biases, count = places(sizes[-len(layers) - 1 :])
+    cells_at, _ = places([maps + 2 * side for _, maps, side, _ in layers] + [12])
+    hidden = []
+    for at, (before, maps, side, stride) in enumerate(layers):
+        terms = [convolution(at, side, (before, maps), at=weights[at], stride=stride)]
+        if at and at % 2 == 0:  # the second of two joins what went into the first
+            source, (narrow, *_, halves) = at - 1, layers[at - 1]
+            shortcut = len(layers) + halved.index(at - 1) if halves else None
+            terms.append(
+                cells(source, maps + 2 * side, 1 << 12)
+                if shortcut is None
+                else convolution(source, side, (narrow, maps), at=weights[shortcut], stride=1, kernel=0)
+            )
+        terms.append(bias(end + biases[at], 2 * side, maps))
+        hidden.append((maps + 2 * side, cells_at[at], 12, terms))
+    summed = [axis(EQ, o=(0, 4), w=4), axis(EQ, i=(6, 6), w=6), axis(FREE, i=(0, 6))]
+    last = [term(WEIGHTED, len(layers), summed, [(out, (0, 4), (0, 6))]), bias(end + biases[-1], 0, 4)]
+    tables = [(RANGE, 12, 0, 0), (CLAMP_U, 12, 8, 4096)]
+    data = program((12, cells_at[-1]), [(3, 2), (32, 5), (32, 5)], tables, hidden, last)
+    code = header(HASHED, (18, 13, 20, 18, 12), (2, len(hidden), 1, 2, len(data) // 32)) + data
+    return code, end + count, (out, 64, end + biases[-1]), 3 * 32 * 32
+
+
+def mlp_14():
+    """14 dense layers of 528 features, 3.4 million weights, hashed input, chunks of 2^18."""
+    cuts = [((0, 9), (0, 9)), ((0, 9), (512, 4)), ((512, 4), (0, 9)), ((512, 4), (512, 4))]
+    sizes = [10 + 7] + [o[1] + i[1] for _ in range(12) for o, i in cuts] + [4 + 10] + [10] * 13 + [4]
+    at, count = places(sizes)
+    biases = at[50:]
+    hidden = [(10, 0, 12, dense(0, 7, 10, [(at[0], (0, 10), (0, 7))], biases[0]))]
+    for layer in range(1, 13):
+        tiles = [(at[4 * layer - 3 + number], *cut) for number, cut in enumerate(cuts)]
+        hidden.append((10, layer << 10, 12, dense(layer, 10, 10, tiles, biases[layer])))
+    tables = [(RANGE, 12, 0, 0), (CLAMP_U, 13, 8, 8192)]
+    last = dense(13, 10, 4, [(at[49], (0, 4), (0, 10))], biases[13])
+    data = program((7, 13 << 10), [(96, 7)], tables, hidden, last)
+    chunks = -(-count >> 18)
+    code = header(HASHED, (14, 14, 22, 18, 12), (2, len(hidden), 1, chunks, len(data) // 32)) + data
+    return code, count, (at[49], 1024, biases[13]), 96
+
+
 def prove(name, code, count, last, inputs, setup):
     """`last` is where the weights of the last layer start, how many each output has, and where its biases start."""
     rng = Random(name)
@@ -172,7 +253,7 @@ def number_list(values):
 
 def main(insecure_dev, hermez):
     FOLDER.mkdir(exist_ok=True)
-    for make in (mlp_64, mlp_784, lenet):
+    for make in (mlp_64, mlp_784, lenet, resnet_20, mlp_14):
         prove(make.__name__, *make(), insecure_dev)
     canary = "".join(re.findall(r"words\[\d\] = 0x([0-9a-f]{64})", CANARY.read_text()))
     write("canary", bytes.fromhex(canary), number_list([1]), number_list([7]), hermez)

@@ -33,13 +33,16 @@ contract AshlarProgramTest is Test {
         "Kernel(uint256 bound,int256 g,uint256[] i,uint256 k,uint256 kind,uint256[] o,uint256 value,uint256[] w)";
     string private constant ROW = "Row(uint256 b,uint256 input,uint256 k,uint256 kind,uint256 output,uint256[] x)";
     uint256 private constant ALPHA = 0x1234567;
+    uint256 private constant DEEP = 6; // hidden blocks of a network whose kernels are kept
+    uint256 private constant LEAST = 7; // coordinates of sigma
 
     function test_term_everyAxis_isTheKernel() external view {
         string memory list = vm.readFile("../tests/vectors/ashlar/parts/kernels.json");
         Kernel[] memory kernels = abi.decode(vm.parseJsonTypeArray(list, "$", KERNEL), (Kernel[]));
         for (uint256 n = 0; n < kernels.length; ++n) {
             for (uint256 first = 0; first < 3; ++first) {
-                vm.assertEq(valueOf(kernels[n], first), kernels[n].value, vm.toString(n));
+                vm.assertEq(valueOf(kernels[n], first, 0), kernels[n].value, vm.toString(n));
+                vm.assertEq(valueOf(kernels[n], first, DEEP), kernels[n].value, vm.toString(n));
             }
         }
         vm.assertTrue(kernels.length > 100);
@@ -56,26 +59,95 @@ contract AshlarProgramTest is Test {
         vm.assertTrue(rows.length > 60);
     }
 
-    /// @dev A term with this axis alone, whose ranges start at the coordinate `first`.
-    function valueOf(Kernel memory kernel, uint256 first) private pure returns (uint256 value) {
-        AshlarKey memory key;
+    /// @dev More kernels than are kept, each several times: the values of any other order would be others.
+    function test_term_manyKernels_areNotConfused() external view {
+        string memory list = vm.readFile("../tests/vectors/ashlar/parts/kernels.json");
+        Kernel[] memory kernels = abi.decode(vm.parseJsonTypeArray(list, "$", KERNEL), (Kernel[]));
+        AshlarPoints memory points = pointsOf(kernels[0], 0, DEEP);
+        (uint256 sigma, uint256 values) = (points.sigma, allocate(32 * 40));
+        for (uint256 round = 0; round < 3; ++round) {
+            for (uint256 number = 0; number < 40; ++number) {
+                uint256 value = biasOf(points, number % 10, number / 10 + 1);
+                if (round == 0) store(values + 32 * number, value);
+                vm.assertEq(value, load(values + 32 * number));
+                for (uint256 other = 0; round == 0 && other < number; ++other) {
+                    vm.assertTrue(value != load(values + 32 * other));
+                }
+            }
+        }
+        // What is kept is kept for these points.
+        AshlarKernels.setCoordinate(sigma, 5);
+        vm.assertEq(biasOf(points, 0, 1), load(values));
+        AshlarProgram.prepare(keyOf(DEEP), points);
+        vm.assertTrue(biasOf(points, 0, 1) != load(values));
+    }
+
+    function test_selectedAbove_everyBit_isTheSelector() external pure {
         AshlarPoints memory points;
+        points.sigma = pointOf(new uint256[](0), 32);
+        AshlarKey memory key;
+        for (key.nB = 4; key.nB < 12; ++key.nB) {
+            for (key.c = 4; key.c <= key.nB; ++key.c) {
+                AshlarProgram.prepare(key, points);
+                for (uint256 first = 0; first <= key.nB; ++first) {
+                    uint256 index = (0x5a9 % (1 << (key.nB - first))) << first;
+                    uint256 expected = AshlarKernels.selected(points.sigma + 32 * first, key.nB - first, index >> first);
+                    vm.assertEq(AshlarProgram.selectedAbove(points, first, key.nB, index), expected);
+                }
+            }
+        }
+    }
+
+    /// @dev A bias over coordinates from `first` on of tau.
+    function biasOf(AshlarPoints memory points, uint256 first, uint256 bits) private pure returns (uint256 value) {
+        bytes memory axis = abi.encodePacked(uint8(1), uint8(first), uint8(bits), uint16(0), uint8(bits), uint80(0));
+        bytes memory tile = abi.encodePacked(uint16(1), uint32(0), uint32(0), uint8(bits));
+        bytes memory record = abi.encodePacked(uint8(3), uint8(1), uint16(0xffff), int32(1), axis, tile);
+        uint256 ptr;
+        assembly ("memory-safe") {
+            ptr := add(record, 0x20)
+        }
+        (, value) = AshlarProgram.term(points, ptr, 1, 5, LEAST);
+    }
+
+    function keyOf(uint256 hidden) private pure returns (AshlarKey memory key) {
+        (key.nB, key.c, key.hidden) = (LEAST, LEAST, hidden);
+    }
+
+    function pointsOf(Kernel memory kernel, uint256 first, uint256 hidden)
+        private
+        pure
+        returns (AshlarPoints memory points)
+    {
         points.tau = pointOf(kernel.o, first);
         points.rho = pointOf(kernel.i, first);
         points.sigma = pointOf(kernel.w, 0);
+        for (uint256 j = kernel.w.length; j < LEAST; ++j) {
+            AshlarKernels.setCoordinate(points.sigma + 32 * j, 0); // the tile is the whole vector of weights
+        }
         points.equalRho = allocate(32 * 32);
         AshlarKernels.equalPrefixes(points.tau, points.rho, 31, points.equalRho);
         points.selectors = allocate(32);
-        key.nB = kernel.w.length;
-        (uint256 selectors, bytes memory record) = (points.selectors, recordOf(kernel, first));
+        store(points.selectors, 1);
+        AshlarProgram.prepare(keyOf(hidden), points);
+    }
+
+    /// @dev A term with this axis alone, whose ranges start at the coordinate `first`; the second time from what was kept.
+    function valueOf(Kernel memory kernel, uint256 first, uint256 hidden) private pure returns (uint256 value) {
+        AshlarPoints memory points = pointsOf(kernel, first, hidden);
+        bytes memory record = recordOf(kernel, first);
         uint256 ptr;
         assembly ("memory-safe") {
-            mstore(selectors, 1)
             ptr := add(record, 0x20)
         }
+        uint256 spans = kernel.w.length == 0 ? 0 : 5;
         uint256 next;
-        (next, value) = AshlarProgram.term(key, points, ptr, 1);
+        uint256 again;
+        (next, value) = AshlarProgram.term(points, ptr, 1, spans, LEAST);
         vm.assertEq(next, ptr + record.length);
+        (next, again) = AshlarProgram.term(points, ptr, 1, spans, LEAST);
+        vm.assertEq(next, ptr + record.length);
+        vm.assertEq(again, value);
     }
 
     function recordOf(Kernel memory kernel, uint256 first) private pure returns (bytes memory) {
@@ -122,6 +194,18 @@ contract AshlarProgramTest is Test {
             bool inside = j >= first && j < first + coordinates.length;
             uint256 x = inside ? coordinates[j - first] : uint256(keccak256(abi.encode(j))) % ORDER;
             AshlarKernels.setCoordinate(ptr + 32 * j, x);
+        }
+    }
+
+    function store(uint256 ptr, uint256 word) private pure {
+        assembly ("memory-safe") {
+            mstore(ptr, word)
+        }
+    }
+
+    function load(uint256 ptr) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(ptr)
         }
     }
 

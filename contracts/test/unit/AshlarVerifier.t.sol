@@ -302,11 +302,11 @@ contract AshlarVerifierTest is AshlarProofs {
         vm.assertTrue(stop.live());
     }
 
-    /// @dev Whole transactions, of networks whose gas section 7.5 of docs/ashlar estimates.
+    /// @dev Whole transactions, and what they may take: of three networks 10 % above section 7.5 of docs/ashlar.
     /// forge-config: default.isolate = true
     function test_gas() external {
-        string[3] memory names = ["mlp_64", "mlp_784", "lenet"];
-        uint256[3] memory estimates = [uint256(294_000), 317_000, 379_000];
+        string[5] memory names = ["mlp_64", "mlp_784", "lenet", "resnet_20", "mlp_14"];
+        uint256[5] memory most = [uint256(323_400), 348_700, 416_900, 620_000, 570_000];
         for (uint256 i = 0; i < names.length; ++i) {
             load(string.concat("costs/", names[i]));
             (bytes32 context, bytes memory inputs, int256[] memory outputs) =
@@ -314,7 +314,7 @@ contract AshlarVerifierTest is AshlarProofs {
             verifier.verify(keyDigest, key, form, context, inputs, outputs, proof);
             uint256 gas_ = vm.snapshotGasLastCall("ashlar", names[i]) + intrinsic(call(statement, proof));
             vm.snapshotValue("ashlar", string.concat(names[i], ", transaction"), gas_);
-            vm.assertLe(gas_, estimates[i] * 11 / 10);
+            vm.assertLe(gas_, most[i]);
         }
     }
 

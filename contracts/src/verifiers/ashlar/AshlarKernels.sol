@@ -40,29 +40,54 @@ library AshlarKernels {
         }
     }
 
-    /// @notice A value times the selector of the bits of an index: the product of x_j or 1 - x_j.
-    /// @param value The value.
+    /// @notice The selector of the bits of an index: the product of x_j or 1 - x_j.
     /// @param ptr The range.
     /// @param count How many coordinates.
     /// @param index Its low `count` bits select.
-    function selected(uint256 value, uint256 ptr, uint256 count, uint256 index)
-        internal
-        pure
-        returns (uint256 product)
-    {
+    function selected(uint256 ptr, uint256 count, uint256 index) internal pure returns (uint256 product) {
         assembly ("memory-safe") {
             index := mul(index, LIST)
+            product := 1
             if and(count, 1) {
-                value := mulmod(value, mload(add(ptr, and(index, LIST))), ORDER)
+                product := mload(add(ptr, and(index, LIST)))
                 index := shr(1, index)
                 ptr := add(ptr, 0x20)
             }
-            for { let end := add(ptr, shl(5, and(count, not(1)))) } lt(ptr, end) { ptr := add(ptr, 0x40) } {
-                value := mulmod(value, mload(add(ptr, and(index, LIST))), ORDER)
-                value := mulmod(value, mload(add(add(ptr, 0x20), and(shr(1, index), LIST))), ORDER)
+            if and(count, 2) {
+                product := mulmod(product, mload(add(ptr, and(index, LIST))), ORDER)
+                product := mulmod(product, mload(add(add(ptr, 0x20), and(shr(1, index), LIST))), ORDER)
                 index := shr(2, index)
+                ptr := add(ptr, 0x40)
             }
-            product := value
+            for { let end := add(ptr, shl(5, and(count, not(3)))) } lt(ptr, end) { ptr := add(ptr, 0x80) } {
+                product := mulmod(product, mload(add(ptr, and(index, LIST))), ORDER)
+                product := mulmod(product, mload(add(add(ptr, 0x20), and(shr(1, index), LIST))), ORDER)
+                product := mulmod(product, mload(add(add(ptr, 0x40), and(shr(2, index), LIST))), ORDER)
+                product := mulmod(product, mload(add(add(ptr, 0x60), and(shr(3, index), LIST))), ORDER)
+                index := shr(4, index)
+            }
+        }
+    }
+
+    /// @notice Write the selectors of all indices of `count` bits to memory.
+    /// @param ptr The range.
+    /// @param count How many coordinates.
+    /// @param to Where, 2^`count` words.
+    function allSelectors(uint256 ptr, uint256 count, uint256 to) internal pure {
+        assembly ("memory-safe") {
+            mstore(to, 1)
+            let middle := add(to, 0x20)
+            for { let end := add(ptr, shl(5, count)) } lt(ptr, end) { ptr := add(ptr, 0x20) } {
+                let zero := mload(ptr)
+                let one := mload(add(ptr, LIST))
+                let size := sub(middle, to)
+                for { let from := to } lt(from, middle) { from := add(from, 0x20) } {
+                    let before := mload(from)
+                    mstore(add(from, size), mulmod(before, one, ORDER))
+                    mstore(from, mulmod(before, zero, ORDER))
+                }
+                middle := add(middle, size)
+            }
         }
     }
 
@@ -75,11 +100,47 @@ library AshlarKernels {
         assembly ("memory-safe") {
             product := value
             b := add(b, LIST)
-            for { let end := add(a, shl(5, count)) } lt(a, end) { a := add(a, 0x20) } {
+            if and(count, 1) {
                 // 1 - a - b + 2 a b
                 let factor := add(mulmod(mload(b), mload(add(a, mul(2, LIST))), ORDER), mload(a))
                 product := mulmod(product, factor, ORDER)
+                a := add(a, 0x20)
                 b := add(b, 0x20)
+            }
+            for { let end := add(a, shl(5, and(count, not(1)))) } lt(a, end) { a := add(a, 0x40) } {
+                let factor := add(mulmod(mload(b), mload(add(a, mul(2, LIST))), ORDER), mload(a))
+                product := mulmod(product, factor, ORDER)
+                factor := add(
+                    mulmod(mload(add(b, 0x20)), mload(add(a, add(mul(2, LIST), 0x20))), ORDER),
+                    mload(add(a, 0x20))
+                )
+                product := mulmod(product, factor, ORDER)
+                b := add(b, 0x40)
+            }
+        }
+    }
+
+    /// @notice A value times the product of a_j b_j c_j + (1 - a_j) (1 - b_j) (1 - c_j).
+    /// @param value The value.
+    /// @param a A range.
+    /// @param b Another.
+    /// @param c A third.
+    /// @param count How many coordinates of each.
+    function equal3(uint256 value, uint256 a, uint256 b, uint256 c, uint256 count)
+        internal
+        pure
+        returns (uint256 product)
+    {
+        assembly ("memory-safe") {
+            product := value
+            for { let end := add(a, shl(5, count)) } lt(a, end) { a := add(a, 0x20) } {
+                let ones := mulmod(mload(add(a, LIST)), mload(add(b, LIST)), ORDER)
+                let zeros := mulmod(mload(a), mload(b), ORDER)
+                ones := mulmod(ones, mload(add(c, LIST)), ORDER)
+                zeros := mulmod(zeros, mload(c), ORDER)
+                product := mulmod(product, add(ones, zeros), ORDER)
+                b := add(b, 0x20)
+                c := add(c, 0x20)
             }
         }
     }
@@ -92,14 +153,16 @@ library AshlarKernels {
     function equalPrefixes(uint256 a, uint256 b, uint256 count, uint256 to) internal pure {
         assembly ("memory-safe") {
             let value := 1
-            b := sub(add(b, LIST), a)
-            to := sub(to, a)
-            for { let end := add(a, shl(5, count)) } lt(a, end) { a := add(a, 0x20) } {
-                mstore(add(to, a), value)
-                let factor := add(mulmod(mload(add(a, b)), mload(add(a, mul(2, LIST))), ORDER), mload(a))
+            b := add(b, LIST)
+            mstore(to, value)
+            for { let end := add(to, shl(5, count)) } lt(to, end) {} {
+                let factor := add(mulmod(mload(b), mload(add(a, mul(2, LIST))), ORDER), mload(a))
                 value := mulmod(value, factor, ORDER)
+                a := add(a, 0x20)
+                b := add(b, 0x20)
+                to := add(to, 0x20)
+                mstore(to, value)
             }
-            mstore(add(to, a), value)
         }
     }
 
@@ -174,92 +237,82 @@ library AshlarKernels {
         }
     }
 
-    /// @notice [i = 2^stride o + d] where nothing bounds o.
-    /// @dev Carries are 0 or 1. Bits outside of a range count as 0.
-    /// @param i The range of i.
-    /// @param bitsI How many coordinates.
-    /// @param o The range of o.
-    /// @param bitsO How many coordinates.
-    /// @param d The range of d.
-    /// @param bitsD How many coordinates.
-    /// @param stride The log2 of the stride.
-    function walk(uint256 i, uint256 bitsI, uint256 o, uint256 bitsO, uint256 d, uint256 bitsD, uint256 stride)
-        internal
-        pure
-        returns (uint256 value)
-    {
+    /// @notice [i = 2^stride o + d + g] where nothing bounds o.
+    /// @dev Carries are -1, 0 or 1: `low`, `mid`, `high` are their weights. Sums of up to five products are not reduced before
+    /// they enter the next one. Where neither d nor g has a bit, x is the weight of i's bit 1 and o's bit 0, where a carry of 1
+    /// ends and one of -1 goes on; y the reverse. Elsewhere the sum of the bits of o and d has the weight x on 0 where i has the
+    /// bit 1, a on 0 with bit 0 and on 1 with bit 1, b on 1 with bit 0 and on 2 with bit 1, y on 2 with bit 0.
+    /// @param ptr Four lists in memory, LIST bytes apart: the bits of i, those of o from bit `stride` on, those of d; and 0
+    /// where neither d nor g has a bit, else 1, plus 1 where g is positive and has a 1, plus 2 where it is negative and has.
+    /// @param size Bytes of each.
+    function walk(uint256 ptr, uint256 size) internal pure returns (uint256 mid) {
         assembly ("memory-safe") {
-            let rounds := add(stride, bitsO)
-            if gt(bitsI, rounds) { rounds := bitsI }
-            if gt(bitsD, rounds) { rounds := bitsD }
-            i := add(i, LIST)
-            d := add(d, LIST)
-            o := sub(add(o, LIST), shl(5, stride)) // bit j of o weighs 2^(j + stride)
-            value := 1
-            let carried := 0
-            for { let j := 0 } lt(j, rounds) { j := add(j, 1) } {
-                let place := shl(5, j)
-                let bitI := mul(lt(j, bitsI), mload(add(i, place)))
-                let bitO := mul(lt(sub(j, stride), bitsO), mload(add(o, place)))
-                switch lt(j, bitsD)
-                case 0 {
-                    let both := mulmod(bitO, bitI, ORDER)
-                    let same := add(sub(add(ORDER, 1), bitO), add(sub(ORDER, bitI), mul(2, both)))
-                    let next := mulmod(carried, add(bitI, sub(ORDER, both)), ORDER)
-                    value := add(mulmod(value, same, ORDER), next)
-                    carried := mulmod(carried, add(bitO, sub(ORDER, both)), ORDER)
+            let low := 0
+            let high := 0
+            mid := 1
+            for { let end := add(ptr, size) } lt(ptr, end) { ptr := add(ptr, 0x20) } {
+                let bit := mload(ptr)
+                let b := mload(add(ptr, LIST))
+                let y := mulmod(b, bit, ORDER)
+                let digit := mload(add(ptr, mul(3, LIST)))
+                if iszero(digit) {
+                    let x := add(bit, sub(ORDER, y))
+                    let same := add(sub(add(ORDER, 1), b), add(sub(ORDER, bit), add(y, y)))
+                    y := add(b, sub(ORDER, y))
+                    mid := add(mulmod(mid, same, ORDER), add(mulmod(low, y, ORDER), mulmod(high, x, ORDER)))
+                    low := mulmod(low, x, ORDER)
+                    high := mulmod(high, y, ORDER)
+                    continue
+                }
+                let a := mload(add(ptr, mul(2, LIST)))
+                y := mulmod(a, b, ORDER)
+                b := add(a, b)
+                a := add(sub(add(ORDER, ORDER), b), add(y, 1)) // neither bit
+                b := addmod(b, mul(2, sub(ORDER, y)), ORDER) // either bit alone
+                let x := mulmod(a, bit, ORDER)
+                a := add(a, sub(ORDER, x))
+                let part := mulmod(b, bit, ORDER)
+                a := add(a, part)
+                b := add(b, sub(ORDER, part))
+                part := mulmod(y, bit, ORDER)
+                b := add(b, part)
+                y := add(y, sub(ORDER, part))
+                if eq(digit, 1) {
+                    part := add(mulmod(low, b, ORDER), add(mulmod(mid, a, ORDER), mulmod(high, x, ORDER)))
+                    low := mulmod(low, x, ORDER)
+                    high := add(mulmod(mid, y, ORDER), mulmod(high, b, ORDER))
+                    mid := part
+                    continue
+                }
+                // The sum is one less or one more: the same weights, for the carries one lower or one higher.
+                part := add(mulmod(low, a, ORDER), mulmod(mid, x, ORDER))
+                mid := add(mulmod(low, y, ORDER), add(mulmod(mid, b, ORDER), mulmod(high, a, ORDER)))
+                switch digit
+                case 2 {
+                    high := mid
+                    mid := part
+                    low := 0
                 }
                 default {
-                    // e0, e1, e2 are the weights of the sums of the bits of o and d; x those with the bit of i.
-                    let bitD := mload(add(d, place))
-                    let e2 := mulmod(bitD, bitO, ORDER)
-                    let e1 := addmod(add(bitD, bitO), mul(2, sub(ORDER, e2)), ORDER)
-                    let e0 := add(sub(add(ORDER, 1), bitD), add(sub(ORDER, bitO), e2))
-                    let x0 := mulmod(e0, bitI, ORDER)
-                    let x1 := mulmod(e1, bitI, ORDER)
-                    let x2 := mulmod(e2, bitI, ORDER)
-                    let next := add(mulmod(value, add(add(e0, x1), sub(ORDER, x0)), ORDER), mulmod(carried, x0, ORDER))
-                    carried := mulmod(carried, add(add(e1, x2), sub(ORDER, x1)), ORDER)
-                    carried := add(mulmod(value, add(e2, sub(ORDER, x2)), ORDER), carried)
-                    value := next
+                    low := part
+                    high := mulmod(high, y, ORDER)
                 }
             }
-            value := mod(value, ORDER)
+            mid := mod(mid, ORDER)
         }
     }
 
     /// @notice Write what the rounds of a walk with a bound need to memory: for each, six words.
-    /// @dev The sum of the bits of o and d has the weight x on 0 where i has the bit 1, a on 0 with bit 0 and on 1 with bit 1,
-    /// b on 1 with bit 0 and on 2 with bit 1, y on 2 with bit 0. The words are x, y, a and b of o's bit 0, a and b of o's
-    /// bit 1.
+    /// @dev As walk; the words are x, y, a and b of o's bit 0, a and b of o's bit 1.
     /// @param to Where.
-    /// @param rounds How many rounds.
-    /// @param i The range of i.
-    /// @param bitsI How many coordinates.
-    /// @param o The range of o.
-    /// @param bitsO How many coordinates.
-    /// @param d The range of d.
-    /// @param bitsD How many coordinates.
-    /// @param stride The log2 of the stride.
-    function boundedWeights(
-        uint256 to,
-        uint256 rounds,
-        uint256 i,
-        uint256 bitsI,
-        uint256 o,
-        uint256 bitsO,
-        uint256 d,
-        uint256 bitsD,
-        uint256 stride
-    ) internal pure {
+    /// @param ptr The lists, as of walk.
+    /// @param size Bytes of each.
+    function boundedWeights(uint256 to, uint256 ptr, uint256 size) internal pure {
         assembly ("memory-safe") {
-            i := add(i, LIST)
-            d := add(d, LIST)
-            o := sub(add(o, LIST), shl(5, stride))
-            for { let j := 0 } lt(j, rounds) { j := add(j, 1) } {
-                let bit := mul(lt(j, bitsI), mload(add(i, shl(5, j))))
-                let ofD := mul(lt(j, bitsD), mload(add(d, shl(5, j))))
-                let ofO := mul(lt(sub(j, stride), bitsO), mload(add(o, shl(5, j))))
+            for { let end := add(ptr, size) } lt(ptr, end) { ptr := add(ptr, 0x20) } {
+                let bit := mload(ptr)
+                let ofO := mload(add(ptr, LIST))
+                let ofD := mload(add(ptr, mul(2, LIST)))
                 let both := mulmod(ofD, ofO, ORDER)
                 let none := add(sub(add(ORDER, 1), ofD), add(sub(ORDER, ofO), both))
                 let x := mulmod(none, bit, ORDER)
@@ -281,97 +334,8 @@ library AshlarKernels {
         }
     }
 
-    /// @notice Write what the rounds of a walk without a bound need to memory: for each, four words.
-    /// @dev As boundedWeights; the words are x, y, and a and b whatever o's bit is.
-    function shiftedWeights(
-        uint256 to,
-        uint256 rounds,
-        uint256 i,
-        uint256 bitsI,
-        uint256 o,
-        uint256 bitsO,
-        uint256 d,
-        uint256 bitsD,
-        uint256 stride
-    ) internal pure {
-        assembly ("memory-safe") {
-            i := add(i, LIST)
-            d := add(d, LIST)
-            o := sub(add(o, LIST), shl(5, stride))
-            for { let j := 0 } lt(j, rounds) { j := add(j, 1) } {
-                let bit := mul(lt(j, bitsI), mload(add(i, shl(5, j))))
-                let one := mul(lt(sub(j, stride), bitsO), mload(add(o, shl(5, j))))
-                let none := sub(add(ORDER, 1), one)
-                let y := 0
-                let carried := 0
-                if lt(j, bitsD) {
-                    let ofD := mload(add(d, shl(5, j)))
-                    let both := mulmod(ofD, one, ORDER)
-                    none := add(none, add(sub(ORDER, ofD), both))
-                    one := addmod(add(ofD, one), mul(2, sub(ORDER, both)), ORDER)
-                    carried := mulmod(both, bit, ORDER)
-                    y := add(both, sub(ORDER, carried))
-                }
-                let x := mulmod(none, bit, ORDER)
-                let a := mulmod(one, bit, ORDER)
-                mstore(to, x)
-                mstore(add(to, 0x20), y)
-                mstore(add(to, 0x40), add(add(none, a), sub(ORDER, x)))
-                mstore(add(to, 0x60), add(add(one, carried), sub(ORDER, a)))
-                to := add(to, 0x80)
-            }
-        }
-    }
-
-    /// @notice [i = 2^stride o + d + g] from the weights of the rounds.
-    /// @dev Carries are -1, 0 or 1: `low`, `value`, `high` are their weights. Sums of up to five products are not reduced
-    /// before they enter the next one.
-    /// @param ptr The weights.
-    /// @param rounds How many rounds.
-    /// @param g The offset.
-    function walkShifted(uint256 ptr, uint256 rounds, int256 g) internal pure returns (uint256 value) {
-        assembly ("memory-safe") {
-            let low := 0
-            let high := 0
-            value := 1
-            let negative := slt(g, 0)
-            if negative { g := sub(0, g) }
-            for { let end := add(ptr, shl(7, rounds)) } lt(ptr, end) { ptr := add(ptr, 0x80) } {
-                let x := mload(ptr)
-                let y := mload(add(ptr, 0x20))
-                let a := mload(add(ptr, 0x40))
-                let b := mload(add(ptr, 0x60))
-                switch and(g, 1)
-                case 0 {
-                    let mid := add(mulmod(low, b, ORDER), add(mulmod(value, a, ORDER), mulmod(high, x, ORDER)))
-                    low := mulmod(low, x, ORDER)
-                    high := add(mulmod(value, y, ORDER), mulmod(high, b, ORDER))
-                    value := mid
-                }
-                default {
-                    // The sum is one less or one more: the same weights, for the carries one lower or one higher.
-                    let lower := add(mulmod(low, a, ORDER), mulmod(value, x, ORDER))
-                    let upper := add(mulmod(low, y, ORDER), add(mulmod(value, b, ORDER), mulmod(high, a, ORDER)))
-                    switch negative
-                    case 0 {
-                        low := 0
-                        value := lower
-                        high := upper
-                    }
-                    default {
-                        low := lower
-                        value := upper
-                        high := mulmod(high, y, ORDER)
-                    }
-                }
-                g := shr(1, g)
-            }
-            value := mod(value, ORDER)
-        }
-    }
-
     /// @notice [i = 2^stride o + d + g and o < bound] from the weights of the rounds.
-    /// @dev As walkShifted, with the carries in memory: first those whatever o is, then those in which the bits of o that
+    /// @dev As walk, with the carries in memory: first those whatever o is, then those in which the bits of o that
     /// were read are, as a number, below those of the bound.
     /// @param ptr The weights; the memory behind them is overwritten.
     /// @param rounds How many rounds.

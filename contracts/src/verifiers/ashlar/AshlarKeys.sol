@@ -21,6 +21,7 @@ import {Layout} from "../../libraries/StatementLayout.sol";
 /// @param chunksP Chunks of cells and multiplicities, in the proof.
 /// @param chunksH Chunks of the helpers of the lookups, in the proof.
 /// @param pointers Pointer to a list of pointers to the records INPUT, HIDDEN, OUTPUT, in this order.
+/// @param spans Pointer to a list with a word for each term, in order: the bytes of the spans in each of its tiles.
 /// @param tablesAt Pointer to the first TABLE record.
 /// @param roundsA Rounds of the first sumcheck.
 /// @param coordinates Coordinates of tau.
@@ -46,6 +47,7 @@ struct AshlarKey {
     uint256 chunksP;
     uint256 chunksH;
     uint256 pointers;
+    uint256 spans;
     uint256 tablesAt;
     uint256 roundsA;
     uint256 coordinates;
@@ -87,9 +89,17 @@ library AshlarKeys {
     /// @notice The facts about a key; reverts with MalformedKey if it is not one.
     /// @param words The key.
     /// @param layout_ The layout to check the key against.
-    function inspect(bytes32[] memory words, Layout calldata layout_) internal pure returns (KeyFacts memory) {
+    function inspect(bytes32[] memory words, Layout calldata layout_) internal view returns (KeyFacts memory) {
         bool fits = isLayoutOf(parse(words), layout_);
-        bytes32 setup = sha256(abi.encodePacked(words[1], words[2], words[3], words[4]));
+        bytes32 setup;
+        bool good;
+        // SHA-256 of words 1 to 4, which every key that was parsed has.
+        assembly ("memory-safe") {
+            good := staticcall(gas(), 2, add(words, 0x40), 0x80, 0x00, 0x20)
+            good := and(good, eq(returndatasize(), 0x20))
+            setup := mload(0x00)
+        }
+        if (!good) revert IInferenceVerifier.MalformedKey();
         return KeyFacts({digest: CodeStore.digest(words), setup: setup, fits: fits});
     }
 
@@ -165,6 +175,7 @@ library AshlarKeys {
             key.roundsA = n > nT ? n : nT;
             key.coordinates = key.roundsA;
             key.pointers = _allocate(32 * (1 + key.constraints));
+            key.spans = _allocate(0);
             if (header >> 120 == HIDING) revert ProfileUnsupported(2);
             uint256 before = HEAD_WORDS + 2 * key.chunksF;
             program = key.words + 32 * before;
@@ -287,26 +298,39 @@ library AshlarKeys {
         }
     }
 
-    /// @dev The end of a list of terms, which starts before `end`, and whether their kinds are known.
+    /// @dev The end of a list of terms, which starts before `end`, and whether their kinds are known. The bytes of the spans
+    /// in a tile of each, 5 for each axis with weights, are added to the list of the key, which ends at the free memory.
     function _skipTerms(uint256 ptr, uint256 count, uint256 end) private pure returns (uint256 next, bool good) {
         assembly ("memory-safe") {
+            let list := mload(0x40)
             good := lt(ptr, end)
-            for {} and(good, gt(count, 0)) { count := sub(count, 1) } {
+            for {} count { count := sub(count, 1) } {
+                if iszero(lt(ptr, end)) {
+                    good := 0
+                    break
+                }
                 let word := mload(ptr)
-                let kind := byte(0, word)
-                good := and(lt(ptr, end), lt(sub(kind, 1), 3))
-                ptr := add(ptr, TERM_BYTES)
-                let weighted := 0
-                for { let last := add(ptr, mul(byte(1, word), AXIS_BYTES)) } lt(ptr, last) {
-                    ptr := add(ptr, AXIS_BYTES)
-                } {
-                    weighted := add(weighted, gt(byte(5, mload(ptr)), 0))
+                good := and(good, lt(sub(byte(0, word), 1), 3))
+                let axis := add(ptr, TERM_BYTES)
+                ptr := add(axis, shl(4, byte(1, word)))
+                let spans := 0
+                if sub(byte(0, word), 2) {
+                    if and(byte(1, word), 1) {
+                        spans := gt(byte(5, mload(axis)), 0)
+                        axis := add(axis, AXIS_BYTES)
+                    }
+                    for {} sub(ptr, axis) { axis := add(axis, 0x20) } {
+                        word := mload(axis) // two axes
+                        spans := add(spans, add(gt(byte(5, word), 0), gt(byte(21, word), 0)))
+                    }
+                    spans := mul(spans, 5)
+                    // The number of tiles; a tile is an offset and spans.
+                    ptr := add(add(ptr, 2), mul(shr(240, mload(ptr)), add(4, spans)))
                 }
-                if sub(kind, 2) {
-                    // The number of tiles; a tile is an offset, and 5 bytes for each axis with weights.
-                    ptr := add(add(ptr, 2), mul(shr(240, mload(ptr)), add(4, mul(5, weighted))))
-                }
+                mstore(list, spans)
+                list := add(list, 0x20)
             }
+            mstore(0x40, list)
             next := ptr
         }
     }

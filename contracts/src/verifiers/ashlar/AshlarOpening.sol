@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {IInferenceVerifier} from "../../interfaces/IInferenceVerifier.sol";
 import {AshlarKernels, LIST, ORDER, plus, times} from "./AshlarKernels.sol";
 import {AshlarKey} from "./AshlarKeys.sol";
-import {AshlarPoints} from "./AshlarProgram.sol";
+import {AshlarPoints, AshlarProgram} from "./AshlarProgram.sol";
 import {AshlarTranscript, Transcript} from "./AshlarTranscript.sol";
 
 /// @notice What the two linear combinations need.
@@ -126,9 +126,9 @@ library AshlarOpening {
             uint256 place = rowsFirst ? 1 << (nT - n) : 0;
             uint256 high = points.sigma + 32 * n;
             uint256 count = key.nB - n;
-            uint256 first = AshlarKernels.selected(1, high, count, place);
-            uint256 second = AshlarKernels.selected(1, high, count, place + 1);
-            uint256 third = AshlarKernels.selected(1, high, count, place + 2);
+            uint256 first = AshlarKernels.selected(high, count, place);
+            uint256 second = AshlarKernels.selected(high, count, place + 1);
+            uint256 third = AshlarKernels.selected(high, count, place + 2);
             uint256 cells = times(_load(deltas + 32 * 2), first);
             cells = plus(cells, times(_load(deltas + 32 * 3), second));
             cells = plus(cells, times(_load(deltas + 32 * 4), third));
@@ -141,10 +141,10 @@ library AshlarOpening {
             equal = _load(points.equalSigma + 32 * nT);
             uint256 rows = times(_load(deltas + 32 * 8), equal);
             place = rowsFirst ? 0 : 3 << (n - nT);
-            weights.cells = plus(cells, times(rows, AshlarKernels.selected(1, high, count, place)));
+            weights.cells = plus(cells, times(rows, AshlarKernels.selected(high, count, place)));
             rows = times(_load(deltas + 32 * 7), equal);
             place = rowsFirst ? 0 : 2 << (n - nT);
-            weights.helpers = plus(helpers, times(rows, AshlarKernels.selected(1, high, count, place)));
+            weights.helpers = plus(helpers, times(rows, AshlarKernels.selected(high, count, place)));
             weights.fixed_ = fixed_;
             if (key.mode == HASHED) weights.input = _inputWeight(key, points);
         }
@@ -153,7 +153,7 @@ library AshlarOpening {
     function _inputWeight(AshlarKey memory key, AshlarPoints memory points) private pure returns (uint256 weight) {
         unchecked {
             uint256 bits = _load(_load(key.pointers)) >> 248;
-            weight = AshlarKernels.selected(1, points.sigma + 32 * bits, key.nB - bits, 0);
+            weight = AshlarKernels.selected(points.sigma + 32 * bits, key.nB - bits, 0);
             weight = times(weight, _load(points.equalSigma + 32 * bits));
             weight = times(weight, _load(points.deltas + 32 * 9));
         }
@@ -176,7 +176,7 @@ library AshlarOpening {
             if (key.chunksX > count) count = key.chunksX;
             if (key.chunksF > count) count = key.chunksF;
             for (uint256 chunk = 0; chunk != count; ++chunk) {
-                uint256 equal = AshlarKernels.selected(1, points.sigma + 32 * key.c, key.nB - key.c, chunk);
+                uint256 equal = AshlarProgram.selectedAbove(points, key.c, key.nB, chunk << key.c);
                 if (chunk < key.chunksF) {
                     (uint256 x, uint256 y) = (_load(ofKey + 64 * chunk), _load(ofKey + 64 * chunk + 32));
                     _addPoint(sum, x, y, times(weights.fixed_, equal));

@@ -15,6 +15,9 @@ import {AshlarKey} from "./AshlarKeys.sol";
 /// @param gammas Powers of gamma.
 /// @param deltas Powers of delta.
 /// @param selectors Of each block, at rho.
+/// @param kernels Slots of kernels that were evaluated; 0 if none are kept.
+/// @param parts The selectors at sigma of all values of the highest bits of an index.
+/// @param below How many bits are below those.
 /// @param alpha Batches the columns of lookups.
 /// @param t Batches the cells of the input.
 struct AshlarPoints {
@@ -27,6 +30,9 @@ struct AshlarPoints {
     uint256 gammas;
     uint256 deltas;
     uint256 selectors;
+    uint256 kernels;
+    uint256 parts;
+    uint256 below;
     uint256 alpha;
     uint256 t;
 }
@@ -49,16 +55,18 @@ struct AshlarValues {
     uint256 weights;
 }
 
-/// @notice The axes of a term whose weights a tile cuts: EQ axes. Walks are never cut.
-/// @param list Pointer to an entry for each: the range of tau or rho, that of rho if there are both, else 0, and the bits.
-/// @param end Where the list ends.
-/// @param walks How many walks have weights.
-/// @param walked How many coordinates of sigma they have.
-struct AshlarWeighted {
-    uint256 list;
-    uint256 end;
-    uint256 walks;
-    uint256 walked;
+/// @notice Sums over terms, and where the next term's word is in the list `spans` of the key.
+/// @param cells Of those without weights.
+/// @param weights Of those with weights.
+/// @param biases Of biases.
+/// @param spans Pointer into the list.
+/// @param total The number of coordinates of sigma.
+struct AshlarSums {
+    uint256 cells;
+    uint256 weights;
+    uint256 biases;
+    uint256 spans;
+    uint256 total;
 }
 
 /// @title Evaluating the program in a key
@@ -72,8 +80,11 @@ library AshlarProgram {
     uint256 private constant TERM_BYTES = 8;
     uint256 private constant AXIS_BYTES = 16;
     uint256 private constant SPAN_BYTES = 5;
-    uint256 private constant ENTRY = 0x60; // of AshlarWeighted
-    uint256 private constant WALKS_AT = 0x300; // in free memory, behind eight entries
+    uint256 private constant SLOTS = 32; // of kept kernels; each has two words
+    uint256 private constant MOST_KEPT = 24; // so that a search ends
+    uint256 private constant DEEP = 6; // networks of fewer hidden blocks hardly repeat a kernel
+    uint256 private constant LEAST_PARTS = 4; // bits of an index; those of sigma are as many at least
+    uint256 private constant MOST_PARTS = 5;
     uint256 private constant CELLS = 2; // the kinds of terms; 1 is weights times cells
     uint256 private constant BIAS = 3;
     uint256 private constant EQ = 1; // the kinds of axes
@@ -86,6 +97,50 @@ library AshlarProgram {
     uint256 private constant CLAMP_S = 2;
     uint256 private constant STORED = 3;
     uint256 private constant Y_STORED = 10; // the power of delta
+
+    /// @notice Prepare what terms share: parts of selectors, and no kernels yet.
+    /// @param key The key.
+    /// @param points The points.
+    function prepare(AshlarKey memory key, AshlarPoints memory points) internal pure {
+        unchecked {
+            // Those of the chunks are needed anyway. In deep networks there are many tiles.
+            bool deep = key.hidden >= DEEP;
+            uint256 bits = key.nB - key.c;
+            if (deep && bits < LEAST_PARTS) bits = LEAST_PARTS;
+            if (bits > MOST_PARTS) bits = MOST_PARTS;
+            (points.below, points.parts) = (key.nB - bits, _allocate(32 << bits));
+            AshlarKernels.allSelectors(points.sigma + 32 * points.below, bits, points.parts);
+            if (!deep) return;
+            uint256 kernels = _allocate(64 * SLOTS + 32);
+            points.kernels = kernels;
+            assembly ("memory-safe") {
+                calldatacopy(kernels, calldatasize(), shl(6, SLOTS))
+                mstore(add(kernels, shl(6, SLOTS)), MOST_KEPT)
+            }
+        }
+    }
+
+    /// @notice The selector at sigma of the bits of an index from one on.
+    /// @param points The points.
+    /// @param first The first bit.
+    /// @param total The number of coordinates of sigma.
+    /// @param index The index; its lower bits are 0.
+    function selectedAbove(AshlarPoints memory points, uint256 first, uint256 total, uint256 index)
+        internal
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            uint256 below = points.below;
+            uint256 part = 1;
+            if (first <= below) {
+                part = _load(points.parts + 32 * (index >> below));
+                total = below;
+            }
+            if (first == total) return part;
+            return times(part, AshlarKernels.selected(points.sigma + 32 * first, total - first, index >> first));
+        }
+    }
 
     /// @notice Evaluate everything.
     /// @param key The key.
@@ -111,7 +166,7 @@ library AshlarProgram {
                 uint256 word = _load(_load(key.pointers + 32 * block_)); // INPUT and HIDDEN start alike
                 uint256 bits = _byte(word, 0);
                 uint256 offset = (word >> 192) & 0xffffffff;
-                uint256 here = AshlarKernels.selected(1, points.rho + 32 * bits, key.n - bits, offset >> bits);
+                uint256 here = AshlarKernels.selected(points.rho + 32 * bits, key.n - bits, offset >> bits);
                 _store(points.selectors + 32 * block_, here);
                 tag += times(here, _byte(word, 1) + ORDER - 1);
                 if (tag >= ORDER) tag -= ORDER;
@@ -123,40 +178,59 @@ library AshlarProgram {
         }
     }
 
+    /// @dev Lin, and K_V and K_b.
     function _constraints(AshlarKey memory key, AshlarPoints memory points, AshlarValues memory values) private pure {
         unchecked {
-            uint256 biases;
-            for (uint256 number = 0; number != key.constraints; ++number) {
-                uint256 ptr = _load(key.pointers + 32 * (number + 1));
+            AshlarSums memory sums;
+            (sums.spans, sums.total) = (key.spans, key.nB);
+            uint256 pointer = key.pointers;
+            uint256 gamma = points.gammas;
+            for (uint256 end = pointer + 32 * key.hidden; pointer != end;) {
+                pointer += 32;
+                uint256 ptr = _load(pointer);
                 uint256 word = _load(ptr);
-                uint256 weight = _load(points.gammas + 32 * number);
-                uint256 count = _byte(word, 1);
-                if (number < key.hidden) {
-                    weight = times(weight, 1 << (key.S - _byte(word, 2)));
-                    count = _byte(word, 3);
-                    ptr += HIDDEN_BYTES;
-                } else {
-                    ptr += OUTPUT_BYTES + DIM_BYTES * _byte(word, 2);
-                }
-                for (; count != 0; --count) {
-                    uint256 kind = _byte(_load(ptr), 0);
-                    uint256 value;
-                    (ptr, value) = term(key, points, ptr, weight);
-                    if (kind == CELLS) values.linear = plus(values.linear, value);
-                    else if (kind == BIAS) biases = plus(biases, value);
-                    else values.weights = plus(values.weights, value);
-                }
+                uint256 weight = times(_load(gamma), 1 << (key.S - _byte(word, 2)));
+                _terms(points, sums, ptr + HIDDEN_BYTES, _byte(word, 3), weight);
+                gamma += 32;
             }
-            values.weights = plus(values.weights, times(_load(points.deltas + 32), biases));
+            for (uint256 end = points.gammas + 32 * key.constraints; gamma != end;) {
+                pointer += 32;
+                uint256 ptr = _load(pointer);
+                uint256 word = _load(ptr);
+                ptr += OUTPUT_BYTES + DIM_BYTES * _byte(word, 2);
+                _terms(points, sums, ptr, _byte(word, 1), _load(gamma));
+                gamma += 32;
+            }
+            values.linear = sums.cells;
+            values.weights = plus(sums.weights, times(_load(points.deltas + 32), sums.biases));
+        }
+    }
+
+    /// @dev Add the values of `count` terms.
+    function _terms(AshlarPoints memory points, AshlarSums memory sums, uint256 ptr, uint256 count, uint256 weight)
+        private
+        pure
+    {
+        unchecked {
+            for (; count != 0; --count) {
+                uint256 kind = _byte(_load(ptr), 0);
+                uint256 value;
+                (ptr, value) = term(points, ptr, weight, _load(sums.spans), sums.total);
+                sums.spans += 32;
+                if (kind == CELLS) sums.cells = plus(sums.cells, value);
+                else if (kind == BIAS) sums.biases = plus(sums.biases, value);
+                else sums.weights = plus(sums.weights, value);
+            }
         }
     }
 
     /// @notice The value of a term, and where the next one starts.
-    /// @param key The key.
     /// @param points The points.
     /// @param ptr The record.
     /// @param weight A factor of the value.
-    function term(AshlarKey memory key, AshlarPoints memory points, uint256 ptr, uint256 weight)
+    /// @param spans The bytes of the spans in each tile.
+    /// @param total The number of coordinates of sigma.
+    function term(AshlarPoints memory points, uint256 ptr, uint256 weight, uint256 spans, uint256 total)
         internal
         pure
         returns (uint256 next, uint256 value)
@@ -167,196 +241,208 @@ library AshlarProgram {
             if (kind != BIAS) {
                 weight = times(weight, _load(points.selectors + 32 * ((word >> 224) & 0xffff)));
             }
-            next = ptr + TERM_BYTES + AXIS_BYTES * _byte(word, 1);
-            AshlarWeighted memory weighted;
-            value = _axes(points, weighted, ptr + TERM_BYTES, next, weight);
-            if (kind != CELLS) return _tiles(key, points, weighted, next, value);
-            // A coefficient of 32 bits, in two's complement.
-            value = times(value, uint256(int256(int32(uint32(word >> 192)))) + ORDER);
+            uint256 start = ptr + TERM_BYTES;
+            next = start + AXIS_BYTES * _byte(word, 1);
+            if (kind == CELLS) {
+                // A coefficient of 32 bits, in two's complement.
+                weight = times(weight, uint256(int256(int32(uint32(word >> 192)))) + ORDER);
+                for (uint256 axis = start; axis != next; axis += AXIS_BYTES) {
+                    weight = _axis(points, weight, _load(axis), total);
+                }
+                return (next, weight);
+            }
+            return _tiles(points, start, next, spans, weight, total);
         }
     }
 
-    /// @dev `value` times the axes that do not differ between tiles: all but EQ axes with weights, which are listed. From
-    /// the last to the first, so that the coordinates of sigma are counted from the lowest.
-    function _axes(
+    /// @dev `weight` times the sum over the tiles of their selectors and kernels. The last axis with weights has the lowest
+    /// coordinates of sigma.
+    function _tiles(
         AshlarPoints memory points,
-        AshlarWeighted memory weighted,
         uint256 start,
         uint256 end,
-        uint256 value
-    ) private pure returns (uint256) {
+        uint256 spans,
+        uint256 weight,
+        uint256 total
+    ) private pure returns (uint256 ptr, uint256 sum) {
         unchecked {
-            weighted.list = _free();
-            weighted.end = weighted.list;
+            ptr = end + 2;
+            for (uint256 count = _load(end) >> 240; count != 0; --count) {
+                uint256 offset = _load(ptr) >> 224;
+                ptr += 4 + spans;
+                uint256 kernel;
+                uint256 bits;
+                if (points.kernels == 0) {
+                    (kernel, bits) = _weighted(points, start, end, ptr);
+                    offset = AshlarKernels.selected(points.sigma + 32 * bits, total - bits, offset >> bits);
+                } else {
+                    (kernel, bits) = _kernel(points, start, end, ptr - spans, ptr);
+                    offset = selectedAbove(points, bits, total, offset);
+                }
+                sum = plus(sum, times(kernel, offset));
+            }
+            sum = times(weight, sum);
+        }
+    }
+
+    /// @dev _weighted for a tile whose spans are between `spans` and `last`. Layers of the same form have the same axes, so what
+    /// was evaluated is kept, in slots of two words: a hash of the bytes whose low byte is the number of coordinates, and the
+    /// product.
+    function _kernel(AshlarPoints memory points, uint256 start, uint256 end, uint256 spans, uint256 last)
+        private
+        pure
+        returns (uint256 value, uint256 bits)
+    {
+        uint256 kernels = points.kernels;
+        uint256 id;
+        uint256 slot;
+        assembly ("memory-safe") {
+            let to := mload(0x40)
+            let size := sub(end, start)
+            mcopy(to, start, size)
+            mcopy(add(to, size), spans, sub(last, spans))
+            id := shl(8, keccak256(to, add(size, sub(last, spans))))
+            slot := add(kernels, and(shr(2, id), shl(6, sub(SLOTS, 1))))
+            for {} 1 {} {
+                let found := mload(slot)
+                bits := xor(found, id)
+                if or(iszero(found), lt(bits, 0x100)) { break }
+                slot := add(kernels, and(add(sub(slot, kernels), 0x40), shl(6, sub(SLOTS, 1))))
+            }
+            value := mload(add(slot, 0x20))
+        }
+        if (_load(slot) != 0) return (value, bits);
+        (value, bits) = _weighted(points, start, end, last);
+        assembly ("memory-safe") {
+            let room := add(kernels, shl(6, SLOTS))
+            if mload(room) {
+                mstore(room, sub(mload(room), 1))
+                mstore(slot, add(id, bits))
+                mstore(add(slot, 0x20), value)
+            }
+        }
+    }
+
+    /// @dev The product of the axes from `start` to `end`, from the last to the first, so that the coordinates of sigma are
+    /// counted from the lowest; and how many of these there are. The spans of those with weights end at `span`.
+    function _weighted(AshlarPoints memory points, uint256 start, uint256 end, uint256 span)
+        private
+        pure
+        returns (uint256 value, uint256 bits)
+    {
+        unchecked {
+            value = 1;
             while (end != start) {
                 end -= AXIS_BYTES;
                 uint256 fields = _load(end);
-                uint256 kind = _byte(fields, 0);
-                uint256 o = points.tau + 32 * _byte(fields, 1);
-                uint256 i = points.rho + 32 * _byte(fields, 3);
-                if (kind == EQ) {
-                    if (_byte(fields, 5) != 0) {
-                        _list(weighted.end, fields, o, i);
-                        weighted.end += ENTRY;
-                    } else if (o == points.tau && i == points.rho) {
-                        // The low ends of both are in the list of products already.
-                        value = times(value, _load(points.equalRho + 32 * _byte(fields, 2)));
-                    } else {
-                        value = AshlarKernels.equal(value, o, i, _byte(fields, 2));
-                    }
-                } else if (kind == WALK) {
-                    uint256 d = points.sigma + 32 * weighted.walked;
-                    if (_byte(fields, 5) != 0) {
-                        weighted.walked += _byte(fields, 5);
-                        ++weighted.walks;
-                    }
-                    value = times(value, _walk(fields, i, o, d));
-                } else if (kind == MASK) {
-                    value = times(value, AshlarKernels.mask(o, _byte(fields, 2), uint32(fields >> 128)));
-                } else if (kind == FIX) {
-                    value = AshlarKernels.selected(value, i, _byte(fields, 4), uint32(fields >> 160));
-                } else if (kind != FREE) {
-                    revert IInferenceVerifier.MalformedKey();
+                uint256 weights = _byte(fields, 5);
+                if (weights != 0 && _byte(fields, 0) == EQ) {
+                    span -= SPAN_BYTES;
+                    (value, bits) = _cut(points, value, fields, bits, _load(span));
+                } else {
+                    value = _axis(points, value, fields, bits);
+                    if (weights != 0) span -= SPAN_BYTES;
+                    bits += weights;
                 }
             }
-            return value;
         }
     }
 
-    function _list(uint256 entry, uint256 fields, uint256 o, uint256 i) private pure {
-        assembly ("memory-safe") {
-            let ofO := gt(byte(2, fields), 0)
-            let ofI := gt(byte(4, fields), 0)
-            mstore(entry, add(mul(o, ofO), mul(i, iszero(ofO))))
-            mstore(add(entry, 0x20), mul(i, and(ofO, ofI)))
-            mstore(add(entry, 0x40), byte(5, fields))
+    /// @dev `value` times an EQ axis with weights, in a tile that has the low coordinates of the weight index, those of sigma
+    /// from `first` on; those above are the bits of where it starts. And the coordinate that follows.
+    function _cut(AshlarPoints memory points, uint256 value, uint256 fields, uint256 first, uint256 span)
+        private
+        pure
+        returns (uint256 product, uint256 last)
+    {
+        unchecked {
+            uint256 bits = _byte(span, 4);
+            last = first + bits;
+            first = points.sigma + 32 * first;
+            uint256 a = points.rho + 32 * _byte(fields, 3);
+            uint256 i = _byte(fields, 4);
+            if (_byte(fields, 2) != 0) {
+                if (i != 0) i = a;
+                a = points.tau + 32 * _byte(fields, 1);
+            } else {
+                i = 0;
+            }
+            product =
+                i == 0 ? AshlarKernels.equal(value, first, a, bits) : AshlarKernels.equal3(value, first, a, i, bits);
+            uint256 rest = _byte(fields, 5) - bits;
+            if (rest != 0) {
+                span = (span >> 224) >> bits;
+                if (i != 0) product = times(product, AshlarKernels.selected(i + 32 * bits, rest, span));
+                product = times(product, AshlarKernels.selected(a + 32 * bits, rest, span));
+            }
+        }
+    }
+
+    /// @dev `value` times an axis that no tile cuts; its weights, if it has any, are at sigma from `first` on.
+    function _axis(AshlarPoints memory points, uint256 value, uint256 fields, uint256 first)
+        private
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            uint256 kind = _byte(fields, 0);
+            if (kind == FREE) return value;
+            uint256 o = points.tau + 32 * _byte(fields, 1);
+            uint256 i = points.rho + 32 * _byte(fields, 3);
+            if (kind == EQ) {
+                // The low ends of both are in the list of products already.
+                if (o == points.tau && i == points.rho) {
+                    return times(value, _load(points.equalRho + 32 * _byte(fields, 2)));
+                }
+                return AshlarKernels.equal(value, o, i, _byte(fields, 2));
+            }
+            if (kind == FIX) return times(value, AshlarKernels.selected(i, _byte(fields, 4), uint32(fields >> 160)));
+            if (kind == MASK) return times(value, AshlarKernels.mask(o, _byte(fields, 2), uint32(fields >> 128)));
+            if (kind != WALK) revert IInferenceVerifier.MalformedKey();
+            return times(value, _walk(fields, i, o, points.sigma + 32 * first));
         }
     }
 
     /// @dev `d` is the range of sigma.
     function _walk(uint256 fields, uint256 i, uint256 o, uint256 d) private pure returns (uint256) {
         unchecked {
-            uint256 bitsO = _byte(fields, 2);
-            int256 g = int32(uint32(fields >> 160));
+            (uint256 ptr, uint256 size) = _bits(fields, i, o, d);
             uint256 bound = uint32(fields >> 128);
-            if (g == 0 && bound >> bitsO != 0) {
-                return AshlarKernels.walk(i, _byte(fields, 4), o, bitsO, d, _byte(fields, 5), _byte(fields, 6));
-            }
-            (uint256 rounds, uint256 list) = (_rounds(fields, g), _free() + WALKS_AT);
-            if (bound >> bitsO != 0) {
-                AshlarKernels.shiftedWeights(
-                    list, rounds, i, _byte(fields, 4), o, bitsO, d, _byte(fields, 5), _byte(fields, 6)
-                );
-                return AshlarKernels.walkShifted(list, rounds, g);
-            }
-            AshlarKernels.boundedWeights(
-                list, rounds, i, _byte(fields, 4), o, bitsO, d, _byte(fields, 5), _byte(fields, 6)
-            );
-            return AshlarKernels.walkBounded(list, rounds, g, bound << _byte(fields, 6));
+            if (bound >> _byte(fields, 2) != 0) return AshlarKernels.walk(ptr, size);
+            AshlarKernels.boundedWeights(ptr + 4 * LIST, ptr, size);
+            int256 g = int32(uint32(fields >> 160));
+            return AshlarKernels.walkBounded(ptr + 4 * LIST, size / 32, g, bound << _byte(fields, 6));
         }
     }
 
-    /// @dev How many bits a walk has to look at.
-    function _rounds(uint256 fields, int256 g) private pure returns (uint256 rounds) {
-        unchecked {
-            rounds = _byte(fields, 2) + _byte(fields, 6);
-            if (_byte(fields, 4) > rounds) rounds = _byte(fields, 4);
-            if (_byte(fields, 5) > rounds) rounds = _byte(fields, 5);
-            for (uint256 size = uint256(g < 0 ? -g : g); size >> rounds != 0;) {
-                ++rounds;
-            }
-        }
-    }
-
-    /// @dev `value` times the sum over the tiles of their selectors and EQ axes. The last axis with weights has the lowest
-    /// coordinates of sigma; above those of the tile, the bits of where it starts are constants.
-    function _tiles(
-        AshlarKey memory key,
-        AshlarPoints memory points,
-        AshlarWeighted memory weighted,
-        uint256 ptr,
-        uint256 value
-    ) private pure returns (uint256 next, uint256) {
-        unchecked {
-            uint256 count = _load(ptr) >> 240;
-            uint256 spans = SPAN_BYTES * ((weighted.end - weighted.list) / ENTRY);
-            uint256 sum;
-            for (ptr += 2; count != 0; --count) {
-                uint256 offset = _load(ptr) >> 224;
-                ptr += 4 + spans;
-                (uint256 product, uint256 w) = _tile(points, weighted, ptr);
-                uint256 low = (w - points.sigma) / 32;
-                product = AshlarKernels.selected(product, w, key.nB - low, offset >> low);
-                sum = plus(sum, product);
-                ptr += SPAN_BYTES * weighted.walks;
-            }
-            return (ptr, times(value, sum));
-        }
-    }
-
-    /// @dev The EQ axes of a tile, whose spans end at `ptr`, and the first coordinate of sigma that it leaves.
-    function _tile(AshlarPoints memory points, AshlarWeighted memory weighted, uint256 ptr)
-        private
-        pure
-        returns (uint256 value, uint256 w)
-    {
-        (uint256 entry, uint256 end) = (weighted.list, weighted.end);
-        unchecked {
-            w = points.sigma + 32 * weighted.walked;
-        }
+    /// @dev The lists that a walk needs, in free memory. Bits outside of their ranges are 0.
+    function _bits(uint256 fields, uint256 i, uint256 o, uint256 d) private pure returns (uint256 ptr, uint256 size) {
         assembly ("memory-safe") {
-            value := 1
-            for {} lt(entry, end) { entry := add(entry, ENTRY) } {
-                ptr := sub(ptr, SPAN_BYTES)
-                let span := mload(ptr)
-                let a := mload(entry)
-                let b := mload(add(entry, 0x20))
-                let last := add(w, shl(5, byte(4, span)))
-                let rest := sub(shl(5, mload(add(entry, 0x40))), sub(last, w))
-                switch b
-                case 0 {
-                    if and(byte(4, span), 1) {
-                        let factor := add(mulmod(mload(add(w, LIST)), mload(add(a, mul(2, LIST))), ORDER), mload(a))
-                        value := mulmod(value, factor, ORDER)
-                        a := add(a, 0x20)
-                        w := add(w, 0x20)
-                    }
-                    for {} lt(w, last) { w := add(w, 0x40) } {
-                        // 1 - a - w + 2 a w, for two coordinates
-                        let factor := add(mulmod(mload(add(w, LIST)), mload(add(a, mul(2, LIST))), ORDER), mload(a))
-                        value := mulmod(value, factor, ORDER)
-                        a := add(a, 0x20)
-                        factor := add(
-                            mulmod(mload(add(w, add(LIST, 0x20))), mload(add(a, mul(2, LIST))), ORDER),
-                            mload(a)
-                        )
-                        value := mulmod(value, factor, ORDER)
-                        a := add(a, 0x20)
-                    }
-                }
-                default {
-                    for {} lt(w, last) { w := add(w, 0x20) } {
-                        let ones := mulmod(mload(add(w, LIST)), mload(add(a, LIST)), ORDER)
-                        let zeros := mulmod(mload(w), mload(a), ORDER)
-                        ones := mulmod(ones, mload(add(b, LIST)), ORDER)
-                        zeros := mulmod(zeros, mload(b), ORDER)
-                        value := mulmod(value, add(ones, zeros), ORDER)
-                        a := add(a, 0x20)
-                        b := add(b, 0x20)
-                    }
-                }
-                if rest {
-                    let index := mul(LIST, shr(byte(4, span), shr(224, span)))
-                    for { let until := add(a, rest) } lt(a, until) { a := add(a, 0x20) } {
-                        value := mulmod(value, mload(add(a, and(index, LIST))), ORDER)
-                        if b {
-                            value := mulmod(value, mload(add(b, and(index, LIST))), ORDER)
-                            b := add(b, 0x20)
-                        }
-                        index := shr(1, index)
-                    }
-                }
+            ptr := mload(0x40)
+            let bitsD := shl(5, byte(5, fields))
+            let shift := shl(5, byte(6, fields))
+            size := add(shl(5, byte(2, fields)), shift)
+            let bitsI := shl(5, byte(4, fields))
+            if gt(bitsI, size) { size := bitsI }
+            // The last list, as far as d or g has bits.
+            let g := signextend(3, shr(160, fields))
+            let one := add(1, slt(g, 0))
+            if slt(g, 0) { g := sub(0, g) }
+            let list := add(ptr, mul(3, LIST))
+            let first := 0
+            for {} or(lt(first, bitsD), g) { first := add(first, 0x20) } {
+                mstore(add(list, first), add(1, mul(and(g, 1), one)))
+                g := shr(1, g)
             }
+            switch gt(first, size)
+            case 0 { calldatacopy(add(list, first), calldatasize(), sub(size, first)) }
+            default { size := first }
+            calldatacopy(ptr, calldatasize(), size)
+            mcopy(ptr, add(i, LIST), bitsI)
+            calldatacopy(add(ptr, LIST), calldatasize(), size)
+            mcopy(add(add(ptr, LIST), shift), add(o, LIST), shl(5, byte(2, fields)))
+            calldatacopy(add(ptr, mul(2, LIST)), calldatasize(), size)
+            mcopy(add(ptr, mul(2, LIST)), add(d, LIST), bitsD)
         }
     }
 
@@ -374,7 +460,7 @@ library AshlarProgram {
                 uint256 kind = _byte(word, 0);
                 uint256 k = _byte(word, 1);
                 uint256 offset = (word >> 192) & 0xffffffff;
-                uint256 here = AshlarKernels.selected(1, points.rho + 32 * k, key.nT - k, offset >> k);
+                uint256 here = AshlarKernels.selected(points.rho + 32 * k, key.nT - k, offset >> k);
                 uint256 first = _load(points.lows + 32 * k);
                 if (kind != RANGE) {
                     first += ORDER - (1 << (k - 1));
@@ -385,7 +471,7 @@ library AshlarProgram {
                 row = plus(row, times(here, first));
                 if (kind != STORED) continue;
                 uint256 column = (word >> 160) & 0xffffffff;
-                uint256 inF = AshlarKernels.selected(1, points.sigma + 32 * k, key.nB - k, column >> k);
+                uint256 inF = AshlarKernels.selected(points.sigma + 32 * k, key.nB - k, column >> k);
                 inF = times(inF, _load(points.equalSigma + 32 * k));
                 columns = plus(columns, times(here, inF));
             }
@@ -409,11 +495,11 @@ library AshlarProgram {
             uint256 most = (1 << b) - 1;
             uint256 top = _load(rho + LIST + 32 * (k - 1));
             // Not negative: the low bits where those between them and the sign are 0, else the most.
-            uint256 zeros = AshlarKernels.selected(1, between, count, 0);
+            uint256 zeros = AshlarKernels.selected(between, count, 0);
             y = times(top, most + times(zeros, low + ORDER - most));
             if (kind == CLAMP_U) return y;
             // Negative: the same with those bits 1, and the least.
-            uint256 ones = AshlarKernels.selected(1, between, count, type(uint256).max);
+            uint256 ones = AshlarKernels.selected(between, count, type(uint256).max);
             uint256 negative = times(ones, low) + ORDER - (most + 1);
             y = plus(y, times(_load(rho + 32 * (k - 1)), negative));
             if (kind != CLAMP_S) y = plus(q, ORDER - y);
@@ -464,9 +550,11 @@ library AshlarProgram {
         }
     }
 
-    function _free() private pure returns (uint256 ptr) {
+    /// @dev Not zeroed.
+    function _allocate(uint256 size) private pure returns (uint256 ptr) {
         assembly ("memory-safe") {
             ptr := mload(0x40)
+            mstore(0x40, add(ptr, size))
         }
     }
 

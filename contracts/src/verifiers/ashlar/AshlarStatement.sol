@@ -201,14 +201,18 @@ library AshlarStatement {
                 }
             }
             let shift := sub(256, shl(3, width))
-            let unit := mul(signed, ORDER)
-            for {} lt(from, ptr) {} {
-                ptr := sub(ptr, width)
-                let word := calldataload(ptr)
-                switch signed
-                case 0 { word := shr(shift, word) }
-                default { word := sar(shift, word) }
-                sum := add(mulmod(sum, t, ORDER), add(word, unit))
+            switch signed
+            case 0 {
+                for {} lt(from, ptr) {} {
+                    ptr := sub(ptr, width)
+                    sum := add(mulmod(sum, t, ORDER), shr(shift, calldataload(ptr)))
+                }
+            }
+            default {
+                for {} lt(from, ptr) {} {
+                    ptr := sub(ptr, width)
+                    sum := add(mulmod(sum, t, ORDER), add(ORDER, sar(shift, calldataload(ptr))))
+                }
             }
         }
     }

@@ -217,6 +217,7 @@ contract AshlarVerifier is IInferenceVerifier {
             points.lows = AshlarTranscript.allocate(32 * (count + 1));
             AshlarKernels.lowSums(points.rho, count, points.lows);
             points.selectors = AshlarTranscript.allocate(32 * (key.hidden + 1));
+            AshlarProgram.prepare(key, points);
         }
     }
 
@@ -243,8 +244,8 @@ contract AshlarVerifier is IInferenceVerifier {
             uint256 rows = plus(times(factor, row), ORDER - times(_load(gammas), g));
             // Each part lives on the cube that it needs.
             uint256 rounds = key.roundsA;
-            cells = times(cells, AshlarKernels.selected(1, points.rho + 32 * key.n, rounds - key.n, 0));
-            rows = times(rows, AshlarKernels.selected(1, points.rho + 32 * key.nT, rounds - key.nT, 0));
+            cells = times(cells, AshlarKernels.selected(points.rho + 32 * key.n, rounds - key.n, 0));
+            rows = times(rows, AshlarKernels.selected(points.rho + 32 * key.nT, rounds - key.nT, 0));
             return plus(cells, rows);
         }
     }
