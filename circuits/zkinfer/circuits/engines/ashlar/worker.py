@@ -31,6 +31,7 @@ from zkinfer.circuits.engines.ashlar.key import make_key as joined_key
 from zkinfer.circuits.engines.ashlar.lowering.drafts import draft
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan
 from zkinfer.circuits.engines.ashlar.recipe import MIN_CHUNK_BITS, AshlarRecipe
+from zkinfer.circuits.engines.ashlar.tune import chunks
 from zkinfer.circuits.engines.ashlar.tune.limits import SearchLimits
 from zkinfer.circuits.engines.ashlar.tune.search import Search, Trial, cheapest, search
 from zkinfer.circuits.engines.base import Option, Program, Tuned
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from zkinfer.circuits.tensors import Visibility
 
 INTEGER_LIMIT = 1 << 60
-_SMALLEST_CHUNK, _LARGEST_CHUNK = 10, 18
 
 
 def build(
@@ -109,7 +109,8 @@ def _tuned(asked: TuneRequest) -> Tuned:
         found, trials = search(_search(asked, SearchLimits.of(asked, child.report)))
     except BudgetError as err:
         raise BudgetError(err.cause, err.cure, tuple(_options(err.options, asked))) from err
-    return Tuned(found.recipe.to_run_arguments(), tuple(_options(trials, asked, chosen=trials[-1])))
+    notes = chunks.note_of_larger(found.shape, asked.max_setup_size, asked.objective)
+    return Tuned(found.recipe.to_run_arguments(), tuple(_options(trials, asked, chosen=trials[-1])), notes=notes)
 
 
 def _options(trials: Sequence[Trial], asked: TuneRequest, *, chosen: Trial | None = None) -> Iterator[Option]:
@@ -122,10 +123,10 @@ def _options(trials: Sequence[Trial], asked: TuneRequest, *, chosen: Trial | Non
 
 def _search(asked: TuneRequest, limits: SearchLimits | None = None) -> Search:
     [entry] = asked.inputs
-    largest = min(_LARGEST_CHUNK, asked.max_setup_size)
-    if largest < MIN_CHUNK_BITS:
+    if asked.max_setup_size < MIN_CHUNK_BITS:
         raise UnsupportedModelError(
-            f"Ashlar needs a trusted setup of 2^{MIN_CHUNK_BITS} or more; the largest available one has 2^{largest}.",
+            f"Ashlar needs a trusted setup of 2^{MIN_CHUNK_BITS} or more; the largest available one has "
+            f"2^{asked.max_setup_size}.",
             "Run `zkinfer setup fetch 15`.",
         )
     return Search(
@@ -135,7 +136,7 @@ def _search(asked: TuneRequest, limits: SearchLimits | None = None) -> Search:
         reference=asked.reference,
         budget=asked.budget,
         objective=asked.objective,
-        chunk_bits=tuple(range(min(_SMALLEST_CHUNK, largest), largest + 1)),
+        chunk_bits=chunks.sizes(asked.max_setup_size),
         effort=asked.effort,
         labels=asked.labels,
         visibility=entry.visibility,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -16,9 +15,9 @@ from zkinfer.circuits.engines.ashlar.constraints import MAX_SHIFT
 from zkinfer.circuits.engines.ashlar.cost import estimate
 from zkinfer.circuits.engines.ashlar.draft import Draft, TableKind
 from zkinfer.circuits.engines.ashlar.forward import ForwardPass
-from zkinfer.circuits.engines.ashlar.key import MAX_KEY_WORDS
 from zkinfer.circuits.engines.ashlar.lowering.drafts import draft as drafted
 from zkinfer.circuits.engines.ashlar.lowering.pipeline import plan as planned
+from zkinfer.circuits.engines.ashlar.tune import chunks
 from zkinfer.circuits.engines.ashlar.tune.choose import Chooser, Widths, input_recipes
 from zkinfer.circuits.engines.ashlar.tune.observe import observe
 from zkinfer.circuits.errors import BudgetError, TooCostlyError, UnsupportedModelError
@@ -48,8 +47,6 @@ BITS, QUICK_BITS, FINE_BITS = (7, 8, 9, 10), (8, 10), (11, 12, 13)
 STORED_BITS = (13, 15)  # of the rows of stored tables
 SLACK_AGREEMENT, SLACK_ERROR = 0.03, 1.5  # of a first look, so that it refuses nothing that all samples may admit
 MAX_LOWERED, MAX_NARROWED = 12, 3
-_GAS, _MEMORY = 4e5, 1e8  # that count as one second
-_SHORT = 0.5  # seconds
 FEW = 64  # samples on which most recipes are judged; the choice is judged on all
 
 
@@ -186,7 +183,7 @@ class _Run:
             widths = relieved
         shape = assemble(draft, recipe, self._request.visibility).shape
         name = f"input {given.bits}, activations {widths.bits}{' clipped' if widths.clipped else ''}"
-        return _with_chunks(self._request, Trial(name, recipe, draft, shape, math.inf))
+        return _with_chunks(self._request, Trial(name, recipe, draft, shape, float("inf")))
 
     def _recipe(self, given: InputRecipe, widths: Widths) -> AshlarRecipe:
         return Chooser(self._plan_for(given), self.observed, widths, given).recipe(max(self._request.chunk_bits))
@@ -279,26 +276,9 @@ def quantised(samples: NDArray[np.generic], recipe: InputRecipe) -> NDArray[np.i
 
 def _with_chunks(request: Search, trial: Trial) -> Trial:
     """The trial with the size of chunks that costs least."""
-    costs = {bits: _cost(replace(trial.shape, chunk_bits=bits), request.objective) for bits in request.chunk_bits}
-    best = min(costs, key=lambda bits: (costs[bits], bits))
-    recipe, shape = trial.recipe.model_copy(update={"chunk_bits": best}), replace(trial.shape, chunk_bits=best)
-    return replace(trial, recipe=recipe, shape=shape, cost=costs[best])
-
-
-def _cost(shape: Shape, objective: Objective) -> float:
-    """What is minimised: seconds and gas together, since smaller chunks save the one and cost the other."""
-    found = estimate(shape)
-    if shape.key_words > MAX_KEY_WORDS:
-        return math.inf
-    if objective == "memory":
-        return found.memory_bytes / _MEMORY
-    seconds, gas = _felt(found.seconds), found.transaction / _GAS
-    return seconds + gas if objective == "latency" else gas + seconds / 8
-
-
-def _felt(seconds: float) -> float:
-    """Seconds up to a half; beyond that only their ratio counts, or gas would be spent on a wait that stays long."""
-    return seconds if seconds <= _SHORT else _SHORT * (1 + math.log(seconds / _SHORT))
+    choice = chunks.best(trial.shape, request.chunk_bits, request.objective)
+    recipe = trial.recipe.model_copy(update={"chunk_bits": choice.bits})
+    return replace(trial, recipe=recipe, shape=replace(trial.shape, chunk_bits=choice.bits), cost=choice.cost)
 
 
 def _relieved(draft: Draft, recipe: AshlarRecipe, widths: Widths, name: str, bits: int) -> Widths | None:
