@@ -1,5 +1,8 @@
 """Measure the gas of recording an answer on anvil, step by step, and write docs/reference/gas.md.
 
+    python benchmarks/gas.py            measures everything, a quarter of an hour
+    python benchmarks/gas.py ashlar     only the part about Ashlar
+
 Needs node, the npm packages of contracts/ (`make contracts`), and a file of the hermez ceremony in a folder of
 ZKINFER_SETUP_PATH, or in ../shared/srs beside the checkout. Every figure is the gas of a whole transaction, including
 calldata and the base of 21,000.
@@ -20,18 +23,17 @@ from eth_account import Account
 from web3 import HTTPProvider, Web3
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "contracts"))
+sys.path[:0] = [str(ROOT), str(ROOT / "contracts")]
+from benchmarks import gas_ashlar  # noqa: E402
+from benchmarks.gas_ashlar import GAS, used  # noqa: E402
+
 import canary  # noqa: E402 - scripts beside the contracts, in no package
 from digits import DEMO, digits_circuit  # noqa: E402
-from zkinfer.chain import Answer, answer_of, context_of, registration_of, request_for  # noqa: E402
+from zkinfer.chain import Answer, answer_of, context_of, registration_of  # noqa: E402
 from zkinfer.circuits import Circuit, Home  # noqa: E402
-from zkinfer.circuits.compile import CompileOptions, compile_model  # noqa: E402
-from zkinfer.circuits.engines.ashlar.engine import AshlarEngine  # noqa: E402
-from zkinfer.circuits.engines.ashlar.files import read_estimate  # noqa: E402
 from zkinfer.circuits.engines.ezkl.instances import instances_of  # noqa: E402
 from zkinfer.circuits.statement import Statement  # noqa: E402
 from zkinfer.circuits.tensors import quantise  # noqa: E402
-from zkinfer.cli.demo.cases import DIGITS, LENET  # noqa: E402
 from zkinfer.contracts import Registration, Request, input_commitment  # noqa: E402
 from zkinfer.contracts.abi import call_data, function_named  # noqa: E402
 from zkinfer.contracts.chain import Chain  # noqa: E402
@@ -43,15 +45,10 @@ from zkinfer.prover import Prover  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from web3.types import TxReceipt
-
-    from zkinfer.circuits.tensors import Visibility
-    from zkinfer.cli.demo.cases import Example
 
 PAGE = ROOT / "docs/reference/gas.md"
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first account; its key is public
 BATCH = 10
-GAS = 15_000_000
 HEAD = """\
 <!-- Written by benchmarks/gas.py; do not edit. -->
 # Gas
@@ -63,19 +60,6 @@ Measured on anvil with the rules of the Prague fork. Every figure is the gas of 
 The demo's digits model: {instances} public values, proofs of {proof} bytes, a verifying key of {key} bytes in the code
 of a contract. *Bare* is a call of the generated verifier itself, from an account: it shows that some proof holds, but
 not for which request.
-
-"""
-ASHLAR = """
-## Ashlar
-
-The demo's models. *Verify* calls `AshlarVerifier` itself, from an account. *Record* is a
-transaction to the ledger, for prover and owner who have credit already; a first answer costs 34,200 more. The last
-column is the prediction in the manifest. The gas of the calls alone is in `contracts/snapshots/ashlar.json`.
-
-"""
-STEPS = """
-By step, as predicted; the sum differs from the measurement by a few percent. The precompiles' part was read from the
-trace of the transaction: it is 6,000 for a multiplication, 150 for an addition and 113,000 for the pairing.
 
 """
 
@@ -129,11 +113,17 @@ class Bench:
 
 def main() -> None:
     """Measure, print and write."""
-    with tempfile.TemporaryDirectory() as scratch:
-        home = Home(Path(scratch) / "home", setup_search=canary.setup_folders())
-        circuit = digits_circuit(Path(scratch), home)
+    with tempfile.TemporaryDirectory() as name:
+        scratch, before = Path(name), ""
+        if sys.argv[1:] == ["ashlar"]:
+            before = PAGE.read_text().split(gas_ashlar.INTRO.partition("\n\n")[0])[0]
+        else:
+            home = Home(scratch / "home", setup_search=canary.setup_folders())
+            circuit = digits_circuit(scratch, home)
+            for chain in anvil():
+                before = measure(Bench(chain, home, circuit))
         for chain in anvil():
-            page = measure(Bench(chain, home, circuit))
+            page = before + gas_ashlar.part(chain, scratch / "ashlar")
     print(page)
     PAGE.write_text(page)
 
@@ -166,65 +156,7 @@ def measure(bench: Bench) -> str:
     steps.append((f"ledger, each of {BATCH} answers in a batch", record_batch(bench.ledger, answers[2:])))
     proof, key = f"{len(answers[0].proof):,}", f"{len(bench.key):,}"
     count = len(public_values(bench, answers[0], bench.ledger))
-    return HEAD.format(instances=count, proof=proof, key=key) + table(steps, bare) + ashlar_part(bench.chain)
-
-
-def ashlar_part(chain: Chain) -> str:
-    """The tables for the demo's models under Ashlar, in a deployment for tests, as the setup does not affect gas."""
-    parts = plan(Governance(chain.address, (chain.address,), delay=0, test=True))
-    deploy(chain, parts)
-    with tempfile.TemporaryDirectory() as scratch:
-        home = Home(Path(scratch) / "home")
-        cases: list[tuple[Example, Visibility]] = [(DIGITS, "public"), (LENET, "public"), (LENET, "hashed")]
-        rows = [ashlar_row(chain, parts, home, Path(scratch), *case) for case in cases]
-    lines = ["| model | proof, bytes | key, bytes | verify | record | predicted |", "| --- " + "| ---: " * 5 + "|"]
-    lines += [f"| {name} | " + " | ".join(f"{value:,}" for value in values) + " |" for name, values, _ in rows]
-    steps = ["| step | " + " | ".join(name for name, *_ in rows) + " |", "| --- " + "| ---: " * len(rows) + "|"]
-    largest = sorted(rows[0][2], key=lambda step: -rows[0][2][step])
-    steps += [f"| {step} | " + " | ".join(f"{gas[step]:,}" for *_, gas in rows) + " |" for step in largest]
-    return ASHLAR + "\n".join(lines) + "\n" + STEPS + "\n".join(steps) + "\n"
-
-
-def ashlar_row(
-    chain: Chain, parts: Plan, home: Home, scratch: Path, example: Example, visibility: Visibility
-) -> tuple[str, list[int], dict[str, int]]:
-    """A model's name, its sizes and measured gas, and the predicted gas by step."""
-    folder, at = scratch / f"{example.name}-{visibility}", parts.addresses
-    compile_model(
-        example.model,
-        folder,
-        engine=AshlarEngine(),
-        home=home,
-        calibration=example.calibration,
-        options=CompileOptions(setup="insecure-dev", input_visibility=visibility),
-    )
-    circuit, inputs = Circuit.open(folder), {"image": example.images(1)[0][0]}
-    ledger, registration = Ledger(chain, at["InferenceLedger"]), registration_of(circuit, fee=1000)
-    listing = Registry(chain, at["ModelRegistry"]).register(registration)
-    parties = {"consumer": "0x" + "cc" * 20, "prover": "0x" + "77" * 20, "requester": chain.address}
-    gas = []
-    for _ in range(2):
-        request = request_for(
-            circuit,
-            inputs,
-            listing=listing,
-            expiry=chain.time() + 100_000,
-            prover_fee=1000,
-            owner_fee=1000,
-            engine=AshlarEngine(),
-            setup=home.setups.find_or_generate(circuit.manifest.program.setup_size, "insecure-dev").path,
-            **parties,
-        )
-        ledger.request(request)
-        context = context_of(request, chain.id, ledger.address)
-        answer = answer_of(Prover(home=home).prove(circuit, inputs, context), request)
-        program = chain.read("ModelRegistry", at["ModelRegistry"], "programOf", word(listing))
-        statement = (context.hash, answer.inputs, list(answer.outputs), answer.proof)
-        data = call_data(function_named("AshlarVerifier", "verify"), (program[6], program[4], program[3], *statement))
-        gas = [used(chain.send(at["AshlarVerifier"], data, gas=GAS)), record(ledger, answer)]
-    sizes = [len(answer.proof), len(registration.key)]
-    estimate = read_estimate(folder)
-    return f"{example.title}, {visibility} inputs", [*sizes, *gas, estimate.transaction], estimate.gas
+    return HEAD.format(instances=count, proof=proof, key=key) + table(steps, bare)
 
 
 def shared_steps(bench: Bench, answer: Answer) -> tuple[list[tuple[str, int]], int]:
@@ -264,13 +196,6 @@ def record_batch(ledger: Ledger, answers: list[Answer]) -> int:
 def record(ledger: Ledger, answer: Answer) -> int:
     """Gas of recording one answer."""
     return used(ledger.record(*answer.posted, gas=GAS))
-
-
-def used(receipt: TxReceipt | None) -> int:
-    """Gas of a transaction that was sent."""
-    if receipt is None:
-        sys.exit("nothing was sent: the chain has this already")
-    return int(receipt["gasUsed"])
 
 
 def table(steps: list[tuple[str, int]], bare: int) -> str:
