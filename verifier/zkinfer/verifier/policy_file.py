@@ -16,7 +16,7 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.errors import PolicyFileError
 from zkinfer.verifier.policy import AllOf
 from zkinfer.verifier.policy_rules import read_rules, write_rule
-from zkinfer.verifier.spelling import suggestion
+from zkinfer.verifier.suggestions import suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,8 +24,8 @@ from zkinfer.verifier.policy import (
     SignedBy,
     UnsafeAcceptDevSetup,
 )
-from zkinfer.verifier.spelling import suggestion
 from zkinfer.verifier.statement import read_time, write_time
+from zkinfer.verifier.suggestions import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
