@@ -160,7 +160,7 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
     basis = required.basis
     basis.open(note)
     trusted = Trusted.of([required.model], home.setups, home.rebuilt, ceremonies=basis.ceremonies)
-    policy, record = make_policy(trusted, required), chain_record(required.chain)
+    policy, record = make_policy(trusted, required), basis.listed(chain_record(required.chain))
     input_ = required.input_
 
     def expected_inputs(claim: Attestation) -> dict[str, NDArray[np.generic]]:

@@ -15,7 +15,7 @@ from zkinfer.cli.trust.audit import facts, pins, say_first_use
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkinfer.verifier import Policy
+    from zkinfer.verifier import ChainRecord, Policy
     from zkinfer.verifier.trustroot.signed import RootFile
 
 TrustRootFile = Annotated[
@@ -109,6 +109,14 @@ class Basis:
             proof = None if self.log_proof is None else LogProof.read(self.log_proof)
             found.append(root_policy(self._file, self.now(), proof))
         return found
+
+    def listed(self, record: ChainRecord | None) -> ChainRecord | None:
+        """The record of a chain, which counts only if the trust root lists its ledger; raises RootExpiredError."""
+        if self._file is None or record is None:
+            return record
+        from zkinfer.verifier.trustroot.accepted import ListedRecord, in_force
+
+        return ListedRecord(record, in_force(self._file, self.now()))
 
     @property
     def circuits(self) -> str:

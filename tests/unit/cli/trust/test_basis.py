@@ -13,7 +13,7 @@ from zkinfer.circuits.digest import Digest
 from zkinfer.cli.options import parse_moment
 from zkinfer.cli.trust.basis import Basis
 from zkinfer.verifier import AllOf, NotLoggedError, NotMadeAfter, RootExpiredError, RootRollbackError
-from zkinfer.verifier.trustroot.accepted import AcceptedByRoot
+from zkinfer.verifier.trustroot.accepted import AcceptedByRoot, ListedRecord
 
 
 @pytest.fixture
@@ -128,3 +128,11 @@ def test_date_is_read_in_utc(text, moment):
 def test_other_form_of_a_date_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is not a date"):
         parse_moment(text)
+
+
+def test_record_of_a_chain_must_be_by_a_listed_ledger(opened):
+    record = object()
+    assert Basis().listed(record) is record
+    basis, _ = opened(full(A))
+    assert basis.listed(None) is None
+    assert basis.listed(record) == ListedRecord(record, full(A).current.root)

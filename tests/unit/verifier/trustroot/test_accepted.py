@@ -10,7 +10,7 @@ from tests.unit.verifier.trustroot.factory import following as next_version
 from zkinfer.verifier import AllOf, EngineIs, PolicyRefusedError
 from zkinfer.verifier.errors import NotLoggedError, RevokedError, RootExpiredError
 from zkinfer.verifier.statement import write_time
-from zkinfer.verifier.trustroot.accepted import AcceptedByRoot, in_force, root_policy
+from zkinfer.verifier.trustroot.accepted import AcceptedByRoot, ListedRecord, in_force, root_policy
 
 BEFORE, AFTER = write_time(NOW - DAY), write_time(NOW + DAY)
 
@@ -206,3 +206,18 @@ def test_proof_of_a_log_that_the_root_does_not_list_is_refused(inference, trusti
     proof = logs.proof_of(inference.attestation_digest, LOG, "log.example/2")
     with pytest.raises(NotLoggedError, match=r"is not trusted; trusted are: log\.example/1"):
         AcceptedByRoot(trusting(), proof).check(inference, NOW)
+
+
+# --- records of chains
+
+
+@pytest.mark.parametrize("chain_id", [1, 31337])
+def test_record_counts_only_by_a_listed_ledger(trusting, chain_id):
+    root = trusting(chains=[{"chainId": chain_id, "ledger": "0x" + "1e" * 20}]).current.root
+    found = SimpleNamespace(chain_id=31337, ledger="0x" + "1e" * 20)
+    listed = ListedRecord(SimpleNamespace(agree=lambda _: found), root)
+    if chain_id == found.chain_id:
+        assert listed.agree(None) is found
+    else:
+        with pytest.raises(PolicyRefusedError, match=r"does not list the ledger 0x1e\w+ on chain 31337"):
+            listed.agree(None)

@@ -20,7 +20,7 @@ from zkinfer.verifier.trustroot.rotation import require_current
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from zkinfer.verifier.inference import VerifiedInference
+    from zkinfer.verifier.inference import ChainRecord, ProvenAnswer, RecordedAnswer, VerifiedInference
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.transparency import LogProof
     from zkinfer.verifier.trustroot.document import Kind, Revocation, TrustRoot
@@ -90,6 +90,34 @@ class AcceptedByRoot:
         _require_surroundings(root, inference)
         if root.log_required or self.log_proof is not None:
             _require_log(root, inference, self.log_proof)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRecord:
+    """A chain's record that counts only if a trust root lists its ledger.
+
+    Args:
+        record: the chain's record.
+        root: the version in force.
+    """
+
+    record: ChainRecord
+    root: TrustRoot
+
+    def agree(self, answer: ProvenAnswer) -> RecordedAnswer:
+        """Return where the answer is recorded.
+
+        Raises:
+            RefusedError: it is not, as the chain's record says.
+            PolicyRefusedError: the root does not list the ledger.
+        """
+        found = self.record.agree(answer)
+        if (found.chain_id, found.ledger) not in {(chain.chain_id, chain.ledger) for chain in self.root.chains}:
+            raise PolicyRefusedError(
+                f"The trust root {self.root.name} does not list the ledger {found.ledger} on chain {found.chain_id}.",
+                "Give the ledger that it lists: zkinfer trust show FILE",
+            )
+        return found
 
 
 def _refuse_later(inference: VerifiedInference, now: datetime) -> None:
