@@ -3,6 +3,7 @@
 from zkinfer.client.aio import AsyncClient, AsyncHandle
 from zkinfer.client.connection import Connection
 from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
+from zkinfer.client.models import ModelCost, ModelFidelity, ServedModel
 from zkinfer.client.sync import Client, Handle
 from zkinfer.client.values import Inference, Progress, VerifiedAttestation
 
@@ -15,8 +16,11 @@ __all__ = [
     "Connection",
     "Handle",
     "Inference",
+    "ModelCost",
+    "ModelFidelity",
     "Progress",
     "ProofFailedError",
+    "ServedModel",
     "StillProvingError",
     "UnprovenAnswerError",
     "VerifiedAttestation",

@@ -13,12 +13,14 @@ from zkinfer.client.protocol import (
     cancel_operation,
     create_proof,
     delete_operation,
+    download,
     get_operation,
+    list_models,
     list_operations,
     refuse_unacceptable,
     verified_attestation,
 )
-from zkinfer.client.steps import Pause, StreamCall, UnaryCall
+from zkinfer.client.steps import Backoff, Pause, StreamCall, UnaryCall
 from zkinfer.client.values import Inference, complete_request
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.statement import Context
     from zkinfer.client.connection import Options
+    from zkinfer.client.models import ServedModel
     from zkinfer.client.steps import Flow, Step
     from zkinfer.client.values import AnsweredRequest, Arrays, Expectation, Progress, VerifiedAttestation
     from zkinfer.verifier import Policy, Verifier
@@ -66,6 +69,14 @@ class AsyncClient:
     async def list(self, filter_: str = "", *, most: int = 100) -> list[Progress]:
         """The caller's proofs, newest first; see `Client.list`."""
         return await self._run(list_operations(filter_, most))
+
+    async def models(self, *, timeout: float | None = 60.0) -> tuple[ServedModel, ...]:
+        """The server's models; see `Client.models`."""
+        return await self._run(list_models(timeout))
+
+    async def unverified_attestation(self, operation: str, *, timeout: float | None = 60.0) -> bytes:
+        """The bytes of a finished proof's attestation; see `Client.unverified_attestation`."""
+        return await self._run(download(operation, Backoff(timeout)))
 
     async def cancel(self, operation: str) -> None:
         """Cancel a proof; no effect if it is done. Raises CallError."""

@@ -12,6 +12,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 from zkinfer.circuits.digest import sha256
 from zkinfer.client.errors import CallError, ClientError, ProofFailedError, StillProvingError, UnprovenAnswerError
+from zkinfer.client.models import ServedModel, served_model
 from zkinfer.client.steps import Backoff, Flow, StreamCall, UnaryCall, Work
 from zkinfer.client.values import AnsweredRequest, Progress, VerifiedAttestation, array_of, messages_of, progress_of
 from zkinfer.v1 import models_pb2, proofs_pb2, values_pb2
@@ -71,6 +72,7 @@ def _require_same_outputs(claim: Attestation, proven: Arrays, answered: Arrays) 
 
 _OPERATIONS, _PROOFS = "/google.longrunning.Operations/", "/zkinfer.v1.Proofs/"
 _MODELS = "/zkinfer.v1.Models/"
+_MOST_MODELS = 10_000
 _MAX_WAIT = 60.0
 _CALL_TIMEOUT = 30.0
 _MARGIN = 10.0  # for the response to arrive after the server-side timeout
@@ -113,19 +115,37 @@ def refuse_unacceptable(
         verifier.refuse_offer(offer, policy)
 
 
+def list_models(seconds: float | None) -> Flow[tuple[ServedModel, ...]]:
+    """All models that the caller may use, by name and version."""
+    found: list[ServedModel] = []
+    token, backoff = "", Backoff(seconds)
+    while len(found) < _MOST_MODELS:
+        page = yield from _page_of_models(token, backoff)
+        found += [served_model(model) for model in page.models]
+        token = page.next_page_token
+        if not token:
+            break
+    return tuple(found)
+
+
 def _listed(name: str, version: str, backoff: Backoff) -> Flow[models_pb2.Model | None]:
     """The model as the server lists it; the newest version if none is named. None if it is not listed."""
     token = ""
     while True:
-        request = models_pb2.ListModelsRequest(page_token=token)
-        call = UnaryCall(_MODELS + "ListModels", request, models_pb2.ListModelsResponse, _CALL_TIMEOUT)
-        page = yield from _with_retries(call, backoff)
+        page = yield from _page_of_models(token, backoff)
         for model in page.models:
             if model.name == name and (model.version == version if version else model.newest):
                 return model  # type: ignore[no-any-return] # of protobuf
         token = page.next_page_token
         if not token:
             return None
+
+
+def _page_of_models(token: str, backoff: Backoff) -> Flow[Any]:
+    request = models_pb2.ListModelsRequest(page_token=token)
+    call = UnaryCall(_MODELS + "ListModels", request, models_pb2.ListModelsResponse, _CALL_TIMEOUT)
+    page = yield from _with_retries(call, backoff)
+    return page
 
 
 def get_operation(operation: str) -> Flow[Progress]:
@@ -206,15 +226,15 @@ def verified_attestation(
     done = yield from wait_operation(answered.operation, backoff)
     if done.HasField("error"):
         raise _failure(done)
-    data = yield from _download(answered.operation, backoff)
+    data = yield from download(answered.operation, backoff)
     inference = yield Work(
         lambda: verify_answer(data, answered, verifier, policy, unsafe_skip_inputs=unsafe_skip_inputs)
     )
     return VerifiedAttestation(data, inference)
 
 
-def _download(operation: str, backoff: Backoff) -> Flow[bytes]:
-    """The attestation's bytes; an interrupted download resumes at its offset."""
+def download(operation: str, backoff: Backoff) -> Flow[bytes]:
+    """The attestation's bytes, which nobody has verified; an interrupted download resumes at its offset."""
     chunks = _Chunks()
     while not chunks.complete:
         request = proofs_pb2.GetAttestationRequest(operation=operation, offset=len(chunks.data))

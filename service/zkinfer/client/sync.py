@@ -13,12 +13,14 @@ from zkinfer.client.protocol import (
     cancel_operation,
     create_proof,
     delete_operation,
+    download,
     get_operation,
+    list_models,
     list_operations,
     refuse_unacceptable,
     verified_attestation,
 )
-from zkinfer.client.steps import Pause, StreamCall, UnaryCall
+from zkinfer.client.steps import Backoff, Pause, StreamCall, UnaryCall
 from zkinfer.client.values import Inference, complete_request
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.statement import Context
     from zkinfer.client.connection import Options
+    from zkinfer.client.models import ServedModel
     from zkinfer.client.steps import Flow, Step
     from zkinfer.client.values import AnsweredRequest, Arrays, Expectation, Progress, VerifiedAttestation
     from zkinfer.verifier import Policy, Verifier
@@ -94,6 +97,29 @@ class Client:
             most: maximum number of proofs.
         """
         return self._run(list_operations(filter_, most))
+
+    def models(self, *, timeout: float | None = 60.0) -> tuple[ServedModel, ...]:
+        """The models that the caller may use, by name and version, as the server states them; raises CallError.
+
+        Args:
+            timeout: seconds for retries while the server is unreachable; None for no limit.
+        """
+        return self._run(list_models(timeout))
+
+    def unverified_attestation(self, operation: str, *, timeout: float | None = 60.0) -> bytes:
+        """The bytes of a finished proof's attestation. They are a claim: give them to a `Verifier` before any use.
+
+        `Handle.attestation` downloads and verifies; this is for an auditor who did not request the inference.
+
+        Args:
+            operation: its name, `operations/proofs/...`.
+            timeout: seconds for retries while the server is unreachable; None for no limit.
+
+        Raises:
+            CallError: there is no such proof, it is not done, or the server cannot be reached in time.
+            ClientError: the download is damaged or too large.
+        """
+        return self._run(download(operation, Backoff(timeout)))
 
     def cancel(self, operation: str) -> None:
         """Cancel a proof; no effect if it is done. Raises CallError."""
